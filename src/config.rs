@@ -1,0 +1,170 @@
+//! What the program can be told: flags, each also an environment variable.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::odata::prefer::Handling;
+use crate::store::Database;
+
+/// An embedded, persistent contact store that speaks the contacts part of the Microsoft Graph API.
+#[derive(Debug, Parser)]
+#[command(name = "contactd", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API until SIGTERM or SIGINT
+    Serve(Serve),
+    /// Copy a database, also one in use, into a new file
+    Backup(Backup),
+    /// Ask a running server whether it is well; exits with 0 if it is
+    Health(Health),
+}
+
+/// Options of `contactd serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The environment variable CONTACTD_TOKENS names the users and their tokens: name=secret,name=secret. \
+A name of the form app:NAME is an application, which may open every mailbox. It has no flag, since flags can be read \
+by every process of the machine.")]
+pub struct Serve {
+    /// Address and port to listen on; port 0 picks a free one
+    #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    pub listen: String,
+
+    /// Where the contacts are: a SQLite file, made if missing, or :memory: for a private temporary one
+    #[arg(long, env = "CONTACTD_DATABASE", default_value = "contacts.db", value_name = "FILE")]
+    pub database: Database,
+
+    /// For tests and first steps: every token NAME is the user NAME, every token app:NAME an application
+    #[arg(long, env = "CONTACTD_DEV", value_parser = FalseyValueParser::new())]
+    pub dev: bool,
+
+    /// Let --dev listen on other than loopback addresses: anyone who reaches them can read and write everything
+    #[arg(long, env = "CONTACTD_DEV_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
+    pub dev_allow_remote: bool,
+
+    /// A file that names the users and their tokens, one name=secret a line
+    #[arg(long, env = "CONTACTD_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// What to do with what Graph would refuse and a request does not say it by Prefer: handling=
+    #[arg(long, env = "CONTACTD_HANDLING", value_enum, default_value_t)]
+    pub handling: Handling,
+
+    /// Most folders of one mailbox
+    #[arg(long, env = "CONTACTD_MAX_FOLDERS", default_value_t = 1_000, value_name = "N",
+          value_parser = clap::value_parser!(i64).range(1..))]
+    pub max_folders: i64,
+
+    /// Seconds a client may take to send a request's head, and again its body
+    #[arg(long, env = "CONTACTD_REQUEST_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub request_timeout: u64,
+
+    /// How log lines look: auto is text on a terminal and JSON elsewhere
+    #[arg(long, env = "CONTACTD_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// What is logged
+    #[arg(long, env = "CONTACTD_LOG_LEVEL", value_enum, default_value_t)]
+    pub log_level: LogLevel,
+}
+
+/// Options of `contactd backup`.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The SQLite file to copy
+    #[arg(long, env = "CONTACTD_DATABASE", default_value = "contacts.db", value_name = "FILE")]
+    pub database: PathBuf,
+
+    /// The file to make; it must not exist
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+}
+
+/// Options of `contactd health`.
+#[derive(Debug, Args)]
+pub struct Health {
+    /// The address the server was given
+    #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    pub listen: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "each is the level of its name")]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+}
+
+impl Serve {
+    /// The addresses `--listen` means.
+    ///
+    /// # Errors
+    /// One line: it is no address, or `--dev` may not listen there.
+    pub fn addresses(&self) -> Result<Vec<SocketAddr>, String> {
+        let addresses = resolve(&self.listen)?;
+        if self.dev && !self.dev_allow_remote && !addresses.iter().all(|address| address.ip().is_loopback()) {
+            let listen = &self.listen;
+            return Err(format!("--dev lets everyone in, so it listens on loopback only, not on {listen} (--dev-allow-remote permits it)"));
+        }
+        Ok(addresses)
+    }
+
+    /// `--request-timeout`
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout)
+    }
+}
+
+/// The addresses a text like `localhost:8080` means.
+///
+/// # Errors
+/// One line.
+pub fn resolve(listen: &str) -> Result<Vec<SocketAddr>, String> {
+    let addresses = listen.to_socket_addrs().map_err(|error| format!("--listen {listen}: {error}"))?;
+    Ok(addresses.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_options_are_consistent_and_each_is_also_a_variable() {
+        Cli::command().debug_assert();
+        let serve = Cli::command().find_subcommand("serve").unwrap().clone();
+        for option in serve.get_arguments().filter(|option| option.get_id() != "help") {
+            let name = option.get_long().unwrap().to_ascii_uppercase().replace('-', "_");
+            assert_eq!(option.get_env().unwrap().to_str().unwrap(), format!("CONTACTD_{name}"));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a request wants changed. A create is a patch of nothing, so both go one way.
+
+use super::{Address, Email, Flag, Phone, Properties, Text, Website};
+
+/// Absent (keep), null (clear) or a value (set): three things, as PATCH tells them apart.
+pub type Change<T> = Option<Option<T>>;
+
+/// The properties a request names, parsed and checked. A collection that was sent as null is the empty one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the property of its name, see Properties")]
+pub struct Patch {
+    pub texts: [Change<String>; Text::ALL.len()],
+    pub birthday: Change<String>,
+    pub wedding_anniversary: Change<String>,
+    pub is_favorite: Change<bool>,
+    pub flag: Change<Flag>,
+    pub categories: Option<Vec<String>>,
+    pub im_addresses: Option<Vec<String>>,
+    pub children: Option<Vec<String>>,
+    pub emails: Option<Vec<Email>>,
+    pub phones: Option<Vec<Phone>>,
+    pub addresses: Option<Vec<Address>>,
+    pub websites: Option<Vec<Website>>,
+    /// The folder to put it in; null and `""` name none.
+    pub parent_folder_id: Option<String>,
+    /// The first `changeKey` of a contact that is created.
+    pub change_key: Option<String>,
+}
+
+impl Patch {
+    /// Whether nothing is to change.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// `properties` with the changes applied, and `displayName` derived anew unless it was set by hand.
+    pub fn apply_to(self, properties: &mut Properties) {
+        if let Some(name) = &self.texts[Text::DisplayName as usize] {
+            properties.display_name_derived = name.is_none();
+        }
+        for (text, change) in properties.texts.iter_mut().zip(self.texts) {
+            set(text, change);
+        }
+        set(&mut properties.birthday, self.birthday);
+        set(&mut properties.wedding_anniversary, self.wedding_anniversary);
+        set(&mut properties.is_favorite, self.is_favorite);
+        // A flag with nothing in it is no flag.
+        set(&mut properties.flag, self.flag.map(|flag| flag.filter(|flag| *flag != Flag::default())));
+        set(&mut properties.categories, self.categories);
+        set(&mut properties.im_addresses, self.im_addresses);
+        set(&mut properties.children, self.children);
+        set(&mut properties.emails, self.emails);
+        set(&mut properties.phones, self.phones);
+        set(&mut properties.addresses, self.addresses);
+        set(&mut properties.websites, self.websites);
+
+        if properties.display_name_derived {
+            properties.texts[Text::DisplayName as usize] = derived_name(properties);
+        }
+    }
+
+    /// The properties of a contact created from this.
+    pub fn into_properties(self) -> Properties {
+        let mut properties = Properties { display_name_derived: true, ..Properties::default() };
+        self.apply_to(&mut properties);
+        properties
+    }
+}
+
+fn set<T>(value: &mut T, change: Option<T>) {
+    if let Some(change) = change {
+        *value = change;
+    }
+}
+
+/// `givenName surname`, whichever exist; else the company, else the first e-mail (docs/graph.md, "Names").
+fn derived_name(properties: &Properties) -> Option<String> {
+    let text = |text| properties.text(text).filter(|text| !text.is_empty());
+    match (text(Text::GivenName), text(Text::Surname)) {
+        (Some(given), Some(surname)) => Some(format!("{given} {surname}")),
+        (Some(name), None) | (None, Some(name)) => Some(name.to_owned()),
+        (None, None) => text(Text::CompanyName)
+            .or_else(|| properties.emails.iter().find_map(|email| email.address.as_deref().filter(|a| !a.is_empty())))
+            .map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(pairs: &[(Text, Option<&str>)]) -> Patch {
+        let mut patch = Patch::default();
+        for (text, value) in pairs {
+            patch.texts[*text as usize] = Some(value.map(str::to_owned));
+        }
+        patch
+    }
+
+    #[test]
+    fn a_name_that_was_never_set_follows_its_parts() {
+        let mut contact = texts(&[(Text::GivenName, Some("Ann")), (Text::Surname, Some("Lee"))]).into_properties();
+        assert_eq!(contact.text(Text::DisplayName), Some("Ann Lee"));
+        texts(&[(Text::Surname, Some("May"))]).apply_to(&mut contact);
+        assert_eq!(contact.text(Text::DisplayName), Some("Ann May"));
+        texts(&[(Text::DisplayName, Some("Dr. Ann"))]).apply_to(&mut contact);
+        texts(&[(Text::Surname, Some("Roe"))]).apply_to(&mut contact);
+        assert_eq!(contact.text(Text::DisplayName), Some("Dr. Ann"));
+        texts(&[(Text::DisplayName, None)]).apply_to(&mut contact);
+        assert_eq!(contact.text(Text::DisplayName), Some("Ann Roe"));
+    }
+
+    #[test]
+    fn a_name_set_by_hand_stays_even_when_it_equals_the_derived_one() {
+        let mut contact =
+            texts(&[(Text::GivenName, Some("Ann"))]).into_properties();
+        texts(&[(Text::DisplayName, Some("Ann"))]).apply_to(&mut contact);
+        texts(&[(Text::GivenName, Some("Bea"))]).apply_to(&mut contact);
+        assert_eq!(contact.text(Text::DisplayName), Some("Ann"));
+    }
+
+    #[test]
+    fn without_names_the_company_or_the_first_email_is_shown() {
+        let mut contact = texts(&[(Text::CompanyName, Some("Acme"))]).into_properties();
+        assert_eq!(contact.text(Text::DisplayName), Some("Acme"));
+        let emails = vec![Email { address: Some("a@example.org".into()), ..Email::default() }];
+        Patch { emails: Some(emails), ..texts(&[(Text::CompanyName, None)]) }.apply_to(&mut contact);
+        assert_eq!(contact.text(Text::DisplayName), Some("a@example.org"));
+        Patch { emails: Some(vec![]), ..Patch::default() }.apply_to(&mut contact);
+        assert_eq!(contact.text(Text::DisplayName), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! What can go wrong, in the words of the product. No HTTP and no SQL: `http::error` chooses status and Graph code,
+//! `store` turns the driver's errors into these.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// One thing wrong with what the client sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Which rule was broken.
+    pub kind: Kind,
+    /// Where: a path like `emailAddresses/0/type`, a header or an option name; empty for the whole body.
+    pub target: String,
+    /// What is wrong where, and what would be accepted, for the client's developer.
+    pub message: String,
+}
+
+/// The rules a request can break; each has one Graph code (docs/graph.md, "Errors").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The body is not JSON.
+    Json,
+    /// The body is JSON but not this type: unknown property, wrong type, bad literal.
+    Body,
+    /// A value over a limit.
+    Limit,
+    /// A query option or page token that cannot be used.
+    Query,
+    /// A header or a reference that cannot be used.
+    Request,
+}
+
+impl Problem {
+    /// A problem at `target`.
+    pub fn new(kind: Kind, target: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind, target: target.into(), message: message.into() }
+    }
+}
+
+/// Everything a call can end with besides its answer. Cheap to clone: a failed commit is told to every waiter.
+#[derive(Debug, Clone)]
+pub enum Error {
+    /// What the client sent breaks these rules; never empty, the first leads.
+    Invalid(Vec<Problem>),
+    /// A contact id that is not a lower-case UUID of 36 characters.
+    MalformedId,
+    /// No such contact or folder in this mailbox; also another owner's.
+    NotFound,
+    /// No such user, or none the caller may see.
+    UnknownUser(String),
+    /// A path segment that names nothing.
+    NoSegment(String),
+    /// The path exists but not with this method; these are offered.
+    MethodNotAllowed(Vec<&'static str>),
+    /// Known to Graph, not offered here.
+    NotImplemented(String),
+    /// No token, or one that is not known.
+    Unauthorized,
+    /// `/me` with an application's token, which has no mailbox of its own.
+    NoMe,
+    /// A precondition (If-Match, If-None-Match) that does not hold.
+    Stale,
+    /// A body over this many bytes.
+    TooLarge(usize),
+    /// A content type or encoding that is not understood.
+    UnsupportedMediaType(String),
+    /// The body did not arrive in time.
+    TooSlow,
+    /// A cap of this server is reached.
+    Quota(String),
+    /// The store cannot do it now; nothing was written.
+    Unavailable(Cause),
+    /// A fault of ours, or an outcome we cannot tell.
+    Internal(Cause),
+}
+
+/// What the log is told and the client is not.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+impl Error {
+    /// One broken rule.
+    pub fn invalid(kind: Kind, target: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![Problem::new(kind, target, message)])
+    }
+
+    /// A fault of ours, with the reason for the log.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(Arc::from(cause.into()))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(problems) => match problems.first() {
+                Some(first) => f.write_str(&first.message),
+                None => f.write_str("invalid request"),
+            },
+            Self::MalformedId => f.write_str("id is malformed"),
+            Self::NotFound => f.write_str("not found"),
+            Self::UnknownUser(_) => f.write_str("unknown user"),
+            Self::NoSegment(_) => f.write_str("no such path"),
+            Self::MethodNotAllowed(_) => f.write_str("method not allowed"),
+            Self::NotImplemented(what) => write!(f, "not implemented: {what}"),
+            Self::Unauthorized => f.write_str("no valid token"),
+            Self::NoMe => f.write_str("/me with an application token"),
+            Self::Stale => f.write_str("precondition failed"),
+            Self::TooLarge(limit) => write!(f, "body over {limit} bytes"),
+            Self::UnsupportedMediaType(what) => write!(f, "unsupported media type: {what}"),
+            Self::TooSlow => f.write_str("the body did not arrive in time"),
+            Self::Quota(what) => write!(f, "quota reached: {what}"),
+            Self::Unavailable(cause) => write!(f, "unavailable: {cause}"),
+            Self::Internal(cause) => write!(f, "internal: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,32 @@
+//! An answer before it is on the wire.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// Status, headers and, unless it is empty, a JSON body.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: Option<Vec<u8>>,
+}
+
+impl Answer {
+    pub(super) fn empty(status: u16) -> Result<Self, Error> {
+        let status = StatusCode::from_u16(status).map_err(Error::internal)?;
+        Ok(Self { status, headers: Vec::new(), body: None })
+    }
+
+    pub(super) fn json(status: u16, body: &impl Serialize) -> Result<Self, Error> {
+        let body = serde_json::to_vec(body).map_err(Error::internal)?;
+        Ok(Self { body: Some(body), ..Self::empty(status)? })
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Result<Self, Error> {
+        let name = HeaderName::try_from(name).map_err(Error::internal)?;
+        self.headers.push((name, HeaderValue::from_str(value).map_err(Error::internal)?));
+        Ok(self)
+    }
+}

@@ -1,0 +1,59 @@
+//! Request bodies: size, media type, encoding and time, checked before anything is parsed.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::Payload;
+use flate2::read::MultiGzDecoder;
+use futures_util::StreamExt as _;
+
+use super::MAX_BODY;
+use crate::error::{Error, Kind};
+
+/// Reads a JSON body, unpacked.
+///
+/// # Errors
+/// [`Error::TooLarge`] (at once where the length is declared), [`Error::UnsupportedMediaType`], [`Error::TooSlow`],
+/// and 400 where it breaks off or is no gzip.
+pub(super) async fn read(headers: &HeaderMap, payload: Payload, timeout: Duration) -> Result<Vec<u8>, Error> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let declared = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or_default();
+    if declared > MAX_BODY as u64 {
+        return Err(Error::TooLarge(MAX_BODY));
+    }
+    let media_type = text(header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim());
+    if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json")) {
+        return Err(Error::UnsupportedMediaType("The body must be sent with Content-Type: application/json.".to_owned()));
+    }
+    let gzip = match text(header::CONTENT_ENCODING).unwrap_or("identity").to_ascii_lowercase().as_str() {
+        "identity" | "" => false,
+        "gzip" | "x-gzip" => true,
+        _ => return Err(Error::UnsupportedMediaType("The body may be sent as it is, or with Content-Encoding: gzip.".to_owned())),
+    };
+    let body = tokio::time::timeout(timeout, receive(payload)).await.map_err(|_| Error::TooSlow)??;
+    if gzip { unpack(&body) } else { Ok(body) }
+}
+
+async fn receive(mut payload: Payload) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body breaks off before its end."))?;
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(Error::TooLarge(MAX_BODY));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Never holds more than the limit, however much a small body would unpack to.
+fn unpack(packed: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    let read = MultiGzDecoder::new(packed).take(MAX_BODY as u64 + 1).read_to_end(&mut body);
+    if body.len() > MAX_BODY {
+        return Err(Error::TooLarge(MAX_BODY));
+    }
+    read.map_err(|_| Error::invalid(Kind::Json, "", "The body is not what gzip makes."))?;
+    Ok(body)
+}

@@ -1,0 +1,161 @@
+//! Errors in Graph's body (docs/graph.md, "Errors"): the one place where status and code are chosen. Causes go to the
+//! log, by the request id the client has too.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use serde::Serialize;
+
+use super::Ids;
+use super::answer::Answer;
+use crate::clock;
+use crate::contact::date;
+use crate::error::{Error, Kind, Problem};
+use crate::odata::json::shorten;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Shown<'a>,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    target: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<Detail<'a>>,
+    #[serde(rename = "innerError")]
+    inner_error: Inner<'a>,
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    code: &'static str,
+    message: &'a str,
+    target: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Inner<'a> {
+    date: String,
+    request_id: &'a str,
+    client_request_id: &'a str,
+}
+
+/// The answer an error becomes.
+pub(super) fn answer(error: &Error, ids: &Ids) -> Answer {
+    match error {
+        Error::Internal(cause) => tracing::error!(request_id = ids.request, %cause, "a call failed"),
+        Error::Unavailable(cause) => tracing::warn!(request_id = ids.request, %cause, "the store is unavailable"),
+        _ => {}
+    }
+    let (status, code, message) = describe(error);
+    let problems: &[Problem] = if let Error::Invalid(problems) = error { problems } else { &[] };
+    let located = problems.iter().filter(|problem| !problem.target.is_empty());
+    let body = Body {
+        error: Shown {
+            code,
+            message,
+            target: problems.first().map_or("", |problem| problem.target.as_str()),
+            details: located
+                .map(|Problem { kind, target, message }| Detail { code: code_of(*kind), message, target })
+                .collect(),
+            inner_error: Inner {
+                date: date::print(clock::now()).trim_end_matches('Z').to_owned(),
+                request_id: &ids.request,
+                client_request_id: &ids.client,
+            },
+        },
+    };
+    let mut headers = Vec::new();
+    match error {
+        Error::Unauthorized => headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        Error::Unavailable(_) => headers.push((header::RETRY_AFTER, HeaderValue::from_static("1"))),
+        Error::MethodNotAllowed(offered) => {
+            headers.extend(HeaderValue::from_str(&offered.join(", ")).map(|value| (header::ALLOW, value)));
+        }
+        _ => {}
+    }
+    Answer { status, headers, body: serde_json::to_vec(&body).ok() }
+}
+
+/// Status, code and sentence. There is no catch-all: a new error does not compile until it has all three.
+fn describe(error: &Error) -> (StatusCode, &'static str, String) {
+    use StatusCode as S;
+    let (status, code, message) = match error {
+        Error::Invalid(problems) => {
+            let code = problems.first().map_or("BadRequest", |problem| code_of(problem.kind));
+            return (S::BAD_REQUEST, code, error.to_string());
+        }
+        Error::MalformedId => (
+            S::BAD_REQUEST,
+            "ErrorInvalidIdMalformed",
+            "Id is malformed. A contact's id is a lower-case UUID of 36 characters.",
+        ),
+        Error::NotFound => (S::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store."),
+        Error::UnknownUser(name) => {
+            let name = shorten(name);
+            let message = format!(
+                "Resource '{name}' does not exist or one of its queried reference-property objects are not present."
+            );
+            return (S::NOT_FOUND, "Request_ResourceNotFound", message);
+        }
+        Error::NoSegment(segment) => {
+            let message = format!("Resource not found for the segment '{}'.", shorten(segment));
+            return (S::NOT_FOUND, "ResourceNotFound", message);
+        }
+        Error::MethodNotAllowed(offered) => {
+            let message = match offered.as_slice() {
+                [] => "No method is offered here.".to_owned(),
+                offered => format!("The method is not offered here, {} is.", offered.join(", ")),
+            };
+            return (S::METHOD_NOT_ALLOWED, "methodNotAllowed", message);
+        }
+        Error::NotImplemented(what) => {
+            return (S::NOT_IMPLEMENTED, "NotImplemented", format!("{what} is not offered by this server yet."));
+        }
+        Error::Unauthorized => (
+            S::UNAUTHORIZED,
+            "InvalidAuthenticationToken",
+            "Access token is empty or not valid. Send a known one as Authorization: Bearer {token}.",
+        ),
+        Error::NoMe => (
+            S::BAD_REQUEST,
+            "BadRequest",
+            "/me request is only valid with delegated authentication flow. An application uses /users/{id}.",
+        ),
+        Error::Stale => (
+            S::PRECONDITION_FAILED,
+            "ErrorIrresolvableConflict",
+            "The item has changed, or is not as the request's If-Match or If-None-Match expects. Nothing was written.",
+        ),
+        Error::TooLarge(limit) => {
+            let message = format!("The request body is larger than {limit} bytes.");
+            return (S::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message);
+        }
+        Error::UnsupportedMediaType(message) => {
+            return (S::UNSUPPORTED_MEDIA_TYPE, "notSupported", message.clone());
+        }
+        Error::TooSlow => (S::REQUEST_TIMEOUT, "RequestTimeout", "The request body did not arrive in time."),
+        Error::Quota(message) => return (S::FORBIDDEN, "quotaLimitReached", message.clone()),
+        Error::Unavailable(_) => (
+            S::SERVICE_UNAVAILABLE,
+            "serviceNotAvailable",
+            "The store cannot do this now. Nothing was written; try again.",
+        ),
+        Error::Internal(_) => (S::INTERNAL_SERVER_ERROR, "generalException", "The server failed. Its log knows why."),
+    };
+    (status, code, message.to_owned())
+}
+
+fn code_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Json => "UnableToDeserializePostBody",
+        Kind::Body => "RequestBodyRead",
+        Kind::Limit => "ErrorPropertyValidationFailure",
+        Kind::Query => "BadRequest",
+        Kind::Request => "ErrorInvalidRequest",
+    }
+}

@@ -1,0 +1,149 @@
+//! The REST facade. actix-web is named here and below only: this file is its edge, which turns a request of actix into
+//! a [`call::Call`] and an [`answer::Answer`] back; what lies between knows nothing of connections.
+
+mod answer;
+mod body;
+mod call;
+mod contacts;
+mod contacts_ref;
+mod error;
+mod users;
+
+pub mod access;
+
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, Scope, web};
+
+use crate::clock;
+use crate::error::Error;
+use crate::odata::prefer::Handling;
+use crate::store::Store;
+use access::Access;
+use answer::Answer;
+use call::{Call, Endpoint};
+
+/// Largest request body in bytes, as sent and unpacked.
+pub const MAX_BODY: usize = 4 << 20;
+
+/// The API over a store. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    store: Store,
+    access: Access,
+    settings: Settings,
+}
+
+/// How the API behaves where a request does not say.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What to do with what Graph would refuse.
+    pub handling: Handling,
+    /// How long a request body may take to arrive.
+    pub body_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { handling: Handling::Lenient, body_timeout: Duration::from_secs(30) }
+    }
+}
+
+impl Api {
+    /// An API that answers from `store` whoever `access` knows.
+    pub fn new(store: Store, access: Access, settings: Settings) -> Self {
+        Self { store, access, settings }
+    }
+
+    /// The API as a part of an actix application, below `prefix` (`""`, or like `/graph`; it must not need
+    /// percent-encoding). It takes every path there, in every tolerated spelling.
+    pub fn service(&self, prefix: &str) -> Scope {
+        web::scope(prefix).app_data(web::Data::new(self.clone())).default_service(web::to(serve))
+    }
+}
+
+/// The ids by which a request is known in answers and in the log.
+struct Ids {
+    request: String,
+    /// The client's own, if it sent a usable one.
+    client: String,
+}
+
+impl Ids {
+    fn of(headers: &HeaderMap) -> Self {
+        let request = clock::new_id().to_string();
+        let sent = headers.get("client-request-id").and_then(|value| value.to_str().ok());
+        let client = sent.filter(|id| (1..=128).contains(&id.len())).unwrap_or(&request).to_owned();
+        Self { request, client }
+    }
+}
+
+async fn serve(request: HttpRequest, payload: web::Payload, api: web::Data<Api>) -> HttpResponse {
+    let started = Instant::now();
+    let ids = Ids::of(request.headers());
+    let mut route = "";
+    let answer = answer(&request, payload, &api, &mut route).await;
+    let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
+    let (method, status, micros) = (request.method().as_str(), answer.status.as_u16(), started.elapsed().as_micros());
+    tracing::info!(request_id = ids.request, method, route, status, micros, "request");
+    respond(answer, &ids)
+}
+
+/// From the address to the answer. The body is read only for a caller who is known and a call that wants one.
+async fn answer(
+    request: &HttpRequest,
+    payload: web::Payload,
+    api: &Api,
+    route: &mut &'static str,
+) -> Result<Answer, Error> {
+    let (mount, path) = split_mount(request)?;
+    let call = Call::new(api, request.method(), path, request.uri().query(), request.headers(), root(request, mount))?;
+    *route = call.address.pattern();
+    let endpoint = call.endpoint()?;
+    if endpoint == Endpoint::Health {
+        api.store.check().await?;
+        return Answer::json(200, &serde_json::json!({"status": "ok"}));
+    }
+    let principal = api.access.principal(request.headers())?;
+    let body = match endpoint {
+        Endpoint::CreateContact | Endpoint::AddContact | Endpoint::UpdateContact => {
+            body::read(request.headers(), payload, api.settings.body_timeout).await?
+        }
+        _ => Vec::new(),
+    };
+    call.perform(endpoint, &principal, &body).await
+}
+
+/// The path up to where the API is mounted, and the rest, both as sent.
+fn split_mount(request: &HttpRequest) -> Result<(&str, &str), Error> {
+    let path = request.uri().path();
+    let matched = request.match_info().as_str().len() - request.match_info().unprocessed().len();
+    let decoded = request.match_info().as_str().get(..matched).unwrap_or_default();
+    path.strip_prefix(decoded).map(|rest| (&path[..matched], rest)).ok_or_else(|| Error::NoSegment(path.to_owned()))
+}
+
+/// The address under which the client reached the API.
+fn root(request: &HttpRequest, mount: &str) -> String {
+    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    let host = host.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+    let scheme = if request.app_config().secure() { "https" } else { "http" };
+    format!("{scheme}://{}{mount}", host.unwrap_or_else(|| request.app_config().host()))
+}
+
+fn respond(answer: Answer, ids: &Ids) -> HttpResponse {
+    let mut response = HttpResponse::build(answer.status);
+    response.insert_header(("OData-Version", "4.0"));
+    for (name, id) in [("request-id", &ids.request), ("client-request-id", &ids.client)] {
+        if let Ok(value) = HeaderValue::from_str(id) {
+            response.insert_header((name, value));
+        }
+    }
+    for (name, value) in answer.headers {
+        response.insert_header((name, value));
+    }
+    match answer.body {
+        Some(body) => response.content_type("application/json").body(body),
+        None => response.finish(),
+    }
+}

@@ -1,0 +1,14 @@
+//! contactd: an embedded, persistent contact store with a REST facade that speaks the contacts part of the Microsoft
+//! Graph API. The map is in ARCHITECTURE.md; the API and its decisions are in docs/graph.md.
+
+mod clock;
+pub mod config;
+pub mod contact;
+pub mod error;
+mod fold;
+pub mod health;
+pub mod http;
+pub mod odata;
+pub mod server;
+pub mod store;
+pub mod user;

@@ -1,0 +1,286 @@
+//! Every tolerated spelling of a path, read into the one thing it names (docs/graph.md, "Addresses"): words in any
+//! letter case, `%24ref` for `$ref`, `contacts('id')` for `contacts/id`, doubled and trailing slashes, and the words
+//! SDKs send in place of `me`. Ids and keys keep their case.
+//!
+//! ```
+//! use contactd::odata::address::{Address, Owner, Resource, Version};
+//!
+//! let address = Address::parse("/BETA/users('ann%40example.org')/Contacts/%24ref/").unwrap();
+//! assert_eq!(address.version, Version::Beta);
+//! assert_eq!(address.resource, Resource::ContactsRef(Owner::User("ann@example.org".into())));
+//! assert_eq!(Address::parse("/me/contacts('id')"), Address::parse("/users/me-token-to-replace/contacts/id"));
+//! ```
+
+use super::percent_decode;
+use crate::error::Error;
+
+/// The prefix of a path. None and `beta` speak the seed's shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// No prefix.
+    None,
+    /// `/beta`
+    Beta,
+    /// `/v1.0`
+    V1,
+}
+
+impl Version {
+    /// The prefix as it stands in a link.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Beta => "/beta",
+            Self::V1 => "/v1.0",
+        }
+    }
+}
+
+/// Whose mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// `/me`, or one of the words SDKs put in its place.
+    Me,
+    /// `/users/{id | userPrincipalName}`, as asked.
+    User(String),
+}
+
+/// What a path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// `/healthz`
+    Health,
+    /// `/me`, `/users/{id}`
+    User(Owner),
+    /// `…/contacts`
+    Contacts(Owner),
+    /// `…/contacts/$ref`
+    ContactsRef(Owner),
+    /// `…/contacts/{id}`
+    Contact(Owner, String),
+    /// `…/contacts/{id}/$ref`, which offers nothing.
+    ContactRef,
+    /// A path of the reference that is not served yet; the word that tells it.
+    NotYet(&'static str),
+}
+
+/// A path, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Its prefix.
+    pub version: Version,
+    /// The thing it names.
+    pub resource: Resource,
+}
+
+/// Paths under an owner, or under the root, that the reference has and this server has not yet.
+const OWNER_NOT_YET: &[&str] = &["contactFolders", "outlook", "translateExchangeIds"];
+const ROOT_NOT_YET: &[&str] = &["$metadata", "$batch", "subscriptions"];
+const CONTACTS_NOT_YET: &[&str] = &["$count", "delta"];
+const CONTACT_NOT_YET: &[&str] =
+    &["photo", "extensions", "singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
+
+impl Address {
+    /// Reads an undecoded path that begins with `/` (without a query).
+    ///
+    /// # Errors
+    /// [`Error::NoSegment`] names the first segment that means nothing.
+    pub fn parse(path: &str) -> Result<Self, Error> {
+        let mut segments = Segments::read(path)?;
+        let version = match segments.next() {
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("v1.0") => Version::V1,
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("beta") => Version::Beta,
+            first => {
+                segments.back(first);
+                Version::None
+            }
+        };
+        let resource = segments.resource()?;
+        match segments.next() {
+            Some(extra) => Err(Error::NoSegment(extra.text())),
+            None => Ok(Self { version, resource }),
+        }
+    }
+
+    /// The shape of the path for the log, which must not hold what a client wrote.
+    pub fn pattern(&self) -> &'static str {
+        match &self.resource {
+            Resource::Health => "/healthz",
+            Resource::User(_) => "/{user}",
+            Resource::Contacts(_) => "/{user}/contacts",
+            Resource::ContactsRef(_) => "/{user}/contacts/$ref",
+            Resource::Contact(..) => "/{user}/contacts/{id}",
+            Resource::ContactRef => "/{user}/contacts/{id}/$ref",
+            Resource::NotYet(word) => word,
+        }
+    }
+}
+
+/// A decoded path segment; `name('key')` is two.
+enum Segment {
+    Word(String),
+    Key(String),
+}
+
+impl Segment {
+    fn text(self) -> String {
+        match self {
+            Self::Word(text) | Self::Key(text) => text,
+        }
+    }
+}
+
+/// The segments still to be read, the next one last.
+struct Segments(Vec<Segment>);
+
+impl Segments {
+    fn read(path: &str) -> Result<Self, Error> {
+        let mut segments = Vec::new();
+        for raw in path.split('/').filter(|raw| !raw.is_empty()) {
+            let text = percent_decode(raw, false).ok_or_else(|| Error::NoSegment(raw.to_owned()))?;
+            match quoted_key(&text) {
+                Some((name, key)) => segments.extend([Segment::Word(name.to_owned()), Segment::Key(key)]),
+                None => segments.push(Segment::Word(text)),
+            }
+        }
+        segments.reverse();
+        Ok(Self(segments))
+    }
+
+    fn next(&mut self) -> Option<Segment> {
+        self.0.pop()
+    }
+
+    fn back(&mut self, segment: Option<Segment>) {
+        self.0.extend(segment);
+    }
+
+    fn resource(&mut self) -> Result<Resource, Error> {
+        let Some(first) = self.next() else { return Ok(Resource::NotYet("/")) };
+        let owner = match &first {
+            Segment::Word(word) if word.eq_ignore_ascii_case("healthz") => return Ok(Resource::Health),
+            Segment::Word(word) if word.eq_ignore_ascii_case("me") => Owner::Me,
+            Segment::Word(word) if word.eq_ignore_ascii_case("users") => match self.next() {
+                None => return Ok(Resource::NotYet("/users")),
+                Some(name) => match name.text() {
+                    name if is_me(&name) => Owner::Me,
+                    name => Owner::User(name),
+                },
+            },
+            _ => return self.not_yet(first, ROOT_NOT_YET),
+        };
+        match self.next() {
+            None => Ok(Resource::User(owner)),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contacts") => self.contacts(owner),
+            Some(other) => self.not_yet(other, OWNER_NOT_YET),
+        }
+    }
+
+    fn contacts(&mut self, owner: Owner) -> Result<Resource, Error> {
+        let id = match self.next() {
+            None => return Ok(Resource::Contacts(owner)),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$ref") => return Ok(Resource::ContactsRef(owner)),
+            Some(Segment::Word(word)) => match known(&word, CONTACTS_NOT_YET) {
+                Some(known) => return Ok(Resource::NotYet(known)),
+                None => word,
+            },
+            Some(Segment::Key(key)) => key,
+        };
+        match self.next() {
+            None => Ok(Resource::Contact(owner, id)),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$ref") => Ok(Resource::ContactRef),
+            Some(other) => self.not_yet(other, CONTACT_NOT_YET),
+        }
+    }
+
+    /// A segment that is known but not served takes everything below it along.
+    fn not_yet(&mut self, segment: Segment, words: &[&'static str]) -> Result<Resource, Error> {
+        let text = segment.text();
+        let known = known(&text, words).ok_or(Error::NoSegment(text))?;
+        self.0.clear();
+        Ok(Resource::NotYet(known))
+    }
+}
+
+/// `word`, bare, qualified or with the parentheses of a call, as the one of `words` it spells.
+fn known(word: &str, words: &[&'static str]) -> Option<&'static str> {
+    let word = word.strip_suffix("()").unwrap_or(word);
+    let word = word.get(16..).filter(|_| word[..16].eq_ignore_ascii_case("microsoft.graph.")).unwrap_or(word);
+    words.iter().find(|known| known.eq_ignore_ascii_case(word)).copied()
+}
+
+/// What SDKs send as user id when their path rewriting is off.
+fn is_me(name: &str) -> bool {
+    ["me-token-to-replace", "TokenToReplace"].iter().any(|me| me.eq_ignore_ascii_case(name))
+}
+
+/// Splits `contacts('id')`; inside the quotes a doubled quote is one.
+fn quoted_key(text: &str) -> Option<(&str, String)> {
+    let (name, rest) = text.split_once("('")?;
+    let key = rest.strip_suffix("')")?;
+    let single = key.replace("''", "");
+    (!name.is_empty() && !single.contains('\'')).then(|| (name, key.replace("''", "'")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_spelling_names_the_same_thing() {
+        let contact = Resource::Contact(Owner::Me, "A=b".into());
+        let spellings = [
+            "/me/contacts/A=b", "/ME/Contacts/A%3Db", "/me/contacts('A=b')", "/me/contacts(%27A%3Db%27)", "//me//contacts/A=b//",
+            "/users/me-token-to-replace/contacts/A=b", "/users('TokenToReplace')/contacts/A=b", "/Users/ME-token-to-replace/contacts('A=b')/",
+        ];
+        for path in spellings {
+            assert_eq!(Address::parse(path).unwrap().resource, contact, "{path}");
+        }
+        let guest = Resource::Contacts(Owner::User("o'neil#ext#@example.org".into()));
+        for path in ["/users/o'neil%23ext%23%40example.org/contacts", "/users('o''neil%23EXT%23@example.org')/contacts"] {
+            let Resource::Contacts(Owner::User(name)) = Address::parse(path).unwrap().resource else { panic!("{path}") };
+            assert_eq!(Resource::Contacts(Owner::User(name.to_lowercase())), guest);
+        }
+    }
+
+    #[test]
+    fn the_prefix_is_read_and_what_follows_is_not_mistaken_for_one() {
+        assert_eq!(Address::parse("/V1.0/me").unwrap().version, Version::V1);
+        assert_eq!(Address::parse("/Beta/healthz").unwrap().version, Version::Beta);
+        assert_eq!(Address::parse("/healthz").unwrap().version, Version::None);
+        assert!(matches!(Address::parse("/beta/beta/me"), Err(Error::NoSegment(s)) if s == "beta"));
+    }
+
+    #[test]
+    fn what_means_nothing_is_named() {
+        let cases = [
+            ("/docs\\api/me/contacts", "docs\\api"), ("/me/contact", "contact"), ("/me/contacts/1/2", "2"), ("/contacts", "contacts"),
+            ("/me/contacts/$ref/x", "x"), ("/me/%ff", "%ff"), ("/me('x')", "x"), ("/healthz/x", "x"), ("/users/a/b", "b"),
+        ];
+        for (path, segment) in cases {
+            assert!(matches!(Address::parse(path), Err(Error::NoSegment(s)) if s == segment), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_but_not_served_is_told_apart() {
+        for path in ["/", "/v1.0/$metadata", "/%24batch", "/users", "/me/contactfolders('x')/contacts", "/me/contacts/delta()",
+            "/me/contacts/microsoft.graph.delta", "/me/contacts/%24count", "/me/contacts/x/photo/$value"] {
+            assert!(matches!(Address::parse(path).unwrap().resource, Resource::NotYet(_)), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_read_or_refused(path in "(/|%|'|\\(|\\)|me|users|contacts|[0-9a-f]{2}|\\PC){0,40}") {
+            let _ = Address::parse(&path);
+        }
+
+        #[test]
+        fn a_key_in_quotes_reads_as_it_is(key in "[^\0]{1,40}") {
+            let path = format!("/me/contacts('{}')", super::super::percent_encode(&key.replace('\'', "''")));
+            prop_assert_eq!(Address::parse(&path).unwrap().resource, Resource::Contact(Owner::Me, key));
+        }
+    }
+}

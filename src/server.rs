@@ -1,0 +1,134 @@
+//! `contactd serve`: from the configuration to a running server and back down.
+
+use std::fs::{File, TryLockError};
+use std::io::{IsTerminal as _, Read as _, Seek as _, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use actix_web::{App, HttpServer};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::config::{LogFormat, LogLevel, Serve};
+use crate::http::access::Access;
+use crate::http::{Api, Settings};
+use crate::store::{Database, Options, Store};
+
+/// How long requests under way may take once the server is told to stop; with the closing of the store it stays
+/// within 8 seconds.
+const DRAIN_SECONDS: u64 = 5;
+/// How long an idle connection is kept: clients hold one and take a close for a failure.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Serves until SIGTERM or SIGINT, then drains.
+///
+/// # Errors
+/// One line that says why it cannot start.
+pub async fn run(config: Serve) -> Result<(), String> {
+    start_log(config.log_format, config.log_level);
+    let access = access(&config)?;
+    let addresses = config.addresses()?;
+    let _lock = match &config.database {
+        Database::File(path) => Some(lock(path)?),
+        Database::Temporary => None,
+    };
+    let options = Options { max_folders: config.max_folders };
+    let store = Store::open(&config.database, options).await.map_err(|error| error.to_string())?;
+    let served = serve(&config, &addresses, access, &store).await;
+    store.close().await;
+    served
+}
+
+async fn serve(
+    config: &Serve,
+    addresses: &[std::net::SocketAddr],
+    access: Access,
+    store: &Store,
+) -> Result<(), String> {
+    let listen = |error: std::io::Error| format!("--listen {}: {error}", config.listen);
+    let listener = TcpListener::bind(addresses).map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+
+    let settings = Settings { handling: config.handling, body_timeout: config.request_timeout() };
+    let api = Api::new(store.clone(), access, settings);
+    let server = HttpServer::new(move || App::new().service(api.service("")))
+        .client_request_timeout(config.request_timeout())
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(DRAIN_SECONDS)
+        .disable_signals()
+        .listen(listener)
+        .map_err(listen)?
+        .run();
+    let handle = server.handle();
+    let server = actix_web::rt::spawn(server);
+    // The one line that programs wait for, the same whatever the log looks like.
+    eprintln!("contactd listening on http://{address}");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    handle.stop(true).await;
+    server.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// Who may call, from the three places that can say so.
+fn access(config: &Serve) -> Result<Access, String> {
+    let mut tokens = std::env::var("CONTACTD_TOKENS").unwrap_or_default();
+    if let Some(path) = &config.token_file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("--token-file {}: {error}", path.display()))?;
+        tokens = format!("{tokens}\n{text}");
+    }
+    match (config.dev, tokens.trim().is_empty()) {
+        (true, true) => Ok(Access::development()),
+        (true, false) => Err("--dev takes every token: leave out CONTACTD_TOKENS and --token-file, or --dev".to_owned()),
+        (false, true) => Err(
+            "nobody could sign in: name users in CONTACTD_TOKENS=name=secret,… or --token-file, or give --dev".to_owned(),
+        ),
+        (false, false) => Access::tokens(&tokens),
+    }
+}
+
+/// Holds off a second server on the same file. Other commands of the program do work beside a running one.
+///
+/// The lock is on a file of its own: closing any handle on the database itself would drop SQLite's locks.
+fn lock(database: &Path) -> Result<File, String> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let reason = |error: std::io::Error| format!("{}: {error}", Path::new(&path).display());
+    let mut file =
+        File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(reason)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            return Err(format!("{}: another contactd serves it (process {})", database.display(), holder.trim()));
+        }
+        Err(TryLockError::Error(error)) => return Err(reason(error)),
+    }
+    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(reason)?;
+    Ok(file)
+}
+
+fn start_log(format: LogFormat, level: LogLevel) {
+    let level = match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    let terminal = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(terminal);
+    // A log that was set up by an embedding program stays.
+    let _ = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Auto if terminal => log.try_init(),
+        LogFormat::Json | LogFormat::Auto => log.json().flatten_event(true).try_init(),
+    };
+}

@@ -1,0 +1,288 @@
+//! Contacts: rows of the tables in, rows out.
+
+use uuid::Uuid;
+
+use super::engine::{Row, Session, Statement};
+use super::writer::Tx;
+use super::{Page, changes, folders, script};
+use crate::contact::patch::Patch;
+use crate::contact::{Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties, Text, date};
+use crate::error::Error;
+use crate::fold::fold;
+use crate::odata::etag::Preconditions;
+
+/// The number of `$column` in `select_contacts!`.
+const COUNT: usize = 47;
+/// About how many bytes of text a page may hold.
+const MAX_PAGE_BYTES: i64 = 8 << 20;
+
+/// A contact and its children in one row: the children as JSON, made from their rows as the query runs. What goes
+/// before the `select`, one more column, and where the contacts `c` come from.
+macro_rules! select_contacts {
+    ($with:literal, $column:literal, $from:literal) => {
+        concat!(
+            $with,
+            "
+select c.id, c.parent_folder_id, c.version, c.created_date_time, c.last_modified_date_time, c.change_key,
+       c.display_name_derived,
+       c.file_as, c.display_name, c.given_name, c.initials, c.middle_name, c.nick_name, c.surname, c.title,
+       c.yomi_given_name, c.yomi_surname, c.yomi_company_name, c.generation, c.job_title, c.company_name, c.department,
+       c.office_location, c.profession, c.assistant_name, c.manager, c.spouse_name, c.personal_notes, c.gender,
+       c.birthday, c.wedding_anniversary, c.is_favorite,
+       (select json_group_array(json_array(x.name, x.address, x.type, x.other_label) order by x.pos)
+        from emails x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       (select json_group_array(json_array(x.type, x.number) order by x.pos)
+        from phones x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       (select json_group_array(json_array(x.type, x.post_office_box, x.street, x.city, x.state, x.country_or_region,
+                                           x.postal_code) order by x.pos)
+        from addresses x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       (select json_group_array(json_array(x.type, x.address, x.display_name) order by x.pos)
+        from websites x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       (select json_group_array(x.name order by x.pos)
+        from categories x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       (select json_group_array(x.address order by x.pos)
+        from im_addresses x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       (select json_group_array(x.name order by x.pos)
+        from children x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       f.mailbox, f.flag_status, f.completed_date_time, f.completed_time_zone, f.due_date_time, f.due_time_zone,
+       f.start_date_time, f.start_time_zone, ",
+            $column,
+            "
+from ",
+            $from
+        )
+    };
+}
+
+/// The contact with this id, in any folder of the mailbox.
+///
+/// # Errors
+/// [`Error::NotFound`], also when it is deleted.
+pub(super) async fn get(session: &mut Session, mailbox: i64, id: Uuid) -> Result<Contact, Error> {
+    let text = select_contacts!(
+        "",
+        "1",
+        "contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
+where c.mailbox = $1 and c.id = $2 and c.deleted_date_time is null"
+    );
+    let statement = Statement::new(text).bind(mailbox).bind(id);
+    read(&session.row(statement).await?.ok_or(Error::NotFound)?)
+}
+
+/// See [`super::Store::contacts`].
+pub(super) async fn page(
+    session: &mut Session,
+    mailbox: i64,
+    after: Uuid,
+    skip: i64,
+    size: u16,
+) -> Result<Page, Error> {
+    let text = select_contacts!(
+        "
+with found as (
+    select id, size from contacts
+    where mailbox = $1 and id > $2 and deleted_date_time is null
+    order by id limit $3 offset $4
+), measured as (
+    select id, sum(size) over (order by id) - size as before, count(*) over () as count from found
+)",
+        "m.count",
+        "measured m
+join contacts c on c.mailbox = $1 and c.id = m.id
+left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
+where m.before < $5
+order by c.id"
+    );
+    let size = usize::from(size);
+    // One more than asked tells whether there is more.
+    let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
+    let statement =
+        Statement::new(text).bind(mailbox).bind(after).bind(limit).bind(skip).bind(MAX_PAGE_BYTES);
+    let rows = session.rows(statement).await?;
+    let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COUNT))?;
+    let contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(Page { more: usize::try_from(found).unwrap_or_default() > contacts.len(), contacts })
+}
+
+/// Stores a new contact and its rows, in the folder it names or else the default one.
+///
+/// # Errors
+/// [`Error::Quota`] when the folder would have to be made and the mailbox has as many as it may.
+pub(super) async fn insert(tx: &mut Tx, mailbox: i64, patch: Patch, max_folders: i64) -> Result<Contact, Error> {
+    let parent_folder_id = match &patch.parent_folder_id {
+        Some(id) if id != DEFAULT_FOLDER => {
+            folders::ensure(tx, mailbox, id, max_folders).await?;
+            id.clone()
+        }
+        _ => DEFAULT_FOLDER.to_owned(),
+    };
+    let contact = Contact {
+        id: tx.new_id(),
+        parent_folder_id,
+        version: 0,
+        created_date_time: tx.now(),
+        last_modified_date_time: tx.now(),
+        sent_change_key: patch.change_key.clone(),
+        properties: patch.into_properties(),
+    };
+    write(tx, script::INSERT, mailbox, contact).await
+}
+
+/// Applies a patch; an empty one leaves the contact as it is.
+///
+/// # Errors
+/// [`Error::NotFound`] for the contact or the folder it is to move to, [`Error::Stale`] when a precondition fails.
+pub(super) async fn update(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: Uuid,
+    patch: Patch,
+    expected: &Preconditions,
+) -> Result<Contact, Error> {
+    let mut contact = get(tx.session(), mailbox, id).await?;
+    expected.check(&contact.version_token())?;
+    if patch.is_empty() {
+        return Ok(contact);
+    }
+    if let Some(folder) = patch.parent_folder_id.clone().filter(|folder| *folder != contact.parent_folder_id) {
+        if !folders::exists(tx.session(), mailbox, &folder).await? {
+            return Err(Error::NotFound);
+        }
+        changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
+        contact.parent_folder_id = folder;
+    }
+    contact.sent_change_key = None;
+    contact.last_modified_date_time = tx.now();
+    patch.apply_to(&mut contact.properties);
+    write(tx, script::UPDATE, mailbox, contact).await
+}
+
+/// Marks the contact as deleted.
+///
+/// # Errors
+/// As [`update`].
+pub(super) async fn delete(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) -> Result<(), Error> {
+    let contact = get(tx.session(), mailbox, id).await?;
+    expected.check(&contact.version_token())?;
+    let now = tx.now();
+    let statement =
+        Statement::new(script::DELETE).bind(mailbox).bind(id).bind(now).bind(contact.parent_folder_id);
+    tx.script(statement).await?;
+    Ok(())
+}
+
+async fn write(tx: &mut Tx, text: &'static str, mailbox: i64, mut contact: Contact) -> Result<Contact, Error> {
+    let rows = tx.script(bind(Statement::new(text), mailbox, &contact)?).await?;
+    contact.version = rows.first().ok_or_else(|| Error::internal("the mailbox is gone"))?.get(0)?;
+    Ok(contact)
+}
+
+/// The values of `script`'s placeholders, in their order.
+fn bind<'q>(statement: Statement<'q>, mailbox: i64, contact: &'q Contact) -> Result<Statement<'q>, Error> {
+    let p = &contact.properties;
+    let mut statement = statement
+        .bind(mailbox)
+        .bind(contact.id)
+        .bind(contact.last_modified_date_time)
+        .bind(&contact.parent_folder_id)
+        .bind(&contact.sent_change_key)
+        .bind(p.display_name_derived);
+    for text in &p.texts {
+        statement = statement.bind(text);
+    }
+    let key = |text| p.text(text).map(fold);
+    let lists = [
+        rows(&p.emails, |email| vec![email.address.as_deref().map(fold)])?,
+        rows(&p.phones, |_| vec![])?,
+        rows(&p.addresses, |_| vec![])?,
+        rows(&p.websites, |_| vec![])?,
+        json(&p.categories.iter().map(|name| [name.clone(), fold(name)]).collect::<Vec<_>>())?,
+        json(&p.im_addresses)?,
+        json(&p.children)?,
+    ];
+    let size = p.texts.iter().flatten().chain(&lists).map(String::len).sum::<usize>();
+    statement = statement
+        .bind(&p.birthday)
+        .bind(p.birthday.as_deref().and_then(date::instant))
+        .bind(&p.wedding_anniversary)
+        .bind(p.wedding_anniversary.as_deref().and_then(date::day))
+        .bind(p.is_favorite)
+        .bind(key(Text::DisplayName))
+        .bind(key(Text::GivenName))
+        .bind(key(Text::Surname))
+        .bind(key(Text::CompanyName))
+        .bind(i64::try_from(size).unwrap_or(i64::MAX));
+    for list in lists {
+        statement = statement.bind(list);
+    }
+    let none = DateTimeTimeZone::default();
+    let (status, times) = match &p.flag {
+        Some(flag) => (flag.status.as_ref(), [&flag.completed, &flag.due, &flag.start]),
+        None => (None, [&none; 3]),
+    };
+    statement = statement.bind(p.flag.is_some()).bind(status.cloned());
+    for time in times {
+        statement = statement.bind(time.date_time.clone()).bind(time.time_zone.clone());
+    }
+    Ok(statement)
+}
+
+/// The entries of a collection as the JSON of their rows, with columns computed from each at the end.
+fn rows<T: Complex>(entries: &[T], computed: impl Fn(&T) -> Vec<Option<String>>) -> Result<String, Error> {
+    let rows = entries.iter().map(|entry| {
+        let members = (0..T::MEMBERS.len()).map(|i| entry.member(i).map(str::to_owned));
+        members.chain(computed(entry)).collect::<Vec<_>>()
+    });
+    json(&rows.collect::<Vec<_>>())
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(Error::internal)
+}
+
+/// A contact from a row of `select_contacts!`.
+fn read(row: &Row) -> Result<Contact, Error> {
+    let mut next = 0..;
+    let mut column = || next.next().unwrap_or_default();
+    let id = row.get(column())?;
+    let parent_folder_id = row.get(column())?;
+    let version = row.get(column())?;
+    let created_date_time = row.get(column())?;
+    let last_modified_date_time = row.get(column())?;
+    let sent_change_key = row.get(column())?;
+    let mut p = Properties { display_name_derived: row.get(column())?, ..Properties::default() };
+    for text in &mut p.texts {
+        *text = row.get(column())?;
+    }
+    p.birthday = row.get(column())?;
+    p.wedding_anniversary = row.get(column())?;
+    p.is_favorite = row.get(column())?;
+    p.emails = entries(row, column())?;
+    p.phones = entries(row, column())?;
+    p.addresses = entries(row, column())?;
+    p.websites = entries(row, column())?;
+    p.categories = parse(row, column())?;
+    p.im_addresses = parse(row, column())?;
+    p.children = parse(row, column())?;
+    if row.get::<Option<i64>>(column())?.is_some() {
+        let mut flag = Flag { status: row.get(column())?, ..Flag::default() };
+        for time in [&mut flag.completed, &mut flag.due, &mut flag.start] {
+            *time = DateTimeTimeZone { date_time: row.get(column())?, time_zone: row.get(column())? };
+        }
+        p.flag = Some(flag);
+    }
+    Ok(Contact { id, parent_folder_id, version, created_date_time, last_modified_date_time, sent_change_key, properties: p })
+}
+
+fn entries<T: Complex>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
+    let entries = parse::<Vec<Option<String>>>(row, column)?.into_iter().map(|members| {
+        let mut entry = T::default();
+        members.into_iter().enumerate().for_each(|(i, value)| entry.set(i, value));
+        entry
+    });
+    Ok(entries.collect())
+}
+
+fn parse<T: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
+    serde_json::from_str(&row.get::<String>(column)?).map_err(Error::internal)
+}

@@ -1,0 +1,178 @@
+//! The one seam to the database driver: statements, rows and sessions. Storage functions are written against these
+//! and name no engine; a second engine becomes a second arm here, in `writer`, `migrate` and `script`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteRow, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection, Decode, Encode, Executor, Row as _, Sqlite, Type};
+
+use crate::error::Error;
+
+/// What a statement can be given: a value both engines encode.
+pub(super) trait Param<'q>: Encode<'q, Sqlite> + Type<Sqlite> + Send + 'q {}
+impl<'q, T: Encode<'q, Sqlite> + Type<Sqlite> + Send + 'q> Param<'q> for T {}
+
+/// What a column can be read as.
+pub(super) trait Column: for<'r> Decode<'r, Sqlite> + Type<Sqlite> {}
+impl<T: for<'r> Decode<'r, Sqlite> + Type<Sqlite>> Column for T {}
+
+/// A statement with its values. The text uses `$1..$n`, which both engines take.
+pub(super) struct Statement<'q> {
+    query: Query<'q, Sqlite, SqliteArguments>,
+    sql: &'static str,
+    bound: usize,
+}
+
+impl<'q> Statement<'q> {
+    pub(super) fn new(sql: &'static str) -> Self {
+        Self { query: sqlx::query(sql), sql, bound: 0 }
+    }
+
+    pub(super) fn bind<T: Param<'q>>(mut self, value: T) -> Self {
+        self.query = self.query.bind(value);
+        self.bound += 1;
+        self
+    }
+
+    /// SQLite takes a missing value for null without a word, so every statement a debug build runs is counted.
+    fn checked(self) -> Query<'q, Sqlite, SqliteArguments> {
+        debug_assert_eq!(placeholders(self.sql), self.bound, "values bound to: {}", self.sql);
+        self.query
+    }
+}
+
+/// The highest `$n` of a text.
+fn placeholders(sql: &str) -> usize {
+    let number = |rest: &str| {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..digits].parse().unwrap_or(0)
+    };
+    sql.split('$').skip(1).map(number).max().unwrap_or(0)
+}
+
+/// A row of an answer.
+pub(super) struct Row(SqliteRow);
+
+impl Row {
+    /// The value of a column, counted from 0.
+    pub(super) fn get<T: Column>(&self, column: usize) -> Result<T, Error> {
+        Ok(self.0.try_get(column)?)
+    }
+}
+
+/// A connection to run statements on: one of the readers' pool, or the writer's own.
+pub(super) enum Session {
+    Pooled(PoolConnection<Sqlite>),
+    Own(SqliteConnection),
+}
+
+impl Session {
+    /// A connection of its own to a SQLite file that exists.
+    pub(super) async fn open(path: &Path) -> Result<Self, Error> {
+        Ok(Self::Own(SqliteConnection::connect_with(&sqlite_options(path)).await?))
+    }
+
+    fn connection(&mut self) -> &mut SqliteConnection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Own(connection) => connection,
+        }
+    }
+
+    /// All rows; of a script, those of all its statements.
+    pub(super) async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, Error> {
+        let rows = self.connection().fetch_all(statement.checked()).await?;
+        Ok(rows.into_iter().map(Row).collect())
+    }
+
+    /// The first row, if there is one.
+    pub(super) async fn row(&mut self, statement: Statement<'_>) -> Result<Option<Row>, Error> {
+        Ok(self.connection().fetch_optional(statement.checked()).await?.map(Row))
+    }
+
+    /// Runs a statement for its effect.
+    pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
+        self.connection().execute(statement.checked()).await?;
+        Ok(())
+    }
+
+    /// Ends the session. A pooled connection goes back to its pool instead.
+    pub(super) async fn close(self) {
+        if let Self::Own(connection) = self
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "closing the database");
+        }
+    }
+}
+
+/// How a SQLite file is opened: every commit is in the file before it is answered (WAL, synchronous=FULL), savepoints
+/// need no temporary file, and a page of 100 contacts crosses the driver's channel without a stall.
+pub(super) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        .pragma("temp_store", "memory")
+        .row_buffer_size(1_024)
+        .disable_statement_logging()
+}
+
+/// The readers: connections that cannot write, opened when first needed.
+pub(super) fn sqlite_readers(path: &Path) -> SqlitePool {
+    SqlitePoolOptions::new()
+        .max_connections(4)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_lazy_with(sqlite_options(path).pragma("query_only", "on"))
+}
+
+/// SQLite's primary result code, the low byte of the extended one.
+fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error()?.code()?.parse::<u32>().ok()?;
+    Some(code & 0xff)
+}
+
+/// Whether a failure is one of the two after which a commit has certainly not happened.
+pub(super) fn is_busy_or_full(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let code = error.downcast_ref::<sqlx::Error>().and_then(sqlite_code);
+    matches!(code, Some(5 | 13))
+}
+
+/// Full disk, busy, I/O error, read-only or corrupt file, no free connection: the store cannot do it now and has not
+/// done it. Anything else is a fault of ours.
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        // BUSY, LOCKED, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB
+        let unavailable = matches!(sqlite_code(&error), Some(5 | 6 | 7 | 8 | 10 | 11 | 13 | 14 | 15 | 26))
+            || matches!(
+                error,
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
+            );
+        if unavailable { Self::Unavailable(std::sync::Arc::new(error)) } else { Self::internal(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_counted_by_the_highest() {
+        assert_eq!(placeholders("select 1"), 0);
+        assert_eq!(placeholders("select $1, $12, $2"), 12);
+    }
+
+    #[test]
+    #[should_panic(expected = "values bound to")]
+    fn a_statement_short_of_a_value_does_not_run() {
+        let _ = Statement::new("select $1, $2").bind(1_i64).checked();
+    }
+}

@@ -1,0 +1,61 @@
+//! Users, each with one mailbox.
+
+use super::engine::{Session, Statement};
+use super::folders;
+use super::writer::Tx;
+use crate::error::Error;
+use crate::user::{User, UserName};
+
+/// Most users of one store: in development mode any token makes one.
+const MAX_USERS: i64 = 100_000;
+
+/// The user of this name, if there is one.
+pub(super) async fn find(session: &mut Session, name: &UserName) -> Result<Option<User>, Error> {
+    let text = "
+select id, display_name, user_principal_name, mail, mailbox from users where user_principal_name_key = $1";
+    let Some(row) = session.row(Statement::new(text).bind(name.key())).await? else { return Ok(None) };
+    Ok(Some(User {
+        id: row.get(0)?,
+        display_name: row.get(1)?,
+        user_principal_name: row.get(2)?,
+        mail: row.get(3)?,
+        mailbox: row.get(4)?,
+    }))
+}
+
+/// The user of this name, made with an empty mailbox if there is none.
+///
+/// # Errors
+/// [`Error::Quota`] past 100,000 users.
+pub(super) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
+    if let Some(user) = find(tx.session(), name).await? {
+        return Ok(user);
+    }
+    let row = tx.session().row(Statement::new("select coalesce(max(id), 0) + 1 from mailboxes")).await?;
+    let user = User {
+        id: name.as_str().to_owned(),
+        display_name: name.as_str().to_owned(),
+        user_principal_name: name.principal_name(),
+        mail: name.principal_name(),
+        mailbox: row.ok_or_else(|| Error::internal("max() answered nothing"))?.get(0)?,
+    };
+    if user.mailbox > MAX_USERS {
+        return Err(Error::Quota(format!("This server has at most {MAX_USERS} users.")));
+    }
+    tx.execute(Statement::new("insert into mailboxes (id, seq) values ($1, 0)").bind(user.mailbox)).await?;
+    let text = "
+insert into users
+    (id, user_principal_name, user_principal_name_key, display_name, mail, mailbox, created_date_time)
+values ($1, $2, $3, $4, $5, $6, $7)";
+    let statement = Statement::new(text)
+        .bind(&user.id)
+        .bind(&user.user_principal_name)
+        .bind(name.key())
+        .bind(&user.display_name)
+        .bind(&user.mail)
+        .bind(user.mailbox)
+        .bind(tx.now());
+    tx.execute(statement).await?;
+    folders::create_default(tx, user.mailbox).await?;
+    Ok(user)
+}

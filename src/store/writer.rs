@@ -1,0 +1,271 @@
+//! The one writer. Writes that wait while a commit runs share the next one: each runs inside a savepoint of its own,
+//! so that one that fails leaves its neighbours alone, and each is answered only after the commit, so that an answer
+//! means synced. It lives on a thread of its own, apart from whichever runtime the callers come and go with.
+//!
+//! When the database itself ends the transaction (full disk, I/O error), its savepoints are gone and the next
+//! statement would commit by itself. Then the batch stops at once, every waiter fails, and the connection is given up.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::Connection;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use super::engine::{self, Row, Session, Statement};
+use crate::clock;
+use crate::error::Error;
+
+/// Most writes in one commit.
+const MAX_BATCH: usize = 256;
+/// Most writes that wait in the queue; further callers wait for a place in it.
+const MAX_WAITING: usize = 4_096;
+
+/// What a write sees: the open transaction, and one time for everything it writes.
+pub struct Tx {
+    session: Session,
+    now: i64,
+    /// The savepoint `job` is open.
+    savepoint: bool,
+}
+
+impl Tx {
+    /// The time of this write, UTC microseconds.
+    pub(super) fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// A new id, later than all before it: ids are in the order of writes.
+    pub(super) fn new_id(&self) -> Uuid {
+        clock::new_id()
+    }
+
+    /// The open transaction, for reads.
+    pub(super) fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Makes what follows undoable as one.
+    pub(super) async fn open_savepoint(&mut self) -> Result<(), Error> {
+        if !self.savepoint {
+            self.session.execute(Statement::new("savepoint job")).await?;
+            self.savepoint = true;
+        }
+        Ok(())
+    }
+
+    /// Runs a statement that changes something.
+    pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
+        self.open_savepoint().await?;
+        self.session.execute(statement).await
+    }
+
+    /// Runs several statements in one call to the driver, whose calls are what costs here. The text begins with
+    /// `savepoint script` and ends with `release script`, so a job whose only write is one script needs no savepoint
+    /// besides; a job that goes on writing after it calls [`Tx::open_savepoint`] first.
+    pub(super) async fn script(&mut self, script: Statement<'_>) -> Result<Vec<Row>, Error> {
+        let done = self.session.rows(script).await;
+        if let Err(error) = &done
+            && let Err(gone) = self.session.rows(Statement::new("rollback to script; release script")).await
+        {
+            tracing::error!(%error, %gone, "the database ended the transaction");
+            self.savepoint = true; // Undoing the job will fail likewise, which ends the batch.
+        }
+        done
+    }
+
+    /// Undoes the current job. An error means that the transaction is gone.
+    async fn undo(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.savepoint) {
+            self.session.rows(Statement::new("rollback to job; release job")).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.savepoint) {
+            self.session.execute(Statement::new("release job")).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a job leaves behind: its error, and how its caller is told once the batch's fate is known.
+struct Finished {
+    error: Option<Error>,
+    answer: Box<dyn FnOnce(Option<&Error>)>,
+}
+
+trait Job: Send {
+    /// Whether the caller still waits.
+    fn is_wanted(&self) -> bool;
+    fn run(self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished>;
+    fn fail(self: Box<Self>, error: &Error);
+}
+
+struct Work<F, T> {
+    work: F,
+    reply: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<F, T> Job for Work<F, T>
+where
+    F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
+    T: Send + 'static,
+{
+    fn is_wanted(&self) -> bool {
+        !self.reply.is_closed()
+    }
+
+    fn run(self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished> {
+        Box::pin(async move {
+            let Self { work, reply } = *self;
+            let result = work(tx).await;
+            Finished {
+                error: result.as_ref().err().cloned(),
+                answer: Box::new(move |error| {
+                    // A caller that went away is no fault.
+                    let _ = reply.send(error.map_or(result, |error| Err(error.clone())));
+                }),
+            }
+        })
+    }
+
+    fn fail(self: Box<Self>, error: &Error) {
+        let _ = self.reply.send(Err(error.clone()));
+    }
+}
+
+/// The handle to the writer's thread.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Box<dyn Job>>,
+}
+
+impl Writer {
+    /// Connects, and starts the thread. It ends when the handle is dropped and the queue is empty; `on_end` then
+    /// goes with it.
+    pub(super) async fn start(options: SqliteConnectOptions, on_end: impl Send + 'static) -> Result<(Self, JoinHandle<()>), Error> {
+        let (queue, jobs) = mpsc::channel(MAX_WAITING);
+        let (started, start) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("contactd-writer".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(serve(options, jobs, started)),
+                Err(error) => drop(started.send(Err(Error::internal(error)))),
+            }
+            drop(on_end);
+        });
+        let thread = thread.map_err(Error::internal)?;
+        start.await.unwrap_or_else(|_| Err(Error::internal("the writer did not start")))?;
+        Ok((Self { queue }, thread))
+    }
+
+    /// Hands in a write and waits for its commit.
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        // A refused job drops its sender, so the answer tells of both.
+        let _ = self.queue.send(Box::new(Work { work, reply })).await;
+        answer.await.unwrap_or_else(|_| Err(Error::internal("the writer has stopped")))
+    }
+}
+
+async fn connect(options: &SqliteConnectOptions) -> Result<Tx, Error> {
+    let connection = SqliteConnection::connect_with(options).await?;
+    Ok(Tx { session: Session::Own(connection), now: 0, savepoint: false })
+}
+
+async fn serve(
+    options: SqliteConnectOptions,
+    mut jobs: mpsc::Receiver<Box<dyn Job>>,
+    started: oneshot::Sender<Result<(), Error>>,
+) {
+    let mut open = match connect(&options).await {
+        Ok(tx) => Some(tx),
+        Err(error) => return drop(started.send(Err(error))),
+    };
+    if started.send(Ok(())).is_err() {
+        return;
+    }
+    let mut batch = Vec::new();
+    while jobs.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        let tx = match open.take() {
+            Some(tx) => Ok(tx),
+            None => connect(&options).await,
+        };
+        match tx {
+            Ok(mut tx) => match run(&mut tx, &mut batch).await {
+                Ok(()) => open = Some(tx),
+                Err(error) => {
+                    tracing::error!(%error, "a commit failed; the writer connects anew");
+                    tx.session.close().await;
+                }
+            },
+            Err(error) => batch.drain(..).for_each(|job| job.fail(&error)),
+        }
+    }
+    if let Some(tx) = open {
+        tx.session.close().await;
+    }
+}
+
+/// Runs a batch to its commit and answers everyone in it. An error means that nothing of it was stored (or, where the
+/// commit itself failed for an unclear reason, that nobody knows) and that the connection must not be used again.
+async fn run(tx: &mut Tx, batch: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
+    let mut finished = Vec::with_capacity(batch.len());
+    let mut jobs = batch.drain(..);
+    let mut fate = tx.session.execute(Statement::new("begin immediate")).await;
+    while fate.is_ok()
+        && let Some(job) = jobs.next()
+    {
+        if job.is_wanted() {
+            fate = run_one(tx, job, &mut finished).await;
+        }
+    }
+    if fate.is_ok() {
+        fate = commit(&mut tx.session).await;
+    }
+    let error = fate.as_ref().err();
+    finished.into_iter().for_each(|Finished { answer, .. }| answer(error));
+    if let Some(error) = error {
+        jobs.for_each(|job| job.fail(error));
+    }
+    fate
+}
+
+/// Runs one job inside its savepoint. An error means that the transaction is gone, or may be: the database could not do
+/// what the job asked, and which of its errors end a transaction is not ours to guess.
+async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -> Result<(), Error> {
+    tx.now = clock::now();
+    let Ok(done) = AssertUnwindSafe(job.run(tx)).catch_unwind().await else {
+        // The panic may have stopped the driver half-way; this connection is not asked again. The job's own caller
+        // is told by its dropped channel.
+        return Err(Error::Unavailable(Arc::from(Box::<dyn std::error::Error + Send + Sync>::from("another write panicked"))));
+    };
+    let settled = match &done.error {
+        None => tx.keep().await,
+        Some(error @ Error::Unavailable(_)) => Err(error.clone()),
+        Some(_) => tx.undo().await,
+    };
+    finished.push(done);
+    settled.map_err(|error| match error {
+        Error::Internal(cause) => Error::Unavailable(cause),
+        error => error,
+    })
+}
+
+/// A commit refused for want of space or because another process writes has not happened; of any other failure the
+/// outcome is unknown (the pages may be in the log, unsynced), which a client must not take for "not done".
+async fn commit(session: &mut Session) -> Result<(), Error> {
+    session.execute(Statement::new("commit")).await.map_err(|error| match error {
+        Error::Unavailable(cause) if !engine::is_busy_or_full(&*cause) => Error::Internal(cause),
+        error => error,
+    })
+}

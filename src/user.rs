@@ -1,0 +1,85 @@
+//! Who calls: users, each with one mailbox, and applications, which have none and may open any.
+
+/// A user's short name, checked: `[A-Za-z0-9._@-]{1,64}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserName(String);
+
+impl UserName {
+    /// `None` for anything but 1 to 64 ASCII letters, digits, `.`, `_`, `@` or `-`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'@' | b'-'));
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The name as first written; it is the user's id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `NAME@localhost`, or the name itself where it has an `@`; also the user's mail address.
+    pub fn principal_name(&self) -> String {
+        if self.0.contains('@') { self.0.clone() } else { format!("{}@localhost", self.0) }
+    }
+
+    /// What the name is looked up by: the principal name without case, so that `ann`, `ANN` and `ann@localhost` are one.
+    pub fn key(&self) -> String {
+        self.principal_name().to_ascii_lowercase()
+    }
+}
+
+/// The bearer of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// A person: `/me` is their mailbox, and no other can be seen.
+    User(UserName),
+    /// An application: any mailbox under `/users/…`, none under `/me`.
+    App(UserName),
+}
+
+impl Principal {
+    /// Reads `NAME` or `app:NAME`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix("app:") {
+            Some(name) => UserName::parse(name).map(Self::App),
+            None => UserName::parse(text).map(Self::User),
+        }
+    }
+}
+
+/// A user as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name as first used.
+    pub id: String,
+    /// Shown as `displayName`.
+    pub display_name: String,
+    /// Shown as `userPrincipalName`.
+    pub user_principal_name: String,
+    /// Shown as `mail`.
+    pub mail: String,
+    /// The key of everything the user owns.
+    pub mailbox: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_to_sixty_four_plain_characters() {
+        assert!(UserName::parse("Ann.Lee_1@example-host.org").is_some());
+        assert!(UserName::parse(&"a".repeat(64)).is_some());
+        for bad in ["", "a b", "é", "a:b", "a/b", "a\0", "a'b", &"a".repeat(65)] {
+            assert!(UserName::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_principal_is_a_user_or_an_application() {
+        assert!(matches!(Principal::parse("ann"), Some(Principal::User(name)) if name.key() == "ann@localhost"));
+        assert!(matches!(Principal::parse("app:Sync"), Some(Principal::App(name)) if name.as_str() == "Sync"));
+        assert!(Principal::parse("app:").is_none());
+        assert!(Principal::parse("app:a:b").is_none());
+    }
+}
