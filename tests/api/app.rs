@@ -1,0 +1,245 @@
+//! The API on a fresh database, and clients of it. Tests name the path and the body; nothing here hides them.
+
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer};
+use contactd::http::access::Access;
+use contactd::http::{Api, Settings};
+use contactd::store::{Database, Options, Store};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The seed page's request body, byte for byte.
+pub const SEED_REQUEST: &str = include_str!("../seed/request.json");
+/// The seed page's response body.
+pub const SEED_RESPONSE: &str = include_str!("../seed/response.json");
+
+/// What a test's server differs in from the ordinary one.
+#[derive(Default)]
+pub struct Setup {
+    pub settings: Settings,
+    pub options: Options,
+    pub access: Option<Access>,
+    pub temporary: bool,
+    pub prefix: &'static str,
+}
+
+/// A running server; it stops when dropped.
+pub struct TestApp {
+    pub address: String,
+    folder: TempDir,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TestApp {
+    pub fn new() -> Self {
+        Self::with(Setup::default())
+    }
+
+    pub fn with(setup: Setup) -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap(), setup)
+    }
+
+    fn in_folder(folder: TempDir, setup: Setup) -> Self {
+        let database = match setup.temporary {
+            true => Database::Temporary,
+            false => Database::File(folder.path().join("contacts.db")),
+        };
+        let (started, start) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let store = Store::open(&database, setup.options).await.unwrap();
+                let access = setup.access.unwrap_or_else(Access::development);
+                let api = Api::new(store.clone(), access, setup.settings);
+                let server = HttpServer::new(move || App::new().service(api.service(setup.prefix)))
+                    .workers(2)
+                    .disable_signals()
+                    .shutdown_timeout(1)
+                    .bind("127.0.0.1:0")
+                    .unwrap();
+                let address = server.addrs()[0].to_string();
+                let server = server.run();
+                started.send((address, server.handle())).unwrap();
+                server.await.unwrap();
+                store.close().await;
+            });
+        });
+        let (address, handle) = start.recv().unwrap();
+        Self { address, folder, handle, thread: Some(thread) }
+    }
+
+    /// The database file, for a look at the rows.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("contacts.db")
+    }
+
+    /// A connection beside the server's, as a command of the program would have.
+    pub fn rows(&self) -> rusqlite::Connection {
+        let rows = rusqlite::Connection::open(self.database()).unwrap();
+        rows.busy_timeout(Duration::from_secs(5)).unwrap();
+        rows
+    }
+
+    /// One number from the database.
+    pub fn count(&self, sql: &str) -> i64 {
+        self.rows().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// The same database under a new server.
+    pub fn restarted(mut self) -> Self {
+        self.stop();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        Self::in_folder(folder, Setup::default())
+    }
+
+    pub fn user(&self, token: &str) -> Client {
+        Client::new(&self.address, token)
+    }
+
+    fn stop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // The command is sent when `stop` is called; the future only waits.
+            drop(self.handle.stop(true));
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A client with a token, and headers it always sends.
+#[derive(Clone)]
+pub struct Client {
+    address: String,
+    headers: Vec<(String, String)>,
+    agent: ureq::Agent,
+}
+
+impl Client {
+    pub fn new(address: &str, token: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build();
+        let client = Self { address: address.to_owned(), headers: Vec::new(), agent: config.into() };
+        if token.is_empty() { client } else { client.with("Authorization", &format!("Bearer {token}")) }
+    }
+
+    /// The same client, which sends one header more.
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.push((name.to_owned(), value.to_owned()));
+        client
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, None)
+    }
+
+    pub fn post(&self, path: &str, body: impl ToString) -> Answer {
+        self.send("POST", path, Some(body.to_string().into_bytes()))
+    }
+
+    pub fn patch(&self, path: &str, body: impl ToString) -> Answer {
+        self.send("PATCH", path, Some(body.to_string().into_bytes()))
+    }
+
+    pub fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", path, None)
+    }
+
+    /// Any method and bytes; a body goes as JSON unless the client sends another type.
+    pub fn send(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Answer {
+        self.try_send(method, path, body).unwrap()
+    }
+
+    /// As [`Client::send`], for a server that may be gone.
+    pub fn try_send(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Result<Answer, ureq::Error> {
+        let path = path.strip_prefix(&format!("http://{}", self.address)).unwrap_or(path);
+        let mut request =
+            ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let typed = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let response = match body {
+            None => self.agent.run(request.body(()).unwrap())?,
+            Some(body) => {
+                if !typed {
+                    request = request.header("Content-Type", "application/json");
+                }
+                self.agent.run(request.body(body).unwrap())?
+            }
+        };
+        let (parts, mut body) = response.into_parts();
+        let body = body.with_config().limit(64 << 20).read_to_vec()?;
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: ureq::http::HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body, which must be JSON if the status and this are to be asserted in one line.
+    #[track_caller]
+    pub fn json(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(self.header("content-type"), "application/json");
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The status of an answer without a body.
+    #[track_caller]
+    pub fn empty(&self, status: u16) -> &Self {
+        assert_eq!((self.status, String::from_utf8_lossy(&self.body).as_ref()), (status, ""));
+        self
+    }
+
+    /// An error in Graph's body: asserts what all have in common and answers `(status, code, target)`.
+    #[track_caller]
+    pub fn error(&self) -> (u16, String, String) {
+        let body = self.json(self.status);
+        let error = &body["error"];
+        assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
+        assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
+        let inner = &error["innerError"];
+        assert_eq!(inner["request-id"], self.header("request-id"), "{body}");
+        assert_eq!(inner["client-request-id"], self.header("client-request-id"), "{body}");
+        let date = inner["date"].as_str().unwrap();
+        assert!(chrono::NaiveDateTime::parse_from_str(date, "%Y-%m-%dT%H:%M:%S").is_ok(), "{body}");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        (self.status, text(&error["code"]), text(&error["target"]))
+    }
+
+    /// The message of an error.
+    pub fn message(&self) -> String {
+        self.json(self.status)["error"]["message"].as_str().unwrap().to_owned()
+    }
+
+    pub fn header(&self, name: &str) -> String {
+        self.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    }
+
+    /// The id of the contact that was answered.
+    #[track_caller]
+    pub fn id(&self) -> String {
+        self.json(self.status)["id"].as_str().unwrap().to_owned()
+    }
+}

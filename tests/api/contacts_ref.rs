@@ -1,0 +1,162 @@
+//! The seed's page, `POST …/contacts/$ref`, and its example on every route that creates.
+
+use serde_json::{Value, json};
+
+use crate::app::{Answer, Client, SEED_REQUEST, SEED_RESPONSE, Setup, TestApp};
+
+/// Every spelling of the owner and of the collection, under both prefixes that speak the seed's shape.
+fn routes() -> Vec<String> {
+    let owners = ["/me", "/users/ann", "/users/ann@localhost", "/users/ann%40localhost", "/users('ann')", "/users/me-token-to-replace",
+        "/users/TokenToReplace", "/ME", "/Users/ANN"];
+    let collections = ["/contacts", "/contacts/$ref", "/contacts/%24ref", "/Contacts/$REF/", "/contacts/"];
+    let mut routes = Vec::new();
+    for prefix in ["", "/beta", "/BETA"] {
+        for owner in owners {
+            routes.extend(collections.iter().map(|collection| format!("{prefix}{owner}{collection}")));
+        }
+    }
+    routes
+}
+
+/// The answer is the page's, save what the page cannot know; only `@odata.context` and `@odata.etag` are added.
+#[track_caller]
+fn assert_is_the_page(answer: &Answer, status: u16) -> String {
+    let mut body = answer.json(status);
+    let text = String::from_utf8(answer.body.clone()).unwrap();
+    assert!(text.starts_with(r#"{"@odata.context":"#), "{text}");
+    assert!(text.contains(r#""birthday":"2017-01-01T00:03:13.7306563+03:00""#), "{text}");
+    let mut expected: Value = serde_json::from_str(SEED_RESPONSE).unwrap();
+    let id = body["id"].as_str().unwrap().to_owned();
+    for name in ["@odata.context", "@odata.etag"] {
+        assert!(body.as_object_mut().unwrap().remove(name).is_some(), "{name}");
+    }
+    for name in ["id", "createdDateTime", "lastModifiedDateTime"] {
+        assert!(body[name].is_string());
+        body[name] = Value::Null;
+        expected[name] = Value::Null;
+    }
+    assert_eq!(body, expected);
+    id
+}
+
+#[test]
+fn the_pages_example_is_answered_as_the_page_shows_on_every_route() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let mut ids = Vec::new();
+    for route in routes() {
+        for body in [SEED_REQUEST.to_owned(), SEED_REQUEST.replace('\n', "\r\n")] {
+            ids.push(assert_is_the_page(&ann.post(&route, body), 201));
+        }
+    }
+    let read = |ann: &Client| {
+        for id in &ids {
+            for prefix in ["", "/beta"] {
+                assert_is_the_page(&ann.get(&format!("{prefix}/me/contacts/{id}")), 200);
+            }
+        }
+    };
+    read(&ann);
+    let app = app.restarted();
+    read(&app.user("ann"));
+    let total = i64::try_from(ids.len()).unwrap();
+    for table in ["contacts", "emails", "phones", "addresses", "websites", "flags"] {
+        assert_eq!(app.count(&format!("select count(*) from {table}")), total, "{table}");
+    }
+}
+
+#[test]
+fn the_pages_example_is_answered_the_same_from_a_temporary_database() {
+    let app = TestApp::with(Setup { temporary: true, ..Setup::default() });
+    let ann = app.user("ann");
+    let id = assert_is_the_page(&ann.post("/me/contacts/$ref", SEED_REQUEST), 201);
+    assert_is_the_page(&ann.get(&format!("/me/contacts/{id}")), 200);
+    assert!(!app.database().exists());
+}
+
+#[test]
+fn the_pages_example_is_answered_the_same_to_an_application() {
+    let app = TestApp::new();
+    let sync = app.user("app:sync");
+    assert_is_the_page(&sync.post("/users/ann/contacts/$ref", SEED_REQUEST), 201);
+    assert_is_the_page(&sync.post("/beta/users/ann/contacts", SEED_REQUEST), 201);
+}
+
+#[test]
+fn strict_handling_refuses_of_the_pages_example_what_graph_refuses() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let expected = ["emailAddresses/0/type", "websites/0/type", "phones/0/type", "postalAddresses/0/type", "weddingAnniversary", "flag/flagStatus"];
+    for route in routes() {
+        let answer = ann.with("Prefer", "handling=strict").post(&route, SEED_REQUEST);
+        assert_eq!(answer.error(), (400, "RequestBodyRead".into(), "emailAddresses/0/type".into()), "{route}");
+        let body = answer.json(400);
+        let details = body["error"]["details"].as_array().unwrap();
+        let targets: Vec<_> = details.iter().map(|detail| detail["target"].as_str().unwrap()).collect();
+        assert_eq!(targets, expected, "{route}");
+        assert!(details.iter().all(|detail| detail["code"] == "RequestBodyRead" && detail["message"].is_string()));
+    }
+    assert_eq!(app.count("select count(*) from contacts"), 0);
+    let lenient = ann.with("Prefer", "handling=lenient").post("/me/contacts/$ref", SEED_REQUEST);
+    assert_eq!(lenient.header("preference-applied"), "handling=lenient");
+    assert_is_the_page(&lenient, 201);
+}
+
+#[test]
+fn a_bare_reference_is_answered_by_whether_it_names_a_contact_of_this_owner() {
+    let app = TestApp::new();
+    let (ann, bob) = (app.user("ann"), app.user("bob"));
+    let own = ann.post("/me/contacts", "{}").id();
+    let others = bob.post("/me/contacts", "{}").id();
+    let host = format!("http://{}", app.address);
+    for reference in [
+        format!("{host}/me/contacts/{own}"), format!("{host}/beta/users/ann/contacts('{own}')"), format!("/me/contacts/{own}"),
+        format!("me/contacts/{own}"), format!("users('ann@localhost')/contacts('{own}')"),
+        format!("https://graph.microsoft.com/v1.0/me/contacts/{own}"), format!("{host}/me/contacts/{own}?x=y"),
+    ] {
+        let full = json!({"@odata.context": "x", "@odata.type": "#x", "@odata.id": reference});
+        for body in [json!({"@odata.id": reference}), full] {
+            ann.post("/me/contacts/$ref", body).empty(204);
+        }
+    }
+    let unknown = "01890000-0000-7000-8000-000000000000";
+    for id in [unknown, &others] {
+        let answer = ann.post("/me/contacts/$ref", json!({"@odata.id": format!("{host}/me/contacts/{id}")}));
+        assert_eq!(answer.error(), (404, "ErrorItemNotFound".into(), String::new()));
+    }
+    for reference in [
+        format!("https://elsewhere.example/me/contacts/{own}"), format!("{host}.evil.example/me/contacts/{own}"),
+        format!("{host}/users/bob/contacts/{others}"), format!("{host}/users/nobody/contacts/{own}"), format!("{host}/me/contacts"),
+        format!("{host}/me/contacts/AAMk"), String::new(), "::".into(), "\\\\".into(),
+    ] {
+        let answer = ann.post("/me/contacts/$ref", json!({"@odata.id": reference}));
+        assert_eq!(answer.error(), (400, "ErrorInvalidRequest".into(), "@odata.id".into()), "{reference}");
+    }
+    assert_eq!(app.count("select count(*) from contacts"), 2);
+}
+
+#[test]
+fn a_reference_with_properties_beside_it_is_a_contact() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let answer = ann.post("/me/contacts/$ref", json!({"@odata.id": "http://x/y", "givenName": "Ann"}));
+    assert_eq!(answer.json(201)["displayName"], "Ann");
+    // Elsewhere it is an annotation like any other, and so is one that is no text.
+    assert_eq!(ann.post("/me/contacts", json!({"@odata.id": "http://x/y"})).status, 201);
+    assert_eq!(ann.post("/me/contacts/$ref", json!({"@odata.id": 1})).status, 201);
+}
+
+#[test]
+fn only_post_is_offered_on_ref() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let id = ann.post("/me/contacts", "{}").id();
+    for method in ["PUT", "DELETE", "PATCH"] {
+        let answer = ann.send(method, "/me/contacts/$ref", Some(b"{}".to_vec()));
+        assert_eq!((answer.error().0, answer.header("allow")), (405, "POST".into()), "{method}");
+        let answer = ann.send(method, &format!("/me/contacts/{id}/$ref"), Some(b"{}".to_vec()));
+        assert_eq!((answer.error().0, answer.header("allow")), (405, String::new()), "{method}");
+    }
+    assert_eq!(ann.get("/me/contacts/$ref").error().0, 501);
+    assert_eq!(ann.get(&format!("/me/contacts/{id}")).status, 200);
+}
