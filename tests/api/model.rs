@@ -1,1 +1,145 @@
-//! 
+//! Random calls by two users against a model in memory: after each, the server answers what the model holds.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+
+use crate::app::{Client, TestApp};
+use crate::expected::{contact, settled};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Create(Value),
+    Patch(Index, Value),
+    PatchStale(Index, Value),
+    Delete(Index),
+    Read(Index),
+    List(usize),
+}
+
+/// Properties whose value comes back as it is sent, so that the model is a plain overlay.
+fn properties() -> impl Strategy<Value = Value> {
+    let text = prop_oneof![Just(Value::Null), "\\PC{0,12}".prop_map(|text| json!(text))];
+    let list = proptest::collection::vec("\\PC{0,6}", 0..4).prop_map(|list| json!(list));
+    let phone = ("\\PC{0,6}", prop_oneof![Just("home"), Just("pager"), Just("no such type")]);
+    let phones = proptest::collection::vec(phone, 0..4).prop_map(|phones| {
+        json!(phones.iter().map(|(n, t)| json!({"@odata.type": "microsoft.graph.phone", "type": t, "number": n})).collect::<Vec<_>>())
+    });
+    let one = prop_oneof![
+        (prop_oneof![Just("jobTitle"), Just("nickName"), Just("gender")], text).prop_map(|(name, value)| (name, value)),
+        (prop_oneof![Just("categories"), Just("children"), Just("imAddresses")], list).prop_map(|(name, value)| (name, value)),
+        phones.prop_map(|phones| ("phones", phones)),
+        any::<bool>().prop_map(|favorite| ("isFavorite", json!(favorite))),
+        prop_oneof![Just("contacts"), Just("folder a"), Just("folder b")].prop_map(|folder| ("parentFolderId", json!(folder))),
+    ];
+    proptest::collection::vec(one, 0..5).prop_map(|members| {
+        let mut body = json!({});
+        members.into_iter().for_each(|(name, value)| body[name] = value);
+        body
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => properties().prop_map(Step::Create),
+        3 => (any::<Index>(), properties()).prop_map(|(i, p)| Step::Patch(i, p)),
+        1 => (any::<Index>(), properties()).prop_map(|(i, p)| Step::PatchStale(i, p)),
+        1 => any::<Index>().prop_map(Step::Delete),
+        1 => any::<Index>().prop_map(Step::Read),
+        1 => (1_usize..5).prop_map(Step::List),
+    ]
+}
+
+/// A mailbox as it should be: id, ETag and the whole contact, in creation order.
+#[derive(Default)]
+struct Model {
+    contacts: Vec<(String, String, Value)>,
+    deleted: Vec<String>,
+    folders: Vec<String>,
+}
+
+impl Model {
+    fn knows(&self, body: &Value) -> bool {
+        body["parentFolderId"].as_str().is_none_or(|id| id == "contacts" || self.folders.iter().any(|known| known == id))
+    }
+
+    fn run(&mut self, client: &Client, step: &Step) {
+        let path = |id: &str| format!("/me/contacts/{id}");
+        match step {
+            Step::Create(body) => {
+                let answer = client.post("/me/contacts", body);
+                let expected = contact(body.clone());
+                assert_eq!(settled(answer.json(201)), expected);
+                self.folders.extend(body["parentFolderId"].as_str().map(str::to_owned));
+                self.contacts.push((answer.id(), answer.header("etag"), expected));
+            }
+            Step::Patch(at, body) if !self.contacts.is_empty() => {
+                let known = self.knows(body);
+                let (id, etag, expected) = at.get_mut(&mut self.contacts);
+                let answer = client.with("If-Match", etag).patch(&path(id), body);
+                if !known {
+                    assert_eq!(answer.error().0, 404);
+                    return;
+                }
+                for (name, value) in body.as_object().unwrap() {
+                    expected[name] = value.clone();
+                }
+                assert_eq!(settled(answer.json(200)), *expected);
+                assert_eq!(answer.header("etag") == *etag, body.as_object().unwrap().is_empty());
+                *etag = answer.header("etag");
+            }
+            Step::PatchStale(at, body) if !self.contacts.is_empty() => {
+                let (id, ..) = at.get(&self.contacts);
+                assert_eq!(client.with("If-Match", "W/\"x\"").patch(&path(id), body).error().0, 412);
+            }
+            Step::Delete(at) if !self.contacts.is_empty() => {
+                let (id, ..) = self.contacts.remove(at.index(self.contacts.len()));
+                client.delete(&path(&id)).empty(204);
+                self.deleted.push(id);
+            }
+            Step::Read(at) if !self.contacts.is_empty() => {
+                let (id, etag, expected) = at.get(&self.contacts);
+                let answer = client.get(&path(id));
+                assert_eq!((settled(answer.json(200)), answer.header("etag")), (expected.clone(), etag.clone()));
+            }
+            Step::List(size) => self.compare(client, *size),
+            Step::Patch(..) | Step::PatchStale(..) | Step::Delete(_) | Step::Read(_) => {}
+        }
+    }
+
+    /// The whole mailbox, by pages of any size.
+    fn compare(&self, client: &Client, size: usize) {
+        let mut found = Vec::new();
+        let mut next = Some(format!("/me/contacts?$top={size}"));
+        while let Some(path) = next {
+            let page = client.get(&path).json(200);
+            next = page.get("@odata.nextLink").map(|link| link.as_str().unwrap().to_owned());
+            for contact in page["value"].as_array().unwrap() {
+                let text = |name: &str| contact[name].as_str().unwrap().to_owned();
+                found.push((text("id"), text("@odata.etag"), settled(contact.clone())));
+            }
+        }
+        assert_eq!(found, self.contacts);
+        for id in &self.deleted {
+            assert_eq!(client.get(&format!("/me/contacts/{id}")).error().0, 404);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_calls_agree_with_a_model(steps in proptest::collection::vec((any::<bool>(), step()), 1..40)) {
+        let app = TestApp::new();
+        let clients = [app.user("ann"), app.user("bob")];
+        let mut models = [Model::default(), Model::default()];
+        for (bob, step) in &steps {
+            models[usize::from(*bob)].run(&clients[usize::from(*bob)], step);
+        }
+        let app = app.restarted();
+        for (name, model) in ["ann", "bob"].iter().zip(&models) {
+            model.compare(&app.user(name), 7);
+        }
+    }
+}
