@@ -9,6 +9,8 @@ mod engine;
 mod folders;
 mod migrate;
 mod script;
+#[cfg(test)]
+mod tests;
 mod users;
 mod writer;
 

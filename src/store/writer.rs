@@ -31,6 +31,8 @@ pub struct Tx {
     now: i64,
     /// The savepoint `job` is open.
     savepoint: bool,
+    /// The current job ran a script outside it, which cannot be undone by itself.
+    loose: bool,
 }
 
 impl Tx {
@@ -75,6 +77,7 @@ impl Tx {
             tracing::error!(%error, %gone, "the database ended the transaction");
             self.savepoint = true; // Undoing the job will fail likewise, which ends the batch.
         }
+        self.loose |= !self.savepoint && done.is_ok();
         done
     }
 
@@ -179,7 +182,7 @@ impl Writer {
 
 async fn connect(options: &SqliteConnectOptions) -> Result<Tx, Error> {
     let connection = SqliteConnection::connect_with(options).await?;
-    Ok(Tx { session: Session::Own(connection), now: 0, savepoint: false })
+    Ok(Tx { session: Session::Own(connection), now: 0, savepoint: false, loose: false })
 }
 
 async fn serve(
@@ -244,6 +247,7 @@ async fn run(tx: &mut Tx, batch: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
 /// what the job asked, and which of its errors end a transaction is not ours to guess.
 async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -> Result<(), Error> {
     tx.now = clock::now();
+    tx.loose = false;
     let Ok(done) = AssertUnwindSafe(job.run(tx)).catch_unwind().await else {
         // The panic may have stopped the driver half-way; this connection is not asked again. The job's own caller
         // is told by its dropped channel.
@@ -252,12 +256,13 @@ async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -
     let settled = match &done.error {
         None => tx.keep().await,
         Some(error @ Error::Unavailable(_)) => Err(error.clone()),
+        Some(error) if tx.loose => Err(error.clone()),
         Some(_) => tx.undo().await,
     };
     finished.push(done);
     settled.map_err(|error| match error {
-        Error::Internal(cause) => Error::Unavailable(cause),
-        error => error,
+        error @ Error::Unavailable(_) => error,
+        error => Error::Unavailable(Arc::new(error)),
     })
 }
 
