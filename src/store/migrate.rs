@@ -104,3 +104,118 @@ impl AsyncQuery<Vec<Migration>> for Adaptor<'_> {
 }
 
 impl AsyncMigrate for Adaptor<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use refinery::Target;
+
+    use super::*;
+
+    /// A contact with children, as the first migration's columns know it.
+    const CONTACT: &str = "
+insert into mailboxes values (1, 1);
+insert into folders values (1, 'contacts', null, 'Contacts', 'contacts', 0, 0, 0, null);
+insert into contacts (mailbox, id, parent_folder_id, version, created_date_time, last_modified_date_time, size, display_name_derived)
+values (1, x'01890000000070008000000000000000', 'contacts', 1, 0, 0, 0, true);
+insert into phones values (1, x'01890000000070008000000000000000', 0, 'home', '1');
+insert into emails (mailbox, contact_id, pos) values (1, x'01890000000070008000000000000000', 0);";
+
+    struct Database(tempfile::TempDir);
+
+    impl Database {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        async fn run(&self, runner: &Runner) -> Result<(), Reason> {
+            run(&self.0.path().join("x.db"), runner).await
+        }
+
+        async fn execute(&self, sql: &'static str) -> Vec<sqlx::sqlite::SqliteRow> {
+            let options = sqlite_options(&self.0.path().join("x.db")).create_if_missing(true);
+            let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+            let rows = connection.fetch_all(sqlx::raw_sql(sql)).await.unwrap();
+            connection.close().await.unwrap();
+            rows
+        }
+
+        async fn count(&self, sql: &'static str) -> i64 {
+            self.execute(sql).await[0].get(0)
+        }
+    }
+
+    fn with(extra: &[(&str, &str)]) -> Runner {
+        let mut migrations = embedded::migrations::runner().get_migrations().clone();
+        migrations.extend(extra.iter().map(|(name, sql)| Migration::unapplied(name, sql).unwrap()));
+        Runner::new(&migrations)
+    }
+
+    #[actix_web::test]
+    async fn a_database_of_the_first_migration_opens_after_the_last() {
+        let database = Database::new();
+        database.run(&embedded::migrations::runner().set_target(Target::Version(1))).await.unwrap();
+        database.execute(CONTACT).await;
+        for _ in 0..2 {
+            database.run(&embedded::migrations::runner()).await.unwrap();
+        }
+        assert_eq!(database.count("select count(*) from contacts join phones on contact_id = id").await, 1);
+    }
+
+    #[actix_web::test]
+    async fn rebuilding_a_table_loses_no_row_that_refers_to_it() {
+        let database = Database::new();
+        database.run(&with(&[])).await.unwrap();
+        database.execute(CONTACT).await;
+        let rebuild = "
+create table rebuilt as select * from contacts;
+drop table contacts;
+create table contacts (mailbox bigint not null, id blob not null, parent_folder_id text not null, added text, primary key (mailbox, id)) without rowid;
+insert into contacts select mailbox, id, parent_folder_id, 'new' from rebuilt;
+drop table rebuilt;";
+        database.run(&with(&[("V9001__rebuild", rebuild)])).await.unwrap();
+        assert_eq!(database.count("select count(*) from contacts c join phones p on p.contact_id = c.id join emails e on e.contact_id = c.id where added = 'new'").await, 1);
+    }
+
+    #[actix_web::test]
+    async fn an_upgrade_that_breaks_references_or_fails_half_way_leaves_nothing() {
+        let database = Database::new();
+        database.run(&with(&[])).await.unwrap();
+        database.execute(CONTACT).await;
+        let error = database.run(&with(&[("V9001__lose", "delete from contacts;")])).await.unwrap_err();
+        assert_eq!(error, "rows refer to rows that do not exist");
+        let good = ("V9001__good", "create table good (id bigint);");
+        let bad = ("V9002__bad", "create table half (id bigint); select nonsense;");
+        let error = database.run(&with(&[good, bad])).await.unwrap_err();
+        assert!(error.contains("V9002__bad") && error.contains("nonsense"), "{error}");
+        assert_eq!(database.count("select count(*) from sqlite_master where name in ('good', 'half')").await, 0);
+        assert_eq!(database.count("select count(*) from contacts").await, 1);
+        database.run(&with(&[])).await.unwrap();
+    }
+
+    #[actix_web::test]
+    async fn a_newer_a_divergent_and_a_foreign_database_are_refused() {
+        let database = Database::new();
+        let newer = Migration::unapplied("V9001__new", "select 1;").unwrap();
+        database.run(&with(&[("V9001__new", "select 1;")])).await.unwrap();
+        let error = database.run(&with(&[])).await.unwrap_err();
+        let newest = with(&[]).get_migrations().iter().map(Migration::version).max().unwrap();
+        assert_eq!(error, format!("its schema has version {}, this contactd knows {newest}: use a newer contactd", newer.version()));
+        let error = database.run(&with(&[("V9001__new", "select 2;")])).await.unwrap_err();
+        assert!(error.starts_with("its schema is not one of contactd's"), "{error}");
+
+        let foreign = Database::new();
+        foreign.execute("create table songs (id integer)").await;
+        assert_eq!(foreign.run(&with(&[])).await.unwrap_err(), "it is the database of another program");
+        assert_eq!(foreign.count("select count(*) from sqlite_master").await, 1);
+    }
+
+    #[actix_web::test]
+    async fn of_starters_at_once_one_upgrades() {
+        let database = Database::new();
+        let runs = (0..4).map(|_| async { database.run(&with(&[])).await });
+        for run in futures_util::future::join_all(runs).await {
+            run.unwrap();
+        }
+        assert_eq!(database.count("select count(*) from refinery_schema_history").await, i64::try_from(with(&[]).get_migrations().len()).unwrap());
+    }
+}
