@@ -134,16 +134,17 @@ pub(super) fn sqlite_readers(path: &Path) -> SqlitePool {
         .connect_lazy_with(sqlite_options(path).pragma("query_only", "on"))
 }
 
-/// SQLite's primary result code, the low byte of the extended one.
+/// SQLite's extended result code; the low byte is the primary one.
 fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
-    let code = error.as_database_error()?.code()?.parse::<u32>().ok()?;
-    Some(code & 0xff)
+    error.as_database_error()?.code()?.parse().ok()
 }
 
-/// Whether a failure is one of the two after which a commit has certainly not happened.
-pub(super) fn is_busy_or_full(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+/// Whether a commit that failed so has certainly not happened: BUSY, FULL, or IOERR_WRITE, when the frame that makes it
+/// a commit was not written whole. After a failed sync, for one, it may be in the log.
+pub(super) fn did_not_commit(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    const IOERR_WRITE: u32 = 10 | 3 << 8;
     let code = error.downcast_ref::<sqlx::Error>().and_then(sqlite_code);
-    matches!(code, Some(5 | 13))
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 13) || code == IOERR_WRITE)
 }
 
 /// Full disk, busy, I/O error, read-only or corrupt file, no free connection: the store cannot do it now and has not
@@ -151,7 +152,7 @@ pub(super) fn is_busy_or_full(error: &(dyn std::error::Error + Send + Sync + 'st
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         // BUSY, LOCKED, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB
-        let unavailable = matches!(sqlite_code(&error), Some(5 | 6 | 7 | 8 | 10 | 11 | 13 | 14 | 15 | 26))
+        let unavailable = matches!(sqlite_code(&error).map(|code| code & 0xff), Some(5..=8 | 10 | 11 | 13..=15 | 26))
             || matches!(
                 error,
                 sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed

@@ -51,6 +51,9 @@ async fn upgrade(connection: &mut SqliteConnection, runner: &Runner) -> Result<(
         Kind::Connection(what, cause) => format!("{what}: {cause}"),
         _ => error.to_string(),
     })?;
+    if applied.applied_migrations().is_empty() {
+        return Ok(());
+    }
     let broken = transaction.fetch_optional("pragma foreign_key_check").await.map_err(reason)?;
     if broken.is_some() {
         return Err("rows refer to rows that do not exist".to_owned());

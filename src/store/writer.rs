@@ -266,11 +266,11 @@ async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -
     })
 }
 
-/// A commit refused for want of space or because another process writes has not happened; of any other failure the
-/// outcome is unknown (the pages may be in the log, unsynced), which a client must not take for "not done".
+/// Commits. Where it fails and may have happened all the same, that is a fault of ours and not "try again": a client
+/// that did would store its contact twice.
 async fn commit(session: &mut Session) -> Result<(), Error> {
     session.execute(Statement::new("commit")).await.map_err(|error| match error {
-        Error::Unavailable(cause) if !engine::is_busy_or_full(&*cause) => Error::Internal(cause),
+        Error::Unavailable(cause) if !engine::did_not_commit(&*cause) => Error::Internal(cause),
         error => error,
     })
 }

@@ -1,1 +1,82 @@
-//! 
+//! kill -9 in the middle of a write storm. Time budget: 60 seconds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::app::SEED_REQUEST;
+use crate::program::{Program, serve_dev};
+
+/// The tables below a contact and how many rows each has for one of the storm's.
+const CHILDREN: [(&str, i64); 8] =
+    [("emails", 1), ("phones", 1), ("addresses", 1), ("websites", 1), ("flags", 1), ("categories", 1), ("im_addresses", 1), ("children", 1)];
+
+#[test]
+fn after_ten_kills_every_answered_contact_is_there_and_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    // What was answered last, by id; none for a delete.
+    let mut answered: BTreeMap<String, Option<Value>> = BTreeMap::new();
+    for round in 0..10 {
+        let mut server = Program::start(serve_dev(&database));
+        let ann = server.user("ann");
+        for (id, last) in &answered {
+            let answer = ann.get(&format!("/me/contacts/{id}"));
+            match last {
+                None => assert_eq!(answer.status, 404, "{id} is back after it was deleted"),
+                Some(last) => {
+                    let mut read = answer.json(200);
+                    read["@odata.context"] = last["@odata.context"].clone();
+                    assert_eq!(read, *last, "round {round}");
+                }
+            }
+        }
+        let storm: Vec<Vec<(String, Option<Value>)>> = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..12)
+                .map(|client| {
+                    let ann = server.user("ann");
+                    scope.spawn(move || write_until_it_dies(&ann, client))
+                })
+                .collect();
+            std::thread::sleep(Duration::from_millis(60 + 35 * round));
+            server.child.kill().unwrap();
+            server.ended(Duration::from_secs(5));
+            clients.into_iter().map(|client| client.join().unwrap()).collect()
+        });
+        answered.extend(storm.into_iter().flatten());
+        let rows = rusqlite::Connection::open(&database).unwrap();
+        let number = |sql: &str| rows.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(rows.query_row("pragma integrity_check", [], |row| row.get::<_, String>(0)).unwrap(), "ok");
+        let contacts = number("select count(*) from contacts");
+        for (table, each) in CHILDREN {
+            assert_eq!(number(&format!("select count(*) from {table}")), contacts * each, "half a contact in {table}");
+        }
+        assert_eq!(number("select max(seq) from changes"), number("select seq from mailboxes"));
+        assert_eq!(number("select count(*) from contacts where not exists (select 1 from changes where seq = version and contact_id = id)"), 0);
+    }
+    assert!(answered.len() > 100, "a storm of {} writes proves little", answered.len());
+}
+
+/// Creates, changes and deletes; what is left out of the answer is every write whose answer did not arrive.
+fn write_until_it_dies(ann: &crate::app::Client, client: usize) -> Vec<(String, Option<Value>)> {
+    let mut answered = Vec::new();
+    for i in 0.. {
+        let Ok(created) = ann.try_send("POST", "/me/contacts/$ref", Some(SEED_REQUEST.into())) else { break };
+        let path = format!("/me/contacts/{}", created.id());
+        if i % 4 == 1 {
+            match ann.try_send("PATCH", &path, Some(json!({"title": format!("{client}-{i}")}).to_string().into())) {
+                Ok(patched) => answered.push((patched.id(), Some(patched.json(200)))),
+                Err(_) => break,
+            }
+        } else if i % 4 == 3 {
+            match ann.try_send("DELETE", &path, None) {
+                Ok(deleted) => answered.push((created.id(), (deleted.status != 204).then(|| created.json(201)))),
+                Err(_) => break,
+            }
+        } else {
+            answered.push((created.id(), Some(created.json(201))));
+        }
+    }
+    answered
+}

@@ -1,1 +1,228 @@
-//! 
+//! Starting, stopping, logging and the program's other commands.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::app::SEED_REQUEST;
+use crate::program::{Program, contactd, fails, serve_dev};
+
+const STOP: Duration = Duration::from_secs(8);
+
+#[test]
+fn what_is_answered_is_there_after_a_stop_and_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    let mut first = Program::start(serve_dev(&database));
+    let created = first.user("ann").post("/me/contacts/$ref", SEED_REQUEST);
+    let path = format!("/me/contacts/{}", created.id());
+    let before = String::from_utf8(created.body).unwrap().replace(&first.address, "HOST");
+    first.signal("TERM");
+    assert_eq!(first.ended(STOP).code(), Some(0));
+    let second = Program::start(serve_dev(&database));
+    let after = String::from_utf8(second.user("ann").get(&path).body).unwrap().replace(&second.address, "HOST");
+    assert_eq!(after, before);
+}
+
+#[test]
+fn both_signals_drain_under_load_and_exit_0() {
+    for signal in ["TERM", "INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("contacts.db");
+        let mut server = Program::start(serve_dev(&database));
+        // One client that keeps its connection idle, one that never finishes its body.
+        let _idle = TcpStream::connect(&server.address).unwrap();
+        let mut half = TcpStream::connect(&server.address).unwrap();
+        half.write_all(b"POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{").unwrap();
+        let answered: i64 = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..8)
+                .map(|_| {
+                    let ann = server.user("ann");
+                    scope.spawn(move || {
+                        let mut created = 0;
+                        while let Ok(answer) = ann.try_send("POST", "/me/contacts", Some(b"{\"phones\":[{}]}".to_vec())) {
+                            assert_eq!(answer.status, 201);
+                            created += 1;
+                        }
+                        created
+                    })
+                })
+                .collect();
+            std::thread::sleep(Duration::from_millis(300));
+            server.signal(signal);
+            assert_eq!(server.ended(STOP).code(), Some(0), "{}", server.log());
+            clients.into_iter().map(|client| client.join().unwrap()).sum()
+        });
+        let rows = rusqlite::Connection::open(&database).unwrap();
+        let stored: i64 = rows.query_row("select count(*) from contacts join phones on contact_id = id", [], |row| row.get(0)).unwrap();
+        // A client may lose the answer to its last write, never the write of an answer.
+        assert!(answered > 0 && stored >= answered && stored <= answered + 8, "{answered} answered, {stored} stored");
+    }
+}
+
+#[test]
+fn an_idle_server_stops_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Program::start(serve_dev(&folder.path().join("contacts.db")));
+    let ann = server.user("ann");
+    ann.get("/me");
+    server.signal("TERM");
+    // The client's kept connection does not hold it up.
+    assert_eq!(server.ended(Duration::from_secs(3)).code(), Some(0));
+}
+
+#[test]
+fn a_temporary_database_is_gone_after_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"]);
+    command.env("TMPDIR", folder.path()).current_dir(folder.path());
+    let mut server = Program::start(command);
+    assert_eq!(server.user("ann").post("/me/contacts/$ref", SEED_REQUEST).status, 201);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    server.signal("TERM");
+    assert_eq!(server.ended(STOP).code(), Some(0));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_environment_configures_as_the_flags_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = contactd(&["serve"]);
+    command.env("CONTACTD_LISTEN", "localhost:0").env("CONTACTD_DATABASE", folder.path().join("x.db"));
+    command.env("CONTACTD_DEV", "1").env("CONTACTD_HANDLING", "strict").env("CONTACTD_LOG_LEVEL", "off");
+    let server = Program::start(command);
+    assert_eq!(server.user("ann").post("/me/contacts/$ref", SEED_REQUEST).status, 400);
+    assert_eq!(server.user("ann").with("Prefer", "handling=lenient").post("/me/contacts/$ref", SEED_REQUEST).status, 201);
+    assert_eq!(server.log(), format!("contactd listening on http://{}\n", server.address));
+    assert!(folder.path().join("x.db").exists());
+}
+
+#[test]
+fn tokens_come_from_the_environment_and_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, "# people\nbob=s3cret-b\n\napp:sync=s3cret-s\n").unwrap();
+    let database = folder.path().join("contacts.db");
+    let mut command = contactd(&["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap(), "--token-file", file.to_str().unwrap()]);
+    command.env("CONTACTD_TOKENS", "ann=s3cret-a");
+    let server = Program::start(command);
+    assert_eq!(server.user("s3cret-a").get("/me").json(200)["id"], "ann");
+    assert_eq!(server.user("s3cret-b").get("/me").json(200)["id"], "bob");
+    assert_eq!(server.user("s3cret-s").get("/users/ann").status, 200);
+    assert_eq!(server.user("ann").get("/me").error().0, 401);
+}
+
+#[test]
+fn what_cannot_work_is_one_line_and_exit_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("bad-tokens"), "ann\n").unwrap();
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = busy.local_addr().unwrap().to_string();
+    for (arguments, reason) in [
+        (vec!["--listen", "127.0.0.1:0"], "nobody could sign in"),
+        (vec!["--dev", "--listen", "0.0.0.0:0"], "listens on loopback only"),
+        (vec!["--dev", "--listen", "nonsense"], "--listen nonsense"),
+        (vec!["--dev", "--listen", &busy], "Address already in use"),
+        (vec!["--token-file", &path("none")], "--token-file"),
+        (vec!["--token-file", &path("bad-tokens")], "no '='"),
+        (vec!["--dev", "--database", &path("no/such/folder.db")], "no/such/folder.db"),
+        (vec!["--dev", "--database", folder.path().to_str().unwrap()], folder.path().to_str().unwrap()),
+    ] {
+        let mut command = contactd(&["serve"]);
+        command.args(&arguments).current_dir(folder.path());
+        let (code, text) = fails(command);
+        assert_eq!((code, text.lines().filter(|line| line.starts_with("contactd: ")).count()), (1, 1), "{arguments:?}: {text}");
+        assert!(text.contains(reason) && !text.contains("panicked"), "{arguments:?}: {text}");
+    }
+    let mut both = contactd(&["serve", "--dev"]);
+    both.env("CONTACTD_TOKENS", "ann=hunter2").current_dir(folder.path());
+    let (code, text) = fails(both);
+    assert!(code == 1 && text.contains("--dev takes every token") && !text.contains("hunter2"), "{text}");
+    let (code, text) = fails(contactd(&["serve", "--database", "postgres://localhost/x"]));
+    assert!(code == 2 && text.contains("PostgreSQL is not supported yet"), "{text}");
+    let (code, _) = fails(contactd(&["--help"]));
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn remote_development_is_possible_when_it_is_meant() {
+    let server = Program::start(contactd(&["serve", "--dev", "--dev-allow-remote", "--listen", "0.0.0.0:0", "--database", ":memory:"]));
+    let port = server.address.rsplit(':').next().unwrap();
+    let local = crate::app::Client::new(&format!("127.0.0.1:{port}"), "ann");
+    assert_eq!(local.get("/me").status, 200);
+}
+
+#[test]
+fn the_log_has_request_ids_and_nothing_a_client_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    for format in ["json", "text"] {
+        let mut command = contactd(&["serve", "--listen", "127.0.0.1:0", "--log-format", format, "--log-level", "debug", "--database", database.to_str().unwrap()]);
+        command.env("CONTACTD_TOKENS", "ann=TOKEN-zq");
+        let mut server = Program::start(command);
+        let ann = server.user("TOKEN-zq");
+        let answer = ann.post("/me/contacts?mine=QUERY-zq", json!({"surname": "VALUE-zq", "emailAddresses": [{"address": "VALUE-zq"}], "parentFolderId": "VALUE-zq"}));
+        let id = answer.id();
+        ann.get(&format!("/me/contacts/{id}?$skiptoken=QUERY-zq"));
+        ann.get("/me/contacts('VALUE-zq')");
+        ann.get("/VALUE-zq");
+        ann.get("/users/VALUE-zq");
+        ann.post("/me/contacts", json!({"VALUE-zq": 1}));
+        ann.post("/me/contacts", "VALUE-zq");
+        server.user("TOKEN-zq-wrong").get("/me");
+        server.signal("TERM");
+        assert_eq!(server.ended(STOP).code(), Some(0));
+        let log = server.log();
+        assert!(!log.contains("zq"), "{log}");
+        let line = log.lines().find(|line| line.contains(&answer.header("request-id"))).unwrap_or_else(|| panic!("{log}"));
+        if format == "json" {
+            let event: Value = serde_json::from_str(line).unwrap();
+            assert_eq!((&event["status"], &event["method"], &event["route"]), (&json!(201), &json!("POST"), &json!("/{user}/contacts")));
+            assert!(log.lines().all(|line| line.starts_with('{') || line.starts_with("contactd listening on http://")), "{log}");
+        }
+    }
+}
+
+#[test]
+fn health_and_backup_work_beside_a_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    let copy = folder.path().join("copy.db");
+    let mut server = Program::start(serve_dev(&database));
+    server.user("ann").post("/me/contacts/$ref", SEED_REQUEST);
+    assert_eq!(fails(contactd(&["health", "--listen", &server.address])), (0, String::new()));
+    let backup = ["backup", "--database", database.to_str().unwrap(), "--to", copy.to_str().unwrap()];
+    assert_eq!(fails(contactd(&backup)), (0, String::new()));
+    let (code, text) = fails(contactd(&backup));
+    assert!(code == 1 && text.contains("it exists already"), "{text}");
+    server.user("ann").post("/me/contacts/$ref", SEED_REQUEST);
+    let restored = Program::start(serve_dev(&copy));
+    assert_eq!(restored.user("ann").get("/me/contacts").json(200)["value"].as_array().unwrap().len(), 1);
+    server.signal("TERM");
+    server.ended(STOP);
+    let (code, text) = fails(contactd(&["health", "--listen", &server.address]));
+    assert!(code == 1 && text.starts_with("contactd: "), "{text}");
+    let none = folder.path().join("none.db");
+    let (code, _) = fails(contactd(&["backup", "--database", none.to_str().unwrap(), "--to", folder.path().join("y.db").to_str().unwrap()]));
+    assert!(code == 1 && !none.exists());
+}
+
+#[test]
+fn a_connection_is_kept_for_many_requests() {
+    let server = Program::start(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"]));
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    for path in ["/me", "/nothing", "/me/contacts/x", "/me"] {
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        while !answer.contains("\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            answer.push(char::from(byte[0]));
+        }
+        let length = answer.to_lowercase().split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+        stream.read_exact(&mut vec![0; length]).unwrap();
+    }
+}
