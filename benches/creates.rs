@@ -5,6 +5,8 @@
 //! client here is a bare socket, since any HTTP library would be measured along with it. All kinds take turns, and
 //! what counts is the ratio to the loop of the same round: the machine's disk and neighbours change by the minute.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -36,7 +38,9 @@ fn main() {
             rates.push(server.creates(*connections));
         }
     }
-    println!("creates per second, median of {ROUNDS} interleaved rounds of {SPAN:?} each, and the ratio to the plain loop");
+    println!(
+        "creates per second, median of {ROUNDS} interleaved rounds of {SPAN:?} each, and the ratio to the plain loop"
+    );
     println!("{:<34}{:>10.0}{:>8.2}", "plain loop, rusqlite", median(plain.clone()), 1.0);
     for ((name, _), rates) in kinds.iter().zip(http) {
         let ratios = rates.iter().zip(&plain).map(|(rate, plain)| rate / plain).collect();
@@ -69,7 +73,9 @@ fn plain_loop(database: &Path) -> f64 {
     });
     let connection = Connection::open(database).unwrap();
     connection
-        .execute_batch("pragma journal_mode=wal; pragma synchronous=full; pragma foreign_keys=on; pragma temp_store=memory")
+        .execute_batch(
+            "pragma journal_mode=wal; pragma synchronous=full; pragma foreign_keys=on; pragma temp_store=memory",
+        )
         .unwrap();
     let prepare = |sql: &str| connection.prepare(sql).unwrap();
     let mut begin = prepare("begin immediate");
@@ -85,9 +91,11 @@ fn plain_loop(database: &Path) -> f64 {
     );
     let mut email = prepare("insert into emails values (1, ?1, ?2, ?3, ?4, ?4, ?5, null)");
     let mut phone = prepare("insert into phones values (1, ?1, ?2, ?3, ?4)");
-    let mut address = prepare("insert into addresses values (1, ?1, 0, 'home', null, '1 Elm', 'Oslo', null, 'Norway', '0150')");
+    let mut address =
+        prepare("insert into addresses values (1, ?1, 0, 'home', null, '1 Elm', 'Oslo', null, 'Norway', '0150')");
     let mut website = prepare("insert into websites values (1, ?1, 0, 'blog', 'https://example.org/ann', null)");
-    let mut flag = prepare("insert into flags values (1, ?1, 'flagged', null, null, null, null, '2024-01-01T00:00:00', 'UTC')");
+    let mut flag =
+        prepare("insert into flags values (1, ?1, 'flagged', null, null, null, null, '2024-01-01T00:00:00', 'UTC')");
     let mut now = 0_i64;
     rate(|| {
         now += 1;
@@ -157,7 +165,8 @@ impl Client {
     fn connect(address: &str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        let head = "POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json";
+        let head =
+            "POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json";
         let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len()).into_bytes();
         Self { stream, request, answer: vec![0; 64 << 10] }
     }

@@ -133,7 +133,9 @@ impl Serve {
         let addresses = resolve(&self.listen)?;
         if self.dev && !self.dev_allow_remote && !addresses.iter().all(|address| address.ip().is_loopback()) {
             let listen = &self.listen;
-            return Err(format!("--dev lets everyone in, so it listens on loopback only, not on {listen} (--dev-allow-remote permits it)"));
+            return Err(format!(
+                "--dev lets everyone in, so it listens on loopback only, not on {listen} (--dev-allow-remote permits it)"
+            ));
         }
         Ok(addresses)
     }

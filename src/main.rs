@@ -10,9 +10,7 @@ use contactd::{health, server, store};
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(config) => server::run(config).await,
-        Command::Backup(config) => {
-            store::backup(&config.database, &config.to).await.map_err(|error| error.to_string())
-        }
+        Command::Backup(config) => store::backup(&config.database, &config.to).await.map_err(|error| error.to_string()),
         Command::Health(config) => health::check(&config.listen),
     };
     match done {

@@ -79,16 +79,19 @@ async fn serve(
 fn access(config: &Serve) -> Result<Access, String> {
     let mut tokens = std::env::var("CONTACTD_TOKENS").unwrap_or_default();
     if let Some(path) = &config.token_file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("--token-file {}: {error}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| format!("--token-file {}: {error}", path.display()))?;
         tokens = format!("{tokens}\n{text}");
     }
     match (config.dev, tokens.trim().is_empty()) {
         (true, true) => Ok(Access::development()),
-        (true, false) => Err("--dev takes every token: leave out CONTACTD_TOKENS and --token-file, or --dev".to_owned()),
-        (false, true) => Err(
-            "nobody could sign in: name users in CONTACTD_TOKENS=name=secret,… or --token-file, or give --dev".to_owned(),
-        ),
+        (true, false) => {
+            Err("--dev takes every token: leave out CONTACTD_TOKENS and --token-file, or --dev".to_owned())
+        }
+        (false, true) => {
+            Err("nobody could sign in: name users in CONTACTD_TOKENS=name=secret,… or --token-file, or give --dev"
+                .to_owned())
+        }
         (false, false) => Access::tokens(&tokens),
     }
 }
@@ -100,8 +103,7 @@ fn lock(database: &Path) -> Result<File, String> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
     let reason = |error: std::io::Error| format!("{}: {error}", Path::new(&path).display());
-    let mut file =
-        File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(reason)?;
+    let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(reason)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -111,7 +113,10 @@ fn lock(database: &Path) -> Result<File, String> {
         }
         Err(TryLockError::Error(error)) => return Err(reason(error)),
     }
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(reason)?;
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(reason)?;
     Ok(file)
 }
 

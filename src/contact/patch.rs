@@ -112,8 +112,7 @@ mod tests {
 
     #[test]
     fn a_name_set_by_hand_stays_even_when_it_equals_the_derived_one() {
-        let mut contact =
-            texts(&[(Text::GivenName, Some("Ann"))]).into_properties();
+        let mut contact = texts(&[(Text::GivenName, Some("Ann"))]).into_properties();
         texts(&[(Text::DisplayName, Some("Ann"))]).apply_to(&mut contact);
         texts(&[(Text::GivenName, Some("Bea"))]).apply_to(&mut contact);
         assert_eq!(contact.text(Text::DisplayName), Some("Ann"));

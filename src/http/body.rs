@@ -24,12 +24,18 @@ pub(super) async fn read(headers: &HeaderMap, payload: Payload, timeout: Duratio
     }
     let media_type = text(header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim());
     if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json")) {
-        return Err(Error::UnsupportedMediaType("The body must be sent with Content-Type: application/json.".to_owned()));
+        return Err(Error::UnsupportedMediaType(
+            "The body must be sent with Content-Type: application/json.".to_owned(),
+        ));
     }
     let gzip = match text(header::CONTENT_ENCODING).unwrap_or("identity").to_ascii_lowercase().as_str() {
         "identity" | "" => false,
         "gzip" | "x-gzip" => true,
-        _ => return Err(Error::UnsupportedMediaType("The body may be sent as it is, or with Content-Encoding: gzip.".to_owned())),
+        _ => {
+            return Err(Error::UnsupportedMediaType(
+                "The body may be sent as it is, or with Content-Encoding: gzip.".to_owned(),
+            ));
+        }
     };
     let body = tokio::time::timeout(timeout, receive(payload)).await.map_err(|_| Error::TooSlow)??;
     if gzip { unpack(&body) } else { Ok(body) }

@@ -86,12 +86,16 @@ impl<'a> Call<'a> {
             Resource::User(_) => &[("GET", E::GetUser)],
             Resource::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
             Resource::ContactsRef(_) => &[("GET", E::NotYet), ("POST", E::AddContact)],
-            Resource::Contact(..) => &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)],
+            Resource::Contact(..) => {
+                &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)]
+            }
             Resource::ContactRef => &[],
         };
         let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
         found.map(|(_, endpoint)| *endpoint).ok_or_else(|| {
-            Error::MethodNotAllowed(offered.iter().filter(|(_, e)| *e != E::NotYet).map(|(method, _)| *method).collect())
+            Error::MethodNotAllowed(
+                offered.iter().filter(|(_, e)| *e != E::NotYet).map(|(method, _)| *method).collect(),
+            )
         })
     }
 

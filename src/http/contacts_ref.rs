@@ -10,18 +10,14 @@ use crate::odata::address::{Address, Resource};
 use crate::user::Principal;
 
 /// `POST …/contacts/$ref`.
-pub(super) async fn add(
-    call: &Call<'_>,
-    caller: &Principal,
-    mailbox: &Mailbox,
-    body: &[u8],
-) -> Result<Answer, Error> {
+pub(super) async fn add(call: &Call<'_>, caller: &Principal, mailbox: &Mailbox, body: &[u8]) -> Result<Answer, Error> {
     let body = contacts::parse(body)?;
     let Some(reference) = beta::is_bare_reference(&body) else {
         return contacts::create_from(call, mailbox, body).await;
     };
     let refused = || {
-        let message = "The reference must be the address of a contact of this mailbox; contacts of others cannot be added.";
+        let message =
+            "The reference must be the address of a contact of this mailbox; contacts of others cannot be added.";
         Error::invalid(Kind::Request, "@odata.id", message)
     };
     let path = own_path(call, reference).ok_or_else(refused)?;

@@ -1,5 +1,5 @@
 //! The REST facade. actix-web is named here and below only: this file is its edge, which turns a request of actix into
-//! a [`call::Call`] and an [`answer::Answer`] back; what lies between knows nothing of connections.
+//! a `Call` and an `Answer` back; what lies between knows nothing of connections.
 
 mod answer;
 mod body;
@@ -126,7 +126,7 @@ fn split_mount(request: &HttpRequest) -> Result<(&str, &str), Error> {
 /// The address under which the client reached the API.
 fn root(request: &HttpRequest, mount: &str) -> String {
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    let host = host.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+    let host = host.or_else(|| request.uri().authority().map(actix_web::http::uri::Authority::as_str));
     let scheme = if request.app_config().secure() { "https" } else { "http" };
     format!("{scheme}://{}{mount}", host.unwrap_or_else(|| request.app_config().host()))
 }

@@ -71,10 +71,11 @@ mod tests {
 
     #[test]
     fn preferences_are_read_from_lists() {
-        let prefer = Prefer::parse("Handling=Strict, foo; return=x, x=\"a,return=minimal\", odata.maxpagesize=7, IdType=\"ImmutableId\"");
-        let expected = Prefer {
-            handling: Some(Handling::Strict), minimal: None, max_page_size: Some(7), immutable_id: true,
-        };
+        let prefer = Prefer::parse(
+            "Handling=Strict, foo; return=x, x=\"a,return=minimal\", odata.maxpagesize=7, IdType=\"ImmutableId\"",
+        );
+        let expected =
+            Prefer { handling: Some(Handling::Strict), minimal: None, max_page_size: Some(7), immutable_id: true };
         assert_eq!(prefer, expected);
         assert_eq!(Prefer::parse("return=minimal;a=b, return=representation").minimal, Some(true));
         assert_eq!(Prefer::parse("handling, return=, maxpagesize=-1, \", ="), Prefer::default());

@@ -96,8 +96,7 @@ order by c.id"
     let size = usize::from(size);
     // One more than asked tells whether there is more.
     let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
-    let statement =
-        Statement::new(text).bind(mailbox).bind(after).bind(limit).bind(skip).bind(MAX_PAGE_BYTES);
+    let statement = Statement::new(text).bind(mailbox).bind(after).bind(limit).bind(skip).bind(MAX_PAGE_BYTES);
     let rows = session.rows(statement).await?;
     let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COUNT))?;
     let contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
@@ -117,7 +116,7 @@ pub(super) async fn insert(tx: &mut Tx, mailbox: i64, patch: Patch, max_folders:
         _ => DEFAULT_FOLDER.to_owned(),
     };
     let contact = Contact {
-        id: tx.new_id(),
+        id: Tx::new_id(),
         parent_folder_id,
         version: 0,
         created_date_time: tx.now(),
@@ -165,8 +164,7 @@ pub(super) async fn delete(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preco
     let contact = get(tx.session(), mailbox, id).await?;
     expected.check(&contact.version_token())?;
     let now = tx.now();
-    let statement =
-        Statement::new(script::DELETE).bind(mailbox).bind(id).bind(now).bind(contact.parent_folder_id);
+    let statement = Statement::new(script::DELETE).bind(mailbox).bind(id).bind(now).bind(contact.parent_folder_id);
     tx.script(statement).await?;
     Ok(())
 }
@@ -271,7 +269,15 @@ fn read(row: &Row) -> Result<Contact, Error> {
         }
         p.flag = Some(flag);
     }
-    Ok(Contact { id, parent_folder_id, version, created_date_time, last_modified_date_time, sent_change_key, properties: p })
+    Ok(Contact {
+        id,
+        parent_folder_id,
+        version,
+        created_date_time,
+        last_modified_date_time,
+        sent_change_key,
+        properties: p,
+    })
 }
 
 fn entries<T: Complex>(row: &Row, column: usize) -> Result<Vec<T>, Error> {

@@ -142,7 +142,7 @@ fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
 /// Whether a commit that failed so has certainly not happened: BUSY, FULL, or IOERR_WRITE, when the frame that makes it
 /// a commit was not written whole. After a failed sync, for one, it may be in the log.
 pub(super) fn did_not_commit(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    const IOERR_WRITE: u32 = 10 | 3 << 8;
+    const IOERR_WRITE: u32 = 0x030a;
     let code = error.downcast_ref::<sqlx::Error>().and_then(sqlite_code);
     code.is_some_and(|code| matches!(code & 0xff, 5 | 13) || code == IOERR_WRITE)
 }

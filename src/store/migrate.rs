@@ -1,7 +1,6 @@
 //! refinery over our own connection: its drivers are off, so that one driver speaks to the database. A whole upgrade
 //! is one transaction; several processes may start at once, and one of them does it.
 
-use std::future::Future;
 use std::path::Path;
 
 use refinery::{Migration, Runner};
@@ -78,7 +77,10 @@ struct Adaptor<'c>(&'c mut SqliteConnection);
 impl AsyncTransaction for Adaptor<'_> {
     type Error = sqlx::Error;
 
-    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(&'a mut self, texts: T) -> Result<usize, sqlx::Error> {
+    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(
+        &'a mut self,
+        texts: T,
+    ) -> Result<usize, sqlx::Error> {
         let mut count = 0;
         for text in texts {
             self.0.execute(sqlx::raw_sql(AssertSqlSafe(text))).await?;
@@ -89,20 +91,18 @@ impl AsyncTransaction for Adaptor<'_> {
 }
 
 impl AsyncQuery<Vec<Migration>> for Adaptor<'_> {
-    fn query<'a>(&'a mut self, text: &'a str) -> impl Future<Output = Result<Vec<Migration>, sqlx::Error>> + Send + 'a {
-        async move {
-            let rows = self.0.fetch_all(sqlx::raw_sql(AssertSqlSafe(text))).await?;
-            rows.iter()
-                .map(|row| {
-                    let decode = |error: Box<dyn std::error::Error + Send + Sync>| sqlx::Error::Decode(error);
-                    let applied: String = row.try_get(2)?;
-                    let applied = OffsetDateTime::parse(&applied, &Rfc3339).map_err(|error| decode(error.into()))?;
-                    let checksum: String = row.try_get(3)?;
-                    let checksum = checksum.parse().map_err(|error: std::num::ParseIntError| decode(error.into()))?;
-                    Ok(Migration::applied(row.try_get(0)?, row.try_get(1)?, applied, checksum))
-                })
-                .collect()
-        }
+    async fn query<'a>(&'a mut self, text: &'a str) -> Result<Vec<Migration>, sqlx::Error> {
+        let rows = self.0.fetch_all(sqlx::raw_sql(AssertSqlSafe(text))).await?;
+        rows.iter()
+            .map(|row| {
+                let decode = |error: Box<dyn std::error::Error + Send + Sync>| sqlx::Error::Decode(error);
+                let applied: String = row.try_get(2)?;
+                let applied = OffsetDateTime::parse(&applied, &Rfc3339).map_err(|error| decode(error.into()))?;
+                let checksum: String = row.try_get(3)?;
+                let checksum = checksum.parse().map_err(|error: std::num::ParseIntError| decode(error.into()))?;
+                Ok(Migration::applied(row.try_get(0)?, row.try_get(1)?, applied, checksum))
+            })
+            .collect()
     }
 }
 
@@ -202,7 +202,10 @@ drop table rebuilt;";
         database.run(&with(&[("V9001__new", "select 1;")])).await.unwrap();
         let error = database.run(&with(&[])).await.unwrap_err();
         let newest = with(&[]).get_migrations().iter().map(Migration::version).max().unwrap();
-        assert_eq!(error, format!("its schema has version {}, this contactd knows {newest}: use a newer contactd", newer.version()));
+        assert_eq!(
+            error,
+            format!("its schema has version {}, this contactd knows {newest}: use a newer contactd", newer.version())
+        );
         let error = database.run(&with(&[("V9001__new", "select 2;")])).await.unwrap_err();
         assert!(error.starts_with("its schema is not one of contactd's"), "{error}");
 
@@ -219,6 +222,9 @@ drop table rebuilt;";
         for run in futures_util::future::join_all(runs).await {
             run.unwrap();
         }
-        assert_eq!(database.count("select count(*) from refinery_schema_history").await, i64::try_from(with(&[]).get_migrations().len()).unwrap());
+        assert_eq!(
+            database.count("select count(*) from refinery_schema_history").await,
+            i64::try_from(with(&[]).get_migrations().len()).unwrap()
+        );
     }
 }

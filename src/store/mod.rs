@@ -1,7 +1,7 @@
 //! The store: contacts of many mailboxes in one database. The only code that names sqlx.
 //!
-//! Reads go to a pool of connections that cannot write; writes go to the one [`writer`], which answers after the
-//! commit. Every write records a change ([`changes`]) in its own transaction.
+//! Reads go to a pool of connections that cannot write; writes go to the one writer, which answers after the
+//! commit. Every write records a change (`changes`) in its own transaction.
 
 mod changes;
 mod contacts;
@@ -243,7 +243,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] for the contact or the folder it is to move to, [`Error::Stale`] when a precondition fails.
-    pub async fn update(&self, mailbox: i64, id: Uuid, patch: Patch, expected: Preconditions) -> Result<Contact, Error> {
+    pub async fn update(
+        &self,
+        mailbox: i64,
+        id: Uuid,
+        patch: Patch,
+        expected: Preconditions,
+    ) -> Result<Contact, Error> {
         self.write(async move |tx| contacts::update(tx, mailbox, id, patch, &expected).await).await
     }
 
@@ -293,6 +299,6 @@ pub async fn backup(source: &Path, target: &Path) -> Result<(), OpenError> {
 async fn describe(tx: &mut writer::Tx) -> Result<(), Error> {
     let text = "
 insert into store (id, epoch, folding, created_date_time) values (1, $1, $2, $3) on conflict (id) do nothing";
-    let (epoch, now) = (tx.new_id(), tx.now());
+    let (epoch, now) = (writer::Tx::new_id(), tx.now());
     tx.execute(Statement::new(text).bind(epoch).bind(FOLDING).bind(now)).await
 }

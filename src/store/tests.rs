@@ -73,8 +73,8 @@ impl Opened {
             // What is polled once is queued.
             futures_util::join!(join_all(jobs), release).0
         };
-        let (held, results) = futures_util::join!(hold, jobs);
-        held.unwrap();
+        let (hold, results) = futures_util::join!(hold, jobs);
+        hold.unwrap();
         results
     }
 }
@@ -230,7 +230,10 @@ async fn a_caller_that_goes_away_leaves_whole_contacts_or_none() {
     let titles = o.titles().await;
     assert_eq!(titles.last().map(String::as_str), Some("last"));
     assert_eq!(o.count("select count(*) from phones").await, 3 * i64::try_from(titles.len()).unwrap());
-    assert_eq!(o.count("select count(*) from changes where contact_id is not null").await, i64::try_from(titles.len()).unwrap());
+    assert_eq!(
+        o.count("select count(*) from changes where contact_id is not null").await,
+        i64::try_from(titles.len()).unwrap()
+    );
 
     // One that left before its turn is not written at all.
     let gone = Box::pin(async {

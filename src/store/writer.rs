@@ -11,8 +11,8 @@ use std::thread::JoinHandle;
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ const MAX_BATCH: usize = 256;
 const MAX_WAITING: usize = 4_096;
 
 /// What a write sees: the open transaction, and one time for everything it writes.
-pub struct Tx {
+pub(super) struct Tx {
     session: Session,
     now: i64,
     /// The savepoint `job` is open.
@@ -42,7 +42,7 @@ impl Tx {
     }
 
     /// A new id, later than all before it: ids are in the order of writes.
-    pub(super) fn new_id(&self) -> Uuid {
+    pub(super) fn new_id() -> Uuid {
         clock::new_id()
     }
 
@@ -97,10 +97,13 @@ impl Tx {
     }
 }
 
+/// Tells a job's caller: its own result, or the error of the whole batch.
+type Tell = Box<dyn FnOnce(Option<&Error>)>;
+
 /// What a job leaves behind: its error, and how its caller is told once the batch's fate is known.
 struct Finished {
     error: Option<Error>,
-    answer: Box<dyn FnOnce(Option<&Error>)>,
+    answer: Tell,
 }
 
 trait Job: Send {
@@ -151,7 +154,10 @@ pub(super) struct Writer {
 impl Writer {
     /// Connects, and starts the thread. It ends when the handle is dropped and the queue is empty; `on_end` then
     /// goes with it.
-    pub(super) async fn start(options: SqliteConnectOptions, on_end: impl Send + 'static) -> Result<(Self, JoinHandle<()>), Error> {
+    pub(super) async fn start(
+        options: SqliteConnectOptions,
+        on_end: impl Send + 'static,
+    ) -> Result<(Self, JoinHandle<()>), Error> {
         let (queue, jobs) = mpsc::channel(MAX_WAITING);
         let (started, start) = oneshot::channel();
         let thread = std::thread::Builder::new().name("contactd-writer".to_owned()).spawn(move || {
@@ -236,7 +242,9 @@ async fn run(tx: &mut Tx, batch: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
         fate = commit(&mut tx.session).await;
     }
     let error = fate.as_ref().err();
-    finished.into_iter().for_each(|Finished { answer, .. }| answer(error));
+    for Finished { answer, .. } in finished {
+        answer(error);
+    }
     if let Some(error) = error {
         jobs.for_each(|job| job.fail(error));
     }
@@ -251,7 +259,9 @@ async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -
     let Ok(done) = AssertUnwindSafe(job.run(tx)).catch_unwind().await else {
         // The panic may have stopped the driver half-way; this connection is not asked again. The job's own caller
         // is told by its dropped channel.
-        return Err(Error::Unavailable(Arc::from(Box::<dyn std::error::Error + Send + Sync>::from("another write panicked"))));
+        return Err(Error::Unavailable(Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(
+            "another write panicked",
+        ))));
     };
     let settled = match &done.error {
         None => tx.keep().await,

@@ -10,12 +10,34 @@ fn without_a_known_token_nothing_is_answered() {
     let app = TestApp::new();
     let nobody = app.user("");
     let id = app.user("ann").post("/me/contacts", "{}").id();
-    for authorization in ["", "Bearer", "Bearer ", "Basic ann", "ann", "Bearer a b", "Bearer app:", &format!("Bearer {}", "x".repeat(65))] {
-        let client = if authorization.is_empty() { nobody.clone() } else { nobody.with("Authorization", authorization) };
-        for (method, path) in [("GET", "/me"), ("GET", "/users/ann"), ("GET", "/me/contacts"), ("POST", "/me/contacts"), ("POST", "/me/contacts/$ref"),
-            ("GET", "/v1.0/me/contacts"), ("PATCH", &format!("/me/contacts/{id}")), ("DELETE", &format!("/users/ann/contacts/{id}"))] {
+    for authorization in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic ann",
+        "ann",
+        "Bearer a b",
+        "Bearer app:",
+        &format!("Bearer {}", "x".repeat(65)),
+    ] {
+        let client =
+            if authorization.is_empty() { nobody.clone() } else { nobody.with("Authorization", authorization) };
+        for (method, path) in [
+            ("GET", "/me"),
+            ("GET", "/users/ann"),
+            ("GET", "/me/contacts"),
+            ("POST", "/me/contacts"),
+            ("POST", "/me/contacts/$ref"),
+            ("GET", "/v1.0/me/contacts"),
+            ("PATCH", &format!("/me/contacts/{id}")),
+            ("DELETE", &format!("/users/ann/contacts/{id}")),
+        ] {
             let answer = client.send(method, path, None);
-            assert_eq!(answer.error(), (401, "InvalidAuthenticationToken".into(), String::new()), "{authorization:?} {path}");
+            assert_eq!(
+                answer.error(),
+                (401, "InvalidAuthenticationToken".into(), String::new()),
+                "{authorization:?} {path}"
+            );
             assert_eq!(answer.header("www-authenticate"), "Bearer");
         }
     }
@@ -32,12 +54,18 @@ fn two_users_never_see_each_other() {
     bob.post("/me/contacts", json!({"title": "bob's", "parentFolderId": "f"}));
     let path = format!("/me/contacts/{id}");
     let unknown = "/me/contacts/01890000-0000-7000-8000-000000000000";
-    for (own, none) in [(bob.get(&path), bob.get(unknown)), (bob.patch(&path, json!({"title": "x"})), bob.patch(unknown, "{}")), (bob.delete(&path), bob.delete(unknown))] {
+    for (own, none) in [
+        (bob.get(&path), bob.get(unknown)),
+        (bob.patch(&path, json!({"title": "x"})), bob.patch(unknown, "{}")),
+        (bob.delete(&path), bob.delete(unknown)),
+    ] {
         assert_eq!(own.error(), (404, "ErrorItemNotFound".into(), String::new()));
         assert_eq!(own.message(), none.message());
     }
     for user in ["ann", "ann@localhost", "nobody", "b%20b", "%C3%A9"] {
-        for path in [format!("/users/{user}"), format!("/users/{user}/contacts"), format!("/users/{user}/contacts/{id}")] {
+        for path in
+            [format!("/users/{user}"), format!("/users/{user}/contacts"), format!("/users/{user}/contacts/{id}")]
+        {
             let answer = bob.get(&path);
             assert_eq!(answer.error(), (404, "Request_ResourceNotFound".into(), String::new()), "{path}");
         }

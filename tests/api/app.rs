@@ -46,10 +46,8 @@ impl TestApp {
     }
 
     fn in_folder(folder: TempDir, setup: Setup) -> Self {
-        let database = match setup.temporary {
-            true => Database::Temporary,
-            false => Database::File(folder.path().join("contacts.db")),
-        };
+        let database =
+            if setup.temporary { Database::Temporary } else { Database::File(folder.path().join("contacts.db")) };
         let (started, start) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
@@ -130,7 +128,7 @@ impl Client {
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
             .max_redirects(0)
-            .timeout_global(Some(Duration::from_secs(60)))
+            .timeout_global(Some(Duration::from_mins(1)))
             .build();
         let client = Self { address: address.to_owned(), headers: Vec::new(), agent: config.into() };
         if token.is_empty() { client } else { client.with("Authorization", &format!("Bearer {token}")) }
@@ -167,8 +165,7 @@ impl Client {
     /// As [`Client::send`], for a server that may be gone.
     pub fn try_send(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Result<Answer, ureq::Error> {
         let path = path.strip_prefix(&format!("http://{}", self.address)).unwrap_or(path);
-        let mut request =
-            ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }

@@ -22,7 +22,9 @@ fn of_three_hundred_concurrent_creates_none_is_lost_and_each_is_whole() {
         let ann = app.user(if i % 3 == 0 { "bob" } else { "ann" });
         let post = |j| {
             let name = format!("{i}-{j}");
-            let body = SEED_REQUEST.replace(" value\"", &format!(" {name}\"")).replace(&format!("Parent Folder Id {name}"), &format!("folder {}", j % 3));
+            let body = SEED_REQUEST
+                .replace(" value\"", &format!(" {name}\""))
+                .replace(&format!("Parent Folder Id {name}"), &format!("folder {}", j % 3));
             (ann.post("/me/contacts/$ref", body).id(), name)
         };
         (0..10).map(post).collect::<Vec<_>>()
@@ -35,7 +37,8 @@ fn of_three_hundred_concurrent_creates_none_is_lost_and_each_is_whole() {
         let list = app.user(user).get("/me/contacts?$top=1000").json(200);
         for contact in list["value"].as_array().unwrap() {
             let (_, name) = created.iter().find(|(id, _)| contact["id"] == **id).unwrap();
-            let mut expected: Value = serde_json::from_str(&SEED_REQUEST.replace(" value\"", &format!(" {name}\""))).unwrap();
+            let mut expected: Value =
+                serde_json::from_str(&SEED_REQUEST.replace(" value\"", &format!(" {name}\""))).unwrap();
             expected["parentFolderId"] = contact["parentFolderId"].clone();
             for (property, value) in expected.as_object().unwrap() {
                 assert_eq!(contact[property], *value, "{property}");
@@ -72,7 +75,9 @@ fn of_concurrent_patches_that_expect_one_state_exactly_one_wins() {
 #[test]
 fn concurrent_first_uses_make_one_user() {
     let app = TestApp::new();
-    at_once(16, |i| assert_eq!(app.user(if i % 2 == 0 { "Ann" } else { "ann@localhost" }).post("/me/contacts", "{}").status, 201));
+    at_once(16, |i| {
+        assert_eq!(app.user(if i % 2 == 0 { "Ann" } else { "ann@localhost" }).post("/me/contacts", "{}").status, 201);
+    });
     assert_eq!(app.count("select count(*) from users"), 1);
     assert_eq!(app.count("select count(*) from contacts"), 16);
 }

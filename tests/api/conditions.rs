@@ -8,7 +8,9 @@ use crate::app::TestApp;
 fn an_answer_names_its_contact_and_its_version() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    for (prefix, owner, shown) in [("", "/me", "ann"), ("/beta", "/me", "ann"), ("/beta", "/users/ANN@localhost", "ANN%40localhost")] {
+    for (prefix, owner, shown) in
+        [("", "/me", "ann"), ("/beta", "/me", "ann"), ("/beta", "/users/ANN@localhost", "ANN%40localhost")]
+    {
         let created = ann.post(&format!("{prefix}{owner}/contacts/$ref"), "{}");
         let body = created.json(201);
         let id = body["id"].as_str().unwrap();
@@ -17,7 +19,10 @@ fn an_answer_names_its_contact_and_its_version() {
         assert_eq!(body["@odata.context"], format!("{root}/$metadata#users('{shown}')/contacts/$entity"));
         assert_eq!(created.header("etag"), body["@odata.etag"]);
         assert_eq!(created.header("odata-version"), "4.0");
-        assert_eq!(ann.get(&created.header("location")).body, ann.get(&format!("{prefix}/users/{shown}/contacts/{id}")).body);
+        assert_eq!(
+            ann.get(&created.header("location")).body,
+            ann.get(&format!("{prefix}/users/{shown}/contacts/{id}")).body
+        );
         let patched = ann.patch(&created.header("location"), json!({"title": "x"}));
         assert_eq!(patched.header("etag"), patched.json(200)["@odata.etag"]);
         assert_eq!(patched.header("location"), "");
@@ -47,7 +52,9 @@ fn a_write_goes_ahead_only_on_the_state_it_expects() {
     let current = ann.patch(&path, json!({"title": "b"})).header("etag");
     let before = ann.get(&path).body;
     let stale = (412, "ErrorIrresolvableConflict".into(), String::new());
-    for (name, value) in [("If-Match", old.as_str()), ("If-Match", "\"x\", \"y\""), ("If-None-Match", &current), ("If-None-Match", "*")] {
+    for (name, value) in
+        [("If-Match", old.as_str()), ("If-Match", "\"x\", \"y\""), ("If-None-Match", &current), ("If-None-Match", "*")]
+    {
         let ann = ann.with(name, value);
         assert_eq!(ann.patch(&path, json!({"title": "c"})).error(), stale, "{name}: {value}");
         assert_eq!(ann.patch(&path, "{}").error(), stale, "{name}: {value}");
@@ -113,8 +120,12 @@ fn a_minimal_answer_is_given_where_it_is_preferred() {
     assert_ne!(patched.header("etag"), created.header("etag"));
     let read = ann.get(&location);
     assert_eq!((read.json(200)["title"].as_str(), read.header("preference-applied")), (Some("x"), String::new()));
-    let full = app.user("ann").with("Prefer", "return=representation, handling=lenient, foo").post("/me/contacts", "{}");
-    assert_eq!((full.status, full.header("preference-applied")), (201, "handling=lenient, return=representation".into()));
+    let full =
+        app.user("ann").with("Prefer", "return=representation, handling=lenient, foo").post("/me/contacts", "{}");
+    assert_eq!(
+        (full.status, full.header("preference-applied")),
+        (201, "handling=lenient, return=representation".into())
+    );
     let immutable = app.user("ann").with("Prefer", "IdType=\"ImmutableId\"").get(&location);
     assert_eq!(immutable.header("preference-applied"), "IdType=\"ImmutableId\"");
 }

@@ -6,16 +6,46 @@ use crate::app::TestApp;
 use crate::expected::{contact, empty_contact, settled};
 
 const TEXTS: [&str; 22] = [
-    "fileAs", "displayName", "givenName", "initials", "middleName", "nickName", "surname", "title", "yomiGivenName", "yomiSurname",
-    "yomiCompanyName", "generation", "jobTitle", "companyName", "department", "officeLocation", "profession", "assistantName",
-    "manager", "spouseName", "personalNotes", "gender",
+    "fileAs",
+    "displayName",
+    "givenName",
+    "initials",
+    "middleName",
+    "nickName",
+    "surname",
+    "title",
+    "yomiGivenName",
+    "yomiSurname",
+    "yomiCompanyName",
+    "generation",
+    "jobTitle",
+    "companyName",
+    "department",
+    "officeLocation",
+    "profession",
+    "assistantName",
+    "manager",
+    "spouseName",
+    "personalNotes",
+    "gender",
 ];
 
 /// Text that is easily harmed: every plane, combining and right-to-left marks, quotes, wildcards, JSON and SQL.
 const AWKWARD: [&str; 14] = [
-    "Ann", " spaces  kept\t\r\n", "O'Neil \"q\" \\ / %_*?", "e\u{301} é İıß ﬁ", "日本語 한국어", "\u{10000}𝒳😀👩‍👩‍👧", "\u{20000}\u{2a6d6}",
-    "\u{30000}", "\u{e0001}\u{e007f}", "\u{f0000}\u{ffffd}\u{100000}\u{10fffd}", "\u{feff}\u{200f}\u{202e}\u{fffd}\u{ffff}",
-    "\u{1}\u{1f}\u{7f}\u{85}\u{2028}", "[\"json\", {\"a\": null}]", "'); drop table contacts; --",
+    "Ann",
+    " spaces  kept\t\r\n",
+    "O'Neil \"q\" \\ / %_*?",
+    "e\u{301} é İıß ﬁ",
+    "日本語 한국어",
+    "\u{10000}𝒳😀👩‍👩‍👧",
+    "\u{20000}\u{2a6d6}",
+    "\u{30000}",
+    "\u{e0001}\u{e007f}",
+    "\u{f0000}\u{ffffd}\u{100000}\u{10fffd}",
+    "\u{feff}\u{200f}\u{202e}\u{fffd}\u{ffff}",
+    "\u{1}\u{1f}\u{7f}\u{85}\u{2028}",
+    "[\"json\", {\"a\": null}]",
+    "'); drop table contacts; --",
 ];
 
 fn typed(kind: &str, mut members: Value) -> Value {
@@ -80,7 +110,10 @@ fn values() -> Vec<(&'static str, Value, Value)> {
                 {"city": "Bergen", "type": null},
             ]),
             json!([
-                typed("physicalAddress", json!({"type": "home", "postOfficeBox": "12", "street": "1 Elm\nApt 2", "city": "Oslo", "state": "", "countryOrRegion": "Norway", "postalCode": "0150"})),
+                typed(
+                    "physicalAddress",
+                    json!({"type": "home", "postOfficeBox": "12", "street": "1 Elm\nApt 2", "city": "Oslo", "state": "", "countryOrRegion": "Norway", "postalCode": "0150"})
+                ),
                 typed("physicalAddress", json!({"city": "Bergen"})),
             ]),
         ),
@@ -95,26 +128,35 @@ fn values() -> Vec<(&'static str, Value, Value)> {
         (
             "flag",
             json!({"flagStatus": "FLAGGED", "startDateTime": {"dateTime": "2024-01-01T00:00:00", "timeZone": "UTC"}, "dueDateTime": {"dateTime": "2024-01-05T00:00:00"}}),
-            typed("followupFlag", json!({
-                "flagStatus": "flagged",
-                "startDateTime": time(json!({"dateTime": "2024-01-01T00:00:00", "timeZone": "UTC"})),
-                "dueDateTime": time(json!({"dateTime": "2024-01-05T00:00:00"})),
-                "completedDateTime": none(),
-            })),
+            typed(
+                "followupFlag",
+                json!({
+                    "flagStatus": "flagged",
+                    "startDateTime": time(json!({"dateTime": "2024-01-01T00:00:00", "timeZone": "UTC"})),
+                    "dueDateTime": time(json!({"dateTime": "2024-01-05T00:00:00"})),
+                    "completedDateTime": none(),
+                }),
+            ),
         ),
         (
             "flag",
             json!({"completedDateTime": {"timeZone": "Pacific Standard Time"}}),
-            typed("followupFlag", json!({
-                "completedDateTime": time(json!({"timeZone": "Pacific Standard Time"})), "startDateTime": none(), "dueDateTime": none(),
-            })),
+            typed(
+                "followupFlag",
+                json!({
+                    "completedDateTime": time(json!({"timeZone": "Pacific Standard Time"})), "startDateTime": none(), "dueDateTime": none(),
+                }),
+            ),
         ),
         (
             "flag",
             json!({"flagStatus": "complete", "dueDateTime": null}),
-            typed("followupFlag", json!({
-                "flagStatus": "complete", "completedDateTime": none(), "startDateTime": none(), "dueDateTime": none(),
-            })),
+            typed(
+                "followupFlag",
+                json!({
+                    "flagStatus": "complete", "completedDateTime": none(), "startDateTime": none(), "dueDateTime": none(),
+                }),
+            ),
         ),
         ("flag", json!({}), unset_flag.clone()),
         ("flag", json!({"startDateTime": {"@odata.type": "microsoft.graph.dateTimeTimeZone"}}), unset_flag.clone()),
@@ -150,7 +192,8 @@ fn every_text_property_comes_back_as_sent_whatever_it_holds() {
             }
             let cleared = ann.patch(&format!("/me/contacts/{start}"), json!({name: null}));
             let expected = if name == "jobTitle" { empty_contact() } else { alone(name, "") };
-            let expected = if ["fileAs", "personalNotes"].contains(&name) { expected } else { contact(json!({name: null})) };
+            let expected =
+                if ["fileAs", "personalNotes"].contains(&name) { expected } else { contact(json!({name: null})) };
             assert_eq!(settled(cleared.json(200)), expected, "{name}");
         }
         // Null is unset, and that is not the empty text.
@@ -166,10 +209,10 @@ fn every_other_property_comes_back_as_the_reference_says() {
     let path = format!("/me/contacts/{}", ann.post("/me/contacts", "{}").id());
     for (name, sent, answered) in values() {
         let mut expected = contact(json!({name: answered}));
-        if let Some(address) = answered.as_array().and_then(|a| a.iter().find_map(|e| e["address"].as_str())) {
-            if name == "emailAddresses" {
-                expected["displayName"] = json!(address);
-            }
+        if let Some(address) = answered.as_array().and_then(|a| a.iter().find_map(|e| e["address"].as_str()))
+            && name == "emailAddresses"
+        {
+            expected["displayName"] = json!(address);
         }
         let created = ann.post("/me/contacts", json!({name: sent}));
         assert_eq!(settled(created.json(201)), expected, "{name} {sent}");
@@ -228,8 +271,11 @@ fn arrays_keep_their_order_up_to_their_cap() {
         for name in ["categories", "imAddresses", "children"] {
             assert_eq!(contact[name], json!(names), "{name}");
         }
-        for (name, member) in [("emailAddresses", "address"), ("phones", "number"), ("postalAddresses", "city"), ("websites", "address")] {
-            let order: Vec<_> = contact[name].as_array().unwrap().iter().map(|entry| entry[member].as_str().unwrap()).collect();
+        for (name, member) in
+            [("emailAddresses", "address"), ("phones", "number"), ("postalAddresses", "city"), ("websites", "address")]
+        {
+            let order: Vec<_> =
+                contact[name].as_array().unwrap().iter().map(|entry| entry[member].as_str().unwrap()).collect();
             assert_eq!(order, names, "{name}");
         }
     }
@@ -244,7 +290,10 @@ fn member_names_match_in_any_case_and_annotations_mean_nothing() {
         "surName": "Lee", "GIVENNAME": "Ann", "ImAddresses": ["x"], "flag": {"@odata.type": "#microsoft.graph.followupFlag", "FlagStatus": "Flagged"},
     });
     let created = ann.post("/me/contacts", body).json(201);
-    assert_eq!((&created["surname"], &created["givenName"], &created["imAddresses"]), (&json!("Lee"), &json!("Ann"), &json!(["x"])));
+    assert_eq!(
+        (&created["surname"], &created["givenName"], &created["imAddresses"]),
+        (&json!("Lee"), &json!("Ann"), &json!(["x"]))
+    );
     assert_eq!(created["flag"]["flagStatus"], "flagged");
 }
 
@@ -268,14 +317,18 @@ fn a_sent_change_key_is_the_first_one_and_the_etag_stays_legal() {
         let body = created.json(201);
         assert_eq!(body["changeKey"], key);
         let etag = created.header("etag");
-        assert!(etag.starts_with("W/\"") && etag.bytes().skip(3).take(24).all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)));
+        assert!(
+            etag.starts_with("W/\"")
+                && etag.bytes().skip(3).take(24).all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
+        );
         let path = format!("/me/contacts/{}", created.id());
         assert_eq!(ann.get(&path).json(200)["changeKey"], key);
         let patched = ann.with("If-Match", &etag).patch(&path, json!({"title": "Dr."}));
         assert_eq!(settled(patched.json(200)), contact(json!({"title": "Dr."})));
         assert_ne!(patched.header("etag"), etag);
     }
-    let strict = ann.with("Prefer", "handling=strict").post("/me/contacts", json!({"changeKey": "x", "parentFolderId": "y"}));
+    let strict =
+        ann.with("Prefer", "handling=strict").post("/me/contacts", json!({"changeKey": "x", "parentFolderId": "y"}));
     assert_eq!(settled(strict.json(201)), empty_contact());
     assert_eq!(app.count("select count(*) from folders"), 1);
 }
@@ -337,14 +390,25 @@ fn every_write_is_numbered_in_the_change_log() {
     ann.patch(&format!("/me/contacts/{id}"), json!({}));
     ann.delete(&format!("/me/contacts/{id}"));
     let rows = app.rows();
-    let mut log = rows.prepare("select seq, folder_id, contact_id is not null, removed from changes order by seq").unwrap();
+    let mut log =
+        rows.prepare("select seq, folder_id, contact_id is not null, removed from changes order by seq").unwrap();
     let log: Vec<(i64, String, bool, bool)> =
         log.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))).unwrap().map(Result::unwrap).collect();
     let row = |seq, folder: &str, contact, removed| (seq, folder.to_owned(), contact, removed);
-    assert_eq!(log, [
-        row(1, "contacts", false, false), row(2, "f", false, false), row(3, "f", true, false), row(4, "g", false, false),
-        row(5, "g", true, false), row(6, "f", true, false), row(7, "f", true, true), row(8, "g", true, false), row(9, "g", true, true),
-    ]);
+    assert_eq!(
+        log,
+        [
+            row(1, "contacts", false, false),
+            row(2, "f", false, false),
+            row(3, "f", true, false),
+            row(4, "g", false, false),
+            row(5, "g", true, false),
+            row(6, "f", true, false),
+            row(7, "f", true, true),
+            row(8, "g", true, false),
+            row(9, "g", true, true),
+        ]
+    );
     assert_eq!(app.count("select seq from mailboxes"), 9);
 }
 

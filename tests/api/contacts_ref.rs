@@ -6,8 +6,17 @@ use crate::app::{Answer, Client, SEED_REQUEST, SEED_RESPONSE, Setup, TestApp};
 
 /// Every spelling of the owner and of the collection, under both prefixes that speak the seed's shape.
 fn routes() -> Vec<String> {
-    let owners = ["/me", "/users/ann", "/users/ann@localhost", "/users/ann%40localhost", "/users('ann')", "/users/me-token-to-replace",
-        "/users/TokenToReplace", "/ME", "/Users/ANN"];
+    let owners = [
+        "/me",
+        "/users/ann",
+        "/users/ann@localhost",
+        "/users/ann%40localhost",
+        "/users('ann')",
+        "/users/me-token-to-replace",
+        "/users/TokenToReplace",
+        "/ME",
+        "/Users/ANN",
+    ];
     let collections = ["/contacts", "/contacts/$ref", "/contacts/%24ref", "/Contacts/$REF/", "/contacts/"];
     let mut routes = Vec::new();
     for prefix in ["", "/beta", "/BETA"] {
@@ -86,7 +95,14 @@ fn the_pages_example_is_answered_the_same_to_an_application() {
 fn strict_handling_refuses_of_the_pages_example_what_graph_refuses() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let expected = ["emailAddresses/0/type", "websites/0/type", "phones/0/type", "postalAddresses/0/type", "weddingAnniversary", "flag/flagStatus"];
+    let expected = [
+        "emailAddresses/0/type",
+        "websites/0/type",
+        "phones/0/type",
+        "postalAddresses/0/type",
+        "weddingAnniversary",
+        "flag/flagStatus",
+    ];
     for route in routes() {
         let answer = ann.with("Prefer", "handling=strict").post(&route, SEED_REQUEST);
         assert_eq!(answer.error(), (400, "RequestBodyRead".into(), "emailAddresses/0/type".into()), "{route}");
@@ -110,9 +126,13 @@ fn a_bare_reference_is_answered_by_whether_it_names_a_contact_of_this_owner() {
     let others = bob.post("/me/contacts", "{}").id();
     let host = format!("http://{}", app.address);
     for reference in [
-        format!("{host}/me/contacts/{own}"), format!("{host}/beta/users/ann/contacts('{own}')"), format!("/me/contacts/{own}"),
-        format!("me/contacts/{own}"), format!("users('ann@localhost')/contacts('{own}')"),
-        format!("https://graph.microsoft.com/v1.0/me/contacts/{own}"), format!("{host}/me/contacts/{own}?x=y"),
+        format!("{host}/me/contacts/{own}"),
+        format!("{host}/beta/users/ann/contacts('{own}')"),
+        format!("/me/contacts/{own}"),
+        format!("me/contacts/{own}"),
+        format!("users('ann@localhost')/contacts('{own}')"),
+        format!("https://graph.microsoft.com/v1.0/me/contacts/{own}"),
+        format!("{host}/me/contacts/{own}?x=y"),
     ] {
         let full = json!({"@odata.context": "x", "@odata.type": "#x", "@odata.id": reference});
         for body in [json!({"@odata.id": reference}), full] {
@@ -125,9 +145,15 @@ fn a_bare_reference_is_answered_by_whether_it_names_a_contact_of_this_owner() {
         assert_eq!(answer.error(), (404, "ErrorItemNotFound".into(), String::new()));
     }
     for reference in [
-        format!("https://elsewhere.example/me/contacts/{own}"), format!("{host}.evil.example/me/contacts/{own}"),
-        format!("{host}/users/bob/contacts/{others}"), format!("{host}/users/nobody/contacts/{own}"), format!("{host}/me/contacts"),
-        format!("{host}/me/contacts/AAMk"), String::new(), "::".into(), "\\\\".into(),
+        format!("https://elsewhere.example/me/contacts/{own}"),
+        format!("{host}.evil.example/me/contacts/{own}"),
+        format!("{host}/users/bob/contacts/{others}"),
+        format!("{host}/users/nobody/contacts/{own}"),
+        format!("{host}/me/contacts"),
+        format!("{host}/me/contacts/AAMk"),
+        String::new(),
+        "::".into(),
+        "\\\\".into(),
     ] {
         let answer = ann.post("/me/contacts/$ref", json!({"@odata.id": reference}));
         assert_eq!(answer.error(), (400, "ErrorInvalidRequest".into(), "@odata.id".into()), "{reference}");

@@ -9,8 +9,16 @@ use crate::app::SEED_REQUEST;
 use crate::program::{Program, serve_dev};
 
 /// The tables below a contact and how many rows each has for one of the storm's.
-const CHILDREN: [(&str, i64); 8] =
-    [("emails", 1), ("phones", 1), ("addresses", 1), ("websites", 1), ("flags", 1), ("categories", 1), ("im_addresses", 1), ("children", 1)];
+const CHILDREN: [(&str, i64); 8] = [
+    ("emails", 1),
+    ("phones", 1),
+    ("addresses", 1),
+    ("websites", 1),
+    ("flags", 1),
+    ("categories", 1),
+    ("im_addresses", 1),
+    ("children", 1),
+];
 
 #[test]
 fn after_ten_kills_every_answered_contact_is_there_and_whole() {
@@ -53,7 +61,12 @@ fn after_ten_kills_every_answered_contact_is_there_and_whole() {
             assert_eq!(number(&format!("select count(*) from {table}")), contacts * each, "half a contact in {table}");
         }
         assert_eq!(number("select max(seq) from changes"), number("select seq from mailboxes"));
-        assert_eq!(number("select count(*) from contacts where not exists (select 1 from changes where seq = version and contact_id = id)"), 0);
+        assert_eq!(
+            number(
+                "select count(*) from contacts where not exists (select 1 from changes where seq = version and contact_id = id)"
+            ),
+            0
+        );
     }
     assert!(answered.len() > 100, "a storm of {} writes proves little", answered.len());
 }

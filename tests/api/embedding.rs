@@ -9,7 +9,9 @@ fn a_mounted_api_answers_under_its_prefix_and_links_to_it() {
     let app = TestApp::with(Setup { prefix: "/graph/api", ..Setup::default() });
     let ann = app.user("ann");
     let root = format!("http://{}/graph/api", app.address);
-    for path in ["/graph/api/me/contacts/$ref", "/graph/api/Users('ANN')/Contacts/%24ref/", "/graph/api/beta/me/contacts"] {
+    for path in
+        ["/graph/api/me/contacts/$ref", "/graph/api/Users('ANN')/Contacts/%24ref/", "/graph/api/beta/me/contacts"]
+    {
         let created = ann.post(path, SEED_REQUEST);
         assert_eq!(created.status, 201, "{path}");
         assert!(created.header("location").starts_with(&root), "{}", created.header("location"));

@@ -49,7 +49,8 @@ fn a_newer_schema_is_refused_and_left_as_it_is() {
     let database = folder.path().join("contacts.db");
     stopped(&database);
     let rows = rusqlite::Connection::open(&database).unwrap();
-    rows.execute("insert into refinery_schema_history values (9001, 'later', '2026-01-01T00:00:00Z', '1')", []).unwrap();
+    rows.execute("insert into refinery_schema_history values (9001, 'later', '2026-01-01T00:00:00Z', '1')", [])
+        .unwrap();
     drop(rows);
     refuses(serve_dev(&database), "its schema has version 9001");
     let rows = rusqlite::Connection::open(&database).unwrap();
@@ -68,7 +69,10 @@ fn a_file_that_is_no_database_of_ours_is_refused_and_left_as_it_is() {
     let foreign = folder.path().join("songs.db");
     rusqlite::Connection::open(&foreign).unwrap().execute_batch("create table songs (id integer)").unwrap();
     refuses(serve_dev(&foreign), "it is the database of another program");
-    let tables: i64 = rusqlite::Connection::open(&foreign).unwrap().query_row("select count(*) from sqlite_master", [], |row| row.get(0)).unwrap();
+    let tables: i64 = rusqlite::Connection::open(&foreign)
+        .unwrap()
+        .query_row("select count(*) from sqlite_master", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(tables, 1);
 }
 
@@ -151,7 +155,13 @@ fn a_disk_that_fills_up_answers_503_and_loses_nothing() {
     // No file may grow past 1 MiB; the signal that says so is ignored, and the write fails instead.
     let mut command = Command::new("sh");
     command
-        .args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_contactd"), "serve", "--dev"])
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 2048; exec \"$0\" \"$@\"",
+            env!("CARGO_BIN_EXE_contactd"),
+            "serve",
+            "--dev",
+        ])
         .args(["--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()])
         .stdin(Stdio::null())
         .stderr(Stdio::piped());
@@ -179,11 +189,14 @@ fn a_disk_that_fills_up_answers_503_and_loses_nothing() {
     // With room again everything answered is there, and nothing else.
     let server = Program::start(serve_dev(&database));
     let list = server.user("ann").get("/me/contacts?$top=1000").json(200);
-    let listed: Vec<_> = list["value"].as_array().unwrap().iter().map(|contact| contact["id"].as_str().unwrap().to_owned()).collect();
+    let listed: Vec<_> =
+        list["value"].as_array().unwrap().iter().map(|contact| contact["id"].as_str().unwrap().to_owned()).collect();
     assert!(created.iter().all(|id| listed.contains(id)));
     assert_eq!(server.user("ann").post("/me/contacts", &body).status, 201);
     let rows = rusqlite::Connection::open(&database).unwrap();
-    let whole: bool = rows.query_row("select count(*) * 2 = (select count(*) from phones) from contacts", [], |row| row.get(0)).unwrap();
+    let whole: bool = rows
+        .query_row("select count(*) * 2 = (select count(*) from phones) from contacts", [], |row| row.get(0))
+        .unwrap();
     assert!(whole);
     assert_eq!(fails(contactd(&["health", "--listen", &server.address])).0, 0);
 }

@@ -11,7 +11,12 @@ const SEED_FOLDER: &str = "Parent Folder Id value";
 fn a_contact_without_a_folder_is_in_the_default_one() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    for body in [json!({}), json!({"parentFolderId": null}), json!({"parentFolderId": ""}), json!({"parentFolderId": "contacts"})] {
+    for body in [
+        json!({}),
+        json!({"parentFolderId": null}),
+        json!({"parentFolderId": ""}),
+        json!({"parentFolderId": "contacts"}),
+    ] {
         assert_eq!(ann.post("/me/contacts", body).json(201)["parentFolderId"], "contacts");
     }
     assert_eq!(app.count("select count(*) from folders"), 1);
@@ -27,7 +32,9 @@ fn an_unknown_folder_is_made_with_id_and_name_as_sent() {
         }
         let made: (String, String, i64) = app
             .rows()
-            .query_row("select display_name, parent_folder_id, version from folders where id = ?1", [folder], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+            .query_row("select display_name, parent_folder_id, version from folders where id = ?1", [folder], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?))
+            })
             .unwrap();
         assert_eq!((made.0.as_str(), made.1.as_str()), (folder, "contacts"));
     }
@@ -51,11 +58,18 @@ fn the_pages_folder_collides_with_nothing() {
     // A folder has its id and another name: it is used as it is.
     app.rows().execute("update folders set display_name = 'Renamed' where id = ?1", [SEED_FOLDER]).unwrap();
     posted();
-    assert_eq!(app.count(&format!("select count(*) from folders where id = '{SEED_FOLDER}' and display_name = 'Renamed'")), 1);
+    assert_eq!(
+        app.count(&format!("select count(*) from folders where id = '{SEED_FOLDER}' and display_name = 'Renamed'")),
+        1
+    );
     // It was deleted: it is made anew, and its own contacts of before stay what they are.
-    app.rows().execute("update folders set deleted_date_time = 1, parent_folder_id = 'x' where id = ?1", [SEED_FOLDER]).unwrap();
+    app.rows()
+        .execute("update folders set deleted_date_time = 1, parent_folder_id = 'x' where id = ?1", [SEED_FOLDER])
+        .unwrap();
     posted();
-    let anew = format!("select count(*) from folders where id = '{SEED_FOLDER}' and display_name = id and parent_folder_id = 'contacts' and deleted_date_time is null");
+    let anew = format!(
+        "select count(*) from folders where id = '{SEED_FOLDER}' and display_name = id and parent_folder_id = 'contacts' and deleted_date_time is null"
+    );
     assert_eq!(app.count(&anew), 1);
 }
 

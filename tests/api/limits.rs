@@ -12,7 +12,8 @@ use serde_json::json;
 
 use crate::app::{SEED_REQUEST, Setup, TestApp};
 
-const HEAD: &str = "POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\n";
+const HEAD: &str =
+    "POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\n";
 
 /// Sends bytes and reads what comes back until the server closes, or nothing comes for 10 seconds.
 fn raw(app: &TestApp, bytes: &[u8]) -> String {
@@ -50,7 +51,11 @@ fn a_body_may_have_four_mebibytes_and_no_byte_more() {
     let ann = app.user("ann");
     assert_eq!(body_of(MAX_BODY).len(), MAX_BODY);
     assert_eq!(ann.post("/me/contacts", body_of(MAX_BODY)).status, 201);
-    assert_error(&raw(&app, format!("{HEAD}Content-Length: {}\r\n\r\n{}", MAX_BODY + 1, body_of(MAX_BODY + 1)).as_bytes()), 413, "RequestEntityTooLarge");
+    assert_error(
+        &raw(&app, format!("{HEAD}Content-Length: {}\r\n\r\n{}", MAX_BODY + 1, body_of(MAX_BODY + 1)).as_bytes()),
+        413,
+        "RequestEntityTooLarge",
+    );
     // Declared: refused at once, before a byte of it has come.
     let mut stream = TcpStream::connect(&app.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -60,7 +65,11 @@ fn a_body_may_have_four_mebibytes_and_no_byte_more() {
     assert_eq!(&start, b"HTTP/1.1 413");
     // Not declared: refused when it is too much.
     let chunk = format!("{:x}\r\n{}\r\n", 1 << 20, "x".repeat(1 << 20));
-    assert_error(&raw(&app, format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(5)).as_bytes()), 413, "RequestEntityTooLarge");
+    assert_error(
+        &raw(&app, format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(5)).as_bytes()),
+        413,
+        "RequestEntityTooLarge",
+    );
     assert_eq!(app.count("select count(*) from contacts"), 1);
 }
 
@@ -99,11 +108,22 @@ fn a_gzip_body_is_understood_within_the_same_limit() {
 fn a_body_must_say_that_it_is_json() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    for accepted in ["application/json", "APPLICATION/JSON; charset=utf-8", "application/json;odata.metadata=minimal;odata.streaming=False;IEEE754Compatible=False"] {
+    for accepted in [
+        "application/json",
+        "APPLICATION/JSON; charset=utf-8",
+        "application/json;odata.metadata=minimal;odata.streaming=False;IEEE754Compatible=False",
+    ] {
         assert_eq!(ann.with("Content-Type", accepted).post("/me/contacts", "{}").status, 201, "{accepted}");
     }
     let path = format!("/me/contacts/{}", ann.post("/me/contacts", "{}").id());
-    for refused in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/xml", "json", "multipart/form-data; boundary=x"] {
+    for refused in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "application/xml",
+        "json",
+        "multipart/form-data; boundary=x",
+    ] {
         for (method, path) in [("POST", "/me/contacts"), ("POST", "/me/contacts/$ref"), ("PATCH", path.as_str())] {
             let answer = ann.with("Content-Type", refused).send(method, path, Some(b"{}".to_vec()));
             assert_eq!(answer.error(), (415, "notSupported".into(), String::new()), "{refused}");
@@ -120,7 +140,10 @@ fn a_body_must_say_that_it_is_json() {
 fn a_body_that_breaks_off_is_not_stored() {
     let app = TestApp::new();
     for length in [1, 20, 1000, SEED_REQUEST.len() - 1] {
-        let answer = raw(&app, format!("{HEAD}Content-Length: {}\r\n\r\n{}", SEED_REQUEST.len(), &SEED_REQUEST[..length]).as_bytes());
+        let answer = raw(
+            &app,
+            format!("{HEAD}Content-Length: {}\r\n\r\n{}", SEED_REQUEST.len(), &SEED_REQUEST[..length]).as_bytes(),
+        );
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
         let chunked = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{}\r\n", &SEED_REQUEST[..length]);
         let answer = raw(&app, chunked.as_bytes());

@@ -23,18 +23,27 @@ fn properties() -> impl Strategy<Value = Value> {
     let list = proptest::collection::vec("\\PC{0,6}", 0..4).prop_map(|list| json!(list));
     let phone = ("\\PC{0,6}", prop_oneof![Just("home"), Just("pager"), Just("no such type")]);
     let phones = proptest::collection::vec(phone, 0..4).prop_map(|phones| {
-        json!(phones.iter().map(|(n, t)| json!({"@odata.type": "microsoft.graph.phone", "type": t, "number": n})).collect::<Vec<_>>())
+        json!(
+            phones
+                .iter()
+                .map(|(n, t)| json!({"@odata.type": "microsoft.graph.phone", "type": t, "number": n}))
+                .collect::<Vec<_>>()
+        )
     });
     let one = prop_oneof![
         (prop_oneof![Just("jobTitle"), Just("nickName"), Just("gender")], text).prop_map(|(name, value)| (name, value)),
-        (prop_oneof![Just("categories"), Just("children"), Just("imAddresses")], list).prop_map(|(name, value)| (name, value)),
+        (prop_oneof![Just("categories"), Just("children"), Just("imAddresses")], list)
+            .prop_map(|(name, value)| (name, value)),
         phones.prop_map(|phones| ("phones", phones)),
         any::<bool>().prop_map(|favorite| ("isFavorite", json!(favorite))),
-        prop_oneof![Just("contacts"), Just("folder a"), Just("folder b")].prop_map(|folder| ("parentFolderId", json!(folder))),
+        prop_oneof![Just("contacts"), Just("folder a"), Just("folder b")]
+            .prop_map(|folder| ("parentFolderId", json!(folder))),
     ];
     proptest::collection::vec(one, 0..5).prop_map(|members| {
         let mut body = json!({});
-        members.into_iter().for_each(|(name, value)| body[name] = value);
+        for (name, value) in members {
+            body[name] = value;
+        }
         body
     })
 }
@@ -60,7 +69,9 @@ struct Model {
 
 impl Model {
     fn knows(&self, body: &Value) -> bool {
-        body["parentFolderId"].as_str().is_none_or(|id| id == "contacts" || self.folders.iter().any(|known| known == id))
+        body["parentFolderId"]
+            .as_str()
+            .is_none_or(|id| id == "contacts" || self.folders.iter().any(|known| known == id))
     }
 
     fn run(&mut self, client: &Client, step: &Step) {

@@ -9,8 +9,14 @@ fn a_path_that_names_nothing_is_a_404_that_says_which_part() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for (path, segment) in [
-        ("/docs\\api/me/contacts", "docs\\api"), ("/contacts", "contacts"), ("/me/contact", "contact"), ("/v2.0/me", "v2.0"),
-        ("/me/contacts/x/y", "y"), ("/beta/v1.0/me", "v1.0"), ("/favicon.ico", "favicon.ico"), ("/healthz/x", "x"),
+        ("/docs\\api/me/contacts", "docs\\api"),
+        ("/contacts", "contacts"),
+        ("/me/contact", "contact"),
+        ("/v2.0/me", "v2.0"),
+        ("/me/contacts/x/y", "y"),
+        ("/beta/v1.0/me", "v1.0"),
+        ("/favicon.ico", "favicon.ico"),
+        ("/healthz/x", "x"),
     ] {
         for client in [&ann, &app.user("")] {
             for method in ["GET", "POST"] {
@@ -29,9 +35,15 @@ fn a_method_that_is_not_offered_is_a_405_that_says_which_are() {
     let id = ann.post("/me/contacts", "{}").id();
     let contact = format!("/me/contacts/{id}");
     for (path, method, allow) in [
-        ("/me", "POST", "GET"), ("/users/ann", "DELETE", "GET"), ("/healthz", "POST", "GET"), ("/me/contacts", "PATCH", "GET, POST"),
-        ("/beta/me/contacts", "DELETE", "GET, POST"), ("/me/contacts", "OPTIONS", "GET, POST"), ("/me/contacts", "FROBNICATE", "GET, POST"),
-        (&contact, "PUT", "GET, PATCH, DELETE"), (&contact, "POST", "GET, PATCH, DELETE"),
+        ("/me", "POST", "GET"),
+        ("/users/ann", "DELETE", "GET"),
+        ("/healthz", "POST", "GET"),
+        ("/me/contacts", "PATCH", "GET, POST"),
+        ("/beta/me/contacts", "DELETE", "GET, POST"),
+        ("/me/contacts", "OPTIONS", "GET, POST"),
+        ("/me/contacts", "FROBNICATE", "GET, POST"),
+        (&contact, "PUT", "GET, PATCH, DELETE"),
+        (&contact, "POST", "GET, PATCH, DELETE"),
     ] {
         let answer = ann.send(method, path, None);
         assert_eq!(answer.error(), (405, "methodNotAllowed".into(), String::new()), "{method} {path}");
@@ -46,10 +58,26 @@ fn what_is_not_served_yet_says_so() {
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
     for path in [
-        "/v1.0/me/contacts", "/v1.0/me/contacts/$ref", "/V1.0/users/ann/contacts", "/v1.0/me", &format!("/v1.0/me/contacts/{id}"),
-        "/", "/v1.0/", "/users", "/$metadata", "/beta/$batch", "/me/contactFolders", "/me/contactfolders/contacts/contacts",
-        "/me/contacts/$count", "/me/contacts/%24count", "/me/contacts/delta", "/me/contacts/delta()", "/me/contacts/$ref",
-        "/me/contacts/microsoft.graph.delta()", &format!("/me/contacts/{id}/photo/$value"), &format!("/me/contacts/{id}/extensions"),
+        "/v1.0/me/contacts",
+        "/v1.0/me/contacts/$ref",
+        "/V1.0/users/ann/contacts",
+        "/v1.0/me",
+        &format!("/v1.0/me/contacts/{id}"),
+        "/",
+        "/v1.0/",
+        "/users",
+        "/$metadata",
+        "/beta/$batch",
+        "/me/contactFolders",
+        "/me/contactfolders/contacts/contacts",
+        "/me/contacts/$count",
+        "/me/contacts/%24count",
+        "/me/contacts/delta",
+        "/me/contacts/delta()",
+        "/me/contacts/$ref",
+        "/me/contacts/microsoft.graph.delta()",
+        &format!("/me/contacts/{id}/photo/$value"),
+        &format!("/me/contacts/{id}/extensions"),
     ] {
         assert_eq!(ann.get(path).error(), (501, "NotImplemented".into(), String::new()), "{path}");
     }
@@ -62,14 +90,40 @@ fn every_option_of_the_reference_that_is_not_served_yet_says_so() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
-    for option in ["$filter=surname eq 'x'", "$orderby=surname", "$select=id", "$count=true", "$search=\"x\"", "$expand=extensions", "$format=json",
-        "filter=x", "%24select=id", "$SELECT=id", "$deltatoken=x"] {
+    for option in [
+        "$filter=surname eq 'x'",
+        "$orderby=surname",
+        "$select=id",
+        "$count=true",
+        "$search=\"x\"",
+        "$expand=extensions",
+        "$format=json",
+        "filter=x",
+        "%24select=id",
+        "$SELECT=id",
+        "$deltatoken=x",
+    ] {
         let option = option.replace(' ', "+").replace('"', "%22");
-        assert_eq!(ann.get(&format!("/me/contacts?{option}")).error(), (501, "NotImplemented".into(), String::new()), "{option}");
+        assert_eq!(
+            ann.get(&format!("/me/contacts?{option}")).error(),
+            (501, "NotImplemented".into(), String::new()),
+            "{option}"
+        );
         assert_eq!(ann.get(&format!("/me/contacts/{id}?{option}")).error().0, 501, "{option}");
         assert_eq!(ann.post(&format!("/me/contacts?{option}"), "{}").error().0, 501, "{option}");
     }
-    for option in ["$top=0", "$top=-1", "$top=ten", "$skip=-1", "$skip=", "$top=1&top=2", "$nope=1", "$skiptoken=x", "$top=%FF", "$top=1%00"] {
+    for option in [
+        "$top=0",
+        "$top=-1",
+        "$top=ten",
+        "$skip=-1",
+        "$skip=",
+        "$top=1&top=2",
+        "$nope=1",
+        "$skiptoken=x",
+        "$top=%FF",
+        "$top=1%00",
+    ] {
         assert_eq!(ann.get(&format!("/me/contacts?{option}")).error().0, 400, "{option}");
     }
     for option in ["$top=1", "$skip=0", "$nope=1"] {
@@ -86,9 +140,7 @@ fn every_option_of_the_reference_that_is_not_served_yet_says_so() {
 fn a_user_is_shown() {
     let app = TestApp::new();
     let root = format!("http://{}", app.address);
-    let shown = |prefix: &str, id: &str, upn: &str| {
-        json!({"@odata.context": format!("{root}{prefix}/$metadata#users/$entity"), "id": id, "displayName": id, "userPrincipalName": upn, "mail": upn})
-    };
+    let shown = |prefix: &str, id: &str, upn: &str| json!({"@odata.context": format!("{root}{prefix}/$metadata#users/$entity"), "id": id, "displayName": id, "userPrincipalName": upn, "mail": upn});
     let ann = app.user("Ann");
     for path in ["/me", "/users/ann", "/users/ANN@LOCALHOST", "/users('Ann')", "/users/me-token-to-replace", "/me/"] {
         assert_eq!(ann.get(path).json(200), shown("", "Ann", "Ann@localhost"), "{path}");

@@ -19,7 +19,9 @@ fn refused(cases: &[(Vec<u8>, &str, &str)]) {
         let shown = String::from_utf8_lossy(&body[..body.len().min(200)]);
         for handling in ["lenient", "strict"] {
             let ann = ann.with("Prefer", &format!("handling={handling}"));
-            for (method, path) in [("POST", "/me/contacts"), ("POST", "/beta/me/contacts/$ref"), ("PATCH", path.as_str())] {
+            for (method, path) in
+                [("POST", "/me/contacts"), ("POST", "/beta/me/contacts/$ref"), ("PATCH", path.as_str())]
+            {
                 let answer = ann.send(method, path, Some(body.clone()));
                 assert_eq!(answer.error(), (400, (*code).into(), (*target).into()), "{method} {path}: {shown}");
                 let detailed = answer.json(400)["error"].get("details").map(|details| details[0]["target"].clone());
@@ -40,12 +42,33 @@ fn bodies(cases: &[(Value, &'static str, &'static str)]) -> Vec<(Vec<u8>, &'stat
 fn a_body_that_is_not_json() {
     let deep = format!("{{\"title\":{}1{}}}", "[".repeat(5000), "]".repeat(5000));
     let cases: Vec<&[u8]> = vec![
-        b"", b" ", b"{", b"{\"title\":}", b"{'title':'x'}", b"{\"title\":\"x\",}", b"{\"title\":\"x\"} {}", b"{\"title\":\"\xff\xfe\"}",
-        b"{\"title\":\"\xc0\xaf\"}", b"{\"title\":\"\xed\xa0\x80\"}", b"{\"title\":\"\\ud83d\"}", b"{\"title\":\"\\udc00x\"}",
-        b"{\"title\":\"a\\u0000b\"}", b"{\"ti\\u0000tle\":\"x\"}", b"{\"title\":\"a\0b\"}", b"{\"title\":1e999}", b"{\"title\":-1E+400}",
-        b"{\"title\":NaN}", b"{\"title\":01}", b"{\"title\":\"x\",\"title\":\"y\"}", b"{\"title\":\"x\",\"TITLE\":\"y\"}",
-        b"{\"phones\":[{\"number\":\"1\",\"Number\":\"2\"}]}", b"{\"@odata.type\":\"a\",\"@ODATA.type\":\"b\"}",
-        b"{\"x@odata.bind\":{\"a\":1,\"a\":2}}", b"\xef\xbb\xbf{}", b"{\"title\":tru}", deep.as_bytes(),
+        b"",
+        b" ",
+        b"{",
+        b"{\"title\":}",
+        b"{'title':'x'}",
+        b"{\"title\":\"x\",}",
+        b"{\"title\":\"x\"} {}",
+        b"{\"title\":\"\xff\xfe\"}",
+        b"{\"title\":\"\xc0\xaf\"}",
+        b"{\"title\":\"\xed\xa0\x80\"}",
+        b"{\"title\":\"\\ud83d\"}",
+        b"{\"title\":\"\\udc00x\"}",
+        b"{\"title\":\"a\\u0000b\"}",
+        b"{\"ti\\u0000tle\":\"x\"}",
+        b"{\"title\":\"a\0b\"}",
+        b"{\"title\":1e999}",
+        b"{\"title\":-1E+400}",
+        b"{\"title\":NaN}",
+        b"{\"title\":01}",
+        b"{\"title\":\"x\",\"title\":\"y\"}",
+        b"{\"title\":\"x\",\"TITLE\":\"y\"}",
+        b"{\"phones\":[{\"number\":\"1\",\"Number\":\"2\"}]}",
+        b"{\"@odata.type\":\"a\",\"@ODATA.type\":\"b\"}",
+        b"{\"x@odata.bind\":{\"a\":1,\"a\":2}}",
+        b"\xef\xbb\xbf{}",
+        b"{\"title\":tru}",
+        deep.as_bytes(),
     ];
     refused(&cases.into_iter().map(|body| (body.to_vec(), JSON, "")).collect::<Vec<_>>());
 }
@@ -53,7 +76,11 @@ fn a_body_that_is_not_json() {
 #[test]
 fn a_body_that_is_no_contact() {
     refused(&bodies(&[
-        (json!([]), BODY, ""), (json!(null), BODY, ""), (json!("x"), BODY, ""), (json!(1), BODY, ""), (json!([{}]), BODY, ""),
+        (json!([]), BODY, ""),
+        (json!(null), BODY, ""),
+        (json!("x"), BODY, ""),
+        (json!(1), BODY, ""),
+        (json!([{}]), BODY, ""),
     ]));
 }
 
@@ -81,7 +108,7 @@ fn a_value_of_the_wrong_type() {
         (json!({"emailAddresses": [{}, null]}), BODY, "emailAddresses/1"),
         (json!({"emailAddresses": [{"address": 1}]}), BODY, "emailAddresses/0/address"),
         (json!({"emailAddresses": [{"type": 1}]}), BODY, "emailAddresses/0/type"),
-        (json!({"phones": [{"number": 5550100}]}), BODY, "phones/0/number"),
+        (json!({"phones": [{"number": 5_550_100}]}), BODY, "phones/0/number"),
         (json!({"postalAddresses": [{"postalCode": 150}]}), BODY, "postalAddresses/0/postalCode"),
         (json!({"websites": [[]]}), BODY, "websites/0"),
         (json!({"flag": "flagged"}), BODY, "flag"),
@@ -93,7 +120,17 @@ fn a_value_of_the_wrong_type() {
 
 #[test]
 fn a_birthday_that_is_none() {
-    let texts = ["", "Date", "22.07.1974", "1974-07-22T00:00:00", "1974-13-01", "1974-02-30", "1974-07-22T25:00:00Z", " 1974-07-22", "19740722"];
+    let texts = [
+        "",
+        "Date",
+        "22.07.1974",
+        "1974-07-22T00:00:00",
+        "1974-13-01",
+        "1974-02-30",
+        "1974-07-22T25:00:00Z",
+        " 1974-07-22",
+        "19740722",
+    ];
     refused(&texts.map(|text| (json!({"birthday": text}).to_string().into_bytes(), BODY, "birthday")));
 }
 
@@ -118,14 +155,20 @@ fn a_property_of_the_other_shape_is_told_where_it_lives_here() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for (name, counterpart) in [
-        ("businessPhones", "'phones' with type 'business'"), ("homePhones", "'phones' with type 'home'"),
-        ("MobilePhone", "'phones' with type 'mobile'"), ("homeAddress", "'postalAddresses' with type 'home'"),
-        ("businessHomePage", "'websites' with type 'work'"), ("primaryEmailAddress", "'emailAddresses'"),
+        ("businessPhones", "'phones' with type 'business'"),
+        ("homePhones", "'phones' with type 'home'"),
+        ("MobilePhone", "'phones' with type 'mobile'"),
+        ("homeAddress", "'postalAddresses' with type 'home'"),
+        ("businessHomePage", "'websites' with type 'work'"),
+        ("primaryEmailAddress", "'emailAddresses'"),
     ] {
         let answer = ann.post("/me/contacts", json!({name: null}));
         assert_eq!(answer.error(), (400, BODY.into(), name.into()));
         let message = answer.message();
-        assert!(message.starts_with(&format!("The property '{name}' does not exist on type 'microsoft.graph.contact'.")), "{message}");
+        assert!(
+            message.starts_with(&format!("The property '{name}' does not exist on type 'microsoft.graph.contact'.")),
+            "{message}"
+        );
         assert!(message.contains(counterpart), "{message}");
     }
 }
@@ -135,7 +178,8 @@ fn a_value_over_its_limit() {
     let app = TestApp::new();
     let ann = app.user("ann");
     // At the limit everything is kept, counted in characters.
-    let fits = json!({"title": "😀".repeat(4096), "personalNotes": "x".repeat(1_048_576), "parentFolderId": "ä".repeat(255)});
+    let fits =
+        json!({"title": "😀".repeat(4096), "personalNotes": "x".repeat(1_048_576), "parentFolderId": "ä".repeat(255)});
     let created = ann.post("/me/contacts", &fits).json(201);
     for name in ["title", "personalNotes", "parentFolderId"] {
         assert_eq!(created[name], fits[name]);
@@ -171,14 +215,19 @@ fn strict_handling_holds_graphs_own_limits_and_rules() {
         (json!({"emailAddresses": [{}, {}, {}, {}]}), LIMIT, vec!["emailAddresses"]),
         (json!({"imAddresses": ["a", "b", "c", "d"]}), LIMIT, vec!["imAddresses"]),
         (json!({"phones": [phone("business"), phone("Business"), phone("business")]}), LIMIT, vec!["phones"]),
-        (json!({"phones": [phone("home"), phone("home"), phone("home"), phone("x")]}), BODY, vec!["phones/3/type", "phones"]),
+        (
+            json!({"phones": [phone("home"), phone("home"), phone("home"), phone("x")]}),
+            BODY,
+            vec!["phones/3/type", "phones"],
+        ),
         (json!({"flag": {"dueDateTime": time}}), BODY, vec!["flag/dueDateTime"]),
         (json!({"weddingAnniversary": "2001-06-31"}), BODY, vec!["weddingAnniversary"]),
     ] {
         let answer = strict.post("/me/contacts", &body);
         assert_eq!(answer.error(), (400, code.into(), targets[0].into()), "{body}");
         let details = answer.json(400)["error"]["details"].clone();
-        let named: Vec<_> = details.as_array().unwrap().iter().map(|detail| detail["target"].as_str().unwrap()).collect();
+        let named: Vec<_> =
+            details.as_array().unwrap().iter().map(|detail| detail["target"].as_str().unwrap()).collect();
         assert_eq!(named, targets, "{body}");
         assert_eq!(ann.post("/me/contacts", &body).status, 201, "{body}");
     }
@@ -187,16 +236,30 @@ fn strict_handling_holds_graphs_own_limits_and_rules() {
         "flag": {"flagStatus": "Flagged", "startDateTime": time, "dueDateTime": time}, "weddingAnniversary": "2001-06-30",
     });
     assert_eq!(strict.post("/me/contacts", fits).status, 201);
-    let message = strict.post("/me/contacts", json!({"phones": [phone("business"), phone("business"), phone("business")]})).message();
-    assert_eq!(message, "The multi value property BusinessPhones has 3 entries, that exceeds the max allowed value of 2");
+    let message = strict
+        .post("/me/contacts", json!({"phones": [phone("business"), phone("business"), phone("business")]}))
+        .message();
+    assert_eq!(
+        message,
+        "The multi value property BusinessPhones has 3 entries, that exceeds the max allowed value of 2"
+    );
 }
 
 #[test]
 fn sql_in_every_string_is_only_text() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    for attack in ["'; delete from contacts; --", "\" or 1=1 --", "$1", "?1", ":a @b", "%' or '1'='1", "\\'; drop table emails; /*"] {
-        let body = SEED_REQUEST.replace(" value\"", &format!(" {}\"", attack.replace('\\', "\\\\").replace('"', "\\\"")));
+    for attack in [
+        "'; delete from contacts; --",
+        "\" or 1=1 --",
+        "$1",
+        "?1",
+        ":a @b",
+        "%' or '1'='1",
+        "\\'; drop table emails; /*",
+    ] {
+        let body =
+            SEED_REQUEST.replace(" value\"", &format!(" {}\"", attack.replace('\\', "\\\\").replace('"', "\\\"")));
         let created = ann.post("/me/contacts/$ref", &body);
         let sent: Value = serde_json::from_str(&body).unwrap();
         let read = ann.get(&format!("/me/contacts/{}", created.id())).json(200);
@@ -204,7 +267,11 @@ fn sql_in_every_string_is_only_text() {
             assert_eq!(read[name], *value, "{name}");
         }
         let attack = percent_encode(attack);
-        for path in [format!("/me/contacts/{attack}"), format!("/users/{attack}/contacts"), format!("/me/contacts?$skiptoken={attack}")] {
+        for path in [
+            format!("/me/contacts/{attack}"),
+            format!("/users/{attack}/contacts"),
+            format!("/me/contacts?$skiptoken={attack}"),
+        ] {
             assert!((400..500).contains(&ann.get(&path).error().0), "{path}");
         }
     }
@@ -217,15 +284,25 @@ fn an_id_that_is_none_and_one_that_is_unknown() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
-    let malformed = ["AAMkAGI1", "x", &id.to_uppercase(), &id.replace('-', ""), &format!("{{{id}}}"), &format!("{id}x"), "%20"].map(str::to_owned);
+    let malformed =
+        ["AAMkAGI1", "x", &id.to_uppercase(), &id.replace('-', ""), &format!("{{{id}}}"), &format!("{id}x"), "%20"]
+            .map(str::to_owned);
     for id in malformed {
         let encoded = id.replace('{', "%7B").replace('}', "%7D");
-        for answer in [ann.get(&format!("/me/contacts/{encoded}")), ann.patch(&format!("/me/contacts/{encoded}"), "{}"), ann.delete(&format!("/me/contacts/{encoded}"))] {
+        for answer in [
+            ann.get(&format!("/me/contacts/{encoded}")),
+            ann.patch(&format!("/me/contacts/{encoded}"), "{}"),
+            ann.delete(&format!("/me/contacts/{encoded}")),
+        ] {
             assert_eq!(answer.error(), (400, "ErrorInvalidIdMalformed".into(), String::new()), "{id}");
         }
     }
     for id in ["01890000-0000-7000-8000-000000000000", "00000000-0000-0000-0000-000000000000"] {
-        for answer in [ann.get(&format!("/me/contacts/{id}")), ann.patch(&format!("/me/contacts/{id}"), "{}"), ann.delete(&format!("/me/contacts/{id}"))] {
+        for answer in [
+            ann.get(&format!("/me/contacts/{id}")),
+            ann.patch(&format!("/me/contacts/{id}"), "{}"),
+            ann.delete(&format!("/me/contacts/{id}")),
+        ] {
             assert_eq!(answer.error(), (404, "ErrorItemNotFound".into(), String::new()), "{id}");
         }
     }

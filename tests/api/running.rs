@@ -42,7 +42,8 @@ fn both_signals_drain_under_load_and_exit_0() {
                     let ann = server.user("ann");
                     scope.spawn(move || {
                         let mut created = 0;
-                        while let Ok(answer) = ann.try_send("POST", "/me/contacts", Some(b"{\"phones\":[{}]}".to_vec())) {
+                        while let Ok(answer) = ann.try_send("POST", "/me/contacts", Some(b"{\"phones\":[{}]}".to_vec()))
+                        {
                             assert_eq!(answer.status, 201);
                             created += 1;
                         }
@@ -56,7 +57,9 @@ fn both_signals_drain_under_load_and_exit_0() {
             clients.into_iter().map(|client| client.join().unwrap()).sum()
         });
         let rows = rusqlite::Connection::open(&database).unwrap();
-        let stored: i64 = rows.query_row("select count(*) from contacts join phones on contact_id = id", [], |row| row.get(0)).unwrap();
+        let stored: i64 = rows
+            .query_row("select count(*) from contacts join phones on contact_id = id", [], |row| row.get(0))
+            .unwrap();
         // A client may lose the answer to its last write, never the write of an answer.
         assert!(answered > 0 && stored >= answered && stored <= answered + 8, "{answered} answered, {stored} stored");
     }
@@ -94,7 +97,10 @@ fn the_environment_configures_as_the_flags_do() {
     command.env("CONTACTD_DEV", "1").env("CONTACTD_HANDLING", "strict").env("CONTACTD_LOG_LEVEL", "off");
     let server = Program::start(command);
     assert_eq!(server.user("ann").post("/me/contacts/$ref", SEED_REQUEST).status, 400);
-    assert_eq!(server.user("ann").with("Prefer", "handling=lenient").post("/me/contacts/$ref", SEED_REQUEST).status, 201);
+    assert_eq!(
+        server.user("ann").with("Prefer", "handling=lenient").post("/me/contacts/$ref", SEED_REQUEST).status,
+        201
+    );
     assert_eq!(server.log(), format!("contactd listening on http://{}\n", server.address));
     assert!(folder.path().join("x.db").exists());
 }
@@ -105,7 +111,15 @@ fn tokens_come_from_the_environment_and_from_a_file() {
     let file = folder.path().join("tokens");
     std::fs::write(&file, "# people\nbob=s3cret-b\n\napp:sync=s3cret-s\n").unwrap();
     let database = folder.path().join("contacts.db");
-    let mut command = contactd(&["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap(), "--token-file", file.to_str().unwrap()]);
+    let mut command = contactd(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--database",
+        database.to_str().unwrap(),
+        "--token-file",
+        file.to_str().unwrap(),
+    ]);
     command.env("CONTACTD_TOKENS", "ann=s3cret-a");
     let server = Program::start(command);
     assert_eq!(server.user("s3cret-a").get("/me").json(200)["id"], "ann");
@@ -134,7 +148,11 @@ fn what_cannot_work_is_one_line_and_exit_1() {
         let mut command = contactd(&["serve"]);
         command.args(&arguments).current_dir(folder.path());
         let (code, text) = fails(command);
-        assert_eq!((code, text.lines().filter(|line| line.starts_with("contactd: ")).count()), (1, 1), "{arguments:?}: {text}");
+        assert_eq!(
+            (code, text.lines().filter(|line| line.starts_with("contactd: ")).count()),
+            (1, 1),
+            "{arguments:?}: {text}"
+        );
         assert!(text.contains(reason) && !text.contains("panicked"), "{arguments:?}: {text}");
     }
     let mut both = contactd(&["serve", "--dev"]);
@@ -149,7 +167,15 @@ fn what_cannot_work_is_one_line_and_exit_1() {
 
 #[test]
 fn remote_development_is_possible_when_it_is_meant() {
-    let server = Program::start(contactd(&["serve", "--dev", "--dev-allow-remote", "--listen", "0.0.0.0:0", "--database", ":memory:"]));
+    let server = Program::start(contactd(&[
+        "serve",
+        "--dev",
+        "--dev-allow-remote",
+        "--listen",
+        "0.0.0.0:0",
+        "--database",
+        ":memory:",
+    ]));
     let port = server.address.rsplit(':').next().unwrap();
     let local = crate::app::Client::new(&format!("127.0.0.1:{port}"), "ann");
     assert_eq!(local.get("/me").status, 200);
@@ -160,11 +186,24 @@ fn the_log_has_request_ids_and_nothing_a_client_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     for format in ["json", "text"] {
-        let mut command = contactd(&["serve", "--listen", "127.0.0.1:0", "--log-format", format, "--log-level", "debug", "--database", database.to_str().unwrap()]);
+        let mut command = contactd(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--log-format",
+            format,
+            "--log-level",
+            "debug",
+            "--database",
+            database.to_str().unwrap(),
+        ]);
         command.env("CONTACTD_TOKENS", "ann=TOKEN-zq");
         let mut server = Program::start(command);
         let ann = server.user("TOKEN-zq");
-        let answer = ann.post("/me/contacts?mine=QUERY-zq", json!({"surname": "VALUE-zq", "emailAddresses": [{"address": "VALUE-zq"}], "parentFolderId": "VALUE-zq"}));
+        let answer = ann.post(
+            "/me/contacts?mine=QUERY-zq",
+            json!({"surname": "VALUE-zq", "emailAddresses": [{"address": "VALUE-zq"}], "parentFolderId": "VALUE-zq"}),
+        );
         let id = answer.id();
         ann.get(&format!("/me/contacts/{id}?$skiptoken=QUERY-zq"));
         ann.get("/me/contacts('VALUE-zq')");
@@ -177,11 +216,18 @@ fn the_log_has_request_ids_and_nothing_a_client_wrote() {
         assert_eq!(server.ended(STOP).code(), Some(0));
         let log = server.log();
         assert!(!log.contains("zq"), "{log}");
-        let line = log.lines().find(|line| line.contains(&answer.header("request-id"))).unwrap_or_else(|| panic!("{log}"));
+        let line =
+            log.lines().find(|line| line.contains(&answer.header("request-id"))).unwrap_or_else(|| panic!("{log}"));
         if format == "json" {
             let event: Value = serde_json::from_str(line).unwrap();
-            assert_eq!((&event["status"], &event["method"], &event["route"]), (&json!(201), &json!("POST"), &json!("/{user}/contacts")));
-            assert!(log.lines().all(|line| line.starts_with('{') || line.starts_with("contactd listening on http://")), "{log}");
+            assert_eq!(
+                (&event["status"], &event["method"], &event["route"]),
+                (&json!(201), &json!("POST"), &json!("/{user}/contacts"))
+            );
+            assert!(
+                log.lines().all(|line| line.starts_with('{') || line.starts_with("contactd listening on http://")),
+                "{log}"
+            );
         }
     }
 }
@@ -206,7 +252,13 @@ fn health_and_backup_work_beside_a_running_server() {
     let (code, text) = fails(contactd(&["health", "--listen", &server.address]));
     assert!(code == 1 && text.starts_with("contactd: "), "{text}");
     let none = folder.path().join("none.db");
-    let (code, _) = fails(contactd(&["backup", "--database", none.to_str().unwrap(), "--to", folder.path().join("y.db").to_str().unwrap()]));
+    let (code, _) = fails(contactd(&[
+        "backup",
+        "--database",
+        none.to_str().unwrap(),
+        "--to",
+        folder.path().join("y.db").to_str().unwrap(),
+    ]));
     assert!(code == 1 && !none.exists());
 }
 
@@ -222,7 +274,16 @@ fn a_connection_is_kept_for_many_requests() {
             stream.read_exact(&mut byte).unwrap();
             answer.push(char::from(byte[0]));
         }
-        let length = answer.to_lowercase().split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+        let length = answer
+            .to_lowercase()
+            .split("content-length: ")
+            .nth(1)
+            .unwrap()
+            .split("\r\n")
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
         stream.read_exact(&mut vec![0; length]).unwrap();
     }
 }

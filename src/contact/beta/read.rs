@@ -139,7 +139,9 @@ impl Reader {
                     let status = text("flag/flagStatus", MAX_TEXT, value)?;
                     flag.status = self.enumeration("flag/flagStatus", FLAG_STATUS, status);
                 }
-                "completeddatetime" => flag.completed = self.complex("flag/completedDateTime", value)?.unwrap_or_default(),
+                "completeddatetime" => {
+                    flag.completed = self.complex("flag/completedDateTime", value)?.unwrap_or_default();
+                }
                 "duedatetime" => flag.due = self.complex("flag/dueDateTime", value)?.unwrap_or_default(),
                 "startdatetime" => flag.start = self.complex("flag/startDateTime", value)?.unwrap_or_default(),
                 _ if is_annotation(&name) => {}
@@ -185,7 +187,8 @@ impl Reader {
             let member = &T::MEMBERS[i];
             let path = format!("{path}/{}", member.json);
             let value = text(&path, MAX_TEXT, value)?;
-            complex.set(i, if member.members.is_empty() { value } else { self.enumeration(&path, member.members, value) });
+            complex
+                .set(i, if member.members.is_empty() { value } else { self.enumeration(&path, member.members, value) });
         }
         Ok(Some(complex))
     }
@@ -280,7 +283,8 @@ fn birthday(value: Json) -> Result<Option<String>, Error> {
 }
 
 fn bad_literal(path: &str, text: &str, expected: &str) -> Problem {
-    let message = format!("Cannot convert the literal '{}' of '{path}' to the expected type '{expected}'.", shorten(text));
+    let message =
+        format!("Cannot convert the literal '{}' of '{path}' to the expected type '{expected}'.", shorten(text));
     Problem::new(Kind::Body, path, message)
 }
 

@@ -42,15 +42,31 @@ impl Serialize for Shown<'_> {
             texts.iter().try_for_each(|text| map.serialize_entry(text.json(), &p.text(*text).or(text.unset())))
         };
         let names = [
-            T::FileAs, T::DisplayName, T::GivenName, T::Initials, T::MiddleName, T::NickName, T::Surname, T::Title,
-            T::YomiGivenName, T::YomiSurname, T::YomiCompanyName, T::Generation,
+            T::FileAs,
+            T::DisplayName,
+            T::GivenName,
+            T::Initials,
+            T::MiddleName,
+            T::NickName,
+            T::Surname,
+            T::Title,
+            T::YomiGivenName,
+            T::YomiSurname,
+            T::YomiCompanyName,
+            T::Generation,
         ];
         texts(&names, &mut map)?;
         map.serialize_entry("emailAddresses", &Entries { entries: &p.emails, annotated })?;
         map.serialize_entry("websites", &Entries { entries: &p.websites, annotated })?;
         map.serialize_entry("imAddresses", &p.im_addresses)?;
         let work = [
-            T::JobTitle, T::CompanyName, T::Department, T::OfficeLocation, T::Profession, T::AssistantName, T::Manager,
+            T::JobTitle,
+            T::CompanyName,
+            T::Department,
+            T::OfficeLocation,
+            T::Profession,
+            T::AssistantName,
+            T::Manager,
         ];
         texts(&work, &mut map)?;
         map.serialize_entry("phones", &Entries { entries: &p.phones, annotated })?;
@@ -117,7 +133,8 @@ impl Serialize for ShownFlag<'_> {
             map.serialize_entry("flagStatus", "notFlagged")?;
             return map.end();
         };
-        let mut time = |name, entry: &DateTimeTimeZone| map.serialize_entry(name, &Entry { entry, annotated: self.annotated });
+        let mut time =
+            |name, entry: &DateTimeTimeZone| map.serialize_entry(name, &Entry { entry, annotated: self.annotated });
         time("completedDateTime", &flag.completed)?;
         time("dueDateTime", &flag.due)?;
         time("startDateTime", &flag.start)?;

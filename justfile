@@ -1,0 +1,39 @@
+# What one does here; each recipe is a line somebody could type by hand.
+
+# List the recipes.
+default:
+    @just --list
+
+# Serve on 127.0.0.1:8080 for development.
+run:
+    cargo run -- serve --dev
+
+# Pass all the tests.
+test:
+    tests/run
+
+# Formatting, lints and documentation.
+lint:
+    cargo fmt --all --check
+    cargo clippy --locked --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+# The invariants a search can check.
+forbid:
+    tests/forbid
+
+# Creates over HTTP beside a plain loop.
+bench:
+    cargo bench --bench creates
+
+# Licences, bans and sources of the dependencies (needs cargo-deny).
+deny:
+    cargo deny check licenses bans sources
+
+# Build the container and try it (needs root and Debian's packages).
+container:
+    docker/verify
+
+# Exactly what CI does.
+ci:
+    .ci/run
