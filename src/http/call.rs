@@ -6,7 +6,7 @@ use actix_web::http::header::HeaderMap;
 use super::answer::Answer;
 use super::{Api, contacts, contacts_ref, users};
 use crate::error::Error;
-use crate::odata::address::{Address, Owner, Resource, Version};
+use crate::odata::address::{Address, Item, Owner, Resource, Version};
 use crate::odata::etag::Preconditions;
 use crate::odata::prefer::{Handling, Prefer};
 use crate::odata::query::Query;
@@ -15,7 +15,6 @@ use crate::user::{Principal, User, UserName};
 /// What can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
-    Health,
     GetUser,
     ListContacts,
     CreateContact,
@@ -23,7 +22,15 @@ pub(super) enum Endpoint {
     GetContact,
     UpdateContact,
     DeleteContact,
+    /// Known to Graph, not served yet.
     NotYet,
+}
+
+impl Endpoint {
+    /// Whether a body belongs to it.
+    pub(super) fn takes_body(self) -> bool {
+        matches!(self, Self::CreateContact | Self::AddContact | Self::UpdateContact)
+    }
 }
 
 /// A request, read as far as its head goes.
@@ -79,23 +86,21 @@ impl<'a> Call<'a> {
     /// [`Error::MethodNotAllowed`], with what is.
     pub(super) fn endpoint(&self) -> Result<Endpoint, Error> {
         use Endpoint as E;
-        let offered: &[(&str, Endpoint)] = match &self.address.resource {
-            Resource::Health => &[("GET", E::Health)],
-            _ if self.address.version == Version::V1 => return Ok(E::NotYet),
-            Resource::NotYet(_) => return Ok(E::NotYet),
-            Resource::User(_) => &[("GET", E::GetUser)],
-            Resource::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
-            Resource::ContactsRef(_) => &[("GET", E::NotYet), ("POST", E::AddContact)],
-            Resource::Contact(..) => {
-                &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)]
-            }
-            Resource::ContactRef => &[],
+        let item = match &self.address.resource {
+            Resource::Owned(_, item) if self.address.version != Version::V1 => item,
+            _ => return Ok(E::NotYet),
+        };
+        let offered: &[(&str, Endpoint)] = match item {
+            Item::User => &[("GET", E::GetUser)],
+            Item::Contacts => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
+            Item::ContactsRef => &[("GET", E::NotYet), ("POST", E::AddContact)],
+            Item::Contact(_) => &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)],
+            Item::ContactRef => &[],
         };
         let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
         found.map(|(_, endpoint)| *endpoint).ok_or_else(|| {
-            Error::MethodNotAllowed(
-                offered.iter().filter(|(_, e)| *e != E::NotYet).map(|(method, _)| *method).collect(),
-            )
+            let served = offered.iter().filter(|(_, endpoint)| *endpoint != E::NotYet);
+            Error::MethodNotAllowed(served.map(|(method, _)| *method).collect())
         })
     }
 
@@ -104,19 +109,18 @@ impl<'a> Call<'a> {
     /// # Errors
     /// Whatever the call can end with.
     pub(super) async fn perform(&self, endpoint: Endpoint, caller: &Principal, body: &[u8]) -> Result<Answer, Error> {
-        let (owner, id) = match &self.address.resource {
-            Resource::User(owner) | Resource::Contacts(owner) | Resource::ContactsRef(owner) => (owner, ""),
-            Resource::Contact(owner, id) => (owner, id.as_str()),
-            Resource::Health | Resource::ContactRef | Resource::NotYet(_) => (&Owner::Me, ""),
+        let not_yet = || {
+            let (prefix, pattern) = (self.address.version.prefix(), self.address.pattern());
+            Error::NotImplemented(format!("{} {prefix}{pattern}", self.method))
         };
-        if endpoint == Endpoint::NotYet || endpoint == Endpoint::Health {
-            return Err(Error::NotImplemented(format!("{} {}", self.method, self.route())));
-        }
-        if endpoint != Endpoint::ListContacts {
+        let Resource::Owned(owner, item) = &self.address.resource else { return Err(not_yet()) };
+        if !matches!(endpoint, Endpoint::ListContacts | Endpoint::NotYet) {
             Query::none(self.query)?;
         }
+        let id = if let Item::Contact(id) = item { id } else { "" };
         let mailbox = self.mailbox(caller, owner).await?;
         let answer = match endpoint {
+            Endpoint::NotYet => return Err(not_yet()),
             Endpoint::GetUser => users::get(self, &mailbox)?,
             Endpoint::ListContacts => contacts::list(self, &mailbox).await?,
             Endpoint::CreateContact => contacts::create(self, &mailbox, body).await?,
@@ -124,14 +128,8 @@ impl<'a> Call<'a> {
             Endpoint::GetContact => contacts::get(self, &mailbox, id).await?,
             Endpoint::UpdateContact => contacts::update(self, &mailbox, id, body).await?,
             Endpoint::DeleteContact => contacts::delete(self, &mailbox, id).await?,
-            Endpoint::NotYet | Endpoint::Health => return Err(Error::internal("dispatched twice")),
         };
         self.preferences_applied(answer)
-    }
-
-    /// The path's pattern with its prefix.
-    fn route(&self) -> String {
-        format!("{}{}", self.address.version.prefix(), self.address.pattern())
     }
 
     /// Whose mailbox is meant, if the caller may see it.
@@ -140,24 +138,22 @@ impl<'a> Call<'a> {
     /// [`Error::UnknownUser`], the same for one that does not exist and one that is not the caller's.
     pub(super) async fn mailbox(&self, caller: &Principal, owner: &Owner) -> Result<Mailbox, Error> {
         let store = &self.api.store;
-        let (user, asked) = match (caller, owner) {
+        let asked = match (caller, owner) {
             (Principal::App(_), Owner::Me) => return Err(Error::NoMe),
-            (Principal::User(name), Owner::Me) => (store.user(name).await?, None),
-            (Principal::User(name), Owner::User(asked)) => {
-                let own = UserName::parse(asked).is_some_and(|asked| asked.key() == name.key());
-                let user = if own { Some(store.user(name).await?) } else { None };
-                (user.ok_or_else(|| Error::UnknownUser(asked.clone()))?, Some(asked.clone()))
+            (Principal::User(name), Owner::Me) => {
+                let user = store.user(name).await?;
+                return Ok(Mailbox { asked: user.id.clone(), user });
             }
-            (Principal::App(_), Owner::User(asked)) => {
-                let user = match UserName::parse(asked) {
-                    Some(name) if self.api.access.names(&name) => Some(store.user(&name).await?),
-                    Some(name) => store.find_user(&name).await?,
-                    None => None,
-                };
-                (user.ok_or_else(|| Error::UnknownUser(asked.clone()))?, Some(asked.clone()))
-            }
+            (_, Owner::User(asked)) => asked,
         };
-        Ok(Mailbox { asked: asked.unwrap_or_else(|| user.id.clone()), user })
+        let user = match (caller, UserName::parse(asked)) {
+            (Principal::User(own), Some(name)) if name.key() == own.key() => Some(store.user(own).await?),
+            (Principal::App(_), Some(name)) if self.api.access.names(&name) => Some(store.user(&name).await?),
+            (Principal::App(_), Some(name)) => store.find_user(&name).await?,
+            _ => None,
+        };
+        let user = user.ok_or_else(|| Error::UnknownUser(asked.clone()))?;
+        Ok(Mailbox { asked: asked.clone(), user })
     }
 
     /// The address of a path below the API's prefix, for links and contexts.
@@ -196,7 +192,7 @@ impl<'a> Call<'a> {
         if self.prefer.immutable_id {
             applied.push("IdType=\"ImmutableId\"".to_owned());
         }
-        if let (Some(size), Resource::Contacts(_), "GET") =
+        if let (Some(size), Resource::Owned(_, Item::Contacts), "GET") =
             (self.prefer.max_page_size, &self.address.resource, self.method.as_str())
         {
             applied.push(format!("odata.maxpagesize={size}"));

@@ -6,7 +6,7 @@ use super::call::{Call, Mailbox};
 use super::contacts;
 use crate::contact::{self, beta};
 use crate::error::{Error, Kind};
-use crate::odata::address::{Address, Resource};
+use crate::odata::address::{Address, Item, Resource};
 use crate::user::Principal;
 
 /// `POST …/contacts/$ref`.
@@ -21,7 +21,7 @@ pub(super) async fn add(call: &Call<'_>, caller: &Principal, mailbox: &Mailbox, 
         Error::invalid(Kind::Request, "@odata.id", message)
     };
     let path = own_path(call, reference).ok_or_else(refused)?;
-    let Ok(Address { resource: Resource::Contact(owner, id), .. }) = Address::parse(&path) else {
+    let Ok(Address { resource: Resource::Owned(owner, Item::Contact(id)), .. }) = Address::parse(&path) else {
         return Err(refused());
     };
     let id = contact::parse_id(&id).ok_or_else(refused)?;

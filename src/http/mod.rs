@@ -13,16 +13,18 @@ pub mod access;
 
 use std::time::{Duration, Instant};
 
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Scope, web};
 
 use crate::clock;
 use crate::error::Error;
+use crate::odata::address::Resource;
 use crate::odata::prefer::Handling;
 use crate::store::Store;
 use access::Access;
 use answer::Answer;
-use call::{Call, Endpoint};
+use call::Call;
 
 /// Largest request body in bytes, as sent and unpacked.
 pub const MAX_BODY: usize = 4 << 20;
@@ -100,19 +102,26 @@ async fn answer(
     let (mount, path) = split_mount(request)?;
     let call = Call::new(api, request.method(), path, request.uri().query(), request.headers(), root(request, mount))?;
     *route = call.address.pattern();
-    let endpoint = call.endpoint()?;
-    if endpoint == Endpoint::Health {
-        api.store.check().await?;
-        return Answer::json(200, &serde_json::json!({"status": "ok"}));
+    if call.address.resource == Resource::Health {
+        return health(api, request.method()).await;
     }
+    let endpoint = call.endpoint()?;
     let principal = api.access.principal(request.headers())?;
-    let body = match endpoint {
-        Endpoint::CreateContact | Endpoint::AddContact | Endpoint::UpdateContact => {
-            body::read(request.headers(), payload, api.settings.body_timeout).await?
-        }
-        _ => Vec::new(),
+    let body = if endpoint.takes_body() {
+        body::read(request.headers(), payload, api.settings.body_timeout).await?
+    } else {
+        Vec::new()
     };
     call.perform(endpoint, &principal, &body).await
+}
+
+/// `GET /healthz`: whether a row can be read.
+async fn health(api: &Api, method: &Method) -> Result<Answer, Error> {
+    if method != Method::GET {
+        return Err(Error::MethodNotAllowed(vec!["GET"]));
+    }
+    api.store.check().await?;
+    Answer::json(200, &serde_json::json!({"status": "ok"}))
 }
 
 /// The path up to where the API is mounted, and the rest, both as sent.

@@ -3,12 +3,13 @@
 //! SDKs send in place of `me`. Ids and keys keep their case.
 //!
 //! ```
-//! use contactd::odata::address::{Address, Owner, Resource, Version};
+//! use contactd::odata::address::{Address, Item, Owner, Resource, Version};
 //!
 //! let address = Address::parse("/BETA/users('ann%40example.org')/Contacts/%24ref/").unwrap();
 //! assert_eq!(address.version, Version::Beta);
-//! assert_eq!(address.resource, Resource::ContactsRef(Owner::User("ann@example.org".into())));
-//! assert_eq!(Address::parse("/me/contacts('id')"), Address::parse("/users/me-token-to-replace/contacts/id"));
+//! assert_eq!(address.resource, Resource::Owned(Owner::User("ann@example.org".into()), Item::ContactsRef));
+//! let aliased = Address::parse("/users/me-token-to-replace/contacts/id").unwrap();
+//! assert_eq!(Address::parse("/me/contacts('id')").unwrap(), aliased);
 //! ```
 
 use super::percent_decode;
@@ -50,18 +51,25 @@ pub enum Owner {
 pub enum Resource {
     /// `/healthz`
     Health,
-    /// `/me`, `/users/{id}`
-    User(Owner),
-    /// `…/contacts`
-    Contacts(Owner),
-    /// `…/contacts/$ref`
-    ContactsRef(Owner),
-    /// `…/contacts/{id}`
-    Contact(Owner, String),
-    /// `…/contacts/{id}/$ref`, which offers nothing.
-    ContactRef,
+    /// Something of an owner's.
+    Owned(Owner, Item),
     /// A path of the reference that is not served yet; the word that tells it.
     NotYet(&'static str),
+}
+
+/// What is below an owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// The user: `/me`, `/users/{id}`
+    User,
+    /// `…/contacts`
+    Contacts,
+    /// `…/contacts/$ref`
+    ContactsRef,
+    /// `…/contacts/{id}`
+    Contact(String),
+    /// `…/contacts/{id}/$ref`, which offers nothing.
+    ContactRef,
 }
 
 /// A path, read.
@@ -106,11 +114,11 @@ impl Address {
     pub fn pattern(&self) -> &'static str {
         match &self.resource {
             Resource::Health => "/healthz",
-            Resource::User(_) => "/{user}",
-            Resource::Contacts(_) => "/{user}/contacts",
-            Resource::ContactsRef(_) => "/{user}/contacts/$ref",
-            Resource::Contact(..) => "/{user}/contacts/{id}",
-            Resource::ContactRef => "/{user}/contacts/{id}/$ref",
+            Resource::Owned(_, Item::User) => "/{user}",
+            Resource::Owned(_, Item::Contacts) => "/{user}/contacts",
+            Resource::Owned(_, Item::ContactsRef) => "/{user}/contacts/$ref",
+            Resource::Owned(_, Item::Contact(_)) => "/{user}/contacts/{id}",
+            Resource::Owned(_, Item::ContactRef) => "/{user}/contacts/{id}/$ref",
             Resource::NotYet(word) => word,
         }
     }
@@ -170,7 +178,7 @@ impl Segments {
             _ => return self.not_yet(first, ROOT_NOT_YET),
         };
         match self.next() {
-            None => Ok(Resource::User(owner)),
+            None => Ok(Resource::Owned(owner, Item::User)),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contacts") => self.contacts(owner),
             Some(other) => self.not_yet(other, OWNER_NOT_YET),
         }
@@ -178,8 +186,10 @@ impl Segments {
 
     fn contacts(&mut self, owner: Owner) -> Result<Resource, Error> {
         let id = match self.next() {
-            None => return Ok(Resource::Contacts(owner)),
-            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$ref") => return Ok(Resource::ContactsRef(owner)),
+            None => return Ok(Resource::Owned(owner, Item::Contacts)),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$ref") => {
+                return Ok(Resource::Owned(owner, Item::ContactsRef));
+            }
             Some(Segment::Word(word)) => match known(&word, CONTACTS_NOT_YET) {
                 Some(known) => return Ok(Resource::NotYet(known)),
                 None => word,
@@ -187,8 +197,10 @@ impl Segments {
             Some(Segment::Key(key)) => key,
         };
         match self.next() {
-            None => Ok(Resource::Contact(owner, id)),
-            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$ref") => Ok(Resource::ContactRef),
+            None => Ok(Resource::Owned(owner, Item::Contact(id))),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$ref") => {
+                Ok(Resource::Owned(owner, Item::ContactRef))
+            }
             Some(other) => self.not_yet(other, CONTACT_NOT_YET),
         }
     }
@@ -229,7 +241,7 @@ mod tests {
 
     #[test]
     fn every_spelling_names_the_same_thing() {
-        let contact = Resource::Contact(Owner::Me, "A=b".into());
+        let contact = Resource::Owned(Owner::Me, Item::Contact("A=b".into()));
         let spellings = [
             "/me/contacts/A=b",
             "/ME/Contacts/A%3Db",
@@ -243,13 +255,13 @@ mod tests {
         for path in spellings {
             assert_eq!(Address::parse(path).unwrap().resource, contact, "{path}");
         }
-        let guest = Resource::Contacts(Owner::User("o'neil#ext#@example.org".into()));
+        let guest = "o'neil#ext#@example.org";
         for path in ["/users/o'neil%23ext%23%40example.org/contacts", "/users('o''neil%23EXT%23@example.org')/contacts"]
         {
-            let Resource::Contacts(Owner::User(name)) = Address::parse(path).unwrap().resource else {
+            let Resource::Owned(Owner::User(name), Item::Contacts) = Address::parse(path).unwrap().resource else {
                 panic!("{path}")
             };
-            assert_eq!(Resource::Contacts(Owner::User(name.to_lowercase())), guest);
+            assert_eq!(name.to_lowercase(), guest);
         }
     }
 
@@ -305,7 +317,7 @@ mod tests {
         #[test]
         fn a_key_in_quotes_reads_as_it_is(key in "[^\0]{1,40}") {
             let path = format!("/me/contacts('{}')", super::super::percent_encode(&key.replace('\'', "''")));
-            prop_assert_eq!(Address::parse(&path).unwrap().resource, Resource::Contact(Owner::Me, key));
+            prop_assert_eq!(Address::parse(&path).unwrap().resource, Resource::Owned(Owner::Me, Item::Contact(key)));
         }
     }
 }
