@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::engine::{Row, Session, Statement};
 use super::writer::Tx;
-use super::{Page, changes, folders, script};
+use super::{Page, changes, folders, procedures};
 use crate::contact::patch::Patch;
 use crate::contact::{Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties, Text, date};
 use crate::error::Error;
@@ -124,7 +124,7 @@ pub(super) async fn insert(tx: &mut Tx, mailbox: i64, patch: Patch, max_folders:
         sent_change_key: patch.change_key.clone(),
         properties: patch.into_properties(),
     };
-    write(tx, script::INSERT, mailbox, contact).await
+    write(tx, procedures::INSERT, mailbox, contact).await
 }
 
 /// Applies a patch; an empty one leaves the contact as it is.
@@ -153,7 +153,7 @@ pub(super) async fn update(
     contact.sent_change_key = None;
     contact.last_modified_date_time = tx.now();
     patch.apply_to(&mut contact.properties);
-    write(tx, script::UPDATE, mailbox, contact).await
+    write(tx, procedures::UPDATE, mailbox, contact).await
 }
 
 /// Marks the contact as deleted.
@@ -163,19 +163,17 @@ pub(super) async fn update(
 pub(super) async fn delete(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) -> Result<(), Error> {
     let contact = get(tx.session(), mailbox, id).await?;
     expected.check(&contact.version_token())?;
-    let now = tx.now();
-    let statement = Statement::new(script::DELETE).bind(mailbox).bind(id).bind(now).bind(contact.parent_folder_id);
-    tx.script(statement).await?;
+    let (now, folder) = (tx.now(), contact.parent_folder_id);
+    tx.call(Statement::new(procedures::DELETE).bind(mailbox).bind(id).bind(now).bind(folder)).await?;
     Ok(())
 }
 
 async fn write(tx: &mut Tx, text: &'static str, mailbox: i64, mut contact: Contact) -> Result<Contact, Error> {
-    let rows = tx.script(bind(Statement::new(text), mailbox, &contact)?).await?;
-    contact.version = rows.first().ok_or_else(|| Error::internal("the mailbox is gone"))?.get(0)?;
+    contact.version = tx.call(bind(Statement::new(text), mailbox, &contact)?).await?;
     Ok(contact)
 }
 
-/// The values of `script`'s placeholders, in their order.
+/// The values of the views of `procedures`, in their order.
 fn bind<'q>(statement: Statement<'q>, mailbox: i64, contact: &'q Contact) -> Result<Statement<'q>, Error> {
     let p = &contact.properties;
     let mut statement = statement

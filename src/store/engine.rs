@@ -66,51 +66,90 @@ impl Row {
     }
 }
 
-/// A connection to run statements on: one of the readers' pool, or the writer's own.
-pub(super) enum Session {
+/// A connection to run statements on.
+pub(super) struct Session {
+    connection: Held,
+    /// The first failure that was the database's own and not the statement's; a transaction may have ended with it.
+    broken: Option<Error>,
+}
+
+/// One of the readers' pool, or a connection of its own.
+enum Held {
     Pooled(PoolConnection<Sqlite>),
     Own(SqliteConnection),
 }
 
+impl From<PoolConnection<Sqlite>> for Session {
+    fn from(connection: PoolConnection<Sqlite>) -> Self {
+        Self { connection: Held::Pooled(connection), broken: None }
+    }
+}
+
 impl Session {
     /// A connection of its own to a SQLite file that exists.
-    pub(super) async fn open(path: &Path) -> Result<Self, Error> {
-        Ok(Self::Own(SqliteConnection::connect_with(&sqlite_options(path)).await?))
+    pub(super) async fn open(options: &SqliteConnectOptions) -> Result<Self, Error> {
+        let connection = SqliteConnection::connect_with(options).await?;
+        Ok(Self { connection: Held::Own(connection), broken: None })
     }
 
     fn connection(&mut self) -> &mut SqliteConnection {
-        match self {
-            Self::Pooled(connection) => connection,
-            Self::Own(connection) => connection,
+        match &mut self.connection {
+            Held::Pooled(connection) => connection,
+            Held::Own(connection) => connection,
         }
     }
 
-    /// All rows; of a script, those of all its statements.
+    /// Why the session must not be used again, if so.
+    pub(super) fn broken(&self) -> Option<&Error> {
+        self.broken.as_ref()
+    }
+
+    fn noted<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, Error> {
+        done.map_err(|error| {
+            let error = Error::from(error);
+            if matches!(error, Error::Unavailable(_)) {
+                self.broken.get_or_insert_with(|| error.clone());
+            }
+            error
+        })
+    }
+
+    /// Runs a text of several statements without values.
+    pub(super) async fn script(&mut self, text: &'static str) -> Result<(), Error> {
+        let done = self.connection().execute(sqlx::raw_sql(text)).await;
+        self.noted(done).map(drop)
+    }
+
+    /// All rows.
     pub(super) async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, Error> {
-        let rows = self.connection().fetch_all(statement.checked()).await?;
-        Ok(rows.into_iter().map(Row).collect())
+        let rows = self.connection().fetch_all(statement.checked()).await;
+        Ok(self.noted(rows)?.into_iter().map(Row).collect())
     }
 
     /// The first row, if there is one.
     pub(super) async fn row(&mut self, statement: Statement<'_>) -> Result<Option<Row>, Error> {
-        Ok(self.connection().fetch_optional(statement.checked()).await?.map(Row))
+        // Not the driver's `fetch_optional`, which stops the statement at its first row.
+        Ok(self.rows(statement).await?.into_iter().next())
     }
 
     /// Runs a statement for its effect.
     pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
-        self.connection().execute(statement.checked()).await?;
-        Ok(())
+        let done = self.connection().execute(statement.checked()).await;
+        self.noted(done).map(drop)
     }
 
     /// Ends the session. A pooled connection goes back to its pool instead.
     pub(super) async fn close(self) {
-        if let Self::Own(connection) = self
+        if let Held::Own(connection) = self.connection
             && let Err(error) = connection.close().await
         {
             tracing::warn!(%error, "closing the database");
         }
     }
 }
+
+/// How long to wait for another process that writes.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a SQLite file is opened: every commit is in the file before it is answered (WAL, synchronous=FULL), savepoints
 /// need no temporary file, and a page of 100 contacts crosses the driver's channel without a stall.
@@ -120,7 +159,7 @@ pub(super) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5))
+        .busy_timeout(BUSY_TIMEOUT)
         .pragma("temp_store", "memory")
         .row_buffer_size(1_024)
         .disable_statement_logging()
@@ -137,6 +176,11 @@ pub(super) fn sqlite_readers(path: &Path) -> SqlitePool {
 /// SQLite's extended result code; the low byte is the primary one.
 fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
     error.as_database_error()?.code()?.parse().ok()
+}
+
+/// Whether another connection was in the way.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    sqlite_code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
 /// Whether a commit that failed so has certainly not happened: BUSY, FULL, or IOERR_WRITE, when the frame that makes it

@@ -2,33 +2,58 @@
 //! is one transaction; several processes may start at once, and one of them does it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use refinery::{Migration, Runner};
 use refinery_core::error::Kind;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqlSafeStr};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::engine::sqlite_options;
+use super::engine::{BUSY_TIMEOUT, is_busy, sqlite_options};
 
 mod embedded {
     refinery::embed_migrations!("migrations/sqlite");
 }
+
+const RETRY: Duration = Duration::from_millis(10);
 
 /// Why a database cannot be opened, as one line for its operator.
 pub(super) type Reason = String;
 
 /// Brings a SQLite file's schema up to date, creating the file if need be.
 pub(super) async fn sqlite(path: &Path) -> Result<(), Reason> {
-    run(path, &embedded::migrations::runner()).await
+    run(path, &embedded::migrations::runner()).await?;
+    use_wal(path).await.map_err(|error| error.to_string())
+}
+
+/// Gives a new file its write-ahead log. That needs the file alone for a moment, for which SQLite itself does not wait.
+async fn use_wal(path: &Path) -> Result<(), sqlx::Error> {
+    let options = sqlite_options(path);
+    let mut waited = Duration::ZERO;
+    loop {
+        match SqliteConnection::connect_with(&options).await {
+            Ok(connection) => return connection.close().await,
+            Err(error) if waited >= BUSY_TIMEOUT || !is_busy(&error) => return Err(error),
+            Err(_) => {}
+        }
+        tokio::time::sleep(RETRY).await;
+        waited += RETRY;
+    }
 }
 
 /// Foreign keys are off on this connection, because a migration that rebuilds a table would otherwise delete the
-/// rows that refer to it; they are checked before the commit.
+/// rows that refer to it; they are checked before the commit. The journal stays what it is: another program's file
+/// is not to be changed by being refused.
 async fn run(path: &Path, runner: &Runner) -> Result<(), Reason> {
-    let options = sqlite_options(path).create_if_missing(true).foreign_keys(false);
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .foreign_keys(false)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT);
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| error.to_string())?;
     let done = upgrade(&mut connection, runner).await;
     let closed = connection.close().await.map_err(|error| error.to_string());
@@ -135,7 +160,7 @@ insert into emails (mailbox, contact_id, pos) values (1, x'018900000000700080000
         }
 
         async fn execute(&self, sql: &'static str) -> Vec<sqlx::sqlite::SqliteRow> {
-            let options = sqlite_options(&self.0.path().join("x.db")).create_if_missing(true);
+            let options = SqliteConnectOptions::new().filename(self.0.path().join("x.db")).create_if_missing(true);
             let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
             let rows = connection.fetch_all(sqlx::raw_sql(sql)).await.unwrap();
             connection.close().await.unwrap();
@@ -213,6 +238,8 @@ drop table rebuilt;";
         foreign.execute("create table songs (id integer)").await;
         assert_eq!(foreign.run(&with(&[])).await.unwrap_err(), "it is the database of another program");
         assert_eq!(foreign.count("select count(*) from sqlite_master").await, 1);
+        let journal: String = foreign.execute("pragma journal_mode").await[0].get(0);
+        assert_eq!(journal, "delete");
     }
 
     #[actix_web::test]

@@ -8,7 +8,7 @@ mod contacts;
 mod engine;
 mod folders;
 mod migrate;
-mod script;
+mod procedures;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -274,7 +274,7 @@ impl Store {
     }
 
     async fn reader(&self) -> Result<Session, Error> {
-        Ok(Session::Pooled(self.shared.readers.acquire().await?))
+        Ok(Session::from(self.shared.readers.acquire().await?))
     }
 }
 
@@ -288,7 +288,8 @@ pub async fn backup(source: &Path, target: &Path) -> Result<(), OpenError> {
         return Err(reason(target, "it exists already".to_owned()));
     }
     let name = target.to_str().ok_or_else(|| reason(target, "its name is not UTF-8".to_owned()))?.to_owned();
-    let mut session = Session::open(source).await.map_err(|error| reason(source, error.to_string()))?;
+    let mut session =
+        Session::open(&engine::sqlite_options(source)).await.map_err(|error| reason(source, error.to_string()))?;
     let copied = session.execute(Statement::new("vacuum into $1").bind(name)).await;
     session.close().await;
     copied.map_err(|error| reason(target, error.to_string()))?;

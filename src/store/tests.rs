@@ -108,10 +108,12 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
         tx.execute(Statement::new("insert into mailboxes (id, seq) values (7, 0)")).await?;
         tx.execute(Statement::new("insert into mailboxes (id, seq) values (7, 0)")).await
     });
-    // Within one script too: the second statement fails, the first is undone.
+    // Within one procedure too: the entry in the log fails last, the contact is undone.
     let half = o.job(async move |tx| {
-        let text = "savepoint script; insert into mailboxes (id, seq) values (8, 0); insert into store values (1); release script";
-        tx.script(Statement::new(text)).await.map(drop)
+        tx.open_savepoint().await?;
+        let statement =
+            Statement::new(procedures::DELETE).bind(mailbox).bind("no id").bind("no time").bind(None::<String>);
+        tx.call(statement).await.map(drop)
     });
     let results = o.in_one_commit(vec![o.insert("a"), refused, o.insert("b"), broken, half, o.insert("c")]).await;
     assert!(matches!(
@@ -206,7 +208,7 @@ async fn a_job_that_panics_takes_nobody_along_but_its_batch() {
 }
 
 #[actix_web::test]
-async fn a_job_that_fails_after_a_script_outside_its_savepoint_is_not_half_kept() {
+async fn a_job_that_fails_after_a_call_outside_its_savepoint_is_not_half_kept() {
     let o = opened().await;
     let mailbox = o.mailbox;
     let loose = o.job(async move |tx| {
@@ -295,6 +297,20 @@ async fn a_temporary_store_takes_its_folder_along() {
     assert!(Path::new(&file).exists());
     store.close().await;
     assert!(!Path::new(&file).parent().unwrap().exists());
+}
+
+#[actix_web::test]
+async fn a_new_file_can_be_opened_by_several_at_once() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::File(folder.path().join("contacts.db"));
+        let stores = join_all((0..4).map(|_| Store::open(&database, Options::default()))).await;
+        let stores: Vec<_> = stores.into_iter().map(|store| store.unwrap_or_else(|error| panic!("{error}"))).collect();
+        let name = UserName::parse("ann").unwrap();
+        let users = join_all(stores.iter().map(|store| store.user(&name))).await;
+        assert!(users.iter().all(|user| user.as_ref().unwrap().mailbox == 1));
+        join_all(stores.iter().map(Store::close)).await;
+    }
 }
 
 #[actix_web::test]

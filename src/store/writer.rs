@@ -11,12 +11,12 @@ use std::thread::JoinHandle;
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
-use sqlx::Connection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::engine::{self, Row, Session, Statement};
+use super::engine::{self, Session, Statement};
+use super::procedures;
 use crate::clock;
 use crate::error::Error;
 
@@ -31,7 +31,7 @@ pub(super) struct Tx {
     now: i64,
     /// The savepoint `job` is open.
     savepoint: bool,
-    /// The current job ran a script outside it, which cannot be undone by itself.
+    /// The current job called a procedure outside it, which cannot be undone by itself.
     loose: bool,
 }
 
@@ -66,25 +66,18 @@ impl Tx {
         self.session.execute(statement).await
     }
 
-    /// Runs several statements in one call to the driver, whose calls are what costs here. The text begins with
-    /// `savepoint script` and ends with `release script`, so a job whose only write is one script needs no savepoint
-    /// besides; a job that goes on writing after it calls [`Tx::open_savepoint`] first.
-    pub(super) async fn script(&mut self, script: Statement<'_>) -> Result<Vec<Row>, Error> {
-        let done = self.session.rows(script).await;
-        if let Err(error) = &done
-            && let Err(gone) = self.session.rows(Statement::new("rollback to script; release script")).await
-        {
-            tracing::error!(%error, %gone, "the database ended the transaction");
-            self.savepoint = true; // Undoing the job will fail likewise, which ends the batch.
-        }
-        self.loose |= !self.savepoint && done.is_ok();
-        done
+    /// Calls one of `procedures` and answers its number. Being one statement, it is atomic without a savepoint, which
+    /// saves two calls where it is a job's only write; a job that goes on after it opens one first.
+    pub(super) async fn call(&mut self, procedure: Statement<'_>) -> Result<i64, Error> {
+        self.loose |= !self.savepoint;
+        let row = self.session.row(procedure).await?;
+        row.ok_or_else(|| Error::internal("a procedure answered nothing"))?.get(0)
     }
 
     /// Undoes the current job. An error means that the transaction is gone.
     async fn undo(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.savepoint) {
-            self.session.rows(Statement::new("rollback to job; release job")).await?;
+            self.session.script("rollback to job; release job").await?;
         }
         Ok(())
     }
@@ -187,8 +180,9 @@ impl Writer {
 }
 
 async fn connect(options: &SqliteConnectOptions) -> Result<Tx, Error> {
-    let connection = SqliteConnection::connect_with(options).await?;
-    Ok(Tx { session: Session::Own(connection), now: 0, savepoint: false, loose: false })
+    let mut session = Session::open(options).await?;
+    session.script(procedures::CREATE).await?;
+    Ok(Tx { session, now: 0, savepoint: false, loose: false })
 }
 
 async fn serve(
@@ -263,11 +257,12 @@ async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -
             "another write panicked",
         ))));
     };
-    let settled = match &done.error {
-        None => tx.keep().await,
-        Some(error @ Error::Unavailable(_)) => Err(error.clone()),
-        Some(error) if tx.loose => Err(error.clone()),
-        Some(_) => tx.undo().await,
+    let settled = match (&done.error, tx.session.broken()) {
+        // Whatever the job made of it.
+        (_, Some(error)) => Err(error.clone()),
+        (None, None) => tx.keep().await,
+        (Some(error), None) if tx.loose => Err(error.clone()),
+        (Some(_), None) => tx.undo().await,
     };
     finished.push(done);
     settled.map_err(|error| match error {

@@ -1,0 +1,176 @@
+//! The hot writes, each one statement for the driver: what a write costs here is calls and answers across the driver's
+//! thread (ARCHITECTURE.md, "Writes"), and a contact is rows of ten tables.
+//!
+//! SQLite has no stored procedures, but an insert into a view runs the view's trigger, inside the statement, which is
+//! atomic by itself. The views are temporary: they live on the writer's connection, their text lives here, and the
+//! schema knows nothing of them. Lists arrive as one JSON value each and are taken apart into rows on the way in.
+
+/// The mailbox's next number, and the log's entry that the contact is, or is no longer, in the folder.
+macro_rules! record_change {
+    ($removed:literal) => {
+        concat!(
+            "
+    update mailboxes set seq = seq + 1 where id = new.mailbox;
+    insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time)
+    select new.mailbox, seq, new.parent_folder_id, new.id, ",
+            $removed,
+            ", new.last_modified_date_time from mailboxes where id = new.mailbox;"
+        )
+    };
+}
+
+/// A view of the values one contact is made of, in the order in which `contacts::bind` gives them.
+macro_rules! view {
+    ($name:literal) => {
+        concat!(
+            "create temp view ",
+            $name,
+            " as select
+    null mailbox, null id, null last_modified_date_time, null parent_folder_id, null change_key,
+    null display_name_derived,
+    null file_as, null display_name, null given_name, null initials, null middle_name, null nick_name, null surname,
+    null title, null yomi_given_name, null yomi_surname, null yomi_company_name, null generation, null job_title,
+    null company_name, null department, null office_location, null profession, null assistant_name, null manager,
+    null spouse_name, null personal_notes, null gender,
+    null birthday, null birthday_instant, null wedding_anniversary, null wedding_anniversary_day, null is_favorite,
+    null display_name_key, null given_name_key, null surname_key, null company_name_key, null size,
+    null emails, null phones, null addresses, null websites, null categories, null im_addresses, null children,
+    null flagged, null flag_status, null completed_date_time, null completed_time_zone, null due_date_time,
+    null due_time_zone, null start_date_time, null start_time_zone;
+"
+        )
+    };
+}
+
+/// The columns a client's properties go to, and their values.
+macro_rules! columns {
+    () => {
+        "last_modified_date_time, parent_folder_id, change_key, display_name_derived,
+        file_as, display_name, given_name, initials, middle_name, nick_name, surname, title, yomi_given_name,
+        yomi_surname, yomi_company_name, generation, job_title, company_name, department, office_location, profession,
+        assistant_name, manager, spouse_name, personal_notes, gender,
+        birthday, birthday_instant, wedding_anniversary, wedding_anniversary_day, is_favorite,
+        display_name_key, given_name_key, surname_key, company_name_key, size, version"
+    };
+}
+macro_rules! values {
+    () => {
+        "new.last_modified_date_time, new.parent_folder_id, new.change_key, new.display_name_derived,
+        new.file_as, new.display_name, new.given_name, new.initials, new.middle_name, new.nick_name, new.surname,
+        new.title, new.yomi_given_name, new.yomi_surname, new.yomi_company_name, new.generation, new.job_title,
+        new.company_name, new.department, new.office_location, new.profession, new.assistant_name, new.manager,
+        new.spouse_name, new.personal_notes, new.gender,
+        new.birthday, new.birthday_instant, new.wedding_anniversary, new.wedding_anniversary_day, new.is_favorite,
+        new.display_name_key, new.given_name_key, new.surname_key, new.company_name_key, new.size,
+        (select seq from mailboxes where id = new.mailbox)"
+    };
+}
+
+macro_rules! insert_children {
+    () => {
+        "
+    insert into emails (mailbox, contact_id, pos, name, address, type, other_label, address_key)
+    select new.mailbox, new.id, key, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
+    from json_each(new.emails);
+
+    insert into phones (mailbox, contact_id, pos, type, number)
+    select new.mailbox, new.id, key, value ->> 0, value ->> 1 from json_each(new.phones);
+
+    insert into addresses
+        (mailbox, contact_id, pos, type, post_office_box, street, city, state, country_or_region, postal_code)
+    select new.mailbox, new.id, key, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+        value ->> 6
+    from json_each(new.addresses);
+
+    insert into websites (mailbox, contact_id, pos, type, address, display_name)
+    select new.mailbox, new.id, key, value ->> 0, value ->> 1, value ->> 2 from json_each(new.websites);
+
+    insert into categories (mailbox, contact_id, pos, name, name_key)
+    select new.mailbox, new.id, key, value ->> 0, value ->> 1 from json_each(new.categories);
+
+    insert into im_addresses (mailbox, contact_id, pos, address)
+    select new.mailbox, new.id, key, value from json_each(new.im_addresses);
+
+    insert into children (mailbox, contact_id, pos, name)
+    select new.mailbox, new.id, key, value from json_each(new.children);
+
+    insert into flags
+        (mailbox, contact_id, flag_status, completed_date_time, completed_time_zone, due_date_time, due_time_zone,
+         start_date_time, start_time_zone)
+    select new.mailbox, new.id, new.flag_status, new.completed_date_time, new.completed_time_zone, new.due_date_time,
+        new.due_time_zone, new.start_date_time, new.start_time_zone
+    where new.flagged;
+"
+    };
+}
+
+/// What the writer's connection is given when it is opened.
+pub(super) const CREATE: &str = concat!(
+    view!("insert_contact"),
+    "create temp trigger insert_contact_does instead of insert on insert_contact begin",
+    record_change!("false"),
+    "
+    insert into contacts (mailbox, id, created_date_time, ",
+    columns!(),
+    ") values (new.mailbox, new.id, new.last_modified_date_time, ",
+    values!(),
+    ");",
+    insert_children!(),
+    "end;
+",
+    view!("update_contact"),
+    "create temp trigger update_contact_does instead of insert on update_contact begin",
+    record_change!("false"),
+    "
+    update contacts set (",
+    columns!(),
+    ") = (select ",
+    values!(),
+    ") where mailbox = new.mailbox and id = new.id;
+
+    delete from emails where mailbox = new.mailbox and contact_id = new.id;
+    delete from phones where mailbox = new.mailbox and contact_id = new.id;
+    delete from addresses where mailbox = new.mailbox and contact_id = new.id;
+    delete from websites where mailbox = new.mailbox and contact_id = new.id;
+    delete from categories where mailbox = new.mailbox and contact_id = new.id;
+    delete from im_addresses where mailbox = new.mailbox and contact_id = new.id;
+    delete from children where mailbox = new.mailbox and contact_id = new.id;
+    delete from flags where mailbox = new.mailbox and contact_id = new.id;
+",
+    insert_children!(),
+    "end;
+
+create temp view delete_contact as
+    select null mailbox, null id, null last_modified_date_time, null parent_folder_id;
+create temp trigger delete_contact_does instead of insert on delete_contact begin",
+    record_change!("true"),
+    "
+    update contacts
+    set deleted_date_time = new.last_modified_date_time, last_modified_date_time = new.last_modified_date_time,
+        version = (select seq from mailboxes where id = new.mailbox)
+    where mailbox = new.mailbox and id = new.id;
+end;"
+);
+
+macro_rules! call_with_contact {
+    ($name:literal) => {
+        concat!(
+            "insert into ",
+            $name,
+            " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+    $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45,
+    $46, $47, $48, $49, $50, $51, $52, $53)
+returning (select seq from mailboxes where id = $1)"
+        )
+    };
+}
+
+/// Creates a contact. Answers its version.
+pub(super) const INSERT: &str = call_with_contact!("insert_contact");
+
+/// Writes a contact anew, its rows included. Answers its version.
+pub(super) const UPDATE: &str = call_with_contact!("update_contact");
+
+/// Marks a contact as deleted: `$1` mailbox, `$2` contact, `$3` now, `$4` its folder. Answers its version.
+pub(super) const DELETE: &str = "
+insert into delete_contact values ($1, $2, $3, $4) returning (select seq from mailboxes where id = $1)";
