@@ -33,6 +33,8 @@ pub(super) struct Tx {
     savepoint: bool,
     /// The current job called a procedure outside it, which cannot be undone by itself.
     loose: bool,
+    /// A job met a fault of ours: whatever this connection remembers (a schema as it was, say) is not trusted further.
+    suspect: bool,
 }
 
 impl Tx {
@@ -69,8 +71,8 @@ impl Tx {
     /// Calls one of `procedures` and answers its number. Being one statement, it is atomic without a savepoint, which
     /// saves two calls where it is a job's only write; a job that goes on after it opens one first.
     pub(super) async fn call(&mut self, procedure: Statement<'_>) -> Result<i64, Error> {
-        self.loose |= !self.savepoint;
         let row = self.session.row(procedure).await?;
+        self.loose |= !self.savepoint;
         row.ok_or_else(|| Error::internal("a procedure answered nothing"))?.get(0)
     }
 
@@ -182,7 +184,7 @@ impl Writer {
 async fn connect(options: &SqliteConnectOptions) -> Result<Tx, Error> {
     let mut session = Session::open(options).await?;
     session.script(procedures::CREATE).await?;
-    Ok(Tx { session, now: 0, savepoint: false, loose: false })
+    Ok(Tx { session, now: 0, savepoint: false, loose: false, suspect: false })
 }
 
 async fn serve(
@@ -205,7 +207,8 @@ async fn serve(
         };
         match tx {
             Ok(mut tx) => match run(&mut tx, &mut batch).await {
-                Ok(()) => open = Some(tx),
+                Ok(()) if !tx.suspect => open = Some(tx),
+                Ok(()) => tx.session.close().await,
                 Err(error) => {
                     tracing::error!(%error, "a commit failed; the writer connects anew");
                     tx.session.close().await;
@@ -257,6 +260,7 @@ async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -
             "another write panicked",
         ))));
     };
+    tx.suspect |= matches!(done.error, Some(Error::Internal(_)));
     let settled = match (&done.error, tx.session.broken()) {
         // Whatever the job made of it.
         (_, Some(error)) => Err(error.clone()),
