@@ -83,6 +83,11 @@ impl Error {
         Self::Invalid(vec![Problem::new(kind, target, message)])
     }
 
+    /// Nothing was written, with the reason for the log.
+    pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(Arc::from(cause.into()))
+    }
+
     /// A fault of ours, with the reason for the log.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(Arc::from(cause.into()))

@@ -234,6 +234,21 @@ impl Properties {
     pub fn text(&self, text: Text) -> Option<&str> {
         self.texts[text as usize].as_deref()
     }
+
+    /// About how many bytes of text it holds, with something for each entry.
+    pub fn size(&self) -> usize {
+        fn entries<T: Complex>(entries: &[T]) -> usize {
+            let members =
+                |entry: &T| (0..T::MEMBERS.len()).filter_map(|i| entry.member(i)).map(str::len).sum::<usize>();
+            entries.iter().map(|entry| 64 + members(entry)).sum()
+        }
+        let texts = self.texts.iter().flatten().chain(&self.categories).chain(&self.im_addresses).chain(&self.children);
+        texts.map(String::len).sum::<usize>()
+            + entries(&self.emails)
+            + entries(&self.phones)
+            + entries(&self.addresses)
+            + entries(&self.websites)
+    }
 }
 
 /// A contact as stored.

@@ -1,18 +1,21 @@
 //! Contacts: rows of the tables in, rows out.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use super::engine::{Row, Session, Statement};
 use super::writer::Tx;
-use super::{Page, changes, folders, procedures};
+use super::{Page, changes, folders, procedures, rows};
 use crate::contact::patch::Patch;
-use crate::contact::{Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties, Text, date};
+use crate::contact::{Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties};
 use crate::error::Error;
-use crate::fold::fold;
 use crate::odata::etag::Preconditions;
 
 /// The number of `$column` in `select_contacts!`.
 const COUNT: usize = 47;
+/// About how many bytes of text one call may carry.
+const MAX_CALL_BYTES: usize = 1 << 20;
 /// About how many bytes of text a page may hold.
 const MAX_PAGE_BYTES: i64 = 8 << 20;
 
@@ -103,28 +106,37 @@ order by c.id"
     Ok(Page { more: usize::try_from(found).unwrap_or_default() > contacts.len(), contacts })
 }
 
-/// Stores a new contact and its rows, in the folder it names or else the default one.
+/// A contact to be created.
+#[derive(Clone)]
+pub(super) struct New {
+    pub(super) mailbox: i64,
+    pub(super) patch: Patch,
+}
+
+/// Stores new contacts and their rows, each in the folder it names or else the default one: all or none.
 ///
 /// # Errors
-/// [`Error::Quota`] when the folder would have to be made and the mailbox has as many as it may.
-pub(super) async fn insert(tx: &mut Tx, mailbox: i64, patch: Patch, max_folders: i64) -> Result<Contact, Error> {
-    let parent_folder_id = match &patch.parent_folder_id {
-        Some(id) if id != DEFAULT_FOLDER => {
-            folders::ensure(tx, mailbox, id, max_folders).await?;
-            id.clone()
+/// [`Error::Quota`] when a folder would have to be made and its mailbox has as many as it may.
+pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
+    let mut contacts = Vec::with_capacity(new.len());
+    let mut ensured = HashSet::new();
+    for New { mailbox, patch } in new {
+        let folder = patch.parent_folder_id.clone().unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
+        if folder != DEFAULT_FOLDER && ensured.insert((mailbox, folder.clone())) {
+            folders::ensure(tx, mailbox, &folder, max_folders).await?;
         }
-        _ => DEFAULT_FOLDER.to_owned(),
-    };
-    let contact = Contact {
-        id: Tx::new_id(),
-        parent_folder_id,
-        version: 0,
-        created_date_time: tx.now(),
-        last_modified_date_time: tx.now(),
-        sent_change_key: patch.change_key.clone(),
-        properties: patch.into_properties(),
-    };
-    write(tx, procedures::INSERT, mailbox, contact).await
+        let contact = Contact {
+            id: Tx::new_id(),
+            parent_folder_id: folder,
+            version: 0,
+            created_date_time: tx.now(),
+            last_modified_date_time: tx.now(),
+            sent_change_key: patch.change_key.clone(),
+            properties: patch.into_properties(),
+        };
+        contacts.push((mailbox, contact));
+    }
+    write(tx, procedures::INSERT, contacts).await
 }
 
 /// Applies a patch; an empty one leaves the contact as it is.
@@ -153,7 +165,8 @@ pub(super) async fn update(
     contact.sent_change_key = None;
     contact.last_modified_date_time = tx.now();
     patch.apply_to(&mut contact.properties);
-    write(tx, procedures::UPDATE, mailbox, contact).await
+    let mut written = write(tx, procedures::UPDATE, vec![(mailbox, contact)]).await?;
+    written.pop().ok_or_else(|| Error::internal("nothing was written"))
 }
 
 /// Marks the contact as deleted.
@@ -168,72 +181,30 @@ pub(super) async fn delete(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preco
     Ok(())
 }
 
-async fn write(tx: &mut Tx, text: &'static str, mailbox: i64, mut contact: Contact) -> Result<Contact, Error> {
-    contact.version = tx.call(bind(Statement::new(text), mailbox, &contact)?).await?;
-    Ok(contact)
-}
-
-/// The values of the views of `procedures`, in their order.
-fn bind<'q>(statement: Statement<'q>, mailbox: i64, contact: &'q Contact) -> Result<Statement<'q>, Error> {
-    let p = &contact.properties;
-    let mut statement = statement
-        .bind(mailbox)
-        .bind(contact.id)
-        .bind(contact.last_modified_date_time)
-        .bind(&contact.parent_folder_id)
-        .bind(&contact.sent_change_key)
-        .bind(p.display_name_derived);
-    for text in &p.texts {
-        statement = statement.bind(text);
+/// Calls a procedure with contacts, as many at a time as make a parameter of reasonable size.
+async fn write(tx: &mut Tx, procedure: &'static str, mut contacts: Vec<(i64, Contact)>) -> Result<Vec<Contact>, Error> {
+    let mut written = Vec::with_capacity(contacts.len());
+    while !contacts.is_empty() {
+        let mut size = 0;
+        let fitting = contacts.iter().take_while(|(_, contact)| {
+            let fits = size < MAX_CALL_BYTES;
+            size += contact.properties.size();
+            fits
+        });
+        let rest = contacts.split_off(fitting.count());
+        if !rest.is_empty() {
+            tx.open_savepoint().await?;
+        }
+        let parameter = rows::json(&contacts)?;
+        let versions = tx.call(Statement::new(procedure).bind(parameter)).await?;
+        if versions.len() != contacts.len() {
+            return Err(Error::internal("a procedure did not write what it was given"));
+        }
+        written
+            .extend(contacts.into_iter().zip(versions).map(|((_, contact), version)| Contact { version, ..contact }));
+        contacts = rest;
     }
-    let key = |text| p.text(text).map(fold);
-    let lists = [
-        rows(&p.emails, |email| vec![email.address.as_deref().map(fold)])?,
-        rows(&p.phones, |_| vec![])?,
-        rows(&p.addresses, |_| vec![])?,
-        rows(&p.websites, |_| vec![])?,
-        json(&p.categories.iter().map(|name| [name.clone(), fold(name)]).collect::<Vec<_>>())?,
-        json(&p.im_addresses)?,
-        json(&p.children)?,
-    ];
-    let size = p.texts.iter().flatten().chain(&lists).map(String::len).sum::<usize>();
-    statement = statement
-        .bind(&p.birthday)
-        .bind(p.birthday.as_deref().and_then(date::instant))
-        .bind(&p.wedding_anniversary)
-        .bind(p.wedding_anniversary.as_deref().and_then(date::day))
-        .bind(p.is_favorite)
-        .bind(key(Text::DisplayName))
-        .bind(key(Text::GivenName))
-        .bind(key(Text::Surname))
-        .bind(key(Text::CompanyName))
-        .bind(i64::try_from(size).unwrap_or(i64::MAX));
-    for list in lists {
-        statement = statement.bind(list);
-    }
-    let none = DateTimeTimeZone::default();
-    let (status, times) = match &p.flag {
-        Some(flag) => (flag.status.as_ref(), [&flag.completed, &flag.due, &flag.start]),
-        None => (None, [&none; 3]),
-    };
-    statement = statement.bind(p.flag.is_some()).bind(status.cloned());
-    for time in times {
-        statement = statement.bind(time.date_time.clone()).bind(time.time_zone.clone());
-    }
-    Ok(statement)
-}
-
-/// The entries of a collection as the JSON of their rows, with columns computed from each at the end.
-fn rows<T: Complex>(entries: &[T], computed: impl Fn(&T) -> Vec<Option<String>>) -> Result<String, Error> {
-    let rows = entries.iter().map(|entry| {
-        let members = (0..T::MEMBERS.len()).map(|i| entry.member(i).map(str::to_owned));
-        members.chain(computed(entry)).collect::<Vec<_>>()
-    });
-    json(&rows.collect::<Vec<_>>())
-}
-
-fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(Error::internal)
+    Ok(written)
 }
 
 /// A contact from a row of `select_contacts!`.

@@ -104,11 +104,16 @@ impl Session {
         self.broken.as_ref()
     }
 
+    /// Marks the session as broken.
+    pub(super) fn give_up(&mut self, error: &Error) {
+        self.broken.get_or_insert_with(|| error.clone());
+    }
+
     fn noted<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, Error> {
         done.map_err(|error| {
             let error = Error::from(error);
             if matches!(error, Error::Unavailable(_)) {
-                self.broken.get_or_insert_with(|| error.clone());
+                self.give_up(&error);
             }
             error
         })

@@ -5,10 +5,12 @@
 
 mod changes;
 mod contacts;
+mod creates;
 mod engine;
 mod folders;
 mod migrate;
 mod procedures;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -28,6 +30,8 @@ use crate::error::Error;
 use crate::fold::FOLDING;
 use crate::odata::etag::Preconditions;
 use crate::user::{User, UserName};
+use contacts::New;
+use creates::Creates;
 use engine::{Session, Statement};
 use writer::Writer;
 
@@ -81,6 +85,7 @@ struct Shared {
     writer: RwLock<Option<Arc<Writer>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: SqlitePool,
+    creates: Creates,
     options: Options,
     users: RwLock<HashMap<String, User>>,
 }
@@ -134,6 +139,7 @@ impl Store {
                 writer: RwLock::new(Some(Arc::new(writer))),
                 thread: Mutex::new(Some(thread)),
                 readers: engine::sqlite_readers(path),
+                creates: Creates::default(),
                 options,
                 users: RwLock::default(),
             }),
@@ -217,8 +223,9 @@ impl Store {
     /// # Errors
     /// [`Error::Quota`] when the mailbox has as many folders as it may, else those of the database.
     pub async fn insert(&self, mailbox: i64, new: Patch) -> Result<Contact, Error> {
-        let max_folders = self.shared.options.max_folders;
-        self.write(async move |tx| contacts::insert(tx, mailbox, new, max_folders).await).await
+        let new = New { mailbox, patch: new };
+        let writer = self.writer()?;
+        self.shared.creates.create(&writer, self.shared.options.max_folders, new).await
     }
 
     /// Creates many contacts in one transaction: all or none. Other writes wait meanwhile, so hand in some hundreds
@@ -228,15 +235,8 @@ impl Store {
     /// As [`Store::insert`].
     pub async fn insert_many(&self, mailbox: i64, new: Vec<Patch>) -> Result<Vec<Contact>, Error> {
         let max_folders = self.shared.options.max_folders;
-        self.write(async move |tx| {
-            tx.open_savepoint().await?;
-            let mut created = Vec::with_capacity(new.len());
-            for patch in new {
-                created.push(contacts::insert(tx, mailbox, patch, max_folders).await?);
-            }
-            Ok(created)
-        })
-        .await
+        let new = new.into_iter().map(|patch| New { mailbox, patch }).collect();
+        self.write(async move |tx| contacts::insert(tx, new, max_folders).await).await
     }
 
     /// Applies a patch. An empty one changes nothing, not even the version.
@@ -266,11 +266,12 @@ impl Store {
         F: AsyncFnOnce(&mut writer::Tx) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
+        self.writer()?.write(work).await
+    }
+
+    fn writer(&self) -> Result<Arc<Writer>, Error> {
         let writer = self.shared.writer.read().unwrap_or_else(PoisonError::into_inner).clone();
-        match writer {
-            Some(writer) => writer.write(work).await,
-            None => Err(Error::Unavailable(Arc::new(OpenError("the store is closed".to_owned())))),
-        }
+        writer.ok_or_else(|| Error::unavailable("the store is closed"))
     }
 
     async fn reader(&self) -> Result<Session, Error> {

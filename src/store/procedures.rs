@@ -3,7 +3,7 @@
 //!
 //! SQLite has no stored procedures, but an insert into a view runs the view's trigger, inside the statement, which is
 //! atomic by itself. The views are temporary: they live on the writer's connection, their text lives here, and the
-//! schema knows nothing of them. Lists arrive as one JSON value each and are taken apart into rows on the way in.
+//! schema knows nothing of them. Contacts arrive as JSON, many at once, and are taken apart into rows on the way in.
 
 /// The mailbox's next number, and the log's entry that the contact is, or is no longer, in the folder.
 macro_rules! record_change {
@@ -19,7 +19,7 @@ macro_rules! record_change {
     };
 }
 
-/// A view of the values one contact is made of, in the order in which `contacts::bind` gives them.
+/// A view of the values one contact is made of, in the order in which `rows` writes them.
 macro_rules! view {
     ($name:literal) => {
         concat!(
@@ -152,24 +152,30 @@ create temp trigger delete_contact_does instead of insert on delete_contact begi
 end;"
 );
 
-macro_rules! call_with_contact {
+/// Hands contacts to a view: `$1` is a JSON array of rows, each an array as `rows` writes it.
+macro_rules! call_with_contacts {
     ($name:literal) => {
         concat!(
             "insert into ",
             $name,
-            " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-    $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45,
-    $46, $47, $48, $49, $50, $51, $52, $53)
-returning (select seq from mailboxes where id = $1)"
+            " select value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+    value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13,
+    value ->> 14, value ->> 15, value ->> 16, value ->> 17, value ->> 18, value ->> 19, value ->> 20, value ->> 21,
+    value ->> 22, value ->> 23, value ->> 24, value ->> 25, value ->> 26, value ->> 27,
+    value ->> 28, value ->> 29, value ->> 30, value ->> 31, value ->> 32,
+    value ->> 33, value ->> 34, value ->> 35, value ->> 36, value ->> 37,
+    value -> 38, value -> 39, value -> 40, value -> 41, value -> 42, value -> 43, value -> 44,
+    value ->> 45, value ->> 46, value ->> 47, value ->> 48, value ->> 49, value ->> 50, value ->> 51, value ->> 52
+from jsonb_each($1) returning (select seq from mailboxes where id = mailbox)"
         )
     };
 }
 
-/// Creates a contact. Answers its version.
-pub(super) const INSERT: &str = call_with_contact!("insert_contact");
+/// Creates contacts. Answers the version of each.
+pub(super) const INSERT: &str = call_with_contacts!("insert_contact");
 
-/// Writes a contact anew, its rows included. Answers its version.
-pub(super) const UPDATE: &str = call_with_contact!("update_contact");
+/// Writes contacts anew, their rows included. Answers the version of each.
+pub(super) const UPDATE: &str = call_with_contacts!("update_contact");
 
 /// Marks a contact as deleted: `$1` mailbox, `$2` contact, `$3` now, `$4` its folder. Answers its version.
 pub(super) const DELETE: &str = "

@@ -32,6 +32,10 @@ fn titled(title: &str) -> Patch {
     patch
 }
 
+fn new(mailbox: i64, patch: Patch) -> Vec<New> {
+    vec![New { mailbox, patch }]
+}
+
 impl Opened {
     async fn titles(&self) -> Vec<String> {
         let page = self.store.contacts(self.mailbox, Uuid::nil(), 0, 1_000).await.unwrap();
@@ -84,9 +88,9 @@ async fn waiting_writes_share_a_commit_and_are_answered_after_it() {
     let o = opened().await;
     let (store, mailbox) = (o.store.clone(), o.mailbox);
     let look = o.job(async move |tx| {
-        // Inside, the neighbour's contact is there; outside, it is not committed yet.
+        // Inside, the neighbours' contacts are there; outside, they are not committed yet.
         let row = tx.session().row(Statement::new("select count(*) from contacts")).await?.unwrap();
-        assert_eq!(row.get::<i64>(0)?, 1);
+        assert_eq!(row.get::<i64>(0)?, 2);
         assert!(store.contacts(mailbox, Uuid::nil(), 0, 10).await?.contacts.is_empty());
         Ok(())
     });
@@ -96,12 +100,43 @@ async fn waiting_writes_share_a_commit_and_are_answered_after_it() {
 }
 
 #[actix_web::test]
+async fn creates_that_are_written_together_are_answered_each_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::File(folder.path().join("contacts.db"));
+    let store = Store::open(&database, Options { max_folders: 2 }).await.unwrap();
+    let mailbox = store.user(&UserName::parse("ann").unwrap()).await.unwrap().mailbox;
+    let o = Opened { store, mailbox, folder };
+    let create = |title: &str, folder: Option<&str>| {
+        let patch = Patch { parent_folder_id: folder.map(str::to_owned), ..titled(title) };
+        let store = o.store.clone();
+        async move { store.insert(mailbox, patch).await }
+    };
+    let gathered = || join_all([create("a", None), create("b", Some("x")), create("c", None), create("d", Some("x"))]);
+    for answered in gathered().await {
+        let contact = answered.unwrap();
+        assert_eq!(o.store.contact(mailbox, contact.id).await.unwrap(), contact);
+    }
+    assert_eq!(o.titles().await, ["a", "b", "c", "d"]);
+
+    // Two of them cannot be: the others are written, and nothing is left of the two.
+    let (running, refused) = (o.insert("e"), ["y", "z"].map(|folder| create("no", Some(folder))));
+    let answered = futures_util::join!(running, create("f", None), join_all(refused), create("g", Some("x")));
+    assert!(answered.0.is_ok() && answered.1.is_ok() && answered.3.is_ok());
+    assert!(answered.2.iter().all(|refused| matches!(refused, Err(Error::Quota(_)))));
+    let contact = answered.3.unwrap();
+    assert_eq!(o.store.contact(mailbox, contact.id).await.unwrap(), contact);
+    assert_eq!(o.titles().await, ["a", "b", "c", "d", "e", "f", "g"]);
+    assert_eq!(o.count("select count(*) from folders").await, 2);
+    assert_eq!(o.count("select count(*) - max(seq) from changes").await, 0);
+}
+
+#[actix_web::test]
 async fn a_failing_job_leaves_its_neighbours_alone() {
     let o = opened().await;
     let mailbox = o.mailbox;
     let refused = o.job(async move |tx| {
         tx.open_savepoint().await?;
-        contacts::insert(tx, mailbox, titled("undone"), 10).await?;
+        contacts::insert(tx, new(mailbox, titled("undone")), 10).await?;
         Err(Error::Stale)
     });
     let broken = o.job(async move |tx| {
@@ -160,14 +195,14 @@ async fn a_full_disk_ends_the_batch_and_nothing_of_it_is_stored() {
     let mailbox = o.mailbox;
     let full = o.job(async move |tx| {
         tx.open_savepoint().await?;
-        contacts::insert(tx, mailbox, large(), 10).await.map(drop)
+        contacts::insert(tx, new(mailbox, large()), 10).await.map(drop)
     });
     assert_none_happened(&o.in_one_commit(vec![o.insert("a"), full, o.insert("b")]).await);
 
     // And where the job takes no notice.
     shrink(&o).await;
     let full = o.job(async move |tx| {
-        let _ = contacts::insert(tx, mailbox, large(), 10).await;
+        let _ = contacts::insert(tx, new(mailbox, large()), 10).await;
         Ok(())
     });
     assert_none_happened(&o.in_one_commit(vec![o.insert("a"), full, o.insert("b")]).await);
@@ -212,7 +247,7 @@ async fn a_job_that_fails_after_a_call_outside_its_savepoint_is_not_half_kept() 
     let o = opened().await;
     let mailbox = o.mailbox;
     let loose = o.job(async move |tx| {
-        contacts::insert(tx, mailbox, titled("loose"), 10).await?;
+        contacts::insert(tx, new(mailbox, titled("loose")), 10).await?;
         Err(Error::Stale)
     });
     let results = o.in_one_commit(vec![o.insert("a"), loose]).await;

@@ -68,23 +68,25 @@ impl Tx {
         self.session.execute(statement).await
     }
 
-    /// Calls one of `procedures` and answers its number. Being one statement, it is atomic without a savepoint, which
+    /// Calls one of `procedures` and answers its numbers. Being one statement, it is atomic without a savepoint, which
     /// saves two calls where it is a job's only write; a job that goes on after it opens one first.
-    pub(super) async fn call(&mut self, procedure: Statement<'_>) -> Result<i64, Error> {
-        let row = self.session.row(procedure).await?;
+    pub(super) async fn call(&mut self, procedure: Statement<'_>) -> Result<Vec<i64>, Error> {
+        let rows = self.session.rows(procedure).await?;
         self.loose |= !self.savepoint;
-        row.ok_or_else(|| Error::internal("a procedure answered nothing"))?.get(0)
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
-    /// Undoes the current job. An error means that the transaction is gone.
-    async fn undo(&mut self) -> Result<(), Error> {
+    /// Undoes what was done since the savepoint was opened. An error means that the transaction is gone.
+    pub(super) async fn undo(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.savepoint) {
-            self.session.script("rollback to job; release job").await?;
+            let undone = self.session.script("rollback to job; release job").await;
+            undone.inspect_err(|error| self.session.give_up(error))?;
         }
         Ok(())
     }
 
-    async fn keep(&mut self) -> Result<(), Error> {
+    /// Keeps what was done since the savepoint was opened, unless the transaction fails later.
+    pub(super) async fn keep(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.savepoint) {
             self.session.execute(Statement::new("release job")).await?;
         }
@@ -93,15 +95,16 @@ impl Tx {
 }
 
 /// Tells a job's caller: its own result, or the error of the whole batch.
-type Tell = Box<dyn FnOnce(Option<&Error>)>;
+pub(super) type Tell = Box<dyn FnOnce(Option<&Error>)>;
 
 /// What a job leaves behind: its error, and how its caller is told once the batch's fate is known.
-struct Finished {
-    error: Option<Error>,
-    answer: Tell,
+pub(super) struct Finished {
+    pub(super) error: Option<Error>,
+    pub(super) answer: Tell,
 }
 
-trait Job: Send {
+/// A write that waits for its turn.
+pub(super) trait Job: Send {
     /// Whether the caller still waits.
     fn is_wanted(&self) -> bool;
     fn run(self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished>;
@@ -166,6 +169,14 @@ impl Writer {
         let thread = thread.map_err(Error::internal)?;
         start.await.unwrap_or_else(|_| Err(Error::internal("the writer did not start")))?;
         Ok((Self { queue }, thread))
+    }
+
+    /// Hands in a job without waiting for anything.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when too many wait, or the store is closing.
+    pub(super) fn hand_in(&self, job: Box<dyn Job>) -> Result<(), Error> {
+        self.queue.try_send(job).map_err(|error| Error::unavailable(error.to_string()))
     }
 
     /// Hands in a write and waits for its commit.
@@ -256,9 +267,7 @@ async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -
     let Ok(done) = AssertUnwindSafe(job.run(tx)).catch_unwind().await else {
         // The panic may have stopped the driver half-way; this connection is not asked again. The job's own caller
         // is told by its dropped channel.
-        return Err(Error::Unavailable(Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(
-            "another write panicked",
-        ))));
+        return Err(Error::unavailable("another write panicked"));
     };
     tx.suspect |= matches!(done.error, Some(Error::Internal(_)));
     let settled = match (&done.error, tx.session.broken()) {

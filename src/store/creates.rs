@@ -1,0 +1,135 @@
+//! Creates that wait are gathered and written together, by one statement: calls to the driver are what a write costs
+//! here, and creates come in storms. Each is still answered for itself. If the one statement fails, it has done
+//! nothing, and each create is tried alone.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::oneshot;
+
+use super::contacts::{self, New};
+use super::writer::{Finished, Job, Tx, Writer};
+use crate::contact::Contact;
+use crate::error::Error;
+
+/// Most creates that wait; more are refused.
+const MAX_WAITING: usize = 4_096;
+
+/// The creates that no job has taken yet. While there are any, a job that will is in the writer's queue.
+#[derive(Clone, Default)]
+pub(super) struct Creates(Arc<Mutex<Vec<Waiting>>>);
+
+struct Waiting {
+    new: New,
+    reply: oneshot::Sender<Result<Contact, Error>>,
+}
+
+impl Creates {
+    /// Creates a contact and waits for its commit.
+    pub(super) async fn create(&self, writer: &Writer, max_folders: i64, new: New) -> Result<Contact, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(writer, max_folders, Waiting { new, reply })?;
+        answer.await.unwrap_or_else(|_| Err(Error::internal("the writer has stopped")))
+    }
+
+    /// Nothing in here waits, so a caller that goes away cannot leave creates without a job.
+    fn hand_in(&self, writer: &Writer, max_folders: i64, create: Waiting) -> Result<(), Error> {
+        let mut waiting = self.waiting();
+        if waiting.len() >= MAX_WAITING {
+            return Err(Error::unavailable("too many creates wait"));
+        }
+        if waiting.is_empty() {
+            writer.hand_in(Box::new(Gathered { creates: Some(self.clone()), max_folders }))?;
+        }
+        waiting.push(create);
+        Ok(())
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The job that takes what has gathered when its turn comes.
+struct Gathered {
+    /// None once it has taken them: what gathers from then on belongs to the next job.
+    creates: Option<Creates>,
+    max_folders: i64,
+}
+
+impl Gathered {
+    fn take(&mut self) -> Vec<Waiting> {
+        self.creates.take().map(|creates| std::mem::take(&mut *creates.waiting())).unwrap_or_default()
+    }
+}
+
+impl Job for Gathered {
+    fn is_wanted(&self) -> bool {
+        true
+    }
+
+    fn run(mut self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished> {
+        Box::pin(async move {
+            let wanted = self.take().into_iter().filter(|create| !create.reply.is_closed());
+            let (new, replies): (Vec<_>, Vec<_>) = wanted.map(|create| (create.new, create.reply)).unzip();
+            // One alone is a job like any other, and spared the savepoint.
+            let (results, error) = if new.len() == 1 {
+                let result = contacts::insert(tx, new, self.max_folders).await.and_then(only);
+                let error = result.as_ref().err().cloned();
+                (vec![result], error)
+            } else {
+                (insert_each(tx, new, self.max_folders).await, None)
+            };
+            Finished {
+                error,
+                answer: Box::new(move |error| {
+                    for (reply, result) in replies.into_iter().zip(results) {
+                        // A caller that went away is no fault.
+                        let _ = reply.send(error.map_or(result, |error| Err(error.clone())));
+                    }
+                }),
+            }
+        })
+    }
+
+    fn fail(mut self: Box<Self>, error: &Error) {
+        for create in self.take() {
+            let _ = create.reply.send(Err(error.clone()));
+        }
+    }
+}
+
+/// A job that is dropped unasked, with the writer's queue, leaves nobody waiting.
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        self.take();
+    }
+}
+
+/// All by one statement, or else each alone.
+async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result<Contact, Error>> {
+    if let Ok(contacts) = insert_undoable(tx, new.clone(), max_folders).await {
+        return contacts.into_iter().map(Ok).collect();
+    }
+    let mut results = Vec::with_capacity(new.len());
+    for new in new {
+        results.push(insert_undoable(tx, vec![new], max_folders).await.and_then(only));
+    }
+    results
+}
+
+/// All, or none and nothing left of them.
+async fn insert_undoable(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
+    tx.open_savepoint().await?;
+    let inserted = contacts::insert(tx, new, max_folders).await;
+    if inserted.is_ok() {
+        tx.keep().await?;
+    } else {
+        tx.undo().await?;
+    }
+    inserted
+}
+
+fn only(mut contacts: Vec<Contact>) -> Result<Contact, Error> {
+    contacts.pop().ok_or_else(|| Error::internal("nothing was written"))
+}

@@ -1,0 +1,88 @@
+//! Contacts as the JSON that `procedures` take apart into rows: an array of arrays, in the order of their views.
+
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+
+use crate::contact::{Complex, Contact, DateTimeTimeZone, Email, Text, date};
+use crate::error::Error;
+use crate::fold::fold;
+
+/// The parameter for some contacts, each with its mailbox.
+pub(super) fn json(contacts: &[(i64, Contact)]) -> Result<String, Error> {
+    let rows: Vec<_> = contacts.iter().map(|(mailbox, contact)| Row { mailbox: *mailbox, contact }).collect();
+    serde_json::to_string(&rows).map_err(Error::internal)
+}
+
+struct Row<'a> {
+    mailbox: i64,
+    contact: &'a Contact,
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Contact { id, parent_folder_id, last_modified_date_time, sent_change_key, properties: p, .. } =
+            self.contact;
+        let mut row = serializer.serialize_seq(None)?;
+        row.serialize_element(&self.mailbox)?;
+        row.serialize_element(id.as_simple())?;
+        row.serialize_element(last_modified_date_time)?;
+        row.serialize_element(parent_folder_id)?;
+        row.serialize_element(sent_change_key)?;
+        row.serialize_element(&p.display_name_derived)?;
+        for text in &p.texts {
+            row.serialize_element(text)?;
+        }
+        row.serialize_element(&p.birthday)?;
+        row.serialize_element(&p.birthday.as_deref().and_then(date::instant))?;
+        row.serialize_element(&p.wedding_anniversary)?;
+        row.serialize_element(&p.wedding_anniversary.as_deref().and_then(date::day))?;
+        row.serialize_element(&p.is_favorite)?;
+        for text in [Text::DisplayName, Text::GivenName, Text::Surname, Text::CompanyName] {
+            row.serialize_element(&p.text(text).map(fold))?;
+        }
+        row.serialize_element(&p.size())?;
+        row.serialize_element(&p.emails.iter().map(Entry).map(WithAddressKey).collect::<Vec<_>>())?;
+        row.serialize_element(&p.phones.iter().map(Entry).collect::<Vec<_>>())?;
+        row.serialize_element(&p.addresses.iter().map(Entry).collect::<Vec<_>>())?;
+        row.serialize_element(&p.websites.iter().map(Entry).collect::<Vec<_>>())?;
+        row.serialize_element(&p.categories.iter().map(|name| [name.clone(), fold(name)]).collect::<Vec<_>>())?;
+        row.serialize_element(&p.im_addresses)?;
+        row.serialize_element(&p.children)?;
+        let none = DateTimeTimeZone::default();
+        let (status, times) = match &p.flag {
+            Some(flag) => (flag.status.as_ref(), [&flag.completed, &flag.due, &flag.start]),
+            None => (None, [&none; 3]),
+        };
+        row.serialize_element(&p.flag.is_some())?;
+        row.serialize_element(&status)?;
+        for time in times {
+            row.serialize_element(&time.date_time)?;
+            row.serialize_element(&time.time_zone)?;
+        }
+        row.end()
+    }
+}
+
+/// An entry of a collection: its members in order.
+struct Entry<'a, T>(&'a T);
+
+impl<T: Complex> Entry<'_, T> {
+    fn members(&self) -> impl Iterator<Item = Option<&str>> {
+        (0..T::MEMBERS.len()).map(|i| self.0.member(i))
+    }
+}
+
+impl<T: Complex> Serialize for Entry<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.members())
+    }
+}
+
+/// An e-mail's entry, and the key it is looked up by.
+struct WithAddressKey<'a>(Entry<'a, Email>);
+
+impl Serialize for WithAddressKey<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let key = self.0.0.address.as_deref().map(fold);
+        serializer.collect_seq(self.0.members().chain([key.as_deref()]))
+    }
+}
