@@ -23,6 +23,6 @@ select $1, seq, $2, $3, $4, $5 from mailboxes where id = $1";
     let statement = Statement::new(text).bind(mailbox).bind(folder).bind(contact).bind(removed).bind(now);
     tx.execute(statement).await?;
     let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
-    let row = tx.session().row(statement).await?;
+    let row = tx.reading().await?.row(statement).await?;
     row.ok_or_else(|| Error::internal("the mailbox is gone"))?.get(0)
 }

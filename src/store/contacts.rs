@@ -150,13 +150,13 @@ pub(super) async fn update(
     patch: Patch,
     expected: &Preconditions,
 ) -> Result<Contact, Error> {
-    let mut contact = get(tx.session(), mailbox, id).await?;
+    let mut contact = get(tx.reading().await?, mailbox, id).await?;
     expected.check(&contact.version_token())?;
     if patch.is_empty() {
         return Ok(contact);
     }
     if let Some(folder) = patch.parent_folder_id.clone().filter(|folder| *folder != contact.parent_folder_id) {
-        if !folders::exists(tx.session(), mailbox, &folder).await? {
+        if !folders::exists(tx.reading().await?, mailbox, &folder).await? {
             return Err(Error::NotFound);
         }
         changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
@@ -174,7 +174,7 @@ pub(super) async fn update(
 /// # Errors
 /// As [`update`].
 pub(super) async fn delete(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) -> Result<(), Error> {
-    let contact = get(tx.session(), mailbox, id).await?;
+    let contact = get(tx.reading().await?, mailbox, id).await?;
     expected.check(&contact.version_token())?;
     let (now, folder) = (tx.now(), contact.parent_folder_id);
     tx.call(Statement::new(procedures::DELETE).bind(mailbox).bind(id).bind(now).bind(folder)).await?;
@@ -197,9 +197,7 @@ async fn write(tx: &mut Tx, procedure: &'static str, mut contacts: Vec<(i64, Con
         }
         let parameter = rows::json(&contacts)?;
         let versions = tx.call(Statement::new(procedure).bind(parameter)).await?;
-        if versions.len() != contacts.len() {
-            return Err(Error::internal("a procedure did not write what it was given"));
-        }
+        debug_assert_eq!(versions.len(), contacts.len());
         written
             .extend(contacts.into_iter().zip(versions).map(|((_, contact), version)| Contact { version, ..contact }));
         contacts = rest;

@@ -13,7 +13,7 @@ use crate::contact::Contact;
 use crate::error::Error;
 
 /// Most creates that wait; more are refused.
-const MAX_WAITING: usize = 4_096;
+const MAX_WAITING: usize = 1_024;
 
 /// The creates that no job has taken yet. While there are any, a job that will is in the writer's queue.
 #[derive(Clone, Default)]
@@ -108,8 +108,11 @@ impl Drop for Gathered {
 
 /// All by one statement, or else each alone.
 async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result<Contact, Error>> {
-    if let Ok(contacts) = insert_undoable(tx, new.clone(), max_folders).await {
-        return contacts.into_iter().map(Ok).collect();
+    match insert_undoable(tx, new.clone(), max_folders).await {
+        Ok(contacts) => return contacts.into_iter().map(Ok).collect(),
+        // Then nothing can be tried again: it may even have happened.
+        Err(error) if tx.is_broken() => return vec![Err(error); new.len()],
+        Err(_) => {}
     }
     let mut results = Vec::with_capacity(new.len());
     for new in new {
@@ -120,7 +123,7 @@ async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result
 
 /// All, or none and nothing left of them.
 async fn insert_undoable(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
-    tx.open_savepoint().await?;
+    tx.open_savepoint_unless_alone().await?;
     let inserted = contacts::insert(tx, new, max_folders).await;
     if inserted.is_ok() {
         tx.keep().await?;

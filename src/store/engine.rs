@@ -104,16 +104,17 @@ impl Session {
         self.broken.as_ref()
     }
 
-    /// Marks the session as broken.
-    pub(super) fn give_up(&mut self, error: &Error) {
-        self.broken.get_or_insert_with(|| error.clone());
+    /// Marks the session as broken, whatever was known of it before, and answers the error.
+    pub(super) fn give_up(&mut self, error: Error) -> Error {
+        self.broken = Some(error.clone());
+        error
     }
 
     fn noted<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, Error> {
         done.map_err(|error| {
             let error = Error::from(error);
             if matches!(error, Error::Unavailable(_)) {
-                self.give_up(&error);
+                self.give_up(error.clone());
             }
             error
         })
@@ -188,12 +189,13 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     sqlite_code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
-/// Whether a commit that failed so has certainly not happened: BUSY, FULL, or IOERR_WRITE, when the frame that makes it
-/// a commit was not written whole. After a failed sync, for one, it may be in the log.
-pub(super) fn did_not_commit(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+/// Whether a commit that failed so may be in the log all the same: out of memory or an I/O error, the sync's for one.
+/// Not IOERR_WRITE, when the frame that makes it a commit was not written whole.
+pub(super) fn may_have_committed(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     const IOERR_WRITE: u32 = 0x030a;
-    let code = error.downcast_ref::<sqlx::Error>().and_then(sqlite_code);
-    code.is_some_and(|code| matches!(code & 0xff, 5 | 13) || code == IOERR_WRITE)
+    let code = error.downcast_ref::<sqlx::Error>().map(sqlite_code);
+    // An error that is not SQLite's is the driver's own, and tells nothing.
+    code.is_none_or(|code| code.is_none_or(|code| matches!(code & 0xff, 7 | 10) && code != IOERR_WRITE))
 }
 
 /// Full disk, busy, I/O error, read-only or corrupt file, no free connection: the store cannot do it now and has not

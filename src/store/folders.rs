@@ -24,11 +24,11 @@ pub(super) async fn create_default(tx: &mut Tx, mailbox: i64) -> Result<(), Erro
 /// # Errors
 /// [`Error::Quota`] when it is unknown and the mailbox has `max` folders already, deleted ones counted.
 pub(super) async fn ensure(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Result<(), Error> {
-    if exists(tx.session(), mailbox, id).await? {
+    if exists(tx.reading().await?, mailbox, id).await? {
         return Ok(());
     }
     let text = "select count(*), count(*) filter (where id = $2) from folders where mailbox = $1";
-    let row = tx.session().row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
     if row.get::<i64>(0)? >= max && row.get::<i64>(1)? == 0 {
         return Err(Error::Quota(format!("A mailbox has at most {max} folders.")));
     }

@@ -89,7 +89,7 @@ async fn waiting_writes_share_a_commit_and_are_answered_after_it() {
     let (store, mailbox) = (o.store.clone(), o.mailbox);
     let look = o.job(async move |tx| {
         // Inside, the neighbours' contacts are there; outside, they are not committed yet.
-        let row = tx.session().row(Statement::new("select count(*) from contacts")).await?.unwrap();
+        let row = tx.reading().await?.row(Statement::new("select count(*) from contacts")).await?.unwrap();
         assert_eq!(row.get::<i64>(0)?, 2);
         assert!(store.contacts(mailbox, Uuid::nil(), 0, 10).await?.contacts.is_empty());
         Ok(())
@@ -164,9 +164,9 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
 /// Lets the database grow by a few pages more only, until the writer connects anew.
 async fn shrink(o: &Opened) {
     let shrink = o.job(async move |tx| {
-        let row = tx.session().row(Statement::new("pragma page_count")).await?.unwrap();
+        let row = tx.reading().await?.row(Statement::new("pragma page_count")).await?.unwrap();
         assert!(row.get::<i64>(0)? < 60);
-        tx.session().rows(Statement::new("pragma max_page_count = 60")).await.map(drop)
+        tx.reading().await?.rows(Statement::new("pragma max_page_count = 60")).await.map(drop)
     });
     shrink.await.unwrap();
 }

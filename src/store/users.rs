@@ -28,10 +28,10 @@ select id, display_name, user_principal_name, mail, mailbox from users where use
 /// # Errors
 /// [`Error::Quota`] past 100,000 users.
 pub(super) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
-    if let Some(user) = find(tx.session(), name).await? {
+    if let Some(user) = find(tx.reading().await?, name).await? {
         return Ok(user);
     }
-    let row = tx.session().row(Statement::new("select coalesce(max(id), 0) + 1 from mailboxes")).await?;
+    let row = tx.reading().await?.row(Statement::new("select coalesce(max(id), 0) + 1 from mailboxes")).await?;
     let user = User {
         id: name.as_str().to_owned(),
         display_name: name.as_str().to_owned(),

@@ -1,12 +1,10 @@
-//! The one writer. Writes that wait while a commit runs share the next one: each runs inside a savepoint of its own,
-//! so that one that fails leaves its neighbours alone, and each is answered only after the commit, so that an answer
-//! means synced. It lives on a thread of its own, apart from whichever runtime the callers come and go with.
+//! The one writer. Writes that wait while a commit runs share the next one: each can be undone by itself, so that one
+//! that fails leaves its neighbours alone, and each is answered only after the commit, so that an answer means synced. It lives on a thread of its own, apart from whichever runtime the callers come and go with.
 //!
 //! When the database itself ends the transaction (full disk, I/O error), its savepoints are gone and the next
 //! statement would commit by itself. Then the batch stops at once, every waiter fails, and the connection is given up.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use futures_util::FutureExt as _;
@@ -23,12 +21,17 @@ use crate::error::Error;
 /// Most writes in one commit.
 const MAX_BATCH: usize = 256;
 /// Most writes that wait in the queue; further callers wait for a place in it.
-const MAX_WAITING: usize = 4_096;
+const MAX_WAITING: usize = 1_024;
 
-/// What a write sees: the open transaction, and one time for everything it writes.
+/// What a write sees: the transaction, which begins when it is first needed, and one time for everything it writes.
+#[expect(clippy::struct_excessive_bools, reason = "these are independent facts, not one state")]
 pub(super) struct Tx {
     session: Session,
     now: i64,
+    /// The transaction is open.
+    begun: bool,
+    /// The batch is one job.
+    alone: bool,
     /// The savepoint `job` is open.
     savepoint: bool,
     /// The current job called a procedure outside it, which cannot be undone by itself.
@@ -48,18 +51,27 @@ impl Tx {
         clock::new_id()
     }
 
-    /// The open transaction, for reads.
-    pub(super) fn session(&mut self) -> &mut Session {
-        &mut self.session
+    /// The open transaction, for reads: what they see stays so until the commit.
+    pub(super) async fn reading(&mut self) -> Result<&mut Session, Error> {
+        if !self.begun {
+            self.session.execute(Statement::new("begin immediate")).await?;
+            self.begun = true;
+        }
+        Ok(&mut self.session)
     }
 
     /// Makes what follows undoable as one.
     pub(super) async fn open_savepoint(&mut self) -> Result<(), Error> {
         if !self.savepoint {
-            self.session.execute(Statement::new("savepoint job")).await?;
+            self.reading().await?.execute(Statement::new("savepoint job")).await?;
             self.savepoint = true;
         }
         Ok(())
+    }
+
+    /// As [`Tx::open_savepoint`], but not where the next call may be a transaction by itself.
+    pub(super) async fn open_savepoint_unless_alone(&mut self) -> Result<(), Error> {
+        if self.alone && !self.begun { Ok(()) } else { self.open_savepoint().await }
     }
 
     /// Runs a statement that changes something.
@@ -68,29 +80,62 @@ impl Tx {
         self.session.execute(statement).await
     }
 
-    /// Calls one of `procedures` and answers its numbers. Being one statement, it is atomic without a savepoint, which
-    /// saves two calls where it is a job's only write; a job that goes on after it opens one first.
+    /// Calls one of `procedures` and answers its numbers. Being one statement, it is atomic without a savepoint, and
+    /// without a transaction around it where it is all that the whole batch does; a job that goes on after it opens a
+    /// savepoint first.
     pub(super) async fn call(&mut self, procedure: Statement<'_>) -> Result<Vec<i64>, Error> {
-        let rows = self.session.rows(procedure).await?;
+        let rows = if self.alone && !self.begun {
+            let done = self.session.rows(procedure).await;
+            done.map_err(|error| self.commit_failed(error))?
+        } else {
+            self.reading().await?.rows(procedure).await?
+        };
         self.loose |= !self.savepoint;
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// Whether the transaction may be gone, so that nothing more can be tried in it.
+    pub(super) fn is_broken(&self) -> bool {
+        self.session.broken().is_some()
+    }
+
     /// Undoes what was done since the savepoint was opened. An error means that the transaction is gone.
     pub(super) async fn undo(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.savepoint) {
-            let undone = self.session.script("rollback to job; release job").await;
-            undone.inspect_err(|error| self.session.give_up(error))?;
+        if std::mem::take(&mut self.savepoint)
+            && let Err(error) = self.session.script("rollback to job; release job").await
+        {
+            return Err(self.session.give_up(Error::unavailable(error)));
         }
         Ok(())
     }
 
     /// Keeps what was done since the savepoint was opened, unless the transaction fails later.
     pub(super) async fn keep(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.savepoint) {
-            self.session.execute(Statement::new("release job")).await?;
+        if std::mem::take(&mut self.savepoint)
+            && let Err(error) = self.session.execute(Statement::new("release job")).await
+        {
+            return Err(self.session.give_up(Error::unavailable(error)));
         }
         Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.begun) {
+            let done = self.session.execute(Statement::new("commit")).await;
+            done.map_err(|error| self.commit_failed(error))?;
+        }
+        Ok(())
+    }
+
+    /// Where a commit fails and may have happened all the same, that is a fault of ours and not "try again": a client
+    /// that did would store its contact twice.
+    fn commit_failed(&mut self, error: Error) -> Error {
+        match error {
+            Error::Unavailable(cause) if engine::may_have_committed(&*cause) => {
+                self.session.give_up(Error::Internal(cause))
+            }
+            error => error,
+        }
     }
 }
 
@@ -188,14 +233,14 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         // A refused job drops its sender, so the answer tells of both.
         let _ = self.queue.send(Box::new(Work { work, reply })).await;
-        answer.await.unwrap_or_else(|_| Err(Error::internal("the writer has stopped")))
+        answer.await.unwrap_or_else(|_| Err(Error::internal("the writer gave no answer")))
     }
 }
 
 async fn connect(options: &SqliteConnectOptions) -> Result<Tx, Error> {
     let mut session = Session::open(options).await?;
     session.script(procedures::CREATE).await?;
-    Ok(Tx { session, now: 0, savepoint: false, loose: false, suspect: false })
+    Ok(Tx { session, now: 0, begun: false, alone: false, savepoint: false, loose: false, suspect: false })
 }
 
 async fn serve(
@@ -233,21 +278,21 @@ async fn serve(
     }
 }
 
-/// Runs a batch to its commit and answers everyone in it. An error means that nothing of it was stored (or, where the
-/// commit itself failed for an unclear reason, that nobody knows) and that the connection must not be used again.
+/// Runs a batch to its commit and answers everyone in it. An error means that nothing of it was stored (or, where it
+/// is not [`Error::Unavailable`], that nobody knows) and that the connection must not be used again.
 async fn run(tx: &mut Tx, batch: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
-    let mut finished = Vec::with_capacity(batch.len());
-    let mut jobs = batch.drain(..);
-    let mut fate = tx.session.execute(Statement::new("begin immediate")).await;
+    let wanted: Vec<_> = batch.drain(..).filter(|job| job.is_wanted()).collect();
+    tx.alone = wanted.len() == 1;
+    let mut finished = Vec::with_capacity(wanted.len());
+    let mut jobs = wanted.into_iter();
+    let mut fate = Ok(());
     while fate.is_ok()
         && let Some(job) = jobs.next()
     {
-        if job.is_wanted() {
-            fate = run_one(tx, job, &mut finished).await;
-        }
+        fate = run_one(tx, job, &mut finished).await;
     }
     if fate.is_ok() {
-        fate = commit(&mut tx.session).await;
+        fate = tx.commit().await;
     }
     let error = fate.as_ref().err();
     for Finished { answer, .. } in finished {
@@ -259,8 +304,8 @@ async fn run(tx: &mut Tx, batch: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
     fate
 }
 
-/// Runs one job inside its savepoint. An error means that the transaction is gone, or may be: the database could not do
-/// what the job asked, and which of its errors end a transaction is not ours to guess.
+/// Runs one job. An error means that the transaction is gone, or may be: the database could not do what the job asked,
+/// and which of its errors end a transaction is not ours to guess.
 async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -> Result<(), Error> {
     tx.now = clock::now();
     tx.loose = false;
@@ -274,21 +319,9 @@ async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -
         // Whatever the job made of it.
         (_, Some(error)) => Err(error.clone()),
         (None, None) => tx.keep().await,
-        (Some(error), None) if tx.loose => Err(error.clone()),
+        (Some(_), None) if tx.loose => Err(Error::internal("a job failed after it had written")),
         (Some(_), None) => tx.undo().await,
     };
     finished.push(done);
-    settled.map_err(|error| match error {
-        error @ Error::Unavailable(_) => error,
-        error => Error::Unavailable(Arc::new(error)),
-    })
-}
-
-/// Commits. Where it fails and may have happened all the same, that is a fault of ours and not "try again": a client
-/// that did would store its contact twice.
-async fn commit(session: &mut Session) -> Result<(), Error> {
-    session.execute(Statement::new("commit")).await.map_err(|error| match error {
-        Error::Unavailable(cause) if !engine::did_not_commit(&*cause) => Error::Internal(cause),
-        error => error,
-    })
+    settled
 }
