@@ -114,8 +114,7 @@ impl fmt::Display for Error {
             Self::UnsupportedMediaType(what) => write!(f, "unsupported media type: {what}"),
             Self::TooSlow => f.write_str("the body did not arrive in time"),
             Self::Quota(what) => write!(f, "quota reached: {what}"),
-            Self::Unavailable(cause) => write!(f, "unavailable: {cause}"),
-            Self::Internal(cause) => write!(f, "internal: {cause}"),
+            Self::Unavailable(cause) | Self::Internal(cause) => write!(f, "{cause}"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The program: reads its configuration and does what it is told. Everything else is in the library.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -16,7 +17,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            eprintln!("contactd: {reason}");
+            let _ = writeln!(std::io::stderr(), "contactd: {reason}");
             ExitCode::FAILURE
         }
     }

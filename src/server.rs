@@ -3,11 +3,12 @@
 use std::fs::{File, TryLockError};
 use std::io::{IsTerminal as _, Read as _, Seek as _, Write as _};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actix_web::{App, HttpServer};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{LogFormat, LogLevel, Serve};
@@ -17,7 +18,7 @@ use crate::store::{Database, Options, Store};
 
 /// How long requests under way may take once the server is told to stop; with the closing of the store it stays
 /// within 8 seconds.
-const DRAIN_SECONDS: u64 = 5;
+const DRAIN_SECONDS: u64 = 4;
 /// How long an idle connection is kept: clients hold one and take a close for a failure.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -26,7 +27,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// # Errors
 /// One line that says why it cannot start.
 pub async fn run(config: Serve) -> Result<(), String> {
-    start_log(config.log_format, config.log_level);
+    let _log = start_log(config.log_format, config.log_level);
+    // Before anything that takes its time, so that a stop is never missed.
+    let mut stop = Stop::listen().map_err(|error| error.to_string())?;
     let access = access(&config)?;
     let addresses = config.addresses()?;
     let _lock = match &config.database {
@@ -35,7 +38,7 @@ pub async fn run(config: Serve) -> Result<(), String> {
     };
     let options = Options { max_folders: config.max_folders };
     let store = Store::open(&config.database, options).await.map_err(|error| error.to_string())?;
-    let served = serve(&config, &addresses, access, &store).await;
+    let served = serve(&config, &addresses, access, &store, &mut stop).await;
     store.close().await;
     served
 }
@@ -45,13 +48,11 @@ async fn serve(
     addresses: &[std::net::SocketAddr],
     access: Access,
     store: &Store,
+    stop: &mut Stop,
 ) -> Result<(), String> {
     let listen = |error: std::io::Error| format!("--listen {}: {error}", config.listen);
     let listener = TcpListener::bind(addresses).map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-
     let settings = Settings { handling: config.handling, body_timeout: config.request_timeout() };
     let api = Api::new(store.clone(), access, settings);
     let server = HttpServer::new(move || App::new().service(api.service("")))
@@ -64,15 +65,31 @@ async fn serve(
         .run();
     let handle = server.handle();
     let server = actix_web::rt::spawn(server);
-    // The one line that programs wait for, the same whatever the log looks like.
-    eprintln!("contactd listening on http://{address}");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    // The one line that programs wait for, the same whatever the log looks like. Nobody may be there to read it.
+    let _ = writeln!(std::io::stderr(), "contactd listening on http://{address}");
+    stop.wait().await;
     tracing::info!("stopping");
     handle.stop(true).await;
     server.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// SIGTERM and SIGINT.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Who may call, from the three places that can say so.
@@ -100,7 +117,7 @@ fn access(config: &Serve) -> Result<Access, String> {
 ///
 /// The lock is on a file of its own: closing any handle on the database itself would drop SQLite's locks.
 fn lock(database: &Path) -> Result<File, String> {
-    let mut path = database.as_os_str().to_owned();
+    let mut path = real(database).into_os_string();
     path.push(".lock");
     let reason = |error: std::io::Error| format!("{}: {error}", Path::new(&path).display());
     let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(reason)?;
@@ -120,7 +137,21 @@ fn lock(database: &Path) -> Result<File, String> {
     Ok(file)
 }
 
-fn start_log(format: LogFormat, level: LogLevel) {
+/// The file a path means, through links, so that one file has one lock.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| {
+        // Not there yet: then its folder, and its name in it.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match (folder.canonicalize(), path.file_name()) {
+            (Ok(folder), Some(name)) => folder.join(name),
+            _ => path.to_owned(),
+        }
+    })
+}
+
+/// Starts the log. Lines are written by a thread of its own and dropped when it cannot keep up; the guard writes what
+/// is left when the program ends.
+fn start_log(format: LogFormat, level: LogLevel) -> WorkerGuard {
     let level = match level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
@@ -129,11 +160,18 @@ fn start_log(format: LogFormat, level: LogLevel) {
         LogLevel::Debug => LevelFilter::DEBUG,
     };
     let terminal = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(terminal);
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(writer)
+        .with_ansi(terminal)
+        // They would go to standard error, which is what has just failed.
+        .log_internal_errors(false);
     // A log that was set up by an embedding program stays.
     let _ = match format {
         LogFormat::Text => log.try_init(),
         LogFormat::Auto if terminal => log.try_init(),
         LogFormat::Json | LogFormat::Auto => log.json().flatten_event(true).try_init(),
     };
+    guard
 }

@@ -1,5 +1,8 @@
 //! Who calls: users, each with one mailbox, and applications, which have none and may open any.
 
+/// What makes a principal name of a name without an `@`.
+const LOCAL: &str = "@localhost";
+
 /// A user's short name, checked: `[A-Za-z0-9._@-]{1,64}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserName(String);
@@ -12,6 +15,15 @@ impl UserName {
         fits.then(|| Self(text.to_owned()))
     }
 
+    /// Reads what stands for a user in a path: the name, or the principal name made from it.
+    pub fn of_address(text: &str) -> Option<Self> {
+        let at = text.len().checked_sub(LOCAL.len()).filter(|at| text.is_char_boundary(*at));
+        match at.map(|at| text.split_at(at)) {
+            Some((name, domain)) if domain.eq_ignore_ascii_case(LOCAL) && !name.contains('@') => Self::parse(name),
+            _ => Self::parse(text),
+        }
+    }
+
     /// The name as first written; it is the user's id.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -19,7 +31,7 @@ impl UserName {
 
     /// `NAME@localhost`, or the name itself where it has an `@`; also the user's mail address.
     pub fn principal_name(&self) -> String {
-        if self.0.contains('@') { self.0.clone() } else { format!("{}@localhost", self.0) }
+        if self.0.contains('@') { self.0.clone() } else { format!("{}{LOCAL}", self.0) }
     }
 
     /// What the name is looked up by: the principal name without case, so that `ann`, `ANN` and `ann@localhost` are one.
@@ -72,6 +84,22 @@ mod tests {
         assert!(UserName::parse(&"a".repeat(64)).is_some());
         for bad in ["", "a b", "é", "a:b", "a/b", "a\0", "a'b", &"a".repeat(65)] {
             assert!(UserName::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_user_is_addressed_by_name_or_principal_name() {
+        let longest = "a".repeat(64);
+        for name in ["ann", "ann@example.org", longest.as_str()] {
+            let user = UserName::parse(name).unwrap();
+            assert_eq!(UserName::of_address(name), Some(user.clone()));
+            assert_eq!(
+                UserName::of_address(&user.principal_name().replace("local", "LOCAL")).unwrap().key(),
+                user.key()
+            );
+        }
+        for bad in ["", "@localhost", "é@localhost", "a@b@localhostx y", "ocalhosté"] {
+            assert_eq!(UserName::of_address(bad), None, "{bad}");
         }
     }
 

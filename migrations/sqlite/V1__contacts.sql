@@ -60,7 +60,7 @@ create table contacts (
     last_modified_date_time bigint  not null,
     -- Deletion is a state with a time, not a missing row.
     deleted_date_time       bigint,
-    -- About how many bytes of text its rows hold, so that a page can be kept within bounds before it is read.
+    -- About how many bytes it is in JSON, so that a page can be kept within bounds before it is read.
     size                    bigint  not null,
     -- Only when the creating client sent one; the next write clears it.
     change_key              text,

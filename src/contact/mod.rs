@@ -198,6 +198,14 @@ pub struct Flag {
     pub start: DateTimeTimeZone,
 }
 
+impl Flag {
+    /// One with nothing in it, or as an unset one is shown, is no flag: a client that sends back what it read sets none.
+    pub fn is_unset(&self) -> bool {
+        let shown = Self { status: Some(FLAG_STATUS[0].to_owned()), ..Self::default() };
+        *self == Self::default() || *self == shown
+    }
+}
+
 /// What a client can set, except the folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Properties {
@@ -235,20 +243,35 @@ impl Properties {
         self.texts[text as usize].as_deref()
     }
 
-    /// About how many bytes of text it holds, with something for each entry.
-    pub fn size(&self) -> usize {
-        fn entries<T: Complex>(entries: &[T]) -> usize {
-            let members =
-                |entry: &T| (0..T::MEMBERS.len()).filter_map(|i| entry.member(i)).map(str::len).sum::<usize>();
-            entries.iter().map(|entry| 64 + members(entry)).sum()
+    /// How many bytes its values are in JSON, and about what stands around each.
+    fn size(&self) -> usize {
+        let lists = [&self.categories, &self.im_addresses, &self.children];
+        let texts = self.texts.iter().flatten().chain(lists.into_iter().flatten());
+        let texts = texts.chain(&self.birthday).chain(&self.wedding_anniversary);
+        let mut size = texts.map(|text| json_size(text)).sum::<usize>();
+        size += entries_size(&self.emails) + entries_size(&self.phones);
+        size += entries_size(&self.addresses) + entries_size(&self.websites);
+        if let Some(Flag { status, completed, due, start }) = &self.flag {
+            size += status.as_deref().map_or(0, json_size);
+            size += [completed, due, start].map(|time| entries_size(std::slice::from_ref(time))).iter().sum::<usize>();
         }
-        let texts = self.texts.iter().flatten().chain(&self.categories).chain(&self.im_addresses).chain(&self.children);
-        texts.map(String::len).sum::<usize>()
-            + entries(&self.emails)
-            + entries(&self.phones)
-            + entries(&self.addresses)
-            + entries(&self.websites)
+        size
     }
+}
+
+/// The bytes of a text in JSON: six for a control character, two for a quote.
+fn json_size(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        0..0x20 => 6,
+        b'"' | b'\\' => 2,
+        _ => 1,
+    };
+    2 + text.bytes().map(escaped).sum::<usize>()
+}
+
+fn entries_size<T: Complex>(entries: &[T]) -> usize {
+    let members = |entry: &T| (0..T::MEMBERS.len()).filter_map(|i| entry.member(i)).map(json_size).sum::<usize>();
+    entries.iter().map(|entry| 64 + members(entry)).sum()
 }
 
 /// A contact as stored.
@@ -278,6 +301,12 @@ impl Contact {
         bytes[..8].copy_from_slice(&self.last_modified_date_time.to_be_bytes());
         bytes[8..].copy_from_slice(&self.version.to_be_bytes());
         STANDARD.encode(bytes)
+    }
+
+    /// About how many bytes it is in JSON.
+    pub fn size(&self) -> usize {
+        let key = self.sent_change_key.as_deref().map_or(0, json_size);
+        1_536 + key + json_size(&self.parent_folder_id) + self.properties.size()
     }
 
     /// `W/"<version token>"`; weak, as Graph's.

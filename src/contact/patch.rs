@@ -1,6 +1,6 @@
 //! What a request wants changed. A create is a patch of nothing, so both go one way.
 
-use super::{Address, Email, Flag, Phone, Properties, Text, Website};
+use super::{Address, Email, Flag, MAX_TEXT, Phone, Properties, Text, Website};
 
 /// Absent (keep), null (clear) or a value (set): three things, as PATCH tells them apart.
 pub type Change<T> = Option<Option<T>>;
@@ -44,8 +44,7 @@ impl Patch {
         set(&mut properties.birthday, self.birthday);
         set(&mut properties.wedding_anniversary, self.wedding_anniversary);
         set(&mut properties.is_favorite, self.is_favorite);
-        // A flag with nothing in it is no flag.
-        set(&mut properties.flag, self.flag.map(|flag| flag.filter(|flag| *flag != Flag::default())));
+        set(&mut properties.flag, self.flag.map(|flag| flag.filter(|flag| !flag.is_unset())));
         set(&mut properties.categories, self.categories);
         set(&mut properties.im_addresses, self.im_addresses);
         set(&mut properties.children, self.children);
@@ -55,7 +54,8 @@ impl Patch {
         set(&mut properties.websites, self.websites);
 
         if properties.display_name_derived {
-            properties.texts[Text::DisplayName as usize] = derived_name(properties);
+            let name = derived_name(properties);
+            properties.texts[Text::DisplayName as usize] = name.map(|name| name.chars().take(MAX_TEXT).collect());
         }
     }
 

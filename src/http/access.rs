@@ -1,6 +1,6 @@
 //! Who may call: bearer tokens and what they stand for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ enum Known {
     Tokens {
         /// By SHA-256: neither the secrets nor how much of one was right can be had from here.
         principals: HashMap<[u8; 32], Principal>,
-        /// Keys of the users named.
-        users: HashSet<String>,
+        /// The users named, by key.
+        users: HashMap<String, UserName>,
     },
 }
 
@@ -39,7 +39,8 @@ impl Access {
     /// characters no header can carry, a secret used twice, or no entry at all.
     pub fn tokens(text: &str) -> Result<Self, String> {
         let mut principals = HashMap::new();
-        let mut users = HashSet::new();
+        let mut users = HashMap::new();
+        let text = text.replace('\u{feff}', "");
         let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
         let entries = lines.flat_map(|line| line.split(',')).map(str::trim).filter(|entry| !entry.is_empty());
         for (i, entry) in entries.enumerate() {
@@ -48,13 +49,14 @@ impl Access {
             };
             let Some(principal) = Principal::parse(name) else {
                 let expected = "1 to 64 of A-Z a-z 0-9 . _ @ -, or app: and such a name";
-                return Err(format!("token {}: '{name}' is not a name, expected {expected}", i + 1));
+                // Not shown: without a name in front, it may be a part of the secret.
+                return Err(format!("token {}: no name before the '=', expected {expected}", i + 1));
             };
             if secret.is_empty() || !secret.bytes().all(|b| b.is_ascii_graphic()) {
                 return Err(format!("token {} ({name}): the secret must be of visible ASCII characters", i + 1));
             }
             if let Principal::User(user) = &principal {
-                users.insert(user.key());
+                users.entry(user.key()).or_insert_with(|| user.clone());
             }
             if principals.insert(digest(secret), principal).is_some() {
                 return Err(format!("token {} ({name}): its secret is given twice", i + 1));
@@ -83,11 +85,11 @@ impl Access {
         principal.ok_or(Error::Unauthorized)
     }
 
-    /// Whether a mailbox is made for a user at first use.
-    pub(super) fn names(&self, user: &UserName) -> bool {
+    /// The user of this name, as the operator spells it, if a mailbox is made for it at first use.
+    pub(super) fn named(&self, user: &UserName) -> Option<UserName> {
         match &*self.0 {
-            Known::Names => true,
-            Known::Tokens { users, .. } => users.contains(&user.key()),
+            Known::Names => Some(user.clone()),
+            Known::Tokens { users, .. } => users.get(&user.key()).cloned(),
         }
     }
 }
@@ -129,7 +131,7 @@ mod tests {
         for (text, why) in [
             ("", "no token is given"),
             ("ann=s1,hunter2", "token 2: no '='"),
-            ("a n n=hunter2", "'a n n' is not a name"),
+            ("hunter 2=", "no name before the '='"),
             ("ann=", "(ann): the secret must be"),
             ("ann=hunter 2", "(ann): the secret must be"),
             ("ann=hunter2,bob=hunter2", "(bob): its secret is given twice"),

@@ -11,12 +11,16 @@ use futures_util::StreamExt as _;
 use super::MAX_BODY;
 use crate::error::{Error, Kind};
 
+/// Largest rest of a body that is read for nothing, in bytes, and how long that may take.
+const MAX_LEFT: usize = 64 << 10;
+const LEFT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Reads a JSON body, unpacked.
 ///
 /// # Errors
 /// [`Error::TooLarge`] (at once where the length is declared), [`Error::UnsupportedMediaType`], [`Error::TooSlow`],
 /// and 400 where it breaks off or is no gzip.
-pub(super) async fn read(headers: &HeaderMap, payload: Payload, timeout: Duration) -> Result<Vec<u8>, Error> {
+pub(super) async fn read(headers: &HeaderMap, payload: &mut Payload, timeout: Duration) -> Result<Vec<u8>, Error> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let declared = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or_default();
     if declared > MAX_BODY as u64 {
@@ -41,7 +45,7 @@ pub(super) async fn read(headers: &HeaderMap, payload: Payload, timeout: Duratio
     if gzip { unpack(&body) } else { Ok(body) }
 }
 
-async fn receive(mut payload: Payload) -> Result<Vec<u8>, Error> {
+async fn receive(payload: &mut Payload) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body breaks off before its end."))?;
@@ -51,6 +55,16 @@ async fn receive(mut payload: Payload) -> Result<Vec<u8>, Error> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// Reads to its end what a refused call left of a small body, so that the connection can be kept: clients take a close
+/// for a failure.
+pub(super) async fn finish(headers: &HeaderMap, payload: &mut Payload) {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if declared.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length <= MAX_LEFT) {
+        let rest = async { while let Some(Ok(_)) = payload.next().await {} };
+        let _ = tokio::time::timeout(LEFT_TIMEOUT, rest).await;
+    }
 }
 
 /// Never holds more than the limit, however much a small body would unpack to.

@@ -74,9 +74,10 @@ impl<'a> Call<'a> {
             query: query.unwrap_or_default(),
             prefer: Prefer::parse(&lines("prefer").unwrap_or_default()),
             expected: Preconditions::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref())?,
-            annotated: !accept.replace(' ', "").contains("odata.metadata=none"),
+            annotated: !accept.replace([' ', '"'], "").contains("metadata=none"),
             root,
-            method,
+            // The same without the body, which the connection leaves out.
+            method: if *method == Method::HEAD { &Method::GET } else { method },
         })
     }
 
@@ -146,10 +147,12 @@ impl<'a> Call<'a> {
             }
             (_, Owner::User(asked)) => asked,
         };
-        let user = match (caller, UserName::parse(asked)) {
+        let user = match (caller, UserName::of_address(asked)) {
             (Principal::User(own), Some(name)) if name.key() == own.key() => Some(store.user(own).await?),
-            (Principal::App(_), Some(name)) if self.api.access.names(&name) => Some(store.user(&name).await?),
-            (Principal::App(_), Some(name)) => store.find_user(&name).await?,
+            (Principal::App(_), Some(name)) => match self.api.access.named(&name) {
+                Some(named) => Some(store.user(&named).await?),
+                None => store.find_user(&name).await?,
+            },
             _ => None,
         };
         let user = user.ok_or_else(|| Error::UnknownUser(asked.clone()))?;

@@ -18,7 +18,8 @@ use crate::odata::query::Query;
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
-    let asked = query.top.or(token.map(|token| i64::from(token.size))).unwrap_or(i64::from(DEFAULT_SIZE));
+    // The size a walk began with stays, since the client's `$top` is repeated but not what it preferred.
+    let asked = token.map(|token| i64::from(token.size)).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
     let size = asked.min(call.prefer.max_page_size.unwrap_or(i64::MAX));
     let size = u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE);
     let after = token.map_or(Uuid::nil(), |token| token.after);

@@ -7,12 +7,13 @@ use super::contacts;
 use crate::contact::{self, beta};
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Resource};
+use crate::odata::json::Json;
 use crate::user::Principal;
 
 /// `POST …/contacts/$ref`.
 pub(super) async fn add(call: &Call<'_>, caller: &Principal, mailbox: &Mailbox, body: &[u8]) -> Result<Answer, Error> {
     let body = contacts::parse(body)?;
-    let Some(reference) = beta::is_bare_reference(&body) else {
+    let Some(reference) = beta::bare_reference(&body) else {
         return contacts::create_from(call, mailbox, body).await;
     };
     let refused = || {
@@ -20,6 +21,7 @@ pub(super) async fn add(call: &Call<'_>, caller: &Principal, mailbox: &Mailbox, 
             "The reference must be the address of a contact of this mailbox; contacts of others cannot be added.";
         Error::invalid(Kind::Request, "@odata.id", message)
     };
+    let Json::Text(reference) = reference else { return Err(refused()) };
     let path = own_path(call, reference).ok_or_else(refused)?;
     let Ok(Address { resource: Resource::Owned(owner, Item::Contact(id)), .. }) = Address::parse(&path) else {
         return Err(refused());

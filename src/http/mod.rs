@@ -81,21 +81,38 @@ impl Ids {
     }
 }
 
-async fn serve(request: HttpRequest, payload: web::Payload, api: web::Data<Api>) -> HttpResponse {
+async fn serve(request: HttpRequest, mut payload: web::Payload, api: web::Data<Api>) -> HttpResponse {
     let started = Instant::now();
     let ids = Ids::of(request.headers());
     let mut route = "";
-    let answer = answer(&request, payload, &api, &mut route).await;
+    let answer = answer(&request, &mut payload, &api, &mut route).await;
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
-    let (method, status, micros) = (request.method().as_str(), answer.status.as_u16(), started.elapsed().as_micros());
-    tracing::info!(request_id = ids.request, method, route, status, micros, "request");
+    body::finish(request.headers(), &mut payload).await;
+    log(&request, route, &answer, &ids, started.elapsed());
     respond(answer, &ids)
+}
+
+/// One line a request, without anything a client wrote.
+fn log(request: &HttpRequest, route: &str, answer: &Answer, ids: &Ids, took: Duration) {
+    let method = match *request.method() {
+        Method::GET | Method::HEAD | Method::POST | Method::PATCH | Method::PUT | Method::DELETE | Method::OPTIONS => {
+            request.method().as_str()
+        }
+        _ => "other",
+    };
+    let status = answer.status.as_u16();
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    if route == "/healthz" && answer.status.is_success() {
+        tracing::debug!(request_id = ids.request, method, route, status, micros, "request");
+    } else {
+        tracing::info!(request_id = ids.request, method, route, status, micros, "request");
+    }
 }
 
 /// From the address to the answer. The body is read only for a caller who is known and a call that wants one.
 async fn answer(
     request: &HttpRequest,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     api: &Api,
     route: &mut &'static str,
 ) -> Result<Answer, Error> {
@@ -117,7 +134,7 @@ async fn answer(
 
 /// `GET /healthz`: whether a row can be read.
 async fn health(api: &Api, method: &Method) -> Result<Answer, Error> {
-    if method != Method::GET {
+    if method != Method::GET && method != Method::HEAD {
         return Err(Error::MethodNotAllowed(vec!["GET"]));
     }
     api.store.check().await?;

@@ -20,17 +20,19 @@ impl Tags {
             return Ok(Self::Any);
         }
         let mut tags = Vec::new();
-        let mut rest = value.trim_start();
-        loop {
+        // Elements may be empty (RFC 9110, section 5.6.1.2), and commas may stand inside a tag.
+        let mut rest = value.trim_start_matches([' ', '\t', ',']);
+        while !rest.is_empty() {
             let quoted = rest.strip_prefix("W/").or_else(|| rest.strip_prefix("w/")).unwrap_or(rest);
             let (tag, after) = quoted.strip_prefix('"').and_then(|s| s.split_once('"')).ok_or_else(malformed)?;
             tags.push(tag.to_owned());
             rest = after.trim_start();
-            if rest.is_empty() {
-                return Ok(Self::List(tags));
+            if !rest.is_empty() && !rest.starts_with(',') {
+                return Err(malformed());
             }
-            rest = rest.strip_prefix(',').ok_or_else(malformed)?.trim_start();
+            rest = rest.trim_start_matches([' ', '\t', ',']);
         }
+        if tags.is_empty() { Err(malformed()) } else { Ok(Self::List(tags)) }
     }
 
     fn include(&self, token: &str) -> bool {
@@ -86,7 +88,9 @@ mod tests {
 
     #[test]
     fn tags_match_weakly_in_lists_and_by_star() {
-        for value in ["W/\"a+b/==\"", "\"a+b/==\"", "*", " * ", "\"x\", W/\"a+b/==\"", "\"x\",\"a+b/==\" "] {
+        for value in
+            ["W/\"a+b/==\"", "\"a+b/==\"", "*", " * ", "\"x\", W/\"a+b/==\"", "\"x\",\"a+b/==\" ", ",,\"a+b/==\" ,"]
+        {
             assert!(if_match(value).unwrap(), "{value}");
         }
         for value in ["\"x\"", "\"\"", "W/\"A+B/==\""] {
@@ -96,7 +100,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for value in ["", "a+b/==", "W/", "\"a", "\"a\" \"b\"", "\"a\",", "*, \"a\""] {
+        for value in ["", ",", "a+b/==", "W/", "\"a", "\"a\" \"b\"", "\"a\"x", "*, \"a\""] {
             assert!(if_match(value).is_err(), "{value}");
         }
     }

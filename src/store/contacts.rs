@@ -14,10 +14,10 @@ use crate::odata::etag::Preconditions;
 
 /// The number of `$column` in `select_contacts!`.
 const COUNT: usize = 47;
-/// About how many bytes of text one call may carry.
+/// About how many bytes of JSON one call may carry.
 const MAX_CALL_BYTES: usize = 1 << 20;
-/// About how many bytes of text a page may hold.
-const MAX_PAGE_BYTES: i64 = 8 << 20;
+/// About how many bytes of JSON a page may be, unless its first contact is larger.
+const MAX_PAGE_BYTES: i64 = 4 << 20;
 
 /// A contact and its children in one row: the children as JSON, made from their rows as the query runs. What goes
 /// before the `select`, one more column, and where the contacts `c` come from.
@@ -188,7 +188,7 @@ async fn write(tx: &mut Tx, procedure: &'static str, mut contacts: Vec<(i64, Con
         let mut size = 0;
         let fitting = contacts.iter().take_while(|(_, contact)| {
             let fits = size < MAX_CALL_BYTES;
-            size += contact.properties.size();
+            size += contact.size();
             fits
         });
         let rest = contacts.split_off(fitting.count());

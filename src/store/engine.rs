@@ -155,20 +155,22 @@ impl Session {
 }
 
 /// How long to wait for another process that writes.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How a SQLite file is opened that is to be left as it is.
+pub(super) fn plain_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
+}
 
 /// How a SQLite file is opened: every commit is in the file before it is answered (WAL, synchronous=FULL), savepoints
 /// need no temporary file, and a page of 100 contacts crosses the driver's channel without a stall.
 pub(super) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
+    plain_options(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
         .pragma("temp_store", "memory")
         .row_buffer_size(1_024)
-        .disable_statement_logging()
 }
 
 /// The readers: connections that cannot write, opened when first needed.
@@ -182,6 +184,11 @@ pub(super) fn sqlite_readers(path: &Path) -> SqlitePool {
 /// SQLite's extended result code; the low byte is the primary one.
 fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
     error.as_database_error()?.code()?.parse().ok()
+}
+
+/// What the database itself says, without the driver's words around it.
+pub(super) fn message(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
 /// Whether another connection was in the way.

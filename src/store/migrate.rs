@@ -7,12 +7,12 @@ use std::time::Duration;
 use refinery::{Migration, Runner};
 use refinery_core::error::Kind;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnection, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqlSafeStr};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::engine::{BUSY_TIMEOUT, is_busy, sqlite_options};
+use super::engine::{BUSY_TIMEOUT, is_busy, message, plain_options, sqlite_options};
 
 mod embedded {
     refinery::embed_migrations!("migrations/sqlite");
@@ -23,10 +23,10 @@ const RETRY: Duration = Duration::from_millis(10);
 /// Why a database cannot be opened, as one line for its operator.
 pub(super) type Reason = String;
 
-/// Brings a SQLite file's schema up to date, creating the file if need be.
+/// Brings the schema of a SQLite file up to date; an empty file is a new database.
 pub(super) async fn sqlite(path: &Path) -> Result<(), Reason> {
     run(path, &embedded::migrations::runner()).await?;
-    use_wal(path).await.map_err(|error| error.to_string())
+    use_wal(path).await.map_err(|error| message(&error))
 }
 
 /// Gives a new file its write-ahead log. That needs the file alone for a moment, for which SQLite itself does not wait.
@@ -48,20 +48,15 @@ async fn use_wal(path: &Path) -> Result<(), sqlx::Error> {
 /// rows that refer to it; they are checked before the commit. The journal stays what it is: another program's file
 /// is not to be changed by being refused.
 async fn run(path: &Path, runner: &Runner) -> Result<(), Reason> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .foreign_keys(false)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY_TIMEOUT);
-    let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| error.to_string())?;
+    let options = plain_options(path).foreign_keys(false).synchronous(SqliteSynchronous::Full);
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| message(&error))?;
     let done = upgrade(&mut connection, runner).await;
-    let closed = connection.close().await.map_err(|error| error.to_string());
+    let closed = connection.close().await.map_err(|error| message(&error));
     done.and(closed)
 }
 
 async fn upgrade(connection: &mut SqliteConnection, runner: &Runner) -> Result<(), Reason> {
-    let reason = |error: sqlx::Error| error.to_string();
+    let reason = |error: sqlx::Error| message(&error);
     let mut transaction = connection.begin_with("begin immediate".into_sql_str()).await.map_err(reason)?;
     if foreign(&mut transaction).await.map_err(reason)? {
         return Err("it is the database of another program".to_owned());
@@ -136,6 +131,7 @@ impl AsyncMigrate for Adaptor<'_> {}
 #[cfg(test)]
 mod tests {
     use refinery::Target;
+    use sqlx::sqlite::SqliteConnectOptions;
 
     use super::*;
 
@@ -152,7 +148,9 @@ insert into emails (mailbox, contact_id, pos) values (1, x'018900000000700080000
 
     impl Database {
         fn new() -> Self {
-            Self(tempfile::tempdir().unwrap())
+            let folder = tempfile::tempdir().unwrap();
+            super::super::files::create_private(&folder.path().join("x.db")).unwrap();
+            Self(folder)
         }
 
         async fn run(&self, runner: &Runner) -> Result<(), Reason> {

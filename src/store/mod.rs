@@ -7,6 +7,7 @@ mod changes;
 mod contacts;
 mod creates;
 mod engine;
+mod files;
 mod folders;
 mod migrate;
 mod procedures;
@@ -33,6 +34,7 @@ use crate::user::{User, UserName};
 use contacts::New;
 use creates::Creates;
 use engine::{Session, Statement};
+pub use files::backup;
 use writer::Writer;
 
 /// Most users remembered between requests.
@@ -103,6 +105,20 @@ pub struct Page {
 #[derive(Debug)]
 pub struct OpenError(String);
 
+impl OpenError {
+    fn new(path: &Path, reason: impl std::fmt::Display) -> Self {
+        Self(format!("{}: {reason}", path.display()))
+    }
+
+    fn of(path: &Path, error: &Error) -> Self {
+        let reason = match error {
+            Error::Unavailable(cause) | Error::Internal(cause) => cause.downcast_ref().map(engine::message),
+            _ => None,
+        };
+        Self::new(path, reason.unwrap_or_else(|| error.to_string()))
+    }
+}
+
 impl std::fmt::Display for OpenError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
@@ -130,10 +146,10 @@ impl Store {
     }
 
     async fn open_file(path: &Path, options: Options, on_end: impl Send + 'static) -> Result<Self, OpenError> {
-        let reason = |error: String| OpenError(format!("{}: {error}", path.display()));
-        migrate::sqlite(path).await.map_err(reason)?;
-        let (writer, thread) =
-            Writer::start(engine::sqlite_options(path), on_end).await.map_err(|error| reason(error.to_string()))?;
+        let reason = |error: Error| OpenError::of(path, &error);
+        files::create_private(path).map_err(|error| OpenError::new(path, error))?;
+        migrate::sqlite(path).await.map_err(|error| OpenError::new(path, error))?;
+        let (writer, thread) = Writer::start(engine::sqlite_options(path), on_end).await.map_err(reason)?;
         let store = Self {
             shared: Arc::new(Shared {
                 writer: RwLock::new(Some(Arc::new(writer))),
@@ -144,7 +160,7 @@ impl Store {
                 users: RwLock::default(),
             }),
         };
-        store.write(async |tx| describe(tx).await).await.map_err(|error| reason(error.to_string()))?;
+        store.write(async |tx| describe(tx).await).await.map_err(reason)?;
         Ok(store)
     }
 
@@ -160,11 +176,12 @@ impl Store {
         }
     }
 
-    /// Reads one row.
+    /// Reads one row, and sees that the writer is there.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the store cannot answer.
     pub async fn check(&self) -> Result<(), Error> {
+        self.writer()?.check()?;
         self.reader().await?.row(Statement::new("select epoch from store")).await?;
         Ok(())
     }
@@ -210,7 +227,7 @@ impl Store {
     }
 
     /// Contacts of all folders behind `after` (all: the nil id) in creation order, `skip` of them left out first: at
-    /// most `size`, and fewer where they are so large that a page would pass some 8 MiB.
+    /// most `size`, and fewer where they are so large that a page would pass some 4 MiB.
     ///
     /// # Errors
     /// Those of the database.
@@ -277,24 +294,6 @@ impl Store {
     async fn reader(&self) -> Result<Session, Error> {
         Ok(Session::from(self.shared.readers.acquire().await?))
     }
-}
-
-/// Copies a SQLite file that may be in use into a new file, complete as of one moment, and syncs the copy.
-///
-/// # Errors
-/// A source that is no database, a target that exists or cannot be written.
-pub async fn backup(source: &Path, target: &Path) -> Result<(), OpenError> {
-    let reason = |path: &Path, error: String| OpenError(format!("{}: {error}", path.display()));
-    if target.exists() {
-        return Err(reason(target, "it exists already".to_owned()));
-    }
-    let name = target.to_str().ok_or_else(|| reason(target, "its name is not UTF-8".to_owned()))?.to_owned();
-    let mut session =
-        Session::open(&engine::sqlite_options(source)).await.map_err(|error| reason(source, error.to_string()))?;
-    let copied = session.execute(Statement::new("vacuum into $1").bind(name)).await;
-    session.close().await;
-    copied.map_err(|error| reason(target, error.to_string()))?;
-    std::fs::File::open(target).and_then(|file| file.sync_all()).map_err(|error| reason(target, error.to_string()))
 }
 
 /// Writes the database's own row when it is new.

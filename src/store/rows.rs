@@ -39,7 +39,7 @@ impl Serialize for Row<'_> {
         for text in [Text::DisplayName, Text::GivenName, Text::Surname, Text::CompanyName] {
             row.serialize_element(&p.text(text).map(fold))?;
         }
-        row.serialize_element(&p.size())?;
+        row.serialize_element(&self.contact.size())?;
         row.serialize_element(&p.emails.iter().map(Entry).map(WithAddressKey).collect::<Vec<_>>())?;
         row.serialize_element(&p.phones.iter().map(Entry).collect::<Vec<_>>())?;
         row.serialize_element(&p.addresses.iter().map(Entry).collect::<Vec<_>>())?;

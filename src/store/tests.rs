@@ -349,6 +349,45 @@ async fn a_new_file_can_be_opened_by_several_at_once() {
 }
 
 #[actix_web::test]
+async fn every_commit_is_synced() {
+    let o = opened().await;
+    let check = o.job(async move |tx| {
+        let text = "
+select (select journal_mode from pragma_journal_mode), (select synchronous from pragma_synchronous),
+       (select foreign_keys from pragma_foreign_keys), (select temp_store from pragma_temp_store)";
+        let row = tx.reading().await?.row(Statement::new(text)).await?.unwrap();
+        let full = (row.get::<String>(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?, row.get::<i64>(3)?);
+        assert_eq!(full, ("wal".to_owned(), 2, 1, 2));
+        Ok(())
+    });
+    check.await.unwrap();
+}
+
+#[actix_web::test]
+async fn only_the_owner_can_read_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let o = opened().await;
+    backup(&o.folder.path().join("contacts.db"), &o.folder.path().join("copy.db")).await.unwrap();
+    let files: Vec<_> = std::fs::read_dir(o.folder.path()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(files.len(), 4, "{files:?}");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_backup_leaves_its_source_as_it_is_and_nothing_behind_when_it_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("notes.txt"), "not a database".repeat(100)).unwrap();
+    assert!(backup(&path("notes.txt"), &path("copy.db")).await.is_err());
+    assert!(backup(Path::new(":memory:"), &path("copy.db")).await.is_err());
+    assert!(backup(&path("none.db"), &path("copy.db")).await.is_err());
+    assert!(backup(&path("notes.txt"), &path("no/folder.db")).await.is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[actix_web::test]
 async fn readers_cannot_write() {
     let o = opened().await;
     let mut reader = o.store.reader().await.unwrap();

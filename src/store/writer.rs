@@ -216,6 +216,11 @@ impl Writer {
         Ok((Self { queue }, thread))
     }
 
+    /// Whether the thread is still there.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if self.queue.is_closed() { Err(Error::unavailable("the writer is gone")) } else { Ok(()) }
+    }
+
     /// Hands in a job without waiting for anything.
     ///
     /// # Errors

@@ -105,6 +105,8 @@ fn named_tokens_open_what_they_name() {
     }
     assert_eq!(app.user("s3cret-a").get("/me").json(200)["id"], "ann");
     let sync = app.user("s3cret-s");
+    // The operator's spelling is the user's, whoever asks first and however.
+    assert_eq!(sync.get("/users/BOB@LocalHost").json(200)["id"], "bob");
     assert_eq!(sync.get("/users/bob").json(200)["userPrincipalName"], "bob@localhost");
     // Here an application opens the mailboxes of users that exist or are named, and makes no others.
     assert_eq!(sync.get("/users/carol").error().0, 404);

@@ -159,6 +159,7 @@ fn values() -> Vec<(&'static str, Value, Value)> {
             ),
         ),
         ("flag", json!({}), unset_flag.clone()),
+        ("flag", unset_flag.clone(), unset_flag.clone()),
         ("flag", json!({"startDateTime": {"@odata.type": "microsoft.graph.dateTimeTimeZone"}}), unset_flag.clone()),
         ("flag", json!(null), unset_flag),
     ]

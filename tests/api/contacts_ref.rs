@@ -167,9 +167,12 @@ fn a_reference_with_properties_beside_it_is_a_contact() {
     let ann = app.user("ann");
     let answer = ann.post("/me/contacts/$ref", json!({"@odata.id": "http://x/y", "givenName": "Ann"}));
     assert_eq!(answer.json(201)["displayName"], "Ann");
-    // Elsewhere it is an annotation like any other, and so is one that is no text.
+    // Elsewhere it is an annotation like any other.
     assert_eq!(ann.post("/me/contacts", json!({"@odata.id": "http://x/y"})).status, 201);
-    assert_eq!(ann.post("/me/contacts/$ref", json!({"@odata.id": 1})).status, 201);
+    // Annotations alone are no contact, and a reference that is no text is none.
+    for body in [json!({"@odata.id": 1}), json!({"@odata.id": null}), json!({"@odata.id": "x", "@odata.etag": "y"})] {
+        assert_eq!(ann.post("/me/contacts/$ref", body).error().1, "ErrorInvalidRequest");
+    }
 }
 
 #[test]

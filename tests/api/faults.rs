@@ -191,7 +191,7 @@ fn a_disk_that_fills_up_answers_503_and_loses_nothing() {
     let list = server.user("ann").get("/me/contacts?$top=1000").json(200);
     let listed: Vec<_> =
         list["value"].as_array().unwrap().iter().map(|contact| contact["id"].as_str().unwrap().to_owned()).collect();
-    assert!(created.iter().all(|id| listed.contains(id)));
+    assert_eq!(listed, created, "a refused write is not there either");
     assert_eq!(server.user("ann").post("/me/contacts", &body).status, 201);
     let rows = rusqlite::Connection::open(&database).unwrap();
     let whole: bool = rows

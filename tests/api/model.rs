@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 
-use crate::app::{Client, TestApp};
+use crate::app::{Client, Setup, TestApp};
 use crate::expected::{contact, settled};
 
 #[derive(Debug, Clone)]
@@ -137,18 +137,35 @@ impl Model {
     }
 }
 
+/// Runs the steps, those marked by the second user.
+fn run(app: &TestApp, steps: &[(bool, Step)]) -> [Model; 2] {
+    let clients = [app.user("ann"), app.user("bob")];
+    let mut models = [Model::default(), Model::default()];
+    for (bob, step) in steps {
+        models[usize::from(*bob)].run(&clients[usize::from(*bob)], step);
+    }
+    models
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn random_calls_agree_with_a_model(steps in proptest::collection::vec((any::<bool>(), step()), 1..40)) {
         let app = TestApp::new();
-        let clients = [app.user("ann"), app.user("bob")];
-        let mut models = [Model::default(), Model::default()];
-        for (bob, step) in &steps {
-            models[usize::from(*bob)].run(&clients[usize::from(*bob)], step);
-        }
+        let models = run(&app, &steps);
         let app = app.restarted();
+        for (name, model) in ["ann", "bob"].iter().zip(&models) {
+            model.compare(&app.user(name), 7);
+        }
+    }
+
+    #[test]
+    fn random_calls_agree_with_a_model_on_a_temporary_database(
+        steps in proptest::collection::vec((any::<bool>(), step()), 1..40),
+    ) {
+        let app = TestApp::with(Setup { temporary: true, ..Setup::default() });
+        let models = run(&app, &steps);
         for (name, model) in ["ann", "bob"].iter().zip(&models) {
             model.compare(&app.user(name), 7);
         }

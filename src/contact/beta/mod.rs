@@ -3,7 +3,7 @@
 mod read;
 mod write;
 
-pub use read::{Purpose, is_bare_reference, read};
+pub use read::{Purpose, bare_reference, read};
 pub use write::Shown;
 
 /// `@odata.type` of the whole.

@@ -18,19 +18,13 @@ pub enum Purpose {
     Update,
 }
 
-/// Whether a body is a bare reference: `@odata.id` and, besides, only `@odata.context` and `@odata.type`. Then the
-/// reference itself (docs/graph.md, decision 2).
-pub fn is_bare_reference(body: &Json) -> Option<&str> {
+/// Whether a body is a bare reference: annotations only, `@odata.id` among them. Then the value of that (docs/graph.md,
+/// decision 2).
+pub fn bare_reference(body: &Json) -> Option<&Json> {
     let Json::Object(members) = body else { return None };
-    let mut reference = None;
-    for (name, value) in members {
-        match (name.to_ascii_lowercase().as_str(), value) {
-            ("@odata.id", Json::Text(id)) => reference = Some(id.as_str()),
-            ("@odata.context" | "@odata.type", _) => {}
-            _ => return None,
-        }
-    }
-    reference
+    let bare = members.iter().all(|(name, _)| is_annotation(name));
+    let reference = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("@odata.id"));
+    reference.filter(|_| bare).map(|(_, value)| value)
 }
 
 /// Reads a contact, or the part of one that a PATCH names. Member names match in any letter case; annotations
@@ -265,7 +259,10 @@ fn strings(path: &str, value: Json) -> Result<Vec<String>, Error> {
     let mut strings = Vec::new();
     for (i, value) in array(path, value)?.into_iter().enumerate() {
         let path = format!("{path}/{i}");
-        strings.push(text(&path, MAX_TEXT, value)?.ok_or_else(|| wrong_type(&path, "a string", "null"))?);
+        match value {
+            Json::Text(_) => strings.extend(text(&path, MAX_TEXT, value)?),
+            other => return Err(wrong_type(&path, "a string", other.kind())),
+        }
     }
     Ok(strings)
 }
