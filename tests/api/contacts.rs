@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::app::TestApp;
+use crate::app::{SEED_REQUEST, TestApp};
 use crate::expected::{contact, empty_contact, settled};
 
 const TEXTS: [&str; 22] = [
@@ -338,6 +338,23 @@ fn the_display_name_follows_its_parts_until_it_is_set_by_hand() {
     assert_eq!(ann.patch(&path, json!({"displayName": "Ann May"})).json(200)["displayName"], "Ann May");
     assert_eq!(ann.patch(&path, json!({"surname": "Roe"})).json(200)["displayName"], "Ann May");
     assert_eq!(ann.patch(&path, json!({"displayName": null})).json(200)["displayName"], "Ann Roe");
+}
+
+#[test]
+fn what_is_answered_can_be_sent_back_as_it_is() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let long = "x".repeat(4096);
+    for body in [json!({}), json!({"givenName": long, "surname": long}), serde_json::from_str(SEED_REQUEST).unwrap()] {
+        let created = ann.post("/me/contacts", body);
+        let mut sent = created.json(201);
+        let again = ann.patch(&format!("/me/contacts/{}", created.id()), &sent).json(200);
+        for name in ["@odata.etag", "changeKey", "lastModifiedDateTime"] {
+            sent[name] = again[name].clone();
+        }
+        assert_eq!(again, sent);
+        assert_eq!(ann.post("/me/contacts/$ref", &sent).status, 201);
+    }
 }
 
 #[test]

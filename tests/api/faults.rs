@@ -37,6 +37,9 @@ fn a_second_server_on_the_same_file_is_refused() {
     let mut other = serve_dev(Path::new("contacts.db"));
     other.current_dir(folder.path());
     refuses(other, "another contactd serves it");
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&database, &link).unwrap();
+    refuses(serve_dev(&link), "another contactd serves it");
     assert_eq!(first.user("ann").get("/me").status, 200);
     drop(first);
     // A killed server leaves no lock behind.

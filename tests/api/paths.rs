@@ -154,6 +154,30 @@ fn a_user_is_shown() {
 }
 
 #[test]
+fn a_user_of_the_longest_name_is_found_by_the_principal_name_that_is_shown() {
+    let app = TestApp::new();
+    let name = "a".repeat(64);
+    let user = app.user(&name);
+    let shown = user.get("/me").json(200)["userPrincipalName"].as_str().unwrap().to_owned();
+    assert_eq!(user.get(&format!("/users/{shown}")).json(200)["id"], name.as_str());
+    assert_eq!(app.user("app:sync").get(&format!("/users/{shown}")).json(200)["id"], name.as_str());
+    assert_eq!(app.user("").with("Authorization", &format!("Bearer {shown}")).get("/me").error().0, 401);
+}
+
+#[test]
+fn head_answers_as_get_without_the_body() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let created = ann.post("/me/contacts", "{}");
+    for path in ["/me", "/me/contacts", "/healthz", &format!("/me/contacts/{}", created.id())] {
+        let (head, get) = (ann.send("HEAD", path, None), ann.get(path));
+        assert_eq!((head.status, head.body.len(), head.header("etag")), (200, 0, get.header("etag")), "{path}");
+        assert_eq!(head.header("content-length"), get.body.len().to_string(), "{path}");
+    }
+    assert_eq!(ann.send("HEAD", "/me/contacts/$ref", None).status, 501);
+}
+
+#[test]
 fn health_needs_no_token_and_reads_the_store() {
     let app = TestApp::new();
     assert_eq!(app.user("").get("/healthz").json(200), json!({"status": "ok"}));

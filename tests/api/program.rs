@@ -61,6 +61,11 @@ impl Program {
         Self { child, address, log, reader: Some(reader) }
     }
 
+    /// A server that is running already, whose log is somebody else's.
+    pub fn of(child: Child, address: String) -> Self {
+        Self { child, address, log: Arc::default(), reader: None }
+    }
+
     pub fn user(&self, token: &str) -> Client {
         Client::new(&self.address, token)
     }

@@ -1,12 +1,12 @@
 //! Starting, stopping, logging and the program's other commands.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::app::SEED_REQUEST;
+use crate::app::{Client, SEED_REQUEST};
 use crate::program::{Program, contactd, fails, serve_dev};
 
 const STOP: Duration = Duration::from_secs(8);
@@ -74,6 +74,58 @@ fn an_idle_server_stops_at_once() {
     server.signal("TERM");
     // The client's kept connection does not hold it up.
     assert_eq!(server.ended(Duration::from_secs(3)).code(), Some(0));
+}
+
+#[test]
+fn a_stop_is_in_time_while_another_process_holds_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    let mut server = Program::start(serve_dev(&database));
+    server.user("ann").get("/me");
+    let other = rusqlite::Connection::open(&database).unwrap();
+    other.execute_batch("begin immediate").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            let ann = server.user("ann");
+            scope.spawn(move || {
+                // Refused in time, or cut off by the stop; never stored.
+                if let Ok(answer) = ann.try_send("POST", "/me/contacts", Some(b"{}".to_vec())) {
+                    assert_eq!(answer.status, 503);
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        server.signal("TERM");
+        assert_eq!(server.ended(STOP).code(), Some(0), "{}", server.log());
+    });
+    other.execute_batch("rollback").unwrap();
+    assert_eq!(other.query_row("select count(*) from contacts", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+}
+
+#[test]
+fn a_log_that_nobody_reads_or_that_cannot_be_written_stops_nothing() {
+    for close in [true, false] {
+        let mut child =
+            contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"]).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.starts_with("contactd listening on http://") {
+            line.clear();
+            stderr.read_line(&mut line).unwrap();
+        }
+        let address = line.trim().trim_start_matches("contactd listening on http://").to_owned();
+        // Either end of the pipe is gone, or it fills up.
+        let unread = (!close).then_some(stderr);
+        let ann = Client::new(&address, "ann");
+        for _ in 0..1_000 {
+            assert_eq!(ann.get("/me/contacts/x").status, 400);
+        }
+        assert_eq!(ann.post("/me/contacts", "{}").status, 201);
+        let mut server = Program::of(child, address);
+        server.signal("TERM");
+        assert_eq!(server.ended(STOP).code(), Some(0), "closed: {close}");
+        drop(unread);
+    }
 }
 
 #[test]
