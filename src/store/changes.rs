@@ -7,7 +7,7 @@ use super::writer::Tx;
 use crate::error::Error;
 
 /// Records that something is, or is no longer, in a folder; without a contact it is the folder itself. Answers the
-/// number. The hot writes of contacts do the same inside their script.
+/// number. The hot writes of contacts do the same inside their procedure.
 pub(super) async fn record(
     tx: &mut Tx,
     mailbox: i64,

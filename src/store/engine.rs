@@ -1,5 +1,5 @@
 //! The one seam to the database driver: statements, rows and sessions. Storage functions are written against these
-//! and name no engine; a second engine becomes a second arm here, in `writer`, `migrate` and `script`.
+//! and name no engine; a second engine becomes a second arm here, in `writer`, `migrate` and `procedures`.
 
 use std::path::Path;
 use std::time::Duration;
