@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Error as IoError, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::OpenError;
 use super::engine::{Session, Statement, plain_options};
@@ -14,6 +15,23 @@ pub(super) fn create_private(path: &Path) -> Result<(), IoError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         done => done.map(drop),
+    }
+}
+
+/// Moves what is left of the write-ahead log into a file that is closed. A reader whose runtime ended before it could go
+/// back to its pool closes a moment later than the rest, and SQLite moves the log only for the last one.
+pub(super) async fn settle(path: &Path) {
+    let log = beside(path, "-wal");
+    for _ in 0..25 {
+        if !log.exists() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if let Ok(mut session) = Session::open(&plain_options(path)).await {
+            // Only a connection that has read the log moves it.
+            let _ = session.row(Statement::new("select count(*) from sqlite_master")).await;
+            session.close().await;
+        }
     }
 }
 

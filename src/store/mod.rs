@@ -84,6 +84,7 @@ pub struct Store {
 }
 
 struct Shared {
+    path: PathBuf,
     writer: RwLock<Option<Arc<Writer>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: SqlitePool,
@@ -152,6 +153,7 @@ impl Store {
         let (writer, thread) = Writer::start(engine::sqlite_options(path), on_end).await.map_err(reason)?;
         let store = Self {
             shared: Arc::new(Shared {
+                path: path.to_owned(),
                 writer: RwLock::new(Some(Arc::new(writer))),
                 thread: Mutex::new(Some(thread)),
                 readers: engine::sqlite_readers(path),
@@ -167,13 +169,15 @@ impl Store {
     /// Ends the store: writes already handed in are done, later ones refused, and the file is closed.
     pub async fn close(&self) {
         let writer = self.shared.writer.write().unwrap_or_else(PoisonError::into_inner).take();
-        drop(writer);
+        // The writer closes last and alone: it is then sure to move the log into the file.
         self.shared.readers.close().await;
+        drop(writer);
         let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // Waits for the queue to empty, which is the point of closing.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
+        files::settle(&self.shared.path).await;
     }
 
     /// Reads one row, and sees that the writer is there.
