@@ -64,13 +64,19 @@ async fn serve(
         .map_err(listen)?
         .run();
     let handle = server.handle();
-    let server = actix_web::rt::spawn(server);
+    let mut server = actix_web::rt::spawn(server);
     // The one line that programs wait for, the same whatever the log looks like. Nobody may be there to read it.
     let _ = writeln!(std::io::stderr(), "contactd listening on http://{address}");
-    stop.wait().await;
-    tracing::info!("stopping");
-    handle.stop(true).await;
-    server.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    let ended = tokio::select! {
+        () = stop.wait() => {
+            tracing::info!("stopping");
+            handle.stop(true).await;
+            server.await
+        }
+        // By itself: it cannot accept connections any more.
+        ended = &mut server => ended,
+    };
+    ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
 /// SIGTERM and SIGINT.
