@@ -8,7 +8,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::odata::prefer::Handling;
-use crate::store::Database;
+use crate::store::{Address, Database};
 
 /// An embedded, persistent contact store that speaks the contacts part of the Microsoft Graph API.
 #[derive(Debug, Parser)]
@@ -41,9 +41,26 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub listen: String,
 
-    /// Where the contacts are: a SQLite file, made if missing, or :memory: for a private temporary one
-    #[arg(long, env = "CONTACTD_DATABASE", default_value = "contacts.db", value_name = "FILE")]
+    /// Where the contacts are: a SQLite file, made if missing, :memory: for a private temporary one, or
+    /// postgres://USER:PASSWORD@HOST:PORT/NAME (HOST:PORT,HOST:PORT names a primary and who may take its place)
+    #[arg(
+        long,
+        env = "CONTACTD_DATABASE",
+        default_value = "contacts.db",
+        value_name = "FILE|URL",
+        hide_env_values = true
+    )]
     pub database: Database,
+
+    /// A standby of the PostgreSQL server, which lists are read from once it has what their mailbox's clients wrote; may
+    /// be given more than once, in the variable with spaces between
+    #[arg(long, env = "CONTACTD_DATABASE_READ", value_name = "URL", value_delimiter = ' ', hide_env_values = true)]
+    pub database_read: Vec<Address>,
+
+    /// Most connections to the PostgreSQL server
+    #[arg(long, env = "CONTACTD_DATABASE_CONNECTIONS", default_value_t = 10, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(2..=1_000))]
+    pub database_connections: u16,
 
     /// For tests and first steps: every token NAME is the user NAME, every token app:NAME an application
     #[arg(long, env = "CONTACTD_DEV", value_parser = FalseyValueParser::new())]

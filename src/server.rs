@@ -34,9 +34,16 @@ pub async fn run(config: Serve) -> Result<(), String> {
     let addresses = config.addresses()?;
     let _lock = match &config.database {
         Database::File(path) => Some(lock(path)?),
-        Database::Temporary => None,
+        Database::Temporary | Database::Postgres(_) => None,
     };
-    let options = Options { max_folders: config.max_folders };
+    if !config.database_read.is_empty() && !matches!(config.database, Database::Postgres(_)) {
+        return Err("--database-read names standbys of a PostgreSQL server, and --database names none".to_owned());
+    }
+    let options = Options {
+        max_folders: config.max_folders,
+        connections: config.database_connections,
+        read_from: config.database_read.clone(),
+    };
     let store = Store::open(&config.database, options).await.map_err(|error| error.to_string())?;
     let served = serve(&config, &addresses, access, &store, &mut stop).await;
     store.close().await;

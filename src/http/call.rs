@@ -5,12 +5,21 @@ use actix_web::http::header::HeaderMap;
 
 use super::answer::Answer;
 use super::{Api, contacts, contacts_ref, users};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Owner, Resource, Version};
 use crate::odata::etag::Preconditions;
 use crate::odata::prefer::{Handling, Prefer};
 use crate::odata::query::Query;
 use crate::user::{Principal, User, UserName};
+
+/// The header that tells how far a write has brought its mailbox.
+pub(super) const POSITION: &str = "Contactd-Position";
+
+fn parse_position(value: &str) -> Result<i64, Error> {
+    value.trim().parse().ok().filter(|number| *number >= 0).ok_or_else(|| {
+        Error::invalid(Kind::Request, POSITION, format!("'{POSITION}' must be a number as an answer gave it."))
+    })
+}
 
 /// What can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +54,8 @@ pub(super) struct Call<'a> {
     pub(super) expected: Preconditions,
     /// Whether `@odata.*` members are wanted.
     pub(super) annotated: bool,
+    /// The `Contactd-Position` of the client's last write, where it carries it (docs/graph.md, "Positions").
+    pub(super) position: Option<i64>,
     /// Scheme, host and mount: what every link begins with.
     root: String,
     method: &'a Method,
@@ -75,6 +86,7 @@ impl<'a> Call<'a> {
             prefer: Prefer::parse(&lines("prefer").unwrap_or_default()),
             expected: Preconditions::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref())?,
             annotated: !accept.replace([' ', '"'], "").contains("metadata=none"),
+            position: lines(POSITION).map(|value| parse_position(&value)).transpose()?,
             root,
             // The same without the body, which the connection leaves out.
             method: if *method == Method::HEAD { &Method::GET } else { method },

@@ -4,7 +4,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::call::{Call, Mailbox};
+use super::call::{Call, Mailbox, POSITION};
 use crate::contact::beta::{self, Purpose, Shown};
 use crate::contact::patch::Patch;
 use crate::contact::{self, Contact};
@@ -23,7 +23,8 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, E
     let size = asked.min(call.prefer.max_page_size.unwrap_or(i64::MAX));
     let size = u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE);
     let after = token.map_or(Uuid::nil(), |token| token.after);
-    let page = call.api.store.contacts(mailbox.user.mailbox, after, query.skip.unwrap_or(0), size).await?;
+    let skip = query.skip.unwrap_or(0);
+    let page = call.api.store.contacts(mailbox.user.mailbox, after, skip, size, call.position).await?;
     let next = page.contacts.last().filter(|_| page.more).map(|last| {
         let token = PageToken { after: last.id, size };
         format!("{}?{}", call.own_link(), query.with_token(&token.print()))
@@ -67,8 +68,8 @@ pub(super) async fn update(call: &Call<'_>, mailbox: &Mailbox, id: &str, body: &
 
 /// `DELETE …/contacts/{id}`.
 pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
-    call.api.store.delete(mailbox.user.mailbox, parse_id(id)?, call.expected.clone()).await?;
-    Answer::empty(204)
+    let position = call.api.store.delete(mailbox.user.mailbox, parse_id(id)?, call.expected.clone()).await?;
+    Answer::empty(204)?.header(POSITION, &position.to_string())
 }
 
 /// A JSON body.
@@ -84,10 +85,11 @@ fn parse_id(id: &str) -> Result<Uuid, Error> {
 
 /// A contact after a write, or nothing where the client prefers that.
 fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, contact: &Contact) -> Result<Answer, Error> {
-    match call.prefer.minimal {
+    let answer = match call.prefer.minimal {
         Some(true) => Answer::empty(204)?.header("ETag", &contact.etag()),
         _ => shown(call, mailbox, status, contact),
-    }
+    };
+    answer?.header(POSITION, &contact.version.to_string())
 }
 
 fn shown(call: &Call<'_>, mailbox: &Mailbox, status: u16, contact: &Contact) -> Result<Answer, Error> {

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::engine::Statement;
-use super::writer::Tx;
+use super::tx::Tx;
 use crate::error::Error;
 
 /// Records that something is, or is no longer, in a folder; without a contact it is the folder itself. Answers the
@@ -24,5 +24,7 @@ select $1, seq, $2, $3, $4, $5 from mailboxes where id = $1";
     tx.execute(statement).await?;
     let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
     let row = tx.reading().await?.row(statement).await?;
-    row.ok_or_else(|| Error::internal("the mailbox is gone"))?.get(0)
+    let seq = row.ok_or_else(|| Error::internal("the mailbox is gone"))?.get(0)?;
+    tx.left_trace(mailbox, Some(seq), contact);
+    Ok(seq)
 }

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::engine::{Row, Session, Statement};
-use super::writer::Tx;
-use super::{Page, changes, folders, procedures, rows};
+use super::engine::{self, Row, Session, Statement};
+use super::procedures::Call;
+use super::tx::Tx;
+use super::{Page, changes, folders, procedures};
 use crate::contact::patch::Patch;
 use crate::contact::{Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties};
 use crate::error::Error;
@@ -20,9 +21,15 @@ const MAX_CALL_BYTES: usize = 1 << 20;
 const MAX_PAGE_BYTES: i64 = 4 << 20;
 
 /// A contact and its children in one row: the children as JSON, made from their rows as the query runs. What goes
-/// before the `select`, one more column, and where the contacts `c` come from.
+/// before the `select`, one more column, and where the contacts `c` come from. The engines' words for JSON differ.
 macro_rules! select_contacts {
     ($with:literal, $column:literal, $from:literal) => {
+        Statement::twin(
+            select_contacts!("json_group_array(", "json_array(", ")", $with, $column, $from),
+            select_contacts!("json_agg(", "json_build_array(", ")::text", $with, $column, $from),
+        )
+    };
+    ($list:literal, $entry:literal, $end:literal, $with:literal, $column:literal, $from:literal) => {
         concat!(
             $with,
             "
@@ -32,20 +39,20 @@ select c.id, c.parent_folder_id, c.version, c.created_date_time, c.last_modified
        c.yomi_given_name, c.yomi_surname, c.yomi_company_name, c.generation, c.job_title, c.company_name, c.department,
        c.office_location, c.profession, c.assistant_name, c.manager, c.spouse_name, c.personal_notes, c.gender,
        c.birthday, c.wedding_anniversary, c.is_favorite,
-       (select json_group_array(json_array(x.name, x.address, x.type, x.other_label) order by x.pos)
+       (select ", $list, $entry, "x.name, x.address, x.type, x.other_label) order by x.pos", $end, "
         from emails x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       (select json_group_array(json_array(x.type, x.number) order by x.pos)
+       (select ", $list, $entry, "x.type, x.number) order by x.pos", $end, "
         from phones x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       (select json_group_array(json_array(x.type, x.post_office_box, x.street, x.city, x.state, x.country_or_region,
-                                           x.postal_code) order by x.pos)
+       (select ", $list, $entry, "x.type, x.post_office_box, x.street, x.city, x.state, x.country_or_region,
+               x.postal_code) order by x.pos", $end, "
         from addresses x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       (select json_group_array(json_array(x.type, x.address, x.display_name) order by x.pos)
+       (select ", $list, $entry, "x.type, x.address, x.display_name) order by x.pos", $end, "
         from websites x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       (select json_group_array(x.name order by x.pos)
+       (select ", $list, "x.name order by x.pos", $end, "
         from categories x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       (select json_group_array(x.address order by x.pos)
+       (select ", $list, "x.address order by x.pos", $end, "
         from im_addresses x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       (select json_group_array(x.name order by x.pos)
+       (select ", $list, "x.name order by x.pos", $end, "
         from children x where x.mailbox = c.mailbox and x.contact_id = c.id),
        f.mailbox, f.flag_status, f.completed_date_time, f.completed_time_zone, f.due_date_time, f.due_time_zone,
        f.start_date_time, f.start_time_zone, ",
@@ -62,13 +69,13 @@ from ",
 /// # Errors
 /// [`Error::NotFound`], also when it is deleted.
 pub(super) async fn get(session: &mut Session, mailbox: i64, id: Uuid) -> Result<Contact, Error> {
-    let text = select_contacts!(
+    let statement = select_contacts!(
         "",
         "1",
         "contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
 where c.mailbox = $1 and c.id = $2 and c.deleted_date_time is null"
     );
-    let statement = Statement::new(text).bind(mailbox).bind(id);
+    let statement = statement.bind(mailbox).bind(id);
     read(&session.row(statement).await?.ok_or(Error::NotFound)?)
 }
 
@@ -80,7 +87,7 @@ pub(super) async fn page(
     skip: i64,
     size: u16,
 ) -> Result<Page, Error> {
-    let text = select_contacts!(
+    let statement = select_contacts!(
         "
 with found as (
     select id, size from contacts
@@ -99,7 +106,7 @@ order by c.id"
     let size = usize::from(size);
     // One more than asked tells whether there is more.
     let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
-    let statement = Statement::new(text).bind(mailbox).bind(after).bind(limit).bind(skip).bind(MAX_PAGE_BYTES);
+    let statement = statement.bind(mailbox).bind(after).bind(limit).bind(skip).bind(MAX_PAGE_BYTES);
     let rows = session.rows(statement).await?;
     let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COUNT))?;
     let contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
@@ -119,12 +126,8 @@ pub(super) struct New {
 /// [`Error::Quota`] when a folder would have to be made and its mailbox has as many as it may.
 pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
     let mut contacts = Vec::with_capacity(new.len());
-    let mut ensured = HashSet::new();
     for New { mailbox, patch } in new {
         let folder = patch.parent_folder_id.clone().unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
-        if folder != DEFAULT_FOLDER && ensured.insert((mailbox, folder.clone())) {
-            folders::ensure(tx, mailbox, &folder, max_folders).await?;
-        }
         let contact = Contact {
             id: Tx::new_id(),
             parent_folder_id: folder,
@@ -136,7 +139,23 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Resu
         };
         contacts.push((mailbox, contact));
     }
-    write(tx, procedures::INSERT, contacts).await
+    // Folders are nearly always there. Where the statement is all there is, it finds out by itself and there is nothing
+    // to undo if one is not.
+    if tx.is_lone() && fitting(&contacts) == contacts.len() {
+        match write(tx, procedures::insert, &contacts).await {
+            Err(error) if engine::lacks_value(&error) => {}
+            versions => return Ok(numbered(contacts, versions?)),
+        }
+    }
+    let mut ensured = HashSet::new();
+    for (mailbox, contact) in &contacts {
+        let folder = contact.parent_folder_id.as_str();
+        if folder != DEFAULT_FOLDER && ensured.insert((*mailbox, folder)) {
+            folders::ensure(tx, *mailbox, folder, max_folders).await?;
+        }
+    }
+    let versions = write(tx, procedures::insert, &contacts).await?;
+    Ok(numbered(contacts, versions))
 }
 
 /// Applies a patch; an empty one leaves the contact as it is.
@@ -165,44 +184,54 @@ pub(super) async fn update(
     contact.sent_change_key = None;
     contact.last_modified_date_time = tx.now();
     patch.apply_to(&mut contact.properties);
-    let mut written = write(tx, procedures::UPDATE, vec![(mailbox, contact)]).await?;
-    written.pop().ok_or_else(|| Error::internal("nothing was written"))
+    let contact = [(mailbox, contact)];
+    let versions = write(tx, procedures::update, &contact).await?;
+    numbered(contact, versions).pop().ok_or_else(|| Error::internal("nothing was written"))
 }
 
-/// Marks the contact as deleted.
+/// Marks the contact as deleted. Answers the number of that change.
 ///
 /// # Errors
 /// As [`update`].
-pub(super) async fn delete(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) -> Result<(), Error> {
+pub(super) async fn delete(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) -> Result<i64, Error> {
     let contact = get(tx.reading().await?, mailbox, id).await?;
     expected.check(&contact.version_token())?;
     let (now, folder) = (tx.now(), contact.parent_folder_id);
-    tx.call(Statement::new(procedures::DELETE).bind(mailbox).bind(id).bind(now).bind(folder)).await?;
-    Ok(())
+    let numbers = tx.call(procedures::delete(mailbox, id, now, folder)).await?;
+    numbers.last().copied().ok_or_else(|| Error::internal("nothing was written"))
 }
 
-/// Calls a procedure with contacts, as many at a time as make a parameter of reasonable size.
-async fn write(tx: &mut Tx, procedure: &'static str, mut contacts: Vec<(i64, Contact)>) -> Result<Vec<Contact>, Error> {
-    let mut written = Vec::with_capacity(contacts.len());
+/// A statement for some contacts, each with its mailbox.
+type Procedure = fn(&Tx, &[(i64, Contact)]) -> Result<Call<'static>, Error>;
+
+/// Calls a procedure with contacts, as many at a time as make a parameter of reasonable size. Answers their versions.
+async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[(i64, Contact)]) -> Result<Vec<i64>, Error> {
+    let mut versions = Vec::with_capacity(contacts.len());
     while !contacts.is_empty() {
-        let mut size = 0;
-        let fitting = contacts.iter().take_while(|(_, contact)| {
-            let fits = size < MAX_CALL_BYTES;
-            size += contact.size();
-            fits
-        });
-        let rest = contacts.split_off(fitting.count());
+        let (now, rest) = contacts.split_at(fitting(contacts));
         if !rest.is_empty() {
             tx.open_savepoint().await?;
         }
-        let parameter = rows::json(&contacts)?;
-        let versions = tx.call(Statement::new(procedure).bind(parameter)).await?;
-        debug_assert_eq!(versions.len(), contacts.len());
-        written
-            .extend(contacts.into_iter().zip(versions).map(|((_, contact), version)| Contact { version, ..contact }));
+        versions.extend(tx.call(procedure(tx, now)?).await?);
         contacts = rest;
     }
-    Ok(written)
+    Ok(versions)
+}
+
+/// The contacts with the versions they were written as.
+fn numbered(contacts: impl IntoIterator<Item = (i64, Contact)>, versions: Vec<i64>) -> Vec<Contact> {
+    contacts.into_iter().zip(versions).map(|((_, contact), version)| Contact { version, ..contact }).collect()
+}
+
+/// How many of the contacts, from the first on, go into one call.
+fn fitting(contacts: &[(i64, Contact)]) -> usize {
+    let mut size = 0;
+    let fitting = contacts.iter().take_while(|(_, contact)| {
+        let fits = size < MAX_CALL_BYTES;
+        size += contact.size();
+        fits
+    });
+    fitting.count()
 }
 
 /// A contact from a row of `select_contacts!`.
@@ -257,5 +286,7 @@ fn entries<T: Complex>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
-    serde_json::from_str(&row.get::<String>(column)?).map_err(Error::internal)
+    // PostgreSQL makes no list of no rows.
+    let json: Option<String> = row.get(column)?;
+    json.map_or_else(|| Ok(Vec::new()), |json| serde_json::from_str(&json).map_err(Error::internal))
 }

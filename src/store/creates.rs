@@ -1,23 +1,26 @@
-//! Creates that wait are gathered and written together, by one statement: calls to the driver are what a write costs
-//! here, and creates come in storms. Each is still answered for itself. If the one statement fails, it has done
-//! nothing, and each create is tried alone.
+//! Creates that wait are gathered, each lane's by itself, and written together by one statement: calls to the driver are
+//! what a write costs here, and creates come in storms. Each is still answered for itself. If the one statement fails, it
+//! has done nothing, and each create is tried alone.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 
 use super::contacts::{self, New};
-use super::writer::{Finished, Job, Tx, Writer};
+use super::lanes::Lane;
+use super::tx::Tx;
+use super::writer::{Finished, Job, Writer};
 use crate::contact::Contact;
 use crate::error::Error;
 
-/// Most creates that wait; more are refused.
+/// Most creates of a lane that wait, and most lanes that have any; more are refused.
 const MAX_WAITING: usize = 1_024;
 
-/// The creates that no job has taken yet. While there are any, a job that will is in the writer's queue.
+/// The creates that no job has taken yet. While a lane has any, a job that will take them is with the writer.
 #[derive(Clone, Default)]
-pub(super) struct Creates(Arc<Mutex<Vec<Waiting>>>);
+pub(super) struct Creates(Arc<Mutex<HashMap<Lane, Vec<Waiting>>>>);
 
 struct Waiting {
     new: New,
@@ -34,18 +37,24 @@ impl Creates {
 
     /// Nothing in here waits, so a caller that goes away cannot leave creates without a job.
     fn hand_in(&self, writer: &Writer, max_folders: i64, create: Waiting) -> Result<(), Error> {
-        let mut waiting = self.waiting();
-        if waiting.len() >= MAX_WAITING {
+        let lane = writer.lane(create.new.mailbox);
+        let mut lanes = self.lanes();
+        if let Some(waiting) = lanes.get_mut(&lane) {
+            if waiting.len() >= MAX_WAITING {
+                return Err(Error::unavailable("too many creates wait"));
+            }
+            waiting.push(create);
+            return Ok(());
+        }
+        if lanes.len() >= MAX_WAITING {
             return Err(Error::unavailable("too many creates wait"));
         }
-        if waiting.is_empty() {
-            writer.hand_in(Box::new(Gathered { creates: Some(self.clone()), max_folders }))?;
-        }
-        waiting.push(create);
+        writer.hand_in(lane, Box::new(Gathered { creates: Some(self.clone()), lane, max_folders }))?;
+        lanes.insert(lane, vec![create]);
         Ok(())
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+    fn lanes(&self) -> MutexGuard<'_, HashMap<Lane, Vec<Waiting>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -54,12 +63,13 @@ impl Creates {
 struct Gathered {
     /// None once it has taken them: what gathers from then on belongs to the next job.
     creates: Option<Creates>,
+    lane: Lane,
     max_folders: i64,
 }
 
 impl Gathered {
     fn take(&mut self) -> Vec<Waiting> {
-        self.creates.take().map(|creates| std::mem::take(&mut *creates.waiting())).unwrap_or_default()
+        self.creates.take().and_then(|creates| creates.lanes().remove(&self.lane)).unwrap_or_default()
     }
 }
 
@@ -123,7 +133,9 @@ async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result
 
 /// All, or none and nothing left of them.
 async fn insert_undoable(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
-    tx.open_savepoint_unless_alone().await?;
+    if !tx.is_lone() {
+        tx.open_savepoint().await?;
+    }
     let inserted = contacts::insert(tx, new, max_folders).await;
     if inserted.is_ok() {
         tx.keep().await?;

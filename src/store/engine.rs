@@ -1,50 +1,110 @@
-//! The one seam to the database driver: statements, rows and sessions. Storage functions are written against these
-//! and name no engine; a second engine becomes a second arm here, in `writer`, `migrate` and `procedures`.
+//! The one seam to the database driver: statements, rows and sessions, on either engine. Storage functions are written
+//! against these; where the engines need different texts, a statement carries both.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::error::DatabaseError as _;
 use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgConnection, PgDatabaseError, PgRow, PgSeverity};
 use sqlx::query::Query;
 use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteRow, SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteError, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection, Decode, Encode, Executor, Row as _, Sqlite, Type};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Encode, Executor, Postgres, Row as _, Sqlite, Type,
+};
+use uuid::Uuid;
 
 use crate::error::Error;
 
-/// What a statement can be given: a value both engines encode.
-pub(super) trait Param<'q>: Encode<'q, Sqlite> + Type<Sqlite> + Send + 'q {}
-impl<'q, T: Encode<'q, Sqlite> + Type<Sqlite> + Send + 'q> Param<'q> for T {}
+/// A value a statement is given. Null has a type too: PostgreSQL asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value<'q> {
+    Int(Option<i64>),
+    Bool(Option<bool>),
+    Text(Option<Cow<'q, str>>),
+    Uuid(Option<Uuid>),
+}
+
+macro_rules! value_from {
+    ($($kind:ident $type:ty),*) => {$(
+        impl<'q> From<$type> for Value<'q> {
+            fn from(value: $type) -> Self {
+                Self::$kind(Some(value.into()))
+            }
+        }
+        impl<'q> From<Option<$type>> for Value<'q> {
+            fn from(value: Option<$type>) -> Self {
+                Self::$kind(value.map(Into::into))
+            }
+        }
+    )*};
+}
+value_from!(Int i64, Bool bool, Text &'q str, Text &'q String, Text String, Uuid Uuid);
 
 /// What a column can be read as.
-pub(super) trait Column: for<'r> Decode<'r, Sqlite> + Type<Sqlite> {}
-impl<T: for<'r> Decode<'r, Sqlite> + Type<Sqlite>> Column for T {}
+pub(super) trait Column:
+    for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
+{
+}
+impl<T> Column for T where T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
 
-/// A statement with its values. The text uses `$1..$n`, which both engines take.
+/// A statement with its values. Its text uses `$1..$n`, which both engines take.
+#[derive(Clone)]
 pub(super) struct Statement<'q> {
-    query: Query<'q, Sqlite, SqliteArguments>,
-    sql: &'static str,
-    bound: usize,
+    sqlite: &'static str,
+    postgres: &'static str,
+    values: Vec<Value<'q>>,
 }
 
 impl<'q> Statement<'q> {
+    /// One text for both engines.
     pub(super) fn new(sql: &'static str) -> Self {
-        Self { query: sqlx::query(sql), sql, bound: 0 }
+        Self::twin(sql, sql)
     }
 
-    pub(super) fn bind<T: Param<'q>>(mut self, value: T) -> Self {
-        self.query = self.query.bind(value);
-        self.bound += 1;
+    /// A text for each engine, with the same values.
+    pub(super) fn twin(sqlite: &'static str, postgres: &'static str) -> Self {
+        Self { sqlite, postgres, values: Vec::new() }
+    }
+
+    pub(super) fn bind(mut self, value: impl Into<Value<'q>>) -> Self {
+        self.values.push(value.into());
         self
     }
 
     /// SQLite takes a missing value for null without a word, so every statement a debug build runs is counted.
-    fn checked(self) -> Query<'q, Sqlite, SqliteArguments> {
-        debug_assert_eq!(placeholders(self.sql), self.bound, "values bound to: {}", self.sql);
-        self.query
+    fn checked(&self, sql: &'static str) -> &'static str {
+        debug_assert_eq!(placeholders(sql), self.values.len(), "values bound to: {sql}");
+        sql
     }
+
+    fn of_sqlite(self) -> Query<'q, Sqlite, SqliteArguments> {
+        bound(sqlx::query(self.checked(self.sqlite)), self.values)
+    }
+
+    fn of_postgres(self) -> Query<'q, Postgres, PgArguments> {
+        bound(sqlx::query(self.checked(self.postgres)), self.values)
+    }
+}
+
+fn bound<'q, DB>(query: Query<'q, DB, DB::Arguments>, values: Vec<Value<'q>>) -> Query<'q, DB, DB::Arguments>
+where
+    DB: sqlx::Database,
+    Option<i64>: Encode<'q, DB> + Type<DB>,
+    Option<bool>: Encode<'q, DB> + Type<DB>,
+    Option<Cow<'q, str>>: Encode<'q, DB> + Type<DB>,
+    Option<Uuid>: Encode<'q, DB> + Type<DB>,
+{
+    values.into_iter().fold(query, |query, value| match value {
+        Value::Int(value) => query.bind(value),
+        Value::Bool(value) => query.bind(value),
+        Value::Text(value) => query.bind(value),
+        Value::Uuid(value) => query.bind(value),
+    })
 }
 
 /// The highest `$n` of a text.
@@ -57,51 +117,75 @@ fn placeholders(sql: &str) -> usize {
 }
 
 /// A row of an answer.
-pub(super) struct Row(SqliteRow);
+pub(super) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
 
 impl Row {
     /// The value of a column, counted from 0.
     pub(super) fn get<T: Column>(&self, column: usize) -> Result<T, Error> {
-        Ok(self.0.try_get(column)?)
+        let value = match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        };
+        Ok(value?)
     }
 }
 
 /// A connection to run statements on.
 pub(super) struct Session {
-    connection: Held,
+    connection: Connection,
     /// The first failure that was the database's own and not the statement's; a transaction may have ended with it.
     broken: Option<Error>,
+    /// PostgreSQL takes no more statements in this transaction until it goes back to a savepoint.
+    aborted: bool,
+    /// How long a PostgreSQL server may say nothing before it is taken for gone.
+    patience: Option<Duration>,
 }
 
-/// One of the readers' pool, or a connection of its own.
-enum Held {
-    Pooled(PoolConnection<Sqlite>),
-    Own(SqliteConnection),
+enum Connection {
+    Sqlite(SqliteConnection),
+    /// One of SQLite's readers.
+    SqlitePooled(PoolConnection<Sqlite>),
+    Postgres(Box<PgConnection>),
 }
 
 impl From<PoolConnection<Sqlite>> for Session {
     fn from(connection: PoolConnection<Sqlite>) -> Self {
-        Self { connection: Held::Pooled(connection), broken: None }
+        Self::new(Connection::SqlitePooled(connection))
     }
 }
 
 impl Session {
-    /// A connection of its own to a SQLite file that exists.
-    pub(super) async fn open(options: &SqliteConnectOptions) -> Result<Self, Error> {
-        let connection = SqliteConnection::connect_with(options).await?;
-        Ok(Self { connection: Held::Own(connection), broken: None })
+    fn new(connection: Connection) -> Self {
+        Self { connection, broken: None, aborted: false, patience: None }
     }
 
-    fn connection(&mut self) -> &mut SqliteConnection {
-        match &mut self.connection {
-            Held::Pooled(connection) => connection,
-            Held::Own(connection) => connection,
-        }
+    /// A connection to PostgreSQL. A statement that takes longer than `patience` ends the session: let the server itself
+    /// end what takes long, so that only what hangs does. A commit that waits for a standby is such a thing.
+    pub(super) fn postgres(connection: PgConnection, patience: Option<Duration>) -> Self {
+        Self { patience, ..Self::new(Connection::Postgres(Box::new(connection))) }
+    }
+
+    /// A connection of its own to a SQLite file that exists.
+    pub(super) async fn open(options: &SqliteConnectOptions) -> Result<Self, Error> {
+        Ok(Self::new(Connection::Sqlite(SqliteConnection::connect_with(options).await?)))
+    }
+
+    /// Whether this is PostgreSQL, where others write beside us and a failed statement aborts its transaction.
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self.connection, Connection::Postgres(_))
     }
 
     /// Why the session must not be used again, if so.
     pub(super) fn broken(&self) -> Option<&Error> {
         self.broken.as_ref()
+    }
+
+    /// Whether the open transaction can only be undone.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted
     }
 
     /// Marks the session as broken, whatever was known of it before, and answers the error.
@@ -113,6 +197,7 @@ impl Session {
     fn noted<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, Error> {
         done.map_err(|error| {
             let error = Error::from(error);
+            self.aborted = self.is_postgres();
             if matches!(error, Error::Unavailable(_)) {
                 self.give_up(error.clone());
             }
@@ -120,16 +205,60 @@ impl Session {
         })
     }
 
+    /// Begins a transaction that writes. On PostgreSQL, where other processes write too, it holds the mailbox from the
+    /// start: its writers take turns, so that what one reads stays so until its commit, and the order of the mailbox's
+    /// numbers is the order of commits.
+    pub(super) async fn begin(&mut self, mailbox: Option<i64>) -> Result<(), Error> {
+        self.execute(Statement::twin("begin immediate", "begin")).await?;
+        self.aborted = false;
+        if let Some(mailbox) = mailbox.filter(|_| self.is_postgres()) {
+            let lock = "select seq from mailboxes where id = $1 for update";
+            self.execute(Statement::new(lock).bind(mailbox)).await?;
+        }
+        Ok(())
+    }
+
+    /// Undoes what was done since the savepoint of this name, and releases it.
+    pub(super) async fn undo_to_savepoint(&mut self) -> Result<(), Error> {
+        self.script("rollback to savepoint job; release savepoint job").await?;
+        self.aborted = false;
+        Ok(())
+    }
+
     /// Runs a text of several statements without values.
-    pub(super) async fn script(&mut self, text: &'static str) -> Result<(), Error> {
-        let done = self.connection().execute(sqlx::raw_sql(text)).await;
-        self.noted(done).map(drop)
+    pub(super) async fn script(&mut self, text: &str) -> Result<(), Error> {
+        let text = || sqlx::raw_sql(AssertSqlSafe(text));
+        let done = match &mut self.connection {
+            Connection::Sqlite(connection) => connection.execute(text()).await.map(drop),
+            Connection::SqlitePooled(connection) => connection.execute(text()).await.map(drop),
+            Connection::Postgres(connection) => in_time(self.patience, connection.execute(text())).await.map(drop),
+        };
+        self.noted(done)
+    }
+
+    /// The rows of a text without values that is not ours.
+    pub(super) async fn rows_of_text(&mut self, text: &str) -> Result<Vec<Row>, Error> {
+        let text = || sqlx::raw_sql(AssertSqlSafe(text));
+        let rows = match &mut self.connection {
+            Connection::Sqlite(connection) => connection.fetch_all(text()).await.map(of_sqlite),
+            Connection::SqlitePooled(connection) => connection.fetch_all(text()).await.map(of_sqlite),
+            Connection::Postgres(connection) => {
+                in_time(self.patience, connection.fetch_all(text())).await.map(of_postgres)
+            }
+        };
+        self.noted(rows)
     }
 
     /// All rows.
     pub(super) async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, Error> {
-        let rows = self.connection().fetch_all(statement.checked()).await;
-        Ok(self.noted(rows)?.into_iter().map(Row).collect())
+        let rows = match &mut self.connection {
+            Connection::Sqlite(connection) => connection.fetch_all(statement.of_sqlite()).await.map(of_sqlite),
+            Connection::SqlitePooled(connection) => connection.fetch_all(statement.of_sqlite()).await.map(of_sqlite),
+            Connection::Postgres(connection) => {
+                in_time(self.patience, connection.fetch_all(statement.of_postgres())).await.map(of_postgres)
+            }
+        };
+        self.noted(rows)
     }
 
     /// The first row, if there is one.
@@ -140,21 +269,52 @@ impl Session {
 
     /// Runs a statement for its effect.
     pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
-        let done = self.connection().execute(statement.checked()).await;
-        self.noted(done).map(drop)
+        let done = match &mut self.connection {
+            Connection::Sqlite(connection) => connection.execute(statement.of_sqlite()).await.map(drop),
+            Connection::SqlitePooled(connection) => connection.execute(statement.of_sqlite()).await.map(drop),
+            Connection::Postgres(connection) => {
+                in_time(self.patience, connection.execute(statement.of_postgres())).await.map(drop)
+            }
+        };
+        self.noted(done)
     }
 
     /// Ends the session. A pooled connection goes back to its pool instead.
     pub(super) async fn close(self) {
-        if let Held::Own(connection) = self.connection
-            && let Err(error) = connection.close().await
-        {
+        let closed = match self.connection {
+            Connection::Sqlite(connection) => connection.close().await,
+            Connection::Postgres(connection) if self.broken.is_none() => {
+                in_time(self.patience, connection.close()).await
+            }
+            // A server that is gone need not be told.
+            Connection::SqlitePooled(_) | Connection::Postgres(_) => Ok(()),
+        };
+        if let Err(error) = closed {
             tracing::warn!(%error, "closing the database");
         }
     }
 }
 
-/// How long to wait for another process that writes.
+fn of_sqlite(rows: Vec<SqliteRow>) -> Vec<Row> {
+    rows.into_iter().map(Row::Sqlite).collect()
+}
+
+fn of_postgres(rows: Vec<PgRow>) -> Vec<Row> {
+    rows.into_iter().map(Row::Postgres).collect()
+}
+
+async fn in_time<T>(
+    patience: Option<Duration>,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late = || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not answer"));
+    match patience {
+        Some(patience) => tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(late())),
+        None => work.await,
+    }
+}
+
+/// How long to wait for another process that writes to the same SQLite file.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How a SQLite file is opened that is to be left as it is.
@@ -173,7 +333,7 @@ pub(super) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .row_buffer_size(1_024)
 }
 
-/// The readers: connections that cannot write, opened when first needed.
+/// SQLite's readers: connections that cannot write, opened when first needed.
 pub(super) fn sqlite_readers(path: &Path) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(4)
@@ -181,14 +341,28 @@ pub(super) fn sqlite_readers(path: &Path) -> SqlitePool {
         .connect_lazy_with(sqlite_options(path).pragma("query_only", "on"))
 }
 
-/// SQLite's extended result code; the low byte is the primary one.
-fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
-    error.as_database_error()?.code()?.parse().ok()
-}
-
 /// What the database itself says, without the driver's words around it.
 pub(super) fn message(error: &sqlx::Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+}
+
+/// The same of an error of ours.
+pub(super) fn reason(error: &Error) -> String {
+    let cause = match error {
+        Error::Unavailable(cause) | Error::Internal(cause) => cause.downcast_ref().map(message),
+        _ => None,
+    };
+    cause.unwrap_or_else(|| error.to_string())
+}
+
+/// SQLite's extended result code; the low byte is the primary one.
+fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    let error: &SqliteError = error.as_database_error()?.try_downcast_ref()?;
+    error.code()?.parse().ok()
+}
+
+fn postgres_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error()?.try_downcast_ref()
 }
 
 /// Whether another connection was in the way.
@@ -196,26 +370,61 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     sqlite_code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
-/// Whether a commit that failed so may be in the log all the same: out of memory or an I/O error, the sync's for one.
-/// Not IOERR_WRITE, when the frame that makes it a commit was not written whole.
-pub(super) fn may_have_committed(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    const IOERR_WRITE: u32 = 0x030a;
-    let code = error.downcast_ref::<sqlx::Error>().map(sqlite_code);
-    // An error that is not SQLite's is the driver's own, and tells nothing.
-    code.is_none_or(|code| code.is_none_or(|code| matches!(code & 0xff, 7 | 10) && code != IOERR_WRITE))
+/// Whether a statement found nothing for a column that must have a value.
+pub(super) fn lacks_value(error: &Error) -> bool {
+    let Error::Internal(cause) = error else { return false };
+    let error = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    error.is_some_and(|error| error.kind() == sqlx::error::ErrorKind::NotNullViolation)
 }
 
-/// Full disk, busy, I/O error, read-only or corrupt file, no free connection: the store cannot do it now and has not
-/// done it. Anything else is a fault of ours.
+/// Whether the connection is gone with the error, and not just what was asked refused.
+pub(super) fn is_lost(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(cause) if may_have_committed(&**cause))
+}
+
+const IOERR_WRITE: u32 = 0x030a;
+
+/// Whether a commit that failed so may have happened all the same.
+pub(super) fn may_have_committed(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    // An error that is not the database's is the driver's own, and tells nothing.
+    let Some(error) = error.downcast_ref::<sqlx::Error>() else { return true };
+    if let Some(error) = postgres_error(error) {
+        // An ordinary error has undone everything; a fatal one ends the session in whatever state it was.
+        return error.severity() != PgSeverity::Error;
+    }
+    // Out of memory or an I/O error, the sync's for one. Not IOERR_WRITE, when the frame that makes it a commit was not
+    // written whole.
+    sqlite_code(error).is_none_or(|code| matches!(code & 0xff, 7 | 10) && code != IOERR_WRITE)
+}
+
+/// Whether the store cannot do it now and has not done it; anything else is a fault of ours.
+fn is_unavailable(error: &sqlx::Error) -> bool {
+    if let Some(code) = sqlite_code(error) {
+        // BUSY, LOCKED, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB
+        return matches!(code & 0xff, 5..=8 | 10 | 11 | 13..=15 | 26);
+    }
+    if let Some(error) = postgres_error(error) {
+        // Connections, sign-in, no such database, rolled back (serialization, deadlock), resources, operator (shutdown,
+        // statement timeout), system; a lock that could not be had; a server that takes no writes; corruption.
+        let class = error.code().get(..2).unwrap_or_default();
+        return matches!(class, "08" | "28" | "3D" | "40" | "53" | "57" | "58")
+            || matches!(error.code(), "55P03" | "25006" | "XX001" | "XX002")
+            || error.severity() != PgSeverity::Error;
+    }
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+    )
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        // BUSY, LOCKED, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB
-        let unavailable = matches!(sqlite_code(&error).map(|code| code & 0xff), Some(5..=8 | 10 | 11 | 13..=15 | 26))
-            || matches!(
-                error,
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
-            );
-        if unavailable { Self::Unavailable(std::sync::Arc::new(error)) } else { Self::internal(error) }
+        if is_unavailable(&error) { Self::Unavailable(std::sync::Arc::new(error)) } else { Self::internal(error) }
     }
 }
 
@@ -232,6 +441,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "values bound to")]
     fn a_statement_short_of_a_value_does_not_run() {
-        let _ = Statement::new("select $1, $2").bind(1_i64).checked();
+        let _ = Statement::new("select $1, $2").bind(1_i64).of_sqlite();
     }
 }

@@ -42,10 +42,10 @@ pub(super) async fn settle(path: &Path) {
 /// A source that is no database, a target that exists or cannot be written.
 pub async fn backup(source: &Path, target: &Path) -> Result<(), OpenError> {
     if !source.is_file() {
-        return Err(OpenError::new(source, "there is no such file"));
+        return Err(OpenError::new(source.display(), "there is no such file"));
     }
     if target.exists() {
-        return Err(OpenError::new(target, "it exists already"));
+        return Err(OpenError::new(target.display(), "it exists already"));
     }
     let partial = beside(target, ".partial");
     let copied = copy(source, &partial).await;
@@ -56,18 +56,19 @@ pub async fn backup(source: &Path, target: &Path) -> Result<(), OpenError> {
     }
     copied?;
     let named = fs::rename(&partial, target).and_then(|()| File::open(folder_of(target))?.sync_all());
-    named.map_err(|error| OpenError::new(target, error))
+    named.map_err(|error| OpenError::new(target.display(), error))
 }
 
 async fn copy(source: &Path, partial: &Path) -> Result<(), OpenError> {
     let _ = fs::remove_file(partial);
-    create_private(partial).map_err(|error| OpenError::new(partial, error))?;
-    let name = partial.to_str().ok_or_else(|| OpenError::new(partial, "its name is not UTF-8"))?.to_owned();
-    let mut session = Session::open(&plain_options(source)).await.map_err(|error| OpenError::of(source, &error))?;
+    create_private(partial).map_err(|error| OpenError::new(partial.display(), error))?;
+    let name = partial.to_str().ok_or_else(|| OpenError::new(partial.display(), "its name is not UTF-8"))?.to_owned();
+    let mut session =
+        Session::open(&plain_options(source)).await.map_err(|error| OpenError::of(source.display(), &error))?;
     let copied = session.execute(Statement::new("vacuum into $1").bind(name)).await;
     session.close().await;
-    copied.map_err(|error| OpenError::of(partial, &error))?;
-    File::open(partial).and_then(|file| file.sync_all()).map_err(|error| OpenError::new(partial, error))
+    copied.map_err(|error| OpenError::of(partial.display(), &error))?;
+    File::open(partial).and_then(|file| file.sync_all()).map_err(|error| OpenError::new(partial.display(), error))
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use super::changes;
 use super::engine::{Session, Statement};
-use super::writer::Tx;
+use super::tx::Tx;
 use crate::contact::DEFAULT_FOLDER;
 use crate::error::Error;
 use crate::fold::fold;

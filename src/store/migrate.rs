@@ -7,17 +7,25 @@ use std::time::Duration;
 use refinery::{Migration, Runner};
 use refinery_core::error::Kind;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
+use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnection, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqlSafeStr};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::engine::{BUSY_TIMEOUT, is_busy, message, plain_options, sqlite_options};
+use super::cluster::{Cluster, Use};
+use super::engine::{BUSY_TIMEOUT, Session, Statement, is_busy, message, plain_options, reason, sqlite_options};
+use crate::error::Error;
 
-mod embedded {
+mod in_sqlite {
     refinery::embed_migrations!("migrations/sqlite");
 }
 
+mod in_postgres {
+    refinery::embed_migrations!("migrations/postgres");
+}
+
+/// What processes that start at once on one PostgreSQL database queue for: any number that is ours alone.
+const LOCK: i64 = 0x636f_6e74_6163_7464;
 const RETRY: Duration = Duration::from_millis(10);
 
 /// Why a database cannot be opened, as one line for its operator.
@@ -25,7 +33,7 @@ pub(super) type Reason = String;
 
 /// Brings the schema of a SQLite file up to date; an empty file is a new database.
 pub(super) async fn sqlite(path: &Path) -> Result<(), Reason> {
-    run(path, &embedded::migrations::runner()).await?;
+    run(path, &in_sqlite::migrations::runner()).await?;
     use_wal(path).await.map_err(|error| message(&error))
 }
 
@@ -44,24 +52,42 @@ async fn use_wal(path: &Path) -> Result<(), sqlx::Error> {
     }
 }
 
+/// Brings the schema of a PostgreSQL database up to date; an empty schema is a new database.
+pub(super) async fn postgres(cluster: &Cluster) -> Result<(), Reason> {
+    let session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
+    upgrade(session, &in_postgres::migrations::runner()).await
+}
+
 /// Foreign keys are off on this connection, because a migration that rebuilds a table would otherwise delete the
 /// rows that refer to it; they are checked before the commit. The journal stays what it is: another program's file
 /// is not to be changed by being refused.
 async fn run(path: &Path, runner: &Runner) -> Result<(), Reason> {
     let options = plain_options(path).foreign_keys(false).synchronous(SqliteSynchronous::Full);
-    let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| message(&error))?;
-    let done = upgrade(&mut connection, runner).await;
-    let closed = connection.close().await.map_err(|error| message(&error));
-    done.and(closed)
+    upgrade(Session::open(&options).await.map_err(|error| reason(&error))?, runner).await
 }
 
-async fn upgrade(connection: &mut SqliteConnection, runner: &Runner) -> Result<(), Reason> {
-    let reason = |error: sqlx::Error| message(&error);
-    let mut transaction = connection.begin_with("begin immediate".into_sql_str()).await.map_err(reason)?;
-    if foreign(&mut transaction).await.map_err(reason)? {
+/// All of it or, the session being closed then, nothing.
+async fn upgrade(mut session: Session, runner: &Runner) -> Result<(), Reason> {
+    let done = upgrade_in(&mut session, runner).await;
+    session.close().await;
+    for migration in done? {
+        tracing::info!(%migration, "schema upgraded");
+    }
+    Ok(())
+}
+
+async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migration>, Reason> {
+    let reason = |error: Error| reason(&error);
+    session.begin(None).await.map_err(reason)?;
+    if session.is_postgres() {
+        // There a transaction alone keeps nobody off.
+        let lock = Statement::new("select pg_advisory_xact_lock($1)").bind(LOCK);
+        session.execute(lock).await.map_err(reason)?;
+    }
+    if foreign(session).await.map_err(reason)? {
         return Err("it is the database of another program".to_owned());
     }
-    let applied = runner.run_async(&mut Adaptor(&mut transaction)).await.map_err(|error| match error.kind() {
+    let done = runner.run_async(&mut Adaptor(session)).await.map_err(|error| match error.kind() {
         Kind::MissingVersion(newer) => {
             let newest = runner.get_migrations().iter().map(Migration::version).max().unwrap_or_default();
             format!("its schema has version {}, this contactd knows {newest}: use a newer contactd", newer.version())
@@ -70,40 +96,41 @@ async fn upgrade(connection: &mut SqliteConnection, runner: &Runner) -> Result<(
         Kind::Connection(what, cause) => format!("{what}: {cause}"),
         _ => error.to_string(),
     })?;
-    if applied.applied_migrations().is_empty() {
-        return Ok(());
+    if done.applied_migrations().is_empty() {
+        return Ok(Vec::new());
     }
-    let broken = transaction.fetch_optional("pragma foreign_key_check").await.map_err(reason)?;
-    if broken.is_some() {
-        return Err("rows refer to rows that do not exist".to_owned());
+    if !session.is_postgres() {
+        let broken = session.row(Statement::new("pragma foreign_key_check")).await.map_err(reason)?;
+        if broken.is_some() {
+            return Err("rows refer to rows that do not exist".to_owned());
+        }
     }
-    transaction.commit().await.map_err(reason)?;
-    for migration in applied.applied_migrations() {
-        tracing::info!(%migration, "schema upgraded");
-    }
-    Ok(())
+    session.execute(Statement::new("commit")).await.map_err(reason)?;
+    Ok(done.applied_migrations().clone())
 }
 
-/// Whether the file has tables and never had a migration of ours.
-async fn foreign(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    let text = "select count(*), count(*) filter (where name = 'refinery_schema_history') from sqlite_master";
-    let row = connection.fetch_one(text).await?;
-    Ok(row.try_get::<i64, _>(0)? > 0 && row.try_get::<i64, _>(1)? == 0)
+/// Whether there are tables and never was a migration of ours.
+async fn foreign(session: &mut Session) -> Result<bool, Error> {
+    let statement = Statement::twin(
+        "select count(*), count(*) filter (where name = 'refinery_schema_history') from sqlite_master",
+        "
+select count(*), count(*) filter (where table_name = 'refinery_schema_history') from information_schema.tables
+where table_schema = current_schema()",
+    );
+    let Some(row) = session.row(statement).await? else { return Ok(false) };
+    Ok(row.get::<i64>(0)? > 0 && row.get::<i64>(1)? == 0)
 }
 
-/// refinery's view of a connection that is already inside the one transaction.
-struct Adaptor<'c>(&'c mut SqliteConnection);
+/// refinery's view of a session that is already inside the one transaction.
+struct Adaptor<'s>(&'s mut Session);
 
 impl AsyncTransaction for Adaptor<'_> {
-    type Error = sqlx::Error;
+    type Error = Error;
 
-    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(
-        &'a mut self,
-        texts: T,
-    ) -> Result<usize, sqlx::Error> {
+    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(&'a mut self, texts: T) -> Result<usize, Error> {
         let mut count = 0;
         for text in texts {
-            self.0.execute(sqlx::raw_sql(AssertSqlSafe(text))).await?;
+            self.0.script(text).await?;
             count += 1;
         }
         Ok(count)
@@ -111,16 +138,13 @@ impl AsyncTransaction for Adaptor<'_> {
 }
 
 impl AsyncQuery<Vec<Migration>> for Adaptor<'_> {
-    async fn query<'a>(&'a mut self, text: &'a str) -> Result<Vec<Migration>, sqlx::Error> {
-        let rows = self.0.fetch_all(sqlx::raw_sql(AssertSqlSafe(text))).await?;
+    async fn query<'a>(&'a mut self, text: &'a str) -> Result<Vec<Migration>, Error> {
+        let rows = self.0.rows_of_text(text).await?;
         rows.iter()
             .map(|row| {
-                let decode = |error: Box<dyn std::error::Error + Send + Sync>| sqlx::Error::Decode(error);
-                let applied: String = row.try_get(2)?;
-                let applied = OffsetDateTime::parse(&applied, &Rfc3339).map_err(|error| decode(error.into()))?;
-                let checksum: String = row.try_get(3)?;
-                let checksum = checksum.parse().map_err(|error: std::num::ParseIntError| decode(error.into()))?;
-                Ok(Migration::applied(row.try_get(0)?, row.try_get(1)?, applied, checksum))
+                let applied = OffsetDateTime::parse(&row.get::<String>(2)?, &Rfc3339).map_err(Error::internal)?;
+                let checksum = row.get::<String>(3)?.parse::<u64>().map_err(Error::internal)?;
+                Ok(Migration::applied(row.get(0)?, row.get(1)?, applied, checksum))
             })
             .collect()
     }
@@ -132,6 +156,7 @@ impl AsyncMigrate for Adaptor<'_> {}
 mod tests {
     use refinery::Target;
     use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{Executor as _, Row as _};
 
     use super::*;
 
@@ -171,7 +196,7 @@ insert into emails (mailbox, contact_id, pos) values (1, x'018900000000700080000
     }
 
     fn with(extra: &[(&str, &str)]) -> Runner {
-        let mut migrations = embedded::migrations::runner().get_migrations().clone();
+        let mut migrations = in_sqlite::migrations::runner().get_migrations().clone();
         migrations.extend(extra.iter().map(|(name, sql)| Migration::unapplied(name, sql).unwrap()));
         Runner::new(&migrations)
     }
@@ -179,10 +204,10 @@ insert into emails (mailbox, contact_id, pos) values (1, x'018900000000700080000
     #[actix_web::test]
     async fn a_database_of_the_first_migration_opens_after_the_last() {
         let database = Database::new();
-        database.run(&embedded::migrations::runner().set_target(Target::Version(1))).await.unwrap();
+        database.run(&in_sqlite::migrations::runner().set_target(Target::Version(1))).await.unwrap();
         database.execute(CONTACT).await;
         for _ in 0..2 {
-            database.run(&embedded::migrations::runner()).await.unwrap();
+            database.run(&in_sqlite::migrations::runner()).await.unwrap();
         }
         assert_eq!(database.count("select count(*) from contacts join phones on contact_id = id").await, 1);
     }

@@ -1,19 +1,23 @@
-//! The store: contacts of many mailboxes in one database. The only code that names sqlx.
+//! The store: contacts of many mailboxes in one database, SQLite or PostgreSQL. The only code that names sqlx.
 //!
-//! Reads go to a pool of connections that cannot write; writes go to the one writer, which answers after the
-//! commit. Every write records a change (`changes`) in its own transaction.
+//! Reads go to connections that cannot write; writes go to the one writer, which answers after the commit. Every write
+//! records a change (`changes`) in its own transaction.
 
 mod changes;
+mod cluster;
 mod contacts;
 mod creates;
 mod engine;
 mod files;
 mod folders;
+mod lanes;
 mod migrate;
 mod procedures;
+mod readers;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod tx;
 mod users;
 mod writer;
 
@@ -22,7 +26,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use sqlx::sqlite::SqlitePool;
 use uuid::Uuid;
 
 use crate::contact::Contact;
@@ -31,10 +34,14 @@ use crate::error::Error;
 use crate::fold::FOLDING;
 use crate::odata::etag::Preconditions;
 use crate::user::{User, UserName};
+pub use cluster::Address;
+use cluster::Cluster;
 use contacts::New;
 use creates::Creates;
 use engine::{Session, Statement};
 pub use files::backup;
+use readers::Readers;
+use tx::{Connector, Tx};
 use writer::Writer;
 
 /// Most users remembered between requests.
@@ -47,6 +54,8 @@ pub enum Database {
     File(PathBuf),
     /// `:memory:`: a private temporary file, removed when the store is closed.
     Temporary,
+    /// PostgreSQL, which other processes may serve too.
+    Postgres(Address),
 }
 
 impl std::str::FromStr for Database {
@@ -54,11 +63,9 @@ impl std::str::FromStr for Database {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
-            "" => Err("name a file, or :memory:".to_owned()),
+            "" => Err("name a file, :memory: or a postgres:// address".to_owned()),
             ":memory:" => Ok(Self::Temporary),
-            url if url.starts_with("postgres:") || url.starts_with("postgresql:") => {
-                Err("PostgreSQL is not supported yet: name a file, or :memory:".to_owned())
-            }
+            url if Address::is_meant(url) => url.parse().map(Self::Postgres),
             path => Ok(Self::File(path.into())),
         }
     }
@@ -69,11 +76,15 @@ impl std::str::FromStr for Database {
 pub struct Options {
     /// Most folders of one mailbox; deleted ones count.
     pub max_folders: i64,
+    /// Most connections to PostgreSQL, half of them to write; as many as to read go to each of `read_from`.
+    pub connections: u16,
+    /// Standbys of the PostgreSQL server, for lists.
+    pub read_from: Vec<Address>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_folders: 1_000 }
+        Self { max_folders: 1_000, connections: 10, read_from: Vec::new() }
     }
 }
 
@@ -84,13 +95,36 @@ pub struct Store {
 }
 
 struct Shared {
-    path: PathBuf,
     writer: RwLock<Option<Arc<Writer>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    readers: SqlitePool,
+    readers: Readers,
     creates: Creates,
     options: Options,
-    users: RwLock<HashMap<String, User>>,
+    users: RwLock<Remembered>,
+    place: Place,
+}
+
+/// Where a store's data is.
+enum Place {
+    File(PathBuf),
+    Cluster(Arc<Cluster>),
+}
+
+impl Place {
+    /// A number that changes when what was read before may never have been so.
+    fn reign(&self) -> usize {
+        match self {
+            Self::File(_) => 0,
+            Self::Cluster(cluster) => cluster.reign(),
+        }
+    }
+}
+
+/// Users that were looked up, by key, under one reign.
+#[derive(Default)]
+struct Remembered {
+    reign: usize,
+    users: HashMap<String, User>,
 }
 
 /// A page of contacts.
@@ -107,16 +141,12 @@ pub struct Page {
 pub struct OpenError(String);
 
 impl OpenError {
-    fn new(path: &Path, reason: impl std::fmt::Display) -> Self {
-        Self(format!("{}: {reason}", path.display()))
+    fn new(place: impl std::fmt::Display, reason: impl std::fmt::Display) -> Self {
+        Self(format!("{place}: {reason}"))
     }
 
-    fn of(path: &Path, error: &Error) -> Self {
-        let reason = match error {
-            Error::Unavailable(cause) | Error::Internal(cause) => cause.downcast_ref().map(engine::message),
-            _ => None,
-        };
-        Self::new(path, reason.unwrap_or_else(|| error.to_string()))
+    fn of(place: impl std::fmt::Display, error: &Error) -> Self {
+        Self::new(place, engine::reason(error))
     }
 }
 
@@ -132,7 +162,8 @@ impl Store {
     /// Opens a database, bringing its schema up to date. Other processes may have it open as well.
     ///
     /// # Errors
-    /// A file that cannot be read or written, is no database of contactd's, or has a newer schema.
+    /// A file that cannot be read or written or a server that cannot be reached, what is no database of contactd's, or
+    /// has a newer schema.
     pub async fn open(database: &Database, options: Options) -> Result<Self, OpenError> {
         match database {
             Database::File(path) => Self::open_file(path, options, ()).await,
@@ -143,27 +174,54 @@ impl Store {
                 // The writer is the last to close the file, and takes the folder with it.
                 Self::open_file(&path, options, folder).await
             }
+            Database::Postgres(address) => Self::open_cluster(address, options).await,
         }
     }
 
     async fn open_file(path: &Path, options: Options, on_end: impl Send + 'static) -> Result<Self, OpenError> {
-        let reason = |error: Error| OpenError::of(path, &error);
-        files::create_private(path).map_err(|error| OpenError::new(path, error))?;
-        migrate::sqlite(path).await.map_err(|error| OpenError::new(path, error))?;
-        let (writer, thread) = Writer::start(engine::sqlite_options(path), on_end).await.map_err(reason)?;
+        let shown = &path.display();
+        files::create_private(path).map_err(|error| OpenError::new(shown, error))?;
+        migrate::sqlite(path).await.map_err(|error| OpenError::new(shown, error))?;
+        let connector = Connector::Sqlite(Box::new(engine::sqlite_options(path)));
+        let writer = Writer::start(connector, 1, on_end).await.map_err(|error| OpenError::of(shown, &error))?;
+        let readers = Readers::Sqlite(engine::sqlite_readers(path));
+        Self::start(writer, readers, options, Place::File(path.to_owned())).await
+    }
+
+    async fn open_cluster(address: &Address, options: Options) -> Result<Self, OpenError> {
+        let reason = |error: Error| OpenError::of(address, &error);
+        let cluster = Arc::new(Cluster::new(address));
+        migrate::postgres(&cluster).await.map_err(|error| OpenError::new(address, error))?;
+        let writing = usize::from(options.connections / 2).max(1);
+        let reading = usize::from(options.connections).saturating_sub(writing).max(1);
+        let connector = Connector::Postgres(Arc::clone(&cluster));
+        let writer = Writer::start(connector, writing, ()).await.map_err(reason)?;
+        let standbys = options.read_from.iter().map(Cluster::new).collect();
+        let readers = Readers::postgres(Arc::clone(&cluster), standbys, reading).map_err(reason)?;
+        Self::start(writer, readers, options, Place::Cluster(cluster)).await
+    }
+
+    async fn start(
+        (writer, thread): (Writer, JoinHandle<()>),
+        readers: Readers,
+        options: Options,
+        place: Place,
+    ) -> Result<Self, OpenError> {
         let store = Self {
             shared: Arc::new(Shared {
-                path: path.to_owned(),
                 writer: RwLock::new(Some(Arc::new(writer))),
                 thread: Mutex::new(Some(thread)),
-                readers: engine::sqlite_readers(path),
+                readers,
                 creates: Creates::default(),
                 options,
                 users: RwLock::default(),
+                place,
             }),
         };
-        store.write(async |tx| describe(tx).await).await.map_err(reason)?;
-        Ok(store)
+        match store.write(None, async |tx| describe(tx).await).await {
+            Ok(()) => Ok(store),
+            Err(error) => Err(OpenError(engine::reason(&error))),
+        }
     }
 
     /// Ends the store: writes already handed in are done, later ones refused, and the file is closed.
@@ -177,7 +235,9 @@ impl Store {
             // Waits for the queue to empty, which is the point of closing.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
-        files::settle(&self.shared.path).await;
+        if let Place::File(path) = &self.shared.place {
+            files::settle(path).await;
+        }
     }
 
     /// Reads one row, and sees that the writer is there.
@@ -186,8 +246,8 @@ impl Store {
     /// [`Error::Unavailable`] when the store cannot answer.
     pub async fn check(&self) -> Result<(), Error> {
         self.writer()?.check()?;
-        self.reader().await?.row(Statement::new("select epoch from store")).await?;
-        Ok(())
+        let read = async |session: &mut Session| session.row(Statement::new("select epoch from store")).await;
+        self.shared.readers.read(read).await.map(drop)
     }
 
     /// The user of this name, if there is one.
@@ -196,16 +256,22 @@ impl Store {
     /// Those of the database.
     pub async fn find_user(&self, name: &UserName) -> Result<Option<User>, Error> {
         let key = name.key();
-        if let Some(user) = self.shared.users.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Some(user.clone()));
+        let reign = self.shared.place.reign();
+        {
+            let remembered = self.shared.users.read().unwrap_or_else(PoisonError::into_inner);
+            if remembered.reign == reign
+                && let Some(user) = remembered.users.get(&key)
+            {
+                return Ok(Some(user.clone()));
+            }
         }
-        let user = users::find(&mut self.reader().await?, name).await?;
+        let user = self.shared.readers.read(async |session: &mut Session| users::find(session, name).await).await?;
         if let Some(user) = &user {
             let mut remembered = self.shared.users.write().unwrap_or_else(PoisonError::into_inner);
-            if remembered.len() >= MAX_REMEMBERED {
-                remembered.clear();
+            if remembered.reign != reign || remembered.users.len() >= MAX_REMEMBERED {
+                *remembered = Remembered { reign, users: HashMap::new() };
             }
-            remembered.insert(key, user.clone());
+            remembered.users.insert(key, user.clone());
         }
         Ok(user)
     }
@@ -219,7 +285,7 @@ impl Store {
             return Ok(user);
         }
         let name = name.clone();
-        self.write(async move |tx| users::ensure(tx, &name).await).await
+        self.write(None, async move |tx| users::ensure(tx, &name).await).await
     }
 
     /// The contact with this id, in any folder.
@@ -227,16 +293,27 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], also when it is deleted.
     pub async fn contact(&self, mailbox: i64, id: Uuid) -> Result<Contact, Error> {
-        contacts::get(&mut self.reader().await?, mailbox, id).await
+        self.shared.readers.read(async |session: &mut Session| contacts::get(session, mailbox, id).await).await
     }
 
     /// Contacts of all folders behind `after` (all: the nil id) in creation order, `skip` of them left out first: at
     /// most `size`, and fewer where they are so large that a page would pass some 4 MiB.
     ///
+    /// They may come from a standby that has the mailbox's change `at_least`; without a number, from one that has its
+    /// last.
+    ///
     /// # Errors
     /// Those of the database.
-    pub async fn contacts(&self, mailbox: i64, after: Uuid, skip: i64, size: u16) -> Result<Page, Error> {
-        contacts::page(&mut self.reader().await?, mailbox, after, skip, size).await
+    pub async fn contacts(
+        &self,
+        mailbox: i64,
+        after: Uuid,
+        skip: i64,
+        size: u16,
+        at_least: Option<i64>,
+    ) -> Result<Page, Error> {
+        let page = async |session: &mut Session| contacts::page(session, mailbox, after, skip, size).await;
+        self.shared.readers.read_mailbox(mailbox, at_least, page).await
     }
 
     /// Creates a contact in the folder it names, which is made if need be, or else in the default one.
@@ -257,7 +334,7 @@ impl Store {
     pub async fn insert_many(&self, mailbox: i64, new: Vec<Patch>) -> Result<Vec<Contact>, Error> {
         let max_folders = self.shared.options.max_folders;
         let new = new.into_iter().map(|patch| New { mailbox, patch }).collect();
-        self.write(async move |tx| contacts::insert(tx, new, max_folders).await).await
+        self.write(Some(mailbox), async move |tx| contacts::insert(tx, new, max_folders).await).await
     }
 
     /// Applies a patch. An empty one changes nothing, not even the version.
@@ -271,39 +348,36 @@ impl Store {
         patch: Patch,
         expected: Preconditions,
     ) -> Result<Contact, Error> {
-        self.write(async move |tx| contacts::update(tx, mailbox, id, patch, &expected).await).await
+        self.write(Some(mailbox), async move |tx| contacts::update(tx, mailbox, id, patch, &expected).await).await
     }
 
-    /// Marks a contact as deleted.
+    /// Marks a contact as deleted. Answers the number of that change.
     ///
     /// # Errors
     /// As [`Store::update`].
-    pub async fn delete(&self, mailbox: i64, id: Uuid, expected: Preconditions) -> Result<(), Error> {
-        self.write(async move |tx| contacts::delete(tx, mailbox, id, &expected).await).await
+    pub async fn delete(&self, mailbox: i64, id: Uuid, expected: Preconditions) -> Result<i64, Error> {
+        self.write(Some(mailbox), async move |tx| contacts::delete(tx, mailbox, id, &expected).await).await
     }
 
-    async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    /// Hands a write to the writer: one to a mailbox, or else to what is nobody's.
+    async fn write<T, F>(&self, mailbox: Option<i64>, work: F) -> Result<T, Error>
     where
-        F: AsyncFnOnce(&mut writer::Tx) -> Result<T, Error> + Send + 'static,
+        F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        self.writer()?.write(work).await
+        self.writer()?.write(mailbox, work).await
     }
 
     fn writer(&self) -> Result<Arc<Writer>, Error> {
         let writer = self.shared.writer.read().unwrap_or_else(PoisonError::into_inner).clone();
         writer.ok_or_else(|| Error::unavailable("the store is closed"))
     }
-
-    async fn reader(&self) -> Result<Session, Error> {
-        Ok(Session::from(self.shared.readers.acquire().await?))
-    }
 }
 
 /// Writes the database's own row when it is new.
-async fn describe(tx: &mut writer::Tx) -> Result<(), Error> {
+async fn describe(tx: &mut Tx) -> Result<(), Error> {
     let text = "
 insert into store (id, epoch, folding, created_date_time) values (1, $1, $2, $3) on conflict (id) do nothing";
-    let (epoch, now) = (writer::Tx::new_id(), tx.now());
+    let (epoch, now) = (Tx::new_id(), tx.now());
     tx.execute(Statement::new(text).bind(epoch).bind(FOLDING).bind(now)).await
 }

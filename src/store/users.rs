@@ -2,7 +2,7 @@
 
 use super::engine::{Session, Statement};
 use super::folders;
-use super::writer::Tx;
+use super::tx::Tx;
 use crate::error::Error;
 use crate::user::{User, UserName};
 
@@ -28,10 +28,12 @@ select id, display_name, user_principal_name, mail, mailbox from users where use
 /// # Errors
 /// [`Error::Quota`] past 100,000 users.
 pub(super) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
+    // Users are made one at a time, whichever process makes them: whoever writes this row holds it to the commit.
+    tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await?;
     if let Some(user) = find(tx.reading().await?, name).await? {
         return Ok(user);
     }
-    let row = tx.reading().await?.row(Statement::new("select coalesce(max(id), 0) + 1 from mailboxes")).await?;
+    let row = tx.reading().await?.row(Statement::new("select coalesce(max(mailbox), 0) + 1 from users")).await?;
     let user = User {
         id: name.as_str().to_owned(),
         display_name: name.as_str().to_owned(),

@@ -1,143 +1,34 @@
-//! The one writer. Writes that wait while a commit runs share the next one: each can be undone by itself, so that one
-//! that fails leaves its neighbours alone, and each is answered only after the commit, so that an answer means synced. It lives on a thread of its own, apart from whichever runtime the callers come and go with.
+//! The one way to write. Writes that wait while a commit runs share the next one: each can be undone by itself, so that
+//! one that fails leaves its neighbours alone, and each is answered only after the commit, so that an answer means synced.
+//! All this is on a thread of its own, apart from whichever runtime the callers come and go with.
 //!
-//! When the database itself ends the transaction (full disk, I/O error), its savepoints are gone and the next
-//! statement would commit by itself. Then the batch stops at once, every waiter fails, and the connection is given up.
+//! Writes come in lanes, and those of one lane never run beside each other. SQLite, which has one writer, has one lane; on
+//! PostgreSQL each mailbox has one, since the row with its counter lets one transaction at a time through anyway.
+//!
+//! When the database itself ends the transaction (full disk, I/O error, lost connection), its savepoints are gone and the
+//! next statement would commit by itself. Then the batch stops at once, every waiter fails, and the connection is given
+//! up.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
-use sqlx::sqlite::SqliteConnectOptions;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
+use tokio::time::MissedTickBehavior;
 
-use super::engine::{self, Session, Statement};
-use super::procedures;
-use crate::clock;
+use super::lanes::{Handed, Lane, Lanes};
+use super::tx::{Connector, Tx};
 use crate::error::Error;
 
-/// Most writes in one commit.
-const MAX_BATCH: usize = 256;
-/// Most writes that wait in the queue; further callers wait for a place in it.
-const MAX_WAITING: usize = 1_024;
-
-/// What a write sees: the transaction, which begins when it is first needed, and one time for everything it writes.
-#[expect(clippy::struct_excessive_bools, reason = "these are independent facts, not one state")]
-pub(super) struct Tx {
-    session: Session,
-    now: i64,
-    /// The transaction is open.
-    begun: bool,
-    /// The batch is one job.
-    alone: bool,
-    /// The savepoint `job` is open.
-    savepoint: bool,
-    /// The current job called a procedure outside it, which cannot be undone by itself.
-    loose: bool,
-    /// A job met a fault of ours: whatever this connection remembers (a schema as it was, say) is not trusted further.
-    suspect: bool,
-}
-
-impl Tx {
-    /// The time of this write, UTC microseconds.
-    pub(super) fn now(&self) -> i64 {
-        self.now
-    }
-
-    /// A new id, later than all before it: ids are in the order of writes.
-    pub(super) fn new_id() -> Uuid {
-        clock::new_id()
-    }
-
-    /// The open transaction, for reads: what they see stays so until the commit.
-    pub(super) async fn reading(&mut self) -> Result<&mut Session, Error> {
-        if !self.begun {
-            self.session.execute(Statement::new("begin immediate")).await?;
-            self.begun = true;
-        }
-        Ok(&mut self.session)
-    }
-
-    /// Makes what follows undoable as one.
-    pub(super) async fn open_savepoint(&mut self) -> Result<(), Error> {
-        if !self.savepoint {
-            self.reading().await?.execute(Statement::new("savepoint job")).await?;
-            self.savepoint = true;
-        }
-        Ok(())
-    }
-
-    /// As [`Tx::open_savepoint`], but not where the next call may be a transaction by itself.
-    pub(super) async fn open_savepoint_unless_alone(&mut self) -> Result<(), Error> {
-        if self.alone && !self.begun { Ok(()) } else { self.open_savepoint().await }
-    }
-
-    /// Runs a statement that changes something.
-    pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
-        self.open_savepoint().await?;
-        self.session.execute(statement).await
-    }
-
-    /// Calls one of `procedures` and answers its numbers. Being one statement, it is atomic without a savepoint, and
-    /// without a transaction around it where it is all that the whole batch does; a job that goes on after it opens a
-    /// savepoint first.
-    pub(super) async fn call(&mut self, procedure: Statement<'_>) -> Result<Vec<i64>, Error> {
-        let rows = if self.alone && !self.begun {
-            let done = self.session.rows(procedure).await;
-            done.map_err(|error| self.commit_failed(error))?
-        } else {
-            self.reading().await?.rows(procedure).await?
-        };
-        self.loose |= !self.savepoint;
-        rows.iter().map(|row| row.get(0)).collect()
-    }
-
-    /// Whether the transaction may be gone, so that nothing more can be tried in it.
-    pub(super) fn is_broken(&self) -> bool {
-        self.session.broken().is_some()
-    }
-
-    /// Undoes what was done since the savepoint was opened. An error means that the transaction is gone.
-    pub(super) async fn undo(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.savepoint)
-            && let Err(error) = self.session.script("rollback to job; release job").await
-        {
-            return Err(self.session.give_up(Error::unavailable(error)));
-        }
-        Ok(())
-    }
-
-    /// Keeps what was done since the savepoint was opened, unless the transaction fails later.
-    pub(super) async fn keep(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.savepoint)
-            && let Err(error) = self.session.execute(Statement::new("release job")).await
-        {
-            return Err(self.session.give_up(Error::unavailable(error)));
-        }
-        Ok(())
-    }
-
-    async fn commit(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.begun) {
-            let done = self.session.execute(Statement::new("commit")).await;
-            done.map_err(|error| self.commit_failed(error))?;
-        }
-        Ok(())
-    }
-
-    /// Where a commit fails and may have happened all the same, that is a fault of ours and not "try again": a client
-    /// that did would store its contact twice.
-    fn commit_failed(&mut self, error: Error) -> Error {
-        match error {
-            Error::Unavailable(cause) if engine::may_have_committed(&*cause) => {
-                self.session.give_up(Error::Internal(cause))
-            }
-            error => error,
-        }
-    }
-}
+/// Most writes that are handed in and not in a lane yet; further callers wait.
+const MAX_HANDED: usize = 1_024;
+/// How often the writes that wait are looked over.
+const TICK: Duration = Duration::from_millis(500);
 
 /// Tells a job's caller: its own result, or the error of the whole batch.
 pub(super) type Tell = Box<dyn FnOnce(Option<&Error>)>;
@@ -191,29 +82,34 @@ where
 
 /// The handle to the writer's thread.
 pub(super) struct Writer {
-    queue: mpsc::Sender<Box<dyn Job>>,
+    queue: mpsc::Sender<Handed>,
+    connector: Connector,
+    closing: Arc<AtomicBool>,
 }
 
 impl Writer {
-    /// Connects, and starts the thread. It ends when the handle is dropped and the queue is empty; `on_end` then
-    /// goes with it.
+    /// Connects, and starts the thread, with at most so many connections. It ends when the handle is dropped and nothing
+    /// waits; `on_end` then goes with it.
     pub(super) async fn start(
-        options: SqliteConnectOptions,
+        connector: Connector,
+        connections: usize,
         on_end: impl Send + 'static,
     ) -> Result<(Self, JoinHandle<()>), Error> {
-        let (queue, jobs) = mpsc::channel(MAX_WAITING);
+        let (queue, jobs) = mpsc::channel(MAX_HANDED);
         let (started, start) = oneshot::channel();
+        let closing = Arc::new(AtomicBool::new(false));
+        let crew = Crew { connector: connector.clone(), closing: Arc::clone(&closing) };
         let thread = std::thread::Builder::new().name("contactd-writer".to_owned()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
-                Ok(runtime) => runtime.block_on(serve(options, jobs, started)),
+                Ok(runtime) => runtime.block_on(crew.serve(connections, jobs, started)),
                 Err(error) => drop(started.send(Err(Error::internal(error)))),
             }
             drop(on_end);
         });
         let thread = thread.map_err(Error::internal)?;
         start.await.unwrap_or_else(|_| Err(Error::internal("the writer did not start")))?;
-        Ok((Self { queue }, thread))
+        Ok((Self { queue, connector, closing }, thread))
     }
 
     /// Whether the thread is still there.
@@ -221,73 +117,131 @@ impl Writer {
         if self.queue.is_closed() { Err(Error::unavailable("the writer is gone")) } else { Ok(()) }
     }
 
+    /// The lane that writes to a mailbox go by.
+    pub(super) fn lane(&self, mailbox: i64) -> Lane {
+        self.connector.lane(Some(mailbox))
+    }
+
     /// Hands in a job without waiting for anything.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when too many wait, or the store is closing.
-    pub(super) fn hand_in(&self, job: Box<dyn Job>) -> Result<(), Error> {
-        self.queue.try_send(job).map_err(|error| Error::unavailable(error.to_string()))
+    pub(super) fn hand_in(&self, lane: Lane, job: Box<dyn Job>) -> Result<(), Error> {
+        let handed = Handed { lane, since: Instant::now(), job };
+        self.queue.try_send(handed).map_err(|error| Error::unavailable(error.to_string()))
     }
 
-    /// Hands in a write and waits for its commit.
-    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    /// Hands in a write, to a mailbox or else to what is nobody's, and waits for its commit.
+    pub(super) async fn write<T, F>(&self, mailbox: Option<i64>, work: F) -> Result<T, Error>
     where
         F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let lane = self.connector.lane(mailbox);
         // A refused job drops its sender, so the answer tells of both.
-        let _ = self.queue.send(Box::new(Work { work, reply })).await;
+        let _ = self.queue.send(Handed { lane, since: Instant::now(), job: Box::new(Work { work, reply }) }).await;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer gave no answer")))
     }
 }
 
-async fn connect(options: &SqliteConnectOptions) -> Result<Tx, Error> {
-    let mut session = Session::open(options).await?;
-    session.script(procedures::CREATE).await?;
-    Ok(Tx { session, now: 0, begun: false, alone: false, savepoint: false, loose: false, suspect: false })
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.closing.store(true, Ordering::Release);
+    }
 }
 
-async fn serve(
-    options: SqliteConnectOptions,
-    mut jobs: mpsc::Receiver<Box<dyn Job>>,
-    started: oneshot::Sender<Result<(), Error>>,
-) {
-    let mut open = match connect(&options).await {
-        Ok(tx) => Some(tx),
-        Err(error) => return drop(started.send(Err(error))),
-    };
-    if started.send(Ok(())).is_err() {
-        return;
-    }
-    let mut batch = Vec::new();
-    while jobs.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        let tx = match open.take() {
-            Some(tx) => Ok(tx),
-            None => connect(&options).await,
-        };
-        match tx {
-            Ok(mut tx) => match run(&mut tx, &mut batch).await {
-                Ok(()) if !tx.suspect => open = Some(tx),
-                Ok(()) => tx.session.close().await,
-                Err(error) => {
-                    tracing::error!(%error, "a commit failed; the writer connects anew");
-                    tx.session.close().await;
+/// What works on the thread.
+struct Crew {
+    connector: Connector,
+    closing: Arc<AtomicBool>,
+}
+
+impl Crew {
+    async fn serve(
+        self,
+        connections: usize,
+        mut jobs: mpsc::Receiver<Handed>,
+        started: oneshot::Sender<Result<(), Error>>,
+    ) {
+        // The first connection tells whether there can be any; the others are made when they are needed.
+        let mut idle: Vec<Option<Tx>> = (1..connections).map(|_| None).collect();
+        match Tx::connect(&self.connector, &self.closing).await {
+            Ok(tx) => idle.push(Some(tx)),
+            Err(error) => return drop(started.send(Err(error))),
+        }
+        if started.send(Ok(())).is_err() {
+            return;
+        }
+        let mut lanes = Lanes::default();
+        let mut running = FuturesUnordered::new();
+        let mut open = true;
+        let mut arrived = Vec::new();
+        let crew = &self;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            while !idle.is_empty()
+                && let Some((lane, batch)) = lanes.take()
+            {
+                let tx = idle.pop().flatten();
+                running.push(async move { (lane, crew.work(tx, lane, batch).await) });
+            }
+            if !open && running.is_empty() {
+                break;
+            }
+            tokio::select! {
+                count = jobs.recv_many(&mut arrived, MAX_HANDED), if open && !lanes.is_full() => open = count > 0,
+                Some((lane, tx)) = running.next() => {
+                    lanes.done(lane);
+                    // The connection last used is the first to be used again.
+                    idle.push(tx);
+                    // Whatever came while the commit ran is to share the next one.
+                    while !lanes.is_full() && let Ok(handed) = jobs.try_recv() {
+                        arrived.push(handed);
+                    }
                 }
-            },
-            Err(error) => batch.drain(..).for_each(|job| job.fail(&error)),
+                _ = tick.tick(), if !lanes.is_empty() => lanes.expire(),
+            }
+            arrived.drain(..).for_each(|handed| lanes.push(handed));
+        }
+        for tx in idle.into_iter().flatten() {
+            tx.close().await;
         }
     }
-    if let Some(tx) = open {
-        tx.session.close().await;
+
+    /// Runs a batch on a connection, a new one if need be, and answers it while it is good.
+    async fn work(&self, tx: Option<Tx>, lane: Lane, batch: Vec<Box<dyn Job>>) -> Option<Tx> {
+        let tx = match tx {
+            Some(tx) => Ok(tx),
+            None => Tx::connect(&self.connector, &self.closing).await,
+        };
+        let mut tx = match tx {
+            Ok(tx) => tx,
+            Err(error) => {
+                for job in batch {
+                    job.fail(&error);
+                }
+                return None;
+            }
+        };
+        let done = run(&mut tx, lane, batch).await;
+        if let Err(error) = &done {
+            tracing::error!(%error, "a commit failed; the writer connects anew");
+        }
+        if done.is_ok() && tx.is_trusted() {
+            return Some(tx);
+        }
+        tx.close().await;
+        None
     }
 }
 
 /// Runs a batch to its commit and answers everyone in it. An error means that nothing of it was stored (or, where it
 /// is not [`Error::Unavailable`], that nobody knows) and that the connection must not be used again.
-async fn run(tx: &mut Tx, batch: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
-    let wanted: Vec<_> = batch.drain(..).filter(|job| job.is_wanted()).collect();
-    tx.alone = wanted.len() == 1;
+async fn run(tx: &mut Tx, lane: Lane, batch: Vec<Box<dyn Job>>) -> Result<(), Error> {
+    let wanted: Vec<_> = batch.into_iter().filter(|job| job.is_wanted()).collect();
+    tx.next_batch(lane, wanted.len());
     let mut finished = Vec::with_capacity(wanted.len());
     let mut jobs = wanted.into_iter();
     let mut fate = Ok(());
@@ -297,7 +251,7 @@ async fn run(tx: &mut Tx, batch: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
         fate = run_one(tx, job, &mut finished).await;
     }
     if fate.is_ok() {
-        fate = tx.commit().await;
+        fate = tx.end(finished.iter().any(|job| job.error.is_none())).await;
     }
     let error = fate.as_ref().err();
     for Finished { answer, .. } in finished {
@@ -309,24 +263,15 @@ async fn run(tx: &mut Tx, batch: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
     fate
 }
 
-/// Runs one job. An error means that the transaction is gone, or may be: the database could not do what the job asked,
-/// and which of its errors end a transaction is not ours to guess.
+/// Runs one job. An error means that the transaction is gone, or may be.
 async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -> Result<(), Error> {
-    tx.now = clock::now();
-    tx.loose = false;
+    tx.next_job();
     let Ok(done) = AssertUnwindSafe(job.run(tx)).catch_unwind().await else {
         // The panic may have stopped the driver half-way; this connection is not asked again. The job's own caller
         // is told by its dropped channel.
         return Err(Error::unavailable("another write panicked"));
     };
-    tx.suspect |= matches!(done.error, Some(Error::Internal(_)));
-    let settled = match (&done.error, tx.session.broken()) {
-        // Whatever the job made of it.
-        (_, Some(error)) => Err(error.clone()),
-        (None, None) => tx.keep().await,
-        (Some(_), None) if tx.loose => Err(Error::internal("a job failed after it had written")),
-        (Some(_), None) => tx.undo().await,
-    };
+    let settled = tx.settle_job(done.error.as_ref()).await;
     finished.push(done);
     settled
 }

@@ -1,6 +1,6 @@
 //! The API on a fresh database, and clients of it. Tests name the path and the body; nothing here hides them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,6 +13,8 @@ use contactd::store::{Database, Options, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::postgres::{Postgres, Schema};
+
 /// The seed page's request body, byte for byte.
 pub const SEED_REQUEST: &str = include_str!("../seed/request.json");
 /// The seed page's response body.
@@ -24,14 +26,51 @@ pub struct Setup {
     pub settings: Settings,
     pub options: Options,
     pub access: Option<Access>,
-    pub temporary: bool,
+    pub place: Place,
     pub prefix: &'static str,
+}
+
+/// Where a test's data is.
+#[derive(Default)]
+pub enum Place {
+    /// On the engine this run of the suite is for.
+    #[default]
+    New,
+    /// In a SQLite file, whichever engine the run is for.
+    File,
+    /// In a schema of a PostgreSQL server, whichever engine the run is for.
+    Postgres(Schema),
+    /// `:memory:`
+    Temporary,
+    /// Where another server had it.
+    Kept(Data),
+}
+
+/// What a server's data lies in, for as long as the test looks at it.
+pub enum Data {
+    Folder(TempDir),
+    Schema(Schema),
+}
+
+impl Data {
+    fn new() -> Self {
+        match std::env::var("TEST_ENGINE").as_deref() {
+            Ok("postgres") => Self::Schema(Postgres::shared().schema()),
+            Ok(other) => panic!("TEST_ENGINE={other}: expected postgres, or nothing for SQLite"),
+            Err(_) => Self::Folder(tempfile::tempdir().unwrap()),
+        }
+    }
+
+    fn file(folder: &TempDir) -> PathBuf {
+        folder.path().join("contacts.db")
+    }
 }
 
 /// A running server; it stops when dropped.
 pub struct TestApp {
     pub address: String,
-    folder: TempDir,
+    /// None once another server has it.
+    data: Option<Data>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
@@ -42,12 +81,18 @@ impl TestApp {
     }
 
     pub fn with(setup: Setup) -> Self {
-        Self::in_folder(tempfile::tempdir().unwrap(), setup)
-    }
-
-    fn in_folder(folder: TempDir, setup: Setup) -> Self {
-        let database =
-            if setup.temporary { Database::Temporary } else { Database::File(folder.path().join("contacts.db")) };
+        let temporary = matches!(setup.place, Place::Temporary);
+        let data = match setup.place {
+            Place::New => Data::new(),
+            Place::File | Place::Temporary => Data::Folder(tempfile::tempdir().unwrap()),
+            Place::Postgres(schema) => Data::Schema(schema),
+            Place::Kept(data) => data,
+        };
+        let database = match &data {
+            Data::Folder(_) if temporary => Database::Temporary,
+            Data::Folder(folder) => Database::File(Data::file(folder)),
+            Data::Schema(schema) => schema.url.parse().unwrap(),
+        };
         let (started, start) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
@@ -68,31 +113,27 @@ impl TestApp {
             });
         });
         let (address, handle) = start.recv().unwrap();
-        Self { address, folder, handle, thread: Some(thread) }
+        Self { address, data: Some(data), handle, thread: Some(thread) }
     }
 
-    /// The database file, for a look at the rows.
-    pub fn database(&self) -> PathBuf {
-        self.folder.path().join("contacts.db")
-    }
-
-    /// A connection beside the server's, as a command of the program would have.
-    pub fn rows(&self) -> rusqlite::Connection {
-        let rows = rusqlite::Connection::open(self.database()).unwrap();
-        rows.busy_timeout(Duration::from_secs(5)).unwrap();
-        rows
+    /// Runs SQL beside the server. What it answers comes as text: a line a row, `|` between the columns.
+    pub fn sql(&self, sql: &str) -> String {
+        match self.data.as_ref().unwrap() {
+            Data::Schema(schema) => schema.query(sql),
+            Data::Folder(folder) => sqlite(&Data::file(folder), sql),
+        }
     }
 
     /// One number from the database.
     pub fn count(&self, sql: &str) -> i64 {
-        self.rows().query_row(sql, [], |row| row.get(0)).unwrap()
+        self.sql(sql).parse().unwrap()
     }
 
     /// The same database under a new server.
     pub fn restarted(mut self) -> Self {
         self.stop();
-        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
-        Self::in_folder(folder, Setup::default())
+        let data = self.data.take().unwrap();
+        Self::with(Setup { place: Place::Kept(data), ..Setup::default() })
     }
 
     pub fn user(&self, token: &str) -> Client {
@@ -112,6 +153,28 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Runs SQL on a SQLite file, as a command of the program would beside a server.
+fn sqlite(file: &Path, sql: &str) -> String {
+    let connection = rusqlite::Connection::open(file).unwrap();
+    connection.busy_timeout(Duration::from_secs(5)).unwrap();
+    if !sql.trim_start().starts_with("select") {
+        connection.execute_batch(sql).unwrap();
+        return String::new();
+    }
+    let mut statement = connection.prepare(sql).unwrap();
+    let columns = statement.column_count();
+    let row = |row: &rusqlite::Row<'_>| {
+        let text = |column| match row.get_ref_unwrap(column) {
+            rusqlite::types::ValueRef::Null => String::new(),
+            rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+            other => other.as_str().unwrap().to_owned(),
+        };
+        Ok((0..columns).map(text).collect::<Vec<_>>().join("|"))
+    };
+    let rows: Vec<String> = statement.query_map([], row).unwrap().map(Result::unwrap).collect();
+    rows.join("\n")
 }
 
 /// A client with a token, and headers it always sends.

@@ -1,5 +1,7 @@
 //! One binary for all integration tests. Most drive the API over a real socket, served from this process on a fresh
 //! database (`app`); those about running drive the real program (`program`). A module is named after what it is about.
+//! Those in `both` are of either engine: they run on SQLite, or with TEST_ENGINE=postgres on PostgreSQL; `tests/run` does
+//! both.
 
 #![allow(
     unreachable_pub,
@@ -13,20 +15,11 @@
 
 mod app;
 mod expected;
+mod postgres;
 mod program;
 
-mod access;
-mod concurrency;
-mod conditions;
-mod contacts;
-mod contacts_ref;
+mod both;
 mod crash;
-mod embedding;
 mod faults;
-mod folders;
-mod limits;
-mod model;
-mod paging;
-mod paths;
-mod refusals;
+mod memory;
 mod running;

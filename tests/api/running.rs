@@ -211,8 +211,10 @@ fn what_cannot_work_is_one_line_and_exit_1() {
     both.env("CONTACTD_TOKENS", "ann=hunter2").current_dir(folder.path());
     let (code, text) = fails(both);
     assert!(code == 1 && text.contains("--dev takes every token") && !text.contains("hunter2"), "{text}");
-    let (code, text) = fails(contactd(&["serve", "--database", "postgres://localhost/x"]));
-    assert!(code == 2 && text.contains("PostgreSQL is not supported yet"), "{text}");
+    for bad in ["", "postgres:x", "postgres://localhost:port/x"] {
+        let (code, text) = fails(contactd(&["serve", "--dev", "--database", bad]));
+        assert!(code == 2 && text.contains("postgres://"), "{text}");
+    }
     let (code, _) = fails(contactd(&["--help"]));
     assert_eq!(code, 0);
 }

@@ -30,13 +30,9 @@ fn an_unknown_folder_is_made_with_id_and_name_as_sent() {
         for _ in 0..2 {
             assert_eq!(ann.post("/me/contacts", json!({"parentFolderId": folder})).json(201)["parentFolderId"], folder);
         }
-        let made: (String, String, i64) = app
-            .rows()
-            .query_row("select display_name, parent_folder_id, version from folders where id = ?1", [folder], |r| {
-                Ok((r.get(0)?, r.get(1)?, r.get(2)?))
-            })
-            .unwrap();
-        assert_eq!((made.0.as_str(), made.1.as_str()), (folder, "contacts"));
+        let quoted = folder.replace('\'', "''");
+        let made = format!("select display_name, parent_folder_id from folders where id = '{quoted}'");
+        assert_eq!(app.sql(&made), format!("{folder}|contacts"));
     }
     assert_eq!(app.count("select count(*) from folders"), 7);
 }
@@ -48,24 +44,20 @@ fn the_pages_folder_collides_with_nothing() {
     let posted = || assert_eq!(ann.post("/me/contacts/$ref", SEED_REQUEST).json(201)["parentFolderId"], SEED_FOLDER);
     ann.get("/me");
     // Another folder has its name, and one has its name beside it as id.
-    app.rows()
-        .execute_batch(&format!(
+    app.sql(&format!(
             "insert into folders (mailbox, id, parent_folder_id, display_name, display_name_key, version, created_date_time, last_modified_date_time)
              values (1, 'x', 'contacts', '{SEED_FOLDER}', 'parent folder id value', 0, 0, 0), (1, 'parent folder id value', 'contacts', '{SEED_FOLDER}', '', 0, 0, 0)"
-        ))
-        .unwrap();
+        ));
     posted();
     // A folder has its id and another name: it is used as it is.
-    app.rows().execute("update folders set display_name = 'Renamed' where id = ?1", [SEED_FOLDER]).unwrap();
+    app.sql(&format!("update folders set display_name = 'Renamed' where id = '{SEED_FOLDER}'"));
     posted();
     assert_eq!(
         app.count(&format!("select count(*) from folders where id = '{SEED_FOLDER}' and display_name = 'Renamed'")),
         1
     );
     // It was deleted: it is made anew, and its own contacts of before stay what they are.
-    app.rows()
-        .execute("update folders set deleted_date_time = 1, parent_folder_id = 'x' where id = ?1", [SEED_FOLDER])
-        .unwrap();
+    app.sql(&format!("update folders set deleted_date_time = 1, parent_folder_id = 'x' where id = '{SEED_FOLDER}'"));
     posted();
     let anew = format!(
         "select count(*) from folders where id = '{SEED_FOLDER}' and display_name = id and parent_folder_id = 'contacts' and deleted_date_time is null"
@@ -75,14 +67,14 @@ fn the_pages_folder_collides_with_nothing() {
 
 #[test]
 fn folders_are_capped_and_those_that_exist_go_on() {
-    let app = TestApp::with(Setup { options: Options { max_folders: 3 }, ..Setup::default() });
+    let app = TestApp::with(Setup { options: Options { max_folders: 3, ..Options::default() }, ..Setup::default() });
     let ann = app.user("ann");
     let post = |folder: &str| ann.post("/me/contacts", json!({"parentFolderId": folder}));
     assert_eq!((post("a").status, post("b").status), (201, 201));
     assert_eq!(post("c").error(), (403, "quotaLimitReached".into(), String::new()));
     assert_eq!(post("c").message(), "A mailbox has at most 3 folders.");
     assert_eq!((post("a").status, post("contacts").status), (201, 201));
-    app.rows().execute_batch("update folders set deleted_date_time = 1 where id = 'b'").unwrap();
+    app.sql("update folders set deleted_date_time = 1 where id = 'b'");
     assert_eq!((post("c").status, post("b").status), (403, 201));
     assert_eq!(app.user("bob").post("/me/contacts", json!({"parentFolderId": "c"})).status, 201);
     assert_eq!(app.count("select count(*) from contacts"), 6);

@@ -1,9 +1,7 @@
-//! The hot writes, each one statement for the driver: what a write costs here is calls and answers across the driver's
-//! thread (ARCHITECTURE.md, "Writes"), and a contact is rows of ten tables.
-//!
-//! SQLite has no stored procedures, but an insert into a view runs the view's trigger, inside the statement, which is
-//! atomic by itself. The views are temporary: they live on the writer's connection, their text lives here, and the
-//! schema knows nothing of them. Contacts arrive as JSON, many at once, and are taken apart into rows on the way in.
+//! SQLite's half of the hot writes. It has no stored procedures, but an insert into a view runs the view's trigger,
+//! inside the statement, which is atomic by itself. The views are temporary: they live on the writer's connection, their
+//! text lives here, and the schema knows nothing of them. Contacts arrive as JSON, many at once, and are taken apart into
+//! rows on the way in.
 
 /// The mailbox's next number, and the log's entry that the contact is, or is no longer, in the folder.
 macro_rules! record_change {
@@ -54,8 +52,11 @@ macro_rules! columns {
     };
 }
 macro_rules! values {
-    () => {
-        "new.last_modified_date_time, new.parent_folder_id, new.change_key, new.display_name_derived,
+    ($folder:literal) => {
+        concat!(
+            "new.last_modified_date_time, ",
+            $folder,
+            ", new.change_key, new.display_name_derived,
         new.file_as, new.display_name, new.given_name, new.initials, new.middle_name, new.nick_name, new.surname,
         new.title, new.yomi_given_name, new.yomi_surname, new.yomi_company_name, new.generation, new.job_title,
         new.company_name, new.department, new.office_location, new.profession, new.assistant_name, new.manager,
@@ -63,6 +64,7 @@ macro_rules! values {
         new.birthday, new.birthday_instant, new.wedding_anniversary, new.wedding_anniversary_day, new.is_favorite,
         new.display_name_key, new.given_name_key, new.surname_key, new.company_name_key, new.size,
         (select seq from mailboxes where id = new.mailbox)"
+        )
     };
 }
 
@@ -104,8 +106,8 @@ macro_rules! insert_children {
     };
 }
 
-/// What the writer's connection is given when it is opened.
-pub(super) const CREATE: &str = concat!(
+/// What a writer's connection is given when it is opened.
+pub(in crate::store) const VIEWS: &str = concat!(
     view!("insert_contact"),
     "create temp trigger insert_contact_does instead of insert on insert_contact begin",
     record_change!("false"),
@@ -113,7 +115,11 @@ pub(super) const CREATE: &str = concat!(
     insert into contacts (mailbox, id, created_date_time, ",
     columns!(),
     ") values (new.mailbox, new.id, new.last_modified_date_time, ",
-    values!(),
+    // No value where there is no such folder: then nothing is written.
+    values!(
+        "(select id from folders
+          where mailbox = new.mailbox and id = new.parent_folder_id and deleted_date_time is null)"
+    ),
     ");",
     insert_children!(),
     "end;
@@ -125,7 +131,7 @@ pub(super) const CREATE: &str = concat!(
     update contacts set (",
     columns!(),
     ") = (select ",
-    values!(),
+    values!("new.parent_folder_id"),
     ") where mailbox = new.mailbox and id = new.id;
 
     delete from emails where mailbox = new.mailbox and contact_id = new.id;
@@ -172,11 +178,11 @@ from jsonb_each($1) returning (select seq from mailboxes where id = mailbox)"
 }
 
 /// Creates contacts. Answers the version of each.
-pub(super) const INSERT: &str = call_with_contacts!("insert_contact");
+pub(in crate::store) const INSERT: &str = call_with_contacts!("insert_contact");
 
 /// Writes contacts anew, their rows included. Answers the version of each.
-pub(super) const UPDATE: &str = call_with_contacts!("update_contact");
+pub(in crate::store) const UPDATE: &str = call_with_contacts!("update_contact");
 
 /// Marks a contact as deleted: `$1` mailbox, `$2` contact, `$3` now, `$4` its folder. Answers its version.
-pub(super) const DELETE: &str = "
+pub(in crate::store) const DELETE: &str = "
 insert into delete_contact values ($1, $2, $3, $4) returning (select seq from mailboxes where id = $1)";

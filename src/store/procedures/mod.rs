@@ -1,0 +1,57 @@
+//! The hot writes, each one statement for the driver: what a write costs is calls and answers between us and the database
+//! (ARCHITECTURE.md, "Writes"), and a contact is rows of ten tables. Each engine has a text of its own, which takes the
+//! same rows and leaves the same behind; both take the mailbox's next numbers and write the log's entries.
+
+mod postgres;
+mod sqlite;
+
+use uuid::Uuid;
+
+use super::engine::Statement;
+use super::rows;
+use super::tx::Tx;
+use crate::contact::Contact;
+use crate::error::Error;
+
+/// What SQLite's writer is given when its connection is opened.
+pub(super) use sqlite::VIEWS as SQLITE_VIEWS;
+
+/// A statement that answers a number for each contact it writes, in their order: its version.
+pub(super) struct Call<'q> {
+    pub(super) statement: Statement<'q>,
+    pub(super) mailbox: i64,
+    /// The contact written last.
+    pub(super) last: Uuid,
+    pub(super) count: usize,
+}
+
+/// Creates contacts, on PostgreSQL of one mailbox. Writes nothing, and fails for a missing value, where the folder of one
+/// does not exist.
+pub(super) fn insert(tx: &Tx, contacts: &[(i64, Contact)]) -> Result<Call<'static>, Error> {
+    with_contacts(tx, sqlite::INSERT, postgres::INSERT, contacts)
+}
+
+/// Writes contacts anew, their rows included.
+pub(super) fn update(tx: &Tx, contacts: &[(i64, Contact)]) -> Result<Call<'static>, Error> {
+    with_contacts(tx, sqlite::UPDATE, postgres::UPDATE, contacts)
+}
+
+fn with_contacts(
+    tx: &Tx,
+    sqlite: &'static str,
+    postgres: &'static str,
+    contacts: &[(i64, Contact)],
+) -> Result<Call<'static>, Error> {
+    let (mailbox, last) = contacts.last().ok_or_else(|| Error::internal("there is nothing to write"))?;
+    let statement = Statement::twin(sqlite, postgres).bind(rows::json(contacts)?);
+    // There a statement names its mailbox, so that one that is spread over servers knows where to go.
+    let statement = if tx.is_postgres() { statement.bind(*mailbox) } else { statement };
+    Ok(Call { statement, mailbox: *mailbox, last: last.id, count: contacts.len() })
+}
+
+/// Marks a contact as deleted.
+pub(super) fn delete(mailbox: i64, id: Uuid, now: i64, folder: String) -> Call<'static> {
+    let statement = Statement::twin(sqlite::DELETE, postgres::DELETE);
+    let statement = statement.bind(mailbox).bind(id).bind(now).bind(folder);
+    Call { statement, mailbox, last: id, count: 1 }
+}

@@ -1,0 +1,200 @@
+//! Where reads go: SQLite's readers, or the PostgreSQL primary and, where a mailbox's page is asked for, those of its
+//! standbys that have replayed what the mailbox's clients wrote.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use deadpool::Runtime;
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use sqlx::sqlite::SqlitePool;
+
+use super::cluster::{Cluster, Use};
+use super::engine::{self, Session, Statement};
+use crate::error::Error;
+
+/// How long a read waits for a free connection.
+const WAIT: Duration = Duration::from_secs(10);
+/// How long a standby may take for a page before the primary is asked instead.
+const STANDBY: Duration = Duration::from_secs(3);
+/// How long a standby that failed is left alone.
+const REST: Duration = Duration::from_secs(5);
+
+/// Connections that cannot write.
+pub(super) enum Readers {
+    Sqlite(SqlitePool),
+    Postgres(Servers),
+}
+
+/// The primary of a cluster, and standbys.
+pub(super) struct Servers {
+    primary: Pool<Connections>,
+    standbys: Vec<Standby>,
+    /// The standby whose turn it is.
+    next: AtomicUsize,
+}
+
+struct Standby {
+    pool: Pool<Connections>,
+    failed: Mutex<Option<Instant>>,
+}
+
+impl Readers {
+    /// `connections` to the primary, and as many to each standby, opened when first needed.
+    pub(super) fn postgres(cluster: Arc<Cluster>, standbys: Vec<Cluster>, connections: usize) -> Result<Self, Error> {
+        let pool = |kind| {
+            let pool = Pool::builder(kind).max_size(connections).runtime(Runtime::Tokio1).wait_timeout(Some(WAIT));
+            pool.build().map_err(Error::internal)
+        };
+        let standby = |cluster| Ok(Standby { pool: pool(Connections::Standby(cluster))?, failed: Mutex::new(None) });
+        Ok(Self::Postgres(Servers {
+            primary: pool(Connections::Primary(cluster))?,
+            standbys: standbys.into_iter().map(standby).collect::<Result<_, Error>>()?,
+            next: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Reads what is committed.
+    pub(super) async fn read<T>(&self, work: impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+        match self {
+            Self::Sqlite(pool) => work(&mut Session::from(pool.acquire().await?)).await,
+            Self::Postgres(servers) => servers.read(&work).await,
+        }
+    }
+
+    /// Reads of a mailbox what is committed up to its change `at_least`, or, where the caller does not know that
+    /// number, up to now.
+    pub(super) async fn read_mailbox<T>(
+        &self,
+        mailbox: i64,
+        at_least: Option<i64>,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match self {
+            Self::Postgres(servers) if !servers.standbys.is_empty() => {
+                servers.read_mailbox(mailbox, at_least, &work).await
+            }
+            _ => self.read(work).await,
+        }
+    }
+
+    /// Ends all connections.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(servers) => {
+                servers.primary.close();
+                servers.standbys.iter().for_each(|standby| standby.pool.close());
+            }
+        }
+    }
+}
+
+impl Servers {
+    async fn read<T>(&self, work: &impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+        let mut session = get(&self.primary).await?;
+        let done = work(&mut session).await;
+        if !session.broken().is_some_and(engine::is_lost) {
+            return done;
+        }
+        // The connection was of another time, and so are those that wait; a read can be done again.
+        drop(session);
+        self.primary.retain(|_, _| false);
+        work(&mut *get(&self.primary).await?).await
+    }
+
+    async fn read_mailbox<T>(
+        &self,
+        mailbox: i64,
+        at_least: Option<i64>,
+        work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let at_least = match at_least {
+            Some(number) => number,
+            None => self.read(&async |session: &mut Session| position(session, mailbox).await).await?,
+        };
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        for standby in self.standbys.iter().cycle().skip(first % self.standbys.len()).take(self.standbys.len()) {
+            if let Some(done) = standby.read(mailbox, at_least, work).await {
+                return done;
+            }
+        }
+        self.read(work).await
+    }
+}
+
+impl Standby {
+    /// `None` where another server has to be asked.
+    async fn read<T>(
+        &self,
+        mailbox: i64,
+        at_least: i64,
+        work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Option<Result<T, Error>> {
+        let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed.is_some_and(|when| when.elapsed() < REST) {
+            return None;
+        }
+        let reading = async {
+            let mut session = get(&self.pool).await?;
+            let done = match position(&mut session, mailbox).await {
+                Ok(number) if number < at_least => Ok(None),
+                Ok(_) => work(&mut session).await.map(Some),
+                Err(error) => Err(error),
+            };
+            if let Some(error) = session.broken() { Err(error.clone()) } else { Ok(done) }
+        };
+        match tokio::time::timeout(STANDBY, reading).await {
+            Ok(Ok(done)) => done.transpose(),
+            Ok(Err(error)) => self.rest(&error),
+            Err(_) => self.rest(&Error::unavailable("it does not answer")),
+        }
+    }
+
+    /// Leaves the standby alone for a while.
+    fn rest<T>(&self, error: &Error) -> Option<T> {
+        tracing::warn!(%error, "a standby cannot be read");
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.pool.retain(|_, _| false);
+        None
+    }
+}
+
+/// The number of the mailbox's last change that the server has.
+async fn position(session: &mut Session, mailbox: i64) -> Result<i64, Error> {
+    let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
+    // A mailbox that has not arrived yet is behind any number.
+    session.row(statement).await?.map_or(Ok(-1), |row| row.get(0))
+}
+
+async fn get(pool: &Pool<Connections>) -> Result<Object<Connections>, Error> {
+    pool.get().await.map_err(|error| match error {
+        PoolError::Backend(error) => error,
+        error => Error::unavailable(error.to_string()),
+    })
+}
+
+/// How a pool comes by its connections.
+enum Connections {
+    Primary(Arc<Cluster>),
+    Standby(Cluster),
+}
+
+impl Manager for Connections {
+    type Type = Session;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Session, Error> {
+        match self {
+            Self::Primary(cluster) => cluster.primary(Use::Read).await,
+            Self::Standby(cluster) => cluster.standby().await,
+        }
+    }
+
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
+        match session.broken() {
+            Some(error) => Err(RecycleError::Backend(error.clone())),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What holds on either engine.
+
+use super::*;
+use crate::contact::Properties;
+
+#[actix_web::test]
+async fn waiting_writes_share_a_commit_and_are_answered_after_it() {
+    let o = opened().await;
+    let (store, mailbox) = (o.store.clone(), o.mailbox);
+    let look = o.job(async move |tx| {
+        // Inside, the neighbours' contacts are there; outside, they are not committed yet.
+        let row = tx.reading().await?.row(Statement::new("select count(*) from contacts")).await?.unwrap();
+        assert_eq!(row.get::<i64>(0)?, 2);
+        assert!(store.contacts(mailbox, Uuid::nil(), 0, 10, None).await?.contacts.is_empty());
+        Ok(())
+    });
+    let results = o.in_one_commit(vec![o.insert("a"), look, o.insert("b")]).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(o.titles().await, ["a", "b"]);
+}
+
+#[actix_web::test]
+async fn creates_that_are_written_together_are_answered_each_for_itself() {
+    let o = opened_with(Options { max_folders: 2, ..Options::default() }).await;
+    let mailbox = o.mailbox;
+    let create = |title: &str, folder: Option<&str>| {
+        let patch = Patch { parent_folder_id: folder.map(str::to_owned), ..titled(title) };
+        let store = o.store.clone();
+        async move { store.insert(mailbox, patch).await }
+    };
+    let gathered = || join_all([create("a", None), create("b", Some("x")), create("c", None), create("d", Some("x"))]);
+    for answered in gathered().await {
+        let contact = answered.unwrap();
+        assert_eq!(o.store.contact(mailbox, contact.id).await.unwrap(), contact);
+    }
+    assert_eq!(o.titles().await, ["a", "b", "c", "d"]);
+
+    // Two of them cannot be: the others are written, and nothing is left of the two.
+    let (running, refused) = (o.insert("e"), ["y", "z"].map(|folder| create("no", Some(folder))));
+    let answered = futures_util::join!(running, create("f", None), join_all(refused), create("g", Some("x")));
+    assert!(answered.0.is_ok() && answered.1.is_ok() && answered.3.is_ok());
+    assert!(answered.2.iter().all(|refused| matches!(refused, Err(Error::Quota(_)))));
+    let contact = answered.3.unwrap();
+    assert_eq!(o.store.contact(mailbox, contact.id).await.unwrap(), contact);
+    assert_eq!(o.titles().await, ["a", "b", "c", "d", "e", "f", "g"]);
+    assert_eq!(o.count("select count(*) from folders").await, 2);
+    assert_eq!(o.count("select count(*) - max(seq) from changes").await, 0);
+}
+
+#[actix_web::test]
+async fn a_failing_job_leaves_its_neighbours_alone() {
+    let o = opened().await;
+    let mailbox = o.mailbox;
+    let refused = o.job(async move |tx| {
+        tx.open_savepoint().await?;
+        contacts::insert(tx, new(mailbox, titled("undone")), 10).await?;
+        Err(Error::Stale)
+    });
+    let broken = o.job(async move |tx| {
+        tx.execute(Statement::new("insert into mailboxes (id, seq) values (7, 0)")).await?;
+        tx.execute(Statement::new("insert into mailboxes (id, seq) values (7, 0)")).await
+    });
+    // Within one procedure too: the number and the entry in the log are taken back with the contact.
+    let half = o.job(async move |tx| {
+        tx.open_savepoint().await?;
+        let nowhere = Contact {
+            id: Tx::new_id(),
+            parent_folder_id: "nowhere".to_owned(),
+            version: 0,
+            created_date_time: 0,
+            last_modified_date_time: 0,
+            sent_change_key: None,
+            properties: Properties::default(),
+        };
+        let call = procedures::insert(tx, &[(mailbox, nowhere)])?;
+        tx.call(call).await.map(drop)
+    });
+    let results = o.in_one_commit(vec![o.insert("a"), refused, o.insert("b"), broken, half, o.insert("c")]).await;
+    assert!(matches!(
+        results.as_slice(),
+        [Ok(()), Err(Error::Stale), Ok(()), Err(Error::Internal(_)), Err(Error::Internal(_)), Ok(())]
+    ));
+    assert_eq!(o.titles().await, ["a", "b", "c"]);
+    assert_eq!(o.count("select count(*) from phones").await, 9);
+    assert_eq!(o.count("select count(*) from mailboxes").await, 1);
+    assert_eq!(o.count("select count(*) - max(seq) from changes").await, 0);
+}
+
+#[actix_web::test]
+async fn a_job_that_panics_takes_nobody_along_but_its_batch() {
+    let o = opened().await;
+    let panics = o.job(async move |_| panic!("on purpose"));
+    let results = o.in_one_commit(vec![o.insert("a"), panics, o.insert("b")]).await;
+    assert!(matches!(
+        results.as_slice(),
+        [Err(Error::Unavailable(_)), Err(Error::Internal(_)), Err(Error::Unavailable(_))]
+    ));
+    o.insert("after").await.unwrap();
+    assert_eq!(o.titles().await, ["after"]);
+}
+
+#[actix_web::test]
+async fn a_caller_that_goes_away_leaves_whole_contacts_or_none() {
+    let o = opened().await;
+    for i in 0..40 {
+        let micros = i * 25;
+        let insert = o.insert("x");
+        let _ = tokio::time::timeout(Duration::from_micros(micros), insert).await;
+    }
+    o.insert("last").await.unwrap();
+    let titles = o.titles().await;
+    assert_eq!(titles.last().map(String::as_str), Some("last"));
+    assert_eq!(o.count("select count(*) from phones").await, 3 * i64::try_from(titles.len()).unwrap());
+    assert_eq!(
+        o.count("select count(*) from changes where contact_id is not null").await,
+        i64::try_from(titles.len()).unwrap()
+    );
+
+    // One that left before its turn is not written at all.
+    let gone = Box::pin(async {
+        let _ = tokio::time::timeout(Duration::from_millis(5), o.insert("gone")).await;
+        Ok(())
+    });
+    o.in_one_commit(vec![gone, o.insert("stays")]).await;
+    assert_eq!(o.titles().await.split_off(titles.len()), ["stays"]);
+}
+
+#[actix_web::test]
+async fn many_are_inserted_in_order_or_not_at_all() {
+    let o = opened().await;
+    let many: Vec<_> = (0..1_000).map(|i| titled(&i.to_string())).collect();
+    let created = o.store.insert_many(o.mailbox, many).await.unwrap();
+    assert!(created.is_sorted_by_key(|contact| contact.id));
+    assert_eq!(o.titles().await, (0..1_000).map(|i| i.to_string()).collect::<Vec<_>>());
+    assert_eq!(o.store.contact(o.mailbox, created[7].id).await.unwrap(), created[7]);
+
+    let mut many: Vec<_> = (0..5).map(|i| titled(&i.to_string())).collect();
+    let small = Options { max_folders: 1, ..Options::default() };
+    many[4].parent_folder_id = Some("one too many".to_owned());
+    let other = Store::open(&o.database, small).await.unwrap();
+    assert!(matches!(other.insert_many(o.mailbox, many).await, Err(Error::Quota(_))));
+    other.close().await;
+    assert_eq!(o.count("select count(*) from contacts").await, 1_000);
+    assert_eq!(o.count("select count(*) from folders").await, 1);
+}
+
+#[actix_web::test]
+async fn readers_cannot_write() {
+    let o = opened().await;
+    let write = async |session: &mut Session| session.execute(Statement::new("delete from store")).await;
+    assert!(o.store.shared.readers.read(write).await.is_err());
+    assert_eq!(o.count("select count(*) from store").await, 1);
+}
+
+#[actix_web::test]
+async fn folded_columns_hold_what_look_ups_will_ask_for() {
+    let o = opened().await;
+    let mut patch = titled("x");
+    patch.texts[Text::Surname as usize] = Some(Some("ÉTÉ".to_owned()));
+    patch.emails = Some(vec![Email { address: Some("Ann@Example.ORG".to_owned()), ..Email::default() }]);
+    patch.categories = Some(vec!["VIP ẞ".to_owned()]);
+    patch.wedding_anniversary = Some(Some("1970-01-03".to_owned()));
+    patch.birthday = Some(Some("1970-01-01T00:00:01+00:00".to_owned()));
+    o.store.insert(o.mailbox, patch).await.unwrap();
+    let text = "
+select count(*)
+from contacts c, emails e, categories k
+where c.surname_key = 'été' and c.display_name_key = 'été' and e.address_key = 'ann@example.org' and k.name_key = 'vip ß'
+   and c.wedding_anniversary_day = 2 and c.birthday_instant = 1000000";
+    assert_eq!(o.count(text).await, 1);
+}

@@ -1,0 +1,123 @@
+//! The store from below: what a shared commit promises when something in it goes wrong. `both` is of either engine: it
+//! runs on SQLite, or with TEST_ENGINE=postgres on PostgreSQL; `tests/run` does both.
+
+mod both;
+mod postgres;
+mod proxy;
+#[path = "../../../tests/api/postgres.rs"]
+mod servers;
+mod sqlite;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{LocalBoxFuture, join_all};
+use servers::{Postgres, Schema};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::engine::Statement;
+use super::tx::Tx;
+use super::*;
+use crate::contact::{Email, Phone, Text};
+
+/// A store, and what its data lies in.
+struct Opened {
+    store: Store,
+    mailbox: i64,
+    database: Database,
+    folder: tempfile::TempDir,
+    schema: Option<Schema>,
+}
+
+/// On the engine this run is for.
+async fn opened() -> Opened {
+    opened_with(Options::default()).await
+}
+
+async fn opened_with(options: Options) -> Opened {
+    match std::env::var("TEST_ENGINE").as_deref() {
+        Ok("postgres") => opened_in_schema(Postgres::shared().schema(), options).await,
+        Ok(other) => panic!("TEST_ENGINE={other}: expected postgres, or nothing for SQLite"),
+        Err(_) => opened_on_file(options).await,
+    }
+}
+
+async fn opened_on_file(options: Options) -> Opened {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::File(folder.path().join("contacts.db"));
+    Opened::new(database, folder, None, options).await
+}
+
+async fn opened_in_schema(schema: Schema, options: Options) -> Opened {
+    let database = schema.url.parse().unwrap();
+    Opened::new(database, tempfile::tempdir().unwrap(), Some(schema), options).await
+}
+
+fn titled(title: &str) -> Patch {
+    let mut patch = Patch { phones: Some(vec![Phone::default(); 3]), ..Patch::default() };
+    patch.texts[Text::Title as usize] = Some(Some(title.to_owned()));
+    patch
+}
+
+fn new(mailbox: i64, patch: Patch) -> Vec<New> {
+    vec![New { mailbox, patch }]
+}
+
+impl Opened {
+    async fn new(database: Database, folder: tempfile::TempDir, schema: Option<Schema>, options: Options) -> Self {
+        let store = Store::open(&database, options).await.unwrap();
+        let mailbox = store.user(&UserName::parse("ann").unwrap()).await.unwrap().mailbox;
+        Self { store, mailbox, database, folder, schema }
+    }
+
+    async fn titles(&self) -> Vec<String> {
+        let page = self.store.contacts(self.mailbox, Uuid::nil(), 0, 1_000, None).await.unwrap();
+        page.contacts.iter().map(|c| c.properties.text(Text::Title).unwrap_or_default().to_owned()).collect()
+    }
+
+    async fn row(&self, sql: &'static str) -> engine::Row {
+        let read = async |session: &mut Session| session.row(Statement::new(sql)).await;
+        self.store.shared.readers.read(read).await.unwrap().unwrap()
+    }
+
+    async fn count(&self, sql: &'static str) -> i64 {
+        self.row(sql).await.get(0).unwrap()
+    }
+
+    fn insert(&self, title: &str) -> LocalBoxFuture<'_, Result<(), Error>> {
+        let new = titled(title);
+        Box::pin(async move { self.store.insert(self.mailbox, new).await.map(drop) })
+    }
+
+    /// Any job.
+    fn job<F>(&self, work: F) -> LocalBoxFuture<'_, Result<(), Error>>
+    where
+        F: AsyncFnOnce(&mut Tx) -> Result<(), Error> + Send + 'static,
+    {
+        Box::pin(self.store.write(Some(self.mailbox), work))
+    }
+
+    /// Holds the writer until all jobs wait, so that the next commit is theirs together.
+    async fn in_one_commit(&self, jobs: Vec<LocalBoxFuture<'_, Result<(), Error>>>) -> Vec<Result<(), Error>> {
+        let (running, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (tell, wait) = (Arc::clone(&running), Arc::clone(&go));
+        let hold = self.job(async move |_| {
+            tell.notify_one();
+            wait.notified().await;
+            Ok(())
+        });
+        let jobs = async {
+            running.notified().await;
+            let release = async {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                go.notify_one();
+            };
+            // What is polled once is queued.
+            futures_util::join!(join_all(jobs), release).0
+        };
+        let (hold, results) = futures_util::join!(hold, jobs);
+        hold.unwrap();
+        results
+    }
+}

@@ -1,0 +1,91 @@
+//! A way to a server that can be cut at a message of the client's choice.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// What of a message and its answer is lost with the connection.
+#[derive(Clone, Copy)]
+pub(super) enum Cut {
+    /// The message: the server never hears of it.
+    Request,
+    /// Its answer: the server has done what was asked.
+    Answer,
+}
+
+#[derive(Clone)]
+pub(super) struct Proxy {
+    pub(super) port: u16,
+    state: Arc<State>,
+}
+
+struct State {
+    cut: Mutex<Cut>,
+    /// How many messages still pass; below 0 all do.
+    passing: AtomicI64,
+    cuts: AtomicUsize,
+}
+
+impl Proxy {
+    pub(super) fn to(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let state = State { cut: Mutex::new(Cut::Request), passing: AtomicI64::new(-1), cuts: AtomicUsize::new(0) };
+        let proxy = Self { port: listener.local_addr().unwrap().port(), state: Arc::new(state) };
+        let state = Arc::clone(&proxy.state);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, server) = (client.unwrap(), TcpStream::connect(("127.0.0.1", server)).unwrap());
+                let state = Arc::clone(&state);
+                std::thread::spawn(move || state.serve(&client, &server));
+            }
+        });
+        proxy
+    }
+
+    /// Cuts the connection of the message that comes after so many.
+    pub(super) fn cut(&self, cut: Cut, after: i64) {
+        *self.state.cut.lock().unwrap() = cut;
+        self.state.passing.store(after, Ordering::SeqCst);
+    }
+
+    /// How many connections were cut.
+    pub(super) fn cuts(&self) -> usize {
+        self.state.cuts.load(Ordering::SeqCst)
+    }
+}
+
+impl State {
+    /// The client sends whole messages and waits for their answer, so what is read at once is a message.
+    fn serve(&self, mut client: &TcpStream, mut server: &TcpStream) {
+        let mut buffer = vec![0; 1 << 20];
+        std::thread::scope(|scope| {
+            let answers = scope.spawn(|| {
+                let mut buffer = vec![0; 1 << 16];
+                while let Ok(read @ 1..) = (&*server).read(&mut buffer) {
+                    if (&*client).write_all(&buffer[..read]).is_err() {
+                        break;
+                    }
+                }
+            });
+            while let Ok(read @ 1..) = client.read(&mut buffer) {
+                if self.passing.load(Ordering::SeqCst) >= 0 && self.passing.fetch_sub(1, Ordering::SeqCst) == 0 {
+                    self.cuts.fetch_add(1, Ordering::SeqCst);
+                    if matches!(*self.cut.lock().unwrap(), Cut::Answer) {
+                        // The answer comes to nobody.
+                        client.shutdown(Shutdown::Write).unwrap();
+                        server.write_all(&buffer[..read]).unwrap();
+                        std::thread::sleep(std::time::Duration::from_millis(100));
+                    }
+                    break;
+                }
+                if server.write_all(&buffer[..read]).is_err() {
+                    break;
+                }
+            }
+            let _ = client.shutdown(Shutdown::Both);
+            let _ = server.shutdown(Shutdown::Both);
+            answers.join().unwrap();
+        });
+    }
+}

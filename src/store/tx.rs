@@ -1,0 +1,348 @@
+//! The transaction as a write sees it: begun when first needed, undoable job by job, committed for sure or for sure not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::sqlite::SqliteConnectOptions;
+use uuid::Uuid;
+
+use super::cluster::{Cluster, Use};
+use super::engine::{self, Row, Session, Statement};
+use super::procedures::{self, Call};
+use crate::clock;
+use crate::error::Error;
+
+/// How long a lost connection's commit is looked for. Longer than a fail-over should take, shorter than clients wait.
+const SETTLE: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_millis(250);
+
+/// How a writer's connections are made.
+#[derive(Clone)]
+pub(super) enum Connector {
+    Sqlite(Box<SqliteConnectOptions>),
+    Postgres(Arc<Cluster>),
+}
+
+impl Connector {
+    async fn connect(&self) -> Result<Session, Error> {
+        match self {
+            Self::Sqlite(options) => {
+                let mut session = Session::open(options).await?;
+                session.script(procedures::SQLITE_VIEWS).await?;
+                Ok(session)
+            }
+            Self::Postgres(cluster) => cluster.primary(Use::Write).await,
+        }
+    }
+
+    /// The lane that writes to a mailbox go by.
+    pub(super) fn lane(&self, mailbox: Option<i64>) -> Option<i64> {
+        mailbox.filter(|_| matches!(self, Self::Postgres(_)))
+    }
+}
+
+/// What a write sees: the transaction, and one time for everything it writes.
+#[expect(clippy::struct_excessive_bools, reason = "these are independent facts, not one state")]
+pub(super) struct Tx {
+    session: Session,
+    connector: Connector,
+    /// The mailbox that everything in the transaction belongs to, where each has a lane of its own.
+    mailbox: Option<i64>,
+    now: i64,
+    /// The transaction is open.
+    begun: bool,
+    /// The batch is one job.
+    alone: bool,
+    /// The savepoint `job` is open.
+    savepoint: bool,
+    /// The current job called a procedure outside it, which cannot be undone by itself.
+    loose: bool,
+    /// A job met a fault of ours: whatever this connection remembers (a schema as it was, say) is not trusted further.
+    suspect: bool,
+    /// By what a commit can be told to have happened.
+    trace: Option<Trace>,
+    /// The store is closing, and nobody can wait long.
+    closing: Arc<AtomicBool>,
+}
+
+/// The last change of a transaction, as the log has it.
+#[derive(Debug, Clone, Copy)]
+struct Trace {
+    mailbox: i64,
+    /// Not known where the answer that tells it was lost.
+    seq: Option<i64>,
+    contact: Option<Uuid>,
+    time: i64,
+}
+
+/// What became of a commit.
+enum Settled {
+    /// It happened; its last change has this number.
+    Happened(i64),
+    /// It certainly did not.
+    Undone(Error),
+}
+
+/// What a procedure answered.
+enum Called {
+    Rows(Vec<Row>),
+    /// Its answer was lost; the last of its numbers is this.
+    UpTo(i64),
+}
+
+impl Tx {
+    /// A connection to write on.
+    pub(super) async fn connect(connector: &Connector, closing: &Arc<AtomicBool>) -> Result<Self, Error> {
+        Ok(Self {
+            session: connector.connect().await?,
+            connector: connector.clone(),
+            mailbox: None,
+            now: 0,
+            begun: false,
+            alone: false,
+            savepoint: false,
+            loose: false,
+            suspect: false,
+            trace: None,
+            closing: Arc::clone(closing),
+        })
+    }
+
+    /// Makes ready for a batch of so many jobs, all of one lane.
+    pub(super) fn next_batch(&mut self, mailbox: Option<i64>, jobs: usize) {
+        self.mailbox = mailbox;
+        self.alone = jobs == 1;
+        self.trace = None;
+    }
+
+    /// Makes ready for the next job of the batch.
+    pub(super) fn next_job(&mut self) {
+        self.now = clock::now();
+        self.loose = false;
+    }
+
+    /// The time of this write, UTC microseconds.
+    pub(super) fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// A new id, later than all before it: ids are in the order of writes.
+    pub(super) fn new_id() -> Uuid {
+        clock::new_id()
+    }
+
+    /// Whether each mailbox has a lane of its own: then a statement is for one mailbox.
+    pub(super) fn is_postgres(&self) -> bool {
+        self.session.is_postgres()
+    }
+
+    async fn begin(&mut self) -> Result<(), Error> {
+        if self.begun {
+            return Ok(());
+        }
+        match self.session.begin(self.mailbox).await {
+            // The connection was lost while nothing was asked of it, and nothing was done yet.
+            Err(error) if self.is_postgres() && engine::is_lost(&error) => {
+                self.session = self.connector.connect().await?;
+                self.session.begin(self.mailbox).await?;
+            }
+            begun => begun?,
+        }
+        self.begun = true;
+        Ok(())
+    }
+
+    /// The open transaction, for reads: what they see stays so until the commit.
+    pub(super) async fn reading(&mut self) -> Result<&mut Session, Error> {
+        self.begin().await?;
+        // There even a read that fails would take the neighbours along.
+        if self.is_postgres() && !self.alone {
+            self.open_savepoint().await?;
+        }
+        Ok(&mut self.session)
+    }
+
+    /// Makes what follows undoable as one.
+    pub(super) async fn open_savepoint(&mut self) -> Result<(), Error> {
+        self.begin().await?;
+        if !self.savepoint {
+            self.session.execute(Statement::new("savepoint job")).await?;
+            self.savepoint = true;
+        }
+        Ok(())
+    }
+
+    /// Whether the next call is a transaction by itself: it is all that the whole batch has done so far.
+    pub(super) fn is_lone(&self) -> bool {
+        self.alone && !self.begun
+    }
+
+    /// Runs a statement that changes something.
+    pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
+        self.open_savepoint().await?;
+        self.session.execute(statement).await
+    }
+
+    /// Calls one of `procedures` and answers its numbers, one for each contact. Being one statement, it is atomic without
+    /// a savepoint, and without a transaction around it where it is all that the whole batch does; a job that goes on
+    /// after it opens a savepoint first.
+    pub(super) async fn call(&mut self, Call { statement, mailbox, last, count }: Call<'_>) -> Result<Vec<i64>, Error> {
+        let rows = if self.is_lone() {
+            self.left_trace(mailbox, None, Some(last));
+            match self.call_alone(statement).await? {
+                Called::Rows(rows) => rows,
+                Called::UpTo(number) => {
+                    let count = i64::try_from(count).unwrap_or_default();
+                    return Ok((number - count + 1..=number).collect());
+                }
+            }
+        } else {
+            self.reading().await?.rows(statement).await?
+        };
+        let numbers = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<i64>, _>>()?;
+        if numbers.len() != count {
+            return Err(Error::internal("not every contact was written"));
+        }
+        self.left_trace(mailbox, numbers.last().copied(), Some(last));
+        self.loose |= !self.savepoint;
+        Ok(numbers)
+    }
+
+    /// Runs a statement that is a transaction by itself. Where its connection was lost and it has not happened, it is
+    /// tried once more.
+    async fn call_alone(&mut self, statement: Statement<'_>) -> Result<Called, Error> {
+        let mut again = false;
+        loop {
+            let error = match self.session.rows(statement.clone()).await {
+                Ok(rows) => return Ok(Called::Rows(rows)),
+                Err(error) => error,
+            };
+            match self.settle(error).await? {
+                Settled::Happened(number) => return Ok(Called::UpTo(number)),
+                Settled::Undone(error) if again || self.is_broken() => return Err(error),
+                Settled::Undone(_) => again = true,
+            }
+        }
+    }
+
+    /// Remembers the change that was recorded last.
+    pub(super) fn left_trace(&mut self, mailbox: i64, seq: Option<i64>, contact: Option<Uuid>) {
+        self.trace = Some(Trace { mailbox, seq, contact, time: self.now });
+    }
+
+    /// Whether the transaction may be gone, so that nothing more can be tried in it.
+    pub(super) fn is_broken(&self) -> bool {
+        self.session.broken().is_some()
+    }
+
+    /// Undoes what was done since the savepoint was opened. An error means that the transaction is gone.
+    pub(super) async fn undo(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.savepoint)
+            && let Err(error) = self.session.undo_to_savepoint().await
+        {
+            return Err(self.session.give_up(Error::unavailable(error)));
+        }
+        Ok(())
+    }
+
+    /// Keeps what was done since the savepoint was opened, unless the transaction fails later.
+    pub(super) async fn keep(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.savepoint)
+            && let Err(error) = self.session.execute(Statement::new("release savepoint job")).await
+        {
+            return Err(self.session.give_up(Error::unavailable(error)));
+        }
+        Ok(())
+    }
+
+    /// Settles a job: keeps it, or undoes it. An error means that the transaction is gone, or may be: the database could
+    /// not do what the job asked, and which of its errors end a transaction is not ours to guess.
+    pub(super) async fn settle_job(&mut self, failed: Option<&Error>) -> Result<(), Error> {
+        self.suspect |= matches!(failed, Some(Error::Internal(_)));
+        if let Some(error) = self.session.broken() {
+            // Whatever the job made of it.
+            return Err(error.clone());
+        }
+        match failed {
+            Some(_) if self.loose => Err(Error::internal("a job failed after it had written")),
+            Some(_) => self.undo().await,
+            None if self.session.is_aborted() && self.begun => Err(Error::internal("a job went on after a failure")),
+            None => self.keep().await,
+        }
+    }
+
+    /// Ends the transaction. Where nothing in it is to be kept, nothing is.
+    pub(super) async fn end(&mut self, keep: bool) -> Result<(), Error> {
+        if !std::mem::take(&mut self.begun) {
+            return Ok(());
+        }
+        if !keep {
+            return self.session.execute(Statement::new("rollback")).await;
+        }
+        match self.session.execute(Statement::new("commit")).await {
+            Ok(()) => Ok(()),
+            Err(error) => match self.settle(error).await? {
+                Settled::Happened(_) => Ok(()),
+                Settled::Undone(error) => Err(error),
+            },
+        }
+    }
+
+    /// Whether the connection is as good as new.
+    pub(super) fn is_trusted(&self) -> bool {
+        !self.suspect && !self.is_broken()
+    }
+
+    pub(super) async fn close(self) {
+        self.session.close().await;
+    }
+
+    /// Finds out whether a commit happened whose answer is an error.
+    ///
+    /// Most errors tell that it did not. Where a connection to PostgreSQL was lost, the change is looked for on whichever
+    /// server is the primary now, with the mailbox held, so that a transaction that is still under way has ended before.
+    ///
+    /// # Errors
+    /// The error itself where it is a fault of ours, and [`Error::Internal`] when nobody can tell: that is not "try
+    /// again", for a client that did would store its contact twice.
+    async fn settle(&mut self, error: Error) -> Result<Settled, Error> {
+        let Error::Unavailable(cause) = error else { return Err(error) };
+        let undone = Settled::Undone(Error::Unavailable(Arc::clone(&cause)));
+        if !engine::may_have_committed(&*cause) {
+            return Ok(undone);
+        }
+        let unknown = Error::Internal(Arc::clone(&cause));
+        if !self.is_postgres() {
+            return Err(self.session.give_up(unknown));
+        }
+        // What leaves no trace can be done again without harm.
+        let Some(trace) = self.trace else { return Ok(undone) };
+        tracing::warn!(%cause, "a connection was lost around a commit; looking whether it happened");
+        let started = Instant::now();
+        while started.elapsed() < SETTLE && !self.closing.load(Ordering::Acquire) {
+            match self.look_for(&trace).await {
+                Ok(Some(number)) => return Ok(Settled::Happened(number)),
+                Ok(None) => return Ok(undone),
+                Err(error) => tracing::debug!(%error, "not to be seen yet"),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        Err(self.session.give_up(unknown))
+    }
+
+    /// Looks for a change on a new connection, which becomes this transaction's.
+    async fn look_for(&mut self, trace: &Trace) -> Result<Option<i64>, Error> {
+        let mut session = self.connector.connect().await?;
+        session.begin(Some(trace.mailbox)).await?;
+        let text = "
+select min(seq) from changes
+where mailbox = $1 and (seq = $2 or $2 is null) and (contact_id = $3 or $3 is null) and changed_date_time = $4";
+        let statement = Statement::new(text);
+        let statement = statement.bind(trace.mailbox).bind(trace.seq).bind(trace.contact).bind(trace.time);
+        let found = session.row(statement).await?.map_or(Ok(None), |row| row.get(0))?;
+        session.execute(Statement::new("rollback")).await?;
+        self.session = session;
+        Ok(found)
+    }
+}

@@ -1,0 +1,14 @@
+//! What is answered alike whichever database is behind it.
+
+mod access;
+mod concurrency;
+mod conditions;
+mod contacts;
+pub mod contacts_ref;
+mod embedding;
+mod folders;
+mod limits;
+pub mod model;
+mod paging;
+mod paths;
+mod refusals;

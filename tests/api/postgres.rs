@@ -1,0 +1,406 @@
+//! PostgreSQL servers for the tests: real processes on 127.0.0.1 (Linux), which a test may kill, freeze and promote.
+//!
+//! It owns the processes and their folders in `$TMPDIR`, and nothing of them outlives the test process, however that
+//! ends: everything of a server is done by a guardian, a shell in a session of its own (so that Ctrl-C passes it by),
+//! which does what it is told through a pipe, and when the pipe closes ends the server and removes the folder. Each
+//! server starts from a copy of one freshly made data folder, since `initdb` takes longer than all the rest.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is of tests, of which none uses all of it: it panics where something is wrong"
+)]
+
+use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// How long a server may take for anything.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The settings of every server. They are given on the command line, which a standby does not inherit.
+const SETTINGS: &[(&str, &str)] = &[
+    ("listen_addresses", "127.0.0.1"),
+    ("unix_socket_directories", ""),
+    ("max_connections", "200"),
+    ("shared_buffers", "32MB"),
+    ("wal_level", "replica"),
+    ("max_wal_senders", "5"),
+    ("hot_standby", "on"),
+    // A standby that was away for a while finds what it missed, and finds its primary again at once.
+    ("wal_keep_size", "256MB"),
+    ("wal_retrieve_retry_interval", "100ms"),
+    // In the data folder, not in /dev/shm, where a killed server would leave it.
+    ("dynamic_shared_memory_type", "mmap"),
+];
+
+/// Does each line it reads; at the end of its input it leaves nothing. SIGQUIT is repeated, because a server that has
+/// only just been started may not listen to it yet, and SIGCONT wakes a frozen one. A killed server cannot remove its
+/// System V segment; its id is in line 7 of the pid file, which it could not remove either.
+const GUARDIAN: &str = r#"
+trap '' PIPE
+folder=$(mktemp -d -t contactd-postgres.XXXXXX 2>/dev/null || mktemp -d /tmp/contactd-postgres.XXXXXX)
+cd "$folder" && echo "$folder" || exit
+while read -r line; do eval "$line" </dev/null; done
+while [ "$pid" ] && kill -QUIT "$pid"; do kill -CONT "$pid"; sleep 0.02; done
+set -- $(sed -n 7p data/postmaster.pid)
+[ "$2" ] && ipcrm -m "$2"
+cd /
+for attempt in 1 2 3 4 5; do rm -rf "$folder" && break; sleep 1; done
+"#;
+
+/// A running PostgreSQL server of its own: data folder, port on 127.0.0.1. Dropped, it is gone.
+pub struct Postgres {
+    url: String,
+    port: u16,
+    /// `None` for the one of `TEST_DATABASE_URL`, which is not ours to touch.
+    guardian: Option<Guardian>,
+}
+
+impl Postgres {
+    /// The server all tests of this process share. `TEST_DATABASE_URL` names one that is there already; otherwise a
+    /// private one is started, once.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| match std::env::var("TEST_DATABASE_URL") {
+            Ok(url) if !url.is_empty() => {
+                let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).split(['/', '?']).next();
+                let port = host.and_then(|host| host.rsplit_once(':')?.1.parse().ok()).unwrap_or(5432);
+                Self { url, port, guardian: None }
+            }
+            _ => Self::start(&[]),
+        })
+    }
+
+    /// A server of the test's own, with settings as of postgresql.conf. `alter system` does not change those given here.
+    pub fn start(settings: &[(&str, &str)]) -> Self {
+        static TEMPLATE: OnceLock<Guardian> = OnceLock::new();
+        let template = TEMPLATE.get_or_init(|| {
+            let mut guardian = Guardian::new(&[]);
+            // No order by code point if that can be had: a test shall see which order a query relies on.
+            let initdb = "initdb -D data -U contactd --auth=trust --no-sync --encoding=UTF8 --locale=C.UTF-8";
+            guardian.run(&format!("{initdb} --locale-provider=icu --icu-locale=en || {initdb}"));
+            guardian
+        });
+        let mut guardian = Guardian::new(settings);
+        guardian.run(&format!("cp -a {} data", quoted(&template.folder.join("data").to_string_lossy())));
+        Self::launch(guardian)
+    }
+
+    /// A streaming hot standby of this one, running and connected; `name` is its application_name there.
+    pub fn standby(&self, name: &str, settings: &[(&str, &str)]) -> Self {
+        let primary = format!("host=127.0.0.1 port={} user=contactd application_name={name}", self.port);
+        let mut guardian = Guardian::new(settings);
+        let options = "-D data -R --checkpoint=fast --wal-method=stream --no-sync";
+        guardian.run(&format!("pg_basebackup {options} -d {}", quoted(&primary)));
+        let standby = Self::launch(guardian);
+        let streams = format!(
+            "select count(*) from pg_stat_replication where application_name = '{name}' and state = 'streaming'"
+        );
+        standby.guardian().wait("it does not stream", || self.query(&streams) == "1");
+        standby
+    }
+
+    fn launch(mut guardian: Guardian) -> Self {
+        // Somebody else may take the port before the server does.
+        let port = std::iter::repeat_with(free_port).find(|&port| guardian.start(port)).unwrap();
+        Self { url: format!("postgres://contactd@127.0.0.1:{port}/postgres"), port, guardian: Some(guardian) }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The `postgres://` URL of its database `postgres`, as a superuser without a password.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// A new empty schema in it.
+    pub fn schema(&self) -> Schema {
+        // Unlike any other of this process, of another one, and of an earlier run against the same server.
+        let name = format!("t{}_{:016x}", std::process::id(), random());
+        self.query(&format!("create schema {name}"));
+        let separator = if self.url.contains('?') { '&' } else { '?' };
+        let url = format!("{}{separator}options=-c%20search_path%3D{name}", self.url);
+        Schema { url, name, stays: self.guardian.is_none() }
+    }
+
+    /// One value, as text; nothing of a statement that has none.
+    pub fn query(&self, sql: &str) -> String {
+        psql(&self.url, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// SIGKILL, as a crash: when it returns, no process of it is left.
+    pub fn kill(&mut self) {
+        let guardian = self.guardian_mut();
+        // Its children would outlive it for a moment, and answer.
+        let processes = guardian.freeze();
+        signal("KILL", &processes);
+        guardian.wait("it survived SIGKILL", || processes.iter().all(|&process| state(process).is_none()));
+        guardian.reap();
+    }
+
+    /// SIGSTOP for all its processes, to play a hang: the kernel still accepts connections, and nothing answers.
+    pub fn freeze(&self) {
+        self.guardian().freeze();
+    }
+
+    /// SIGCONT, after [`Self::freeze`].
+    pub fn thaw(&self) {
+        signal("CONT", &self.guardian().processes());
+    }
+
+    /// Starts it again after [`Self::kill`] or [`Self::stop`], on the same port and data.
+    pub fn restart(&mut self) {
+        let port = self.port;
+        assert!(self.guardian_mut().start(port), "somebody else has taken port {port}");
+    }
+
+    /// Fast shutdown: transactions are rolled back, connections closed, the data is as of a clean end.
+    pub fn stop(&mut self) {
+        let guardian = self.guardian_mut();
+        let postmaster = guardian.postmaster();
+        signal("INT", &[postmaster]);
+        guardian.wait("it does not stop", || state(postmaster).is_none());
+        guardian.reap();
+    }
+
+    /// Makes a standby a primary; returns once it takes writes.
+    pub fn promote(&self) {
+        assert_eq!(self.query("select pg_promote()"), "t");
+    }
+
+    fn guardian(&self) -> &Guardian {
+        self.guardian.as_ref().expect("the server of TEST_DATABASE_URL is not the tests' to touch: start one")
+    }
+
+    fn guardian_mut(&mut self) -> &mut Guardian {
+        self.guardian();
+        self.guardian.as_mut().unwrap()
+    }
+}
+
+/// A schema of one test, as a URL whose connections see only it. Dropped, it goes from a server that stays.
+pub struct Schema {
+    pub url: String,
+    pub name: String,
+    stays: bool,
+}
+
+impl Schema {
+    /// As [`Postgres::query`], in the schema.
+    pub fn query(&self, sql: &str) -> String {
+        psql(&self.url, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        if self.stays {
+            // What the test has left locked stays: a failing test must say so, not hang.
+            let _ = psql(&self.url, &format!("set lock_timeout = '5s'; drop schema {} cascade", self.name));
+        }
+    }
+}
+
+/// The shell that owns a folder and the server in it, see [`GUARDIAN`].
+struct Guardian {
+    child: Child,
+    /// `None` once it is to end. The standard library keeps it from our other children, so that it closes with us.
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    folder: PathBuf,
+    /// The server's command line, but for the port.
+    command: String,
+    /// The server, while it runs. The guardian has not waited for it yet, so that no other process can have its id.
+    postmaster: Option<u32>,
+}
+
+impl Guardian {
+    fn new(settings: &[(&str, &str)]) -> Self {
+        let mut shell = Command::new("setsid");
+        shell.args(["sh", "-c", GUARDIAN]).current_dir("/");
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // Nothing of the caller's settings, such as PGOPTIONS, or a HOME that the server's user cannot read.
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(programs("initdb")).chain(std::env::split_paths(&path));
+        shell.env_clear().env("PATH", std::env::join_paths(path).unwrap()).env("TMPDIR", std::env::temp_dir());
+        if fs::metadata("/proc/self").unwrap().uid() == 0 {
+            // The server refuses to run as root.
+            let users = fs::read_to_string("/etc/passwd").unwrap();
+            let user = |name| users.lines().find(|line| line.split(':').next() == Some(name));
+            let user: Vec<_> = user("postgres").or_else(|| user("nobody")).unwrap().split(':').collect();
+            shell.uid(user[2].parse().unwrap()).gid(user[3].parse().unwrap());
+        }
+        let mut child = shell.spawn().expect("setsid, of util-linux");
+        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        let settings = SETTINGS.iter().chain(settings).map(|(name, value)| quoted(&format!("{name}={value}")));
+        let command = format!("postgres -D data -c {}", settings.collect::<Vec<_>>().join(" -c "));
+        let mut guardian = Self { child, input, output, folder: PathBuf::new(), command, postmaster: None };
+        guardian.folder = guardian.answer().into();
+        guardian
+    }
+
+    /// Runs a command to its end, which must be a good one.
+    fn run(&mut self, command: &str) {
+        let status = self.tell(&format!("{{ {command}; }} >>log 2>&1; echo $?"));
+        assert_eq!(status, "0", "{command}\n{}", self.log());
+    }
+
+    /// Starts the server and waits until it takes connections; not if the port is taken.
+    fn start(&mut self, port: u16) -> bool {
+        assert_eq!(self.postmaster, None, "it runs");
+        let answer = self.tell(&format!("{} -p {port} >>log 2>&1 & pid=$!; echo $pid", self.command));
+        let postmaster = answer.parse().unwrap();
+        self.postmaster = Some(postmaster);
+        // Its pid file says when, as to pg_ctl; a connection might be answered by another server.
+        let ready = || {
+            let file = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
+            let lines: Vec<_> = file.lines().map(str::trim).collect();
+            lines.first() == Some(&answer.as_str()) && lines.get(7) == Some(&"ready")
+        };
+        self.wait("it does not start", || ready() || state(postmaster).is_none());
+        if state(postmaster).is_none() {
+            self.reap();
+            assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err(), "it ended\n{}", self.log());
+        }
+        self.postmaster.is_some()
+    }
+
+    /// After the end of the server: gives its process id back.
+    fn reap(&mut self) {
+        self.tell("wait; pid=; echo");
+        self.postmaster = None;
+    }
+
+    fn postmaster(&self) -> u32 {
+        self.postmaster.expect("it does not run")
+    }
+
+    /// The postmaster, and its children after it.
+    fn processes(&self) -> Vec<u32> {
+        let postmaster = self.postmaster();
+        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+        let children = all.filter(|&process| state(process).is_some_and(|(_, parent)| parent == postmaster));
+        std::iter::once(postmaster).chain(children).collect()
+    }
+
+    /// Stops all its processes, and says which.
+    fn freeze(&self) -> Vec<u32> {
+        let stop = |processes: &[u32]| {
+            signal("STOP", processes);
+            let stopped = |&process: &u32| state(process).is_none_or(|(state, _)| state == 'T');
+            self.wait("it does not freeze", || processes.iter().all(stopped));
+        };
+        // The postmaster first: after that it starts no other.
+        stop(&[self.postmaster()]);
+        let processes = self.processes();
+        stop(&processes);
+        processes
+    }
+
+    /// Sends a line that answers one.
+    fn tell(&mut self, line: &str) -> String {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+        self.answer()
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.output.read_line(&mut line).unwrap() > 0, "the guardian ended\n{}", self.log());
+        line.trim_end().to_owned()
+    }
+
+    fn wait(&self, otherwise: &str, mut done: impl FnMut() -> bool) {
+        let started = Instant::now();
+        while !done() {
+            assert!(started.elapsed() < PATIENCE, "{otherwise}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The end of what it and its server wrote.
+    fn log(&self) -> String {
+        let log = fs::read(self.folder.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log[log.len().saturating_sub(4000)..]).into_owned()
+    }
+}
+
+impl Drop for Guardian {
+    fn drop(&mut self) {
+        if self.postmaster.is_some() {
+            // A frozen child would hold the shutdown up for five seconds.
+            signal("CONT", &self.processes());
+        }
+        self.input = None;
+        let _ = self.child.wait();
+    }
+}
+
+/// The folder that has this one of PostgreSQL's programs; psql may be there without a server.
+fn programs(name: &str) -> PathBuf {
+    static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    let folders = FOLDERS.get_or_init(|| {
+        let config = Command::new("pg_config").arg("--bindir").stderr(Stdio::null()).output().into_iter();
+        let config = config.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+        let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let mut versions: Vec<u32> =
+            versions.filter_map(|version| version.file_name().to_str()?.parse().ok()).collect();
+        versions.sort_unstable_by(|one, other| other.cmp(one));
+        let versions = versions.iter().map(|version| format!("/usr/lib/postgresql/{version}/bin").into());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        config.chain(versions).chain(std::env::split_paths(&path)).collect()
+    });
+    let found = folders.iter().find(|folder| folder.join(name).is_file());
+    found.expect("PostgreSQL is needed for the tests and is not installed: run tests/run, which installs it").clone()
+}
+
+fn psql(url: &str, sql: &str) -> Result<String, String> {
+    let mut command = Command::new(programs("psql").join("psql"));
+    command.args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\n').to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+/// Not one of the kernel's choice: those it also gives to clients, which may then hold the port when a killed server
+/// wants it back, or even connect to themselves while it is down.
+fn free_port() -> u16 {
+    let mut ports = std::iter::repeat_with(|| 16384 + (random() % 16384) as u16);
+    ports.find(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()).unwrap()
+}
+
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// To those of the processes that still are there.
+fn signal(name: &str, processes: &[u32]) {
+    let mut command = Command::new("kill");
+    command.arg(format!("-{name}")).args(processes.iter().map(u32::to_string)).stderr(Stdio::null());
+    command.status().unwrap();
+}
+
+/// The letter of what a process is doing, and its parent; `None` if it has ended.
+fn state(process: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name before them may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?.parse().ok()?;
+    if matches!(state, 'Z' | 'X') { None } else { Some((state, fields.next()?.parse().ok()?)) }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
