@@ -19,7 +19,9 @@ mod postgres;
 mod program;
 
 mod both;
+mod cluster;
 mod crash;
+mod engines;
 mod faults;
 mod memory;
 mod running;

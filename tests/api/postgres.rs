@@ -199,6 +199,12 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// The same schema on another server, which has it by replication.
+    pub fn on(&self, from: &Postgres, to: &Postgres) -> Self {
+        let url = self.url.replace(&format!(":{}/", from.port), &format!(":{}/", to.port));
+        Self { url, name: self.name.clone(), stays: false }
+    }
+
     /// As [`Postgres::query`], in the schema.
     pub fn query(&self, sql: &str) -> String {
         psql(&self.url, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
