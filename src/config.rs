@@ -26,6 +26,8 @@ pub enum Command {
     Serve(Serve),
     /// Copy a database, also one in use, into a new file
     Backup(Backup),
+    /// Copy everything of a database into another one, from a file to PostgreSQL or back
+    Copy(Copy),
     /// Ask a running server whether it is well; exits with 0 if it is
     Health(Health),
 }
@@ -100,13 +102,37 @@ pub struct Serve {
 /// Options of `contactd backup`.
 #[derive(Debug, Args)]
 pub struct Backup {
-    /// The SQLite file to copy
-    #[arg(long, env = "CONTACTD_DATABASE", default_value = "contacts.db", value_name = "FILE")]
-    pub database: PathBuf,
+    /// The SQLite file to copy (pg_dump does it for PostgreSQL)
+    #[arg(long, env = "CONTACTD_DATABASE", default_value = "contacts.db", value_name = "FILE", hide_env_values = true)]
+    pub database: Database,
 
     /// The file to make; it must not exist
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
+}
+
+/// Options of `contactd copy`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Stop what serves either database: what is written after the copy has begun is not copied. Both are brought to this \
+program's schema first. Each part is committed when it has arrived, and at the end both sides are counted and hashed; \
+until they are the same, no server opens the target.")]
+pub struct Copy {
+    /// What to copy: a SQLite file, or a postgres:// address
+    #[arg(long, value_name = "FILE|URL")]
+    pub from: Database,
+
+    /// Where to: a SQLite file, made if missing, or a postgres:// address
+    #[arg(long, value_name = "FILE|URL")]
+    pub to: Database,
+
+    /// Go on with a copy that was interrupted
+    #[arg(long)]
+    pub resume: bool,
+
+    /// Delete what the target holds
+    #[arg(long, conflicts_with = "resume")]
+    pub overwrite: bool,
 }
 
 /// Options of `contactd health`.

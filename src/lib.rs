@@ -4,6 +4,7 @@
 mod clock;
 pub mod config;
 pub mod contact;
+pub mod copy;
 pub mod error;
 mod fold;
 pub mod health;

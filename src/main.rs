@@ -4,14 +4,16 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use contactd::config::{Cli, Command};
-use contactd::{health, server, store};
+use contactd::config::{Backup, Cli, Command};
+use contactd::store::Database;
+use contactd::{copy, health, server, store};
 
 #[actix_web::main]
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(config) => server::run(config).await,
-        Command::Backup(config) => store::backup(&config.database, &config.to).await.map_err(|error| error.to_string()),
+        Command::Backup(config) => backup(&config).await,
+        Command::Copy(config) => copy::run(&config).await,
         Command::Health(config) => health::check(&config.listen),
     };
     match done {
@@ -20,5 +22,13 @@ async fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "contactd: {reason}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn backup(config: &Backup) -> Result<(), String> {
+    match &config.database {
+        Database::File(path) => store::backup(path, &config.to).await.map_err(|error| error.to_string()),
+        Database::Temporary => Err(":memory:: it is of one process alone and cannot be copied".to_owned()),
+        Database::Postgres(address) => Err(format!("{address}: PostgreSQL's own pg_dump makes its backups")),
     }
 }

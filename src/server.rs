@@ -129,7 +129,7 @@ fn access(config: &Serve) -> Result<Access, String> {
 /// Holds off a second server on the same file. Other commands of the program do work beside a running one.
 ///
 /// The lock is on a file of its own: closing any handle on the database itself would drop SQLite's locks.
-fn lock(database: &Path) -> Result<File, String> {
+pub(crate) fn lock(database: &Path) -> Result<File, String> {
     let mut path = real(database).into_os_string();
     path.push(".lock");
     let reason = |error: std::io::Error| format!("{}: {error}", Path::new(&path).display());

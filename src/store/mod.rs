@@ -6,6 +6,7 @@
 mod changes;
 mod cluster;
 mod contacts;
+mod copy;
 mod creates;
 mod engine;
 mod files;
@@ -37,12 +38,16 @@ use crate::user::{User, UserName};
 pub use cluster::Address;
 use cluster::Cluster;
 use contacts::New;
+pub use copy::{Copied, Step, Target, copy};
 use creates::Creates;
 use engine::{Session, Statement};
 pub use files::backup;
 use readers::Readers;
 use tx::{Connector, Tx};
 use writer::Writer;
+
+/// `store.folding` of a database that is being copied into: it is not whole.
+const UNFINISHED: i64 = 0;
 
 /// Most users remembered between requests.
 const MAX_REMEMBERED: usize = 10_000;
@@ -185,7 +190,7 @@ impl Store {
         let connector = Connector::Sqlite(Box::new(engine::sqlite_options(path)));
         let writer = Writer::start(connector, 1, on_end).await.map_err(|error| OpenError::of(shown, &error))?;
         let readers = Readers::Sqlite(engine::sqlite_readers(path));
-        Self::start(writer, readers, options, Place::File(path.to_owned())).await
+        Self::start(writer, readers, options, Place::File(path.to_owned()), shown).await
     }
 
     async fn open_cluster(address: &Address, options: Options) -> Result<Self, OpenError> {
@@ -198,7 +203,7 @@ impl Store {
         let writer = Writer::start(connector, writing, ()).await.map_err(reason)?;
         let standbys = options.read_from.iter().map(Cluster::new).collect();
         let readers = Readers::postgres(Arc::clone(&cluster), standbys, reading).map_err(reason)?;
-        Self::start(writer, readers, options, Place::Cluster(cluster)).await
+        Self::start(writer, readers, options, Place::Cluster(cluster), address).await
     }
 
     async fn start(
@@ -206,6 +211,7 @@ impl Store {
         readers: Readers,
         options: Options,
         place: Place,
+        shown: impl std::fmt::Display,
     ) -> Result<Self, OpenError> {
         let store = Self {
             shared: Arc::new(Shared {
@@ -218,10 +224,14 @@ impl Store {
                 place,
             }),
         };
-        match store.write(None, async |tx| describe(tx).await).await {
-            Ok(()) => Ok(store),
-            Err(error) => Err(OpenError(engine::reason(&error))),
-        }
+        let why = match store.write(None, async |tx| describe(tx).await).await {
+            Ok(FOLDING) => return Ok(store),
+            Ok(UNFINISHED) => "a copy into it was not finished: contactd copy --resume goes on".to_owned(),
+            Ok(other) => format!("its search keys are of another contactd ({other}, not {FOLDING})"),
+            Err(error) => engine::reason(&error),
+        };
+        store.close().await;
+        Err(OpenError::new(shown, why))
     }
 
     /// Ends the store: writes already handed in are done, later ones refused, and the file is closed.
@@ -374,10 +384,12 @@ impl Store {
     }
 }
 
-/// Writes the database's own row when it is new.
-async fn describe(tx: &mut Tx) -> Result<(), Error> {
+/// Writes the database's own row when it is new. Answers the rule its search keys were made by.
+async fn describe(tx: &mut Tx) -> Result<i64, Error> {
     let text = "
 insert into store (id, epoch, folding, created_date_time) values (1, $1, $2, $3) on conflict (id) do nothing";
     let (epoch, now) = (Tx::new_id(), tx.now());
-    tx.execute(Statement::new(text).bind(epoch).bind(FOLDING).bind(now)).await
+    tx.execute(Statement::new(text).bind(epoch).bind(FOLDING).bind(now)).await?;
+    let row = tx.reading().await?.row(Statement::new("select folding from store")).await?;
+    row.ok_or_else(|| Error::internal("the store has no row"))?.get(0)
 }

@@ -322,8 +322,14 @@ impl Tx {
         let started = Instant::now();
         while started.elapsed() < SETTLE && !self.closing.load(Ordering::Acquire) {
             match self.look_for(&trace).await {
-                Ok(Some(number)) => return Ok(Settled::Happened(number)),
-                Ok(None) => return Ok(undone),
+                Ok(Some(number)) => {
+                    tracing::info!("the commit happened");
+                    return Ok(Settled::Happened(number));
+                }
+                Ok(None) => {
+                    tracing::info!("the commit did not happen");
+                    return Ok(undone);
+                }
                 Err(error) => tracing::debug!(%error, "not to be seen yet"),
             }
             tokio::time::sleep(RETRY).await;

@@ -183,7 +183,8 @@ impl Side {
         headers.sort_by_key(|(name, _)| name.as_str());
         for (name, value) in headers {
             let made_up = matches!(name.as_str(), "request-id" | "client-request-id" | "content-length");
-            text += &format!("{name}: {}\n", if made_up { "…" } else { value.to_str().unwrap() });
+            let value = if made_up { "…" } else { value.to_str().unwrap() };
+            text.extend([name.as_str(), ": ", value, "\n"]);
         }
         text += &String::from_utf8(answer.body.clone()).unwrap();
         self.name_all(&text.replace(&self.app.address, "HOST"))
@@ -195,7 +196,8 @@ impl Side {
         while let Some(c) = rest.chars().next() {
             if let Some(token) = made_up(rest, &out) {
                 let next = self.names.len();
-                out += &format!("#{}", self.names.entry(token.to_owned()).or_insert(next));
+                out.push('#');
+                out += &self.names.entry(token.to_owned()).or_insert(next).to_string();
                 rest = &rest[token.len()..];
             } else if let Some(time) = rest.get(..19).filter(|time| is_now(time)) {
                 out += "TIME";

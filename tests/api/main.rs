@@ -20,6 +20,7 @@ mod program;
 
 mod both;
 mod cluster;
+mod copying;
 mod crash;
 mod engines;
 mod faults;

@@ -297,3 +297,31 @@ async fn a_server_that_lets_nobody_in_is_unavailable_and_nothing_worse() {
     assert!(answers.iter().all(|answer| matches!(answer, Ok(_) | Err(Error::Unavailable(_)))), "{answers:?}");
     join_all([a.close(), b.close()]).await;
 }
+
+#[actix_web::test]
+async fn every_table_and_column_is_copied() {
+    let file = opened_on_file(Options::default()).await;
+    let text = "
+select group_concat(t.name || '.' || c.name || ' ' || lower(c.type), char(10) order by t.name, c.name)
+from sqlite_master t join pragma_table_info(t.name) c
+where t.type = 'table' and t.name not in ('refinery_schema_history', 'store')";
+    let mut copied: Vec<_> = copy::TABLES
+        .iter()
+        .flat_map(|table| table.columns.iter().map(move |column| (table.name, column)))
+        .map(|(table, (column, kind))| {
+            let kind = match kind {
+                copy::Kind::Int => "bigint",
+                copy::Kind::Bool => "boolean",
+                copy::Kind::Text => "text",
+                copy::Kind::Id => "blob",
+            };
+            format!("{table}.{column} {kind}")
+        })
+        .collect();
+    copied.sort();
+    let mut there: Vec<_> = file.row(text).await.get::<String>(0).unwrap().lines().map(str::to_owned).collect();
+    there.sort();
+    assert_eq!(copied, there, "a table or column that is not here is lost by contactd copy");
+    let own = "select group_concat(name order by name) from pragma_table_info('store')";
+    assert_eq!(file.row(own).await.get::<String>(0).unwrap(), "created_date_time,epoch,folding,id");
+}

@@ -1,0 +1,201 @@
+//! `contactd copy`: from a file to PostgreSQL and back, interrupted, refused and verified.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::app::SEED_REQUEST;
+use crate::postgres::{Postgres, Schema};
+use crate::program::{Program, contactd, fails, serve_dev};
+
+const TABLES: [&str; 13] = [
+    "mailboxes",
+    "users",
+    "folders",
+    "contacts",
+    "emails",
+    "phones",
+    "addresses",
+    "websites",
+    "flags",
+    "categories",
+    "im_addresses",
+    "children",
+    "changes",
+];
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// What `contactd copy` says on standard output when it works.
+fn copies(arguments: &[&str]) -> String {
+    let output = contactd(&[&["copy"], arguments].concat()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The reason why it does not.
+fn refuses(arguments: &[&str]) -> String {
+    let (code, text) = fails(contactd(&[&["copy"], arguments].concat()));
+    assert_eq!(code, 1, "{text}");
+    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("contactd: ")).collect();
+    assert!(lines.len() == 1 && !text.contains("panicked"), "{text}");
+    lines[0].to_owned()
+}
+
+/// Two users with contacts of every kind, changed, moved and deleted.
+fn fill(database: &Path, contacts: usize) {
+    let server = Program::start(serve_dev(database));
+    for user in ["ann", "bob"] {
+        let client = server.user(user);
+        for i in 0..contacts {
+            let id = client.post("/me/contacts/$ref", SEED_REQUEST).id();
+            let path = format!("/me/contacts/{id}");
+            let odd = json!({"title": "\u{1f600} 'quoted' \\ \"é\" \u{1}", "personalNotes": "x".repeat(i * 100 % 70_000), "isFavorite": i % 2 == 0,
+                             "categories": ["ẞ", ""], "birthday": null});
+            match i % 4 {
+                1 => drop(client.patch(&path, odd).json(200)),
+                2 => drop(client.patch(&path, json!({"parentFolderId": "contacts"})).json(200)),
+                3 => drop(client.delete(&path).empty(204)),
+                _ => drop(client.post("/me/contacts", json!({"parentFolderId": format!("folder {i}")}))),
+            }
+        }
+    }
+    let mut server = server;
+    server.signal("TERM");
+    server.ended(Duration::from_secs(8));
+}
+
+/// All rows of a SQLite file, as text, but for when migrations were applied.
+fn dump(database: &Path) -> String {
+    let rows = rusqlite::Connection::open(database).unwrap();
+    let mut lines = Vec::new();
+    for table in TABLES.iter().chain(&["store"]) {
+        let mut statement = rows.prepare(&format!("select * from {table}")).unwrap();
+        let columns = statement.column_count();
+        let mut found = statement.query([]).unwrap();
+        while let Some(row) = found.next().unwrap() {
+            let values: Vec<_> = (0..columns).map(|i| format!("{:?}", row.get_ref_unwrap(i))).collect();
+            lines.push(format!("{table} {}", values.join(" ")));
+        }
+    }
+    lines.sort();
+    lines.join("\n")
+}
+
+fn pages(server: &Program, user: &str) -> String {
+    let list = server.user(user).get("/me/contacts?$top=1000");
+    assert_eq!(list.status, 200);
+    String::from_utf8(list.body).unwrap().replace(&server.address, "HOST")
+}
+
+#[test]
+fn a_file_goes_to_postgresql_and_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one.db"), folder.path().join("two.db"));
+    fill(&one, 40);
+    let schema = Postgres::shared().schema();
+    let told = copies(&["--from", path(&one), "--to", &schema.url]);
+    assert!(told.ends_with("they are the same\n"), "{told}");
+    let lines: Vec<_> =
+        told.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect();
+    for (table, line) in TABLES.iter().zip(&lines) {
+        assert_eq!(*line, format!("{table} {}", schema.query(&format!("select count(*) from {table}"))));
+    }
+
+    let before = Program::start(serve_dev(&one));
+    let after = Program::start(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", &schema.url]));
+    for user in ["ann", "bob"] {
+        assert_eq!(pages(&before, user), pages(&after, user), "keys and times are kept");
+    }
+    drop((before, after));
+    copies(&["--from", &schema.url, "--to", path(&two)]);
+    assert_eq!(dump(&one), dump(&two));
+    let kept = schema.query("select epoch from store").replace('-', "");
+    let rows = rusqlite::Connection::open(&two).unwrap();
+    assert_eq!(rows.query_row("select lower(hex(epoch)) from store", [], |row| row.get::<_, String>(0)).unwrap(), kept);
+    // It is a database like any other: numbers go on where they were.
+    let server = Program::start(serve_dev(&two));
+    assert_eq!(server.user("ann").post("/me/contacts", "{}").status, 201);
+}
+
+#[test]
+fn what_a_target_holds_is_not_touched_unless_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one.db"), folder.path().join("two.db"));
+    fill(&one, 3);
+    fill(&two, 2);
+    let before = dump(&two);
+    let both = ["--from", path(&one), "--to", path(&two)];
+    assert!(refuses(&both).ends_with("two.db: it is not empty: --overwrite deletes what it holds"));
+    let other = refuses(&[&both[..], &["--resume"]].concat());
+    assert!(other.ends_with("it is not the beginning of a copy of this source"), "{other}");
+    assert_eq!(dump(&two), before);
+    copies(&[&both[..], &["--overwrite"]].concat());
+    assert_eq!(dump(&two), dump(&one));
+
+    for (from, to, why) in [
+        ("none.db", "x.db", "there is no such file"),
+        (":memory:", "x.db", "cannot be copied"),
+        (path(&one), ":memory:", "cannot be copied"),
+        (path(&one), path(&one), "another contactd serves it"),
+        (path(&one), "postgres://nobody@127.0.0.1:1/none", "127.0.0.1:1/none: "),
+    ] {
+        let mut command = contactd(&["copy", "--from", from, "--to", to]);
+        command.current_dir(folder.path());
+        let (code, text) = fails(command);
+        assert!(code == 1 && text.contains(why), "{text}");
+    }
+    // A file that is served is not copied, nor into.
+    let server = Program::start(serve_dev(&one));
+    assert!(refuses(&both).contains("another contactd serves it"));
+    drop(server);
+    let (code, text) = fails(contactd(&["copy", "--from", path(&one), "--to", path(&two), "--resume", "--overwrite"]));
+    assert!(code == 2 && text.contains("cannot be used with"), "{text}");
+}
+
+/// Starts a copy and kills it once it has copied a part.
+fn interrupted(from: &Path, to: &Schema) {
+    let mut copy = contactd(&["copy", "--from", path(from), "--to", &to.url]);
+    let mut copy = copy.stderr(Stdio::null()).spawn().unwrap();
+    let begun = "select to_regclass('changes') is not null";
+    while to.query(begun) != "t" || to.query("select count(*) > 0 from phones") != "t" {
+        assert!(copy.try_wait().unwrap().is_none(), "it ended before it was interrupted");
+    }
+    copy.kill().unwrap();
+    copy.wait().unwrap();
+    assert_eq!(to.query("select folding from store"), "0");
+}
+
+#[test]
+fn an_interrupted_copy_goes_on_and_nobody_serves_it_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = folder.path().join("one.db");
+    fill(&one, 300);
+    let schema = Postgres::shared().schema();
+    interrupted(&one, &schema);
+    let (code, text) = fails(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", &schema.url]));
+    assert!(code == 1 && text.contains("a copy into it was not finished: contactd copy --resume goes on"), "{text}");
+    let both = ["--from", path(&one), "--to", &schema.url];
+    assert!(refuses(&both).contains("it holds the beginning of this copy: --resume goes on with it"));
+    copies(&[&both[..], &["--resume"]].concat());
+    let two = folder.path().join("two.db");
+    copies(&["--from", &schema.url, "--to", path(&two)]);
+    assert_eq!(dump(&one), dump(&two));
+
+    // The source changed in between, where it was copied already: that is seen, and the target stays what it is.
+    let other = Postgres::shared().schema();
+    interrupted(&one, &other);
+    let rows = rusqlite::Connection::open(&one).unwrap();
+    rows.execute_batch("update contacts set title = 'changed' where id = (select min(id) from contacts)").unwrap();
+    drop(rows);
+    let again = ["--from", path(&one), "--to", &other.url, "--resume"];
+    assert!(refuses(&again).contains("contacts differs from the source"));
+    assert_eq!(other.query("select folding from store"), "0");
+    copies(&["--from", path(&one), "--to", &other.url, "--overwrite"]);
+    assert_eq!(other.query("select count(*) from contacts where title = 'changed'"), "1");
+}
