@@ -22,9 +22,9 @@ lint:
 forbid:
     tests/forbid
 
-# Creates over HTTP beside a plain loop.
+# Creates over HTTP beside a plain loop, and both engines beside each other.
 bench:
-    cargo bench --bench creates
+    cargo bench --bench creates --bench engines
 
 # Licences, bans and sources of the dependencies (needs cargo-deny).
 deny:

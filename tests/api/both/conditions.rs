@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::app::TestApp;
+use crate::app::{Answer, TestApp};
 
 #[test]
 fn an_answer_names_its_contact_and_its_version() {
@@ -128,4 +128,25 @@ fn a_minimal_answer_is_given_where_it_is_preferred() {
     );
     let immutable = app.user("ann").with("Prefer", "IdType=\"ImmutableId\"").get(&location);
     assert_eq!(immutable.header("preference-applied"), "IdType=\"ImmutableId\"");
+}
+
+#[test]
+fn a_write_tells_how_far_it_has_brought_its_mailbox() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let position = |answer: &Answer| answer.header("contactd-position").parse::<i64>().unwrap();
+    let created = ann.post("/me/contacts", "{}");
+    let path = format!("/me/contacts/{}", created.id());
+    let patched = ann.patch(&path, json!({"title": "x"}));
+    let again = ann.post("/me/contacts", "{}");
+    let deleted = ann.delete(&path);
+    let positions = [&created, &patched, &again, &deleted].map(position);
+    // The first number is that of the default folder.
+    assert_eq!(positions, [2, 3, 4, 5]);
+    let list = ann.with("Contactd-Position", "5").get("/me/contacts").json(200);
+    assert_eq!(list["value"][0]["id"], again.id());
+    for bad in ["", "x", "-1", "1.5", "99999999999999999999"] {
+        let refused = ann.with("Contactd-Position", bad).get("/me/contacts").error();
+        assert_eq!(refused, (400, "ErrorInvalidRequest".into(), "Contactd-Position".into()), "{bad}");
+    }
 }

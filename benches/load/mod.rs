@@ -1,0 +1,218 @@
+//! What the benches share: the program in a process of its own, a client that is a bare socket (any HTTP library would be
+//! measured along with it), and the plain loops that are the yardstick.
+
+#![allow(dead_code, unreachable_pub, reason = "each bench uses a part of it")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use contactd::store::{Database, Options, Store};
+use rusqlite::{Connection, params};
+use uuid::Uuid;
+
+/// One contact: two e-mails, two phones, an address, a website and a flag.
+pub const BODY: &str = r##"{"@odata.type":"#microsoft.graph.contact","givenName":"Ann","surname":"Lee","jobTitle":"Engineer","companyName":"Acme","birthday":"1974-07-22T00:00:00Z","emailAddresses":[{"address":"ann@example.org","name":"Ann Lee","type":"work"},{"address":"ann@example.com","name":"Ann","type":"personal"}],"phones":[{"type":"business","number":"+1 732 555 0102"},{"type":"mobile","number":"+1 732 555 0103"}],"postalAddresses":[{"type":"home","street":"1 Elm","city":"Oslo","countryOrRegion":"Norway","postalCode":"0150"}],"websites":[{"type":"blog","address":"https://example.org/ann"}],"flag":{"flagStatus":"flagged","startDateTime":{"dateTime":"2024-01-01T00:00:00","timeZone":"UTC"}}}"##;
+
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Runs `work` for the span: how often a second.
+pub fn rate(span: Duration, mut work: impl FnMut()) -> f64 {
+    let started = Instant::now();
+    let mut done = 0_u32;
+    while started.elapsed() < span {
+        work();
+        done += 1;
+    }
+    f64::from(done) / started.elapsed().as_secs_f64()
+}
+
+/// The rows that one create of `BODY` writes, by hand.
+pub fn plain_sqlite(span: Duration, database: &Path) -> f64 {
+    actix_web::rt::System::new().block_on(async {
+        let store = Store::open(&Database::File(database.into()), Options::default()).await.unwrap();
+        store.user(&contactd::user::UserName::parse("ann").unwrap()).await.unwrap();
+        store.close().await;
+    });
+    let connection = Connection::open(database).unwrap();
+    connection
+        .execute_batch(
+            "pragma journal_mode=wal; pragma synchronous=full; pragma foreign_keys=on; pragma temp_store=memory",
+        )
+        .unwrap();
+    let prepare = |sql: &str| connection.prepare(sql).unwrap();
+    let mut begin = prepare("begin immediate");
+    let mut commit = prepare("commit");
+    let mut bump = prepare("update mailboxes set seq = seq + 1 where id = 1 returning seq");
+    let mut change = prepare("insert into changes values (1, ?1, 'contacts', ?2, false, ?3)");
+    let mut contact = prepare(
+        "insert into contacts (mailbox, id, parent_folder_id, version, created_date_time, last_modified_date_time, size,
+            display_name_derived, display_name, given_name, surname, job_title, company_name, birthday, birthday_instant,
+            display_name_key, given_name_key, surname_key, company_name_key)
+         values (1, ?1, 'contacts', ?2, ?3, ?3, 400, true, 'Ann Lee', 'Ann', 'Lee', 'Engineer', 'Acme',
+            '1974-07-22T00:00:00Z', 143683200000000, 'ann lee', 'ann', 'lee', 'acme')",
+    );
+    let mut email = prepare("insert into emails values (1, ?1, ?2, ?3, ?4, ?4, ?5, null)");
+    let mut phone = prepare("insert into phones values (1, ?1, ?2, ?3, ?4)");
+    let mut address =
+        prepare("insert into addresses values (1, ?1, 0, 'home', null, '1 Elm', 'Oslo', null, 'Norway', '0150')");
+    let mut website = prepare("insert into websites values (1, ?1, 0, 'blog', 'https://example.org/ann', null)");
+    let mut flag =
+        prepare("insert into flags values (1, ?1, 'flagged', null, null, null, null, '2024-01-01T00:00:00', 'UTC')");
+    let mut now = 0_i64;
+    rate(span, || {
+        now += 1;
+        let id = Uuid::now_v7();
+        let id = id.as_bytes().as_slice();
+        begin.execute([]).unwrap();
+        let seq: i64 = bump.query_row([], |row| row.get(0)).unwrap();
+        change.execute(params![seq, id, now]).unwrap();
+        contact.execute(params![id, seq, now]).unwrap();
+        email.execute(params![id, 0, "Ann Lee", "ann@example.org", "work"]).unwrap();
+        email.execute(params![id, 1, "Ann", "ann@example.com", "personal"]).unwrap();
+        phone.execute(params![id, 0, "business", "+1 732 555 0102"]).unwrap();
+        phone.execute(params![id, 1, "mobile", "+1 732 555 0103"]).unwrap();
+        address.execute(params![id]).unwrap();
+        website.execute(params![id]).unwrap();
+        flag.execute(params![id]).unwrap();
+        commit.execute([]).unwrap();
+    })
+}
+
+/// The same by hand on PostgreSQL: prepared statements on one connection, one transaction a contact.
+pub fn plain_postgres(span: Duration, url: &str) -> f64 {
+    use sqlx::{Connection as _, Executor as _};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Store::open(&url.parse().unwrap(), Options::default()).await.unwrap();
+        store.user(&contactd::user::UserName::parse("ann").unwrap()).await.unwrap();
+        store.close().await;
+        let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+        let started = Instant::now();
+        let mut done = 0_u32;
+        while started.elapsed() < span {
+            let id = Uuid::now_v7();
+            let mut all = connection.begin().await.unwrap();
+            let bump = sqlx::query_scalar("update mailboxes set seq = seq + 1 where id = 1 returning seq");
+            let seq: i64 = bump.fetch_one(&mut *all).await.unwrap();
+            for text in [
+                "insert into changes values (1, $2, 'contacts', $1, false, 0)",
+                "insert into contacts (mailbox, id, parent_folder_id, version, created_date_time, last_modified_date_time,
+                    size, display_name_derived, display_name, given_name, surname, job_title, company_name, birthday,
+                    birthday_instant, display_name_key, given_name_key, surname_key, company_name_key)
+                 values (1, $1, 'contacts', $2, 0, 0, 400, true, 'Ann Lee', 'Ann', 'Lee', 'Engineer', 'Acme',
+                    '1974-07-22T00:00:00Z', 143683200000000, 'ann lee', 'ann', 'lee', 'acme')",
+                "insert into emails values
+                    (1, $1, $2 * 0, 'Ann Lee', 'ann@example.org', 'ann@example.org', 'work', null),
+                    (1, $1, 1, 'Ann', 'ann@example.com', 'ann@example.com', 'personal', null)",
+                "insert into phones values
+                    (1, $1, $2 * 0, 'business', '+1 732 555 0102'), (1, $1, 1, 'mobile', '+1 732 555 0103')",
+                "insert into addresses values
+                    (1, $1, $2 * 0, 'home', null, '1 Elm', 'Oslo', null, 'Norway', '0150')",
+                "insert into websites values (1, $1, $2 * 0, 'blog', 'https://example.org/ann', null)",
+                "insert into flags select 1, $1, 'flagged', null, null, null, null, '2024-01-01T00:00:00', 'UTC'
+                 where $2 > 0",
+            ] {
+                all.execute(sqlx::query(text).bind(id).bind(seq)).await.unwrap();
+            }
+            all.commit().await.unwrap();
+            done += 1;
+        }
+        f64::from(done) / started.elapsed().as_secs_f64()
+    })
+}
+
+/// A running contactd; killed when dropped.
+pub struct Server {
+    child: Child,
+    pub address: String,
+}
+
+impl Server {
+    /// On a database as `--database` takes it.
+    pub fn start(database: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_contactd"))
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--log-level", "off", "--database", database])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("contactd listening on http://").unwrap().to_owned();
+        Self { child, address }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Requests a second of so many connections at once; `client` makes the one of a number.
+pub fn together(span: Duration, connections: usize, client: impl Fn(usize) -> Client) -> f64 {
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..connections)
+            .map(|i| {
+                let mut client = client(i);
+                scope.spawn(move || rate(span, || client.call()))
+            })
+            .collect();
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    })
+}
+
+/// A connection that sends one request over and over.
+pub struct Client {
+    stream: TcpStream,
+    request: Vec<u8>,
+    expected: &'static str,
+    answer: Vec<u8>,
+}
+
+impl Client {
+    /// One that creates contacts.
+    pub fn creates(address: &str, user: &str) -> Self {
+        let head = format!("POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user}");
+        let length = BODY.len();
+        let request = format!("{head}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{BODY}");
+        Self::connect(address, request, "HTTP/1.1 201 ")
+    }
+
+    /// One that reads a page of 100.
+    pub fn reads(address: &str, user: &str) -> Self {
+        let head = format!("GET /me/contacts?$top=100 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user}");
+        Self::connect(address, format!("{head}\r\n\r\n"), "HTTP/1.1 200 ")
+    }
+
+    fn connect(address: &str, request: String, expected: &'static str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, request: request.into_bytes(), expected, answer: vec![0; 1 << 20] }
+    }
+
+    /// Sends the request and reads its answer.
+    pub fn call(&mut self) {
+        self.stream.write_all(&self.request).unwrap();
+        let mut read = 0;
+        let mut whole = usize::MAX;
+        while read < whole {
+            read += self.stream.read(&mut self.answer[read..]).unwrap();
+            let text = &self.answer[..read];
+            if whole == usize::MAX
+                && let Some(end) = text.windows(4).position(|window| window == b"\r\n\r\n")
+            {
+                let head = std::str::from_utf8(&text[..end]).unwrap();
+                assert!(head.starts_with(self.expected), "{head}");
+                let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+                whole = end + 4 + length.parse::<usize>().unwrap();
+            }
+        }
+    }
+}
