@@ -62,6 +62,8 @@ pub(super) struct Tx {
     suspect: bool,
     /// By what a commit can be told to have happened.
     trace: Option<Trace>,
+    /// The same when the savepoint was opened.
+    trace_before: Option<Trace>,
     /// The store is closing, and nobody can wait long.
     closing: Arc<AtomicBool>,
 }
@@ -105,6 +107,7 @@ impl Tx {
             loose: false,
             suspect: false,
             trace: None,
+            trace_before: None,
             closing: Arc::clone(closing),
         })
     }
@@ -169,6 +172,7 @@ impl Tx {
         if !self.savepoint {
             self.session.execute(Statement::new("savepoint job")).await?;
             self.savepoint = true;
+            self.trace_before = self.trace;
         }
         Ok(())
     }
@@ -238,10 +242,11 @@ impl Tx {
 
     /// Undoes what was done since the savepoint was opened. An error means that the transaction is gone.
     pub(super) async fn undo(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.savepoint)
-            && let Err(error) = self.session.undo_to_savepoint().await
-        {
-            return Err(self.session.give_up(Error::unavailable(error)));
+        if std::mem::take(&mut self.savepoint) {
+            if let Err(error) = self.session.undo_to_savepoint().await {
+                return Err(self.session.give_up(Error::unavailable(error)));
+            }
+            self.trace = self.trace_before;
         }
         Ok(())
     }

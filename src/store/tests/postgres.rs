@@ -86,6 +86,28 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_answered() {
 }
 
 #[actix_web::test]
+async fn a_commit_whose_answer_is_lost_is_known_by_what_was_kept_in_it() {
+    let (o, proxy) = behind_a_proxy().await;
+    let undone = |proxy: Option<Proxy>| {
+        let (mailbox, patch) = (o.mailbox, titled("undone"));
+        o.job(async move |tx| {
+            contacts::insert(tx, new(mailbox, patch), 10).await?;
+            // The messages behind this one: back to the savepoint, and the commit.
+            if let Some(proxy) = proxy {
+                proxy.cut(Cut::Answer, 1);
+            }
+            Err(Error::Stale)
+        })
+    };
+    for (title, proxy) in [("prepares", None), ("kept", Some(proxy.clone()))] {
+        let results = o.in_one_commit(vec![o.longer(title, || ()), undone(proxy)]).await;
+        assert!(matches!(results.as_slice(), [Ok(()), Err(Error::Stale)]), "{results:?}");
+    }
+    assert_eq!(o.titles().await, ["first", "prepares", "kept"]);
+    assert_eq!(proxy.cuts(), 1);
+}
+
+#[actix_web::test]
 async fn a_commit_that_never_arrived_is_refused_or_done_once() {
     let (o, proxy) = behind_a_proxy().await;
     // A single statement is tried again, and stored once.
