@@ -60,6 +60,12 @@ pub enum Error {
     NoMe,
     /// A precondition (If-Match, If-None-Match) that does not hold.
     Stale,
+    /// A folder beside it has the name.
+    FolderExists,
+    /// The default folder stays what and where it is.
+    DefaultFolder,
+    /// A folder cannot be inside itself.
+    Cycle,
     /// A body over this many bytes.
     TooLarge(usize),
     /// A content type or encoding that is not understood.
@@ -110,6 +116,9 @@ impl fmt::Display for Error {
             Self::Unauthorized => f.write_str("no valid token"),
             Self::NoMe => f.write_str("/me with an application token"),
             Self::Stale => f.write_str("precondition failed"),
+            Self::FolderExists => f.write_str("a folder of this name exists"),
+            Self::DefaultFolder => f.write_str("the default folder cannot be changed"),
+            Self::Cycle => f.write_str("a folder cannot be inside itself"),
             Self::TooLarge(limit) => write!(f, "body over {limit} bytes"),
             Self::UnsupportedMediaType(what) => write!(f, "unsupported media type: {what}"),
             Self::TooSlow => f.write_str("the body did not arrive in time"),

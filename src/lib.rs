@@ -7,6 +7,7 @@ pub mod contact;
 pub mod copy;
 pub mod error;
 mod fold;
+pub mod folder;
 pub mod health;
 pub mod http;
 pub mod odata;

@@ -1,9 +1,14 @@
 //! The stored contact and its rules: the union of what the published shapes can say (docs/graph.md, "The contact").
-//! No I/O, no clock. [`beta`] is the seed's shape, written and read; [`patch`] is what a request wants changed.
+//! No I/O, no clock. `beta` is the seed's shape and `v1` Graph's present one; [`read`] and [`write`] go between them and
+//! JSON, [`patch`] is what a request wants changed.
 
-pub mod beta;
+mod beta;
 pub mod date;
 pub mod patch;
+pub mod read;
+pub mod select;
+mod v1;
+pub mod write;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -89,6 +94,22 @@ impl Text {
     }
 }
 
+/// Which of the two published shapes a contact is written and read in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// The seed's, also Graph's beta: unprefixed routes and `/beta`.
+    Beta,
+    /// Graph's `/v1.0`.
+    V1,
+}
+
+impl Shape {
+    /// Whether the shape has this text property.
+    pub fn has(self, text: Text) -> bool {
+        self == Self::Beta || text != Text::Gender
+    }
+}
+
 /// A member of a complex type: its JSON name and, for an enumeration, the members Graph knows.
 pub struct Member {
     /// The name in JSON.
@@ -143,6 +164,15 @@ complex! {
     }
 }
 
+impl Email {
+    /// Graph answers the address where no name was given.
+    pub fn name_by_address(&mut self) {
+        if self.name.is_none() {
+            self.name.clone_from(&self.address);
+        }
+    }
+}
+
 complex! {
     /// An entry of `phones`.
     Phone "microsoft.graph.phone" {
@@ -185,6 +215,8 @@ complex! {
 
 /// The type of `flag`.
 pub const FLAG_TYPE: &str = "microsoft.graph.followupFlag";
+/// The members of `flag`.
+pub const FLAG_MEMBERS: &[&str] = &["completedDateTime", "dueDateTime", "startDateTime", "flagStatus"];
 /// The members of `flagStatus`.
 pub const FLAG_STATUS: &[&str] = &["notFlagged", "complete", "flagged"];
 

@@ -1,5 +1,6 @@
 //! What a request wants changed. A create is a patch of nothing, so both go one way.
 
+pub use super::v1::Slots;
 use super::{Address, Email, Flag, MAX_TEXT, Phone, Properties, Text, Website};
 
 /// Absent (keep), null (clear) or a value (set): three things, as PATCH tells them apart.
@@ -21,6 +22,8 @@ pub struct Patch {
     pub phones: Option<Vec<Phone>>,
     pub addresses: Option<Vec<Address>>,
     pub websites: Option<Vec<Website>>,
+    /// What a v1.0 request writes of the collections.
+    pub slots: Option<Box<Slots>>,
     /// The folder to put it in; null and `""` name none.
     pub parent_folder_id: Option<String>,
     /// The first `changeKey` of a contact that is created.
@@ -52,6 +55,9 @@ impl Patch {
         set(&mut properties.phones, self.phones);
         set(&mut properties.addresses, self.addresses);
         set(&mut properties.websites, self.websites);
+        if let Some(slots) = self.slots {
+            slots.apply_to(properties);
+        }
 
         if properties.display_name_derived {
             let name = derived_name(properties);

@@ -4,7 +4,8 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 
 use super::answer::Answer;
-use super::{Api, contacts, contacts_ref, users};
+use super::{Api, contacts, contacts_ref, folders, users};
+use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Owner, Resource, Version};
 use crate::odata::etag::Preconditions;
@@ -14,6 +15,11 @@ use crate::user::{Principal, User, UserName};
 
 /// The header that tells how far a write has brought its mailbox.
 pub(super) const POSITION: &str = "Contactd-Position";
+
+/// Whether an `Accept` asks for an answer without `@odata.*` members.
+pub(super) fn wants_no_metadata(accept: &str) -> bool {
+    accept.to_ascii_lowercase().replace([' ', '"'], "").contains("metadata=none")
+}
 
 fn parse_position(value: &str) -> Result<i64, Error> {
     value.trim().parse().ok().filter(|number| *number >= 0).ok_or_else(|| {
@@ -31,6 +37,11 @@ pub(super) enum Endpoint {
     GetContact,
     UpdateContact,
     DeleteContact,
+    ListFolders,
+    CreateFolder,
+    GetFolder,
+    UpdateFolder,
+    DeleteFolder,
     /// Known to Graph, not served yet.
     NotYet,
 }
@@ -38,7 +49,14 @@ pub(super) enum Endpoint {
 impl Endpoint {
     /// Whether a body belongs to it.
     pub(super) fn takes_body(self) -> bool {
-        matches!(self, Self::CreateContact | Self::AddContact | Self::UpdateContact)
+        use Endpoint as E;
+        matches!(self, E::CreateContact | E::AddContact | E::UpdateContact | E::CreateFolder | E::UpdateFolder)
+    }
+
+    /// Whether it has query options of its own to read.
+    fn reads_query(self) -> bool {
+        use Endpoint as E;
+        matches!(self, E::ListContacts | E::GetContact | E::ListFolders | E::GetFolder | E::NotYet)
     }
 }
 
@@ -77,7 +95,7 @@ impl<'a> Call<'a> {
             let lines: Vec<_> = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
             (!lines.is_empty()).then(|| lines.join(","))
         };
-        let accept = lines("accept").unwrap_or_default().to_ascii_lowercase();
+        let accept = lines("accept").unwrap_or_default();
         Ok(Self {
             api,
             address: Address::parse(path)?,
@@ -85,7 +103,7 @@ impl<'a> Call<'a> {
             query: query.unwrap_or_default(),
             prefer: Prefer::parse(&lines("prefer").unwrap_or_default()),
             expected: Preconditions::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref())?,
-            annotated: !accept.replace([' ', '"'], "").contains("metadata=none"),
+            annotated: !wants_no_metadata(&accept),
             position: lines(POSITION).map(|value| parse_position(&value)).transpose()?,
             root,
             // The same without the body, which the connection leaves out.
@@ -99,15 +117,14 @@ impl<'a> Call<'a> {
     /// [`Error::MethodNotAllowed`], with what is.
     pub(super) fn endpoint(&self) -> Result<Endpoint, Error> {
         use Endpoint as E;
-        let item = match &self.address.resource {
-            Resource::Owned(_, item) if self.address.version != Version::V1 => item,
-            _ => return Ok(E::NotYet),
-        };
+        let Resource::Owned(_, item) = &self.address.resource else { return Ok(E::NotYet) };
         let offered: &[(&str, Endpoint)] = match item {
             Item::User => &[("GET", E::GetUser)],
-            Item::Contacts => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
-            Item::ContactsRef => &[("GET", E::NotYet), ("POST", E::AddContact)],
-            Item::Contact(_) => &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)],
+            Item::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
+            Item::ContactsRef(_) => &[("GET", E::NotYet), ("POST", E::AddContact)],
+            Item::Folders(_) => &[("GET", E::ListFolders), ("POST", E::CreateFolder)],
+            Item::Folder(_) => &[("GET", E::GetFolder), ("PATCH", E::UpdateFolder), ("DELETE", E::DeleteFolder)],
+            Item::Contact(..) => &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)],
             Item::ContactRef => &[],
         };
         let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
@@ -127,20 +144,29 @@ impl<'a> Call<'a> {
             Error::NotImplemented(format!("{} {prefix}{pattern}", self.method))
         };
         let Resource::Owned(owner, item) = &self.address.resource else { return Err(not_yet()) };
-        if !matches!(endpoint, Endpoint::ListContacts | Endpoint::NotYet) {
+        if !endpoint.reads_query() {
             Query::none(self.query)?;
         }
-        let id = if let Item::Contact(id) = item { id } else { "" };
+        let (path, id): (&[String], &str) = match item {
+            Item::Contact(path, id) => (path, id),
+            Item::Contacts(path) | Item::ContactsRef(path) | Item::Folders(path) | Item::Folder(path) => (path, ""),
+            Item::User | Item::ContactRef => (&[], ""),
+        };
         let mailbox = self.mailbox(caller, owner).await?;
         let answer = match endpoint {
             Endpoint::NotYet => return Err(not_yet()),
             Endpoint::GetUser => users::get(self, &mailbox)?,
-            Endpoint::ListContacts => contacts::list(self, &mailbox).await?,
-            Endpoint::CreateContact => contacts::create(self, &mailbox, body).await?,
-            Endpoint::AddContact => contacts_ref::add(self, caller, &mailbox, body).await?,
-            Endpoint::GetContact => contacts::get(self, &mailbox, id).await?,
-            Endpoint::UpdateContact => contacts::update(self, &mailbox, id, body).await?,
-            Endpoint::DeleteContact => contacts::delete(self, &mailbox, id).await?,
+            Endpoint::ListContacts => contacts::list(self, &mailbox, path).await?,
+            Endpoint::CreateContact => contacts::create(self, &mailbox, path, body).await?,
+            Endpoint::AddContact => contacts_ref::add(self, caller, &mailbox, path, body).await?,
+            Endpoint::GetContact => contacts::get(self, &mailbox, path, id).await?,
+            Endpoint::UpdateContact => contacts::update(self, &mailbox, path, id, body).await?,
+            Endpoint::DeleteContact => contacts::delete(self, &mailbox, path, id).await?,
+            Endpoint::ListFolders => folders::list(self, &mailbox, path).await?,
+            Endpoint::CreateFolder => folders::create(self, &mailbox, path, body).await?,
+            Endpoint::GetFolder => folders::get(self, &mailbox, path).await?,
+            Endpoint::UpdateFolder => folders::update(self, &mailbox, path, body).await?,
+            Endpoint::DeleteFolder => folders::delete(self, &mailbox, path).await?,
         };
         self.preferences_applied(answer)
     }
@@ -186,6 +212,14 @@ impl<'a> Call<'a> {
         &self.root
     }
 
+    /// The shape of contacts under the request's prefix.
+    pub(super) fn shape(&self) -> Shape {
+        match self.address.version {
+            Version::V1 => Shape::V1,
+            Version::None | Version::Beta => Shape::Beta,
+        }
+    }
+
     pub(super) fn handling(&self) -> Handling {
         self.prefer.handling.unwrap_or(self.api.settings.handling)
     }
@@ -207,7 +241,7 @@ impl<'a> Call<'a> {
         if self.prefer.immutable_id {
             applied.push("IdType=\"ImmutableId\"".to_owned());
         }
-        if let (Some(size), Resource::Owned(_, Item::Contacts), "GET") =
+        if let (Some(size), Resource::Owned(_, Item::Contacts(_) | Item::Folders(_)), "GET") =
             (self.prefer.max_page_size, &self.address.resource, self.method.as_str())
         {
             applied.push(format!("odata.maxpagesize={size}"));

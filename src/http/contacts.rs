@@ -5,17 +5,18 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::call::{Call, Mailbox, POSITION};
-use crate::contact::beta::{self, Purpose, Shown};
-use crate::contact::patch::Patch;
-use crate::contact::{self, Contact};
+use crate::contact::read::{self, Purpose};
+use crate::contact::select::Selection;
+use crate::contact::write::Shown;
+use crate::contact::{self, Contact, DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
 use crate::odata::json::Json;
 use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, PageToken};
 use crate::odata::percent_encode;
 use crate::odata::query::Query;
 
-/// `GET …/contacts`: all folders, in creation order.
-pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+/// `GET …/contacts`, in creation order: of the folder, or of the whole mailbox.
+pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
     // The size a walk began with stays, since the client's `$top` is repeated but not what it preferred.
@@ -24,25 +25,46 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, E
     let size = u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE);
     let after = token.map_or(Uuid::nil(), |token| token.after);
     let skip = query.skip.unwrap_or(0);
-    let page = call.api.store.contacts(mailbox.user.mailbox, after, skip, size, call.position).await?;
+    let folder = match path {
+        // Lists of the mailbox: all folders in the seed's shape, the default one in v1.0 (docs/graph.md, decision 10).
+        [] => (call.shape() == Shape::V1).then(|| DEFAULT_FOLDER.to_owned()),
+        path => Some(call.api.store.folder(mailbox.user.mailbox, path).await?.id),
+    };
+    let owner = mailbox.user.mailbox;
+    let page = call.api.store.contacts(owner, folder.as_deref(), after, skip, size, call.position).await?;
     let next = page.contacts.last().filter(|_| page.more).map(|last| {
         let token = PageToken { after: last.id, size };
         format!("{}?{}", call.own_link(), query.with_token(&token.print()))
     });
-    let context = call.annotated.then(|| context(call, mailbox, ""));
-    let shown = |contact| Shown { contact, context: None, annotated: call.annotated };
+    let select = selection(call, &query)?;
+    let context = call.annotated.then(|| context(call, mailbox, path, &printed(select.as_ref()), ""));
+    let (shape, select) = (call.shape(), select.as_ref());
+    let shown = |contact| Shown { contact, shape, select, context: None, annotated: call.annotated };
     Answer::json(200, &List { context, next, value: page.contacts.iter().map(shown).collect() })
 }
 
 /// `POST …/contacts`.
-pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> Result<Answer, Error> {
-    create_from(call, mailbox, parse(body)?).await
+pub(super) async fn create(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    folder: &[String],
+    body: &[u8],
+) -> Result<Answer, Error> {
+    create_from(call, mailbox, folder, parse(body)?).await
 }
 
 /// What both ways to create do with the body.
-pub(super) async fn create_from(call: &Call<'_>, mailbox: &Mailbox, body: Json) -> Result<Answer, Error> {
-    let new = beta::read(body, call.handling(), Purpose::Create)?;
-    let contact = call.api.store.insert(mailbox.user.mailbox, new).await?;
+pub(super) async fn create_from(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    folder: &[String],
+    body: Json,
+) -> Result<Answer, Error> {
+    let new = read::read(call.shape(), body, call.handling(), Purpose::Create)?;
+    let contact = match folder {
+        [] => call.api.store.insert(mailbox.user.mailbox, new).await?,
+        folder => call.api.store.insert_in(mailbox.user.mailbox, folder, new).await?,
+    };
     let location = call.link(&format!("/users('{}')/contacts('{}')", percent_encode(&mailbox.asked), contact.id));
     let answer = written(call, mailbox, 201, &contact)?;
     let answer = if answer.body.is_none() { answer.header("OData-EntityId", &location)? } else { answer };
@@ -50,25 +72,33 @@ pub(super) async fn create_from(call: &Call<'_>, mailbox: &Mailbox, body: Json) 
 }
 
 /// `GET …/contacts/{id}`.
-pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
-    let contact = call.api.store.contact(mailbox.user.mailbox, parse_id(id)?).await?;
+pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
+    let select = selection(call, &Query::of_one(call.query)?)?;
+    let contact = call.api.store.contact(mailbox.user.mailbox, folder, parse_id(id)?).await?;
     if call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
     }
-    shown(call, mailbox, 200, &contact)
+    shown(call, mailbox, 200, &contact, select.as_ref())
 }
 
 /// `PATCH …/contacts/{id}`.
-pub(super) async fn update(call: &Call<'_>, mailbox: &Mailbox, id: &str, body: &[u8]) -> Result<Answer, Error> {
+pub(super) async fn update(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    folder: &[String],
+    id: &str,
+    body: &[u8],
+) -> Result<Answer, Error> {
     let id = parse_id(id)?;
-    let patch: Patch = beta::read(parse(body)?, call.handling(), Purpose::Update)?;
-    let contact = call.api.store.update(mailbox.user.mailbox, id, patch, call.expected.clone()).await?;
+    let patch = read::read(call.shape(), parse(body)?, call.handling(), Purpose::Update)?;
+    let contact = call.api.store.update(mailbox.user.mailbox, folder, id, patch, call.expected.clone()).await?;
     written(call, mailbox, 200, &contact)
 }
 
 /// `DELETE …/contacts/{id}`.
-pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
-    let position = call.api.store.delete(mailbox.user.mailbox, parse_id(id)?, call.expected.clone()).await?;
+pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
+    let id = parse_id(id)?;
+    let position = call.api.store.delete(mailbox.user.mailbox, folder, id, call.expected.clone()).await?;
     Answer::empty(204)?.header(POSITION, &position.to_string())
 }
 
@@ -79,7 +109,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Json, Error> {
     })
 }
 
-fn parse_id(id: &str) -> Result<Uuid, Error> {
+pub(super) fn parse_id(id: &str) -> Result<Uuid, Error> {
     contact::parse_id(id).ok_or(Error::MalformedId)
 }
 
@@ -87,19 +117,40 @@ fn parse_id(id: &str) -> Result<Uuid, Error> {
 fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, contact: &Contact) -> Result<Answer, Error> {
     let answer = match call.prefer.minimal {
         Some(true) => Answer::empty(204)?.header("ETag", &contact.etag()),
-        _ => shown(call, mailbox, status, contact),
+        _ => shown(call, mailbox, status, contact, None),
     };
     answer?.header(POSITION, &contact.version.to_string())
 }
 
-fn shown(call: &Call<'_>, mailbox: &Mailbox, status: u16, contact: &Contact) -> Result<Answer, Error> {
-    let context = context(call, mailbox, "/$entity");
-    let shown = Shown { contact, context: Some(&context), annotated: call.annotated };
+fn shown(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    status: u16,
+    contact: &Contact,
+    select: Option<&Selection>,
+) -> Result<Answer, Error> {
+    let context = context(call, mailbox, &[], &printed(select), "/$entity");
+    let shown = Shown { contact, shape: call.shape(), select, context: Some(&context), annotated: call.annotated };
     Answer::json(status, &shown)?.header("ETag", &contact.etag())
 }
 
-fn context(call: &Call<'_>, mailbox: &Mailbox, end: &str) -> String {
-    call.link(&format!("/$metadata#users('{}')/contacts{end}", percent_encode(&mailbox.asked)))
+fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Selection>, Error> {
+    query.select.as_deref().map_or(Ok(None), |text| Selection::parse(text, call.shape()))
+}
+
+fn printed(select: Option<&Selection>) -> String {
+    select.map(Selection::print).unwrap_or_default()
+}
+
+/// Of a folder's list the folder is named, of a contact its mailbox only, where it can always be found.
+fn context(call: &Call<'_>, mailbox: &Mailbox, path: &[String], select: &str, end: &str) -> String {
+    let folder = path.last().map(|id| format!("/contactFolders('{}')", quoted(id))).unwrap_or_default();
+    call.link(&format!("/$metadata#users('{}'){folder}/contacts{select}{end}", quoted(&mailbox.asked)))
+}
+
+/// A key as it stands between the quotes of an address.
+pub(super) fn quoted(key: &str) -> String {
+    percent_encode(&key.replace('\'', "''"))
 }
 
 #[derive(Serialize)]

@@ -4,17 +4,23 @@
 use super::answer::Answer;
 use super::call::{Call, Mailbox};
 use super::contacts;
-use crate::contact::{self, beta};
+use crate::contact::{self, read};
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Resource};
 use crate::odata::json::Json;
 use crate::user::Principal;
 
 /// `POST …/contacts/$ref`.
-pub(super) async fn add(call: &Call<'_>, caller: &Principal, mailbox: &Mailbox, body: &[u8]) -> Result<Answer, Error> {
+pub(super) async fn add(
+    call: &Call<'_>,
+    caller: &Principal,
+    mailbox: &Mailbox,
+    folder: &[String],
+    body: &[u8],
+) -> Result<Answer, Error> {
     let body = contacts::parse(body)?;
-    let Some(reference) = beta::bare_reference(&body) else {
-        return contacts::create_from(call, mailbox, body).await;
+    let Some(reference) = read::bare_reference(&body) else {
+        return contacts::create_from(call, mailbox, folder, body).await;
     };
     let refused = || {
         let message =
@@ -23,7 +29,7 @@ pub(super) async fn add(call: &Call<'_>, caller: &Principal, mailbox: &Mailbox, 
     };
     let Json::Text(reference) = reference else { return Err(refused()) };
     let path = own_path(call, reference).ok_or_else(refused)?;
-    let Ok(Address { resource: Resource::Owned(owner, Item::Contact(id)), .. }) = Address::parse(&path) else {
+    let Ok(Address { resource: Resource::Owned(owner, Item::Contact(within, id)), .. }) = Address::parse(&path) else {
         return Err(refused());
     };
     let id = contact::parse_id(&id).ok_or_else(refused)?;
@@ -34,7 +40,7 @@ pub(super) async fn add(call: &Call<'_>, caller: &Principal, mailbox: &Mailbox, 
     if owner.user.mailbox != mailbox.user.mailbox {
         return Err(refused());
     }
-    call.api.store.contact(mailbox.user.mailbox, id).await?;
+    call.api.store.contact(mailbox.user.mailbox, &within, id).await?;
     Answer::empty(204)
 }
 

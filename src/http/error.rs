@@ -131,6 +131,13 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             "ErrorIrresolvableConflict",
             "The item has changed, or is not as the request's If-Match or If-None-Match expects. Nothing was written.",
         ),
+        Error::FolderExists => (S::CONFLICT, "ErrorFolderExists", "A folder with the specified name already exists."),
+        Error::DefaultFolder => {
+            (S::FORBIDDEN, "ErrorDeleteDistinguishedFolder", "The default folder cannot be renamed, moved or deleted.")
+        }
+        Error::Cycle => {
+            (S::BAD_REQUEST, "ErrorInvalidRequest", "A folder cannot be moved into itself or below itself.")
+        }
         Error::TooLarge(limit) => {
             let message = format!("The request body is larger than {limit} bytes.");
             return (S::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message);

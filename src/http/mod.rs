@@ -7,6 +7,7 @@ mod call;
 mod contacts;
 mod contacts_ref;
 mod error;
+mod folders;
 mod users;
 
 pub mod access;
@@ -89,7 +90,7 @@ async fn serve(request: HttpRequest, mut payload: web::Payload, api: web::Data<A
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
     body::finish(request.headers(), &mut payload).await;
     log(&request, route, &answer, &ids, started.elapsed());
-    respond(answer, &ids)
+    respond(answer, &ids, media_type(&request))
 }
 
 /// One line a request, without anything a client wrote.
@@ -157,7 +158,21 @@ fn root(request: &HttpRequest, mount: &str) -> String {
     format!("{scheme}://{}{mount}", host.unwrap_or_else(|| request.app_config().host()))
 }
 
-fn respond(answer: Answer, ids: &Ids) -> HttpResponse {
+/// The type of a JSON answer: the seed's is bare, Graph's says more (docs/graph.md, decision 18).
+fn media_type(request: &HttpRequest) -> &'static str {
+    let path = split_mount(request).map_or("", |(_, path)| path);
+    let prefix = path.trim_start_matches('/').get(..4).unwrap_or_default();
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match prefix.eq_ignore_ascii_case("v1.0") {
+        false => "application/json",
+        true if call::wants_no_metadata(accept) => {
+            "application/json;odata.metadata=none;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+        }
+        true => "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8",
+    }
+}
+
+fn respond(answer: Answer, ids: &Ids, media: &'static str) -> HttpResponse {
     let mut response = HttpResponse::build(answer.status);
     response.insert_header(("OData-Version", "4.0"));
     for (name, id) in [("request-id", &ids.request), ("client-request-id", &ids.client)] {
@@ -169,7 +184,7 @@ fn respond(answer: Answer, ids: &Ids) -> HttpResponse {
         response.insert_header((name, value));
     }
     match answer.body {
-        Some(body) => response.content_type("application/json").body(body),
+        Some(body) => response.content_type(media).body(body),
         None => response.finish(),
     }
 }

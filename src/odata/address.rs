@@ -7,7 +7,7 @@
 //!
 //! let address = Address::parse("/BETA/users('ann%40example.org')/Contacts/%24ref/").unwrap();
 //! assert_eq!(address.version, Version::Beta);
-//! assert_eq!(address.resource, Resource::Owned(Owner::User("ann@example.org".into()), Item::ContactsRef));
+//! assert_eq!(address.resource, Resource::Owned(Owner::User("ann@example.org".into()), Item::ContactsRef(vec![])));
 //! let aliased = Address::parse("/users/me-token-to-replace/contacts/id").unwrap();
 //! assert_eq!(Address::parse("/me/contacts('id')").unwrap(), aliased);
 //! ```
@@ -57,19 +57,26 @@ pub enum Resource {
     NotYet(&'static str),
 }
 
+/// Ids of folders, each inside the one before it; none is the mailbox as a whole.
+pub type Path = Vec<String>;
+
 /// What is below an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// The user: `/me`, `/users/{id}`
     User,
-    /// `…/contacts`
-    Contacts,
+    /// `…/contacts`, of the mailbox or of a folder.
+    Contacts(Path),
     /// `…/contacts/$ref`
-    ContactsRef,
+    ContactsRef(Path),
     /// `…/contacts/{id}`
-    Contact(String),
+    Contact(Path, String),
     /// `…/contacts/{id}/$ref`, which offers nothing.
     ContactRef,
+    /// `…/contactFolders`, or behind a folder `…/childFolders`.
+    Folders(Path),
+    /// `…/contactFolders/{id}`
+    Folder(Path),
 }
 
 /// A path, read.
@@ -82,9 +89,10 @@ pub struct Address {
 }
 
 /// Paths under an owner, or under the root, that the reference has and this server has not yet.
-const OWNER_NOT_YET: &[&str] = &["contactFolders", "outlook", "translateExchangeIds"];
+const OWNER_NOT_YET: &[&str] = &["outlook", "translateExchangeIds"];
 const ROOT_NOT_YET: &[&str] = &["$metadata", "$batch", "subscriptions"];
 const CONTACTS_NOT_YET: &[&str] = &["$count", "delta"];
+const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
 const CONTACT_NOT_YET: &[&str] =
     &["photo", "extensions", "singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
 
@@ -115,9 +123,11 @@ impl Address {
         match &self.resource {
             Resource::Health => "/healthz",
             Resource::Owned(_, Item::User) => "/{user}",
-            Resource::Owned(_, Item::Contacts) => "/{user}/contacts",
-            Resource::Owned(_, Item::ContactsRef) => "/{user}/contacts/$ref",
-            Resource::Owned(_, Item::Contact(_)) => "/{user}/contacts/{id}",
+            Resource::Owned(_, Item::Contacts(_)) => "/{user}/contacts",
+            Resource::Owned(_, Item::ContactsRef(_)) => "/{user}/contacts/$ref",
+            Resource::Owned(_, Item::Contact(..)) => "/{user}/contacts/{id}",
+            Resource::Owned(_, Item::Folders(_)) => "/{user}/contactFolders",
+            Resource::Owned(_, Item::Folder(_)) => "/{user}/contactFolders/{id}",
             Resource::Owned(_, Item::ContactRef) => "/{user}/contacts/{id}/$ref",
             Resource::NotYet(word) => word,
         }
@@ -179,16 +189,39 @@ impl Segments {
         };
         match self.next() {
             None => Ok(Resource::Owned(owner, Item::User)),
-            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contacts") => self.contacts(owner),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contacts") => self.contacts(owner, Path::new()),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contactFolders") => self.folders(owner),
             Some(other) => self.not_yet(other, OWNER_NOT_YET),
         }
     }
 
-    fn contacts(&mut self, owner: Owner) -> Result<Resource, Error> {
+    fn folders(&mut self, owner: Owner) -> Result<Resource, Error> {
+        let mut path = Path::new();
+        loop {
+            match self.next() {
+                None => return Ok(Resource::Owned(owner, Item::Folders(path))),
+                Some(Segment::Word(word)) => match known(&word, CONTACTS_NOT_YET) {
+                    Some(known) => return Ok(Resource::NotYet(known)),
+                    None => path.push(word),
+                },
+                Some(Segment::Key(key)) => path.push(key),
+            }
+            match self.next() {
+                None => return Ok(Resource::Owned(owner, Item::Folder(path))),
+                Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contacts") => {
+                    return self.contacts(owner, path);
+                }
+                Some(Segment::Word(word)) if word.eq_ignore_ascii_case("childFolders") => {}
+                Some(other) => return self.not_yet(other, FOLDER_NOT_YET),
+            }
+        }
+    }
+
+    fn contacts(&mut self, owner: Owner, path: Path) -> Result<Resource, Error> {
         let id = match self.next() {
-            None => return Ok(Resource::Owned(owner, Item::Contacts)),
+            None => return Ok(Resource::Owned(owner, Item::Contacts(path))),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$ref") => {
-                return Ok(Resource::Owned(owner, Item::ContactsRef));
+                return Ok(Resource::Owned(owner, Item::ContactsRef(path)));
             }
             Some(Segment::Word(word)) => match known(&word, CONTACTS_NOT_YET) {
                 Some(known) => return Ok(Resource::NotYet(known)),
@@ -197,7 +230,7 @@ impl Segments {
             Some(Segment::Key(key)) => key,
         };
         match self.next() {
-            None => Ok(Resource::Owned(owner, Item::Contact(id))),
+            None => Ok(Resource::Owned(owner, Item::Contact(path, id))),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$ref") => {
                 Ok(Resource::Owned(owner, Item::ContactRef))
             }
@@ -241,7 +274,7 @@ mod tests {
 
     #[test]
     fn every_spelling_names_the_same_thing() {
-        let contact = Resource::Owned(Owner::Me, Item::Contact("A=b".into()));
+        let contact = Resource::Owned(Owner::Me, Item::Contact(Path::new(), "A=b".into()));
         let spellings = [
             "/me/contacts/A=b",
             "/ME/Contacts/A%3Db",
@@ -258,7 +291,7 @@ mod tests {
         let guest = "o'neil#ext#@example.org";
         for path in ["/users/o'neil%23ext%23%40example.org/contacts", "/users('o''neil%23EXT%23@example.org')/contacts"]
         {
-            let Resource::Owned(Owner::User(name), Item::Contacts) = Address::parse(path).unwrap().resource else {
+            let Resource::Owned(Owner::User(name), Item::Contacts(_)) = Address::parse(path).unwrap().resource else {
                 panic!("{path}")
             };
             assert_eq!(name.to_lowercase(), guest);
@@ -271,6 +304,28 @@ mod tests {
         assert_eq!(Address::parse("/Beta/healthz").unwrap().version, Version::Beta);
         assert_eq!(Address::parse("/healthz").unwrap().version, Version::None);
         assert!(matches!(Address::parse("/beta/beta/me"), Err(Error::NoSegment(s)) if s == "beta"));
+    }
+
+    #[test]
+    fn folders_are_read_to_any_depth() {
+        let path = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Path>();
+        let owned = |item| Resource::Owned(Owner::Me, item);
+        for (text, item) in [
+            ("/me/contactFolders", Item::Folders(path(&[]))),
+            ("/me/contactfolders/", Item::Folders(path(&[]))),
+            ("/me/contactFolders('a b')", Item::Folder(path(&["a b"]))),
+            ("/me/contactFolders/contacts", Item::Folder(path(&["contacts"]))),
+            ("/me/contactFolders/contacts/contacts", Item::Contacts(path(&["contacts"]))),
+            ("/me/contactFolders/a/childfolders", Item::Folders(path(&["a"]))),
+            ("/me/contactFolders/a/childFolders('b')", Item::Folder(path(&["a", "b"]))),
+            (
+                "/me/contactFolders/a/childFolders/b/childFolders/c/contacts/1",
+                Item::Contact(path(&["a", "b", "c"]), "1".into()),
+            ),
+            ("/me/contactFolders/a/contacts/$ref", Item::ContactsRef(path(&["a"]))),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().resource, owned(item), "{text}");
+        }
     }
 
     #[test]
@@ -298,7 +353,8 @@ mod tests {
             "/v1.0/$metadata",
             "/%24batch",
             "/users",
-            "/me/contactfolders('x')/contacts",
+            "/me/contactfolders('x')/permanentDelete",
+            "/me/contactFolders/delta()",
             "/me/contacts/delta()",
             "/me/contacts/microsoft.graph.delta",
             "/me/contacts/%24count",
@@ -317,7 +373,7 @@ mod tests {
         #[test]
         fn a_key_in_quotes_reads_as_it_is(key in "[^\0]{1,40}") {
             let path = format!("/me/contacts('{}')", super::super::percent_encode(&key.replace('\'', "''")));
-            prop_assert_eq!(Address::parse(&path).unwrap().resource, Resource::Owned(Owner::Me, Item::Contact(key)));
+            prop_assert_eq!(Address::parse(&path).unwrap().resource, Resource::Owned(Owner::Me, Item::Contact(Path::new(), key)));
         }
     }
 }

@@ -10,6 +10,7 @@ enum Known {
     Top,
     Skip,
     SkipToken,
+    Select,
     NotYet,
 }
 
@@ -18,7 +19,8 @@ fn known(name: &str) -> Option<Known> {
         "top" => Known::Top,
         "skip" => Known::Skip,
         "skiptoken" => Known::SkipToken,
-        "filter" | "orderby" | "select" | "count" | "search" | "expand" | "format" | "deltatoken" => Known::NotYet,
+        "select" => Known::Select,
+        "filter" | "orderby" | "count" | "search" | "expand" | "format" | "deltatoken" => Known::NotYet,
         _ => return None,
     })
 }
@@ -32,6 +34,8 @@ pub struct Query {
     pub skip: Option<i64>,
     /// `$skiptoken`, see [`super::page`].
     pub skip_token: Option<String>,
+    /// `$select`, see [`crate::contact::select`].
+    pub select: Option<String>,
     /// The pieces a nextLink repeats, undecoded: all but `$skip` and `$skiptoken`.
     kept: Vec<String>,
 }
@@ -60,6 +64,7 @@ impl Query {
                     once(&mut query.skip_token, "$skiptoken", value)?;
                     continue;
                 }
+                Some(Known::Select) => once(&mut query.select, "$select", value)?,
                 Some(Known::NotYet) => return Err(Error::NotImplemented(format!("The query option '{name}'"))),
                 None if bare.is_some() => {
                     let name = super::json::shorten(&name);
@@ -72,11 +77,22 @@ impl Query {
         Ok(query)
     }
 
-    /// For everything that is not a list: only options of the client's own, which are ignored.
+    /// For a call that answers with nothing to choose from: only options of the client's own, which are ignored.
+    ///
+    /// # Errors
+    /// As [`Query::parse`]; 400 for any other option.
+    pub fn none(text: &str) -> Result<(), Error> {
+        match Self::of_one(text)?.select {
+            Some(_) => Err(invalid("$select", "The query option '$select' applies to GET only.")),
+            None => Ok(()),
+        }
+    }
+
+    /// For one entity: `$select`, and options of the client's own, which are ignored.
     ///
     /// # Errors
     /// As [`Query::parse`]; 400 for an option of lists.
-    pub fn none(text: &str) -> Result<(), Error> {
+    pub fn of_one(text: &str) -> Result<Self, Error> {
         let query = Self::parse(text)?;
         let given = [
             ("$top", query.top.is_some()),
@@ -85,7 +101,7 @@ impl Query {
         ];
         match given.iter().find(|(_, given)| *given) {
             Some((name, _)) => Err(invalid(name, &format!("The query option '{name}' applies to collections only."))),
-            None => Ok(()),
+            None => Ok(query),
         }
     }
 
@@ -162,18 +178,12 @@ mod tests {
         {
             assert!(matches!(Query::parse(text), Err(Error::Invalid(_))), "{text}");
         }
-        for text in [
-            "$filter=a",
-            "%24select=id",
-            "orderby=x",
-            "$Count=true",
-            "$search=%22x%22",
-            "$expand=photo",
-            "$format=json",
-        ] {
+        for text in ["$filter=a", "orderby=x", "$Count=true", "$search=%22x%22", "$expand=photo", "$format=json"] {
             assert!(matches!(Query::parse(text), Err(Error::NotImplemented(_))), "{text}");
         }
         assert!(matches!(Query::none("$top=1"), Err(Error::Invalid(_))));
+        assert!(matches!(Query::none("%24select=id"), Err(Error::Invalid(_))));
+        assert_eq!(Query::of_one("$SELECT=id").unwrap().select.as_deref(), Some("id"));
         assert!(Query::none("mine=1").is_ok());
     }
 

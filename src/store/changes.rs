@@ -28,3 +28,23 @@ select $1, seq, $2, $3, $4, $5 from mailboxes where id = $1";
     tx.left_trace(mailbox, Some(seq), contact);
     Ok(seq)
 }
+
+/// The number of the mailbox's last change, which nobody else can make before this transaction ends.
+pub(super) async fn last(tx: &mut Tx, mailbox: i64) -> Result<i64, Error> {
+    let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
+    tx.reading().await?.row(statement).await?.ok_or_else(|| Error::internal("the mailbox is gone"))?.get(0)
+}
+
+/// The number of the log's last entry, or `otherwise` if it has none after that.
+pub(super) async fn logged(tx: &mut Tx, mailbox: i64, otherwise: i64) -> Result<i64, Error> {
+    let text = "select coalesce(max(seq), $2) from changes where mailbox = $1 and seq > $2";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(otherwise)).await?;
+    row.ok_or_else(|| Error::internal("max() answered nothing"))?.get(0)
+}
+
+/// Brings the mailbox's number to that of entries that were written to the log all at once.
+pub(super) async fn catch_up(tx: &mut Tx, mailbox: i64, seq: i64) -> Result<(), Error> {
+    tx.execute(Statement::new("update mailboxes set seq = $2 where id = $1").bind(mailbox).bind(seq)).await?;
+    tx.left_trace(mailbox, Some(seq), None);
+    Ok(())
+}

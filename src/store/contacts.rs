@@ -64,11 +64,11 @@ from ",
     };
 }
 
-/// The contact with this id, in any folder of the mailbox.
+/// The contact with this id, in the folder at the end of a path or, without one, in any folder of the mailbox.
 ///
 /// # Errors
-/// [`Error::NotFound`], also when it is deleted.
-pub(super) async fn get(session: &mut Session, mailbox: i64, id: Uuid) -> Result<Contact, Error> {
+/// [`Error::NotFound`], also when it is deleted or in another folder.
+pub(super) async fn get(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) -> Result<Contact, Error> {
     let statement = select_contacts!(
         "",
         "1",
@@ -76,13 +76,18 @@ pub(super) async fn get(session: &mut Session, mailbox: i64, id: Uuid) -> Result
 where c.mailbox = $1 and c.id = $2 and c.deleted_date_time is null"
     );
     let statement = statement.bind(mailbox).bind(id);
-    read(&session.row(statement).await?.ok_or(Error::NotFound)?)
+    let contact = read(&session.row(statement).await?.ok_or(Error::NotFound)?)?;
+    if !within.is_empty() && folders::get(session, mailbox, within).await?.id != contact.parent_folder_id {
+        return Err(Error::NotFound);
+    }
+    Ok(contact)
 }
 
 /// See [`super::Store::contacts`].
 pub(super) async fn page(
     session: &mut Session,
     mailbox: i64,
+    folder: Option<&str>,
     after: Uuid,
     skip: i64,
     size: u16,
@@ -91,7 +96,7 @@ pub(super) async fn page(
         "
 with found as (
     select id, size from contacts
-    where mailbox = $1 and id > $2 and deleted_date_time is null
+    where mailbox = $1 and id > $2 and deleted_date_time is null and ($6 is null or parent_folder_id = $6)
     order by id limit $3 offset $4
 ), measured as (
     select id, sum(size) over (order by id) - size as before, count(*) over () as count from found
@@ -106,7 +111,7 @@ order by c.id"
     let size = usize::from(size);
     // One more than asked tells whether there is more.
     let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
-    let statement = statement.bind(mailbox).bind(after).bind(limit).bind(skip).bind(MAX_PAGE_BYTES);
+    let statement = statement.bind(mailbox).bind(after).bind(limit).bind(skip).bind(MAX_PAGE_BYTES).bind(folder);
     let rows = session.rows(statement).await?;
     let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COUNT))?;
     let contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
@@ -117,17 +122,22 @@ order by c.id"
 #[derive(Clone)]
 pub(super) struct New {
     pub(super) mailbox: i64,
+    /// The folder it goes into, which must be there; without it that of the patch, which is made if it is not.
+    pub(super) folder: Option<String>,
     pub(super) patch: Patch,
 }
 
 /// Stores new contacts and their rows, each in the folder it names or else the default one: all or none.
 ///
 /// # Errors
-/// [`Error::Quota`] when a folder would have to be made and its mailbox has as many as it may.
+/// [`Error::NotFound`] when a folder that must be there is not, [`Error::Quota`] when one would have to be made and its
+/// mailbox has as many as it may.
 pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
     let mut contacts = Vec::with_capacity(new.len());
-    for New { mailbox, patch } in new {
-        let folder = patch.parent_folder_id.clone().unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
+    let mut given = HashSet::new();
+    for New { mailbox, folder, patch } in new {
+        given.extend(folder.clone().map(|folder| (mailbox, folder)));
+        let folder = folder.or_else(|| patch.parent_folder_id.clone()).unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
         let contact = Contact {
             id: Tx::new_id(),
             parent_folder_id: folder,
@@ -150,8 +160,13 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Resu
     let mut ensured = HashSet::new();
     for (mailbox, contact) in &contacts {
         let folder = contact.parent_folder_id.as_str();
-        if folder != DEFAULT_FOLDER && ensured.insert((*mailbox, folder)) {
+        if folder == DEFAULT_FOLDER || !ensured.insert((*mailbox, folder)) {
+            continue;
+        }
+        if !given.contains(&(*mailbox, folder.to_owned())) {
             folders::ensure(tx, *mailbox, folder, max_folders).await?;
+        } else if !folders::exists(tx.reading().await?, *mailbox, folder).await? {
+            return Err(Error::NotFound);
         }
     }
     let versions = write(tx, procedures::insert, &contacts).await?;
@@ -165,11 +180,12 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Resu
 pub(super) async fn update(
     tx: &mut Tx,
     mailbox: i64,
+    within: &[String],
     id: Uuid,
     patch: Patch,
     expected: &Preconditions,
 ) -> Result<Contact, Error> {
-    let mut contact = get(tx.reading().await?, mailbox, id).await?;
+    let mut contact = get(tx.reading().await?, mailbox, within, id).await?;
     expected.check(&contact.version_token())?;
     if patch.is_empty() {
         return Ok(contact);
@@ -193,8 +209,14 @@ pub(super) async fn update(
 ///
 /// # Errors
 /// As [`update`].
-pub(super) async fn delete(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) -> Result<i64, Error> {
-    let contact = get(tx.reading().await?, mailbox, id).await?;
+pub(super) async fn delete(
+    tx: &mut Tx,
+    mailbox: i64,
+    within: &[String],
+    id: Uuid,
+    expected: &Preconditions,
+) -> Result<i64, Error> {
+    let contact = get(tx.reading().await?, mailbox, within, id).await?;
     expected.check(&contact.version_token())?;
     let (now, folder) = (tx.now(), contact.parent_folder_id);
     let numbers = tx.call(procedures::delete(mailbox, id, now, folder)).await?;

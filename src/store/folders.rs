@@ -1,11 +1,38 @@
 //! Folders of contacts. A contact may name a folder that does not exist: it is then made, whatever others are called.
+//! Where a folder route names one, names are unique beside each other.
 
 use super::changes;
-use super::engine::{Session, Statement};
+use super::engine::{Row, Session, Statement};
 use super::tx::Tx;
 use crate::contact::DEFAULT_FOLDER;
 use crate::error::Error;
 use crate::fold::fold;
+use crate::folder::{Folder, Patch};
+use crate::odata::etag::Preconditions;
+
+/// Deepest folder that can be reached from the default one.
+const MAX_DEPTH: usize = 100;
+
+macro_rules! select_folders {
+    ($from:literal) => {
+        concat!(
+            "select f.id, f.parent_folder_id, f.display_name, f.version, f.created_date_time, f.last_modified_date_time
+from folders f ",
+            $from
+        )
+    };
+}
+
+fn read(row: &Row) -> Result<Folder, Error> {
+    Ok(Folder {
+        id: row.get(0)?,
+        parent_folder_id: row.get(1)?,
+        display_name: row.get(2)?,
+        version: row.get(3)?,
+        created_date_time: row.get(4)?,
+        last_modified_date_time: row.get(5)?,
+    })
+}
 
 /// Whether the mailbox has this folder, not deleted.
 pub(super) async fn exists(session: &mut Session, mailbox: i64, id: &str) -> Result<bool, Error> {
@@ -13,9 +40,37 @@ pub(super) async fn exists(session: &mut Session, mailbox: i64, id: &str) -> Res
     Ok(session.row(Statement::new(text).bind(mailbox).bind(id)).await?.is_some())
 }
 
+/// The folder at the end of a path of ids, each of which must be inside the one before it. The first may be anywhere.
+///
+/// # Errors
+/// [`Error::NotFound`] when one is not there, or not inside the one before it.
+pub(super) async fn get(session: &mut Session, mailbox: i64, path: &[String]) -> Result<Folder, Error> {
+    let text = select_folders!("where f.mailbox = $1 and f.id = $2 and f.deleted_date_time is null");
+    let mut found: Option<Folder> = None;
+    for id in path.iter().take(MAX_DEPTH + 1) {
+        let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?;
+        let folder = read(&row.ok_or(Error::NotFound)?)?;
+        if found.is_some_and(|parent| folder.parent_folder_id.as_ref() != Some(&parent.id)) {
+            return Err(Error::NotFound);
+        }
+        found = Some(folder);
+    }
+    found.filter(|_| path.len() <= MAX_DEPTH).ok_or(Error::NotFound)
+}
+
+/// The folders inside one, in the order in which they were made.
+pub(super) async fn children(session: &mut Session, mailbox: i64, parent: &str) -> Result<Vec<Folder>, Error> {
+    let text = select_folders!(
+        "
+where f.mailbox = $1 and f.parent_folder_id = $2 and f.deleted_date_time is null order by f.created_date_time, f.id"
+    );
+    let rows = session.rows(Statement::new(text).bind(mailbox).bind(parent)).await?;
+    rows.iter().map(read).collect()
+}
+
 /// Makes a mailbox's default folder.
 pub(super) async fn create_default(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
-    write(tx, mailbox, DEFAULT_FOLDER, "Contacts", None).await
+    write(tx, mailbox, DEFAULT_FOLDER, "Contacts", None).await.map(drop)
 }
 
 /// The folder a new contact names: unknown or deleted, it is made (anew) inside the default folder, id and display
@@ -27,15 +82,172 @@ pub(super) async fn ensure(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Res
     if exists(tx.reading().await?, mailbox, id).await? {
         return Ok(());
     }
+    room_for(tx, mailbox, id, max).await?;
+    write(tx, mailbox, id, id, Some(DEFAULT_FOLDER)).await.map(drop)
+}
+
+/// Makes a folder inside another.
+///
+/// # Errors
+/// [`Error::NotFound`] without the parent, [`Error::FolderExists`] when a folder beside it has the name,
+/// [`Error::Quota`] when the mailbox has `max` folders already.
+pub(super) async fn create(
+    tx: &mut Tx,
+    mailbox: i64,
+    parent: &[String],
+    name: &str,
+    max: i64,
+) -> Result<Folder, Error> {
+    let parent = get(tx.reading().await?, mailbox, parent).await?.id;
+    is_free(tx, mailbox, &parent, name, "").await?;
+    let id = Tx::new_id().to_string();
+    room_for(tx, mailbox, &id, max).await?;
+    let version = write(tx, mailbox, &id, name, Some(&parent)).await?;
+    Ok(Folder {
+        id,
+        parent_folder_id: Some(parent),
+        display_name: name.to_owned(),
+        version,
+        created_date_time: tx.now(),
+        last_modified_date_time: tx.now(),
+    })
+}
+
+/// Renames a folder, or moves it into another.
+///
+/// # Errors
+/// [`Error::NotFound`] for the folder or the one it is to move into, [`Error::FolderExists`] when a folder there has its
+/// name, [`Error::DefaultFolder`] for the default one, [`Error::Cycle`] into itself, [`Error::Stale`] when a precondition
+/// fails.
+pub(super) async fn update(
+    tx: &mut Tx,
+    mailbox: i64,
+    path: &[String],
+    changes: Patch,
+    expected: &Preconditions,
+) -> Result<Folder, Error> {
+    let mut folder = get(tx.reading().await?, mailbox, path).await?;
+    expected.check(&folder.version_token())?;
+    let parent = changes.parent_folder_id.or_else(|| folder.parent_folder_id.clone());
+    let name = changes.display_name.unwrap_or_else(|| folder.display_name.clone());
+    if parent == folder.parent_folder_id && name == folder.display_name {
+        return Ok(folder);
+    }
+    let Some(parent) = parent.filter(|_| !folder.is_default()) else { return Err(Error::DefaultFolder) };
+    if Some(&parent) != folder.parent_folder_id.as_ref() {
+        not_inside(tx, mailbox, &folder.id, &parent).await?;
+    }
+    is_free(tx, mailbox, &parent, &name, &folder.id).await?;
+    folder.version = changes::record(tx, mailbox, &folder.id, None, false).await?;
+    folder.last_modified_date_time = tx.now();
+    let text = "
+update folders
+set display_name = $3, display_name_key = $4, parent_folder_id = $5, version = $6, last_modified_date_time = $7
+where mailbox = $1 and id = $2";
+    let statement = Statement::new(text).bind(mailbox).bind(&folder.id).bind(&name).bind(fold(&name)).bind(&parent);
+    tx.execute(statement.bind(folder.version).bind(tx.now())).await?;
+    Ok(Folder { parent_folder_id: Some(parent), display_name: name, ..folder })
+}
+
+/// Marks a folder as deleted, with all folders and contacts inside it. Answers the number of the last change.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::DefaultFolder`] for the default one, [`Error::Stale`] when a precondition fails.
+pub(super) async fn delete(tx: &mut Tx, mailbox: i64, path: &[String], expected: &Preconditions) -> Result<i64, Error> {
+    let folder = get(tx.reading().await?, mailbox, path).await?;
+    expected.check(&folder.version_token())?;
+    if folder.is_default() {
+        return Err(Error::DefaultFolder);
+    }
+    // Contacts first, then folders, numbered in the order of their keys. The log's new entries then tell what is marked.
+    let now = tx.now();
+    let before = changes::last(tx, mailbox).await?;
+    for (log, mark) in [(LOG_CONTACTS, MARK_CONTACTS), (LOG_FOLDERS, MARK_FOLDERS)] {
+        let last = changes::logged(tx, mailbox, before).await?;
+        tx.execute(Statement::new(log).bind(mailbox).bind(folder.id.as_str()).bind(now).bind(last)).await?;
+        tx.execute(Statement::new(mark).bind(mailbox).bind(now).bind(last)).await?;
+    }
+    let last = changes::logged(tx, mailbox, before).await?;
+    changes::catch_up(tx, mailbox, last).await?;
+    Ok(last)
+}
+
+/// The folder `$2` and those inside it, to any depth.
+macro_rules! tree {
+    () => {
+        "
+with recursive tree (id) as (
+    select id from folders where mailbox = $1 and id = $2 and deleted_date_time is null
+    union all
+    select f.id from folders f join tree on f.parent_folder_id = tree.id
+    where f.mailbox = $1 and f.deleted_date_time is null
+)"
+    };
+}
+
+const LOG_CONTACTS: &str = concat!(
+    "insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time)",
+    tree!(),
+    "
+select $1, $4 + row_number() over (order by c.id), c.parent_folder_id, c.id, true, $3
+from contacts c where c.mailbox = $1 and c.deleted_date_time is null and c.parent_folder_id in (select id from tree)"
+);
+
+const MARK_CONTACTS: &str = "
+update contacts set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
+from changes l where l.mailbox = $1 and l.seq > $3 and contacts.mailbox = $1 and contacts.id = l.contact_id";
+
+const LOG_FOLDERS: &str = concat!(
+    "insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time)",
+    tree!(),
+    "
+select $1, $4 + row_number() over (order by id), id, null, true, $3 from tree"
+);
+
+const MARK_FOLDERS: &str = "
+update folders set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
+from changes l where l.mailbox = $1 and l.seq > $3 and folders.mailbox = $1 and folders.id = l.folder_id";
+
+/// # Errors
+/// [`Error::FolderExists`] when a folder in `parent` other than `own` has the name, in any letter case.
+async fn is_free(tx: &mut Tx, mailbox: i64, parent: &str, name: &str, own: &str) -> Result<(), Error> {
+    let text = "
+select 1 from folders
+where mailbox = $1 and parent_folder_id = $2 and display_name_key = $3 and id <> $4 and deleted_date_time is null";
+    let statement = Statement::new(text).bind(mailbox).bind(parent).bind(fold(name)).bind(own);
+    match tx.reading().await?.row(statement).await? {
+        Some(_) => Err(Error::FolderExists),
+        None => Ok(()),
+    }
+}
+
+/// # Errors
+/// [`Error::NotFound`] when there is no `parent`, [`Error::Cycle`] when it is `id` or inside it.
+async fn not_inside(tx: &mut Tx, mailbox: i64, id: &str, parent: &str) -> Result<(), Error> {
+    let mut at = Some(parent.to_owned());
+    for _ in 0..=MAX_DEPTH {
+        let Some(folder) = at else { return Ok(()) };
+        if folder == id {
+            return Err(Error::Cycle);
+        }
+        at = get(tx.reading().await?, mailbox, std::slice::from_ref(&folder)).await?.parent_folder_id;
+    }
+    Err(Error::Quota(format!("Folders are at most {MAX_DEPTH} deep.")))
+}
+
+/// # Errors
+/// [`Error::Quota`] when the mailbox has `max` folders, deleted ones counted, and `id` is not among them.
+async fn room_for(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Result<(), Error> {
     let text = "select count(*), count(*) filter (where id = $2) from folders where mailbox = $1";
     let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
     if row.get::<i64>(0)? >= max && row.get::<i64>(1)? == 0 {
         return Err(Error::Quota(format!("A mailbox has at most {max} folders.")));
     }
-    write(tx, mailbox, id, id, Some(DEFAULT_FOLDER)).await
+    Ok(())
 }
 
-async fn write(tx: &mut Tx, mailbox: i64, id: &str, display_name: &str, parent: Option<&str>) -> Result<(), Error> {
+/// Writes a new folder, or one that was deleted anew. Answers its version.
+async fn write(tx: &mut Tx, mailbox: i64, id: &str, display_name: &str, parent: Option<&str>) -> Result<i64, Error> {
     let version = changes::record(tx, mailbox, id, None, false).await?;
     let text = "
 insert into folders
@@ -54,5 +266,6 @@ set parent_folder_id = excluded.parent_folder_id, display_name = excluded.displa
         .bind(fold(display_name))
         .bind(version)
         .bind(tx.now());
-    tx.execute(statement).await
+    tx.execute(statement).await?;
+    Ok(version)
 }

@@ -33,6 +33,7 @@ use crate::contact::Contact;
 use crate::contact::patch::Patch;
 use crate::error::Error;
 use crate::fold::FOLDING;
+use crate::folder::{Folder, Patch as FolderPatch};
 use crate::odata::etag::Preconditions;
 use crate::user::{User, UserName};
 pub use cluster::Address;
@@ -298,16 +299,17 @@ impl Store {
         self.write(None, async move |tx| users::ensure(tx, &name).await).await
     }
 
-    /// The contact with this id, in any folder.
+    /// The contact with this id, in the folder at the end of a path of ids or, without one, in any folder.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also when it is deleted.
-    pub async fn contact(&self, mailbox: i64, id: Uuid) -> Result<Contact, Error> {
-        self.shared.readers.read(async |session: &mut Session| contacts::get(session, mailbox, id).await).await
+    /// [`Error::NotFound`], also when it is deleted or in another folder.
+    pub async fn contact(&self, mailbox: i64, within: &[String], id: Uuid) -> Result<Contact, Error> {
+        let get = async |session: &mut Session| contacts::get(session, mailbox, within, id).await;
+        self.shared.readers.read(get).await
     }
 
-    /// Contacts of all folders behind `after` (all: the nil id) in creation order, `skip` of them left out first: at
-    /// most `size`, and fewer where they are so large that a page would pass some 4 MiB.
+    /// Contacts of a folder, or of all, behind `after` (all: the nil id) in creation order, `skip` of them left out
+    /// first: at most `size`, and fewer where they are so large that a page would pass some 4 MiB.
     ///
     /// They may come from a standby that has the mailbox's change `at_least`; without a number, from one that has its
     /// last.
@@ -317,12 +319,13 @@ impl Store {
     pub async fn contacts(
         &self,
         mailbox: i64,
+        folder: Option<&str>,
         after: Uuid,
         skip: i64,
         size: u16,
         at_least: Option<i64>,
     ) -> Result<Page, Error> {
-        let page = async |session: &mut Session| contacts::page(session, mailbox, after, skip, size).await;
+        let page = async |session: &mut Session| contacts::page(session, mailbox, folder, after, skip, size).await;
         self.shared.readers.read_mailbox(mailbox, at_least, page).await
     }
 
@@ -331,7 +334,21 @@ impl Store {
     /// # Errors
     /// [`Error::Quota`] when the mailbox has as many folders as it may, else those of the database.
     pub async fn insert(&self, mailbox: i64, new: Patch) -> Result<Contact, Error> {
-        let new = New { mailbox, patch: new };
+        self.create(New { mailbox, folder: None, patch: new }).await
+    }
+
+    /// Creates a contact in the folder at the end of a path of ids, whatever folder it names itself.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such folder, else those of the database.
+    pub async fn insert_in(&self, mailbox: i64, folder: &[String], new: Patch) -> Result<Contact, Error> {
+        if folder.len() > 1 {
+            self.folder(mailbox, folder).await?;
+        }
+        self.create(New { mailbox, folder: folder.last().cloned(), patch: new }).await
+    }
+
+    async fn create(&self, new: New) -> Result<Contact, Error> {
         let writer = self.writer()?;
         self.shared.creates.create(&writer, self.shared.options.max_folders, new).await
     }
@@ -343,7 +360,7 @@ impl Store {
     /// As [`Store::insert`].
     pub async fn insert_many(&self, mailbox: i64, new: Vec<Patch>) -> Result<Vec<Contact>, Error> {
         let max_folders = self.shared.options.max_folders;
-        let new = new.into_iter().map(|patch| New { mailbox, patch }).collect();
+        let new = new.into_iter().map(|patch| New { mailbox, folder: None, patch }).collect();
         self.write(Some(mailbox), async move |tx| contacts::insert(tx, new, max_folders).await).await
     }
 
@@ -354,19 +371,87 @@ impl Store {
     pub async fn update(
         &self,
         mailbox: i64,
+        within: &[String],
         id: Uuid,
         patch: Patch,
         expected: Preconditions,
     ) -> Result<Contact, Error> {
-        self.write(Some(mailbox), async move |tx| contacts::update(tx, mailbox, id, patch, &expected).await).await
+        let within = within.to_vec();
+        let work = async move |tx: &mut Tx| contacts::update(tx, mailbox, &within, id, patch, &expected).await;
+        self.write(Some(mailbox), work).await
     }
 
     /// Marks a contact as deleted. Answers the number of that change.
     ///
     /// # Errors
     /// As [`Store::update`].
-    pub async fn delete(&self, mailbox: i64, id: Uuid, expected: Preconditions) -> Result<i64, Error> {
-        self.write(Some(mailbox), async move |tx| contacts::delete(tx, mailbox, id, &expected).await).await
+    pub async fn delete(
+        &self,
+        mailbox: i64,
+        within: &[String],
+        id: Uuid,
+        expected: Preconditions,
+    ) -> Result<i64, Error> {
+        let within = within.to_vec();
+        let work = async move |tx: &mut Tx| contacts::delete(tx, mailbox, &within, id, &expected).await;
+        self.write(Some(mailbox), work).await
+    }
+
+    /// The folder at the end of a path of ids, each inside the one before it; the first may be anywhere.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when one is not there.
+    pub async fn folder(&self, mailbox: i64, path: &[String]) -> Result<Folder, Error> {
+        self.shared.readers.read(async |session: &mut Session| folders::get(session, mailbox, path).await).await
+    }
+
+    /// The folders inside the one at the end of a path, in the order in which they were made.
+    ///
+    /// # Errors
+    /// As [`Store::folder`].
+    pub async fn folders(&self, mailbox: i64, path: &[String]) -> Result<Vec<Folder>, Error> {
+        let list = async |session: &mut Session| {
+            let parent = folders::get(session, mailbox, path).await?;
+            folders::children(session, mailbox, &parent.id).await
+        };
+        self.shared.readers.read(list).await
+    }
+
+    /// Makes a folder inside the one at the end of a path.
+    ///
+    /// # Errors
+    /// As [`Store::folder`]; [`Error::FolderExists`] for a name that is taken there, [`Error::Quota`] at the cap.
+    pub async fn create_folder(&self, mailbox: i64, path: &[String], name: String) -> Result<Folder, Error> {
+        let (path, max) = (path.to_vec(), self.shared.options.max_folders);
+        let work = async move |tx: &mut Tx| folders::create(tx, mailbox, &path, &name, max).await;
+        self.write(Some(mailbox), work).await
+    }
+
+    /// Renames or moves the folder at the end of a path.
+    ///
+    /// # Errors
+    /// As [`Store::folder`]; [`Error::FolderExists`] for a name that is taken there, [`Error::DefaultFolder`],
+    /// [`Error::Cycle`] for a move into itself, [`Error::Stale`] when a precondition fails.
+    pub async fn update_folder(
+        &self,
+        mailbox: i64,
+        path: &[String],
+        changes: FolderPatch,
+        expected: Preconditions,
+    ) -> Result<Folder, Error> {
+        let path = path.to_vec();
+        let work = async move |tx: &mut Tx| folders::update(tx, mailbox, &path, changes, &expected).await;
+        self.write(Some(mailbox), work).await
+    }
+
+    /// Marks the folder at the end of a path as deleted, and all that is inside it. Answers the number of the last change.
+    ///
+    /// # Errors
+    /// As [`Store::folder`]; [`Error::DefaultFolder`], [`Error::Stale`] when a precondition fails.
+    pub async fn delete_folder(&self, mailbox: i64, path: &[String], expected: Preconditions) -> Result<i64, Error> {
+        let path = path.to_vec();
+        let work = async move |tx: &mut Tx| folders::delete(tx, mailbox, &path, &expected).await;
+        self.write(Some(mailbox), work).await
     }
 
     /// Hands a write to the writer: one to a mailbox, or else to what is nobody's.

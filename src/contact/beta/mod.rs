@@ -3,8 +3,8 @@
 mod read;
 mod write;
 
-pub use read::{Purpose, bare_reference, read};
-pub use write::Shown;
+pub(super) use read::{counterpart, property};
+pub(super) use write::write;
 
 /// `@odata.type` of the whole.
 const CONTACT_TYPE: &str = "#microsoft.graph.contact";

@@ -11,7 +11,7 @@ async fn waiting_writes_share_a_commit_and_are_answered_after_it() {
         // Inside, the neighbours' contacts are there; outside, they are not committed yet.
         let row = tx.reading().await?.row(Statement::new("select count(*) from contacts")).await?.unwrap();
         assert_eq!(row.get::<i64>(0)?, 2);
-        assert!(store.contacts(mailbox, Uuid::nil(), 0, 10, None).await?.contacts.is_empty());
+        assert!(store.contacts(mailbox, None, Uuid::nil(), 0, 10, None).await?.contacts.is_empty());
         Ok(())
     });
     let results = o.in_one_commit(vec![o.insert("a"), look, o.insert("b")]).await;
@@ -31,7 +31,7 @@ async fn creates_that_are_written_together_are_answered_each_for_itself() {
     let gathered = || join_all([create("a", None), create("b", Some("x")), create("c", None), create("d", Some("x"))]);
     for answered in gathered().await {
         let contact = answered.unwrap();
-        assert_eq!(o.store.contact(mailbox, contact.id).await.unwrap(), contact);
+        assert_eq!(o.store.contact(mailbox, &[], contact.id).await.unwrap(), contact);
     }
     assert_eq!(o.titles().await, ["a", "b", "c", "d"]);
 
@@ -41,7 +41,7 @@ async fn creates_that_are_written_together_are_answered_each_for_itself() {
     assert!(answered.0.is_ok() && answered.1.is_ok() && answered.3.is_ok());
     assert!(answered.2.iter().all(|refused| matches!(refused, Err(Error::Quota(_)))));
     let contact = answered.3.unwrap();
-    assert_eq!(o.store.contact(mailbox, contact.id).await.unwrap(), contact);
+    assert_eq!(o.store.contact(mailbox, &[], contact.id).await.unwrap(), contact);
     assert_eq!(o.titles().await, ["a", "b", "c", "d", "e", "f", "g"]);
     assert_eq!(o.count("select count(*) from folders").await, 2);
     assert_eq!(o.count("select count(*) - max(seq) from changes").await, 0);
@@ -132,7 +132,7 @@ async fn many_are_inserted_in_order_or_not_at_all() {
     let created = o.store.insert_many(o.mailbox, many).await.unwrap();
     assert!(created.is_sorted_by_key(|contact| contact.id));
     assert_eq!(o.titles().await, (0..1_000).map(|i| i.to_string()).collect::<Vec<_>>());
-    assert_eq!(o.store.contact(o.mailbox, created[7].id).await.unwrap(), created[7]);
+    assert_eq!(o.store.contact(o.mailbox, &[], created[7].id).await.unwrap(), created[7]);
 
     let mut many: Vec<_> = (0..5).map(|i| titled(&i.to_string())).collect();
     let small = Options { max_folders: 1, ..Options::default() };

@@ -61,7 +61,7 @@ fn titled(title: &str) -> Patch {
 }
 
 fn new(mailbox: i64, patch: Patch) -> Vec<New> {
-    vec![New { mailbox, patch }]
+    vec![New { mailbox, folder: None, patch }]
 }
 
 impl Opened {
@@ -72,7 +72,7 @@ impl Opened {
     }
 
     async fn titles(&self) -> Vec<String> {
-        let page = self.store.contacts(self.mailbox, Uuid::nil(), 0, 1_000, None).await.unwrap();
+        let page = self.store.contacts(self.mailbox, None, Uuid::nil(), 0, 1_000, None).await.unwrap();
         page.contacts.iter().map(|c| c.properties.text(Text::Title).unwrap_or_default().to_owned()).collect()
     }
 

@@ -67,13 +67,13 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_answered() {
     // A create is one message, which commits.
     proxy.cut(Cut::Answer, 0);
     let created = o.store.insert(o.mailbox, titled("lost")).await.unwrap();
-    assert_eq!(o.store.contact(o.mailbox, created.id).await.unwrap(), created);
+    assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
 
     // Several in one statement, each with its own number.
     proxy.cut(Cut::Answer, 0);
     let created = o.store.insert_many(o.mailbox, vec![titled("a"), titled("b"), titled("c")]).await.unwrap();
     for contact in &created {
-        assert_eq!(o.store.contact(o.mailbox, contact.id).await.unwrap(), *contact);
+        assert_eq!(o.store.contact(o.mailbox, &[], contact.id).await.unwrap(), *contact);
     }
 
     // A commit that is a message by itself.
@@ -113,7 +113,7 @@ async fn a_commit_that_never_arrived_is_refused_or_done_once() {
     // A single statement is tried again, and stored once.
     proxy.cut(Cut::Request, 0);
     let created = o.store.insert(o.mailbox, titled("again")).await.unwrap();
-    assert_eq!(o.store.contact(o.mailbox, created.id).await.unwrap(), created);
+    assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
 
     // A transaction is not: its caller is told that nothing was written.
     o.longer("prepares", || ()).await.unwrap();
@@ -155,9 +155,9 @@ async fn connections_that_died_meanwhile_cost_no_call() {
         format!("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = '{name}'");
     for i in 0..3 {
         // Those that wait to read, and those that wait to write.
-        join_all((0..5).map(|_| o.store.contact(o.mailbox, created.id))).await;
+        join_all((0..5).map(|_| o.store.contact(o.mailbox, &[], created.id))).await;
         assert!(o.query(&end).parse::<i64>().unwrap() >= 2);
-        assert_eq!(o.store.contact(o.mailbox, created.id).await.unwrap(), created);
+        assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
         // A single statement, and a longer transaction.
         if i % 2 == 0 { o.insert("b").await.unwrap() } else { o.longer("c", || ()).await.unwrap() }
     }
@@ -313,7 +313,7 @@ async fn a_server_that_lets_nobody_in_is_unavailable_and_nothing_worse() {
         (Store::open(&database, options.clone()).await.unwrap(), Store::open(&database, options).await.unwrap());
     let mailbox = a.user(&UserName::parse("ann").unwrap()).await.unwrap().mailbox;
     let calls =
-        (0..60).map(async |i| if i % 2 == 0 { &a } else { &b }.contacts(mailbox, Uuid::nil(), 0, 10, None).await);
+        (0..60).map(async |i| if i % 2 == 0 { &a } else { &b }.contacts(mailbox, None, Uuid::nil(), 0, 10, None).await);
     let answers = join_all(calls).await;
     assert!(answers.iter().any(Result::is_ok));
     assert!(answers.iter().all(|answer| matches!(answer, Ok(_) | Err(Error::Unavailable(_)))), "{answers:?}");

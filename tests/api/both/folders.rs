@@ -1,9 +1,9 @@
-//! Folders, as far as a contact implies them.
+//! Folders: those a contact implies, and those of the folder routes.
 
 use contactd::store::Options;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::app::{SEED_REQUEST, Setup, TestApp};
+use crate::app::{Answer, Client, SEED_REQUEST, Setup, TestApp};
 
 const SEED_FOLDER: &str = "Parent Folder Id value";
 
@@ -101,4 +101,232 @@ fn a_patch_moves_to_a_folder_that_exists() {
     let again = ann.patch(&path, json!({"parentFolderId": "work", "title": "y"})).json(200);
     assert_eq!((&again["parentFolderId"], &again["title"]), (&json!("work"), &json!("y")));
     assert_eq!(app.count("select count(*) from changes where removed"), 1);
+}
+
+/// A folder route's answer without what the server makes up.
+fn shown(answer: &Answer, status: u16) -> Value {
+    let mut folder = answer.json(status);
+    for name in ["@odata.context", "@odata.etag", "id"] {
+        assert!(folder.as_object_mut().unwrap().remove(name).is_some(), "{name}");
+    }
+    folder
+}
+
+fn names(client: &Client, path: &str) -> Vec<String> {
+    let list = client.get(path).json(200);
+    list["value"].as_array().unwrap().iter().map(|folder| folder["displayName"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_folder_is_made_read_renamed_and_deleted() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let made = ann.post("/v1.0/me/contactFolders", json!({"displayName": "Work", "parentFolderId": "ignored"}));
+    assert_eq!(shown(&made, 201), json!({"parentFolderId": "contacts", "displayName": "Work"}));
+    let id = made.id();
+    let path = format!("/v1.0/me/contactFolders/{id}");
+    let root = format!("http://{}/v1.0", app.address);
+    assert_eq!(made.header("location"), format!("{root}/users('ann')/contactFolders('{id}')"));
+    assert_eq!(made.json(201)["@odata.context"], format!("{root}/$metadata#users('ann')/contactFolders/$entity"));
+    assert_eq!(ann.get(&path).body, made.body);
+    assert_eq!(ann.get(&path).header("etag"), made.header("etag"));
+    assert_eq!(ann.with("If-None-Match", &made.header("etag")).get(&path).status, 304);
+    let beta = ann.get(&format!("/beta/me/contactFolders('{id}')"));
+    assert_eq!(shown(&beta, 200), json!({"parentFolderId": "contacts", "displayName": "Work", "wellKnownName": null}));
+    assert_eq!(ann.get(&format!("{path}?$select=displayName")).json(200).as_object().unwrap().len(), 4);
+
+    let renamed = ann.patch(&path, json!({"displayName": "Arbeit"}));
+    assert_eq!(shown(&renamed, 200), json!({"parentFolderId": "contacts", "displayName": "Arbeit"}));
+    assert_ne!(renamed.header("etag"), made.header("etag"));
+    assert_eq!(ann.patch(&path, json!({"displayName": "Arbeit"})).body, renamed.body, "nothing was to be changed");
+    let stale = ann.with("If-Match", &made.header("etag"));
+    assert_eq!((stale.patch(&path, json!({"displayName": "x"})).error().0, stale.delete(&path).error().0), (412, 412));
+    assert_eq!(ann.with("If-Match", &renamed.header("etag")).delete(&path).status, 204);
+    let gone = (404, "ErrorItemNotFound".into(), String::new());
+    assert_eq!(ann.get(&path).error(), gone);
+    assert_eq!(ann.patch(&path, json!({"displayName": "x"})).error(), gone);
+    assert_eq!(ann.delete(&path).error(), gone);
+    assert_eq!(ann.post(&format!("{path}/contacts"), "{}").error(), gone);
+    assert_eq!(app.count("select count(*) - max(seq) from changes"), 0);
+}
+
+#[test]
+fn names_are_unique_beside_each_other_where_a_folder_route_sets_them() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let taken = (409, "ErrorFolderExists".into(), String::new());
+    let post = |path: &str, name: &str| ann.post(path, json!({"displayName": name}));
+    let work = post("/me/contactFolders", "Straße").id();
+    assert_eq!(post("/me/contactFolders", "STRAßE").error(), taken);
+    let inner = format!("/me/contactFolders/{work}/childFolders");
+    let child = post(&inner, "Straße");
+    assert_eq!(child.json(201)["parentFolderId"], work);
+    let other = post("/me/contactFolders", "Other").id();
+    assert_eq!(ann.patch(&format!("/me/contactFolders/{other}"), json!({"displayName": "straße"})).error(), taken);
+    let moved = ann.patch(&format!("/me/contactFolders/{}", child.id()), json!({"parentFolderId": "contacts"}));
+    assert_eq!(moved.error(), taken);
+    // Its own name in another case is its own.
+    assert_eq!(ann.patch(&format!("/me/contactFolders/{work}"), json!({"displayName": "STRAßE"})).status, 200);
+    // A folder implied by a create never fails.
+    assert_eq!(ann.post("/me/contacts", json!({"parentFolderId": "Other"})).status, 201);
+    assert_eq!(names(&ann, "/v1.0/me/contactFolders"), ["STRAßE", "Other", "Other"]);
+    // The name of a deleted one is free.
+    ann.delete(&format!("/me/contactFolders/{work}")).empty(204);
+    assert_eq!(post("/me/contactFolders", "Straße").status, 201);
+}
+
+#[test]
+fn folders_nest_move_and_take_along_what_is_inside() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let make = |path: &str, name: &str| ann.post(path, json!({"displayName": name})).id();
+    let a = make("/me/contactFolders", "a");
+    let b = make(&format!("/me/contactFolders/{a}/childFolders"), "b");
+    let c = make(&format!("/me/contactFolders/{a}/childFolders/{b}/childFolders"), "c");
+    let deep = format!("/me/contactFolders/{a}/childFolders/{b}/childFolders/{c}");
+    let in_c = ann.post(&format!("{deep}/contacts"), json!({"title": "in c", "parentFolderId": "elsewhere"}));
+    assert_eq!(in_c.json(201)["parentFolderId"], c);
+    let in_a = ann.post(&format!("/me/contactFolders('{a}')/contacts/$ref"), json!({"title": "in a"})).id();
+    let own = ann.post("/me/contacts", json!({"title": "own"})).id();
+    let titles = |path: &str| {
+        let list = ann.get(path).json(200);
+        list["value"].as_array().unwrap().iter().map(|c| c["title"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(titles(&format!("{deep}/contacts")), ["in c"]);
+    assert_eq!(titles(&format!("/v1.0/me/contactFolders/{a}/contacts")), ["in a"]);
+    assert_eq!(titles("/me/contactFolders/contacts/contacts"), ["own"]);
+    let list = ann.get(&format!("/v1.0/me/contactFolders/{a}/contacts")).json(200);
+    assert_eq!(
+        list["@odata.context"],
+        format!("http://{}/v1.0/$metadata#users('ann')/contactFolders('{a}')/contacts", app.address)
+    );
+
+    // A contact is found where it is, and anywhere without a folder.
+    let gone = (404, "ErrorItemNotFound".into(), String::new());
+    let elsewhere = format!("/me/contactFolders/{a}/contacts/{}", in_c.id());
+    assert_eq!(ann.get(&format!("{deep}/contacts/{}", in_c.id())).status, 200);
+    assert_eq!(ann.get(&format!("/me/contacts/{}", in_c.id())).status, 200);
+    assert_eq!(ann.get(&elsewhere).error(), gone);
+    assert_eq!(ann.patch(&elsewhere, json!({"title": "x"})).error(), gone);
+    assert_eq!(ann.delete(&elsewhere).error(), gone);
+    // A path must be one.
+    assert_eq!(ann.get(&format!("/me/contactFolders/{a}/childFolders/{c}")).error(), gone);
+    assert_eq!(ann.post(&format!("/me/contactFolders/{a}/childFolders/{c}/contacts"), "{}").error(), gone);
+    assert_eq!(ann.post("/me/contactFolders/nowhere/contacts", "{}").error(), gone);
+    assert_eq!(ann.get("/me/contactFolders/nowhere/contacts").error(), gone);
+    assert_eq!(ann.get("/me/contactFolders/nowhere/childFolders").error(), gone);
+    assert_eq!(app.user("bob").get(&format!("/me/contactFolders/{a}")).error(), gone);
+
+    // Not into itself, not below itself, not nowhere.
+    let moves = |id: &str, to: &str| ann.patch(&format!("/me/contactFolders/{id}"), json!({"parentFolderId": to}));
+    assert_eq!(moves(&a, &a).error().0, 400);
+    assert_eq!(moves(&a, &c).error(), (400, "ErrorInvalidRequest".into(), String::new()));
+    assert_eq!(moves(&a, "nowhere").error(), gone);
+    assert_eq!(moves(&b, "contacts").json(200)["parentFolderId"], "contacts");
+    assert_eq!(names(&ann, "/v1.0/me/contactFolders"), ["a", "b"]);
+    assert_eq!(moves(&b, &a).status, 200);
+
+    // With everything inside: each contact and each folder has its entry in the log.
+    let before = app.count("select max(seq) from changes where mailbox = 1");
+    let deleted = ann.delete(&format!("/me/contactFolders/{a}"));
+    deleted.empty(204);
+    assert_eq!(deleted.header("contactd-position"), (before + 5).to_string());
+    assert_eq!(app.count("select count(*) from changes where removed"), 5);
+    assert_eq!(app.count("select count(*) - max(seq) from changes where mailbox = 1"), 0);
+    assert_eq!(app.count("select count(*) from contacts c join changes l on l.mailbox = c.mailbox and l.seq = c.version and l.contact_id = c.id and l.removed"), 2);
+    for id in [&in_c.id(), &in_a] {
+        assert_eq!(ann.get(&format!("/me/contacts/{id}")).error(), gone);
+    }
+    assert_eq!(titles("/me/contacts"), ["own"]);
+    assert_eq!(ann.get(&format!("/me/contactFolders/{c}")).error(), gone);
+    assert_eq!(ann.patch(&format!("/me/contacts/{own}"), json!({"parentFolderId": c})).error(), gone);
+    // What comes after is numbered on.
+    assert_eq!(ann.post("/me/contacts", "{}").header("contactd-position"), (before + 6).to_string());
+}
+
+#[test]
+fn the_default_folder_is_listed_in_the_seeds_shape_and_stays_what_it_is() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    ann.post("/me/contactFolders", json!({"displayName": "x"}));
+    assert_eq!(names(&ann, "/me/contactFolders"), ["Contacts", "x"]);
+    assert_eq!(names(&ann, "/v1.0/me/contactFolders"), ["x"]);
+    assert_eq!(names(&ann, "/v1.0/me/contactFolders/contacts/childFolders"), ["x"]);
+    let default = ann.get("/beta/me/contactFolders/contacts");
+    assert_eq!(
+        shown(&default, 200),
+        json!({"parentFolderId": "msgfolderroot", "displayName": "Contacts", "wellKnownName": "contacts"})
+    );
+    let refused = (403, "ErrorDeleteDistinguishedFolder".into(), String::new());
+    assert_eq!(ann.delete("/me/contactFolders/contacts").error(), refused);
+    assert_eq!(ann.patch("/me/contactFolders/contacts", json!({"displayName": "Mine"})).error(), refused);
+    assert_eq!(ann.patch("/me/contactFolders/contacts", json!({"displayName": "Contacts"})).status, 200);
+}
+
+#[test]
+fn a_list_of_folders_has_pages_that_show_each_once() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let ids: Vec<_> =
+        (0..23).map(|i| ann.post("/me/contactFolders", json!({"displayName": format!("f{i}")})).id()).collect();
+    for (path, size, first) in [
+        ("/v1.0/me/contactFolders", 10, 0),
+        ("/v1.0/me/contactFolders?$top=7", 7, 0),
+        ("/v1.0/me/contactFolders?$top=7&$skip=3", 7, 3),
+        ("/v1.0/me/contactFolders?$top=1000", 1000, 0),
+    ] {
+        let mut next = Some(path.to_owned());
+        let mut found = Vec::new();
+        while let Some(path) = next {
+            let page = ann.get(&path).json(200);
+            let value = page["value"].as_array().unwrap();
+            next = page.get("@odata.nextLink").map(|link| link.as_str().unwrap().to_owned());
+            assert!(value.len() == size || next.is_none());
+            found.extend(value.iter().map(|folder| folder["id"].as_str().unwrap().to_owned()));
+            if let Some(link) = &next {
+                assert!(
+                    link.len() < 2_000 && link.starts_with(&format!("http://{}/v1.0/me/contactFolders?", app.address))
+                );
+                // One that was shown, and one that was not made yet, do not shift what follows.
+                if found.len() == 7 {
+                    let made = ann.post("/me/contactFolders", json!({"displayName": "between"})).id();
+                    ann.delete(&format!("/me/contactFolders/{made}")).empty(204);
+                }
+            }
+        }
+        assert_eq!(found, ids[first..], "{path}");
+    }
+    assert_eq!(ann.get("/me/contactFolders?$skiptoken=x").error(), (400, "BadRequest".into(), "$skiptoken".into()));
+}
+
+#[test]
+fn what_is_no_folder_is_refused() {
+    let app = TestApp::with(Setup { options: Options { max_folders: 3, ..Options::default() }, ..Setup::default() });
+    let ann = app.user("ann");
+    for (body, code, target) in [
+        (json!({}), "RequestBodyRead", "displayName"),
+        (json!({"displayName": null}), "RequestBodyRead", "displayName"),
+        (json!({"displayName": " "}), "RequestBodyRead", "displayName"),
+        (json!({"displayName": 1}), "RequestBodyRead", "displayName"),
+        (json!({"name": "x"}), "RequestBodyRead", "name"),
+        (json!([]), "RequestBodyRead", ""),
+        (json!({"displayName": "x".repeat(256)}), "ErrorPropertyValidationFailure", "displayName"),
+        (
+            json!({"displayName": "x", "parentFolderId": "x".repeat(256)}),
+            "ErrorPropertyValidationFailure",
+            "parentFolderId",
+        ),
+    ] {
+        assert_eq!(ann.post("/me/contactFolders", &body).error(), (400, code.into(), target.into()), "{body}");
+    }
+    let ok =
+        json!({"@odata.type": "#microsoft.graph.contactFolder", "DisplayName": "x", "id": "y", "wellKnownName": null});
+    assert_eq!(ann.post("/me/contactFolders", ok).status, 201);
+    assert_eq!(ann.post("/me/contactFolders", json!({"displayName": "y"})).status, 201);
+    let full = ann.post("/me/contactFolders", json!({"displayName": "z"})).error();
+    assert_eq!(full, (403, "quotaLimitReached".into(), String::new()));
+    assert_eq!(ann.get("/me/contactFolders?$select=nope").error(), (400, "BadRequest".into(), "$select".into()));
+    assert_eq!(ann.send("PUT", "/me/contactFolders", None).header("allow"), "GET, POST");
+    assert_eq!(ann.send("POST", "/me/contactFolders/contacts", None).header("allow"), "GET, PATCH, DELETE");
+    assert_eq!(app.count("select count(*) from folders"), 3);
 }

@@ -12,3 +12,4 @@ pub mod model;
 mod paging;
 mod paths;
 mod refusals;
+mod shapes;

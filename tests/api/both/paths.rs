@@ -58,18 +58,15 @@ fn what_is_not_served_yet_says_so() {
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
     for path in [
-        "/v1.0/me/contacts",
-        "/v1.0/me/contacts/$ref",
-        "/V1.0/users/ann/contacts",
-        "/v1.0/me",
-        &format!("/v1.0/me/contacts/{id}"),
         "/",
         "/v1.0/",
+        "/v1.0/me/contacts/$count",
+        "/me/contactFolders/delta()",
+        "/me/contactFolders/contacts/permanentDelete",
+        "/me/contactfolders/contacts/contacts/delta",
         "/users",
         "/$metadata",
         "/beta/$batch",
-        "/me/contactFolders",
-        "/me/contactfolders/contacts/contacts",
         "/me/contacts/$count",
         "/me/contacts/%24count",
         "/me/contacts/delta",
@@ -81,7 +78,6 @@ fn what_is_not_served_yet_says_so() {
     ] {
         assert_eq!(ann.get(path).error(), (501, "NotImplemented".into(), String::new()), "{path}");
     }
-    assert_eq!(ann.post("/v1.0/me/contacts", "{}").error().0, 501);
     assert_eq!(app.count("select count(*) from contacts"), 1);
 }
 
@@ -93,14 +89,11 @@ fn every_option_of_the_reference_that_is_not_served_yet_says_so() {
     for option in [
         "$filter=surname eq 'x'",
         "$orderby=surname",
-        "$select=id",
         "$count=true",
         "$search=\"x\"",
         "$expand=extensions",
         "$format=json",
         "filter=x",
-        "%24select=id",
-        "$SELECT=id",
         "$deltatoken=x",
     ] {
         let option = option.replace(' ', "+").replace('"', "%22");

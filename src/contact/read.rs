@@ -1,0 +1,276 @@
+//! JSON -> [`Patch`], whichever shape it is in. What Graph would refuse and we keep is noted on the way, so that strict
+//! handling can refuse all of it at once, each by its path.
+
+use super::patch::Patch;
+use super::{Complex, MAX_ENTRIES, MAX_FOLDER_ID, MAX_TEXT, Member, Shape, Text, beta, date, v1};
+use crate::error::{Error, Kind, Problem};
+use crate::odata::json::{Json, shorten};
+use crate::odata::prefer::Handling;
+
+/// What the body is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// In lenient handling `changeKey` is honoured and so is, in the seed's shape, `parentFolderId`; strict ignores both.
+    Create,
+    /// `changeKey` is ignored, `parentFolderId` moves.
+    Update,
+}
+
+/// Whether a body is a bare reference: annotations only, `@odata.id` among them. Then the value of that (docs/graph.md,
+/// decision 2).
+pub fn bare_reference(body: &Json) -> Option<&Json> {
+    let Json::Object(members) = body else { return None };
+    let bare = members.iter().all(|(name, _)| is_annotation(name));
+    let reference = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("@odata.id"));
+    reference.filter(|_| bare).map(|(_, value)| value)
+}
+
+/// Reads a contact, or the part of one that a PATCH names. Member names match in any letter case; annotations
+/// (`@odata.type`, `birthday@odata.type`) and server-owned properties are ignored.
+///
+/// # Errors
+/// [`Error::Invalid`]: the first thing that no handling accepts; in strict handling else all that Graph refuses.
+pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> Result<Patch, Error> {
+    let Json::Object(members) = body else {
+        let message = format!("The body must be a JSON object, a contact, not {}.", body.kind());
+        return Err(Error::invalid(Kind::Body, "", message));
+    };
+    let mut reader = Reader { patch: Patch::default(), deviations: Vec::new() };
+    for (name, value) in members {
+        reader.property(shape, &name, value)?;
+    }
+    let Reader { mut patch, deviations } = reader;
+    let strict = handling == Handling::Strict;
+    if strict && !deviations.is_empty() {
+        return Err(Error::Invalid(deviations));
+    }
+    if strict || purpose == Purpose::Update {
+        patch.change_key = None;
+    }
+    if purpose == Purpose::Create && (strict || shape == Shape::V1) {
+        patch.parent_folder_id = None;
+    }
+    Ok(patch)
+}
+
+/// What has been read so far.
+pub(super) struct Reader {
+    pub(super) patch: Patch,
+    /// What Graph refuses and lenient handling keeps.
+    pub(super) deviations: Vec<Problem>,
+}
+
+impl Reader {
+    fn property(&mut self, shape: Shape, name: &str, value: Json) -> Result<(), Error> {
+        if is_annotation(name) {
+            return Ok(());
+        }
+        let named = Text::ALL.into_iter().find(|text| text.json().eq_ignore_ascii_case(name));
+        if let Some(property) = named.filter(|text| shape.has(*text)) {
+            self.patch.texts[property as usize] = Some(text(property.json(), property.max(), value)?);
+            return Ok(());
+        }
+        match name.to_ascii_lowercase().as_str() {
+            "id" => drop(text("id", usize::MAX, value)?),
+            "createddatetime" => drop(text("createdDateTime", usize::MAX, value)?),
+            "lastmodifieddatetime" => drop(text("lastModifiedDateTime", usize::MAX, value)?),
+            "changekey" => self.patch.change_key = text("changeKey", MAX_TEXT, value)?,
+            "parentfolderid" => {
+                let folder = text("parentFolderId", MAX_FOLDER_ID, value)?;
+                self.patch.parent_folder_id = folder.filter(|id| !id.is_empty());
+            }
+            "birthday" => self.patch.birthday = Some(birthday(value)?),
+            "categories" => self.patch.categories = Some(strings("categories", value)?),
+            "children" => self.patch.children = Some(strings("children", value)?),
+            "imaddresses" => {
+                let values = strings("imAddresses", value)?;
+                self.at_most(3, values.len(), "imAddresses", "ImAddresses");
+                self.patch.im_addresses = Some(values);
+            }
+            other => {
+                let known = match shape {
+                    Shape::Beta => beta::property(self, other, value)?,
+                    Shape::V1 => v1::property(self, other, value)?,
+                };
+                if !known {
+                    let hint = match shape {
+                        _ if NOT_YET.contains(&other) => Some("This server does not offer it yet."),
+                        Shape::Beta => beta::counterpart(other),
+                        Shape::V1 => v1::counterpart(other),
+                    };
+                    return Err(unknown(name, "", "contact", hint));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The entries of a collection, with all members that are stored of them.
+    pub(super) fn entries<T: Complex>(&mut self, path: &str, value: Json) -> Result<Vec<T>, Error> {
+        self.entries_of(path, &all::<T>(), value)
+    }
+
+    /// The entries of a collection, with these members.
+    pub(super) fn entries_of<T: Complex>(&mut self, path: &str, names: &[&str], value: Json) -> Result<Vec<T>, Error> {
+        let mut entries = Vec::new();
+        for (i, value) in array(path, value)?.into_iter().enumerate() {
+            let path = format!("{path}/{i}");
+            let kind = value.kind();
+            let entry = self.complex_of(&path, names, value)?.ok_or_else(|| wrong_type(&path, "an object", kind))?;
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// An object with all members that are stored of it; `None` for null.
+    pub(super) fn complex<T: Complex>(&mut self, path: &str, value: Json) -> Result<Option<T>, Error> {
+        self.complex_of(path, &all::<T>(), value)
+    }
+
+    /// An object with these members; `None` for null.
+    pub(super) fn complex_of<T: Complex>(
+        &mut self,
+        path: &str,
+        names: &[&str],
+        value: Json,
+    ) -> Result<Option<T>, Error> {
+        let Some(members) = object(path, value)? else { return Ok(None) };
+        let mut complex = T::default();
+        for (name, value) in members {
+            if is_annotation(&name) {
+                continue;
+            }
+            let at = |member: &Member| member.json.eq_ignore_ascii_case(&name) && names.contains(&member.json);
+            let Some(i) = T::MEMBERS.iter().position(at) else {
+                let members = format!("It has {}.", names.join(", "));
+                let short = T::TYPE.trim_start_matches("microsoft.graph.");
+                return Err(unknown(&name, &format!("{path}/"), short, Some(&members)));
+            };
+            let member = &T::MEMBERS[i];
+            let path = format!("{path}/{}", member.json);
+            let value = text(&path, MAX_TEXT, value)?;
+            complex
+                .set(i, if member.members.is_empty() { value } else { self.enumeration(&path, member.members, value) });
+        }
+        Ok(Some(complex))
+    }
+
+    /// A member of the enumeration in its exact spelling; any other text is kept and noted.
+    pub(super) fn enumeration(&mut self, path: &str, members: &[&str], value: Option<String>) -> Option<String> {
+        let value = value?;
+        if let Some(member) = members.iter().find(|member| member.eq_ignore_ascii_case(&value)) {
+            return Some((*member).to_owned());
+        }
+        let message = format!("'{path}' is '{}', which is not one of {}.", shorten(&value), members.join(", "));
+        self.deviations.push(Problem::new(Kind::Body, path, message));
+        Some(value)
+    }
+
+    /// Graph's own counts, which are lower than ours.
+    pub(super) fn at_most(&mut self, max: usize, count: usize, path: &str, property: &str) {
+        if count > max {
+            let message = format!(
+                "The multi value property {property} has {count} entries, that exceeds the max allowed value of {max}"
+            );
+            self.deviations.push(Problem::new(Kind::Limit, path, message));
+        }
+    }
+}
+
+fn all<T: Complex>() -> Vec<&'static str> {
+    T::MEMBERS.iter().map(|member| member.json).collect()
+}
+
+/// Properties of Graph's that no shape of this server has so far.
+const NOT_YET: &[&str] = &["photo", "extensions", "singlevalueextendedproperties", "multivalueextendedproperties"];
+
+pub(super) fn is_annotation(name: &str) -> bool {
+    name.starts_with('@') || name.to_ascii_lowercase().contains("@odata.")
+}
+
+/// Text or null, within its limit.
+pub(super) fn text(path: &str, max: usize, value: Json) -> Result<Option<String>, Error> {
+    match value {
+        Json::Null => Ok(None),
+        Json::Text(text) if text.len() > max && text.chars().count() > max => {
+            let message = format!("'{path}' has {} characters, more than the {max} allowed.", text.chars().count());
+            Err(Error::invalid(Kind::Limit, path, message))
+        }
+        Json::Text(text) => Ok(Some(text)),
+        other => Err(wrong_type(path, "a string or null", other.kind())),
+    }
+}
+
+pub(super) fn boolean(path: &str, value: Json) -> Result<Option<bool>, Error> {
+    match value {
+        Json::Null => Ok(None),
+        Json::Bool(value) => Ok(Some(value)),
+        other => Err(wrong_type(path, "true, false or null", other.kind())),
+    }
+}
+
+pub(super) fn object(path: &str, value: Json) -> Result<Option<Vec<(String, Json)>>, Error> {
+    match value {
+        Json::Null => Ok(None),
+        Json::Object(members) => Ok(Some(members)),
+        other => Err(wrong_type(path, "an object", other.kind())),
+    }
+}
+
+/// An array within its limit; null is an empty one.
+pub(super) fn array(path: &str, value: Json) -> Result<Vec<Json>, Error> {
+    match value {
+        Json::Null => Ok(Vec::new()),
+        Json::Array(values) if values.len() > MAX_ENTRIES => {
+            let message = format!("'{path}' has {} entries, more than the {MAX_ENTRIES} allowed.", values.len());
+            Err(Error::invalid(Kind::Limit, path, message))
+        }
+        Json::Array(values) => Ok(values),
+        other => Err(wrong_type(path, "an array", other.kind())),
+    }
+}
+
+pub(super) fn strings(path: &str, value: Json) -> Result<Vec<String>, Error> {
+    let mut strings = Vec::new();
+    for (i, value) in array(path, value)?.into_iter().enumerate() {
+        let path = format!("{path}/{i}");
+        match value {
+            Json::Text(_) => strings.extend(text(&path, MAX_TEXT, value)?),
+            other => return Err(wrong_type(&path, "a string", other.kind())),
+        }
+    }
+    Ok(strings)
+}
+
+/// A DateTimeOffset as written; a date is given the time at which every zone from UTC-11 to UTC+12 has that day.
+fn birthday(value: Json) -> Result<Option<String>, Error> {
+    let Some(text) = text("birthday", MAX_TEXT, value)? else { return Ok(None) };
+    if date::instant(&text).is_some() {
+        Ok(Some(text))
+    } else if date::date(&text).is_some() {
+        Ok(Some(format!("{text}T11:59:00Z")))
+    } else {
+        Err(Error::Invalid(vec![bad_literal("birthday", &text, "Edm.DateTimeOffset")]))
+    }
+}
+
+pub(super) fn bad_literal(path: &str, text: &str, expected: &str) -> Problem {
+    let message =
+        format!("Cannot convert the literal '{}' of '{path}' to the expected type '{expected}'.", shorten(text));
+    Problem::new(Kind::Body, path, message)
+}
+
+pub(super) fn wrong_type(path: &str, expected: &str, found: &str) -> Error {
+    Error::invalid(Kind::Body, path, format!("'{path}' must be {expected}, not {found}."))
+}
+
+pub(super) fn unknown(name: &str, parent: &str, type_name: &str, hint: Option<&str>) -> Error {
+    let name = shorten(name);
+    let message = format!(
+        "The property '{name}' does not exist on type 'microsoft.graph.{type_name}'. Make sure to only use property \
+         names that are defined by the type or mark the type as open type.{}{}",
+        if hint.is_some() { " " } else { "" },
+        hint.unwrap_or_default()
+    );
+    Error::invalid(Kind::Body, format!("{parent}{name}"), message)
+}

@@ -1,0 +1,181 @@
+//! The folder of contacts: as stored, as JSON, and what a request wants changed of it. No I/O, no clock.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::contact::{DEFAULT_FOLDER, MAX_FOLDER_ID, Shape};
+use crate::error::{Error, Kind};
+use crate::odata::json::{Json, shorten};
+
+/// What the default folder's parent is called: the mailbox itself, which no route serves.
+pub const ROOT: &str = "msgfolderroot";
+/// Longest display name, in characters.
+pub const MAX_NAME: usize = 255;
+
+/// A folder as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// Any text up to 255 characters; those made by a folder route are UUIDs.
+    pub id: String,
+    /// `None` for the default folder.
+    pub parent_folder_id: Option<String>,
+    /// As written.
+    pub display_name: String,
+    /// The number of its last change in the mailbox.
+    pub version: i64,
+    /// UTC microseconds.
+    pub created_date_time: i64,
+    /// UTC microseconds.
+    pub last_modified_date_time: i64,
+}
+
+impl Folder {
+    /// Names this state of the folder, as [`crate::contact::Contact::version_token`] does of a contact.
+    pub fn version_token(&self) -> String {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.last_modified_date_time.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.version.to_be_bytes());
+        STANDARD.encode(bytes)
+    }
+
+    /// `W/"<version token>"`.
+    pub fn etag(&self) -> String {
+        format!("W/\"{}\"", self.version_token())
+    }
+
+    /// Whether it is the one that every mailbox has.
+    pub fn is_default(&self) -> bool {
+        self.id == DEFAULT_FOLDER
+    }
+}
+
+/// The names that `$select` and bodies know.
+pub const PROPERTIES: [&str; 4] = ["id", "displayName", "parentFolderId", "wellKnownName"];
+
+/// A folder to be written.
+pub struct Shown<'a> {
+    /// The folder.
+    pub folder: &'a Folder,
+    /// In which shape: only the seed's has `wellKnownName`.
+    pub shape: Shape,
+    /// Which of its properties; all without it. `id` always comes.
+    pub select: Option<&'a [&'static str]>,
+    /// `@odata.context`, for a folder that stands alone.
+    pub context: Option<&'a str>,
+    /// Whether `@odata.*` members are wanted.
+    pub annotated: bool,
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if self.annotated {
+            if let Some(context) = self.context {
+                map.serialize_entry("@odata.context", context)?;
+            }
+            map.serialize_entry("@odata.etag", &self.folder.etag())?;
+        }
+        let wanted = |name: &str| self.select.is_none_or(|names| names.contains(&name));
+        map.serialize_entry("id", &self.folder.id)?;
+        if wanted("parentFolderId") {
+            map.serialize_entry("parentFolderId", self.folder.parent_folder_id.as_deref().unwrap_or(ROOT))?;
+        }
+        if wanted("displayName") {
+            map.serialize_entry("displayName", &self.folder.display_name)?;
+        }
+        if self.shape == Shape::Beta && wanted("wellKnownName") {
+            map.serialize_entry("wellKnownName", &self.folder.is_default().then_some(DEFAULT_FOLDER))?;
+        }
+        map.end()
+    }
+}
+
+/// Reads a `$select` of folders.
+///
+/// # Errors
+/// 400 that names what is no property of a folder.
+pub fn select(text: &str, shape: Shape) -> Result<Option<Vec<&'static str>>, Error> {
+    let mut names = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        if name == "*" {
+            return Ok(None);
+        }
+        let known = PROPERTIES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+        let known = known.filter(|name| shape == Shape::Beta || *name != "wellKnownName").ok_or_else(|| {
+            let name = shorten(name);
+            let message = format!("Could not find a property named '{name}' on type 'microsoft.graph.contactFolder'.");
+            Error::invalid(Kind::Query, "$select", message)
+        })?;
+        if !names.contains(&known) {
+            names.push(known);
+        }
+    }
+    Ok(Some(names))
+}
+
+/// What a request wants changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Patch {
+    /// Never empty.
+    pub display_name: Option<String>,
+    /// The folder to move it into.
+    pub parent_folder_id: Option<String>,
+}
+
+/// Reads a folder, or the part of one that a PATCH names. `id` and `wellKnownName` are the server's and ignored.
+///
+/// # Errors
+/// 400 for anything that is no object with these members, or a display name that is empty or too long.
+pub fn read(body: Json) -> Result<Patch, Error> {
+    let Json::Object(members) = body else {
+        let message = format!("The body must be a JSON object, a contactFolder, not {}.", body.kind());
+        return Err(Error::invalid(Kind::Body, "", message));
+    };
+    let mut patch = Patch::default();
+    for (name, value) in members {
+        if name.starts_with('@') || name.to_ascii_lowercase().contains("@odata.") {
+            continue;
+        }
+        let Some(property) = PROPERTIES.into_iter().find(|known| known.eq_ignore_ascii_case(&name)) else {
+            let name = shorten(&name);
+            let message = format!(
+                "The property '{name}' does not exist on type 'microsoft.graph.contactFolder'. It has displayName and \
+                 parentFolderId."
+            );
+            return Err(Error::invalid(Kind::Body, name, message));
+        };
+        let text = match value {
+            Json::Null => None,
+            Json::Text(text) => Some(text),
+            other => {
+                let message = format!("'{property}' must be a string, not {}.", other.kind());
+                return Err(Error::invalid(Kind::Body, property, message));
+            }
+        };
+        match (property, text) {
+            ("displayName", Some(name)) if !name.trim().is_empty() => {
+                limited(property, &name, MAX_NAME)?;
+                patch.display_name = Some(name);
+            }
+            ("displayName", _) => {
+                return Err(Error::invalid(Kind::Body, property, "'displayName' must be a name, not empty or null."));
+            }
+            ("parentFolderId", Some(id)) => {
+                limited(property, &id, MAX_FOLDER_ID)?;
+                patch.parent_folder_id = Some(id).filter(|id| !id.is_empty());
+            }
+            _ => {}
+        }
+    }
+    Ok(patch)
+}
+
+fn limited(property: &str, text: &str, max: usize) -> Result<(), Error> {
+    let count = text.chars().count();
+    if count <= max {
+        return Ok(());
+    }
+    let message = format!("'{property}' has {count} characters, more than the {max} allowed.");
+    Err(Error::invalid(Kind::Limit, property, message))
+}

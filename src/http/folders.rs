@@ -1,0 +1,121 @@
+//! `…/contactFolders` and the folders below them.
+
+use serde::Serialize;
+
+use super::answer::Answer;
+use super::call::{Call, Mailbox, POSITION};
+use super::contacts::{parse, quoted};
+use crate::contact::{DEFAULT_FOLDER, Shape};
+use crate::error::{Error, Kind};
+use crate::folder::{self, Folder, Shown};
+use crate::odata::page::{DEFAULT_SIZE, FolderToken, MAX_SIZE};
+use crate::odata::query::Query;
+
+/// `GET …/contactFolders`, `GET …/childFolders`, in the order in which they were made. The first is of the folders inside
+/// the default one, which only the seed's shape lists along with them.
+pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let query = Query::parse(call.query)?;
+    let select = selection(call, &query)?;
+    let token = query.skip_token.as_deref().map(FolderToken::parse).transpose()?;
+    let asked = token.as_ref().map(|token| i64::from(token.size)).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
+    let size = u16::try_from(asked.min(call.prefer.max_page_size.unwrap_or(i64::MAX))).unwrap_or(MAX_SIZE);
+    let size = size.min(MAX_SIZE);
+    let (store, owner) = (&call.api.store, mailbox.user.mailbox);
+    let default = [DEFAULT_FOLDER.to_owned()];
+    let mut folders = store.folders(owner, if path.is_empty() { &default } else { path }).await?;
+    if path.is_empty() && call.shape() == Shape::Beta {
+        folders.insert(0, store.folder(owner, &default).await?);
+    }
+    let behind = |folder: &Folder| {
+        let shown = token.as_ref();
+        shown.is_none_or(|shown| (folder.created_date_time, &folder.id) > (shown.created, &shown.id))
+    };
+    let skip = usize::try_from(query.skip.unwrap_or(0)).unwrap_or(usize::MAX);
+    let mut rest = folders.iter().filter(|folder| behind(folder)).skip(skip).peekable();
+    let page: Vec<_> = rest.by_ref().take(usize::from(size)).collect();
+    let next = page.last().filter(|_| rest.peek().is_some()).map(|last| {
+        let token = FolderToken { created: last.created_date_time, id: last.id.clone(), size };
+        format!("{}?{}", call.own_link(), query.with_token(&token.print()))
+    });
+    let shape = call.shape();
+    let shown = |folder| Shown { folder, shape, select: select.as_deref(), context: None, annotated: call.annotated };
+    let context = call.annotated.then(|| {
+        let below = path.last().map_or(String::new(), |id| format!("('{}')/childFolders", quoted(id)));
+        let select = select.as_ref().map_or(String::new(), |names| format!("({})", names.join(",")));
+        call.link(&format!("/$metadata#users('{}')/contactFolders{below}{select}", quoted(&mailbox.asked)))
+    });
+    Answer::json(200, &List { context, next, value: page.into_iter().map(shown).collect() })
+}
+
+/// `POST …/contactFolders`, which goes into the default folder, and `POST …/childFolders`.
+pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
+    let sent = folder::read(parse(body)?)?;
+    let name = sent.display_name.ok_or_else(|| {
+        Error::invalid(Kind::Body, "displayName", "'displayName' is missing: a folder must have a name.")
+    })?;
+    let default = [DEFAULT_FOLDER.to_owned()];
+    let path = if path.is_empty() { &default } else { path };
+    let folder = call.api.store.create_folder(mailbox.user.mailbox, path, name).await?;
+    let id = quoted(&folder.id);
+    let location = call.link(&format!("/users('{}')/contactFolders('{id}')", quoted(&mailbox.asked)));
+    written(call, mailbox, 201, &folder)?.header("Location", &location)
+}
+
+/// `GET …/contactFolders/{id}`.
+pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let select = selection(call, &Query::of_one(call.query)?)?;
+    let folder = call.api.store.folder(mailbox.user.mailbox, path).await?;
+    if call.expected.unchanged(&folder.version_token()) {
+        return Answer::empty(304)?.header("ETag", &folder.etag());
+    }
+    shown(call, mailbox, 200, &folder, select.as_deref())
+}
+
+/// `PATCH …/contactFolders/{id}`: a new name, another place.
+pub(super) async fn update(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
+    let sent = folder::read(parse(body)?)?;
+    let folder = call.api.store.update_folder(mailbox.user.mailbox, path, sent, call.expected.clone()).await?;
+    written(call, mailbox, 200, &folder)
+}
+
+/// `DELETE …/contactFolders/{id}`, with everything inside.
+pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let position = call.api.store.delete_folder(mailbox.user.mailbox, path, call.expected.clone()).await?;
+    Answer::empty(204)?.header(POSITION, &position.to_string())
+}
+
+fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
+    query.select.as_deref().map_or(Ok(None), |text| folder::select(text, call.shape()))
+}
+
+/// A folder after a write, or nothing where the client prefers that.
+fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, folder: &Folder) -> Result<Answer, Error> {
+    let answer = match call.prefer.minimal {
+        Some(true) => Answer::empty(204)?.header("ETag", &folder.etag()),
+        _ => shown(call, mailbox, status, folder, None),
+    };
+    answer?.header(POSITION, &folder.version.to_string())
+}
+
+fn shown(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    status: u16,
+    folder: &Folder,
+    select: Option<&[&'static str]>,
+) -> Result<Answer, Error> {
+    let names = select.map_or(String::new(), |names| format!("({})", names.join(",")));
+    let context = call.link(&format!("/$metadata#users('{}')/contactFolders{names}/$entity", quoted(&mailbox.asked)));
+    let (shape, annotated) = (call.shape(), call.annotated);
+    Answer::json(status, &Shown { folder, shape, select, context: Some(&context), annotated })?
+        .header("ETag", &folder.etag())
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
+    context: Option<String>,
+    #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    value: Vec<Shown<'a>>,
+}
