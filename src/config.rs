@@ -52,12 +52,12 @@ pub struct Serve {
         value_name = "FILE|URL",
         hide_env_values = true
     )]
-    pub database: Database,
+    pub database: Place,
 
     /// A standby of the PostgreSQL server, which lists are read from once it has what their mailbox's clients wrote; may
     /// be given more than once, in the variable with spaces between
     #[arg(long, env = "CONTACTD_DATABASE_READ", value_name = "URL", value_delimiter = ' ', hide_env_values = true)]
-    pub database_read: Vec<Address>,
+    pub database_read: Vec<Place>,
 
     /// Most connections to the PostgreSQL server
     #[arg(long, env = "CONTACTD_DATABASE_CONNECTIONS", default_value_t = 10, value_name = "N",
@@ -104,7 +104,7 @@ pub struct Serve {
 pub struct Backup {
     /// The SQLite file to copy (pg_dump does it for PostgreSQL)
     #[arg(long, env = "CONTACTD_DATABASE", default_value = "contacts.db", value_name = "FILE", hide_env_values = true)]
-    pub database: Database,
+    pub database: Place,
 
     /// The file to make; it must not exist
     #[arg(long, value_name = "FILE")]
@@ -120,11 +120,11 @@ until they are the same, no server opens the target.")]
 pub struct Copy {
     /// What to copy: a SQLite file, or a postgres:// address
     #[arg(long, value_name = "FILE|URL")]
-    pub from: Database,
+    pub from: Place,
 
     /// Where to: a SQLite file, made if missing, or a postgres:// address
     #[arg(long, value_name = "FILE|URL")]
-    pub to: Database,
+    pub to: Place,
 
     /// Go on with a copy that was interrupted
     #[arg(long)]
@@ -141,6 +141,42 @@ pub struct Health {
     /// The address the server was given
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub listen: String,
+}
+
+/// A database as it was given. It is read later: clap prints what it refuses, and an address may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Place(String);
+
+impl Place {
+    /// The database.
+    ///
+    /// # Errors
+    /// One line that names the flag and not the value.
+    pub fn database(&self, flag: &str) -> Result<Database, String> {
+        self.0.parse().map_err(|expected| format!("{flag}: {expected}"))
+    }
+
+    /// The address of a PostgreSQL server.
+    ///
+    /// # Errors
+    /// As [`Place::database`].
+    pub fn address(&self, flag: &str) -> Result<Address, String> {
+        self.0.parse().map_err(|expected| format!("{flag}: {expected}"))
+    }
+}
+
+impl std::str::FromStr for Place {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Place")
+    }
 }
 
 /// How log lines look.

@@ -13,9 +13,10 @@ use crate::store::{self, Database, Step, Target};
 /// # Errors
 /// One line, as [`store::copy`].
 pub async fn run(config: &Copy) -> Result<(), String> {
+    let (from, to) = (config.from.database("--from")?, config.to.database("--to")?);
     // Whoever serves a file meanwhile would write what is not copied any more.
-    let locks = [&config.from, &config.to].into_iter().filter_map(|database| match database {
-        Database::File(path) if path.exists() || database == &config.to => Some(lock(path)),
+    let locks = [&from, &to].into_iter().filter_map(|database| match database {
+        Database::File(path) if path.exists() || *database == to => Some(lock(path)),
         _ => None,
     });
     let locks = locks.collect::<Result<Vec<_>, _>>()?;
@@ -27,7 +28,7 @@ pub async fn run(config: &Copy) -> Result<(), String> {
     let bar = ProgressBar::no_length();
     let style = ProgressStyle::with_template("{bar:40} {percent:>3}% {pos}/{len} rows, {eta} to go");
     bar.set_style(style.map_err(|error| error.to_string())?);
-    let copied = store::copy(&config.from, &config.to, target, |step| match step {
+    let copied = store::copy(&from, &to, target, |step| match step {
         Step::Total(rows) => bar.set_length(2 * rows),
         Step::Rows(rows) => bar.inc(rows),
     });

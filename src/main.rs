@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
 }
 
 async fn backup(config: &Backup) -> Result<(), String> {
-    match &config.database {
+    match &config.database.database("--database")? {
         Database::File(path) => store::backup(path, &config.to).await.map_err(|error| error.to_string()),
         Database::Temporary => Err(":memory:: it is of one process alone and cannot be copied".to_owned()),
         Database::Postgres(address) => Err(format!("{address}: PostgreSQL's own pg_dump makes its backups")),

@@ -19,6 +19,8 @@ use crate::store::{Database, Options, Store};
 /// How long requests under way may take once the server is told to stop; with the closing of the store it stays
 /// within 8 seconds.
 const DRAIN_SECONDS: u64 = 4;
+/// How long the store may take to close: a server that hangs is not waited for.
+const CLOSE: Duration = Duration::from_millis(3_500);
 /// How long an idle connection is kept: clients hold one and take a close for a failure.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -32,21 +34,25 @@ pub async fn run(config: Serve) -> Result<(), String> {
     let mut stop = Stop::listen().map_err(|error| error.to_string())?;
     let access = access(&config)?;
     let addresses = config.addresses()?;
-    let _lock = match &config.database {
+    let database = config.database.database("--database")?;
+    let _lock = match &database {
         Database::File(path) => Some(lock(path)?),
         Database::Temporary | Database::Postgres(_) => None,
     };
-    if !config.database_read.is_empty() && !matches!(config.database, Database::Postgres(_)) {
+    if !config.database_read.is_empty() && !matches!(database, Database::Postgres(_)) {
         return Err("--database-read names standbys of a PostgreSQL server, and --database names none".to_owned());
     }
+    let read_from = config.database_read.iter().map(|place| place.address("--database-read"));
     let options = Options {
         max_folders: config.max_folders,
         connections: config.database_connections,
-        read_from: config.database_read.clone(),
+        read_from: read_from.collect::<Result<_, _>>()?,
     };
-    let store = Store::open(&config.database, options).await.map_err(|error| error.to_string())?;
+    let store = Store::open(&database, options).await.map_err(|error| error.to_string())?;
     let served = serve(&config, &addresses, access, &store, &mut stop).await;
-    store.close().await;
+    if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
+        tracing::warn!("the database does not answer; ending without it");
+    }
     served
 }
 

@@ -90,7 +90,7 @@ pub fn plain_postgres(span: Duration, url: &str) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let store = Store::open(&url.parse().unwrap(), Options::default()).await.unwrap();
-        store.user(&contactd::user::UserName::parse("ann").unwrap()).await.unwrap();
+        let mailbox = store.user(&contactd::user::UserName::parse("ann").unwrap()).await.unwrap().mailbox;
         store.close().await;
         let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
         let started = Instant::now();
@@ -98,27 +98,27 @@ pub fn plain_postgres(span: Duration, url: &str) -> f64 {
         while started.elapsed() < span {
             let id = Uuid::now_v7();
             let mut all = connection.begin().await.unwrap();
-            let bump = sqlx::query_scalar("update mailboxes set seq = seq + 1 where id = 1 returning seq");
+            let bump = sqlx::query_scalar("update mailboxes set seq = seq + 1 where id = $1 returning seq").bind(mailbox);
             let seq: i64 = bump.fetch_one(&mut *all).await.unwrap();
             for text in [
-                "insert into changes values (1, $2, 'contacts', $1, false, 0)",
+                "insert into changes values ($3, $2, 'contacts', $1, false, 0)",
                 "insert into contacts (mailbox, id, parent_folder_id, version, created_date_time, last_modified_date_time,
                     size, display_name_derived, display_name, given_name, surname, job_title, company_name, birthday,
                     birthday_instant, display_name_key, given_name_key, surname_key, company_name_key)
-                 values (1, $1, 'contacts', $2, 0, 0, 400, true, 'Ann Lee', 'Ann', 'Lee', 'Engineer', 'Acme',
+                 values ($3, $1, 'contacts', $2, 0, 0, 400, true, 'Ann Lee', 'Ann', 'Lee', 'Engineer', 'Acme',
                     '1974-07-22T00:00:00Z', 143683200000000, 'ann lee', 'ann', 'lee', 'acme')",
                 "insert into emails values
-                    (1, $1, $2 * 0, 'Ann Lee', 'ann@example.org', 'ann@example.org', 'work', null),
-                    (1, $1, 1, 'Ann', 'ann@example.com', 'ann@example.com', 'personal', null)",
+                    ($3, $1, $2 * 0, 'Ann Lee', 'ann@example.org', 'ann@example.org', 'work', null),
+                    ($3, $1, 1, 'Ann', 'ann@example.com', 'ann@example.com', 'personal', null)",
                 "insert into phones values
-                    (1, $1, $2 * 0, 'business', '+1 732 555 0102'), (1, $1, 1, 'mobile', '+1 732 555 0103')",
+                    ($3, $1, $2 * 0, 'business', '+1 732 555 0102'), ($3, $1, 1, 'mobile', '+1 732 555 0103')",
                 "insert into addresses values
-                    (1, $1, $2 * 0, 'home', null, '1 Elm', 'Oslo', null, 'Norway', '0150')",
-                "insert into websites values (1, $1, $2 * 0, 'blog', 'https://example.org/ann', null)",
-                "insert into flags select 1, $1, 'flagged', null, null, null, null, '2024-01-01T00:00:00', 'UTC'
+                    ($3, $1, $2 * 0, 'home', null, '1 Elm', 'Oslo', null, 'Norway', '0150')",
+                "insert into websites values ($3, $1, $2 * 0, 'blog', 'https://example.org/ann', null)",
+                "insert into flags select $3, $1, 'flagged', null, null, null, null, '2024-01-01T00:00:00', 'UTC'
                  where $2 > 0",
             ] {
-                all.execute(sqlx::query(text).bind(id).bind(seq)).await.unwrap();
+                all.execute(sqlx::query(text).bind(id).bind(seq).bind(mailbox)).await.unwrap();
             }
             all.commit().await.unwrap();
             done += 1;

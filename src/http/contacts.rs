@@ -30,8 +30,10 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
         [] => (call.shape() == Shape::V1).then(|| DEFAULT_FOLDER.to_owned()),
         path => Some(call.api.store.folder(mailbox.user.mailbox, path).await?.id),
     };
+    // Further pages are never older than the first.
+    let position = call.position.filter(|_| token.is_none());
     let owner = mailbox.user.mailbox;
-    let page = call.api.store.contacts(owner, folder.as_deref(), after, skip, size, call.position).await?;
+    let page = call.api.store.contacts(owner, folder.as_deref(), after, skip, size, position).await?;
     let next = page.contacts.last().filter(|_| page.more).map(|last| {
         let token = PageToken { after: last.id, size };
         format!("{}?{}", call.own_link(), query.with_token(&token.print()))

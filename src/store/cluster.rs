@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
-use super::engine::{Session, Statement};
+use super::engine::{Backend, Session, Statement};
 use crate::error::Error;
 
 /// How long one host may take to let us in.
@@ -99,7 +99,8 @@ impl Use {
     fn settings(self) -> &'static str {
         match self {
             Self::Write => {
-                "set synchronous_commit = on;
+                "select set_config('synchronous_commit', case current_setting('synchronous_commit')
+    when 'remote_apply' then 'remote_apply' else 'on' end, false);
 set default_transaction_isolation = 'read committed';
 set statement_timeout = '10s';
 set lock_timeout = '5s';
@@ -111,7 +112,8 @@ set default_transaction_isolation = 'read committed';
 set statement_timeout = '10s'"
             }
             Self::Operate => {
-                "set synchronous_commit = on;
+                "select set_config('synchronous_commit', case current_setting('synchronous_commit')
+    when 'remote_apply' then 'remote_apply' else 'on' end, false);
 set default_transaction_isolation = 'read committed';
 set statement_timeout = 0;
 set lock_timeout = 0"
@@ -171,17 +173,23 @@ impl Cluster {
         let mut why = Error::unavailable("no host is given");
         for (at, host) in self.from(last) {
             match connect(host, purpose, Role::Primary).await {
-                Ok(session) => {
+                Ok(mut session) => {
                     if self.primary.swap(at, Ordering::AcqRel) != at {
                         self.changes.fetch_add(1, Ordering::AcqRel);
                         tracing::warn!(host = host.get_host(), port = host.get_port(), "another host is the primary");
                     }
+                    session.backend.reign = self.reign();
                     return Ok(session);
                 }
                 Err(error) => why = error,
             }
         }
         Err(why)
+    }
+
+    /// Whether a session is to the host that was found to be the primary last.
+    pub(super) fn is_current(&self, session: &Session) -> bool {
+        session.backend.reign == self.reign()
     }
 
     /// A new connection to a host that replays what its primary writes.
@@ -214,14 +222,19 @@ enum Role {
 async fn connect(host: &PgConnectOptions, purpose: Use, role: Role) -> Result<Session, Error> {
     let connecting = async {
         let mut session = Session::postgres(host.connect().await?, purpose.patience());
-        session.script(purpose.settings()).await?;
-        let row = session.row(Statement::new("select pg_is_in_recovery()")).await?;
-        let replays: bool = row.ok_or_else(|| Error::unavailable("no answer"))?.get(0)?;
-        match (role, replays) {
-            (Role::Primary, true) => Err(Error::unavailable("the server is a standby and takes no writes")),
-            (Role::Standby, false) => Err(Error::unavailable("the server is no standby")),
-            _ => Ok(session),
+        let text = "
+select pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on', pg_backend_pid()::bigint,
+    (select backend_start::text from pg_stat_activity where pid = pg_backend_pid())";
+        let row = session.row(Statement::new(text)).await?.ok_or_else(|| Error::unavailable("no answer"))?;
+        let (replays, refuses): (bool, bool) = (row.get(0)?, row.get(1)?);
+        match role {
+            Role::Primary if replays || refuses => return Err(Error::unavailable("the server takes no writes")),
+            Role::Standby if !replays => return Err(Error::unavailable("the server is no standby")),
+            Role::Primary | Role::Standby => {}
         }
+        session.backend = Backend { pid: row.get(2)?, start: row.get(3)?, reign: 0 };
+        session.script(purpose.settings()).await?;
+        Ok(session)
     };
     let late = |_| Error::unavailable("the server did not let us in in time");
     let session = tokio::time::timeout(CONNECT, connecting).await.map_err(late)?;

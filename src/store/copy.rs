@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::fold::FOLDING;
 
 /// Most rows that are read at once.
-const MAX_ROWS: usize = 1_000;
+const MAX_ROWS: usize = 250;
 /// About how many bytes a chunk should have: the next one is made of as many rows as that took in the last.
 const CHUNK_BYTES: usize = 2 << 20;
 
@@ -310,8 +310,12 @@ async fn copy_all(
     let store = Store::read(source).await.map_err(at(Side::Source))?;
     let store =
         store.ok_or_else(|| (Side::Source, "no contactd has served it yet: there is nothing to copy".to_owned()))?;
-    if store.folding != FOLDING {
-        return Err((Side::Source, "it is itself a copy that was not finished".to_owned()));
+    match store.folding {
+        FOLDING => {}
+        UNFINISHED => return Err((Side::Source, "it is itself a copy that was not finished".to_owned())),
+        other => {
+            return Err((Side::Source, format!("its search keys are of another contactd ({other}, not {FOLDING})")));
+        }
     }
     prepare(sink, &store, target).await?;
     let mut total = 0;
@@ -356,9 +360,10 @@ async fn prepare(sink: &mut Session, store: &Store, target: Target) -> Result<()
                 for table in TABLES.iter().rev() {
                     sink.execute(Statement::new(table.delete)).await?;
                 }
+                store.begin(sink).await?;
                 sink.execute(Statement::new("commit")).await
             };
-            empty.await.map_err(at(Side::Target))?;
+            return empty.await.map_err(at(Side::Target));
         }
         _ if rows == 0 => {}
         Target::Resumed if begun => {}
@@ -436,11 +441,27 @@ async fn copy_table(
     Ok(())
 }
 
-/// Inserts rows, in a transaction of their own.
-async fn insert(sink: &mut Session, table: &Table, rows: &[Vec<Value<'static>>]) -> Result<(), Error> {
-    let rows: Vec<_> = rows.iter().map(|row| JsonRow(table.columns, row)).collect();
-    let json = serde_json::to_string(&rows).map_err(Error::internal)?;
-    sink.execute(Statement::twin(table.insert[0], table.insert[1]).bind(json)).await
+/// Inserts rows, as many at a time as make a parameter of reasonable size, each time in a transaction of their own.
+async fn insert(sink: &mut Session, table: &Table, mut rows: &[Vec<Value<'static>>]) -> Result<(), Error> {
+    while !rows.is_empty() {
+        let mut bytes = 0;
+        let fitting = rows.iter().take_while(|row| {
+            let fits = bytes < 2 * CHUNK_BYTES;
+            bytes += row.iter().map(size_of).sum::<usize>();
+            fits
+        });
+        let (now, rest) = rows.split_at(fitting.count());
+        let now: Vec<_> = now.iter().map(|row| JsonRow(table.columns, row)).collect();
+        let json = serde_json::to_string(&now).map_err(Error::internal)?;
+        sink.execute(Statement::twin(table.insert[0], table.insert[1]).bind(json)).await?;
+        rows = rest;
+    }
+    Ok(())
+}
+
+/// About how many bytes a value is.
+fn size_of(value: &Value<'_>) -> usize {
+    if let Value::Text(Some(text)) = value { text.len() } else { 8 }
 }
 
 /// How many rows a table has, and the hash of them.
@@ -498,8 +519,7 @@ impl Rows {
             rows.iter().map(|row| self.table.values(row, self.table.columns.len())).collect::<Result<_, _>>()?;
         let Some(last) = rows.last() else { return Ok(None) };
         self.after = last.iter().take(self.table.keys).cloned().collect();
-        let text = |value: &Value<'_>| if let Value::Text(Some(text)) = value { text.len() } else { 8 };
-        let bytes: usize = rows.iter().flatten().map(text).sum();
+        let bytes: usize = rows.iter().flatten().map(size_of).sum();
         self.size = (CHUNK_BYTES / (bytes / rows.len()).max(1)).clamp(1, MAX_ROWS).min(self.size * 8);
         Ok(Some(rows))
     }

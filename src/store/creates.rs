@@ -49,7 +49,7 @@ impl Creates {
         if lanes.len() >= MAX_WAITING {
             return Err(Error::unavailable("too many creates wait"));
         }
-        writer.hand_in(lane, Box::new(Gathered { creates: Some(self.clone()), lane, max_folders }))?;
+        writer.hand_in(lane, || Box::new(Gathered { creates: Some(self.clone()), lane, max_folders }))?;
         lanes.insert(lane, vec![create]);
         Ok(())
     }
@@ -120,13 +120,20 @@ impl Drop for Gathered {
 async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result<Contact, Error>> {
     match insert_undoable(tx, new.clone(), max_folders).await {
         Ok(contacts) => return contacts.into_iter().map(Ok).collect(),
-        // Then nothing can be tried again: it may even have happened.
-        Err(error) if tx.is_broken() => return vec![Err(error); new.len()],
+        // The database cannot do it now; or nobody knows what it did, and nothing can be tried again.
+        Err(error) if tx.is_broken() || matches!(error, Error::Unavailable(_)) => return vec![Err(error); new.len()],
         Err(_) => {}
+    }
+    // In one transaction from here on, so that none is kept if that breaks.
+    if let Err(error) = tx.reading().await {
+        return vec![Err(error); new.len()];
     }
     let mut results = Vec::with_capacity(new.len());
     for new in new {
-        results.push(insert_undoable(tx, vec![new], max_folders).await.and_then(only));
+        results.push(match tx.broken() {
+            Some(error) => Err(error.clone()),
+            None => insert_undoable(tx, vec![new], max_folders).await.and_then(only),
+        });
     }
     results
 }

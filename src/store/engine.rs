@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::error::DatabaseError as _;
 use sqlx::pool::PoolConnection;
@@ -142,7 +142,24 @@ pub(super) struct Session {
     aborted: bool,
     /// How long a PostgreSQL server may say nothing before it is taken for gone.
     patience: Option<Duration>,
+    /// What serves it there.
+    pub(super) backend: Backend,
+    /// When it was last used.
+    used: Instant,
 }
+
+/// The process of a PostgreSQL server that serves a session.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Backend {
+    pub(super) pid: i64,
+    /// When it began; the number alone may be another's later.
+    pub(super) start: String,
+    /// Under which primary, see `Cluster::reign`.
+    pub(super) reign: usize,
+}
+
+/// How long a session may be unused: what lies between may have forgotten it by then.
+const MAX_IDLE: Duration = Duration::from_mins(5);
 
 enum Connection {
     Sqlite(SqliteConnection),
@@ -159,7 +176,8 @@ impl From<PoolConnection<Sqlite>> for Session {
 
 impl Session {
     fn new(connection: Connection) -> Self {
-        Self { connection, broken: None, aborted: false, patience: None }
+        let (backend, used) = (Backend::default(), Instant::now());
+        Self { connection, broken: None, aborted: false, patience: None, backend, used }
     }
 
     /// A connection to PostgreSQL. A statement that takes longer than `patience` ends the session: let the server itself
@@ -188,6 +206,20 @@ impl Session {
         self.aborted
     }
 
+    /// Whether it was not used for so long that it should not be.
+    pub(super) fn is_old(&self) -> bool {
+        self.used.elapsed() > MAX_IDLE
+    }
+
+    /// Ends the process that served another session, if it is on this server and still there.
+    pub(super) async fn end_backend(&mut self, other: &Self) -> Result<(), Error> {
+        let text = "
+select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and backend_start::text = $2";
+        let statement = Statement::new(text).bind(other.backend.pid).bind(&other.backend.start);
+        let ended: bool = self.row(statement).await?.map_or(Ok(true), |row| row.get(0))?;
+        if ended { Ok(()) } else { Err(Error::unavailable("the process of the lost connection does not end")) }
+    }
+
     /// Marks the session as broken, whatever was known of it before, and answers the error.
     pub(super) fn give_up(&mut self, error: Error) -> Error {
         self.broken = Some(error.clone());
@@ -195,6 +227,7 @@ impl Session {
     }
 
     fn noted<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, Error> {
+        self.used = Instant::now();
         done.map_err(|error| {
             let error = Error::from(error);
             self.aborted = self.is_postgres();
@@ -389,8 +422,9 @@ pub(super) fn may_have_committed(error: &(dyn std::error::Error + Send + Sync + 
     // An error that is not the database's is the driver's own, and tells nothing.
     let Some(error) = error.downcast_ref::<sqlx::Error>() else { return true };
     if let Some(error) = postgres_error(error) {
-        // An ordinary error has undone everything; a fatal one ends the session in whatever state it was.
-        return error.severity() != PgSeverity::Error;
+        // An ordinary error has undone everything, unless it says that it does not know; a fatal one ends the session in
+        // whatever state it was.
+        return error.severity() != PgSeverity::Error || matches!(error.code(), "40003" | "08007");
     }
     // Out of memory or an I/O error, the sync's for one. Not IOERR_WRITE, when the frame that makes it a commit was not
     // written whole.

@@ -24,18 +24,22 @@ pub(super) struct Handed {
     pub(super) job: Box<dyn Job>,
 }
 
+/// A write and when it was handed in.
+pub(super) type Waiting = (Instant, Box<dyn Job>);
+
 #[derive(Default)]
 pub(super) struct Lanes {
-    all: HashMap<Lane, Waiting>,
-    /// Lanes with writes that wait and none that runs.
+    all: HashMap<Lane, Queue>,
+    /// Lanes with writes that wait and none that runs, each once.
     ready: VecDeque<Lane>,
     waiting: usize,
 }
 
 #[derive(Default)]
-struct Waiting {
-    jobs: VecDeque<(Instant, Box<dyn Job>)>,
-    running: bool,
+struct Queue {
+    jobs: VecDeque<Waiting>,
+    /// It is in `ready`, or running.
+    known: bool,
 }
 
 impl Lanes {
@@ -48,37 +52,41 @@ impl Lanes {
     }
 
     pub(super) fn push(&mut self, Handed { lane, since, job }: Handed) {
-        let waiting = self.all.entry(lane).or_default();
-        if waiting.jobs.is_empty() && !waiting.running {
+        let queue = self.all.entry(lane).or_default();
+        if !queue.known {
+            queue.known = true;
             self.ready.push_back(lane);
         }
-        waiting.jobs.push_back((since, job));
+        queue.jobs.push_back((since, job));
         self.waiting += 1;
     }
 
     /// The next lane that has something to do, and what; it is then running until [`Lanes::done`].
-    pub(super) fn take(&mut self) -> Option<(Lane, Vec<Box<dyn Job>>)> {
+    pub(super) fn take(&mut self) -> Option<(Lane, Vec<Waiting>)> {
         while let Some(lane) = self.ready.pop_front() {
-            if let Some(waiting) = self.all.get_mut(&lane) {
-                let count = waiting.jobs.len().min(MAX_BATCH);
-                if count > 0 {
-                    waiting.running = true;
-                    self.waiting -= count;
-                    return Some((lane, waiting.jobs.drain(..count).map(|(_, job)| job).collect()));
-                }
-                self.all.remove(&lane);
+            let Entry::Occupied(mut queue) = self.all.entry(lane) else { continue };
+            let count = queue.get().jobs.len().min(MAX_BATCH);
+            if count == 0 {
+                // All that waited was refused meanwhile.
+                queue.remove();
+                continue;
             }
+            self.waiting -= count;
+            return Some((lane, queue.get_mut().jobs.drain(..count).collect()));
         }
         None
     }
 
-    /// The lane's batch has ended.
-    pub(super) fn done(&mut self, lane: Lane) {
-        if let Entry::Occupied(mut waiting) = self.all.entry(lane) {
-            if waiting.get().jobs.is_empty() {
-                waiting.remove();
+    /// The lane's batch has ended; these of it are still to be done, before all others of the lane.
+    pub(super) fn done(&mut self, lane: Lane, rest: Vec<Waiting>) {
+        if let Entry::Occupied(mut queue) = self.all.entry(lane) {
+            self.waiting += rest.len();
+            for waiting in rest.into_iter().rev() {
+                queue.get_mut().jobs.push_front(waiting);
+            }
+            if queue.get().jobs.is_empty() {
+                queue.remove();
             } else {
-                waiting.get_mut().running = false;
                 self.ready.push_back(lane);
             }
         }
@@ -86,9 +94,9 @@ impl Lanes {
 
     /// Fails what has waited for too long: a lane, or all of them, may be held up by a server that is not there.
     pub(super) fn expire(&mut self) {
-        for waiting in self.all.values_mut() {
-            while waiting.jobs.front().is_some_and(|(since, _)| since.elapsed() > MAX_WAIT) {
-                if let Some((_, job)) = waiting.jobs.pop_front() {
+        for queue in self.all.values_mut() {
+            while queue.jobs.front().is_some_and(|(since, _)| since.elapsed() > MAX_WAIT) {
+                if let Some((_, job)) = queue.jobs.pop_front() {
                     self.waiting -= 1;
                     job.fail(&Error::unavailable("other writes took too long"));
                 }

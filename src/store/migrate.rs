@@ -83,6 +83,12 @@ async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migrat
         // There a transaction alone keeps nobody off.
         let lock = Statement::new("select pg_advisory_xact_lock($1)").bind(LOCK);
         session.execute(lock).await.map_err(reason)?;
+        let encoding =
+            session.row(Statement::new("select current_setting('server_encoding')")).await.map_err(reason)?;
+        let encoding: String = encoding.map_or(Ok(String::new()), |row| row.get(0)).map_err(reason)?;
+        if encoding != "UTF8" {
+            return Err(format!("the database's encoding is {encoding}, and must be UTF8"));
+        }
     }
     if foreign(session).await.map_err(reason)? {
         return Err("it is the database of another program".to_owned());
@@ -114,8 +120,9 @@ async fn foreign(session: &mut Session) -> Result<bool, Error> {
     let statement = Statement::twin(
         "select count(*), count(*) filter (where name = 'refinery_schema_history') from sqlite_master",
         "
-select count(*), count(*) filter (where table_name = 'refinery_schema_history') from information_schema.tables
-where table_schema = current_schema()",
+select count(*), count(*) filter (where relname = 'refinery_schema_history') from pg_class c
+where relnamespace = (select oid from pg_namespace where nspname = current_schema()) and relkind in ('r', 'p')
+    and not exists (select from pg_depend d where d.objid = c.oid and d.classid = 'pg_class'::regclass and d.deptype = 'e')",
     );
     let Some(row) = session.row(statement).await? else { return Ok(false) };
     Ok(row.get::<i64>(0)? > 0 && row.get::<i64>(1)? == 0)

@@ -25,8 +25,8 @@ mod writer;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread::JoinHandle;
 
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::contact::Contact;
@@ -102,7 +102,8 @@ pub struct Store {
 
 struct Shared {
     writer: RwLock<Option<Arc<Writer>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Hears when the writer has ended.
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
     readers: Readers,
     creates: Creates,
     options: Options,
@@ -208,7 +209,7 @@ impl Store {
     }
 
     async fn start(
-        (writer, thread): (Writer, JoinHandle<()>),
+        (writer, ended): (Writer, oneshot::Receiver<()>),
         readers: Readers,
         options: Options,
         place: Place,
@@ -217,7 +218,7 @@ impl Store {
         let store = Self {
             shared: Arc::new(Shared {
                 writer: RwLock::new(Some(Arc::new(writer))),
-                thread: Mutex::new(Some(thread)),
+                ended: Mutex::new(Some(ended)),
                 readers,
                 creates: Creates::default(),
                 options,
@@ -241,10 +242,10 @@ impl Store {
         // The writer closes last and alone: it is then sure to move the log into the file.
         self.shared.readers.close().await;
         drop(writer);
-        let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // Waits for the queue to empty, which is the point of closing.
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        let ended = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ended) = ended {
+            // Waits for the queue to empty, which is the point of closing. Nothing is ever sent.
+            let _ = ended.await;
         }
         if let Place::File(path) = &self.shared.place {
             files::settle(path).await;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
-use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, TimeoutType};
 use sqlx::sqlite::SqlitePool;
 
 use super::cluster::{Cluster, Use};
@@ -42,13 +42,14 @@ struct Standby {
 impl Readers {
     /// `connections` to the primary, and as many to each standby, opened when first needed.
     pub(super) fn postgres(cluster: Arc<Cluster>, standbys: Vec<Cluster>, connections: usize) -> Result<Self, Error> {
-        let pool = |kind| {
-            let pool = Pool::builder(kind).max_size(connections).runtime(Runtime::Tokio1).wait_timeout(Some(WAIT));
+        let pool = |kind, wait| {
+            let pool = Pool::builder(kind).max_size(connections).runtime(Runtime::Tokio1).wait_timeout(Some(wait));
             pool.build().map_err(Error::internal)
         };
-        let standby = |cluster| Ok(Standby { pool: pool(Connections::Standby(cluster))?, failed: Mutex::new(None) });
+        let standby =
+            |cluster| Ok(Standby { pool: pool(Connections::Standby(cluster), STANDBY / 4)?, failed: Mutex::new(None) });
         Ok(Self::Postgres(Servers {
-            primary: pool(Connections::Primary(cluster))?,
+            primary: pool(Connections::Primary(cluster), WAIT)?,
             standbys: standbys.into_iter().map(standby).collect::<Result<_, Error>>()?,
             next: AtomicUsize::new(0),
         }))
@@ -131,24 +132,41 @@ impl Standby {
         at_least: i64,
         work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Option<Result<T, Error>> {
-        let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed.is_some_and(|when| when.elapsed() < REST) {
+        if self.rests() {
             return None;
         }
         let reading = async {
-            let mut session = get(&self.pool).await?;
-            let done = match position(&mut session, mailbox).await {
-                Ok(number) if number < at_least => Ok(None),
-                Ok(_) => work(&mut session).await.map(Some),
-                Err(error) => Err(error),
+            let mut session = match self.pool.get().await {
+                Ok(session) => session,
+                // All its connections are at work: the primary may have one.
+                Err(PoolError::Timeout(TimeoutType::Wait)) => return Ok(None),
+                Err(error) => return Err(of_pool(error)),
             };
-            if let Some(error) = session.broken() { Err(error.clone()) } else { Ok(done) }
+            match replayed(&mut session, mailbox).await? {
+                Some(number) if number >= at_least => work(&mut session).await.map(Some),
+                // It is behind, or has not heard of the mailbox, or replays no more.
+                _ => Ok(None),
+            }
         };
+        // Whatever its error is, the primary may do better.
         match tokio::time::timeout(STANDBY, reading).await {
-            Ok(Ok(done)) => done.transpose(),
+            Ok(Ok(done)) => {
+                *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                done.map(Ok)
+            }
             Ok(Err(error)) => self.rest(&error),
             Err(_) => self.rest(&Error::unavailable("it does not answer")),
         }
+    }
+
+    /// Whether it is left alone. After its rest one caller tries it, and the others wait for what becomes of that.
+    fn rests(&self) -> bool {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let resting = failed.is_some_and(|when| when.elapsed() < REST);
+        if failed.is_some() && !resting {
+            *failed = Some(Instant::now());
+        }
+        resting
     }
 
     /// Leaves the standby alone for a while.
@@ -160,18 +178,28 @@ impl Standby {
     }
 }
 
-/// The number of the mailbox's last change that the server has.
+/// The number of the mailbox's last change that a standby has; none when it is no standby any more, and may then have a
+/// history of its own.
+async fn replayed(session: &mut Session, mailbox: i64) -> Result<Option<i64>, Error> {
+    let text = "select seq from mailboxes where id = $1 and pg_is_in_recovery()";
+    session.row(Statement::new(text).bind(mailbox)).await?.map(|row| row.get(0)).transpose()
+}
+
+/// The number of the mailbox's last change.
 async fn position(session: &mut Session, mailbox: i64) -> Result<i64, Error> {
     let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
-    // A mailbox that has not arrived yet is behind any number.
-    session.row(statement).await?.map_or(Ok(-1), |row| row.get(0))
+    session.row(statement).await?.map_or(Ok(0), |row| row.get(0))
 }
 
 async fn get(pool: &Pool<Connections>) -> Result<Object<Connections>, Error> {
-    pool.get().await.map_err(|error| match error {
+    pool.get().await.map_err(of_pool)
+}
+
+fn of_pool(error: PoolError<Error>) -> Error {
+    match error {
         PoolError::Backend(error) => error,
         error => Error::unavailable(error.to_string()),
-    })
+    }
 }
 
 /// How a pool comes by its connections.
@@ -192,9 +220,14 @@ impl Manager for Connections {
     }
 
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
-        match session.broken() {
-            Some(error) => Err(RecycleError::Backend(error.clone())),
-            None => Ok(()),
+        let current = match self {
+            Self::Primary(cluster) => cluster.is_current(session),
+            Self::Standby(_) => true,
+        };
+        // Nor one after any error: what it remembers (a schema as it was, say) may be wrong.
+        if session.broken().is_some() || session.is_aborted() || session.is_old() || !current {
+            return Err(RecycleError::message("it is of another time"));
         }
+        Ok(())
     }
 }

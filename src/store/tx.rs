@@ -130,6 +130,12 @@ impl Tx {
         self.now
     }
 
+    /// The number of a new mailbox, where `last` is the greatest there is. A process may still remember a user that a
+    /// fail-over or a restored backup took away, so on PostgreSQL no number is given twice even then: it is the time.
+    pub(super) fn new_mailbox(&self, last: i64) -> i64 {
+        if self.is_postgres() { self.now.max(last + 1) } else { last + 1 }
+    }
+
     /// A new id, later than all before it: ids are in the order of writes.
     pub(super) fn new_id() -> Uuid {
         clock::new_id()
@@ -235,9 +241,14 @@ impl Tx {
         self.trace = Some(Trace { mailbox, seq, contact, time: self.now });
     }
 
-    /// Whether the transaction may be gone, so that nothing more can be tried in it.
+    /// Why the transaction may be gone, so that nothing more can be tried in it.
+    pub(super) fn broken(&self) -> Option<&Error> {
+        self.session.broken()
+    }
+
+    /// Whether the transaction may be gone.
     pub(super) fn is_broken(&self) -> bool {
-        self.session.broken().is_some()
+        self.broken().is_some()
     }
 
     /// Undoes what was done since the savepoint was opened. An error means that the transaction is gone.
@@ -299,6 +310,14 @@ impl Tx {
         !self.suspect && !self.is_broken()
     }
 
+    /// Whether the connection, which was not used for a while, should not be used again.
+    pub(super) fn is_stale(&self) -> bool {
+        match &self.connector {
+            Connector::Sqlite(_) => false,
+            Connector::Postgres(cluster) => !cluster.is_current(&self.session) || self.session.is_old(),
+        }
+    }
+
     pub(super) async fn close(self) {
         self.session.close().await;
     }
@@ -345,6 +364,8 @@ impl Tx {
     /// Looks for a change on a new connection, which becomes this transaction's.
     async fn look_for(&mut self, trace: &Trace) -> Result<Option<i64>, Error> {
         let mut session = self.connector.connect().await?;
+        // The lost connection may still hold a message that the server has not read.
+        session.end_backend(&self.session).await?;
         session.begin(Some(trace.mailbox)).await?;
         let text = "
 select min(seq) from changes
@@ -352,7 +373,8 @@ where mailbox = $1 and (seq = $2 or $2 is null) and (contact_id = $3 or $3 is nu
         let statement = Statement::new(text);
         let statement = statement.bind(trace.mailbox).bind(trace.seq).bind(trace.contact).bind(trace.time);
         let found = session.row(statement).await?.map_or(Ok(None), |row| row.get(0))?;
-        session.execute(Statement::new("rollback")).await?;
+        // Holding the mailbox was a write. So this waits for a synchronous standby, which then has the change as well.
+        session.execute(Statement::new("commit")).await?;
         self.session = session;
         Ok(found)
     }

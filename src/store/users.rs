@@ -33,17 +33,18 @@ pub(super) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<User, Error> 
     if let Some(user) = find(tx.reading().await?, name).await? {
         return Ok(user);
     }
-    let row = tx.reading().await?.row(Statement::new("select coalesce(max(mailbox), 0) + 1 from users")).await?;
+    let row = tx.reading().await?.row(Statement::new("select coalesce(max(mailbox), 0), count(*) from users")).await?;
+    let row = row.ok_or_else(|| Error::internal("max() answered nothing"))?;
+    if row.get::<i64>(1)? >= MAX_USERS {
+        return Err(Error::Quota(format!("This server has at most {MAX_USERS} users.")));
+    }
     let user = User {
         id: name.as_str().to_owned(),
         display_name: name.as_str().to_owned(),
         user_principal_name: name.principal_name(),
         mail: name.principal_name(),
-        mailbox: row.ok_or_else(|| Error::internal("max() answered nothing"))?.get(0)?,
+        mailbox: tx.new_mailbox(row.get(0)?),
     };
-    if user.mailbox > MAX_USERS {
-        return Err(Error::Quota(format!("This server has at most {MAX_USERS} users.")));
-    }
     tx.execute(Statement::new("insert into mailboxes (id, seq) values ($1, 0)").bind(user.mailbox)).await?;
     let text = "
 insert into users

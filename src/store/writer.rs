@@ -12,7 +12,6 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
@@ -21,12 +20,14 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
-use super::lanes::{Handed, Lane, Lanes};
+use super::lanes::{Handed, Lane, Lanes, Waiting};
 use super::tx::{Connector, Tx};
 use crate::error::Error;
 
 /// Most writes that are handed in and not in a lane yet; further callers wait.
 const MAX_HANDED: usize = 1_024;
+/// How long a batch takes on further jobs: others wait for the mailbox too, and not for ever.
+const MAX_HELD: Duration = Duration::from_secs(1);
 /// How often the writes that wait are looked over.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -89,12 +90,13 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Connects, and starts the thread, with at most so many connections. It ends when the handle is dropped and nothing
-    /// waits; `on_end` then goes with it.
+    /// waits; `on_end` then goes with it, and the receiver hears of it.
     pub(super) async fn start(
         connector: Connector,
         connections: usize,
         on_end: impl Send + 'static,
-    ) -> Result<(Self, JoinHandle<()>), Error> {
+    ) -> Result<(Self, oneshot::Receiver<()>), Error> {
+        let (alive, ended) = oneshot::channel();
         let (queue, jobs) = mpsc::channel(MAX_HANDED);
         let (started, start) = oneshot::channel();
         let closing = Arc::new(AtomicBool::new(false));
@@ -105,11 +107,11 @@ impl Writer {
                 Ok(runtime) => runtime.block_on(crew.serve(connections, jobs, started)),
                 Err(error) => drop(started.send(Err(Error::internal(error)))),
             }
-            drop(on_end);
+            drop((on_end, alive));
         });
-        let thread = thread.map_err(Error::internal)?;
+        thread.map_err(Error::internal)?;
         start.await.unwrap_or_else(|_| Err(Error::internal("the writer did not start")))?;
-        Ok((Self { queue, connector, closing }, thread))
+        Ok((Self { queue, connector, closing }, ended))
     }
 
     /// Whether the thread is still there.
@@ -126,9 +128,11 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when too many wait, or the store is closing.
-    pub(super) fn hand_in(&self, lane: Lane, job: Box<dyn Job>) -> Result<(), Error> {
-        let handed = Handed { lane, since: Instant::now(), job };
-        self.queue.try_send(handed).map_err(|error| Error::unavailable(error.to_string()))
+    pub(super) fn hand_in(&self, lane: Lane, job: impl FnOnce() -> Box<dyn Job>) -> Result<(), Error> {
+        // A job that is refused is not even made: dropping it could need what its caller holds.
+        let place = self.queue.try_reserve().map_err(|error| Error::unavailable(error.to_string()))?;
+        place.send(Handed { lane, since: Instant::now(), job: job() });
+        Ok(())
     }
 
     /// Hands in a write, to a mailbox or else to what is nobody's, and waits for its commit.
@@ -192,8 +196,8 @@ impl Crew {
             }
             tokio::select! {
                 count = jobs.recv_many(&mut arrived, MAX_HANDED), if open && !lanes.is_full() => open = count > 0,
-                Some((lane, tx)) = running.next() => {
-                    lanes.done(lane);
+                Some((lane, (tx, rest))) = running.next() => {
+                    lanes.done(lane, rest);
                     // The connection last used is the first to be used again.
                     idle.push(tx);
                     // Whatever came while the commit ran is to share the next one.
@@ -210,43 +214,47 @@ impl Crew {
         }
     }
 
-    /// Runs a batch on a connection, a new one if need be, and answers it while it is good.
-    async fn work(&self, tx: Option<Tx>, lane: Lane, batch: Vec<Box<dyn Job>>) -> Option<Tx> {
+    /// Runs a batch on a connection, a new one if need be. Answers it while it is good, and what of the batch was not begun.
+    async fn work(&self, tx: Option<Tx>, lane: Lane, batch: Vec<Waiting>) -> (Option<Tx>, Vec<Waiting>) {
         let tx = match tx {
-            Some(tx) => Ok(tx),
-            None => Tx::connect(&self.connector, &self.closing).await,
+            Some(tx) if !tx.is_stale() => Ok(tx),
+            _ => Tx::connect(&self.connector, &self.closing).await,
         };
         let mut tx = match tx {
             Ok(tx) => tx,
             Err(error) => {
-                for job in batch {
+                for (_, job) in batch {
                     job.fail(&error);
                 }
-                return None;
+                return (None, Vec::new());
             }
         };
         let done = run(&mut tx, lane, batch).await;
         if let Err(error) = &done {
             tracing::error!(%error, "a commit failed; the writer connects anew");
         }
-        if done.is_ok() && tx.is_trusted() {
-            return Some(tx);
-        }
+        let rest = match done {
+            Ok(rest) if tx.is_trusted() => return (Some(tx), rest),
+            done => done.unwrap_or_default(),
+        };
         tx.close().await;
-        None
+        (None, rest)
     }
 }
 
-/// Runs a batch to its commit and answers everyone in it. An error means that nothing of it was stored (or, where it
-/// is not [`Error::Unavailable`], that nobody knows) and that the connection must not be used again.
-async fn run(tx: &mut Tx, lane: Lane, batch: Vec<Box<dyn Job>>) -> Result<(), Error> {
-    let wanted: Vec<_> = batch.into_iter().filter(|job| job.is_wanted()).collect();
+/// Runs a batch to its commit and answers everyone in it, but for what it has no time for. An error means that nothing of
+/// it was stored (or, where it is not [`Error::Unavailable`], that nobody knows) and that the connection must not be used
+/// again.
+async fn run(tx: &mut Tx, lane: Lane, batch: Vec<Waiting>) -> Result<Vec<Waiting>, Error> {
+    let wanted: Vec<_> = batch.into_iter().filter(|(_, job)| job.is_wanted()).collect();
     tx.next_batch(lane, wanted.len());
+    let started = Instant::now();
     let mut finished = Vec::with_capacity(wanted.len());
     let mut jobs = wanted.into_iter();
     let mut fate = Ok(());
     while fate.is_ok()
-        && let Some(job) = jobs.next()
+        && started.elapsed() < MAX_HELD
+        && let Some((_, job)) = jobs.next()
     {
         fate = run_one(tx, job, &mut finished).await;
     }
@@ -258,9 +266,9 @@ async fn run(tx: &mut Tx, lane: Lane, batch: Vec<Box<dyn Job>>) -> Result<(), Er
         answer(error);
     }
     if let Some(error) = error {
-        jobs.for_each(|job| job.fail(error));
+        jobs.by_ref().for_each(|(_, job)| job.fail(error));
     }
-    fate
+    fate.map(|()| jobs.collect())
 }
 
 /// Runs one job. An error means that the transaction is gone, or may be.

@@ -169,3 +169,31 @@ where c.surname_key = 'été' and c.display_name_key = 'été' and e.address_key
    and c.wedding_anniversary_day = 2 and c.birthday_instant = 1000000";
     assert_eq!(o.count(text).await, 1);
 }
+
+#[actix_web::test]
+async fn too_many_writes_are_refused_and_nobody_hangs() {
+    let o = opened().await;
+    let (running, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (Arc::clone(&running), Arc::clone(&go));
+    let hold = o.job(async move |_| {
+        tell.notify_one();
+        wait.notified().await;
+        Ok(())
+    });
+    let flood = async {
+        running.notified().await;
+        let jobs = join_all((0..8_000).map(|_| o.job(async move |_| Ok(()))));
+        let create = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let refused = tokio::time::timeout(Duration::from_secs(5), o.insert("refused")).await.unwrap();
+            assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+            go.notify_one();
+        };
+        futures_util::join!(jobs, create).0
+    };
+    let (held, jobs) = futures_util::join!(hold, flood);
+    held.unwrap();
+    assert!(jobs.iter().all(Result::is_ok));
+    o.insert("after").await.unwrap();
+    assert_eq!(o.titles().await, ["after"]);
+}

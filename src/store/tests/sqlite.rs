@@ -194,3 +194,26 @@ async fn a_job_that_fails_after_a_call_outside_its_savepoint_is_not_half_kept() 
     assert!(results.iter().all(Result::is_err), "{results:?}");
     assert_eq!(o.titles().await, Vec::<String>::new());
 }
+
+#[actix_web::test]
+async fn creates_that_are_tried_alone_stop_when_the_transaction_is_gone() {
+    let o = opened_on_file(Options { max_folders: 1, ..Options::default() }).await;
+    // Whatever ends a transaction, an I/O error for instance: the database rolls back by itself.
+    let trap = o.job(async move |tx| {
+        let text = "
+create temp trigger trap before insert on main.contacts when new.title = 'boom' begin select raise(rollback, 'boom'); end";
+        tx.reading().await?.script(text).await
+    });
+    trap.await.unwrap();
+    let create = |title: &str, folder: Option<&str>| {
+        let patch = Patch { parent_folder_id: folder.map(str::to_owned), ..titled(title) };
+        Box::pin(async { o.store.insert(o.mailbox, patch).await.map(drop) }) as LocalBoxFuture<'_, Result<(), Error>>
+    };
+    // The one that may have no folder makes them be tried alone.
+    let creates = vec![create("a", None), create("no", Some("x")), create("boom", None), create("b", None)];
+    let results = o.in_one_commit(creates).await;
+    assert!(results.iter().all(Result::is_err), "{results:?}");
+    assert_eq!(o.titles().await, Vec::<String>::new(), "what was refused is not there");
+    assert_eq!(o.count("select count(*) - max(seq) from changes").await, 0);
+    o.insert("after").await.unwrap();
+}

@@ -46,7 +46,8 @@ fn the_pages_folder_collides_with_nothing() {
     // Another folder has its name, and one has its name beside it as id.
     app.sql(&format!(
             "insert into folders (mailbox, id, parent_folder_id, display_name, display_name_key, version, created_date_time, last_modified_date_time)
-             values (1, 'x', 'contacts', '{SEED_FOLDER}', 'parent folder id value', 0, 0, 0), (1, 'parent folder id value', 'contacts', '{SEED_FOLDER}', '', 0, 0, 0)"
+             select id, 'x', 'contacts', '{SEED_FOLDER}', 'parent folder id value', 0, 0, 0 from mailboxes
+             union all select id, 'parent folder id value', 'contacts', '{SEED_FOLDER}', '', 0, 0, 0 from mailboxes"
         ));
     posted();
     // A folder has its id and another name: it is used as it is.
@@ -227,12 +228,12 @@ fn folders_nest_move_and_take_along_what_is_inside() {
     assert_eq!(moves(&b, &a).status, 200);
 
     // With everything inside: each contact and each folder has its entry in the log.
-    let before = app.count("select max(seq) from changes where mailbox = 1");
+    let before = app.count("select max(seq) from changes where mailbox = (select min(id) from mailboxes)");
     let deleted = ann.delete(&format!("/me/contactFolders/{a}"));
     deleted.empty(204);
     assert_eq!(deleted.header("contactd-position"), (before + 5).to_string());
     assert_eq!(app.count("select count(*) from changes where removed"), 5);
-    assert_eq!(app.count("select count(*) - max(seq) from changes where mailbox = 1"), 0);
+    assert_eq!(app.count("select count(*) - max(seq) from changes where mailbox = (select min(id) from mailboxes)"), 0);
     assert_eq!(app.count("select count(*) from contacts c join changes l on l.mailbox = c.mailbox and l.seq = c.version and l.contact_id = c.id and l.removed"), 2);
     for id in [&in_c.id(), &in_a] {
         assert_eq!(ann.get(&format!("/me/contacts/{id}")).error(), gone);
