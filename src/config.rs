@@ -80,6 +80,15 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_HANDLING", value_enum, default_value_t)]
     pub handling: Handling,
 
+    /// The address that clients use, where a proxy stands in front: links begin with it (https://host[:port][/prefix])
+    #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    pub public_url: Option<String>,
+
+    /// Take the address that clients use from X-Forwarded-Proto, -Host and -Prefix, or Forwarded; only where none but the
+    /// proxy that sends them can reach the server
+    #[arg(long, env = "CONTACTD_TRUST_FORWARDED", value_parser = FalseyValueParser::new(), conflicts_with = "public_url")]
+    pub trust_forwarded: bool,
+
     /// Most folders of one mailbox
     #[arg(long, env = "CONTACTD_MAX_FOLDERS", default_value_t = 1_000, value_name = "N",
           value_parser = clap::value_parser!(i64).range(1..))]
@@ -141,6 +150,18 @@ pub struct Health {
     /// The address the server was given
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub listen: String,
+}
+
+fn public_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let fits = |rest: &str| {
+        let legal = rest.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}?#@".contains(&b));
+        legal && !rest.is_empty() && !rest.starts_with('/')
+    };
+    match rest.filter(|rest| fits(rest)) {
+        Some(_) => Ok(text.trim_end_matches('/').to_owned()),
+        None => Err("expected http:// or https:// and a host, with a port and a path if need be".to_owned()),
+    }
 }
 
 /// A database as it was given. It is read later: clap prints what it refuses, and an address may hold a password.

@@ -13,7 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{LogFormat, LogLevel, Serve};
 use crate::http::access::Access;
-use crate::http::{Api, Settings};
+use crate::http::{Api, Origin, Settings};
 use crate::store::{Database, Options, Store};
 
 /// How long requests under way may take once the server is told to stop; with the closing of the store it stays
@@ -66,7 +66,12 @@ async fn serve(
     let listen = |error: std::io::Error| format!("--listen {}: {error}", config.listen);
     let listener = TcpListener::bind(addresses).map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let settings = Settings { handling: config.handling, body_timeout: config.request_timeout() };
+    let origin = match &config.public_url {
+        Some(url) => Origin::Public(url.clone()),
+        None if config.trust_forwarded => Origin::Forwarded,
+        None => Origin::Host,
+    };
+    let settings = Settings { handling: config.handling, body_timeout: config.request_timeout(), origin };
     let api = Api::new(store.clone(), access, settings);
     let server = HttpServer::new(move || App::new().service(api.service("")))
         .client_request_timeout(config.request_timeout())

@@ -8,6 +8,7 @@ mod contacts;
 mod contacts_ref;
 mod error;
 mod folders;
+mod origin;
 mod users;
 
 pub mod access;
@@ -45,11 +46,26 @@ pub struct Settings {
     pub handling: Handling,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
+    /// Where links begin; else where the request says it was sent.
+    pub origin: Origin,
+}
+
+/// Where the links in answers begin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The address the client used, by the request's `Host`.
+    #[default]
+    Host,
+    /// The same, by what a proxy in front says of it: `X-Forwarded-Proto`, `X-Forwarded-Host`, `X-Forwarded-Prefix`, or
+    /// `Forwarded` (RFC 7239). Only for a server that none but the proxy can reach, since a client could send them too.
+    Forwarded,
+    /// Always this: scheme, host and, if the proxy takes one away, prefix, without a slash at the end.
+    Public(String),
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { handling: Handling::Lenient, body_timeout: Duration::from_secs(30) }
+        Self { handling: Handling::Lenient, body_timeout: Duration::from_secs(30), origin: Origin::Host }
     }
 }
 
@@ -118,7 +134,8 @@ async fn answer(
     route: &mut &'static str,
 ) -> Result<Answer, Error> {
     let (mount, path) = split_mount(request)?;
-    let call = Call::new(api, request.method(), path, request.uri().query(), request.headers(), root(request, mount))?;
+    let root = origin::root(request, &api.settings.origin, mount);
+    let call = Call::new(api, request.method(), path, request.uri().query(), request.headers(), root)?;
     *route = call.address.pattern();
     if call.address.resource == Resource::Health {
         return health(api, request.method()).await;
@@ -148,14 +165,6 @@ fn split_mount(request: &HttpRequest) -> Result<(&str, &str), Error> {
     let matched = request.match_info().as_str().len() - request.match_info().unprocessed().len();
     let decoded = request.match_info().as_str().get(..matched).unwrap_or_default();
     path.strip_prefix(decoded).map(|rest| (&path[..matched], rest)).ok_or_else(|| Error::NoSegment(path.to_owned()))
-}
-
-/// The address under which the client reached the API.
-fn root(request: &HttpRequest, mount: &str) -> String {
-    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    let host = host.or_else(|| request.uri().authority().map(actix_web::http::uri::Authority::as_str));
-    let scheme = if request.app_config().secure() { "https" } else { "http" };
-    format!("{scheme}://{}{mount}", host.unwrap_or_else(|| request.app_config().host()))
 }
 
 /// The type of a JSON answer: the seed's is bare, Graph's says more (docs/graph.md, decision 18).

@@ -211,6 +211,10 @@ fn what_cannot_work_is_one_line_and_exit_1() {
     both.env("CONTACTD_TOKENS", "ann=hunter2").current_dir(folder.path());
     let (code, text) = fails(both);
     assert!(code == 1 && text.contains("--dev takes every token") && !text.contains("hunter2"), "{text}");
+    for bad in ["contacts.example", "ftp://x", "https://", "https:///x", "https://a b", "https://u@h"] {
+        let (code, text) = fails(contactd(&["serve", "--dev", "--public-url", bad]));
+        assert!(code == 2 && text.contains("expected http:// or https:// and a host"), "{text}");
+    }
     for bad in ["", "postgres:hunter2", "postgres://ann:hunter2@localhost:port/x"] {
         let (code, text) = fails(contactd(&["serve", "--dev", "--database", bad]));
         assert!(code == 1 && text.contains("--database: ") && text.contains("postgres://"), "{text}");
