@@ -25,4 +25,5 @@ mod crash;
 mod engines;
 mod faults;
 mod memory;
+mod recipes;
 mod running;

@@ -1,0 +1,90 @@
+"""The official Python SDK against contactd: python recipe.py http://127.0.0.1:8080 ann"""
+
+import asyncio
+import sys
+
+from kiota_abstractions.authentication import (
+    AccessTokenProvider,
+    AllowedHostsValidator,
+    BaseBearerTokenAuthenticationProvider,
+)
+from kiota_abstractions.base_request_configuration import RequestConfiguration
+from msgraph import GraphRequestAdapter, GraphServiceClient
+from msgraph.generated.models.contact import Contact
+from msgraph.generated.models.contact_folder import ContactFolder
+from msgraph.generated.models.email_address import EmailAddress
+from msgraph.generated.models.o_data_errors.o_data_error import ODataError
+from msgraph.generated.users.item.contacts.contacts_request_builder import ContactsRequestBuilder
+from msgraph_core.tasks.page_iterator import PageIterator
+
+
+class Token(AccessTokenProvider):
+    def __init__(self, token):
+        self.token = token
+
+    async def get_authorization_token(self, uri, additional_authentication_context={}):
+        return self.token
+
+    def get_allowed_hosts_validator(self):
+        return AllowedHostsValidator([])  # empty: every host
+
+
+async def fails(call, status):
+    try:
+        await call
+    except ODataError as error:
+        assert error.response_status_code == status, error
+        return error.error.code
+    raise AssertionError("it was answered")
+
+
+async def main(server, token):
+    adapter = GraphRequestAdapter(BaseBearerTokenAuthenticationProvider(Token(token)))
+    adapter.base_url = f"{server}/v1.0"
+    me = GraphServiceClient(request_adapter=adapter).me
+
+    # Create, read, change.
+    created = await me.contacts.post(
+        Contact(
+            given_name="Ann",
+            surname="Lee",
+            email_addresses=[EmailAddress(address="ann@example.org", name="Ann Lee")],
+            business_phones=["+1 732 555 0102"],
+            personal_notes="naïve \U0001f600",
+        )
+    )
+    assert created.display_name == "Ann Lee"
+    read = await me.contacts.by_contact_id(created.id).get()
+    assert (read.personal_notes, read.business_phones) == ("naïve \U0001f600", ["+1 732 555 0102"])
+    changed = await me.contacts.by_contact_id(created.id).patch(Contact(job_title="Engineer", business_phones=[]))
+    assert (changed.job_title, changed.business_phones, changed.surname) == ("Engineer", [], "Lee")
+
+    # Lists, and all their pages.
+    for i in range(25):
+        await me.contacts.post(Contact(given_name=f"Contact {i:02}"))
+    Query = ContactsRequestBuilder.ContactsRequestBuilderGetQueryParameters
+    some = await me.contacts.get(RequestConfiguration(query_parameters=Query(select=["displayName"], top=5, skip=1)))
+    assert len(some.value) == 5 and some.value[0].display_name and some.value[0].surname is None
+    first = await me.contacts.get(RequestConfiguration(query_parameters=Query(top=7)))
+    names = []
+    await PageIterator(first, adapter).iterate(lambda contact: names.append(contact.display_name) is None)
+    assert len(names) == len(set(names)) == 26, names
+
+    # Folders.
+    folder = await me.contact_folders.post(ContactFolder(display_name="Work"))
+    own = me.contact_folders.by_contact_folder_id(folder.id)
+    inside = await own.contacts.post(Contact(given_name="Bob"))
+    assert inside.parent_folder_id == folder.id
+    assert [one.display_name for one in (await me.contact_folders.get()).value] == ["Work"]
+    renamed = await own.patch(ContactFolder(display_name="Former work"))
+    assert renamed.display_name == "Former work"
+    await own.delete()
+    assert await fails(me.contacts.by_contact_id(inside.id).get(), 404) == "ErrorItemNotFound"
+
+    # Delete.
+    await me.contacts.by_contact_id(created.id).delete()
+    assert await fails(me.contacts.by_contact_id(created.id).get(), 404) == "ErrorItemNotFound"
+    print("the Python recipe is done")
+
+
+asyncio.run(main(*sys.argv[1:]))
