@@ -116,7 +116,8 @@ set statement_timeout = '10s'"
     when 'remote_apply' then 'remote_apply' else 'on' end, false);
 set default_transaction_isolation = 'read committed';
 set statement_timeout = 0;
-set lock_timeout = 0"
+set lock_timeout = 0;
+set client_min_messages = warning"
             }
         }
     }
