@@ -26,6 +26,10 @@ pub enum Kind {
     Limit,
     /// A query option or page token that cannot be used.
     Query,
+    /// A filter beyond what Graph takes, in strict handling.
+    Filter,
+    /// A property that Graph does not filter by, in strict handling.
+    Property,
     /// A header or a reference that cannot be used.
     Request,
 }

@@ -163,6 +163,8 @@ fn code_of(kind: Kind) -> &'static str {
         Kind::Body => "RequestBodyRead",
         Kind::Limit => "ErrorPropertyValidationFailure",
         Kind::Query => "BadRequest",
+        Kind::Filter => "ErrorInvalidUrlQueryFilter",
+        Kind::Property => "ErrorInvalidProperty",
         Kind::Request => "ErrorInvalidRequest",
     }
 }

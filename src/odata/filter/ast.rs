@@ -1,0 +1,208 @@
+//! What the text of a `$filter` or `$orderby` says, before anyone knows what its names mean, and how that is printed.
+
+use std::fmt;
+
+/// An expression and where it begins, in characters from 0. The place is no part of what it says: two that differ in it
+/// alone are equal.
+#[derive(Debug, Clone)]
+pub struct Expr {
+    /// Where it begins.
+    pub at: usize,
+    /// What it is.
+    pub node: Node,
+}
+
+impl PartialEq for Expr {
+    fn eq(&self, other: &Self) -> bool {
+        self.node == other.node
+    }
+}
+
+/// A path's names, the first of which may be `$it` or a range variable.
+pub type Names = Vec<String>;
+
+/// The kinds of expressions.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "each is what its name says in OData's ABNF")]
+pub enum Node {
+    Literal(Literal),
+    /// `@name`, without the sign.
+    Alias(String),
+    Path(Names),
+    /// `path/$count`
+    Count(Names),
+    /// `path/any(variable:body)`, or `path/any()`.
+    Any(Names, Option<(String, Box<Expr>)>),
+    All(Names, String, Box<Expr>),
+    Call(String, Vec<Expr>),
+    Not(Box<Expr>),
+    Negate(Box<Expr>),
+    Binary(Binary, Box<Expr>, Box<Expr>),
+    /// Two or more, so that a long chain is not a deep one.
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+    In(Box<Expr>, Vec<Expr>),
+}
+
+/// A value as written. Dates and the like keep their text, which is known to be one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the literal of its name")]
+pub enum Literal {
+    Null,
+    Bool(bool),
+    Text(String),
+    /// `microsoft.graph.phoneType'home'`: the type's name and the member.
+    Enum(String, String),
+    Int(i64),
+    Decimal(String),
+    Date(String),
+    DateTime(String),
+    Time(String),
+}
+
+/// Operators that stand between two operands, save the chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the operator of its name")]
+pub enum Binary {
+    Eq,
+    Ne,
+    Gt,
+    Ge,
+    Lt,
+    Le,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+}
+
+impl Binary {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Eq,
+        Self::Ne,
+        Self::Gt,
+        Self::Ge,
+        Self::Lt,
+        Self::Le,
+        Self::Add,
+        Self::Sub,
+        Self::Mul,
+        Self::Div,
+        Self::Mod,
+    ];
+
+    /// The word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Eq => "eq",
+            Self::Ne => "ne",
+            Self::Gt => "gt",
+            Self::Ge => "ge",
+            Self::Lt => "lt",
+            Self::Le => "le",
+            Self::Add => "add",
+            Self::Sub => "sub",
+            Self::Mul => "mul",
+            Self::Div => "div",
+            Self::Mod => "mod",
+        }
+    }
+
+    /// How tightly it binds: `or` is 1, `and` 2, a unary operator 7, `in` 8, what needs no parentheses 9.
+    pub(super) fn power(self) -> u8 {
+        match self {
+            Self::Eq | Self::Ne => 3,
+            Self::Gt | Self::Ge | Self::Lt | Self::Le => 4,
+            Self::Add | Self::Sub => 5,
+            Self::Mul | Self::Div | Self::Mod => 6,
+        }
+    }
+}
+
+impl Node {
+    fn power(&self) -> u8 {
+        match self {
+            Self::Or(_) => 1,
+            Self::And(_) => 2,
+            Self::Binary(op, ..) => op.power(),
+            Self::Not(_) | Self::Negate(_) => 7,
+            Self::In(..) => 8,
+            _ => 9,
+        }
+    }
+}
+
+/// An operand in parentheses, unless it binds at least as tightly as `power`.
+struct Operand<'a>(&'a Expr, u8);
+
+impl fmt::Display for Operand<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.node.power() >= self.1 { write!(f, "{}", self.0) } else { write!(f, "({})", self.0) }
+    }
+}
+
+/// Prints it with no more parentheses than it needs. What is printed reads back as the same.
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chain = |f: &mut fmt::Formatter<'_>, word: &str, operands: &[Self], power| {
+            for (i, operand) in operands.iter().enumerate() {
+                if i > 0 {
+                    write!(f, " {word} ")?;
+                }
+                write!(f, "{}", Operand(operand, power))?;
+            }
+            Ok(())
+        };
+        match &self.node {
+            Node::Literal(literal) => write!(f, "{literal}"),
+            Node::Alias(name) => write!(f, "@{name}"),
+            Node::Path(names) => f.write_str(&names.join("/")),
+            Node::Count(names) => write!(f, "{}/$count", names.join("/")),
+            Node::Any(names, None) => write!(f, "{}/any()", names.join("/")),
+            Node::Any(names, Some((variable, body))) => write!(f, "{}/any({variable}:{body})", names.join("/")),
+            Node::All(names, variable, body) => write!(f, "{}/all({variable}:{body})", names.join("/")),
+            Node::Call(name, arguments) => {
+                write!(f, "{name}(")?;
+                list(f, arguments)?;
+                f.write_str(")")
+            }
+            Node::Not(operand) => write!(f, "not {}", Operand(operand, 7)),
+            // A minus before digits would belong to the number.
+            Node::Negate(operand) => write!(f, "-({operand})"),
+            Node::Binary(op, left, right) => {
+                let power = op.power();
+                write!(f, "{} {} {}", Operand(left, power), op.word(), Operand(right, power + 1))
+            }
+            Node::And(operands) => chain(f, "and", operands, 3),
+            Node::Or(operands) => chain(f, "or", operands, 2),
+            Node::In(operand, values) => {
+                write!(f, "{} in (", Operand(operand, 9))?;
+                list(f, values)?;
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, values: &[Expr]) -> fmt::Result {
+    for (i, value) in values.iter().enumerate() {
+        f.write_str(if i > 0 { "," } else { "" })?;
+        write!(f, "{value}")?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(truth) => write!(f, "{truth}"),
+            Self::Text(text) => write!(f, "'{}'", text.replace('\'', "''")),
+            Self::Enum(name, member) => write!(f, "{name}'{}'", member.replace('\'', "''")),
+            Self::Int(number) => write!(f, "{number}"),
+            Self::Decimal(text) | Self::Date(text) | Self::DateTime(text) | Self::Time(text) => f.write_str(text),
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! Settles names and types. What does not fit is told with its place and what would.
+
+use super::ast::{Binary, Expr, Node};
+use super::model::{Complex, Model, Named, Target};
+use super::typed::{Arithmetic, Comparison, Condition, Id, Key, List, Moment, NumberValue, Order, Property, TextValue};
+use super::value::{Enumeration, Number, Value, alike, literal, number};
+use super::{Aliases, Fault};
+use crate::error::Kind;
+use crate::fold::fold;
+use crate::odata::json::shorten;
+use crate::odata::prefer::Handling;
+
+/// How deep range variables go.
+const MAX_VARIABLES: usize = 4;
+/// Graph's words for what its filter does not take.
+const INVALID_NODES: &str = "The query filter contains one or more invalid nodes.";
+
+/// The range variables in scope, the outermost first.
+type Scope<'e> = [(&'e str, List)];
+
+pub(super) struct Checker<'a> {
+    model: Model,
+    aliases: &'a Aliases,
+    strict: bool,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn new(model: Model, aliases: &'a Aliases, handling: Handling) -> Self {
+        Self { model, aliases, strict: handling == Handling::Strict }
+    }
+
+    pub(super) fn filter(&self, expr: &Expr) -> Result<Condition, Fault> {
+        self.condition(expr, &[])
+    }
+
+    pub(super) fn order(&self, expr: &Expr, descending: bool) -> Result<Order, Fault> {
+        let at = expr.at;
+        if self.strict && !matches!(expr.node, Node::Path(_)) {
+            return Err(Fault::strict(at, Kind::Filter, "In strict handling only properties can be sorted by."));
+        }
+        // What cannot be filtered by can still be sorted by.
+        let key = match (Self { strict: false, ..*self }).value(expr, &[])?.folded() {
+            Value::Text(text, _) => Key::Text(text),
+            Value::Condition(condition) => Key::Condition(condition),
+            Value::Number(Number { value, .. }) | Value::Date(value) | Value::Instant(value) | Value::Time(value) => {
+                Key::Number(value)
+            }
+            Value::Id(Id::ChangeKey) => {
+                return Err(Fault::wrong(at, "'changeKey' cannot be sorted by; 'lastModifiedDateTime' can."));
+            }
+            Value::Id(id) => Key::Id(id),
+            Value::Null | Value::Quoted(_) => return Err(Fault::wrong(at, "null cannot be sorted by.")),
+        };
+        Ok(Order { key, descending })
+    }
+
+    pub(super) fn condition(&self, expr: &Expr, scope: &Scope<'_>) -> Result<Condition, Fault> {
+        match self.value(expr, scope)? {
+            Value::Condition(condition) => Ok(condition),
+            Value::Null => Ok(Condition::Constant(None)),
+            other => {
+                let name = other.name();
+                Err(Fault::wrong(
+                    expr.at,
+                    format!("Expected a condition, found {name}: compare it, with 'eq' for one."),
+                ))
+            }
+        }
+    }
+
+    /// Refuses, in strict handling, what Graph does not take.
+    pub(super) fn beyond_graph(&self, at: usize) -> Result<(), Fault> {
+        if self.strict { Err(Fault::strict(at, Kind::Filter, INVALID_NODES)) } else { Ok(()) }
+    }
+
+    pub(super) fn is_strict(&self) -> bool {
+        self.strict
+    }
+
+    pub(super) fn value(&self, expr: &Expr, scope: &Scope<'_>) -> Result<Value, Fault> {
+        let at = expr.at;
+        match &expr.node {
+            Node::Literal(value) => literal(value, at),
+            Node::Alias(name) => literal(
+                &self.aliases.resolve(name).map_err(|why| Fault::wrong(at, format!("Of the alias: {why}.")))?,
+                at,
+            ),
+            Node::Path(names) => self.path(names, at, scope),
+            Node::Count(names) => {
+                self.beyond_graph(at)?;
+                Ok(Value::whole(NumberValue::Count(self.list(names, at, scope)?), 1 << 20))
+            }
+            Node::Any(names, lambda) => {
+                let list = self.list(names, at, scope)?;
+                let Some((variable, body)) = lambda else {
+                    self.beyond_graph(at)?;
+                    return Ok(Value::Condition(Condition::Any(list, None)));
+                };
+                let body = self.lambda(list, variable, body, scope)?;
+                Ok(Value::Condition(Condition::Any(list, Some(Box::new(body)))))
+            }
+            Node::All(names, variable, body) => {
+                self.beyond_graph(at)?;
+                let list = self.list(names, at, scope)?;
+                Ok(Value::Condition(Condition::All(list, Box::new(self.lambda(list, variable, body, scope)?))))
+            }
+            Node::Call(name, arguments) => self.call(name, arguments, at, scope),
+            Node::Not(operand) => {
+                self.beyond_graph(at)?;
+                let condition = match self.value(operand, scope)? {
+                    Value::Condition(condition) => condition,
+                    Value::Null => Condition::Constant(None),
+                    other => {
+                        let name = other.name();
+                        let hint = "it binds tighter than a comparison, so write not (a eq b)";
+                        return Err(Fault::wrong(operand.at, format!("'not' takes a condition, not {name}; {hint}.")));
+                    }
+                };
+                Ok(Value::Condition(Condition::Not(Box::new(condition))))
+            }
+            Node::Negate(operand) => {
+                self.beyond_graph(at)?;
+                match self.value(operand, scope)? {
+                    Value::Number(Number { value, millionths, bound }) => {
+                        Ok(Value::Number(Number { value: NumberValue::Negate(Box::new(value)), millionths, bound }))
+                    }
+                    Value::Null => Ok(Value::Null),
+                    other => Err(Fault::wrong(operand.at, format!("'-' takes a number, not {}.", other.name()))),
+                }
+            }
+            Node::Binary(op, left, right) => self.binary(*op, left, right, at, scope),
+            Node::And(operands) => Ok(Value::Condition(Condition::And(self.conditions(operands, scope)?))),
+            Node::Or(operands) => Ok(Value::Condition(Condition::Or(self.conditions(operands, scope)?))),
+            Node::In(operand, values) => {
+                self.beyond_graph(at)?;
+                self.one_of(operand, values, scope)
+            }
+        }
+    }
+
+    fn conditions(&self, operands: &[Expr], scope: &Scope<'_>) -> Result<Vec<Condition>, Fault> {
+        operands.iter().map(|operand| self.condition(operand, scope)).collect()
+    }
+
+    fn lambda(&self, list: List, variable: &str, body: &Expr, scope: &Scope<'_>) -> Result<Condition, Fault> {
+        if scope.len() == MAX_VARIABLES {
+            return Err(Fault::wrong(body.at, format!("Range variables go {MAX_VARIABLES} deep at most.")));
+        }
+        if scope.iter().any(|(known, _)| *known == variable) {
+            let variable = shorten(variable);
+            return Err(Fault::wrong(
+                body.at,
+                format!("The range variable '{variable}' is that of an outer expression."),
+            ));
+        }
+        let mut inner = scope.to_vec();
+        inner.push((variable, list));
+        self.condition(body, &inner)
+    }
+
+    fn list(&self, names: &[String], at: usize, scope: &Scope<'_>) -> Result<List, Fault> {
+        match self.target(names, at, scope)? {
+            Target::List(list) => Ok(list),
+            _ => Err(Fault::wrong(at, format!("'{}' is no collection.", shorten(&names.join("/"))))),
+        }
+    }
+
+    fn path(&self, names: &[String], at: usize, scope: &Scope<'_>) -> Result<Value, Fault> {
+        let instant = |moment| NumberValue::Moment(moment);
+        Ok(match self.target(names, at, scope)? {
+            Target::Text(property) => Value::Text(TextValue::Property(property), None),
+            Target::Enum(property, name, members) => Value::Text(TextValue::Property(property), Some((name, members))),
+            Target::Moment(Moment::WeddingAnniversary) => Value::Date(instant(Moment::WeddingAnniversary)),
+            Target::Moment(moment) => Value::Instant(instant(moment)),
+            Target::IsFavorite => Value::Condition(Condition::IsFavorite),
+            Target::Id(id) => Value::Id(id),
+            Target::Complex(complex) => {
+                let members = self.model.members_of(complex);
+                let members = members.iter().map(|member| member.name).collect::<Vec<_>>().join(", ");
+                let path = shorten(&names.join("/"));
+                return Err(Fault::wrong(at, format!("'{path}' has members: use one of {path}/{{{members}}}.")));
+            }
+            Target::List(_) => {
+                let path = shorten(&names.join("/"));
+                let hint = format!("use {path}/any(x:…), {path}/all(x:…) or {path}/$count");
+                return Err(Fault::wrong(at, format!("'{path}' is a collection: {hint}.")));
+            }
+        })
+    }
+
+    /// What a path leads to.
+    fn target(&self, names: &[String], at: usize, scope: &Scope<'_>) -> Result<Target, Fault> {
+        let mut names = names.iter();
+        let mut first = names.next().map_or("", String::as_str);
+        let variable = scope.iter().position(|(name, _)| *name == first);
+        let mut target = if let Some((depth, (_, list))) = variable.and_then(|at| Some((at, scope.get(at)?))) {
+            match list.member {
+                Some(member) => Target::Text(Property::Item(depth, list.table, member)),
+                None if list.table.members().is_none() => Target::Text(Property::Variable(depth, list.table, 0)),
+                None => Target::Complex(Complex::Variable(depth, list.table)),
+            }
+        } else {
+            if first.eq_ignore_ascii_case("$it") {
+                let Some(name) = names.next() else {
+                    return Err(Fault::wrong(at, "'$it' is the whole of it: name a property, as in $it/displayName."));
+                };
+                first = name;
+            }
+            let member = find(self.model.members(), first);
+            let member =
+                member.ok_or_else(|| self.no_such(first, self.model.type_name(), &self.model.members(), at))?;
+            if self.strict && !member.filterable {
+                let mut name = member.name.to_owned();
+                name[..1].make_ascii_uppercase();
+                let message = format!("The property '{name}' does not support filtering.");
+                return Err(Fault::strict(at, Kind::Property, message));
+            }
+            member.target
+        };
+        for name in names {
+            let Target::Complex(complex) = target else {
+                return Err(Fault::wrong(
+                    at,
+                    format!("Nothing is below the value that '{}' is sought in.", shorten(name)),
+                ));
+            };
+            let members = self.model.members_of(complex);
+            target = match find(self.model.members_of(complex), name) {
+                Some(member) => member.target,
+                None => return Err(self.no_such(name, "the value before it", &members, at)),
+            };
+        }
+        Ok(target)
+    }
+
+    fn no_such(&self, name: &str, of: &str, members: &[Named], at: usize) -> Fault {
+        let shown = shorten(name);
+        let message = format!("Could not find a property named '{shown}' on type '{of}'.");
+        let near = members.iter().map(|member| (distance(name, member.name), member.name)).min();
+        let hint = match near.filter(|(distance, _)| *distance <= 2) {
+            _ if self.model.counterpart(name) => " The other version of this API has it.".to_owned(),
+            Some((_, near)) => format!(" Did you mean '{near}'?"),
+            None => String::new(),
+        };
+        Fault::wrong(at, message + &hint)
+    }
+
+    fn binary(&self, op: Binary, left: &Expr, right: &Expr, at: usize, scope: &Scope<'_>) -> Result<Value, Fault> {
+        let arithmetic = match op {
+            Binary::Add => Arithmetic::Add,
+            Binary::Sub => Arithmetic::Sub,
+            Binary::Mul => Arithmetic::Mul,
+            Binary::Div => Arithmetic::Div,
+            Binary::Mod => Arithmetic::Mod,
+            _ => {
+                let (left, right) = (self.value(left, scope)?, self.value(right, scope)?);
+                return self.compare(op, left, right, at).map(Value::Condition);
+            }
+        };
+        self.beyond_graph(at)?;
+        let mut bounds = [0; 2];
+        let mut values = Vec::with_capacity(2);
+        for (operand, bound) in [left, right].into_iter().zip(&mut bounds) {
+            match self.value(operand, scope)? {
+                Value::Number(Number { value, millionths: false, bound: of }) => {
+                    *bound = of;
+                    values.push(value);
+                }
+                Value::Null => values.push(NumberValue::Constant(None)),
+                other => {
+                    let message = format!("'{}' takes whole numbers, not {}.", op.word(), other.name());
+                    return Err(Fault::wrong(operand.at, message));
+                }
+            }
+        }
+        let [a, b] = bounds;
+        let bound = match arithmetic {
+            Arithmetic::Add | Arithmetic::Sub => a.checked_add(b),
+            Arithmetic::Mul => a.checked_mul(b),
+            Arithmetic::Div => Some(a),
+            Arithmetic::Mod => Some(a.min(b)),
+        };
+        let bound =
+            bound.ok_or_else(|| Fault::wrong(at, "The result could be more than a number of 64 bits holds."))?;
+        let right = values.pop().map_or(NumberValue::Constant(None), |value| value);
+        let left = values.pop().map_or(NumberValue::Constant(None), |value| value);
+        Ok(Value::whole(NumberValue::Arithmetic(arithmetic, Box::new(left), Box::new(right)), bound))
+    }
+
+    fn compare(&self, op: Binary, left: Value, right: Value, at: usize) -> Result<Condition, Fault> {
+        let (comparison, negated) = match op {
+            Binary::Ne => (Comparison::Eq, true),
+            Binary::Gt => (Comparison::Gt, false),
+            Binary::Ge => (Comparison::Ge, false),
+            Binary::Lt => (Comparison::Lt, false),
+            Binary::Le => (Comparison::Le, false),
+            _ => (Comparison::Eq, false),
+        };
+        let compared = self.compared(comparison, left, right, at, op.word())?;
+        Ok(if negated { Condition::Not(Box::new(compared)) } else { compared })
+    }
+
+    fn compared(&self, op: Comparison, left: Value, right: Value, at: usize, word: &str) -> Result<Condition, Fault> {
+        let unfit = |left: &Value, right: &Value| {
+            let (left, right) = (left.name(), right.name());
+            Fault::wrong(at, format!("'{word}' cannot compare {left} with {right}."))
+        };
+        let (left, right) = match (left, right) {
+            (Value::Id(id), Value::Quoted(text)) | (Value::Quoted(text), Value::Id(id)) if op == Comparison::Eq => {
+                return Ok(Condition::IsId(id, Some(text)));
+            }
+            (left, right) => (left.folded(), right.folded()),
+        };
+        Ok(match (left, right) {
+            (Value::Null, Value::Null) => Condition::Constant((op == Comparison::Eq).then_some(true)),
+            (Value::Condition(left), Value::Condition(right)) if op == Comparison::Eq => {
+                Condition::Same(Box::new(left), Box::new(right))
+            }
+            (Value::Condition(it), Value::Null) | (Value::Null, Value::Condition(it)) if op == Comparison::Eq => {
+                Condition::Same(Box::new(it), Box::new(Condition::Constant(None)))
+            }
+            (Value::Id(id), Value::Null) | (Value::Null, Value::Id(id)) if op == Comparison::Eq => {
+                Condition::IsId(id, None)
+            }
+            (Value::Text(left, known), Value::Text(right, other)) => {
+                self.check_member(known.or(other), [&left, &right], at)?;
+                if let (Some((known, _)), Some((other, _))) = (known, other)
+                    && known != other
+                {
+                    return Err(Fault::wrong(at, format!("'{word}' cannot compare a {known} with a {other}.")));
+                }
+                Condition::CompareText(op, left, right)
+            }
+            (Value::Text(text, _), Value::Null) => Condition::CompareText(op, text, TextValue::Constant(None)),
+            (Value::Null, Value::Text(text, _)) => Condition::CompareText(op, TextValue::Constant(None), text),
+            (Value::Number(left), Value::Number(right)) => {
+                let [left, right] = alike(left, right)
+                    .ok_or_else(|| Fault::wrong(at, "The number is too large to compare with one that has a point."))?;
+                Condition::CompareNumber(op, left, right)
+            }
+            (left, right) => {
+                let null = |value: &Value| matches!(value, Value::Null);
+                let ordered = |value: &Value| {
+                    !matches!(value, Value::Condition(_) | Value::Id(_) | Value::Text(..) | Value::Quoted(_))
+                };
+                if !ordered(&left) || !ordered(&right) {
+                    return Err(unfit(&left, &right));
+                }
+                let (left, right) = match (left, right) {
+                    (Value::Date(left), Value::Date(right)) | (Value::Time(left), Value::Time(right)) => (left, right),
+                    (left, right) if null(&left) || null(&right) => (number(left), number(right)),
+                    (left, right) => {
+                        let message = unfit(&left, &right);
+                        let (Some(left), Some(right)) = (left.instant(), right.instant()) else { return Err(message) };
+                        (left, right)
+                    }
+                };
+                Condition::CompareNumber(op, left, right)
+            }
+        })
+    }
+
+    /// A literal that an enumeration is compared with is one of its members where Graph would say so.
+    fn check_member(&self, known: Option<Enumeration>, sides: [&TextValue; 2], at: usize) -> Result<(), Fault> {
+        let Some((name, members)) = known.filter(|_| self.strict) else { return Ok(()) };
+        for side in sides {
+            if let TextValue::Constant(Some(text)) = side
+                && !members.iter().any(|member| fold(member) == *text)
+            {
+                let members = members.join(", ");
+                let message = format!("'{}' is none of the members of {name}: {members}.", shorten(text));
+                return Err(Fault::strict(at, Kind::Filter, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn one_of(&self, operand: &Expr, values: &[Expr], scope: &Scope<'_>) -> Result<Value, Fault> {
+        let left = self.value(operand, scope)?;
+        let (mut texts, mut numbers, mut others, mut null) = (Vec::new(), Vec::new(), Vec::new(), false);
+        let (mut text, mut number, mut kind) = (None, None, None);
+        if matches!(left, Value::Condition(_)) {
+            return Err(Fault::wrong(operand.at, "'in' takes no conditions: compare them with 'eq'."));
+        }
+        for value in values {
+            let (at, value) = (value.at, self.value(value, scope)?);
+            let is_decimal = matches!(value, Value::Number(Number { millionths: true, .. }));
+            let of = (std::mem::discriminant(&value), is_decimal);
+            if !matches!(value, Value::Null) && *kind.get_or_insert(of) != of {
+                return Err(Fault::wrong(at, "All in the list of 'in' must be of one type."));
+            }
+            match self.compared(Comparison::Eq, left.clone(), value, at, "in")? {
+                Condition::CompareText(_, left, TextValue::Constant(value)) => {
+                    null |= value.is_none();
+                    texts.extend(value);
+                    text = Some(left);
+                }
+                Condition::CompareNumber(_, left, NumberValue::Constant(value)) => {
+                    null |= value.is_none();
+                    numbers.extend(value);
+                    // That of a null may be of another kind: the others', scaled alike, are taken before it.
+                    number = if value.is_some() { Some(left) } else { number.or(Some(left)) };
+                }
+                other => others.push(other),
+            }
+        }
+        others.extend(text.map(|left| Condition::InTexts(left, texts, null)));
+        others.extend(number.map(|left| Condition::InNumbers(left, numbers, null)));
+        Ok(Value::Condition(Condition::Or(others)))
+    }
+}
+
+fn find(members: Vec<Named>, name: &str) -> Option<Named> {
+    members.into_iter().find(|member| member.name.eq_ignore_ascii_case(name))
+}
+
+/// How many letters to change, to add or to leave out, case aside.
+fn distance(a: &str, b: &str) -> usize {
+    if a.len() > 64 {
+        return usize::MAX;
+    }
+    let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut before = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.chars().enumerate() {
+            let changed = before + usize::from(x != y);
+            before = row[j + 1];
+            row[j + 1] = changed.min(before + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

@@ -1,0 +1,139 @@
+//! The functions of OData's canonical list that need no clock and no place on earth.
+
+use super::Fault;
+use super::ast::Expr;
+use super::check::Checker;
+use super::typed::{Calendar, Condition, Find, List, MILLION, NumberValue, TextValue};
+use super::value::{Number, Value};
+use crate::error::Kind;
+use crate::odata::json::shorten;
+
+/// No text is longer, in characters.
+const LONGEST: i64 = 1 << 30;
+const NO_CONTAINS: &str = "'contains' and 'startswith' are not supported for filtering. Use Search instead.";
+
+const ALL: &str = "contains, startswith, endswith, tolower, toupper, trim, length, concat, indexof, substring, year, month, \
+                   day, hour, minute, second, fractionalseconds, date, time";
+
+impl Checker<'_> {
+    pub(super) fn call(
+        &self,
+        name: &str,
+        arguments: &[Expr],
+        at: usize,
+        scope: &[(&str, List)],
+    ) -> Result<Value, Fault> {
+        let lower = name.to_ascii_lowercase();
+        let counts = match lower.as_str() {
+            "contains" | "startswith" | "endswith" | "concat" | "indexof" => 2..=2,
+            "substring" => 2..=3,
+            "tolower" | "toupper" | "trim" | "length" | "year" | "month" | "day" | "hour" | "minute" | "second"
+            | "fractionalseconds" | "date" | "time" => 1..=1,
+            _ => {
+                let name = shorten(name);
+                return Err(Fault::wrong(at, format!("There is no function '{name}'. There are {ALL}.")));
+            }
+        };
+        if !counts.contains(&arguments.len()) {
+            let count = if lower == "substring" { "2 or 3".to_owned() } else { counts.start().to_string() };
+            return Err(Fault::wrong(at, format!("'{lower}' takes {count} arguments, not {}.", arguments.len())));
+        }
+        // Graph takes this one only, and not inside any().
+        if self.is_strict() && lower == "contains" {
+            return Err(Fault::strict(at, Kind::Filter, NO_CONTAINS));
+        }
+        if lower != "startswith" || !scope.is_empty() {
+            self.beyond_graph(at)?;
+        }
+        let mut arguments = Arguments { checker: self, function: &lower, rest: arguments, scope };
+        Ok(match lower.as_str() {
+            "contains" => Value::Condition(Condition::Find(Find::Contains, arguments.text()?, arguments.text()?)),
+            "startswith" => Value::Condition(Condition::Find(Find::StartsWith, arguments.text()?, arguments.text()?)),
+            "endswith" => Value::Condition(Condition::Find(Find::EndsWith, arguments.text()?, arguments.text()?)),
+            "concat" => text(TextValue::Concat(Box::new(arguments.text()?), Box::new(arguments.text()?))),
+            "indexof" => Value::whole(NumberValue::IndexOf(arguments.text()?, arguments.text()?), LONGEST),
+            "substring" => {
+                let (of, from) = (Box::new(arguments.text()?), Box::new(arguments.whole()?));
+                let length = if arguments.rest.is_empty() { None } else { Some(Box::new(arguments.whole()?)) };
+                text(TextValue::Substring(of, from, length))
+            }
+            // Comparing takes no notice of case, so neither changes what can be seen.
+            "tolower" | "toupper" => text(arguments.text()?),
+            "trim" => text(TextValue::Trim(Box::new(arguments.text()?))),
+            "length" => Value::whole(NumberValue::Length(arguments.text()?), LONGEST),
+            "year" => Value::whole(NumberValue::Calendar(Calendar::Year, Box::new(arguments.day()?)), 10_000),
+            "month" => Value::whole(NumberValue::Calendar(Calendar::Month, Box::new(arguments.day()?)), 12),
+            "day" => Value::whole(NumberValue::Calendar(Calendar::Day, Box::new(arguments.day()?)), 31),
+            "hour" => Value::whole(clock(arguments.time()?, 3_600 * MILLION, 24), 24),
+            "minute" => Value::whole(clock(arguments.time()?, 60 * MILLION, 60), 60),
+            "second" => Value::whole(clock(arguments.time()?, MILLION, 60), 60),
+            "fractionalseconds" => {
+                let value = clock(arguments.time()?, 1, MILLION);
+                Value::Number(Number { value, millionths: true, bound: MILLION })
+            }
+            "date" => Value::Date(arguments.day()?),
+            _ => Value::Time(arguments.time()?),
+        })
+    }
+}
+
+fn text(value: TextValue) -> Value {
+    Value::Text(value, None)
+}
+
+fn clock(time: NumberValue, unit: i64, modulo: i64) -> NumberValue {
+    NumberValue::Clock(Box::new(time), unit, modulo)
+}
+
+/// The arguments of a call that are still to be read.
+struct Arguments<'c, 'a> {
+    checker: &'c Checker<'a>,
+    function: &'c str,
+    rest: &'c [Expr],
+    scope: &'c [(&'c str, List)],
+}
+
+impl Arguments<'_, '_> {
+    fn next<T>(&mut self, what: &str, read: impl FnOnce(Value) -> Option<T>) -> Result<T, Fault> {
+        let Some((first, rest)) = self.rest.split_first() else {
+            return Err(Fault::wrong(0, format!("'{}' takes {what}.", self.function)));
+        };
+        self.rest = rest;
+        let value = self.checker.value(first, self.scope)?.folded();
+        read(value).ok_or_else(|| Fault::wrong(first.at, format!("'{}' takes {what} here.", self.function)))
+    }
+
+    fn text(&mut self) -> Result<TextValue, Fault> {
+        self.next("a String, like 'text'", |value| match value {
+            Value::Text(text, _) => Some(text),
+            Value::Null => Some(TextValue::Constant(None)),
+            _ => None,
+        })
+    }
+
+    fn whole(&mut self) -> Result<NumberValue, Fault> {
+        self.next("a whole number", |value| match value {
+            Value::Number(Number { value, millionths: false, .. }) => Some(value),
+            Value::Null => Some(NumberValue::Constant(None)),
+            _ => None,
+        })
+    }
+
+    fn day(&mut self) -> Result<NumberValue, Fault> {
+        self.next("a Date or DateTimeOffset", |value| match value {
+            Value::Date(day) => Some(day),
+            Value::Instant(instant) => Some(NumberValue::DayOf(Box::new(instant))),
+            Value::Null => Some(NumberValue::Constant(None)),
+            _ => None,
+        })
+    }
+
+    fn time(&mut self) -> Result<NumberValue, Fault> {
+        self.next("a TimeOfDay or DateTimeOffset", |value| match value {
+            Value::Time(time) => Some(time),
+            Value::Instant(instant) => Some(NumberValue::TimeOf(Box::new(instant))),
+            Value::Null => Some(NumberValue::Constant(None)),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! Words, literals and signs, each with its place.
+
+use super::Fault;
+use super::ast::Literal;
+use crate::contact::date;
+
+/// A piece of the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A name or an operator; also `$it` and `$count`.
+    Word(String),
+    /// `@name`, without the sign.
+    Alias(String),
+    Literal(Literal),
+    Open,
+    Close,
+    Comma,
+    Slash,
+    Colon,
+    Minus,
+    End,
+}
+
+/// Reads the text; the last token is the end. Each comes with where it begins, in characters.
+pub(super) fn read(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
+    let mut rest = Rest { chars: text.chars().peekable(), at: 0 };
+    let mut tokens = Vec::new();
+    loop {
+        while rest.peek().is_some_and(|c| matches!(c, ' ' | '\t')) {
+            rest.next();
+        }
+        let at = rest.at;
+        let Some(first) = rest.peek() else {
+            tokens.push((at, Token::End));
+            return Ok(tokens);
+        };
+        let sign = match first {
+            '(' => Some(Token::Open),
+            ')' => Some(Token::Close),
+            ',' => Some(Token::Comma),
+            '/' => Some(Token::Slash),
+            ':' => Some(Token::Colon),
+            '-' => Some(Token::Minus),
+            _ => None,
+        };
+        let token = if let Some(sign) = sign {
+            rest.next();
+            sign
+        } else if first == '\'' {
+            Token::Literal(Literal::Text(rest.quoted()?))
+        } else if first.is_ascii_digit() {
+            // No operator is a sign that could stand in a date.
+            let run = rest.run(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '+' | '-'));
+            Token::Literal(number_or_date(&run).ok_or_else(|| unreadable(at, &run))?)
+        } else if first == '@' {
+            rest.next();
+            Token::Alias(rest.run(is_name))
+        } else if first == '$' || first == '_' || first.is_alphabetic() {
+            rest.next();
+            let word = first.to_string() + &rest.run(|c| is_name(c) || c == '.');
+            if rest.peek() == Some('\'') && word.contains('.') {
+                Token::Literal(Literal::Enum(word, rest.quoted()?))
+            } else {
+                Token::Word(word)
+            }
+        } else {
+            return Err(Fault::new(at, "the character is not one of an expression's; texts go in single quotes"));
+        };
+        tokens.push((at, token));
+    }
+}
+
+fn is_name(c: char) -> bool {
+    c == '_' || c.is_alphanumeric()
+}
+
+struct Rest<'t> {
+    chars: std::iter::Peekable<std::str::Chars<'t>>,
+    at: usize,
+}
+
+impl Rest<'_> {
+    fn peek(&mut self) -> Option<char> {
+        self.chars.peek().copied()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        self.at += 1;
+        self.chars.next()
+    }
+
+    fn run(&mut self, belongs: impl Fn(char) -> bool) -> String {
+        let mut run = String::new();
+        while let Some(c) = self.peek().filter(|c| belongs(*c)) {
+            run.push(c);
+            self.next();
+        }
+        run
+    }
+
+    /// What stands in quotes, of which two are one.
+    fn quoted(&mut self) -> Result<String, Fault> {
+        let begin = self.at;
+        self.next();
+        let mut text = String::new();
+        loop {
+            match self.next() {
+                Some('\'') if self.peek() == Some('\'') => {
+                    self.next();
+                    text.push('\'');
+                }
+                Some('\'') => return Ok(text),
+                Some(c) => text.push(c),
+                None => return Err(Fault::new(begin, "the text that begins here has no closing quote")),
+            }
+        }
+    }
+}
+
+/// Also read with a minus before it.
+pub(super) fn number_or_date(run: &str) -> Option<Literal> {
+    let digits = run.strip_prefix('-').unwrap_or(run);
+    if digits.bytes().all(|b| b.is_ascii_digit()) {
+        return run.parse().ok().map(Literal::Int);
+    }
+    if super::decimal(run).is_some() {
+        return Some(Literal::Decimal(run.to_owned()));
+    }
+    if date::day(run).is_some() {
+        return Some(Literal::Date(run.to_owned()));
+    }
+    if date::instant(run).is_some() {
+        return Some(Literal::DateTime(run.to_owned()));
+    }
+    super::time_of_day(run).map(|_| Literal::Time(run.to_owned()))
+}
+
+fn unreadable(at: usize, run: &str) -> Fault {
+    let run = crate::odata::json::shorten(run);
+    Fault::new(
+        at,
+        format!(
+            "'{run}' is neither a number of up to 18 digits, 6 of them behind the point, nor a date like 2024-02-29, \
+             nor a time like 2024-02-29T10:00:00Z (whose + is %2B in an address)"
+        ),
+    )
+}

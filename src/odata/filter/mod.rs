@@ -1,0 +1,137 @@
+//! `$filter` and `$orderby`: read ([`parse`]), checked against what is filtered ([`model`], [`check`]) into an expression
+//! in which every name and type is settled ([`typed`]), which the store turns into SQL. docs/graph.md, "Filters", tells what
+//! they mean. Nothing here panics, or takes more than linear time, whatever is sent.
+//!
+//! ```
+//! use contactd::odata::filter::{Aliases, Model, filter};
+//! use contactd::odata::prefer::Handling;
+//!
+//! let text = "emailAddresses/any(e:e/address eq 'ann@example.org') and not startswith(surname,'L')";
+//! assert!(filter(text, &Aliases::default(), Model::Beta, Handling::Lenient).is_ok());
+//! let error = filter("surnam eq 'Lee'", &Aliases::default(), Model::Beta, Handling::Lenient).unwrap_err();
+//! assert!(error.to_string().contains("at position 0"), "{error}");
+//! ```
+
+pub mod ast;
+mod check;
+#[cfg(test)]
+pub(crate) mod eval;
+mod functions;
+mod lexer;
+pub mod model;
+pub mod parse;
+#[cfg(test)]
+mod tests;
+pub mod typed;
+mod value;
+
+pub use model::Model;
+
+use crate::contact::date;
+use crate::error::{Error, Kind};
+use crate::odata::json::shorten;
+use crate::odata::prefer::Handling;
+use ast::{Expr, Literal, Node};
+use typed::{Condition, Order};
+
+/// What is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The place in the text, in characters from 0.
+    pub at: usize,
+    /// The rule, which decides the code.
+    pub kind: Kind,
+    /// What is wrong there and what would fit.
+    pub message: String,
+    /// Whether it cannot even be read.
+    pub syntax: bool,
+}
+
+impl Fault {
+    /// Something that cannot be read.
+    fn new(at: usize, message: impl Into<String>) -> Self {
+        Self { at, kind: Kind::Query, message: message.into(), syntax: true }
+    }
+
+    /// Something that can be read and does not fit.
+    fn wrong(at: usize, message: impl Into<String>) -> Self {
+        Self { syntax: false, ..Self::new(at, message) }
+    }
+
+    /// Something that Graph refuses, with its code.
+    fn strict(at: usize, kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, ..Self::wrong(at, message) }
+    }
+}
+
+/// The values of parameter aliases: options like `@p='X'`, by name without the sign.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Aliases(pub Vec<(String, String)>);
+
+impl Aliases {
+    /// The literal an alias stands for; one without a value is null (OData 4.01, URL conventions, 5.1.1.13).
+    fn resolve(&self, name: &str) -> Result<Literal, String> {
+        let Some((_, text)) = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
+            return Ok(Literal::Null);
+        };
+        match parse::expression(text) {
+            Ok(Expr { node: Node::Literal(literal), .. }) => Ok(literal),
+            Ok(_) => Err(format!("the value of '@{}' is no literal", shorten(name))),
+            Err(fault) => Err(format!("the value of '@{}' cannot be read: {}", shorten(name), fault.message)),
+        }
+    }
+}
+
+/// Reads a `$filter`.
+///
+/// # Errors
+/// 400: where the text is no condition on what `model` describes or, in strict handling, none that Graph takes.
+pub fn filter(text: &str, aliases: &Aliases, model: Model, handling: Handling) -> Result<Condition, Error> {
+    let read = || {
+        let expr = parse::expression(text)?;
+        check::Checker::new(model, aliases, handling).filter(&expr)
+    };
+    read().map_err(|fault| told("$filter", text, fault))
+}
+
+/// Reads an `$orderby`.
+///
+/// # Errors
+/// As [`filter`].
+pub fn order(text: &str, aliases: &Aliases, model: Model, handling: Handling) -> Result<Vec<Order>, Error> {
+    let read = || {
+        let checker = check::Checker::new(model, aliases, handling);
+        parse::order(text)?
+            .iter()
+            .map(|(key, descending)| checker.order(key, *descending))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    read().map_err(|fault| told("$orderby", text, fault))
+}
+
+fn told(option: &str, text: &str, Fault { at, kind, message, syntax }: Fault) -> Error {
+    let text = shorten(text);
+    let message = if syntax {
+        format!("Syntax error at position {at} in '{text}': {message}.")
+    } else {
+        format!("{message} This is at position {at} in '{text}'.")
+    };
+    Error::invalid(kind, option, message)
+}
+
+/// A number with a point, in millionths: up to 12 digits before it and 6 behind.
+fn decimal(text: &str) -> Option<i64> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let (whole, fraction) = digits.split_once('.')?;
+    let fits = (1..=12).contains(&whole.len()) && (1..=6).contains(&fraction.len());
+    if !fits || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let fraction = format!("{fraction:0<6}").parse::<i64>().ok()?;
+    Some(sign * (whole.parse::<i64>().ok()? * typed::MILLION + fraction))
+}
+
+/// `hh:mm[:ss[.f]]` in microseconds.
+fn time_of_day(text: &str) -> Option<i64> {
+    date::instant(&format!("1970-01-01T{text}Z"))
+}

@@ -1,0 +1,207 @@
+//! What can be filtered: the names of each shape and what they stand for in the stored contact. The v1.0 shape's names
+//! are projections (docs/graph.md, "The contact"): the first of its type, or all of it.
+
+use super::typed::{Id, List, Moment, Property, Table};
+use crate::contact::{FLAG_STATUS, Shape, Text};
+
+/// The shape whose names are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    /// The contact as without a prefix and under `/beta`.
+    Beta,
+    /// The contact as under `/v1.0`.
+    V1,
+    /// The contact folder.
+    Folder,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Text(Property),
+    /// Text of a type with known members: the type's name and these.
+    Enum(Property, &'static str, &'static [&'static str]),
+    Moment(Moment),
+    IsFavorite,
+    Id(Id),
+    Complex(Complex),
+    List(List),
+}
+
+/// A value with members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Complex {
+    Flag,
+    /// One of the flag's three times.
+    FlagTime(usize),
+    /// The n-th of a list.
+    Entry(List, usize),
+    /// That of a range variable.
+    Variable(usize, Table),
+}
+
+/// A member of a shape.
+pub(super) struct Named {
+    pub(super) name: &'static str,
+    pub(super) target: Target,
+    /// Whether Graph filters by it: Outlook's published table, where it is listed; else it is taken for yes.
+    pub(super) filterable: bool,
+}
+
+const fn named(name: &'static str, target: Target, filterable: bool) -> Named {
+    Named { name, target, filterable }
+}
+
+const fn list(table: Table) -> Target {
+    Target::List(List { table, of_type: None, member: None })
+}
+
+const fn texts_of(table: Table, of_type: &'static str, member: usize) -> Target {
+    Target::List(List { table, of_type: Some(of_type), member: Some(member) })
+}
+
+const fn first(table: Table, of_type: &'static str) -> List {
+    List { table, of_type: Some(of_type), member: None }
+}
+
+const fn email(nth: usize) -> Target {
+    Target::Complex(Complex::Entry(List { table: Table::Emails, of_type: None, member: None }, nth))
+}
+
+const FOLDER: &[Named] = &[
+    named("id", Target::Id(Id::Folder), false),
+    named("displayName", Target::Text(Property::FolderName), true),
+    named("parentFolderId", Target::Id(Id::FolderParent), false),
+];
+
+const BOTH: &[Named] = &[
+    named("id", Target::Id(Id::Contact), false),
+    named("createdDateTime", Target::Moment(Moment::Created), true),
+    named("lastModifiedDateTime", Target::Moment(Moment::LastModified), true),
+    named("changeKey", Target::Id(Id::ChangeKey), false),
+    named("categories", list(Table::Categories), false),
+    named("parentFolderId", Target::Id(Id::ParentFolder), false),
+    named("birthday", Target::Moment(Moment::Birthday), true),
+    named("emailAddresses", list(Table::Emails), true),
+    named("imAddresses", list(Table::ImAddresses), false),
+    named("children", list(Table::Children), true),
+];
+
+const BETA: &[Named] = &[
+    named("websites", list(Table::Websites), false),
+    named("phones", list(Table::Phones), true),
+    named("postalAddresses", list(Table::Addresses), false),
+    named("weddingAnniversary", Target::Moment(Moment::WeddingAnniversary), true),
+    named("isFavorite", Target::IsFavorite, true),
+    named("flag", Target::Complex(Complex::Flag), true),
+];
+
+/// `number` of a phone and `address` of a website, by their place in the type.
+const NUMBER: usize = 1;
+const ADDRESS: usize = 1;
+
+const V1: &[Named] = &[
+    named("businessHomePage", Target::Text(Property::Entry(first(Table::Websites, "work"), 0, ADDRESS)), true),
+    named("homePhones", texts_of(Table::Phones, "home", NUMBER), false),
+    named("mobilePhone", Target::Text(Property::Entry(first(Table::Phones, "mobile"), 0, NUMBER)), true),
+    named("businessPhones", texts_of(Table::Phones, "business", NUMBER), false),
+    named("primaryEmailAddress", email(0), true),
+    named("secondaryEmailAddress", email(1), true),
+    named("tertiaryEmailAddress", email(2), true),
+    named("homeAddress", Target::Complex(Complex::Entry(first(Table::Addresses, "home"), 0)), true),
+    named("businessAddress", Target::Complex(Complex::Entry(first(Table::Addresses, "business"), 0)), true),
+    named("otherAddress", Target::Complex(Complex::Entry(first(Table::Addresses, "other"), 0)), true),
+];
+
+const FLAG: &[Named] = &[
+    named("completedDateTime", Target::Complex(Complex::FlagTime(0)), true),
+    named("dueDateTime", Target::Complex(Complex::FlagTime(1)), true),
+    named("startDateTime", Target::Complex(Complex::FlagTime(2)), true),
+    named("flagStatus", Target::Enum(Property::FlagStatus, "followupFlagStatus", FLAG_STATUS), true),
+];
+
+/// The types of enumerations, by the table whose entries have them.
+fn enumeration(table: Table) -> &'static str {
+    match table {
+        Table::Emails => "emailType",
+        Table::Phones => "phoneType",
+        Table::Websites => "websiteType",
+        _ => "physicalAddressType",
+    }
+}
+
+/// The members an enumeration type has; `None` where there is no such type.
+pub(super) fn members_of(name: &str) -> Option<&'static [&'static str]> {
+    let name = name.get(16..).filter(|_| name[..16].eq_ignore_ascii_case("microsoft.graph."))?;
+    if name.eq_ignore_ascii_case("followupFlagStatus") {
+        return Some(FLAG_STATUS);
+    }
+    let tables = [Table::Emails, Table::Phones, Table::Websites, Table::Addresses];
+    let table = tables.into_iter().find(|table| enumeration(*table).eq_ignore_ascii_case(name))?;
+    table.members()?.iter().map(|member| member.members).find(|members| !members.is_empty())
+}
+
+impl Model {
+    /// The type's name.
+    pub(super) fn type_name(self) -> &'static str {
+        match self {
+            Self::Beta | Self::V1 => "microsoft.graph.contact",
+            Self::Folder => "microsoft.graph.contactFolder",
+        }
+    }
+
+    /// All members of the shape.
+    pub(super) fn members(self) -> Vec<Named> {
+        let tables: &[&'static [Named]] = match self {
+            Self::Beta => &[BOTH, BETA],
+            Self::V1 => &[BOTH, V1],
+            Self::Folder => &[FOLDER],
+        };
+        let named_members = tables.iter().flat_map(|table| table.iter());
+        let mut members: Vec<_> = named_members.map(|m| named(m.name, m.target, m.filterable)).collect();
+        if self != Self::Folder {
+            let texts = Text::ALL.into_iter().filter(|text| self == Self::Beta || Shape::V1.has(*text));
+            members.extend(texts.map(|text| {
+                let unlisted =
+                    matches!(text, Text::Title | Text::YomiGivenName | Text::YomiSurname | Text::YomiCompanyName);
+                named(text.json(), Target::Text(Property::Text(text)), !unlisted)
+            }));
+        }
+        members
+    }
+
+    /// The name of the other shape that says what this one means by another.
+    pub(super) fn counterpart(self, name: &str) -> bool {
+        let other = match self {
+            Self::Beta => Self::V1,
+            Self::V1 => Self::Beta,
+            Self::Folder => return false,
+        };
+        other.members().iter().any(|member| member.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The members of a complex value.
+    pub(super) fn members_of(self, complex: Complex) -> Vec<Named> {
+        let (table, property): (Table, &dyn Fn(usize) -> Property) = match complex {
+            Complex::Flag => return FLAG.iter().map(|m| named(m.name, m.target, true)).collect(),
+            Complex::FlagTime(i) => {
+                let member = |name, j| named(name, Target::Text(Property::FlagTime(2 * i + j)), true);
+                return vec![member("dateTime", 0), member("timeZone", 1)];
+            }
+            Complex::Entry(list, nth) => (list.table, &move |member| Property::Entry(list, nth, member)),
+            Complex::Variable(depth, table) => (table, &move |member| Property::Variable(depth, table, member)),
+        };
+        let shown = |name: &str| self == Self::Beta || !matches!(name, "type" | "otherLabel" | "postOfficeBox");
+        let members = table.members().unwrap_or_default().iter().enumerate();
+        let members = members.filter(|(_, member)| shown(member.json));
+        members
+            .map(|(i, member)| {
+                let target = match member.members {
+                    [] => Target::Text(property(i)),
+                    members => Target::Enum(property(i), enumeration(table), members),
+                };
+                named(member.json, target, true)
+            })
+            .collect()
+    }
+}

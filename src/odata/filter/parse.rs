@@ -1,0 +1,321 @@
+//! The grammar: OData 4.01's, operators and functions in any letter case. Time is linear in the text, and neither depth nor
+//! the number of nodes passes its limit, whatever is sent.
+
+use super::Fault;
+use super::ast::{Binary, Expr, Literal, Names, Node};
+use super::lexer::{self, Token};
+
+/// Longest text, in bytes.
+pub const MAX_LENGTH: usize = 8 << 10;
+/// Most that an expression may be nested, parentheses and operators counted.
+pub const MAX_DEPTH: usize = 50;
+/// Most operands, operators and calls of one expression.
+pub const MAX_NODES: usize = 1_000;
+/// Most sort keys.
+pub const MAX_KEYS: usize = 8;
+
+/// Reads an expression.
+///
+/// # Errors
+/// Where the text stops being one.
+pub fn expression(text: &str) -> Result<Expr, Fault> {
+    let mut parser = Parser::new(text)?;
+    let expr = parser.or()?;
+    parser.end("an operator or the end")?;
+    Ok(expr)
+}
+
+/// Reads sort keys, each with whether it descends.
+///
+/// # Errors
+/// Where the text stops being a list of them, or has more than [`MAX_KEYS`].
+pub fn order(text: &str) -> Result<Vec<(Expr, bool)>, Fault> {
+    let mut parser = Parser::new(text)?;
+    let mut keys = Vec::new();
+    loop {
+        let at = parser.at();
+        if keys.len() == MAX_KEYS {
+            return Err(Fault::new(at, format!("there are more than {MAX_KEYS} sort keys")));
+        }
+        let key = parser.or()?;
+        let descending = parser.skip_word("desc");
+        if !descending {
+            parser.skip_word("asc");
+        }
+        keys.push((key, descending));
+        if !parser.skip(&Token::Comma) {
+            parser.end("'asc', 'desc', a comma or the end")?;
+            return Ok(keys);
+        }
+    }
+}
+
+struct Parser {
+    tokens: Vec<(usize, Token)>,
+    next: usize,
+    depth: usize,
+    nodes: usize,
+}
+
+impl Parser {
+    fn new(text: &str) -> Result<Self, Fault> {
+        if text.len() > MAX_LENGTH {
+            return Err(Fault::new(0, format!("it is longer than {MAX_LENGTH} bytes")));
+        }
+        Ok(Self { tokens: lexer::read(text)?, next: 0, depth: 0, nodes: 0 })
+    }
+
+    fn at(&self) -> usize {
+        self.tokens.get(self.next).map_or(0, |(at, _)| *at)
+    }
+
+    /// The end comes again and again.
+    fn peek(&self) -> &Token {
+        self.tokens.get(self.next).map_or(&Token::End, |(_, token)| token)
+    }
+
+    fn take(&mut self) -> Token {
+        let token = self.peek().clone();
+        self.next += 1;
+        token
+    }
+
+    fn skip(&mut self, token: &Token) -> bool {
+        let found = self.peek() == token;
+        self.next += usize::from(found);
+        found
+    }
+
+    fn skip_word(&mut self, word: &str) -> bool {
+        let found = matches!(self.peek(), Token::Word(found) if found.eq_ignore_ascii_case(word));
+        self.next += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, token: &Token, what: &str) -> Result<(), Fault> {
+        if self.skip(token) { Ok(()) } else { Err(self.expected(what)) }
+    }
+
+    fn end(&self, what: &str) -> Result<(), Fault> {
+        if *self.peek() == Token::End { Ok(()) } else { Err(self.expected(what)) }
+    }
+
+    fn expected(&self, what: &str) -> Fault {
+        let found = match self.peek() {
+            Token::End => "the end".to_owned(),
+            Token::Word(word) => format!("'{}'", crate::odata::json::shorten(word)),
+            Token::Alias(_) => "a parameter alias".to_owned(),
+            Token::Literal(_) => "a literal".to_owned(),
+            Token::Open => "'('".to_owned(),
+            Token::Close => "')'".to_owned(),
+            Token::Comma => "','".to_owned(),
+            Token::Slash => "'/'".to_owned(),
+            Token::Colon => "':'".to_owned(),
+            Token::Minus => "'-'".to_owned(),
+        };
+        Fault::new(self.at(), format!("expected {what}, found {found}"))
+    }
+
+    fn node(&mut self, at: usize, node: Node) -> Result<Expr, Fault> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(Fault::new(at, format!("the expression has more than {MAX_NODES} parts")));
+        }
+        Ok(Expr { at, node })
+    }
+
+    /// Goes one level down, as long as that is allowed.
+    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        self.check_depth(1)?;
+        self.depth += 1;
+        let done = read(self);
+        self.depth -= 1;
+        done
+    }
+
+    fn check_depth(&self, more: usize) -> Result<(), Fault> {
+        if self.depth + more > MAX_DEPTH {
+            return Err(Fault::new(self.at(), format!("the expression is nested more than {MAX_DEPTH} deep")));
+        }
+        Ok(())
+    }
+
+    fn or(&mut self) -> Result<Expr, Fault> {
+        self.chain("or", Self::and, Node::Or)
+    }
+
+    fn and(&mut self) -> Result<Expr, Fault> {
+        self.chain("and", |parser| parser.binary(3), Node::And)
+    }
+
+    fn chain(
+        &mut self,
+        word: &str,
+        operand: fn(&mut Self) -> Result<Expr, Fault>,
+        node: fn(Vec<Expr>) -> Node,
+    ) -> Result<Expr, Fault> {
+        let at = self.at();
+        let first = operand(self)?;
+        if !self.skip_word(word) {
+            return Ok(first);
+        }
+        let mut operands = vec![first, operand(self)?];
+        while self.skip_word(word) {
+            operands.push(operand(self)?);
+        }
+        self.node(at, node(operands))
+    }
+
+    /// Operators of this power and tighter, which group from the left.
+    fn binary(&mut self, power: u8) -> Result<Expr, Fault> {
+        let mut left = self.unary()?;
+        let mut chained = 0;
+        while let Some(op) = self.operator().filter(|op| op.power() >= power) {
+            chained += 1;
+            self.check_depth(chained)?;
+            self.next += 1;
+            let right = self.deeper(|parser| parser.binary(op.power() + 1))?;
+            left = self.node(left.at, Node::Binary(op, Box::new(left), Box::new(right)))?;
+        }
+        Ok(left)
+    }
+
+    fn operator(&self) -> Option<Binary> {
+        let Token::Word(word) = self.peek() else { return None };
+        Binary::ALL.into_iter().find(|op| op.word().eq_ignore_ascii_case(word))
+    }
+
+    fn unary(&mut self) -> Result<Expr, Fault> {
+        let at = self.at();
+        if matches!(self.peek(), Token::Word(word) if word.eq_ignore_ascii_case("not")) {
+            self.next += 1;
+            let operand = self.deeper(Self::unary)?;
+            return self.node(at, Node::Not(Box::new(operand)));
+        }
+        if self.skip(&Token::Minus) {
+            if let Token::Literal(Literal::Int(_) | Literal::Decimal(_)) = self.peek()
+                && self.at() == at + 1
+                && let Token::Literal(literal) = self.take()
+                && let Some(negative) = lexer::number_or_date(&format!("-{literal}"))
+            {
+                let literal = self.node(at, Node::Literal(negative))?;
+                return self.member(literal);
+            }
+            let operand = self.deeper(Self::unary)?;
+            return self.node(at, Node::Negate(Box::new(operand)));
+        }
+        let operand = self.primary()?;
+        self.member(operand)
+    }
+
+    /// `in (…)` behind an operand.
+    fn member(&mut self, operand: Expr) -> Result<Expr, Fault> {
+        if !self.skip_word("in") {
+            return Ok(operand);
+        }
+        self.expect(&Token::Open, "'(' and a list of values")?;
+        let mut values = Vec::new();
+        loop {
+            let at = self.at();
+            let value = self.deeper(Self::unary)?;
+            if !matches!(value.node, Node::Literal(_) | Node::Alias(_)) {
+                return Err(Fault::new(at, "expected a literal, as all in the list of 'in' are"));
+            }
+            values.push(value);
+            if !self.skip(&Token::Comma) {
+                break;
+            }
+        }
+        self.expect(&Token::Close, "',' or ')'")?;
+        self.node(operand.at, Node::In(Box::new(operand), values))
+    }
+
+    fn primary(&mut self) -> Result<Expr, Fault> {
+        let at = self.at();
+        match self.peek() {
+            Token::Open => {
+                self.next += 1;
+                let inner = self.deeper(Self::or)?;
+                self.expect(&Token::Close, "an operator or ')'")?;
+                Ok(inner)
+            }
+            Token::Literal(_) => {
+                let Token::Literal(literal) = self.take() else { return Err(self.expected("a literal")) };
+                self.node(at, Node::Literal(literal))
+            }
+            Token::Alias(_) => {
+                let Token::Alias(name) = self.take() else { return Err(self.expected("an alias")) };
+                self.node(at, Node::Alias(name))
+            }
+            Token::Word(_) => {
+                let Token::Word(word) = self.take() else { return Err(self.expected("a name")) };
+                self.word(at, word)
+            }
+            _ => Err(self.expected("a property, a function, a literal or '('")),
+        }
+    }
+
+    fn word(&mut self, at: usize, word: String) -> Result<Expr, Fault> {
+        if self.skip(&Token::Open) {
+            let mut arguments = Vec::new();
+            if !self.skip(&Token::Close) {
+                loop {
+                    arguments.push(self.deeper(Self::or)?);
+                    if !self.skip(&Token::Comma) {
+                        break;
+                    }
+                }
+                self.expect(&Token::Close, "',' or ')'")?;
+            }
+            return self.node(at, Node::Call(word, arguments));
+        }
+        let literal = match word.as_str() {
+            "null" => Some(Literal::Null),
+            "true" => Some(Literal::Bool(true)),
+            "false" => Some(Literal::Bool(false)),
+            _ => None,
+        };
+        if let Some(literal) = literal {
+            return self.node(at, Node::Literal(literal));
+        }
+        let mut names = vec![word];
+        while self.skip(&Token::Slash) {
+            let step = self.at();
+            let Token::Word(name) = self.take() else {
+                self.next -= 1;
+                return Err(self.expected("a name behind '/'"));
+            };
+            if name.eq_ignore_ascii_case("$count") {
+                return self.node(at, Node::Count(names));
+            }
+            if *self.peek() == Token::Open {
+                return self.lambda(at, step, names, &name);
+            }
+            if names.len() == MAX_DEPTH {
+                return Err(Fault::new(step, "the path is too long"));
+            }
+            names.push(name);
+        }
+        self.node(at, Node::Path(names))
+    }
+
+    fn lambda(&mut self, at: usize, step: usize, names: Names, name: &str) -> Result<Expr, Fault> {
+        let any = name.eq_ignore_ascii_case("any");
+        if !any && !name.eq_ignore_ascii_case("all") {
+            return Err(Fault::new(step, "expected 'any', 'all', '$count' or a property behind '/'"));
+        }
+        self.next += 1;
+        if any && self.skip(&Token::Close) {
+            return self.node(at, Node::Any(names, None));
+        }
+        let variable = match self.peek() {
+            Token::Word(word) if !word.starts_with('$') && !word.contains('.') => word.clone(),
+            _ => return Err(self.expected("a range variable, as in any(e:e/address eq 'x')")),
+        };
+        self.next += 1;
+        self.expect(&Token::Colon, "':' behind the range variable")?;
+        let body = Box::new(self.deeper(Self::or)?);
+        self.expect(&Token::Close, "an operator or ')'")?;
+        self.node(at, if any { Node::Any(names, Some((variable, body))) } else { Node::All(names, variable, body) })
+    }
+}

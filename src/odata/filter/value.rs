@@ -1,0 +1,131 @@
+//! Values with their types.
+
+use super::ast::Literal;
+use super::model::members_of;
+use super::typed::{Arithmetic, Condition, DAY, Id, MILLION, NumberValue, TextValue};
+use super::{Fault, decimal, time_of_day};
+use crate::contact::date;
+use crate::fold::fold;
+use crate::odata::json::shorten;
+
+/// An expression with its type.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Null,
+    Condition(Condition),
+    /// A literal, as written: ids are compared by exact case.
+    Quoted(String),
+    /// The type's name and members where it is an enumeration.
+    Text(TextValue, Option<Enumeration>),
+    Id(Id),
+    Number(Number),
+    Date(NumberValue),
+    Instant(NumberValue),
+    Time(NumberValue),
+}
+
+pub(super) type Enumeration = (&'static str, &'static [&'static str]);
+
+/// A number, whole or in millionths.
+#[derive(Debug, Clone)]
+pub(super) struct Number {
+    pub(super) value: NumberValue,
+    pub(super) millionths: bool,
+    /// It is never further from 0 than this.
+    pub(super) bound: i64,
+}
+
+impl Value {
+    pub(super) fn whole(value: NumberValue, bound: i64) -> Self {
+        Self::Number(Number { value, millionths: false, bound })
+    }
+
+    /// What it is, for a message.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Condition(_) => "a Boolean",
+            Self::Text(..) | Self::Quoted(_) => "a String (like 'text')",
+            Self::Id(_) => "an identifier (like 'text')",
+            Self::Number(_) => "a number",
+            Self::Date(_) => "a Date (like 2024-02-29, without quotes)",
+            Self::Instant(_) => "a DateTimeOffset (like 2024-02-29T10:00:00Z, without quotes)",
+            Self::Time(_) => "a TimeOfDay (like 10:00:00, without quotes)",
+        }
+    }
+
+    /// With a literal text folded, as all texts are.
+    pub(super) fn folded(self) -> Self {
+        match self {
+            Self::Quoted(text) => Self::Text(TextValue::Constant(Some(fold(&text))), None),
+            value => value,
+        }
+    }
+
+    /// As an instant, if it is a moment.
+    pub(super) fn instant(self) -> Option<NumberValue> {
+        match self {
+            Self::Instant(value) => Some(value),
+            Self::Date(NumberValue::Constant(day)) => Some(NumberValue::Constant(day.map(|day| day * DAY))),
+            Self::Date(day) => Some(times(day, DAY)),
+            _ => None,
+        }
+    }
+}
+
+/// A product, worked out where that can be.
+pub(super) fn times(value: NumberValue, factor: i64) -> NumberValue {
+    match value {
+        NumberValue::Constant(Some(number)) => NumberValue::Constant(number.checked_mul(factor)),
+        value => {
+            let factor = Box::new(NumberValue::Constant(Some(factor)));
+            NumberValue::Arithmetic(Arithmetic::Mul, Box::new(value), factor)
+        }
+    }
+}
+
+/// Two numbers in the same unit; `None` where that is too large.
+pub(super) fn alike(left: Number, right: Number) -> Option<[NumberValue; 2]> {
+    let scaled = |number: Number, millionths: bool| match (number.millionths, millionths) {
+        (false, true) => number.bound.checked_mul(MILLION).map(|_| times(number.value, MILLION)),
+        _ => Some(number.value),
+    };
+    let millionths = left.millionths || right.millionths;
+    Some([scaled(left, millionths)?, scaled(right, millionths)?])
+}
+
+/// As a number, null where it is none.
+pub(super) fn number(value: Value) -> NumberValue {
+    match value {
+        Value::Number(Number { value, .. }) | Value::Date(value) | Value::Instant(value) | Value::Time(value) => value,
+        _ => NumberValue::Constant(None),
+    }
+}
+
+/// A literal, with its type.
+pub(super) fn literal(literal: &Literal, at: usize) -> Result<Value, Fault> {
+    let constant = |number| NumberValue::Constant(Some(number));
+    Ok(match literal {
+        Literal::Null => Value::Null,
+        Literal::Bool(truth) => Value::Condition(Condition::Constant(Some(*truth))),
+        Literal::Text(text) => Value::Quoted(text.clone()),
+        Literal::Enum(name, member) => {
+            let shown = shorten(name);
+            let Some(members) = members_of(name) else {
+                return Err(Fault::wrong(at, format!("There is no enumeration '{shown}'.")));
+            };
+            let Some(known) = members.iter().find(|known| known.eq_ignore_ascii_case(member)) else {
+                return Err(Fault::wrong(at, format!("The members of '{shown}' are {}.", members.join(", "))));
+            };
+            Value::Text(TextValue::Constant(Some(fold(known))), None)
+        }
+        Literal::Int(number) => Value::whole(constant(*number), number.saturating_abs()),
+        Literal::Decimal(text) => {
+            let value = decimal(text).unwrap_or_default();
+            Value::Number(Number { value: constant(value), millionths: true, bound: value.saturating_abs() })
+        }
+        Literal::Date(text) => Value::Date(NumberValue::Constant(date::day(text))),
+        Literal::DateTime(text) => Value::Instant(NumberValue::Constant(date::instant(text))),
+        Literal::Time(text) => Value::Time(NumberValue::Constant(time_of_day(text))),
+    })
+}
