@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 
-/// Status, headers and, unless it is empty, a JSON body.
+/// Status, headers and, unless it is empty, a body: JSON where no header says otherwise.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
@@ -22,6 +22,12 @@ impl Answer {
     pub(super) fn json(status: u16, body: &impl Serialize) -> Result<Self, Error> {
         let body = serde_json::to_vec(body).map_err(Error::internal)?;
         Ok(Self { body: Some(body), ..Self::empty(status)? })
+    }
+
+    /// A number as plain text, as the count of a collection is answered.
+    pub(super) fn number(number: i64) -> Result<Self, Error> {
+        let answer = Self { body: Some(number.to_string().into_bytes()), ..Self::empty(200)? };
+        answer.header("Content-Type", "text/plain")
     }
 
     pub(super) fn header(mut self, name: &'static str, value: &str) -> Result<Self, Error> {

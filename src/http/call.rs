@@ -32,6 +32,7 @@ fn parse_position(value: &str) -> Result<i64, Error> {
 pub(super) enum Endpoint {
     GetUser,
     ListContacts,
+    CountContacts,
     CreateContact,
     AddContact,
     GetContact,
@@ -56,7 +57,7 @@ impl Endpoint {
     /// Whether it has query options of its own to read.
     fn reads_query(self) -> bool {
         use Endpoint as E;
-        matches!(self, E::ListContacts | E::GetContact | E::ListFolders | E::GetFolder | E::NotYet)
+        matches!(self, E::ListContacts | E::CountContacts | E::GetContact | E::ListFolders | E::GetFolder | E::NotYet)
     }
 }
 
@@ -121,6 +122,7 @@ impl<'a> Call<'a> {
         let offered: &[(&str, Endpoint)] = match item {
             Item::User => &[("GET", E::GetUser)],
             Item::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
+            Item::ContactsCount(_) => &[("GET", E::CountContacts)],
             Item::ContactsRef(_) => &[("GET", E::NotYet), ("POST", E::AddContact)],
             Item::Folders(_) => &[("GET", E::ListFolders), ("POST", E::CreateFolder)],
             Item::Folder(_) => &[("GET", E::GetFolder), ("PATCH", E::UpdateFolder), ("DELETE", E::DeleteFolder)],
@@ -149,7 +151,11 @@ impl<'a> Call<'a> {
         }
         let (path, id): (&[String], &str) = match item {
             Item::Contact(path, id) => (path, id),
-            Item::Contacts(path) | Item::ContactsRef(path) | Item::Folders(path) | Item::Folder(path) => (path, ""),
+            Item::Contacts(path)
+            | Item::ContactsCount(path)
+            | Item::ContactsRef(path)
+            | Item::Folders(path)
+            | Item::Folder(path) => (path, ""),
             Item::User | Item::ContactRef => (&[], ""),
         };
         let mailbox = self.mailbox(caller, owner).await?;
@@ -157,6 +163,7 @@ impl<'a> Call<'a> {
             Endpoint::NotYet => return Err(not_yet()),
             Endpoint::GetUser => users::get(self, &mailbox)?,
             Endpoint::ListContacts => contacts::list(self, &mailbox, path).await?,
+            Endpoint::CountContacts => contacts::count(self, &mailbox, path).await?,
             Endpoint::CreateContact => contacts::create(self, &mailbox, path, body).await?,
             Endpoint::AddContact => contacts_ref::add(self, caller, &mailbox, path, body).await?,
             Endpoint::GetContact => contacts::get(self, &mailbox, path, id).await?,

@@ -10,39 +10,66 @@ use crate::contact::select::Selection;
 use crate::contact::write::Shown;
 use crate::contact::{self, Contact, DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
+use crate::odata::filter::{self, Model};
 use crate::odata::json::Json;
 use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, PageToken};
 use crate::odata::percent_encode;
 use crate::odata::query::Query;
+use crate::store::Listing;
 
-/// `GET …/contacts`, in creation order: of the folder, or of the whole mailbox.
+/// `GET …/contacts`: of the folder, or of the whole mailbox.
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
     // The size a walk began with stays, since the client's `$top` is repeated but not what it preferred.
-    let asked = token.map(|token| i64::from(token.size)).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
+    let asked = token.as_ref().map(|token| i64::from(token.size)).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
     let size = asked.min(call.prefer.max_page_size.unwrap_or(i64::MAX));
     let size = u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE);
-    let after = token.map_or(Uuid::nil(), |token| token.after);
-    let skip = query.skip.unwrap_or(0);
-    let folder = match path {
-        // Lists of the mailbox: all folders in the seed's shape, the default one in v1.0 (docs/graph.md, decision 10).
-        [] => (call.shape() == Shape::V1).then(|| DEFAULT_FOLDER.to_owned()),
-        path => Some(call.api.store.folder(mailbox.user.mailbox, path).await?.id),
+    let listing = Listing {
+        size,
+        skip: query.skip.unwrap_or(0),
+        after: token.map(|token| token.after),
+        count: query.count.unwrap_or(false),
+        ..listing(call, mailbox, path, &query).await?
     };
+    let select = selection(call, &query)?;
     // Further pages are never older than the first.
-    let position = call.position.filter(|_| token.is_none());
-    let owner = mailbox.user.mailbox;
-    let page = call.api.store.contacts(owner, folder.as_deref(), after, skip, size, position).await?;
-    let next = page.contacts.last().filter(|_| page.more).map(|last| {
-        let token = PageToken { after: last.id, size };
+    let position = call.position.filter(|_| listing.after.is_none());
+    let page = call.api.store.contacts(mailbox.user.mailbox, &listing, position).await?;
+    let next = page.next.map(|after| {
+        let token = PageToken { after, size };
         format!("{}?{}", call.own_link(), query.with_token(&token.print()))
     });
-    let select = selection(call, &query)?;
     let context = call.annotated.then(|| context(call, mailbox, path, &printed(select.as_ref()), ""));
     let (shape, select) = (call.shape(), select.as_ref());
     let shown = |contact| Shown { contact, shape, select, context: None, annotated: call.annotated };
-    Answer::json(200, &List { context, next, value: page.contacts.iter().map(shown).collect() })
+    let value = page.contacts.iter().map(shown).collect();
+    Answer::json(200, &List { context, count: page.count, next, value })
+}
+
+/// `GET …/contacts/$count`: a number and nothing else. What does not change it is ignored.
+pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let query = Query::parse(call.query)?;
+    let listing = listing(call, mailbox, path, &query).await?;
+    let count = call.api.store.count(mailbox.user.mailbox, &listing, call.position).await?;
+    Answer::number(count)
+}
+
+/// What is listed: which folder, and what the options ask for in the names of the shape that is spoken.
+async fn listing(call: &Call<'_>, mailbox: &Mailbox, path: &[String], query: &Query) -> Result<Listing, Error> {
+    let model = match call.shape() {
+        Shape::Beta => Model::Beta,
+        Shape::V1 => Model::V1,
+    };
+    let (aliases, handling) = (&query.aliases, call.handling());
+    let filter = query.filter.as_deref().map(|text| filter::filter(text, aliases, model, handling)).transpose()?;
+    let order = query.order_by.as_deref().map(|text| filter::order(text, aliases, model, handling)).transpose()?;
+    let folder = match path {
+        // Lists of the mailbox: all folders in the seed's shape, the default one in v1.0 (docs/graph.md, decision 10).
+        [] => (model == Model::V1).then(|| DEFAULT_FOLDER.to_owned()),
+        path => Some(call.api.store.folder(mailbox.user.mailbox, path).await?.id),
+    };
+    Ok(Listing { folder, filter, order: order.unwrap_or_default(), ..Listing::default() })
 }
 
 /// `POST …/contacts`.
@@ -159,6 +186,8 @@ pub(super) fn quoted(key: &str) -> String {
 struct List<'a> {
     #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
     context: Option<String>,
+    #[serde(rename = "@odata.count", skip_serializing_if = "Option::is_none")]
+    count: Option<i64>,
     #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
     next: Option<String>,
     value: Vec<Shown<'a>>,

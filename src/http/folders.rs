@@ -15,6 +15,9 @@ use crate::odata::query::Query;
 /// the default one, which only the seed's shape lists along with them.
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
+    if query.filter.is_some() || query.order_by.is_some() || query.count.is_some() {
+        return Err(Error::NotImplemented("'$filter', '$orderby' or '$count' on folders".to_owned()));
+    }
     let select = selection(call, &query)?;
     let token = query.skip_token.as_deref().map(FolderToken::parse).transpose()?;
     let asked = token.as_ref().map(|token| i64::from(token.size)).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));

@@ -189,10 +189,12 @@ fn respond(answer: Answer, ids: &Ids, media: &'static str) -> HttpResponse {
             response.insert_header((name, value));
         }
     }
+    let typed = answer.headers.iter().any(|(name, _)| *name == header::CONTENT_TYPE);
     for (name, value) in answer.headers {
         response.insert_header((name, value));
     }
     match answer.body {
+        Some(body) if typed => response.body(body),
         Some(body) => response.content_type(media).body(body),
         None => response.finish(),
     }

@@ -67,6 +67,8 @@ pub enum Item {
     User,
     /// `…/contacts`, of the mailbox or of a folder.
     Contacts(Path),
+    /// `…/contacts/$count`
+    ContactsCount(Path),
     /// `…/contacts/$ref`
     ContactsRef(Path),
     /// `…/contacts/{id}`
@@ -124,6 +126,7 @@ impl Address {
             Resource::Health => "/healthz",
             Resource::Owned(_, Item::User) => "/{user}",
             Resource::Owned(_, Item::Contacts(_)) => "/{user}/contacts",
+            Resource::Owned(_, Item::ContactsCount(_)) => "/{user}/contacts/$count",
             Resource::Owned(_, Item::ContactsRef(_)) => "/{user}/contacts/$ref",
             Resource::Owned(_, Item::Contact(..)) => "/{user}/contacts/{id}",
             Resource::Owned(_, Item::Folders(_)) => "/{user}/contactFolders",
@@ -222,6 +225,9 @@ impl Segments {
             None => return Ok(Resource::Owned(owner, Item::Contacts(path))),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$ref") => {
                 return Ok(Resource::Owned(owner, Item::ContactsRef(path)));
+            }
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => {
+                return Ok(Resource::Owned(owner, Item::ContactsCount(path)));
             }
             Some(Segment::Word(word)) => match known(&word, CONTACTS_NOT_YET) {
                 Some(known) => return Ok(Resource::NotYet(known)),
@@ -323,6 +329,7 @@ mod tests {
                 Item::Contact(path(&["a", "b", "c"]), "1".into()),
             ),
             ("/me/contactFolders/a/contacts/$ref", Item::ContactsRef(path(&["a"]))),
+            ("/me/contactFolders/a/contacts/%24Count", Item::ContactsCount(path(&["a"]))),
         ] {
             assert_eq!(Address::parse(text).unwrap().resource, owned(item), "{text}");
         }
@@ -357,7 +364,6 @@ mod tests {
             "/me/contactFolders/delta()",
             "/me/contacts/delta()",
             "/me/contacts/microsoft.graph.delta",
-            "/me/contacts/%24count",
             "/me/contacts/x/photo/$value",
         ] {
             assert!(matches!(Address::parse(path).unwrap().resource, Resource::NotYet(_)), "{path}");

@@ -1,5 +1,6 @@
 //! The token in a nextLink: opaque to clients, versioned, and complete in itself. It names the last contact of the
-//! page before and not a row count, so that a walk visits each contact once whatever is created or deleted meanwhile.
+//! page before, and its sort keys, and not a row count, so that a walk visits each contact once whatever is created or
+//! deleted meanwhile. However long the keys are, it is short (`store::listing` tells how).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,23 +13,82 @@ pub const DEFAULT_SIZE: u16 = 10;
 /// Most contacts on a page.
 pub const MAX_SIZE: u16 = 1_000;
 
-const VERSION: u8 = 1;
+/// Without sort keys, and with them.
+const IN_CREATION_ORDER: u8 = 1;
+const SORTED: u8 = 3;
+
+/// The place behind a contact.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// The contacts shown last, the very last one first: more than one only where a key is cut.
+    pub shown: Vec<Anchor>,
+    /// The sort keys of the last.
+    pub keys: Vec<KeyValue>,
+}
+
+/// A contact that was shown, and a hash of its sort keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Anchor {
+    /// Its id.
+    pub id: Uuid,
+    /// Of no meaning where no key is cut.
+    pub hash: u64,
+}
+
+/// The value of a sort key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyValue {
+    /// The least of all.
+    Null,
+    /// A number, a time or a truth.
+    Number(i64),
+    /// A text, whole.
+    Text(String),
+    /// The beginning of a text.
+    Cut(String),
+}
 
 /// Where the next page begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageToken {
-    /// The last contact already shown.
-    pub after: Uuid,
+    /// Behind this.
+    pub after: Cursor,
     /// The page size the walk began with.
     pub size: u16,
 }
 
 impl PageToken {
-    /// The token's text, 26 characters that need no encoding in a URL.
-    pub fn print(self) -> String {
-        let mut bytes = vec![VERSION];
+    /// The token's text, which needs no encoding in a URL: 26 characters, and those of the sort keys.
+    pub fn print(&self) -> String {
+        let Cursor { shown, keys } = &self.after;
+        let mut bytes = vec![if keys.is_empty() { IN_CREATION_ORDER } else { SORTED }];
         bytes.extend(self.size.to_be_bytes());
-        bytes.extend(self.after.as_bytes());
+        if keys.is_empty() {
+            bytes.extend(shown.first().map_or(Uuid::nil(), |last| last.id).as_bytes());
+            return URL_SAFE_NO_PAD.encode(bytes);
+        }
+        bytes.extend(u8::try_from(shown.len()));
+        for Anchor { id, hash } in shown {
+            bytes.extend(id.as_bytes());
+            bytes.extend(hash.to_be_bytes());
+        }
+        for key in keys {
+            let (kind, text) = match key {
+                KeyValue::Null => (0, ""),
+                KeyValue::Number(number) => {
+                    bytes.push(1);
+                    bytes.extend(number.to_be_bytes());
+                    continue;
+                }
+                KeyValue::Text(text) => (2, text.as_str()),
+                KeyValue::Cut(text) => (3, text.as_str()),
+            };
+            bytes.push(kind);
+            if kind != 0 {
+                bytes.extend(u16::try_from(text.len()).unwrap_or_default().to_be_bytes());
+                bytes.extend(text.as_bytes());
+            }
+        }
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -38,13 +98,51 @@ impl PageToken {
     /// 400 for anything [`PageToken::print`] did not make.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
-        match bytes.split_first() {
-            Some((&VERSION, [s1, s2, id @ ..])) if let Ok(after) = Uuid::from_slice(id) => {
-                Ok(Self { after, size: u16::from_be_bytes([*s1, *s2]).clamp(1, MAX_SIZE) })
-            }
-            _ => Err(Error::invalid(Kind::Query, "$skiptoken", BAD_TOKEN)),
-        }
+        read(&mut bytes.as_slice()).ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", BAD_TOKEN))
     }
+}
+
+fn read(bytes: &mut &[u8]) -> Option<PageToken> {
+    let [version, s1, s2] = take(bytes)?;
+    let size = u16::from_be_bytes([s1, s2]).clamp(1, MAX_SIZE);
+    let mut after = Cursor::default();
+    match version {
+        IN_CREATION_ORDER => after.shown.push(Anchor { id: Uuid::from_bytes(take(bytes)?), hash: 0 }),
+        SORTED => {
+            let [count] = take(bytes)?;
+            for _ in 0..count {
+                let id = Uuid::from_bytes(take(bytes)?);
+                after.shown.push(Anchor { id, hash: u64::from_be_bytes(take(bytes)?) });
+            }
+            while let Some([kind]) = take(bytes) {
+                after.keys.push(match kind {
+                    0 => KeyValue::Null,
+                    1 => KeyValue::Number(i64::from_be_bytes(take(bytes)?)),
+                    2 => KeyValue::Text(text(bytes)?),
+                    3 => KeyValue::Cut(text(bytes)?),
+                    _ => return None,
+                });
+            }
+            if after.keys.is_empty() || after.shown.is_empty() || after.shown.len() > 4 {
+                return None;
+            }
+        }
+        _ => return None,
+    }
+    bytes.is_empty().then_some(PageToken { after, size })
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*taken)
+}
+
+fn text(bytes: &mut &[u8]) -> Option<String> {
+    let length = usize::from(u16::from_be_bytes(take(bytes)?));
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    String::from_utf8(text.to_vec()).ok().filter(|text| !text.contains('\0'))
 }
 
 /// Where the next page of folders begins.
@@ -95,14 +193,34 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn key() -> impl Strategy<Value = KeyValue> {
+        prop_oneof![
+            Just(KeyValue::Null),
+            any::<i64>().prop_map(KeyValue::Number),
+            "[^\0]{0,20}".prop_map(KeyValue::Text),
+            "[^\0]{0,20}".prop_map(KeyValue::Cut),
+        ]
+    }
+
     proptest! {
         #[test]
         fn a_token_reads_back(id in any::<u128>(), size in 1..=MAX_SIZE) {
-            let token = PageToken { after: Uuid::from_u128(id), size };
+            let shown = vec![Anchor { id: Uuid::from_u128(id), hash: 0 }];
+            let token = PageToken { after: Cursor { shown, keys: Vec::new() }, size };
+            prop_assert_eq!(token.print().len(), 26);
             prop_assert_eq!(PageToken::parse(&token.print()).unwrap(), token);
         }
 
         #[test]
+        fn a_token_with_keys_reads_back(
+            shown in proptest::collection::vec(any::<(u128, u64)>(), 1..5),
+            keys in proptest::collection::vec(key(), 1..9),
+        ) {
+            let shown = shown.into_iter().map(|(id, hash)| Anchor { id: Uuid::from_u128(id), hash }).collect();
+            let token = PageToken { after: Cursor { shown, keys }, size: 7 };
+            prop_assert_eq!(PageToken::parse(&token.print()).unwrap(), token);
+        }
+
         fn a_folders_token_reads_back(created in any::<i64>(), id in "\\PC{1,255}", size in 1..=MAX_SIZE) {
             let token = FolderToken { created, id, size };
             prop_assert_eq!(FolderToken::parse(&token.print()).unwrap(), token);
@@ -112,6 +230,11 @@ mod tests {
         fn any_text_is_read_or_refused(text in "[A-Za-z0-9_-]{0,40}|\\PC{0,40}") {
             let _ = PageToken::parse(&text);
             let _ = FolderToken::parse(&text);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = PageToken::parse(&URL_SAFE_NO_PAD.encode(bytes));
         }
     }
 }

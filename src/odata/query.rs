@@ -1,6 +1,7 @@
 //! The query string as a value: system options with or without `$`, in any letter case, `%XX` and `+` decoded after
 //! splitting (docs/graph.md, "Query options"). What is known but not served is refused, never ignored.
 
+use super::filter::Aliases;
 use super::percent_decode;
 use crate::error::{Error, Kind};
 
@@ -10,6 +11,9 @@ enum Known {
     Top,
     Skip,
     SkipToken,
+    Filter,
+    OrderBy,
+    Count,
     Select,
     NotYet,
 }
@@ -19,8 +23,11 @@ fn known(name: &str) -> Option<Known> {
         "top" => Known::Top,
         "skip" => Known::Skip,
         "skiptoken" => Known::SkipToken,
+        "filter" => Known::Filter,
+        "orderby" => Known::OrderBy,
+        "count" => Known::Count,
         "select" => Known::Select,
-        "filter" | "orderby" | "count" | "search" | "expand" | "format" | "deltatoken" => Known::NotYet,
+        "search" | "expand" | "format" | "deltatoken" => Known::NotYet,
         _ => return None,
     })
 }
@@ -34,6 +41,14 @@ pub struct Query {
     pub skip: Option<i64>,
     /// `$skiptoken`, see [`super::page`].
     pub skip_token: Option<String>,
+    /// `$filter`, see [`super::filter`].
+    pub filter: Option<String>,
+    /// `$orderby`
+    pub order_by: Option<String>,
+    /// `$count`
+    pub count: Option<bool>,
+    /// Options like `@p='X'`, which `$filter` and `$orderby` may name.
+    pub aliases: Aliases,
     /// `$select`, see [`crate::contact::select`].
     pub select: Option<String>,
     /// The pieces a nextLink repeats, undecoded: all but `$skip` and `$skiptoken`.
@@ -54,7 +69,19 @@ impl Query {
                 return Err(invalid("", "The query string is not percent-encoded UTF-8 without NUL."));
             };
             let bare = name.strip_prefix('$');
+            if let Some(alias) = name.strip_prefix('@') {
+                if query.aliases.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(alias)) {
+                    let name = super::json::shorten(&name);
+                    return Err(invalid(&name, &format!("The parameter alias '{name}' is given twice.")));
+                }
+                query.aliases.0.push((alias.to_owned(), value));
+                query.kept.push(piece.to_owned());
+                continue;
+            }
             match known(bare.unwrap_or(&name)) {
+                Some(Known::Filter) => once(&mut query.filter, "$filter", value)?,
+                Some(Known::OrderBy) => once(&mut query.order_by, "$orderby", value)?,
+                Some(Known::Count) => once(&mut query.count, "$count", truth(&value)?)?,
                 Some(Known::Top) => once(&mut query.top, "$top", positive(&value)?)?,
                 Some(Known::Skip) => {
                     once(&mut query.skip, "$skip", whole("$skip", &value)?)?;
@@ -98,6 +125,9 @@ impl Query {
             ("$top", query.top.is_some()),
             ("$skip", query.skip.is_some()),
             ("$skiptoken", query.skip_token.is_some()),
+            ("$filter", query.filter.is_some()),
+            ("$orderby", query.order_by.is_some()),
+            ("$count", query.count.is_some()),
         ];
         match given.iter().find(|(_, given)| *given) {
             Some((name, _)) => Err(invalid(name, &format!("The query option '{name}' applies to collections only."))),
@@ -143,6 +173,14 @@ fn whole(name: &str, value: &str) -> Result<i64, Error> {
     Ok(digits.parse().unwrap_or(i64::MAX))
 }
 
+fn truth(value: &str) -> Result<bool, Error> {
+    match value.trim_matches(' ') {
+        truth if truth.eq_ignore_ascii_case("true") => Ok(true),
+        truth if truth.eq_ignore_ascii_case("false") => Ok(false),
+        _ => Err(invalid("$count", "'$count' must be true or false.")),
+    }
+}
+
 fn positive(value: &str) -> Result<i64, Error> {
     match whole("$top", value)? {
         0 => Err(invalid("$top", "'$top' must be 1 or more; pages hold 1,000 at most.")),
@@ -173,12 +211,24 @@ mod tests {
 
     #[test]
     fn what_cannot_be_honoured_is_refused() {
-        for text in
-            ["$top=0", "$top=-1", "$top=x", "$top=", "$skip=-1", "$top=1&top=2", "$nope=1", "$top=%ff", "a%=1", "$=1"]
-        {
+        for text in [
+            "$top=0",
+            "$top=-1",
+            "$top=x",
+            "$top=",
+            "$skip=-1",
+            "$top=1&top=2",
+            "$nope=1",
+            "$top=%ff",
+            "a%=1",
+            "$=1",
+            "$count=1",
+            "$filter=a&filter=b",
+            "@p=1&@P=2",
+        ] {
             assert!(matches!(Query::parse(text), Err(Error::Invalid(_))), "{text}");
         }
-        for text in ["$filter=a", "orderby=x", "$Count=true", "$search=%22x%22", "$expand=photo", "$format=json"] {
+        for text in ["$search=%22x%22", "$expand=photo", "$format=json", "%24Search=x"] {
             assert!(matches!(Query::parse(text), Err(Error::NotImplemented(_))), "{text}");
         }
         assert!(matches!(Query::none("$top=1"), Err(Error::Invalid(_))));
@@ -191,6 +241,11 @@ mod tests {
     fn a_next_link_keeps_what_the_client_asked() {
         let query = Query::parse("%24top=5&mine={a}&$skip=3&$skiptoken=old").unwrap();
         assert_eq!(query.with_token("new"), "%24top=5&mine=%7Ba%7D&$skiptoken=new");
+        let text = "$filter=surname+eq+%40p&@p='%7Bx'&orderby=surname&$count=TRUE";
+        let query = Query::parse(text).unwrap();
+        assert_eq!(query.with_token("new"), format!("{text}&$skiptoken=new"));
+        assert_eq!((query.filter.as_deref(), query.count), (Some("surname eq @p"), Some(true)));
+        assert_eq!(query.aliases.0, [("p".to_owned(), "'{x'".to_owned())]);
     }
 
     proptest! {

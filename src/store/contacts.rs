@@ -4,34 +4,25 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::engine::{self, Row, Session, Statement};
+use super::engine::{self, Row, Session, Sql};
 use super::procedures::Call;
 use super::tx::Tx;
-use super::{Page, changes, folders, procedures};
+use super::{changes, folders, procedures};
 use crate::contact::patch::Patch;
 use crate::contact::{Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties};
 use crate::error::Error;
 use crate::odata::etag::Preconditions;
 
-/// The number of `$column` in `select_contacts!`.
-const COUNT: usize = 47;
+/// The number of columns in `columns!`.
+pub(super) const COLUMNS: usize = 47;
 /// About how many bytes of JSON one call may carry.
 const MAX_CALL_BYTES: usize = 1 << 20;
-/// About how many bytes of JSON a page may be, unless its first contact is larger.
-const MAX_PAGE_BYTES: i64 = 4 << 20;
 
-/// A contact and its children in one row: the children as JSON, made from their rows as the query runs. What goes
-/// before the `select`, one more column, and where the contacts `c` come from. The engines' words for JSON differ.
-macro_rules! select_contacts {
-    ($with:literal, $column:literal, $from:literal) => {
-        Statement::twin(
-            select_contacts!("json_group_array(", "json_array(", ")", $with, $column, $from),
-            select_contacts!("json_agg(", "json_build_array(", ")::text", $with, $column, $from),
-        )
-    };
-    ($list:literal, $entry:literal, $end:literal, $with:literal, $column:literal, $from:literal) => {
+/// A contact and its children in one row: the children as JSON, made from their rows as the query runs. The engines'
+/// words for JSON differ.
+macro_rules! columns {
+    ($list:literal, $entry:literal, $end:literal) => {
         concat!(
-            $with,
             "
 select c.id, c.parent_folder_id, c.version, c.created_date_time, c.last_modified_date_time, c.change_key,
        c.display_name_derived,
@@ -55,13 +46,15 @@ select c.id, c.parent_folder_id, c.version, c.created_date_time, c.last_modified
        (select ", $list, "x.name order by x.pos", $end, "
         from children x where x.mailbox = c.mailbox and x.contact_id = c.id),
        f.mailbox, f.flag_status, f.completed_date_time, f.completed_time_zone, f.due_date_time, f.due_time_zone,
-       f.start_date_time, f.start_time_zone, ",
-            $column,
-            "
-from ",
-            $from
+       f.start_date_time, f.start_time_zone"
         )
     };
+}
+
+/// What [`read`] reads, of the contacts `c` with their flags `f`.
+pub(super) fn columns() -> Sql {
+    Sql::default()
+        .twin(columns!("json_group_array(", "json_array(", ")"), columns!("json_agg(", "json_build_array(", ")::text"))
 }
 
 /// The contact with this id, in the folder at the end of a path or, without one, in any folder of the mailbox.
@@ -69,53 +62,24 @@ from ",
 /// # Errors
 /// [`Error::NotFound`], also when it is deleted or in another folder.
 pub(super) async fn get(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) -> Result<Contact, Error> {
-    let statement = select_contacts!(
-        "",
-        "1",
-        "contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
-where c.mailbox = $1 and c.id = $2 and c.deleted_date_time is null"
-    );
-    let statement = statement.bind(mailbox).bind(id);
-    let contact = read(&session.row(statement).await?.ok_or(Error::NotFound)?)?;
+    let contact = find(session, mailbox, id, " and c.deleted_date_time is null").await?;
     if !within.is_empty() && folders::get(session, mailbox, within).await?.id != contact.parent_folder_id {
         return Err(Error::NotFound);
     }
     Ok(contact)
 }
 
-/// See [`super::Store::contacts`].
-pub(super) async fn page(
-    session: &mut Session,
-    mailbox: i64,
-    folder: Option<&str>,
-    after: Uuid,
-    skip: i64,
-    size: u16,
-) -> Result<Page, Error> {
-    let statement = select_contacts!(
-        "
-with found as (
-    select id, size from contacts
-    where mailbox = $1 and id > $2 and deleted_date_time is null and ($6 is null or parent_folder_id = $6)
-    order by id limit $3 offset $4
-), measured as (
-    select id, sum(size) over (order by id) - size as before, count(*) over () as count from found
-)",
-        "m.count",
-        "measured m
-join contacts c on c.mailbox = $1 and c.id = m.id
-left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
-where m.before < $5
-order by c.id"
-    );
-    let size = usize::from(size);
-    // One more than asked tells whether there is more.
-    let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
-    let statement = statement.bind(mailbox).bind(after).bind(limit).bind(skip).bind(MAX_PAGE_BYTES).bind(folder);
-    let rows = session.rows(statement).await?;
-    let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COUNT))?;
-    let contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(Page { more: usize::try_from(found).unwrap_or_default() > contacts.len(), contacts })
+/// The same of one that may be deleted.
+pub(super) async fn get_even_deleted(session: &mut Session, mailbox: i64, id: Uuid) -> Result<Contact, Error> {
+    find(session, mailbox, id, "").await
+}
+
+async fn find(session: &mut Session, mailbox: i64, id: Uuid, also: &'static str) -> Result<Contact, Error> {
+    let from = "
+from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
+where c.mailbox = ";
+    let statement = columns().text(from).value(mailbox).text(" and c.id = ").value(id).text(also);
+    read(&session.row(statement.into()).await?.ok_or(Error::NotFound)?)
 }
 
 /// A contact to be created.
@@ -256,8 +220,8 @@ fn fitting(contacts: &[(i64, Contact)]) -> usize {
     fitting.count()
 }
 
-/// A contact from a row of `select_contacts!`.
-fn read(row: &Row) -> Result<Contact, Error> {
+/// A contact from a row of [`columns`].
+pub(super) fn read(row: &Row) -> Result<Contact, Error> {
     let mut next = 0..;
     let mut column = || next.next().unwrap_or_default();
     let id = row.get(column())?;

@@ -196,6 +196,7 @@ pub(super) const TABLES: &[Table] = &[
     table!(categories(mailbox int, contact_id id, pos int) name text, name_key text;),
     table!(im_addresses(mailbox int, contact_id id, pos int) address text;),
     table!(children(mailbox int, contact_id id, pos int) name text;),
+    table!(folded(mailbox int, contact_id id, pos int) property text, entry int, key text;),
     table!(changes(mailbox int, seq int) folder_id text, contact_id id, removed bool, changed_date_time int;),
 ];
 

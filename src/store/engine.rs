@@ -55,9 +55,83 @@ impl<T> Column for T where T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r
 /// A statement with its values. Its text uses `$1..$n`, which both engines take.
 #[derive(Clone)]
 pub(super) struct Statement<'q> {
-    sqlite: &'static str,
-    postgres: &'static str,
+    sqlite: Cow<'static, str>,
+    postgres: Cow<'static, str>,
     values: Vec<Value<'q>>,
+}
+
+/// A statement, or a part of one, that is put together as it is needed: of texts that are ours, and of values, which are
+/// bound in the order in which they come. There is no way to put any other text in.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sql {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone)]
+enum Piece {
+    Text(&'static str),
+    Twin(&'static str, &'static str),
+    Value(Value<'static>),
+}
+
+impl Sql {
+    pub(super) fn new(text: &'static str) -> Self {
+        Self::default().text(text)
+    }
+
+    /// A value and nothing else.
+    pub(super) fn of(value: impl Into<Value<'static>>) -> Self {
+        Self::default().value(value)
+    }
+
+    pub(super) fn text(mut self, text: &'static str) -> Self {
+        self.pieces.push(Piece::Text(text));
+        self
+    }
+
+    pub(super) fn twin(mut self, sqlite: &'static str, postgres: &'static str) -> Self {
+        self.pieces.push(Piece::Twin(sqlite, postgres));
+        self
+    }
+
+    pub(super) fn value(mut self, value: impl Into<Value<'static>>) -> Self {
+        self.pieces.push(Piece::Value(value.into()));
+        self
+    }
+
+    pub(super) fn parenthesized(self) -> Self {
+        Self::new("(").then(self).text(")")
+    }
+
+    pub(super) fn then(mut self, other: Self) -> Self {
+        self.pieces.extend(other.pieces);
+        self
+    }
+}
+
+impl From<Sql> for Statement<'static> {
+    fn from(sql: Sql) -> Self {
+        let (mut sqlite, mut postgres, mut values) = (String::new(), String::new(), Vec::new());
+        for piece in sql.pieces {
+            match piece {
+                Piece::Text(text) => {
+                    sqlite += text;
+                    postgres += text;
+                }
+                Piece::Twin(of_sqlite, of_postgres) => {
+                    sqlite += of_sqlite;
+                    postgres += of_postgres;
+                }
+                Piece::Value(value) => {
+                    values.push(value);
+                    let placeholder = format!("${}", values.len());
+                    sqlite += &placeholder;
+                    postgres += &placeholder;
+                }
+            }
+        }
+        Self { sqlite: sqlite.into(), postgres: postgres.into(), values }
+    }
 }
 
 impl<'q> Statement<'q> {
@@ -68,7 +142,7 @@ impl<'q> Statement<'q> {
 
     /// A text for each engine, with the same values.
     pub(super) fn twin(sqlite: &'static str, postgres: &'static str) -> Self {
-        Self { sqlite, postgres, values: Vec::new() }
+        Self { sqlite: sqlite.into(), postgres: postgres.into(), values: Vec::new() }
     }
 
     pub(super) fn bind(mut self, value: impl Into<Value<'q>>) -> Self {
@@ -77,17 +151,18 @@ impl<'q> Statement<'q> {
     }
 
     /// SQLite takes a missing value for null without a word, so every statement a debug build runs is counted.
-    fn checked(&self, sql: &'static str) -> &'static str {
-        debug_assert_eq!(placeholders(sql), self.values.len(), "values bound to: {sql}");
-        sql
+    fn checked(sql: Cow<'static, str>, values: &[Value<'_>]) -> AssertSqlSafe<Cow<'static, str>> {
+        debug_assert_eq!(placeholders(&sql), values.len(), "values bound to: {sql}");
+        // It is ours, or put together by `Sql` of texts that are.
+        AssertSqlSafe(sql)
     }
 
     fn of_sqlite(self) -> Query<'q, Sqlite, SqliteArguments> {
-        bound(sqlx::query(self.checked(self.sqlite)), self.values)
+        bound(sqlx::query(Self::checked(self.sqlite, &self.values)), self.values)
     }
 
     fn of_postgres(self) -> Query<'q, Postgres, PgArguments> {
-        bound(sqlx::query(self.checked(self.postgres)), self.values)
+        bound(sqlx::query(Self::checked(self.postgres, &self.values)), self.values)
     }
 }
 

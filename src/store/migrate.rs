@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::cluster::{Cluster, Use};
 use super::engine::{BUSY_TIMEOUT, Session, Statement, is_busy, message, plain_options, reason, sqlite_options};
+use super::folded;
 use crate::error::Error;
 
 mod in_sqlite {
@@ -102,10 +103,9 @@ async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migrat
         Kind::Connection(what, cause) => format!("{what}: {cause}"),
         _ => error.to_string(),
     })?;
-    if done.applied_migrations().is_empty() {
-        return Ok(Vec::new());
-    }
-    if !session.is_postgres() {
+    // With the schema that the statements of today know.
+    folded::renew(session).await.map_err(reason)?;
+    if !session.is_postgres() && !done.applied_migrations().is_empty() {
         let broken = session.row(Statement::new("pragma foreign_key_check")).await.map_err(reason)?;
         if broken.is_some() {
             return Err("rows refer to rows that do not exist".to_owned());

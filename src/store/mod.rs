@@ -10,8 +10,11 @@ mod copy;
 mod creates;
 mod engine;
 mod files;
+mod filter;
+mod folded;
 mod folders;
 mod lanes;
+mod listing;
 mod migrate;
 mod procedures;
 mod readers;
@@ -43,6 +46,7 @@ pub use copy::{Copied, Step, Target, copy};
 use creates::Creates;
 use engine::{Session, Statement};
 pub use files::backup;
+pub use listing::{Listing, Page};
 use readers::Readers;
 use tx::{Connector, Tx};
 use writer::Writer;
@@ -132,15 +136,6 @@ impl Place {
 struct Remembered {
     reign: usize,
     users: HashMap<String, User>,
-}
-
-/// A page of contacts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// In creation order; never empty while there is more.
-    pub contacts: Vec<Contact>,
-    /// Whether others follow.
-    pub more: bool,
 }
 
 /// Why a store cannot be opened or copied: one line for its operator.
@@ -309,25 +304,25 @@ impl Store {
         self.shared.readers.read(get).await
     }
 
-    /// Contacts of a folder, or of all, behind `after` (all: the nil id) in creation order, `skip` of them left out
-    /// first: at most `size`, and fewer where they are so large that a page would pass some 4 MiB.
+    /// A page of contacts.
     ///
     /// They may come from a standby that has the mailbox's change `at_least`; without a number, from one that has its
     /// last.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn contacts(
-        &self,
-        mailbox: i64,
-        folder: Option<&str>,
-        after: Uuid,
-        skip: i64,
-        size: u16,
-        at_least: Option<i64>,
-    ) -> Result<Page, Error> {
-        let page = async |session: &mut Session| contacts::page(session, mailbox, folder, after, skip, size).await;
+    /// 400 for a cursor of another order, else those of the database.
+    pub async fn contacts(&self, mailbox: i64, listing: &Listing, at_least: Option<i64>) -> Result<Page, Error> {
+        let page = async |session: &mut Session| listing::page(session, mailbox, listing).await;
         self.shared.readers.read_mailbox(mailbox, at_least, page).await
+    }
+
+    /// How many contacts a listing has on all its pages. Where they are counted is as with [`Store::contacts`].
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count(&self, mailbox: i64, listing: &Listing, at_least: Option<i64>) -> Result<i64, Error> {
+        let count = async |session: &mut Session| listing::count(session, mailbox, listing).await;
+        self.shared.readers.read_mailbox(mailbox, at_least, count).await
     }
 
     /// Creates a contact in the folder it names, which is made if need be, or else in the default one.

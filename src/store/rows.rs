@@ -2,6 +2,7 @@
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
+use super::folded;
 use crate::contact::{Complex, Contact, DateTimeTimeZone, Email, Text, date};
 use crate::error::Error;
 use crate::fold::fold;
@@ -58,6 +59,7 @@ impl Serialize for Row<'_> {
             row.serialize_element(&time.date_time)?;
             row.serialize_element(&time.time_zone)?;
         }
+        row.serialize_element(&folded::of(p))?;
         row.end()
     }
 }

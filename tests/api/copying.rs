@@ -10,7 +10,7 @@ use crate::app::SEED_REQUEST;
 use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "mailboxes",
     "users",
     "folders",
@@ -23,6 +23,7 @@ const TABLES: [&str; 13] = [
     "categories",
     "im_addresses",
     "children",
+    "folded",
     "changes",
 ];
 

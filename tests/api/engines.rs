@@ -112,6 +112,11 @@ fn call() -> impl Strategy<Value = Call> {
         "/beta/me/contacts?$skip=1000000000000",
         "/me/contacts?$top=0",
         "/me/contacts?$filter=x",
+        "/me/contacts?$filter=surname%20gt%20'i'%20or%20emailAddresses/any(e:contains(e/address,'%C3%A4'))&$count=true",
+        "/me/contacts?$orderby=title%20desc,nickName&$top=2",
+        "/beta/me/contacts?$orderby=length(personalNotes),flag/flagStatus%20desc&$filter=not%20(title%20eq%20null)",
+        "/v1.0/me/contacts?$orderby=mobilePhone&$filter=homeAddress/city%20ne%20'a'",
+        "/me/contacts/$count?$filter=categories/$count%20gt%201",
         "/me",
         "/users/bob",
         "/me/contacts/no-id",
@@ -242,7 +247,7 @@ proptest! {
             prop_assert_eq!(sqlite.answer(&all), postgres.answer(&all));
         }
         for table in ["contacts", "emails", "phones", "addresses", "websites", "flags", "categories", "im_addresses",
-                      "children", "folders", "changes", "users", "mailboxes"] {
+                      "children", "folded", "folders", "changes", "users", "mailboxes"] {
             let count = format!("select count(*) from {table}");
             prop_assert_eq!(sqlite.app.count(&count), postgres.app.count(&count), "{}", table);
         }

@@ -152,6 +152,14 @@ macro_rules! children {
             $rows!("im_addresses", "address", "entry #>> '{}'", "excluded.address", "43"),
             ", ",
             $rows!("children", "name", "entry #>> '{}'", "excluded.name", "44"),
+            ", ",
+            $rows!(
+                "folded",
+                "property, entry, key",
+                "entries.entry ->> 0, (entries.entry ->> 1)::bigint, entries.entry ->> 2",
+                "excluded.property, excluded.entry, excluded.key",
+                "53"
+            ),
         )
     };
 }

@@ -34,7 +34,7 @@ macro_rules! view {
     null display_name_key, null given_name_key, null surname_key, null company_name_key, null size,
     null emails, null phones, null addresses, null websites, null categories, null im_addresses, null children,
     null flagged, null flag_status, null completed_date_time, null completed_time_zone, null due_date_time,
-    null due_time_zone, null start_date_time, null start_time_zone;
+    null due_time_zone, null start_date_time, null start_time_zone, null folded;
 "
         )
     };
@@ -96,6 +96,9 @@ macro_rules! insert_children {
     insert into children (mailbox, contact_id, pos, name)
     select new.mailbox, new.id, key, value from json_each(new.children);
 
+    insert into folded (mailbox, contact_id, pos, property, entry, key)
+    select new.mailbox, new.id, key, value ->> 0, value ->> 1, value ->> 2 from json_each(new.folded);
+
     insert into flags
         (mailbox, contact_id, flag_status, completed_date_time, completed_time_zone, due_date_time, due_time_zone,
          start_date_time, start_time_zone)
@@ -141,6 +144,7 @@ pub(in crate::store) const VIEWS: &str = concat!(
     delete from categories where mailbox = new.mailbox and contact_id = new.id;
     delete from im_addresses where mailbox = new.mailbox and contact_id = new.id;
     delete from children where mailbox = new.mailbox and contact_id = new.id;
+    delete from folded where mailbox = new.mailbox and contact_id = new.id;
     delete from flags where mailbox = new.mailbox and contact_id = new.id;
 ",
     insert_children!(),
@@ -171,7 +175,8 @@ macro_rules! call_with_contacts {
     value ->> 28, value ->> 29, value ->> 30, value ->> 31, value ->> 32,
     value ->> 33, value ->> 34, value ->> 35, value ->> 36, value ->> 37,
     value -> 38, value -> 39, value -> 40, value -> 41, value -> 42, value -> 43, value -> 44,
-    value ->> 45, value ->> 46, value ->> 47, value ->> 48, value ->> 49, value ->> 50, value ->> 51, value ->> 52
+    value ->> 45, value ->> 46, value ->> 47, value ->> 48, value ->> 49, value ->> 50, value ->> 51, value ->> 52,
+    value -> 53
 from jsonb_each($1) returning (select seq from mailboxes where id = mailbox)"
         )
     };

@@ -11,7 +11,7 @@ async fn waiting_writes_share_a_commit_and_are_answered_after_it() {
         // Inside, the neighbours' contacts are there; outside, they are not committed yet.
         let row = tx.reading().await?.row(Statement::new("select count(*) from contacts")).await?.unwrap();
         assert_eq!(row.get::<i64>(0)?, 2);
-        assert!(store.contacts(mailbox, None, Uuid::nil(), 0, 10, None).await?.contacts.is_empty());
+        assert!(store.contacts(mailbox, &first(10), None).await?.contacts.is_empty());
         Ok(())
     });
     let results = o.in_one_commit(vec![o.insert("a"), look, o.insert("b")]).await;

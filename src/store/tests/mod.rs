@@ -2,6 +2,7 @@
 //! runs on SQLite, or with TEST_ENGINE=postgres on PostgreSQL; `tests/run` does both.
 
 mod both;
+mod filters;
 mod postgres;
 mod proxy;
 #[path = "../../../tests/api/postgres.rs"]
@@ -14,7 +15,6 @@ use std::time::Duration;
 use futures_util::future::{LocalBoxFuture, join_all};
 use servers::{Postgres, Schema};
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 use super::engine::Statement;
 use super::tx::Tx;
@@ -60,6 +60,11 @@ fn titled(title: &str) -> Patch {
     patch
 }
 
+/// The first contacts in creation order.
+fn first(size: u16) -> Listing {
+    Listing { size, ..Listing::default() }
+}
+
 fn new(mailbox: i64, patch: Patch) -> Vec<New> {
     vec![New { mailbox, folder: None, patch }]
 }
@@ -72,7 +77,7 @@ impl Opened {
     }
 
     async fn titles(&self) -> Vec<String> {
-        let page = self.store.contacts(self.mailbox, None, Uuid::nil(), 0, 1_000, None).await.unwrap();
+        let page = self.store.contacts(self.mailbox, &first(1_000), None).await.unwrap();
         page.contacts.iter().map(|c| c.properties.text(Text::Title).unwrap_or_default().to_owned()).collect()
     }
 

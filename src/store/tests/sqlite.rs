@@ -89,7 +89,7 @@ async fn closing_does_what_was_handed_in_and_refuses_what_comes_later() {
     let files: Vec<_> = std::fs::read_dir(o.folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(files, ["contacts.db"], "the log is in the file");
     let again = Store::open(&Database::File(o.folder.path().join("contacts.db")), Options::default()).await.unwrap();
-    assert_eq!(again.contacts(o.mailbox, None, Uuid::nil(), 0, 100, None).await.unwrap().contacts.len(), 20);
+    assert_eq!(again.contacts(o.mailbox, &first(100), None).await.unwrap().contacts.len(), 20);
 }
 
 #[actix_web::test]
@@ -174,7 +174,7 @@ async fn a_backup_of_a_store_in_use_is_complete_as_of_one_moment() {
     };
     futures_util::join!(writes, copy);
     let copied = Store::open(&Database::File(target.clone()), Options::default()).await.unwrap();
-    let contacts = copied.contacts(o.mailbox, None, Uuid::nil(), 0, 1_000, None).await.unwrap().contacts;
+    let contacts = copied.contacts(o.mailbox, &first(1_000), None).await.unwrap().contacts;
     let titles: Vec<_> = contacts.iter().map(|c| c.properties.text(Text::Title).unwrap().to_owned()).collect();
     assert_eq!(titles, (0..titles.len()).map(|i| i.to_string()).collect::<Vec<_>>());
     assert!(contacts.iter().all(|contact| contact.properties.phones.len() == 3));

@@ -11,5 +11,6 @@ mod limits;
 pub mod model;
 mod paging;
 mod paths;
+mod queries;
 mod refusals;
 mod shapes;

@@ -60,15 +60,12 @@ fn what_is_not_served_yet_says_so() {
     for path in [
         "/",
         "/v1.0/",
-        "/v1.0/me/contacts/$count",
         "/me/contactFolders/delta()",
         "/me/contactFolders/contacts/permanentDelete",
         "/me/contactfolders/contacts/contacts/delta",
         "/users",
         "/$metadata",
         "/beta/$batch",
-        "/me/contacts/$count",
-        "/me/contacts/%24count",
         "/me/contacts/delta",
         "/me/contacts/delta()",
         "/me/contacts/$ref",
@@ -86,16 +83,7 @@ fn every_option_of_the_reference_that_is_not_served_yet_says_so() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
-    for option in [
-        "$filter=surname eq 'x'",
-        "$orderby=surname",
-        "$count=true",
-        "$search=\"x\"",
-        "$expand=extensions",
-        "$format=json",
-        "filter=x",
-        "$deltatoken=x",
-    ] {
+    for option in ["$search=\"x\"", "$expand=extensions", "$format=json", "search=x", "$deltatoken=x"] {
         let option = option.replace(' ', "+").replace('"', "%22");
         assert_eq!(
             ann.get(&format!("/me/contacts?{option}")).error(),

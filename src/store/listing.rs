@@ -1,0 +1,291 @@
+//! Pages of contacts, filtered and in any order.
+//!
+//! A page begins behind the last contact of the one before: behind its sort keys and, where those are the same, its id.
+//! So a contact that is there throughout a walk, and whose keys do not change, comes exactly once, whatever is written
+//! meanwhile. The keys travel in the page's token, which must stay short: of a long text only the beginning does. Then
+//! the token names the last contacts shown, with a hash of their keys, and the walk goes on behind the last of them whose
+//! keys are still the same, leaving out those that were shown behind it. Should the keys of all of them have changed, it
+//! goes on where the beginning of the key begins: what shares it may come again, but nothing is left out.
+
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::contacts::{COLUMNS, columns, read};
+use super::engine::{Row, Session, Sql};
+use super::filter;
+use crate::contact::Contact;
+use crate::error::{Error, Kind};
+use crate::odata::filter::typed::{Condition, Key, Order};
+use crate::odata::page::{Anchor, Cursor, KeyValue};
+
+/// About how many bytes of JSON a page may be, unless its first contact is larger.
+const MAX_PAGE_BYTES: i64 = 4 << 20;
+/// How many bytes of texts a cursor holds; its keys share them.
+const MAX_TEXT: usize = 480;
+/// How many contacts a cursor names where its keys are cut.
+const MAX_ANCHORS: usize = 4;
+/// The names of sort keys in SQL. There are never more.
+const KEYS: [&str; 8] = ["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8"];
+
+/// What is listed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Listing {
+    /// Contacts of this folder only.
+    pub folder: Option<String>,
+    /// Contacts for which this is true.
+    pub filter: Option<Condition>,
+    /// Sorted by these, and then by creation.
+    pub order: Vec<Order>,
+    /// Contacts on a page at most; fewer where they are so large that a page would pass some 4 MiB.
+    pub size: u16,
+    /// How many are left out first.
+    pub skip: i64,
+    /// Where the page before ended.
+    pub after: Option<Cursor>,
+    /// Whether [`Page::count`] is wanted.
+    pub count: bool,
+}
+
+/// A page of contacts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Never empty while there is more.
+    pub contacts: Vec<Contact>,
+    /// Where the next page begins, if others follow.
+    pub next: Option<Cursor>,
+    /// How many there are on all pages, where that was asked.
+    pub count: Option<i64>,
+}
+
+/// See [`super::Store::contacts`].
+pub(super) async fn page(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Page, Error> {
+    let after = match &listing.after {
+        Some(cursor) => Some(After::find(session, mailbox, listing, cursor).await?),
+        None => None,
+    };
+    let rows = session.rows(select_page(mailbox, listing, after.as_ref()).into()).await?;
+    let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COLUMNS))?;
+    let size = usize::from(listing.size);
+    let contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
+    let more = usize::try_from(found).unwrap_or_default() > contacts.len();
+    let next = if more { cursor(listing, &contacts, &rows)? } else { None };
+    let count = if listing.count { Some(count(session, mailbox, listing).await?) } else { None };
+    Ok(Page { contacts, next, count })
+}
+
+/// The statement of a first page.
+#[cfg(test)]
+pub(super) fn select(mailbox: i64, listing: &Listing) -> Sql {
+    select_page(mailbox, listing, None)
+}
+
+/// How many contacts there are on all pages.
+pub(super) async fn count(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<i64, Error> {
+    let statement = Sql::new("select count(*) from contacts c where ").then(scope(mailbox, listing));
+    let row = session.row(statement.into()).await?;
+    row.ok_or_else(|| Error::internal("count() answered nothing"))?.get(0)
+}
+
+/// What a contact `c` must be to be listed.
+fn scope(mailbox: i64, listing: &Listing) -> Sql {
+    let mut scope = Sql::new("c.mailbox = ").value(mailbox).text(" and c.deleted_date_time is null");
+    if let Some(folder) = &listing.folder {
+        scope = scope.text(" and c.parent_folder_id = ").value(folder.clone());
+    }
+    match &listing.filter {
+        Some(condition) => scope.text(" and ").then(filter::condition(mailbox, condition)),
+        None => scope,
+    }
+}
+
+/// The sort keys of a contact `c`, each with its name.
+fn keys(mailbox: i64, listing: &Listing) -> Sql {
+    listing.order.iter().zip(KEYS).fold(Sql::default(), |all, (order, name)| {
+        let key = match &order.key {
+            Key::Text(text) => filter::text(mailbox, text).twin("", " collate \"C\""),
+            Key::Number(number) => filter::number(mailbox, number),
+            Key::Condition(condition) => filter::truth(mailbox, condition),
+            Key::Id(id) => filter::id_text(*id),
+        };
+        all.text(", ").then(key).text(" as ").text(name)
+    })
+}
+
+/// `order by …`, null being the least.
+fn order(listing: &Listing) -> Sql {
+    let by_keys = listing.order.iter().zip(KEYS).fold(Sql::new(" order by "), |all, (order, name)| {
+        all.text(name).text(if order.descending { " desc nulls last, " } else { " asc nulls first, " })
+    });
+    by_keys.text("id")
+}
+
+/// `, k1, k2`
+fn names(listing: &Listing) -> Sql {
+    listing.order.iter().zip(KEYS).fold(Sql::default(), |all, (_, name)| all.text(", ").text(name))
+}
+
+/// The page's rows: the columns of `read`, how many there are with the one behind, and the keys.
+fn select_page(mailbox: i64, listing: &Listing, after: Option<&After>) -> Sql {
+    // One more than asked tells whether there is more.
+    let limit = i64::from(listing.size) + 1;
+    let keyed = Sql::new("with keyed as (select c.id, c.size").then(keys(mailbox, listing));
+    let keyed = keyed.text(" from contacts c where ").then(scope(mailbox, listing));
+    let keyed = match after {
+        // What can be told of the row itself is told there, so that its key serves.
+        Some(after) if listing.order.is_empty() => keyed.text(" and c.id > ").value(after.id),
+        _ => keyed,
+    };
+    let found = keyed.text("), found as (select id, size").then(names(listing)).text(" from keyed");
+    let found = match after {
+        Some(after) if !listing.order.is_empty() => found.text(" where ").then(after.condition(listing)),
+        _ => found,
+    };
+    let found = found.then(order(listing)).text(" limit ").value(limit).text(" offset ").value(listing.skip);
+    let measured = found.text("), measured as (select id").then(names(listing)).text(", row_number() over (");
+    let measured = measured.then(order(listing)).text(") as place, sum(size) over (").then(order(listing));
+    let measured = measured.text(" rows unbounded preceding) - size as before, count(*) over () as count from found)");
+    let keys = listing.order.iter().zip(KEYS).fold(Sql::default(), |all, (_, name)| all.text(", m.").text(name));
+    let page = measured.then(columns()).text(", m.count").then(keys);
+    let page = page.text(" from measured m join contacts c on c.mailbox = ").value(mailbox).text(" and c.id = m.id");
+    let page = page.text(" left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id where m.before < ");
+    page.value(MAX_PAGE_BYTES).text(" order by m.place")
+}
+
+/// The keys of a row, from a column on.
+fn values(listing: &Listing, row: &Row, from: usize) -> Result<Vec<KeyValue>, Error> {
+    let of_column = |(i, order): (usize, &Order)| {
+        Ok(match &order.key {
+            Key::Text(_) | Key::Id(_) => row.get::<Option<String>>(from + i)?.map_or(KeyValue::Null, KeyValue::Text),
+            Key::Number(_) => row.get::<Option<i64>>(from + i)?.map_or(KeyValue::Null, KeyValue::Number),
+            Key::Condition(_) => {
+                let truth = row.get::<Option<i32>>(from + i)?;
+                truth.map_or(KeyValue::Null, |truth| KeyValue::Number(truth.into()))
+            }
+        })
+    };
+    listing.order.iter().enumerate().map(of_column).collect()
+}
+
+fn cursor(listing: &Listing, contacts: &[Contact], rows: &[Row]) -> Result<Option<Cursor>, Error> {
+    let Some(last) = rows.get(..contacts.len()).and_then(<[Row]>::last) else { return Ok(None) };
+    let texts = listing.order.iter().filter(|order| matches!(order.key, Key::Text(_) | Key::Id(_))).count();
+    let keys: Vec<_> =
+        values(listing, last, COLUMNS + 1)?.into_iter().map(|value| cut(value, MAX_TEXT / texts.max(1))).collect();
+    let is_cut = keys.iter().any(|key| matches!(key, KeyValue::Cut(_)));
+    let shown = contacts.iter().zip(rows).rev().take(if is_cut { MAX_ANCHORS } else { 1 });
+    let anchor = |(contact, row): (&Contact, &Row)| {
+        Ok(Anchor { id: contact.id, hash: if is_cut { hash(&values(listing, row, COLUMNS + 1)?) } else { 0 } })
+    };
+    Ok(Some(Cursor { shown: shown.map(anchor).collect::<Result<_, Error>>()?, keys }))
+}
+
+/// A value of no more than so many bytes.
+fn cut(value: KeyValue, bytes: usize) -> KeyValue {
+    match value {
+        KeyValue::Text(text) if text.len() > bytes => {
+            KeyValue::Cut(text.get(..text.floor_char_boundary(bytes)).unwrap_or_default().to_owned())
+        }
+        value => value,
+    }
+}
+
+fn hash(keys: &[KeyValue]) -> u64 {
+    let mut hash = Sha256::new();
+    for key in keys {
+        match key {
+            KeyValue::Null => hash.update([0]),
+            KeyValue::Number(number) => {
+                hash.update([1]);
+                hash.update(number.to_be_bytes());
+            }
+            KeyValue::Text(text) | KeyValue::Cut(text) => {
+                hash.update([2]);
+                hash.update(text.len().to_be_bytes());
+                hash.update(text.as_bytes());
+            }
+        }
+    }
+    hash.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// The place a page begins behind.
+struct After {
+    id: Uuid,
+    keys: Vec<KeyValue>,
+    /// Contacts that were shown and may be found again.
+    shown: Vec<Uuid>,
+}
+
+impl After {
+    /// The place a cursor names.
+    ///
+    /// # Errors
+    /// 400 where it is not one of this listing.
+    async fn find(session: &mut Session, mailbox: i64, listing: &Listing, cursor: &Cursor) -> Result<Self, Error> {
+        let strange = || {
+            Error::invalid(Kind::Query, "$skiptoken", "The token is of another order. Follow nextLinks as they are.")
+        };
+        let fits = listing.order.iter().zip(&cursor.keys).all(|(order, value)| match value {
+            KeyValue::Null => true,
+            KeyValue::Number(_) => matches!(order.key, Key::Number(_) | Key::Condition(_)),
+            KeyValue::Text(_) | KeyValue::Cut(_) => matches!(order.key, Key::Text(_) | Key::Id(_)),
+        });
+        let Some(last) = cursor.shown.first().filter(|_| fits && listing.order.len() == cursor.keys.len()) else {
+            return Err(strange());
+        };
+        let mut shown = Vec::new();
+        if cursor.keys.iter().any(|key| matches!(key, KeyValue::Cut(_))) {
+            for anchor in &cursor.shown {
+                // Deleted ones keep their keys.
+                let select =
+                    Sql::new("select 1").then(keys(mailbox, listing)).text(" from contacts c where c.mailbox = ");
+                let select = select.value(mailbox).text(" and c.id = ").value(anchor.id);
+                if let Some(row) = session.row(select.into()).await? {
+                    let keys = values(listing, &row, 1)?;
+                    if hash(&keys) == anchor.hash {
+                        return Ok(Self { id: anchor.id, keys, shown });
+                    }
+                }
+                shown.push(anchor.id);
+            }
+        }
+        Ok(Self { id: last.id, keys: cursor.keys.clone(), shown })
+    }
+
+    /// That a row of `keyed` comes behind.
+    fn condition(&self, listing: &Listing) -> Sql {
+        let orders: Vec<_> = listing.order.iter().zip(KEYS).zip(&self.keys).collect();
+        // The last key is the id, unless one before it is known by its beginning only.
+        let mut behind = Sql::new("id > ").value(self.id);
+        for ((order, name), value) in orders.into_iter().rev() {
+            let key = || Sql::new("(").text(name);
+            let bound = |value: &KeyValue| match value {
+                KeyValue::Number(number) => Sql::of(*number),
+                KeyValue::Text(text) | KeyValue::Cut(text) => Sql::of(text.clone()),
+                KeyValue::Null => Sql::default(),
+            };
+            behind = match (value, order.descending) {
+                (KeyValue::Null, false) => key().text(" is not null or ").then(behind).text(")"),
+                (KeyValue::Null, true) => key().text(" is null and ").then(behind).text(")"),
+                (KeyValue::Cut(_), false) => key().text(" >= ").then(bound(value)).text(")"),
+                (KeyValue::Cut(text), true) => {
+                    let all_with_it = Sql::of(text.clone() + "\u{10ffff}");
+                    key().text(" <= ").then(all_with_it).text(" or ").text(name).text(" is null)")
+                }
+                (value, false) => {
+                    let from = key().text(" >= ").then(bound(value)).text(" and (").text(name).text(" > ");
+                    from.then(bound(value)).text(" or ").then(behind).text("))")
+                }
+                (value, true) => {
+                    let less = key().text(" < ").then(bound(value)).text(" or ").text(name).text(" is null or ");
+                    less.text(name).text(" = ").then(bound(value)).text(" and ").then(behind).text(")")
+                }
+            };
+        }
+        if self.shown.is_empty() {
+            return behind;
+        }
+        let shown = self.shown.iter().map(|id| Sql::new(" and id <> ").value(*id));
+        shown.fold(behind.parenthesized(), Sql::then)
+    }
+}
