@@ -51,7 +51,7 @@ select c.id, c.parent_folder_id, c.version, c.created_date_time, c.last_modified
     };
 }
 
-/// What [`read`] reads, of the contacts `c` with their flags `f`.
+/// What `read` reads, of the contacts `c` with their flags `f`.
 pub(super) fn columns() -> Sql {
     Sql::default()
         .twin(columns!("json_group_array(", "json_array(", ")"), columns!("json_agg(", "json_build_array(", ")::text"))
@@ -220,7 +220,7 @@ fn fitting(contacts: &[(i64, Contact)]) -> usize {
     fitting.count()
 }
 
-/// A contact from a row of [`columns`].
+/// A contact from a row of [`columns()`].
 pub(super) fn read(row: &Row) -> Result<Contact, Error> {
     let mut next = 0..;
     let mut column = || next.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `$filter` and `$orderby`: read ([`parse`]), checked against what is filtered ([`model`], [`check`]) into an expression
+//! `$filter` and `$orderby`: read ([`parse`]), checked against what is filtered ([`model`], `check`) into an expression
 //! in which every name and type is settled ([`typed`]), which the store turns into SQL. docs/graph.md, "Filters", tells what
 //! they mean. Nothing here panics, or takes more than linear time, whatever is sent.
 //!
