@@ -80,7 +80,7 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_HANDLING", value_enum, default_value_t)]
     pub handling: Handling,
 
-    /// The address that clients use, where a proxy stands in front: links begin with it (https://host[:port][/prefix])
+    /// The address that clients use, where a proxy stands in front: links begin with it (`https://host:port/prefix`)
     #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<String>,
 

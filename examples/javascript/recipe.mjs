@@ -50,6 +50,17 @@ for (let i = 0; i < 25; i += 1) {
 const some = await client.api("/me/contacts").select(["displayName"]).top(5).skip(1).get();
 assert.equal(some.value.length, 5);
 assert.deepEqual(Object.keys(some.value[0]), ["@odata.etag", "id", "displayName"]);
+const filtered = await client
+  .api("/me/contacts")
+  .filter("startswith(displayName,'contact 0') and not (displayName eq 'Contact 03')")
+  .orderby("displayName desc")
+  .count(true)
+  .top(2)
+  .get();
+assert.equal(filtered["@odata.count"], 9);
+assert.deepEqual(filtered.value.map((one) => one.displayName), ["Contact 09", "Contact 08"]);
+const byMail = await client.api("/me/contacts").filter("emailAddresses/any(a:a/address eq 'ANN@example.org')").get();
+assert.deepEqual(byMail.value.map((one) => one.id), [created.id]);
 const names = [];
 const first = await client.api("/me/contacts").top(7).get();
 await new PageIterator(client, first, (contact) => names.push(contact.displayName) > 0).iterate();

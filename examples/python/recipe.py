@@ -65,6 +65,11 @@ async def main(server, token):
     Query = ContactsRequestBuilder.ContactsRequestBuilderGetQueryParameters
     some = await me.contacts.get(RequestConfiguration(query_parameters=Query(select=["displayName"], top=5, skip=1)))
     assert len(some.value) == 5 and some.value[0].display_name and some.value[0].surname is None
+    query = Query(filter="startswith(displayName,'contact 0')", orderby=["displayName desc"], count=True, top=2)
+    filtered = await me.contacts.get(RequestConfiguration(query_parameters=query))
+    assert filtered.odata_count == 10
+    assert [one.display_name for one in filtered.value] == ["Contact 09", "Contact 08"]
+    assert await me.contacts.count.get() == 26
     first = await me.contacts.get(RequestConfiguration(query_parameters=Query(top=7)))
     names = []
     await PageIterator(first, adapter).iterate(lambda contact: names.append(contact.display_name) is None)

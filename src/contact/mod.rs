@@ -1,6 +1,6 @@
 //! The stored contact and its rules: the union of what the published shapes can say (docs/graph.md, "The contact").
-//! No I/O, no clock. `beta` is the seed's shape and `v1` Graph's present one; [`read`] and [`write`] go between them and
-//! JSON, [`patch`] is what a request wants changed.
+//! No I/O, no clock. `beta` is the seed's shape and `v1` Graph's present one; [`mod@read`] and [`mod@write`] go between
+//! them and JSON, [`patch`] is what a request wants changed.
 
 mod beta;
 pub mod date;
