@@ -88,7 +88,7 @@ impl Selection {
 
 impl Shape {
     /// Every property of the shape, with the members of those that have some.
-    fn properties(self) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    pub(crate) fn properties(self) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
         fn members<T: Complex>() -> Vec<&'static str> {
             T::MEMBERS.iter().map(|member| member.json).collect()
         }

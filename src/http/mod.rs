@@ -9,6 +9,7 @@ mod contacts_ref;
 mod error;
 mod folders;
 mod origin;
+mod service;
 mod users;
 
 pub mod access;
@@ -137,8 +138,12 @@ async fn answer(
     let root = origin::root(request, &api.settings.origin, mount);
     let call = Call::new(api, request.method(), path, request.uri().query(), request.headers(), root)?;
     *route = call.address.pattern();
-    if call.address.resource == Resource::Health {
-        return health(api, request.method()).await;
+    // What needs no token.
+    match call.address.resource {
+        Resource::Health => return health(api, request.method()).await,
+        Resource::Service => return service::document(&call, request.method()),
+        Resource::Metadata => return service::metadata(&call, request.method()),
+        Resource::Owned(..) | Resource::NotYet(_) => {}
     }
     let endpoint = call.endpoint()?;
     let principal = api.access.principal(request.headers())?;
@@ -152,11 +157,13 @@ async fn answer(
 
 /// `GET /healthz`: whether a row can be read.
 async fn health(api: &Api, method: &Method) -> Result<Answer, Error> {
-    if method != Method::GET && method != Method::HEAD {
-        return Err(Error::MethodNotAllowed(vec!["GET"]));
-    }
+    only_get(method)?;
     api.store.check().await?;
     Answer::json(200, &serde_json::json!({"status": "ok"}))
+}
+
+fn only_get(method: &Method) -> Result<(), Error> {
+    if method == Method::GET || method == Method::HEAD { Ok(()) } else { Err(Error::MethodNotAllowed(vec!["GET"])) }
 }
 
 /// The path up to where the API is mounted, and the rest, both as sent.

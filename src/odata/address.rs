@@ -51,6 +51,10 @@ pub enum Owner {
 pub enum Resource {
     /// `/healthz`
     Health,
+    /// The service document: the root.
+    Service,
+    /// `/$metadata`
+    Metadata,
     /// Something of an owner's.
     Owned(Owner, Item),
     /// A path of the reference that is not served yet; the word that tells it.
@@ -92,7 +96,7 @@ pub struct Address {
 
 /// Paths under an owner, or under the root, that the reference has and this server has not yet.
 const OWNER_NOT_YET: &[&str] = &["outlook", "translateExchangeIds"];
-const ROOT_NOT_YET: &[&str] = &["$metadata", "$batch", "subscriptions"];
+const ROOT_NOT_YET: &[&str] = &["$batch", "subscriptions"];
 const CONTACTS_NOT_YET: &[&str] = &["$count", "delta"];
 const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
 const CONTACT_NOT_YET: &[&str] =
@@ -124,6 +128,8 @@ impl Address {
     pub fn pattern(&self) -> &'static str {
         match &self.resource {
             Resource::Health => "/healthz",
+            Resource::Service => "/",
+            Resource::Metadata => "/$metadata",
             Resource::Owned(_, Item::User) => "/{user}",
             Resource::Owned(_, Item::Contacts(_)) => "/{user}/contacts",
             Resource::Owned(_, Item::ContactsCount(_)) => "/{user}/contacts/$count",
@@ -177,9 +183,10 @@ impl Segments {
     }
 
     fn resource(&mut self) -> Result<Resource, Error> {
-        let Some(first) = self.next() else { return Ok(Resource::NotYet("/")) };
+        let Some(first) = self.next() else { return Ok(Resource::Service) };
         let owner = match &first {
             Segment::Word(word) if word.eq_ignore_ascii_case("healthz") => return Ok(Resource::Health),
+            Segment::Word(word) if word.eq_ignore_ascii_case("$metadata") => return Ok(Resource::Metadata),
             Segment::Word(word) if word.eq_ignore_ascii_case("me") => Owner::Me,
             Segment::Word(word) if word.eq_ignore_ascii_case("users") => match self.next() {
                 None => return Ok(Resource::NotYet("/users")),
@@ -356,8 +363,6 @@ mod tests {
     #[test]
     fn what_is_known_but_not_served_is_told_apart() {
         for path in [
-            "/",
-            "/v1.0/$metadata",
             "/%24batch",
             "/users",
             "/me/contactfolders('x')/permanentDelete",

@@ -4,6 +4,7 @@ pub mod address;
 pub mod etag;
 pub mod filter;
 pub mod json;
+pub mod metadata;
 pub mod page;
 pub mod prefer;
 pub mod query;

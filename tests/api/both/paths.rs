@@ -58,13 +58,10 @@ fn what_is_not_served_yet_says_so() {
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
     for path in [
-        "/",
-        "/v1.0/",
         "/me/contactFolders/delta()",
         "/me/contactFolders/contacts/permanentDelete",
         "/me/contactfolders/contacts/contacts/delta",
         "/users",
-        "/$metadata",
         "/beta/$batch",
         "/me/contacts/delta",
         "/me/contacts/delta()",
@@ -115,6 +112,33 @@ fn every_option_of_the_reference_that_is_not_served_yet_says_so() {
     assert_eq!(ann.get("/me/contacts?mine=1&&other").status, 200);
     assert_eq!(ann.get("/me/contacts?").status, 200);
     assert_eq!(app.count("select count(*) from contacts"), 1);
+}
+
+#[test]
+fn the_service_describes_itself_to_anybody() {
+    let app = TestApp::new();
+    let nobody = app.user("");
+    for (path, root) in [("/", ""), ("/v1.0/", "/v1.0"), ("/beta", "/beta")] {
+        let expected = json!({
+            "@odata.context": format!("http://{}{root}/$metadata", app.address),
+            "value": [
+                {"name": "me", "kind": "Singleton", "url": "me"},
+                {"name": "users", "kind": "EntitySet", "url": "users"},
+            ],
+        });
+        assert_eq!(nobody.get(path).json(200), expected, "{path}");
+    }
+    for (path, own, other) in [
+        ("/v1.0/$metadata", "mobilePhone", "weddingAnniversary"),
+        ("/%24metadata", "weddingAnniversary", "mobilePhone"),
+    ] {
+        let answer = nobody.get(path);
+        assert_eq!((answer.status, answer.header("content-type").as_str()), (200, "application/xml"));
+        let text = String::from_utf8(answer.body).unwrap();
+        assert!(text.starts_with("<?xml") && text.contains(own) && !text.contains(other), "{path}");
+    }
+    assert_eq!(nobody.post("/v1.0/$metadata", "{}").error().0, 405);
+    assert_eq!(nobody.post("/", "{}").header("allow"), "GET");
 }
 
 #[test]

@@ -1,0 +1,33 @@
+//! What a client's generator or browser asks of the service itself, without a token: its root and `$metadata`.
+
+use actix_web::http::Method;
+use serde_json::json;
+
+use super::answer::Answer;
+use super::call::Call;
+use super::only_get;
+use crate::error::Error;
+use crate::odata::metadata;
+use crate::odata::query::Query;
+
+/// `GET /`: what there is to begin with (OData JSON format, section 5).
+pub(super) fn document(call: &Call<'_>, method: &Method) -> Result<Answer, Error> {
+    only_get(method)?;
+    Query::none(call.query)?;
+    let value = json!([
+        {"name": "me", "kind": "Singleton", "url": "me"},
+        {"name": "users", "kind": "EntitySet", "url": "users"},
+    ]);
+    let context = call.link("/$metadata");
+    Answer::json(
+        200,
+        &if call.annotated { json!({"@odata.context": context, "value": value}) } else { json!({"value": value}) },
+    )
+}
+
+/// `GET /$metadata`: the model of the shape that is spoken there, as CSDL.
+pub(super) fn metadata(call: &Call<'_>, method: &Method) -> Result<Answer, Error> {
+    only_get(method)?;
+    Answer { body: Some(metadata::csdl(call.shape()).into()), ..Answer::empty(200)? }
+        .header("Content-Type", "application/xml")
+}

@@ -1,0 +1,44 @@
+//! `$metadata`: the model of each shape as CSDL (OData CSDL XML, 4.01), for generators of clients.
+
+use crate::contact::Shape;
+
+/// The document of a shape. It has what this server serves and nothing else.
+pub fn csdl(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Beta => include_str!("beta.xml"),
+        Shape::V1 => include_str!("v1.xml"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::folder;
+
+    /// The names of the properties in a type's element.
+    fn properties(document: &str, of: &str) -> BTreeSet<String> {
+        let start = document.find(&format!("Type Name=\"{of}\"")).unwrap();
+        let element = &document[start..];
+        let element = &element[..element.find("Type>").unwrap()];
+        element.split("<Property Name=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_document_names_every_property_of_its_shape() {
+        for shape in [Shape::Beta, Shape::V1] {
+            let document = csdl(shape);
+            let mut described = properties(document, "contact");
+            for parent in ["entity", "outlookItem"] {
+                described.extend(properties(document, parent));
+            }
+            let served: BTreeSet<_> = shape.properties().map(|(name, _)| name.to_owned()).collect();
+            assert_eq!(described, served);
+            let mut described = properties(document, "contactFolder");
+            described.insert("id".to_owned());
+            let served = folder::PROPERTIES.into_iter().filter(|name| shape == Shape::Beta || *name != "wellKnownName");
+            assert_eq!(described, served.map(str::to_owned).collect());
+        }
+    }
+}
