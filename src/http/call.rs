@@ -39,6 +39,7 @@ pub(super) enum Endpoint {
     UpdateContact,
     DeleteContact,
     ListFolders,
+    CountFolders,
     CreateFolder,
     GetFolder,
     UpdateFolder,
@@ -57,7 +58,16 @@ impl Endpoint {
     /// Whether it has query options of its own to read.
     fn reads_query(self) -> bool {
         use Endpoint as E;
-        matches!(self, E::ListContacts | E::CountContacts | E::GetContact | E::ListFolders | E::GetFolder | E::NotYet)
+        matches!(
+            self,
+            E::ListContacts
+                | E::CountContacts
+                | E::GetContact
+                | E::ListFolders
+                | E::CountFolders
+                | E::GetFolder
+                | E::NotYet
+        )
     }
 }
 
@@ -124,6 +134,7 @@ impl<'a> Call<'a> {
             Item::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
             Item::ContactsCount(_) => &[("GET", E::CountContacts)],
             Item::ContactsRef(_) => &[("GET", E::NotYet), ("POST", E::AddContact)],
+            Item::FoldersCount(_) => &[("GET", E::CountFolders)],
             Item::Folders(_) => &[("GET", E::ListFolders), ("POST", E::CreateFolder)],
             Item::Folder(_) => &[("GET", E::GetFolder), ("PATCH", E::UpdateFolder), ("DELETE", E::DeleteFolder)],
             Item::Contact(..) => &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)],
@@ -153,6 +164,7 @@ impl<'a> Call<'a> {
             Item::Contact(path, id) => (path, id),
             Item::Contacts(path)
             | Item::ContactsCount(path)
+            | Item::FoldersCount(path)
             | Item::ContactsRef(path)
             | Item::Folders(path)
             | Item::Folder(path) => (path, ""),
@@ -169,6 +181,7 @@ impl<'a> Call<'a> {
             Endpoint::GetContact => contacts::get(self, &mailbox, path, id).await?,
             Endpoint::UpdateContact => contacts::update(self, &mailbox, path, id, body).await?,
             Endpoint::DeleteContact => contacts::delete(self, &mailbox, path, id).await?,
+            Endpoint::CountFolders => folders::count(self, &mailbox, path).await?,
             Endpoint::ListFolders => folders::list(self, &mailbox, path).await?,
             Endpoint::CreateFolder => folders::create(self, &mailbox, path, body).await?,
             Endpoint::GetFolder => folders::get(self, &mailbox, path).await?,

@@ -8,6 +8,7 @@ use super::contacts::{parse, quoted};
 use crate::contact::{DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
 use crate::folder::{self, Folder, Shown};
+use crate::odata::filter::{self, Model};
 use crate::odata::page::{DEFAULT_SIZE, FolderToken, MAX_SIZE};
 use crate::odata::query::Query;
 
@@ -15,20 +16,12 @@ use crate::odata::query::Query;
 /// the default one, which only the seed's shape lists along with them.
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
-    if query.filter.is_some() || query.order_by.is_some() || query.count.is_some() {
-        return Err(Error::NotImplemented("'$filter', '$orderby' or '$count' on folders".to_owned()));
-    }
     let select = selection(call, &query)?;
     let token = query.skip_token.as_deref().map(FolderToken::parse).transpose()?;
     let asked = token.as_ref().map(|token| i64::from(token.size)).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
     let size = u16::try_from(asked.min(call.prefer.max_page_size.unwrap_or(i64::MAX))).unwrap_or(MAX_SIZE);
     let size = size.min(MAX_SIZE);
-    let (store, owner) = (&call.api.store, mailbox.user.mailbox);
-    let default = [DEFAULT_FOLDER.to_owned()];
-    let mut folders = store.folders(owner, if path.is_empty() { &default } else { path }).await?;
-    if path.is_empty() && call.shape() == Shape::Beta {
-        folders.insert(0, store.folder(owner, &default).await?);
-    }
+    let folders = found(call, mailbox, path, &query).await?;
     let behind = |folder: &Folder| {
         let shown = token.as_ref();
         shown.is_none_or(|shown| (folder.created_date_time, &folder.id) > (shown.created, &shown.id))
@@ -47,7 +40,27 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
         let select = select.as_ref().map_or(String::new(), |names| format!("({})", names.join(",")));
         call.link(&format!("/$metadata#users('{}')/contactFolders{below}{select}", quoted(&mailbox.asked)))
     });
-    Answer::json(200, &List { context, next, value: page.into_iter().map(shown).collect() })
+    let count = query.count.unwrap_or(false).then_some(folders.len());
+    Answer::json(200, &List { context, count, next, value: page.into_iter().map(shown).collect() })
+}
+
+/// `GET …/contactFolders/$count`: a number and nothing else.
+pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let folders = found(call, mailbox, path, &Query::parse(call.query)?).await?;
+    Answer::number(i64::try_from(folders.len()).unwrap_or(i64::MAX))
+}
+
+/// The folders of all pages.
+async fn found(call: &Call<'_>, mailbox: &Mailbox, path: &[String], query: &Query) -> Result<Vec<Folder>, Error> {
+    if query.order_by.is_some() {
+        return Err(Error::NotImplemented("'$orderby' on folders".to_owned()));
+    }
+    let read = |text| filter::filter(text, &query.aliases, Model::Folder, call.handling());
+    let condition = query.filter.as_deref().map(read).transpose()?;
+    let default = [DEFAULT_FOLDER.to_owned()];
+    let (parent, and_itself) =
+        if path.is_empty() { (&default[..], call.shape() == Shape::Beta) } else { (path, false) };
+    call.api.store.folders(mailbox.user.mailbox, parent, and_itself, condition.as_ref()).await
 }
 
 /// `POST …/contactFolders`, which goes into the default folder, and `POST …/childFolders`.
@@ -118,6 +131,8 @@ fn shown(
 struct List<'a> {
     #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
     context: Option<String>,
+    #[serde(rename = "@odata.count", skip_serializing_if = "Option::is_none")]
+    count: Option<usize>,
     #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
     next: Option<String>,
     value: Vec<Shown<'a>>,

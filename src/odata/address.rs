@@ -81,6 +81,8 @@ pub enum Item {
     ContactRef,
     /// `…/contactFolders`, or behind a folder `…/childFolders`.
     Folders(Path),
+    /// `…/contactFolders/$count`
+    FoldersCount(Path),
     /// `…/contactFolders/{id}`
     Folder(Path),
 }
@@ -136,6 +138,7 @@ impl Address {
             Resource::Owned(_, Item::ContactsRef(_)) => "/{user}/contacts/$ref",
             Resource::Owned(_, Item::Contact(..)) => "/{user}/contacts/{id}",
             Resource::Owned(_, Item::Folders(_)) => "/{user}/contactFolders",
+            Resource::Owned(_, Item::FoldersCount(_)) => "/{user}/contactFolders/$count",
             Resource::Owned(_, Item::Folder(_)) => "/{user}/contactFolders/{id}",
             Resource::Owned(_, Item::ContactRef) => "/{user}/contacts/{id}/$ref",
             Resource::NotYet(word) => word,
@@ -210,6 +213,9 @@ impl Segments {
         loop {
             match self.next() {
                 None => return Ok(Resource::Owned(owner, Item::Folders(path))),
+                Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => {
+                    return Ok(Resource::Owned(owner, Item::FoldersCount(path)));
+                }
                 Some(Segment::Word(word)) => match known(&word, CONTACTS_NOT_YET) {
                     Some(known) => return Ok(Resource::NotYet(known)),
                     None => path.push(word),
@@ -335,6 +341,8 @@ mod tests {
                 "/me/contactFolders/a/childFolders/b/childFolders/c/contacts/1",
                 Item::Contact(path(&["a", "b", "c"]), "1".into()),
             ),
+            ("/me/contactFolders/%24count", Item::FoldersCount(path(&[]))),
+            ("/me/contactFolders/a/childFolders/$count", Item::FoldersCount(path(&["a"]))),
             ("/me/contactFolders/a/contacts/$ref", Item::ContactsRef(path(&["a"]))),
             ("/me/contactFolders/a/contacts/%24Count", Item::ContactsCount(path(&["a"]))),
         ] {

@@ -2,13 +2,15 @@
 //! Where a folder route names one, names are unique beside each other.
 
 use super::changes;
-use super::engine::{Row, Session, Statement};
+use super::engine::{Row, Session, Sql, Statement};
+use super::filter;
 use super::tx::Tx;
 use crate::contact::DEFAULT_FOLDER;
 use crate::error::Error;
 use crate::fold::fold;
 use crate::folder::{Folder, Patch};
 use crate::odata::etag::Preconditions;
+use crate::odata::filter::typed::Condition;
 
 /// Deepest folder that can be reached from the default one.
 const MAX_DEPTH: usize = 100;
@@ -58,13 +60,27 @@ pub(super) async fn get(session: &mut Session, mailbox: i64, path: &[String]) ->
     found.filter(|_| path.len() <= MAX_DEPTH).ok_or(Error::NotFound)
 }
 
-/// The folders inside one, in the order in which they were made.
-pub(super) async fn children(session: &mut Session, mailbox: i64, parent: &str) -> Result<Vec<Folder>, Error> {
-    let text = select_folders!(
+/// The folders inside one, and that itself if so wanted, for which a condition is true, in the order in which they were
+/// made.
+pub(super) async fn children(
+    session: &mut Session,
+    mailbox: i64,
+    parent: &str,
+    and_itself: bool,
+    filter: Option<&Condition>,
+) -> Result<Vec<Folder>, Error> {
+    let select = Sql::new(
         "
-where f.mailbox = $1 and f.parent_folder_id = $2 and f.deleted_date_time is null order by f.created_date_time, f.id"
+select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time, c.last_modified_date_time
+from folders c where c.deleted_date_time is null and c.mailbox = ",
     );
-    let rows = session.rows(Statement::new(text).bind(mailbox).bind(parent)).await?;
+    let select = select.value(mailbox).text(" and (c.parent_folder_id = ").value(parent.to_owned());
+    let select = if and_itself { select.text(" or c.id = ").value(parent.to_owned()) } else { select }.text(")");
+    let select = match filter {
+        Some(condition) => select.text(" and ").then(filter::condition(mailbox, condition)),
+        None => select,
+    };
+    let rows = session.rows(select.text(" order by c.created_date_time, c.id").into()).await?;
     rows.iter().map(read).collect()
 }
 

@@ -38,6 +38,7 @@ use crate::error::Error;
 use crate::fold::FOLDING;
 use crate::folder::{Folder, Patch as FolderPatch};
 use crate::odata::etag::Preconditions;
+use crate::odata::filter::typed::Condition;
 use crate::user::{User, UserName};
 pub use cluster::Address;
 use cluster::Cluster;
@@ -401,14 +402,21 @@ impl Store {
         self.shared.readers.read(async |session: &mut Session| folders::get(session, mailbox, path).await).await
     }
 
-    /// The folders inside the one at the end of a path, in the order in which they were made.
+    /// The folders inside the one at the end of a path, and that itself if so wanted, for which a condition on folders is
+    /// true, in the order in which they were made.
     ///
     /// # Errors
     /// As [`Store::folder`].
-    pub async fn folders(&self, mailbox: i64, path: &[String]) -> Result<Vec<Folder>, Error> {
+    pub async fn folders(
+        &self,
+        mailbox: i64,
+        path: &[String],
+        and_itself: bool,
+        filter: Option<&Condition>,
+    ) -> Result<Vec<Folder>, Error> {
         let list = async |session: &mut Session| {
             let parent = folders::get(session, mailbox, path).await?;
-            folders::children(session, mailbox, &parent.id).await
+            folders::children(session, mailbox, &parent.id, and_itself, filter).await
         };
         self.shared.readers.read(list).await
     }

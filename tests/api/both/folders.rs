@@ -331,3 +331,42 @@ fn what_is_no_folder_is_refused() {
     assert_eq!(ann.send("POST", "/me/contactFolders/contacts", None).header("allow"), "GET, PATCH, DELETE");
     assert_eq!(app.count("select count(*) from folders"), 3);
 }
+
+#[test]
+fn folders_are_filtered_and_counted() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    for name in ["Straße", "Work", "work 2", "Ünïcode"] {
+        ann.post("/me/contactFolders", json!({"displayName": name}));
+    }
+    let found = |root: &str, filter: &str| {
+        let path = format!("{root}/me/contactFolders?$filter={}", contactd::odata::percent_encode(filter));
+        (names(&ann, &path), ann.get(&path.replace("contactFolders?", "contactFolders/$count?")).body)
+    };
+    for (filter, expected) in [
+        ("displayName eq 'WORK'", vec!["Work"]),
+        ("displayName eq 'STRASSE'", vec![]),
+        ("displayName eq 'STRAẞE'", vec!["Straße"]),
+        ("startswith(displayName,'work')", vec!["Work", "work 2"]),
+        ("contains(displayName,'ÜNÏ') or displayName gt 'x'", vec!["Ünïcode"]),
+        ("not (displayName eq 'work')", vec!["Straße", "work 2", "Ünïcode"]),
+        ("parentFolderId eq 'contacts' and length(displayName) gt 6", vec!["Ünïcode"]),
+        ("id eq 'nowhere'", vec![]),
+    ] {
+        assert_eq!(
+            found("/v1.0", filter),
+            (expected.iter().map(|n| (*n).to_owned()).collect(), expected.len().to_string().into_bytes()),
+            "{filter}"
+        );
+    }
+    assert_eq!(found("/beta", "displayName eq 'contacts'").0, ["Contacts"]);
+    let page = ann.get("/v1.0/me/contactFolders?$count=true&$top=1").json(200);
+    assert_eq!((&page["@odata.count"], page["value"].as_array().unwrap().len()), (&json!(4), 1));
+    let number = ann.get("/me/contactFolders/$count");
+    assert_eq!((number.header("content-type").as_str(), number.body.as_slice()), ("text/plain", &b"5"[..]));
+    assert_eq!(
+        ann.get("/me/contactFolders?$filter=surname%20eq%20'x'").error(),
+        (400, "BadRequest".into(), "$filter".into())
+    );
+    assert_eq!(ann.get("/me/contactFolders?$orderby=displayName").error().0, 501);
+}
