@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::engine::Statement;
+use super::statement::Statement;
 use super::tx::Tx;
 use crate::error::Error;
 

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
-use super::engine::{Backend, Session, Statement};
+use super::engine::{Backend, Session};
+use super::statement::Statement;
 use crate::error::Error;
 
 /// How long one host may take to let us in.

@@ -4,8 +4,10 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::engine::{self, Row, Session, Sql};
+use super::engine::{Row, Session};
+use super::faults;
 use super::procedures::Call;
+use super::statement::Sql;
 use super::tx::Tx;
 use super::{changes, folders, procedures};
 use crate::contact::patch::Patch;
@@ -117,7 +119,7 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Resu
     // to undo if one is not.
     if tx.is_lone() && fitting(&contacts) == contacts.len() {
         match write(tx, procedures::insert, &contacts).await {
-            Err(error) if engine::lacks_value(&error) => {}
+            Err(error) if faults::lacks_value(&error) => {}
             versions => return Ok(numbered(contacts, versions?)),
         }
     }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::OpenError;
-use super::engine::{Session, Statement, plain_options};
+use super::engine::{Session, plain_options};
+use super::statement::Statement;
 
 /// Makes an empty file that only its owner can read, if there is none; SQLite gives the files beside it the same mode.
 pub(super) fn create_private(path: &Path) -> Result<(), IoError> {

@@ -3,7 +3,8 @@
 
 use uuid::Uuid;
 
-use super::engine::{Session, Sql, Statement};
+use super::engine::Session;
+use super::statement::{Sql, Statement};
 use super::{UNFINISHED, contacts};
 use crate::contact::{Address, Complex, Contact, DateTimeTimeZone, Email, Phone, Properties, Text, Website};
 use crate::error::Error;

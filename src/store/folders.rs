@@ -2,8 +2,9 @@
 //! Where a folder route names one, names are unique beside each other.
 
 use super::changes;
-use super::engine::{Row, Session, Sql, Statement};
+use super::engine::{Row, Session};
 use super::filter;
+use super::statement::{Sql, Statement};
 use super::tx::Tx;
 use crate::contact::DEFAULT_FOLDER;
 use crate::error::Error;

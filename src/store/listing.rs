@@ -11,8 +11,9 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::contacts::{COLUMNS, columns, read};
-use super::engine::{Row, Session, Sql};
+use super::engine::{Row, Session};
 use super::filter;
+use super::statement::Sql;
 use crate::contact::Contact;
 use crate::error::{Error, Kind};
 use crate::odata::filter::typed::{Condition, Key, Order};

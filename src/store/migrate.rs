@@ -13,8 +13,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::cluster::{Cluster, Use};
-use super::engine::{BUSY_TIMEOUT, Session, Statement, is_busy, message, plain_options, reason, sqlite_options};
+use super::engine::{BUSY_TIMEOUT, Session, plain_options, sqlite_options};
+use super::faults::{is_busy, message, reason};
 use super::folded;
+use super::statement::Statement;
 use crate::error::Error;
 
 mod in_sqlite {

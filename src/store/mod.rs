@@ -9,6 +9,7 @@ mod contacts;
 mod copy;
 mod creates;
 mod engine;
+mod faults;
 mod files;
 mod filter;
 mod folded;
@@ -19,6 +20,7 @@ mod migrate;
 mod procedures;
 mod readers;
 mod rows;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod tx;
@@ -45,10 +47,11 @@ use cluster::Cluster;
 use contacts::New;
 pub use copy::{Copied, Step, Target, copy};
 use creates::Creates;
-use engine::{Session, Statement};
+use engine::Session;
 pub use files::backup;
 pub use listing::{Listing, Page};
 use readers::Readers;
+use statement::Statement;
 use tx::{Connector, Tx};
 use writer::Writer;
 
@@ -149,7 +152,7 @@ impl OpenError {
     }
 
     fn of(place: impl std::fmt::Display, error: &Error) -> Self {
-        Self::new(place, engine::reason(error))
+        Self::new(place, faults::reason(error))
     }
 }
 
@@ -226,7 +229,7 @@ impl Store {
             Ok(FOLDING) => return Ok(store),
             Ok(UNFINISHED) => "a copy into it was not finished: contactd copy --resume goes on".to_owned(),
             Ok(other) => format!("its search keys are of another contactd ({other}, not {FOLDING})"),
-            Err(error) => engine::reason(&error),
+            Err(error) => faults::reason(&error),
         };
         store.close().await;
         Err(OpenError::new(shown, why))

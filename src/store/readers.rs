@@ -10,7 +10,9 @@ use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError,
 use sqlx::sqlite::SqlitePool;
 
 use super::cluster::{Cluster, Use};
-use super::engine::{self, Session, Statement};
+use super::engine::Session;
+use super::faults;
+use super::statement::Statement;
 use crate::error::Error;
 
 /// How long a read waits for a free connection.
@@ -95,7 +97,7 @@ impl Servers {
     async fn read<T>(&self, work: &impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
         let mut session = get(&self.primary).await?;
         let done = work(&mut session).await;
-        if !session.broken().is_some_and(engine::is_lost) {
+        if !session.broken().is_some_and(faults::is_lost) {
             return done;
         }
         // The connection was of another time, and so are those that wait; a read can be done again.

@@ -8,8 +8,10 @@ use sqlx::sqlite::SqliteConnectOptions;
 use uuid::Uuid;
 
 use super::cluster::{Cluster, Use};
-use super::engine::{self, Row, Session, Statement};
+use super::engine::{Row, Session};
+use super::faults;
 use super::procedures::{self, Call};
+use super::statement::Statement;
 use crate::clock;
 use crate::error::Error;
 
@@ -152,7 +154,7 @@ impl Tx {
         }
         match self.session.begin(self.mailbox).await {
             // The connection was lost while nothing was asked of it, and nothing was done yet.
-            Err(error) if self.is_postgres() && engine::is_lost(&error) => {
+            Err(error) if self.is_postgres() && faults::is_lost(&error) => {
                 self.session = self.connector.connect().await?;
                 self.session.begin(self.mailbox).await?;
             }
@@ -333,7 +335,7 @@ impl Tx {
     async fn settle(&mut self, error: Error) -> Result<Settled, Error> {
         let Error::Unavailable(cause) = error else { return Err(error) };
         let undone = Settled::Undone(Error::Unavailable(Arc::clone(&cause)));
-        if !engine::may_have_committed(&*cause) {
+        if !faults::may_have_committed(&*cause) {
             return Ok(undone);
         }
         let unknown = Error::Internal(Arc::clone(&cause));

@@ -1,7 +1,8 @@
 //! Users, each with one mailbox.
 
-use super::engine::{Session, Statement};
+use super::engine::Session;
 use super::folders;
+use super::statement::Statement;
 use super::tx::Tx;
 use crate::error::Error;
 use crate::user::{User, UserName};

@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::{VARIABLES, binary};
 use crate::contact::{self, Text};
 use crate::odata::filter::typed::{Id, List, Property, Table};
-use crate::store::engine::Sql;
 use crate::store::folded;
+use crate::store::statement::Sql;
 
 /// A text property, folded.
 pub(super) fn property_of(property: Property) -> Sql {

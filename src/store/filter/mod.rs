@@ -12,7 +12,7 @@ mod columns;
 pub(super) use columns::id_text;
 use columns::{is_id, of_type, rows_of, table};
 
-use super::engine::Sql;
+use super::statement::Sql;
 use crate::contact::Text;
 use crate::odata::filter::typed::{
     Arithmetic, Calendar, Comparison, Condition, Find, List, MILLION, Moment, NumberValue, Property, Table, TextValue,

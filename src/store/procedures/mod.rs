@@ -7,8 +7,8 @@ mod sqlite;
 
 use uuid::Uuid;
 
-use super::engine::Statement;
 use super::rows;
+use super::statement::Statement;
 use super::tx::Tx;
 use crate::contact::Contact;
 use crate::error::Error;

@@ -14,7 +14,7 @@ mod both {
     use crate::odata::json::Json;
     use crate::odata::page::{Cursor, PageToken};
     use crate::odata::prefer::Handling;
-    use crate::store::engine::Statement;
+    use crate::store::statement::Statement;
     use crate::store::tests::*;
     use crate::store::{folded, listing};
 
@@ -650,8 +650,9 @@ mod both {
     async fn plan(o: &Opened, listing: &Listing) -> String {
         let mailbox = o.mailbox;
         let explain = async move |session: &mut Session| {
-            let statement =
-                engine::Sql::default().twin("explain query plan ", "explain ").then(listing::select(mailbox, listing));
+            let statement = statement::Sql::default()
+                .twin("explain query plan ", "explain ")
+                .then(listing::select(mailbox, listing));
             let rows = session.rows(statement.into()).await?;
             Ok(rows
                 .iter()
@@ -717,7 +718,7 @@ mod both {
         o.store.update(o.mailbox, within, contacts[9].id, noted("É"), Preconditions::default()).await.unwrap();
         let changed = o.store.contact(o.mailbox, within, contacts[9].id).await.unwrap();
         let kept = folded::of(&changed.properties).len();
-        let statement = engine::Sql::new("select count(*) from folded where contact_id = ").value(changed.id);
+        let statement = statement::Sql::new("select count(*) from folded where contact_id = ").value(changed.id);
         let read = async |session: &mut Session| session.row(statement.clone().into()).await;
         let row = o.store.shared.readers.read(read).await.unwrap().unwrap();
         assert_eq!(row.get::<i64>(0).unwrap(), i64::try_from(kept).unwrap());

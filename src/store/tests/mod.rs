@@ -16,7 +16,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use servers::{Postgres, Schema};
 use tokio::sync::Notify;
 
-use super::engine::Statement;
+use super::statement::Statement;
 use super::tx::Tx;
 use super::*;
 use crate::contact::{Email, Phone, Text};

@@ -1,0 +1,185 @@
+//! What is copied: every table, its columns, and the statements that read and write it.
+
+/// A column's type, in the words of neither engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Kind {
+    Int,
+    Bool,
+    Text,
+    Id,
+}
+
+/// How a table is copied.
+pub(in crate::store) struct Table {
+    pub(in crate::store) name: &'static str,
+    /// All columns, those of the key first.
+    pub(in crate::store) columns: &'static [(&'static str, Kind)],
+    /// How many of them are the key.
+    pub(super) keys: usize,
+    /// A column that refers to other rows of the table: it is filled in when all are there.
+    pub(super) late: Option<&'static str>,
+    pub(super) select: &'static str,
+    pub(super) last_key: &'static str,
+    pub(super) insert: [&'static str; 2],
+    pub(super) count: &'static str,
+    pub(super) delete: &'static str,
+}
+
+macro_rules! kind {
+    (int) => {
+        Kind::Int
+    };
+    (bool) => {
+        Kind::Bool
+    };
+    (text) => {
+        Kind::Text
+    };
+    (id) => {
+        Kind::Id
+    };
+}
+
+/// A column's value out of a JSON object.
+macro_rules! sqlite_value {
+    ($name:ident id) => {
+        concat!("unhex(value ->> '", stringify!($name), "')")
+    };
+    ($name:ident $kind:ident) => {
+        concat!("value ->> '", stringify!($name), "'")
+    };
+}
+macro_rules! postgres_value {
+    ($name:ident id) => {
+        concat!("(value ->> '", stringify!($name), "')::uuid")
+    };
+    ($name:ident int) => {
+        concat!("(value ->> '", stringify!($name), "')::bigint")
+    };
+    ($name:ident bool) => {
+        concat!("(value ->> '", stringify!($name), "')::boolean")
+    };
+    ($name:ident text) => {
+        concat!("value ->> '", stringify!($name), "'")
+    };
+}
+
+/// `(key, …) > ($1, …)` and so on, for keys of one to three columns.
+macro_rules! after {
+    ($a:ident) => {
+        concat!(stringify!($a), " > $1 order by ", stringify!($a), " limit $2")
+    };
+    ($a:ident $b:ident) => {
+        concat!(
+            "(",
+            stringify!($a),
+            ", ",
+            stringify!($b),
+            ") > ($1, $2) order by ",
+            stringify!($a),
+            ", ",
+            stringify!($b),
+            " limit $3"
+        )
+    };
+    ($a:ident $b:ident $c:ident) => {
+        concat!(
+            "(",
+            stringify!($a),
+            ", ",
+            stringify!($b),
+            ", ",
+            stringify!($c),
+            ") > ($1, $2, $3) order by ",
+            stringify!($a),
+            ", ",
+            stringify!($b),
+            ", ",
+            stringify!($c),
+            " limit $4"
+        )
+    };
+}
+
+macro_rules! table {
+    (
+        $table:ident ($key:ident $key_kind:ident $(, $more:ident $more_kind:ident)*)
+        $($column:ident $kind:ident),* ; $(late $late:ident)?
+    ) => {
+        Table {
+            name: stringify!($table),
+            columns: &[
+                (stringify!($key), kind!($key_kind)),
+                $((stringify!($more), kind!($more_kind)),)*
+                $((stringify!($column), kind!($kind)),)*
+            ],
+            keys: 1 $(+ { let _ = stringify!($more); 1 })*,
+            late: table!(@late $($late)?),
+            select: concat!(
+                "select ", table!(@names $key $($more)* $($column)*), " from ", stringify!($table), " where ",
+                after!($key $($more)*)
+            ),
+            last_key: concat!(
+                "select ", table!(@names $key $($more)*), " from ", stringify!($table),
+                " order by ", stringify!($key), " desc" $(, ", ", stringify!($more), " desc")*, " limit 1"
+            ),
+            insert: [
+                concat!(
+                    "insert into ", stringify!($table), " (", table!(@names $key $($more)* $($column)*), ") select ",
+                    sqlite_value!($key $key_kind) $(, ", ", sqlite_value!($more $more_kind))*
+                    $(, ", ", sqlite_value!($column $kind))*, " from json_each($1) where true",
+                    table!(@conflict [$key $($more)*] $($late)?)
+                ),
+                concat!(
+                    "insert into ", stringify!($table), " (", table!(@names $key $($more)* $($column)*), ") select ",
+                    postgres_value!($key $key_kind) $(, ", ", postgres_value!($more $more_kind))*
+                    $(, ", ", postgres_value!($column $kind))*,
+                    " from jsonb_array_elements($1::text::jsonb) as sent (value)",
+                    table!(@conflict [$key $($more)*] $($late)?)
+                ),
+            ],
+            count: concat!("select count(*) from ", stringify!($table)),
+            delete: concat!("delete from ", stringify!($table)),
+        }
+    };
+    (@names $first:ident $($name:ident)*) => { concat!(stringify!($first) $(, ", ", stringify!($name))*) };
+    (@late) => { None };
+    (@late $late:ident) => { Some(stringify!($late)) };
+    (@conflict [$($key:ident)*]) => { "" };
+    (@conflict [$($key:ident)*] $late:ident) => {
+        concat!(
+            " on conflict (", table!(@names $($key)*), ") do update set ", stringify!($late), " = excluded.",
+            stringify!($late)
+        )
+    };
+}
+
+/// Every table but `store`, in an order in which each refers to those before it only.
+pub(in crate::store) const TABLES: &[Table] = &[
+    table!(mailboxes(id int) seq int;),
+    table!(users(id text) user_principal_name text, user_principal_name_key text, display_name text, mail text,
+        mailbox int, created_date_time int;),
+    table!(folders(mailbox int, id text) parent_folder_id text, display_name text, display_name_key text, version int,
+        created_date_time int, last_modified_date_time int, deleted_date_time int; late parent_folder_id),
+    table!(contacts(mailbox int, id id) parent_folder_id text, version int, created_date_time int,
+        last_modified_date_time int, deleted_date_time int, size int, change_key text, display_name_derived bool,
+        file_as text, display_name text, given_name text, initials text, middle_name text, nick_name text, surname text,
+        title text, yomi_given_name text, yomi_surname text, yomi_company_name text, generation text, job_title text,
+        company_name text, department text, office_location text, profession text, assistant_name text, manager text,
+        spouse_name text, personal_notes text, gender text, birthday text, birthday_instant int,
+        wedding_anniversary text, wedding_anniversary_day int, is_favorite bool, display_name_key text,
+        given_name_key text, surname_key text, company_name_key text;),
+    table!(emails(mailbox int, contact_id id, pos int) name text, address text, address_key text, type text,
+        other_label text;),
+    table!(phones(mailbox int, contact_id id, pos int) type text, number text;),
+    table!(addresses(mailbox int, contact_id id, pos int) type text, post_office_box text, street text, city text,
+        state text, country_or_region text, postal_code text;),
+    table!(websites(mailbox int, contact_id id, pos int) type text, address text, display_name text;),
+    table!(flags(mailbox int, contact_id id) flag_status text, completed_date_time text, completed_time_zone text,
+        due_date_time text, due_time_zone text, start_date_time text, start_time_zone text;),
+    table!(categories(mailbox int, contact_id id, pos int) name text, name_key text;),
+    table!(im_addresses(mailbox int, contact_id id, pos int) address text;),
+    table!(children(mailbox int, contact_id id, pos int) name text;),
+    table!(folded(mailbox int, contact_id id, pos int) property text, entry int, key text;),
+    table!(changes(mailbox int, seq int) folder_id text, contact_id id, removed bool, changed_date_time int;),
+];
