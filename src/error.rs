@@ -30,6 +30,8 @@ pub enum Kind {
     Filter,
     /// A property that Graph does not filter by, in strict handling.
     Property,
+    /// Options that Graph does not take together, in strict handling.
+    Options,
     /// A header or a reference that cannot be used.
     Request,
 }

@@ -7,6 +7,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::contact::{DEFAULT_FOLDER, MAX_FOLDER_ID, Shape};
 use crate::error::{Error, Kind};
 use crate::odata::json::{Json, shorten};
+use crate::words::{self, Word};
 
 /// What the default folder's parent is called: the mailbox itself, which no route serves.
 pub const ROOT: &str = "msgfolderroot";
@@ -37,6 +38,11 @@ impl Folder {
         bytes[..8].copy_from_slice(&self.last_modified_date_time.to_be_bytes());
         bytes[8..].copy_from_slice(&self.version.to_be_bytes());
         STANDARD.encode(bytes)
+    }
+
+    /// The words a search finds it by.
+    pub(crate) fn words(&self) -> Vec<Word> {
+        words::of_folder(&self.display_name)
     }
 
     /// `W/"<version token>"`.

@@ -14,3 +14,4 @@ pub mod odata;
 pub mod server;
 pub mod store;
 pub mod user;
+mod words;

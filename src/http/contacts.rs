@@ -14,7 +14,9 @@ use crate::odata::filter::{self, Model};
 use crate::odata::json::Json;
 use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, PageToken};
 use crate::odata::percent_encode;
+use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
+use crate::odata::search::Search;
 use crate::store::Listing;
 
 /// `GET …/contacts`: of the folder, or of the whole mailbox.
@@ -69,7 +71,23 @@ async fn listing(call: &Call<'_>, mailbox: &Mailbox, path: &[String], query: &Qu
         [] => (model == Model::V1).then(|| DEFAULT_FOLDER.to_owned()),
         path => Some(call.api.store.folder(mailbox.user.mailbox, path).await?.id),
     };
-    Ok(Listing { folder, filter, order: order.unwrap_or_default(), ..Listing::default() })
+    let search = search(call, query, path.is_empty())?;
+    Ok(Listing { folder, filter, search, order: order.unwrap_or_default(), ..Listing::default() })
+}
+
+/// `$search`, which Graph knows on the mailbox's contacts only, and alone.
+pub(super) fn search(call: &Call<'_>, query: &Query, known: bool) -> Result<Option<Search>, Error> {
+    let Some(text) = &query.search else { return Ok(None) };
+    if call.handling() == Handling::Strict {
+        let why = match (known, query.filter.is_some(), query.order_by.is_some()) {
+            (false, ..) => "'$search' applies to the contacts of a mailbox only.",
+            (_, true, _) => "'$search' cannot be used with '$filter'.",
+            (_, _, true) => "'$search' cannot be used with '$orderby'.",
+            _ => return Search::parse(text).map(Some),
+        };
+        return Err(Error::invalid(Kind::Options, "$search", why));
+    }
+    Search::parse(text).map(Some)
 }
 
 /// `POST …/contacts`.

@@ -164,6 +164,7 @@ fn code_of(kind: Kind) -> &'static str {
         Kind::Limit => "ErrorPropertyValidationFailure",
         Kind::Query => "BadRequest",
         Kind::Filter => "ErrorInvalidUrlQueryFilter",
+        Kind::Options => "ErrorInvalidUrlQuery",
         Kind::Property => "ErrorInvalidProperty",
         Kind::Request => "ErrorInvalidRequest",
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::answer::Answer;
 use super::call::{Call, Mailbox, POSITION};
-use super::contacts::{parse, quoted};
+use super::contacts::{parse, quoted, search};
 use crate::contact::{DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
 use crate::folder::{self, Folder, Shown};
@@ -60,7 +60,10 @@ async fn found(call: &Call<'_>, mailbox: &Mailbox, path: &[String], query: &Quer
     let default = [DEFAULT_FOLDER.to_owned()];
     let (parent, and_itself) =
         if path.is_empty() { (&default[..], call.shape() == Shape::Beta) } else { (path, false) };
-    call.api.store.folders(mailbox.user.mailbox, parent, and_itself, condition.as_ref()).await
+    let search = search(call, query, false)?;
+    let mut folders = call.api.store.folders(mailbox.user.mailbox, parent, and_itself, condition.as_ref()).await?;
+    folders.retain(|folder| search.as_ref().is_none_or(|search| search.matches(&folder.words())));
+    Ok(folders)
 }
 
 /// `POST …/contactFolders`, which goes into the default folder, and `POST …/childFolders`.

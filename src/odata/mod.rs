@@ -8,6 +8,7 @@ pub mod metadata;
 pub mod page;
 pub mod prefer;
 pub mod query;
+pub mod search;
 
 /// Decodes `%XX`, and `+` to a blank where `plus` says so. `None` when an escape is broken, the result is not UTF-8,
 /// or it holds a NUL character.

@@ -12,12 +12,13 @@ use uuid::Uuid;
 
 use super::contacts::{COLUMNS, columns, read};
 use super::engine::{Row, Session};
-use super::filter;
 use super::statement::Sql;
+use super::{filter, search};
 use crate::contact::Contact;
 use crate::error::{Error, Kind};
 use crate::odata::filter::typed::{Condition, Key, Order};
 use crate::odata::page::{Anchor, Cursor, KeyValue};
+use crate::odata::search::Search;
 
 /// About how many bytes of JSON a page may be, unless its first contact is larger.
 const MAX_PAGE_BYTES: i64 = 4 << 20;
@@ -35,6 +36,8 @@ pub struct Listing {
     pub folder: Option<String>,
     /// Contacts for which this is true.
     pub filter: Option<Condition>,
+    /// Contacts that this finds.
+    pub search: Option<Search>,
     /// Sorted by these, and then by creation.
     pub order: Vec<Order>,
     /// Contacts on a page at most; fewer where they are so large that a page would pass some 4 MiB.
@@ -93,10 +96,11 @@ fn scope(mailbox: i64, listing: &Listing) -> Sql {
     if let Some(folder) = &listing.folder {
         scope = scope.text(" and c.parent_folder_id = ").value(folder.clone());
     }
-    match &listing.filter {
-        Some(condition) => scope.text(" and ").then(filter::condition(mailbox, condition)),
-        None => scope,
-    }
+    let conditions = [
+        listing.search.as_ref().map(|search| search::condition(mailbox, search)),
+        listing.filter.as_ref().map(|condition| filter::condition(mailbox, condition)),
+    ];
+    conditions.into_iter().flatten().fold(scope, |scope, condition| scope.text(" and ").then(condition))
 }
 
 /// The sort keys of a contact `c`, each with its name.

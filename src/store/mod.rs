@@ -19,7 +19,9 @@ mod listing;
 mod migrate;
 mod procedures;
 mod readers;
+mod renew;
 mod rows;
+mod search;
 mod statement;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use super::cluster::{Cluster, Use};
 use super::engine::{self, Row, Session};
 use super::faults;
 use super::statement::{Statement, Value};
-use super::{Database, OpenError, UNFINISHED, migrate};
+use super::{Database, OpenError, UNFINISHED, migrate, renew};
 use crate::error::Error;
 use crate::fold::FOLDING;
 pub(super) use tables::Kind;
@@ -224,11 +224,15 @@ set epoch = excluded.epoch, folding = excluded.folding, created_date_time = excl
         sink.execute(Statement::new(text).bind(self.epoch).bind(UNFINISHED).bind(self.created)).await
     }
 
-    /// Writes that the database is whole; not if the row is another.
+    /// Makes what is made from the tables, and writes that the database is whole; not if the row is another.
     async fn finish(&self, sink: &mut Session) -> Result<bool, Error> {
+        sink.begin(None).await?;
+        renew::words(sink).await?;
         let text = "update store set folding = $1 where epoch = $2 and created_date_time = $3 returning id";
         let statement = Statement::new(text).bind(self.folding).bind(self.epoch).bind(self.created);
-        Ok(sink.row(statement).await?.is_some())
+        let is_this = sink.row(statement).await?.is_some();
+        sink.execute(Statement::new("commit")).await?;
+        Ok(is_this)
     }
 }
 

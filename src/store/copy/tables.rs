@@ -154,7 +154,7 @@ macro_rules! table {
     };
 }
 
-/// Every table but `store`, in an order in which each refers to those before it only.
+/// Every table but `store` and what is made from the others, in an order in which each refers to those before it only.
 pub(in crate::store) const TABLES: &[Table] = &[
     table!(mailboxes(id int) seq int;),
     table!(users(id text) user_principal_name text, user_principal_name_key text, display_name text, mail text,

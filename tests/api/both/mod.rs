@@ -13,4 +13,5 @@ mod paging;
 mod paths;
 mod queries;
 mod refusals;
+mod search;
 mod shapes;
