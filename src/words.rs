@@ -90,6 +90,11 @@ impl Field {
 
 /// The words of a text, in its order.
 pub(crate) fn of(text: &str) -> Vec<String> {
+    if text.is_ascii() {
+        // Nothing to decompose, which most texts need not be asked.
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        return words.map(|word| word[..word.len().min(MAX_WORD)].to_ascii_lowercase()).collect();
+    }
     let mut words = Vec::new();
     let mut word = String::new();
     for c in text.nfkd().filter(|c| !is_combining_mark(*c)) {
@@ -138,8 +143,11 @@ pub(crate) fn is_number(word: &str) -> bool {
     word.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// The words of each value of a contact, by fields in their order: at most [`MAX_WORDS`] in all.
-pub(crate) fn of_values(p: &Properties) -> Vec<(Field, Vec<String>)> {
+/// The words of a value of a contact.
+pub(crate) type Value = (Field, Vec<String>);
+
+/// The words of a contact, by fields in their order: at most [`MAX_WORDS`] in all.
+pub(crate) fn of_contact(p: &Properties) -> Vec<Value> {
     let mut values = Vec::new();
     for field in Field::ALL {
         let mut add = |words: Vec<String>| values.push((field, words));
@@ -176,16 +184,15 @@ pub(crate) fn of_values(p: &Properties) -> Vec<(Field, Vec<String>)> {
     values
 }
 
-/// The words of a contact by their own order, each with its place. Between two values is a gap, so that no phrase goes from
-/// one into the next.
-pub(crate) fn of_contact(p: &Properties) -> Vec<Word> {
+/// Words by their own order, each with its place. Between two values is a gap, so that no phrase goes from one into the next.
+pub(crate) fn places(values: &[Value]) -> Vec<Word> {
     let mut found = Vec::new();
     let mut next = [0; Field::ALL.len()];
-    for (field, words) in of_values(p) {
+    for (field, words) in values {
         let Some(next) = next.get_mut(field.number()) else { continue };
         let places = field.places().start + *next..;
         *next += 1 + i64::try_from(words.len()).unwrap_or_default();
-        found.extend(words.into_iter().zip(places));
+        found.extend(words.iter().cloned().zip(places));
     }
     found.sort_unstable();
     found
@@ -246,7 +253,7 @@ mod tests {
             at("home", phones + 3),
         ];
         expected.sort();
-        assert_eq!(of_contact(&p), expected);
+        assert_eq!(places(&of_contact(&p)), expected);
     }
 
     #[test]
@@ -254,7 +261,7 @@ mod tests {
         let mut p = Properties::default();
         p.texts[Text::PersonalNotes as usize] = Some("x ".repeat(MAX_WORDS + 5));
         p.texts[Text::Surname as usize] = Some("Lee".into());
-        let words = of_contact(&p);
+        let words = places(&of_contact(&p));
         assert_eq!(words.len(), MAX_WORDS);
         assert!(words.iter().any(|(word, _)| word == "lee"));
         let last = Field::Text(Text::PersonalNotes).places();

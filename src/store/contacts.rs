@@ -120,7 +120,7 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Resu
             sent_change_key: patch.change_key.clone(),
             properties: patch.into_properties(),
         };
-        contacts.push(Written { mailbox, contact, words: Vec::new() });
+        contacts.push(Written { mailbox, contact, words: None });
     }
     // Folders are nearly always there. Where the statement is all there is, it finds out by itself and there is nothing
     // to undo if one is not.
@@ -174,7 +174,7 @@ pub(super) async fn update(
     contact.last_modified_date_time = tx.now();
     let words = words::of_contact(&contact.properties);
     patch.apply_to(&mut contact.properties);
-    let contact = [Written { mailbox, contact, words }];
+    let contact = [Written { mailbox, contact, words: Some(words) }];
     let versions = write(tx, procedures::update, &contact).await?;
     numbered(contact, versions).pop().ok_or_else(|| Error::internal("nothing was written"))
 }

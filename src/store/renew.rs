@@ -69,12 +69,13 @@ from jsonb_array_elements(",
 
 async fn write_words(session: &mut Session, contacts: &[(i64, Contact)]) -> Result<(), Error> {
     let id = |contact: &Contact| contact.id.as_simple().to_string();
-    let texts =
-        contacts.iter().map(|(mailbox, contact)| (mailbox, id(contact), search::texts(*mailbox, &contact.properties)));
+    let texts = contacts.iter().map(|(mailbox, contact)| {
+        (mailbox, id(contact), search::texts(*mailbox, &words::of_contact(&contact.properties)))
+    });
     let texts = serde_json::to_string(&texts.collect::<Vec<_>>()).map_err(Error::internal)?;
     let mut rows = Vec::new();
     for (mailbox, contact) in contacts {
-        let words = words::of_contact(&contact.properties);
+        let words = words::places(&words::of_contact(&contact.properties));
         rows.extend(words.into_iter().map(|(word, place)| (mailbox, word, id(contact), place)));
     }
     let rows = serde_json::to_string(&rows).map_err(Error::internal)?;

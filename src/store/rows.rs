@@ -12,8 +12,8 @@ use crate::words::{self, Word};
 pub(super) struct Written {
     pub(super) mailbox: i64,
     pub(super) contact: Contact,
-    /// The words it has had so far.
-    pub(super) words: Vec<Word>,
+    /// The words it has had so far, if it is not new.
+    pub(super) words: Option<Vec<words::Value>>,
 }
 
 /// The parameter for some contacts. PostgreSQL is told which words come and go, SQLite all of them, by fields, where they
@@ -73,10 +73,12 @@ impl Serialize for Row<'_> {
         let (old, new) = (&self.written.words, words::of_contact(p));
         let not_in = |sorted: &[Word], word: &&Word| sorted.binary_search(word).is_err();
         if self.postgres {
-            row.serialize_element(&new.iter().filter(|word| not_in(old, word)).collect::<Vec<_>>())?;
+            let (old, new) = (words::places(old.as_deref().unwrap_or_default()), words::places(&new));
+            row.serialize_element(&new.iter().filter(|word| not_in(&old, word)).collect::<Vec<_>>())?;
             row.serialize_element(&old.iter().filter(|word| not_in(&new, word)).collect::<Vec<_>>())?;
         } else {
-            let texts = (*old != new).then(|| search::texts(self.written.mailbox, p));
+            let is_same = old.as_ref() == Some(&new);
+            let texts = (!is_same).then(|| search::texts(self.written.mailbox, &new));
             row.serialize_element(&texts)?;
         }
         row.end()

@@ -4,9 +4,8 @@
 
 use super::filter::after_all_with;
 use super::statement::Sql;
-use crate::contact::Properties;
 use crate::odata::search::{Expr, Search};
-use crate::words::{self, Field};
+use crate::words::{Field, Value};
 
 /// What stands between two values in SQLite's index: a word of no mailbox.
 const GAP: &str = " 0 ";
@@ -59,14 +58,14 @@ fn joined(parts: impl IntoIterator<Item = Sql>, word: &'static str) -> Sql {
 }
 
 /// The words of a contact as SQLite's index takes them: a text for each field.
-pub(super) fn texts(mailbox: i64, p: &Properties) -> Vec<String> {
+pub(super) fn texts(mailbox: i64, values: &[Value]) -> Vec<String> {
     let mut texts = vec![String::new(); Field::ALL.len()];
-    for (field, words) in words::of_values(p) {
+    for (field, words) in values {
         if let Some(text) = texts.get_mut(field.number()) {
             if !text.is_empty() {
                 text.push_str(GAP);
             }
-            text.push_str(&of_mailbox(mailbox, &words));
+            text.push_str(&of_mailbox(mailbox, words));
         }
     }
     texts

@@ -22,7 +22,7 @@ mod both {
     /// Asks the database and plain Rust; answers how many there are.
     async fn agree(o: &Opened, contacts: &[Contact], text: &str) -> usize {
         let search = Search::parse(text).unwrap();
-        let fits = |contact: &&Contact| search.matches(&words::of_contact(&contact.properties));
+        let fits = |contact: &&Contact| search.matches(&words::places(&words::of_contact(&contact.properties)));
         let expected: Vec<_> = contacts.iter().filter(fits).map(|contact| contact.id).collect();
         let found: Vec<_> = found(o, text).await.iter().map(|contact| contact.id).collect();
         assert_eq!(found, expected, "{text}");
