@@ -1,4 +1,4 @@
--- What `$search` asks for.
+-- What `$search` and the lists of a folder ask for.
 
 -- The words of each contact (src/words.rs), each with its place in it. SQLite has an index of its own for this, hence no
 -- twin. They refer to no row, since a cascade would have to look through all words for those of one contact. All of it is
@@ -10,3 +10,6 @@ create table words (
     place      bigint not null,
     primary key (mailbox, word, contact_id, place)
 );
+
+-- All that the choice of a page reads.
+create index contacts_by_folder on contacts (mailbox, parent_folder_id, id, size) where deleted_date_time is null;

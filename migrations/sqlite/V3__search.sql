@@ -1,4 +1,4 @@
--- What `$search` asks for.
+-- What `$search` and the lists of a folder ask for.
 
 -- The words of each contact (src/words.rs), a column for each field of it, in SQLite's full-text index. That index keeps
 -- apart what belongs to one mailbox by what each word begins with (src/store/search.rs). All of it is made from the
@@ -15,3 +15,6 @@ create table searched (
     contact_id blob    not null,
     unique (mailbox, contact_id)
 );
+
+-- All that the choice of a page reads.
+create index contacts_by_folder on contacts (mailbox, parent_folder_id, id, size) where deleted_date_time is null;

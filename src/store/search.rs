@@ -18,33 +18,76 @@ const NAMES: [&str; 32] = [
 
 /// `search` as a condition.
 pub(super) fn condition(mailbox: i64, search: &Search) -> Sql {
-    of(mailbox, &search.0)
+    Sql::either(of_index(mailbox, &search.0), of_rows(mailbox, &search.0))
 }
 
-fn of(mailbox: i64, expr: &Expr) -> Sql {
-    if let Some(ids) = ids(mailbox, expr) {
-        return Sql::new("c.id in (").then(ids).text(")");
+/// What SQLite's index is asked: all at once, since it then reads no more of the longer lists than of the shorter ones
+/// need be. Only what is found by what is not there is left to us.
+fn of_index(mailbox: i64, expr: &Expr) -> Sql {
+    if let Some(wanted) = wanted(mailbox, expr) {
+        let ids = Sql::new(
+            "c.id in (select contact_id from searched where row in (select rowid from words where words match ",
+        );
+        return ids.value(wanted).text("))");
     }
+    otherwise(expr, |expr| of_index(mailbox, expr))
+}
+
+/// The same on PostgreSQL.
+fn of_rows(mailbox: i64, expr: &Expr) -> Sql {
+    match ids(mailbox, expr) {
+        Some(ids) => Sql::new("c.id in (").then(ids).text(")"),
+        None => otherwise(expr, |expr| of_rows(mailbox, expr)),
+    }
+}
+
+/// An expression by its parts.
+fn otherwise(expr: &Expr, of: impl Fn(&Expr) -> Sql) -> Sql {
     match expr {
-        Expr::Not(operand) => Sql::new("not (").then(of(mailbox, operand)).text(")"),
-        Expr::And(operands) => joined(operands.iter().map(|expr| of(mailbox, expr)), " and ").parenthesized(),
-        Expr::Or(operands) => joined(operands.iter().map(|expr| of(mailbox, expr)), " or ").parenthesized(),
+        Expr::Not(operand) => Sql::new("not (").then(of(operand)).text(")"),
+        Expr::And(operands) => joined(operands.iter().map(of), " and ").parenthesized(),
+        Expr::Or(operands) => joined(operands.iter().map(of), " or ").parenthesized(),
         Expr::Words(..) => Sql::new("false"),
+    }
+}
+
+/// An expression in the words of SQLite's index, which must be told something that is there. Between its quotes there is
+/// nothing but letters and digits.
+fn wanted(mailbox: i64, expr: &Expr) -> Option<String> {
+    let all = |operands: &[Expr], word| {
+        let each = operands.iter().map(|expr| wanted(mailbox, expr)).collect::<Option<Vec<_>>>()?;
+        Some(format!("({})", each.join(word)))
+    };
+    match expr {
+        Expr::Words(field, words) => {
+            let field = field.map_or(String::new(), |field| format!("f{} : ", field.number()));
+            Some(format!("{field}\"{}\" *", of_mailbox(mailbox, words)))
+        }
+        Expr::And(operands) => {
+            let (not, there): (Vec<_>, Vec<_>) = operands.iter().partition(|expr| matches!(expr, Expr::Not(_)));
+            let there: Vec<_> = there.into_iter().cloned().collect();
+            let first = if there.is_empty() { None } else { all(&there, " AND ") };
+            not.into_iter().try_fold(first?, |all, expr| match expr {
+                Expr::Not(operand) => Some(format!("({all} NOT {})", wanted(mailbox, operand)?)),
+                _ => None,
+            })
+        }
+        Expr::Or(operands) => all(operands, " OR "),
+        Expr::Not(_) => None,
     }
 }
 
 /// The ids of all that are found, where they are found by what is there and not by what is not.
 fn ids(mailbox: i64, expr: &Expr) -> Option<Sql> {
     let of_each = |operands: &[Expr], word| {
-        let each = operands
-            .iter()
-            .map(|expr| Some(Sql::new("select contact_id from (").then(ids(mailbox, expr)?).text(") i")));
+        let each = operands.iter().map(|expr| {
+            let ids = ids(mailbox, expr)?;
+            Some(Sql::new("select contact_id from (").then(ids).text(") i"))
+        });
         Some(joined(each.collect::<Option<Vec<_>>>()?, word))
     };
     match expr {
-        Expr::Words(field, words) => {
-            Some(Sql::either(indexed(mailbox, *field, words), in_a_row(mailbox, *field, words)))
-        }
+        Expr::Words(field, words) => Some(in_a_row(mailbox, *field, words)),
         Expr::And(operands) => of_each(operands, " intersect "),
         Expr::Or(operands) => of_each(operands, " union "),
         Expr::Not(_) => None,
@@ -75,15 +118,7 @@ fn of_mailbox(mailbox: i64, words: &[String]) -> String {
     words.iter().map(|word| format!("{mailbox}x{word}")).collect::<Vec<_>>().join(" ")
 }
 
-/// Words in a row as SQLite's index is asked for them. There is nothing but letters and digits between the quotes.
-fn indexed(mailbox: i64, field: Option<Field>, words: &[String]) -> Sql {
-    let field = field.map_or(String::new(), |field| format!("f{} : ", field.number()));
-    let wanted = format!("{field}\"{}\" *", of_mailbox(mailbox, words));
-    let select = Sql::new("select contact_id from searched where row in (select rowid from words where words match ");
-    select.value(wanted).text(")")
-}
-
-/// The same on PostgreSQL.
+/// Words in a row. The last may go on.
 fn in_a_row(mailbox: i64, field: Option<Field>, words: &[String]) -> Sql {
     let mut words = words.iter().rev();
     let Some(last) = words.next() else { return Sql::new("select null as contact_id where false") };

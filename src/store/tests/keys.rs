@@ -56,6 +56,9 @@ mod both {
             let plan = plan(&o, &Listing { filter: Some(condition), ..first(10) }).await;
             assert!(plan.contains(index), "{text}:\n{plan}");
         }
+        o.store.create_folder(o.mailbox, &["contacts".to_owned()], "Few".to_owned()).await.unwrap();
+        let folder = plan(&o, &Listing { folder: Some("Few".to_owned()), ..first(10) }).await;
+        assert!(folder.contains("contacts_by_folder"), "{folder}");
         for text in ["n17", "n17 example", "\"n17 example\" OR surname:lee", "n17 NOT bob", "\"n17@example.org\""] {
             let search = Some(Search::parse(text).unwrap());
             let plan = plan(&o, &Listing { search, ..first(10) }).await;
