@@ -32,6 +32,8 @@ pub enum Kind {
     Property,
     /// A header or a reference that cannot be used.
     Request,
+    /// Something that is never expanded.
+    Expand,
 }
 
 impl Problem {

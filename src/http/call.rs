@@ -9,6 +9,7 @@ use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Owner, Resource, Version};
 use crate::odata::etag::Preconditions;
+use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE};
 use crate::odata::prefer::{Handling, Prefer};
 use crate::odata::query::Query;
 use crate::user::{Principal, User, UserName};
@@ -60,7 +61,8 @@ impl Endpoint {
         use Endpoint as E;
         matches!(
             self,
-            E::ListContacts
+            E::GetUser
+                | E::ListContacts
                 | E::CountContacts
                 | E::GetContact
                 | E::ListFolders
@@ -215,6 +217,14 @@ impl<'a> Call<'a> {
         };
         let user = user.ok_or_else(|| Error::UnknownUser(asked.clone()))?;
         Ok(Mailbox { asked: asked.clone(), user })
+    }
+
+    /// How much a page holds: as much as when the walk began, since the client's `$top` is repeated but not what it
+    /// preferred.
+    pub(super) fn page_size(&self, begun: Option<u16>, query: &Query) -> u16 {
+        let asked = begun.map(i64::from).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
+        let size = asked.min(self.prefer.max_page_size.unwrap_or(i64::MAX));
+        u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE)
     }
 
     /// The address of a path below the API's prefix, for links and contexts.

@@ -166,5 +166,6 @@ fn code_of(kind: Kind) -> &'static str {
         Kind::Filter => "ErrorInvalidUrlQueryFilter",
         Kind::Property => "ErrorInvalidProperty",
         Kind::Request => "ErrorInvalidRequest",
+        Kind::Expand => "ExpandNotSupported",
     }
 }

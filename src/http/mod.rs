@@ -7,6 +7,7 @@ mod call;
 mod contacts;
 mod contacts_ref;
 mod error;
+mod expand;
 mod folders;
 mod origin;
 mod service;

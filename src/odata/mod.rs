@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod etag;
+pub mod expand;
 pub mod filter;
 pub mod json;
 pub mod metadata;

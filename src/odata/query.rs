@@ -15,6 +15,7 @@ enum Known {
     OrderBy,
     Count,
     Select,
+    Expand,
     NotYet,
 }
 
@@ -27,7 +28,8 @@ fn known(name: &str) -> Option<Known> {
         "orderby" => Known::OrderBy,
         "count" => Known::Count,
         "select" => Known::Select,
-        "search" | "expand" | "format" | "deltatoken" => Known::NotYet,
+        "expand" => Known::Expand,
+        "search" | "format" | "deltatoken" => Known::NotYet,
         _ => return None,
     })
 }
@@ -51,6 +53,8 @@ pub struct Query {
     pub aliases: Aliases,
     /// `$select`, see [`crate::contact::select`].
     pub select: Option<String>,
+    /// `$expand`, see [`super::expand`].
+    pub expand: Option<String>,
     /// The pieces a nextLink repeats, undecoded: all but `$skip` and `$skiptoken`.
     kept: Vec<String>,
 }
@@ -92,6 +96,7 @@ impl Query {
                     continue;
                 }
                 Some(Known::Select) => once(&mut query.select, "$select", value)?,
+                Some(Known::Expand) => once(&mut query.expand, "$expand", value)?,
                 Some(Known::NotYet) => return Err(Error::NotImplemented(format!("The query option '{name}'"))),
                 None if bare.is_some() => {
                     let name = super::json::shorten(&name);
@@ -109,13 +114,14 @@ impl Query {
     /// # Errors
     /// As [`Query::parse`]; 400 for any other option.
     pub fn none(text: &str) -> Result<(), Error> {
-        match Self::of_one(text)?.select {
-            Some(_) => Err(invalid("$select", "The query option '$select' applies to GET only.")),
+        let query = Self::of_one(text)?;
+        match [("$select", query.select), ("$expand", query.expand)].into_iter().find(|(_, given)| given.is_some()) {
+            Some((name, _)) => Err(invalid(name, &format!("The query option '{name}' applies to GET only."))),
             None => Ok(()),
         }
     }
 
-    /// For one entity: `$select`, and options of the client's own, which are ignored.
+    /// For one entity: `$select`, `$expand`, and options of the client's own, which are ignored.
     ///
     /// # Errors
     /// As [`Query::parse`]; 400 for an option of lists.
@@ -228,11 +234,12 @@ mod tests {
         ] {
             assert!(matches!(Query::parse(text), Err(Error::Invalid(_))), "{text}");
         }
-        for text in ["$search=%22x%22", "$expand=photo", "$format=json", "%24Search=x"] {
+        for text in ["$search=%22x%22", "$format=json", "%24Search=x"] {
             assert!(matches!(Query::parse(text), Err(Error::NotImplemented(_))), "{text}");
         }
         assert!(matches!(Query::none("$top=1"), Err(Error::Invalid(_))));
         assert!(matches!(Query::none("%24select=id"), Err(Error::Invalid(_))));
+        assert!(matches!(Query::none("expand=photo"), Err(Error::Invalid(_))));
         assert_eq!(Query::of_one("$SELECT=id").unwrap().select.as_deref(), Some("id"));
         assert!(Query::none("mine=1").is_ok());
     }

@@ -6,6 +6,8 @@ mod conditions;
 mod contacts;
 pub mod contacts_ref;
 mod embedding;
+mod expansions;
+mod folder_pages;
 mod folders;
 mod limits;
 pub mod model;
