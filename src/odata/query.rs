@@ -16,6 +16,7 @@ enum Known {
     Count,
     Select,
     Expand,
+    Format,
     NotYet,
 }
 
@@ -29,7 +30,8 @@ fn known(name: &str) -> Option<Known> {
         "count" => Known::Count,
         "select" => Known::Select,
         "expand" => Known::Expand,
-        "search" | "format" | "deltatoken" => Known::NotYet,
+        "format" => Known::Format,
+        "search" | "deltatoken" => Known::NotYet,
         _ => return None,
     })
 }
@@ -55,6 +57,8 @@ pub struct Query {
     pub select: Option<String>,
     /// `$expand`, see [`super::expand`].
     pub expand: Option<String>,
+    /// `$format`, see [`super::format`].
+    pub format: Option<String>,
     /// The pieces a nextLink repeats, undecoded: all but `$skip` and `$skiptoken`.
     kept: Vec<String>,
 }
@@ -97,6 +101,7 @@ impl Query {
                 }
                 Some(Known::Select) => once(&mut query.select, "$select", value)?,
                 Some(Known::Expand) => once(&mut query.expand, "$expand", value)?,
+                Some(Known::Format) => once(&mut query.format, "$format", value)?,
                 Some(Known::NotYet) => return Err(Error::NotImplemented(format!("The query option '{name}'"))),
                 None if bare.is_some() => {
                     let name = super::json::shorten(&name);
@@ -109,7 +114,7 @@ impl Query {
         Ok(query)
     }
 
-    /// For a call that answers with nothing to choose from: only options of the client's own, which are ignored.
+    /// For a call that answers with nothing to choose from: `$format`, and options of the client's own, which are ignored.
     ///
     /// # Errors
     /// As [`Query::parse`]; 400 for any other option.
@@ -121,7 +126,7 @@ impl Query {
         }
     }
 
-    /// For one entity: `$select`, `$expand`, and options of the client's own, which are ignored.
+    /// For one entity: `$select`, `$expand`, `$format`, and options of the client's own, which are ignored.
     ///
     /// # Errors
     /// As [`Query::parse`]; 400 for an option of lists.
@@ -161,6 +166,15 @@ impl Query {
         link.push_str(token);
         link
     }
+}
+
+/// The value of the first option of this name; what cannot be read is told when all are.
+pub(super) fn value_of(text: &str, name: &str) -> Option<String> {
+    text.split('&').find_map(|piece| {
+        let (own, value) = piece.split_once('=').unwrap_or((piece, ""));
+        let own = percent_decode(own, true)?;
+        own.strip_prefix('$').unwrap_or(&own).eq_ignore_ascii_case(name).then(|| percent_decode(value, true))?
+    })
 }
 
 fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Error> {
@@ -234,7 +248,7 @@ mod tests {
         ] {
             assert!(matches!(Query::parse(text), Err(Error::Invalid(_))), "{text}");
         }
-        for text in ["$search=%22x%22", "$format=json", "%24Search=x"] {
+        for text in ["$search=%22x%22", "$deltatoken=x", "%24Search=x"] {
             assert!(matches!(Query::parse(text), Err(Error::NotImplemented(_))), "{text}");
         }
         assert!(matches!(Query::none("$top=1"), Err(Error::Invalid(_))));

@@ -117,6 +117,7 @@ fn call() -> impl Strategy<Value = Call> {
         "/beta/me/contacts?$orderby=length(personalNotes),flag/flagStatus%20desc&$filter=not%20(title%20eq%20null)",
         "/v1.0/me/contacts?$orderby=mobilePhone&$filter=homeAddress/city%20ne%20'a'",
         "/me/contacts/$count?$filter=categories/$count%20gt%201",
+        "/v1.0/me/contacts/$ref?$orderby=surname%20desc&$top=3&$format=json",
         "/me/contactFolders?$orderby=displayName%20desc,id&$top=2&$count=true",
         "/v1.0/me/contactFolders?$expand=contacts($top=2;$orderby=title),childFolders&$orderby=length(displayName)",
         "/me",

@@ -9,6 +9,7 @@ mod embedding;
 mod expansions;
 mod folder_pages;
 mod folders;
+mod formats;
 mod limits;
 pub mod model;
 mod paging;
