@@ -10,6 +10,7 @@ mod expansions;
 mod folder_pages;
 mod folders;
 mod formats;
+mod injection;
 mod limits;
 pub mod model;
 mod paging;
