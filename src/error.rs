@@ -34,6 +34,8 @@ pub enum Kind {
     Options,
     /// A header or a reference that cannot be used.
     Request,
+    /// Something that is never expanded.
+    Expand,
 }
 
 impl Problem {
@@ -74,6 +76,8 @@ pub enum Error {
     Cycle,
     /// A body over this many bytes.
     TooLarge(usize),
+    /// A format of answers that is not offered.
+    NotAcceptable(String),
     /// A content type or encoding that is not understood.
     UnsupportedMediaType(String),
     /// The body did not arrive in time.
@@ -126,6 +130,7 @@ impl fmt::Display for Error {
             Self::DefaultFolder => f.write_str("the default folder cannot be changed"),
             Self::Cycle => f.write_str("a folder cannot be inside itself"),
             Self::TooLarge(limit) => write!(f, "body over {limit} bytes"),
+            Self::NotAcceptable(what) => write!(f, "not acceptable: {what}"),
             Self::UnsupportedMediaType(what) => write!(f, "unsupported media type: {what}"),
             Self::TooSlow => f.write_str("the body did not arrive in time"),
             Self::Quota(what) => write!(f, "quota reached: {what}"),

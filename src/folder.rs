@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::contact::{DEFAULT_FOLDER, MAX_FOLDER_ID, Shape};
+use crate::contact::select::Selection;
+use crate::contact::{self, Contact, DEFAULT_FOLDER, MAX_FOLDER_ID, Shape};
 use crate::error::{Error, Kind};
 use crate::odata::json::{Json, shorten};
 use crate::words::{self, Word};
@@ -67,6 +68,8 @@ pub struct Shown<'a> {
     pub shape: Shape,
     /// Which of its properties; all without it. `id` always comes.
     pub select: Option<&'a [&'static str]>,
+    /// What is inside it, if that is wanted.
+    pub inside: &'a [Inside<'a>],
     /// `@odata.context`, for a folder that stands alone.
     pub context: Option<&'a str>,
     /// Whether `@odata.*` members are wanted.
@@ -93,8 +96,58 @@ impl Serialize for Shown<'_> {
         if self.shape == Shape::Beta && wanted("wellKnownName") {
             map.serialize_entry("wellKnownName", &self.folder.is_default().then_some(DEFAULT_FOLDER))?;
         }
+        for inside in self.inside {
+            self.serialize_inside(&mut map, inside)?;
+        }
         map.end()
     }
+}
+
+impl Shown<'_> {
+    fn serialize_inside<M: SerializeMap>(&self, map: &mut M, inside: &Inside<'_>) -> Result<(), M::Error> {
+        let (name, shape, annotated) = (inside.name, self.shape, self.annotated);
+        if let Some(context) = &inside.context {
+            map.serialize_entry(&format!("{name}@odata.context"), context)?;
+        }
+        if let Some(count) = inside.count {
+            map.serialize_entry(&format!("{name}@odata.count"), &count)?;
+        }
+        if let Some(next) = &inside.next {
+            map.serialize_entry(&format!("{name}@odata.nextLink"), next)?;
+        }
+        match &inside.entries {
+            Entries::Contacts(contacts, select) => {
+                let shown =
+                    |contact| contact::write::Shown { contact, shape, select: *select, context: None, annotated };
+                map.serialize_entry(name, &contacts.iter().map(shown).collect::<Vec<_>>())
+            }
+            Entries::Folders(folders, select) => {
+                let shown = |folder| Shown { folder, shape, select: *select, inside: &[], context: None, annotated };
+                map.serialize_entry(name, &folders.iter().map(shown).collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
+/// A page of what is inside a folder.
+pub struct Inside<'a> {
+    /// As what: `contacts` or `childFolders`.
+    pub name: &'static str,
+    /// Its own `@odata.context`.
+    pub context: Option<String>,
+    /// How many there are on all pages, where that was asked.
+    pub count: Option<i64>,
+    /// Where the next page is.
+    pub next: Option<String>,
+    /// The page.
+    pub entries: Entries<'a>,
+}
+
+/// What is on it, and which properties of it are shown.
+#[allow(missing_docs, reason = "each is what its name says")]
+pub enum Entries<'a> {
+    Contacts(Vec<Contact>, Option<&'a Selection>),
+    Folders(Vec<Folder>, Option<&'a [&'static str]>),
 }
 
 /// Reads a `$select` of folders.

@@ -13,6 +13,18 @@ pub(super) struct Answer {
     pub(super) body: Option<Vec<u8>>,
 }
 
+/// A page of a collection.
+#[derive(Serialize)]
+pub(super) struct List<T> {
+    #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
+    pub(super) context: Option<String>,
+    #[serde(rename = "@odata.count", skip_serializing_if = "Option::is_none")]
+    pub(super) count: Option<i64>,
+    #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<String>,
+    pub(super) value: Vec<T>,
+}
+
 impl Answer {
     pub(super) fn empty(status: u16) -> Result<Self, Error> {
         let status = StatusCode::from_u16(status).map_err(Error::internal)?;

@@ -9,17 +9,14 @@ use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Owner, Resource, Version};
 use crate::odata::etag::Preconditions;
+use crate::odata::format;
+use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE};
 use crate::odata::prefer::{Handling, Prefer};
 use crate::odata::query::Query;
 use crate::user::{Principal, User, UserName};
 
 /// The header that tells how far a write has brought its mailbox.
 pub(super) const POSITION: &str = "Contactd-Position";
-
-/// Whether an `Accept` asks for an answer without `@odata.*` members.
-pub(super) fn wants_no_metadata(accept: &str) -> bool {
-    accept.to_ascii_lowercase().replace([' ', '"'], "").contains("metadata=none")
-}
 
 fn parse_position(value: &str) -> Result<i64, Error> {
     value.trim().parse().ok().filter(|number| *number >= 0).ok_or_else(|| {
@@ -34,6 +31,7 @@ pub(super) enum Endpoint {
     ListContacts,
     CountContacts,
     CreateContact,
+    ListReferences,
     AddContact,
     GetContact,
     UpdateContact,
@@ -60,8 +58,10 @@ impl Endpoint {
         use Endpoint as E;
         matches!(
             self,
-            E::ListContacts
+            E::GetUser
+                | E::ListContacts
                 | E::CountContacts
+                | E::ListReferences
                 | E::GetContact
                 | E::ListFolders
                 | E::CountFolders
@@ -92,7 +92,7 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// # Errors
-    /// [`Error::NoSegment`], or 400 for a precondition that cannot be read.
+    /// [`Error::NoSegment`], [`Error::NotAcceptable`], or 400 for a precondition that cannot be read.
     pub(super) fn new(
         api: &'a Api,
         method: &'a Method,
@@ -106,15 +106,21 @@ impl<'a> Call<'a> {
             let lines: Vec<_> = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
             (!lines.is_empty()).then(|| lines.join(","))
         };
-        let accept = lines("accept").unwrap_or_default();
+        let (address, query) = (Address::parse(path)?, query.unwrap_or_default());
+        let annotated = match &address.resource {
+            Resource::Metadata => format::is_xml(query).map(|()| true)?,
+            // What has one form only.
+            Resource::Health | Resource::Owned(_, Item::ContactsCount(_) | Item::FoldersCount(_)) => true,
+            _ => format::is_annotated(query, &lines("accept").unwrap_or_default())?,
+        };
         Ok(Self {
             api,
-            address: Address::parse(path)?,
+            address,
             path,
-            query: query.unwrap_or_default(),
+            query,
             prefer: Prefer::parse(&lines("prefer").unwrap_or_default()),
             expected: Preconditions::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref())?,
-            annotated: !wants_no_metadata(&accept),
+            annotated,
             position: lines(POSITION).map(|value| parse_position(&value)).transpose()?,
             root,
             // The same without the body, which the connection leaves out.
@@ -133,7 +139,7 @@ impl<'a> Call<'a> {
             Item::User => &[("GET", E::GetUser)],
             Item::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
             Item::ContactsCount(_) => &[("GET", E::CountContacts)],
-            Item::ContactsRef(_) => &[("GET", E::NotYet), ("POST", E::AddContact)],
+            Item::ContactsRef(_) => &[("GET", E::ListReferences), ("POST", E::AddContact)],
             Item::FoldersCount(_) => &[("GET", E::CountFolders)],
             Item::Folders(_) => &[("GET", E::ListFolders), ("POST", E::CreateFolder)],
             Item::Folder(_) => &[("GET", E::GetFolder), ("PATCH", E::UpdateFolder), ("DELETE", E::DeleteFolder)],
@@ -177,6 +183,7 @@ impl<'a> Call<'a> {
             Endpoint::ListContacts => contacts::list(self, &mailbox, path).await?,
             Endpoint::CountContacts => contacts::count(self, &mailbox, path).await?,
             Endpoint::CreateContact => contacts::create(self, &mailbox, path, body).await?,
+            Endpoint::ListReferences => contacts_ref::list(self, &mailbox, path).await?,
             Endpoint::AddContact => contacts_ref::add(self, caller, &mailbox, path, body).await?,
             Endpoint::GetContact => contacts::get(self, &mailbox, path, id).await?,
             Endpoint::UpdateContact => contacts::update(self, &mailbox, path, id, body).await?,
@@ -215,6 +222,14 @@ impl<'a> Call<'a> {
         };
         let user = user.ok_or_else(|| Error::UnknownUser(asked.clone()))?;
         Ok(Mailbox { asked: asked.clone(), user })
+    }
+
+    /// How much a page holds: as much as when the walk began, since the client's `$top` is repeated but not what it
+    /// preferred.
+    pub(super) fn page_size(&self, begun: Option<u16>, query: &Query) -> u16 {
+        let asked = begun.map(i64::from).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
+        let size = asked.min(self.prefer.max_page_size.unwrap_or(i64::MAX));
+        u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE)
     }
 
     /// The address of a path below the API's prefix, for links and contexts.
@@ -261,7 +276,7 @@ impl<'a> Call<'a> {
         if self.prefer.immutable_id {
             applied.push("IdType=\"ImmutableId\"".to_owned());
         }
-        if let (Some(size), Resource::Owned(_, Item::Contacts(_) | Item::Folders(_)), "GET") =
+        if let (Some(size), Resource::Owned(_, Item::Contacts(_) | Item::ContactsRef(_) | Item::Folders(_)), "GET") =
             (self.prefer.max_page_size, &self.address.resource, self.method.as_str())
         {
             applied.push(format!("odata.maxpagesize={size}"));

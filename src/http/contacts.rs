@@ -1,52 +1,61 @@
 //! `…/contacts` and `…/contacts/{id}`.
 
-use serde::Serialize;
 use uuid::Uuid;
 
-use super::answer::Answer;
+use super::answer::{Answer, List};
 use super::call::{Call, Mailbox, POSITION};
 use crate::contact::read::{self, Purpose};
 use crate::contact::select::Selection;
 use crate::contact::write::Shown;
 use crate::contact::{self, Contact, DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
+use crate::odata::expand::{self, Source};
 use crate::odata::filter::{self, Model};
 use crate::odata::json::Json;
-use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, PageToken};
+use crate::odata::page::PageToken;
 use crate::odata::percent_encode;
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::odata::search::Search;
-use crate::store::Listing;
+use crate::store::{Listing, Page};
 
 /// `GET …/contacts`: of the folder, or of the whole mailbox.
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
-    let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
-    // The size a walk began with stays, since the client's `$top` is repeated but not what it preferred.
-    let asked = token.as_ref().map(|token| i64::from(token.size)).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
-    let size = asked.min(call.prefer.max_page_size.unwrap_or(i64::MAX));
-    let size = u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE);
-    let listing = Listing {
-        size,
-        skip: query.skip.unwrap_or(0),
-        after: token.map(|token| token.after),
-        count: query.count.unwrap_or(false),
-        ..listing(call, mailbox, path, &query).await?
-    };
     let select = selection(call, &query)?;
-    // Further pages are never older than the first.
-    let position = call.position.filter(|_| listing.after.is_none());
-    let page = call.api.store.contacts(mailbox.user.mailbox, &listing, position).await?;
-    let next = page.next.map(|after| {
-        let token = PageToken { after, size };
-        format!("{}?{}", call.own_link(), query.with_token(&token.print()))
-    });
+    expansion(&query)?;
+    let (page, next) = page(call, mailbox, path, &query).await?;
     let context = call.annotated.then(|| context(call, mailbox, path, &printed(select.as_ref()), ""));
     let (shape, select) = (call.shape(), select.as_ref());
     let shown = |contact| Shown { contact, shape, select, context: None, annotated: call.annotated };
     let value = page.contacts.iter().map(shown).collect();
     Answer::json(200, &List { context, count: page.count, next, value })
+}
+
+/// The page that is asked for, and the link to the next.
+pub(super) async fn page(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    path: &[String],
+    query: &Query,
+) -> Result<(Page, Option<String>), Error> {
+    let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
+    let size = call.page_size(token.as_ref().map(|token| token.size), query);
+    let listing = Listing {
+        size,
+        skip: query.skip.unwrap_or(0),
+        after: token.map(|token| token.after),
+        count: query.count.unwrap_or(false),
+        ..listing(call, mailbox, path, query).await?
+    };
+    // Further pages are never older than the first.
+    let position = call.position.filter(|_| listing.after.is_none());
+    let mut page = call.api.store.contacts(mailbox.user.mailbox, &listing, position).await?;
+    let next = page.next.take().map(|after| {
+        let token = PageToken { after, size };
+        format!("{}?{}", call.own_link(), query.with_token(&token.print()))
+    });
+    Ok((page, next))
 }
 
 /// `GET …/contacts/$count`: a number and nothing else. What does not change it is ignored.
@@ -57,8 +66,18 @@ pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -
     Answer::number(count)
 }
 
+/// What is to be shown inside contacts: nothing yet.
+fn expansion(query: &Query) -> Result<(), Error> {
+    query.expand.as_deref().map_or(Ok(()), |text| expand::parse(text, &query.aliases, Source::Contact).map(drop))
+}
+
 /// What is listed: which folder, and what the options ask for in the names of the shape that is spoken.
-async fn listing(call: &Call<'_>, mailbox: &Mailbox, path: &[String], query: &Query) -> Result<Listing, Error> {
+pub(super) async fn listing(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    path: &[String],
+    query: &Query,
+) -> Result<Listing, Error> {
     let model = match call.shape() {
         Shape::Beta => Model::Beta,
         Shape::V1 => Model::V1,
@@ -120,7 +139,9 @@ pub(super) async fn create_from(
 
 /// `GET …/contacts/{id}`.
 pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
-    let select = selection(call, &Query::of_one(call.query)?)?;
+    let query = Query::of_one(call.query)?;
+    let select = selection(call, &query)?;
+    expansion(&query)?;
     let contact = call.api.store.contact(mailbox.user.mailbox, folder, parse_id(id)?).await?;
     if call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
@@ -181,11 +202,11 @@ fn shown(
     Answer::json(status, &shown)?.header("ETag", &contact.etag())
 }
 
-fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Selection>, Error> {
+pub(super) fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Selection>, Error> {
     query.select.as_deref().map_or(Ok(None), |text| Selection::parse(text, call.shape()))
 }
 
-fn printed(select: Option<&Selection>) -> String {
+pub(super) fn printed(select: Option<&Selection>) -> String {
     select.map(Selection::print).unwrap_or_default()
 }
 
@@ -198,15 +219,4 @@ fn context(call: &Call<'_>, mailbox: &Mailbox, path: &[String], select: &str, en
 /// A key as it stands between the quotes of an address.
 pub(super) fn quoted(key: &str) -> String {
     percent_encode(&key.replace('\'', "''"))
-}
-
-#[derive(Serialize)]
-struct List<'a> {
-    #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
-    context: Option<String>,
-    #[serde(rename = "@odata.count", skip_serializing_if = "Option::is_none")]
-    count: Option<i64>,
-    #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-    value: Vec<Shown<'a>>,
 }

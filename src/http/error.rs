@@ -142,6 +142,7 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             let message = format!("The request body is larger than {limit} bytes.");
             return (S::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message);
         }
+        Error::NotAcceptable(message) => return (S::NOT_ACCEPTABLE, "notSupported", message.clone()),
         Error::UnsupportedMediaType(message) => {
             return (S::UNSUPPORTED_MEDIA_TYPE, "notSupported", message.clone());
         }
@@ -167,5 +168,6 @@ fn code_of(kind: Kind) -> &'static str {
         Kind::Options => "ErrorInvalidUrlQuery",
         Kind::Property => "ErrorInvalidProperty",
         Kind::Request => "ErrorInvalidRequest",
+        Kind::Expand => "ExpandNotSupported",
     }
 }

@@ -7,6 +7,7 @@ mod call;
 mod contacts;
 mod contacts_ref;
 mod error;
+mod expand;
 mod folders;
 mod origin;
 mod service;
@@ -23,6 +24,7 @@ use actix_web::{HttpRequest, HttpResponse, Scope, web};
 use crate::clock;
 use crate::error::Error;
 use crate::odata::address::Resource;
+use crate::odata::format;
 use crate::odata::prefer::Handling;
 use crate::store::Store;
 use access::Access;
@@ -179,12 +181,15 @@ fn media_type(request: &HttpRequest) -> &'static str {
     let path = split_mount(request).map_or("", |(_, path)| path);
     let prefix = path.trim_start_matches('/').get(..4).unwrap_or_default();
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    match prefix.eq_ignore_ascii_case("v1.0") {
-        false => "application/json",
-        true if call::wants_no_metadata(accept) => {
+    let annotated = format::is_annotated(request.uri().query().unwrap_or_default(), accept).unwrap_or(true);
+    match (prefix.eq_ignore_ascii_case("v1.0"), annotated) {
+        (false, _) => "application/json",
+        (true, false) => {
             "application/json;odata.metadata=none;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
         }
-        true => "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8",
+        (true, true) => {
+            "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+        }
     }
 }
 

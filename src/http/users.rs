@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::answer::Answer;
 use super::call::{Call, Mailbox};
 use crate::error::Error;
+use crate::odata::expand::{self, Source};
+use crate::odata::query::Query;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,6 +21,11 @@ struct Shown<'a> {
 
 /// `GET /me`, `GET /users/{id}`.
 pub(super) fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+    let query = Query::of_one(call.query)?;
+    if let Some(text) = &query.expand {
+        expand::parse(text, &query.aliases, Source::User)?;
+    }
+    Query::none(call.query)?;
     let user = &mailbox.user;
     Answer::json(
         200,

@@ -2,7 +2,9 @@
 
 pub mod address;
 pub mod etag;
+pub mod expand;
 pub mod filter;
+pub mod format;
 pub mod json;
 pub mod metadata;
 pub mod page;
