@@ -88,6 +88,14 @@ impl Preconditions {
         if stale { Err(Error::Stale) } else { Ok(()) }
     }
 
+    /// Whether a write may make what is not there yet.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] where a state is expected.
+    pub fn check_absent(&self) -> Result<(), Error> {
+        if self.if_match.is_some() { Err(Error::Stale) } else { Ok(()) }
+    }
+
     /// Whether a reader has this state already.
     pub fn unchanged(&self, token: &str) -> bool {
         self.if_none_match.as_ref().is_some_and(|tags| tags.include(token))

@@ -110,7 +110,10 @@ impl Query {
     /// As [`Query::parse`]; 400 for any other option.
     pub fn none(text: &str) -> Result<(), Error> {
         match Self::of_one(text)?.select {
-            Some(_) => Err(invalid("$select", "The query option '$select' applies to GET only.")),
+            Some(_) => Err(invalid(
+                "$select",
+                "The query option '$select' applies to the reading of contacts and folders only.",
+            )),
             None => Ok(()),
         }
     }
