@@ -52,7 +52,7 @@ pub enum Error {
     Invalid(Vec<Problem>),
     /// A contact id that is not a lower-case UUID of 36 characters.
     MalformedId,
-    /// No such contact or folder in this mailbox; also another owner's.
+    /// No such contact, folder or photo in this mailbox; also another owner's.
     NotFound,
     /// No such user, or none the caller may see.
     UnknownUser(String),

@@ -1,12 +1,11 @@
 //! The folder of contacts: as stored, as JSON, and what a request wants changed of it. No I/O, no clock.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::contact::select::Selection;
 use crate::contact::{self, Contact, DEFAULT_FOLDER, MAX_FOLDER_ID, Shape};
 use crate::error::{Error, Kind};
+use crate::odata::etag;
 use crate::odata::json::{Json, shorten};
 use crate::words::{self, Word};
 
@@ -35,10 +34,7 @@ pub struct Folder {
 impl Folder {
     /// Names this state of the folder, as [`crate::contact::Contact::version_token`] does of a contact.
     pub fn version_token(&self) -> String {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.last_modified_date_time.to_be_bytes());
-        bytes[8..].copy_from_slice(&self.version.to_be_bytes());
-        STANDARD.encode(bytes)
+        etag::token(self.last_modified_date_time, self.version)
     }
 
     /// The words a search finds it by.
@@ -48,7 +44,7 @@ impl Folder {
 
     /// `W/"<version token>"`.
     pub fn etag(&self) -> String {
-        format!("W/\"{}\"", self.version_token())
+        etag::weak(&self.version_token())
     }
 
     /// Whether it is the one that every mailbox has.

@@ -11,6 +11,7 @@ pub mod folder;
 pub mod health;
 pub mod http;
 pub mod odata;
+pub mod photo;
 pub mod server;
 pub mod store;
 pub mod user;

@@ -4,7 +4,8 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 
 use super::answer::Answer;
-use super::{Api, contacts, contacts_ref, folders, users};
+use super::body::Taken;
+use super::{Api, contacts, contacts_ref, folders, photos, users};
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Owner, Resource, Version};
@@ -36,6 +37,10 @@ pub(super) enum Endpoint {
     GetContact,
     UpdateContact,
     DeleteContact,
+    GetPhoto,
+    GetPhotoValue,
+    PutPhoto,
+    DeletePhoto,
     ListFolders,
     CountFolders,
     CreateFolder,
@@ -47,10 +52,14 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Whether a body belongs to it.
-    pub(super) fn takes_body(self) -> bool {
+    /// What it does with a body.
+    pub(super) fn body(self) -> Taken {
         use Endpoint as E;
-        matches!(self, E::CreateContact | E::AddContact | E::UpdateContact | E::CreateFolder | E::UpdateFolder)
+        match self {
+            E::CreateContact | E::AddContact | E::UpdateContact | E::CreateFolder | E::UpdateFolder => Taken::Json,
+            E::PutPhoto => Taken::Bytes,
+            _ => Taken::Not,
+        }
     }
 
     /// Whether it has query options of its own to read.
@@ -145,6 +154,15 @@ impl<'a> Call<'a> {
             Item::Folder(_) => &[("GET", E::GetFolder), ("PATCH", E::UpdateFolder), ("DELETE", E::DeleteFolder)],
             Item::Contact(..) => &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)],
             Item::ContactRef => &[],
+            // Graph cannot take a contact's photo away.
+            Item::Photo(..) if self.handling() == Handling::Strict => &[("GET", E::GetPhoto)],
+            Item::Photo(..) => &[("GET", E::GetPhoto), ("DELETE", E::DeletePhoto)],
+            Item::PhotoValue(..) if self.handling() == Handling::Strict => {
+                &[("GET", E::GetPhotoValue), ("PUT", E::PutPhoto), ("PATCH", E::PutPhoto)]
+            }
+            Item::PhotoValue(..) => {
+                &[("GET", E::GetPhotoValue), ("PUT", E::PutPhoto), ("PATCH", E::PutPhoto), ("DELETE", E::DeletePhoto)]
+            }
         };
         let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
         found.map(|(_, endpoint)| *endpoint).ok_or_else(|| {
@@ -157,7 +175,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// Whatever the call can end with.
-    pub(super) async fn perform(&self, endpoint: Endpoint, caller: &Principal, body: &[u8]) -> Result<Answer, Error> {
+    pub(super) async fn perform(&self, endpoint: Endpoint, caller: &Principal, body: Vec<u8>) -> Result<Answer, Error> {
         let not_yet = || {
             let (prefix, pattern) = (self.address.version.prefix(), self.address.pattern());
             Error::NotImplemented(format!("{} {prefix}{pattern}", self.method))
@@ -167,7 +185,7 @@ impl<'a> Call<'a> {
             Query::none(self.query)?;
         }
         let (path, id): (&[String], &str) = match item {
-            Item::Contact(path, id) => (path, id),
+            Item::Contact(path, id) | Item::Photo(path, id) | Item::PhotoValue(path, id) => (path, id),
             Item::Contacts(path)
             | Item::ContactsCount(path)
             | Item::FoldersCount(path)
@@ -182,17 +200,21 @@ impl<'a> Call<'a> {
             Endpoint::GetUser => users::get(self, &mailbox)?,
             Endpoint::ListContacts => contacts::list(self, &mailbox, path).await?,
             Endpoint::CountContacts => contacts::count(self, &mailbox, path).await?,
-            Endpoint::CreateContact => contacts::create(self, &mailbox, path, body).await?,
+            Endpoint::CreateContact => contacts::create(self, &mailbox, path, &body).await?,
             Endpoint::ListReferences => contacts_ref::list(self, &mailbox, path).await?,
-            Endpoint::AddContact => contacts_ref::add(self, caller, &mailbox, path, body).await?,
+            Endpoint::AddContact => contacts_ref::add(self, caller, &mailbox, path, &body).await?,
             Endpoint::GetContact => contacts::get(self, &mailbox, path, id).await?,
-            Endpoint::UpdateContact => contacts::update(self, &mailbox, path, id, body).await?,
+            Endpoint::UpdateContact => contacts::update(self, &mailbox, path, id, &body).await?,
             Endpoint::DeleteContact => contacts::delete(self, &mailbox, path, id).await?,
+            Endpoint::GetPhoto => photos::get(self, &mailbox, path, id).await?,
+            Endpoint::GetPhotoValue => photos::value(self, &mailbox, path, id).await?,
+            Endpoint::PutPhoto => photos::put(self, &mailbox, path, id, body).await?,
+            Endpoint::DeletePhoto => photos::delete(self, &mailbox, path, id).await?,
             Endpoint::CountFolders => folders::count(self, &mailbox, path).await?,
             Endpoint::ListFolders => folders::list(self, &mailbox, path).await?,
-            Endpoint::CreateFolder => folders::create(self, &mailbox, path, body).await?,
+            Endpoint::CreateFolder => folders::create(self, &mailbox, path, &body).await?,
             Endpoint::GetFolder => folders::get(self, &mailbox, path).await?,
-            Endpoint::UpdateFolder => folders::update(self, &mailbox, path, body).await?,
+            Endpoint::UpdateFolder => folders::update(self, &mailbox, path, &body).await?,
             Endpoint::DeleteFolder => folders::delete(self, &mailbox, path).await?,
         };
         self.preferences_applied(answer)
@@ -267,7 +289,7 @@ impl<'a> Call<'a> {
             Some(Handling::Strict) => applied.push("handling=strict".to_owned()),
             None => {}
         }
-        let writes = matches!(self.method.as_str(), "POST" | "PATCH");
+        let writes = matches!(self.method.as_str(), "POST" | "PATCH" | "PUT");
         match self.prefer.minimal.filter(|_| writes) {
             Some(true) => applied.push("return=minimal".to_owned()),
             Some(false) => applied.push("return=representation".to_owned()),

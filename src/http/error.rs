@@ -78,7 +78,7 @@ pub(super) fn answer(error: &Error, ids: &Ids) -> Answer {
         }
         _ => {}
     }
-    Answer { status, headers, body: serde_json::to_vec(&body).ok() }
+    Answer { status, headers, body: serde_json::to_vec(&body).ok().map(Into::into) }
 }
 
 /// Status, code and sentence. There is no catch-all: a new error does not compile until it has all three.

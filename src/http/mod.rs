@@ -10,6 +10,7 @@ mod error;
 mod expand;
 mod folders;
 mod origin;
+mod photos;
 mod service;
 mod users;
 
@@ -17,9 +18,11 @@ pub mod access;
 
 use std::time::{Duration, Instant};
 
+use actix_web::body::SizedStream;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Scope, web};
+use futures_util::stream::{self, TryStreamExt as _};
 
 use crate::clock;
 use crate::error::Error;
@@ -28,7 +31,7 @@ use crate::odata::format;
 use crate::odata::prefer::Handling;
 use crate::store::Store;
 use access::Access;
-use answer::Answer;
+use answer::{Answer, Body};
 use call::Call;
 
 /// Largest request body in bytes, as sent and unpacked.
@@ -109,7 +112,7 @@ async fn serve(request: HttpRequest, mut payload: web::Payload, api: web::Data<A
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
     body::finish(request.headers(), &mut payload).await;
     log(&request, route, &answer, &ids, started.elapsed());
-    respond(answer, &ids, media_type(&request))
+    respond(answer, ids, &request)
 }
 
 /// One line a request, without anything a client wrote.
@@ -149,12 +152,8 @@ async fn answer(
     }
     let endpoint = call.endpoint()?;
     let principal = api.access.principal(request.headers())?;
-    let body = if endpoint.takes_body() {
-        body::read(request.headers(), payload, api.settings.body_timeout).await?
-    } else {
-        Vec::new()
-    };
-    call.perform(endpoint, &principal, &body).await
+    let body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout).await?;
+    call.perform(endpoint, &principal, body).await
 }
 
 /// `GET /healthz`: whether a row can be read.
@@ -193,7 +192,7 @@ fn media_type(request: &HttpRequest) -> &'static str {
     }
 }
 
-fn respond(answer: Answer, ids: &Ids, media: &'static str) -> HttpResponse {
+fn respond(answer: Answer, ids: Ids, request: &HttpRequest) -> HttpResponse {
     let mut response = HttpResponse::build(answer.status);
     response.insert_header(("OData-Version", "4.0"));
     for (name, id) in [("request-id", &ids.request), ("client-request-id", &ids.client)] {
@@ -206,8 +205,18 @@ fn respond(answer: Answer, ids: &Ids, media: &'static str) -> HttpResponse {
         response.insert_header((name, value));
     }
     match answer.body {
-        Some(body) if typed => response.body(body),
-        Some(body) => response.content_type(media).body(body),
+        Some(Body::Bytes(body)) if typed => response.body(body),
+        Some(Body::Bytes(body)) => response.content_type(media_type(request)).body(body),
+        // The connection would read them all to send nothing.
+        Some(Body::Chunks(size, _)) if request.method() == Method::HEAD => {
+            response.body(SizedStream::new(size, stream::empty::<Result<_, Error>>()))
+        }
+        Some(Body::Chunks(size, chunks)) => {
+            let broke_off = move |error: &Error| {
+                tracing::warn!(request_id = ids.request, %error, "an answer broke off");
+            };
+            response.body(SizedStream::new(size, chunks.map_ok(web::Bytes::from).inspect_err(broke_off)))
+        }
         None => response.finish(),
     }
 }

@@ -1,7 +1,24 @@
 //! `If-Match` and `If-None-Match` (RFC 9110, sections 13.1.1 and 13.1.2). Tags are compared weakly: `W/"x"` and `"x"`
 //! are one, as OData allows.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::error::{Error, Kind};
+
+/// Names a state by the time and the number of the write that made it, and no other state, not even after a restored
+/// backup has used the same number again; base64, so legal inside an ETag (RFC 9110, section 8.8.3).
+pub fn token(time: i64, number: i64) -> String {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&time.to_be_bytes());
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    STANDARD.encode(bytes)
+}
+
+/// `W/"<version token>"`; weak, as Graph's.
+pub fn weak(token: &str) -> String {
+    format!("W/\"{token}\"")
+}
 
 /// The tags of one header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +86,14 @@ impl Preconditions {
     pub fn check(&self, token: &str) -> Result<(), Error> {
         let stale = self.if_match.as_ref().is_some_and(|tags| !tags.include(token)) || self.unchanged(token);
         if stale { Err(Error::Stale) } else { Ok(()) }
+    }
+
+    /// Whether a write may make what is not there yet.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] where a state is expected.
+    pub fn check_absent(&self) -> Result<(), Error> {
+        if self.if_match.is_some() { Err(Error::Stale) } else { Ok(()) }
     }
 
     /// Whether a reader has this state already.

@@ -126,7 +126,10 @@ impl Query {
     pub fn none(text: &str) -> Result<(), Error> {
         let query = Self::of_one(text)?;
         match [("$select", query.select), ("$expand", query.expand)].into_iter().find(|(_, given)| given.is_some()) {
-            Some((name, _)) => Err(invalid(name, &format!("The query option '{name}' applies to GET only."))),
+            Some((name, _)) => Err(invalid(
+                name,
+                &format!("The query option '{name}' applies to the reading of contacts and folders only."),
+            )),
             None => Ok(()),
         }
     }

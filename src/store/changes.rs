@@ -15,18 +15,19 @@ pub(super) async fn record(
     contact: Option<Uuid>,
     removed: bool,
 ) -> Result<i64, Error> {
-    let now = tx.now();
-    tx.execute(Statement::new("update mailboxes set seq = seq + 1 where id = $1").bind(mailbox)).await?;
+    let (seq, now) = (number(tx, mailbox).await?, tx.now());
     let text = "
-insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time)
-select $1, seq, $2, $3, $4, $5 from mailboxes where id = $1";
-    let statement = Statement::new(text).bind(mailbox).bind(folder).bind(contact).bind(removed).bind(now);
-    tx.execute(statement).await?;
-    let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
-    let row = tx.reading().await?.row(statement).await?;
-    let seq = row.ok_or_else(|| Error::internal("the mailbox is gone"))?.get(0)?;
+insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time) values ($1, $2, $3, $4, $5, $6)";
+    let statement = Statement::new(text).bind(mailbox).bind(seq).bind(folder).bind(contact);
+    tx.execute(statement.bind(removed).bind(now)).await?;
     tx.left_trace(mailbox, Some(seq), contact);
     Ok(seq)
+}
+
+/// Takes the mailbox's next number.
+pub(super) async fn number(tx: &mut Tx, mailbox: i64) -> Result<i64, Error> {
+    tx.execute(Statement::new("update mailboxes set seq = seq + 1 where id = $1").bind(mailbox)).await?;
+    last(tx, mailbox).await
 }
 
 /// The number of the mailbox's last change, which nobody else can make before this transaction ends.

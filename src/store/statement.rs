@@ -15,6 +15,7 @@ pub(super) enum Value<'q> {
     Bool(Option<bool>),
     Text(Option<Cow<'q, str>>),
     Uuid(Option<Uuid>),
+    Bytes(Option<Cow<'q, [u8]>>),
 }
 
 macro_rules! value_from {
@@ -31,7 +32,7 @@ macro_rules! value_from {
         }
     )*};
 }
-value_from!(Int i64, Bool bool, Text &'q str, Text &'q String, Text String, Uuid Uuid);
+value_from!(Int i64, Bool bool, Text &'q str, Text &'q String, Text String, Uuid Uuid, Bytes &'q [u8], Bytes Vec<u8>);
 
 /// A statement with its values. Its text uses `$1..$n`, which both engines take.
 #[derive(Clone)]
@@ -176,12 +177,14 @@ where
     Option<bool>: Encode<'q, DB> + Type<DB>,
     Option<Cow<'q, str>>: Encode<'q, DB> + Type<DB>,
     Option<Uuid>: Encode<'q, DB> + Type<DB>,
+    Option<Cow<'q, [u8]>>: Encode<'q, DB> + Type<DB>,
 {
     values.into_iter().fold(query, |query, value| match value {
         Value::Int(value) => query.bind(value),
         Value::Bool(value) => query.bind(value),
         Value::Text(value) => query.bind(value),
         Value::Uuid(value) => query.bind(value),
+        Value::Bytes(value) => query.bind(value),
     })
 }
 

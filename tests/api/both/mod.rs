@@ -15,6 +15,8 @@ mod limits;
 pub mod model;
 mod paging;
 mod paths;
+mod photos;
+pub mod pictures;
 mod queries;
 mod refusals;
 mod search;
