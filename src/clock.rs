@@ -1,4 +1,4 @@
-//! Where times and ids come from; nothing else asks for them.
+//! Where times, ids and secrets come from; nothing else asks for them.
 
 use chrono::Utc;
 use uuid::Uuid;
@@ -13,4 +13,9 @@ pub(crate) fn now() -> i64 {
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn new_id() -> Uuid {
     Uuid::now_v7()
+}
+
+/// 244 random bits, in hexadecimal.
+pub(crate) fn new_secret() -> String {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }

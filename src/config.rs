@@ -94,6 +94,11 @@ pub struct Serve {
           value_parser = clap::value_parser!(i64).range(1..))]
     pub max_folders: i64,
 
+    /// Days for which a client that follows changes (delta) may stay away
+    #[arg(long, env = "CONTACTD_KEEP_CHANGES", default_value_t = 90, value_name = "DAYS",
+          value_parser = clap::value_parser!(u64).range(1..=36_500))]
+    pub keep_changes: u64,
+
     /// Seconds a client may take to send a request's head, and again its body
     #[arg(long, env = "CONTACTD_REQUEST_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -238,6 +243,11 @@ impl Serve {
             ));
         }
         Ok(addresses)
+    }
+
+    /// `--keep-changes`
+    pub fn keep_changes(&self) -> Duration {
+        Duration::from_hours(self.keep_changes * 24)
     }
 
     /// `--request-timeout`

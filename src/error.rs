@@ -54,6 +54,9 @@ pub enum Error {
     MalformedId,
     /// No such contact, folder or photo in this mailbox; also another owner's.
     NotFound,
+    /// A delta token that cannot be gone on from, being too old or of another history: why, and the address to start over
+    /// at, where that is known.
+    OutOfSync(&'static str, String),
     /// No such user, or none the caller may see.
     UnknownUser(String),
     /// A path segment that names nothing.
@@ -119,6 +122,7 @@ impl fmt::Display for Error {
             },
             Self::MalformedId => f.write_str("id is malformed"),
             Self::NotFound => f.write_str("not found"),
+            Self::OutOfSync(why, _) => f.write_str(why),
             Self::UnknownUser(_) => f.write_str("unknown user"),
             Self::NoSegment(_) => f.write_str("no such path"),
             Self::MethodNotAllowed(_) => f.write_str("method not allowed"),

@@ -71,7 +71,12 @@ async fn serve(
         None if config.trust_forwarded => Origin::Forwarded,
         None => Origin::Host,
     };
-    let settings = Settings { handling: config.handling, body_timeout: config.request_timeout(), origin };
+    let settings = Settings {
+        handling: config.handling,
+        body_timeout: config.request_timeout(),
+        keep_changes: config.keep_changes(),
+        origin,
+    };
     let api = Api::new(store.clone(), access, settings);
     let server = HttpServer::new(move || App::new().service(api.service("")))
         .client_request_timeout(config.request_timeout())

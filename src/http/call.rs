@@ -5,7 +5,7 @@ use actix_web::http::header::HeaderMap;
 
 use super::answer::Answer;
 use super::body::Taken;
-use super::{Api, contacts, contacts_ref, folders, photos, users};
+use super::{Api, contacts, contacts_ref, delta, folders, photos, users};
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Owner, Resource, Version};
@@ -33,6 +33,8 @@ pub(super) enum Endpoint {
     CountContacts,
     CreateContact,
     ListReferences,
+    FollowContacts,
+    FollowFolders,
     AddContact,
     GetContact,
     UpdateContact,
@@ -71,6 +73,8 @@ impl Endpoint {
                 | E::ListContacts
                 | E::CountContacts
                 | E::ListReferences
+                | E::FollowContacts
+                | E::FollowFolders
                 | E::GetContact
                 | E::ListFolders
                 | E::CountFolders
@@ -147,6 +151,8 @@ impl<'a> Call<'a> {
         let offered: &[(&str, Endpoint)] = match item {
             Item::User => &[("GET", E::GetUser)],
             Item::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
+            Item::ContactsDelta(_) => &[("GET", E::FollowContacts)],
+            Item::FoldersDelta => &[("GET", E::FollowFolders)],
             Item::ContactsCount(_) => &[("GET", E::CountContacts)],
             Item::ContactsRef(_) => &[("GET", E::ListReferences), ("POST", E::AddContact)],
             Item::FoldersCount(_) => &[("GET", E::CountFolders)],
@@ -188,17 +194,20 @@ impl<'a> Call<'a> {
             Item::Contact(path, id) | Item::Photo(path, id) | Item::PhotoValue(path, id) => (path, id),
             Item::Contacts(path)
             | Item::ContactsCount(path)
+            | Item::ContactsDelta(path)
             | Item::FoldersCount(path)
             | Item::ContactsRef(path)
             | Item::Folders(path)
             | Item::Folder(path) => (path, ""),
-            Item::User | Item::ContactRef => (&[], ""),
+            Item::User | Item::ContactRef | Item::FoldersDelta => (&[], ""),
         };
         let mailbox = self.mailbox(caller, owner).await?;
         let answer = match endpoint {
             Endpoint::NotYet => return Err(not_yet()),
             Endpoint::GetUser => users::get(self, &mailbox)?,
             Endpoint::ListContacts => contacts::list(self, &mailbox, path).await?,
+            Endpoint::FollowContacts => delta::contacts(self, &mailbox, path).await?,
+            Endpoint::FollowFolders => delta::folders(self, &mailbox).await?,
             Endpoint::CountContacts => contacts::count(self, &mailbox, path).await?,
             Endpoint::CreateContact => contacts::create(self, &mailbox, path, &body).await?,
             Endpoint::ListReferences => contacts_ref::list(self, &mailbox, path).await?,
@@ -298,8 +307,18 @@ impl<'a> Call<'a> {
         if self.prefer.immutable_id {
             applied.push("IdType=\"ImmutableId\"".to_owned());
         }
-        if let (Some(size), Resource::Owned(_, Item::Contacts(_) | Item::ContactsRef(_) | Item::Folders(_)), "GET") =
-            (self.prefer.max_page_size, &self.address.resource, self.method.as_str())
+        if let (
+            Some(size),
+            Resource::Owned(
+                _,
+                Item::Contacts(_)
+                | Item::ContactsRef(_)
+                | Item::ContactsDelta(_)
+                | Item::FoldersDelta
+                | Item::Folders(_),
+            ),
+            "GET",
+        ) = (self.prefer.max_page_size, &self.address.resource, self.method.as_str())
         {
             applied.push(format!("odata.maxpagesize={size}"));
         }

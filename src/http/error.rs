@@ -73,6 +73,9 @@ pub(super) fn answer(error: &Error, ids: &Ids) -> Answer {
     match error {
         Error::Unauthorized => headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
         Error::Unavailable(_) => headers.push((header::RETRY_AFTER, HeaderValue::from_static("1"))),
+        Error::OutOfSync(_, start) => {
+            headers.extend(HeaderValue::from_str(start).map(|value| (header::LOCATION, value)));
+        }
         Error::MethodNotAllowed(offered) => {
             headers.extend(HeaderValue::from_str(&offered.join(", ")).map(|value| (header::ALLOW, value)));
         }
@@ -95,6 +98,10 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             "Id is malformed. A contact's id is a lower-case UUID of 36 characters.",
         ),
         Error::NotFound => (S::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store."),
+        Error::OutOfSync(why, _) => {
+            let message = format!("{why} Start over, without a token: the Location header says where.");
+            return (S::GONE, "SyncStateNotFound", message);
+        }
         Error::UnknownUser(name) => {
             let name = shorten(name);
             let message = format!(

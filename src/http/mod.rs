@@ -6,6 +6,7 @@ mod body;
 mod call;
 mod contacts;
 mod contacts_ref;
+mod delta;
 mod error;
 mod expand;
 mod folders;
@@ -52,8 +53,20 @@ pub struct Settings {
     pub handling: Handling,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
+    /// How long a delta token holds.
+    pub keep_changes: Duration,
     /// Where links begin; else where the request says it was sent.
     pub origin: Origin,
+}
+
+/// How long changes are kept where nobody says otherwise: 90 days.
+const KEEP_CHANGES: Duration = Duration::from_hours(90 * 24);
+
+impl Settings {
+    /// What changed before this (UTC microseconds) may no longer be in the log.
+    fn kept_since(&self) -> i64 {
+        clock::now().saturating_sub(i64::try_from(self.keep_changes.as_micros()).unwrap_or(i64::MAX))
+    }
 }
 
 /// Where the links in answers begin.
@@ -71,7 +84,12 @@ pub enum Origin {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { handling: Handling::Lenient, body_timeout: Duration::from_secs(30), origin: Origin::Host }
+        Self {
+            handling: Handling::Lenient,
+            body_timeout: Duration::from_secs(30),
+            keep_changes: KEEP_CHANGES,
+            origin: Origin::Host,
+        }
     }
 }
 

@@ -73,6 +73,8 @@ pub enum Item {
     Contacts(Path),
     /// `…/contacts/$count`
     ContactsCount(Path),
+    /// `…/contacts/delta`
+    ContactsDelta(Path),
     /// `…/contacts/$ref`
     ContactsRef(Path),
     /// `…/contacts/{id}`
@@ -87,6 +89,8 @@ pub enum Item {
     Folders(Path),
     /// `…/contactFolders/$count`
     FoldersCount(Path),
+    /// `…/contactFolders/delta`
+    FoldersDelta,
     /// `…/contactFolders/{id}`
     Folder(Path),
 }
@@ -103,7 +107,7 @@ pub struct Address {
 /// Paths under an owner, or under the root, that the reference has and this server has not yet.
 const OWNER_NOT_YET: &[&str] = &["outlook", "translateExchangeIds"];
 const ROOT_NOT_YET: &[&str] = &["$batch", "subscriptions"];
-const CONTACTS_NOT_YET: &[&str] = &["$count", "delta"];
+const DELTA: &[&str] = &["delta"];
 const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
 const CONTACT_NOT_YET: &[&str] =
     &["extensions", "singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
@@ -139,6 +143,8 @@ impl Address {
             Resource::Owned(_, Item::User) => "/{user}",
             Resource::Owned(_, Item::Contacts(_)) => "/{user}/contacts",
             Resource::Owned(_, Item::ContactsCount(_)) => "/{user}/contacts/$count",
+            Resource::Owned(_, Item::ContactsDelta(_)) => "/{user}/contacts/delta",
+            Resource::Owned(_, Item::FoldersDelta) => "/{user}/contactFolders/delta",
             Resource::Owned(_, Item::ContactsRef(_)) => "/{user}/contacts/$ref",
             Resource::Owned(_, Item::Contact(..)) => "/{user}/contacts/{id}",
             Resource::Owned(_, Item::Photo(..)) => "/{user}/contacts/{id}/photo",
@@ -222,11 +228,11 @@ impl Segments {
                 Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => {
                     return Ok(Resource::Owned(owner, Item::FoldersCount(path)));
                 }
-                Some(Segment::Word(word)) => match known(&word, CONTACTS_NOT_YET) {
-                    Some(known) => return Ok(Resource::NotYet(known)),
-                    None => path.push(word),
-                },
-                Some(Segment::Key(key)) => path.push(key),
+                // What is below a folder is not followed by itself.
+                Some(Segment::Word(word)) if path.is_empty() && known(&word, DELTA).is_some() => {
+                    return Ok(Resource::Owned(owner, Item::FoldersDelta));
+                }
+                Some(Segment::Word(text) | Segment::Key(text)) => path.push(text),
             }
             match self.next() {
                 None => return Ok(Resource::Owned(owner, Item::Folder(path))),
@@ -248,11 +254,10 @@ impl Segments {
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => {
                 return Ok(Resource::Owned(owner, Item::ContactsCount(path)));
             }
-            Some(Segment::Word(word)) => match known(&word, CONTACTS_NOT_YET) {
-                Some(known) => return Ok(Resource::NotYet(known)),
-                None => word,
-            },
-            Some(Segment::Key(key)) => key,
+            Some(Segment::Word(word)) if known(&word, DELTA).is_some() => {
+                return Ok(Resource::Owned(owner, Item::ContactsDelta(path)));
+            }
+            Some(Segment::Word(text) | Segment::Key(text)) => text,
         };
         match self.next() {
             None => Ok(Resource::Owned(owner, Item::Contact(path, id))),
@@ -360,6 +365,11 @@ mod tests {
             ("/me/contactFolders/a/contacts/1/photo/%24Value", Item::PhotoValue(path(&["a"]), "1".into())),
             ("/me/contactFolders/%24count", Item::FoldersCount(path(&[]))),
             ("/me/contactFolders/a/childFolders/$count", Item::FoldersCount(path(&["a"]))),
+            ("/me/contactFolders/delta()", Item::FoldersDelta),
+            ("/me/contactFolders('delta')", Item::Folder(path(&["delta"]))),
+            ("/me/contacts/delta()", Item::ContactsDelta(path(&[]))),
+            ("/me/contacts/microsoft.graph.Delta", Item::ContactsDelta(path(&[]))),
+            ("/me/contactFolders('a')/contacts/microsoft.graph.delta()", Item::ContactsDelta(path(&["a"]))),
             ("/me/contactFolders/a/contacts/$ref", Item::ContactsRef(path(&["a"]))),
             ("/me/contactFolders/a/contacts/%24Count", Item::ContactsCount(path(&["a"]))),
         ] {
@@ -390,15 +400,7 @@ mod tests {
 
     #[test]
     fn what_is_known_but_not_served_is_told_apart() {
-        for path in [
-            "/%24batch",
-            "/users",
-            "/me/contactfolders('x')/permanentDelete",
-            "/me/contactFolders/delta()",
-            "/me/contacts/delta()",
-            "/me/contacts/microsoft.graph.delta",
-            "/me/contacts/x/extensions",
-        ] {
+        for path in ["/%24batch", "/users", "/me/contactfolders('x')/permanentDelete", "/me/contacts/x/extensions"] {
             assert!(matches!(Address::parse(path).unwrap().resource, Resource::NotYet(_)), "{path}");
         }
     }

@@ -1,6 +1,7 @@
 //! Paths, query strings, headers and JSON bodies as values. No I/O, no SQL, no HTTP.
 
 pub mod address;
+pub mod delta;
 pub mod etag;
 pub mod expand;
 pub mod filter;

@@ -18,7 +18,7 @@ enum Known {
     Search,
     Expand,
     Format,
-    NotYet,
+    DeltaToken,
 }
 
 fn known(name: &str) -> Option<Known> {
@@ -33,7 +33,7 @@ fn known(name: &str) -> Option<Known> {
         "search" => Known::Search,
         "expand" => Known::Expand,
         "format" => Known::Format,
-        "deltatoken" => Known::NotYet,
+        "deltatoken" => Known::DeltaToken,
         _ => return None,
     })
 }
@@ -53,6 +53,8 @@ pub struct Query {
     pub order_by: Option<String>,
     /// `$count`
     pub count: Option<bool>,
+    /// `$deltatoken`, see [`super::delta`].
+    pub delta_token: Option<String>,
     /// `$search`, see [`super::search`].
     pub search: Option<String>,
     /// Options like `@p='X'`, which `$filter` and `$orderby` may name.
@@ -71,9 +73,38 @@ impl Query {
     /// Reads the part behind `?`, undecoded.
     ///
     /// # Errors
-    /// 400 for an unknown option with `$`, one given twice, or a value that does not fit; [`Error::NotImplemented`]
-    /// for the reference's other options.
+    /// 400 for an unknown option with `$`, one given twice, or a value that does not fit.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        let query = Self::read(text)?;
+        match query.delta_token {
+            Some(_) => Err(invalid("$deltatoken", "The query option '$deltatoken' applies to delta only.")),
+            None => Ok(query),
+        }
+    }
+
+    /// For delta: `$select`, the two tokens, `$top`, `$format`, and options of the client's own, which are ignored.
+    ///
+    /// # Errors
+    /// As [`Query::parse`]; 400 for an option that delta does not take.
+    pub fn of_delta(text: &str) -> Result<Self, Error> {
+        let query = Self::read(text)?;
+        let given = [
+            ("$skip", query.skip.is_some()),
+            ("$filter", query.filter.is_some()),
+            ("$orderby", query.order_by.is_some()),
+            ("$search", query.search.is_some()),
+            ("$count", query.count.is_some()),
+            ("$expand", query.expand.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((name, _)) => {
+                Err(invalid(name, &format!("The query option '{name}' is not taken by delta; '$select' is.")))
+            }
+            None => Ok(query),
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, Error> {
         let mut query = Self::default();
         for piece in text.split('&').filter(|piece| !piece.is_empty()) {
             let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
@@ -107,7 +138,7 @@ impl Query {
                 Some(Known::Search) => once(&mut query.search, "$search", value)?,
                 Some(Known::Expand) => once(&mut query.expand, "$expand", value)?,
                 Some(Known::Format) => once(&mut query.format, "$format", value)?,
-                Some(Known::NotYet) => return Err(Error::NotImplemented(format!("The query option '{name}'"))),
+                Some(Known::DeltaToken) => once(&mut query.delta_token, "$deltatoken", value)?,
                 None if bare.is_some() => {
                     let name = super::json::shorten(&name);
                     return Err(invalid(&name, &format!("The query option '{name}' is not recognized.")));
@@ -258,8 +289,10 @@ mod tests {
             assert!(matches!(Query::parse(text), Err(Error::Invalid(_))), "{text}");
         }
         for text in ["$deltatoken=x", "%24DeltaToken=x"] {
-            assert!(matches!(Query::parse(text), Err(Error::NotImplemented(_))), "{text}");
+            assert!(matches!(Query::parse(text), Err(Error::Invalid(_))), "{text}");
+            assert_eq!(Query::of_delta(text).unwrap().delta_token.as_deref(), Some("x"));
         }
+        assert!(matches!(Query::of_delta("$filter=true"), Err(Error::Invalid(_))));
         assert!(matches!(Query::none("$top=1"), Err(Error::Invalid(_))));
         assert!(matches!(Query::none("%24select=id"), Err(Error::Invalid(_))));
         assert!(matches!(Query::none("expand=photo"), Err(Error::Invalid(_))));

@@ -8,6 +8,7 @@ mod cluster;
 mod contacts;
 mod copy;
 mod creates;
+mod delta;
 mod engine;
 mod faults;
 mod files;
@@ -39,6 +40,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::clock;
 use crate::contact::Contact;
 use crate::contact::patch::Patch;
 use crate::error::Error;
@@ -51,6 +53,7 @@ use cluster::Cluster;
 use contacts::New;
 pub use copy::{Copied, Step, Target, copy};
 use creates::Creates;
+pub use delta::{Change, Delta, Followed, History, Reason};
 use engine::Session;
 pub use files::backup;
 pub use folder_listing::{FolderListing, FolderPage};
@@ -120,6 +123,7 @@ struct Shared {
     ended: Mutex<Option<oneshot::Receiver<()>>>,
     readers: Readers,
     creates: Creates,
+    history: History,
     options: Options,
     users: RwLock<Remembered>,
     place: Place,
@@ -220,21 +224,24 @@ impl Store {
         place: Place,
         shown: impl std::fmt::Display,
     ) -> Result<Self, OpenError> {
+        let described = writer.write(None, async |tx| describe(tx).await).await;
+        let history = described.as_ref().map_or_else(|_| History::default(), |(_, history)| history.clone());
         let store = Self {
             shared: Arc::new(Shared {
                 writer: RwLock::new(Some(Arc::new(writer))),
                 ended: Mutex::new(Some(ended)),
                 readers,
                 creates: Creates::default(),
+                history,
                 options,
                 users: RwLock::default(),
                 place,
             }),
         };
-        let why = match store.write(None, async |tx| describe(tx).await).await {
-            Ok(FOLDING) => return Ok(store),
-            Ok(UNFINISHED) => "a copy into it was not finished: contactd copy --resume goes on".to_owned(),
-            Ok(other) => format!("its search keys are of another contactd ({other}, not {FOLDING})"),
+        let why = match described {
+            Ok((FOLDING, _)) => return Ok(store),
+            Ok((UNFINISHED, _)) => "a copy into it was not finished: contactd copy --resume goes on".to_owned(),
+            Ok((other, _)) => format!("its search keys are of another contactd ({other}, not {FOLDING})"),
             Err(error) => faults::reason(&error),
         };
         store.close().await;
@@ -472,12 +479,15 @@ impl Store {
     }
 }
 
-/// Writes the database's own row when it is new. Answers the rule its search keys were made by.
-async fn describe(tx: &mut Tx) -> Result<i64, Error> {
+/// Writes the database's own row when it is new. Answers the rule its search keys were made by, and its history.
+async fn describe(tx: &mut Tx) -> Result<(i64, History), Error> {
     let text = "
 insert into store (id, epoch, folding, created_date_time) values (1, $1, $2, $3) on conflict (id) do nothing";
     let (epoch, now) = (Tx::new_id(), tx.now());
     tx.execute(Statement::new(text).bind(epoch).bind(FOLDING).bind(now)).await?;
-    let row = tx.reading().await?.row(Statement::new("select folding from store")).await?;
-    row.ok_or_else(|| Error::internal("the store has no row"))?.get(0)
+    let secret = Statement::new("update store set token_key = $1 where token_key is null").bind(clock::new_secret());
+    tx.execute(secret).await?;
+    let row = tx.reading().await?.row(Statement::new("select folding, epoch, token_key from store")).await?;
+    let row = row.ok_or_else(|| Error::internal("the store has no row"))?;
+    Ok((row.get(0)?, History { epoch: row.get(1)?, key: row.get(2)? }))
 }

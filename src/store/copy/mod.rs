@@ -208,22 +208,26 @@ struct Store {
     epoch: Uuid,
     folding: i64,
     created: i64,
+    /// With it, delta's tokens hold in the copy.
+    token_key: Option<String>,
 }
 
 impl Store {
     async fn read(session: &mut Session) -> Result<Option<Self>, Error> {
-        let text = "select epoch, folding, created_date_time from store where id = 1";
+        let text = "select epoch, folding, created_date_time, token_key from store where id = 1";
         let Some(row) = session.row(Statement::new(text)).await? else { return Ok(None) };
-        Ok(Some(Self { epoch: row.get(0)?, folding: row.get(1)?, created: row.get(2)? }))
+        Ok(Some(Self { epoch: row.get(0)?, folding: row.get(1)?, created: row.get(2)?, token_key: row.get(3)? }))
     }
 
     /// Writes it as that of a database that is not whole.
     async fn begin(&self, sink: &mut Session) -> Result<(), Error> {
         let text = "
-insert into store (id, epoch, folding, created_date_time) values (1, $1, $2, $3)
+insert into store (id, epoch, folding, created_date_time, token_key) values (1, $1, $2, $3, $4)
 on conflict (id) do update
-set epoch = excluded.epoch, folding = excluded.folding, created_date_time = excluded.created_date_time";
-        sink.execute(Statement::new(text).bind(self.epoch).bind(UNFINISHED).bind(self.created)).await
+set epoch = excluded.epoch, folding = excluded.folding, created_date_time = excluded.created_date_time,
+    token_key = excluded.token_key";
+        let statement = Statement::new(text).bind(self.epoch).bind(UNFINISHED).bind(self.created);
+        sink.execute(statement.bind(self.token_key.clone())).await
     }
 
     /// Makes what is made from the tables, and writes that the database is whole; not if the row is another.

@@ -396,7 +396,7 @@ where t.type = 'table' and t.name not in ('refinery_schema_history', 'store', 's
     there.sort();
     assert_eq!(copied, there, "a table or column that is not here is lost by contactd copy");
     let own = "select group_concat(name order by name) from pragma_table_info('store')";
-    assert_eq!(file.row(own).await.get::<String>(0).unwrap(), "created_date_time,epoch,folding,id");
+    assert_eq!(file.row(own).await.get::<String>(0).unwrap(), "created_date_time,epoch,folding,id,token_key");
 }
 
 #[actix_web::test]

@@ -1,0 +1,198 @@
+//! The tokens of delta: opaque to clients, complete in themselves, and signed with a key of the database's, so that nobody
+//! makes one up. docs/graph.md, "Delta".
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, Kind};
+
+/// Contacts or folders on a page when the client does not say.
+pub const DEFAULT_SIZE: u16 = 200;
+
+/// The first byte of every token of this form.
+const FORM: u8 = 1;
+/// How many bytes of a hash or a signature a token holds.
+const BOUND: usize = 8;
+const SIGNED: usize = 16;
+/// Longest token: 38 properties with all their members selected, and a long folder id.
+const MAX_BYTES: usize = 8 << 10;
+
+/// A moment of a mailbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// The mailbox's number then.
+    pub seq: i64,
+    /// The number and the time of the last entry that its log had then; 0 without any. Another history, that of a backup
+    /// which was restored, say, has another.
+    pub entry: (i64, i64),
+}
+
+/// How far a client has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// It reads all there is, and has come behind this id. What changes from the moment on is told later.
+    Reads(Moment, String),
+    /// It knows all as of the moment.
+    Knows(Moment),
+}
+
+/// A token, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeltaToken {
+    /// What it is a token of: see [`DeltaToken::bound`].
+    pub of: [u8; BOUND],
+    /// The history of changes it belongs to, likewise.
+    pub epoch: [u8; BOUND],
+    /// When it was made, in UTC microseconds.
+    pub issued: i64,
+    /// The page size the round began with.
+    pub size: u16,
+    /// The `$select` the first round began with.
+    pub select: Option<String>,
+    /// How far its bearer has come.
+    pub progress: Progress,
+}
+
+impl DeltaToken {
+    /// A short form of what a token is bound to.
+    pub fn bound(parts: &[&[u8]]) -> [u8; BOUND] {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        let hash = hash.finalize();
+        std::array::from_fn(|i| hash[i])
+    }
+
+    /// The token's text, which needs no encoding in a URL.
+    pub fn print(&self, key: &[u8]) -> String {
+        let mut bytes = vec![FORM];
+        bytes.extend(self.of);
+        bytes.extend(self.epoch);
+        bytes.extend(self.issued.to_be_bytes());
+        bytes.extend(self.size.to_be_bytes());
+        let (moment, after) = match &self.progress {
+            Progress::Reads(moment, after) => (moment, after.as_str()),
+            Progress::Knows(moment) => (moment, ""),
+        };
+        for number in [moment.seq, moment.entry.0, moment.entry.1] {
+            bytes.extend(number.to_be_bytes());
+        }
+        for text in [after, self.select.as_deref().unwrap_or_default()] {
+            bytes.extend(u16::try_from(text.len()).unwrap_or_default().to_be_bytes());
+            bytes.extend(text.as_bytes());
+        }
+        let signature = sign(key, &bytes);
+        bytes.extend(signature);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// 400 for anything [`DeltaToken::print`] did not make with this key.
+    pub fn parse(option: &str, text: &str, key: &[u8]) -> Result<Self, Error> {
+        let bad = || Error::invalid(Kind::Query, option, "Badly formed token. Follow links as they are.");
+        if text.len() > MAX_BYTES {
+            return Err(bad());
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
+        let (body, signature) = bytes.split_last_chunk::<SIGNED>().ok_or_else(bad)?;
+        let mut mac = keyed(key);
+        mac.update(body);
+        mac.verify_truncated_left(signature).map_err(|_| bad())?;
+        read(body).ok_or_else(bad)
+    }
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    // Any length is a key (RFC 2104, section 3).
+    Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
+}
+
+fn sign(key: &[u8], bytes: &[u8]) -> [u8; SIGNED] {
+    let mut mac = keyed(key);
+    mac.update(bytes);
+    let signature = mac.finalize().into_bytes();
+    std::array::from_fn(|i| signature[i])
+}
+
+fn read(mut bytes: &[u8]) -> Option<DeltaToken> {
+    let rest = &mut bytes;
+    let [FORM] = take(rest)? else { return None };
+    let (of, epoch) = (take(rest)?, take(rest)?);
+    let issued = i64::from_be_bytes(take(rest)?);
+    let size = u16::from_be_bytes(take(rest)?);
+    let mut number = || take(rest).map(i64::from_be_bytes);
+    let moment = Moment { seq: number()?, entry: (number()?, number()?) };
+    let (after, select) = (text(rest)?, text(rest)?);
+    let progress = if after.is_empty() { Progress::Knows(moment) } else { Progress::Reads(moment, after) };
+    let select = Some(select).filter(|select| !select.is_empty());
+    bytes.is_empty().then_some(DeltaToken { of, epoch, issued, size, select, progress })
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*taken)
+}
+
+fn text(bytes: &mut &[u8]) -> Option<String> {
+    let length = usize::from(u16::from_be_bytes(take(bytes)?));
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    String::from_utf8(text.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn token(progress: Progress, select: Option<&str>) -> DeltaToken {
+        DeltaToken {
+            of: DeltaToken::bound(&[b"contacts", b"7"]),
+            epoch: [3; 8],
+            issued: 5,
+            size: 200,
+            select: select.map(str::to_owned),
+            progress,
+        }
+    }
+
+    #[test]
+    fn a_token_reads_back_and_no_other_does() {
+        let moment = Moment { seq: 9, entry: (7, i64::MAX) };
+        for token in [
+            token(Progress::Knows(moment), None),
+            token(Progress::Reads(moment, "behind this".into()), Some("displayName,homeAddress/city")),
+        ] {
+            let text = token.print(b"key");
+            assert_eq!(DeltaToken::parse("$deltatoken", &text, b"key").unwrap(), token);
+            assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{text}");
+            assert!(DeltaToken::parse("$deltatoken", &text, b"another key").is_err());
+            // Not one bit of it can be changed.
+            let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
+            for bit in 0..bytes.len() * 8 {
+                let mut forged = bytes.clone();
+                forged[bit / 8] ^= 1 << (bit % 8);
+                assert!(DeltaToken::parse("$deltatoken", &URL_SAFE_NO_PAD.encode(&forged), b"key").is_err(), "{bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_bound_together_is_not_what_is_bound_apart() {
+        assert_ne!(DeltaToken::bound(&[b"ab", b"c"]), DeltaToken::bound(&[b"a", b"bc"]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused(text in "[A-Za-z0-9_-]{0,200}|\\PC{0,20}") {
+            prop_assert!(DeltaToken::parse("$skiptoken", &text, b"key").is_err());
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Delta: rounds, links and refusals. That nobody misses anything is shown by `following`.
+
+use std::time::Duration;
+
+use contactd::http::Settings;
+use serde_json::{Value, json};
+
+use crate::app::{Client, Setup, TestApp};
+
+/// The one link of a page: to the next if it says so, or to the next round.
+#[track_caller]
+fn link(page: &Value, more: bool) -> String {
+    let (there, not) = if more { ("nextLink", "deltaLink") } else { ("deltaLink", "nextLink") };
+    assert!(page.get(format!("@odata.{not}")).is_none(), "{page}");
+    page[format!("@odata.{there}")].as_str().unwrap_or_else(|| panic!("no {there}: {page}")).to_owned()
+}
+
+fn ids(page: &Value) -> Vec<String> {
+    page["value"].as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn create(client: &Client, body: Value) -> String {
+    client.post("/me/contacts", body).id()
+}
+
+/// A first round in one page.
+#[track_caller]
+fn start(client: &Client, path: &str) -> (Value, String) {
+    let page = client.with("Prefer", "odata.maxpagesize=100").get(path).json(200);
+    let link = link(&page, false);
+    (page, link)
+}
+
+#[test]
+fn a_round_begins_with_all_there_is_and_goes_on_with_what_changes() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let made: Vec<_> = ["a", "b", "c"].map(|name| create(&ann, json!({"displayName": name}))).into();
+    let small = ann.with("Prefer", "odata.maxpagesize=2");
+    let answer = small.get("/me/contacts/delta()");
+    assert_eq!(answer.header("preference-applied"), "odata.maxpagesize=2");
+    let first = answer.json(200);
+    assert_eq!(first["@odata.context"], format!("http://{}/$metadata#Collection(contact)", app.address));
+    assert_eq!(ids(&first), made[..2]);
+    assert_eq!(first["value"][0], without_context(ann.get(&format!("/me/contacts/{}", made[0])).json(200)));
+    let next = link(&first, true);
+    assert!(next.starts_with(&format!("http://{}/me/contacts/delta()?$skiptoken=", app.address)), "{next}");
+    // What the round began with is kept by the token.
+    let second = ann.get(&next).json(200);
+    assert_eq!(ids(&second), made[2..]);
+    let round = link(&second, false);
+    assert!(round.starts_with(&format!("http://{}/me/contacts/delta()?$deltatoken=", app.address)), "{round}");
+
+    // Nothing has changed.
+    let (page, again) = start(&ann, &round);
+    assert_eq!(page["value"], json!([]));
+    // All sorts of changes; what changed twice comes once, as it is now.
+    let d = create(&ann, json!({"displayName": "d"}));
+    ann.patch(&format!("/me/contacts/{}", made[0]), json!({"displayName": "a1"})).json(200);
+    ann.delete(&format!("/me/contacts/{}", made[1])).empty(204);
+    ann.patch(&format!("/me/contacts/{}", made[0]), json!({"displayName": "a2"})).json(200);
+    for token in [&again, &round] {
+        let (page, _) = start(&ann, token);
+        assert_eq!(ids(&page), [d.clone(), made[1].clone(), made[0].clone()]);
+        assert_eq!(page["value"][2], without_context(ann.get(&format!("/me/contacts/{}", made[0])).json(200)));
+        let gone = json!({"@odata.type": "#microsoft.graph.contact", "id": made[1], "@removed": {"reason": "deleted"}});
+        assert_eq!(page["value"][1], gone);
+    }
+    // The last ones go too, over pages.
+    let (_, round) = start(&ann, &round);
+    for id in [&made[0], &made[2], &d] {
+        ann.delete(&format!("/me/contacts/{id}")).empty(204);
+    }
+    let first = small.get(&round).json(200);
+    let rest = ann.get(&link(&first, true)).json(200);
+    let all: Vec<_> = [&first, &rest].into_iter().flat_map(|page| page["value"].as_array().unwrap().clone()).collect();
+    assert!(all.len() == 3 && all.iter().all(|entry| entry["@removed"]["reason"] == "deleted"), "{all:?}");
+    // Tokens outlive the process.
+    let round = link(&rest, false).replace(&app.address, "");
+    let app = app.restarted();
+    let ann = app.user("ann");
+    let path = round.trim_start_matches("http://");
+    assert_eq!(start(&ann, path).0["value"], json!([]));
+    let id = create(&ann, json!({}));
+    assert_eq!(ids(&start(&ann, path).0), [id]);
+}
+
+fn without_context(mut contact: Value) -> Value {
+    contact.as_object_mut().unwrap().remove("@odata.context");
+    contact
+}
+
+#[test]
+fn a_folder_is_followed_by_itself_and_what_leaves_it_is_told() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let [x, y] = ["X", "Y"].map(|name| ann.post("/me/contactFolders", json!({"displayName": name})).id());
+    let id = ann.post(&format!("/me/contactFolders/{x}/contacts"), json!({"displayName": "a"})).id();
+    let path = |folder: &str| format!("/v1.0/me/contactFolders/{folder}/contacts/delta");
+    let ((in_x, from_x), (in_y, from_y)) = (start(&ann, &path(&x)), start(&ann, &path(&y)));
+    assert_eq!((ids(&in_x), ids(&in_y)), (vec![id.clone()], vec![]));
+    // v1.0 shows the type in delta only.
+    assert_eq!(in_x["value"][0]["@odata.type"], "#microsoft.graph.contact");
+    assert!(in_x["value"][0]["@odata.etag"].is_string());
+    let (all, from_all) = start(&ann, "/me/contacts/delta");
+    assert_eq!(ids(&all), [id.as_str()]);
+    let (default, from_default) = start(&ann, "/v1.0/me/contacts/delta");
+    assert_eq!(ids(&default), [""; 0]);
+
+    ann.patch(&format!("/me/contacts/{id}"), json!({"parentFolderId": y})).json(200);
+    let removed =
+        |reason: &str| json!([{"@odata.type": "#microsoft.graph.contact", "id": id, "@removed": {"reason": reason}}]);
+    let (in_x, from_x) = start(&ann, &from_x);
+    assert_eq!(in_x["value"], removed("changed"));
+    let (in_y, from_y) = start(&ann, &from_y);
+    assert_eq!((ids(&in_y), &in_y["value"][0]["parentFolderId"]), (vec![id.clone()], &json!(y)));
+    let (all, from_all) = start(&ann, &from_all);
+    assert_eq!((ids(&all), &all["value"][0]["parentFolderId"]), (vec![id.clone()], &json!(y)));
+    assert_eq!(start(&ann, &from_default).0["value"], json!([]));
+
+    // A folder goes with all that is inside.
+    ann.delete(&format!("/me/contactFolders/{y}")).empty(204);
+    assert_eq!(start(&ann, &from_all).0["value"], removed("deleted"));
+    assert_eq!(ann.get(&from_y).error(), (404, "ErrorItemNotFound".into(), String::new()));
+    assert_eq!(start(&ann, &from_x).0["value"], json!([]));
+}
+
+#[test]
+fn folders_are_followed_at_any_depth() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let x = ann.post("/me/contactFolders", json!({"displayName": "X"})).id();
+    let (all, round) = start(&ann, "/me/contactFolders/delta");
+    let expected = json!([
+        {"@odata.type": "#microsoft.graph.contactFolder", "@odata.etag": all["value"][0]["@odata.etag"], "id": x,
+         "parentFolderId": "contacts", "displayName": "X", "wellKnownName": null},
+        {"@odata.type": "#microsoft.graph.contactFolder", "@odata.etag": all["value"][1]["@odata.etag"], "id": "contacts",
+         "parentFolderId": "msgfolderroot", "displayName": "Contacts", "wellKnownName": "contacts"},
+    ]);
+    assert_eq!(all["value"], expected);
+    let (v1, _) = start(&ann, "/v1.0/me/contactFolders/delta?$select=displayName");
+    assert_eq!(
+        v1["value"],
+        json!([{"@odata.type": "#microsoft.graph.contactFolder",
+        "@odata.etag": all["value"][0]["@odata.etag"], "id": x, "displayName": "X"}])
+    );
+    let y = ann.post(&format!("/me/contactFolders/{x}/childFolders"), json!({"displayName": "Y"})).id();
+    create(&ann, json!({"parentFolderId": "Z"}));
+    ann.patch(&format!("/me/contactFolders/{x}"), json!({"displayName": "X1"})).json(200);
+    let small = ann.with("Prefer", "maxpagesize=1");
+    let mut page = small.get(&round).json(200);
+    let mut seen = ids(&page);
+    while page.get("@odata.nextLink").is_some() {
+        page = small.get(&link(&page, true)).json(200);
+        seen.extend(ids(&page));
+    }
+    assert_eq!(seen, [y.clone(), "Z".to_owned(), x.clone()]);
+    let round = link(&page, false);
+    ann.delete(&format!("/me/contactFolders/{x}")).empty(204);
+    let (page, _) = start(&ann, &round);
+    let gone = |id: &str| json!({"@odata.type": "#microsoft.graph.contactFolder", "id": id, "@removed": {"reason": "deleted"}});
+    let mut expected = [gone(&x), gone(&y)];
+    expected.sort_by_key(|entry| entry["id"].to_string());
+    assert_eq!(page["value"], json!(expected));
+}
+
+#[test]
+fn what_was_selected_stays_so_and_annotations_can_be_left_out() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let id = create(&ann, json!({"givenName": "A", "surname": "B"}));
+    let (page, round) = start(&ann, "/me/contacts/delta?$select=surname,%20givenName");
+    let etag = page["value"][0]["@odata.etag"].clone();
+    let expected = json!([{"@odata.type": "#microsoft.graph.contact", "@odata.etag": etag, "id": id, "givenName": "A", "surname": "B"}]);
+    assert_eq!(page["value"], expected);
+    ann.patch(&format!("/me/contacts/{id}"), json!({"surname": "C", "jobTitle": "D"})).json(200);
+    let bare = ann.with("Accept", "application/json;odata.metadata=none");
+    let (page, _) = start(&bare, &round);
+    assert_eq!(page["value"], json!([{"id": id, "givenName": "A", "surname": "C"}]));
+    assert!(page.get("@odata.context").is_none());
+    // The same once more is no contradiction.
+    assert_eq!(ann.get(&format!("{round}&$select=surname,%20givenName")).status, 200);
+    let other = ann.get(&format!("{round}&$select=surname"));
+    assert_eq!(other.error(), (400, "BadRequest".into(), "$select".into()));
+}
+
+#[test]
+fn one_can_begin_with_now() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    create(&ann, json!({}));
+    let (page, round) = start(&ann, "/me/contacts/delta?$deltatoken=latest");
+    assert_eq!(page["value"], json!([]));
+    let id = create(&ann, json!({}));
+    assert_eq!(ids(&start(&ann, &round).0), [id]);
+}
+
+#[test]
+fn what_delta_does_not_take_is_refused() {
+    let app = TestApp::new();
+    let (ann, bob) = (app.user("ann"), app.user("bob"));
+    create(&ann, json!({}));
+    ann.post("/me/contactFolders", json!({"displayName": "X"}));
+    let (_, round) = start(&ann, "/me/contacts/delta");
+    let token = round.split_once('?').unwrap().1.to_owned();
+    let bad = |target: &str| (400, "BadRequest".to_owned(), target.to_owned());
+    for option in ["$filter=true", "$orderby=surname", "$search=x", "$skip=1", "$count=true", "$expand=extensions"] {
+        let target = option.split('=').next().unwrap();
+        assert_eq!(ann.get(&format!("/me/contacts/delta?{option}")).error(), bad(target), "{option}");
+        assert_eq!(ann.get(&format!("/me/contacts/delta?{token}&{option}")).error(), bad(target), "{option}");
+    }
+    assert_eq!(ann.get("/me/contacts/delta?$top=5").status, 200);
+    assert_eq!(ann.with("Prefer", "handling=strict").get("/me/contacts/delta?$top=5").error(), bad("$top"));
+    for (option, text) in [("$deltatoken", "x"), ("$skiptoken", "AAAA"), ("$deltatoken", "latest1")] {
+        let refused = ann.get(&format!("/me/contacts/delta?{option}={text}"));
+        assert_eq!(refused.error(), bad(option), "{text}");
+        assert!(refused.message().starts_with("Badly formed token."), "{}", refused.message());
+    }
+    assert_eq!(ann.get(&format!("/me/contacts/delta?{token}&$skiptoken=x")).error(), bad("$deltatoken"));
+    // Of another owner, another list, another shape.
+    assert_eq!(bob.get(&format!("/me/contacts/delta?{token}")).error(), bad("$deltatoken"));
+    for path in ["/v1.0/me/contacts/delta", "/me/contactFolders/contacts/contacts/delta", "/me/contactFolders/delta"] {
+        assert_eq!(ann.get(&format!("{path}?{token}")).error(), bad("$deltatoken"), "{path}");
+    }
+    assert_eq!(ann.get(&format!("/beta/me/contacts/delta?{token}")).status, 200);
+    // A list's token is none of delta's, nor the other way round.
+    create(&ann, json!({}));
+    let list = ann.get("/me/contacts?$top=1").json(200);
+    let skip = list["@odata.nextLink"].as_str().unwrap().split_once('?').unwrap().1.to_owned();
+    assert_eq!(ann.get(&format!("/me/contacts/delta?{skip}")).error(), bad("$skiptoken"));
+    assert_eq!(ann.get(&format!("/me/contacts?{token}")).error(), bad("$deltatoken"));
+    assert_eq!(ann.get("/me/contactFolders/nowhere/contacts/delta").error().0, 404);
+    assert_eq!(ann.get("/me/contactFolders/contacts/childFolders/delta").error().0, 404);
+    assert_eq!(ann.post("/me/contacts/delta", "{}").error().0, 405);
+}
+
+#[track_caller]
+fn out_of_sync(client: &Client, link: &str) {
+    let refused = client.get(link);
+    assert_eq!(refused.error(), (410, "SyncStateNotFound".into(), String::new()));
+    let location = refused.header("location");
+    let (page, _) = start(client, &location);
+    assert!(location.ends_with("/me/contacts/delta?$deltatoken=") && !ids(&page).is_empty(), "{location}");
+}
+
+#[test]
+fn a_log_that_does_not_lead_on_from_a_token_is_never_gone_on_with() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    create(&ann, json!({}));
+    let (_, early) = start(&ann, "/me/contacts/delta");
+    let kept = "select seq from mailboxes order by id limit 1";
+    let before = app.count(kept);
+    create(&ann, json!({}));
+    create(&ann, json!({}));
+    let (_, late) = start(&ann, "/me/contacts/delta");
+    // As in a backup that was restored: what came later never was.
+    app.sql(&format!("delete from changes where seq > {before}"));
+    app.sql(&format!("update mailboxes set seq = {before}"));
+    out_of_sync(&ann, &late);
+    assert_eq!(ann.get(&early).status, 200);
+    // Other changes get the numbers of those that were lost.
+    for _ in 0..4 {
+        create(&ann, json!({}));
+    }
+    out_of_sync(&ann, &late);
+    assert_eq!(ids(&start(&ann, &early).0).len(), 4);
+    // Another history altogether.
+    let app = {
+        let epoch = if std::env::var("TEST_ENGINE").is_ok() {
+            "'00000000-0000-7000-8000-000000000000'"
+        } else {
+            "zeroblob(16)"
+        };
+        app.sql(&format!("update store set epoch = {epoch}"));
+        app.restarted()
+    };
+    let ann = app.user("ann");
+    let early = early.split_once("/me/").unwrap().1;
+    out_of_sync(&ann, &format!("/me/{early}"));
+}
+
+#[test]
+fn who_stays_away_too_long_starts_over() {
+    let settings = Settings { keep_changes: Duration::from_millis(1_500), ..Settings::default() };
+    let app = TestApp::with(Setup { settings, ..Setup::default() });
+    let ann = app.user("ann");
+    create(&ann, json!({}));
+    let (_, round) = start(&ann, "/me/contacts/delta");
+    assert_eq!(ann.get(&round).status, 200);
+    std::thread::sleep(Duration::from_millis(1_700));
+    out_of_sync(&ann, &round);
+    // A fresh token of an old mailbox holds, though what its last entry was is purged.
+    let (_, round) = start(&ann, "/me/contacts/delta");
+    app.sql("delete from changes");
+    assert_eq!(ann.get(&round).status, 200);
+    let id = create(&ann, json!({}));
+    assert_eq!(ids(&start(&ann, &round).0), [id]);
+}
