@@ -10,9 +10,9 @@ pub mod select;
 mod v1;
 pub mod write;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
+
+use crate::odata::etag::version_token;
 
 /// The id of every mailbox's default folder, which is also its well-known name in Graph.
 pub const DEFAULT_FOLDER: &str = "contacts";
@@ -326,13 +326,9 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// Names this state of the contact and no other, not even after a restored backup has used the same number again;
-    /// base64, so legal inside an ETag (RFC 9110, section 8.8.3).
+    /// Names this state of the contact and no other.
     pub fn version_token(&self) -> String {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.last_modified_date_time.to_be_bytes());
-        bytes[8..].copy_from_slice(&self.version.to_be_bytes());
-        STANDARD.encode(bytes)
+        version_token(self.last_modified_date_time, self.version)
     }
 
     /// About how many bytes it is in JSON.

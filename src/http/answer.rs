@@ -36,3 +36,15 @@ impl Answer {
         Ok(self)
     }
 }
+
+/// A page of a list.
+#[derive(Serialize)]
+pub(super) struct List<T> {
+    #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
+    pub(super) context: Option<String>,
+    #[serde(rename = "@odata.count", skip_serializing_if = "Option::is_none")]
+    pub(super) count: Option<i64>,
+    #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<String>,
+    pub(super) value: Vec<T>,
+}

@@ -1,9 +1,8 @@
 //! `…/contacts` and `…/contacts/{id}`.
 
-use serde::Serialize;
 use uuid::Uuid;
 
-use super::answer::Answer;
+use super::answer::{Answer, List};
 use super::call::{Call, Mailbox, POSITION};
 use crate::contact::read::{self, Purpose};
 use crate::contact::select::Selection;
@@ -12,7 +11,7 @@ use crate::contact::{self, Contact, DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
 use crate::odata::filter::{self, Model};
 use crate::odata::json::Json;
-use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, PageToken};
+use crate::odata::page::{PageToken, size};
 use crate::odata::percent_encode;
 use crate::odata::query::Query;
 use crate::store::Listing;
@@ -22,9 +21,7 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
     let query = Query::parse(call.query)?;
     let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
     // The size a walk began with stays, since the client's `$top` is repeated but not what it preferred.
-    let asked = token.as_ref().map(|token| i64::from(token.size)).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
-    let size = asked.min(call.prefer.max_page_size.unwrap_or(i64::MAX));
-    let size = u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE);
+    let size = size(token.as_ref().map(|token| token.size), query.top, call.prefer.max_page_size);
     let listing = Listing {
         size,
         skip: query.skip.unwrap_or(0),
@@ -180,15 +177,4 @@ fn context(call: &Call<'_>, mailbox: &Mailbox, path: &[String], select: &str, en
 /// A key as it stands between the quotes of an address.
 pub(super) fn quoted(key: &str) -> String {
     percent_encode(&key.replace('\'', "''"))
-}
-
-#[derive(Serialize)]
-struct List<'a> {
-    #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
-    context: Option<String>,
-    #[serde(rename = "@odata.count", skip_serializing_if = "Option::is_none")]
-    count: Option<i64>,
-    #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-    value: Vec<Shown<'a>>,
 }

@@ -1,15 +1,14 @@
 //! `…/contactFolders` and the folders below them.
 
-use serde::Serialize;
-
-use super::answer::Answer;
+use super::answer::{Answer, List};
 use super::call::{Call, Mailbox, POSITION};
 use super::contacts::{parse, quoted};
 use crate::contact::{DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
 use crate::folder::{self, Folder, Shown};
+use crate::odata::entity;
 use crate::odata::filter::{self, Model};
-use crate::odata::page::{DEFAULT_SIZE, FolderToken, MAX_SIZE};
+use crate::odata::page::{FolderToken, size};
 use crate::odata::query::Query;
 
 /// `GET …/contactFolders`, `GET …/childFolders`, in the order in which they were made. The first is of the folders inside
@@ -18,9 +17,7 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
     let query = Query::parse(call.query)?;
     let select = selection(call, &query)?;
     let token = query.skip_token.as_deref().map(FolderToken::parse).transpose()?;
-    let asked = token.as_ref().map(|token| i64::from(token.size)).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
-    let size = u16::try_from(asked.min(call.prefer.max_page_size.unwrap_or(i64::MAX))).unwrap_or(MAX_SIZE);
-    let size = size.min(MAX_SIZE);
+    let size = size(token.as_ref().map(|token| token.size), query.top, call.prefer.max_page_size);
     let folders = found(call, mailbox, path, &query).await?;
     let behind = |folder: &Folder| {
         let shown = token.as_ref();
@@ -37,10 +34,10 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
     let shown = |folder| Shown { folder, shape, select: select.as_deref(), context: None, annotated: call.annotated };
     let context = call.annotated.then(|| {
         let below = path.last().map_or(String::new(), |id| format!("('{}')/childFolders", quoted(id)));
-        let select = select.as_ref().map_or(String::new(), |names| format!("({})", names.join(",")));
+        let select = entity::printed(select.as_deref());
         call.link(&format!("/$metadata#users('{}')/contactFolders{below}{select}", quoted(&mailbox.asked)))
     });
-    let count = query.count.unwrap_or(false).then_some(folders.len());
+    let count = query.count.unwrap_or(false).then(|| i64::try_from(folders.len()).unwrap_or(i64::MAX));
     Answer::json(200, &List { context, count, next, value: page.into_iter().map(shown).collect() })
 }
 
@@ -101,7 +98,10 @@ pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
 }
 
 fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
-    query.select.as_deref().map_or(Ok(None), |text| folder::select(text, call.shape()))
+    query
+        .select
+        .as_deref()
+        .map_or(Ok(None), |text| entity::select(text, "contactFolder", folder::properties(call.shape())))
 }
 
 /// A folder after a write, or nothing where the client prefers that.
@@ -120,20 +120,9 @@ fn shown(
     folder: &Folder,
     select: Option<&[&'static str]>,
 ) -> Result<Answer, Error> {
-    let names = select.map_or(String::new(), |names| format!("({})", names.join(",")));
+    let names = entity::printed(select);
     let context = call.link(&format!("/$metadata#users('{}')/contactFolders{names}/$entity", quoted(&mailbox.asked)));
     let (shape, annotated) = (call.shape(), call.annotated);
     Answer::json(status, &Shown { folder, shape, select, context: Some(&context), annotated })?
         .header("ETag", &folder.etag())
-}
-
-#[derive(Serialize)]
-struct List<'a> {
-    #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
-    context: Option<String>,
-    #[serde(rename = "@odata.count", skip_serializing_if = "Option::is_none")]
-    count: Option<usize>,
-    #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-    value: Vec<Shown<'a>>,
 }

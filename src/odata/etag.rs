@@ -1,7 +1,19 @@
 //! `If-Match` and `If-None-Match` (RFC 9110, sections 13.1.1 and 13.1.2). Tags are compared weakly: `W/"x"` and `"x"`
 //! are one, as OData allows.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::error::{Error, Kind};
+
+/// Names the state that the last write, at this time and with this number of its mailbox's, has left, and no other: not
+/// even after a restored backup has used the same number again. Base64, so legal inside an ETag (RFC 9110, section 8.8.3).
+pub fn version_token(last_modified_date_time: i64, version: i64) -> String {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&last_modified_date_time.to_be_bytes());
+    bytes[8..].copy_from_slice(&version.to_be_bytes());
+    STANDARD.encode(bytes)
+}
 
 /// The tags of one header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +55,7 @@ impl Tags {
     }
 }
 
-/// What a request expects of the contact's state.
+/// What a request expects of the state of what it is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preconditions {
     if_match: Option<Tags>,

@@ -1,6 +1,7 @@
 //! Paths, query strings, headers and JSON bodies as values. No I/O, no SQL, no HTTP.
 
 pub mod address;
+pub mod entity;
 pub mod etag;
 pub mod filter;
 pub mod json;

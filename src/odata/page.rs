@@ -17,6 +17,13 @@ pub const MAX_SIZE: u16 = 1_000;
 const IN_CREATION_ORDER: u8 = 1;
 const SORTED: u8 = 3;
 
+/// How many a page holds at most: as many as the pages before it, or as the client asks (`$top`), but no more than it
+/// prefers.
+pub fn size(begun: Option<u16>, top: Option<i64>, preferred: Option<i64>) -> u16 {
+    let asked = begun.map(i64::from).or(top).unwrap_or(i64::from(DEFAULT_SIZE));
+    u16::try_from(asked.min(preferred.unwrap_or(i64::MAX))).unwrap_or(MAX_SIZE).min(MAX_SIZE)
+}
+
 /// The place behind a contact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursor {
@@ -58,6 +65,20 @@ pub struct PageToken {
 }
 
 impl PageToken {
+    /// That of a list in the order of its ids.
+    pub fn behind(id: Uuid, size: u16) -> Self {
+        Self { after: Cursor { shown: vec![Anchor { id, hash: 0 }], keys: Vec::new() }, size }
+    }
+
+    /// The id behind which a list in the order of its ids goes on.
+    ///
+    /// # Errors
+    /// 400 for the token of a list in another order.
+    pub fn last_id(&self) -> Result<Uuid, Error> {
+        let last = self.after.shown.first().filter(|_| self.after.keys.is_empty());
+        last.map(|last| last.id).ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", BAD_TOKEN))
+    }
+
     /// The token's text, which needs no encoding in a URL: 26 characters, and those of the sort keys.
     pub fn print(&self) -> String {
         let Cursor { shown, keys } = &self.after;
