@@ -30,6 +30,8 @@ pub enum Kind {
     Filter,
     /// A property that Graph does not filter by, in strict handling.
     Property,
+    /// Another value for a property that is fixed.
+    ReadOnly,
     /// A header or a reference that cannot be used.
     Request,
 }
@@ -46,9 +48,9 @@ impl Problem {
 pub enum Error {
     /// What the client sent breaks these rules; never empty, the first leads.
     Invalid(Vec<Problem>),
-    /// A contact id that is not a lower-case UUID of 36 characters.
+    /// A contact's or category's id that is not a lower-case UUID of 36 characters.
     MalformedId,
-    /// No such contact or folder in this mailbox; also another owner's.
+    /// No such contact, folder or category in this mailbox; also another owner's.
     NotFound,
     /// No such user, or none the caller may see.
     UnknownUser(String),
@@ -66,6 +68,8 @@ pub enum Error {
     Stale,
     /// A folder beside it has the name.
     FolderExists,
+    /// A category has the name.
+    CategoryExists,
     /// The default folder stays what and where it is.
     DefaultFolder,
     /// A folder cannot be inside itself.
@@ -121,6 +125,7 @@ impl fmt::Display for Error {
             Self::NoMe => f.write_str("/me with an application token"),
             Self::Stale => f.write_str("precondition failed"),
             Self::FolderExists => f.write_str("a folder of this name exists"),
+            Self::CategoryExists => f.write_str("a category of this name exists"),
             Self::DefaultFolder => f.write_str("the default folder cannot be changed"),
             Self::Cycle => f.write_str("a folder cannot be inside itself"),
             Self::TooLarge(limit) => write!(f, "body over {limit} bytes"),

@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 
 use super::answer::Answer;
-use super::{Api, contacts, contacts_ref, folders, users};
+use super::{Api, categories, contacts, contacts_ref, folders, users};
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Owner, Resource, Version};
@@ -44,6 +44,12 @@ pub(super) enum Endpoint {
     GetFolder,
     UpdateFolder,
     DeleteFolder,
+    ListCategories,
+    CountCategories,
+    CreateCategory,
+    GetCategory,
+    UpdateCategory,
+    DeleteCategory,
     /// Known to Graph, not served yet.
     NotYet,
 }
@@ -52,7 +58,16 @@ impl Endpoint {
     /// Whether a body belongs to it.
     pub(super) fn takes_body(self) -> bool {
         use Endpoint as E;
-        matches!(self, E::CreateContact | E::AddContact | E::UpdateContact | E::CreateFolder | E::UpdateFolder)
+        matches!(
+            self,
+            E::CreateContact
+                | E::AddContact
+                | E::UpdateContact
+                | E::CreateFolder
+                | E::UpdateFolder
+                | E::CreateCategory
+                | E::UpdateCategory
+        )
     }
 
     /// Whether it has query options of its own to read.
@@ -66,6 +81,9 @@ impl Endpoint {
                 | E::ListFolders
                 | E::CountFolders
                 | E::GetFolder
+                | E::ListCategories
+                | E::CountCategories
+                | E::GetCategory
                 | E::NotYet
         )
     }
@@ -138,6 +156,11 @@ impl<'a> Call<'a> {
             Item::Folders(_) => &[("GET", E::ListFolders), ("POST", E::CreateFolder)],
             Item::Folder(_) => &[("GET", E::GetFolder), ("PATCH", E::UpdateFolder), ("DELETE", E::DeleteFolder)],
             Item::Contact(..) => &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)],
+            Item::Categories => &[("GET", E::ListCategories), ("POST", E::CreateCategory)],
+            Item::CategoriesCount => &[("GET", E::CountCategories)],
+            Item::Category(_) => {
+                &[("GET", E::GetCategory), ("PATCH", E::UpdateCategory), ("DELETE", E::DeleteCategory)]
+            }
             Item::ContactRef => &[],
         };
         let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
@@ -168,7 +191,8 @@ impl<'a> Call<'a> {
             | Item::ContactsRef(path)
             | Item::Folders(path)
             | Item::Folder(path) => (path, ""),
-            Item::User | Item::ContactRef => (&[], ""),
+            Item::Category(id) => (&[], id),
+            Item::User | Item::ContactRef | Item::Categories | Item::CategoriesCount => (&[], ""),
         };
         let mailbox = self.mailbox(caller, owner).await?;
         let answer = match endpoint {
@@ -187,6 +211,12 @@ impl<'a> Call<'a> {
             Endpoint::GetFolder => folders::get(self, &mailbox, path).await?,
             Endpoint::UpdateFolder => folders::update(self, &mailbox, path, body).await?,
             Endpoint::DeleteFolder => folders::delete(self, &mailbox, path).await?,
+            Endpoint::ListCategories => categories::list(self, &mailbox).await?,
+            Endpoint::CountCategories => categories::count(self, &mailbox).await?,
+            Endpoint::CreateCategory => categories::create(self, &mailbox, body).await?,
+            Endpoint::GetCategory => categories::get(self, &mailbox, id).await?,
+            Endpoint::UpdateCategory => categories::update(self, &mailbox, id, body).await?,
+            Endpoint::DeleteCategory => categories::delete(self, &mailbox, id).await?,
         };
         self.preferences_applied(answer)
     }
@@ -261,7 +291,7 @@ impl<'a> Call<'a> {
         if self.prefer.immutable_id {
             applied.push("IdType=\"ImmutableId\"".to_owned());
         }
-        if let (Some(size), Resource::Owned(_, Item::Contacts(_) | Item::Folders(_)), "GET") =
+        if let (Some(size), Resource::Owned(_, Item::Contacts(_) | Item::Folders(_) | Item::Categories), "GET") =
             (self.prefer.max_page_size, &self.address.resource, self.method.as_str())
         {
             applied.push(format!("odata.maxpagesize={size}"));

@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 mod call;
+mod categories;
 mod contacts;
 mod contacts_ref;
 mod error;

@@ -85,6 +85,12 @@ pub enum Item {
     FoldersCount(Path),
     /// `…/contactFolders/{id}`
     Folder(Path),
+    /// `…/outlook/masterCategories`
+    Categories,
+    /// `…/outlook/masterCategories/$count`
+    CategoriesCount,
+    /// `…/outlook/masterCategories/{id}`
+    Category(String),
 }
 
 /// A path, read.
@@ -97,7 +103,7 @@ pub struct Address {
 }
 
 /// Paths under an owner, or under the root, that the reference has and this server has not yet.
-const OWNER_NOT_YET: &[&str] = &["outlook", "translateExchangeIds"];
+const OWNER_NOT_YET: &[&str] = &["translateExchangeIds"];
 const ROOT_NOT_YET: &[&str] = &["$batch", "subscriptions"];
 const CONTACTS_NOT_YET: &[&str] = &["$count", "delta"];
 const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
@@ -140,6 +146,9 @@ impl Address {
             Resource::Owned(_, Item::Folders(_)) => "/{user}/contactFolders",
             Resource::Owned(_, Item::FoldersCount(_)) => "/{user}/contactFolders/$count",
             Resource::Owned(_, Item::Folder(_)) => "/{user}/contactFolders/{id}",
+            Resource::Owned(_, Item::Categories) => "/{user}/outlook/masterCategories",
+            Resource::Owned(_, Item::CategoriesCount) => "/{user}/outlook/masterCategories/$count",
+            Resource::Owned(_, Item::Category(_)) => "/{user}/outlook/masterCategories/{id}",
             Resource::Owned(_, Item::ContactRef) => "/{user}/contacts/{id}/$ref",
             Resource::NotYet(word) => word,
         }
@@ -204,6 +213,7 @@ impl Segments {
             None => Ok(Resource::Owned(owner, Item::User)),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contacts") => self.contacts(owner, Path::new()),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contactFolders") => self.folders(owner),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("outlook") => self.outlook(owner, word),
             Some(other) => self.not_yet(other, OWNER_NOT_YET),
         }
     }
@@ -255,6 +265,20 @@ impl Segments {
             }
             Some(other) => self.not_yet(other, CONTACT_NOT_YET),
         }
+    }
+
+    /// What is below `outlook`, which is nothing by itself.
+    fn outlook(&mut self, owner: Owner, outlook: String) -> Result<Resource, Error> {
+        match self.next() {
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("masterCategories") => {}
+            other => return Err(Error::NoSegment(other.map_or(outlook, Segment::text))),
+        }
+        let item = match self.next() {
+            None => Item::Categories,
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => Item::CategoriesCount,
+            Some(id) => Item::Category(id.text()),
+        };
+        Ok(Resource::Owned(owner, item))
     }
 
     /// A segment that is known but not served takes everything below it along.
@@ -351,6 +375,20 @@ mod tests {
     }
 
     #[test]
+    fn categories_are_read_in_every_spelling() {
+        for (text, item) in [
+            ("/me/outlook/masterCategories", Item::Categories),
+            ("/users/me-token-to-replace/Outlook//MASTERcategories/", Item::Categories),
+            ("/me/outlook/masterCategories/%24Count", Item::CategoriesCount),
+            ("/me/outlook/masterCategories/A", Item::Category("A".into())),
+            ("/me/outlook/mastercategories('A')", Item::Category("A".into())),
+            ("/me/outlook/masterCategories('$count')", Item::Category("$count".into())),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().resource, Resource::Owned(Owner::Me, item), "{text}");
+        }
+    }
+
+    #[test]
     fn what_means_nothing_is_named() {
         let cases = [
             ("/docs\\api/me/contacts", "docs\\api"),
@@ -362,6 +400,13 @@ mod tests {
             ("/me('x')", "x"),
             ("/healthz/x", "x"),
             ("/users/a/b", "b"),
+            ("/me/Outlook", "Outlook"),
+            ("/me/outlook/", "outlook"),
+            ("/me/outlook('x')", "x"),
+            ("/me/outlook/contacts", "contacts"),
+            ("/me/masterCategories", "masterCategories"),
+            ("/me/outlook/masterCategories/1/2", "2"),
+            ("/me/outlook/masterCategories/$count/2", "2"),
         ];
         for (path, segment) in cases {
             assert!(matches!(Address::parse(path), Err(Error::NoSegment(s)) if s == segment), "{path}");

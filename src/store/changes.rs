@@ -15,17 +15,21 @@ pub(super) async fn record(
     contact: Option<Uuid>,
     removed: bool,
 ) -> Result<i64, Error> {
-    let now = tx.now();
-    tx.execute(Statement::new("update mailboxes set seq = seq + 1 where id = $1").bind(mailbox)).await?;
+    let seq = next(tx, mailbox).await?;
     let text = "
-insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time)
-select $1, seq, $2, $3, $4, $5 from mailboxes where id = $1";
-    let statement = Statement::new(text).bind(mailbox).bind(folder).bind(contact).bind(removed).bind(now);
-    tx.execute(statement).await?;
-    let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
-    let row = tx.reading().await?.row(statement).await?;
-    let seq = row.ok_or_else(|| Error::internal("the mailbox is gone"))?.get(0)?;
+insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time) values ($1, $2, $3, $4, $5, $6)";
+    let statement = Statement::new(text).bind(mailbox).bind(seq).bind(folder).bind(contact).bind(removed);
+    tx.execute(statement.bind(tx.now())).await?;
     tx.left_trace(mailbox, Some(seq), contact);
+    Ok(seq)
+}
+
+/// Takes the mailbox's next number, for a write that the log does not show. Its row must have it as `version`, and the
+/// time: where a commit's answer is lost, that is what is looked for ([`Tx`]).
+pub(super) async fn next(tx: &mut Tx, mailbox: i64) -> Result<i64, Error> {
+    tx.execute(Statement::new("update mailboxes set seq = seq + 1 where id = $1").bind(mailbox)).await?;
+    let seq = last(tx, mailbox).await?;
+    tx.left_trace(mailbox, Some(seq), None);
     Ok(seq)
 }
 

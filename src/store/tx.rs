@@ -70,7 +70,7 @@ pub(super) struct Tx {
     closing: Arc<AtomicBool>,
 }
 
-/// The last change of a transaction, as the log has it.
+/// The last change of a transaction, as the log has it, or as the row has that changed without an entry there.
 #[derive(Debug, Clone, Copy)]
 struct Trace {
     mailbox: i64,
@@ -370,8 +370,12 @@ impl Tx {
         session.end_backend(&self.session).await?;
         session.begin(Some(trace.mailbox)).await?;
         let text = "
-select min(seq) from changes
-where mailbox = $1 and (seq = $2 or $2 is null) and (contact_id = $3 or $3 is null) and changed_date_time = $4";
+select min(seq) from (
+    select seq from changes
+    where mailbox = $1 and (seq = $2 or $2 is null) and (contact_id = $3 or $3 is null) and changed_date_time = $4
+    union all
+    select version from master_categories where mailbox = $1 and version = $2 and last_modified_date_time = $4
+) found";
         let statement = Statement::new(text);
         let statement = statement.bind(trace.mailbox).bind(trace.seq).bind(trace.contact).bind(trace.time);
         let found = session.row(statement).await?.map_or(Ok(None), |row| row.get(0))?;

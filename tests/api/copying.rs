@@ -10,7 +10,7 @@ use crate::app::SEED_REQUEST;
 use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "mailboxes",
     "users",
     "folders",
@@ -24,6 +24,7 @@ const TABLES: [&str; 14] = [
     "im_addresses",
     "children",
     "folded",
+    "master_categories",
     "changes",
 ];
 
@@ -53,6 +54,10 @@ fn fill(database: &Path, contacts: usize) {
     let server = Program::start(serve_dev(database));
     for user in ["ann", "bob"] {
         let client = server.user(user);
+        let category = json!({"displayName": "Straße \u{1f600}", "color": "preset3"});
+        let category = client.post("/me/outlook/masterCategories", category).id();
+        client.post("/me/outlook/masterCategories", json!({"displayName": "kept"}));
+        client.delete(&format!("/me/outlook/masterCategories/{category}")).empty(204);
         for i in 0..contacts {
             let id = client.post("/me/contacts/$ref", SEED_REQUEST).id();
             let path = format!("/me/contacts/{id}");

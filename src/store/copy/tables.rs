@@ -181,5 +181,7 @@ pub(in crate::store) const TABLES: &[Table] = &[
     table!(im_addresses(mailbox int, contact_id id, pos int) address text;),
     table!(children(mailbox int, contact_id id, pos int) name text;),
     table!(folded(mailbox int, contact_id id, pos int) property text, entry int, key text;),
+    table!(master_categories(mailbox int, id id) display_name text, display_name_key text, color text, version int,
+        created_date_time int, last_modified_date_time int, deleted_date_time int;),
     table!(changes(mailbox int, seq int) folder_id text, contact_id id, removed bool, changed_date_time int;),
 ];

@@ -1,6 +1,7 @@
 //! What is answered alike whichever database is behind it.
 
 mod access;
+mod categories;
 mod concurrency;
 mod conditions;
 mod contacts;
