@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 
 use super::answer::Answer;
-use super::{Api, categories, contacts, contacts_ref, folders, users};
+use super::{Api, categories, contacts, contacts_ref, exchange_ids, folders, users};
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Owner, Resource, Version};
@@ -50,6 +50,7 @@ pub(super) enum Endpoint {
     GetCategory,
     UpdateCategory,
     DeleteCategory,
+    TranslateIds,
     /// Known to Graph, not served yet.
     NotYet,
 }
@@ -67,7 +68,13 @@ impl Endpoint {
                 | E::UpdateFolder
                 | E::CreateCategory
                 | E::UpdateCategory
+                | E::TranslateIds
         )
+    }
+
+    /// Whether its answer has pages.
+    fn is_list(self) -> bool {
+        matches!(self, Self::ListContacts | Self::ListFolders | Self::ListCategories)
     }
 
     /// Whether it has query options of its own to read.
@@ -161,6 +168,7 @@ impl<'a> Call<'a> {
             Item::Category(_) => {
                 &[("GET", E::GetCategory), ("PATCH", E::UpdateCategory), ("DELETE", E::DeleteCategory)]
             }
+            Item::TranslateExchangeIds => &[("POST", E::TranslateIds)],
             Item::ContactRef => &[],
         };
         let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
@@ -192,7 +200,9 @@ impl<'a> Call<'a> {
             | Item::Folders(path)
             | Item::Folder(path) => (path, ""),
             Item::Category(id) => (&[], id),
-            Item::User | Item::ContactRef | Item::Categories | Item::CategoriesCount => (&[], ""),
+            Item::User | Item::ContactRef | Item::Categories | Item::CategoriesCount | Item::TranslateExchangeIds => {
+                (&[], "")
+            }
         };
         let mailbox = self.mailbox(caller, owner).await?;
         let answer = match endpoint {
@@ -217,8 +227,9 @@ impl<'a> Call<'a> {
             Endpoint::GetCategory => categories::get(self, &mailbox, id).await?,
             Endpoint::UpdateCategory => categories::update(self, &mailbox, id, body).await?,
             Endpoint::DeleteCategory => categories::delete(self, &mailbox, id).await?,
+            Endpoint::TranslateIds => exchange_ids::translate(self, body)?,
         };
-        self.preferences_applied(answer)
+        self.preferences_applied(endpoint, answer)
     }
 
     /// Whose mailbox is meant, if the caller may see it.
@@ -275,14 +286,15 @@ impl<'a> Call<'a> {
     }
 
     /// Names in `Preference-Applied` (RFC 7240, section 3) what of `Prefer` was honoured.
-    fn preferences_applied(&self, answer: Answer) -> Result<Answer, Error> {
+    fn preferences_applied(&self, endpoint: Endpoint, answer: Answer) -> Result<Answer, Error> {
         let mut applied = Vec::new();
         match self.prefer.handling {
             Some(Handling::Lenient) => applied.push("handling=lenient".to_owned()),
             Some(Handling::Strict) => applied.push("handling=strict".to_owned()),
             None => {}
         }
-        let writes = matches!(self.method.as_str(), "POST" | "PATCH");
+        // There is nothing to leave out where an answer is all that is asked for.
+        let writes = endpoint.takes_body() && endpoint != Endpoint::TranslateIds;
         match self.prefer.minimal.filter(|_| writes) {
             Some(true) => applied.push("return=minimal".to_owned()),
             Some(false) => applied.push("return=representation".to_owned()),
@@ -291,9 +303,7 @@ impl<'a> Call<'a> {
         if self.prefer.immutable_id {
             applied.push("IdType=\"ImmutableId\"".to_owned());
         }
-        if let (Some(size), Resource::Owned(_, Item::Contacts(_) | Item::Folders(_) | Item::Categories), "GET") =
-            (self.prefer.max_page_size, &self.address.resource, self.method.as_str())
-        {
+        if let Some(size) = self.prefer.max_page_size.filter(|_| endpoint.is_list()) {
             applied.push(format!("odata.maxpagesize={size}"));
         }
         if applied.is_empty() { Ok(answer) } else { answer.header("Preference-Applied", &applied.join(", ")) }

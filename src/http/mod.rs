@@ -8,6 +8,7 @@ mod categories;
 mod contacts;
 mod contacts_ref;
 mod error;
+mod exchange_ids;
 mod folders;
 mod origin;
 mod service;

@@ -91,6 +91,8 @@ pub enum Item {
     CategoriesCount,
     /// `…/outlook/masterCategories/{id}`
     Category(String),
+    /// `…/translateExchangeIds`
+    TranslateExchangeIds,
 }
 
 /// A path, read.
@@ -102,8 +104,7 @@ pub struct Address {
     pub resource: Resource,
 }
 
-/// Paths under an owner, or under the root, that the reference has and this server has not yet.
-const OWNER_NOT_YET: &[&str] = &["translateExchangeIds"];
+/// Paths under the root, a folder or a contact that the reference has and this server has not yet.
 const ROOT_NOT_YET: &[&str] = &["$batch", "subscriptions"];
 const CONTACTS_NOT_YET: &[&str] = &["$count", "delta"];
 const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
@@ -149,6 +150,7 @@ impl Address {
             Resource::Owned(_, Item::Categories) => "/{user}/outlook/masterCategories",
             Resource::Owned(_, Item::CategoriesCount) => "/{user}/outlook/masterCategories/$count",
             Resource::Owned(_, Item::Category(_)) => "/{user}/outlook/masterCategories/{id}",
+            Resource::Owned(_, Item::TranslateExchangeIds) => "/{user}/translateExchangeIds",
             Resource::Owned(_, Item::ContactRef) => "/{user}/contacts/{id}/$ref",
             Resource::NotYet(word) => word,
         }
@@ -214,7 +216,10 @@ impl Segments {
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contacts") => self.contacts(owner, Path::new()),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contactFolders") => self.folders(owner),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("outlook") => self.outlook(owner, word),
-            Some(other) => self.not_yet(other, OWNER_NOT_YET),
+            Some(Segment::Word(word)) if known(&word, &["translateExchangeIds"]).is_some() => {
+                Ok(Resource::Owned(owner, Item::TranslateExchangeIds))
+            }
+            Some(other) => Err(Error::NoSegment(other.text())),
         }
     }
 
@@ -375,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn categories_are_read_in_every_spelling() {
+    fn what_is_beside_contacts_is_read_in_every_spelling() {
         for (text, item) in [
             ("/me/outlook/masterCategories", Item::Categories),
             ("/users/me-token-to-replace/Outlook//MASTERcategories/", Item::Categories),
@@ -383,6 +388,8 @@ mod tests {
             ("/me/outlook/masterCategories/A", Item::Category("A".into())),
             ("/me/outlook/mastercategories('A')", Item::Category("A".into())),
             ("/me/outlook/masterCategories('$count')", Item::Category("$count".into())),
+            ("/me/translateexchangeids", Item::TranslateExchangeIds),
+            ("/users/TokenToReplace/Microsoft.Graph.translateExchangeIds()", Item::TranslateExchangeIds),
         ] {
             assert_eq!(Address::parse(text).unwrap().resource, Resource::Owned(Owner::Me, item), "{text}");
         }
@@ -405,6 +412,9 @@ mod tests {
             ("/me/outlook('x')", "x"),
             ("/me/outlook/contacts", "contacts"),
             ("/me/masterCategories", "masterCategories"),
+            ("/me/translateExchangeIds/x", "x"),
+            ("/me/graph.translateExchangeIds", "graph.translateExchangeIds"),
+            ("/translateExchangeIds", "translateExchangeIds"),
             ("/me/outlook/masterCategories/1/2", "2"),
             ("/me/outlook/masterCategories/$count/2", "2"),
         ];

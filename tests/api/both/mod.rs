@@ -7,6 +7,7 @@ mod conditions;
 mod contacts;
 pub mod contacts_ref;
 mod embedding;
+mod exchange_ids;
 mod folders;
 mod limits;
 pub mod model;
