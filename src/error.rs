@@ -64,6 +64,8 @@ pub enum Error {
     Unauthorized,
     /// `/me` with an application's token, which has no mailbox of its own.
     NoMe,
+    /// The caller may not do this.
+    Denied,
     /// A precondition (If-Match, If-None-Match) that does not hold.
     Stale,
     /// A folder beside it has the name.
@@ -123,6 +125,7 @@ impl fmt::Display for Error {
             Self::NotImplemented(what) => write!(f, "not implemented: {what}"),
             Self::Unauthorized => f.write_str("no valid token"),
             Self::NoMe => f.write_str("/me with an application token"),
+            Self::Denied => f.write_str("not for this caller"),
             Self::Stale => f.write_str("precondition failed"),
             Self::FolderExists => f.write_str("a folder of this name exists"),
             Self::CategoryExists => f.write_str("a category of this name exists"),

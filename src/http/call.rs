@@ -30,6 +30,8 @@ fn parse_position(value: &str) -> Result<i64, Error> {
 /// What can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
+    ListUsers,
+    CountUsers,
     GetUser,
     ListContacts,
     CountContacts,
@@ -74,7 +76,7 @@ impl Endpoint {
 
     /// Whether its answer has pages.
     fn is_list(self) -> bool {
-        matches!(self, Self::ListContacts | Self::ListFolders | Self::ListCategories)
+        matches!(self, Self::ListUsers | Self::ListContacts | Self::ListFolders | Self::ListCategories)
     }
 
     /// Whether it has query options of its own to read.
@@ -82,7 +84,10 @@ impl Endpoint {
         use Endpoint as E;
         matches!(
             self,
-            E::ListContacts
+            E::ListUsers
+                | E::CountUsers
+                | E::GetUser
+                | E::ListContacts
                 | E::CountContacts
                 | E::GetContact
                 | E::ListFolders
@@ -147,14 +152,28 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// The table of everything offered.
+    /// What is asked for.
     ///
     /// # Errors
-    /// [`Error::MethodNotAllowed`], with what is.
+    /// [`Error::MethodNotAllowed`], with what is offered.
     pub(super) fn endpoint(&self) -> Result<Endpoint, Error> {
+        let offered = match &self.address.resource {
+            Resource::Users => &[("GET", Endpoint::ListUsers)],
+            Resource::UsersCount => &[("GET", Endpoint::CountUsers)],
+            Resource::Owned(_, item) => Self::offered(item),
+            _ => return Ok(Endpoint::NotYet),
+        };
+        let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
+        found.map(|(_, endpoint)| *endpoint).ok_or_else(|| {
+            let served = offered.iter().filter(|(_, endpoint)| *endpoint != Endpoint::NotYet);
+            Error::MethodNotAllowed(served.map(|(method, _)| *method).collect())
+        })
+    }
+
+    /// The table of everything offered below an owner.
+    fn offered(item: &Item) -> &'static [(&'static str, Endpoint)] {
         use Endpoint as E;
-        let Resource::Owned(_, item) = &self.address.resource else { return Ok(E::NotYet) };
-        let offered: &[(&str, Endpoint)] = match item {
+        match item {
             Item::User => &[("GET", E::GetUser)],
             Item::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
             Item::ContactsCount(_) => &[("GET", E::CountContacts)],
@@ -170,12 +189,7 @@ impl<'a> Call<'a> {
             }
             Item::TranslateExchangeIds => &[("POST", E::TranslateIds)],
             Item::ContactRef => &[],
-        };
-        let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
-        found.map(|(_, endpoint)| *endpoint).ok_or_else(|| {
-            let served = offered.iter().filter(|(_, endpoint)| *endpoint != E::NotYet);
-            Error::MethodNotAllowed(served.map(|(method, _)| *method).collect())
-        })
+        }
     }
 
     /// Does what is asked.
@@ -187,10 +201,17 @@ impl<'a> Call<'a> {
             let (prefix, pattern) = (self.address.version.prefix(), self.address.pattern());
             Error::NotImplemented(format!("{} {prefix}{pattern}", self.method))
         };
-        let Resource::Owned(owner, item) = &self.address.resource else { return Err(not_yet()) };
         if !endpoint.reads_query() {
             Query::none(self.query)?;
         }
+        let Resource::Owned(owner, item) = &self.address.resource else {
+            let answer = match endpoint {
+                Endpoint::ListUsers => users::list(self, caller).await?,
+                Endpoint::CountUsers => users::count(self, caller).await?,
+                _ => return Err(not_yet()),
+            };
+            return self.preferences_applied(endpoint, answer);
+        };
         let (path, id): (&[String], &str) = match item {
             Item::Contact(path, id) => (path, id),
             Item::Contacts(path)
@@ -206,7 +227,7 @@ impl<'a> Call<'a> {
         };
         let mailbox = self.mailbox(caller, owner).await?;
         let answer = match endpoint {
-            Endpoint::NotYet => return Err(not_yet()),
+            Endpoint::ListUsers | Endpoint::CountUsers | Endpoint::NotYet => return Err(not_yet()),
             Endpoint::GetUser => users::get(self, &mailbox)?,
             Endpoint::ListContacts => contacts::list(self, &mailbox, path).await?,
             Endpoint::CountContacts => contacts::count(self, &mailbox, path).await?,

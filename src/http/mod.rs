@@ -145,7 +145,7 @@ async fn answer(
         Resource::Health => return health(api, request.method()).await,
         Resource::Service => return service::document(&call, request.method()),
         Resource::Metadata => return service::metadata(&call, request.method()),
-        Resource::Owned(..) | Resource::NotYet(_) => {}
+        Resource::Users | Resource::UsersCount | Resource::Owned(..) | Resource::NotYet(_) => {}
     }
     let endpoint = call.endpoint()?;
     let principal = api.access.principal(request.headers())?;

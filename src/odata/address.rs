@@ -55,6 +55,10 @@ pub enum Resource {
     Service,
     /// `/$metadata`
     Metadata,
+    /// `/users`
+    Users,
+    /// `/users/$count`
+    UsersCount,
     /// Something of an owner's.
     Owned(Owner, Item),
     /// A path of the reference that is not served yet; the word that tells it.
@@ -139,6 +143,8 @@ impl Address {
             Resource::Health => "/healthz",
             Resource::Service => "/",
             Resource::Metadata => "/$metadata",
+            Resource::Users => "/users",
+            Resource::UsersCount => "/users/$count",
             Resource::Owned(_, Item::User) => "/{user}",
             Resource::Owned(_, Item::Contacts(_)) => "/{user}/contacts",
             Resource::Owned(_, Item::ContactsCount(_)) => "/{user}/contacts/$count",
@@ -203,7 +209,8 @@ impl Segments {
             Segment::Word(word) if word.eq_ignore_ascii_case("$metadata") => return Ok(Resource::Metadata),
             Segment::Word(word) if word.eq_ignore_ascii_case("me") => Owner::Me,
             Segment::Word(word) if word.eq_ignore_ascii_case("users") => match self.next() {
-                None => return Ok(Resource::NotYet("/users")),
+                None => return Ok(Resource::Users),
+                Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => return Ok(Resource::UsersCount),
                 Some(name) => match name.text() {
                     name if is_me(&name) => Owner::Me,
                     name => Owner::User(name),
@@ -351,6 +358,8 @@ mod tests {
         assert_eq!(Address::parse("/V1.0/me").unwrap().version, Version::V1);
         assert_eq!(Address::parse("/Beta/healthz").unwrap().version, Version::Beta);
         assert_eq!(Address::parse("/healthz").unwrap().version, Version::None);
+        assert_eq!(Address::parse("/v1.0/Users/").unwrap().resource, Resource::Users);
+        assert_eq!(Address::parse("/users/%24COUNT").unwrap().resource, Resource::UsersCount);
         assert!(matches!(Address::parse("/beta/beta/me"), Err(Error::NoSegment(s)) if s == "beta"));
     }
 
@@ -407,6 +416,7 @@ mod tests {
             ("/me('x')", "x"),
             ("/healthz/x", "x"),
             ("/users/a/b", "b"),
+            ("/users/$count/b", "b"),
             ("/me/Outlook", "Outlook"),
             ("/me/outlook/", "outlook"),
             ("/me/outlook('x')", "x"),
@@ -427,7 +437,6 @@ mod tests {
     fn what_is_known_but_not_served_is_told_apart() {
         for path in [
             "/%24batch",
-            "/users",
             "/me/contactfolders('x')/permanentDelete",
             "/me/contactFolders/delta()",
             "/me/contacts/delta()",

@@ -15,7 +15,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{category, folder};
+    use crate::{category, folder, user};
 
     /// The names in a type's element, behind this tag.
     fn named(document: &str, of: &str, tag: &str) -> Vec<String> {
@@ -40,9 +40,11 @@ mod tests {
             }
             let served: BTreeSet<_> = shape.properties().map(|(name, _)| name.to_owned()).collect();
             assert_eq!(described, served);
-            for (entity, served) in
-                [("contactFolder", folder::properties(shape)), ("outlookCategory", &category::PROPERTIES)]
-            {
+            for (entity, served) in [
+                ("contactFolder", folder::properties(shape)),
+                ("outlookCategory", &category::PROPERTIES),
+                ("user", &user::PROPERTIES),
+            ] {
                 let mut described = properties(document, entity);
                 described.insert("id".to_owned());
                 assert_eq!(described, served.iter().map(|name| (*name).to_owned()).collect());

@@ -16,3 +16,4 @@ mod paths;
 mod queries;
 mod refusals;
 mod shapes;
+mod users;

@@ -61,7 +61,6 @@ fn what_is_not_served_yet_says_so() {
         "/me/contactFolders/delta()",
         "/me/contactFolders/contacts/permanentDelete",
         "/me/contactfolders/contacts/contacts/delta",
-        "/users",
         "/beta/$batch",
         "/me/contacts/delta",
         "/me/contacts/delta()",
