@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, Kind};
 use crate::odata::entity;
-use crate::odata::etag::version_token;
+use crate::odata::etag;
 use crate::odata::json::Json;
 
 /// Longest display name, in characters.
@@ -40,12 +40,12 @@ pub struct Category {
 impl Category {
     /// Names this state of the category, as [`crate::contact::Contact::version_token`] does of a contact.
     pub fn version_token(&self) -> String {
-        version_token(self.last_modified_date_time, self.version)
+        etag::token(self.last_modified_date_time, self.version)
     }
 
     /// `W/"<version token>"`.
     pub fn etag(&self) -> String {
-        format!("W/\"{}\"", self.version_token())
+        etag::weak(&self.version_token())
     }
 }
 

@@ -32,8 +32,12 @@ pub enum Kind {
     Property,
     /// Another value for a property that is fixed.
     ReadOnly,
+    /// Options that Graph does not take together, in strict handling.
+    Options,
     /// A header or a reference that cannot be used.
     Request,
+    /// Something that is never expanded.
+    Expand,
 }
 
 impl Problem {
@@ -50,7 +54,7 @@ pub enum Error {
     Invalid(Vec<Problem>),
     /// A contact's or category's id that is not a lower-case UUID of 36 characters.
     MalformedId,
-    /// No such contact, folder or category in this mailbox; also another owner's.
+    /// No such contact, folder, category or photo in this mailbox; also another owner's.
     NotFound,
     /// No such user, or none the caller may see.
     UnknownUser(String),
@@ -78,6 +82,8 @@ pub enum Error {
     Cycle,
     /// A body over this many bytes.
     TooLarge(usize),
+    /// A format of answers that is not offered.
+    NotAcceptable(String),
     /// A content type or encoding that is not understood.
     UnsupportedMediaType(String),
     /// The body did not arrive in time.
@@ -132,6 +138,7 @@ impl fmt::Display for Error {
             Self::DefaultFolder => f.write_str("the default folder cannot be changed"),
             Self::Cycle => f.write_str("a folder cannot be inside itself"),
             Self::TooLarge(limit) => write!(f, "body over {limit} bytes"),
+            Self::NotAcceptable(what) => write!(f, "not acceptable: {what}"),
             Self::UnsupportedMediaType(what) => write!(f, "unsupported media type: {what}"),
             Self::TooSlow => f.write_str("the body did not arrive in time"),
             Self::Quota(what) => write!(f, "quota reached: {what}"),

@@ -2,11 +2,13 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::contact::{DEFAULT_FOLDER, MAX_FOLDER_ID, Shape};
+use crate::contact::select::Selection;
+use crate::contact::{self, Contact, DEFAULT_FOLDER, MAX_FOLDER_ID, Shape};
 use crate::error::{Error, Kind};
 use crate::odata::entity;
-use crate::odata::etag::version_token;
+use crate::odata::etag;
 use crate::odata::json::Json;
+use crate::words::{self, Word};
 
 /// What the default folder's parent is called: the mailbox itself, which no route serves.
 pub const ROOT: &str = "msgfolderroot";
@@ -33,12 +35,17 @@ pub struct Folder {
 impl Folder {
     /// Names this state of the folder, as [`crate::contact::Contact::version_token`] does of a contact.
     pub fn version_token(&self) -> String {
-        version_token(self.last_modified_date_time, self.version)
+        etag::token(self.last_modified_date_time, self.version)
+    }
+
+    /// The words a search finds it by.
+    pub(crate) fn words(&self) -> Vec<Word> {
+        words::of_folder(&self.display_name)
     }
 
     /// `W/"<version token>"`.
     pub fn etag(&self) -> String {
-        format!("W/\"{}\"", self.version_token())
+        etag::weak(&self.version_token())
     }
 
     /// Whether it is the one that every mailbox has.
@@ -55,6 +62,8 @@ pub struct Shown<'a> {
     pub shape: Shape,
     /// Which of its properties; all without it. `id` always comes.
     pub select: Option<&'a [&'static str]>,
+    /// What is inside it, if that is wanted.
+    pub inside: &'a [Inside<'a>],
     /// `@odata.context`, for a folder that stands alone.
     pub context: Option<&'a str>,
     /// Whether `@odata.*` members are wanted.
@@ -81,8 +90,58 @@ impl Serialize for Shown<'_> {
         if self.shape == Shape::Beta && wanted("wellKnownName") {
             map.serialize_entry("wellKnownName", &self.folder.is_default().then_some(DEFAULT_FOLDER))?;
         }
+        for inside in self.inside {
+            self.serialize_inside(&mut map, inside)?;
+        }
         map.end()
     }
+}
+
+impl Shown<'_> {
+    fn serialize_inside<M: SerializeMap>(&self, map: &mut M, inside: &Inside<'_>) -> Result<(), M::Error> {
+        let (name, shape, annotated) = (inside.name, self.shape, self.annotated);
+        if let Some(context) = &inside.context {
+            map.serialize_entry(&format!("{name}@odata.context"), context)?;
+        }
+        if let Some(count) = inside.count {
+            map.serialize_entry(&format!("{name}@odata.count"), &count)?;
+        }
+        if let Some(next) = &inside.next {
+            map.serialize_entry(&format!("{name}@odata.nextLink"), next)?;
+        }
+        match &inside.entries {
+            Entries::Contacts(contacts, select) => {
+                let shown =
+                    |contact| contact::write::Shown { contact, shape, select: *select, context: None, annotated };
+                map.serialize_entry(name, &contacts.iter().map(shown).collect::<Vec<_>>())
+            }
+            Entries::Folders(folders, select) => {
+                let shown = |folder| Shown { folder, shape, select: *select, inside: &[], context: None, annotated };
+                map.serialize_entry(name, &folders.iter().map(shown).collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
+/// A page of what is inside a folder.
+pub struct Inside<'a> {
+    /// As what: `contacts` or `childFolders`.
+    pub name: &'static str,
+    /// Its own `@odata.context`.
+    pub context: Option<String>,
+    /// How many there are on all pages, where that was asked.
+    pub count: Option<i64>,
+    /// Where the next page is.
+    pub next: Option<String>,
+    /// The page.
+    pub entries: Entries<'a>,
+}
+
+/// What is on it, and which properties of it are shown.
+#[allow(missing_docs, reason = "each is what its name says")]
+pub enum Entries<'a> {
+    Contacts(Vec<Contact>, Option<&'a Selection>),
+    Folders(Vec<Folder>, Option<&'a [&'static str]>),
 }
 
 /// The names that `$select` and bodies know in a shape.

@@ -12,6 +12,8 @@ pub mod folder;
 pub mod health;
 pub mod http;
 pub mod odata;
+pub mod photo;
 pub mod server;
 pub mod store;
 pub mod user;
+mod words;

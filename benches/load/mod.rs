@@ -187,7 +187,12 @@ impl Client {
 
     /// One that reads a page of 100.
     pub fn reads(address: &str, user: &str) -> Self {
-        let head = format!("GET /me/contacts?$top=100 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user}");
+        Self::lists(address, user, "$top=100")
+    }
+
+    /// One that reads a list with these options.
+    pub fn lists(address: &str, user: &str, options: &str) -> Self {
+        let head = format!("GET /me/contacts?{options} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user}");
         Self::connect(address, format!("{head}\r\n\r\n"), "HTTP/1.1 200 ")
     }
 

@@ -12,7 +12,7 @@ pub mod write;
 
 use uuid::Uuid;
 
-use crate::odata::etag::version_token;
+use crate::odata::etag;
 
 /// The id of every mailbox's default folder, which is also its well-known name in Graph.
 pub const DEFAULT_FOLDER: &str = "contacts";
@@ -328,7 +328,7 @@ pub struct Contact {
 impl Contact {
     /// Names this state of the contact and no other.
     pub fn version_token(&self) -> String {
-        version_token(self.last_modified_date_time, self.version)
+        etag::token(self.last_modified_date_time, self.version)
     }
 
     /// About how many bytes it is in JSON.
@@ -337,8 +337,8 @@ impl Contact {
         1_536 + key + json_size(&self.parent_folder_id) + self.properties.size()
     }
 
-    /// `W/"<version token>"`; weak, as Graph's.
+    /// `W/"<version token>"`.
     pub fn etag(&self) -> String {
-        format!("W/\"{}\"", self.version_token())
+        etag::weak(&self.version_token())
     }
 }

@@ -15,19 +15,38 @@ use crate::error::{Error, Kind};
 const MAX_LEFT: usize = 64 << 10;
 const LEFT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Reads a JSON body, unpacked.
+/// What a call does with its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// Nothing: it is not read.
+    Not,
+    /// It must be JSON, and say so.
+    Json,
+    /// It is taken for what it is, whatever it says.
+    Bytes,
+}
+
+/// Reads a body, unpacked.
 ///
 /// # Errors
 /// [`Error::TooLarge`] (at once where the length is declared), [`Error::UnsupportedMediaType`], [`Error::TooSlow`],
 /// and 400 where it breaks off or is no gzip.
-pub(super) async fn read(headers: &HeaderMap, payload: &mut Payload, timeout: Duration) -> Result<Vec<u8>, Error> {
+pub(super) async fn read(
+    taken: Taken,
+    headers: &HeaderMap,
+    payload: &mut Payload,
+    timeout: Duration,
+) -> Result<Vec<u8>, Error> {
+    if taken == Taken::Not {
+        return Ok(Vec::new());
+    }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let declared = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or_default();
     if declared > MAX_BODY as u64 {
         return Err(Error::TooLarge(MAX_BODY));
     }
     let media_type = text(header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim());
-    if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json")) {
+    if taken == Taken::Json && !media_type.is_some_and(|found| found.eq_ignore_ascii_case("application/json")) {
         return Err(Error::UnsupportedMediaType(
             "The body must be sent with Content-Type: application/json.".to_owned(),
         ));

@@ -1,25 +1,29 @@
 //! One call of the API: what is asked, by which headers, and the table of what is offered.
 
+use std::future::ready;
+use std::mem;
+
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
+use futures_util::future::LocalBoxFuture;
 
 use super::answer::Answer;
-use super::{Api, categories, contacts, contacts_ref, exchange_ids, folders, users};
+use super::body::Taken;
+use super::{Api, categories, contacts, contacts_ref, exchange_ids, folders, photos, users};
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Owner, Resource, Version};
 use crate::odata::etag::Preconditions;
+use crate::odata::filter::typed::Condition;
+use crate::odata::filter::{self, Model};
+use crate::odata::format;
+use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE};
 use crate::odata::prefer::{Handling, Prefer};
 use crate::odata::query::Query;
 use crate::user::{Principal, User, UserName};
 
 /// The header that tells how far a write has brought its mailbox.
 pub(super) const POSITION: &str = "Contactd-Position";
-
-/// Whether an `Accept` asks for an answer without `@odata.*` members.
-pub(super) fn wants_no_metadata(accept: &str) -> bool {
-    accept.to_ascii_lowercase().replace([' ', '"'], "").contains("metadata=none")
-}
 
 fn parse_position(value: &str) -> Result<i64, Error> {
     value.trim().parse().ok().filter(|number| *number >= 0).ok_or_else(|| {
@@ -36,10 +40,15 @@ pub(super) enum Endpoint {
     ListContacts,
     CountContacts,
     CreateContact,
+    ListReferences,
     AddContact,
     GetContact,
     UpdateContact,
     DeleteContact,
+    GetPhoto,
+    GetPhotoValue,
+    PutPhoto,
+    DeletePhoto,
     ListFolders,
     CountFolders,
     CreateFolder,
@@ -58,25 +67,27 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Whether a body belongs to it.
-    pub(super) fn takes_body(self) -> bool {
+    /// What it does with a body.
+    pub(super) fn body(self) -> Taken {
         use Endpoint as E;
-        matches!(
-            self,
+        match self {
             E::CreateContact
-                | E::AddContact
-                | E::UpdateContact
-                | E::CreateFolder
-                | E::UpdateFolder
-                | E::CreateCategory
-                | E::UpdateCategory
-                | E::TranslateIds
-        )
+            | E::AddContact
+            | E::UpdateContact
+            | E::CreateFolder
+            | E::UpdateFolder
+            | E::CreateCategory
+            | E::UpdateCategory
+            | E::TranslateIds => Taken::Json,
+            E::PutPhoto => Taken::Bytes,
+            _ => Taken::Not,
+        }
     }
 
     /// Whether its answer has pages.
     fn is_list(self) -> bool {
-        matches!(self, Self::ListUsers | Self::ListContacts | Self::ListFolders | Self::ListCategories)
+        use Endpoint as E;
+        matches!(self, E::ListUsers | E::ListContacts | E::ListReferences | E::ListFolders | E::ListCategories)
     }
 
     /// Whether it has query options of its own to read.
@@ -89,6 +100,7 @@ impl Endpoint {
                 | E::GetUser
                 | E::ListContacts
                 | E::CountContacts
+                | E::ListReferences
                 | E::GetContact
                 | E::ListFolders
                 | E::CountFolders
@@ -122,7 +134,7 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// # Errors
-    /// [`Error::NoSegment`], or 400 for a precondition that cannot be read.
+    /// [`Error::NoSegment`], [`Error::NotAcceptable`], or 400 for a precondition that cannot be read.
     pub(super) fn new(
         api: &'a Api,
         method: &'a Method,
@@ -136,15 +148,23 @@ impl<'a> Call<'a> {
             let lines: Vec<_> = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
             (!lines.is_empty()).then(|| lines.join(","))
         };
-        let accept = lines("accept").unwrap_or_default();
+        let (address, query) = (Address::parse(path)?, query.unwrap_or_default());
+        let annotated = match &address.resource {
+            Resource::Metadata => format::is_xml(query).map(|()| true)?,
+            // What has one form only.
+            Resource::Health
+            | Resource::UsersCount
+            | Resource::Owned(_, Item::ContactsCount(_) | Item::FoldersCount(_) | Item::CategoriesCount) => true,
+            _ => format::is_annotated(query, &lines("accept").unwrap_or_default())?,
+        };
         Ok(Self {
             api,
-            address: Address::parse(path)?,
+            address,
             path,
-            query: query.unwrap_or_default(),
+            query,
             prefer: Prefer::parse(&lines("prefer").unwrap_or_default()),
             expected: Preconditions::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref())?,
-            annotated: !wants_no_metadata(&accept),
+            annotated,
             position: lines(POSITION).map(|value| parse_position(&value)).transpose()?,
             root,
             // The same without the body, which the connection leaves out.
@@ -160,7 +180,7 @@ impl<'a> Call<'a> {
         let offered = match &self.address.resource {
             Resource::Users => &[("GET", Endpoint::ListUsers)],
             Resource::UsersCount => &[("GET", Endpoint::CountUsers)],
-            Resource::Owned(_, item) => Self::offered(item),
+            Resource::Owned(_, item) => self.offered(item),
             _ => return Ok(Endpoint::NotYet),
         };
         let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
@@ -171,13 +191,13 @@ impl<'a> Call<'a> {
     }
 
     /// The table of everything offered below an owner.
-    fn offered(item: &Item) -> &'static [(&'static str, Endpoint)] {
+    fn offered(&self, item: &Item) -> &'static [(&'static str, Endpoint)] {
         use Endpoint as E;
         match item {
             Item::User => &[("GET", E::GetUser)],
             Item::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
             Item::ContactsCount(_) => &[("GET", E::CountContacts)],
-            Item::ContactsRef(_) => &[("GET", E::NotYet), ("POST", E::AddContact)],
+            Item::ContactsRef(_) => &[("GET", E::ListReferences), ("POST", E::AddContact)],
             Item::FoldersCount(_) => &[("GET", E::CountFolders)],
             Item::Folders(_) => &[("GET", E::ListFolders), ("POST", E::CreateFolder)],
             Item::Folder(_) => &[("GET", E::GetFolder), ("PATCH", E::UpdateFolder), ("DELETE", E::DeleteFolder)],
@@ -189,6 +209,15 @@ impl<'a> Call<'a> {
             }
             Item::TranslateExchangeIds => &[("POST", E::TranslateIds)],
             Item::ContactRef => &[],
+            // Graph cannot take a contact's photo away.
+            Item::Photo(..) if self.handling() == Handling::Strict => &[("GET", E::GetPhoto)],
+            Item::Photo(..) => &[("GET", E::GetPhoto), ("DELETE", E::DeletePhoto)],
+            Item::PhotoValue(..) if self.handling() == Handling::Strict => {
+                &[("GET", E::GetPhotoValue), ("PUT", E::PutPhoto), ("PATCH", E::PutPhoto)]
+            }
+            Item::PhotoValue(..) => {
+                &[("GET", E::GetPhotoValue), ("PUT", E::PutPhoto), ("PATCH", E::PutPhoto), ("DELETE", E::DeletePhoto)]
+            }
         }
     }
 
@@ -196,7 +225,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// Whatever the call can end with.
-    pub(super) async fn perform(&self, endpoint: Endpoint, caller: &Principal, body: &[u8]) -> Result<Answer, Error> {
+    pub(super) async fn perform(&self, endpoint: Endpoint, caller: &Principal, body: Vec<u8>) -> Result<Answer, Error> {
         let not_yet = || {
             let (prefix, pattern) = (self.address.version.prefix(), self.address.pattern());
             Error::NotImplemented(format!("{} {prefix}{pattern}", self.method))
@@ -212,8 +241,24 @@ impl<'a> Call<'a> {
             };
             return self.preferences_applied(endpoint, answer);
         };
+        let mailbox = self.mailbox(caller, owner).await?;
+        let mut body = body;
+        let answer = self.handle(endpoint, caller, &mailbox, item, &mut body).ok_or_else(not_yet)?.await?;
+        self.preferences_applied(endpoint, answer)
+    }
+
+    /// What answers a call about something of an owner's, if it is served. On the heap, and made outside of `async`: else
+    /// an unoptimized build keeps room for all of them on the stack, below which a deep filter is read.
+    fn handle<'c>(
+        &'c self,
+        endpoint: Endpoint,
+        caller: &'c Principal,
+        mailbox: &'c Mailbox,
+        item: &'c Item,
+        body: &'c mut Vec<u8>,
+    ) -> Option<LocalBoxFuture<'c, Result<Answer, Error>>> {
         let (path, id): (&[String], &str) = match item {
-            Item::Contact(path, id) => (path, id),
+            Item::Contact(path, id) | Item::Photo(path, id) | Item::PhotoValue(path, id) => (path, id),
             Item::Contacts(path)
             | Item::ContactsCount(path)
             | Item::FoldersCount(path)
@@ -225,32 +270,35 @@ impl<'a> Call<'a> {
                 (&[], "")
             }
         };
-        let mailbox = self.mailbox(caller, owner).await?;
-        let answer = match endpoint {
-            Endpoint::ListUsers | Endpoint::CountUsers | Endpoint::NotYet => return Err(not_yet()),
-            Endpoint::GetUser => users::get(self, &mailbox)?,
-            Endpoint::ListContacts => contacts::list(self, &mailbox, path).await?,
-            Endpoint::CountContacts => contacts::count(self, &mailbox, path).await?,
-            Endpoint::CreateContact => contacts::create(self, &mailbox, path, body).await?,
-            Endpoint::AddContact => contacts_ref::add(self, caller, &mailbox, path, body).await?,
-            Endpoint::GetContact => contacts::get(self, &mailbox, path, id).await?,
-            Endpoint::UpdateContact => contacts::update(self, &mailbox, path, id, body).await?,
-            Endpoint::DeleteContact => contacts::delete(self, &mailbox, path, id).await?,
-            Endpoint::CountFolders => folders::count(self, &mailbox, path).await?,
-            Endpoint::ListFolders => folders::list(self, &mailbox, path).await?,
-            Endpoint::CreateFolder => folders::create(self, &mailbox, path, body).await?,
-            Endpoint::GetFolder => folders::get(self, &mailbox, path).await?,
-            Endpoint::UpdateFolder => folders::update(self, &mailbox, path, body).await?,
-            Endpoint::DeleteFolder => folders::delete(self, &mailbox, path).await?,
-            Endpoint::ListCategories => categories::list(self, &mailbox).await?,
-            Endpoint::CountCategories => categories::count(self, &mailbox).await?,
-            Endpoint::CreateCategory => categories::create(self, &mailbox, body).await?,
-            Endpoint::GetCategory => categories::get(self, &mailbox, id).await?,
-            Endpoint::UpdateCategory => categories::update(self, &mailbox, id, body).await?,
-            Endpoint::DeleteCategory => categories::delete(self, &mailbox, id).await?,
-            Endpoint::TranslateIds => exchange_ids::translate(self, body)?,
-        };
-        self.preferences_applied(endpoint, answer)
+        Some(match endpoint {
+            Endpoint::ListUsers | Endpoint::CountUsers | Endpoint::NotYet => return None,
+            Endpoint::GetUser => Box::pin(ready(users::get(self, mailbox))),
+            Endpoint::ListContacts => Box::pin(contacts::list(self, mailbox, path)),
+            Endpoint::CountContacts => Box::pin(contacts::count(self, mailbox, path)),
+            Endpoint::CreateContact => Box::pin(contacts::create(self, mailbox, path, body)),
+            Endpoint::ListReferences => Box::pin(contacts_ref::list(self, mailbox, path)),
+            Endpoint::AddContact => Box::pin(contacts_ref::add(self, caller, mailbox, path, body)),
+            Endpoint::GetContact => Box::pin(contacts::get(self, mailbox, path, id)),
+            Endpoint::UpdateContact => Box::pin(contacts::update(self, mailbox, path, id, body)),
+            Endpoint::DeleteContact => Box::pin(contacts::delete(self, mailbox, path, id)),
+            Endpoint::GetPhoto => Box::pin(photos::get(self, mailbox, path, id)),
+            Endpoint::GetPhotoValue => Box::pin(photos::value(self, mailbox, path, id)),
+            Endpoint::PutPhoto => Box::pin(photos::put(self, mailbox, path, id, mem::take(body))),
+            Endpoint::DeletePhoto => Box::pin(photos::delete(self, mailbox, path, id)),
+            Endpoint::CountFolders => Box::pin(folders::count(self, mailbox, path)),
+            Endpoint::ListFolders => Box::pin(folders::list(self, mailbox, path)),
+            Endpoint::CreateFolder => Box::pin(folders::create(self, mailbox, path, body)),
+            Endpoint::GetFolder => Box::pin(folders::get(self, mailbox, path)),
+            Endpoint::UpdateFolder => Box::pin(folders::update(self, mailbox, path, body)),
+            Endpoint::DeleteFolder => Box::pin(folders::delete(self, mailbox, path)),
+            Endpoint::ListCategories => Box::pin(categories::list(self, mailbox)),
+            Endpoint::CountCategories => Box::pin(categories::count(self, mailbox)),
+            Endpoint::CreateCategory => Box::pin(categories::create(self, mailbox, body)),
+            Endpoint::GetCategory => Box::pin(categories::get(self, mailbox, id)),
+            Endpoint::UpdateCategory => Box::pin(categories::update(self, mailbox, id, body)),
+            Endpoint::DeleteCategory => Box::pin(categories::delete(self, mailbox, id)),
+            Endpoint::TranslateIds => Box::pin(ready(exchange_ids::translate(self, body))),
+        })
     }
 
     /// Whose mailbox is meant, if the caller may see it.
@@ -277,6 +325,27 @@ impl<'a> Call<'a> {
         };
         let user = user.ok_or_else(|| Error::UnknownUser(asked.clone()))?;
         Ok(Mailbox { asked: asked.clone(), user })
+    }
+
+    /// How much a page holds: as much as when the walk began, since the client's `$top` is repeated but not what it
+    /// preferred.
+    pub(super) fn page_size(&self, begun: Option<u16>, query: &Query) -> u16 {
+        let asked = begun.map(i64::from).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
+        let size = asked.min(self.prefer.max_page_size.unwrap_or(i64::MAX));
+        u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE)
+    }
+
+    /// What is true of those in a list that cannot be searched or sorted yet.
+    ///
+    /// # Errors
+    /// [`Error::NotImplemented`] where that is asked; 400 for a filter that cannot be read.
+    pub(super) fn condition(&self, query: &Query, model: Model, of: &str) -> Result<Option<Condition>, Error> {
+        let options = [("$orderby", query.order_by.is_some()), ("$search", query.search.is_some())];
+        if let Some((name, _)) = options.into_iter().find(|(_, given)| *given) {
+            return Err(Error::NotImplemented(format!("'{name}' on {of}")));
+        }
+        let read = |text| filter::filter(text, &query.aliases, model, self.handling());
+        query.filter.as_deref().map(read).transpose()
     }
 
     /// The address of a path below the API's prefix, for links and contexts.
@@ -315,7 +384,7 @@ impl<'a> Call<'a> {
             None => {}
         }
         // There is nothing to leave out where an answer is all that is asked for.
-        let writes = endpoint.takes_body() && endpoint != Endpoint::TranslateIds;
+        let writes = endpoint.body() != Taken::Not && endpoint != Endpoint::TranslateIds;
         match self.prefer.minimal.filter(|_| writes) {
             Some(true) => applied.push("return=minimal".to_owned()),
             Some(false) => applied.push("return=representation".to_owned()),

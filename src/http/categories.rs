@@ -6,9 +6,9 @@ use super::contacts::{parse, parse_id, quoted};
 use crate::category::{self, Category, PROPERTIES, Shown};
 use crate::error::{Error, Kind};
 use crate::odata::entity;
-use crate::odata::filter::typed::Condition;
-use crate::odata::filter::{self, Model};
-use crate::odata::page::{PageToken, size};
+use crate::odata::expand::{self, Source};
+use crate::odata::filter::Model;
+use crate::odata::page::PageToken;
 use crate::odata::query::Query;
 use crate::store::Window;
 
@@ -16,9 +16,10 @@ use crate::store::Window;
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let select = selection(&query)?;
-    let condition = condition(call, &query)?;
+    expand::none(&query, Source::Category)?;
+    let condition = call.condition(&query, Model::Category, "categories")?;
     let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
-    let size = size(token.as_ref().map(|token| token.size), query.top, call.prefer.max_page_size);
+    let size = call.page_size(token.as_ref().map(|token| token.size), &query);
     let window = Window {
         after: token.map(|token| token.last_id()).transpose()?,
         skip: query.skip.unwrap_or(0),
@@ -39,16 +40,8 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, E
 
 /// `GET …/masterCategories/$count`: a number and nothing else.
 pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
-    let condition = condition(call, &Query::parse(call.query)?)?;
+    let condition = call.condition(&Query::parse(call.query)?, Model::Category, "categories")?;
     Answer::number(call.api.store.count_categories(mailbox.user.mailbox, condition.as_ref()).await?)
-}
-
-fn condition(call: &Call<'_>, query: &Query) -> Result<Option<Condition>, Error> {
-    if query.order_by.is_some() {
-        return Err(Error::NotImplemented("'$orderby' on categories".to_owned()));
-    }
-    let read = |text| filter::filter(text, &query.aliases, Model::Category, call.handling());
-    query.filter.as_deref().map(read).transpose()
 }
 
 /// `POST …/masterCategories`.
@@ -67,7 +60,9 @@ pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> R
 
 /// `GET …/masterCategories/{id}`.
 pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
-    let select = selection(&Query::of_one(call.query)?)?;
+    let query = Query::of_one(call.query)?;
+    let select = selection(&query)?;
+    expand::none(&query, Source::Category)?;
     let category = call.api.store.category(mailbox.user.mailbox, parse_id(id)?).await?;
     if call.expected.unchanged(&category.version_token()) {
         return Answer::empty(304)?.header("ETag", &category.etag());

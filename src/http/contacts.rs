@@ -9,39 +9,53 @@ use crate::contact::select::Selection;
 use crate::contact::write::Shown;
 use crate::contact::{self, Contact, DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
+use crate::odata::expand::{self, Source};
 use crate::odata::filter::{self, Model};
 use crate::odata::json::Json;
-use crate::odata::page::{PageToken, size};
+use crate::odata::page::PageToken;
 use crate::odata::percent_encode;
+use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
-use crate::store::Listing;
+use crate::odata::search::Search;
+use crate::store::{Listing, Page};
 
 /// `GET …/contacts`: of the folder, or of the whole mailbox.
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
-    let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
-    // The size a walk began with stays, since the client's `$top` is repeated but not what it preferred.
-    let size = size(token.as_ref().map(|token| token.size), query.top, call.prefer.max_page_size);
-    let listing = Listing {
-        size,
-        skip: query.skip.unwrap_or(0),
-        after: token.map(|token| token.after),
-        count: query.count.unwrap_or(false),
-        ..listing(call, mailbox, path, &query).await?
-    };
     let select = selection(call, &query)?;
-    // Further pages are never older than the first.
-    let position = call.position.filter(|_| listing.after.is_none());
-    let page = call.api.store.contacts(mailbox.user.mailbox, &listing, position).await?;
-    let next = page.next.map(|after| {
-        let token = PageToken { after, size };
-        format!("{}?{}", call.own_link(), query.with_token(&token.print()))
-    });
+    expand::none(&query, Source::Contact)?;
+    let (page, next) = page(call, mailbox, path, &query).await?;
     let context = call.annotated.then(|| context(call, mailbox, path, &printed(select.as_ref()), ""));
     let (shape, select) = (call.shape(), select.as_ref());
     let shown = |contact| Shown { contact, shape, select, context: None, annotated: call.annotated };
     let value = page.contacts.iter().map(shown).collect();
     Answer::json(200, &List { context, count: page.count, next, value })
+}
+
+/// The page that is asked for, and the link to the next.
+pub(super) async fn page(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    path: &[String],
+    query: &Query,
+) -> Result<(Page, Option<String>), Error> {
+    let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
+    let size = call.page_size(token.as_ref().map(|token| token.size), query);
+    let listing = Listing {
+        size,
+        skip: query.skip.unwrap_or(0),
+        after: token.map(|token| token.after),
+        count: query.count.unwrap_or(false),
+        ..listing(call, mailbox, path, query).await?
+    };
+    // Further pages are never older than the first.
+    let position = call.position.filter(|_| listing.after.is_none());
+    let mut page = call.api.store.contacts(mailbox.user.mailbox, &listing, position).await?;
+    let next = page.next.take().map(|after| {
+        let token = PageToken { after, size };
+        format!("{}?{}", call.own_link(), query.with_token(&token.print()))
+    });
+    Ok((page, next))
 }
 
 /// `GET …/contacts/$count`: a number and nothing else. What does not change it is ignored.
@@ -53,7 +67,12 @@ pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -
 }
 
 /// What is listed: which folder, and what the options ask for in the names of the shape that is spoken.
-async fn listing(call: &Call<'_>, mailbox: &Mailbox, path: &[String], query: &Query) -> Result<Listing, Error> {
+pub(super) async fn listing(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    path: &[String],
+    query: &Query,
+) -> Result<Listing, Error> {
     let model = match call.shape() {
         Shape::Beta => Model::Beta,
         Shape::V1 => Model::V1,
@@ -66,7 +85,23 @@ async fn listing(call: &Call<'_>, mailbox: &Mailbox, path: &[String], query: &Qu
         [] => (model == Model::V1).then(|| DEFAULT_FOLDER.to_owned()),
         path => Some(call.api.store.folder(mailbox.user.mailbox, path).await?.id),
     };
-    Ok(Listing { folder, filter, order: order.unwrap_or_default(), ..Listing::default() })
+    let search = search(call, query, path.is_empty())?;
+    Ok(Listing { folder, filter, search, order: order.unwrap_or_default(), ..Listing::default() })
+}
+
+/// `$search`, which Graph knows on the mailbox's contacts only, and alone.
+pub(super) fn search(call: &Call<'_>, query: &Query, known: bool) -> Result<Option<Search>, Error> {
+    let Some(text) = &query.search else { return Ok(None) };
+    if call.handling() == Handling::Strict {
+        let why = match (known, query.filter.is_some(), query.order_by.is_some()) {
+            (false, ..) => "'$search' applies to the contacts of a mailbox only.",
+            (_, true, _) => "'$search' cannot be used with '$filter'.",
+            (_, _, true) => "'$search' cannot be used with '$orderby'.",
+            _ => return Search::parse(text).map(Some),
+        };
+        return Err(Error::invalid(Kind::Options, "$search", why));
+    }
+    Search::parse(text).map(Some)
 }
 
 /// `POST …/contacts`.
@@ -99,7 +134,9 @@ pub(super) async fn create_from(
 
 /// `GET …/contacts/{id}`.
 pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
-    let select = selection(call, &Query::of_one(call.query)?)?;
+    let query = Query::of_one(call.query)?;
+    let select = selection(call, &query)?;
+    expand::none(&query, Source::Contact)?;
     let contact = call.api.store.contact(mailbox.user.mailbox, folder, parse_id(id)?).await?;
     if call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
@@ -160,11 +197,11 @@ fn shown(
     Answer::json(status, &shown)?.header("ETag", &contact.etag())
 }
 
-fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Selection>, Error> {
+pub(super) fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Selection>, Error> {
     query.select.as_deref().map_or(Ok(None), |text| Selection::parse(text, call.shape()))
 }
 
-fn printed(select: Option<&Selection>) -> String {
+pub(super) fn printed(select: Option<&Selection>) -> String {
     select.map(Selection::print).unwrap_or_default()
 }
 

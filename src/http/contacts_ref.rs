@@ -1,14 +1,42 @@
 //! `…/contacts/$ref`: the seed's page. A body that is a contact is created. A bare reference adds nothing, since
 //! contacts are contained in their mailbox: it is answered by whether it names a contact of this owner.
 
-use super::answer::Answer;
+use serde::Serialize;
+
+use super::answer::{Answer, List};
 use super::call::{Call, Mailbox};
-use super::contacts;
-use crate::contact::{self, read};
+use super::contacts::{self, quoted};
+use crate::contact::{self, Contact, read};
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Resource};
 use crate::odata::json::Json;
+use crate::odata::query::Query;
 use crate::user::Principal;
+
+/// `GET …/contacts/$ref`: the list of contacts as addresses (OData JSON format, section 14).
+pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let query = Query::parse(call.query)?;
+    for (name, given) in [("$select", query.select.is_some()), ("$expand", query.expand.is_some())] {
+        if given {
+            let message = format!("The query option '{name}' does not apply to references, which have no properties.");
+            return Err(Error::invalid(Kind::Query, name, message));
+        }
+    }
+    let (page, next) = contacts::page(call, mailbox, path, &query).await?;
+    let owner = quoted(&mailbox.asked);
+    let reference =
+        |contact: &Contact| Reference { id: call.link(&format!("/users('{owner}')/contacts('{}')", contact.id)) };
+    let value = page.contacts.iter().map(reference).collect();
+    let context = call.annotated.then(|| call.link("/$metadata#Collection($ref)"));
+    Answer::json(200, &List { context, count: page.count, next, value })
+}
+
+/// An address. It is all there is to see, so it is shown without annotations too.
+#[derive(Serialize)]
+struct Reference {
+    #[serde(rename = "@odata.id")]
+    id: String,
+}
 
 /// `POST …/contacts/$ref`.
 pub(super) async fn add(

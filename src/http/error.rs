@@ -78,7 +78,7 @@ pub(super) fn answer(error: &Error, ids: &Ids) -> Answer {
         }
         _ => {}
     }
-    Answer { status, headers, body: serde_json::to_vec(&body).ok() }
+    Answer { status, headers, body: serde_json::to_vec(&body).ok().map(Into::into) }
 }
 
 /// Status, code and sentence. There is no catch-all: a new error does not compile until it has all three.
@@ -152,6 +152,7 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             let message = format!("The request body is larger than {limit} bytes.");
             return (S::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message);
         }
+        Error::NotAcceptable(message) => return (S::NOT_ACCEPTABLE, "notSupported", message.clone()),
         Error::UnsupportedMediaType(message) => {
             return (S::UNSUPPORTED_MEDIA_TYPE, "notSupported", message.clone());
         }
@@ -174,8 +175,10 @@ fn code_of(kind: Kind) -> &'static str {
         Kind::Limit => "ErrorPropertyValidationFailure",
         Kind::Query => "BadRequest",
         Kind::Filter => "ErrorInvalidUrlQueryFilter",
+        Kind::Options => "ErrorInvalidUrlQuery",
         Kind::Property => "ErrorInvalidProperty",
         Kind::ReadOnly => "ErrorInvalidPropertySet",
         Kind::Request => "ErrorInvalidRequest",
+        Kind::Expand => "ExpandNotSupported",
     }
 }

@@ -2,62 +2,124 @@
 
 use super::answer::{Answer, List};
 use super::call::{Call, Mailbox, POSITION};
-use super::contacts::{parse, quoted};
+use super::contacts::{parse, quoted, search};
+use super::expand::Expansion;
 use crate::contact::{DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
-use crate::folder::{self, Folder, Shown};
+use crate::folder::{self, Folder, Inside, Shown};
 use crate::odata::entity;
 use crate::odata::filter::{self, Model};
-use crate::odata::page::{FolderToken, size};
+use crate::odata::page::FolderToken;
 use crate::odata::query::Query;
+use crate::store::{FolderListing, FolderPage};
 
-/// `GET …/contactFolders`, `GET …/childFolders`, in the order in which they were made. The first is of the folders inside
-/// the default one, which only the seed's shape lists along with them.
+/// Most folders on a page that shows what is inside them, each of which is a list of its own to be read.
+const MAX_EXPANDED: u16 = 20;
+/// About how many bytes of JSON such a page may be, unless its first folder is larger.
+const MAX_EXPANDED_BYTES: usize = 4 << 20;
+
+/// `GET …/contactFolders`, `GET …/childFolders`, in the order in which they were made if no other is asked for. The first is
+/// of the folders inside the default one, which only the seed's shape lists along with them.
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
-    let select = selection(call, &query)?;
+    let view = View::read(call, mailbox, &query).await?;
     let token = query.skip_token.as_deref().map(FolderToken::parse).transpose()?;
-    let size = size(token.as_ref().map(|token| token.size), query.top, call.prefer.max_page_size);
-    let folders = found(call, mailbox, path, &query).await?;
-    let behind = |folder: &Folder| {
-        let shown = token.as_ref();
-        shown.is_none_or(|shown| (folder.created_date_time, &folder.id) > (shown.created, &shown.id))
-    };
-    let skip = usize::try_from(query.skip.unwrap_or(0)).unwrap_or(usize::MAX);
-    let mut rest = folders.iter().filter(|folder| behind(folder)).skip(skip).peekable();
-    let page: Vec<_> = rest.by_ref().take(usize::from(size)).collect();
-    let next = page.last().filter(|_| rest.peek().is_some()).map(|last| {
-        let token = FolderToken { created: last.created_date_time, id: last.id.clone(), size };
+    let size = call.page_size(token.as_ref().map(|token| token.size), &query);
+    let size = if view.expansions.is_empty() { size } else { size.min(MAX_EXPANDED) };
+    let (skip, after) = (query.skip.unwrap_or(0), token.map(|token| token.after));
+    let page = found(call, mailbox, path, FolderListing { size, skip, after, ..listing(call, &query)? }).await?;
+    let mut inside = Vec::new();
+    let mut bytes = 0;
+    for folder in &page.folders {
+        if bytes > MAX_EXPANDED_BYTES {
+            break;
+        }
+        let of_it = view.inside(call, mailbox, folder).await?;
+        if !of_it.is_empty() {
+            bytes += serde_json::to_vec(&view.shown(call, folder, &of_it, None)).map_err(Error::internal)?.len();
+        }
+        inside.push(of_it);
+    }
+    let next = (page.more || inside.len() < page.folders.len()).then(|| {
+        let token = FolderToken { after: page.after(inside.len()), size };
         format!("{}?{}", call.own_link(), query.with_token(&token.print()))
     });
-    let shape = call.shape();
-    let shown = |folder| Shown { folder, shape, select: select.as_deref(), context: None, annotated: call.annotated };
     let context = call.annotated.then(|| {
         let below = path.last().map_or(String::new(), |id| format!("('{}')/childFolders", quoted(id)));
-        let select = entity::printed(select.as_deref());
-        call.link(&format!("/$metadata#users('{}')/contactFolders{below}{select}", quoted(&mailbox.asked)))
+        let (owner, names) = (quoted(&mailbox.asked), view.print());
+        call.link(&format!("/$metadata#users('{owner}')/contactFolders{below}{names}"))
     });
-    let count = query.count.unwrap_or(false).then(|| i64::try_from(folders.len()).unwrap_or(i64::MAX));
-    Answer::json(200, &List { context, count, next, value: page.into_iter().map(shown).collect() })
+    let count = query.count.unwrap_or(false).then_some(page.count);
+    let value =
+        page.folders.iter().zip(&inside).map(|(folder, inside)| view.shown(call, folder, inside, None)).collect();
+    Answer::json(200, &List { context, count, next, value })
 }
 
 /// `GET …/contactFolders/$count`: a number and nothing else.
 pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
-    let folders = found(call, mailbox, path, &Query::parse(call.query)?).await?;
-    Answer::number(i64::try_from(folders.len()).unwrap_or(i64::MAX))
+    let listing = listing(call, &Query::parse(call.query)?)?;
+    Answer::number(found(call, mailbox, path, listing).await?.count)
 }
 
-/// The folders of all pages.
-async fn found(call: &Call<'_>, mailbox: &Mailbox, path: &[String], query: &Query) -> Result<Vec<Folder>, Error> {
-    if query.order_by.is_some() {
-        return Err(Error::NotImplemented("'$orderby' on folders".to_owned()));
-    }
-    let read = |text| filter::filter(text, &query.aliases, Model::Folder, call.handling());
-    let condition = query.filter.as_deref().map(read).transpose()?;
+/// What the options ask of a list of folders.
+pub(super) fn listing(call: &Call<'_>, query: &Query) -> Result<FolderListing, Error> {
+    let (aliases, model, handling) = (&query.aliases, Model::Folder, call.handling());
+    let filter = query.filter.as_deref().map(|text| filter::filter(text, aliases, model, handling)).transpose()?;
+    let order = query.order_by.as_deref().map(|text| filter::order(text, aliases, model, handling)).transpose()?;
+    let search = search(call, query, false)?;
+    Ok(FolderListing { filter, search, order: order.unwrap_or_default(), ..FolderListing::default() })
+}
+
+async fn found(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    path: &[String],
+    listing: FolderListing,
+) -> Result<FolderPage, Error> {
     let default = [DEFAULT_FOLDER.to_owned()];
-    let (parent, and_itself) =
-        if path.is_empty() { (&default[..], call.shape() == Shape::Beta) } else { (path, false) };
-    call.api.store.folders(mailbox.user.mailbox, parent, and_itself, condition.as_ref()).await
+    let (path, and_itself) = if path.is_empty() { (&default[..], call.shape() == Shape::Beta) } else { (path, false) };
+    call.api.store.folders(mailbox.user.mailbox, path, &FolderListing { and_itself, ..listing }).await
+}
+
+/// What is wanted of a folder.
+#[derive(Default)]
+struct View {
+    select: Option<Vec<&'static str>>,
+    expansions: Vec<Expansion>,
+}
+
+impl View {
+    async fn read(call: &Call<'_>, mailbox: &Mailbox, query: &Query) -> Result<Self, Error> {
+        let select = selection(call, query)?;
+        Ok(Self { select, expansions: Expansion::read(call, mailbox, query).await? })
+    }
+
+    /// What is inside a folder, as far as it is wanted.
+    async fn inside(&self, call: &Call<'_>, mailbox: &Mailbox, folder: &Folder) -> Result<Vec<Inside<'_>>, Error> {
+        let mut inside = Vec::new();
+        for expansion in &self.expansions {
+            inside.push(expansion.inside(call, mailbox, folder).await?);
+        }
+        Ok(inside)
+    }
+
+    fn shown<'a>(
+        &'a self,
+        call: &Call<'_>,
+        folder: &'a Folder,
+        inside: &'a [Inside<'a>],
+        context: Option<&'a str>,
+    ) -> Shown<'a> {
+        let (shape, annotated) = (call.shape(), call.annotated);
+        Shown { folder, shape, select: self.select.as_deref(), inside, context, annotated }
+    }
+
+    /// How it stands in a context: `(displayName,contacts(surname))`.
+    fn print(&self) -> String {
+        let names = self.select.iter().flatten().map(|name| (*name).to_owned());
+        let names: Vec<_> = names.chain(self.expansions.iter().map(Expansion::print)).collect();
+        if names.is_empty() { String::new() } else { format!("({})", names.join(",")) }
+    }
 }
 
 /// `POST …/contactFolders`, which goes into the default folder, and `POST …/childFolders`.
@@ -71,24 +133,25 @@ pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
     let folder = call.api.store.create_folder(mailbox.user.mailbox, path, name).await?;
     let id = quoted(&folder.id);
     let location = call.link(&format!("/users('{}')/contactFolders('{id}')", quoted(&mailbox.asked)));
-    written(call, mailbox, 201, &folder)?.header("Location", &location)
+    written(call, mailbox, 201, &folder).await?.header("Location", &location)
 }
 
 /// `GET …/contactFolders/{id}`.
 pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
-    let select = selection(call, &Query::of_one(call.query)?)?;
+    let view = View::read(call, mailbox, &Query::of_one(call.query)?).await?;
     let folder = call.api.store.folder(mailbox.user.mailbox, path).await?;
-    if call.expected.unchanged(&folder.version_token()) {
+    // Its version says nothing of what is inside.
+    if view.expansions.is_empty() && call.expected.unchanged(&folder.version_token()) {
         return Answer::empty(304)?.header("ETag", &folder.etag());
     }
-    shown(call, mailbox, 200, &folder, select.as_deref())
+    shown(call, mailbox, 200, &folder, &view).await
 }
 
 /// `PATCH …/contactFolders/{id}`: a new name, another place.
 pub(super) async fn update(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
     let sent = folder::read(parse(body)?)?;
     let folder = call.api.store.update_folder(mailbox.user.mailbox, path, sent, call.expected.clone()).await?;
-    written(call, mailbox, 200, &folder)
+    written(call, mailbox, 200, &folder).await
 }
 
 /// `DELETE …/contactFolders/{id}`, with everything inside.
@@ -97,7 +160,7 @@ pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
     Answer::empty(204)?.header(POSITION, &position.to_string())
 }
 
-fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
+pub(super) fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
     query
         .select
         .as_deref()
@@ -105,24 +168,17 @@ fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Vec<&'static str>>
 }
 
 /// A folder after a write, or nothing where the client prefers that.
-fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, folder: &Folder) -> Result<Answer, Error> {
+async fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, folder: &Folder) -> Result<Answer, Error> {
     let answer = match call.prefer.minimal {
         Some(true) => Answer::empty(204)?.header("ETag", &folder.etag()),
-        _ => shown(call, mailbox, status, folder, None),
+        _ => shown(call, mailbox, status, folder, &View::default()).await,
     };
     answer?.header(POSITION, &folder.version.to_string())
 }
 
-fn shown(
-    call: &Call<'_>,
-    mailbox: &Mailbox,
-    status: u16,
-    folder: &Folder,
-    select: Option<&[&'static str]>,
-) -> Result<Answer, Error> {
-    let names = entity::printed(select);
-    let context = call.link(&format!("/$metadata#users('{}')/contactFolders{names}/$entity", quoted(&mailbox.asked)));
-    let (shape, annotated) = (call.shape(), call.annotated);
-    Answer::json(status, &Shown { folder, shape, select, context: Some(&context), annotated })?
-        .header("ETag", &folder.etag())
+async fn shown(call: &Call<'_>, mailbox: &Mailbox, status: u16, folder: &Folder, view: &View) -> Result<Answer, Error> {
+    let (owner, names) = (quoted(&mailbox.asked), view.print());
+    let context = call.link(&format!("/$metadata#users('{owner}')/contactFolders{names}/$entity"));
+    let inside = view.inside(call, mailbox, folder).await?;
+    Answer::json(status, &view.shown(call, folder, &inside, Some(&context)))?.header("ETag", &folder.etag())
 }

@@ -9,8 +9,10 @@ mod contacts;
 mod contacts_ref;
 mod error;
 mod exchange_ids;
+mod expand;
 mod folders;
 mod origin;
+mod photos;
 mod service;
 mod users;
 
@@ -18,17 +20,20 @@ pub mod access;
 
 use std::time::{Duration, Instant};
 
+use actix_web::body::SizedStream;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Scope, web};
+use futures_util::stream::{self, TryStreamExt as _};
 
 use crate::clock;
 use crate::error::Error;
 use crate::odata::address::Resource;
+use crate::odata::format;
 use crate::odata::prefer::Handling;
 use crate::store::Store;
 use access::Access;
-use answer::Answer;
+use answer::{Answer, Body};
 use call::Call;
 
 /// Largest request body in bytes, as sent and unpacked.
@@ -109,7 +114,7 @@ async fn serve(request: HttpRequest, mut payload: web::Payload, api: web::Data<A
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
     body::finish(request.headers(), &mut payload).await;
     log(&request, route, &answer, &ids, started.elapsed());
-    respond(answer, &ids, media_type(&request))
+    respond(answer, ids, &request)
 }
 
 /// One line a request, without anything a client wrote.
@@ -149,12 +154,8 @@ async fn answer(
     }
     let endpoint = call.endpoint()?;
     let principal = api.access.principal(request.headers())?;
-    let body = if endpoint.takes_body() {
-        body::read(request.headers(), payload, api.settings.body_timeout).await?
-    } else {
-        Vec::new()
-    };
-    call.perform(endpoint, &principal, &body).await
+    let body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout).await?;
+    call.perform(endpoint, &principal, body).await
 }
 
 /// `GET /healthz`: whether a row can be read.
@@ -181,16 +182,19 @@ fn media_type(request: &HttpRequest) -> &'static str {
     let path = split_mount(request).map_or("", |(_, path)| path);
     let prefix = path.trim_start_matches('/').get(..4).unwrap_or_default();
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    match prefix.eq_ignore_ascii_case("v1.0") {
-        false => "application/json",
-        true if call::wants_no_metadata(accept) => {
+    let annotated = format::is_annotated(request.uri().query().unwrap_or_default(), accept).unwrap_or(true);
+    match (prefix.eq_ignore_ascii_case("v1.0"), annotated) {
+        (false, _) => "application/json",
+        (true, false) => {
             "application/json;odata.metadata=none;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
         }
-        true => "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8",
+        (true, true) => {
+            "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+        }
     }
 }
 
-fn respond(answer: Answer, ids: &Ids, media: &'static str) -> HttpResponse {
+fn respond(answer: Answer, ids: Ids, request: &HttpRequest) -> HttpResponse {
     let mut response = HttpResponse::build(answer.status);
     response.insert_header(("OData-Version", "4.0"));
     for (name, id) in [("request-id", &ids.request), ("client-request-id", &ids.client)] {
@@ -203,8 +207,18 @@ fn respond(answer: Answer, ids: &Ids, media: &'static str) -> HttpResponse {
         response.insert_header((name, value));
     }
     match answer.body {
-        Some(body) if typed => response.body(body),
-        Some(body) => response.content_type(media).body(body),
+        Some(Body::Bytes(body)) if typed => response.body(body),
+        Some(Body::Bytes(body)) => response.content_type(media_type(request)).body(body),
+        // The connection would read them all to send nothing.
+        Some(Body::Chunks(size, _)) if request.method() == Method::HEAD => {
+            response.body(SizedStream::new(size, stream::empty::<Result<_, Error>>()))
+        }
+        Some(Body::Chunks(size, chunks)) => {
+            let broke_off = move |error: &Error| {
+                tracing::warn!(request_id = ids.request, %error, "an answer broke off");
+            };
+            response.body(SizedStream::new(size, chunks.map_ok(web::Bytes::from).inspect_err(broke_off)))
+        }
         None => response.finish(),
     }
 }

@@ -28,6 +28,6 @@ pub(super) fn document(call: &Call<'_>, method: &Method) -> Result<Answer, Error
 /// `GET /$metadata`: the model of the shape that is spoken there, as CSDL.
 pub(super) fn metadata(call: &Call<'_>, method: &Method) -> Result<Answer, Error> {
     only_get(method)?;
-    Answer { body: Some(metadata::csdl(call.shape()).into()), ..Answer::empty(200)? }
+    Answer { body: Some(Vec::from(metadata::csdl(call.shape())).into()), ..Answer::empty(200)? }
         .header("Content-Type", "application/xml")
 }

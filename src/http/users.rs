@@ -6,9 +6,9 @@ use super::answer::{Answer, List};
 use super::call::{Call, Mailbox};
 use crate::error::Error;
 use crate::odata::entity;
-use crate::odata::filter::typed::Condition;
-use crate::odata::filter::{self, Model};
-use crate::odata::page::{UserToken, size};
+use crate::odata::expand::{self, Source};
+use crate::odata::filter::Model;
+use crate::odata::page::UserToken;
 use crate::odata::query::Query;
 use crate::store::Window;
 use crate::user::{PROPERTIES, Principal, User};
@@ -42,7 +42,9 @@ impl<'a> Shown<'a> {
 
 /// `GET /me`, `GET /users/{id}`.
 pub(super) fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
-    let select = selection(&Query::of_one(call.query)?)?;
+    let query = Query::of_one(call.query)?;
+    let select = selection(&query)?;
+    expand::none(&query, Source::User)?;
     let select = select.as_deref();
     let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}/$entity", entity::printed(select))));
     Answer::json(200, &Shown::of(&mailbox.user, select, context))
@@ -52,9 +54,10 @@ pub(super) fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
 pub(super) async fn list(call: &Call<'_>, caller: &Principal) -> Result<Answer, Error> {
     let query = query(call, caller)?;
     let select = selection(&query)?;
-    let condition = condition(call, &query)?;
+    expand::none(&query, Source::User)?;
+    let condition = call.condition(&query, Model::User, "users")?;
     let token = query.skip_token.as_deref().map(UserToken::parse).transpose()?;
-    let size = size(token.as_ref().map(|token| token.size), query.top, call.prefer.max_page_size);
+    let size = call.page_size(token.as_ref().map(|token| token.size), &query);
     let window = Window {
         after: token.map(|token| token.after),
         skip: query.skip.unwrap_or(0),
@@ -74,7 +77,7 @@ pub(super) async fn list(call: &Call<'_>, caller: &Principal) -> Result<Answer, 
 
 /// `GET /users/$count`: a number and nothing else.
 pub(super) async fn count(call: &Call<'_>, caller: &Principal) -> Result<Answer, Error> {
-    let condition = condition(call, &query(call, caller)?)?;
+    let condition = call.condition(&query(call, caller)?, Model::User, "users")?;
     Answer::number(call.api.store.count_users(condition.as_ref()).await?)
 }
 
@@ -84,14 +87,6 @@ fn query(call: &Call<'_>, caller: &Principal) -> Result<Query, Error> {
         Principal::App(_) => Query::parse(call.query),
         Principal::User(_) => Err(Error::Denied),
     }
-}
-
-fn condition(call: &Call<'_>, query: &Query) -> Result<Option<Condition>, Error> {
-    if query.order_by.is_some() {
-        return Err(Error::NotImplemented("'$orderby' on users".to_owned()));
-    }
-    let read = |text| filter::filter(text, &query.aliases, Model::User, call.handling());
-    query.filter.as_deref().map(read).transpose()
 }
 
 fn selection(query: &Query) -> Result<Option<Vec<&'static str>>, Error> {

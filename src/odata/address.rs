@@ -83,6 +83,10 @@ pub enum Item {
     Contact(Path, String),
     /// `…/contacts/{id}/$ref`, which offers nothing.
     ContactRef,
+    /// `…/contacts/{id}/photo`
+    Photo(Path, String),
+    /// `…/contacts/{id}/photo/$value`
+    PhotoValue(Path, String),
     /// `…/contactFolders`, or behind a folder `…/childFolders`.
     Folders(Path),
     /// `…/contactFolders/$count`
@@ -113,7 +117,7 @@ const ROOT_NOT_YET: &[&str] = &["$batch", "subscriptions"];
 const CONTACTS_NOT_YET: &[&str] = &["$count", "delta"];
 const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
 const CONTACT_NOT_YET: &[&str] =
-    &["photo", "extensions", "singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
+    &["extensions", "singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
 
 impl Address {
     /// Reads an undecoded path that begins with `/` (without a query).
@@ -150,6 +154,8 @@ impl Address {
             Resource::Owned(_, Item::ContactsCount(_)) => "/{user}/contacts/$count",
             Resource::Owned(_, Item::ContactsRef(_)) => "/{user}/contacts/$ref",
             Resource::Owned(_, Item::Contact(..)) => "/{user}/contacts/{id}",
+            Resource::Owned(_, Item::Photo(..)) => "/{user}/contacts/{id}/photo",
+            Resource::Owned(_, Item::PhotoValue(..)) => "/{user}/contacts/{id}/photo/$value",
             Resource::Owned(_, Item::Folders(_)) => "/{user}/contactFolders",
             Resource::Owned(_, Item::FoldersCount(_)) => "/{user}/contactFolders/$count",
             Resource::Owned(_, Item::Folder(_)) => "/{user}/contactFolders/{id}",
@@ -275,6 +281,15 @@ impl Segments {
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$ref") => {
                 Ok(Resource::Owned(owner, Item::ContactRef))
             }
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("photo") => match self.next() {
+                Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$value") => {
+                    Ok(Resource::Owned(owner, Item::PhotoValue(path, id)))
+                }
+                rest => {
+                    self.back(rest);
+                    Ok(Resource::Owned(owner, Item::Photo(path, id)))
+                }
+            },
             Some(other) => self.not_yet(other, CONTACT_NOT_YET),
         }
     }
@@ -379,6 +394,8 @@ mod tests {
                 "/me/contactFolders/a/childFolders/b/childFolders/c/contacts/1",
                 Item::Contact(path(&["a", "b", "c"]), "1".into()),
             ),
+            ("/me/contacts('1')/Photo/", Item::Photo(path(&[]), "1".into())),
+            ("/me/contactFolders/a/contacts/1/photo/%24Value", Item::PhotoValue(path(&["a"]), "1".into())),
             ("/me/contactFolders/%24count", Item::FoldersCount(path(&[]))),
             ("/me/contactFolders/a/childFolders/$count", Item::FoldersCount(path(&["a"]))),
             ("/me/contactFolders/a/contacts/$ref", Item::ContactsRef(path(&["a"]))),
@@ -415,6 +432,9 @@ mod tests {
             ("/me/%ff", "%ff"),
             ("/me('x')", "x"),
             ("/healthz/x", "x"),
+            ("/me/contacts/1/photos/48x48/$value", "photos"),
+            ("/me/contacts/1/photo/48x48", "48x48"),
+            ("/me/contacts/1/photo/$value/x", "x"),
             ("/users/a/b", "b"),
             ("/users/$count/b", "b"),
             ("/me/Outlook", "Outlook"),
@@ -441,7 +461,7 @@ mod tests {
             "/me/contactFolders/delta()",
             "/me/contacts/delta()",
             "/me/contacts/microsoft.graph.delta",
-            "/me/contacts/x/photo/$value",
+            "/me/contacts/x/extensions",
         ] {
             assert!(matches!(Address::parse(path).unwrap().resource, Resource::NotYet(_)), "{path}");
         }

@@ -6,13 +6,18 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::error::{Error, Kind};
 
-/// Names the state that the last write, at this time and with this number of its mailbox's, has left, and no other: not
-/// even after a restored backup has used the same number again. Base64, so legal inside an ETag (RFC 9110, section 8.8.3).
-pub fn version_token(last_modified_date_time: i64, version: i64) -> String {
+/// Names a state by the time and the number of the write that made it, and no other state, not even after a restored
+/// backup has used the same number again; base64, so legal inside an ETag (RFC 9110, section 8.8.3).
+pub fn token(time: i64, number: i64) -> String {
     let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&last_modified_date_time.to_be_bytes());
-    bytes[8..].copy_from_slice(&version.to_be_bytes());
+    bytes[..8].copy_from_slice(&time.to_be_bytes());
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
     STANDARD.encode(bytes)
+}
+
+/// `W/"<version token>"`; weak, as Graph's.
+pub fn weak(token: &str) -> String {
+    format!("W/\"{token}\"")
 }
 
 /// The tags of one header.
@@ -81,6 +86,14 @@ impl Preconditions {
     pub fn check(&self, token: &str) -> Result<(), Error> {
         let stale = self.if_match.as_ref().is_some_and(|tags| !tags.include(token)) || self.unchanged(token);
         if stale { Err(Error::Stale) } else { Ok(()) }
+    }
+
+    /// Whether a write may make what is not there yet.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] where a state is expected.
+    pub fn check_absent(&self) -> Result<(), Error> {
+        if self.if_match.is_some() { Err(Error::Stale) } else { Ok(()) }
     }
 
     /// Whether a reader has this state already.

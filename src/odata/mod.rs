@@ -3,12 +3,15 @@
 pub mod address;
 pub mod entity;
 pub mod etag;
+pub mod expand;
 pub mod filter;
+pub mod format;
 pub mod json;
 pub mod metadata;
 pub mod page;
 pub mod prefer;
 pub mod query;
+pub mod search;
 
 /// Decodes `%XX`, and `+` to a blank where `plus` says so. `None` when an escape is broken, the result is not UTF-8,
 /// or it holds a NUL character.

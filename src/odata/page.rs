@@ -1,6 +1,6 @@
-//! The token in a nextLink: opaque to clients, versioned, and complete in itself. It names the last contact of the
-//! page before, and its sort keys, and not a row count, so that a walk visits each contact once whatever is created or
-//! deleted meanwhile. However long the keys are, it is short (`store::listing` tells how).
+//! The token in a nextLink: opaque to clients, versioned, and complete in itself. It names the last contact or folder of
+//! the page before, and its sort keys, and not a row count, so that a walk visits each once whatever is created or deleted
+//! meanwhile. However long the keys are, it is short (`store::listing` and `store::folder_listing` tell how).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,13 +16,6 @@ pub const MAX_SIZE: u16 = 1_000;
 /// Without sort keys, and with them.
 const IN_CREATION_ORDER: u8 = 1;
 const SORTED: u8 = 3;
-
-/// How many a page holds at most: as many as the pages before it, or as the client asks (`$top`), but no more than it
-/// prefers.
-pub fn size(begun: Option<u16>, top: Option<i64>, preferred: Option<i64>) -> u16 {
-    let asked = begun.map(i64::from).or(top).unwrap_or(i64::from(DEFAULT_SIZE));
-    u16::try_from(asked.min(preferred.unwrap_or(i64::MAX))).unwrap_or(MAX_SIZE).min(MAX_SIZE)
-}
 
 /// The place behind a contact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,8 +35,8 @@ pub struct Anchor {
     pub hash: u64,
 }
 
-/// The value of a sort key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The value of a sort key, in the order in which they come.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyValue {
     /// The least of all.
     Null,
@@ -93,23 +86,7 @@ impl PageToken {
             bytes.extend(id.as_bytes());
             bytes.extend(hash.to_be_bytes());
         }
-        for key in keys {
-            let (kind, text) = match key {
-                KeyValue::Null => (0, ""),
-                KeyValue::Number(number) => {
-                    bytes.push(1);
-                    bytes.extend(number.to_be_bytes());
-                    continue;
-                }
-                KeyValue::Text(text) => (2, text.as_str()),
-                KeyValue::Cut(text) => (3, text.as_str()),
-            };
-            bytes.push(kind);
-            if kind != 0 {
-                bytes.extend(u16::try_from(text.len()).unwrap_or_default().to_be_bytes());
-                bytes.extend(text.as_bytes());
-            }
-        }
+        write_keys(&mut bytes, keys);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -135,15 +112,7 @@ fn read(bytes: &mut &[u8]) -> Option<PageToken> {
                 let id = Uuid::from_bytes(take(bytes)?);
                 after.shown.push(Anchor { id, hash: u64::from_be_bytes(take(bytes)?) });
             }
-            while let Some([kind]) = take(bytes) {
-                after.keys.push(match kind {
-                    0 => KeyValue::Null,
-                    1 => KeyValue::Number(i64::from_be_bytes(take(bytes)?)),
-                    2 => KeyValue::Text(text(bytes)?),
-                    3 => KeyValue::Cut(text(bytes)?),
-                    _ => return None,
-                });
-            }
+            after.keys = read_keys(bytes)?;
             if after.keys.is_empty() || after.shown.is_empty() || after.shown.len() > 4 {
                 return None;
             }
@@ -151,6 +120,41 @@ fn read(bytes: &mut &[u8]) -> Option<PageToken> {
         _ => return None,
     }
     bytes.is_empty().then_some(PageToken { after, size })
+}
+
+fn write_keys(bytes: &mut Vec<u8>, keys: &[KeyValue]) {
+    for key in keys {
+        let (kind, text) = match key {
+            KeyValue::Null => (0, ""),
+            KeyValue::Number(number) => {
+                bytes.push(1);
+                bytes.extend(number.to_be_bytes());
+                continue;
+            }
+            KeyValue::Text(text) => (2, text.as_str()),
+            KeyValue::Cut(text) => (3, text.as_str()),
+        };
+        bytes.push(kind);
+        if kind != 0 {
+            bytes.extend(u16::try_from(text.len()).unwrap_or_default().to_be_bytes());
+            bytes.extend(text.as_bytes());
+        }
+    }
+}
+
+/// All that are left.
+fn read_keys(bytes: &mut &[u8]) -> Option<Vec<KeyValue>> {
+    let mut keys = Vec::new();
+    while let Some([kind]) = take(bytes) {
+        keys.push(match kind {
+            0 => KeyValue::Null,
+            1 => KeyValue::Number(i64::from_be_bytes(take(bytes)?)),
+            2 => KeyValue::Text(text(bytes)?),
+            3 => KeyValue::Cut(text(bytes)?),
+            _ => return None,
+        });
+    }
+    Some(keys)
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
@@ -166,26 +170,35 @@ fn text(bytes: &mut &[u8]) -> Option<String> {
     String::from_utf8(text.to_vec()).ok().filter(|text| !text.contains('\0'))
 }
 
+/// The place behind a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FolderCursor {
+    /// Hashes of the places of the folders shown last, the very last one first; none where its own is whole.
+    pub shown: Vec<u64>,
+    /// The place of the last: its sort keys, when it was made, and its id.
+    pub place: Vec<KeyValue>,
+}
+
 /// Where the next page of folders begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FolderToken {
-    /// When the last folder already shown was made, UTC microseconds.
-    pub created: i64,
-    /// Its id.
-    pub id: String,
+    /// Behind this.
+    pub after: FolderCursor,
     /// The page size the walk began with.
     pub size: u16,
 }
 
-const FOLDER_VERSION: u8 = 2;
+const FOLDERS: u8 = 4;
 
 impl FolderToken {
-    /// The token's text, at most 1,380 characters that need no encoding in a URL.
+    /// The token's text, which needs no encoding in a URL.
     pub fn print(&self) -> String {
-        let mut bytes = vec![FOLDER_VERSION];
+        let FolderCursor { shown, place } = &self.after;
+        let mut bytes = vec![FOLDERS];
         bytes.extend(self.size.to_be_bytes());
-        bytes.extend(self.created.to_be_bytes());
-        bytes.extend(self.id.as_bytes());
+        bytes.extend(u8::try_from(shown.len()));
+        bytes.extend(shown.iter().flat_map(|hash| hash.to_be_bytes()));
+        write_keys(&mut bytes, place);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -195,15 +208,15 @@ impl FolderToken {
     /// 400 for anything [`FolderToken::print`] did not make.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
-        let read = || {
-            let (version, rest) = bytes.split_first()?;
-            let (size, rest) = rest.split_first_chunk()?;
-            let (created, id) = rest.split_first_chunk()?;
-            let id = std::str::from_utf8(id).ok().filter(|id| !id.is_empty())?.to_owned();
-            let size = u16::from_be_bytes(*size).clamp(1, MAX_SIZE);
-            (*version == FOLDER_VERSION).then_some(Self { created: i64::from_be_bytes(*created), id, size })
+        let read = |bytes: &mut &[u8]| {
+            let [version, s1, s2, count] = take(bytes)?;
+            let shown = (0..count).map(|_| take(bytes).map(u64::from_be_bytes)).collect::<Option<Vec<_>>>()?;
+            let place = read_keys(bytes)?;
+            let size = u16::from_be_bytes([s1, s2]).clamp(1, MAX_SIZE);
+            let is_one = version == FOLDERS && shown.len() <= 4 && bytes.is_empty();
+            is_one.then_some(Self { after: FolderCursor { shown, place }, size })
         };
-        read().ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", BAD_TOKEN))
+        read(&mut bytes.as_slice()).ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", BAD_TOKEN))
     }
 }
 
@@ -216,12 +229,12 @@ pub struct UserToken {
     pub size: u16,
 }
 
-const USER_VERSION: u8 = 4;
+const USERS: u8 = 5;
 
 impl UserToken {
     /// The token's text: 15 characters that need no encoding in a URL.
     pub fn print(&self) -> String {
-        let mut bytes = vec![USER_VERSION];
+        let mut bytes = vec![USERS];
         bytes.extend(self.size.to_be_bytes());
         bytes.extend(self.after.to_be_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
@@ -236,7 +249,7 @@ impl UserToken {
         let read = |mut rest: &[u8]| {
             let [version, s1, s2] = take(&mut rest)?;
             let (size, after) = (u16::from_be_bytes([s1, s2]), i64::from_be_bytes(take(&mut rest)?));
-            let whole = version == USER_VERSION && rest.is_empty();
+            let whole = version == USERS && rest.is_empty();
             whole.then_some(Self { after, size: size.clamp(1, MAX_SIZE) })
         };
         read(&bytes).ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", BAD_TOKEN))
@@ -278,8 +291,13 @@ mod tests {
             prop_assert_eq!(PageToken::parse(&token.print()).unwrap(), token);
         }
 
-        fn a_folders_token_reads_back(created in any::<i64>(), id in "\\PC{1,255}", size in 1..=MAX_SIZE) {
-            let token = FolderToken { created, id, size };
+        #[test]
+        fn a_folders_token_reads_back(
+            shown in proptest::collection::vec(any::<u64>(), 0..5),
+            place in proptest::collection::vec(key(), 1..11),
+            size in 1..=MAX_SIZE,
+        ) {
+            let token = FolderToken { after: FolderCursor { shown, place }, size };
             prop_assert_eq!(FolderToken::parse(&token.print()).unwrap(), token);
         }
 
@@ -300,7 +318,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let text = URL_SAFE_NO_PAD.encode(bytes);
-            let _ = (PageToken::parse(&text), UserToken::parse(&text));
+            let _ = (PageToken::parse(&text), FolderToken::parse(&text), UserToken::parse(&text));
         }
     }
 }

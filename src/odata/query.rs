@@ -15,6 +15,9 @@ enum Known {
     OrderBy,
     Count,
     Select,
+    Search,
+    Expand,
+    Format,
     NotYet,
 }
 
@@ -27,7 +30,10 @@ fn known(name: &str) -> Option<Known> {
         "orderby" => Known::OrderBy,
         "count" => Known::Count,
         "select" => Known::Select,
-        "search" | "expand" | "format" | "deltatoken" => Known::NotYet,
+        "search" => Known::Search,
+        "expand" => Known::Expand,
+        "format" => Known::Format,
+        "deltatoken" => Known::NotYet,
         _ => return None,
     })
 }
@@ -47,10 +53,16 @@ pub struct Query {
     pub order_by: Option<String>,
     /// `$count`
     pub count: Option<bool>,
+    /// `$search`, see [`super::search`].
+    pub search: Option<String>,
     /// Options like `@p='X'`, which `$filter` and `$orderby` may name.
     pub aliases: Aliases,
     /// `$select`, see [`crate::contact::select`].
     pub select: Option<String>,
+    /// `$expand`, see [`super::expand`].
+    pub expand: Option<String>,
+    /// `$format`, see [`super::format`].
+    pub format: Option<String>,
     /// The pieces a nextLink repeats, undecoded: all but `$skip` and `$skiptoken`.
     kept: Vec<String>,
 }
@@ -92,6 +104,9 @@ impl Query {
                     continue;
                 }
                 Some(Known::Select) => once(&mut query.select, "$select", value)?,
+                Some(Known::Search) => once(&mut query.search, "$search", value)?,
+                Some(Known::Expand) => once(&mut query.expand, "$expand", value)?,
+                Some(Known::Format) => once(&mut query.format, "$format", value)?,
                 Some(Known::NotYet) => return Err(Error::NotImplemented(format!("The query option '{name}'"))),
                 None if bare.is_some() => {
                     let name = super::json::shorten(&name);
@@ -104,18 +119,24 @@ impl Query {
         Ok(query)
     }
 
-    /// For a call that answers with nothing to choose from: only options of the client's own, which are ignored.
+    /// For a call that answers with nothing to choose from: `$format`, and options of the client's own, which are ignored.
     ///
     /// # Errors
     /// As [`Query::parse`]; 400 for any other option.
     pub fn none(text: &str) -> Result<(), Error> {
-        match Self::of_one(text)?.select {
-            Some(_) => Err(invalid("$select", "The query option '$select' applies to GET only.")),
+        let query = Self::of_one(text)?;
+        match [("$select", query.select), ("$expand", query.expand)].into_iter().find(|(_, given)| given.is_some()) {
+            Some((name, _)) => Err(invalid(
+                name,
+                &format!(
+                    "The query option '{name}' applies to the reading of contacts, folders, categories and users only."
+                ),
+            )),
             None => Ok(()),
         }
     }
 
-    /// For one entity: `$select`, and options of the client's own, which are ignored.
+    /// For one entity: `$select`, `$expand`, `$format`, and options of the client's own, which are ignored.
     ///
     /// # Errors
     /// As [`Query::parse`]; 400 for an option of lists.
@@ -127,6 +148,7 @@ impl Query {
             ("$skiptoken", query.skip_token.is_some()),
             ("$filter", query.filter.is_some()),
             ("$orderby", query.order_by.is_some()),
+            ("$search", query.search.is_some()),
             ("$count", query.count.is_some()),
         ];
         match given.iter().find(|(_, given)| *given) {
@@ -155,6 +177,15 @@ impl Query {
         link.push_str(token);
         link
     }
+}
+
+/// The value of the first option of this name; what cannot be read is told when all are.
+pub(super) fn value_of(text: &str, name: &str) -> Option<String> {
+    text.split('&').find_map(|piece| {
+        let (own, value) = piece.split_once('=').unwrap_or((piece, ""));
+        let own = percent_decode(own, true)?;
+        own.strip_prefix('$').unwrap_or(&own).eq_ignore_ascii_case(name).then(|| percent_decode(value, true))?
+    })
 }
 
 fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Error> {
@@ -228,11 +259,12 @@ mod tests {
         ] {
             assert!(matches!(Query::parse(text), Err(Error::Invalid(_))), "{text}");
         }
-        for text in ["$search=%22x%22", "$expand=photo", "$format=json", "%24Search=x"] {
+        for text in ["$deltatoken=x", "%24DeltaToken=x"] {
             assert!(matches!(Query::parse(text), Err(Error::NotImplemented(_))), "{text}");
         }
         assert!(matches!(Query::none("$top=1"), Err(Error::Invalid(_))));
         assert!(matches!(Query::none("%24select=id"), Err(Error::Invalid(_))));
+        assert!(matches!(Query::none("expand=photo"), Err(Error::Invalid(_))));
         assert_eq!(Query::of_one("$SELECT=id").unwrap().select.as_deref(), Some("id"));
         assert!(Query::none("mine=1").is_ok());
     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::engine::{Row, Session};
 use super::faults;
 use super::procedures::Call;
+use super::rows::Written;
 use super::statement::Sql;
 use super::tx::Tx;
 use super::{changes, folders, procedures};
@@ -14,6 +15,7 @@ use crate::contact::patch::Patch;
 use crate::contact::{Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties};
 use crate::error::Error;
 use crate::odata::etag::Preconditions;
+use crate::words;
 
 /// The number of columns in `columns!`.
 pub(super) const COLUMNS: usize = 47;
@@ -64,24 +66,29 @@ pub(super) fn columns() -> Sql {
 /// # Errors
 /// [`Error::NotFound`], also when it is deleted or in another folder.
 pub(super) async fn get(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) -> Result<Contact, Error> {
-    let contact = find(session, mailbox, id, " and c.deleted_date_time is null").await?;
+    let from = "
+from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
+where c.deleted_date_time is null and c.mailbox = ";
+    let statement = columns().text(from).value(mailbox).text(" and c.id = ").value(id);
+    let contact = read(&session.row(statement.into()).await?.ok_or(Error::NotFound)?)?;
     if !within.is_empty() && folders::get(session, mailbox, within).await?.id != contact.parent_folder_id {
         return Err(Error::NotFound);
     }
     Ok(contact)
 }
 
-/// The same of one that may be deleted.
-pub(super) async fn get_even_deleted(session: &mut Session, mailbox: i64, id: Uuid) -> Result<Contact, Error> {
-    find(session, mailbox, id, "").await
-}
-
-async fn find(session: &mut Session, mailbox: i64, id: Uuid, also: &'static str) -> Result<Contact, Error> {
-    let from = "
+/// So many contacts behind one, of any mailbox, deleted ones too.
+pub(super) async fn behind(
+    session: &mut Session,
+    (mailbox, id): (i64, Uuid),
+    limit: i64,
+) -> Result<Vec<(i64, Contact)>, Error> {
+    let from = ", c.mailbox
 from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
-where c.mailbox = ";
-    let statement = columns().text(from).value(mailbox).text(" and c.id = ").value(id).text(also);
-    read(&session.row(statement.into()).await?.ok_or(Error::NotFound)?)
+where (c.mailbox, c.id) > (";
+    let select = columns().text(from).value(mailbox).text(", ").value(id).text(") order by c.mailbox, c.id limit ");
+    let rows = session.rows(select.value(limit).into()).await?;
+    rows.iter().map(|row| Ok((row.get(COLUMNS)?, read(row)?))).collect()
 }
 
 /// A contact to be created.
@@ -113,7 +120,7 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Resu
             sent_change_key: patch.change_key.clone(),
             properties: patch.into_properties(),
         };
-        contacts.push((mailbox, contact));
+        contacts.push(Written { mailbox, contact, words: None });
     }
     // Folders are nearly always there. Where the statement is all there is, it finds out by itself and there is nothing
     // to undo if one is not.
@@ -124,7 +131,7 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Resu
         }
     }
     let mut ensured = HashSet::new();
-    for (mailbox, contact) in &contacts {
+    for Written { mailbox, contact, .. } in &contacts {
         let folder = contact.parent_folder_id.as_str();
         if folder == DEFAULT_FOLDER || !ensured.insert((*mailbox, folder)) {
             continue;
@@ -165,8 +172,9 @@ pub(super) async fn update(
     }
     contact.sent_change_key = None;
     contact.last_modified_date_time = tx.now();
+    let words = words::of_contact(&contact.properties);
     patch.apply_to(&mut contact.properties);
-    let contact = [(mailbox, contact)];
+    let contact = [Written { mailbox, contact, words: Some(words) }];
     let versions = write(tx, procedures::update, &contact).await?;
     numbered(contact, versions).pop().ok_or_else(|| Error::internal("nothing was written"))
 }
@@ -189,11 +197,11 @@ pub(super) async fn delete(
     numbers.last().copied().ok_or_else(|| Error::internal("nothing was written"))
 }
 
-/// A statement for some contacts, each with its mailbox.
-type Procedure = fn(&Tx, &[(i64, Contact)]) -> Result<Call<'static>, Error>;
+/// A statement for some contacts.
+type Procedure = fn(&Tx, &[Written]) -> Result<Call<'static>, Error>;
 
 /// Calls a procedure with contacts, as many at a time as make a parameter of reasonable size. Answers their versions.
-async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[(i64, Contact)]) -> Result<Vec<i64>, Error> {
+async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[Written]) -> Result<Vec<i64>, Error> {
     let mut versions = Vec::with_capacity(contacts.len());
     while !contacts.is_empty() {
         let (now, rest) = contacts.split_at(fitting(contacts));
@@ -207,16 +215,16 @@ async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[(i64, Contact)
 }
 
 /// The contacts with the versions they were written as.
-fn numbered(contacts: impl IntoIterator<Item = (i64, Contact)>, versions: Vec<i64>) -> Vec<Contact> {
-    contacts.into_iter().zip(versions).map(|((_, contact), version)| Contact { version, ..contact }).collect()
+fn numbered(contacts: impl IntoIterator<Item = Written>, versions: Vec<i64>) -> Vec<Contact> {
+    contacts.into_iter().zip(versions).map(|(written, version)| Contact { version, ..written.contact }).collect()
 }
 
 /// How many of the contacts, from the first on, go into one call.
-fn fitting(contacts: &[(i64, Contact)]) -> usize {
+fn fitting(contacts: &[Written]) -> usize {
     let mut size = 0;
-    let fitting = contacts.iter().take_while(|(_, contact)| {
+    let fitting = contacts.iter().take_while(|written| {
         let fits = size < MAX_CALL_BYTES;
-        size += contact.size();
+        size += written.contact.size();
         fits
     });
     fitting.count()

@@ -1,14 +1,8 @@
 //! The folded form of texts without a `*_key` column. Of a text in ASCII letters `lower()` makes it on either engine;
 //! of others it is kept beside the contact (table `folded`), where it is not the same anyway.
 
-use uuid::Uuid;
-
-use super::engine::Session;
-use super::statement::{Sql, Statement};
-use super::{UNFINISHED, contacts};
-use crate::contact::{Address, Complex, Contact, DateTimeTimeZone, Email, Phone, Properties, Text, Website};
-use crate::error::Error;
-use crate::fold::{FOLDING, fold};
+use crate::contact::{Address, Complex, DateTimeTimeZone, Email, Phone, Properties, Text, Website};
+use crate::fold::fold;
 use crate::odata::filter::typed::{Property, Table};
 
 /// A row of the table: the property, which entry of it, and the folded text.
@@ -86,49 +80,4 @@ fn keep(rows: &mut Vec<Folded>, property: Property, entry: usize, text: Option<&
     {
         rows.push((name, entry, folded));
     }
-}
-
-/// Contacts that are read at once.
-const CHUNK: i64 = 200;
-
-/// Makes the keys anew where the rule that made them is an older one.
-pub(super) async fn renew(session: &mut Session) -> Result<(), Error> {
-    let Some(row) = session.row(Statement::new("select folding from store where id = 1")).await? else { return Ok(()) };
-    if !(UNFINISHED + 1..FOLDING).contains(&row.get::<i64>(0)?) {
-        return Ok(());
-    }
-    session.execute(Statement::new("delete from folded")).await?;
-    let (mut mailbox, mut id) = (0_i64, Uuid::nil());
-    loop {
-        let text = "select mailbox, id from contacts where (mailbox, id) > ($1, $2) order by mailbox, id limit $3";
-        let chunk = session.rows(Statement::new(text).bind(mailbox).bind(id).bind(CHUNK)).await?;
-        for row in &chunk {
-            (mailbox, id) = (row.get(0)?, row.get(1)?);
-            let contact = contacts::get_even_deleted(session, mailbox, id).await?;
-            write(session, mailbox, &contact).await?;
-        }
-        if chunk.is_empty() {
-            return session.execute(Statement::new("update store set folding = $1").bind(FOLDING)).await;
-        }
-    }
-}
-
-async fn write(session: &mut Session, mailbox: i64, contact: &Contact) -> Result<(), Error> {
-    let rows = of(&contact.properties);
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let json = serde_json::to_string(&rows).map_err(Error::internal)?;
-    let insert = Sql::new(
-        "
-insert into folded (mailbox, contact_id, pos, property, entry, key)
-select ",
-    );
-    let insert = insert.value(mailbox).text(", ").value(contact.id);
-    let insert = insert.twin(
-        ", key, value ->> 0, value ->> 1, value ->> 2 from json_each(",
-        ", pos - 1, value ->> 0, (value ->> 1)::bigint, value ->> 2 from jsonb_array_elements(",
-    );
-    let insert = insert.value(json).twin(")", "::text::jsonb) with ordinality as entries (value, pos)");
-    session.execute(insert.into()).await
 }

@@ -3,15 +3,13 @@
 
 use super::changes;
 use super::engine::{Row, Session};
-use super::filter;
-use super::statement::{Sql, Statement};
+use super::statement::Statement;
 use super::tx::Tx;
 use crate::contact::DEFAULT_FOLDER;
 use crate::error::Error;
 use crate::fold::fold;
 use crate::folder::{Folder, Patch};
 use crate::odata::etag::Preconditions;
-use crate::odata::filter::typed::Condition;
 
 /// Deepest folder that can be reached from the default one.
 const MAX_DEPTH: usize = 100;
@@ -26,7 +24,8 @@ from folders f ",
     };
 }
 
-fn read(row: &Row) -> Result<Folder, Error> {
+/// The columns that `select_folders!` begins with.
+pub(super) fn read(row: &Row) -> Result<Folder, Error> {
     Ok(Folder {
         id: row.get(0)?,
         parent_folder_id: row.get(1)?,
@@ -59,30 +58,6 @@ pub(super) async fn get(session: &mut Session, mailbox: i64, path: &[String]) ->
         found = Some(folder);
     }
     found.filter(|_| path.len() <= MAX_DEPTH).ok_or(Error::NotFound)
-}
-
-/// The folders inside one, and that itself if so wanted, for which a condition is true, in the order in which they were
-/// made.
-pub(super) async fn children(
-    session: &mut Session,
-    mailbox: i64,
-    parent: &str,
-    and_itself: bool,
-    filter: Option<&Condition>,
-) -> Result<Vec<Folder>, Error> {
-    let select = Sql::new(
-        "
-select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time, c.last_modified_date_time
-from folders c where c.deleted_date_time is null and c.mailbox = ",
-    );
-    let select = select.value(mailbox).text(" and (c.parent_folder_id = ").value(parent.to_owned());
-    let select = if and_itself { select.text(" or c.id = ").value(parent.to_owned()) } else { select }.text(")");
-    let select = match filter {
-        Some(condition) => select.text(" and ").then(filter::condition(mailbox, condition)),
-        None => select,
-    };
-    let rows = session.rows(select.text(" order by c.created_date_time, c.id").into()).await?;
-    rows.iter().map(read).collect()
 }
 
 /// Makes a mailbox's default folder.

@@ -7,24 +7,22 @@
 //! keys are still the same, leaving out those that were shown behind it. Should the keys of all of them have changed, it
 //! goes on where the beginning of the key begins: what shares it may come again, but nothing is left out.
 
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::contacts::{COLUMNS, columns, read};
 use super::engine::{Row, Session};
-use super::filter;
 use super::statement::Sql;
+use super::{filter, search, sort};
 use crate::contact::Contact;
-use crate::error::{Error, Kind};
-use crate::odata::filter::typed::{Condition, Key, Order};
+use crate::error::Error;
+use crate::odata::filter::typed::{Condition, Order};
 use crate::odata::page::{Anchor, Cursor, KeyValue};
+use crate::odata::search::Search;
 
 /// About how many bytes of JSON a page may be, unless its first contact is larger.
 const MAX_PAGE_BYTES: i64 = 4 << 20;
 /// How many bytes of texts a cursor holds; its keys share them.
 const MAX_TEXT: usize = 480;
-/// How many contacts a cursor names where its keys are cut.
-const MAX_ANCHORS: usize = 4;
 /// The names of sort keys in SQL. There are never more.
 const KEYS: [&str; 8] = ["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8"];
 
@@ -35,6 +33,8 @@ pub struct Listing {
     pub folder: Option<String>,
     /// Contacts for which this is true.
     pub filter: Option<Condition>,
+    /// Contacts that this finds.
+    pub search: Option<Search>,
     /// Sorted by these, and then by creation.
     pub order: Vec<Order>,
     /// Contacts on a page at most; fewer where they are so large that a page would pass some 4 MiB.
@@ -82,9 +82,17 @@ pub(super) fn select(mailbox: i64, listing: &Listing) -> Sql {
 
 /// How many contacts there are on all pages.
 pub(super) async fn count(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<i64, Error> {
-    let statement = Sql::new("select count(*) from contacts c where ").then(scope(mailbox, listing));
+    let statement = Sql::new("select count(*)").then(source(listing)).text(" where ").then(scope(mailbox, listing));
     let row = session.row(statement.into()).await?;
     row.ok_or_else(|| Error::internal("count() answered nothing"))?.get(0)
+}
+
+/// Where contacts `c` are looked for. SQLite, which knows nothing of how many there are, would rather read the mailbox than
+/// the folder; where a condition may find them sooner, that is left to it.
+fn source(listing: &Listing) -> Sql {
+    let source = Sql::new(" from contacts c");
+    let alone = listing.folder.is_some() && listing.filter.is_none() && listing.search.is_none();
+    if alone { source.twin(" indexed by contacts_by_folder", "") } else { source }
 }
 
 /// What a contact `c` must be to be listed.
@@ -93,22 +101,17 @@ fn scope(mailbox: i64, listing: &Listing) -> Sql {
     if let Some(folder) = &listing.folder {
         scope = scope.text(" and c.parent_folder_id = ").value(folder.clone());
     }
-    match &listing.filter {
-        Some(condition) => scope.text(" and ").then(filter::condition(mailbox, condition)),
-        None => scope,
-    }
+    let conditions = [
+        listing.search.as_ref().map(|search| search::condition(mailbox, search)),
+        listing.filter.as_ref().map(|condition| filter::condition(mailbox, condition)),
+    ];
+    conditions.into_iter().flatten().fold(scope, |scope, condition| scope.text(" and ").then(condition))
 }
 
 /// The sort keys of a contact `c`, each with its name.
 fn keys(mailbox: i64, listing: &Listing) -> Sql {
     listing.order.iter().zip(KEYS).fold(Sql::default(), |all, (order, name)| {
-        let key = match &order.key {
-            Key::Text(text) => filter::text(mailbox, text).twin("", " collate \"C\""),
-            Key::Number(number) => filter::number(mailbox, number),
-            Key::Condition(condition) => filter::truth(mailbox, condition),
-            Key::Id(id) => filter::id_text(*id),
-        };
-        all.text(", ").then(key).text(" as ").text(name)
+        all.text(", ").then(sort::key(mailbox, order)).text(" as ").text(name)
     })
 }
 
@@ -130,7 +133,7 @@ fn select_page(mailbox: i64, listing: &Listing, after: Option<&After>) -> Sql {
     // One more than asked tells whether there is more.
     let limit = i64::from(listing.size) + 1;
     let keyed = Sql::new("with keyed as (select c.id, c.size").then(keys(mailbox, listing));
-    let keyed = keyed.text(" from contacts c where ").then(scope(mailbox, listing));
+    let keyed = keyed.then(source(listing)).text(" where ").then(scope(mailbox, listing));
     let keyed = match after {
         // What can be told of the row itself is told there, so that its key serves.
         Some(after) if listing.order.is_empty() => keyed.text(" and c.id > ").value(after.id),
@@ -154,59 +157,22 @@ fn select_page(mailbox: i64, listing: &Listing, after: Option<&After>) -> Sql {
 
 /// The keys of a row, from a column on.
 fn values(listing: &Listing, row: &Row, from: usize) -> Result<Vec<KeyValue>, Error> {
-    let of_column = |(i, order): (usize, &Order)| {
-        Ok(match &order.key {
-            Key::Text(_) | Key::Id(_) => row.get::<Option<String>>(from + i)?.map_or(KeyValue::Null, KeyValue::Text),
-            Key::Number(_) => row.get::<Option<i64>>(from + i)?.map_or(KeyValue::Null, KeyValue::Number),
-            Key::Condition(_) => {
-                let truth = row.get::<Option<i32>>(from + i)?;
-                truth.map_or(KeyValue::Null, |truth| KeyValue::Number(truth.into()))
-            }
-        })
-    };
-    listing.order.iter().enumerate().map(of_column).collect()
+    sort::values(&listing.order, row, from)
 }
 
 fn cursor(listing: &Listing, contacts: &[Contact], rows: &[Row]) -> Result<Option<Cursor>, Error> {
     let Some(last) = rows.get(..contacts.len()).and_then(<[Row]>::last) else { return Ok(None) };
-    let texts = listing.order.iter().filter(|order| matches!(order.key, Key::Text(_) | Key::Id(_))).count();
-    let keys: Vec<_> =
-        values(listing, last, COLUMNS + 1)?.into_iter().map(|value| cut(value, MAX_TEXT / texts.max(1))).collect();
-    let is_cut = keys.iter().any(|key| matches!(key, KeyValue::Cut(_)));
-    let shown = contacts.iter().zip(rows).rev().take(if is_cut { MAX_ANCHORS } else { 1 });
+    let texts = listing.order.iter().filter(|order| sort::is_text(order)).count();
+    let keys: Vec<_> = values(listing, last, COLUMNS + 1)?
+        .into_iter()
+        .map(|value| sort::cut(value, MAX_TEXT / texts.max(1)))
+        .collect();
+    let is_cut = sort::is_cut(&keys);
+    let shown = contacts.iter().zip(rows).rev().take(if is_cut { sort::MAX_ANCHORS } else { 1 });
     let anchor = |(contact, row): (&Contact, &Row)| {
-        Ok(Anchor { id: contact.id, hash: if is_cut { hash(&values(listing, row, COLUMNS + 1)?) } else { 0 } })
+        Ok(Anchor { id: contact.id, hash: if is_cut { sort::hash(&values(listing, row, COLUMNS + 1)?) } else { 0 } })
     };
     Ok(Some(Cursor { shown: shown.map(anchor).collect::<Result<_, Error>>()?, keys }))
-}
-
-/// A value of no more than so many bytes.
-fn cut(value: KeyValue, bytes: usize) -> KeyValue {
-    match value {
-        KeyValue::Text(text) if text.len() > bytes => {
-            KeyValue::Cut(text.get(..text.floor_char_boundary(bytes)).unwrap_or_default().to_owned())
-        }
-        value => value,
-    }
-}
-
-fn hash(keys: &[KeyValue]) -> u64 {
-    let mut hash = Sha256::new();
-    for key in keys {
-        match key {
-            KeyValue::Null => hash.update([0]),
-            KeyValue::Number(number) => {
-                hash.update([1]);
-                hash.update(number.to_be_bytes());
-            }
-            KeyValue::Text(text) | KeyValue::Cut(text) => {
-                hash.update([2]);
-                hash.update(text.len().to_be_bytes());
-                hash.update(text.as_bytes());
-            }
-        }
-    }
-    hash.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// The place a page begins behind.
@@ -223,19 +189,10 @@ impl After {
     /// # Errors
     /// 400 where it is not one of this listing.
     async fn find(session: &mut Session, mailbox: i64, listing: &Listing, cursor: &Cursor) -> Result<Self, Error> {
-        let strange = || {
-            Error::invalid(Kind::Query, "$skiptoken", "The token is of another order. Follow nextLinks as they are.")
-        };
-        let fits = listing.order.iter().zip(&cursor.keys).all(|(order, value)| match value {
-            KeyValue::Null => true,
-            KeyValue::Number(_) => matches!(order.key, Key::Number(_) | Key::Condition(_)),
-            KeyValue::Text(_) | KeyValue::Cut(_) => matches!(order.key, Key::Text(_) | Key::Id(_)),
-        });
-        let Some(last) = cursor.shown.first().filter(|_| fits && listing.order.len() == cursor.keys.len()) else {
-            return Err(strange());
-        };
+        let fits = sort::fits(&listing.order, &cursor.keys);
+        let Some(last) = cursor.shown.first().filter(|_| fits) else { return Err(sort::of_another_order()) };
         let mut shown = Vec::new();
-        if cursor.keys.iter().any(|key| matches!(key, KeyValue::Cut(_))) {
+        if sort::is_cut(&cursor.keys) {
             for anchor in &cursor.shown {
                 // Deleted ones keep their keys.
                 let select =
@@ -243,7 +200,7 @@ impl After {
                 let select = select.value(mailbox).text(" and c.id = ").value(anchor.id);
                 if let Some(row) = session.row(select.into()).await? {
                     let keys = values(listing, &row, 1)?;
-                    if hash(&keys) == anchor.hash {
+                    if sort::hash(&keys) == anchor.hash {
                         return Ok(Self { id: anchor.id, keys, shown });
                     }
                 }

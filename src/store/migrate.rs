@@ -15,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 use super::cluster::{Cluster, Use};
 use super::engine::{BUSY_TIMEOUT, Session, plain_options, sqlite_options};
 use super::faults::{is_busy, message, reason};
-use super::folded;
+use super::renew::renew;
 use super::statement::Statement;
 use crate::error::Error;
 
@@ -106,7 +106,7 @@ async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migrat
         _ => error.to_string(),
     })?;
     // With the schema that the statements of today know.
-    folded::renew(session).await.map_err(reason)?;
+    renew(session).await.map_err(reason)?;
     if !session.is_postgres() && !done.applied_migrations().is_empty() {
         let broken = session.row(Statement::new("pragma foreign_key_check")).await.map_err(reason)?;
         if broken.is_some() {

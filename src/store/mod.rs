@@ -14,13 +14,18 @@ mod faults;
 mod files;
 mod filter;
 mod folded;
+mod folder_listing;
 mod folders;
 mod lanes;
 mod listing;
 mod migrate;
+mod photos;
 mod procedures;
 mod readers;
+mod renew;
 mod rows;
+mod search;
+mod sort;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -42,7 +47,6 @@ use crate::error::Error;
 use crate::fold::FOLDING;
 use crate::folder::{Folder, Patch as FolderPatch};
 use crate::odata::etag::Preconditions;
-use crate::odata::filter::typed::Condition;
 use crate::user::{User, UserName};
 pub use cluster::Address;
 use cluster::Cluster;
@@ -51,7 +55,9 @@ pub use copy::{Copied, Step, Target, copy};
 use creates::Creates;
 use engine::Session;
 pub use files::backup;
+pub use folder_listing::{FolderListing, FolderPage};
 pub use listing::{Listing, Page};
+pub use photos::Chunks;
 use readers::Readers;
 use statement::Statement;
 use tx::{Connector, Tx};
@@ -408,23 +414,13 @@ impl Store {
         self.shared.readers.read(async |session: &mut Session| folders::get(session, mailbox, path).await).await
     }
 
-    /// The folders inside the one at the end of a path, and that itself if so wanted, for which a condition on folders is
-    /// true, in the order in which they were made.
+    /// A page of the folders inside the one at the end of a path.
     ///
     /// # Errors
-    /// As [`Store::folder`].
-    pub async fn folders(
-        &self,
-        mailbox: i64,
-        path: &[String],
-        and_itself: bool,
-        filter: Option<&Condition>,
-    ) -> Result<Vec<Folder>, Error> {
-        let list = async |session: &mut Session| {
-            let parent = folders::get(session, mailbox, path).await?;
-            folders::children(session, mailbox, &parent.id, and_itself, filter).await
-        };
-        self.shared.readers.read(list).await
+    /// As [`Store::folder`]; 400 for a cursor of another order.
+    pub async fn folders(&self, mailbox: i64, path: &[String], listing: &FolderListing) -> Result<FolderPage, Error> {
+        let page = async |session: &mut Session| folder_listing::page(session, mailbox, path, listing).await;
+        self.shared.readers.read(page).await
     }
 
     /// Makes a folder inside the one at the end of a path.

@@ -2,28 +2,38 @@
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
-use super::folded;
+use super::{folded, search};
 use crate::contact::{Complex, Contact, DateTimeTimeZone, Email, Text, date};
 use crate::error::Error;
 use crate::fold::fold;
+use crate::words::{self, Word};
 
-/// The parameter for some contacts, each with its mailbox.
-pub(super) fn json(contacts: &[(i64, Contact)]) -> Result<String, Error> {
-    let rows: Vec<_> = contacts.iter().map(|(mailbox, contact)| Row { mailbox: *mailbox, contact }).collect();
+/// A contact as it is to be written.
+pub(super) struct Written {
+    pub(super) mailbox: i64,
+    pub(super) contact: Contact,
+    /// The words it has had so far, if it is not new.
+    pub(super) words: Option<Vec<words::Value>>,
+}
+
+/// The parameter for some contacts. PostgreSQL is told which words come and go, SQLite all of them, by fields, where they
+/// are not the same as before.
+pub(super) fn json(contacts: &[Written], postgres: bool) -> Result<String, Error> {
+    let rows: Vec<_> = contacts.iter().map(|written| Row { written, postgres }).collect();
     serde_json::to_string(&rows).map_err(Error::internal)
 }
 
 struct Row<'a> {
-    mailbox: i64,
-    contact: &'a Contact,
+    written: &'a Written,
+    postgres: bool,
 }
 
 impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Contact { id, parent_folder_id, last_modified_date_time, sent_change_key, properties: p, .. } =
-            self.contact;
+            &self.written.contact;
         let mut row = serializer.serialize_seq(None)?;
-        row.serialize_element(&self.mailbox)?;
+        row.serialize_element(&self.written.mailbox)?;
         row.serialize_element(id.as_simple())?;
         row.serialize_element(last_modified_date_time)?;
         row.serialize_element(parent_folder_id)?;
@@ -40,7 +50,7 @@ impl Serialize for Row<'_> {
         for text in [Text::DisplayName, Text::GivenName, Text::Surname, Text::CompanyName] {
             row.serialize_element(&p.text(text).map(fold))?;
         }
-        row.serialize_element(&self.contact.size())?;
+        row.serialize_element(&self.written.contact.size())?;
         row.serialize_element(&p.emails.iter().map(Entry).map(WithAddressKey).collect::<Vec<_>>())?;
         row.serialize_element(&p.phones.iter().map(Entry).collect::<Vec<_>>())?;
         row.serialize_element(&p.addresses.iter().map(Entry).collect::<Vec<_>>())?;
@@ -60,6 +70,17 @@ impl Serialize for Row<'_> {
             row.serialize_element(&time.time_zone)?;
         }
         row.serialize_element(&folded::of(p))?;
+        let (old, new) = (&self.written.words, words::of_contact(p));
+        let not_in = |sorted: &[Word], word: &&Word| sorted.binary_search(word).is_err();
+        if self.postgres {
+            let (old, new) = (words::places(old.as_deref().unwrap_or_default()), words::places(&new));
+            row.serialize_element(&new.iter().filter(|word| not_in(&old, word)).collect::<Vec<_>>())?;
+            row.serialize_element(&old.iter().filter(|word| not_in(&new, word)).collect::<Vec<_>>())?;
+        } else {
+            let is_same = old.as_ref() == Some(&new);
+            let texts = (!is_same).then(|| search::texts(self.written.mailbox, &new));
+            row.serialize_element(&texts)?;
+        }
         row.end()
     }
 }

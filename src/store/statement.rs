@@ -15,6 +15,7 @@ pub(super) enum Value<'q> {
     Bool(Option<bool>),
     Text(Option<Cow<'q, str>>),
     Uuid(Option<Uuid>),
+    Bytes(Option<Cow<'q, [u8]>>),
 }
 
 macro_rules! value_from {
@@ -31,7 +32,7 @@ macro_rules! value_from {
         }
     )*};
 }
-value_from!(Int i64, Bool bool, Text &'q str, Text &'q String, Text String, Uuid Uuid);
+value_from!(Int i64, Bool bool, Text &'q str, Text &'q String, Text String, Uuid Uuid, Bytes &'q [u8], Bytes Vec<u8>);
 
 /// A statement with its values. Its text uses `$1..$n`, which both engines take.
 #[derive(Clone)]
@@ -39,6 +40,8 @@ pub(super) struct Statement<'q> {
     sqlite: Cow<'static, str>,
     postgres: Cow<'static, str>,
     values: Vec<Value<'q>>,
+    /// Where PostgreSQL is given others.
+    of_postgres: Option<Vec<Value<'q>>>,
 }
 
 /// A statement, or a part of one, that is put together as it is needed: of texts that are ours, and of values, which are
@@ -53,6 +56,7 @@ enum Piece {
     Text(&'static str),
     Twin(&'static str, &'static str),
     Value(Value<'static>),
+    Either(Sql, Sql),
 }
 
 impl Sql {
@@ -80,6 +84,11 @@ impl Sql {
         self
     }
 
+    /// What each engine asks for in its own way, with its own values.
+    pub(super) fn either(sqlite: Self, postgres: Self) -> Self {
+        Self { pieces: vec![Piece::Either(sqlite, postgres)] }
+    }
+
     pub(super) fn parenthesized(self) -> Self {
         Self::new("(").then(self).text(")")
     }
@@ -92,26 +101,37 @@ impl Sql {
 
 impl From<Sql> for Statement<'static> {
     fn from(sql: Sql) -> Self {
-        let (mut sqlite, mut postgres, mut values) = (String::new(), String::new(), Vec::new());
-        for piece in sql.pieces {
+        let (mut sqlite, mut postgres) = <(Written, Written)>::default();
+        sqlite.write(&sql, false);
+        postgres.write(&sql, true);
+        let of_postgres = (sqlite.values != postgres.values).then_some(postgres.values);
+        Self { sqlite: sqlite.text.into(), postgres: postgres.text.into(), values: sqlite.values, of_postgres }
+    }
+}
+
+/// What is put together, as one engine is told it.
+#[derive(Default)]
+struct Written {
+    text: String,
+    values: Vec<Value<'static>>,
+}
+
+impl Written {
+    fn write(&mut self, sql: &Sql, postgres: bool) {
+        for piece in &sql.pieces {
             match piece {
-                Piece::Text(text) => {
-                    sqlite += text;
-                    postgres += text;
-                }
-                Piece::Twin(of_sqlite, of_postgres) => {
-                    sqlite += of_sqlite;
-                    postgres += of_postgres;
+                Piece::Text(text) => self.text += text,
+                Piece::Twin(of_sqlite, of_postgres) => self.text += if postgres { of_postgres } else { of_sqlite },
+                Piece::Either(of_sqlite, of_postgres) => {
+                    self.write(if postgres { of_postgres } else { of_sqlite }, postgres);
                 }
                 Piece::Value(value) => {
-                    values.push(value);
-                    let placeholder = format!("${}", values.len());
-                    sqlite += &placeholder;
-                    postgres += &placeholder;
+                    self.values.push(value.clone());
+                    let placeholder = format!("${}", self.values.len());
+                    self.text += &placeholder;
                 }
             }
         }
-        Self { sqlite: sqlite.into(), postgres: postgres.into(), values }
     }
 }
 
@@ -123,11 +143,13 @@ impl<'q> Statement<'q> {
 
     /// A text for each engine, with the same values.
     pub(super) fn twin(sqlite: &'static str, postgres: &'static str) -> Self {
-        Self { sqlite: sqlite.into(), postgres: postgres.into(), values: Vec::new() }
+        Self { sqlite: sqlite.into(), postgres: postgres.into(), values: Vec::new(), of_postgres: None }
     }
 
     pub(super) fn bind(mut self, value: impl Into<Value<'q>>) -> Self {
-        self.values.push(value.into());
+        let value = value.into();
+        self.of_postgres.iter_mut().for_each(|values| values.push(value.clone()));
+        self.values.push(value);
         self
     }
 
@@ -143,7 +165,8 @@ impl<'q> Statement<'q> {
     }
 
     pub(super) fn of_postgres(self) -> Query<'q, Postgres, PgArguments> {
-        bound(sqlx::query(Self::checked(self.postgres, &self.values)), self.values)
+        let values = self.of_postgres.unwrap_or(self.values);
+        bound(sqlx::query(Self::checked(self.postgres, &values)), values)
     }
 }
 
@@ -154,12 +177,14 @@ where
     Option<bool>: Encode<'q, DB> + Type<DB>,
     Option<Cow<'q, str>>: Encode<'q, DB> + Type<DB>,
     Option<Uuid>: Encode<'q, DB> + Type<DB>,
+    Option<Cow<'q, [u8]>>: Encode<'q, DB> + Type<DB>,
 {
     values.into_iter().fold(query, |query, value| match value {
         Value::Int(value) => query.bind(value),
         Value::Bool(value) => query.bind(value),
         Value::Text(value) => query.bind(value),
         Value::Uuid(value) => query.bind(value),
+        Value::Bytes(value) => query.bind(value),
     })
 }
 

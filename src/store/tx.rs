@@ -70,7 +70,8 @@ pub(super) struct Tx {
     closing: Arc<AtomicBool>,
 }
 
-/// The last change of a transaction, as the log has it, or as the row has that changed without an entry there.
+/// The last change of a transaction, as the log has it, or as the row of a photo or category has that changed without an
+/// entry there.
 #[derive(Debug, Clone, Copy)]
 struct Trace {
     mailbox: i64,
@@ -369,13 +370,14 @@ impl Tx {
         // The lost connection may still hold a message that the server has not read.
         session.end_backend(&self.session).await?;
         session.begin(Some(trace.mailbox)).await?;
+        // Photos and categories are not in the log; each has the number of its last write itself.
         let text = "
 select min(seq) from (
-    select seq from changes
-    where mailbox = $1 and (seq = $2 or $2 is null) and (contact_id = $3 or $3 is null) and changed_date_time = $4
-    union all
-    select version from master_categories where mailbox = $1 and version = $2 and last_modified_date_time = $4
-) found";
+    select seq, contact_id, changed_date_time from changes where mailbox = $1
+    union all select version, contact_id, last_modified_date_time from photos where mailbox = $1
+    union all select version, null, last_modified_date_time from master_categories where mailbox = $1
+) as written
+where (seq = $2 or $2 is null) and (contact_id = $3 or $3 is null) and changed_date_time = $4";
         let statement = Statement::new(text);
         let statement = statement.bind(trace.mailbox).bind(trace.seq).bind(trace.contact).bind(trace.time);
         let found = session.row(statement).await?.map_or(Ok(None), |row| row.get(0))?;

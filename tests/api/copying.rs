@@ -1,5 +1,6 @@
 //! `contactd copy`: from a file to PostgreSQL and back, interrupted, refused and verified.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -7,10 +8,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::app::SEED_REQUEST;
+use crate::both::pictures::gif;
 use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 17] = [
     "mailboxes",
     "users",
     "folders",
@@ -24,6 +26,8 @@ const TABLES: [&str; 15] = [
     "im_addresses",
     "children",
     "folded",
+    "photos",
+    "photo_chunks",
     "master_categories",
     "changes",
 ];
@@ -61,12 +65,17 @@ fn fill(database: &Path, contacts: usize) {
         for i in 0..contacts {
             let id = client.post("/me/contacts/$ref", SEED_REQUEST).id();
             let path = format!("/me/contacts/{id}");
+            if i < 40 && i % 3 == 0 {
+                let photo = gif(1, 1, 42 + i * 50_000, u8::try_from(i % 256).unwrap());
+                assert_eq!(client.send("PUT", &format!("{path}/photo/$value"), Some(photo)).status, 200);
+            }
             let odd = json!({"title": "\u{1f600} 'quoted' \\ \"é\" \u{1}", "personalNotes": "x".repeat(i * 100 % 70_000), "isFavorite": i % 2 == 0,
                              "categories": ["ẞ", ""], "birthday": null});
             match i % 4 {
                 1 => drop(client.patch(&path, odd).json(200)),
                 2 => drop(client.patch(&path, json!({"parentFolderId": "contacts"})).json(200)),
                 3 => drop(client.delete(&path).empty(204)),
+                _ if i % 8 == 0 => drop(client.delete(&format!("{path}/photo"))),
                 _ => drop(client.post("/me/contacts", json!({"parentFolderId": format!("folder {i}")}))),
             }
         }
@@ -99,6 +108,18 @@ fn pages(server: &Program, user: &str) -> String {
     String::from_utf8(list.body).unwrap().replace(&server.address, "HOST")
 }
 
+/// All photos of a user, by their ETags.
+fn photos(server: &Program, user: &str) -> BTreeMap<String, Vec<u8>> {
+    let client = server.user(user);
+    let list = client.get("/me/contacts?$top=1000&$select=id").json(200);
+    let ids = list["value"].as_array().unwrap().iter().map(|contact| contact["id"].as_str().unwrap());
+    let photos = ids.map(|id| client.get(&format!("/me/contacts/{id}/photo/$value")));
+    let photos: BTreeMap<_, _> =
+        photos.filter(|photo| photo.status == 200).map(|photo| (photo.header("etag"), photo.body)).collect();
+    assert!(photos.len() > 5 && photos.values().any(|bytes| bytes.len() > 1 << 20));
+    photos
+}
+
 #[test]
 fn a_file_goes_to_postgresql_and_back_whole() {
     let folder = tempfile::tempdir().unwrap();
@@ -117,6 +138,7 @@ fn a_file_goes_to_postgresql_and_back_whole() {
     let after = Program::start(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", &schema.url]));
     for user in ["ann", "bob"] {
         assert_eq!(pages(&before, user), pages(&after, user), "keys and times are kept");
+        assert_eq!(photos(&before, user), photos(&after, user), "and photos");
     }
     drop((before, after));
     copies(&["--from", &schema.url, "--to", path(&two)]);

@@ -25,6 +25,8 @@ struct Call {
 enum Path {
     Fixed(&'static str),
     Contact(&'static str, Index),
+    /// Of a contact, what is below it.
+    Below(Index, &'static str),
     Next(Index),
 }
 
@@ -102,6 +104,14 @@ fn body() -> impl Strategy<Value = String> {
     ]
 }
 
+/// The least of a GIF's header and any text, or something that is no picture.
+fn photo() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "\\PC{0,40}".prop_map(|text| format!("GIF89a\u{2}\0\u{3}\0\0\0\0{text}")),
+        1 => select(vec!["", "GIF89a", "<svg/>"]).prop_map(str::to_owned),
+    ]
+}
+
 fn call() -> impl Strategy<Value = Call> {
     let create = select(vec!["/me/contacts", "/me/contacts/$ref", "/beta/me/contacts", "/users/ann/contacts"]);
     let contact = || (select(vec!["/me/contacts", "/beta/users/ann/contacts"]), any::<Index>());
@@ -117,6 +127,9 @@ fn call() -> impl Strategy<Value = Call> {
         "/beta/me/contacts?$orderby=length(personalNotes),flag/flagStatus%20desc&$filter=not%20(title%20eq%20null)",
         "/v1.0/me/contacts?$orderby=mobilePhone&$filter=homeAddress/city%20ne%20'a'",
         "/me/contacts/$count?$filter=categories/$count%20gt%201",
+        "/v1.0/me/contacts/$ref?$orderby=surname%20desc&$top=3&$format=json",
+        "/me/contactFolders?$orderby=displayName%20desc,id&$top=2&$count=true",
+        "/v1.0/me/contactFolders?$expand=contacts($top=2;$orderby=title),childFolders&$orderby=length(displayName)",
         "/me",
         "/users/bob",
         "/me/contacts/no-id",
@@ -130,6 +143,9 @@ fn call() -> impl Strategy<Value = Call> {
         1 => contact().prop_map(|(root, i)| ("DELETE", Path::Contact(root, i), None)),
         3 => list.prop_map(|path| ("GET", Path::Fixed(path), None)),
         2 => any::<Index>().prop_map(|i| ("GET", Path::Next(i), None)),
+        2 => (any::<Index>(), photo()).prop_map(|(i, photo)| ("PUT", Path::Below(i, "/photo/$value"), Some(photo))),
+        2 => (select(vec!["GET", "DELETE"]), any::<Index>(), select(vec!["/photo", "/photo/$value"]))
+            .prop_map(|(method, i, rest)| (method, Path::Below(i, rest), None)),
     ];
     let prefer = select(vec!["", "", "", "handling=strict", "return=minimal", "odata.maxpagesize=1"]);
     let user = select(vec!["ann", "ann", "ann", "bob", "app:sync"]);
@@ -159,6 +175,7 @@ impl Side {
         let path = match &call.path {
             Path::Fixed(path) => (*path).to_owned(),
             Path::Contact(root, index) => format!("{root}/{}", pick(index, &self.ids)?),
+            Path::Below(index, rest) => format!("/me/contacts/{}{rest}", pick(index, &self.ids)?),
             Path::Next(index) => pick(index, &self.links)?,
         };
         let mut client = self.app.user(call.user);
@@ -247,7 +264,7 @@ proptest! {
             prop_assert_eq!(sqlite.answer(&all), postgres.answer(&all));
         }
         for table in ["contacts", "emails", "phones", "addresses", "websites", "flags", "categories", "im_addresses",
-                      "children", "folded", "folders", "changes", "users", "mailboxes"] {
+                      "children", "folded", "photos", "photo_chunks", "folders", "changes", "users", "mailboxes"] {
             let count = format!("select count(*) from {table}");
             prop_assert_eq!(sqlite.app.count(&count), postgres.app.count(&count), "{}", table);
         }

@@ -4,6 +4,8 @@
 
 mod tables;
 
+use std::borrow::Cow;
+
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -11,7 +13,7 @@ use super::cluster::{Cluster, Use};
 use super::engine::{self, Row, Session};
 use super::faults;
 use super::statement::{Statement, Value};
-use super::{Database, OpenError, UNFINISHED, migrate};
+use super::{Database, OpenError, UNFINISHED, migrate, renew};
 use crate::error::Error;
 use crate::fold::FOLDING;
 pub(super) use tables::Kind;
@@ -224,11 +226,15 @@ set epoch = excluded.epoch, folding = excluded.folding, created_date_time = excl
         sink.execute(Statement::new(text).bind(self.epoch).bind(UNFINISHED).bind(self.created)).await
     }
 
-    /// Writes that the database is whole; not if the row is another.
+    /// Makes what is made from the tables, and writes that the database is whole; not if the row is another.
     async fn finish(&self, sink: &mut Session) -> Result<bool, Error> {
+        sink.begin(None).await?;
+        renew::words(sink).await?;
         let text = "update store set folding = $1 where epoch = $2 and created_date_time = $3 returning id";
         let statement = Statement::new(text).bind(self.folding).bind(self.epoch).bind(self.created);
-        Ok(sink.row(statement).await?.is_some())
+        let is_this = sink.row(statement).await?.is_some();
+        sink.execute(Statement::new("commit")).await?;
+        Ok(is_this)
     }
 }
 
@@ -285,7 +291,12 @@ async fn insert(sink: &mut Session, table: &Table, mut rows: &[Vec<Value<'static
 
 /// About how many bytes a value is.
 fn size_of(value: &Value<'_>) -> usize {
-    if let Value::Text(Some(text)) = value { text.len() } else { 8 }
+    match value {
+        Value::Text(Some(text)) => text.len(),
+        // As it travels: in hexadecimal.
+        Value::Bytes(Some(bytes)) => 2 * bytes.len(),
+        _ => 8,
+    }
 }
 
 /// How many rows a table has, and the hash of them.
@@ -303,14 +314,24 @@ async fn hash(session: &mut Session, table: &'static Table) -> Result<(u64, Stri
                     hash.update(text.len().to_be_bytes());
                     hash.update(text.as_bytes());
                 }
-                Value::Int(None) | Value::Bool(None) | Value::Uuid(None) | Value::Text(None) => hash.update("null"),
+                Value::Bytes(Some(bytes)) => {
+                    hash.update(bytes.len().to_be_bytes());
+                    hash.update(bytes);
+                }
+                Value::Int(None) | Value::Bool(None) | Value::Uuid(None) | Value::Text(None) | Value::Bytes(None) => {
+                    hash.update("null");
+                }
             }
             hash.update([0xff]);
         }
         count += chunk.len() as u64;
     }
-    let hash = hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    Ok((count, hash))
+    Ok((count, hex(&hash.finalize())))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
 /// A walk through a table in the order of its keys.
@@ -330,6 +351,7 @@ impl Rows {
             Kind::Bool => Value::Bool(Some(false)),
             Kind::Text => Value::Text(Some("".into())),
             Kind::Id => Value::Uuid(Some(Uuid::nil())),
+            Kind::Bytes => Value::Bytes(Some(Cow::Borrowed(&[]))),
         });
         Self { table, after: after.unwrap_or_else(|| first.collect()), size: 16 }
     }
@@ -360,6 +382,7 @@ impl Table {
                     Kind::Bool => Value::Bool(row.get(i)?),
                     Kind::Text => row.get::<Option<String>>(i)?.into(),
                     Kind::Id => Value::Uuid(row.get(i)?),
+                    Kind::Bytes => row.get::<Option<Vec<u8>>>(i)?.into(),
                 })
             })
             .collect()
@@ -388,6 +411,7 @@ impl serde::Serialize for JsonRow<'_> {
                 Value::Bool(value) => object.serialize_entry(name, value)?,
                 Value::Text(value) => object.serialize_entry(name, value)?,
                 Value::Uuid(value) => object.serialize_entry(name, &value.map(|id| id.simple().to_string()))?,
+                Value::Bytes(value) => object.serialize_entry(name, &value.as_deref().map(hex))?,
             }
         }
         object.end()

@@ -7,6 +7,7 @@ pub(in crate::store) enum Kind {
     Bool,
     Text,
     Id,
+    Bytes,
 }
 
 /// How a table is copied.
@@ -38,11 +39,17 @@ macro_rules! kind {
     (id) => {
         Kind::Id
     };
+    (bytes) => {
+        Kind::Bytes
+    };
 }
 
 /// A column's value out of a JSON object.
 macro_rules! sqlite_value {
     ($name:ident id) => {
+        concat!("unhex(value ->> '", stringify!($name), "')")
+    };
+    ($name:ident bytes) => {
         concat!("unhex(value ->> '", stringify!($name), "')")
     };
     ($name:ident $kind:ident) => {
@@ -52,6 +59,9 @@ macro_rules! sqlite_value {
 macro_rules! postgres_value {
     ($name:ident id) => {
         concat!("(value ->> '", stringify!($name), "')::uuid")
+    };
+    ($name:ident bytes) => {
+        concat!("decode(value ->> '", stringify!($name), "', 'hex')")
     };
     ($name:ident int) => {
         concat!("(value ->> '", stringify!($name), "')::bigint")
@@ -154,7 +164,7 @@ macro_rules! table {
     };
 }
 
-/// Every table but `store`, in an order in which each refers to those before it only.
+/// Every table but `store` and what is made from the others, in an order in which each refers to those before it only.
 pub(in crate::store) const TABLES: &[Table] = &[
     table!(mailboxes(id int) seq int;),
     table!(users(id text) user_principal_name text, user_principal_name_key text, display_name text, mail text,
@@ -181,6 +191,9 @@ pub(in crate::store) const TABLES: &[Table] = &[
     table!(im_addresses(mailbox int, contact_id id, pos int) address text;),
     table!(children(mailbox int, contact_id id, pos int) name text;),
     table!(folded(mailbox int, contact_id id, pos int) property text, entry int, key text;),
+    table!(photos(mailbox int, contact_id id) content_type text, width int, height int, size int, version int,
+        last_modified_date_time int, deleted_date_time int;),
+    table!(photo_chunks(mailbox int, contact_id id, pos int) bytes bytes;),
     table!(master_categories(mailbox int, id id) display_name text, display_name_key text, color text, version int,
         created_date_time int, last_modified_date_time int, deleted_date_time int;),
     table!(changes(mailbox int, seq int) folder_id text, contact_id id, removed bool, changed_date_time int;),

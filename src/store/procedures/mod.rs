@@ -7,10 +7,9 @@ mod sqlite;
 
 use uuid::Uuid;
 
-use super::rows;
+use super::rows::{self, Written};
 use super::statement::Statement;
 use super::tx::Tx;
-use crate::contact::Contact;
 use crate::error::Error;
 
 /// What SQLite's writer is given when its connection is opened.
@@ -27,12 +26,12 @@ pub(super) struct Call<'q> {
 
 /// Creates contacts, on PostgreSQL of one mailbox. Writes nothing, and fails for a missing value, where the folder of one
 /// does not exist.
-pub(super) fn insert(tx: &Tx, contacts: &[(i64, Contact)]) -> Result<Call<'static>, Error> {
+pub(super) fn insert(tx: &Tx, contacts: &[Written]) -> Result<Call<'static>, Error> {
     with_contacts(tx, sqlite::INSERT, postgres::INSERT, contacts)
 }
 
 /// Writes contacts anew, their rows included.
-pub(super) fn update(tx: &Tx, contacts: &[(i64, Contact)]) -> Result<Call<'static>, Error> {
+pub(super) fn update(tx: &Tx, contacts: &[Written]) -> Result<Call<'static>, Error> {
     with_contacts(tx, sqlite::UPDATE, postgres::UPDATE, contacts)
 }
 
@@ -40,10 +39,11 @@ fn with_contacts(
     tx: &Tx,
     sqlite: &'static str,
     postgres: &'static str,
-    contacts: &[(i64, Contact)],
+    contacts: &[Written],
 ) -> Result<Call<'static>, Error> {
-    let (mailbox, last) = contacts.last().ok_or_else(|| Error::internal("there is nothing to write"))?;
-    let statement = Statement::twin(sqlite, postgres).bind(rows::json(contacts)?);
+    let Written { mailbox, contact: last, .. } =
+        contacts.last().ok_or_else(|| Error::internal("there is nothing to write"))?;
+    let statement = Statement::twin(sqlite, postgres).bind(rows::json(contacts, tx.is_postgres())?);
     // There a statement names its mailbox, so that one that is spread over servers knows where to go.
     let statement = if tx.is_postgres() { statement.bind(*mailbox) } else { statement };
     Ok(Call { statement, mailbox: *mailbox, last: last.id, count: contacts.len() })

@@ -164,6 +164,16 @@ macro_rules! children {
     };
 }
 
+/// The words a contact is found by from now on.
+macro_rules! insert_words {
+    () => {
+        "
+    insert into words (mailbox, word, contact_id, place)
+    select $2, word ->> 0, id, (word ->> 1)::bigint
+    from numbered cross join lateral jsonb_array_elements(contact -> 54) as words (word)"
+    };
+}
+
 macro_rules! insert_flags {
     () => {
         "
@@ -193,7 +203,9 @@ pub(in crate::store) const INSERT: &str = concat!(
     " from numbered
 ), ",
     children!(insert_rows),
-    ", new_flags as (",
+    ", new_words as (",
+    insert_words!(),
+    "), new_flags as (",
     insert_flags!(),
     "
 )
@@ -212,7 +224,14 @@ pub(in crate::store) const UPDATE: &str = concat!(
     from numbered where c.mailbox = $2 and c.id = numbered.id
 ), ",
     children!(replace_rows),
-    ", new_flags as (",
+    ", new_words as (",
+    insert_words!(),
+    "), old_words as (
+    delete from words
+    using numbered cross join lateral jsonb_array_elements(contact -> 55) as old (word)
+    where mailbox = $2 and words.word = old.word ->> 0 and contact_id = numbered.id
+        and place = (old.word ->> 1)::bigint
+), new_flags as (",
     insert_flags!(),
     "
     on conflict (mailbox, contact_id) do update set

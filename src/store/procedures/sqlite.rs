@@ -34,7 +34,7 @@ macro_rules! view {
     null display_name_key, null given_name_key, null surname_key, null company_name_key, null size,
     null emails, null phones, null addresses, null websites, null categories, null im_addresses, null children,
     null flagged, null flag_status, null completed_date_time, null completed_time_zone, null due_date_time,
-    null due_time_zone, null start_date_time, null start_time_zone, null folded;
+    null due_time_zone, null start_date_time, null start_time_zone, null folded, null words;
 "
         )
     };
@@ -99,6 +99,12 @@ macro_rules! insert_children {
     insert into folded (mailbox, contact_id, pos, property, entry, key)
     select new.mailbox, new.id, key, value ->> 0, value ->> 1, value ->> 2 from json_each(new.folded);
 
+    insert into words (rowid, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16)
+    select row, new.words ->> 0, new.words ->> 1, new.words ->> 2, new.words ->> 3, new.words ->> 4, new.words ->> 5,
+        new.words ->> 6, new.words ->> 7, new.words ->> 8, new.words ->> 9, new.words ->> 10, new.words ->> 11,
+        new.words ->> 12, new.words ->> 13, new.words ->> 14, new.words ->> 15, new.words ->> 16
+    from searched where mailbox = new.mailbox and contact_id = new.id and new.words is not null;
+
     insert into flags
         (mailbox, contact_id, flag_status, completed_date_time, completed_time_zone, due_date_time, due_time_zone,
          start_date_time, start_time_zone)
@@ -123,7 +129,9 @@ pub(in crate::store) const VIEWS: &str = concat!(
         "(select id from folders
           where mailbox = new.mailbox and id = new.parent_folder_id and deleted_date_time is null)"
     ),
-    ");",
+    ");
+    insert into searched (mailbox, contact_id) values (new.mailbox, new.id);
+",
     insert_children!(),
     "end;
 ",
@@ -146,6 +154,8 @@ pub(in crate::store) const VIEWS: &str = concat!(
     delete from children where mailbox = new.mailbox and contact_id = new.id;
     delete from folded where mailbox = new.mailbox and contact_id = new.id;
     delete from flags where mailbox = new.mailbox and contact_id = new.id;
+    delete from words where new.words is not null
+        and rowid = (select row from searched where mailbox = new.mailbox and contact_id = new.id);
 ",
     insert_children!(),
     "end;
@@ -176,7 +186,7 @@ macro_rules! call_with_contacts {
     value ->> 33, value ->> 34, value ->> 35, value ->> 36, value ->> 37,
     value -> 38, value -> 39, value -> 40, value -> 41, value -> 42, value -> 43, value -> 44,
     value ->> 45, value ->> 46, value ->> 47, value ->> 48, value ->> 49, value ->> 50, value ->> 51, value ->> 52,
-    value -> 53
+    value -> 53, value ->> 54
 from jsonb_each($1) returning (select seq from mailboxes where id = mailbox)"
         )
     };

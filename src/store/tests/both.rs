@@ -72,7 +72,7 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
             sent_change_key: None,
             properties: Properties::default(),
         };
-        let call = procedures::insert(tx, &[(mailbox, nowhere)])?;
+        let call = procedures::insert(tx, &[rows::Written { mailbox, contact: nowhere, words: None }])?;
         tx.call(call).await.map(drop)
     });
     let results = o.in_one_commit(vec![o.insert("a"), refused, o.insert("b"), broken, half, o.insert("c")]).await;

@@ -5,160 +5,14 @@ mod both {
     use proptest::prelude::*;
     use proptest::strategy::ValueTree as _;
     use proptest::test_runner::{Config, TestRng, TestRunner};
-    use serde_json::{Value, json};
 
-    use crate::contact::read::{Purpose, read};
-    use crate::contact::{Contact, Shape};
+    use crate::contact::Contact;
     use crate::odata::filter::typed::Order;
     use crate::odata::filter::{Aliases, Model, eval, filter, order};
-    use crate::odata::json::Json;
     use crate::odata::page::{Cursor, PageToken};
     use crate::odata::prefer::Handling;
-    use crate::store::statement::Statement;
+    use crate::store::tests::awkward::{filled, noted, texts};
     use crate::store::tests::*;
-    use crate::store::{folded, listing};
-
-    /// Texts that fold, sort, match or quote unlike others.
-    fn texts() -> Vec<String> {
-        let mut texts: Vec<String> = [
-            "",
-            " ",
-            "a",
-            "A",
-            "ann",
-            "Ann",
-            "ANN",
-            "b",
-            "ä",
-            "Ä",
-            "é",
-            "É",
-            "e\u{301}",
-            "E\u{301}",
-            "ß",
-            "ẞ",
-            "ss",
-            "SS",
-            "ı",
-            "İ",
-            "i",
-            "I",
-            "i\u{307}",
-            "ſ",
-            "s",
-            "\u{212a}",
-            "k",
-            "\u{212b}",
-            "å",
-            "Σ",
-            "σ",
-            "ς",
-            "😀",
-            "😀b",
-            "a😀",
-            "\u{10ffff}",
-            "\u{d7ff}",
-            "\u{e000}",
-            "\u{fb00}",
-            "%",
-            "_",
-            "\\",
-            "a%b",
-            "a_b",
-            "axb",
-            "a\\b",
-            "O'Neil",
-            "o''neil",
-            "\"q\"",
-            "' or 1=1 --",
-            "\u{1}",
-            "\t x \t",
-            "\u{a0}x\u{3000}",
-            "x ",
-            "x",
-            "Ж",
-            "ж",
-            "日本",
-            "\u{1c80}",
-            "в",
-            "\u{13a0}",
-            "\u{ab70}",
-            "ᾳ",
-            "ᾼ",
-            "𐐀",
-            "𐐨",
-            "µ",
-            "μ",
-            "$1",
-            "null",
-            "10",
-            "9",
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        for end in ["", "a", "B", "é"] {
-            texts.push("Pé".repeat(32) + end);
-        }
-        texts
-    }
-
-    /// The value as JSON, but for every fifth, which is null.
-    fn pick(texts: &[String], i: usize) -> Value {
-        if i.is_multiple_of(5) { Value::Null } else { json!(texts[i % texts.len()]) }
-    }
-
-    fn bodies() -> Vec<Value> {
-        let texts = texts();
-        let of = |i: usize| pick(&texts, i);
-        let body = |i: usize| {
-            let mut body = json!({
-                "displayName": texts[i % texts.len()], "surname": of(i * 7 + 1), "givenName": of(i * 3), "nickName": of(i * 11 + 2),
-                "title": of(i * 13 + 3), "companyName": of(i * 17 + 4), "fileAs": of(i * 5 + i % 2), "personalNotes": of(i * 2),
-                "isFavorite": ([json!(null), json!(true), json!(false)][i % 3]),
-                "birthday": ([json!(null), json!("1974-07-22"), json!("1604-02-29T23:59:59.9999999-05:00"),
-                             json!("2017-01-01T00:03:13.7306563+03:00"), json!("9999-12-31T23:59:59-14:00"),
-                             json!("0001-01-01T00:00:00+14:00"), json!("2000-02-29T12:30:00Z")][i % 7]),
-                "weddingAnniversary": ([json!(null), json!("2001-06-30"), json!("Date"), json!("1600-02-29"), json!("1969-12-31")][i % 5]),
-                "flag": ([json!(null), json!({"flagStatus": "flagged", "dueDateTime": {"dateTime": "2024", "timeZone": "É"}}),
-                         json!({"flagStatus": "STRAẞE"}), json!({"dueDateTime": {"timeZone": "UTC"}})][i % 4]),
-                "parentFolderId": (["contacts", "Äpfel"][i % 2]),
-            });
-            let list = |count: usize, entry: &dyn Fn(usize) -> Value| (0..count).map(entry).collect::<Value>();
-            let string = |i: usize| json!(texts[i % texts.len()]);
-            body["emailAddresses"] = list(
-                i % 4,
-                &|j| json!({"address": of(i + 9 * j), "name": of(i * 3 + j), "type": (["work", "ÄNDERE", "other"][j % 3]), "otherLabel": of(i + j)}),
-            );
-            body["phones"] = list(
-                i % 5,
-                &|j| json!({"type": (["home", "business", "mobile", "pager"][(i + j) % 4]), "number": of(i + j)}),
-            );
-            body["postalAddresses"] = list(
-                i % 3,
-                &|j| json!({"type": (["home", "business", "other"][(i + j) % 3]), "city": of(i + j), "street": of(2 * i + j)}),
-            );
-            body["websites"] = list(
-                (i + 1) % 3,
-                &|j| json!({"type": (["work", "home"][(i + j) % 2]), "address": of(i + j), "displayName": of(3 * i + j)}),
-            );
-            body["categories"] = list(i % 3, &|j| string(i + j));
-            body["imAddresses"] = list((i + 2) % 3, &|j| string(2 * i + j));
-            body["children"] = list((i + 1) % 2, &|j| string(3 * i + j));
-            body
-        };
-        (0..texts.len()).map(body).collect()
-    }
-
-    /// A store with all of them, and what is in it.
-    async fn filled() -> (Opened, Vec<Contact>) {
-        let o = opened().await;
-        let patch = |body: Value| {
-            let json = Json::read(body.to_string().as_bytes()).unwrap();
-            read(Shape::Beta, json, Handling::Lenient, Purpose::Create).unwrap()
-        };
-        let contacts = o.store.insert_many(o.mailbox, bodies().into_iter().map(patch).collect()).await.unwrap();
-        (o, contacts)
-    }
 
     fn parsed(text: &str, model: Model) -> crate::odata::filter::typed::Condition {
         filter(text, &Aliases::default(), model, Handling::Lenient).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -562,12 +416,6 @@ mod both {
         assert!(found.iter().map(|contact| contact.id).eq(contacts.iter().map(|contact| contact.id)));
     }
 
-    fn noted(notes: &str) -> Patch {
-        let mut patch = Patch::default();
-        patch.texts[Text::PersonalNotes as usize] = Some(Some(notes.to_owned()));
-        patch
-    }
-
     #[actix_web::test]
     async fn long_keys_are_sorted_whole_and_walked_once_though_they_change() {
         for descending in [false, true] {
@@ -644,83 +492,5 @@ mod both {
         }
         let unsorted = Listing { after: listing.after.clone(), ..first(3) };
         assert!(matches!(o.store.contacts(o.mailbox, &unsorted, None).await, Err(Error::Invalid(_))));
-    }
-
-    /// How the database goes about a page.
-    async fn plan(o: &Opened, listing: &Listing) -> String {
-        let mailbox = o.mailbox;
-        let explain = async move |session: &mut Session| {
-            let statement = statement::Sql::default()
-                .twin("explain query plan ", "explain ")
-                .then(listing::select(mailbox, listing));
-            let rows = session.rows(statement.into()).await?;
-            Ok(rows
-                .iter()
-                .map(|row| row.get::<String>(3).or_else(|_| row.get::<String>(0)).unwrap())
-                .collect::<Vec<_>>()
-                .join("\n"))
-        };
-        o.store.shared.readers.read(explain).await.unwrap()
-    }
-
-    #[actix_web::test]
-    async fn the_common_look_ups_use_an_index() {
-        let o = opened().await;
-        // Enough of them that an index is worth it.
-        for i in 0..6 {
-            let named = |j: usize| {
-                let mut patch = titled("x");
-                let name = format!("n{}", i * 500 + j);
-                patch.emails = Some(vec![Email { address: Some(name.clone() + "@example.org"), ..Email::default() }]);
-                patch.categories = Some(vec![name.clone()]);
-                patch.texts[Text::DisplayName as usize] = Some(Some(name));
-                patch
-            };
-            o.store.insert_many(o.mailbox, (0..500).map(named).collect()).await.unwrap();
-        }
-        o.job(async |tx| tx.execute(Statement::twin("select 1", "analyze")).await).await.unwrap();
-        for (text, index) in [
-            ("emailAddresses/any(e:e/address eq 'ann@example.org')", "emails_by_address"),
-            ("emailAddresses/any(e:e/address in ('a@b','c@d'))", "emails_by_address"),
-            ("emailAddresses/any(e:startswith(e/address,'ann'))", "emails_by_address"),
-            ("emailAddresses/any(e:e/address eq 'a@b') and surname eq 'x'", "emails_by_address"),
-            ("displayName eq 'Ann'", "contacts_by_name"),
-            ("startswith(displayName,'An')", "contacts_by_name"),
-            ("lastModifiedDateTime ge 2099-01-01T00:00:00Z", "contacts_by_change"),
-            ("categories/any(c:c eq 'VIP')", "categories_by_name"),
-        ] {
-            let plan = plan(&o, &Listing { filter: Some(parsed(text, Model::Beta)), ..first(10) }).await;
-            assert!(plan.contains(index), "{text}:\n{plan}");
-        }
-    }
-
-    #[actix_web::test]
-    async fn keys_are_made_anew_for_what_an_older_rule_made() {
-        let (o, contacts) = filled().await;
-        let count = "select count(*) from folded";
-        let before = o.count(count).await;
-        assert!(before > 100);
-        let older = o.job(async move |tx| {
-            tx.execute(Statement::new("delete from folded")).await?;
-            tx.execute(Statement::new("update store set folding = 1")).await
-        });
-        older.await.unwrap();
-        o.store.delete(o.mailbox, &[], contacts[8].id, Preconditions::default()).await.unwrap();
-        o.store.close().await;
-        let again = Store::open(&o.database, Options::default()).await.unwrap();
-        let o = Opened { store: again, ..o };
-        assert_eq!(o.count(count).await, before);
-        assert_eq!(o.count("select folding from store").await, crate::fold::FOLDING);
-        let rest: Vec<_> = contacts.iter().filter(|contact| contact.id != contacts[8].id).cloned().collect();
-        agree(&o, &rest, "title eq 'É' or nickName eq 'Σ'", Model::Beta).await;
-        // A contact that is written anew has the keys of what it is now, and no others.
-        let within: &[String] = &[];
-        o.store.update(o.mailbox, within, contacts[9].id, noted("É"), Preconditions::default()).await.unwrap();
-        let changed = o.store.contact(o.mailbox, within, contacts[9].id).await.unwrap();
-        let kept = folded::of(&changed.properties).len();
-        let statement = statement::Sql::new("select count(*) from folded where contact_id = ").value(changed.id);
-        let read = async |session: &mut Session| session.row(statement.clone().into()).await;
-        let row = o.store.shared.readers.read(read).await.unwrap().unwrap();
-        assert_eq!(row.get::<i64>(0).unwrap(), i64::try_from(kept).unwrap());
     }
 }

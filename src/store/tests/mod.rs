@@ -1,10 +1,14 @@
 //! The store from below: what a shared commit promises when something in it goes wrong. `both` is of either engine: it
 //! runs on SQLite, or with TEST_ENGINE=postgres on PostgreSQL; `tests/run` does both.
 
+mod awkward;
 mod both;
 mod filters;
+mod keys;
+mod lost;
 mod postgres;
 mod proxy;
+mod search;
 #[path = "../../../tests/api/postgres.rs"]
 mod servers;
 mod sqlite;

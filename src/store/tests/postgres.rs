@@ -1,11 +1,17 @@
 //! What PostgreSQL, its servers and other processes ask of the store.
 
-use super::proxy::{Cut, Proxy};
 use super::*;
-use crate::category;
 
 async fn on_postgres() -> Opened {
     opened_in_schema(Postgres::shared().schema(), Options::default()).await
+}
+
+/// The files of an engine's migrations.
+fn migrations(engine: &str) -> Vec<String> {
+    let folder = std::fs::read_dir(format!("{}/migrations/{engine}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let mut names: Vec<_> = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 /// A store whose sessions are known to the server by a name of their own.
@@ -16,39 +22,9 @@ async fn named(options: Options) -> (Opened, String) {
     (o, name)
 }
 
-/// A store whose way to the server can be cut.
-async fn behind_a_proxy() -> (Opened, Proxy) {
-    let schema = Postgres::shared().schema();
-    let proxy = Proxy::to(Postgres::shared().port());
-    let url = schema.url.replace(&format!(":{}/", Postgres::shared().port()), &format!(":{}/", proxy.port));
-    let o = Opened::new(url.parse().unwrap(), tempfile::tempdir().unwrap(), Some(schema), Options::default()).await;
-    // Whatever is prepared at first use is then prepared.
-    o.insert("first").await.unwrap();
-    (o, proxy)
-}
-
-/// The names of an engine's migrations.
-fn migrations(engine: &str) -> Vec<String> {
-    let folder = std::fs::read_dir(format!("{}/migrations/{engine}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let mut names: Vec<_> = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
 impl Opened {
-    fn query(&self, sql: &str) -> String {
+    pub(super) fn query(&self, sql: &str) -> String {
         self.schema.as_ref().unwrap().query(sql)
-    }
-
-    /// A job that is not one statement, so that its commit is a message by itself; it ends by doing `last`.
-    fn longer(&self, title: &str, last: impl FnOnce() + Send + 'static) -> LocalBoxFuture<'_, Result<(), Error>> {
-        let (mailbox, patch) = (self.mailbox, titled(title));
-        self.job(async move |tx| {
-            tx.reading().await?;
-            contacts::insert(tx, new(mailbox, patch), 10).await?;
-            last();
-            Ok(())
-        })
     }
 }
 
@@ -68,135 +44,6 @@ select current_setting('synchronous_commit'), current_setting('transaction_isola
         Ok(())
     });
     check.await.unwrap();
-}
-
-#[actix_web::test]
-async fn a_commit_whose_answer_is_lost_is_looked_up_and_answered() {
-    let (o, proxy) = behind_a_proxy().await;
-    // A create is one message, which commits.
-    proxy.cut(Cut::Answer, 0);
-    let created = o.store.insert(o.mailbox, titled("lost")).await.unwrap();
-    assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
-
-    // Several in one statement, each with its own number.
-    proxy.cut(Cut::Answer, 0);
-    let created = o.store.insert_many(o.mailbox, vec![titled("a"), titled("b"), titled("c")]).await.unwrap();
-    for contact in &created {
-        assert_eq!(o.store.contact(o.mailbox, &[], contact.id).await.unwrap(), *contact);
-    }
-
-    // A commit that is a message by itself.
-    o.longer("prepares", || ()).await.unwrap();
-    let armed = proxy.clone();
-    o.longer("longer", move || armed.cut(Cut::Answer, 0)).await.unwrap();
-    assert_eq!(o.titles().await, ["first", "lost", "a", "b", "c", "prepares", "longer"]);
-    assert_eq!(proxy.cuts(), 3);
-    assert_eq!(o.count("select count(*) - max(seq) from changes").await, 0);
-}
-
-#[actix_web::test]
-async fn a_commit_whose_answer_is_lost_is_known_by_what_was_kept_in_it() {
-    let (o, proxy) = behind_a_proxy().await;
-    let undone = |proxy: Option<Proxy>| {
-        let (mailbox, patch) = (o.mailbox, titled("undone"));
-        o.job(async move |tx| {
-            contacts::insert(tx, new(mailbox, patch), 10).await?;
-            // The messages behind this one: back to the savepoint, and the commit.
-            if let Some(proxy) = proxy {
-                proxy.cut(Cut::Answer, 1);
-            }
-            Err(Error::Stale)
-        })
-    };
-    for (title, proxy) in [("prepares", None), ("kept", Some(proxy.clone()))] {
-        let results = o.in_one_commit(vec![o.longer(title, || ()), undone(proxy)]).await;
-        assert!(matches!(results.as_slice(), [Ok(()), Err(Error::Stale)]), "{results:?}");
-    }
-    assert_eq!(o.titles().await, ["first", "prepares", "kept"]);
-    assert_eq!(proxy.cuts(), 1);
-}
-
-#[actix_web::test]
-async fn a_lost_commit_without_an_entry_in_the_log_is_known_by_its_row() {
-    let (o, proxy) = behind_a_proxy().await;
-    let mailbox = o.mailbox;
-    // Behind the job come the release of its savepoint and the commit. Both are prepared on a connection's first use.
-    let lose = async |cut: Cut| {
-        o.job(async move |tx| changes::next(tx, mailbox).await.map(drop)).await.unwrap();
-        let proxy = proxy.clone();
-        move || proxy.cut(cut, 1)
-    };
-    let create = async |name: &str, cut: Cut| {
-        let (name, last) = (name.to_owned(), lose(cut).await);
-        o.job(async move |tx| categories::create(tx, mailbox, name, "none").await.map(|_| last())).await
-    };
-    let recolor = async |id, color, cut: Cut| {
-        let (patch, last) = (category::Patch { color: Some(color), display_name: None }, lose(cut).await);
-        let any = Preconditions::default();
-        o.job(async move |tx| categories::update(tx, mailbox, id, patch, &any).await.map(|_| last())).await
-    };
-    let delete = async |id, cut: Cut| {
-        let (any, last) = (Preconditions::default(), lose(cut).await);
-        o.job(async move |tx| categories::delete(tx, mailbox, id, &any).await.map(|_| last())).await
-    };
-    let listed = async || {
-        let all = Window { after: None, skip: 0, size: 100, count: false };
-        let listed = o.store.categories(mailbox, None, all).await.unwrap().value;
-        listed.into_iter().map(|c| (c.id, c.display_name, c.color)).collect::<Vec<_>>()
-    };
-    create("lost", Cut::Answer).await.unwrap();
-    let id = listed().await[0].0;
-    recolor(id, "preset1", Cut::Answer).await.unwrap();
-    // One that did not happen is refused.
-    let refused = [
-        create("never", Cut::Request).await,
-        recolor(id, "preset2", Cut::Request).await,
-        delete(id, Cut::Request).await,
-    ];
-    assert!(refused.iter().all(|refused| matches!(refused, Err(Error::Unavailable(_)))), "{refused:?}");
-    assert_eq!(listed().await, [(id, "lost".to_owned(), "preset1".to_owned())]);
-    delete(id, Cut::Answer).await.unwrap();
-    assert_eq!((listed().await, proxy.cuts()), (vec![], 6));
-}
-
-#[actix_web::test]
-async fn a_commit_that_never_arrived_is_refused_or_done_once() {
-    let (o, proxy) = behind_a_proxy().await;
-    // A single statement is tried again, and stored once.
-    proxy.cut(Cut::Request, 0);
-    let created = o.store.insert(o.mailbox, titled("again")).await.unwrap();
-    assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
-
-    // A transaction is not: its caller is told that nothing was written.
-    o.longer("prepares", || ()).await.unwrap();
-    let armed = proxy.clone();
-    let refused = o.longer("refused", move || armed.cut(Cut::Request, 0)).await;
-    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
-    assert_eq!(o.titles().await, ["first", "again", "prepares"]);
-    assert_eq!(proxy.cuts(), 2);
-    o.insert("after").await.unwrap();
-    assert_eq!(o.count("select count(*) - max(seq) from changes").await, 0);
-}
-
-#[actix_web::test]
-async fn a_connection_lost_inside_a_transaction_leaves_nothing_of_it() {
-    let (o, proxy) = behind_a_proxy().await;
-    for message in 0..4 {
-        let armed = proxy.clone();
-        let (mailbox, patch) = (o.mailbox, titled("no"));
-        let lost = o.job(async move |tx| {
-            tx.reading().await?;
-            armed.cut(Cut::Answer, message);
-            tx.open_savepoint().await?;
-            contacts::insert(tx, new(mailbox, patch.clone()), 10).await?;
-            contacts::insert(tx, new(mailbox, patch), 10).await?;
-            Err(Error::Stale)
-        });
-        let results = o.in_one_commit(vec![lost, o.insert("neighbour")]).await;
-        assert!(results.iter().all(Result::is_err), "{results:?}");
-    }
-    assert_eq!(o.titles().await, ["first"]);
-    assert_eq!(o.count("select count(*) - max(seq) from changes").await, 0);
 }
 
 #[actix_web::test]
@@ -299,18 +146,18 @@ async fn a_newer_a_divergent_and_a_foreign_schema_are_refused_and_left_as_they_a
 async fn the_schemas_have_the_same_tables_and_columns() {
     let o = on_postgres().await;
     let file = opened_on_file(Options::default()).await;
-    // In SQLite's words. The order of the columns is the same too.
+    // In SQLite's words, but for its index of the words that a search finds. The order of the columns is the same too.
     let types = "
-select string_agg(table_name || '.' || column_name || ' ' || case data_type when 'uuid' then 'blob' else data_type end
+select string_agg(table_name || '.' || column_name || ' ' || case when data_type in ('uuid', 'bytea') then 'blob' else data_type end
         || case is_nullable when 'NO' then ' not null' else '' end, e'\\n'
     order by table_name collate \"C\", ordinal_position)
 from information_schema.columns
-where table_schema = current_schema() and table_name <> 'refinery_schema_history'";
+where table_schema = current_schema() and table_name not in ('refinery_schema_history', 'words')";
     let text = "
 select group_concat(t.name || '.' || c.name || ' ' || lower(c.type) || iif(c.\"notnull\", ' not null', ''), char(10)
     order by t.name, c.cid)
 from sqlite_master t join pragma_table_info(t.name) c
-where t.type = 'table' and t.name <> 'refinery_schema_history'";
+where t.type = 'table' and t.name not in ('refinery_schema_history', 'searched') and t.name not like 'words%'";
     assert_eq!(o.query(types), file.row(text).await.get::<String>(0).unwrap());
 
     // So have the keys: what is unique, and what refers to what.
@@ -322,13 +169,14 @@ select conrelid::regclass || ' ' || contype::text || ' ' || (
     || case confdeltype when 'c' then ' cascade' else '' end
 from pg_constraint
 where connamespace = current_schema()::regnamespace and contype in ('p', 'f')
-    and conrelid <> 'refinery_schema_history'::regclass";
+    and conrelid not in ('refinery_schema_history'::regclass, 'words'::regclass)";
     let mut found: Vec<_> = o.query(keys).lines().map(str::to_owned).collect();
     found.sort();
     let primary = "
 select group_concat(key, char(10)) from (
     select t.name || ' p ' || (select group_concat(name, ',' order by pk) from pragma_table_info(t.name) where pk > 0) as key
-    from sqlite_master t where t.type = 'table' and t.name <> 'refinery_schema_history'
+    from sqlite_master t
+    where t.type = 'table' and t.name not in ('refinery_schema_history', 'searched') and t.name not like 'words%'
     union all
     select t.name || ' f ' || group_concat(f.\"from\", ',' order by f.seq) || ' ' || f.\"table\" ||
         iif(f.on_delete = 'CASCADE', ' cascade', '')
@@ -376,7 +224,7 @@ async fn every_table_and_column_is_copied() {
     let text = "
 select group_concat(t.name || '.' || c.name || ' ' || lower(c.type), char(10) order by t.name, c.name)
 from sqlite_master t join pragma_table_info(t.name) c
-where t.type = 'table' and t.name not in ('refinery_schema_history', 'store')";
+where t.type = 'table' and t.name not in ('refinery_schema_history', 'store', 'searched') and t.name not like 'words%'";
     let mut copied: Vec<_> = copy::TABLES
         .iter()
         .flat_map(|table| table.columns.iter().map(move |column| (table.name, column)))
@@ -385,7 +233,7 @@ where t.type = 'table' and t.name not in ('refinery_schema_history', 'store')";
                 copy::Kind::Int => "bigint",
                 copy::Kind::Bool => "boolean",
                 copy::Kind::Text => "text",
-                copy::Kind::Id => "blob",
+                copy::Kind::Id | copy::Kind::Bytes => "blob",
             };
             format!("{table}.{column} {kind}")
         })

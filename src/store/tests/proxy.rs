@@ -2,8 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 /// What of a message and its answer is lost with the connection.
 #[derive(Clone, Copy)]
@@ -59,11 +60,18 @@ impl State {
     /// The client sends whole messages and waits for their answer, so what is read at once is a message.
     fn serve(&self, mut client: &TcpStream, mut server: &TcpStream) {
         let mut buffer = vec![0; 1 << 20];
+        let (muted, (answered, answer)) = (&AtomicBool::new(false), mpsc::channel());
         std::thread::scope(|scope| {
-            let answers = scope.spawn(|| {
+            let answers = scope.spawn(move || {
                 let mut buffer = vec![0; 1 << 16];
                 while let Ok(read @ 1..) = (&*server).read(&mut buffer) {
-                    if (&*client).write_all(&buffer[..read]).is_err() {
+                    let bytes = &buffer[..read];
+                    if muted.load(Ordering::SeqCst) {
+                        // ReadyForQuery, the end of every answer.
+                        if read > 5 && bytes[read - 6..].starts_with(b"Z\0\0\0\x05") {
+                            let _ = answered.send(());
+                        }
+                    } else if (&*client).write_all(bytes).is_err() {
                         break;
                     }
                 }
@@ -72,10 +80,10 @@ impl State {
                 if self.passing.load(Ordering::SeqCst) >= 0 && self.passing.fetch_sub(1, Ordering::SeqCst) == 0 {
                     self.cuts.fetch_add(1, Ordering::SeqCst);
                     if matches!(*self.cut.lock().unwrap(), Cut::Answer) {
-                        // The answer comes to nobody.
-                        client.shutdown(Shutdown::Write).unwrap();
+                        // The answer comes to nobody, and nobody hears that it was lost before it is there.
+                        muted.store(true, Ordering::SeqCst);
                         server.write_all(&buffer[..read]).unwrap();
-                        std::thread::sleep(std::time::Duration::from_millis(100));
+                        let _ = answer.recv_timeout(Duration::from_secs(10));
                     }
                     break;
                 }

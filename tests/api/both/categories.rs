@@ -163,8 +163,16 @@ fn what_is_no_category_is_refused() {
     ] {
         assert_eq!(ann.get(&format!("{PATH}?{option}")).error(), (400, "BadRequest".into(), target.into()), "{option}");
     }
-    assert_eq!(ann.get(&format!("{PATH}?$orderby=displayName")).error().0, 501);
-    assert_eq!(ann.get(&format!("{PATH}/$count?$orderby=displayName")).error().0, 501);
+    for list in [PATH, &format!("{PATH}/$count")] {
+        for option in ["$orderby=displayName", "$search=kept"] {
+            let refused = ann.get(&format!("{list}?{option}")).error();
+            assert_eq!(refused, (501, "NotImplemented".into(), String::new()), "{list} {option}");
+        }
+    }
+    for one in [PATH, &path] {
+        assert_eq!(ann.get(&format!("{one}?$expand=contacts")).error(), (400, "BadRequest".into(), "$expand".into()));
+    }
+    assert_eq!(ann.get(&format!("{path}?$search=kept")).error(), (400, "BadRequest".into(), "$search".into()));
     assert_eq!(ann.send("PUT", PATH, None).header("allow"), "GET, POST");
     assert_eq!(ann.send("POST", &path, None).header("allow"), "GET, PATCH, DELETE");
     assert_eq!(ann.send("POST", &format!("{PATH}/$count"), None).header("allow"), "GET");

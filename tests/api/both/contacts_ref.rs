@@ -167,16 +167,87 @@ fn a_reference_with_properties_beside_it_is_a_contact() {
 }
 
 #[test]
-fn only_post_is_offered_on_ref() {
+fn references_are_listed_as_addresses_that_can_be_read() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let ids: Vec<_> = (0..5)
+        .map(|i| {
+            let folder = if i == 3 { "Friends" } else { "contacts" };
+            ann.post("/me/contacts", json!({"title": i.to_string(), "parentFolderId": folder})).id()
+        })
+        .collect();
+    let root = format!("http://{}", app.address);
+    let of = |prefix: &str, ids: &[&String]| -> Value {
+        ids.iter().map(|id| json!({"@odata.id": format!("{root}{prefix}/users('ann')/contacts('{id}')")})).collect()
+    };
+    let context = |prefix: &str| format!("{root}{prefix}/$metadata#Collection($ref)");
+    for (path, prefix, expected) in [
+        ("/me/contacts/$ref", "", vec![0, 1, 2, 3, 4]),
+        ("/beta/users('ann')/Contacts/%24ref?$orderby=title%20desc", "/beta", vec![4, 3, 2, 1, 0]),
+        ("/v1.0/me/contacts/$ref?$skip=1", "/v1.0", vec![1, 2, 4]),
+        ("/me/contacts/$ref?$filter=title%20gt%20'2'", "", vec![3, 4]),
+        ("/v1.0/me/contactFolders/Friends/contacts/$ref", "/v1.0", vec![3]),
+        ("/me/contacts/$ref?$filter=false", "", vec![]),
+    ] {
+        let expected: Vec<_> = expected.into_iter().map(|i: usize| &ids[i]).collect();
+        let list = json!({"@odata.context": context(prefix), "value": of(prefix, &expected)});
+        assert_eq!(ann.get(path).json(200), list, "{path}");
+        for reference in list["value"].as_array().unwrap() {
+            let link = reference["@odata.id"].as_str().unwrap();
+            assert!(link.ends_with(&format!("('{}')", ann.get(link).id())), "{link}");
+            // What was listed is what may be posted.
+            ann.post("/me/contacts/$ref", reference).empty(204);
+        }
+    }
+    let mut next = Some("/me/contacts/$ref?$top=2&$count=true&$orderby=title".to_owned());
+    let mut found = Vec::new();
+    while let Some(path) = next {
+        let page = ann.get(&path).json(200);
+        assert_eq!(page["@odata.count"], 5);
+        found.extend(page["value"].as_array().unwrap().clone());
+        next = page.get("@odata.nextLink").map(|link| link.as_str().unwrap().to_owned());
+        assert!(next.as_ref().is_none_or(|link| link.starts_with(&format!("{root}/me/contacts/$ref?$top=2&"))));
+    }
+    assert_eq!(Value::from(found), of("", &ids.iter().collect::<Vec<_>>()));
+    // The address is no annotation of something: it is all there is.
+    let bare = ann.with("Accept", "application/json;odata.metadata=none").get("/me/contacts/$ref?$top=5");
+    assert_eq!(bare.json(200), json!({"value": of("", &ids.iter().collect::<Vec<_>>())}));
+    let preferring = ann.with("Prefer", "odata.maxpagesize=2").get("/me/contacts/$ref");
+    assert_eq!(preferring.header("preference-applied"), "odata.maxpagesize=2");
+    assert_eq!(preferring.json(200)["value"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn references_have_no_properties_to_choose_from() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    for (option, target) in [
+        ("$select=id", "$select"),
+        ("$expand=extensions", "$expand"),
+        ("$filter=x", "$filter"),
+        ("$orderby=", "$orderby"),
+        ("$top=0", "$top"),
+        ("$skiptoken=x", "$skiptoken"),
+    ] {
+        let refused = ann.get(&format!("/me/contacts/$ref?{option}"));
+        assert_eq!(refused.error(), (400, "BadRequest".into(), target.into()), "{option}");
+        assert_eq!(ann.post(&format!("/me/contacts/$ref?{option}"), "{}").error().0, 400, "{option}");
+    }
+    assert_eq!(ann.get("/me/contactFolders/nowhere/contacts/$ref").error().1, "ErrorItemNotFound");
+    assert_eq!(app.user("bob").get("/users/ann/contacts/$ref").error().1, "Request_ResourceNotFound");
+    assert_eq!(app.count("select count(*) from contacts"), 0);
+}
+
+#[test]
+fn only_get_and_post_are_offered_on_ref() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
     for method in ["PUT", "DELETE", "PATCH"] {
         let answer = ann.send(method, "/me/contacts/$ref", Some(b"{}".to_vec()));
-        assert_eq!((answer.error().0, answer.header("allow")), (405, "POST".into()), "{method}");
+        assert_eq!((answer.error().0, answer.header("allow")), (405, "GET, POST".into()), "{method}");
         let answer = ann.send(method, &format!("/me/contacts/{id}/$ref"), Some(b"{}".to_vec()));
         assert_eq!((answer.error().0, answer.header("allow")), (405, String::new()), "{method}");
     }
-    assert_eq!(ann.get("/me/contacts/$ref").error().0, 501);
     assert_eq!(ann.get(&format!("/me/contacts/{id}")).status, 200);
 }

@@ -38,7 +38,9 @@ fn every_id_is_its_own_translation_between_all_formats() {
     let context = ann.post("/v1.0/me/translateExchangeIds", asked(&json!([]))).json(200);
     let expected = format!("http://{}/v1.0/$metadata#Collection(microsoft.graph.convertIdResult)", app.address);
     assert_eq!(context, json!({"@odata.context": expected, "value": []}));
+    let formatted = ann.post(&format!("{PATH}?$format=application/json;metadata=none"), asked(&json!(["x"])));
     let bare = ann.with("Accept", "application/json;odata.metadata=none").post(PATH, asked(&json!(["x"])));
+    assert_eq!((formatted.status, &formatted.body), (200, &bare.body));
     assert_eq!(bare.json(200), json!({"value": [{"sourceId": "x", "targetId": "x"}]}));
     // It makes nothing, so there is nothing to leave out of its answer.
     let minimal = ann.with("Prefer", "return=minimal, IdType=\"ImmutableId\"").post(PATH, asked(&json!(["x"])));

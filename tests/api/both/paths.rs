@@ -64,9 +64,7 @@ fn what_is_not_served_yet_says_so() {
         "/beta/$batch",
         "/me/contacts/delta",
         "/me/contacts/delta()",
-        "/me/contacts/$ref",
         "/me/contacts/microsoft.graph.delta()",
-        &format!("/me/contacts/{id}/photo/$value"),
         &format!("/me/contacts/{id}/extensions"),
     ] {
         assert_eq!(ann.get(path).error(), (501, "NotImplemented".into(), String::new()), "{path}");
@@ -79,7 +77,7 @@ fn every_option_of_the_reference_that_is_not_served_yet_says_so() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
-    for option in ["$search=\"x\"", "$expand=extensions", "$format=json", "search=x", "$deltatoken=x"] {
+    for option in ["$deltatoken=x", "deltatoken=x"] {
         let option = option.replace(' ', "+").replace('"', "%22");
         assert_eq!(
             ann.get(&format!("/me/contacts?{option}")).error(),
@@ -178,7 +176,8 @@ fn head_answers_as_get_without_the_body() {
         assert_eq!((head.status, head.body.len(), head.header("etag")), (200, 0, get.header("etag")), "{path}");
         assert_eq!(head.header("content-length"), get.body.len().to_string(), "{path}");
     }
-    assert_eq!(ann.send("HEAD", "/me/contacts/$ref", None).status, 501);
+    assert_eq!(ann.send("HEAD", "/me/contacts/$ref", None).status, 200);
+    assert_eq!(ann.send("HEAD", "/me/contacts/delta", None).status, 501);
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! `$expand` on folders: a page of the contacts or folders inside each, whose further pages are those of the list it is.
+
+use super::call::{Call, Mailbox};
+use super::contacts::{self, quoted};
+use super::folders;
+use crate::contact::select::Selection;
+use crate::error::Error;
+use crate::folder::{Entries, Folder, Inside};
+use crate::odata::entity;
+use crate::odata::expand::{self, Expanded, Navigation, Source};
+use crate::odata::page::{FolderToken, PageToken};
+use crate::odata::query::Query;
+use crate::store::{FolderListing, FolderPage, Listing};
+
+/// What is to be shown inside folders.
+pub(super) struct Expansion {
+    what: Navigation,
+    options: Query,
+    of: Of,
+}
+
+enum Of {
+    Contacts(Listing, Option<Selection>),
+    Folders(FolderListing, Option<Vec<&'static str>>),
+}
+
+impl Expansion {
+    /// Reads the `$expand` of a request for folders.
+    ///
+    /// # Errors
+    /// Those of [`expand::parse`], and those of a list with such options.
+    pub(super) async fn read(call: &Call<'_>, mailbox: &Mailbox, query: &Query) -> Result<Vec<Self>, Error> {
+        let mut expansions = Vec::new();
+        let Some(text) = &query.expand else { return Ok(expansions) };
+        for Expanded { what, options } in expand::parse(text, &query.aliases, Source::Folder)? {
+            let of =
+                Of::read(call, mailbox, what, &options).await.map_err(|error| expand::within(what.name(), error))?;
+            expansions.push(Self { what, options, of });
+        }
+        Ok(expansions)
+    }
+
+    /// The first page of what is inside a folder.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn inside(
+        &self,
+        call: &Call<'_>,
+        mailbox: &Mailbox,
+        folder: &Folder,
+    ) -> Result<Inside<'_>, Error> {
+        let (store, number) = (&call.api.store, mailbox.user.mailbox);
+        let (owner, id, name) = (quoted(&mailbox.asked), quoted(&folder.id), self.what.name());
+        let (entries, count, next) = match &self.of {
+            Of::Contacts(listing, select) => {
+                let listing = Listing { folder: Some(folder.id.clone()), ..listing.clone() };
+                let page = store.contacts(number, &listing, call.position).await?;
+                let next = page.next.map(|after| PageToken { after, size: listing.size }.print());
+                (Entries::Contacts(page.contacts, select.as_ref()), page.count, next)
+            }
+            Of::Folders(listing, select) => {
+                let page = match store.folders(number, std::slice::from_ref(&folder.id), listing).await {
+                    // It was deleted since the list was read.
+                    Err(Error::NotFound) => FolderPage::default(),
+                    page => page?,
+                };
+                let after = page.more.then(|| page.after(page.folders.len()));
+                let next = after.map(|after| FolderToken { after, size: listing.size }.print());
+                let count = self.options.count.unwrap_or(false).then_some(page.count);
+                (Entries::Folders(page.folders, select.as_deref()), count, next)
+            }
+        };
+        let context = || call.link(&format!("/$metadata#users('{owner}')/contactFolders('{id}')/{}", self.selected()));
+        let list = || call.link(&format!("/users('{owner}')/contactFolders('{id}')/{name}"));
+        let next = next.map(|token| format!("{}?{}", list(), self.options.with_token(&token)));
+        Ok(Inside { name, context: call.annotated.then(context), count, next, entries })
+    }
+
+    /// How it stands in a context: `contacts(surname)`.
+    pub(super) fn print(&self) -> String {
+        let selected = self.selected();
+        if selected.ends_with(')') { selected } else { selected + "()" }
+    }
+
+    fn selected(&self) -> String {
+        let select = match &self.of {
+            Of::Contacts(_, select) => contacts::printed(select.as_ref()),
+            Of::Folders(_, select) => entity::printed(select.as_deref()),
+        };
+        format!("{}{select}", self.what.name())
+    }
+}
+
+impl Of {
+    async fn read(call: &Call<'_>, mailbox: &Mailbox, what: Navigation, options: &Query) -> Result<Self, Error> {
+        let (size, skip) = (call.page_size(None, options), options.skip.unwrap_or(0));
+        Ok(match what {
+            Navigation::Contacts => {
+                let listing = contacts::listing(call, mailbox, &[], options).await?;
+                let count = options.count.unwrap_or(false);
+                Self::Contacts(Listing { size, skip, count, ..listing }, contacts::selection(call, options)?)
+            }
+            Navigation::ChildFolders => {
+                let listing = FolderListing { size, skip, ..folders::listing(call, options)? };
+                Self::Folders(listing, folders::selection(call, options)?)
+            }
+        })
+    }
+}

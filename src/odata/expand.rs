@@ -1,0 +1,376 @@
+//! `$expand`: what is shown inside an answer, each with options of its own in parentheses, which `;` separates:
+//! `childFolders($top=5),contacts($filter=surname eq 'a;b';$select=surname)`. What stands in quotes or in parentheses
+//! separates nothing.
+//!
+//! ```
+//! use contactd::odata::expand::{Source, parse};
+//! use contactd::odata::filter::Aliases;
+//!
+//! let found = parse("contacts($filter=surname eq ')';$top=5)", &Aliases::default(), Source::Folder).unwrap();
+//! assert_eq!((found[0].options.filter.as_deref(), found[0].options.top), (Some("surname eq ')'"), Some(5)));
+//! ```
+
+use super::filter::Aliases;
+use super::json::shorten;
+use super::percent_encode;
+use super::query::Query;
+use crate::error::{Error, Kind};
+
+/// Longest text, in bytes.
+const MAX_TEXT: usize = 8 << 10;
+/// Most options in one pair of parentheses.
+const MAX_OPTIONS: usize = 20;
+/// The options that are taken there.
+const OPTIONS: [&str; 6] = ["$select", "$filter", "$orderby", "$top", "$skip", "$count"];
+
+/// What something is expanded of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A user.
+    User,
+    /// A contact.
+    Contact,
+    /// A folder.
+    Folder,
+    /// A category.
+    Category,
+}
+
+/// What can be shown inside a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Navigation {
+    /// `childFolders`
+    ChildFolders,
+    /// `contacts`
+    Contacts,
+}
+
+impl Navigation {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ChildFolders => "childFolders",
+            Self::Contacts => "contacts",
+        }
+    }
+}
+
+/// Something to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expanded {
+    /// What.
+    pub what: Navigation,
+    /// How. Its aliases are those of the whole request.
+    pub options: Query,
+}
+
+/// What becomes of a name.
+enum Offer {
+    Served(Navigation),
+    /// Known to Graph, not served yet.
+    NotYet(&'static str),
+    /// Known to Graph, which does not expand it either.
+    Never(&'static str),
+}
+
+impl Offer {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Served(what) => what.name(),
+            Self::NotYet(name) | Self::Never(name) => name,
+        }
+    }
+}
+
+impl Source {
+    /// The name of its type, what is known by which name, and what is accepted.
+    fn offers(self) -> (&'static str, &'static [Offer], &'static str) {
+        use Offer::{Never, NotYet, Served};
+        match self {
+            Self::User => ("user", &[Never("contacts"), Never("contactFolders"), Never("photo")], "nothing"),
+            Self::Contact => (
+                "contact",
+                &[
+                    NotYet("extensions"),
+                    NotYet("singleValueExtendedProperties"),
+                    NotYet("multiValueExtendedProperties"),
+                    Never("photo"),
+                ],
+                "extensions, singleValueExtendedProperties, multiValueExtendedProperties",
+            ),
+            Self::Folder => (
+                "contactFolder",
+                &[
+                    Served(Navigation::ChildFolders),
+                    Served(Navigation::Contacts),
+                    NotYet("singleValueExtendedProperties"),
+                    NotYet("multiValueExtendedProperties"),
+                ],
+                "childFolders, contacts, singleValueExtendedProperties, multiValueExtendedProperties",
+            ),
+            Self::Category => ("outlookCategory", &[], "nothing"),
+        }
+    }
+}
+
+/// Reads an `$expand`. `aliases` are those of the request.
+///
+/// # Errors
+/// 400 for what cannot be read, an unknown name, one given twice, or options that do not fit there;
+/// [`Error::NotImplemented`] for what Graph expands and this server does not yet.
+pub fn parse(text: &str, aliases: &Aliases, source: Source) -> Result<Vec<Expanded>, Error> {
+    if text.len() > MAX_TEXT {
+        return Err(refused("$expand", format!("'$expand' is longer than {MAX_TEXT} bytes.")));
+    }
+    let (type_name, offers, accepted) = source.offers();
+    let mut found: Vec<Expanded> = Vec::new();
+    let mut not_yet = None;
+    for Item { name, options } in (Reader { text, at: 0 }).items()? {
+        let offer = offers.iter().find(|offer| offer.name().eq_ignore_ascii_case(name));
+        match offer {
+            Some(Offer::Served(what)) if found.iter().all(|other| other.what != *what) => {
+                let options = read_options(what.name(), &options, aliases)?;
+                found.push(Expanded { what: *what, options });
+            }
+            Some(Offer::Served(what)) => {
+                return Err(refused("$expand", format!("'$expand' names '{}' twice.", what.name())));
+            }
+            Some(Offer::NotYet(name)) => not_yet = Some(*name),
+            Some(Offer::Never(name)) => {
+                let message = format!("'{name}' of 'microsoft.graph.{type_name}' cannot be expanded.");
+                return Err(Error::invalid(Kind::Expand, "$expand", message));
+            }
+            None => {
+                let message = format!(
+                    "Could not find a property named '{}' on type 'microsoft.graph.{type_name}' to expand; what can be: {accepted}.",
+                    shorten(name)
+                );
+                return Err(refused("$expand", message));
+            }
+        }
+    }
+    match not_yet {
+        Some(name) => Err(Error::NotImplemented(format!("'$expand={name}'"))),
+        None => Ok(found),
+    }
+}
+
+/// Refuses the `$expand` of a request for what has nothing to be shown inside, or not yet.
+///
+/// # Errors
+/// Those of [`parse`].
+pub fn none(query: &Query, source: Source) -> Result<(), Error> {
+    query.expand.as_deref().map_or(Ok(()), |text| parse(text, &query.aliases, source).map(drop))
+}
+
+/// The options in a pair of parentheses, as the query of a list of their own would have them.
+fn read_options(of: &'static str, options: &[&str], aliases: &Aliases) -> Result<Query, Error> {
+    let target = |option: &str| format!("$expand/{of}/{}", shorten(option));
+    let options: Vec<_> = options.iter().map(|option| option.trim()).filter(|option| !option.is_empty()).collect();
+    if options.len() > MAX_OPTIONS {
+        return Err(refused("$expand", format!("'{of}' has more than {MAX_OPTIONS} options.")));
+    }
+    let mut pieces = Vec::new();
+    for option in options {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let name = name.trim();
+        let is_it = |known: &&str| name.strip_prefix('$').unwrap_or(name).eq_ignore_ascii_case(&known[1..]);
+        let known = OPTIONS.into_iter().find(|known| is_it(known)).ok_or_else(|| {
+            let message = format!(
+                "The option '{}' is not taken inside '$expand'; {} are, separated by ';'.",
+                shorten(name),
+                OPTIONS.join(", ")
+            );
+            refused(&target(name), message)
+        })?;
+        pieces.push(format!("{known}={}", percent_encode(value.trim())));
+    }
+    let aliases = aliases.0.iter().map(|(name, value)| format!("@{}={}", percent_encode(name), percent_encode(value)));
+    pieces.extend(aliases);
+    Query::parse(&pieces.join("&")).map_err(|error| within(of, error))
+}
+
+/// Says of an error in an option that it is one inside.
+pub fn within(of: &str, error: Error) -> Error {
+    match error {
+        Error::Invalid(mut problems) => {
+            for problem in &mut problems {
+                problem.target = format!("$expand/{of}/{}", problem.target);
+            }
+            Error::Invalid(problems)
+        }
+        error => error,
+    }
+}
+
+fn refused(target: &str, message: String) -> Error {
+    Error::invalid(Kind::Query, target, message)
+}
+
+/// A name, and the options that follow it in parentheses.
+struct Item<'t> {
+    name: &'t str,
+    options: Vec<&'t str>,
+}
+
+/// Reads from the place `at`, in bytes.
+struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Reader<'t> {
+    fn items(&mut self) -> Result<Vec<Item<'t>>, Error> {
+        let mut items = Vec::new();
+        loop {
+            let (name, mut end) = self.until(&[',', '('])?;
+            let mut options = Vec::new();
+            if end == Some('(') {
+                loop {
+                    let (option, end) = self.until(&[';', ')'])?;
+                    options.push(option);
+                    match end {
+                        Some(';') => {}
+                        Some(_) => break,
+                        None => return Err(self.fault(self.at, "a ')' is missing")),
+                    }
+                }
+                let begin = self.at;
+                let (rest, after) = self.until(&[','])?;
+                if !rest.trim().is_empty() {
+                    return Err(self.fault(begin, "expected ',' or the end"));
+                }
+                end = after;
+            }
+            items.push(Item { name: name.trim(), options });
+            if end.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// What stands before the next of these signs, outside of quotes and of parentheses, and which it is. Reads it too.
+    fn until(&mut self, ends: &[char]) -> Result<(&'t str, Option<char>), Error> {
+        let (begin, mut depth, mut quote) = (self.at, 0_usize, None);
+        for (i, c) in self.text.get(begin..).unwrap_or_default().char_indices() {
+            let at = begin + i;
+            match c {
+                // Two in a row close and open again.
+                '\'' => quote = if quote.is_some() { None } else { Some(at) },
+                _ if quote.is_some() => {}
+                c if depth == 0 && ends.contains(&c) => {
+                    self.at = at + c.len_utf8();
+                    return Ok((self.text.get(begin..at).unwrap_or_default(), Some(c)));
+                }
+                '(' => depth += 1,
+                ')' if depth == 0 => return Err(self.fault(at, "the ')' closes nothing")),
+                ')' => depth -= 1,
+                _ => {}
+            }
+        }
+        self.at = self.text.len();
+        match quote {
+            Some(at) => Err(self.fault(at, "the text that begins here has no closing quote")),
+            None if depth > 0 => Err(self.fault(self.at, "a ')' is missing")),
+            None => Ok((self.text.get(begin..).unwrap_or_default(), None)),
+        }
+    }
+
+    /// A fault at a place, which is told in characters.
+    fn fault(&self, at: usize, message: &str) -> Error {
+        let place = self.text.get(..at).unwrap_or_default().chars().count();
+        let text = shorten(self.text);
+        refused("$expand", format!("Syntax error at position {place} in '{text}': {message}."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Result<Vec<Expanded>, Error> {
+        parse(text, &Aliases(vec![("p".into(), "'x'".into())]), Source::Folder)
+    }
+
+    #[test]
+    fn names_and_their_options_are_read_in_any_spelling() {
+        let found =
+            read(" ChildFolders , contacts( $filter = surname eq 'O''N;e)il' and (title ne @p) ;top=5; $COUNT=true;)")
+                .unwrap();
+        let [folders, contacts] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((folders.what, &folders.options.aliases), (Navigation::ChildFolders, &contacts.options.aliases));
+        assert_eq!(contacts.what, Navigation::Contacts);
+        let options = &contacts.options;
+        assert_eq!(options.filter.as_deref(), Some("surname eq 'O''N;e)il' and (title ne @p)"));
+        assert_eq!((options.top, options.count, &options.select), (Some(5), Some(true), &None));
+        assert_eq!(folders.options.with_token("t"), "@p=%27x%27&$skiptoken=t");
+        assert_eq!(read("contacts()").unwrap(), read("contacts").unwrap());
+        assert_eq!(
+            read("contacts($select=a,b)").unwrap()[0].options.select.as_deref(),
+            Some("a,b"),
+            "a comma inside separates nothing"
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_where_it_is_wrong() {
+        for (text, target, said) in [
+            ("", "$expand", "named '' on type"),
+            ("contacts,", "$expand", "named '' on type"),
+            ("contact", "$expand", "named 'contact' on type 'microsoft.graph.contactFolder'"),
+            ("contacts/$ref", "$expand", "childFolders, contacts, singleValue"),
+            ("*", "$expand", "named '*'"),
+            ("contacts,Contacts", "$expand", "'contacts' twice"),
+            ("contacts(", "$expand", "at position 9"),
+            ("contacts($filter=a eq 'x)", "$expand", "at position 22"),
+            ("é(($top=1)", "$expand", "at position 10"),
+            ("contacts)", "$expand", "at position 8 in 'contacts)': the ')' closes nothing"),
+            ("contacts($top=1)x", "$expand", "at position 16"),
+            ("contacts($top=1)($top=2)", "$expand", "at position 16"),
+            ("contacts($top=0)", "$expand/contacts/$top", "1 or more"),
+            ("contacts($top=1;top=2)", "$expand/contacts/$top", "twice"),
+            ("contacts($expand=photo)", "$expand/contacts/$expand", "'$expand' is not taken inside"),
+            ("contacts($levels=2)", "$expand/contacts/$levels", "$select, $filter, $orderby, $top, $skip, $count"),
+            ("contacts(x)", "$expand/contacts/x", "'x' is not taken"),
+            ("contacts(@p=1)", "$expand/contacts/@p", "'@p' is not taken"),
+            ("contacts($skiptoken=x)", "$expand/contacts/$skiptoken", "not taken"),
+        ] {
+            let Err(Error::Invalid(problems)) = read(text) else { panic!("{text}") };
+            assert_eq!(problems[0].target, target, "{text}");
+            assert!(problems[0].message.contains(said), "{text}: {}", problems[0].message);
+        }
+        assert!(read(&"(".repeat(9_000)).is_err());
+        assert!(read(&format!("contacts({})", "$top=1;".repeat(30))).is_err());
+    }
+
+    #[test]
+    fn what_is_not_served_yet_and_what_never_is_are_told_apart() {
+        let code = |text, source| match parse(text, &Aliases::default(), source) {
+            Ok(_) => "served",
+            Err(Error::NotImplemented(_)) => "not yet",
+            Err(Error::Invalid(problems)) if problems[0].kind == Kind::Expand => "never",
+            Err(_) => "refused",
+        };
+        let filtered = "SingleValueExtendedProperties($filter=id eq 'String {0} Name x')";
+        for (text, of_folder, of_contact, of_user) in [
+            ("contacts", "served", "refused", "never"),
+            ("contactFolders", "refused", "refused", "never"),
+            ("photo", "refused", "never", "never"),
+            ("extensions", "refused", "not yet", "refused"),
+            (filtered, "not yet", "not yet", "refused"),
+            ("multiValueExtendedProperties,photo", "refused", "never", "refused"),
+        ] {
+            assert_eq!(code(text, Source::Folder), of_folder, "{text}");
+            assert_eq!(code(text, Source::Contact), of_contact, "{text}");
+            assert_eq!(code(text, Source::User), of_user, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(contacts|childFolders|\\$top=1|\\$filter=a|[(),;' ]|\\PC){0,30}") {
+            let _ = read(&text);
+        }
+    }
+}

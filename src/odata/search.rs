@@ -1,0 +1,385 @@
+//! `$search`: words and "phrases", joined by blanks or `AND`, by `OR`, negated by `NOT`, in parentheses (OData 4.01, URL
+//! conventions, 5.1.8). Graph's clients put all of it in one pair of quotes: what is inside is then read the same way, so
+//! `"ann smith"` is two words in any order; a phrase in it is `"\"ann smith\""`. docs/graph.md, "Search".
+
+use crate::error::{Error, Kind};
+use crate::odata::json::shorten;
+use crate::words::{self, Field, Word};
+
+/// Longest text, in bytes.
+const MAX_BYTES: usize = 2_048;
+/// Most words that are looked for.
+const MAX_WORDS: usize = 32;
+/// Deepest nesting of parentheses and `NOT`.
+const MAX_DEPTH: usize = 32;
+
+/// What is searched for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search(pub(crate) Expr);
+
+/// A search, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Expr {
+    /// Words in a row, of one field or of any; the last may go on. Never empty.
+    Words(Option<Field>, Vec<String>),
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+    Not(Box<Expr>),
+}
+
+impl Search {
+    /// Reads a `$search`.
+    ///
+    /// # Errors
+    /// 400: where it cannot be read, looks for nothing, looks in a property that is not searched, or is too long.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let read = || {
+            if text.len() > MAX_BYTES {
+                return Err(Fault(0, format!("it is longer than {MAX_BYTES} bytes")));
+            }
+            let inner = whole_in_quotes(text);
+            let tokens = tokens(inner.as_deref().unwrap_or(text))?;
+            let mut parser = Parser { tokens: tokens.into_iter().peekable(), words: 0 };
+            let expr = parser.either(0)?;
+            match parser.tokens.next() {
+                Some((at, token)) => Err(Fault(at, format!("{} is not expected", token.named()))),
+                None => expr.ok_or_else(|| Fault(0, "no letter or digit to look for".to_owned())),
+            }
+        };
+        read().map(Self).map_err(|Fault(at, message)| {
+            let message = format!("Syntax error at position {at} in '{}': {message}.", shorten(text));
+            Error::invalid(Kind::Query, "$search", message)
+        })
+    }
+
+    /// Whether it finds what has these words.
+    pub(crate) fn matches(&self, words: &[Word]) -> bool {
+        self.0.matches(words)
+    }
+}
+
+impl Expr {
+    fn matches(&self, all: &[Word]) -> bool {
+        match self {
+            Self::And(of) => of.iter().all(|expr| expr.matches(all)),
+            Self::Or(of) => of.iter().any(|expr| expr.matches(all)),
+            Self::Not(of) => !of.matches(all),
+            Self::Words(field, words) => all.iter().any(|(_, place)| {
+                field.is_none_or(|field| field.places().contains(place)) && follow(all, *place, words)
+            }),
+        }
+    }
+}
+
+/// Whether words stand in a row from a place on.
+fn follow(all: &[Word], place: i64, words: &[String]) -> bool {
+    let Some((last, before)) = words.split_last() else { return true };
+    let at = |place: i64| all.iter().filter(move |(_, there)| *there == place).map(|(word, _)| word.as_str());
+    (place..).zip(before).all(|(place, word)| at(place).any(|there| there == word))
+        && (place..).nth(before.len()).is_some_and(|place| at(place).any(|there| there.starts_with(last)))
+}
+
+/// What is wrong, and where, in characters from 0.
+struct Fault(usize, String);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Token {
+    /// The property it is looked for in, if one is named, and a word or a phrase.
+    Term(Option<String>, String),
+    And,
+    Or,
+    Not,
+    Open,
+    Close,
+}
+
+impl Token {
+    fn named(&self) -> String {
+        match self {
+            Self::Term(_, text) => format!("'{}'", shorten(text)),
+            Self::And => "'AND'".to_owned(),
+            Self::Or => "'OR'".to_owned(),
+            Self::Not => "'NOT'".to_owned(),
+            Self::Open => "'('".to_owned(),
+            Self::Close => "')'".to_owned(),
+        }
+    }
+}
+
+/// What is between the quotes, where the text is in one pair of them.
+fn whole_in_quotes(text: &str) -> Option<String> {
+    let mut chars = text.trim_matches(' ').chars();
+    (chars.next() == Some('"')).then_some(())?;
+    let inner = quoted(&mut chars)?;
+    chars.next().is_none().then_some(inner)
+}
+
+/// The rest of a text in quotes, `\"` and `\\` being a quote and a backslash; `None` without an end.
+fn quoted(chars: &mut impl Iterator<Item = char>) -> Option<String> {
+    let mut text = String::new();
+    loop {
+        match chars.next()? {
+            '"' => return Some(text),
+            '\\' => match chars.next()? {
+                c @ ('"' | '\\') => text.push(c),
+                c => text.extend(['\\', c]),
+            },
+            c => text.push(c),
+        }
+    }
+}
+
+fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
+    let mut chars = text.chars().enumerate().peekable();
+    let mut tokens = Vec::new();
+    while let Some((at, c)) = chars.next() {
+        let token = match c {
+            c if c.is_whitespace() => continue,
+            '(' => Token::Open,
+            ')' => Token::Close,
+            c => {
+                let mut word = String::new();
+                let mut phrase = c == '"';
+                if !phrase {
+                    word.push(c);
+                    while let Some((_, c)) = chars.next_if(|(_, c)| !c.is_whitespace() && !matches!(c, '(' | ')' | '"'))
+                    {
+                        word.push(c);
+                    }
+                    // property:"a phrase"
+                    phrase = word.ends_with(':') && chars.next_if(|(_, c)| *c == '"').is_some();
+                }
+                if phrase {
+                    let text = quoted(&mut chars.by_ref().map(|(_, c)| c));
+                    word += &text.ok_or_else(|| Fault(at, "the phrase has no closing quote".to_owned()))?;
+                }
+                match word.as_str() {
+                    "AND" if !phrase => Token::And,
+                    "OR" if !phrase => Token::Or,
+                    "NOT" if !phrase => Token::Not,
+                    _ => match word.split_once(':') {
+                        Some((name, rest)) if is_property(name) => Token::Term(Some(name.to_owned()), rest.to_owned()),
+                        _ => Token::Term(None, word),
+                    },
+                }
+            }
+        };
+        tokens.push((at, token));
+    }
+    Ok(tokens)
+}
+
+/// Whether what stands before a colon means a property: a clear error helps more than a search for the name.
+fn is_property(name: &str) -> bool {
+    let others = ["department", "officeLocation", "categories", "imAddresses", "websites", "businessHomePage", "id"];
+    Field::named(name).is_some() || others.iter().any(|other| other.eq_ignore_ascii_case(name))
+}
+
+struct Parser<T: Iterator<Item = (usize, Token)>> {
+    tokens: std::iter::Peekable<T>,
+    /// How many are looked for so far.
+    words: usize,
+}
+
+/// What looks for nothing, like the `&` in `Ann & Bob`, is `None`.
+type Read = Result<Option<Expr>, Fault>;
+
+impl<T: Iterator<Item = (usize, Token)>> Parser<T> {
+    fn either(&mut self, depth: usize) -> Read {
+        let mut of = vec![self.all(depth)?];
+        while self.tokens.next_if(|(_, token)| *token == Token::Or).is_some() {
+            of.push(self.all(depth)?);
+        }
+        Ok(one_or(of, Expr::Or))
+    }
+
+    fn all(&mut self, depth: usize) -> Read {
+        let mut of = vec![self.negated(depth)?];
+        loop {
+            let and = self.tokens.next_if(|(_, token)| *token == Token::And).is_some();
+            match self.tokens.peek() {
+                Some((_, Token::Term(..) | Token::Not | Token::Open)) => of.push(self.negated(depth)?),
+                _ if and => of.push(self.negated(depth)?),
+                _ => return Ok(one_or(of, Expr::And)),
+            }
+        }
+    }
+
+    fn negated(&mut self, depth: usize) -> Read {
+        let expected = "a word, a \"phrase\", NOT or '(' is expected";
+        let Some((at, token)) = self.tokens.next() else {
+            return Err(Fault(0, format!("it ends where {expected}")));
+        };
+        if depth >= MAX_DEPTH {
+            return Err(Fault(at, format!("it is nested more than {MAX_DEPTH} deep")));
+        }
+        match token {
+            Token::Not => Ok(self.negated(depth + 1)?.map(|of| Expr::Not(Box::new(of)))),
+            Token::Term(property, text) => self.term(at, property.as_deref(), &text),
+            Token::Open => {
+                let inner = self.either(depth + 1)?;
+                match self.tokens.next() {
+                    Some((_, Token::Close)) => Ok(inner),
+                    _ => Err(Fault(at, "the parenthesis is not closed".to_owned())),
+                }
+            }
+            other => Err(Fault(at, format!("{} stands where {expected}", other.named()))),
+        }
+    }
+
+    fn term(&mut self, at: usize, property: Option<&str>, text: &str) -> Read {
+        let field = match property {
+            None => None,
+            Some(name) => Some(Field::named(name).ok_or_else(|| {
+                let names = Field::names().collect::<Vec<_>>().join(", ");
+                Fault(at, format!("'{}' is not searched; these are: {names}", shorten(name)))
+            })?),
+        };
+        let found = words::of(text);
+        self.words += found.len();
+        if self.words > MAX_WORDS {
+            return Err(Fault(at, format!("it has more than {MAX_WORDS} words")));
+        }
+        let number = words::numbers(&found).into_iter().next();
+        let is_number = found.len() > 1 && found.iter().all(|word| words::is_number(word));
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let in_a_row = Expr::Words(field, found);
+        Ok(Some(match number.filter(|_| is_number && matches!(field, None | Some(Field::Phones))) {
+            // However its groups are written.
+            Some(number) => Expr::Or(vec![in_a_row, Expr::Words(Some(Field::Phones), vec![number])]),
+            None => in_a_row,
+        }))
+    }
+}
+
+/// What is left of some, joined.
+fn one_or(of: Vec<Option<Expr>>, join: impl FnOnce(Vec<Expr>) -> Expr) -> Option<Expr> {
+    let mut of: Vec<_> = of.into_iter().flatten().collect();
+    if of.len() > 1 { Some(join(of)) } else { of.pop() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contact::Text;
+    use proptest::prelude::*;
+
+    fn words(text: &str) -> Expr {
+        Expr::Words(None, text.split(' ').map(str::to_owned).collect())
+    }
+
+    fn read(text: &str) -> Expr {
+        Search::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).0
+    }
+
+    #[test]
+    fn words_and_phrases_are_joined_as_odata_says() {
+        let not = |expr| Expr::Not(Box::new(expr));
+        let (a, b, c) = (|| words("a"), || words("b"), || words("c"));
+        for (text, expr) in [
+            ("a", a()),
+            ("a b", Expr::And(vec![a(), b()])),
+            ("a AND b", Expr::And(vec![a(), b()])),
+            ("a b OR c", Expr::Or(vec![Expr::And(vec![a(), b()]), c()])),
+            ("a AND (b OR c)", Expr::And(vec![a(), Expr::Or(vec![b(), c()])])),
+            ("NOT a b", Expr::And(vec![not(a()), b()])),
+            ("a NOT (b c)", Expr::And(vec![a(), not(Expr::And(vec![b(), c()]))])),
+            ("NOT NOT a", not(not(a()))),
+            ("\"a b\" c", Expr::And(vec![words("a b"), c()])),
+            ("\"a \\\"b\\\"\" OR c", Expr::Or(vec![words("a b"), c()])),
+            ("a and not b", Expr::And(vec![a(), words("and"), words("not"), b()])),
+            ("a \"AND\" b", Expr::And(vec![a(), words("and"), b()])),
+            ("  ( a ) ", a()),
+            // What has nothing to look for asks for nothing.
+            ("a & b", Expr::And(vec![a(), b()])),
+            ("a OR & OR NOT -", a()),
+            // Graph's clients quote the whole.
+            ("\"a\"", a()),
+            ("\"a b\"", Expr::And(vec![a(), b()])),
+            (" \"a OR b\" ", Expr::Or(vec![a(), b()])),
+            ("\"\\\"a b\\\" c\"", Expr::And(vec![words("a b"), c()])),
+            // What is more than one word is those in a row.
+            ("Ann.Lee@Example", words("ann lee example")),
+            ("10:30", Expr::Or(vec![words("10 30"), Expr::Words(Some(Field::Phones), vec!["1030".into()])])),
+            ("no:such", words("no such")),
+            ("山田", words("山 田")),
+        ] {
+            assert_eq!(read(text), expr, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_property_can_be_named() {
+        let of =
+            |text: Text, word: &str| Expr::Words(Some(Field::Text(text)), word.split(' ').map(str::to_owned).collect());
+        let evolution = "\"displayName:x\" OR \"givenName:x\" OR \"emailAddresses:x\"";
+        let emails = Expr::Words(Some(Field::Emails), vec!["x".into()]);
+        let expected = vec![of(Text::DisplayName, "x"), of(Text::GivenName, "x"), emails];
+        assert_eq!(read(evolution), Expr::Or(expected));
+        assert_eq!(read("displayname:\"Ann Lee\""), of(Text::DisplayName, "ann lee"));
+        assert_eq!(read("\"surname:Lee\""), of(Text::Surname, "lee"));
+        assert_eq!(read("\"surname:\\\"van Lee\\\"\""), of(Text::Surname, "van lee"));
+        let number = |digits: &str| Expr::Words(Some(Field::Phones), digits.split(' ').map(str::to_owned).collect());
+        assert_eq!(read("mobilePhone:555-01"), Expr::Or(vec![number("555 01"), number("55501")]));
+        assert_eq!(read("homeAddress:1-2"), Expr::Words(Some(Field::Addresses), vec!["1".into(), "2".into()]));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_where() {
+        let deep = "(".repeat(40) + "a";
+        let many = "a ".repeat(33);
+        let long = "a".repeat(2_049);
+        for (text, why) in [
+            ("", "position 0 in '': it ends where"),
+            ("\"\"", "it ends where"),
+            ("-", "no letter or digit"),
+            ("NOT &", "no letter or digit"),
+            ("a AND", "it ends where"),
+            ("OR a", "position 0 in 'OR a': 'OR' stands where"),
+            ("a AND OR b", "position 6 in 'a AND OR b': 'OR' stands where"),
+            ("(a", "position 0 in '(a': the parenthesis"),
+            ("a)", "position 1 in 'a)': ')' is not expected"),
+            ("a \"b", "position 2 in 'a \"b': the phrase"),
+            ("department:x", "position 0 in 'department:x': 'department' is not searched; these are: displayName"),
+            (&deep, "nested more than 32"),
+            (&many, "more than 32 words"),
+            (&long, "longer than 2048"),
+        ] {
+            let error = Search::parse(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_found_is_what_begins_so() {
+        let folder = words::of_folder("Ann-Marie van der Lée");
+        for (text, found) in [
+            ("ann", true),
+            ("lee", true),
+            ("LÉE", true),
+            ("nn", false),
+            ("lee mar", true),
+            ("\"van der\" ann", true),
+            ("\"der van\" ann", false),
+            ("\"van lee\" OR x", false),
+            ("anna", false),
+            ("ann-mar", true),
+            ("an-marie", false),
+            ("NOT ann", false),
+            ("NOT bob", true),
+            ("displayName:der", true),
+            ("surname:der", false),
+        ] {
+            assert_eq!(Search::parse(text).unwrap().matches(&folder), found, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(\"|\\(|\\)|AND|OR|NOT|:|\\\\| |surname|\\PC){0,60}") {
+            let _ = Search::parse(&text);
+        }
+    }
+}

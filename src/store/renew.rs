@@ -1,0 +1,101 @@
+//! Makes what is derived of contacts anew, where an older rule made it: the keys in `folded` and the words.
+
+use uuid::Uuid;
+
+use super::engine::Session;
+use super::statement::{Sql, Statement};
+use super::{UNFINISHED, contacts, folded, search};
+use crate::contact::Contact;
+use crate::error::Error;
+use crate::fold::FOLDING;
+use crate::words;
+
+/// Contacts that are read and written at once.
+const CHUNK: i64 = 50;
+
+/// Sees that the keys are those of today's rule.
+pub(super) async fn renew(session: &mut Session) -> Result<(), Error> {
+    let Some(row) = session.row(Statement::new("select folding from store where id = 1")).await? else { return Ok(()) };
+    if !(UNFINISHED + 1..FOLDING).contains(&row.get::<i64>(0)?) {
+        return Ok(());
+    }
+    session.execute(Statement::new("delete from folded")).await?;
+    let mut last = FIRST;
+    while let Some(chunk) = next(session, &mut last).await? {
+        write_keys(session, &chunk).await?;
+    }
+    words(session).await?;
+    session.execute(Statement::new("update store set folding = $1").bind(FOLDING)).await
+}
+
+/// Makes the words of all contacts.
+pub(super) async fn words(session: &mut Session) -> Result<(), Error> {
+    let empty = Statement::twin("insert into words (words) values ('delete-all')", "delete from words");
+    session.execute(empty).await?;
+    session.execute(Statement::twin("delete from searched", "select 1")).await?;
+    let mut last = FIRST;
+    while let Some(chunk) = next(session, &mut last).await? {
+        write_words(session, &chunk).await?;
+    }
+    Ok(())
+}
+
+/// Before all contacts.
+const FIRST: (i64, Uuid) = (0, Uuid::nil());
+
+/// The contacts behind one.
+async fn next(session: &mut Session, last: &mut (i64, Uuid)) -> Result<Option<Vec<(i64, Contact)>>, Error> {
+    let chunk = contacts::behind(session, *last, CHUNK).await?;
+    let Some((mailbox, contact)) = chunk.last() else { return Ok(None) };
+    *last = (*mailbox, contact.id);
+    Ok(Some(chunk))
+}
+
+async fn write_keys(session: &mut Session, contacts: &[(i64, Contact)]) -> Result<(), Error> {
+    let mut rows = Vec::new();
+    for (mailbox, contact) in contacts {
+        for (pos, (property, entry, key)) in folded::of(&contact.properties).into_iter().enumerate() {
+            rows.push((mailbox, contact.id.as_simple(), pos, property, entry, key));
+        }
+    }
+    let insert = Sql::new("insert into folded (mailbox, contact_id, pos, property, entry, key) select ").twin(
+        "value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(",
+        "(value ->> 0)::bigint, (value ->> 1)::uuid, (value ->> 2)::bigint, value ->> 3, (value ->> 4)::bigint, value ->> 5
+from jsonb_array_elements(",
+    );
+    let json = serde_json::to_string(&rows).map_err(Error::internal)?;
+    session.execute(insert.value(json).twin(")", "::text::jsonb) as rows (value)").into()).await
+}
+
+async fn write_words(session: &mut Session, contacts: &[(i64, Contact)]) -> Result<(), Error> {
+    let id = |contact: &Contact| contact.id.as_simple().to_string();
+    let texts = contacts.iter().map(|(mailbox, contact)| {
+        (mailbox, id(contact), search::texts(*mailbox, &words::of_contact(&contact.properties)))
+    });
+    let texts = serde_json::to_string(&texts.collect::<Vec<_>>()).map_err(Error::internal)?;
+    let mut rows = Vec::new();
+    for (mailbox, contact) in contacts {
+        let words = words::places(&words::of_contact(&contact.properties));
+        rows.extend(words.into_iter().map(|(word, place)| (mailbox, word, id(contact), place)));
+    }
+    let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
+    let number =
+        Sql::new("insert into searched (mailbox, contact_id) select value ->> 0, unhex(value ->> 1) from json_each(");
+    session.execute(Sql::either(number.value(texts.clone()).text(")"), Sql::new("select 1")).into()).await?;
+    let index = Sql::new(
+        "
+insert into words (rowid, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16)
+select row, value -> 2 ->> 0, value -> 2 ->> 1, value -> 2 ->> 2, value -> 2 ->> 3, value -> 2 ->> 4, value -> 2 ->> 5,
+    value -> 2 ->> 6, value -> 2 ->> 7, value -> 2 ->> 8, value -> 2 ->> 9, value -> 2 ->> 10, value -> 2 ->> 11,
+    value -> 2 ->> 12, value -> 2 ->> 13, value -> 2 ->> 14, value -> 2 ->> 15, value -> 2 ->> 16
+from json_each(",
+    );
+    let index = index.value(texts).text(") join searched on mailbox = value ->> 0 and contact_id = unhex(value ->> 1)");
+    let insert = Sql::new(
+        "
+insert into words (mailbox, word, contact_id, place)
+select (value ->> 0)::bigint, value ->> 1, (value ->> 2)::uuid, (value ->> 3)::bigint from jsonb_array_elements(",
+    );
+    let insert = insert.value(rows).text("::text::jsonb) as rows (value)");
+    session.execute(Sql::either(index, insert).into()).await
+}

@@ -1,0 +1,119 @@
+//! What is derived of contacts: that look-ups use it, and that it is made anew when its rule changes.
+
+mod both {
+    use crate::odata::filter::{Aliases, Model, filter};
+    use crate::odata::prefer::Handling;
+    use crate::odata::search::Search;
+    use crate::store::statement::Statement;
+    use crate::store::tests::awkward::{filled, noted};
+    use crate::store::tests::*;
+    use crate::store::{folded, listing};
+
+    /// How the database goes about a page.
+    async fn plan(o: &Opened, listing: &Listing) -> String {
+        let mailbox = o.mailbox;
+        let explain = async move |session: &mut Session| {
+            let statement = statement::Sql::default()
+                .twin("explain query plan ", "explain ")
+                .then(listing::select(mailbox, listing));
+            let rows = session.rows(statement.into()).await?;
+            Ok(rows
+                .iter()
+                .map(|row| row.get::<String>(3).or_else(|_| row.get::<String>(0)).unwrap())
+                .collect::<Vec<_>>()
+                .join("\n"))
+        };
+        o.store.shared.readers.read(explain).await.unwrap()
+    }
+
+    #[actix_web::test]
+    async fn the_common_look_ups_use_an_index() {
+        let o = opened().await;
+        // Enough of them that an index is worth it.
+        for i in 0..6 {
+            let named = |j: usize| {
+                let mut patch = titled("x");
+                let name = format!("n{}", i * 500 + j);
+                patch.emails = Some(vec![Email { address: Some(name.clone() + "@example.org"), ..Email::default() }]);
+                patch.categories = Some(vec![name.clone()]);
+                patch.texts[Text::DisplayName as usize] = Some(Some(name));
+                patch
+            };
+            o.store.insert_many(o.mailbox, (0..500).map(named).collect()).await.unwrap();
+        }
+        o.job(async |tx| tx.execute(Statement::twin("select 1", "analyze")).await).await.unwrap();
+        for (text, index) in [
+            ("emailAddresses/any(e:e/address eq 'ann@example.org')", "emails_by_address"),
+            ("emailAddresses/any(e:e/address in ('a@b','c@d'))", "emails_by_address"),
+            ("emailAddresses/any(e:startswith(e/address,'ann'))", "emails_by_address"),
+            ("emailAddresses/any(e:e/address eq 'a@b') and surname eq 'x'", "emails_by_address"),
+            ("displayName eq 'Ann'", "contacts_by_name"),
+            ("startswith(displayName,'An')", "contacts_by_name"),
+            ("lastModifiedDateTime ge 2099-01-01T00:00:00Z", "contacts_by_change"),
+            ("categories/any(c:c eq 'VIP')", "categories_by_name"),
+        ] {
+            let condition = filter(text, &Aliases::default(), Model::Beta, Handling::Lenient).unwrap();
+            let plan = plan(&o, &Listing { filter: Some(condition), ..first(10) }).await;
+            assert!(plan.contains(index), "{text}:\n{plan}");
+        }
+        o.store.create_folder(o.mailbox, &["contacts".to_owned()], "Few".to_owned()).await.unwrap();
+        let folder = plan(&o, &Listing { folder: Some("Few".to_owned()), ..first(10) }).await;
+        assert!(folder.contains("contacts_by_folder"), "{folder}");
+        for text in ["n17", "n17 example", "\"n17 example\" OR surname:lee", "n17 NOT bob", "\"n17@example.org\""] {
+            let search = Some(Search::parse(text).unwrap());
+            let plan = plan(&o, &Listing { search, ..first(10) }).await;
+            let index = o.schema.as_ref().map_or("VIRTUAL TABLE INDEX 0:M", |_| "words_pkey");
+            let read_through = ["SCAN c", "SCAN s", "Seq Scan on contacts", "Seq Scan on words"];
+            assert!(plan.contains(index) && !read_through.iter().any(|way| plan.contains(way)), "{text}:\n{plan}");
+        }
+    }
+
+    async fn found(o: &Opened, text: &str) -> Vec<Contact> {
+        let listing = Listing { search: Some(Search::parse(text).unwrap()), ..first(1_000) };
+        o.store.contacts(o.mailbox, &listing, None).await.unwrap().contacts
+    }
+
+    #[actix_web::test]
+    async fn keys_are_made_anew_for_what_an_older_rule_made() {
+        let (o, contacts) = filled().await;
+        let folded_rows = "select count(*) from folded";
+        let words = o.schema.as_ref().map_or("select count(*) from searched", |_| "select count(*) from words");
+        let before = (o.count(folded_rows).await, o.count(words).await);
+        assert!(before.0 > 100 && before.1 >= 70, "{before:?}");
+        o.store.delete(o.mailbox, &[], contacts[8].id, Preconditions::default()).await.unwrap();
+        let ann = found(&o, "ann").await;
+        assert!(ann.len() > 10, "{ann:?}");
+        let older = o.job(async move |tx| {
+            tx.execute(Statement::new("delete from folded")).await?;
+            let words = "insert into words (words) values ('delete-all')";
+            tx.execute(Statement::twin(words, "delete from words where place % 2 = 0")).await?;
+            tx.execute(Statement::new("update store set folding = 1")).await
+        });
+        older.await.unwrap();
+        o.store.close().await;
+        let again = Store::open(&o.database, Options::default()).await.unwrap();
+        let o = Opened { store: again, ..o };
+        assert_eq!((o.count(folded_rows).await, o.count(words).await), before);
+        assert_eq!(o.count("select folding from store").await, crate::fold::FOLDING);
+        let rest: Vec<_> = contacts.iter().filter(|contact| contact.id != contacts[8].id).cloned().collect();
+        assert_eq!(found(&o, "ann").await, ann);
+        let condition = filter("title eq 'É' or nickName eq 'Σ'", &Aliases::default(), Model::Beta, Handling::Lenient);
+        let listing = Listing { filter: Some(condition.unwrap()), ..first(1_000) };
+        let found = o.store.contacts(o.mailbox, &listing, None).await.unwrap().contacts;
+        assert!(!found.is_empty());
+        let has = |contact: &&Contact, text, folded: [&str; 2]| {
+            contact.properties.text(text).is_some_and(|text| folded.contains(&crate::fold::fold(text).as_str()))
+        };
+        let fits = |c: &&Contact| has(c, Text::Title, ["é"; 2]) || has(c, Text::NickName, ["σ"; 2]);
+        assert_eq!(found, rest.iter().filter(fits).cloned().collect::<Vec<_>>());
+        // A contact that is written anew has the keys of what it is now, and no others.
+        let within: &[String] = &[];
+        o.store.update(o.mailbox, within, contacts[9].id, noted("É"), Preconditions::default()).await.unwrap();
+        let changed = o.store.contact(o.mailbox, within, contacts[9].id).await.unwrap();
+        let kept = folded::of(&changed.properties).len();
+        let statement = statement::Sql::new("select count(*) from folded where contact_id = ").value(changed.id);
+        let read = async |session: &mut Session| session.row(statement.clone().into()).await;
+        let row = o.store.shared.readers.read(read).await.unwrap().unwrap();
+        assert_eq!(row.get::<i64>(0).unwrap(), i64::try_from(kept).unwrap());
+    }
+}

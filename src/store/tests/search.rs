@@ -1,0 +1,120 @@
+//! Searches: a database finds what the plain Rust of `odata::search` does.
+
+mod both {
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::{Config, TestRng, TestRunner};
+
+    use crate::contact::{Address, Contact};
+    use crate::odata::search::Search;
+    use crate::store::tests::awkward::filled;
+    use crate::store::tests::*;
+    use crate::words;
+
+    async fn found(o: &Opened, text: &str) -> Vec<Contact> {
+        let search = Some(Search::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")));
+        let listing = Listing { search, count: true, ..first(1_000) };
+        let page = o.store.contacts(o.mailbox, &listing, None).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(page.count, Some(i64::try_from(page.contacts.len()).unwrap()), "{text}");
+        page.contacts
+    }
+
+    /// Asks the database and plain Rust; answers how many there are.
+    async fn agree(o: &Opened, contacts: &[Contact], text: &str) -> usize {
+        let search = Search::parse(text).unwrap();
+        let fits = |contact: &&Contact| search.matches(&words::places(&words::of_contact(&contact.properties)));
+        let expected: Vec<_> = contacts.iter().filter(fits).map(|contact| contact.id).collect();
+        let found: Vec<_> = found(o, text).await.iter().map(|contact| contact.id).collect();
+        assert_eq!(found, expected, "{text}");
+        expected.len()
+    }
+
+    fn term() -> impl Strategy<Value = String> {
+        let words = [
+            "ann", "a", "b", "É", "e\u{301}", "ss", "x", "10", "9", "日", "日本", "o'neil", "pep", "å", "ı", "k", "1=1",
+        ];
+        let fields = ["", "", "", "surname:", "displayName:", "emailAddresses:", "phones:", "homeAddress:"];
+        let phrase = (prop::sample::select(words.to_vec()), prop::sample::select(words.to_vec()))
+            .prop_map(|(a, b)| format!("\"{a} {b}\""));
+        let word = prop::sample::select(words.to_vec()).prop_map(str::to_owned);
+        (prop::sample::select(fields.to_vec()), prop_oneof![4 => word, 1 => phrase])
+            .prop_map(|(field, term)| field.to_owned() + &term)
+    }
+
+    fn any_search() -> impl Strategy<Value = String> {
+        term().prop_recursive(4, 12, 3, |inner| {
+            let many = prop::collection::vec(inner.clone(), 2..4);
+            prop_oneof![
+                (many, prop::sample::select(vec![" ", " AND ", " OR "]))
+                    .prop_map(|(many, word)| format!("({})", many.join(word))),
+                inner.prop_map(|one| format!("NOT {one}")),
+            ]
+        })
+    }
+
+    #[actix_web::test]
+    async fn random_searches_find_what_plain_rust_finds() {
+        let (o, contacts) = filled().await;
+        let config = Config::default();
+        let mut runner = TestRunner::new_with_rng(config.clone(), TestRng::deterministic_rng(config.rng_algorithm));
+        let mut some = 0;
+        for _ in 0..300 {
+            let text = any_search().new_tree(&mut runner).unwrap().current();
+            let found = agree(&o, &contacts, &text).await;
+            some += usize::from(found > 0 && found < contacts.len());
+        }
+        assert!(some > 150, "most find some: {some}");
+    }
+
+    #[actix_web::test]
+    async fn what_a_contact_is_found_by_follows_it() {
+        let o = opened().await;
+        let named = |name: &str| {
+            let mut patch = titled("Dr.");
+            patch.texts[Text::DisplayName as usize] = Some(Some(name.to_owned()));
+            patch
+        };
+        let contact = o.store.insert(o.mailbox, named("Ann van der Lée")).await.unwrap();
+        let is_found = async |text: &str| !found(&o, text).await.is_empty();
+        for (text, expected) in [
+            ("lee", true),
+            ("\"\\\"van der\\\"\"", true),
+            ("\"\\\"der van\\\"\"", false),
+            ("van van", true),
+            ("bob", false),
+            ("NOT bob", true),
+        ] {
+            assert_eq!(is_found(text).await, expected, "{text}");
+        }
+        let words = o.schema.as_ref().map_or("select count(*) from searched", |_| "select count(*) from words");
+        let before = o.count(words).await;
+        let patch = Patch {
+            phones: Some(vec![Phone { number: Some("+1 (732) 555-0102".into()), ..Phone::default() }]),
+            addresses: Some(vec![Address { city: Some("Straße 5".into()), ..Address::default() }]),
+            ..named("Bob van Lee")
+        };
+        o.store.update(o.mailbox, &[], contact.id, patch, Preconditions::default()).await.unwrap();
+        // On PostgreSQL each word is a row.
+        assert_eq!(o.count(words).await, before + o.schema.as_ref().map_or(0, |_| 5));
+        for (text, expected) in [
+            ("ann", false),
+            ("bob", true),
+            ("der", false),
+            ("displayName:\"van lee\"", true),
+            ("title:lee", false),
+            ("title:dr", true),
+            ("7325550102", true),
+            ("\"732 555\"", true),
+            ("+1-732-555", true),
+            ("phones:0102", true),
+            ("displayName:555", false),
+            ("32555", false),
+            ("STRASSE", false),
+            ("straß", true),
+        ] {
+            assert_eq!(is_found(text).await, expected, "{text}");
+        }
+        o.store.delete(o.mailbox, &[], contact.id, Preconditions::default()).await.unwrap();
+        assert!(!is_found("bob").await);
+    }
+}
