@@ -30,6 +30,8 @@ pub enum Kind {
     Filter,
     /// A property that Graph does not filter by, in strict handling.
     Property,
+    /// Another value for a property that is fixed.
+    ReadOnly,
     /// Options that Graph does not take together, in strict handling.
     Options,
     /// A header or a reference that cannot be used.
@@ -50,9 +52,9 @@ impl Problem {
 pub enum Error {
     /// What the client sent breaks these rules; never empty, the first leads.
     Invalid(Vec<Problem>),
-    /// A contact id that is not a lower-case UUID of 36 characters.
+    /// A contact's or category's id that is not a lower-case UUID of 36 characters.
     MalformedId,
-    /// No such contact, folder or photo in this mailbox; also another owner's.
+    /// No such contact, folder, category or photo in this mailbox; also another owner's.
     NotFound,
     /// A delta token that cannot be gone on from, being too old or of another history: why, and the address to start over
     /// at, where that is known.
@@ -69,10 +71,14 @@ pub enum Error {
     Unauthorized,
     /// `/me` with an application's token, which has no mailbox of its own.
     NoMe,
+    /// The caller may not do this.
+    Denied,
     /// A precondition (If-Match, If-None-Match) that does not hold.
     Stale,
     /// A folder beside it has the name.
     FolderExists,
+    /// A category has the name.
+    CategoryExists,
     /// The default folder stays what and where it is.
     DefaultFolder,
     /// A folder cannot be inside itself.
@@ -129,8 +135,10 @@ impl fmt::Display for Error {
             Self::NotImplemented(what) => write!(f, "not implemented: {what}"),
             Self::Unauthorized => f.write_str("no valid token"),
             Self::NoMe => f.write_str("/me with an application token"),
+            Self::Denied => f.write_str("not for this caller"),
             Self::Stale => f.write_str("precondition failed"),
             Self::FolderExists => f.write_str("a folder of this name exists"),
+            Self::CategoryExists => f.write_str("a category of this name exists"),
             Self::DefaultFolder => f.write_str("the default folder cannot be changed"),
             Self::Cycle => f.write_str("a folder cannot be inside itself"),
             Self::TooLarge(limit) => write!(f, "body over {limit} bytes"),

@@ -5,8 +5,9 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::contact::select::Selection;
 use crate::contact::{self, Contact, DEFAULT_FOLDER, MAX_FOLDER_ID, Shape};
 use crate::error::{Error, Kind};
+use crate::odata::entity;
 use crate::odata::etag;
-use crate::odata::json::{Json, shorten};
+use crate::odata::json::Json;
 use crate::words::{self, Word};
 
 /// What the default folder's parent is called: the mailbox itself, which no route serves.
@@ -52,9 +53,6 @@ impl Folder {
         self.id == DEFAULT_FOLDER
     }
 }
-
-/// The names that `$select` and bodies know.
-pub const PROPERTIES: [&str; 4] = ["id", "displayName", "parentFolderId", "wellKnownName"];
 
 /// A folder to be written.
 pub struct Shown<'a> {
@@ -146,27 +144,12 @@ pub enum Entries<'a> {
     Folders(Vec<Folder>, Option<&'a [&'static str]>),
 }
 
-/// Reads a `$select` of folders.
-///
-/// # Errors
-/// 400 that names what is no property of a folder.
-pub fn select(text: &str, shape: Shape) -> Result<Option<Vec<&'static str>>, Error> {
-    let mut names = Vec::new();
-    for name in text.split(',').map(str::trim) {
-        if name == "*" {
-            return Ok(None);
-        }
-        let known = PROPERTIES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
-        let known = known.filter(|name| shape == Shape::Beta || *name != "wellKnownName").ok_or_else(|| {
-            let name = shorten(name);
-            let message = format!("Could not find a property named '{name}' on type 'microsoft.graph.contactFolder'.");
-            Error::invalid(Kind::Query, "$select", message)
-        })?;
-        if !names.contains(&known) {
-            names.push(known);
-        }
+/// The names that `$select` and bodies know in a shape.
+pub fn properties(shape: Shape) -> &'static [&'static str] {
+    match shape {
+        Shape::Beta => &["id", "displayName", "parentFolderId", "wellKnownName"],
+        Shape::V1 => &["id", "displayName", "parentFolderId"],
     }
-    Ok(Some(names))
 }
 
 /// What a request wants changed.
@@ -183,54 +166,17 @@ pub struct Patch {
 /// # Errors
 /// 400 for anything that is no object with these members, or a display name that is empty or too long.
 pub fn read(body: Json) -> Result<Patch, Error> {
-    let Json::Object(members) = body else {
-        let message = format!("The body must be a JSON object, a contactFolder, not {}.", body.kind());
-        return Err(Error::invalid(Kind::Body, "", message));
-    };
     let mut patch = Patch::default();
-    for (name, value) in members {
-        if name.starts_with('@') || name.to_ascii_lowercase().contains("@odata.") {
-            continue;
-        }
-        let Some(property) = PROPERTIES.into_iter().find(|known| known.eq_ignore_ascii_case(&name)) else {
-            let name = shorten(&name);
-            let message = format!(
-                "The property '{name}' does not exist on type 'microsoft.graph.contactFolder'. It has displayName and \
-                 parentFolderId."
-            );
-            return Err(Error::invalid(Kind::Body, name, message));
-        };
-        let text = match value {
-            Json::Null => None,
-            Json::Text(text) => Some(text),
-            other => {
-                let message = format!("'{property}' must be a string, not {}.", other.kind());
-                return Err(Error::invalid(Kind::Body, property, message));
-            }
-        };
-        match (property, text) {
-            ("displayName", Some(name)) if !name.trim().is_empty() => {
-                limited(property, &name, MAX_NAME)?;
-                patch.display_name = Some(name);
-            }
+    for (property, value) in entity::members(body, "contactFolder", properties(Shape::Beta))? {
+        let max = if property == "displayName" { MAX_NAME } else { MAX_FOLDER_ID };
+        match (property, entity::text(property, value, max)?) {
+            ("displayName", Some(name)) if !name.trim().is_empty() => patch.display_name = Some(name),
             ("displayName", _) => {
                 return Err(Error::invalid(Kind::Body, property, "'displayName' must be a name, not empty or null."));
             }
-            ("parentFolderId", Some(id)) => {
-                limited(property, &id, MAX_FOLDER_ID)?;
-                patch.parent_folder_id = Some(id).filter(|id| !id.is_empty());
-            }
+            ("parentFolderId", id) => patch.parent_folder_id = id.filter(|id| !id.is_empty()),
             _ => {}
         }
     }
     Ok(patch)
-}
-
-fn limited(property: &str, text: &str, max: usize) -> Result<(), Error> {
-    let count = text.chars().count();
-    if count <= max {
-        return Ok(());
-    }
-    let message = format!("'{property}' has {count} characters, more than the {max} allowed.");
-    Err(Error::invalid(Kind::Limit, property, message))
 }

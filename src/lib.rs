@@ -1,6 +1,7 @@
 //! contactd: an embedded, persistent contact store with a REST facade that speaks the contacts part of the Microsoft
 //! Graph API. The map is in ARCHITECTURE.md; the API and its decisions are in docs/graph.md.
 
+pub mod category;
 mod clock;
 pub mod config;
 pub mod contact;

@@ -59,6 +59,9 @@ impl Principal {
     }
 }
 
+/// The names that `$select` knows.
+pub const PROPERTIES: [&str; 4] = ["id", "displayName", "userPrincipalName", "mail"];
+
 /// A user as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -70,7 +73,7 @@ pub struct User {
     pub user_principal_name: String,
     /// Shown as `mail`.
     pub mail: String,
-    /// The key of everything the user owns.
+    /// The key of everything the user owns. Greater than those of all users made before.
     pub mailbox: i64,
 }
 

@@ -4,7 +4,7 @@
 use super::patch::Patch;
 use super::{Complex, MAX_ENTRIES, MAX_FOLDER_ID, MAX_TEXT, Member, Shape, Text, beta, date, v1};
 use crate::error::{Error, Kind, Problem};
-use crate::odata::json::{Json, shorten};
+use crate::odata::json::{Json, is_annotation, shorten};
 use crate::odata::prefer::Handling;
 
 /// What the body is for.
@@ -183,10 +183,6 @@ fn all<T: Complex>() -> Vec<&'static str> {
 
 /// Properties of Graph's that no shape of this server has so far.
 const NOT_YET: &[&str] = &["photo", "extensions", "singlevalueextendedproperties", "multivalueextendedproperties"];
-
-pub(super) fn is_annotation(name: &str) -> bool {
-    name.starts_with('@') || name.to_ascii_lowercase().contains("@odata.")
-}
 
 /// Text or null, within its limit.
 pub(super) fn text(path: &str, max: usize, value: Json) -> Result<Option<String>, Error> {

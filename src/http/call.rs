@@ -1,15 +1,21 @@
 //! One call of the API: what is asked, by which headers, and the table of what is offered.
 
+use std::future::ready;
+use std::mem;
+
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
+use futures_util::future::LocalBoxFuture;
 
 use super::answer::Answer;
 use super::body::Taken;
-use super::{Api, contacts, contacts_ref, delta, folders, photos, users};
+use super::{Api, categories, contacts, contacts_ref, delta, exchange_ids, folders, photos, users};
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Owner, Resource, Version};
 use crate::odata::etag::Preconditions;
+use crate::odata::filter::typed::Condition;
+use crate::odata::filter::{self, Model};
 use crate::odata::format;
 use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE};
 use crate::odata::prefer::{Handling, Prefer};
@@ -28,6 +34,8 @@ fn parse_position(value: &str) -> Result<i64, Error> {
 /// What can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
+    ListUsers,
+    CountUsers,
     GetUser,
     ListContacts,
     CountContacts,
@@ -49,6 +57,13 @@ pub(super) enum Endpoint {
     GetFolder,
     UpdateFolder,
     DeleteFolder,
+    ListCategories,
+    CountCategories,
+    CreateCategory,
+    GetCategory,
+    UpdateCategory,
+    DeleteCategory,
+    TranslateIds,
     /// Known to Graph, not served yet.
     NotYet,
 }
@@ -58,10 +73,32 @@ impl Endpoint {
     pub(super) fn body(self) -> Taken {
         use Endpoint as E;
         match self {
-            E::CreateContact | E::AddContact | E::UpdateContact | E::CreateFolder | E::UpdateFolder => Taken::Json,
+            E::CreateContact
+            | E::AddContact
+            | E::UpdateContact
+            | E::CreateFolder
+            | E::UpdateFolder
+            | E::CreateCategory
+            | E::UpdateCategory
+            | E::TranslateIds => Taken::Json,
             E::PutPhoto => Taken::Bytes,
             _ => Taken::Not,
         }
+    }
+
+    /// Whether its answer has pages.
+    fn is_list(self) -> bool {
+        use Endpoint as E;
+        matches!(
+            self,
+            E::ListUsers
+                | E::ListContacts
+                | E::ListReferences
+                | E::ListFolders
+                | E::ListCategories
+                | E::FollowContacts
+                | E::FollowFolders
+        )
     }
 
     /// Whether it has query options of its own to read.
@@ -69,7 +106,9 @@ impl Endpoint {
         use Endpoint as E;
         matches!(
             self,
-            E::GetUser
+            E::ListUsers
+                | E::CountUsers
+                | E::GetUser
                 | E::ListContacts
                 | E::CountContacts
                 | E::ListReferences
@@ -79,6 +118,9 @@ impl Endpoint {
                 | E::ListFolders
                 | E::CountFolders
                 | E::GetFolder
+                | E::ListCategories
+                | E::CountCategories
+                | E::GetCategory
                 | E::NotYet
         )
     }
@@ -123,7 +165,9 @@ impl<'a> Call<'a> {
         let annotated = match &address.resource {
             Resource::Metadata => format::is_xml(query).map(|()| true)?,
             // What has one form only.
-            Resource::Health | Resource::Owned(_, Item::ContactsCount(_) | Item::FoldersCount(_)) => true,
+            Resource::Health
+            | Resource::UsersCount
+            | Resource::Owned(_, Item::ContactsCount(_) | Item::FoldersCount(_) | Item::CategoriesCount) => true,
             _ => format::is_annotated(query, &lines("accept").unwrap_or_default())?,
         };
         Ok(Self {
@@ -141,14 +185,28 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// The table of everything offered.
+    /// What is asked for.
     ///
     /// # Errors
-    /// [`Error::MethodNotAllowed`], with what is.
+    /// [`Error::MethodNotAllowed`], with what is offered.
     pub(super) fn endpoint(&self) -> Result<Endpoint, Error> {
+        let offered = match &self.address.resource {
+            Resource::Users => &[("GET", Endpoint::ListUsers)],
+            Resource::UsersCount => &[("GET", Endpoint::CountUsers)],
+            Resource::Owned(_, item) => self.offered(item),
+            _ => return Ok(Endpoint::NotYet),
+        };
+        let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
+        found.map(|(_, endpoint)| *endpoint).ok_or_else(|| {
+            let served = offered.iter().filter(|(_, endpoint)| *endpoint != Endpoint::NotYet);
+            Error::MethodNotAllowed(served.map(|(method, _)| *method).collect())
+        })
+    }
+
+    /// The table of everything offered below an owner.
+    fn offered(&self, item: &Item) -> &'static [(&'static str, Endpoint)] {
         use Endpoint as E;
-        let Resource::Owned(_, item) = &self.address.resource else { return Ok(E::NotYet) };
-        let offered: &[(&str, Endpoint)] = match item {
+        match item {
             Item::User => &[("GET", E::GetUser)],
             Item::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
             Item::ContactsDelta(_) => &[("GET", E::FollowContacts)],
@@ -159,6 +217,12 @@ impl<'a> Call<'a> {
             Item::Folders(_) => &[("GET", E::ListFolders), ("POST", E::CreateFolder)],
             Item::Folder(_) => &[("GET", E::GetFolder), ("PATCH", E::UpdateFolder), ("DELETE", E::DeleteFolder)],
             Item::Contact(..) => &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)],
+            Item::Categories => &[("GET", E::ListCategories), ("POST", E::CreateCategory)],
+            Item::CategoriesCount => &[("GET", E::CountCategories)],
+            Item::Category(_) => {
+                &[("GET", E::GetCategory), ("PATCH", E::UpdateCategory), ("DELETE", E::DeleteCategory)]
+            }
+            Item::TranslateExchangeIds => &[("POST", E::TranslateIds)],
             Item::ContactRef => &[],
             // Graph cannot take a contact's photo away.
             Item::Photo(..) if self.handling() == Handling::Strict => &[("GET", E::GetPhoto)],
@@ -169,12 +233,7 @@ impl<'a> Call<'a> {
             Item::PhotoValue(..) => {
                 &[("GET", E::GetPhotoValue), ("PUT", E::PutPhoto), ("PATCH", E::PutPhoto), ("DELETE", E::DeletePhoto)]
             }
-        };
-        let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
-        found.map(|(_, endpoint)| *endpoint).ok_or_else(|| {
-            let served = offered.iter().filter(|(_, endpoint)| *endpoint != E::NotYet);
-            Error::MethodNotAllowed(served.map(|(method, _)| *method).collect())
-        })
+        }
     }
 
     /// Does what is asked.
@@ -186,10 +245,33 @@ impl<'a> Call<'a> {
             let (prefix, pattern) = (self.address.version.prefix(), self.address.pattern());
             Error::NotImplemented(format!("{} {prefix}{pattern}", self.method))
         };
-        let Resource::Owned(owner, item) = &self.address.resource else { return Err(not_yet()) };
         if !endpoint.reads_query() {
             Query::none(self.query)?;
         }
+        let Resource::Owned(owner, item) = &self.address.resource else {
+            let answer = match endpoint {
+                Endpoint::ListUsers => users::list(self, caller).await?,
+                Endpoint::CountUsers => users::count(self, caller).await?,
+                _ => return Err(not_yet()),
+            };
+            return self.preferences_applied(endpoint, answer);
+        };
+        let mailbox = self.mailbox(caller, owner).await?;
+        let mut body = body;
+        let answer = self.handle(endpoint, caller, &mailbox, item, &mut body).ok_or_else(not_yet)?.await?;
+        self.preferences_applied(endpoint, answer)
+    }
+
+    /// What answers a call about something of an owner's, if it is served. On the heap, and made outside of `async`: else
+    /// an unoptimized build keeps room for all of them on the stack, below which a deep filter is read.
+    fn handle<'c>(
+        &'c self,
+        endpoint: Endpoint,
+        caller: &'c Principal,
+        mailbox: &'c Mailbox,
+        item: &'c Item,
+        body: &'c mut Vec<u8>,
+    ) -> Option<LocalBoxFuture<'c, Result<Answer, Error>>> {
         let (path, id): (&[String], &str) = match item {
             Item::Contact(path, id) | Item::Photo(path, id) | Item::PhotoValue(path, id) => (path, id),
             Item::Contacts(path)
@@ -199,34 +281,45 @@ impl<'a> Call<'a> {
             | Item::ContactsRef(path)
             | Item::Folders(path)
             | Item::Folder(path) => (path, ""),
-            Item::User | Item::ContactRef | Item::FoldersDelta => (&[], ""),
+            Item::Category(id) => (&[], id),
+            Item::User
+            | Item::ContactRef
+            | Item::FoldersDelta
+            | Item::Categories
+            | Item::CategoriesCount
+            | Item::TranslateExchangeIds => (&[], ""),
         };
-        let mailbox = self.mailbox(caller, owner).await?;
-        let answer = match endpoint {
-            Endpoint::NotYet => return Err(not_yet()),
-            Endpoint::GetUser => users::get(self, &mailbox)?,
-            Endpoint::ListContacts => contacts::list(self, &mailbox, path).await?,
-            Endpoint::FollowContacts => delta::contacts(self, &mailbox, path).await?,
-            Endpoint::FollowFolders => delta::folders(self, &mailbox).await?,
-            Endpoint::CountContacts => contacts::count(self, &mailbox, path).await?,
-            Endpoint::CreateContact => contacts::create(self, &mailbox, path, &body).await?,
-            Endpoint::ListReferences => contacts_ref::list(self, &mailbox, path).await?,
-            Endpoint::AddContact => contacts_ref::add(self, caller, &mailbox, path, &body).await?,
-            Endpoint::GetContact => contacts::get(self, &mailbox, path, id).await?,
-            Endpoint::UpdateContact => contacts::update(self, &mailbox, path, id, &body).await?,
-            Endpoint::DeleteContact => contacts::delete(self, &mailbox, path, id).await?,
-            Endpoint::GetPhoto => photos::get(self, &mailbox, path, id).await?,
-            Endpoint::GetPhotoValue => photos::value(self, &mailbox, path, id).await?,
-            Endpoint::PutPhoto => photos::put(self, &mailbox, path, id, body).await?,
-            Endpoint::DeletePhoto => photos::delete(self, &mailbox, path, id).await?,
-            Endpoint::CountFolders => folders::count(self, &mailbox, path).await?,
-            Endpoint::ListFolders => folders::list(self, &mailbox, path).await?,
-            Endpoint::CreateFolder => folders::create(self, &mailbox, path, &body).await?,
-            Endpoint::GetFolder => folders::get(self, &mailbox, path).await?,
-            Endpoint::UpdateFolder => folders::update(self, &mailbox, path, &body).await?,
-            Endpoint::DeleteFolder => folders::delete(self, &mailbox, path).await?,
-        };
-        self.preferences_applied(answer)
+        Some(match endpoint {
+            Endpoint::ListUsers | Endpoint::CountUsers | Endpoint::NotYet => return None,
+            Endpoint::GetUser => Box::pin(ready(users::get(self, mailbox))),
+            Endpoint::ListContacts => Box::pin(contacts::list(self, mailbox, path)),
+            Endpoint::FollowContacts => Box::pin(delta::contacts(self, mailbox, path)),
+            Endpoint::FollowFolders => Box::pin(delta::folders(self, mailbox)),
+            Endpoint::CountContacts => Box::pin(contacts::count(self, mailbox, path)),
+            Endpoint::CreateContact => Box::pin(contacts::create(self, mailbox, path, body)),
+            Endpoint::ListReferences => Box::pin(contacts_ref::list(self, mailbox, path)),
+            Endpoint::AddContact => Box::pin(contacts_ref::add(self, caller, mailbox, path, body)),
+            Endpoint::GetContact => Box::pin(contacts::get(self, mailbox, path, id)),
+            Endpoint::UpdateContact => Box::pin(contacts::update(self, mailbox, path, id, body)),
+            Endpoint::DeleteContact => Box::pin(contacts::delete(self, mailbox, path, id)),
+            Endpoint::GetPhoto => Box::pin(photos::get(self, mailbox, path, id)),
+            Endpoint::GetPhotoValue => Box::pin(photos::value(self, mailbox, path, id)),
+            Endpoint::PutPhoto => Box::pin(photos::put(self, mailbox, path, id, mem::take(body))),
+            Endpoint::DeletePhoto => Box::pin(photos::delete(self, mailbox, path, id)),
+            Endpoint::CountFolders => Box::pin(folders::count(self, mailbox, path)),
+            Endpoint::ListFolders => Box::pin(folders::list(self, mailbox, path)),
+            Endpoint::CreateFolder => Box::pin(folders::create(self, mailbox, path, body)),
+            Endpoint::GetFolder => Box::pin(folders::get(self, mailbox, path)),
+            Endpoint::UpdateFolder => Box::pin(folders::update(self, mailbox, path, body)),
+            Endpoint::DeleteFolder => Box::pin(folders::delete(self, mailbox, path)),
+            Endpoint::ListCategories => Box::pin(categories::list(self, mailbox)),
+            Endpoint::CountCategories => Box::pin(categories::count(self, mailbox)),
+            Endpoint::CreateCategory => Box::pin(categories::create(self, mailbox, body)),
+            Endpoint::GetCategory => Box::pin(categories::get(self, mailbox, id)),
+            Endpoint::UpdateCategory => Box::pin(categories::update(self, mailbox, id, body)),
+            Endpoint::DeleteCategory => Box::pin(categories::delete(self, mailbox, id)),
+            Endpoint::TranslateIds => Box::pin(ready(exchange_ids::translate(self, body))),
+        })
     }
 
     /// Whose mailbox is meant, if the caller may see it.
@@ -263,6 +356,19 @@ impl<'a> Call<'a> {
         u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE)
     }
 
+    /// What is true of those in a list that cannot be searched or sorted yet.
+    ///
+    /// # Errors
+    /// [`Error::NotImplemented`] where that is asked; 400 for a filter that cannot be read.
+    pub(super) fn condition(&self, query: &Query, model: Model, of: &str) -> Result<Option<Condition>, Error> {
+        let options = [("$orderby", query.order_by.is_some()), ("$search", query.search.is_some())];
+        if let Some((name, _)) = options.into_iter().find(|(_, given)| *given) {
+            return Err(Error::NotImplemented(format!("'{name}' on {of}")));
+        }
+        let read = |text| filter::filter(text, &query.aliases, model, self.handling());
+        query.filter.as_deref().map(read).transpose()
+    }
+
     /// The address of a path below the API's prefix, for links and contexts.
     pub(super) fn link(&self, path: &str) -> String {
         format!("{}{}{path}", self.root, self.address.version.prefix())
@@ -291,14 +397,15 @@ impl<'a> Call<'a> {
     }
 
     /// Names in `Preference-Applied` (RFC 7240, section 3) what of `Prefer` was honoured.
-    fn preferences_applied(&self, answer: Answer) -> Result<Answer, Error> {
+    fn preferences_applied(&self, endpoint: Endpoint, answer: Answer) -> Result<Answer, Error> {
         let mut applied = Vec::new();
         match self.prefer.handling {
             Some(Handling::Lenient) => applied.push("handling=lenient".to_owned()),
             Some(Handling::Strict) => applied.push("handling=strict".to_owned()),
             None => {}
         }
-        let writes = matches!(self.method.as_str(), "POST" | "PATCH" | "PUT");
+        // There is nothing to leave out where an answer is all that is asked for.
+        let writes = endpoint.body() != Taken::Not && endpoint != Endpoint::TranslateIds;
         match self.prefer.minimal.filter(|_| writes) {
             Some(true) => applied.push("return=minimal".to_owned()),
             Some(false) => applied.push("return=representation".to_owned()),
@@ -307,19 +414,7 @@ impl<'a> Call<'a> {
         if self.prefer.immutable_id {
             applied.push("IdType=\"ImmutableId\"".to_owned());
         }
-        if let (
-            Some(size),
-            Resource::Owned(
-                _,
-                Item::Contacts(_)
-                | Item::ContactsRef(_)
-                | Item::ContactsDelta(_)
-                | Item::FoldersDelta
-                | Item::Folders(_),
-            ),
-            "GET",
-        ) = (self.prefer.max_page_size, &self.address.resource, self.method.as_str())
-        {
+        if let Some(size) = self.prefer.max_page_size.filter(|_| endpoint.is_list()) {
             applied.push(format!("odata.maxpagesize={size}"));
         }
         if applied.is_empty() { Ok(answer) } else { answer.header("Preference-Applied", &applied.join(", ")) }

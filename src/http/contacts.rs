@@ -23,7 +23,7 @@ use crate::store::{Listing, Page};
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let select = selection(call, &query)?;
-    expansion(&query)?;
+    expand::none(&query, Source::Contact)?;
     let (page, next) = page(call, mailbox, path, &query).await?;
     let context = call.annotated.then(|| context(call, mailbox, path, &printed(select.as_ref()), ""));
     let (shape, select) = (call.shape(), select.as_ref());
@@ -64,11 +64,6 @@ pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -
     let listing = listing(call, mailbox, path, &query).await?;
     let count = call.api.store.count(mailbox.user.mailbox, &listing, call.position).await?;
     Answer::number(count)
-}
-
-/// What is to be shown inside contacts: nothing yet.
-fn expansion(query: &Query) -> Result<(), Error> {
-    query.expand.as_deref().map_or(Ok(()), |text| expand::parse(text, &query.aliases, Source::Contact).map(drop))
 }
 
 /// What is listed: which folder, and what the options ask for in the names of the shape that is spoken.
@@ -141,7 +136,7 @@ pub(super) async fn create_from(
 pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
     let query = Query::of_one(call.query)?;
     let select = selection(call, &query)?;
-    expansion(&query)?;
+    expand::none(&query, Source::Contact)?;
     let contact = call.api.store.contact(mailbox.user.mailbox, folder, parse_id(id)?).await?;
     if call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());

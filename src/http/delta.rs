@@ -11,6 +11,7 @@ use crate::contact::{DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
 use crate::folder;
 use crate::odata::delta::{DEFAULT_SIZE, DeltaToken, Progress};
+use crate::odata::entity;
 use crate::odata::page::MAX_SIZE;
 use crate::odata::percent_encode;
 use crate::odata::prefer::Handling;
@@ -40,7 +41,10 @@ pub(super) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]
 /// `GET …/contactFolders/delta`, of all folders at any depth; the default one is among them in the seed's shape.
 pub(super) async fn folders(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let (walk, delta) = Walk::page(call, mailbox, Followed::Folders(call.shape() == Shape::Beta)).await?;
-    let select = walk.select.as_deref().map_or(Ok(None), |text| folder::select(text, call.shape()))?;
+    let select = walk
+        .select
+        .as_deref()
+        .map_or(Ok(None), |text| entity::select(text, "contactFolder", folder::properties(call.shape())))?;
     let (shape, annotated, select) = (call.shape(), call.annotated, select.as_deref());
     let kind = annotated.then_some("#microsoft.graph.contactFolder");
     let value = delta.changes.iter().filter_map(|change| match change {

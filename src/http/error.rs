@@ -95,7 +95,7 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
         Error::MalformedId => (
             S::BAD_REQUEST,
             "ErrorInvalidIdMalformed",
-            "Id is malformed. A contact's id is a lower-case UUID of 36 characters.",
+            "Id is malformed. The id of a contact or category is a lower-case UUID of 36 characters.",
         ),
         Error::NotFound => (S::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store."),
         Error::OutOfSync(why, _) => {
@@ -133,12 +133,22 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             "BadRequest",
             "/me request is only valid with delegated authentication flow. An application uses /users/{id}.",
         ),
+        Error::Denied => (
+            S::FORBIDDEN,
+            "ErrorAccessDenied",
+            "Access is denied. Only an application may list users; a user is at /me.",
+        ),
         Error::Stale => (
             S::PRECONDITION_FAILED,
             "ErrorIrresolvableConflict",
             "The item has changed, or is not as the request's If-Match or If-None-Match expects. Nothing was written.",
         ),
         Error::FolderExists => (S::CONFLICT, "ErrorFolderExists", "A folder with the specified name already exists."),
+        Error::CategoryExists => (
+            S::CONFLICT,
+            "nameAlreadyExists",
+            "A category with the specified name already exists, in some letter case.",
+        ),
         Error::DefaultFolder => {
             (S::FORBIDDEN, "ErrorDeleteDistinguishedFolder", "The default folder cannot be renamed, moved or deleted.")
         }
@@ -174,6 +184,7 @@ fn code_of(kind: Kind) -> &'static str {
         Kind::Filter => "ErrorInvalidUrlQueryFilter",
         Kind::Options => "ErrorInvalidUrlQuery",
         Kind::Property => "ErrorInvalidProperty",
+        Kind::ReadOnly => "ErrorInvalidPropertySet",
         Kind::Request => "ErrorInvalidRequest",
         Kind::Expand => "ExpandNotSupported",
     }

@@ -6,6 +6,7 @@ use super::folders;
 use crate::contact::select::Selection;
 use crate::error::Error;
 use crate::folder::{Entries, Folder, Inside};
+use crate::odata::entity;
 use crate::odata::expand::{self, Expanded, Navigation, Source};
 use crate::odata::page::{FolderToken, PageToken};
 use crate::odata::query::Query;
@@ -85,8 +86,7 @@ impl Expansion {
     fn selected(&self) -> String {
         let select = match &self.of {
             Of::Contacts(_, select) => contacts::printed(select.as_ref()),
-            Of::Folders(_, Some(names)) => format!("({})", names.join(",")),
-            Of::Folders(_, None) => String::new(),
+            Of::Folders(_, select) => entity::printed(select.as_deref()),
         };
         format!("{}{select}", self.what.name())
     }

@@ -7,6 +7,7 @@ use super::expand::Expansion;
 use crate::contact::{DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
 use crate::folder::{self, Folder, Inside, Shown};
+use crate::odata::entity;
 use crate::odata::filter::{self, Model};
 use crate::odata::page::FolderToken;
 use crate::odata::query::Query;
@@ -160,7 +161,10 @@ pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
 }
 
 pub(super) fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
-    query.select.as_deref().map_or(Ok(None), |text| folder::select(text, call.shape()))
+    query
+        .select
+        .as_deref()
+        .map_or(Ok(None), |text| entity::select(text, "contactFolder", folder::properties(call.shape())))
 }
 
 /// A folder after a write, or nothing where the client prefers that.

@@ -4,10 +4,12 @@
 mod answer;
 mod body;
 mod call;
+mod categories;
 mod contacts;
 mod contacts_ref;
 mod delta;
 mod error;
+mod exchange_ids;
 mod expand;
 mod folders;
 mod origin;
@@ -166,7 +168,7 @@ async fn answer(
         Resource::Health => return health(api, request.method()).await,
         Resource::Service => return service::document(&call, request.method()),
         Resource::Metadata => return service::metadata(&call, request.method()),
-        Resource::Owned(..) | Resource::NotYet(_) => {}
+        Resource::Users | Resource::UsersCount | Resource::Owned(..) | Resource::NotYet(_) => {}
     }
     let endpoint = call.endpoint()?;
     let principal = api.access.principal(request.headers())?;

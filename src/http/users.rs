@@ -1,12 +1,17 @@
-//! `/me` and `/users/{id}`.
+//! `/me`, `/users/{id}` and, for applications, `/users`.
 
 use serde::Serialize;
 
-use super::answer::Answer;
+use super::answer::{Answer, List};
 use super::call::{Call, Mailbox};
 use crate::error::Error;
+use crate::odata::entity;
 use crate::odata::expand::{self, Source};
+use crate::odata::filter::Model;
+use crate::odata::page::UserToken;
 use crate::odata::query::Query;
+use crate::store::Window;
+use crate::user::{PROPERTIES, Principal, User};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -14,27 +19,76 @@ struct Shown<'a> {
     #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
     context: Option<String>,
     id: &'a str,
-    display_name: &'a str,
-    user_principal_name: &'a str,
-    mail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_principal_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail: Option<&'a str>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(user: &'a User, select: Option<&[&'static str]>, context: Option<String>) -> Self {
+        let wanted = |name| select.is_none_or(|names| names.contains(&name));
+        Self {
+            context,
+            id: &user.id,
+            display_name: wanted("displayName").then_some(&user.display_name),
+            user_principal_name: wanted("userPrincipalName").then_some(&user.user_principal_name),
+            mail: wanted("mail").then_some(&user.mail),
+        }
+    }
 }
 
 /// `GET /me`, `GET /users/{id}`.
 pub(super) fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::of_one(call.query)?;
-    if let Some(text) = &query.expand {
-        expand::parse(text, &query.aliases, Source::User)?;
+    let select = selection(&query)?;
+    expand::none(&query, Source::User)?;
+    let select = select.as_deref();
+    let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}/$entity", entity::printed(select))));
+    Answer::json(200, &Shown::of(&mailbox.user, select, context))
+}
+
+/// `GET /users`, in the order in which they were made.
+pub(super) async fn list(call: &Call<'_>, caller: &Principal) -> Result<Answer, Error> {
+    let query = query(call, caller)?;
+    let select = selection(&query)?;
+    expand::none(&query, Source::User)?;
+    let condition = call.condition(&query, Model::User, "users")?;
+    let token = query.skip_token.as_deref().map(UserToken::parse).transpose()?;
+    let size = call.page_size(token.as_ref().map(|token| token.size), &query);
+    let window = Window {
+        after: token.map(|token| token.after),
+        skip: query.skip.unwrap_or(0),
+        size,
+        count: query.count.unwrap_or(false),
+    };
+    let part = call.api.store.users(condition.as_ref(), window).await?;
+    let next = part.value.last().filter(|_| part.more).map(|last| {
+        let token = UserToken { after: last.mailbox, size };
+        format!("{}?{}", call.own_link(), query.with_token(&token.print()))
+    });
+    let select = select.as_deref();
+    let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}", entity::printed(select))));
+    let value = part.value.iter().map(|user| Shown::of(user, select, None)).collect();
+    Answer::json(200, &List { context, count: part.count, next, value })
+}
+
+/// `GET /users/$count`: a number and nothing else.
+pub(super) async fn count(call: &Call<'_>, caller: &Principal) -> Result<Answer, Error> {
+    let condition = call.condition(&query(call, caller)?, Model::User, "users")?;
+    Answer::number(call.api.store.count_users(condition.as_ref()).await?)
+}
+
+/// The options of a list, for a caller who may list.
+fn query(call: &Call<'_>, caller: &Principal) -> Result<Query, Error> {
+    match caller {
+        Principal::App(_) => Query::parse(call.query),
+        Principal::User(_) => Err(Error::Denied),
     }
-    Query::none(call.query)?;
-    let user = &mailbox.user;
-    Answer::json(
-        200,
-        &Shown {
-            context: call.annotated.then(|| call.link("/$metadata#users/$entity")),
-            id: &user.id,
-            display_name: &user.display_name,
-            user_principal_name: &user.user_principal_name,
-            mail: &user.mail,
-        },
-    )
+}
+
+fn selection(query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
+    query.select.as_deref().map_or(Ok(None), |text| entity::select(text, "user", &PROPERTIES))
 }

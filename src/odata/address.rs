@@ -55,6 +55,10 @@ pub enum Resource {
     Service,
     /// `/$metadata`
     Metadata,
+    /// `/users`
+    Users,
+    /// `/users/$count`
+    UsersCount,
     /// Something of an owner's.
     Owned(Owner, Item),
     /// A path of the reference that is not served yet; the word that tells it.
@@ -93,6 +97,14 @@ pub enum Item {
     FoldersDelta,
     /// `…/contactFolders/{id}`
     Folder(Path),
+    /// `…/outlook/masterCategories`
+    Categories,
+    /// `…/outlook/masterCategories/$count`
+    CategoriesCount,
+    /// `…/outlook/masterCategories/{id}`
+    Category(String),
+    /// `…/translateExchangeIds`
+    TranslateExchangeIds,
 }
 
 /// A path, read.
@@ -104,8 +116,7 @@ pub struct Address {
     pub resource: Resource,
 }
 
-/// Paths under an owner, or under the root, that the reference has and this server has not yet.
-const OWNER_NOT_YET: &[&str] = &["outlook", "translateExchangeIds"];
+/// Paths under the root, a folder or a contact that the reference has and this server has not yet.
 const ROOT_NOT_YET: &[&str] = &["$batch", "subscriptions"];
 const DELTA: &[&str] = &["delta"];
 const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
@@ -140,6 +151,8 @@ impl Address {
             Resource::Health => "/healthz",
             Resource::Service => "/",
             Resource::Metadata => "/$metadata",
+            Resource::Users => "/users",
+            Resource::UsersCount => "/users/$count",
             Resource::Owned(_, Item::User) => "/{user}",
             Resource::Owned(_, Item::Contacts(_)) => "/{user}/contacts",
             Resource::Owned(_, Item::ContactsCount(_)) => "/{user}/contacts/$count",
@@ -152,6 +165,10 @@ impl Address {
             Resource::Owned(_, Item::Folders(_)) => "/{user}/contactFolders",
             Resource::Owned(_, Item::FoldersCount(_)) => "/{user}/contactFolders/$count",
             Resource::Owned(_, Item::Folder(_)) => "/{user}/contactFolders/{id}",
+            Resource::Owned(_, Item::Categories) => "/{user}/outlook/masterCategories",
+            Resource::Owned(_, Item::CategoriesCount) => "/{user}/outlook/masterCategories/$count",
+            Resource::Owned(_, Item::Category(_)) => "/{user}/outlook/masterCategories/{id}",
+            Resource::Owned(_, Item::TranslateExchangeIds) => "/{user}/translateExchangeIds",
             Resource::Owned(_, Item::ContactRef) => "/{user}/contacts/{id}/$ref",
             Resource::NotYet(word) => word,
         }
@@ -204,7 +221,8 @@ impl Segments {
             Segment::Word(word) if word.eq_ignore_ascii_case("$metadata") => return Ok(Resource::Metadata),
             Segment::Word(word) if word.eq_ignore_ascii_case("me") => Owner::Me,
             Segment::Word(word) if word.eq_ignore_ascii_case("users") => match self.next() {
-                None => return Ok(Resource::NotYet("/users")),
+                None => return Ok(Resource::Users),
+                Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => return Ok(Resource::UsersCount),
                 Some(name) => match name.text() {
                     name if is_me(&name) => Owner::Me,
                     name => Owner::User(name),
@@ -216,7 +234,11 @@ impl Segments {
             None => Ok(Resource::Owned(owner, Item::User)),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contacts") => self.contacts(owner, Path::new()),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contactFolders") => self.folders(owner),
-            Some(other) => self.not_yet(other, OWNER_NOT_YET),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("outlook") => self.outlook(owner, word),
+            Some(Segment::Word(word)) if known(&word, &["translateExchangeIds"]).is_some() => {
+                Ok(Resource::Owned(owner, Item::TranslateExchangeIds))
+            }
+            Some(other) => Err(Error::NoSegment(other.text())),
         }
     }
 
@@ -275,6 +297,20 @@ impl Segments {
             },
             Some(other) => self.not_yet(other, CONTACT_NOT_YET),
         }
+    }
+
+    /// What is below `outlook`, which is nothing by itself.
+    fn outlook(&mut self, owner: Owner, outlook: String) -> Result<Resource, Error> {
+        match self.next() {
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("masterCategories") => {}
+            other => return Err(Error::NoSegment(other.map_or(outlook, Segment::text))),
+        }
+        let item = match self.next() {
+            None => Item::Categories,
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => Item::CategoriesCount,
+            Some(id) => Item::Category(id.text()),
+        };
+        Ok(Resource::Owned(owner, item))
     }
 
     /// A segment that is known but not served takes everything below it along.
@@ -342,6 +378,8 @@ mod tests {
         assert_eq!(Address::parse("/V1.0/me").unwrap().version, Version::V1);
         assert_eq!(Address::parse("/Beta/healthz").unwrap().version, Version::Beta);
         assert_eq!(Address::parse("/healthz").unwrap().version, Version::None);
+        assert_eq!(Address::parse("/v1.0/Users/").unwrap().resource, Resource::Users);
+        assert_eq!(Address::parse("/users/%24COUNT").unwrap().resource, Resource::UsersCount);
         assert!(matches!(Address::parse("/beta/beta/me"), Err(Error::NoSegment(s)) if s == "beta"));
     }
 
@@ -378,6 +416,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_beside_contacts_is_read_in_every_spelling() {
+        for (text, item) in [
+            ("/me/outlook/masterCategories", Item::Categories),
+            ("/users/me-token-to-replace/Outlook//MASTERcategories/", Item::Categories),
+            ("/me/outlook/masterCategories/%24Count", Item::CategoriesCount),
+            ("/me/outlook/masterCategories/A", Item::Category("A".into())),
+            ("/me/outlook/mastercategories('A')", Item::Category("A".into())),
+            ("/me/outlook/masterCategories('$count')", Item::Category("$count".into())),
+            ("/me/translateexchangeids", Item::TranslateExchangeIds),
+            ("/users/TokenToReplace/Microsoft.Graph.translateExchangeIds()", Item::TranslateExchangeIds),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().resource, Resource::Owned(Owner::Me, item), "{text}");
+        }
+    }
+
+    #[test]
     fn what_means_nothing_is_named() {
         let cases = [
             ("/docs\\api/me/contacts", "docs\\api"),
@@ -392,6 +446,17 @@ mod tests {
             ("/me/contacts/1/photo/48x48", "48x48"),
             ("/me/contacts/1/photo/$value/x", "x"),
             ("/users/a/b", "b"),
+            ("/users/$count/b", "b"),
+            ("/me/Outlook", "Outlook"),
+            ("/me/outlook/", "outlook"),
+            ("/me/outlook('x')", "x"),
+            ("/me/outlook/contacts", "contacts"),
+            ("/me/masterCategories", "masterCategories"),
+            ("/me/translateExchangeIds/x", "x"),
+            ("/me/graph.translateExchangeIds", "graph.translateExchangeIds"),
+            ("/translateExchangeIds", "translateExchangeIds"),
+            ("/me/outlook/masterCategories/1/2", "2"),
+            ("/me/outlook/masterCategories/$count/2", "2"),
         ];
         for (path, segment) in cases {
             assert!(matches!(Address::parse(path), Err(Error::NoSegment(s)) if s == segment), "{path}");
@@ -400,7 +465,7 @@ mod tests {
 
     #[test]
     fn what_is_known_but_not_served_is_told_apart() {
-        for path in ["/%24batch", "/users", "/me/contactfolders('x')/permanentDelete", "/me/contacts/x/extensions"] {
+        for path in ["/%24batch", "/me/contactfolders('x')/permanentDelete", "/me/contacts/x/extensions"] {
             assert!(matches!(Address::parse(path).unwrap().resource, Resource::NotYet(_)), "{path}");
         }
     }

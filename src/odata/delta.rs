@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::digest::Key;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
@@ -110,7 +111,7 @@ impl DeltaToken {
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
     // Any length is a key (RFC 2104, section 3).
-    Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
+    Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Key::<Hmac<Sha256>>::default()))
 }
 
 fn sign(key: &[u8], bytes: &[u8]) -> [u8; SIGNED] {

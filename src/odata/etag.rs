@@ -60,7 +60,7 @@ impl Tags {
     }
 }
 
-/// What a request expects of the contact's state.
+/// What a request expects of the state of what it is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preconditions {
     if_match: Option<Tags>,

@@ -32,6 +32,8 @@ pub enum Source {
     Contact,
     /// A folder.
     Folder,
+    /// A category.
+    Category,
 }
 
 /// What can be shown inside a folder.
@@ -106,6 +108,7 @@ impl Source {
                 ],
                 "childFolders, contacts, singleValueExtendedProperties, multiValueExtendedProperties",
             ),
+            Self::Category => ("outlookCategory", &[], "nothing"),
         }
     }
 }
@@ -150,6 +153,14 @@ pub fn parse(text: &str, aliases: &Aliases, source: Source) -> Result<Vec<Expand
         Some(name) => Err(Error::NotImplemented(format!("'$expand={name}'"))),
         None => Ok(found),
     }
+}
+
+/// Refuses the `$expand` of a request for what has nothing to be shown inside, or not yet.
+///
+/// # Errors
+/// Those of [`parse`].
+pub fn none(query: &Query, source: Source) -> Result<(), Error> {
+    query.expand.as_deref().map_or(Ok(()), |text| parse(text, &query.aliases, source).map(drop))
 }
 
 /// The options in a pair of parentheses, as the query of a list of their own would have them.

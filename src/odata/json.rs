@@ -136,6 +136,11 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 }
 
+/// Whether a member is an annotation, like `@odata.type` or `birthday@odata.type`.
+pub fn is_annotation(name: &str) -> bool {
+    name.starts_with('@') || name.to_ascii_lowercase().contains("@odata.")
+}
+
 /// A name a client made up, cut to what a message can carry.
 pub fn shorten(name: &str) -> String {
     match name.char_indices().nth(64) {

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod delta;
+pub mod entity;
 pub mod etag;
 pub mod expand;
 pub mod filter;

@@ -58,6 +58,20 @@ pub struct PageToken {
 }
 
 impl PageToken {
+    /// That of a list in the order of its ids.
+    pub fn behind(id: Uuid, size: u16) -> Self {
+        Self { after: Cursor { shown: vec![Anchor { id, hash: 0 }], keys: Vec::new() }, size }
+    }
+
+    /// The id behind which a list in the order of its ids goes on.
+    ///
+    /// # Errors
+    /// 400 for the token of a list in another order.
+    pub fn last_id(&self) -> Result<Uuid, Error> {
+        let last = self.after.shown.first().filter(|_| self.after.keys.is_empty());
+        last.map(|last| last.id).ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", BAD_TOKEN))
+    }
+
     /// The token's text, which needs no encoding in a URL: 26 characters, and those of the sort keys.
     pub fn print(&self) -> String {
         let Cursor { shown, keys } = &self.after;
@@ -206,6 +220,42 @@ impl FolderToken {
     }
 }
 
+/// Where the next page of users begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserToken {
+    /// The mailbox of the last user already shown: their order is that in which they were made.
+    pub after: i64,
+    /// The page size the walk began with.
+    pub size: u16,
+}
+
+const USERS: u8 = 5;
+
+impl UserToken {
+    /// The token's text: 15 characters that need no encoding in a URL.
+    pub fn print(&self) -> String {
+        let mut bytes = vec![USERS];
+        bytes.extend(self.size.to_be_bytes());
+        bytes.extend(self.after.to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// 400 for anything [`UserToken::print`] did not make.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+        let read = |mut rest: &[u8]| {
+            let [version, s1, s2] = take(&mut rest)?;
+            let (size, after) = (u16::from_be_bytes([s1, s2]), i64::from_be_bytes(take(&mut rest)?));
+            let whole = version == USERS && rest.is_empty();
+            whole.then_some(Self { after, size: size.clamp(1, MAX_SIZE) })
+        };
+        read(&bytes).ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", BAD_TOKEN))
+    }
+}
+
 const BAD_TOKEN: &str = "Badly formed token. Follow nextLinks as they are.";
 
 #[cfg(test)]
@@ -252,15 +302,23 @@ mod tests {
         }
 
         #[test]
+        fn a_users_token_reads_back(after in any::<i64>(), size in 1..=MAX_SIZE) {
+            let token = UserToken { after, size };
+            prop_assert_eq!(token.print().len(), 15);
+            prop_assert_eq!(UserToken::parse(&token.print()).unwrap(), token);
+        }
+
+        #[test]
         fn any_text_is_read_or_refused(text in "[A-Za-z0-9_-]{0,40}|\\PC{0,40}") {
             let _ = PageToken::parse(&text);
             let _ = FolderToken::parse(&text);
+            let _ = UserToken::parse(&text);
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let text = URL_SAFE_NO_PAD.encode(bytes);
-            let _ = (PageToken::parse(&text), FolderToken::parse(&text));
+            let _ = (PageToken::parse(&text), FolderToken::parse(&text), UserToken::parse(&text));
         }
     }
 }

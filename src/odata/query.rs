@@ -159,7 +159,9 @@ impl Query {
         match [("$select", query.select), ("$expand", query.expand)].into_iter().find(|(_, given)| given.is_some()) {
             Some((name, _)) => Err(invalid(
                 name,
-                &format!("The query option '{name}' applies to the reading of contacts and folders only."),
+                &format!(
+                    "The query option '{name}' applies to the reading of contacts, folders, categories and users only."
+                ),
             )),
             None => Ok(()),
         }

@@ -11,7 +11,9 @@ pub(super) type Folded = (String, usize, String);
 /// The name of a property in the table; `None` for one that has a column for its folded form.
 pub(super) fn name(property: Property) -> Option<String> {
     match property {
-        Property::FolderName
+        Property::Name
+        | Property::Color
+        | Property::User(_)
         | Property::Text(Text::DisplayName | Text::GivenName | Text::Surname | Text::CompanyName) => None,
         Property::Text(text) => Some(text.json().to_owned()),
         Property::FlagStatus => Some("flag/flagStatus".to_owned()),

@@ -3,6 +3,7 @@
 //! Reads go to connections that cannot write; writes go to the one writer, which answers after the commit. Every write
 //! records a change (`changes`) in its own transaction.
 
+mod categories;
 mod changes;
 mod cluster;
 mod contacts;
@@ -31,6 +32,7 @@ mod statement;
 mod tests;
 mod tx;
 mod users;
+mod window;
 mod writer;
 
 use std::collections::HashMap;
@@ -62,6 +64,7 @@ pub use photos::Chunks;
 use readers::Readers;
 use statement::Statement;
 use tx::{Connector, Tx};
+pub use window::{Part, Window};
 use writer::Writer;
 
 /// `store.folding` of a database that is being copied into: it is not whole.

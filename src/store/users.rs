@@ -1,27 +1,68 @@
 //! Users, each with one mailbox.
 
-use super::engine::Session;
-use super::folders;
-use super::statement::Statement;
+use super::engine::{Row, Session};
+use super::statement::{Sql, Statement};
 use super::tx::Tx;
+use super::window::{self, Part, Window};
+use super::{Store, filter, folders};
 use crate::error::Error;
+use crate::odata::filter::typed::Condition;
 use crate::user::{User, UserName};
 
 /// Most users of one store: in development mode any token makes one.
 const MAX_USERS: i64 = 100_000;
 
-/// The user of this name, if there is one.
-pub(super) async fn find(session: &mut Session, name: &UserName) -> Result<Option<User>, Error> {
-    let text = "
-select id, display_name, user_principal_name, mail, mailbox from users where user_principal_name_key = $1";
-    let Some(row) = session.row(Statement::new(text).bind(name.key())).await? else { return Ok(None) };
-    Ok(Some(User {
+macro_rules! select {
+    () => {
+        "select c.id, c.display_name, c.user_principal_name, c.mail, c.mailbox"
+    };
+}
+
+impl Store {
+    /// A part of the users for whom a condition on users is true, in the order in which they were made; its keys are their
+    /// mailboxes.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn users(&self, filter: Option<&Condition>, part: Window<i64>) -> Result<Part<User>, Error> {
+        let list = async |session: &mut Session| {
+            window::read(session, select!(), scope(filter), "c.mailbox", part, read).await
+        };
+        self.shared.readers.read(list).await
+    }
+
+    /// How many of them there are.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count_users(&self, filter: Option<&Condition>) -> Result<i64, Error> {
+        self.shared.readers.read(async |session: &mut Session| window::count(session, scope(filter)).await).await
+    }
+}
+
+fn scope(filter: Option<&Condition>) -> Sql {
+    let scope = Sql::new(" from users c where ");
+    match filter {
+        // Nothing of a user's is looked up by mailbox.
+        Some(condition) => scope.then(filter::condition(0, condition)),
+        None => scope.text("true"),
+    }
+}
+
+fn read(row: &Row) -> Result<User, Error> {
+    Ok(User {
         id: row.get(0)?,
         display_name: row.get(1)?,
         user_principal_name: row.get(2)?,
         mail: row.get(3)?,
         mailbox: row.get(4)?,
-    }))
+    })
+}
+
+/// The user of this name, if there is one.
+pub(super) async fn find(session: &mut Session, name: &UserName) -> Result<Option<User>, Error> {
+    let text = concat!(select!(), " from users c where c.user_principal_name_key = $1");
+    session.row(Statement::new(text).bind(name.key())).await?.as_ref().map(read).transpose()
 }
 
 /// The user of this name, made with an empty mailbox if there is none.

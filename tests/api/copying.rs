@@ -12,7 +12,7 @@ use crate::both::pictures::gif;
 use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
 
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "mailboxes",
     "users",
     "folders",
@@ -28,6 +28,7 @@ const TABLES: [&str; 16] = [
     "folded",
     "photos",
     "photo_chunks",
+    "master_categories",
     "changes",
 ];
 
@@ -57,6 +58,10 @@ fn fill(database: &Path, contacts: usize) {
     let server = Program::start(serve_dev(database));
     for user in ["ann", "bob"] {
         let client = server.user(user);
+        let category = json!({"displayName": "Straße \u{1f600}", "color": "preset3"});
+        let category = client.post("/me/outlook/masterCategories", category).id();
+        client.post("/me/outlook/masterCategories", json!({"displayName": "kept"}));
+        client.delete(&format!("/me/outlook/masterCategories/{category}")).empty(204);
         for i in 0..contacts {
             let id = client.post("/me/contacts/$ref", SEED_REQUEST).id();
             let path = format!("/me/contacts/{id}");

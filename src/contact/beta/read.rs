@@ -1,10 +1,10 @@
 //! The properties that only the seed's shape has.
 
 use crate::contact::read::bad_literal;
-use crate::contact::read::{Reader, boolean, is_annotation, object, text, unknown};
+use crate::contact::read::{Reader, boolean, object, text, unknown};
 use crate::contact::{DateTimeTimeZone, Email, FLAG_STATUS, Flag, MAX_TEXT, Phone, date};
 use crate::error::{Error, Kind, Problem};
-use crate::odata::json::Json;
+use crate::odata::json::{Json, is_annotation};
 
 /// Reads a property, its name in lower case. Whether there is such a one.
 pub(in crate::contact) fn property(reader: &mut Reader, name: &str, value: Json) -> Result<bool, Error> {

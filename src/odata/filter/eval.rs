@@ -82,7 +82,7 @@ impl<'c> Subject<'c> {
                 let flag = p.flag.as_ref()?;
                 [&flag.completed, &flag.due, &flag.start][i / 2].member(i % 2)
             }
-            Property::FolderName => None,
+            Property::Name | Property::Color | Property::User(_) => None,
             Property::Entry(list, nth, member) => self.member(list.table, *self.entries_of(list).get(nth)?, member),
             Property::Variable(depth, table, member) => self.member(table, self.entries[depth].1, member),
             Property::Item(depth, table, member) => {
@@ -142,7 +142,7 @@ impl<'c> Subject<'c> {
             Id::Contact => self.contact.id.to_string(),
             Id::ChangeKey => self.contact.sent_change_key.clone().unwrap_or_else(|| self.contact.version_token()),
             Id::ParentFolder => self.contact.parent_folder_id.clone(),
-            Id::Folder | Id::FolderParent => return None,
+            Id::Folder | Id::FolderParent | Id::Category | Id::User => return None,
         })
     }
 

@@ -2,6 +2,7 @@
 //! are projections (docs/graph.md, "The contact"): the first of its type, or all of it.
 
 use super::typed::{Id, List, Moment, Property, Table};
+use crate::category;
 use crate::contact::{FLAG_STATUS, Shape, Text};
 
 /// The shape whose names are used.
@@ -13,6 +14,10 @@ pub enum Model {
     V1,
     /// The contact folder.
     Folder,
+    /// The category.
+    Category,
+    /// The user.
+    User,
 }
 
 /// What a name stands for.
@@ -70,8 +75,21 @@ const fn email(nth: usize) -> Target {
 
 const FOLDER: &[Named] = &[
     named("id", Target::Id(Id::Folder), false),
-    named("displayName", Target::Text(Property::FolderName), true),
+    named("displayName", Target::Text(Property::Name), true),
     named("parentFolderId", Target::Id(Id::FolderParent), false),
+];
+
+const CATEGORY: &[Named] = &[
+    named("id", Target::Id(Id::Category), false),
+    named("displayName", Target::Text(Property::Name), true),
+    named("color", Target::Enum(Property::Color, "categoryColor", &category::COLORS), true),
+];
+
+const USER: &[Named] = &[
+    named("id", Target::Id(Id::User), true),
+    named("displayName", Target::Text(Property::User(0)), true),
+    named("userPrincipalName", Target::Text(Property::User(1)), true),
+    named("mail", Target::Text(Property::User(2)), true),
 ];
 
 const BOTH: &[Named] = &[
@@ -136,6 +154,9 @@ pub(super) fn members_of(name: &str) -> Option<&'static [&'static str]> {
     if name.eq_ignore_ascii_case("followupFlagStatus") {
         return Some(FLAG_STATUS);
     }
+    if name.eq_ignore_ascii_case("categoryColor") {
+        return Some(&category::COLORS);
+    }
     let tables = [Table::Emails, Table::Phones, Table::Websites, Table::Addresses];
     let table = tables.into_iter().find(|table| enumeration(*table).eq_ignore_ascii_case(name))?;
     table.members()?.iter().map(|member| member.members).find(|members| !members.is_empty())
@@ -147,6 +168,8 @@ impl Model {
         match self {
             Self::Beta | Self::V1 => "microsoft.graph.contact",
             Self::Folder => "microsoft.graph.contactFolder",
+            Self::Category => "microsoft.graph.outlookCategory",
+            Self::User => "microsoft.graph.user",
         }
     }
 
@@ -156,10 +179,12 @@ impl Model {
             Self::Beta => &[BOTH, BETA],
             Self::V1 => &[BOTH, V1],
             Self::Folder => &[FOLDER],
+            Self::Category => &[CATEGORY],
+            Self::User => &[USER],
         };
         let named_members = tables.iter().flat_map(|table| table.iter());
         let mut members: Vec<_> = named_members.map(|m| named(m.name, m.target, m.filterable)).collect();
-        if self != Self::Folder {
+        if matches!(self, Self::Beta | Self::V1) {
             let texts = Text::ALL.into_iter().filter(|text| self == Self::Beta || Shape::V1.has(*text));
             members.extend(texts.map(|text| {
                 let unlisted =
@@ -175,7 +200,7 @@ impl Model {
         let other = match self {
             Self::Beta => Self::V1,
             Self::V1 => Self::Beta,
-            Self::Folder => return false,
+            Self::Folder | Self::Category | Self::User => return false,
         };
         other.members().iter().any(|member| member.name.eq_ignore_ascii_case(name))
     }

@@ -11,7 +11,7 @@ pub const MILLION: i64 = 1_000_000;
 /// Microseconds of a day.
 pub const DAY: i64 = 86_400 * MILLION;
 
-/// Something to be true of a contact or folder.
+/// Something to be true of a contact, or of whatever else the model describes.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "each is the operator of its name")]
 pub enum Condition {
@@ -110,7 +110,7 @@ pub enum Calendar {
     Day,
 }
 
-/// A text property of the contact or folder itself, or a member of an entry.
+/// A text property of the contact itself (or folder, category, user), or a member of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Property {
     /// A plain text property.
@@ -119,8 +119,12 @@ pub enum Property {
     FlagStatus,
     /// A time or zone of `flag`, in the order of the columns.
     FlagTime(usize),
-    /// A folder's `displayName`
-    FolderName,
+    /// The `displayName` of a folder or category.
+    Name,
+    /// A category's `color`
+    Color,
+    /// `displayName`, `userPrincipalName` or `mail` of a user, in this order.
+    User(usize),
     /// A member of the n-th entry of a list.
     Entry(List, usize, usize),
     /// A member of the entry of the range variable of this depth, from 0.
@@ -152,6 +156,8 @@ pub enum Id {
     Folder,
     /// A folder's own `parentFolderId`
     FolderParent,
+    Category,
+    User,
 }
 
 /// The tables of entries.

@@ -15,14 +15,19 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::folder;
+    use crate::{category, folder, user};
 
-    /// The names of the properties in a type's element.
-    fn properties(document: &str, of: &str) -> BTreeSet<String> {
+    /// The names in a type's element, behind this tag.
+    fn named(document: &str, of: &str, tag: &str) -> Vec<String> {
         let start = document.find(&format!("Type Name=\"{of}\"")).unwrap();
         let element = &document[start..];
         let element = &element[..element.find("Type>").unwrap()];
-        element.split("<Property Name=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+        let tag = format!("<{tag} Name=\"");
+        element.split(&tag).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    }
+
+    fn properties(document: &str, of: &str) -> BTreeSet<String> {
+        named(document, of, "Property").into_iter().collect()
     }
 
     #[test]
@@ -35,10 +40,16 @@ mod tests {
             }
             let served: BTreeSet<_> = shape.properties().map(|(name, _)| name.to_owned()).collect();
             assert_eq!(described, served);
-            let mut described = properties(document, "contactFolder");
-            described.insert("id".to_owned());
-            let served = folder::PROPERTIES.into_iter().filter(|name| shape == Shape::Beta || *name != "wellKnownName");
-            assert_eq!(described, served.map(str::to_owned).collect());
+            for (entity, served) in [
+                ("contactFolder", folder::properties(shape)),
+                ("outlookCategory", &category::PROPERTIES),
+                ("user", &user::PROPERTIES),
+            ] {
+                let mut described = properties(document, entity);
+                described.insert("id".to_owned());
+                assert_eq!(described, served.iter().map(|name| (*name).to_owned()).collect());
+            }
+            assert_eq!(named(document, "categoryColor", "Member"), category::COLORS);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::store::statement::Sql;
 /// A text property, folded.
 pub(super) fn property_of(property: Property) -> Sql {
     match property {
-        Property::Text(Text::DisplayName) | Property::FolderName => Sql::new("c.display_name_key"),
+        Property::Text(Text::DisplayName) | Property::Name => Sql::new("c.display_name_key"),
         Property::Text(Text::GivenName) => Sql::new("c.given_name_key"),
         Property::Text(Text::Surname) => Sql::new("c.surname_key"),
         Property::Text(Text::CompanyName) => Sql::new("c.company_name_key"),
@@ -20,6 +20,12 @@ pub(super) fn property_of(property: Property) -> Sql {
             let folded = fold_of(property, &Sql::new("c.").text(column(text)), "c.mailbox", "c.id", Sql::new("0"));
             if text.unset().is_some() { Sql::new("coalesce(").then(folded).text(", '')") } else { folded }
         }
+        // Members are stored in their exact spelling; one with a capital letter would need a key.
+        Property::Color => Sql::new("c.color"),
+        // Names of users are of ASCII letters (`UserName`), which lower() folds.
+        Property::User(0) => Sql::new("lower(c.display_name").twin(")", " collate \"C\")"),
+        Property::User(1) => Sql::new("c.user_principal_name_key"),
+        Property::User(_) => Sql::new("lower(c.mail").twin(")", " collate \"C\")"),
         Property::FlagStatus => {
             let status = flag(property, "flag_status");
             Sql::new(
@@ -64,7 +70,7 @@ pub(super) fn is_id(id: Id, value: Option<&str>) -> Sql {
         return Sql::new(if id == Id::FolderParent { "(c.parent_folder_id is null)" } else { "false" });
     };
     match id {
-        Id::Contact => match contact::parse_id(value) {
+        Id::Contact | Id::Category => match contact::parse_id(value) {
             Some(id) => binary(Sql::new("c.id"), " = ", Sql::of(id)),
             None => Sql::new("false"),
         },
@@ -81,7 +87,7 @@ pub(super) fn is_id(id: Id, value: Option<&str>) -> Sql {
             Sql::new("case when c.change_key is null then ").then(version).then(sent).text(" end").parenthesized()
         }
         Id::ParentFolder => binary(Sql::new("c.parent_folder_id"), " = ", Sql::of(value.to_owned())),
-        Id::Folder => binary(Sql::new("c.id"), " = ", Sql::of(value.to_owned())),
+        Id::Folder | Id::User => binary(Sql::new("c.id"), " = ", Sql::of(value.to_owned())),
         Id::FolderParent => binary(Sql::new("c.parent_folder_id"), " is not distinct from ", Sql::of(value.to_owned())),
     }
 }
@@ -89,9 +95,11 @@ pub(super) fn is_id(id: Id, value: Option<&str>) -> Sql {
 /// An id as a text to sort by.
 pub(in crate::store) fn id_text(id: Id) -> Sql {
     match id {
-        Id::Contact => Sql::default().twin("lower(hex(c.id))", "replace(cast(c.id as text), '-', '') collate \"C\""),
+        Id::Contact | Id::Category => {
+            Sql::default().twin("lower(hex(c.id))", "replace(cast(c.id as text), '-', '') collate \"C\"")
+        }
         Id::ParentFolder | Id::FolderParent => Sql::new("c.parent_folder_id"),
-        Id::Folder | Id::ChangeKey => Sql::new("c.id"),
+        Id::Folder | Id::User | Id::ChangeKey => Sql::new("c.id"),
     }
 }
 

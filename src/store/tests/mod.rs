@@ -5,6 +5,7 @@ mod awkward;
 mod both;
 mod filters;
 mod keys;
+mod lost;
 mod postgres;
 mod proxy;
 mod search;

@@ -38,7 +38,7 @@ impl Follower {
             let [next, delta] =
                 ["@odata.nextLink", "@odata.deltaLink"].map(|name| page.get(name).map(|link| link.as_str().unwrap()));
             assert!(next.is_some() != delta.is_some(), "{page}");
-            self.link = next.or(delta).unwrap().to_owned();
+            next.or(delta).unwrap().clone_into(&mut self.link);
             if delta.is_some() {
                 return;
             }
@@ -55,7 +55,7 @@ impl Follower {
                 there.insert(contact["id"].as_str().unwrap().to_owned(), contact["@odata.etag"].clone());
             }
             match page.get("@odata.nextLink") {
-                Some(next) => link = next.as_str().unwrap().to_owned(),
+                Some(next) => next.as_str().unwrap().clone_into(&mut link),
                 None => break,
             }
         }
@@ -183,7 +183,9 @@ fn nothing_is_missed_while_others_write() {
                 follower.check();
             });
         }
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        for writer in writers {
+            writer.join().unwrap();
+        }
         done.store(true, Ordering::SeqCst);
     });
     assert_eq!(app.count("select count(*) - max(seq) from changes where folder_id = 'contacts'"), 0);

@@ -17,6 +17,7 @@ fn json_is_answered_whoever_asks_for_it() {
     let ann = app.user("ann");
     let id = ann.post("/me/contacts?$format=json", "{}").id();
     let folder = ann.post("/me/contactFolders?format=application/json", json!({"displayName": "x"})).id();
+    let category = ann.post("/me/outlook/masterCategories?$format=json", json!({"displayName": "x"})).id();
     for path in [
         "/",
         "/me",
@@ -25,6 +26,8 @@ fn json_is_answered_whoever_asks_for_it() {
         "/v1.0/me/contactFolders",
         &format!("/me/contacts/{id}"),
         &format!("/v1.0/me/contactFolders/{folder}"),
+        "/v1.0/me/outlook/masterCategories",
+        &format!("/me/outlook/masterCategories/{category}"),
     ] {
         let plain = ann.get(path);
         let bare = ann.with("Accept", "application/json;odata.metadata=none").get(path);
@@ -79,27 +82,47 @@ fn another_format_is_not_acceptable_and_nothing_is_done() {
     let contact = format!("/me/contacts/{id}");
     for format in ["xml", "atom", "application/xml", "text/html", "", "json;x", "application/json;odata=verbose", "*/*"]
     {
-        for path in ["/me", "/me/contacts", "/v1.0/me/contacts/$ref", "/me/contactFolders", &contact, "/"] {
+        for path in [
+            "/me",
+            "/me/contacts",
+            "/v1.0/me/contacts/$ref",
+            "/me/contactFolders",
+            "/me/outlook/masterCategories",
+            "/users",
+            &contact,
+            "/",
+        ] {
             let refused = ann.get(&format!("{path}?$format={format}"));
             assert_eq!(refused.error(), (406, "notSupported".into(), String::new()), "{path} {format}");
             let said = format!("The '$format' '{format}' is not offered here; what is: json or application/json");
             assert!(refused.message().starts_with(&said), "{}", refused.message());
         }
         assert_eq!(ann.post(&format!("/me/contacts?$format={format}"), "{}").error().0, 406);
+        for (path, body) in
+            [("outlook/masterCategories", json!({"displayName": "x"})), ("translateExchangeIds", json!({}))]
+        {
+            assert_eq!(ann.post(&format!("/me/{path}?$format={format}"), body).error().0, 406, "{path}");
+        }
         assert_eq!(ann.patch(&format!("{contact}?$format={format}"), json!({"title": "y"})).error().0, 406);
         assert_eq!(ann.delete(&format!("{contact}?$format={format}")).error().0, 406);
     }
     assert_eq!(ann.get("/me/contacts?$format=json&format=json").error(), (400, "BadRequest".into(), "$format".into()));
     assert_eq!(app.sql("select title from contacts where deleted_date_time is null"), "x");
+    assert_eq!(app.count("select count(*) from master_categories"), 0);
 }
 
 #[test]
 fn what_has_one_form_has_it_whatever_is_asked() {
     let app = TestApp::new();
-    let ann = app.user("ann");
+    let (ann, sync) = (app.user("ann"), app.user("app:sync"));
     for format in ["json", "xml", "text/plain", "application/json;odata.metadata=none"] {
-        for path in ["/me/contacts/$count", "/me/contactFolders/$count"] {
-            let answer = ann.with("Accept", "application/json").get(&format!("{path}?$format={format}"));
+        for (client, path) in [
+            (&ann, "/me/contacts/$count"),
+            (&ann, "/me/contactFolders/$count"),
+            (&ann, "/me/outlook/masterCategories/$count"),
+            (&sync, "/users/$count"),
+        ] {
+            let answer = client.with("Accept", "application/json").get(&format!("{path}?$format={format}"));
             assert_eq!((answer.status, answer.header("content-type").as_str()), (200, "text/plain"), "{path} {format}");
             assert!(answer.body == b"0" || answer.body == b"1");
         }

@@ -1,12 +1,14 @@
 //! What is answered alike whichever database is behind it.
 
 mod access;
+mod categories;
 mod concurrency;
 mod conditions;
 mod contacts;
 pub mod contacts_ref;
 mod delta;
 mod embedding;
+mod exchange_ids;
 mod expansions;
 mod folder_pages;
 mod folders;
@@ -23,3 +25,4 @@ mod queries;
 mod refusals;
 mod search;
 mod shapes;
+mod users;

@@ -1,0 +1,116 @@
+//! `…/outlook/masterCategories`: the names that a mailbox has colours for.
+
+use super::answer::{Answer, List};
+use super::call::{Call, Mailbox, POSITION};
+use super::contacts::{parse, parse_id, quoted};
+use crate::category::{self, Category, PROPERTIES, Shown};
+use crate::error::{Error, Kind};
+use crate::odata::entity;
+use crate::odata::expand::{self, Source};
+use crate::odata::filter::Model;
+use crate::odata::page::PageToken;
+use crate::odata::query::Query;
+use crate::store::Window;
+
+/// `GET …/masterCategories`, in the order in which they were made.
+pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+    let query = Query::parse(call.query)?;
+    let select = selection(&query)?;
+    expand::none(&query, Source::Category)?;
+    let condition = call.condition(&query, Model::Category, "categories")?;
+    let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
+    let size = call.page_size(token.as_ref().map(|token| token.size), &query);
+    let window = Window {
+        after: token.map(|token| token.last_id()).transpose()?,
+        skip: query.skip.unwrap_or(0),
+        size,
+        count: query.count.unwrap_or(false),
+    };
+    let part = call.api.store.categories(mailbox.user.mailbox, condition.as_ref(), window).await?;
+    let next = part.value.last().filter(|_| part.more).map(|last| {
+        let token = PageToken::behind(last.id, size);
+        format!("{}?{}", call.own_link(), query.with_token(&token.print()))
+    });
+    let select = select.as_deref();
+    let context = call.annotated.then(|| context(call, mailbox, select, ""));
+    let shown = |category| Shown { category, select, context: None, annotated: call.annotated };
+    let value = part.value.iter().map(shown).collect();
+    Answer::json(200, &List { context, count: part.count, next, value })
+}
+
+/// `GET …/masterCategories/$count`: a number and nothing else.
+pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+    let condition = call.condition(&Query::parse(call.query)?, Model::Category, "categories")?;
+    Answer::number(call.api.store.count_categories(mailbox.user.mailbox, condition.as_ref()).await?)
+}
+
+/// `POST …/masterCategories`.
+pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> Result<Answer, Error> {
+    let sent = category::read(parse(body)?)?;
+    let name = sent.display_name.ok_or_else(|| {
+        Error::invalid(Kind::Body, "displayName", "'displayName' is missing: a category must have a name.")
+    })?;
+    let category = call.api.store.create_category(mailbox.user.mailbox, name, sent.color).await?;
+    let (user, id) = (quoted(&mailbox.asked), category.id);
+    let location = call.link(&format!("/users('{user}')/outlook/masterCategories('{id}')"));
+    let answer = written(call, mailbox, 201, &category)?;
+    let answer = if answer.body.is_none() { answer.header("OData-EntityId", &location)? } else { answer };
+    answer.header("Location", &location)
+}
+
+/// `GET …/masterCategories/{id}`.
+pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
+    let query = Query::of_one(call.query)?;
+    let select = selection(&query)?;
+    expand::none(&query, Source::Category)?;
+    let category = call.api.store.category(mailbox.user.mailbox, parse_id(id)?).await?;
+    if call.expected.unchanged(&category.version_token()) {
+        return Answer::empty(304)?.header("ETag", &category.etag());
+    }
+    shown(call, mailbox, 200, &category, select.as_deref())
+}
+
+/// `PATCH …/masterCategories/{id}`: another colour.
+pub(super) async fn update(call: &Call<'_>, mailbox: &Mailbox, id: &str, body: &[u8]) -> Result<Answer, Error> {
+    let id = parse_id(id)?;
+    let sent = category::read(parse(body)?)?;
+    let category = call.api.store.update_category(mailbox.user.mailbox, id, sent, call.expected.clone()).await?;
+    written(call, mailbox, 200, &category)
+}
+
+/// `DELETE …/masterCategories/{id}`.
+pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
+    let id = parse_id(id)?;
+    let position = call.api.store.delete_category(mailbox.user.mailbox, id, call.expected.clone()).await?;
+    Answer::empty(204)?.header(POSITION, &position.to_string())
+}
+
+fn selection(query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
+    query.select.as_deref().map_or(Ok(None), |text| entity::select(text, "outlookCategory", &PROPERTIES))
+}
+
+/// A category after a write, or nothing where the client prefers that.
+fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, category: &Category) -> Result<Answer, Error> {
+    let answer = match call.prefer.minimal {
+        Some(true) => Answer::empty(204)?.header("ETag", &category.etag()),
+        _ => shown(call, mailbox, status, category, None),
+    };
+    answer?.header(POSITION, &category.version.to_string())
+}
+
+fn shown(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    status: u16,
+    category: &Category,
+    select: Option<&[&'static str]>,
+) -> Result<Answer, Error> {
+    let context = context(call, mailbox, select, "/$entity");
+    let shown = Shown { category, select, context: Some(&context), annotated: call.annotated };
+    Answer::json(status, &shown)?.header("ETag", &category.etag())
+}
+
+fn context(call: &Call<'_>, mailbox: &Mailbox, select: Option<&[&'static str]>, end: &str) -> String {
+    let (user, select) = (quoted(&mailbox.asked), entity::printed(select));
+    call.link(&format!("/$metadata#users('{user}')/outlook/masterCategories{select}{end}"))
+}

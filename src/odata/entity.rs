@@ -1,0 +1,87 @@
+//! What is read alike of all small types (folders, categories, users): the members of a body, and `$select`.
+
+use super::json::{Json, is_annotation, shorten};
+use crate::error::{Error, Kind};
+
+/// The members of a body that must be an object of the type `of`, each by its known name, which matches in any letter
+/// case. Annotations (`@odata.type`, `color@odata.type`) are left out.
+///
+/// # Errors
+/// 400 for anything else, or a member that is none of `known`.
+pub fn members(body: Json, of: &str, known: &[&'static str]) -> Result<Vec<(&'static str, Json)>, Error> {
+    let Json::Object(members) = body else {
+        let message = format!("The body must be a JSON object, a {of}, not {}.", body.kind());
+        return Err(Error::invalid(Kind::Body, "", message));
+    };
+    let members = members.into_iter().filter(|(name, _)| !is_annotation(name));
+    let unknown = |name: &str| {
+        let (name, has) = (shorten(name), known.join(", "));
+        let message = format!("The property '{name}' does not exist on type 'microsoft.graph.{of}'. It has {has}.");
+        Error::invalid(Kind::Body, name, message)
+    };
+    members.map(|(name, value)| Ok((named(&name, known).ok_or_else(|| unknown(&name))?, value))).collect()
+}
+
+/// A text of at most `max` characters, or null.
+///
+/// # Errors
+/// 400 for any other value.
+pub fn text(place: &str, value: Json, max: usize) -> Result<Option<String>, Error> {
+    let text = match value {
+        Json::Null => return Ok(None),
+        Json::Text(text) => text,
+        other => {
+            let message = format!("'{place}' must be a string, not {}.", other.kind());
+            return Err(Error::invalid(Kind::Body, place, message));
+        }
+    };
+    match text.chars().count() {
+        count if count > max => {
+            let message = format!("'{place}' has {count} characters, more than the {max} allowed.");
+            Err(Error::invalid(Kind::Limit, place, message))
+        }
+        _ => Ok(Some(text)),
+    }
+}
+
+/// The member of an enumeration that a text names, in any letter case.
+///
+/// # Errors
+/// 400 for one that it does not have.
+pub fn one_of(place: &str, text: &str, members: &[&'static str]) -> Result<&'static str, Error> {
+    named(text, members).ok_or_else(|| {
+        let message = format!("'{place}' is '{}', which is not one of {}.", shorten(text), members.join(", "));
+        Error::invalid(Kind::Body, place, message)
+    })
+}
+
+/// Reads a `$select` of a type: names in any letter case, or `*`. `None` selects everything.
+///
+/// # Errors
+/// 400 that names what is no property of the type.
+pub fn select(text: &str, of: &str, known: &[&'static str]) -> Result<Option<Vec<&'static str>>, Error> {
+    let mut names = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        if name == "*" {
+            return Ok(None);
+        }
+        let known = named(name, known).ok_or_else(|| {
+            let name = shorten(name);
+            let message = format!("Could not find a property named '{name}' on type 'microsoft.graph.{of}'.");
+            Error::invalid(Kind::Query, "$select", message)
+        })?;
+        if !names.contains(&known) {
+            names.push(known);
+        }
+    }
+    Ok(Some(names))
+}
+
+/// A selection as it stands in a context: `(id,color)`, or nothing.
+pub fn printed(select: Option<&[&'static str]>) -> String {
+    select.map_or(String::new(), |names| format!("({})", names.join(",")))
+}
+
+fn named(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    known.iter().find(|known| known.eq_ignore_ascii_case(name)).copied()
+}

@@ -1,0 +1,189 @@
+//! The directory, which applications may list.
+
+use contactd::http::access::Access;
+use contactd::odata::percent_encode;
+use serde_json::{Value, json};
+
+use crate::app::{Client, Setup, TestApp};
+
+fn ids(client: &Client, path: &str) -> Vec<String> {
+    let list = client.get(path).json(200);
+    list["value"].as_array().unwrap().iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Users of these names, made in this order.
+fn users(app: &TestApp, names: &[&str]) {
+    for name in names {
+        assert_eq!(app.user(name).get("/me").status, 200);
+    }
+}
+
+fn shown(id: &str, principal_name: &str) -> Value {
+    json!({"id": id, "displayName": id, "userPrincipalName": principal_name, "mail": principal_name})
+}
+
+#[test]
+fn an_application_lists_the_users_in_the_order_in_which_they_were_made() {
+    let app = TestApp::new();
+    let sync = app.user("app:sync");
+    let root = format!("http://{}", app.address);
+    assert_eq!(sync.get("/users").json(200), json!({"@odata.context": format!("{root}/$metadata#users"), "value": []}));
+    users(&app, &["zoe", "Ann", "bob@example.org", "ann"]);
+    let value = json!([
+        shown("zoe", "zoe@localhost"),
+        shown("Ann", "Ann@localhost"),
+        shown("bob@example.org", "bob@example.org")
+    ]);
+    for (path, prefix) in [("/users", ""), ("/beta/Users/", "/beta"), ("/v1.0/users?mine=1", "/v1.0")] {
+        let context = format!("{root}{prefix}/$metadata#users");
+        assert_eq!(sync.get(path).json(200), json!({"@odata.context": context, "value": value}), "{path}");
+    }
+    let bare = sync.with("Accept", "application/json;odata.metadata=none").get("/users?$count=true");
+    assert_eq!(bare.json(200), json!({"@odata.count": 3, "value": value}));
+    for path in ["/users/$count", "/v1.0/USERS/%24Count"] {
+        let count = sync.get(path);
+        assert_eq!((count.header("content-type").as_str(), count.body.as_slice()), ("text/plain", &b"3"[..]));
+    }
+    // To list is not to make, and an application is no user.
+    assert_eq!(app.count("select count(*) from users"), 3);
+}
+
+#[test]
+fn a_user_lists_nobody() {
+    let app = TestApp::new();
+    users(&app, &["ann", "bob"]);
+    let ann = app.user("ann");
+    let denied = (403, "ErrorAccessDenied".into(), String::new());
+    for path in ["/users", "/v1.0/users/", "/users/$count", "/users?$filter=id%20eq%20'ann'", "/beta/users?$top=0"] {
+        assert_eq!(ann.get(path).error(), denied, "{path}");
+    }
+    assert_eq!(app.user("").get("/users").error().0, 401);
+    assert_eq!(ann.get("/users/ann").status, 200);
+    // Nor is one made, or anything done to all at once.
+    for client in [&ann, &app.user("app:sync")] {
+        for (method, path) in [("POST", "/users"), ("DELETE", "/users"), ("PATCH", "/users/$count")] {
+            let answer = client.send(method, path, Some(b"{}".to_vec()));
+            assert_eq!((answer.error().0, answer.header("allow").as_str()), (405, "GET"), "{method} {path}");
+        }
+    }
+    assert_eq!(app.count("select count(*) from users"), 2);
+}
+
+#[test]
+fn those_that_the_operator_names_are_listed_once_they_have_a_mailbox() {
+    let access = Access::tokens("ann=s3cret-a,bob=s3cret-b,app:sync=s3cret-s").unwrap();
+    let app = TestApp::with(Setup { access: Some(access), ..Setup::default() });
+    let sync = app.user("s3cret-s");
+    assert_eq!(ids(&sync, "/users"), Vec::<String>::new());
+    assert_eq!(sync.get("/users/BOB").status, 200);
+    assert_eq!(ids(&sync, "/users"), ["bob"]);
+    assert_eq!(app.user("s3cret-a").get("/users").error().0, 403);
+}
+
+#[test]
+fn a_walk_shows_each_user_once_whoever_comes_meanwhile() {
+    let app = TestApp::new();
+    let sync = app.user("app:sync");
+    let all: Vec<_> = (0..23).map(|i| format!("u{}", (i * 7) % 23)).collect();
+    users(&app, &all.iter().map(String::as_str).collect::<Vec<_>>());
+    for (path, size, first) in [
+        ("/users", 10, 0),
+        ("/v1.0/users?$top=7&$skip=3&$count=true", 7, 3),
+        ("/beta/Users/?%24top=4&mine=1&$filter=startswith(displayName,'U')", 4, 0),
+        ("/users?$top=1001", 1000, 0),
+    ] {
+        let (mut next, mut found) = (Some(path.to_owned()), Vec::new());
+        while let Some(link) = next {
+            let page = sync.get(&link).json(200);
+            let value = page["value"].as_array().unwrap();
+            next = page.get("@odata.nextLink").map(|link| link.as_str().unwrap().to_owned());
+            assert!(value.len() == size || next.is_none(), "{path}");
+            found.extend(value.iter().map(|user| user["id"].as_str().unwrap().to_owned()));
+            if let Some(link) = &next {
+                let start = path.split('?').next().unwrap();
+                assert!(link.starts_with(&format!("http://{}{start}?", app.address)), "{link}");
+                assert!(!link.contains("$skip="), "{link}");
+            }
+        }
+        assert_eq!(found, all[first..], "{path}");
+    }
+    // Who comes during a walk comes at its end, and shifts nobody.
+    let first = sync.get("/users?$top=20").json(200);
+    users(&app, &["late"]);
+    let rest = ids(&sync, first["@odata.nextLink"].as_str().unwrap());
+    assert_eq!(rest, [&all[20..], &["late".to_owned()]].concat());
+    let preferring = sync.with("Prefer", "odata.maxpagesize=3").get("/users");
+    assert_eq!(preferring.header("preference-applied"), "odata.maxpagesize=3");
+    assert_eq!(preferring.json(200)["value"].as_array().unwrap().len(), 3);
+    // A token of another list is none.
+    app.user("u0").post("/me/contacts", "{}");
+    app.user("u0").post("/me/contacts", "{}");
+    let other = app.user("u0").get("/me/contacts?$top=1").json(200)["@odata.nextLink"].as_str().unwrap().to_owned();
+    for token in ["x", "", other.rsplit_once("skiptoken=").unwrap().1] {
+        let refused = sync.get(&format!("/users?$skiptoken={token}")).error();
+        assert_eq!(refused, (400, "BadRequest".into(), "$skiptoken".into()), "{token}");
+    }
+}
+
+#[test]
+fn users_are_filtered_selected_and_counted() {
+    let app = TestApp::new();
+    let sync = app.user("app:sync");
+    users(&app, &["Ann", "ann@example.org", "bob", "Kim.I"]);
+    for (filter, expected) in [
+        ("userPrincipalName eq 'ANN@localhost'", vec!["Ann"]),
+        ("mail eq 'Ann@Example.org'", vec!["ann@example.org"]),
+        ("id eq 'Ann'", vec!["Ann"]),
+        // Ids are compared by exact case, as everywhere.
+        ("id eq 'ann'", vec![]),
+        ("id in ('Ann','bob')", vec!["Ann", "bob"]),
+        ("displayName eq 'ANN'", vec!["Ann"]),
+        ("displayName eq 'kim.i'", vec!["Kim.I"]),
+        ("startswith(displayName,'AN')", vec!["Ann", "ann@example.org"]),
+        ("endswith(userPrincipalName,'@LOCALHOST') and not (displayName eq 'bob')", vec!["Ann", "Kim.I"]),
+        ("displayName gt 'b' or mail eq null", vec!["bob", "Kim.I"]),
+    ] {
+        let encoded = percent_encode(filter);
+        assert_eq!(ids(&sync, &format!("/users?$filter={encoded}")), expected, "{filter}");
+        let count = sync.get(&format!("/v1.0/users/$count?$filter={encoded}"));
+        assert_eq!(count.body, expected.len().to_string().into_bytes(), "{filter}");
+        let page = sync.get(&format!("/users?$count=true&$top=1&$filter={encoded}")).json(200);
+        assert_eq!(page["@odata.count"], expected.len(), "{filter}");
+    }
+    let strict = sync.with("Prefer", "handling=strict");
+    assert_eq!(ids(&strict, "/users?$filter=startswith(mail,'ann@')%20or%20id%20eq%20'bob'").len(), 3);
+    assert_eq!(strict.get("/users?$filter=endswith(mail,'x')").error().1, "ErrorInvalidUrlQueryFilter");
+    for (option, target) in [
+        ("$filter=surname%20eq%20'x'", "$filter"),
+        ("$filter=displayName", "$filter"),
+        ("$select=surname", "$select"),
+        ("$top=0", "$top"),
+        ("$nope=1", "$nope"),
+    ] {
+        assert_eq!(
+            sync.get(&format!("/users?{option}")).error(),
+            (400, "BadRequest".into(), target.into()),
+            "{option}"
+        );
+    }
+    for path in ["/users", "/users/$count"] {
+        for option in ["$orderby=displayName", "$search=Ann"] {
+            let refused = sync.get(&format!("{path}?{option}")).error();
+            assert_eq!(refused, (501, "NotImplemented".into(), String::new()), "{path} {option}");
+        }
+    }
+    assert_eq!(sync.get("/users?$expand=contacts").error(), (400, "ExpandNotSupported".into(), "$expand".into()));
+    let root = format!("http://{}", app.address);
+    let selected = sync.get("/users?$select=MAIL,id&$top=1").json(200);
+    assert_eq!(selected["@odata.context"], format!("{root}/$metadata#users(mail,id)"));
+    assert_eq!(selected["value"], json!([{"id": "Ann", "mail": "Ann@localhost"}]));
+    assert!(selected["@odata.nextLink"].as_str().unwrap().contains("?$select=MAIL,id&$top=1&$skiptoken="));
+    // One alone can be selected from too.
+    let context = format!("{root}/v1.0/$metadata#users(displayName)/$entity");
+    let one = json!({"@odata.context": context, "id": "Ann", "displayName": "Ann"});
+    assert_eq!(app.user("ann").get("/v1.0/me?$select=displayName").json(200), one);
+    assert_eq!(sync.get("/v1.0/users/ann?$select=displayName").json(200), one);
+    assert_eq!(sync.get("/users/ann?$select=x").error(), (400, "BadRequest".into(), "$select".into()));
+    assert_eq!(sync.get("/users/ann?$top=1").error(), (400, "BadRequest".into(), "$top".into()));
+    assert_eq!(app.count("select count(*) from users"), 4);
+}
