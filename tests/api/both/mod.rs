@@ -2,6 +2,7 @@
 
 mod access;
 mod categories;
+mod checklist;
 mod concurrency;
 mod conditions;
 mod contacts;

@@ -1,0 +1,157 @@
+//! The checklist of docs/graph.md is true: each of its calls and options is sent to a server, and its tests exist.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::app::{Answer, Client, TestApp};
+
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// A row: its calls, each a method and a path, what it says of them, and the tests it names.
+struct Row {
+    text: String,
+    calls: Vec<(String, String)>,
+    state: String,
+    tests: Vec<String>,
+}
+
+/// What stands between backticks.
+fn code(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn rows() -> Vec<Row> {
+    let text = std::fs::read_to_string(format!("{}/docs/graph.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let calls = text.split("\n## Calls\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let row = |line: &str| {
+        let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [call, state, tests] = cells.as_slice() else { panic!("three cells: {line}") };
+        let sent = &code(call)[0];
+        let at = sent.find(['…', '/']).unwrap_or_else(|| panic!("a path: {line}"));
+        let (methods, path) = sent.split_at(at);
+        let methods = methods.trim().split(", ").map(|method| (method.to_owned(), path.to_owned())).collect();
+        Row { text: line.to_owned(), calls: methods, state: (*state).to_owned(), tests: code(tests) }
+    };
+    calls.lines().filter(|line| line.starts_with("| `")).map(row).collect()
+}
+
+/// What there is to be named by paths.
+struct Things {
+    contact: String,
+    folder: String,
+    child: String,
+    category: String,
+}
+
+impl Things {
+    fn make(ann: &Client) -> Self {
+        let folder = ann.post("/me/contactFolders", json!({"displayName": "Folder"})).id();
+        let child =
+            ann.post(&format!("/me/contactFolders/{folder}/childFolders"), json!({"displayName": "Child"})).id();
+        let contact = ann.post(&format!("/me/contactFolders/{child}/contacts"), json!({"surname": "x"})).id();
+        let category = ann.post("/me/outlook/masterCategories", json!({"displayName": "VIP"})).id();
+        Self { contact, folder, child, category }
+    }
+
+    /// A path of the list as paths of this server, encoded.
+    fn spelled(&self, path: &str) -> Vec<String> {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let query: String = query
+            .bytes()
+            .map(|b| {
+                if b.is_ascii_alphanumeric() || b"$=&@,()/*:'-._".contains(&b) {
+                    char::from(b).to_string()
+                } else {
+                    format!("%{b:02X}")
+                }
+            })
+            .collect();
+        let path = path.replace("{id}", &self.contact).replace("{category}", &self.category);
+        let child = format!("contactFolders/{}/childFolders/{}", self.folder, self.child);
+        let folders = [child.clone(), format!("contactFolders/{}", self.child)];
+        let folders = if path.contains("/F") { folders.to_vec() } else { vec![child] };
+        let owners = if path.contains('…') { vec!["/me", "/users/ann"] } else { vec![""] };
+        let mut spelled = Vec::new();
+        for prefix in ["", "/beta", "/v1.0"] {
+            for owner in &owners {
+                for folder in &folders {
+                    let path = path.replace('…', owner).replace("/F", &format!("/{folder}"));
+                    spelled.push(format!("{prefix}{path}{}{query}", if query.is_empty() { "" } else { "?" }));
+                }
+            }
+        }
+        spelled
+    }
+}
+
+/// Sends a call in a way that changes nothing: no version is this one.
+fn send(client: &Client, method: &str, path: &str) -> Answer {
+    let body = (method != "GET" && method != "DELETE").then(|| b"[]".to_vec());
+    client.with("If-Match", "\"of no version\"").send(method, path, body)
+}
+
+/// What an answer says of the call: served, however it ended, or not.
+fn told(answer: &Answer) -> &'static str {
+    match answer.status {
+        501 => "not yet",
+        405 => "not offered",
+        404 if answer.error().1 == "ResourceNotFound" => "no such path",
+        _ => "served",
+    }
+}
+
+#[test]
+fn every_call_of_the_checklist_is_answered_as_it_says() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let things = Things::make(&ann);
+    let rows = rows();
+    assert!(rows.len() > 80, "{}", rows.len());
+    // What each path is said to offer.
+    let mut offered: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in &rows {
+        let client = if row.text.contains("for applications") { app.user("app:sync") } else { ann.clone() };
+        for (method, path) in &row.calls {
+            for spelled in things.spelled(path) {
+                let answer = send(&client, method, &spelled);
+                let expected = match row.state.as_str() {
+                    "supported" | "beyond Graph" => "served",
+                    state => state,
+                };
+                assert_eq!(told(&answer), expected, "{method} {spelled}: {}", row.text);
+                if path.contains('?') && expected == "served" {
+                    assert_eq!(answer.status, 200, "{spelled}: {}", String::from_utf8_lossy(&answer.body));
+                }
+            }
+            let path = path.split('?').next().unwrap();
+            offered.entry(path.to_owned()).or_default().push(method.clone());
+        }
+    }
+    // Nothing is offered that is not on the list.
+    for (path, methods) in offered {
+        for method in METHODS.iter().filter(|method| !methods.iter().any(|known| known == *method)) {
+            for spelled in things.spelled(&path) {
+                let told = told(&send(&ann, method, &spelled));
+                assert!(["not offered", "not yet"].contains(&told), "{method} {spelled}: {told}");
+            }
+        }
+    }
+    assert_eq!(app.count("select count(*) from contacts where deleted_date_time is null"), 1);
+}
+
+#[test]
+fn every_test_of_the_checklist_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for row in rows() {
+        assert!(!row.tests.is_empty(), "{}", row.text);
+        for test in row.tests {
+            let file =
+                if test.starts_with("src/") { root.join(&test) } else { root.join("tests/api/both").join(&test) };
+            let text =
+                std::fs::read_to_string(file.with_extension("rs")).unwrap_or_else(|_| panic!("{test}: {}", row.text));
+            assert!(text.contains("#[test]") || text.contains("::test]"), "{test}: {}", row.text);
+        }
+    }
+}
