@@ -61,11 +61,29 @@ assert.equal(filtered["@odata.count"], 9);
 assert.deepEqual(filtered.value.map((one) => one.displayName), ["Contact 09", "Contact 08"]);
 const byMail = await client.api("/me/contacts").filter("emailAddresses/any(a:a/address eq 'ANN@example.org')").get();
 assert.deepEqual(byMail.value.map((one) => one.id), [created.id]);
+const bySearch = await client.api("/me/contacts").search('"lee ann"').get();
+assert.deepEqual(bySearch.value.map((one) => one.id), [created.id]);
 const names = [];
 const first = await client.api("/me/contacts").top(7).get();
 await new PageIterator(client, first, (contact) => names.push(contact.displayName) > 0).iterate();
 assert.equal(names.length, 26);
 assert.equal(new Set(names).size, 26);
+
+// What has changed: the iterator goes through a round, and has the link to the next at its end.
+const follow = async (start, seen = new Map()) => {
+  const keep = (one) => (one["@removed"] ? seen.delete(one.id) : seen.set(one.id, one), true);
+  const round = new PageIterator(client, await client.api(start).get(), keep);
+  await round.iterate();
+  return { seen, link: round.getDeltaLink() };
+};
+const copy = await follow("/me/contacts/delta");
+assert.equal(copy.seen.size, 26);
+await client.api(`/me/contacts/${created.id}`).patch({ jobTitle: "Director" });
+const { id: gone } = await client.api("/me/contacts").post({ givenName: "Gone" });
+await client.api(`/me/contacts/${gone}`).delete();
+await follow(copy.link, copy.seen);
+assert.equal(copy.seen.size, 26);
+assert.equal(copy.seen.get(created.id).jobTitle, "Director");
 
 // Folders.
 const folder = await client.api("/me/contactFolders").post({ displayName: "Work" });

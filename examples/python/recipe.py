@@ -69,11 +69,35 @@ async def main(server, token):
     filtered = await me.contacts.get(RequestConfiguration(query_parameters=query))
     assert filtered.odata_count == 10
     assert [one.display_name for one in filtered.value] == ["Contact 09", "Contact 08"]
+    found = await me.contacts.get(RequestConfiguration(query_parameters=Query(search='"lee ann"')))
+    assert [one.id for one in found.value] == [created.id]
     assert await me.contacts.count.get() == 26
     first = await me.contacts.get(RequestConfiguration(query_parameters=Query(top=7)))
     names = []
     await PageIterator(first, adapter).iterate(lambda contact: names.append(contact.display_name) is None)
     assert len(names) == len(set(names)) == 26, names
+
+    # What has changed: each round ends with a link to the next.
+    copy = {}
+
+    async def follow(page):
+        while True:
+            for one in page.value:
+                if "@removed" in one.additional_data:
+                    copy.pop(one.id, None)
+                else:
+                    copy[one.id] = one
+            if not page.odata_next_link:
+                return page.odata_delta_link
+            page = await me.contacts.delta.with_url(page.odata_next_link).get()
+
+    link = await follow(await me.contacts.delta.get())
+    assert len(copy) == 26
+    await me.contacts.by_contact_id(created.id).patch(Contact(job_title="Director"))
+    gone = await me.contacts.post(Contact(given_name="Gone"))
+    await me.contacts.by_contact_id(gone.id).delete()
+    await follow(await me.contacts.delta.with_url(link).get())
+    assert len(copy) == 26 and copy[created.id].job_title == "Director" and gone.id not in copy
 
     # Folders.
     folder = await me.contact_folders.post(ContactFolder(display_name="Work"))
