@@ -99,6 +99,11 @@ pub struct Serve {
           value_parser = clap::value_parser!(u64).range(1..=36_500))]
     pub keep_changes: u64,
 
+    /// Most steps of one $batch
+    #[arg(long, env = "CONTACTD_BATCH_LIMIT", default_value_t = 20, value_name = "N",
+          value_parser = batch_limit)]
+    pub batch_limit: usize,
+
     /// Seconds a client may take to send a request's head, and again its body
     #[arg(long, env = "CONTACTD_REQUEST_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -254,6 +259,10 @@ impl Serve {
     pub fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout)
     }
+}
+
+fn batch_limit(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|limit| (1..=1_000).contains(limit)).ok_or_else(|| "1 to 1000 steps".to_owned())
 }
 
 /// The addresses a text like `localhost:8080` means.

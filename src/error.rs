@@ -32,6 +32,8 @@ pub enum Kind {
     Property,
     /// Another value for a property that is fixed.
     ReadOnly,
+    /// More steps than a batch may have.
+    Steps,
     /// Options that Graph does not take together, in strict handling.
     Options,
     /// A header or a reference that cannot be used.
@@ -56,6 +58,10 @@ pub enum Error {
     MalformedId,
     /// No such contact, folder, category or photo in this mailbox; also another owner's.
     NotFound,
+    /// A step of a batch that another one depended on has failed.
+    Dependency,
+    /// A batch has more to answer than is answered at once.
+    TooMuch,
     /// A delta token that cannot be gone on from, being too old or of another history: why, and the address to start over
     /// at, where that is known.
     OutOfSync(&'static str, String),
@@ -128,6 +134,8 @@ impl fmt::Display for Error {
             },
             Self::MalformedId => f.write_str("id is malformed"),
             Self::NotFound => f.write_str("not found"),
+            Self::Dependency => f.write_str("a dependency failed"),
+            Self::TooMuch => f.write_str("too much at once"),
             Self::OutOfSync(why, _) => f.write_str(why),
             Self::UnknownUser(_) => f.write_str("unknown user"),
             Self::NoSegment(_) => f.write_str("no such path"),

@@ -75,6 +75,7 @@ async fn serve(
         handling: config.handling,
         body_timeout: config.request_timeout(),
         keep_changes: config.keep_changes(),
+        batch_limit: config.batch_limit,
         origin,
     };
     let api = Api::new(store.clone(), access, settings);

@@ -5,7 +5,7 @@
 //   Client.initWithMiddleware({ authProvider, baseUrl: "https://…", customHosts: new Set(["…"]) })
 
 import assert from "node:assert/strict";
-import { Client, HTTPMessageHandler, PageIterator, RetryHandler } from "@microsoft/microsoft-graph-client";
+import { BatchRequestContent, BatchResponseContent, Client, HTTPMessageHandler, PageIterator, RetryHandler } from "@microsoft/microsoft-graph-client";
 
 const [server, token] = process.argv.slice(2);
 
@@ -84,6 +84,23 @@ await client.api(`/me/contacts/${gone}`).delete();
 await follow(copy.link, copy.seen);
 assert.equal(copy.seen.size, 26);
 assert.equal(copy.seen.get(created.id).jobTitle, "Director");
+
+// Several calls in one.
+const steps = new BatchRequestContent(
+  ["Bo", "Cy"].map((givenName, i) => ({
+    id: String(i),
+    request: new Request(`${server}/v1.0/me/contacts`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ givenName }),
+    }),
+  })),
+);
+steps.addRequest({ id: "list", request: new Request(`${server}/v1.0/me/contacts?$search=bo&$select=displayName`, { method: "GET" }) });
+steps.addDependency("list", "1");
+const answers = new BatchResponseContent(await client.api("/$batch").post(await steps.getContent()));
+assert.equal(answers.getResponseById("0").status, 201);
+assert.deepEqual((await answers.getResponseById("list").json()).value.map((one) => one.displayName), ["Bo"]);
 
 // Folders.
 const folder = await client.api("/me/contactFolders").post({ displayName: "Work" });

@@ -9,7 +9,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::answer::Answer;
 use super::body::Taken;
-use super::{Api, categories, contacts, contacts_ref, delta, exchange_ids, folders, photos, users};
+use super::{Api, batch, categories, contacts, contacts_ref, delta, exchange_ids, folders, photos, users};
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Owner, Resource, Version};
@@ -64,6 +64,7 @@ pub(super) enum Endpoint {
     UpdateCategory,
     DeleteCategory,
     TranslateIds,
+    Batch,
     /// Known to Graph, not served yet.
     NotYet,
 }
@@ -80,7 +81,8 @@ impl Endpoint {
             | E::UpdateFolder
             | E::CreateCategory
             | E::UpdateCategory
-            | E::TranslateIds => Taken::Json,
+            | E::TranslateIds
+            | E::Batch => Taken::Json,
             E::PutPhoto => Taken::Bytes,
             _ => Taken::Not,
         }
@@ -191,6 +193,7 @@ impl<'a> Call<'a> {
     /// [`Error::MethodNotAllowed`], with what is offered.
     pub(super) fn endpoint(&self) -> Result<Endpoint, Error> {
         let offered = match &self.address.resource {
+            Resource::Batch => &[("POST", Endpoint::Batch)],
             Resource::Users => &[("GET", Endpoint::ListUsers)],
             Resource::UsersCount => &[("GET", Endpoint::CountUsers)],
             Resource::Owned(_, item) => self.offered(item),
@@ -250,6 +253,7 @@ impl<'a> Call<'a> {
         }
         let Resource::Owned(owner, item) = &self.address.resource else {
             let answer = match endpoint {
+                Endpoint::Batch => Box::pin(batch::perform(self, caller, &body)).await?,
                 Endpoint::ListUsers => users::list(self, caller).await?,
                 Endpoint::CountUsers => users::count(self, caller).await?,
                 _ => return Err(not_yet()),
@@ -290,7 +294,7 @@ impl<'a> Call<'a> {
             | Item::TranslateExchangeIds => (&[], ""),
         };
         Some(match endpoint {
-            Endpoint::ListUsers | Endpoint::CountUsers | Endpoint::NotYet => return None,
+            Endpoint::Batch | Endpoint::ListUsers | Endpoint::CountUsers | Endpoint::NotYet => return None,
             Endpoint::GetUser => Box::pin(ready(users::get(self, mailbox))),
             Endpoint::ListContacts => Box::pin(contacts::list(self, mailbox, path)),
             Endpoint::FollowContacts => Box::pin(delta::contacts(self, mailbox, path)),

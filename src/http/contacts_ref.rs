@@ -74,7 +74,7 @@ pub(super) async fn add(
 
 /// The path of a reference below the API's root: relative to the service, or on this server under the name the client
 /// used, or on the host that clients of Graph write whatever they are pointed at.
-fn own_path(call: &Call<'_>, reference: &str) -> Option<String> {
+pub(super) fn own_path(call: &Call<'_>, reference: &str) -> Option<String> {
     let reference = reference.split(['?', '#']).next().unwrap_or_default();
     let path = match reference.split_once("://") {
         Some(_) => reference

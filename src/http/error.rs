@@ -72,7 +72,7 @@ pub(super) fn answer(error: &Error, ids: &Ids) -> Answer {
     let mut headers = Vec::new();
     match error {
         Error::Unauthorized => headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-        Error::Unavailable(_) => headers.push((header::RETRY_AFTER, HeaderValue::from_static("1"))),
+        Error::Unavailable(_) | Error::TooMuch => headers.push((header::RETRY_AFTER, HeaderValue::from_static("1"))),
         Error::OutOfSync(_, start) => {
             headers.extend(HeaderValue::from_str(start).map(|value| (header::LOCATION, value)));
         }
@@ -98,6 +98,14 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             "Id is malformed. The id of a contact or category is a lower-case UUID of 36 characters.",
         ),
         Error::NotFound => (S::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store."),
+        Error::Dependency => {
+            (S::FAILED_DEPENDENCY, "FailedDependency", "A step that this one depends on has failed. Nothing was done.")
+        }
+        Error::TooMuch => (
+            S::TOO_MANY_REQUESTS,
+            "activityLimitReached",
+            "The answers of this batch are too large together. Ask for this one again in another batch.",
+        ),
         Error::OutOfSync(why, _) => {
             let message = format!("{why} Start over, without a token: the Location header says where.");
             return (S::GONE, "SyncStateNotFound", message);
@@ -182,6 +190,7 @@ fn code_of(kind: Kind) -> &'static str {
         Kind::Limit => "ErrorPropertyValidationFailure",
         Kind::Query => "BadRequest",
         Kind::Filter => "ErrorInvalidUrlQueryFilter",
+        Kind::Steps => "MaximumValueExceeded",
         Kind::Options => "ErrorInvalidUrlQuery",
         Kind::Property => "ErrorInvalidProperty",
         Kind::ReadOnly => "ErrorInvalidPropertySet",

@@ -2,6 +2,7 @@
 //! a `Call` and an `Answer` back; what lies between knows nothing of connections.
 
 mod answer;
+mod batch;
 mod body;
 mod call;
 mod categories;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub handling: Handling,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
+    /// Most steps of a batch.
+    pub batch_limit: usize,
     /// How long a delta token holds.
     pub keep_changes: Duration,
     /// Where links begin; else where the request says it was sent.
@@ -90,6 +93,7 @@ impl Default for Settings {
             handling: Handling::Lenient,
             body_timeout: Duration::from_secs(30),
             keep_changes: KEEP_CHANGES,
+            batch_limit: 20,
             origin: Origin::Host,
         }
     }
@@ -168,7 +172,7 @@ async fn answer(
         Resource::Health => return health(api, request.method()).await,
         Resource::Service => return service::document(&call, request.method()),
         Resource::Metadata => return service::metadata(&call, request.method()),
-        Resource::Users | Resource::UsersCount | Resource::Owned(..) | Resource::NotYet(_) => {}
+        Resource::Batch | Resource::Users | Resource::UsersCount | Resource::Owned(..) | Resource::NotYet(_) => {}
     }
     let endpoint = call.endpoint()?;
     let principal = api.access.principal(request.headers())?;

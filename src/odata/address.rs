@@ -55,6 +55,8 @@ pub enum Resource {
     Service,
     /// `/$metadata`
     Metadata,
+    /// `/$batch`
+    Batch,
     /// `/users`
     Users,
     /// `/users/$count`
@@ -117,7 +119,7 @@ pub struct Address {
 }
 
 /// Paths under the root, a folder or a contact that the reference has and this server has not yet.
-const ROOT_NOT_YET: &[&str] = &["$batch", "subscriptions"];
+const ROOT_NOT_YET: &[&str] = &["subscriptions"];
 const DELTA: &[&str] = &["delta"];
 const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
 const CONTACT_NOT_YET: &[&str] =
@@ -151,6 +153,7 @@ impl Address {
             Resource::Health => "/healthz",
             Resource::Service => "/",
             Resource::Metadata => "/$metadata",
+            Resource::Batch => "/$batch",
             Resource::Users => "/users",
             Resource::UsersCount => "/users/$count",
             Resource::Owned(_, Item::User) => "/{user}",
@@ -219,6 +222,7 @@ impl Segments {
         let owner = match &first {
             Segment::Word(word) if word.eq_ignore_ascii_case("healthz") => return Ok(Resource::Health),
             Segment::Word(word) if word.eq_ignore_ascii_case("$metadata") => return Ok(Resource::Metadata),
+            Segment::Word(word) if word.eq_ignore_ascii_case("$batch") => return Ok(Resource::Batch),
             Segment::Word(word) if word.eq_ignore_ascii_case("me") => Owner::Me,
             Segment::Word(word) if word.eq_ignore_ascii_case("users") => match self.next() {
                 None => return Ok(Resource::Users),
@@ -465,7 +469,7 @@ mod tests {
 
     #[test]
     fn what_is_known_but_not_served_is_told_apart() {
-        for path in ["/%24batch", "/me/contactfolders('x')/permanentDelete", "/me/contacts/x/extensions"] {
+        for path in ["/subscriptions", "/me/contactfolders('x')/permanentDelete", "/me/contacts/x/extensions"] {
             assert!(matches!(Address::parse(path).unwrap().resource, Resource::NotYet(_)), "{path}");
         }
     }

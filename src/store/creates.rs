@@ -3,6 +3,7 @@
 //! has done nothing, and each create is tried alone.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::LocalBoxFuture;
@@ -18,9 +19,19 @@ use crate::error::Error;
 /// Most creates of a lane that wait, and most lanes that have any; more are refused.
 const MAX_WAITING: usize = 1_024;
 
-/// The creates that no job has taken yet. While a lane has any, a job that will take them is with the writer.
+/// The creates that no job has taken yet.
 #[derive(Clone, Default)]
-pub(super) struct Creates(Arc<Mutex<HashMap<Lane, Vec<Waiting>>>>);
+pub(super) struct Creates(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// While a lane has any, a job that will take them is with the writer, or follows when nobody holds them back.
+    lanes: HashMap<Lane, Vec<Waiting>>,
+    /// How many hold creates back, so that those they are about to make go together.
+    held: usize,
+    /// Lanes whose job follows.
+    without_job: Vec<Lane>,
+}
 
 struct Waiting {
     new: New,
@@ -38,23 +49,52 @@ impl Creates {
     /// Nothing in here waits, so a caller that goes away cannot leave creates without a job.
     fn hand_in(&self, writer: &Writer, max_folders: i64, create: Waiting) -> Result<(), Error> {
         let lane = writer.lane(create.new.mailbox);
-        let mut lanes = self.lanes();
-        if let Some(waiting) = lanes.get_mut(&lane) {
+        let mut state = self.state();
+        if let Some(waiting) = state.lanes.get_mut(&lane) {
             if waiting.len() >= MAX_WAITING {
                 return Err(Error::unavailable("too many creates wait"));
             }
             waiting.push(create);
             return Ok(());
         }
-        if lanes.len() >= MAX_WAITING {
+        if state.lanes.len() >= MAX_WAITING {
             return Err(Error::unavailable("too many creates wait"));
         }
-        writer.hand_in(lane, || Box::new(Gathered { creates: Some(self.clone()), lane, max_folders }))?;
-        lanes.insert(lane, vec![create]);
+        if state.held > 0 {
+            state.without_job.push(lane);
+        } else {
+            self.send(writer, max_folders, lane)?;
+        }
+        state.lanes.insert(lane, vec![create]);
         Ok(())
     }
 
-    fn lanes(&self) -> MutexGuard<'_, HashMap<Lane, Vec<Waiting>>> {
+    fn send(&self, writer: &Writer, max_folders: i64, lane: Lane) -> Result<(), Error> {
+        writer.hand_in(lane, || Box::new(Gathered { creates: Some(self.clone()), lane, max_folders }))
+    }
+
+    /// Keeps creates from the writer until as many times [`Creates::release`] is called.
+    pub(super) fn hold(&self) {
+        self.state().held += 1;
+    }
+
+    /// Hands in what was held back, to the writer if there is one.
+    pub(super) fn release(&self, writer: Result<&Writer, &Error>, max_folders: i64) {
+        let mut state = self.state();
+        state.held = state.held.saturating_sub(1);
+        if state.held > 0 {
+            return;
+        }
+        for lane in mem::take(&mut state.without_job) {
+            if let Err(error) = writer.map_err(Clone::clone).and_then(|writer| self.send(writer, max_folders, lane)) {
+                for create in state.lanes.remove(&lane).unwrap_or_default() {
+                    let _ = create.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -69,7 +109,7 @@ struct Gathered {
 
 impl Gathered {
     fn take(&mut self) -> Vec<Waiting> {
-        self.creates.take().and_then(|creates| creates.lanes().remove(&self.lane)).unwrap_or_default()
+        self.creates.take().and_then(|creates| creates.state().lanes.remove(&self.lane)).unwrap_or_default()
     }
 }
 

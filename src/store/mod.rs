@@ -148,6 +148,16 @@ impl Place {
     }
 }
 
+/// See [`Store::gather`].
+pub struct Gathering(Store);
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        let shared = &self.0.shared;
+        shared.creates.release(self.0.writer().as_deref(), shared.options.max_folders);
+    }
+}
+
 /// Users that were looked up, by key, under one reign.
 #[derive(Default)]
 struct Remembered {
@@ -294,13 +304,17 @@ impl Store {
         }
         let user = self.shared.readers.read(async |session: &mut Session| users::find(session, name).await).await?;
         if let Some(user) = &user {
-            let mut remembered = self.shared.users.write().unwrap_or_else(PoisonError::into_inner);
-            if remembered.reign != reign || remembered.users.len() >= MAX_REMEMBERED {
-                *remembered = Remembered { reign, users: HashMap::new() };
-            }
-            remembered.users.insert(key, user.clone());
+            self.remember(reign, key, user);
         }
         Ok(user)
+    }
+
+    fn remember(&self, reign: usize, key: String, user: &User) {
+        let mut remembered = self.shared.users.write().unwrap_or_else(PoisonError::into_inner);
+        if remembered.reign != reign || remembered.users.len() >= MAX_REMEMBERED {
+            *remembered = Remembered { reign, users: HashMap::new() };
+        }
+        remembered.users.insert(key, user.clone());
     }
 
     /// The user of this name, made with an empty mailbox if there is none.
@@ -311,8 +325,10 @@ impl Store {
         if let Some(user) = self.find_user(name).await? {
             return Ok(user);
         }
-        let name = name.clone();
-        self.write(None, async move |tx| users::ensure(tx, &name).await).await
+        let (reign, key, name) = (self.shared.place.reign(), name.key(), name.clone());
+        let user = self.write(None, async move |tx| users::ensure(tx, &name).await).await?;
+        self.remember(reign, key, &user);
+        Ok(user)
     }
 
     /// The contact with this id, in the folder at the end of a path of ids or, without one, in any folder.
@@ -367,6 +383,12 @@ impl Store {
     async fn create(&self, new: New) -> Result<Contact, Error> {
         let writer = self.writer()?;
         self.shared.creates.create(&writer, self.shared.options.max_folders, new).await
+    }
+
+    /// Keeps creates waiting until it is dropped, so that those that are begun meanwhile share a commit.
+    pub fn gather(&self) -> Gathering {
+        self.shared.creates.hold();
+        Gathering(self.clone())
     }
 
     /// Creates many contacts in one transaction: all or none. Other writes wait meanwhile, so hand in some hundreds

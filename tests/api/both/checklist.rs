@@ -26,8 +26,8 @@ fn rows() -> Vec<Row> {
     let text = std::fs::read_to_string(format!("{}/docs/graph.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let calls = text.split("\n## Calls\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let row = |line: &str| {
-        let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [call, state, tests] = cells.as_slice() else { panic!("three cells: {line}") };
+        let row: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [call, state, tests] = row.as_slice() else { panic!("three cells: {line}") };
         let sent = &code(call)[0];
         let at = sent.find(['…', '/']).unwrap_or_else(|| panic!("a path: {line}"));
         let (methods, path) = sent.split_at(at);

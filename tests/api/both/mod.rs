@@ -1,6 +1,7 @@
 //! What is answered alike whichever database is behind it.
 
 mod access;
+mod batch;
 mod categories;
 mod checklist;
 mod concurrency;

@@ -58,7 +58,7 @@ fn what_is_not_served_yet_says_so() {
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
     for path in
-        ["/me/contactFolders/contacts/permanentDelete", "/beta/$batch", &format!("/me/contacts/{id}/extensions")]
+        ["/me/contactFolders/contacts/permanentDelete", "/beta/subscriptions", &format!("/me/contacts/{id}/extensions")]
     {
         assert_eq!(ann.get(path).error(), (501, "NotImplemented".into(), String::new()), "{path}");
     }
@@ -162,7 +162,7 @@ fn head_answers_as_get_without_the_body() {
     }
     assert_eq!(ann.send("HEAD", "/me/contacts/$ref", None).status, 200);
     assert_eq!(ann.send("HEAD", "/me/contacts/delta", None).status, 200);
-    assert_eq!(ann.send("HEAD", "/$batch", None).status, 501);
+    assert_eq!(ann.send("HEAD", "/subscriptions", None).status, 501);
 }
 
 #[test]

@@ -1,0 +1,293 @@
+//! `$batch`: the envelope, the order, and that a step is what it would be alone.
+
+use contactd::http::Settings;
+use serde_json::{Value, json};
+
+use crate::app::{Client, Setup, TestApp};
+
+/// The answers, by id.
+#[track_caller]
+fn batch(client: &Client, path: &str, requests: Value) -> serde_json::Map<String, Value> {
+    let body = client.post(path, json!({"requests": requests})).json(200);
+    assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
+    body["responses"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["id"].as_str().unwrap().to_owned(), one.clone()))
+        .collect()
+}
+
+fn post(id: &str, name: &str) -> Value {
+    json!({"id": id, "method": "POST", "url": "/me/contacts", "headers": {"Content-Type": "application/json"},
+        "body": {"displayName": name}})
+}
+
+fn get(id: &str, url: &str) -> Value {
+    json!({"id": id, "method": "GET", "url": url})
+}
+
+#[test]
+fn every_step_is_answered_as_if_it_had_come_alone() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let answers =
+        batch(&ann, "/v1.0/$batch", json!([post("1", "Ann"), get("2", "/me/contacts?$top=5&$select=displayName")]));
+    let created = &answers["1"];
+    assert_eq!(created["status"], 201);
+    let id = created["body"]["id"].as_str().unwrap();
+    let alone = ann.get(&format!("/v1.0/me/contacts/{id}"));
+    assert_eq!(created["body"], alone.json(200));
+    assert_eq!(created["headers"]["ETag"], alone.header("etag"));
+    assert_eq!(created["headers"]["Content-Type"], "application/json");
+    assert_eq!(created["headers"]["Location"], format!("http://{}/v1.0/users('ann')/contacts('{id}')", app.address));
+    // What came before it in the list is there.
+    assert_eq!(answers["2"]["body"], ann.get("/v1.0/me/contacts?$top=5&$select=displayName").json(200));
+
+    // All ways to write an address, blanks and all; headers of a step; answers that are not JSON objects.
+    let stale = json!({"id": "stale", "method": "PATCH", "url": format!("me/contacts/{id}"), "headers": {"if-match": "\"x\""}, "body": {}});
+    let minimal = json!({"id": "minimal", "method": "patch", "url": format!("/me/contacts/{id}"),
+        "headers": {"Prefer": "return=minimal", "content-type": "application/json", "Authorization": "Bearer nobody"}, "body": {"surname": "x"}});
+    let answers = batch(
+        &ann,
+        "/v1.0/$batch",
+        json!([
+            get("relative", "me/contacts/$count"),
+            get("versioned", "/beta/me/contacts?$filter=displayName eq 'Ann'"),
+            get("absolute", &format!("http://{}/v1.0/me/contacts?$search=\"ann\"", app.address)),
+            get("graph", "https://graph.microsoft.com/v1.0/me"),
+            get("elsewhere", "https://example.org/v1.0/me"),
+            get("unknown", "/me/contacts/00000000-0000-7000-8000-000000000000"),
+            get("nowhere", "/me/contact"),
+            get("other", "/users/bob/contacts"),
+            stale,
+            minimal,
+            json!({"id": "method", "method": "PUT", "url": "/me/contacts", "body": {}}),
+            json!({"id": "body", "method": "POST", "url": "/me/contacts", "headers": {"Content-Type": "application/json"}, "body": {"x": 1}}),
+            json!({"id": "none", "method": "POST", "url": "/me/contacts"}),
+            json!({"id": "type", "method": "POST", "url": "/me/contacts", "headers": {"Content-Type": "text/plain"}, "body": {}}),
+            json!({"id": "nested", "method": "POST", "url": "/$batch", "body": {"requests": []}}),
+            json!({"id": "header", "method": "GET", "url": "/me", "headers": {"a b": "x"}}),
+            json!({"id": "gone", "method": "DELETE", "url": format!("/me/contacts/{id}"), "depends_on": [], "extra": null}),
+        ]),
+    );
+    let status = |id: &str| {
+        (
+            answers[id]["status"].as_u64().unwrap(),
+            answers[id]["body"]["error"]["code"].as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    for (id, expected, code) in [
+        ("relative", 200, ""),
+        ("versioned", 200, ""),
+        ("absolute", 200, ""),
+        ("graph", 200, ""),
+        ("elsewhere", 400, "BadRequest"),
+        ("unknown", 404, "ErrorItemNotFound"),
+        ("nowhere", 404, "ResourceNotFound"),
+        ("other", 404, "Request_ResourceNotFound"),
+        ("stale", 412, "ErrorIrresolvableConflict"),
+        ("minimal", 204, ""),
+        ("method", 405, "methodNotAllowed"),
+        ("body", 400, "RequestBodyRead"),
+        ("none", 400, "UnableToDeserializePostBody"),
+        ("type", 415, "notSupported"),
+        ("nested", 400, "BadRequest"),
+        ("header", 400, "BadRequest"),
+        ("gone", 204, ""),
+    ] {
+        assert_eq!(status(id), (expected, code.to_owned()), "{id}: {}", answers[id]);
+    }
+    assert_eq!(answers["relative"]["body"], 1);
+    assert_eq!(answers["relative"]["headers"]["Content-Type"], "text/plain");
+    assert_eq!(answers["versioned"]["body"]["value"][0]["@odata.type"], "#microsoft.graph.contact");
+    assert_eq!(answers["absolute"]["body"]["value"][0]["id"], id);
+    assert_eq!(answers["graph"]["body"]["id"], "ann");
+    assert_eq!(answers["minimal"]["headers"]["Preference-Applied"], "return=minimal");
+    assert!(answers["minimal"].get("body").is_none() && answers["gone"].get("body").is_none());
+    assert_eq!(answers["method"]["headers"]["Allow"], "GET, POST");
+    assert_eq!(app.count("select count(*) from contacts"), 1);
+}
+
+#[test]
+fn steps_wait_for_those_they_depend_on_and_fail_with_them() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let after = |mut step: Value, ids: &[&str]| {
+        step["dependsOn"] = json!(ids);
+        step
+    };
+    let bad = json!({"id": "bad", "method": "GET", "url": "/me/contacts/x"});
+    let answers = batch(
+        &ann,
+        "/$batch",
+        json!([
+            after(get("count", "/me/contacts/$count"), &["B", "a"]),
+            post("a", "first"),
+            post("b", "second"),
+            bad,
+            after(post("c", "third"), &["bad", "a"]),
+            after(get("d", "/me"), &["C"]),
+            after(get("e", "/me"), &["a"]),
+        ]),
+    );
+    assert_eq!(answers["count"]["body"], 2);
+    assert_eq!(answers["bad"]["status"], 400);
+    for id in ["c", "d"] {
+        assert_eq!(
+            (&answers[id]["status"], &answers[id]["body"]["error"]["code"]),
+            (&json!(424), &json!("FailedDependency"))
+        );
+    }
+    assert_eq!(answers["e"]["status"], 200);
+    assert_eq!(app.count("select count(*) from contacts"), 2);
+}
+
+#[test]
+fn what_is_no_batch_does_nothing_at_all() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let many = |n: usize| json!({"requests": (0..n).map(|i| post(&i.to_string(), "x")).collect::<Vec<_>>()});
+    let with = |member: &str, value: Value| {
+        let mut steps = [post("1", "x"), post("2", "y")];
+        steps[1][member] = value;
+        json!({"requests": steps})
+    };
+    let without = |member: &str| {
+        let mut steps = [post("1", "x"), post("2", "y")];
+        steps[1].as_object_mut().unwrap().remove(member);
+        json!({"requests": steps})
+    };
+    for (body, code, target) in [
+        (json!([]), "BadRequest", "requests"),
+        (json!({}), "BadRequest", "requests"),
+        (json!({"requests": {}}), "BadRequest", "requests"),
+        (json!({"requests": ["x"]}), "BadRequest", "requests"),
+        (without("id"), "BadRequest", "requests"),
+        (without("method"), "BadRequest", "requests"),
+        (without("url"), "BadRequest", "requests"),
+        (with("id", json!(2)), "BadRequest", "requests"),
+        (with("id", json!("")), "BadRequest", "requests/1/id"),
+        (with("id", json!("1")), "BadRequest", "requests/1/id"),
+        (with("headers", json!({"a": 1})), "BadRequest", "requests"),
+        (with("dependsOn", json!(["3"])), "BadRequest", "requests/1/dependsOn"),
+        (with("dependsOn", json!(["2"])), "BadRequest", "requests/1/dependsOn"),
+        (
+            json!({"requests": [{"id": "a", "method": "GET", "url": "/me", "dependsOn": ["b"]},
+                             {"id": "b", "method": "GET", "url": "/me", "dependsOn": ["A"]}, post("c", "x")]}),
+            "BadRequest",
+            "requests/0/dependsOn",
+        ),
+        (json!({"requests": [post("a", "x"), post("A", "y")]}), "BadRequest", "requests/1/id"),
+        (many(21), "MaximumValueExceeded", "requests"),
+    ] {
+        assert_eq!(ann.post("/$batch", &body).error(), (400, code.into(), target.into()), "{body}");
+    }
+    assert_eq!(ann.post("/$batch", "{\"requests\": [").error().1, "UnableToDeserializePostBody");
+    assert_eq!(ann.get("/$batch").error().0, 405);
+    assert_eq!(app.user("").post("/$batch", json!({"requests": []})).error().0, 401);
+    assert_eq!(app.count("select count(*) from contacts"), 0);
+    assert_eq!(ann.post("/v1.0/$batch", json!({"requests": []})).json(200), json!({"responses": []}));
+    assert_eq!(batch(&ann, "/beta/%24batch", many(20)["requests"].clone()).len(), 20);
+    assert_eq!(app.count("select count(*) from contacts"), 20);
+    let settings = Settings { batch_limit: 21, ..Settings::default() };
+    let more = TestApp::with(Setup { settings, ..Setup::default() });
+    assert_eq!(batch(&more.user("ann"), "/$batch", many(21)["requests"].clone()).len(), 21);
+}
+
+#[test]
+fn creates_that_follow_each_other_share_a_commit_and_each_fails_alone() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    ann.get("/me").json(200);
+    let mut steps: Vec<_> = (0..20).map(|i| post(&i.to_string(), &format!("n{i}"))).collect();
+    steps[3]["body"] = json!({"no such": 1});
+    steps[4]["url"] = json!("/me/contactFolders/nowhere/contacts");
+    steps[5]["url"] = json!("/me/contacts/$ref");
+    let answers = batch(&ann, "/$batch", json!(steps));
+    for (id, answer) in &answers {
+        let expected = match id.as_str() {
+            "3" => 400,
+            "4" => 404,
+            _ => 201,
+        };
+        assert_eq!(answer["status"], expected, "{answer}");
+    }
+    // In their order.
+    let names: Vec<_> = ann.get("/me/contacts?$top=100").json(200)["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["displayName"].as_str().unwrap().to_owned())
+        .collect();
+    let expected: Vec<_> = (0..20).filter(|i| ![3, 4].contains(i)).map(|i| format!("n{i}")).collect();
+    assert_eq!(names, expected);
+    // One transaction has one time.
+    let steps: Vec<_> = (0..20).map(|i| post(&i.to_string(), "same")).collect();
+    batch(&ann, "/$batch", json!(steps));
+    assert_eq!(
+        app.count(
+            "select count(distinct changed_date_time) from changes where seq > (select max(seq) - 20 from changes)"
+        ),
+        1
+    );
+}
+
+#[test]
+fn a_photo_goes_both_ways_as_base64() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let id = ann.post("/me/contacts", "{}").id();
+    // One transparent pixel.
+    let gif = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+    let url = format!("/me/contacts/{id}/photo/$value");
+    let put = |id: &str, body: &str| json!({"id": id, "method": "PUT", "url": url, "headers": {"Content-Type": "image/gif"}, "body": body});
+    let answers = batch(
+        &ann,
+        "/$batch",
+        json!([
+            put("put", gif),
+            get("get", &url),
+            put("url", &gif.replace('/', "_").replace('+', "-")),
+            put("bad", "!"),
+            json!({"id": "object", "method": "PUT", "url": url, "body": {}}),
+        ]),
+    );
+    let status = |id: &str| answers[id]["status"].as_u64().unwrap();
+    assert_eq!((status("put"), status("url"), status("bad"), status("object")), (200, 200, 400, 400));
+    assert_eq!(answers["get"]["body"], gif);
+    assert_eq!(answers["get"]["headers"]["Content-Type"], "image/gif");
+    assert_eq!(ann.get(&url).status, 200);
+}
+
+#[test]
+fn an_application_reaches_every_mailbox_and_no_me() {
+    let app = TestApp::new();
+    let sync = app.user("app:sync");
+    let to = |id: &str, url: &str| json!({"id": id, "method": "POST", "url": url, "body": {"displayName": id}});
+    let answers = batch(
+        &sync,
+        "/$batch",
+        json!([to("a", "/users/ann/contacts"), to("b", "/users/bob/contacts"), to("m", "/me/contacts")]),
+    );
+    assert_eq!(
+        [&answers["a"]["status"], &answers["b"]["status"], &answers["m"]["status"]],
+        [201, 201, 400].map(|n| json!(n)).each_ref()
+    );
+    assert_eq!(app.user("bob").get("/me/contacts").json(200)["value"][0]["displayName"], "b");
+}
+
+#[test]
+fn answers_that_are_too_large_together_are_asked_for_again() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let notes = "x".repeat(1_000_000);
+    for _ in 0..5 {
+        assert_eq!(ann.post("/me/contacts", json!({"personalNotes": notes})).status, 201);
+    }
+    let steps: Vec<_> = (0..10).map(|i| get(&i.to_string(), "/me/contacts?$top=3&$select=personalNotes")).collect();
+    let answers = batch(&ann, "/$batch", json!(steps));
+    let status: Vec<_> = (0..10).map(|i| answers[&i.to_string()]["status"].as_u64().unwrap()).collect();
+    assert_eq!(status, [200, 200, 200, 200, 200, 200, 429, 429, 429, 429]);
+    assert_eq!(answers["9"]["headers"]["Retry-After"], "1");
+}
