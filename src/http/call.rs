@@ -5,10 +5,10 @@ use actix_web::http::header::HeaderMap;
 
 use super::answer::Answer;
 use super::body::Taken;
-use super::{Api, contacts, contacts_ref, folders, photos, users};
+use super::{Api, contacts, contacts_ref, folders, once, photos, trash, users};
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
-use crate::odata::address::{Address, Item, Owner, Resource, Version};
+use crate::odata::address::{Address, Deleted, Item, Owner, Resource, Version};
 use crate::odata::etag::Preconditions;
 use crate::odata::format;
 use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE};
@@ -47,6 +47,7 @@ pub(super) enum Endpoint {
     GetFolder,
     UpdateFolder,
     DeleteFolder,
+    Trash(trash::Does),
     /// Known to Graph, not served yet.
     NotYet,
 }
@@ -75,6 +76,7 @@ impl Endpoint {
                 | E::ListFolders
                 | E::CountFolders
                 | E::GetFolder
+                | E::Trash(trash::Does::List | trash::Does::Count | trash::Does::Get)
                 | E::NotYet
         )
     }
@@ -94,6 +96,8 @@ pub(super) struct Call<'a> {
     pub(super) annotated: bool,
     /// The `Contactd-Position` of the client's last write, where it carries it (docs/graph.md, "Positions").
     pub(super) position: Option<i64>,
+    /// As sent, see [`once`].
+    pub(super) idempotency_key: Option<String>,
     /// Scheme, host and mount: what every link begins with.
     root: String,
     method: &'a Method,
@@ -119,7 +123,10 @@ impl<'a> Call<'a> {
         let annotated = match &address.resource {
             Resource::Metadata => format::is_xml(query).map(|()| true)?,
             // What has one form only.
-            Resource::Health | Resource::Owned(_, Item::ContactsCount(_) | Item::FoldersCount(_)) => true,
+            Resource::Health
+            | Resource::Owned(_, Item::ContactsCount(_) | Item::FoldersCount(_) | Item::Deleted(Deleted::Count)) => {
+                true
+            }
             _ => format::is_annotated(query, &lines("accept").unwrap_or_default())?,
         };
         Ok(Self {
@@ -131,6 +138,7 @@ impl<'a> Call<'a> {
             expected: Preconditions::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref())?,
             annotated,
             position: lines(POSITION).map(|value| parse_position(&value)).transpose()?,
+            idempotency_key: lines(once::NAME),
             root,
             // The same without the body, which the connection leaves out.
             method: if *method == Method::HEAD { &Method::GET } else { method },
@@ -154,6 +162,14 @@ impl<'a> Call<'a> {
             Item::Folder(_) => &[("GET", E::GetFolder), ("PATCH", E::UpdateFolder), ("DELETE", E::DeleteFolder)],
             Item::Contact(..) => &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)],
             Item::ContactRef => &[],
+            Item::PermanentDelete(_, Some(_)) => &[("POST", E::Trash(trash::Does::PermanentDelete))],
+            Item::PermanentDelete(_, None) => &[("POST", E::Trash(trash::Does::PermanentDeleteFolder))],
+            Item::Deleted(Deleted::All) => &[("GET", E::Trash(trash::Does::List))],
+            Item::Deleted(Deleted::Count) => &[("GET", E::Trash(trash::Does::Count))],
+            Item::Deleted(Deleted::One(_)) => {
+                &[("GET", E::Trash(trash::Does::Get)), ("DELETE", E::Trash(trash::Does::Delete))]
+            }
+            Item::Deleted(Deleted::Restore(_)) => &[("POST", E::Trash(trash::Does::Restore))],
             // Graph cannot take a contact's photo away.
             Item::Photo(..) if self.handling() == Handling::Strict => &[("GET", E::GetPhoto)],
             Item::Photo(..) => &[("GET", E::GetPhoto), ("DELETE", E::DeletePhoto)],
@@ -192,7 +208,9 @@ impl<'a> Call<'a> {
             | Item::ContactsRef(path)
             | Item::Folders(path)
             | Item::Folder(path) => (path, ""),
-            Item::User | Item::ContactRef => (&[], ""),
+            Item::PermanentDelete(path, id) => (path, id.as_deref().unwrap_or_default()),
+            Item::Deleted(Deleted::One(id) | Deleted::Restore(id)) => (&[], id),
+            Item::User | Item::ContactRef | Item::Deleted(Deleted::All | Deleted::Count) => (&[], ""),
         };
         let mailbox = self.mailbox(caller, owner).await?;
         let answer = match endpoint {
@@ -216,6 +234,7 @@ impl<'a> Call<'a> {
             Endpoint::GetFolder => folders::get(self, &mailbox, path).await?,
             Endpoint::UpdateFolder => folders::update(self, &mailbox, path, &body).await?,
             Endpoint::DeleteFolder => folders::delete(self, &mailbox, path).await?,
+            Endpoint::Trash(what) => trash::perform(self, what, &mailbox, path, id).await?,
         };
         self.preferences_applied(answer)
     }
@@ -298,9 +317,14 @@ impl<'a> Call<'a> {
         if self.prefer.immutable_id {
             applied.push("IdType=\"ImmutableId\"".to_owned());
         }
-        if let (Some(size), Resource::Owned(_, Item::Contacts(_) | Item::ContactsRef(_) | Item::Folders(_)), "GET") =
-            (self.prefer.max_page_size, &self.address.resource, self.method.as_str())
-        {
+        let is_list = matches!(
+            &self.address.resource,
+            Resource::Owned(
+                _,
+                Item::Contacts(_) | Item::ContactsRef(_) | Item::Folders(_) | Item::Deleted(Deleted::All)
+            )
+        );
+        if let (Some(size), true, "GET") = (self.prefer.max_page_size, is_list, self.method.as_str()) {
             applied.push(format!("odata.maxpagesize={size}"));
         }
         if applied.is_empty() { Ok(answer) } else { answer.header("Preference-Applied", &applied.join(", ")) }

@@ -89,6 +89,23 @@ pub enum Item {
     FoldersCount(Path),
     /// `…/contactFolders/{id}`
     Folder(Path),
+    /// `…/permanentDelete` of a contact or, without an id, of the folder.
+    PermanentDelete(Path, Option<String>),
+    /// `…/deletedContacts` and below.
+    Deleted(Deleted),
+}
+
+/// What is below `deletedContacts`, which Graph does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deleted {
+    /// The list.
+    All,
+    /// `$count`
+    Count,
+    /// `{id}`
+    One(String),
+    /// `{id}/restore`
+    Restore(String),
 }
 
 /// A path, read.
@@ -104,9 +121,10 @@ pub struct Address {
 const OWNER_NOT_YET: &[&str] = &["outlook", "translateExchangeIds"];
 const ROOT_NOT_YET: &[&str] = &["$batch", "subscriptions"];
 const CONTACTS_NOT_YET: &[&str] = &["$count", "delta"];
-const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
-const CONTACT_NOT_YET: &[&str] =
-    &["extensions", "singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
+const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties"];
+const CONTACT_NOT_YET: &[&str] = &["extensions", "singleValueExtendedProperties", "multiValueExtendedProperties"];
+
+const PERMANENT_DELETE: &[&str] = &["permanentDelete"];
 
 impl Address {
     /// Reads an undecoded path that begins with `/` (without a query).
@@ -147,6 +165,12 @@ impl Address {
             Resource::Owned(_, Item::FoldersCount(_)) => "/{user}/contactFolders/$count",
             Resource::Owned(_, Item::Folder(_)) => "/{user}/contactFolders/{id}",
             Resource::Owned(_, Item::ContactRef) => "/{user}/contacts/{id}/$ref",
+            Resource::Owned(_, Item::PermanentDelete(_, Some(_))) => "/{user}/contacts/{id}/permanentDelete",
+            Resource::Owned(_, Item::PermanentDelete(_, None)) => "/{user}/contactFolders/{id}/permanentDelete",
+            Resource::Owned(_, Item::Deleted(Deleted::All)) => "/{user}/deletedContacts",
+            Resource::Owned(_, Item::Deleted(Deleted::Count)) => "/{user}/deletedContacts/$count",
+            Resource::Owned(_, Item::Deleted(Deleted::One(_))) => "/{user}/deletedContacts/{id}",
+            Resource::Owned(_, Item::Deleted(Deleted::Restore(_))) => "/{user}/deletedContacts/{id}/restore",
             Resource::NotYet(word) => word,
         }
     }
@@ -210,6 +234,7 @@ impl Segments {
             None => Ok(Resource::Owned(owner, Item::User)),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contacts") => self.contacts(owner, Path::new()),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contactFolders") => self.folders(owner),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("deletedContacts") => self.deleted(owner),
             Some(other) => self.not_yet(other, OWNER_NOT_YET),
         }
     }
@@ -234,6 +259,9 @@ impl Segments {
                     return self.contacts(owner, path);
                 }
                 Some(Segment::Word(word)) if word.eq_ignore_ascii_case("childFolders") => {}
+                Some(Segment::Word(word)) if known(&word, PERMANENT_DELETE).is_some() => {
+                    return Ok(Resource::Owned(owner, Item::PermanentDelete(path, None)));
+                }
                 Some(other) => return self.not_yet(other, FOLDER_NOT_YET),
             }
         }
@@ -268,8 +296,27 @@ impl Segments {
                     Ok(Resource::Owned(owner, Item::Photo(path, id)))
                 }
             },
+            Some(Segment::Word(word)) if known(&word, PERMANENT_DELETE).is_some() => {
+                Ok(Resource::Owned(owner, Item::PermanentDelete(path, Some(id))))
+            }
             Some(other) => self.not_yet(other, CONTACT_NOT_YET),
         }
+    }
+
+    fn deleted(&mut self, owner: Owner) -> Result<Resource, Error> {
+        let id = match self.next() {
+            None => return Ok(Resource::Owned(owner, Item::Deleted(Deleted::All))),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => {
+                return Ok(Resource::Owned(owner, Item::Deleted(Deleted::Count)));
+            }
+            Some(id) => id.text(),
+        };
+        let item = match self.next() {
+            None => Deleted::One(id),
+            Some(Segment::Word(word)) if known(&word, &["restore"]).is_some() => Deleted::Restore(id),
+            Some(other) => return Err(Error::NoSegment(other.text())),
+        };
+        Ok(Resource::Owned(owner, Item::Deleted(item)))
     }
 
     /// A segment that is known but not served takes everything below it along.
@@ -362,6 +409,16 @@ mod tests {
             ("/me/contactFolders/a/childFolders/$count", Item::FoldersCount(path(&["a"]))),
             ("/me/contactFolders/a/contacts/$ref", Item::ContactsRef(path(&["a"]))),
             ("/me/contactFolders/a/contacts/%24Count", Item::ContactsCount(path(&["a"]))),
+            ("/me/contactfolders('a')/permanentdelete()", Item::PermanentDelete(path(&["a"]), None)),
+            (
+                "/me/contactFolders/a/contacts('1')/microsoft.graph.permanentDelete",
+                Item::PermanentDelete(path(&["a"]), Some("1".into())),
+            ),
+            ("/me/contacts/1/permanentDelete/", Item::PermanentDelete(path(&[]), Some("1".into()))),
+            ("/me/DeletedContacts", Item::Deleted(Deleted::All)),
+            ("/me/deletedContacts/%24count", Item::Deleted(Deleted::Count)),
+            ("/me/deletedContacts('1')", Item::Deleted(Deleted::One("1".into()))),
+            ("/me/deletedContacts/1/microsoft.graph.restore()", Item::Deleted(Deleted::Restore("1".into()))),
         ] {
             assert_eq!(Address::parse(text).unwrap().resource, owned(item), "{text}");
         }
@@ -382,6 +439,10 @@ mod tests {
             ("/me/contacts/1/photo/48x48", "48x48"),
             ("/me/contacts/1/photo/$value/x", "x"),
             ("/users/a/b", "b"),
+            ("/me/contacts/1/permanentDelete/x", "x"),
+            ("/me/contactFolders/a/permanentDelete/x", "x"),
+            ("/me/deletedContacts/1/photo", "photo"),
+            ("/me/deletedContacts/1/restore/x", "x"),
         ];
         for (path, segment) in cases {
             assert!(matches!(Address::parse(path), Err(Error::NoSegment(s)) if s == segment), "{path}");
@@ -393,7 +454,6 @@ mod tests {
         for path in [
             "/%24batch",
             "/users",
-            "/me/contactfolders('x')/permanentDelete",
             "/me/contactFolders/delta()",
             "/me/contacts/delta()",
             "/me/contacts/microsoft.graph.delta",

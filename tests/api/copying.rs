@@ -12,7 +12,7 @@ use crate::both::pictures::gif;
 use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
 
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "mailboxes",
     "users",
     "folders",
@@ -28,6 +28,7 @@ const TABLES: [&str; 16] = [
     "folded",
     "photos",
     "photo_chunks",
+    "idempotency_keys",
     "changes",
 ];
 

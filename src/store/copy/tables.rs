@@ -194,5 +194,6 @@ pub(in crate::store) const TABLES: &[Table] = &[
     table!(photos(mailbox int, contact_id id) content_type text, width int, height int, size int, version int,
         last_modified_date_time int, deleted_date_time int;),
     table!(photo_chunks(mailbox int, contact_id id, pos int) bytes bytes;),
+    table!(idempotency_keys(mailbox int, key text) request text, item_id text, created_date_time int;),
     table!(changes(mailbox int, seq int) folder_id text, contact_id id, removed bool, changed_date_time int;),
 ];

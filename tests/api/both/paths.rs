@@ -44,6 +44,12 @@ fn a_method_that_is_not_offered_is_a_405_that_says_which_are() {
         ("/me/contacts", "FROBNICATE", "GET, POST"),
         (&contact, "PUT", "GET, PATCH, DELETE"),
         (&contact, "POST", "GET, PATCH, DELETE"),
+        (&format!("{contact}/permanentDelete"), "GET", "POST"),
+        ("/me/contactFolders/contacts/permanentDelete", "DELETE", "POST"),
+        ("/me/deletedContacts", "POST", "GET"),
+        ("/me/deletedContacts/$count", "DELETE", "GET"),
+        (&contact.replace("contacts", "deletedContacts"), "PATCH", "GET, DELETE"),
+        (&format!("{contact}/restore").replace("contacts", "deletedContacts"), "GET", "POST"),
     ] {
         let answer = ann.send(method, path, None);
         assert_eq!(answer.error(), (405, "methodNotAllowed".into(), String::new()), "{method} {path}");
@@ -59,7 +65,6 @@ fn what_is_not_served_yet_says_so() {
     let id = ann.post("/me/contacts", "{}").id();
     for path in [
         "/me/contactFolders/delta()",
-        "/me/contactFolders/contacts/permanentDelete",
         "/me/contactfolders/contacts/contacts/delta",
         "/users",
         "/beta/$batch",
