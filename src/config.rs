@@ -10,6 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::odata::prefer::Handling;
 use crate::store::{Address, Database};
 
+/// Longest time that the deleted is kept.
+const MAX_DAYS: u64 = 36_500;
+
 /// An embedded, persistent contact store that speaks the contacts part of the Microsoft Graph API.
 #[derive(Debug, Parser)]
 #[command(name = "contactd", version, about, max_term_width = 100)]
@@ -104,6 +107,10 @@ pub struct Serve {
           value_parser = batch_limit)]
     pub batch_limit: usize,
 
+    /// How many days what was deleted is kept, and can be restored
+    #[arg(long, env = "CONTACTD_KEEP_DELETED", default_value = "30d", value_name = "DAYS", value_parser = days)]
+    pub keep_deleted: Duration,
+
     /// Seconds a client may take to send a request's head, and again its body
     #[arg(long, env = "CONTACTD_REQUEST_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -160,6 +167,13 @@ pub struct Health {
     /// The address the server was given
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub listen: String,
+}
+
+/// A number of days, like `30d` or `30`.
+fn days(text: &str) -> Result<Duration, String> {
+    let days = text.strip_suffix('d').unwrap_or(text).parse().ok().filter(|days: &u64| *days <= MAX_DAYS);
+    let days = days.ok_or_else(|| format!("expected a number of days up to {MAX_DAYS}, like 30d"))?;
+    Ok(Duration::from_secs(days * 24 * 60 * 60))
 }
 
 fn public_url(text: &str) -> Result<String, String> {

@@ -97,6 +97,8 @@ pub enum Error {
     UnsupportedMediaType(String),
     /// The body did not arrive in time.
     TooSlow,
+    /// The key of a create that was another one.
+    KeyReused,
     /// A cap of this server is reached.
     Quota(String),
     /// The store cannot do it now; nothing was written.
@@ -153,6 +155,7 @@ impl fmt::Display for Error {
             Self::NotAcceptable(what) => write!(f, "not acceptable: {what}"),
             Self::UnsupportedMediaType(what) => write!(f, "unsupported media type: {what}"),
             Self::TooSlow => f.write_str("the body did not arrive in time"),
+            Self::KeyReused => f.write_str("the key was given to another request"),
             Self::Quota(what) => write!(f, "quota reached: {what}"),
             Self::Unavailable(cause) | Self::Internal(cause) => write!(f, "{cause}"),
         }

@@ -47,6 +47,8 @@ pub async fn run(config: Serve) -> Result<(), String> {
         max_folders: config.max_folders,
         connections: config.database_connections,
         read_from: read_from.collect::<Result<_, _>>()?,
+        keep_deleted: Some(config.keep_deleted),
+        keep_changes: Some(config.keep_changes()),
     };
     let store = Store::open(&database, options).await.map_err(|error| error.to_string())?;
     let served = serve(&config, &addresses, access, &store, &mut stop).await;

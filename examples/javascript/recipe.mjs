@@ -97,6 +97,7 @@ const steps = new BatchRequestContent(
   })),
 );
 steps.addRequest({ id: "list", request: new Request(`${server}/v1.0/me/contacts?$search=bo&$select=displayName`, { method: "GET" }) });
+steps.addDependency("1", "0");
 steps.addDependency("list", "1");
 const answers = new BatchResponseContent(await client.api("/$batch").post(await steps.getContent()));
 assert.equal(answers.getResponseById("0").status, 201);

@@ -9,10 +9,10 @@ use futures_util::future::LocalBoxFuture;
 
 use super::answer::Answer;
 use super::body::Taken;
-use super::{Api, batch, categories, contacts, contacts_ref, delta, exchange_ids, folders, photos, users};
+use super::{Api, batch, categories, contacts, contacts_ref, delta, exchange_ids, folders, once, photos, trash, users};
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
-use crate::odata::address::{Address, Item, Owner, Resource, Version};
+use crate::odata::address::{Address, Deleted, Item, Owner, Resource, Version};
 use crate::odata::etag::Preconditions;
 use crate::odata::filter::typed::Condition;
 use crate::odata::filter::{self, Model};
@@ -65,6 +65,7 @@ pub(super) enum Endpoint {
     DeleteCategory,
     TranslateIds,
     Batch,
+    Trash(trash::Does),
     /// Known to Graph, not served yet.
     NotYet,
 }
@@ -100,6 +101,7 @@ impl Endpoint {
                 | E::ListCategories
                 | E::FollowContacts
                 | E::FollowFolders
+                | E::Trash(trash::Does::List)
         )
     }
 
@@ -123,6 +125,7 @@ impl Endpoint {
                 | E::ListCategories
                 | E::CountCategories
                 | E::GetCategory
+                | E::Trash(trash::Does::List | trash::Does::Count | trash::Does::Get)
                 | E::NotYet
         )
     }
@@ -142,6 +145,8 @@ pub(super) struct Call<'a> {
     pub(super) annotated: bool,
     /// The `Contactd-Position` of the client's last write, where it carries it (docs/graph.md, "Positions").
     pub(super) position: Option<i64>,
+    /// As sent, see [`once`].
+    pub(super) idempotency_key: Option<String>,
     /// Scheme, host and mount: what every link begins with.
     root: String,
     method: &'a Method,
@@ -169,7 +174,10 @@ impl<'a> Call<'a> {
             // What has one form only.
             Resource::Health
             | Resource::UsersCount
-            | Resource::Owned(_, Item::ContactsCount(_) | Item::FoldersCount(_) | Item::CategoriesCount) => true,
+            | Resource::Owned(
+                _,
+                Item::ContactsCount(_) | Item::FoldersCount(_) | Item::CategoriesCount | Item::Deleted(Deleted::Count),
+            ) => true,
             _ => format::is_annotated(query, &lines("accept").unwrap_or_default())?,
         };
         Ok(Self {
@@ -181,6 +189,7 @@ impl<'a> Call<'a> {
             expected: Preconditions::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref())?,
             annotated,
             position: lines(POSITION).map(|value| parse_position(&value)).transpose()?,
+            idempotency_key: lines(once::NAME),
             root,
             // The same without the body, which the connection leaves out.
             method: if *method == Method::HEAD { &Method::GET } else { method },
@@ -227,6 +236,14 @@ impl<'a> Call<'a> {
             }
             Item::TranslateExchangeIds => &[("POST", E::TranslateIds)],
             Item::ContactRef => &[],
+            Item::PermanentDelete(_, Some(_)) => &[("POST", E::Trash(trash::Does::PermanentDelete))],
+            Item::PermanentDelete(_, None) => &[("POST", E::Trash(trash::Does::PermanentDeleteFolder))],
+            Item::Deleted(Deleted::All) => &[("GET", E::Trash(trash::Does::List))],
+            Item::Deleted(Deleted::Count) => &[("GET", E::Trash(trash::Does::Count))],
+            Item::Deleted(Deleted::One(_)) => {
+                &[("GET", E::Trash(trash::Does::Get)), ("DELETE", E::Trash(trash::Does::Delete))]
+            }
+            Item::Deleted(Deleted::Restore(_)) => &[("POST", E::Trash(trash::Does::Restore))],
             // Graph cannot take a contact's photo away.
             Item::Photo(..) if self.handling() == Handling::Strict => &[("GET", E::GetPhoto)],
             Item::Photo(..) => &[("GET", E::GetPhoto), ("DELETE", E::DeletePhoto)],
@@ -285,10 +302,12 @@ impl<'a> Call<'a> {
             | Item::ContactsRef(path)
             | Item::Folders(path)
             | Item::Folder(path) => (path, ""),
-            Item::Category(id) => (&[], id),
+            Item::PermanentDelete(path, id) => (path, id.as_deref().unwrap_or_default()),
+            Item::Category(id) | Item::Deleted(Deleted::One(id) | Deleted::Restore(id)) => (&[], id),
             Item::User
             | Item::ContactRef
             | Item::FoldersDelta
+            | Item::Deleted(Deleted::All | Deleted::Count)
             | Item::Categories
             | Item::CategoriesCount
             | Item::TranslateExchangeIds => (&[], ""),
@@ -322,6 +341,7 @@ impl<'a> Call<'a> {
             Endpoint::GetCategory => Box::pin(categories::get(self, mailbox, id)),
             Endpoint::UpdateCategory => Box::pin(categories::update(self, mailbox, id, body)),
             Endpoint::DeleteCategory => Box::pin(categories::delete(self, mailbox, id)),
+            Endpoint::Trash(what) => Box::pin(trash::perform(self, what, mailbox, path, id)),
             Endpoint::TranslateIds => Box::pin(ready(exchange_ids::translate(self, body))),
         })
     }
@@ -409,7 +429,9 @@ impl<'a> Call<'a> {
             None => {}
         }
         // There is nothing to leave out where an answer is all that is asked for.
-        let writes = endpoint.body() != Taken::Not && endpoint != Endpoint::TranslateIds;
+        let restores = endpoint == Endpoint::Trash(trash::Does::Restore);
+        let writes =
+            restores || endpoint.body() != Taken::Not && !matches!(endpoint, Endpoint::TranslateIds | Endpoint::Batch);
         match self.prefer.minimal.filter(|_| writes) {
             Some(true) => applied.push("return=minimal".to_owned()),
             Some(false) => applied.push("return=representation".to_owned()),

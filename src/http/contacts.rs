@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::answer::{Answer, List};
 use super::call::{Call, Mailbox, POSITION};
+use super::once;
 use crate::contact::read::{self, Purpose};
 use crate::contact::select::Selection;
 use crate::contact::write::Shown;
@@ -17,7 +18,7 @@ use crate::odata::percent_encode;
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::odata::search::Search;
-use crate::store::{Listing, Page};
+use crate::store::{Listing, Once, Page};
 
 /// `GET …/contacts`: of the folder, or of the whole mailbox.
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
@@ -39,6 +40,16 @@ pub(super) async fn page(
     path: &[String],
     query: &Query,
 ) -> Result<(Page, Option<String>), Error> {
+    page_of(call, mailbox, query, listing(call, mailbox, path, query).await?).await
+}
+
+/// The same of anything that is listed.
+pub(super) async fn page_of(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    query: &Query,
+    listing: Listing,
+) -> Result<(Page, Option<String>), Error> {
     let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
     let size = call.page_size(token.as_ref().map(|token| token.size), query);
     let listing = Listing {
@@ -46,7 +57,7 @@ pub(super) async fn page(
         skip: query.skip.unwrap_or(0),
         after: token.map(|token| token.after),
         count: query.count.unwrap_or(false),
-        ..listing(call, mailbox, path, query).await?
+        ..listing
     };
     // Further pages are never older than the first.
     let position = call.position.filter(|_| listing.after.is_none());
@@ -111,7 +122,7 @@ pub(super) async fn create(
     folder: &[String],
     body: &[u8],
 ) -> Result<Answer, Error> {
-    create_from(call, mailbox, folder, parse(body)?).await
+    create_from(call, mailbox, folder, parse(body)?, once::of(call, body)?).await
 }
 
 /// What both ways to create do with the body.
@@ -120,11 +131,14 @@ pub(super) async fn create_from(
     mailbox: &Mailbox,
     folder: &[String],
     body: Json,
+    once: Option<Once>,
 ) -> Result<Answer, Error> {
     let new = read::read(call.shape(), body, call.handling(), Purpose::Create)?;
-    let contact = match folder {
-        [] => call.api.store.insert(mailbox.user.mailbox, new).await?,
-        folder => call.api.store.insert_in(mailbox.user.mailbox, folder, new).await?,
+    let (store, number) = (&call.api.store, mailbox.user.mailbox);
+    let contact = match (folder, once) {
+        (folder, Some(once)) => store.insert_once(number, folder, new, once).await?,
+        ([], None) => store.insert(number, new).await?,
+        (folder, None) => store.insert_in(number, folder, new).await?,
     };
     let location = call.link(&format!("/users('{}')/contacts('{}')", percent_encode(&mailbox.asked), contact.id));
     let answer = written(call, mailbox, 201, &contact)?;
@@ -177,7 +191,7 @@ pub(super) fn parse_id(id: &str) -> Result<Uuid, Error> {
 }
 
 /// A contact after a write, or nothing where the client prefers that.
-fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, contact: &Contact) -> Result<Answer, Error> {
+pub(super) fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, contact: &Contact) -> Result<Answer, Error> {
     let answer = match call.prefer.minimal {
         Some(true) => Answer::empty(204)?.header("ETag", &contact.etag()),
         _ => shown(call, mailbox, status, contact, None),

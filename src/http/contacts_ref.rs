@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::answer::{Answer, List};
 use super::call::{Call, Mailbox};
 use super::contacts::{self, quoted};
+use super::once;
 use crate::contact::{self, Contact, read};
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Resource};
@@ -46,9 +47,9 @@ pub(super) async fn add(
     folder: &[String],
     body: &[u8],
 ) -> Result<Answer, Error> {
-    let body = contacts::parse(body)?;
+    let (once, body) = (once::of(call, body)?, contacts::parse(body)?);
     let Some(reference) = read::bare_reference(&body) else {
-        return contacts::create_from(call, mailbox, folder, body).await;
+        return contacts::create_from(call, mailbox, folder, body, once).await;
     };
     let refused = || {
         let message =

@@ -172,6 +172,11 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             return (S::UNSUPPORTED_MEDIA_TYPE, "notSupported", message.clone());
         }
         Error::TooSlow => (S::REQUEST_TIMEOUT, "RequestTimeout", "The request body did not arrive in time."),
+        Error::KeyReused => (
+            S::UNPROCESSABLE_ENTITY,
+            "ErrorIdempotencyKeyReused",
+            "The Idempotency-Key was sent with another request within 24 hours. Nothing was written; use a new one.",
+        ),
         Error::Quota(message) => return (S::FORBIDDEN, "quotaLimitReached", message.clone()),
         Error::Unavailable(_) => (
             S::SERVICE_UNAVAILABLE,

@@ -4,6 +4,7 @@ use super::answer::{Answer, List};
 use super::call::{Call, Mailbox, POSITION};
 use super::contacts::{parse, quoted, search};
 use super::expand::Expansion;
+use super::once;
 use crate::contact::{DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
 use crate::folder::{self, Folder, Inside, Shown};
@@ -130,7 +131,11 @@ pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
     })?;
     let default = [DEFAULT_FOLDER.to_owned()];
     let path = if path.is_empty() { &default } else { path };
-    let folder = call.api.store.create_folder(mailbox.user.mailbox, path, name).await?;
+    let (store, number) = (&call.api.store, mailbox.user.mailbox);
+    let folder = match once::of(call, body)? {
+        Some(once) => store.create_folder_once(number, path, name, once).await?,
+        None => store.create_folder(number, path, name).await?,
+    };
     let id = quoted(&folder.id);
     let location = call.link(&format!("/users('{}')/contactFolders('{id}')", quoted(&mailbox.asked)));
     written(call, mailbox, 201, &folder).await?.header("Location", &location)

@@ -13,9 +13,11 @@ mod error;
 mod exchange_ids;
 mod expand;
 mod folders;
+mod once;
 mod origin;
 mod photos;
 mod service;
+mod trash;
 mod users;
 
 pub mod access;
@@ -177,7 +179,8 @@ async fn answer(
     let endpoint = call.endpoint()?;
     let principal = api.access.principal(request.headers())?;
     let body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout).await?;
-    call.perform(endpoint, &principal, body).await
+    // As large as the largest of all calls.
+    Box::pin(call.perform(endpoint, &principal, body)).await
 }
 
 /// `GET /healthz`: whether a row can be read.

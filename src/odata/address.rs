@@ -107,6 +107,23 @@ pub enum Item {
     Category(String),
     /// `…/translateExchangeIds`
     TranslateExchangeIds,
+    /// `…/permanentDelete` of a contact or, without an id, of the folder.
+    PermanentDelete(Path, Option<String>),
+    /// `…/deletedContacts` and below.
+    Deleted(Deleted),
+}
+
+/// What is below `deletedContacts`, which Graph does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deleted {
+    /// The list.
+    All,
+    /// `$count`
+    Count,
+    /// `{id}`
+    One(String),
+    /// `{id}/restore`
+    Restore(String),
 }
 
 /// A path, read.
@@ -120,10 +137,11 @@ pub struct Address {
 
 /// Paths under the root, a folder or a contact that the reference has and this server has not yet.
 const ROOT_NOT_YET: &[&str] = &["subscriptions"];
+const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties"];
+const CONTACT_NOT_YET: &[&str] = &["extensions", "singleValueExtendedProperties", "multiValueExtendedProperties"];
+
 const DELTA: &[&str] = &["delta"];
-const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
-const CONTACT_NOT_YET: &[&str] =
-    &["extensions", "singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
+const PERMANENT_DELETE: &[&str] = &["permanentDelete"];
 
 impl Address {
     /// Reads an undecoded path that begins with `/` (without a query).
@@ -173,6 +191,12 @@ impl Address {
             Resource::Owned(_, Item::Category(_)) => "/{user}/outlook/masterCategories/{id}",
             Resource::Owned(_, Item::TranslateExchangeIds) => "/{user}/translateExchangeIds",
             Resource::Owned(_, Item::ContactRef) => "/{user}/contacts/{id}/$ref",
+            Resource::Owned(_, Item::PermanentDelete(_, Some(_))) => "/{user}/contacts/{id}/permanentDelete",
+            Resource::Owned(_, Item::PermanentDelete(_, None)) => "/{user}/contactFolders/{id}/permanentDelete",
+            Resource::Owned(_, Item::Deleted(Deleted::All)) => "/{user}/deletedContacts",
+            Resource::Owned(_, Item::Deleted(Deleted::Count)) => "/{user}/deletedContacts/$count",
+            Resource::Owned(_, Item::Deleted(Deleted::One(_))) => "/{user}/deletedContacts/{id}",
+            Resource::Owned(_, Item::Deleted(Deleted::Restore(_))) => "/{user}/deletedContacts/{id}/restore",
             Resource::NotYet(word) => word,
         }
     }
@@ -238,6 +262,7 @@ impl Segments {
             None => Ok(Resource::Owned(owner, Item::User)),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contacts") => self.contacts(owner, Path::new()),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contactFolders") => self.folders(owner),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("deletedContacts") => self.deleted(owner),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("outlook") => self.outlook(owner, word),
             Some(Segment::Word(word)) if known(&word, &["translateExchangeIds"]).is_some() => {
                 Ok(Resource::Owned(owner, Item::TranslateExchangeIds))
@@ -266,6 +291,9 @@ impl Segments {
                     return self.contacts(owner, path);
                 }
                 Some(Segment::Word(word)) if word.eq_ignore_ascii_case("childFolders") => {}
+                Some(Segment::Word(word)) if known(&word, PERMANENT_DELETE).is_some() => {
+                    return Ok(Resource::Owned(owner, Item::PermanentDelete(path, None)));
+                }
                 Some(other) => return self.not_yet(other, FOLDER_NOT_YET),
             }
         }
@@ -299,6 +327,9 @@ impl Segments {
                     Ok(Resource::Owned(owner, Item::Photo(path, id)))
                 }
             },
+            Some(Segment::Word(word)) if known(&word, PERMANENT_DELETE).is_some() => {
+                Ok(Resource::Owned(owner, Item::PermanentDelete(path, Some(id))))
+            }
             Some(other) => self.not_yet(other, CONTACT_NOT_YET),
         }
     }
@@ -315,6 +346,22 @@ impl Segments {
             Some(id) => Item::Category(id.text()),
         };
         Ok(Resource::Owned(owner, item))
+    }
+
+    fn deleted(&mut self, owner: Owner) -> Result<Resource, Error> {
+        let id = match self.next() {
+            None => return Ok(Resource::Owned(owner, Item::Deleted(Deleted::All))),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => {
+                return Ok(Resource::Owned(owner, Item::Deleted(Deleted::Count)));
+            }
+            Some(id) => id.text(),
+        };
+        let item = match self.next() {
+            None => Deleted::One(id),
+            Some(Segment::Word(word)) if known(&word, &["restore"]).is_some() => Deleted::Restore(id),
+            Some(other) => return Err(Error::NoSegment(other.text())),
+        };
+        Ok(Resource::Owned(owner, Item::Deleted(item)))
     }
 
     /// A segment that is known but not served takes everything below it along.
@@ -414,6 +461,16 @@ mod tests {
             ("/me/contactFolders('a')/contacts/microsoft.graph.delta()", Item::ContactsDelta(path(&["a"]))),
             ("/me/contactFolders/a/contacts/$ref", Item::ContactsRef(path(&["a"]))),
             ("/me/contactFolders/a/contacts/%24Count", Item::ContactsCount(path(&["a"]))),
+            ("/me/contactfolders('a')/permanentdelete()", Item::PermanentDelete(path(&["a"]), None)),
+            (
+                "/me/contactFolders/a/contacts('1')/microsoft.graph.permanentDelete",
+                Item::PermanentDelete(path(&["a"]), Some("1".into())),
+            ),
+            ("/me/contacts/1/permanentDelete/", Item::PermanentDelete(path(&[]), Some("1".into()))),
+            ("/me/DeletedContacts", Item::Deleted(Deleted::All)),
+            ("/me/deletedContacts/%24count", Item::Deleted(Deleted::Count)),
+            ("/me/deletedContacts('1')", Item::Deleted(Deleted::One("1".into()))),
+            ("/me/deletedContacts/1/microsoft.graph.restore()", Item::Deleted(Deleted::Restore("1".into()))),
         ] {
             assert_eq!(Address::parse(text).unwrap().resource, owned(item), "{text}");
         }
@@ -461,6 +518,10 @@ mod tests {
             ("/translateExchangeIds", "translateExchangeIds"),
             ("/me/outlook/masterCategories/1/2", "2"),
             ("/me/outlook/masterCategories/$count/2", "2"),
+            ("/me/contacts/1/permanentDelete/x", "x"),
+            ("/me/contactFolders/a/permanentDelete/x", "x"),
+            ("/me/deletedContacts/1/photo", "photo"),
+            ("/me/deletedContacts/1/restore/x", "x"),
         ];
         for (path, segment) in cases {
             assert!(matches!(Address::parse(path), Err(Error::NoSegment(s)) if s == segment), "{path}");
@@ -469,7 +530,7 @@ mod tests {
 
     #[test]
     fn what_is_known_but_not_served_is_told_apart() {
-        for path in ["/subscriptions", "/me/contactfolders('x')/permanentDelete", "/me/contacts/x/extensions"] {
+        for path in ["/subscriptions", "/me/contacts/x/extensions"] {
             assert!(matches!(Address::parse(path).unwrap().resource, Resource::NotYet(_)), "{path}");
         }
     }

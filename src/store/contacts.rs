@@ -66,15 +66,23 @@ pub(super) fn columns() -> Sql {
 /// # Errors
 /// [`Error::NotFound`], also when it is deleted or in another folder.
 pub(super) async fn get(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) -> Result<Contact, Error> {
-    let from = "
-from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
-where c.deleted_date_time is null and c.mailbox = ";
-    let statement = columns().text(from).value(mailbox).text(" and c.id = ").value(id);
-    let contact = read(&session.row(statement.into()).await?.ok_or(Error::NotFound)?)?;
+    let contact = find(session, mailbox, id, " and c.deleted_date_time is null").await?;
     if !within.is_empty() && folders::get(session, mailbox, within).await?.id != contact.parent_folder_id {
         return Err(Error::NotFound);
     }
     Ok(contact)
+}
+
+/// The contact with this id and in this state.
+///
+/// # Errors
+/// [`Error::NotFound`]
+pub(super) async fn find(session: &mut Session, mailbox: i64, id: Uuid, state: &'static str) -> Result<Contact, Error> {
+    let from = "
+from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
+where c.mailbox = ";
+    let statement = columns().text(from).value(mailbox).text(" and c.id = ").value(id).text(state);
+    read(&session.row(statement.into()).await?.ok_or(Error::NotFound)?)
 }
 
 /// So many contacts behind one, of any mailbox, deleted ones too.

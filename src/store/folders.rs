@@ -141,11 +141,17 @@ where mailbox = $1 and id = $2";
     Ok(Folder { parent_folder_id: Some(parent), display_name: name, ..folder })
 }
 
-/// Marks a folder as deleted, with all folders and contacts inside it. Answers the number of the last change.
+/// Marks a folder as deleted at `time`, with all folders and contacts inside it. Answers the number of the last change.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::DefaultFolder`] for the default one, [`Error::Stale`] when a precondition fails.
-pub(super) async fn delete(tx: &mut Tx, mailbox: i64, path: &[String], expected: &Preconditions) -> Result<i64, Error> {
+pub(super) async fn delete(
+    tx: &mut Tx,
+    mailbox: i64,
+    path: &[String],
+    expected: &Preconditions,
+    time: i64,
+) -> Result<i64, Error> {
     let folder = get(tx.reading().await?, mailbox, path).await?;
     expected.check(&folder.version_token())?;
     if folder.is_default() {
@@ -157,7 +163,7 @@ pub(super) async fn delete(tx: &mut Tx, mailbox: i64, path: &[String], expected:
     for (log, mark) in [(LOG_CONTACTS, MARK_CONTACTS), (LOG_FOLDERS, MARK_FOLDERS)] {
         let last = changes::logged(tx, mailbox, before).await?;
         tx.execute(Statement::new(log).bind(mailbox).bind(folder.id.as_str()).bind(now).bind(last)).await?;
-        tx.execute(Statement::new(mark).bind(mailbox).bind(now).bind(last)).await?;
+        tx.execute(Statement::new(mark).bind(mailbox).bind(time).bind(last)).await?;
     }
     let last = changes::logged(tx, mailbox, before).await?;
     changes::catch_up(tx, mailbox, last).await?;

@@ -31,6 +31,8 @@ const KEYS: [&str; 8] = ["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8"];
 pub struct Listing {
     /// Contacts of this folder only.
     pub folder: Option<String>,
+    /// Those that were deleted, and no others.
+    pub deleted: bool,
     /// Contacts for which this is true.
     pub filter: Option<Condition>,
     /// Contacts that this finds.
@@ -88,16 +90,21 @@ pub(super) async fn count(session: &mut Session, mailbox: i64, listing: &Listing
 }
 
 /// Where contacts `c` are looked for. SQLite, which knows nothing of how many there are, would rather read the mailbox than
-/// the folder; where a condition may find them sooner, that is left to it.
+/// the folder or the trash; where a condition may find those of a folder sooner, that is left to it.
 fn source(listing: &Listing) -> Sql {
     let source = Sql::new(" from contacts c");
+    if listing.deleted {
+        return source.twin(" indexed by contacts_deleted", "");
+    }
     let alone = listing.folder.is_some() && listing.filter.is_none() && listing.search.is_none();
     if alone { source.twin(" indexed by contacts_by_folder", "") } else { source }
 }
 
 /// What a contact `c` must be to be listed.
 fn scope(mailbox: i64, listing: &Listing) -> Sql {
-    let mut scope = Sql::new("c.mailbox = ").value(mailbox).text(" and c.deleted_date_time is null");
+    let scope = Sql::new("c.mailbox = ").value(mailbox);
+    let mut scope =
+        scope.text(if listing.deleted { " and c.deleted_date_time > 0" } else { " and c.deleted_date_time is null" });
     if let Some(folder) = &listing.folder {
         scope = scope.text(" and c.parent_folder_id = ").value(folder.clone());
     }

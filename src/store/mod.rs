@@ -20,8 +20,10 @@ mod folders;
 mod lanes;
 mod listing;
 mod migrate;
+mod once;
 mod photos;
 mod procedures;
+mod purge;
 mod readers;
 mod renew;
 mod rows;
@@ -30,6 +32,7 @@ mod sort;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod tx;
 mod users;
 mod window;
@@ -38,6 +41,7 @@ mod writer;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -60,6 +64,7 @@ use engine::Session;
 pub use files::backup;
 pub use folder_listing::{FolderListing, FolderPage};
 pub use listing::{Listing, Page};
+pub use once::Once;
 pub use photos::Chunks;
 use readers::Readers;
 use statement::Statement;
@@ -106,11 +111,15 @@ pub struct Options {
     pub connections: u16,
     /// Standbys of the PostgreSQL server, for lists.
     pub read_from: Vec<Address>,
+    /// How long what was deleted is kept until it is taken away by itself; without it, for ever.
+    pub keep_deleted: Option<Duration>,
+    /// The same of the log of changes, which delta needs.
+    pub keep_changes: Option<Duration>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_folders: 1_000, connections: 10, read_from: Vec::new() }
+        Self { max_folders: 1_000, connections: 10, read_from: Vec::new(), keep_deleted: None, keep_changes: None }
     }
 }
 
@@ -130,6 +139,8 @@ struct Shared {
     options: Options,
     users: RwLock<Remembered>,
     place: Place,
+    /// What takes away by itself what was deleted long ago, until this is dropped.
+    purging: Mutex<Option<purge::Running>>,
 }
 
 /// Where a store's data is.
@@ -249,10 +260,14 @@ impl Store {
                 options,
                 users: RwLock::default(),
                 place,
+                purging: Mutex::default(),
             }),
         };
         let why = match described {
-            Ok((FOLDING, _)) => return Ok(store),
+            Ok((FOLDING, _)) => {
+                store.purge_by_itself()?;
+                return Ok(store);
+            }
             Ok((UNFINISHED, _)) => "a copy into it was not finished: contactd copy --resume goes on".to_owned(),
             Ok((other, _)) => format!("its search keys are of another contactd ({other}, not {FOLDING})"),
             Err(error) => faults::reason(&error),
@@ -263,6 +278,7 @@ impl Store {
 
     /// Ends the store: writes already handed in are done, later ones refused, and the file is closed.
     pub async fn close(&self) {
+        self.shared.purging.lock().unwrap_or_else(PoisonError::into_inner).take();
         let writer = self.shared.writer.write().unwrap_or_else(PoisonError::into_inner).take();
         // The writer closes last and alone: it is then sure to move the log into the file.
         self.shared.readers.close().await;
@@ -485,7 +501,7 @@ impl Store {
     /// As [`Store::folder`]; [`Error::DefaultFolder`], [`Error::Stale`] when a precondition fails.
     pub async fn delete_folder(&self, mailbox: i64, path: &[String], expected: Preconditions) -> Result<i64, Error> {
         let path = path.to_vec();
-        let work = async move |tx: &mut Tx| folders::delete(tx, mailbox, &path, &expected).await;
+        let work = async move |tx: &mut Tx| folders::delete(tx, mailbox, &path, &expected, tx.now()).await;
         self.write(Some(mailbox), work).await
     }
 

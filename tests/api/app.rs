@@ -128,6 +128,11 @@ impl TestApp {
         }
     }
 
+    /// Whether the data is in a file.
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.data, Some(Data::Folder(_)))
+    }
+
     /// One number from the database.
     pub fn count(&self, sql: &str) -> i64 {
         self.sql(sql).parse().unwrap()

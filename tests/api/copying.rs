@@ -12,7 +12,7 @@ use crate::both::pictures::gif;
 use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
 
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
     "mailboxes",
     "users",
     "folders",
@@ -29,6 +29,7 @@ const TABLES: [&str; 17] = [
     "photos",
     "photo_chunks",
     "master_categories",
+    "idempotency_keys",
     "changes",
 ];
 

@@ -75,6 +75,52 @@ fn after_ten_kills_every_answered_contact_is_there_and_whole() {
     assert!(answered.len() > 100, "a storm of {} writes proves little", answered.len());
 }
 
+#[test]
+fn a_create_with_a_key_is_done_once_however_often_the_server_dies() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    let mut answered: BTreeMap<String, String> = BTreeMap::new();
+    for round in 0..6 {
+        let mut server = Program::start(serve_dev(&database));
+        let address = server.address.clone();
+        // Each client goes on with the key whose answer it has not seen, as an SDK does.
+        let storm: Vec<Vec<(String, String)>> = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..8)
+                .map(|client| {
+                    let (address, answered) = (address.clone(), &answered);
+                    scope.spawn(move || {
+                        let mut done = Vec::new();
+                        for i in 0.. {
+                            let key = format!("{client}-{i}");
+                            let ann = crate::app::Client::new(&address, "ann").with("Idempotency-Key", &key);
+                            let Ok(answer) = ann.try_send("POST", "/me/contacts/$ref", Some(SEED_REQUEST.into()))
+                            else {
+                                break;
+                            };
+                            let id = answer.id();
+                            assert_eq!(answered.get(&key).unwrap_or(&id), &id, "round {round}: {key}");
+                            done.push((key, id));
+                        }
+                        done
+                    })
+                })
+                .collect();
+            std::thread::sleep(Duration::from_millis(150 + 60 * round));
+            server.child.kill().unwrap();
+            server.ended(Duration::from_secs(5));
+            clients.into_iter().map(|client| client.join().unwrap()).collect()
+        });
+        answered.extend(storm.into_iter().flatten());
+        let rows = rusqlite::Connection::open(&database).unwrap();
+        let number = |sql: &str| rows.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        let keys = number("select count(*) from idempotency_keys");
+        assert_eq!(number("select count(*) from contacts"), keys);
+        // An answer may be lost, never what was answered.
+        assert!((0..=8).contains(&(keys - i64::try_from(answered.len()).unwrap())), "{keys} keys");
+    }
+    assert!(answered.len() > 50, "a storm of {} writes proves little", answered.len());
+}
+
 /// What the answers leave to expect of a contact.
 enum Last {
     /// This, as it was answered.

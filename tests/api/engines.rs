@@ -27,6 +27,8 @@ enum Path {
     Contact(&'static str, Index),
     /// Of a contact, what is below it.
     Below(Index, &'static str),
+    /// The same of one in the trash.
+    Deleted(Index, &'static str),
     Next(Index),
 }
 
@@ -134,6 +136,8 @@ fn call() -> impl Strategy<Value = Call> {
         "/users/bob",
         "/me/contacts/no-id",
         "/me/nothing",
+        "/me/deletedContacts?$top=2&$count=true",
+        "/v1.0/me/deletedContacts?$orderby=surname,id",
         "/me/contacts/01890000-0000-7000-8000-000000000000",
     ]);
     let what = prop_oneof![
@@ -141,6 +145,10 @@ fn call() -> impl Strategy<Value = Call> {
         4 => (contact(), body()).prop_map(|((root, i), body)| ("PATCH", Path::Contact(root, i), Some(body))),
         2 => contact().prop_map(|(root, i)| ("GET", Path::Contact(root, i), None)),
         1 => contact().prop_map(|(root, i)| ("DELETE", Path::Contact(root, i), None)),
+        1 => any::<Index>().prop_map(|i| ("POST", Path::Below(i, "/permanentDelete"), None)),
+        1 => (select(vec!["GET", "DELETE"]), any::<Index>())
+            .prop_map(|(method, i)| (method, Path::Contact("/me/deletedContacts", i), None)),
+        1 => any::<Index>().prop_map(|i| ("POST", Path::Deleted(i, "/restore"), None)),
         3 => list.prop_map(|path| ("GET", Path::Fixed(path), None)),
         2 => any::<Index>().prop_map(|i| ("GET", Path::Next(i), None)),
         2 => (any::<Index>(), photo()).prop_map(|(i, photo)| ("PUT", Path::Below(i, "/photo/$value"), Some(photo))),
@@ -176,6 +184,7 @@ impl Side {
             Path::Fixed(path) => (*path).to_owned(),
             Path::Contact(root, index) => format!("{root}/{}", pick(index, &self.ids)?),
             Path::Below(index, rest) => format!("/me/contacts/{}{rest}", pick(index, &self.ids)?),
+            Path::Deleted(index, rest) => format!("/me/deletedContacts/{}{rest}", pick(index, &self.ids)?),
             Path::Next(index) => pick(index, &self.links)?,
         };
         let mut client = self.app.user(call.user);
@@ -264,7 +273,7 @@ proptest! {
             prop_assert_eq!(sqlite.answer(&all), postgres.answer(&all));
         }
         for table in ["contacts", "emails", "phones", "addresses", "websites", "flags", "categories", "im_addresses",
-                      "children", "folded", "photos", "photo_chunks", "folders", "changes", "users", "mailboxes"] {
+                      "children", "folded", "photos", "photo_chunks", "folders", "changes", "idempotency_keys", "users", "mailboxes"] {
             let count = format!("select count(*) from {table}");
             prop_assert_eq!(sqlite.app.count(&count), postgres.app.count(&count), "{}", table);
         }

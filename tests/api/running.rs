@@ -359,3 +359,31 @@ fn a_connection_is_kept_for_many_requests() {
         }
     }
 }
+
+#[test]
+fn what_was_deleted_is_kept_as_long_as_the_server_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    let mut deleted = String::new();
+    for keep in ["30d", "1", "0d"] {
+        let mut command = serve_dev(&database);
+        command.args(["--keep-deleted", keep]);
+        let mut server = Program::start(command);
+        let ann = server.user("ann");
+        if deleted.is_empty() {
+            let id = ann.post("/me/contacts", "{}").id();
+            ann.delete(&format!("/me/contacts/{id}")).empty(204);
+            deleted = format!("/me/deletedContacts/{id}");
+        }
+        while keep == "0d" && ann.get(&deleted).status == 200 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(ann.get(&deleted).status, if keep == "0d" { 404 } else { 200 });
+        server.signal("TERM");
+        assert_eq!(server.ended(STOP).code(), Some(0));
+    }
+    for keep in ["-1", "x", "", "d", "36501"] {
+        let (code, text) = fails(contactd(&["serve", "--dev", &format!("--keep-deleted={keep}")]));
+        assert!(code == 2 && text.contains("expected a number of days up to 36500, like 30d"), "{text}");
+    }
+}

@@ -196,5 +196,6 @@ pub(in crate::store) const TABLES: &[Table] = &[
     table!(photo_chunks(mailbox int, contact_id id, pos int) bytes bytes;),
     table!(master_categories(mailbox int, id id) display_name text, display_name_key text, color text, version int,
         created_date_time int, last_modified_date_time int, deleted_date_time int;),
+    table!(idempotency_keys(mailbox int, key text) request text, item_id text, created_date_time int;),
     table!(changes(mailbox int, seq int) folder_id text, contact_id id, removed bool, changed_date_time int;),
 ];

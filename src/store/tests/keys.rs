@@ -56,6 +56,8 @@ mod both {
             let plan = plan(&o, &Listing { filter: Some(condition), ..first(10) }).await;
             assert!(plan.contains(index), "{text}:\n{plan}");
         }
+        let trash = plan(&o, &Listing { deleted: true, ..first(10) }).await;
+        assert!(trash.contains("contacts_deleted"), "{trash}");
         o.store.create_folder(o.mailbox, &["contacts".to_owned()], "Few".to_owned()).await.unwrap();
         let folder = plan(&o, &Listing { folder: Some("Few".to_owned()), ..first(10) }).await;
         assert!(folder.contains("contacts_by_folder"), "{folder}");

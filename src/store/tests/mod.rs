@@ -12,6 +12,7 @@ mod search;
 #[path = "../../../tests/api/postgres.rs"]
 mod servers;
 mod sqlite;
+mod trash;
 
 use std::sync::Arc;
 use std::time::Duration;

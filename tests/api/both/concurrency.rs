@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::app::{Answer, SEED_REQUEST, TestApp};
 
 /// Runs `work` on so many threads, each with its number.
-fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
         let work = &work;
         let running: Vec<_> = (0..threads).map(|i| scope.spawn(move || work(i))).collect();

@@ -1,0 +1,151 @@
+//! What was deleted long ago is taken away, in pieces, and nothing else is.
+
+mod both {
+    use crate::store::purge::purge;
+    use crate::store::tests::*;
+    use crate::store::trash;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    /// Lets a day of what is in the database go by.
+    async fn a_day_later(o: &Opened) {
+        let age = async |tx: &mut Tx| {
+            for text in [
+                "update contacts set deleted_date_time = deleted_date_time - 86400000000",
+                "update folders set deleted_date_time = deleted_date_time - 86400000000",
+                "update idempotency_keys set created_date_time = created_date_time - 86400000000",
+            ] {
+                tx.execute(Statement::new(text)).await?;
+            }
+            Ok(())
+        };
+        o.job(age).await.unwrap();
+    }
+
+    async fn keep(o: &Opened, days: u32) {
+        purge(&Arc::downgrade(&o.store.shared), Some(DAY * days), None).await;
+    }
+
+    #[actix_web::test]
+    async fn what_was_deleted_is_kept_for_its_time_and_then_taken_away() {
+        let o = opened().await;
+        let contacts = o.store.insert_many(o.mailbox, (0..450).map(|_| titled("old")).collect()).await.unwrap();
+        for contact in &contacts {
+            o.store.delete(o.mailbox, &[], contact.id, Preconditions::default()).await.unwrap();
+        }
+        let changes = o.count("select count(*) from changes").await;
+        a_day_later(&o).await;
+        o.insert("new").await.unwrap();
+        o.insert("kept").await.unwrap();
+        let page = o.store.contacts(o.mailbox, &first(1), None).await.unwrap();
+        o.store.delete(o.mailbox, &[], page.contacts[0].id, Preconditions::default()).await.unwrap();
+        keep(&o, 2).await;
+        assert_eq!(o.count("select count(*) from contacts").await, 452);
+        keep(&o, 1).await;
+        assert_eq!(o.count("select count(*) from contacts").await, 2);
+        assert_eq!(o.count("select count(*) from phones").await, 6);
+        assert_eq!(o.titles().await, ["kept"]);
+        assert_eq!(o.count("select count(*) from changes").await, changes + 3);
+        keep(&o, 0).await;
+        assert_eq!(o.count("select count(*) from contacts").await, 1);
+    }
+
+    #[actix_web::test]
+    async fn deleted_folders_go_when_nothing_is_in_them_any_more() {
+        let o = opened().await;
+        let root = ["contacts".to_owned()];
+        let outer = o.store.create_folder(o.mailbox, &root, "Outer".to_owned()).await.unwrap().id;
+        for i in 0..8 {
+            o.store.create_folder(o.mailbox, std::slice::from_ref(&outer), format!("{i}")).await.unwrap();
+        }
+        let contact = o.store.insert_in(o.mailbox, std::slice::from_ref(&outer), titled("in it")).await.unwrap();
+        o.store.delete_folder(o.mailbox, std::slice::from_ref(&outer), Preconditions::default()).await.unwrap();
+        a_day_later(&o).await;
+        // It was deleted later than its folder.
+        o.job(async |tx| {
+            tx.execute(Statement::new("update contacts set deleted_date_time = deleted_date_time + 86400000000")).await
+        })
+        .await
+        .unwrap();
+        keep(&o, 1).await;
+        assert_eq!(o.count("select count(*) from folders").await, 2);
+        assert_eq!(o.store.deleted_contact(o.mailbox, contact.id).await.unwrap().parent_folder_id, outer);
+        keep(&o, 0).await;
+        assert_eq!(o.count("select count(*) from folders").await, 1);
+        assert_eq!(o.count("select count(*) from contacts").await, 0);
+    }
+
+    #[actix_web::test]
+    async fn the_keys_of_all_mailboxes_go_when_their_day_is_over() {
+        let o = opened().await;
+        let bob = o.store.user(&UserName::parse("bob").unwrap()).await.unwrap().mailbox;
+        let once = |key: &str| Once { key: key.to_owned(), request: "x".to_owned() };
+        for mailbox in [o.mailbox, bob] {
+            o.store.insert_once(mailbox, &[], titled("x"), once("old")).await.unwrap();
+        }
+        a_day_later(&o).await;
+        o.store.insert_once(bob, &[], titled("x"), once("new")).await.unwrap();
+        keep(&o, 30).await;
+        assert_eq!(o.count("select count(*) from idempotency_keys where key = 'new'").await, 1);
+        assert_eq!(o.count("select count(*) from idempotency_keys").await, 1);
+        assert_eq!(o.count("select count(*) from contacts").await, 3);
+    }
+
+    #[actix_web::test]
+    async fn what_an_interruption_left_of_a_folder_deleted_for_good_goes_with_the_next_purge() {
+        let o = opened().await;
+        let root = ["contacts".to_owned()];
+        let folder = [o.store.create_folder(o.mailbox, &root, "F".to_owned()).await.unwrap().id];
+        let contact = o.store.insert_in(o.mailbox, &folder, titled("in it")).await.unwrap();
+        let path = folder.to_vec();
+        let mailbox = o.mailbox;
+        // The process ends behind the first of the transactions.
+        let begun = async move |tx: &mut Tx| {
+            trash::delete_folder(tx, mailbox, &path, &Preconditions::default()).await.map(drop)
+        };
+        o.job(begun).await.unwrap();
+        assert_eq!(o.count("select count(*) from contacts").await, 1);
+        assert!(matches!(o.store.deleted_contact(o.mailbox, contact.id).await, Err(Error::NotFound)));
+        let deleted = Listing { deleted: true, ..first(10) };
+        assert_eq!(o.store.contacts(o.mailbox, &deleted, None).await.unwrap().contacts, []);
+        keep(&o, 36_500).await;
+        assert_eq!(o.count("select count(*) from contacts").await, 0);
+        assert_eq!(o.count("select count(*) from folders").await, 1);
+    }
+
+    #[actix_web::test]
+    async fn changes_that_nobody_may_ask_for_any_more_are_taken_away() {
+        let o = opened().await;
+        for title in ["a", "b", "c"] {
+            o.insert(title).await.unwrap();
+        }
+        // The default folder's, and two contacts'.
+        let old = "update changes set changed_date_time = changed_date_time - 4 * 86400000000 where seq <= 3";
+        o.job(async move |tx| tx.execute(Statement::new(old)).await).await.unwrap();
+        o.store.close().await;
+        let options = Options { keep_changes: Some(Duration::from_hours(48)), ..Options::default() };
+        let store = Store::open(&o.database, options).await.unwrap();
+        let o = Opened { store, ..o };
+        while o.count("select count(*) from changes").await > 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(o.count("select min(seq) from changes").await, 4);
+        assert_eq!(o.titles().await, ["a", "b", "c"]);
+    }
+
+    #[actix_web::test]
+    async fn a_store_purges_by_itself_until_it_is_closed() {
+        let o = opened().await;
+        o.insert("x").await.unwrap();
+        let id = o.store.contacts(o.mailbox, &first(1), None).await.unwrap().contacts[0].id;
+        o.store.delete(o.mailbox, &[], id, Preconditions::default()).await.unwrap();
+        o.store.close().await;
+        let options = Options { keep_deleted: Some(Duration::ZERO), ..Options::default() };
+        let store = Store::open(&o.database, options).await.unwrap();
+        while store.deleted_contact(o.mailbox, id).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        store.close().await;
+        assert!(Arc::strong_count(&store.shared) <= 2);
+    }
+}
