@@ -5,7 +5,8 @@ use actix_web::http::header::HeaderMap;
 
 use super::answer::Answer;
 use super::body::Taken;
-use super::{Api, contacts, contacts_ref, folders, photos, users};
+use super::subscriptions::Act;
+use super::{Api, contacts, contacts_ref, folders, photos, subscriptions, users};
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Owner, Resource, Version};
@@ -47,16 +48,25 @@ pub(super) enum Endpoint {
     GetFolder,
     UpdateFolder,
     DeleteFolder,
+    Subscription(Act),
     /// Known to Graph, not served yet.
     NotYet,
 }
+
+/// What can be called at one place, and by which method.
+pub(super) type Offered = &'static [(&'static str, Endpoint)];
 
 impl Endpoint {
     /// What it does with a body.
     pub(super) fn body(self) -> Taken {
         use Endpoint as E;
         match self {
-            E::CreateContact | E::AddContact | E::UpdateContact | E::CreateFolder | E::UpdateFolder => Taken::Json,
+            E::CreateContact
+            | E::AddContact
+            | E::UpdateContact
+            | E::CreateFolder
+            | E::UpdateFolder
+            | E::Subscription(Act::Create | Act::Renew) => Taken::Json,
             E::PutPhoto => Taken::Bytes,
             _ => Taken::Not,
         }
@@ -143,8 +153,11 @@ impl<'a> Call<'a> {
     /// [`Error::MethodNotAllowed`], with what is.
     pub(super) fn endpoint(&self) -> Result<Endpoint, Error> {
         use Endpoint as E;
+        if let Some(offered) = subscriptions::offered(&self.address.resource) {
+            return self.among(offered);
+        }
         let Resource::Owned(_, item) = &self.address.resource else { return Ok(E::NotYet) };
-        let offered: &[(&str, Endpoint)] = match item {
+        let offered: Offered = match item {
             Item::User => &[("GET", E::GetUser)],
             Item::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
             Item::ContactsCount(_) => &[("GET", E::CountContacts)],
@@ -164,9 +177,13 @@ impl<'a> Call<'a> {
                 &[("GET", E::GetPhotoValue), ("PUT", E::PutPhoto), ("PATCH", E::PutPhoto), ("DELETE", E::DeletePhoto)]
             }
         };
+        self.among(offered)
+    }
+
+    fn among(&self, offered: Offered) -> Result<Endpoint, Error> {
         let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
         found.map(|(_, endpoint)| *endpoint).ok_or_else(|| {
-            let served = offered.iter().filter(|(_, endpoint)| *endpoint != E::NotYet);
+            let served = offered.iter().filter(|(_, endpoint)| *endpoint != Endpoint::NotYet);
             Error::MethodNotAllowed(served.map(|(method, _)| *method).collect())
         })
     }
@@ -176,6 +193,9 @@ impl<'a> Call<'a> {
     /// # Errors
     /// Whatever the call can end with.
     pub(super) async fn perform(&self, endpoint: Endpoint, caller: &Principal, body: Vec<u8>) -> Result<Answer, Error> {
+        if let Endpoint::Subscription(act) = endpoint {
+            return self.preferences_applied(subscriptions::perform(self, act, caller, &body).await?);
+        }
         let not_yet = || {
             let (prefix, pattern) = (self.address.version.prefix(), self.address.pattern());
             Error::NotImplemented(format!("{} {prefix}{pattern}", self.method))
@@ -196,7 +216,7 @@ impl<'a> Call<'a> {
         };
         let mailbox = self.mailbox(caller, owner).await?;
         let answer = match endpoint {
-            Endpoint::NotYet => return Err(not_yet()),
+            Endpoint::NotYet | Endpoint::Subscription(_) => return Err(not_yet()),
             Endpoint::GetUser => users::get(self, &mailbox)?,
             Endpoint::ListContacts => contacts::list(self, &mailbox, path).await?,
             Endpoint::CountContacts => contacts::count(self, &mailbox, path).await?,

@@ -169,5 +169,6 @@ fn code_of(kind: Kind) -> &'static str {
         Kind::Property => "ErrorInvalidProperty",
         Kind::Request => "ErrorInvalidRequest",
         Kind::Expand => "ExpandNotSupported",
+        Kind::Endpoint => "ValidationError",
     }
 }

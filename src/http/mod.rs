@@ -12,6 +12,7 @@ mod folders;
 mod origin;
 mod photos;
 mod service;
+mod subscriptions;
 mod users;
 
 pub mod access;
@@ -26,6 +27,7 @@ use futures_util::stream::{self, TryStreamExt as _};
 
 use crate::clock;
 use crate::error::Error;
+use crate::notify::Notifier;
 use crate::odata::address::Resource;
 use crate::odata::format;
 use crate::odata::prefer::Handling;
@@ -46,7 +48,7 @@ pub struct Api {
 }
 
 /// How the API behaves where a request does not say.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// What to do with what Graph would refuse.
     pub handling: Handling,
@@ -54,6 +56,9 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Where links begin; else where the request says it was sent.
     pub origin: Origin,
+    /// By whom subscribers are asked to confirm. Without it there are no subscriptions; who gives it also has it
+    /// [`Notifier::deliver`].
+    pub notifier: Option<Notifier>,
 }
 
 /// Where the links in answers begin.
@@ -71,7 +76,12 @@ pub enum Origin {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { handling: Handling::Lenient, body_timeout: Duration::from_secs(30), origin: Origin::Host }
+        Self {
+            handling: Handling::Lenient,
+            body_timeout: Duration::from_secs(30),
+            origin: Origin::Host,
+            notifier: None,
+        }
     }
 }
 
@@ -148,7 +158,7 @@ async fn answer(
         Resource::Health => return health(api, request.method()).await,
         Resource::Service => return service::document(&call, request.method()),
         Resource::Metadata => return service::metadata(&call, request.method()),
-        Resource::Owned(..) | Resource::NotYet(_) => {}
+        _ => {}
     }
     let endpoint = call.endpoint()?;
     let principal = api.access.principal(request.headers())?;

@@ -57,6 +57,14 @@ pub enum Resource {
     Metadata,
     /// Something of an owner's.
     Owned(Owner, Item),
+    /// `/subscriptions`
+    Subscriptions,
+    /// `/subscriptions/{id}`
+    Subscription(String),
+    /// `/subscriptions/{id}/reauthorize`
+    Reauthorize(String),
+    /// `/subscriptions/{id}/deliveries`
+    Deliveries(String),
     /// A path of the reference that is not served yet; the word that tells it.
     NotYet(&'static str),
 }
@@ -102,7 +110,7 @@ pub struct Address {
 
 /// Paths under an owner, or under the root, that the reference has and this server has not yet.
 const OWNER_NOT_YET: &[&str] = &["outlook", "translateExchangeIds"];
-const ROOT_NOT_YET: &[&str] = &["$batch", "subscriptions"];
+const ROOT_NOT_YET: &[&str] = &["$batch"];
 const CONTACTS_NOT_YET: &[&str] = &["$count", "delta"];
 const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties", "permanentDelete"];
 const CONTACT_NOT_YET: &[&str] =
@@ -147,6 +155,10 @@ impl Address {
             Resource::Owned(_, Item::FoldersCount(_)) => "/{user}/contactFolders/$count",
             Resource::Owned(_, Item::Folder(_)) => "/{user}/contactFolders/{id}",
             Resource::Owned(_, Item::ContactRef) => "/{user}/contacts/{id}/$ref",
+            Resource::Subscriptions => "/subscriptions",
+            Resource::Subscription(_) => "/subscriptions/{id}",
+            Resource::Reauthorize(_) => "/subscriptions/{id}/reauthorize",
+            Resource::Deliveries(_) => "/subscriptions/{id}/deliveries",
             Resource::NotYet(word) => word,
         }
     }
@@ -196,6 +208,7 @@ impl Segments {
         let owner = match &first {
             Segment::Word(word) if word.eq_ignore_ascii_case("healthz") => return Ok(Resource::Health),
             Segment::Word(word) if word.eq_ignore_ascii_case("$metadata") => return Ok(Resource::Metadata),
+            Segment::Word(word) if word.eq_ignore_ascii_case("subscriptions") => return Ok(self.subscriptions()),
             Segment::Word(word) if word.eq_ignore_ascii_case("me") => Owner::Me,
             Segment::Word(word) if word.eq_ignore_ascii_case("users") => match self.next() {
                 None => return Ok(Resource::NotYet("/users")),
@@ -211,6 +224,19 @@ impl Segments {
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contacts") => self.contacts(owner, Path::new()),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contactFolders") => self.folders(owner),
             Some(other) => self.not_yet(other, OWNER_NOT_YET),
+        }
+    }
+
+    fn subscriptions(&mut self) -> Resource {
+        let Some(id) = self.next().map(Segment::text) else { return Resource::Subscriptions };
+        let word = self.next();
+        match &word {
+            Some(Segment::Word(word)) if known(word, &["reauthorize"]).is_some() => Resource::Reauthorize(id),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("deliveries") => Resource::Deliveries(id),
+            _ => {
+                self.back(word);
+                Resource::Subscription(id)
+            }
         }
     }
 
@@ -368,6 +394,18 @@ mod tests {
     }
 
     #[test]
+    fn subscriptions_are_of_nobody_in_the_path() {
+        for (path, resource) in [
+            ("/Subscriptions/", Resource::Subscriptions),
+            ("/subscriptions/1", Resource::Subscription("1".into())),
+            ("/subscriptions('1')/deliveries", Resource::Deliveries("1".into())),
+            ("/beta/subscriptions/1/microsoft.graph.reauthorize()", Resource::Reauthorize("1".into())),
+        ] {
+            assert_eq!(Address::parse(path).unwrap().resource, resource, "{path}");
+        }
+    }
+
+    #[test]
     fn what_means_nothing_is_named() {
         let cases = [
             ("/docs\\api/me/contacts", "docs\\api"),
@@ -382,6 +420,8 @@ mod tests {
             ("/me/contacts/1/photo/48x48", "48x48"),
             ("/me/contacts/1/photo/$value/x", "x"),
             ("/users/a/b", "b"),
+            ("/subscriptions/1/notices", "notices"),
+            ("/me/subscriptions", "subscriptions"),
         ];
         for (path, segment) in cases {
             assert!(matches!(Address::parse(path), Err(Error::NoSegment(s)) if s == segment), "{path}");

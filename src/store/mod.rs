@@ -16,8 +16,10 @@ mod folded;
 mod folder_listing;
 mod folders;
 mod lanes;
+mod leases;
 mod listing;
 mod migrate;
+mod notices;
 mod photos;
 mod procedures;
 mod readers;
@@ -26,6 +28,7 @@ mod rows;
 mod search;
 mod sort;
 mod statement;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod tx;
@@ -36,7 +39,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use crate::contact::Contact;
@@ -54,6 +57,7 @@ use creates::Creates;
 use engine::Session;
 pub use files::backup;
 pub use folder_listing::{FolderListing, FolderPage};
+pub(crate) use leases::{Attempts, Due, Held};
 pub use listing::{Listing, Page};
 pub use photos::Chunks;
 use readers::Readers;
@@ -123,6 +127,8 @@ struct Shared {
     options: Options,
     users: RwLock<Remembered>,
     place: Place,
+    /// Hears of every change of a mailbox.
+    written: Notify,
 }
 
 /// Where a store's data is.
@@ -229,6 +235,7 @@ impl Store {
                 options,
                 users: RwLock::default(),
                 place,
+                written: Notify::new(),
             }),
         };
         let why = match store.write(None, async |tx| describe(tx).await).await {
@@ -356,7 +363,9 @@ impl Store {
 
     async fn create(&self, new: New) -> Result<Contact, Error> {
         let writer = self.writer()?;
-        self.shared.creates.create(&writer, self.shared.options.max_folders, new).await
+        let created = self.shared.creates.create(&writer, self.shared.options.max_folders, new).await;
+        self.shared.written.notify_one();
+        created
     }
 
     /// Creates many contacts in one transaction: all or none. Other writes wait meanwhile, so hand in some hundreds
@@ -463,7 +472,11 @@ impl Store {
         F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        self.writer()?.write(mailbox, work).await
+        let done = self.writer()?.write(mailbox, work).await;
+        if mailbox.is_some() {
+            self.shared.written.notify_one();
+        }
+        done
     }
 
     fn writer(&self) -> Result<Arc<Writer>, Error> {

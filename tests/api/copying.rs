@@ -9,10 +9,12 @@ use serde_json::json;
 
 use crate::app::SEED_REQUEST;
 use crate::both::pictures::gif;
+use crate::notifications::subscribe;
 use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
+use crate::receiver::{Receiver, until};
 
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 18] = [
     "mailboxes",
     "users",
     "folders",
@@ -28,6 +30,8 @@ const TABLES: [&str; 16] = [
     "folded",
     "photos",
     "photo_chunks",
+    "subscriptions",
+    "deliveries",
     "changes",
 ];
 
@@ -54,7 +58,9 @@ fn refuses(arguments: &[&str]) -> String {
 
 /// Two users with contacts of every kind, changed, moved and deleted.
 fn fill(database: &Path, contacts: usize) {
-    let server = Program::start(serve_dev(database));
+    let mut command = serve_dev(database);
+    command.env("CONTACTD_ALLOW_NOTIFICATION_TARGET", "127.0.0.1");
+    let server = Program::start(command);
     for user in ["ann", "bob"] {
         let client = server.user(user);
         for i in 0..contacts {
@@ -75,6 +81,11 @@ fn fill(database: &Path, contacts: usize) {
             }
         }
     }
+    // A subscriber, who has been told.
+    let (receiver, ann) = (Receiver::new(), server.user("ann"));
+    let id = subscribe(&ann, &receiver.url("/"));
+    ann.post("/me/contacts", "{}");
+    until(|| !ann.get(&format!("/subscriptions/{id}/deliveries")).json(200)["value"].as_array().unwrap().is_empty());
     let mut server = server;
     server.signal("TERM");
     server.ended(Duration::from_secs(8));

@@ -3,6 +3,7 @@
 use super::proxy::{Cut, Proxy};
 use super::*;
 use crate::photo::{Format, Picture};
+use crate::subscription::{ChangeType, Subject, Subscription, Terms};
 
 async fn on_postgres() -> Opened {
     opened_in_schema(Postgres::shared().schema(), Options::default()).await
@@ -177,6 +178,45 @@ async fn a_lost_commit_of_a_photo_is_looked_up_although_the_log_has_nothing_of_i
     delete(Cut::Answer).await.unwrap();
     assert_eq!(o.query(stored), "");
     assert_eq!(proxy.cuts(), 4);
+}
+
+#[actix_web::test]
+async fn a_lost_commit_of_a_subscription_is_looked_up_although_it_takes_no_number() {
+    let (o, proxy) = behind_a_proxy().await;
+    let subscription = || Subscription {
+        mailbox: o.mailbox,
+        id: Tx::new_id(),
+        creator: "ann".to_owned(),
+        subject: Subject::Contacts,
+        terms: Terms {
+            resource: "me/contacts".to_owned(),
+            change_types: vec![ChangeType::Created],
+            notification_url: "https://example.org/".to_owned(),
+            lifecycle_notification_url: None,
+            client_state: None,
+            tls_version: "v1_2".to_owned(),
+            expiration_date_time: i64::MAX,
+        },
+    };
+    let insert = |cut: Option<Cut>| {
+        let (armed, new) = (proxy.clone(), subscription());
+        o.job(async move |tx| {
+            subscriptions::insert(tx, &new).await?;
+            if let Some(cut) = cut {
+                armed.cut(cut, 1);
+            }
+            Ok(())
+        })
+    };
+    for (cut, stored) in [(Cut::Answer, "2"), (Cut::Request, "3")] {
+        // On each new connection first: what is prepared there is one message less.
+        insert(None).await.unwrap();
+        let inserted = insert(Some(cut)).await;
+        assert_eq!(inserted.is_ok(), matches!(cut, Cut::Answer), "{inserted:?}");
+        assert!(inserted.is_ok() || matches!(inserted, Err(Error::Unavailable(_))), "{inserted:?}");
+        assert_eq!(o.query("select count(*) from subscriptions"), stored);
+    }
+    assert_eq!(proxy.cuts(), 2);
 }
 
 #[actix_web::test]

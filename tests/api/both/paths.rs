@@ -122,6 +122,7 @@ fn the_service_describes_itself_to_anybody() {
             "value": [
                 {"name": "me", "kind": "Singleton", "url": "me"},
                 {"name": "users", "kind": "EntitySet", "url": "users"},
+                {"name": "subscriptions", "kind": "EntitySet", "url": "subscriptions"},
             ],
         });
         assert_eq!(nobody.get(path).json(200), expected, "{path}");
