@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::notify::{Allowed, Times};
 use crate::odata::prefer::Handling;
 use crate::store::{Address, Database};
 
@@ -26,7 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the API until SIGTERM or SIGINT
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Copy a database, also one in use, into a new file
     Backup(Backup),
     /// Copy everything of a database into another one, from a file to PostgreSQL or back
@@ -115,6 +116,20 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_REQUEST_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub request_timeout: u64,
+
+    /// A host that change notifications may go to by http, and where it is not public (for development); may be given more
+    /// than once, in the variable with commas between
+    #[arg(long, env = "CONTACTD_ALLOW_NOTIFICATION_TARGET", value_name = "HOST[:PORT]", value_delimiter = ',')]
+    pub allow_notification_target: Vec<Allowed>,
+
+    /// Certificate authorities, in PEM, that those who are notified may have their certificate of, besides those of the web
+    #[arg(long, env = "CONTACTD_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// For tests: how long, in milliseconds, an answer to a notification is waited for, a process that says no more may
+    /// hold a subscription, and is waited before the second attempt
+    #[arg(long, env = "CONTACTD_NOTIFICATION_TIMES", value_name = "ANSWER,LEASE,RETRY", hide = true)]
+    pub notification_times: Option<Times>,
 
     /// How log lines look: auto is text on a terminal and JSON elsewhere
     #[arg(long, env = "CONTACTD_LOG_FORMAT", value_enum, default_value_t)]

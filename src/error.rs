@@ -40,6 +40,8 @@ pub enum Kind {
     Request,
     /// Something that is never expanded.
     Expand,
+    /// A place for notifications that cannot be used, or did not confirm.
+    Endpoint,
 }
 
 impl Problem {

@@ -11,7 +11,7 @@ use contactd::{copy, health, server, store};
 #[actix_web::main]
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(config) => server::run(config).await,
+        Command::Serve(config) => server::run(*config).await,
         Command::Backup(config) => backup(&config).await,
         Command::Copy(config) => copy::run(&config).await,
         Command::Health(config) => health::check(&config.listen),

@@ -8,19 +8,23 @@ use std::time::Duration;
 
 use actix_web::{App, HttpServer};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{LogFormat, LogLevel, Serve};
 use crate::http::access::Access;
 use crate::http::{Api, Origin, Settings};
+use crate::notify::{self, Notifier};
 use crate::store::{Database, Options, Store};
 
 /// How long requests under way may take once the server is told to stop; with the closing of the store it stays
 /// within 8 seconds.
 const DRAIN_SECONDS: u64 = 4;
 /// How long the store may take to close: a server that hangs is not waited for.
-const CLOSE: Duration = Duration::from_millis(3_500);
+const CLOSE: Duration = Duration::from_secs(3);
+/// How long it may take to give subscriptions back, of which most passes while requests end.
+const RELEASE: Duration = Duration::from_millis(500);
 /// How long an idle connection is kept: clients hold one and take a close for a failure.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -34,6 +38,12 @@ pub async fn run(config: Serve) -> Result<(), String> {
     let mut stop = Stop::listen().map_err(|error| error.to_string())?;
     let access = access(&config)?;
     let addresses = config.addresses()?;
+    let notifier = notify::Settings {
+        allowed: config.allow_notification_target.clone(),
+        ca_file: config.ca_file.clone(),
+        times: config.notification_times.unwrap_or_default(),
+    };
+    let notifier = Notifier::new(notifier).map_err(|error| format!("--ca-file {error}"))?;
     let database = config.database.database("--database")?;
     let _lock = match &database {
         Database::File(path) => Some(lock(path)?),
@@ -51,7 +61,7 @@ pub async fn run(config: Serve) -> Result<(), String> {
         keep_changes: Some(config.keep_changes()),
     };
     let store = Store::open(&database, options).await.map_err(|error| error.to_string())?;
-    let served = serve(&config, &addresses, access, &store, &mut stop).await;
+    let served = serve(&config, &addresses, access, notifier, &store, &mut stop).await;
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the database does not answer; ending without it");
     }
@@ -62,6 +72,7 @@ async fn serve(
     config: &Serve,
     addresses: &[std::net::SocketAddr],
     access: Access,
+    notifier: Notifier,
     store: &Store,
     stop: &mut Stop,
 ) -> Result<(), String> {
@@ -79,6 +90,7 @@ async fn serve(
         keep_changes: config.keep_changes(),
         batch_limit: config.batch_limit,
         origin,
+        notifier: Some(notifier.clone()),
     };
     let api = Api::new(store.clone(), access, settings);
     let server = HttpServer::new(move || App::new().service(api.service("")))
@@ -91,17 +103,27 @@ async fn serve(
         .run();
     let handle = server.handle();
     let mut server = actix_web::rt::spawn(server);
+    let (delivering, stopped) = oneshot::channel();
+    let deliverer = store.clone();
+    let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, stopped).await });
     // The one line that programs wait for, the same whatever the log looks like. Nobody may be there to read it.
     let _ = writeln!(std::io::stderr(), "contactd listening on http://{address}");
     let ended = tokio::select! {
         () = stop.wait() => {
             tracing::info!("stopping");
+            drop(delivering);
             handle.stop(true).await;
             server.await
         }
         // By itself: it cannot accept connections any more.
-        ended = &mut server => ended,
+        ended = &mut server => {
+            drop(delivering);
+            ended
+        }
     };
+    if tokio::time::timeout(RELEASE, deliverer).await.is_err() {
+        tracing::warn!("subscriptions are left to whoever comes next");
+    }
     ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 

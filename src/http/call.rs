@@ -9,7 +9,11 @@ use futures_util::future::LocalBoxFuture;
 
 use super::answer::Answer;
 use super::body::Taken;
-use super::{Api, batch, categories, contacts, contacts_ref, delta, exchange_ids, folders, once, photos, trash, users};
+use super::subscriptions::Act;
+use super::{
+    Api, batch, categories, contacts, contacts_ref, delta, exchange_ids, folders, once, photos, subscriptions, trash,
+    users,
+};
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Deleted, Item, Owner, Resource, Version};
@@ -66,9 +70,13 @@ pub(super) enum Endpoint {
     TranslateIds,
     Batch,
     Trash(trash::Does),
+    Subscription(Act),
     /// Known to Graph, not served yet.
     NotYet,
 }
+
+/// What can be called at one place, and by which method.
+pub(super) type Offered = &'static [(&'static str, Endpoint)];
 
 impl Endpoint {
     /// What it does with a body.
@@ -83,7 +91,8 @@ impl Endpoint {
             | E::CreateCategory
             | E::UpdateCategory
             | E::TranslateIds
-            | E::Batch => Taken::Json,
+            | E::Batch
+            | E::Subscription(Act::Create | Act::Renew) => Taken::Json,
             E::PutPhoto => Taken::Bytes,
             _ => Taken::Not,
         }
@@ -201,12 +210,15 @@ impl<'a> Call<'a> {
     /// # Errors
     /// [`Error::MethodNotAllowed`], with what is offered.
     pub(super) fn endpoint(&self) -> Result<Endpoint, Error> {
-        let offered = match &self.address.resource {
+        let offered: Offered = match &self.address.resource {
             Resource::Batch => &[("POST", Endpoint::Batch)],
             Resource::Users => &[("GET", Endpoint::ListUsers)],
             Resource::UsersCount => &[("GET", Endpoint::CountUsers)],
             Resource::Owned(_, item) => self.offered(item),
-            _ => return Ok(Endpoint::NotYet),
+            other => match subscriptions::offered(other) {
+                Some(offered) => offered,
+                None => return Ok(Endpoint::NotYet),
+            },
         };
         let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
         found.map(|(_, endpoint)| *endpoint).ok_or_else(|| {
@@ -216,7 +228,7 @@ impl<'a> Call<'a> {
     }
 
     /// The table of everything offered below an owner.
-    fn offered(&self, item: &Item) -> &'static [(&'static str, Endpoint)] {
+    fn offered(&self, item: &Item) -> Offered {
         use Endpoint as E;
         match item {
             Item::User => &[("GET", E::GetUser)],
@@ -261,6 +273,10 @@ impl<'a> Call<'a> {
     /// # Errors
     /// Whatever the call can end with.
     pub(super) async fn perform(&self, endpoint: Endpoint, caller: &Principal, body: Vec<u8>) -> Result<Answer, Error> {
+        if let Endpoint::Subscription(act) = endpoint {
+            let answer = Box::pin(subscriptions::perform(self, act, caller, &body)).await?;
+            return self.preferences_applied(endpoint, answer);
+        }
         let not_yet = || {
             let (prefix, pattern) = (self.address.version.prefix(), self.address.pattern());
             Error::NotImplemented(format!("{} {prefix}{pattern}", self.method))
@@ -313,7 +329,11 @@ impl<'a> Call<'a> {
             | Item::TranslateExchangeIds => (&[], ""),
         };
         Some(match endpoint {
-            Endpoint::Batch | Endpoint::ListUsers | Endpoint::CountUsers | Endpoint::NotYet => return None,
+            Endpoint::Batch
+            | Endpoint::Subscription(_)
+            | Endpoint::ListUsers
+            | Endpoint::CountUsers
+            | Endpoint::NotYet => return None,
             Endpoint::GetUser => Box::pin(ready(users::get(self, mailbox))),
             Endpoint::ListContacts => Box::pin(contacts::list(self, mailbox, path)),
             Endpoint::FollowContacts => Box::pin(delta::contacts(self, mailbox, path)),

@@ -201,5 +201,6 @@ fn code_of(kind: Kind) -> &'static str {
         Kind::ReadOnly => "ErrorInvalidPropertySet",
         Kind::Request => "ErrorInvalidRequest",
         Kind::Expand => "ExpandNotSupported",
+        Kind::Endpoint => "ValidationError",
     }
 }

@@ -17,6 +17,7 @@ mod once;
 mod origin;
 mod photos;
 mod service;
+mod subscriptions;
 mod trash;
 mod users;
 
@@ -32,6 +33,7 @@ use futures_util::stream::{self, TryStreamExt as _};
 
 use crate::clock;
 use crate::error::Error;
+use crate::notify::Notifier;
 use crate::odata::address::Resource;
 use crate::odata::format;
 use crate::odata::prefer::Handling;
@@ -52,7 +54,7 @@ pub struct Api {
 }
 
 /// How the API behaves where a request does not say.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// What to do with what Graph would refuse.
     pub handling: Handling,
@@ -64,6 +66,9 @@ pub struct Settings {
     pub keep_changes: Duration,
     /// Where links begin; else where the request says it was sent.
     pub origin: Origin,
+    /// By whom subscribers are asked to confirm. Without it there are no subscriptions; who gives it also has it
+    /// [`Notifier::deliver`].
+    pub notifier: Option<Notifier>,
 }
 
 /// How long changes are kept where nobody says otherwise: 90 days.
@@ -97,6 +102,7 @@ impl Default for Settings {
             keep_changes: KEEP_CHANGES,
             batch_limit: 20,
             origin: Origin::Host,
+            notifier: None,
         }
     }
 }
@@ -174,7 +180,7 @@ async fn answer(
         Resource::Health => return health(api, request.method()).await,
         Resource::Service => return service::document(&call, request.method()),
         Resource::Metadata => return service::metadata(&call, request.method()),
-        Resource::Batch | Resource::Users | Resource::UsersCount | Resource::Owned(..) | Resource::NotYet(_) => {}
+        _ => {}
     }
     let endpoint = call.endpoint()?;
     let principal = api.access.principal(request.headers())?;

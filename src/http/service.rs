@@ -17,6 +17,7 @@ pub(super) fn document(call: &Call<'_>, method: &Method) -> Result<Answer, Error
     let value = json!([
         {"name": "me", "kind": "Singleton", "url": "me"},
         {"name": "users", "kind": "EntitySet", "url": "users"},
+        {"name": "subscriptions", "kind": "EntitySet", "url": "subscriptions"},
     ]);
     let context = call.link("/$metadata");
     Answer::json(

@@ -63,6 +63,14 @@ pub enum Resource {
     UsersCount,
     /// Something of an owner's.
     Owned(Owner, Item),
+    /// `/subscriptions`
+    Subscriptions,
+    /// `/subscriptions/{id}`
+    Subscription(String),
+    /// `/subscriptions/{id}/reauthorize`
+    Reauthorize(String),
+    /// `/subscriptions/{id}/deliveries`
+    Deliveries(String),
     /// A path of the reference that is not served yet; the word that tells it.
     NotYet(&'static str),
 }
@@ -135,8 +143,7 @@ pub struct Address {
     pub resource: Resource,
 }
 
-/// Paths under the root, a folder or a contact that the reference has and this server has not yet.
-const ROOT_NOT_YET: &[&str] = &["subscriptions"];
+/// Paths under a folder or a contact that the reference has and this server has not yet.
 const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties"];
 const CONTACT_NOT_YET: &[&str] = &["extensions", "singleValueExtendedProperties", "multiValueExtendedProperties"];
 
@@ -197,6 +204,10 @@ impl Address {
             Resource::Owned(_, Item::Deleted(Deleted::Count)) => "/{user}/deletedContacts/$count",
             Resource::Owned(_, Item::Deleted(Deleted::One(_))) => "/{user}/deletedContacts/{id}",
             Resource::Owned(_, Item::Deleted(Deleted::Restore(_))) => "/{user}/deletedContacts/{id}/restore",
+            Resource::Subscriptions => "/subscriptions",
+            Resource::Subscription(_) => "/subscriptions/{id}",
+            Resource::Reauthorize(_) => "/subscriptions/{id}/reauthorize",
+            Resource::Deliveries(_) => "/subscriptions/{id}/deliveries",
             Resource::NotYet(word) => word,
         }
     }
@@ -247,6 +258,7 @@ impl Segments {
             Segment::Word(word) if word.eq_ignore_ascii_case("healthz") => return Ok(Resource::Health),
             Segment::Word(word) if word.eq_ignore_ascii_case("$metadata") => return Ok(Resource::Metadata),
             Segment::Word(word) if word.eq_ignore_ascii_case("$batch") => return Ok(Resource::Batch),
+            Segment::Word(word) if word.eq_ignore_ascii_case("subscriptions") => return Ok(self.subscriptions()),
             Segment::Word(word) if word.eq_ignore_ascii_case("me") => Owner::Me,
             Segment::Word(word) if word.eq_ignore_ascii_case("users") => match self.next() {
                 None => return Ok(Resource::Users),
@@ -256,7 +268,7 @@ impl Segments {
                     name => Owner::User(name),
                 },
             },
-            _ => return self.not_yet(first, ROOT_NOT_YET),
+            _ => return Err(Error::NoSegment(first.text())),
         };
         match self.next() {
             None => Ok(Resource::Owned(owner, Item::User)),
@@ -268,6 +280,19 @@ impl Segments {
                 Ok(Resource::Owned(owner, Item::TranslateExchangeIds))
             }
             Some(other) => Err(Error::NoSegment(other.text())),
+        }
+    }
+
+    fn subscriptions(&mut self) -> Resource {
+        let Some(id) = self.next().map(Segment::text) else { return Resource::Subscriptions };
+        let word = self.next();
+        match &word {
+            Some(Segment::Word(word)) if known(word, &["reauthorize"]).is_some() => Resource::Reauthorize(id),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("deliveries") => Resource::Deliveries(id),
+            _ => {
+                self.back(word);
+                Resource::Subscription(id)
+            }
         }
     }
 
@@ -493,6 +518,18 @@ mod tests {
     }
 
     #[test]
+    fn subscriptions_are_of_nobody_in_the_path() {
+        for (path, resource) in [
+            ("/Subscriptions/", Resource::Subscriptions),
+            ("/subscriptions/1", Resource::Subscription("1".into())),
+            ("/subscriptions('1')/deliveries", Resource::Deliveries("1".into())),
+            ("/beta/subscriptions/1/microsoft.graph.reauthorize()", Resource::Reauthorize("1".into())),
+        ] {
+            assert_eq!(Address::parse(path).unwrap().resource, resource, "{path}");
+        }
+    }
+
+    #[test]
     fn what_means_nothing_is_named() {
         let cases = [
             ("/docs\\api/me/contacts", "docs\\api"),
@@ -522,6 +559,8 @@ mod tests {
             ("/me/contactFolders/a/permanentDelete/x", "x"),
             ("/me/deletedContacts/1/photo", "photo"),
             ("/me/deletedContacts/1/restore/x", "x"),
+            ("/subscriptions/1/notices", "notices"),
+            ("/me/subscriptions", "subscriptions"),
         ];
         for (path, segment) in cases {
             assert!(matches!(Address::parse(path), Err(Error::NoSegment(s)) if s == segment), "{path}");
@@ -530,7 +569,7 @@ mod tests {
 
     #[test]
     fn what_is_known_but_not_served_is_told_apart() {
-        for path in ["/subscriptions", "/me/contacts/x/extensions"] {
+        for path in ["/me/contactFolders/x/singleValueExtendedProperties", "/me/contacts/x/extensions"] {
             assert!(matches!(Address::parse(path).unwrap().resource, Resource::NotYet(_)), "{path}");
         }
     }

@@ -18,8 +18,10 @@ mod folded;
 mod folder_listing;
 mod folders;
 mod lanes;
+mod leases;
 mod listing;
 mod migrate;
+mod notices;
 mod once;
 mod photos;
 mod procedures;
@@ -30,6 +32,7 @@ mod rows;
 mod search;
 mod sort;
 mod statement;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod trash;
@@ -43,7 +46,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use crate::clock;
@@ -63,6 +66,7 @@ pub use delta::{Change, Delta, Followed, History, Reason};
 use engine::Session;
 pub use files::backup;
 pub use folder_listing::{FolderListing, FolderPage};
+pub(crate) use leases::{Attempts, Due, Held};
 pub use listing::{Listing, Page};
 pub use once::Once;
 pub use photos::Chunks;
@@ -141,6 +145,8 @@ struct Shared {
     place: Place,
     /// What takes away by itself what was deleted long ago, until this is dropped.
     purging: Mutex<Option<purge::Running>>,
+    /// Hears of every change of a mailbox.
+    written: Notify,
 }
 
 /// Where a store's data is.
@@ -261,6 +267,7 @@ impl Store {
                 users: RwLock::default(),
                 place,
                 purging: Mutex::default(),
+                written: Notify::new(),
             }),
         };
         let why = match described {
@@ -398,7 +405,9 @@ impl Store {
 
     async fn create(&self, new: New) -> Result<Contact, Error> {
         let writer = self.writer()?;
-        self.shared.creates.create(&writer, self.shared.options.max_folders, new).await
+        let created = self.shared.creates.create(&writer, self.shared.options.max_folders, new).await;
+        self.shared.written.notify_one();
+        created
     }
 
     /// Keeps creates waiting until it is dropped, so that those that are begun meanwhile share a commit.
@@ -511,7 +520,11 @@ impl Store {
         F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        self.writer()?.write(mailbox, work).await
+        let done = self.writer()?.write(mailbox, work).await;
+        if mailbox.is_some() {
+            self.shared.written.notify_one();
+        }
+        done
     }
 
     fn writer(&self) -> Result<Arc<Writer>, Error> {

@@ -370,12 +370,13 @@ impl Tx {
         // The lost connection may still hold a message that the server has not read.
         session.end_backend(&self.session).await?;
         session.begin(Some(trace.mailbox)).await?;
-        // Photos and categories are not in the log; each has the number of its last write itself.
+        // Photos and categories are not in the log; each has the number of its last write itself. Subscriptions take none.
         let text = "
 select min(seq) from (
     select seq, contact_id, changed_date_time from changes where mailbox = $1
     union all select version, contact_id, last_modified_date_time from photos where mailbox = $1
     union all select version, null, last_modified_date_time from master_categories where mailbox = $1
+    union all select 0, id, created_date_time from subscriptions where mailbox = $1
 ) as written
 where (seq = $2 or $2 is null) and (contact_id = $3 or $3 is null) and changed_date_time = $4";
         let statement = Statement::new(text);

@@ -9,9 +9,11 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 use contactd::http::access::Access;
 use contactd::http::{Api, Settings};
+use contactd::notify::{self, Notifier};
 use contactd::store::{Database, Options, Store};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
 use crate::postgres::{Postgres, Schema};
 
@@ -28,6 +30,7 @@ pub const V1_JSON: &str =
 #[derive(Default)]
 pub struct Setup {
     pub settings: Settings,
+    pub notify: notify::Settings,
     pub options: Options,
     pub access: Option<Access>,
     pub place: Place,
@@ -102,7 +105,9 @@ impl TestApp {
             actix_web::rt::System::new().block_on(async move {
                 let store = Store::open(&database, setup.options).await.unwrap();
                 let access = setup.access.unwrap_or_else(Access::development);
-                let api = Api::new(store.clone(), access, setup.settings);
+                let notifier = Notifier::new(setup.notify).unwrap();
+                let settings = Settings { notifier: Some(notifier.clone()), ..setup.settings };
+                let api = Api::new(store.clone(), access, settings);
                 let server = HttpServer::new(move || App::new().service(api.service(setup.prefix)))
                     .workers(2)
                     .disable_signals()
@@ -112,7 +117,12 @@ impl TestApp {
                 let address = server.addrs()[0].to_string();
                 let server = server.run();
                 started.send((address, server.handle())).unwrap();
+                let (delivering, stop) = oneshot::channel();
+                let deliverer = store.clone();
+                let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, stop).await });
                 server.await.unwrap();
+                drop(delivering);
+                deliverer.await.unwrap();
                 store.close().await;
             });
         });
@@ -139,10 +149,15 @@ impl TestApp {
     }
 
     /// The same database under a new server.
-    pub fn restarted(mut self) -> Self {
+    pub fn restarted(self) -> Self {
+        self.restarted_with(Setup::default())
+    }
+
+    /// The same database under a new server that is set up so, but for the place.
+    pub fn restarted_with(mut self, setup: Setup) -> Self {
         self.stop();
         let data = self.data.take().unwrap();
-        Self::with(Setup { place: Place::Kept(data), ..Setup::default() })
+        Self::with(Setup { place: Place::Kept(data), ..setup })
     }
 
     pub fn user(&self, token: &str) -> Client {

@@ -9,10 +9,12 @@ use serde_json::json;
 
 use crate::app::SEED_REQUEST;
 use crate::both::pictures::gif;
+use crate::notifications::subscribe;
 use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
+use crate::receiver::{Receiver, until};
 
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 20] = [
     "mailboxes",
     "users",
     "folders",
@@ -30,6 +32,8 @@ const TABLES: [&str; 18] = [
     "photo_chunks",
     "master_categories",
     "idempotency_keys",
+    "subscriptions",
+    "deliveries",
     "changes",
 ];
 
@@ -56,7 +60,9 @@ fn refuses(arguments: &[&str]) -> String {
 
 /// Two users with contacts of every kind, changed, moved and deleted.
 fn fill(database: &Path, contacts: usize) {
-    let server = Program::start(serve_dev(database));
+    let mut command = serve_dev(database);
+    command.env("CONTACTD_ALLOW_NOTIFICATION_TARGET", "127.0.0.1");
+    let server = Program::start(command);
     for user in ["ann", "bob"] {
         let client = server.user(user);
         let category = json!({"displayName": "Straße \u{1f600}", "color": "preset3"});
@@ -81,6 +87,11 @@ fn fill(database: &Path, contacts: usize) {
             }
         }
     }
+    // A subscriber, who has been told.
+    let (receiver, ann) = (Receiver::new(), server.user("ann"));
+    let id = subscribe(&ann, &receiver.url("/"));
+    ann.post("/me/contacts", "{}");
+    until(|| !ann.get(&format!("/subscriptions/{id}/deliveries")).json(200)["value"].as_array().unwrap().is_empty());
     let mut server = server;
     server.signal("TERM");
     server.ended(Duration::from_secs(8));

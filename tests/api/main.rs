@@ -17,6 +17,7 @@ mod app;
 mod expected;
 mod postgres;
 mod program;
+mod receiver;
 
 mod both;
 mod cluster;
@@ -25,5 +26,6 @@ mod crash;
 mod engines;
 mod faults;
 mod memory;
+mod notifications;
 mod recipes;
 mod running;

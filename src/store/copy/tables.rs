@@ -197,5 +197,12 @@ pub(in crate::store) const TABLES: &[Table] = &[
     table!(master_categories(mailbox int, id id) display_name text, display_name_key text, color text, version int,
         created_date_time int, last_modified_date_time int, deleted_date_time int;),
     table!(idempotency_keys(mailbox int, key text) request text, item_id text, created_date_time int;),
+    table!(subscriptions(mailbox int, id id) creator text, resource text, of_folders bool, folder_id text, change_type text,
+        notification_url text, lifecycle_notification_url text, client_state text, tls_version text,
+        created_date_time int, expiration_date_time int, delivered_seq int, attempts int, next_attempt_date_time int,
+        lifecycle_event text, lifecycle_attempts int, next_lifecycle_date_time int, reminded_of_date_time int,
+        lease_owner id, lease_until_date_time int;),
+    table!(deliveries(mailbox int, subscription_id id, pos int) attempt_date_time int, about text, attempt int,
+        notifications int, first_seq int, last_seq int, status int, error text;),
     table!(changes(mailbox int, seq int) folder_id text, contact_id id, removed bool, changed_date_time int;),
 ];

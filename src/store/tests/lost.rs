@@ -4,6 +4,7 @@ use super::proxy::{Cut, Proxy};
 use super::*;
 use crate::category;
 use crate::photo::{Format, Picture};
+use crate::subscription::{ChangeType, Subject, Subscription, Terms};
 
 /// A store whose way to the server can be cut.
 async fn behind_a_proxy() -> (Opened, Proxy) {
@@ -204,4 +205,43 @@ async fn a_connection_lost_inside_a_transaction_leaves_nothing_of_it() {
     }
     assert_eq!(o.titles().await, ["first"]);
     assert_eq!(o.count("select count(*) - max(seq) from changes").await, 0);
+}
+
+#[actix_web::test]
+async fn a_lost_commit_of_a_subscription_is_looked_up_although_it_takes_no_number() {
+    let (o, proxy) = behind_a_proxy().await;
+    let subscription = || Subscription {
+        mailbox: o.mailbox,
+        id: Tx::new_id(),
+        creator: "ann".to_owned(),
+        subject: Subject::Contacts,
+        terms: Terms {
+            resource: "me/contacts".to_owned(),
+            change_types: vec![ChangeType::Created],
+            notification_url: "https://example.org/".to_owned(),
+            lifecycle_notification_url: None,
+            client_state: None,
+            tls_version: "v1_2".to_owned(),
+            expiration_date_time: i64::MAX,
+        },
+    };
+    let insert = |cut: Option<Cut>| {
+        let (armed, new) = (proxy.clone(), subscription());
+        o.job(async move |tx| {
+            subscriptions::insert(tx, &new).await?;
+            if let Some(cut) = cut {
+                armed.cut(cut, 1);
+            }
+            Ok(())
+        })
+    };
+    for (cut, stored) in [(Cut::Answer, "2"), (Cut::Request, "3")] {
+        // On each new connection first: what is prepared there is one message less.
+        insert(None).await.unwrap();
+        let inserted = insert(Some(cut)).await;
+        assert_eq!(inserted.is_ok(), matches!(cut, Cut::Answer), "{inserted:?}");
+        assert!(inserted.is_ok() || matches!(inserted, Err(Error::Unavailable(_))), "{inserted:?}");
+        assert_eq!(o.query("select count(*) from subscriptions"), stored);
+    }
+    assert_eq!(proxy.cuts(), 2);
 }

@@ -1,0 +1,160 @@
+//! `/subscriptions`: who made one sees it, and nobody else.
+
+use uuid::Uuid;
+
+use super::answer::{Answer, List};
+use super::call::{Call, Endpoint, Offered};
+use super::contacts::parse;
+use crate::clock;
+use crate::contact;
+use crate::error::{Error, Kind};
+use crate::notify::Notifier;
+use crate::odata::address::Resource;
+use crate::odata::query::Query;
+use crate::subscription::{About, Shown, Subject, Subscription, Terms, read_renewal};
+use crate::user::Principal;
+
+/// Subscriptions on a page.
+const PAGE: usize = 100;
+
+/// What can be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    List,
+    Create,
+    Get,
+    Renew,
+    Delete,
+    Reauthorize,
+    Deliveries,
+}
+
+/// What is offered; `None` where the resource is something else.
+pub(super) fn offered(resource: &Resource) -> Option<Offered> {
+    use Endpoint::Subscription as S;
+    Some(match resource {
+        Resource::Subscriptions => &[("GET", S(Act::List)), ("POST", S(Act::Create))],
+        Resource::Subscription(_) => &[("GET", S(Act::Get)), ("PATCH", S(Act::Renew)), ("DELETE", S(Act::Delete))],
+        Resource::Reauthorize(_) => &[("POST", S(Act::Reauthorize))],
+        Resource::Deliveries(_) => &[("GET", S(Act::Deliveries))],
+        _ => return None,
+    })
+}
+
+/// Does what is asked.
+///
+/// # Errors
+/// [`Error::NotFound`] for what the caller has not made; whatever else the call can end with.
+pub(super) async fn perform(call: &Call<'_>, act: Act, caller: &Principal, body: &[u8]) -> Result<Answer, Error> {
+    // Without anybody who posts them, nothing is promised.
+    let notifier = call.api.settings.notifier.as_ref();
+    let notifier = notifier.ok_or_else(|| Error::NotImplemented("A subscription".to_owned()))?;
+    if act != Act::List {
+        Query::none(call.query)?;
+    }
+    let store = &call.api.store;
+    let creator = &match caller {
+        Principal::User(name) => store.user(name).await?.id,
+        Principal::App(name) => format!("app:{}", name.as_str()),
+    };
+    let id = match &call.address.resource {
+        Resource::Subscription(id) | Resource::Reauthorize(id) | Resource::Deliveries(id) => {
+            contact::parse_id(id).ok_or(Error::NotFound)?
+        }
+        _ => Uuid::nil(),
+    };
+    match act {
+        Act::List => list(call, creator).await,
+        Act::Create => create(call, notifier, caller, creator, body).await,
+        Act::Get => shown(call, 200, &store.subscription(creator, id).await?),
+        Act::Renew => {
+            let end = read_renewal(parse(body)?, clock::now())?;
+            written(call, 200, &store.renew_subscription(creator, id, end).await?)
+        }
+        Act::Delete => {
+            store.delete_subscription(creator, id).await?;
+            Answer::empty(204)
+        }
+        Act::Reauthorize => {
+            // Tokens do not expire here, so there is nothing to do.
+            store.subscription(creator, id).await?;
+            Answer::empty(204)
+        }
+        Act::Deliveries => {
+            let value = store.deliveries(creator, id).await?;
+            Answer::json(200, &List { context: None, count: None, next: None, value })
+        }
+    }
+}
+
+async fn list(call: &Call<'_>, creator: &str) -> Result<Answer, Error> {
+    let query = Query::parse(call.query)?;
+    let after = match &query.skip_token {
+        Some(token) => contact::parse_id(token)
+            .ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", "'$skiptoken' is not one of a nextLink."))?,
+        None => Uuid::nil(),
+    };
+    // What is left must be nothing.
+    let is_token = |piece: &&str| {
+        let name = piece.split('=').next().unwrap_or_default();
+        ["skiptoken", "$skiptoken", "%24skiptoken"].iter().any(|known| known.eq_ignore_ascii_case(name))
+    };
+    let rest = call.query.split('&').filter(|piece| !is_token(piece));
+    Query::none(&rest.collect::<Vec<_>>().join("&"))?;
+    let limit = i64::try_from(PAGE + 1).map_err(Error::internal)?;
+    let mut found = call.api.store.subscriptions(creator, after, limit).await?;
+    let more = found.len() > PAGE;
+    found.truncate(PAGE);
+    let last = found.last().filter(|_| more);
+    let next = last.map(|last| format!("{}?{}", call.own_link(), query.with_token(&last.id.to_string())));
+    let context = call.annotated.then(|| call.link("/$metadata#subscriptions"));
+    let value = found.iter().map(|subscription| Shown { subscription, context: None }).collect();
+    Answer::json(200, &List { context, count: None, next, value })
+}
+
+async fn create(
+    call: &Call<'_>,
+    notifier: &Notifier,
+    caller: &Principal,
+    creator: &str,
+    body: &[u8],
+) -> Result<Answer, Error> {
+    let terms = Terms::read(parse(body)?, clock::now())?;
+    let (owner, about) = terms.about()?;
+    let mailbox = call.mailbox(caller, &owner).await?.user.mailbox;
+    let subject = match about {
+        About::Contacts(path) if path.is_empty() => Subject::Contacts,
+        About::Contacts(path) => Subject::ContactsOf(call.api.store.folder(mailbox, &path).await?.id),
+        About::Folders => Subject::Folders,
+    };
+    let mut urls = vec![("notificationUrl", &terms.notification_url)];
+    urls.extend(terms.lifecycle_notification_url.as_ref().map(|url| ("lifecycleNotificationUrl", url)));
+    for (property, url) in &urls {
+        notifier.check(property, url)?;
+    }
+    call.api.store.room_for_subscription(mailbox, creator).await?;
+    let id = clock::new_id();
+    urls.dedup_by_key(|(_, url)| *url);
+    for (property, url) in urls {
+        notifier.confirm(property, url, id).await?;
+    }
+    let subscription = Subscription { mailbox, id, creator: creator.to_owned(), subject, terms };
+    call.api.store.insert_subscription(subscription.clone()).await?;
+    let location = call.link(&format!("/subscriptions/{id}"));
+    let answer = written(call, 201, &subscription)?;
+    let answer = if answer.body.is_none() { answer.header("OData-EntityId", &location)? } else { answer };
+    answer.header("Location", &location)
+}
+
+/// A subscription after a write, or nothing where the client prefers that.
+fn written(call: &Call<'_>, status: u16, subscription: &Subscription) -> Result<Answer, Error> {
+    match call.prefer.minimal {
+        Some(true) => Answer::empty(204),
+        _ => shown(call, status, subscription),
+    }
+}
+
+fn shown(call: &Call<'_>, status: u16, subscription: &Subscription) -> Result<Answer, Error> {
+    let context = call.annotated.then(|| call.link("/$metadata#subscriptions/$entity"));
+    Answer::json(status, &Shown { subscription, context: context.as_deref() })
+}

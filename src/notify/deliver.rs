@@ -1,0 +1,226 @@
+//! The loop that tells subscribers. Of each subscription one thing is told after the other, by one process at a time, and
+//! what was told is written down behind it: so everything is told at least once, and in order.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{Notifier, Refused};
+use crate::clock;
+use crate::error::Error;
+use crate::store::{Attempts, Due, Held, Store};
+use crate::subscription::{Delivery, Lifecycle, Notice};
+
+/// How often it is looked what there is to do, since other processes write too and times come.
+const POLL: Duration = Duration::from_secs(1);
+/// How long writes are gathered before it is looked.
+const GATHER: Duration = Duration::from_millis(50);
+/// Most subscriptions that are worked on at once, and of one creator: a slow receiver must not hold up those of others.
+const MAX_WORKING: usize = 256;
+const MAX_OF_CREATOR: usize = 4;
+/// How long before each further attempt, in units of [`super::Times::retry`]: 10 s, 30 s, 1, 3, 10 and 30 minutes, and an
+/// hour three times; all in all, some 4 hours.
+const WAITS: [i64; 9] = [1, 3, 6, 18, 60, 180, 360, 360, 360];
+/// How long before its end a subscriber is told of it, in microseconds.
+const SOON: i64 = 15 * 60 * 1_000_000;
+
+impl Notifier {
+    /// Tells subscribers what they want to know, until `stop` is sent or dropped.
+    pub async fn deliver(&self, store: &Store, stop: oneshot::Receiver<()>) {
+        let owner = clock::new_id();
+        let mut stop = pin!(stop);
+        let mut at_work: HashSet<Due> = HashSet::new();
+        let mut working = FuturesUnordered::new();
+        let mut failing = false;
+        loop {
+            let due = store.due_subscriptions(SOON).await;
+            if let (Err(error), false) = (&due, failing) {
+                tracing::warn!(%error, "it cannot be read who is to be notified");
+            }
+            failing = due.is_err();
+            let mut waiting = false;
+            let mut of_creators: HashMap<String, usize> = HashMap::new();
+            for due in &at_work {
+                *of_creators.entry(due.creator.clone()).or_default() += 1;
+            }
+            for due in due.unwrap_or_default() {
+                let of_creator = of_creators.entry(due.creator.clone()).or_default();
+                if at_work.len() >= MAX_WORKING || *of_creator >= MAX_OF_CREATOR {
+                    waiting = true;
+                } else if at_work.insert(due.clone()) {
+                    *of_creator += 1;
+                    working.push(async move {
+                        let done = self.work(store, owner, &due).await;
+                        (due, done)
+                    });
+                }
+            }
+            let poll = POLL.min(self.0.times.retry);
+            let mut pause = pin!(async {
+                tokio::select! {
+                    () = store.written() => tokio::time::sleep(GATHER).await,
+                    () = tokio::time::sleep(poll) => {}
+                }
+            });
+            let stopped = loop {
+                tokio::select! {
+                    biased;
+                    _ = &mut stop => break true,
+                    Some((due, done)) = working.next() => {
+                        at_work.remove(&due);
+                        match done {
+                            // There is a place for another.
+                            Ok(()) if waiting => break false,
+                            Ok(()) => {}
+                            Err(error) => tracing::debug!(%error, "a subscription has to wait"),
+                        }
+                    }
+                    () = &mut pause => break false,
+                }
+            };
+            if stopped {
+                break;
+            }
+        }
+        // What is cut off is told again, by whoever comes next.
+        drop(working);
+        if let Err(error) = store.release_leases(owner).await {
+            tracing::warn!(%error, "leases are left to end by themselves");
+        }
+    }
+
+    async fn work(&self, store: &Store, owner: Uuid, due: &Due) -> Result<(), Error> {
+        while self.step(store, owner, due).await? {}
+        Ok(())
+    }
+
+    /// Does one thing. Answers whether there may be more.
+    async fn step(&self, store: &Store, owner: Uuid, due: &Due) -> Result<bool, Error> {
+        let lease = micros(self.0.times.lease);
+        let Some(mut held) = store.lease(due, owner, lease).await? else { return Ok(false) };
+        let now = clock::now();
+        let end = held.subscription.terms.expiration_date_time;
+        if end <= now {
+            self.tell_of_life(&held, Lifecycle::SubscriptionRemoved).await;
+            store.remove_expired(&held, owner).await?;
+            return Ok(false);
+        }
+        let progress = &mut held.progress;
+        if held.subscription.terms.lifecycle_notification_url.is_some()
+            && end - SOON <= now
+            && progress.reminded_of != Some(end)
+        {
+            progress.reminded_of = Some(end);
+            // That some were missed is worth more to know.
+            if progress.event.is_none() {
+                progress.event = Some(Lifecycle::ReauthorizationRequired);
+                progress.event_attempts = Attempts { failed: 0, next: now };
+            }
+        }
+        let (more, delivery) = match progress.event {
+            Some(event) if progress.event_attempts.next <= now => (true, self.lifecycle(&mut held, event).await),
+            _ if progress.attempts.next <= now => self.notifications(store, &mut held).await?,
+            _ => (false, None),
+        };
+        store.settle_lease(&held, owner, delivery).await?;
+        Ok(more)
+    }
+
+    async fn lifecycle(&self, held: &mut Held, event: Lifecycle) -> Option<Delivery> {
+        let attempted = clock::now();
+        let Some(answer) = self.tell_of_life(held, event).await else {
+            held.progress.event = None;
+            return None;
+        };
+        let delivery = delivery(attempted, event.name(), held.progress.event_attempts, &answer, &[]);
+        held.progress.event_attempts = match (is_accepted(&answer), self.after(held.progress.event_attempts)) {
+            (false, Some(next)) => next,
+            // Told, or given up.
+            (_, next) => {
+                held.progress.event = None;
+                next.unwrap_or(held.progress.event_attempts)
+            }
+        };
+        Some(delivery)
+    }
+
+    /// `None` where nobody wants to know.
+    async fn tell_of_life(&self, held: &Held, event: Lifecycle) -> Option<Result<u16, Refused>> {
+        let url = held.subscription.terms.lifecycle_notification_url.as_ref()?;
+        Some(self.post(url, held.subscription.lifecycle_notification(event)).await)
+    }
+
+    async fn notifications(&self, store: &Store, held: &mut Held) -> Result<(bool, Option<Delivery>), Error> {
+        let batch = store.notices(held).await?;
+        let more = batch.up_to < batch.last;
+        let mut notices = batch.notices;
+        notices.retain(|notice| held.subscription.terms.change_types.contains(&notice.change));
+        if notices.is_empty() {
+            held.progress.delivered = batch.up_to;
+            return Ok((more, None));
+        }
+        let attempted = clock::now();
+        let body = held.subscription.notifications(&held.user, &notices);
+        let answer = self.post(&held.subscription.terms.notification_url, body).await;
+        let progress = &mut held.progress;
+        let delivery = delivery(attempted, "notifications", progress.attempts, &answer, &notices);
+        let now = clock::now();
+        if is_accepted(&answer) {
+            progress.delivered = batch.up_to;
+            progress.attempts = Attempts { failed: 0, next: now };
+            return Ok((more, Some(delivery)));
+        }
+        if let Some(next) = self.after(progress.attempts) {
+            progress.attempts = next;
+        } else {
+            // Whoever missed some has to read anew anyway.
+            progress.delivered = batch.last;
+            progress.attempts = Attempts { failed: 0, next: now };
+            progress.event = Some(Lifecycle::Missed);
+            progress.event_attempts = Attempts { failed: 0, next: now };
+        }
+        Ok((false, Some(delivery)))
+    }
+
+    /// Any answer's status.
+    async fn post(&self, url: &str, body: String) -> Result<u16, Refused> {
+        let target = self.0.poster.read(url)?;
+        self.0.poster.tell(&target, body).await
+    }
+
+    /// What one more failure makes of attempts; `None` when it was the last.
+    fn after(&self, attempts: Attempts) -> Option<Attempts> {
+        let wait = usize::try_from(attempts.failed).ok().and_then(|failed| WAITS.get(failed))?;
+        Some(Attempts { failed: attempts.failed + 1, next: clock::now() + wait * micros(self.0.times.retry) })
+    }
+}
+
+fn is_accepted(answer: &Result<u16, Refused>) -> bool {
+    answer.as_ref().is_ok_and(|status| (200..300).contains(status))
+}
+
+fn delivery(
+    attempt_date_time: i64,
+    about: &str,
+    attempts: Attempts,
+    answer: &Result<u16, Refused>,
+    notices: &[Notice],
+) -> Delivery {
+    Delivery {
+        attempt_date_time,
+        about: about.to_owned(),
+        attempt: attempts.failed + 1,
+        notifications: i64::try_from(notices.len()).unwrap_or_default(),
+        changes: notices.first().zip(notices.last()).map(|(first, last)| (first.seq, last.seq)),
+        status: answer.as_ref().ok().map(|status| i64::from(*status)),
+        error: answer.as_ref().err().map(ToString::to_string),
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

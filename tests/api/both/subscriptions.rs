@@ -1,0 +1,315 @@
+//! Subscriptions: who may make one, and what it must be.
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use contactd::notify::{self, Times};
+use serde_json::{Value, json};
+
+use crate::app::{Client, Setup, TestApp};
+use crate::receiver::{Mood, Receiver};
+
+fn quick() -> Times {
+    Times { answer: Duration::from_millis(800), lease: Duration::from_secs(2), retry: Duration::from_millis(2) }
+}
+
+/// A server that may notify this machine.
+pub fn set_up() -> Setup {
+    let notify = notify::Settings { allowed: vec!["127.0.0.1".parse().unwrap()], times: quick(), ..Default::default() };
+    Setup { notify, ..Setup::default() }
+}
+
+pub fn start() -> TestApp {
+    TestApp::with(set_up())
+}
+
+pub fn after(seconds: i64) -> String {
+    (Utc::now() + TimeDelta::seconds(seconds)).format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+pub fn terms(resource: &str, url: &str) -> Value {
+    json!({
+        "changeType": "created,updated,deleted", "notificationUrl": url, "resource": resource,
+        "expirationDateTime": after(3600), "clientState": "secret",
+    })
+}
+
+pub fn subscribe(client: &Client, resource: &str, url: &str) -> String {
+    client.post("/subscriptions", terms(resource, url)).json(201)["id"].as_str().unwrap().to_owned()
+}
+
+pub fn with(mut terms: Value, name: &str, value: Value) -> Value {
+    terms[name] = value;
+    terms
+}
+
+#[test]
+fn a_subscription_is_confirmed_shown_listed_renewed_and_deleted() {
+    let (app, receiver) = (start(), Receiver::new());
+    for (prefix, version) in [("", ""), ("/beta", "/beta"), ("/v1.0", "/v1.0")] {
+        let ann = app.user("ann");
+        let terms = json!({
+            "@odata.type": "#microsoft.graph.subscription", "changeType": "Updated,created", "resource": "/me/contacts",
+            "notificationUrl": receiver.url("/n?a=b"), "lifecycleNotificationUrl": receiver.url("/l"),
+            "expirationDateTime": after(600).replace('Z', ".5+00:00"), "clientState": "é".repeat(128),
+            "latestSupportedTlsVersion": "v1_3", "includeResourceData": false, "id": "mine", "encryptionCertificate": null,
+        });
+        let created = ann.post(&format!("{prefix}/subscriptions"), &terms);
+        let mut expected = json!({
+            "@odata.context": format!("http://{}{version}/$metadata#subscriptions/$entity", app.address),
+            "id": created.id(), "resource": "/me/contacts", "applicationId": null, "changeType": "updated,created",
+            "clientState": "é".repeat(128), "notificationUrl": receiver.url("/n?a=b"),
+            "lifecycleNotificationUrl": receiver.url("/l"),
+            "expirationDateTime": terms["expirationDateTime"].as_str().unwrap().replace(".5+00:00", "Z"),
+            "creatorId": "ann", "latestSupportedTlsVersion": "v1_3", "includeResourceData": false,
+            "encryptionCertificate": null, "encryptionCertificateId": null, "notificationQueryOptions": null,
+            "notificationUrlAppId": null,
+        });
+        assert_eq!(created.json(201), expected);
+        let path = format!("{prefix}/subscriptions/{}", created.id());
+        assert_eq!(created.header("location"), format!("http://{}{path}", app.address));
+        let asked = receiver.got().split_off(receiver.got().len() - 2);
+        assert!(
+            asked[0].path.starts_with("/n?a=b&validationToken=") && asked[1].path.starts_with("/l?validationToken=")
+        );
+        assert!(asked.iter().all(|got| got.head.starts_with("POST ") && got.body.is_empty()));
+        assert_eq!(ann.get(&path).json(200), expected);
+        assert_eq!(ann.post(&format!("{path}/reauthorize"), "").status, 204);
+        let renewed = after(1200);
+        expected["expirationDateTime"] = json!(renewed);
+        assert_eq!(ann.patch(&path, json!({"expirationDateTime": renewed})).json(200), expected);
+        let bare = ann.with("Accept", "application/json;odata.metadata=none").get(&format!("{prefix}/subscriptions"));
+        expected.as_object_mut().unwrap().remove("@odata.context");
+        assert_eq!(serde_json::from_slice::<Value>(&bare.body).unwrap(), json!({"value": [expected]}));
+        let list = ann.get(&format!("{prefix}/subscriptions")).json(200);
+        assert_eq!(list["@odata.context"], format!("http://{}{version}/$metadata#subscriptions", app.address));
+        assert_eq!(list["value"], json!([expected]));
+        ann.delete(&path).empty(204);
+        for gone in [ann.get(&path), ann.delete(&path), ann.patch(&path, json!({"expirationDateTime": renewed}))] {
+            assert_eq!(gone.error(), (404, "ErrorItemNotFound".into(), String::new()));
+        }
+    }
+    let minimal = app
+        .user("ann")
+        .with("Prefer", "return=minimal")
+        .post("/subscriptions", terms("me/contacts", &receiver.url("/")));
+    minimal.empty(204);
+    assert_eq!(minimal.header("odata-entityid"), minimal.header("location"));
+    assert_eq!(app.count("select count(*) from subscriptions"), 1);
+}
+
+#[test]
+fn who_does_not_confirm_is_not_subscribed() {
+    let (app, receiver, elsewhere) = (start(), Receiver::new(), Receiver::new());
+    let ann = app.user("ann");
+    let ok = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
+    for (says, why) in [
+        ("HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\n\r\nDECODED".to_owned(), "answers 404"),
+        ("HTTP/1.1 202 Accepted\r\nContent-Type: text/plain\r\n\r\nDECODED".to_owned(), "answers 202"),
+        ("HTTP/1.1 200 OK\r\n\r\nDECODED".to_owned(), "not text/plain"),
+        ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n\"DECODED\"".to_owned(), "not text/plain"),
+        (format!("{ok}\r\nTOKEN"), "validationToken"),
+        (format!("{ok}\r\nDECODED "), "validationToken"),
+        (format!("{ok}\r\n"), "validationToken"),
+        (format!("{ok}Content-Length: 9999\r\n\r\nDECODED"), "breaks off"),
+        (format!("{ok}\r\n{}", "x".repeat(65 << 10)), "65536 bytes"),
+        (format!("{ok}X: {}\r\n\r\nDECODED", "x".repeat(40 << 10)), "HTTP"),
+        (format!("{ok}{}\r\nDECODED", "X: y\r\n".repeat(200)), "HTTP"),
+        ("nonsense".to_owned(), "HTTP"),
+        (String::new(), "HTTP"),
+        (format!("HTTP/1.1 307 Go\r\nLocation: {}\r\n\r\n", elsewhere.url("/")), "answers 307"),
+    ] {
+        receiver.set(Mood::Says(says.clone()));
+        let refused = ann.post("/subscriptions", terms("me/contacts", &receiver.url("/")));
+        assert_eq!(refused.error(), (400, "ValidationError".into(), "notificationUrl".into()), "{says}");
+        assert!(refused.message().contains(why), "{says}: {}", refused.message());
+        // As well for the other address.
+        let fine =
+            with(terms("me/contacts", &elsewhere.url("/")), "lifecycleNotificationUrl", json!(receiver.url("/")));
+        assert_eq!(ann.post("/subscriptions", fine).error().2, "lifecycleNotificationUrl");
+    }
+    assert!(elsewhere.got().iter().all(|got| got.path.contains("validationToken")), "a redirect was followed");
+    let port = receiver.port;
+    drop(receiver);
+    let nobody = ann.post("/subscriptions", terms("me/contacts", &format!("http://127.0.0.1:{port}/")));
+    assert_eq!(nobody.error(), (400, "ValidationError".into(), "notificationUrl".into()));
+    // Who takes the connection and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let late = ann.post("/subscriptions", terms("me/contacts", &url));
+    assert!(late.message().contains("within 800 ms"), "{}", late.message());
+    assert_eq!(app.count("select count(*) from subscriptions"), 0);
+}
+
+#[test]
+fn what_is_not_public_is_not_called() {
+    let (app, receiver) = (TestApp::new(), Receiver::new());
+    let ann = app.user("ann");
+    let port = receiver.port;
+    for (host, why) in [
+        ("https://localhost", "not public"),
+        ("https://127.0.0.1", "not public"),
+        ("https://127.1", "not public"),
+        ("https://2130706433", "not public"),
+        ("https://[::1]", "not public"),
+        ("https://[::ffff:127.0.0.1]", "not public"),
+        ("https://0.0.0.0", "not public"),
+        ("https://169.254.169.254", "not public"),
+        ("http://127.0.0.1", "https://"),
+        ("http://localhost", "https://"),
+        ("ftp://localhost", "https://"),
+        ("https://user:password@localhost", "HOST:PORT"),
+    ] {
+        let url = format!("{host}:{port}/");
+        let refused = ann.post("/subscriptions", terms("me/contacts", &url));
+        assert_eq!(refused.error(), (400, "ValidationError".into(), "notificationUrl".into()), "{url}");
+        assert!(refused.message().contains(why), "{url}: {}", refused.message());
+    }
+    assert_eq!(receiver.got().len(), 0);
+    assert_eq!(app.count("select count(*) from subscriptions"), 0);
+}
+
+#[test]
+fn a_body_that_is_no_subscription_is_refused_before_anybody_is_asked() {
+    let (app, receiver) = (start(), Receiver::new());
+    let ann = app.user("ann");
+    let good = terms("me/contacts", &receiver.url("/"));
+    let id = "01890000-0000-7000-8000-000000000000";
+    for (name, value, code) in [
+        ("changeType", json!("moved"), "RequestBodyRead"),
+        ("changeType", json!(""), "RequestBodyRead"),
+        ("changeType", json!(["created"]), "RequestBodyRead"),
+        ("changeType", Value::Null, "RequestBodyRead"),
+        ("notificationUrl", Value::Null, "RequestBodyRead"),
+        ("notificationUrl", json!("nowhere"), "ValidationError"),
+        ("lifecycleNotificationUrl", json!("ftp://x/"), "ValidationError"),
+        ("expirationDateTime", json!("tomorrow"), "RequestBodyRead"),
+        ("expirationDateTime", json!(after(-1)), "ErrorPropertyValidationFailure"),
+        ("expirationDateTime", json!(after(10_080 * 60 + 60)), "ErrorPropertyValidationFailure"),
+        ("expirationDateTime", json!("9999-12-31T23:59:59Z"), "ErrorPropertyValidationFailure"),
+        ("clientState", json!("x".repeat(129)), "ErrorPropertyValidationFailure"),
+        ("clientState", json!(1), "RequestBodyRead"),
+        ("latestSupportedTlsVersion", json!("v9"), "RequestBodyRead"),
+        ("resource", Value::Null, "RequestBodyRead"),
+        ("resource", json!("me/messages"), "ErrorInvalidRequest"),
+        ("resource", json!("me/contacts/1"), "ErrorInvalidRequest"),
+        ("resource", json!("me/contacts?$filter=surname eq 'x'"), "ErrorInvalidRequest"),
+        ("resource", json!("x".repeat(4097)), "ErrorPropertyValidationFailure"),
+        ("color", json!("red"), "RequestBodyRead"),
+    ] {
+        let refused = ann.post("/subscriptions", with(good.clone(), name, value.clone()));
+        assert_eq!(refused.error(), (400, code.into(), name.into()), "{name}: {value}");
+    }
+    for (body, expected) in [
+        ("[]".to_owned(), (400, "RequestBodyRead")),
+        ("{".to_owned(), (400, "UnableToDeserializePostBody")),
+        (with(good.clone(), "includeResourceData", json!(true)).to_string(), (501, "NotImplemented")),
+        (with(good.clone(), "notificationQueryOptions", json!("$filter=x")).to_string(), (501, "NotImplemented")),
+        (with(good.clone(), "resource", json!("users/nobody/contacts")).to_string(), (404, "Request_ResourceNotFound")),
+        (
+            with(good.clone(), "resource", json!("me/contactFolders/none/contacts")).to_string(),
+            (404, "ErrorItemNotFound"),
+        ),
+    ] {
+        let (status, code, _) = ann.post("/subscriptions", &body).error();
+        assert_eq!((status, code.as_str()), expected, "{body}");
+    }
+    assert_eq!(receiver.got().len(), 0);
+    assert_eq!(app.count("select count(*) from subscriptions"), 0);
+
+    let id_of = ann.post("/subscriptions", &good).id();
+    let path = format!("/subscriptions/{id_of}");
+    let before = ann.get(&path).json(200);
+    for (body, target) in [
+        (json!({}), "expirationDateTime"),
+        (json!({"expirationDateTime": after(-5)}), "expirationDateTime"),
+        (json!({"expirationDateTime": after(60), "clientState": "new"}), "clientState"),
+        (json!({"expirationDateTime": after(60), "color": "red"}), "color"),
+    ] {
+        assert_eq!(ann.patch(&path, &body).error().2, target, "{body}");
+    }
+    assert_eq!(ann.get(&path).json(200), before);
+    for path in ["/subscriptions/x", &format!("/subscriptions/{id}"), &format!("/subscriptions/{id}/deliveries")] {
+        assert_eq!(ann.get(path).error(), (404, "ErrorItemNotFound".into(), String::new()), "{path}");
+    }
+    for path in [
+        "/subscriptions?$top=1",
+        "/subscriptions?$filter=x",
+        "/subscriptions?$skiptoken=x",
+        &format!("{path}?$select=id"),
+    ] {
+        assert_eq!(ann.get(path).error().0, 400, "{path}");
+    }
+    assert_eq!(ann.send("PUT", &path, None).header("allow"), "GET, PATCH, DELETE");
+    assert_eq!(ann.send("PUT", "/subscriptions", None).header("allow"), "GET, POST");
+    assert_eq!(app.user("").get("/subscriptions").status, 401);
+}
+
+#[test]
+fn a_subscription_is_its_makers_alone() {
+    let (app, receiver) = (start(), Receiver::new());
+    let (ann, bob) = (app.user("ann"), app.user("bob"));
+    let (sync, other) = (app.user("app:sync"), app.user("app:other"));
+    bob.get("/me");
+    let url = receiver.url("/");
+    let refused = bob.post("/subscriptions", terms("users/ann/contacts", &url));
+    assert_eq!(refused.error(), (404, "Request_ResourceNotFound".into(), String::new()));
+    assert_eq!(sync.post("/subscriptions", terms("me/contacts", &url)).error().1, "BadRequest");
+    let own = subscribe(&ann, "users/ANN/contacts", &url);
+    let made = sync.post("/subscriptions", terms("users/ann/contacts", &url)).json(201);
+    assert_eq!((&made["applicationId"], &made["creatorId"]), (&json!("sync"), &json!("sync")));
+    let its = made["id"].as_str().unwrap();
+    for (id, maker, others) in [(own.as_str(), &ann, [&bob, &sync, &other]), (its, &sync, [&bob, &ann, &other])] {
+        let path = format!("/subscriptions/{id}");
+        for other in others {
+            for answer in [
+                other.get(&path),
+                other.patch(&path, json!({"expirationDateTime": after(60)})),
+                other.delete(&path),
+                other.get(&format!("{path}/deliveries")),
+                other.post(&format!("{path}/reauthorize"), ""),
+            ] {
+                assert_eq!(answer.error(), (404, "ErrorItemNotFound".into(), String::new()));
+            }
+            let list = other.get("/subscriptions").json(200);
+            assert!(list["value"].as_array().unwrap().iter().all(|shown| shown["id"] != id));
+        }
+        assert_eq!(maker.get(&path).status, 200);
+        assert_eq!(maker.get("/subscriptions").json(200)["value"][0]["id"], id);
+    }
+    // Both are told, the one not of the other.
+    ann.post("/me/contacts", "{}");
+    let told = receiver.wait("/", 2);
+    assert_ne!(told[0]["subscriptionId"], told[1]["subscriptionId"]);
+}
+
+#[test]
+fn a_creator_has_a_hundred_of_a_mailbox_and_pages_of_them() {
+    let (app, receiver) = (start(), Receiver::new());
+    let ann = app.user("ann");
+    let ids: Vec<_> = (0..100).map(|_| subscribe(&ann, "me/contacts", &receiver.url("/"))).collect();
+    let asked = receiver.got().len();
+    let refused = ann.post("/subscriptions", terms("me/contacts", &receiver.url("/")));
+    assert_eq!(refused.error(), (403, "quotaLimitReached".into(), String::new()));
+    assert_eq!(receiver.got().len(), asked, "nobody is asked for nothing");
+    assert_eq!(app.count("select count(*) from subscriptions"), 100);
+    app.user("bob").post("/subscriptions", terms("me/contacts", &receiver.url("/"))).json(201);
+    let sync = app.user("app:sync");
+    let first = subscribe(&sync, "users/ann/contacts", &receiver.url("/"));
+    let list = |client: &Client, path: &str| {
+        let page = client.get(path).json(200);
+        let ids: Vec<_> =
+            page["value"].as_array().unwrap().iter().map(|shown| shown["id"].as_str().unwrap().to_owned()).collect();
+        (ids, page.get("@odata.nextLink").map(|link| link.as_str().unwrap().to_owned()))
+    };
+    assert_eq!(list(&ann, "/subscriptions"), (ids, None));
+    for _ in 0..100 {
+        subscribe(&sync, "users/bob/contacts", &receiver.url("/"));
+    }
+    let (page, next) = list(&sync, "/v1.0/subscriptions?mine=x");
+    assert_eq!((page.len(), &page[0]), (100, &first));
+    let next = next.unwrap();
+    assert!(next.contains("/v1.0/subscriptions?mine=x&$skiptoken="), "{next}");
+    let (rest, none) = list(&sync, &next);
+    assert_eq!((rest.len(), none), (1, None));
+}

@@ -1,0 +1,203 @@
+//! Somebody who is notified: a small HTTP server that confirms what it is asked to, answers as it is told to, and remembers
+//! what it got.
+
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring};
+
+/// How it answers.
+#[derive(Clone)]
+pub enum Mood {
+    /// It confirms, and takes what it is told.
+    Well,
+    /// It confirms, but answers notifications with this status.
+    Refuses(u16),
+    /// It confirms, but says nothing to notifications.
+    Silent,
+    /// This, to everything; `TOKEN` in it is the token, as it was sent, and `DECODED` what that means.
+    Says(String),
+}
+
+/// A request it got.
+#[derive(Debug, Clone)]
+pub struct Got {
+    pub path: String,
+    pub head: String,
+    pub body: String,
+}
+
+pub struct Receiver {
+    pub port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    mood: Mutex<Mood>,
+    got: Mutex<Vec<Got>>,
+    ended: AtomicBool,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl Receiver {
+    pub fn new() -> Self {
+        Self::start(0, None)
+    }
+
+    /// Where another one was.
+    pub fn at(port: u16) -> Self {
+        Self::start(port, None)
+    }
+
+    /// By https, as `localhost`, with a certificate of the authority in [`ca_file`].
+    pub fn with_tls() -> Self {
+        let certificate = CertificateDer::from_pem_file(tls("receiver.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(tls("receiver.key")).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        Self::start(0, Some(Arc::new(config.with_single_cert(vec![certificate], key).unwrap())))
+    }
+
+    fn start(port: u16, tls: Option<Arc<ServerConfig>>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (mood, got) = (Mutex::new(Mood::Well), Mutex::default());
+        let shared = Arc::new(Shared { mood, got, ended: AtomicBool::new(false), tls });
+        let serving = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if serving.ended.load(Ordering::SeqCst) {
+                    break;
+                }
+                let (serving, stream) = (Arc::clone(&serving), stream.unwrap());
+                std::thread::spawn(move || serving.answer(stream));
+            }
+        });
+        Self { port, shared }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub fn set(&self, mood: Mood) {
+        *self.shared.mood.lock().unwrap() = mood;
+    }
+
+    /// All requests so far, those that asked it to confirm too.
+    pub fn got(&self) -> Vec<Got> {
+        self.shared.got.lock().unwrap().clone()
+    }
+
+    /// The bodies that came to a path.
+    pub fn bodies(&self, path: &str) -> Vec<Value> {
+        let told = self.got().into_iter().filter(|got| got.path == path && !got.body.is_empty());
+        told.map(|got| serde_json::from_str(&got.body).unwrap()).collect()
+    }
+
+    /// The notifications that came to a path.
+    pub fn notifications(&self, path: &str) -> Vec<Value> {
+        self.bodies(path).iter().flat_map(|body| body["value"].as_array().unwrap().clone()).collect()
+    }
+
+    /// The same, once there are so many; then no more may come.
+    #[track_caller]
+    pub fn wait(&self, path: &str, count: usize) -> Vec<Value> {
+        until(|| self.notifications(path).len() >= count);
+        let notifications = self.notifications(path);
+        assert_eq!(notifications.len(), count, "{notifications:#?}");
+        notifications
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl Shared {
+    fn answer(&self, stream: TcpStream) {
+        match &self.tls {
+            None => self.converse(stream),
+            Some(tls) => self.converse(StreamOwned::new(ServerConnection::new(Arc::clone(tls)).unwrap(), stream)),
+        }
+    }
+
+    fn converse(&self, stream: impl Read + Write) {
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let lower = head.to_lowercase();
+        let length =
+            lower.split("content-length: ").nth(1).map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
+        let mut body = vec![0; length];
+        if reader.read_exact(&mut body).is_err() {
+            return;
+        }
+        let path = head.split(' ').nth(1).unwrap().to_owned();
+        let token = path.split_once("validationToken=").map_or("", |(_, token)| token).to_owned();
+        let body = String::from_utf8(body).unwrap();
+        self.got.lock().unwrap().push(Got { path, head, body });
+        let decoded = decode(&token);
+        let confirmed = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{decoded}",
+            decoded.len()
+        );
+        let answer = match self.mood.lock().unwrap().clone() {
+            Mood::Says(text) => text.replace("TOKEN", &token).replace("DECODED", &decoded),
+            _ if !token.is_empty() => confirmed,
+            Mood::Well => "HTTP/1.1 202 Accepted\r\n\r\n".to_owned(),
+            Mood::Refuses(status) => format!("HTTP/1.1 {status} No\r\n\r\n"),
+            Mood::Silent => {
+                // Until the other side has enough.
+                let _ = reader.read(&mut [0]);
+                return;
+            }
+        };
+        let mut stream = reader.into_inner();
+        let _ = stream.write_all(answer.as_bytes()).and_then(|()| stream.flush());
+    }
+}
+
+/// What a token means that was sent in a query.
+fn decode(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut decoded = parts.next().unwrap().to_owned();
+    for part in parts {
+        decoded.push(char::from(u8::from_str_radix(&part[..2], 16).unwrap()));
+        decoded.push_str(&part[2..]);
+    }
+    decoded
+}
+
+fn tls(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls").join(file)
+}
+
+/// The authority of [`Receiver::with_tls`].
+pub fn ca_file() -> PathBuf {
+    tls("ca.pem")
+}
+
+/// Waits for something that must come to be.
+#[track_caller]
+pub fn until(mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(30), "it does not come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
