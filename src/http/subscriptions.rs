@@ -10,8 +10,9 @@ use crate::contact;
 use crate::error::{Error, Kind};
 use crate::notify::Notifier;
 use crate::odata::address::Resource;
+use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
-use crate::subscription::{About, Shown, Subject, Subscription, Terms, read_renewal};
+use crate::subscription::{About, Shown, Subject, Subscription, Terms, no_resource, read_renewal};
 use crate::user::Principal;
 
 /// Subscriptions on a page.
@@ -121,6 +122,9 @@ async fn create(
 ) -> Result<Answer, Error> {
     let terms = Terms::read(parse(body)?, clock::now())?;
     let (owner, about) = terms.about()?;
+    if about == About::Folders && call.handling() == Handling::Strict {
+        return Err(no_resource());
+    }
     let mailbox = call.mailbox(caller, &owner).await?.user.mailbox;
     let subject = match about {
         About::Contacts(path) if path.is_empty() => Subject::Contacts,

@@ -105,7 +105,7 @@ impl Notifier {
         let now = clock::now();
         let end = held.subscription.terms.expiration_date_time;
         if end <= now {
-            self.tell_of_life(&held, Lifecycle::SubscriptionRemoved).await;
+            self.tell_of_life(&held, Lifecycle::SubscriptionRemoved).await?;
             store.remove_expired(&held, owner).await?;
             return Ok(false);
         }
@@ -122,7 +122,7 @@ impl Notifier {
             }
         }
         let (more, delivery) = match progress.event {
-            Some(event) if progress.event_attempts.next <= now => (true, self.lifecycle(&mut held, event).await),
+            Some(event) if progress.event_attempts.next <= now => (true, self.lifecycle(&mut held, event).await?),
             _ if progress.attempts.next <= now => self.notifications(store, &mut held).await?,
             _ => (false, None),
         };
@@ -130,11 +130,11 @@ impl Notifier {
         Ok(more)
     }
 
-    async fn lifecycle(&self, held: &mut Held, event: Lifecycle) -> Option<Delivery> {
+    async fn lifecycle(&self, held: &mut Held, event: Lifecycle) -> Result<Option<Delivery>, Error> {
         let attempted = clock::now();
-        let Some(answer) = self.tell_of_life(held, event).await else {
+        let Some(answer) = self.tell_of_life(held, event).await? else {
             held.progress.event = None;
-            return None;
+            return Ok(None);
         };
         let delivery = delivery(attempted, event.name(), held.progress.event_attempts, &answer, &[]);
         held.progress.event_attempts = match (is_accepted(&answer), self.after(held.progress.event_attempts)) {
@@ -145,13 +145,13 @@ impl Notifier {
                 next.unwrap_or(held.progress.event_attempts)
             }
         };
-        Some(delivery)
+        Ok(Some(delivery))
     }
 
     /// `None` where nobody wants to know.
-    async fn tell_of_life(&self, held: &Held, event: Lifecycle) -> Option<Result<u16, Refused>> {
-        let url = held.subscription.terms.lifecycle_notification_url.as_ref()?;
-        Some(self.post(url, held.subscription.lifecycle_notification(event)).await)
+    async fn tell_of_life(&self, held: &Held, event: Lifecycle) -> Result<Option<Result<u16, Refused>>, Error> {
+        let Some(url) = &held.subscription.terms.lifecycle_notification_url else { return Ok(None) };
+        self.post(held, url, held.subscription.lifecycle_notification(event)).await.map(Some)
     }
 
     async fn notifications(&self, store: &Store, held: &mut Held) -> Result<(bool, Option<Delivery>), Error> {
@@ -165,7 +165,7 @@ impl Notifier {
         }
         let attempted = clock::now();
         let body = held.subscription.notifications(&held.user, &notices);
-        let answer = self.post(&held.subscription.terms.notification_url, body).await;
+        let answer = self.post(held, &held.subscription.terms.notification_url, body).await?;
         let progress = &mut held.progress;
         let delivery = delivery(attempted, "notifications", progress.attempts, &answer, &notices);
         let now = clock::now();
@@ -187,9 +187,18 @@ impl Notifier {
     }
 
     /// Any answer's status.
-    async fn post(&self, url: &str, body: String) -> Result<u16, Refused> {
-        let target = self.0.poster.read(url)?;
-        self.0.poster.tell(&target, body).await
+    ///
+    /// # Errors
+    /// Nothing was posted, since the lease could end before the answer comes: what another process then tells would come
+    /// before this.
+    async fn post(&self, held: &Held, url: &str, body: String) -> Result<Result<u16, Refused>, Error> {
+        if clock::now() + micros(self.0.times.answer) > held.until {
+            return Err(Error::unavailable("the database took too long"));
+        }
+        Ok(match self.0.poster.read(url) {
+            Ok(target) => self.0.poster.tell(&target, body).await,
+            Err(refused) => Err(refused),
+        })
     }
 
     /// What one more failure makes of attempts; `None` when it was the last.

@@ -28,6 +28,8 @@ pub(crate) struct Due {
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) subscription: Subscription,
+    /// Until when, in UTC microseconds.
+    pub(crate) until: i64,
     /// The user whose mailbox it is.
     pub(crate) user: String,
     pub(crate) progress: Progress,
@@ -128,7 +130,7 @@ where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";
     tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(owner).bind(now + micros).bind(now)).await?;
     let text = select_subscriptions!(
         ", s.delivered_seq, s.attempts, s.next_attempt_date_time, s.lifecycle_event, s.lifecycle_attempts,
-    s.next_lifecycle_date_time, s.reminded_of_date_time, u.id",
+    s.next_lifecycle_date_time, s.reminded_of_date_time, u.id, s.lease_until_date_time",
         " join users u on u.mailbox = s.mailbox",
         "s.mailbox = $1 and s.id = $2 and s.lease_owner = $3"
     );
@@ -137,6 +139,7 @@ where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";
     let event: Option<String> = row.get(COLUMNS + 3)?;
     Ok(Some(Held {
         subscription: read(&row)?,
+        until: row.get(COLUMNS + 8)?,
         user: row.get(COLUMNS + 7)?,
         progress: Progress {
             delivered: row.get(COLUMNS)?,

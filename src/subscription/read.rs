@@ -87,7 +87,8 @@ pub enum About {
     Folders,
 }
 
-fn no_resource() -> Error {
+/// 400 for what cannot be subscribed to.
+pub fn no_resource() -> Error {
     let message = "'resource' cannot be subscribed to. me/contacts, me/contactFolders/{id}/contacts and me/contactFolders \
                    can, and the same below users/{id}.";
     Error::invalid(Kind::Request, "resource", message)

@@ -23,7 +23,7 @@ fn serve(database: &str) -> Command {
         "--allow-notification-target",
         "127.0.0.1,localhost:1",
         "--notification-times",
-        "1500,2000,20",
+        "1500,4000,20",
     ])
 }
 

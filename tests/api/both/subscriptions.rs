@@ -10,7 +10,7 @@ use crate::app::{Client, Setup, TestApp};
 use crate::receiver::{Mood, Receiver};
 
 fn quick() -> Times {
-    Times { answer: Duration::from_millis(800), lease: Duration::from_secs(2), retry: Duration::from_millis(2) }
+    Times { answer: Duration::from_millis(800), lease: Duration::from_secs(10), retry: Duration::from_millis(2) }
 }
 
 /// A server that may notify this machine.
@@ -214,6 +214,10 @@ fn a_body_that_is_no_subscription_is_refused_before_anybody_is_asked() {
         let (status, code, _) = ann.post("/subscriptions", &body).error();
         assert_eq!((status, code.as_str()), expected, "{body}");
     }
+    let strict = ann
+        .with("Prefer", "handling=strict")
+        .post("/subscriptions", with(good.clone(), "resource", json!("me/contactFolders")));
+    assert_eq!(strict.error(), (400, "ErrorInvalidRequest".into(), "resource".into()));
     assert_eq!(receiver.got().len(), 0);
     assert_eq!(app.count("select count(*) from subscriptions"), 0);
 
