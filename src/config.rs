@@ -98,9 +98,9 @@ pub struct Serve {
           value_parser = clap::value_parser!(i64).range(1..))]
     pub max_folders: i64,
 
-    /// Days for which a client that follows changes (delta) may stay away
+    /// Days for which a client that follows changes (delta) may stay away, 7 at least
     #[arg(long, env = "CONTACTD_KEEP_CHANGES", default_value_t = 90, value_name = "DAYS",
-          value_parser = clap::value_parser!(u64).range(1..=36_500))]
+          value_parser = clap::value_parser!(u64).range(7..=36_500))]
     pub keep_changes: u64,
 
     /// Most steps of one $batch

@@ -64,6 +64,13 @@ pub fn plain_sqlite(span: Duration, database: &Path) -> f64 {
     let mut website = prepare("insert into websites values (1, ?1, 0, 'blog', 'https://example.org/ann', null)");
     let mut flag =
         prepare("insert into flags values (1, ?1, 'flagged', null, null, null, null, '2024-01-01T00:00:00', 'UTC')");
+    let mut searched = prepare("insert into searched (mailbox, contact_id) values (1, ?1)");
+    let mut words = prepare(
+        "insert into words (rowid, f0, f1, f2, f3, f4, f5, f6, f15) values (last_insert_rowid(), '1xann 1xlee', '1xann',
+            '1xlee', '1xann 1xexample 1xorg 0 1xann 1xlee 0 1xann 1xexample 1xcom 0 1xann',
+            '1x17325550102 1x7325550102 1x5550102 1x0102 0 1x17325550103 1x7325550103 1x5550103 1x0103', '1xacme',
+            '1xengineer', '1x1 1xelm 0 1xoslo 0 1xnorway 0 1x0150')",
+    );
     let mut now = 0_i64;
     rate(span, || {
         now += 1;
@@ -80,6 +87,8 @@ pub fn plain_sqlite(span: Duration, database: &Path) -> f64 {
         address.execute(params![id]).unwrap();
         website.execute(params![id]).unwrap();
         flag.execute(params![id]).unwrap();
+        searched.execute(params![id]).unwrap();
+        words.execute([]).unwrap();
         commit.execute([]).unwrap();
     })
 }
@@ -117,6 +126,10 @@ pub fn plain_postgres(span: Duration, url: &str) -> f64 {
                 "insert into websites values ($3, $1, $2 * 0, 'blog', 'https://example.org/ann', null)",
                 "insert into flags select $3, $1, 'flagged', null, null, null, null, '2024-01-01T00:00:00', 'UTC'
                  where $2 > 0",
+                "insert into words select $3, word, $1, $2 * 0 + place from unnest(array['ann', 'lee', 'ann', 'lee', 'ann',
+                    'example', 'org', 'ann', 'lee', 'ann', 'example', 'com', 'ann', '17325550102', '7325550102', '5550102',
+                    '0102', '17325550103', '7325550103', '5550103', '0103', 'acme', 'engineer', '1', 'elm', 'oslo',
+                    'norway', '0150']) with ordinality w (word, place)",
             ] {
                 all.execute(sqlx::query(text).bind(id).bind(seq).bind(mailbox)).await.unwrap();
             }

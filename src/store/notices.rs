@@ -42,7 +42,8 @@ pub(super) async fn read(session: &mut Session, mailbox: i64, subject: &Subject,
 ///
 /// A contact is created by the entry that has the time of its creation, and where it is gone for good, by the first. A move
 /// leaves two entries, one behind the other: it is not there any more, it is elsewhere. In the one folder that is deleted,
-/// in the other created, and for the mailbox as a whole updated.
+/// in the other created, and for the mailbox as a whole updated. A contact that is restored leaves two in one folder, and is
+/// created.
 async fn of_contacts(
     session: &mut Session,
     mailbox: i64,
@@ -53,14 +54,18 @@ async fn of_contacts(
     let text = "
 select c.seq, c.contact_id, c.changed_date_time, c.removed,
     coalesce(k.created_date_time = c.changed_date_time, not exists (
-        select 1 from changes e where e.mailbox = c.mailbox and e.contact_id = c.contact_id and e.seq < c.seq)),
+        select 1 from changes e where e.mailbox = c.mailbox and e.contact_id = c.contact_id and e.seq < c.seq))
+        or coalesce(b.folder_id = c.folder_id, false),
     b.seq is not null
 from changes c
     left join contacts k on k.mailbox = c.mailbox and k.id = c.contact_id
     left join changes b on b.mailbox = c.mailbox and b.seq = c.seq - 1 and b.contact_id = c.contact_id and b.removed
+        and b.changed_date_time = c.changed_date_time
     left join changes a on a.mailbox = c.mailbox and a.seq = c.seq + 1 and a.contact_id = c.contact_id and not a.removed
+        and a.changed_date_time = c.changed_date_time
 where c.mailbox = $1 and c.seq > $2 and c.seq <= $3 and c.contact_id is not null
-    and (c.folder_id = $4 or $4 is null and not (c.removed and a.seq is not null))
+    and (c.folder_id = $4 and not coalesce(c.removed and a.folder_id = c.folder_id, false)
+        or $4 is null and not (c.removed and a.seq is not null))
 order by c.seq limit $5";
     let statement = Statement::new(text).bind(mailbox).bind(after).bind(up_to).bind(folder).bind(MAX_NOTICES);
     let rows = session.rows(statement).await?;

@@ -99,6 +99,8 @@ async fn restore(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) 
     }
     contact.sent_change_key = None;
     contact.last_modified_date_time = tx.now();
+    // As where it moves: by the two together it is known to have come back (`notices`).
+    changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
     contact.version = changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), false).await?;
     let text = "
 update contacts

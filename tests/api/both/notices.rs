@@ -140,6 +140,22 @@ fn a_contact_that_is_gone_for_good_is_told_as_the_log_has_it() {
 }
 
 #[test]
+fn a_contact_that_is_restored_is_told_as_created() {
+    let (app, receiver) = (start(), Receiver::new());
+    let ann = app.user("ann");
+    let id = ann.post("/me/contacts", "{}").id();
+    subscribe(&ann, "me/contacts", &receiver.url("/all"));
+    subscribe(&ann, "me/contactFolders/contacts/contacts", &receiver.url("/folder"));
+    ann.delete(&format!("/me/contacts/{id}")).empty(204);
+    ann.post(&format!("/me/deletedContacts/{id}/restore"), "").json(200);
+    ann.patch(&format!("/me/contacts/{id}"), json!({"title": "x"})).json(200);
+    for path in ["/all", "/folder"] {
+        let expected = changes(&[("deleted", &id), ("created", &id), ("updated", &id)]);
+        assert_eq!(told(&receiver.wait(path, 3)), expected, "{path}");
+    }
+}
+
+#[test]
 fn a_folder_that_is_made_anew_is_told_as_created_each_time() {
     let (app, receiver) = (start(), Receiver::new());
     let ann = app.user("ann");
