@@ -14,6 +14,8 @@ use crate::fold::fold;
 pub(crate) const MAX_WORD: usize = 64;
 /// How many words of a contact are found, its notes being the last.
 pub(crate) const MAX_WORDS: usize = 10_000;
+/// How many bytes of words of a contact are found: more than [`MAX_WORDS`] ordinary ones have.
+const MAX_BYTES: usize = 512 << 10;
 /// How many places a field has: more than there are words and values.
 const PLACES: i64 = 1 << 20;
 
@@ -81,6 +83,11 @@ impl Field {
         Self::ALL.into_iter().position(|field| field == self).unwrap_or_default()
     }
 
+    /// The number of the field that has this place, and which of its places it is.
+    pub(crate) fn at(place: i64) -> (i64, i64) {
+        (place.div_euclid(PLACES), place.rem_euclid(PLACES))
+    }
+
     /// The places of its words.
     pub(crate) fn places(self) -> std::ops::Range<i64> {
         let number = i64::try_from(self.number()).unwrap_or_default();
@@ -146,7 +153,7 @@ pub(crate) fn is_number(word: &str) -> bool {
 /// The words of a value of a contact.
 pub(crate) type Value = (Field, Vec<String>);
 
-/// The words of a contact, by fields in their order: at most [`MAX_WORDS`] in all.
+/// The words of a contact, by fields in their order: at most [`MAX_WORDS`] and [`MAX_BYTES`] in all.
 pub(crate) fn of_contact(p: &Properties) -> Vec<Value> {
     let mut values = Vec::new();
     for field in Field::ALL {
@@ -175,10 +182,15 @@ pub(crate) fn of_contact(p: &Properties) -> Vec<Value> {
             }
         }
     }
-    let mut room = MAX_WORDS;
+    let (mut room, mut bytes) = (MAX_WORDS, MAX_BYTES);
     for (_, words) in &mut values {
-        words.truncate(room);
-        room -= words.len();
+        let fit = words.iter().take_while(|word| {
+            let left = (room.checked_sub(1), bytes.checked_sub(word.len()));
+            (room, bytes) = (left.0.unwrap_or_default(), left.1.unwrap_or_default());
+            left.0.is_some() && left.1.is_some()
+        });
+        let fit = fit.count();
+        words.truncate(fit);
     }
     values.retain(|(_, words)| !words.is_empty());
     values

@@ -69,16 +69,14 @@ from jsonb_array_elements(",
 
 async fn write_words(session: &mut Session, contacts: &[(i64, Contact)]) -> Result<(), Error> {
     let id = |contact: &Contact| contact.id.as_simple().to_string();
-    let texts = contacts.iter().map(|(mailbox, contact)| {
-        (mailbox, id(contact), search::texts(*mailbox, &words::of_contact(&contact.properties)))
-    });
-    let texts = serde_json::to_string(&texts.collect::<Vec<_>>()).map_err(Error::internal)?;
-    let mut rows = Vec::new();
+    let (mut texts, mut vectors) = (Vec::new(), Vec::new());
     for (mailbox, contact) in contacts {
-        let words = words::places(&words::of_contact(&contact.properties));
-        rows.extend(words.into_iter().map(|(word, place)| (mailbox, word, id(contact), place)));
+        let words = words::of_contact(&contact.properties);
+        texts.push((mailbox, id(contact), search::texts(*mailbox, &words)));
+        vectors.push((mailbox, id(contact), search::vectors(*mailbox, &words)));
     }
-    let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
+    let texts = serde_json::to_string(&texts).map_err(Error::internal)?;
+    let vectors = serde_json::to_string(&vectors).map_err(Error::internal)?;
     let number =
         Sql::new("insert into searched (mailbox, contact_id) select value ->> 0, unhex(value ->> 1) from json_each(");
     session.execute(Sql::either(number.value(texts.clone()).text(")"), Sql::new("select 1")).into()).await?;
@@ -93,9 +91,10 @@ from json_each(",
     let index = index.value(texts).text(") join searched on mailbox = value ->> 0 and contact_id = unhex(value ->> 1)");
     let insert = Sql::new(
         "
-insert into words (mailbox, word, contact_id, place)
-select (value ->> 0)::bigint, value ->> 1, (value ->> 2)::uuid, (value ->> 3)::bigint from jsonb_array_elements(",
+insert into words (mailbox, contact_id, words, places)
+select (value ->> 0)::bigint, (value ->> 1)::uuid, (value -> 2 ->> 0)::tsvector, (value -> 2 ->> 1)::tsvector
+from jsonb_array_elements(",
     );
-    let insert = insert.value(rows).text("::text::jsonb) as rows (value)");
+    let insert = insert.value(vectors).text("::text::jsonb) as rows (value)");
     session.execute(Sql::either(index, insert).into()).await
 }

@@ -6,7 +6,7 @@ use super::{folded, search};
 use crate::contact::{Complex, Contact, DateTimeTimeZone, Email, Text, date};
 use crate::error::Error;
 use crate::fold::fold;
-use crate::words::{self, Word};
+use crate::words;
 
 /// A contact as it is to be written.
 pub(super) struct Written {
@@ -16,8 +16,7 @@ pub(super) struct Written {
     pub(super) words: Option<Vec<words::Value>>,
 }
 
-/// The parameter for some contacts. PostgreSQL is told which words come and go, SQLite all of them, by fields, where they
-/// are not the same as before.
+/// The parameter for some contacts. Their words are told, as the engine keeps them, where they are not the same as before.
 pub(super) fn json(contacts: &[Written], postgres: bool) -> Result<String, Error> {
     let rows: Vec<_> = contacts.iter().map(|written| Row { written, postgres }).collect();
     serde_json::to_string(&rows).map_err(Error::internal)
@@ -70,16 +69,12 @@ impl Serialize for Row<'_> {
             row.serialize_element(&time.time_zone)?;
         }
         row.serialize_element(&folded::of(p))?;
-        let (old, new) = (&self.written.words, words::of_contact(p));
-        let not_in = |sorted: &[Word], word: &&Word| sorted.binary_search(word).is_err();
+        let (mailbox, words) = (self.written.mailbox, words::of_contact(p));
+        let is_same = self.written.words.as_ref() == Some(&words);
         if self.postgres {
-            let (old, new) = (words::places(old.as_deref().unwrap_or_default()), words::places(&new));
-            row.serialize_element(&new.iter().filter(|word| not_in(&old, word)).collect::<Vec<_>>())?;
-            row.serialize_element(&old.iter().filter(|word| not_in(&new, word)).collect::<Vec<_>>())?;
+            row.serialize_element(&(!is_same).then(|| search::vectors(mailbox, &words)))?;
         } else {
-            let is_same = old.as_ref() == Some(&new);
-            let texts = (!is_same).then(|| search::texts(self.written.mailbox, &new));
-            row.serialize_element(&texts)?;
+            row.serialize_element(&(!is_same).then(|| search::texts(mailbox, &words)))?;
         }
         row.end()
     }

@@ -1,24 +1,22 @@
-//! A search as SQL on a row `c` of contacts: ids looked up among the words, by how a word begins. Each engine keeps them
-//! in its own way. SQLite has a full-text index, of all mailboxes together: a word there begins with its mailbox's number.
-//! On PostgreSQL they are rows, and those of a phrase are joined by their places.
+//! A search as SQL on a row `c` of contacts: ids looked up among the words, by how a word begins. Each engine has its own
+//! full-text index, of all mailboxes together: a word there begins with its mailbox's number. SQLite's knows in which field
+//! a word is and which follows it. On PostgreSQL a second column tells that of the contacts which the index has found:
+//! there, a word begins with its field's number.
 
-use super::filter::after_all_with;
 use super::statement::Sql;
 use crate::odata::search::{Expr, Search};
-use crate::words::{Field, Value};
+use crate::words::{self, Field, Value};
 
 /// What stands between two values in SQLite's index: a word of no mailbox.
 const GAP: &str = " 0 ";
 
-/// The names of a phrase's words in SQL. There are never more.
-const NAMES: [&str; 32] = [
-    "w1", "w2", "w3", "w4", "w5", "w6", "w7", "w8", "w9", "w10", "w11", "w12", "w13", "w14", "w15", "w16", "w17",
-    "w18", "w19", "w20", "w21", "w22", "w23", "w24", "w25", "w26", "w27", "w28", "w29", "w30", "w31", "w32",
-];
-
 /// `search` as a condition.
 pub(super) fn condition(mailbox: i64, search: &Search) -> Sql {
-    Sql::either(of_index(mailbox, &search.0), of_rows(mailbox, &search.0))
+    // On PostgreSQL what must be found is found first, so that no page is looked for by reading contacts until enough of
+    // them fit.
+    let first = found(mailbox, &search.0).map(|found| Sql::new("c.id = any(array(").then(found).text("))"));
+    let rows = first.unwrap_or_else(|| of_vectors(mailbox, &search.0));
+    Sql::either(of_index(mailbox, &search.0), rows)
 }
 
 /// What SQLite's index is asked: all at once, since it then reads no more of the longer lists than of the shorter ones
@@ -34,10 +32,10 @@ fn of_index(mailbox: i64, expr: &Expr) -> Sql {
 }
 
 /// The same on PostgreSQL.
-fn of_rows(mailbox: i64, expr: &Expr) -> Sql {
-    match ids(mailbox, expr) {
-        Some(ids) => Sql::new("c.id in (").then(ids).text(")"),
-        None => otherwise(expr, |expr| of_rows(mailbox, expr)),
+fn of_vectors(mailbox: i64, expr: &Expr) -> Sql {
+    match found(mailbox, expr) {
+        Some(found) => Sql::new("c.id in (").then(found).text(")"),
+        None => otherwise(expr, |expr| of_vectors(mailbox, expr)),
     }
 }
 
@@ -49,6 +47,12 @@ fn otherwise(expr: &Expr, of: impl Fn(&Expr) -> Sql) -> Sql {
         Expr::Or(operands) => joined(operands.iter().map(of), " or ").parenthesized(),
         Expr::Words(..) => Sql::new("false"),
     }
+}
+
+fn joined(parts: impl IntoIterator<Item = Sql>, word: &'static str) -> Sql {
+    let mut parts = parts.into_iter();
+    let first = parts.next().unwrap_or_default();
+    parts.fold(first, |all, part| all.text(word).then(part))
 }
 
 /// An expression in the words of SQLite's index, which must be told something that is there. Between its quotes there is
@@ -77,27 +81,83 @@ fn wanted(mailbox: i64, expr: &Expr) -> Option<String> {
     }
 }
 
-/// The ids of all that are found, where they are found by what is there and not by what is not.
-fn ids(mailbox: i64, expr: &Expr) -> Option<Sql> {
-    let of_each = |operands: &[Expr], word| {
-        let each = operands.iter().map(|expr| {
-            let ids = ids(mailbox, expr)?;
-            Some(Sql::new("select contact_id from (").then(ids).text(") i"))
-        });
-        Some(joined(each.collect::<Option<Vec<_>>>()?, word))
+/// The ids of all that PostgreSQL finds, where something is asked that is there.
+fn found(mailbox: i64, expr: &Expr) -> Option<Sql> {
+    let words = in_words(mailbox, expr)?;
+    let select = Sql::new("select contact_id from words where words @@ ").value(words.query).text("::text::tsquery");
+    if words.is_all {
+        return Some(select);
+    }
+    Some(select.text(" and places @@ ").value(in_places(expr)).text("::text::tsquery"))
+}
+
+/// What PostgreSQL's index is asked.
+struct InWords {
+    query: String,
+    /// Whether that is all, and not only what must be so.
+    is_all: bool,
+}
+
+fn in_words(mailbox: i64, expr: &Expr) -> Option<InWords> {
+    let join = |parts: &[InWords], operator| {
+        let queries: Vec<_> = parts.iter().map(|part| part.query.as_str()).collect();
+        InWords { query: format!("({})", queries.join(operator)), is_all: parts.iter().all(|part| part.is_all) }
     };
     match expr {
-        Expr::Words(field, words) => Some(in_a_row(mailbox, *field, words)),
-        Expr::And(operands) => of_each(operands, " intersect "),
-        Expr::Or(operands) => of_each(operands, " union "),
+        Expr::Words(field, words) => {
+            let query = of_prefix(&mailbox.to_string(), words, " & ");
+            Some(InWords { query, is_all: field.is_none() && words.len() == 1 })
+        }
+        Expr::And(operands) => {
+            let (not, there): (Vec<_>, Vec<_>) = operands.iter().partition(|expr| matches!(expr, Expr::Not(_)));
+            let count = there.len();
+            let mut parts: Vec<_> = there.into_iter().filter_map(|expr| in_words(mailbox, expr)).collect();
+            if parts.is_empty() {
+                return None;
+            }
+            let mut is_all = parts.len() == count;
+            for expr in not {
+                match expr {
+                    Expr::Not(operand) => match in_words(mailbox, operand).filter(|words| words.is_all) {
+                        Some(InWords { query, .. }) => parts.push(InWords { query: format!("!{query}"), is_all: true }),
+                        None => is_all = false,
+                    },
+                    _ => is_all = false,
+                }
+            }
+            let all = join(&parts, " & ");
+            Some(InWords { is_all: all.is_all && is_all, ..all })
+        }
+        Expr::Or(operands) => {
+            let parts = operands.iter().map(|expr| in_words(mailbox, expr)).collect::<Option<Vec<_>>>()?;
+            Some(join(&parts, " | "))
+        }
         Expr::Not(_) => None,
     }
 }
 
-fn joined(parts: impl IntoIterator<Item = Sql>, word: &'static str) -> Sql {
-    let mut parts = parts.into_iter();
-    let first = parts.next().unwrap_or_default();
-    parts.fold(first, |all, part| all.text(word).then(part))
+/// What PostgreSQL is asked of each contact that its index has found.
+fn in_places(expr: &Expr) -> String {
+    let join = |operands: &[Expr], operator| {
+        format!("({})", operands.iter().map(in_places).collect::<Vec<_>>().join(operator))
+    };
+    match expr {
+        Expr::Words(field, words) => {
+            let fields = field.map_or(Field::ALL.to_vec(), |field| vec![field]);
+            let each = fields.into_iter().map(|field| of_prefix(&field.number().to_string(), words, " <-> "));
+            format!("({})", each.collect::<Vec<_>>().join(" | "))
+        }
+        Expr::And(operands) => join(operands, " & "),
+        Expr::Or(operands) => join(operands, " | "),
+        Expr::Not(operand) => format!("!{}", in_places(operand)),
+    }
+}
+
+/// Words in PostgreSQL's language, of which the last may go on, behind what each begins with. Nothing in them is a sign of
+/// that language.
+fn of_prefix(prefix: &str, words: &[String], operator: &str) -> String {
+    let words: Vec<_> = words.iter().map(|word| format!("{prefix}x{word}")).collect();
+    format!("({}:*)", words.join(operator))
 }
 
 /// The words of a contact as SQLite's index takes them: a text for each field.
@@ -114,29 +174,19 @@ pub(super) fn texts(mailbox: i64, values: &[Value]) -> Vec<String> {
     texts
 }
 
-fn of_mailbox(mailbox: i64, words: &[String]) -> String {
-    words.iter().map(|word| format!("{mailbox}x{word}")).collect::<Vec<_>>().join(" ")
+/// The same as PostgreSQL takes them: which words there are, and where each is.
+pub(super) fn vectors(mailbox: i64, values: &[Value]) -> [String; 2] {
+    let mut words: Vec<_> = values.iter().flat_map(|(_, words)| words).collect();
+    words.sort_unstable();
+    words.dedup();
+    let words: Vec<_> = words.into_iter().map(|word| format!("{mailbox}x{word}")).collect();
+    let places = words::places(values).into_iter().map(|(word, place)| {
+        let (field, place) = Field::at(place);
+        format!("{field}x{word}:{}", place + 1)
+    });
+    [words.join(" "), places.collect::<Vec<_>>().join(" ")]
 }
 
-/// Words in a row. The last may go on.
-fn in_a_row(mailbox: i64, field: Option<Field>, words: &[String]) -> Sql {
-    let mut words = words.iter().rev();
-    let Some(last) = words.next() else { return Sql::new("select null as contact_id where false") };
-    let select = Sql::new("select w1.contact_id from words w1");
-    let select = words.zip(NAMES.into_iter().skip(1)).zip(1_i64..).fold(select, |select, ((word, name), steps)| {
-        let join = select.text(" join words ").text(name).text(" on ").text(name);
-        let join =
-            join.text(".mailbox = ").value(mailbox).text(" and ").text(name).text(".word = ").value(word.clone());
-        let join = join.text(" and ").text(name).text(".contact_id = w1.contact_id and ").text(name);
-        join.text(".place = w1.place - ").value(steps)
-    });
-    let select = select.text(" where w1.mailbox = ").value(mailbox).text(" and w1.word >= ").value(last.clone());
-    let select = match after_all_with(last) {
-        Some(end) => select.text(" and w1.word < ").value(end),
-        None => select,
-    };
-    match field.map(Field::places) {
-        Some(places) => select.text(" and w1.place >= ").value(places.start).text(" and w1.place < ").value(places.end),
-        None => select,
-    }
+fn of_mailbox(mailbox: i64, words: &[String]) -> String {
+    words.iter().map(|word| format!("{mailbox}x{word}")).collect::<Vec<_>>().join(" ")
 }

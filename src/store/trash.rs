@@ -13,7 +13,6 @@ use super::{Store, changes, folders};
 use crate::contact::{Contact, DEFAULT_FOLDER};
 use crate::error::Error;
 use crate::odata::etag::Preconditions;
-use crate::words;
 
 /// The deletion time of what is deleted for good and only waits to be taken away.
 pub(super) const FOR_GOOD: i64 = 0;
@@ -165,17 +164,10 @@ where mailbox = $1 and deleted_date_time is not null and id in ",
 pub(super) async fn remove(tx: &mut Tx, mailbox: i64, contacts: &[Contact]) -> Result<(), Error> {
     let ids: Vec<_> = contacts.iter().map(|contact| contact.id.as_simple().to_string()).collect();
     let ids = serde_json::to_string(&ids).map_err(Error::internal)?;
-    // The words refer to no row (migrations, V3).
+    // SQLite's index refers to no row (migrations, V3).
     let index = Sql::new("delete from words where rowid in (select row from searched where mailbox = ").value(mailbox);
     let index = index.text(" and contact_id in (select unhex(value) from json_each(").value(ids.clone()).text(")))");
-    let rows = Sql::new(
-        "
-delete from words using jsonb_array_elements(",
-    );
-    let rows = rows.value(words_of(contacts)?).text("::text::jsonb) as gone (entry) where mailbox = ").value(mailbox);
-    let rows =
-        rows.text(" and word = entry ->> 0 and contact_id = (entry ->> 1)::uuid and place = (entry ->> 2)::bigint");
-    tx.execute(Sql::either(index, rows).into()).await?;
+    tx.execute(Sql::either(index, Sql::new("select 1")).into()).await?;
     let numbers = Sql::new("delete from searched where mailbox = ").value(mailbox);
     let numbers = numbers.text(" and contact_id in (select unhex(value) from json_each(").value(ids.clone()).text("))");
     tx.execute(Sql::either(numbers, Sql::new("select 1")).into()).await?;
@@ -183,14 +175,4 @@ delete from words using jsonb_array_elements(",
     let text = Sql::new("delete from contacts where mailbox = ").value(mailbox).text(" and id in (select ");
     let text = text.twin("unhex(value) from json_each(", "value::uuid from jsonb_array_elements_text(");
     tx.execute(text.value(ids).twin("))", "::text::jsonb) as ids (value))").into()).await
-}
-
-/// The words of contacts, as PostgreSQL keeps them.
-fn words_of(contacts: &[Contact]) -> Result<String, Error> {
-    let mut rows = Vec::new();
-    for contact in contacts {
-        let words = words::places(&words::of_contact(&contact.properties));
-        rows.extend(words.into_iter().map(|(word, place)| (word, contact.id.as_simple(), place)));
-    }
-    serde_json::to_string(&rows).map_err(Error::internal)
 }

@@ -396,7 +396,7 @@ from (select q.y, q.d, (5 * q.d + 2) / 153 as m
 }
 
 /// The least text greater than all that begin with this one; `None` where there is no such text.
-pub(super) fn after_all_with(prefix: &str) -> Option<String> {
+fn after_all_with(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {
         // Behind U+D7FF comes U+E000.

@@ -168,9 +168,9 @@ macro_rules! children {
 macro_rules! insert_words {
     () => {
         "
-    insert into words (mailbox, word, contact_id, place)
-    select $2, word ->> 0, id, (word ->> 1)::bigint
-    from numbered cross join lateral jsonb_array_elements(contact -> 54) as words (word)"
+    insert into words (mailbox, contact_id, words, places)
+    select $2, id, (contact -> 54 ->> 0)::tsvector, (contact -> 54 ->> 1)::tsvector
+    from numbered where contact ->> 54 is not null"
     };
 }
 
@@ -226,11 +226,8 @@ pub(in crate::store) const UPDATE: &str = concat!(
     children!(replace_rows),
     ", new_words as (",
     insert_words!(),
-    "), old_words as (
-    delete from words
-    using numbered cross join lateral jsonb_array_elements(contact -> 55) as old (word)
-    where mailbox = $2 and words.word = old.word ->> 0 and contact_id = numbered.id
-        and place = (old.word ->> 1)::bigint
+    "
+    on conflict (mailbox, contact_id) do update set (words, places) = row(excluded.words, excluded.places)
 ), new_flags as (",
     insert_flags!(),
     "

@@ -41,7 +41,11 @@ mod both {
             };
             o.store.insert_many(o.mailbox, (0..500).map(named).collect()).await.unwrap();
         }
-        o.job(async |tx| tx.execute(Statement::twin("select 1", "analyze")).await).await.unwrap();
+        let settle = async |tx: &mut Tx| {
+            tx.execute(Statement::twin("select 1", "select gin_clean_pending_list('words_by_word')")).await?;
+            tx.execute(Statement::twin("select 1", "analyze")).await
+        };
+        o.job(settle).await.unwrap();
         for (text, index) in [
             ("emailAddresses/any(e:e/address eq 'ann@example.org')", "emails_by_address"),
             ("emailAddresses/any(e:e/address in ('a@b','c@d'))", "emails_by_address"),
@@ -64,7 +68,7 @@ mod both {
         for text in ["n17", "n17 example", "\"n17 example\" OR surname:lee", "n17 NOT bob", "\"n17@example.org\""] {
             let search = Some(Search::parse(text).unwrap());
             let plan = plan(&o, &Listing { search, ..first(10) }).await;
-            let index = o.schema.as_ref().map_or("VIRTUAL TABLE INDEX 0:M", |_| "words_pkey");
+            let index = o.schema.as_ref().map_or("VIRTUAL TABLE INDEX 0:M", |_| "words_by_word");
             let read_through = ["SCAN c", "SCAN s", "Seq Scan on contacts", "Seq Scan on words"];
             assert!(plan.contains(index) && !read_through.iter().any(|way| plan.contains(way)), "{text}:\n{plan}");
         }
@@ -88,7 +92,7 @@ mod both {
         let older = o.job(async move |tx| {
             tx.execute(Statement::new("delete from folded")).await?;
             let words = "insert into words (words) values ('delete-all')";
-            tx.execute(Statement::twin(words, "delete from words where place % 2 = 0")).await?;
+            tx.execute(Statement::twin(words, "delete from words")).await?;
             tx.execute(Statement::new("update store set folding = 1")).await
         });
         older.await.unwrap();

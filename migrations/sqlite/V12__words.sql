@@ -1,0 +1,1 @@
+-- PostgreSQL keeps the words of contacts in another way from here on. SQLite's index stays as it is.
