@@ -126,10 +126,13 @@ pub fn plain_postgres(span: Duration, url: &str) -> f64 {
                 "insert into websites values ($3, $1, $2 * 0, 'blog', 'https://example.org/ann', null)",
                 "insert into flags select $3, $1, 'flagged', null, null, null, null, '2024-01-01T00:00:00', 'UTC'
                  where $2 > 0",
-                "insert into words select $3, word, $1, $2 * 0 + place from unnest(array['ann', 'lee', 'ann', 'lee', 'ann',
-                    'example', 'org', 'ann', 'lee', 'ann', 'example', 'com', 'ann', '17325550102', '7325550102', '5550102',
-                    '0102', '17325550103', '7325550103', '5550103', '0103', 'acme', 'engineer', '1', 'elm', 'oslo',
-                    'norway', '0150']) with ordinality w (word, place)",
+                "insert into words select $3, $1,
+                    '1xann 1xlee 1xexample 1xorg 1xcom 1x17325550102 1x7325550102 1x5550102 1x0102 1x17325550103
+                     1x7325550103 1x5550103 1x0103 1xacme 1xengineer 1x1 1xelm 1xoslo 1xnorway 1x0150'::tsvector,
+                    '0xann:1 0xlee:2 1xann:1 2xlee:1 3xann:1,5,9,13 3xexample:2,10 3xorg:3 3xlee:6 3xcom:11
+                     4x17325550102:1 4x7325550102:2 4x5550102:3 4x0102:4 4x17325550103:6 4x7325550103:7 4x5550103:8
+                     4x0103:9 5xacme:1 6xengineer:1 15x1:1 15xelm:2 15xoslo:4 15xnorway:6 15x0150:8'::tsvector
+                 where $2 > 0",
             ] {
                 all.execute(sqlx::query(text).bind(id).bind(seq).bind(mailbox)).await.unwrap();
             }
