@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::app::{Answer, Client, SEED_REQUEST};
+use crate::both::following::Follower;
 use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd};
 
@@ -53,7 +54,19 @@ fn two_processes_lose_no_update_and_tell_one_story() {
                 })
             })
             .collect();
-        // Meanwhile pages are followed from one process to the other.
+        // Meanwhile changes are followed, and pages, from one process to the other.
+        scope.spawn(move || {
+            let mut follower = Follower::new(&servers[0].user("ann"), "/me/contacts");
+            for round in 1.. {
+                let last = writing.load(Ordering::SeqCst) == 0;
+                follower.round(3);
+                if last {
+                    break;
+                }
+                follower.client = servers[round % 2].user("ann");
+            }
+            follower.check();
+        });
         let mut walks = 0;
         while walks < 3 || writing.load(Ordering::SeqCst) > 0 {
             let mut next = Some("/me/contacts?$top=7".to_owned());

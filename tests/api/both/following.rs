@@ -10,20 +10,22 @@ use serde_json::{Value, json};
 use crate::app::{Client, TestApp};
 
 /// A client that keeps a copy of a list.
-struct Follower {
-    client: Client,
+pub struct Follower {
+    /// Whom it asks next, which may be another process.
+    pub client: Client,
     list: String,
+    /// Without its host.
     link: String,
     copy: BTreeMap<String, Value>,
 }
 
 impl Follower {
-    fn new(client: &Client, list: &str) -> Self {
+    pub fn new(client: &Client, list: &str) -> Self {
         Self { client: client.clone(), list: list.to_owned(), link: format!("{list}/delta"), copy: BTreeMap::new() }
     }
 
     /// Follows links to the end of the round, by pages of so many.
-    fn round(&mut self, size: usize) {
+    pub fn round(&mut self, size: usize) {
         let client = self.client.with("Prefer", &format!("odata.maxpagesize={size}"));
         loop {
             let page = client.get(&self.link).json(200);
@@ -38,7 +40,8 @@ impl Follower {
             let [next, delta] =
                 ["@odata.nextLink", "@odata.deltaLink"].map(|name| page.get(name).map(|link| link.as_str().unwrap()));
             assert!(next.is_some() != delta.is_some(), "{page}");
-            next.or(delta).unwrap().clone_into(&mut self.link);
+            let link = next.or(delta).unwrap().strip_prefix("http://").unwrap();
+            link[link.find('/').unwrap()..].clone_into(&mut self.link);
             if delta.is_some() {
                 return;
             }
@@ -46,7 +49,7 @@ impl Follower {
     }
 
     /// That it has what the server lists, and nothing else.
-    fn check(&self) {
+    pub fn check(&self) {
         let mut there = BTreeMap::new();
         let mut link = format!("{}?$top=1000", self.list);
         loop {

@@ -14,7 +14,7 @@ mod exchange_ids;
 mod expansions;
 mod folder_pages;
 mod folders;
-mod following;
+pub mod following;
 mod formats;
 mod injection;
 mod limits;
