@@ -23,6 +23,7 @@ mod both;
 mod cluster;
 mod copying;
 mod crash;
+mod documents;
 mod engines;
 mod faults;
 mod memory;

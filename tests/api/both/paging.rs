@@ -85,6 +85,21 @@ fn a_next_link_is_the_clients_own_address_with_a_token() {
 }
 
 #[test]
+fn a_token_opens_no_other_mailbox() {
+    let app = TestApp::new();
+    let (ann, bob) = (app.user("ann"), app.user("bob"));
+    create(&ann, 3);
+    let own = create(&bob, 3);
+    let page = ann.get("/me/contacts?$top=1").json(200);
+    let next = page["@odata.nextLink"].as_str().unwrap();
+    // Made by whom it may, it only says behind which contact to go on.
+    let found = ids(&bob.get(next).json(200));
+    assert!(found.iter().all(|id| own.contains(id)), "{found:?}");
+    let users = next.replace("/me/", "/users/ann/");
+    assert_eq!(bob.get(&users).status, 404);
+}
+
+#[test]
 fn a_preferred_page_size_holds_for_the_whole_walk() {
     let app = TestApp::new();
     let ann = app.user("ann");
