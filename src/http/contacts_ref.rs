@@ -84,5 +84,5 @@ pub(super) fn own_path(call: &Call<'_>, reference: &str) -> Option<String> {
             .filter(|path| path.starts_with('/'))?,
         None => reference,
     };
-    Some(format!("/{path}"))
+    Some(format!("/{}", path.trim_start_matches('/')))
 }
