@@ -65,6 +65,8 @@ struct Walk {
     size: u16,
     select: Option<String>,
     since: Since,
+    /// When the moment was that `since` goes on from: what the log has had since then must still be there.
+    issued: i64,
 }
 
 enum Since {
@@ -121,7 +123,8 @@ impl Walk {
         };
         if token.is_empty() || token.eq_ignore_ascii_case("latest") {
             let since = if token.is_empty() { Since::Start } else { Since::Latest };
-            return Ok(Self { followed, of, epoch, size: size(DEFAULT_SIZE), select: query.select, since });
+            let size = size(DEFAULT_SIZE);
+            return Ok(Self { followed, of, epoch, size, select: query.select, since, issued: clock::now() });
         }
         let token = DeltaToken::parse(option, &token, history.key.as_bytes())?;
         if token.of != of {
@@ -139,7 +142,8 @@ impl Walk {
             return Err(Error::invalid(Kind::Query, "$select", message));
         }
         let since = Since::Before(token.progress);
-        Ok(Self { followed, of, epoch, size: size(token.size), select: token.select, since })
+        let (size, issued) = (size(token.size), token.issued);
+        Ok(Self { followed, of, epoch, size, select: token.select, since, issued })
     }
 
     async fn delta(&self, call: &Call<'_>, mailbox: &Mailbox) -> Result<Delta, Error> {
@@ -158,9 +162,12 @@ impl Walk {
     /// Each page has one link and no other: to the next, or on the last to the next round.
     fn answer(self, call: &Call<'_>, delta: &Delta, kind: &str, value: Vec<impl Serialize>) -> Result<Answer, Error> {
         let key = call.api.store.history().key.as_bytes();
-        let Self { of, epoch, size, select, .. } = self;
+        let Self { of, epoch, size, select, since, issued, .. } = self;
+        // Only a round of changes that is over has brought its bearer to a new moment.
+        let is_new = matches!(since, Since::Before(Progress::Knows(_))) && !delta.more;
+        let issued = if is_new { clock::now() } else { issued };
         let progress = delta.progress.clone();
-        let token = DeltaToken { of, epoch, issued: clock::now(), size, select, progress }.print(key);
+        let token = DeltaToken { of, epoch, issued, size, select, progress }.print(key);
         let link = |option: &str| format!("{}?{option}={token}", call.own_link());
         Answer::json(
             200,

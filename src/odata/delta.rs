@@ -46,7 +46,7 @@ pub struct DeltaToken {
     pub of: [u8; BOUND],
     /// The history of changes it belongs to, likewise.
     pub epoch: [u8; BOUND],
-    /// When it was made, in UTC microseconds.
+    /// When the moment of its progress was, in UTC microseconds; or before that, where pages of the round are still to come.
     pub issued: i64,
     /// The page size the round began with.
     pub size: u16,

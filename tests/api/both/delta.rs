@@ -297,3 +297,33 @@ fn who_stays_away_too_long_starts_over() {
     let id = create(&ann, json!({}));
     assert_eq!(ids(&start(&ann, &round).0), [id]);
 }
+
+/// What the log has had since a round began is needed to its end, and by the round behind it.
+#[test]
+fn a_round_that_takes_too_long_starts_over() {
+    let settings = Settings { keep_changes: Duration::from_millis(1_500), ..Settings::default() };
+    let app = TestApp::with(Setup { settings, ..Setup::default() });
+    let ann = app.user("ann");
+    for _ in 0..4 {
+        create(&ann, json!({}));
+    }
+    let a_page = |url: &str, more| {
+        let page = ann.with("Prefer", "odata.maxpagesize=1").get(url).json(200);
+        link(&page, more)
+    };
+    let half = || std::thread::sleep(Duration::from_millis(900));
+    let (_, known) = start(&ann, "/me/contacts/delta");
+    for _ in 0..4 {
+        create(&ann, json!({}));
+    }
+    // A first round, one of changes, and what is known at the end of a first one.
+    let first = a_page("/me/contacts/delta", true);
+    let changes = a_page(&known, true);
+    half();
+    let (first, changes) = (a_page(&first, true), a_page(&changes, true));
+    let (_, end) = start(&ann, &first);
+    half();
+    for link in [&first, &changes, &end] {
+        out_of_sync(&ann, link);
+    }
+}
