@@ -175,11 +175,14 @@ fn cursor(listing: &Listing, contacts: &[Contact], rows: &[Row]) -> Result<Optio
         .map(|value| sort::cut(value, MAX_TEXT / texts.max(1)))
         .collect();
     let is_cut = sort::is_cut(&keys);
-    let shown = contacts.iter().zip(rows).rev().take(if is_cut { sort::MAX_ANCHORS } else { 1 });
     let anchor = |(contact, row): (&Contact, &Row)| {
         Ok(Anchor { id: contact.id, hash: if is_cut { sort::hash(&values(listing, row, COLUMNS + 1)?) } else { 0 } })
     };
-    Ok(Some(Cursor { shown: shown.map(anchor).collect::<Result<_, Error>>()?, keys }))
+    let of_page = contacts.iter().zip(rows).rev().map(anchor);
+    // A page may have fewer than are to be known again.
+    let before = listing.after.iter().flat_map(|cursor| &cursor.shown).copied().map(Ok);
+    let shown = of_page.chain(before).take(if is_cut { sort::MAX_ANCHORS } else { 1 });
+    Ok(Some(Cursor { shown: shown.collect::<Result<_, Error>>()?, keys }))
 }
 
 /// The place a page begins behind.

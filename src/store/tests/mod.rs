@@ -6,6 +6,7 @@ mod both;
 mod filters;
 mod keys;
 mod lost;
+mod orders;
 mod postgres;
 mod proxy;
 mod search;
