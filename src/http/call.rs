@@ -18,12 +18,13 @@ use crate::contact::Shape;
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Deleted, Item, Owner, Resource, Version};
 use crate::odata::etag::Preconditions;
-use crate::odata::filter::typed::Condition;
+use crate::odata::filter::typed::{Condition, Order};
 use crate::odata::filter::{self, Model};
 use crate::odata::format;
-use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE};
+use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, PlaceToken};
 use crate::odata::prefer::{Handling, Prefer};
 use crate::odata::query::Query;
+use crate::store::{SortedPage, Sorting};
 use crate::user::{Principal, User, UserName};
 
 /// The header that tells how far a write has brought its mailbox.
@@ -400,17 +401,48 @@ impl<'a> Call<'a> {
         u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE)
     }
 
-    /// What is true of those in a list that cannot be searched or sorted yet.
+    /// What is true of those in a list.
     ///
     /// # Errors
-    /// [`Error::NotImplemented`] where that is asked; 400 for a filter that cannot be read.
-    pub(super) fn condition(&self, query: &Query, model: Model, of: &str) -> Result<Option<Condition>, Error> {
-        let options = [("$orderby", query.order_by.is_some()), ("$search", query.search.is_some())];
-        if let Some((name, _)) = options.into_iter().find(|(_, given)| *given) {
-            return Err(Error::NotImplemented(format!("'{name}' on {of}")));
-        }
+    /// 400 for a filter that cannot be read.
+    pub(super) fn condition(&self, query: &Query, model: Model) -> Result<Option<Condition>, Error> {
         let read = |text| filter::filter(text, &query.aliases, model, self.handling());
         query.filter.as_deref().map(read).transpose()
+    }
+
+    /// What a list is sorted by, where that is asked.
+    ///
+    /// # Errors
+    /// 400 where it cannot be read.
+    pub(super) fn order(&self, query: &Query, model: Model) -> Result<Option<Vec<Order>>, Error> {
+        let read = |text| filter::order(text, &query.aliases, model, self.handling());
+        query.order_by.as_deref().map(read).transpose()
+    }
+
+    /// Refuses what a list cannot do yet.
+    ///
+    /// # Errors
+    /// [`Error::NotImplemented`] where it is to be searched.
+    pub(super) fn no_search(query: &Query, of: &str) -> Result<(), Error> {
+        if query.search.is_some() { Err(Error::NotImplemented(format!("'$search' on {of}"))) } else { Ok(()) }
+    }
+
+    /// Which part of a list that is put in order is asked for.
+    ///
+    /// # Errors
+    /// 400 for a token that is none.
+    pub(super) fn sorting(&self, query: &Query, order: Vec<Order>) -> Result<Sorting, Error> {
+        let token = query.skip_token.as_deref().map(PlaceToken::parse).transpose()?;
+        let size = self.page_size(token.as_ref().map(|token| token.size), query);
+        Ok(Sorting { order, size, skip: query.skip.unwrap_or(0), after: token.map(|token| token.after) })
+    }
+
+    /// The link to what is behind those of a page that are shown, if there is more.
+    pub(super) fn behind<T>(&self, query: &Query, page: &SortedPage<T>, shown: usize, size: u16) -> Option<String> {
+        (page.more || shown < page.value.len()).then(|| {
+            let token = PlaceToken { after: page.after(shown), size };
+            format!("{}?{}", self.own_link(), query.with_token(&token.print()))
+        })
     }
 
     /// The address of a path below the API's prefix, for links and contexts.

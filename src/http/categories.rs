@@ -8,39 +8,35 @@ use crate::error::{Error, Kind};
 use crate::odata::entity;
 use crate::odata::expand::{self, Source};
 use crate::odata::filter::Model;
-use crate::odata::page::PageToken;
+use crate::odata::filter::typed::{Condition, Order};
 use crate::odata::query::Query;
-use crate::store::Window;
 
-/// `GET …/masterCategories`, in the order in which they were made.
+/// `GET …/masterCategories`, in the order in which they were made if no other is asked for.
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let select = selection(&query)?;
     expand::none(&query, Source::Category)?;
-    let condition = call.condition(&query, Model::Category, "categories")?;
-    let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
-    let size = call.page_size(token.as_ref().map(|token| token.size), &query);
-    let window = Window {
-        after: token.map(|token| token.last_id()).transpose()?,
-        skip: query.skip.unwrap_or(0),
-        size,
-        count: query.count.unwrap_or(false),
-    };
-    let part = call.api.store.categories(mailbox.user.mailbox, condition.as_ref(), window).await?;
-    let next = part.value.last().filter(|_| part.more).map(|last| {
-        let token = PageToken::behind(last.id, size);
-        format!("{}?{}", call.own_link(), query.with_token(&token.print()))
-    });
+    let (condition, order) = options(call, &query)?;
+    let (store, number) = (&call.api.store, mailbox.user.mailbox);
+    let by = call.sorting(&query, order)?;
+    let page = store.categories(number, condition.as_ref(), &by).await?;
+    let next = call.behind(&query, &page, page.value.len(), by.size);
     let select = select.as_deref();
     let context = call.annotated.then(|| context(call, mailbox, select, ""));
     let shown = |category| Shown { category, select, context: None, annotated: call.annotated };
-    let value = part.value.iter().map(shown).collect();
-    Answer::json(200, &List { context, count: part.count, next, value })
+    let value = page.value.iter().map(shown).collect();
+    Answer::json(200, &List { context, count: query.count.unwrap_or(false).then_some(page.count), next, value })
+}
+
+/// What a list is filtered and sorted by.
+fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Vec<Order>), Error> {
+    Call::no_search(query, "categories")?;
+    Ok((call.condition(query, Model::Category)?, call.order(query, Model::Category)?.unwrap_or_default()))
 }
 
 /// `GET …/masterCategories/$count`: a number and nothing else.
 pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
-    let condition = call.condition(&Query::parse(call.query)?, Model::Category, "categories")?;
+    let (condition, _) = options(call, &Query::parse(call.query)?)?;
     Answer::number(call.api.store.count_categories(mailbox.user.mailbox, condition.as_ref()).await?)
 }
 

@@ -8,9 +8,9 @@ use crate::error::Error;
 use crate::folder::{Entries, Folder, Inside};
 use crate::odata::entity;
 use crate::odata::expand::{self, Expanded, Navigation, Source};
-use crate::odata::page::{FolderToken, PageToken};
+use crate::odata::page::{PageToken, PlaceToken};
 use crate::odata::query::Query;
-use crate::store::{FolderListing, FolderPage, Listing};
+use crate::store::{FolderListing, Listing, SortedPage, Sorting};
 
 /// What is to be shown inside folders.
 pub(super) struct Expansion {
@@ -62,13 +62,13 @@ impl Expansion {
             Of::Folders(listing, select) => {
                 let page = match store.folders(number, std::slice::from_ref(&folder.id), listing).await {
                     // It was deleted since the list was read.
-                    Err(Error::NotFound) => FolderPage::default(),
+                    Err(Error::NotFound) => SortedPage::default(),
                     page => page?,
                 };
-                let after = page.more.then(|| page.after(page.folders.len()));
-                let next = after.map(|after| FolderToken { after, size: listing.size }.print());
+                let after = page.more.then(|| page.after(page.value.len()));
+                let next = after.map(|after| PlaceToken { after, size: listing.by.size }.print());
                 let count = self.options.count.unwrap_or(false).then_some(page.count);
-                (Entries::Folders(page.folders, select.as_deref()), count, next)
+                (Entries::Folders(page.value, select.as_deref()), count, next)
             }
         };
         let context = || call.link(&format!("/$metadata#users('{owner}')/contactFolders('{id}')/{}", self.selected()));
@@ -102,7 +102,8 @@ impl Of {
                 Self::Contacts(Listing { size, skip, count, ..listing }, contacts::selection(call, options)?)
             }
             Navigation::ChildFolders => {
-                let listing = FolderListing { size, skip, ..folders::listing(call, options)? };
+                let mut listing = folders::listing(call, options)?;
+                listing.by = Sorting { size, skip, ..listing.by };
                 Self::Folders(listing, folders::selection(call, options)?)
             }
         })

@@ -1,5 +1,7 @@
 //! `…/contactFolders` and the folders below them.
 
+use std::mem;
+
 use super::answer::{Answer, List};
 use super::call::{Call, Mailbox, POSITION};
 use super::contacts::{parse, quoted, search};
@@ -9,10 +11,9 @@ use crate::contact::{DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
 use crate::folder::{self, Folder, Inside, Shown};
 use crate::odata::entity;
-use crate::odata::filter::{self, Model};
-use crate::odata::page::FolderToken;
+use crate::odata::filter::Model;
 use crate::odata::query::Query;
-use crate::store::{FolderListing, FolderPage};
+use crate::store::{FolderListing, SortedPage, Sorting};
 
 /// Most folders on a page that shows what is inside them, each of which is a list of its own to be read.
 const MAX_EXPANDED: u16 = 20;
@@ -24,14 +25,14 @@ const MAX_EXPANDED_BYTES: usize = 4 << 20;
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let view = View::read(call, mailbox, &query).await?;
-    let token = query.skip_token.as_deref().map(FolderToken::parse).transpose()?;
-    let size = call.page_size(token.as_ref().map(|token| token.size), &query);
-    let size = if view.expansions.is_empty() { size } else { size.min(MAX_EXPANDED) };
-    let (skip, after) = (query.skip.unwrap_or(0), token.map(|token| token.after));
-    let page = found(call, mailbox, path, FolderListing { size, skip, after, ..listing(call, &query)? }).await?;
+    let mut listing = listing(call, &query)?;
+    let by = call.sorting(&query, mem::take(&mut listing.by.order))?;
+    let size = if view.expansions.is_empty() { by.size } else { by.size.min(MAX_EXPANDED) };
+    listing.by = Sorting { size, ..by };
+    let page = found(call, mailbox, path, listing).await?;
     let mut inside = Vec::new();
     let mut bytes = 0;
-    for folder in &page.folders {
+    for folder in &page.value {
         if bytes > MAX_EXPANDED_BYTES {
             break;
         }
@@ -41,18 +42,14 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
         }
         inside.push(of_it);
     }
-    let next = (page.more || inside.len() < page.folders.len()).then(|| {
-        let token = FolderToken { after: page.after(inside.len()), size };
-        format!("{}?{}", call.own_link(), query.with_token(&token.print()))
-    });
+    let next = call.behind(&query, &page, inside.len(), size);
     let context = call.annotated.then(|| {
         let below = path.last().map_or(String::new(), |id| format!("('{}')/childFolders", quoted(id)));
         let (owner, names) = (quoted(&mailbox.asked), view.print());
         call.link(&format!("/$metadata#users('{owner}')/contactFolders{below}{names}"))
     });
     let count = query.count.unwrap_or(false).then_some(page.count);
-    let value =
-        page.folders.iter().zip(&inside).map(|(folder, inside)| view.shown(call, folder, inside, None)).collect();
+    let value = page.value.iter().zip(&inside).map(|(folder, inside)| view.shown(call, folder, inside, None)).collect();
     Answer::json(200, &List { context, count, next, value })
 }
 
@@ -64,11 +61,10 @@ pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -
 
 /// What the options ask of a list of folders.
 pub(super) fn listing(call: &Call<'_>, query: &Query) -> Result<FolderListing, Error> {
-    let (aliases, model, handling) = (&query.aliases, Model::Folder, call.handling());
-    let filter = query.filter.as_deref().map(|text| filter::filter(text, aliases, model, handling)).transpose()?;
-    let order = query.order_by.as_deref().map(|text| filter::order(text, aliases, model, handling)).transpose()?;
+    let filter = call.condition(query, Model::Folder)?;
+    let order = call.order(query, Model::Folder)?.unwrap_or_default();
     let search = search(call, query, false)?;
-    Ok(FolderListing { filter, search, order: order.unwrap_or_default(), ..FolderListing::default() })
+    Ok(FolderListing { filter, search, by: Sorting { order, ..Sorting::default() }, ..FolderListing::default() })
 }
 
 async fn found(
@@ -76,7 +72,7 @@ async fn found(
     mailbox: &Mailbox,
     path: &[String],
     listing: FolderListing,
-) -> Result<FolderPage, Error> {
+) -> Result<SortedPage<Folder>, Error> {
     let default = [DEFAULT_FOLDER.to_owned()];
     let (path, and_itself) = if path.is_empty() { (&default[..], call.shape() == Shape::Beta) } else { (path, false) };
     call.api.store.folders(mailbox.user.mailbox, path, &FolderListing { and_itself, ..listing }).await

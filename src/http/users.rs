@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::odata::entity;
 use crate::odata::expand::{self, Source};
 use crate::odata::filter::Model;
+use crate::odata::filter::typed::{Condition, Order};
 use crate::odata::page::UserToken;
 use crate::odata::query::Query;
 use crate::store::Window;
@@ -50,34 +51,64 @@ pub(super) fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     Answer::json(200, &Shown::of(&mailbox.user, select, context))
 }
 
-/// `GET /users`, in the order in which they were made.
+/// `GET /users`, in the order in which they were made if no other is asked for.
 pub(super) async fn list(call: &Call<'_>, caller: &Principal) -> Result<Answer, Error> {
     let query = query(call, caller)?;
     let select = selection(&query)?;
     expand::none(&query, Source::User)?;
-    let condition = call.condition(&query, Model::User, "users")?;
+    let (condition, order) = options(call, &query)?;
+    let (users, count, next) = match order {
+        Some(order) => sorted(call, &query, condition.as_ref(), order).await?,
+        None => as_made(call, &query, condition.as_ref()).await?,
+    };
+    let select = select.as_deref();
+    let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}", entity::printed(select))));
+    let value = users.iter().map(|user| Shown::of(user, select, None)).collect();
+    Answer::json(200, &List { context, count, next, value })
+}
+
+/// Users of a page, how many there are where that was asked, and the link to the next.
+type Page = (Vec<User>, Option<i64>, Option<String>);
+
+/// There may be many: only those of the page are read.
+async fn as_made(call: &Call<'_>, query: &Query, condition: Option<&Condition>) -> Result<Page, Error> {
     let token = query.skip_token.as_deref().map(UserToken::parse).transpose()?;
-    let size = call.page_size(token.as_ref().map(|token| token.size), &query);
+    let size = call.page_size(token.as_ref().map(|token| token.size), query);
     let window = Window {
         after: token.map(|token| token.after),
         skip: query.skip.unwrap_or(0),
         size,
         count: query.count.unwrap_or(false),
     };
-    let part = call.api.store.users(condition.as_ref(), window).await?;
+    let part = call.api.store.users(condition, window).await?;
     let next = part.value.last().filter(|_| part.more).map(|last| {
         let token = UserToken { after: last.mailbox, size };
         format!("{}?{}", call.own_link(), query.with_token(&token.print()))
     });
-    let select = select.as_deref();
-    let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}", entity::printed(select))));
-    let value = part.value.iter().map(|user| Shown::of(user, select, None)).collect();
-    Answer::json(200, &List { context, count: part.count, next, value })
+    Ok((part.value, part.count, next))
+}
+
+async fn sorted(
+    call: &Call<'_>,
+    query: &Query,
+    condition: Option<&Condition>,
+    order: Vec<Order>,
+) -> Result<Page, Error> {
+    let by = call.sorting(query, order)?;
+    let page = call.api.store.sorted_users(condition, &by).await?;
+    let next = call.behind(query, &page, page.value.len(), by.size);
+    Ok((page.value, query.count.unwrap_or(false).then_some(page.count), next))
+}
+
+/// What a list is filtered and sorted by.
+fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Option<Vec<Order>>), Error> {
+    Call::no_search(query, "users")?;
+    Ok((call.condition(query, Model::User)?, call.order(query, Model::User)?))
 }
 
 /// `GET /users/$count`: a number and nothing else.
 pub(super) async fn count(call: &Call<'_>, caller: &Principal) -> Result<Answer, Error> {
-    let condition = call.condition(&query(call, caller)?, Model::User, "users")?;
+    let (condition, _) = options(call, &query(call, caller)?)?;
     Answer::number(call.api.store.count_users(condition.as_ref()).await?)
 }
 

@@ -1,6 +1,6 @@
 //! The token in a nextLink: opaque to clients, versioned, and complete in itself. It names the last contact or folder of
 //! the page before, and its sort keys, and not a row count, so that a walk visits each once whatever is created or deleted
-//! meanwhile. However long the keys are, it is short (`store::listing` and `store::folder_listing` tell how).
+//! meanwhile. However long the keys are, it is short (`store::listing` and `store::sorted` tell how).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -58,20 +58,6 @@ pub struct PageToken {
 }
 
 impl PageToken {
-    /// That of a list in the order of its ids.
-    pub fn behind(id: Uuid, size: u16) -> Self {
-        Self { after: Cursor { shown: vec![Anchor { id, hash: 0 }], keys: Vec::new() }, size }
-    }
-
-    /// The id behind which a list in the order of its ids goes on.
-    ///
-    /// # Errors
-    /// 400 for the token of a list in another order.
-    pub fn last_id(&self) -> Result<Uuid, Error> {
-        let last = self.after.shown.first().filter(|_| self.after.keys.is_empty());
-        last.map(|last| last.id).ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", BAD_TOKEN))
-    }
-
     /// The token's text, which needs no encoding in a URL: 26 characters, and those of the sort keys.
     pub fn print(&self) -> String {
         let Cursor { shown, keys } = &self.after;
@@ -170,31 +156,31 @@ fn text(bytes: &mut &[u8]) -> Option<String> {
     String::from_utf8(text.to_vec()).ok().filter(|text| !text.contains('\0'))
 }
 
-/// The place behind a folder.
+/// The place behind a row of a list that `store::sorted` puts in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FolderCursor {
-    /// Hashes of the places of the folders shown last, the very last one first; none where its own is whole.
+pub struct PlaceCursor {
+    /// Hashes of the places of the rows shown last, the very last one first; none where its own is whole.
     pub shown: Vec<u64>,
     /// The place of the last: its sort keys, when it was made, and its id.
     pub place: Vec<KeyValue>,
 }
 
-/// Where the next page of folders begins.
+/// Where the next page of such a list begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FolderToken {
+pub struct PlaceToken {
     /// Behind this.
-    pub after: FolderCursor,
+    pub after: PlaceCursor,
     /// The page size the walk began with.
     pub size: u16,
 }
 
-const FOLDERS: u8 = 4;
+const PLACE: u8 = 4;
 
-impl FolderToken {
+impl PlaceToken {
     /// The token's text, which needs no encoding in a URL.
     pub fn print(&self) -> String {
-        let FolderCursor { shown, place } = &self.after;
-        let mut bytes = vec![FOLDERS];
+        let PlaceCursor { shown, place } = &self.after;
+        let mut bytes = vec![PLACE];
         bytes.extend(self.size.to_be_bytes());
         bytes.extend(u8::try_from(shown.len()));
         bytes.extend(shown.iter().flat_map(|hash| hash.to_be_bytes()));
@@ -205,7 +191,7 @@ impl FolderToken {
     /// Reads a token.
     ///
     /// # Errors
-    /// 400 for anything [`FolderToken::print`] did not make.
+    /// 400 for anything [`PlaceToken::print`] did not make.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
         let read = |bytes: &mut &[u8]| {
@@ -213,14 +199,14 @@ impl FolderToken {
             let shown = (0..count).map(|_| take(bytes).map(u64::from_be_bytes)).collect::<Option<Vec<_>>>()?;
             let place = read_keys(bytes)?;
             let size = u16::from_be_bytes([s1, s2]).clamp(1, MAX_SIZE);
-            let is_one = version == FOLDERS && shown.len() <= 4 && bytes.is_empty();
-            is_one.then_some(Self { after: FolderCursor { shown, place }, size })
+            let is_one = version == PLACE && shown.len() <= 4 && bytes.is_empty();
+            is_one.then_some(Self { after: PlaceCursor { shown, place }, size })
         };
         read(&mut bytes.as_slice()).ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", BAD_TOKEN))
     }
 }
 
-/// Where the next page of users begins.
+/// Where the next page of users in the order of their making begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserToken {
     /// The mailbox of the last user already shown: their order is that in which they were made.
@@ -292,13 +278,13 @@ mod tests {
         }
 
         #[test]
-        fn a_folders_token_reads_back(
+        fn a_token_of_a_place_reads_back(
             shown in proptest::collection::vec(any::<u64>(), 0..5),
             place in proptest::collection::vec(key(), 1..11),
             size in 1..=MAX_SIZE,
         ) {
-            let token = FolderToken { after: FolderCursor { shown, place }, size };
-            prop_assert_eq!(FolderToken::parse(&token.print()).unwrap(), token);
+            let token = PlaceToken { after: PlaceCursor { shown, place }, size };
+            prop_assert_eq!(PlaceToken::parse(&token.print()).unwrap(), token);
         }
 
         #[test]
@@ -311,14 +297,14 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused(text in "[A-Za-z0-9_-]{0,40}|\\PC{0,40}") {
             let _ = PageToken::parse(&text);
-            let _ = FolderToken::parse(&text);
+            let _ = PlaceToken::parse(&text);
             let _ = UserToken::parse(&text);
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let text = URL_SAFE_NO_PAD.encode(bytes);
-            let _ = (PageToken::parse(&text), FolderToken::parse(&text), UserToken::parse(&text));
+            let _ = (PageToken::parse(&text), PlaceToken::parse(&text), UserToken::parse(&text));
         }
     }
 }

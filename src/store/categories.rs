@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use super::engine::{Row, Session};
 use super::filter;
+use super::sorted::{Rows, SortedPage, Sorting};
 use super::statement::{Sql, Statement};
 use super::tx::Tx;
-use super::window::{self, Part, Window};
-use super::{Store, changes};
+use super::{Store, changes, window};
 use crate::category::{COLORS, Category, Patch};
 use crate::error::{Error, Kind};
 use crate::fold::fold;
@@ -36,20 +36,26 @@ impl Store {
         self.shared.readers.read(async |session: &mut Session| get(session, mailbox, id).await).await
     }
 
-    /// A part of the categories for which a condition on categories is true, in the order in which they were made.
+    /// A page of the categories for which a condition on categories is true.
     ///
     /// # Errors
-    /// Those of the database.
+    /// 400 for a cursor of another order, else those of the database.
     pub async fn categories(
         &self,
         mailbox: i64,
         filter: Option<&Condition>,
-        part: Window<Uuid>,
-    ) -> Result<Part<Category>, Error> {
-        let list = async |session: &mut Session| {
-            window::read(session, select!(), scope(mailbox, filter), "c.id", part, read).await
+        by: &Sorting,
+    ) -> Result<SortedPage<Category>, Error> {
+        let rows = || Rows {
+            mailbox,
+            select: concat!(select!(), ", c.created_date_time"),
+            columns: 6,
+            from: all(mailbox),
+            read,
+            made: |row| Ok((row.get(5)?, row.get::<Uuid>(0)?.to_string())),
         };
-        self.shared.readers.read(list).await
+        let page = async |session: &mut Session| rows().page(session, scope(mailbox, filter), by, |_| true).await;
+        self.shared.readers.read(page).await
     }
 
     /// How many of them there are.
@@ -57,7 +63,8 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn count_categories(&self, mailbox: i64, filter: Option<&Condition>) -> Result<i64, Error> {
-        let count = async |session: &mut Session| window::count(session, scope(mailbox, filter)).await;
+        let count =
+            async |session: &mut Session| window::count(session, all(mailbox).then(scope(mailbox, filter))).await;
         self.shared.readers.read(count).await
     }
 
@@ -107,8 +114,13 @@ fn read(row: &Row) -> Result<Category, Error> {
     })
 }
 
+fn all(mailbox: i64) -> Sql {
+    Sql::new(" from master_categories c where c.mailbox = ").value(mailbox)
+}
+
+/// Those of them that are listed.
 fn scope(mailbox: i64, filter: Option<&Condition>) -> Sql {
-    let scope = Sql::new(" from master_categories c where c.deleted_date_time is null and c.mailbox = ").value(mailbox);
+    let scope = Sql::new(" and c.deleted_date_time is null");
     match filter {
         Some(condition) => scope.text(" and ").then(filter::condition(mailbox, condition)),
         None => scope,

@@ -31,6 +31,7 @@ mod renew;
 mod rows;
 mod search;
 mod sort;
+mod sorted;
 mod statement;
 mod subscriptions;
 #[cfg(test)]
@@ -65,12 +66,13 @@ use creates::Creates;
 pub use delta::{Change, Delta, Followed, History, Reason};
 use engine::Session;
 pub use files::backup;
-pub use folder_listing::{FolderListing, FolderPage};
+pub use folder_listing::FolderListing;
 pub(crate) use leases::{Attempts, Due, Held};
 pub use listing::{Listing, Page};
 pub use once::Once;
 pub use photos::Chunks;
 use readers::Readers;
+pub use sorted::{SortedPage, Sorting};
 use statement::Statement;
 use tx::{Connector, Tx};
 pub use window::{Part, Window};
@@ -472,7 +474,12 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::folder`]; 400 for a cursor of another order.
-    pub async fn folders(&self, mailbox: i64, path: &[String], listing: &FolderListing) -> Result<FolderPage, Error> {
+    pub async fn folders(
+        &self,
+        mailbox: i64,
+        path: &[String],
+        listing: &FolderListing,
+    ) -> Result<SortedPage<Folder>, Error> {
         let page = async |session: &mut Session| folder_listing::page(session, mailbox, path, listing).await;
         self.shared.readers.read(page).await
     }

@@ -1,6 +1,7 @@
 //! Users, each with one mailbox.
 
 use super::engine::{Row, Session};
+use super::sorted::{Rows, SortedPage, Sorting};
 use super::statement::{Sql, Statement};
 use super::tx::Tx;
 use super::window::{self, Part, Window};
@@ -29,6 +30,24 @@ impl Store {
             window::read(session, select!(), scope(filter), "c.mailbox", part, read).await
         };
         self.shared.readers.read(list).await
+    }
+
+    /// A page of these users in any order.
+    ///
+    /// # Errors
+    /// 400 for a cursor of another order, else those of the database.
+    pub async fn sorted_users(&self, filter: Option<&Condition>, by: &Sorting) -> Result<SortedPage<User>, Error> {
+        let rows = || Rows {
+            mailbox: 0,
+            select: select!(),
+            columns: 5,
+            from: Sql::new(" from users c where true"),
+            read,
+            made: |row| Ok((row.get(4)?, row.get(0)?)),
+        };
+        let scope = || filter.map_or(Sql::default(), |filter| Sql::new(" and ").then(filter::condition(0, filter)));
+        let page = async |session: &mut Session| rows().page(session, scope(), by, |_| true).await;
+        self.shared.readers.read(page).await
     }
 
     /// How many of them there are.

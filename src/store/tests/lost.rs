@@ -104,8 +104,8 @@ async fn a_lost_commit_without_an_entry_in_the_log_is_known_by_its_row() {
         o.job(async move |tx| categories::delete(tx, mailbox, id, &any).await.map(|_| last())).await
     };
     let listed = async || {
-        let all = Window { after: None, skip: 0, size: 100, count: false };
-        let listed = o.store.categories(mailbox, None, all).await.unwrap().value;
+        let all = Sorting { size: 100, ..Sorting::default() };
+        let listed = o.store.categories(mailbox, None, &all).await.unwrap().value;
         listed.into_iter().map(|c| (c.id, c.display_name, c.color)).collect::<Vec<_>>()
     };
     create("lost", Cut::Answer).await.unwrap();

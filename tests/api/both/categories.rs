@@ -160,14 +160,14 @@ fn what_is_no_category_is_refused() {
         ("$filter=surname%20eq%20'x'", "$filter"),
         ("$skiptoken=x", "$skiptoken"),
         ("$top=0", "$top"),
+        ("$orderby=surname", "$orderby"),
+        ("$orderby=displayName%20up", "$orderby"),
     ] {
         assert_eq!(ann.get(&format!("{PATH}?{option}")).error(), (400, "BadRequest".into(), target.into()), "{option}");
     }
     for list in [PATH, &format!("{PATH}/$count")] {
-        for option in ["$orderby=displayName", "$search=kept"] {
-            let refused = ann.get(&format!("{list}?{option}")).error();
-            assert_eq!(refused, (501, "NotImplemented".into(), String::new()), "{list} {option}");
-        }
+        let refused = ann.get(&format!("{list}?$search=kept")).error();
+        assert_eq!(refused, (501, "NotImplemented".into(), String::new()), "{list}");
     }
     for one in [PATH, &path] {
         assert_eq!(ann.get(&format!("{one}?$expand=contacts")).error(), (400, "BadRequest".into(), "$expand".into()));
@@ -354,4 +354,61 @@ fn contacts_and_their_changes_know_nothing_of_categories() {
     // Numbers go on behind those of categories.
     let position: i64 = contact.header("contactd-position").parse().unwrap();
     assert_eq!(ann.post("/me/contacts", "{}").header("contactd-position"), (position + 4).to_string());
+}
+
+#[test]
+fn categories_are_sorted_by_any_expression_and_then_by_creation() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    for (name, color) in
+        [("beta", "preset1"), ("Ätna", "none"), ("alpha", "preset1"), ("Zeta", "preset10"), ("äb", "none")]
+    {
+        made(&ann, name, color);
+    }
+    let gone = made(&ann, "gone", "none");
+    ann.delete(&format!("{PATH}/{gone}")).empty(204);
+    let walk = |order: &str, size: usize| {
+        let (mut next, mut found) =
+            (Some(format!("{PATH}?$top={size}&$orderby={}", percent_encode(order))), Vec::new());
+        while let Some(link) = next {
+            next = ann.get(&link).json(200).get("@odata.nextLink").map(|link| link.as_str().unwrap().to_owned());
+            found.extend(names(&ann, &link));
+        }
+        found
+    };
+    for (order, expected) in [
+        ("displayName", ["alpha", "beta", "Zeta", "äb", "Ätna"]),
+        ("displayName desc", ["Ätna", "äb", "Zeta", "beta", "alpha"]),
+        ("color", ["Ätna", "äb", "beta", "alpha", "Zeta"]),
+        ("color desc,displayName", ["Zeta", "alpha", "beta", "äb", "Ätna"]),
+        ("length(displayName),id desc", ["äb", "Zeta", "Ätna", "beta", "alpha"]),
+        ("id desc", ["äb", "Zeta", "alpha", "Ätna", "beta"]),
+        ("contains(displayName,'T')", ["alpha", "äb", "beta", "Ätna", "Zeta"]),
+    ] {
+        for size in [1, 2, 100] {
+            assert_eq!(walk(order, size), expected, "{order}");
+        }
+    }
+    let some = ann
+        .get(&format!("{PATH}?$orderby=displayName&$filter=color%20ne%20'none'&$top=1&$skip=1&$count=true"))
+        .json(200);
+    assert_eq!((&some["@odata.count"], &some["value"][0]["displayName"]), (&json!(3), &json!("beta")));
+    // What was shown last goes away, and what is made comes in its place.
+    let first = ann.get(&format!("{PATH}?$orderby=displayName&$top=2")).json(200);
+    ann.delete(&format!("{PATH}/{}", first["value"][1]["id"].as_str().unwrap())).empty(204);
+    for name in ["a", "c"] {
+        made(&ann, name, "none");
+    }
+    assert_eq!(names(&ann, first["@odata.nextLink"].as_str().unwrap()), ["c", "Zeta"]);
+    // The count is of no order, and an order that cannot be read is refused there too.
+    assert_eq!(ann.get(&format!("{PATH}/$count?$orderby=color")).body, b"6");
+    assert_eq!(ann.get(&format!("{PATH}/$count?$orderby=nope")).error().0, 400);
+    let strict = ann.with("Prefer", "handling=strict");
+    assert_eq!(strict.get(&format!("{PATH}?$orderby=color")).status, 200);
+    assert_eq!(strict.get(&format!("{PATH}?$orderby=length(color)")).error().1, "ErrorInvalidUrlQueryFilter");
+    let token = first["@odata.nextLink"].as_str().unwrap().rsplit_once("skiptoken=").unwrap().1;
+    for other in ["", "&$orderby=length(color)", "&$orderby=color,id"] {
+        let refused = ann.get(&format!("{PATH}?$skiptoken={token}{other}"));
+        assert_eq!(refused.error(), (400, "BadRequest".into(), "$skiptoken".into()), "{other}");
+    }
 }

@@ -157,6 +157,8 @@ fn users_are_filtered_selected_and_counted() {
         ("$filter=surname%20eq%20'x'", "$filter"),
         ("$filter=displayName", "$filter"),
         ("$select=surname", "$select"),
+        ("$orderby=surname", "$orderby"),
+        ("$orderby=mail,", "$orderby"),
         ("$top=0", "$top"),
         ("$nope=1", "$nope"),
     ] {
@@ -167,10 +169,8 @@ fn users_are_filtered_selected_and_counted() {
         );
     }
     for path in ["/users", "/users/$count"] {
-        for option in ["$orderby=displayName", "$search=Ann"] {
-            let refused = sync.get(&format!("{path}?{option}")).error();
-            assert_eq!(refused, (501, "NotImplemented".into(), String::new()), "{path} {option}");
-        }
+        let refused = sync.get(&format!("{path}?$search=Ann")).error();
+        assert_eq!(refused, (501, "NotImplemented".into(), String::new()), "{path}");
     }
     assert_eq!(sync.get("/users?$expand=contacts").error(), (400, "ExpandNotSupported".into(), "$expand".into()));
     let root = format!("http://{}", app.address);
@@ -186,4 +186,47 @@ fn users_are_filtered_selected_and_counted() {
     assert_eq!(sync.get("/users/ann?$select=x").error(), (400, "BadRequest".into(), "$select".into()));
     assert_eq!(sync.get("/users/ann?$top=1").error(), (400, "BadRequest".into(), "$top".into()));
     assert_eq!(app.count("select count(*) from users"), 4);
+}
+
+#[test]
+fn users_are_sorted_by_any_expression_and_then_by_their_making() {
+    let app = TestApp::new();
+    let sync = app.user("app:sync");
+    users(&app, &["zoe", "Ann", "bob@example.org", "Kim.I", "al@example.org"]);
+    let walk = |order: &str, size: usize| {
+        let (mut next, mut found) =
+            (Some(format!("/users?$top={size}&$orderby={}", percent_encode(order))), Vec::new());
+        while let Some(link) = next {
+            next = sync.get(&link).json(200).get("@odata.nextLink").map(|link| link.as_str().unwrap().to_owned());
+            found.extend(ids(&sync, &link));
+        }
+        found
+    };
+    for (order, expected) in [
+        ("displayName", ["al@example.org", "Ann", "bob@example.org", "Kim.I", "zoe"]),
+        ("mail desc", ["zoe", "Kim.I", "bob@example.org", "Ann", "al@example.org"]),
+        // Ids are compared as they are.
+        ("id", ["Ann", "Kim.I", "al@example.org", "bob@example.org", "zoe"]),
+        ("endswith(mail,'.org')", ["zoe", "Ann", "Kim.I", "bob@example.org", "al@example.org"]),
+        ("length(displayName) desc,mail", ["bob@example.org", "al@example.org", "Kim.I", "Ann", "zoe"]),
+        ("contains(mail,'@')", ["zoe", "Ann", "bob@example.org", "Kim.I", "al@example.org"]),
+    ] {
+        for size in [1, 2, 100] {
+            assert_eq!(walk(order, size), expected, "{order}");
+        }
+    }
+    let some =
+        sync.get("/v1.0/users?$orderby=mail&$filter=startswith(mail,'a')&$top=1&$count=true&$select=id").json(200);
+    assert_eq!((&some["@odata.count"], &some["value"]), (&json!(2), &json!([{"id": "al@example.org"}])));
+    // Who comes meanwhile comes at most once.
+    users(&app, &["amy", "aa"]);
+    assert_eq!(ids(&sync, some["@odata.nextLink"].as_str().unwrap()), ["amy"]);
+    assert_eq!(sync.get("/users/$count?$orderby=mail").body, b"7");
+    assert_eq!(sync.get("/users/$count?$orderby=nope").error().0, 400);
+    let token = some["@odata.nextLink"].as_str().unwrap().rsplit_once("skiptoken=").unwrap().1;
+    for other in ["", "&$orderby=length(mail)", "&$orderby=mail,id"] {
+        let refused = sync.get(&format!("/users?$skiptoken={token}{other}"));
+        assert_eq!(refused.error(), (400, "BadRequest".into(), "$skiptoken".into()), "{other}");
+    }
+    assert_eq!(app.user("ann").get("/users?$orderby=mail").error().0, 403);
 }
