@@ -200,6 +200,11 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         self.noted(rows)
     }
 
+    /// All rows of what only SQLite is asked; of PostgreSQL none.
+    pub(super) async fn rows_of_sqlite(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, Error> {
+        if self.is_postgres() { Ok(Vec::new()) } else { self.rows(statement).await }
+    }
+
     /// The first row, if there is one.
     pub(super) async fn row(&mut self, statement: Statement<'_>) -> Result<Option<Row>, Error> {
         // Not the driver's `fetch_optional`, which stops the statement at its first row.
@@ -272,10 +277,16 @@ pub(super) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .row_buffer_size(1_024)
 }
 
+/// What a reader has of its own, and that it cannot write. `terms` has each place of each word of the full-text index.
+const READER: &str = "
+create virtual table temp.terms using fts5vocab(main, words, instance);
+pragma query_only = on";
+
 /// SQLite's readers: connections that cannot write, opened when first needed.
 pub(super) fn sqlite_readers(path: &Path) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(4)
         .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy_with(sqlite_options(path).pragma("query_only", "on"))
+        .after_connect(|connection, _| Box::pin(async move { connection.execute(READER).await.map(drop) }))
+        .connect_lazy_with(sqlite_options(path))
 }

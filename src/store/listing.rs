@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::contacts::{COLUMNS, columns, read};
 use super::engine::{Row, Session};
+use super::search::Ways;
 use super::statement::Sql;
 use super::{filter, search, sort};
 use crate::contact::Contact;
@@ -66,7 +67,8 @@ pub(super) async fn page(session: &mut Session, mailbox: i64, listing: &Listing)
         Some(cursor) => Some(After::find(session, mailbox, listing, cursor).await?),
         None => None,
     };
-    let rows = session.rows(select_page(mailbox, listing, after.as_ref()).into()).await?;
+    let ways = search::ways(session, mailbox, listing.search.as_ref()).await?;
+    let rows = session.rows(select_page(mailbox, listing, &ways, after.as_ref()).into()).await?;
     let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COLUMNS))?;
     let size = usize::from(listing.size);
     let contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
@@ -79,12 +81,14 @@ pub(super) async fn page(session: &mut Session, mailbox: i64, listing: &Listing)
 /// The statement of a first page.
 #[cfg(test)]
 pub(super) fn select(mailbox: i64, listing: &Listing) -> Sql {
-    select_page(mailbox, listing, None)
+    select_page(mailbox, listing, &Ways::default(), None)
 }
 
 /// How many contacts there are on all pages.
 pub(super) async fn count(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<i64, Error> {
-    let statement = Sql::new("select count(*)").then(source(listing)).text(" where ").then(scope(mailbox, listing));
+    let ways = search::ways(session, mailbox, listing.search.as_ref()).await?;
+    let scope = scope(mailbox, listing, &ways);
+    let statement = Sql::new("select count(*)").then(source(listing)).text(" where ").then(scope);
     let row = session.row(statement.into()).await?;
     row.ok_or_else(|| Error::internal("count() answered nothing"))?.get(0)
 }
@@ -101,7 +105,7 @@ fn source(listing: &Listing) -> Sql {
 }
 
 /// What a contact `c` must be to be listed.
-fn scope(mailbox: i64, listing: &Listing) -> Sql {
+fn scope(mailbox: i64, listing: &Listing, ways: &Ways) -> Sql {
     let scope = Sql::new("c.mailbox = ").value(mailbox);
     let mut scope =
         scope.text(if listing.deleted { " and c.deleted_date_time > 0" } else { " and c.deleted_date_time is null" });
@@ -109,7 +113,7 @@ fn scope(mailbox: i64, listing: &Listing) -> Sql {
         scope = scope.text(" and c.parent_folder_id = ").value(folder.clone());
     }
     let conditions = [
-        listing.search.as_ref().map(|search| search::condition(mailbox, search)),
+        listing.search.as_ref().map(|search| search::condition(mailbox, search, ways)),
         listing.filter.as_ref().map(|condition| filter::condition(mailbox, condition)),
     ];
     conditions.into_iter().flatten().fold(scope, |scope, condition| scope.text(" and ").then(condition))
@@ -136,11 +140,11 @@ fn names(listing: &Listing) -> Sql {
 }
 
 /// The page's rows: the columns of `read`, how many there are with the one behind, and the keys.
-fn select_page(mailbox: i64, listing: &Listing, after: Option<&After>) -> Sql {
+fn select_page(mailbox: i64, listing: &Listing, ways: &Ways, after: Option<&After>) -> Sql {
     // One more than asked tells whether there is more.
     let limit = i64::from(listing.size) + 1;
     let keyed = Sql::new("with keyed as (select c.id, c.size").then(keys(mailbox, listing));
-    let keyed = keyed.then(source(listing)).text(" where ").then(scope(mailbox, listing));
+    let keyed = keyed.then(source(listing)).text(" where ").then(scope(mailbox, listing, ways));
     let keyed = match after {
         // What can be told of the row itself is told there, so that its key serves.
         Some(after) if listing.order.is_empty() => keyed.text(" and c.id > ").value(after.id),
