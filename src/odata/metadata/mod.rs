@@ -52,4 +52,26 @@ mod tests {
             assert_eq!(named(document, "categoryColor", "Member"), category::COLORS);
         }
     }
+
+    #[test]
+    fn the_document_names_what_can_be_called() {
+        for shape in [Shape::Beta, Shape::V1] {
+            let of = |kind: &str| {
+                let tag = format!("<{kind} Name=\"");
+                let until_quote = |text: &str| text.split('"').next().unwrap().to_owned();
+                let calls = csdl(shape).split(&tag).skip(1);
+                let bound_to = |call: &str| until_quote(call.split("Type=\"").nth(1).unwrap());
+                calls.map(|call| format!("{} of {}", until_quote(call), bound_to(call))).collect::<Vec<_>>()
+            };
+            let delta = ["delta of Collection(graph.contact)", "delta of Collection(graph.contactFolder)"];
+            assert_eq!(of("Function"), delta);
+            let actions = [
+                "permanentDelete of graph.contact",
+                "permanentDelete of graph.contactFolder",
+                "translateExchangeIds of graph.user",
+                "reauthorize of graph.subscription",
+            ];
+            assert_eq!(of("Action"), actions);
+        }
+    }
 }
