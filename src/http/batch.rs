@@ -175,7 +175,10 @@ impl Batch<'_> {
             for (i, answer) in run.into_iter().zip(answers) {
                 let sent = &self.steps[i];
                 let ids = || Ids::of(&headers(sent).unwrap_or_default());
-                let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids()));
+                let mut answer = answer.unwrap_or_else(|error| error::answer(&error, &ids()));
+                if method(sent).is_ok_and(|method| method == Method::HEAD) {
+                    answer.body = None;
+                }
                 let shown = shown(&sent.id, answer).await?;
                 bytes += shown.body.as_ref().map_or(0, |body| body.get().len());
                 answered[i] = Some(shown);
@@ -219,7 +222,7 @@ impl Batch<'_> {
         }
         let endpoint = call.endpoint()?;
         let body = body(endpoint.body(), &headers, sent.body)?;
-        if is_full && method == Method::GET {
+        if is_full && matches!(method, Method::GET | Method::HEAD) {
             return Err(Error::TooMuch);
         }
         call.perform(endpoint, self.caller, body).await

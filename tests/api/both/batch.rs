@@ -259,6 +259,8 @@ fn a_photo_goes_both_ways_as_base64() {
             put("url", &gif.replace('/', "_").replace('+', "-")),
             put("bad", "!"),
             json!({"id": "object", "method": "PUT", "url": url, "body": {}}),
+            json!({"id": "head", "method": "HEAD", "url": url}),
+            json!({"id": "no", "method": "head", "url": "/me/contacts/x"}),
         ]),
     );
     let status = |id: &str| answers[id]["status"].as_u64().unwrap();
@@ -266,6 +268,10 @@ fn a_photo_goes_both_ways_as_base64() {
     assert_eq!(answers["get"]["body"], gif);
     assert_eq!(answers["get"]["headers"]["Content-Type"], "image/gif");
     assert_eq!(ann.get(&url).status, 200);
+    // As anywhere, HEAD is answered without a body.
+    assert_eq!((status("head"), status("no")), (200, 400));
+    assert_eq!(answers["head"]["headers"]["Content-Type"], "image/gif");
+    assert!(answers["head"].get("body").is_none() && answers["no"].get("body").is_none());
 }
 
 #[test]
