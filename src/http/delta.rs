@@ -168,7 +168,8 @@ impl Walk {
         let issued = if is_new { clock::now() } else { issued };
         let progress = delta.progress.clone();
         let token = DeltaToken { of, epoch, issued, size, select, progress }.print(key);
-        let link = |option: &str| format!("{}?{option}={token}", call.own_link());
+        let kept = kept(call);
+        let link = |option: &str| format!("{}?{kept}{option}={token}", call.own_link());
         Answer::json(
             200,
             &Page {
@@ -184,7 +185,13 @@ impl Walk {
 fn start(call: &Call<'_>) -> String {
     let select = Query::of_delta(call.query).ok().and_then(|query| query.select);
     let select = select.map_or(String::new(), |select| format!("&$select={}", percent_encode(&select)));
-    format!("{}?$deltatoken={select}", call.own_link())
+    format!("{}?{}$deltatoken={select}", call.own_link(), kept(call))
+}
+
+/// The option that no token holds, for a link.
+fn kept(call: &Call<'_>) -> String {
+    let format = Query::of_delta(call.query).ok().and_then(|query| query.format);
+    format.map_or(String::new(), |format| format!("$format={}&", percent_encode(&format)))
 }
 
 #[derive(Serialize)]

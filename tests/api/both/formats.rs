@@ -72,6 +72,18 @@ fn a_walk_keeps_its_format() {
     assert!(link.contains("?$format=application/json;odata.metadata=none&$top=2&$skiptoken="), "{link}");
     let last = ann.get(link).json(200);
     assert!(last["value"][0].get("@odata.etag").is_none() && last.as_object().unwrap().len() == 1, "{last}");
+    // So does whoever follows changes, on every page and in every round.
+    let mut page =
+        ann.get("/me/contacts/delta?$format=application/json;odata.metadata=none&$top=2&$select=displayName").json(200);
+    for (link, count) in [("nextLink", 2), ("deltaLink", 1), ("deltaLink", 0), ("deltaLink", 1)] {
+        assert_eq!(page["value"].as_array().unwrap().len(), count, "{page}");
+        assert!(page.get("@odata.context").is_none(), "{page}");
+        assert!(page["value"].as_array().unwrap().iter().all(|one| one.as_object().unwrap().len() == 2), "{page}");
+        if count == 0 {
+            ann.post("/me/contacts", "{}");
+        }
+        page = ann.get(page[format!("@odata.{link}")].as_str().unwrap()).json(200);
+    }
 }
 
 #[test]
