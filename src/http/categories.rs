@@ -26,7 +26,7 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, E
         size,
         count: query.count.unwrap_or(false),
     };
-    let part = call.api.store.categories(mailbox.user.mailbox, condition.as_ref(), window).await?;
+    let part = mailbox.store.categories(mailbox.user.mailbox, condition.as_ref(), window).await?;
     let next = part.value.last().filter(|_| part.more).map(|last| {
         let token = PageToken::behind(last.id, size);
         format!("{}?{}", call.own_link(), query.with_token(&token.print()))
@@ -41,7 +41,7 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, E
 /// `GET …/masterCategories/$count`: a number and nothing else.
 pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let condition = call.condition(&Query::parse(call.query)?, Model::Category, "categories")?;
-    Answer::number(call.api.store.count_categories(mailbox.user.mailbox, condition.as_ref()).await?)
+    Answer::number(mailbox.store.count_categories(mailbox.user.mailbox, condition.as_ref()).await?)
 }
 
 /// `POST …/masterCategories`.
@@ -50,7 +50,7 @@ pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> R
     let name = sent.display_name.ok_or_else(|| {
         Error::invalid(Kind::Body, "displayName", "'displayName' is missing: a category must have a name.")
     })?;
-    let category = call.api.store.create_category(mailbox.user.mailbox, name, sent.color).await?;
+    let category = mailbox.store.create_category(mailbox.user.mailbox, name, sent.color).await?;
     let (user, id) = (quoted(&mailbox.asked), category.id);
     let location = call.link(&format!("/users('{user}')/outlook/masterCategories('{id}')"));
     let answer = written(call, mailbox, 201, &category)?;
@@ -63,7 +63,7 @@ pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<
     let query = Query::of_one(call.query)?;
     let select = selection(&query)?;
     expand::none(&query, Source::Category)?;
-    let category = call.api.store.category(mailbox.user.mailbox, parse_id(id)?).await?;
+    let category = mailbox.store.category(mailbox.user.mailbox, parse_id(id)?).await?;
     if call.expected.unchanged(&category.version_token()) {
         return Answer::empty(304)?.header("ETag", &category.etag());
     }
@@ -74,14 +74,14 @@ pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<
 pub(super) async fn update(call: &Call<'_>, mailbox: &Mailbox, id: &str, body: &[u8]) -> Result<Answer, Error> {
     let id = parse_id(id)?;
     let sent = category::read(parse(body)?)?;
-    let category = call.api.store.update_category(mailbox.user.mailbox, id, sent, call.expected.clone()).await?;
+    let category = mailbox.store.update_category(mailbox.user.mailbox, id, sent, call.expected.clone()).await?;
     written(call, mailbox, 200, &category)
 }
 
 /// `DELETE …/masterCategories/{id}`.
 pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let id = parse_id(id)?;
-    let position = call.api.store.delete_category(mailbox.user.mailbox, id, call.expected.clone()).await?;
+    let position = mailbox.store.delete_category(mailbox.user.mailbox, id, call.expected.clone()).await?;
     Answer::empty(204)?.header(POSITION, &position.to_string())
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::access::{Caller, Who};
 use super::answer::{Answer, List};
 use super::call::{Call, Mailbox};
 use crate::error::Error;
@@ -11,7 +12,7 @@ use crate::odata::filter::Model;
 use crate::odata::page::UserToken;
 use crate::odata::query::Query;
 use crate::store::Window;
-use crate::user::{PROPERTIES, Principal, User};
+use crate::user::{PROPERTIES, User};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,17 +42,18 @@ impl<'a> Shown<'a> {
 }
 
 /// `GET /me`, `GET /users/{id}`.
-pub(super) fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::of_one(call.query)?;
     let select = selection(&query)?;
     expand::none(&query, Source::User)?;
+    mailbox.store.permits().await?;
     let select = select.as_deref();
     let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}/$entity", entity::printed(select))));
     Answer::json(200, &Shown::of(&mailbox.user, select, context))
 }
 
 /// `GET /users`, in the order in which they were made.
-pub(super) async fn list(call: &Call<'_>, caller: &Principal) -> Result<Answer, Error> {
+pub(super) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
     let query = query(call, caller)?;
     let select = selection(&query)?;
     expand::none(&query, Source::User)?;
@@ -64,7 +66,7 @@ pub(super) async fn list(call: &Call<'_>, caller: &Principal) -> Result<Answer, 
         size,
         count: query.count.unwrap_or(false),
     };
-    let part = call.api.store.users(condition.as_ref(), window).await?;
+    let part = call.api.unguarded.acting(call.actor(caller)).users(condition.as_ref(), window).await?;
     let next = part.value.last().filter(|_| part.more).map(|last| {
         let token = UserToken { after: last.mailbox, size };
         format!("{}?{}", call.own_link(), query.with_token(&token.print()))
@@ -76,16 +78,17 @@ pub(super) async fn list(call: &Call<'_>, caller: &Principal) -> Result<Answer, 
 }
 
 /// `GET /users/$count`: a number and nothing else.
-pub(super) async fn count(call: &Call<'_>, caller: &Principal) -> Result<Answer, Error> {
+pub(super) async fn count(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
     let condition = call.condition(&query(call, caller)?, Model::User, "users")?;
-    Answer::number(call.api.store.count_users(condition.as_ref()).await?)
+    Answer::number(call.api.unguarded.acting(call.actor(caller)).count_users(condition.as_ref()).await?)
 }
 
 /// The options of a list, for a caller who may list.
-fn query(call: &Call<'_>, caller: &Principal) -> Result<Query, Error> {
-    match caller {
-        Principal::App(_) => Query::parse(call.query),
-        Principal::User(_) => Err(Error::Denied),
+fn query(call: &Call<'_>, caller: &Caller) -> Result<Query, Error> {
+    match caller.who {
+        Who::App(_) if caller.scopes.may_list_users() => Query::parse(call.query),
+        Who::App(_) => Err(Error::Denied("The token does not permit listing users: that is User.Read.All.")),
+        Who::User(_) => Err(Error::Denied("Only an application may list users; a user is at /me.")),
     }
 }
 

@@ -33,7 +33,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], also when it is deleted.
     pub async fn category(&self, mailbox: i64, id: Uuid) -> Result<Category, Error> {
-        self.shared.readers.read(async |session: &mut Session| get(session, mailbox, id).await).await
+        self.read(async |session: &mut Session| get(session, mailbox, id).await).await
     }
 
     /// A part of the categories for which a condition on categories is true, in the order in which they were made.
@@ -49,7 +49,7 @@ impl Store {
         let list = async |session: &mut Session| {
             window::read(session, select!(), scope(mailbox, filter), "c.id", part, read).await
         };
-        self.shared.readers.read(list).await
+        self.read(list).await
     }
 
     /// How many of them there are.
@@ -58,7 +58,7 @@ impl Store {
     /// Those of the database.
     pub async fn count_categories(&self, mailbox: i64, filter: Option<&Condition>) -> Result<i64, Error> {
         let count = async |session: &mut Session| window::count(session, scope(mailbox, filter)).await;
-        self.shared.readers.read(count).await
+        self.read(count).await
     }
 
     /// Makes a category, without a colour if none is named.

@@ -23,7 +23,7 @@ mod both {
     }
 
     async fn keep(o: &Opened, days: u32) {
-        purge(&Arc::downgrade(&o.store.shared), Some(DAY * days), None).await;
+        purge(&Arc::downgrade(&o.store.shared), Some(DAY * days), None, None).await;
     }
 
     #[actix_web::test]
