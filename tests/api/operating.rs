@@ -204,7 +204,7 @@ fn no_token_is_in_the_database_or_the_log() {
     let mut server = Program::start(command);
     let ann = server.user(&token);
     ann.post("/me/contacts", json!({"surname": "Secretive"})).json(201);
-    ann.get("/me/contacts?$filter=surname eq 'Secretive'");
+    ann.get("/me/contacts?$filter=surname%20eq%20'Secretive'");
     assert_eq!(server.user(&format!("{token}x")).get("/me").error().0, 401);
     let secret = token.strip_prefix("contactd_").unwrap();
     for file in std::fs::read_dir(folder.path()).unwrap() {
