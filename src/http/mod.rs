@@ -36,11 +36,11 @@ use uuid::Uuid;
 use crate::clock;
 use crate::error::Error;
 use crate::notify::Notifier;
-use crate::odata::address::Resource;
+use crate::odata::address::{Owner, Resource};
 use crate::odata::format;
 use crate::odata::prefer::Handling;
 use crate::store::Store;
-use access::Access;
+use access::{Access, Who};
 use answer::{Answer, Body};
 use call::{Call, Reached};
 
@@ -199,8 +199,13 @@ async fn answer(
     // As large as the largest of all calls.
     let answer = Box::pin(call.perform(endpoint, &caller, body)).await;
     if matches!(answer, Err(Error::Unauthorized | Error::UnknownUser(_))) {
-        // A user who was known may have been removed meanwhile.
-        api.unguarded.forget_users();
+        // Who was known may have been removed meanwhile, and be made anew.
+        if let Who::User(user) = &caller.who {
+            api.unguarded.forget_user(&user.user_principal_name);
+        }
+        if let Resource::Owned(Owner::User(asked), _) = &call.address.resource {
+            api.unguarded.forget_user(asked);
+        }
     }
     answer
 }

@@ -354,9 +354,11 @@ impl Store {
         Ok(user)
     }
 
-    /// Looks users up anew from now on.
-    pub fn forget_users(&self) {
-        self.shared.users.write().unwrap_or_else(PoisonError::into_inner).users.clear();
+    /// Looks a user up anew from now on.
+    pub fn forget_user(&self, name: &str) {
+        if let Some(name) = UserName::of_address(name) {
+            self.shared.users.write().unwrap_or_else(PoisonError::into_inner).users.remove(&name.key());
+        }
     }
 
     fn remember(&self, reign: usize, key: String, user: &User) {

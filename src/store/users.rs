@@ -116,7 +116,7 @@ impl Store {
             audit::by_operator(tx, mailbox, "user remove", Some(&id), None).await
         };
         self.write(Some(mailbox), work).await?;
-        self.forget_users();
+        self.forget_user(name.as_str());
         self.empty_mailbox(mailbox).await?;
         Ok(user)
     }
