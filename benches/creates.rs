@@ -3,6 +3,9 @@
 //! The loop is what one would write by hand: rusqlite, prepared statements, one transaction a contact, the same schema
 //! and the same durability (WAL, synchronous=FULL). All kinds take turns, and what counts is the ratio to the loop of the
 //! same round: the machine's disk and neighbours change by the minute.
+//!
+//! What it costs to look at rights, and to write down who did it, is shown by the library alone: the same creates by the
+//! program itself, and on behalf of a user with a stored token.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -10,7 +13,7 @@ mod load;
 
 use std::time::Duration;
 
-use load::{Client, Server, median, plain_sqlite, together};
+use load::{Client, Server, by_library, median, plain_sqlite, together};
 
 const ROUNDS: usize = 5;
 /// How long one kind runs in a round.
@@ -21,9 +24,14 @@ fn main() {
     let kinds: [(&str, usize); 3] = [("1 connection", 1), ("16 connections", 16), ("64 connections", 64)];
     let mut plain = Vec::new();
     let mut http = vec![Vec::new(); kinds.len()];
+    let mut rights = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS {
         let database = folder.path().join(format!("plain{round}.db"));
         plain.push(plain_sqlite(SPAN, &database));
+        for (guarded, rates) in [false, true].into_iter().zip(&mut rights) {
+            let database = folder.path().join(format!("rights{guarded}{round}.db"));
+            rates.push(by_library(SPAN, &database, guarded));
+        }
         let database = folder.path().join(format!("server{round}.db"));
         let server = Server::start(database.to_str().unwrap());
         for ((_, connections), rates) in kinds.iter().zip(&mut http) {
@@ -38,4 +46,9 @@ fn main() {
         let ratios = rates.iter().zip(&plain).map(|(rate, plain)| rate / plain).collect();
         println!("{:<34}{:>10.0}{:>8.2}", format!("contactd over HTTP, {name}"), median(rates), median(ratios));
     }
+    let [before, after] = rights;
+    let ratios = after.iter().zip(&before).map(|(after, before)| after / before).collect();
+    println!("\nthe same by the library, 16 at a time, and the ratio to the first");
+    println!("{:<34}{:>10.0}{:>8.2}", "no rights looked at", median(before), 1.0);
+    println!("{:<34}{:>10.0}{:>8.2}", "rights, and the audit log", median(after), median(ratios));
 }

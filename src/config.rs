@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::admin::{Audit, Shares, Tokens, Users};
 use crate::notify::{Allowed, Times};
 use crate::odata::prefer::Handling;
 use crate::store::{Address, Database};
@@ -34,14 +35,23 @@ pub enum Command {
     Copy(Copy),
     /// Ask a running server whether it is well; exits with 0 if it is
     Health(Health),
+    /// Make, list, disable and remove users
+    User(Users),
+    /// Make, list and revoke tokens
+    Token(Tokens),
+    /// Say who may see whose mailbox
+    Share(Shares),
+    /// Read who did what
+    Audit(Audit),
 }
 
 /// Options of `contactd serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The environment variable CONTACTD_TOKENS names the users and their tokens: name=secret,name=secret. \
-A name of the form app:NAME is an application, which may open every mailbox. It has no flag, since flags can be read \
-by every process of the machine.")]
+Users and tokens are made by contactd user and contactd token. Where there are none, the first start on a loopback \
+address makes one of each. The environment variable CONTACTD_TOKENS names further users and their tokens: \
+name=secret,name=secret. A name of the form app:NAME is an application, which may open every mailbox. It has no flag, \
+since flags can be read by every process of the machine.")]
 pub struct Serve {
     /// Address and port to listen on; port 0 picks a free one
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
@@ -111,6 +121,10 @@ pub struct Serve {
     /// How many days what was deleted is kept, and can be restored
     #[arg(long, env = "CONTACTD_KEEP_DELETED", default_value = "30d", value_name = "DAYS", value_parser = days)]
     pub keep_deleted: Duration,
+
+    /// How many days it is known who did what (contactd audit)
+    #[arg(long, env = "CONTACTD_KEEP_AUDIT", default_value = "365d", value_name = "DAYS", value_parser = days)]
+    pub keep_audit: Duration,
 
     /// Seconds a client may take to send a request's head, and again its body
     #[arg(long, env = "CONTACTD_REQUEST_TIMEOUT", default_value_t = 30, value_name = "SECONDS",

@@ -79,8 +79,8 @@ pub enum Error {
     Unauthorized,
     /// `/me` with an application's token, which has no mailbox of its own.
     NoMe,
-    /// The caller may not do this.
-    Denied,
+    /// The caller may not do this: why.
+    Denied(&'static str),
     /// A precondition (If-Match, If-None-Match) that does not hold.
     Stale,
     /// A folder beside it has the name.
@@ -140,14 +140,13 @@ impl fmt::Display for Error {
             Self::NotFound => f.write_str("not found"),
             Self::Dependency => f.write_str("a dependency failed"),
             Self::TooMuch => f.write_str("too much at once"),
-            Self::OutOfSync(why, _) => f.write_str(why),
+            Self::OutOfSync(why, _) | Self::Denied(why) => f.write_str(why),
             Self::UnknownUser(_) => f.write_str("unknown user"),
             Self::NoSegment(_) => f.write_str("no such path"),
             Self::MethodNotAllowed(_) => f.write_str("method not allowed"),
             Self::NotImplemented(what) => write!(f, "not implemented: {what}"),
             Self::Unauthorized => f.write_str("no valid token"),
             Self::NoMe => f.write_str("/me with an application token"),
-            Self::Denied => f.write_str("not for this caller"),
             Self::Stale => f.write_str("precondition failed"),
             Self::FolderExists => f.write_str("a folder of this name exists"),
             Self::CategoryExists => f.write_str("a category of this name exists"),

@@ -1,12 +1,14 @@
 //! contactd: an embedded, persistent contact store with a REST facade that speaks the contacts part of the Microsoft
 //! Graph API. The map is in ARCHITECTURE.md; the API and its decisions are in docs/graph.md.
 
+pub mod admin;
 pub mod category;
 mod clock;
 pub mod config;
 pub mod contact;
 pub mod copy;
 pub mod error;
+mod first_start;
 mod fold;
 pub mod folder;
 pub mod health;
@@ -14,6 +16,8 @@ pub mod http;
 pub mod notify;
 pub mod odata;
 pub mod photo;
+pub mod scopes;
+pub mod secret;
 pub mod server;
 pub mod store;
 pub mod subscription;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use contactd::config::{Backup, Cli, Command};
 use contactd::store::Database;
-use contactd::{copy, health, server, store};
+use contactd::{admin, copy, health, server, store};
 
 #[actix_web::main]
 async fn main() -> ExitCode {
@@ -15,6 +15,10 @@ async fn main() -> ExitCode {
         Command::Backup(config) => backup(&config).await,
         Command::Copy(config) => copy::run(&config).await,
         Command::Health(config) => health::check(&config.listen),
+        Command::User(config) => admin::users(config).await,
+        Command::Token(config) => admin::tokens(config).await,
+        Command::Share(config) => admin::shares(config).await,
+        Command::Audit(config) => admin::audit(config).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

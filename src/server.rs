@@ -13,6 +13,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{LogFormat, LogLevel, Serve};
+use crate::first_start;
 use crate::http::access::Access;
 use crate::http::{Api, Origin, Settings};
 use crate::notify::{self, Notifier};
@@ -59,9 +60,10 @@ pub async fn run(config: Serve) -> Result<(), String> {
         read_from: read_from.collect::<Result<_, _>>()?,
         keep_deleted: Some(config.keep_deleted),
         keep_changes: Some(config.keep_changes()),
+        keep_audit: Some(config.keep_audit),
     };
     let store = Store::open(&database, options).await.map_err(|error| error.to_string())?;
-    let served = serve(&config, &addresses, access, notifier, &store, &mut stop).await;
+    let served = serve(&config, &addresses, &database, access, notifier, &store, &mut stop).await;
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the database does not answer; ending without it");
     }
@@ -71,7 +73,8 @@ pub async fn run(config: Serve) -> Result<(), String> {
 async fn serve(
     config: &Serve,
     addresses: &[std::net::SocketAddr],
-    access: Access,
+    database: &Database,
+    access: Option<Access>,
     notifier: Notifier,
     store: &Store,
     stop: &mut Stop,
@@ -79,6 +82,17 @@ async fn serve(
     let listen = |error: std::io::Error| format!("--listen {}: {error}", config.listen);
     let listener = TcpListener::bind(addresses).map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
+    let access = if let Some(access) = access {
+        access
+    } else {
+        if !store.has_users().await.map_err(|error| error.to_string())? {
+            if !addresses.iter().all(|address| address.ip().is_loopback()) {
+                return Err(NOBODY.to_owned());
+            }
+            first_start::welcome(store, database, &format!("http://{address}")).await?;
+        }
+        Access::stored()
+    };
     let origin = match &config.public_url {
         Some(url) => Origin::Public(url.clone()),
         None if config.trust_forwarded => Origin::Forwarded,
@@ -146,8 +160,13 @@ impl Stop {
     }
 }
 
-/// Who may call, from the three places that can say so.
-fn access(config: &Serve) -> Result<Access, String> {
+/// Why a server does not start that others could reach and nobody sign in to.
+const NOBODY: &str = "nobody could sign in: make a user and a token with contactd user add and contactd token create, name \
+    some in CONTACTD_TOKENS=name=secret,… or --token-file, or give --dev (on a loopback address, a first start makes a \
+    user by itself)";
+
+/// Who may call besides those whom the database knows, from the places that can say so.
+fn access(config: &Serve) -> Result<Option<Access>, String> {
     let mut tokens = std::env::var("CONTACTD_TOKENS").unwrap_or_default();
     if let Some(path) = &config.token_file {
         let text =
@@ -155,15 +174,12 @@ fn access(config: &Serve) -> Result<Access, String> {
         tokens = format!("{tokens}\n{text}");
     }
     match (config.dev, tokens.trim().is_empty()) {
-        (true, true) => Ok(Access::development()),
+        (true, true) => Ok(Some(Access::development())),
         (true, false) => {
             Err("--dev takes every token: leave out CONTACTD_TOKENS and --token-file, or --dev".to_owned())
         }
-        (false, true) => {
-            Err("nobody could sign in: name users in CONTACTD_TOKENS=name=secret,… or --token-file, or give --dev"
-                .to_owned())
-        }
-        (false, false) => Access::tokens(&tokens),
+        (false, true) => Ok(None),
+        (false, false) => Access::tokens(&tokens).map(Some),
     }
 }
 

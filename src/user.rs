@@ -77,6 +77,13 @@ pub struct User {
     pub mailbox: i64,
 }
 
+impl User {
+    /// Whether this is the user's name.
+    pub fn has(&self, name: &UserName) -> bool {
+        self.user_principal_name.to_ascii_lowercase() == name.key()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use contactd::store::{Database, Options, Store};
+use contactd::contact::Shape;
+use contactd::contact::read::{Purpose, read};
+use contactd::odata::json::Json;
+use contactd::odata::prefer::Handling;
+use contactd::scopes::Scopes;
+use contactd::store::{Actor, Database, NewToken, Options, Store};
+use contactd::user::{Principal, UserName};
+use futures_util::future::join_all;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
@@ -90,6 +97,49 @@ pub fn plain_sqlite(span: Duration, database: &Path) -> f64 {
         searched.execute(params![id]).unwrap();
         words.execute([]).unwrap();
         commit.execute([]).unwrap();
+    })
+}
+
+/// The same by the library, 16 at a time: by the program itself, or on behalf of a user who has shown a stored token.
+pub fn by_library(span: Duration, database: &Path, guarded: bool) -> f64 {
+    actix_web::rt::System::new().block_on(async {
+        let store = Store::open(&Database::File(database.into()), Options::default()).await.unwrap();
+        let ann = UserName::parse("ann").unwrap();
+        let mailbox = store.user(&ann).await.unwrap().mailbox;
+        let token = NewToken {
+            bearer: Principal::User(ann),
+            digest: "0".repeat(64),
+            name: None,
+            scopes: Scopes::all(false),
+            expires: None,
+        };
+        let token = store.make_token(token).await.unwrap().id;
+        let actor = Actor {
+            name: "ann".to_owned(),
+            token: Some(token),
+            user: Some(mailbox),
+            mailbox: Some(mailbox),
+            address: Some("127.0.0.1".to_owned()),
+            request: Some(token),
+            action: "POST /{user}/contacts".to_owned(),
+            ..Actor::default()
+        };
+        let acting = if guarded { store.acting(actor) } else { store.clone() };
+        let body = Json::read(BODY.as_bytes()).unwrap();
+        let patch = read(Shape::Beta, body, Handling::Lenient, Purpose::Create).unwrap();
+        let started = Instant::now();
+        let one = async || {
+            let mut done = 0_u32;
+            while started.elapsed() < span {
+                acting.insert(mailbox, patch.clone()).await.unwrap();
+                done += 1;
+            }
+            done
+        };
+        let done: u32 = join_all((0..16).map(|_| one())).await.into_iter().sum();
+        let rate = f64::from(done) / started.elapsed().as_secs_f64();
+        store.close().await;
+        rate
     })
 }
 

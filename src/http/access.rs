@@ -2,33 +2,87 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::http::header::{self, HeaderMap};
-use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
+use crate::clock;
 use crate::error::Error;
-use crate::user::{Principal, UserName};
+use crate::scopes::Scopes;
+use crate::secret::{self, Digest};
+use crate::store::{Store, TokenFacts};
+use crate::user::{Principal, User, UserName};
 
-/// The tokens that are accepted.
+/// Most stored tokens whose facts are remembered.
+const MAX_REMEMBERED: usize = 10_000;
+/// How often it is written down that a token is used, in microseconds.
+const USED_EVERY: i64 = 10 * 60 * 1_000_000;
+
+/// Who calls, and what their token permits. Whether it still does is looked at where something is done
+/// ([`crate::store::Actor`]).
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) who: Who,
+    pub(super) scopes: Scopes,
+    /// The stored token, if it was one.
+    pub(super) token: Option<Uuid>,
+}
+
+/// The bearer of a token.
+#[derive(Debug, Clone)]
+pub(super) enum Who {
+    User(User),
+    /// An application of this name.
+    App(String),
+}
+
+impl Caller {
+    /// As the audit log and subscriptions name it.
+    pub(super) fn name(&self) -> String {
+        match &self.who {
+            Who::User(user) => user.id.clone(),
+            Who::App(name) => format!("app:{name}"),
+        }
+    }
+}
+
+/// The tokens that are accepted, besides those in the store.
 #[derive(Clone)]
 pub struct Access(Arc<Known>);
 
 enum Known {
-    /// Every well-formed name is its own token.
+    /// Every well-formed name is its own token, and there are no others.
     Names,
     Tokens {
         /// By SHA-256: neither the secrets nor how much of one was right can be had from here.
-        principals: HashMap<[u8; 32], Principal>,
+        principals: HashMap<Digest, Principal>,
         /// The users named, by key.
         users: HashMap<String, UserName>,
+        stored: Mutex<HashMap<Digest, Stored>>,
     },
+}
+
+/// What is remembered of a stored token.
+struct Stored {
+    facts: TokenFacts,
+    /// When it was last written down that it is used.
+    used: i64,
 }
 
 impl Access {
     /// For tests and first steps: the token `NAME` is the user of that name, `app:NAME` an application.
     pub fn development() -> Self {
         Self(Arc::new(Known::Names))
+    }
+
+    /// The tokens in the store and no others.
+    pub fn stored() -> Self {
+        Self::known(HashMap::new(), HashMap::new())
+    }
+
+    fn known(principals: HashMap<Digest, Principal>, users: HashMap<String, UserName>) -> Self {
+        Self(Arc::new(Known::Tokens { principals, users, stored: Mutex::default() }))
     }
 
     /// Reads `name=secret` entries, separated by commas or line ends; `app:name=secret` is an application. Blank
@@ -58,31 +112,45 @@ impl Access {
             if let Principal::User(user) = &principal {
                 users.entry(user.key()).or_insert_with(|| user.clone());
             }
-            if principals.insert(digest(secret), principal).is_some() {
+            if principals.insert(secret::digest(secret), principal).is_some() {
                 return Err(format!("token {} ({name}): its secret is given twice", i + 1));
             }
         }
         if principals.is_empty() {
             return Err("no token is given".to_owned());
         }
-        Ok(Self(Arc::new(Known::Tokens { principals, users })))
+        Ok(Self::known(principals, users))
     }
 
-    /// The bearer of a request's token.
+    /// Who sends a request.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] without a known one.
-    pub(super) fn principal(&self, headers: &HeaderMap) -> Result<Principal, Error> {
-        let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let token = match value.trim().split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-            _ => return Err(Error::Unauthorized),
+    /// [`Error::Unauthorized`] without a known token, else those of the database.
+    pub(super) async fn caller(&self, store: &Store, headers: &HeaderMap) -> Result<Caller, Error> {
+        let token = bearer_token(headers).ok_or(Error::Unauthorized)?;
+        let (principals, stored) = match &*self.0 {
+            Known::Names => return named(store, Principal::parse(token).ok_or(Error::Unauthorized)?).await,
+            Known::Tokens { principals, stored, .. } => (principals, stored),
         };
-        let principal = match &*self.0 {
-            Known::Names => Principal::parse(token),
-            Known::Tokens { principals, .. } => principals.get(&digest(token)).cloned(),
+        let digest = secret::digest(token);
+        if let Some(principal) = principals.get(&digest) {
+            return named(store, principal.clone()).await;
+        }
+        let remembered = remembered(stored, &digest);
+        let facts = match remembered {
+            Some(facts) => facts,
+            None => store.token_of_digest(&secret::hex(&digest)).await?.ok_or(Error::Unauthorized)?,
         };
-        principal.ok_or(Error::Unauthorized)
+        if facts.expires.is_some_and(|end| end <= clock::now()) {
+            return Err(Error::Unauthorized);
+        }
+        if is_to_be_told(stored, digest, &facts) {
+            let (store, id) = (store.clone(), facts.id);
+            // Nobody waits for it, and it is no harm if it is lost.
+            actix_web::rt::spawn(async move { store.token_is_used(id).await });
+        }
+        let who = facts.bearer.map_or_else(Who::App, Who::User);
+        Ok(Caller { who, scopes: facts.scopes, token: Some(facts.id) })
     }
 
     /// The user of this name, as the operator spells it, if a mailbox is made for it at first use.
@@ -100,8 +168,43 @@ impl fmt::Debug for Access {
     }
 }
 
-fn digest(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret).into()
+/// The token in `Authorization: Bearer {token}`.
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Who was named by the operator, or names themselves. Their tokens permit everything.
+async fn named(store: &Store, principal: Principal) -> Result<Caller, Error> {
+    Ok(match principal {
+        Principal::User(name) => {
+            Caller { who: Who::User(store.user(&name).await?), scopes: Scopes::all(false), token: None }
+        }
+        Principal::App(name) => {
+            Caller { who: Who::App(name.as_str().to_owned()), scopes: Scopes::all(true), token: None }
+        }
+    })
+}
+
+fn remembered(stored: &Mutex<HashMap<Digest, Stored>>, digest: &Digest) -> Option<TokenFacts> {
+    let stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
+    stored.get(digest).map(|stored| stored.facts.clone())
+}
+
+/// Remembers a token, and whether its use is to be written down now.
+fn is_to_be_told(stored: &Mutex<HashMap<Digest, Stored>>, digest: Digest, facts: &TokenFacts) -> bool {
+    let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
+    if stored.len() >= MAX_REMEMBERED && !stored.contains_key(&digest) {
+        stored.clear();
+    }
+    let now = clock::now();
+    let entry = stored.entry(digest).or_insert_with(|| Stored { facts: facts.clone(), used: 0 });
+    let due = now - entry.used >= USED_EVERY;
+    if due {
+        entry.used = now;
+    }
+    due
 }
 
 #[cfg(test)]
@@ -111,7 +214,11 @@ mod tests {
     fn principal(access: &Access, authorization: &str) -> Option<Principal> {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
-        access.principal(&headers).ok()
+        let token = bearer_token(&headers)?;
+        match &*access.0 {
+            Known::Names => Principal::parse(token),
+            Known::Tokens { principals, .. } => principals.get(&secret::digest(token)).cloned(),
+        }
     }
 
     #[test]

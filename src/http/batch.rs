@@ -15,15 +15,15 @@ use futures_util::stream::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::access::Caller;
 use super::answer::{Answer, Body};
 use super::body::Taken;
-use super::call::{Call, Endpoint};
+use super::call::{Call, Endpoint, Need, Reached};
 use super::contacts_ref::own_path;
 use super::{Ids, contacts, error, service};
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Resource};
 use crate::odata::json::shorten;
-use crate::user::Principal;
 
 /// How many bytes the answers of a batch may have before no more is read for it.
 const MAX_ANSWER: usize = 16 << 20;
@@ -68,7 +68,9 @@ struct Answers<'a> {
 /// # Errors
 /// 400 where the whole cannot be carried out: it is no batch, has too many steps, or an id twice, or dependencies that
 /// cannot be met.
-pub(super) async fn perform(call: &Call<'_>, caller: &Principal, body: &[u8]) -> Result<Answer, Error> {
+pub(super) async fn perform(call: &Call<'_>, caller: &Caller, body: &[u8]) -> Result<Answer, Error> {
+    // One without a step is refused like any other.
+    call.api.unguarded.acting(call.actor(caller)).permits().await?;
     contacts::parse(body)?;
     let Envelope { requests: steps } = serde_json::from_slice(body).map_err(|why| {
         let message = format!(
@@ -130,14 +132,14 @@ fn dependencies(steps: &[Sent<'_>]) -> Result<Vec<Vec<usize>>, Error> {
 /// Whether a step creates a contact.
 fn is_create(call: &Call<'_>, sent: &Sent<'_>) -> bool {
     let (Ok(method), Ok((path, _))) = (method(sent), address(call, &sent.url)) else { return false };
-    let step = Call::new(call.api, &method, &path, None, &HeaderMap::new(), String::new());
+    let step = Call::new(call.api, &method, &path, None, &HeaderMap::new(), Reached::default());
     step.and_then(|step| step.endpoint())
         .is_ok_and(|endpoint| matches!(endpoint, Endpoint::CreateContact | Endpoint::AddContact))
 }
 
 struct Batch<'a> {
     call: &'a Call<'a>,
-    caller: &'a Principal,
+    caller: &'a Caller,
     steps: Vec<Sent<'a>>,
     /// Of each step.
     before: Vec<Vec<usize>>,
@@ -163,7 +165,7 @@ impl Batch<'_> {
                 let failed = |i: &usize| answered[*i].as_ref().is_some_and(|answered| answered.status >= 400);
                 let step = |i: &usize| self.step(*i, self.before[*i].iter().any(failed), is_full);
                 // What is created in a first go shares a commit.
-                let mut held = Some(self.call.api.store.gather());
+                let mut held = Some(self.call.api.unguarded.gather());
                 let mut all = join_all(run.iter().map(step));
                 poll_fn(|context| {
                     let polled = all.poll_unpin(context);
@@ -202,7 +204,7 @@ impl Batch<'_> {
             let address = address(self.call, &self.steps[*i].url).and_then(|(path, _)| Address::parse(&path));
             if let Ok(Address { resource: Resource::Owned(owner, _), .. }) = address {
                 // What is wrong with it the step itself will tell.
-                let _ = self.call.mailbox(self.caller, &owner).await;
+                let _ = self.call.mailbox(self.caller, &owner, Need::Token).await;
             }
         }
     }
@@ -213,7 +215,7 @@ impl Batch<'_> {
         }
         let (outer, sent) = (self.call, &self.steps[i]);
         let (method, headers, (path, query)) = (method(sent)?, headers(sent)?, address(outer, &sent.url)?);
-        let call = Call::new(outer.api, &method, &path, Some(&query), &headers, outer.root().to_owned())?;
+        let call = Call::new(outer.api, &method, &path, Some(&query), &headers, outer.reached().clone())?;
         match call.address.resource {
             Resource::Batch => return Err(refused("url", "A batch cannot be a step of another.")),
             Resource::Service => return service::document(&call, &method),

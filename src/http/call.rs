@@ -1,18 +1,19 @@
 //! One call of the API: what is asked, by which headers, and the table of what is offered.
 
-use std::future::ready;
 use std::mem;
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use futures_util::future::LocalBoxFuture;
+use uuid::Uuid;
 
+use super::access::{Caller, Who};
 use super::answer::Answer;
 use super::body::Taken;
 use super::subscriptions::Act;
 use super::{
-    Api, batch, categories, contacts, contacts_ref, delta, exchange_ids, folders, once, photos, subscriptions, trash,
-    users,
+    Api, batch, categories, contacts, contacts_ref, delta, exchange_ids, folders, once, permissions, photos,
+    subscriptions, trash, users,
 };
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
@@ -24,8 +25,9 @@ use crate::odata::format;
 use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, PlaceToken};
 use crate::odata::prefer::{Handling, Prefer};
 use crate::odata::query::Query;
-use crate::store::{SortedPage, Sorting};
-use crate::user::{Principal, User, UserName};
+use crate::scopes::Scopes;
+use crate::store::{Actor, SortedPage, Sorting, Store};
+use crate::user::{User, UserName};
 
 /// The header that tells how far a write has brought its mailbox.
 pub(super) const POSITION: &str = "Contactd-Position";
@@ -71,9 +73,29 @@ pub(super) enum Endpoint {
     TranslateIds,
     Batch,
     Trash(trash::Does),
+    Permission(permissions::Does),
     Subscription(Act),
     /// Known to Graph, not served yet.
     NotYet,
+}
+
+/// What a call needs of its caller's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// That it is good.
+    Token,
+    /// To read what is in a mailbox.
+    Read,
+    /// To write to it.
+    Write,
+    /// To know who there is.
+    Users,
+    /// To know whom a mailbox is shared with.
+    SeeShares,
+    /// To share it, which takes somebody who may know who there is.
+    Share,
+    /// To take that back.
+    Unshare,
 }
 
 /// What can be called at one place, and by which method.
@@ -93,9 +115,57 @@ impl Endpoint {
             | E::UpdateCategory
             | E::TranslateIds
             | E::Batch
+            | E::Permission(permissions::Does::Create | permissions::Does::Update)
             | E::Subscription(Act::Create | Act::Renew) => Taken::Json,
             E::PutPhoto => Taken::Bytes,
             _ => Taken::Not,
+        }
+    }
+
+    /// What its caller must be permitted (docs/graph.md, "Permissions").
+    pub(super) fn need(self) -> Need {
+        use Endpoint as E;
+        match self {
+            // Each step of a batch needs what it needs alone.
+            E::GetUser | E::TranslateIds | E::Batch | E::NotYet => Need::Token,
+            E::ListUsers | E::CountUsers => Need::Users,
+            E::ListContacts
+            | E::CountContacts
+            | E::ListReferences
+            | E::FollowContacts
+            | E::FollowFolders
+            | E::GetContact
+            | E::GetPhoto
+            | E::GetPhotoValue
+            | E::ListFolders
+            | E::CountFolders
+            | E::GetFolder
+            | E::ListCategories
+            | E::CountCategories
+            | E::GetCategory
+            | E::Trash(trash::Does::List | trash::Does::Count | trash::Does::Get)
+            | E::Subscription(_) => Need::Read,
+            E::Permission(permissions::Does::List | permissions::Does::Get) => Need::SeeShares,
+            E::Permission(permissions::Does::Create | permissions::Does::Update) => Need::Share,
+            E::Permission(permissions::Does::Delete) => Need::Unshare,
+            E::CreateContact
+            | E::AddContact
+            | E::UpdateContact
+            | E::DeleteContact
+            | E::PutPhoto
+            | E::DeletePhoto
+            | E::CreateFolder
+            | E::UpdateFolder
+            | E::DeleteFolder
+            | E::CreateCategory
+            | E::UpdateCategory
+            | E::DeleteCategory
+            | E::Trash(
+                trash::Does::Restore
+                | trash::Does::Delete
+                | trash::Does::PermanentDelete
+                | trash::Does::PermanentDeleteFolder,
+            ) => Need::Write,
         }
     }
 
@@ -157,9 +227,19 @@ pub(super) struct Call<'a> {
     pub(super) position: Option<i64>,
     /// As sent, see [`once`].
     pub(super) idempotency_key: Option<String>,
-    /// Scheme, host and mount: what every link begins with.
-    root: String,
+    reached: Reached,
     method: &'a Method,
+}
+
+/// How a request came here.
+#[derive(Clone, Default)]
+pub(super) struct Reached {
+    /// Scheme, host and mount: what every link begins with.
+    pub(super) root: String,
+    /// The address it came from, where that is known.
+    pub(super) address: Option<String>,
+    /// By which id the log has it.
+    pub(super) request: Uuid,
 }
 
 impl<'a> Call<'a> {
@@ -171,7 +251,7 @@ impl<'a> Call<'a> {
         path: &'a str,
         query: Option<&'a str>,
         headers: &HeaderMap,
-        root: String,
+        reached: Reached,
     ) -> Result<Self, Error> {
         // The lines of one header are one list (RFC 9110, section 5.3).
         let lines = |name: &str| {
@@ -200,7 +280,7 @@ impl<'a> Call<'a> {
             annotated,
             position: lines(POSITION).map(|value| parse_position(&value)).transpose()?,
             idempotency_key: lines(once::NAME),
-            root,
+            reached,
             // The same without the body, which the connection leaves out.
             method: if *method == Method::HEAD { &Method::GET } else { method },
         })
@@ -248,6 +328,14 @@ impl<'a> Call<'a> {
                 &[("GET", E::GetCategory), ("PATCH", E::UpdateCategory), ("DELETE", E::DeleteCategory)]
             }
             Item::TranslateExchangeIds => &[("POST", E::TranslateIds)],
+            Item::Permissions => {
+                &[("GET", E::Permission(permissions::Does::List)), ("POST", E::Permission(permissions::Does::Create))]
+            }
+            Item::Permission(_) => &[
+                ("GET", E::Permission(permissions::Does::Get)),
+                ("PATCH", E::Permission(permissions::Does::Update)),
+                ("DELETE", E::Permission(permissions::Does::Delete)),
+            ],
             Item::ContactRef => &[],
             Item::PermanentDelete(_, Some(_)) => &[("POST", E::Trash(trash::Does::PermanentDelete))],
             Item::PermanentDelete(_, None) => &[("POST", E::Trash(trash::Does::PermanentDeleteFolder))],
@@ -273,7 +361,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// Whatever the call can end with.
-    pub(super) async fn perform(&self, endpoint: Endpoint, caller: &Principal, body: Vec<u8>) -> Result<Answer, Error> {
+    pub(super) async fn perform(&self, endpoint: Endpoint, caller: &Caller, body: Vec<u8>) -> Result<Answer, Error> {
         if let Endpoint::Subscription(act) = endpoint {
             let answer = Box::pin(subscriptions::perform(self, act, caller, &body)).await?;
             return self.preferences_applied(endpoint, answer);
@@ -294,7 +382,7 @@ impl<'a> Call<'a> {
             };
             return self.preferences_applied(endpoint, answer);
         };
-        let mailbox = self.mailbox(caller, owner).await?;
+        let mailbox = self.mailbox(caller, owner, endpoint.need()).await?;
         let mut body = body;
         let answer = self.handle(endpoint, caller, &mailbox, item, &mut body).ok_or_else(not_yet)?.await?;
         self.preferences_applied(endpoint, answer)
@@ -305,7 +393,7 @@ impl<'a> Call<'a> {
     fn handle<'c>(
         &'c self,
         endpoint: Endpoint,
-        caller: &'c Principal,
+        caller: &'c Caller,
         mailbox: &'c Mailbox,
         item: &'c Item,
         body: &'c mut Vec<u8>,
@@ -320,13 +408,16 @@ impl<'a> Call<'a> {
             | Item::Folders(path)
             | Item::Folder(path) => (path, ""),
             Item::PermanentDelete(path, id) => (path, id.as_deref().unwrap_or_default()),
-            Item::Category(id) | Item::Deleted(Deleted::One(id) | Deleted::Restore(id)) => (&[], id),
+            Item::Category(id) | Item::Permission(id) | Item::Deleted(Deleted::One(id) | Deleted::Restore(id)) => {
+                (&[], id)
+            }
             Item::User
             | Item::ContactRef
             | Item::FoldersDelta
             | Item::Deleted(Deleted::All | Deleted::Count)
             | Item::Categories
             | Item::CategoriesCount
+            | Item::Permissions
             | Item::TranslateExchangeIds => (&[], ""),
         };
         Some(match endpoint {
@@ -335,7 +426,7 @@ impl<'a> Call<'a> {
             | Endpoint::ListUsers
             | Endpoint::CountUsers
             | Endpoint::NotYet => return None,
-            Endpoint::GetUser => Box::pin(ready(users::get(self, mailbox))),
+            Endpoint::GetUser => Box::pin(users::get(self, mailbox)),
             Endpoint::ListContacts => Box::pin(contacts::list(self, mailbox, path)),
             Endpoint::FollowContacts => Box::pin(delta::contacts(self, mailbox, path)),
             Endpoint::FollowFolders => Box::pin(delta::folders(self, mailbox)),
@@ -362,35 +453,77 @@ impl<'a> Call<'a> {
             Endpoint::GetCategory => Box::pin(categories::get(self, mailbox, id)),
             Endpoint::UpdateCategory => Box::pin(categories::update(self, mailbox, id, body)),
             Endpoint::DeleteCategory => Box::pin(categories::delete(self, mailbox, id)),
+            Endpoint::Permission(what) => Box::pin(permissions::perform(self, what, mailbox, id, body)),
             Endpoint::Trash(what) => Box::pin(trash::perform(self, what, mailbox, path, id)),
-            Endpoint::TranslateIds => Box::pin(ready(exchange_ids::translate(self, body))),
+            Endpoint::TranslateIds => Box::pin(exchange_ids::translate(self, mailbox, body)),
         })
     }
 
-    /// Whose mailbox is meant, if the caller may see it.
+    /// Whose mailbox is meant, for a caller who may do this with it.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`], the same for one that does not exist and one that is not the caller's.
-    pub(super) async fn mailbox(&self, caller: &Principal, owner: &Owner) -> Result<Mailbox, Error> {
-        let store = &self.api.store;
-        let asked = match (caller, owner) {
-            (Principal::App(_), Owner::Me) => return Err(Error::NoMe),
-            (Principal::User(name), Owner::Me) => {
-                let user = store.user(name).await?;
-                return Ok(Mailbox { asked: user.id.clone(), user });
+    /// [`Error::UnknownUser`], the same for one that does not exist and one that is not the caller's to see;
+    /// [`Error::Denied`] where the token does not permit it.
+    pub(super) async fn mailbox(&self, caller: &Caller, owner: &Owner, need: Need) -> Result<Mailbox, Error> {
+        let store = &self.api.unguarded;
+        let name = match owner {
+            Owner::Me => None,
+            Owner::User(asked) => UserName::of_address(asked),
+        };
+        let user = match (&caller.who, owner) {
+            (Who::App(_), Owner::Me) => return Err(Error::NoMe),
+            (Who::App(_), Owner::User(asked)) => {
+                May::as_application(caller.scopes).check(need)?;
+                let user = match &name {
+                    None => None,
+                    Some(name) => match self.api.access.named(name) {
+                        Some(named) => Some(store.user(&named).await?),
+                        None => store.find_user(name).await?,
+                    },
+                };
+                user.ok_or_else(|| Error::UnknownUser(asked.clone()))?
             }
-            (_, Owner::User(asked)) => asked,
+            (Who::User(own), owner) if *owner == Owner::Me || name.as_ref().is_some_and(|name| own.has(name)) => {
+                May::as_owner(caller.scopes).check(need)?;
+                own.clone()
+            }
+            (Who::User(own), Owner::User(asked)) => {
+                // To a token that permits nothing of others', they do not exist.
+                let share = match name.filter(|_| caller.scopes.may_read_shared()) {
+                    Some(name) => store.shared_with(own.mailbox, &name.key()).await?,
+                    None => None,
+                };
+                let share = share.ok_or_else(|| Error::UnknownUser(asked.clone()))?;
+                May::as_guest(share.can_write && caller.scopes.may_write_shared()).check(need)?;
+                share.user
+            }
+            (Who::User(_), Owner::Me) => return Err(Error::internal("one's own mailbox is one's own")),
         };
-        let user = match (caller, UserName::of_address(asked)) {
-            (Principal::User(own), Some(name)) if name.key() == own.key() => Some(store.user(own).await?),
-            (Principal::App(_), Some(name)) => match self.api.access.named(&name) {
-                Some(named) => Some(store.user(&named).await?),
-                None => store.find_user(&name).await?,
-            },
-            _ => None,
+        let asked = match owner {
+            Owner::Me => user.id.clone(),
+            Owner::User(asked) => asked.clone(),
         };
-        let user = user.ok_or_else(|| Error::UnknownUser(asked.clone()))?;
-        Ok(Mailbox { asked: asked.clone(), user })
+        let actor = Actor { mailbox: Some(user.mailbox), asked: asked.clone(), ..self.actor(caller) };
+        Ok(Mailbox { store: store.acting(actor), asked, user })
+    }
+
+    /// On whose behalf the call is carried out.
+    pub(super) fn actor(&self, caller: &Caller) -> Actor {
+        let user = match &caller.who {
+            Who::User(user) => Some(user.mailbox),
+            Who::App(_) => None,
+        };
+        Actor {
+            name: caller.name(),
+            token: caller.token,
+            user,
+            mailbox: None,
+            asked: String::new(),
+            address: self.reached.address.clone(),
+            request: Some(self.reached.request),
+            action: format!("{} {}", self.method, self.address.pattern()),
+            item: self.address.item().map(str::to_owned),
+        }
     }
 
     /// How much a page holds: as much as when the walk began, since the client's `$top` is repeated but not what it
@@ -447,17 +580,21 @@ impl<'a> Call<'a> {
 
     /// The address of a path below the API's prefix, for links and contexts.
     pub(super) fn link(&self, path: &str) -> String {
-        format!("{}{}{path}", self.root, self.address.version.prefix())
+        format!("{}{}{path}", self.reached.root, self.address.version.prefix())
     }
 
     /// The address of the request itself, without its query.
     pub(super) fn own_link(&self) -> String {
-        format!("{}{}", self.root, self.path)
+        format!("{}{}", self.reached.root, self.path)
     }
 
     /// Scheme, host and mount.
     pub(super) fn root(&self) -> &str {
-        &self.root
+        &self.reached.root
+    }
+
+    pub(super) fn reached(&self) -> &Reached {
+        &self.reached
     }
 
     /// The shape of contacts under the request's prefix.
@@ -499,9 +636,54 @@ impl<'a> Call<'a> {
     }
 }
 
+/// What a caller may do with a mailbox.
+#[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a right of its own")]
+struct May {
+    read: bool,
+    write: bool,
+    see_shares: bool,
+    share: bool,
+    unshare: bool,
+}
+
+impl May {
+    fn as_application(scopes: Scopes) -> Self {
+        let (read, share) = (scopes.may_read(), scopes.may_share());
+        Self { read, write: scopes.may_write(), see_shares: read || share, share, unshare: share }
+    }
+
+    fn as_owner(scopes: Scopes) -> Self {
+        let (read, write) = (scopes.may_read(), scopes.may_write());
+        Self { read, write, see_shares: read, share: false, unshare: write }
+    }
+
+    /// With what another user shares.
+    fn as_guest(write: bool) -> Self {
+        Self { read: true, write, see_shares: false, share: false, unshare: false }
+    }
+
+    /// # Errors
+    /// [`Error::Denied`]
+    fn check(self, need: Need) -> Result<(), Error> {
+        let (may, why) = match need {
+            Need::Token => return Ok(()),
+            Need::Read => (self.read, "The token does not permit reading contacts: that is Contacts.Read."),
+            Need::Write => (self.write, "The token does not permit writing contacts here: that is Contacts.ReadWrite."),
+            Need::Users => (false, "The token does not permit listing users: that is User.Read.All."),
+            Need::SeeShares => (self.see_shares, "Whom a mailbox is shared with is its owner's to see."),
+            Need::Share => (self.share, "Only an application with User.ReadWrite.All may share mailboxes."),
+            Need::Unshare => (self.unshare, "A share is its owner's to take back, with Contacts.ReadWrite."),
+        };
+        if may { Ok(()) } else { Err(Error::Denied(why)) }
+    }
+}
+
 /// A mailbox and how the request named its owner.
 pub(super) struct Mailbox {
     pub(super) user: User,
+    /// The store as the caller may use it, on this mailbox.
+    pub(super) store: Store,
     /// The user as asked, or the id for `/me`: what stands in contexts and links.
     pub(super) asked: String,
 }

@@ -17,9 +17,8 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, E
     let select = selection(&query)?;
     expand::none(&query, Source::Category)?;
     let (condition, order) = options(call, &query)?;
-    let (store, number) = (&call.api.store, mailbox.user.mailbox);
     let by = call.sorting(&query, order)?;
-    let page = store.categories(number, condition.as_ref(), &by).await?;
+    let page = mailbox.store.categories(mailbox.user.mailbox, condition.as_ref(), &by).await?;
     let next = call.behind(&query, &page, page.value.len(), by.size);
     let select = select.as_deref();
     let context = call.annotated.then(|| context(call, mailbox, select, ""));
@@ -37,7 +36,7 @@ fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Vec<Ord
 /// `GET …/masterCategories/$count`: a number and nothing else.
 pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let (condition, _) = options(call, &Query::parse(call.query)?)?;
-    Answer::number(call.api.store.count_categories(mailbox.user.mailbox, condition.as_ref()).await?)
+    Answer::number(mailbox.store.count_categories(mailbox.user.mailbox, condition.as_ref()).await?)
 }
 
 /// `POST …/masterCategories`.
@@ -46,7 +45,7 @@ pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> R
     let name = sent.display_name.ok_or_else(|| {
         Error::invalid(Kind::Body, "displayName", "'displayName' is missing: a category must have a name.")
     })?;
-    let category = call.api.store.create_category(mailbox.user.mailbox, name, sent.color).await?;
+    let category = mailbox.store.create_category(mailbox.user.mailbox, name, sent.color).await?;
     let (user, id) = (quoted(&mailbox.asked), category.id);
     let location = call.link(&format!("/users('{user}')/outlook/masterCategories('{id}')"));
     let answer = written(call, mailbox, 201, &category)?;
@@ -59,7 +58,7 @@ pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<
     let query = Query::of_one(call.query)?;
     let select = selection(&query)?;
     expand::none(&query, Source::Category)?;
-    let category = call.api.store.category(mailbox.user.mailbox, parse_id(id)?).await?;
+    let category = mailbox.store.category(mailbox.user.mailbox, parse_id(id)?).await?;
     if call.expected.unchanged(&category.version_token()) {
         return Answer::empty(304)?.header("ETag", &category.etag());
     }
@@ -70,14 +69,14 @@ pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<
 pub(super) async fn update(call: &Call<'_>, mailbox: &Mailbox, id: &str, body: &[u8]) -> Result<Answer, Error> {
     let id = parse_id(id)?;
     let sent = category::read(parse(body)?)?;
-    let category = call.api.store.update_category(mailbox.user.mailbox, id, sent, call.expected.clone()).await?;
+    let category = mailbox.store.update_category(mailbox.user.mailbox, id, sent, call.expected.clone()).await?;
     written(call, mailbox, 200, &category)
 }
 
 /// `DELETE …/masterCategories/{id}`.
 pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let id = parse_id(id)?;
-    let position = call.api.store.delete_category(mailbox.user.mailbox, id, call.expected.clone()).await?;
+    let position = mailbox.store.delete_category(mailbox.user.mailbox, id, call.expected.clone()).await?;
     Answer::empty(204)?.header(POSITION, &position.to_string())
 }
 

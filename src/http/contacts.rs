@@ -61,7 +61,7 @@ pub(super) async fn page_of(
     };
     // Further pages are never older than the first.
     let position = call.position.filter(|_| listing.after.is_none());
-    let mut page = call.api.store.contacts(mailbox.user.mailbox, &listing, position).await?;
+    let mut page = mailbox.store.contacts(mailbox.user.mailbox, &listing, position).await?;
     let next = page.next.take().map(|after| {
         let token = PageToken { after, size };
         format!("{}?{}", call.own_link(), query.with_token(&token.print()))
@@ -73,7 +73,7 @@ pub(super) async fn page_of(
 pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let listing = listing(call, mailbox, path, &query).await?;
-    let count = call.api.store.count(mailbox.user.mailbox, &listing, call.position).await?;
+    let count = mailbox.store.count(mailbox.user.mailbox, &listing, call.position).await?;
     Answer::number(count)
 }
 
@@ -94,7 +94,7 @@ pub(super) async fn listing(
     let folder = match path {
         // Lists of the mailbox: all folders in the seed's shape, the default one in v1.0 (docs/graph.md, decision 10).
         [] => (model == Model::V1).then(|| DEFAULT_FOLDER.to_owned()),
-        path => Some(call.api.store.folder(mailbox.user.mailbox, path).await?.id),
+        path => Some(mailbox.store.folder(mailbox.user.mailbox, path).await?.id),
     };
     let search = search(call, query, path.is_empty())?;
     Ok(Listing { folder, filter, search, order: order.unwrap_or_default(), ..Listing::default() })
@@ -134,7 +134,7 @@ pub(super) async fn create_from(
     once: Option<Once>,
 ) -> Result<Answer, Error> {
     let new = read::read(call.shape(), body, call.handling(), Purpose::Create)?;
-    let (store, number) = (&call.api.store, mailbox.user.mailbox);
+    let (store, number) = (&mailbox.store, mailbox.user.mailbox);
     let contact = match (folder, once) {
         (folder, Some(once)) => store.insert_once(number, folder, new, once).await?,
         ([], None) => store.insert(number, new).await?,
@@ -151,7 +151,7 @@ pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], i
     let query = Query::of_one(call.query)?;
     let select = selection(call, &query)?;
     expand::none(&query, Source::Contact)?;
-    let contact = call.api.store.contact(mailbox.user.mailbox, folder, parse_id(id)?).await?;
+    let contact = mailbox.store.contact(mailbox.user.mailbox, folder, parse_id(id)?).await?;
     if call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
     }
@@ -168,14 +168,14 @@ pub(super) async fn update(
 ) -> Result<Answer, Error> {
     let id = parse_id(id)?;
     let patch = read::read(call.shape(), parse(body)?, call.handling(), Purpose::Update)?;
-    let contact = call.api.store.update(mailbox.user.mailbox, folder, id, patch, call.expected.clone()).await?;
+    let contact = mailbox.store.update(mailbox.user.mailbox, folder, id, patch, call.expected.clone()).await?;
     written(call, mailbox, 200, &contact)
 }
 
 /// `DELETE …/contacts/{id}`.
 pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
     let id = parse_id(id)?;
-    let position = call.api.store.delete(mailbox.user.mailbox, folder, id, call.expected.clone()).await?;
+    let position = mailbox.store.delete(mailbox.user.mailbox, folder, id, call.expected.clone()).await?;
     Answer::empty(204)?.header(POSITION, &position.to_string())
 }
 

@@ -3,8 +3,9 @@
 
 use serde::Serialize;
 
+use super::access::Caller;
 use super::answer::{Answer, List};
-use super::call::{Call, Mailbox};
+use super::call::{Call, Mailbox, Need};
 use super::contacts::{self, quoted};
 use super::once;
 use crate::contact::{self, Contact, read};
@@ -12,7 +13,6 @@ use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Resource};
 use crate::odata::json::Json;
 use crate::odata::query::Query;
-use crate::user::Principal;
 
 /// `GET …/contacts/$ref`: the list of contacts as addresses (OData JSON format, section 14).
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
@@ -42,7 +42,7 @@ struct Reference {
 /// `POST …/contacts/$ref`.
 pub(super) async fn add(
     call: &Call<'_>,
-    caller: &Principal,
+    caller: &Caller,
     mailbox: &Mailbox,
     folder: &[String],
     body: &[u8],
@@ -62,14 +62,14 @@ pub(super) async fn add(
         return Err(refused());
     };
     let id = contact::parse_id(&id).ok_or_else(refused)?;
-    let owner = call.mailbox(caller, &owner).await.map_err(|error| match error {
+    let owner = call.mailbox(caller, &owner, Need::Read).await.map_err(|error| match error {
         Error::UnknownUser(_) | Error::NoMe => refused(),
         error => error,
     })?;
     if owner.user.mailbox != mailbox.user.mailbox {
         return Err(refused());
     }
-    call.api.store.contact(mailbox.user.mailbox, &within, id).await?;
+    mailbox.store.contact(mailbox.user.mailbox, &within, id).await?;
     Answer::empty(204)
 }
 

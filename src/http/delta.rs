@@ -22,7 +22,7 @@ use crate::store::{Change, Delta, Followed, Reason};
 pub(super) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let folder = match path {
         [] => (call.shape() == Shape::V1).then(|| DEFAULT_FOLDER.to_owned()),
-        path => Some(call.api.store.folder(mailbox.user.mailbox, path).await?.id),
+        path => Some(mailbox.store.folder(mailbox.user.mailbox, path).await?.id),
     };
     let (walk, delta) = Walk::page(call, mailbox, Followed::Contacts(folder)).await?;
     let select = walk.select.as_deref().map_or(Ok(None), |text| Selection::parse(text, call.shape()))?;
@@ -103,7 +103,7 @@ impl Walk {
             let message = "'$top' is not taken by delta. Send Prefer: odata.maxpagesize.";
             return Err(Error::invalid(Kind::Query, "$top", message));
         }
-        let history = call.api.store.history();
+        let history = call.api.unguarded.history();
         let (kind, folder): (&[u8], _) = match &followed {
             Followed::Contacts(folder) => (b"contacts", folder.as_deref().unwrap_or_default()),
             Followed::Folders(_) => (b"folders", ""),
@@ -147,7 +147,7 @@ impl Walk {
     }
 
     async fn delta(&self, call: &Call<'_>, mailbox: &Mailbox) -> Result<Delta, Error> {
-        let (store, mailbox) = (&call.api.store, mailbox.user.mailbox);
+        let (store, mailbox) = (&mailbox.store, mailbox.user.mailbox);
         let since = match &self.since {
             Since::Start => None,
             Since::Before(progress) => Some(progress),
@@ -161,7 +161,7 @@ impl Walk {
 
     /// Each page has one link and no other: to the next, or on the last to the next round.
     fn answer(self, call: &Call<'_>, delta: &Delta, kind: &str, value: Vec<impl Serialize>) -> Result<Answer, Error> {
-        let key = call.api.store.history().key.as_bytes();
+        let key = call.api.unguarded.history().key.as_bytes();
         let Self { of, epoch, size, select, since, issued, .. } = self;
         // Only a round of changes that is over has brought its bearer to a new moment.
         let is_new = matches!(since, Since::Before(Progress::Knows(_))) && !delta.more;

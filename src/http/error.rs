@@ -141,11 +141,9 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             "BadRequest",
             "/me request is only valid with delegated authentication flow. An application uses /users/{id}.",
         ),
-        Error::Denied => (
-            S::FORBIDDEN,
-            "ErrorAccessDenied",
-            "Access is denied. Only an application may list users; a user is at /me.",
-        ),
+        Error::Denied(why) => {
+            return (S::FORBIDDEN, "ErrorAccessDenied", format!("Access is denied. {why}"));
+        }
         Error::Stale => (
             S::PRECONDITION_FAILED,
             "ErrorIrresolvableConflict",

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::answer::{Answer, List};
-use super::call::Call;
+use super::call::{Call, Mailbox};
 use super::contacts::parse;
 use crate::error::{Error, Kind};
 use crate::odata::entity;
@@ -27,7 +27,8 @@ struct Translated<'a> {
 }
 
 /// `POST …/translateExchangeIds`. Whether something has the id is not looked up.
-pub(super) fn translate(call: &Call<'_>, body: &[u8]) -> Result<Answer, Error> {
+pub(super) async fn translate(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> Result<Answer, Error> {
+    mailbox.store.permits().await?;
     let mut ids = Vec::new();
     let mut missing = PARAMETERS.to_vec();
     for (name, value) in entity::members(parse(body)?, "translateExchangeIds", &PARAMETERS)? {

@@ -50,7 +50,7 @@ impl Expansion {
         mailbox: &Mailbox,
         folder: &Folder,
     ) -> Result<Inside<'_>, Error> {
-        let (store, number) = (&call.api.store, mailbox.user.mailbox);
+        let (store, number) = (&mailbox.store, mailbox.user.mailbox);
         let (owner, id, name) = (quoted(&mailbox.asked), quoted(&folder.id), self.what.name());
         let (entries, count, next) = match &self.of {
             Of::Contacts(listing, select) => {

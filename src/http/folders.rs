@@ -75,7 +75,7 @@ async fn found(
 ) -> Result<SortedPage<Folder>, Error> {
     let default = [DEFAULT_FOLDER.to_owned()];
     let (path, and_itself) = if path.is_empty() { (&default[..], call.shape() == Shape::Beta) } else { (path, false) };
-    call.api.store.folders(mailbox.user.mailbox, path, &FolderListing { and_itself, ..listing }).await
+    mailbox.store.folders(mailbox.user.mailbox, path, &FolderListing { and_itself, ..listing }).await
 }
 
 /// What is wanted of a folder.
@@ -127,7 +127,7 @@ pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
     })?;
     let default = [DEFAULT_FOLDER.to_owned()];
     let path = if path.is_empty() { &default } else { path };
-    let (store, number) = (&call.api.store, mailbox.user.mailbox);
+    let (store, number) = (&mailbox.store, mailbox.user.mailbox);
     let folder = match once::of(call, body)? {
         Some(once) => store.create_folder_once(number, path, name, once).await?,
         None => store.create_folder(number, path, name).await?,
@@ -140,7 +140,7 @@ pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
 /// `GET …/contactFolders/{id}`.
 pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let view = View::read(call, mailbox, &Query::of_one(call.query)?).await?;
-    let folder = call.api.store.folder(mailbox.user.mailbox, path).await?;
+    let folder = mailbox.store.folder(mailbox.user.mailbox, path).await?;
     // Its version says nothing of what is inside.
     if view.expansions.is_empty() && call.expected.unchanged(&folder.version_token()) {
         return Answer::empty(304)?.header("ETag", &folder.etag());
@@ -151,13 +151,13 @@ pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> 
 /// `PATCH …/contactFolders/{id}`: a new name, another place.
 pub(super) async fn update(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
     let sent = folder::read(parse(body)?)?;
-    let folder = call.api.store.update_folder(mailbox.user.mailbox, path, sent, call.expected.clone()).await?;
+    let folder = mailbox.store.update_folder(mailbox.user.mailbox, path, sent, call.expected.clone()).await?;
     written(call, mailbox, 200, &folder).await
 }
 
 /// `DELETE …/contactFolders/{id}`, with everything inside.
 pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
-    let position = call.api.store.delete_folder(mailbox.user.mailbox, path, call.expected.clone()).await?;
+    let position = mailbox.store.delete_folder(mailbox.user.mailbox, path, call.expected.clone()).await?;
     Answer::empty(204)?.header(POSITION, &position.to_string())
 }
 

@@ -15,6 +15,7 @@ mod expand;
 mod folders;
 mod once;
 mod origin;
+mod permissions;
 mod photos;
 mod service;
 mod subscriptions;
@@ -30,17 +31,18 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Scope, web};
 use futures_util::stream::{self, TryStreamExt as _};
+use uuid::Uuid;
 
 use crate::clock;
 use crate::error::Error;
 use crate::notify::Notifier;
-use crate::odata::address::Resource;
+use crate::odata::address::{Owner, Resource};
 use crate::odata::format;
 use crate::odata::prefer::Handling;
 use crate::store::Store;
-use access::Access;
+use access::{Access, Who};
 use answer::{Answer, Body};
-use call::Call;
+use call::{Call, Reached};
 
 /// Largest request body in bytes, as sent and unpacked.
 pub const MAX_BODY: usize = 4 << 20;
@@ -48,7 +50,9 @@ pub const MAX_BODY: usize = 4 << 20;
 /// The API over a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
-    store: Store,
+    /// For what the program does of itself. What a caller asks for goes to [`call::Mailbox::store`], or to one that acts
+    /// for them.
+    unguarded: Store,
     access: Access,
     settings: Settings,
 }
@@ -110,7 +114,7 @@ impl Default for Settings {
 impl Api {
     /// An API that answers from `store` whoever `access` knows.
     pub fn new(store: Store, access: Access, settings: Settings) -> Self {
-        Self { store, access, settings }
+        Self { unguarded: store, access, settings }
     }
 
     /// The API as a part of an actix application, below `prefix` (`""`, or like `/graph`; it must not need
@@ -123,16 +127,18 @@ impl Api {
 /// The ids by which a request is known in answers and in the log.
 struct Ids {
     request: String,
+    id: Uuid,
     /// The client's own, if it sent a usable one.
     client: String,
 }
 
 impl Ids {
     fn of(headers: &HeaderMap) -> Self {
-        let request = clock::new_id().to_string();
+        let id = clock::new_id();
+        let request = id.to_string();
         let sent = headers.get("client-request-id").and_then(|value| value.to_str().ok());
         let client = sent.filter(|id| (1..=128).contains(&id.len())).unwrap_or(&request).to_owned();
-        Self { request, client }
+        Self { request, id, client }
     }
 }
 
@@ -140,7 +146,7 @@ async fn serve(request: HttpRequest, mut payload: web::Payload, api: web::Data<A
     let started = Instant::now();
     let ids = Ids::of(request.headers());
     let mut route = "";
-    let answer = answer(&request, &mut payload, &api, &mut route).await;
+    let answer = answer(&request, &mut payload, &api, &ids, &mut route).await;
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
     body::finish(request.headers(), &mut payload).await;
     log(&request, route, &answer, &ids, started.elapsed());
@@ -169,11 +175,16 @@ async fn answer(
     request: &HttpRequest,
     payload: &mut web::Payload,
     api: &Api,
+    ids: &Ids,
     route: &mut &'static str,
 ) -> Result<Answer, Error> {
     let (mount, path) = split_mount(request)?;
-    let root = origin::root(request, &api.settings.origin, mount);
-    let call = Call::new(api, request.method(), path, request.uri().query(), request.headers(), root)?;
+    let reached = Reached {
+        root: origin::root(request, &api.settings.origin, mount),
+        address: request.peer_addr().map(|address| address.ip().to_string()),
+        request: ids.id,
+    };
+    let call = Call::new(api, request.method(), path, request.uri().query(), request.headers(), reached)?;
     *route = call.address.pattern();
     // What needs no token.
     match call.address.resource {
@@ -183,16 +194,26 @@ async fn answer(
         _ => {}
     }
     let endpoint = call.endpoint()?;
-    let principal = api.access.principal(request.headers())?;
+    let caller = api.access.caller(&api.unguarded, request.headers()).await?;
     let body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout).await?;
     // As large as the largest of all calls.
-    Box::pin(call.perform(endpoint, &principal, body)).await
+    let answer = Box::pin(call.perform(endpoint, &caller, body)).await;
+    if matches!(answer, Err(Error::Unauthorized | Error::UnknownUser(_))) {
+        // Who was known may have been removed meanwhile, and be made anew.
+        if let Who::User(user) = &caller.who {
+            api.unguarded.forget_user(&user.user_principal_name);
+        }
+        if let Resource::Owned(Owner::User(asked), _) = &call.address.resource {
+            api.unguarded.forget_user(asked);
+        }
+    }
+    answer
 }
 
 /// `GET /healthz`: whether a row can be read.
 async fn health(api: &Api, method: &Method) -> Result<Answer, Error> {
     only_get(method)?;
-    api.store.check().await?;
+    api.unguarded.check().await?;
     Answer::json(200, &serde_json::json!({"status": "ok"}))
 }
 

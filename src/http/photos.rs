@@ -17,7 +17,7 @@ const INERT: [(&str, &str); 4] = [
 
 /// `GET …/photo`: what it is and how large.
 pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
-    let photo = call.api.store.photo(mailbox.user.mailbox, folder, parse_id(id)?).await?;
+    let photo = mailbox.store.photo(mailbox.user.mailbox, folder, parse_id(id)?).await?;
     if call.expected.unchanged(&photo.version_token()) {
         return Answer::empty(304)?.header("ETag", &photo.etag());
     }
@@ -26,7 +26,7 @@ pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], i
 
 /// `GET …/photo/$value`: its bytes, a chunk at a time.
 pub(super) async fn value(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
-    let (store, mailbox, id) = (&call.api.store, mailbox.user.mailbox, parse_id(id)?);
+    let (store, mailbox, id) = (&mailbox.store, mailbox.user.mailbox, parse_id(id)?);
     let known = store.photo(mailbox, folder, id).await?;
     let (status, photo, body) = if call.expected.unchanged(&known.version_token()) {
         (304, known, None)
@@ -56,7 +56,7 @@ pub(super) async fn put(
         };
     }
     let expected = call.expected.clone();
-    let photo = call.api.store.put_photo(mailbox.user.mailbox, folder, parse_id(id)?, body, expected).await?;
+    let photo = mailbox.store.put_photo(mailbox.user.mailbox, folder, parse_id(id)?, body, expected).await?;
     let answer = match call.prefer.minimal {
         Some(true) => Answer::empty(204)?.header("ETag", &photo.etag()),
         _ => shown(call, mailbox, id, &photo),
@@ -71,7 +71,7 @@ pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String]
 
 async fn remove(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Option<i64>, Error> {
     let expected = call.expected.clone();
-    call.api.store.delete_photo(mailbox.user.mailbox, folder, parse_id(id)?, expected).await
+    mailbox.store.delete_photo(mailbox.user.mailbox, folder, parse_id(id)?, expected).await
 }
 
 fn removed(number: i64) -> Result<Answer, Error> {

@@ -2,8 +2,9 @@
 
 use uuid::Uuid;
 
+use super::access::{Caller, Who};
 use super::answer::{Answer, List};
-use super::call::{Call, Endpoint, Offered};
+use super::call::{Call, Endpoint, Need, Offered};
 use super::contacts::parse;
 use crate::clock;
 use crate::contact;
@@ -12,8 +13,8 @@ use crate::notify::Notifier;
 use crate::odata::address::Resource;
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
+use crate::store::Store;
 use crate::subscription::{About, Shown, Subject, Subscription, Terms, no_resource, read_renewal};
-use crate::user::Principal;
 
 /// Subscriptions on a page.
 const PAGE: usize = 100;
@@ -46,18 +47,18 @@ pub(super) fn offered(resource: &Resource) -> Option<Offered> {
 ///
 /// # Errors
 /// [`Error::NotFound`] for what the caller has not made; whatever else the call can end with.
-pub(super) async fn perform(call: &Call<'_>, act: Act, caller: &Principal, body: &[u8]) -> Result<Answer, Error> {
+pub(super) async fn perform(call: &Call<'_>, act: Act, caller: &Caller, body: &[u8]) -> Result<Answer, Error> {
     // Without anybody who posts them, nothing is promised.
     let notifier = call.api.settings.notifier.as_ref();
     let notifier = notifier.ok_or_else(|| Error::NotImplemented("A subscription".to_owned()))?;
     if act != Act::List {
         Query::none(call.query)?;
     }
-    let store = &call.api.store;
-    let creator = &match caller {
-        Principal::User(name) => store.user(name).await?.id,
-        Principal::App(name) => format!("app:{}", name.as_str()),
-    };
+    if !caller.scopes.may_read() {
+        return Err(Error::Denied("The token does not permit reading contacts: that is Contacts.Read."));
+    }
+    let store = &call.api.unguarded.acting(call.actor(caller));
+    let creator = &caller.name();
     let id = match &call.address.resource {
         Resource::Subscription(id) | Resource::Reauthorize(id) | Resource::Deliveries(id) => {
             contact::parse_id(id).ok_or(Error::NotFound)?
@@ -65,7 +66,7 @@ pub(super) async fn perform(call: &Call<'_>, act: Act, caller: &Principal, body:
         _ => Uuid::nil(),
     };
     match act {
-        Act::List => list(call, creator).await,
+        Act::List => list(call, store, creator).await,
         Act::Create => create(call, notifier, caller, creator, body).await,
         Act::Get => shown(call, 200, &store.subscription(creator, id).await?),
         Act::Renew => {
@@ -77,8 +78,8 @@ pub(super) async fn perform(call: &Call<'_>, act: Act, caller: &Principal, body:
             Answer::empty(204)
         }
         Act::Reauthorize => {
-            // Tokens do not expire here, so there is nothing to do.
-            store.subscription(creator, id).await?;
+            // From now on it ends with this token, and no longer with the one it was made by.
+            store.reauthorize_subscription(creator, id, caller.token).await?;
             Answer::empty(204)
         }
         Act::Deliveries => {
@@ -88,7 +89,7 @@ pub(super) async fn perform(call: &Call<'_>, act: Act, caller: &Principal, body:
     }
 }
 
-async fn list(call: &Call<'_>, creator: &str) -> Result<Answer, Error> {
+async fn list(call: &Call<'_>, store: &Store, creator: &str) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let after = match &query.skip_token {
         Some(token) => contact::parse_id(token)
@@ -103,7 +104,7 @@ async fn list(call: &Call<'_>, creator: &str) -> Result<Answer, Error> {
     let rest = call.query.split('&').filter(|piece| !is_token(piece));
     Query::none(&rest.collect::<Vec<_>>().join("&"))?;
     let limit = i64::try_from(PAGE + 1).map_err(Error::internal)?;
-    let mut found = call.api.store.subscriptions(creator, after, limit).await?;
+    let mut found = store.subscriptions(creator, after, limit).await?;
     let more = found.len() > PAGE;
     found.truncate(PAGE);
     let last = found.last().filter(|_| more);
@@ -116,7 +117,7 @@ async fn list(call: &Call<'_>, creator: &str) -> Result<Answer, Error> {
 async fn create(
     call: &Call<'_>,
     notifier: &Notifier,
-    caller: &Principal,
+    caller: &Caller,
     creator: &str,
     body: &[u8],
 ) -> Result<Answer, Error> {
@@ -125,10 +126,14 @@ async fn create(
     if about == About::Folders && call.handling() == Handling::Strict {
         return Err(no_resource());
     }
-    let mailbox = call.mailbox(caller, &owner).await?.user.mailbox;
+    let found = call.mailbox(caller, &owner, Need::Read).await?;
+    let (store, mailbox) = (&found.store, found.user.mailbox);
+    if call.handling() == Handling::Strict && matches!(&caller.who, Who::User(own) if own.mailbox != mailbox) {
+        return Err(Error::Denied("Graph takes no subscription to what others share."));
+    }
     let subject = match about {
         About::Contacts(path) if path.is_empty() => Subject::Contacts,
-        About::Contacts(path) => Subject::ContactsOf(call.api.store.folder(mailbox, &path).await?.id),
+        About::Contacts(path) => Subject::ContactsOf(store.folder(mailbox, &path).await?.id),
         About::Folders => Subject::Folders,
     };
     let mut urls = vec![("notificationUrl", &terms.notification_url)];
@@ -136,14 +141,15 @@ async fn create(
     for (property, url) in &urls {
         notifier.check(property, url)?;
     }
-    call.api.store.room_for_subscription(mailbox, creator).await?;
+    store.room_for_subscription(mailbox, creator).await?;
     let id = clock::new_id();
     urls.dedup_by_key(|(_, url)| *url);
     for (property, url) in urls {
         notifier.confirm(property, url, id).await?;
     }
-    let subscription = Subscription { mailbox, id, creator: creator.to_owned(), subject, terms };
-    call.api.store.insert_subscription(subscription.clone()).await?;
+    let (creator, token) = (creator.to_owned(), caller.token);
+    let subscription = Subscription { mailbox, id, creator, token, subject, terms };
+    store.insert_subscription(subscription.clone()).await?;
     let location = call.link(&format!("/subscriptions/{id}"));
     let answer = written(call, 201, &subscription)?;
     let answer = if answer.body.is_none() { answer.header("OData-EntityId", &location)? } else { answer };

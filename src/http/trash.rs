@@ -77,7 +77,7 @@ async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
 /// `GET …/deletedContacts/$count`
 async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let listing = listing(call, mailbox, &Query::parse(call.query)?).await?;
-    Answer::number(call.api.store.count(mailbox.user.mailbox, &listing, call.position).await?)
+    Answer::number(mailbox.store.count(mailbox.user.mailbox, &listing, call.position).await?)
 }
 
 async fn listing(call: &Call<'_>, mailbox: &Mailbox, query: &Query) -> Result<Listing, Error> {
@@ -89,7 +89,7 @@ async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Err
     let query = Query::of_one(call.query)?;
     let select = selection(call, &query)?;
     expand::none(&query, Source::Contact)?;
-    let contact = call.api.store.deleted_contact(mailbox.user.mailbox, parse_id(id)?).await?;
+    let contact = mailbox.store.deleted_contact(mailbox.user.mailbox, parse_id(id)?).await?;
     if call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
     }
@@ -99,25 +99,25 @@ async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Err
 
 /// `POST …/deletedContacts/{id}/restore`
 async fn restore(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
-    let contact = call.api.store.restore(mailbox.user.mailbox, parse_id(id)?, call.expected.clone()).await?;
+    let contact = mailbox.store.restore(mailbox.user.mailbox, parse_id(id)?, call.expected.clone()).await?;
     contacts::written(call, mailbox, 200, &contact)
 }
 
 /// `DELETE …/deletedContacts/{id}`: for good.
 async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
-    let (store, number) = (&call.api.store, mailbox.user.mailbox);
+    let (store, number) = (&mailbox.store, mailbox.user.mailbox);
     gone(store.delete_from_trash(number, parse_id(id)?, call.expected.clone()).await?)
 }
 
 /// `POST …/contacts/{id}/permanentDelete`
 async fn permanent_delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
-    let (store, number) = (&call.api.store, mailbox.user.mailbox);
+    let (store, number) = (&mailbox.store, mailbox.user.mailbox);
     gone(store.delete_for_good(number, folder, parse_id(id)?, call.expected.clone()).await?)
 }
 
 /// `POST …/contactFolders/{id}/permanentDelete`, with everything inside.
 async fn permanent_delete_folder(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
-    gone(call.api.store.delete_folder_for_good(mailbox.user.mailbox, path, call.expected.clone()).await?)
+    gone(mailbox.store.delete_folder_for_good(mailbox.user.mailbox, path, call.expected.clone()).await?)
 }
 
 fn gone(position: i64) -> Result<Answer, Error> {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::access::{Caller, Who};
 use super::answer::{Answer, List};
 use super::call::{Call, Mailbox};
 use crate::error::Error;
@@ -11,8 +12,8 @@ use crate::odata::filter::Model;
 use crate::odata::filter::typed::{Condition, Order};
 use crate::odata::page::UserToken;
 use crate::odata::query::Query;
-use crate::store::Window;
-use crate::user::{PROPERTIES, Principal, User};
+use crate::store::{Store, Window};
+use crate::user::{PROPERTIES, User};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,24 +43,26 @@ impl<'a> Shown<'a> {
 }
 
 /// `GET /me`, `GET /users/{id}`.
-pub(super) fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::of_one(call.query)?;
     let select = selection(&query)?;
     expand::none(&query, Source::User)?;
+    mailbox.store.permits().await?;
     let select = select.as_deref();
     let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}/$entity", entity::printed(select))));
     Answer::json(200, &Shown::of(&mailbox.user, select, context))
 }
 
 /// `GET /users`, in the order in which they were made if no other is asked for.
-pub(super) async fn list(call: &Call<'_>, caller: &Principal) -> Result<Answer, Error> {
+pub(super) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
     let query = query(call, caller)?;
     let select = selection(&query)?;
     expand::none(&query, Source::User)?;
     let (condition, order) = options(call, &query)?;
+    let store = call.api.unguarded.acting(call.actor(caller));
     let (users, count, next) = match order {
-        Some(order) => sorted(call, &query, condition.as_ref(), order).await?,
-        None => as_made(call, &query, condition.as_ref()).await?,
+        Some(order) => sorted(call, &store, &query, condition.as_ref(), order).await?,
+        None => as_made(call, &store, &query, condition.as_ref()).await?,
     };
     let select = select.as_deref();
     let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}", entity::printed(select))));
@@ -71,7 +74,7 @@ pub(super) async fn list(call: &Call<'_>, caller: &Principal) -> Result<Answer, 
 type Page = (Vec<User>, Option<i64>, Option<String>);
 
 /// There may be many: only those of the page are read.
-async fn as_made(call: &Call<'_>, query: &Query, condition: Option<&Condition>) -> Result<Page, Error> {
+async fn as_made(call: &Call<'_>, store: &Store, query: &Query, condition: Option<&Condition>) -> Result<Page, Error> {
     let token = query.skip_token.as_deref().map(UserToken::parse).transpose()?;
     let size = call.page_size(token.as_ref().map(|token| token.size), query);
     let window = Window {
@@ -80,7 +83,7 @@ async fn as_made(call: &Call<'_>, query: &Query, condition: Option<&Condition>) 
         size,
         count: query.count.unwrap_or(false),
     };
-    let part = call.api.store.users(condition, window).await?;
+    let part = store.users(condition, window).await?;
     let next = part.value.last().filter(|_| part.more).map(|last| {
         let token = UserToken { after: last.mailbox, size };
         format!("{}?{}", call.own_link(), query.with_token(&token.print()))
@@ -90,12 +93,13 @@ async fn as_made(call: &Call<'_>, query: &Query, condition: Option<&Condition>) 
 
 async fn sorted(
     call: &Call<'_>,
+    store: &Store,
     query: &Query,
     condition: Option<&Condition>,
     order: Vec<Order>,
 ) -> Result<Page, Error> {
     let by = call.sorting(query, order)?;
-    let page = call.api.store.sorted_users(condition, &by).await?;
+    let page = store.sorted_users(condition, &by).await?;
     let next = call.behind(query, &page, page.value.len(), by.size);
     Ok((page.value, query.count.unwrap_or(false).then_some(page.count), next))
 }
@@ -107,16 +111,17 @@ fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Option<
 }
 
 /// `GET /users/$count`: a number and nothing else.
-pub(super) async fn count(call: &Call<'_>, caller: &Principal) -> Result<Answer, Error> {
+pub(super) async fn count(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
     let (condition, _) = options(call, &query(call, caller)?)?;
-    Answer::number(call.api.store.count_users(condition.as_ref()).await?)
+    Answer::number(call.api.unguarded.acting(call.actor(caller)).count_users(condition.as_ref()).await?)
 }
 
 /// The options of a list, for a caller who may list.
-fn query(call: &Call<'_>, caller: &Principal) -> Result<Query, Error> {
-    match caller {
-        Principal::App(_) => Query::parse(call.query),
-        Principal::User(_) => Err(Error::Denied),
+fn query(call: &Call<'_>, caller: &Caller) -> Result<Query, Error> {
+    match caller.who {
+        Who::App(_) if caller.scopes.may_list_users() => Query::parse(call.query),
+        Who::App(_) => Err(Error::Denied("The token does not permit listing users: that is User.Read.All.")),
+        Who::User(_) => Err(Error::Denied("Only an application may list users; a user is at /me.")),
     }
 }
 

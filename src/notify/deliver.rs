@@ -103,10 +103,10 @@ impl Notifier {
         let lease = micros(self.0.times.lease);
         let Some(mut held) = store.lease(due, owner, lease).await? else { return Ok(false) };
         let now = clock::now();
-        let end = held.subscription.terms.expiration_date_time;
+        let end = held.end;
         if end <= now {
             self.tell_of_life(&held, Lifecycle::SubscriptionRemoved).await?;
-            store.remove_expired(&held, owner).await?;
+            store.remove_ended(&held, owner).await?;
             return Ok(false);
         }
         let progress = &mut held.progress;

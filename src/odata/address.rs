@@ -119,6 +119,10 @@ pub enum Item {
     PermanentDelete(Path, Option<String>),
     /// `…/deletedContacts` and below.
     Deleted(Deleted),
+    /// `…/contactPermissions`
+    Permissions,
+    /// `…/contactPermissions/{id}`
+    Permission(String),
 }
 
 /// What is below `deletedContacts`, which Graph does not have.
@@ -172,6 +176,29 @@ impl Address {
         }
     }
 
+    /// The id of what the path is about, if it names one.
+    pub fn item(&self) -> Option<&str> {
+        match &self.resource {
+            Resource::Subscription(id) | Resource::Reauthorize(id) | Resource::Deliveries(id) => Some(id),
+            Resource::Owned(_, item) => match item {
+                Item::Contact(_, id)
+                | Item::Photo(_, id)
+                | Item::PhotoValue(_, id)
+                | Item::Category(id)
+                | Item::Permission(id)
+                | Item::PermanentDelete(_, Some(id))
+                | Item::Deleted(Deleted::One(id) | Deleted::Restore(id)) => Some(id),
+                Item::Folder(path)
+                | Item::Contacts(path)
+                | Item::Folders(path)
+                | Item::ContactsRef(path)
+                | Item::PermanentDelete(path, None) => path.last().map(String::as_str),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The shape of the path for the log, which must not hold what a client wrote.
     pub fn pattern(&self) -> &'static str {
         match &self.resource {
@@ -204,6 +231,8 @@ impl Address {
             Resource::Owned(_, Item::Deleted(Deleted::Count)) => "/{user}/deletedContacts/$count",
             Resource::Owned(_, Item::Deleted(Deleted::One(_))) => "/{user}/deletedContacts/{id}",
             Resource::Owned(_, Item::Deleted(Deleted::Restore(_))) => "/{user}/deletedContacts/{id}/restore",
+            Resource::Owned(_, Item::Permissions) => "/{user}/contactPermissions",
+            Resource::Owned(_, Item::Permission(_)) => "/{user}/contactPermissions/{id}",
             Resource::Subscriptions => "/subscriptions",
             Resource::Subscription(_) => "/subscriptions/{id}",
             Resource::Reauthorize(_) => "/subscriptions/{id}/reauthorize",
@@ -275,6 +304,10 @@ impl Segments {
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contacts") => self.contacts(owner, Path::new()),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contactFolders") => self.folders(owner),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("deletedContacts") => self.deleted(owner),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("contactPermissions") => {
+                let id = self.next().map(Segment::text);
+                Ok(Resource::Owned(owner, id.map_or(Item::Permissions, Item::Permission)))
+            }
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("outlook") => self.outlook(owner, word),
             Some(Segment::Word(word)) if known(&word, &["translateExchangeIds"]).is_some() => {
                 Ok(Resource::Owned(owner, Item::TranslateExchangeIds))
@@ -510,6 +543,8 @@ mod tests {
             ("/me/outlook/masterCategories/A", Item::Category("A".into())),
             ("/me/outlook/mastercategories('A')", Item::Category("A".into())),
             ("/me/outlook/masterCategories('$count')", Item::Category("$count".into())),
+            ("/me/contactpermissions/", Item::Permissions),
+            ("/me/contactPermissions('bob@x')", Item::Permission("bob@x".into())),
             ("/me/translateexchangeids", Item::TranslateExchangeIds),
             ("/users/TokenToReplace/Microsoft.Graph.translateExchangeIds()", Item::TranslateExchangeIds),
         ] {
@@ -561,6 +596,7 @@ mod tests {
             ("/me/deletedContacts/1/restore/x", "x"),
             ("/subscriptions/1/notices", "notices"),
             ("/me/subscriptions", "subscriptions"),
+            ("/me/contactPermissions/bob/x", "x"),
         ];
         for (path, segment) in cases {
             assert!(matches!(Address::parse(path), Err(Error::NoSegment(s)) if s == segment), "{path}");

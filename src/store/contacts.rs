@@ -1,12 +1,14 @@
 //! Contacts: rows of the tables in, rows out.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::engine::{Row, Session};
 use super::faults;
 use super::procedures::Call;
+use super::rights::{self, Actor, To};
 use super::rows::Written;
 use super::statement::Sql;
 use super::tx::Tx;
@@ -106,17 +108,26 @@ pub(super) struct New {
     /// The folder it goes into, which must be there; without it that of the patch, which is made if it is not.
     pub(super) folder: Option<String>,
     pub(super) patch: Patch,
+    /// On whose behalf, where the statement itself is to see to that.
+    pub(super) actor: Option<Arc<Actor>>,
+}
+
+impl New {
+    /// One that goes where it says itself.
+    pub(super) fn of(mailbox: i64, patch: Patch) -> Self {
+        Self { mailbox, folder: None, patch, actor: None }
+    }
 }
 
 /// Stores new contacts and their rows, each in the folder it names or else the default one: all or none.
 ///
 /// # Errors
 /// [`Error::NotFound`] when a folder that must be there is not, [`Error::Quota`] when one would have to be made and its
-/// mailbox has as many as it may.
+/// mailbox has as many as it may; those of [`rights::check`].
 pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
     let mut contacts = Vec::with_capacity(new.len());
     let mut given = HashSet::new();
-    for New { mailbox, folder, patch } in new {
+    for New { mailbox, folder, patch, actor } in new {
         given.extend(folder.clone().map(|folder| (mailbox, folder)));
         let folder = folder.or_else(|| patch.parent_folder_id.clone()).unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
         let contact = Contact {
@@ -128,13 +139,13 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Resu
             sent_change_key: patch.change_key.clone(),
             properties: patch.into_properties(),
         };
-        contacts.push(Written { mailbox, contact, words: None });
+        contacts.push(Written { mailbox, contact, words: None, actor });
     }
-    // Folders are nearly always there. Where the statement is all there is, it finds out by itself and there is nothing
-    // to undo if one is not.
+    // Folders are nearly always there, and rights good. Where the statement is all there is, it finds out by itself and
+    // there is nothing to undo if that is not so.
     if tx.is_lone() && fitting(&contacts) == contacts.len() {
         match write(tx, procedures::insert, &contacts).await {
-            Err(error) if faults::lacks_value(&error) => {}
+            Err(error) if faults::lacks_value(&error) => may_all_write(tx, &contacts).await?,
             versions => return Ok(numbered(contacts, versions?)),
         }
     }
@@ -150,8 +161,24 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Resu
             return Err(Error::NotFound);
         }
     }
-    let versions = write(tx, procedures::insert, &contacts).await?;
-    Ok(numbered(contacts, versions))
+    match write(tx, procedures::insert, &contacts).await {
+        Err(error) if faults::lacks_value(&error) => {
+            // The folders are there.
+            tx.undo().await?;
+            may_all_write(tx, &contacts).await?;
+            Err(error)
+        }
+        versions => Ok(numbered(contacts, versions?)),
+    }
+}
+
+/// What the statement looks at by itself, to tell what is missing.
+async fn may_all_write(tx: &mut Tx, contacts: &[Written]) -> Result<(), Error> {
+    let now = tx.now();
+    for actor in contacts.iter().filter_map(|written| written.actor.as_deref()) {
+        rights::check(tx.reading().await?, actor, To::Write, now).await?;
+    }
+    Ok(())
 }
 
 /// Applies a patch; an empty one leaves the contact as it is.
@@ -182,7 +209,7 @@ pub(super) async fn update(
     contact.last_modified_date_time = tx.now();
     let words = words::of_contact(&contact.properties);
     patch.apply_to(&mut contact.properties);
-    let contact = [Written { mailbox, contact, words: Some(words) }];
+    let contact = [Written { mailbox, contact, words: Some(words), actor: None }];
     let versions = write(tx, procedures::update, &contact).await?;
     numbered(contact, versions).pop().ok_or_else(|| Error::internal("nothing was written"))
 }

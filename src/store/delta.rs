@@ -80,7 +80,7 @@ impl Store {
     /// Those of the database.
     pub async fn moment(&self, mailbox: i64) -> Result<Moment, Error> {
         let read = async |session: &mut Session| moment(session, mailbox, None).await;
-        self.shared.readers.read_mailbox(mailbox, None, read).await
+        self.read_mailbox(mailbox, None, read).await
     }
 
     /// What has changed since a client came so far, or without that all there is: a page of so many at most, fewer where
@@ -110,7 +110,7 @@ impl Store {
                 }
             }
         };
-        self.shared.readers.read_mailbox(mailbox, None, page).await
+        self.read_mailbox(mailbox, None, page).await
     }
 }
 

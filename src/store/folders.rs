@@ -95,6 +95,7 @@ pub(super) async fn create(
     let id = Tx::new_id().to_string();
     room_for(tx, mailbox, &id, max).await?;
     let version = write(tx, mailbox, &id, name, Some(&parent)).await?;
+    tx.has_made(id.clone());
     Ok(Folder {
         id,
         parent_folder_id: Some(parent),

@@ -32,6 +32,9 @@ pub(crate) struct Held {
     pub(crate) until: i64,
     /// The user whose mailbox it is.
     pub(crate) user: String,
+    /// When it ends, in UTC microseconds: by itself, or with the token of whoever made it. 0 where they may not see the
+    /// mailbox any more.
+    pub(crate) end: i64,
     pub(crate) progress: Progress,
 }
 
@@ -58,6 +61,29 @@ pub(crate) struct Attempts {
     pub(crate) next: i64,
 }
 
+/// Whether the maker of the subscription `s` may still see its mailbox, but for an end of the
+/// token that was known beforehand.
+macro_rules! permitted {
+    () => {
+        "(
+    (s.token_id is null or exists (select 1 from tokens t where t.id = s.token_id and t.revoked_date_time is null))
+    and (s.creator like 'app:%' or exists (
+        select 1 from users c where c.id = s.creator and c.disabled_date_time is null
+            and (c.mailbox = s.mailbox
+                or exists (select 1 from shares h where h.mailbox = s.mailbox and h.grantee = c.mailbox)))))"
+    };
+}
+
+/// When the subscription `s` ends if nobody cares for it.
+macro_rules! end {
+    () => {
+        "(
+    select case when t.expiration_date_time < s.expiration_date_time then t.expiration_date_time
+        else s.expiration_date_time end
+    from (select 1) one left join tokens t on t.id = s.token_id)"
+    };
+}
+
 impl Store {
     /// Comes back when this process has written.
     pub(crate) async fn written(&self) {
@@ -67,15 +93,24 @@ impl Store {
     /// All with which something is to be done, those of other processes not counted. `soon` is how long before its end a
     /// subscriber is told of it.
     pub(crate) async fn due_subscriptions(&self, soon: i64) -> Result<Vec<Due>, Error> {
-        let text = "
+        let text = concat!(
+            "
 select s.mailbox, s.id, s.creator from subscriptions s join mailboxes m on m.id = s.mailbox
 where coalesce(s.lease_until_date_time, 0) <= $1 and (
     m.seq > s.delivered_seq and s.next_attempt_date_time <= $1
     or s.lifecycle_event is not null and s.next_lifecycle_date_time <= $1
-    or s.expiration_date_time <= $1
-    or s.expiration_date_time - $2 <= $1 and s.lifecycle_notification_url is not null
-        and coalesce(s.reminded_of_date_time, 0) <> s.expiration_date_time)
-order by s.next_attempt_date_time";
+    or ",
+            end!(),
+            " <= $1 or not ",
+            permitted!(),
+            " or ",
+            end!(),
+            " - $2 <= $1 and s.lifecycle_notification_url is not null
+        and coalesce(s.reminded_of_date_time, 0) <> ",
+            end!(),
+            ")
+order by s.next_attempt_date_time"
+        );
         let list = async |session: &mut Session| {
             let rows = session.rows(Statement::new(text).bind(clock::now()).bind(soon)).await?;
             rows.iter().map(|row| Ok(Due { mailbox: row.get(0)?, id: row.get(1)?, creator: row.get(2)? })).collect()
@@ -104,13 +139,15 @@ order by s.next_attempt_date_time";
         self.write(None, async move |tx| settle(tx, mailbox, id, owner, progress, delivery).await).await
     }
 
-    /// Takes a subscription away that has expired, if it is `owner`'s and was not renewed meanwhile.
-    pub(crate) async fn remove_expired(&self, held: &Held, owner: Uuid) -> Result<(), Error> {
+    /// Takes a subscription away that is over, if it is `owner`'s and was neither renewed nor reauthorized meanwhile.
+    pub(crate) async fn remove_ended(&self, held: &Held, owner: Uuid) -> Result<(), Error> {
         let (mailbox, id) = (held.subscription.mailbox, held.subscription.id);
         let text = "
-delete from subscriptions where mailbox = $1 and id = $2 and lease_owner = $3 and expiration_date_time <= $4";
+delete from subscriptions
+where mailbox = $1 and id = $2 and lease_owner = $3 and expiration_date_time = $4 and token_id is not distinct from $5";
+        let (end, token) = (held.subscription.terms.expiration_date_time, held.subscription.token);
         let work = async move |tx: &mut Tx| {
-            tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(owner).bind(tx.now())).await
+            tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(owner).bind(end).bind(token)).await
         };
         self.write(None, work).await
     }
@@ -134,12 +171,21 @@ where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";
         " join users u on u.mailbox = s.mailbox",
         "s.mailbox = $1 and s.id = $2 and s.lease_owner = $3"
     );
+    let ends = concat!(
+        "select case when ",
+        permitted!(),
+        " then ",
+        end!(),
+        " else 0 end from subscriptions s where s.mailbox = $1 and s.id = $2"
+    );
     let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id).bind(owner)).await?;
     let Some(row) = row else { return Ok(None) };
+    let end = tx.reading().await?.row(Statement::new(ends).bind(mailbox).bind(id)).await?;
     let event: Option<String> = row.get(COLUMNS + 3)?;
     Ok(Some(Held {
         subscription: read(&row)?,
         until: row.get(COLUMNS + 8)?,
+        end: end.map_or(Ok(0), |row| row.get(0))?,
         user: row.get(COLUMNS + 7)?,
         progress: Progress {
             delivered: row.get(COLUMNS)?,

@@ -3,6 +3,7 @@
 //! Reads go to connections that cannot write; writes go to the one writer, which answers after the commit. Every write
 //! records a change (`changes`) in its own transaction.
 
+mod audit;
 mod categories;
 mod changes;
 mod cluster;
@@ -28,14 +29,17 @@ mod procedures;
 mod purge;
 mod readers;
 mod renew;
+mod rights;
 mod rows;
 mod search;
+mod shares;
 mod sort;
 mod sorted;
 mod statement;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod trash;
 mod tx;
 mod users;
@@ -58,6 +62,7 @@ use crate::fold::FOLDING;
 use crate::folder::{Folder, Patch as FolderPatch};
 use crate::odata::etag::Preconditions;
 use crate::user::{User, UserName};
+pub use audit::{Deed, Deeds};
 pub use cluster::Address;
 use cluster::Cluster;
 use contacts::New;
@@ -72,9 +77,14 @@ pub use listing::{Listing, Page};
 pub use once::Once;
 pub use photos::Chunks;
 use readers::Readers;
+pub use rights::Actor;
+use rights::To;
+pub use shares::Share;
 pub use sorted::{SortedPage, Sorting};
 use statement::Statement;
+pub use tokens::{NewToken, Token, TokenFacts};
 use tx::{Connector, Tx};
+pub use users::Account;
 pub use window::{Part, Window};
 use writer::Writer;
 
@@ -121,11 +131,20 @@ pub struct Options {
     pub keep_deleted: Option<Duration>,
     /// The same of the log of changes, which delta needs.
     pub keep_changes: Option<Duration>,
+    /// The same of the log of who did what.
+    pub keep_audit: Option<Duration>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_folders: 1_000, connections: 10, read_from: Vec::new(), keep_deleted: None, keep_changes: None }
+        Self {
+            max_folders: 1_000,
+            connections: 10,
+            read_from: Vec::new(),
+            keep_deleted: None,
+            keep_changes: None,
+            keep_audit: None,
+        }
     }
 }
 
@@ -133,6 +152,8 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<Shared>,
+    /// On whose behalf everything is done; without one it is the program's own doing.
+    actor: Option<Arc<Actor>>,
 }
 
 struct Shared {
@@ -271,6 +292,7 @@ impl Store {
                 purging: Mutex::default(),
                 written: Notify::new(),
             }),
+            actor: None,
         };
         let why = match described {
             Ok((FOLDING, _)) => {
@@ -309,7 +331,7 @@ impl Store {
     pub async fn check(&self) -> Result<(), Error> {
         self.writer()?.check()?;
         let read = async |session: &mut Session| session.row(Statement::new("select epoch from store")).await;
-        self.shared.readers.read(read).await.map(drop)
+        self.read(read).await.map(drop)
     }
 
     /// The user of this name, if there is one.
@@ -332,6 +354,13 @@ impl Store {
             self.remember(reign, key, user);
         }
         Ok(user)
+    }
+
+    /// Looks a user up anew from now on.
+    pub fn forget_user(&self, name: &str) {
+        if let Some(name) = UserName::of_address(name) {
+            self.shared.users.write().unwrap_or_else(PoisonError::into_inner).users.remove(&name.key());
+        }
     }
 
     fn remember(&self, reign: usize, key: String, user: &User) {
@@ -362,7 +391,7 @@ impl Store {
     /// [`Error::NotFound`], also when it is deleted or in another folder.
     pub async fn contact(&self, mailbox: i64, within: &[String], id: Uuid) -> Result<Contact, Error> {
         let get = async |session: &mut Session| contacts::get(session, mailbox, within, id).await;
-        self.shared.readers.read(get).await
+        self.read(get).await
     }
 
     /// A page of contacts.
@@ -374,7 +403,7 @@ impl Store {
     /// 400 for a cursor of another order, else those of the database.
     pub async fn contacts(&self, mailbox: i64, listing: &Listing, at_least: Option<i64>) -> Result<Page, Error> {
         let page = async |session: &mut Session| listing::page(session, mailbox, listing).await;
-        self.shared.readers.read_mailbox(mailbox, at_least, page).await
+        self.read_mailbox(mailbox, at_least, page).await
     }
 
     /// How many contacts a listing has on all its pages. Where they are counted is as with [`Store::contacts`].
@@ -383,7 +412,7 @@ impl Store {
     /// Those of the database.
     pub async fn count(&self, mailbox: i64, listing: &Listing, at_least: Option<i64>) -> Result<i64, Error> {
         let count = async |session: &mut Session| listing::count(session, mailbox, listing).await;
-        self.shared.readers.read_mailbox(mailbox, at_least, count).await
+        self.read_mailbox(mailbox, at_least, count).await
     }
 
     /// Creates a contact in the folder it names, which is made if need be, or else in the default one.
@@ -391,7 +420,7 @@ impl Store {
     /// # Errors
     /// [`Error::Quota`] when the mailbox has as many folders as it may, else those of the database.
     pub async fn insert(&self, mailbox: i64, new: Patch) -> Result<Contact, Error> {
-        self.create(New { mailbox, folder: None, patch: new }).await
+        self.create(New { actor: self.actor.clone(), ..New::of(mailbox, new) }).await
     }
 
     /// Creates a contact in the folder at the end of a path of ids, whatever folder it names itself.
@@ -402,7 +431,8 @@ impl Store {
         if folder.len() > 1 {
             self.folder(mailbox, folder).await?;
         }
-        self.create(New { mailbox, folder: folder.last().cloned(), patch: new }).await
+        let folder = folder.last().cloned();
+        self.create(New { actor: self.actor.clone(), folder, ..New::of(mailbox, new) }).await
     }
 
     async fn create(&self, new: New) -> Result<Contact, Error> {
@@ -425,7 +455,7 @@ impl Store {
     /// As [`Store::insert`].
     pub async fn insert_many(&self, mailbox: i64, new: Vec<Patch>) -> Result<Vec<Contact>, Error> {
         let max_folders = self.shared.options.max_folders;
-        let new = new.into_iter().map(|patch| New { mailbox, folder: None, patch }).collect();
+        let new = new.into_iter().map(|patch| New::of(mailbox, patch)).collect();
         self.write(Some(mailbox), async move |tx| contacts::insert(tx, new, max_folders).await).await
     }
 
@@ -467,7 +497,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] when one is not there.
     pub async fn folder(&self, mailbox: i64, path: &[String]) -> Result<Folder, Error> {
-        self.shared.readers.read(async |session: &mut Session| folders::get(session, mailbox, path).await).await
+        self.read(async |session: &mut Session| folders::get(session, mailbox, path).await).await
     }
 
     /// A page of the folders inside the one at the end of a path.
@@ -481,7 +511,7 @@ impl Store {
         listing: &FolderListing,
     ) -> Result<SortedPage<Folder>, Error> {
         let page = async |session: &mut Session| folder_listing::page(session, mailbox, path, listing).await;
-        self.shared.readers.read(page).await
+        self.read(page).await
     }
 
     /// Makes a folder inside the one at the end of a path.
@@ -527,7 +557,20 @@ impl Store {
         F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        let done = self.writer()?.write(mailbox, work).await;
+        let writer = self.writer()?;
+        let done = match self.actor.clone() {
+            None => writer.write(mailbox, work).await,
+            Some(actor) => {
+                let checked = async move |tx: &mut Tx| {
+                    let now = tx.now();
+                    rights::check(tx.reading().await?, &actor, To::Write, now).await?;
+                    let done = work(tx).await?;
+                    rights::record(tx, &actor).await?;
+                    Ok(done)
+                };
+                writer.write(mailbox, checked).await
+            }
+        };
         if mailbox.is_some() {
             self.shared.written.notify_one();
         }

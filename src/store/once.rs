@@ -44,10 +44,12 @@ impl Store {
             if !folder.is_empty() {
                 folders::get(tx.reading().await?, mailbox, &folder).await?;
             }
-            let new = New { mailbox, folder: folder.last().cloned(), patch: new };
+            // This job has looked at the right itself, and writes down whose it was.
+            let new = New { folder: folder.last().cloned(), ..New::of(mailbox, new) };
             let contact = contacts::insert(tx, vec![new], max_folders).await?.pop();
             let contact = contact.ok_or_else(|| Error::internal("nothing was written"))?;
             remember(tx, mailbox, &once, &contact.id.to_string()).await?;
+            tx.has_made(contact.id.to_string());
             Ok(contact)
         };
         self.write(Some(mailbox), work).await

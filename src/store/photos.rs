@@ -25,7 +25,7 @@ impl Store {
     /// [`Error::NotFound`] when it has none, also when the contact is deleted or in another folder.
     pub async fn photo(&self, mailbox: i64, within: &[String], id: Uuid) -> Result<Photo, Error> {
         let read = async |session: &mut Session| find(session, mailbox, within, id).await;
-        self.shared.readers.read(read).await?.ok_or(Error::NotFound)
+        self.read(read).await?.ok_or(Error::NotFound)
     }
 
     /// The same with its bytes, which are read as they are asked for. They end in an error when the photo was replaced
@@ -35,7 +35,7 @@ impl Store {
     /// As [`Store::photo`].
     pub async fn photo_bytes(&self, mailbox: i64, within: &[String], id: Uuid) -> Result<(Photo, Chunks), Error> {
         let read = async |session: &mut Session| find_with_bytes(session, mailbox, within, id).await;
-        let (photo, first) = self.shared.readers.read(read).await?;
+        let (photo, first) = self.read(read).await?;
         let (store, size, version) = (self.clone(), photo.size, photo.version);
         let rest = stream::try_unfold((first.len() as u64, 1), move |(read, pos)| {
             let store = store.clone();
@@ -44,7 +44,7 @@ impl Store {
                     return Ok(None);
                 }
                 let chunk = async |session: &mut Session| chunk(session, mailbox, id, version, pos).await;
-                let bytes = store.shared.readers.read(chunk).await?;
+                let bytes = store.read(chunk).await?;
                 let read = read + bytes.len() as u64;
                 Ok(Some((bytes, (read, pos + 1))))
             }

@@ -6,6 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::contacts::{self, columns};
 use super::engine::Row;
 use super::statement::{Sql, Statement};
@@ -33,8 +35,8 @@ pub(super) type Running = Sender<()>;
 impl Store {
     /// Starts what takes away by itself, if something is to be.
     pub(super) fn purge_by_itself(&self) -> Result<(), OpenError> {
-        let Options { keep_deleted, keep_changes, .. } = self.shared.options;
-        if keep_deleted.is_none() && keep_changes.is_none() {
+        let Options { keep_deleted, keep_changes, keep_audit, .. } = self.shared.options;
+        if keep_deleted.is_none() && keep_changes.is_none() && keep_audit.is_none() {
             return Ok(());
         }
         let (running, stop) = mpsc::channel();
@@ -43,7 +45,7 @@ impl Store {
             // Nothing but the writer's answers is waited for, which needs no driver of its own.
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
             loop {
-                runtime.block_on(purge(&shared, keep_deleted, keep_changes));
+                runtime.block_on(purge(&shared, keep_deleted, keep_changes, keep_audit));
                 match stop.recv_timeout(EVERY) {
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
@@ -53,6 +55,22 @@ impl Store {
         let thread = std::thread::Builder::new().name("contactd-purge".to_owned()).spawn(work);
         thread.map_err(|error| OpenError(format!("no thread: {error}")))?;
         *self.shared.purging.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        Ok(())
+    }
+
+    /// Takes away all of a mailbox whose user is gone.
+    pub(super) async fn empty_mailbox(&self, mailbox: i64) -> Result<(), Error> {
+        let mark = async move |tx: &mut Tx| mark_contacts(tx, mailbox).await;
+        while self.write(Some(mailbox), mark).await? {}
+        let rest = async move |tx: &mut Tx| {
+            for text in EMPTY {
+                tx.execute(Statement::new(text).bind(mailbox)).await?;
+            }
+            Ok(())
+        };
+        self.write(Some(mailbox), rest).await?;
+        self.purge_mailbox(mailbox, trash::FOR_GOOD).await?;
+        while self.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, i64::MAX).await).await? {}
         Ok(())
     }
 
@@ -67,7 +85,12 @@ impl Store {
 }
 
 /// One run. What fails is left to the next.
-pub(super) async fn purge(shared: &Weak<Shared>, keep_deleted: Option<Duration>, keep_changes: Option<Duration>) {
+pub(super) async fn purge(
+    shared: &Weak<Shared>,
+    keep_deleted: Option<Duration>,
+    keep_changes: Option<Duration>,
+    keep_audit: Option<Duration>,
+) {
     let before = |keep: Option<Duration>| {
         let keep = keep.map_or(i64::MAX, |keep| i64::try_from(keep.as_micros()).unwrap_or(i64::MAX));
         clock::now().saturating_sub(keep)
@@ -75,15 +98,25 @@ pub(super) async fn purge(shared: &Weak<Shared>, keep_deleted: Option<Duration>,
     let until = before(keep_deleted).max(trash::FOR_GOOD);
     // A token is made from entries that are older than itself, by the clock of any process.
     let changes = before(keep_changes).saturating_sub(CLOCKS);
+    let deeds = before(keep_audit);
     let mut last = 0;
     // Between two pieces the store may be closed.
-    while let Some(store) = shared.upgrade().map(|shared| Store { shared }) {
+    while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None }) {
         match purge_some(&store, until, changes, last).await {
             Ok(Some(next)) => last = next,
-            Ok(None) => return,
+            Ok(None) => break,
             Err(error) => {
                 tracing::warn!(%error, "what was deleted long ago could not be taken away; the next run tries again");
                 return;
+            }
+        }
+    }
+    while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None }) {
+        match store.forget_deeds(deeds).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                return tracing::warn!(%error, "the audit log could not be shortened; the next run tries again");
             }
         }
     }
@@ -92,8 +125,14 @@ pub(super) async fn purge(shared: &Weak<Shared>, keep_deleted: Option<Duration>,
 /// What is due in some mailboxes behind one. Answers the last of them.
 async fn purge_some(store: &Store, until: i64, changes: i64, last: i64) -> Result<Option<i64>, Error> {
     let mailboxes = store.write(None, async move |tx| look_over(tx, until, changes, last).await).await?;
-    let next = mailboxes.last().map(|(mailbox, _)| *mailbox);
-    for (mailbox, _) in mailboxes.into_iter().filter(|(_, due)| *due) {
+    let next = mailboxes.last().map(|(mailbox, ..)| *mailbox);
+    for (mailbox, due, orphaned) in mailboxes {
+        if orphaned {
+            store.empty_mailbox(mailbox).await?;
+        }
+        if orphaned || !due {
+            continue;
+        }
         store.purge_mailbox(mailbox, until).await?;
         while store.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, changes).await).await? {}
         store.write(Some(mailbox), async move |tx| once::forget(tx, mailbox).await).await?;
@@ -101,19 +140,40 @@ async fn purge_some(store: &Store, until: i64, changes: i64, last: i64) -> Resul
     Ok(next)
 }
 
-/// Some mailboxes behind one, and whether anything in them is due.
-async fn look_over(tx: &mut Tx, until: i64, changes: i64, last: i64) -> Result<Vec<(i64, bool)>, Error> {
+/// What else is in a mailbox whose user is gone; its folders wait for what is in them.
+const EMPTY: [&str; 3] = [
+    "update folders set deleted_date_time = 0 where mailbox = $1",
+    "delete from master_categories where mailbox = $1",
+    "delete from idempotency_keys where mailbox = $1",
+];
+
+/// Marks some contacts as deleted for good. Answers whether there may be more.
+async fn mark_contacts(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
+    let text = "
+select id from contacts where mailbox = $1 and coalesce(deleted_date_time, 1) > 0 order by id limit $2";
+    let rows = tx.reading().await?.rows(Statement::new(text).bind(mailbox).bind(MAX_CONTACTS)).await?;
+    let Some(last) = rows.last() else { return Ok(false) };
+    let last: Uuid = last.get(0)?;
+    let text = "update contacts set deleted_date_time = 0 where mailbox = $1 and id <= $2";
+    tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
+    Ok(true)
+}
+
+/// Some mailboxes behind one, whether anything in them is due, and whether all is, since their user is gone.
+async fn look_over(tx: &mut Tx, until: i64, changes: i64, last: i64) -> Result<Vec<(i64, bool, bool)>, Error> {
     let text = "
 select id,
     exists (select 1 from contacts where mailbox = m.id and deleted_date_time <= $1)
     or exists (select 1 from folders where mailbox = m.id and deleted_date_time <= $1)
     or exists (select 1 from idempotency_keys where mailbox = m.id and created_date_time <= $2)
-    or coalesce((select changed_date_time from changes where mailbox = m.id order by seq limit 1) <= $5, false)
+    or coalesce((select changed_date_time from changes where mailbox = m.id order by seq limit 1) <= $5, false),
+    not exists (select 1 from users where mailbox = m.id) and (
+        exists (select 1 from folders where mailbox = m.id) or exists (select 1 from changes where mailbox = m.id))
 from mailboxes m where id > $3 order by id limit $4";
     let over = tx.now() - once::KEPT;
     let statement = Statement::new(text).bind(until).bind(over).bind(last).bind(MAILBOXES).bind(changes);
     let rows = tx.reading().await?.rows(statement).await?;
-    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
 }
 
 /// The first contacts that are due. Answers whether there may be more.

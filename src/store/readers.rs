@@ -57,6 +57,11 @@ impl Readers {
         }))
     }
 
+    /// Whether there are others than the primary.
+    pub(super) fn has_standbys(&self) -> bool {
+        matches!(self, Self::Postgres(servers) if !servers.standbys.is_empty())
+    }
+
     /// Reads what is committed.
     pub(super) async fn read<T>(&self, work: impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
         match self {
@@ -74,9 +79,7 @@ impl Readers {
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         match self {
-            Self::Postgres(servers) if !servers.standbys.is_empty() => {
-                servers.read_mailbox(mailbox, at_least, &work).await
-            }
+            Self::Postgres(servers) if self.has_standbys() => servers.read_mailbox(mailbox, at_least, &work).await,
             _ => self.read(work).await,
         }
     }

@@ -1,7 +1,12 @@
 //! Contacts as the JSON that `procedures` take apart into rows: an array of arrays, in the order of their views.
 
-use serde::ser::{Serialize, SerializeSeq, Serializer};
+use std::sync::Arc;
 
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+use uuid::Uuid;
+
+use super::rights::Actor;
+use super::tx::Tx;
 use super::{folded, search};
 use crate::contact::{Complex, Contact, DateTimeTimeZone, Email, Text, date};
 use crate::error::Error;
@@ -14,6 +19,8 @@ pub(super) struct Written {
     pub(super) contact: Contact,
     /// The words it has had so far, if it is not new.
     pub(super) words: Option<Vec<words::Value>>,
+    /// On whose behalf, where the statement is to see that they may, and to write it down.
+    pub(super) actor: Option<Arc<Actor>>,
 }
 
 /// The parameter for some contacts. Their words are told, as the engine keeps them, where they are not the same as before.
@@ -76,6 +83,15 @@ impl Serialize for Row<'_> {
         } else {
             row.serialize_element(&(!is_same).then(|| search::texts(mailbox, &words)))?;
         }
+        let actor = self.written.actor.as_deref();
+        let simple = |id: Option<Uuid>| id.map(|id| id.as_simple().to_string());
+        row.serialize_element(&actor.map(|actor| &actor.name))?;
+        row.serialize_element(&simple(actor.and_then(|actor| actor.token)))?;
+        row.serialize_element(&actor.and_then(|actor| actor.user))?;
+        row.serialize_element(&simple(actor.map(|_| Tx::new_id())))?;
+        row.serialize_element(&actor.and_then(|actor| actor.address.as_ref()))?;
+        row.serialize_element(&simple(actor.and_then(|actor| actor.request)))?;
+        row.serialize_element(&actor.map(|actor| &actor.action))?;
         row.end()
     }
 }

@@ -23,7 +23,7 @@ macro_rules! select_subscriptions {
         concat!(
             "
 select s.mailbox, s.id, s.creator, s.resource, s.of_folders, s.folder_id, s.change_type, s.notification_url,
-    s.lifecycle_notification_url, s.client_state, s.tls_version, s.expiration_date_time",
+    s.lifecycle_notification_url, s.client_state, s.tls_version, s.expiration_date_time, s.token_id",
             $more,
             "
 from subscriptions s",
@@ -34,7 +34,7 @@ from subscriptions s",
     };
 }
 /// The number of columns that `select_subscriptions!` begins with.
-pub(super) const COLUMNS: usize = 12;
+pub(super) const COLUMNS: usize = 13;
 pub(super) use select_subscriptions;
 
 impl Store {
@@ -43,7 +43,7 @@ impl Store {
     /// # Errors
     /// [`Error::Quota`] when a creator has 100 in the mailbox, or the server 10,000.
     pub async fn room_for_subscription(&self, mailbox: i64, creator: &str) -> Result<(), Error> {
-        self.shared.readers.read(async |session: &mut Session| room(session, mailbox, creator).await).await
+        self.read(async |session: &mut Session| room(session, mailbox, creator).await).await
     }
 
     /// Stores a subscription. It tells of what happens from now on.
@@ -59,7 +59,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`]
     pub async fn subscription(&self, creator: &str, id: Uuid) -> Result<Subscription, Error> {
-        self.shared.readers.read(async |session: &mut Session| get(session, creator, id).await).await
+        self.read(async |session: &mut Session| get(session, creator, id).await).await
     }
 
     /// Those of a creator, so many behind one, in the order in which they were made.
@@ -74,7 +74,7 @@ impl Store {
             let statement = Statement::new(text).bind(creator).bind(after).bind(clock::now()).bind(limit);
             session.rows(statement).await?.iter().map(read).collect()
         };
-        self.shared.readers.read(list).await
+        self.read(list).await
     }
 
     /// Gives a subscription a new end.
@@ -89,6 +89,21 @@ impl Store {
             tx.execute(Statement::new(text).bind(found.mailbox).bind(id).bind(end)).await?;
             // It may have expired meanwhile, or been deleted.
             get(tx.reading().await?, &creator, id).await
+        };
+        self.write(None, work).await
+    }
+
+    /// Binds a subscription to another token of its creator's, or to none.
+    ///
+    /// # Errors
+    /// As [`Store::subscription`].
+    pub async fn reauthorize_subscription(&self, creator: &str, id: Uuid, token: Option<Uuid>) -> Result<(), Error> {
+        let creator = creator.to_owned();
+        let work = async move |tx: &mut Tx| {
+            let found = get(tx.reading().await?, &creator, id).await?;
+            let text = "
+update subscriptions set token_id = $3, reminded_of_date_time = null where mailbox = $1 and id = $2";
+            tx.execute(Statement::new(text).bind(found.mailbox).bind(id).bind(token)).await
         };
         self.write(None, work).await
     }
@@ -120,7 +135,7 @@ from deliveries where mailbox = $1 and subscription_id = $2 order by pos";
             let rows = session.rows(Statement::new(text).bind(found.mailbox).bind(id)).await?;
             rows.iter().map(read_delivery).collect()
         };
-        self.shared.readers.read(list).await
+        self.read(list).await
     }
 }
 
@@ -132,6 +147,7 @@ pub(super) fn read(row: &Row) -> Result<Subscription, Error> {
         mailbox: row.get(0)?,
         id: row.get(1)?,
         creator: row.get(2)?,
+        token: row.get(12)?,
         subject: match (row.get(4)?, row.get(5)?) {
             (true, _) => Subject::Folders,
             (false, Some(folder)) => Subject::ContactsOf(folder),
@@ -185,20 +201,21 @@ pub(super) async fn insert(tx: &mut Tx, new: &Subscription) -> Result<(), Error>
     // As with users, one at a time, whichever process stores it: whoever writes this row holds it to the commit.
     tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await?;
     room(tx.reading().await?, new.mailbox, &new.creator).await?;
-    let Subscription { mailbox, id, creator, subject, terms } = new;
+    let Subscription { mailbox, id, creator, token, subject, terms } = new;
     let folder = if let Subject::ContactsOf(folder) = subject { Some(folder.as_str()) } else { None };
     let text = "
 insert into subscriptions
     (mailbox, id, creator, resource, of_folders, folder_id, change_type, notification_url, lifecycle_notification_url,
      client_state, tls_version, created_date_time, expiration_date_time, delivered_seq, attempts, next_attempt_date_time,
-     lifecycle_attempts, next_lifecycle_date_time)
-select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, seq, 0, $12, 0, $12 from mailboxes where id = $1";
+     lifecycle_attempts, next_lifecycle_date_time, token_id)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, seq, 0, $12, 0, $12, $14 from mailboxes where id = $1";
     let statement = Statement::new(text).bind(*mailbox).bind(*id).bind(creator).bind(&terms.resource);
     let statement = statement.bind(*subject == Subject::Folders).bind(folder);
     let statement = statement.bind(ChangeType::print(&terms.change_types)).bind(&terms.notification_url);
     let statement = statement.bind(terms.lifecycle_notification_url.as_deref()).bind(terms.client_state.as_deref());
     let statement = statement.bind(&terms.tls_version).bind(tx.now()).bind(terms.expiration_date_time);
-    tx.execute(statement).await?;
+    tx.execute(statement.bind(*token)).await?;
+    tx.has_made(id.to_string());
     tx.left_trace(*mailbox, None, Some(*id));
     Ok(())
 }

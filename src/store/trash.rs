@@ -26,7 +26,7 @@ impl Store {
     /// [`Error::NotFound`] when it is not there, or not deleted.
     pub async fn deleted_contact(&self, mailbox: i64, id: Uuid) -> Result<Contact, Error> {
         let read = async |session: &mut Session| find(session, mailbox, id, IN_TRASH).await;
-        self.shared.readers.read(read).await
+        self.read(read).await
     }
 
     /// Brings a deleted contact back to its folder, or to the default one if that is gone.
@@ -82,7 +82,7 @@ impl Store {
         let path = path.to_vec();
         let work = async move |tx: &mut Tx| delete_folder(tx, mailbox, &path, &expected).await;
         let number = self.write(Some(mailbox), work).await?;
-        if let Err(error) = self.purge_mailbox(mailbox, FOR_GOOD).await {
+        if let Err(error) = self.itself().purge_mailbox(mailbox, FOR_GOOD).await {
             // It is gone for everybody; its rows go with the next purge.
             tracing::warn!(%error, "what was deleted for good could not be taken away yet");
         }

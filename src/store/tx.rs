@@ -66,6 +66,8 @@ pub(super) struct Tx {
     trace: Option<Trace>,
     /// The same when the savepoint was opened.
     trace_before: Option<Trace>,
+    /// The id of what the current job has made, for the audit log.
+    made: Option<String>,
     /// The store is closing, and nobody can wait long.
     closing: Arc<AtomicBool>,
 }
@@ -111,6 +113,7 @@ impl Tx {
             suspect: false,
             trace: None,
             trace_before: None,
+            made: None,
             closing: Arc::clone(closing),
         })
     }
@@ -126,6 +129,7 @@ impl Tx {
     pub(super) fn next_job(&mut self) {
         self.now = clock::now();
         self.loose = false;
+        self.made = None;
     }
 
     /// The time of this write, UTC microseconds.
@@ -195,6 +199,24 @@ impl Tx {
     pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
         self.open_savepoint().await?;
         self.session.execute(statement).await
+    }
+
+    /// Writes something beside what a job is for, which fails for a fault of the database only: the job then fails with all
+    /// that share its transaction, and needs no savepoint for it.
+    pub(super) async fn note(&mut self, statement: Statement<'_>) -> Result<(), Error> {
+        self.reading().await?.execute(statement).await?;
+        self.loose |= !self.savepoint;
+        Ok(())
+    }
+
+    /// Remembers the id of what the job makes.
+    pub(super) fn has_made(&mut self, id: String) {
+        self.made = Some(id);
+    }
+
+    /// The id of what the job has made, if it is something new.
+    pub(super) fn made(&self) -> Option<&str> {
+        self.made.as_deref()
     }
 
     /// Calls one of `procedures` and answers its numbers, one for each contact. Being one statement, it is atomic without

@@ -5,7 +5,7 @@ use super::sorted::{Rows, SortedPage, Sorting};
 use super::statement::{Sql, Statement};
 use super::tx::Tx;
 use super::window::{self, Part, Window};
-use super::{Store, filter, folders};
+use super::{Store, audit, filter, folders, tokens};
 use crate::error::Error;
 use crate::odata::filter::typed::Condition;
 use crate::user::{User, UserName};
@@ -13,13 +13,114 @@ use crate::user::{User, UserName};
 /// Most users of one store: in development mode any token makes one.
 const MAX_USERS: i64 = 100_000;
 
+/// What goes with a user, and the user.
+const FORGET: [&str; 4] = [
+    "delete from tokens where mailbox = $1",
+    "delete from shares where mailbox = $1 or grantee = $1",
+    "delete from subscriptions where mailbox = $1",
+    "delete from users where mailbox = $1",
+];
+
 macro_rules! select {
     () => {
         "select c.id, c.display_name, c.user_principal_name, c.mail, c.mailbox"
     };
 }
 
+/// A user as the operator sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The user.
+    pub user: User,
+    /// When they were made, in UTC microseconds.
+    pub created: i64,
+    /// Since when they may not sign in, if so.
+    pub disabled: Option<i64>,
+}
+
 impl Store {
+    /// All users with what the operator knows of them, in the order in which they were made.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn accounts(&self) -> Result<Vec<Account>, Error> {
+        let text = concat!(select!(), ", c.created_date_time, c.disabled_date_time from users c order by c.mailbox");
+        let list = async |session: &mut Session| {
+            let account = |row: &Row| Ok(Account { user: read(row, 0)?, created: row.get(5)?, disabled: row.get(6)? });
+            session.rows(Statement::new(text)).await?.iter().map(account).collect()
+        };
+        self.read(list).await
+    }
+
+    /// Whether there is any user.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_users(&self) -> Result<bool, Error> {
+        let any = async |session: &mut Session| session.row(Statement::new("select 1 from users limit 1")).await;
+        Ok(self.read(any).await?.is_some())
+    }
+
+    /// Makes a user, shown by a name of their own if one is given. `None` if there is one of this name.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn add_user(&self, name: &UserName, display_name: Option<String>) -> Result<Option<User>, Error> {
+        let name = name.clone();
+        let work = async move |tx: &mut Tx| {
+            if find(tx.reading().await?, &name).await?.is_some() {
+                return Ok(None);
+            }
+            let mut user = ensure(tx, &name).await?;
+            if let Some(display_name) = display_name {
+                let text = "update users set display_name = $2 where mailbox = $1";
+                tx.execute(Statement::new(text).bind(user.mailbox).bind(&display_name)).await?;
+                user.display_name = display_name;
+            }
+            audit::by_operator(tx, user.mailbox, "user add", Some(&user.id), None).await?;
+            Ok(Some(user))
+        };
+        self.write(None, work).await
+    }
+
+    /// Keeps a user out, or lets them in again, at once and in every process.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`]
+    pub async fn disable_user(&self, name: &UserName, disabled: bool) -> Result<User, Error> {
+        let name = name.clone();
+        let work = async move |tx: &mut Tx| {
+            let user = tokens::existing(tx, &name).await?;
+            let text = "update users set disabled_date_time = $2 where mailbox = $1";
+            tx.execute(Statement::new(text).bind(user.mailbox).bind(disabled.then_some(tx.now()))).await?;
+            let action = if disabled { "user disable" } else { "user enable" };
+            audit::by_operator(tx, user.mailbox, action, Some(&user.id), None).await?;
+            Ok(user)
+        };
+        self.write(None, work).await
+    }
+
+    /// Takes a user away with the whole mailbox, for good: the user in one transaction, which nothing of theirs outlives
+    /// for anybody, and then what they had in pieces. Should that be interrupted, the next purge goes on.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`]
+    pub async fn remove_user(&self, name: &UserName) -> Result<User, Error> {
+        let found = self.find_user(name).await?;
+        let user = found.ok_or_else(|| Error::UnknownUser(name.as_str().to_owned()))?;
+        let (mailbox, id) = (user.mailbox, user.id.clone());
+        let work = async move |tx: &mut Tx| {
+            for text in FORGET {
+                tx.execute(Statement::new(text).bind(mailbox)).await?;
+            }
+            tx.execute(Statement::new("delete from subscriptions where creator = $1").bind(&id)).await?;
+            audit::by_operator(tx, mailbox, "user remove", Some(&id), None).await
+        };
+        self.write(Some(mailbox), work).await?;
+        self.forget_user(name.as_str());
+        self.empty_mailbox(mailbox).await?;
+        Ok(user)
+    }
     /// A part of the users for whom a condition on users is true, in the order in which they were made; its keys are their
     /// mailboxes.
     ///
@@ -27,9 +128,9 @@ impl Store {
     /// Those of the database.
     pub async fn users(&self, filter: Option<&Condition>, part: Window<i64>) -> Result<Part<User>, Error> {
         let list = async |session: &mut Session| {
-            window::read(session, select!(), scope(filter), "c.mailbox", part, read).await
+            window::read(session, select!(), scope(filter), "c.mailbox", part, |row| read(row, 0)).await
         };
-        self.shared.readers.read(list).await
+        self.read(list).await
     }
 
     /// A page of these users in any order.
@@ -42,12 +143,12 @@ impl Store {
             select: select!(),
             columns: 5,
             from: Sql::new(" from users c where true"),
-            read,
+            read: |row| read(row, 0),
             made: |row| Ok((row.get(4)?, row.get(0)?)),
         };
         let scope = || filter.map_or(Sql::default(), |filter| Sql::new(" and ").then(filter::condition(0, filter)));
         let page = async |session: &mut Session| rows().page(session, scope(), by, |_| true).await;
-        self.shared.readers.read(page).await
+        self.read(page).await
     }
 
     /// How many of them there are.
@@ -55,7 +156,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn count_users(&self, filter: Option<&Condition>) -> Result<i64, Error> {
-        self.shared.readers.read(async |session: &mut Session| window::count(session, scope(filter)).await).await
+        self.read(async |session: &mut Session| window::count(session, scope(filter)).await).await
     }
 }
 
@@ -68,21 +169,25 @@ fn scope(filter: Option<&Condition>) -> Sql {
     }
 }
 
-fn read(row: &Row) -> Result<User, Error> {
+/// A user from five columns, the first of which is this one.
+pub(super) fn read(row: &Row, first: usize) -> Result<User, Error> {
     Ok(User {
-        id: row.get(0)?,
-        display_name: row.get(1)?,
-        user_principal_name: row.get(2)?,
-        mail: row.get(3)?,
-        mailbox: row.get(4)?,
+        id: row.get(first)?,
+        display_name: row.get(first + 1)?,
+        user_principal_name: row.get(first + 2)?,
+        mail: row.get(first + 3)?,
+        mailbox: row.get(first + 4)?,
     })
 }
 
 /// The user of this name, if there is one.
 pub(super) async fn find(session: &mut Session, name: &UserName) -> Result<Option<User>, Error> {
     let text = concat!(select!(), " from users c where c.user_principal_name_key = $1");
-    session.row(Statement::new(text).bind(name.key())).await?.as_ref().map(read).transpose()
+    session.row(Statement::new(text).bind(name.key())).await?.as_ref().map(|row| read(row, 0)).transpose()
 }
+
+/// A mailbox outlives its user: its number is never another's.
+const LAST_MAILBOX: &str = "select coalesce((select max(id) from mailboxes), 0), count(*) from users";
 
 /// The user of this name, made with an empty mailbox if there is none.
 ///
@@ -94,7 +199,7 @@ pub(super) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<User, Error> 
     if let Some(user) = find(tx.reading().await?, name).await? {
         return Ok(user);
     }
-    let row = tx.reading().await?.row(Statement::new("select coalesce(max(mailbox), 0), count(*) from users")).await?;
+    let row = tx.reading().await?.row(Statement::new(LAST_MAILBOX)).await?;
     let row = row.ok_or_else(|| Error::internal("max() answered nothing"))?;
     if row.get::<i64>(1)? >= MAX_USERS {
         return Err(Error::Quota(format!("This server has at most {MAX_USERS} users.")));

@@ -79,6 +79,8 @@ pub struct Subscription {
     pub id: Uuid,
     /// Who made it, and alone sees it: a user's id, or `app:NAME`.
     pub creator: String,
+    /// The stored token it was made by, or last authorized by: with that, it ends.
+    pub token: Option<Uuid>,
     /// What of the mailbox.
     pub subject: Subject,
     /// What the client said.

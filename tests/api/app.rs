@@ -130,6 +130,20 @@ impl TestApp {
         Self { address, data: Some(data), handle, thread: Some(thread) }
     }
 
+    /// Does something on the same data, as another process would.
+    pub fn beside<T>(&self, work: impl AsyncFnOnce(&Store) -> T) -> T {
+        let database = match self.data.as_ref().unwrap() {
+            Data::Folder(folder) => Database::File(Data::file(folder)),
+            Data::Schema(schema) => schema.url.parse().unwrap(),
+        };
+        actix_web::rt::System::new().block_on(async move {
+            let store = Store::open(&database, Options::default()).await.unwrap();
+            let done = work(&store).await;
+            store.close().await;
+            done
+        })
+    }
+
     /// Runs SQL beside the server. What it answers comes as text: a line a row, `|` between the columns.
     pub fn sql(&self, sql: &str) -> String {
         match self.data.as_ref().unwrap() {
@@ -226,6 +240,11 @@ impl Client {
         let mut client = self.clone();
         client.headers.push((name.to_owned(), value.to_owned()));
         client
+    }
+
+    /// The same client of another server.
+    pub fn at(&self, address: &str) -> Self {
+        Self { address: address.to_owned(), ..self.clone() }
     }
 
     pub fn get(&self, path: &str) -> Answer {

@@ -14,9 +14,12 @@ use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
 use crate::receiver::{Receiver, until};
 
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 23] = [
     "mailboxes",
     "users",
+    "tokens",
+    "shares",
+    "audit",
     "folders",
     "contacts",
     "emails",
@@ -92,6 +95,14 @@ fn fill(database: &Path, contacts: usize) {
     let id = subscribe(&ann, &receiver.url("/"));
     ann.post("/me/contacts", "{}");
     until(|| !ann.get(&format!("/subscriptions/{id}/deliveries")).json(200)["value"].as_array().unwrap().is_empty());
+    for arguments in [
+        ["token", "create", "--user", "ann", "--name", "Straße", "--expires", "90d"].as_slice(),
+        &["token", "create", "--app", "sync"],
+        &["share", "add", "--of", "ann", "--with", "bob", "--write"],
+    ] {
+        let output = contactd(&[arguments, &["--database", path(database)]].concat()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
     let mut server = server;
     server.signal("TERM");
     server.ended(Duration::from_secs(8));

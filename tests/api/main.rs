@@ -28,5 +28,6 @@ mod engines;
 mod faults;
 mod memory;
 mod notifications;
+mod operating;
 mod recipes;
 mod running;

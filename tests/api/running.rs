@@ -188,7 +188,7 @@ fn what_cannot_work_is_one_line_and_exit_1() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let busy = busy.local_addr().unwrap().to_string();
     for (arguments, reason) in [
-        (vec!["--listen", "127.0.0.1:0"], "nobody could sign in"),
+        (vec!["--listen", "0.0.0.0:0"], "nobody could sign in"),
         (vec!["--dev", "--listen", "0.0.0.0:0"], "listens on loopback only"),
         (vec!["--dev", "--listen", "nonsense"], "--listen nonsense"),
         (vec!["--dev", "--listen", &busy], "Address already in use"),

@@ -194,11 +194,25 @@ pub(in crate::store) const INSERT: &str = concat!(
     columns!(),
     ")
     select $2, id, now, ",
-    // No value where there is no such folder: then nothing is written. The lock makes it the folder of now and not of
-    // when the statement began to wait for the counter.
+    // No value where there is no such folder, or no right (`rights::check`): then nothing is written. The lock makes it
+    // the folder of now and not of when the statement began to wait for the counter.
     values!(
         "(select f.id from folders f
-             where f.mailbox = $2 and f.id = contact ->> 3 and f.deleted_date_time is null for share)"
+             where f.mailbox = $2 and f.id = contact ->> 3 and f.deleted_date_time is null
+                and (contact ->> 55 is null
+                    or exists (select 1 from users where mailbox = $2)
+                    and (contact ->> 56 is null or exists (
+                        select 1 from tokens
+                        where id = (contact ->> 56)::uuid and revoked_date_time is null
+                            and (expiration_date_time is null or expiration_date_time > now)))
+                    and (contact ->> 57 is null
+                        or exists (
+                            select 1 from users
+                            where mailbox = (contact ->> 57)::bigint and disabled_date_time is null)
+                        and ((contact ->> 57)::bigint = $2 or exists (
+                            select 1 from shares
+                            where mailbox = $2 and grantee = (contact ->> 57)::bigint and can_write))))
+             for share)"
     ),
     " from numbered
 ), ",
@@ -208,6 +222,11 @@ pub(in crate::store) const INSERT: &str = concat!(
     "), new_flags as (",
     insert_flags!(),
     "
+), audited as (
+    insert into audit (mailbox, id, audit_date_time, actor, token_id, address, request_id, action, item)
+    select $2, (contact ->> 58)::uuid, now, contact ->> 55, (contact ->> 56)::uuid, contact ->> 59,
+        (contact ->> 60)::uuid, contact ->> 61, id::text
+    from numbered where contact ->> 55 is not null
 )
 select version from numbered order by n"
 );

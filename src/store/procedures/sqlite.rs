@@ -34,7 +34,8 @@ macro_rules! view {
     null display_name_key, null given_name_key, null surname_key, null company_name_key, null size,
     null emails, null phones, null addresses, null websites, null categories, null im_addresses, null children,
     null flagged, null flag_status, null completed_date_time, null completed_time_zone, null due_date_time,
-    null due_time_zone, null start_date_time, null start_time_zone, null folded, null words;
+    null due_time_zone, null start_date_time, null start_time_zone, null folded, null words,
+    null actor, null token, null user, null deed, null address, null request, null action;
 "
         )
     };
@@ -64,6 +65,25 @@ macro_rules! values {
         new.birthday, new.birthday_instant, new.wedding_anniversary, new.wedding_anniversary_day, new.is_favorite,
         new.display_name_key, new.given_name_key, new.surname_key, new.company_name_key, new.size,
         (select seq from mailboxes where id = new.mailbox)"
+        )
+    };
+}
+
+/// An id as the API writes it.
+macro_rules! uuid_text {
+    ($id:literal) => {
+        concat!(
+            "lower(substr(hex(",
+            $id,
+            "), 1, 8) || '-' || substr(hex(",
+            $id,
+            "), 9, 4) || '-' || substr(hex(",
+            $id,
+            "), 13, 4) || '-' || substr(hex(",
+            $id,
+            "), 17, 4) || '-' || substr(hex(",
+            $id,
+            "), 21))"
         )
     };
 }
@@ -124,13 +144,30 @@ pub(in crate::store) const VIEWS: &str = concat!(
     insert into contacts (mailbox, id, created_date_time, ",
     columns!(),
     ") values (new.mailbox, new.id, new.last_modified_date_time, ",
-    // No value where there is no such folder: then nothing is written.
+    // No value where there is no such folder, or no right (`rights::check`): then nothing is written.
     values!(
         "(select id from folders
-          where mailbox = new.mailbox and id = new.parent_folder_id and deleted_date_time is null)"
+          where mailbox = new.mailbox and id = new.parent_folder_id and deleted_date_time is null
+            and (new.actor is null
+                or exists (select 1 from users where mailbox = new.mailbox)
+                and (new.token is null or exists (
+                    select 1 from tokens
+                    where id = new.token and revoked_date_time is null
+                        and (expiration_date_time is null or expiration_date_time > new.last_modified_date_time)))
+                and (new.user is null
+                    or exists (select 1 from users where mailbox = new.user and disabled_date_time is null)
+                    and (new.user = new.mailbox or exists (
+                        select 1 from shares where mailbox = new.mailbox and grantee = new.user and can_write)))))"
     ),
     ");
     insert into searched (mailbox, contact_id) values (new.mailbox, new.id);
+
+    insert into audit (mailbox, id, audit_date_time, actor, token_id, address, request_id, action, item)
+    select new.mailbox, new.deed, new.last_modified_date_time, new.actor, new.token, new.address, new.request, new.action,
+        ",
+    uuid_text!("new.id"),
+    "
+    where new.actor is not null;
 ",
     insert_children!(),
     "end;
@@ -186,7 +223,8 @@ macro_rules! call_with_contacts {
     value ->> 33, value ->> 34, value ->> 35, value ->> 36, value ->> 37,
     value -> 38, value -> 39, value -> 40, value -> 41, value -> 42, value -> 43, value -> 44,
     value ->> 45, value ->> 46, value ->> 47, value ->> 48, value ->> 49, value ->> 50, value ->> 51, value ->> 52,
-    value -> 53, value ->> 54
+    value -> 53, value ->> 54, value ->> 55, unhex(value ->> 56), value ->> 57, unhex(value ->> 58), value ->> 59,
+    unhex(value ->> 60), value ->> 61
 from jsonb_each($1) returning (select seq from mailboxes where id = mailbox)"
         )
     };

@@ -28,7 +28,8 @@ async fn creates_that_are_written_together_are_answered_each_for_itself() {
         let store = o.store.clone();
         async move { store.insert(mailbox, patch).await }
     };
-    let gathered = || join_all([create("a", None), create("b", Some("x")), create("c", None), create("d", Some("x"))]);
+    let gathered =
+        || join_all(vec![create("a", None), create("b", Some("x")), create("c", None), create("d", Some("x"))]);
     for answered in gathered().await {
         let contact = answered.unwrap();
         assert_eq!(o.store.contact(mailbox, &[], contact.id).await.unwrap(), contact);
@@ -72,7 +73,7 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
             sent_change_key: None,
             properties: Properties::default(),
         };
-        let call = procedures::insert(tx, &[rows::Written { mailbox, contact: nowhere, words: None }])?;
+        let call = procedures::insert(tx, &[rows::Written { mailbox, contact: nowhere, words: None, actor: None }])?;
         tx.call(call).await.map(drop)
     });
     let results = o.in_one_commit(vec![o.insert("a"), refused, o.insert("b"), broken, half, o.insert("c")]).await;

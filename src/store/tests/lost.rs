@@ -211,6 +211,7 @@ async fn a_connection_lost_inside_a_transaction_leaves_nothing_of_it() {
 async fn a_lost_commit_of_a_subscription_is_looked_up_although_it_takes_no_number() {
     let (o, proxy) = behind_a_proxy().await;
     let subscription = || Subscription {
+        token: None,
         mailbox: o.mailbox,
         id: Tx::new_id(),
         creator: "ann".to_owned(),

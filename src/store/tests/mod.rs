@@ -72,7 +72,7 @@ fn first(size: u16) -> Listing {
 }
 
 fn new(mailbox: i64, patch: Patch) -> Vec<New> {
-    vec![New { mailbox, folder: None, patch }]
+    vec![New::of(mailbox, patch)]
 }
 
 impl Opened {

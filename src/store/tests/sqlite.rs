@@ -60,7 +60,7 @@ async fn a_commit_that_fails_fails_every_waiter() {
     let o = opened_on_file(Options::default()).await;
     let orphan = o.job(async move |tx| {
         tx.execute(Statement::new("pragma defer_foreign_keys = on")).await?;
-        let text = "insert into users values ('x', 'x', 'x', 'x', 'x', 99, 0)";
+        let text = "insert into users values ('x', 'x', 'x', 'x', 'x', 99, 0, null)";
         tx.execute(Statement::new(text)).await
     });
     let results = o.in_one_commit(vec![o.insert("a"), orphan, o.insert("b")]).await;

@@ -23,7 +23,7 @@ mod both {
     }
 
     async fn keep(o: &Opened, days: u32) {
-        purge(&Arc::downgrade(&o.store.shared), Some(DAY * days), None).await;
+        purge(&Arc::downgrade(&o.store.shared), Some(DAY * days), None, None).await;
     }
 
     #[actix_web::test]
@@ -147,5 +147,39 @@ mod both {
         }
         store.close().await;
         assert!(Arc::strong_count(&store.shared) <= 2);
+    }
+
+    #[actix_web::test]
+    async fn a_mailbox_whose_user_is_gone_is_emptied_by_the_next_purge() {
+        let o = opened().await;
+        o.store.insert_many(o.mailbox, (0..250).map(|_| titled("x")).collect()).await.unwrap();
+        o.store.create_folder(o.mailbox, &["contacts".to_owned()], "F".to_owned()).await.unwrap();
+        let bob = o.store.user(&UserName::parse("bob").unwrap()).await.unwrap();
+        o.store.insert(bob.mailbox, titled("bob's")).await.unwrap();
+        // As if a removal had been interrupted behind its first transaction.
+        let gone = async |tx: &mut Tx| tx.execute(Statement::new("delete from users where id = 'ann'")).await;
+        o.job(gone).await.unwrap();
+        keep(&o, 30).await;
+        for table in ["select count(*) from contacts", "select count(*) from folders", "select count(*) from phones"] {
+            assert_eq!(o.count(table).await, if table.contains("phones") { 3 } else { 1 }, "{table}");
+        }
+        assert_eq!(o.count("select count(*) from mailboxes").await, 2, "its number is never another's");
+        let again = o.store.user(&UserName::parse("carl").unwrap()).await.unwrap();
+        assert!(again.mailbox > bob.mailbox && again.mailbox != o.mailbox);
+    }
+
+    #[actix_web::test]
+    async fn the_audit_log_is_kept_for_its_time() {
+        let o = opened().await;
+        for _ in 0..3 {
+            let actor = Actor { name: "ann".to_owned(), mailbox: Some(o.mailbox), ..Actor::default() };
+            o.store.acting(actor).insert(o.mailbox, titled("x")).await.unwrap();
+        }
+        let age = "update audit set audit_date_time = audit_date_time - 86400000000 where id <> (select id from audit order by id desc limit 1)";
+        o.job(async move |tx| tx.execute(Statement::new(age)).await).await.unwrap();
+        purge(&Arc::downgrade(&o.store.shared), None, None, Some(DAY * 2)).await;
+        assert_eq!(o.count("select count(*) from audit").await, 3);
+        purge(&Arc::downgrade(&o.store.shared), None, None, Some(DAY / 2)).await;
+        assert_eq!(o.count("select count(*) from audit").await, 1);
     }
 }

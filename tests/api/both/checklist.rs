@@ -17,6 +17,12 @@ struct Row {
     tests: Vec<String>,
 }
 
+/// Every call that is served, each a method and a path.
+pub(super) fn served_calls() -> Vec<(String, String)> {
+    let served = rows().into_iter().filter(|row| ["supported", "beyond Graph"].contains(&row.state.as_str()));
+    served.flat_map(|row| row.calls).filter(|(_, path)| !path.contains('?')).collect()
+}
+
 /// What stands between backticks.
 fn code(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
@@ -38,7 +44,7 @@ fn rows() -> Vec<Row> {
 }
 
 /// What there is to be named by paths.
-struct Things {
+pub(super) struct Things {
     contact: String,
     folder: String,
     child: String,
@@ -46,7 +52,7 @@ struct Things {
 }
 
 impl Things {
-    fn make(ann: &Client) -> Self {
+    pub(super) fn make(ann: &Client) -> Self {
         let folder = ann.post("/me/contactFolders", json!({"displayName": "Folder"})).id();
         let child =
             ann.post(&format!("/me/contactFolders/{folder}/childFolders"), json!({"displayName": "Child"})).id();
@@ -57,6 +63,12 @@ impl Things {
 
     /// A path of the list as paths of this server, encoded.
     fn spelled(&self, path: &str) -> Vec<String> {
+        let owners = if path.contains('…') { vec!["/me", "/users/ann"] } else { vec![""] };
+        owners.into_iter().flat_map(|owner| self.spelled_for(path, owner)).collect()
+    }
+
+    /// The same for an owner.
+    pub(super) fn spelled_for(&self, path: &str, owner: &str) -> Vec<String> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let query: String = query
             .bytes()
@@ -73,14 +85,11 @@ impl Things {
         let child = format!("contactFolders/{}/childFolders/{}", self.folder, self.child);
         let folders = [child.clone(), format!("contactFolders/{}", self.child)];
         let folders = if path.contains("/F") { folders.to_vec() } else { vec![child] };
-        let owners = if path.contains('…') { vec!["/me", "/users/ann"] } else { vec![""] };
         let mut spelled = Vec::new();
         for prefix in ["", "/beta", "/v1.0"] {
-            for owner in &owners {
-                for folder in &folders {
-                    let path = path.replace('…', owner).replace("/F", &format!("/{folder}"));
-                    spelled.push(format!("{prefix}{path}{}{query}", if query.is_empty() { "" } else { "?" }));
-                }
+            for folder in &folders {
+                let path = path.replace('…', owner).replace("/F", &format!("/{folder}"));
+                spelled.push(format!("{prefix}{path}{}{query}", if query.is_empty() { "" } else { "?" }));
             }
         }
         spelled
@@ -88,7 +97,7 @@ impl Things {
 }
 
 /// Sends a call in a way that changes nothing: no version is this one.
-fn send(client: &Client, method: &str, path: &str) -> Answer {
+pub(super) fn send(client: &Client, method: &str, path: &str) -> Answer {
     let body = (method != "GET" && method != "DELETE").then(|| b"[]".to_vec());
     client.with("If-Match", "\"of no version\"").send(method, path, body)
 }

@@ -27,6 +27,7 @@ mod photos;
 pub mod pictures;
 mod queries;
 mod refusals;
+mod rights;
 mod search;
 mod shapes;
 mod subscriptions;

@@ -68,7 +68,9 @@ fn a_subscription_is_confirmed_shown_listed_renewed_and_deleted() {
         assert_eq!(created.json(201), expected);
         let path = format!("{prefix}/subscriptions/{}", created.id());
         assert_eq!(created.header("location"), format!("http://{}{path}", app.address));
-        let asked = receiver.got().split_off(receiver.got().len() - 2);
+        // It ends soon, which may be told meanwhile.
+        let asked = receiver.got().into_iter().filter(|got| got.path.contains("validationToken=")).collect::<Vec<_>>();
+        let asked = &asked[asked.len() - 2..];
         assert!(
             asked[0].path.starts_with("/n?a=b&validationToken=") && asked[1].path.starts_with("/l?validationToken=")
         );

@@ -1,0 +1,76 @@
+//! The first start of a server that nobody could sign in to: it makes a user and a token, and tells whoever started it.
+
+use std::fs::{self, OpenOptions};
+use std::io::{IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::scopes::Scopes;
+use crate::secret;
+use crate::store::{Database, NewToken, Store};
+use crate::user::{Principal, UserName};
+
+/// The user's name.
+const OWNER: &str = "owner";
+
+/// Makes the user and the token. On a terminal both are shown there, this once; else the token is in a file beside the
+/// database that only its owner can read, and the file is named. `root` is where the server is reached.
+///
+/// # Errors
+/// One line: the file cannot be written, or the database not.
+pub(crate) async fn welcome(store: &Store, database: &Database, root: &str) -> Result<(), String> {
+    let owner = UserName::parse(OWNER).ok_or("the first user has no name")?;
+    let token = secret::token()?;
+    let file = (!std::io::stderr().is_terminal()).then(|| beside(database));
+    if let Some(file) = &file {
+        // Before the token is worth anything: else it could be lost.
+        write_private(file, &token).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    let new = NewToken {
+        bearer: Principal::User(owner.clone()),
+        digest: secret::hex(&secret::digest(&token)),
+        name: Some("first start".to_owned()),
+        scopes: Scopes::all(false),
+        expires: None,
+    };
+    match (store.make_first_user(&owner, new).await, &file) {
+        (Ok(true), _) => {}
+        (done, file) => {
+            // Another process was first, or nothing came of it.
+            let _ = file.as_ref().map(fs::remove_file);
+            return done.map(drop).map_err(|error| error.to_string());
+        }
+    }
+    let (told, shown) = match file {
+        None => (format!("the token\n\n    {token}\n\nwhich is shown this once"), token),
+        Some(file) => (format!("a token, which is in {}", file.display()), format!("$(cat '{}')", file.display())),
+    };
+    let _ = writeln!(
+        std::io::stderr(),
+        "contactd: nobody could sign in yet, so there is now the user '{OWNER}' with {told}. A first contact:\n\n    \
+         curl -i '{root}/me/contacts/$ref' -H \"Authorization: Bearer {shown}\" -H 'Content-Type: application/json' \
+         -d '{{\"givenName\": \"Ann\", \"emailAddresses\": [{{\"address\": \"ann@example.org\"}}]}}'\n"
+    );
+    Ok(())
+}
+
+/// The file that the token goes to.
+fn beside(database: &Database) -> PathBuf {
+    match database {
+        Database::File(path) => {
+            let mut name = path.clone().into_os_string();
+            name.push(".token");
+            name.into()
+        }
+        Database::Temporary | Database::Postgres(_) => "contactd.token".into(),
+    }
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let partial = path.with_extension("token.partial");
+    let _ = fs::remove_file(&partial);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all())?;
+    fs::rename(&partial, path)
+}

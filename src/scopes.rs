@@ -1,0 +1,189 @@
+//! What a token permits: the names of Graph's permissions, and what they mean here (docs/graph.md, "Permissions").
+
+use std::fmt;
+
+/// A permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// To read the own mailbox; for an application, any.
+    ContactsRead,
+    /// The same, and to write to it.
+    ContactsReadWrite,
+    /// To read the own mailbox and those that others share.
+    ContactsReadShared,
+    /// To read and write the same, as far as they are shared.
+    ContactsReadWriteShared,
+    /// For an application: to list users.
+    UserReadAll,
+    /// The same, and to say who shares a mailbox with whom.
+    UserReadWriteAll,
+}
+
+impl Scope {
+    /// Every permission that is known.
+    pub const ALL: [Self; 6] = [
+        Self::ContactsRead,
+        Self::ContactsReadWrite,
+        Self::ContactsReadShared,
+        Self::ContactsReadWriteShared,
+        Self::UserReadAll,
+        Self::UserReadWriteAll,
+    ];
+
+    /// As Graph names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ContactsRead => "Contacts.Read",
+            Self::ContactsReadWrite => "Contacts.ReadWrite",
+            Self::ContactsReadShared => "Contacts.Read.Shared",
+            Self::ContactsReadWriteShared => "Contacts.ReadWrite.Shared",
+            Self::UserReadAll => "User.Read.All",
+            Self::UserReadWriteAll => "User.ReadWrite.All",
+        }
+    }
+
+    /// The permission of this name, in any letter case.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether it means something in the token of an application, or else in that of a user.
+    fn is_of(self, application: bool) -> bool {
+        match self {
+            Self::ContactsRead | Self::ContactsReadWrite => true,
+            Self::ContactsReadShared | Self::ContactsReadWriteShared => !application,
+            Self::UserReadAll | Self::UserReadWriteAll => application,
+        }
+    }
+}
+
+/// A set of permissions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// All that an application, or else a user, can have.
+    pub fn all(application: bool) -> Self {
+        Scope::ALL.into_iter().filter(|scope| scope.is_of(application)).collect()
+    }
+
+    /// Those among `names` that mean something to an application or else to a user. Others are of other services, or
+    /// of the other kind of token, and permit nothing.
+    pub fn known<'a>(names: impl IntoIterator<Item = &'a str>, application: bool) -> Self {
+        names.into_iter().filter_map(Scope::of).filter(|scope| scope.is_of(application)).collect()
+    }
+
+    /// Reads names with blanks or commas between, each of which must mean something.
+    ///
+    /// # Errors
+    /// One line that names what is not known, or that there is none.
+    pub fn parse(text: &str, application: bool) -> Result<Self, String> {
+        let names = text.split([' ', ',']).filter(|name| !name.is_empty());
+        let read = |name: &str| {
+            Scope::of(name).filter(|scope| scope.is_of(application)).ok_or_else(|| {
+                let known: Vec<_> =
+                    Scope::ALL.iter().filter(|scope| scope.is_of(application)).map(|s| s.name()).collect();
+                let whose = if application { "an application" } else { "a user" };
+                format!("'{name}' is no permission of {whose}; known are {}", known.join(", "))
+            })
+        };
+        let scopes = names.map(read).collect::<Result<Self, _>>()?;
+        if scopes == Self::default() { Err("no permission is named".to_owned()) } else { Ok(scopes) }
+    }
+
+    fn has(self, scope: Scope) -> bool {
+        self.0 & bit(scope) != 0
+    }
+
+    /// Whether the own mailbox may be read, or for an application any.
+    pub fn may_read(self) -> bool {
+        use Scope as S;
+        [S::ContactsRead, S::ContactsReadWrite, S::ContactsReadShared, S::ContactsReadWriteShared]
+            .into_iter()
+            .any(|scope| self.has(scope))
+    }
+
+    /// Whether it may be written to.
+    pub fn may_write(self) -> bool {
+        self.has(Scope::ContactsReadWrite) || self.has(Scope::ContactsReadWriteShared)
+    }
+
+    /// Whether a mailbox that another user shares may be read.
+    pub fn may_read_shared(self) -> bool {
+        self.has(Scope::ContactsReadShared) || self.has(Scope::ContactsReadWriteShared)
+    }
+
+    /// Whether one that is shared to be written to may be.
+    pub fn may_write_shared(self) -> bool {
+        self.has(Scope::ContactsReadWriteShared)
+    }
+
+    /// Whether users may be listed.
+    pub fn may_list_users(self) -> bool {
+        self.has(Scope::UserReadAll) || self.has(Scope::UserReadWriteAll)
+    }
+
+    /// Whether mailboxes may be shared, on behalf of whoever owns them.
+    pub fn may_share(self) -> bool {
+        self.has(Scope::UserReadWriteAll)
+    }
+}
+
+fn bit(scope: Scope) -> u8 {
+    1 << scope as u8
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().map(bit).fold(0, |all, bit| all | bit))
+    }
+}
+
+/// The names with blanks between, as `scp` has them.
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = Scope::ALL.into_iter().filter(|scope| self.has(*scope)).map(Scope::name).collect();
+        f.write_str(&names.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_read_in_any_case_and_printed_in_one() {
+        let scopes = Scopes::parse("contacts.readwrite, Contacts.Read.Shared", false).unwrap();
+        assert_eq!(scopes.to_string(), "Contacts.ReadWrite Contacts.Read.Shared");
+        assert_eq!(Scopes::parse(&scopes.to_string(), false), Ok(scopes));
+        for application in [false, true] {
+            let all = Scopes::all(application);
+            assert_eq!(Scopes::parse(&all.to_string(), application), Ok(all));
+        }
+    }
+
+    #[test]
+    fn what_is_no_permission_of_its_bearer_is_refused_or_permits_nothing() {
+        for (text, application) in
+            [("Mail.Read", false), ("User.Read.All", false), ("Contacts.Read.Shared", true), ("", false), (" , ", true)]
+        {
+            assert!(Scopes::parse(text, application).is_err(), "{text}");
+            assert_eq!(Scopes::known(text.split(' '), application), Scopes::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_permission_permits_what_graph_says_and_no_more() {
+        let permits = |name| {
+            let s = Scopes::from_iter(Scope::of(name));
+            let may = [s.may_read(), s.may_write(), s.may_read_shared(), s.may_write_shared()];
+            (may, [s.may_list_users(), s.may_share()])
+        };
+        assert_eq!(permits("Contacts.Read"), ([true, false, false, false], [false, false]));
+        assert_eq!(permits("Contacts.ReadWrite"), ([true, true, false, false], [false, false]));
+        assert_eq!(permits("Contacts.Read.Shared"), ([true, false, true, false], [false, false]));
+        assert_eq!(permits("Contacts.ReadWrite.Shared"), ([true, true, true, true], [false, false]));
+        assert_eq!(permits("User.Read.All"), ([false, false, false, false], [true, false]));
+        assert_eq!(permits("User.ReadWrite.All"), ([false, false, false, false], [true, true]));
+    }
+}

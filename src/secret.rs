@@ -1,0 +1,54 @@
+//! Secrets: how they are made, and the form in which they are kept.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
+/// What every token of ours begins with, so that one is recognised where it should not be.
+pub const PREFIX: &str = "contactd_";
+
+/// SHA-256 of a secret.
+pub type Digest = [u8; 32];
+
+/// A new token: the prefix, and 256 random bits in 43 characters of URL-safe base64.
+///
+/// # Errors
+/// The operating system gives no random bytes.
+pub fn token() -> Result<String, String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| format!("no random bytes: {error}"))?;
+    Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+/// By which a secret is kept and found.
+pub fn digest(secret: &str) -> Digest {
+    Sha256::digest(secret).into()
+}
+
+/// As it is stored: 64 lower-case hexadecimal digits.
+pub fn hex(digest: &Digest) -> String {
+    digest
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_long_and_never_the_same() {
+        let (one, other) = (token().unwrap(), token().unwrap());
+        assert_eq!(one.len(), PREFIX.len() + 43);
+        assert!(one.starts_with(PREFIX) && one != other);
+    }
+
+    #[test]
+    fn a_digest_is_sha_256_in_hexadecimal() {
+        // FIPS 180-2, appendix B.1.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex(&digest("abc")), abc);
+    }
+}

@@ -1,0 +1,139 @@
+//! On whose behalf something is done, and whether they may still do it when it is done: looked at by the statement or in
+//! the transaction that does it, so that a token that is revoked, a user who is disabled and a share that is taken back
+//! are so at once, in every process.
+
+use uuid::Uuid;
+
+use super::engine::Session;
+use super::statement::Statement;
+use super::tx::Tx;
+use super::{Store, audit};
+use crate::clock;
+use crate::error::Error;
+
+/// Who does something, as the audit log names them, and by what right.
+#[derive(Debug, Clone, Default)]
+pub struct Actor {
+    /// A user's id, or `app:NAME`.
+    pub name: String,
+    /// The stored token that was shown, which must not be revoked or expired.
+    pub token: Option<Uuid>,
+    /// The own mailbox of a user, who must not be disabled. Without one it is an application.
+    pub user: Option<i64>,
+    /// The mailbox that something is done to. Where it is not the user's own, it must be shared with them.
+    pub mailbox: Option<i64>,
+    /// Its owner as the request named them.
+    pub asked: String,
+    /// Where the request came from.
+    pub address: Option<String>,
+    /// By which id the log has it.
+    pub request: Option<Uuid>,
+    /// The method and the route.
+    pub action: String,
+    /// The id of what it is about, where the route names one.
+    pub item: Option<String>,
+}
+
+/// Why [`check`] is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum To {
+    Read,
+    Write,
+}
+
+impl Store {
+    /// The same store for somebody: what is done by it is refused, and undone, unless they may do it then.
+    #[must_use]
+    pub fn acting(&self, actor: Actor) -> Self {
+        Self { actor: Some(actor.into()), ..self.clone() }
+    }
+
+    /// The same store for a command of the operator's, on a mailbox.
+    #[must_use]
+    pub fn acting_for_operator(&self, mailbox: i64, command: &str) -> Self {
+        let (name, action) = (audit::OPERATOR.to_owned(), command.to_owned());
+        self.acting(Actor { name, action, mailbox: Some(mailbox), ..Actor::default() })
+    }
+
+    /// The same store for what the program does of itself.
+    pub(super) fn itself(&self) -> Self {
+        Self { actor: None, ..self.clone() }
+    }
+
+    /// Sees that the actor may do anything at all here, or that the mailbox is theirs to read.
+    ///
+    /// # Errors
+    /// Those of [`check`].
+    pub async fn permits(&self) -> Result<(), Error> {
+        self.read(async |_: &mut Session| Ok(())).await
+    }
+
+    /// Reads on the actor's behalf, if there is one.
+    pub(super) async fn read<T>(&self, work: impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+        let Some(actor) = self.actor.as_deref() else { return self.shared.readers.read(work).await };
+        let checked = async |session: &mut Session| {
+            check(session, actor, To::Read, clock::now()).await?;
+            work(session).await
+        };
+        self.shared.readers.read(checked).await
+    }
+
+    /// The same of a mailbox, as [`super::readers::Readers::read_mailbox`]. The right is looked up at the primary: a
+    /// standby may not have heard yet that it is gone.
+    pub(super) async fn read_mailbox<T>(
+        &self,
+        mailbox: i64,
+        at_least: Option<i64>,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if !self.shared.readers.has_standbys() {
+            return self.read(work).await;
+        }
+        self.permits().await?;
+        self.shared.readers.read_mailbox(mailbox, at_least, work).await
+    }
+}
+
+/// Sees that an actor may do something now (UTC microseconds).
+///
+/// # Errors
+/// [`Error::Unauthorized`] where token or user are no longer good, [`Error::UnknownUser`] where the mailbox is gone or
+/// nobody's to see, [`Error::Denied`] where it may be read only.
+pub(super) async fn check(session: &mut Session, actor: &Actor, to: To, now: i64) -> Result<(), Error> {
+    let text = "
+select
+    $1 is null or exists (
+        select 1 from tokens
+        where id = $1 and revoked_date_time is null and (expiration_date_time is null or expiration_date_time > $2)),
+    $3 is null or exists (select 1 from users where mailbox = $3 and disabled_date_time is null),
+    $4 is null or exists (select 1 from users where mailbox = $4),
+    (select can_write from shares where mailbox = $4 and grantee = $3)";
+    let statement = Statement::new(text).bind(actor.token).bind(now).bind(actor.user).bind(actor.mailbox);
+    let row = session.row(statement).await?.ok_or_else(|| Error::internal("a select without from has a row"))?;
+    if !(row.get::<bool>(0)? && row.get::<bool>(1)?) {
+        return Err(Error::Unauthorized);
+    }
+    let unknown = || Err(Error::UnknownUser(actor.asked.clone()));
+    if !row.get::<bool>(2)? {
+        return unknown();
+    }
+    if actor.user.is_none() || actor.mailbox.is_none() || actor.user == actor.mailbox {
+        return Ok(());
+    }
+    match (row.get::<Option<bool>>(3)?, to) {
+        (None, _) => unknown(),
+        (Some(false), To::Write) => Err(Error::Denied("The mailbox is shared with you to be read only.")),
+        (Some(_), _) => Ok(()),
+    }
+}
+
+/// Writes down that the actor has done what the transaction does.
+pub(super) async fn record(tx: &mut Tx, actor: &Actor) -> Result<(), Error> {
+    let text = "
+insert into audit (mailbox, id, audit_date_time, actor, token_id, address, request_id, action, item)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let item = tx.made().map(str::to_owned).or_else(|| actor.item.clone());
+    let statement = Statement::new(text).bind(actor.mailbox.unwrap_or(0)).bind(Tx::new_id()).bind(tx.now());
+    let statement = statement.bind(&actor.name).bind(actor.token).bind(actor.address.as_ref());
+    tx.note(statement.bind(actor.request).bind(&actor.action).bind(item)).await
+}

@@ -1,0 +1,218 @@
+//! The first start, and the commands by which an operator says who may do what, beside a running server.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::app::{Client, SEED_REQUEST};
+use crate::program::{Program, contactd, fails};
+
+/// What a command prints.
+#[track_caller]
+fn run(database: &Path, arguments: &[&str]) -> String {
+    let output = contactd(arguments).env("CONTACTD_DATABASE", database).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What it says when it refuses.
+#[track_caller]
+fn refuses(database: &Path, arguments: &[&str]) -> String {
+    let mut command = contactd(arguments);
+    command.env("CONTACTD_DATABASE", database);
+    let (code, text) = fails(command);
+    assert!(code != 0 && !text.contains("panicked"), "{arguments:?}: {code} {text}");
+    text
+}
+
+fn serve(database: &Path) -> Command {
+    contactd(&["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()])
+}
+
+fn create(database: &Path, arguments: &[&str]) -> String {
+    run(database, &[&["token", "create"], arguments].concat()).trim().to_owned()
+}
+
+#[test]
+fn the_first_start_makes_a_user_and_tells_who_started_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    let file = folder.path().join("contacts.db.token");
+    let mut first = Program::start(serve(&database));
+    let told = first.log();
+    assert!(told.contains("the user 'owner' with a token, which is in ") && told.contains(file.to_str().unwrap()));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let token = std::fs::read_to_string(&file).unwrap();
+    assert!(!told.contains(token.trim()), "{told}");
+    // The line to paste works as it stands, and the seed's example too.
+    let line = told.lines().find(|line| line.trim_start().starts_with("curl ")).unwrap();
+    let pasted = Command::new("sh").args(["-c", line]).output().unwrap();
+    assert!(String::from_utf8_lossy(&pasted.stdout).starts_with("HTTP/1.1 201 Created"), "{pasted:?}");
+    let owner = first.user(token.trim());
+    assert_eq!(owner.get("/me").json(200)["id"], "owner");
+    assert_eq!(owner.post("/me/contacts/$ref", SEED_REQUEST).status, 201);
+    assert_eq!(first.user("owner").get("/me").error().0, 401);
+    first.signal("TERM");
+    first.ended(Duration::from_secs(8));
+    // Only the first.
+    std::fs::remove_file(&file).unwrap();
+    let second = Program::start(serve(&database));
+    assert!(!second.log().contains("owner") && !file.exists());
+    assert_eq!(second.user(token.trim()).get("/me/contacts/$count").body, b"2");
+}
+
+#[test]
+fn on_a_terminal_the_token_is_shown_once_and_not_written_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_contactd");
+    let command = format!("{program} serve --listen 127.0.0.1:0 --database contacts.db & sleep 2; kill $!; wait");
+    let shown =
+        Command::new("script").args(["-qec", &command, "/dev/null"]).current_dir(folder.path()).output().unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout).replace('\r', "");
+    let token =
+        shown.lines().map(str::trim).find(|line| line.starts_with("contactd_")).unwrap_or_else(|| panic!("{shown}"));
+    assert_eq!(shown.matches(token).count(), 2, "by itself, and in the line to paste: {shown}");
+    assert!(!folder.path().join("contacts.db.token").exists());
+    let again = Program::start(serve(&folder.path().join("contacts.db")));
+    assert_eq!(again.user(token).get("/me").json(200)["id"], "owner");
+}
+
+#[test]
+fn nobody_is_let_in_by_default_on_other_addresses() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    let elsewhere = || contactd(&["serve", "--listen", "0.0.0.0:0", "--database", database.to_str().unwrap()]);
+    let (code, text) = fails(elsewhere());
+    assert!(code == 1 && text.contains("contactd: nobody could sign in"), "{text}");
+    // With a user it starts, and so it does with tokens by the environment.
+    run(&database, &["user", "add", "ann"]);
+    let token = create(&database, &["--user", "ann"]);
+    let server = Program::start(elsewhere());
+    assert_eq!(Client::new(&server.address, &token).get("/me").status, 200);
+    assert_eq!(Client::new(&server.address, "").get("/me/contacts").error().0, 401);
+    drop(server);
+    let mut given = contactd(&["serve", "--listen", "0.0.0.0:0", "--database", ":memory:"]);
+    given.env("CONTACTD_TOKENS", "bob=hunter2");
+    assert_eq!(Program::start(given).user("hunter2").get("/me").json(200)["id"], "bob");
+}
+
+#[test]
+fn an_operator_lets_users_in_and_out_beside_a_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    assert!(run(&database, &["user", "add", "ann", "--display-name", "Ann Lee"]).starts_with("ann is made"));
+    run(&database, &["user", "add", "bob@example.org"]);
+    let server = Program::start(serve(&database));
+    let ann = server.user(&create(&database, &["--user", "ann", "--scope", "Contacts.ReadWrite.Shared"]));
+    let bob = server.user(&create(&database, &["--user", "BOB@example.org", "--scope", "Contacts.ReadWrite.Shared"]));
+    let sync = server.user(&create(&database, &["--app", "sync", "--scope", "Contacts.Read,User.Read.All"]));
+    let also = server.user(&create(&database, &["--user", "sync", "--app", "--scope", "Contacts.Read"]));
+    assert_eq!(ann.get("/me").json(200)["displayName"], "Ann Lee");
+    assert_eq!(sync.get("/users").json(200)["value"].as_array().unwrap().len(), 2);
+    assert_eq!(also.get("/users/ann/contacts").status, 200);
+    let id = ann.post("/me/contacts", json!({"title": "x"})).id();
+    let path = format!("/users/ann/contacts/{id}");
+
+    assert_eq!(bob.get(&path).error().1, "Request_ResourceNotFound");
+    let told = run(&database, &["share", "add", "--of", "ann", "--with", "bob@example.org"]);
+    assert_eq!(told, "bob@example.org may read the mailbox of ann\n");
+    assert_eq!(run(&database, &["share", "list", "--of", "ann"]), "bob@example.org\tread\n");
+    assert_eq!((bob.get(&path).status, bob.delete(&path).error().0), (200, 403));
+    run(&database, &["share", "add", "--of", "ann", "--with", "bob@example.org", "--write"]);
+    assert_eq!(bob.patch(&path, json!({"title": "y"})).status, 200);
+    run(&database, &["share", "remove", "--of", "ann", "--with", "bob@example.org"]);
+    assert_eq!(bob.get(&path).error().1, "Request_ResourceNotFound");
+
+    run(&database, &["user", "disable", "ann"]);
+    assert_eq!(ann.get("/me").error().0, 401);
+    assert!(run(&database, &["user", "list"]).lines().next().unwrap().ends_with("disabled"));
+    run(&database, &["user", "enable", "ann"]);
+    assert_eq!(ann.get("/me/contacts").status, 200);
+
+    let tokens = run(&database, &["token", "list", "--user", "ann"]);
+    let token = tokens.split('\t').next().unwrap();
+    assert_eq!(tokens.lines().count(), 1);
+    assert!(tokens.contains("\tann\t-\tContacts.ReadWrite.Shared\tuntil -\tmade "), "{tokens}");
+    run(&database, &["token", "revoke", token]);
+    assert_eq!(ann.get("/me/contacts").error().0, 401);
+    assert!(run(&database, &["token", "list", "--user", "ann"]).contains("\trevoked\t"));
+
+    // Who did what to which, from where.
+    let audit = run(&database, &["audit", "--of", "ann", "--item", &id]);
+    let fields = audit.lines().map(|line| line.split('\t').skip(1).take(5).collect::<Vec<_>>());
+    let expected = [
+        ["ann", "127.0.0.1", "POST /{user}/contacts", "ann", id.as_str()],
+        ["bob@example.org", "127.0.0.1", "PATCH /{user}/contacts/{id}", "ann", &id],
+    ];
+    assert_eq!(fields.collect::<Vec<_>>(), expected);
+    let operator = run(&database, &["audit", "--by", "operator", "--last", "1h"]);
+    for action in
+        ["user add", "token create", "share add", "share remove", "user disable", "user enable", "token revoke"]
+    {
+        assert!(operator.contains(&format!("\toperator\t-\t{action}\t")), "{action}: {operator}");
+    }
+
+    assert!(refuses(&database, &["user", "remove", "ann"]).contains("--yes"));
+    run(&database, &["user", "remove", "ann", "--yes"]);
+    assert_eq!(sync.get(&path).error().1, "Request_ResourceNotFound");
+    assert_eq!(run(&database, &["user", "list"]).lines().count(), 1);
+}
+
+#[test]
+fn what_a_command_cannot_do_is_said_in_a_line_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    run(&database, &["user", "add", "ann"]);
+    for (arguments, why) in [
+        (["user", "add", "ANN@localhost"].as_slice(), "there is a user 'ANN' already"),
+        (&["user", "add", "a b"], "expected 1 to 64 of"),
+        (&["user", "disable", "bob"], "there is no user 'bob'"),
+        (&["user", "remove", "bob", "--yes"], "there is no user 'bob'"),
+        (&["token", "create", "--user", "bob"], "there is no user 'bob'"),
+        (&["token", "create"], "--user"),
+        (
+            &["token", "create", "--user", "ann", "--scope", "Mail.Read"],
+            "'Mail.Read' is no permission of a user; known are",
+        ),
+        (&["token", "create", "--app", "x", "--scope", "Contacts.Read.Shared"], "is no permission of an application"),
+        (&["token", "create", "--user", "ann", "--app", "x"], "not both"),
+        (&["token", "create", "--user", "ann", "--expires", "1y"], "expected a time like 90d or 12h"),
+        (&["token", "revoke", "00000000-0000-7000-8000-000000000000"], "there is none of that name"),
+        (&["token", "revoke", "x"], "invalid value 'x'"),
+        (&["share", "add", "--of", "ann", "--with", "ann"], "a mailbox is its owner's anyway"),
+        (&["share", "remove", "--of", "ann", "--with", "bob"], "there is no user 'bob'"),
+        (&["audit", "--of", "bob"], "there is no user 'bob'"),
+        (&["user", "list", "--database", ":memory:"], "it is of one process alone"),
+    ] {
+        let text = refuses(&database, arguments);
+        assert!(text.contains(why), "{arguments:?}: {text}");
+    }
+    assert_eq!(run(&database, &["token", "list"]), "");
+}
+
+#[test]
+fn no_token_is_in_the_database_or_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    run(&database, &["user", "add", "ann"]);
+    let token = create(&database, &["--user", "ann", "--name", "phone"]);
+    let mut command = serve(&database);
+    command.args(["--log-level", "debug"]);
+    let mut server = Program::start(command);
+    let ann = server.user(&token);
+    ann.post("/me/contacts", json!({"surname": "Secretive"})).json(201);
+    ann.get("/me/contacts?$filter=surname%20eq%20'Secretive'");
+    assert_eq!(server.user(&format!("{token}x")).get("/me").error().0, 401);
+    let secret = token.strip_prefix("contactd_").unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+    }
+    server.signal("TERM");
+    server.ended(Duration::from_secs(8));
+    let log = server.log();
+    assert!(log.contains("/{user}/contacts") && !log.contains(secret) && !log.contains("Secretive"), "{log}");
+}
