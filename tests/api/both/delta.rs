@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contactd::http::Settings;
+use contactd::odata::delta::DeltaToken;
 use serde_json::{Value, json};
 
 use crate::app::{Client, Setup, TestApp};
@@ -280,17 +281,32 @@ fn a_log_that_does_not_lead_on_from_a_token_is_never_gone_on_with() {
     out_of_sync(&ann, &format!("/me/{early}"));
 }
 
+/// A link whose token is of so many days before.
+fn aged(app: &TestApp, link: &str, days: i64) -> String {
+    let (start, token) = link.rsplit_once('=').unwrap();
+    let key = app.sql("select token_key from store");
+    let token = DeltaToken::parse("$deltatoken", token, key.trim().as_bytes()).unwrap();
+    let issued = token.issued - days * 24 * 60 * 60 * 1_000_000;
+    format!("{start}={}", DeltaToken { issued, ..token }.print(key.trim().as_bytes()))
+}
+
 #[test]
 fn who_stays_away_too_long_starts_over() {
-    let settings = Settings { keep_changes: Duration::from_millis(1_500), ..Settings::default() };
-    let app = TestApp::with(Setup { settings, ..Setup::default() });
+    let app = TestApp::new();
     let ann = app.user("ann");
     create(&ann, json!({}));
     let (_, round) = start(&ann, "/me/contacts/delta");
     assert_eq!(ann.get(&round).status, 200);
-    std::thread::sleep(Duration::from_millis(1_700));
-    out_of_sync(&ann, &round);
+    assert_eq!(ann.get(&aged(&app, &round, 89)).status, 200);
+    out_of_sync(&ann, &aged(&app, &round, 91));
+    let short = Settings { keep_changes: Duration::from_hours(48), ..Settings::default() };
+    let app = app.restarted_with(Setup { settings: short, ..Setup::default() });
+    let ann = app.user("ann");
+    let (_, round) = start(&ann, "/me/contacts/delta");
+    assert_eq!(ann.get(&aged(&app, &round, 1)).status, 200);
+    out_of_sync(&ann, &aged(&app, &round, 3));
     // A fresh token of an old mailbox holds, though what its last entry was is purged.
+    app.sql("update changes set changed_date_time = 1");
     let (_, round) = start(&ann, "/me/contacts/delta");
     app.sql("delete from changes");
     assert_eq!(ann.get(&round).status, 200);
@@ -301,29 +317,29 @@ fn who_stays_away_too_long_starts_over() {
 /// What the log has had since a round began is needed to its end, and by the round behind it.
 #[test]
 fn a_round_that_takes_too_long_starts_over() {
-    let settings = Settings { keep_changes: Duration::from_millis(1_500), ..Settings::default() };
-    let app = TestApp::with(Setup { settings, ..Setup::default() });
+    let app = TestApp::new();
     let ann = app.user("ann");
-    for _ in 0..4 {
+    for _ in 0..3 {
         create(&ann, json!({}));
     }
     let a_page = |url: &str, more| {
         let page = ann.with("Prefer", "odata.maxpagesize=1").get(url).json(200);
         link(&page, more)
     };
-    let half = || std::thread::sleep(Duration::from_millis(900));
     let (_, known) = start(&ann, "/me/contacts/delta");
-    for _ in 0..4 {
+    for _ in 0..3 {
         create(&ann, json!({}));
     }
-    // A first round, one of changes, and what is known at the end of a first one.
+    // A first round, and the end of one.
     let first = a_page("/me/contacts/delta", true);
-    let changes = a_page(&known, true);
-    half();
-    let (first, changes) = (a_page(&first, true), a_page(&changes, true));
-    let (_, end) = start(&ann, &first);
-    half();
-    for link in [&first, &changes, &end] {
-        out_of_sync(&ann, link);
-    }
+    let next = a_page(&aged(&app, &first, 89), true);
+    out_of_sync(&ann, &aged(&app, &next, 2));
+    let (_, end) = start(&ann, &next);
+    out_of_sync(&ann, &aged(&app, &end, 2));
+    assert_eq!(ann.get(&end).status, 200);
+    // A round of changes. At its end all is known as of now.
+    let next = a_page(&aged(&app, &known, 89), true);
+    out_of_sync(&ann, &aged(&app, &next, 2));
+    let (_, end) = start(&ann, &next);
+    assert_eq!(ann.get(&aged(&app, &end, 2)).status, 200);
 }
