@@ -8,6 +8,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::admin::{Audit, Shares, Tokens, Users};
+use crate::http::WebOrigin;
 use crate::notify::{Allowed, Times};
 use crate::odata::prefer::Handling;
 use crate::store::{Address, Database};
@@ -97,6 +98,12 @@ pub struct Serve {
     /// The address that clients use, where a proxy stands in front: links begin with it (`https://host:port/prefix`)
     #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<String>,
+
+    /// Web pages of this origin, like `https://app.example.org`, may call the API from a browser (CORS); may be given more
+    /// than once, in the variable with commas between
+    #[arg(long, env = "CONTACTD_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<WebOrigin>,
+
 
     /// Take the address that clients use from X-Forwarded-Proto, -Host and -Prefix, or Forwarded; only where none but the
     /// proxy that sends them can reach the server

@@ -112,6 +112,7 @@ async fn serve(
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(DRAIN_SECONDS)
         .disable_signals()
+        cors: config.cors_origin.clone(),
         .listen(listener)
         .map_err(listen)?
         .run();
