@@ -12,6 +12,7 @@ use crate::http::WebOrigin;
 use crate::notify::{Allowed, Times};
 use crate::odata::prefer::Handling;
 use crate::store::{Address, Database};
+use crate::tls;
 
 /// Longest time that the deleted is kept.
 const MAX_DAYS: u64 = 36_500;
@@ -34,7 +35,7 @@ pub enum Command {
     Backup(Backup),
     /// Copy everything of a database into another one, from a file to PostgreSQL or back
     Copy(Copy),
-    /// Ask a running server whether it is well; exits with 0 if it is
+    /// Ask a running server whether it is well, by http or https; exits with 0 if it is
     Health(Health),
     /// Make, list, disable and remove users
     User(Users),
@@ -44,6 +45,8 @@ pub enum Command {
     Share(Shares),
     /// Read who did what
     Audit(Audit),
+    /// Make an authority and a certificate for development, and print what makes clients trust them
+    DevCert(tls::DevCert),
 }
 
 /// Options of `contactd serve`.
@@ -95,15 +98,18 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_HANDLING", value_enum, default_value_t)]
     pub handling: Handling,
 
-    /// The address that clients use, where a proxy stands in front: links begin with it (`https://host:port/prefix`)
-    #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
-    pub public_url: Option<String>,
+    /// How https is served
+    #[command(flatten)]
+    pub tls: tls::Flags,
 
     /// Web pages of this origin, like `https://app.example.org`, may call the API from a browser (CORS); may be given more
     /// than once, in the variable with commas between
     #[arg(long, env = "CONTACTD_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<WebOrigin>,
 
+    /// The address that clients use, where a proxy stands in front: links begin with it (`https://host:port/prefix`)
+    #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    pub public_url: Option<String>,
 
     /// Take the address that clients use from X-Forwarded-Proto, -Host and -Prefix, or Forwarded; only where none but the
     /// proxy that sends them can reach the server
