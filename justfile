@@ -26,9 +26,13 @@ forbid:
 bench:
     cargo bench --bench creates --bench engines
 
-# Licences, bans and sources of the dependencies (needs cargo-deny).
+# Licences, bans and sources of the dependencies (needs cargo-deny: `cargo install --locked cargo-deny`).
 deny:
     cargo deny check licenses bans sources
+
+# Known faults of the dependencies. Not in CI: the database is fetched from GitHub and is not reachable everywhere.
+advisories:
+    cargo deny check advisories
 
 # Build the container and try it (needs root and Debian's packages).
 container:

@@ -8,9 +8,11 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::admin::{Audit, Shares, Tokens, Users};
+use crate::http::WebOrigin;
 use crate::notify::{Allowed, Times};
 use crate::odata::prefer::Handling;
 use crate::store::{Address, Database};
+use crate::tls;
 
 /// Longest time that the deleted is kept.
 const MAX_DAYS: u64 = 36_500;
@@ -33,7 +35,7 @@ pub enum Command {
     Backup(Backup),
     /// Copy everything of a database into another one, from a file to PostgreSQL or back
     Copy(Copy),
-    /// Ask a running server whether it is well; exits with 0 if it is
+    /// Ask a running server whether it is well, by http or https; exits with 0 if it is
     Health(Health),
     /// Make, list, disable and remove users
     User(Users),
@@ -43,6 +45,8 @@ pub enum Command {
     Share(Shares),
     /// Read who did what
     Audit(Audit),
+    /// Make an authority and a certificate for development, and print what makes clients trust them
+    DevCert(tls::DevCert),
 }
 
 /// Options of `contactd serve`.
@@ -93,6 +97,15 @@ pub struct Serve {
     /// What to do with what Graph would refuse and a request does not say it by Prefer: handling=
     #[arg(long, env = "CONTACTD_HANDLING", value_enum, default_value_t)]
     pub handling: Handling,
+
+    /// How https is served
+    #[command(flatten)]
+    pub tls: tls::Flags,
+
+    /// Web pages of this origin, like `https://app.example.org`, may call the API from a browser (CORS); may be given more
+    /// than once, in the variable with commas between
+    #[arg(long, env = "CONTACTD_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<WebOrigin>,
 
     /// The address that clients use, where a proxy stands in front: links begin with it (`https://host:port/prefix`)
     #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]

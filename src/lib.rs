@@ -21,5 +21,6 @@ pub mod secret;
 pub mod server;
 pub mod store;
 pub mod subscription;
+pub mod tls;
 pub mod user;
 mod words;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use contactd::config::{Backup, Cli, Command};
 use contactd::store::Database;
-use contactd::{admin, copy, health, server, store};
+use contactd::{admin, copy, health, server, store, tls};
 
 #[actix_web::main]
 async fn main() -> ExitCode {
@@ -19,6 +19,7 @@ async fn main() -> ExitCode {
         Command::Token(config) => admin::tokens(config).await,
         Command::Share(config) => admin::shares(config).await,
         Command::Audit(config) => admin::audit(config).await,
+        Command::DevCert(config) => tls::dev_cert(&config),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

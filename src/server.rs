@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{IsTerminal as _, Read as _, Seek as _, Write as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::http::access::Access;
 use crate::http::{Api, Origin, Settings};
 use crate::notify::{self, Notifier};
 use crate::store::{Database, Options, Store};
+use crate::tls::Tls;
 
 /// How long requests under way may take once the server is told to stop; with the closing of the store it stays
 /// within 8 seconds.
@@ -26,6 +27,11 @@ const DRAIN_SECONDS: u64 = 4;
 const CLOSE: Duration = Duration::from_secs(3);
 /// How long it may take to give subscriptions back, of which most passes while requests end.
 const RELEASE: Duration = Duration::from_millis(500);
+/// How long a client may take for the handshake of TLS.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How many may be at it per worker: as many as connections. With fewer, as is the server's default, so many clients that
+/// connect and say nothing would keep all others out.
+const HANDSHAKES: usize = 25_000;
 /// How long an idle connection is kept: clients hold one and take a close for a failure.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -38,7 +44,7 @@ pub async fn run(config: Serve) -> Result<(), String> {
     // Before anything that takes its time, so that a stop is never missed.
     let mut stop = Stop::listen().map_err(|error| error.to_string())?;
     let access = access(&config)?;
-    let addresses = config.addresses()?;
+    let front = Front { addresses: config.addresses()?, tls: config.tls.open(config.dev)? };
     let notifier = notify::Settings {
         allowed: config.allow_notification_target.clone(),
         ca_file: config.ca_file.clone(),
@@ -63,16 +69,22 @@ pub async fn run(config: Serve) -> Result<(), String> {
         keep_audit: Some(config.keep_audit),
     };
     let store = Store::open(&database, options).await.map_err(|error| error.to_string())?;
-    let served = serve(&config, &addresses, &database, access, notifier, &store, &mut stop).await;
+    let served = serve(&config, front, &database, access, notifier, &store, &mut stop).await;
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the database does not answer; ending without it");
     }
     served
 }
 
+/// Where clients connect, and whether they do so by TLS.
+struct Front {
+    addresses: Vec<SocketAddr>,
+    tls: Option<Tls>,
+}
+
 async fn serve(
     config: &Serve,
-    addresses: &[std::net::SocketAddr],
+    front: Front,
     database: &Database,
     access: Option<Access>,
     notifier: Notifier,
@@ -80,16 +92,17 @@ async fn serve(
     stop: &mut Stop,
 ) -> Result<(), String> {
     let listen = |error: std::io::Error| format!("--listen {}: {error}", config.listen);
-    let listener = TcpListener::bind(addresses).map_err(listen)?;
+    let listener = TcpListener::bind(front.addresses.as_slice()).map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
+    let scheme = if front.tls.is_some() { "https" } else { "http" };
     let access = if let Some(access) = access {
         access
     } else {
         if !store.has_users().await.map_err(|error| error.to_string())? {
-            if !addresses.iter().all(|address| address.ip().is_loopback()) {
+            if !front.addresses.iter().all(|address| address.ip().is_loopback()) {
                 return Err(NOBODY.to_owned());
             }
-            first_start::welcome(store, database, &format!("http://{address}")).await?;
+            first_start::welcome(store, database, &format!("{scheme}://{address}")).await?;
         }
         Access::stored()
     };
@@ -104,6 +117,7 @@ async fn serve(
         keep_changes: config.keep_changes(),
         batch_limit: config.batch_limit,
         origin,
+        cors: config.cors_origin.clone(),
         notifier: Some(notifier.clone()),
     };
     let api = Api::new(store.clone(), access, settings);
@@ -111,17 +125,21 @@ async fn serve(
         .client_request_timeout(config.request_timeout())
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(DRAIN_SECONDS)
-        .disable_signals()
-        .listen(listener)
-        .map_err(listen)?
-        .run();
+        .tls_handshake_timeout(HANDSHAKE)
+        .max_connection_rate(HANDSHAKES)
+        .disable_signals();
+    let server = match &front.tls {
+        None => server.listen(listener),
+        Some(tls) => server.listen_rustls_0_23(listener, tls.config()?),
+    };
+    let server = server.map_err(listen)?.run();
     let handle = server.handle();
     let mut server = actix_web::rt::spawn(server);
     let (delivering, stopped) = oneshot::channel();
     let deliverer = store.clone();
     let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, stopped).await });
     // The one line that programs wait for, the same whatever the log looks like. Nobody may be there to read it.
-    let _ = writeln!(std::io::stderr(), "contactd listening on http://{address}");
+    let _ = writeln!(std::io::stderr(), "contactd listening on {scheme}://{address}");
     let ended = tokio::select! {
         () = stop.wait() => {
             tracing::info!("stopping");

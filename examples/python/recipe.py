@@ -1,4 +1,8 @@
-"""The official Python SDK against contactd: python recipe.py http://127.0.0.1:8080 ann"""
+"""The official Python SDK against contactd, unchanged: python recipe.py http://127.0.0.1:8080 ann
+
+Or over TLS, with `contactd serve --dev --tls`:
+    SSL_CERT_FILE=~/.local/share/contactd/dev-ca.pem python recipe.py https://127.0.0.1:8080 ann
+"""
 
 import asyncio
 import sys

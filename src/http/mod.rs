@@ -8,6 +8,7 @@ mod call;
 mod categories;
 mod contacts;
 mod contacts_ref;
+mod cors;
 mod delta;
 mod error;
 mod exchange_ids;
@@ -43,6 +44,7 @@ use crate::store::Store;
 use access::{Access, Who};
 use answer::{Answer, Body};
 use call::{Call, Reached};
+pub use cors::WebOrigin;
 
 /// Largest request body in bytes, as sent and unpacked.
 pub const MAX_BODY: usize = 4 << 20;
@@ -70,6 +72,8 @@ pub struct Settings {
     pub keep_changes: Duration,
     /// Where links begin; else where the request says it was sent.
     pub origin: Origin,
+    /// The origins whose web pages may call from a browser (CORS); none if empty.
+    pub cors: Vec<WebOrigin>,
     /// By whom subscribers are asked to confirm. Without it there are no subscriptions; who gives it also has it
     /// [`Notifier::deliver`].
     pub notifier: Option<Notifier>,
@@ -106,6 +110,7 @@ impl Default for Settings {
             keep_changes: KEEP_CHANGES,
             batch_limit: 20,
             origin: Origin::Host,
+            cors: Vec::new(),
             notifier: None,
         }
     }
@@ -147,10 +152,11 @@ async fn serve(request: HttpRequest, mut payload: web::Payload, api: web::Data<A
     let ids = Ids::of(request.headers());
     let mut route = "";
     let answer = answer(&request, &mut payload, &api, &ids, &mut route).await;
+    let answer = cors::preflight(&request, &api.settings.cors, answer);
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
     body::finish(request.headers(), &mut payload).await;
     log(&request, route, &answer, &ids, started.elapsed());
-    respond(answer, ids, &request)
+    respond(answer, ids, &request, &api.settings.cors)
 }
 
 /// One line a request, without anything a client wrote.
@@ -246,9 +252,15 @@ fn media_type(request: &HttpRequest) -> &'static str {
     }
 }
 
-fn respond(answer: Answer, ids: Ids, request: &HttpRequest) -> HttpResponse {
+fn respond(answer: Answer, ids: Ids, request: &HttpRequest, cors: &[WebOrigin]) -> HttpResponse {
     let mut response = HttpResponse::build(answer.status);
     response.insert_header(("OData-Version", "4.0"));
+    response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    // It is somebody's data, or tells of it. What is not says so itself.
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    for (name, value) in cors::headers(request, cors) {
+        response.insert_header((name, value));
+    }
     for (name, id) in [("request-id", &ids.request), ("client-request-id", &ids.client)] {
         if let Ok(value) = HeaderValue::from_str(id) {
             response.insert_header((name, value));

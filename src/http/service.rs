@@ -30,5 +30,7 @@ pub(super) fn document(call: &Call<'_>, method: &Method) -> Result<Answer, Error
 pub(super) fn metadata(call: &Call<'_>, method: &Method) -> Result<Answer, Error> {
     only_get(method)?;
     Answer { body: Some(Vec::from(metadata::csdl(call.shape())).into()), ..Answer::empty(200)? }
-        .header("Content-Type", "application/xml")
+        .header("Content-Type", "application/xml")?
+        // The same for everybody, until the program is another one.
+        .header("Cache-Control", "public, max-age=3600")
 }

@@ -63,7 +63,8 @@ impl Store {
     /// Sees that the actor may do anything at all here, or that the mailbox is theirs to read.
     ///
     /// # Errors
-    /// Those of [`check`].
+    /// [`Error::Unauthorized`] where token or user are no longer good, [`Error::UnknownUser`] where the mailbox is gone or
+    /// nobody's to see.
     pub async fn permits(&self) -> Result<(), Error> {
         self.read(async |_: &mut Session| Ok(())).await
     }

@@ -31,3 +31,4 @@ mod notifications;
 mod operating;
 mod recipes;
 mod running;
+mod tls;

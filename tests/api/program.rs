@@ -33,6 +33,8 @@ pub fn serve_dev(database: &Path) -> Command {
 pub struct Program {
     pub child: Child,
     pub address: String,
+    /// Scheme and address, as it said itself.
+    pub origin: String,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
@@ -43,14 +45,15 @@ impl Program {
         let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(String::new()));
-        let address = loop {
+        let origin = loop {
             let mut line = String::new();
             assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended: {}", log.lock().unwrap());
             log.lock().unwrap().push_str(&line);
-            if let Some(address) = line.strip_prefix("contactd listening on http://") {
-                break address.trim().to_owned();
+            if let Some(origin) = line.strip_prefix("contactd listening on ") {
+                break origin.trim().to_owned();
             }
         };
+        let address = origin.split_once("://").unwrap().1.to_owned();
         let tail = Arc::clone(&log);
         let reader = std::thread::spawn(move || {
             let mut line = String::new();
@@ -58,12 +61,13 @@ impl Program {
                 tail.lock().unwrap().push_str(&std::mem::take(&mut line));
             }
         });
-        Self { child, address, log, reader: Some(reader) }
+        Self { child, address, origin, log, reader: Some(reader) }
     }
 
     /// A server that is running already, whose log is somebody else's.
     pub fn of(child: Child, address: String) -> Self {
-        Self { child, address, log: Arc::default(), reader: None }
+        let origin = format!("http://{address}");
+        Self { child, address, origin, log: Arc::default(), reader: None }
     }
 
     pub fn user(&self, token: &str) -> Client {

@@ -1,9 +1,10 @@
 //! The official SDKs, unchanged, against the real program: the recipes of `examples/`. `tests/run` installs the SDKs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::program::{Program, contactd};
+use crate::tls::DevCert;
 
 /// Where `tests/run` installs the SDKs.
 fn installed(language: &str) -> PathBuf {
@@ -14,29 +15,41 @@ fn example(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
 }
 
-/// Runs a recipe to its last line.
-fn works(mut recipe: Command, last: &str) {
-    let server = Program::start(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"]));
-    recipe.args([&format!("http://{}", server.address), "ann"]);
-    let output = recipe.output().unwrap_or_else(|error| panic!("{error}: tests/run installs what this needs"));
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && out.trim_end().ends_with(last), "{out}{err}");
-    assert!(!server.log().contains("panicked"), "{}", server.log());
+/// Runs a recipe to its last line, against a server by plain http and one by TLS, which the SDK trusts by a line that
+/// `contactd dev-cert` prints.
+fn works(recipe: &Path, command: &Path, trust: &str, last: &str) {
+    let dev = DevCert::new();
+    let plain = Program::start(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"]));
+    let tls = dev.serve();
+    assert!(plain.origin.starts_with("http://") && tls.origin.starts_with("https://"));
+    for (server, trust) in [(plain, "true".to_owned()), (tls, dev.line(trust).to_owned())] {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{trust} && exec \"$@\""), "sh"]).arg(command).arg(recipe);
+        shell.env_remove("NODE_EXTRA_CA_CERTS").env_remove("SSL_CERT_FILE");
+        let output = shell.args([&server.origin, "ann"]).output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success() && out.trim_end().ends_with(last),
+            "{}: {out}{err}\ntests/run installs what this needs",
+            server.origin
+        );
+        assert!(!server.log().contains("panicked"), "{}", server.log());
+    }
 }
 
 #[test]
 fn the_javascript_sdk_works_unchanged() {
     // Beside the SDK, where the program looks for it.
-    let recipe = installed("javascript").join("recipe.mjs");
-    std::fs::copy(example("javascript/recipe.mjs"), &recipe).expect("tests/run installs the SDK");
-    let mut node = Command::new("node");
-    node.arg(recipe);
-    works(node, "the JavaScript recipe is done");
+    let folder = installed("javascript");
+    for file in ["recipe.mjs", "plain-http.mjs"] {
+        std::fs::copy(example("javascript").join(file), folder.join(file)).expect("tests/run installs the SDK");
+    }
+    let last = "the JavaScript recipe is done";
+    works(&folder.join("recipe.mjs"), Path::new("node"), "export NODE_EXTRA_CA_CERTS=", last);
 }
 
 #[test]
 fn the_python_sdk_works_unchanged() {
-    let mut python = Command::new(installed("python").join("bin/python"));
-    python.arg(example("python/recipe.py"));
-    works(python, "the Python recipe is done");
+    let python = installed("python").join("bin/python");
+    works(&example("python/recipe.py"), &python, "export SSL_CERT_FILE=", "the Python recipe is done");
 }

@@ -387,3 +387,24 @@ fn what_was_deleted_is_kept_as_long_as_the_server_is_told() {
         assert!(code == 2 && text.contains("expected a number of days up to 36500, like 30d"), "{text}");
     }
 }
+
+#[test]
+fn web_pages_that_may_call_are_named_by_flags_or_in_a_variable() {
+    let serve = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"];
+    let pages = ["https://a.example", "http://localhost:3000"];
+    let mut flags = contactd(&serve);
+    flags.args(["--cors-origin", pages[0], "--cors-origin", pages[1]]);
+    let mut variable = contactd(&serve);
+    variable.env("CONTACTD_CORS_ORIGIN", pages.join(","));
+    for command in [flags, variable] {
+        let server = Program::start(command);
+        for (page, told) in [(pages[0], pages[0]), (pages[1], pages[1]), ("https://b.example", "")] {
+            let answer = server.user("ann").with("Origin", page).get("/me");
+            assert_eq!((answer.status, answer.header("access-control-allow-origin").as_str()), (200, told));
+        }
+    }
+    for bad in ["*", "null", "https://a.example/", "a.example", "https://*.example"] {
+        let (code, text) = fails(contactd(&["serve", "--dev", "--cors-origin", bad]));
+        assert!(code == 2 && text.contains("--cors-origin") && text.contains("expected an origin"), "{text}");
+    }
+}

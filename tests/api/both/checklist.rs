@@ -7,13 +7,13 @@ use serde_json::json;
 
 use crate::app::{Answer, Client, TestApp};
 
-const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+pub(super) const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// A row: its calls, each a method and a path, what it says of them, and the tests it names.
-struct Row {
-    text: String,
-    calls: Vec<(String, String)>,
-    state: String,
+pub(super) struct Row {
+    pub(super) text: String,
+    pub(super) calls: Vec<(String, String)>,
+    pub(super) state: String,
     tests: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ fn code(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-fn rows() -> Vec<Row> {
+pub(super) fn rows() -> Vec<Row> {
     let text = std::fs::read_to_string(format!("{}/docs/graph.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let calls = text.split("\n## Calls\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let row = |line: &str| {
@@ -45,7 +45,7 @@ fn rows() -> Vec<Row> {
 
 /// What there is to be named by paths.
 pub(super) struct Things {
-    contact: String,
+    pub(super) contact: String,
     folder: String,
     child: String,
     category: String,
@@ -62,7 +62,7 @@ impl Things {
     }
 
     /// A path of the list as paths of this server, encoded.
-    fn spelled(&self, path: &str) -> Vec<String> {
+    pub(super) fn spelled(&self, path: &str) -> Vec<String> {
         let owners = if path.contains('…') { vec!["/me", "/users/ann"] } else { vec![""] };
         owners.into_iter().flat_map(|owner| self.spelled_for(path, owner)).collect()
     }

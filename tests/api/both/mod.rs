@@ -16,6 +16,7 @@ mod folder_pages;
 mod folders;
 pub mod following;
 mod formats;
+mod headers;
 mod injection;
 mod limits;
 pub mod model;

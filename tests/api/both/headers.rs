@@ -1,0 +1,205 @@
+//! What every answer carries and what none does, over all calls of the checklist; and which web pages may read them (CORS).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contactd::http::Settings;
+use serde_json::json;
+
+use super::checklist::{METHODS, Things, rows, send};
+use super::pictures::JPEG;
+use crate::app::{Answer, Client, SEED_REQUEST, Setup, TestApp};
+
+const PAGE: &str = "https://app.example.org";
+const OTHER: &str = "http://localhost:3000";
+
+fn with_cors(origins: &[&str]) -> TestApp {
+    let cors = origins.iter().map(|origin| origin.parse().unwrap()).collect();
+    TestApp::with(Setup { settings: Settings { cors, ..Settings::default() }, ..Setup::default() })
+}
+
+/// What holds of every answer, whatever was asked.
+#[track_caller]
+fn assert_habits(answer: &Answer, what: &str) {
+    assert_eq!(answer.header("x-content-type-options"), "nosniff", "{what}");
+    for name in ["server", "x-powered-by", "via", "x-aspnet-version", "set-cookie"] {
+        assert!(!answer.headers.contains_key(name), "{what}: {name}");
+    }
+    if answer.status >= 400 {
+        let text = String::from_utf8_lossy(&answer.body).to_lowercase();
+        for word in ["sqlite", "sqlx", "postgres", "actix", "contactd", "src/", ".rs:", "panicked", "0.1.0"] {
+            assert!(!text.contains(word), "{what}: {word}: {text}");
+        }
+    }
+}
+
+/// What a cache may do with an answer: nothing, but for what is nobody's, and for a photo, which it must ask about.
+fn caching(path: &str, status: u16) -> &'static str {
+    match path.split('?').next().unwrap() {
+        path if path.ends_with("/$metadata") && status == 200 => "public, max-age=3600",
+        path if path.ends_with("/photo/$value") && status == 200 => "private, no-cache",
+        _ => "no-store",
+    }
+}
+
+#[test]
+fn every_answer_of_every_call_has_the_headers_that_are_due_and_no_others() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let things = Things::make(&ann);
+    let photo = format!("/me/contacts/{}/photo/$value", things.contact);
+    assert_eq!(ann.with("Content-Type", "image/jpeg").send("PUT", &photo, Some(JPEG.to_vec())).status, 200);
+    let (mut answers, mut seen) = (0, BTreeSet::new());
+    for row in rows() {
+        for (_, path) in row.calls {
+            for spelled in things.spelled(&path) {
+                for method in METHODS.iter().chain(&["OPTIONS", "HEAD"]) {
+                    for client in [&ann, &app.user("app:sync"), &app.user("")] {
+                        let answer = send(client, method, &spelled);
+                        let what = format!("{method} {spelled}: {}", answer.status);
+                        assert_habits(&answer, &what);
+                        assert_eq!(answer.header("cache-control"), caching(&spelled, answer.status), "{what}");
+                        let cors = answer.headers.keys().find(|name| name.as_str().starts_with("access-control-"));
+                        assert_eq!(cors, None, "{what}");
+                        answers += 1;
+                        seen.insert(answer.header("cache-control"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(answers > 5_000 && seen.len() == 3, "{answers} answers: {seen:?}");
+    // Also what is not on the list: what nothing is at, what is made, and what has not changed.
+    let created = ann.post("/me/contacts/$ref", SEED_REQUEST);
+    let etag = ann.get(&photo).header("etag");
+    for (answer, cache) in [
+        (ann.get("/nothing"), "no-store"),
+        (ann.post("/me/contacts", "{"), "no-store"),
+        (created, "no-store"),
+        (ann.with("If-None-Match", &etag).get(&photo), "private, no-cache"),
+    ] {
+        assert_habits(&answer, "more");
+        assert_eq!((answer.header("cache-control").as_str(), answer.status > 199), (cache, true));
+    }
+}
+
+/// What a browser asks before it sends something.
+fn preflight(client: &Client, origin: &str, path: &str, method: &str) -> Answer {
+    client
+        .with("Origin", origin)
+        .with("Access-Control-Request-Method", method)
+        .with("Access-Control-Request-Headers", "authorization,content-type,x-forwarded-host,prefer, sdkversion")
+        .send("OPTIONS", path, None)
+}
+
+#[test]
+fn a_page_that_is_named_is_told_what_is_offered_at_every_address() {
+    let app = with_cors(&[PAGE, OTHER]);
+    // Browsers ask without a token.
+    let nobody = app.user("");
+    let things = Things::make(&app.user("ann"));
+    let mut offered: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for row in rows().iter().filter(|row| ["supported", "beyond Graph"].contains(&row.state.as_str())) {
+        for (method, path) in &row.calls {
+            let path = path.split('?').next().unwrap().to_owned();
+            offered.entry(path).or_default().insert(method.clone());
+        }
+    }
+    assert!(offered.len() > 30);
+    for (path, methods) in offered {
+        for spelled in things.spelled(&path) {
+            for origin in [PAGE, OTHER] {
+                let answer = preflight(&nobody, origin, &spelled, "GET");
+                answer.empty(204);
+                let told = answer.header("access-control-allow-methods");
+                assert_eq!(told.split(", ").map(str::to_owned).collect::<BTreeSet<_>>(), methods, "{spelled}");
+                for (name, value) in [
+                    ("access-control-allow-origin", origin),
+                    ("access-control-allow-headers", "authorization, content-type, prefer, sdkversion"),
+                    ("access-control-allow-credentials", ""),
+                    ("access-control-max-age", "600"),
+                    ("vary", "Origin"),
+                    ("x-content-type-options", "nosniff"),
+                    ("cache-control", "no-store"),
+                ] {
+                    assert_eq!(answer.header(name), value, "{spelled}: {name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_reads_answers_and_refusals_with_the_headers_that_sdks_want() {
+    let app = with_cors(&[PAGE, OTHER]);
+    let ann = app.user("ann").with("Origin", PAGE);
+    let created = ann.post("/me/contacts/$ref", SEED_REQUEST);
+    assert_eq!(created.status, 201);
+    let path = format!("/me/contacts/{}", created.id());
+    for answer in [
+        created,
+        ann.get(&path),
+        ann.get("/me/contacts"),
+        ann.get("/$metadata"),
+        ann.get("/healthz"),
+        ann.get("/nothing"),
+        ann.get("/me/contacts/x"),
+        ann.with("If-Match", "\"x\"").patch(&path, "{}"),
+        app.user("").with("Origin", PAGE).get("/me"),
+        ann.delete(&path),
+    ] {
+        for (name, value) in [
+            ("access-control-allow-origin", PAGE),
+            (
+                "access-control-expose-headers",
+                "request-id, client-request-id, ETag, Location, Preference-Applied, Retry-After, OData-EntityId, \
+                 Contactd-Position",
+            ),
+            ("access-control-allow-credentials", ""),
+            ("vary", "Origin"),
+        ] {
+            assert_eq!(answer.header(name), value, "{}: {name}", answer.status);
+        }
+    }
+}
+
+#[test]
+fn a_page_that_is_not_named_is_told_nothing() {
+    let off = TestApp::new();
+    let on = with_cors(&[PAGE]);
+    let close = [
+        "https://evil.example.org",
+        "https://app.example.org.evil.example",
+        "https://evilapp.example.org",
+        "http://app.example.org",
+        "https://app.example.org:8443",
+        "https://app.example.org/",
+        "HTTPS://APP.EXAMPLE.ORG",
+        "https://app.example.org, https://evil.example.org",
+        "null",
+        "*",
+        "",
+    ];
+    for (app, origins, vary) in [(&off, [&[PAGE], &close[..]].concat(), ""), (&on, close.to_vec(), "Origin")] {
+        for origin in origins {
+            let mut answers = vec![app.user("ann").with("Origin", origin).get("/me/contacts")];
+            assert_eq!(answers[0].status, 200, "who has a token is served; the browser keeps the answer to itself");
+            for path in ["/me/contacts", "/$metadata", "/healthz", "/", "/me"] {
+                let answer = preflight(&app.user(""), origin, path, "GET");
+                assert_eq!(answer.error().0, 405, "{origin}");
+                answers.push(answer);
+            }
+            for answer in answers {
+                let told = answer.headers.keys().find(|name| name.as_str().starts_with("access-control-"));
+                assert_eq!((told, answer.header("vary").as_str()), (None, vary), "{origin}");
+            }
+        }
+    }
+    // What is no preflight is what it was, also from a page that is named.
+    let options = on.user("").with("Origin", PAGE).send("OPTIONS", "/me/contacts", None);
+    assert_eq!(options.error(), (405, "methodNotAllowed".into(), String::new()));
+    assert_eq!(options.header("allow"), "GET, POST");
+    // Where nothing is, nothing is offered.
+    assert_eq!(preflight(&on.user(""), PAGE, "/nothing", "GET").error().0, 404);
+    // Asking changes nothing.
+    assert_eq!(on.user("ann").get("/me/contacts").json(200)["value"], json!([]));
+}
