@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod category;
+mod client;
 mod clock;
 pub mod config;
 pub mod contact;
