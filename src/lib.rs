@@ -16,6 +16,7 @@ pub mod health;
 pub mod http;
 pub mod notify;
 pub mod odata;
+pub mod oidc;
 pub mod photo;
 pub mod scopes;
 pub mod secret;
