@@ -91,6 +91,10 @@ impl<'a> Token<'a> {
         if !meant.iter().any(|audience| audiences.iter().any(|ours| ours == audience)) {
             return Err("it is for another audience");
         }
+        // Bound to a key that its bearer would have to show (RFC 7800): without that it may be stolen.
+        if self.claims.contains_key("cnf") {
+            return Err("it is bound to a key");
+        }
         let expires = time(&self.claims, "exp")?.ok_or("it has no end")?;
         if expires + SKEW <= now {
             return Err("it has expired");

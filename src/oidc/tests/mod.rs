@@ -155,6 +155,8 @@ fn a_token_is_of_this_issuer_for_this_audience_about_somebody() {
         ("scp", json!([1]), false),
         ("roles", json!({"a": 1}), false),
         ("idtyp", json!(true), false),
+        // Whoever brings it would have to prove that it is theirs, which nobody here asks for.
+        ("cnf", json!({"jkt": "x"}), false),
         // Shown only, so not worth a refusal.
         ("name", json!(["x"]), true),
         ("preferred_username", json!(1), true),
