@@ -45,6 +45,17 @@ fn a_public_key_is_no_shared_secret() {
 }
 
 #[test]
+fn a_signature_of_nothing_is_refused() {
+    for (pair, length) in [(Pair::rsa(), 256), (Pair::es(), 64), (Pair::ed(), 64)] {
+        let header = json!({"alg": pair.algorithm(), "kid": "k"}).to_string();
+        let signed = format!("{}.{}", base64(header), base64(user().to_string()));
+        for signature in [vec![0; length], vec![255; length], vec![], vec![0; length - 1], vec![0; length + 1]] {
+            assert!(read(&format!("{signed}.{}", base64(signature)), &set(&[pair.public("k")])).is_err());
+        }
+    }
+}
+
+#[test]
 fn the_algorithm_is_the_keys_and_not_the_tokens() {
     for pair in [Pair::rsa(), Pair::es(), Pair::ed()] {
         for algorithm in ["RS256", "ES256", "EdDSA", "Ed25519", "RS384", "PS256", "ES384", "ES256K", "rs256", "HS512"] {

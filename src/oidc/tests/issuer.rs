@@ -1,7 +1,7 @@
 //! An issuer for tests: keys of its own, tokens as it likes, and a server that answers as it is told to.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use ring::signature::{
     RsaPublicKeyComponents,
 };
 use serde_json::{Value, json};
-use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto};
 
 pub(super) fn base64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
@@ -114,8 +115,22 @@ pub(super) struct Says {
 
 impl Server {
     pub(super) fn new(keys: &[Value]) -> Self {
+        Self::start(keys, "http://127.0.0.1", None)
+    }
+
+    /// By https, with a certificate of the authority in `tests/tls/ca.pem`.
+    pub(super) fn with_tls(keys: &[Value]) -> Self {
+        let certificate = CertificateDer::from_pem_file("tests/tls/receiver.pem").unwrap();
+        let key = PrivateKeyDer::from_pem_file("tests/tls/receiver.key").unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let config = config.with_single_cert(vec![certificate], key).unwrap();
+        Self::start(keys, "https://localhost", Some(Arc::new(config)))
+    }
+
+    fn start(keys: &[Value], origin: &str, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://127.0.0.1:{}/tenant/", listener.local_addr().unwrap().port());
+        let url = format!("{origin}:{}/tenant/", listener.local_addr().unwrap().port());
         let document = json!({"issuer": url, "jwks_uri": format!("{url}keys")});
         let keys = json!({"keys": keys}).to_string();
         let says = Says { document, keys, status: 200, delay: Duration::ZERO, asked: 0 };
@@ -123,9 +138,12 @@ impl Server {
         let server = Self { url, says: Arc::clone(&says) };
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, says) = (stream.unwrap(), Arc::clone(&says));
+                let (stream, says, tls) = (stream.unwrap(), Arc::clone(&says), tls.clone());
                 // A client may have gone.
-                std::thread::spawn(move || drop(answer(stream, &says)));
+                std::thread::spawn(move || match tls {
+                    None => drop(answer(stream, &says)),
+                    Some(tls) => drop(answer(StreamOwned::new(ServerConnection::new(tls).unwrap(), stream), &says)),
+                });
             }
         });
         server
@@ -144,8 +162,8 @@ impl Server {
     }
 }
 
-fn answer(mut stream: TcpStream, says: &Mutex<Says>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+fn answer(stream: impl Read + Write, says: &Mutex<Says>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut first = String::new();
     reader.read_line(&mut first)?;
     let mut line = String::new();
@@ -165,5 +183,7 @@ fn answer(mut stream: TcpStream, says: &Mutex<Says>) -> std::io::Result<()> {
         (says.status, body, says.delay)
     };
     std::thread::sleep(delay);
-    write!(stream, "HTTP/1.1 {status} x\r\nLocation: /moved\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    let stream = reader.get_mut();
+    write!(stream, "HTTP/1.1 {status} x\r\nLocation: /moved\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
+    stream.flush()
 }

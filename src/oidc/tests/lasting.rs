@@ -155,11 +155,13 @@ async fn nobody_waits_for_an_issuer_that_fails_while_there_are_keys() {
     assert!(soon.await.is_ok());
 }
 
+type Change = Box<dyn Fn(&mut issuer::Says)>;
+
 #[tokio::test]
 async fn what_an_issuer_says_wrong_gives_no_keys() {
     let pair = Pair::ed();
     let huge = format!(r#"{{"keys": [], "x": "{}"}}"#, "x".repeat(600 << 10));
-    let changes: [(&str, Box<dyn Fn(&mut issuer::Says)>); 12] = [
+    let changes: [(&str, Change); 12] = [
         ("another issuer", Box::new(|says| says.document["issuer"] = json!("https://evil.example/"))),
         ("no issuer", Box::new(|says| says.document = json!({"jwks_uri": "http://127.0.0.1/"}))),
         (
@@ -189,6 +191,26 @@ async fn what_an_issuer_says_wrong_gives_no_keys() {
     let server = Server::new(&[json!({"kty": "oct", "k": "x", "kid": "k"})]);
     let verified = provider(&server, Times::default()).verify(&pair.issue("k", &claims(&server, "s"))).await;
     assert_eq!(verified, Err(REFUSED));
+}
+
+#[tokio::test]
+async fn keys_are_had_by_tls_from_whom_an_authority_vouches_for() {
+    let pair = Pair::ed();
+    let server = Server::with_tls(&[pair.public("k")]);
+    let token = pair.issue("k", &claims(&server, "s"));
+    let settings = |ca_file: Option<&str>| Settings {
+        issuer: server.url.clone(),
+        audiences: vec!["api://contactd".to_owned()],
+        ca_file: ca_file.map(PathBuf::from),
+        times: Times::default(),
+    };
+    let trusting = Provider::new(settings(Some("tests/tls/ca.pem"))).unwrap();
+    assert_eq!(trusting.verify(&token).await.unwrap().subject, "s");
+    assert_eq!(Provider::new(settings(None)).unwrap().verify(&token).await, Err(UNAVAILABLE));
+    // Whoever has TLS does not lead to where there is none.
+    server.set(|says| says.document["jwks_uri"] = json!("http://127.0.0.1:1/keys"));
+    let led = Provider::new(settings(Some("tests/tls/ca.pem"))).unwrap();
+    assert_eq!(led.verify(&token).await, Err(UNAVAILABLE));
 }
 
 #[tokio::test]
