@@ -11,6 +11,7 @@ use crate::admin::{Audit, Shares, Tokens, Users};
 use crate::http::WebOrigin;
 use crate::notify::{Allowed, Times};
 use crate::odata::prefer::Handling;
+use crate::oidc;
 use crate::store::{Address, Database};
 use crate::tls;
 
@@ -94,6 +95,19 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
+    /// An identity provider whose tokens (JWTs) are taken: its issuer, exactly as it stands in them
+    #[arg(long, env = "CONTACTD_OIDC_ISSUER", value_name = "URL", requires = "oidc_audience")]
+    pub oidc_issuer: Option<String>,
+
+    /// For whom such a token must be (its `aud`); may be given more than once, in the variable with spaces between
+    #[arg(long, env = "CONTACTD_OIDC_AUDIENCE", value_name = "TEXT", value_delimiter = ' ', requires = "oidc_issuer")]
+    pub oidc_audience: Vec<String>,
+
+    /// For tests: how long, in milliseconds, the provider's keys are used without asking again, and if it cannot be asked,
+    /// and how long is waited before it is asked again
+    #[arg(long, env = "CONTACTD_OIDC_TIMES", value_name = "FRESH,STALE,PAUSE", hide = true)]
+    pub oidc_times: Option<oidc::Times>,
+
     /// What to do with what Graph would refuse and a request does not say it by Prefer: handling=
     #[arg(long, env = "CONTACTD_HANDLING", value_enum, default_value_t)]
     pub handling: Handling,
@@ -149,7 +163,8 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_ALLOW_NOTIFICATION_TARGET", value_name = "HOST[:PORT]", value_delimiter = ',')]
     pub allow_notification_target: Vec<Allowed>,
 
-    /// Certificate authorities, in PEM, that those who are notified may have their certificate of, besides those of the web
+    /// Certificate authorities, in PEM, that those who are notified and the identity provider may have their certificate of,
+    /// besides those of the web
     #[arg(long, env = "CONTACTD_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
@@ -304,6 +319,21 @@ impl Serve {
             ));
         }
         Ok(addresses)
+    }
+
+    /// The identity provider, if there is one.
+    ///
+    /// # Errors
+    /// One line: what of it cannot be used.
+    pub fn provider(&self) -> Result<Option<oidc::Provider>, String> {
+        let Some(issuer) = self.oidc_issuer.clone() else { return Ok(None) };
+        let settings = oidc::Settings {
+            issuer,
+            audiences: self.oidc_audience.clone(),
+            ca_file: self.ca_file.clone(),
+            times: self.oidc_times.unwrap_or_default(),
+        };
+        oidc::Provider::new(settings).map(Some)
     }
 
     /// `--keep-changes`

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod category;
+mod client;
 mod clock;
 pub mod config;
 pub mod contact;
@@ -15,6 +16,7 @@ pub mod health;
 pub mod http;
 pub mod notify;
 pub mod odata;
+pub mod oidc;
 pub mod photo;
 pub mod scopes;
 pub mod secret;

@@ -180,7 +180,7 @@ impl Stop {
 
 /// Why a server does not start that others could reach and nobody sign in to.
 const NOBODY: &str = "nobody could sign in: make a user and a token with contactd user add and contactd token create, name \
-    some in CONTACTD_TOKENS=name=secret,… or --token-file, or give --dev (on a loopback address, a first start makes a \
+    some in CONTACTD_TOKENS=name=secret,… or --token-file, name an identity provider, or give --dev (on a loopback address, a first start makes a \
     user by itself)";
 
 /// Who may call besides those whom the database knows, from the places that can say so.
@@ -191,14 +191,19 @@ fn access(config: &Serve) -> Result<Option<Access>, String> {
             std::fs::read_to_string(path).map_err(|error| format!("--token-file {}: {error}", path.display()))?;
         tokens = format!("{tokens}\n{text}");
     }
-    match (config.dev, tokens.trim().is_empty()) {
-        (true, true) => Ok(Some(Access::development())),
-        (true, false) => {
-            Err("--dev takes every token: leave out CONTACTD_TOKENS and --token-file, or --dev".to_owned())
-        }
-        (false, true) => Ok(None),
-        (false, false) => Access::tokens(&tokens).map(Some),
+    let provider = config.provider()?;
+    if config.dev {
+        return match (tokens.trim().is_empty(), provider) {
+            (true, None) => Ok(Some(Access::development())),
+            _ => Err("--dev takes every token: leave out CONTACTD_TOKENS, --token-file and --oidc-issuer, or --dev"
+                .to_owned()),
+        };
     }
+    let named = if tokens.trim().is_empty() { None } else { Some(Access::tokens(&tokens)?) };
+    Ok(match provider {
+        Some(provider) => Some(named.unwrap_or_else(Access::stored).with_provider(provider)),
+        None => named,
+    })
 }
 
 /// Holds off a second server on the same file. Other commands of the program do work beside a running one.

@@ -2,6 +2,8 @@
 
 /// What makes a principal name of a name without an `@`.
 const LOCAL: &str = "@localhost";
+/// Longest name of anybody, in characters: a provider's has 255, and may get some more.
+const MAX_NAME: usize = 300;
 
 /// A user's short name, checked: `[A-Za-z0-9._@-]{1,64}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,34 @@ impl UserName {
     }
 }
 
+/// Whom an identity provider means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The provider, by its URL; 1,000 bytes at most.
+    pub issuer: String,
+    /// Its own name for somebody, which never becomes another's; 255 characters at most.
+    pub subject: String,
+    /// What it calls them to people. Such names come and go, and are not only of those characters that a [`UserName`] has.
+    pub principal_name: Option<String>,
+    /// Their name.
+    pub display_name: Option<String>,
+}
+
+/// What a user is looked up by, of a text that may be their name: it can be an identity provider's, of any characters.
+pub fn key(text: &str) -> String {
+    UserName::of_address(text).map_or_else(|| text.to_lowercase(), |name| name.key())
+}
+
+/// Whether a text can be the name or the id of a user at all.
+pub fn is_name(text: &str) -> bool {
+    text.chars().count() <= MAX_NAME && !text.is_empty() && !text.chars().any(char::is_control)
+}
+
+/// A name as `userPrincipalName` shows it.
+pub fn shown(text: &str) -> String {
+    UserName::parse(text).map_or_else(|| text.to_owned(), |name| name.principal_name())
+}
+
 /// The bearer of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
@@ -65,7 +95,7 @@ pub const PROPERTIES: [&str; 4] = ["id", "displayName", "userPrincipalName", "ma
 /// A user as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The name as first used.
+    /// The name as first used; of an identity provider's user a UUID.
     pub id: String,
     /// Shown as `displayName`.
     pub display_name: String,
@@ -78,9 +108,14 @@ pub struct User {
 }
 
 impl User {
-    /// Whether this is the user's name.
-    pub fn has(&self, name: &UserName) -> bool {
-        self.user_principal_name.to_ascii_lowercase() == name.key()
+    /// Whether a text is the user's name or id.
+    pub fn is_called(&self, text: &str) -> bool {
+        key(&self.user_principal_name) == key(text) || self.id == text
+    }
+
+    /// Whether an identity provider brought the user here. Those of contactd's own have their name for an id.
+    pub fn is_of_provider(&self) -> bool {
+        key(&self.user_principal_name) != key(&self.id)
     }
 }
 

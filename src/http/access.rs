@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::error::Error;
+use crate::oidc::{self, Provider, Unverified, Verified};
 use crate::scopes::Scopes;
 use crate::secret::{self, Digest};
 use crate::store::{Store, TokenFacts};
-use crate::user::{Principal, User, UserName};
+use crate::user::{Identity, Principal, User, UserName};
 
 /// Most stored tokens whose facts are remembered.
 const MAX_REMEMBERED: usize = 10_000;
@@ -47,9 +48,9 @@ impl Caller {
     }
 }
 
-/// The tokens that are accepted, besides those in the store.
+/// The tokens that are accepted, besides those in the store; of an identity provider too, if there is one.
 #[derive(Clone)]
-pub struct Access(Arc<Known>);
+pub struct Access(Arc<Known>, Option<Provider>);
 
 enum Known {
     /// Every well-formed name is its own token, and there are no others.
@@ -73,7 +74,7 @@ struct Stored {
 impl Access {
     /// For tests and first steps: the token `NAME` is the user of that name, `app:NAME` an application.
     pub fn development() -> Self {
-        Self(Arc::new(Known::Names))
+        Self(Arc::new(Known::Names), None)
     }
 
     /// The tokens in the store and no others.
@@ -82,7 +83,7 @@ impl Access {
     }
 
     fn known(principals: HashMap<Digest, Principal>, users: HashMap<String, UserName>) -> Self {
-        Self(Arc::new(Known::Tokens { principals, users, stored: Mutex::default() }))
+        Self(Arc::new(Known::Tokens { principals, users, stored: Mutex::default() }), None)
     }
 
     /// Reads `name=secret` entries, separated by commas or line ends; `app:name=secret` is an application. Blank
@@ -122,10 +123,17 @@ impl Access {
         Ok(Self::known(principals, users))
     }
 
+    /// The same, and the tokens of an identity provider; but none of these in development, where all are names.
+    #[must_use]
+    pub fn with_provider(self, provider: Provider) -> Self {
+        Self(self.0, Some(provider))
+    }
+
     /// Who sends a request.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] without a known token, else those of the database.
+    /// [`Error::Unauthorized`] without a known token, [`Error::Denied`] for one that permits nothing here,
+    /// [`Error::Unavailable`] where the identity provider is needed and not there, else those of the database.
     pub(super) async fn caller(&self, store: &Store, headers: &HeaderMap) -> Result<Caller, Error> {
         let token = bearer_token(headers).ok_or(Error::Unauthorized)?;
         let (principals, stored) = match &*self.0 {
@@ -135,6 +143,9 @@ impl Access {
         let digest = secret::digest(token);
         if let Some(principal) = principals.get(&digest) {
             return named(store, principal.clone()).await;
+        }
+        if let Some(provider) = self.1.as_ref().filter(|_| oidc::is_token(token)) {
+            return self.of_provider(store, &verified(provider, token).await?).await;
         }
         let remembered = remembered(stored, &digest);
         let facts = match remembered {
@@ -151,6 +162,31 @@ impl Access {
         }
         let who = facts.bearer.map_or_else(Who::App, Who::User);
         Ok(Caller { who, scopes: facts.scopes, token: Some(facts.id) })
+    }
+
+    /// The bearer of an identity provider's token, who is made a user where there is none.
+    async fn of_provider(&self, store: &Store, verified: &Verified) -> Result<Caller, Error> {
+        let names = verified.scopes.iter().map(String::as_str);
+        let scopes = Scopes::known(names, verified.is_application);
+        // Before anything is made for them: the provider has more people than those who are to come here.
+        if scopes == Scopes::default() {
+            return Err(Error::Denied("The token permits nothing that there is here: that begins with Contacts.Read."));
+        }
+        if verified.is_application {
+            // No application of the operator's has such a name.
+            let who = Who::App(format!("{}#{}", verified.issuer, verified.subject));
+            return Ok(Caller { who, scopes, token: None });
+        }
+        let name = verified.principal_name.as_deref().and_then(UserName::of_address);
+        let reserved = name.is_some_and(|name| self.named(&name).is_some());
+        let identity = Identity {
+            issuer: verified.issuer.clone(),
+            subject: verified.subject.clone(),
+            principal_name: verified.principal_name.clone(),
+            display_name: verified.display_name.clone(),
+        };
+        let user = store.user_of_identity(&identity, reserved).await?;
+        Ok(Caller { who: Who::User(user), scopes, token: None })
     }
 
     /// The user of this name, as the operator spells it, if a mailbox is made for it at first use.
@@ -173,6 +209,16 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+async fn verified(provider: &Provider, token: &str) -> Result<Verified, Error> {
+    provider.verify(token).await.map_err(|unverified| match unverified {
+        Unverified::Refused(reason) => {
+            tracing::debug!(reason, "a token of the identity provider's is refused");
+            Error::Unauthorized
+        }
+        Unverified::Unavailable(_) => Error::unavailable(unverified),
+    })
 }
 
 /// Who was named by the operator, or names themselves. Their tokens permit everything.

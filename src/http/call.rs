@@ -466,33 +466,20 @@ impl<'a> Call<'a> {
     /// [`Error::Denied`] where the token does not permit it.
     pub(super) async fn mailbox(&self, caller: &Caller, owner: &Owner, need: Need) -> Result<Mailbox, Error> {
         let store = &self.api.unguarded;
-        let name = match owner {
-            Owner::Me => None,
-            Owner::User(asked) => UserName::of_address(asked),
-        };
         let user = match (&caller.who, owner) {
             (Who::App(_), Owner::Me) => return Err(Error::NoMe),
             (Who::App(_), Owner::User(asked)) => {
                 May::as_application(caller.scopes).check(need)?;
-                let user = match &name {
-                    None => None,
-                    Some(name) => match self.api.access.named(name) {
-                        Some(named) => Some(store.user(&named).await?),
-                        None => store.find_user(name).await?,
-                    },
-                };
-                user.ok_or_else(|| Error::UnknownUser(asked.clone()))?
+                self.user(asked).await?.ok_or_else(|| Error::UnknownUser(asked.clone()))?
             }
-            (Who::User(own), owner) if *owner == Owner::Me || name.as_ref().is_some_and(|name| own.has(name)) => {
+            (Who::User(own), owner) if is(own, owner) => {
                 May::as_owner(caller.scopes).check(need)?;
                 own.clone()
             }
             (Who::User(own), Owner::User(asked)) => {
                 // To a token that permits nothing of others', they do not exist.
-                let share = match name.filter(|_| caller.scopes.may_read_shared()) {
-                    Some(name) => store.shared_with(own.mailbox, &name.key()).await?,
-                    None => None,
-                };
+                let share =
+                    if caller.scopes.may_read_shared() { store.shared_with(own.mailbox, asked).await? } else { None };
                 let share = share.ok_or_else(|| Error::UnknownUser(asked.clone()))?;
                 May::as_guest(share.can_write && caller.scopes.may_write_shared()).check(need)?;
                 share.user
@@ -505,6 +492,18 @@ impl<'a> Call<'a> {
         };
         let actor = Actor { mailbox: Some(user.mailbox), asked: asked.clone(), ..self.actor(caller) };
         Ok(Mailbox { store: store.acting(actor), asked, user })
+    }
+
+    /// The user who is called so, made where the operator has named them and a mailbox is made at first use.
+    pub(super) async fn user(&self, called: &str) -> Result<Option<User>, Error> {
+        let store = &self.api.unguarded;
+        if let Some(user) = store.find_user_called(called).await? {
+            return Ok(Some(user));
+        }
+        match UserName::of_address(called).and_then(|name| self.api.access.named(&name)) {
+            Some(named) => store.user(&named).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// On whose behalf the call is carried out.
@@ -676,6 +675,14 @@ impl May {
             Need::Unshare => (self.unshare, "A share is its owner's to take back, with Contacts.ReadWrite."),
         };
         if may { Ok(()) } else { Err(Error::Denied(why)) }
+    }
+}
+
+/// Whether a user is who is meant.
+fn is(user: &User, owner: &Owner) -> bool {
+    match owner {
+        Owner::Me => true,
+        Owner::User(asked) => user.is_called(asked),
     }
 }
 

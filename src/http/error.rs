@@ -48,7 +48,7 @@ struct Inner<'a> {
 pub(super) fn answer(error: &Error, ids: &Ids) -> Answer {
     match error {
         Error::Internal(cause) => tracing::error!(request_id = ids.request, %cause, "a call failed"),
-        Error::Unavailable(cause) => tracing::warn!(request_id = ids.request, %cause, "the store is unavailable"),
+        Error::Unavailable(cause) => tracing::warn!(request_id = ids.request, %cause, "something is unavailable"),
         _ => {}
     }
     let (status, code, message) = describe(error);
@@ -176,11 +176,9 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             "The Idempotency-Key was sent with another request within 24 hours. Nothing was written; use a new one.",
         ),
         Error::Quota(message) => return (S::FORBIDDEN, "quotaLimitReached", message.clone()),
-        Error::Unavailable(_) => (
-            S::SERVICE_UNAVAILABLE,
-            "serviceNotAvailable",
-            "The store cannot do this now. Nothing was written; try again.",
-        ),
+        Error::Unavailable(_) => {
+            (S::SERVICE_UNAVAILABLE, "serviceNotAvailable", "This cannot be done now. Nothing was written; try again.")
+        }
         Error::Internal(_) => (S::INTERNAL_SERVER_ERROR, "generalException", "The server failed. Its log knows why."),
     };
     (status, code, message.to_owned())

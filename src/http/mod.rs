@@ -208,6 +208,7 @@ async fn answer(
         // Who was known may have been removed meanwhile, and be made anew.
         if let Who::User(user) = &caller.who {
             api.unguarded.forget_user(&user.user_principal_name);
+            api.unguarded.forget_user(&user.id);
         }
         if let Resource::Owned(Owner::User(asked), _) = &call.address.resource {
             api.unguarded.forget_user(asked);

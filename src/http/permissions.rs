@@ -11,7 +11,7 @@ use crate::odata::entity;
 use crate::odata::json::Json;
 use crate::odata::query::Query;
 use crate::store::Share;
-use crate::user::{User, UserName};
+use crate::user::User;
 
 const ROLES: [&str; 2] = ["read", "write"];
 /// Longest address that is read, in characters.
@@ -122,20 +122,13 @@ fn context(call: &Call<'_>, mailbox: &Mailbox, end: &str) -> String {
 
 async fn find(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Share, Error> {
     Query::none(call.query)?;
-    let name = UserName::of_address(id).ok_or(Error::NotFound)?;
     let shares = mailbox.store.shares(mailbox.user.mailbox).await?;
-    shares.into_iter().find(|share| share.user.has(&name)).ok_or(Error::NotFound)
+    shares.into_iter().find(|share| share.user.is_called(id)).ok_or(Error::NotFound)
 }
 
 /// The user who is named, made where a mailbox is made at first use.
 async fn user(call: &Call<'_>, address: &str) -> Result<User, Error> {
-    let unknown = || Error::UnknownUser(address.to_owned());
-    let name = UserName::of_address(address).ok_or_else(unknown)?;
-    let store = &call.api.unguarded;
-    match call.api.access.named(&name) {
-        Some(named) => store.user(&named).await,
-        None => store.find_user(&name).await?.ok_or_else(unknown),
-    }
+    call.user(address).await?.ok_or_else(|| Error::UnknownUser(address.to_owned()))
 }
 
 fn read(body: Json) -> Result<Sent, Error> {

@@ -9,7 +9,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Notifier, Refused};
+use super::Notifier;
+use crate::client::Refused;
 use crate::clock;
 use crate::error::Error;
 use crate::store::{Attempts, Due, Held, Store};

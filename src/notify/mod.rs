@@ -12,11 +12,12 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use crate::client::Refused;
 use crate::error::{Error, Kind};
 use crate::odata::percent_encode;
 use post::{MAX_BODY, Poster};
 pub use target::Allowed;
-use target::{Refused, Targets};
+use target::Targets;
 
 /// Most confirmations that are waited for at once.
 const MAX_HANDSHAKES: usize = 64;

@@ -1,16 +1,10 @@
 //! Where notifications may go. A server that calls what its clients name could be made to call what only it can reach, so
 //! it calls public addresses only, by https, unless its operator says otherwise.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use hyper::Uri;
-
-/// Longest URL, in bytes.
-const MAX_URL: usize = 2_048;
-/// Most addresses of one host that are tried.
-const MAX_ADDRESSES: usize = 4;
+use crate::client::{Refused, Target};
 
 /// A host that may be called by http, and where it is not public: `HOST` or `HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,35 +35,6 @@ impl FromStr for Allowed {
     }
 }
 
-/// What a URL names, read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) https: bool,
-    /// A name or an address, in lower case and without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// As in the `Host` header.
-    pub(super) authority: String,
-    /// With the query.
-    pub(super) path: String,
-}
-
-/// Why something cannot be called: a sentence's end, for the client's developer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused(pub(super) String);
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<&str> for Refused {
-    fn from(reason: &str) -> Self {
-        Self(reason.to_owned())
-    }
-}
-
 /// The rule.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Targets(pub(super) Vec<Allowed>);
@@ -77,49 +42,18 @@ pub(super) struct Targets(pub(super) Vec<Allowed>);
 impl Targets {
     /// Reads a URL that may be called as far as can be told from its text.
     pub(super) fn read(&self, url: &str) -> Result<Target, Refused> {
-        if url.len() > MAX_URL {
-            return Err(Refused(format!("a URL of more than {MAX_URL} characters")));
-        }
-        let legal = url.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-        let uri: Uri = url.parse().ok().filter(|_| legal).ok_or("no URL, which is of ASCII and has no fragment")?;
-        let authority = uri.authority().ok_or("no absolute URL")?;
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        let https = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err("no URL that begins with https://".into()),
-        };
-        // Users and ports that are none would stand here.
-        let rest = authority.as_str().strip_prefix(authority.host());
-        let port = match rest.map(|rest| (rest, authority.port_u16())) {
-            Some(("", _)) => {
-                if https {
-                    443
-                } else {
-                    80
-                }
-            }
-            Some((_, Some(port))) if port > 0 => port,
-            _ => return Err("a URL whose host is not HOST or HOST:PORT".into()),
-        };
-        if !https && !self.allows(&host, port) {
+        let target = Target::read(url)?;
+        if !target.https && !self.allows(&target.host, target.port) {
             return Err("no URL that begins with https://".into());
         }
-        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        Ok(Target { https, host, port, authority: authority.as_str().to_owned(), path })
+        Ok(target)
     }
 
-    /// The addresses to connect to. Nothing is resolved again after this: a name could mean something else by then.
+    /// The addresses to connect to.
     pub(super) async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, Refused> {
-        let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
-        let addresses: Vec<_> = found.map_err(|_| "a host whose name has no address")?.collect();
-        if addresses.is_empty() {
-            return Err("a host whose name has no address".into());
-        }
-        if !self.allows(&target.host, target.port) && !addresses.iter().all(|address| is_public(address.ip())) {
-            return Err("a host whose address is not public".into());
-        }
-        Ok(addresses.into_iter().take(MAX_ADDRESSES).collect())
+        let allowed = self.allows(&target.host, target.port);
+        let addresses = target.resolve(|address| allowed || is_public(address.ip())).await?;
+        addresses.ok_or_else(|| "a host whose address is not public".into())
     }
 
     fn allows(&self, host: &str, port: u16) -> bool {
@@ -252,7 +186,7 @@ mod tests {
         assert_eq!((target.https, target.host.as_str(), target.port), (true, "example.org", 443));
         assert_eq!((target.authority.as_str(), target.path.as_str()), ("Example.org", "/notify?a=b%20c"));
         assert_eq!(targets(&[]).read("https://[2606:4700::1]:8443").unwrap().host, "2606:4700::1");
-        let long = format!("https://example.org/{}", "x".repeat(MAX_URL));
+        let long = format!("https://example.org/{}", "x".repeat(2_048));
         for bad in [
             "",
             "example.org",

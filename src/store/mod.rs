@@ -18,6 +18,7 @@ mod filter;
 mod folded;
 mod folder_listing;
 mod folders;
+mod identities;
 mod lanes;
 mod leases;
 mod listing;
@@ -61,7 +62,7 @@ use crate::error::Error;
 use crate::fold::FOLDING;
 use crate::folder::{Folder, Patch as FolderPatch};
 use crate::odata::etag::Preconditions;
-use crate::user::{User, UserName};
+use crate::user::{self, User, UserName};
 pub use audit::{Deed, Deeds};
 pub use cluster::Address;
 use cluster::Cluster;
@@ -339,17 +340,23 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn find_user(&self, name: &UserName) -> Result<Option<User>, Error> {
-        let key = name.key();
-        let reign = self.shared.place.reign();
-        {
-            let remembered = self.shared.users.read().unwrap_or_else(PoisonError::into_inner);
-            if remembered.reign == reign
-                && let Some(user) = remembered.users.get(&key)
-            {
-                return Ok(Some(user.clone()));
-            }
+        self.find_user_called(name.as_str()).await
+    }
+
+    /// The user of this name or id, if there is one; an identity provider's has a name of any characters.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_user_called(&self, called: &str) -> Result<Option<User>, Error> {
+        if !user::is_name(called) {
+            return Ok(None);
         }
-        let user = self.shared.readers.read(async |session: &mut Session| users::find(session, name).await).await?;
+        let key = user::key(called);
+        let reign = self.shared.place.reign();
+        if let Some(user) = self.remembered(reign, &key) {
+            return Ok(Some(user));
+        }
+        let user = self.shared.readers.read(async |session: &mut Session| users::find(session, called).await).await?;
         if let Some(user) = &user {
             self.remember(reign, key, user);
         }
@@ -357,10 +364,13 @@ impl Store {
     }
 
     /// Looks a user up anew from now on.
-    pub fn forget_user(&self, name: &str) {
-        if let Some(name) = UserName::of_address(name) {
-            self.shared.users.write().unwrap_or_else(PoisonError::into_inner).users.remove(&name.key());
-        }
+    pub fn forget_user(&self, called: &str) {
+        self.shared.users.write().unwrap_or_else(PoisonError::into_inner).users.remove(&user::key(called));
+    }
+
+    fn remembered(&self, reign: usize, key: &str) -> Option<User> {
+        let remembered = self.shared.users.read().unwrap_or_else(PoisonError::into_inner);
+        remembered.users.get(key).filter(|_| remembered.reign == reign).cloned()
     }
 
     fn remember(&self, reign: usize, key: String, user: &User) {
@@ -374,10 +384,11 @@ impl Store {
     /// The user of this name, made with an empty mailbox if there is none.
     ///
     /// # Errors
-    /// [`Error::Quota`] past 100,000 users, else those of the database.
+    /// [`Error::Quota`] past 100,000 users, [`Error::Denied`] where the name is that of an identity provider's user, else
+    /// those of the database.
     pub async fn user(&self, name: &UserName) -> Result<User, Error> {
         if let Some(user) = self.find_user(name).await? {
-            return Ok(user);
+            return users::own(user);
         }
         let (reign, key, name) = (self.shared.place.reign(), name.key(), name.clone());
         let user = self.write(None, async move |tx| users::ensure(tx, &name).await).await?;

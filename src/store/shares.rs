@@ -5,7 +5,7 @@ use super::statement::Statement;
 use super::tx::Tx;
 use super::{Store, users};
 use crate::error::Error;
-use crate::user::User;
+use crate::user::{self, User};
 
 /// Most users that one mailbox is shared with.
 const MAX_SHARES: i64 = 1_000;
@@ -31,15 +31,20 @@ from shares s join users u on u.mailbox = s.",
 }
 
 impl Store {
-    /// The mailbox of the user of this name, if it is shared with the owner of another.
+    /// The mailbox of the user of this name or id, if it is shared with the owner of another.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn shared_with(&self, grantee: i64, key: &str) -> Result<Option<Share>, Error> {
-        let text = concat!(select!("mailbox"), " where u.user_principal_name_key = $1 and s.grantee = $2");
+    pub async fn shared_with(&self, grantee: i64, called: &str) -> Result<Option<Share>, Error> {
+        let text =
+            concat!(select!("mailbox"), " where (u.user_principal_name_key = $1 or u.id = $2) and s.grantee = $3");
         let find = async |session: &mut Session| {
-            session.row(Statement::new(text).bind(key).bind(grantee)).await?.as_ref().map(read).transpose()
+            let statement = Statement::new(text).bind(user::key(called)).bind(called).bind(grantee);
+            session.row(statement).await?.as_ref().map(read).transpose()
         };
+        if !user::is_name(called) {
+            return Ok(None);
+        }
         self.read(find).await
     }
 

@@ -208,6 +208,6 @@ values ($1, $2, $3, $4, $5, $6, $7, $8)";
 /// # Errors
 /// [`Error::UnknownUser`]
 pub(super) async fn existing(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
-    let found = users::find(tx.reading().await?, name).await?;
+    let found = users::find(tx.reading().await?, name.as_str()).await?;
     found.ok_or_else(|| Error::UnknownUser(name.as_str().to_owned()))
 }

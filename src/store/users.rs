@@ -8,13 +8,14 @@ use super::window::{self, Part, Window};
 use super::{Store, audit, filter, folders, tokens};
 use crate::error::Error;
 use crate::odata::filter::typed::Condition;
-use crate::user::{User, UserName};
+use crate::user::{self, User, UserName};
 
 /// Most users of one store: in development mode any token makes one.
 const MAX_USERS: i64 = 100_000;
 
 /// What goes with a user, and the user.
-const FORGET: [&str; 4] = [
+const FORGET: [&str; 5] = [
+    "delete from identities where mailbox = $1",
     "delete from tokens where mailbox = $1",
     "delete from shares where mailbox = $1 or grantee = $1",
     "delete from subscriptions where mailbox = $1",
@@ -26,6 +27,7 @@ macro_rules! select {
         "select c.id, c.display_name, c.user_principal_name, c.mail, c.mailbox"
     };
 }
+pub(super) use select;
 
 /// A user as the operator sees them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +70,7 @@ impl Store {
     pub async fn add_user(&self, name: &UserName, display_name: Option<String>) -> Result<Option<User>, Error> {
         let name = name.clone();
         let work = async move |tx: &mut Tx| {
-            if find(tx.reading().await?, &name).await?.is_some() {
+            if find(tx.reading().await?, name.as_str()).await?.is_some() {
                 return Ok(None);
             }
             let mut user = ensure(tx, &name).await?;
@@ -117,7 +119,8 @@ impl Store {
             audit::by_operator(tx, mailbox, "user remove", Some(&id), None).await
         };
         self.write(Some(mailbox), work).await?;
-        self.forget_user(name.as_str());
+        self.forget_user(&user.user_principal_name);
+        self.forget_user(&user.id);
         self.empty_mailbox(mailbox).await?;
         Ok(user)
     }
@@ -180,10 +183,22 @@ pub(super) fn read(row: &Row, first: usize) -> Result<User, Error> {
     })
 }
 
-/// The user of this name, if there is one.
-pub(super) async fn find(session: &mut Session, name: &UserName) -> Result<Option<User>, Error> {
-    let text = concat!(select!(), " from users c where c.user_principal_name_key = $1");
-    session.row(Statement::new(text).bind(name.key())).await?.as_ref().map(|row| read(row, 0)).transpose()
+/// The user of this name or id, if there is one.
+pub(super) async fn find(session: &mut Session, called: &str) -> Result<Option<User>, Error> {
+    let text = concat!(select!(), " from users c where c.user_principal_name_key = $1 or c.id = $2");
+    let row = session.row(Statement::new(text).bind(user::key(called)).bind(called)).await?;
+    row.as_ref().map(|row| read(row, 0)).transpose()
+}
+
+/// Sees that a user is one of contactd's own, and who has their name may act for them: an identity provider's users are
+/// found by the provider's word alone.
+pub(super) fn own(user: User) -> Result<User, Error> {
+    if user.is_of_provider() {
+        return Err(Error::Denied(
+            "The name of the token's user is an identity provider's user's, who is somebody else.",
+        ));
+    }
+    Ok(user)
 }
 
 /// A mailbox outlives its user: its number is never another's.
@@ -192,25 +207,38 @@ const LAST_MAILBOX: &str = "select coalesce((select max(id) from mailboxes), 0),
 /// The user of this name, made with an empty mailbox if there is none.
 ///
 /// # Errors
-/// [`Error::Quota`] past 100,000 users.
+/// [`Error::Quota`] past 100,000 users; [`Error::Denied`] where it is a user of an identity provider.
 pub(super) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
-    // Users are made one at a time, whichever process makes them: whoever writes this row holds it to the commit.
-    tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await?;
-    if let Some(user) = find(tx.reading().await?, name).await? {
-        return Ok(user);
-    }
-    let row = tx.reading().await?.row(Statement::new(LAST_MAILBOX)).await?;
-    let row = row.ok_or_else(|| Error::internal("max() answered nothing"))?;
-    if row.get::<i64>(1)? >= MAX_USERS {
-        return Err(Error::Quota(format!("This server has at most {MAX_USERS} users.")));
+    one_at_a_time(tx).await?;
+    if let Some(user) = find(tx.reading().await?, name.as_str()).await? {
+        return own(user);
     }
     let user = User {
         id: name.as_str().to_owned(),
         display_name: name.as_str().to_owned(),
         user_principal_name: name.principal_name(),
         mail: name.principal_name(),
-        mailbox: tx.new_mailbox(row.get(0)?),
+        mailbox: 0,
     };
+    insert(tx, user, &name.key()).await
+}
+
+/// Users are made one at a time, whichever process makes them: whoever writes this row holds it to the commit.
+pub(super) async fn one_at_a_time(tx: &mut Tx) -> Result<(), Error> {
+    tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await
+}
+
+/// Makes a user who is not there, with an empty mailbox of a number of its own.
+///
+/// # Errors
+/// [`Error::Quota`] past 100,000 users.
+pub(super) async fn insert(tx: &mut Tx, user: User, key: &str) -> Result<User, Error> {
+    let row = tx.reading().await?.row(Statement::new(LAST_MAILBOX)).await?;
+    let row = row.ok_or_else(|| Error::internal("max() answered nothing"))?;
+    if row.get::<i64>(1)? >= MAX_USERS {
+        return Err(Error::Quota(format!("This server has at most {MAX_USERS} users.")));
+    }
+    let user = User { mailbox: tx.new_mailbox(row.get(0)?), ..user };
     tx.execute(Statement::new("insert into mailboxes (id, seq) values ($1, 0)").bind(user.mailbox)).await?;
     let text = "
 insert into users
@@ -219,7 +247,7 @@ values ($1, $2, $3, $4, $5, $6, $7)";
     let statement = Statement::new(text)
         .bind(&user.id)
         .bind(&user.user_principal_name)
-        .bind(name.key())
+        .bind(key)
         .bind(&user.display_name)
         .bind(&user.mail)
         .bind(user.mailbox)

@@ -14,7 +14,7 @@ use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
 use crate::receiver::{Receiver, until};
 
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 24] = [
     "mailboxes",
     "users",
     "tokens",
@@ -37,6 +37,7 @@ const TABLES: [&str; 23] = [
     "idempotency_keys",
     "subscriptions",
     "deliveries",
+    "identities",
     "changes",
 ];
 
@@ -106,6 +107,8 @@ fn fill(database: &Path, contacts: usize) {
     let mut server = server;
     server.signal("TERM");
     server.ended(Duration::from_secs(8));
+    let identities = "insert into identities select 'https://login.example.org', id, mailbox, 1 from users";
+    rusqlite::Connection::open(database).unwrap().execute(identities, []).unwrap();
 }
 
 /// All rows of a SQLite file, as text, but for when migrations were applied.

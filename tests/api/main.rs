@@ -15,6 +15,7 @@
 
 mod app;
 mod expected;
+mod identity;
 mod postgres;
 mod program;
 mod receiver;
@@ -31,4 +32,5 @@ mod notifications;
 mod operating;
 mod recipes;
 mod running;
+mod signing_in;
 mod tls;

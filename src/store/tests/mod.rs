@@ -4,6 +4,7 @@
 mod awkward;
 mod both;
 mod filters;
+mod identities;
 mod keys;
 mod lost;
 mod orders;

@@ -6,8 +6,8 @@ use super::*;
 async fn shrink(o: &Opened) {
     let shrink = o.job(async move |tx| {
         let row = tx.reading().await?.row(Statement::new("pragma page_count")).await?.unwrap();
-        assert!(row.get::<i64>(0)? < 60);
-        tx.reading().await?.rows(Statement::new("pragma max_page_count = 60")).await.map(drop)
+        assert!(row.get::<i64>(0)? < 64);
+        tx.reading().await?.rows(Statement::new("pragma max_page_count = 64")).await.map(drop)
     });
     shrink.await.unwrap();
 }

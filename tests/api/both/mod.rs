@@ -21,6 +21,7 @@ mod injection;
 mod limits;
 pub mod model;
 mod notices;
+mod oidc;
 mod once;
 mod paging;
 mod paths;

@@ -1,0 +1,226 @@
+//! HTTP towards others, who are not trusted: one exchange on a connection of its own, to an address that was checked,
+//! following nothing, within bounds.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::http::request::Builder;
+use hyper::rt::{Read, Write};
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+
+/// Longest URL, in bytes.
+const MAX_URL: usize = 2_048;
+/// Most addresses of one host that are tried.
+const MAX_ADDRESSES: usize = 4;
+/// Largest head of an answer, in bytes.
+const MAX_HEAD: usize = 16 << 10;
+const MAX_HEADERS: usize = 100;
+
+/// What a URL names, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) https: bool,
+    /// A name or an address, in lower case and without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// As in the `Host` header.
+    pub(crate) authority: String,
+    /// With the query.
+    pub(crate) path: String,
+}
+
+impl Target {
+    /// Reads a URL of `https` or `http`; which may be called, and whether `http` will do, is the caller's to say.
+    pub(crate) fn read(url: &str) -> Result<Self, Refused> {
+        if url.len() > MAX_URL {
+            return Err(Refused(format!("a URL of more than {MAX_URL} characters")));
+        }
+        let legal = url.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+        let uri: Uri = url.parse().ok().filter(|_| legal).ok_or("no URL, which is of ASCII and has no fragment")?;
+        let authority = uri.authority().ok_or("no absolute URL")?;
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err("no URL that begins with https://".into()),
+        };
+        // Users and ports that are none would stand here.
+        let rest = authority.as_str().strip_prefix(authority.host());
+        let port = match rest.map(|rest| (rest, authority.port_u16())) {
+            Some(("", _)) => {
+                if https {
+                    443
+                } else {
+                    80
+                }
+            }
+            Some((_, Some(port))) if port > 0 => port,
+            _ => return Err("a URL whose host is not HOST or HOST:PORT".into()),
+        };
+        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        Ok(Self { https, host, port, authority: authority.as_str().to_owned(), path })
+    }
+
+    /// The addresses of its host, the first few of them, if all are such as `fit`. To connect to one of these, and not to
+    /// resolve again, is what makes the check hold: a name could mean something else by then.
+    pub(crate) async fn resolve(&self, fit: impl Fn(&SocketAddr) -> bool) -> Result<Option<Vec<SocketAddr>>, Refused> {
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+        let addresses: Vec<_> = found.map_err(|_| "a host whose name has no address")?.collect();
+        if addresses.is_empty() {
+            return Err("a host whose name has no address".into());
+        }
+        let all_fit = addresses.iter().all(fit);
+        Ok(all_fit.then(|| addresses.into_iter().take(MAX_ADDRESSES).collect()))
+    }
+}
+
+/// Why something cannot be called: a sentence's end, for whoever named it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused(pub(crate) String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for Refused {
+    fn from(reason: &str) -> Self {
+        Self(reason.to_owned())
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    /// `None` where it was not wanted, breaks off or is too large.
+    pub(crate) body: Option<Bytes>,
+}
+
+/// Makes exchanges.
+pub(crate) struct Client {
+    tls: TlsConnector,
+    /// For everything, from the name's resolution to the answer's end.
+    patience: Duration,
+    /// Largest body of an answer, in bytes.
+    max_body: usize,
+}
+
+impl Client {
+    /// One that trusts the authorities of the web, and those in a file.
+    ///
+    /// # Errors
+    /// One line: the file cannot be read.
+    pub(crate) fn new(ca_file: Option<&Path>, patience: Duration, max_body: usize) -> Result<Self, String> {
+        let mut roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect::<RootCertStore>();
+        if let Some(path) = ca_file {
+            let reason = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+            let certificates = CertificateDer::pem_file_iter(path).map_err(|error| reason(&error))?;
+            let before = roots.len();
+            for certificate in certificates {
+                let certificate = certificate.map_err(|error| reason(&error))?;
+                roots.add(certificate).map_err(|error| reason(&error))?;
+            }
+            if roots.len() == before {
+                return Err(reason(&"no certificate in it"));
+            }
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+        let tls = Arc::new(config.with_root_certificates(roots).with_no_client_auth()).into();
+        Ok(Self { tls, patience, max_body })
+    }
+
+    /// Sends a request for the target, to one of these addresses. The answer is read to its end only where that is wanted.
+    pub(crate) async fn exchange(
+        &self,
+        target: &Target,
+        addresses: impl Future<Output = Result<Vec<SocketAddr>, Refused>>,
+        request: Builder,
+        body: String,
+        to_its_end: bool,
+    ) -> Result<Answer, Refused> {
+        let late = || Refused(format!("a host that does not answer within {} ms", self.patience.as_millis()));
+        let request = request
+            .uri(&target.path)
+            .header(HOST, &target.authority)
+            .header(USER_AGENT, concat!("contactd/", env!("CARGO_PKG_VERSION")))
+            .header(CONNECTION, "close")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|_| "no URL that can be asked for")?;
+        let work = self.over_connection(target, addresses, request, to_its_end);
+        tokio::time::timeout(self.patience, work).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn over_connection(
+        &self,
+        target: &Target,
+        addresses: impl Future<Output = Result<Vec<SocketAddr>, Refused>>,
+        request: Request<Full<Bytes>>,
+        to_its_end: bool,
+    ) -> Result<Answer, Refused> {
+        let mut stream = Err(Refused::from("a host that does not take connections"));
+        for address in addresses.await? {
+            stream = TcpStream::connect(address).await.map_err(|_| "a host that does not take connections".into());
+            if stream.is_ok() {
+                break;
+            }
+        }
+        let stream = stream?;
+        if !target.https {
+            return self.send(TokioIo::new(stream), request, to_its_end).await;
+        }
+        let name = ServerName::try_from(target.host.clone()).map_err(|_| "a host that no certificate can name")?;
+        let stream = self
+            .tls
+            .connect(name, stream)
+            .await
+            .map_err(|error| Refused(format!("a host without TLS that can be trusted: {error}")))?;
+        self.send(TokioIo::new(stream), request, to_its_end).await
+    }
+
+    async fn send(
+        &self,
+        stream: impl Read + Write + Unpin,
+        request: Request<Full<Bytes>>,
+        to_its_end: bool,
+    ) -> Result<Answer, Refused> {
+        let no_http = |_| Refused::from("a host that does not answer in HTTP");
+        let mut client = http1::Builder::new();
+        client.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+        let (mut sender, connection) = client.handshake(stream).await.map_err(no_http)?;
+        let exchange = async move {
+            let answer = sender.send_request(request).await.map_err(no_http)?;
+            let (head, body) = answer.into_parts();
+            let body = if to_its_end { Limited::new(body, self.max_body).collect().await.ok() } else { None };
+            let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            Ok(Answer {
+                status: head.status.as_u16(),
+                content_type: content_type.to_owned(),
+                body: body.map(Collected::to_bytes),
+            })
+        };
+        match select(pin!(exchange), pin!(connection)).await {
+            Either::Left((answer, _)) => answer,
+            // The connection has ended, and what it read is still there to be taken.
+            Either::Right((_, exchange)) => exchange.await,
+        }
+    }
+}

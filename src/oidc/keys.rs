@@ -1,0 +1,143 @@
+//! The keys of an issuer (RFC 7517), and what they have signed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::token::{Algorithm, Token};
+
+/// Most keys of an issuer.
+const MAX_KEYS: usize = 100;
+
+/// The keys that an issuer says are its own, as far as they can be used.
+#[derive(Debug, Default)]
+pub(super) struct KeySet(Vec<Key>);
+
+/// A key, which is of one algorithm: a token cannot have it used in another way.
+#[derive(Debug)]
+pub(super) struct Key {
+    id: Option<String>,
+    public: Public,
+    /// By which it is known again in a later set.
+    pub(super) fingerprint: [u8; 32],
+}
+
+#[derive(Debug)]
+enum Public {
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
+    /// An uncompressed point.
+    P256(Vec<u8>),
+    Ed25519(Vec<u8>),
+}
+
+impl KeySet {
+    /// Reads a set. Keys that are of no use here (to encrypt with, of other algorithms, too weak) are left out, as RFC 7517
+    /// has it.
+    ///
+    /// # Errors
+    /// It is none, or has too many.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Sent {
+            keys: Vec<Value>,
+        }
+        let sent: Sent = serde_json::from_slice(bytes).map_err(|error| format!("its key set: {error}"))?;
+        if sent.keys.len() > MAX_KEYS {
+            return Err(format!("its key set has more than {MAX_KEYS} keys"));
+        }
+        Ok(Self(sent.keys.iter().filter_map(Key::read).collect()))
+    }
+
+    /// Whether there is a key for a token, by its name alone. One without a name is not looked for elsewhere.
+    pub(super) fn knows(&self, token: &Token<'_>) -> bool {
+        token.key_id.is_none() || self.0.iter().any(|key| key.id == token.key_id)
+    }
+
+    pub(super) fn has(&self, fingerprint: &[u8; 32]) -> bool {
+        self.0.iter().any(|key| key.fingerprint == *fingerprint)
+    }
+
+    /// The key that signed a token. Without a name for it in the token, the only one of the algorithm is meant.
+    pub(super) fn signer(&self, token: &Token<'_>) -> Option<&Key> {
+        let mut fitting = self
+            .0
+            .iter()
+            .filter(|key| key.algorithm() == token.algorithm && (token.key_id.is_none() || key.id == token.key_id));
+        match (&token.key_id, fitting.next(), fitting.next()) {
+            (None, Some(only), None) => Some(only).filter(|key| key.signed(token)),
+            (None, ..) => None,
+            (Some(_), first, second) => first.into_iter().chain(second).chain(fitting).find(|key| key.signed(token)),
+        }
+    }
+}
+
+impl Key {
+    fn read(sent: &Value) -> Option<Self> {
+        let text = |name: &str| sent.get(name).and_then(Value::as_str);
+        let bytes = |name: &str| URL_SAFE_NO_PAD.decode(text(name)?).ok();
+        let signs = sent.get("use").is_none_or(|purpose| purpose == "sig");
+        let verifies = sent.get("key_ops").is_none_or(|operations| {
+            operations.as_array().is_some_and(|operations| operations.iter().any(|operation| operation == "verify"))
+        });
+        // Whoever shows the private part as well has no secret left.
+        if !signs || !verifies || sent.get("d").is_some() {
+            return None;
+        }
+        let public = match (text("kty")?, text("crv")) {
+            ("RSA", _) => {
+                let n = without_zeros(bytes("n")?);
+                // Weaker ones are refused at each signature; left out, they are told from none.
+                (256..=1_024).contains(&n.len()).then_some(())?;
+                Public::Rsa { n, e: without_zeros(bytes("e")?) }
+            }
+            ("EC", Some("P-256")) => {
+                let (x, y) = (bytes("x")?, bytes("y")?);
+                (x.len() == 32 && y.len() == 32).then(|| Public::P256([&[4], x.as_slice(), y.as_slice()].concat()))?
+            }
+            ("OKP", Some("Ed25519")) => Public::Ed25519(bytes("x").filter(|x| x.len() == 32)?),
+            _ => return None,
+        };
+        let fingerprint = match &public {
+            Public::Rsa { n, e } => Sha256::new().chain_update("RSA").chain_update(n).chain_update(e),
+            Public::P256(point) => Sha256::new().chain_update("P-256").chain_update(point),
+            Public::Ed25519(point) => Sha256::new().chain_update("Ed25519").chain_update(point),
+        };
+        let key = Self { id: text("kid").map(str::to_owned), public, fingerprint: fingerprint.finalize().into() };
+        let meant =
+            sent.get("alg").is_none_or(|name| name.as_str().and_then(Algorithm::parse) == Some(key.algorithm()));
+        meant.then_some(key)
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match self.public {
+            Public::Rsa { .. } => Algorithm::Rs256,
+            Public::P256(_) => Algorithm::Es256,
+            Public::Ed25519(_) => Algorithm::EdDsa,
+        }
+    }
+
+    fn signed(&self, token: &Token<'_>) -> bool {
+        let (message, signature) = (token.signed.as_bytes(), token.signature.as_slice());
+        let checked = match &self.public {
+            Public::Rsa { n, e } => {
+                RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
+            }
+            Public::P256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature),
+            Public::Ed25519(point) => UnparsedPublicKey::new(&ED25519, point).verify(message, signature),
+        };
+        checked.is_ok()
+    }
+}
+
+/// A number without the zeros in front that some write.
+fn without_zeros(bytes: Vec<u8>) -> Vec<u8> {
+    bytes.into_iter().skip_while(|byte| *byte == 0).collect()
+}

@@ -1,0 +1,287 @@
+mod hostile;
+mod issuer;
+mod lasting;
+
+use serde_json::{Value, json};
+
+use super::token::Token;
+use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as URL_SAFE;
+use issuer::{Pair, base64};
+
+const ISSUER: &str = "https://login.example.org/tenant/v2.0";
+const NOW: i64 = 1_700_000_000;
+
+/// The claims of a user's token, as Entra writes them.
+fn user() -> Value {
+    json!({
+        "iss": ISSUER, "aud": "api://contactd", "sub": "AAAA-bbb", "oid": "0000-1", "azp": "client",
+        "iat": NOW - 10, "nbf": NOW - 10, "exp": NOW + 3_600, "scp": "Contacts.Read Contacts.ReadWrite",
+        "roles": ["Reader"], "name": "Ann Lee", "preferred_username": "ann@example.org",
+    })
+}
+
+fn with(changes: &[(&str, Value)]) -> Value {
+    let mut claims = user();
+    for (name, value) in changes {
+        claims[*name] = value.clone();
+    }
+    claims
+}
+
+fn without(names: &[&str]) -> Value {
+    let mut claims = user();
+    for name in names {
+        claims.as_object_mut().unwrap().remove(*name);
+    }
+    claims
+}
+
+fn set(keys: &[Value]) -> KeySet {
+    KeySet::read(json!({"keys": keys}).to_string().as_bytes()).unwrap()
+}
+
+/// What a token says to somebody who has these keys.
+fn read(text: &str, keys: &KeySet) -> Result<Verified, &'static str> {
+    let token = Token::read(text)?;
+    let verified = token.claims(ISSUER, &["other".to_owned(), "api://contactd".to_owned()], NOW)?;
+    keys.signer(&token).ok_or("no key signed it")?;
+    Ok(verified)
+}
+
+#[test]
+fn tokens_of_three_algorithms_are_read() {
+    for pair in [Pair::rsa(), Pair::es(), Pair::ed()] {
+        let keys = set(&[Pair::es().public("other"), pair.public("k1"), Pair::ed().public("another")]);
+        let verified = read(&pair.issue("k1", &user()), &keys).unwrap();
+        let expected = Verified {
+            issuer: ISSUER.into(),
+            subject: "AAAA-bbb".into(),
+            scopes: vec!["Contacts.Read".into(), "Contacts.ReadWrite".into()],
+            is_application: false,
+            display_name: Some("Ann Lee".into()),
+            principal_name: Some("ann@example.org".into()),
+            expires: NOW + 3_600,
+        };
+        assert_eq!(verified, expected, "{}", pair.algorithm());
+    }
+}
+
+#[test]
+fn an_application_is_told_from_a_user() {
+    let pair = Pair::ed();
+    let keys = set(&[pair.public("k")]);
+    let roles = json!(["Contacts.Read"]);
+    let no = Value::Null;
+    // What `idtyp`, `scp`, `scope`, `roles`, `sub` say; whether it is an application, and what it may.
+    let cases = [
+        ([json!("app"), no.clone(), no.clone(), roles.clone(), json!("x")], true, vec!["Contacts.Read"]),
+        ([json!("app"), no.clone(), no.clone(), no.clone(), json!("x")], true, vec![]),
+        ([json!("user"), no.clone(), no.clone(), roles.clone(), json!("client")], false, vec![]),
+        // Entra without the optional claim: the subject is the object's own id.
+        ([no.clone(), no.clone(), no.clone(), roles.clone(), json!("0000-1")], true, vec!["Contacts.Read"]),
+        // RFC 9068: it is the client's id.
+        ([no.clone(), no.clone(), no.clone(), roles.clone(), json!("client")], true, vec!["Contacts.Read"]),
+        // A user's identity token has roles and no scopes. It must not open all mailboxes.
+        ([no.clone(), no.clone(), no.clone(), roles.clone(), json!("x")], false, vec![]),
+        ([no.clone(), json!("a b"), no.clone(), roles.clone(), json!("client")], false, vec!["a", "b"]),
+        ([no.clone(), no.clone(), json!(" a  b "), no.clone(), json!("client")], false, vec!["a", "b"]),
+        ([no.clone(), json!(["a"]), json!("b"), no.clone(), json!("x")], false, vec!["a", "b"]),
+        ([no.clone(), no.clone(), no.clone(), no.clone(), json!("client")], false, vec![]),
+    ];
+    for ([idtyp, scp, scope, roles, sub], is_application, scopes) in cases {
+        let mut claims = without(&["scp", "roles"]);
+        for (name, value) in [("idtyp", idtyp), ("scp", scp), ("scope", scope), ("roles", roles), ("sub", sub)] {
+            if !value.is_null() {
+                claims[name] = value;
+            }
+        }
+        let verified = read(&pair.issue("k", &claims), &keys).unwrap();
+        assert_eq!(verified.is_application, is_application, "{claims}");
+        assert_eq!(verified.scopes, scopes, "{claims}");
+    }
+}
+
+#[test]
+fn a_token_holds_within_its_times_and_a_minute_more() {
+    let pair = Pair::ed();
+    let keys = set(&[pair.public("k")]);
+    for (name, value, holds) in [
+        ("exp", json!(NOW - 59), true),
+        ("exp", json!(NOW - 60), false),
+        ("exp", json!(1_699_999_941.5), true),
+        ("nbf", json!(NOW + 60), true),
+        ("nbf", json!(NOW + 61), false),
+        ("iat", json!(NOW + 60), true),
+        ("iat", json!(NOW + 61), false),
+        ("exp", json!((NOW + 60).to_string()), false),
+        ("exp", json!(null), false),
+        ("exp", json!(1e300), false),
+        ("exp", json!(-1), false),
+        ("nbf", json!("0"), false),
+        ("nbf", json!(null), false),
+        ("iat", json!([NOW]), false),
+    ] {
+        let claims = with(&[(name, value)]);
+        assert_eq!(read(&pair.issue("k", &claims), &keys).is_ok(), holds, "{claims}");
+    }
+    assert!(read(&pair.issue("k", &without(&["nbf", "iat"])), &keys).is_ok());
+    assert_eq!(read(&pair.issue("k", &without(&["exp"])), &keys), Err("it has no end"));
+}
+
+#[test]
+fn a_token_is_of_this_issuer_for_this_audience_about_somebody() {
+    let pair = Pair::ed();
+    let keys = set(&[pair.public("k")]);
+    for (name, value, holds) in [
+        ("iss", json!(format!("{ISSUER}/")), false),
+        ("iss", json!(ISSUER.to_uppercase()), false),
+        ("iss", json!([ISSUER]), false),
+        ("iss", json!(null), false),
+        ("aud", json!(["x", "other"]), true),
+        ("aud", json!(["x", "y"]), false),
+        ("aud", json!([]), false),
+        ("aud", json!("API://contactd"), false),
+        ("aud", json!("api://contactd other"), false),
+        ("aud", json!({"api://contactd": 1}), false),
+        ("aud", json!(["api://contactd", 1]), false),
+        ("sub", json!(""), false),
+        ("sub", json!(1), false),
+        ("sub", json!("a\nb"), false),
+        ("sub", json!("é".repeat(255)), true),
+        ("sub", json!("e".repeat(256)), false),
+        ("scp", json!(1), false),
+        ("scp", json!([1]), false),
+        ("roles", json!({"a": 1}), false),
+        ("idtyp", json!(true), false),
+        // Whoever brings it would have to prove that it is theirs, which nobody here asks for.
+        ("cnf", json!({"jkt": "x"}), false),
+        // Shown only, so not worth a refusal.
+        ("name", json!(["x"]), true),
+        ("preferred_username", json!(1), true),
+    ] {
+        let claims = with(&[(name, value)]);
+        assert_eq!(read(&pair.issue("k", &claims), &keys).is_ok(), holds, "{claims}");
+    }
+    for name in ["iss", "aud", "sub"] {
+        assert!(read(&pair.issue("k", &without(&[name])), &keys).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn a_name_is_shown_as_the_issuer_has_it() {
+    let pair = Pair::ed();
+    let keys = set(&[pair.public("k")]);
+    let mut claims = without(&["name", "preferred_username"]);
+    let name = |claims: &Value| read(&pair.issue("k", claims), &keys).unwrap().principal_name;
+    assert_eq!(name(&claims), None);
+    claims["email"] = json!("mail");
+    assert_eq!(name(&claims).as_deref(), Some("mail"));
+    claims["upn"] = json!("upn");
+    assert_eq!(name(&claims).as_deref(), Some("upn"));
+    for unfit in [json!(" "), json!("a\u{7}"), json!("x".repeat(256)), json!({})] {
+        claims["preferred_username"] = unfit;
+        assert_eq!(name(&claims).as_deref(), Some("upn"));
+    }
+    claims["preferred_username"] = json!(" ann ");
+    assert_eq!(name(&claims).as_deref(), Some("ann"));
+}
+
+#[test]
+fn a_key_is_used_for_what_it_is_for() {
+    let (rsa, es, ed) = (Pair::rsa(), Pair::es(), Pair::ed());
+    let changed = |mut key: Value, name: &str, value: Value| {
+        key[name] = value;
+        key
+    };
+    let short = base64([1; 31]);
+    for (pair, key) in [
+        (&rsa, changed(rsa.public("k"), "use", json!("enc"))),
+        (&rsa, changed(rsa.public("k"), "alg", json!("RS512"))),
+        (&rsa, changed(rsa.public("k"), "alg", json!("PS256"))),
+        (&rsa, changed(rsa.public("k"), "alg", json!(1))),
+        (&rsa, changed(rsa.public("k"), "key_ops", json!(["encrypt"]))),
+        (&rsa, changed(rsa.public("k"), "key_ops", json!("verify"))),
+        (&rsa, changed(rsa.public("k"), "n", json!(base64([255; 128])))),
+        (&rsa, changed(rsa.public("k"), "n", json!("?"))),
+        (&rsa, changed(rsa.public("k"), "e", json!(base64([1])))),
+        (&rsa, changed(rsa.public("k"), "d", json!("AQ"))),
+        (&rsa, changed(rsa.public("k"), "kty", json!("oct"))),
+        (&rsa, changed(rsa.public("k"), "kid", json!("other"))),
+        (&es, changed(es.public("k"), "crv", json!("P-384"))),
+        (&es, changed(es.public("k"), "x", json!(short))),
+        (&es, changed(es.public("k"), "x", json!(base64([7; 32])))),
+        (&ed, changed(ed.public("k"), "crv", json!("X25519"))),
+        // Short ones make some libraries panic.
+        (&ed, changed(ed.public("k"), "x", json!(short))),
+        (&ed, changed(ed.public("k"), "x", json!(""))),
+        (&ed, json!("k")),
+        (&ed, json!({"kid": "k"})),
+    ] {
+        assert_eq!(read(&pair.issue("k", &user()), &set(std::slice::from_ref(&key))), Err("no key signed it"), "{key}");
+    }
+    let zero = base64([&[0][..], &URL_SAFE.decode(rsa.public("k")["n"].as_str().unwrap()).unwrap()].concat());
+    for (pair, key) in [
+        (&rsa, changed(rsa.public("k"), "n", json!(zero))),
+        (&rsa, changed(rsa.public("k"), "alg", json!("RS256"))),
+        (&rsa, changed(rsa.public("k"), "key_ops", json!(["verify"]))),
+        (&ed, changed(ed.public("k"), "alg", json!("Ed25519"))),
+    ] {
+        assert!(read(&pair.issue("k", &user()), &set(std::slice::from_ref(&key))).is_ok(), "{key}");
+    }
+}
+
+#[test]
+fn without_a_key_id_the_one_key_of_the_algorithm_is_meant() {
+    let (one, two, rsa) = (Pair::ed(), Pair::ed(), Pair::rsa());
+    let token = one.token(r#"{"alg":"EdDSA"}"#, &user().to_string());
+    assert!(read(&token, &set(&[rsa.public("r"), one.public("k")])).is_ok());
+    assert!(read(&token, &set(&[one.public("k"), two.public("l")])).is_err());
+    assert!(read(&token, &set(&[])).is_err());
+    // Two of one name: whichever signed it.
+    assert!(read(&one.issue("k", &user()), &set(&[two.public("k"), rsa.public("k"), one.public("k")])).is_ok());
+}
+
+#[test]
+fn what_is_no_key_set_is_told() {
+    let many = json!({"keys": vec![json!({}); 101]}).to_string();
+    for (bytes, why) in [
+        ("", "its key set: EOF"),
+        ("[]", "its key set"),
+        ("{}", "missing field `keys`"),
+        (r#"{"keys": 1}"#, "its key set: invalid type"),
+        (&many, "more than 100 keys"),
+    ] {
+        assert!(KeySet::read(bytes.as_bytes()).unwrap_err().contains(why), "{bytes}");
+    }
+}
+
+#[test]
+fn an_issuer_is_by_https_or_on_this_machine() {
+    let new = |issuer: &str, audiences: &[&str]| {
+        let audiences = audiences.iter().map(|text| (*text).to_owned()).collect();
+        Provider::new(Settings { issuer: issuer.to_owned(), audiences, ..Settings::default() }).map(drop)
+    };
+    for issuer in [ISSUER, "https://a.example", "http://localhost:3000", "http://127.0.0.2/x/", "http://[::1]:80/"] {
+        assert_eq!(new(issuer, &["a"]), Ok(()), "{issuer}");
+    }
+    for issuer in [
+        "",
+        "a.example",
+        "http://a.example",
+        "http://10.0.0.1",
+        "http://localhost.a.example",
+        "ftp://a.example",
+        "https://a.example/?tenant=x",
+        "https://a.example/#x",
+        "https://u@a.example/",
+    ] {
+        assert!(new(issuer, &["a"]).unwrap_err().starts_with("--oidc-issuer names "), "{issuer}");
+    }
+    assert!(new(ISSUER, &[]).unwrap_err().contains("--oidc-audience"));
+    assert!(new(ISSUER, &[""]).unwrap_err().contains("--oidc-audience"));
+    let settings = Settings { issuer: ISSUER.into(), audiences: vec!["a".into()], ..Settings::default() };
+    let missing = Provider::new(Settings { ca_file: Some("/nowhere".into()), ..settings });
+    assert!(missing.unwrap_err().starts_with("--ca-file /nowhere: "));
+}
