@@ -87,6 +87,8 @@ pub enum Error {
     FolderExists,
     /// A category has the name.
     CategoryExists,
+    /// The contact has an extension of this name.
+    ExtensionExists,
     /// The default folder stays what and where it is.
     DefaultFolder,
     /// A folder cannot be inside itself.
@@ -150,6 +152,7 @@ impl fmt::Display for Error {
             Self::Stale => f.write_str("precondition failed"),
             Self::FolderExists => f.write_str("a folder of this name exists"),
             Self::CategoryExists => f.write_str("a category of this name exists"),
+            Self::ExtensionExists => f.write_str("an extension of this name exists"),
             Self::DefaultFolder => f.write_str("the default folder cannot be changed"),
             Self::Cycle => f.write_str("a folder cannot be inside itself"),
             Self::TooLarge(limit) => write!(f, "body over {limit} bytes"),

@@ -5,9 +5,11 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::contact::select::Selection;
 use crate::contact::{self, Contact, DEFAULT_FOLDER, MAX_FOLDER_ID, Shape};
 use crate::error::{Error, Kind};
+use crate::extended::{self, Changes, MULTI, MultiValue, Property, SINGLE, SingleValue};
 use crate::odata::entity;
 use crate::odata::etag;
 use crate::odata::json::Json;
+use crate::odata::prefer::Handling;
 use crate::words::{self, Word};
 
 /// What the default folder's parent is called: the mailbox itself, which no route serves.
@@ -111,21 +113,29 @@ impl Shown<'_> {
         }
         match &inside.entries {
             Entries::Contacts(contacts, select) => {
-                let shown =
-                    |contact| contact::write::Shown { contact, shape, select: *select, context: None, annotated };
+                let shown = |contact| contact::write::Shown {
+                    contact,
+                    shape,
+                    select: *select,
+                    context: None,
+                    within: None,
+                    annotated,
+                };
                 map.serialize_entry(name, &contacts.iter().map(shown).collect::<Vec<_>>())
             }
             Entries::Folders(folders, select) => {
                 let shown = |folder| Shown { folder, shape, select: *select, inside: &[], context: None, annotated };
                 map.serialize_entry(name, &folders.iter().map(shown).collect::<Vec<_>>())
             }
+            Entries::SingleValues(properties) => map.serialize_entry(name, properties),
+            Entries::MultiValues(properties) => map.serialize_entry(name, properties),
         }
     }
 }
 
 /// A page of what is inside a folder.
 pub struct Inside<'a> {
-    /// As what: `contacts` or `childFolders`.
+    /// As what: `contacts`, say.
     pub name: &'static str,
     /// Its own `@odata.context`.
     pub context: Option<String>,
@@ -142,6 +152,8 @@ pub struct Inside<'a> {
 pub enum Entries<'a> {
     Contacts(Vec<Contact>, Option<&'a Selection>),
     Folders(Vec<Folder>, Option<&'a [&'static str]>),
+    SingleValues(Vec<Property<SingleValue>>),
+    MultiValues(Vec<Property<MultiValue>>),
 }
 
 /// The names that `$select` and bodies know in a shape.
@@ -159,24 +171,42 @@ pub struct Patch {
     pub display_name: Option<String>,
     /// The folder to move it into.
     pub parent_folder_id: Option<String>,
+    /// Extended properties.
+    pub single_values: Changes<SingleValue>,
+    /// Those with lists.
+    pub multi_values: Changes<MultiValue>,
 }
 
 /// Reads a folder, or the part of one that a PATCH names. `id` and `wellKnownName` are the server's and ignored.
 ///
 /// # Errors
-/// 400 for anything that is no object with these members, or a display name that is empty or too long.
-pub fn read(body: Json) -> Result<Patch, Error> {
+/// 400 for anything that is no object with these members, or a display name that is empty or too long; in strict handling
+/// also for extended properties that Graph refuses.
+pub fn read(body: Json, handling: Handling) -> Result<Patch, Error> {
     let mut patch = Patch::default();
-    for (property, value) in entity::members(body, "contactFolder", properties(Shape::Beta))? {
+    let mut deviations = Vec::new();
+    let known = [properties(Shape::Beta), &[SINGLE, MULTI]].concat();
+    for (property, value) in entity::members(body, "contactFolder", &known)? {
+        match property {
+            SINGLE => patch.single_values = extended::read(value, &mut deviations)?,
+            MULTI => patch.multi_values = extended::read(value, &mut deviations)?,
+            property => patch.property(property, value)?,
+        }
+    }
+    if handling == Handling::Strict && !deviations.is_empty() { Err(Error::Invalid(deviations)) } else { Ok(patch) }
+}
+
+impl Patch {
+    fn property(&mut self, property: &'static str, value: Json) -> Result<(), Error> {
         let max = if property == "displayName" { MAX_NAME } else { MAX_FOLDER_ID };
         match (property, entity::text(property, value, max)?) {
-            ("displayName", Some(name)) if !name.trim().is_empty() => patch.display_name = Some(name),
+            ("displayName", Some(name)) if !name.trim().is_empty() => self.display_name = Some(name),
             ("displayName", _) => {
                 return Err(Error::invalid(Kind::Body, property, "'displayName' must be a name, not empty or null."));
             }
-            ("parentFolderId", id) => patch.parent_folder_id = id.filter(|id| !id.is_empty()),
+            ("parentFolderId", id) => self.parent_folder_id = id.filter(|id| !id.is_empty()),
             _ => {}
         }
+        Ok(())
     }
-    Ok(patch)
 }

@@ -9,6 +9,8 @@ pub mod config;
 pub mod contact;
 pub mod copy;
 pub mod error;
+pub mod extended;
+pub mod extension;
 mod first_start;
 mod fold;
 pub mod folder;

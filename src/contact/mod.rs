@@ -12,6 +12,7 @@ pub mod write;
 
 use uuid::Uuid;
 
+use crate::extended::Expanded;
 use crate::odata::etag;
 
 /// The id of every mailbox's default folder, which is also its well-known name in Graph.
@@ -323,6 +324,8 @@ pub struct Contact {
     pub sent_change_key: Option<String>,
     /// What the client says of it.
     pub properties: Properties,
+    /// What was read along with it.
+    pub expanded: Option<Box<Expanded>>,
 }
 
 impl Contact {

@@ -2,6 +2,8 @@
 
 pub use super::v1::Slots;
 use super::{Address, Email, Flag, MAX_TEXT, Phone, Properties, Text, Website};
+use crate::extended::{Changes, MultiValue, SingleValue};
+use crate::extension;
 
 /// Absent (keep), null (clear) or a value (set): three things, as PATCH tells them apart.
 pub type Change<T> = Option<Option<T>>;
@@ -28,6 +30,19 @@ pub struct Patch {
     pub parent_folder_id: Option<String>,
     /// The first `changeKey` of a contact that is created.
     pub change_key: Option<String>,
+    /// What is written with the contact and is no property of its own, if there is any.
+    pub added: Option<Box<Added>>,
+}
+
+/// What is written with a contact and is no property of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Those of a contact that is created.
+    pub extensions: Vec<extension::New>,
+    /// Extended properties that are set or taken away.
+    pub single_values: Changes<SingleValue>,
+    /// The same of those with lists.
+    pub multi_values: Changes<MultiValue>,
 }
 
 impl Patch {

@@ -1,9 +1,11 @@
 //! JSON -> [`Patch`], whichever shape it is in. What Graph would refuse and we keep is noted on the way, so that strict
 //! handling can refuse all of it at once, each by its path.
 
-use super::patch::Patch;
+use super::patch::{Added, Patch};
 use super::{Complex, MAX_ENTRIES, MAX_FOLDER_ID, MAX_TEXT, Member, Shape, Text, beta, date, v1};
 use crate::error::{Error, Kind, Problem};
+use crate::extended;
+use crate::extension;
 use crate::odata::json::{Json, is_annotation, shorten};
 use crate::odata::prefer::Handling;
 
@@ -35,11 +37,11 @@ pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> R
         let message = format!("The body must be a JSON object, a contact, not {}.", body.kind());
         return Err(Error::invalid(Kind::Body, "", message));
     };
-    let mut reader = Reader { patch: Patch::default(), deviations: Vec::new() };
+    let mut reader = Reader { patch: Patch::default(), added: Added::default(), deviations: Vec::new() };
     for (name, value) in members {
         reader.property(shape, &name, value)?;
     }
-    let Reader { mut patch, deviations } = reader;
+    let Reader { mut patch, added, deviations } = reader;
     let strict = handling == Handling::Strict;
     if strict && !deviations.is_empty() {
         return Err(Error::Invalid(deviations));
@@ -47,15 +49,21 @@ pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> R
     if strict || purpose == Purpose::Update {
         patch.change_key = None;
     }
+    if purpose == Purpose::Update && !added.extensions.is_empty() {
+        let message = "'extensions' are given with a new contact only. Those of one that is there are at …/extensions.";
+        return Err(Error::invalid(Kind::Body, "extensions", message));
+    }
     if purpose == Purpose::Create && (strict || shape == Shape::V1) {
         patch.parent_folder_id = None;
     }
+    patch.added = Some(Box::new(added)).filter(|added| **added != Added::default());
     Ok(patch)
 }
 
 /// What has been read so far.
 pub(super) struct Reader {
     pub(super) patch: Patch,
+    added: Added,
     /// What Graph refuses and lenient handling keeps.
     pub(super) deviations: Vec<Problem>,
 }
@@ -87,6 +95,13 @@ impl Reader {
                 self.at_most(3, values.len(), "imAddresses", "ImAddresses");
                 self.patch.im_addresses = Some(values);
             }
+            "extensions" => self.added.extensions = self.extensions(value)?,
+            "singlevalueextendedproperties" => {
+                self.added.single_values = extended::read(value, &mut self.deviations)?;
+            }
+            "multivalueextendedproperties" => {
+                self.added.multi_values = extended::read(value, &mut self.deviations)?;
+            }
             other => {
                 let known = match shape {
                     Shape::Beta => beta::property(self, other, value)?,
@@ -103,6 +118,26 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    fn extensions(&mut self, value: Json) -> Result<Vec<extension::New>, Error> {
+        let mut extensions: Vec<extension::New> = Vec::new();
+        let mut size = 0;
+        for (i, value) in array("extensions", value)?.into_iter().enumerate() {
+            let place = format!("extensions/{i}");
+            let new = extension::read(&place, value, &mut self.deviations)?.into_new(&place)?;
+            if extensions.iter().any(|known| known.name == new.name) {
+                let message = format!("'{place}/extensionName' is a name that stands there before, '{}'.", new.name);
+                return Err(Error::invalid(Kind::Body, format!("{place}/extensionName"), message));
+            }
+            size += new.size();
+            extensions.push(new);
+        }
+        if size > extension::MAX_ALL_BYTES {
+            let message = format!("'extensions' have more than the {} bytes allowed.", extension::MAX_ALL_BYTES);
+            return Err(Error::invalid(Kind::Limit, "extensions", message));
+        }
+        Ok(extensions)
     }
 
     /// The entries of a collection, with all members that are stored of them.
@@ -182,7 +217,7 @@ fn all<T: Complex>() -> Vec<&'static str> {
 }
 
 /// Properties of Graph's that no shape of this server has so far.
-const NOT_YET: &[&str] = &["photo", "extensions", "singlevalueextendedproperties", "multivalueextendedproperties"];
+const NOT_YET: &[&str] = &["photo"];
 
 /// Text or null, within its limit.
 pub(super) fn text(path: &str, max: usize, value: Json) -> Result<Option<String>, Error> {

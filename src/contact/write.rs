@@ -15,6 +15,8 @@ pub struct Shown<'a> {
     pub select: Option<&'a Selection>,
     /// `@odata.context`, for a contact that stands alone.
     pub context: Option<&'a str>,
+    /// What the contexts of what is expanded begin with: that of the list without its options.
+    pub within: Option<&'a str>,
     /// Whether `@odata.*` members are wanted (`Accept: application/json;odata.metadata=none` wants none).
     pub annotated: bool,
 }
@@ -30,6 +32,10 @@ impl Serialize for Shown<'_> {
         match self.shape {
             Shape::Beta => beta::write(&mut map)?,
             Shape::V1 => v1::write(&mut map)?,
+        }
+        if let Some(expanded) = &contact.expanded {
+            let context = self.within.map(|within| format!("{within}('{}')", contact.id));
+            expanded.write(&mut map.map, context.as_deref().filter(|_| annotated), annotated)?;
         }
         map.map.end()
     }

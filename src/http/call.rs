@@ -12,8 +12,8 @@ use super::answer::Answer;
 use super::body::Taken;
 use super::subscriptions::Act;
 use super::{
-    Api, batch, categories, contacts, contacts_ref, delta, exchange_ids, folders, once, permissions, photos,
-    subscriptions, trash, users,
+    Api, batch, categories, contacts, contacts_ref, delta, exchange_ids, extensions, folders, once, permissions,
+    photos, subscriptions, trash, users,
 };
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
@@ -58,6 +58,7 @@ pub(super) enum Endpoint {
     GetPhotoValue,
     PutPhoto,
     DeletePhoto,
+    Extension(extensions::Does),
     ListFolders,
     CountFolders,
     CreateFolder,
@@ -115,6 +116,7 @@ impl Endpoint {
             | E::UpdateCategory
             | E::TranslateIds
             | E::Batch
+            | E::Extension(extensions::Does::Create | extensions::Does::Update)
             | E::Permission(permissions::Does::Create | permissions::Does::Update)
             | E::Subscription(Act::Create | Act::Renew) => Taken::Json,
             E::PutPhoto => Taken::Bytes,
@@ -144,6 +146,7 @@ impl Endpoint {
             | E::CountCategories
             | E::GetCategory
             | E::Trash(trash::Does::List | trash::Does::Count | trash::Does::Get)
+            | E::Extension(extensions::Does::List | extensions::Does::Get)
             | E::Subscription(_) => Need::Read,
             E::Permission(permissions::Does::List | permissions::Does::Get) => Need::SeeShares,
             E::Permission(permissions::Does::Create | permissions::Does::Update) => Need::Share,
@@ -160,6 +163,7 @@ impl Endpoint {
             | E::CreateCategory
             | E::UpdateCategory
             | E::DeleteCategory
+            | E::Extension(extensions::Does::Create | extensions::Does::Update | extensions::Does::Delete)
             | E::Trash(
                 trash::Does::Restore
                 | trash::Does::Delete
@@ -206,6 +210,7 @@ impl Endpoint {
                 | E::CountCategories
                 | E::GetCategory
                 | E::Trash(trash::Does::List | trash::Does::Count | trash::Does::Get)
+                | E::Extension(extensions::Does::List)
                 | E::NotYet
         )
     }
@@ -345,6 +350,14 @@ impl<'a> Call<'a> {
                 &[("GET", E::Trash(trash::Does::Get)), ("DELETE", E::Trash(trash::Does::Delete))]
             }
             Item::Deleted(Deleted::Restore(_)) => &[("POST", E::Trash(trash::Does::Restore))],
+            Item::Extensions(..) => {
+                &[("GET", E::Extension(extensions::Does::List)), ("POST", E::Extension(extensions::Does::Create))]
+            }
+            Item::Extension(..) => &[
+                ("GET", E::Extension(extensions::Does::Get)),
+                ("PATCH", E::Extension(extensions::Does::Update)),
+                ("DELETE", E::Extension(extensions::Does::Delete)),
+            ],
             // Graph cannot take a contact's photo away.
             Item::Photo(..) if self.handling() == Handling::Strict => &[("GET", E::GetPhoto)],
             Item::Photo(..) => &[("GET", E::GetPhoto), ("DELETE", E::DeletePhoto)],
@@ -399,7 +412,11 @@ impl<'a> Call<'a> {
         body: &'c mut Vec<u8>,
     ) -> Option<LocalBoxFuture<'c, Result<Answer, Error>>> {
         let (path, id): (&[String], &str) = match item {
-            Item::Contact(path, id) | Item::Photo(path, id) | Item::PhotoValue(path, id) => (path, id),
+            Item::Contact(path, id)
+            | Item::Extensions(path, id)
+            | Item::Extension(path, id, _)
+            | Item::Photo(path, id)
+            | Item::PhotoValue(path, id) => (path, id),
             Item::Contacts(path)
             | Item::ContactsCount(path)
             | Item::ContactsDelta(path)
@@ -441,6 +458,10 @@ impl<'a> Call<'a> {
             Endpoint::GetPhotoValue => Box::pin(photos::value(self, mailbox, path, id)),
             Endpoint::PutPhoto => Box::pin(photos::put(self, mailbox, path, id, mem::take(body))),
             Endpoint::DeletePhoto => Box::pin(photos::delete(self, mailbox, path, id)),
+            Endpoint::Extension(what) => {
+                let name = if let Item::Extension(_, _, name) = item { name } else { "" };
+                extensions::perform(self, what, mailbox, (path, id, name), body)
+            }
             Endpoint::CountFolders => Box::pin(folders::count(self, mailbox, path)),
             Endpoint::ListFolders => Box::pin(folders::list(self, mailbox, path)),
             Endpoint::CreateFolder => Box::pin(folders::create(self, mailbox, path, body)),

@@ -10,7 +10,7 @@ use crate::contact::select::Selection;
 use crate::contact::write::Shown;
 use crate::contact::{self, Contact, DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
-use crate::odata::expand::{self, Source};
+use crate::odata::expand;
 use crate::odata::filter::{self, Model};
 use crate::odata::json::Json;
 use crate::odata::page::PageToken;
@@ -23,12 +23,14 @@ use crate::store::{Listing, Once, Page};
 /// `GET …/contacts`: of the folder, or of the whole mailbox.
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
-    let select = selection(call, &query)?;
-    expand::none(&query, Source::Contact)?;
-    let (page, next) = page(call, mailbox, path, &query).await?;
-    let context = call.annotated.then(|| context(call, mailbox, path, &printed(select.as_ref()), ""));
-    let (shape, select) = (call.shape(), select.as_ref());
-    let shown = |contact| Shown { contact, shape, select, context: None, annotated: call.annotated };
+    let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
+    let options = printed(select.as_ref(), &expand.names());
+    let listing = Listing { expand, ..listing(call, mailbox, path, &query).await? };
+    let (page, next) = page_of(call, mailbox, &query, listing).await?;
+    let context_of = |options| context(call, mailbox, path, options, "");
+    let (context, within) = (call.annotated.then(|| context_of(&options)), context(call, mailbox, &[], "", ""));
+    let (shape, select, annotated) = (call.shape(), select.as_ref(), call.annotated);
+    let shown = |contact| Shown { contact, shape, select, context: None, within: Some(&within), annotated };
     let value = page.contacts.iter().map(shown).collect();
     Answer::json(200, &List { context, count: page.count, next, value })
 }
@@ -149,9 +151,14 @@ pub(super) async fn create_from(
 /// `GET …/contacts/{id}`.
 pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
     let query = Query::of_one(call.query)?;
-    let select = selection(call, &query)?;
-    expand::none(&query, Source::Contact)?;
-    let contact = mailbox.store.contact(mailbox.user.mailbox, folder, parse_id(id)?).await?;
+    let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
+    let (store, number) = (&mailbox.store, mailbox.user.mailbox);
+    let contact = store.contact(number, folder, parse_id(id)?).await?;
+    if !expand.is_empty() {
+        // The contact's version says nothing of its extensions.
+        let contact = store.expanded(number, contact, &expand).await?;
+        return shown(call, mailbox, 200, &contact, select.as_ref());
+    }
     if call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
     }
@@ -206,8 +213,11 @@ fn shown(
     contact: &Contact,
     select: Option<&Selection>,
 ) -> Result<Answer, Error> {
-    let context = context(call, mailbox, &[], &printed(select), "/$entity");
-    let shown = Shown { contact, shape: call.shape(), select, context: Some(&context), annotated: call.annotated };
+    let expanded = contact.expanded.as_ref().map(|expanded| expanded.names()).unwrap_or_default();
+    let within = context(call, mailbox, &[], "", "");
+    let context = context(call, mailbox, &[], &printed(select, &expanded), "/$entity");
+    let (shape, within, annotated) = (call.shape(), Some(within.as_str()), call.annotated);
+    let shown = Shown { contact, shape, select, context: Some(&context), within, annotated };
     Answer::json(status, &shown)?.header("ETag", &contact.etag())
 }
 
@@ -215,8 +225,12 @@ pub(super) fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Selecti
     query.select.as_deref().map_or(Ok(None), |text| Selection::parse(text, call.shape()))
 }
 
-pub(super) fn printed(select: Option<&Selection>) -> String {
-    select.map(Selection::print).unwrap_or_default()
+/// What is selected and what is expanded, as it stands in a context.
+pub(super) fn printed(select: Option<&Selection>, expanded: &[String]) -> String {
+    let selected = select.map(Selection::print).unwrap_or_default();
+    let names = selected.trim_start_matches('(').strip_suffix(')').into_iter().filter(|names| !names.is_empty());
+    let names: Vec<_> = names.chain(expanded.iter().map(String::as_str)).collect();
+    if names.is_empty() { String::new() } else { format!("({})", names.join(",")) }
 }
 
 /// Of a folder's list the folder is named, of a contact its mailbox only, where it can always be found.

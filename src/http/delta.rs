@@ -31,7 +31,7 @@ pub(super) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]
     let kind = (annotated && shape == Shape::V1).then_some("#microsoft.graph.contact");
     let value = delta.changes.iter().filter_map(|change| match change {
         Change::Contact(contact) => {
-            Some(Entry::There { kind, shown: Shown { contact, shape, select, context: None, annotated } })
+            Some(Entry::There { kind, shown: Shown { contact, shape, select, context: None, within: None, annotated } })
         }
         change => gone(change, annotated.then_some("#microsoft.graph.contact")),
     });

@@ -150,11 +150,10 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             "The item has changed, or is not as the request's If-Match or If-None-Match expects. Nothing was written.",
         ),
         Error::FolderExists => (S::CONFLICT, "ErrorFolderExists", "A folder with the specified name already exists."),
-        Error::CategoryExists => (
-            S::CONFLICT,
-            "nameAlreadyExists",
-            "A category with the specified name already exists, in some letter case.",
-        ),
+        Error::CategoryExists => {
+            (S::CONFLICT, "nameAlreadyExists", "A category has the specified name already, in some letter case.")
+        }
+        Error::ExtensionExists => (S::CONFLICT, "nameAlreadyExists", "The contact has an extension of this name."),
         Error::DefaultFolder => {
             (S::FORBIDDEN, "ErrorDeleteDistinguishedFolder", "The default folder cannot be renamed, moved or deleted.")
         }

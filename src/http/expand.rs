@@ -5,6 +5,7 @@ use super::contacts::{self, quoted};
 use super::folders;
 use crate::contact::select::Selection;
 use crate::error::Error;
+use crate::extended::Ids;
 use crate::folder::{Entries, Folder, Inside};
 use crate::odata::entity;
 use crate::odata::expand::{self, Expanded, Navigation, Source};
@@ -22,6 +23,8 @@ pub(super) struct Expansion {
 enum Of {
     Contacts(Listing, Option<Selection>),
     Folders(FolderListing, Option<Vec<&'static str>>),
+    SingleValues(Ids),
+    MultiValues(Ids),
 }
 
 impl Expansion {
@@ -70,6 +73,12 @@ impl Expansion {
                 let count = self.options.count.unwrap_or(false).then_some(page.count);
                 (Entries::Folders(page.value, select.as_deref()), count, next)
             }
+            Of::SingleValues(ids) => {
+                (Entries::SingleValues(store.folder_properties(number, &folder.id, ids).await?), None, None)
+            }
+            Of::MultiValues(ids) => {
+                (Entries::MultiValues(store.folder_properties(number, &folder.id, ids).await?), None, None)
+            }
         };
         let context = || call.link(&format!("/$metadata#users('{owner}')/contactFolders('{id}')/{}", self.selected()));
         let list = || call.link(&format!("/users('{owner}')/contactFolders('{id}')/{name}"));
@@ -85,8 +94,9 @@ impl Expansion {
 
     fn selected(&self) -> String {
         let select = match &self.of {
-            Of::Contacts(_, select) => contacts::printed(select.as_ref()),
+            Of::Contacts(_, select) => contacts::printed(select.as_ref(), &[]),
             Of::Folders(_, select) => entity::printed(select.as_deref()),
+            Of::SingleValues(_) | Of::MultiValues(_) => String::new(),
         };
         format!("{}{select}", self.what.name())
     }
@@ -101,7 +111,10 @@ impl Of {
                 let count = options.count.unwrap_or(false);
                 Self::Contacts(Listing { size, skip, count, ..listing }, contacts::selection(call, options)?)
             }
-            Navigation::ChildFolders => {
+            Navigation::SingleValues => Self::SingleValues(expand::ids(what, options)?),
+            Navigation::MultiValues => Self::MultiValues(expand::ids(what, options)?),
+            // A folder has no extensions: they were refused.
+            Navigation::ChildFolders | Navigation::Extensions => {
                 let mut listing = folders::listing(call, options)?;
                 listing.by = Sorting { size, skip, ..listing.by };
                 Self::Folders(listing, folders::selection(call, options)?)

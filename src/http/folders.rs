@@ -121,16 +121,17 @@ impl View {
 
 /// `POST …/contactFolders`, which goes into the default folder, and `POST …/childFolders`.
 pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
-    let sent = folder::read(parse(body)?)?;
-    let name = sent.display_name.ok_or_else(|| {
-        Error::invalid(Kind::Body, "displayName", "'displayName' is missing: a folder must have a name.")
-    })?;
+    let sent = folder::read(parse(body)?, call.handling())?;
+    if sent.display_name.is_none() {
+        let message = "'displayName' is missing: a folder must have a name.";
+        return Err(Error::invalid(Kind::Body, "displayName", message));
+    }
     let default = [DEFAULT_FOLDER.to_owned()];
     let path = if path.is_empty() { &default } else { path };
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
     let folder = match once::of(call, body)? {
-        Some(once) => store.create_folder_once(number, path, name, once).await?,
-        None => store.create_folder(number, path, name).await?,
+        Some(once) => store.create_folder_once(number, path, sent, once).await?,
+        None => store.create_folder(number, path, sent).await?,
     };
     let id = quoted(&folder.id);
     let location = call.link(&format!("/users('{}')/contactFolders('{id}')", quoted(&mailbox.asked)));
@@ -150,7 +151,7 @@ pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> 
 
 /// `PATCH …/contactFolders/{id}`: a new name, another place.
 pub(super) async fn update(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
-    let sent = folder::read(parse(body)?)?;
+    let sent = folder::read(parse(body)?, call.handling())?;
     let folder = mailbox.store.update_folder(mailbox.user.mailbox, path, sent, call.expected.clone()).await?;
     written(call, mailbox, 200, &folder).await
 }

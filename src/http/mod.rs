@@ -13,6 +13,7 @@ mod delta;
 mod error;
 mod exchange_ids;
 mod expand;
+mod extensions;
 mod folders;
 mod once;
 mod origin;

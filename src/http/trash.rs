@@ -10,7 +10,7 @@ use crate::contact::select::Selection;
 use crate::contact::write::Shown;
 use crate::contact::{Contact, date};
 use crate::error::Error;
-use crate::odata::expand::{self, Source};
+use crate::odata::expand;
 use crate::odata::filter::{self, Aliases, Model};
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
@@ -40,7 +40,7 @@ pub(super) fn perform<'a>(
         match what {
             Does::List => list(call, mailbox).await,
             Does::Count => count(call, mailbox).await,
-            Does::Get => get(call, mailbox, id).await,
+            Does::Get => Box::pin(get(call, mailbox, id)).await,
             Does::Restore => restore(call, mailbox, id).await,
             Does::Delete => delete(call, mailbox, id).await,
             Does::PermanentDelete => permanent_delete(call, mailbox, path, id).await,
@@ -61,16 +61,17 @@ struct Deleted<'a> {
 /// `GET …/deletedContacts`: of all folders, those deleted last first if no other order is asked for.
 async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
-    let select = selection(call, &query)?;
-    expand::none(&query, Source::Contact)?;
-    let mut listing = listing(call, mailbox, &query).await?;
+    let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
+    let options = printed(select.as_ref(), &expand.names());
+    let mut listing = Listing { expand, ..listing(call, mailbox, &query).await? };
     if listing.order.is_empty() {
         let latest = "lastModifiedDateTime desc";
         listing.order = filter::order(latest, &Aliases::default(), Model::Beta, Handling::Lenient)?;
     }
     let (page, next) = contacts::page_of(call, mailbox, &query, listing).await?;
-    let context = call.annotated.then(|| context(call, mailbox, &printed(select.as_ref()), ""));
-    let value = page.contacts.iter().map(|contact| shown(call, contact, select.as_ref(), None)).collect();
+    let within = context(call, mailbox, "", "");
+    let context = call.annotated.then(|| context(call, mailbox, &options, ""));
+    let value = page.contacts.iter().map(|contact| shown(call, contact, select.as_ref(), None, &within)).collect();
     Answer::json(200, &List { context, count: page.count, next, value })
 }
 
@@ -87,14 +88,17 @@ async fn listing(call: &Call<'_>, mailbox: &Mailbox, query: &Query) -> Result<Li
 /// `GET …/deletedContacts/{id}`
 async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let query = Query::of_one(call.query)?;
-    let select = selection(call, &query)?;
-    expand::none(&query, Source::Contact)?;
-    let contact = mailbox.store.deleted_contact(mailbox.user.mailbox, parse_id(id)?).await?;
-    if call.expected.unchanged(&contact.version_token()) {
+    let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
+    let (store, number) = (&mailbox.store, mailbox.user.mailbox);
+    let mut contact = store.deleted_contact(number, parse_id(id)?).await?;
+    if !expand.is_empty() {
+        contact = store.expanded(number, contact, &expand).await?;
+    } else if call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
     }
-    let context = context(call, mailbox, &printed(select.as_ref()), "/$entity");
-    Answer::json(200, &shown(call, &contact, select.as_ref(), Some(&context)))?.header("ETag", &contact.etag())
+    let within = context(call, mailbox, "", "");
+    let context = context(call, mailbox, &printed(select.as_ref(), &expand.names()), "/$entity");
+    Answer::json(200, &shown(call, &contact, select.as_ref(), Some(&context), &within))?.header("ETag", &contact.etag())
 }
 
 /// `POST …/deletedContacts/{id}/restore`
@@ -129,8 +133,10 @@ fn shown<'a>(
     contact: &'a Contact,
     select: Option<&'a Selection>,
     context: Option<&'a str>,
+    within: &'a str,
 ) -> Deleted<'a> {
-    let contact_shown = Shown { contact, shape: call.shape(), select, context, annotated: call.annotated };
+    let (shape, within, annotated) = (call.shape(), Some(within), call.annotated);
+    let contact_shown = Shown { contact, shape, select, context, within, annotated };
     Deleted { contact: contact_shown, time: date::print(contact.last_modified_date_time) }
 }
 

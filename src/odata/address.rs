@@ -71,8 +71,6 @@ pub enum Resource {
     Reauthorize(String),
     /// `/subscriptions/{id}/deliveries`
     Deliveries(String),
-    /// A path of the reference that is not served yet; the word that tells it.
-    NotYet(&'static str),
 }
 
 /// Ids of folders, each inside the one before it; none is the mailbox as a whole.
@@ -95,6 +93,10 @@ pub enum Item {
     Contact(Path, String),
     /// `…/contacts/{id}/$ref`, which offers nothing.
     ContactRef,
+    /// `…/contacts/{id}/extensions`
+    Extensions(Path, String),
+    /// `…/contacts/{id}/extensions/{name or id}`
+    Extension(Path, String, String),
     /// `…/contacts/{id}/photo`
     Photo(Path, String),
     /// `…/contacts/{id}/photo/$value`
@@ -147,10 +149,6 @@ pub struct Address {
     pub resource: Resource,
 }
 
-/// Paths under a folder or a contact that the reference has and this server has not yet.
-const FOLDER_NOT_YET: &[&str] = &["singleValueExtendedProperties", "multiValueExtendedProperties"];
-const CONTACT_NOT_YET: &[&str] = &["extensions", "singleValueExtendedProperties", "multiValueExtendedProperties"];
-
 const DELTA: &[&str] = &["delta"];
 const PERMANENT_DELETE: &[&str] = &["permanentDelete"];
 
@@ -182,6 +180,8 @@ impl Address {
             Resource::Subscription(id) | Resource::Reauthorize(id) | Resource::Deliveries(id) => Some(id),
             Resource::Owned(_, item) => match item {
                 Item::Contact(_, id)
+                | Item::Extensions(_, id)
+                | Item::Extension(_, id, _)
                 | Item::Photo(_, id)
                 | Item::PhotoValue(_, id)
                 | Item::Category(id)
@@ -215,6 +215,8 @@ impl Address {
             Resource::Owned(_, Item::FoldersDelta) => "/{user}/contactFolders/delta",
             Resource::Owned(_, Item::ContactsRef(_)) => "/{user}/contacts/$ref",
             Resource::Owned(_, Item::Contact(..)) => "/{user}/contacts/{id}",
+            Resource::Owned(_, Item::Extensions(..)) => "/{user}/contacts/{id}/extensions",
+            Resource::Owned(_, Item::Extension(..)) => "/{user}/contacts/{id}/extensions/{extension}",
             Resource::Owned(_, Item::Photo(..)) => "/{user}/contacts/{id}/photo",
             Resource::Owned(_, Item::PhotoValue(..)) => "/{user}/contacts/{id}/photo/$value",
             Resource::Owned(_, Item::Folders(_)) => "/{user}/contactFolders",
@@ -237,7 +239,6 @@ impl Address {
             Resource::Subscription(_) => "/subscriptions/{id}",
             Resource::Reauthorize(_) => "/subscriptions/{id}/reauthorize",
             Resource::Deliveries(_) => "/subscriptions/{id}/deliveries",
-            Resource::NotYet(word) => word,
         }
     }
 }
@@ -352,7 +353,7 @@ impl Segments {
                 Some(Segment::Word(word)) if known(&word, PERMANENT_DELETE).is_some() => {
                     return Ok(Resource::Owned(owner, Item::PermanentDelete(path, None)));
                 }
-                Some(other) => return self.not_yet(other, FOLDER_NOT_YET),
+                Some(other) => return Err(Error::NoSegment(other.text())),
             }
         }
     }
@@ -388,7 +389,14 @@ impl Segments {
             Some(Segment::Word(word)) if known(&word, PERMANENT_DELETE).is_some() => {
                 Ok(Resource::Owned(owner, Item::PermanentDelete(path, Some(id))))
             }
-            Some(other) => self.not_yet(other, CONTACT_NOT_YET),
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("extensions") => {
+                let item = match self.next() {
+                    None => Item::Extensions(path, id),
+                    Some(name) => Item::Extension(path, id, name.text()),
+                };
+                Ok(Resource::Owned(owner, item))
+            }
+            Some(other) => Err(Error::NoSegment(other.text())),
         }
     }
 
@@ -420,14 +428,6 @@ impl Segments {
             Some(other) => return Err(Error::NoSegment(other.text())),
         };
         Ok(Resource::Owned(owner, Item::Deleted(item)))
-    }
-
-    /// A segment that is known but not served takes everything below it along.
-    fn not_yet(&mut self, segment: Segment, words: &[&'static str]) -> Result<Resource, Error> {
-        let text = segment.text();
-        let known = known(&text, words).ok_or(Error::NoSegment(text))?;
-        self.0.clear();
-        Ok(Resource::NotYet(known))
     }
 }
 
@@ -524,6 +524,13 @@ mod tests {
                 "/me/contactFolders/a/contacts('1')/microsoft.graph.permanentDelete",
                 Item::PermanentDelete(path(&["a"]), Some("1".into())),
             ),
+            ("/me/contacts/1/Extensions/", Item::Extensions(path(&[]), "1".into())),
+            ("/me/contactFolders/a/contacts/1/extensions", Item::Extensions(path(&["a"]), "1".into())),
+            ("/me/contacts/1/extensions/org.A", Item::Extension(path(&[]), "1".into(), "org.A".into())),
+            (
+                "/me/contactFolders('a')/contacts('1')/extensions('Microsoft.Graph.openTypeExtension.x')",
+                Item::Extension(path(&["a"]), "1".into(), "Microsoft.Graph.openTypeExtension.x".into()),
+            ),
             ("/me/contacts/1/permanentDelete/", Item::PermanentDelete(path(&[]), Some("1".into()))),
             ("/me/DeletedContacts", Item::Deleted(Deleted::All)),
             ("/me/deletedContacts/%24count", Item::Deleted(Deleted::Count)),
@@ -591,6 +598,10 @@ mod tests {
             ("/me/outlook/masterCategories/1/2", "2"),
             ("/me/outlook/masterCategories/$count/2", "2"),
             ("/me/contacts/1/permanentDelete/x", "x"),
+            // Extended properties have no address of their own, in Graph as well.
+            ("/me/contacts/1/singleValueExtendedProperties", "singleValueExtendedProperties"),
+            ("/me/contactFolders/a/multiValueExtendedProperties", "multiValueExtendedProperties"),
+            ("/me/contacts/1/extensions/a/b", "b"),
             ("/me/contactFolders/a/permanentDelete/x", "x"),
             ("/me/deletedContacts/1/photo", "photo"),
             ("/me/deletedContacts/1/restore/x", "x"),
@@ -600,13 +611,6 @@ mod tests {
         ];
         for (path, segment) in cases {
             assert!(matches!(Address::parse(path), Err(Error::NoSegment(s)) if s == segment), "{path}");
-        }
-    }
-
-    #[test]
-    fn what_is_known_but_not_served_is_told_apart() {
-        for path in ["/me/contactFolders/x/singleValueExtendedProperties", "/me/contacts/x/extensions"] {
-            assert!(matches!(Address::parse(path).unwrap().resource, Resource::NotYet(_)), "{path}");
         }
     }
 

@@ -10,11 +10,14 @@
 //! assert_eq!((found[0].options.filter.as_deref(), found[0].options.top), (Some("surname eq ')'"), Some(5)));
 //! ```
 
-use super::filter::Aliases;
+use super::filter::{self, Aliases};
 use super::json::shorten;
 use super::percent_encode;
+use super::prefer::Handling;
 use super::query::Query;
 use crate::error::{Error, Kind};
+use crate::extended::{Expand, Ids, MULTI, MultiValue, PropertyId, SINGLE, SingleValue};
+use crate::extension;
 
 /// Longest text, in bytes.
 const MAX_TEXT: usize = 8 << 10;
@@ -36,13 +39,19 @@ pub enum Source {
     Category,
 }
 
-/// What can be shown inside a folder.
+/// What can be shown inside a folder, or with a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Navigation {
     /// `childFolders`
     ChildFolders,
     /// `contacts`
     Contacts,
+    /// `extensions`
+    Extensions,
+    /// `singleValueExtendedProperties`
+    SingleValues,
+    /// `multiValueExtendedProperties`
+    MultiValues,
 }
 
 impl Navigation {
@@ -51,6 +60,17 @@ impl Navigation {
         match self {
             Self::ChildFolders => "childFolders",
             Self::Contacts => "contacts",
+            Self::Extensions => "extensions",
+            Self::SingleValues => SINGLE,
+            Self::MultiValues => MULTI,
+        }
+    }
+
+    /// The options that are taken.
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::ChildFolders | Self::Contacts => &OPTIONS,
+            Self::Extensions | Self::SingleValues | Self::MultiValues => &["$filter"],
         }
     }
 }
@@ -67,8 +87,6 @@ pub struct Expanded {
 /// What becomes of a name.
 enum Offer {
     Served(Navigation),
-    /// Known to Graph, not served yet.
-    NotYet(&'static str),
     /// Known to Graph, which does not expand it either.
     Never(&'static str),
 }
@@ -77,7 +95,7 @@ impl Offer {
     fn name(&self) -> &'static str {
         match self {
             Self::Served(what) => what.name(),
-            Self::NotYet(name) | Self::Never(name) => name,
+            Self::Never(name) => name,
         }
     }
 }
@@ -85,15 +103,15 @@ impl Offer {
 impl Source {
     /// The name of its type, what is known by which name, and what is accepted.
     fn offers(self) -> (&'static str, &'static [Offer], &'static str) {
-        use Offer::{Never, NotYet, Served};
+        use Offer::{Never, Served};
         match self {
             Self::User => ("user", &[Never("contacts"), Never("contactFolders"), Never("photo")], "nothing"),
             Self::Contact => (
                 "contact",
                 &[
-                    NotYet("extensions"),
-                    NotYet("singleValueExtendedProperties"),
-                    NotYet("multiValueExtendedProperties"),
+                    Served(Navigation::Extensions),
+                    Served(Navigation::SingleValues),
+                    Served(Navigation::MultiValues),
                     Never("photo"),
                 ],
                 "extensions, singleValueExtendedProperties, multiValueExtendedProperties",
@@ -103,8 +121,8 @@ impl Source {
                 &[
                     Served(Navigation::ChildFolders),
                     Served(Navigation::Contacts),
-                    NotYet("singleValueExtendedProperties"),
-                    NotYet("multiValueExtendedProperties"),
+                    Served(Navigation::SingleValues),
+                    Served(Navigation::MultiValues),
                 ],
                 "childFolders, contacts, singleValueExtendedProperties, multiValueExtendedProperties",
             ),
@@ -116,26 +134,23 @@ impl Source {
 /// Reads an `$expand`. `aliases` are those of the request.
 ///
 /// # Errors
-/// 400 for what cannot be read, an unknown name, one given twice, or options that do not fit there;
-/// [`Error::NotImplemented`] for what Graph expands and this server does not yet.
+/// 400 for what cannot be read, an unknown name, one given twice, or options that do not fit there.
 pub fn parse(text: &str, aliases: &Aliases, source: Source) -> Result<Vec<Expanded>, Error> {
     if text.len() > MAX_TEXT {
         return Err(refused("$expand", format!("'$expand' is longer than {MAX_TEXT} bytes.")));
     }
     let (type_name, offers, accepted) = source.offers();
     let mut found: Vec<Expanded> = Vec::new();
-    let mut not_yet = None;
     for Item { name, options } in (Reader { text, at: 0 }).items()? {
         let offer = offers.iter().find(|offer| offer.name().eq_ignore_ascii_case(name));
         match offer {
             Some(Offer::Served(what)) if found.iter().all(|other| other.what != *what) => {
-                let options = read_options(what.name(), &options, aliases)?;
+                let options = read_options(*what, &options, aliases)?;
                 found.push(Expanded { what: *what, options });
             }
             Some(Offer::Served(what)) => {
                 return Err(refused("$expand", format!("'$expand' names '{}' twice.", what.name())));
             }
-            Some(Offer::NotYet(name)) => not_yet = Some(*name),
             Some(Offer::Never(name)) => {
                 let message = format!("'{name}' of 'microsoft.graph.{type_name}' cannot be expanded.");
                 return Err(Error::invalid(Kind::Expand, "$expand", message));
@@ -149,13 +164,47 @@ pub fn parse(text: &str, aliases: &Aliases, source: Source) -> Result<Vec<Expand
             }
         }
     }
-    match not_yet {
-        Some(name) => Err(Error::NotImplemented(format!("'$expand={name}'"))),
-        None => Ok(found),
-    }
+    Ok(found)
 }
 
-/// Refuses the `$expand` of a request for what has nothing to be shown inside, or not yet.
+/// What the `$expand` of a request for contacts wants with each of them: in strict handling one thing, as in Graph.
+///
+/// # Errors
+/// Those of [`parse`]; 400 for a `$filter` that does not name ids.
+pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
+    let mut expand = Expand::default();
+    let Some(text) = &query.expand else { return Ok(expand) };
+    let found = parse(text, &query.aliases, Source::Contact)?;
+    if handling == Handling::Strict && found.len() > 1 {
+        return Err(refused("$expand", "One relationship can be expanded in a request.".to_owned()));
+    }
+    for Expanded { what, options } in found {
+        let wanted = Some(ids(what, &options).map_err(|error| within(what.name(), error))?);
+        match what {
+            Navigation::Extensions => expand.extensions = wanted,
+            Navigation::SingleValues => expand.single = wanted,
+            Navigation::MultiValues => expand.multi = wanted,
+            Navigation::ChildFolders | Navigation::Contacts => {}
+        }
+    }
+    Ok(expand)
+}
+
+/// Which extensions or extended properties are wanted.
+///
+/// # Errors
+/// 400 for a `$filter` that does not name ids.
+pub fn ids(what: Navigation, options: &Query) -> Result<Ids, Error> {
+    let Some(text) = &options.filter else { return Ok(Ids::All) };
+    let read = |id: &str| match what {
+        Navigation::SingleValues => PropertyId::parse::<SingleValue>(id).map(|id| id.key),
+        Navigation::MultiValues => PropertyId::parse::<MultiValue>(id).map(|id| id.key),
+        _ => Ok(extension::name_of(id).to_owned()),
+    };
+    filter::ids(text, &options.aliases, read).map(Ids::These)
+}
+
+/// Refuses the `$expand` of a request for what has nothing to be shown inside.
 ///
 /// # Errors
 /// Those of [`parse`].
@@ -164,7 +213,8 @@ pub fn none(query: &Query, source: Source) -> Result<(), Error> {
 }
 
 /// The options in a pair of parentheses, as the query of a list of their own would have them.
-fn read_options(of: &'static str, options: &[&str], aliases: &Aliases) -> Result<Query, Error> {
+fn read_options(what: Navigation, options: &[&str], aliases: &Aliases) -> Result<Query, Error> {
+    let of = what.name();
     let target = |option: &str| format!("$expand/{of}/{}", shorten(option));
     let options: Vec<_> = options.iter().map(|option| option.trim()).filter(|option| !option.is_empty()).collect();
     if options.len() > MAX_OPTIONS {
@@ -175,13 +225,16 @@ fn read_options(of: &'static str, options: &[&str], aliases: &Aliases) -> Result
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let name = name.trim();
         let is_it = |known: &&str| name.strip_prefix('$').unwrap_or(name).eq_ignore_ascii_case(&known[1..]);
-        let known = OPTIONS.into_iter().find(|known| is_it(known)).ok_or_else(|| {
-            let message = format!(
-                "The option '{}' is not taken inside '$expand'; {} are, separated by ';'.",
-                shorten(name),
-                OPTIONS.join(", ")
-            );
-            refused(&target(name), message)
+        let known = what.options().iter().find(|known| is_it(known)).ok_or_else(|| {
+            let name = shorten(name);
+            let message = match what.options() {
+                [one] => format!("The option '{name}' is not taken inside '$expand={of}'; {one} is."),
+                many => {
+                    let many = many.join(", ");
+                    format!("The option '{name}' is not taken inside '$expand'; {many} are, separated by ';'.")
+                }
+            };
+            refused(&target(&name), message)
         })?;
         pieces.push(format!("{known}={}", percent_encode(value.trim())));
     }
@@ -345,10 +398,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_served_yet_and_what_never_is_are_told_apart() {
+    fn what_is_served_and_what_never_is_are_told_apart() {
         let code = |text, source| match parse(text, &Aliases::default(), source) {
             Ok(_) => "served",
-            Err(Error::NotImplemented(_)) => "not yet",
             Err(Error::Invalid(problems)) if problems[0].kind == Kind::Expand => "never",
             Err(_) => "refused",
         };
@@ -357,8 +409,9 @@ mod tests {
             ("contacts", "served", "refused", "never"),
             ("contactFolders", "refused", "refused", "never"),
             ("photo", "refused", "never", "never"),
-            ("extensions", "refused", "not yet", "refused"),
-            (filtered, "not yet", "not yet", "refused"),
+            ("extensions", "refused", "served", "refused"),
+            (filtered, "served", "served", "refused"),
+            ("extensions($select=id)", "refused", "refused", "refused"),
             ("multiValueExtendedProperties,photo", "refused", "never", "refused"),
         ] {
             assert_eq!(code(text, Source::Folder), of_folder, "{text}");

@@ -1,9 +1,12 @@
 //! A JSON text read without losing what serde_json's own tree would: an object that names a member twice (in any
 //! letter case) is refused instead of keeping the last one, and so is a text of too many values. serde_json refuses
 //! the rest of what RFC 8259 does not allow (and nesting over 128 levels, and lone surrogates); NUL characters are
-//! refused here because no engine stores them faithfully.
+//! refused here because no engine stores them faithfully. Numbers are kept as they are written, to the digit: serde_json
+//! would put them into 64 bits (or, by its `arbitrary_precision`, into an object that a client could send as well), so it
+//! is shown a 0 in the place of each.
 
-use std::cell::Cell;
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -12,15 +15,15 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 /// Most values in one text. A full contact of [`crate::contact::MAX_ENTRIES`] in each collection has some 4,000.
 const MAX_VALUES: usize = 50_000;
 
-/// A JSON value; numbers are only known to be numbers, since no property of a contact is one.
+/// A JSON value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Json {
     /// `null`
     Null,
     /// `true`, `false`
     Bool(bool),
-    /// Any number.
-    Number,
+    /// A number, as it is written.
+    Number(String),
     /// A string.
     Text(String),
     /// An array.
@@ -35,9 +38,10 @@ impl Json {
     /// # Errors
     /// The sentence to show: what is wrong and at which line and column.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        let left = Cell::new(MAX_VALUES);
-        let mut reader = serde_json::Deserializer::from_slice(bytes);
-        Value { left: &left }
+        let (shown, numbers) = without_numbers(bytes);
+        let state = RefCell::new(State { left: MAX_VALUES, numbers: numbers.into_iter() });
+        let mut reader = serde_json::Deserializer::from_slice(&shown);
+        Value { state: &state }
             .deserialize(&mut reader)
             .and_then(|value| reader.end().map(|()| value))
             .map_err(|error| error.to_string())
@@ -48,7 +52,7 @@ impl Json {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
-            Self::Number => "a number",
+            Self::Number(_) => "a number",
             Self::Text(_) => "a string",
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
@@ -56,17 +60,112 @@ impl Json {
     }
 }
 
+/// Writes it without blanks, numbers as they were.
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |text: &str| serde_json::to_string(text).map_err(|_| fmt::Error);
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(truth) => write!(f, "{truth}"),
+            Self::Number(text) => f.write_str(text),
+            Self::Text(text) => f.write_str(&quoted(text)?),
+            Self::Array(values) => {
+                f.write_str("[")?;
+                for (i, value) in values.iter().enumerate() {
+                    write!(f, "{}{value}", if i > 0 { "," } else { "" })?;
+                }
+                f.write_str("]")
+            }
+            Self::Object(members) => {
+                f.write_str("{")?;
+                for (i, (name, value)) in members.iter().enumerate() {
+                    write!(f, "{}{}:{value}", if i > 0 { "," } else { "" }, quoted(name)?)?;
+                }
+                f.write_str("}")
+            }
+        }
+    }
+}
+
+/// The text with a 0 and blanks in the place of every number, and the numbers in their order. What is no number by RFC
+/// 8259 is left, for serde_json to say so.
+fn without_numbers(bytes: &[u8]) -> (Cow<'_, [u8]>, Vec<String>) {
+    let mut shown = Cow::Borrowed(bytes);
+    let mut numbers = Vec::new();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = behind_string(bytes, at + 1),
+            b'-' | b'0'..=b'9' => {
+                let rest = bytes.get(at..).unwrap_or_default();
+                let is_of_number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+                let length = rest.iter().position(|byte| !is_of_number(byte)).unwrap_or(rest.len());
+                let end = at + length;
+                if let Ok(text) = std::str::from_utf8(&rest[..length])
+                    && is_number(text)
+                {
+                    numbers.push(text.to_owned());
+                    let place = &mut shown.to_mut()[at..end];
+                    place.fill(b' ');
+                    place[0] = b'0';
+                }
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    (shown, numbers)
+}
+
+/// The place behind the string that `at` is inside of.
+fn behind_string(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// Whether it is a number (RFC 8259, section 6).
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, Some(exponent)),
+        None => (text, None),
+    };
+    let (whole, fraction) = match number.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (number, None),
+    };
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
+}
+
+struct State {
+    /// How many more values there may be.
+    left: usize,
+    /// Those still to come.
+    numbers: std::vec::IntoIter<String>,
+}
+
 #[derive(Clone, Copy)]
 struct Value<'a> {
-    left: &'a Cell<usize>,
+    state: &'a RefCell<State>,
 }
 
 impl<'de> DeserializeSeed<'de> for Value<'_> {
     type Value = Json;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Json, D::Error> {
-        let left = self.left.get().checked_sub(1);
-        self.left.set(left.ok_or_else(|| D::Error::custom(format_args!("more than {MAX_VALUES} values")))?);
+        let left = self.state.borrow().left.checked_sub(1);
+        let left = left.ok_or_else(|| D::Error::custom(format_args!("more than {MAX_VALUES} values")))?;
+        self.state.borrow_mut().left = left;
         from.deserialize_any(self)
     }
 }
@@ -86,16 +185,17 @@ impl<'de> Visitor<'de> for Value<'_> {
         Ok(Json::Bool(value))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Number)
+    /// It is the 0 that stands for the next number. Any other is the beginning of what is none, like `1-2`.
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Json, E> {
+        self.state.borrow_mut().numbers.next().map(Json::Number).ok_or_else(|| E::custom("invalid number"))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Number)
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Json, E> {
+        Err(E::custom("invalid number"))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Number)
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Json, E> {
+        Err(E::custom("invalid number"))
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Json, E> {
@@ -161,7 +261,7 @@ mod tests {
     #[test]
     fn values_are_read() {
         let read = Json::read(r#" {"a":[null,true,-1.5e3,"\u00e9\ud83d\ude00"],"B":{}} "#.as_bytes()).unwrap();
-        let array = vec![Json::Null, Json::Bool(true), Json::Number, text("é😀")];
+        let array = vec![Json::Null, Json::Bool(true), Json::Number("-1.5e3".into()), text("é😀")];
         assert_eq!(read, Json::Object(vec![("a".into(), Json::Array(array)), ("B".into(), Json::Object(vec![]))]));
     }
 
@@ -169,7 +269,7 @@ mod tests {
     fn what_would_be_lost_or_cannot_be_kept_is_refused() {
         let deep = "[".repeat(200) + &"]".repeat(200);
         let wide = format!("[{}0]", "0,".repeat(MAX_VALUES));
-        let cases: [(&[u8], &str); 14] = [
+        let cases: [(&[u8], &str); 24] = [
             (b"", "EOF while parsing"),
             (b"{\"a\":1} x", "trailing characters"),
             (b"{\"a\":1,\"a\":2}", "'a' stands twice"),
@@ -180,7 +280,17 @@ mod tests {
             (b"[\"\xff\"]", "invalid unicode"),
             (b"[\"\\ud83d\"]", "hex escape"),
             (b"[\"\\udc00\"]", "surrogate"),
-            (b"[1e999]", "out of range"),
+            (b"[01]", "invalid number"),
+            (b"[1.]", "invalid number"),
+            (b"[.5]", "expected value"),
+            (b"[+1]", "expected value"),
+            (b"[1e]", "invalid number"),
+            (b"[-]", "invalid number"),
+            (b"[1-2]", "invalid number"),
+            (b"[-1-2]", "invalid number"),
+            (b"[1.5-2]", "invalid number"),
+            (b"[1 2]", "expected `,` or `]`"),
+            (b"{1:2}", "key must be a string"),
             (b"[NaN]", "expected value"),
             (deep.as_bytes(), "recursion limit"),
             (wide.as_bytes(), "more than 50000 values"),
@@ -191,7 +301,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_value_is_written_as_it_was_read() {
+        for text in [
+            "1e400",
+            "-0.0",
+            "12345678901234567890.10",
+            "1E+2",
+            "0",
+            "[]",
+            "{}",
+            r#"{"b":[1.0,1.00,"-1","\\\"2",{"a":-1e-7}],"\u001f":"é\n","3":4}"#,
+        ] {
+            assert_eq!(Json::read(text.as_bytes()).unwrap().to_string(), text);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_number_is_kept_to_the_digit(text in "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,30})?([eE][+-]?[0-9]{1,5})?") {
+            let blanks = format!(" [\"1\", {text}\t,{{\"-2\":{text}}}]");
+            prop_assert_eq!(Json::read(blanks.as_bytes()).unwrap().to_string(), format!(r#"["1",{text},{{"-2":{text}}}]"#));
+        }
+
+        #[test]
+        fn what_serde_json_refuses_is_refused(text in "[\\[\\]{},:\"0-9eE.+ -]{0,12}") {
+            let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+            prop_assert!(is_json || Json::read(text.as_bytes()).is_err());
+        }
+
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Json::read(&bytes);

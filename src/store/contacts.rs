@@ -6,16 +6,19 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::engine::{Row, Session};
+use super::extended::{self, Owner};
 use super::faults;
 use super::procedures::Call;
 use super::rights::{self, Actor, To};
 use super::rows::Written;
-use super::statement::Sql;
+use super::statement::{Sql, Statement};
 use super::tx::Tx;
-use super::{changes, folders, procedures};
-use crate::contact::patch::Patch;
+use super::{changes, extensions, folders, procedures};
+use crate::contact::patch::{Added, Patch};
 use crate::contact::{Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties};
 use crate::error::Error;
+use crate::extended::Expanded;
+use crate::extension::{self, Extension};
 use crate::odata::etag::Preconditions;
 use crate::words;
 
@@ -75,6 +78,20 @@ pub(super) async fn get(session: &mut Session, mailbox: i64, within: &[String], 
     Ok(contact)
 }
 
+/// Sees that the contact with this id is there, without reading it.
+///
+/// # Errors
+/// As [`get`].
+pub(super) async fn see(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) -> Result<(), Error> {
+    let text = "select parent_folder_id from contacts where mailbox = $1 and id = $2 and deleted_date_time is null";
+    let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
+    if within.is_empty() || folders::get(session, mailbox, within).await?.id == row.get::<String>(0)? {
+        Ok(())
+    } else {
+        Err(Error::NotFound)
+    }
+}
+
 /// The contact with this id and in this state.
 ///
 /// # Errors
@@ -126,8 +143,10 @@ impl New {
 /// mailbox has as many as it may; those of [`rights::check`].
 pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
     let mut contacts = Vec::with_capacity(new.len());
+    let mut added = Vec::new();
     let mut given = HashSet::new();
-    for New { mailbox, folder, patch, actor } in new {
+    for New { mailbox, folder, mut patch, actor } in new {
+        added.push(patch.added.take());
         given.extend(folder.clone().map(|folder| (mailbox, folder)));
         let folder = folder.or_else(|| patch.parent_folder_id.clone()).unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
         let contact = Contact {
@@ -138,12 +157,13 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Resu
             last_modified_date_time: tx.now(),
             sent_change_key: patch.change_key.clone(),
             properties: patch.into_properties(),
+            expanded: None,
         };
         contacts.push(Written { mailbox, contact, words: None, actor });
     }
     // Folders are nearly always there, and rights good. Where the statement is all there is, it finds out by itself and
     // there is nothing to undo if that is not so.
-    if tx.is_lone() && fitting(&contacts) == contacts.len() {
+    if tx.is_lone() && fitting(&contacts) == contacts.len() && added.iter().all(Option::is_none) {
         match write(tx, procedures::insert, &contacts).await {
             Err(error) if faults::lacks_value(&error) => may_all_write(tx, &contacts).await?,
             versions => return Ok(numbered(contacts, versions?)),
@@ -161,15 +181,26 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Resu
             return Err(Error::NotFound);
         }
     }
-    match write(tx, procedures::insert, &contacts).await {
+    if added.iter().any(Option::is_some) {
+        tx.open_savepoint().await?;
+    }
+    let versions = match write(tx, procedures::insert, &contacts).await {
         Err(error) if faults::lacks_value(&error) => {
             // The folders are there.
             tx.undo().await?;
             may_all_write(tx, &contacts).await?;
-            Err(error)
+            return Err(error);
         }
-        versions => Ok(numbered(contacts, versions?)),
+        versions => versions?,
+    };
+    let mailboxes: Vec<_> = contacts.iter().map(|written| written.mailbox).collect();
+    let mut contacts = numbered(contacts, versions);
+    for ((contact, mailbox), added) in contacts.iter_mut().zip(mailboxes).zip(added) {
+        if let Some(added) = added {
+            add(tx, mailbox, contact, *added).await?;
+        }
     }
+    Ok(contacts)
 }
 
 /// What the statement looks at by itself, to tell what is missing.
@@ -178,6 +209,23 @@ async fn may_all_write(tx: &mut Tx, contacts: &[Written]) -> Result<(), Error> {
     for actor in contacts.iter().filter_map(|written| written.actor.as_deref()) {
         rights::check(tx.reading().await?, actor, To::Write, now).await?;
     }
+    Ok(())
+}
+
+/// Writes what comes with a contact that was just written. New extensions are then shown with it.
+async fn add(tx: &mut Tx, mailbox: i64, contact: &mut Contact, added: Added) -> Result<(), Error> {
+    let Added { extensions, single_values, multi_values } = added;
+    let ids = [contact.id];
+    extended::change(tx, mailbox, Owner::Contacts(&ids), single_values).await?;
+    extended::change(tx, mailbox, Owner::Contacts(&ids), multi_values).await?;
+    if extensions.is_empty() {
+        return Ok(());
+    }
+    extensions::insert(tx, mailbox, contact.id, contact.version, 0, &extensions).await?;
+    let (version, last_modified_date_time) = (contact.version, tx.now());
+    let made = |extension::New { name, members }| Extension { name, members, version, last_modified_date_time };
+    let extensions = Some(extensions.into_iter().map(made).collect());
+    contact.expanded = Some(Box::new(Expanded { extensions, ..Expanded::default() }));
     Ok(())
 }
 
@@ -190,7 +238,7 @@ pub(super) async fn update(
     mailbox: i64,
     within: &[String],
     id: Uuid,
-    patch: Patch,
+    mut patch: Patch,
     expected: &Preconditions,
 ) -> Result<Contact, Error> {
     let mut contact = get(tx.reading().await?, mailbox, within, id).await?;
@@ -208,10 +256,18 @@ pub(super) async fn update(
     contact.sent_change_key = None;
     contact.last_modified_date_time = tx.now();
     let words = words::of_contact(&contact.properties);
+    let added = patch.added.take();
+    if added.is_some() {
+        tx.open_savepoint().await?;
+    }
     patch.apply_to(&mut contact.properties);
     let contact = [Written { mailbox, contact, words: Some(words), actor: None }];
     let versions = write(tx, procedures::update, &contact).await?;
-    numbered(contact, versions).pop().ok_or_else(|| Error::internal("nothing was written"))
+    let mut contact = numbered(contact, versions).pop().ok_or_else(|| Error::internal("nothing was written"))?;
+    if let Some(added) = added {
+        add(tx, mailbox, &mut contact, *added).await?;
+    }
+    Ok(contact)
 }
 
 /// Marks the contact as deleted. Answers the number of that change.
@@ -304,6 +360,7 @@ pub(super) fn read(row: &Row) -> Result<Contact, Error> {
         last_modified_date_time,
         sent_change_key,
         properties: p,
+        expanded: None,
     })
 }
 

@@ -28,7 +28,12 @@ pub(super) fn name(property: Property) -> Option<String> {
                 Table::Phones => "phones",
                 Table::Addresses => "postalAddresses",
                 Table::Websites => "websites",
-                Table::Categories => return None,
+                // They have columns for it, what is folded of them.
+                Table::Categories
+                | Table::Extensions
+                | Table::SingleValues(_)
+                | Table::Multi(_)
+                | Table::MultiValues(_) => return None,
                 Table::ImAddresses => return Some("imAddresses".to_owned()),
                 Table::Children => return Some("children".to_owned()),
             };

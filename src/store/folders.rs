@@ -3,6 +3,7 @@
 
 use super::changes;
 use super::engine::{Row, Session};
+use super::extended::{self, Owner};
 use super::statement::Statement;
 use super::tx::Tx;
 use crate::contact::DEFAULT_FOLDER;
@@ -82,31 +83,34 @@ pub(super) async fn ensure(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Res
 ///
 /// # Errors
 /// [`Error::NotFound`] without the parent, [`Error::FolderExists`] when a folder beside it has the name,
-/// [`Error::Quota`] when the mailbox has `max` folders already.
+/// [`Error::Quota`] when the mailbox has `max` folders already, or it would have too many extended properties.
 pub(super) async fn create(
     tx: &mut Tx,
     mailbox: i64,
     parent: &[String],
-    name: &str,
+    new: Patch,
     max: i64,
 ) -> Result<Folder, Error> {
     let parent = get(tx.reading().await?, mailbox, parent).await?.id;
-    is_free(tx, mailbox, &parent, name, "").await?;
+    let name = new.display_name.unwrap_or_default();
+    is_free(tx, mailbox, &parent, &name, "").await?;
     let id = Tx::new_id().to_string();
     room_for(tx, mailbox, &id, max).await?;
-    let version = write(tx, mailbox, &id, name, Some(&parent)).await?;
+    let version = write(tx, mailbox, &id, &name, Some(&parent)).await?;
+    extended::change(tx, mailbox, Owner::Folder(&id), new.single_values).await?;
+    extended::change(tx, mailbox, Owner::Folder(&id), new.multi_values).await?;
     tx.has_made(id.clone());
     Ok(Folder {
         id,
         parent_folder_id: Some(parent),
-        display_name: name.to_owned(),
+        display_name: name,
         version,
         created_date_time: tx.now(),
         last_modified_date_time: tx.now(),
     })
 }
 
-/// Renames a folder, or moves it into another.
+/// Renames a folder, moves it into another, or changes its extended properties.
 ///
 /// # Errors
 /// [`Error::NotFound`] for the folder or the one it is to move into, [`Error::FolderExists`] when a folder there has its
@@ -123,7 +127,19 @@ pub(super) async fn update(
     expected.check(&folder.version_token())?;
     let parent = changes.parent_folder_id.or_else(|| folder.parent_folder_id.clone());
     let name = changes.display_name.unwrap_or_else(|| folder.display_name.clone());
+    let has_properties = !(changes.single_values.is_empty() && changes.multi_values.is_empty());
+    extended::change(tx, mailbox, Owner::Folder(&folder.id), changes.single_values).await?;
+    extended::change(tx, mailbox, Owner::Folder(&folder.id), changes.multi_values).await?;
     if parent == folder.parent_folder_id && name == folder.display_name {
+        if !has_properties {
+            return Ok(folder);
+        }
+        folder.version = changes::record(tx, mailbox, &folder.id, None, false).await?;
+        folder.last_modified_date_time = tx.now();
+        let text = "
+update folders set version = $3, last_modified_date_time = $4 where mailbox = $1 and id = $2";
+        let statement = Statement::new(text).bind(mailbox).bind(&folder.id).bind(folder.version);
+        tx.execute(statement.bind(tx.now())).await?;
         return Ok(folder);
     }
     let Some(parent) = parent.filter(|_| !folder.is_default()) else { return Err(Error::DefaultFolder) };
@@ -266,5 +282,7 @@ set parent_folder_id = excluded.parent_folder_id, display_name = excluded.displa
         .bind(version)
         .bind(tx.now());
     tx.execute(statement).await?;
+    // One that was deleted and is made anew is another.
+    extended::clear_all(tx, mailbox, Owner::Folder(id)).await?;
     Ok(version)
 }

@@ -13,9 +13,10 @@ use super::contacts::{COLUMNS, columns, read};
 use super::engine::{Row, Session};
 use super::search::Ways;
 use super::statement::Sql;
-use super::{filter, search, sort};
+use super::{extended, filter, search, sort};
 use crate::contact::Contact;
 use crate::error::Error;
+use crate::extended::Expand;
 use crate::odata::filter::typed::{Condition, Order};
 use crate::odata::page::{Anchor, Cursor, KeyValue};
 use crate::odata::search::Search;
@@ -48,6 +49,8 @@ pub struct Listing {
     pub after: Option<Cursor>,
     /// Whether [`Page::count`] is wanted.
     pub count: bool,
+    /// What is shown with each; a page then also ends early where that is too much.
+    pub expand: Expand,
 }
 
 /// A page of contacts.
@@ -71,7 +74,8 @@ pub(super) async fn page(session: &mut Session, mailbox: i64, listing: &Listing)
     let rows = session.rows(select_page(mailbox, listing, &ways, after.as_ref()).into()).await?;
     let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COLUMNS))?;
     let size = usize::from(listing.size);
-    let contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
+    let mut contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
+    extended::read_along(session, mailbox, &mut contacts, &listing.expand).await?;
     let more = usize::try_from(found).unwrap_or_default() > contacts.len();
     let next = if more { cursor(listing, &contacts, &rows)? } else { None };
     let count = if listing.count { Some(count(session, mailbox, listing).await?) } else { None };

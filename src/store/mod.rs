@@ -12,6 +12,8 @@ mod copy;
 mod creates;
 mod delta;
 mod engine;
+mod extended;
+mod extensions;
 mod faults;
 mod files;
 mod filter;
@@ -525,13 +527,13 @@ impl Store {
         self.read(page).await
     }
 
-    /// Makes a folder inside the one at the end of a path.
+    /// Makes a folder inside the one at the end of a path, whatever parent it names itself.
     ///
     /// # Errors
     /// As [`Store::folder`]; [`Error::FolderExists`] for a name that is taken there, [`Error::Quota`] at the cap.
-    pub async fn create_folder(&self, mailbox: i64, path: &[String], name: String) -> Result<Folder, Error> {
+    pub async fn create_folder(&self, mailbox: i64, path: &[String], new: FolderPatch) -> Result<Folder, Error> {
         let (path, max) = (path.to_vec(), self.shared.options.max_folders);
-        let work = async move |tx: &mut Tx| folders::create(tx, mailbox, &path, &name, max).await;
+        let work = async move |tx: &mut Tx| folders::create(tx, mailbox, &path, new, max).await;
         self.write(Some(mailbox), work).await
     }
 

@@ -7,11 +7,12 @@ use uuid::Uuid;
 use super::contacts::{self, New};
 use super::statement::Statement;
 use super::tx::Tx;
-use super::{Store, folders};
+use super::{Store, extensions, folders};
 use crate::contact::Contact;
 use crate::contact::patch::Patch;
 use crate::error::Error;
-use crate::folder::Folder;
+use crate::extended::{Expanded, Ids};
+use crate::folder::{Folder, Patch as FolderPatch};
 
 /// How long a key is known, in microseconds: a day.
 pub(super) const KEPT: i64 = 24 * 60 * 60 * 1_000_000;
@@ -39,7 +40,12 @@ impl Store {
         let work = async move |tx: &mut Tx| {
             if let Some(made) = made(tx, mailbox, &once).await? {
                 let id = Uuid::try_parse(&made).map_err(Error::internal)?;
-                return contacts::get(tx.reading().await?, mailbox, &[], id).await;
+                let mut contact = contacts::get(tx.reading().await?, mailbox, &[], id).await?;
+                if new.added.as_ref().is_some_and(|added| !added.extensions.is_empty()) {
+                    let extensions = Some(extensions::of_one(tx.reading().await?, mailbox, id, &Ids::All).await?);
+                    contact.expanded = Some(Box::new(Expanded { extensions, ..Expanded::default() }));
+                }
+                return Ok(contact);
             }
             if !folder.is_empty() {
                 folders::get(tx.reading().await?, mailbox, &folder).await?;
@@ -63,7 +69,7 @@ impl Store {
         &self,
         mailbox: i64,
         path: &[String],
-        name: String,
+        new: FolderPatch,
         once: Once,
     ) -> Result<Folder, Error> {
         let (path, max) = (path.to_vec(), self.shared.options.max_folders);
@@ -71,7 +77,7 @@ impl Store {
             if let Some(made) = made(tx, mailbox, &once).await? {
                 return folders::get(tx.reading().await?, mailbox, &[made]).await;
             }
-            let folder = folders::create(tx, mailbox, &path, &name, max).await?;
+            let folder = folders::create(tx, mailbox, &path, new, max).await?;
             remember(tx, mailbox, &once, &folder.id).await?;
             Ok(folder)
         };

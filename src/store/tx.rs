@@ -72,8 +72,8 @@ pub(super) struct Tx {
     closing: Arc<AtomicBool>,
 }
 
-/// The last change of a transaction, as the log has it, or as the row of a photo or category has that changed without an
-/// entry there.
+/// The last change of a transaction, as the log has it, or as the row of a photo, a contact's extensions or a category has
+/// that changed without an entry there.
 #[derive(Debug, Clone, Copy)]
 struct Trace {
     mailbox: i64,
@@ -392,11 +392,12 @@ impl Tx {
         // The lost connection may still hold a message that the server has not read.
         session.end_backend(&self.session).await?;
         session.begin(Some(trace.mailbox)).await?;
-        // Photos and categories are not in the log; each has the number of its last write itself. Subscriptions take none.
+        // Photos, extensions and categories are not in the log; each has the number of its last write itself. Subscriptions take none.
         let text = "
 select min(seq) from (
     select seq, contact_id, changed_date_time from changes where mailbox = $1
     union all select version, contact_id, last_modified_date_time from photos where mailbox = $1
+    union all select version, contact_id, last_modified_date_time from extension_writes where mailbox = $1
     union all select version, null, last_modified_date_time from master_categories where mailbox = $1
     union all select 0, id, created_date_time from subscriptions where mailbox = $1
 ) as written

@@ -14,7 +14,7 @@ use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
 use crate::receiver::{Receiver, until};
 
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 33] = [
     "mailboxes",
     "users",
     "tokens",
@@ -34,6 +34,15 @@ const TABLES: [&str; 24] = [
     "photos",
     "photo_chunks",
     "master_categories",
+    "extensions",
+    "extension_members",
+    "extension_writes",
+    "single_values",
+    "multi_value_properties",
+    "multi_values",
+    "folder_single_values",
+    "folder_multi_value_properties",
+    "folder_multi_values",
     "idempotency_keys",
     "subscriptions",
     "deliveries",
@@ -82,6 +91,13 @@ fn fill(database: &Path, contacts: usize) {
             }
             let odd = json!({"title": "\u{1f600} 'quoted' \\ \"é\" \u{1}", "personalNotes": "x".repeat(i * 100 % 70_000), "isFavorite": i % 2 == 0,
                              "categories": ["ẞ", ""], "birthday": null});
+            let extension = json!({"extensionName": format!("org.example.{i}"), "Straße \u{1f600}": ["'", 1.5, null], "x": {"y": "\\\u{1}"}});
+            assert_eq!(client.post(&format!("{path}/extensions"), extension).status, 201);
+            let extended = |array: &str, value: serde_json::Value| json!([{"id": format!("String{array} {{66f5a359-4659-4830-9070-00047ec6ac6e}} Name É"), "value": value}]);
+            let properties = json!({"singleValueExtendedProperties": extended("", json!("É \\ \u{1f600}")),
+                                    "multiValueExtendedProperties": extended("Array", json!(["", "Ä"]))});
+            client.patch(&path, &properties).json(200);
+            client.patch("/me/contactFolders/contacts", &properties).json(200);
             match i % 4 {
                 1 => drop(client.patch(&path, odd).json(200)),
                 2 => drop(client.patch(&path, json!({"parentFolderId": "contacts"})).json(200)),

@@ -2,10 +2,14 @@
 
 use super::ast::{Binary, Expr, Node};
 use super::model::{Complex, Model, Named, Target};
-use super::typed::{Arithmetic, Comparison, Condition, Id, Key, List, Moment, NumberValue, Order, Property, TextValue};
+use super::typed::{
+    Arithmetic, Comparison, Condition, Id, Key, List, Moment, NumberValue, Order, Property, Table, TextValue,
+};
 use super::value::{Enumeration, Number, Value, alike, literal, number};
 use super::{Aliases, Fault};
 use crate::error::Kind;
+use crate::extended::{MultiValue, PropertyId, SingleValue};
+use crate::extension;
 use crate::fold::fold;
 use crate::odata::json::shorten;
 use crate::odata::prefer::Handling;
@@ -307,6 +311,7 @@ impl<'a> Checker<'a> {
         };
         let (left, right) = match (left, right) {
             (Value::Id(id), Value::Quoted(text)) | (Value::Quoted(text), Value::Id(id)) if op == Comparison::Eq => {
+                let text = same_id(id, text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
                 return Ok(Condition::IsId(id, Some(text)));
             }
             (left, right) => (left.folded(), right.folded()),
@@ -407,6 +412,16 @@ impl<'a> Checker<'a> {
         others.extend(text.map(|left| Condition::InTexts(left, texts, null)));
         others.extend(number.map(|left| Condition::InNumbers(left, numbers, null)));
         Ok(Value::Condition(Condition::Or(others)))
+    }
+}
+
+/// What an id is compared by that may be written in several ways.
+fn same_id(id: Id, text: String) -> Result<String, String> {
+    match id {
+        Id::Entry(_, Table::Extensions) => Ok(extension::name_of(&text).to_owned()),
+        Id::Entry(_, Table::SingleValues(_)) => PropertyId::parse::<SingleValue>(&text).map(|id| id.key),
+        Id::Entry(_, Table::Multi(_)) => PropertyId::parse::<MultiValue>(&text).map(|id| id.key),
+        _ => Ok(text),
     }
 }
 

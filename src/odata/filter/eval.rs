@@ -1,5 +1,5 @@
 //! What a filter means, said in plain Rust over a contact in memory: the reference that the tests compare the databases
-//! with.
+//! with. Of what is read along with a contact, all must have been.
 
 use std::cmp::Ordering;
 
@@ -10,6 +10,8 @@ use super::typed::{
     Property, Table, TextValue,
 };
 use crate::contact::{Complex, Contact, FLAG_STATUS, date};
+use crate::extended::{self, MultiValue, SingleValue};
+use crate::extension::Extension;
 use crate::fold::fold;
 
 /// A contact, and the entries that range variables stand for.
@@ -40,8 +42,31 @@ impl<'c> Subject<'c> {
         Self { contact, entries: Vec::new() }
     }
 
+    fn extensions(&self) -> &[Extension] {
+        self.contact.expanded.as_ref().and_then(|e| e.extensions.as_deref()).unwrap_or_default()
+    }
+
+    fn single(&self) -> &[extended::Property<SingleValue>] {
+        self.contact.expanded.as_ref().and_then(|e| e.single.as_deref()).unwrap_or_default()
+    }
+
+    fn multi(&self) -> &[extended::Property<MultiValue>] {
+        self.contact.expanded.as_ref().and_then(|e| e.multi.as_deref()).unwrap_or_default()
+    }
+
+    /// All values of all lists, each with the place of its list.
+    fn values(&self) -> Vec<(usize, &str)> {
+        let lists = self.multi().iter().enumerate();
+        lists.flat_map(|(at, list)| list.value.iter().map(move |value| (at, value.as_str()))).collect()
+    }
+
     /// The places in its table of a list's entries.
     fn entries_of(&self, list: List) -> Vec<usize> {
+        if let Some(depth) = list.within {
+            let of_list = self.entries[depth].1;
+            let values = self.values();
+            return (0..values.len()).filter(|i| values[*i].0 == of_list).collect();
+        }
         let p = &self.contact.properties;
         let count = match list.table {
             Table::Emails => p.emails.len(),
@@ -51,6 +76,10 @@ impl<'c> Subject<'c> {
             Table::Categories => p.categories.len(),
             Table::ImAddresses => p.im_addresses.len(),
             Table::Children => p.children.len(),
+            Table::Extensions => self.extensions().len(),
+            Table::SingleValues(_) => self.single().len(),
+            Table::Multi(_) => self.multi().len(),
+            Table::MultiValues(_) => unreachable!("they are within a list"),
         };
         let type_of = list.table.members().and_then(|members| members.iter().position(|member| member.json == "type"));
         let fits = |i: &usize| list.of_type.is_none() || self.member(list.table, *i, type_of.unwrap()) == list.of_type;
@@ -67,6 +96,9 @@ impl<'c> Subject<'c> {
             Table::Categories => Some(&p.categories[i]),
             Table::ImAddresses => Some(&p.im_addresses[i]),
             Table::Children => Some(&p.children[i]),
+            Table::SingleValues(_) => Some(&self.single()[i].value[0]),
+            Table::MultiValues(_) => Some(self.values()[i].1),
+            Table::Extensions | Table::Multi(_) => unreachable!("they are known by their ids only"),
         }
     }
 
@@ -142,6 +174,9 @@ impl<'c> Subject<'c> {
             Id::Contact => self.contact.id.to_string(),
             Id::ChangeKey => self.contact.sent_change_key.clone().unwrap_or_else(|| self.contact.version_token()),
             Id::ParentFolder => self.contact.parent_folder_id.clone(),
+            Id::Entry(depth, Table::Extensions) => self.extensions()[self.entries[depth].1].name.clone(),
+            Id::Entry(depth, Table::SingleValues(_)) => self.single()[self.entries[depth].1].key.clone(),
+            Id::Entry(depth, _) => self.multi()[self.entries[depth].1].key.clone(),
             Id::Folder | Id::FolderParent | Id::Category | Id::User => return None,
         })
     }

@@ -3,7 +3,7 @@
 use super::Fault;
 use super::ast::Expr;
 use super::check::Checker;
-use super::typed::{Calendar, Condition, Find, List, MILLION, NumberValue, TextValue};
+use super::typed::{Calendar, Condition, Find, List, MILLION, NumberValue, Table, TextValue};
 use super::value::{Number, Value};
 use crate::error::Kind;
 use crate::odata::json::shorten;
@@ -38,12 +38,13 @@ impl Checker<'_> {
             let count = if lower == "substring" { "2 or 3".to_owned() } else { counts.start().to_string() };
             return Err(Fault::wrong(at, format!("'{lower}' takes {count} arguments, not {}.", arguments.len())));
         }
-        // Graph takes this one only, and not inside any().
-        if self.is_strict() && lower == "contains" {
-            return Err(Fault::strict(at, Kind::Filter, NO_CONTAINS));
-        }
-        if lower != "startswith" || !scope.is_empty() {
-            self.beyond_graph(at)?;
+        // Graph takes this one only, and not inside any(), but for the values of extended properties.
+        let of_values = matches!(scope.last(), Some((_, list)) if matches!(list.table, Table::SingleValues(_) | Table::MultiValues(_)));
+        match lower.as_str() {
+            "startswith" if scope.is_empty() || of_values => {}
+            "contains" if of_values => {}
+            "contains" if self.is_strict() => return Err(Fault::strict(at, Kind::Filter, NO_CONTAINS)),
+            _ => self.beyond_graph(at)?,
         }
         let mut arguments = Arguments { checker: self, function: &lower, rest: arguments, scope };
         Ok(match lower.as_str() {

@@ -109,6 +109,53 @@ pub fn order(text: &str, aliases: &Aliases, model: Model, handling: Handling) ->
     read().map_err(|fault| told("$orderby", text, fault))
 }
 
+/// Reads a `$filter` that does no more than to name ids: `id eq 'a' or id eq 'b'`, `id in ('a','b')`. Each is read by
+/// `read`, which says why it cannot be.
+///
+/// # Errors
+/// 400 for any other.
+pub fn ids(text: &str, aliases: &Aliases, read: impl Fn(&str) -> Result<String, String>) -> Result<Vec<String>, Error> {
+    let collected = || {
+        let mut ids = Vec::new();
+        collect(&parse::expression(text)?, aliases, &read, &mut ids)?;
+        Ok(ids)
+    };
+    collected().map_err(|fault| told("$filter", text, fault))
+}
+
+fn collect(
+    expr: &Expr,
+    aliases: &Aliases,
+    read: &impl Fn(&str) -> Result<String, String>,
+    ids: &mut Vec<String>,
+) -> Result<(), Fault> {
+    let is_id = |expr: &Expr| matches!(&expr.node, Node::Path(names) if matches!(names.as_slice(), [name] if name.eq_ignore_ascii_case("id")));
+    let unfit = |at| Fault::wrong(at, "Here a filter names ids, as in id eq 'a' or id eq 'b'.");
+    let values = match &expr.node {
+        Node::Or(operands) => return operands.iter().try_for_each(|operand| collect(operand, aliases, read, ids)),
+        Node::Binary(ast::Binary::Eq, left, right) if is_id(left) => std::slice::from_ref(&**right),
+        Node::Binary(ast::Binary::Eq, left, right) if is_id(right) => std::slice::from_ref(&**left),
+        Node::In(operand, values) if is_id(operand) => values,
+        _ => return Err(unfit(expr.at)),
+    };
+    for value in values {
+        let literal = match &value.node {
+            Node::Literal(literal) => literal.clone(),
+            Node::Alias(name) => {
+                aliases.resolve(name).map_err(|why| Fault::wrong(value.at, format!("Of the alias: {why}.")))?
+            }
+            _ => return Err(unfit(value.at)),
+        };
+        match literal {
+            Literal::Text(text) => ids.push(read(&text).map_err(|why| Fault::wrong(value.at, format!("{why}.")))?),
+            // Nothing has it.
+            Literal::Null => {}
+            _ => return Err(Fault::wrong(value.at, "An id is a String, like 'text'.")),
+        }
+    }
+    Ok(())
+}
+
 fn told(option: &str, text: &str, Fault { at, kind, message, syntax }: Fault) -> Error {
     let text = shorten(text);
     let message = if syntax {

@@ -1,9 +1,10 @@
 //! What can be filtered: the names of each shape and what they stand for in the stored contact. The v1.0 shape's names
 //! are projections (docs/graph.md, "The contact"): the first of its type, or all of it.
 
-use super::typed::{Id, List, Moment, Property, Table};
+use super::typed::{Id, List, Moment, Of, Property, Table};
 use crate::category;
 use crate::contact::{FLAG_STATUS, Shape, Text};
+use crate::extended::{MULTI, SINGLE};
 
 /// The shape whose names are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,26 +58,32 @@ const fn named(name: &'static str, target: Target, filterable: bool) -> Named {
     Named { name, target, filterable }
 }
 
+const fn all(table: Table) -> List {
+    List { table, of_type: None, member: None, within: None }
+}
+
 const fn list(table: Table) -> Target {
-    Target::List(List { table, of_type: None, member: None })
+    Target::List(all(table))
 }
 
 const fn texts_of(table: Table, of_type: &'static str, member: usize) -> Target {
-    Target::List(List { table, of_type: Some(of_type), member: Some(member) })
+    Target::List(List { of_type: Some(of_type), member: Some(member), ..all(table) })
 }
 
 const fn first(table: Table, of_type: &'static str) -> List {
-    List { table, of_type: Some(of_type), member: None }
+    List { of_type: Some(of_type), ..all(table) }
 }
 
 const fn email(nth: usize) -> Target {
-    Target::Complex(Complex::Entry(List { table: Table::Emails, of_type: None, member: None }, nth))
+    Target::Complex(Complex::Entry(all(Table::Emails), nth))
 }
 
 const FOLDER: &[Named] = &[
     named("id", Target::Id(Id::Folder), false),
     named("displayName", Target::Text(Property::Name), true),
     named("parentFolderId", Target::Id(Id::FolderParent), false),
+    named(SINGLE, list(Table::SingleValues(Of::Folder)), true),
+    named(MULTI, list(Table::Multi(Of::Folder)), true),
 ];
 
 const CATEGORY: &[Named] = &[
@@ -103,6 +110,9 @@ const BOTH: &[Named] = &[
     named("emailAddresses", list(Table::Emails), true),
     named("imAddresses", list(Table::ImAddresses), false),
     named("children", list(Table::Children), true),
+    named("extensions", list(Table::Extensions), true),
+    named(SINGLE, list(Table::SingleValues(Of::Contact)), true),
+    named(MULTI, list(Table::Multi(Of::Contact)), true),
 ];
 
 const BETA: &[Named] = &[
@@ -212,6 +222,17 @@ impl Model {
             Complex::FlagTime(i) => {
                 let member = |name, j| named(name, Target::Text(Property::FlagTime(2 * i + j)), true);
                 return vec![member("dateTime", 0), member("timeZone", 1)];
+            }
+            Complex::Variable(depth, table @ (Table::Extensions | Table::SingleValues(_) | Table::Multi(_))) => {
+                let id = Target::Id(Id::Entry(depth, table));
+                let (name, second) = match table {
+                    Table::Multi(of) => {
+                        ("value", Target::List(List { within: Some(depth), ..all(Table::MultiValues(of)) }))
+                    }
+                    Table::Extensions => ("extensionName", id),
+                    _ => ("value", Target::Text(Property::Variable(depth, table, 0))),
+                };
+                return vec![named("id", id, true), named(name, second, true)];
             }
             Complex::Entry(list, nth) => (list.table, &move |member| Property::Entry(list, nth, member)),
             Complex::Variable(depth, table) => (table, &move |member| Property::Variable(depth, table, member)),

@@ -158,6 +158,9 @@ pub enum Id {
     FolderParent,
     Category,
     User,
+    /// Of the entry of the range variable of this depth: an extension's or an extended property's. It is compared with
+    /// what two ids have in common that are the same.
+    Entry(usize, Table),
 }
 
 /// The tables of entries.
@@ -171,6 +174,21 @@ pub enum Table {
     Categories,
     ImAddresses,
     Children,
+    Extensions,
+    /// Extended properties with one value.
+    SingleValues(Of),
+    /// Those with a list.
+    Multi(Of),
+    /// Such a list. It is always that of a range variable.
+    MultiValues(Of),
+}
+
+/// What extended properties are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the type of its name")]
+pub enum Of {
+    Contact,
+    Folder,
 }
 
 impl Table {
@@ -181,7 +199,9 @@ impl Table {
             Self::Phones => Some(Phone::MEMBERS),
             Self::Addresses => Some(Address::MEMBERS),
             Self::Websites => Some(Website::MEMBERS),
-            Self::Categories | Self::ImAddresses | Self::Children => None,
+            // They have members, which are not all texts.
+            Self::Extensions | Self::SingleValues(_) | Self::Multi(_) => Some(&[]),
+            Self::Categories | Self::ImAddresses | Self::Children | Self::MultiValues(_) => None,
         }
     }
 }
@@ -195,6 +215,8 @@ pub struct List {
     pub of_type: Option<&'static str>,
     /// The member an entry is, where the list is one of texts.
     pub member: Option<usize>,
+    /// The depth of the range variable whose list it is.
+    pub within: Option<usize>,
 }
 
 /// A sort key.

@@ -15,7 +15,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{category, folder, user};
+    use crate::{category, extended, folder, user};
 
     /// The names in a type's element, behind this tag.
     fn named(document: &str, of: &str, tag: &str) -> Vec<String> {
@@ -50,6 +50,13 @@ mod tests {
                 assert_eq!(described, served.iter().map(|name| (*name).to_owned()).collect());
             }
             assert_eq!(named(document, "categoryColor", "Member"), category::COLORS);
+            let properties = [extended::SINGLE, extended::MULTI].map(str::to_owned);
+            for (of, more) in
+                [("contact", vec!["photo", "extensions"]), ("contactFolder", vec!["childFolders", "contacts"])]
+            {
+                let all: Vec<_> = more.into_iter().map(str::to_owned).chain(properties.clone()).collect();
+                assert_eq!(named(document, of, "NavigationProperty"), all);
+            }
         }
     }
 

@@ -74,7 +74,7 @@ macro_rules! postgres_value {
     };
 }
 
-/// `(key, …) > ($1, …)` and so on, for keys of one to three columns.
+/// `(key, …) > ($1, …)` and so on, for keys of one to four columns.
 macro_rules! after {
     ($a:ident) => {
         concat!(stringify!($a), " > $1 order by ", stringify!($a), " limit $2")
@@ -107,6 +107,27 @@ macro_rules! after {
             ", ",
             stringify!($c),
             " limit $4"
+        )
+    };
+    ($a:ident $b:ident $c:ident $d:ident) => {
+        concat!(
+            "(",
+            stringify!($a),
+            ", ",
+            stringify!($b),
+            ", ",
+            stringify!($c),
+            ", ",
+            stringify!($d),
+            ") > ($1, $2, $3, $4) order by ",
+            stringify!($a),
+            ", ",
+            stringify!($b),
+            ", ",
+            stringify!($c),
+            ", ",
+            stringify!($d),
+            " limit $5"
         )
     };
 }
@@ -201,6 +222,15 @@ pub(in crate::store) const TABLES: &[Table] = &[
     table!(photo_chunks(mailbox int, contact_id id, pos int) bytes bytes;),
     table!(master_categories(mailbox int, id id) display_name text, display_name_key text, color text, version int,
         created_date_time int, last_modified_date_time int, deleted_date_time int;),
+    table!(extensions(mailbox int, contact_id id, pos int) name text, version int, last_modified_date_time int;),
+    table!(extension_members(mailbox int, contact_id id, extension_pos int, pos int) name text, value text;),
+    table!(extension_writes(mailbox int, contact_id id) version int, last_modified_date_time int;),
+    table!(single_values(mailbox int, contact_id id, pos int) id text, id_key text, value text, value_key text;),
+    table!(multi_value_properties(mailbox int, contact_id id, pos int) id text, id_key text;),
+    table!(multi_values(mailbox int, contact_id id, pos int, entry int) value text, value_key text;),
+    table!(folder_single_values(mailbox int, folder_id text, pos int) id text, id_key text, value text, value_key text;),
+    table!(folder_multi_value_properties(mailbox int, folder_id text, pos int) id text, id_key text;),
+    table!(folder_multi_values(mailbox int, folder_id text, pos int, entry int) value text, value_key text;),
     table!(idempotency_keys(mailbox int, key text) request text, item_id text, created_date_time int;),
     table!(subscriptions(mailbox int, id id) creator text, resource text, of_folders bool, folder_id text, change_type text,
         notification_url text, lifecycle_notification_url text, client_state text, tls_version text,

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{VARIABLES, binary};
 use crate::contact::{self, Text};
-use crate::odata::filter::typed::{Id, List, Property, Table};
+use crate::odata::filter::typed::{Id, List, Of, Property, Table};
 use crate::store::folded;
 use crate::store::statement::Sql;
 
@@ -57,7 +57,7 @@ pub(super) fn property_of(property: Property) -> Sql {
                 .value(nth)
                 .text(")")
         }
-        Property::Variable(depth, ..) => entry(property, VARIABLES.get(depth).copied().unwrap_or_default()),
+        Property::Variable(depth, ..) => entry(property, variable(depth)),
         Property::Item(depth, table, member) => {
             let item = property_of(Property::Variable(depth, table, member));
             Sql::new("coalesce(").then(item).text(", '')")
@@ -70,6 +70,10 @@ pub(super) fn is_id(id: Id, value: Option<&str>) -> Sql {
         return Sql::new(if id == Id::FolderParent { "(c.parent_folder_id is null)" } else { "false" });
     };
     match id {
+        Id::Entry(depth, table) => {
+            let column = if table == Table::Extensions { ".name" } else { ".id_key" };
+            binary(Sql::new(variable(depth)).text(column), " = ", Sql::of(value.to_owned()))
+        }
         Id::Contact | Id::Category => match contact::parse_id(value) {
             Some(id) => binary(Sql::new("c.id"), " = ", Sql::of(id)),
             None => Sql::new("false"),
@@ -99,15 +103,34 @@ pub(in crate::store) fn id_text(id: Id) -> Sql {
             Sql::default().twin("lower(hex(c.id))", "replace(cast(c.id as text), '-', '') collate \"C\"")
         }
         Id::ParentFolder | Id::FolderParent => Sql::new("c.parent_folder_id"),
-        Id::Folder | Id::User | Id::ChangeKey => Sql::new("c.id"),
+        // The last is never sorted by: there is no range variable.
+        Id::Folder | Id::User | Id::ChangeKey | Id::Entry(..) => Sql::new("c.id"),
     }
 }
 
 /// `table x where …`: the entries of a list.
-pub(super) fn rows_of(of: List, variable: &'static str) -> Sql {
-    let rows = Sql::new(table(of.table)).text(" ").text(variable).text(" where ").text(variable);
-    let rows = rows.text(".mailbox = c.mailbox and ").text(variable).text(".contact_id = c.id");
-    rows.then(of_type(of, variable))
+pub(super) fn rows_of(of: List, name: &'static str) -> Sql {
+    let rows = Sql::new(table(of.table)).text(" ").text(name).text(" where ").text(name).text(".mailbox = ");
+    let owner = owner(of.table);
+    let Some(depth) = of.within else {
+        let rows = rows.text("c.mailbox and ").text(name).text(owner).text(" = c.id");
+        return rows.then(of_type(of, name));
+    };
+    let outer = variable(depth);
+    let rows = rows.text(outer).text(".mailbox and ").text(name).text(owner).text(" = ").text(outer).text(owner);
+    rows.text(" and ").text(name).text(".pos = ").text(outer).text(".pos")
+}
+
+/// The column that says whose an entry is.
+pub(super) fn owner(table: Table) -> &'static str {
+    match table {
+        Table::SingleValues(Of::Folder) | Table::Multi(Of::Folder) | Table::MultiValues(Of::Folder) => ".folder_id",
+        _ => ".contact_id",
+    }
+}
+
+fn variable(depth: usize) -> &'static str {
+    VARIABLES.get(depth).copied().unwrap_or_default()
 }
 
 pub(super) fn of_type(of: List, variable: &'static str) -> Sql {
@@ -130,6 +153,9 @@ fn entry(property: Property, variable: &'static str) -> Sql {
         Table::Categories => &[".name_key"],
         Table::ImAddresses => &[".address"],
         Table::Children => &[".name"],
+        Table::SingleValues(_) | Table::MultiValues(_) => &[".value_key"],
+        // These are known by their ids only.
+        Table::Extensions | Table::Multi(_) => &[],
     };
     let column = Sql::new(variable).text(columns.get(member).copied().unwrap_or_default());
     if folded::name(property).is_none() {
@@ -170,6 +196,13 @@ pub(super) fn table(table: Table) -> &'static str {
         Table::Categories => "categories",
         Table::ImAddresses => "im_addresses",
         Table::Children => "children",
+        Table::Extensions => "extensions",
+        Table::SingleValues(Of::Contact) => "single_values",
+        Table::SingleValues(Of::Folder) => "folder_single_values",
+        Table::Multi(Of::Contact) => "multi_value_properties",
+        Table::Multi(Of::Folder) => "folder_multi_value_properties",
+        Table::MultiValues(Of::Contact) => "multi_values",
+        Table::MultiValues(Of::Folder) => "folder_multi_values",
     }
 }
 

@@ -10,15 +10,16 @@
 mod columns;
 
 pub(super) use columns::id_text;
-use columns::{is_id, of_type, rows_of, table};
+use columns::{is_id, of_type, owner, rows_of, table};
 
 use super::statement::Sql;
 use crate::contact::Text;
 use crate::odata::filter::typed::{
-    Arithmetic, Calendar, Comparison, Condition, Find, List, MILLION, Moment, NumberValue, Property, Table, TextValue,
+    Arithmetic, Calendar, Comparison, Condition, Find, Id, List, MILLION, Moment, NumberValue, Property, Table,
+    TextValue,
 };
 
-/// How many characters of a key its index has on PostgreSQL, see [`head_of`].
+/// How many characters of a key its index has where it has not all of it, see [`head_of`].
 const INDEXED: usize = 64;
 /// The names of range variables in SQL, by depth.
 const VARIABLES: [&str; 4] = ["x1", "x2", "x3", "x4"];
@@ -95,8 +96,22 @@ impl Compiler {
             Condition::Any(of, Some(body)) if self.is_looked_up(body) => {
                 let variable = self.variable();
                 let inner = Self { depth: self.depth + 1, ..self };
-                let rows = Sql::new("c.id in (select ").text(variable).text(".contact_id from ").text(table(of.table));
-                let rows = rows.text(" ").text(variable).text(" where ").text(variable).text(".mailbox = ");
+                let key = match of.within.and_then(|depth| VARIABLES.get(depth)) {
+                    None => Sql::new("c.id in (select ").text(variable).text(owner(of.table)),
+                    Some(outer) => {
+                        let key = Sql::new("(").text(outer).text(owner(of.table)).text(", ").text(outer);
+                        let key = key.text(".pos) in (select ").text(variable).text(owner(of.table));
+                        key.text(", ").text(variable).text(".pos")
+                    }
+                };
+                let rows = key
+                    .text(" from ")
+                    .text(table(of.table))
+                    .text(" ")
+                    .text(variable)
+                    .text(" where ")
+                    .text(variable)
+                    .text(".mailbox = ");
                 let rows = rows.value(self.mailbox).then(of_type(*of, variable)).text(" and ");
                 rows.then(inner.condition(body, true)).text(")")
             }
@@ -135,9 +150,11 @@ impl Compiler {
 
     /// Whether an index finds the entries that a lambda is true for.
     fn is_looked_up(self, body: &Condition) -> bool {
-        let is_key = |text: &TextValue| {
-            matches!(text, TextValue::Property(Property::Variable(depth, Table::Emails, 1) | Property::Variable(depth, Table::Categories, 0))
-                if *depth == self.depth)
+        let is_key = |text: &TextValue| match text {
+            TextValue::Property(property @ Property::Variable(depth, ..)) => {
+                *depth == self.depth && is_indexed(*property)
+            }
+            _ => false,
         };
         let is_constant = |text: &TextValue| matches!(text, TextValue::Constant(Some(_)));
         match body {
@@ -145,6 +162,7 @@ impl Compiler {
                 is_key(left) && is_constant(right) || is_key(right) && is_constant(left)
             }
             Condition::InTexts(text, _, false) => is_key(text),
+            Condition::IsId(Id::Entry(depth, _), Some(_)) => *depth == self.depth,
             Condition::Find(Find::StartsWith, text, TextValue::Constant(Some(part))) => {
                 is_key(text) && !part.is_empty()
             }
@@ -170,7 +188,7 @@ impl Compiler {
         match right {
             TextValue::Constant(None) => Sql::new("(").then(self.text(left)).text(" is null)"),
             TextValue::Constant(Some(value)) if truth_alone && let Some(key) = Self::indexed(left) => {
-                let head = binary(head_of(key.clone()), " = ", head_of(Sql::of(value.clone())));
+                let head = binary(head_of(left, key.clone()), " = ", head_of(left, Sql::of(value.clone())));
                 self.looked_up(left, binary(head, " and ", binary(key, " = ", Sql::of(value.clone()))))
             }
             TextValue::Constant(Some(value)) if truth_alone => binary(self.text(left), " = ", Sql::of(value.clone())),
@@ -186,7 +204,8 @@ impl Compiler {
         let among_all = |key: Sql| key.text(" in (").then(list(values())).text(")");
         match Self::indexed(text) {
             Some(key) if truth_alone && !null => {
-                let heads = head_of(key.clone()).text(" in (").then(list(values().map(head_of))).text(")");
+                let heads = list(values().map(|value| head_of(text, value)));
+                let heads = head_of(text, key.clone()).text(" in (").then(heads).text(")");
                 self.looked_up(text, heads.text(" and ").then(among_all(key)))
             }
             _ => {
@@ -226,10 +245,10 @@ impl Compiler {
             && let Some(end) = after_all_with(prefix)
         {
             let head = prefix.chars().take(INDEXED).collect::<String>();
-            let from = binary(head_of(key.clone()), " >= ", Sql::of(head.clone()));
+            let from = binary(head_of(text, key.clone()), " >= ", Sql::of(head.clone()));
             // All that begin so come together.
             let range = match after_all_with(&head) {
-                Some(end) => binary(from, " and ", binary(head_of(key.clone()), " < ", Sql::of(end))),
+                Some(end) => binary(from, " and ", binary(head_of(text, key.clone()), " < ", Sql::of(end))),
                 None => from,
             };
             let whole =
@@ -299,9 +318,7 @@ impl Compiler {
         let TextValue::Property(property) = text else { return None };
         match property {
             Property::Text(Text::DisplayName) => Some(Sql::default().twin("n.display_name_key", "c.display_name_key")),
-            Property::Variable(_, Table::Emails, 1) | Property::Variable(_, Table::Categories, 0) => {
-                Some(columns::property_of(*property))
-            }
+            property if is_indexed(*property) => Some(columns::property_of(*property)),
             _ => None,
         }
     }
@@ -378,6 +395,15 @@ impl Compiler {
     }
 }
 
+/// Whether an index finds entries by this member.
+fn is_indexed(property: Property) -> bool {
+    matches!(
+        property,
+        Property::Variable(_, Table::Emails, 1)
+            | Property::Variable(_, Table::Categories | Table::SingleValues(_) | Table::MultiValues(_), 0)
+    )
+}
+
 /// The civil calendar from a day's number, in whole numbers: the engines' own calendars differ before the year 1 and past
 /// 9999, where an offset can lead. Years begin in March here, so that the leap day is their last (Howard Hinnant's
 /// `civil_from_days`).
@@ -409,9 +435,14 @@ fn after_all_with(prefix: &str) -> Option<String> {
     None
 }
 
-/// The part of a key that its index has: on SQLite all of it.
-fn head_of(key: Sql) -> Sql {
-    Sql::default().twin("", "substr(").then(key).twin("", ", 1, 64)")
+/// The part of a key of `text` that its index has: on SQLite all of it, but of values that may be long.
+fn head_of(text: &TextValue, key: Sql) -> Sql {
+    match text {
+        TextValue::Property(Property::Variable(_, Table::SingleValues(_) | Table::MultiValues(_), _)) => {
+            Sql::new("substr(").then(key).text(", 1, 64)")
+        }
+        _ => Sql::default().twin("", "substr(").then(key).twin("", ", 1, 64)"),
+    }
 }
 
 /// A time that is stored with its microseconds and shown, and compared, without.

@@ -92,6 +92,19 @@ pub(super) fn texts() -> Vec<String> {
     texts
 }
 
+/// Ids of extended properties: the names of two differ in letter case only.
+pub(super) const SINGLE: [&str; 4] = [
+    "String {66f5a359-4659-4830-9070-00047ec6ac6e} Name Color",
+    "String {66F5A359-4659-4830-9070-00047EC6AC6E} Name color",
+    "String {66f5a359-4659-4830-9070-00047ec6ac6e} Id 0x8012",
+    "Integer 0x3001",
+];
+pub(super) const MULTI: [&str; 3] = [
+    "StringArray {66f5a359-4659-4830-9070-00047ec6ac6e} Name É o'x",
+    "stringarray {66f5a359-4659-4830-9070-00047ec6ac6e} name é O'x",
+    "BinaryArray 0x3001",
+];
+
 /// The value as JSON, but for every fifth, which is null.
 fn pick(texts: &[String], i: usize) -> Value {
     if i.is_multiple_of(5) { Value::Null } else { json!(texts[i % texts.len()]) }
@@ -134,6 +147,16 @@ fn bodies() -> Vec<Value> {
         body["categories"] = list(i % 3, &|j| string(i + j));
         body["imAddresses"] = list((i + 2) % 3, &|j| string(2 * i + j));
         body["children"] = list((i + 1) % 2, &|j| string(3 * i + j));
+        body["extensions"] = list(
+            i % 3,
+            &|j| json!({"extensionName": (["org.a", "org.A", "org.b"][(i / 3 + j) % 3]), "text": of(i), "nested": {"x": [1]}}),
+        );
+        body["singleValueExtendedProperties"] =
+            list((i + 1) % 4, &|j| json!({"id": SINGLE[(i + j) % SINGLE.len()], "value": string(i + 5 * j)}));
+        body["multiValueExtendedProperties"] = list(
+            (i + 2) % 3,
+            &|j| json!({"id": MULTI[(i + j) % MULTI.len()], "value": list((i + j) % 3, &|k| string(i + 7 * j + k))}),
+        );
         body
     };
     (0..texts.len()).map(body).collect()
@@ -146,7 +169,11 @@ pub(super) async fn filled() -> (Opened, Vec<Contact>) {
         let json = Json::read(body.to_string().as_bytes()).unwrap();
         read(Shape::Beta, json, Handling::Lenient, Purpose::Create).unwrap()
     };
-    let contacts = o.store.insert_many(o.mailbox, bodies().into_iter().map(patch).collect()).await.unwrap();
+    let mut contacts = o.store.insert_many(o.mailbox, bodies().into_iter().map(patch).collect()).await.unwrap();
+    // As they are read.
+    for contact in &mut contacts {
+        contact.expanded = None;
+    }
     (o, contacts)
 }
 

@@ -71,6 +71,7 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
             created_date_time: 0,
             last_modified_date_time: 0,
             sent_change_key: None,
+            expanded: None,
             properties: Properties::default(),
         };
         let call = procedures::insert(tx, &[rows::Written { mailbox, contact: nowhere, words: None, actor: None }])?;

@@ -7,13 +7,23 @@ pub(super) mod both {
     use proptest::test_runner::{Config, TestRng, TestRunner};
 
     use crate::contact::Contact;
+    use crate::extended::{Expand, Ids};
     use crate::odata::filter::{Aliases, Model, eval, filter};
     use crate::odata::prefer::Handling;
-    use crate::store::tests::awkward::{filled, texts};
+    use crate::store::tests::awkward::{MULTI, SINGLE, filled, texts};
     use crate::store::tests::*;
 
     fn parsed(text: &str, model: Model) -> crate::odata::filter::typed::Condition {
         filter(text, &Aliases::default(), model, Handling::Lenient).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    /// The awkward contacts, with all that can be read along with them.
+    async fn whole() -> (Opened, Vec<Contact>) {
+        let (o, contacts) = filled().await;
+        let expand = Expand { extensions: Some(Ids::All), single: Some(Ids::All), multi: Some(Ids::All) };
+        let page = o.store.contacts(o.mailbox, &Listing { expand, ..first(1_000) }, None).await.unwrap();
+        assert_eq!(page.contacts.len(), contacts.len());
+        (o, page.contacts)
     }
 
     /// Asks the database and the evaluator; answers how many there are.
@@ -35,7 +45,7 @@ pub(super) mod both {
 
     #[actix_web::test]
     async fn every_operator_and_function_answers_as_the_evaluator_does() {
-        let (o, contacts) = filled().await;
+        let (o, contacts) = whole().await;
         let mut filters: Vec<String> = [
             "surname eq null",
             "surname ne null",
@@ -175,6 +185,31 @@ pub(super) mod both {
             "lastModifiedDateTime eq createdDateTime",
             "year(createdDateTime) gt 2000",
             "lastModifiedDateTime gt null",
+            "extensions/any()",
+            "extensions/$count eq 2",
+            "extensions/any(f:f/id eq 'org.a')",
+            "extensions/any(f:f/id eq 'Microsoft.OutlookServices.OpenTypeExtension.org.A')",
+            "extensions/any(f:f/id ne 'org.a')",
+            "extensions/all(f:f/extensionName in ('org.a','microsoft.graph.openTypeExtension.org.b'))",
+            "not extensions/any(f:f/id eq 'org.a') and extensions/any(f:f/id eq 'org.b' or f/id eq 'org.A')",
+            "extensions/any(f:f/id eq null)",
+            "extensions/any(f:f/id eq 'org.a' and surname gt 'k')",
+            "singleValueExtendedProperties/any()",
+            "singleValueExtendedProperties/$count ge 3",
+            "singleValueExtendedProperties/any(p:p/value eq 'É')",
+            "singleValueExtendedProperties/any(p:p/value eq surname)",
+            "singleValueExtendedProperties/all(p:p/value gt 'k')",
+            "singleValueExtendedProperties/any(p:p/id eq 'INTEGER 0X00003001')",
+            "singleValueExtendedProperties/any(p:p/id ne 'integer 0x3001' and length(p/value) gt 2)",
+            "multiValueExtendedProperties/any(p:p/value/any())",
+            "multiValueExtendedProperties/any(p:not p/value/any())",
+            "multiValueExtendedProperties/any(p:p/value/$count eq 2)",
+            "multiValueExtendedProperties/all(p:p/value/all(v:v gt 'k'))",
+            "multiValueExtendedProperties/any(p:p/value/any(v:v eq 'É'))",
+            "multiValueExtendedProperties/any(p:p/value/any(v:v eq surname) or p/id eq 'BINARYARRAY 0x3001')",
+            "multiValueExtendedProperties/any(p:p/value/any(v:emailAddresses/any(e:e/address eq v)))",
+            "multiValueExtendedProperties/any(p:p/value/any(v:p/value/any(w:w gt v)))",
+            "singleValueExtendedProperties/any(s:multiValueExtendedProperties/any(m:m/value/any(v:v eq s/value)))",
             "'a' lt 'B'",
             "'ä' gt 'Z'",
             "'' eq ''",
@@ -196,6 +231,31 @@ pub(super) mod both {
             }
             filters.push(format!("emailAddresses/any(e:e/address eq '{quoted}' and e/name ne null)"));
             filters.push(format!("categories/any(c:c ge '{quoted}')"));
+        }
+        for (i, text) in texts().iter().enumerate() {
+            let quoted = text.replace('\'', "''");
+            let single = SINGLE[i % SINGLE.len()];
+            let of_it = |condition: String| {
+                format!("singleValueExtendedProperties/any(ep: ep/id eq '{single}' and {condition})")
+            };
+            for comparison in ["eq", "ne", "gt", "le"] {
+                filters.push(of_it(format!("ep/value {comparison} '{quoted}'")));
+            }
+            for function in ["contains", "startswith", "endswith"] {
+                filters.push(of_it(format!("{function}(ep/value,'{quoted}')")));
+                filters.push(of_it(format!("not {function}(ep/value,'{quoted}')")));
+            }
+            filters.push(of_it(format!("ep/value in ('{quoted}','ann',null)")));
+            let multi = MULTI[i % MULTI.len()].replace('\'', "''");
+            for condition in
+                [format!("v eq '{quoted}'"), format!("startswith(v,'{quoted}')"), format!("v ge '{quoted}'")]
+            {
+                for (lambda, and) in [("any", "and"), ("all", "and"), ("any", "or")] {
+                    filters.push(format!(
+                        "multiValueExtendedProperties/any(ep: ep/id eq '{multi}' {and} ep/value/{lambda}(v: {condition}))"
+                    ));
+                }
+            }
         }
         for contact in [&contacts[3], &contacts[4]] {
             let seconds = crate::contact::date::print(contact.last_modified_date_time);

@@ -1,6 +1,9 @@
 //! What is derived of contacts: that look-ups use it, and that it is made anew when its rule changes.
 
 mod both {
+    use crate::contact::patch::Added;
+    use crate::extended::{MultiValue, PropertyId, SingleValue};
+    use crate::extension;
     use crate::odata::filter::{Aliases, Model, filter};
     use crate::odata::prefer::Handling;
     use crate::odata::search::Search;
@@ -36,6 +39,13 @@ mod both {
                 let name = format!("n{}", i * 500 + j);
                 patch.emails = Some(vec![Email { address: Some(name.clone() + "@example.org"), ..Email::default() }]);
                 patch.categories = Some(vec![name.clone()]);
+                let single = PropertyId::parse::<SingleValue>("String 0x3001").unwrap();
+                let multi = PropertyId::parse::<MultiValue>("StringArray 0x3002").unwrap();
+                patch.added = Some(Box::new(Added {
+                    extensions: vec![extension::New { name: name.clone(), members: Vec::new() }],
+                    single_values: vec![(single, Some([name.clone()]))],
+                    multi_values: vec![(multi, Some(vec![name.clone(), "all".to_owned()]))],
+                }));
                 patch.texts[Text::DisplayName as usize] = Some(Some(name));
                 patch
             };
@@ -55,14 +65,33 @@ mod both {
             ("startswith(displayName,'An')", "contacts_by_name"),
             ("lastModifiedDateTime ge 2099-01-01T00:00:00Z", "contacts_by_change"),
             ("categories/any(c:c eq 'VIP')", "categories_by_name"),
+            ("extensions/any(f:f/id eq 'n17')", "extensions_by_name"),
+            (
+                "singleValueExtendedProperties/any(p:p/id eq 'String 0x3001' and p/value eq 'N17')",
+                "single_values_by_value",
+            ),
+            (
+                "singleValueExtendedProperties/any(p:startswith(p/value,'n17') and p/id eq 'String 0x3001')",
+                "single_values_by_value",
+            ),
+            (
+                "multiValueExtendedProperties/any(p:p/id eq 'StringArray 0x3002' and p/value/any(v:v eq 'n17'))",
+                "multi_values_by_value",
+            ),
         ] {
             let condition = filter(text, &Aliases::default(), Model::Beta, Handling::Lenient).unwrap();
             let plan = plan(&o, &Listing { filter: Some(condition), ..first(10) }).await;
             assert!(plan.contains(index), "{text}:\n{plan}");
+            let read_through =
+                ["SCAN c", "Seq Scan on contacts", "Seq Scan on single_values", "Seq Scan on multi_value"];
+            assert!(
+                !text.contains("Extended") || !read_through.iter().any(|way| plan.contains(way)),
+                "{text}:\n{plan}"
+            );
         }
         let trash = plan(&o, &Listing { deleted: true, ..first(10) }).await;
         assert!(trash.contains("contacts_deleted"), "{trash}");
-        o.store.create_folder(o.mailbox, &["contacts".to_owned()], "Few".to_owned()).await.unwrap();
+        o.store.create_folder(o.mailbox, &["contacts".to_owned()], named("Few")).await.unwrap();
         let folder = plan(&o, &Listing { folder: Some("Few".to_owned()), ..first(10) }).await;
         assert!(folder.contains("contacts_by_folder"), "{folder}");
         for text in ["n17", "n17 example", "\"n17 example\" OR surname:lee", "n17 NOT bob", "\"n17@example.org\""] {

@@ -3,6 +3,7 @@
 use super::proxy::{Cut, Proxy};
 use super::*;
 use crate::category;
+use crate::extension;
 use crate::photo::{Format, Picture};
 use crate::subscription::{ChangeType, Subject, Subscription, Terms};
 
@@ -184,6 +185,58 @@ async fn a_lost_commit_of_a_photo_is_looked_up_although_the_log_has_nothing_of_i
     delete(Cut::Answer).await.unwrap();
     assert_eq!(o.query(stored), "");
     assert_eq!(proxy.cuts(), 4);
+}
+
+#[actix_web::test]
+async fn a_lost_commit_of_an_extension_is_looked_up_although_the_log_has_nothing_of_it() {
+    let (o, proxy) = behind_a_proxy().await;
+    let id = o.store.contacts(o.mailbox, &first(1), None).await.unwrap().contacts[0].id;
+    let mailbox = o.mailbox;
+    // What is done is prepared on the connection first: once it is known there, two messages are behind the job.
+    let lose = async |cut: Cut| {
+        let any = Preconditions::default();
+        o.job(async move |tx| {
+            extensions::create(tx, mailbox, &[], id, made("warm")).await?;
+            extensions::update(tx, mailbox, &[], (id, "warm"), said("1"), &any).await?;
+            extensions::delete(tx, mailbox, &[], (id, "warm"), &any).await.map(drop)
+        })
+        .await
+        .unwrap();
+        let proxy = proxy.clone();
+        move || proxy.cut(cut, 1)
+    };
+    let create = async |name: &str, cut: Cut| {
+        let (new, last) = (made(name), lose(cut).await);
+        o.job(async move |tx| extensions::create(tx, mailbox, &[], id, new).await.map(|_| last())).await
+    };
+    let update = async |text: &str, cut: Cut| {
+        let (patch, last) = (said(text), lose(cut).await);
+        let any = Preconditions::default();
+        o.job(async move |tx| extensions::update(tx, mailbox, &[], (id, "lost"), patch, &any).await.map(|_| last()))
+            .await
+    };
+    let delete = async |cut: Cut| {
+        let (any, last) = (Preconditions::default(), lose(cut).await);
+        o.job(async move |tx| extensions::delete(tx, mailbox, &[], (id, "lost"), &any).await.map(|_| last())).await
+    };
+    let stored = "select string_agg(e.name || '=' || coalesce(m.value, ''), ',') from extensions e
+        left join extension_members m on m.contact_id = e.contact_id and m.extension_pos = e.pos";
+    create("lost", Cut::Answer).await.unwrap();
+    update("2", Cut::Answer).await.unwrap();
+    assert_eq!(o.query(stored), "lost=2");
+    let refused = [create("never", Cut::Request).await, update("3", Cut::Request).await, delete(Cut::Request).await];
+    assert!(refused.iter().all(|refused| matches!(refused, Err(Error::Unavailable(_)))), "{refused:?}");
+    assert_eq!(o.query(stored), "lost=2");
+    delete(Cut::Answer).await.unwrap();
+    assert_eq!((o.query(stored).as_str(), proxy.cuts()), ("", 6));
+}
+
+fn made(name: &str) -> extension::New {
+    extension::New { name: name.to_owned(), members: Vec::new() }
+}
+
+fn said(text: &str) -> extension::Patch {
+    extension::Patch { name: None, members: vec![("m".to_owned(), Some(text.to_owned()))] }
 }
 
 #[actix_web::test]

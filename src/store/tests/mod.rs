@@ -72,6 +72,11 @@ fn first(size: u16) -> Listing {
     Listing { size, ..Listing::default() }
 }
 
+/// A new folder.
+fn named(name: &str) -> FolderPatch {
+    FolderPatch { display_name: Some(name.to_owned()), ..FolderPatch::default() }
+}
+
 fn new(mailbox: i64, patch: Patch) -> Vec<New> {
     vec![New::of(mailbox, patch)]
 }

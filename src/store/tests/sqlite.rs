@@ -2,12 +2,12 @@
 
 use super::*;
 
-/// Lets the database grow by a few pages more only, until the writer connects anew.
+/// Lets the database grow by less than `large` has, until the writer connects anew.
 async fn shrink(o: &Opened) {
     let shrink = o.job(async move |tx| {
         let row = tx.reading().await?.row(Statement::new("pragma page_count")).await?.unwrap();
-        assert!(row.get::<i64>(0)? < 64);
-        tx.reading().await?.rows(Statement::new("pragma max_page_count = 64")).await.map(drop)
+        assert!(row.get::<i64>(0)? < 160);
+        tx.reading().await?.rows(Statement::new("pragma max_page_count = 160")).await.map(drop)
     });
     shrink.await.unwrap();
 }

@@ -54,9 +54,9 @@ mod both {
     async fn deleted_folders_go_when_nothing_is_in_them_any_more() {
         let o = opened().await;
         let root = ["contacts".to_owned()];
-        let outer = o.store.create_folder(o.mailbox, &root, "Outer".to_owned()).await.unwrap().id;
+        let outer = o.store.create_folder(o.mailbox, &root, named("Outer")).await.unwrap().id;
         for i in 0..8 {
-            o.store.create_folder(o.mailbox, std::slice::from_ref(&outer), format!("{i}")).await.unwrap();
+            o.store.create_folder(o.mailbox, std::slice::from_ref(&outer), named(&format!("{i}"))).await.unwrap();
         }
         let contact = o.store.insert_in(o.mailbox, std::slice::from_ref(&outer), titled("in it")).await.unwrap();
         o.store.delete_folder(o.mailbox, std::slice::from_ref(&outer), Preconditions::default()).await.unwrap();
@@ -95,7 +95,7 @@ mod both {
     async fn what_an_interruption_left_of_a_folder_deleted_for_good_goes_with_the_next_purge() {
         let o = opened().await;
         let root = ["contacts".to_owned()];
-        let folder = [o.store.create_folder(o.mailbox, &root, "F".to_owned()).await.unwrap().id];
+        let folder = [o.store.create_folder(o.mailbox, &root, named("F")).await.unwrap().id];
         let contact = o.store.insert_in(o.mailbox, &folder, titled("in it")).await.unwrap();
         let path = folder.to_vec();
         let mailbox = o.mailbox;
@@ -153,7 +153,7 @@ mod both {
     async fn a_mailbox_whose_user_is_gone_is_emptied_by_the_next_purge() {
         let o = opened().await;
         o.store.insert_many(o.mailbox, (0..250).map(|_| titled("x")).collect()).await.unwrap();
-        o.store.create_folder(o.mailbox, &["contacts".to_owned()], "F".to_owned()).await.unwrap();
+        o.store.create_folder(o.mailbox, &["contacts".to_owned()], named("F")).await.unwrap();
         let bob = o.store.user(&UserName::parse("bob").unwrap()).await.unwrap();
         o.store.insert(bob.mailbox, titled("bob's")).await.unwrap();
         // As if a removal had been interrupted behind its first transaction.

@@ -81,7 +81,8 @@ impl Things {
             })
             .collect();
         let path = path.replace("{id}", &self.contact).replace("{category}", &self.category);
-        let path = path.replace("{subscription}", "00000000-0000-7000-8000-000000000000");
+        let path =
+            path.replace("{subscription}", "00000000-0000-7000-8000-000000000000").replace("{name}", "org.example.a");
         let child = format!("contactFolders/{}/childFolders/{}", self.folder, self.child);
         let folders = [child.clone(), format!("contactFolders/{}", self.child)];
         let folders = if path.contains("/F") { folders.to_vec() } else { vec![child] };

@@ -12,6 +12,8 @@ mod delta;
 mod embedding;
 mod exchange_ids;
 mod expansions;
+mod extended_properties;
+mod extensions;
 mod folder_pages;
 mod folders;
 pub mod following;

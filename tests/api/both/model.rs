@@ -1,5 +1,7 @@
 //! Random calls by two users against a model in memory: after each, the server answers what the model holds.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
@@ -15,6 +17,8 @@ pub enum Step {
     Delete(Index),
     Read(Index),
     List(usize),
+    /// Sets the members of an extension, which is made if need be, or takes it away.
+    Extend(Index, &'static str, Option<Value>),
 }
 
 /// Properties whose value comes back as it is sent, so that the model is a plain overlay.
@@ -48,6 +52,14 @@ fn properties() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Members of an extension; null takes one away.
+fn members() -> impl Strategy<Value = Value> {
+    let value =
+        prop_oneof![Just(Value::Null), any::<i64>().prop_map(|n| json!(n)), "\\PC{0,6}".prop_map(|text| json!([text]))];
+    let name = prop_oneof![Just("a"), Just("b"), Just("é")];
+    proptest::collection::btree_map(name, value, 0..3).prop_map(|members| json!(members))
+}
+
 pub fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => properties().prop_map(Step::Create),
@@ -56,6 +68,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => any::<Index>().prop_map(Step::Delete),
         1 => any::<Index>().prop_map(Step::Read),
         1 => (1_usize..5).prop_map(Step::List),
+        2 => (any::<Index>(), prop_oneof![Just("org.a"), Just("org.b")], proptest::option::of(members()))
+            .prop_map(|(i, name, members)| Step::Extend(i, name, members)),
     ]
 }
 
@@ -65,6 +79,8 @@ pub struct Model {
     contacts: Vec<(String, String, Value)>,
     deleted: Vec<String>,
     folders: Vec<String>,
+    /// What is in the extensions of each contact, by their names.
+    extensions: BTreeMap<String, BTreeMap<&'static str, Value>>,
 }
 
 impl Model {
@@ -114,7 +130,13 @@ impl Model {
                 assert_eq!((settled(answer.json(200)), answer.header("etag")), (expected.clone(), etag.clone()));
             }
             Step::List(size) => self.compare(client, *size),
-            Step::Patch(..) | Step::PatchStale(..) | Step::Delete(_) | Step::Read(_) => {}
+            Step::Extend(at, name, members) if !self.contacts.is_empty() => {
+                let (id, etag, _) = at.get(&self.contacts);
+                let known = self.extensions.entry(id.clone()).or_default();
+                extend(client, &format!("{}/extensions", path(id)), known, name, members.as_ref());
+                assert_eq!(client.get(&path(id)).header("etag"), *etag, "it is no change of the contact");
+            }
+            Step::Patch(..) | Step::PatchStale(..) | Step::Delete(_) | Step::Read(_) | Step::Extend(..) => {}
         }
     }
 
@@ -131,10 +153,56 @@ impl Model {
             }
         }
         assert_eq!(found, self.contacts);
+        let page = client.get("/me/contacts?$top=1000&$select=id&$expand=extensions").json(200);
+        for contact in page["value"].as_array().unwrap() {
+            let mut shown: Vec<Value> = contact["extensions"].as_array().unwrap().clone();
+            shown.sort_by_key(|extension| extension["extensionName"].to_string());
+            let bare = |mut extension: Value| {
+                let members = extension.as_object_mut().unwrap();
+                for name in ["@odata.etag", "@odata.type", "id", "extensionName"] {
+                    assert!(members.remove(name).is_some(), "{name}");
+                }
+                extension
+            };
+            let expected = self.extensions.get(contact["id"].as_str().unwrap());
+            let expected: Vec<_> = expected.into_iter().flat_map(BTreeMap::values).cloned().collect();
+            assert_eq!(shown.into_iter().map(bare).collect::<Vec<_>>(), expected);
+        }
         for id in &self.deleted {
             assert_eq!(client.get(&format!("/me/contacts/{id}")).error().0, 404);
         }
     }
+}
+
+/// Does a step with the extension of this name, and with the model of it.
+fn extend(
+    client: &Client,
+    path: &str,
+    known: &mut BTreeMap<&'static str, Value>,
+    name: &'static str,
+    members: Option<&Value>,
+) {
+    let one = format!("{path}/{name}");
+    let Some(members) = members else {
+        let status = if known.remove(name).is_some() { 204 } else { 404 };
+        assert_eq!(client.delete(&one).status, status);
+        return;
+    };
+    if let Some(stored) = known.get_mut(name) {
+        for (member, value) in members.as_object().unwrap() {
+            stored[member] = value.clone();
+        }
+        stored.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        client.patch(&one, members).json(200);
+        return;
+    }
+    assert_eq!(client.patch(&one, members).status, 404);
+    let mut body = members.clone();
+    body["extensionName"] = json!(name);
+    client.post(path, body).json(201);
+    let mut stored = members.clone();
+    stored.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    known.insert(name, stored);
 }
 
 /// Runs the steps, those marked by the second user.

@@ -77,7 +77,7 @@ const READERS: &str = "1111+++++++++3+";
 const ANYBODY: &str = "1111+++++++++++";
 
 /// Every call of docs/graph.md that needs a token.
-const ROUTES: [(&str, &str); 57] = [
+const ROUTES: [(&str, &str); 67] = [
     ("GET …/contacts", READ),
     ("POST …/contacts", WRITE),
     ("POST …/contacts/$ref", WRITE),
@@ -121,6 +121,16 @@ const ROUTES: [(&str, &str); 57] = [
     ("PATCH …/F/contacts/{id}/photo/$value", WRITE),
     ("DELETE …/F/contacts/{id}/photo", WRITE),
     ("DELETE …/F/contacts/{id}/photo/$value", WRITE),
+    ("GET …/contacts/{id}/extensions", READ),
+    ("POST …/contacts/{id}/extensions", WRITE),
+    ("GET …/contacts/{id}/extensions/{name}", READ),
+    ("PATCH …/contacts/{id}/extensions/{name}", WRITE),
+    ("DELETE …/contacts/{id}/extensions/{name}", WRITE),
+    ("GET …/F/contacts/{id}/extensions", READ),
+    ("POST …/F/contacts/{id}/extensions", WRITE),
+    ("GET …/F/contacts/{id}/extensions/{name}", READ),
+    ("PATCH …/F/contacts/{id}/extensions/{name}", WRITE),
+    ("DELETE …/F/contacts/{id}/extensions/{name}", WRITE),
     ("GET …/deletedContacts", READ),
     ("GET …/deletedContacts/$count", READ),
     ("GET …/deletedContacts/{id}", READ),
@@ -451,6 +461,13 @@ fn a_removed_user_leaves_nothing_and_the_name_may_begin_anew() {
     let app = guest.app;
     guest.ann.post("/me/contactFolders", json!({"displayName": "F"})).json(201);
     guest.ann.post("/me/outlook/masterCategories", json!({"displayName": "C"})).json(201);
+    let extension = json!({"extensionName": "a", "n": 1});
+    guest.ann.post(&format!("/me/contacts/{}/extensions", guest.contact), extension).json(201);
+    let properties = json!({"singleValueExtendedProperties": [{"id": "String 0x1", "value": "x"}],
+                            "multiValueExtendedProperties": [{"id": "StringArray 0x1", "value": ["x"]}]});
+    for path in [format!("/me/contacts/{}", guest.contact), "/me/contactFolders/contacts".to_owned()] {
+        guest.ann.patch(&path, &properties).json(200);
+    }
     app.beside(async |store| store.remove_user(&name("ann")).await.unwrap());
     assert_eq!(guest.ann.get("/me/contacts").error().0, 401);
     assert_eq!(guest.ann.post("/me/contacts", "{}").error().0, 401);
@@ -459,6 +476,12 @@ fn a_removed_user_leaves_nothing_and_the_name_may_begin_anew() {
         "contacts",
         "photos",
         "master_categories",
+        "extension_members",
+        "extension_writes",
+        "single_values",
+        "multi_values",
+        "folder_single_values",
+        "folder_multi_values",
         "shares",
         "emails",
         "changes where folder_id <> 'contacts' or contact_id is not null",

@@ -38,7 +38,13 @@ fn full(client: &Client, folder: &str) -> String {
     let mut body: Value = serde_json::from_str(SEED_REQUEST).unwrap();
     body["nickName"] = json!("Éva");
     body["parentFolderId"] = json!(folder);
+    body["singleValueExtendedProperties"] = json!([{"id": "String 0x1", "value": "x"}]);
+    body["multiValueExtendedProperties"] = json!([{"id": "StringArray 0x2", "value": ["x"]}]);
     let id = client.post("/me/contacts", body).id();
+    assert_eq!(
+        client.post(&format!("/me/contacts/{id}/extensions"), json!({"extensionName": "a", "n": 1})).status,
+        201
+    );
     assert_eq!(put(client, &format!("/me/contacts/{id}/photo"), &gif(1, 1, 600_000, 0)).status, 200);
     id
 }
