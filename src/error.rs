@@ -103,6 +103,8 @@ pub enum Error {
     TooSlow,
     /// The key of a create that was another one.
     KeyReused,
+    /// A question whose answer costs more than is spent on one.
+    Inefficient,
     /// A cap of this server is reached.
     Quota(String),
     /// The store cannot do it now; nothing was written.
@@ -160,6 +162,7 @@ impl fmt::Display for Error {
             Self::UnsupportedMediaType(what) => write!(f, "unsupported media type: {what}"),
             Self::TooSlow => f.write_str("the body did not arrive in time"),
             Self::KeyReused => f.write_str("the key was given to another request"),
+            Self::Inefficient => f.write_str("the question costs too much"),
             Self::Quota(what) => write!(f, "quota reached: {what}"),
             Self::Unavailable(cause) | Self::Internal(cause) => write!(f, "{cause}"),
         }

@@ -67,6 +67,7 @@ pub async fn run(config: Serve) -> Result<(), String> {
         keep_deleted: Some(config.keep_deleted),
         keep_changes: Some(config.keep_changes()),
         keep_audit: Some(config.keep_audit),
+        ..Options::default()
     };
     let store = Store::open(&database, options).await.map_err(|error| error.to_string())?;
     let served = serve(&config, front, &database, access, notifier, &store, &mut stop).await;

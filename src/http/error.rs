@@ -174,6 +174,7 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             "ErrorIdempotencyKeyReused",
             "The Idempotency-Key was sent with another request within 24 hours. Nothing was written; use a new one.",
         ),
+        Error::Inefficient => INEFFICIENT,
         Error::Quota(message) => return (S::FORBIDDEN, "quotaLimitReached", message.clone()),
         Error::Unavailable(_) => {
             (S::SERVICE_UNAVAILABLE, "serviceNotAvailable", "This cannot be done now. Nothing was written; try again.")
@@ -182,6 +183,18 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
     };
     (status, code, message.to_owned())
 }
+
+/// Status, code and sentence.
+type Described = (StatusCode, &'static str, &'static str);
+
+/// Its first half is Graph's.
+const INEFFICIENT: Described = (
+    StatusCode::BAD_REQUEST,
+    "InefficientFilter",
+    "The restriction or sort order is too complex for this operation, and was stopped. Ask for less: by what has an index \
+     (an e-mail address or its beginning, a display name or its beginning, a category, lastModifiedDateTime from a time \
+     on, $search), in one folder, or without $orderby or $count.",
+);
 
 fn code_of(kind: Kind) -> &'static str {
     match kind {

@@ -16,6 +16,8 @@ use crate::error::Error;
 
 /// How long one host may take to let us in.
 const CONNECT: Duration = Duration::from_secs(2);
+/// How long a server may say nothing beyond the time at which it ends a statement by itself.
+const HANGS: Duration = Duration::from_secs(5);
 /// How long a search for the primary that failed answers for the next ones.
 const REST: Duration = Duration::from_millis(250);
 
@@ -86,15 +88,19 @@ impl fmt::Debug for Address {
 pub(super) enum Use {
     /// Transactions of the API.
     Write,
-    /// Statements that cannot write.
-    Read,
+    /// Statements that cannot write, each of which may take so long.
+    Read(Duration),
     /// Work of an operator, which may take its time.
     Operate,
 }
 
 impl Use {
     fn patience(self) -> Option<Duration> {
-        (self != Self::Operate).then_some(Duration::from_secs(15))
+        match self {
+            Self::Write => Some(Duration::from_secs(10) + HANGS),
+            Self::Read(time) => Some(time + HANGS),
+            Self::Operate => None,
+        }
     }
 
     fn settings(self) -> &'static str {
@@ -107,10 +113,9 @@ set statement_timeout = '10s';
 set lock_timeout = '5s';
 set idle_in_transaction_session_timeout = '20s'"
             }
-            Self::Read => {
+            Self::Read(_) => {
                 "set default_transaction_read_only = on;
-set default_transaction_isolation = 'read committed';
-set statement_timeout = '10s'"
+set default_transaction_isolation = 'read committed'"
             }
             Self::Operate => {
                 "select set_config('synchronous_commit', case current_setting('synchronous_commit')
@@ -194,14 +199,14 @@ impl Cluster {
         session.backend.reign == self.reign()
     }
 
-    /// A new connection to a host that replays what its primary writes.
+    /// A new connection to a host that replays what its primary writes, on which a statement may take so long.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when there is none now.
-    pub(super) async fn standby(&self) -> Result<Session, Error> {
+    pub(super) async fn standby(&self, time: Duration) -> Result<Session, Error> {
         let mut why = Error::unavailable("no host is given");
         for (_, host) in self.from(0) {
-            match connect(host, Use::Read, Role::Standby).await {
+            match connect(host, Use::Read(time), Role::Standby).await {
                 Ok(session) => return Ok(session),
                 Err(error) => why = error,
             }
@@ -236,7 +241,10 @@ select pg_is_in_recovery(), current_setting('default_transaction_read_only') = '
         }
         session.backend = Backend { pid: row.get(2)?, start: row.get(3)?, reign: 0 };
         session.script(purpose.settings()).await?;
-        Ok(session)
+        let Use::Read(time) = purpose else { return Ok(session) };
+        let time = time.as_millis().max(1).to_string();
+        session.row(Statement::new("select set_config('statement_timeout', $1, false)").bind(time)).await?;
+        Ok(session.asking())
     };
     let late = |_| Error::unavailable("the server did not let us in in time");
     let session = tokio::time::timeout(CONNECT, connecting).await.map_err(late)?;

@@ -12,6 +12,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Executor, Postgres, Row as _, Sqlite, Type};
 
+use super::faults;
 use super::statement::Statement;
 use crate::error::Error;
 
@@ -48,6 +49,8 @@ pub(super) struct Session {
     aborted: bool,
     /// How long a PostgreSQL server may say nothing before it is taken for gone.
     patience: Option<Duration>,
+    /// Whether what takes too long here is a question that costs too much, and was stopped for that.
+    asks: bool,
     /// What serves it there.
     pub(super) backend: Backend,
     /// When it was last used.
@@ -64,6 +67,9 @@ pub(super) struct Backend {
     pub(super) reign: usize,
 }
 
+/// After how many steps of its machine SQLite is asked whether to go on: some tenths of a millisecond.
+const OPERATIONS: i32 = 10_000;
+
 /// How long a session may be unused: what lies between may have forgotten it by then.
 const MAX_IDLE: Duration = Duration::from_mins(5);
 
@@ -74,22 +80,28 @@ enum Connection {
     Postgres(Box<PgConnection>),
 }
 
-impl From<PoolConnection<Sqlite>> for Session {
-    fn from(connection: PoolConnection<Sqlite>) -> Self {
-        Self::new(Connection::SqlitePooled(connection))
-    }
-}
-
 impl Session {
     fn new(connection: Connection) -> Self {
         let (backend, used) = (Backend::default(), Instant::now());
-        Self { connection, broken: None, aborted: false, patience: None, backend, used }
+        Self { connection, broken: None, aborted: false, patience: None, asks: false, backend, used }
     }
 
     /// A connection to PostgreSQL. A statement that takes longer than `patience` ends the session: let the server itself
     /// end what takes long, so that only what hangs does. A commit that waits for a standby is such a thing.
     pub(super) fn postgres(connection: PgConnection, patience: Option<Duration>) -> Self {
         Self { patience, ..Self::new(Connection::Postgres(Box::new(connection))) }
+    }
+
+    /// The same of a session that only reads, whose server stops what takes too long.
+    pub(super) fn asking(self) -> Self {
+        Self { asks: true, ..self }
+    }
+
+    /// One of SQLite's readers, for `time`: what still runs on it then is stopped, and so is what is begun later.
+    pub(super) async fn reader(mut connection: PoolConnection<Sqlite>, time: Duration) -> Result<Self, Error> {
+        let end = Instant::now() + time;
+        connection.lock_handle().await?.set_progress_handler(OPERATIONS, move || Instant::now() < end);
+        Ok(Self::new(Connection::SqlitePooled(connection)).asking())
     }
 
     /// A connection of its own to a SQLite file that exists.
@@ -135,6 +147,10 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
     fn noted<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, Error> {
         self.used = Instant::now();
         done.map_err(|error| {
+            // Nothing is wrong with the connection.
+            if self.asks && faults::is_stopped(&error) {
+                return Error::Inefficient;
+            }
             let error = Error::from(error);
             self.aborted = self.is_postgres();
             if matches!(error, Error::Unavailable(_)) {
@@ -282,10 +298,15 @@ const READER: &str = "
 create virtual table temp.terms using fts5vocab(main, words, instance);
 pragma query_only = on";
 
+/// Most connections that read a SQLite file at once.
+pub(super) const SQLITE_READERS: u32 = 4;
+
 /// SQLite's readers: connections that cannot write, opened when first needed.
 pub(super) fn sqlite_readers(path: &Path) -> SqlitePool {
     SqlitePoolOptions::new()
-        .max_connections(4)
+        .max_connections(SQLITE_READERS)
+        // It would ask each time whether the file is still there.
+        .test_before_acquire(false)
         .acquire_timeout(Duration::from_secs(10))
         .after_connect(|connection, _| Box::pin(async move { connection.execute(READER).await.map(drop) }))
         .connect_lazy_with(sqlite_options(path))

@@ -36,6 +36,12 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     sqlite_code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
+/// Whether a statement was stopped because its time was over.
+pub(super) fn is_stopped(error: &sqlx::Error) -> bool {
+    sqlite_code(error).is_some_and(|code| code & 0xff == 9)
+        || postgres_error(error).is_some_and(|error| error.code() == "57014")
+}
+
 /// Whether a statement found nothing for a column that must have a value.
 pub(super) fn lacks_value(error: &Error) -> bool {
     let Error::Internal(cause) = error else { return false };

@@ -44,6 +44,7 @@ mod subscriptions;
 mod tests;
 mod tokens;
 mod trash;
+mod turns;
 mod tx;
 mod users;
 mod window;
@@ -136,6 +137,8 @@ pub struct Options {
     pub keep_changes: Option<Duration>,
     /// The same of the log of who did what.
     pub keep_audit: Option<Duration>,
+    /// What a question may cost: how long one may be worked on before it ends in [`Error::Inefficient`].
+    pub query_timeout: Duration,
 }
 
 impl Default for Options {
@@ -147,6 +150,7 @@ impl Default for Options {
             keep_deleted: None,
             keep_changes: None,
             keep_audit: None,
+            query_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -256,7 +260,7 @@ impl Store {
         migrate::sqlite(path).await.map_err(|error| OpenError::new(shown, error))?;
         let connector = Connector::Sqlite(Box::new(engine::sqlite_options(path)));
         let writer = Writer::start(connector, 1, on_end).await.map_err(|error| OpenError::of(shown, &error))?;
-        let readers = Readers::Sqlite(engine::sqlite_readers(path));
+        let readers = Readers::sqlite(engine::sqlite_readers(path), options.query_timeout);
         Self::start(writer, readers, options, Place::File(path.to_owned()), shown).await
     }
 
@@ -269,7 +273,8 @@ impl Store {
         let connector = Connector::Postgres(Arc::clone(&cluster));
         let writer = Writer::start(connector, writing, ()).await.map_err(reason)?;
         let standbys = options.read_from.iter().map(Cluster::new).collect();
-        let readers = Readers::postgres(Arc::clone(&cluster), standbys, reading).map_err(reason)?;
+        let readers = Readers::postgres(Arc::clone(&cluster), standbys, reading, options.query_timeout);
+        let readers = readers.map_err(reason)?;
         Self::start(writer, readers, options, Place::Cluster(cluster), address).await
     }
 
@@ -524,6 +529,7 @@ impl Store {
         listing: &FolderListing,
     ) -> Result<SortedPage<Folder>, Error> {
         let page = async |session: &mut Session| folder_listing::page(session, mailbox, path, listing).await;
+        let _turn = self.shared.readers.turn(mailbox).await?;
         self.read(page).await
     }
 

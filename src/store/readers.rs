@@ -10,20 +10,30 @@ use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError,
 use sqlx::sqlite::SqlitePool;
 
 use super::cluster::{Cluster, Use};
-use super::engine::Session;
+use super::engine::{SQLITE_READERS, Session};
 use super::faults;
 use super::statement::Statement;
+use super::turns::{Turn, Turns};
 use crate::error::Error;
 
 /// How long a read waits for a free connection.
 const WAIT: Duration = Duration::from_secs(10);
 /// How long a standby may take for a page before the primary is asked instead.
 const STANDBY: Duration = Duration::from_secs(3);
+/// How long a statement may take on a standby: less, so that one which costs much is not taken for one that hangs.
+const STANDBY_STATEMENT: Duration = Duration::from_millis(2_500);
 /// How long a standby that failed is left alone.
 const REST: Duration = Duration::from_secs(5);
 
 /// Connections that cannot write.
-pub(super) enum Readers {
+pub(super) struct Readers {
+    engine: Engine,
+    /// How long a question may be worked on.
+    time: Duration,
+    turns: Turns,
+}
+
+enum Engine {
     Sqlite(SqlitePool),
     Postgres(Servers),
 }
@@ -42,32 +52,53 @@ struct Standby {
 }
 
 impl Readers {
+    /// Of a SQLite file.
+    pub(super) fn sqlite(pool: SqlitePool, time: Duration) -> Self {
+        Self { engine: Engine::Sqlite(pool), time, turns: Turns::at(SQLITE_READERS as usize) }
+    }
+
     /// `connections` to the primary, and as many to each standby, opened when first needed.
-    pub(super) fn postgres(cluster: Arc<Cluster>, standbys: Vec<Cluster>, connections: usize) -> Result<Self, Error> {
+    pub(super) fn postgres(
+        cluster: Arc<Cluster>,
+        standbys: Vec<Cluster>,
+        connections: usize,
+        time: Duration,
+    ) -> Result<Self, Error> {
         let pool = |kind, wait| {
             let pool = Pool::builder(kind).max_size(connections).runtime(Runtime::Tokio1).wait_timeout(Some(wait));
             pool.build().map_err(Error::internal)
         };
-        let standby =
-            |cluster| Ok(Standby { pool: pool(Connections::Standby(cluster), STANDBY / 4)?, failed: Mutex::new(None) });
-        Ok(Self::Postgres(Servers {
-            primary: pool(Connections::Primary(cluster), WAIT)?,
+        let standby = |cluster| {
+            let pool = pool(Connections::Standby(cluster, time.min(STANDBY_STATEMENT)), STANDBY / 4)?;
+            Ok(Standby { pool, failed: Mutex::new(None) })
+        };
+        let engine = Engine::Postgres(Servers {
+            primary: pool(Connections::Primary(cluster, time), WAIT)?,
             standbys: standbys.into_iter().map(standby).collect::<Result<_, Error>>()?,
             next: AtomicUsize::new(0),
-        }))
+        });
+        Ok(Self { engine, time, turns: Turns::at(connections) })
     }
 
     /// Whether there are others than the primary.
     pub(super) fn has_standbys(&self) -> bool {
-        matches!(self, Self::Postgres(servers) if !servers.standbys.is_empty())
+        matches!(&self.engine, Engine::Postgres(servers) if !servers.standbys.is_empty())
     }
 
     /// Reads what is committed.
     pub(super) async fn read<T>(&self, work: impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
-        match self {
-            Self::Sqlite(pool) => work(&mut Session::from(pool.acquire().await?)).await,
-            Self::Postgres(servers) => servers.read(&work).await,
+        match &self.engine {
+            Engine::Sqlite(pool) => work(&mut Session::reader(pool.acquire().await?, self.time).await?).await,
+            Engine::Postgres(servers) => servers.read(&work).await,
         }
+    }
+
+    /// A turn of a mailbox, for what may be much to read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when none comes.
+    pub(super) async fn turn(&self, mailbox: i64) -> Result<Turn<'_>, Error> {
+        self.turns.next(mailbox, WAIT).await
     }
 
     /// Reads of a mailbox what is committed up to its change `at_least`, or, where the caller does not know that
@@ -78,17 +109,19 @@ impl Readers {
         at_least: Option<i64>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        match self {
-            Self::Postgres(servers) if self.has_standbys() => servers.read_mailbox(mailbox, at_least, &work).await,
+        match &self.engine {
+            Engine::Postgres(servers) if self.has_standbys() => {
+                servers.read_mailbox(mailbox, at_least, self.time, &work).await
+            }
             _ => self.read(work).await,
         }
     }
 
     /// Ends all connections.
     pub(super) async fn close(&self) {
-        match self {
-            Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(servers) => {
+        match &self.engine {
+            Engine::Sqlite(pool) => pool.close().await,
+            Engine::Postgres(servers) => {
                 servers.primary.close();
                 servers.standbys.iter().for_each(|standby| standby.pool.close());
             }
@@ -113,6 +146,7 @@ impl Servers {
         &self,
         mailbox: i64,
         at_least: Option<i64>,
+        time: Duration,
         work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let at_least = match at_least {
@@ -121,8 +155,11 @@ impl Servers {
         };
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         for standby in self.standbys.iter().cycle().skip(first % self.standbys.len()).take(self.standbys.len()) {
-            if let Some(done) = standby.read(mailbox, at_least, work).await {
-                return done;
+            match standby.read(mailbox, at_least, work).await {
+                None => {}
+                // The primary gives it the whole of its time.
+                Some(Err(Error::Inefficient)) if time > STANDBY_STATEMENT => break,
+                Some(done) => return done,
             }
         }
         self.read(work).await
@@ -148,7 +185,10 @@ impl Standby {
                 Err(error) => return Err(of_pool(error)),
             };
             match replayed(&mut session, mailbox).await? {
-                Some(number) if number >= at_least => work(&mut session).await.map(Some),
+                Some(number) if number >= at_least => match work(&mut session).await {
+                    Err(Error::Inefficient) => Ok(Some(Err(Error::Inefficient))),
+                    done => done.map(|done| Some(Ok(done))),
+                },
                 // It is behind, or has not heard of the mailbox, or replays no more.
                 _ => Ok(None),
             }
@@ -157,7 +197,7 @@ impl Standby {
         match tokio::time::timeout(STANDBY, reading).await {
             Ok(Ok(done)) => {
                 *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                done.map(Ok)
+                done
             }
             Ok(Err(error)) => self.rest(&error),
             Err(_) => self.rest(&Error::unavailable("it does not answer")),
@@ -207,10 +247,10 @@ fn of_pool(error: PoolError<Error>) -> Error {
     }
 }
 
-/// How a pool comes by its connections.
+/// How a pool comes by its connections, and how long a statement may take on one.
 enum Connections {
-    Primary(Arc<Cluster>),
-    Standby(Cluster),
+    Primary(Arc<Cluster>, Duration),
+    Standby(Cluster, Duration),
 }
 
 impl Manager for Connections {
@@ -219,15 +259,15 @@ impl Manager for Connections {
 
     async fn create(&self) -> Result<Session, Error> {
         match self {
-            Self::Primary(cluster) => cluster.primary(Use::Read).await,
-            Self::Standby(cluster) => cluster.standby().await,
+            Self::Primary(cluster, time) => cluster.primary(Use::Read(*time)).await,
+            Self::Standby(cluster, time) => cluster.standby(*time).await,
         }
     }
 
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
         let current = match self {
-            Self::Primary(cluster) => cluster.is_current(session),
-            Self::Standby(_) => true,
+            Self::Primary(cluster, _) => cluster.is_current(session),
+            Self::Standby(..) => true,
         };
         // Nor one after any error: what it remembers (a schema as it was, say) may be wrong.
         if session.broken().is_some() || session.is_aborted() || session.is_old() || !current {

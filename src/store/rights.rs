@@ -87,6 +87,7 @@ impl Store {
         at_least: Option<i64>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let _turn = self.shared.readers.turn(mailbox).await?;
         if !self.shared.readers.has_standbys() {
             return self.read(work).await;
         }

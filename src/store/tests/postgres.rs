@@ -1,6 +1,8 @@
 //! What PostgreSQL, its servers and other processes ask of the store.
 
 use super::*;
+use crate::odata::filter::{Aliases, Model, filter as read_filter};
+use crate::odata::prefer::Handling;
 
 async fn on_postgres() -> Opened {
     opened_in_schema(Postgres::shared().schema(), Options::default()).await
@@ -275,6 +277,40 @@ async fn a_standby_that_answers_nonsense_costs_no_list() {
     for _ in 0..3 {
         assert_eq!(o.titles().await, ["a"]);
     }
+}
+
+#[actix_web::test]
+async fn what_costs_too_much_is_stopped_on_a_standby_and_the_standby_is_asked_on() {
+    let primary = Postgres::start(&[]);
+    let standby = primary.standby("reader", &[]);
+    let schema = primary.schema();
+    let there = schema.on(&primary, &standby);
+    let options = Options {
+        read_from: vec![there.url.parse().unwrap()],
+        query_timeout: Duration::from_millis(300),
+        ..Options::default()
+    };
+    let o = opened_in_schema(schema, options).await;
+    let emails = Some(vec![Email::default(); 100]);
+    let patch = Patch { emails, phones: Some(vec![Phone::default(); 100]), ..Patch::default() };
+    o.store.insert(o.mailbox, patch).await.unwrap();
+    let costly = "emailAddresses/any(a:phones/any(b:emailAddresses/any(c:phones/any(d:\
+        concat(concat(a/address,b/number),concat(c/address,d/number)) eq 'x'))))";
+    let costly = read_filter(costly, &Aliases::default(), Model::Beta, Handling::Lenient).unwrap();
+    let listing = Listing { filter: Some(costly), ..first(10) };
+    // Until the standby has the contact, and is asked.
+    let sessions = || there.query("select count(*) from pg_stat_activity where application_name = 'contactd'");
+    while sessions() == "0" {
+        o.titles().await;
+    }
+    let before = sessions();
+    for _ in 0..3 {
+        let stopped = o.store.contacts(o.mailbox, &listing, None).await;
+        assert!(matches!(stopped, Err(Error::Inefficient)), "{:?}", stopped.map(drop));
+    }
+    assert_eq!(o.titles().await.len(), 1);
+    // It was not taken for one that fails, whose sessions would have been ended.
+    assert_eq!(sessions(), before);
 }
 
 #[actix_web::test]

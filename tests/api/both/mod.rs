@@ -8,6 +8,7 @@ mod concurrency;
 mod conditions;
 mod contacts;
 pub mod contacts_ref;
+mod costs;
 mod delta;
 mod embedding;
 mod exchange_ids;
