@@ -27,6 +27,7 @@ mod crash;
 mod documents;
 mod engines;
 mod faults;
+mod fuzz;
 mod memory;
 mod notifications;
 mod operating;

@@ -27,6 +27,9 @@ const VP8X: &[u8] =
     b"RIFFJ\0\0\0WEBPVP8X\n\0\0\0\x10\0\0\0\0\0\0\0\0\0ALPH\x0c\0\0\0\x11\x07\x10\x11\xfd\x0fDD\xff\x03\0\0\
     VP8 \x18\0\0\0\x14\x01\0\x9d\x01*\x01\0\x01\0\0\0\xfe\0\0\r\xc0\0\xfe\xe6\xb5\0\0\0";
 
+/// One of each kind, and of each kind of WebP.
+pub const WHOLE: [&[u8]; 6] = [JPEG, PNG, GIF, VP8, VP8L, VP8X];
+
 pub const CHUNK: usize = 256 << 10;
 pub const GONE: (u16, &str) = (404, "ErrorItemNotFound");
 
