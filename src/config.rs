@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::admin::{Audit, Shares, Tokens, Users};
 use crate::http::WebOrigin;
+use crate::limits;
 use crate::notify::{Allowed, Times};
 use crate::odata::prefer::Handling;
 use crate::oidc;
@@ -125,9 +126,9 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<String>,
 
-    /// Take the address that clients use from X-Forwarded-Proto, -Host and -Prefix, or Forwarded; only where none but the
-    /// proxy that sends them can reach the server
-    #[arg(long, env = "CONTACTD_TRUST_FORWARDED", value_parser = FalseyValueParser::new(), conflicts_with = "public_url")]
+    /// Take the address that clients use from X-Forwarded-Proto, -Host and -Prefix, or Forwarded, unless --public-url tells
+    /// it, and theirs from X-Forwarded-For or Forwarded; only where none but the proxy that sends them can reach the server
+    #[arg(long, env = "CONTACTD_TRUST_FORWARDED", value_parser = FalseyValueParser::new())]
     pub trust_forwarded: bool,
 
     /// Most folders of one mailbox
@@ -153,7 +154,7 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_KEEP_AUDIT", default_value = "365d", value_name = "DAYS", value_parser = days)]
     pub keep_audit: Duration,
 
-    /// Seconds a client may take to send a request's head, and again its body
+    /// Seconds a client may take to send a request's head, again its body, and to take each 64 KiB of the answer
     #[arg(long, env = "CONTACTD_REQUEST_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub request_timeout: u64,
@@ -172,6 +173,10 @@ pub struct Serve {
     /// hold a subscription, and is waited before the second attempt
     #[arg(long, env = "CONTACTD_NOTIFICATION_TIMES", value_name = "ANSWER,LEASE,RETRY", hide = true)]
     pub notification_times: Option<Times>,
+
+    /// What clients can have of the server.
+    #[command(flatten)]
+    pub limits: limits::Options,
 
     /// How log lines look: auto is text on a terminal and JSON elsewhere
     #[arg(long, env = "CONTACTD_LOG_FORMAT", value_enum, default_value_t)]

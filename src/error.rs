@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One thing wrong with what the client sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,27 @@ pub enum Kind {
     Expand,
     /// A place for notifications that cannot be used, or did not confirm.
     Endpoint,
+}
+
+/// What a caller has too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Requests of one token.
+    Token,
+    /// Requests of one address.
+    Address,
+    /// Requests of one token, or of one address, at once.
+    AtOnce,
+    /// Tokens of one address that are not known.
+    Guesses,
+    /// As Graph counts: requests of one app.
+    App,
+    /// Requests of one app to one mailbox.
+    MailboxRequests,
+    /// Such requests at once.
+    MailboxConcurrency,
+    /// Bytes that one app sends to one mailbox.
+    MailboxUpload,
 }
 
 impl Problem {
@@ -103,6 +125,10 @@ pub enum Error {
     TooSlow,
     /// The key of a create that was another one.
     KeyReused,
+    /// A caller has had as much as is given to one, and may come again after this time. Nothing was done.
+    Throttled(Limit, Duration),
+    /// As many requests are under way as are taken on at once. Nothing was done.
+    Busy,
     /// A question whose answer costs more than is spent on one.
     Inefficient,
     /// A cap of this server is reached.
@@ -162,6 +188,8 @@ impl fmt::Display for Error {
             Self::UnsupportedMediaType(what) => write!(f, "unsupported media type: {what}"),
             Self::TooSlow => f.write_str("the body did not arrive in time"),
             Self::KeyReused => f.write_str("the key was given to another request"),
+            Self::Throttled(..) => f.write_str("too many requests"),
+            Self::Busy => f.write_str("too many requests at once"),
             Self::Inefficient => f.write_str("the question costs too much"),
             Self::Quota(what) => write!(f, "quota reached: {what}"),
             Self::Unavailable(cause) | Self::Internal(cause) => write!(f, "{cause}"),

@@ -16,6 +16,7 @@ mod fold;
 pub mod folder;
 pub mod health;
 pub mod http;
+pub mod limits;
 pub mod notify;
 pub mod odata;
 pub mod oidc;

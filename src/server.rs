@@ -15,7 +15,9 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::config::{LogFormat, LogLevel, Serve};
 use crate::first_start;
 use crate::http::access::Access;
+use crate::http::connections::Connections;
 use crate::http::{Api, Origin, Settings};
+use crate::limits;
 use crate::notify::{self, Notifier};
 use crate::store::{Database, Options, Store};
 use crate::tls::Tls;
@@ -23,6 +25,8 @@ use crate::tls::Tls;
 /// How long requests under way may take once the server is told to stop; with the closing of the store it stays
 /// within 8 seconds.
 const DRAIN_SECONDS: u64 = 4;
+/// How many connections may wait to be taken on, where the system allows it; the standard library says 128.
+const BACKLOG: std::ffi::c_int = 1_024;
 /// How long the store may take to close: a server that hangs is not waited for.
 const CLOSE: Duration = Duration::from_secs(3);
 /// How long it may take to give subscriptions back, of which most passes while requests end.
@@ -32,8 +36,6 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How many may be at it per worker: as many as connections. With fewer, as is the server's default, so many clients that
 /// connect and say nothing would keep all others out.
 const HANDSHAKES: usize = 25_000;
-/// How long an idle connection is kept: clients hold one and take a close for a failure.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Serves until SIGTERM or SIGINT, then drains.
 ///
@@ -67,7 +69,7 @@ pub async fn run(config: Serve) -> Result<(), String> {
         keep_deleted: Some(config.keep_deleted),
         keep_changes: Some(config.keep_changes()),
         keep_audit: Some(config.keep_audit),
-        ..Options::default()
+        query_timeout: config.limits.query_timeout(),
     };
     let store = Store::open(&database, options).await.map_err(|error| error.to_string())?;
     let served = serve(&config, front, &database, access, notifier, &store, &mut stop).await;
@@ -94,6 +96,7 @@ async fn serve(
 ) -> Result<(), String> {
     let listen = |error: std::io::Error| format!("--listen {}: {error}", config.listen);
     let listener = TcpListener::bind(front.addresses.as_slice()).map_err(listen)?;
+    socket2::SockRef::from(&listener).listen(BACKLOG).map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let scheme = if front.tls.is_some() { "https" } else { "http" };
     let access = if let Some(access) = access {
@@ -117,14 +120,19 @@ async fn serve(
         body_timeout: config.request_timeout(),
         keep_changes: config.keep_changes(),
         batch_limit: config.batch_limit,
+        limits: config.limits.requests(config.trust_forwarded),
         origin,
         cors: config.cors_origin.clone(),
         notifier: Some(notifier.clone()),
     };
     let api = Api::new(store.clone(), access, settings);
+    let (connections, workers) = connections(config);
     let server = HttpServer::new(move || App::new().service(api.service("")))
         .client_request_timeout(config.request_timeout())
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(config.limits.keep_alive())
+        .workers(workers)
+        .max_connections(connections.of_worker(workers))
+        .on_connect(connections.on_connect())
         .shutdown_timeout(DRAIN_SECONDS)
         .tls_handshake_timeout(HANDSHAKE)
         .max_connection_rate(HANDSHAKES)
@@ -137,6 +145,7 @@ async fn serve(
     let handle = server.handle();
     let mut server = actix_web::rt::spawn(server);
     let (delivering, stopped) = oneshot::channel();
+    let watching = actix_web::rt::spawn(async move { connections.watch().await });
     let deliverer = store.clone();
     let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, stopped).await });
     // The one line that programs wait for, the same whatever the log looks like. Nobody may be there to read it.
@@ -154,10 +163,22 @@ async fn serve(
             ended
         }
     };
+    watching.abort();
     if tokio::time::timeout(RELEASE, deliverer).await.is_err() {
         tracing::warn!("subscriptions are left to whoever comes next");
     }
     ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// What is taken of connections, and by how many threads: as many as the framework would start itself.
+fn connections(config: &Serve) -> (Connections, usize) {
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let servers = 1 + config.database_read.len();
+    let database = u64::from(config.database_connections) * servers as u64;
+    let (files, forwarded) = (limits::raise_files(), config.trust_forwarded);
+    let limits = config.limits.connections(files, database, workers, forwarded, config.request_timeout());
+    tracing::info!(files, connections = limits.most, of_address = limits.of_address, "limits");
+    (Connections::new(limits), workers)
 }
 
 /// SIGTERM and SIGINT.

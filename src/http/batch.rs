@@ -3,8 +3,11 @@
 //! Steps go in the order they are listed, but behind those they depend on. Creates that follow each other go together, and
 //! so share a commit. docs/graph.md, "Batches".
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::future::poll_fn;
+use std::time::Instant;
 
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -20,7 +23,9 @@ use super::answer::{Answer, Body};
 use super::body::Taken;
 use super::call::{Call, Endpoint, Need, Reached};
 use super::contacts_ref::own_path;
-use super::{Ids, contacts, error, service};
+use super::limits::Visit;
+use super::throttle::Slot;
+use super::{Ids, contacts, error, service, throttle};
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Resource};
 use crate::odata::json::shorten;
@@ -68,7 +73,7 @@ struct Answers<'a> {
 /// # Errors
 /// 400 where the whole cannot be carried out: it is no batch, has too many steps, or an id twice, or dependencies that
 /// cannot be met.
-pub(super) async fn perform(call: &Call<'_>, caller: &Caller, body: &[u8]) -> Result<Answer, Error> {
+pub(super) async fn perform(call: &Call<'_>, caller: &Caller, visit: &Visit, body: &[u8]) -> Result<Answer, Error> {
     // One without a step is refused like any other.
     call.api.unguarded.acting(call.actor(caller)).permits().await?;
     contacts::parse(body)?;
@@ -84,8 +89,8 @@ pub(super) async fn perform(call: &Call<'_>, caller: &Caller, body: &[u8]) -> Re
         return Err(Error::invalid(Kind::Steps, "requests", message));
     }
     let before = dependencies(&steps)?;
-    let batch =
-        Batch { call, caller, creates: steps.iter().map(|step| is_create(call, step)).collect(), steps, before };
+    let creates = steps.iter().map(|step| is_create(call, step)).collect();
+    let batch = Batch { call, caller, visit, creates, steps, before, slots: RefCell::default() };
     let answered = batch.perform().await?;
     Answer::json(200, &Answers { responses: answered.into_iter().flatten().collect() })
 }
@@ -140,10 +145,13 @@ fn is_create(call: &Call<'_>, sent: &Sent<'_>) -> bool {
 struct Batch<'a> {
     call: &'a Call<'a>,
     caller: &'a Caller,
+    visit: &'a Visit,
     steps: Vec<Sent<'a>>,
     /// Of each step.
     before: Vec<Vec<usize>>,
     creates: Vec<bool>,
+    /// Of those steps that are under way, by mailbox: together they count as one request.
+    slots: RefCell<BTreeMap<String, Slot>>,
 }
 
 type Done<'a> = Vec<Option<Answered<'a>>>;
@@ -174,6 +182,7 @@ impl Batch<'_> {
                 })
                 .await
             };
+            self.slots.borrow_mut().clear();
             for (i, answer) in run.into_iter().zip(answers) {
                 let sent = &self.steps[i];
                 let ids = || Ids::of(&headers(sent).unwrap_or_default());
@@ -213,6 +222,7 @@ impl Batch<'_> {
         if has_failed_before {
             return Err(Error::Dependency);
         }
+        self.visit.step()?;
         let (outer, sent) = (self.call, &self.steps[i]);
         let (method, headers, (path, query)) = (method(sent)?, headers(sent)?, address(outer, &sent.url)?);
         let call = Call::new(outer.api, &method, &path, Some(&query), &headers, outer.reached().clone())?;
@@ -227,7 +237,20 @@ impl Batch<'_> {
         if is_full && matches!(method, Method::GET | Method::HEAD) {
             return Err(Error::TooMuch);
         }
-        call.perform(endpoint, self.caller, body).await
+        self.meets_graph(&call, body.len())?;
+        call.perform(endpoint, self.caller, self.visit, body).await
+    }
+
+    /// Counts a step as Graph does, where its limits apply.
+    fn meets_graph(&self, call: &Call<'_>, bytes: usize) -> Result<(), Error> {
+        let Some((graph, app)) = self.visit.graph() else { return Ok(()) };
+        let (now, mailbox) = (Instant::now(), throttle::mailbox(self.caller, &call.address.resource));
+        graph.request(now, app, mailbox.as_deref())?;
+        let Some(mailbox) = mailbox else { return Ok(()) };
+        if let Entry::Vacant(slot) = self.slots.borrow_mut().entry(mailbox.clone()) {
+            slot.insert(graph.begin(app, &mailbox)?);
+        }
+        graph.upload(now, app, &mailbox, bytes)
     }
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::access::{Caller, Who};
 use super::answer::Answer;
 use super::body::Taken;
+use super::limits::Visit;
 use super::subscriptions::Act;
 use super::{
     Api, batch, categories, contacts, contacts_ref, delta, exchange_ids, extensions, folders, once, permissions,
@@ -374,7 +375,13 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// Whatever the call can end with.
-    pub(super) async fn perform(&self, endpoint: Endpoint, caller: &Caller, body: Vec<u8>) -> Result<Answer, Error> {
+    pub(super) async fn perform(
+        &self,
+        endpoint: Endpoint,
+        caller: &Caller,
+        visit: &Visit,
+        body: Vec<u8>,
+    ) -> Result<Answer, Error> {
         if let Endpoint::Subscription(act) = endpoint {
             let answer = Box::pin(subscriptions::perform(self, act, caller, &body)).await?;
             return self.preferences_applied(endpoint, answer);
@@ -388,7 +395,7 @@ impl<'a> Call<'a> {
         }
         let Resource::Owned(owner, item) = &self.address.resource else {
             let answer = match endpoint {
-                Endpoint::Batch => Box::pin(batch::perform(self, caller, &body)).await?,
+                Endpoint::Batch => Box::pin(batch::perform(self, caller, visit, &body)).await?,
                 Endpoint::ListUsers => users::list(self, caller).await?,
                 Endpoint::CountUsers => users::count(self, caller).await?,
                 _ => return Err(not_yet()),

@@ -1,6 +1,8 @@
 //! Errors in Graph's body (docs/graph.md, "Errors"): the one place where status and code are chosen. Causes go to the
 //! log, by the request id the client has too.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use serde::Serialize;
@@ -9,7 +11,7 @@ use super::Ids;
 use super::answer::Answer;
 use crate::clock;
 use crate::contact::date;
-use crate::error::{Error, Kind, Problem};
+use crate::error::{Error, Kind, Limit, Problem};
 use crate::odata::json::shorten;
 
 #[derive(Serialize)]
@@ -72,7 +74,10 @@ pub(super) fn answer(error: &Error, ids: &Ids) -> Answer {
     let mut headers = Vec::new();
     match error {
         Error::Unauthorized => headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-        Error::Unavailable(_) | Error::TooMuch => headers.push((header::RETRY_AFTER, HeaderValue::from_static("1"))),
+        Error::Throttled(_, wait) => headers.push((header::RETRY_AFTER, seconds(*wait).into())),
+        Error::Unavailable(_) | Error::TooMuch | Error::Busy => {
+            headers.push((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        }
         Error::OutOfSync(_, start) => {
             headers.extend(HeaderValue::from_str(start).map(|value| (header::LOCATION, value)));
         }
@@ -122,11 +127,7 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             return (S::NOT_FOUND, "ResourceNotFound", message);
         }
         Error::MethodNotAllowed(offered) => {
-            let message = match offered.as_slice() {
-                [] => "No method is offered here.".to_owned(),
-                offered => format!("The method is not offered here, {} is.", offered.join(", ")),
-            };
-            return (S::METHOD_NOT_ALLOWED, "methodNotAllowed", message);
+            return (S::METHOD_NOT_ALLOWED, "methodNotAllowed", not_offered(offered));
         }
         Error::NotImplemented(what) => {
             return (S::NOT_IMPLEMENTED, "NotImplemented", format!("{what} is not offered by this server yet."));
@@ -174,6 +175,8 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             "ErrorIdempotencyKeyReused",
             "The Idempotency-Key was sent with another request within 24 hours. Nothing was written; use a new one.",
         ),
+        Error::Throttled(limit, _) => of_limit(*limit),
+        Error::Busy => BUSY,
         Error::Inefficient => INEFFICIENT,
         Error::Quota(message) => return (S::FORBIDDEN, "quotaLimitReached", message.clone()),
         Error::Unavailable(_) => {
@@ -184,8 +187,27 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
     (status, code, message.to_owned())
 }
 
+fn not_offered(offered: &[&str]) -> String {
+    match offered {
+        [] => "No method is offered here.".to_owned(),
+        offered => format!("The method is not offered here, {} is.", offered.join(", ")),
+    }
+}
+
+/// What `Retry-After` says: whole seconds, and never none.
+fn seconds(wait: Duration) -> u64 {
+    let more = u64::from(wait.subsec_nanos() > 0);
+    (wait.as_secs() + more).max(1)
+}
+
 /// Status, code and sentence.
 type Described = (StatusCode, &'static str, &'static str);
+
+const BUSY: Described = (
+    StatusCode::SERVICE_UNAVAILABLE,
+    "serviceNotAvailable",
+    "The server has as many requests under way as it takes on at once. Nothing was done; try again.",
+);
 
 /// Its first half is Graph's.
 const INEFFICIENT: Described = (
@@ -195,6 +217,26 @@ const INEFFICIENT: Described = (
      (an e-mail address or its beginning, a display name or its beginning, a category, lastModifiedDateTime from a time \
      on, $search), in one folder, or without $orderby or $count.",
 );
+
+fn of_limit(limit: Limit) -> Described {
+    let own = |message| (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
+    let of_mailbox = |message| (StatusCode::TOO_MANY_REQUESTS, "ApplicationThrottled", message);
+    match limit {
+        Limit::Token => own("The token has sent more requests than it may. Nothing was done; see Retry-After."),
+        Limit::Address => own("The address has sent more requests than it may. Nothing was done; see Retry-After."),
+        Limit::AtOnce => {
+            own("As many requests of this token or address are under way as may be. Nothing was done; try again.")
+        }
+        Limit::Guesses => {
+            own("The address has sent too many tokens that are not known; this one was not looked at. See Retry-After.")
+        }
+        Limit::App => own("Too many requests. Application is over its limit of requests a second."),
+        // The first of these is Graph's, the others are after it.
+        Limit::MailboxConcurrency => of_mailbox("Application is over its MailboxConcurrency limit."),
+        Limit::MailboxRequests => of_mailbox("Application is over its MailboxRequests limit."),
+        Limit::MailboxUpload => of_mailbox("Application is over its MailboxUpload limit."),
+    }
+}
 
 fn code_of(kind: Kind) -> &'static str {
     match kind {

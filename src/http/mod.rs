@@ -6,6 +6,7 @@ mod batch;
 mod body;
 mod call;
 mod categories;
+mod client;
 mod contacts;
 mod contacts_ref;
 mod cors;
@@ -15,17 +16,23 @@ mod exchange_ids;
 mod expand;
 mod extensions;
 mod folders;
+mod limits;
 mod once;
 mod origin;
+mod paced;
 mod permissions;
 mod photos;
+mod seen;
 mod service;
 mod subscriptions;
 mod trash;
 mod users;
 
 pub mod access;
+pub mod connections;
+pub mod throttle;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::SizedStream;
@@ -44,8 +51,14 @@ use crate::odata::prefer::Handling;
 use crate::store::Store;
 use access::{Access, Who};
 use answer::{Answer, Body};
-use call::{Call, Reached};
+use call::{Call, Endpoint, Reached};
+use client::Client;
+use connections::Exchange;
 pub use cors::WebOrigin;
+pub use limits::Limits;
+use limits::{Door, Gate, Visit};
+use paced::Paced;
+use throttle::Slot;
 
 /// Largest request body in bytes, as sent and unpacked.
 pub const MAX_BODY: usize = 4 << 20;
@@ -58,6 +71,7 @@ pub struct Api {
     unguarded: Store,
     access: Access,
     settings: Settings,
+    gate: Arc<Gate>,
 }
 
 /// How the API behaves where a request does not say.
@@ -71,6 +85,8 @@ pub struct Settings {
     pub batch_limit: usize,
     /// How long a delta token holds.
     pub keep_changes: Duration,
+    /// What is taken of one client.
+    pub limits: Limits,
     /// Where links begin; else where the request says it was sent.
     pub origin: Origin,
     /// The origins whose web pages may call from a browser (CORS); none if empty.
@@ -110,6 +126,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(30),
             keep_changes: KEEP_CHANGES,
             batch_limit: 20,
+            limits: Limits::default(),
             origin: Origin::Host,
             cors: Vec::new(),
             notifier: None,
@@ -120,7 +137,8 @@ impl Default for Settings {
 impl Api {
     /// An API that answers from `store` whoever `access` knows.
     pub fn new(store: Store, access: Access, settings: Settings) -> Self {
-        Self { unguarded: store, access, settings }
+        let gate = Arc::new(Gate::new(settings.limits));
+        Self { unguarded: store, access, settings, gate }
     }
 
     /// The API as a part of an actix application, below `prefix` (`""`, or like `/graph`; it must not need
@@ -148,16 +166,25 @@ impl Ids {
     }
 }
 
+/// What a request holds until its answer is taken.
+#[derive(Default)]
+struct Held {
+    visit: Option<Visit>,
+    slot: Option<Slot>,
+    exchange: Exchange,
+}
+
 async fn serve(request: HttpRequest, mut payload: web::Payload, api: web::Data<Api>) -> HttpResponse {
     let started = Instant::now();
     let ids = Ids::of(request.headers());
     let mut route = "";
-    let answer = answer(&request, &mut payload, &api, &ids, &mut route).await;
+    let mut held = Held { exchange: Exchange::begin(&request), ..Held::default() };
+    let answer = answer(&request, &mut payload, &api, &ids, &mut route, &mut held).await;
     let answer = cors::preflight(&request, &api.settings.cors, answer);
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
     body::finish(request.headers(), &mut payload).await;
     log(&request, route, &answer, &ids, started.elapsed());
-    respond(answer, ids, &request, &api.settings.cors)
+    respond(answer, ids, &request, &api.settings.cors, held)
 }
 
 /// One line a request, without anything a client wrote.
@@ -184,15 +211,23 @@ async fn answer(
     api: &Api,
     ids: &Ids,
     route: &mut &'static str,
+    held: &mut Held,
 ) -> Result<Answer, Error> {
     let (mount, path) = split_mount(request)?;
     let reached = Reached {
         root: origin::root(request, &api.settings.origin, mount),
-        address: request.peer_addr().map(|address| address.ip().to_string()),
+        address: client::address_of(request, api.settings.limits.forwarded).map(|address| address.to_string()),
         request: ids.id,
     };
     let call = Call::new(api, request.method(), path, request.uri().query(), request.headers(), reached)?;
     *route = call.address.pattern();
+    let endpoint = call.endpoint();
+    let door = match (&call.address.resource, &endpoint) {
+        (Resource::Health, _) => Door::Health,
+        (_, Ok(Endpoint::Batch)) => Door::Batch,
+        _ => Door::Request,
+    };
+    let visit = held.visit.insert(api.gate.enter(Client::of(request, api.settings.limits.forwarded), door)?);
     // What needs no token.
     match call.address.resource {
         Resource::Health => return health(api, request.method()).await,
@@ -200,11 +235,25 @@ async fn answer(
         Resource::Metadata => return service::metadata(&call, request.method()),
         _ => {}
     }
-    let endpoint = call.endpoint()?;
-    let caller = api.access.caller(&api.unguarded, request.headers()).await?;
+    let endpoint = endpoint?;
+    visit.may_ask(request.headers())?;
+    let caller = api.access.caller(&api.unguarded, request.headers()).await;
+    if let Err(Error::Unauthorized) = caller {
+        visit.is_unknown(request.headers());
+    }
+    let caller = caller?;
+    visit.is_known(request.headers(), door)?;
+    let mailbox = throttle::mailbox(&caller, &call.address.resource);
+    if let Some((graph, app)) = visit.graph().filter(|_| door != Door::Batch) {
+        graph.request(Instant::now(), app, mailbox.as_deref())?;
+        held.slot = mailbox.as_deref().map(|mailbox| graph.begin(app, mailbox)).transpose()?;
+    }
     let body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout).await?;
+    if let (Some((graph, app)), Some(mailbox)) = (visit.graph(), &mailbox) {
+        graph.upload(Instant::now(), app, mailbox, body.len())?;
+    }
     // As large as the largest of all calls.
-    let answer = Box::pin(call.perform(endpoint, &caller, body)).await;
+    let answer = Box::pin(call.perform(endpoint, &caller, visit, body)).await;
     if matches!(answer, Err(Error::Unauthorized | Error::UnknownUser(_))) {
         // Who was known may have been removed meanwhile, and be made anew.
         if let Who::User(user) = &caller.who {
@@ -254,7 +303,7 @@ fn media_type(request: &HttpRequest) -> &'static str {
     }
 }
 
-fn respond(answer: Answer, ids: Ids, request: &HttpRequest, cors: &[WebOrigin]) -> HttpResponse {
+fn respond(answer: Answer, ids: Ids, request: &HttpRequest, cors: &[WebOrigin], held: Held) -> HttpResponse {
     let mut response = HttpResponse::build(answer.status);
     response.insert_header(("OData-Version", "4.0"));
     response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
@@ -273,8 +322,12 @@ fn respond(answer: Answer, ids: Ids, request: &HttpRequest, cors: &[WebOrigin]) 
         response.insert_header((name, value));
     }
     match answer.body {
-        Some(Body::Bytes(body)) if typed => response.body(body),
-        Some(Body::Bytes(body)) => response.content_type(media_type(request)).body(body),
+        Some(Body::Bytes(body)) => {
+            if !typed {
+                response.content_type(media_type(request));
+            }
+            response.body(Paced::bytes(body, held))
+        }
         // The connection would read them all to send nothing.
         Some(Body::Chunks(size, _)) if request.method() == Method::HEAD => {
             response.body(SizedStream::new(size, stream::empty::<Result<_, Error>>()))
@@ -283,7 +336,8 @@ fn respond(answer: Answer, ids: Ids, request: &HttpRequest, cors: &[WebOrigin]) 
             let broke_off = move |error: &Error| {
                 tracing::warn!(request_id = ids.request, %error, "an answer broke off");
             };
-            response.body(SizedStream::new(size, chunks.map_ok(web::Bytes::from).inspect_err(broke_off)))
+            let chunks = chunks.map_ok(web::Bytes::from).inspect_err(broke_off);
+            response.body(Paced::chunks(size, Box::pin(chunks), held))
         }
         None => response.finish(),
     }

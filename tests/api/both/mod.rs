@@ -36,5 +36,6 @@ mod rights;
 mod search;
 mod shapes;
 mod subscriptions;
+mod throttling;
 mod trash;
 mod users;

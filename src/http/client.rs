@@ -1,0 +1,112 @@
+//! Who sends a request, as far as an address tells.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
+
+/// An address as clients are told apart by: an IPv4 address, or a network of 64 bits of IPv6, which is what one client
+/// is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Client(IpAddr);
+
+impl Client {
+    /// Who sent a request: whoever connected, or with `forwarded` whom the proxy that did says it took it from.
+    pub(super) fn of(request: &HttpRequest, forwarded: bool) -> Option<Self> {
+        address_of(request, forwarded).map(Self::from)
+    }
+}
+
+/// The address of whom [`Client::of`] says it was.
+pub(super) fn address_of(request: &HttpRequest, forwarded: bool) -> Option<IpAddr> {
+    let told = if forwarded { told(request.headers()) } else { None };
+    told.or_else(|| request.peer_addr().map(|peer| peer.ip()))
+}
+
+impl From<IpAddr> for Client {
+    fn from(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
+/// The last hop that headers tell of, which is the one that the proxy itself has seen; those before it are what it was
+/// told. X-Forwarded-For goes first: proxies write it, and may let a client's Forwarded pass.
+fn told(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = |name: &str| {
+        let line = headers.get_all(name).last()?.to_str().ok()?;
+        Some(line.rsplit(',').next().unwrap_or_default())
+    };
+    match last("x-forwarded-for") {
+        Some(hop) => address(hop),
+        None => last("forwarded")?.split(';').find_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            if name.trim().eq_ignore_ascii_case("for") { address(value) } else { None }
+        }),
+    }
+}
+
+/// An address, perhaps in quotes, with a port, or an IPv6 one in brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim().trim_matches('"');
+    if let Some((address, _)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address.parse().ok();
+    }
+    text.parse().ok().or_else(|| text.rsplit_once(':')?.0.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(lines: &[(&str, &str)]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name.parse().unwrap(), value.parse().unwrap());
+        }
+        told(&headers).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn the_last_hop_counts_and_what_is_no_address_does_not() {
+        for (lines, expected) in [
+            (vec![("x-forwarded-for", "203.0.113.9")], Some("203.0.113.9")),
+            (vec![("x-forwarded-for", "10.0.0.1, 203.0.113.9:4711")], Some("203.0.113.9")),
+            (vec![("x-forwarded-for", "10.0.0.1"), ("x-forwarded-for", "203.0.113.9")], Some("203.0.113.9")),
+            (vec![("x-forwarded-for", "2001:db8::1")], Some("2001:db8::1")),
+            (vec![("x-forwarded-for", "[2001:db8::1]:443")], Some("2001:db8::1")),
+            (vec![("forwarded", "for=10.0.0.1, proto=https;For=\"[2001:db8::1]:443\"")], Some("2001:db8::1")),
+            (vec![("forwarded", "for=10.0.0.1"), ("x-forwarded-for", "203.0.113.9")], Some("203.0.113.9")),
+            (vec![("x-forwarded-for", "203.0.113.9,")], None),
+            (vec![("x-forwarded-for", "unknown")], None),
+            (vec![("forwarded", "for=_hidden")], None),
+            (vec![("forwarded", "for=10.0.0.1, proto=https")], None),
+            (vec![], None),
+        ] {
+            assert_eq!(read(&lines).as_deref(), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_client_and_a_mapped_address_is_the_ipv4_one() {
+        let client = |text: &str| Client::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(client("2001:db8:1:2::1"), client("2001:db8:1:2:ffff::9"));
+        assert_ne!(client("2001:db8:1:2::1"), client("2001:db8:1:3::1"));
+        assert_eq!(client("::ffff:192.0.2.1"), client("192.0.2.1"));
+        assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_a_proxy_is_told_is_read_or_left(text in "[ -~]{0,60}|([0-9a-f:.,\\[\\]\"]|for=){0,12}") {
+            read(&[("x-forwarded-for", &text)]);
+            read(&[("forwarded", &text)]);
+        }
+    }
+}

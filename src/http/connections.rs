@@ -1,0 +1,295 @@
+//! Connections of clients: how many there are, of whom, and which of them are closed by us. The framework times a
+//! connection's first head and its idle time; the rest is looked after here: heads behind the first that dawdle, and
+//! answers that nobody takes.
+//!
+//! What is too many is not refused at the door. The connection that has had no request for longest is closed for the one
+//! that comes, so that whoever only holds connections keeps nobody out.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd as _;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::HttpRequest;
+use actix_web::dev::Extensions;
+use actix_web::rt::net::TcpStream as Stream;
+
+use super::client::Client;
+
+/// What is taken of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most connections at once.
+    pub most: usize,
+    /// Most of one client address.
+    pub of_address: usize,
+    /// How long a connection is kept without a request that is whole. More than the framework's own time, which is kinder.
+    pub idle: Duration,
+    /// How long a client may take for the next piece of an answer (64 KiB).
+    pub stall: Duration,
+}
+
+/// How many connections more a worker takes while others are being closed.
+pub const COMING: usize = 32;
+/// How often it is looked for connections whose time is over.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The connections of a server. Cheap to clone.
+#[derive(Clone)]
+pub struct Connections(Arc<Shared>);
+
+struct Shared {
+    limits: Limits,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    lines: HashMap<u64, Line>,
+    /// Numbers connections, and each change of what one is at.
+    last: u64,
+    /// Without a request, longest first: by the number under which they came to be so.
+    idle: BTreeMap<u64, u64>,
+    /// With an answer that is being taken, by the number under which they took the last of it.
+    answering: BTreeMap<u64, u64>,
+    clients: HashMap<Client, Own>,
+}
+
+/// What one address has.
+#[derive(Default)]
+struct Own {
+    open: usize,
+    idle: BTreeMap<u64, u64>,
+}
+
+struct Line {
+    /// A handle of our own on the socket.
+    socket: TcpStream,
+    client: Option<Client>,
+    at: At,
+    turn: u64,
+    since: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    Idle,
+    Working,
+    Answering,
+    /// It was closed, and is about to be dropped.
+    Closed,
+}
+
+/// A connection, for as long as the framework keeps it.
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Connections {
+    /// None yet.
+    pub fn new(limits: Limits) -> Self {
+        Self(Arc::new(Shared { limits, table: Mutex::default() }))
+    }
+
+    /// What the framework tells of a new connection: for `HttpServer::on_connect`.
+    pub fn on_connect(&self) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
+        let shared = Arc::clone(&self.0);
+        move |stream, extensions| {
+            let Some(stream) = socket(stream) else { return };
+            if let Some(connection) = shared.open(stream) {
+                extensions.insert(Rc::new(connection));
+            }
+        }
+    }
+
+    /// Most connections of each of so many workers, with those that come while others are closed for them.
+    pub fn of_worker(&self, workers: usize) -> usize {
+        self.0.limits.most.div_ceil(workers.max(1)) + COMING
+    }
+
+    /// Closes connections whose time is over, for ever.
+    pub async fn watch(&self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            self.0.close_late(Instant::now());
+        }
+    }
+}
+
+/// The socket below a connection of the framework, with TLS or without.
+fn socket(stream: &dyn Any) -> Option<&Stream> {
+    let plain = || stream.downcast_ref::<Stream>();
+    stream.downcast_ref::<TlsStream<Stream>>().map(|stream| stream.get_ref().0).or_else(plain)
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a connection on, or closes it if all others are at work.
+    fn open(self: &Arc<Self>, stream: &Stream) -> Option<Connection> {
+        let socket = socket2::SockRef::from(stream);
+        #[cfg(target_os = "linux")]
+        {
+            // The kernel gives up on a client that takes nothing at all, whatever there is to send.
+            let _ = socket.set_tcp_user_timeout(Some(self.limits.stall));
+            // It holds little that is not on its way, so that what we are asked for is what the client takes.
+            let _ = socket.set_tcp_notsent_lowat(super::paced::PIECE);
+        }
+        let client = stream.peer_addr().ok().map(|peer| Client::from(peer.ip()));
+        let id = stream
+            .as_fd()
+            .try_clone_to_owned()
+            .ok()
+            .and_then(|handle| self.table().open(self.limits, handle.into(), client, Instant::now()));
+        let Some(id) = id else {
+            let _ = socket.shutdown(Shutdown::Both);
+            return None;
+        };
+        Some(Connection { shared: Arc::clone(self), id })
+    }
+
+    fn close_late(&self, now: Instant) {
+        let mut table = self.table();
+        while let Some(id) = table.late(now, self.limits) {
+            table.close(id);
+        }
+    }
+}
+
+impl Table {
+    /// Takes a connection on in place of another, if need be, and answers its number.
+    fn open(&mut self, limits: Limits, socket: TcpStream, client: Option<Client>, now: Instant) -> Option<u64> {
+        let own = client.map(|client| self.clients.entry(client).or_default());
+        if let Some(own) = own
+            && own.open >= limits.of_address
+        {
+            let longest = own.idle.first_key_value().map(|(_, id)| *id)?;
+            self.close(longest);
+        } else if self.lines.len() >= limits.most {
+            let longest = self.idle.first_key_value().map(|(_, id)| *id)?;
+            self.close(longest);
+        }
+        self.last += 1;
+        let id = self.last;
+        if let Some(client) = client {
+            self.clients.entry(client).or_default().open += 1;
+        }
+        self.lines.insert(id, Line { socket, client, at: At::Closed, turn: 0, since: now });
+        self.turn_to(id, At::Idle, now);
+        Some(id)
+    }
+
+    /// Notes what a connection is at now, unless it was closed.
+    fn is_at(&mut self, id: u64, at: At, now: Instant) {
+        if self.lines.get(&id).is_some_and(|line| line.at != At::Closed) {
+            self.turn_to(id, at, now);
+        }
+    }
+
+    fn turn_to(&mut self, id: u64, at: At, now: Instant) {
+        let Some(line) = self.lines.get_mut(&id) else { return };
+        // Of one whose client is not known the list is nobody's.
+        let mut nobody = Own::default();
+        let own = line.client.and_then(|client| self.clients.get_mut(&client)).unwrap_or(&mut nobody);
+        match line.at {
+            At::Idle => {
+                self.idle.remove(&line.turn);
+                own.idle.remove(&line.turn);
+            }
+            At::Answering => {
+                self.answering.remove(&line.turn);
+            }
+            At::Working | At::Closed => {}
+        }
+        self.last += 1;
+        (line.at, line.turn, line.since) = (at, self.last, now);
+        match at {
+            At::Idle => {
+                self.idle.insert(line.turn, id);
+                own.idle.insert(line.turn, id);
+            }
+            At::Answering => {
+                self.answering.insert(line.turn, id);
+            }
+            At::Working | At::Closed => {}
+        }
+    }
+
+    /// Closes a connection. The framework finds it closed, and drops it.
+    fn close(&mut self, id: u64) {
+        if let Some(line) = self.lines.get(&id) {
+            let _ = line.socket.shutdown(Shutdown::Both);
+        }
+        self.turn_to(id, At::Closed, Instant::now());
+    }
+
+    /// A connection whose time is over.
+    fn late(&self, now: Instant, limits: Limits) -> Option<u64> {
+        let longest = |of: &BTreeMap<u64, u64>, time: Duration| {
+            let (_, id) = of.first_key_value()?;
+            let line = self.lines.get(id)?;
+            (now.saturating_duration_since(line.since) >= time).then_some(*id)
+        };
+        longest(&self.idle, limits.idle).or_else(|| longest(&self.answering, limits.stall))
+    }
+
+    fn drop_line(&mut self, id: u64) {
+        self.turn_to(id, At::Closed, Instant::now());
+        let Some(line) = self.lines.remove(&id) else { return };
+        let Some(client) = line.client else { return };
+        if let Some(own) = self.clients.get_mut(&client) {
+            own.open -= 1;
+            if own.open == 0 {
+                self.clients.remove(&client);
+            }
+        }
+    }
+}
+
+impl Connection {
+    fn is_at(&self, at: At) {
+        self.shared.table().is_at(self.id, at, Instant::now());
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shared.table().drop_line(self.id);
+    }
+}
+
+/// A request on a connection, until its answer is taken. Where nobody looks after connections it does nothing.
+#[derive(Default)]
+pub(super) struct Exchange(Option<Rc<Connection>>);
+
+impl Exchange {
+    pub(super) fn begin(request: &HttpRequest) -> Self {
+        let connection = request.conn_data::<Rc<Connection>>().cloned();
+        if let Some(connection) = &connection {
+            connection.is_at(At::Working);
+        }
+        Self(connection)
+    }
+
+    /// The client has taken what there was, and is given more.
+    pub(super) fn goes_on(&self) {
+        if let Some(connection) = &self.0 {
+            connection.is_at(At::Answering);
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.0 {
+            connection.is_at(At::Idle);
+        }
+    }
+}

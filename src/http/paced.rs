@@ -1,0 +1,58 @@
+//! Bodies of answers, given piece by piece as the client takes them: so it is seen when one takes no more, and until then
+//! the request counts as under way.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::web::Bytes;
+use futures_util::stream::LocalBoxStream;
+use futures_util::stream::StreamExt as _;
+
+use super::Held;
+use crate::error::Error;
+
+/// How many bytes a piece has at most.
+pub(super) const PIECE: u32 = 64 << 10;
+
+/// A body whose size is known.
+pub(super) struct Paced {
+    size: u64,
+    rest: Bytes,
+    chunks: Option<LocalBoxStream<'static, Result<Bytes, Error>>>,
+    held: Held,
+}
+
+impl Paced {
+    /// Bytes that are there.
+    pub(super) fn bytes(bytes: Vec<u8>, held: Held) -> Self {
+        Self { size: bytes.len() as u64, rest: bytes.into(), chunks: None, held }
+    }
+
+    /// So many bytes, which are read as they are asked for.
+    pub(super) fn chunks(size: u64, chunks: LocalBoxStream<'static, Result<Bytes, Error>>, held: Held) -> Self {
+        Self { size, rest: Bytes::new(), chunks: Some(chunks), held }
+    }
+}
+
+impl MessageBody for Paced {
+    type Error = Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.size)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        self.held.exchange.goes_on();
+        while self.rest.is_empty() {
+            let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
+            match ready!(chunks.poll_next_unpin(context)) {
+                Some(Ok(chunk)) => self.rest = chunk,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let piece = self.rest.len().min(PIECE as usize);
+        Poll::Ready(Some(Ok(self.rest.split_to(piece))))
+    }
+}

@@ -1,0 +1,63 @@
+//! What is remembered of many, without growing beyond a number: those who were not seen for longest are forgotten.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// Values by key. They are of two ages: once as many young ones are there as half of the most, the old are forgotten and
+/// the young are old. Whoever is looked up is young again. So nothing is ever searched through to make room.
+pub(super) struct Seen<K, V> {
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+    most: usize,
+}
+
+impl<K: Eq + Hash, V: Default> Seen<K, V> {
+    /// Room for so many; what must be kept is besides.
+    pub(super) fn new(most: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), most }
+    }
+
+    /// The value of a key, a new one if there is none. What `is_kept` is true of is not forgotten.
+    pub(super) fn entry(&mut self, key: K, is_kept: impl Fn(&V) -> bool) -> &mut V {
+        if !self.young.contains_key(&key) && self.young.len() >= self.most / 2 {
+            let young = std::mem::take(&mut self.young);
+            let old = std::mem::replace(&mut self.old, young);
+            self.young.extend(old.into_iter().filter(|(_, value)| is_kept(value)));
+        }
+        let known = self.old.remove(&key);
+        self.young.entry(key).or_insert_with(|| known.unwrap_or_default())
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
+    /// The value of a key, if there is one.
+    pub(super) fn known(&mut self, key: &K) -> Option<&mut V> {
+        self.young.get_mut(key).or_else(|| self.old.get_mut(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_come_back_are_known_and_strangers_without_end_are_forgotten() {
+        let mut seen: Seen<u32, u32> = Seen::new(100);
+        *seen.entry(0, |value| *value == 7) = 7;
+        *seen.entry(1, |value| *value == 7) = 1;
+        for stranger in 2..10_000 {
+            *seen.entry(stranger, |value| *value == 7) += 2;
+            // Is there again and again.
+            if stranger % 40 == 0 {
+                assert_eq!(*seen.entry(1, |value| *value == 7), 1);
+            }
+            assert!(seen.len() <= 101);
+        }
+        // Must be kept, and was never asked for.
+        assert_eq!(seen.known(&0), Some(&mut 7));
+        assert_eq!(seen.known(&2), None);
+    }
+}

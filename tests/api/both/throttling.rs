@@ -1,0 +1,263 @@
+//! What one caller may have: by token, by address, at once, and as Graph limits it. Whoever is refused has had nothing
+//! done.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use contactd::http::access::Access;
+use contactd::http::throttle::Graph;
+use contactd::http::{Limits, MAX_BODY, Settings};
+use serde_json::{Value, json};
+
+use crate::app::{Answer, Setup, TestApp};
+
+const CONTACTS: &str = "select count(*) from contacts";
+
+fn app(limits: Limits) -> TestApp {
+    TestApp::with(Setup { settings: Settings { limits, ..Settings::default() }, ..Setup::default() })
+}
+
+/// That it was refused, when it may be tried again, and with these words.
+#[track_caller]
+fn assert_throttled(answer: &Answer, code: &str, wait: std::ops::RangeInclusive<u64>, words: &str) {
+    assert_eq!(answer.error(), (429, code.to_owned(), String::new()), "{}", answer.message());
+    assert!(wait.contains(&answer.header("retry-after").parse().unwrap()), "{}", answer.header("retry-after"));
+    assert!(answer.message().starts_with(words), "{}", answer.message());
+}
+
+/// Asks until it is refused: how often that was not so, which is ten times and once a second more.
+fn until_throttled(ask: impl Fn() -> Answer) -> (i64, Answer) {
+    for asked in 0..200 {
+        let answer = ask();
+        if answer.status == 429 {
+            assert!(asked >= 10, "{asked}");
+            return (asked, answer);
+        }
+    }
+    panic!("nothing is refused");
+}
+
+/// A batch of so many creates, and the statuses of its steps.
+fn creates(answer: &Answer) -> Vec<u64> {
+    let answers = answer.json(200)["responses"].as_array().unwrap().clone();
+    for refused in answers.iter().filter(|answer| answer["status"] == 429) {
+        assert!(refused["headers"]["Retry-After"].as_str().unwrap().parse::<u64>().unwrap() >= 1, "{refused}");
+        assert!(
+            ["TooManyRequests", "ApplicationThrottled"].contains(&refused["body"]["error"]["code"].as_str().unwrap())
+        );
+    }
+    answers.iter().map(|answer| answer["status"].as_u64().unwrap()).collect()
+}
+
+fn batch(count: usize, step: &Value) -> Value {
+    let steps = (0..count).map(|i| {
+        let mut step = step.clone();
+        step["id"] = json!(i.to_string());
+        step
+    });
+    json!({"requests": steps.collect::<Vec<_>>()})
+}
+
+/// A create whose head is taken and whose body never comes.
+fn hanging(app: &TestApp, token: &str) -> TcpStream {
+    // Who is known is let in at once.
+    app.user(token).get("/me").json(200);
+    let mut stream = TcpStream::connect(&app.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(
+        stream,
+        "POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = [0; 25];
+    // The request is under way once it is asked to go on.
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+/// Sends the body after all. Answers the status.
+fn finish(mut stream: TcpStream) -> String {
+    stream.write_all(b"{}").unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer[9..]).into_owned()
+}
+
+#[test]
+fn a_token_that_asks_too_often_waits_and_others_do_not() {
+    // Ten at once, and then one in a second: no test takes so long.
+    let app = app(Limits { rate: 1, ..Limits::default() });
+    let (ann, bob) = (app.user("ann"), app.user("bob"));
+    let (created, refused) = until_throttled(|| ann.post("/me/contacts", "{}"));
+    assert_throttled(&refused, "TooManyRequests", 1..=1, "The token has sent more requests");
+    assert_eq!(app.count(CONTACTS), created);
+    bob.post("/me/contacts", "{}").json(201);
+    // However the token is written down it is the same.
+    let cid = app.user("cid");
+    let spelled = app.user("").with("Authorization", "bearer   cid ");
+    let turn = std::cell::Cell::new(false);
+    let (_, refused) = until_throttled(|| if turn.replace(!turn.get()) { cid.get("/me") } else { spelled.get("/me") });
+    assert_throttled(&refused, "TooManyRequests", 1..=1, "The token");
+    // What needs no token is nobody's.
+    for _ in 0..20 {
+        assert_eq!(ann.get("/healthz").status, 200);
+    }
+    std::thread::sleep(Duration::from_millis(1_100));
+    ann.get("/me").json(200);
+}
+
+#[test]
+fn each_step_of_a_batch_counts_and_the_batch_is_answered() {
+    let app = app(Limits { rate: 1, ..Limits::default() });
+    let create = json!({"method": "POST", "url": "/me/contacts", "body": {}});
+    let statuses = creates(&app.user("ann").post("/$batch", batch(12, &create)));
+    assert_eq!(statuses, [[201; 10].as_slice(), &[429; 2]].concat());
+    assert_eq!(app.count(CONTACTS), 10);
+}
+
+#[test]
+fn an_address_that_asks_too_often_waits_and_the_proxy_tells_which_it_is() {
+    let limits = Limits { rate_address: 1, forwarded: true, ..Limits::default() };
+    let app = app(limits);
+    let from = |address: &str, token: &str| app.user(token).with("X-Forwarded-For", address);
+    // By any token, or none, from anywhere in one network.
+    let turn = std::cell::Cell::new(0);
+    let (_, refused) = until_throttled(|| match turn.replace(turn.get() + 1) % 4 {
+        0 => from("198.51.100.7, 2001:db8::1", "bob").get("/me"),
+        1 => from("2001:db8::2", "").get("/me"),
+        2 => from("2001:db8::3", "").get("/healthz"),
+        turn => from("2001:db8::4", &format!("user{turn}")).get("/me"),
+    });
+    assert_throttled(&refused, "TooManyRequests", 1..=1, "The address has sent more requests");
+    from("2001:db8:0:1::2", "ann").post("/me/contacts", "{}").json(201);
+    from("198.51.100.7", "ann").post("/me/contacts", "{}").json(201);
+    assert_eq!(app.count(CONTACTS), 2);
+    // Who is not trusted to tell is who connects.
+    let app = self::app(Limits { forwarded: false, ..limits });
+    let turn = std::cell::Cell::new(0);
+    let other = || format!("198.51.100.{}", turn.replace(turn.get() + 1));
+    until_throttled(|| app.user("ann").with("X-Forwarded-For", &other()).get("/me"));
+}
+
+#[test]
+fn a_token_an_address_and_all_have_so_many_requests_at_once() {
+    let limits = Limits { requests: 3, requests_each: 2, ..Limits::default() };
+    let app = app(limits);
+    let held = [hanging(&app, "ann"), hanging(&app, "bob")];
+    let refused = app.user("cid").post("/me/contacts", "{}");
+    assert_throttled(&refused, "TooManyRequests", 1..=1, "As many requests of this token or address");
+    assert_eq!(app.user("").get("/healthz").status, 200);
+    assert_eq!(held.map(finish), ["201", "201"]);
+    app.user("cid").post("/me/contacts", "{}").json(201);
+    assert_eq!(app.count(CONTACTS), 3);
+
+    let app = self::app(Limits { requests_each: 100, ..limits });
+    let held = ["ann", "bob", "cid"].map(|name| hanging(&app, name));
+    let refused = app.user("dan").post("/me/contacts", "{}");
+    assert_eq!(refused.error(), (503, "serviceNotAvailable".into(), String::new()));
+    assert_eq!(refused.header("retry-after"), "1");
+    assert!(refused.message().contains("Nothing was done"), "{}", refused.message());
+    assert_eq!(app.user("").get("/healthz").status, 200);
+    // One that goes away is not counted any more.
+    drop(held);
+    while app.user("dan").get("/me").status == 503 {}
+    app.user("dan").post("/me/contacts", "{}").json(201);
+    assert_eq!(app.count(CONTACTS), 1);
+}
+
+#[test]
+fn who_tries_tokens_is_stopped_and_whoever_was_known_there_is_not() {
+    let access = Access::tokens("ann=secret-a,bob=secret-b").unwrap();
+    let app = TestApp::with(Setup { access: Some(access), ..Setup::default() });
+    app.user("secret-a").get("/me").json(200);
+    for i in 0..1_000 {
+        let answer = app.user(&format!("guess-{i}")).get("/me");
+        assert_eq!(answer.error(), (401, "InvalidAuthenticationToken".into(), String::new()), "{i}");
+    }
+    let mut refused = app.user("guess").get("/me");
+    // Ten a second are given back.
+    for i in 0..1_000 {
+        if refused.status == 429 {
+            break;
+        }
+        refused = app.user(&format!("guess-again-{i}")).get("/me");
+    }
+    assert_throttled(&refused, "TooManyRequests", 1..=1, "The address has sent too many tokens");
+    // No token at all guesses nothing.
+    assert_eq!(app.user("").get("/me").status, 401);
+    app.user("secret-a").post("/me/contacts", "{}").json(201);
+    assert_eq!(app.count(CONTACTS), 1);
+}
+
+fn as_graph(graph: Graph) -> TestApp {
+    app(Limits { graph: Some(graph), ..Limits::default() })
+}
+
+#[test]
+fn as_in_graph_the_request_after_ten_thousand_is_the_one_that_is_refused() {
+    // In as many batches, since the steps are what counts; all within a second or two.
+    let app = as_graph(Graph { app_requests: u64::MAX, ..Graph::default() });
+    let ann = app.user("ann");
+    let read = batch(20, &json!({"method": "GET", "url": "/me?$select=id"}));
+    for i in 0..499 {
+        assert_eq!(creates(&ann.post("/$batch", &read)), [200; 20], "{i}");
+    }
+    let create = json!({"method": "POST", "url": "/users/ann/contacts", "body": {}});
+    assert_eq!(creates(&ann.post("/$batch", batch(20, &create))), [201; 20]);
+    for path in ["/me/contacts", "/users/ANN/contacts"] {
+        let refused = ann.post(path, "{}");
+        assert_throttled(&refused, "ApplicationThrottled", 1..=600, "Application is over its MailboxRequests limit.");
+    }
+    assert_eq!(creates(&ann.post("/$batch", batch(2, &create))), [429; 2]);
+    assert_eq!(app.count(CONTACTS), 20);
+    // Another app has its own, in the same mailbox.
+    app.user("app:sync").post("/users/ann/contacts", "{}").json(201);
+}
+
+#[test]
+fn as_in_graph_the_fifth_request_at_once_is_the_one_that_is_refused() {
+    let app = as_graph(Graph::default());
+    let mut held: Vec<_> = (0..4).map(|_| hanging(&app, "ann")).collect();
+    for _ in 0..3 {
+        let refused = app.user("ann").post("/me/contacts", "{}");
+        assert_throttled(&refused, "ApplicationThrottled", 1..=1, "Application is over its MailboxConcurrency limit.");
+    }
+    app.user("bob").post("/me/contacts", "{}").json(201);
+    assert_eq!(finish(held.remove(0)), "201");
+    app.user("ann").post("/me/contacts", "{}").json(201);
+    // A batch is one of them, however many steps it has.
+    let create = json!({"method": "POST", "url": "/me/contacts", "body": {}});
+    assert_eq!(creates(&app.user("ann").post("/$batch", batch(20, &create))), [201; 20]);
+    held.push(hanging(&app, "ann"));
+    assert_eq!(creates(&app.user("ann").post("/$batch", batch(20, &create))), [429; 20]);
+    assert_eq!(app.count(CONTACTS), 23);
+}
+
+#[test]
+fn as_in_graph_what_passes_fifteen_megabytes_in_thirty_seconds_is_refused() {
+    let app = as_graph(Graph::default());
+    let ann = app.user("ann");
+    let padding = json!({"@odata.padding": ""}).to_string().len();
+    let body = |size: usize| json!({"@odata.padding": "x".repeat(size - padding)}).to_string();
+    for size in [MAX_BODY, MAX_BODY, MAX_BODY, (3 << 20) - 2] {
+        ann.post("/me/contacts", body(size)).json(201);
+    }
+    let refused = ann.post("/me/contacts", r#"{"a":1}"#);
+    assert_throttled(&refused, "ApplicationThrottled", 1..=30, "Application is over its MailboxUpload limit.");
+    ann.post("/me/contacts", "{}").json(201);
+    ann.get("/me/contacts?$select=id").json(200);
+    assert_eq!(app.count(CONTACTS), 5);
+}
+
+#[test]
+fn as_in_graph_an_app_has_so_many_requests_a_second() {
+    let app = as_graph(Graph { app_requests: 5, ..Graph::default() });
+    let create = json!({"method": "POST", "url": "/me/contacts", "body": {}});
+    // Creates go together, and so within the second.
+    let statuses = creates(&app.user("ann").post("/$batch", batch(20, &create)));
+    assert_eq!(statuses, [[201; 5].as_slice(), &[429; 15]].concat());
+    assert_eq!(app.count(CONTACTS), 5);
+}
