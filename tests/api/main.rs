@@ -28,6 +28,7 @@ mod documents;
 mod engines;
 mod faults;
 mod fuzz;
+mod hostile;
 mod memory;
 mod notifications;
 mod operating;

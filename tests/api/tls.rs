@@ -276,6 +276,23 @@ fn clients_that_connect_and_say_nothing_keep_nobody_out() {
 }
 
 #[test]
+fn connections_with_tls_are_limited_as_those_without() {
+    let dev = DevCert::new();
+    let (folder, config) = (dev.folder.path().to_str().unwrap(), Arc::new(trusting(&dev, ALL_VERSIONS)));
+    let serve =
+        ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:", "--tls", "--dev-cert-dir", folder];
+    let server = Program::start(contactd(&[&serve[..], &["--max-connections-address", "2"]].concat()));
+    let mut first = connect(&server, &config).unwrap();
+    assert!(ask(&mut first, "GET /me", "").unwrap().starts_with("HTTP/1.1 200 "));
+    let mut others = [connect(&server, &config).unwrap(), connect(&server, &config).unwrap()];
+    // What has been idle for longest is closed for what came last.
+    for other in &mut others {
+        assert!(ask(other, "GET /me", "").unwrap().starts_with("HTTP/1.1 200 "));
+    }
+    assert!(ask(&mut first, "GET /me", "").is_err());
+}
+
+#[test]
 fn who_speaks_no_tls_or_an_old_one_is_told_nothing() {
     let dev = DevCert::new();
     let server = dev.serve();

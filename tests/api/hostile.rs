@@ -1,0 +1,373 @@
+//! Clients that dawdle, flood and hold on, against the real program: the others are served. The client of the last two is
+//! a process of its own, so that its files are not the server's. Budgets are in CONTRIBUTING.md.
+
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::both::pictures::{gif, photo_of, put};
+use crate::program::{Program, contactd};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Where a test gives up: far beyond what it takes.
+const LONG: Duration = Duration::from_secs(30);
+const GET: &str = "GET /me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n";
+
+fn start(arguments: &[&str]) -> Program {
+    let all = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:", "--log-format", "json"];
+    Program::start(contactd(&[&all, arguments].concat()))
+}
+
+/// A server that waits a second for what others wait half a minute for.
+fn impatient() -> Program {
+    start(&["--request-timeout", "1", "--keep-alive", "1"])
+}
+
+fn connect(server: &Program) -> TcpStream {
+    let stream = TcpStream::connect(&server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    stream
+}
+
+/// Whether the other end has closed a connection; what it sent before is added.
+fn is_closed(stream: &mut TcpStream, received: &mut Vec<u8>) -> bool {
+    let mut some = [0; 4096];
+    match stream.read(&mut some) {
+        Ok(0) => true,
+        Ok(read) => {
+            received.extend_from_slice(&some[..read]);
+            false
+        }
+        Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+    }
+}
+
+/// Sends each connection a byte now and then until all are closed, while others are served. Answers what they received.
+fn dawdle(server: &Program, mut streams: Vec<TcpStream>, with: u8) -> Vec<String> {
+    let mut received = vec![Vec::new(); streams.len()];
+    let mut open: Vec<_> = (0..streams.len()).collect();
+    let started = Instant::now();
+    while !open.is_empty() {
+        assert!(started.elapsed() < LONG, "{} are still open", open.len());
+        open.retain(|i| !(streams[*i].write_all(&[with]).is_err() || is_closed(&mut streams[*i], &mut received[*i])));
+        serves(server);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    received.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+}
+
+#[track_caller]
+fn serves(server: &Program) {
+    let bob = server.user("bob");
+    bob.post("/me/contacts", json!({"surname": "x"})).json(201);
+    bob.get("/me/contacts?$top=1").json(200);
+}
+
+#[test]
+fn heads_that_dawdle_are_given_up_and_others_are_served() {
+    let server = impatient();
+    let mut streams: Vec<_> = (0..100).map(|_| connect(&server)).collect();
+    for stream in &mut streams {
+        stream.write_all(b"GET /me HTTP/1.1\r\nHost: ").unwrap();
+    }
+    for answer in dawdle(&server, streams, b'x') {
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
+}
+
+#[test]
+fn heads_behind_the_first_that_dawdle_are_given_up_as_well() {
+    let server = impatient();
+    let mut streams: Vec<_> = (0..100).map(|_| connect(&server)).collect();
+    for stream in &mut streams {
+        write!(stream, "{GET}\r\nGET /me HTTP/1.1\r\nHost: ").unwrap();
+    }
+    for answer in dawdle(&server, streams, b'x') {
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    }
+}
+
+#[test]
+fn bodies_that_dawdle_are_given_up_and_nothing_of_them_is_stored() {
+    let server = impatient();
+    let mut streams: Vec<_> = (0..100).map(|_| connect(&server)).collect();
+    for stream in &mut streams {
+        let head =
+            "POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json";
+        write!(stream, "{head}\r\nContent-Length: 4000\r\n\r\n{{").unwrap();
+    }
+    for answer in dawdle(&server, streams, b' ') {
+        assert!(answer.contains("HTTP/1.1 408 ") && answer.contains("RequestTimeout"), "{answer}");
+    }
+    assert_eq!(server.user("ann").get("/me/contacts").json(200)["value"], json!([]));
+}
+
+/// How a client takes an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// Not at all for a long time.
+    Nothing,
+    /// A little at a time.
+    Little,
+    /// All of it, but not at once.
+    All,
+}
+
+/// Asks for a large photo. Answers how many bytes came before the server gave up.
+fn take(server: &Program, photo: &str, size: usize, how: Takes) -> usize {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    if how != Takes::All {
+        // Little is on its way, and so much is with the server.
+        socket.set_recv_buffer_size(4096).unwrap();
+    }
+    socket.connect(&server.address.parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    write!(stream, "GET {photo}/$value HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n\r\n").unwrap();
+    let (mut some, pause) = match how {
+        Takes::Nothing => {
+            std::thread::sleep(5 * SECOND);
+            (vec![0; 64 << 10], Duration::ZERO)
+        }
+        Takes::Little => (vec![0; 256], Duration::from_millis(10)),
+        Takes::All => (vec![0; 64 << 10], Duration::from_millis(50)),
+    };
+    let (mut taken, started) = (0, Instant::now());
+    while let Ok(read @ 1..) = stream.read(&mut some) {
+        taken += read;
+        if taken > size {
+            break;
+        }
+        assert!(started.elapsed() < LONG, "it is still served after {taken} bytes");
+        std::thread::sleep(pause);
+    }
+    taken
+}
+
+#[test]
+fn an_answer_that_nobody_takes_is_given_up_and_holds_nothing_meanwhile() {
+    let server = impatient();
+    let ann = server.user("ann");
+    let photo = photo_of(&ann);
+    let picture = gif(1, 1, 4 << 20, 7);
+    put(&ann, &photo, &picture).json(200);
+    std::thread::scope(|scope| {
+        // More than there are connections to the database.
+        let clients: Vec<_> = (0..12)
+            .map(|i| {
+                let how = [Takes::Nothing, Takes::Little, Takes::All][i % 3];
+                let (server, photo, size) = (&server, &photo, picture.len());
+                scope.spawn(move || (how, take(server, photo, size, how)))
+            })
+            .collect();
+        while clients.iter().any(|client| !client.is_finished()) {
+            serves(&server);
+        }
+        for client in clients {
+            let (how, taken) = client.join().unwrap();
+            // Whoever takes it is served, however long that takes.
+            assert_eq!(taken > picture.len(), how == Takes::All, "{how:?}: {taken}");
+        }
+    });
+    assert_eq!(ann.get(&format!("{photo}/$value")).body, picture);
+}
+
+/// Sends bytes that may be too many, and answers the status of what comes back, or 0.
+fn status_of(server: &Program, bytes: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    // It may be refused before all is sent.
+    let _ = stream.write_all(bytes);
+    let mut answer = [0; 12];
+    let _ = stream.read_exact(&mut answer);
+    String::from_utf8_lossy(&answer[9..]).parse().unwrap_or(0)
+}
+
+#[test]
+fn heads_have_so_many_lines_and_bytes_and_no_more() {
+    let server = start(&[]);
+    let lines = |count: usize| format!("{GET}{}\r\n", "X-Flood: y\r\n".repeat(count - 2));
+    let line = |bytes: usize| format!("{GET}X-Flood: {}\r\n\r\n", "y".repeat(bytes));
+    let path = |bytes: usize| {
+        let rest = "HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n\r\n";
+        format!("GET /me?x={} {rest}", "y".repeat(bytes - "/me?x=".len()))
+    };
+    for (what, request, expected) in [
+        ("96 lines", lines(96), 200),
+        ("97 lines", lines(97), 431),
+        ("10,000 lines", lines(10_000), 431),
+        ("a line of 100,000 bytes", line(100_000), 200),
+        ("a head of more than 128 KiB", line(140_000), 431),
+        ("a path of 65,534 bytes", path(65_534), 200),
+        ("a path of 65,535 bytes", path(65_535), 400),
+    ] {
+        assert_eq!(status_of(&server, request.as_bytes()), expected, "{what}");
+        serves(&server);
+    }
+    // A flood that never ends is cut off.
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.write_all(GET.as_bytes()).unwrap();
+    let sent = (0..100_000).take_while(|i| write!(stream, "X-Flood-{i}: {}\r\n", "y".repeat(100)).is_ok()).count();
+    assert!(sent < 100_000);
+    serves(&server);
+}
+
+/// Holds idle connections: so many, from so many addresses of the loopback network, as far as its own limit of files
+/// goes. It says how many they are, and for each line that it is sent how many of them are closed.
+const HOLDER: &str = r#"
+import resource, socket, sys
+host, port = sys.argv[1].split(":")
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+held = []
+for i in range(min(int(sys.argv[2]), hard - 50)):
+    one = socket.socket()
+    one.bind(("127.0.1.%d" % (1 + i % int(sys.argv[3])), 0))
+    one.connect((host, int(port)))
+    one.setblocking(False)
+    held.append(one)
+print(len(held), flush=True)
+def closed(one):
+    try:
+        return one.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+for line in sys.stdin:
+    print(sum(map(closed, held)), flush=True)
+"#;
+
+struct Holder {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    held: usize,
+}
+
+impl Holder {
+    fn start(server: &Program, connections: usize, addresses: usize) -> Self {
+        let mut python = Command::new("python3");
+        python.args(["-c", HOLDER, &server.address, &connections.to_string(), &addresses.to_string()]);
+        let child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{error}: tests/run installs Python"));
+        let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let mut holder = Self { child, input, output, held: 0 };
+        holder.held = holder.number();
+        holder
+    }
+
+    fn number(&mut self) -> usize {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim().parse().unwrap()
+    }
+
+    fn closed(&mut self) -> usize {
+        self.input.write_all(b"\n").unwrap();
+        self.number()
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How many connections a server says it takes.
+fn most(server: &Program) -> usize {
+    loop {
+        for line in server.log().lines().filter(|line| line.starts_with('{')) {
+            let event: Value = serde_json::from_str(line).unwrap();
+            if let Some(most) = event["connections"].as_u64() {
+                return usize::try_from(most).unwrap();
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn as_many_idle_connections_as_there_are_files_for_keep_nobody_out() {
+    let server = start(&["--request-timeout", "600"]);
+    let most = most(&server);
+    let mut holder = Holder::start(&server, most, 100);
+    println!("hostile: {} idle connections of {most} that the server takes", holder.held);
+    for _ in 0..20 {
+        serves(&server);
+    }
+    // For each that came one that was idle for longest is closed, and no more.
+    let closed = holder.closed();
+    let room = most - holder.held;
+    assert!(closed + room >= 1 && closed <= 60, "{closed}");
+    // More of them push each other out.
+    let more = Holder::start(&server, 100, 100);
+    serves(&server);
+    let started = Instant::now();
+    while holder.closed() + room < more.held {
+        assert!(started.elapsed() < LONG, "{}", holder.closed());
+    }
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+}
+
+/// Sends a request on a connection that is there, and answers the status.
+fn asks(stream: &mut TcpStream) -> String {
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    write!(stream, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.ends_with(br#"{"status":"ok"}"#) {
+        match stream.read(&mut byte) {
+            Ok(1) => answer.extend_from_slice(&byte),
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&answer).chars().skip(9).take(3).collect()
+}
+
+#[test]
+fn one_address_has_its_share_of_the_connections_and_takes_none_from_others() {
+    let server = start(&["--request-timeout", "600", "--max-connections-address", "50"]);
+    // Idle for longer than all of the others.
+    let mut quiet = TcpStream::connect(&server.address).unwrap();
+    assert_eq!(asks(&mut quiet), "200");
+    let mut holder = Holder::start(&server, 1_000, 1);
+    let started = Instant::now();
+    while holder.closed() < holder.held - 50 {
+        assert!(started.elapsed() < LONG, "{}", holder.closed());
+    }
+    assert_eq!(holder.closed(), holder.held - 50);
+    assert_eq!(asks(&mut quiet), "200");
+}
+
+#[test]
+fn a_connection_more_than_all_that_are_at_work_is_closed_and_taken_when_one_ends() {
+    let server = start(&["--max-connections", "16", "--max-connections-address", "16"]);
+    let mut working: Vec<_> = (0..16).map(|_| TcpStream::connect(&server.address).unwrap()).collect();
+    for stream in &mut working {
+        let head =
+            "POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json";
+        write!(stream, "{head}\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n").unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        // It is at work once it is asked to go on.
+        stream.read_exact(&mut [0; 25]).unwrap();
+    }
+    assert_eq!(asks(&mut TcpStream::connect(&server.address).unwrap()), "");
+    for stream in &mut working {
+        stream.write_all(b"{}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    }
+    drop(working);
+    let started = Instant::now();
+    while asks(&mut TcpStream::connect(&server.address).unwrap()) != "200" {
+        assert!(started.elapsed() < LONG);
+    }
+}
