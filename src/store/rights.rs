@@ -71,12 +71,13 @@ impl Store {
 
     /// Reads on the actor's behalf, if there is one.
     pub(super) async fn read<T>(&self, work: impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
-        let Some(actor) = self.actor.as_deref() else { return self.shared.readers.read(work).await };
+        let Some(actor) = self.actor.as_deref() else { return Box::pin(self.shared.readers.read(work)).await };
         let checked = async |session: &mut Session| {
             check(session, actor, To::Read, clock::now()).await?;
             work(session).await
         };
-        self.shared.readers.read(checked).await
+        // On the heap: all that a call may read would else lie beside each other on its stack.
+        Box::pin(self.shared.readers.read(checked)).await
     }
 
     /// The same of a mailbox, as [`super::readers::Readers::read_mailbox`]. The right is looked up at the primary: a
@@ -92,7 +93,7 @@ impl Store {
             return self.read(work).await;
         }
         self.permits().await?;
-        self.shared.readers.read_mailbox(mailbox, at_least, work).await
+        Box::pin(self.shared.readers.read_mailbox(mailbox, at_least, work)).await
     }
 }
 
