@@ -1,4 +1,4 @@
-//! One call of the API: what is asked, by which headers, and the table of what is offered.
+//! One call of the API: what is asked, by which headers, and what answers it.
 
 use std::mem;
 
@@ -7,18 +7,19 @@ use actix_web::http::header::HeaderMap;
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
-use super::access::{Caller, Who};
+use super::access::Caller;
 use super::answer::Answer;
 use super::body::Taken;
+use super::endpoint::{self, Endpoint, Offered};
+use super::guard::Mailbox;
 use super::limits::Visit;
-use super::subscriptions::Act;
 use super::{
     Api, batch, categories, contacts, contacts_ref, delta, exchange_ids, extensions, folders, once, permissions,
     photos, subscriptions, trash, users,
 };
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
-use crate::odata::address::{Address, Deleted, Item, Owner, Resource, Version};
+use crate::odata::address::{Address, Deleted, Item, Resource, Version};
 use crate::odata::etag::Preconditions;
 use crate::odata::filter::typed::{Condition, Order};
 use crate::odata::filter::{self, Model};
@@ -26,9 +27,7 @@ use crate::odata::format;
 use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, PlaceToken};
 use crate::odata::prefer::{Handling, Prefer};
 use crate::odata::query::Query;
-use crate::scopes::Scopes;
-use crate::store::{Actor, SortedPage, Sorting, Store};
-use crate::user::{User, UserName};
+use crate::store::{SortedPage, Sorting};
 
 /// The header that tells how far a write has brought its mailbox.
 pub(super) const POSITION: &str = "Contactd-Position";
@@ -37,184 +36,6 @@ fn parse_position(value: &str) -> Result<i64, Error> {
     value.trim().parse().ok().filter(|number| *number >= 0).ok_or_else(|| {
         Error::invalid(Kind::Request, POSITION, format!("'{POSITION}' must be a number as an answer gave it."))
     })
-}
-
-/// What can be called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    ListUsers,
-    CountUsers,
-    GetUser,
-    ListContacts,
-    CountContacts,
-    CreateContact,
-    ListReferences,
-    FollowContacts,
-    FollowFolders,
-    AddContact,
-    GetContact,
-    UpdateContact,
-    DeleteContact,
-    GetPhoto,
-    GetPhotoValue,
-    PutPhoto,
-    DeletePhoto,
-    Extension(extensions::Does),
-    ListFolders,
-    CountFolders,
-    CreateFolder,
-    GetFolder,
-    UpdateFolder,
-    DeleteFolder,
-    ListCategories,
-    CountCategories,
-    CreateCategory,
-    GetCategory,
-    UpdateCategory,
-    DeleteCategory,
-    TranslateIds,
-    Batch,
-    Trash(trash::Does),
-    Permission(permissions::Does),
-    Subscription(Act),
-    /// Known to Graph, not served yet.
-    NotYet,
-}
-
-/// What a call needs of its caller's token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Need {
-    /// That it is good.
-    Token,
-    /// To read what is in a mailbox.
-    Read,
-    /// To write to it.
-    Write,
-    /// To know who there is.
-    Users,
-    /// To know whom a mailbox is shared with.
-    SeeShares,
-    /// To share it, which takes somebody who may know who there is.
-    Share,
-    /// To take that back.
-    Unshare,
-}
-
-/// What can be called at one place, and by which method.
-pub(super) type Offered = &'static [(&'static str, Endpoint)];
-
-impl Endpoint {
-    /// What it does with a body.
-    pub(super) fn body(self) -> Taken {
-        use Endpoint as E;
-        match self {
-            E::CreateContact
-            | E::AddContact
-            | E::UpdateContact
-            | E::CreateFolder
-            | E::UpdateFolder
-            | E::CreateCategory
-            | E::UpdateCategory
-            | E::TranslateIds
-            | E::Batch
-            | E::Extension(extensions::Does::Create | extensions::Does::Update)
-            | E::Permission(permissions::Does::Create | permissions::Does::Update)
-            | E::Subscription(Act::Create | Act::Renew) => Taken::Json,
-            E::PutPhoto => Taken::Bytes,
-            _ => Taken::Not,
-        }
-    }
-
-    /// What its caller must be permitted (docs/graph.md, "Permissions").
-    pub(super) fn need(self) -> Need {
-        use Endpoint as E;
-        match self {
-            // Each step of a batch needs what it needs alone.
-            E::GetUser | E::TranslateIds | E::Batch | E::NotYet => Need::Token,
-            E::ListUsers | E::CountUsers => Need::Users,
-            E::ListContacts
-            | E::CountContacts
-            | E::ListReferences
-            | E::FollowContacts
-            | E::FollowFolders
-            | E::GetContact
-            | E::GetPhoto
-            | E::GetPhotoValue
-            | E::ListFolders
-            | E::CountFolders
-            | E::GetFolder
-            | E::ListCategories
-            | E::CountCategories
-            | E::GetCategory
-            | E::Trash(trash::Does::List | trash::Does::Count | trash::Does::Get)
-            | E::Extension(extensions::Does::List | extensions::Does::Get)
-            | E::Subscription(_) => Need::Read,
-            E::Permission(permissions::Does::List | permissions::Does::Get) => Need::SeeShares,
-            E::Permission(permissions::Does::Create | permissions::Does::Update) => Need::Share,
-            E::Permission(permissions::Does::Delete) => Need::Unshare,
-            E::CreateContact
-            | E::AddContact
-            | E::UpdateContact
-            | E::DeleteContact
-            | E::PutPhoto
-            | E::DeletePhoto
-            | E::CreateFolder
-            | E::UpdateFolder
-            | E::DeleteFolder
-            | E::CreateCategory
-            | E::UpdateCategory
-            | E::DeleteCategory
-            | E::Extension(extensions::Does::Create | extensions::Does::Update | extensions::Does::Delete)
-            | E::Trash(
-                trash::Does::Restore
-                | trash::Does::Delete
-                | trash::Does::PermanentDelete
-                | trash::Does::PermanentDeleteFolder,
-            ) => Need::Write,
-        }
-    }
-
-    /// Whether its answer has pages.
-    fn is_list(self) -> bool {
-        use Endpoint as E;
-        matches!(
-            self,
-            E::ListUsers
-                | E::ListContacts
-                | E::ListReferences
-                | E::ListFolders
-                | E::ListCategories
-                | E::FollowContacts
-                | E::FollowFolders
-                | E::Trash(trash::Does::List)
-        )
-    }
-
-    /// Whether it has query options of its own to read.
-    fn reads_query(self) -> bool {
-        use Endpoint as E;
-        matches!(
-            self,
-            E::ListUsers
-                | E::CountUsers
-                | E::GetUser
-                | E::ListContacts
-                | E::CountContacts
-                | E::ListReferences
-                | E::FollowContacts
-                | E::FollowFolders
-                | E::GetContact
-                | E::ListFolders
-                | E::CountFolders
-                | E::GetFolder
-                | E::ListCategories
-                | E::CountCategories
-                | E::GetCategory
-                | E::Trash(trash::Does::List | trash::Does::Count | trash::Does::Get)
-                | E::Extension(extensions::Does::List)
-                | E::NotYet
-        )
-    }
 }
 
 /// A request, read as far as its head goes.
@@ -301,7 +122,7 @@ impl<'a> Call<'a> {
             Resource::Batch => &[("POST", Endpoint::Batch)],
             Resource::Users => &[("GET", Endpoint::ListUsers)],
             Resource::UsersCount => &[("GET", Endpoint::CountUsers)],
-            Resource::Owned(_, item) => self.offered(item),
+            Resource::Owned(_, item) => endpoint::offered(item, self.handling()),
             other => match subscriptions::offered(other) {
                 Some(offered) => offered,
                 None => return Ok(Endpoint::NotYet),
@@ -312,63 +133,6 @@ impl<'a> Call<'a> {
             let served = offered.iter().filter(|(_, endpoint)| *endpoint != Endpoint::NotYet);
             Error::MethodNotAllowed(served.map(|(method, _)| *method).collect())
         })
-    }
-
-    /// The table of everything offered below an owner.
-    fn offered(&self, item: &Item) -> Offered {
-        use Endpoint as E;
-        match item {
-            Item::User => &[("GET", E::GetUser)],
-            Item::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
-            Item::ContactsDelta(_) => &[("GET", E::FollowContacts)],
-            Item::FoldersDelta => &[("GET", E::FollowFolders)],
-            Item::ContactsCount(_) => &[("GET", E::CountContacts)],
-            Item::ContactsRef(_) => &[("GET", E::ListReferences), ("POST", E::AddContact)],
-            Item::FoldersCount(_) => &[("GET", E::CountFolders)],
-            Item::Folders(_) => &[("GET", E::ListFolders), ("POST", E::CreateFolder)],
-            Item::Folder(_) => &[("GET", E::GetFolder), ("PATCH", E::UpdateFolder), ("DELETE", E::DeleteFolder)],
-            Item::Contact(..) => &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)],
-            Item::Categories => &[("GET", E::ListCategories), ("POST", E::CreateCategory)],
-            Item::CategoriesCount => &[("GET", E::CountCategories)],
-            Item::Category(_) => {
-                &[("GET", E::GetCategory), ("PATCH", E::UpdateCategory), ("DELETE", E::DeleteCategory)]
-            }
-            Item::TranslateExchangeIds => &[("POST", E::TranslateIds)],
-            Item::Permissions => {
-                &[("GET", E::Permission(permissions::Does::List)), ("POST", E::Permission(permissions::Does::Create))]
-            }
-            Item::Permission(_) => &[
-                ("GET", E::Permission(permissions::Does::Get)),
-                ("PATCH", E::Permission(permissions::Does::Update)),
-                ("DELETE", E::Permission(permissions::Does::Delete)),
-            ],
-            Item::ContactRef => &[],
-            Item::PermanentDelete(_, Some(_)) => &[("POST", E::Trash(trash::Does::PermanentDelete))],
-            Item::PermanentDelete(_, None) => &[("POST", E::Trash(trash::Does::PermanentDeleteFolder))],
-            Item::Deleted(Deleted::All) => &[("GET", E::Trash(trash::Does::List))],
-            Item::Deleted(Deleted::Count) => &[("GET", E::Trash(trash::Does::Count))],
-            Item::Deleted(Deleted::One(_)) => {
-                &[("GET", E::Trash(trash::Does::Get)), ("DELETE", E::Trash(trash::Does::Delete))]
-            }
-            Item::Deleted(Deleted::Restore(_)) => &[("POST", E::Trash(trash::Does::Restore))],
-            Item::Extensions(..) => {
-                &[("GET", E::Extension(extensions::Does::List)), ("POST", E::Extension(extensions::Does::Create))]
-            }
-            Item::Extension(..) => &[
-                ("GET", E::Extension(extensions::Does::Get)),
-                ("PATCH", E::Extension(extensions::Does::Update)),
-                ("DELETE", E::Extension(extensions::Does::Delete)),
-            ],
-            // Graph cannot take a contact's photo away.
-            Item::Photo(..) if self.handling() == Handling::Strict => &[("GET", E::GetPhoto)],
-            Item::Photo(..) => &[("GET", E::GetPhoto), ("DELETE", E::DeletePhoto)],
-            Item::PhotoValue(..) if self.handling() == Handling::Strict => {
-                &[("GET", E::GetPhotoValue), ("PUT", E::PutPhoto), ("PATCH", E::PutPhoto)]
-            }
-            Item::PhotoValue(..) => {
-                &[("GET", E::GetPhotoValue), ("PUT", E::PutPhoto), ("PATCH", E::PutPhoto), ("DELETE", E::DeletePhoto)]
-            }
-        }
     }
 
     /// Does what is asked.
@@ -487,72 +251,6 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Whose mailbox is meant, for a caller who may do this with it.
-    ///
-    /// # Errors
-    /// [`Error::UnknownUser`], the same for one that does not exist and one that is not the caller's to see;
-    /// [`Error::Denied`] where the token does not permit it.
-    pub(super) async fn mailbox(&self, caller: &Caller, owner: &Owner, need: Need) -> Result<Mailbox, Error> {
-        let store = &self.api.unguarded;
-        let user = match (&caller.who, owner) {
-            (Who::App(_), Owner::Me) => return Err(Error::NoMe),
-            (Who::App(_), Owner::User(asked)) => {
-                May::as_application(caller.scopes).check(need)?;
-                self.user(asked).await?.ok_or_else(|| Error::UnknownUser(asked.clone()))?
-            }
-            (Who::User(own), owner) if is(own, owner) => {
-                May::as_owner(caller.scopes).check(need)?;
-                own.clone()
-            }
-            (Who::User(own), Owner::User(asked)) => {
-                // To a token that permits nothing of others', they do not exist.
-                let share =
-                    if caller.scopes.may_read_shared() { store.shared_with(own.mailbox, asked).await? } else { None };
-                let share = share.ok_or_else(|| Error::UnknownUser(asked.clone()))?;
-                May::as_guest(share.can_write && caller.scopes.may_write_shared()).check(need)?;
-                share.user
-            }
-            (Who::User(_), Owner::Me) => return Err(Error::internal("one's own mailbox is one's own")),
-        };
-        let asked = match owner {
-            Owner::Me => user.id.clone(),
-            Owner::User(asked) => asked.clone(),
-        };
-        let actor = Actor { mailbox: Some(user.mailbox), asked: asked.clone(), ..self.actor(caller) };
-        Ok(Mailbox { store: store.acting(actor), asked, user })
-    }
-
-    /// The user who is called so, made where the operator has named them and a mailbox is made at first use.
-    pub(super) async fn user(&self, called: &str) -> Result<Option<User>, Error> {
-        let store = &self.api.unguarded;
-        if let Some(user) = store.find_user_called(called).await? {
-            return Ok(Some(user));
-        }
-        match UserName::of_address(called).and_then(|name| self.api.access.named(&name)) {
-            Some(named) => store.user(&named).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// On whose behalf the call is carried out.
-    pub(super) fn actor(&self, caller: &Caller) -> Actor {
-        let user = match &caller.who {
-            Who::User(user) => Some(user.mailbox),
-            Who::App(_) => None,
-        };
-        Actor {
-            name: caller.name(),
-            token: caller.token,
-            user,
-            mailbox: None,
-            asked: String::new(),
-            address: self.reached.address.clone(),
-            request: Some(self.reached.request),
-            action: format!("{} {}", self.method, self.address.pattern()),
-            item: self.address.item().map(str::to_owned),
-        }
-    }
-
     /// How much a page holds: as much as when the walk began, since the client's `$top` is repeated but not what it
     /// preferred.
     pub(super) fn page_size(&self, begun: Option<u16>, query: &Query) -> u16 {
@@ -615,6 +313,11 @@ impl<'a> Call<'a> {
         format!("{}{}", self.reached.root, self.path)
     }
 
+    /// The method; what asks for a head alone asks as `GET` does.
+    pub(super) fn method(&self) -> &Method {
+        self.method
+    }
+
     /// Scheme, host and mount.
     pub(super) fn root(&self) -> &str {
         &self.reached.root
@@ -661,64 +364,4 @@ impl<'a> Call<'a> {
         }
         if applied.is_empty() { Ok(answer) } else { answer.header("Preference-Applied", &applied.join(", ")) }
     }
-}
-
-/// What a caller may do with a mailbox.
-#[derive(Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a right of its own")]
-struct May {
-    read: bool,
-    write: bool,
-    see_shares: bool,
-    share: bool,
-    unshare: bool,
-}
-
-impl May {
-    fn as_application(scopes: Scopes) -> Self {
-        let (read, share) = (scopes.may_read(), scopes.may_share());
-        Self { read, write: scopes.may_write(), see_shares: read || share, share, unshare: share }
-    }
-
-    fn as_owner(scopes: Scopes) -> Self {
-        let (read, write) = (scopes.may_read(), scopes.may_write());
-        Self { read, write, see_shares: read, share: false, unshare: write }
-    }
-
-    /// With what another user shares.
-    fn as_guest(write: bool) -> Self {
-        Self { read: true, write, see_shares: false, share: false, unshare: false }
-    }
-
-    /// # Errors
-    /// [`Error::Denied`]
-    fn check(self, need: Need) -> Result<(), Error> {
-        let (may, why) = match need {
-            Need::Token => return Ok(()),
-            Need::Read => (self.read, "The token does not permit reading contacts: that is Contacts.Read."),
-            Need::Write => (self.write, "The token does not permit writing contacts here: that is Contacts.ReadWrite."),
-            Need::Users => (false, "The token does not permit listing users: that is User.Read.All."),
-            Need::SeeShares => (self.see_shares, "Whom a mailbox is shared with is its owner's to see."),
-            Need::Share => (self.share, "Only an application with User.ReadWrite.All may share mailboxes."),
-            Need::Unshare => (self.unshare, "A share is its owner's to take back, with Contacts.ReadWrite."),
-        };
-        if may { Ok(()) } else { Err(Error::Denied(why)) }
-    }
-}
-
-/// Whether a user is who is meant.
-fn is(user: &User, owner: &Owner) -> bool {
-    match owner {
-        Owner::Me => true,
-        Owner::User(asked) => user.is_called(asked),
-    }
-}
-
-/// A mailbox and how the request named its owner.
-pub(super) struct Mailbox {
-    pub(super) user: User,
-    /// The store as the caller may use it, on this mailbox.
-    pub(super) store: Store,
-    /// The user as asked, or the id for `/me`: what stands in contexts and links.
-    pub(super) asked: String,
 }

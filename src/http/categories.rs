@@ -1,8 +1,9 @@
 //! `…/outlook/masterCategories`: the names that a mailbox has colours for.
 
 use super::answer::{Answer, List};
-use super::call::{Call, Mailbox, POSITION};
+use super::call::{Call, POSITION};
 use super::contacts::{parse, parse_id, quoted};
+use super::guard::Mailbox;
 use crate::category::{self, Category, PROPERTIES, Shown};
 use crate::error::{Error, Kind};
 use crate::odata::entity;

@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use super::answer::{Answer, List};
-use super::call::{Call, Mailbox, POSITION};
+use super::call::{Call, POSITION};
+use super::guard::Mailbox;
 use super::once;
 use crate::contact::read::{self, Purpose};
 use crate::contact::select::Selection;

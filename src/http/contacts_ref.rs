@@ -5,8 +5,10 @@ use serde::Serialize;
 
 use super::access::Caller;
 use super::answer::{Answer, List};
-use super::call::{Call, Mailbox, Need};
+use super::call::Call;
 use super::contacts::{self, quoted};
+use super::endpoint::Need;
+use super::guard::Mailbox;
 use super::once;
 use crate::contact::{self, Contact, read};
 use crate::error::{Error, Kind};

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::answer::Answer;
-use super::call::{Call, Mailbox};
+use super::call::Call;
+use super::guard::Mailbox;
 use crate::clock;
 use crate::contact::select::Selection;
 use crate::contact::write::Shown;

@@ -1,8 +1,9 @@
 //! `$expand` on folders: a page of the contacts or folders inside each, whose further pages are those of the list it is.
 
-use super::call::{Call, Mailbox};
+use super::call::Call;
 use super::contacts::{self, quoted};
 use super::folders;
+use super::guard::Mailbox;
 use crate::contact::select::Selection;
 use crate::error::Error;
 use crate::extended::Ids;

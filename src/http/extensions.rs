@@ -4,8 +4,9 @@ use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
 use super::answer::{Answer, List};
-use super::call::{Call, Mailbox, POSITION};
+use super::call::{Call, POSITION};
 use super::contacts::{parse, parse_id, quoted};
+use super::guard::Mailbox;
 use crate::error::{Error, Kind};
 use crate::extended::Ids;
 use crate::extension::{self, Extension, Patch, Shown, name_of};

@@ -3,9 +3,10 @@
 use std::mem;
 
 use super::answer::{Answer, List};
-use super::call::{Call, Mailbox, POSITION};
+use super::call::{Call, POSITION};
 use super::contacts::{parse, quoted, search};
 use super::expand::Expansion;
+use super::guard::Mailbox;
 use super::once;
 use crate::contact::{DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};

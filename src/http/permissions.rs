@@ -4,8 +4,9 @@
 use serde::Serialize;
 
 use super::answer::{Answer, List};
-use super::call::{Call, Mailbox};
+use super::call::Call;
 use super::contacts::{parse, quoted};
+use super::guard::Mailbox;
 use crate::error::{Error, Kind};
 use crate::odata::entity;
 use crate::odata::json::Json;

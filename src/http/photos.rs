@@ -1,8 +1,9 @@
 //! `…/contacts/{id}/photo` and its bytes, `…/photo/$value` (docs/graph.md, "Photos").
 
 use super::answer::{Answer, Body};
-use super::call::{Call, Mailbox, POSITION};
+use super::call::{Call, POSITION};
 use super::contacts::{parse_id, quoted};
+use super::guard::Mailbox;
 use crate::error::Error;
 use crate::photo::{Photo, Shown};
 

@@ -4,8 +4,9 @@ use uuid::Uuid;
 
 use super::access::{Caller, Who};
 use super::answer::{Answer, List};
-use super::call::{Call, Endpoint, Need, Offered};
+use super::call::Call;
 use super::contacts::parse;
+use super::endpoint::{Endpoint, Need, Offered};
 use crate::clock;
 use crate::contact;
 use crate::error::{Error, Kind};

@@ -4,8 +4,9 @@ use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 
 use super::answer::{Answer, List};
-use super::call::{Call, Mailbox, POSITION};
+use super::call::{Call, POSITION};
 use super::contacts::{self, parse_id, printed, quoted, selection};
+use super::guard::Mailbox;
 use crate::contact::select::Selection;
 use crate::contact::write::Shown;
 use crate::contact::{Contact, date};

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::access::{Caller, Who};
 use super::answer::{Answer, List};
-use super::call::{Call, Mailbox};
+use super::call::Call;
+use super::guard::Mailbox;
 use crate::error::Error;
 use crate::odata::entity;
 use crate::odata::expand::{self, Source};

@@ -27,6 +27,7 @@ mod listing;
 mod migrate;
 mod notices;
 mod once;
+mod open;
 mod photos;
 mod procedures;
 mod purge;
@@ -51,18 +52,15 @@ mod window;
 mod writer;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
-use crate::clock;
 use crate::contact::Contact;
 use crate::contact::patch::Patch;
 use crate::error::Error;
-use crate::fold::FOLDING;
 use crate::folder::{Folder, Patch as FolderPatch};
 use crate::odata::etag::Preconditions;
 use crate::user::{self, User, UserName};
@@ -79,6 +77,7 @@ pub use folder_listing::FolderListing;
 pub(crate) use leases::{Attempts, Due, Held};
 pub use listing::{Listing, Page};
 pub use once::Once;
+pub use open::{Database, OpenError, Options};
 pub use photos::Chunks;
 use readers::Readers;
 pub use rights::Actor;
@@ -87,73 +86,13 @@ pub use shares::Share;
 pub use sorted::{SortedPage, Sorting};
 use statement::Statement;
 pub use tokens::{NewToken, Token, TokenFacts};
-use tx::{Connector, Tx};
+use tx::Tx;
 pub use users::Account;
 pub use window::{Part, Window};
 use writer::Writer;
 
-/// `store.folding` of a database that is being copied into: it is not whole.
-const UNFINISHED: i64 = 0;
-
 /// Most users remembered between requests.
 const MAX_REMEMBERED: usize = 10_000;
-
-/// Where the data is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Database {
-    /// A SQLite file, made if missing.
-    File(PathBuf),
-    /// `:memory:`: a private temporary file, removed when the store is closed.
-    Temporary,
-    /// PostgreSQL, which other processes may serve too.
-    Postgres(Address),
-}
-
-impl std::str::FromStr for Database {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "" => Err("name a file, :memory: or a postgres:// address".to_owned()),
-            ":memory:" => Ok(Self::Temporary),
-            url if Address::is_meant(url) => url.parse().map(Self::Postgres),
-            path => Ok(Self::File(path.into())),
-        }
-    }
-}
-
-/// What a store is opened with.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Most folders of one mailbox; deleted ones count.
-    pub max_folders: i64,
-    /// Most connections to PostgreSQL, half of them to write; as many as to read go to each of `read_from`.
-    pub connections: u16,
-    /// Standbys of the PostgreSQL server, for lists.
-    pub read_from: Vec<Address>,
-    /// How long what was deleted is kept until it is taken away by itself; without it, for ever.
-    pub keep_deleted: Option<Duration>,
-    /// The same of the log of changes, which delta needs.
-    pub keep_changes: Option<Duration>,
-    /// The same of the log of who did what.
-    pub keep_audit: Option<Duration>,
-    /// What a question may cost: how long one may be worked on before it ends in [`Error::Inefficient`].
-    pub query_timeout: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            max_folders: 1_000,
-            connections: 10,
-            read_from: Vec::new(),
-            keep_deleted: None,
-            keep_changes: None,
-            keep_audit: None,
-            query_timeout: Duration::from_secs(10),
-        }
-    }
-}
 
 /// An open store. Clones share it.
 #[derive(Clone)]
@@ -212,126 +151,7 @@ struct Remembered {
     users: HashMap<String, User>,
 }
 
-/// Why a store cannot be opened or copied: one line for its operator.
-#[derive(Debug)]
-pub struct OpenError(String);
-
-impl OpenError {
-    fn new(place: impl std::fmt::Display, reason: impl std::fmt::Display) -> Self {
-        Self(format!("{place}: {reason}"))
-    }
-
-    fn of(place: impl std::fmt::Display, error: &Error) -> Self {
-        Self::new(place, faults::reason(error))
-    }
-}
-
-impl std::fmt::Display for OpenError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for OpenError {}
-
 impl Store {
-    /// Opens a database, bringing its schema up to date. Other processes may have it open as well.
-    ///
-    /// # Errors
-    /// A file that cannot be read or written or a server that cannot be reached, what is no database of contactd's, or
-    /// has a newer schema.
-    pub async fn open(database: &Database, options: Options) -> Result<Self, OpenError> {
-        match database {
-            Database::File(path) => Self::open_file(path, options, ()).await,
-            Database::Temporary => {
-                let folder = tempfile::Builder::new().prefix("contactd-").tempdir();
-                let folder = folder.map_err(|error| OpenError(format!("no temporary folder: {error}")))?;
-                let path = folder.path().join("contacts.db");
-                // The writer is the last to close the file, and takes the folder with it.
-                Self::open_file(&path, options, folder).await
-            }
-            Database::Postgres(address) => Self::open_cluster(address, options).await,
-        }
-    }
-
-    async fn open_file(path: &Path, options: Options, on_end: impl Send + 'static) -> Result<Self, OpenError> {
-        let shown = &path.display();
-        files::create_private(path).map_err(|error| OpenError::new(shown, error))?;
-        migrate::sqlite(path).await.map_err(|error| OpenError::new(shown, error))?;
-        let connector = Connector::Sqlite(Box::new(engine::sqlite_options(path)));
-        let writer = Writer::start(connector, 1, on_end).await.map_err(|error| OpenError::of(shown, &error))?;
-        let readers = Readers::sqlite(engine::sqlite_readers(path), options.query_timeout);
-        Self::start(writer, readers, options, Place::File(path.to_owned()), shown).await
-    }
-
-    async fn open_cluster(address: &Address, options: Options) -> Result<Self, OpenError> {
-        let reason = |error: Error| OpenError::of(address, &error);
-        let cluster = Arc::new(Cluster::new(address));
-        migrate::postgres(&cluster).await.map_err(|error| OpenError::new(address, error))?;
-        let writing = usize::from(options.connections / 2).max(1);
-        let reading = usize::from(options.connections).saturating_sub(writing).max(1);
-        let connector = Connector::Postgres(Arc::clone(&cluster));
-        let writer = Writer::start(connector, writing, ()).await.map_err(reason)?;
-        let standbys = options.read_from.iter().map(Cluster::new).collect();
-        let readers = Readers::postgres(Arc::clone(&cluster), standbys, reading, options.query_timeout);
-        let readers = readers.map_err(reason)?;
-        Self::start(writer, readers, options, Place::Cluster(cluster), address).await
-    }
-
-    async fn start(
-        (writer, ended): (Writer, oneshot::Receiver<()>),
-        readers: Readers,
-        options: Options,
-        place: Place,
-        shown: impl std::fmt::Display,
-    ) -> Result<Self, OpenError> {
-        let described = writer.write(None, async |tx| describe(tx).await).await;
-        let history = described.as_ref().map_or_else(|_| History::default(), |(_, history)| history.clone());
-        let store = Self {
-            shared: Arc::new(Shared {
-                writer: RwLock::new(Some(Arc::new(writer))),
-                ended: Mutex::new(Some(ended)),
-                readers,
-                creates: Creates::default(),
-                history,
-                options,
-                users: RwLock::default(),
-                place,
-                purging: Mutex::default(),
-                written: Notify::new(),
-            }),
-            actor: None,
-        };
-        let why = match described {
-            Ok((FOLDING, _)) => {
-                store.purge_by_itself()?;
-                return Ok(store);
-            }
-            Ok((UNFINISHED, _)) => "a copy into it was not finished: contactd copy --resume goes on".to_owned(),
-            Ok((other, _)) => format!("its search keys are of another contactd ({other}, not {FOLDING})"),
-            Err(error) => faults::reason(&error),
-        };
-        store.close().await;
-        Err(OpenError::new(shown, why))
-    }
-
-    /// Ends the store: writes already handed in are done, later ones refused, and the file is closed.
-    pub async fn close(&self) {
-        self.shared.purging.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let writer = self.shared.writer.write().unwrap_or_else(PoisonError::into_inner).take();
-        // The writer closes last and alone: it is then sure to move the log into the file.
-        self.shared.readers.close().await;
-        drop(writer);
-        let ended = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(ended) = ended {
-            // Waits for the queue to empty, which is the point of closing. Nothing is ever sent.
-            let _ = ended.await;
-        }
-        if let Place::File(path) = &self.shared.place {
-            files::settle(path).await;
-        }
-    }
-
     /// Reads one row, and sees that the writer is there.
     ///
     /// # Errors
@@ -600,17 +420,4 @@ impl Store {
         let writer = self.shared.writer.read().unwrap_or_else(PoisonError::into_inner).clone();
         writer.ok_or_else(|| Error::unavailable("the store is closed"))
     }
-}
-
-/// Writes the database's own row when it is new. Answers the rule its search keys were made by, and its history.
-async fn describe(tx: &mut Tx) -> Result<(i64, History), Error> {
-    let text = "
-insert into store (id, epoch, folding, created_date_time) values (1, $1, $2, $3) on conflict (id) do nothing";
-    let (epoch, now) = (Tx::new_id(), tx.now());
-    tx.execute(Statement::new(text).bind(epoch).bind(FOLDING).bind(now)).await?;
-    let secret = Statement::new("update store set token_key = $1 where token_key is null").bind(clock::new_secret());
-    tx.execute(secret).await?;
-    let row = tx.reading().await?.row(Statement::new("select folding, epoch, token_key from store")).await?;
-    let row = row.ok_or_else(|| Error::internal("the store has no row"))?;
-    Ok((row.get(0)?, History { epoch: row.get(1)?, key: row.get(2)? }))
 }

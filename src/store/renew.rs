@@ -3,8 +3,9 @@
 use uuid::Uuid;
 
 use super::engine::Session;
+use super::open::UNFINISHED;
 use super::statement::{Sql, Statement};
-use super::{UNFINISHED, contacts, folded, search};
+use super::{contacts, folded, search};
 use crate::contact::Contact;
 use crate::error::Error;
 use crate::fold::FOLDING;

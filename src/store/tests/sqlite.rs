@@ -1,5 +1,7 @@
 //! What SQLite's files and faults ask of the store.
 
+use std::path::Path;
+
 use super::*;
 
 /// Lets the database grow by less than `large` has, until the writer connects anew.
