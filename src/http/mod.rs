@@ -69,7 +69,7 @@ pub const MAX_BODY: usize = 4 << 20;
 /// The API over a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
-    /// For what the program does of itself. What a caller asks for goes to [`call::Mailbox::store`], or to one that acts
+    /// For what the program does of itself. What a caller asks for goes to [`guard::Mailbox::store`], or to one that acts
     /// for them.
     unguarded: Store,
     access: Access,

@@ -62,7 +62,7 @@ fn a_method_that_is_not_offered_is_a_405_that_says_which_are() {
 fn what_is_not_served_yet_says_so() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let path = "/me/outlook/masterCategories?$orderby=displayName";
+    let path = "/me/outlook/masterCategories?$search=x";
     assert_eq!(ann.get(path).error(), (501, "NotImplemented".into(), String::new()));
 }
 
