@@ -55,7 +55,7 @@ impl PropertyId {
     /// ```
     /// use contactd::extended::{PropertyId, SingleValue};
     ///
-    /// let read = |text| PropertyId::parse::<SingleValue>(text).map(|id| id.key);
+    /// let read = |text: &str| PropertyId::parse::<SingleValue>(text).map(|id| id.key);
     /// let guid = "{66f5a359-4659-4830-9070-00047ec6ac6e}";
     /// assert_eq!(read(&format!("string {guid} name Color")), read(&format!("String {} Name Color", guid.to_uppercase())));
     /// assert_eq!(read("Integer 0x00008012"), read("integer 0X8012"));
