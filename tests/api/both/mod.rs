@@ -2,6 +2,7 @@
 
 mod access;
 mod batch;
+mod callers;
 mod categories;
 mod checklist;
 mod concurrency;
