@@ -100,7 +100,7 @@ pub(super) async fn perform(
             }
             let share = find(call, mailbox, id).await?;
             let share = match sent.can_write {
-                Some(can_write) => store.share(number, share.user, can_write).await?,
+                Some(can_write) => store.change_share(number, share.user, can_write).await?,
                 None => share,
             };
             shown(call, mailbox, 200, &share)

@@ -60,7 +60,7 @@ impl Store {
         self.read(list).await
     }
 
-    /// Shares a mailbox with a user, or changes how.
+    /// Shares a mailbox with a user, whether it was before or not.
     ///
     /// # Errors
     /// [`Error::Quota`] when it is shared with 1,000.
@@ -82,20 +82,40 @@ on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
         self.write(Some(mailbox), work).await
     }
 
+    /// Changes how a mailbox is shared. A share that was taken back meanwhile stays so.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none.
+    pub async fn change_share(&self, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
+        let work = async move |tx: &mut Tx| {
+            exists(tx, mailbox, &with).await?;
+            let text = "update shares set can_write = $3 where mailbox = $1 and grantee = $2";
+            tx.execute(Statement::new(text).bind(mailbox).bind(with.mailbox).bind(can_write)).await?;
+            Ok(Share { user: with, can_write })
+        };
+        self.write(Some(mailbox), work).await
+    }
+
     /// Takes a share back. It ends at once, and with it the subscriptions to the mailbox that its user has made.
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is none.
     pub async fn unshare(&self, mailbox: i64, with: User) -> Result<(), Error> {
         let work = async move |tx: &mut Tx| {
-            let text = "select 1 from shares where mailbox = $1 and grantee = $2";
-            let found = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(with.mailbox)).await?;
-            found.ok_or(Error::NotFound)?;
+            exists(tx, mailbox, &with).await?;
             let text = "delete from shares where mailbox = $1 and grantee = $2";
             tx.execute(Statement::new(text).bind(mailbox).bind(with.mailbox)).await
         };
         self.write(Some(mailbox), work).await
     }
+}
+
+/// # Errors
+/// [`Error::NotFound`]
+async fn exists(tx: &mut Tx, mailbox: i64, with: &User) -> Result<(), Error> {
+    let text = "select 1 from shares where mailbox = $1 and grantee = $2";
+    let found = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(with.mailbox)).await?;
+    found.map(drop).ok_or(Error::NotFound)
 }
 
 fn read(row: &Row) -> Result<Share, Error> {

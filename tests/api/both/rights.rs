@@ -207,6 +207,22 @@ fn what_is_taken_back_is_so_at_once() {
 }
 
 #[test]
+fn a_share_that_was_taken_back_is_not_given_again_by_a_change_of_it() {
+    let guest = guest();
+    guest.app.beside(async |store| {
+        let ann = store.find_user(&name("ann")).await.unwrap().unwrap();
+        let dora = store.find_user(&name("dora")).await.unwrap().unwrap();
+        let changed = store.change_share(ann.mailbox, dora.clone(), false).await.unwrap();
+        assert!(!changed.can_write && changed == store.shares(ann.mailbox).await.unwrap()[0]);
+        store.unshare(ann.mailbox, dora.clone()).await.unwrap();
+        // As one that was read before, and written after.
+        let late = store.change_share(ann.mailbox, dora, true).await;
+        assert!(matches!(late, Err(contactd::error::Error::NotFound)));
+    });
+    assert_eq!(guest.dora.get("/users/ann/contacts").error().1, "Request_ResourceNotFound");
+}
+
+#[test]
 fn a_subscription_ends_with_the_right_to_see_what_it_tells_of() {
     for taken in ["share", "token", "user"] {
         let guest = guest();
