@@ -10,6 +10,7 @@ use crate::app::{Answer, Client, SEED_REQUEST};
 use crate::both::following::Follower;
 use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd};
+use crate::storm::Answers;
 
 fn serve(database: &str, more: &[&str]) -> Program {
     let arguments = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", database];
@@ -191,7 +192,7 @@ where application_name = 'contactd' and query like '%json_agg%' and query not li
     let wait = |what: &str, done: &dyn Fn() -> bool| {
         let started = Instant::now();
         while !done() {
-            assert!(started.elapsed() < Duration::from_secs(20), "{what}");
+            assert!(started.elapsed() < Duration::from_secs(60), "{what}");
             std::thread::sleep(Duration::from_millis(20));
         }
     };
@@ -217,33 +218,37 @@ where application_name = 'contactd' and query like '%json_agg%' and query not li
 
     // It dies, comes back, and hangs: no request fails.
     let stop = AtomicBool::new(false);
-    let lists = std::thread::scope(|scope| {
-        let readers: Vec<_> = (0..4)
-            .map(|_| {
-                let (ann, stop) = (ann.clone(), &stop);
-                scope.spawn(move || {
-                    let mut lists = 0;
-                    while !stop.load(Ordering::SeqCst) {
-                        assert_eq!(titles(&ann), ["old", "new"]);
-                        lists += 1;
-                    }
-                    lists
-                })
-            })
-            .collect();
-        std::thread::sleep(Duration::from_millis(300));
+    let lists = Answers::default();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    assert_eq!(titles(&ann), ["old", "new"]);
+                    lists.add();
+                }
+            });
+        }
+        // The readers end with the test's thread, also where that panics.
+        let _stop = Stop(&stop);
+        lists.wait_for(10, Duration::from_millis(300));
         standby.kill();
-        std::thread::sleep(Duration::from_millis(500));
+        lists.wait_for(20, Duration::from_millis(500));
         standby.restart();
         wait("it is not read again", &|| standby.query(pages) != "0");
         standby.freeze();
-        std::thread::sleep(Duration::from_millis(4_500));
+        lists.wait_for(50, Duration::from_millis(4_500));
         standby.thaw();
-        stop.store(true, Ordering::SeqCst);
-        readers.into_iter().map(|reader| reader.join().unwrap()).sum::<usize>()
     });
-    assert!(lists > 50, "{lists} lists prove little");
     assert!(!server.log().contains("panicked"), "{}", server.log());
+}
+
+/// Tells clients to end when it is dropped.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// What befalls the primary.
@@ -279,14 +284,16 @@ fn survive(fate: Fate) {
     let hosts = format!("127.0.0.1:{},127.0.0.1:{}/", primary.port(), standby.port());
     let server = serve(&schema.url.replace(&format!("127.0.0.1:{}/", primary.port()), &hosts), &[]);
     let end = AtomicBool::new(false);
+    let kept: [Answers; 3] = Default::default();
     let told: Vec<Told> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..9)
             .map(|i| {
-                let (client, end) = (server.user(["ann", "bob", "cy"][i % 3]), &end);
-                scope.spawn(move || storm(&client, i, end))
+                let (client, kept, end) = (server.user(["ann", "bob", "cy"][i % 3]), &kept[i % 3], &end);
+                scope.spawn(move || storm(&client, i, kept, end))
             })
             .collect();
-        std::thread::sleep(Duration::from_millis(600));
+        let stop = Stop(&end);
+        kept.iter().for_each(|kept| kept.wait_for(15, Duration::from_millis(200)));
         match fate {
             Fate::KilledAndReplaced | Fate::KilledAndRestarted => primary.kill(),
             Fate::StoppedAndReplaced => primary.stop(),
@@ -300,15 +307,14 @@ fn survive(fate: Fate) {
             Fate::KilledAndRestarted => primary.restart(),
             _ => standby.promote(),
         }
-        std::thread::sleep(Duration::from_millis(1_500));
-        end.store(true, Ordering::SeqCst);
+        kept.iter().for_each(|kept| kept.wait_for(31, Duration::from_millis(500)));
+        drop(stop);
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
     assert_eq!(server.user("").get("/healthz").status, 200);
     let survivor = schema.on(&primary, if matches!(fate, Fate::KilledAndRestarted) { &primary } else { &standby });
     for (i, user) in ["ann", "bob", "cy"].into_iter().enumerate() {
         let expected: BTreeMap<_, _> = told.iter().skip(i).step_by(3).flat_map(Clone::clone).collect();
-        assert!(expected.len() > 30, "{} contacts prove little", expected.len());
         let mut found = BTreeMap::new();
         let mut next = Some("/me/contacts?$top=500".to_owned());
         while let Some(path) = next {
@@ -331,7 +337,7 @@ fn survive(fate: Fate) {
 type Told = BTreeMap<String, (String, String)>;
 
 /// Creates, changes and deletes until the end, each until it is answered.
-fn storm(client: &Client, number: usize, end: &AtomicBool) -> Told {
+fn storm(client: &Client, number: usize, kept: &Answers, end: &AtomicBool) -> Told {
     let mut told = Told::default();
     for i in 0.. {
         let title = format!("{number}-{i}");
@@ -347,6 +353,7 @@ fn storm(client: &Client, number: usize, end: &AtomicBool) -> Told {
             insist(client, "DELETE", &path, None, 204);
         } else {
             told.insert(title, (id, job.to_owned()));
+            kept.add();
         }
         if end.load(Ordering::SeqCst) {
             break;
@@ -366,7 +373,7 @@ fn insist(client: &Client, method: &str, path: &str, body: Option<&Value>, statu
         }
         assert_eq!(answer.error(), (503, "serviceNotAvailable".into(), String::new()));
         assert_eq!(answer.header("retry-after"), "1");
-        assert!(started.elapsed() < Duration::from_secs(20), "still refused");
+        assert!(started.elapsed() < Duration::from_secs(60), "still refused");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -19,6 +19,7 @@ mod identity;
 mod postgres;
 mod program;
 mod receiver;
+mod storm;
 
 mod both;
 mod cluster;
