@@ -31,7 +31,7 @@ pub struct Cli {
 /// What the program does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve the API until SIGTERM or SIGINT
+    /// Serve the API until SIGTERM, SIGINT or SIGQUIT
     Serve(Box<Serve>),
     /// Copy a database, also one in use, into a new file
     Backup(Backup),

@@ -37,7 +37,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// connect and say nothing would keep all others out.
 const HANDSHAKES: usize = 25_000;
 
-/// Serves until SIGTERM or SIGINT, then drains.
+/// Serves until SIGTERM, SIGINT or SIGQUIT, then drains.
 ///
 /// # Errors
 /// One line that says why it cannot start.
@@ -181,21 +181,34 @@ fn connections(config: &Serve) -> (Connections, usize) {
     (Connections::new(limits), workers)
 }
 
-/// SIGTERM and SIGINT.
+/// The signals that end the program, and SIGHUP, which does not.
 struct Stop {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
+    hangup: Signal,
 }
 
 impl Stop {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
+    /// Waits for the end. A hangup is a closed terminal, or somebody who means that files be read anew: certificates are,
+    /// by themselves. To die of it in the middle of requests is what neither wants.
     async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.quit.recv() => return,
+                _ = self.hangup.recv() => tracing::info!("SIGHUP changes nothing"),
+            }
         }
     }
 }

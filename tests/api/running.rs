@@ -27,8 +27,8 @@ fn what_is_answered_is_there_after_a_stop_and_a_start() {
 }
 
 #[test]
-fn both_signals_drain_under_load_and_exit_0() {
-    for signal in ["TERM", "INT"] {
+fn the_signals_that_end_it_drain_under_load_and_exit_0() {
+    for signal in ["TERM", "INT", "QUIT"] {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("contacts.db");
         let mut server = Program::start(serve_dev(&database));
@@ -63,6 +63,25 @@ fn both_signals_drain_under_load_and_exit_0() {
         // A client may lose the answer to its last write, never the write of an answer.
         assert!(answered > 0 && stored >= answered && stored <= answered + 8, "{answered} answered, {stored} stored");
     }
+}
+
+#[test]
+fn a_hangup_changes_nothing_and_cuts_no_request_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Program::start(serve_dev(&folder.path().join("contacts.db")));
+    let mut half = TcpStream::connect(&server.address).unwrap();
+    half.write_all(b"POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{").unwrap();
+    server.signal("HUP");
+    while !server.log().contains("SIGHUP changes nothing") {
+        assert!(server.child.try_wait().unwrap().is_none(), "it has ended: {}", server.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    half.write_all(b"}").unwrap();
+    let mut answer = String::new();
+    half.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    server.signal("TERM");
+    assert_eq!(server.ended(STOP).code(), Some(0));
 }
 
 #[test]
