@@ -116,6 +116,9 @@ pub(super) async fn by_operator(
 ) -> Result<(), Error> {
     let text = "
 insert into audit (mailbox, id, audit_date_time, actor, token_id, action, item) values ($1, $2, $3, $4, $5, $6, $7)";
-    let statement = Statement::new(text).bind(mailbox).bind(Tx::new_id()).bind(clock::now()).bind(OPERATOR);
-    tx.execute(statement.bind(token).bind(action).bind(item)).await
+    let id = Tx::new_id();
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(clock::now()).bind(OPERATOR);
+    tx.execute(statement.bind(token).bind(action).bind(item)).await?;
+    tx.left_deed(mailbox, id);
+    Ok(())
 }

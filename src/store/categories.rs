@@ -149,7 +149,7 @@ from master_categories where mailbox = $1 and deleted_date_time is null";
         return Err(Error::Quota(format!("A mailbox has at most {MAX_CATEGORIES} categories.")));
     }
     let id = Tx::new_id();
-    let version = changes::number(tx, mailbox, None).await?;
+    let version = changes::number(tx, mailbox).await?;
     let text = "
 insert into master_categories
     (mailbox, id, display_name, display_name_key, color, version, created_date_time, last_modified_date_time)
@@ -174,7 +174,7 @@ pub(super) async fn update(
         return Err(Error::invalid(Kind::ReadOnly, "displayName", message));
     }
     let Some(color) = patch.color.filter(|color| *color != category.color) else { return Ok(category) };
-    let version = changes::number(tx, mailbox, None).await?;
+    let version = changes::number(tx, mailbox).await?;
     let text = "
 update master_categories set color = $3, version = $4, last_modified_date_time = $5 where mailbox = $1 and id = $2";
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(color).bind(version).bind(tx.now());
@@ -185,7 +185,7 @@ update master_categories set color = $3, version = $4, last_modified_date_time =
 pub(super) async fn delete(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) -> Result<i64, Error> {
     let category = get(tx.reading().await?, mailbox, id).await?;
     expected.check(&category.version_token())?;
-    let version = changes::number(tx, mailbox, None).await?;
+    let version = changes::number(tx, mailbox).await?;
     let text = "
 update master_categories set version = $3, last_modified_date_time = $4, deleted_date_time = $4
 where mailbox = $1 and id = $2";

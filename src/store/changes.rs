@@ -15,22 +15,19 @@ pub(super) async fn record(
     contact: Option<Uuid>,
     removed: bool,
 ) -> Result<i64, Error> {
-    let (seq, now) = (number(tx, mailbox, contact).await?, tx.now());
+    let (seq, now) = (number(tx, mailbox).await?, tx.now());
     let text = "
 insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time) values ($1, $2, $3, $4, $5, $6)";
     let statement = Statement::new(text).bind(mailbox).bind(seq).bind(folder).bind(contact);
     tx.execute(statement.bind(removed).bind(now)).await?;
+    tx.left_change(mailbox, Some(seq), contact);
     Ok(seq)
 }
 
-/// Takes the mailbox's next number for a write, of this contact's if one is named. The log, or the row that is written if
-/// the log leaves it out, must have the number and the time: where a commit's answer is lost, that is what is looked for
-/// ([`Tx`]).
-pub(super) async fn number(tx: &mut Tx, mailbox: i64, contact: Option<Uuid>) -> Result<i64, Error> {
+/// Takes the mailbox's next number for a write.
+pub(super) async fn number(tx: &mut Tx, mailbox: i64) -> Result<i64, Error> {
     tx.execute(Statement::new("update mailboxes set seq = seq + 1 where id = $1").bind(mailbox)).await?;
-    let seq = last(tx, mailbox).await?;
-    tx.left_trace(mailbox, Some(seq), contact);
-    Ok(seq)
+    last(tx, mailbox).await
 }
 
 /// The number of the mailbox's last change, which nobody else can make before this transaction ends.
@@ -49,6 +46,6 @@ pub(super) async fn logged(tx: &mut Tx, mailbox: i64, otherwise: i64) -> Result<
 /// Brings the mailbox's number to that of entries that were written to the log all at once.
 pub(super) async fn catch_up(tx: &mut Tx, mailbox: i64, seq: i64) -> Result<(), Error> {
     tx.execute(Statement::new("update mailboxes set seq = $2 where id = $1").bind(mailbox).bind(seq)).await?;
-    tx.left_trace(mailbox, Some(seq), None);
+    tx.left_change(mailbox, Some(seq), None);
     Ok(())
 }

@@ -245,7 +245,7 @@ async fn find(tx: &mut Tx, mailbox: i64, within: &[String], id: Uuid, name: &str
 
 /// The number of a write to a contact's extensions, which is remembered.
 async fn number(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<i64, Error> {
-    let number = changes::number(tx, mailbox, Some(id)).await?;
+    let number = changes::number(tx, mailbox).await?;
     let text = "
 insert into extension_writes (mailbox, contact_id, version, last_modified_date_time) values ($1, $2, $3, $4)
 on conflict (mailbox, contact_id) do update

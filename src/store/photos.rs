@@ -175,7 +175,7 @@ pub(super) async fn put(
         Some(known) => expected.check(&known.version_token())?,
         None => expected.check_absent()?,
     }
-    let version = changes::number(tx, mailbox, Some(id)).await?;
+    let version = changes::number(tx, mailbox).await?;
     let photo = Photo { picture, size: bytes.len() as u64, version, last_modified_date_time: tx.now() };
     let text = "
 insert into photos (mailbox, contact_id, content_type, width, height, size, version, last_modified_date_time)
@@ -204,7 +204,7 @@ pub(super) async fn delete(
 ) -> Result<Option<i64>, Error> {
     let Some(known) = find(tx.reading().await?, mailbox, within, id).await? else { return Ok(None) };
     expected.check(&known.version_token())?;
-    let (version, now) = (changes::number(tx, mailbox, Some(id)).await?, tx.now());
+    let (version, now) = (changes::number(tx, mailbox).await?, tx.now());
     let text = "
 update photos set version = $3, last_modified_date_time = $4, deleted_date_time = $4
 where mailbox = $1 and contact_id = $2";

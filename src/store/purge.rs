@@ -98,7 +98,8 @@ pub(super) async fn purge(
     let until = before(keep_deleted).max(trash::FOR_GOOD);
     // A token is made from entries that are older than itself, by the clock of any process.
     let changes = before(keep_changes).saturating_sub(CLOCKS);
-    let deeds = before(keep_audit);
+    // A commit whose answer was lost is looked for by its entry.
+    let deeds = before(keep_audit.map(|keep| keep.max(EVERY)));
     let mut last = 0;
     // Between two pieces the store may be closed.
     while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None }) {

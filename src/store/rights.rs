@@ -136,7 +136,10 @@ pub(super) async fn record(tx: &mut Tx, actor: &Actor) -> Result<(), Error> {
 insert into audit (mailbox, id, audit_date_time, actor, token_id, address, request_id, action, item)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let item = tx.made().map(str::to_owned).or_else(|| actor.item.clone());
-    let statement = Statement::new(text).bind(actor.mailbox.unwrap_or(0)).bind(Tx::new_id()).bind(tx.now());
+    let (mailbox, id) = (actor.mailbox.unwrap_or(0), Tx::new_id());
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(tx.now());
     let statement = statement.bind(&actor.name).bind(actor.token).bind(actor.address.as_ref());
-    tx.note(statement.bind(actor.request).bind(&actor.action).bind(item)).await
+    tx.note(statement.bind(actor.request).bind(&actor.action).bind(item)).await?;
+    tx.left_deed(mailbox, id);
+    Ok(())
 }

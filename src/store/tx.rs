@@ -62,30 +62,44 @@ pub(super) struct Tx {
     loose: bool,
     /// A job met a fault of ours: whatever this connection remembers (a schema as it was, say) is not trusted further.
     suspect: bool,
-    /// By what a commit can be told to have happened.
-    trace: Option<Trace>,
+    /// What the transaction has written so far.
+    left: Left,
     /// The same when the savepoint was opened.
-    trace_before: Option<Trace>,
+    left_before: Left,
     /// The id of what the current job has made, for the audit log.
     made: Option<String>,
     /// The store is closing, and nobody can wait long.
     closing: Arc<AtomicBool>,
 }
 
-/// The last change of a transaction, as the log has it, or as the row of a photo, a contact's extensions or a category has
-/// that changed without an entry there.
+/// What a transaction has written, and by what it can be told that its commit happened.
+///
+/// That is the last row which nobody changes once it is there. Any other row may have been written by another process
+/// since, and then says nothing of this transaction. The number of the transaction would not do instead: a standby that
+/// became the primary gives a number that it has not heard of to another transaction.
 #[derive(Debug, Clone, Copy)]
-struct Trace {
-    mailbox: i64,
-    /// Not known where the answer that tells it was lost.
-    seq: Option<i64>,
-    contact: Option<Uuid>,
-    time: i64,
+enum Left {
+    Nothing,
+    /// Something that cannot be told from what others write.
+    Something,
+    /// An entry of the change log.
+    Change {
+        mailbox: i64,
+        /// Not known where the answer that tells it was lost.
+        seq: Option<i64>,
+        contact: Option<Uuid>,
+        time: i64,
+    },
+    /// An entry of the audit log.
+    Deed {
+        mailbox: i64,
+        id: Uuid,
+    },
 }
 
 /// What became of a commit.
 enum Settled {
-    /// It happened; its last change has this number.
+    /// It happened. This is the number of the entry by which that is known, if it is one of the change log.
     Happened(i64),
     /// It certainly did not.
     Undone(Error),
@@ -111,8 +125,8 @@ impl Tx {
             savepoint: false,
             loose: false,
             suspect: false,
-            trace: None,
-            trace_before: None,
+            left: Left::Nothing,
+            left_before: Left::Nothing,
             made: None,
             closing: Arc::clone(closing),
         })
@@ -122,7 +136,7 @@ impl Tx {
     pub(super) fn next_batch(&mut self, mailbox: Option<i64>, jobs: usize) {
         self.mailbox = mailbox;
         self.alone = jobs == 1;
-        self.trace = None;
+        self.left = Left::Nothing;
     }
 
     /// Makes ready for the next job of the batch.
@@ -185,7 +199,7 @@ impl Tx {
         if !self.savepoint {
             self.session.execute(Statement::new("savepoint job")).await?;
             self.savepoint = true;
-            self.trace_before = self.trace;
+            self.left_before = self.left;
         }
         Ok(())
     }
@@ -198,13 +212,21 @@ impl Tx {
     /// Runs a statement that changes something.
     pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
         self.open_savepoint().await?;
+        self.has_written();
         self.session.execute(statement).await
+    }
+
+    fn has_written(&mut self) {
+        if matches!(self.left, Left::Nothing) {
+            self.left = Left::Something;
+        }
     }
 
     /// Writes something beside what a job is for, which fails for a fault of the database only: the job then fails with all
     /// that share its transaction, and needs no savepoint for it.
     pub(super) async fn note(&mut self, statement: Statement<'_>) -> Result<(), Error> {
         self.reading().await?.execute(statement).await?;
+        self.has_written();
         self.loose |= !self.savepoint;
         Ok(())
     }
@@ -224,7 +246,7 @@ impl Tx {
     /// after it opens a savepoint first.
     pub(super) async fn call(&mut self, Call { statement, mailbox, last, count }: Call<'_>) -> Result<Vec<i64>, Error> {
         let rows = if self.is_lone() {
-            self.left_trace(mailbox, None, Some(last));
+            self.left_change(mailbox, None, Some(last));
             match self.call_alone(statement).await? {
                 Called::Rows(rows) => rows,
                 Called::UpTo(number) => {
@@ -239,7 +261,7 @@ impl Tx {
         if numbers.len() != count {
             return Err(Error::internal("not every contact was written"));
         }
-        self.left_trace(mailbox, numbers.last().copied(), Some(last));
+        self.left_change(mailbox, numbers.last().copied(), Some(last));
         self.loose |= !self.savepoint;
         Ok(numbers)
     }
@@ -261,9 +283,14 @@ impl Tx {
         }
     }
 
-    /// Remembers the change that was recorded last.
-    pub(super) fn left_trace(&mut self, mailbox: i64, seq: Option<i64>, contact: Option<Uuid>) {
-        self.trace = Some(Trace { mailbox, seq, contact, time: self.now });
+    /// Remembers that the change log has an entry of this transaction.
+    pub(super) fn left_change(&mut self, mailbox: i64, seq: Option<i64>, contact: Option<Uuid>) {
+        self.left = Left::Change { mailbox, seq, contact, time: self.now };
+    }
+
+    /// Remembers that the audit log has an entry of this transaction.
+    pub(super) fn left_deed(&mut self, mailbox: i64, id: Uuid) {
+        self.left = Left::Deed { mailbox, id };
     }
 
     /// Why the transaction may be gone, so that nothing more can be tried in it.
@@ -282,7 +309,7 @@ impl Tx {
             if let Err(error) = self.session.undo_to_savepoint().await {
                 return Err(self.session.give_up(Error::unavailable(error)));
             }
-            self.trace = self.trace_before;
+            self.left = self.left_before;
         }
         Ok(())
     }
@@ -349,8 +376,8 @@ impl Tx {
 
     /// Finds out whether a commit happened whose answer is an error.
     ///
-    /// Most errors tell that it did not. Where a connection to PostgreSQL was lost, the change is looked for on whichever
-    /// server is the primary now, with the mailbox held, so that a transaction that is still under way has ended before.
+    /// Most errors tell that it did not. Where a connection to PostgreSQL was lost, what the transaction left is looked
+    /// for on whichever server is the primary now, once the transaction can no longer be under way.
     ///
     /// # Errors
     /// The error itself where it is a fault of ours, and [`Error::Internal`] when nobody can tell: that is not "try
@@ -365,12 +392,15 @@ impl Tx {
         if !self.is_postgres() {
             return Err(self.session.give_up(unknown));
         }
-        // What leaves no trace can be done again without harm.
-        let Some(trace) = self.trace else { return Ok(undone) };
+        match self.left {
+            Left::Nothing => return Ok(undone),
+            Left::Something => return Err(self.session.give_up(unknown)),
+            Left::Change { .. } | Left::Deed { .. } => {}
+        }
         tracing::warn!(%cause, "a connection was lost around a commit; looking whether it happened");
         let started = Instant::now();
         while started.elapsed() < SETTLE && !self.closing.load(Ordering::Acquire) {
-            match self.look_for(&trace).await {
+            match self.look().await {
                 Ok(Some(number)) => {
                     tracing::info!("the commit happened");
                     return Ok(Settled::Happened(number));
@@ -386,26 +416,29 @@ impl Tx {
         Err(self.session.give_up(unknown))
     }
 
-    /// Looks for a change on a new connection, which becomes this transaction's.
-    async fn look_for(&mut self, trace: &Trace) -> Result<Option<i64>, Error> {
+    /// Looks for what the transaction left on a new connection, which becomes this transaction's.
+    async fn look(&mut self) -> Result<Option<i64>, Error> {
         let mut session = self.connector.connect().await?;
         // The lost connection may still hold a message that the server has not read.
         session.end_backend(&self.session).await?;
-        session.begin(Some(trace.mailbox)).await?;
-        // Photos, extensions and categories are not in the log; each has the number of its last write itself. Subscriptions take none.
-        let text = "
-select min(seq) from (
-    select seq, contact_id, changed_date_time from changes where mailbox = $1
-    union all select version, contact_id, last_modified_date_time from photos where mailbox = $1
-    union all select version, contact_id, last_modified_date_time from extension_writes where mailbox = $1
-    union all select version, null, last_modified_date_time from master_categories where mailbox = $1
-    union all select 0, id, created_date_time from subscriptions where mailbox = $1
-) as written
-where (seq = $2 or $2 is null) and (contact_id = $3 or $3 is null) and changed_date_time = $4";
-        let statement = Statement::new(text);
-        let statement = statement.bind(trace.mailbox).bind(trace.seq).bind(trace.contact).bind(trace.time);
+        session.begin(self.mailbox).await?;
+        if self.mailbox.is_none() {
+            session.execute(Statement::new("select epoch from store where id = 1 for update")).await?;
+        }
+        let statement = match self.left {
+            Left::Nothing | Left::Something => Statement::new("select 0 where false"),
+            Left::Change { mailbox, seq, contact, time } => {
+                let text = "
+select min(seq) from changes
+where mailbox = $1 and (seq = $2 or $2 is null) and (contact_id = $3 or $3 is null) and changed_date_time = $4";
+                Statement::new(text).bind(mailbox).bind(seq).bind(contact).bind(time)
+            }
+            Left::Deed { mailbox, id } => {
+                Statement::new("select min(0::bigint) from audit where mailbox = $1 and id = $2").bind(mailbox).bind(id)
+            }
+        };
         let found = session.row(statement).await?.map_or(Ok(None), |row| row.get(0))?;
-        // Holding the mailbox was a write. So this waits for a synchronous standby, which then has the change as well.
+        // Holding a row was a write. So this waits for a synchronous standby, which then has the change as well.
         session.execute(Statement::new("commit")).await?;
         self.session = session;
         Ok(found)

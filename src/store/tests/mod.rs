@@ -15,6 +15,7 @@ mod search;
 mod servers;
 mod sqlite;
 mod trash;
+mod unlogged;
 
 use std::sync::Arc;
 use std::time::Duration;

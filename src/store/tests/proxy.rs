@@ -26,12 +26,24 @@ struct State {
     /// How many messages still pass; below 0 all do.
     passing: AtomicI64,
     cuts: AtomicUsize,
+    /// How many messages have come.
+    messages: AtomicUsize,
+    /// What is done after the cut, before the client hears of it.
+    meanwhile: Mutex<Option<Meanwhile>>,
 }
+
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
 impl Proxy {
     pub(super) fn to(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let state = State { cut: Mutex::new(Cut::Request), passing: AtomicI64::new(-1), cuts: AtomicUsize::new(0) };
+        let state = State {
+            cut: Mutex::new(Cut::Request),
+            passing: AtomicI64::new(-1),
+            cuts: AtomicUsize::new(0),
+            messages: AtomicUsize::new(0),
+            meanwhile: Mutex::new(None),
+        };
         let proxy = Self { port: listener.local_addr().unwrap().port(), state: Arc::new(state) };
         let state = Arc::clone(&proxy.state);
         std::thread::spawn(move || {
@@ -48,6 +60,16 @@ impl Proxy {
     pub(super) fn cut(&self, cut: Cut, after: i64) {
         *self.state.cut.lock().unwrap() = cut;
         self.state.passing.store(after, Ordering::SeqCst);
+    }
+
+    /// Does this after the next cut, before the client hears of it.
+    pub(super) fn meanwhile(&self, work: impl FnOnce() + Send + 'static) {
+        *self.state.meanwhile.lock().unwrap() = Some(Box::new(work));
+    }
+
+    /// How many messages the client has sent.
+    pub(super) fn messages(&self) -> usize {
+        self.state.messages.load(Ordering::SeqCst)
     }
 
     /// How many connections were cut.
@@ -77,6 +99,7 @@ impl State {
                 }
             });
             while let Ok(read @ 1..) = client.read(&mut buffer) {
+                self.messages.fetch_add(1, Ordering::SeqCst);
                 if self.passing.load(Ordering::SeqCst) >= 0 && self.passing.fetch_sub(1, Ordering::SeqCst) == 0 {
                     self.cuts.fetch_add(1, Ordering::SeqCst);
                     if matches!(*self.cut.lock().unwrap(), Cut::Answer) {
@@ -84,6 +107,11 @@ impl State {
                         muted.store(true, Ordering::SeqCst);
                         server.write_all(&buffer[..read]).unwrap();
                         let _ = answer.recv_timeout(Duration::from_secs(10));
+                    }
+                    // What is not committed then is undone, and holds nobody up.
+                    let _ = server.shutdown(Shutdown::Both);
+                    if let Some(meanwhile) = self.meanwhile.lock().unwrap().take() {
+                        meanwhile();
                     }
                     break;
                 }

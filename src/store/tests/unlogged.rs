@@ -1,0 +1,303 @@
+//! Lost commits of what the change log leaves out, while another process writes the same rows: they are known by the audit
+//! log. What has no entry there either is not claimed to be known.
+
+use super::lost::behind_a_proxy;
+use super::proxy::{Cut, Proxy};
+use super::*;
+use crate::scopes::Scopes;
+use crate::subscription::{ChangeType, Subject, Subscription, Terms};
+use crate::user::Principal;
+use crate::{category, extension};
+
+type Done<'a> = LocalBoxFuture<'a, Result<(), Error>>;
+
+/// One process, and what it works on in one round.
+#[derive(Clone)]
+struct Scene {
+    store: Store,
+    mailbox: i64,
+    contact: Uuid,
+    bob: User,
+    round: u128,
+}
+
+/// A write that is looked at, what must be there for it, and what another process does after it.
+struct Case {
+    name: &'static str,
+    before: for<'a> fn(&'a Scene) -> Done<'a>,
+    lost: for<'a> fn(&'a Scene) -> Done<'a>,
+    since: for<'a> fn(&'a Scene) -> Done<'a>,
+}
+
+impl Scene {
+    async fn of(o: &Opened) -> Self {
+        let contact = o.store.contacts(o.mailbox, &first(1), None).await.unwrap().contacts[0].id;
+        let bob = o.store.user(&UserName::parse("bob").unwrap()).await.unwrap();
+        Self { store: o.store.clone(), mailbox: o.mailbox, contact, bob, round: 0 }
+    }
+
+    /// In another round, and by somebody whose action it is.
+    fn acting(&self, store: &Store, action: &str) -> Self {
+        let (user, mailbox) = (Some(self.mailbox), Some(self.mailbox));
+        let actor = Actor { name: "ann".to_owned(), action: action.to_owned(), user, mailbox, ..Actor::default() };
+        Self { store: store.acting(actor), ..self.clone() }
+    }
+
+    async fn nothing(&self) -> Result<(), Error> {
+        self.store.check().await
+    }
+
+    async fn put_photo(&self) -> Result<(), Error> {
+        let gif = b"GIF89a\x01\0\x01\0\0\0\0;".to_vec();
+        self.store.put_photo(self.mailbox, &[], self.contact, gif, Preconditions::default()).await.map(drop)
+    }
+
+    async fn delete_photo(&self) -> Result<(), Error> {
+        self.store.delete_photo(self.mailbox, &[], self.contact, Preconditions::default()).await.map(drop)
+    }
+
+    async fn make_category(&self) -> Result<(), Error> {
+        self.store.create_category(self.mailbox, format!("c{}", self.round), None).await.map(drop)
+    }
+
+    async fn category(&self) -> Result<Uuid, Error> {
+        let all = Sorting { size: 1_000, ..Sorting::default() };
+        let listed = self.store.categories(self.mailbox, None, &all).await?.value;
+        let name = format!("c{}", self.round);
+        listed.into_iter().find(|c| c.display_name == name).map(|c| c.id).ok_or(Error::NotFound)
+    }
+
+    async fn recolor(&self, color: &'static str) -> Result<(), Error> {
+        let patch = category::Patch { color: Some(color), display_name: None };
+        let id = self.category().await?;
+        self.store.update_category(self.mailbox, id, patch, Preconditions::default()).await.map(drop)
+    }
+
+    async fn delete_category(&self) -> Result<(), Error> {
+        let id = self.category().await?;
+        self.store.delete_category(self.mailbox, id, Preconditions::default()).await.map(drop)
+    }
+
+    async fn make_extension(&self) -> Result<(), Error> {
+        let new = extension::New { name: "e".to_owned(), members: Vec::new() };
+        match self.store.create_extension(self.mailbox, &[], self.contact, new).await {
+            Ok(_) | Err(Error::ExtensionExists) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn change_extension(&self, text: &str) -> Result<(), Error> {
+        let patch = extension::Patch { name: None, members: vec![("m".to_owned(), Some(text.to_owned()))] };
+        let which = (self.contact, "e".to_owned());
+        self.store.update_extension(self.mailbox, &[], which, patch, Preconditions::default()).await.map(drop)
+    }
+
+    async fn delete_extension(&self) -> Result<(), Error> {
+        let which = (self.contact, "e".to_owned());
+        match self.store.delete_extension(self.mailbox, &[], which, Preconditions::default()).await {
+            Ok(_) | Err(Error::NotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn share(&self, can_write: bool) -> Result<(), Error> {
+        self.store.share(self.mailbox, self.bob.clone(), can_write).await.map(drop)
+    }
+
+    async fn change_share(&self, can_write: bool) -> Result<(), Error> {
+        self.store.change_share(self.mailbox, self.bob.clone(), can_write).await.map(drop)
+    }
+
+    async fn unshare(&self) -> Result<(), Error> {
+        self.store.unshare(self.mailbox, self.bob.clone()).await
+    }
+
+    async fn subscribe(&self) -> Result<(), Error> {
+        let terms = Terms {
+            resource: "me/contacts".to_owned(),
+            change_types: vec![ChangeType::Created],
+            notification_url: "https://example.org/".to_owned(),
+            lifecycle_notification_url: None,
+            client_state: None,
+            tls_version: "v1_2".to_owned(),
+            expiration_date_time: i64::MAX,
+        };
+        let (id, creator) = (Uuid::from_u128(self.round), "ann".to_owned());
+        let new = Subscription { token: None, mailbox: self.mailbox, id, creator, subject: Subject::Contacts, terms };
+        self.store.insert_subscription(new).await
+    }
+
+    async fn renew(&self, end: i64) -> Result<(), Error> {
+        self.store.renew_subscription("ann", Uuid::from_u128(self.round), end).await.map(drop)
+    }
+
+    async fn reauthorize(&self) -> Result<(), Error> {
+        self.store.reauthorize_subscription("ann", Uuid::from_u128(self.round), None).await
+    }
+
+    async fn unsubscribe(&self) -> Result<(), Error> {
+        self.store.delete_subscription("ann", Uuid::from_u128(self.round)).await
+    }
+}
+
+macro_rules! case {
+    ($name:literal, |$scene:ident| $before:expr, $lost:expr, $since:expr) => {
+        Case {
+            name: $name,
+            before: |$scene| Box::pin($before),
+            lost: |$scene| Box::pin($lost),
+            since: |$scene| Box::pin($since),
+        }
+    };
+}
+
+fn cases() -> Vec<Case> {
+    vec![
+        case!("photo put", |s| s.nothing(), s.put_photo(), s.put_photo()),
+        case!("photo deleted", |s| s.put_photo(), s.delete_photo(), s.put_photo()),
+        case!("category made", |s| s.nothing(), s.make_category(), s.recolor("preset9")),
+        case!("category changed", |s| s.make_category(), s.recolor("preset1"), s.recolor("preset2")),
+        case!("category deleted", |s| s.make_category(), s.delete_category(), s.make_category()),
+        case!("extension made", |s| s.delete_extension(), s.make_extension(), s.change_extension("1")),
+        case!("extension changed", |s| s.make_extension(), s.change_extension("2"), s.change_extension("3")),
+        case!("extension deleted", |s| s.make_extension(), s.delete_extension(), s.make_extension()),
+        case!("shared", |s| s.nothing(), s.share(true), s.unshare()),
+        case!("share changed", |s| s.share(true), s.change_share(false), s.change_share(true)),
+        case!("share taken back", |s| s.share(true), s.unshare(), s.share(true)),
+        case!("subscribed", |s| s.nothing(), s.subscribe(), s.unsubscribe()),
+        case!("subscription renewed", |s| s.subscribe(), s.renew(i64::MAX - 1), s.renew(i64::MAX - 2)),
+        case!("subscription bound", |s| s.subscribe(), s.reauthorize(), s.reauthorize()),
+        case!("subscription ended", |s| s.subscribe(), s.unsubscribe(), s.nothing()),
+    ]
+}
+
+/// Does something of which the last message, the commit, is lost. Doing the same twice before tells how many messages it
+/// has, once all is prepared on the connection.
+async fn losing<T>(proxy: &Proxy, cut: Cut, work: impl AsyncFn(usize) -> T) -> T {
+    let mut messages = 0;
+    for round in 0..3 {
+        let before = proxy.messages();
+        work(round).await;
+        messages = proxy.messages() - before;
+    }
+    proxy.cut(cut, i64::try_from(messages).unwrap() - 1);
+    work(3).await
+}
+
+#[actix_web::test]
+async fn a_lost_commit_is_known_although_another_process_has_written_the_same_since() {
+    let (o, proxy) = behind_a_proxy().await;
+    let mine = Scene::of(&o).await;
+    let other = Store::open(&o.schema.as_ref().unwrap().url.parse().unwrap(), Options::default()).await.unwrap();
+    let (mut round, mut cuts) = (0_u128, 0);
+    for case in cases() {
+        for cut in [Cut::Answer, Cut::Request] {
+            let first = round;
+            let result = losing(&proxy, cut, async |n| {
+                let scene = Scene { round: first + u128::try_from(n).unwrap(), ..mine.clone() };
+                // What comes before is done by the other, and so is none of the messages.
+                (case.before)(&scene.acting(&other, "before")).await.unwrap();
+                if n == 3 {
+                    let (theirs, since) = (scene.acting(&other, "since"), case.since);
+                    proxy.meanwhile(move || {
+                        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                        // What did not happen may be missing there.
+                        let _ = runtime.block_on(since(&theirs));
+                    });
+                }
+                let action = format!("{} {}", case.name, scene.round);
+                let done = (case.lost)(&scene.acting(&mine.store, &action)).await;
+                let text = format!("select count(*) from audit where action = '{action}'");
+                if n != 3 {
+                    done.clone().unwrap();
+                    (case.since)(&scene.acting(&other, "since")).await.unwrap();
+                }
+                (done, o.query(&text))
+            })
+            .await;
+            round += 4;
+            cuts += 1;
+            assert_eq!(proxy.cuts(), cuts);
+            match (cut, &result) {
+                (Cut::Answer, (Ok(()), stored)) if stored == "1" => {}
+                (Cut::Request, (Err(Error::Unavailable(_)), stored)) if stored == "0" => {}
+                _ => panic!("{}: {result:?}", case.name),
+            }
+        }
+    }
+    other.close().await;
+}
+
+#[actix_web::test]
+async fn a_create_beside_a_photo_is_known_to_be_stored_although_another_process_put_a_photo_since() {
+    let (o, proxy) = behind_a_proxy().await;
+    let mine = Scene::of(&o).await;
+    let other = Store::open(&o.schema.as_ref().unwrap().url.parse().unwrap(), Options::default()).await.unwrap();
+    let theirs = mine.acting(&other, "since");
+    for round in 0..3 {
+        let (armed, theirs) = (proxy.clone(), theirs.clone());
+        // The message behind the last job is the commit.
+        let arm = o.job(async move |_| {
+            if round == 2 {
+                armed.meanwhile(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    runtime.block_on(theirs.put_photo()).unwrap();
+                });
+                armed.cut(Cut::Answer, 0);
+            }
+            Ok(())
+        });
+        let scene = mine.acting(&mine.store, "photo");
+        let results = o.in_one_commit(vec![o.insert("beside"), Box::pin(scene.put_photo()), arm]).await;
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+    assert_eq!(o.titles().await, ["first", "beside", "beside", "beside"]);
+    assert_eq!((proxy.cuts(), o.query("select count(*) from audit where action = 'since'").as_str()), (1, "1"));
+    other.close().await;
+}
+
+#[actix_web::test]
+async fn a_lost_commit_of_an_operators_command_is_known() {
+    let (o, proxy) = behind_a_proxy().await;
+    let ann = UserName::parse("ann").unwrap();
+    let token = |n: usize| NewToken {
+        bearer: Principal::User(ann.clone()),
+        digest: format!("{n}"),
+        name: None,
+        scopes: Scopes::default(),
+        expires: None,
+    };
+    for (cut, fits) in [(Cut::Answer, 1_usize), (Cut::Request, 0)] {
+        let base = fits * 10;
+        let made = losing(&proxy, cut, async |n| o.store.make_token(token(base + n)).await.map(drop)).await;
+        let stored = o.query(&format!("select count(*) from tokens where digest = '{}'", base + 3));
+        assert_eq!((made.is_ok(), stored), (fits == 1, fits.to_string()), "{made:?}");
+        let name = |n: usize| UserName::parse(&format!("user{}", base + n)).unwrap();
+        let added = losing(&proxy, cut, async |n| o.store.add_user(&name(n), None).await.map(drop)).await;
+        let stored = o.query(&format!("select count(*) from users where id = 'user{}'", base + 3));
+        assert_eq!((added.is_ok(), stored), (fits == 1, fits.to_string()), "{added:?}");
+        for refused in [made, added] {
+            assert!(matches!(refused, Ok(()) | Err(Error::Unavailable(_))), "{refused:?}");
+        }
+    }
+    assert_eq!(proxy.cuts(), 4);
+}
+
+#[actix_web::test]
+async fn a_lost_commit_that_left_nothing_to_know_it_by_is_not_said_to_be_undone() {
+    let (o, proxy) = behind_a_proxy().await;
+    let mine = Scene::of(&o).await;
+    for cut in [Cut::Answer, Cut::Request] {
+        // By nobody, so the audit log has nothing of it.
+        let put = losing(&proxy, cut, async |_| mine.put_photo().await).await;
+        assert!(matches!(put, Err(Error::Internal(_))), "{put:?}");
+        // Where nothing was written, that is known.
+        let read = losing(&proxy, cut, async |_| {
+            o.job(async move |tx| tx.reading().await?.row(Statement::new("select 1")).await.map(drop)).await
+        })
+        .await;
+        assert!(matches!(read, Err(Error::Unavailable(_))), "{read:?}");
+    }
+    assert_eq!(proxy.cuts(), 4);
+    o.insert("after").await.unwrap();
+}
