@@ -73,7 +73,7 @@ from audit a left join users u on u.mailbox = a.mailbox where a.audit_date_time 
             deeds.reverse();
             Ok(deeds)
         };
-        self.read(list).await
+        self.read_much(None, list).await
     }
 
     /// Takes away some of what was done before, in UTC microseconds. Answers whether there may be more.

@@ -55,7 +55,7 @@ impl Store {
             made: |row| Ok((row.get(5)?, row.get::<Uuid>(0)?.to_string())),
         };
         let page = async |session: &mut Session| rows().page(session, scope(mailbox, filter), by, |_| true).await;
-        self.read(page).await
+        self.read_much(Some(mailbox), page).await
     }
 
     /// How many of them there are.
@@ -65,7 +65,7 @@ impl Store {
     pub async fn count_categories(&self, mailbox: i64, filter: Option<&Condition>) -> Result<i64, Error> {
         let count =
             async |session: &mut Session| window::count(session, all(mailbox).then(scope(mailbox, filter))).await;
-        self.read(count).await
+        self.read_much(Some(mailbox), count).await
     }
 
     /// Makes a category, without a colour if none is named.

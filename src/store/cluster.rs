@@ -242,9 +242,9 @@ select pg_is_in_recovery(), current_setting('default_transaction_read_only') = '
         session.backend = Backend { pid: row.get(2)?, start: row.get(3)?, reign: 0 };
         session.script(purpose.settings()).await?;
         let Use::Read(time) = purpose else { return Ok(session) };
-        let time = time.as_millis().max(1).to_string();
-        session.row(Statement::new("select set_config('statement_timeout', $1, false)").bind(time)).await?;
-        Ok(session.asking())
+        let millis = time.as_millis().max(1).to_string();
+        session.row(Statement::new("select set_config('statement_timeout', $1, false)").bind(millis)).await?;
+        Ok(session.asking(time))
     };
     let late = |_| Error::unavailable("the server did not let us in in time");
     let session = tokio::time::timeout(CONNECT, connecting).await.map_err(late)?;

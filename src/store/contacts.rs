@@ -71,6 +71,9 @@ pub(super) fn columns() -> Sql {
 /// # Errors
 /// [`Error::NotFound`], also when it is deleted or in another folder.
 pub(super) async fn get(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) -> Result<Contact, Error> {
+    if !within.is_empty() {
+        session.at_one_moment().await?;
+    }
     let contact = find(session, mailbox, id, " and c.deleted_date_time is null").await?;
     if !within.is_empty() && folders::get(session, mailbox, within).await?.id != contact.parent_folder_id {
         return Err(Error::NotFound);
@@ -83,6 +86,9 @@ pub(super) async fn get(session: &mut Session, mailbox: i64, within: &[String], 
 /// # Errors
 /// As [`get`].
 pub(super) async fn see(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) -> Result<(), Error> {
+    if !within.is_empty() {
+        session.at_one_moment().await?;
+    }
     let text = "select parent_folder_id from contacts where mailbox = $1 and id = $2 and deleted_date_time is null";
     let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
     if within.is_empty() || folders::get(session, mailbox, within).await?.id == row.get::<String>(0)? {

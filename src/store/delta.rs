@@ -97,6 +97,7 @@ impl Store {
         kept_since: i64,
     ) -> Result<Delta, Error> {
         let page = async |session: &mut Session| {
+            session.at_one_moment().await?;
             let now = moment(session, mailbox, None).await?;
             match since {
                 None => there(session, mailbox, of, now, "", size).await,

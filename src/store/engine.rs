@@ -2,6 +2,8 @@
 //! against `statement`; `faults` tells what the driver's errors mean.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
@@ -49,12 +51,30 @@ pub(super) struct Session {
     aborted: bool,
     /// How long a PostgreSQL server may say nothing before it is taken for gone.
     patience: Option<Duration>,
-    /// Whether what takes too long here is a question that costs too much, and was stopped for that.
-    asks: bool,
+    /// Of a session that only reads: how long a question may be worked on, and until when this one.
+    asking: Option<Asking>,
+    /// Whether all that is read is of one moment, see [`Session::at_one_moment`].
+    snapshot: bool,
+    /// Whether a statement is under way: where nobody waits for it any more, it may still run.
+    busy: bool,
     /// What serves it there.
     pub(super) backend: Backend,
     /// When it was last used.
     used: Instant,
+}
+
+/// What limits a question.
+struct Asking {
+    time: Duration,
+    end: Instant,
+    /// Set when nobody waits for what runs; SQLite then stops it.
+    stop: Arc<AtomicBool>,
+}
+
+impl Asking {
+    fn new(time: Duration) -> Self {
+        Self { time, end: Instant::now() + time, stop: Arc::default() }
+    }
 }
 
 /// The process of a PostgreSQL server that serves a session.
@@ -66,6 +86,9 @@ pub(super) struct Backend {
     /// Under which primary, see `Cluster::reign`.
     pub(super) reign: usize,
 }
+
+/// By how much a server's clock may run ahead of ours while a statement is worked on.
+const CLOCKS: Duration = Duration::from_millis(10);
 
 /// After how many steps of its machine SQLite is asked whether to go on: some tenths of a millisecond.
 const OPERATIONS: i32 = 10_000;
@@ -83,7 +106,8 @@ enum Connection {
 impl Session {
     fn new(connection: Connection) -> Self {
         let (backend, used) = (Backend::default(), Instant::now());
-        Self { connection, broken: None, aborted: false, patience: None, asks: false, backend, used }
+        let (patience, asking) = (None, None);
+        Self { connection, broken: None, aborted: false, patience, asking, snapshot: false, busy: false, backend, used }
     }
 
     /// A connection to PostgreSQL. A statement that takes longer than `patience` ends the session: let the server itself
@@ -92,16 +116,50 @@ impl Session {
         Self { patience, ..Self::new(Connection::Postgres(Box::new(connection))) }
     }
 
-    /// The same of a session that only reads, whose server stops what takes too long.
-    pub(super) fn asking(self) -> Self {
-        Self { asks: true, ..self }
+    /// The same of a session that only reads, whose server stops what takes longer than `time`.
+    pub(super) fn asking(self, time: Duration) -> Self {
+        Self { asking: Some(Asking::new(time)), ..self }
     }
 
     /// One of SQLite's readers, for `time`: what still runs on it then is stopped, and so is what is begun later.
     pub(super) async fn reader(mut connection: PoolConnection<Sqlite>, time: Duration) -> Result<Self, Error> {
-        let end = Instant::now() + time;
-        connection.lock_handle().await?.set_progress_handler(OPERATIONS, move || Instant::now() < end);
-        Ok(Self::new(Connection::SqlitePooled(connection)).asking())
+        let asking = Asking::new(time);
+        let (end, stop) = (asking.end, Arc::clone(&asking.stop));
+        let goes_on = move || Instant::now() < end && !stop.load(Ordering::Relaxed);
+        connection.lock_handle().await?.set_progress_handler(OPERATIONS, goes_on);
+        Ok(Self { asking: Some(asking), ..Self::new(Connection::SqlitePooled(connection)) })
+    }
+
+    /// Begins another question on a session that only reads: its time starts now.
+    pub(super) fn ask_anew(&mut self) {
+        self.asking = self.asking.as_ref().map(|asking| Asking::new(asking.time));
+    }
+
+    /// Lets all that is read from here on be of one moment, until [`Session::settle`]. It costs a call to the database, so
+    /// whoever reads one statement leaves it out. In a transaction that writes all is of one moment anyway.
+    pub(super) async fn at_one_moment(&mut self) -> Result<(), Error> {
+        if self.asking.is_none() || self.snapshot {
+            return Ok(());
+        }
+        // Before it is sent: whoever goes away meanwhile may have begun it.
+        self.snapshot = true;
+        let begin = Statement::twin("begin", "begin isolation level repeatable read, read only");
+        self.execute(begin).await
+    }
+
+    /// Whether something has to be done before another may use it.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.broken.is_none() && (self.snapshot || self.busy)
+    }
+
+    /// Ends what was begun on a session that only reads, and waits for what nobody waits for any more.
+    pub(super) async fn settle(&mut self) -> Result<(), Error> {
+        if let Some(asking) = &self.asking {
+            asking.stop.store(self.busy, Ordering::Relaxed);
+        }
+        self.ask_anew();
+        let end = if std::mem::take(&mut self.snapshot) { "rollback" } else { "select 1" };
+        self.script(end).await
     }
 
     /// A connection of its own to a SQLite file that exists.
@@ -144,12 +202,32 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         error
     }
 
-    fn noted<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, Error> {
+    /// Begins a statement. Answers when that was.
+    ///
+    /// # Errors
+    /// [`Error::Inefficient`] when the question's time is over: it may be many statements.
+    fn begin_statement(&mut self) -> Result<Instant, Error> {
+        let now = Instant::now();
+        if self.asking.as_ref().is_some_and(|asking| asking.end <= now) {
+            return Err(Error::Inefficient);
+        }
+        self.busy = true;
+        Ok(now)
+    }
+
+    fn noted<T>(&mut self, begun: Instant, done: Result<T, sqlx::Error>) -> Result<T, Error> {
         self.used = Instant::now();
+        self.busy = false;
         done.map_err(|error| {
-            // Nothing is wrong with the connection.
-            if self.asks && faults::is_stopped(&error) {
-                return Error::Inefficient;
+            if faults::is_stopped(&error) {
+                // Also by others: an operator may cancel any statement, and that says nothing of what it costs.
+                let is_late = |asking: &Asking| {
+                    asking.end <= self.used || asking.time <= self.used.duration_since(begun) + CLOCKS
+                };
+                // Nothing is wrong with the connection.
+                if self.asking.as_ref().is_some_and(is_late) {
+                    return Error::Inefficient;
+                }
             }
             let error = Error::from(error);
             self.aborted = self.is_postgres();
@@ -182,17 +260,19 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
 
     /// Runs a text of several statements without values.
     pub(super) async fn script(&mut self, text: &str) -> Result<(), Error> {
+        let begun = self.begin_statement()?;
         let text = || sqlx::raw_sql(AssertSqlSafe(text));
         let done = match &mut self.connection {
             Connection::Sqlite(connection) => connection.execute(text()).await.map(drop),
             Connection::SqlitePooled(connection) => connection.execute(text()).await.map(drop),
             Connection::Postgres(connection) => in_time(self.patience, connection.execute(text())).await.map(drop),
         };
-        self.noted(done)
+        self.noted(begun, done)
     }
 
     /// The rows of a text without values that is not ours.
     pub(super) async fn rows_of_text(&mut self, text: &str) -> Result<Vec<Row>, Error> {
+        let begun = self.begin_statement()?;
         let text = || sqlx::raw_sql(AssertSqlSafe(text));
         let rows = match &mut self.connection {
             Connection::Sqlite(connection) => connection.fetch_all(text()).await.map(of_sqlite),
@@ -201,11 +281,12 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
                 in_time(self.patience, connection.fetch_all(text())).await.map(of_postgres)
             }
         };
-        self.noted(rows)
+        self.noted(begun, rows)
     }
 
     /// All rows.
     pub(super) async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, Error> {
+        let begun = self.begin_statement()?;
         let rows = match &mut self.connection {
             Connection::Sqlite(connection) => connection.fetch_all(statement.of_sqlite()).await.map(of_sqlite),
             Connection::SqlitePooled(connection) => connection.fetch_all(statement.of_sqlite()).await.map(of_sqlite),
@@ -213,7 +294,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
                 in_time(self.patience, connection.fetch_all(statement.of_postgres())).await.map(of_postgres)
             }
         };
-        self.noted(rows)
+        self.noted(begun, rows)
     }
 
     /// All rows of what only SQLite is asked; of PostgreSQL none.
@@ -229,6 +310,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
 
     /// Runs a statement for its effect.
     pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
+        let begun = self.begin_statement()?;
         let done = match &mut self.connection {
             Connection::Sqlite(connection) => connection.execute(statement.of_sqlite()).await.map(drop),
             Connection::SqlitePooled(connection) => connection.execute(statement.of_sqlite()).await.map(drop),
@@ -236,7 +318,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
                 in_time(self.patience, connection.execute(statement.of_postgres())).await.map(drop)
             }
         };
-        self.noted(done)
+        self.noted(begun, done)
     }
 
     /// Ends the session. A pooled connection goes back to its pool instead.
@@ -298,8 +380,8 @@ const READER: &str = "
 create virtual table temp.terms using fts5vocab(main, words, instance);
 pragma query_only = on";
 
-/// Most connections that read a SQLite file at once.
-pub(super) const SQLITE_READERS: u32 = 4;
+/// Most connections that read a SQLite file at once: four for what costs much (`turns`), and two that are kept from that.
+pub(super) const SQLITE_READERS: u32 = 6;
 
 /// SQLite's readers: connections that cannot write, opened when first needed.
 pub(super) fn sqlite_readers(path: &Path) -> SqlitePool {

@@ -36,7 +36,7 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     sqlite_code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
-/// Whether a statement was stopped because its time was over.
+/// Whether a statement was stopped: because its time was over, or because somebody wanted that.
 pub(super) fn is_stopped(error: &sqlx::Error) -> bool {
     sqlite_code(error).is_some_and(|code| code & 0xff == 9)
         || postgres_error(error).is_some_and(|error| error.code() == "57014")
@@ -73,8 +73,8 @@ pub(super) fn may_have_committed(error: &(dyn std::error::Error + Send + Sync + 
 /// Whether the store cannot do it now and has not done it; anything else is a fault of ours.
 fn is_unavailable(error: &sqlx::Error) -> bool {
     if let Some(code) = sqlite_code(error) {
-        // BUSY, LOCKED, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB
-        return matches!(code & 0xff, 5..=8 | 10 | 11 | 13..=15 | 26);
+        // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB
+        return matches!(code & 0xff, 5..=11 | 13..=15 | 26);
     }
     if let Some(error) = postgres_error(error) {
         // Connections, sign-in, no such database, rolled back (serialization, deadlock), resources, operator (shutdown,

@@ -29,6 +29,7 @@ pub(super) async fn page(
     path: &[String],
     listing: &FolderListing,
 ) -> Result<SortedPage<Folder>, Error> {
+    session.at_one_moment().await?;
     let parent = folders::get(session, mailbox, path).await?.id;
     let rows = Rows {
         mailbox,

@@ -49,6 +49,9 @@ pub(super) async fn exists(session: &mut Session, mailbox: i64, id: &str) -> Res
 /// [`Error::NotFound`] when one is not there, or not inside the one before it.
 pub(super) async fn get(session: &mut Session, mailbox: i64, path: &[String]) -> Result<Folder, Error> {
     let text = select_folders!("where f.mailbox = $1 and f.id = $2 and f.deleted_date_time is null");
+    if path.len() > 1 {
+        session.at_one_moment().await?;
+    }
     let mut found: Option<Folder> = None;
     for id in path.iter().take(MAX_DEPTH + 1) {
         let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?;

@@ -24,7 +24,7 @@ impl Store {
         if let Some(user) = self.remembered(reign, &key).filter(known) {
             return Ok(user);
         }
-        let found = self.read(async |session: &mut Session| find(session, identity).await).await?;
+        let found = self.read_vital(async |session: &mut Session| find(session, identity).await).await?;
         let user = if let Some(user) = found {
             user
         } else {

@@ -115,7 +115,7 @@ order by s.next_attempt_date_time"
             let rows = session.rows(Statement::new(text).bind(clock::now()).bind(soon)).await?;
             rows.iter().map(|row| Ok(Due { mailbox: row.get(0)?, id: row.get(1)?, creator: row.get(2)? })).collect()
         };
-        self.shared.readers.read(list).await
+        self.itself().read(list).await
     }
 
     /// Makes a subscription `owner`'s until some microseconds from now. `None` where it is another's, or gone.
@@ -130,7 +130,7 @@ order by s.next_attempt_date_time"
         let read = async |session: &mut Session| {
             notices::read(session, subscription.mailbox, &subscription.subject, after).await
         };
-        self.shared.readers.read(read).await
+        self.itself().read(read).await
     }
 
     /// Stores how far a subscription is and what was attempted, if it is still `owner`'s, and gives it back.

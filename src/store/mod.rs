@@ -23,6 +23,7 @@ mod folders;
 mod identities;
 mod lanes;
 mod leases;
+mod lent;
 mod listing;
 mod migrate;
 mod notices;
@@ -159,7 +160,7 @@ impl Store {
     pub async fn check(&self) -> Result<(), Error> {
         self.writer()?.check()?;
         let read = async |session: &mut Session| session.row(Statement::new("select epoch from store")).await;
-        self.read(read).await.map(drop)
+        self.read_vital(read).await.map(drop)
     }
 
     /// The user of this name, if there is one.
@@ -183,7 +184,7 @@ impl Store {
         if let Some(user) = self.remembered(reign, &key) {
             return Ok(Some(user));
         }
-        let user = self.shared.readers.read(async |session: &mut Session| users::find(session, called).await).await?;
+        let user = self.itself().read_vital(async |session: &mut Session| users::find(session, called).await).await?;
         if let Some(user) = &user {
             self.remember(reign, key, user);
         }
@@ -349,8 +350,7 @@ impl Store {
         listing: &FolderListing,
     ) -> Result<SortedPage<Folder>, Error> {
         let page = async |session: &mut Session| folder_listing::page(session, mailbox, path, listing).await;
-        let _turn = self.shared.readers.turn(mailbox).await?;
-        self.read(page).await
+        self.read_much(Some(mailbox), page).await
     }
 
     /// Makes a folder inside the one at the end of a path, whatever parent it names itself.

@@ -25,6 +25,7 @@ pub(crate) struct Batch {
 /// What the log has behind a number.
 pub(super) async fn read(session: &mut Session, mailbox: i64, subject: &Subject, after: i64) -> Result<Batch, Error> {
     // Numbers are in the order of commits, so all entries up to this one are there to be read.
+    session.at_one_moment().await?;
     let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
     let last = session.row(statement).await?.map_or(Ok(after), |row| row.get(0))?;
     let up_to = last.min(after.saturating_add(MAX_ENTRIES));

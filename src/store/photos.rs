@@ -109,6 +109,9 @@ where c.mailbox = $1 and c.id = $2 and c.deleted_date_time is null"
 /// # Errors
 /// [`Error::NotFound`] when the contact is not there, or not at the end of the path.
 async fn find(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) -> Result<Option<Photo>, Error> {
+    if !within.is_empty() {
+        session.at_one_moment().await?;
+    }
     let text = select_photo!("", "");
     let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
     of_contact_in(session, mailbox, within, &row).await?;
@@ -122,6 +125,9 @@ async fn find_with_bytes(
     within: &[String],
     id: Uuid,
 ) -> Result<(Photo, Vec<u8>), Error> {
+    if !within.is_empty() {
+        session.at_one_moment().await?;
+    }
     let text = select_photo!(
         ", b.bytes",
         "left join photo_chunks b on b.mailbox = p.mailbox and b.contact_id = p.contact_id and b.pos = 0"

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
-use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, TimeoutType};
+use deadpool::managed::{Manager, Metrics, Pool, PoolError, RecycleError, RecycleResult, TimeoutType};
 use sqlx::sqlite::SqlitePool;
 
 use super::cluster::{Cluster, Use};
 use super::engine::{SQLITE_READERS, Session};
 use super::faults;
+use super::lent::{Lent, Of};
 use super::statement::Statement;
-use super::turns::{Turn, Turns};
+use super::turns::{Need, Turns};
 use crate::error::Error;
 
 /// How long a read waits for a free connection.
@@ -30,17 +31,17 @@ pub(super) struct Readers {
     engine: Engine,
     /// How long a question may be worked on.
     time: Duration,
-    turns: Turns,
 }
 
 enum Engine {
-    Sqlite(SqlitePool),
+    Sqlite(SqlitePool, Arc<Turns>),
     Postgres(Servers),
 }
 
 /// The primary of a cluster, and standbys.
 pub(super) struct Servers {
     primary: Pool<Connections>,
+    turns: Arc<Turns>,
     standbys: Vec<Standby>,
     /// The standby whose turn it is.
     next: AtomicUsize,
@@ -48,13 +49,14 @@ pub(super) struct Servers {
 
 struct Standby {
     pool: Pool<Connections>,
+    turns: Arc<Turns>,
     failed: Mutex<Option<Instant>>,
 }
 
 impl Readers {
     /// Of a SQLite file.
     pub(super) fn sqlite(pool: SqlitePool, time: Duration) -> Self {
-        Self { engine: Engine::Sqlite(pool), time, turns: Turns::at(SQLITE_READERS as usize) }
+        Self { engine: Engine::Sqlite(pool, Turns::at(SQLITE_READERS as usize)), time }
     }
 
     /// `connections` to the primary, and as many to each standby, opened when first needed.
@@ -70,14 +72,15 @@ impl Readers {
         };
         let standby = |cluster| {
             let pool = pool(Connections::Standby(cluster, time.min(STANDBY_STATEMENT)), STANDBY / 4)?;
-            Ok(Standby { pool, failed: Mutex::new(None) })
+            Ok(Standby { pool, turns: Turns::of_much(connections), failed: Mutex::new(None) })
         };
         let engine = Engine::Postgres(Servers {
             primary: pool(Connections::Primary(cluster, time), WAIT)?,
+            turns: Turns::at(connections),
             standbys: standbys.into_iter().map(standby).collect::<Result<_, Error>>()?,
             next: AtomicUsize::new(0),
         });
-        Ok(Self { engine, time, turns: Turns::at(connections) })
+        Ok(Self { engine, time })
     }
 
     /// Whether there are others than the primary.
@@ -86,19 +89,18 @@ impl Readers {
     }
 
     /// Reads what is committed.
-    pub(super) async fn read<T>(&self, work: impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
-        match &self.engine {
-            Engine::Sqlite(pool) => work(&mut Session::reader(pool.acquire().await?, self.time).await?).await,
-            Engine::Postgres(servers) => servers.read(&work).await,
-        }
-    }
-
-    /// A turn of a mailbox, for what may be much to read.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when none comes.
-    pub(super) async fn turn(&self, mailbox: i64) -> Result<Turn<'_>, Error> {
-        self.turns.next(mailbox, WAIT).await
+    /// Those of the work, and [`Error::Unavailable`] when no turn comes.
+    pub(super) async fn read<T>(
+        &self,
+        need: Need<'_>,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match &self.engine {
+            Engine::Sqlite(pool, turns) => work(lend(pool, turns, need, self.time).await?.session()?).await,
+            Engine::Postgres(servers) => servers.read(need, &work).await,
+        }
     }
 
     /// Reads of a mailbox what is committed up to its change `at_least`, or, where the caller does not know that
@@ -106,21 +108,22 @@ impl Readers {
     pub(super) async fn read_mailbox<T>(
         &self,
         mailbox: i64,
+        need: Need<'_>,
         at_least: Option<i64>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         match &self.engine {
             Engine::Postgres(servers) if self.has_standbys() => {
-                servers.read_mailbox(mailbox, at_least, self.time, &work).await
+                servers.read_mailbox(mailbox, need, at_least, self.time, &work).await
             }
-            _ => self.read(work).await,
+            _ => self.read(need, work).await,
         }
     }
 
     /// Ends all connections.
     pub(super) async fn close(&self) {
         match &self.engine {
-            Engine::Sqlite(pool) => pool.close().await,
+            Engine::Sqlite(pool, _) => pool.close().await,
             Engine::Postgres(servers) => {
                 servers.primary.close();
                 servers.standbys.iter().for_each(|standby| standby.pool.close());
@@ -129,40 +132,54 @@ impl Readers {
     }
 }
 
+/// One of SQLite's readers.
+async fn lend(pool: &SqlitePool, turns: &Arc<Turns>, need: Need<'_>, time: Duration) -> Result<Lent, Error> {
+    let turn = turns.next(need, WAIT).await?;
+    Ok(Lent::new(Of::Sqlite(Session::reader(pool.acquire().await?, time).await?), turn))
+}
+
 impl Servers {
-    async fn read<T>(&self, work: &impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
-        let mut session = get(&self.primary).await?;
-        let done = work(&mut session).await;
-        if !session.broken().is_some_and(faults::is_lost) {
+    async fn read<T>(&self, need: Need<'_>, work: &impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+        let mut lent = self.lend(need).await?;
+        let done = work(lent.session()?).await;
+        if !lent.session()?.broken().is_some_and(faults::is_lost) {
             return done;
         }
         // The connection was of another time, and so are those that wait; a read can be done again.
-        drop(session);
+        drop(lent);
         self.primary.retain(|_, _| false);
-        work(&mut *get(&self.primary).await?).await
+        work(self.lend(need).await?.session()?).await
+    }
+
+    async fn lend(&self, need: Need<'_>) -> Result<Lent, Error> {
+        let turn = self.turns.next(need, WAIT).await?;
+        let mut object = self.primary.get().await.map_err(of_pool)?;
+        object.ask_anew();
+        Ok(Lent::new(Of::Postgres(object), turn))
     }
 
     async fn read_mailbox<T>(
         &self,
         mailbox: i64,
+        need: Need<'_>,
         at_least: Option<i64>,
         time: Duration,
         work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let at_least = match at_least {
             Some(number) => number,
-            None => self.read(&async |session: &mut Session| position(session, mailbox).await).await?,
+            None => self.read(Need::Little, &async |session: &mut Session| position(session, mailbox).await).await?,
         };
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         for standby in self.standbys.iter().cycle().skip(first % self.standbys.len()).take(self.standbys.len()) {
-            match standby.read(mailbox, at_least, work).await {
+            match standby.read(mailbox, need, at_least, work).await {
                 None => {}
                 // The primary gives it the whole of its time.
                 Some(Err(Error::Inefficient)) if time > STANDBY_STATEMENT => break,
                 Some(done) => return done,
             }
         }
-        self.read(work).await
+        self.read(need, work).await
     }
 }
 
@@ -171,6 +188,7 @@ impl Standby {
     async fn read<T>(
         &self,
         mailbox: i64,
+        need: Need<'_>,
         at_least: i64,
         work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Option<Result<T, Error>> {
@@ -178,14 +196,18 @@ impl Standby {
             return None;
         }
         let reading = async {
-            let mut session = match self.pool.get().await {
-                Ok(session) => session,
+            // Who has as many turns here as one may, may have one at another server.
+            let Ok(turn) = self.turns.next(need, STANDBY / 4).await else { return Ok(None) };
+            let mut object = match self.pool.get().await {
+                Ok(object) => object,
                 // All its connections are at work: the primary may have one.
                 Err(PoolError::Timeout(TimeoutType::Wait)) => return Ok(None),
                 Err(error) => return Err(of_pool(error)),
             };
-            match replayed(&mut session, mailbox).await? {
-                Some(number) if number >= at_least => match work(&mut session).await {
+            object.ask_anew();
+            let mut lent = Lent::new(Of::Postgres(object), turn);
+            match replayed(lent.session()?, mailbox).await? {
+                Some(number) if number >= at_least => match work(lent.session()?).await {
                     Err(Error::Inefficient) => Ok(Some(Err(Error::Inefficient))),
                     done => done.map(|done| Some(Ok(done))),
                 },
@@ -236,10 +258,6 @@ async fn position(session: &mut Session, mailbox: i64) -> Result<i64, Error> {
     session.row(statement).await?.map_or(Ok(0), |row| row.get(0))
 }
 
-async fn get(pool: &Pool<Connections>) -> Result<Object<Connections>, Error> {
-    pool.get().await.map_err(of_pool)
-}
-
 fn of_pool(error: PoolError<Error>) -> Error {
     match error {
         PoolError::Backend(error) => error,
@@ -248,7 +266,7 @@ fn of_pool(error: PoolError<Error>) -> Error {
 }
 
 /// How a pool comes by its connections, and how long a statement may take on one.
-enum Connections {
+pub(super) enum Connections {
     Primary(Arc<Cluster>, Duration),
     Standby(Cluster, Duration),
 }

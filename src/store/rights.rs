@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::engine::Session;
 use super::statement::Statement;
+use super::turns::Need;
 use super::tx::Tx;
 use super::{Store, audit};
 use crate::clock;
@@ -66,34 +67,60 @@ impl Store {
     /// [`Error::Unauthorized`] where token or user are no longer good, [`Error::UnknownUser`] where the mailbox is gone or
     /// nobody's to see.
     pub async fn permits(&self) -> Result<(), Error> {
-        self.read(async |_: &mut Session| Ok(())).await
+        self.read_vital(async |_: &mut Session| Ok(())).await
     }
 
-    /// Reads on the actor's behalf, if there is one.
+    /// Reads something by its key on the actor's behalf, if there is one.
     pub(super) async fn read<T>(&self, work: impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
-        let Some(actor) = self.actor.as_deref() else { return Box::pin(self.shared.readers.read(work)).await };
+        self.read_for(Need::Little, work).await
+    }
+
+    /// The same of what may cost much: a list, or a number of many. Of a mailbox, unless it is of all.
+    pub(super) async fn read_much<T>(
+        &self,
+        mailbox: Option<i64>,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.read_for(self.much(mailbox), work).await
+    }
+
+    /// The same of what all others wait for: health, tokens, users and rights.
+    pub(super) async fn read_vital<T>(&self, work: impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+        self.read_for(Need::Vital, work).await
+    }
+
+    async fn read_for<T>(
+        &self,
+        need: Need<'_>,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Some(actor) = self.actor.as_deref() else { return Box::pin(self.shared.readers.read(need, work)).await };
         let checked = async |session: &mut Session| {
             check(session, actor, To::Read, clock::now()).await?;
             work(session).await
         };
         // On the heap: all that a call may read would else lie beside each other on its stack.
-        Box::pin(self.shared.readers.read(checked)).await
+        Box::pin(self.shared.readers.read(need, checked)).await
     }
 
-    /// The same of a mailbox, as [`super::readers::Readers::read_mailbox`]. The right is looked up at the primary: a
-    /// standby may not have heard yet that it is gone.
+    fn much(&self, mailbox: Option<i64>) -> Need<'_> {
+        Need::Much { mailbox, caller: self.actor.as_deref().map(|actor| actor.name.as_str()) }
+    }
+
+    /// Reads of a mailbox what may cost much, as [`super::readers::Readers::read_mailbox`]. The right is looked up at the
+    /// primary: a standby may not have heard yet that it is gone.
     pub(super) async fn read_mailbox<T>(
         &self,
         mailbox: i64,
         at_least: Option<i64>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let _turn = self.shared.readers.turn(mailbox).await?;
+        let need = self.much(Some(mailbox));
         if !self.shared.readers.has_standbys() {
-            return self.read(work).await;
+            return self.read_for(need, work).await;
         }
         self.permits().await?;
-        Box::pin(self.shared.readers.read_mailbox(mailbox, at_least, work)).await
+        Box::pin(self.shared.readers.read_mailbox(mailbox, need, at_least, work)).await
     }
 }
 

@@ -45,7 +45,7 @@ impl Store {
         if !user::is_name(called) {
             return Ok(None);
         }
-        self.read(find).await
+        self.read_vital(find).await
     }
 
     /// Whom a mailbox is shared with, in the order in which these were made.
@@ -57,7 +57,7 @@ impl Store {
         let list = async |session: &mut Session| {
             session.rows(Statement::new(text).bind(mailbox)).await?.iter().map(read).collect()
         };
-        self.read(list).await
+        self.read_much(Some(mailbox), list).await
     }
 
     /// Shares a mailbox with a user, whether it was before or not.

@@ -103,7 +103,12 @@ impl<T> Rows<T> {
     ) -> Result<SortedPage<T>, Error> {
         let order = &by.order;
         let after = match &by.after {
-            Some(cursor) => Some(self.find(session, order, cursor).await?),
+            Some(cursor) => {
+                if sort::is_cut(&cursor.place) {
+                    session.at_one_moment().await?;
+                }
+                Some(self.find(session, order, cursor).await?)
+            }
             None => None,
         };
         let rows = session.rows(self.select(order).then(scope).into()).await?;

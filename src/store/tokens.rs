@@ -95,7 +95,7 @@ impl Store {
         let list = async |session: &mut Session| {
             session.rows(Statement::new(text)).await?.iter().map(read).collect::<Result<Vec<_>, _>>()
         };
-        self.read(list).await
+        self.read_much(None, list).await
     }
 
     /// Makes a token worthless, at once and in every process. Answers it as it is then.
@@ -135,7 +135,7 @@ where t.digest = $1 and t.revoked_date_time is null and coalesce(t.expiration_da
             };
             Ok(Some(TokenFacts { id: row.get(0)?, bearer, scopes, expires: row.get(3)? }))
         };
-        self.read(find).await
+        self.read_vital(find).await
     }
 
     /// Writes down that a token is used.

@@ -51,7 +51,7 @@ impl Store {
             let account = |row: &Row| Ok(Account { user: read(row, 0)?, created: row.get(5)?, disabled: row.get(6)? });
             session.rows(Statement::new(text)).await?.iter().map(account).collect()
         };
-        self.read(list).await
+        self.read_much(None, list).await
     }
 
     /// Whether there is any user.
@@ -133,7 +133,7 @@ impl Store {
         let list = async |session: &mut Session| {
             window::read(session, select!(), scope(filter), "c.mailbox", part, |row| read(row, 0)).await
         };
-        self.read(list).await
+        self.read_much(None, list).await
     }
 
     /// A page of these users in any order.
@@ -151,7 +151,7 @@ impl Store {
         };
         let scope = || filter.map_or(Sql::default(), |filter| Sql::new(" and ").then(filter::condition(0, filter)));
         let page = async |session: &mut Session| rows().page(session, scope(), by, |_| true).await;
-        self.read(page).await
+        self.read_much(None, page).await
     }
 
     /// How many of them there are.
@@ -159,7 +159,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn count_users(&self, filter: Option<&Condition>) -> Result<i64, Error> {
-        self.read(async |session: &mut Session| window::count(session, scope(filter)).await).await
+        self.read_much(None, async |session: &mut Session| window::count(session, scope(filter)).await).await
     }
 }
 

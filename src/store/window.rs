@@ -37,6 +37,9 @@ pub(super) async fn read<K: Into<Value<'static>>, T>(
     window: Window<K>,
     read: impl Fn(&Row) -> Result<T, Error>,
 ) -> Result<Part<T>, Error> {
+    if window.count {
+        session.at_one_moment().await?;
+    }
     let count = if window.count { Some(count(session, from.clone()).await?) } else { None };
     let behind = match window.after {
         Some(after) => from.text(" and ").text(key).text(" > ").value(after),

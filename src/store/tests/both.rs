@@ -150,7 +150,7 @@ async fn many_are_inserted_in_order_or_not_at_all() {
 async fn readers_cannot_write() {
     let o = opened().await;
     let write = async |session: &mut Session| session.execute(Statement::new("delete from store")).await;
-    assert!(o.store.shared.readers.read(write).await.is_err());
+    assert!(o.store.read(write).await.is_err());
     assert_eq!(o.count("select count(*) from store").await, 1);
 }
 

@@ -26,7 +26,7 @@ mod both {
                 .collect::<Vec<_>>()
                 .join("\n"))
         };
-        o.store.shared.readers.read(explain).await.unwrap()
+        o.store.read(explain).await.unwrap()
     }
 
     #[actix_web::test]
@@ -148,7 +148,7 @@ mod both {
         let kept = folded::of(&changed.properties).len();
         let statement = statement::Sql::new("select count(*) from folded where contact_id = ").value(changed.id);
         let read = async |session: &mut Session| session.row(statement.clone().into()).await;
-        let row = o.store.shared.readers.read(read).await.unwrap().unwrap();
+        let row = o.store.read(read).await.unwrap().unwrap();
         assert_eq!(row.get::<i64>(0).unwrap(), i64::try_from(kept).unwrap());
     }
 }

@@ -10,6 +10,7 @@ mod lost;
 mod orders;
 mod postgres;
 mod proxy;
+mod readers;
 mod search;
 #[path = "../../../tests/api/postgres.rs"]
 mod servers;
@@ -96,7 +97,7 @@ impl Opened {
 
     async fn row(&self, sql: &'static str) -> engine::Row {
         let read = async |session: &mut Session| session.row(Statement::new(sql)).await;
-        self.store.shared.readers.read(read).await.unwrap().unwrap()
+        self.store.read(read).await.unwrap().unwrap()
     }
 
     async fn count(&self, sql: &'static str) -> i64 {

@@ -17,7 +17,7 @@ fn migrations(engine: &str) -> Vec<String> {
 }
 
 /// A store whose sessions are known to the server by a name of their own.
-async fn named(options: Options) -> (Opened, String) {
+pub(super) async fn named(options: Options) -> (Opened, String) {
     let schema = Postgres::shared().schema();
     let (name, database) = (schema.name.clone(), format!("{}&application_name={}", schema.url, schema.name));
     let o = Opened::new(database.parse().unwrap(), tempfile::tempdir().unwrap(), Some(schema), options).await;

@@ -101,7 +101,7 @@ async fn a_temporary_store_takes_its_folder_along() {
     store.insert(mailbox, titled("x")).await.unwrap();
     let text = "select file from pragma_database_list where name = 'main'";
     let read = async |session: &mut Session| session.row(Statement::new(text)).await;
-    let file: String = store.shared.readers.read(read).await.unwrap().unwrap().get(0).unwrap();
+    let file: String = store.read(read).await.unwrap().unwrap().get(0).unwrap();
     assert!(Path::new(&file).exists());
     store.close().await;
     assert!(!Path::new(&file).parent().unwrap().exists());

@@ -1,0 +1,110 @@
+//! Who waits for whom at the connections that read, and what becomes of a read that nobody waits for any more.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use super::*;
+
+impl Opened {
+    fn acting(&self, name: &str, mailbox: i64) -> Store {
+        self.store.acting(Actor { name: name.to_owned(), mailbox: Some(mailbox), ..Actor::default() })
+    }
+
+    async fn mailbox_of(&self, name: &str) -> i64 {
+        self.store.user(&UserName::parse(name).unwrap()).await.unwrap().mailbox
+    }
+}
+
+/// Never ends by itself.
+const ENDLESS: (&str, &str) = (
+    "with recursive n (i) as (select 1 union all select i + 1 from n) select max(i) from n",
+    "select max(a.i + b.i) from generate_series(1, 1000000) as a (i), generate_series(1, 1000000) as b (i)",
+);
+
+async fn endless(session: &mut Session) -> Result<(), Error> {
+    session.row(Statement::twin(ENDLESS.0, ENDLESS.1)).await.map(drop)
+}
+
+/// Polls a future for a while, and then leaves it.
+async fn begin_and_leave<T>(reading: impl Future<Output = T>) {
+    assert!(tokio::time::timeout(Duration::from_millis(50), reading).await.is_err());
+}
+
+/// What anybody else asks meanwhile.
+async fn serves_others(o: &Opened, name: &str, mailbox: i64, contact: Uuid) {
+    let other = o.acting(name, mailbox);
+    other.permits().await.unwrap();
+    o.store.check().await.unwrap();
+    assert_eq!(other.contact(mailbox, &[], contact).await.unwrap().id, contact);
+    assert_eq!(other.contacts(mailbox, &first(10), None).await.unwrap().contacts.len(), 1);
+    assert_eq!(other.count(mailbox, &first(10), None).await.unwrap(), 1);
+}
+
+#[actix_web::test]
+async fn a_caller_with_many_mailboxes_leaves_turns_to_others_and_what_is_read_by_keys_waits_for_no_turn() {
+    let o = opened().await;
+    let created = o.store.insert(o.mailbox, titled("a")).await.unwrap();
+    let mut mailboxes = Vec::new();
+    for name in ["bob", "cid", "dan", "eve"] {
+        mailboxes.push(o.mailbox_of(name).await);
+    }
+    let stores: Vec<_> = mailboxes.iter().map(|mailbox| (o.acting("app:sync", *mailbox), *mailbox)).collect();
+    let for_ever = async |_: &mut Session| std::future::pending::<Result<(), Error>>().await;
+    let asked = stores.iter().cycle().take(16).map(|(store, mailbox)| store.read_much(Some(*mailbox), for_ever));
+    let mut asking = Box::pin(join_all(asked));
+    let mut others = Box::pin(async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        serves_others(&o, "app:other", o.mailbox, created.id).await;
+        // By keys the same caller reads too.
+        assert_eq!(o.acting("app:sync", o.mailbox).contact(o.mailbox, &[], created.id).await.unwrap(), created);
+    });
+    poll_fn(|context| {
+        assert!(asking.as_mut().poll(context).is_pending(), "nobody ends for whom there is no turn");
+        others.as_mut().poll(context)
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn whoever_leaves_a_question_keeps_the_turn_until_it_has_ended_and_no_more_than_that() {
+    let o = opened_with(Options { query_timeout: Duration::from_secs(3), ..Options::default() }).await;
+    let created = o.store.insert(o.mailbox, titled("a")).await.unwrap();
+    let bob = o.mailbox_of("bob").await;
+    let store = o.acting("bob", bob);
+    for _ in 0..12 {
+        begin_and_leave(store.read_much(Some(bob), endless)).await;
+    }
+    serves_others(&o, "ann", o.mailbox, created.id).await;
+    // Whatever was left has ended, or ends by its time.
+    assert!(store.contacts(bob, &first(10), None).await.unwrap().contacts.is_empty());
+}
+
+#[actix_web::test]
+async fn a_question_whose_time_is_over_is_the_askers_fault_and_the_connection_serves_on() {
+    let o = opened_with(Options { query_timeout: Duration::from_millis(300), ..Options::default() }).await;
+    for _ in 0..8 {
+        assert!(matches!(o.store.read(endless).await, Err(Error::Inefficient)));
+    }
+    assert_eq!(o.count("select count(*) from contacts").await, 0);
+}
+
+#[actix_web::test]
+async fn a_question_that_somebody_else_stops_is_not_the_askers_fault() {
+    let (o, name) = postgres::named(Options::default()).await;
+    let mut asking = Box::pin(o.store.read(endless));
+    let stop = format!(
+        "select count(pg_cancel_backend(pid)) from pg_stat_activity
+where application_name = '{name}' and state = 'active' and query like '%generate_series%'"
+    );
+    let ended = poll_fn(|context| match asking.as_mut().poll(context) {
+        Poll::Ready(ended) => Poll::Ready(ended),
+        Poll::Pending => {
+            o.query(&stop);
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    });
+    let ended = ended.await;
+    assert!(matches!(ended, Err(Error::Unavailable(_))), "{ended:?}");
+    assert_eq!(o.count("select count(*) from contacts").await, 0);
+}
