@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::permission;
 use crate::scopes::Scopes;
 use crate::secret;
 use crate::store::{Database, NewToken, Store};
@@ -24,7 +25,7 @@ pub(crate) async fn welcome(store: &Store, database: &Database, root: &str) -> R
     let file = (!std::io::stderr().is_terminal()).then(|| beside(database));
     if let Some(file) = &file {
         // Before the token is worth anything: else it could be lost.
-        write_private(file, &token).map_err(|error| format!("{}: {error}", file.display()))?;
+        write_private(file, &token).map_err(|error| permission::reason(file, &error))?;
     }
     let new = NewToken {
         bearer: Principal::User(owner.clone()),

@@ -20,6 +20,7 @@ pub mod limits;
 pub mod notify;
 pub mod odata;
 pub mod oidc;
+mod permission;
 pub mod photo;
 pub mod scopes;
 pub mod secret;

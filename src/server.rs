@@ -19,6 +19,7 @@ use crate::http::connections::Connections;
 use crate::http::{Api, Origin, Settings};
 use crate::limits;
 use crate::notify::{self, Notifier};
+use crate::permission;
 use crate::store::{Database, Options, Store};
 use crate::tls::Tls;
 
@@ -222,8 +223,8 @@ const NOBODY: &str = "nobody could sign in: make a user and a token with contact
 fn access(config: &Serve) -> Result<Option<Access>, String> {
     let mut tokens = std::env::var("CONTACTD_TOKENS").unwrap_or_default();
     if let Some(path) = &config.token_file {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| format!("--token-file {}: {error}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("--token-file {}", permission::reason(path, &error)))?;
         tokens = format!("{tokens}\n{text}");
     }
     let provider = config.provider()?;
@@ -247,7 +248,7 @@ fn access(config: &Serve) -> Result<Option<Access>, String> {
 pub(crate) fn lock(database: &Path) -> Result<File, String> {
     let mut path = real(database).into_os_string();
     path.push(".lock");
-    let reason = |error: std::io::Error| format!("{}: {error}", Path::new(&path).display());
+    let reason = |error: std::io::Error| permission::reason(Path::new(&path), &error);
     let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(reason)?;
     match file.try_lock() {
         Ok(()) => {}

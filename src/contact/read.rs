@@ -109,7 +109,7 @@ impl Reader {
                 };
                 if !known {
                     let hint = match shape {
-                        _ if NOT_YET.contains(&other) => Some("This server does not offer it yet."),
+                        _ if other == "photo" => Some(PHOTO),
                         Shape::Beta => beta::counterpart(other),
                         Shape::V1 => v1::counterpart(other),
                     };
@@ -216,8 +216,8 @@ fn all<T: Complex>() -> Vec<&'static str> {
     T::MEMBERS.iter().map(|member| member.json).collect()
 }
 
-/// Properties of Graph's that no shape of this server has so far.
-const NOT_YET: &[&str] = &["photo"];
+/// Where a photo goes, which Graph's model has as a property.
+const PHOTO: &str = "A photo is not sent with its contact: send its bytes with PUT to …/contacts/{id}/photo/$value.";
 
 /// Text or null, within its limit.
 pub(super) fn text(path: &str, max: usize, value: Json) -> Result<Option<String>, Error> {
@@ -281,13 +281,19 @@ fn birthday(value: Json) -> Result<Option<String>, Error> {
     } else if date::date(&text).is_some() {
         Ok(Some(format!("{text}T11:59:00Z")))
     } else {
-        Err(Error::Invalid(vec![bad_literal("birthday", &text, "Edm.DateTimeOffset")]))
+        Err(Error::Invalid(vec![bad_literal("birthday", &text, "Edm.DateTimeOffset", INSTANT)]))
     }
 }
 
-pub(super) fn bad_literal(path: &str, text: &str, expected: &str) -> Problem {
+/// What a date, or a time, has to look like.
+const INSTANT: &str =
+    "a date like 1980-05-31 (YYYY-MM-DD), or a time with its offset from UTC like 1980-05-31T00:00:00Z";
+pub(super) const DATE: &str = "a date like 1980-05-31 (YYYY-MM-DD)";
+
+pub(super) fn bad_literal(path: &str, text: &str, expected: &str, taken: &str) -> Problem {
+    let text = shorten(text);
     let message =
-        format!("Cannot convert the literal '{}' of '{path}' to the expected type '{expected}'.", shorten(text));
+        format!("Cannot convert the literal '{text}' of '{path}' to the expected type '{expected}': send {taken}.");
     Problem::new(Kind::Body, path, message)
 }
 

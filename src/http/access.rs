@@ -71,6 +71,12 @@ struct Stored {
     used: i64,
 }
 
+/// Whether a secret begins and ends with one kind of quotes, which a file for a shell would have around it.
+fn is_quoted(secret: &str) -> bool {
+    let quotes = ["\"", "'", "`"];
+    secret.len() > 1 && quotes.iter().any(|quote| secret.starts_with(quote) && secret.ends_with(quote))
+}
+
 impl Access {
     /// For tests and first steps: the token `NAME` is the user of that name, `app:NAME` an application.
     pub fn development() -> Self {
@@ -109,6 +115,12 @@ impl Access {
             };
             if secret.is_empty() || !secret.bytes().all(|b| b.is_ascii_graphic()) {
                 return Err(format!("token {} ({name}): the secret must be of visible ASCII characters", i + 1));
+            }
+            if is_quoted(secret) {
+                tracing::warn!(
+                    "token {} ({name}): the quotes around the secret are a part of it; leave them out if that is not meant",
+                    i + 1
+                );
             }
             if let Principal::User(user) = &principal {
                 users.entry(user.key()).or_insert_with(|| user.clone());
@@ -276,6 +288,16 @@ mod tests {
         assert_eq!(principal(&access, "Bearer s4"), Principal::parse("app:sync"));
         for bad in ["Bearer s3", "Bearer ann", "Bearer", "Basic s2", "s2", ""] {
             assert_eq!(principal(&access, bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn quotes_around_a_secret_are_a_part_of_it() {
+        let access = Access::tokens("ann=\"s1\"").unwrap();
+        assert_eq!(principal(&access, "Bearer \"s1\""), Principal::parse("ann"));
+        assert_eq!(principal(&access, "Bearer s1"), None);
+        for (secret, quoted) in [("\"s\"", true), ("'s'", true), ("\"s'", false), ("\"", false), ("s", false)] {
+            assert_eq!(is_quoted(secret), quoted, "{secret}");
         }
     }
 

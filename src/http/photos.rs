@@ -51,10 +51,7 @@ pub(super) async fn put(
     body: Vec<u8>,
 ) -> Result<Answer, Error> {
     if body.is_empty() {
-        return match remove(call, mailbox, folder, id).await? {
-            Some(number) => removed(number),
-            None => call.expected.check_absent().and_then(|()| Answer::empty(204)),
-        };
+        return delete(call, mailbox, folder, id).await;
     }
     let expected = call.expected.clone();
     let photo = mailbox.store.put_photo(mailbox.user.mailbox, folder, parse_id(id)?, body, expected).await?;
@@ -65,18 +62,14 @@ pub(super) async fn put(
     answer?.header(POSITION, &photo.version.to_string())
 }
 
-/// `DELETE …/photo` and `DELETE …/photo/$value`, which Graph has not.
+/// `DELETE …/photo` and `DELETE …/photo/$value`, which Graph has not. Where there is no photo it is done already: clients
+/// take it away from whatever contact has none on their side.
 pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
-    remove(call, mailbox, folder, id).await?.map_or(Err(Error::NotFound), removed)
-}
-
-async fn remove(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Option<i64>, Error> {
     let expected = call.expected.clone();
-    mailbox.store.delete_photo(mailbox.user.mailbox, folder, parse_id(id)?, expected).await
-}
-
-fn removed(number: i64) -> Result<Answer, Error> {
-    Answer::empty(204)?.header(POSITION, &number.to_string())
+    match mailbox.store.delete_photo(mailbox.user.mailbox, folder, parse_id(id)?, expected).await? {
+        Some(number) => Answer::empty(204)?.header(POSITION, &number.to_string()),
+        None => call.expected.check_absent().and_then(|()| Answer::empty(204)),
+    }
 }
 
 fn shown(call: &Call<'_>, mailbox: &Mailbox, id: &str, photo: &Photo) -> Result<Answer, Error> {

@@ -38,6 +38,9 @@ fn known(name: &str) -> Option<Known> {
     })
 }
 
+/// The names of these that a client may think of by itself.
+const OPTIONS: &str = "$select, $filter, $orderby, $top, $skip, $count, $search, $expand and $format";
+
 /// The options of one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
@@ -125,9 +128,9 @@ impl Query {
                 Some(Known::Filter) => once(&mut query.filter, "$filter", value)?,
                 Some(Known::OrderBy) => once(&mut query.order_by, "$orderby", value)?,
                 Some(Known::Count) => once(&mut query.count, "$count", truth(&value)?)?,
-                Some(Known::Top) => once(&mut query.top, "$top", positive(&value)?)?,
+                Some(Known::Top) => once(&mut query.top, "$top", whole("$top", 1, &value)?)?,
                 Some(Known::Skip) => {
-                    once(&mut query.skip, "$skip", whole("$skip", &value)?)?;
+                    once(&mut query.skip, "$skip", whole("$skip", 0, &value)?)?;
                     continue;
                 }
                 Some(Known::SkipToken) => {
@@ -141,7 +144,10 @@ impl Query {
                 Some(Known::DeltaToken) => once(&mut query.delta_token, "$deltatoken", value)?,
                 None if bare.is_some() => {
                     let name = super::json::shorten(&name);
-                    return Err(invalid(&name, &format!("The query option '{name}' is not recognized.")));
+                    return Err(invalid(
+                        &name,
+                        &format!("The query option '{name}' is not recognized. There are {OPTIONS}."),
+                    ));
                 }
                 None => {}
             }
@@ -227,12 +233,14 @@ fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Error> {
 }
 
 /// Digits only; more than an i64 holds is as good as its largest.
-fn whole(name: &str, value: &str) -> Result<i64, Error> {
+fn whole(name: &str, least: i64, value: &str) -> Result<i64, Error> {
     let digits = value.trim_matches(' ');
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(invalid(name, &format!("'{name}' must be a whole number of 0 or more.")));
-    }
-    Ok(digits.parse().unwrap_or(i64::MAX))
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let number = is_number.then(|| digits.parse().unwrap_or(i64::MAX)).filter(|number| *number >= least);
+    number.ok_or_else(|| {
+        let more = if name == "$top" { "; a page has at most 1,000 whatever is asked" } else { "" };
+        invalid(name, &format!("'{name}' must be a whole number of {least} or more{more}."))
+    })
 }
 
 fn truth(value: &str) -> Result<bool, Error> {
@@ -240,13 +248,6 @@ fn truth(value: &str) -> Result<bool, Error> {
         truth if truth.eq_ignore_ascii_case("true") => Ok(true),
         truth if truth.eq_ignore_ascii_case("false") => Ok(false),
         _ => Err(invalid("$count", "'$count' must be true or false.")),
-    }
-}
-
-fn positive(value: &str) -> Result<i64, Error> {
-    match whole("$top", value)? {
-        0 => Err(invalid("$top", "'$top' must be 1 or more; pages hold 1,000 at most.")),
-        top => Ok(top),
     }
 }
 

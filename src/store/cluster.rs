@@ -40,11 +40,16 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
-        let expected =
-            "expected postgres://USER:PASSWORD@HOST:PORT/NAME, with as many HOST:PORT, by commas, as there are";
+        let expected = "expected postgres://USER:PASSWORD@HOST:PORT/NAME, with as many HOST:PORT, by commas, as there are, \
+                        and in a name or password %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %";
         let (scheme, rest) = url.split_once("://").ok_or(expected)?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
+        // Else what stands before such a sign would be taken for a host, which is shown.
+        let is_cut = rest.contains('#') || path.contains('@') || authority.matches('@').count() > 1;
+        if is_cut || !is_percent_encoded(authority) {
+            return Err(expected.to_owned());
+        }
         let (user, hosts) = match authority.rsplit_once('@') {
             Some((user, hosts)) => (format!("{user}@"), hosts),
             None => (String::new(), authority),
@@ -53,6 +58,14 @@ impl FromStr for Address {
         let hosts = hosts.split(',').map(read).collect::<Result<Vec<_>, _>>().map_err(|_| expected)?;
         Ok(Self { url: url.to_owned(), hosts })
     }
+}
+
+/// Whether every `%` begins the code of a byte.
+fn is_percent_encoded(text: &str) -> bool {
+    text.split('%').skip(1).all(|code| {
+        let code = code.as_bytes().first_chunk::<2>();
+        code.is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
+    })
 }
 
 impl PartialEq for Address {
@@ -272,5 +285,22 @@ mod tests {
         for bad in ["postgres:book", "postgres://one:port/book", "postgres://one,two:x/book"] {
             assert!(bad.parse::<Address>().unwrap_err().starts_with("expected postgres://"), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_password_that_is_not_encoded_is_refused_and_no_piece_of_it_shown() {
+        for sign in ["@", "#", "/", "?", "%", "@#", "/@", "%zz"] {
+            for (before, after) in [("1", "zz77"), ("s3", "cret"), ("", "zz77")] {
+                let address = format!("postgres://ann:{before}{sign}{after}@one:5433/book");
+                let why = address.parse::<Address>().unwrap_err();
+                assert!(why.contains("%40 for @") && why.contains("%23 for #") && why.contains("%2F for /"), "{why}");
+                assert!(!why.contains("77") && !why.contains("cret") && !why.contains("ann"), "{why}");
+            }
+        }
+        let address: Address = "postgres://ann:%40%23%2F%25%3F%3A@one/book".parse().unwrap();
+        assert_eq!(
+            (address.to_string().as_str(), address.hosts[0].get_username()),
+            ("postgres://one:5432/book", "ann")
+        );
     }
 }

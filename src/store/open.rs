@@ -17,6 +17,7 @@ use super::{Place, Shared, Store, engine, faults, files, migrate};
 use crate::clock;
 use crate::error::Error;
 use crate::fold::FOLDING;
+use crate::permission;
 
 /// `store.folding` of a database that is being copied into: it is not whole.
 pub(super) const UNFINISHED: i64 = 0;
@@ -122,7 +123,8 @@ impl Store {
 
     async fn open_file(path: &Path, options: Options, on_end: impl Send + 'static) -> Result<Self, OpenError> {
         let shown = &path.display();
-        files::create_private(path).map_err(|error| OpenError::new(shown, error))?;
+        let made = files::create_private(path).and_then(|()| permission::writable(path));
+        made.map_err(|error| OpenError(permission::reason(path, &error)))?;
         migrate::sqlite(path).await.map_err(|error| OpenError::new(shown, error))?;
         let connector = Connector::Sqlite(Box::new(engine::sqlite_options(path)));
         let writer = Writer::start(connector, 1, on_end).await.map_err(|error| OpenError::of(shown, &error))?;

@@ -18,6 +18,20 @@ pub(super) enum Value<'q> {
     Bytes(Option<Cow<'q, [u8]>>),
 }
 
+impl Value<'_> {
+    /// Its type in a text of PostgreSQL's. The driver keeps a prepared statement for each text, with the types of the values
+    /// it was first given: one text with values of other types would be sent what they are not.
+    fn cast(&self) -> &'static str {
+        match self {
+            Self::Int(_) => "::bigint",
+            Self::Bool(_) => "::boolean",
+            Self::Text(_) => "::text",
+            Self::Uuid(_) => "::uuid",
+            Self::Bytes(_) => "::bytea",
+        }
+    }
+}
+
 macro_rules! value_from {
     ($($kind:ident $type:ty),*) => {$(
         impl<'q> From<$type> for Value<'q> {
@@ -129,6 +143,9 @@ impl Written {
                     self.values.push(value.clone());
                     let placeholder = format!("${}", self.values.len());
                     self.text += &placeholder;
+                    if postgres {
+                        self.text += value.cast();
+                    }
                 }
             }
         }

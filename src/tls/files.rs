@@ -11,6 +11,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{Error, InconsistentKeys};
 
+use crate::permission;
+
 /// Where a certificate and its key are, and by which flags that was said.
 #[derive(Debug, Clone)]
 pub struct Pair {
@@ -31,7 +33,7 @@ impl Named {
 
     fn unreadable(&self, error: &PemError) -> String {
         match error {
-            PemError::Io(error) => self.wrong(error),
+            PemError::Io(error) => format!("{} {}", self.flag, permission::reason(&self.path, error)),
             _ => self.wrong(format_args!("not PEM as it should be: {error}")),
         }
     }

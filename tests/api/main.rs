@@ -37,3 +37,4 @@ mod recipes;
 mod running;
 mod signing_in;
 mod tls;
+mod told;

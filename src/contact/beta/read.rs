@@ -1,7 +1,6 @@
 //! The properties that only the seed's shape has.
 
-use crate::contact::read::bad_literal;
-use crate::contact::read::{Reader, boolean, object, text, unknown};
+use crate::contact::read::{DATE, Reader, bad_literal, boolean, object, text, unknown};
 use crate::contact::{DateTimeTimeZone, Email, FLAG_STATUS, Flag, MAX_TEXT, Phone, date};
 use crate::error::{Error, Kind, Problem};
 use crate::odata::json::{Json, is_annotation};
@@ -36,7 +35,7 @@ pub(in crate::contact) fn property(reader: &mut Reader, name: &str, value: Json)
 fn wedding_anniversary(reader: &mut Reader, value: Json) -> Result<Option<String>, Error> {
     let text = text("weddingAnniversary", MAX_TEXT, value)?;
     if let Some(text) = text.as_deref().filter(|text| date::date(text).is_none()) {
-        reader.deviations.push(bad_literal("weddingAnniversary", text, "Edm.Date"));
+        reader.deviations.push(bad_literal("weddingAnniversary", text, "Edm.Date", DATE));
     }
     Ok(text)
 }

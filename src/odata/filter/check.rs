@@ -5,7 +5,7 @@ use super::model::{Complex, Model, Named, Target};
 use super::typed::{
     Arithmetic, Comparison, Condition, Id, Key, List, Moment, NumberValue, Order, Property, Table, TextValue,
 };
-use super::value::{Enumeration, Number, Value, alike, literal, number};
+use super::value::{Enumeration, Number, Value, alike, exactly, literal, number};
 use super::{Aliases, Fault};
 use crate::error::Kind;
 use crate::extended::{MultiValue, PropertyId, SingleValue};
@@ -53,7 +53,9 @@ impl<'a> Checker<'a> {
                 return Err(Fault::wrong(at, "'changeKey' cannot be sorted by; 'lastModifiedDateTime' can."));
             }
             Value::Id(id) => Key::Id(id),
-            Value::Null | Value::Quoted(_) => return Err(Fault::wrong(at, "null cannot be sorted by.")),
+            Value::Null | Value::Quoted(_) | Value::Fraction(_) => {
+                return Err(Fault::wrong(at, "null cannot be sorted by."));
+            }
         };
         Ok(Order { key, descending })
     }
@@ -309,6 +311,7 @@ impl<'a> Checker<'a> {
             let (left, right) = (left.name(), right.name());
             Fault::wrong(at, format!("'{word}' cannot compare {left} with {right}."))
         };
+        let is_exact = matches!(left, Value::Fraction(_)) || matches!(right, Value::Fraction(_));
         let (left, right) = match (left, right) {
             (Value::Id(id), Value::Quoted(text)) | (Value::Quoted(text), Value::Id(id)) if op == Comparison::Eq => {
                 let text = same_id(id, text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
@@ -360,7 +363,8 @@ impl<'a> Checker<'a> {
                         (left, right)
                     }
                 };
-                Condition::CompareNumber(op, left, right)
+                let of = |side| if is_exact { exactly(side) } else { side };
+                Condition::CompareNumber(op, of(left), of(right))
             }
         })
     }
@@ -390,7 +394,12 @@ impl<'a> Checker<'a> {
         for value in values {
             let (at, value) = (value.at, self.value(value, scope)?);
             let is_decimal = matches!(value, Value::Number(Number { millionths: true, .. }));
-            let of = (std::mem::discriminant(&value), is_decimal);
+            let is_exact = matches!(value, Value::Fraction(_));
+            let kind_of = |value: &Value| match value {
+                Value::Fraction(literal) => std::mem::discriminant(&**literal),
+                value => std::mem::discriminant(value),
+            };
+            let of = (kind_of(&value), is_decimal);
             if !matches!(value, Value::Null) && *kind.get_or_insert(of) != of {
                 return Err(Fault::wrong(at, "All in the list of 'in' must be of one type."));
             }
@@ -400,7 +409,7 @@ impl<'a> Checker<'a> {
                     texts.extend(value);
                     text = Some(left);
                 }
-                Condition::CompareNumber(_, left, NumberValue::Constant(value)) => {
+                Condition::CompareNumber(_, left, NumberValue::Constant(value)) if !is_exact => {
                     null |= value.is_none();
                     numbers.extend(value);
                     // That of a null may be of another kind: the others', scaled alike, are taken before it.

@@ -208,6 +208,8 @@ impl<'c> Subject<'c> {
                 match moment {
                     Moment::Created => seconds(contact.created_date_time),
                     Moment::LastModified => seconds(contact.last_modified_date_time),
+                    Moment::CreatedExactly => contact.created_date_time,
+                    Moment::LastModifiedExactly => contact.last_modified_date_time,
                     Moment::Birthday => p.birthday.as_deref().and_then(date::instant)?,
                     Moment::WeddingAnniversary => p.wedding_anniversary.as_deref().and_then(date::day)?,
                 }

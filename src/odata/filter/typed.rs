@@ -140,10 +140,25 @@ pub enum Moment {
     /// An instant, in whole seconds, as it is shown.
     Created,
     LastModified,
+    /// The same with its fraction of a second, as it is stored.
+    CreatedExactly,
+    LastModifiedExactly,
     /// An instant.
     Birthday,
     /// A day; text that is no date is null.
     WeddingAnniversary,
+}
+
+impl Moment {
+    /// The same with its fraction of a second, where it is shown without.
+    #[must_use]
+    pub fn exactly(self) -> Self {
+        match self {
+            Self::Created => Self::CreatedExactly,
+            Self::LastModified => Self::LastModifiedExactly,
+            other => other,
+        }
+    }
 }
 
 /// A property that names something.

@@ -22,6 +22,8 @@ pub(super) enum Value {
     Date(NumberValue),
     Instant(NumberValue),
     Time(NumberValue),
+    /// A literal of one of the two that has a fraction of a second.
+    Fraction(Box<Self>),
 }
 
 pub(super) type Enumeration = (&'static str, &'static [&'static str]);
@@ -51,12 +53,14 @@ impl Value {
             Self::Date(_) => "a Date (like 2024-02-29, without quotes)",
             Self::Instant(_) => "a DateTimeOffset (like 2024-02-29T10:00:00Z, without quotes)",
             Self::Time(_) => "a TimeOfDay (like 10:00:00, without quotes)",
+            Self::Fraction(literal) => literal.name(),
         }
     }
 
     /// With a literal text folded, as all texts are.
     pub(super) fn folded(self) -> Self {
         match self {
+            Self::Fraction(literal) => *literal,
             Self::Quoted(text) => Self::Text(TextValue::Constant(Some(fold(&text))), None),
             value => value,
         }
@@ -125,7 +129,20 @@ pub(super) fn literal(literal: &Literal, at: usize) -> Result<Value, Fault> {
             Value::Number(Number { value: constant(value), millionths: true, bound: value.saturating_abs() })
         }
         Literal::Date(text) => Value::Date(NumberValue::Constant(date::day(text))),
-        Literal::DateTime(text) => Value::Instant(NumberValue::Constant(date::instant(text))),
-        Literal::Time(text) => Value::Time(NumberValue::Constant(time_of_day(text))),
+        Literal::DateTime(text) => fraction(text, Value::Instant(NumberValue::Constant(date::instant(text)))),
+        Literal::Time(text) => fraction(text, Value::Time(NumberValue::Constant(time_of_day(text)))),
     })
+}
+
+fn fraction(text: &str, value: Value) -> Value {
+    if text.contains('.') { Value::Fraction(Box::new(value)) } else { value }
+}
+
+/// Times that are shown in whole seconds, with their fraction: whoever names one means the time at which it was written.
+pub(super) fn exactly(value: NumberValue) -> NumberValue {
+    match value {
+        NumberValue::Moment(moment) => NumberValue::Moment(moment.exactly()),
+        NumberValue::TimeOf(instant) => NumberValue::TimeOf(Box::new(exactly(*instant))),
+        other => other,
+    }
 }

@@ -97,9 +97,9 @@ impl Compiler {
                 let variable = self.variable();
                 let inner = Self { depth: self.depth + 1, ..self };
                 let key = match of.within.and_then(|depth| VARIABLES.get(depth)) {
-                    None => Sql::new("c.id in (select ").text(variable).text(owner(of.table)),
+                    None => Sql::new("(c.id in (select ").text(variable).text(owner(of.table)),
                     Some(outer) => {
-                        let key = Sql::new("(").text(outer).text(owner(of.table)).text(", ").text(outer);
+                        let key = Sql::new("((").text(outer).text(owner(of.table)).text(", ").text(outer);
                         let key = key.text(".pos) in (select ").text(variable).text(owner(of.table));
                         key.text(", ").text(variable).text(".pos")
                     }
@@ -113,7 +113,7 @@ impl Compiler {
                     .text(variable)
                     .text(".mailbox = ");
                 let rows = rows.value(self.mailbox).then(of_type(*of, variable)).text(" and ");
-                rows.then(inner.condition(body, true)).text(")")
+                rows.then(inner.condition(body, true)).text("))")
             }
             Condition::Any(of, Some(body)) => {
                 let body = Self { depth: self.depth + 1, ..self }.condition(body, true);
@@ -121,7 +121,7 @@ impl Compiler {
             }
             Condition::All(of, body) => {
                 let body = Self { depth: self.depth + 1, ..self }.condition(body, false);
-                Sql::new("not ").then(self.exists(*of, Sql::new(" and (").then(body).text(") is not true")))
+                Sql::new("(not ").then(self.exists(*of, Sql::new(" and (").then(body).text(") is not true"))).text(")")
             }
         }
     }
@@ -276,19 +276,25 @@ impl Compiler {
         }
     }
 
-    /// Compares a time that is stored with its microseconds and shown without, by the column itself, so that an index can
-    /// serve: it does where what was written lately is asked for.
+    /// Compares a time that is stored with its microseconds, by the column itself, so that an index can serve: it does
+    /// where what was written lately is asked for. A time that is shown in whole seconds stands for all of its second.
     fn compare_stamp(self, moment: Moment, op: Comparison, number: i64, truth_alone: bool) -> Sql {
         let second = number.div_euclid(MILLION).saturating_mul(MILLION);
         let next = second.saturating_add(MILLION);
         let first_at_least = if second == number { second } else { next };
-        let lately = truth_alone && moment == Moment::LastModified && !matches!(op, Comparison::Lt | Comparison::Le);
+        let is_last = matches!(moment, Moment::LastModified | Moment::LastModifiedExactly);
+        let lately = truth_alone && is_last && !matches!(op, Comparison::Lt | Comparison::Le);
         let column = || match stamp(moment) {
             _ if lately => Sql::default().twin("n.last_modified_date_time", "c.last_modified_date_time"),
             column => Sql::new(column.unwrap_or_default()),
         };
         let compared = |op, number: i64| binary(column(), op, Sql::of(number));
         let condition = match op {
+            Comparison::Eq if is_exact(moment) => compared(" = ", number),
+            Comparison::Gt if is_exact(moment) => compared(" > ", number),
+            Comparison::Ge if is_exact(moment) => compared(" >= ", number),
+            Comparison::Lt if is_exact(moment) => compared(" < ", number),
+            Comparison::Le if is_exact(moment) => compared(" <= ", number),
             Comparison::Eq if second != number => return Sql::new("false"),
             Comparison::Eq => binary(compared(" >= ", second), " and ", compared(" < ", next)),
             Comparison::Gt => compared(" >= ", next),
@@ -301,8 +307,8 @@ impl Compiler {
 
     /// What an index finds of the contacts themselves: `condition` is on the row `n` on SQLite, on `c` elsewhere.
     fn asked_first(self, condition: Sql) -> Sql {
-        let rows = Sql::default().twin("c.id in (select n.id from contacts n where n.mailbox = ", "(c.mailbox = ");
-        rows.value(self.mailbox).text(" and ").then(condition).text(")")
+        let rows = Sql::default().twin("(c.id in (select n.id from contacts n where n.mailbox = ", "(c.mailbox = ");
+        rows.value(self.mailbox).text(" and ").then(condition).twin("))", ")")
     }
 
     /// The same for a text that has an index, as [`Self::indexed`] names it.
@@ -357,6 +363,7 @@ impl Compiler {
             NumberValue::Constant(None) => Sql::new("cast(null as bigint)"),
             NumberValue::Moment(Moment::Birthday) => Sql::new("c.birthday_instant"),
             NumberValue::Moment(Moment::WeddingAnniversary) => Sql::new("c.wedding_anniversary_day"),
+            NumberValue::Moment(moment) if is_exact(*moment) => Sql::new(stamp(*moment).unwrap_or_default()),
             NumberValue::Moment(moment) => {
                 Sql::new("(").text(stamp(*moment).unwrap_or_default()).text(" / 1000000 * 1000000)")
             }
@@ -445,13 +452,18 @@ fn head_of(text: &TextValue, key: Sql) -> Sql {
     }
 }
 
-/// A time that is stored with its microseconds and shown, and compared, without.
+/// The column of a time that is stored with its microseconds and shown without.
 fn stamp(moment: Moment) -> Option<&'static str> {
     match moment {
-        Moment::Created => Some("c.created_date_time"),
-        Moment::LastModified => Some("c.last_modified_date_time"),
+        Moment::Created | Moment::CreatedExactly => Some("c.created_date_time"),
+        Moment::LastModified | Moment::LastModifiedExactly => Some("c.last_modified_date_time"),
         Moment::Birthday | Moment::WeddingAnniversary => None,
     }
+}
+
+/// Whether such a time is compared with its microseconds.
+fn is_exact(moment: Moment) -> bool {
+    matches!(moment, Moment::CreatedExactly | Moment::LastModifiedExactly)
 }
 
 fn turned(op: Comparison) -> Comparison {

@@ -3,6 +3,7 @@
 
 mod awkward;
 mod both;
+mod constants;
 mod filters;
 mod identities;
 mod keys;

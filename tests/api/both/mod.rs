@@ -21,6 +21,7 @@ mod folders;
 pub mod following;
 mod formats;
 mod headers;
+mod hints;
 mod injection;
 mod limits;
 pub mod model;
