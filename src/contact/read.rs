@@ -12,7 +12,7 @@ use crate::odata::prefer::Handling;
 /// What the body is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// In lenient handling `changeKey` is honoured and so is, in the seed's shape, `parentFolderId`; strict ignores both.
+    /// In lenient handling of the seed's shape `changeKey` and `parentFolderId` are honoured; both are ignored otherwise.
     Create,
     /// `changeKey` is ignored, `parentFolderId` moves.
     Update,
@@ -46,14 +46,16 @@ pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> R
     if strict && !deviations.is_empty() {
         return Err(Error::Invalid(deviations));
     }
-    if strict || purpose == Purpose::Update {
-        patch.change_key = None;
-    }
     if purpose == Purpose::Update && !added.extensions.is_empty() {
         let message = "'extensions' are given with a new contact only. Those of one that is there are at …/extensions.";
         return Err(Error::invalid(Kind::Body, "extensions", message));
     }
-    if purpose == Purpose::Create && (strict || shape == Shape::V1) {
+    // A contact that was read under /v1.0 and is sent back as a new one has these of the other.
+    let honoured = !strict && shape == Shape::Beta;
+    if purpose == Purpose::Update || !honoured {
+        patch.change_key = None;
+    }
+    if purpose == Purpose::Create && !honoured {
         patch.parent_folder_id = None;
     }
     patch.added = Some(Box::new(added)).filter(|added| **added != Added::default());
@@ -81,6 +83,8 @@ impl Reader {
         match name.to_ascii_lowercase().as_str() {
             "id" => drop(text("id", usize::MAX, value)?),
             "createddatetime" => drop(text("createdDateTime", usize::MAX, value)?),
+            // Of one that was read from the trash.
+            "deleteddatetime" => drop(text("deletedDateTime", usize::MAX, value)?),
             "lastmodifieddatetime" => drop(text("lastModifiedDateTime", usize::MAX, value)?),
             "changekey" => self.patch.change_key = text("changeKey", MAX_TEXT, value)?,
             "parentfolderid" => {
