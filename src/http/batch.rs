@@ -1,7 +1,7 @@
 //! `POST /$batch`: several calls in one, each answered for itself, by the same routes and rights as if it had come alone.
 //!
-//! Steps go in the order they are listed, but behind those they depend on. Creates that follow each other go together, and
-//! so share a commit. docs/graph.md, "Batches".
+//! Steps go in the order they are listed, but behind those they depend on. Creates that follow each other and go the same
+//! way go together, and so share a commit. docs/graph.md, "Batches".
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ use super::limits::Visit;
 use super::throttle::Slot;
 use super::{Ids, contacts, error, service, throttle};
 use crate::error::{Error, Kind};
-use crate::odata::address::{Address, Resource};
+use crate::odata::address::{Address, Item, Resource};
 use crate::odata::json::shorten;
 
 /// How many bytes the answers of a batch may have before no more is read for it.
@@ -90,7 +90,7 @@ pub(super) async fn perform(call: &Call<'_>, caller: &Caller, visit: &Visit, bod
         return Err(Error::invalid(Kind::Steps, "requests", message));
     }
     let before = dependencies(&steps)?;
-    let creates = steps.iter().map(|step| is_create(call, step)).collect();
+    let creates = steps.iter().map(|step| create(call, step)).collect();
     let batch = Batch { call, caller, visit, creates, steps, before, slots: RefCell::default() };
     let answered = batch.perform().await?;
     Answer::json(200, &Answers { responses: answered.into_iter().flatten().collect() })
@@ -135,12 +135,29 @@ fn dependencies(steps: &[Sent<'_>]) -> Result<Vec<Vec<usize>>, Error> {
     }
 }
 
-/// Whether a step creates a contact.
-fn is_create(call: &Call<'_>, sent: &Sent<'_>) -> bool {
-    let (Ok(method), Ok((path, _))) = (method(sent), address(call, &sent.url)) else { return false };
-    let step = Call::new(call.api, &method, &path, None, &HeaderMap::new(), Reached::default());
-    step.and_then(|step| step.endpoint())
-        .is_ok_and(|endpoint| matches!(endpoint, Endpoint::CreateContact | Endpoint::AddContact))
+/// How a step that creates a contact goes to the writer. Those of one way that follow each other go together: they get
+/// there in their order, and those of another do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Create {
+    /// Gathered with others.
+    Gathered,
+    /// By itself, with its key.
+    Keyed,
+}
+
+/// How a step goes, if it creates a contact and can go with others.
+fn create(call: &Call<'_>, sent: &Sent<'_>) -> Option<Create> {
+    let (method, (path, _), headers) = (method(sent).ok()?, address(call, &sent.url).ok()?, headers(sent).ok()?);
+    let step = Call::new(call.api, &method, &path, None, &headers, Reached::default()).ok()?;
+    if !matches!(step.endpoint(), Ok(Endpoint::CreateContact | Endpoint::AddContact)) {
+        return None;
+    }
+    match &step.address.resource {
+        _ if step.idempotency_key.is_some() => Some(Create::Keyed),
+        // The way to the last folder is looked at first.
+        Resource::Owned(_, Item::Contacts(path) | Item::ContactsRef(path)) if path.len() > 1 => None,
+        _ => Some(Create::Gathered),
+    }
 }
 
 struct Batch<'a> {
@@ -150,7 +167,7 @@ struct Batch<'a> {
     steps: Vec<Sent<'a>>,
     /// Of each step.
     before: Vec<Vec<usize>>,
-    creates: Vec<bool>,
+    creates: Vec<Option<Create>>,
     /// Of those steps that are under way, by mailbox: together they count as one request.
     slots: RefCell<BTreeMap<String, Slot>>,
 }
@@ -198,12 +215,13 @@ impl Batch<'_> {
         }
     }
 
-    /// The first step whose turn it is, and if it is a create those behind it that are creates too.
+    /// The first step whose turn it is, and if it is a create those behind it that go the same way.
     fn next(&self, answered: &Done<'_>) -> Vec<usize> {
         let is_ready = |i: &usize| self.before[*i].iter().all(|before| answered[*before].is_some());
         let mut left = (0..self.steps.len()).filter(|i| answered[*i].is_none());
         let Some(first) = left.by_ref().find(is_ready) else { return Vec::new() };
-        let also = left.take_while(|i| self.creates[first] && self.creates[*i] && is_ready(i));
+        let way = self.creates[first];
+        let also = left.take_while(|i| way.is_some() && self.creates[*i] == way && is_ready(i));
         std::iter::once(first).chain(also).collect()
     }
 

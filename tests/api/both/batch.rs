@@ -242,6 +242,29 @@ fn creates_that_follow_each_other_share_a_commit_and_each_fails_alone() {
 }
 
 #[test]
+fn creates_are_stored_in_the_order_in_which_they_are_listed_however_they_are_sent() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let outer = ann.post("/me/contactFolders", json!({"displayName": "outer"})).id();
+    let inner = ann.post(&format!("/me/contactFolders/{outer}/childFolders"), json!({"displayName": "inner"})).id();
+    let steps = (0..20).map(|i| {
+        let mut step = post(&i.to_string(), &format!("n{i}"));
+        match i % 5 {
+            0 | 3 => step["headers"]["Idempotency-Key"] = json!(format!("key {i}").replace(' ', "-")),
+            1 => step["url"] = json!(format!("/me/contactFolders/{outer}/childFolders/{inner}/contacts")),
+            2 => step["url"] = json!("/me/contacts/$ref"),
+            _ => {}
+        }
+        step
+    });
+    let answers = batch(&ann, "/$batch", steps.collect());
+    assert!(answers.values().all(|answer| answer["status"] == 201), "{answers:?}");
+    let list = ann.get("/me/contacts?$top=100").json(200);
+    let names: Vec<_> = list["value"].as_array().unwrap().iter().map(|c| c["displayName"].as_str().unwrap()).collect();
+    assert_eq!(names, (0..20).map(|i| format!("n{i}")).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_photo_goes_both_ways_as_base64() {
     let app = TestApp::new();
     let ann = app.user("ann");
