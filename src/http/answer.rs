@@ -56,6 +56,12 @@ impl Answer {
         answer.header("Content-Type", "text/plain")
     }
 
+    /// With the address of what was made, by both of its names where no body shows what that is.
+    pub(super) fn made_at(self, location: &str) -> Result<Self, Error> {
+        let answer = if self.body.is_none() { self.header("OData-EntityId", location)? } else { self };
+        answer.header("Location", location)
+    }
+
     pub(super) fn header(mut self, name: &'static str, value: &str) -> Result<Self, Error> {
         let name = HeaderName::try_from(name).map_err(Error::internal)?;
         self.headers.push((name, HeaderValue::from_str(value).map_err(Error::internal)?));

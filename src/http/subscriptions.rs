@@ -15,7 +15,7 @@ use crate::odata::address::Resource;
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::store::Store;
-use crate::subscription::{About, Shown, Subject, Subscription, Terms, no_resource, read_renewal};
+use crate::subscription::{About, Renewal, Shown, Subject, Subscription, Terms, no_resource};
 
 /// Subscriptions on a page.
 const PAGE: usize = 100;
@@ -71,8 +71,13 @@ pub(super) async fn perform(call: &Call<'_>, act: Act, caller: &Caller, body: &[
         Act::Create => create(call, notifier, caller, creator, body).await,
         Act::Get => shown(call, 200, &store.subscription(creator, id).await?),
         Act::Renew => {
-            let end = read_renewal(parse(body)?, clock::now())?;
-            written(call, 200, &store.renew_subscription(creator, id, end).await?)
+            let body = parse(body)?;
+            let renewal = Renewal::read(body, &store.subscription(creator, id).await?.terms, clock::now())?;
+            if let Some(url) = &renewal.notification_url {
+                notifier.check("notificationUrl", url)?;
+                notifier.confirm("notificationUrl", url, id).await?;
+            }
+            written(call, 200, &store.renew_subscription(creator, id, renewal).await?)
         }
         Act::Delete => {
             store.delete_subscription(creator, id).await?;
@@ -152,9 +157,7 @@ async fn create(
     let subscription = Subscription { mailbox, id, creator, token, subject, terms };
     store.insert_subscription(subscription.clone()).await?;
     let location = call.link(&format!("/subscriptions/{id}"));
-    let answer = written(call, 201, &subscription)?;
-    let answer = if answer.body.is_none() { answer.header("OData-EntityId", &location)? } else { answer };
-    answer.header("Location", &location)
+    written(call, 201, &subscription)?.made_at(&location)
 }
 
 /// A subscription after a write, or nothing where the client prefers that.

@@ -8,7 +8,7 @@ use super::statement::Statement;
 use super::tx::Tx;
 use crate::clock;
 use crate::error::Error;
-use crate::subscription::{ChangeType, Delivery, Subject, Subscription, Terms};
+use crate::subscription::{ChangeType, Delivery, Renewal, Subject, Subscription, Terms};
 
 /// Most subscriptions of one creator to one mailbox, and most of the server, which looks them all over each second.
 const MAX_OF_CREATOR: i64 = 100;
@@ -77,16 +77,23 @@ impl Store {
         self.read(list).await
     }
 
-    /// Gives a subscription a new end.
+    /// Gives a subscription a new end, or has it told elsewhere from now on, without waiting for what failed before.
     ///
     /// # Errors
     /// As [`Store::subscription`].
-    pub async fn renew_subscription(&self, creator: &str, id: Uuid, end: i64) -> Result<Subscription, Error> {
+    pub async fn renew_subscription(&self, creator: &str, id: Uuid, new: Renewal) -> Result<Subscription, Error> {
         let creator = creator.to_owned();
         let work = async move |tx: &mut Tx| {
             let found = get(tx.reading().await?, &creator, id).await?;
-            let text = "update subscriptions set expiration_date_time = $3 where mailbox = $1 and id = $2";
-            tx.execute(Statement::new(text).bind(found.mailbox).bind(id).bind(end)).await?;
+            if let Some(end) = new.expiration_date_time {
+                let text = "update subscriptions set expiration_date_time = $3 where mailbox = $1 and id = $2";
+                tx.execute(Statement::new(text).bind(found.mailbox).bind(id).bind(end)).await?;
+            }
+            if let Some(url) = &new.notification_url {
+                let text = "
+update subscriptions set notification_url = $3, attempts = 0, next_attempt_date_time = $4 where mailbox = $1 and id = $2";
+                tx.execute(Statement::new(text).bind(found.mailbox).bind(id).bind(url).bind(tx.now())).await?;
+            }
             // It may have expired meanwhile, or been deleted.
             get(tx.reading().await?, &creator, id).await
         };

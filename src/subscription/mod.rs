@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::contact::date;
 pub use notice::{Delivery, Lifecycle, Notice};
-pub use read::{About, MAX_CLIENT_STATE, MAX_MINUTES, no_resource, read_renewal};
+pub use read::{About, MAX_CLIENT_STATE, MAX_MINUTES, Renewal, no_resource};
 
 /// What Graph knows and this server has not; unset it does no harm.
 const NOT_YET: [&str; 5] = [

@@ -78,6 +78,22 @@ impl Terms {
     }
 }
 
+impl Terms {
+    /// Whether a member that stays as it is was sent as it is.
+    fn is_same(&self, name: &str, text: &str) -> bool {
+        match name {
+            "resource" => self.resource.trim_matches('/') == text.trim_matches('/'),
+            "changeType" => ChangeType::list(text).is_some_and(|list| {
+                list.len() == self.change_types.len() && list.iter().all(|change| self.change_types.contains(change))
+            }),
+            "lifecycleNotificationUrl" => self.lifecycle_notification_url.as_deref().unwrap_or_default() == text,
+            "clientState" => self.client_state.as_deref().unwrap_or_default() == text,
+            "latestSupportedTlsVersion" => self.tls_version == text,
+            _ => false,
+        }
+    }
+}
+
 /// What a resource is, before it is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum About {
@@ -94,19 +110,36 @@ pub fn no_resource() -> Error {
     Error::invalid(Kind::Request, "resource", message)
 }
 
-/// Reads what a PATCH says: a new expiration, and nothing else.
-///
-/// # Errors
-/// As [`Terms::read`].
-pub fn read_renewal(body: Json, now: i64) -> Result<i64, Error> {
-    let mut sent = Sent::read(body)?;
-    let expiration = sent.expiration(now)?;
-    match sent.0.first() {
-        None => Ok(expiration),
-        Some((name, _)) => {
-            let message = format!("'{name}' of a subscription stays as it is; 'expirationDateTime' can be changed.");
-            Err(Error::invalid(Kind::Body, *name, message))
+/// What a PATCH wants changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewal {
+    /// A new end, UTC microseconds.
+    pub expiration_date_time: Option<i64>,
+    /// Another place for notifications, which is not confirmed yet.
+    pub notification_url: Option<String>,
+}
+
+impl Renewal {
+    /// Reads what a PATCH says of a subscription with these terms. Whatever else it says must be as it is.
+    ///
+    /// # Errors
+    /// As [`Terms::read`]; 400 for a change of what stays as it is, and where nothing is named that can be changed.
+    pub fn read(body: Json, terms: &Terms, now: i64) -> Result<Self, Error> {
+        let mut sent = Sent::read(body)?;
+        let expiration_date_time = sent.has("expirationDateTime").then(|| sent.expiration(now)).transpose()?;
+        let notification_url = sent.has("notificationUrl").then(|| sent.required("notificationUrl")).transpose()?;
+        if let Some((name, _)) = sent.0.iter().find(|(name, text)| !terms.is_same(name, text)) {
+            let message = format!(
+                "'{name}' of a subscription stays as it is; 'expirationDateTime' and 'notificationUrl' can be changed."
+            );
+            return Err(Error::invalid(Kind::Body, *name, message));
         }
+        if expiration_date_time.is_none() && notification_url.is_none() {
+            let message = "'expirationDateTime' and 'notificationUrl' are missing: a PATCH must have one of them.";
+            return Err(Error::invalid(Kind::Body, "expirationDateTime", message));
+        }
+        let notification_url = notification_url.filter(|url| *url != terms.notification_url);
+        Ok(Self { expiration_date_time, notification_url })
     }
 }
 
@@ -150,6 +183,10 @@ impl Sent {
             }
         }
         Ok(Self(sent))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| *known == name)
     }
 
     fn take(&mut self, name: &str) -> Option<String> {

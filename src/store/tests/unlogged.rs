@@ -5,7 +5,7 @@ use super::lost::behind_a_proxy;
 use super::proxy::{Cut, Proxy};
 use super::*;
 use crate::scopes::Scopes;
-use crate::subscription::{ChangeType, Subject, Subscription, Terms};
+use crate::subscription::{ChangeType, Renewal, Subject, Subscription, Terms};
 use crate::user::Principal;
 use crate::{category, extension};
 
@@ -128,7 +128,8 @@ impl Scene {
     }
 
     async fn renew(&self, end: i64) -> Result<(), Error> {
-        self.store.renew_subscription("ann", Uuid::from_u128(self.round), end).await.map(drop)
+        let renewal = Renewal { expiration_date_time: Some(end), notification_url: None };
+        self.store.renew_subscription("ann", Uuid::from_u128(self.round), renewal).await.map(drop)
     }
 
     async fn reauthorize(&self) -> Result<(), Error> {

@@ -101,6 +101,61 @@ fn a_subscription_is_confirmed_shown_listed_renewed_and_deleted() {
 }
 
 #[test]
+fn a_renewal_may_repeat_what_is_there_and_name_another_url_which_is_confirmed() {
+    let (app, receiver) = (start(), Receiver::new());
+    let ann = app.user("ann");
+    let lifecycle = json!(receiver.url("/l"));
+    let made = ann
+        .post("/subscriptions", with(terms("me/contacts", &receiver.url("/a")), "lifecycleNotificationUrl", lifecycle));
+    let (path, mut shown) = (format!("/subscriptions/{}", made.id()), made.json(201));
+    let asked = |path: &str| receiver.got().iter().filter(|got| got.path.starts_with(path)).count();
+    // All of it, as it was read; and each by itself beside the end, in other spellings too.
+    shown["expirationDateTime"] = json!(after(4000));
+    assert_eq!(ann.patch(&path, &shown).json(200), shown);
+    for (name, value) in [
+        ("notificationUrl", receiver.url("/a")),
+        ("resource", "/me/contacts/".to_owned()),
+        ("changeType", "deleted, Created,updated".to_owned()),
+        ("clientState", "secret".to_owned()),
+        ("latestSupportedTlsVersion", "v1_2".to_owned()),
+    ] {
+        let body = json!({name: value, "expirationDateTime": shown["expirationDateTime"]});
+        assert_eq!(ann.patch(&path, body).json(200), shown, "{name}");
+    }
+    assert_eq!((asked("/a"), asked("/l")), (1, 1), "nobody is asked again");
+    // Another URL is asked first, and then told.
+    shown["notificationUrl"] = json!(receiver.url("/b"));
+    assert_eq!(ann.patch(&path, json!({"notificationUrl": receiver.url("/b")})).json(200), shown);
+    assert_eq!((asked("/a"), asked("/b")), (1, 1));
+    ann.post("/me/contacts", "{}");
+    receiver.wait("/b", 1);
+    assert_eq!(asked("/a"), 1);
+    // One that does not confirm, may not be called, or comes with a change of something else changes nothing.
+    receiver.set(Mood::Says("HTTP/1.1 404 Not Found\r\n\r\n".to_owned()));
+    for (body, code, target) in [
+        (json!({"notificationUrl": receiver.url("/c")}), "ValidationError", "notificationUrl"),
+        (json!({"notificationUrl": "ftp://x/", "expirationDateTime": after(60)}), "ValidationError", "notificationUrl"),
+        (
+            json!({"notificationUrl": receiver.url("/c"), "resource": "me/contactFolders"}),
+            "RequestBodyRead",
+            "resource",
+        ),
+        (json!({"expirationDateTime": after(60), "changeType": "created"}), "RequestBodyRead", "changeType"),
+        (
+            json!({"expirationDateTime": after(60), "lifecycleNotificationUrl": "x"}),
+            "RequestBodyRead",
+            "lifecycleNotificationUrl",
+        ),
+        (json!({"clientState": "secret"}), "RequestBodyRead", "expirationDateTime"),
+    ] {
+        assert_eq!(ann.patch(&path, &body).error(), (400, code.into(), target.into()), "{body}");
+    }
+    let fields = ["resource", "changeType", "notificationUrl", "expirationDateTime", "clientState"];
+    let now = ann.get(&path).json(200);
+    assert!(fields.iter().all(|name| now[name] == shown[name]), "{now}");
+}
+
+#[test]
 fn who_does_not_confirm_is_not_subscribed() {
     let (app, receiver, elsewhere) = (start(), Receiver::new(), Receiver::new());
     let ann = app.user("ann");
