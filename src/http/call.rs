@@ -351,7 +351,8 @@ impl<'a> Call<'a> {
         let restores = endpoint == Endpoint::Trash(trash::Does::Restore);
         let writes =
             restores || endpoint.body() != Taken::Not && !matches!(endpoint, Endpoint::TranslateIds | Endpoint::Batch);
-        match self.prefer.minimal.filter(|_| writes) {
+        // What is shown, or is not, whatever was preferred: a bare reference has nothing to show.
+        match self.prefer.minimal.filter(|minimal| writes && *minimal == answer.body.is_none()) {
             Some(true) => applied.push("return=minimal".to_owned()),
             Some(false) => applied.push("return=representation".to_owned()),
             None => {}

@@ -49,9 +49,7 @@ pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> R
     let category = mailbox.store.create_category(mailbox.user.mailbox, name, sent.color).await?;
     let (user, id) = (quoted(&mailbox.asked), category.id);
     let location = call.link(&format!("/users('{user}')/outlook/masterCategories('{id}')"));
-    let answer = written(call, mailbox, 201, &category)?;
-    let answer = if answer.body.is_none() { answer.header("OData-EntityId", &location)? } else { answer };
-    answer.header("Location", &location)
+    written(call, mailbox, 201, &category)?.made_at(&location)
 }
 
 /// `GET …/masterCategories/{id}`.

@@ -144,9 +144,7 @@ pub(super) async fn create_from(
         (folder, None) => store.insert_in(number, folder, new).await?,
     };
     let location = call.link(&format!("/users('{}')/contacts('{}')", percent_encode(&mailbox.asked), contact.id));
-    let answer = written(call, mailbox, 201, &contact)?;
-    let answer = if answer.body.is_none() { answer.header("OData-EntityId", &location)? } else { answer };
-    answer.header("Location", &location)
+    written(call, mailbox, 201, &contact)?.made_at(&location)
 }
 
 /// `GET …/contacts/{id}`.

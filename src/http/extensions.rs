@@ -44,9 +44,7 @@ pub(super) fn perform<'a>(
                 let at =
                     format!("/users('{}')/contacts('{id}')/extensions('{}')", quoted(&mailbox.asked), extension.id());
                 let location = call.link(&at);
-                let answer = written(call, mailbox, id, 201, &extension)?;
-                let answer = if answer.body.is_none() { answer.header("OData-EntityId", &location)? } else { answer };
-                answer.header("Location", &location)
+                written(call, mailbox, id, 201, &extension)?.made_at(&location)
             }
             Does::Get => {
                 let ids = Ids::These(vec![name_of(name).to_owned()]);

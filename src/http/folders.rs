@@ -136,7 +136,7 @@ pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
     };
     let id = quoted(&folder.id);
     let location = call.link(&format!("/users('{}')/contactFolders('{id}')", quoted(&mailbox.asked)));
-    written(call, mailbox, 201, &folder).await?.header("Location", &location)
+    written(call, mailbox, 201, &folder).await?.made_at(&location)
 }
 
 /// `GET …/contactFolders/{id}`.

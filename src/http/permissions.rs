@@ -89,7 +89,7 @@ pub(super) async fn perform(
             }
             let share = store.share(number, with, can_write).await?;
             let path = format!("/users('{}')/contactPermissions('{}')", quoted(&mailbox.asked), quoted(&share.user.id));
-            shown(call, mailbox, 201, &share)?.header("Location", &call.link(&path))
+            written(call, mailbox, 201, &share)?.made_at(&call.link(&path))
         }
         Does::Get => shown(call, mailbox, 200, &find(call, mailbox, id).await?),
         Does::Update => {
@@ -103,13 +103,21 @@ pub(super) async fn perform(
                 Some(can_write) => store.change_share(number, share.user, can_write).await?,
                 None => share,
             };
-            shown(call, mailbox, 200, &share)
+            written(call, mailbox, 200, &share)
         }
         Does::Delete => {
             let share = find(call, mailbox, id).await?;
             store.unshare(number, share.user).await?;
             Answer::empty(204)
         }
+    }
+}
+
+/// A permission after a write, or nothing where the client prefers that.
+fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, share: &Share) -> Result<Answer, Error> {
+    match call.prefer.minimal {
+        Some(true) => Answer::empty(204),
+        _ => shown(call, mailbox, status, share),
     }
 }
 

@@ -32,6 +32,7 @@ mod paging;
 mod paths;
 mod photos;
 pub mod pictures;
+mod preferences;
 mod queries;
 mod refusals;
 mod rights;
