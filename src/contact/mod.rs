@@ -17,6 +17,12 @@ use crate::odata::etag;
 
 /// The id of every mailbox's default folder, which is also its well-known name in Graph.
 pub const DEFAULT_FOLDER: &str = "contacts";
+
+/// Whether an id is the default folder's in another letter case, which means it as well, unless a folder has just that
+/// id: ids are any text.
+pub fn is_default_otherwise(id: &str) -> bool {
+    id != DEFAULT_FOLDER && id.eq_ignore_ascii_case(DEFAULT_FOLDER)
+}
 /// Longest folder id, in characters.
 pub const MAX_FOLDER_ID: usize = 255;
 /// Longest string of a contact, in characters. Longer is refused, never cut.

@@ -15,7 +15,7 @@ use super::statement::{Sql, Statement};
 use super::tx::Tx;
 use super::{changes, extensions, folders, procedures};
 use crate::contact::patch::{Added, Patch};
-use crate::contact::{Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties};
+use crate::contact::{self, Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties};
 use crate::error::Error;
 use crate::extended::Expanded;
 use crate::extension::{self, Extension};
@@ -153,8 +153,15 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Resu
     let mut given = HashSet::new();
     for New { mailbox, folder, mut patch, actor } in new {
         added.push(patch.added.take());
-        given.extend(folder.clone().map(|folder| (mailbox, folder)));
-        let folder = folder.or_else(|| patch.parent_folder_id.clone()).unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
+        let is_given = folder.is_some();
+        let mut folder = folder.or_else(|| patch.parent_folder_id.clone()).unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
+        if contact::is_default_otherwise(&folder) {
+            let known = folders::known(tx.reading().await?, mailbox, &folder).await?;
+            folder = known.unwrap_or(folder);
+        }
+        if is_given {
+            given.insert((mailbox, folder.clone()));
+        }
         let contact = Contact {
             id: Tx::new_id(),
             parent_folder_id: folder,
@@ -253,11 +260,11 @@ pub(super) async fn update(
         return Ok(contact);
     }
     if let Some(folder) = patch.parent_folder_id.clone().filter(|folder| *folder != contact.parent_folder_id) {
-        if !folders::exists(tx.reading().await?, mailbox, &folder).await? {
-            return Err(Error::NotFound);
+        let folder = folders::known(tx.reading().await?, mailbox, &folder).await?.ok_or(Error::NotFound)?;
+        if folder != contact.parent_folder_id {
+            changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
+            contact.parent_folder_id = folder;
         }
-        changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
-        contact.parent_folder_id = folder;
     }
     contact.sent_change_key = None;
     contact.last_modified_date_time = tx.now();

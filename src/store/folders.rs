@@ -6,14 +6,16 @@ use super::engine::{Row, Session};
 use super::extended::{self, Owner};
 use super::statement::Statement;
 use super::tx::Tx;
-use crate::contact::DEFAULT_FOLDER;
+use crate::contact::{DEFAULT_FOLDER, is_default_otherwise};
 use crate::error::Error;
 use crate::fold::fold;
-use crate::folder::{Folder, Patch};
+use crate::folder::{Folder, Patch, ROOT};
 use crate::odata::etag::Preconditions;
 
-/// Deepest folder that can be reached from the default one.
-const MAX_DEPTH: usize = 100;
+/// How many folders may lie inside each other below the default one.
+const MAX_DEPTH: i64 = 100;
+/// Most ids of a path: the default folder's may be the first.
+const MAX_PATH: usize = 101;
 
 macro_rules! select_folders {
     ($from:literal) => {
@@ -43,6 +45,14 @@ pub(super) async fn exists(session: &mut Session, mailbox: i64, id: &str) -> Res
     Ok(session.row(Statement::new(text).bind(mailbox).bind(id)).await?.is_some())
 }
 
+/// The id of the folder that this one means, if there is one.
+pub(super) async fn known(session: &mut Session, mailbox: i64, id: &str) -> Result<Option<String>, Error> {
+    if exists(session, mailbox, id).await? {
+        return Ok(Some(id.to_owned()));
+    }
+    Ok(is_default_otherwise(id).then(|| DEFAULT_FOLDER.to_owned()))
+}
+
 /// The folder at the end of a path of ids, each of which must be inside the one before it. The first may be anywhere.
 ///
 /// # Errors
@@ -53,15 +63,18 @@ pub(super) async fn get(session: &mut Session, mailbox: i64, path: &[String]) ->
         session.at_one_moment().await?;
     }
     let mut found: Option<Folder> = None;
-    for id in path.iter().take(MAX_DEPTH + 1) {
-        let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?;
+    for id in path.iter().take(MAX_PATH) {
+        let mut row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?;
+        if row.is_none() && is_default_otherwise(id) {
+            row = session.row(Statement::new(text).bind(mailbox).bind(DEFAULT_FOLDER)).await?;
+        }
         let folder = read(&row.ok_or(Error::NotFound)?)?;
         if found.is_some_and(|parent| folder.parent_folder_id.as_ref() != Some(&parent.id)) {
             return Err(Error::NotFound);
         }
         found = Some(folder);
     }
-    found.filter(|_| path.len() <= MAX_DEPTH).ok_or(Error::NotFound)
+    found.filter(|_| path.len() <= MAX_PATH).ok_or(Error::NotFound)
 }
 
 /// Makes a mailbox's default folder.
@@ -86,7 +99,7 @@ pub(super) async fn ensure(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Res
 ///
 /// # Errors
 /// [`Error::NotFound`] without the parent, [`Error::FolderExists`] when a folder beside it has the name,
-/// [`Error::Quota`] when the mailbox has `max` folders already, or it would have too many extended properties.
+/// [`Error::Quota`] when the mailbox has `max` folders already, it would lie too deep, or have too many extended properties.
 pub(super) async fn create(
     tx: &mut Tx,
     mailbox: i64,
@@ -96,6 +109,7 @@ pub(super) async fn create(
 ) -> Result<Folder, Error> {
     let parent = get(tx.reading().await?, mailbox, parent).await?.id;
     let name = new.display_name.unwrap_or_default();
+    fits(tx, mailbox, None, &parent).await?;
     is_free(tx, mailbox, &parent, &name, "").await?;
     let id = Tx::new_id().to_string();
     room_for(tx, mailbox, &id, max).await?;
@@ -117,8 +131,8 @@ pub(super) async fn create(
 ///
 /// # Errors
 /// [`Error::NotFound`] for the folder or the one it is to move into, [`Error::FolderExists`] when a folder there has its
-/// name, [`Error::DefaultFolder`] for the default one, [`Error::Cycle`] into itself, [`Error::Stale`] when a precondition
-/// fails.
+/// name, [`Error::DefaultFolder`] for the default one, [`Error::Cycle`] into itself, [`Error::Quota`] where it would lie too
+/// deep, [`Error::Stale`] when a precondition fails.
 pub(super) async fn update(
     tx: &mut Tx,
     mailbox: i64,
@@ -128,7 +142,13 @@ pub(super) async fn update(
 ) -> Result<Folder, Error> {
     let mut folder = get(tx.reading().await?, mailbox, path).await?;
     expected.check(&folder.version_token())?;
-    let parent = changes.parent_folder_id.or_else(|| folder.parent_folder_id.clone());
+    let parent = match changes.parent_folder_id {
+        // As it is answered.
+        Some(id) if folder.is_default() && id.eq_ignore_ascii_case(ROOT) => None,
+        Some(id) if is_default_otherwise(&id) => known(tx.reading().await?, mailbox, &id).await?,
+        Some(id) => Some(id),
+        None => folder.parent_folder_id.clone(),
+    };
     let name = changes.display_name.unwrap_or_else(|| folder.display_name.clone());
     let has_properties = !(changes.single_values.is_empty() && changes.multi_values.is_empty());
     extended::change(tx, mailbox, Owner::Folder(&folder.id), changes.single_values).await?;
@@ -147,7 +167,7 @@ update folders set version = $3, last_modified_date_time = $4 where mailbox = $1
     }
     let Some(parent) = parent.filter(|_| !folder.is_default()) else { return Err(Error::DefaultFolder) };
     if Some(&parent) != folder.parent_folder_id.as_ref() {
-        not_inside(tx, mailbox, &folder.id, &parent).await?;
+        fits(tx, mailbox, Some(&folder.id), &parent).await?;
     }
     is_free(tx, mailbox, &parent, &name, &folder.id).await?;
     folder.version = changes::record(tx, mailbox, &folder.id, None, false).await?;
@@ -239,18 +259,43 @@ where mailbox = $1 and parent_folder_id = $2 and display_name_key = $3 and id <>
     }
 }
 
+/// Sees that a folder, with all folders inside it, has room inside another. Without an id it is a new one.
+///
 /// # Errors
-/// [`Error::NotFound`] when there is no `parent`, [`Error::Cycle`] when it is `id` or inside it.
-async fn not_inside(tx: &mut Tx, mailbox: i64, id: &str, parent: &str) -> Result<(), Error> {
-    let mut at = Some(parent.to_owned());
-    for _ in 0..=MAX_DEPTH {
-        let Some(folder) = at else { return Ok(()) };
-        if folder == id {
-            return Err(Error::Cycle);
-        }
-        at = get(tx.reading().await?, mailbox, std::slice::from_ref(&folder)).await?.parent_folder_id;
+/// [`Error::NotFound`] when there is no `parent`, [`Error::Cycle`] when it is `id` or inside it, [`Error::Quota`] where one
+/// would lie too deep.
+async fn fits(tx: &mut Tx, mailbox: i64, id: Option<&str>, parent: &str) -> Result<(), Error> {
+    let text = "
+with recursive above (id, parent) as (
+    select id, parent_folder_id from folders where mailbox = $1 and id = $2 and deleted_date_time is null
+    union all
+    select f.id, f.parent_folder_id from folders f join above on f.id = above.parent where f.mailbox = $1
+)
+select count(*), count(*) filter (where id = $3) from above";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(parent).bind(id)).await?;
+    let row = row.ok_or_else(|| Error::internal("count() answered nothing"))?;
+    // The default folder is one of those above, and not counted: this is how deep the folder itself would lie.
+    let depth: i64 = row.get(0)?;
+    if depth == 0 {
+        return Err(Error::NotFound);
     }
-    Err(Error::Quota(format!("Folders are at most {MAX_DEPTH} deep.")))
+    if row.get::<i64>(1)? > 0 {
+        return Err(Error::Cycle);
+    }
+    let text = "
+with recursive below (id, depth) as (
+    select id, cast(0 as bigint) from folders where mailbox = $1 and id = $2
+    union all
+    select f.id, below.depth + 1 from folders f join below on f.parent_folder_id = below.id
+    where f.mailbox = $1 and f.deleted_date_time is null
+)
+select coalesce(max(depth), 0) from below";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?;
+    let below: i64 = row.map_or(Ok(0), |row| row.get(0))?;
+    if depth + below > MAX_DEPTH {
+        return Err(Error::Quota(format!("Folders are at most {MAX_DEPTH} deep.")));
+    }
+    Ok(())
 }
 
 /// # Errors

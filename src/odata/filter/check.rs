@@ -7,10 +7,12 @@ use super::typed::{
 };
 use super::value::{Enumeration, Number, Value, alike, exactly, literal, number};
 use super::{Aliases, Fault};
+use crate::contact::{DEFAULT_FOLDER, is_default_otherwise};
 use crate::error::Kind;
 use crate::extended::{MultiValue, PropertyId, SingleValue};
 use crate::extension;
 use crate::fold::fold;
+use crate::folder::ROOT;
 use crate::odata::json::shorten;
 use crate::odata::prefer::Handling;
 
@@ -315,7 +317,7 @@ impl<'a> Checker<'a> {
         let (left, right) = match (left, right) {
             (Value::Id(id), Value::Quoted(text)) | (Value::Quoted(text), Value::Id(id)) if op == Comparison::Eq => {
                 let text = same_id(id, text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
-                return Ok(Condition::IsId(id, Some(text)));
+                return Ok(Condition::IsId(id, text));
             }
             (left, right) => (left.folded(), right.folded()),
         };
@@ -425,13 +427,16 @@ impl<'a> Checker<'a> {
 }
 
 /// What an id is compared by that may be written in several ways.
-fn same_id(id: Id, text: String) -> Result<String, String> {
-    match id {
-        Id::Entry(_, Table::Extensions) => Ok(extension::name_of(&text).to_owned()),
-        Id::Entry(_, Table::SingleValues(_)) => PropertyId::parse::<SingleValue>(&text).map(|id| id.key),
-        Id::Entry(_, Table::Multi(_)) => PropertyId::parse::<MultiValue>(&text).map(|id| id.key),
-        _ => Ok(text),
-    }
+fn same_id(id: Id, text: String) -> Result<Option<String>, String> {
+    Ok(Some(match id {
+        Id::Entry(_, Table::Extensions) => extension::name_of(&text).to_owned(),
+        Id::Entry(_, Table::SingleValues(_)) => PropertyId::parse::<SingleValue>(&text)?.key,
+        Id::Entry(_, Table::Multi(_)) => PropertyId::parse::<MultiValue>(&text)?.key,
+        // Of the default folder, that is none.
+        Id::FolderParent if text.eq_ignore_ascii_case(ROOT) => return Ok(None),
+        Id::Folder | Id::FolderParent | Id::ParentFolder if is_default_otherwise(&text) => DEFAULT_FOLDER.to_owned(),
+        _ => text,
+    }))
 }
 
 fn find(members: Vec<Named>, name: &str) -> Option<Named> {

@@ -42,3 +42,4 @@ mod subscriptions;
 mod throttling;
 mod trash;
 mod users;
+mod well_known;
