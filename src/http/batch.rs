@@ -252,12 +252,12 @@ impl Batch<'_> {
             _ => {}
         }
         let endpoint = call.endpoint()?;
-        let body = body(endpoint.body(), &headers, sent.body)?;
+        let mut body = body(endpoint.body(), &headers, sent.body)?;
         if is_full && matches!(method, Method::GET | Method::HEAD) {
             return Err(Error::TooMuch);
         }
         self.meets_graph(&call, body.len())?;
-        call.perform(endpoint, self.caller, self.visit, body).await
+        call.perform(endpoint, self.caller, self.visit, &mut body).await
     }
 
     /// Counts a step as Graph does, where its limits apply.

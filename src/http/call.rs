@@ -1,7 +1,5 @@
 //! One call of the API: what is asked, by which headers, and what answers it.
 
-use std::mem;
-
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use futures_util::future::LocalBoxFuture;
@@ -19,7 +17,7 @@ use super::{
 };
 use crate::contact::Shape;
 use crate::error::{Error, Kind};
-use crate::odata::address::{Address, Deleted, Item, Resource, Version};
+use crate::odata::address::{Address, Deleted, Item, Owner, Resource, Version};
 use crate::odata::etag::Preconditions;
 use crate::odata::filter::typed::{Condition, Order};
 use crate::odata::filter::{self, Model};
@@ -144,10 +142,10 @@ impl<'a> Call<'a> {
         endpoint: Endpoint,
         caller: &Caller,
         visit: &Visit,
-        body: Vec<u8>,
+        body: &mut Vec<u8>,
     ) -> Result<Answer, Error> {
         if let Endpoint::Subscription(act) = endpoint {
-            let answer = Box::pin(subscriptions::perform(self, act, caller, &body)).await?;
+            let answer = Box::pin(subscriptions::perform(self, act, caller, body)).await?;
             return self.preferences_applied(endpoint, answer);
         }
         let not_yet = || {
@@ -159,7 +157,7 @@ impl<'a> Call<'a> {
         }
         let Resource::Owned(owner, item) = &self.address.resource else {
             let answer = match endpoint {
-                Endpoint::Batch => Box::pin(batch::perform(self, caller, visit, &body)).await?,
+                Endpoint::Batch => Box::pin(batch::perform(self, caller, visit, body)).await?,
                 Endpoint::ListUsers => users::list(self, caller).await?,
                 Endpoint::CountUsers => users::count(self, caller).await?,
                 _ => return Err(not_yet()),
@@ -167,9 +165,16 @@ impl<'a> Call<'a> {
             return self.preferences_applied(endpoint, answer);
         };
         let mailbox = self.mailbox(caller, owner, endpoint.need()).await?;
-        let mut body = body;
-        let answer = self.handle(endpoint, caller, &mailbox, item, &mut body).ok_or_else(not_yet)?.await?;
-        self.preferences_applied(endpoint, answer)
+        let mut answer = self.handle(endpoint, caller, &mailbox, item, body).ok_or_else(not_yet)?.await;
+        if let (Err(Error::UnknownUser(_)), Owner::User(asked)) = (&answer, owner) {
+            // Who was remembered may have been removed meanwhile, and be made anew. Nothing was done yet.
+            self.api.unguarded.forget_user(asked);
+            let anew = self.mailbox(caller, owner, endpoint.need()).await?;
+            if anew.user.mailbox != mailbox.user.mailbox {
+                answer = self.handle(endpoint, caller, &anew, item, body).ok_or_else(not_yet)?.await;
+            }
+        }
+        self.preferences_applied(endpoint, answer?)
     }
 
     /// What answers a call about something of an owner's, if it is served. On the heap, and made outside of `async`: else
@@ -227,7 +232,8 @@ impl<'a> Call<'a> {
             Endpoint::DeleteContact => Box::pin(contacts::delete(self, mailbox, path, id)),
             Endpoint::GetPhoto => Box::pin(photos::get(self, mailbox, path, id)),
             Endpoint::GetPhotoValue => Box::pin(photos::value(self, mailbox, path, id)),
-            Endpoint::PutPhoto => Box::pin(photos::put(self, mailbox, path, id, mem::take(body))),
+            // A copy: it may have to be tried anew.
+            Endpoint::PutPhoto => Box::pin(photos::put(self, mailbox, path, id, body.clone())),
             Endpoint::DeletePhoto => Box::pin(photos::delete(self, mailbox, path, id)),
             Endpoint::Extension(what) => {
                 let name = if let Item::Extension(_, _, name) = item { name } else { "" };

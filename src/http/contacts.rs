@@ -26,7 +26,7 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
     let query = Query::parse(call.query)?;
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
     let options = printed(select.as_ref(), &expand.names());
-    let listing = Listing { expand, ..listing(call, mailbox, path, &query).await? };
+    let listing = Listing { expand, ..listing(call, path, &query)? };
     let (page, next) = page_of(call, mailbox, &query, listing).await?;
     let context_of = |options| context(call, mailbox, path, options, "");
     let (context, within) = (call.annotated.then(|| context_of(&options)), context(call, mailbox, &[], "", ""));
@@ -43,7 +43,7 @@ pub(super) async fn page(
     path: &[String],
     query: &Query,
 ) -> Result<(Page, Option<String>), Error> {
-    page_of(call, mailbox, query, listing(call, mailbox, path, query).await?).await
+    page_of(call, mailbox, query, listing(call, path, query)?).await
 }
 
 /// The same of anything that is listed.
@@ -75,18 +75,13 @@ pub(super) async fn page_of(
 /// `GET …/contacts/$count`: a number and nothing else. What does not change it is ignored.
 pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
-    let listing = listing(call, mailbox, path, &query).await?;
+    let listing = listing(call, path, &query)?;
     let count = mailbox.store.count(mailbox.user.mailbox, &listing, call.position).await?;
     Answer::number(count)
 }
 
 /// What is listed: which folder, and what the options ask for in the names of the shape that is spoken.
-pub(super) async fn listing(
-    call: &Call<'_>,
-    mailbox: &Mailbox,
-    path: &[String],
-    query: &Query,
-) -> Result<Listing, Error> {
+pub(super) fn listing(call: &Call<'_>, path: &[String], query: &Query) -> Result<Listing, Error> {
     let model = match call.shape() {
         Shape::Beta => Model::Beta,
         Shape::V1 => Model::V1,
@@ -97,10 +92,11 @@ pub(super) async fn listing(
     let folder = match path {
         // Lists of the mailbox: all folders in the seed's shape, the default one in v1.0 (docs/graph.md, decision 10).
         [] => (model == Model::V1).then(|| DEFAULT_FOLDER.to_owned()),
-        path => Some(mailbox.store.folder(mailbox.user.mailbox, path).await?.id),
+        path => path.last().cloned(),
     };
     let search = search(call, query, path.is_empty())?;
-    Ok(Listing { folder, filter, search, order: order.unwrap_or_default(), ..Listing::default() })
+    let (within, order) = (path.to_vec(), order.unwrap_or_default());
+    Ok(Listing { folder, within, filter, search, order, ..Listing::default() })
 }
 
 /// `$search`, which Graph knows on the mailbox's contacts only, and alone.
@@ -152,13 +148,9 @@ pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], i
     let query = Query::of_one(call.query)?;
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
-    let contact = store.contact(number, folder, parse_id(id)?).await?;
-    if !expand.is_empty() {
-        // The contact's version says nothing of its extensions.
-        let contact = store.expanded(number, contact, &expand).await?;
-        return shown(call, mailbox, 200, &contact, select.as_ref());
-    }
-    if call.expected.unchanged(&contact.version_token()) {
+    let contact = store.contact_with(number, folder, parse_id(id)?, &expand).await?;
+    // The contact's version says nothing of its extensions.
+    if expand.is_empty() && call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
     }
     shown(call, mailbox, 200, &contact, select.as_ref())

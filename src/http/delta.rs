@@ -23,9 +23,9 @@ use crate::store::{Change, Delta, Followed, Reason};
 pub(super) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let folder = match path {
         [] => (call.shape() == Shape::V1).then(|| DEFAULT_FOLDER.to_owned()),
-        path => Some(mailbox.store.folder(mailbox.user.mailbox, path).await?.id),
+        path => path.last().cloned(),
     };
-    let (walk, delta) = Walk::page(call, mailbox, Followed::Contacts(folder)).await?;
+    let (walk, delta) = Walk::page(call, mailbox, path, Followed::Contacts(folder)).await?;
     let select = walk.select.as_deref().map_or(Ok(None), |text| Selection::parse(text, call.shape()))?;
     let (shape, annotated, select) = (call.shape(), call.annotated, select.as_ref());
     // The seed's shape has the type in every contact.
@@ -41,7 +41,7 @@ pub(super) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]
 
 /// `GET …/contactFolders/delta`, of all folders at any depth; the default one is among them in the seed's shape.
 pub(super) async fn folders(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
-    let (walk, delta) = Walk::page(call, mailbox, Followed::Folders(call.shape() == Shape::Beta)).await?;
+    let (walk, delta) = Walk::page(call, mailbox, &[], Followed::Folders(call.shape() == Shape::Beta)).await?;
     let select = walk
         .select
         .as_deref()
@@ -82,10 +82,15 @@ impl Walk {
     ///
     /// # Errors
     /// Those of [`Walk::read`] and of the store; [`Error::OutOfSync`] names where to start over.
-    async fn page(call: &Call<'_>, mailbox: &Mailbox, followed: Followed) -> Result<(Self, Delta), Error> {
+    async fn page(
+        call: &Call<'_>,
+        mailbox: &Mailbox,
+        path: &[String],
+        followed: Followed,
+    ) -> Result<(Self, Delta), Error> {
         let page = async {
             let walk = Self::read(call, mailbox, followed)?;
-            let delta = walk.delta(call, mailbox).await?;
+            let delta = walk.delta(call, mailbox, path).await?;
             Ok((walk, delta))
         };
         page.await.map_err(|error| match error {
@@ -147,17 +152,17 @@ impl Walk {
         Ok(Self { followed, of, epoch, size, select: token.select, since, issued })
     }
 
-    async fn delta(&self, call: &Call<'_>, mailbox: &Mailbox) -> Result<Delta, Error> {
+    async fn delta(&self, call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Delta, Error> {
         let (store, mailbox) = (&mailbox.store, mailbox.user.mailbox);
         let since = match &self.since {
             Since::Start => None,
             Since::Before(progress) => Some(progress),
             Since::Latest => {
-                let progress = Progress::Knows(store.moment(mailbox).await?);
+                let progress = Progress::Knows(store.moment(mailbox, path).await?);
                 return Ok(Delta { changes: Vec::new(), progress, more: false });
             }
         };
-        store.delta(mailbox, &self.followed, since, self.size, call.api.settings.kept_since()).await
+        store.delta(mailbox, path, &self.followed, since, self.size, call.api.settings.kept_since()).await
     }
 
     /// Each page has one link and no other: to the next, or on the last to the next round.

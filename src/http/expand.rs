@@ -12,7 +12,7 @@ use crate::odata::entity;
 use crate::odata::expand::{self, Expanded, Navigation, Source};
 use crate::odata::page::{PageToken, PlaceToken};
 use crate::odata::query::Query;
-use crate::store::{FolderListing, Listing, SortedPage, Sorting};
+use crate::store::{FolderListing, Listing, Sorting, Store};
 
 /// What is to be shown inside folders.
 pub(super) struct Expansion {
@@ -33,18 +33,17 @@ impl Expansion {
     ///
     /// # Errors
     /// Those of [`expand::parse`], and those of a list with such options.
-    pub(super) async fn read(call: &Call<'_>, mailbox: &Mailbox, query: &Query) -> Result<Vec<Self>, Error> {
+    pub(super) fn read(call: &Call<'_>, query: &Query) -> Result<Vec<Self>, Error> {
         let mut expansions = Vec::new();
         let Some(text) = &query.expand else { return Ok(expansions) };
         for Expanded { what, options } in expand::parse(text, &query.aliases, Source::Folder)? {
-            let of =
-                Of::read(call, mailbox, what, &options).await.map_err(|error| expand::within(what.name(), error))?;
+            let of = Of::read(call, what, &options).map_err(|error| expand::within(what.name(), error))?;
             expansions.push(Self { what, options, of });
         }
         Ok(expansions)
     }
 
-    /// The first page of what is inside a folder.
+    /// The first page of what is inside a folder, as the store has it that the folder was read from.
     ///
     /// # Errors
     /// Those of the store.
@@ -52,9 +51,10 @@ impl Expansion {
         &self,
         call: &Call<'_>,
         mailbox: &Mailbox,
+        store: &Store,
         folder: &Folder,
     ) -> Result<Inside<'_>, Error> {
-        let (store, number) = (&mailbox.store, mailbox.user.mailbox);
+        let number = mailbox.user.mailbox;
         let (owner, id, name) = (quoted(&mailbox.asked), quoted(&folder.id), self.what.name());
         let (entries, count, next) = match &self.of {
             Of::Contacts(listing, select) => {
@@ -64,11 +64,7 @@ impl Expansion {
                 (Entries::Contacts(page.contacts, select.as_ref()), page.count, next)
             }
             Of::Folders(listing, select) => {
-                let page = match store.folders(number, std::slice::from_ref(&folder.id), listing).await {
-                    // It was deleted since the list was read.
-                    Err(Error::NotFound) => SortedPage::default(),
-                    page => page?,
-                };
+                let page = store.folders(number, std::slice::from_ref(&folder.id), listing).await?;
                 let after = page.more.then(|| page.after(page.value.len()));
                 let next = after.map(|after| PlaceToken { after, size: listing.by.size }.print());
                 let count = self.options.count.unwrap_or(false).then_some(page.count);
@@ -104,11 +100,11 @@ impl Expansion {
 }
 
 impl Of {
-    async fn read(call: &Call<'_>, mailbox: &Mailbox, what: Navigation, options: &Query) -> Result<Self, Error> {
+    fn read(call: &Call<'_>, what: Navigation, options: &Query) -> Result<Self, Error> {
         let (size, skip) = (call.page_size(None, options), options.skip.unwrap_or(0));
         Ok(match what {
             Navigation::Contacts => {
-                let listing = contacts::listing(call, mailbox, &[], options).await?;
+                let listing = contacts::listing(call, &[], options)?;
                 let count = options.count.unwrap_or(false);
                 Self::Contacts(Listing { size, skip, count, ..listing }, contacts::selection(call, options)?)
             }

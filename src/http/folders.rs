@@ -14,7 +14,7 @@ use crate::folder::{self, Folder, Inside, Shown};
 use crate::odata::entity;
 use crate::odata::filter::Model;
 use crate::odata::query::Query;
-use crate::store::{FolderListing, SortedPage, Sorting};
+use crate::store::{FolderListing, SortedPage, Sorting, Store};
 
 /// Most folders on a page that shows what is inside them, each of which is a list of its own to be read.
 const MAX_EXPANDED: u16 = 20;
@@ -25,24 +25,20 @@ const MAX_EXPANDED_BYTES: usize = 4 << 20;
 /// of the folders inside the default one, which only the seed's shape lists along with them.
 pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
-    let view = View::read(call, mailbox, &query).await?;
+    let view = View::read(call, &query)?;
     let mut listing = listing(call, &query)?;
     let by = call.sorting(&query, mem::take(&mut listing.by.order))?;
     let size = if view.expansions.is_empty() { by.size } else { by.size.min(MAX_EXPANDED) };
     listing.by = Sorting { size, ..by };
-    let page = found(call, mailbox, path, listing).await?;
-    let mut inside = Vec::new();
-    let mut bytes = 0;
-    for folder in &page.value {
-        if bytes > MAX_EXPANDED_BYTES {
-            break;
-        }
-        let of_it = view.inside(call, mailbox, folder).await?;
-        if !of_it.is_empty() {
-            bytes += serde_json::to_vec(&view.shown(call, folder, &of_it, None)).map_err(Error::internal)?.len();
-        }
-        inside.push(of_it);
-    }
+    let read = async |store: &Store| {
+        let page = found(call, mailbox, store, path, &listing).await?;
+        let inside = view.inside_all(call, mailbox, store, &page.value).await?;
+        Ok((page, inside))
+    };
+    let (page, inside) = match view.expansions.as_slice() {
+        [] => read(&mailbox.store).await?,
+        _ => mailbox.store.at_one_moment(mailbox.user.mailbox, read).await?,
+    };
     let next = call.behind(&query, &page, inside.len(), size);
     let context = call.annotated.then(|| {
         let below = path.last().map_or(String::new(), |id| format!("('{}')/childFolders", quoted(id)));
@@ -57,7 +53,7 @@ pub(super) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
 /// `GET …/contactFolders/$count`: a number and nothing else.
 pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let listing = listing(call, &Query::parse(call.query)?)?;
-    Answer::number(found(call, mailbox, path, listing).await?.count)
+    Answer::number(found(call, mailbox, &mailbox.store, path, &listing).await?.count)
 }
 
 /// What the options ask of a list of folders.
@@ -71,12 +67,13 @@ pub(super) fn listing(call: &Call<'_>, query: &Query) -> Result<FolderListing, E
 async fn found(
     call: &Call<'_>,
     mailbox: &Mailbox,
+    store: &Store,
     path: &[String],
-    listing: FolderListing,
+    listing: &FolderListing,
 ) -> Result<SortedPage<Folder>, Error> {
     let default = [DEFAULT_FOLDER.to_owned()];
     let (path, and_itself) = if path.is_empty() { (&default[..], call.shape() == Shape::Beta) } else { (path, false) };
-    mailbox.store.folders(mailbox.user.mailbox, path, &FolderListing { and_itself, ..listing }).await
+    store.folders(mailbox.user.mailbox, path, &FolderListing { and_itself, ..listing.clone() }).await
 }
 
 /// What is wanted of a folder.
@@ -87,16 +84,45 @@ struct View {
 }
 
 impl View {
-    async fn read(call: &Call<'_>, mailbox: &Mailbox, query: &Query) -> Result<Self, Error> {
-        let select = selection(call, query)?;
-        Ok(Self { select, expansions: Expansion::read(call, mailbox, query).await? })
+    fn read(call: &Call<'_>, query: &Query) -> Result<Self, Error> {
+        Ok(Self { select: selection(call, query)?, expansions: Expansion::read(call, query)? })
+    }
+
+    /// What is inside folders, as far as it is wanted: of as many of them, from the first on, as make a page of reasonable
+    /// size.
+    async fn inside_all(
+        &self,
+        call: &Call<'_>,
+        mailbox: &Mailbox,
+        store: &Store,
+        folders: &[Folder],
+    ) -> Result<Vec<Vec<Inside<'_>>>, Error> {
+        let mut all = Vec::new();
+        let mut bytes = 0;
+        for folder in folders {
+            if bytes > MAX_EXPANDED_BYTES {
+                break;
+            }
+            let inside = self.inside(call, mailbox, store, folder).await?;
+            if !inside.is_empty() {
+                bytes += serde_json::to_vec(&self.shown(call, folder, &inside, None)).map_err(Error::internal)?.len();
+            }
+            all.push(inside);
+        }
+        Ok(all)
     }
 
     /// What is inside a folder, as far as it is wanted.
-    async fn inside(&self, call: &Call<'_>, mailbox: &Mailbox, folder: &Folder) -> Result<Vec<Inside<'_>>, Error> {
+    async fn inside(
+        &self,
+        call: &Call<'_>,
+        mailbox: &Mailbox,
+        store: &Store,
+        folder: &Folder,
+    ) -> Result<Vec<Inside<'_>>, Error> {
         let mut inside = Vec::new();
         for expansion in &self.expansions {
-            inside.push(expansion.inside(call, mailbox, folder).await?);
+            inside.push(expansion.inside(call, mailbox, store, folder).await?);
         }
         Ok(inside)
     }
@@ -136,25 +162,35 @@ pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
     };
     let id = quoted(&folder.id);
     let location = call.link(&format!("/users('{}')/contactFolders('{id}')", quoted(&mailbox.asked)));
-    written(call, mailbox, 201, &folder).await?.made_at(&location)
+    written(call, mailbox, 201, &folder)?.made_at(&location)
 }
 
 /// `GET …/contactFolders/{id}`.
 pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
-    let view = View::read(call, mailbox, &Query::of_one(call.query)?).await?;
-    let folder = mailbox.store.folder(mailbox.user.mailbox, path).await?;
-    // Its version says nothing of what is inside.
-    if view.expansions.is_empty() && call.expected.unchanged(&folder.version_token()) {
+    let view = View::read(call, &Query::of_one(call.query)?)?;
+    let number = mailbox.user.mailbox;
+    if !view.expansions.is_empty() {
+        let read = async |store: &Store| {
+            let folder = store.folder(number, path).await?;
+            let inside = view.inside(call, mailbox, store, &folder).await?;
+            Ok((folder, inside))
+        };
+        let (folder, inside) = mailbox.store.at_one_moment(number, read).await?;
+        return shown(call, mailbox, 200, &folder, &view, &inside);
+    }
+    let folder = mailbox.store.folder(number, path).await?;
+    // Of what is inside its version says nothing.
+    if call.expected.unchanged(&folder.version_token()) {
         return Answer::empty(304)?.header("ETag", &folder.etag());
     }
-    shown(call, mailbox, 200, &folder, &view).await
+    shown(call, mailbox, 200, &folder, &view, &[])
 }
 
 /// `PATCH …/contactFolders/{id}`: a new name, another place.
 pub(super) async fn update(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
     let sent = folder::read(parse(body)?, call.handling())?;
     let folder = mailbox.store.update_folder(mailbox.user.mailbox, path, sent, call.expected.clone()).await?;
-    written(call, mailbox, 200, &folder).await
+    written(call, mailbox, 200, &folder)
 }
 
 /// `DELETE …/contactFolders/{id}`, with everything inside.
@@ -171,17 +207,23 @@ pub(super) fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Vec<&'s
 }
 
 /// A folder after a write, or nothing where the client prefers that.
-async fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, folder: &Folder) -> Result<Answer, Error> {
+fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, folder: &Folder) -> Result<Answer, Error> {
     let answer = match call.prefer.minimal {
         Some(true) => Answer::empty(204)?.header("ETag", &folder.etag()),
-        _ => shown(call, mailbox, status, folder, &View::default()).await,
+        _ => shown(call, mailbox, status, folder, &View::default(), &[]),
     };
     answer?.header(POSITION, &folder.version.to_string())
 }
 
-async fn shown(call: &Call<'_>, mailbox: &Mailbox, status: u16, folder: &Folder, view: &View) -> Result<Answer, Error> {
+fn shown(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    status: u16,
+    folder: &Folder,
+    view: &View,
+    inside: &[Inside<'_>],
+) -> Result<Answer, Error> {
     let (owner, names) = (quoted(&mailbox.asked), view.print());
     let context = call.link(&format!("/$metadata#users('{owner}')/contactFolders{names}/$entity"));
-    let inside = view.inside(call, mailbox, folder).await?;
-    Answer::json(status, &view.shown(call, folder, &inside, Some(&context)))?.header("ETag", &folder.etag())
+    Answer::json(status, &view.shown(call, folder, inside, Some(&context)))?.header("ETag", &folder.etag())
 }

@@ -19,6 +19,8 @@ mod extensions;
 mod folders;
 mod guard;
 mod limits;
+#[cfg(test)]
+mod moments;
 mod once;
 mod origin;
 mod paced;
@@ -47,7 +49,7 @@ use uuid::Uuid;
 use crate::clock;
 use crate::error::Error;
 use crate::notify::Notifier;
-use crate::odata::address::{Owner, Resource};
+use crate::odata::address::Resource;
 use crate::odata::format;
 use crate::odata::prefer::Handling;
 use crate::store::Store;
@@ -251,20 +253,19 @@ async fn answer(
         graph.request(Instant::now(), app, mailbox.as_deref())?;
         held.slot = mailbox.as_deref().map(|mailbox| graph.begin(app, mailbox)).transpose()?;
     }
-    let body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout).await?;
+    let mut body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout).await?;
     if let (Some((graph, app)), Some(mailbox)) = (visit.graph(), &mailbox) {
         graph.upload(Instant::now(), app, mailbox, body.len())?;
     }
     // As large as the largest of all calls.
-    let answer = Box::pin(call.perform(endpoint, &caller, visit, body)).await;
-    if matches!(answer, Err(Error::Unauthorized | Error::UnknownUser(_))) {
-        // Who was known may have been removed meanwhile, and be made anew.
-        if let Who::User(user) = &caller.who {
-            api.unguarded.forget_user(&user.user_principal_name);
-            api.unguarded.forget_user(&user.id);
-        }
-        if let Resource::Owned(Owner::User(asked), _) = &call.address.resource {
-            api.unguarded.forget_user(asked);
+    let answer = Box::pin(call.perform(endpoint, &caller, visit, &mut body)).await;
+    if let (Err(Error::Unauthorized | Error::UnknownUser(_)), Who::User(known)) = (&answer, &caller.who) {
+        // Who was remembered may have been removed meanwhile, and be made anew. Nothing was done yet.
+        api.unguarded.forget_user(&known.user_principal_name);
+        api.unguarded.forget_user(&known.id);
+        let anew = api.access.caller(&api.unguarded, request.headers()).await?;
+        if matches!(&anew.who, Who::User(user) if user.mailbox != known.mailbox) {
+            return Box::pin(call.perform(endpoint, &anew, visit, &mut body)).await;
         }
     }
     answer

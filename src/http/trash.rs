@@ -64,7 +64,7 @@ async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
     let options = printed(select.as_ref(), &expand.names());
-    let mut listing = Listing { expand, ..listing(call, mailbox, &query).await? };
+    let mut listing = Listing { expand, ..listing(call, &query)? };
     if listing.order.is_empty() {
         let latest = "lastModifiedDateTime desc";
         listing.order = filter::order(latest, &Aliases::default(), Model::Beta, Handling::Lenient)?;
@@ -78,12 +78,12 @@ async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
 
 /// `GET …/deletedContacts/$count`
 async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
-    let listing = listing(call, mailbox, &Query::parse(call.query)?).await?;
+    let listing = listing(call, &Query::parse(call.query)?)?;
     Answer::number(mailbox.store.count(mailbox.user.mailbox, &listing, call.position).await?)
 }
 
-async fn listing(call: &Call<'_>, mailbox: &Mailbox, query: &Query) -> Result<Listing, Error> {
-    Ok(Listing { folder: None, deleted: true, ..contacts::listing(call, mailbox, &[], query).await? })
+fn listing(call: &Call<'_>, query: &Query) -> Result<Listing, Error> {
+    Ok(Listing { folder: None, deleted: true, ..contacts::listing(call, &[], query)? })
 }
 
 /// `GET …/deletedContacts/{id}`
@@ -91,10 +91,8 @@ async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Err
     let query = Query::of_one(call.query)?;
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
-    let mut contact = store.deleted_contact(number, parse_id(id)?).await?;
-    if !expand.is_empty() {
-        contact = store.expanded(number, contact, &expand).await?;
-    } else if call.expected.unchanged(&contact.version_token()) {
+    let contact = store.deleted_contact(number, parse_id(id)?, &expand).await?;
+    if expand.is_empty() && call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
     }
     let within = context(call, mailbox, "", "");

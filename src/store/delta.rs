@@ -74,12 +74,15 @@ impl Store {
         &self.shared.history
     }
 
-    /// The moment a mailbox is at.
+    /// The moment a mailbox is at, for who follows the folder at the end of a path of ids or, without one, something else.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn moment(&self, mailbox: i64) -> Result<Moment, Error> {
-        let read = async |session: &mut Session| moment(session, mailbox, None).await;
+    /// As [`Store::folder`].
+    pub async fn moment(&self, mailbox: i64, within: &[String]) -> Result<Moment, Error> {
+        let read = async |session: &mut Session| {
+            see_folder(session, mailbox, within).await?;
+            moment(session, mailbox, None).await
+        };
         self.read_mailbox(mailbox, None, read).await
     }
 
@@ -87,10 +90,11 @@ impl Store {
     /// they would pass some 4 MiB. What changed before `kept_since` (UTC microseconds) may no longer be in the log.
     ///
     /// # Errors
-    /// [`Error::OutOfSync`] where the log does not lead on from there, else those of the database.
+    /// As [`Store::moment`]; [`Error::OutOfSync`] where the log does not lead on from there.
     pub async fn delta(
         &self,
         mailbox: i64,
+        within: &[String],
         of: &Followed,
         since: Option<&Progress>,
         size: u16,
@@ -98,6 +102,7 @@ impl Store {
     ) -> Result<Delta, Error> {
         let page = async |session: &mut Session| {
             session.at_one_moment().await?;
+            see_folder(session, mailbox, within).await?;
             let now = moment(session, mailbox, None).await?;
             match since {
                 None => there(session, mailbox, of, now, "", size).await,
@@ -113,6 +118,16 @@ impl Store {
         };
         self.read_mailbox(mailbox, None, page).await
     }
+}
+
+/// # Errors
+/// As [`Store::folder`].
+async fn see_folder(session: &mut Session, mailbox: i64, within: &[String]) -> Result<(), Error> {
+    if within.is_empty() {
+        return Ok(());
+    }
+    session.at_one_moment().await?;
+    folders::get(session, mailbox, within).await.map(drop)
 }
 
 /// The moment a mailbox is at, or was at when it had this number.

@@ -286,6 +286,10 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
 
     /// All rows.
     pub(super) async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, Error> {
+        #[cfg(test)]
+        if self.asking.is_some() {
+            super::tests::between::statement().await;
+        }
         let begun = self.begin_statement()?;
         let rows = match &mut self.connection {
             Connection::Sqlite(connection) => connection.fetch_all(statement.of_sqlite()).await.map(of_sqlite),

@@ -25,19 +25,6 @@ pub(super) enum Owner<'a> {
 }
 
 impl Store {
-    /// A contact with what is to be shown with it, as it is now.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn expanded(&self, mailbox: i64, contact: Contact, expand: &Expand) -> Result<Contact, Error> {
-        let read = async |session: &mut Session| {
-            let mut contacts = vec![contact.clone()];
-            read_along(session, mailbox, &mut contacts, expand).await?;
-            contacts.pop().ok_or(Error::NotFound)
-        };
-        self.read(read).await
-    }
-
     /// The extended properties of a folder, whatever its state.
     ///
     /// # Errors
@@ -265,6 +252,18 @@ pub(super) async fn read_along(
         }));
     }
     Ok(())
+}
+
+/// The same of one.
+pub(super) async fn read_along_one(
+    session: &mut Session,
+    mailbox: i64,
+    contact: Contact,
+    expand: &Expand,
+) -> Result<Contact, Error> {
+    let mut contacts = vec![contact];
+    read_along(session, mailbox, &mut contacts, expand).await?;
+    contacts.pop().ok_or(Error::NotFound)
 }
 
 /// How many of the contacts, from the first on: at least one.

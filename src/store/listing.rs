@@ -13,7 +13,7 @@ use super::contacts::{COLUMNS, columns, read};
 use super::engine::{Row, Session};
 use super::search::Ways;
 use super::statement::Sql;
-use super::{extended, filter, search, sort};
+use super::{extended, filter, folders, search, sort};
 use crate::contact::Contact;
 use crate::error::Error;
 use crate::extended::Expand;
@@ -33,6 +33,8 @@ const KEYS: [&str; 8] = ["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8"];
 pub struct Listing {
     /// Contacts of this folder only.
     pub folder: Option<String>,
+    /// The path of ids that leads to the folder, if it is to be looked at: else there is none.
+    pub within: Vec<String>,
     /// Those that were deleted, and no others.
     pub deleted: bool,
     /// Contacts for which this is true.
@@ -53,6 +55,19 @@ pub struct Listing {
     pub expand: Expand,
 }
 
+impl Listing {
+    fn takes_several_reads(&self) -> bool {
+        let is_cut = self.after.as_ref().is_some_and(|cursor| sort::is_cut(&cursor.keys));
+        self.count || is_cut || self.search.is_some() || !self.within.is_empty() || !self.expand.is_empty()
+    }
+
+    /// # Errors
+    /// [`Error::NotFound`] where the path leads nowhere.
+    async fn see_folder(&self, session: &mut Session, mailbox: i64) -> Result<(), Error> {
+        if self.within.is_empty() { Ok(()) } else { folders::get(session, mailbox, &self.within).await.map(drop) }
+    }
+}
+
 /// A page of contacts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
@@ -66,6 +81,10 @@ pub struct Page {
 
 /// See [`super::Store::contacts`].
 pub(super) async fn page(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Page, Error> {
+    if listing.takes_several_reads() {
+        session.at_one_moment().await?;
+    }
+    listing.see_folder(session, mailbox).await?;
     let after = match &listing.after {
         Some(cursor) => Some(After::find(session, mailbox, listing, cursor).await?),
         None => None,
@@ -78,7 +97,7 @@ pub(super) async fn page(session: &mut Session, mailbox: i64, listing: &Listing)
     extended::read_along(session, mailbox, &mut contacts, &listing.expand).await?;
     let more = usize::try_from(found).unwrap_or_default() > contacts.len();
     let next = if more { cursor(listing, &contacts, &rows)? } else { None };
-    let count = if listing.count { Some(count(session, mailbox, listing).await?) } else { None };
+    let count = if listing.count { Some(count_all(session, mailbox, listing).await?) } else { None };
     Ok(Page { contacts, next, count })
 }
 
@@ -90,6 +109,14 @@ pub(super) fn select(mailbox: i64, listing: &Listing) -> Sql {
 
 /// How many contacts there are on all pages.
 pub(super) async fn count(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<i64, Error> {
+    if listing.takes_several_reads() {
+        session.at_one_moment().await?;
+    }
+    listing.see_folder(session, mailbox).await?;
+    count_all(session, mailbox, listing).await
+}
+
+async fn count_all(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<i64, Error> {
     let ways = search::ways(session, mailbox, listing.search.as_ref()).await?;
     let scope = scope(mailbox, listing, &ways);
     let statement = Sql::new("select count(*)").then(source(listing)).text(" where ").then(scope);

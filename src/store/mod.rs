@@ -26,6 +26,7 @@ mod leases;
 mod lent;
 mod listing;
 mod migrate;
+mod moment;
 mod notices;
 mod once;
 mod open;
@@ -43,7 +44,7 @@ mod sorted;
 mod statement;
 mod subscriptions;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tokens;
 mod trash;
 mod turns;
@@ -62,6 +63,7 @@ use uuid::Uuid;
 use crate::contact::Contact;
 use crate::contact::patch::Patch;
 use crate::error::Error;
+use crate::extended::Expand;
 use crate::folder::{Folder, Patch as FolderPatch};
 use crate::odata::etag::Preconditions;
 use crate::user::{self, User, UserName};
@@ -77,6 +79,7 @@ pub use files::backup;
 pub use folder_listing::FolderListing;
 pub(crate) use leases::{Attempts, Due, Held};
 pub use listing::{Listing, Page};
+use moment::Moment;
 pub use once::Once;
 pub use open::{Database, OpenError, Options};
 pub use photos::Chunks;
@@ -101,6 +104,8 @@ pub struct Store {
     shared: Arc<Shared>,
     /// On whose behalf everything is done; without one it is the program's own doing.
     actor: Option<Arc<Actor>>,
+    /// What is read is all of this moment, see [`Store::at_one_moment`].
+    moment: Option<Arc<Moment>>,
 }
 
 struct Shared {
@@ -229,7 +234,27 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], also when it is deleted or in another folder.
     pub async fn contact(&self, mailbox: i64, within: &[String], id: Uuid) -> Result<Contact, Error> {
-        let get = async |session: &mut Session| contacts::get(session, mailbox, within, id).await;
+        self.contact_with(mailbox, within, id, &Expand::default()).await
+    }
+
+    /// The same with what is to be shown with it.
+    ///
+    /// # Errors
+    /// As [`Store::contact`].
+    pub async fn contact_with(
+        &self,
+        mailbox: i64,
+        within: &[String],
+        id: Uuid,
+        expand: &Expand,
+    ) -> Result<Contact, Error> {
+        let get = async |session: &mut Session| {
+            if !expand.is_empty() {
+                session.at_one_moment().await?;
+            }
+            let contact = contacts::get(session, mailbox, within, id).await?;
+            extended::read_along_one(session, mailbox, contact, expand).await
+        };
         self.read(get).await
     }
 

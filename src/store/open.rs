@@ -169,6 +169,7 @@ impl Store {
                 written: Notify::new(),
             }),
             actor: None,
+            moment: None,
         };
         let why = match described {
             Ok((FOLDING, _)) => {

@@ -102,7 +102,7 @@ pub(super) async fn purge(
     let deeds = before(keep_audit.map(|keep| keep.max(EVERY)));
     let mut last = 0;
     // Between two pieces the store may be closed.
-    while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None }) {
+    while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None, moment: None }) {
         match purge_some(&store, until, changes, last).await {
             Ok(Some(next)) => last = next,
             Ok(None) => break,
@@ -112,7 +112,7 @@ pub(super) async fn purge(
             }
         }
     }
-    while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None }) {
+    while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None, moment: None }) {
         match store.forget_deeds(deeds).await {
             Ok(true) => {}
             Ok(false) => return,

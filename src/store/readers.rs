@@ -98,8 +98,29 @@ impl Readers {
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         match &self.engine {
-            Engine::Sqlite(pool, turns) => work(lend(pool, turns, need, self.time).await?.session()?).await,
+            Engine::Sqlite(..) => work(self.lend(need).await?.session()?).await,
             Engine::Postgres(servers) => servers.read(need, &work).await,
+        }
+    }
+
+    /// A connection to read what is committed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when no turn comes, or there is none.
+    pub(super) async fn lend(&self, need: Need<'_>) -> Result<Lent, Error> {
+        match &self.engine {
+            Engine::Sqlite(pool, turns) => {
+                let turn = turns.next(need, WAIT).await?;
+                Ok(Lent::new(Of::Sqlite(Session::reader(pool.acquire().await?, self.time).await?), turn))
+            }
+            Engine::Postgres(servers) => servers.lend(need).await,
+        }
+    }
+
+    /// Uses no connection again that waits: one of their time was lost.
+    pub(super) fn forget(&self) {
+        if let Engine::Postgres(servers) = &self.engine {
+            servers.primary.retain(|_, _| false);
         }
     }
 
@@ -130,12 +151,6 @@ impl Readers {
             }
         }
     }
-}
-
-/// One of SQLite's readers.
-async fn lend(pool: &SqlitePool, turns: &Arc<Turns>, need: Need<'_>, time: Duration) -> Result<Lent, Error> {
-    let turn = turns.next(need, WAIT).await?;
-    Ok(Lent::new(Of::Sqlite(Session::reader(pool.acquire().await?, time).await?), turn))
 }
 
 impl Servers {

@@ -94,6 +94,10 @@ impl Store {
         need: Need<'_>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        if let Some(moment) = &self.moment {
+            // What may be read was looked at when the moment began.
+            return Box::pin(async { work(moment.0.lock().await.session()?).await }).await;
+        }
         let Some(actor) = self.actor.as_deref() else { return Box::pin(self.shared.readers.read(need, work)).await };
         let checked = async |session: &mut Session| {
             check(session, actor, To::Read, clock::now()).await?;
@@ -103,7 +107,7 @@ impl Store {
         Box::pin(self.shared.readers.read(need, checked)).await
     }
 
-    fn much(&self, mailbox: Option<i64>) -> Need<'_> {
+    pub(super) fn much(&self, mailbox: Option<i64>) -> Need<'_> {
         Need::Much { mailbox, caller: self.actor.as_deref().map(|actor| actor.name.as_str()) }
     }
 
@@ -116,7 +120,7 @@ impl Store {
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let need = self.much(Some(mailbox));
-        if !self.shared.readers.has_standbys() {
+        if self.moment.is_some() || !self.shared.readers.has_standbys() {
             return self.read_for(need, work).await;
         }
         self.permits().await?;

@@ -9,9 +9,10 @@ use super::contacts::{self, find};
 use super::engine::Session;
 use super::statement::{Sql, Statement};
 use super::tx::Tx;
-use super::{Store, changes, folders};
+use super::{Store, changes, extended, folders};
 use crate::contact::{Contact, DEFAULT_FOLDER};
 use crate::error::Error;
+use crate::extended::Expand;
 use crate::odata::etag::Preconditions;
 
 /// The deletion time of what is deleted for good and only waits to be taken away.
@@ -20,12 +21,18 @@ pub(super) const FOR_GOOD: i64 = 0;
 const IN_TRASH: &str = " and c.deleted_date_time > 0";
 
 impl Store {
-    /// The deleted contact with this id. Its last modification is its deletion.
+    /// The deleted contact with this id, with what is to be shown with it. Its last modification is its deletion.
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is not there, or not deleted.
-    pub async fn deleted_contact(&self, mailbox: i64, id: Uuid) -> Result<Contact, Error> {
-        let read = async |session: &mut Session| find(session, mailbox, id, IN_TRASH).await;
+    pub async fn deleted_contact(&self, mailbox: i64, id: Uuid, expand: &Expand) -> Result<Contact, Error> {
+        let read = async |session: &mut Session| {
+            if !expand.is_empty() {
+                session.at_one_moment().await?;
+            }
+            let contact = find(session, mailbox, id, IN_TRASH).await?;
+            extended::read_along_one(session, mailbox, contact, expand).await
+        };
         self.read(read).await
     }
 

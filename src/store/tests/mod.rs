@@ -2,6 +2,7 @@
 //! runs on SQLite, or with TEST_ENGINE=postgres on PostgreSQL; `tests/run` does both.
 
 mod awkward;
+pub(crate) mod between;
 mod both;
 mod constants;
 mod filters;
@@ -32,16 +33,16 @@ use super::*;
 use crate::contact::{Email, Phone, Text};
 
 /// A store, and what its data lies in.
-struct Opened {
-    store: Store,
-    mailbox: i64,
+pub(crate) struct Opened {
+    pub(crate) store: Store,
+    pub(crate) mailbox: i64,
     database: Database,
     folder: tempfile::TempDir,
     schema: Option<Schema>,
 }
 
 /// On the engine this run is for.
-async fn opened() -> Opened {
+pub(crate) async fn opened() -> Opened {
     opened_with(Options::default()).await
 }
 

@@ -69,7 +69,10 @@ mod both {
         .unwrap();
         keep(&o, 1).await;
         assert_eq!(o.count("select count(*) from folders").await, 2);
-        assert_eq!(o.store.deleted_contact(o.mailbox, contact.id).await.unwrap().parent_folder_id, outer);
+        assert_eq!(
+            o.store.deleted_contact(o.mailbox, contact.id, &Expand::default()).await.unwrap().parent_folder_id,
+            outer
+        );
         keep(&o, 0).await;
         assert_eq!(o.count("select count(*) from folders").await, 1);
         assert_eq!(o.count("select count(*) from contacts").await, 0);
@@ -105,7 +108,10 @@ mod both {
         };
         o.job(begun).await.unwrap();
         assert_eq!(o.count("select count(*) from contacts").await, 1);
-        assert!(matches!(o.store.deleted_contact(o.mailbox, contact.id).await, Err(Error::NotFound)));
+        assert!(matches!(
+            o.store.deleted_contact(o.mailbox, contact.id, &Expand::default()).await,
+            Err(Error::NotFound)
+        ));
         let deleted = Listing { deleted: true, ..first(10) };
         assert_eq!(o.store.contacts(o.mailbox, &deleted, None).await.unwrap().contacts, []);
         keep(&o, 36_500).await;
@@ -142,7 +148,7 @@ mod both {
         o.store.close().await;
         let options = Options { keep_deleted: Some(Duration::ZERO), ..Options::default() };
         let store = Store::open(&o.database, options).await.unwrap();
-        while store.deleted_contact(o.mailbox, id).await.is_ok() {
+        while store.deleted_contact(o.mailbox, id, &Expand::default()).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         store.close().await;

@@ -2,6 +2,8 @@
 
 use contactd::http::access::Access;
 use contactd::odata::percent_encode;
+use contactd::store::Store;
+use contactd::user::UserName;
 use serde_json::{Value, json};
 
 use crate::app::{Client, Setup, TestApp};
@@ -229,4 +231,37 @@ fn users_are_sorted_by_any_expression_and_then_by_their_making() {
         assert_eq!(refused.error(), (400, "BadRequest".into(), "$skiptoken".into()), "{other}");
     }
     assert_eq!(app.user("ann").get("/users?$orderby=mail").error().0, 403);
+}
+
+#[test]
+fn a_user_who_was_removed_and_made_again_is_served_at_once_and_in_batches_too() {
+    let app = TestApp::new();
+    let (sync, bob, name) = (app.user("app:sync"), app.user("bob"), UserName::parse("bob").unwrap());
+    let batch = || {
+        let step = |id: &str, method: &str, body: Value| json!({"id": id, "method": method, "url": "/users/bob/contacts", "body": body});
+        let steps =
+            [step("1", "POST", json!({"surname": "x"})), step("2", "POST", json!({})), step("3", "GET", json!(null))];
+        let answer = sync.post("/$batch", json!({"requests": steps})).json(200);
+        let responses = answer["responses"].as_array().unwrap().clone();
+        let statuses: Vec<_> = responses.iter().map(|response| response["status"].as_u64().unwrap()).collect();
+        (statuses, responses[2]["body"]["value"].as_array().map(Vec::len))
+    };
+    let remove = async |store: &Store| drop(store.remove_user(&name).await.unwrap());
+    bob.post("/me/contacts", json!({"surname": "old"})).json(201);
+    assert_eq!(batch(), (vec![201, 201, 200], Some(3)));
+    app.beside(async |store| {
+        remove(store).await;
+        store.user(&name).await.unwrap();
+    });
+    assert_eq!(batch(), (vec![201, 201, 200], Some(2)));
+    assert_eq!(sync.get("/users/bob/contacts").json(200)["value"].as_array().unwrap().len(), 2);
+    assert_eq!(bob.get("/me/contacts/$count").body, b"2");
+    // Who has the name makes the user by the next call.
+    app.beside(remove);
+    let id = bob.post("/me/contacts", json!({"surname": "new"})).id();
+    app.beside(remove);
+    assert_eq!(bob.get(&format!("/me/contacts/{id}")).status, 404);
+    assert_eq!(bob.get("/me/contacts").json(200)["value"], json!([]));
+    app.beside(remove);
+    assert_eq!(batch(), (vec![201, 201, 200], Some(2)));
 }
