@@ -16,7 +16,7 @@ pub mod search;
 
 /// Decodes `%XX`, and `+` to a blank where `plus` says so. `None` when an escape is broken, the result is not UTF-8,
 /// or it holds a NUL character.
-fn percent_decode(text: &str, plus: bool) -> Option<String> {
+pub(crate) fn percent_decode(text: &str, plus: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

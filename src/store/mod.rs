@@ -10,6 +10,7 @@ mod cluster;
 mod contacts;
 mod copy;
 mod creates;
+mod database;
 mod delta;
 mod engine;
 mod extended;

@@ -33,19 +33,6 @@ pub enum Database {
     Postgres(Address),
 }
 
-impl std::str::FromStr for Database {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "" => Err("name a file, :memory: or a postgres:// address".to_owned()),
-            ":memory:" => Ok(Self::Temporary),
-            url if Address::is_meant(url) => url.parse().map(Self::Postgres),
-            path => Ok(Self::File(path.into())),
-        }
-    }
-}
-
 /// What a store is opened with.
 #[derive(Debug, Clone)]
 pub struct Options {

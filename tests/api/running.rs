@@ -177,6 +177,23 @@ fn the_environment_configures_as_the_flags_do() {
 }
 
 #[test]
+fn a_file_may_be_named_by_a_url() {
+    for url in ["sqlite://x.db", "sqlite:x.db", "file:x.db"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = contactd(&["serve", "--dev", "--listen", "127.0.0.1:0"]);
+        command.env("CONTACTD_DATABASE", url).current_dir(folder.path());
+        let mut server = Program::start(command);
+        assert_eq!(server.user("ann").get("/me").status, 200);
+        server.signal("TERM");
+        assert_eq!(server.ended(STOP).code(), Some(0));
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        files.sort();
+        assert_eq!(files, ["x.db", "x.db.lock"], "{url}");
+    }
+}
+
+#[test]
 fn tokens_come_from_the_environment_and_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens");
@@ -234,11 +251,20 @@ fn what_cannot_work_is_one_line_and_exit_1() {
         let (code, text) = fails(contactd(&["serve", "--dev", "--public-url", bad]));
         assert!(code == 2 && text.contains("expected http:// or https:// and a host"), "{text}");
     }
-    for bad in ["", "postgres:hunter2", "postgres://ann:hunter2@localhost:port/x"] {
-        let (code, text) = fails(contactd(&["serve", "--dev", "--database", bad]));
+    for bad in [
+        "",
+        "postgres:hunter2",
+        "postgres://ann:hunter2@localhost:port/x",
+        "mysql://ann:hunter2@127.0.0.1:1/x",
+        "mongodb://ann:hunter2@127.0.0.1/x",
+    ] {
+        let mut command = contactd(&["serve", "--dev", "--database", bad]);
+        command.current_dir(folder.path());
+        let (code, text) = fails(command);
         assert!(code == 1 && text.contains("--database: ") && text.contains("postgres://"), "{text}");
         assert!(!text.contains("hunter2"), "a password is not shown: {text}");
     }
+
     let (code, _) = fails(contactd(&["--help"]));
     assert_eq!(code, 0);
 }
