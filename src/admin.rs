@@ -13,7 +13,7 @@ use crate::contact::date;
 use crate::error::Error;
 use crate::scopes::Scopes;
 use crate::secret;
-use crate::store::{Database, Deeds, NewToken, Options, Store};
+use crate::store::{Database, Deeds, NewToken, Options, Store, Token};
 use crate::user::{Principal, User, UserName};
 
 /// Longest time that a token is good for, in days, and a name of a token or a user, in characters.
@@ -100,8 +100,9 @@ enum TokenCommand {
         #[arg(long, num_args = 0..=1, default_missing_value = "", value_name = "NAME")]
         app: Option<String>,
         /// What it permits: Contacts.Read, Contacts.ReadWrite, and with .Shared behind them the same of what others share;
-        /// of an application also User.Read.All, User.ReadWrite.All. May be given more than once
-        #[arg(long, value_delimiter = ',', default_value = "Contacts.ReadWrite", value_name = "PERMISSION")]
+        /// of an application also User.Read.All, User.ReadWrite.All. May be given more than once. If none is given, a user's
+        /// permits Contacts.ReadWrite and Contacts.ReadWrite.Shared, an application's Contacts.ReadWrite
+        #[arg(long, value_delimiter = ',', value_name = "PERMISSION")]
         scope: Vec<String>,
         /// For how long it is good, like 90d or 12h; else until it is revoked
         #[arg(long, value_parser = period, value_name = "TIME")]
@@ -266,6 +267,7 @@ pub async fn users(config: Users) -> Result<(), String> {
         }
         UserCommand::List => {
             let accounts = store.accounts().await.map_err(reason)?;
+            print(["ID\tPRINCIPAL NAME\tDISPLAY NAME\tMADE\tSTATE".to_owned()]);
             print(accounts.iter().map(|account| {
                 let state = if account.disabled.is_some() { "disabled" } else { "-" };
                 let user = &account.user;
@@ -325,8 +327,11 @@ pub async fn tokens(config: Tokens) -> Result<(), String> {
                 (Some(_), Some(_)) => return Err("give --user or --app a name, not both".to_owned()),
                 (Some(app), None) => user_name(app).map(Principal::App).map_err(|why| format!("--app: {why}"))?,
             };
-            let scopes = Scopes::parse(&scope.join(" "), matches!(bearer, Principal::App(_)));
-            let scopes = scopes.map_err(|why| format!("--scope: {why}"))?;
+            let is_application = matches!(bearer, Principal::App(_));
+            let scopes = match scope.as_slice() {
+                [] => Scopes::usual(is_application),
+                named => Scopes::parse(&named.join(" "), is_application).map_err(|why| format!("--scope: {why}"))?,
+            };
             let expires = expires.map(|period| clock::now().saturating_add(micros(period)));
             let secret = secret::token()?;
             let digest = secret::hex(&secret::digest(&secret));
@@ -350,6 +355,7 @@ pub async fn tokens(config: Tokens) -> Result<(), String> {
             };
             let tokens = store.tokens().await.map_err(reason)?;
             let shown = tokens.iter().filter(|token| only.as_ref().is_none_or(|id| *id == token.bearer));
+            print(["ID\tBEARER\tNAME\tPERMITS\tSTATE\tMADE\tUSED".to_owned()]);
             print(shown.map(|token| {
                 let now = clock::now();
                 let state = match (token.revoked, token.expires) {
@@ -387,11 +393,13 @@ pub async fn shares(config: Shares) -> Result<(), String> {
             let share = store.acting_for_operator(of.mailbox, "share add").share(of.mailbox, with, write).await;
             let share = share.map_err(reason)?;
             print([format!("{} may {} the mailbox of {}", share.user.id, role(share.can_write), of.id)]);
+            print(missing(store, &share.user, write).await?);
             Ok(())
         }
         ShareCommand::List { of } => {
             let of = user(store, &of).await?;
             let shares = store.shares(of.mailbox).await.map_err(reason)?;
+            print(["WITH\tMAY".to_owned()]);
             print(shares.iter().map(|share| format!("{}\t{}", share.user.id, role(share.can_write))));
             Ok(())
         }
@@ -409,6 +417,27 @@ pub async fn shares(config: Shares) -> Result<(), String> {
     .await
 }
 
+/// What a user still lacks to use a share, if it can be told: tokens may also be named by the server's environment.
+async fn missing(store: &Store, with: &User, write: bool) -> Result<Option<String>, String> {
+    if with.is_of_provider() {
+        return Ok(None);
+    }
+    let (id, now) = (&with.id, clock::now());
+    let permits = |token: &Token| {
+        let scopes = Scopes::known(token.scopes.split(' '), false);
+        let is_good = token.revoked.is_none() && token.expires.is_none_or(|end| end > now);
+        is_good && if write { scopes.may_write_shared() } else { scopes.may_read_shared() }
+    };
+    let tokens = store.tokens().await.map_err(reason)?;
+    if tokens.iter().any(|token| token.bearer == *id && permits(token)) {
+        return Ok(None);
+    }
+    let scope = if write { "Contacts.ReadWrite.Shared" } else { "Contacts.Read.Shared" };
+    Ok(Some(format!(
+        "no token of {id} here permits it: contactd token create --user {id} makes one that does ({scope})"
+    )))
+}
+
 fn role(can_write: bool) -> &'static str {
     if can_write { "write" } else { "read" }
 }
@@ -424,6 +453,7 @@ pub async fn audit(config: Audit) -> Result<(), String> {
         let which = Deeds { actor: config.by, mailbox, item: config.item, since: ago(config.last) };
         let deeds = store.deeds(&which, config.limit).await.map_err(reason)?;
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        print(["TIME\tBY\tADDRESS\tDID\tOF\tITEM\tTOKEN\tREQUEST".to_owned()]);
         print(deeds.into_iter().map(|deed| {
             let (time, token) = (time(Some(deed.time)), deed.token.map(|id| id.to_string()));
             let (request, mailbox) = (deed.request.map(|id| id.to_string()), or_none(deed.mailbox));

@@ -1,6 +1,5 @@
 //! What the program can be told: flags, each also an environment variable.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::admin::{Audit, Shares, Tokens, Users};
 use crate::http::WebOrigin;
 use crate::limits;
+use crate::listen::Listen;
 use crate::notify::{Allowed, Times};
 use crate::odata::prefer::Handling;
 use crate::oidc;
@@ -59,9 +59,10 @@ address makes one of each. The environment variable CONTACTD_TOKENS names furthe
 name=secret,name=secret. A name of the form app:NAME is an application, which may open every mailbox. It has no flag, \
 since flags can be read by every process of the machine.")]
 pub struct Serve {
-    /// Address and port to listen on; port 0 picks a free one
+    /// Where to listen: an address and a port (0 picks a free one), :PORT for all addresses of the machine, or unix:PATH for
+    /// a socket in the file system, which its owner and group can reach; may be given more than once
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
-    pub listen: String,
+    pub listen: Vec<List<String>>,
 
     /// Where the contacts are: a SQLite file, made if missing, :memory: for a private temporary one, or
     /// postgres://USER:PASSWORD@HOST:PORT/NAME (HOST:PORT,HOST:PORT names a primary and who may take its place)
@@ -75,9 +76,9 @@ pub struct Serve {
     pub database: Place,
 
     /// A standby of the PostgreSQL server, which lists are read from once it has what their mailbox's clients wrote; may
-    /// be given more than once, in the variable with spaces between
-    #[arg(long, env = "CONTACTD_DATABASE_READ", value_name = "URL", value_delimiter = ' ', hide_env_values = true)]
-    pub database_read: Vec<Place>,
+    /// be given more than once
+    #[arg(long, env = "CONTACTD_DATABASE_READ", value_name = "URL", value_parser = places, hide_env_values = true)]
+    pub database_read: Vec<List<Place>>,
 
     /// Most connections to the PostgreSQL server
     #[arg(long, env = "CONTACTD_DATABASE_CONNECTIONS", default_value_t = 10, value_name = "N",
@@ -100,9 +101,9 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_OIDC_ISSUER", value_name = "URL", requires = "oidc_audience")]
     pub oidc_issuer: Option<String>,
 
-    /// For whom such a token must be (its `aud`); may be given more than once, in the variable with spaces between
-    #[arg(long, env = "CONTACTD_OIDC_AUDIENCE", value_name = "TEXT", value_delimiter = ' ', requires = "oidc_issuer")]
-    pub oidc_audience: Vec<String>,
+    /// For whom such a token must be (its `aud`); may be given more than once
+    #[arg(long, env = "CONTACTD_OIDC_AUDIENCE", value_name = "TEXT", requires = "oidc_issuer")]
+    pub oidc_audience: Vec<List<String>>,
 
     /// For tests: how long, in milliseconds, the provider's keys are used without asking again, and if it cannot be asked,
     /// and how long is waited before it is asked again
@@ -118,9 +119,9 @@ pub struct Serve {
     pub tls: tls::Flags,
 
     /// Web pages of this origin, like `https://app.example.org`, may call the API from a browser (CORS); may be given more
-    /// than once, in the variable with commas between
-    #[arg(long, env = "CONTACTD_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
-    pub cors_origin: Vec<WebOrigin>,
+    /// than once
+    #[arg(long, env = "CONTACTD_CORS_ORIGIN", value_name = "ORIGIN")]
+    pub cors_origin: Vec<List<WebOrigin>>,
 
     /// The address that clients use, where a proxy stands in front: links begin with it (`https://host:port/prefix`)
     #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
@@ -137,9 +138,8 @@ pub struct Serve {
     pub max_folders: i64,
 
     /// Days for which a client that follows changes (delta) may stay away, 7 at least
-    #[arg(long, env = "CONTACTD_KEEP_CHANGES", default_value_t = 90, value_name = "DAYS",
-          value_parser = clap::value_parser!(u64).range(7..=36_500))]
-    pub keep_changes: u64,
+    #[arg(long, env = "CONTACTD_KEEP_CHANGES", default_value = "90d", value_name = "DAYS", value_parser = week_or_more)]
+    pub keep_changes: Duration,
 
     /// Most steps of one $batch
     #[arg(long, env = "CONTACTD_BATCH_LIMIT", default_value_t = 20, value_name = "N",
@@ -160,9 +160,9 @@ pub struct Serve {
     pub request_timeout: u64,
 
     /// A host that change notifications may go to by http, and where it is not public (for development); may be given more
-    /// than once, in the variable with commas between
-    #[arg(long, env = "CONTACTD_ALLOW_NOTIFICATION_TARGET", value_name = "HOST[:PORT]", value_delimiter = ',')]
-    pub allow_notification_target: Vec<Allowed>,
+    /// than once
+    #[arg(long, env = "CONTACTD_ALLOW_NOTIFICATION_TARGET", value_name = "HOST[:PORT]")]
+    pub allow_notification_target: Vec<List<Allowed>>,
 
     /// Certificate authorities, in PEM, that those who are notified and the identity provider may have their certificate of,
     /// besides those of the web
@@ -226,9 +226,9 @@ pub struct Copy {
 /// Options of `contactd health`.
 #[derive(Debug, Args)]
 pub struct Health {
-    /// The address the server was given
+    /// Where the server was told to listen; of several the first is asked
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
-    pub listen: String,
+    pub listen: Vec<List<String>>,
 }
 
 /// A number of days, like `30d` or `30`.
@@ -236,6 +236,49 @@ fn days(text: &str) -> Result<Duration, String> {
     let days = text.strip_suffix('d').unwrap_or(text).parse().ok().filter(|days: &u64| *days <= MAX_DAYS);
     let days = days.ok_or_else(|| format!("expected a number of days up to {MAX_DAYS}, like 30d"))?;
     Ok(Duration::from_secs(days * 24 * 60 * 60))
+}
+
+/// A number of days, a week of them at least.
+fn week_or_more(text: &str) -> Result<Duration, String> {
+    let period = days(text)?;
+    if period >= Duration::from_hours(7 * 24) {
+        Ok(period)
+    } else {
+        Err("expected 7 days at least, like 90d".to_owned())
+    }
+}
+
+/// What stands in one flag or variable, with blanks or commas between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List<T>(Vec<T>);
+
+impl<T: std::str::FromStr> std::str::FromStr for List<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let pieces = text.split([' ', ',']).filter(|piece| !piece.is_empty());
+        // What is refused is told what would be taken, and so is nothing at all.
+        let pieces = if text.is_empty() { vec![text] } else { pieces.collect() };
+        pieces.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// All that was given.
+fn all<T: Clone>(lists: &[List<T>]) -> Vec<T> {
+    lists.iter().flat_map(|list| list.0.iter().cloned()).collect()
+}
+
+/// Addresses of PostgreSQL servers, each of which may have commas in it: between its hosts.
+#[allow(clippy::unnecessary_wraps, reason = "as clap asks for it")]
+fn places(text: &str) -> Result<List<Place>, std::convert::Infallible> {
+    let mut places: Vec<String> = Vec::new();
+    for piece in text.split(' ').flat_map(|piece| piece.split(',')).filter(|piece| !piece.is_empty()) {
+        match places.last_mut().filter(|_| !piece.contains("://")) {
+            Some(hosts) => *hosts = format!("{hosts},{piece}"),
+            None => places.push(piece.to_owned()),
+        }
+    }
+    Ok(List(places.into_iter().map(Place).collect()))
 }
 
 fn public_url(text: &str) -> Result<String, String> {
@@ -311,19 +354,36 @@ pub enum LogLevel {
 }
 
 impl Serve {
-    /// The addresses `--listen` means.
+    /// Where `--listen` says.
     ///
     /// # Errors
     /// One line: it is no address, or `--dev` may not listen there.
-    pub fn addresses(&self) -> Result<Vec<SocketAddr>, String> {
-        let addresses = resolve(&self.listen)?;
-        if self.dev && !self.dev_allow_remote && !addresses.iter().all(|address| address.ip().is_loopback()) {
-            let listen = &self.listen;
-            return Err(format!(
-                "--dev lets everyone in, so it listens on loopback only, not on {listen} (--dev-allow-remote permits it)"
-            ));
+    pub fn places(&self) -> Result<Vec<Listen>, String> {
+        let places = places_of(&self.listen)?;
+        for place in places.iter().filter(|_| self.dev && !self.dev_allow_remote) {
+            let addresses = place.addresses().map_err(|error| format!("--listen {place}: {error}"))?;
+            if !addresses.iter().all(|address| address.ip().is_loopback()) {
+                return Err(format!(
+                    "--dev lets everyone in, so it listens on loopback only, not on {place} (--dev-allow-remote permits it)"
+                ));
+            }
         }
-        Ok(addresses)
+        Ok(places)
+    }
+
+    /// `--database-read`
+    pub fn read_from(&self) -> Vec<Place> {
+        all(&self.database_read)
+    }
+
+    /// `--cors-origin`
+    pub fn cors_origins(&self) -> Vec<WebOrigin> {
+        all(&self.cors_origin)
+    }
+
+    /// `--allow-notification-target`
+    pub fn allowed_targets(&self) -> Vec<Allowed> {
+        all(&self.allow_notification_target)
     }
 
     /// The identity provider, if there is one.
@@ -334,16 +394,11 @@ impl Serve {
         let Some(issuer) = self.oidc_issuer.clone() else { return Ok(None) };
         let settings = oidc::Settings {
             issuer,
-            audiences: self.oidc_audience.clone(),
+            audiences: all(&self.oidc_audience),
             ca_file: self.ca_file.clone(),
             times: self.oidc_times.unwrap_or_default(),
         };
         oidc::Provider::new(settings).map(Some)
-    }
-
-    /// `--keep-changes`
-    pub fn keep_changes(&self) -> Duration {
-        Duration::from_hours(self.keep_changes * 24)
     }
 
     /// `--request-timeout`
@@ -356,19 +411,34 @@ fn batch_limit(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|limit| (1..=1_000).contains(limit)).ok_or_else(|| "1 to 1000 steps".to_owned())
 }
 
-/// The addresses a text like `localhost:8080` means.
+/// Where values of `--listen` say.
 ///
 /// # Errors
 /// One line.
-pub fn resolve(listen: &str) -> Result<Vec<SocketAddr>, String> {
-    let addresses = listen.to_socket_addrs().map_err(|error| format!("--listen {listen}: {error}"))?;
-    Ok(addresses.collect())
+pub fn places_of(listen: &[List<String>]) -> Result<Vec<Listen>, String> {
+    let read = |text: &String| text.parse().map_err(|expected| format!("--listen {text}: {expected}"));
+    all(listen).iter().map(read).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+
+    #[test]
+    fn what_can_be_given_more_than_once_stands_with_blanks_or_commas_between() {
+        let list = |text: &str| text.parse::<List<String>>().unwrap().0;
+        for text in ["a b", "a,b", " a , b,"] {
+            assert_eq!(list(text), ["a", "b"]);
+        }
+        assert!(matches!("".parse::<List<WebOrigin>>(), Err(expected) if expected.starts_with("expected an origin")));
+        for text in ["postgres://a,b/x postgres://c/x", "postgres://a,b/x,postgres://c/x"] {
+            assert_eq!(
+                places(text).unwrap().0.iter().map(|place| place.0.as_str()).collect::<Vec<_>>(),
+                ["postgres://a,b/x", "postgres://c/x"]
+            );
+        }
+    }
 
     #[test]
     fn the_options_are_consistent_and_each_is_also_a_variable() {

@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::error::Error;
 use crate::permission;
 use crate::scopes::Scopes;
 use crate::secret;
@@ -15,11 +16,12 @@ use crate::user::{Principal, UserName};
 const OWNER: &str = "owner";
 
 /// Makes the user and the token. On a terminal both are shown there, this once; else the token is in a file beside the
-/// database that only its owner can read, and the file is named. `root` is where the server is reached.
+/// database that only its owner can read, and the file is named. `curl` is what curl is
+/// told of where the server is, with an open quote.
 ///
 /// # Errors
 /// One line: the file cannot be written, or the database not.
-pub(crate) async fn welcome(store: &Store, database: &Database, root: &str) -> Result<(), String> {
+pub(crate) async fn welcome(store: &Store, database: &Database, curl: &str) -> Result<(), String> {
     let owner = UserName::parse(OWNER).ok_or("the first user has no name")?;
     let token = secret::token()?;
     let file = (!std::io::stderr().is_terminal()).then(|| beside(database));
@@ -31,7 +33,7 @@ pub(crate) async fn welcome(store: &Store, database: &Database, root: &str) -> R
         bearer: Principal::User(owner.clone()),
         digest: secret::hex(&secret::digest(&token)),
         name: Some("first start".to_owned()),
-        scopes: Scopes::all(false),
+        scopes: Scopes::usual(false),
         expires: None,
     };
     match (store.make_first_user(&owner, new).await, &file) {
@@ -39,7 +41,10 @@ pub(crate) async fn welcome(store: &Store, database: &Database, root: &str) -> R
         (done, file) => {
             // Another process was first, or nothing came of it.
             let _ = file.as_ref().map(fs::remove_file);
-            return done.map(drop).map_err(|error| error.to_string());
+            return done.map(drop).map_err(|error| match error {
+                Error::Denied(why) => format!("nobody could sign in, and no token can be made for '{OWNER}': {why}"),
+                error => error.to_string(),
+            });
         }
     }
     let (told, shown) = match file {
@@ -49,7 +54,7 @@ pub(crate) async fn welcome(store: &Store, database: &Database, root: &str) -> R
     let _ = writeln!(
         std::io::stderr(),
         "contactd: nobody could sign in yet, so there is now the user '{OWNER}' with {told}. A first contact:\n\n    \
-         curl -i '{root}/me/contacts/$ref' -H \"Authorization: Bearer {shown}\" -H 'Content-Type: application/json' \
+         curl -i {curl}/me/contacts/$ref' -H \"Authorization: Bearer {shown}\" -H 'Content-Type: application/json' \
          -d '{{\"givenName\": \"Ann\", \"emailAddresses\": [{{\"address\": \"ann@example.org\"}}]}}'\n"
     );
     Ok(())

@@ -4,6 +4,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,35 +16,68 @@ use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
 };
 
-use crate::config;
+use crate::config::{self, Health};
+use crate::listen::Listen;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_ANSWER: u64 = 4_096;
 
-/// Asks the server at an address as given to `--listen` for `/healthz`.
+/// Asks the server at the first place that `--listen` names for `/healthz`, and says on standard output that it is well.
 ///
 /// # Errors
 /// One line: it cannot be reached, or it is not well.
-pub fn check(listen: &str) -> Result<(), String> {
-    let address = config::resolve(listen)?.into_iter().next().ok_or_else(|| format!("{listen}: no address"))?;
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let address = SocketAddr::new(ip, address.port());
-    let reason = |error: std::io::Error| format!("{address}: {error}");
-    let plain = ask(address, &mut connect(address).map_err(reason)?);
-    let answer = match plain {
-        Ok(answer) if answer.starts_with("HTTP/") => answer,
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Err(reason(error)),
-        // What speaks TLS answers an alert, or hangs up.
-        _ => ask_by_tls(address).map_err(reason)?,
+pub fn check(config: &Health) -> Result<(), String> {
+    let place = config::places_of(&config.listen)?.into_iter().next().ok_or("--listen names no address")?;
+    let (asked, answer) = match &place {
+        Listen::Unix(path) => (place.to_string(), ask_socket(path).map_err(|error| format!("{place}: {error}"))?),
+        Listen::Port(..) => ask_first(&place)?,
     };
     match answer.split(' ').nth(1).unwrap_or("nothing") {
-        "200" => Ok(()),
-        status => Err(format!("{address}: answered {status}")),
+        "200" => {
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stdout(), "{asked} is well");
+            Ok(())
+        }
+        status => Err(format!("{asked}: answered {status}")),
     }
+}
+
+/// Asks at the first address of a host that takes a connection.
+fn ask_first(place: &Listen) -> Result<(String, String), String> {
+    let addresses = place.addresses().map_err(|error| format!("--listen {place}: {error}"))?;
+    let mut why = format!("{place}: no address");
+    for address in addresses {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        let address = SocketAddr::new(ip, address.port());
+        match connect(address) {
+            Err(error) => why = format!("{address}: {error}"),
+            Ok(mut stream) => {
+                let answer = ask_at(address, &mut stream).map_err(|error| format!("{address}: {error}"))?;
+                return Ok((address.to_string(), answer));
+            }
+        }
+    }
+    Err(why)
+}
+
+fn ask_at(address: SocketAddr, stream: &mut TcpStream) -> std::io::Result<String> {
+    match ask(&address.to_string(), stream) {
+        Ok(answer) if answer.starts_with("HTTP/") => Ok(answer),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(error),
+        // What speaks TLS answers an alert, or hangs up.
+        _ => ask_by_tls(address),
+    }
+}
+
+fn ask_socket(path: &Path) -> std::io::Result<String> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    ask("localhost", &mut stream)
 }
 
 fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
@@ -52,8 +87,8 @@ fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn ask(address: SocketAddr, stream: &mut (impl Read + Write)) -> std::io::Result<String> {
-    write!(stream, "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+fn ask(host: &str, stream: &mut (impl Read + Write)) -> std::io::Result<String> {
+    write!(stream, "GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     match stream.take(MAX_ANSWER).read_to_end(&mut answer) {
         // A connection that is closed without TLS's goodbye has answered all the same.
@@ -69,7 +104,7 @@ fn ask_by_tls(address: SocketAddr) -> std::io::Result<String> {
     let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth();
     let session = ClientConnection::new(Arc::new(config), ServerName::from(address.ip()));
     let session = session.map_err(std::io::Error::other)?;
-    ask(address, &mut StreamOwned::new(session, connect(address)?))
+    ask(&address.to_string(), &mut StreamOwned::new(session, connect(address)?))
 }
 
 /// Takes whatever certificate there is: it is for the names that clients use, which are not this address, and the question

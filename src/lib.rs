@@ -17,6 +17,7 @@ pub mod folder;
 pub mod health;
 pub mod http;
 pub mod limits;
+pub mod listen;
 pub mod notify;
 pub mod odata;
 pub mod oidc;

@@ -14,7 +14,7 @@ async fn main() -> ExitCode {
         Command::Serve(config) => server::run(*config).await,
         Command::Backup(config) => backup(&config).await,
         Command::Copy(config) => copy::run(&config).await,
-        Command::Health(config) => health::check(&config.listen),
+        Command::Health(config) => health::check(&config),
         Command::User(config) => admin::users(config).await,
         Command::Token(config) => admin::tokens(config).await,
         Command::Share(config) => admin::shares(config).await,
@@ -32,7 +32,12 @@ async fn main() -> ExitCode {
 
 async fn backup(config: &Backup) -> Result<(), String> {
     match &config.database.database("--database")? {
-        Database::File(path) => store::backup(path, &config.to).await.map_err(|error| error.to_string()),
+        Database::File(path) => {
+            store::backup(path, &config.to).await.map_err(|error| error.to_string())?;
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stdout(), "{} is a copy of {}", config.to.display(), path.display());
+            Ok(())
+        }
         Database::Temporary => Err(":memory:: it is of one process alone and cannot be copied".to_owned()),
         Database::Postgres(address) => Err(format!("{address}: PostgreSQL's own pg_dump makes its backups")),
     }

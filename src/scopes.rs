@@ -67,6 +67,13 @@ impl Scopes {
         Scope::ALL.into_iter().filter(|scope| scope.is_of(application)).collect()
     }
 
+    /// What a token permits where nobody says otherwise: a user's to read and write their own mailbox, and others' as far
+    /// as these are shared; an application's to read and write any.
+    pub fn usual(application: bool) -> Self {
+        let all = [Scope::ContactsReadWrite, Scope::ContactsReadWriteShared];
+        all.into_iter().filter(|scope| scope.is_of(application)).collect()
+    }
+
     /// Those among `names` that mean something to an application or else to a user. Others are of other services, or
     /// of the other kind of token, and permit nothing.
     pub fn known<'a>(names: impl IntoIterator<Item = &'a str>, application: bool) -> Self {

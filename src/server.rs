@@ -2,7 +2,6 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{IsTerminal as _, Read as _, Seek as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +9,9 @@ use actix_web::{App, HttpServer};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{LogFormat, LogLevel, Serve};
 use crate::first_start;
@@ -18,6 +19,7 @@ use crate::http::access::Access;
 use crate::http::connections::Connections;
 use crate::http::{Api, Origin, Settings};
 use crate::limits;
+use crate::listen::{self, At, Bound, Listen, Listener};
 use crate::notify::{self, Notifier};
 use crate::permission;
 use crate::store::{Database, Options, Store};
@@ -26,8 +28,6 @@ use crate::tls::Tls;
 /// How long requests under way may take once the server is told to stop; with the closing of the store it stays
 /// within 8 seconds.
 const DRAIN_SECONDS: u64 = 4;
-/// How many connections may wait to be taken on, where the system allows it; the standard library says 128.
-const BACKLOG: std::ffi::c_int = 1_024;
 /// How long the store may take to close: a server that hangs is not waited for.
 const CLOSE: Duration = Duration::from_secs(3);
 /// How long it may take to give subscriptions back, of which most passes while requests end.
@@ -47,30 +47,36 @@ pub async fn run(config: Serve) -> Result<(), String> {
     // Before anything that takes its time, so that a stop is never missed.
     let mut stop = Stop::listen().map_err(|error| error.to_string())?;
     let access = access(&config)?;
-    let front = Front { addresses: config.addresses()?, tls: config.tls.open(config.dev)? };
+    let places = config.places()?;
     let notifier = notify::Settings {
-        allowed: config.allow_notification_target.clone(),
+        allowed: config.allowed_targets(),
         ca_file: config.ca_file.clone(),
         times: config.notification_times.unwrap_or_default(),
     };
     let notifier = Notifier::new(notifier).map_err(|error| format!("--ca-file {error}"))?;
     let database = config.database.database("--database")?;
-    let _lock = match &database {
-        Database::File(path) => Some(lock(path)?),
-        Database::Temporary | Database::Postgres(_) => None,
-    };
-    if !config.database_read.is_empty() && !matches!(database, Database::Postgres(_)) {
+    let standbys = config.read_from();
+    if !standbys.is_empty() && !matches!(database, Database::Postgres(_)) {
         return Err("--database-read names standbys of a PostgreSQL server, and --database names none".to_owned());
     }
-    let read_from = config.database_read.iter().map(|place| place.address("--database-read"));
+    let read_from = standbys.iter().map(|place| place.address("--database-read"));
     let options = Options {
         max_folders: config.max_folders,
         connections: config.database_connections,
         read_from: read_from.collect::<Result<_, _>>()?,
         keep_deleted: Some(config.keep_deleted),
-        keep_changes: Some(config.keep_changes()),
+        keep_changes: Some(config.keep_changes),
         keep_audit: Some(config.keep_audit),
         query_timeout: config.limits.query_timeout(),
+    };
+    // Before the database: where the addresses are not to be had, none is made or changed.
+    let front = Front::new(&config, &places)?;
+    if access.is_none() && !front.is_local() && is_new(&database) {
+        return Err(NOBODY.to_owned());
+    }
+    let _lock = match &database {
+        Database::File(path) => Some(lock(path)?),
+        Database::Temporary | Database::Postgres(_) => None,
     };
     let store = Store::open(&database, options).await.map_err(|error| error.to_string())?;
     let served = serve(&config, front, &database, access, notifier, &store, &mut stop).await;
@@ -82,8 +88,45 @@ pub async fn run(config: Serve) -> Result<(), String> {
 
 /// Where clients connect, and whether they do so by TLS.
 struct Front {
-    addresses: Vec<SocketAddr>,
+    bound: Vec<Bound>,
     tls: Option<Tls>,
+}
+
+impl Front {
+    fn new(config: &Serve, places: &[Listen]) -> Result<Self, String> {
+        let bound = listen::bind(places)?;
+        let tls = config.tls.open(config.dev)?;
+        if tls.is_some() && bound.iter().any(|bound| matches!(bound.at, At::File(_))) {
+            return Err("--listen unix:PATH is served without TLS, so it does not go with a certificate".to_owned());
+        }
+        Ok(Self { bound, tls })
+    }
+
+    fn is_local(&self) -> bool {
+        self.bound.iter().all(Bound::is_local)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// What curl is told of where the server is.
+    fn curl(&self) -> String {
+        match self.bound.first().map(|bound| &bound.at) {
+            Some(At::File(file)) => format!("--unix-socket '{}' 'http://localhost", file.path.display()),
+            Some(At::Address(address)) => format!("'{}://{address}", self.scheme()),
+            None => String::new(),
+        }
+    }
+}
+
+/// Whether there is no database yet.
+fn is_new(database: &Database) -> bool {
+    match database {
+        Database::File(path) => !path.exists(),
+        Database::Temporary => true,
+        Database::Postgres(_) => false,
+    }
 }
 
 async fn serve(
@@ -95,40 +138,23 @@ async fn serve(
     store: &Store,
     stop: &mut Stop,
 ) -> Result<(), String> {
-    let listen = |error: std::io::Error| format!("--listen {}: {error}", config.listen);
-    let listener = TcpListener::bind(front.addresses.as_slice()).map_err(listen)?;
-    socket2::SockRef::from(&listener).listen(BACKLOG).map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
-    let scheme = if front.tls.is_some() { "https" } else { "http" };
+    let listen = |error: std::io::Error| format!("--listen: {error}");
     let access = if let Some(access) = access {
         access
     } else {
-        if !store.has_users().await.map_err(|error| error.to_string())? {
-            if !front.addresses.iter().all(|address| address.ip().is_loopback()) {
+        if !store.has_way_in().await.map_err(|error| error.to_string())? {
+            if !front.is_local() {
                 return Err(NOBODY.to_owned());
             }
-            first_start::welcome(store, database, &format!("{scheme}://{address}")).await?;
+            first_start::welcome(store, database, &front.curl()).await?;
         }
         Access::stored()
     };
-    let origin = match &config.public_url {
-        Some(url) => Origin::Public(url.clone()),
-        None if config.trust_forwarded => Origin::Forwarded,
-        None => Origin::Host,
-    };
-    let settings = Settings {
-        handling: config.handling,
-        body_timeout: config.request_timeout(),
-        keep_changes: config.keep_changes(),
-        batch_limit: config.batch_limit,
-        limits: config.limits.requests(config.trust_forwarded),
-        origin,
-        cors: config.cors_origin.clone(),
-        notifier: Some(notifier.clone()),
-    };
+    warn(config, &front, store).await?;
+    let settings = settings(config, notifier.clone());
     let api = Api::new(store.clone(), access, settings);
     let (connections, workers) = connections(config);
-    let server = HttpServer::new(move || App::new().service(api.service("")))
+    let mut server = HttpServer::new(move || App::new().service(api.service("")))
         .client_request_timeout(config.request_timeout())
         .keep_alive(config.limits.keep_alive())
         .workers(workers)
@@ -138,19 +164,35 @@ async fn serve(
         .tls_handshake_timeout(HANDSHAKE)
         .max_connection_rate(HANDSHAKES)
         .disable_signals();
-    let server = match &front.tls {
-        None => server.listen(listener),
-        Some(tls) => server.listen_rustls_0_23(listener, tls.config()?),
-    };
-    let server = server.map_err(listen)?.run();
+    let scheme = front.scheme();
+    let mut announced = Vec::new();
+    // A socket's file stays as long as this does.
+    let mut files = Vec::new();
+    for bound in front.bound {
+        let (listener, at) = bound.listen().map_err(listen)?;
+        server = match (listener, &front.tls) {
+            (Listener::Tcp(listener), None) => server.listen(listener),
+            (Listener::Tcp(listener), Some(tls)) => server.listen_rustls_0_23(listener, tls.config()?),
+            (Listener::Unix(listener), _) => server.listen_uds(listener),
+        }
+        .map_err(listen)?;
+        match at {
+            At::Address(address) => announced.push(format!("contactd listening on {scheme}://{address}\n")),
+            At::File(file) => {
+                announced.push(format!("contactd listening on unix:{}\n", file.path.display()));
+                files.push(file);
+            }
+        }
+    }
+    let server = server.run();
     let handle = server.handle();
     let mut server = actix_web::rt::spawn(server);
     let (delivering, stopped) = oneshot::channel();
     let watching = actix_web::rt::spawn(async move { connections.watch().await });
     let deliverer = store.clone();
     let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, stopped).await });
-    // The one line that programs wait for, the same whatever the log looks like. Nobody may be there to read it.
-    let _ = writeln!(std::io::stderr(), "contactd listening on {scheme}://{address}");
+    // What programs wait for, the same whatever the log looks like. Nobody may be there to read it.
+    let _ = std::io::stderr().write_all(announced.concat().as_bytes());
     let ended = tokio::select! {
         () = stop.wait() => {
             tracing::info!("stopping");
@@ -171,10 +213,46 @@ async fn serve(
     ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
+/// How the API behaves.
+fn settings(config: &Serve, notifier: Notifier) -> Settings {
+    let origin = match &config.public_url {
+        Some(url) => Origin::Public(url.clone()),
+        None if config.trust_forwarded => Origin::Forwarded,
+        None => Origin::Host,
+    };
+    Settings {
+        handling: config.handling,
+        body_timeout: config.request_timeout(),
+        keep_changes: config.keep_changes,
+        batch_limit: config.batch_limit,
+        limits: config.limits.requests(config.trust_forwarded),
+        origin,
+        cors: config.cors_origins(),
+        notifier: Some(notifier),
+    }
+}
+
+/// Warns of what is seldom meant.
+async fn warn(config: &Serve, front: &Front, store: &Store) -> Result<(), String> {
+    if config.dev && store.has_real_users().await.map_err(|error| error.to_string())? {
+        tracing::warn!(
+            "--dev lets everybody in as anybody, and this database has users who were made for more than a test"
+        );
+    }
+    let has_proxy = config.trust_forwarded || config.public_url.is_some();
+    if front.tls.is_none() && !has_proxy && !front.is_local() {
+        tracing::warn!(
+            "others can reach this address, and what they send, tokens too, can be read on the way: serve TLS (--tls-cert), \
+             or put a proxy that does in front and say so (--trust-forwarded or --public-url)"
+        );
+    }
+    Ok(())
+}
+
 /// What is taken of connections, and by how many threads: as many as the framework would start itself.
 fn connections(config: &Serve) -> (Connections, usize) {
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let servers = 1 + config.database_read.len();
+    let servers = 1 + config.read_from().len();
     let database = u64::from(config.database_connections) * servers as u64;
     let (files, forwarded) = (limits::raise_files(), config.trust_forwarded);
     let limits = config.limits.connections(files, database, workers, forwarded, config.request_timeout());
@@ -288,6 +366,9 @@ fn start_log(format: LogFormat, level: LogLevel) -> WorkerGuard {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
+    // The framework tells of its workers, which is nobody's business but of who looks for a fault.
+    let framework = if level == LevelFilter::DEBUG { level } else { level.min(LevelFilter::WARN) };
+    let which = Targets::new().with_default(level).with_target("actix_server", framework);
     let terminal = std::io::stderr().is_terminal();
     let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
     let log = tracing_subscriber::fmt()
@@ -298,9 +379,9 @@ fn start_log(format: LogFormat, level: LogLevel) -> WorkerGuard {
         .log_internal_errors(false);
     // A log that was set up by an embedding program stays.
     let _ = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Auto if terminal => log.try_init(),
-        LogFormat::Json | LogFormat::Auto => log.json().flatten_event(true).try_init(),
+        LogFormat::Text => log.finish().with(which).try_init(),
+        LogFormat::Auto if terminal => log.finish().with(which).try_init(),
+        LogFormat::Json | LogFormat::Auto => log.json().flatten_event(true).finish().with(which).try_init(),
     };
     guard
 }

@@ -10,15 +10,29 @@ use actix_web::http::header::HeaderMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Client(IpAddr);
 
+/// What a request carries that came by a socket in the file system.
+pub(super) struct AtFile;
+
 impl Client {
+    /// Whoever is at a socket in the file system, which has no addresses: mostly a proxy. They count as one, by an address
+    /// that nobody connects from.
+    pub(super) const LOCAL: Self = Self(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+
     /// Who sent a request: whoever connected, or with `forwarded` whom the proxy that did says it took it from.
     pub(super) fn of(request: &HttpRequest, forwarded: bool) -> Option<Self> {
-        address_of(request, forwarded).map(Self::from)
+        let at_file = || request.conn_data::<AtFile>().map(|_| Self::LOCAL);
+        address_of(request, forwarded).map(Self::from).or_else(at_file)
     }
 }
 
+/// The same for people: an address, or `unix`.
+pub(super) fn shown(request: &HttpRequest, forwarded: bool) -> Option<String> {
+    let at_file = || request.conn_data::<AtFile>().map(|_| "unix".to_owned());
+    address_of(request, forwarded).map(|address| address.to_string()).or_else(at_file)
+}
+
 /// The address of whom [`Client::of`] says it was.
-pub(super) fn address_of(request: &HttpRequest, forwarded: bool) -> Option<IpAddr> {
+fn address_of(request: &HttpRequest, forwarded: bool) -> Option<IpAddr> {
     let told = if forwarded { told(request.headers()) } else { None };
     told.or_else(|| request.peer_addr().map(|peer| peer.ip()))
 }

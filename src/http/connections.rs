@@ -7,8 +7,8 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
-use std::net::{Shutdown, TcpStream};
-use std::os::fd::AsFd as _;
+use std::net::Shutdown;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
-use actix_web::rt::net::TcpStream as Stream;
+use actix_web::rt::net::{TcpStream, UnixStream};
+use socket2::{SockRef, Socket};
 
-use super::client::Client;
+use super::client::{self, Client};
 
 /// What is taken of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +69,7 @@ struct Own {
 
 struct Line {
     /// A handle of our own on the socket.
-    socket: TcpStream,
+    socket: Socket,
     client: Option<Client>,
     at: At,
     turn: u64,
@@ -100,8 +101,11 @@ impl Connections {
     pub fn on_connect(&self) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
         let shared = Arc::clone(&self.0);
         move |stream, extensions| {
-            let Some(stream) = socket(stream) else { return };
-            if let Some(connection) = shared.open(stream) {
+            let Some((socket, client)) = socket(stream) else { return };
+            if client == Some(Client::LOCAL) {
+                extensions.insert(client::AtFile);
+            }
+            if let Some(connection) = shared.open(socket, client) {
                 extensions.insert(Rc::new(connection));
             }
         }
@@ -121,10 +125,14 @@ impl Connections {
     }
 }
 
-/// The socket below a connection of the framework, with TLS or without.
-fn socket(stream: &dyn Any) -> Option<&Stream> {
-    let plain = || stream.downcast_ref::<Stream>();
-    stream.downcast_ref::<TlsStream<Stream>>().map(|stream| stream.get_ref().0).or_else(plain)
+/// The socket below a connection of the framework, with TLS or without, and who is at its other end.
+fn socket(stream: &dyn Any) -> Option<(BorrowedFd<'_>, Option<Client>)> {
+    if let Some(stream) = stream.downcast_ref::<UnixStream>() {
+        return Some((stream.as_fd(), Some(Client::LOCAL)));
+    }
+    let plain = || stream.downcast_ref::<TcpStream>();
+    let stream = stream.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0).or_else(plain)?;
+    Some((stream.as_fd(), stream.peer_addr().ok().map(|peer| Client::from(peer.ip()))))
 }
 
 impl Shared {
@@ -133,18 +141,17 @@ impl Shared {
     }
 
     /// Takes a connection on, or closes it if all others are at work.
-    fn open(self: &Arc<Self>, stream: &Stream) -> Option<Connection> {
-        let socket = socket2::SockRef::from(stream);
+    fn open(self: &Arc<Self>, stream: BorrowedFd<'_>, client: Option<Client>) -> Option<Connection> {
+        let socket = SockRef::from(&stream);
         #[cfg(target_os = "linux")]
         {
+            // Of a socket in the file system both are refused, which does no harm.
             // The kernel gives up on a client that takes nothing at all, whatever there is to send.
             let _ = socket.set_tcp_user_timeout(Some(self.limits.stall));
             // It holds little that is not on its way, so that what we are asked for is what the client takes.
             let _ = socket.set_tcp_notsent_lowat(super::paced::PIECE);
         }
-        let client = stream.peer_addr().ok().map(|peer| Client::from(peer.ip()));
         let id = stream
-            .as_fd()
             .try_clone_to_owned()
             .ok()
             .and_then(|handle| self.table().open(self.limits, handle.into(), client, Instant::now()));
@@ -165,7 +172,7 @@ impl Shared {
 
 impl Table {
     /// Takes a connection on in place of another, if need be, and answers its number.
-    fn open(&mut self, limits: Limits, socket: TcpStream, client: Option<Client>, now: Instant) -> Option<u64> {
+    fn open(&mut self, limits: Limits, socket: Socket, client: Option<Client>, now: Instant) -> Option<u64> {
         let own = client.map(|client| self.clients.entry(client).or_default());
         if let Some(own) = own
             && own.open >= limits.of_address

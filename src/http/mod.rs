@@ -221,7 +221,7 @@ async fn answer(
     let (mount, path) = split_mount(request)?;
     let reached = Reached {
         root: origin::root(request, &api.settings.origin, mount),
-        address: client::address_of(request, api.settings.limits.forwarded).map(|address| address.to_string()),
+        address: client::shown(request, api.settings.limits.forwarded),
         request: ids.id,
     };
     let call = Call::new(api, request.method(), path, request.uri().query(), request.headers(), reached)?;

@@ -68,10 +68,6 @@ fn of_url(text: &str) -> Result<Database, String> {
 mod tests {
     use super::*;
 
-    fn file(path: &str) -> Result<Database, String> {
-        Ok(Database::File(path.into()))
-    }
-
     #[test]
     fn a_file_is_named_by_its_path_or_by_a_url() {
         for (text, path) in [
@@ -89,7 +85,7 @@ mod tests {
             ("file:///a/x.db", "/a/x.db"),
             ("file://localhost/a/x.db", "/a/x.db"),
         ] {
-            assert_eq!(text.parse(), file(path), "{text}");
+            assert_eq!(text.parse(), Ok(Database::File(path.into())), "{text}");
         }
         for text in [":memory:", "sqlite::memory:", "sqlite://:memory:", "file::memory:", "file:x?mode=memory"] {
             assert_eq!(text.parse(), Ok(Database::Temporary), "{text}");

@@ -73,8 +73,13 @@ async fn run(path: &Path, runner: &Runner) -> Result<(), Reason> {
 async fn upgrade(mut session: Session, runner: &Runner) -> Result<(), Reason> {
     let done = upgrade_in(&mut session, runner).await;
     session.close().await;
-    for migration in done? {
-        tracing::info!(%migration, "schema upgraded");
+    let done = done?;
+    if done.iter().any(|migration| migration.version() == 1) {
+        tracing::info!("database made");
+    } else {
+        for migration in done {
+            tracing::info!(%migration, "schema upgraded");
+        }
     }
     Ok(())
 }

@@ -68,20 +68,31 @@ impl Store {
         self.write(None, async move |tx| make(tx, &new).await).await
     }
 
-    /// Makes the first user with a token, unless there is a user already. Answers whether it has.
+    /// Whether anybody could sign in: whether a token is good, and its bearer let in.
     ///
     /// # Errors
     /// Those of the database.
+    pub async fn has_way_in(&self) -> Result<bool, Error> {
+        self.read(async |session: &mut Session| has_way_in(session, clock::now()).await).await
+    }
+
+    /// Makes a user, where there is none of this name, with a token, unless somebody could sign in already. Answers whether
+    /// it has.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] where whoever has the name may not sign in; else those of the database.
     pub async fn make_first_user(&self, name: &UserName, token: NewToken) -> Result<bool, Error> {
         let name = name.clone();
         let work = async move |tx: &mut Tx| {
             tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await?;
-            if tx.reading().await?.row(Statement::new("select 1 from users limit 1")).await?.is_some() {
+            let now = tx.now();
+            if has_way_in(tx.reading().await?, now).await? {
                 return Ok(false);
             }
             users::ensure(tx, &name).await?;
             make(tx, &token).await?;
-            Ok(true)
+            let lets_in = has_way_in(tx.reading().await?, now).await?;
+            if lets_in { Ok(true) } else { Err(Error::Denied("the user is disabled (contactd user enable)")) }
         };
         self.write(None, work).await
     }
@@ -146,6 +157,15 @@ where t.digest = $1 and t.revoked_date_time is null and coalesce(t.expiration_da
         let text = "update tokens set last_used_date_time = $2 where id = $1";
         self.write(None, async move |tx| tx.execute(Statement::new(text).bind(id).bind(tx.now())).await).await
     }
+}
+
+async fn has_way_in(session: &mut Session, now: i64) -> Result<bool, Error> {
+    let text = "
+select 1 from tokens t left join users u on u.mailbox = t.mailbox
+where t.revoked_date_time is null and coalesce(t.expiration_date_time > $1, true)
+    and (t.app is not null or u.id is not null and u.disabled_date_time is null)
+limit 1";
+    Ok(session.row(Statement::new(text).bind(now)).await?.is_some())
 }
 
 macro_rules! select {

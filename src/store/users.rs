@@ -54,12 +54,17 @@ impl Store {
         self.read_much(None, list).await
     }
 
-    /// Whether there is any user.
+    /// Whether there are users that an operator or an identity provider brought here, or tokens: then it is not only a
+    /// test's.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn has_users(&self) -> Result<bool, Error> {
-        let any = async |session: &mut Session| session.row(Statement::new("select 1 from users limit 1")).await;
+    pub async fn has_real_users(&self) -> Result<bool, Error> {
+        let text = "
+select 1 where exists (select 1 from tokens) or exists (select 1 from identities)
+    or exists (select 1 from users u
+        where (select a.action from audit a where a.mailbox = u.mailbox order by a.id limit 1) = 'user add')";
+        let any = async |session: &mut Session| session.row(Statement::new(text)).await;
         Ok(self.read(any).await?.is_some())
     }
 

@@ -244,8 +244,9 @@ contactd serve --dev --tls{folder}
 curl --cacert {ca} -H 'Authorization: Bearer ann' https://localhost:8080/me/contacts
 # in Node, besides the authorities it knows:
 export NODE_EXTRA_CA_CERTS={ca}
-# in Python, instead of those it knows:
+# in Python, instead of those it knows (the second for requests, which has its own):
 export SSL_CERT_FILE={ca}
+export REQUESTS_CA_BUNDLE={ca}
 
 # Send what is meant for graph.microsoft.com here: in curl by a flag,
 curl --cacert {ca} --connect-to graph.microsoft.com:443:localhost:8080 -H 'Authorization: Bearer ann' \

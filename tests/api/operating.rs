@@ -111,7 +111,8 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
     let sync = server.user(&create(&database, &["--app", "sync", "--scope", "Contacts.Read,User.Read.All"]));
     let also = server.user(&create(&database, &["--user", "sync", "--app", "--scope", "Contacts.Read"]));
     assert_eq!(ann.get("/me").json(200)["displayName"], "Ann Lee");
-    assert_eq!(sync.get("/users").json(200)["value"].as_array().unwrap().len(), 2);
+    // The two, and the owner whom the first start made, since neither had a token yet.
+    assert_eq!(sync.get("/users").json(200)["value"].as_array().unwrap().len(), 3);
     assert_eq!(also.get("/users/ann/contacts").status, 200);
     let id = ann.post("/me/contacts", json!({"title": "x"})).id();
     let path = format!("/users/ann/contacts/{id}");
@@ -119,7 +120,7 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
     assert_eq!(bob.get(&path).error().1, "Request_ResourceNotFound");
     let told = run(&database, &["share", "add", "--of", "ann", "--with", "bob@example.org"]);
     assert_eq!(told, "bob@example.org may read the mailbox of ann\n");
-    assert_eq!(run(&database, &["share", "list", "--of", "ann"]), "bob@example.org\tread\n");
+    assert_eq!(run(&database, &["share", "list", "--of", "ann"]), "WITH\tMAY\nbob@example.org\tread\n");
     assert_eq!((bob.get(&path).status, bob.delete(&path).error().0), (200, 403));
     run(&database, &["share", "add", "--of", "ann", "--with", "bob@example.org", "--write"]);
     assert_eq!(bob.patch(&path, json!({"title": "y"})).status, 200);
@@ -128,13 +129,14 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
 
     run(&database, &["user", "disable", "ann"]);
     assert_eq!(ann.get("/me").error().0, 401);
-    assert!(run(&database, &["user", "list"]).lines().next().unwrap().ends_with("disabled"));
+    assert!(run(&database, &["user", "list"]).lines().nth(1).unwrap().ends_with("disabled"));
     run(&database, &["user", "enable", "ann"]);
     assert_eq!(ann.get("/me/contacts").status, 200);
 
     let tokens = run(&database, &["token", "list", "--user", "ann"]);
-    let token = tokens.split('\t').next().unwrap();
-    assert_eq!(tokens.lines().count(), 1);
+    let token = tokens.lines().nth(1).unwrap().split('\t').next().unwrap();
+    assert_eq!(tokens.lines().count(), 2);
+    assert_eq!(tokens.lines().next().unwrap(), "ID\tBEARER\tNAME\tPERMITS\tSTATE\tMADE\tUSED");
     assert!(tokens.contains("\tann\t-\tContacts.ReadWrite.Shared\tuntil -\tmade "), "{tokens}");
     run(&database, &["token", "revoke", token]);
     assert_eq!(ann.get("/me/contacts").error().0, 401);
@@ -142,7 +144,7 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
 
     // Who did what to which, from where.
     let audit = run(&database, &["audit", "--of", "ann", "--item", &id]);
-    let fields = audit.lines().map(|line| line.split('\t').skip(1).take(5).collect::<Vec<_>>());
+    let fields = audit.lines().skip(1).map(|line| line.split('\t').skip(1).take(5).collect::<Vec<_>>());
     let expected = [
         ["ann", "127.0.0.1", "POST /{user}/contacts", "ann", id.as_str()],
         ["bob@example.org", "127.0.0.1", "PATCH /{user}/contacts/{id}", "ann", &id],
@@ -158,7 +160,9 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
     assert!(refuses(&database, &["user", "remove", "ann"]).contains("--yes"));
     run(&database, &["user", "remove", "ann", "--yes"]);
     assert_eq!(sync.get(&path).error().1, "Request_ResourceNotFound");
-    assert_eq!(run(&database, &["user", "list"]).lines().count(), 1);
+    let users = run(&database, &["user", "list"]);
+    assert_eq!(users.lines().next().unwrap(), "ID\tPRINCIPAL NAME\tDISPLAY NAME\tMADE\tSTATE");
+    assert_eq!(users.lines().count(), 3);
 }
 
 #[test]
@@ -190,7 +194,7 @@ fn what_a_command_cannot_do_is_said_in_a_line_without_secrets() {
         let text = refuses(&database, arguments);
         assert!(text.contains(why), "{arguments:?}: {text}");
     }
-    assert_eq!(run(&database, &["token", "list"]), "");
+    assert_eq!(run(&database, &["token", "list"]).lines().count(), 1, "the heads of its columns");
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Program {
                 break origin.trim().to_owned();
             }
         };
-        let address = origin.split_once("://").unwrap().1.to_owned();
+        let address = origin.split_once("://").map_or(origin.as_str(), |(_, address)| address).to_owned();
         let tail = Arc::clone(&log);
         let reader = std::thread::spawn(move || {
             let mut line = String::new();

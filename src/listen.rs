@@ -1,0 +1,315 @@
+//! Where clients connect: addresses, and sockets in the file system. An address is taken before the database is touched, and
+//! takes connections only when there is somebody to answer them.
+
+use std::ffi::c_int;
+use std::fmt;
+use std::fs::{self, File, Permissions};
+use std::io::{Error, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use rustix::io::Errno;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// How many connections may wait to be taken on, where the system allows it; the standard library says 128.
+const BACKLOG: c_int = 1_024;
+/// How often another free port is looked for, where one must be free on several addresses.
+const TRIES: usize = 32;
+/// Whoever is not of the socket's owner or group is kept out.
+const MODE: u32 = 0o660;
+
+/// One place to listen at, as `--listen` names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// A host, or none for all addresses of the machine, and a port.
+    Port(Option<String>, u16),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+impl FromStr for Listen {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return if path.is_empty() { Err("expected a path behind unix:") } else { Ok(Self::Unix(path.into())) };
+        }
+        let expected = "expected ADDR:PORT, :PORT for all addresses, or unix:PATH";
+        let (host, port) = text.rsplit_once(':').ok_or(expected)?;
+        let port = port.parse().map_err(|_| expected)?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        Ok(Self::Port((!host.is_empty()).then(|| host.to_owned()), port))
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(host, port) => {
+                let host = host.as_deref().unwrap_or_default();
+                if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+            }
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Listen {
+    /// The addresses it means: none of a socket in the file system.
+    ///
+    /// # Errors
+    /// The host has none.
+    pub fn addresses(&self) -> Result<Vec<SocketAddr>, Error> {
+        let Self::Port(host, port) = self else { return Ok(Vec::new()) };
+        let both = |v4: Ipv4Addr, v6: Ipv6Addr| vec![(v4, *port).into(), (v6, *port).into()];
+        match host.as_deref() {
+            None => Ok(both(Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED)),
+            // Whatever the machine's list of hosts says of it, which in containers often leaves one out.
+            Some(host) if host.eq_ignore_ascii_case("localhost") => Ok(both(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST)),
+            Some(host) => Ok((host, *port).to_socket_addrs()?.collect()),
+        }
+    }
+}
+
+/// An address that is taken. Nobody can connect to it yet, except to a socket in the file system, where they wait.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    socket: Socket,
+    pub(crate) at: At,
+}
+
+/// Where it is.
+#[derive(Debug)]
+pub(crate) enum At {
+    Address(SocketAddr),
+    File(SocketFile),
+}
+
+/// What takes connections.
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A socket's file, taken away with this if it is still the same one.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    pub(crate) path: PathBuf,
+    is: (u64, u64),
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.is) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Bound {
+    /// Whether only this machine can reach it.
+    pub(crate) fn is_local(&self) -> bool {
+        match &self.at {
+            At::Address(address) => address.ip().is_loopback(),
+            At::File(_) => true,
+        }
+    }
+
+    /// From now on clients can connect. The file, if there is one, goes with the second.
+    ///
+    /// # Errors
+    /// Those of the system: another process may have come between.
+    pub(crate) fn listen(self) -> Result<(Listener, At), Error> {
+        match &self.at {
+            At::Address(_) => {
+                self.socket.listen(BACKLOG)?;
+                Ok((Listener::Tcp(self.socket.into()), self.at))
+            }
+            At::File(_) => Ok((Listener::Unix(self.socket.into()), self.at)),
+        }
+    }
+}
+
+/// Takes all of these addresses, or none.
+///
+/// # Errors
+/// One line that names the first that cannot be had.
+pub(crate) fn bind(places: &[Listen]) -> Result<Vec<Bound>, String> {
+    let mut bound: Vec<Bound> = Vec::new();
+    for place in places {
+        let reason = |error: Error| format!("--listen {place}: {error}");
+        match place {
+            Listen::Unix(path) => bound.push(bind_file(path).map_err(reason)?),
+            Listen::Port(_, port) => {
+                let addresses = place.addresses().map_err(reason)?;
+                let mut more = bind_addresses(&addresses, &bound);
+                for _ in 0..TRIES {
+                    match &more {
+                        // A port that is free here and taken there.
+                        Err(error) if *port == 0 && error.kind() == ErrorKind::AddrInUse => {}
+                        _ => break,
+                    }
+                    more = bind_addresses(&addresses, &bound);
+                }
+                bound.extend(more.map_err(reason)?);
+            }
+        }
+    }
+    if bound.is_empty() { Err("--listen names no address".to_owned()) } else { Ok(bound) }
+}
+
+/// Takes the addresses of one host, on one port. What this machine has not, such as IPv6, is left out while it has another.
+fn bind_addresses(addresses: &[SocketAddr], before: &[Bound]) -> Result<Vec<Bound>, Error> {
+    let mut bound: Vec<Bound> = Vec::new();
+    let mut missing = Some(Error::new(ErrorKind::AddrNotAvailable, "the name has no address"));
+    for address in addresses {
+        let mut address = *address;
+        if let Some(Bound { at: At::Address(first), .. }) = bound.first() {
+            address.set_port(first.port());
+        }
+        let has = |is: &dyn Fn(&SocketAddr) -> bool| {
+            before.iter().chain(&bound).any(|bound| matches!(&bound.at, At::Address(address) if is(address)))
+        };
+        if has(&|other| *other == address) {
+            missing = None;
+            continue;
+        }
+        let beside_v4 = has(&|other| other.is_ipv4() && other.port() == address.port());
+        match bind_address(address, beside_v4) {
+            Ok(one) => bound.push(one),
+            Err(error) if is_not_here(&error) => missing = missing.map(|_| error),
+            Err(error) => return Err(error),
+        }
+    }
+    missing.filter(|_| bound.is_empty()).map_or(Ok(bound), Err)
+}
+
+fn is_not_here(error: &Error) -> bool {
+    error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
+}
+
+fn bind_address(address: SocketAddr, beside_v4: bool) -> Result<Bound, Error> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // Connections of a server that has just ended do not keep the address.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && beside_v4 {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    let address = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok(Bound { socket, at: At::Address(address) })
+}
+
+/// Makes a socket in the file system, in place of one that nobody listens at any more. It listens at once: one that does not
+/// looks to others as if it were left behind.
+fn bind_file(path: &Path) -> Result<Bound, Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Of several that start at once one finds the place empty, and the others find its socket.
+    let _alone = File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(Error::new(ErrorKind::AlreadyExists, "it is there already, and is no socket"));
+        }
+        Ok(_) if is_served(path)? => return Err(Error::new(ErrorKind::AddrInUse, "another process listens there")),
+        Ok(_) => fs::remove_file(path)?,
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let made = fs::symlink_metadata(path)?;
+    let file = SocketFile { path: path.to_owned(), is: (made.dev(), made.ino()) };
+    // Before it listens nobody can connect, whatever the mode was.
+    fs::set_permissions(path, Permissions::from_mode(MODE))?;
+    socket.listen(BACKLOG)?;
+    Ok(Bound { socket, at: At::File(file) })
+}
+
+fn is_served(path: &Path) -> Result<bool, Error> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A server whose queue is full would have us wait.
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::unix(path)?) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_an_address_a_port_or_a_path() {
+        let port = |host: Option<&str>, port| Ok(Listen::Port(host.map(str::to_owned), port));
+        for (text, expected) in [
+            ("127.0.0.1:8080", port(Some("127.0.0.1"), 8080)),
+            ("[::1]:0", port(Some("::1"), 0)),
+            ("localhost:80", port(Some("localhost"), 80)),
+            (":8080", port(None, 8080)),
+            ("unix:/run/a.sock", Ok(Listen::Unix("/run/a.sock".into()))),
+            ("unix:///run/a.sock", Ok(Listen::Unix("/run/a.sock".into()))),
+            ("unix:a.sock", Ok(Listen::Unix("a.sock".into()))),
+        ] {
+            assert_eq!(text.parse(), expected, "{text}");
+        }
+        for bad in ["", "8080", "nonsense", "127.0.0.1", "host:", "host:70000", "unix:", "unix://"] {
+            assert!(bad.parse::<Listen>().unwrap_err().starts_with("expected "), "{bad}");
+        }
+        assert_eq!("[::1]:80".parse::<Listen>().unwrap().to_string(), "[::1]:80");
+    }
+
+    #[test]
+    fn an_address_is_taken_once_and_takes_nobody_before_it_listens() {
+        let bound = bind(&["localhost:0".parse().unwrap()]).unwrap();
+        let addresses: Vec<_> = bound
+            .iter()
+            .map(|bound| match &bound.at {
+                At::Address(address) => *address,
+                At::File(file) => panic!("{file:?}"),
+            })
+            .collect();
+        assert!(bound.iter().all(Bound::is_local) && addresses.iter().all(|one| one.port() == addresses[0].port()));
+        assert_eq!(addresses[0].ip(), Ipv4Addr::LOCALHOST);
+        assert!(std::net::TcpStream::connect(addresses[0]).is_err());
+        let listening: Vec<_> = bound.into_iter().map(|bound| bound.listen().unwrap()).collect();
+        assert_eq!(listening.len(), addresses.len());
+        let taken = format!("127.0.0.1:{}", addresses[0].port());
+        assert!(
+            bind(&[taken.parse().unwrap()]).unwrap_err().starts_with(&format!("--listen {taken}: Address already"))
+        );
+    }
+
+    #[test]
+    fn a_socket_takes_the_place_of_one_that_was_left_behind_and_of_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let place = [Listen::Unix(path.clone())];
+        drop(UnixListener::bind(&path).unwrap());
+        let first = bind(&place).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+        assert!(bind(&place).unwrap_err().contains("another process listens there"));
+        drop(first);
+        assert!(!path.exists());
+        fs::write(&path, "mine").unwrap();
+        assert!(bind(&place).unwrap_err().contains("is no socket"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+    }
+
+    #[test]
+    fn a_socket_of_somebody_elses_is_left_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let bound = bind(&[Listen::Unix(path.clone())]).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _other = UnixListener::bind(&path).unwrap();
+        drop(bound);
+        assert!(path.exists());
+    }
+}
