@@ -106,6 +106,8 @@ pub(super) async fn purge(
         match purge_some(&store, until, changes, last).await {
             Ok(Some(next)) => last = next,
             Ok(None) => break,
+            // It was closed meanwhile, which is no fault.
+            Err(_) if store.writer().is_err() => return,
             Err(error) => {
                 tracing::warn!(%error, "what was deleted long ago could not be taken away; the next run tries again");
                 return;
@@ -116,6 +118,7 @@ pub(super) async fn purge(
         match store.forget_deeds(deeds).await {
             Ok(true) => {}
             Ok(false) => return,
+            Err(_) if store.writer().is_err() => return,
             Err(error) => {
                 return tracing::warn!(%error, "the audit log could not be shortened; the next run tries again");
             }
