@@ -15,8 +15,8 @@ pub(crate) fn reason(path: &Path, error: &Error) -> String {
     let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let text = format!("{text}; this process runs as user {user}, group {group}");
     let here = Path::new(".");
-    let folders = path.ancestors().skip(1).map(|folder| if folder.as_os_str().is_empty() { here } else { folder });
-    let nearest = folders.filter_map(|folder| Some((folder, folder.metadata().ok()?))).next();
+    let mut folders = path.ancestors().skip(1).map(|folder| if folder.as_os_str().is_empty() { here } else { folder });
+    let nearest = folders.find_map(|folder| Some((folder, folder.metadata().ok()?)));
     let of = |what: &str, path: &Path, file: &Metadata| {
         let mode = file.mode() & 0o7777;
         format!("{what} {} belongs to user {}, group {}, mode {mode:04o}", path.display(), file.uid(), file.gid())
