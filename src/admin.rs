@@ -23,7 +23,7 @@ const MAX_NAME: usize = 255;
 /// Where the data is.
 #[derive(Debug, Args)]
 pub struct At {
-    /// The database that is served: a SQLite file, made if missing, or a postgres:// address
+    /// The database that is served: a SQLite file, or a postgres:// address
     #[arg(
         long,
         env = "CONTACTD_DATABASE",
@@ -214,7 +214,8 @@ async fn with<T>(at: &At, work: impl AsyncFnOnce(&Store) -> Result<T, String>) -
     if database == Database::Temporary {
         return Err("--database :memory:: it is of one process alone".to_owned());
     }
-    let store = Store::open(&database, Options::default()).await.map_err(|error| error.to_string())?;
+    let options = Options { upgrade: false, ..Options::default() };
+    let store = Store::open(&database, options).await.map_err(|error| error.to_string())?;
     let done = work(&store).await;
     store.close().await;
     done

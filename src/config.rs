@@ -75,6 +75,11 @@ pub struct Serve {
     )]
     pub database: Place,
 
+    /// Make a new database in a file that is there and empty; without it, such a file is refused, as it may have lost what
+    /// was in it
+    #[arg(long, env = "CONTACTD_CREATE", value_parser = FalseyValueParser::new())]
+    pub create: bool,
+
     /// A standby of the PostgreSQL server, which lists are read from once it has what their mailbox's clients wrote; may
     /// be given more than once
     #[arg(long, env = "CONTACTD_DATABASE_READ", value_name = "URL", value_parser = places, hide_env_values = true)]
@@ -202,8 +207,8 @@ pub struct Backup {
 /// Options of `contactd copy`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Stop what serves either database: what is written after the copy has begun is not copied. Both are brought to this \
-program's schema first. Each part is committed when it has arrived, and at the end both sides are counted and hashed; \
+Stop what serves either database: what is written after the copy has begun is not copied. Both must have this program's \
+schema, or the target nothing. Each part is committed when it has arrived, and at the end both sides are counted and hashed; \
 until they are the same, no server opens the target.")]
 pub struct Copy {
     /// What to copy: a SQLite file, or a postgres:// address

@@ -5,8 +5,7 @@ use std::io::Write as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Copy;
-use crate::server::lock;
-use crate::store::{self, Database, Step, Target};
+use crate::store::{self, Database, Lock, Step, Target};
 
 /// Copies, with a progress bar on a terminal, and says on standard output what was copied.
 ///
@@ -14,9 +13,14 @@ use crate::store::{self, Database, Step, Target};
 /// One line, as [`store::copy`].
 pub async fn run(config: &Copy) -> Result<(), String> {
     let (from, to) = (config.from.database("--from")?, config.to.database("--to")?);
+    if let Database::File(path) = &from
+        && !path.exists()
+    {
+        return Err(format!("{}: there is no such file", path.display()));
+    }
     // Whoever serves a file meanwhile would write what is not copied any more.
     let locks = [&from, &to].into_iter().filter_map(|database| match database {
-        Database::File(path) if path.exists() || *database == to => Some(lock(path)),
+        Database::File(path) if path.exists() || *database == to => Some(Lock::take(path)),
         _ => None,
     });
     let locks = locks.collect::<Result<Vec<_>, _>>()?;

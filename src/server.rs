@@ -1,8 +1,8 @@
 //! `contactd serve`: from the configuration to a running server and back down.
 
-use std::fs::{File, TryLockError};
-use std::io::{IsTerminal as _, Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{App, HttpServer};
@@ -22,7 +22,7 @@ use crate::limits;
 use crate::listen::{self, At, Bound, Listen, Listener};
 use crate::notify::{self, Notifier};
 use crate::permission;
-use crate::store::{Database, Options, Store};
+use crate::store::{Database, Lock, Options, Store};
 use crate::tls::Tls;
 
 /// How long requests under way may take once the server is told to stop; with the closing of the store it stays
@@ -68,17 +68,19 @@ pub async fn run(config: Serve) -> Result<(), String> {
         keep_changes: Some(config.keep_changes),
         keep_audit: Some(config.keep_audit),
         query_timeout: config.limits.query_timeout(),
+        create: config.create,
+        ..Options::default()
     };
     // Before the database: where the addresses are not to be had, none is made or changed.
     let front = Front::new(&config, &places)?;
     if access.is_none() && !front.is_local() && is_new(&database) {
         return Err(NOBODY.to_owned());
     }
-    let _lock = match &database {
-        Database::File(path) => Some(lock(path)?),
+    let lock = match &database {
+        Database::File(path) => Some(Arc::new(Lock::take(path)?)),
         Database::Temporary | Database::Postgres(_) => None,
     };
-    let store = Store::open(&database, options).await.map_err(|error| error.to_string())?;
+    let store = Store::open(&database, Options { lock, ..options }).await.map_err(|error| error.to_string())?;
     let served = serve(&config, front, &database, access, notifier, &store, &mut stop).await;
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the database does not answer; ending without it");
@@ -317,42 +319,6 @@ fn access(config: &Serve) -> Result<Option<Access>, String> {
     Ok(match provider {
         Some(provider) => Some(named.unwrap_or_else(Access::stored).with_provider(provider)),
         None => named,
-    })
-}
-
-/// Holds off a second server on the same file. Other commands of the program do work beside a running one.
-///
-/// The lock is on a file of its own: closing any handle on the database itself would drop SQLite's locks.
-pub(crate) fn lock(database: &Path) -> Result<File, String> {
-    let mut path = real(database).into_os_string();
-    path.push(".lock");
-    let reason = |error: std::io::Error| permission::reason(Path::new(&path), &error);
-    let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(reason)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            return Err(format!("{}: another contactd serves it (process {})", database.display(), holder.trim()));
-        }
-        Err(TryLockError::Error(error)) => return Err(reason(error)),
-    }
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(reason)?;
-    Ok(file)
-}
-
-/// The file a path means, through links, so that one file has one lock.
-fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| {
-        // Not there yet: then its folder, and its name in it.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        match (folder.canonicalize(), path.file_name()) {
-            (Ok(folder), Some(name)) => folder.join(name),
-            _ => path.to_owned(),
-        }
     })
 }
 

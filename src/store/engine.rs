@@ -15,6 +15,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Executor, Postgres, Row as _, Sqlite, Type};
 
 use super::faults;
+use super::opened::Opened;
 use super::statement::Statement;
 use crate::error::Error;
 
@@ -371,8 +372,12 @@ pub(super) fn plain_options(path: &Path) -> SqliteConnectOptions {
 /// How a SQLite file is opened: every commit is in the file before it is answered (WAL, synchronous=FULL), savepoints
 /// need no temporary file, and a page of 100 contacts crosses the driver's channel without a stall.
 pub(super) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    sqlite_options_as_is(path).journal_mode(SqliteJournalMode::Wal)
+}
+
+/// The same of a file that keeps the journal it has.
+pub(super) fn sqlite_options_as_is(path: &Path) -> SqliteConnectOptions {
     plain_options(path)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .pragma("temp_store", "memory")
@@ -388,12 +393,19 @@ pragma query_only = on";
 pub(super) const SQLITE_READERS: u32 = 6;
 
 /// SQLite's readers: connections that cannot write, opened when first needed.
-pub(super) fn sqlite_readers(path: &Path) -> SqlitePool {
+pub(super) fn sqlite_readers(options: SqliteConnectOptions, opened: Arc<Opened>) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
         // It would ask each time whether the file is still there.
         .test_before_acquire(false)
         .acquire_timeout(Duration::from_secs(10))
-        .after_connect(|connection, _| Box::pin(async move { connection.execute(READER).await.map(drop) }))
-        .connect_lazy_with(sqlite_options(path))
+        .after_connect(move |connection, _| {
+            let opened = Arc::clone(&opened);
+            Box::pin(async move {
+                // Another file may have the name by now.
+                opened.look().map_err(|error| sqlx::Error::Io(std::io::Error::other(error.to_string())))?;
+                connection.execute(READER).await.map(drop)
+            })
+        })
+        .connect_lazy_with(options)
 }

@@ -1,22 +1,52 @@
-//! SQLite's files as files: who may read them, and copies of them.
+//! SQLite's files as files: their names, who may read them, and how one is made.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Error as IoError, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::Error as IoError;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::OpenError;
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+
 use super::engine::{Session, plain_options};
 use super::statement::Statement;
 
-/// Makes an empty file that only its owner can read, if there is none; SQLite gives the files beside it the same mode.
-pub(super) fn create_private(path: &Path) -> Result<(), IoError> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        done => done.map(drop),
+/// What SQLite names files beside a database: its log, the log's index, and what it undoes a write with that was cut off.
+pub(super) const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Makes an empty file that only its owner can read; SQLite gives the files beside it the same mode.
+///
+/// # Errors
+/// There is something of that name, or it cannot be made.
+pub(super) fn create_private(path: &Path) -> Result<File, IoError> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Gives a file of the same file system a name that nothing has yet. That is in the folder for good when this returns.
+///
+/// # Errors
+/// That there is something of that name, and those of the system.
+pub(super) fn name(file: &Path, name: &Path) -> Result<(), IoError> {
+    match rustix::fs::renameat_with(CWD, file, CWD, name, RenameFlags::NOREPLACE) {
+        // Not every file system knows it. A second name is refused where there is one, too.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            fs::hard_link(file, name).and_then(|()| fs::remove_file(file))?;
+        }
+        named => named?,
     }
+    sync_folder_of(name)
+}
+
+/// Sees that the names in a file's folder are on the disk.
+pub(super) fn sync_folder_of(path: &Path) -> Result<(), IoError> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Whether anybody but its owner and group may read a file, or write to it.
+pub(super) fn is_open_to_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o006 != 0)
 }
 
 /// Moves what is left of the write-ahead log into a file that is closed. A reader whose runtime ended before it could go
@@ -36,48 +66,25 @@ pub(super) async fn settle(path: &Path) {
     }
 }
 
-/// Copies a SQLite file that may be in use into a new file, complete as of one moment. The copy is synced and then
-/// given its name, so a file of that name is always whole.
-///
-/// # Errors
-/// A source that is no database, a target that exists or cannot be written.
-pub async fn backup(source: &Path, target: &Path) -> Result<(), OpenError> {
-    if !source.is_file() {
-        return Err(OpenError::new(source.display(), "there is no such file"));
-    }
-    if target.exists() {
-        return Err(OpenError::new(target.display(), "it exists already"));
-    }
-    let partial = beside(target, ".partial");
-    let copied = copy(source, &partial).await;
-    if copied.is_err() {
-        for file in [&partial, &beside(&partial, "-journal")] {
-            let _ = fs::remove_file(file);
+/// The file a path means, through links, so that one file has one lock and one log.
+pub(super) fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| {
+        // Not there yet: then its folder, and its name in it.
+        match (folder_of(path).canonicalize(), path.file_name()) {
+            (Ok(folder), Some(name)) => folder.join(name),
+            _ => path.to_owned(),
         }
-    }
-    copied?;
-    let named = fs::rename(&partial, target).and_then(|()| File::open(folder_of(target))?.sync_all());
-    named.map_err(|error| OpenError::new(target.display(), error))
+    })
 }
 
-async fn copy(source: &Path, partial: &Path) -> Result<(), OpenError> {
-    let _ = fs::remove_file(partial);
-    create_private(partial).map_err(|error| OpenError::new(partial.display(), error))?;
-    let name = partial.to_str().ok_or_else(|| OpenError::new(partial.display(), "its name is not UTF-8"))?.to_owned();
-    let mut session =
-        Session::open(&plain_options(source)).await.map_err(|error| OpenError::of(source.display(), &error))?;
-    let copied = session.execute(Statement::new("vacuum into $1").bind(name)).await;
-    session.close().await;
-    copied.map_err(|error| OpenError::of(partial.display(), &error))?;
-    File::open(partial).and_then(|file| file.sync_all()).map_err(|error| OpenError::new(partial.display(), error))
-}
-
-fn beside(path: &Path, end: &str) -> PathBuf {
+/// A file beside another, by what its name ends with.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(end);
     name.into()
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder that a path is in.
+pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -1,6 +1,8 @@
 //! refinery over our own connection: its drivers are off, so that one driver speaks to the database. A whole upgrade
 //! is one transaction; several processes may start at once, and one of them does it.
 
+use std::fs::File;
+use std::io::{Error as IoError, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,16 +10,22 @@ use refinery::{Migration, Runner};
 use refinery_core::error::Kind;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnection, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::OpenError;
 use super::cluster::{Cluster, Use};
 use super::engine::{BUSY_TIMEOUT, Session, plain_options, sqlite_options};
 use super::faults::{is_busy, message, reason};
+use super::files::{create_private, folder_of, name};
+use super::lock::Lock;
+use super::log::Header;
 use super::renew::renew;
+use super::scratch::Scratch;
 use super::statement::Statement;
 use crate::error::Error;
+use crate::permission;
 
 mod in_sqlite {
     refinery::embed_migrations!("migrations/sqlite");
@@ -30,14 +38,107 @@ mod in_postgres {
 /// What processes that start at once on one PostgreSQL database queue for: any number that is ours alone.
 const LOCK: i64 = 0x636f_6e74_6163_7464;
 const RETRY: Duration = Duration::from_millis(10);
+/// What the folder is named that a new file is made in.
+const MAKING: &str = ".contactd-new-";
 
 /// Why a database cannot be opened, as one line for its operator.
 pub(super) type Reason = String;
 
-/// Brings the schema of a SQLite file up to date; an empty file is a new database.
-pub(super) async fn sqlite(path: &Path) -> Result<(), Reason> {
+/// Makes a SQLite file with the schema, whole before it has its name: what was interrupted leaves none. Where another
+/// process made one meanwhile, that is left alone.
+pub(super) async fn make_sqlite(path: &Path) -> Result<(), OpenError> {
+    let failed = |error: IoError| OpenError(permission::reason(path, &error));
+    let scratch = Scratch::new_in(folder_of(path), MAKING).map_err(failed)?;
+    let new = scratch.file("new.db");
+    create_private(&new).map_err(failed)?;
+    let migrations = in_sqlite::migrations::runner();
+    run(&new, &migrations).await.map_err(|why| OpenError::new(path.display(), why))?;
+    match name(&new, path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Brings the schema of a SQLite file up to date; an empty file is a new database. Whoever has the lock begins a new run.
+pub(super) async fn sqlite(path: &Path, lock: Option<&Lock>) -> Result<(), Reason> {
     run(path, &in_sqlite::migrations::runner()).await?;
+    if let Some(lock) = lock {
+        begin_run(path, lock).await?;
+    }
     use_wal(path).await.map_err(|error| message(&error))
+}
+
+/// Gives the file a number that it never had, while there is no log: see [`super::log`]. Where another process has the file
+/// open there may be one, and the number stays.
+async fn begin_run(path: &Path, lock: &Lock) -> Result<(), Reason> {
+    let header = || File::open(path).and_then(|file| Header::read(&file)).map_err(|error| error.to_string());
+    let note = |runs: &[u32]| lock.note(runs).map_err(|error| format!("{}: {error}", lock.path().display()));
+    let old = header()?.run;
+    let new = getrandom::u32().map_err(|error| error.to_string())? >> 1 | 1;
+    note(&[old, new])?;
+    let options = plain_options(path).busy_timeout(Duration::ZERO).journal_mode(SqliteJournalMode::Delete);
+    let options = options.synchronous(SqliteSynchronous::Full).pragma("user_version", new.to_string());
+    match SqliteConnection::connect_with(&options).await {
+        Ok(connection) => connection.close().await.map_err(|error| message(&error))?,
+        Err(error) if is_busy(&error) => {}
+        Err(error) => return Err(message(&error)),
+    }
+    note(&[header()?.run])
+}
+
+/// Sees that a SQLite file has the schema of today, and changes nothing.
+pub(super) async fn expect_sqlite(path: &Path) -> Result<(), Reason> {
+    let session = Session::open(&plain_options(path)).await.map_err(|error| reason(&error))?;
+    expect(session, &in_sqlite::migrations::runner()).await
+}
+
+/// The same of a PostgreSQL database.
+pub(super) async fn expect_postgres(cluster: &Cluster) -> Result<(), Reason> {
+    let session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
+    expect(session, &in_postgres::migrations::runner()).await
+}
+
+/// Makes the tables in a PostgreSQL schema that has none.
+pub(super) async fn fill_postgres(cluster: &Cluster) -> Result<(), Reason> {
+    let mut session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
+    let found = tables(&mut session).await.map_err(|error| reason(&error));
+    session.close().await;
+    if found?.0 == 0 { postgres(cluster).await } else { Ok(()) }
+}
+
+async fn expect(mut session: Session, runner: &Runner) -> Result<(), Reason> {
+    let found = expect_in(&mut session, runner).await;
+    session.close().await;
+    found
+}
+
+async fn expect_in(session: &mut Session, runner: &Runner) -> Result<(), Reason> {
+    let (tables, ours) = tables(session).await.map_err(|error| reason(&error))?;
+    if tables > 0 && !ours {
+        return Err(FOREIGN.to_owned());
+    }
+    let newest = newest(runner);
+    let text = "select max(version) from refinery_schema_history";
+    let version = Statement::twin(text, "select max(version)::bigint from refinery_schema_history");
+    let row = if ours { session.row(version).await.map_err(|error| reason(&error))? } else { None };
+    match row.map_or(Ok(None), |row| row.get::<Option<i64>>(0)).map_err(|error| reason(&error))? {
+        None => Err("nothing is in it yet: contactd serve makes its tables".to_owned()),
+        Some(version) if version < i64::from(newest) => {
+            Err(format!("its schema has version {version}, this contactd needs {newest}: contactd serve upgrades it"))
+        }
+        Some(version) if version > i64::from(newest) => Err(too_new(version, newest)),
+        Some(_) => Ok(()),
+    }
+}
+
+const FOREIGN: &str = "it is the database of another program";
+
+fn newest(runner: &Runner) -> i32 {
+    runner.get_migrations().iter().map(Migration::version).max().unwrap_or_default()
+}
+
+fn too_new(version: impl std::fmt::Display, newest: i32) -> Reason {
+    format!("its schema has version {version}, this contactd knows {newest}: use a newer contactd")
 }
 
 /// Gives a new file its write-ahead log. That needs the file alone for a moment, for which SQLite itself does not wait.
@@ -98,14 +199,11 @@ async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migrat
             return Err(format!("the database's encoding is {encoding}, and must be UTF8"));
         }
     }
-    if foreign(session).await.map_err(reason)? {
-        return Err("it is the database of another program".to_owned());
+    if let (1.., false) = tables(session).await.map_err(reason)? {
+        return Err(FOREIGN.to_owned());
     }
     let done = runner.run_async(&mut Adaptor(session)).await.map_err(|error| match error.kind() {
-        Kind::MissingVersion(newer) => {
-            let newest = runner.get_migrations().iter().map(Migration::version).max().unwrap_or_default();
-            format!("its schema has version {}, this contactd knows {newest}: use a newer contactd", newer.version())
-        }
+        Kind::MissingVersion(newer) => too_new(newer.version(), newest(runner)),
         Kind::DivergentVersion(..) => format!("its schema is not one of contactd's: {error}"),
         Kind::Connection(what, cause) => format!("{what}: {cause}"),
         _ => error.to_string(),
@@ -122,8 +220,8 @@ async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migrat
     Ok(done.applied_migrations().clone())
 }
 
-/// Whether there are tables and never was a migration of ours.
-async fn foreign(session: &mut Session) -> Result<bool, Error> {
+/// How many tables there are, and whether there ever was a migration of ours.
+async fn tables(session: &mut Session) -> Result<(i64, bool), Error> {
     let statement = Statement::twin(
         "select count(*), count(*) filter (where name = 'refinery_schema_history') from sqlite_master",
         "
@@ -131,8 +229,8 @@ select count(*), count(*) filter (where relname = 'refinery_schema_history') fro
 where relnamespace = (select oid from pg_namespace where nspname = current_schema()) and relkind in ('r', 'p')
     and not exists (select from pg_depend d where d.objid = c.oid and d.classid = 'pg_class'::regclass and d.deptype = 'e')",
     );
-    let Some(row) = session.row(statement).await? else { return Ok(false) };
-    Ok(row.get::<i64>(0)? > 0 && row.get::<i64>(1)? == 0)
+    let Some(row) = session.row(statement).await? else { return Ok((0, false)) };
+    Ok((row.get(0)?, row.get::<i64>(1)? > 0))
 }
 
 /// refinery's view of a session that is already inside the one transaction.

@@ -4,6 +4,7 @@
 //! records a change (`changes`) in its own transaction.
 
 mod audit;
+mod backup;
 mod categories;
 mod changes;
 mod cluster;
@@ -26,11 +27,14 @@ mod lanes;
 mod leases;
 mod lent;
 mod listing;
+mod lock;
+mod log;
 mod migrate;
 mod moment;
 mod notices;
 mod once;
 mod open;
+mod opened;
 mod photos;
 mod procedures;
 mod purge;
@@ -38,6 +42,7 @@ mod readers;
 mod renew;
 mod rights;
 mod rows;
+mod scratch;
 mod search;
 mod shares;
 mod sort;
@@ -55,7 +60,6 @@ mod window;
 mod writer;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{Notify, oneshot};
@@ -69,6 +73,7 @@ use crate::folder::{Folder, Patch as FolderPatch};
 use crate::odata::etag::Preconditions;
 use crate::user::{self, User, UserName};
 pub use audit::{Deed, Deeds};
+pub use backup::backup;
 pub use cluster::Address;
 use cluster::Cluster;
 use contacts::New;
@@ -76,13 +81,14 @@ pub use copy::{Copied, Step, Target, copy};
 use creates::Creates;
 pub use delta::{Change, Delta, Followed, History, Reason};
 use engine::Session;
-pub use files::backup;
 pub use folder_listing::FolderListing;
 pub(crate) use leases::{Attempts, Due, Held};
 pub use listing::{Listing, Page};
+pub use lock::Lock;
 use moment::Moment;
 pub use once::Once;
 pub use open::{Database, OpenError, Options};
+use opened::Opened;
 pub use photos::Chunks;
 use readers::Readers;
 pub use rights::Actor;
@@ -127,7 +133,7 @@ struct Shared {
 
 /// Where a store's data is.
 enum Place {
-    File(PathBuf),
+    File(Arc<Opened>),
     Cluster(Arc<Cluster>),
 }
 
@@ -165,6 +171,9 @@ impl Store {
     /// [`Error::Unavailable`] when the store cannot answer.
     pub async fn check(&self) -> Result<(), Error> {
         self.writer()?.check()?;
+        if let Place::File(opened) = &self.shared.place {
+            opened.look()?;
+        }
         let read = async |session: &mut Session| session.row(Statement::new("select epoch from store")).await;
         self.read_vital(read).await.map(drop)
     }

@@ -1,5 +1,7 @@
 //! How a store is opened and closed, and with what.
 
+use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -9,7 +11,10 @@ use tokio::sync::{Notify, oneshot};
 use super::cluster::{Address, Cluster};
 use super::creates::Creates;
 use super::delta::History;
+use super::lock::Lock;
+use super::opened::Opened;
 use super::readers::Readers;
+use super::scratch::Scratch;
 use super::statement::Statement;
 use super::tx::{Connector, Tx};
 use super::writer::Writer;
@@ -50,6 +55,13 @@ pub struct Options {
     pub keep_audit: Option<Duration>,
     /// What a question may cost: how long one may be worked on before it ends in [`Error::Inefficient`].
     pub query_timeout: Duration,
+    /// Whether to make a file that is not there, and to bring the schema up to date. Without it, what is not as it should
+    /// be is refused.
+    pub upgrade: bool,
+    /// Whether an empty file is to become a database. It may be one whose content was lost.
+    pub create: bool,
+    /// The lock of the file, where this process serves it.
+    pub lock: Option<Arc<Lock>>,
 }
 
 impl Default for Options {
@@ -62,6 +74,9 @@ impl Default for Options {
             keep_changes: None,
             keep_audit: None,
             query_timeout: Duration::from_secs(10),
+            upgrade: true,
+            create: false,
+            lock: None,
         }
     }
 }
@@ -89,18 +104,18 @@ impl std::fmt::Display for OpenError {
 impl std::error::Error for OpenError {}
 
 impl Store {
-    /// Opens a database, bringing its schema up to date. Other processes may have it open as well.
+    /// Opens a database, bringing its schema up to date if the options say so. Other processes may have it open as well.
     ///
     /// # Errors
     /// A file that cannot be read or written or a server that cannot be reached, what is no database of contactd's, or
-    /// has a newer schema.
+    /// has a newer schema; a file whose log is another's, or that is damaged.
     pub async fn open(database: &Database, options: Options) -> Result<Self, OpenError> {
         match database {
             Database::File(path) => Self::open_file(path, options, ()).await,
             Database::Temporary => {
-                let folder = tempfile::Builder::new().prefix("contactd-").tempdir();
+                let folder = Scratch::new_in(&std::env::temp_dir(), "contactd-memory-");
                 let folder = folder.map_err(|error| OpenError(format!("no temporary folder: {error}")))?;
-                let path = folder.path().join("contacts.db");
+                let path = folder.file("contacts.db");
                 // The writer is the last to close the file, and takes the folder with it.
                 Self::open_file(&path, options, folder).await
             }
@@ -110,19 +125,22 @@ impl Store {
 
     async fn open_file(path: &Path, options: Options, on_end: impl Send + 'static) -> Result<Self, OpenError> {
         let shown = &path.display();
-        let made = files::create_private(path).and_then(|()| permission::writable(path));
-        made.map_err(|error| OpenError(permission::reason(path, &error)))?;
-        migrate::sqlite(path).await.map_err(|error| OpenError::new(shown, error))?;
-        let connector = Connector::Sqlite(Box::new(engine::sqlite_options(path)));
+        let path = &files::real(path);
+        let opened = ready(path, shown, &options).await?;
+        let how = if options.upgrade { engine::sqlite_options(path) } else { engine::sqlite_options_as_is(path) };
+        let readers = engine::sqlite_readers(how.clone(), Arc::clone(&opened));
+        let readers = Readers::sqlite(readers, Arc::clone(&opened), options.query_timeout);
+        let connector = Connector::Sqlite(Box::new(how), Arc::clone(&opened));
         let writer = Writer::start(connector, 1, on_end).await.map_err(|error| OpenError::of(shown, &error))?;
-        let readers = Readers::sqlite(engine::sqlite_readers(path), options.query_timeout);
-        Self::start(writer, readers, options, Place::File(path.to_owned()), shown).await
+        Self::start(writer, readers, options, Place::File(opened), shown).await
     }
 
     async fn open_cluster(address: &Address, options: Options) -> Result<Self, OpenError> {
         let reason = |error: Error| OpenError::of(address, &error);
         let cluster = Arc::new(Cluster::new(address));
-        migrate::postgres(&cluster).await.map_err(|error| OpenError::new(address, error))?;
+        let ready =
+            if options.upgrade { migrate::postgres(&cluster).await } else { migrate::expect_postgres(&cluster).await };
+        ready.map_err(|error| OpenError::new(address, error))?;
         let writing = usize::from(options.connections / 2).max(1);
         let reading = usize::from(options.connections).saturating_sub(writing).max(1);
         let connector = Connector::Postgres(Arc::clone(&cluster));
@@ -183,10 +201,51 @@ impl Store {
             // Waits for the queue to empty, which is the point of closing. Nothing is ever sent.
             let _ = ended.await;
         }
-        if let Place::File(path) = &self.shared.place {
-            files::settle(path).await;
+        if let Place::File(opened) = &self.shared.place
+            && !opened.is_gone()
+        {
+            files::settle(opened.path()).await;
         }
     }
+}
+
+/// Makes a SQLite file ready to be opened: sees that there is one, that the log beside it is its own, and that its schema is
+/// that of today.
+async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Arc<Opened>, OpenError> {
+    let refused = |why: &str| OpenError::new(&shown, why);
+    match std::fs::metadata(path) {
+        Ok(file) if file.is_file() && file.len() == 0 && !(options.upgrade && options.create) => {
+            return Err(refused("it is an empty file and no database; serve --create makes a new one in it"));
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound && options.upgrade => make(path, &shown).await?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(refused("there is no such file; contactd serve makes it"));
+        }
+        _ => {}
+    }
+    permission::writable(path).map_err(|error| OpenError(permission::reason(path, &error)))?;
+    let opened = Opened::enter(path).map_err(|why| refused(&why))?;
+    if options.lock.is_some() && files::is_open_to_others(path) {
+        tracing::warn!(database = %path.display(), "other users of this machine may read the database: chmod 600");
+    }
+    let done = if options.upgrade {
+        migrate::sqlite(path, options.lock.as_deref()).await
+    } else {
+        migrate::expect_sqlite(path).await
+    };
+    done.map_err(|why| refused(&why))?;
+    Ok(opened)
+}
+
+/// Makes a new file, but not where the log of one lies whose contacts may be nowhere else.
+async fn make(path: &Path, shown: impl Display) -> Result<(), OpenError> {
+    let log = files::beside(path, "-wal");
+    if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        let log = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let why = format!("there is no such file, but its {log}: put the file back, or move {log} away for a new one");
+        return Err(OpenError::new(shown, why));
+    }
+    migrate::make_sqlite(path).await
 }
 
 /// Writes the database's own row when it is new. Answers the rule its search keys were made by, and its history.

@@ -13,6 +13,7 @@ use super::cluster::{Cluster, Use};
 use super::engine::{SQLITE_READERS, Session};
 use super::faults;
 use super::lent::{Lent, Of};
+use super::opened::Opened;
 use super::statement::Statement;
 use super::turns::{Need, Turns};
 use crate::error::Error;
@@ -34,7 +35,7 @@ pub(super) struct Readers {
 }
 
 enum Engine {
-    Sqlite(SqlitePool, Arc<Turns>),
+    Sqlite(SqlitePool, Arc<Turns>, Arc<Opened>),
     Postgres(Servers),
 }
 
@@ -55,8 +56,8 @@ struct Standby {
 
 impl Readers {
     /// Of a SQLite file.
-    pub(super) fn sqlite(pool: SqlitePool, time: Duration) -> Self {
-        Self { engine: Engine::Sqlite(pool, Turns::at(SQLITE_READERS as usize)), time }
+    pub(super) fn sqlite(pool: SqlitePool, opened: Arc<Opened>, time: Duration) -> Self {
+        Self { engine: Engine::Sqlite(pool, Turns::at(SQLITE_READERS as usize), opened), time }
     }
 
     /// `connections` to the primary, and as many to each standby, opened when first needed.
@@ -109,7 +110,11 @@ impl Readers {
     /// [`Error::Unavailable`] when no turn comes, or there is none.
     pub(super) async fn lend(&self, need: Need<'_>) -> Result<Lent, Error> {
         match &self.engine {
-            Engine::Sqlite(pool, turns) => {
+            Engine::Sqlite(pool, turns, opened) => {
+                if opened.is_gone() {
+                    // What is read may be of another file.
+                    opened.look()?;
+                }
                 let turn = turns.next(need, WAIT).await?;
                 Ok(Lent::new(Of::Sqlite(Session::reader(pool.acquire().await?, self.time).await?), turn))
             }
@@ -144,7 +149,7 @@ impl Readers {
     /// Ends all connections.
     pub(super) async fn close(&self) {
         match &self.engine {
-            Engine::Sqlite(pool, _) => pool.close().await,
+            Engine::Sqlite(pool, ..) => pool.close().await,
             Engine::Postgres(servers) => {
                 servers.primary.close();
                 servers.standbys.iter().for_each(|standby| standby.pool.close());

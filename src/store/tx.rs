@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::cluster::{Cluster, Use};
 use super::engine::{Row, Session};
 use super::faults;
+use super::opened::Opened;
 use super::procedures::{self, Call};
 use super::statement::Statement;
 use crate::clock;
@@ -22,16 +23,18 @@ const RETRY: Duration = Duration::from_millis(250);
 /// How a writer's connections are made.
 #[derive(Clone)]
 pub(super) enum Connector {
-    Sqlite(Box<SqliteConnectOptions>),
+    Sqlite(Box<SqliteConnectOptions>, Arc<Opened>),
     Postgres(Arc<Cluster>),
 }
 
 impl Connector {
     async fn connect(&self) -> Result<Session, Error> {
         match self {
-            Self::Sqlite(options) => {
+            Self::Sqlite(options, opened) => {
+                opened.look()?;
                 let mut session = Session::open(options).await?;
                 session.script(procedures::SQLITE_VIEWS).await?;
+                opened.has_log()?;
                 Ok(session)
             }
             Self::Postgres(cluster) => cluster.primary(Use::Write).await,
@@ -365,12 +368,40 @@ impl Tx {
     /// Whether the connection, which was not used for a while, should not be used again.
     pub(super) fn is_stale(&self) -> bool {
         match &self.connector {
-            Connector::Sqlite(_) => false,
+            Connector::Sqlite(..) => false,
             Connector::Postgres(cluster) => !cluster.is_current(&self.session) || self.session.is_old(),
         }
     }
 
+    /// Sees that what is written goes to the files that others find.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]
+    pub(super) fn check_files(&self) -> Result<(), Error> {
+        match &self.connector {
+            Connector::Sqlite(_, opened) => opened.look(),
+            Connector::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// The same after a commit.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where nobody will find what was written, and [`Error::Internal`] where its file may come back.
+    pub(super) fn check_files_again(&self) -> Result<(), Error> {
+        match &self.connector {
+            Connector::Sqlite(_, opened) => opened.look().map_err(|error| match error {
+                Error::Unavailable(cause) if !opened.is_lost() => Error::Internal(cause),
+                error => error,
+            }),
+            Connector::Postgres(_) => Ok(()),
+        }
+    }
+
     pub(super) async fn close(self) {
+        if let Connector::Sqlite(_, opened) = &self.connector {
+            opened.has_no_log();
+        }
         self.session.close().await;
     }
 

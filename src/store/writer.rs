@@ -229,8 +229,17 @@ impl Crew {
                 return (None, Vec::new());
             }
         };
+        if let Err(error) = tx.check_files() {
+            for (_, job) in batch {
+                job.fail(&error);
+            }
+            return (Some(tx), Vec::new());
+        }
         let done = run(&mut tx, lane, batch).await;
-        if let Err(error) = &done {
+        // What is wrong with its files is in the log already.
+        if let Err(error) = &done
+            && tx.check_files().is_ok()
+        {
             tracing::error!(%error, "a commit failed; the writer connects anew");
         }
         let rest = match done {
@@ -259,7 +268,7 @@ async fn run(tx: &mut Tx, lane: Lane, batch: Vec<Waiting>) -> Result<Vec<Waiting
         fate = run_one(tx, job, &mut finished).await;
     }
     if fate.is_ok() {
-        fate = tx.end(finished.iter().any(|job| job.error.is_none())).await;
+        fate = tx.end(finished.iter().any(|job| job.error.is_none())).await.and_then(|()| tx.check_files_again());
     }
     let error = fate.as_ref().err();
     for Finished { answer, .. } in finished {

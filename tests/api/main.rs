@@ -25,6 +25,7 @@ mod both;
 mod cluster;
 mod copying;
 mod crash;
+mod database_files;
 mod documents;
 mod engines;
 mod faults;

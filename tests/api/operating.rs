@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::app::{Client, SEED_REQUEST};
-use crate::program::{Program, contactd, fails};
+use crate::program::{Program, contactd, fails, serve_dev};
 
 /// What a command prints.
 #[track_caller]
@@ -30,6 +30,13 @@ fn refuses(database: &Path, arguments: &[&str]) -> String {
 
 fn serve(database: &Path) -> Command {
     contactd(&["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()])
+}
+
+/// Makes the database, with nobody in it: commands make none.
+fn make(database: &Path) {
+    let mut server = Program::start(serve_dev(database));
+    server.signal("TERM");
+    assert!(server.ended(Duration::from_secs(8)).success());
 }
 
 fn create(database: &Path, arguments: &[&str]) -> String {
@@ -88,6 +95,7 @@ fn nobody_is_let_in_by_default_on_other_addresses() {
     let (code, text) = fails(elsewhere());
     assert!(code == 1 && text.contains("contactd: nobody could sign in"), "{text}");
     // With a user it starts, and so it does with tokens by the environment.
+    make(&database);
     run(&database, &["user", "add", "ann"]);
     let token = create(&database, &["--user", "ann"]);
     let server = Program::start(elsewhere());
@@ -103,6 +111,7 @@ fn nobody_is_let_in_by_default_on_other_addresses() {
 fn an_operator_lets_users_in_and_out_beside_a_running_server() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
+    make(&database);
     assert!(run(&database, &["user", "add", "ann", "--display-name", "Ann Lee"]).starts_with("ann is made"));
     run(&database, &["user", "add", "bob@example.org"]);
     let server = Program::start(serve(&database));
@@ -169,6 +178,7 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
 fn what_a_command_cannot_do_is_said_in_a_line_without_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
+    make(&database);
     run(&database, &["user", "add", "ann"]);
     for (arguments, why) in [
         (["user", "add", "ANN@localhost"].as_slice(), "there is a user 'ANN' already"),
@@ -201,6 +211,7 @@ fn what_a_command_cannot_do_is_said_in_a_line_without_secrets() {
 fn no_token_is_in_the_database_or_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
+    make(&database);
     run(&database, &["user", "add", "ann"]);
     let token = create(&database, &["--user", "ann", "--name", "phone"]);
     let mut command = serve(&database);

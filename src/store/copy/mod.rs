@@ -5,6 +5,7 @@
 mod tables;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -13,8 +14,9 @@ use super::cluster::{Cluster, Use};
 use super::engine::{self, Row, Session};
 use super::faults;
 use super::open::UNFINISHED;
+use super::opened::Opened;
 use super::statement::{Statement, Value};
-use super::{Database, OpenError, migrate, renew};
+use super::{Database, OpenError, files, migrate, renew};
 use crate::error::Error;
 use crate::fold::FOLDING;
 pub(super) use tables::Kind;
@@ -68,8 +70,8 @@ pub async fn copy(
     target: Target,
     mut progress: impl FnMut(Step),
 ) -> Result<Vec<Copied>, OpenError> {
-    let mut source = open(from, false).await?;
-    let mut sink = open(to, true).await?;
+    let (mut source, _source_file) = open(from, false).await?;
+    let (mut sink, _sink_file) = open(to, true).await?;
     let done = copy_all(&mut source, &mut sink, target, &mut progress).await;
     source.close().await;
     sink.close().await;
@@ -100,27 +102,37 @@ fn shown(database: &Database) -> String {
     }
 }
 
-/// A session on a database with this program's schema.
-async fn open(database: &Database, writes: bool) -> Result<Session, OpenError> {
+/// A session on a database with this program's schema. What is written to is made where there is nothing, and what is there
+/// is left at the schema it has.
+async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<Opened>>), OpenError> {
     let place = shown(database);
     let failed = |error: Error| OpenError::of(&place, &error);
     match database {
         Database::Temporary => Err(OpenError::new(&place, "it is of one process alone and cannot be copied")),
         Database::File(path) => {
-            if writes {
-                super::files::create_private(path).map_err(|error| OpenError::new(&place, error))?;
+            let refused = |why: String| OpenError::new(&place, why);
+            let path = &files::real(path);
+            if writes && !path.exists() {
+                migrate::make_sqlite(path).await?;
             } else if !path.is_file() {
                 return Err(OpenError::new(&place, "there is no such file"));
             }
-            migrate::sqlite(path).await.map_err(|reason| OpenError::new(&place, reason))?;
-            let options = engine::sqlite_options(path);
-            let options = if writes { options } else { options.pragma("query_only", "on") };
-            Session::open(&options).await.map_err(failed)
+            let opened = Opened::enter(path).map_err(refused)?;
+            migrate::expect_sqlite(path).await.map_err(refused)?;
+            let options = if writes {
+                engine::sqlite_options(path)
+            } else {
+                engine::sqlite_options_as_is(path).pragma("query_only", "on")
+            };
+            Ok((Session::open(&options).await.map_err(failed)?, Some(opened)))
         }
         Database::Postgres(address) => {
             let cluster = Cluster::new(address);
-            migrate::postgres(&cluster).await.map_err(|reason| OpenError::new(&place, reason))?;
-            cluster.primary(Use::Operate).await.map_err(failed)
+            if writes {
+                migrate::fill_postgres(&cluster).await.map_err(|reason| OpenError::new(&place, reason))?;
+            }
+            migrate::expect_postgres(&cluster).await.map_err(|reason| OpenError::new(&place, reason))?;
+            Ok((cluster.primary(Use::Operate).await.map_err(failed)?, None))
         }
     }
 }
