@@ -76,16 +76,13 @@ impl Target {
         Ok(Self { https, host, port, authority: authority.as_str().to_owned(), path })
     }
 
-    /// The addresses of its host, the first few of them, if all are such as `fit`. To connect to one of these, and not to
-    /// resolve again, is what makes the check hold: a name could mean something else by then.
-    pub(crate) async fn resolve(&self, fit: impl Fn(&SocketAddr) -> bool) -> Result<Option<Vec<SocketAddr>>, Refused> {
+    /// The addresses of its host, the first few of them, if it has any and all are such as `fit`. To connect to one of
+    /// these, and not to resolve again, is what makes the check hold: a name could mean something else by then.
+    pub(crate) async fn resolve(&self, fit: impl Fn(&SocketAddr) -> bool) -> Option<Vec<SocketAddr>> {
         let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
-        let addresses: Vec<_> = found.map_err(|_| "a host whose name has no address")?.collect();
-        if addresses.is_empty() {
-            return Err("a host whose name has no address".into());
-        }
-        let all_fit = addresses.iter().all(fit);
-        Ok(all_fit.then(|| addresses.into_iter().take(MAX_ADDRESSES).collect()))
+        let addresses: Vec<_> = found.ok()?.collect();
+        let all_fit = !addresses.is_empty() && addresses.iter().all(fit);
+        all_fit.then(|| addresses.into_iter().take(MAX_ADDRESSES).collect())
     }
 }
 

@@ -94,7 +94,8 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_DEV", value_parser = FalseyValueParser::new())]
     pub dev: bool,
 
-    /// Let --dev listen on other than loopback addresses: anyone who reaches them can read and write everything
+    /// Let --dev listen on other than loopback addresses, and be asked by other names (Host): anyone who reaches it, with a
+    /// web page too, can read and write everything
     #[arg(long, env = "CONTACTD_DEV_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
     pub dev_allow_remote: bool,
 
@@ -128,12 +129,13 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_CORS_ORIGIN", value_name = "ORIGIN")]
     pub cors_origin: Vec<List<WebOrigin>>,
 
-    /// The address that clients use, where a proxy stands in front: links begin with it (`https://host:port/prefix`)
+    /// The address that clients use, where a proxy stands in front: links begin with it (`https://host:port/prefix`), whether
+    /// the proxy takes the prefix away or not
     #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<String>,
 
-    /// Take the address that clients use from X-Forwarded-Proto, -Host and -Prefix, or Forwarded, unless --public-url tells
-    /// it, and theirs from X-Forwarded-For or Forwarded; only where none but the proxy that sends them can reach the server
+    /// Take the address that clients use from X-Forwarded-Proto, -Host, -Port and -Prefix, or Forwarded, unless --public-url
+    /// tells it, and theirs from X-Forwarded-For or Forwarded; only where none but the proxy that sends them can reach the server
     #[arg(long, env = "CONTACTD_TRUST_FORWARDED", value_parser = FalseyValueParser::new())]
     pub trust_forwarded: bool,
 
@@ -190,6 +192,10 @@ pub struct Serve {
     /// What is logged
     #[arg(long, env = "CONTACTD_LOG_LEVEL", value_enum, default_value_t)]
     pub log_level: LogLevel,
+
+    /// Whether the log has the addresses of clients
+    #[arg(long, env = "CONTACTD_LOG_ADDRESSES", value_enum, default_value_t)]
+    pub log_addresses: LogAddresses,
 }
 
 /// Options of `contactd backup`.
@@ -287,13 +293,16 @@ fn places(text: &str) -> Result<List<Place>, std::convert::Infallible> {
 }
 
 fn public_url(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    // Scheme and host are the same in any letter case; in links they are as browsers send them.
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let scheme = scheme.to_ascii_lowercase();
+    let rest = Some(rest).filter(|_| scheme == "https" || scheme == "http");
     let fits = |rest: &str| {
         let legal = rest.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}?#@".contains(&b));
         legal && !rest.is_empty() && !rest.starts_with('/')
     };
     match rest.filter(|rest| fits(rest)) {
-        Some(_) => Ok(text.trim_end_matches('/').to_owned()),
+        Some(rest) => Ok(format!("{scheme}://{}", rest.trim_end_matches('/'))),
         None => Err("expected http:// or https:// and a host, with a port and a path if need be".to_owned()),
     }
 }
@@ -344,6 +353,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Whether the log has the addresses of clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "each is what its name says")]
+pub enum LogAddresses {
+    #[default]
+    On,
+    Off,
 }
 
 /// What is logged.

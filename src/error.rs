@@ -54,8 +54,12 @@ pub enum Limit {
     Address,
     /// Requests of one token, or of one address, at once.
     AtOnce,
+    /// Bytes of one token's bodies and answers in memory.
+    Buffered,
     /// Tokens of one address that are not known.
     Guesses,
+    /// Confirmations of one creator's subscriptions that are waited for.
+    Confirmations,
     /// As Graph counts: requests of one app.
     App,
     /// Requests of one app to one mailbox.
@@ -127,7 +131,7 @@ pub enum Error {
     KeyReused,
     /// A caller has had as much as is given to one, and may come again after this time. Nothing was done.
     Throttled(Limit, Duration),
-    /// As many requests are under way as are taken on at once. Nothing was done.
+    /// As much is under way, or in memory, as is taken on at once. Nothing was done.
     Busy,
     /// A question whose answer costs more than is spent on one.
     Inefficient,

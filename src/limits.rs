@@ -12,7 +12,7 @@ use crate::http::throttle::Graph;
 /// Most connections of clients, where nobody says otherwise and there are files enough.
 const MOST_CONNECTIONS: u64 = 10_000;
 /// Files for all but clients: the log, the listener, what the threads wait on, SQLite's, those who are notified.
-const RESERVE: u64 = 128;
+const RESERVE: u64 = 192;
 /// A connection is two: the socket, and a handle on it by which it is closed from outside.
 const FILES_OF_CONNECTION: u64 = 2;
 /// So many connections there are at least, whatever the system says.
@@ -36,10 +36,20 @@ pub struct Options {
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_requests: u32,
 
-    /// Requests under way at once of one token, and of one client address
+    /// Requests under way at once of one token, and of one client address as long as their tokens are not known
     #[arg(long, env = "CONTACTD_MAX_REQUESTS_EACH", default_value_t = 250, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_requests_each: u32,
+
+    /// MiB of request bodies and answers that are held in memory at once, in all
+    #[arg(long, env = "CONTACTD_MAX_BUFFERED", default_value_t = 256, value_name = "MIB",
+          value_parser = clap::value_parser!(u32).range(32..=1_048_576))]
+    pub max_buffered: u32,
+
+    /// MiB of them of one token
+    #[arg(long, env = "CONTACTD_MAX_BUFFERED_EACH", default_value_t = 64, value_name = "MIB",
+          value_parser = clap::value_parser!(u32).range(32..=1_048_576))]
+    pub max_buffered_each: u32,
 
     /// Connections at once, in all; 0 is as many as the process may have files for, 10000 at most
     #[arg(long, env = "CONTACTD_MAX_CONNECTIONS", default_value_t = 0, value_name = "N",
@@ -89,11 +99,14 @@ impl Options {
 
     /// What is taken of one client's requests. `forwarded` says whether a proxy tells who that is.
     pub fn requests(&self, forwarded: bool) -> Limits {
+        let bytes = |mib: u32| usize::try_from(u64::from(mib) << 20).unwrap_or(usize::MAX);
         Limits {
             rate: self.rate_limit,
             rate_address: self.rate_limit_address,
             requests: self.max_requests,
             requests_each: self.max_requests_each,
+            buffered: bytes(self.max_buffered),
+            buffered_each: bytes(self.max_buffered_each),
             graph: (self.throttle == Throttle::Graph).then(Graph::default),
             forwarded,
         }

@@ -13,11 +13,11 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::{LogFormat, LogLevel, Serve};
+use crate::config::{LogAddresses, LogFormat, LogLevel, Serve};
 use crate::first_start;
 use crate::http::access::Access;
 use crate::http::connections::Connections;
-use crate::http::{Api, Origin, Settings};
+use crate::http::{Api, Origin, Settings, Strangers};
 use crate::limits;
 use crate::listen::{self, At, Bound, Listen, Listener};
 use crate::notify::{self, Notifier};
@@ -229,7 +229,9 @@ fn settings(config: &Serve, notifier: Notifier) -> Settings {
         batch_limit: config.batch_limit,
         limits: config.limits.requests(config.trust_forwarded),
         origin,
+        hosts: hosts(config),
         cors: config.cors_origins(),
+        log_addresses: config.log_addresses == LogAddresses::On,
         notifier: Some(notifier),
     }
 }
@@ -248,7 +250,20 @@ async fn warn(config: &Serve, front: &Front, store: &Store) -> Result<(), String
              or put a proxy that does in front and say so (--trust-forwarded or --public-url)"
         );
     }
+    if config.public_url.is_some() && !config.trust_forwarded {
+        tracing::warn!(
+            "--public-url tells of a proxy, whose clients all count as one address in limits and logs: --trust-forwarded takes \
+             theirs from X-Forwarded-For or Forwarded"
+        );
+    }
     Ok(())
+}
+
+/// The hosts that a server which lets everybody in may be asked by, besides this machine's: those the operator named.
+fn hosts(config: &Serve) -> Option<Vec<String>> {
+    let listen = config.places().unwrap_or_default().into_iter().map(|place| place.to_string());
+    let public = config.public_url.iter().filter_map(|url| url.split('/').nth(2)).map(str::to_owned);
+    (config.dev && !config.dev_allow_remote).then(|| listen.chain(public).collect())
 }
 
 /// What is taken of connections, and by how many threads: as many as the framework would start itself.
@@ -259,7 +274,7 @@ fn connections(config: &Serve) -> (Connections, usize) {
     let (files, forwarded) = (limits::raise_files(), config.trust_forwarded);
     let limits = config.limits.connections(files, database, workers, forwarded, config.request_timeout());
     tracing::info!(files, connections = limits.most, of_address = limits.of_address, "limits");
-    (Connections::new(limits), workers)
+    (Connections::new(limits, config.log_addresses == LogAddresses::On), workers)
 }
 
 /// The signals that end the program, and SIGHUP, which does not.
@@ -345,9 +360,11 @@ fn start_log(format: LogFormat, level: LogLevel) -> WorkerGuard {
         .log_internal_errors(false);
     // A log that was set up by an embedding program stays.
     let _ = match format {
-        LogFormat::Text => log.finish().with(which).try_init(),
-        LogFormat::Auto if terminal => log.finish().with(which).try_init(),
-        LogFormat::Json | LogFormat::Auto => log.json().flatten_event(true).finish().with(which).try_init(),
+        LogFormat::Text => log.finish().with(Strangers).with(which).try_init(),
+        LogFormat::Auto if terminal => log.finish().with(Strangers).with(which).try_init(),
+        LogFormat::Json | LogFormat::Auto => {
+            log.json().flatten_event(true).finish().with(Strangers).with(which).try_init()
+        }
     };
     guard
 }

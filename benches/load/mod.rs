@@ -245,7 +245,7 @@ pub struct Client {
 impl Client {
     /// One that creates contacts.
     pub fn creates(address: &str, user: &str) -> Self {
-        let head = format!("POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user}");
+        let head = format!("POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {user}");
         let length = BODY.len();
         let request = format!("{head}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{BODY}");
         Self::connect(address, request, "HTTP/1.1 201 ")
@@ -258,7 +258,7 @@ impl Client {
 
     /// One that reads a list with these options.
     pub fn lists(address: &str, user: &str, options: &str) -> Self {
-        let head = format!("GET /me/contacts?{options} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user}");
+        let head = format!("GET /me/contacts?{options} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {user}");
         Self::connect(address, format!("{head}\r\n\r\n"), "HTTP/1.1 200 ")
     }
 

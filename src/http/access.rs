@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::http::header::{self, HeaderMap};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::clock;
@@ -28,6 +29,9 @@ pub(super) struct Caller {
     pub(super) scopes: Scopes,
     /// The stored token, if it was one.
     pub(super) token: Option<Uuid>,
+    /// What their requests count as, where that is not the token: one who is given new ones by an identity provider all the
+    /// time is the same.
+    pub(super) counts_as: Option<Digest>,
 }
 
 /// The bearer of a token.
@@ -78,7 +82,8 @@ fn is_quoted(secret: &str) -> bool {
 }
 
 impl Access {
-    /// For tests and first steps: the token `NAME` is the user of that name, `app:NAME` an application.
+    /// For tests and first steps: the token `NAME` is the user of that name, `app:NAME` an application. Everybody is let in:
+    /// see [`super::Settings::hosts`].
     pub fn development() -> Self {
         Self(Arc::new(Known::Names), None)
     }
@@ -141,12 +146,17 @@ impl Access {
         Self(self.0, Some(provider))
     }
 
-    /// Who sends a request.
+    /// Who sends a request. What is not known here is looked up in the store, where there is a `turn` once it has come.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] without a known token, [`Error::Denied`] for one that permits nothing here,
     /// [`Error::Unavailable`] where the identity provider is needed and not there, else those of the database.
-    pub(super) async fn caller(&self, store: &Store, headers: &HeaderMap) -> Result<Caller, Error> {
+    pub(super) async fn caller(
+        &self,
+        store: &Store,
+        headers: &HeaderMap,
+        turn: Option<&Semaphore>,
+    ) -> Result<Caller, Error> {
         let token = bearer_token(headers).ok_or(Error::Unauthorized)?;
         let (principals, stored) = match &*self.0 {
             Known::Names => return named(store, Principal::parse(token).ok_or(Error::Unauthorized)?).await,
@@ -160,9 +170,14 @@ impl Access {
             return self.of_provider(store, &verified(provider, token).await?).await;
         }
         let remembered = remembered(stored, &digest);
-        let facts = match remembered {
-            Some(facts) => facts,
-            None => store.token_of_digest(&secret::hex(&digest)).await?.ok_or(Error::Unauthorized)?,
+        let facts = if let Some(facts) = remembered {
+            facts
+        } else {
+            let _turn = match turn {
+                Some(turn) => turn.acquire().await.ok(),
+                None => None,
+            };
+            store.token_of_digest(&secret::hex(&digest)).await?.ok_or(Error::Unauthorized)?
         };
         if facts.expires.is_some_and(|end| end <= clock::now()) {
             return Err(Error::Unauthorized);
@@ -173,7 +188,7 @@ impl Access {
             actix_web::rt::spawn(async move { store.token_is_used(id).await });
         }
         let who = facts.bearer.map_or_else(Who::App, Who::User);
-        Ok(Caller { who, scopes: facts.scopes, token: Some(facts.id) })
+        Ok(Caller { who, scopes: facts.scopes, token: Some(facts.id), counts_as: None })
     }
 
     /// The bearer of an identity provider's token, who is made a user where there is none.
@@ -184,10 +199,11 @@ impl Access {
         if scopes == Scopes::default() {
             return Err(Error::Denied("The token permits nothing that there is here: that begins with Contacts.Read."));
         }
+        let counts_as = Some(secret::digest(&format!("{}#{}", verified.issuer, verified.subject)));
         if verified.is_application {
             // No application of the operator's has such a name.
             let who = Who::App(format!("{}#{}", verified.issuer, verified.subject));
-            return Ok(Caller { who, scopes, token: None });
+            return Ok(Caller { who, scopes, token: None, counts_as });
         }
         let name = verified.principal_name.as_deref().and_then(UserName::of_address);
         let reserved = name.is_some_and(|name| self.named(&name).is_some());
@@ -198,7 +214,7 @@ impl Access {
             display_name: verified.display_name.clone(),
         };
         let user = store.user_of_identity(&identity, reserved).await?;
-        Ok(Caller { who: Who::User(user), scopes, token: None })
+        Ok(Caller { who: Who::User(user), scopes, token: None, counts_as })
     }
 
     /// The user of this name, as the operator spells it, if a mailbox is made for it at first use.
@@ -237,10 +253,12 @@ async fn verified(provider: &Provider, token: &str) -> Result<Verified, Error> {
 async fn named(store: &Store, principal: Principal) -> Result<Caller, Error> {
     Ok(match principal {
         Principal::User(name) => {
-            Caller { who: Who::User(store.user(&name).await?), scopes: Scopes::all(false), token: None }
+            let who = Who::User(store.user(&name).await?);
+            Caller { who, scopes: Scopes::all(false), token: None, counts_as: None }
         }
         Principal::App(name) => {
-            Caller { who: Who::App(name.as_str().to_owned()), scopes: Scopes::all(true), token: None }
+            let who = Who::App(name.as_str().to_owned());
+            Caller { who, scopes: Scopes::all(true), token: None, counts_as: None }
         }
     })
 }

@@ -17,6 +17,8 @@ pub(super) struct Answer {
 /// What follows the head of an answer.
 pub(super) enum Body {
     Bytes(Vec<u8>),
+    /// A part of the program.
+    Static(&'static str),
     /// So many bytes, which are read as they are asked for: whoever needs them all joins the chunks.
     Chunks(u64, Chunks),
 }

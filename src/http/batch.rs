@@ -204,12 +204,20 @@ impl Batch<'_> {
             for (i, answer) in run.into_iter().zip(answers) {
                 let sent = &self.steps[i];
                 let ids = || Ids::of(&headers(sent).unwrap_or_default());
-                let mut answer = answer.unwrap_or_else(|error| error::answer(&error, &ids()));
+                let mut answer = answer.unwrap_or_else(|error| {
+                    let answer = error::answer(&error, &ids());
+                    self.log(sent, &answer, &error);
+                    answer
+                });
                 if method(sent).is_ok_and(|method| method == Method::HEAD) {
                     answer.body = None;
                 }
-                let shown = shown(&sent.id, answer).await?;
-                bytes += shown.body.as_ref().map_or(0, |body| body.get().len());
+                let mut shown = shown(&sent.id, answer).await?;
+                let size = |shown: &Answered<'_>| shown.body.as_ref().map_or(0, |body| body.get().len());
+                if let Err(full) = self.hold(sent, size(&shown)) {
+                    shown = self::shown(&sent.id, error::answer(&full, &ids())).await?;
+                }
+                bytes += size(&shown);
                 answered[i] = Some(shown);
             }
         }
@@ -258,6 +266,23 @@ impl Batch<'_> {
         }
         self.meets_graph(&call, body.len())?;
         call.perform(endpoint, self.caller, self.visit, &mut body).await
+    }
+
+    /// The batch itself is well, so its line in the log says nothing of this.
+    fn log(&self, sent: &Sent<'_>, answer: &Answer, error: &Error) {
+        let address = address(self.call, &sent.url).and_then(|(path, _)| Address::parse(&path));
+        let route = address.as_ref().map_or("", Address::pattern);
+        let (request_id, status, code) = (self.call.reached().request, answer.status.as_u16(), error::code(error));
+        tracing::info!(%request_id, route, status, code, "a step of a batch was refused");
+    }
+
+    /// Counts what a step answers for as long as it is in memory. What has only been read can still be refused.
+    fn hold(&self, sent: &Sent<'_>, bytes: usize) -> Result<(), Error> {
+        if method(sent).is_ok_and(|method| method == Method::GET) {
+            return self.visit.hold(bytes);
+        }
+        self.visit.hold_anyway(bytes);
+        Ok(())
     }
 
     /// Counts a step as Graph does, where its limits apply.
@@ -352,6 +377,7 @@ async fn shown(id: &str, answer: Answer) -> Result<Answered<'_>, Error> {
         Some(body) => {
             let bytes = match body {
                 Body::Bytes(bytes) => bytes,
+                Body::Static(text) => text.as_bytes().to_vec(),
                 Body::Chunks(_, chunks) => chunks.try_concat().await?,
             };
             let json = match media.split(';').next().unwrap_or_default() {

@@ -9,6 +9,7 @@ use flate2::read::MultiGzDecoder;
 use futures_util::StreamExt as _;
 
 use super::MAX_BODY;
+use super::limits::Visit;
 use crate::error::{Error, Kind};
 
 /// Largest rest of a body that is read for nothing, in bytes, and how long that may take.
@@ -30,12 +31,13 @@ pub(super) enum Taken {
 ///
 /// # Errors
 /// [`Error::TooLarge`] (at once where the length is declared), [`Error::UnsupportedMediaType`], [`Error::TooSlow`],
-/// and 400 where it breaks off or is no gzip.
+/// 400 where it breaks off or is no gzip, and [`Error::Throttled`] or [`Error::Busy`] where there is no room for it.
 pub(super) async fn read(
     taken: Taken,
     headers: &HeaderMap,
     payload: &mut Payload,
     timeout: Duration,
+    visit: &Visit,
 ) -> Result<Vec<u8>, Error> {
     if taken == Taken::Not {
         return Ok(Vec::new());
@@ -60,17 +62,23 @@ pub(super) async fn read(
             ));
         }
     };
-    let body = tokio::time::timeout(timeout, receive(payload)).await.map_err(|_| Error::TooSlow)??;
-    if gzip { unpack(&body) } else { Ok(body) }
+    let body = tokio::time::timeout(timeout, receive(payload, visit)).await.map_err(|_| Error::TooSlow)??;
+    if !gzip {
+        return Ok(body);
+    }
+    let unpacked = unpack(&body)?;
+    visit.hold(unpacked.len())?;
+    Ok(unpacked)
 }
 
-async fn receive(payload: &mut Payload) -> Result<Vec<u8>, Error> {
+async fn receive(payload: &mut Payload, visit: &Visit) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body breaks off before its end."))?;
         if body.len() + chunk.len() > MAX_BODY {
             return Err(Error::TooLarge(MAX_BODY));
         }
+        visit.hold(chunk.len())?;
         body.extend_from_slice(&chunk);
     }
     Ok(body)

@@ -25,9 +25,12 @@ impl Client {
     }
 }
 
-/// The same for people: an address, or `unix`.
+/// What people read where there is no address.
+pub(super) const AT_FILE: &str = "unix";
+
+/// The same for people: an address, or [`AT_FILE`].
 pub(super) fn shown(request: &HttpRequest, forwarded: bool) -> Option<String> {
-    let at_file = || request.conn_data::<AtFile>().map(|_| "unix".to_owned());
+    let at_file = || request.conn_data::<AtFile>().map(|_| AT_FILE.to_owned());
     address_of(request, forwarded).map(|address| address.to_string()).or_else(at_file)
 }
 
@@ -47,19 +50,34 @@ impl From<IpAddr> for Client {
 }
 
 /// The last hop that headers tell of, which is the one that the proxy itself has seen; those before it are what it was
-/// told. X-Forwarded-For goes first: proxies write it, and may let a client's Forwarded pass.
+/// told. A proxy writes one of the two headers and may let a client's other one pass, so where both are there and
+/// contradict each other neither counts.
 fn told(headers: &HeaderMap) -> Option<IpAddr> {
     let last = |name: &str| {
-        let line = headers.get_all(name).last()?.to_str().ok()?;
+        let line = headers.get_all(name).last()?.to_str().unwrap_or_default();
         Some(line.rsplit(',').next().unwrap_or_default())
     };
-    match last("x-forwarded-for") {
-        Some(hop) => address(hop),
-        None => last("forwarded")?.split(';').find_map(|pair| {
+    let of_pairs = |hop: &str| {
+        hop.split(';').find_map(|pair| {
             let (name, value) = pair.split_once('=')?;
             if name.trim().eq_ignore_ascii_case("for") { address(value) } else { None }
-        }),
+        })
+    };
+    match (last("x-forwarded-for").map(address), last("forwarded").map(of_pairs)) {
+        (Some(one), Some(other)) if one == other => one,
+        (Some(_), Some(_)) => None,
+        (one, other) => one.or(other).flatten(),
     }
+}
+
+/// Whether headers tell of a client behind whoever connects.
+pub(super) fn tells(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded")
+}
+
+/// Whether they do, and contradict each other.
+pub(super) fn contradicts(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-forwarded-for") && headers.contains_key("forwarded") && told(headers).is_none()
 }
 
 /// An address, perhaps in quotes, with a port, or an IPv6 one in brackets.
@@ -94,7 +112,10 @@ mod tests {
             (vec![("x-forwarded-for", "2001:db8::1")], Some("2001:db8::1")),
             (vec![("x-forwarded-for", "[2001:db8::1]:443")], Some("2001:db8::1")),
             (vec![("forwarded", "for=10.0.0.1, proto=https;For=\"[2001:db8::1]:443\"")], Some("2001:db8::1")),
-            (vec![("forwarded", "for=10.0.0.1"), ("x-forwarded-for", "203.0.113.9")], Some("203.0.113.9")),
+            (vec![("forwarded", "for=203.0.113.9"), ("x-forwarded-for", "10.0.0.1, 203.0.113.9")], Some("203.0.113.9")),
+            (vec![("forwarded", "for=203.0.113.9"), ("x-forwarded-for", "10.0.0.1")], None),
+            (vec![("forwarded", "for=203.0.113.9"), ("x-forwarded-for", "unknown")], None),
+            (vec![("forwarded", "proto=https"), ("x-forwarded-for", "10.0.0.1")], None),
             (vec![("x-forwarded-for", "203.0.113.9,")], None),
             (vec![("x-forwarded-for", "unknown")], None),
             (vec![("forwarded", "for=_hidden")], None),

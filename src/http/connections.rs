@@ -6,7 +6,7 @@
 //! that comes, so that whoever only holds connections keeps nobody out.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Shutdown;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::rc::Rc;
@@ -20,6 +20,7 @@ use actix_web::rt::net::{TcpStream, UnixStream};
 use socket2::{SockRef, Socket};
 
 use super::client::{self, Client};
+use super::logged;
 
 /// What is taken of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +31,13 @@ pub struct Limits {
     pub of_address: usize,
     /// How long a connection is kept without a request that is whole. More than the framework's own time, which is kinder.
     pub idle: Duration,
-    /// How long a client may take for the next piece of an answer (64 KiB).
+    /// How long a client may take for the next piece of an answer (64 KiB), and longer than what [`LEAST_RATE`] takes for
+    /// all that it was given so far.
     pub stall: Duration,
 }
+
+/// How many bytes of an answer a client must take in a second, seen over the whole of it.
+const LEAST_RATE: u64 = 16 << 10;
 
 /// How many connections more a worker takes while others are being closed.
 pub const COMING: usize = 32;
@@ -45,6 +50,8 @@ pub struct Connections(Arc<Shared>);
 
 struct Shared {
     limits: Limits,
+    /// Whether the log has the addresses of clients.
+    log_addresses: bool,
     table: Mutex<Table>,
 }
 
@@ -55,8 +62,8 @@ struct Table {
     last: u64,
     /// Without a request, longest first: by the number under which they came to be so.
     idle: BTreeMap<u64, u64>,
-    /// With an answer that is being taken, by the number under which they took the last of it.
-    answering: BTreeMap<u64, u64>,
+    /// With an answer that is being taken, by when the next of it must be taken.
+    answering: BTreeSet<(Instant, u64)>,
     clients: HashMap<Client, Own>,
 }
 
@@ -74,13 +81,16 @@ struct Line {
     at: At,
     turn: u64,
     since: Instant,
+    /// Since when an answer is being taken, if one is.
+    answering_since: Instant,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     Idle,
     Working,
-    Answering,
+    /// The next of an answer must be taken by then.
+    Answering(Instant),
     /// It was closed, and is about to be dropped.
     Closed,
 }
@@ -89,23 +99,25 @@ enum At {
 pub(super) struct Connection {
     shared: Arc<Shared>,
     id: u64,
+    /// Who is at the other end, as the log has it.
+    peer: Option<String>,
 }
 
 impl Connections {
     /// None yet.
-    pub fn new(limits: Limits) -> Self {
-        Self(Arc::new(Shared { limits, table: Mutex::default() }))
+    pub fn new(limits: Limits, log_addresses: bool) -> Self {
+        Self(Arc::new(Shared { limits, log_addresses, table: Mutex::default() }))
     }
 
     /// What the framework tells of a new connection: for `HttpServer::on_connect`.
     pub fn on_connect(&self) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
         let shared = Arc::clone(&self.0);
         move |stream, extensions| {
-            let Some((socket, client)) = socket(stream) else { return };
+            let Some((socket, client, peer)) = socket(stream) else { return };
             if client == Some(Client::LOCAL) {
                 extensions.insert(client::AtFile);
             }
-            if let Some(connection) = shared.open(socket, client) {
+            if let Some(connection) = shared.open(socket, client, peer) {
                 extensions.insert(Rc::new(connection));
             }
         }
@@ -125,14 +137,15 @@ impl Connections {
     }
 }
 
-/// The socket below a connection of the framework, with TLS or without, and who is at its other end.
-fn socket(stream: &dyn Any) -> Option<(BorrowedFd<'_>, Option<Client>)> {
+/// The socket below a connection of the framework, with TLS or without, and who is at its other end, also as the log has it.
+fn socket(stream: &dyn Any) -> Option<(BorrowedFd<'_>, Option<Client>, Option<String>)> {
     if let Some(stream) = stream.downcast_ref::<UnixStream>() {
-        return Some((stream.as_fd(), Some(Client::LOCAL)));
+        return Some((stream.as_fd(), Some(Client::LOCAL), Some(client::AT_FILE.to_owned())));
     }
     let plain = || stream.downcast_ref::<TcpStream>();
     let stream = stream.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0).or_else(plain)?;
-    Some((stream.as_fd(), stream.peer_addr().ok().map(|peer| Client::from(peer.ip()))))
+    let peer = stream.peer_addr().ok().map(|peer| peer.ip());
+    Some((stream.as_fd(), peer.map(Client::from), peer.map(|peer| peer.to_string())))
 }
 
 impl Shared {
@@ -141,7 +154,12 @@ impl Shared {
     }
 
     /// Takes a connection on, or closes it if all others are at work.
-    fn open(self: &Arc<Self>, stream: BorrowedFd<'_>, client: Option<Client>) -> Option<Connection> {
+    fn open(
+        self: &Arc<Self>,
+        stream: BorrowedFd<'_>,
+        client: Option<Client>,
+        peer: Option<String>,
+    ) -> Option<Connection> {
         let socket = SockRef::from(&stream);
         #[cfg(target_os = "linux")]
         {
@@ -159,7 +177,7 @@ impl Shared {
             let _ = socket.shutdown(Shutdown::Both);
             return None;
         };
-        Some(Connection { shared: Arc::clone(self), id })
+        Some(Connection { shared: Arc::clone(self), id, peer })
     }
 
     fn close_late(&self, now: Instant) {
@@ -173,10 +191,9 @@ impl Shared {
 impl Table {
     /// Takes a connection on in place of another, if need be, and answers its number.
     fn open(&mut self, limits: Limits, socket: Socket, client: Option<Client>, now: Instant) -> Option<u64> {
-        let own = client.map(|client| self.clients.entry(client).or_default());
-        if let Some(own) = own
-            && own.open >= limits.of_address
-        {
+        // Looked up and not made: whoever is refused leaves nothing behind.
+        let own = client.and_then(|client| self.clients.get(&client));
+        if let Some(own) = own.filter(|own| own.open >= limits.of_address) {
             let longest = own.idle.first_key_value().map(|(_, id)| *id)?;
             self.close(longest);
         } else if self.lines.len() >= limits.most {
@@ -188,7 +205,7 @@ impl Table {
         if let Some(client) = client {
             self.clients.entry(client).or_default().open += 1;
         }
-        self.lines.insert(id, Line { socket, client, at: At::Closed, turn: 0, since: now });
+        self.lines.insert(id, Line { socket, client, at: At::Closed, turn: 0, since: now, answering_since: now });
         self.turn_to(id, At::Idle, now);
         Some(id)
     }
@@ -210,8 +227,8 @@ impl Table {
                 self.idle.remove(&line.turn);
                 own.idle.remove(&line.turn);
             }
-            At::Answering => {
-                self.answering.remove(&line.turn);
+            At::Answering(due) => {
+                self.answering.remove(&(due, id));
             }
             At::Working | At::Closed => {}
         }
@@ -222,11 +239,22 @@ impl Table {
                 self.idle.insert(line.turn, id);
                 own.idle.insert(line.turn, id);
             }
-            At::Answering => {
-                self.answering.insert(line.turn, id);
+            At::Answering(due) => {
+                self.answering.insert((due, id));
             }
             At::Working | At::Closed => {}
         }
+    }
+
+    /// Notes that a client has taken what it was given of an answer, so many bytes, and is given more.
+    fn goes_on(&mut self, id: u64, given: u64, now: Instant, limits: Limits) {
+        let Some(line) = self.lines.get_mut(&id) else { return };
+        if !matches!(line.at, At::Answering(_)) {
+            line.answering_since = now;
+        }
+        let taken_in = Duration::from_millis(given.saturating_mul(1_000) / LEAST_RATE);
+        let due = (line.answering_since + taken_in).min(now) + limits.stall;
+        self.is_at(id, At::Answering(due), now);
     }
 
     /// Closes a connection. The framework finds it closed, and drops it.
@@ -239,12 +267,13 @@ impl Table {
 
     /// A connection whose time is over.
     fn late(&self, now: Instant, limits: Limits) -> Option<u64> {
-        let longest = |of: &BTreeMap<u64, u64>, time: Duration| {
-            let (_, id) = of.first_key_value()?;
+        let idle = || {
+            let (_, id) = self.idle.first_key_value()?;
             let line = self.lines.get(id)?;
-            (now.saturating_duration_since(line.since) >= time).then_some(*id)
+            (now.saturating_duration_since(line.since) >= limits.idle).then_some(*id)
         };
-        longest(&self.idle, limits.idle).or_else(|| longest(&self.answering, limits.stall))
+        let answering = || self.answering.first().filter(|(due, _)| *due <= now).map(|(_, id)| *id);
+        idle().or_else(answering)
     }
 
     fn drop_line(&mut self, id: u64) {
@@ -269,6 +298,11 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.shared.table().drop_line(self.id);
+        // It ends right after the framework has said why, on the same thread.
+        if let Some(reason) = logged::reason() {
+            let address = self.peer.as_deref().filter(|_| self.shared.log_addresses);
+            tracing::info!(address, reason, "a connection was given up");
+        }
     }
 }
 
@@ -285,10 +319,17 @@ impl Exchange {
         Self(connection)
     }
 
-    /// The client has taken what there was, and is given more.
-    pub(super) fn goes_on(&self) {
+    /// The client has taken what it was given, so many bytes, and is given more.
+    pub(super) fn goes_on(&self, given: u64) {
+        if let Some(Connection { shared, id, .. }) = self.0.as_deref() {
+            shared.table().goes_on(*id, given, Instant::now(), shared.limits);
+        }
+    }
+
+    /// Nothing is done for the client: until there is, its connection may be closed for another.
+    pub(super) fn waits(&self) {
         if let Some(connection) = &self.0 {
-            connection.is_at(At::Answering);
+            connection.is_at(At::Idle);
         }
     }
 }
@@ -298,5 +339,71 @@ impl Drop for Exchange {
         if let Some(connection) = &self.0 {
             connection.is_at(At::Idle);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { most: 4, of_address: 2, idle: Duration::from_secs(100), stall: Duration::from_secs(30) };
+
+    fn client(number: u32) -> Client {
+        Client::from(IpAddr::V4(Ipv4Addr::from_bits(number)))
+    }
+
+    /// A socket, and its other end, which keeps it open.
+    fn socket() -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let one = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (one.into(), listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn an_address_that_is_refused_leaves_nothing_behind() {
+        let (mut table, now, (socket, _other)) = (Table::default(), Instant::now(), socket());
+        let open =
+            |table: &mut Table, number| table.open(LIMITS, socket.try_clone().unwrap(), Some(client(number)), now);
+        let held: Vec<_> = (0..4).map(|number| open(&mut table, number).unwrap()).collect();
+        for id in &held {
+            table.is_at(*id, At::Working, now);
+        }
+        for number in 0..10_000 {
+            assert_eq!(open(&mut table, number), None, "{number}");
+        }
+        assert_eq!((table.clients.len(), table.lines.len()), (4, 4));
+        for id in held {
+            table.drop_line(id);
+        }
+        assert_eq!((table.clients.len(), table.lines.len(), table.idle.len(), table.answering.len()), (0, 0, 0, 0));
+    }
+
+    #[test]
+    fn who_takes_too_little_of_an_answer_over_all_of_it_is_closed_although_each_piece_is_taken_in_time() {
+        const PIECE: u64 = 64 << 10;
+        let (mut table, start, (socket, _other)) = (Table::default(), Instant::now(), socket());
+        let id = table.open(LIMITS, socket, Some(client(1)), start).unwrap();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        // As slow as may be: what was given is taken at the least rate, four seconds a piece.
+        for piece in 0..100 {
+            table.goes_on(id, piece * PIECE, at(piece * 4), LIMITS);
+            assert_eq!(table.late(at(piece * 4 + 29), LIMITS), None, "{piece}");
+        }
+        table.is_at(id, At::Working, at(400));
+        // Each piece in time, and all together not: 30 seconds and what the rate gives are over.
+        table.goes_on(id, 0, at(1_000), LIMITS);
+        table.goes_on(id, PIECE, at(1_029), LIMITS);
+        assert_eq!(table.late(at(1_033), LIMITS), None);
+        assert_eq!(table.late(at(1_034), LIMITS), Some(id));
+        // A next answer begins anew, and a piece that is not taken at all is late by itself.
+        table.is_at(id, At::Working, at(1_033));
+        table.goes_on(id, 0, at(1_100), LIMITS);
+        assert_eq!(table.late(at(1_129), LIMITS), None);
+        assert_eq!(table.late(at(1_130), LIMITS), Some(id));
+        table.drop_line(id);
+        assert!(table.answering.is_empty() && table.idle.is_empty());
     }
 }

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::contacts::{self, quoted};
 use super::endpoint::Need;
 use super::guard::Mailbox;
-use super::once;
+use super::{once, origin};
 use crate::contact::{self, Contact, read};
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Resource};
@@ -76,15 +76,20 @@ pub(super) async fn add(
 }
 
 /// The path of a reference below the API's root: relative to the service, or on this server under the name the client
-/// used, or on the host that clients of Graph write whatever they are pointed at.
+/// used, or on the host that clients of Graph write whatever they are pointed at. Scheme and host are the same in any letter
+/// case (RFC 3986, section 6.2.2.1).
 pub(super) fn own_path(call: &Call<'_>, reference: &str) -> Option<String> {
     let reference = reference.split(['?', '#']).next().unwrap_or_default();
     let path = match reference.split_once("://") {
-        Some(_) => reference
-            .strip_prefix(call.root())
-            .or_else(|| reference.strip_prefix("https://graph.microsoft.com"))
+        Some(_) => after(reference, call.root())
+            .or_else(|| after(reference, "https://graph.microsoft.com"))
             .filter(|path| path.starts_with('/'))?,
-        None => reference,
+        None => origin::below(&call.api.settings.origin, reference),
     };
     Some(format!("/{}", path.trim_start_matches('/')))
+}
+
+fn after<'a>(reference: &'a str, root: &str) -> Option<&'a str> {
+    let (start, rest) = reference.split_at_checked(root.len())?;
+    start.eq_ignore_ascii_case(root).then_some(rest)
 }

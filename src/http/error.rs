@@ -89,6 +89,11 @@ pub(super) fn answer(error: &Error, ids: &Ids) -> Answer {
     Answer { status, headers, body: serde_json::to_vec(&body).ok().map(Into::into) }
 }
 
+/// The code of an error, for the log.
+pub(super) fn code(error: &Error) -> &'static str {
+    describe(error).1
+}
+
 /// Status, code and sentence. There is no catch-all: a new error does not compile until it has all three.
 fn describe(error: &Error) -> (StatusCode, &'static str, String) {
     use StatusCode as S;
@@ -206,7 +211,7 @@ type Described = (StatusCode, &'static str, &'static str);
 const BUSY: Described = (
     StatusCode::SERVICE_UNAVAILABLE,
     "serviceNotAvailable",
-    "The server has as many requests under way as it takes on at once. Nothing was done; try again.",
+    "The server has as much under way as it takes on at once. Nothing was done; try again.",
 );
 
 /// Its first half is Graph's.
@@ -227,8 +232,14 @@ fn of_limit(limit: Limit) -> Described {
         Limit::AtOnce => {
             own("As many requests of this token or address are under way as may be. Nothing was done; try again.")
         }
+        Limit::Buffered => own(
+            "Bodies and answers of this token take as much memory as they may. Nothing was done; take answers, and try again.",
+        ),
         Limit::Guesses => {
-            own("The address has sent too many tokens that are not known; this one was not looked at. See Retry-After.")
+            own("The token is not known, and the address has sent too many such tokens. See Retry-After.")
+        }
+        Limit::Confirmations => {
+            own("As many subscriptions of this creator wait to be confirmed as may. Nothing was done; try again.")
         }
         Limit::App => own("Too many requests. Application is over its limit of requests a second."),
         // The first of these is Graph's, the others are after it.

@@ -18,7 +18,9 @@ mod expand;
 mod extensions;
 mod folders;
 mod guard;
+mod host;
 mod limits;
+mod logged;
 #[cfg(test)]
 mod moments;
 mod once;
@@ -36,24 +38,27 @@ pub mod access;
 pub mod connections;
 pub mod throttle;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::body::SizedStream;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Scope, web};
+use futures_util::FutureExt as _;
 use futures_util::stream::{self, TryStreamExt as _};
 use uuid::Uuid;
 
 use crate::clock;
-use crate::error::Error;
+use crate::error::{Error, Limit};
 use crate::notify::Notifier;
 use crate::odata::address::Resource;
 use crate::odata::format;
 use crate::odata::prefer::Handling;
 use crate::store::Store;
-use access::{Access, Who};
+use access::{Access, Caller, Who};
 use answer::{Answer, Body};
 use call::{Call, Reached};
 use client::Client;
@@ -62,6 +67,7 @@ pub use cors::WebOrigin;
 use endpoint::Endpoint;
 pub use limits::Limits;
 use limits::{Door, Gate, Visit};
+pub use logged::Strangers;
 use paced::Paced;
 use throttle::Slot;
 
@@ -77,6 +83,7 @@ pub struct Api {
     access: Access,
     settings: Settings,
     gate: Arc<Gate>,
+    warned: Arc<AtomicBool>,
 }
 
 /// How the API behaves where a request does not say.
@@ -94,8 +101,13 @@ pub struct Settings {
     pub limits: Limits,
     /// Where links begin; else where the request says it was sent.
     pub origin: Origin,
+    /// The hosts, as `HOST` or `HOST:PORT`, that requests may name besides this machine (`localhost`, `127.0.0.1`, `[::1]`);
+    /// any if `None`. Whoever lets everybody in ([`Access::development`]) says so, else any web page can call.
+    pub hosts: Option<Vec<String>>,
     /// The origins whose web pages may call from a browser (CORS); none if empty.
     pub cors: Vec<WebOrigin>,
+    /// Whether the log of requests has the addresses of clients.
+    pub log_addresses: bool,
     /// By whom subscribers are asked to confirm. Without it there are no subscriptions; who gives it also has it
     /// [`Notifier::deliver`].
     pub notifier: Option<Notifier>,
@@ -117,10 +129,11 @@ pub enum Origin {
     /// The address the client used, by the request's `Host`.
     #[default]
     Host,
-    /// The same, by what a proxy in front says of it: `X-Forwarded-Proto`, `X-Forwarded-Host`, `X-Forwarded-Prefix`, or
-    /// `Forwarded` (RFC 7239). Only for a server that none but the proxy can reach, since a client could send them too.
+    /// The same, by what a proxy in front says of it: `X-Forwarded-Proto`, `X-Forwarded-Host`, `X-Forwarded-Port`,
+    /// `X-Forwarded-Prefix`, or `Forwarded` (RFC 7239). Only for a server that none but the proxy can reach, since a client could send them too.
     Forwarded,
-    /// Always this: scheme, host and, if the proxy takes one away, prefix, without a slash at the end.
+    /// Always this: scheme, host and, if the proxy serves below one, prefix, without a slash at the end. Whether the proxy
+    /// takes the prefix away or not, the same is served.
     Public(String),
 }
 
@@ -133,7 +146,9 @@ impl Default for Settings {
             batch_limit: 20,
             limits: Limits::default(),
             origin: Origin::Host,
+            hosts: None,
             cors: Vec::new(),
+            log_addresses: true,
             notifier: None,
         }
     }
@@ -143,7 +158,7 @@ impl Api {
     /// An API that answers from `store` whoever `access` knows.
     pub fn new(store: Store, access: Access, settings: Settings) -> Self {
         let gate = Arc::new(Gate::new(settings.limits));
-        Self { unguarded: store, access, settings, gate }
+        Self { unguarded: store, access, settings, gate, warned: Arc::default() }
     }
 
     /// The API as a part of an actix application, below `prefix` (`""`, or like `/graph`; it must not need
@@ -179,33 +194,94 @@ struct Held {
     exchange: Exchange,
 }
 
+impl Held {
+    /// Gives back what others may need, but for the memory that the answer takes.
+    fn give_back(&mut self) {
+        self.slot = None;
+        if let Some(visit) = &mut self.visit {
+            visit.leave();
+        }
+        self.exchange.waits();
+    }
+}
+
+/// What the log tells of a request.
+#[derive(Default)]
+struct Told {
+    route: &'static str,
+    address: Option<String>,
+    /// The id of a stored token.
+    token: Option<Uuid>,
+    /// Of an error.
+    code: Option<&'static str>,
+}
+
 async fn serve(request: HttpRequest, mut payload: web::Payload, api: web::Data<Api>) -> HttpResponse {
     let started = Instant::now();
     let ids = Ids::of(request.headers());
-    let mut route = "";
+    let address = client::shown(&request, api.settings.limits.forwarded);
+    let mut told = Told { address, ..Told::default() };
     let mut held = Held { exchange: Exchange::begin(&request), ..Held::default() };
-    let answer = answer(&request, &mut payload, &api, &ids, &mut route, &mut held).await;
+    let answer = answer(&request, &mut payload, &api, &ids, &mut told, &mut held).await;
     let answer = cors::preflight(&request, &api.settings.cors, answer);
+    told.code = answer.as_ref().err().map(error::code);
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
-    body::finish(request.headers(), &mut payload).await;
-    log(&request, route, &answer, &ids, started.elapsed());
-    respond(answer, ids, &request, &api.settings.cors, held)
+    if !held.visit.as_ref().is_some_and(Visit::is_of_somebody) {
+        // However slowly a stranger takes an answer, it holds nothing.
+        held = Held::default();
+    }
+    {
+        let mut rest = pin!(body::finish(request.headers(), &mut payload));
+        if rest.as_mut().now_or_never().is_none() {
+            held.give_back();
+            rest.await;
+        }
+    }
+    log(&request, &api.settings, &told, &answer, &ids, started.elapsed());
+    respond(answer, ids, &request, &api.settings, held)
 }
 
 /// One line a request, without anything a client wrote.
-fn log(request: &HttpRequest, route: &str, answer: &Answer, ids: &Ids, took: Duration) {
+fn log(request: &HttpRequest, settings: &Settings, told: &Told, answer: &Answer, ids: &Ids, took: Duration) {
     let method = match *request.method() {
         Method::GET | Method::HEAD | Method::POST | Method::PATCH | Method::PUT | Method::DELETE | Method::OPTIONS => {
             request.method().as_str()
         }
         _ => "other",
     };
+    let Told { route, code, .. } = *told;
+    let address = told.address.as_deref().filter(|_| settings.log_addresses);
+    let token = told.token.map(tracing::field::display);
     let status = answer.status.as_u16();
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     if route == "/healthz" && answer.status.is_success() {
-        tracing::debug!(request_id = ids.request, method, route, status, micros, "request");
+        tracing::debug!(request_id = ids.request, address, token, method, route, status, code, micros, "request");
     } else {
-        tracing::info!(request_id = ids.request, method, route, status, micros, "request");
+        tracing::info!(request_id = ids.request, address, token, method, route, status, code, micros, "request");
+    }
+}
+
+/// Says once that limits and the log take the proxy for every client.
+fn warn_of_proxy(request: &HttpRequest, api: &Api) {
+    let trusted = api.settings.limits.forwarded;
+    let told = match (trusted, &api.settings.origin) {
+        (true, _) => client::contradicts(request.headers()),
+        // That there is a proxy was known at the start, and said.
+        (false, Origin::Public(_)) => false,
+        (false, _) => client::tells(request.headers()),
+    };
+    if !told || api.warned.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    if trusted {
+        tracing::warn!(
+            "X-Forwarded-For and Forwarded contradict each other, so neither is believed: have the proxy take away the one it does not write"
+        );
+    } else {
+        tracing::warn!(
+            "a request tells by X-Forwarded-For or Forwarded from whom it is, which is not believed. If a proxy stands in front, all its \
+             clients count as one address: --trust-forwarded takes theirs from it"
+        );
     }
 }
 
@@ -215,24 +291,35 @@ async fn answer(
     payload: &mut web::Payload,
     api: &Api,
     ids: &Ids,
-    route: &mut &'static str,
+    told: &mut Told,
     held: &mut Held,
 ) -> Result<Answer, Error> {
-    let (mount, path) = split_mount(request)?;
+    let (mount, path) = place(request, &api.settings.origin)?;
+    if api.settings.hosts.as_ref().is_some_and(|hosts| !host::is_meant(request, hosts)) {
+        return Err(Error::Denied(
+            "This server lets everybody in, so it answers only what is sent to this machine by name (Host: localhost or a \
+             loopback address); --dev-allow-remote permits other names.",
+        ));
+    }
+    warn_of_proxy(request, api);
     let reached = Reached {
         root: origin::root(request, &api.settings.origin, mount),
-        address: client::shown(request, api.settings.limits.forwarded),
+        address: told.address.clone(),
         request: ids.id,
     };
     let call = Call::new(api, request.method(), path, request.uri().query(), request.headers(), reached)?;
-    *route = call.address.pattern();
+    told.route = call.address.pattern();
     let endpoint = call.endpoint();
     let door = match (&call.address.resource, &endpoint) {
         (Resource::Health, _) => Door::Health,
         (_, Ok(Endpoint::Batch)) => Door::Batch,
         _ => Door::Request,
     };
-    let visit = held.visit.insert(api.gate.enter(Client::of(request, api.settings.limits.forwarded), door)?);
+    let visit = held.visit.insert(api.gate.enter(
+        Client::of(request, api.settings.limits.forwarded),
+        request.headers(),
+        door,
+    )?);
     // What needs no token.
     match call.address.resource {
         Resource::Health => return health(api, request.method()).await,
@@ -241,34 +328,59 @@ async fn answer(
         _ => {}
     }
     let endpoint = endpoint?;
-    visit.may_ask(request.headers())?;
-    let caller = api.access.caller(&api.unguarded, request.headers()).await;
-    if let Err(Error::Unauthorized) = caller {
-        visit.is_unknown(request.headers());
-    }
-    let caller = caller?;
-    visit.is_known(request.headers(), door)?;
+    let caller = who(api, visit, request.headers()).await?;
+    told.token = caller.token;
+    visit.is_known(caller.counts_as, door)?;
     let mailbox = throttle::mailbox(&caller, &call.address.resource);
     if let Some((graph, app)) = visit.graph().filter(|_| door != Door::Batch) {
         graph.request(Instant::now(), app, mailbox.as_deref())?;
         held.slot = mailbox.as_deref().map(|mailbox| graph.begin(app, mailbox)).transpose()?;
     }
-    let mut body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout).await?;
+    let mut body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout, visit).await?;
     if let (Some((graph, app)), Some(mailbox)) = (visit.graph(), &mailbox) {
         graph.upload(Instant::now(), app, mailbox, body.len())?;
     }
     // As large as the largest of all calls.
-    let answer = Box::pin(call.perform(endpoint, &caller, visit, &mut body)).await;
+    let mut answer = Box::pin(call.perform(endpoint, &caller, visit, &mut body)).await;
     if let (Err(Error::Unauthorized | Error::UnknownUser(_)), Who::User(known)) = (&answer, &caller.who) {
         // Who was remembered may have been removed meanwhile, and be made anew. Nothing was done yet.
         api.unguarded.forget_user(&known.user_principal_name);
         api.unguarded.forget_user(&known.id);
-        let anew = api.access.caller(&api.unguarded, request.headers()).await?;
+        let anew = api.access.caller(&api.unguarded, request.headers(), None).await?;
         if matches!(&anew.who, Who::User(user) if user.mailbox != known.mailbox) {
-            return Box::pin(call.perform(endpoint, &anew, visit, &mut body)).await;
+            answer = Box::pin(call.perform(endpoint, &anew, visit, &mut body)).await;
         }
     }
-    answer
+    let answer = answer?;
+    if door != Door::Batch {
+        visit.release();
+        hold(visit, &answer, request.method())?;
+    }
+    Ok(answer)
+}
+
+/// Whose token a request shows. Of an address that has sent too many that are not known one is looked up at a time.
+async fn who(api: &Api, visit: &Visit, headers: &HeaderMap) -> Result<Caller, Error> {
+    let suspected = visit.suspected(Instant::now());
+    let turn = suspected.map(|_| &api.gate.suspects);
+    let caller = api.access.caller(&api.unguarded, headers, turn).await;
+    if let Err(Error::Unauthorized) = caller {
+        visit.is_unknown(Instant::now());
+        if let Some(wait) = suspected {
+            return Err(Error::Throttled(Limit::Guesses, wait));
+        }
+    }
+    caller
+}
+
+/// Counts an answer for as long as it is in memory. What has only been read can still be refused.
+fn hold(visit: &Visit, answer: &Answer, method: &Method) -> Result<(), Error> {
+    let Some(Body::Bytes(bytes)) = &answer.body else { return Ok(()) };
+    if method == Method::GET || method == Method::HEAD {
+        return visit.hold(bytes.len());
+    }
+    visit.hold_anyway(bytes.len());
+    Ok(())
 }
 
 /// `GET /healthz`: whether a row can be read.
@@ -276,6 +388,12 @@ async fn health(api: &Api, method: &Method) -> Result<Answer, Error> {
     only_get(method)?;
     api.unguarded.check().await?;
     Answer::json(200, &serde_json::json!({"status": "ok"}))
+}
+
+/// Where the API is mounted, and the path below that.
+fn place<'a>(request: &'a HttpRequest, origin: &Origin) -> Result<(&'a str, &'a str), Error> {
+    let (mount, path) = split_mount(request)?;
+    Ok((mount, if mount.is_empty() { origin::below(origin, path) } else { path }))
 }
 
 fn only_get(method: &Method) -> Result<(), Error> {
@@ -291,8 +409,8 @@ fn split_mount(request: &HttpRequest) -> Result<(&str, &str), Error> {
 }
 
 /// The type of a JSON answer: the seed's is bare, Graph's says more (docs/graph.md, decision 18).
-fn media_type(request: &HttpRequest) -> &'static str {
-    let path = split_mount(request).map_or("", |(_, path)| path);
+fn media_type(request: &HttpRequest, origin: &Origin) -> &'static str {
+    let path = place(request, origin).map_or("", |(_, path)| path);
     let prefix = path.trim_start_matches('/').get(..4).unwrap_or_default();
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let annotated = format::is_annotated(request.uri().query().unwrap_or_default(), accept).unwrap_or(true);
@@ -307,13 +425,13 @@ fn media_type(request: &HttpRequest) -> &'static str {
     }
 }
 
-fn respond(answer: Answer, ids: Ids, request: &HttpRequest, cors: &[WebOrigin], held: Held) -> HttpResponse {
+fn respond(answer: Answer, ids: Ids, request: &HttpRequest, settings: &Settings, held: Held) -> HttpResponse {
     let mut response = HttpResponse::build(answer.status);
     response.insert_header(("OData-Version", "4.0"));
     response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
     // It is somebody's data, or tells of it. What is not says so itself.
     response.insert_header((header::CACHE_CONTROL, "no-store"));
-    for (name, value) in cors::headers(request, cors) {
+    for (name, value) in cors::headers(request, &settings.cors) {
         response.insert_header((name, value));
     }
     for (name, id) in [("request-id", &ids.request), ("client-request-id", &ids.client)] {
@@ -328,10 +446,11 @@ fn respond(answer: Answer, ids: Ids, request: &HttpRequest, cors: &[WebOrigin], 
     match answer.body {
         Some(Body::Bytes(body)) => {
             if !typed {
-                response.content_type(media_type(request));
+                response.content_type(media_type(request, &settings.origin));
             }
             response.body(Paced::bytes(body, held))
         }
+        Some(Body::Static(body)) => response.body(Paced::bytes(body.as_bytes(), held)),
         // The connection would read them all to send nothing.
         Some(Body::Chunks(size, _)) if request.method() == Method::HEAD => {
             response.body(SizedStream::new(size, stream::empty::<Result<_, Error>>()))

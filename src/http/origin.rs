@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 
 use super::Origin;
+use crate::odata::address::Address;
 
 /// Scheme, host and everything before the API's own paths.
 pub(super) fn root(request: &HttpRequest, origin: &Origin, mount: &str) -> String {
@@ -16,45 +17,93 @@ pub(super) fn root(request: &HttpRequest, origin: &Origin, mount: &str) -> Strin
         Origin::Host => format!("{scheme}://{host}{mount}"),
         Origin::Forwarded => {
             let said = Forwarded::read(request.headers());
-            let (scheme, host) = (said.scheme.unwrap_or(scheme), said.host.unwrap_or(host));
+            let scheme = said.scheme.unwrap_or(scheme);
+            let host = said.host_with_port(scheme, host);
             format!("{scheme}://{host}{}{mount}", said.prefix.unwrap_or_default())
         }
+    }
+}
+
+/// A path as it is below the address of the API that is public: where a proxy does not take the prefix of that away, it is
+/// taken away here. What names something as it came stays so.
+pub(super) fn below<'a>(origin: &Origin, path: &'a str) -> &'a str {
+    let Origin::Public(root) = origin else { return path };
+    let host = root.split_once("://").map_or("", |(_, host)| host);
+    let prefix = host.find('/').and_then(|slash| host.get(slash..)).unwrap_or_default();
+    match path.strip_prefix(prefix) {
+        _ if prefix.is_empty() || Address::parse(path).is_ok() => path,
+        Some("") => "/",
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
     }
 }
 
 /// What proxies in front say of the request they took. Of several the first stands nearest to the client.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Forwarded<'a> {
-    scheme: Option<&'a str>,
+    scheme: Option<&'static str>,
     host: Option<&'a str>,
+    port: Option<u16>,
     prefix: Option<&'a str>,
 }
 
 impl<'a> Forwarded<'a> {
     fn read(headers: &'a HeaderMap) -> Self {
         let first = |name| text(headers, name).and_then(|value| value.split(',').next()).map(str::trim);
-        let mut said = Self {
-            scheme: first("x-forwarded-proto"),
-            host: first("x-forwarded-host"),
-            prefix: first("x-forwarded-prefix").map(|prefix| prefix.trim_end_matches('/')),
-        };
+        let mut standard = (None, None);
         for pair in first("forwarded").unwrap_or_default().split(';') {
             let Some((name, value)) = pair.split_once('=') else { continue };
             let value = value.trim().trim_matches('"');
             match name.trim().to_ascii_lowercase().as_str() {
-                "proto" => said.scheme = Some(value),
-                "host" => said.host = Some(value),
+                "proto" => standard.0 = Some(value),
+                "host" => standard.1 = Some(value),
                 _ => {}
             }
         }
         let plain = |text: &&str| {
             !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b))
         };
-        said.scheme = said.scheme.filter(|scheme| ["http", "https"].contains(scheme));
-        said.host = said.host.filter(plain).filter(|host| !host.contains(['/', '?', '#', '@']));
-        said.prefix =
-            said.prefix.filter(plain).filter(|prefix| prefix.starts_with('/') && !prefix.contains(['?', '#']));
-        said
+        let scheme = |text: &str| ["http", "https"].into_iter().find(|known| known.eq_ignore_ascii_case(text));
+        let prefix = first("x-forwarded-prefix").map(|prefix| prefix.trim_end_matches('/')).filter(plain);
+        Self {
+            scheme: agreed(first("x-forwarded-proto"), standard.0).and_then(scheme),
+            host: agreed(first("x-forwarded-host"), standard.1)
+                .filter(plain)
+                .filter(|host| !host.contains(['/', '?', '#', '@'])),
+            port: first("x-forwarded-port").and_then(|port| port.parse().ok()).filter(|port| *port > 0),
+            prefix: prefix.filter(|prefix| prefix.starts_with('/') && !prefix.contains(['?', '#'])),
+        }
+    }
+
+    /// The host that the client asked, and the port where it is not the scheme's own. A port that stands with the host
+    /// itself is the client's; one that the proxy tells goes before that of the request it made.
+    fn host_with_port(&self, scheme: &str, own: &str) -> String {
+        let (host, port) = match (self.host.map(split_port), self.port) {
+            (Some((host, Some(port))), _) => return format!("{host}:{port}"),
+            (Some((host, None)), port) => (host, port),
+            (None, Some(port)) => (split_port(own).0, Some(port)),
+            (None, None) => return own.to_owned(),
+        };
+        match (scheme, port) {
+            ("http", Some(80)) | ("https", Some(443)) | (_, None) => host.to_owned(),
+            (_, Some(port)) => format!("{host}:{port}"),
+        }
+    }
+}
+
+/// What one header says, or what both say alike. A proxy writes one of them, and may let a client's other one pass.
+fn agreed<'a>(one: Option<&'a str>, other: Option<&'a str>) -> Option<&'a str> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one).filter(|one| one.eq_ignore_ascii_case(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// A host, which may be an IPv6 address in brackets, and the port behind it.
+pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.is_empty() => (host, Some(port)),
+        _ => (authority, None),
     }
 }
 
@@ -66,12 +115,17 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn read(headers: &[(&'static str, &'static str)]) -> [Option<String>; 3] {
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
-        for (name, value) in headers {
+        for (name, value) in lines {
             map.append(name.parse().unwrap(), value.parse().unwrap());
         }
-        let said = Forwarded::read(&map);
+        map
+    }
+
+    fn read(lines: &[(&'static str, &'static str)]) -> [Option<String>; 3] {
+        let headers = headers(lines);
+        let said = Forwarded::read(&headers);
         [said.scheme, said.host, said.prefix].map(|part| part.map(str::to_owned))
     }
 
@@ -84,8 +138,61 @@ mod tests {
             ("x-forwarded-prefix", "/graph/"),
         ];
         assert_eq!(read(&all), [some("https"), some("book.example.org:8443"), some("/graph")]);
-        let forwarded = [("forwarded", "for=192.0.2.1;proto=https;Host=\"a.example:1\", for=x;host=b")];
+        let forwarded = [("forwarded", "for=192.0.2.1;proto=HTTPS;Host=\"a.example:1\", for=x;host=b")];
         assert_eq!(read(&forwarded), [some("https"), some("a.example:1"), None]);
+        assert_eq!(read(&[("x-forwarded-proto", "Https")]), [some("https"), None, None]);
+    }
+
+    #[test]
+    fn where_two_headers_contradict_each_other_neither_counts() {
+        let some = |text: &str| Some(text.to_owned());
+        let both = |host, forwarded| read(&[("x-forwarded-host", host), ("forwarded", forwarded)]);
+        assert_eq!(both("a.example", "host=A.example;proto=https"), [some("https"), some("a.example"), None]);
+        assert_eq!(both("a.example", "host=b.example;proto=https"), [some("https"), None, None]);
+        let both = |scheme, forwarded| read(&[("x-forwarded-proto", scheme), ("forwarded", forwarded)]);
+        assert_eq!(both("http", "proto=https"), [None, None, None]);
+    }
+
+    #[test]
+    fn a_port_that_the_proxy_tells_stands_behind_the_host_unless_it_is_the_schemes_own() {
+        for (host, port, scheme, own, expected) in [
+            ("a.example", "8443", "https", "inner:80", "a.example:8443"),
+            ("a.example", "443", "https", "inner:80", "a.example"),
+            ("a.example", "80", "https", "inner:80", "a.example:80"),
+            ("a.example", "80", "http", "inner:80", "a.example"),
+            ("a.example:9", "443", "https", "inner:80", "a.example:9"),
+            ("[::1]", "8443", "https", "inner:80", "[::1]:8443"),
+            ("a.example", "x", "https", "inner:80", "a.example"),
+            ("a.example", "0", "https", "inner:80", "a.example"),
+            ("", "8443", "https", "a.example:8080", "a.example:8443"),
+            ("", "443", "https", "[::1]:8080", "[::1]"),
+            ("", "", "https", "a.example:8080", "a.example:8080"),
+        ] {
+            let headers = headers(&[("x-forwarded-host", host), ("x-forwarded-port", port)]);
+            let said = Forwarded::read(&headers);
+            assert_eq!(said.host_with_port(scheme, own), expected, "{host} {port} {scheme}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_of_the_public_address_is_taken_away_where_a_proxy_has_not() {
+        let origin = Origin::Public("https://a.example/graph".to_owned());
+        for (path, expected) in [
+            ("/graph/v1.0/me", "/v1.0/me"),
+            ("/graph", "/"),
+            ("/graph/", "/"),
+            ("/v1.0/me", "/v1.0/me"),
+            ("/graphics/v1.0/me", "/graphics/v1.0/me"),
+            ("/graph/graph/me", "/graph/me"),
+        ] {
+            assert_eq!(below(&origin, path), expected, "{path}");
+        }
+        // A prefix that names something: what came without it goes first.
+        let origin = Origin::Public("https://a.example/me".to_owned());
+        assert_eq!(["/me/contacts", "/me/me/contacts"].map(|path| below(&origin, path)), ["/me/contacts"; 2]);
+        for origin in [Origin::Host, Origin::Public("https://a.example".to_owned())] {
+            assert_eq!(below(&origin, "/graph/me"), "/graph/me");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(super) const PIECE: u32 = 64 << 10;
 /// A body whose size is known.
 pub(super) struct Paced {
     size: u64,
+    /// How many of them were given.
+    given: u64,
     rest: Bytes,
     chunks: Option<LocalBoxStream<'static, Result<Bytes, Error>>>,
     held: Held,
@@ -25,13 +27,14 @@ pub(super) struct Paced {
 
 impl Paced {
     /// Bytes that are there.
-    pub(super) fn bytes(bytes: Vec<u8>, held: Held) -> Self {
-        Self { size: bytes.len() as u64, rest: bytes.into(), chunks: None, held }
+    pub(super) fn bytes(bytes: impl Into<Bytes>, held: Held) -> Self {
+        let rest = bytes.into();
+        Self { size: rest.len() as u64, given: 0, rest, chunks: None, held }
     }
 
     /// So many bytes, which are read as they are asked for.
     pub(super) fn chunks(size: u64, chunks: LocalBoxStream<'static, Result<Bytes, Error>>, held: Held) -> Self {
-        Self { size, rest: Bytes::new(), chunks: Some(chunks), held }
+        Self { size, given: 0, rest: Bytes::new(), chunks: Some(chunks), held }
     }
 }
 
@@ -43,7 +46,7 @@ impl MessageBody for Paced {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        self.held.exchange.goes_on();
+        self.held.exchange.goes_on(self.given);
         while self.rest.is_empty() {
             let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
             match ready!(chunks.poll_next_unpin(context)) {
@@ -53,6 +56,7 @@ impl MessageBody for Paced {
             }
         }
         let piece = self.rest.len().min(PIECE as usize);
+        self.given += piece as u64;
         Poll::Ready(Some(Ok(self.rest.split_to(piece))))
     }
 }

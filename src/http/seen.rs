@@ -28,6 +28,12 @@ impl<K: Eq + Hash, V: Default> Seen<K, V> {
         self.young.entry(key).or_insert_with(|| known.unwrap_or_default())
     }
 
+    /// Forgets a key.
+    pub(super) fn forget(&mut self, key: &K) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len()

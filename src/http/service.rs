@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde_json::json;
 
-use super::answer::Answer;
+use super::answer::{Answer, Body};
 use super::call::Call;
 use super::only_get;
 use crate::error::Error;
@@ -29,7 +29,7 @@ pub(super) fn document(call: &Call<'_>, method: &Method) -> Result<Answer, Error
 /// `GET /$metadata`: the model of the shape that is spoken there, as CSDL.
 pub(super) fn metadata(call: &Call<'_>, method: &Method) -> Result<Answer, Error> {
     only_get(method)?;
-    Answer { body: Some(Vec::from(metadata::csdl(call.shape())).into()), ..Answer::empty(200)? }
+    Answer { body: Some(Body::Static(metadata::csdl(call.shape()))), ..Answer::empty(200)? }
         .header("Content-Type", "application/xml")?
         // The same for everybody, until the program is another one.
         .header("Cache-Control", "public, max-age=3600")

@@ -75,7 +75,7 @@ pub(super) async fn perform(call: &Call<'_>, act: Act, caller: &Caller, body: &[
             let renewal = Renewal::read(body, &store.subscription(creator, id).await?.terms, clock::now())?;
             if let Some(url) = &renewal.notification_url {
                 notifier.check("notificationUrl", url)?;
-                notifier.confirm("notificationUrl", url, id).await?;
+                notifier.confirm("notificationUrl", url, id, creator).await?;
             }
             written(call, 200, &store.renew_subscription(creator, id, renewal).await?)
         }
@@ -151,7 +151,7 @@ async fn create(
     let id = clock::new_id();
     urls.dedup_by_key(|(_, url)| *url);
     for (property, url) in urls {
-        notifier.confirm(property, url, id).await?;
+        notifier.confirm(property, url, id, creator).await?;
     }
     let (creator, token) = (creator.to_owned(), caller.token);
     let subscription = Subscription { mailbox, id, creator, token, subject, terms };

@@ -5,22 +5,24 @@ mod deliver;
 mod post;
 mod target;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::client::Refused;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Limit};
 use crate::odata::percent_encode;
 use post::{MAX_BODY, Poster};
 pub use target::Allowed;
 use target::Targets;
 
-/// Most confirmations that are waited for at once.
-const MAX_HANDSHAKES: usize = 64;
+/// Most confirmations that are waited for at once, and of one creator: hosts that are slow to confirm must not turn away
+/// the subscriptions of others.
+const MAX_HANDSHAKES: usize = 128;
+const MAX_HANDSHAKES_OF_CREATOR: usize = 4;
 
 /// How subscribers are reached.
 #[derive(Debug, Clone, Default)]
@@ -74,7 +76,43 @@ pub struct Notifier(Arc<Shared>);
 struct Shared {
     poster: Poster,
     times: Times,
-    handshakes: Semaphore,
+    /// Of each creator who has any, how many are waited for.
+    handshakes: Mutex<HashMap<String, usize>>,
+}
+
+/// A confirmation that is waited for, until it is dropped.
+struct Handshake<'a> {
+    shared: &'a Shared,
+    creator: &'a str,
+}
+
+impl<'a> Handshake<'a> {
+    /// # Errors
+    /// [`Error::Throttled`] where too many of the creator's are waited for, [`Error::Unavailable`] where too many of all.
+    fn begin(shared: &'a Shared, creator: &'a str) -> Result<Self, Error> {
+        let mut handshakes = shared.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_creator = handshakes.get(creator).copied().unwrap_or(0);
+        if of_creator >= MAX_HANDSHAKES_OF_CREATOR {
+            return Err(Error::Throttled(Limit::Confirmations, Duration::ZERO));
+        }
+        if handshakes.values().sum::<usize>() >= MAX_HANDSHAKES {
+            return Err(Error::unavailable("too many subscriptions wait to be confirmed"));
+        }
+        handshakes.insert(creator.to_owned(), of_creator + 1);
+        Ok(Self { shared, creator })
+    }
+}
+
+impl Drop for Handshake<'_> {
+    fn drop(&mut self) {
+        let mut handshakes = self.shared.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = handshakes.get(self.creator).and_then(|count| count.checked_sub(1)).filter(|left| *left > 0)
+        {
+            handshakes.insert(self.creator.to_owned(), left);
+        } else {
+            handshakes.remove(self.creator);
+        }
+    }
 }
 
 impl Notifier {
@@ -83,7 +121,7 @@ impl Notifier {
     pub fn new(settings: Settings) -> Result<Self, String> {
         let Settings { allowed, ca_file, times } = settings;
         let poster = Poster::new(Targets(allowed), ca_file.as_deref(), times.answer)?;
-        Ok(Self(Arc::new(Shared { poster, times, handshakes: Semaphore::new(MAX_HANDSHAKES) })))
+        Ok(Self(Arc::new(Shared { poster, times, handshakes: Mutex::default() })))
     }
 
     /// Sees that a URL may be called, as far as can be told from its text.
@@ -97,9 +135,9 @@ impl Notifier {
     /// Sees that whoever is at a URL wants to be told: it must send back a token that it is sent.
     ///
     /// # Errors
-    /// 400 that names `property`; [`Error::Unavailable`] where too many are asked at once.
-    pub async fn confirm(&self, property: &str, url: &str, id: Uuid) -> Result<(), Error> {
-        let _place = self.0.handshakes.try_acquire().map_err(Error::unavailable)?;
+    /// 400 that names `property`; [`Error::Throttled`] and [`Error::Unavailable`] where too many are asked at once.
+    pub async fn confirm(&self, property: &str, url: &str, id: Uuid, creator: &str) -> Result<(), Error> {
+        let _place = Handshake::begin(&self.0, creator)?;
         let mut target = self.0.poster.read(url).map_err(|reason| unfit(property, &reason))?;
         // With characters that have to be encoded, so that a receiver that does not decode is found out.
         let token = format!("Validation: contactd asks whether notifications are wanted here, {id}");

@@ -52,8 +52,9 @@ impl Targets {
     /// The addresses to connect to.
     pub(super) async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, Refused> {
         let allowed = self.allows(&target.host, target.port);
-        let addresses = target.resolve(|address| allowed || is_public(address.ip())).await?;
-        addresses.ok_or_else(|| "a host whose address is not public".into())
+        let addresses = target.resolve(|address| allowed || is_public(address.ip())).await;
+        // One answer for both: else it would tell which names there are in the operator's network.
+        addresses.ok_or_else(|| "a host that has no public address".into())
     }
 
     fn allows(&self, host: &str, port: u16) -> bool {

@@ -86,6 +86,8 @@ fn place(url: &str) -> Result<Target, Refused> {
 
 /// The addresses to connect to; also of `localhost` only those that are this machine's.
 async fn addresses(target: &Target) -> Result<Vec<SocketAddr>, Refused> {
-    let addresses = target.resolve(|address| target.https || address.ip().is_loopback()).await?;
-    addresses.ok_or_else(|| "a host that is not this machine, by http".into())
+    let addresses = target.resolve(|address| target.https || address.ip().is_loopback()).await;
+    let reason =
+        if target.https { "a host whose name has no address" } else { "a host that is not this machine, by http" };
+    addresses.ok_or_else(|| reason.into())
 }

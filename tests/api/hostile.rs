@@ -14,7 +14,7 @@ use crate::program::{Program, contactd};
 const SECOND: Duration = Duration::from_secs(1);
 /// Where a test gives up: far beyond what it takes.
 const LONG: Duration = Duration::from_secs(30);
-const GET: &str = "GET /me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n";
+const GET: &str = "GET /me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\n";
 
 fn start(arguments: &[&str]) -> Program {
     let all = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:", "--log-format", "json"];
@@ -96,8 +96,7 @@ fn bodies_that_dawdle_are_given_up_and_nothing_of_them_is_stored() {
     let server = impatient();
     let mut streams: Vec<_> = (0..100).map(|_| connect(&server)).collect();
     for stream in &mut streams {
-        let head =
-            "POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json";
+        let head = "POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Type: application/json";
         write!(stream, "{head}\r\nContent-Length: 4000\r\n\r\n{{").unwrap();
     }
     for answer in dawdle(&server, streams, b' ') {
@@ -127,7 +126,7 @@ fn take(server: &Program, photo: &str, size: usize, how: Takes) -> usize {
     socket.connect(&server.address.parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(LONG)).unwrap();
-    write!(stream, "GET {photo}/$value HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n\r\n").unwrap();
+    write!(stream, "GET {photo}/$value HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\n\r\n").unwrap();
     let (mut some, pause) = match how {
         Takes::Nothing => {
             std::thread::sleep(5 * SECOND);
@@ -176,6 +175,74 @@ fn an_answer_that_nobody_takes_is_given_up_and_holds_nothing_meanwhile() {
     assert_eq!(ann.get(&format!("{photo}/$value")).body, picture);
 }
 
+/// Asks for a large list and takes no more than the head of the answer: status and length.
+fn ask_for_large(server: &Program, token: &str) -> (u16, usize, TcpStream) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&server.address.parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    write!(stream, "GET /users/ann/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n")
+        .unwrap();
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(char::from(byte[0]).to_ascii_lowercase());
+    }
+    let length = head.split("content-length: ").nth(1).unwrap().lines().next().unwrap();
+    (head[9..12].parse().unwrap(), length.parse().unwrap(), stream)
+}
+
+#[test]
+fn so_much_of_a_tokens_answers_is_in_memory_and_what_is_small_is_always_served() {
+    const MIB: usize = 1 << 20;
+    let server = start(&["--request-timeout", "600", "--max-buffered", "56", "--max-buffered-each", "32"]);
+    let (ann, bob) = (server.user("ann"), server.user("bob"));
+    let notes = json!({"personalNotes": "x".repeat(MIB)});
+    for _ in 0..4 {
+        ann.post("/me/contacts", &notes).json(201);
+    }
+    let mut held = Vec::new();
+    // How often it is answered, and how much of an answer counts: what is beyond the first 64 KiB.
+    let mut ask_until = |token: &str, refused: u16| {
+        let (mut answered, mut size) = (0, 0);
+        loop {
+            let (status, length, stream) = ask_for_large(&server, token);
+            held.push(stream);
+            if status != 200 {
+                assert_eq!(status, refused);
+                return (answered, size);
+            }
+            (answered, size) = (answered + 1, length - (64 << 10));
+        }
+    };
+    let (of_a, size) = ask_until("app:a", 429);
+    assert!(of_a == 32 * MIB / size && size > 2 * MIB, "{of_a} of {size}");
+    // Nor is more taken of a body, or of the steps of a batch. What is small is served.
+    let app = server.user("app:a");
+    let refused = app.post("/users/ann/contacts", &notes);
+    assert_eq!(refused.error(), (429, "TooManyRequests".into(), String::new()));
+    assert!(refused.message().starts_with("Bodies and answers of this token"), "{}", refused.message());
+    let step = json!({"requests": [{"id": "1", "method": "GET", "url": "/users/ann/contacts"}]});
+    assert_eq!(app.post("/$batch", step).json(200)["responses"][0]["status"], 429);
+    app.post("/users/ann/contacts", json!({"surname": "z"})).json(201);
+    app.get("/users/ann/contacts?$select=id").json(200);
+    // Others have their own, until there is no more for all.
+    assert_eq!(ask_until("app:b", 503).0, (56 * MIB - of_a * size) / size);
+    bob.post("/me/contacts", json!({"surname": "z"})).json(201);
+    bob.get("/me/contacts").json(200);
+    assert_eq!(bob.post("/me/contacts", &notes).error().0, 503);
+    drop(held);
+    let started = Instant::now();
+    while app.get("/users/ann/contacts").status != 200 {
+        assert!(started.elapsed() < LONG);
+    }
+    bob.post("/me/contacts", &notes).json(201);
+    assert_eq!(bob.get("/me/contacts/$count").body, b"2");
+    assert_eq!(ann.get("/me/contacts/$count").body, b"5");
+}
+
 /// Sends bytes that may be too many, and answers the status of what comes back, or 0.
 fn status_of(server: &Program, bytes: &[u8]) -> u16 {
     let mut stream = TcpStream::connect(&server.address).unwrap();
@@ -193,7 +260,7 @@ fn heads_have_so_many_lines_and_bytes_and_no_more() {
     let lines = |count: usize| format!("{GET}{}\r\n", "X-Flood: y\r\n".repeat(count - 2));
     let line = |bytes: usize| format!("{GET}X-Flood: {}\r\n\r\n", "y".repeat(bytes));
     let path = |bytes: usize| {
-        let rest = "HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n\r\n";
+        let rest = "HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\n\r\n";
         format!("GET /me?x={} {rest}", "y".repeat(bytes - "/me?x=".len()))
     };
     for (what, request, expected) in [
@@ -319,7 +386,7 @@ fn as_many_idle_connections_as_there_are_files_for_keep_nobody_out() {
 /// Sends a request on a connection that is there, and answers the status.
 fn asks(stream: &mut TcpStream) -> String {
     stream.set_read_timeout(Some(LONG)).unwrap();
-    write!(stream, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    write!(stream, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     let mut byte = [0];
     while !answer.ends_with(br#"{"status":"ok"}"#) {
@@ -351,8 +418,7 @@ fn a_connection_more_than_all_that_are_at_work_is_closed_and_taken_when_one_ends
     let server = start(&["--max-connections", "16", "--max-connections-address", "16"]);
     let mut working: Vec<_> = (0..16).map(|_| TcpStream::connect(&server.address).unwrap()).collect();
     for stream in &mut working {
-        let head =
-            "POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json";
+        let head = "POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Type: application/json";
         write!(stream, "{head}\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n").unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         // It is at work once it is asked to go on.

@@ -27,6 +27,7 @@ mod copying;
 mod crash;
 mod database_files;
 mod documents;
+mod edge;
 mod engines;
 mod faults;
 mod fuzz;

@@ -35,7 +35,7 @@ fn the_signals_that_end_it_drain_under_load_and_exit_0() {
         // One client that keeps its connection idle, one that never finishes its body.
         let _idle = TcpStream::connect(&server.address).unwrap();
         let mut half = TcpStream::connect(&server.address).unwrap();
-        half.write_all(b"POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{").unwrap();
+        half.write_all(b"POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{").unwrap();
         let answered: i64 = std::thread::scope(|scope| {
             let clients: Vec<_> = (0..8)
                 .map(|_| {
@@ -70,7 +70,7 @@ fn a_hangup_changes_nothing_and_cuts_no_request_off() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Program::start(serve_dev(&folder.path().join("contacts.db")));
     let mut half = TcpStream::connect(&server.address).unwrap();
-    half.write_all(b"POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{").unwrap();
+    half.write_all(b"POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{").unwrap();
     server.signal("HUP");
     while !server.log().contains("SIGHUP changes nothing") {
         assert!(server.child.try_wait().unwrap().is_none(), "it has ended: {}", server.log());
@@ -386,7 +386,7 @@ fn a_connection_is_kept_for_many_requests() {
         ("HEAD /nothing", "\r\n"),
         ("GET /me", "\r\n"),
     ] {
-        write!(stream, "{request} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n{rest}").unwrap();
+        write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\n{rest}").unwrap();
         let mut answer = String::new();
         while !answer.contains("\r\n\r\n") {
             let mut byte = [0];

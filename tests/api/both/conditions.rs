@@ -1,9 +1,8 @@
 //! ETag, Location, preconditions, `client-request-id` and `Prefer`.
 
-use contactd::http::{Origin, Settings};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::app::{Answer, Client, Setup, TestApp};
+use crate::app::{Answer, TestApp};
 
 #[test]
 fn an_answer_names_its_contact_and_its_version() {
@@ -150,36 +149,4 @@ fn a_write_tells_how_far_it_has_brought_its_mailbox() {
         let refused = ann.with("Contactd-Position", bad).get("/me/contacts").error();
         assert_eq!(refused, (400, "ErrorInvalidRequest".into(), "Contactd-Position".into()), "{bad}");
     }
-}
-
-/// All the links of a create and of a list.
-fn links(client: &Client) -> Vec<String> {
-    let created = client.post("/v1.0/me/contacts", "{}");
-    client.post("/v1.0/me/contacts", "{}");
-    let list = client.get("/v1.0/me/contacts?$top=1").json(200);
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let [context, next] = ["@odata.context", "@odata.nextLink"].map(|name| text(&list[name]));
-    vec![created.header("location"), text(&created.json(201)["@odata.context"]), context, next]
-}
-
-#[test]
-fn behind_a_proxy_links_begin_where_the_client_does() {
-    let serve = |origin| {
-        let settings = Settings { origin, ..Settings::default() };
-        TestApp::with(Setup { settings, ..Setup::default() })
-    };
-    let spoof = |app: &TestApp| {
-        let client = app.user("ann").with("X-Forwarded-Proto", "https").with("X-Forwarded-Host", "book.example.org");
-        links(&client.with("X-Forwarded-Prefix", "/graph"))
-    };
-    let starts = |links: Vec<String>, root: &str| {
-        assert!(links.iter().all(|link| link.starts_with(&format!("{root}/v1.0/"))), "{root}: {links:?}");
-    };
-    let app = serve(Origin::Host);
-    starts(spoof(&app), &format!("http://{}", app.address));
-    starts(spoof(&serve(Origin::Forwarded)), "https://book.example.org/graph");
-    let app = serve(Origin::Forwarded);
-    starts(links(&app.user("ann")), &format!("http://{}", app.address));
-    starts(links(&app.user("ann").with("Forwarded", "proto=https;host=a.example:8443")), "https://a.example:8443");
-    starts(spoof(&serve(Origin::Public("https://contacts.example/x".to_owned()))), "https://contacts.example/x");
 }

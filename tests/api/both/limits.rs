@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::app::{SEED_REQUEST, Setup, TestApp};
 
 const HEAD: &str =
-    "POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\n";
+    "POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\n";
 
 /// Sends bytes and reads what comes back until the server closes, or nothing comes for 10 seconds.
 fn raw(app: &TestApp, bytes: &[u8]) -> String {
@@ -129,7 +129,7 @@ fn a_body_must_say_that_it_is_json() {
             assert_eq!(answer.error(), (415, "notSupported".into(), String::new()), "{refused}");
         }
     }
-    assert_error(&raw(&app, b"POST /me/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"), 415, "notSupported");
+    assert_error(&raw(&app, b"POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"), 415, "notSupported");
     // Where no body is expected its type means nothing.
     let typed = ann.with("Content-Type", "application/json;odata.metadata=minimal");
     assert_eq!((typed.get(&path).status, typed.delete(&path).status), (200, 204));
@@ -182,19 +182,19 @@ fn nonsense_instead_of_http_is_refused_and_the_server_goes_on() {
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc".to_vec(), &[400]),
         (b"GET\r\n\r\n".to_vec(), &[400]),
         (b"GET /me HTTP/9.9\r\n\r\n".to_vec(), &[400]),
-        (b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), &[400]),
+        (b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(), &[400]),
         (b"GET /me HTTP/1.1\r\nHost : x\r\n\r\n".to_vec(), &[400]),
-        (b"GET /me HTTP/1.1\r\nHost: x\r\nBad Header\r\n\r\n".to_vec(), &[400]),
-        (b"GET /me HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n".to_vec(), &[400]),
+        (b"GET /me HTTP/1.1\r\nHost: localhost\r\nBad Header\r\n\r\n".to_vec(), &[400]),
+        (b"GET /me HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\n\r\n".to_vec(), &[400]),
         (format!("{HEAD}Content-Length: x\r\n\r\n{{}}").into_bytes(), &[400]),
         (format!("{HEAD}Content-Length: -1\r\n\r\n{{}}").into_bytes(), &[400]),
         (format!("{HEAD}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}").into_bytes(), &[400]),
         (format!("{HEAD}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{{}}").into_bytes(), &[400]),
         (format!("{HEAD}Transfer-Encoding: nonsense\r\n\r\n{{}}").into_bytes(), &[400]),
         (format!("{HEAD}Transfer-Encoding: chunked\r\n\r\nzz\r\n{{}}\r\n0\r\n\r\n").into_bytes(), &[400]),
-        (format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes(), &[400, 404, 414, 431]),
-        (format!("GET /me HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n").into_bytes(), &[400, 431]),
-        (format!("GET /me HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(1000)).into_bytes(), &[400, 431]),
+        (format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes(), &[400, 404, 414, 431]),
+        (format!("GET /me HTTP/1.1\r\nHost: localhost\r\nX: {long}\r\n\r\n").into_bytes(), &[400, 431]),
+        (format!("GET /me HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(1000)).into_bytes(), &[400, 431]),
     ];
     for (request, expected) in requests {
         let answer = raw(&app, &request);
@@ -212,8 +212,8 @@ fn old_and_odd_but_legal_http_is_served() {
     let get = "Authorization: Bearer ann\r\nConnection: close\r\n\r\n";
     for request in [
         format!("GET /me HTTP/1.0\r\n{get}"),
-        format!("GET /me? HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n{get}"),
-        format!("GET http://x/me HTTP/1.1\r\nHost: x\r\n{get}"),
+        format!("GET /me? HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n{get}"),
+        format!("GET http://x/me HTTP/1.1\r\nHost: localhost\r\n{get}"),
     ] {
         assert!(raw(&app, request.as_bytes()).starts_with("HTTP/1."), "{request}");
         let answer = raw(&app, request.as_bytes());

@@ -33,6 +33,7 @@ mod paths;
 mod photos;
 pub mod pictures;
 mod preferences;
+mod proxies;
 mod queries;
 mod refusals;
 mod rights;

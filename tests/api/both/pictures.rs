@@ -114,7 +114,7 @@ fn a_photo_comes_back_as_it_was_sent_whatever_it_was_called() {
     // A client that says nothing of it at all.
     let photo = photo_of(&ann);
     let mut stream = TcpStream::connect(&app.address).unwrap();
-    write!(stream, "PUT {photo}/%24VALUE HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", PNG.len()).unwrap();
+    write!(stream, "PUT {photo}/%24VALUE HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", PNG.len()).unwrap();
     stream.write_all(PNG).unwrap();
     let answer = std::io::read_to_string(stream).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");

@@ -203,15 +203,19 @@ fn what_is_not_public_is_not_called() {
     let (app, receiver) = (TestApp::new(), Receiver::new());
     let ann = app.user("ann");
     let port = receiver.port;
+    // Of a name that nobody has the same is said as of one in the operator's network. No resolver is asked for a label
+    // of 64 letters.
+    let nobody = format!("https://{}.example", "x".repeat(64));
     for (host, why) in [
-        ("https://localhost", "not public"),
-        ("https://127.0.0.1", "not public"),
-        ("https://127.1", "not public"),
-        ("https://2130706433", "not public"),
-        ("https://[::1]", "not public"),
-        ("https://[::ffff:127.0.0.1]", "not public"),
-        ("https://0.0.0.0", "not public"),
-        ("https://169.254.169.254", "not public"),
+        (nobody.as_str(), "names a host that has no public address."),
+        ("https://localhost", "names a host that has no public address."),
+        ("https://127.0.0.1", "names a host that has no public address."),
+        ("https://127.1", "names a host that has no public address."),
+        ("https://2130706433", "names a host that has no public address."),
+        ("https://[::1]", "names a host that has no public address."),
+        ("https://[::ffff:127.0.0.1]", "names a host that has no public address."),
+        ("https://0.0.0.0", "names a host that has no public address."),
+        ("https://169.254.169.254", "names a host that has no public address."),
         ("http://127.0.0.1", "https://"),
         ("http://localhost", "https://"),
         ("ftp://localhost", "https://"),
@@ -224,6 +228,35 @@ fn what_is_not_public_is_not_called() {
     }
     assert_eq!(receiver.got().len(), 0);
     assert_eq!(app.count("select count(*) from subscriptions"), 0);
+}
+
+#[test]
+fn hosts_that_are_slow_to_confirm_hold_up_no_subscriptions_of_others() {
+    let times = Times { answer: Duration::from_secs(50), lease: Duration::from_secs(100), ..quick() };
+    let set_up = set_up();
+    let app = TestApp::with(Setup { notify: notify::Settings { times, ..set_up.notify }, ..set_up });
+    let slow = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", slow.local_addr().unwrap());
+    std::thread::scope(|scope| {
+        let asked = (0..4).map(|_| scope.spawn(|| app.user("ann").post("/subscriptions", terms("me/contacts", &url))));
+        let asked: Vec<_> = asked.collect();
+        let held: Vec<_> = (0..4).map(|_| slow.accept().unwrap().0).collect();
+        let refused = app.user("ann").post("/subscriptions", terms("me/contacts", &url));
+        assert_eq!(refused.error(), (429, "TooManyRequests".into(), String::new()));
+        assert_eq!(refused.header("retry-after"), "1");
+        assert!(refused.message().starts_with("As many subscriptions of this creator"), "{}", refused.message());
+        subscribe(&app.user("bob"), "me/contacts", &Receiver::new().url("/"));
+        drop(held);
+        for asked in asked {
+            assert_eq!(asked.join().unwrap().error().0, 400);
+        }
+    });
+    // Each place is given back.
+    let receiver = Receiver::new();
+    for _ in 0..5 {
+        subscribe(&app.user("ann"), "me/contacts", &receiver.url("/"));
+    }
+    assert_eq!(app.count("select count(*) from subscriptions"), 6);
 }
 
 #[test]

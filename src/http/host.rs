@@ -1,0 +1,54 @@
+//! To which host a request may be sent, where that matters: a server that lets everybody in is reached by every web page
+//! whose own name its owner points at it for a moment (DNS rebinding). Such a page is known by its name.
+
+use std::net::IpAddr;
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+
+use super::client::AtFile;
+use super::origin::split_port;
+
+/// What clients of Graph are pointed at this machine as, with the certificate of `contactd dev-cert`.
+const GRAPH: &str = "graph.microsoft.com";
+
+/// Whether a request names this machine, or one of these hosts. What names none is no browser's, and a browser cannot
+/// reach a socket that is a file.
+pub(super) fn is_meant(request: &HttpRequest, hosts: &[String]) -> bool {
+    let named = match request.headers().get(header::HOST) {
+        Some(host) => host.to_str().ok(),
+        None => request.uri().authority().map(actix_web::http::uri::Authority::as_str),
+    };
+    let Some(named) = named else { return !request.headers().contains_key(header::HOST) };
+    if request.conn_data::<AtFile>().is_some() {
+        return true;
+    }
+    let host = split_port(named).0.trim_end_matches('.').to_ascii_lowercase();
+    let secure = request.app_config().secure();
+    is_loopback(&host)
+        || secure && host == GRAPH
+        || hosts.iter().any(|other| split_port(other).0.eq_ignore_ascii_case(&host))
+}
+
+/// Whether a host, in lower case, is this machine by its name (RFC 6761, section 6.3) or its address.
+fn is_loopback(host: &str) -> bool {
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let is_address = address.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback());
+    host == "localhost" || host.ends_with(".localhost") || is_address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_this_machine_by_its_name_or_address() {
+        for host in ["localhost", "a.localhost", "127.0.0.1", "127.1.2.3", "[::1]", "[::ffff:127.0.0.1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["", "x", "localhost.example", "notlocalhost", "127.0.0.1.example", "192.0.2.1", "0.0.0.0", "[::]"]
+        {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+use std::net::IpAddr;
+
+use actix_web::http::header;
+
+use super::*;
+
+fn try_enter(gate: &Arc<Gate>, from: &str, by: &str, door: Door) -> Result<Visit, Error> {
+    let mut headers = HeaderMap::new();
+    if !by.is_empty() {
+        headers.insert(header::AUTHORIZATION, format!("Bearer {by}").parse().unwrap());
+    }
+    gate.enter(Some(Client::from(from.parse::<IpAddr>().unwrap())), &headers, door)
+}
+
+fn enter(gate: &Arc<Gate>, from: &str, by: &str) -> Visit {
+    try_enter(gate, from, by, Door::Request).unwrap()
+}
+
+/// Of a token that is found to be known.
+fn enter_known(gate: &Arc<Gate>, from: &str, by: &str) -> Result<Visit, Error> {
+    let mut visit = enter(gate, from, by);
+    visit.is_known(None, Door::Request).map(|()| visit)
+}
+
+fn limit<T>(done: Result<T, Error>) -> Option<Limit> {
+    match done {
+        Ok(_) => None,
+        Err(Error::Throttled(limit, _)) => Some(limit),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn gate(limits: Limits) -> Arc<Gate> {
+    Arc::new(Gate::new(limits))
+}
+
+#[test]
+fn a_bucket_gives_ten_seconds_at_once_and_then_as_many_a_second() {
+    let (mut bucket, start) = (Bucket::default(), Instant::now());
+    for _ in 0..20 {
+        bucket.take(start, 2).unwrap();
+    }
+    assert_eq!(bucket.take(start, 2), Err(Duration::from_millis(500)));
+    let later = start + Duration::from_secs(1);
+    assert_eq!([bucket.take(later, 2), bucket.take(later, 2)], [Ok(()), Ok(())]);
+    assert_eq!(bucket.take(later, 2), Err(Duration::from_millis(500)));
+    // It never holds more than ten seconds of it.
+    let much_later = start + Duration::from_hours(1);
+    for _ in 0..20 {
+        bucket.take(much_later, 2).unwrap();
+    }
+    assert!(bucket.take(much_later, 2).is_err());
+    for _ in 0..1_000 {
+        bucket.take(start, 0).unwrap();
+    }
+}
+
+#[test]
+fn what_ends_is_not_counted_any_more_however_it_ends() {
+    let gate = gate(Limits { requests: 3, requests_each: 2, ..Limits::default() });
+    // By token, wherever from.
+    let mut held: Vec<_> = (1..=2).map(|i| enter_known(&gate, &format!("192.0.2.{i}"), "a").unwrap()).collect();
+    assert_eq!(limit(enter_known(&gate, "192.0.2.3", "a")), Some(Limit::AtOnce));
+    held.push(enter_known(&gate, "192.0.2.1", "b").unwrap());
+    for _ in 0..5 {
+        assert!(matches!(enter_known(&gate, "192.0.2.1", "c"), Err(Error::Busy)));
+    }
+    // Whether it is well can always be asked.
+    held.push(try_enter(&gate, "192.0.2.3", "", Door::Health).unwrap());
+    // A place that is given back is free before the answer is taken.
+    held[0].leave();
+    held.push(enter_known(&gate, "192.0.2.3", "a").unwrap());
+    assert_eq!(gate.running.load(Ordering::Relaxed), 3);
+    held.clear();
+    assert_eq!(gate.running.load(Ordering::Relaxed), 0);
+    let three = ["a", "a", "b"].map(|by| enter_known(&gate, "192.0.2.1", by).unwrap());
+    assert_eq!(three.len(), 3);
+}
+
+#[test]
+fn strangers_hold_nothing_that_others_need() {
+    let gate = gate(Limits { requests: 3, requests_each: 2, ..Limits::default() });
+    drop(enter_known(&gate, "192.0.2.1", "known").unwrap());
+    let strangers: Vec<_> =
+        (0..40).filter_map(|i| try_enter(&gate, &format!("192.0.2.{}", i % 10), "", Door::Request).ok()).collect();
+    assert_eq!(strangers.len(), 20);
+    assert_eq!(limit(try_enter(&gate, "192.0.2.1", "new", Door::Request)), Some(Limit::AtOnce));
+    // Neither here nor elsewhere.
+    let held = ["192.0.2.1", "198.51.100.1"].map(|from| enter_known(&gate, from, "known").unwrap());
+    assert!(enter_known(&gate, "198.51.100.2", "new").is_ok());
+    drop((strangers, held));
+    let client = Client::from("192.0.2.1".parse::<IpAddr>().unwrap());
+    assert_eq!(gate.addresses.lock().unwrap().known(&client).unwrap().asking, 0);
+}
+
+#[test]
+fn one_token_keeps_nobody_else_at_its_address_out() {
+    let gate = gate(Limits { requests_each: 2, ..Limits::default() });
+    let held = [(); 2].map(|()| enter_known(&gate, "192.0.2.1", "a").unwrap());
+    assert_eq!(limit(enter_known(&gate, "192.0.2.1", "a")), Some(Limit::AtOnce));
+    assert!(enter_known(&gate, "192.0.2.1", "b").is_ok());
+    drop(held);
+}
+
+#[test]
+fn tokens_of_one_bearer_count_together() {
+    let gate = gate(Limits { requests_each: 2, ..Limits::default() });
+    let bearer = secret::digest("bearer");
+    let mut held: Vec<_> = ["a", "b", "c"].map(|by| enter(&gate, &format!("{by}::1"), by)).into();
+    let known: Vec<_> = held.iter_mut().map(|visit| limit(visit.is_known(Some(bearer), Door::Request))).collect();
+    assert_eq!(known, [None, None, Some(Limit::AtOnce)]);
+}
+
+#[test]
+fn who_guesses_is_found_out_and_failures_alone_count() {
+    let (gate, now) = (gate(Limits::default()), Instant::now());
+    let guess = |i: u32| {
+        let visit = enter(&gate, "2001:db8::1", &i.to_string());
+        assert_eq!(visit.suspected(now), None, "{i}");
+        visit.is_unknown(now);
+    };
+    drop(enter_known(&gate, "2001:db8::1", "known").unwrap());
+    (0..GUESSES_SAVED).for_each(guess);
+    let suspected = |from: &str, by: &str| enter(&gate, from, by).suspected(now).is_some();
+    assert!(suspected("2001:db8::2", "another"));
+    assert!(!suspected("2001:db8::2", "known"));
+    assert!(!suspected("2001:db8::2", ""));
+    assert!(!suspected("2001:db8:0:1::1", "another"));
+    // One that proves good is let in from then on, and one that is no longer is forgotten.
+    drop(enter_known(&gate, "2001:db8::2", "another").unwrap());
+    assert!(!suspected("2001:db8::2", "another"));
+    enter(&gate, "2001:db8::2", "another").is_unknown(now);
+    assert!(suspected("2001:db8::2", "another"));
+}
+
+#[test]
+fn so_many_bytes_are_held_for_a_token_and_for_all_and_what_is_small_always() {
+    const MIB: usize = 1 << 20;
+    let gate = gate(Limits { buffered: 5 * MIB, buffered_each: 3 * MIB, ..Limits::default() });
+    let [ann, also_ann, bob] = ["a", "a", "b"].map(|by| enter_known(&gate, "192.0.2.1", by).unwrap());
+    ann.hold(UNCOUNTED).unwrap();
+    ann.hold(3 * MIB).unwrap();
+    assert_eq!(limit(ann.hold(1)), Some(Limit::Buffered));
+    assert_eq!(limit(also_ann.hold(UNCOUNTED + 1)), Some(Limit::Buffered));
+    also_ann.hold(UNCOUNTED).unwrap();
+    assert!(matches!(bob.hold(UNCOUNTED + 3 * MIB), Err(Error::Busy)));
+    bob.hold(UNCOUNTED + 2 * MIB).unwrap();
+    // What is done already is counted beyond that.
+    bob.hold_anyway(2 * MIB);
+    assert_eq!(gate.buffered.load(Ordering::Relaxed), 7 * MIB);
+    let mut ann = ann;
+    ann.leave();
+    assert!(also_ann.hold(1).is_err());
+    drop(ann);
+    assert!(matches!(also_ann.hold(2 * MIB), Err(Error::Busy)));
+    also_ann.hold(MIB).unwrap();
+    bob.release();
+    drop((also_ann, bob));
+    assert_eq!(gate.buffered.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn strangers_and_their_tokens_do_not_fill_the_memory() {
+    let gate = gate(Limits { rate_address: 1, ..Limits::default() });
+    for i in 0..50_000_u32 {
+        let from = IpAddr::V4(std::net::Ipv4Addr::from_bits(i)).to_string();
+        enter(&gate, &from, &i.to_string()).is_unknown(Instant::now());
+    }
+    assert!(gate.addresses.lock().unwrap().len() <= MOST);
+    assert_eq!(gate.tokens.lock().unwrap().len(), 0);
+}
