@@ -23,6 +23,7 @@ mod storm;
 
 mod both;
 mod cluster;
+mod commands;
 mod copying;
 mod crash;
 mod database_files;

@@ -355,7 +355,7 @@ impl Drop for Guardian {
 }
 
 /// The folder that has this one of PostgreSQL's programs; psql may be there without a server.
-fn programs(name: &str) -> PathBuf {
+pub fn programs(name: &str) -> PathBuf {
     static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
     let folders = FOLDERS.get_or_init(|| {
         let config = Command::new("pg_config").arg("--bindir").stderr(Stdio::null()).output().into_iter();

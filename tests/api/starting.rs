@@ -191,3 +191,24 @@ fn a_share_is_used_by_a_token_as_it_is_made_and_what_is_missing_is_said() {
     let of = |name: &str| tokens.lines().rfind(|line| line.contains(&format!("\t{name}\t"))).map(permits).unwrap();
     assert_eq!((of("owner"), of("bob")), (of("bob"), "Contacts.ReadWrite Contacts.ReadWrite.Shared".to_owned()));
 }
+
+#[test]
+fn a_user_who_is_removed_beside_a_server_for_development_is_made_again_by_the_next_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    let server = Program::start(serve_dev(&database));
+    let ann = server.user("ann");
+    let batch = r#"{"requests": [{"id": "1", "method": "GET", "url": "/me/contacts/$count"}]}"#;
+    let calls: [&dyn Fn() -> u16; 4] = [
+        &|| ann.get("/me/contacts").status,
+        &|| ann.post("/me/contacts", "{}").status,
+        &|| ann.post("/$batch", batch).json(200)["responses"][0]["status"].as_u64().unwrap().try_into().unwrap(),
+        &|| ann.get("/me").status,
+    ];
+    for (i, call) in calls.iter().enumerate() {
+        ann.post("/me/contacts", "{}").json(201);
+        run(&database, &["user", "remove", "ann", "--yes"]);
+        assert_eq!(call(), if i == 1 { 201 } else { 200 }, "call {i}");
+        assert_eq!(ann.get("/me/contacts/$count").body, if i == 1 { b"1" } else { b"0" }, "call {i}");
+    }
+}

@@ -393,5 +393,7 @@ fn dev_cert_makes_an_authority_once_and_serve_makes_it_too() {
     let printed = String::from_utf8(output.stdout).unwrap();
     let quoted = format!("'{}/it'\\''s mine", fs::canonicalize(folder.path()).unwrap().display());
     assert!(printed.contains(&format!("\ncontactd serve --dev --tls --dev-cert-dir {quoted}'\n")), "{printed}");
-    assert!(printed.contains(&format!("\nexport SSL_CERT_FILE={quoted}/dev-ca.pem'\n")), "{printed}");
+    for variable in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"] {
+        assert!(printed.contains(&format!("\nexport {variable}={quoted}/dev-ca.pem'\n")), "{printed}");
+    }
 }

@@ -1,0 +1,304 @@
+//! Every command in the documents is run as it stands there, by a shell, beside a real server in a temporary folder; each
+//! section of a document in a folder of its own, in order. Those that cannot be run here are named below with the reason,
+//! and at least their flags are read by the program's own parser.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use contactd::config::Cli;
+use tempfile::TempDir;
+
+use crate::postgres::{Postgres, programs};
+use crate::program::{Program, contactd};
+
+/// What commands begin with.
+const PROGRAMS: [&str; 10] =
+    ["contactd", "curl", "cargo", "tests/run", "docker", "sudo", "export", "psql", "createdb", "pg_dump"];
+
+/// What is not run, by how it begins, and why.
+const NOT_RUN: [(&str, &str); 9] = [
+    ("tests/run", "it runs this"),
+    ("cargo bench", "it takes minutes, and .ci/run does not measure"),
+    ("docker ", "docker/verify runs these, where there is a container daemon"),
+    ("export CONTACTD_TOKENS=", "it is for docker compose"),
+    ("sudo install ", "it takes root"),
+    ("psql ", "a test of its own runs these on a server of PostgreSQL"),
+    ("createdb ", "the same"),
+    ("CONTACTD_DATABASE=postgres://", "the same"),
+    ("pg_dump", "PostgreSQL's own"),
+];
+
+/// Servers that the documents name, and that are not there.
+const ELSEWHERE: [&str; 3] = ["postgres://db1", "@db.example.org", "postgres://…"];
+
+/// What a shell reads as the end of a command's words.
+const ENDS: [char; 4] = ['|', '>', '<', '&'];
+
+/// What looks like a command and is the line that the server writes.
+const OUTPUT: &str = "contactd listening on ";
+
+struct Found {
+    section: String,
+    text: String,
+    /// In a block, and not in a sentence, where a command may also be only named.
+    in_block: bool,
+}
+
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+fn is_command(text: &str) -> bool {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    PROGRAMS.contains(&first) || first.starts_with("CONTACTD_") && text.contains(" contactd ")
+}
+
+/// All commands of a document, in order.
+fn commands(name: &str) -> Vec<Found> {
+    let (mut found, mut section, mut fence, mut open) = (Vec::new(), String::new(), None::<String>, String::new());
+    for line in document(name).lines() {
+        if let Some(language) = line.strip_prefix("```") {
+            fence = if fence.is_none() { Some(language.to_owned()) } else { None };
+        } else if fence.as_deref() == Some("sh") {
+            match line.strip_suffix('\\') {
+                Some(begun) => open.push_str(begun),
+                None if line.trim().is_empty() => {}
+                None => {
+                    let text = std::mem::take(&mut open) + line;
+                    assert!(is_command(&text), "{name}: what is it? {text}");
+                    found.push(Found { section: section.clone(), text, in_block: true });
+                }
+            }
+        } else if fence.is_none() {
+            if let Some(title) = line.strip_prefix("## ") {
+                title.clone_into(&mut section);
+            }
+            let spans = line.split('`').skip(1).step_by(2);
+            let spans = spans.filter(|text| is_command(text) && !text.starts_with(OUTPUT));
+            found.extend(spans.map(|text| Found { section: section.clone(), text: text.to_owned(), in_block: false }));
+        }
+    }
+    found
+}
+
+/// The words of a command as a shell sees them, without its comment.
+fn words(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote, mut is_open) = (Vec::new(), String::new(), None, false);
+    for c in text.chars().chain([' ']) {
+        match (quote, c) {
+            (None, '\'' | '"') => (quote, is_open) = (Some(c), true),
+            (Some(end), c) if c == end => quote = None,
+            (None, '#') if !is_open => break,
+            (None, ' ') if is_open => {
+                words.push(std::mem::take(&mut word));
+                is_open = false;
+            }
+            (None, ' ') => {}
+            (_, c) => {
+                word.push(c);
+                is_open = true;
+            }
+        }
+    }
+    words
+}
+
+/// Reads the flags of the program's own part of a command, if it has one. Answers whether it is whole.
+#[track_caller]
+fn is_whole(text: &str) -> bool {
+    let words = words(text);
+    let is_docker = words.first().is_some_and(|first| first == "docker");
+    // The image's name, behind which its arguments stand.
+    let is_image = |at: &usize| words[*at] == "contactd" && !words[at - 1].starts_with("--");
+    let first = words.iter().position(|word| !word.contains('='));
+    let at = if is_docker { (1..words.len()).rev().find(is_image) } else { first };
+    let at = at.filter(|at| words[*at] == "contactd");
+    let Some(own) = at
+        .map(|at| &words[at..])
+        .filter(|own| !is_docker || own.len() > 1 && own[1] != "." && !own[1].starts_with(ENDS))
+    else {
+        return true;
+    };
+    let own = own.iter().take_while(|word| !word.starts_with(ENDS));
+    match Cli::try_parse_from(own) {
+        Ok(_) => true,
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => true,
+            // Only named.
+            ErrorKind::MissingRequiredArgument | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => false,
+            // A word in capitals stands for something.
+            ErrorKind::ValueValidation if has_placeholder(text) => false,
+            _ => panic!("{text}: {error}"),
+        },
+    }
+}
+
+fn has_placeholder(text: &str) -> bool {
+    let is_capitals = |word: &String| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    text.contains('…') || words(text).iter().any(is_capitals)
+}
+
+/// A folder in which the documents' commands do what they say, and the server that they are about.
+struct World {
+    folder: TempDir,
+    server: Option<Program>,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = folder.path().join("bin");
+        fs::create_dir(&programs).unwrap();
+        symlink(env!("CARGO_BIN_EXE_contactd"), programs.join("contactd")).unwrap();
+        // What it would build is built.
+        let cargo = "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec contactd \"$@\"\n";
+        fs::write(programs.join("cargo"), cargo).unwrap();
+        fs::set_permissions(programs.join("cargo"), fs::Permissions::from_mode(0o755)).unwrap();
+        symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), folder.path().join("tests")).unwrap();
+        let mut world = Self { folder, server: None };
+        world.serve("contactd serve");
+        for user in ["bob", "carl"] {
+            world.run(&format!("contactd user add {user}"));
+        }
+        world
+    }
+
+    /// A shell that takes a text as somebody's would who has the program installed.
+    fn shell(&self, text: &str, listen: &str) -> Command {
+        let path = std::env::var("PATH").unwrap();
+        // Without the caller's own settings, as every command of the program here.
+        let mut command = contactd(&[]);
+        let unset: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
+        command = Command::new("sh");
+        command.args(["-c", text]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for name in unset {
+            command.env_remove(name);
+        }
+        command.env_remove("XDG_DATA_HOME").env("HOME", self.folder.path()).current_dir(self.folder.path());
+        command.env("PATH", format!("{}:{path}", self.folder.path().join("bin").display()));
+        command.env("CONTACTD_LISTEN", listen);
+        command
+    }
+
+    /// Starts a server in place of the one before, on a free port, and has curl take it for the one on port 8080.
+    fn serve(&mut self, text: &str) {
+        if let Some(mut before) = self.server.take() {
+            before.signal("TERM");
+            before.ended(Duration::from_secs(8));
+        }
+        let server = Program::start(self.shell(&format!("exec env {text}"), "127.0.0.1:0"));
+        let address = &server.address;
+        let curl = format!(
+            "silent\nfail-with-body\nconnect-to = 127.0.0.1:8080:{address}\nconnect-to = localhost:8080:{address}\n"
+        );
+        fs::write(self.folder.path().join(".curlrc"), curl).unwrap();
+        self.server = Some(server);
+    }
+
+    fn output(&self, text: &str) -> Output {
+        let address = self.server.as_ref().map_or("127.0.0.1:0", |server| &server.address);
+        self.shell(text, address).output().unwrap()
+    }
+
+    #[track_caller]
+    fn run(&self, text: &str) -> String {
+        let output = self.output(text);
+        let (said, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{text}: {said}{why}");
+        said.into_owned()
+    }
+
+    /// Does what a command of the documents says.
+    fn act(&mut self, text: &str) {
+        if text.contains(" serve") && !text.contains("--help") {
+            return self.serve(text);
+        }
+        if ["--of ann", "--user ann"].iter().any(|flag| text.contains(flag)) {
+            // They are there already where a line before makes them.
+            self.output("contactd user add ann");
+        }
+        let of_last = || {
+            let tokens = self.run("contactd token list");
+            tokens.lines().last().unwrap().split('\t').next().unwrap().to_owned()
+        };
+        let text = if text == "contactd token revoke ID" { text.replace("ID", &of_last()) } else { text.to_owned() };
+        let said = self.run(&text);
+        if text.contains("tests/seed/request.json") {
+            assert!(said.starts_with("HTTP/1.1 201 Created"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn every_command_in_the_documents_does_what_it_says() {
+    let mut left_out: Vec<&str> = Vec::new();
+    let mut done = 0;
+    let mut documents = vec!["README.md".to_owned()];
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap() {
+        documents.push(format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
+    }
+    for name in documents {
+        let mut world: Option<(String, World)> = None;
+        for Found { section, text, in_block } in commands(&name) {
+            let is_whole = is_whole(&text);
+            assert!(is_whole || !in_block || has_placeholder(&text), "{name}: {text}");
+            if let Some((begins, _)) = NOT_RUN.iter().find(|(begins, _)| text.starts_with(begins)) {
+                left_out.push(begins);
+                continue;
+            }
+            let is_elsewhere = ELSEWHERE.iter().any(|server| text.contains(server));
+            let is_known = text == "contactd token revoke ID";
+            if is_elsewhere || !is_known && (!is_whole || has_placeholder(&text)) {
+                continue;
+            }
+            if world.as_ref().is_none_or(|(of, _)| *of != section) {
+                world = Some((section.clone(), World::new()));
+            }
+            if let Some((_, world)) = &mut world {
+                world.act(&text);
+                done += 1;
+            }
+        }
+    }
+    assert!(done > 20, "{done} commands prove little");
+    let stale = NOT_RUN.iter().find(|(begins, _)| !left_out.contains(begins));
+    assert_eq!(stale, None, "no document has such a command any more");
+}
+
+#[test]
+fn a_database_on_postgresql_is_made_by_the_commands_of_its_page() {
+    let server = Postgres::start(&[]);
+    // The tests' own administrator has the name that the page gives to contactd.
+    server.query("create role boss superuser login");
+    let (port, programs) = (server.port().to_string(), programs("createdb"));
+    let world = World::new();
+    let shell = |text: &str| {
+        let mut command = world.shell(text, "127.0.0.1:0");
+        let path = std::env::var("PATH").unwrap();
+        let own = world.folder.path().join("bin");
+        command.env("PATH", format!("{}:{}:{path}", own.display(), programs.display()));
+        command.env("PGHOST", "127.0.0.1").env("PGPORT", &port).env("PGUSER", "boss");
+        command
+    };
+    let make = |text: &str| {
+        let output = shell(text).output().unwrap();
+        assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    make("psql -q -d postgres -c 'alter role contactd rename to former'");
+    let commands: Vec<_> = commands("docs/postgres.md").into_iter().filter(|found| found.in_block).collect();
+    let serve = commands.iter().position(|found| found.text.starts_with("CONTACTD_DATABASE=postgres://")).unwrap();
+    assert_eq!(serve, 2);
+    for found in &commands[..serve] {
+        make(&found.text);
+    }
+    let text = commands[serve].text.replace("@db.example.org/", &format!("@127.0.0.1:{port}/"));
+    let mut command = shell(&format!("exec env {text}"));
+    command.env("CONTACTD_TOKENS", "ann=SECRET-1");
+    let contactd = Program::start(command);
+    assert_eq!(contactd.user("SECRET-1").post("/me/contacts", "{}").status, 201);
+}
