@@ -141,9 +141,9 @@ fn is_unspaced(c: char) -> bool {
 /// The digits of a number from each of its groups on, as one word each: `+1 732 555` is 1732555, 732555 and 555.
 pub(crate) fn numbers(groups: &[String]) -> Vec<String> {
     let digits: Vec<_> = groups.iter().filter(|word| is_number(word)).collect();
-    (0..digits.len())
-        .map(|from| cut(&digits.iter().skip(from).map(|group| group.as_str()).collect::<String>()))
-        .collect()
+    // No group is empty, so that a word needs no more of them than it has characters, however many there are.
+    let from = |from| digits.iter().skip(from).take(MAX_WORD).map(|group| group.as_str());
+    (0..digits.len()).map(|first| cut(&from(first).collect::<String>())).collect()
 }
 
 pub(crate) fn is_number(word: &str) -> bool {

@@ -10,49 +10,30 @@ use std::future::poll_fn;
 use std::time::Instant;
 
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::HeaderName;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::{FutureExt as _, join_all};
 use futures_util::stream::TryStreamExt as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::access::Caller;
 use super::answer::{Answer, Body};
-use super::body::Taken;
+use super::aside::{SHORT, aside};
 use super::call::{Call, Reached};
 use super::contacts_ref::own_path;
 use super::endpoint::{Endpoint, Need};
 use super::limits::Visit;
+use super::steps::{self, Sent, refused, sendable};
 use super::throttle::Slot;
-use super::{Ids, contacts, error, service, throttle};
-use crate::error::{Error, Kind};
+use super::{Ids, error, service, throttle};
+use crate::error::Error;
 use crate::odata::address::{Address, Item, Resource};
 use crate::odata::json::shorten;
 
 /// How many bytes the answers of a batch may have before no more is read for it.
 const MAX_ANSWER: usize = 16 << 20;
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    requests: Vec<Sent<'a>>,
-}
-
-/// A step, as sent. Members that are none of these are ignored.
-#[derive(Deserialize)]
-struct Sent<'a> {
-    id: String,
-    method: String,
-    url: String,
-    #[serde(default)]
-    headers: Option<BTreeMap<String, String>>,
-    #[serde(borrow, default)]
-    body: Option<&'a RawValue>,
-    #[serde(default, rename = "dependsOn")]
-    depends_on: Option<Vec<String>>,
-}
 
 /// A step's answer.
 #[derive(Serialize)]
@@ -72,67 +53,15 @@ struct Answers<'a> {
 /// `POST /$batch`.
 ///
 /// # Errors
-/// 400 where the whole cannot be carried out: it is no batch, has too many steps, or an id twice, or dependencies that
-/// cannot be met.
+/// 400 where the whole cannot be carried out, see [`steps::read`].
 pub(super) async fn perform(call: &Call<'_>, caller: &Caller, visit: &Visit, body: &[u8]) -> Result<Answer, Error> {
     // One without a step is refused like any other.
     call.api.unguarded.acting(call.actor(caller)).permits().await?;
-    contacts::parse(body)?;
-    let Envelope { requests: steps } = serde_json::from_slice(body).map_err(|why| {
-        let message = format!(
-            "The batch cannot be read: {why}. It is an object with 'requests', an array of steps that have 'id', 'method' and 'url'."
-        );
-        refused("requests", message)
-    })?;
-    let limit = call.api.settings.batch_limit;
-    if steps.len() > limit {
-        let message = format!("Number of batch request steps exceeds the maximum value of {limit}.");
-        return Err(Error::invalid(Kind::Steps, "requests", message));
-    }
-    let before = dependencies(&steps)?;
+    let (steps, before) = steps::read(body, call.api.settings.batch_limit).await?;
     let creates = steps.iter().map(|step| create(call, step)).collect();
     let batch = Batch { call, caller, visit, creates, steps, before, slots: RefCell::default() };
     let answered = batch.perform().await?;
     Answer::json(200, &Answers { responses: answered.into_iter().flatten().collect() })
-}
-
-fn refused(target: &str, message: impl Into<String>) -> Error {
-    Error::invalid(Kind::Query, target, message)
-}
-
-/// The steps that each step waits for.
-///
-/// # Errors
-/// 400 for an id that is empty or there twice, in any letter case, one that nobody has, and a circle.
-fn dependencies(steps: &[Sent<'_>]) -> Result<Vec<Vec<usize>>, Error> {
-    let at = |id: &str| steps.iter().position(|step| step.id.eq_ignore_ascii_case(id));
-    let mut before = Vec::with_capacity(steps.len());
-    for (i, step) in steps.iter().enumerate() {
-        let id = shorten(&step.id);
-        if step.id.is_empty() || at(&step.id) != Some(i) {
-            return Err(refused(
-                &format!("requests/{i}/id"),
-                format!("The id '{id}' of a step must be there once, and not be empty."),
-            ));
-        }
-        let named = step.depends_on.iter().flatten().map(|id| {
-            let missing = || {
-                let message = format!("The step '{}' that is depended on is not in the batch.", shorten(id));
-                refused(&format!("requests/{i}/dependsOn"), message)
-            };
-            at(id).ok_or_else(missing)
-        });
-        before.push(named.collect::<Result<Vec<_>, _>>()?);
-    }
-    // What waits for nothing is done first, and so on: in a circle all wait.
-    let mut done = vec![false; steps.len()];
-    while let Some(next) = (0..steps.len()).find(|i| !done[*i] && before[*i].iter().all(|step| done[*step])) {
-        done[next] = true;
-    }
-    match done.iter().position(|done| !done) {
-        Some(i) => Err(refused(&format!("requests/{i}/dependsOn"), "Steps wait for each other in a circle.")),
-        None => Ok(before),
-    }
 }
 
 /// How a step that creates a contact goes to the writer. Those of one way that follow each other go together: they get
@@ -146,8 +75,8 @@ enum Create {
 }
 
 /// How a step goes, if it creates a contact and can go with others.
-fn create(call: &Call<'_>, sent: &Sent<'_>) -> Option<Create> {
-    let (method, (path, _), headers) = (method(sent).ok()?, address(call, &sent.url).ok()?, headers(sent).ok()?);
+fn create(call: &Call<'_>, sent: &Sent) -> Option<Create> {
+    let (method, (path, _), headers) = (sent.method().ok()?, address(call, &sent.url).ok()?, sent.headers().ok()?);
     let step = Call::new(call.api, &method, &path, None, &headers, Reached::default()).ok()?;
     if !matches!(step.endpoint(), Ok(Endpoint::CreateContact | Endpoint::AddContact)) {
         return None;
@@ -164,7 +93,7 @@ struct Batch<'a> {
     call: &'a Call<'a>,
     caller: &'a Caller,
     visit: &'a Visit,
-    steps: Vec<Sent<'a>>,
+    steps: Vec<Sent>,
     /// Of each step.
     before: Vec<Vec<usize>>,
     creates: Vec<Option<Create>>,
@@ -203,13 +132,13 @@ impl Batch<'_> {
             self.slots.borrow_mut().clear();
             for (i, answer) in run.into_iter().zip(answers) {
                 let sent = &self.steps[i];
-                let ids = || Ids::of(&headers(sent).unwrap_or_default());
+                let ids = || Ids::of(&sent.headers().unwrap_or_default());
                 let mut answer = answer.unwrap_or_else(|error| {
                     let answer = error::answer(&error, &ids());
                     self.log(sent, &answer, &error);
                     answer
                 });
-                if method(sent).is_ok_and(|method| method == Method::HEAD) {
+                if sent.method().is_ok_and(|method| method == Method::HEAD) {
                     answer.body = None;
                 }
                 let mut shown = shown(&sent.id, answer).await?;
@@ -223,13 +152,18 @@ impl Batch<'_> {
         }
     }
 
-    /// The first step whose turn it is, and if it is a create those behind it that go the same way.
+    /// The first step whose turn it is, and if it is a create those behind it that go the same way, unless they are long.
     fn next(&self, answered: &Done<'_>) -> Vec<usize> {
         let is_ready = |i: &usize| self.before[*i].iter().all(|before| answered[*before].is_some());
         let mut left = (0..self.steps.len()).filter(|i| answered[*i].is_none());
         let Some(first) = left.by_ref().find(is_ready) else { return Vec::new() };
         let way = self.creates[first];
-        let also = left.take_while(|i| way.is_some() && self.creates[*i] == way && is_ready(i));
+        // What is read in one go, and so in order, must not take long.
+        let mut room = SHORT.checked_sub(self.steps[first].length());
+        let also = left.take_while(|i| {
+            room = room.and_then(|room| room.checked_sub(self.steps[*i].length()));
+            way.is_some() && self.creates[*i] == way && is_ready(i) && room.is_some()
+        });
         std::iter::once(first).chain(also).collect()
     }
 
@@ -251,16 +185,17 @@ impl Batch<'_> {
         }
         self.visit.step()?;
         let (outer, sent) = (self.call, &self.steps[i]);
-        let (method, headers, (path, query)) = (method(sent)?, headers(sent)?, address(outer, &sent.url)?);
+        let (method, headers, (path, query)) = (sent.method()?, sent.headers()?, address(outer, &sent.url)?);
         let call = Call::new(outer.api, &method, &path, Some(&query), &headers, outer.reached().clone())?;
         match call.address.resource {
             Resource::Batch => return Err(refused("url", "A batch cannot be a step of another.")),
             Resource::Service => return service::document(&call, &method),
+            Resource::Health => return Err(refused("url", "A step asks for data: '/healthz' is asked for by itself.")),
             Resource::Metadata => return Err(refused("url", "A step's answer cannot be XML.")),
             _ => {}
         }
         let endpoint = call.endpoint()?;
-        let mut body = body(endpoint.body(), &headers, sent.body)?;
+        let mut body = sent.body(endpoint.body(), &headers).await?;
         if is_full && matches!(method, Method::GET | Method::HEAD) {
             return Err(Error::TooMuch);
         }
@@ -269,7 +204,7 @@ impl Batch<'_> {
     }
 
     /// The batch itself is well, so its line in the log says nothing of this.
-    fn log(&self, sent: &Sent<'_>, answer: &Answer, error: &Error) {
+    fn log(&self, sent: &Sent, answer: &Answer, error: &Error) {
         let address = address(self.call, &sent.url).and_then(|(path, _)| Address::parse(&path));
         let route = address.as_ref().map_or("", Address::pattern);
         let (request_id, status, code) = (self.call.reached().request, answer.status.as_u16(), error::code(error));
@@ -277,8 +212,8 @@ impl Batch<'_> {
     }
 
     /// Counts what a step answers for as long as it is in memory. What has only been read can still be refused.
-    fn hold(&self, sent: &Sent<'_>, bytes: usize) -> Result<(), Error> {
-        if method(sent).is_ok_and(|method| method == Method::GET) {
+    fn hold(&self, sent: &Sent, bytes: usize) -> Result<(), Error> {
+        if sent.method().is_ok_and(|method| method == Method::GET) {
             return self.visit.hold(bytes);
         }
         self.visit.hold_anyway(bytes);
@@ -298,24 +233,6 @@ impl Batch<'_> {
     }
 }
 
-fn method(sent: &Sent<'_>) -> Result<Method, Error> {
-    let unknown = |_| refused("method", format!("'{}' is no method.", shorten(&sent.method)));
-    Method::from_bytes(sent.method.to_ascii_uppercase().as_bytes()).map_err(unknown)
-}
-
-/// A step's own headers: who calls is told by the batch.
-fn headers(sent: &Sent<'_>) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in sent.headers.iter().flatten() {
-        let unusable = || refused("headers", format!("'{}' is no header that could be sent.", shorten(name)));
-        let name = HeaderName::try_from(name.as_str()).map_err(|_| unusable())?;
-        if name != header::AUTHORIZATION {
-            headers.append(name, HeaderValue::from_str(value).map_err(|_| unusable())?);
-        }
-    }
-    Ok(headers)
-}
-
 /// The path and the query of a step: relative to the batch's version, or with one of its own, or the address as the client
 /// would use it. What a request line could not hold is encoded.
 fn address(call: &Call<'_>, url: &str) -> Result<(String, String), Error> {
@@ -331,39 +248,6 @@ fn address(call: &Call<'_>, url: &str) -> Result<(String, String), Error> {
     let has_version = ["v1.0", "beta"].iter().any(|version| first.eq_ignore_ascii_case(version));
     let prefix = if has_version { "" } else { call.address.version.prefix() };
     Ok((sendable(&format!("{prefix}{path}")), sendable(query)))
-}
-
-fn sendable(text: &str) -> String {
-    let escape = |byte: u8| match byte {
-        b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => true,
-        byte => !byte.is_ascii_graphic(),
-    };
-    text.bytes().map(|byte| if escape(byte) { format!("%{byte:02X}") } else { char::from(byte).to_string() }).collect()
-}
-
-/// The body as the call takes it: the JSON text as it was sent, or the bytes that are in base64.
-fn body(taken: Taken, headers: &HeaderMap, sent: Option<&RawValue>) -> Result<Vec<u8>, Error> {
-    let text = sent.map_or("", RawValue::get);
-    match taken {
-        Taken::Not => Ok(Vec::new()),
-        Taken::Json => {
-            let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            let bare = declared.map(|value| value.split(';').next().unwrap_or_default().trim());
-            if bare.is_some_and(|declared| !declared.eq_ignore_ascii_case("application/json")) {
-                let message = "The body must be sent with Content-Type: application/json.";
-                return Err(Error::UnsupportedMediaType(message.to_owned()));
-            }
-            Ok(text.as_bytes().to_vec())
-        }
-        Taken::Bytes if text.is_empty() || text == "null" => Ok(Vec::new()),
-        Taken::Bytes => {
-            let encoded: Option<String> = serde_json::from_str(text).ok();
-            // Either alphabet, with or without the signs at the end.
-            let plain = encoded.map(|text| text.trim_end_matches('=').replace('-', "+").replace('_', "/"));
-            let bytes = plain.and_then(|text| STANDARD_NO_PAD.decode(text).ok());
-            bytes.ok_or_else(|| refused("body", "The body of this step must be a string: the bytes in base64."))
-        }
-    }
 }
 
 async fn shown(id: &str, answer: Answer) -> Result<Answered<'_>, Error> {
@@ -385,8 +269,10 @@ async fn shown(id: &str, answer: Answer) -> Result<Answered<'_>, Error> {
                 "application/json" | "text/plain" => String::from_utf8(bytes).map_err(Error::internal)?,
                 _ => format!("\"{}\"", STANDARD.encode(bytes)),
             };
+            let is_short = json.len() <= SHORT;
             headers.entry("Content-Type".to_owned()).or_insert(media);
-            Some(RawValue::from_string(json).map_err(Error::internal)?)
+            let read = move || RawValue::from_string(json).map_err(Error::internal);
+            Some(if is_short { read()? } else { aside(read).await?? })
         }
     };
     Ok(Answered { id, status: answer.status.as_u16(), headers, body })

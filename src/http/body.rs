@@ -5,16 +5,23 @@ use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Payload;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use futures_util::StreamExt as _;
 
 use super::MAX_BODY;
+use super::aside::{SHORT, Turn, aside};
 use super::limits::Visit;
 use crate::error::{Error, Kind};
+use crate::odata::json::Json;
 
 /// Largest rest of a body that is read for nothing, in bytes, and how long that may take.
 const MAX_LEFT: usize = 64 << 10;
 const LEFT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Most members of a gzip body. Clients send one; each costs some tens of kilobytes of memory, however short it is.
+const MAX_MEMBERS: usize = 16;
+/// The mark that some programs write before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a call does with its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,12 +70,53 @@ pub(super) async fn read(
         }
     };
     let body = tokio::time::timeout(timeout, receive(payload, visit)).await.map_err(|_| Error::TooSlow)??;
-    if !gzip {
-        return Ok(body);
+    let body = if gzip {
+        let unpacked = unpacked(body).await?;
+        visit.hold(unpacked.len())?;
+        unpacked
+    } else {
+        body
+    };
+    if taken == Taken::Json { utf_8(body) } else { Ok(body) }
+}
+
+/// JSON is sent as UTF-8 (RFC 8259, section 8.1), before which a byte order mark may be ignored.
+fn utf_8(mut body: Vec<u8>) -> Result<Vec<u8>, Error> {
+    if body.starts_with(BYTE_ORDER_MARK) {
+        body.drain(..BYTE_ORDER_MARK.len());
     }
-    let unpacked = unpack(&body)?;
-    visit.hold(unpacked.len())?;
-    Ok(unpacked)
+    // The first character of a JSON text is one of ASCII.
+    let found = match body.as_slice() {
+        [0, 0, 0xfe, 0xff, ..] | [0xff, 0xfe, 0, 0, ..] | [0, 0, 0, _, ..] | [_, 0, 0, 0, ..] => "UTF-32",
+        [0xfe, 0xff, ..] | [0xff, 0xfe, ..] | [0, _, ..] | [_, 0, ..] => "UTF-16",
+        _ => return Ok(body),
+    };
+    let message = format!("The body is {found}. JSON must be sent as UTF-8.");
+    Err(Error::invalid(Kind::Json, "", message))
+}
+
+/// Reads the body of a call as JSON, and that by `read`: away from the event loop if it is long.
+///
+/// # Errors
+/// 400 for what is no JSON, and those of `read`.
+pub(super) async fn json<T: Send + 'static>(
+    body: &[u8],
+    read: impl FnOnce(Json) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    if body.len() <= SHORT {
+        return parse(body).and_then(read);
+    }
+    // The turn first: what waits has no copy of its body.
+    let turn = Turn::wait().await?;
+    let body = body.to_vec();
+    turn.work(move || parse(&body).and_then(read)).await?
+}
+
+/// A JSON body.
+pub(super) fn parse(body: &[u8]) -> Result<Json, Error> {
+    Json::read(body).map_err(|why| {
+        Error::invalid(Kind::Json, "", format!("The body cannot be read as JSON, it was unable to deserialize: {why}."))
+    })
 }
 
 async fn receive(payload: &mut Payload, visit: &Visit) -> Result<Vec<u8>, Error> {
@@ -94,13 +142,69 @@ pub(super) async fn finish(headers: &HeaderMap, payload: &mut Payload) {
     }
 }
 
-/// Never holds more than the limit, however much a small body would unpack to.
-fn unpack(packed: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut body = Vec::new();
-    let read = MultiGzDecoder::new(packed).take(MAX_BODY as u64 + 1).read_to_end(&mut body);
-    if body.len() > MAX_BODY {
-        return Err(Error::TooLarge(MAX_BODY));
+/// What a gzip body holds: away from the event loop if it is long, packed or not.
+async fn unpacked(packed: Vec<u8>) -> Result<Vec<u8>, Error> {
+    if packed.len() <= SHORT
+        && let Some(body) = unpack(&packed, SHORT)?
+    {
+        return Ok(body);
     }
-    read.map_err(|_| Error::invalid(Kind::Json, "", "The body is not what gzip makes."))?;
-    Ok(body)
+    aside(move || unpack(&packed, MAX_BODY)).await??.ok_or(Error::TooLarge(MAX_BODY))
+}
+
+/// Never holds more than `most` bytes, however much a small body would unpack to: `None` where it is more.
+fn unpack(packed: &[u8], most: usize) -> Result<Option<Vec<u8>>, Error> {
+    let refused = |message: &str| Error::invalid(Kind::Json, "", message);
+    let (mut body, mut rest, mut members) = (Vec::new(), packed, 0);
+    while members == 0 || !rest.is_empty() {
+        if members == MAX_MEMBERS {
+            return Err(refused(&format!("The gzip body has more than {MAX_MEMBERS} members.")));
+        }
+        members += 1;
+        let mut member = GzDecoder::new(rest);
+        let read = member.by_ref().take((most - body.len()) as u64 + 1).read_to_end(&mut body);
+        if body.len() > most {
+            return Ok(None);
+        }
+        read.map_err(|_| refused("The body is not what gzip makes."))?;
+        rest = member.into_inner();
+    }
+    Ok(Some(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_gzip_body_of_many_members_is_refused_after_the_first_of_them() {
+        let members = |count: usize| packed(b"x").repeat(count);
+        assert_eq!(unpack(&members(MAX_MEMBERS), MAX_BODY).unwrap().unwrap(), b"x".repeat(MAX_MEMBERS));
+        for count in [MAX_MEMBERS + 1, 100_000] {
+            let error = unpack(&members(count), MAX_BODY).unwrap_err().to_string();
+            assert_eq!(error, "The gzip body has more than 16 members.");
+        }
+    }
+
+    #[test]
+    fn a_gzip_body_unpacks_to_no_more_than_the_limit() {
+        let ones = packed(&[b'1'; 1_000]);
+        assert_eq!(unpack(&ones, 1_000).unwrap().unwrap(), [b'1'; 1_000]);
+        assert_eq!(unpack(&ones, 999).unwrap(), None);
+        assert_eq!(unpack(&ones.repeat(2), 1_999).unwrap(), None);
+        for broken in [&b""[..], b"{}", &ones[..20], &[&ones[..], b"x"].concat()] {
+            assert!(unpack(broken, 1_000).is_err(), "{broken:?}");
+        }
+    }
 }

@@ -22,13 +22,28 @@ use crate::odata::etag::Preconditions;
 use crate::odata::filter::typed::{Condition, Order};
 use crate::odata::filter::{self, Model};
 use crate::odata::format;
-use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, PlaceToken};
+use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, MAX_TOKEN, PlaceToken};
 use crate::odata::prefer::{Handling, Prefer};
-use crate::odata::query::Query;
+use crate::odata::query::{self, Query};
 use crate::store::{SortedPage, Sorting};
 
 /// The header that tells how far a write has brought its mailbox.
 pub(super) const POSITION: &str = "Contactd-Position";
+
+/// Longest address below the mount, as links repeat it: what goes on from there adds a token, and a request line has
+/// 65,534 bytes.
+const MAX_ADDRESS: usize = 65_534 - MAX_TOKEN - 64;
+
+/// # Errors
+/// 400 for an address that a link to the next page could not repeat.
+fn check_length(path: &str, query: &str) -> Result<(), Error> {
+    // No byte becomes more than three.
+    if path.len() + 3 * query.len() <= MAX_ADDRESS || path.len() + query::length_in_link(query) <= MAX_ADDRESS {
+        return Ok(());
+    }
+    let message = format!("An address has at most {MAX_ADDRESS} bytes, what links must encode counted as encoded.");
+    Err(Error::invalid(Kind::Query, "", message))
+}
 
 fn parse_position(value: &str) -> Result<i64, Error> {
     value.trim().parse().ok().filter(|number| *number >= 0).ok_or_else(|| {
@@ -83,7 +98,9 @@ impl<'a> Call<'a> {
             let lines: Vec<_> = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
             (!lines.is_empty()).then(|| lines.join(","))
         };
-        let (address, query) = (Address::parse(path)?, query.unwrap_or_default());
+        let query = query.unwrap_or_default();
+        check_length(path, query)?;
+        let address = Address::parse(path)?;
         let annotated = match &address.resource {
             Resource::Metadata => format::is_xml(query).map(|()| true)?,
             // What has one form only.

@@ -1,8 +1,9 @@
 //! `…/outlook/masterCategories`: the names that a mailbox has colours for.
 
 use super::answer::{Answer, List};
+use super::body;
 use super::call::{Call, POSITION};
-use super::contacts::{parse, parse_id, quoted};
+use super::contacts::{parse_id, quoted};
 use super::guard::Mailbox;
 use crate::category::{self, Category, PROPERTIES, Shown};
 use crate::error::{Error, Kind};
@@ -42,7 +43,7 @@ pub(super) async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, 
 
 /// `POST …/masterCategories`.
 pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> Result<Answer, Error> {
-    let sent = category::read(parse(body)?)?;
+    let sent = body::json(body, category::read).await?;
     let name = sent.display_name.ok_or_else(|| {
         Error::invalid(Kind::Body, "displayName", "'displayName' is missing: a category must have a name.")
     })?;
@@ -67,7 +68,7 @@ pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<
 /// `PATCH …/masterCategories/{id}`: another colour.
 pub(super) async fn update(call: &Call<'_>, mailbox: &Mailbox, id: &str, body: &[u8]) -> Result<Answer, Error> {
     let id = parse_id(id)?;
-    let sent = category::read(parse(body)?)?;
+    let sent = body::json(body, category::read).await?;
     let category = mailbox.store.update_category(mailbox.user.mailbox, id, sent, call.expected.clone()).await?;
     written(call, mailbox, 200, &category)
 }

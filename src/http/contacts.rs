@@ -3,9 +3,11 @@
 use uuid::Uuid;
 
 use super::answer::{Answer, List};
+use super::body;
 use super::call::{Call, POSITION};
 use super::guard::Mailbox;
 use super::once;
+use crate::contact::patch::Patch;
 use crate::contact::read::{self, Purpose};
 use crate::contact::select::Selection;
 use crate::contact::write::Shown;
@@ -13,7 +15,6 @@ use crate::contact::{self, Contact, DEFAULT_FOLDER, Shape};
 use crate::error::{Error, Kind};
 use crate::odata::expand;
 use crate::odata::filter::{self, Model};
-use crate::odata::json::Json;
 use crate::odata::page::PageToken;
 use crate::odata::percent_encode;
 use crate::odata::prefer::Handling;
@@ -121,18 +122,19 @@ pub(super) async fn create(
     folder: &[String],
     body: &[u8],
 ) -> Result<Answer, Error> {
-    create_from(call, mailbox, folder, parse(body)?, once::of(call, body)?).await
+    let (shape, handling) = (call.shape(), call.handling());
+    let new = body::json(body, move |body| read::read(shape, body, handling, Purpose::Create)).await?;
+    create_from(call, mailbox, folder, new, once::of(call, body)?).await
 }
 
-/// What both ways to create do with the body.
+/// What both ways to create do with a contact.
 pub(super) async fn create_from(
     call: &Call<'_>,
     mailbox: &Mailbox,
     folder: &[String],
-    body: Json,
+    new: Patch,
     once: Option<Once>,
 ) -> Result<Answer, Error> {
-    let new = read::read(call.shape(), body, call.handling(), Purpose::Create)?;
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
     let contact = match (folder, once) {
         (folder, Some(once)) => store.insert_once(number, folder, new, once).await?,
@@ -165,7 +167,8 @@ pub(super) async fn update(
     body: &[u8],
 ) -> Result<Answer, Error> {
     let id = parse_id(id)?;
-    let patch = read::read(call.shape(), parse(body)?, call.handling(), Purpose::Update)?;
+    let (shape, handling) = (call.shape(), call.handling());
+    let patch = body::json(body, move |body| read::read(shape, body, handling, Purpose::Update)).await?;
     let contact = mailbox.store.update(mailbox.user.mailbox, folder, id, patch, call.expected.clone()).await?;
     written(call, mailbox, 200, &contact)
 }
@@ -175,13 +178,6 @@ pub(super) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String]
     let id = parse_id(id)?;
     let position = mailbox.store.delete(mailbox.user.mailbox, folder, id, call.expected.clone()).await?;
     Answer::empty(204)?.header(POSITION, &position.to_string())
-}
-
-/// A JSON body.
-pub(super) fn parse(body: &[u8]) -> Result<Json, Error> {
-    Json::read(body).map_err(|why| {
-        Error::invalid(Kind::Json, "", format!("The body cannot be read as JSON, it was unable to deserialize: {why}."))
-    })
 }
 
 pub(super) fn parse_id(id: &str) -> Result<Uuid, Error> {

@@ -5,11 +5,14 @@ use serde::Serialize;
 
 use super::access::Caller;
 use super::answer::{Answer, List};
+use super::body;
 use super::call::Call;
 use super::contacts::{self, quoted};
 use super::endpoint::Need;
 use super::guard::Mailbox;
 use super::{once, origin};
+use crate::contact::patch::Patch;
+use crate::contact::read::Purpose;
 use crate::contact::{self, Contact, read};
 use crate::error::{Error, Kind};
 use crate::odata::address::{Address, Item, Resource};
@@ -41,6 +44,12 @@ struct Reference {
     id: String,
 }
 
+/// What a body is.
+enum Sent {
+    Reference(Json),
+    Contact(Patch),
+}
+
 /// `POST …/contacts/$ref`.
 pub(super) async fn add(
     call: &Call<'_>,
@@ -49,9 +58,14 @@ pub(super) async fn add(
     folder: &[String],
     body: &[u8],
 ) -> Result<Answer, Error> {
-    let (once, body) = (once::of(call, body)?, contacts::parse(body)?);
-    let Some(reference) = read::bare_reference(&body) else {
-        return contacts::create_from(call, mailbox, folder, body, once).await;
+    let (once, shape, handling) = (once::of(call, body)?, call.shape(), call.handling());
+    let sent = body::json(body, move |body| match read::bare_reference(&body) {
+        Some(reference) => Ok(Sent::Reference(reference.clone())),
+        None => read::read(shape, body, handling, Purpose::Create).map(Sent::Contact),
+    });
+    let reference = match sent.await? {
+        Sent::Reference(reference) => reference,
+        Sent::Contact(new) => return contacts::create_from(call, mailbox, folder, new, once).await,
     };
     let refused = || {
         let message =
@@ -59,7 +73,7 @@ pub(super) async fn add(
         Error::invalid(Kind::Request, "@odata.id", message)
     };
     let Json::Text(reference) = reference else { return Err(refused()) };
-    let path = own_path(call, reference).ok_or_else(refused)?;
+    let path = own_path(call, &reference).ok_or_else(refused)?;
     let Ok(Address { resource: Resource::Owned(owner, Item::Contact(within, id)), .. }) = Address::parse(&path) else {
         return Err(refused());
     };

@@ -88,13 +88,15 @@ impl Walk {
         path: &[String],
         followed: Followed,
     ) -> Result<(Self, Delta), Error> {
+        let query = Query::of_delta(call.query)?;
+        let selected = query.select.as_deref().map_or(Ok(None), |text| shortest(call, &followed, text))?;
         let page = async {
-            let walk = Self::read(call, mailbox, followed)?;
+            let walk = Self::read(call, mailbox, followed, query, selected.clone())?;
             let delta = walk.delta(call, mailbox, path).await?;
             Ok((walk, delta))
         };
         page.await.map_err(|error| match error {
-            Error::OutOfSync(why, _) => Error::OutOfSync(why, start(call)),
+            Error::OutOfSync(why, _) => Error::OutOfSync(why, start(call, selected)),
             error => error,
         })
     }
@@ -103,8 +105,13 @@ impl Walk {
     ///
     /// # Errors
     /// 400 for an option that is not taken and for a token that is none, or not of this list; [`Error::OutOfSync`].
-    fn read(call: &Call<'_>, mailbox: &Mailbox, followed: Followed) -> Result<Self, Error> {
-        let query = Query::of_delta(call.query)?;
+    fn read(
+        call: &Call<'_>,
+        mailbox: &Mailbox,
+        followed: Followed,
+        query: Query,
+        selected: Option<String>,
+    ) -> Result<Self, Error> {
         if call.handling() == Handling::Strict && query.top.is_some() {
             let message = "'$top' is not taken by delta. Send Prefer: odata.maxpagesize.";
             return Err(Error::invalid(Kind::Query, "$top", message));
@@ -130,7 +137,7 @@ impl Walk {
         if token.is_empty() || token.eq_ignore_ascii_case("latest") {
             let since = if token.is_empty() { Since::Start } else { Since::Latest };
             let size = size(DEFAULT_SIZE);
-            return Ok(Self { followed, of, epoch, size, select: query.select, since, issued: clock::now() });
+            return Ok(Self { followed, of, epoch, size, select: selected, since, issued: clock::now() });
         }
         let token = DeltaToken::parse(option, &token, history.key.as_bytes())?;
         if token.of != of {
@@ -143,13 +150,14 @@ impl Walk {
         if token.issued < call.api.settings.kept_since() {
             return Err(Error::OutOfSync("The token is too old.", String::new()));
         }
-        if query.select.is_some() && query.select != token.select {
+        let held = token.select.as_deref().map_or(Ok(None), |text| shortest(call, &followed, text))?;
+        if query.select.is_some() && selected != held {
             let message = "The token has a '$select' of its own. Start over to select anew.";
             return Err(Error::invalid(Kind::Query, "$select", message));
         }
         let since = Since::Before(token.progress);
         let (size, issued) = (size(token.size), token.issued);
-        Ok(Self { followed, of, epoch, size, select: token.select, since, issued })
+        Ok(Self { followed, of, epoch, size, select: held, since, issued })
     }
 
     async fn delta(&self, call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Delta, Error> {
@@ -188,9 +196,18 @@ impl Walk {
     }
 }
 
-fn start(call: &Call<'_>) -> String {
-    let select = Query::of_delta(call.query).ok().and_then(|query| query.select);
-    let select = select.map_or(String::new(), |select| format!("&$select={}", percent_encode(&select)));
+/// A `$select` in its shortest form, which a token has room for; `None` for one of everything.
+fn shortest(call: &Call<'_>, followed: &Followed, text: &str) -> Result<Option<String>, Error> {
+    Ok(match followed {
+        Followed::Contacts(_) => Selection::parse(text, call.shape())?.map(|selection| selection.names()),
+        Followed::Folders(_) => {
+            entity::select(text, "contactFolder", folder::properties(call.shape()))?.map(|names| names.join(","))
+        }
+    })
+}
+
+fn start(call: &Call<'_>, selected: Option<String>) -> String {
+    let select = selected.map_or(String::new(), |select| format!("&$select={}", percent_encode(&select)));
     format!("{}?{}$deltatoken={select}", call.own_link(), kept(call))
 }
 

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::answer::{Answer, List};
+use super::body;
 use super::call::Call;
-use super::contacts::parse;
 use super::guard::Mailbox;
 use crate::error::{Error, Kind};
 use crate::odata::entity;
@@ -30,21 +30,27 @@ struct Translated<'a> {
 /// `POST …/translateExchangeIds`. Whether something has the id is not looked up.
 pub(super) async fn translate(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> Result<Answer, Error> {
     mailbox.store.permits().await?;
+    let ids = body::json(body, read).await?;
+    let context = call.annotated.then(|| call.link("/$metadata#Collection(microsoft.graph.convertIdResult)"));
+    let value = ids.iter().map(|id| Translated { source_id: id, target_id: id }).collect();
+    Answer::json(200, &List { context, count: None, next: None, value })
+}
+
+/// The ids to translate.
+fn read(body: Json) -> Result<Vec<String>, Error> {
     let mut ids = Vec::new();
     let mut missing = PARAMETERS.to_vec();
-    for (name, value) in entity::members(parse(body)?, "translateExchangeIds", &PARAMETERS)? {
+    for (name, value) in entity::members(body, "translateExchangeIds", &PARAMETERS)? {
         missing.retain(|missing| *missing != name);
         match name {
             "inputIds" => ids = read_ids(name, value)?,
             format => check_format(format, value)?,
         }
     }
-    if let Some(name) = missing.first() {
-        return Err(Error::invalid(Kind::Body, *name, format!("'{name}' is missing.")));
+    match missing.first() {
+        Some(name) => Err(Error::invalid(Kind::Body, *name, format!("'{name}' is missing."))),
+        None => Ok(ids),
     }
-    let context = call.annotated.then(|| call.link("/$metadata#Collection(microsoft.graph.convertIdResult)"));
-    let value = ids.iter().map(|id| Translated { source_id: id, target_id: id }).collect();
-    Answer::json(200, &List { context, count: None, next: None, value })
 }
 
 fn read_ids(name: &str, value: Json) -> Result<Vec<String>, Error> {

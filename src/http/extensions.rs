@@ -4,8 +4,9 @@ use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
 use super::answer::{Answer, List};
+use super::body;
 use super::call::{Call, POSITION};
-use super::contacts::{parse, parse_id, quoted};
+use super::contacts::{parse_id, quoted};
 use super::guard::Mailbox;
 use crate::error::{Error, Kind};
 use crate::extended::Ids;
@@ -39,7 +40,7 @@ pub(super) fn perform<'a>(
         match what {
             Does::List => list(call, mailbox, folder, id).await,
             Does::Create => {
-                let new = read(call, body)?.into_new("")?;
+                let new = read(call, body).await?.into_new("")?;
                 let extension = store.create_extension(number, folder, id, new).await?;
                 let at =
                     format!("/users('{}')/contacts('{id}')/extensions('{}')", quoted(&mailbox.asked), extension.id());
@@ -55,7 +56,7 @@ pub(super) fn perform<'a>(
                 shown(call, mailbox, id, 200, &extension)
             }
             Does::Update => {
-                let (patch, expected) = (read(call, body)?, call.expected.clone());
+                let (patch, expected) = (read(call, body).await?, call.expected.clone());
                 let extension = store.update_extension(number, folder, named(), patch, expected).await?;
                 written(call, mailbox, id, 200, &extension)
             }
@@ -92,13 +93,14 @@ async fn list(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: Uuid) -
 }
 
 /// What a body says of an extension.
-fn read(call: &Call<'_>, body: &[u8]) -> Result<Patch, Error> {
-    let mut deviations = Vec::new();
-    let patch = extension::read("", parse(body)?, &mut deviations)?;
-    if call.handling() == Handling::Strict && !deviations.is_empty() {
-        return Err(Error::Invalid(deviations));
-    }
-    Ok(patch)
+async fn read(call: &Call<'_>, body: &[u8]) -> Result<Patch, Error> {
+    let handling = call.handling();
+    let read = move |body| {
+        let mut deviations = Vec::new();
+        let patch = extension::read("", body, &mut deviations)?;
+        if handling == Handling::Strict && !deviations.is_empty() { Err(Error::Invalid(deviations)) } else { Ok(patch) }
+    };
+    body::json(body, read).await
 }
 
 /// An extension after a write, or nothing where the client prefers that.

@@ -3,8 +3,9 @@
 use std::mem;
 
 use super::answer::{Answer, List};
+use super::body;
 use super::call::{Call, POSITION};
-use super::contacts::{parse, quoted, search};
+use super::contacts::{quoted, search};
 use super::expand::Expansion;
 use super::guard::Mailbox;
 use super::once;
@@ -148,7 +149,8 @@ impl View {
 
 /// `POST …/contactFolders`, which goes into the default folder, and `POST …/childFolders`.
 pub(super) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
-    let sent = folder::read(parse(body)?, call.handling())?;
+    let handling = call.handling();
+    let sent = body::json(body, move |body| folder::read(body, handling)).await?;
     if sent.display_name.is_none() {
         let message = "'displayName' is missing: a folder must have a name.";
         return Err(Error::invalid(Kind::Body, "displayName", message));
@@ -188,7 +190,8 @@ pub(super) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> 
 
 /// `PATCH …/contactFolders/{id}`: a new name, another place.
 pub(super) async fn update(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
-    let sent = folder::read(parse(body)?, call.handling())?;
+    let handling = call.handling();
+    let sent = body::json(body, move |body| folder::read(body, handling)).await?;
     let folder = mailbox.store.update_folder(mailbox.user.mailbox, path, sent, call.expected.clone()).await?;
     written(call, mailbox, 200, &folder)
 }

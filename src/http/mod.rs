@@ -2,6 +2,7 @@
 //! a `Call` and an `Answer` back; what lies between knows nothing of connections.
 
 mod answer;
+mod aside;
 mod batch;
 mod body;
 mod call;
@@ -26,10 +27,12 @@ mod moments;
 mod once;
 mod origin;
 mod paced;
+mod packed;
 mod permissions;
 mod photos;
 mod seen;
 mod service;
+mod steps;
 mod subscriptions;
 mod trash;
 mod users;
@@ -223,6 +226,10 @@ async fn serve(request: HttpRequest, mut payload: web::Payload, api: web::Data<A
     let mut told = Told { address, ..Told::default() };
     let mut held = Held { exchange: Exchange::begin(&request), ..Held::default() };
     let answer = answer(&request, &mut payload, &api, &ids, &mut told, &mut held).await;
+    let answer = match answer {
+        Ok(answer) => packed::pack(request.headers(), answer).await,
+        Err(error) => Err(error),
+    };
     let answer = cors::preflight(&request, &api.settings.cors, answer);
     told.code = answer.as_ref().err().map(error::code);
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
@@ -441,7 +448,12 @@ fn respond(answer: Answer, ids: Ids, request: &HttpRequest, settings: &Settings,
     }
     let typed = answer.headers.iter().any(|(name, _)| *name == header::CONTENT_TYPE);
     for (name, value) in answer.headers {
-        response.insert_header((name, value));
+        // It may depend on more than one thing.
+        if name == header::VARY {
+            response.append_header((name, value));
+        } else {
+            response.insert_header((name, value));
+        }
     }
     match answer.body {
         Some(Body::Bytes(body)) => {

@@ -4,8 +4,9 @@
 use serde::Serialize;
 
 use super::answer::{Answer, List};
+use super::body;
 use super::call::Call;
-use super::contacts::{parse, quoted};
+use super::contacts::quoted;
 use super::guard::Mailbox;
 use crate::error::{Error, Kind};
 use crate::odata::entity;
@@ -79,7 +80,7 @@ pub(super) async fn perform(
             Answer::json(200, &List { context, count: None, next: None, value })
         }
         Does::Create => {
-            let sent = read(parse(body)?)?;
+            let sent = body::json(body, read).await?;
             let address = sent.address.ok_or_else(|| missing("emailAddress/address", "a user's principal name"))?;
             let can_write = sent.can_write.ok_or_else(|| missing("role", "read or write"))?;
             let with = user(call, &address).await?;
@@ -93,7 +94,7 @@ pub(super) async fn perform(
         }
         Does::Get => shown(call, mailbox, 200, &find(call, mailbox, id).await?),
         Does::Update => {
-            let sent = read(parse(body)?)?;
+            let sent = body::json(body, read).await?;
             if sent.address.is_some() {
                 let message = "The user of a permission is fixed: delete it, and create another.";
                 return Err(Error::invalid(Kind::ReadOnly, "emailAddress", message));

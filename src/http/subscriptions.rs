@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::access::{Caller, Who};
 use super::answer::{Answer, List};
+use super::body;
 use super::call::Call;
-use super::contacts::parse;
 use super::endpoint::{Endpoint, Need, Offered};
 use crate::clock;
 use crate::contact;
@@ -71,8 +71,8 @@ pub(super) async fn perform(call: &Call<'_>, act: Act, caller: &Caller, body: &[
         Act::Create => create(call, notifier, caller, creator, body).await,
         Act::Get => shown(call, 200, &store.subscription(creator, id).await?),
         Act::Renew => {
-            let body = parse(body)?;
-            let renewal = Renewal::read(body, &store.subscription(creator, id).await?.terms, clock::now())?;
+            let terms = store.subscription(creator, id).await?.terms;
+            let renewal = body::json(body, move |body| Renewal::read(body, &terms, clock::now())).await?;
             if let Some(url) = &renewal.notification_url {
                 notifier.check("notificationUrl", url)?;
                 notifier.confirm("notificationUrl", url, id, creator).await?;
@@ -102,13 +102,23 @@ async fn list(call: &Call<'_>, store: &Store, creator: &str) -> Result<Answer, E
             .ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", "'$skiptoken' is not one of a nextLink."))?,
         None => Uuid::nil(),
     };
-    // What is left must be nothing.
-    let is_token = |piece: &&str| {
-        let name = piece.split('=').next().unwrap_or_default();
-        ["skiptoken", "$skiptoken", "%24skiptoken"].iter().any(|known| known.eq_ignore_ascii_case(name))
-    };
-    let rest = call.query.split('&').filter(|piece| !is_token(piece));
-    Query::none(&rest.collect::<Vec<_>>().join("&"))?;
+    let given = [
+        ("$top", query.top.is_some()),
+        ("$skip", query.skip.is_some()),
+        ("$filter", query.filter.is_some()),
+        ("$orderby", query.order_by.is_some()),
+        ("$search", query.search.is_some()),
+        ("$count", query.count.is_some()),
+        ("$select", query.select.is_some()),
+        ("$expand", query.expand.is_some()),
+    ];
+    if let Some((name, _)) = given.iter().find(|(_, given)| *given) {
+        let message = format!(
+            "The query option '{name}' is not taken by subscriptions, which are listed whole, {PAGE} on a page. \
+             '@odata.nextLink' leads on."
+        );
+        return Err(Error::invalid(Kind::Query, *name, message));
+    }
     let limit = i64::try_from(PAGE + 1).map_err(Error::internal)?;
     let mut found = store.subscriptions(creator, after, limit).await?;
     let more = found.len() > PAGE;
@@ -127,7 +137,7 @@ async fn create(
     creator: &str,
     body: &[u8],
 ) -> Result<Answer, Error> {
-    let terms = Terms::read(parse(body)?, clock::now())?;
+    let terms = body::json(body, |body| Terms::read(body, clock::now())).await?;
     let (owner, about) = terms.about()?;
     if about == About::Folders && call.handling() == Handling::Strict {
         return Err(no_resource());

@@ -17,7 +17,7 @@ const FORM: u8 = 1;
 /// How many bytes of a hash or a signature a token holds.
 const BOUND: usize = 8;
 const SIGNED: usize = 16;
-/// Longest token: 38 properties with all their members selected, and a long folder id.
+/// Longest token, printed. One of ours is shorter than [`super::page::MAX_TOKEN`]; those of before had `$select` as it was sent.
 const MAX_BYTES: usize = 8 << 10;
 
 /// A moment of a mailbox.

@@ -13,6 +13,9 @@ pub const DEFAULT_SIZE: u16 = 10;
 /// Most contacts on a page.
 pub const MAX_SIZE: u16 = 1_000;
 
+/// Longest token of a page or of delta, printed: the texts in one have less than half of it.
+pub const MAX_TOKEN: usize = 4 << 10;
+
 /// Without sort keys, and with them.
 const IN_CREATION_ORDER: u8 = 1;
 const SORTED: u8 = 3;
@@ -81,7 +84,7 @@ impl PageToken {
     /// # Errors
     /// 400 for anything [`PageToken::print`] did not make.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+        let bytes = decode(text);
         read(&mut bytes.as_slice()).ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", BAD_TOKEN))
     }
 }
@@ -143,6 +146,12 @@ fn read_keys(bytes: &mut &[u8]) -> Option<Vec<KeyValue>> {
     Some(keys)
 }
 
+/// Nothing, of which no token is made, for what is too long or cannot be decoded.
+fn decode(text: &str) -> Vec<u8> {
+    let text = Some(text).filter(|text| text.len() <= MAX_TOKEN);
+    text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).unwrap_or_default()
+}
+
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, rest) = bytes.split_first_chunk::<N>()?;
     *bytes = rest;
@@ -193,7 +202,7 @@ impl PlaceToken {
     /// # Errors
     /// 400 for anything [`PlaceToken::print`] did not make.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+        let bytes = decode(text);
         let read = |bytes: &mut &[u8]| {
             let [version, s1, s2, count] = take(bytes)?;
             let shown = (0..count).map(|_| take(bytes).map(u64::from_be_bytes)).collect::<Option<Vec<_>>>()?;
@@ -231,7 +240,7 @@ impl UserToken {
     /// # Errors
     /// 400 for anything [`UserToken::print`] did not make.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+        let bytes = decode(text);
         let read = |mut rest: &[u8]| {
             let [version, s1, s2] = take(&mut rest)?;
             let (size, after) = (u16::from_be_bytes([s1, s2]), i64::from_be_bytes(take(&mut rest)?));

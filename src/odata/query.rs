@@ -1,9 +1,18 @@
 //! The query string as a value: system options with or without `$`, in any letter case, `%XX` and `+` decoded after
 //! splitting (docs/graph.md, "Query options"). What is known but not served is refused, never ignored.
 
+use std::collections::HashSet;
+
 use super::filter::Aliases;
 use super::percent_decode;
 use crate::error::{Error, Kind};
+
+/// Most options of one request, and most parameter aliases beside them.
+const MAX_OPTIONS: usize = 100;
+/// Most bytes of all parameter aliases together, decoded. What links repeat of them has at most three times as many.
+const MAX_ALIASES: usize = 8 << 10;
+/// Longest `$format`, which links repeat.
+const MAX_FORMAT: usize = 256;
 
 /// The options of a list that are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,17 +118,27 @@ impl Query {
 
     fn read(text: &str) -> Result<Self, Error> {
         let mut query = Self::default();
+        let (mut aliases, mut options, mut room) = (HashSet::new(), [0, 0], MAX_ALIASES);
         for piece in text.split('&').filter(|piece| !piece.is_empty()) {
             let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
             let (Some(name), Some(value)) = (percent_decode(name, true), percent_decode(value, true)) else {
                 return Err(invalid("", "The query string is not percent-encoded UTF-8 without NUL."));
             };
             let bare = name.strip_prefix('$');
+            let count = &mut options[usize::from(name.starts_with('@'))];
+            *count += 1;
+            if *count > MAX_OPTIONS {
+                let message = format!("The query string has more than {MAX_OPTIONS} options or parameter aliases.");
+                return Err(invalid("", &message));
+            }
             if let Some(alias) = name.strip_prefix('@') {
-                if query.aliases.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(alias)) {
-                    let name = super::json::shorten(&name);
-                    return Err(invalid(&name, &format!("The parameter alias '{name}' is given twice.")));
+                let shown = super::json::shorten(&name);
+                if !aliases.insert(alias.to_ascii_lowercase()) {
+                    return Err(invalid(&shown, &format!("The parameter alias '{shown}' is given twice.")));
                 }
+                room = room.checked_sub(alias.len() + value.len()).ok_or_else(|| {
+                    invalid(&shown, &format!("The parameter aliases have more than {MAX_ALIASES} bytes together."))
+                })?;
                 query.aliases.0.push((alias.to_owned(), value));
                 query.kept.push(piece.to_owned());
                 continue;
@@ -140,6 +159,9 @@ impl Query {
                 Some(Known::Select) => once(&mut query.select, "$select", value)?,
                 Some(Known::Search) => once(&mut query.search, "$search", value)?,
                 Some(Known::Expand) => once(&mut query.expand, "$expand", value)?,
+                Some(Known::Format) if value.len() > MAX_FORMAT => {
+                    return Err(invalid("$format", &format!("'$format' has more than {MAX_FORMAT} bytes.")));
+                }
                 Some(Known::Format) => once(&mut query.format, "$format", value)?,
                 Some(Known::DeltaToken) => once(&mut query.delta_token, "$deltatoken", value)?,
                 None if bare.is_some() => {
@@ -199,21 +221,32 @@ impl Query {
     pub fn with_token(&self, token: &str) -> String {
         let mut link = String::new();
         for piece in &self.kept {
-            for c in piece.chars() {
-                match c {
-                    '{' => link.push_str("%7B"),
-                    '}' => link.push_str("%7D"),
-                    '"' => link.push_str("%22"),
-                    c if c.is_ascii() => link.push(c),
-                    c => link.push_str(&super::percent_encode(&c.to_string())),
-                }
-            }
+            link.extend(piece.bytes().flat_map(as_in_link));
             link.push('&');
         }
         link.push_str("$skiptoken=");
         link.push_str(token);
         link
     }
+}
+
+/// A byte of a query as a link has it.
+fn as_in_link(byte: u8) -> impl Iterator<Item = char> {
+    let is_kept = byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'"');
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default().to_ascii_uppercase();
+    let encoded = ['%', digit(byte >> 4), digit(byte & 15)];
+    let kept = is_kept.then(|| char::from(byte));
+    kept.into_iter().chain(encoded.into_iter().filter(move |_| !is_kept))
+}
+
+/// How long an undecoded query is in a link that repeats it, with another token in the place of its own.
+pub fn length_in_link(text: &str) -> usize {
+    let is_token = |piece: &&str| {
+        let name = percent_decode(piece.split_once('=').map_or(*piece, |(name, _)| name), true).unwrap_or_default();
+        matches!(known(name.strip_prefix('$').unwrap_or(&name)), Some(Known::SkipToken | Known::DeltaToken))
+    };
+    let repeated = text.split('&').filter(|piece| !is_token(piece));
+    repeated.map(|piece| piece.bytes().map(|byte| as_in_link(byte).count()).sum::<usize>() + 1).sum()
 }
 
 /// The value of the first option of this name; what cannot be read is told when all are.

@@ -1,12 +1,13 @@
 //! Settles names and types. What does not fit is told with its place and what would.
 
+use super::Fault;
+use super::aliases::Resolver;
 use super::ast::{Binary, Expr, Node};
 use super::model::{Complex, Model, Named, Target};
 use super::typed::{
     Arithmetic, Comparison, Condition, Id, Key, List, Moment, NumberValue, Order, Property, Table, TextValue,
 };
 use super::value::{Enumeration, Number, Value, alike, exactly, literal, number};
-use super::{Aliases, Fault};
 use crate::contact::{DEFAULT_FOLDER, is_default_otherwise};
 use crate::error::Kind;
 use crate::extended::{MultiValue, PropertyId, SingleValue};
@@ -26,12 +27,12 @@ type Scope<'e> = [(&'e str, List)];
 
 pub(super) struct Checker<'a> {
     model: Model,
-    aliases: &'a Aliases,
+    aliases: &'a Resolver<'a>,
     strict: bool,
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(model: Model, aliases: &'a Aliases, handling: Handling) -> Self {
+    pub(super) fn new(model: Model, aliases: &'a Resolver<'a>, handling: Handling) -> Self {
         Self { model, aliases, strict: handling == Handling::Strict }
     }
 
@@ -389,7 +390,8 @@ impl<'a> Checker<'a> {
     fn one_of(&self, operand: &Expr, values: &[Expr], scope: &Scope<'_>) -> Result<Value, Fault> {
         let left = self.value(operand, scope)?;
         let (mut texts, mut numbers, mut others, mut null) = (Vec::new(), Vec::new(), Vec::new(), false);
-        let (mut text, mut number, mut kind) = (None, None, None);
+        // What stands for the left side in all comparisons but one of each kind: it may be long, and so may the list be.
+        let (mut of_text, mut of_number, mut kind) = (None, None, None);
         if matches!(left, Value::Condition(_)) {
             return Err(Fault::wrong(operand.at, "'in' takes no conditions: compare them with 'eq'."));
         }
@@ -405,23 +407,33 @@ impl<'a> Checker<'a> {
             if !matches!(value, Value::Null) && *kind.get_or_insert(of) != of {
                 return Err(Fault::wrong(at, "All in the list of 'in' must be of one type."));
             }
-            match self.compared(Comparison::Eq, left.clone(), value, at, "in")? {
-                Condition::CompareText(_, left, TextValue::Constant(value)) => {
-                    null |= value.is_none();
-                    texts.extend(value);
-                    text = Some(left);
+            match self.compared(Comparison::Eq, left.stand_in(), value.clone(), at, "in")? {
+                Condition::CompareText(_, _, TextValue::Constant(text)) => {
+                    null |= text.is_none();
+                    texts.extend(text);
+                    of_text = Some((value, at));
                 }
-                Condition::CompareNumber(_, left, NumberValue::Constant(value)) if !is_exact => {
-                    null |= value.is_none();
-                    numbers.extend(value);
+                Condition::CompareNumber(_, _, NumberValue::Constant(number)) if !is_exact => {
+                    null |= number.is_none();
                     // That of a null may be of another kind: the others', scaled alike, are taken before it.
-                    number = if value.is_some() { Some(left) } else { number.or(Some(left)) };
+                    if number.is_some() || of_number.is_none() {
+                        of_number = Some((value, at));
+                    }
+                    numbers.extend(number);
                 }
-                other => others.push(other),
+                // None of these can be long on the left.
+                _ => others.push(self.compared(Comparison::Eq, left.clone(), value, at, "in")?),
             }
         }
-        others.extend(text.map(|left| Condition::InTexts(left, texts, null)));
-        others.extend(number.map(|left| Condition::InNumbers(left, numbers, null)));
+        let whole = |(value, at)| self.compared(Comparison::Eq, left.clone(), value, at, "in");
+        match of_text.map(whole).transpose()? {
+            Some(Condition::CompareText(_, left, _)) => others.push(Condition::InTexts(left, texts, null)),
+            other => others.extend(other),
+        }
+        match of_number.map(whole).transpose()? {
+            Some(Condition::CompareNumber(_, left, _)) => others.push(Condition::InNumbers(left, numbers, null)),
+            other => others.extend(other),
+        }
         Ok(Value::Condition(Condition::Or(others)))
     }
 }

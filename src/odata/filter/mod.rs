@@ -12,6 +12,7 @@
 //! assert!(error.to_string().contains("at position 0"), "{error}");
 //! ```
 
+mod aliases;
 pub mod ast;
 mod check;
 #[cfg(test)]
@@ -25,12 +26,14 @@ mod tests;
 pub mod typed;
 mod value;
 
+pub use aliases::Aliases;
 pub use model::Model;
 
 use crate::contact::date;
 use crate::error::{Error, Kind};
 use crate::odata::json::shorten;
 use crate::odata::prefer::Handling;
+use aliases::Resolver;
 use ast::{Expr, Literal, Node};
 use typed::{Condition, Order};
 
@@ -64,24 +67,6 @@ impl Fault {
     }
 }
 
-/// The values of parameter aliases: options like `@p='X'`, by name without the sign.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Aliases(pub Vec<(String, String)>);
-
-impl Aliases {
-    /// The literal an alias stands for; one without a value is null (OData 4.01, URL conventions, 5.1.1.13).
-    fn resolve(&self, name: &str) -> Result<Literal, String> {
-        let Some((_, text)) = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
-            return Ok(Literal::Null);
-        };
-        match parse::expression(text) {
-            Ok(Expr { node: Node::Literal(literal), .. }) => Ok(literal),
-            Ok(_) => Err(format!("the value of '@{}' is no literal", shorten(name))),
-            Err(fault) => Err(format!("the value of '@{}' cannot be read: {}", shorten(name), fault.message)),
-        }
-    }
-}
-
 /// Reads a `$filter`.
 ///
 /// # Errors
@@ -89,7 +74,7 @@ impl Aliases {
 pub fn filter(text: &str, aliases: &Aliases, model: Model, handling: Handling) -> Result<Condition, Error> {
     let read = || {
         let expr = parse::expression(text)?;
-        check::Checker::new(model, aliases, handling).filter(&expr)
+        check::Checker::new(model, &Resolver::new(aliases), handling).filter(&expr)
     };
     read().map_err(|fault| told("$filter", text, fault))
 }
@@ -100,7 +85,8 @@ pub fn filter(text: &str, aliases: &Aliases, model: Model, handling: Handling) -
 /// As [`filter`].
 pub fn order(text: &str, aliases: &Aliases, model: Model, handling: Handling) -> Result<Vec<Order>, Error> {
     let read = || {
-        let checker = check::Checker::new(model, aliases, handling);
+        let aliases = Resolver::new(aliases);
+        let checker = check::Checker::new(model, &aliases, handling);
         parse::order(text)?
             .iter()
             .map(|(key, descending)| checker.order(key, *descending))
@@ -117,7 +103,7 @@ pub fn order(text: &str, aliases: &Aliases, model: Model, handling: Handling) ->
 pub fn ids(text: &str, aliases: &Aliases, read: impl Fn(&str) -> Result<String, String>) -> Result<Vec<String>, Error> {
     let collected = || {
         let mut ids = Vec::new();
-        collect(&parse::expression(text)?, aliases, &read, &mut ids)?;
+        collect(&parse::expression(text)?, &Resolver::new(aliases), &read, &mut ids)?;
         Ok(ids)
     };
     collected().map_err(|fault| told("$filter", text, fault))
@@ -125,7 +111,7 @@ pub fn ids(text: &str, aliases: &Aliases, read: impl Fn(&str) -> Result<String, 
 
 fn collect(
     expr: &Expr,
-    aliases: &Aliases,
+    aliases: &Resolver<'_>,
     read: &impl Fn(&str) -> Result<String, String>,
     ids: &mut Vec<String>,
 ) -> Result<(), Fault> {

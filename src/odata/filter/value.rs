@@ -2,7 +2,7 @@
 
 use super::ast::Literal;
 use super::model::members_of;
-use super::typed::{Arithmetic, Condition, DAY, Id, MILLION, NumberValue, TextValue};
+use super::typed::{Arithmetic, Condition, DAY, Id, MILLION, Moment, NumberValue, Property, TextValue};
 use super::{Fault, decimal, time_of_day};
 use crate::contact::date;
 use crate::fold::fold;
@@ -63,6 +63,23 @@ impl Value {
             Self::Fraction(literal) => *literal,
             Self::Quoted(text) => Self::Text(TextValue::Constant(Some(fold(&text))), None),
             value => value,
+        }
+    }
+
+    /// A short value that is compared like this one.
+    pub(super) fn stand_in(&self) -> Self {
+        let short = || NumberValue::Moment(Moment::Created);
+        match self {
+            Self::Text(_, known) => Self::Text(TextValue::Property(Property::Name), *known),
+            Self::Quoted(_) => Self::Text(TextValue::Property(Property::Name), None),
+            Self::Number(Number { millionths, bound, .. }) => {
+                Self::Number(Number { value: short(), millionths: *millionths, bound: *bound })
+            }
+            Self::Date(_) => Self::Date(short()),
+            Self::Instant(_) => Self::Instant(short()),
+            Self::Time(_) => Self::Time(short()),
+            Self::Condition(_) => Self::Condition(Condition::Constant(None)),
+            Self::Fraction(_) | Self::Id(_) | Self::Null => self.clone(),
         }
     }
 

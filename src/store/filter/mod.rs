@@ -12,6 +12,8 @@ mod columns;
 pub(super) use columns::id_text;
 use columns::{is_id, of_type, owner, rows_of, table};
 
+use std::sync::LazyLock;
+
 use super::statement::Sql;
 use crate::contact::Text;
 use crate::odata::filter::typed::{
@@ -21,6 +23,9 @@ use crate::odata::filter::typed::{
 
 /// How many characters of a key its index has where it has not all of it, see [`head_of`].
 const INDEXED: usize = 64;
+/// All that is white space.
+static BLANKS: LazyLock<String> =
+    LazyLock::new(|| (0..=0x3000).filter_map(char::from_u32).filter(|c| c.is_whitespace()).collect());
 /// The names of range variables in SQL, by depth.
 const VARIABLES: [&str; 4] = ["x1", "x2", "x3", "x4"];
 
@@ -335,10 +340,7 @@ impl Compiler {
             TextValue::Constant(None) => Sql::new("cast(null as text)"),
             TextValue::Property(property) => columns::property_of(*property),
             TextValue::Concat(left, right) => binary(self.text(left), " || ", self.text(right)),
-            TextValue::Trim(text) => {
-                let blanks = (0..=0x3000).filter_map(char::from_u32).filter(|c| c.is_whitespace());
-                Sql::new("trim(").then(self.text(text)).text(", ").value(blanks.collect::<String>()).text(")")
-            }
+            TextValue::Trim(text) => Sql::new("trim(").then(self.text(text)).text(", ").value(BLANKS.clone()).text(")"),
             TextValue::Substring(text, from, length) => {
                 // No text is so long; PostgreSQL takes places of 32 bits only.
                 let clamped =

@@ -2,6 +2,7 @@
 
 mod access;
 mod batch;
+mod bounds;
 mod callers;
 mod categories;
 mod checklist;
@@ -24,10 +25,12 @@ mod headers;
 mod hints;
 mod injection;
 mod limits;
+mod links;
 pub mod model;
 mod notices;
 mod oidc;
 mod once;
+mod packing;
 mod paging;
 mod paths;
 mod photos;

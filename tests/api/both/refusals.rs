@@ -66,7 +66,8 @@ fn a_body_that_is_not_json() {
         b"{\"phones\":[{\"number\":\"1\",\"Number\":\"2\"}]}",
         b"{\"@odata.type\":\"a\",\"@ODATA.type\":\"b\"}",
         b"{\"x@odata.bind\":{\"a\":1,\"a\":2}}",
-        b"\xef\xbb\xbf{}",
+        b"\xef\xbb\xbf",
+        b"\xef\xbb\xbf\xef\xbb\xbf{}",
         b"{\"title\":tru}",
         deep.as_bytes(),
     ];

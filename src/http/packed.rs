@@ -1,0 +1,99 @@
+//! Answers packed by gzip, for clients that ask for it (RFC 9110, section 12.5.3). Photos, which are packed already, and what
+//! is short stay as they are.
+
+use std::io::Write as _;
+
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::answer::{Answer, Body};
+use super::aside::{SHORT, Turn};
+use crate::error::Error;
+
+/// Shortest body that is worth it, in bytes: what is shorter fits into one packet or two.
+const LEAST: usize = 2 << 10;
+
+/// Packs an answer if the client asks for that, and says that it depends on what the client asks for.
+///
+/// # Errors
+/// [`Error::Internal`] where it cannot be done.
+pub(super) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer, Error> {
+    let typed = answer.headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
+    let is_text = typed.is_none_or(|(_, value)| value == "application/json" || value == "application/xml");
+    let body = match answer.body.take() {
+        Some(Body::Bytes(body)) if is_text && body.len() >= LEAST => body,
+        other => return Ok(Answer { body: other, ..answer }),
+    };
+    answer.headers.push((header::VARY, HeaderValue::from_static("Accept-Encoding")));
+    let is_short = body.len() <= SHORT;
+    let body = match Turn::now().filter(|_| !is_short) {
+        _ if !wants_gzip(asked) => body,
+        // It would have to wait, for what the client can do without.
+        None if !is_short => body,
+        turn => {
+            answer.headers.push((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+            match turn {
+                Some(turn) => turn.work(move || packed(&body)).await??,
+                None => packed(&body)?,
+            }
+        }
+    };
+    Ok(Answer { body: Some(body.into()), ..answer })
+}
+
+fn packed(body: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    encoder.write_all(body).and_then(|()| encoder.finish()).map_err(Error::internal)
+}
+
+/// Whether gzip is accepted, and nothing rather than it.
+fn wants_gzip(asked: &HeaderMap) -> bool {
+    let (mut gzip, mut any, mut identity) = (None, None, None);
+    let lines = asked.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+    for coding in lines.flat_map(|line| line.split(',')) {
+        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = match parameters.trim().strip_prefix(['q', 'Q']).map(str::trim_start) {
+            None => 1.0,
+            Some(weight) => weight.strip_prefix('=').and_then(|weight| weight.trim().parse().ok()).unwrap_or(0.0_f32),
+        };
+        match name.trim().to_ascii_lowercase().as_str() {
+            "gzip" | "x-gzip" => gzip = Some(weight),
+            "*" => any = Some(weight),
+            "identity" => identity = Some(weight),
+            _ => {}
+        }
+    }
+    let gzip = gzip.or(any).unwrap_or(0.0);
+    gzip > 0.0 && gzip >= identity.unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_sent_to_those_who_ask_for_it() {
+        for (lines, wanted) in [
+            (&["gzip"][..], true),
+            (&["gzip, deflate, br"], true),
+            (&["br", "X-GZIP ; q=0.5"], true),
+            (&["*"], true),
+            (&["identity;q=0.5, gzip;q=1.0"], true),
+            (&[], false),
+            (&[""], false),
+            (&["deflate, br"], false),
+            (&["gzip;q=0"], false),
+            (&["gzip;q=0.000, *"], false),
+            (&["gzip;q=x"], false),
+            (&["*;q=0"], false),
+            (&["identity, gzip;q=0.5"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::ACCEPT_ENCODING, HeaderValue::from_str(line).unwrap());
+            }
+            assert_eq!(wants_gzip(&headers), wanted, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Parameter aliases: each is read once however often it is named, and what they stand for is bounded, so that a short text
+//! that names a long one again and again costs no more than a long text does.
+
+use std::cell::{Cell, OnceCell};
+use std::collections::HashMap;
+
+use super::ast::{Expr, Literal, Node};
+use super::parse::{self, MAX_LENGTH};
+use crate::odata::json::shorten;
+
+/// Most bytes that the aliases in one expression stand for.
+const MAX_GIVEN: usize = 8 * MAX_LENGTH;
+
+/// The values of parameter aliases: options like `@p='X'`, by name without the sign.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Aliases(pub Vec<(String, String)>);
+
+/// The aliases as one expression names them.
+pub(super) struct Resolver<'a> {
+    known: HashMap<String, Alias<'a>>,
+    /// How many bytes they may still stand for.
+    room: Cell<usize>,
+}
+
+struct Alias<'a> {
+    text: &'a str,
+    literal: OnceCell<Result<Literal, String>>,
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(aliases: &'a Aliases) -> Self {
+        let mut known = HashMap::with_capacity(aliases.0.len());
+        for (name, text) in &aliases.0 {
+            // The first of two counts.
+            known.entry(name.to_ascii_lowercase()).or_insert(Alias { text, literal: OnceCell::new() });
+        }
+        Self { known, room: Cell::new(MAX_GIVEN) }
+    }
+
+    /// The literal an alias stands for; one without a value is null (OData 4.01, URL conventions, 5.1.1.13).
+    pub(super) fn resolve(&self, name: &str) -> Result<Literal, String> {
+        let Some(alias) = self.known.get(&name.to_ascii_lowercase()) else { return Ok(Literal::Null) };
+        let room = self.room.get().checked_sub(alias.text.len());
+        self.room.set(room.ok_or_else(|| format!("those named here stand for more than {MAX_GIVEN} bytes"))?);
+        alias.literal.get_or_init(|| read(name, alias.text)).clone()
+    }
+}
+
+fn read(name: &str, text: &str) -> Result<Literal, String> {
+    match parse::expression(text) {
+        Ok(Expr { node: Node::Literal(literal), .. }) => Ok(literal),
+        Ok(_) => Err(format!("the value of '@{}' is no literal", shorten(name))),
+        Err(fault) => Err(format!("the value of '@{}' cannot be read: {}", shorten(name), fault.message)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_named_again_and_again_stands_for_a_bounded_text() {
+        let aliases =
+            Aliases(vec![("Long".into(), format!("'{}'", "x".repeat(MAX_LENGTH - 2))), ("p".into(), "1".into())]);
+        let resolver = Resolver::new(&aliases);
+        for _ in 0..8 {
+            assert!(matches!(resolver.resolve("long"), Ok(Literal::Text(text)) if text.len() == MAX_LENGTH - 2));
+        }
+        let refused = resolver.resolve("LONG").unwrap_err();
+        assert!(refused.contains("more than 65536 bytes"), "{refused}");
+        assert_eq!(resolver.resolve("other"), Ok(Literal::Null));
+    }
+}
