@@ -1,5 +1,5 @@
-//! Answers packed by gzip, for clients that ask for it (RFC 9110, section 12.5.3). Photos, which are packed already, and what
-//! is short stay as they are.
+//! Answers packed by gzip, for clients that ask for it (RFC 9110, section 12.5.3). Photos, which are packed already, what
+//! is short, and what strangers may ask for (`$metadata`) stay as they are.
 
 use std::io::Write as _;
 
@@ -20,9 +20,9 @@ const LEAST: usize = 2 << 10;
 /// [`Error::Internal`] where it cannot be done.
 pub(super) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer, Error> {
     let typed = answer.headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
-    let is_text = typed.is_none_or(|(_, value)| value == "application/json" || value == "application/xml");
+    let is_json = typed.is_none_or(|(_, value)| value == "application/json");
     let body = match answer.body.take() {
-        Some(Body::Bytes(body)) if is_text && body.len() >= LEAST => body,
+        Some(Body::Bytes(body)) if is_json && body.len() >= LEAST => body,
         other => return Ok(Answer { body: other, ..answer }),
     };
     answer.headers.push((header::VARY, HeaderValue::from_static("Accept-Encoding")));
