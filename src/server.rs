@@ -1,7 +1,6 @@
 //! `contactd serve`: from the configuration to a running server and back down.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -236,12 +235,16 @@ fn settings(config: &Serve, notifier: Notifier) -> Settings {
     }
 }
 
-/// Warns of what is seldom meant.
+/// Warns of what is seldom meant. Only what does start says anything but why it does not.
 async fn warn(config: &Serve, front: &Front, store: &Store) -> Result<(), String> {
     if config.dev && store.has_real_users().await.map_err(|error| error.to_string())? {
         tracing::warn!(
             "--dev lets everybody in as anybody, and this database has users who were made for more than a test"
         );
+    }
+    if let Some(authority) = front.tls.as_ref().and_then(Tls::authority) {
+        let authority = authority.display();
+        tracing::info!(%authority, "a certificate for development; `contactd dev-cert` says how to trust it");
     }
     let has_proxy = config.trust_forwarded || config.public_url.is_some();
     if front.tls.is_none() && !has_proxy && !front.is_local() {

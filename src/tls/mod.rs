@@ -7,7 +7,7 @@ mod files;
 pub use dev_cert::{Arguments as DevCert, run as dev_cert};
 pub use files::Pair;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::thread;
 use std::time::Duration;
@@ -66,9 +66,8 @@ impl Flags {
             }
             (true, true) => {
                 let files = dev_cert::make("--dev-cert-dir", self.dev_cert_dir.as_deref())?;
-                let authority = files.authority.display();
-                tracing::info!(%authority, "a certificate for development; `contactd dev-cert` says how to trust it");
-                Tls::open(files.pair()).map(Some)
+                let tls = Tls::open(files.pair())?;
+                Ok(Some(Tls { authority: Some(files.authority.into()), ..tls }))
             }
         }
     }
@@ -76,7 +75,10 @@ impl Flags {
 
 /// A certificate that is served. Cheap to clone; while a clone lives, a thread looks after its files.
 #[derive(Debug, Clone)]
-pub struct Tls(Arc<Live>);
+pub struct Tls {
+    live: Arc<Live>,
+    authority: Option<Arc<Path>>,
+}
 
 #[derive(Debug)]
 struct Live {
@@ -109,7 +111,12 @@ impl Tls {
         let served = Arc::downgrade(&live);
         let watcher = thread::Builder::new().name("certificate".to_owned()).spawn(move || watch(&served, state));
         watcher.map_err(|error| error.to_string())?;
-        Ok(Self(live))
+        Ok(Self { live, authority: None })
+    }
+
+    /// The authority of a certificate for development, which clients do not trust by themselves.
+    pub fn authority(&self) -> Option<&Path> {
+        self.authority.as_deref()
     }
 
     /// TLS 1.2 and 1.3, without client certificates. The HTTP server adds the protocol's name, which is HTTP/1.1 alone.
@@ -120,8 +127,8 @@ impl Tls {
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
         let mut config =
-            config.with_no_client_auth().with_cert_resolver(Arc::clone(&self.0) as Arc<dyn ResolvesServerCert>);
-        config.session_storage = Arc::clone(&self.0) as Arc<dyn StoresServerSessions>;
+            config.with_no_client_auth().with_cert_resolver(Arc::clone(&self.live) as Arc<dyn ResolvesServerCert>);
+        config.session_storage = Arc::clone(&self.live) as Arc<dyn StoresServerSessions>;
         Ok(config)
     }
 }

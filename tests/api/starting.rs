@@ -74,6 +74,18 @@ fn a_first_start_says_in_one_line_that_there_is_a_database_and_later_ones_say_no
     }
 }
 
+#[test]
+fn a_start_that_fails_late_says_why_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    let first = Program::start(serve_dev(&database));
+    let mut second = serve(&database, "127.0.0.1:0");
+    second.args(["--dev", "--tls"]).env("XDG_DATA_HOME", folder.path());
+    let process = first.child.id();
+    let expected = format!("contactd: {}: another contactd serves it (process {process})\n", database.display());
+    assert_eq!(fails(second), (1, expected));
+}
+
 /// Starts a server on loopback, which must make a way in, and sees that it is one.
 #[track_caller]
 fn is_let_in(database: &Path) {
