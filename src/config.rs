@@ -144,6 +144,16 @@ pub struct Serve {
           value_parser = clap::value_parser!(i64).range(1..))]
     pub max_folders: i64,
 
+    /// Most contacts of one mailbox; deleted ones count until they are purged
+    #[arg(long, env = "CONTACTD_MAX_CONTACTS", default_value_t = 1_000_000, value_name = "N",
+          value_parser = clap::value_parser!(i64).range(1..))]
+    pub max_contacts: i64,
+
+    /// Most bytes of one mailbox: contacts, deleted ones too, with photos and all that programs keep with them
+    #[arg(long, env = "CONTACTD_MAX_MAILBOX_BYTES", default_value_t = 10 << 30, value_name = "N",
+          value_parser = clap::value_parser!(i64).range(1..))]
+    pub max_mailbox_bytes: i64,
+
     /// Days for which a client that follows changes (delta) may stay away, 7 at least
     #[arg(long, env = "CONTACTD_KEEP_CHANGES", default_value = "90d", value_name = "DAYS", value_parser = week_or_more)]
     pub keep_changes: Duration,

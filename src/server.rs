@@ -61,6 +61,8 @@ pub async fn run(config: Serve) -> Result<(), String> {
     let read_from = standbys.iter().map(|place| place.address("--database-read"));
     let options = Options {
         max_folders: config.max_folders,
+        max_contacts: config.max_contacts,
+        max_mailbox_bytes: config.max_mailbox_bytes,
         connections: config.database_connections,
         read_from: read_from.collect::<Result<_, _>>()?,
         keep_deleted: Some(config.keep_deleted),

@@ -1,6 +1,6 @@
 //! Contacts: rows of the tables in, rows out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use super::rights::{self, Actor, To};
 use super::rows::Written;
 use super::statement::{Sql, Statement};
 use super::tx::Tx;
-use super::{changes, extensions, folders, procedures};
+use super::{changes, extensions, folders, procedures, quota};
 use crate::contact::patch::{Added, Patch};
 use crate::contact::{self, Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties};
 use crate::error::Error;
@@ -146,7 +146,7 @@ impl New {
 ///
 /// # Errors
 /// [`Error::NotFound`] when a folder that must be there is not, [`Error::Quota`] when one would have to be made and its
-/// mailbox has as many as it may; those of [`rights::check`].
+/// mailbox has as many as it may, or has no room for the contact; those of [`rights::check`].
 pub(super) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
     let mut contacts = Vec::with_capacity(new.len());
     let mut added = Vec::new();
@@ -222,6 +222,15 @@ async fn may_all_write(tx: &mut Tx, contacts: &[Written]) -> Result<(), Error> {
     for actor in contacts.iter().filter_map(|written| written.actor.as_deref()) {
         rights::check(tx.reading().await?, actor, To::Write, now).await?;
     }
+    let mut more: HashMap<i64, (i64, i64)> = HashMap::new();
+    for written in contacts {
+        let (contacts, bytes) = more.entry(written.mailbox).or_default();
+        *contacts += 1;
+        *bytes += quota::bytes([written.contact.size()]);
+    }
+    for (mailbox, (contacts, bytes)) in more {
+        quota::room(tx, mailbox, contacts, bytes).await?;
+    }
     Ok(())
 }
 
@@ -245,7 +254,8 @@ async fn add(tx: &mut Tx, mailbox: i64, contact: &mut Contact, added: Added) -> 
 /// Applies a patch; an empty one leaves the contact as it is.
 ///
 /// # Errors
-/// [`Error::NotFound`] for the contact or the folder it is to move to, [`Error::Stale`] when a precondition fails.
+/// [`Error::NotFound`] for the contact or the folder it is to move to, [`Error::Stale`] when a precondition fails,
+/// [`Error::Quota`] where it grows and there is no room.
 pub(super) async fn update(
     tx: &mut Tx,
     mailbox: i64,
@@ -275,7 +285,10 @@ pub(super) async fn update(
     }
     patch.apply_to(&mut contact.properties);
     let contact = [Written { mailbox, contact, words: Some(words), actor: None }];
-    let versions = write(tx, procedures::update, &contact).await?;
+    let versions = match write(tx, procedures::update, &contact).await {
+        Err(error) if faults::lacks_value(&error) => return Err(quota::too_large(tx.limits())),
+        versions => versions?,
+    };
     let mut contact = numbered(contact, versions).pop().ok_or_else(|| Error::internal("nothing was written"))?;
     if let Some(added) = added {
         add(tx, mailbox, &mut contact, *added).await?;

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::Store;
 use super::engine::Session;
-use super::extensions;
 use super::statement::Sql;
 use super::tx::Tx;
+use super::{extensions, quota};
 use crate::contact::Contact;
 use crate::error::Error;
 use crate::extended::{Changes, Expand, Expanded, Ids, MultiValue, Property, SingleValue, Value, applied};
@@ -153,7 +153,9 @@ pub(super) async fn change<V: Value>(
         return Ok(());
     }
     let stored = of_owner::<V>(tx.reading().await?, mailbox, owner, &Ids::All).await?;
+    let before = size(&stored);
     let properties = applied(stored, changes)?;
+    quota::grow(tx, mailbox, size(&properties) - before).await?;
     clear::<V>(tx, mailbox, owner).await?;
     let (table, values, column) = owner.tables::<V>();
     let numbered = || (0_i64..).zip(&properties);
@@ -177,6 +179,12 @@ pub(super) async fn change<V: Value>(
         .collect();
     let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
     insert(tx, mailbox, owner, (values, column, ", pos, entry, value_key, value) select "), VALUES, rows).await
+}
+
+/// What properties count for.
+fn size<V: Value>(properties: &[Property<V>]) -> i64 {
+    let lengths = properties.iter().map(|p| p.id.len() + p.value.texts().iter().map(String::len).sum::<usize>());
+    quota::bytes(lengths)
 }
 
 /// The values of a row out of a JSON array, on each engine.
@@ -213,8 +221,10 @@ async fn clear<V: Value>(tx: &mut Tx, mailbox: i64, owner: Owner<'_>) -> Result<
     tx.execute(delete.text(" in ").then(owner.key()).into()).await
 }
 
-/// Takes away all properties of one.
-pub(super) async fn clear_all(tx: &mut Tx, mailbox: i64, owner: Owner<'_>) -> Result<(), Error> {
+/// Takes away all properties of a folder.
+pub(super) async fn clear_folder(tx: &mut Tx, mailbox: i64, folder: &str) -> Result<(), Error> {
+    let (held, owner) = (quota::of_folder(tx.reading().await?, mailbox, folder).await?, Owner::Folder(folder));
+    quota::count(tx, mailbox, 0, -held).await?;
     clear::<SingleValue>(tx, mailbox, owner).await?;
     clear::<MultiValue>(tx, mailbox, owner).await
 }

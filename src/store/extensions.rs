@@ -9,7 +9,7 @@ use super::engine::Session;
 use super::extended::{among, in_texts};
 use super::statement::{Sql, Statement};
 use super::tx::Tx;
-use super::{Store, changes, contacts};
+use super::{Store, changes, contacts, quota};
 use crate::error::{Error, Kind};
 use crate::extended::Ids;
 use crate::extension::{Extension, MAX_ALL_BYTES, MAX_EXTENSIONS, Member, New, Patch};
@@ -137,6 +137,7 @@ pub(super) async fn insert(
     first: i64,
     new: &[New],
 ) -> Result<(), Error> {
+    quota::grow(tx, mailbox, new.iter().map(|new| size(&new.members)).sum()).await?;
     for (pos, New { name, members }) in (first..).zip(new) {
         let text = "
 insert into extensions (mailbox, contact_id, pos, name, version, last_modified_date_time) values ($1, $2, $3, $4, $5, $6)";
@@ -145,6 +146,11 @@ insert into extensions (mailbox, contact_id, pos, name, version, last_modified_d
         insert_members(tx, mailbox, id, pos, members).await?;
     }
     Ok(())
+}
+
+/// What members count for.
+fn size(members: &[Member]) -> i64 {
+    quota::bytes(members.iter().map(|(name, value)| name.len() + value.len()))
 }
 
 async fn insert_members(tx: &mut Tx, mailbox: i64, id: Uuid, pos: i64, members: &[Member]) -> Result<(), Error> {
@@ -203,7 +209,9 @@ pub(super) async fn update(
     if patch.members.is_empty() {
         return Ok(extension);
     }
+    let before = size(&extension.members);
     extension.members = patch.applied_to(extension.members)?;
+    quota::grow(tx, mailbox, size(&extension.members) - before).await?;
     extension.version = number(tx, mailbox, id).await?;
     extension.last_modified_date_time = tx.now();
     let text = "
@@ -227,6 +235,7 @@ pub(super) async fn delete(
     let (pos, extension) = find(tx, mailbox, within, id, name).await?;
     expected.check(&extension.version_token())?;
     let number = number(tx, mailbox, id).await?;
+    quota::count(tx, mailbox, 0, -size(&extension.members)).await?;
     // Its members refer to it and go with it.
     let text = "delete from extensions where mailbox = $1 and contact_id = $2 and pos = $3";
     tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(pos)).await?;

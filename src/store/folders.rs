@@ -331,6 +331,6 @@ set parent_folder_id = excluded.parent_folder_id, display_name = excluded.displa
         .bind(tx.now());
     tx.execute(statement).await?;
     // One that was deleted and is made anew is another.
-    extended::clear_all(tx, mailbox, Owner::Folder(id)).await?;
+    extended::clear_folder(tx, mailbox, id).await?;
     Ok(version)
 }

@@ -38,6 +38,7 @@ mod opened;
 mod photos;
 mod procedures;
 mod purge;
+mod quota;
 mod readers;
 mod renew;
 mod rights;

@@ -13,6 +13,7 @@ use super::creates::Creates;
 use super::delta::History;
 use super::lock::Lock;
 use super::opened::Opened;
+use super::quota::Limits;
 use super::readers::Readers;
 use super::scratch::Scratch;
 use super::statement::Statement;
@@ -43,6 +44,10 @@ pub enum Database {
 pub struct Options {
     /// Most folders of one mailbox; deleted ones count.
     pub max_folders: i64,
+    /// Most contacts of one mailbox; deleted ones count.
+    pub max_contacts: i64,
+    /// Most bytes of one mailbox: of its contacts, deleted ones too, with their photos and all that programs keep with them.
+    pub max_mailbox_bytes: i64,
     /// Most connections to PostgreSQL, half of them to write; as many as to read go to each of `read_from`.
     pub connections: u16,
     /// Standbys of the PostgreSQL server, for lists.
@@ -68,6 +73,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             max_folders: 1_000,
+            max_contacts: 1_000_000,
+            max_mailbox_bytes: 10 << 30,
             connections: 10,
             read_from: Vec::new(),
             keep_deleted: None,
@@ -78,6 +85,12 @@ impl Default for Options {
             create: false,
             lock: None,
         }
+    }
+}
+
+impl Options {
+    fn limits(&self) -> Limits {
+        Limits { contacts: self.max_contacts, bytes: self.max_mailbox_bytes }
     }
 }
 
@@ -131,7 +144,9 @@ impl Store {
         let readers = engine::sqlite_readers(how.clone(), Arc::clone(&opened));
         let readers = Readers::sqlite(readers, Arc::clone(&opened), options.query_timeout);
         let connector = Connector::Sqlite(Box::new(how), Arc::clone(&opened));
-        let writer = Writer::start(connector, 1, on_end).await.map_err(|error| OpenError::of(shown, &error))?;
+        let writer = Writer::start(connector, 1, options.limits(), on_end)
+            .await
+            .map_err(|error| OpenError::of(shown, &error))?;
         Self::start(writer, readers, options, Place::File(opened), shown).await
     }
 
@@ -144,7 +159,7 @@ impl Store {
         let writing = usize::from(options.connections / 2).max(1);
         let reading = usize::from(options.connections).saturating_sub(writing).max(1);
         let connector = Connector::Postgres(Arc::clone(&cluster));
-        let writer = Writer::start(connector, writing, ()).await.map_err(reason)?;
+        let writer = Writer::start(connector, writing, options.limits(), ()).await.map_err(reason)?;
         let standbys = options.read_from.iter().map(Cluster::new).collect();
         let readers = Readers::postgres(Arc::clone(&cluster), standbys, reading, options.query_timeout);
         let readers = readers.map_err(reason)?;

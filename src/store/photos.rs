@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::engine::{Row, Session};
 use super::statement::Statement;
 use super::tx::Tx;
-use super::{Store, changes, folders};
+use super::{Store, changes, folders, quota};
 use crate::error::Error;
 use crate::odata::etag::Preconditions;
 use crate::photo::{Format, Photo, Picture};
@@ -177,10 +177,17 @@ pub(super) async fn put(
     bytes: &[u8],
     expected: &Preconditions,
 ) -> Result<Photo, Error> {
-    match find(tx.reading().await?, mailbox, within, id).await? {
-        Some(known) => expected.check(&known.version_token())?,
-        None => expected.check_absent()?,
-    }
+    let before = match find(tx.reading().await?, mailbox, within, id).await? {
+        Some(known) => {
+            expected.check(&known.version_token())?;
+            counted(known.size)?
+        }
+        None => {
+            expected.check_absent()?;
+            0
+        }
+    };
+    quota::grow(tx, mailbox, quota::bytes([bytes.len()]) - before).await?;
     let version = changes::number(tx, mailbox).await?;
     let photo = Photo { picture, size: bytes.len() as u64, version, last_modified_date_time: tx.now() };
     let text = "
@@ -210,6 +217,7 @@ pub(super) async fn delete(
 ) -> Result<Option<i64>, Error> {
     let Some(known) = find(tx.reading().await?, mailbox, within, id).await? else { return Ok(None) };
     expected.check(&known.version_token())?;
+    quota::count(tx, mailbox, 0, -counted(known.size)?).await?;
     let (version, now) = (changes::number(tx, mailbox).await?, tx.now());
     let text = "
 update photos set version = $3, last_modified_date_time = $4, deleted_date_time = $4
@@ -217,6 +225,10 @@ where mailbox = $1 and contact_id = $2";
     tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(version).bind(now)).await?;
     remove_bytes(tx, mailbox, id).await?;
     Ok(Some(version))
+}
+
+fn counted(size: u64) -> Result<i64, Error> {
+    i64::try_from(size).map_err(Error::internal)
 }
 
 async fn remove_bytes(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use super::contacts::{self, columns};
 use super::engine::Row;
 use super::statement::{Sql, Statement};
 use super::tx::Tx;
-use super::{OpenError, Options, Shared, Store, once, trash};
+use super::{OpenError, Options, Shared, Store, once, quota, trash};
 use crate::clock;
 use crate::error::Error;
 
@@ -227,6 +227,8 @@ limit $3";
     let rows = tx.reading().await?.rows(statement).await?;
     let ids = rows.iter().map(|row: &Row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
     for id in &ids {
+        let held = quota::of_folder(tx.reading().await?, mailbox, id).await?;
+        quota::count(tx, mailbox, 0, -held).await?;
         let text = "delete from folders where mailbox = $1 and id = $2";
         tx.execute(Statement::new(text).bind(mailbox).bind(id)).await?;
     }

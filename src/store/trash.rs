@@ -9,7 +9,7 @@ use super::contacts::{self, find};
 use super::engine::Session;
 use super::statement::{Sql, Statement};
 use super::tx::Tx;
-use super::{Store, changes, extended, folders};
+use super::{Store, changes, extended, folders, quota};
 use crate::contact::{Contact, DEFAULT_FOLDER};
 use crate::error::Error;
 use crate::extended::Expand;
@@ -108,13 +108,17 @@ async fn restore(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) 
     // As where it moves: by the two together it is known to have come back (`notices`).
     changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
     contact.version = changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), false).await?;
+    let size = i64::try_from(contact.size()).map_err(Error::internal)?;
+    let statement = Statement::new("select size from contacts where mailbox = $1 and id = $2").bind(mailbox).bind(id);
+    let before: i64 = tx.reading().await?.row(statement).await?.ok_or(Error::NotFound)?.get(0)?;
+    // It was counted all the time.
+    quota::count(tx, mailbox, 0, size - before).await?;
     let text = "
 update contacts
 set deleted_date_time = null, change_key = null, parent_folder_id = $3, last_modified_date_time = $4, version = $5,
     size = $6
 where mailbox = $1 and id = $2";
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(&contact.parent_folder_id).bind(tx.now());
-    let size = i64::try_from(contact.size()).map_err(Error::internal)?;
     tx.execute(statement.bind(contact.version).bind(size)).await?;
     Ok(contact)
 }
@@ -169,7 +173,10 @@ where mailbox = $1 and deleted_date_time is not null and id in ",
 
 /// Takes away contacts and all rows that are theirs. The log keeps what it says of them.
 pub(super) async fn remove(tx: &mut Tx, mailbox: i64, contacts: &[Contact]) -> Result<(), Error> {
-    let ids: Vec<_> = contacts.iter().map(|contact| contact.id.as_simple().to_string()).collect();
+    let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
+    let (count, bytes) = quota::of_contacts(tx.reading().await?, mailbox, &ids).await?;
+    quota::count(tx, mailbox, -count, -bytes).await?;
+    let ids: Vec<_> = ids.iter().map(|id| id.as_simple().to_string()).collect();
     let ids = serde_json::to_string(&ids).map_err(Error::internal)?;
     // SQLite's index refers to no row (migrations, V3).
     let index = Sql::new("delete from words where rowid in (select row from searched where mailbox = ").value(mailbox);

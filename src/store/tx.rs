@@ -12,6 +12,7 @@ use super::engine::{Row, Session};
 use super::faults;
 use super::opened::Opened;
 use super::procedures::{self, Call};
+use super::quota::Limits;
 use super::statement::Statement;
 use crate::clock;
 use crate::error::Error;
@@ -73,6 +74,8 @@ pub(super) struct Tx {
     made: Option<String>,
     /// The store is closing, and nobody can wait long.
     closing: Arc<AtomicBool>,
+    /// How much a mailbox may hold.
+    limits: Limits,
 }
 
 /// What a transaction has written, and by what it can be told that its commit happened.
@@ -117,7 +120,11 @@ enum Called {
 
 impl Tx {
     /// A connection to write on.
-    pub(super) async fn connect(connector: &Connector, closing: &Arc<AtomicBool>) -> Result<Self, Error> {
+    pub(super) async fn connect(
+        connector: &Connector,
+        closing: &Arc<AtomicBool>,
+        limits: Limits,
+    ) -> Result<Self, Error> {
         Ok(Self {
             session: connector.connect().await?,
             connector: connector.clone(),
@@ -132,6 +139,7 @@ impl Tx {
             left_before: Left::Nothing,
             made: None,
             closing: Arc::clone(closing),
+            limits,
         })
     }
 
@@ -147,6 +155,11 @@ impl Tx {
         self.now = clock::now();
         self.loose = false;
         self.made = None;
+    }
+
+    /// How much a mailbox may hold.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The time of this write, UTC microseconds.

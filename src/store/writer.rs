@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::lanes::{Handed, Lane, Lanes, Waiting};
+use super::quota::Limits;
 use super::tx::{Connector, Tx};
 use crate::error::Error;
 
@@ -94,13 +95,14 @@ impl Writer {
     pub(super) async fn start(
         connector: Connector,
         connections: usize,
+        limits: Limits,
         on_end: impl Send + 'static,
     ) -> Result<(Self, oneshot::Receiver<()>), Error> {
         let (alive, ended) = oneshot::channel();
         let (queue, jobs) = mpsc::channel(MAX_HANDED);
         let (started, start) = oneshot::channel();
         let closing = Arc::new(AtomicBool::new(false));
-        let crew = Crew { connector: connector.clone(), closing: Arc::clone(&closing) };
+        let crew = Crew { connector: connector.clone(), closing: Arc::clone(&closing), limits };
         let thread = std::thread::Builder::new().name("contactd-writer".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
@@ -159,6 +161,7 @@ impl Drop for Writer {
 struct Crew {
     connector: Connector,
     closing: Arc<AtomicBool>,
+    limits: Limits,
 }
 
 impl Crew {
@@ -170,7 +173,7 @@ impl Crew {
     ) {
         // The first connection tells whether there can be any; the others are made when they are needed.
         let mut idle: Vec<Option<Tx>> = (1..connections).map(|_| None).collect();
-        match Tx::connect(&self.connector, &self.closing).await {
+        match Tx::connect(&self.connector, &self.closing, self.limits).await {
             Ok(tx) => idle.push(Some(tx)),
             Err(error) => return drop(started.send(Err(error))),
         }
@@ -218,7 +221,7 @@ impl Crew {
     async fn work(&self, tx: Option<Tx>, lane: Lane, batch: Vec<Waiting>) -> (Option<Tx>, Vec<Waiting>) {
         let tx = match tx {
             Some(tx) if !tx.is_stale() => Ok(tx),
-            _ => Tx::connect(&self.connector, &self.closing).await,
+            _ => Tx::connect(&self.connector, &self.closing, self.limits).await,
         };
         let mut tx = match tx {
             Ok(tx) => tx,

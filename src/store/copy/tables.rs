@@ -187,7 +187,7 @@ macro_rules! table {
 
 /// Every table but `store` and what is made from the others, in an order in which each refers to those before it only.
 pub(in crate::store) const TABLES: &[Table] = &[
-    table!(mailboxes(id int) seq int;),
+    table!(mailboxes(id int) seq int, contacts int, bytes int;),
     table!(users(id text) user_principal_name text, user_principal_name_key text, display_name text, mail text,
         mailbox int, created_date_time int, disabled_date_time int;),
     table!(tokens(id id) digest text, mailbox int, app text, name text, scopes text, created_date_time int,

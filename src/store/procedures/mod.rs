@@ -7,6 +7,7 @@ mod sqlite;
 
 use uuid::Uuid;
 
+use super::quota::Limits;
 use super::rows::{self, Written};
 use super::statement::Statement;
 use super::tx::Tx;
@@ -25,12 +26,12 @@ pub(super) struct Call<'q> {
 }
 
 /// Creates contacts, on PostgreSQL of one mailbox. Writes nothing, and fails for a missing value, where the folder of one
-/// does not exist.
+/// does not exist, or its mailbox has no room.
 pub(super) fn insert(tx: &Tx, contacts: &[Written]) -> Result<Call<'static>, Error> {
     with_contacts(tx, sqlite::INSERT, postgres::INSERT, contacts)
 }
 
-/// Writes contacts anew, their rows included.
+/// Writes contacts anew, their rows included. Fails for a missing value where one grows and its mailbox has no room.
 pub(super) fn update(tx: &Tx, contacts: &[Written]) -> Result<Call<'static>, Error> {
     with_contacts(tx, sqlite::UPDATE, postgres::UPDATE, contacts)
 }
@@ -46,6 +47,8 @@ fn with_contacts(
     let statement = Statement::twin(sqlite, postgres).bind(rows::json(contacts, tx.is_postgres())?);
     // There a statement names its mailbox, so that one that is spread over servers knows where to go.
     let statement = if tx.is_postgres() { statement.bind(*mailbox) } else { statement };
+    let Limits { contacts: most, bytes } = tx.limits();
+    let statement = statement.bind(most).bind(bytes);
     Ok(Call { statement, mailbox: *mailbox, last: last.id, count: contacts.len() })
 }
 

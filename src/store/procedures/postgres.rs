@@ -3,22 +3,35 @@
 //!
 //! The counter comes first in every text, and all else depends on it: who has bumped it holds the mailbox.
 
-/// The contacts sent, `$1`, as `rows` writes them, each with its version; `$2` is the mailbox of all.
+/// The contacts sent, `$1`, as `rows` writes them, each with its version; `$2` is the mailbox of all, `$3` and `$4` are how many
+/// contacts and bytes it may hold. `$contacts` of them are new, and `$bytes` are more.
 macro_rules! sent {
-    () => {
-        "
+    ($contacts:literal, $bytes:literal) => {
+        concat!(
+            "
 with sent as materialized (
     select contact, n from jsonb_array_elements($1::text::jsonb) with ordinality as sent (contact, n)
+), growth as materialized (
+    select ",
+            $contacts,
+            " as contacts, ",
+            $bytes,
+            " as bytes
 ), counter as (
-    update mailboxes set seq = seq + (select count(*) from sent) where id = $2 returning seq
+    update mailboxes set seq = seq + (select count(*) from sent),
+        contacts = mailboxes.contacts + growth.contacts, bytes = mailboxes.bytes + growth.bytes
+    from growth where id = $2
+    returning seq, (growth.contacts <= 0 or mailboxes.contacts <= $3)
+        and (growth.bytes <= 0 or mailboxes.bytes <= $4) as fits
 ), numbered as materialized (
-    select n, contact, (contact ->> 1)::uuid as id, (contact ->> 2)::bigint as now,
+    select n, contact, (contact ->> 1)::uuid as id, (contact ->> 2)::bigint as now, fits,
         counter.seq - (select count(*) from sent) + n as version
     from sent cross join counter
 ), logged as (
     insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time)
     select $2, version, contact ->> 3, id, false, now from numbered
 ), "
+        )
     };
 }
 
@@ -188,17 +201,17 @@ macro_rules! insert_flags {
 
 /// Creates contacts. Answers the version of each.
 pub(in crate::store) const INSERT: &str = concat!(
-    sent!(),
+    sent!("(select count(*) from sent)", "(select sum((contact ->> 37)::bigint) from sent)::bigint"),
     "new_contacts as (
     insert into contacts (mailbox, id, created_date_time, ",
     columns!(),
     ")
     select $2, id, now, ",
-    // No value where there is no such folder, or no right (`rights::check`): then nothing is written. The lock makes it
+    // No value where there is no such folder, no right (`rights::check`) or no room (`quota`): then nothing is written. The lock makes it
     // the folder of now and not of when the statement began to wait for the counter.
     values!(
         "(select f.id from folders f
-             where f.mailbox = $2 and f.id = contact ->> 3 and f.deleted_date_time is null
+             where f.mailbox = $2 and f.id = contact ->> 3 and f.deleted_date_time is null and fits
                 and (contact ->> 55 is null
                     or exists (select 1 from users where mailbox = $2)
                     and (contact ->> 56 is null or exists (
@@ -233,12 +246,17 @@ select version from numbered order by n"
 
 /// Writes contacts anew, their rows included. Answers the version of each.
 pub(in crate::store) const UPDATE: &str = concat!(
-    sent!(),
+    sent!(
+        "0",
+        "(select sum((contact ->> 37)::bigint - c.size)
+        from sent join contacts c on c.mailbox = $2 and c.id = (contact ->> 1)::uuid)::bigint"
+    ),
     "new_contacts as (
     update contacts c set (",
     columns!(),
     ") = row(",
-    values!("contact ->> 3"),
+    // No value where it grows and there is no room.
+    values!("case when fits then contact ->> 3 end"),
     ")
     from numbered where c.mailbox = $2 and c.id = numbered.id
 ), ",

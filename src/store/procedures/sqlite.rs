@@ -3,12 +3,14 @@
 //! text lives here, and the schema knows nothing of them. Contacts arrive as JSON, many at once, and are taken apart into
 //! rows on the way in.
 
-/// The mailbox's next number, and the log's entry that the contact is, or is no longer, in the folder.
+/// The mailbox's next number, what it holds, and the log's entry that the contact is, or is no longer, in the folder.
 macro_rules! record_change {
-    ($removed:literal) => {
+    ($removed:literal, $counted:literal) => {
         concat!(
             "
-    update mailboxes set seq = seq + 1 where id = new.mailbox;
+    update mailboxes set seq = seq + 1",
+            $counted,
+            " where id = new.mailbox;
     insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time)
     select new.mailbox, seq, new.parent_folder_id, new.id, ",
             $removed,
@@ -35,7 +37,8 @@ macro_rules! view {
     null emails, null phones, null addresses, null websites, null categories, null im_addresses, null children,
     null flagged, null flag_status, null completed_date_time, null completed_time_zone, null due_date_time,
     null due_time_zone, null start_date_time, null start_time_zone, null folded, null words,
-    null actor, null token, null user, null deed, null address, null request, null action;
+    null actor, null token, null user, null deed, null address, null request, null action,
+    null max_contacts, null max_bytes;
 "
         )
     };
@@ -139,15 +142,18 @@ macro_rules! insert_children {
 pub(in crate::store) const VIEWS: &str = concat!(
     view!("insert_contact"),
     "create temp trigger insert_contact_does instead of insert on insert_contact begin",
-    record_change!("false"),
+    record_change!("false", ", contacts = contacts + 1, bytes = bytes + new.size"),
     "
     insert into contacts (mailbox, id, created_date_time, ",
     columns!(),
     ") values (new.mailbox, new.id, new.last_modified_date_time, ",
-    // No value where there is no such folder, or no right (`rights::check`): then nothing is written.
+    // No value where there is no such folder, no right (`rights::check`) or no room (`quota`): then nothing is written.
     values!(
         "(select id from folders
           where mailbox = new.mailbox and id = new.parent_folder_id and deleted_date_time is null
+            and exists (
+                select 1 from mailboxes
+                where id = new.mailbox and contacts <= new.max_contacts and bytes <= new.max_bytes)
             and (new.actor is null
                 or exists (select 1 from users where mailbox = new.mailbox)
                 and (new.token is null or exists (
@@ -174,12 +180,19 @@ pub(in crate::store) const VIEWS: &str = concat!(
 ",
     view!("update_contact"),
     "create temp trigger update_contact_does instead of insert on update_contact begin",
-    record_change!("false"),
+    record_change!(
+        "false",
+        ", bytes = bytes + new.size - (select size from contacts where mailbox = new.mailbox and id = new.id)"
+    ),
     "
     update contacts set (",
     columns!(),
     ") = (select ",
-    values!("new.parent_folder_id"),
+    // No value where it grows and there is no room.
+    values!(
+        "case when new.size <= contacts.size
+            or (select bytes from mailboxes where id = new.mailbox) <= new.max_bytes then new.parent_folder_id end"
+    ),
     ") where mailbox = new.mailbox and id = new.id;
 
     delete from emails where mailbox = new.mailbox and contact_id = new.id;
@@ -200,7 +213,7 @@ pub(in crate::store) const VIEWS: &str = concat!(
 create temp view delete_contact as
     select null mailbox, null id, null last_modified_date_time, null parent_folder_id;
 create temp trigger delete_contact_does instead of insert on delete_contact begin",
-    record_change!("true"),
+    record_change!("true", ""),
     "
     update contacts
     set deleted_date_time = new.last_modified_date_time, last_modified_date_time = new.last_modified_date_time,
@@ -209,7 +222,8 @@ create temp trigger delete_contact_does instead of insert on delete_contact begi
 end;"
 );
 
-/// Hands contacts to a view: `$1` is a JSON array of rows, each an array as `rows` writes it.
+/// Hands contacts to a view: `$1` is a JSON array of rows, each an array as `rows` writes it; `$2` and `$3` are how many
+/// contacts and bytes a mailbox may hold.
 macro_rules! call_with_contacts {
     ($name:literal) => {
         concat!(
@@ -224,7 +238,7 @@ macro_rules! call_with_contacts {
     value -> 38, value -> 39, value -> 40, value -> 41, value -> 42, value -> 43, value -> 44,
     value ->> 45, value ->> 46, value ->> 47, value ->> 48, value ->> 49, value ->> 50, value ->> 51, value ->> 52,
     value -> 53, value ->> 54, value ->> 55, unhex(value ->> 56), value ->> 57, unhex(value ->> 58), value ->> 59,
-    unhex(value ->> 60), value ->> 61
+    unhex(value ->> 60), value ->> 61, $2, $3
 from jsonb_each($1) returning (select seq from mailboxes where id = mailbox)"
         )
     };

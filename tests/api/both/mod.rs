@@ -38,6 +38,7 @@ pub mod pictures;
 mod preferences;
 mod proxies;
 mod queries;
+mod quotas;
 mod refusals;
 mod rights;
 mod search;
