@@ -274,8 +274,11 @@ mod tests {
 
     /// A contact with children, as the first migration's columns know it.
     const CONTACT: &str = "
-insert into mailboxes values (1, 1);
-insert into folders values (1, 'contacts', null, 'Contacts', 'contacts', 0, 0, 0, null);
+insert into mailboxes (id, seq) values (1, 1);
+insert into folders
+    (mailbox, id, parent_folder_id, display_name, display_name_key, version, created_date_time, last_modified_date_time,
+     deleted_date_time)
+values (1, 'contacts', null, 'Contacts', 'contacts', 0, 0, 0, null);
 insert into contacts (mailbox, id, parent_folder_id, version, created_date_time, last_modified_date_time, size, display_name_derived)
 values (1, x'01890000000070008000000000000000', 'contacts', 1, 0, 0, 0, true);
 insert into phones values (1, x'01890000000070008000000000000000', 0, 'home', '1');
