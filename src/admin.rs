@@ -1,4 +1,4 @@
-//! `contactd user`, `token`, `share` and `audit`: what an operator does beside a running server, on its database. What they
+//! `contactd user`, `token` and `share`: what an operator does beside a running server, on its database. What they
 //! change holds at once in every process that serves it.
 
 use std::io::{IsTerminal as _, Write as _};
@@ -11,10 +11,11 @@ use crate::clock;
 use crate::config::Place;
 use crate::contact::date;
 use crate::error::Error;
+use crate::plain::{is_plain, printed};
 use crate::scopes::Scopes;
 use crate::secret;
-use crate::store::{Database, Deeds, NewToken, Options, Store, Token};
-use crate::user::{Principal, User, UserName};
+use crate::store::{Database, NewToken, Options, Store, Token};
+use crate::user::{self, EXPECTED_NAME, Principal, User, UserName};
 
 /// Longest time that a token is good for, in days, and a name of a token or a user, in characters.
 const MAX_DAYS: u64 = 36_500;
@@ -48,7 +49,7 @@ pub struct Users {
 enum UserCommand {
     /// Make a user, with an empty mailbox
     Add {
-        /// 1 to 64 of A-Z a-z 0-9 . _ @ -
+        /// A short name, or a principal name like ann@example.org
         #[arg(value_parser = user_name)]
         name: UserName,
         /// What the user is shown as; else the name
@@ -68,6 +69,24 @@ enum UserCommand {
         /// As `list` shows it
         #[arg(value_parser = user_name)]
         name: UserName,
+    },
+    /// Have whom an identity provider means be found by a name, whatever its tokens say
+    Bind {
+        /// The name; that of a user without an identity has that user be theirs
+        #[arg(value_parser = called)]
+        name: String,
+        /// Whom the provider means: its own name for them (the sub of their tokens)
+        #[arg(long, value_parser = called, value_name = "TEXT")]
+        subject: String,
+        /// The provider (the iss of their tokens); else the one whose user with this subject has signed in
+        #[arg(long, env = "CONTACTD_OIDC_ISSUER", value_parser = issuer, value_name = "URL")]
+        issuer: Option<String>,
+    },
+    /// Take back what bind gave
+    Unbind {
+        /// The name, or the id
+        #[arg(value_parser = called)]
+        name: String,
     },
     /// Delete a user and the whole mailbox, for good
     Remove {
@@ -164,39 +183,27 @@ enum ShareCommand {
     },
 }
 
-/// `contactd audit`
-#[derive(Debug, Args)]
-pub struct Audit {
-    #[command(flatten)]
-    at: At,
-    /// Only what this user, this app:NAME, or operator did
-    #[arg(long, value_name = "NAME")]
-    by: Option<String>,
-    /// Only what was done to this user's mailbox
-    #[arg(long, value_parser = user_name, value_name = "NAME")]
-    of: Option<UserName>,
-    /// Only what was done to the contact, or whatever else has this id
-    #[arg(long, value_name = "ID")]
-    item: Option<String>,
-    /// Only the last part of the time, like 7d or 12h
-    #[arg(long, value_parser = period, value_name = "TIME")]
-    last: Option<Duration>,
-    /// At most so many entries, the latest ones
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(i64).range(1..=1_000_000), value_name = "N")]
-    limit: i64,
+fn user_name(text: &str) -> Result<UserName, String> {
+    UserName::of_address(text).ok_or_else(|| format!("expected {EXPECTED_NAME}"))
 }
 
-fn user_name(text: &str) -> Result<UserName, String> {
-    UserName::of_address(text).ok_or_else(|| "expected 1 to 64 of A-Z a-z 0-9 . _ @ -".to_owned())
+/// What finds a user: their name or id. An identity provider's has a name of any characters.
+pub(crate) fn called(text: &str) -> Result<String, String> {
+    if user::is_name(text) { Ok(text.to_owned()) } else { Err("expected a name on one line".to_owned()) }
+}
+
+fn issuer(text: &str) -> Result<String, String> {
+    let fits = (1..=1_000).contains(&text.len()) && is_plain(text);
+    if fits { Ok(text.to_owned()) } else { Err("expected the issuer as it stands in its tokens".to_owned()) }
 }
 
 fn shown_name(text: &str) -> Result<String, String> {
-    let fits = (1..=MAX_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    let fits = (1..=MAX_NAME).contains(&text.chars().count()) && is_plain(text);
     if fits { Ok(text.to_owned()) } else { Err(format!("expected 1 to {MAX_NAME} characters on one line")) }
 }
 
 /// A time like `90d` or `12h`.
-fn period(text: &str) -> Result<Duration, String> {
+pub(crate) fn period(text: &str) -> Result<Duration, String> {
     let expected = || format!("expected a time like 90d or 12h, up to {MAX_DAYS}d");
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(expected)?;
     let hours = match unit {
@@ -209,7 +216,7 @@ fn period(text: &str) -> Result<Duration, String> {
 }
 
 /// Opens the store, does something with it, and closes it whatever came of that.
-async fn with<T>(at: &At, work: impl AsyncFnOnce(&Store) -> Result<T, String>) -> Result<T, String> {
+pub(crate) async fn with<T>(at: &At, work: impl AsyncFnOnce(&Store) -> Result<T, String>) -> Result<T, String> {
     let database = at.database.database("--database")?;
     if database == Database::Temporary {
         return Err("--database :memory:: it is of one process alone".to_owned());
@@ -221,7 +228,7 @@ async fn with<T>(at: &At, work: impl AsyncFnOnce(&Store) -> Result<T, String>) -
     done
 }
 
-fn reason(error: Error) -> String {
+pub(crate) fn reason(error: Error) -> String {
     match error {
         Error::UnknownUser(name) => format!("there is no user '{name}'"),
         Error::NotFound => "there is none of that name".to_owned(),
@@ -234,21 +241,27 @@ async fn user(store: &Store, name: &UserName) -> Result<User, String> {
     found.ok_or_else(|| format!("there is no user '{}'", name.as_str()))
 }
 
-/// Writes lines to standard output, which somebody may have closed.
-fn print(lines: impl IntoIterator<Item = String>) {
+/// Writes a line to standard output, which somebody may have closed.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", printed(line));
+}
+
+/// Writes rows, a line each, with tabs between. What is in them others wrote: it could look like other rows.
+pub(crate) fn print<'a, R: IntoIterator<Item = &'a str>>(rows: impl IntoIterator<Item = R>) {
     let mut out = std::io::stdout().lock();
-    for line in lines {
-        if writeln!(out, "{line}").is_err() {
+    for row in rows {
+        let fields: Vec<_> = row.into_iter().map(printed).collect();
+        if writeln!(out, "{}", fields.join("\t")).is_err() {
             return;
         }
     }
 }
 
-fn time(micros: Option<i64>) -> String {
+pub(crate) fn time(micros: Option<i64>) -> String {
     micros.map_or_else(|| "-".to_owned(), date::print)
 }
 
-fn ago(last: Option<Duration>) -> i64 {
+pub(crate) fn ago(last: Option<Duration>) -> i64 {
     last.map_or(0, |last| clock::now().saturating_sub(micros(last)))
 }
 
@@ -263,33 +276,46 @@ pub async fn users(config: Users) -> Result<(), String> {
         UserCommand::Add { name, display_name } => {
             let made = store.add_user(&name, display_name).await.map_err(reason)?;
             let user = made.ok_or_else(|| format!("there is a user '{}' already", name.as_str()))?;
-            print([format!("{} is made; contactd token create --user {} lets them in", user.id, user.id)]);
+            say(&format!("{} is made; contactd token create --user {} lets them in", user.id, user.id));
             Ok(())
         }
         UserCommand::List => {
             let accounts = store.accounts().await.map_err(reason)?;
-            print(["ID\tPRINCIPAL NAME\tDISPLAY NAME\tMADE\tSTATE".to_owned()]);
-            print(accounts.iter().map(|account| {
-                let state = if account.disabled.is_some() { "disabled" } else { "-" };
-                let user = &account.user;
-                format!(
-                    "{}\t{}\t{}\t{}\t{state}",
-                    user.id,
-                    user.user_principal_name,
-                    user.display_name,
-                    time(Some(account.created))
-                )
+            let mut header = vec!["ID", "PRINCIPAL NAME", "DISPLAY NAME", "MADE", "STATE"];
+            if accounts.iter().any(|account| !account.identities.is_empty()) {
+                header.extend(["PROVIDER", "SUBJECT", "CALLED THERE", "BOUND"]);
+            }
+            print([header]);
+            let times: Vec<_> = accounts.iter().map(|account| time(Some(account.created))).collect();
+            print(accounts.iter().zip(&times).map(|(account, time)| {
+                let (user, state) = (&account.user, if account.disabled.is_some() { "disabled" } else { "-" });
+                let mut fields = vec![&*user.id, &user.user_principal_name, &user.display_name, time, state];
+                for known in &account.identities {
+                    let bound = if known.bound { "bound" } else { "-" };
+                    fields.extend([&known.issuer, &known.subject, known.claimed_name.as_deref().unwrap_or("-"), bound]);
+                }
+                fields
             }));
             Ok(())
         }
         UserCommand::Disable { name } => {
             let user = store.disable_user(&name, true).await.map_err(reason)?;
-            print([format!("{} is kept out", user.id)]);
+            say(&format!("{} is kept out", user.id));
             Ok(())
         }
         UserCommand::Enable { name } => {
             let user = store.disable_user(&name, false).await.map_err(reason)?;
-            print([format!("{} is let in", user.id)]);
+            say(&format!("{} is let in", user.id));
+            Ok(())
+        }
+        UserCommand::Bind { name, subject, issuer } => {
+            let user = store.bind_name(&name, issuer, &subject).await.map_err(reason)?;
+            say(&format!("{} is {}", user.user_principal_name, user.id));
+            Ok(())
+        }
+        UserCommand::Unbind { name } => {
+            let user = store.unbind_name(&name).await.map_err(reason)?;
+            say(&format!("{} is bound no more", user.id));
             Ok(())
         }
         UserCommand::Remove { name, yes } => {
@@ -298,7 +324,7 @@ pub async fn users(config: Users) -> Result<(), String> {
                 return Err("nothing was removed".to_owned());
             }
             store.remove_user(&name).await.map_err(reason)?;
-            print([format!("{} is removed, with all contacts", found.id)]);
+            say(&format!("{} is removed, with all contacts", found.id));
             Ok(())
         }
     })
@@ -310,7 +336,7 @@ fn confirmed(id: &str) -> Result<bool, String> {
     if !std::io::stdin().is_terminal() {
         return Err("give --yes to remove a user, which cannot be undone".to_owned());
     }
-    let _ = write!(std::io::stderr(), "Remove {id} and all their contacts, for good? Type the name again: ");
+    let _ = write!(std::io::stderr(), "Remove {} and all their contacts, for good? Type the name again: ", printed(id));
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(|error| error.to_string())?;
     Ok(answer.trim() == id)
@@ -346,7 +372,7 @@ pub async fn tokens(config: Tokens) -> Result<(), String> {
                 token.scopes,
                 token.expires.map_or_else(|| "it is revoked".to_owned(), date::print)
             );
-            print([secret]);
+            say(&secret);
             Ok(())
         }
         TokenCommand::List { user: only } => {
@@ -356,30 +382,35 @@ pub async fn tokens(config: Tokens) -> Result<(), String> {
             };
             let tokens = store.tokens().await.map_err(reason)?;
             let shown = tokens.iter().filter(|token| only.as_ref().is_none_or(|id| *id == token.bearer));
-            print(["ID\tBEARER\tNAME\tPERMITS\tSTATE\tMADE\tUSED".to_owned()]);
-            print(shown.map(|token| {
-                let now = clock::now();
-                let state = match (token.revoked, token.expires) {
-                    (Some(_), _) => "revoked".to_owned(),
-                    (None, Some(end)) if end <= now => "expired".to_owned(),
-                    (None, end) => format!("until {}", time(end)),
-                };
-                let name = token.name.as_deref().unwrap_or("-");
-                let (created, used) = (time(Some(token.created)), time(token.last_used));
-                format!(
-                    "{}\t{}\t{name}\t{}\t{state}\tmade {created}\tused {used}",
-                    token.id, token.bearer, token.scopes
-                )
-            }));
+            print([["ID", "BEARER", "NAME", "PERMITS", "STATE", "MADE", "USED"]]);
+            let rows: Vec<_> = shown.map(token_row).collect();
+            print(rows.iter().map(|row| row.iter().map(String::as_str)));
             Ok(())
         }
         TokenCommand::Revoke { id } => {
             let token = store.revoke_token(id).await.map_err(reason)?;
-            print([format!("token {} of {} is revoked", token.id, token.bearer)]);
+            say(&format!("token {} of {} is revoked", token.id, token.bearer));
             Ok(())
         }
     })
     .await
+}
+
+fn token_row(token: &Token) -> [String; 7] {
+    let state = match (token.revoked, token.expires) {
+        (Some(_), _) => "revoked".to_owned(),
+        (None, Some(end)) if end <= clock::now() => "expired".to_owned(),
+        (None, end) => format!("until {}", time(end)),
+    };
+    [
+        token.id.to_string(),
+        token.bearer.clone(),
+        token.name.clone().unwrap_or_else(|| "-".to_owned()),
+        token.scopes.clone(),
+        state,
+        format!("made {}", time(Some(token.created))),
+        format!("used {}", time(token.last_used)),
+    ]
 }
 
 /// # Errors
@@ -393,15 +424,17 @@ pub async fn shares(config: Shares) -> Result<(), String> {
             }
             let share = store.acting_for_operator(of.mailbox, "share add").share(of.mailbox, with, write).await;
             let share = share.map_err(reason)?;
-            print([format!("{} may {} the mailbox of {}", share.user.id, role(share.can_write), of.id)]);
-            print(missing(store, &share.user, write).await?);
+            say(&format!("{} may {} the mailbox of {}", share.user.id, role(share.can_write), of.id));
+            if let Some(missing) = missing(store, &share.user, write).await? {
+                say(&missing);
+            }
             Ok(())
         }
         ShareCommand::List { of } => {
             let of = user(store, &of).await?;
             let shares = store.shares(of.mailbox).await.map_err(reason)?;
-            print(["WITH\tMAY".to_owned()]);
-            print(shares.iter().map(|share| format!("{}\t{}", share.user.id, role(share.can_write))));
+            print([["WITH", "MAY"]]);
+            print(shares.iter().map(|share| [&*share.user.id, role(share.can_write)]));
             Ok(())
         }
         ShareCommand::Remove { of, with } => {
@@ -411,7 +444,7 @@ pub async fn shares(config: Shares) -> Result<(), String> {
                 Error::NotFound => format!("the mailbox of {} is not shared with {}", of.id, with.id),
                 error => reason(error),
             })?;
-            print([format!("{} may not see the mailbox of {} any more", with.id, of.id)]);
+            say(&format!("{} may not see the mailbox of {} any more", with.id, of.id));
             Ok(())
         }
     })
@@ -441,38 +474,6 @@ async fn missing(store: &Store, with: &User, write: bool) -> Result<Option<Strin
 
 fn role(can_write: bool) -> &'static str {
     if can_write { "write" } else { "read" }
-}
-
-/// # Errors
-/// One line.
-pub async fn audit(config: Audit) -> Result<(), String> {
-    with(&config.at, async |store: &Store| {
-        let mailbox = match &config.of {
-            Some(name) => Some(user(store, name).await?.mailbox),
-            None => None,
-        };
-        let which = Deeds { actor: config.by, mailbox, item: config.item, since: ago(config.last) };
-        let deeds = store.deeds(&which, config.limit).await.map_err(reason)?;
-        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        print(["TIME\tBY\tADDRESS\tDID\tOF\tITEM\tTOKEN\tREQUEST".to_owned()]);
-        print(deeds.into_iter().map(|deed| {
-            let (time, token) = (time(Some(deed.time)), deed.token.map(|id| id.to_string()));
-            let (request, mailbox) = (deed.request.map(|id| id.to_string()), or_none(deed.mailbox));
-            let fields = [
-                time,
-                deed.actor,
-                or_none(deed.address),
-                deed.action,
-                mailbox,
-                or_none(deed.item),
-                or_none(token),
-                or_none(request),
-            ];
-            fields.join("\t")
-        }));
-        Ok(())
-    })
-    .await
 }
 
 #[cfg(test)]

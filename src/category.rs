@@ -8,6 +8,7 @@ use crate::error::{Error, Kind};
 use crate::odata::entity;
 use crate::odata::etag;
 use crate::odata::json::Json;
+use crate::plain;
 
 /// Longest display name, in characters.
 pub const MAX_NAME: usize = 255;
@@ -100,6 +101,7 @@ pub fn read(body: Json) -> Result<Patch, Error> {
     let mut patch = Patch::default();
     for (property, value) in entity::members(body, "outlookCategory", &PROPERTIES)? {
         match (property, entity::text(property, value, MAX_NAME)?) {
+            ("displayName", Some(name)) if !plain::is_plain(&name) => return Err(entity::not_plain(property)),
             ("displayName", Some(name)) if !name.trim().is_empty() => patch.display_name = Some(name),
             ("displayName", _) => {
                 return Err(Error::invalid(Kind::Body, property, "'displayName' must be a name, not empty or null."));

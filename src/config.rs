@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::admin::{Audit, Shares, Tokens, Users};
+use crate::admin::{Shares, Tokens, Users};
+use crate::audit::Audit;
 use crate::http::WebOrigin;
 use crate::limits;
 use crate::listen::Listen;
@@ -110,6 +111,11 @@ pub struct Serve {
     /// For whom such a token must be (its `aud`); may be given more than once
     #[arg(long, env = "CONTACTD_OIDC_AUDIENCE", value_name = "TEXT", requires = "oidc_issuer")]
     pub oidc_audience: Vec<List<String>>,
+
+    /// The claim whose names the provider's users are found by, in shares and paths, like upn or preferred_username; only one
+    /// in which nobody chooses what they are called. Of an e-mail claim only what has email_verified counts
+    #[arg(long, env = "CONTACTD_OIDC_NAME_CLAIM", value_name = "CLAIM", requires = "oidc_issuer")]
+    pub oidc_name_claim: Option<String>,
 
     /// For tests: how long, in milliseconds, the provider's keys are used without asking again, and if it cannot be asked,
     /// and how long is waited before it is asked again
@@ -428,6 +434,7 @@ impl Serve {
         let settings = oidc::Settings {
             issuer,
             audiences: all(&self.oidc_audience),
+            name_claim: self.oidc_name_claim.clone(),
             ca_file: self.ca_file.clone(),
             times: self.oidc_times.unwrap_or_default(),
         };

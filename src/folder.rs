@@ -10,6 +10,7 @@ use crate::odata::entity;
 use crate::odata::etag;
 use crate::odata::json::Json;
 use crate::odata::prefer::Handling;
+use crate::plain;
 use crate::words::{self, Word};
 
 /// What the default folder's parent is called: the mailbox itself, which no route serves.
@@ -200,6 +201,7 @@ impl Patch {
     fn property(&mut self, property: &'static str, value: Json) -> Result<(), Error> {
         let max = if property == "displayName" { MAX_NAME } else { MAX_FOLDER_ID };
         match (property, entity::text(property, value, max)?) {
+            ("displayName", Some(name)) if !plain::is_plain(&name) => return Err(entity::not_plain(property)),
             ("displayName", Some(name)) if !name.trim().is_empty() => self.display_name = Some(name),
             ("displayName", _) => {
                 return Err(Error::invalid(Kind::Body, property, "'displayName' must be a name, not empty or null."));

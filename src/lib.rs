@@ -2,6 +2,7 @@
 //! Graph API. The map is in ARCHITECTURE.md; the API and its decisions are in docs/graph.md.
 
 pub mod admin;
+pub mod audit;
 pub mod category;
 mod client;
 mod clock;
@@ -23,6 +24,7 @@ pub mod odata;
 pub mod oidc;
 mod permission;
 pub mod photo;
+pub mod plain;
 pub mod scopes;
 pub mod secret;
 pub mod server;

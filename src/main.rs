@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use contactd::config::{Backup, Cli, Command};
+use contactd::plain::printed;
 use contactd::store::Database;
-use contactd::{admin, copy, health, server, store, tls};
+use contactd::{admin, audit, copy, health, server, store, tls};
 
 #[actix_web::main]
 async fn main() -> ExitCode {
@@ -18,13 +19,13 @@ async fn main() -> ExitCode {
         Command::User(config) => admin::users(config).await,
         Command::Token(config) => admin::tokens(config).await,
         Command::Share(config) => admin::shares(config).await,
-        Command::Audit(config) => admin::audit(config).await,
+        Command::Audit(config) => audit::run(config).await,
         Command::DevCert(config) => tls::dev_cert(&config),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            let _ = writeln!(std::io::stderr(), "contactd: {reason}");
+            let _ = writeln!(std::io::stderr(), "contactd: {}", printed(&reason));
             ExitCode::FAILURE
         }
     }

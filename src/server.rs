@@ -153,6 +153,7 @@ async fn serve(
         }
         Access::stored()
     };
+    store.trust_claim(access.trusted_claim()).await.map_err(|error| error.to_string())?;
     warn(config, &front, store).await?;
     let settings = settings(config, notifier.clone());
     let api = Api::new(store.clone(), access, settings);

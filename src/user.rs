@@ -1,19 +1,38 @@
 //! Who calls: users, each with one mailbox, and applications, which have none and may open any.
 
+use uuid::Uuid;
+
+use crate::plain;
+
 /// What makes a principal name of a name without an `@`.
 const LOCAL: &str = "@localhost";
+/// What makes one of the id of an identity provider's user who has no name.
+const NAMELESS: &str = "@identity";
 /// Longest name of anybody, in characters: a provider's has 255, and may get some more.
 const MAX_NAME: usize = 300;
+/// Longest name of a user of contactd's own, in bytes: that of an address (RFC 5321, section 4.5.3.1.3, without its brackets).
+const MAX_OWN: usize = 254;
+/// Longest part of it before an `@`, or without one.
+const MAX_LOCAL: usize = 64;
+/// What a name may be, for whoever has written another.
+pub const EXPECTED_NAME: &str = "1 to 64 of A-Z a-z 0-9 . _ - ' + ! # & ^ ~, not beginning with # or having '' in it, and perhaps @ and a domain, 254 in all";
 
-/// A user's short name, checked: `[A-Za-z0-9._@-]{1,64}`.
+/// A user's name, checked: what Entra takes for a principal name, and what addresses usually have. Not `=` and `,`, by which
+/// lists of tokens are read; nor what has a meaning in paths and queries, but for `#`, which guests have (`#EXT#`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserName(String);
 
 impl UserName {
-    /// `None` for anything but 1 to 64 ASCII letters, digits, `.`, `_`, `@` or `-`.
+    /// `None` for anything but [`EXPECTED_NAME`].
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'@' | b'-'));
+        let is_known = |b: u8| b.is_ascii_alphanumeric() || b"._-@'+!#&^~".contains(&b);
+        let local = text.rsplit_once('@').map_or(text, |(local, _)| local);
+        // A line that begins with # is a comment in a list of tokens; two quotes are one in a path.
+        let fits = (1..=MAX_OWN).contains(&text.len())
+            && local.len() <= MAX_LOCAL
+            && text.bytes().all(is_known)
+            && !text.starts_with('#')
+            && !text.contains("''");
         fits.then(|| Self(text.to_owned()))
     }
 
@@ -49,10 +68,23 @@ pub struct Identity {
     pub issuer: String,
     /// Its own name for somebody, which never becomes another's; 255 characters at most.
     pub subject: String,
-    /// What it calls them to people. Such names come and go, and are not only of those characters that a [`UserName`] has.
-    pub principal_name: Option<String>,
+    /// What it calls them to people. Nobody is found by it: it may be of their own choice.
+    pub claimed_name: Option<String>,
+    /// What it calls them by the claim that the operator trusts.
+    pub trusted: Option<Trusted>,
     /// Their name.
     pub display_name: Option<String>,
+    /// When it said all this, in UTC microseconds.
+    pub said: i64,
+}
+
+/// A name that an identity provider vouches for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trusted {
+    /// The claim it stands in.
+    pub claim: String,
+    /// The name, as there.
+    pub name: String,
 }
 
 /// What a user is looked up by, of a text that may be their name: it can be an identity provider's, of any characters.
@@ -62,7 +94,25 @@ pub fn key(text: &str) -> String {
 
 /// Whether a text can be the name or the id of a user at all.
 pub fn is_name(text: &str) -> bool {
-    text.chars().count() <= MAX_NAME && !text.is_empty() && !text.chars().any(char::is_control)
+    text.chars().count() <= MAX_NAME && !text.is_empty() && plain::is_plain(text)
+}
+
+/// Whether an identity provider's user can have a name, and be found by it: it is none that another is found by.
+pub fn can_be_given(name: &str) -> bool {
+    let id = UserName::of_address(name).map(|name| name.0);
+    let id = id.as_deref().unwrap_or(name);
+    let id = id.len().checked_sub(NAMELESS.len()).filter(|at| id.is_char_boundary(*at)).map_or(id, |at| {
+        match id.split_at(at) {
+            (id, end) if end.eq_ignore_ascii_case(NAMELESS) => id,
+            _ => id,
+        }
+    });
+    is_name(name) && !name.contains("''") && Uuid::parse_str(id).is_err()
+}
+
+/// The principal name of an identity provider's user who has none.
+pub fn nameless(id: &str) -> String {
+    format!("{id}{NAMELESS}")
 }
 
 /// A name as `userPrincipalName` shows it.
@@ -124,11 +174,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_to_sixty_four_plain_characters() {
-        assert!(UserName::parse("Ann.Lee_1@example-host.org").is_some());
-        assert!(UserName::parse(&"a".repeat(64)).is_some());
-        for bad in ["", "a b", "é", "a:b", "a/b", "a\0", "a'b", &"a".repeat(65)] {
+    fn a_name_is_what_a_principal_name_can_be() {
+        let domain = format!("a@{}", "d".repeat(252));
+        for good in [
+            "Ann.Lee_1@example-host.org",
+            "o'brien@example.org",
+            "a+b@example.org",
+            "ann_example.org#EXT#@tenant.onmicrosoft.com",
+            "r&d!^~@example.org",
+            "a@b@c",
+            &"a".repeat(64),
+            &format!("{}@example.org", "a".repeat(64)),
+            &domain,
+        ] {
+            assert!(UserName::parse(good).is_some(), "{good:?}");
+        }
+        for bad in [
+            "", "a b", "é", "a:b", "a/b", "a\0", "#a", "o''brien", "a=b", "a,b", "a%b", "a?b", "a\\b", "a\nb", "$a",
+            "a\"b", "(a)",
+        ] {
             assert!(UserName::parse(bad).is_none(), "{bad:?}");
+        }
+        for long in ["a".repeat(65), format!("{}@example.org", "a".repeat(65)), format!("{domain}d")] {
+            assert!(UserName::parse(&long).is_none(), "{long:?}");
         }
     }
 

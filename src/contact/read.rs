@@ -6,8 +6,10 @@ use super::{Complex, MAX_ENTRIES, MAX_FOLDER_ID, MAX_TEXT, Member, Shape, Text, 
 use crate::error::{Error, Kind, Problem};
 use crate::extended;
 use crate::extension;
+use crate::odata::entity;
 use crate::odata::json::{Json, is_annotation, shorten};
 use crate::odata::prefer::Handling;
+use crate::plain;
 
 /// What the body is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,9 @@ pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> R
     }
     if purpose == Purpose::Create && !honoured {
         patch.parent_folder_id = None;
+    }
+    if purpose == Purpose::Create && patch.parent_folder_id.as_ref().is_some_and(|id| !plain::is_plain(id)) {
+        return Err(entity::not_plain("parentFolderId"));
     }
     patch.added = Some(Box::new(added)).filter(|added| **added != Added::default());
     Ok(patch)

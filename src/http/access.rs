@@ -14,7 +14,7 @@ use crate::oidc::{self, Provider, Unverified, Verified};
 use crate::scopes::Scopes;
 use crate::secret::{self, Digest};
 use crate::store::{Store, TokenFacts};
-use crate::user::{Identity, Principal, User, UserName};
+use crate::user::{self, EXPECTED_NAME, Identity, Principal, Trusted, User, UserName};
 
 /// Most stored tokens whose facts are remembered.
 const MAX_REMEMBERED: usize = 10_000;
@@ -114,7 +114,7 @@ impl Access {
                 return Err(format!("token {}: no '=', expected name=secret", i + 1));
             };
             let Some(principal) = Principal::parse(name) else {
-                let expected = "1 to 64 of A-Z a-z 0-9 . _ @ -, or app: and such a name";
+                let expected = format!("{EXPECTED_NAME}; or app: and such a name");
                 // Not shown: without a name in front, it may be a part of the secret.
                 return Err(format!("token {}: no name before the '=', expected {expected}", i + 1));
             };
@@ -144,6 +144,11 @@ impl Access {
     #[must_use]
     pub fn with_provider(self, provider: Provider) -> Self {
         Self(self.0, Some(provider))
+    }
+
+    /// The issuer whose claim is trusted for names, and the claim.
+    pub fn trusted_claim(&self) -> Option<(String, String)> {
+        self.1.as_ref().and_then(Provider::trusted)
     }
 
     /// Who sends a request. What is not known here is looked up in the store, where there is a `turn` once it has come.
@@ -205,15 +210,18 @@ impl Access {
             let who = Who::App(format!("{}#{}", verified.issuer, verified.subject));
             return Ok(Caller { who, scopes, token: None, counts_as });
         }
-        let name = verified.principal_name.as_deref().and_then(UserName::of_address);
-        let reserved = name.is_some_and(|name| self.named(&name).is_some());
+        let is_reserved = |name: &str| UserName::of_address(name).is_some_and(|name| self.named(&name).is_some());
+        // The operator's word counts for more, and so does an id.
+        let fits = |trusted: &&Trusted| user::can_be_given(&trusted.name) && !is_reserved(&trusted.name);
         let identity = Identity {
             issuer: verified.issuer.clone(),
             subject: verified.subject.clone(),
-            principal_name: verified.principal_name.clone(),
+            claimed_name: verified.claimed_name.clone(),
+            trusted: verified.trusted.as_ref().filter(fits).cloned(),
             display_name: verified.display_name.clone(),
+            said: verified.issued.saturating_mul(1_000_000),
         };
-        let user = store.user_of_identity(&identity, reserved).await?;
+        let user = store.user_of_identity(&identity).await?;
         Ok(Caller { who: Who::User(user), scopes, token: None, counts_as })
     }
 

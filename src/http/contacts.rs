@@ -141,7 +141,7 @@ pub(super) async fn create_from(
         ([], None) => store.insert(number, new).await?,
         (folder, None) => store.insert_in(number, folder, new).await?,
     };
-    let location = call.link(&format!("/users('{}')/contacts('{}')", percent_encode(&mailbox.asked), contact.id));
+    let location = call.link(&format!("/users('{}')/contacts('{}')", quoted(&mailbox.asked), contact.id));
     written(call, mailbox, 201, &contact)?.made_at(&location)
 }
 

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::contact::date;
 use crate::error::{Error, Kind, Limit, Problem};
 use crate::odata::json::shorten;
+use crate::plain::printed;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -49,8 +50,13 @@ struct Inner<'a> {
 /// The answer an error becomes.
 pub(super) fn answer(error: &Error, ids: &Ids) -> Answer {
     match error {
-        Error::Internal(cause) => tracing::error!(request_id = ids.request, %cause, "a call failed"),
-        Error::Unavailable(cause) => tracing::warn!(request_id = ids.request, %cause, "something is unavailable"),
+        // A database says what it was given, too.
+        Error::Internal(cause) => {
+            tracing::error!(request_id = ids.request, cause = printed(&cause.to_string()), "a call failed");
+        }
+        Error::Unavailable(cause) => {
+            tracing::warn!(request_id = ids.request, cause = printed(&cause.to_string()), "something is unavailable");
+        }
         _ => {}
     }
     let (status, code, message) = describe(error);

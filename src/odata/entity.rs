@@ -44,6 +44,12 @@ pub fn text(place: &str, value: Json, max: usize) -> Result<Option<String>, Erro
     }
 }
 
+/// What an id or a name is refused with that could not be read where it is printed.
+pub fn not_plain(place: &str) -> Error {
+    let message = format!("'{place}' must be a text on one line, without control characters or changes of direction.");
+    Error::invalid(Kind::Body, place, message)
+}
+
 /// The member of an enumeration that a text names, in any letter case.
 ///
 /// # Errors

@@ -18,9 +18,11 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::clock;
+use crate::plain;
+use crate::user::Trusted;
 use issuer::Issuer;
 use keys::KeySet;
-use token::{MAX_TOKEN, SKEW, Token};
+use token::{Expected, MAX_TOKEN, SKEW, Token};
 
 /// Most verified tokens that are remembered.
 const MAX_REMEMBERED: usize = 10_000;
@@ -32,6 +34,8 @@ pub struct Settings {
     pub issuer: String,
     /// For whom a token must be: one of these, at least one.
     pub audiences: Vec<String>,
+    /// The claim whose names users are found by: the issuer lets nobody choose there what they are called.
+    pub name_claim: Option<String>,
     /// Authorities to trust besides those of the web, in PEM.
     pub ca_file: Option<PathBuf>,
     /// How long keys are kept.
@@ -82,13 +86,17 @@ pub struct Verified {
     /// What it permits, by the names the issuer has for it: a user's `scp` and `scope`, an application's `roles`.
     pub scopes: Vec<String>,
     /// Whether an application speaks for itself and for no user: it says `idtyp: app`; or says nothing of it, has `roles`
-    /// without `scp` and `scope`, and is about the client it was given to.
+    /// and neither `scp` nor `scope`, not even an empty one, nor a person's name, and is about the client it was given to.
     pub is_application: bool,
     /// The user's name, to be shown.
     pub display_name: Option<String>,
-    /// What the issuer calls the user to people (`preferred_username`, `upn` or `email`), to be shown. It may become
-    /// another's, so nobody is found by it.
-    pub principal_name: Option<String>,
+    /// What the issuer calls the user to people (`preferred_username`, `upn` or `email`), for the operator to see. Nobody is
+    /// found by it.
+    pub claimed_name: Option<String>,
+    /// The name in the claim that the operator trusts.
+    pub trusted: Option<Trusted>,
+    /// When it was given out, in Unix seconds; where it does not say, now.
+    pub issued: i64,
     /// When it ends, in Unix seconds.
     pub expires: i64,
 }
@@ -123,6 +131,7 @@ pub struct Provider(Arc<Shared>);
 struct Shared {
     issuer: Issuer,
     audiences: Vec<String>,
+    name_claim: Option<String>,
     times: Times,
     state: Mutex<State>,
 }
@@ -158,12 +167,20 @@ impl Provider {
     /// # Errors
     /// One line: what of the settings cannot be used.
     pub fn new(settings: Settings) -> Result<Self, String> {
-        let Settings { issuer, audiences, ca_file, times } = settings;
+        let Settings { issuer, audiences, name_claim, ca_file, times } = settings;
         if audiences.is_empty() || audiences.iter().any(String::is_empty) {
             return Err("--oidc-issuer needs --oidc-audience: for whom its tokens must be".to_owned());
         }
+        if name_claim.as_ref().is_some_and(|claim| claim.is_empty() || !plain::is_plain(claim)) {
+            return Err("--oidc-name-claim names no claim".to_owned());
+        }
         let issuer = Issuer::new(issuer, ca_file.as_deref())?;
-        Ok(Self(Arc::new(Shared { issuer, audiences, times, state: Mutex::default() })))
+        Ok(Self(Arc::new(Shared { issuer, audiences, name_claim, times, state: Mutex::default() })))
+    }
+
+    /// The issuer, and the claim of its tokens that is trusted for names, if one is.
+    pub fn trusted(&self) -> Option<(String, String)> {
+        self.0.name_claim.clone().map(|claim| (self.0.issuer.name.clone(), claim))
     }
 
     /// What a token says, if it is the issuer's, for us, and of now.
@@ -181,7 +198,9 @@ impl Provider {
         }
         // All that can be told without a key: what fails here makes nobody ask the issuer.
         let token = Token::read(text).map_err(Unverified::Refused)?;
-        let claims = token.claims(&self.0.issuer.name, &self.0.audiences, now).map_err(Unverified::Refused)?;
+        let Shared { issuer, audiences, name_claim, .. } = &*self.0;
+        let expected = Expected { issuer: &issuer.name, audiences, name_claim: name_claim.as_deref() };
+        let claims = token.claims(&expected, now).map_err(Unverified::Refused)?;
         let mut keys = self.keys().await?;
         if let Some(verified) = self.0.state().remembered(&digest, now) {
             return Ok(verified);

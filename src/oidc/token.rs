@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 
 use super::Verified;
 use crate::odata::json::Json;
+use crate::plain;
+use crate::user::Trusted;
 
 /// Longest token, in bytes; one of Entra's has some 2 KiB.
 pub(super) const MAX_TOKEN: usize = 16 << 10;
@@ -21,6 +23,10 @@ const MAX_NAME: usize = 255;
 /// Types of tokens that give access (RFC 9068, section 2.1; `JWT` is what was written before). Those of others, like
 /// `logout+jwt`, are signed by the same keys and mean something else.
 const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
+/// Where a token may have what its issuer calls a user to people, the first that is there.
+const NAMES: [&str; 3] = ["preferred_username", "upn", "email"];
+/// What only a user's token has, in Entra as elsewhere.
+const PERSONAL: [&str; 6] = ["preferred_username", "upn", "unique_name", "email", "given_name", "family_name"];
 /// What a header may not have: extensions that must be understood, and what changes how the rest is read.
 const UNSUPPORTED: [&str; 4] = ["crit", "b64", "zip", "enc"];
 
@@ -82,7 +88,8 @@ impl<'a> Token<'a> {
     ///
     /// # Errors
     /// Why not, for the log.
-    pub(super) fn claims(&self, issuer: &str, audiences: &[String], now: i64) -> Result<Verified, &'static str> {
+    pub(super) fn claims(&self, expected: &Expected<'_>, now: i64) -> Result<Verified, &'static str> {
+        let Expected { issuer, audiences, name_claim } = *expected;
         let text = |name| optional_text(&self.claims, name);
         if text("iss")? != Some(issuer) {
             return Err("it is of another issuer");
@@ -99,8 +106,9 @@ impl<'a> Token<'a> {
         if expires + SKEW <= now {
             return Err("it has expired");
         }
+        let issued = time(&self.claims, "iat")?;
         if time(&self.claims, "nbf")?.is_some_and(|begin| begin - SKEW > now)
-            || time(&self.claims, "iat")?.is_some_and(|issued| issued - SKEW > now)
+            || issued.is_some_and(|issued| issued - SKEW > now)
         {
             return Err("it is of the future");
         }
@@ -108,21 +116,39 @@ impl<'a> Token<'a> {
         let mut granted = words(&self.claims, "scp", true)?;
         granted.extend(words(&self.claims, "scope", true)?);
         let roles = words(&self.claims, "roles", false)?;
-        let is_application = match text("idtyp")? {
-            Some(kind) => kind == "app",
-            None => granted.is_empty() && !roles.is_empty() && self.is_of_client(subject),
-        };
+        let is_application = self.is_of_application(subject, &roles)?;
         let shown = |name| self.claims.get(name).and_then(Value::as_str).map(str::trim).filter(|text| is_name(text));
-        let principal_name = shown("preferred_username").or_else(|| shown("upn")).or_else(|| shown("email"));
+        let trusted = name_claim.filter(|claim| self.vouches_for(claim)).and_then(|claim| {
+            let name = shown(claim)?.to_owned();
+            Some(Trusted { claim: claim.to_owned(), name })
+        });
+        let claimed_name = NAMES.into_iter().find_map(shown);
         Ok(Verified {
             issuer: issuer.to_owned(),
             subject: subject.to_owned(),
             scopes: if is_application { roles } else { granted },
             is_application,
             display_name: shown("name").map(str::to_owned),
-            principal_name: principal_name.map(str::to_owned),
+            claimed_name: claimed_name.map(str::to_owned),
+            trusted,
+            issued: issued.unwrap_or(now),
             expires,
         })
+    }
+
+    /// Whether an application speaks for itself. What a token says of that must agree: an application opens all mailboxes.
+    ///
+    /// # Errors
+    /// It says both.
+    fn is_of_application(&self, subject: &str, roles: &[String]) -> Result<bool, &'static str> {
+        let has = |name: &&str| self.claims.contains_key(*name);
+        // Even an empty one: only a token that somebody delegated has it.
+        let delegated = has(&"scp") || has(&"scope");
+        match optional_text(&self.claims, "idtyp")? {
+            Some("app") if has(&"scp") => Err("it is an application's and delegated"),
+            Some(kind) => Ok(kind == "app"),
+            None => Ok(!delegated && !roles.is_empty() && !PERSONAL.iter().any(has) && self.is_of_client(subject)),
+        }
     }
 
     /// Whether the subject is the client itself: its own id (RFC 9068, section 2.2), or in Entra its object's. Roles alone
@@ -131,11 +157,29 @@ impl<'a> Token<'a> {
         let same = |name: &&str| self.claims.get(*name).and_then(Value::as_str) == Some(subject);
         ["oid", "client_id", "azp", "appid"].iter().any(same)
     }
+
+    /// Whether the issuer stands by what it says in a claim. E-mail addresses are often of the user's own choice, until they are
+    /// verified.
+    fn vouches_for(&self, claim: &str) -> bool {
+        let is_mail = claim.to_ascii_lowercase().contains("mail");
+        !is_mail || self.claims.get("email_verified") == Some(&Value::Bool(true))
+    }
+}
+
+/// What a token must say to be for us.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected<'a> {
+    /// The issuer's name.
+    pub(super) issuer: &'a str,
+    /// For whom: one of these.
+    pub(super) audiences: &'a [String],
+    /// The claim whose names are trusted.
+    pub(super) name_claim: Option<&'a str>,
 }
 
 /// A text that can be kept and shown.
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().count() <= MAX_NAME && !text.chars().any(char::is_control)
+    !text.is_empty() && text.chars().count() <= MAX_NAME && plain::is_plain(text)
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, &'static str> {

@@ -328,6 +328,36 @@ insert into emails (mailbox, contact_id, pos) values (1, x'018900000000700080000
     }
 
     #[actix_web::test]
+    async fn names_that_whoever_came_first_had_find_nobody_after_the_upgrade() {
+        let database = Database::new();
+        database.run(&in_sqlite::migrations::runner().set_target(Target::Version(15))).await.unwrap();
+        database
+            .execute(
+                "
+insert into mailboxes values (1, 0), (2, 0), (3, 0), (4, 0);
+insert into users (id, user_principal_name, user_principal_name_key, display_name, mail, mailbox, created_date_time) values
+    ('ann', 'ann@localhost', 'ann@localhost', 'ann', 'ann@localhost', 1, 0),
+    ('0190-a', 'Boss@corp', 'boss@corp', 'Boss', 'Boss@corp', 2, 0),
+    ('0190-b', '0190-c@identity', '0190-c@identity', 'b', '0190-c@identity', 3, 0),
+    ('0190-c', '0190-c.1234@identity', '0190-c.1234@identity', 'c', '0190-c.1234@identity', 4, 0);
+insert into identities values ('i', '2', 2, 0), ('i', '3', 3, 0), ('i', '4', 4, 0);",
+            )
+            .await;
+        database.run(&in_sqlite::migrations::runner()).await.unwrap();
+        let sql = "
+select group_concat(u.id || ' ' || user_principal_name || ' ' || user_principal_name_key || ' ' || mail || ' ' ||
+    display_name || ' ' || coalesce(claimed_name, '-'), '\n' order by u.mailbox)
+from users u left join identities i on i.mailbox = u.mailbox";
+        let users: String = database.execute(sql).await[0].get(0);
+        let expected = "\
+ann ann@localhost ann@localhost ann@localhost ann -
+0190-a 0190-a@identity 0190-a@identity 0190-a@identity Boss Boss@corp
+0190-b 0190-b@identity 0190-b@identity 0190-b@identity b 0190-c@identity
+0190-c 0190-c@identity 0190-c@identity 0190-c@identity c 0190-c.1234@identity";
+        assert_eq!(users, expected);
+    }
+
+    #[actix_web::test]
     async fn rebuilding_a_table_loses_no_row_that_refers_to_it() {
         let database = Database::new();
         database.run(&with(&[])).await.unwrap();

@@ -83,6 +83,7 @@ use creates::Creates;
 pub use delta::{Change, Delta, Followed, History, Reason};
 use engine::Session;
 pub use folder_listing::FolderListing;
+pub use identities::Known;
 pub(crate) use leases::{Attempts, Due, Held};
 pub use listing::{Listing, Page};
 pub use lock::Lock;
@@ -201,7 +202,8 @@ impl Store {
             return Ok(Some(user));
         }
         let user = self.itself().read_vital(async |session: &mut Session| users::find(session, called).await).await?;
-        if let Some(user) = &user {
+        // The name of an identity provider's user may become another's at any time.
+        if let Some(user) = user.as_ref().filter(|user| !user.is_of_provider()) {
             self.remember(reign, key, user);
         }
         Ok(user)

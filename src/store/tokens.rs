@@ -63,7 +63,8 @@ impl Store {
     /// Stores a token.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`]; [`Error::Quota`] when there are 100,000.
+    /// [`Error::UnknownUser`]; [`Error::Denied`] where the name is that of an identity provider's user; [`Error::Quota`] when
+    /// there are 100,000.
     pub async fn make_token(&self, new: NewToken) -> Result<Token, Error> {
         self.write(None, async move |tx| make(tx, &new).await).await
     }
@@ -209,7 +210,7 @@ where revoked_date_time is null and (expiration_date_time is null or expiration_
         return Err(Error::Quota(format!("This server has at most {MAX_TOKENS} tokens.")));
     }
     let (mailbox, app) = match &new.bearer {
-        Principal::User(name) => (Some(existing(tx, name).await?.mailbox), None),
+        Principal::User(name) => (Some(users::own(existing(tx, name).await?)?.mailbox), None),
         Principal::App(name) => (None, Some(name.as_str())),
     };
     let id = Tx::new_id();

@@ -247,7 +247,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Remembers the id of what the job makes.
+    /// Remembers the id of what the job makes, or of whom it is about: the audit log has it.
     pub(super) fn has_made(&mut self, id: String) {
         self.made = Some(id);
     }

@@ -5,7 +5,7 @@ use super::sorted::{Rows, SortedPage, Sorting};
 use super::statement::{Sql, Statement};
 use super::tx::Tx;
 use super::window::{self, Part, Window};
-use super::{Store, audit, filter, folders, tokens};
+use super::{Known, Store, audit, filter, folders, identities, tokens};
 use crate::error::Error;
 use crate::odata::filter::typed::Condition;
 use crate::user::{self, User, UserName};
@@ -13,13 +13,11 @@ use crate::user::{self, User, UserName};
 /// Most users of one store: in development mode any token makes one.
 const MAX_USERS: i64 = 100_000;
 
-/// What goes with a user, and the user.
-const FORGET: [&str; 5] = [
-    "delete from identities where mailbox = $1",
+/// What goes with a user.
+const FORGET: [&str; 3] = [
     "delete from tokens where mailbox = $1",
     "delete from shares where mailbox = $1 or grantee = $1",
     "delete from subscriptions where mailbox = $1",
-    "delete from users where mailbox = $1",
 ];
 
 macro_rules! select {
@@ -38,6 +36,8 @@ pub struct Account {
     pub created: i64,
     /// Since when they may not sign in, if so.
     pub disabled: Option<i64>,
+    /// Whom identity providers mean by it; none of a user of contactd's own, unless the operator has bound the name.
+    pub identities: Vec<Known>,
 }
 
 impl Store {
@@ -48,7 +48,14 @@ impl Store {
     pub async fn accounts(&self) -> Result<Vec<Account>, Error> {
         let text = concat!(select!(), ", c.created_date_time, c.disabled_date_time from users c order by c.mailbox");
         let list = async |session: &mut Session| {
-            let account = |row: &Row| Ok(Account { user: read(row, 0)?, created: row.get(5)?, disabled: row.get(6)? });
+            let mut identities = identities::all(session).await?.into_iter().peekable();
+            let account = |row: &Row| {
+                let (user, mut own) = (read(row, 0)?, Vec::new());
+                while let Some((_, known)) = identities.next_if(|(mailbox, _)| *mailbox <= user.mailbox) {
+                    own.push(known);
+                }
+                Ok(Account { user, created: row.get(5)?, disabled: row.get(6)?, identities: own })
+            };
             session.rows(Statement::new(text)).await?.iter().map(account).collect()
         };
         self.read_much(None, list).await
@@ -121,7 +128,8 @@ select 1 where exists (select 1 from tokens) or exists (select 1 from identities
                 tx.execute(Statement::new(text).bind(mailbox)).await?;
             }
             tx.execute(Statement::new("delete from subscriptions where creator = $1").bind(&id)).await?;
-            audit::by_operator(tx, mailbox, "user remove", Some(&id), None).await
+            identities::forget(tx, mailbox).await?;
+            audit::by_operator(tx, mailbox, audit::REMOVAL, Some(&id), None).await
         };
         self.write(Some(mailbox), work).await?;
         self.forget_user(&user.user_principal_name);

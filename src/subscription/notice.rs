@@ -56,6 +56,8 @@ pub struct Notice {
 impl Subscription {
     /// The body that tells of changes in the mailbox of a user.
     pub fn notifications(&self, user: &str, notices: &[Notice]) -> String {
+        // An address reads as one.
+        let user = percent_encode(user).replace("%40", "@");
         let notifications = notices.iter().map(|notice| {
             let (kind, path) = match self.subject {
                 // A folder's id is any text.

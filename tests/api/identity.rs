@@ -54,6 +54,11 @@ impl IdentityProvider {
         self.token(json!({"do": "user", "login": login, "scope": scope, "audience": audience, "alg": algorithm}))
     }
 
+    /// Says this of somebody from now on.
+    pub fn say(&mut self, login: &str, claims: Value) {
+        self.command(json!({"do": "say", "login": login, "claims": claims}));
+    }
+
     /// A token of an application that has these roles.
     pub fn app(&mut self, roles: &[&str]) -> String {
         self.token(json!({"do": "app", "roles": roles, "audience": AUDIENCE}))

@@ -27,6 +27,7 @@ mod commands;
 mod copying;
 mod crash;
 mod database_files;
+mod deceit;
 mod documents;
 mod edge;
 mod engines;

@@ -1,6 +1,9 @@
 //! The real program beside a real identity provider.
 
+use serde_json::json;
+
 use crate::identity::{AUDIENCE, IdentityProvider};
+use crate::operating::{refuses, run};
 use crate::program::{Program, contactd, fails};
 
 const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--database", ":memory:"];
@@ -33,6 +36,63 @@ fn a_server_that_has_a_provider_needs_no_users_of_its_own() {
 }
 
 #[test]
+fn the_operator_alone_says_who_is_found_by_a_providers_name() {
+    let mut provider = IdentityProvider::start();
+    provider.say("p1", json!({"preferred_username": "zed@localhost", "email": "zed@localhost"}));
+    let zed = provider.user("p1", "Contacts.ReadWrite");
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("contacts.db");
+    let serve = |claim: &[&str]| {
+        let database = database.to_str().unwrap();
+        let mut command = contactd(&["serve", "--listen", "127.0.0.1:0", "--database", database]);
+        command.args(["--oidc-issuer", &provider.issuer, "--oidc-audience", AUDIENCE]).args(claim);
+        command
+    };
+    let server = Program::start(serve(&[]));
+    let id = server.user(&zed).get("/me").id();
+    // Without the operator's word there is no such user.
+    for arguments in [
+        &["token", "create", "--user", "zed"][..],
+        &["share", "add", "--of", &id, "--with", "zed"],
+        &["user", "disable", "zed@localhost"],
+        &["user", "remove", "zed", "--yes"],
+    ] {
+        assert!(refuses(&database, arguments).contains("there is no user 'zed"), "{arguments:?}");
+    }
+    let listed = run(&database, &["user", "list"]);
+    let listed = listed.split_once('\n').unwrap().1;
+    let end = format!("\t-\t{}\tp1\tzed@localhost\t-\n", provider.issuer);
+    assert!(
+        listed.starts_with(&format!("{id}\t{id}@identity\tp1 of the provider\t")) && listed.ends_with(&end),
+        "{listed}"
+    );
+    drop(server);
+
+    // With it, a token for the name is nobody's.
+    let server = Program::start(serve(&["--oidc-name-claim", "preferred_username"]));
+    assert_eq!(server.user(&zed).get("/me").json(200)["userPrincipalName"], "zed@localhost");
+    let text = refuses(&database, &["token", "create", "--user", "zed"]);
+    assert!(text.contains("is an identity provider's user's"), "{text}");
+    assert_eq!(run(&database, &["token", "list"]).lines().count(), 1, "the header");
+    assert!(refuses(&database, &["user", "add", "zed"]).contains("there is a user 'zed' already"));
+    drop(server);
+    let server = Program::start(serve(&[]));
+    assert!(run(&database, &["user", "list"]).contains(&format!("{id}\t{id}@identity\t")));
+
+    // One name, by the operator's word.
+    let bound = run(&database, &["user", "bind", "zed@example.org", "--subject", "p1"]);
+    assert_eq!(bound, format!("zed@example.org is {id}\n"));
+    assert_eq!(server.user(&zed).get("/me").json(200)["mail"], "zed@example.org");
+    assert!(run(&database, &["user", "list"]).trim_end().ends_with("\tbound"));
+    assert!(run(&database, &["audit"]).contains(&format!("\toperator\t-\tuser bind\t{id}\t{id}\t")));
+    assert!(refuses(&database, &["token", "create", "--user", "zed@example.org"]).contains("identity provider's"));
+    let text = refuses(&database, &["user", "bind", "x@example.org", "--subject", "p2"]);
+    assert!(text.contains("nobody with this subject has signed in yet"), "{text}");
+    assert_eq!(run(&database, &["user", "unbind", "zed@example.org"]), format!("{id} is bound no more\n"));
+    assert_eq!(server.user(&zed).get("/me").json(200)["mail"], format!("{id}@identity"));
+}
+
+#[test]
 fn what_cannot_work_is_told_at_the_start() {
     let with = |more: &[&str]| {
         let mut command = contactd(&SERVE);
@@ -40,13 +100,14 @@ fn what_cannot_work_is_told_at_the_start() {
         fails(command)
     };
     let issuer = ["--oidc-issuer", "https://login.example.org"];
-    for more in [&issuer[..], &["--oidc-audience", "a"]] {
+    for more in [&issuer[..], &["--oidc-audience", "a"], &["--oidc-name-claim", "upn"]] {
         assert_eq!(with(more).0, 2, "{more:?}");
     }
     for (more, why) in [
         (&["--oidc-issuer", "http://login.example.org", "--oidc-audience", "a"][..], "--oidc-issuer names no URL"),
         (&["--oidc-issuer", "", "--oidc-audience", "a"], "--oidc-issuer names no "),
         (&[issuer[0], issuer[1], "--oidc-audience", ""], "--oidc-audience"),
+        (&[issuer[0], issuer[1], "--oidc-audience", "a", "--oidc-name-claim", ""], "--oidc-name-claim"),
         (&[issuer[0], issuer[1], "--oidc-audience", "a", "--dev"], "--dev takes every token"),
         (&[issuer[0], issuer[1], "--oidc-audience", "a", "--ca-file", "/nowhere"], "--ca-file /nowhere: "),
     ] {

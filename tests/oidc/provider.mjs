@@ -42,7 +42,8 @@ function rotate({ keep = false }) {
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     extraTokenClaims(_, token) {
       if (token.kind === "ClientCredentials") return { roles: token.scope ? undefined : roles };
-      return { name: `${token.accountId} of the provider`, preferred_username: `${token.accountId}@example.org` };
+      const login = token.accountId;
+      return { name: `${login} of the provider`, preferred_username: `${login}@example.org`, ...said.get(login) };
     },
     features: {
       clientCredentials: { enabled: true },
@@ -65,6 +66,14 @@ function rotate({ keep = false }) {
 
 // What an application's next token says it may.
 let roles;
+
+// What tokens of a person say besides, by login.
+const said = new Map();
+
+function say({ login, claims }) {
+  said.set(login, claims);
+  return {};
+}
 
 async function token(parameters, client) {
   const answer = await fetch(`${issuer}/token`, {
@@ -143,7 +152,7 @@ await start();
 issuer = `http://127.0.0.1:${server.address().port}`;
 rotate({});
 console.log(JSON.stringify({ issuer }));
-const commands = { app, rotate, start, stop, user };
+const commands = { app, rotate, say, start, stop, user };
 for await (const line of createInterface({ input: process.stdin })) {
   const { do: what, ...parameters } = JSON.parse(line);
   try {

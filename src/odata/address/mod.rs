@@ -1,6 +1,6 @@
 //! Every tolerated spelling of a path, read into the one thing it names (docs/graph.md, "Addresses"): words in any
 //! letter case, `%24ref` for `$ref`, `contacts('id')` for `contacts/id`, doubled and trailing slashes, and the words
-//! SDKs send in place of `me`. Ids and keys keep their case.
+//! SDKs send in place of `me`, and for users `o''brien@…` as well as `o'brien@…`. Ids and keys keep their case.
 //!
 //! ```
 //! use contactd::odata::address::{Address, Item, Owner, Resource, Version};
@@ -293,7 +293,8 @@ impl Segments {
             Segment::Word(word) if word.eq_ignore_ascii_case("users") => match self.next() {
                 None => return Ok(Resource::Users),
                 Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => return Ok(Resource::UsersCount),
-                Some(name) => match name.text() {
+                // As Graph's pages say, a quote is doubled here as well; no name has two.
+                Some(name) => match name.text().replace("''", "'") {
                     name if is_me(&name) => Owner::Me,
                     name => Owner::User(name),
                 },

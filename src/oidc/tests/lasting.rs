@@ -11,7 +11,7 @@ fn times(fresh: Duration, stale: Duration, pause: Duration) -> Times {
 
 fn provider(server: &Server, times: Times) -> Provider {
     let audiences = vec!["api://contactd".to_owned()];
-    Provider::new(Settings { issuer: server.url.clone(), audiences, ca_file: None, times }).unwrap()
+    Provider::new(Settings { issuer: server.url.clone(), audiences, times, ..Settings::default() }).unwrap()
 }
 
 fn claims(server: &Server, subject: &str) -> Value {
@@ -202,7 +202,7 @@ async fn keys_are_had_by_tls_from_whom_an_authority_vouches_for() {
         issuer: server.url.clone(),
         audiences: vec!["api://contactd".to_owned()],
         ca_file: ca_file.map(PathBuf::from),
-        times: Times::default(),
+        ..Settings::default()
     };
     let trusting = Provider::new(settings(Some("tests/tls/ca.pem"))).unwrap();
     assert_eq!(trusting.verify(&token).await.unwrap().subject, "s");

@@ -44,8 +44,14 @@ fn set(keys: &[Value]) -> KeySet {
 
 /// What a token says to somebody who has these keys.
 fn read(text: &str, keys: &KeySet) -> Result<Verified, &'static str> {
+    trusting(None, text, keys)
+}
+
+/// The same to somebody who trusts a claim for names.
+fn trusting(name_claim: Option<&str>, text: &str, keys: &KeySet) -> Result<Verified, &'static str> {
     let token = Token::read(text)?;
-    let verified = token.claims(ISSUER, &["other".to_owned(), "api://contactd".to_owned()], NOW)?;
+    let audiences = ["other".to_owned(), "api://contactd".to_owned()];
+    let verified = token.claims(&Expected { issuer: ISSUER, audiences: &audiences, name_claim }, NOW)?;
     keys.signer(&token).ok_or("no key signed it")?;
     Ok(verified)
 }
@@ -61,7 +67,9 @@ fn tokens_of_three_algorithms_are_read() {
             scopes: vec!["Contacts.Read".into(), "Contacts.ReadWrite".into()],
             is_application: false,
             display_name: Some("Ann Lee".into()),
-            principal_name: Some("ann@example.org".into()),
+            claimed_name: Some("ann@example.org".into()),
+            trusted: None,
+            issued: NOW - 10,
             expires: NOW + 3_600,
         };
         assert_eq!(verified, expected, "{}", pair.algorithm());
@@ -91,7 +99,7 @@ fn an_application_is_told_from_a_user() {
         ([no.clone(), no.clone(), no.clone(), no.clone(), json!("client")], false, vec![]),
     ];
     for ([idtyp, scp, scope, roles, sub], is_application, scopes) in cases {
-        let mut claims = without(&["scp", "roles"]);
+        let mut claims = without(&["scp", "roles", "preferred_username"]);
         for (name, value) in [("idtyp", idtyp), ("scp", scp), ("scope", scope), ("roles", roles), ("sub", sub)] {
             if !value.is_null() {
                 claims[name] = value;
@@ -100,6 +108,48 @@ fn an_application_is_told_from_a_user() {
         let verified = read(&pair.issue("k", &claims), &keys).unwrap();
         assert_eq!(verified.is_application, is_application, "{claims}");
         assert_eq!(verified.scopes, scopes, "{claims}");
+    }
+}
+
+#[test]
+fn a_token_that_was_delegated_or_names_a_person_is_no_applications() {
+    let pair = Pair::ed();
+    let keys = set(&[pair.public("k")]);
+    let mut of_application = without(&["scp", "preferred_username"]);
+    of_application["sub"] = of_application["oid"].clone();
+    assert!(read(&pair.issue("k", &of_application), &keys).unwrap().is_application);
+    for (name, value) in [
+        ("scp", json!("")),
+        ("scp", json!(" ")),
+        ("scp", json!([])),
+        ("scope", json!("")),
+        ("roles", json!([])),
+        ("preferred_username", json!("ann@example.org")),
+        ("upn", json!("ann@example.org")),
+        ("unique_name", json!("ann@example.org")),
+        ("email", json!("")),
+        ("given_name", json!("Ann")),
+        ("family_name", json!("Lee")),
+        ("idtyp", json!("user")),
+        ("idtyp", json!("")),
+        ("idtyp", json!("App")),
+    ] {
+        let mut claims = of_application.clone();
+        claims[name] = value;
+        let verified = read(&pair.issue("k", &claims), &keys).unwrap();
+        assert_eq!((verified.is_application, verified.scopes), (false, vec![]), "{claims}");
+    }
+    for (name, value) in [("scp", json!(null)), ("roles", json!(null)), ("idtyp", json!(null))] {
+        let mut claims = of_application.clone();
+        claims[name] = value;
+        assert!(read(&pair.issue("k", &claims), &keys).is_err(), "{claims}");
+    }
+    // It says of itself that it is both.
+    for scp in ["", "Contacts.Read"] {
+        let mut claims = of_application.clone();
+        claims["idtyp"] = json!("app");
+        claims["scp"] = json!(scp);
+        assert_eq!(read(&pair.issue("k", &claims), &keys), Err("it is an application's and delegated"));
     }
 }
 
@@ -174,7 +224,7 @@ fn a_name_is_shown_as_the_issuer_has_it() {
     let pair = Pair::ed();
     let keys = set(&[pair.public("k")]);
     let mut claims = without(&["name", "preferred_username"]);
-    let name = |claims: &Value| read(&pair.issue("k", claims), &keys).unwrap().principal_name;
+    let name = |claims: &Value| read(&pair.issue("k", claims), &keys).unwrap().claimed_name;
     assert_eq!(name(&claims), None);
     claims["email"] = json!("mail");
     assert_eq!(name(&claims).as_deref(), Some("mail"));
@@ -186,6 +236,36 @@ fn a_name_is_shown_as_the_issuer_has_it() {
     }
     claims["preferred_username"] = json!(" ann ");
     assert_eq!(name(&claims).as_deref(), Some("ann"));
+}
+
+#[test]
+fn a_name_is_trusted_in_the_operators_claim_alone_and_an_address_that_is_verified() {
+    let pair = Pair::ed();
+    let keys = set(&[pair.public("k")]);
+    let name = |claim: &str, claims: &Value| {
+        let trusted = trusting(Some(claim), &pair.issue("k", claims), &keys).unwrap().trusted;
+        trusted.map(|trusted| (trusted.claim, trusted.name))
+    };
+    let trusted = |claim: &str, name: &str| Some((claim.to_owned(), name.to_owned()));
+    let claims = with(&[("upn", json!(" boss@corp.example ")), ("email", json!("boss@corp.example"))]);
+    assert_eq!(name("upn", &claims), trusted("upn", "boss@corp.example"));
+    assert_eq!(name("preferred_username", &claims), trusted("preferred_username", "ann@example.org"));
+    assert_eq!(name("UPN", &claims), None);
+    for unfit in [json!(1), json!(["x"]), json!(""), json!("a\nb"), json!("a\u{202e}b")] {
+        assert_eq!(name("upn", &with(&[("upn", unfit)])), None);
+    }
+    for (verified, is_trusted) in
+        [(json!(true), true), (json!(false), false), (json!("true"), false), (json!(1), false), (Value::Null, false)]
+    {
+        let mut claims = with(&[("email", json!("boss@corp.example")), ("mail", json!("boss@corp.example"))]);
+        if !verified.is_null() {
+            claims["email_verified"] = verified;
+        }
+        for claim in ["email", "mail"] {
+            assert_eq!(name(claim, &claims), trusted(claim, "boss@corp.example").filter(|_| is_trusted), "{claims}");
+        }
+        assert_eq!(name("preferred_username", &claims), trusted("preferred_username", "ann@example.org"));
+    }
 }
 
 #[test]

@@ -239,6 +239,7 @@ pub(in crate::store) const TABLES: &[Table] = &[
         lease_owner id, lease_until_date_time int, token_id id;),
     table!(deliveries(mailbox int, subscription_id id, pos int) attempt_date_time int, about text, attempt int,
         notifications int, first_seq int, last_seq int, status int, error text;),
-    table!(identities(issuer text, subject text) mailbox int, created_date_time int;),
+    table!(identities(issuer text, subject text) mailbox int, created_date_time int, claimed_name text, claim text,
+        name text, name_key text, said_date_time int, bound bool;),
     table!(changes(mailbox int, seq int) folder_id text, contact_id id, removed bool, changed_date_time int;),
 ];

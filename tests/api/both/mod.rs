@@ -27,6 +27,7 @@ mod injection;
 mod limits;
 mod links;
 pub mod model;
+mod names;
 mod notices;
 mod oidc;
 mod once;

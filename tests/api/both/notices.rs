@@ -339,3 +339,26 @@ fn a_server_that_is_started_again_goes_on_where_it_was() {
     without_repeats.dedup();
     assert_eq!(without_repeats, changes(&[("created", &one), ("created", &two), ("created", &three)]));
 }
+
+#[test]
+fn what_is_told_of_a_user_with_an_apostrophe_or_a_hash_leads_to_the_contact() {
+    let (app, receiver) = (start(), Receiver::new());
+    for (i, (name, user)) in [
+        ("o'brien@example.org", "o%27brien@example.org"),
+        ("ann_x.org#EXT#@example.org", "ann_x.org%23EXT%23@example.org"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (client, hook) = (app.user(name), format!("/{i}"));
+        let resource = format!("users('{}')/contacts", user.replace("%27", "%27%27"));
+        let subscription = client.post("/subscriptions", terms(&resource, &receiver.url(&hook))).json(201);
+        assert_eq!(subscription["resource"], resource);
+        let id = client.post("/me/contacts", json!({"title": name})).id();
+        let told = &receiver.wait(&hook, 1)[0];
+        assert_eq!(told["resource"], format!("Users/{user}/Contacts/{id}"));
+        assert_eq!(told["resourceData"]["@odata.id"], told["resource"]);
+        let path = format!("/{}", told["resource"].as_str().unwrap());
+        assert_eq!(client.get(&path).json(200)["title"], name, "{path}");
+    }
+}

@@ -265,3 +265,65 @@ fn a_user_who_was_removed_and_made_again_is_served_at_once_and_in_batches_too() 
     app.beside(remove);
     assert_eq!(batch(), (vec![201, 201, 200], Some(2)));
 }
+
+#[test]
+fn principal_names_of_guests_and_of_people_with_apostrophes_work_everywhere() {
+    let app = TestApp::new();
+    let root = format!("http://{}", app.address);
+    let (sync, bob) = (app.user("app:sync"), app.user("bob"));
+    bob.get("/me").json(200);
+    for (name, segment, key) in [
+        ("o'brien@example.org", "o'brien@example.org", "o%27%27brien%40example.org"),
+        ("a+b@example.org", "a+b@example.org", "a%2Bb%40example.org"),
+        ("ann_x.org#EXT#@example.org", "ann_x.org%23EXT%23@example.org", "ann_x.org%23EXT%23%40example.org"),
+        ("r&d!^~@example.org", "r&d!%5E~@example.org", "r%26d%21%5E~%40example.org"),
+        ("O'Neill", "O'Neill", "O%27%27Neill"),
+    ] {
+        let user = app.user(name);
+        let principal_name = if name.contains('@') { name.to_owned() } else { format!("{name}@localhost") };
+        assert_eq!(user.get("/me").json(200)["userPrincipalName"], principal_name);
+        // In all spellings, for both kinds of caller; what is answered leads back.
+        let doubled = segment.replace('\'', "''");
+        for path in [
+            format!("/users/{segment}"),
+            format!("/users/{doubled}"),
+            format!("/users('{doubled}')"),
+            format!("/users('{key}')"),
+            format!("/v1.0/users/{}", percent_encode(name)),
+            format!("/beta/users/{}", segment.to_uppercase()),
+        ] {
+            for client in [&sync, &user] {
+                assert_eq!(client.get(&path).json(200)["id"], name, "{path}");
+            }
+        }
+        for owner in [format!("/users/{segment}"), format!("/users('{doubled}')"), "/me".to_owned()] {
+            let created = user.post(&format!("{owner}/contacts"), json!({"title": name}));
+            let context = format!("{root}/$metadata#users('{key}')/contacts/$entity");
+            assert_eq!(created.json(201)["@odata.context"], context);
+            let location = format!("{root}/users('{key}')/contacts('{}')", created.id());
+            assert_eq!(created.header("location"), location);
+            for client in [&sync, &user] {
+                assert_eq!(client.get(location.strip_prefix(&root).unwrap()).json(200)["title"], name);
+            }
+        }
+        let page = user.get(&format!("/users/{segment}/contacts?$top=2")).json(200);
+        let next = page["@odata.nextLink"].as_str().unwrap().strip_prefix(&root).unwrap().to_owned();
+        assert_eq!(user.get(&next).json(200)["value"].as_array().unwrap().len(), 1, "{next}");
+        let quoted = percent_encode(&principal_name.replace('\'', "''"));
+        assert_eq!(ids(&sync, &format!("/users?$filter=userPrincipalName%20eq%20'{quoted}'")), [name]);
+        // Shared with by that name, and by it again.
+        let share = json!({"emailAddress": {"address": principal_name}, "role": "read"});
+        let given = sync.post("/users/bob/contactPermissions", share);
+        assert_eq!(given.json(201)["emailAddress"]["address"], principal_name);
+        let location = given.header("location").strip_prefix(&root).unwrap().to_owned();
+        assert_eq!(location, format!("/users('bob')/contactPermissions('{key}')"));
+        assert_eq!(sync.get(&location).json(200)["id"], name);
+        assert_eq!(user.get("/users/bob/contacts").status, 200);
+        sync.delete(&location).empty(204);
+        assert_eq!(user.get("/users/bob/contacts").error().0, 404);
+    }
+    // Names that are none stay so.
+    for token in ["#a", "o''brien", "a=b", "a,b", "a%b"] {
+        assert_eq!(app.user(token).get("/me").error().0, 401, "{token}");
+    }
+}

@@ -1,0 +1,56 @@
+//! Texts that others wrote, where they are read as part of a line: in ids and names, and in what commands print.
+
+use std::fmt::Write as _;
+
+/// Whether a text stays on its line and reads as it is written: it has no control character, ends no line, and turns no
+/// direction.
+pub fn is_plain(text: &str) -> bool {
+    !text.chars().any(|c| {
+        let turns =
+            matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+    })
+}
+
+/// A text as a command prints it: whatever cannot be seen is written as Rust writes it (`\n`, `\u{1b}`), and a backslash
+/// twice, so that it cannot be mistaken for one of these.
+pub fn printed(text: &str) -> String {
+    let mut printed = String::with_capacity(text.len());
+    // Quotes deceive nobody, and names have them.
+    for piece in text.split_inclusive(['\'', '"']) {
+        let body = piece.strip_suffix(['\'', '"']).unwrap_or(piece);
+        let _ = write!(printed, "{}{}", body.escape_debug(), &piece[body.len()..]);
+    }
+    printed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_printed_as_what_it_is() {
+        for (text, expected) in [
+            ("o'brien \"x\" Zoë 日本 a\u{301}", "o'brien \"x\" Zoë 日本 a\u{301}"),
+            ("a\tb\r\nc\0", r"a\tb\r\nc\0"),
+            ("\u{1b}[2J\u{9b}1m\u{7f}", r"\u{1b}[2J\u{9b}1m\u{7f}"),
+            (
+                "\u{202e}\u{2066}\u{2028}\u{2029}\u{200b}\u{feff}\u{e0041}",
+                r"\u{202e}\u{2066}\u{2028}\u{2029}\u{200b}\u{feff}\u{e0041}",
+            ),
+            (r"\n", r"\\n"),
+        ] {
+            assert_eq!(printed(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_plain_text_has_no_control_character_and_turns_no_direction() {
+        for text in ["", "Parent Folder Id value", "o'brien\\", "Zoë 日本 👨\u{200d}👩", "a\u{a0}b"] {
+            assert!(is_plain(text), "{text:?}");
+        }
+        for text in ["a\n", "\t", "\u{1b}[0m", "\u{85}", "\0", "x\u{202e}y", "\u{2069}", "\u{2028}"] {
+            assert!(!is_plain(text), "{text:?}");
+        }
+    }
+}
