@@ -59,6 +59,7 @@ Users and tokens are made by contactd user and contactd token. Where there are n
 address makes one of each. The environment variable CONTACTD_TOKENS names further users and their tokens: \
 name=secret,name=secret. A name of the form app:NAME is an application, which may open every mailbox. It has no flag, \
 since flags can be read by every process of the machine.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Serve {
     /// Where to listen: an address and a port (0 picks a free one), :PORT for all addresses of the machine, or unix:PATH for
     /// a socket in the file system, which its owner and group can reach; may be given more than once

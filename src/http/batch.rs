@@ -195,12 +195,12 @@ impl Batch<'_> {
             _ => {}
         }
         let endpoint = call.endpoint()?;
-        let mut body = sent.body(endpoint.body(), &headers).await?;
+        let body = sent.body(endpoint.body(), &headers).await?;
         if is_full && matches!(method, Method::GET | Method::HEAD) {
             return Err(Error::TooMuch);
         }
         self.meets_graph(&call, body.len())?;
-        call.perform(endpoint, self.caller, self.visit, &mut body).await
+        call.perform(endpoint, self.caller, self.visit, &body).await
     }
 
     /// The batch itself is well, so its line in the log says nothing of this.

@@ -159,7 +159,7 @@ impl<'a> Call<'a> {
         endpoint: Endpoint,
         caller: &Caller,
         visit: &Visit,
-        body: &mut Vec<u8>,
+        body: &[u8],
     ) -> Result<Answer, Error> {
         if let Endpoint::Subscription(act) = endpoint {
             let answer = Box::pin(subscriptions::perform(self, act, caller, body)).await?;
@@ -202,7 +202,7 @@ impl<'a> Call<'a> {
         caller: &'c Caller,
         mailbox: &'c Mailbox,
         item: &'c Item,
-        body: &'c mut Vec<u8>,
+        body: &'c [u8],
     ) -> Option<LocalBoxFuture<'c, Result<Answer, Error>>> {
         let (path, id): (&[String], &str) = match item {
             Item::Contact(path, id)
@@ -250,7 +250,7 @@ impl<'a> Call<'a> {
             Endpoint::GetPhoto => Box::pin(photos::get(self, mailbox, path, id)),
             Endpoint::GetPhotoValue => Box::pin(photos::value(self, mailbox, path, id)),
             // A copy: it may have to be tried anew.
-            Endpoint::PutPhoto => Box::pin(photos::put(self, mailbox, path, id, body.clone())),
+            Endpoint::PutPhoto => Box::pin(photos::put(self, mailbox, path, id, body.to_vec())),
             Endpoint::DeletePhoto => Box::pin(photos::delete(self, mailbox, path, id)),
             Endpoint::Extension(what) => {
                 let name = if let Item::Extension(_, _, name) = item { name } else { "" };

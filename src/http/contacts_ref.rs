@@ -47,7 +47,7 @@ struct Reference {
 /// What a body is.
 enum Sent {
     Reference(Json),
-    Contact(Patch),
+    Contact(Box<Patch>),
 }
 
 /// `POST …/contacts/$ref`.
@@ -61,11 +61,11 @@ pub(super) async fn add(
     let (once, shape, handling) = (once::of(call, body)?, call.shape(), call.handling());
     let sent = body::json(body, move |body| match read::bare_reference(&body) {
         Some(reference) => Ok(Sent::Reference(reference.clone())),
-        None => read::read(shape, body, handling, Purpose::Create).map(Sent::Contact),
+        None => read::read(shape, body, handling, Purpose::Create).map(|new| Sent::Contact(Box::new(new))),
     });
     let reference = match sent.await? {
         Sent::Reference(reference) => reference,
-        Sent::Contact(new) => return contacts::create_from(call, mailbox, folder, new, once).await,
+        Sent::Contact(new) => return contacts::create_from(call, mailbox, folder, *new, once).await,
     };
     let refused = || {
         let message =

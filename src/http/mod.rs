@@ -343,19 +343,19 @@ async fn answer(
         graph.request(Instant::now(), app, mailbox.as_deref())?;
         held.slot = mailbox.as_deref().map(|mailbox| graph.begin(app, mailbox)).transpose()?;
     }
-    let mut body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout, visit).await?;
+    let body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout, visit).await?;
     if let (Some((graph, app)), Some(mailbox)) = (visit.graph(), &mailbox) {
         graph.upload(Instant::now(), app, mailbox, body.len())?;
     }
     // As large as the largest of all calls.
-    let mut answer = Box::pin(call.perform(endpoint, &caller, visit, &mut body)).await;
+    let mut answer = Box::pin(call.perform(endpoint, &caller, visit, &body)).await;
     if let (Err(Error::Unauthorized | Error::UnknownUser(_)), Who::User(known)) = (&answer, &caller.who) {
         // Who was remembered may have been removed meanwhile, and be made anew. Nothing was done yet.
         api.unguarded.forget_user(&known.user_principal_name);
         api.unguarded.forget_user(&known.id);
         let anew = api.access.caller(&api.unguarded, request.headers(), None).await?;
         if matches!(&anew.who, Who::User(user) if user.mailbox != known.mailbox) {
-            answer = Box::pin(call.perform(endpoint, &anew, visit, &mut body)).await;
+            answer = Box::pin(call.perform(endpoint, &anew, visit, &body)).await;
         }
     }
     let answer = answer?;

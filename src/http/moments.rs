@@ -1,6 +1,9 @@
 //! Answers that are made of several reads are of one moment. A write that comes before any of the statements of a read is
 //! in all of the answer, or in nothing of it.
 
+// A write is prepared first and done later, in the middle of an answer.
+#![allow(clippy::async_yields_async)]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -135,7 +138,7 @@ async fn a_contact_and_what_is_shown_with_it_are_of_one_moment() {
         format!("/v1.0/me/contacts/{}?{expand}", contact.id),
         format!("/v1.0/me/contacts?{expand}"),
         format!("/v1.0/me/contacts?$search=\"example\"&{expand}"),
-        format!("/v1.0/me/contactFolders('contacts')?$expand=contacts"),
+        "/v1.0/me/contactFolders('contacts')?$expand=contacts".to_string(),
     ] {
         let prepare = async |number| {
             let (w, contact) = (w.clone(), contact.clone());

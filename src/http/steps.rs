@@ -139,7 +139,9 @@ fn in_a_circle(before: &[Vec<usize>]) -> Option<usize> {
     let mut waits: Vec<usize> = before.iter().map(Vec::len).collect();
     let mut behind = vec![Vec::new(); before.len()];
     for (step, before) in before.iter().enumerate() {
-        before.iter().for_each(|before| behind[*before].push(step));
+        for before in before {
+            behind[*before].push(step);
+        }
     }
     let mut done: Vec<usize> = (0..before.len()).filter(|step| waits[*step] == 0).collect();
     while let Some(step) = done.pop() {
@@ -215,8 +217,12 @@ fn decoded(text: &str) -> Result<Vec<u8>, Error> {
 pub(super) fn sendable(text: &str) -> String {
     let mut sent = String::with_capacity(text.len());
     for byte in text.bytes() {
-        let is_kept = byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
-        if is_kept { sent.push(char::from(byte)) } else { sent += &format!("%{byte:02X}") }
+        if byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte) {
+            sent.push(char::from(byte));
+        } else {
+            sent.push('%');
+            sent.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)])));
+        }
     }
     sent
 }

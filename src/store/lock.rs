@@ -55,11 +55,11 @@ impl Lock {
     /// # Errors
     /// Those of the system.
     pub(super) fn note(&self, runs: &[u32]) -> Result<(), IoError> {
-        let runs: String = runs.iter().map(|run| format!(" {run}")).collect();
         let mut file = &self.file;
         file.set_len(0)?;
         file.rewind()?;
-        writeln!(file, "{}\nrun{runs}", std::process::id())?;
+        let runs = runs.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+        writeln!(file, "{}\nrun {runs}", std::process::id())?;
         file.sync_all()
     }
 }

@@ -48,13 +48,12 @@ impl Opened {
         }
         let identity = identity(&metadata);
         let known = open.iter().find(|(other, _)| *other == identity).map(|(_, file)| Arc::clone(file));
-        let file = match known {
-            Some(file) => file,
-            None => {
-                let file = File::open(path).map_err(|error| error.to_string())?;
-                log::belongs(path, &file)?;
-                Arc::new(file)
-            }
+        let file = if let Some(file) = known {
+            file
+        } else {
+            let file = File::open(path).map_err(|error| error.to_string())?;
+            log::belongs(path, &file)?;
+            Arc::new(file)
         };
         open.push((identity, Arc::clone(&file)));
         Ok(Arc::new(Self {
@@ -106,11 +105,10 @@ impl Opened {
         let why = self.why_gone();
         if self.gone.swap(why.is_some(), Ordering::AcqRel) != why.is_some() {
             let database = self.path.display();
-            match why {
-                Some(why) => {
-                    tracing::error!(%database, why, "nothing is written any more: stop, put the files right, start again");
-                }
-                None => tracing::warn!(%database, "the files are those that are open again"),
+            if let Some(why) = why {
+                tracing::error!(%database, why, "nothing is written any more: stop, put the files right, start again");
+            } else {
+                tracing::warn!(%database, "the files are those that are open again");
             }
         }
         why.map_or(Ok(()), |why| Err(Error::unavailable(why)))

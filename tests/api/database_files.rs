@@ -184,7 +184,7 @@ fn a_server_whose_files_are_taken_away_acknowledges_nothing() {
     let deeds: [(&str, Deed); 6] = [
         ("file was removed", |place| fs::remove_file(place.database()).unwrap()),
         ("file was replaced", |place| fs::rename(place.file("copy.db"), place.database()).unwrap()),
-        ("was written over", |place| drop(fs::copy(place.file("copy.db"), place.database()).unwrap())),
+        ("was written over", |place| _ = fs::copy(place.file("copy.db"), place.database()).unwrap()),
         ("was written over", |place| fs::write(place.database(), "").unwrap()),
         ("-wal was removed", |place| fs::remove_file(place.file("contacts.db-wal")).unwrap()),
         ("-wal was replaced", |place| fs::rename(place.file("copy.db"), place.file("contacts.db-wal")).unwrap()),

@@ -433,7 +433,7 @@ fn what_was_deleted_is_kept_as_long_as_the_server_is_told() {
     }
     for keep in ["6d", "6", "-1", "x", "36501d"] {
         let (code, text) = fails(contactd(&["serve", "--dev", &format!("--keep-changes={keep}")]));
-        assert!(code == 2 && text.contains("expected ") && text.contains("d"), "{text}");
+        assert!(code == 2 && text.contains("expected ") && text.contains('d'), "{text}");
     }
     for keep in ["-1", "x", "", "d", "36501"] {
         let (code, text) = fails(contactd(&["serve", "--dev", &format!("--keep-deleted={keep}")]));
