@@ -11,9 +11,9 @@ use super::faults;
 use super::procedures::Call;
 use super::rights::{self, Actor, To};
 use super::rows::Written;
-use super::statement::{Sql, Statement};
+use super::statement::Sql;
 use super::tx::Tx;
-use super::{changes, extensions, folders, procedures, quota};
+use super::{changes, emptying, extensions, folders, procedures, quota};
 use crate::contact::patch::{Added, Patch};
 use crate::contact::{self, Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties};
 use crate::error::Error;
@@ -74,7 +74,8 @@ pub(super) async fn get(session: &mut Session, mailbox: i64, within: &[String], 
     if !within.is_empty() {
         session.at_one_moment().await?;
     }
-    let contact = find(session, mailbox, id, " and c.deleted_date_time is null").await?;
+    let is_there = Sql::new(" and c.deleted_date_time is null").then(emptying::is_in_none(mailbox));
+    let contact = find(session, mailbox, id, is_there).await?;
     if !within.is_empty() && folders::get(session, mailbox, within).await?.id != contact.parent_folder_id {
         return Err(Error::NotFound);
     }
@@ -89,8 +90,10 @@ pub(super) async fn see(session: &mut Session, mailbox: i64, within: &[String], 
     if !within.is_empty() {
         session.at_one_moment().await?;
     }
-    let text = "select parent_folder_id from contacts where mailbox = $1 and id = $2 and deleted_date_time is null";
-    let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
+    let select =
+        Sql::new("select c.parent_folder_id from contacts c where c.deleted_date_time is null and c.mailbox = ");
+    let select = select.value(mailbox).text(" and c.id = ").value(id).then(emptying::is_in_none(mailbox));
+    let row = session.row(select.into()).await?.ok_or(Error::NotFound)?;
     if within.is_empty() || folders::get(session, mailbox, within).await?.id == row.get::<String>(0)? {
         Ok(())
     } else {
@@ -102,11 +105,11 @@ pub(super) async fn see(session: &mut Session, mailbox: i64, within: &[String], 
 ///
 /// # Errors
 /// [`Error::NotFound`]
-pub(super) async fn find(session: &mut Session, mailbox: i64, id: Uuid, state: &'static str) -> Result<Contact, Error> {
+pub(super) async fn find(session: &mut Session, mailbox: i64, id: Uuid, state: Sql) -> Result<Contact, Error> {
     let from = "
 from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
 where c.mailbox = ";
-    let statement = columns().text(from).value(mailbox).text(" and c.id = ").value(id).text(state);
+    let statement = columns().text(from).value(mailbox).text(" and c.id = ").value(id).then(state);
     read(&session.row(statement.into()).await?.ok_or(Error::NotFound)?)
 }
 

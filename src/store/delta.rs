@@ -7,10 +7,10 @@ use std::collections::{HashMap, HashSet};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::contacts::{COLUMNS, columns, read};
+use super::contacts::{columns, read};
 use super::engine::Session;
 use super::statement::{Sql, Statement};
-use super::{Listing, Store, folders, listing};
+use super::{Listing, Store, emptying, folders, listing};
 use crate::contact::{Contact, DEFAULT_FOLDER};
 use crate::error::Error;
 use crate::folder::Folder;
@@ -256,9 +256,10 @@ async fn contacts_now(
     folder: Option<&str>,
     ids: &[String],
 ) -> Result<Vec<Change>, Error> {
-    let from = ", c.deleted_date_time
-from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id where c.mailbox = ";
-    let select = columns().text(from).value(mailbox).text(" and c.id in (");
+    let from = "
+from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
+where c.deleted_date_time is null and c.mailbox = ";
+    let select = columns().text(from).value(mailbox).then(emptying::is_in_none(mailbox)).text(" and c.id in (");
     let simple: Vec<_> = ids.iter().filter_map(|id| Some(Uuid::try_parse(id).ok()?.simple().to_string())).collect();
     let select =
         select.twin("select unhex(value) from json_each(", "select value::uuid from jsonb_array_elements_text(");
@@ -266,10 +267,8 @@ from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.
     let rows = session.rows(select.into()).await?;
     let mut found = HashMap::with_capacity(rows.len());
     for row in &rows {
-        if row.get::<Option<i64>>(COLUMNS)?.is_none() {
-            let contact = read(row)?;
-            found.insert(contact.id.to_string(), contact);
-        }
+        let contact = read(row)?;
+        found.insert(contact.id.to_string(), contact);
     }
     let now = |id: &String| match found.remove(id) {
         Some(contact) if folder.is_none_or(|folder| folder == contact.parent_folder_id) => {

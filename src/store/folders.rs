@@ -1,11 +1,11 @@
 //! Folders of contacts. A contact may name a folder that does not exist: it is then made, whatever others are called.
 //! Where a folder route names one, names are unique beside each other.
 
-use super::changes;
 use super::engine::{Row, Session};
 use super::extended::{self, Owner};
 use super::statement::Statement;
 use super::tx::Tx;
+use super::{changes, emptying};
 use crate::contact::{DEFAULT_FOLDER, is_default_otherwise};
 use crate::error::Error;
 use crate::fold::fold;
@@ -181,7 +181,8 @@ where mailbox = $1 and id = $2";
     Ok(Folder { parent_folder_id: Some(parent), display_name: name, ..folder })
 }
 
-/// Marks a folder as deleted at `time`, with all folders and contacts inside it. Answers the number of the last change.
+/// Marks a folder as deleted at `time`, with all folders and contacts inside it. Answers the number of the last change, and
+/// whether all is marked: where it is much, that is left to [`emptying`].
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::DefaultFolder`] for the default one, [`Error::Stale`] when a precondition fails.
@@ -191,7 +192,7 @@ pub(super) async fn delete(
     path: &[String],
     expected: &Preconditions,
     time: i64,
-) -> Result<i64, Error> {
+) -> Result<(i64, bool), Error> {
     let folder = get(tx.reading().await?, mailbox, path).await?;
     expected.check(&folder.version_token())?;
     if folder.is_default() {
@@ -200,14 +201,20 @@ pub(super) async fn delete(
     // Contacts first, then folders, numbered in the order of their keys. The log's new entries then tell what is marked.
     let now = tx.now();
     let before = changes::last(tx, mailbox).await?;
-    for (log, mark) in [(LOG_CONTACTS, MARK_CONTACTS), (LOG_FOLDERS, MARK_FOLDERS)] {
+    let statement = Statement::new(MANY_CONTACTS).bind(mailbox).bind(folder.id.as_str()).bind(emptying::PIECE);
+    let is_much = tx.reading().await?.row(statement).await?.is_some();
+    let contacts = (!is_much).then_some((LOG_CONTACTS, MARK_CONTACTS));
+    for (log, mark) in contacts.into_iter().chain([(LOG_FOLDERS, MARK_FOLDERS)]) {
         let last = changes::logged(tx, mailbox, before).await?;
         tx.execute(Statement::new(log).bind(mailbox).bind(folder.id.as_str()).bind(now).bind(last)).await?;
         tx.execute(Statement::new(mark).bind(mailbox).bind(time).bind(last)).await?;
     }
     let last = changes::logged(tx, mailbox, before).await?;
     changes::catch_up(tx, mailbox, last).await?;
-    Ok(last)
+    if is_much {
+        emptying::begin(tx, mailbox, before, time).await?;
+    }
+    Ok((last, !is_much))
 }
 
 /// The folder `$2` and those inside it, to any depth.
@@ -223,6 +230,14 @@ with recursive tree (id) as (
     };
 }
 
+/// A row where there are more than `$3` contacts.
+const MANY_CONTACTS: &str = concat!(
+    tree!(),
+    "
+select 1 from contacts c where c.mailbox = $1 and c.deleted_date_time is null and c.parent_folder_id in (select id from tree)
+limit 1 offset $3"
+);
+
 const LOG_CONTACTS: &str = concat!(
     "insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time)",
     tree!(),
@@ -231,7 +246,8 @@ select $1, $4 + row_number() over (order by c.id), c.parent_folder_id, c.id, tru
 from contacts c where c.mailbox = $1 and c.deleted_date_time is null and c.parent_folder_id in (select id from tree)"
 );
 
-const MARK_CONTACTS: &str = "
+/// Marks contacts as deleted at `$2` that the log's entries behind `$3` are of.
+pub(super) const MARK_CONTACTS: &str = "
 update contacts set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
 from changes l where l.mailbox = $1 and l.seq > $3 and contacts.mailbox = $1 and contacts.id = l.contact_id";
 
@@ -311,6 +327,8 @@ async fn room_for(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Result<(), E
 
 /// Writes a new folder, or one that was deleted anew. Answers its version.
 async fn write(tx: &mut Tx, mailbox: i64, id: &str, display_name: &str, parent: Option<&str>) -> Result<i64, Error> {
+    // One that was deleted and is made anew is another.
+    emptying::all_in(tx, mailbox, id).await?;
     let version = changes::record(tx, mailbox, id, None, false).await?;
     let text = "
 insert into folders
@@ -330,7 +348,6 @@ set parent_folder_id = excluded.parent_folder_id, display_name = excluded.displa
         .bind(version)
         .bind(tx.now());
     tx.execute(statement).await?;
-    // One that was deleted and is made anew is another.
     extended::clear_folder(tx, mailbox, id).await?;
     Ok(version)
 }

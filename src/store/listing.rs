@@ -13,7 +13,7 @@ use super::contacts::{COLUMNS, columns, read};
 use super::engine::{Row, Session};
 use super::search::Ways;
 use super::statement::Sql;
-use super::{extended, filter, folders, search, sort};
+use super::{emptying, extended, filter, folders, search, sort};
 use crate::contact::Contact;
 use crate::error::Error;
 use crate::extended::Expand;
@@ -140,6 +140,9 @@ fn scope(mailbox: i64, listing: &Listing, ways: &Ways) -> Sql {
     let scope = Sql::new("c.mailbox = ").value(mailbox);
     let mut scope =
         scope.text(if listing.deleted { " and c.deleted_date_time > 0" } else { " and c.deleted_date_time is null" });
+    if listing.folder.is_none() && !listing.deleted {
+        scope = scope.then(emptying::is_in_none(mailbox));
+    }
     if let Some(folder) = &listing.folder {
         scope = scope.text(" and c.parent_folder_id = ").value(folder.clone());
     }

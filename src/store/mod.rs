@@ -13,6 +13,7 @@ mod copy;
 mod creates;
 mod database;
 mod delta;
+mod emptying;
 mod engine;
 mod extended;
 mod extensions;
@@ -418,14 +419,19 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// Marks the folder at the end of a path as deleted, and all that is inside it. Answers the number of the last change.
+    /// Marks the folder at the end of a path as deleted, and all that is inside it. Answers the number of the change since which
+    /// nothing of it is there.
     ///
     /// # Errors
     /// As [`Store::folder`]; [`Error::DefaultFolder`], [`Error::Stale`] when a precondition fails.
     pub async fn delete_folder(&self, mailbox: i64, path: &[String], expected: Preconditions) -> Result<i64, Error> {
         let path = path.to_vec();
         let work = async move |tx: &mut Tx| folders::delete(tx, mailbox, &path, &expected, tx.now()).await;
-        self.write(Some(mailbox), work).await
+        let (number, is_empty) = self.write(Some(mailbox), work).await?;
+        if !is_empty {
+            self.empty_folders(mailbox).await;
+        }
+        Ok(number)
     }
 
     /// Hands a write to the writer: one to a mailbox, or else to what is nobody's.

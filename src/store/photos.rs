@@ -99,7 +99,8 @@ from contacts c
     left join photos p on p.mailbox = c.mailbox and p.contact_id = c.id and p.deleted_date_time is null ",
             $join,
             "
-where c.mailbox = $1 and c.id = $2 and c.deleted_date_time is null"
+where c.mailbox = $1 and c.id = $2 and c.deleted_date_time is null
+    and c.parent_folder_id not in (select id from folders where mailbox = $1 and emptying is not null)"
         )
     };
 }

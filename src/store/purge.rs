@@ -12,7 +12,7 @@ use super::contacts::{self, columns};
 use super::engine::Row;
 use super::statement::{Sql, Statement};
 use super::tx::Tx;
-use super::{OpenError, Options, Shared, Store, once, quota, trash};
+use super::{OpenError, Options, Shared, Store, emptying, once, quota, trash};
 use crate::clock;
 use crate::error::Error;
 
@@ -76,6 +76,7 @@ impl Store {
 
     /// Takes away all of a mailbox that was deleted at `until` or before.
     pub(super) async fn purge_mailbox(&self, mailbox: i64, until: i64) -> Result<(), Error> {
+        while self.write(Some(mailbox), async move |tx| emptying::some(tx, mailbox).await).await? {}
         let contacts = async move |tx: &mut Tx| remove_contacts(tx, mailbox, until).await;
         while self.write(Some(mailbox), contacts).await? {}
         let folders = async move |tx: &mut Tx| remove_folders(tx, mailbox, until).await;
@@ -169,6 +170,7 @@ async fn look_over(tx: &mut Tx, until: i64, changes: i64, last: i64) -> Result<V
 select id,
     exists (select 1 from contacts where mailbox = m.id and deleted_date_time <= $1)
     or exists (select 1 from folders where mailbox = m.id and deleted_date_time <= $1)
+    or exists (select 1 from folders where mailbox = m.id and emptying is not null)
     or exists (select 1 from idempotency_keys where mailbox = m.id and created_date_time <= $2)
     or coalesce((select changed_date_time from changes where mailbox = m.id order by seq limit 1) <= $5, false),
     not exists (select 1 from users where mailbox = m.id) and (
@@ -219,7 +221,7 @@ async fn remove_folders(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, E
     // Contacts in a deleted folder are deleted too.
     let text = "
 select id from folders f
-where mailbox = $1 and deleted_date_time <= $2
+where mailbox = $1 and deleted_date_time <= $2 and emptying is null
     and not exists (select 1 from folders i where i.mailbox = $1 and i.parent_folder_id = f.id)
     and id not in (select parent_folder_id from contacts where mailbox = $1 and deleted_date_time is not null)
 limit $3";

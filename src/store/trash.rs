@@ -30,7 +30,7 @@ impl Store {
             if !expand.is_empty() {
                 session.at_one_moment().await?;
             }
-            let contact = find(session, mailbox, id, IN_TRASH).await?;
+            let contact = find(session, mailbox, id, Sql::new(IN_TRASH)).await?;
             extended::read_along_one(session, mailbox, contact, expand).await
         };
         self.read(read).await
@@ -69,7 +69,7 @@ impl Store {
     /// As [`Store::restore`].
     pub async fn delete_from_trash(&self, mailbox: i64, id: Uuid, expected: Preconditions) -> Result<i64, Error> {
         let work = async move |tx: &mut Tx| {
-            let contact = find(tx.reading().await?, mailbox, id, IN_TRASH).await?;
+            let contact = find(tx.reading().await?, mailbox, id, Sql::new(IN_TRASH)).await?;
             delete_for_good(tx, mailbox, contact, &expected).await
         };
         self.write(Some(mailbox), work).await
@@ -89,6 +89,7 @@ impl Store {
         let path = path.to_vec();
         let work = async move |tx: &mut Tx| delete_folder(tx, mailbox, &path, &expected).await;
         let number = self.write(Some(mailbox), work).await?;
+        self.empty_folders(mailbox).await;
         if let Err(error) = self.itself().purge_mailbox(mailbox, FOR_GOOD).await {
             // It is gone for everybody; its rows go with the next purge.
             tracing::warn!(%error, "what was deleted for good could not be taken away yet");
@@ -98,7 +99,7 @@ impl Store {
 }
 
 async fn restore(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) -> Result<Contact, Error> {
-    let mut contact = find(tx.reading().await?, mailbox, id, IN_TRASH).await?;
+    let mut contact = find(tx.reading().await?, mailbox, id, Sql::new(IN_TRASH)).await?;
     expected.check(&contact.version_token())?;
     if !folders::exists(tx.reading().await?, mailbox, &contact.parent_folder_id).await? {
         DEFAULT_FOLDER.clone_into(&mut contact.parent_folder_id);
@@ -136,7 +137,7 @@ pub(super) async fn delete_folder(
     path: &[String],
     expected: &Preconditions,
 ) -> Result<i64, Error> {
-    let number = folders::delete(tx, mailbox, path, expected, FOR_GOOD).await?;
+    let (number, _) = folders::delete(tx, mailbox, path, expected, FOR_GOOD).await?;
     let folder = path.last().map_or(DEFAULT_FOLDER, String::as_str);
     for text in [LEAVE_TO_TRASH, FORGET_DELETED_FOLDERS] {
         tx.execute(Statement::new(text).bind(mailbox).bind(folder)).await?;

@@ -196,7 +196,7 @@ pub(in crate::store) const TABLES: &[Table] = &[
     table!(audit(mailbox int, id id) audit_date_time int, actor text, token_id id, address text, request_id id, action text,
         item text;),
     table!(folders(mailbox int, id text) parent_folder_id text, display_name text, display_name_key text, version int,
-        created_date_time int, last_modified_date_time int, deleted_date_time int; late parent_folder_id),
+        created_date_time int, last_modified_date_time int, deleted_date_time int, emptying int; late parent_folder_id),
     table!(contacts(mailbox int, id id) parent_folder_id text, version int, created_date_time int,
         last_modified_date_time int, deleted_date_time int, size int, change_key text, display_name_derived bool,
         file_as text, display_name text, given_name text, initials text, middle_name text, nick_name text, surname text,

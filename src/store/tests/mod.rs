@@ -5,6 +5,7 @@ mod awkward;
 pub(crate) mod between;
 mod both;
 mod constants;
+mod emptying;
 mod filters;
 mod identities;
 mod keys;

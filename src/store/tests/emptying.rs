@@ -1,0 +1,175 @@
+//! A folder with much in it is deleted in pieces: nobody sees anything of it from the first one on, other writers have their
+//! turns between, and whoever follows is told of each contact once.
+
+mod both {
+    use std::collections::HashSet;
+
+    use crate::odata::delta::Progress;
+    use crate::store::tests::*;
+    use crate::store::{Change, Followed, emptying, folders, trash};
+
+    /// More than two pieces.
+    const MANY: usize = 1_100;
+
+    struct Full {
+        o: Opened,
+        folder: Vec<String>,
+        contacts: Vec<Contact>,
+    }
+
+    impl Full {
+        async fn new() -> Self {
+            let o = opened().await;
+            let root = ["contacts".to_owned()];
+            let folder = vec![o.store.create_folder(o.mailbox, &root, named("Full")).await.unwrap().id];
+            let of_folder = |_| Patch { parent_folder_id: Some(folder[0].clone()), ..titled("example") };
+            let contacts = o.store.insert_many(o.mailbox, (0..MANY).map(of_folder).collect()).await.unwrap();
+            Self { o, folder, contacts }
+        }
+
+        /// Deletes the folder, and marks nothing of what is in it yet.
+        async fn begin(&self, time: Option<i64>) {
+            let (mailbox, path) = (self.o.mailbox, self.folder.clone());
+            let work = async move |tx: &mut Tx| {
+                let time = time.unwrap_or(tx.now());
+                let (_, is_marked) = folders::delete(tx, mailbox, &path, &Preconditions::default(), time).await?;
+                assert!(!is_marked);
+                Ok(())
+            };
+            self.o.job(work).await.unwrap();
+        }
+
+        async fn marked(&self) -> i64 {
+            self.o.count("select count(*) from contacts where deleted_date_time is not null").await
+        }
+
+        async fn changes(&self, since: &Progress) -> (Vec<Change>, Progress) {
+            let followed = Followed::Contacts(None);
+            let mut all = Vec::new();
+            let mut since = since.clone();
+            loop {
+                let page = self.o.store.delta(self.o.mailbox, &[], &followed, Some(&since), 400, 0).await.unwrap();
+                all.extend(page.changes);
+                since = page.progress;
+                if !page.more {
+                    return (all, since);
+                }
+            }
+        }
+
+        async fn assert_gone(&self) {
+            let (store, mailbox, id) = (&self.o.store, self.o.mailbox, self.contacts[MANY - 1].id);
+            let all = Listing { count: true, ..first(10) };
+            assert_eq!(store.contacts(mailbox, &all, None).await.unwrap().count, Some(0));
+            let search =
+                Listing { search: Some(crate::odata::search::Search::parse("\"example\"").unwrap()), ..first(10) };
+            assert_eq!(store.count(mailbox, &search, None).await.unwrap(), 0);
+            assert!(matches!(store.contact(mailbox, &[], id).await, Err(Error::NotFound)));
+            assert!(matches!(store.photo(mailbox, &[], id).await, Err(Error::NotFound)));
+            assert!(matches!(store.folder(mailbox, &self.folder).await, Err(Error::NotFound)));
+            let ids = crate::extended::Ids::All;
+            assert!(matches!(store.extensions(mailbox, &[], id, &ids).await, Err(Error::NotFound)));
+            let change = store.update(mailbox, &[], id, titled("changed"), Preconditions::default()).await;
+            assert!(matches!(change, Err(Error::NotFound)));
+            assert!(matches!(store.delete(mailbox, &[], id, Preconditions::default()).await, Err(Error::NotFound)));
+            let there = store.delta(mailbox, &[], &Followed::Contacts(None), None, 400, 0).await.unwrap();
+            assert!(there.changes.is_empty() && !there.more);
+        }
+    }
+
+    #[actix_web::test]
+    async fn nothing_of_a_deleted_folder_is_seen_before_all_of_it_is_marked() {
+        let full = Full::new().await;
+        let moment = Progress::Knows(full.o.store.moment(full.o.mailbox, &[]).await.unwrap());
+        full.begin(None).await;
+        full.assert_gone().await;
+        let (mailbox, mut told) = (full.o.mailbox, HashSet::new());
+        let mut since = moment;
+        let mut pieces = 0;
+        loop {
+            let more = async move |tx: &mut Tx| emptying::some(tx, mailbox).await;
+            let more = full.o.store.write(Some(mailbox), more).await.unwrap();
+            full.assert_gone().await;
+            let (changes, progress) = full.changes(&since).await;
+            since = progress;
+            for change in changes {
+                let Change::Gone(id, _) = change else { panic!("{change:?}") };
+                assert!(told.insert(id), "it is told once");
+            }
+            assert_eq!(told.len(), usize::try_from(full.marked().await).unwrap());
+            if !more {
+                break;
+            }
+            pieces += 1;
+        }
+        assert_eq!((told.len(), pieces), (MANY, 4));
+        // The trash has them all, and each comes back.
+        let deleted = Listing { deleted: true, count: true, ..first(10) };
+        assert_eq!(full.o.store.contacts(mailbox, &deleted, None).await.unwrap().count, Some(MANY as i64));
+        let restored = full.o.store.restore(mailbox, full.contacts[3].id, Preconditions::default()).await.unwrap();
+        assert_eq!(restored.parent_folder_id, "contacts");
+        assert_eq!(
+            full.o.count("select count(*) from changes").await,
+            full.o.count("select max(seq) from mailboxes").await
+        );
+    }
+
+    #[actix_web::test]
+    async fn other_writers_have_their_turns_between_the_pieces() {
+        let full = Full::new().await;
+        let (store, mailbox) = (&full.o.store, full.o.mailbox);
+        let mut deleting = Box::pin(store.delete_folder(mailbox, &full.folder, Preconditions::default()));
+        let mut creating = full.o.insert("other");
+        std::future::poll_fn(|context| {
+            // There is always a create that waits.
+            while creating.as_mut().poll(context).is_ready() {
+                creating = full.o.insert("other");
+            }
+            deleting.as_mut().poll(context).map(|deleted| assert!(deleted.is_ok()))
+        })
+        .await;
+        creating.await.unwrap();
+        let entries = "
+select count(*) from changes c join changes d on d.mailbox = c.mailbox and d.seq = c.seq + 1
+where c.removed and c.contact_id is not null and not d.removed";
+        assert!(full.o.count(entries).await >= 1, "a create is between two that are removed");
+        assert_eq!(full.marked().await, MANY as i64);
+    }
+
+    #[actix_web::test]
+    async fn what_was_interrupted_is_marked_by_the_next_purge_or_when_the_folder_is_made_anew() {
+        let full = Full::new().await;
+        full.begin(None).await;
+        let weak = Arc::downgrade(&full.o.store.shared);
+        crate::store::purge::purge(&weak, Some(Duration::from_hours(24)), None, None).await;
+        assert_eq!(full.marked().await, MANY as i64);
+
+        let full = Full::new().await;
+        full.begin(None).await;
+        let patch = Patch { parent_folder_id: Some(full.folder[0].clone()), ..titled("new") };
+        full.o.store.insert(full.o.mailbox, patch).await.unwrap();
+        assert_eq!((full.o.titles().await, full.marked().await), (vec!["new".to_owned()], MANY as i64));
+
+        // For good, all goes; also where the folder is inside another that is deleted.
+        let full = Full::new().await;
+        full.begin(Some(trash::FOR_GOOD)).await;
+        crate::store::purge::purge(&weak_of(&full), None, None, None).await;
+        assert_eq!(full.o.count("select count(*) from contacts").await, 0);
+        assert_eq!(full.o.count("select count(*) from folders").await, 1);
+    }
+
+    fn weak_of(full: &Full) -> std::sync::Weak<crate::store::Shared> {
+        Arc::downgrade(&full.o.store.shared)
+    }
+
+    #[actix_web::test]
+    async fn a_large_folder_is_deleted_for_good_with_all_in_it() {
+        let full = Full::new().await;
+        full.o.store.delete_folder_for_good(full.o.mailbox, &full.folder, Preconditions::default()).await.unwrap();
+        assert_eq!(full.o.count("select count(*) from contacts").await, 0);
+        assert_eq!(full.o.count("select count(*) from folders").await, 1);
+        let deleted = "select count(*) from changes where removed and contact_id is not null";
+        assert_eq!(full.o.count(deleted).await, MANY as i64);
+        assert_eq!(full.o.row("select contacts, bytes from mailboxes").await.get::<i64>(1).unwrap(), 0);
+    }
+}
