@@ -3,13 +3,18 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use uuid::Uuid;
 
 use crate::contact::date;
 use crate::error::{Error, Kind, Problem};
-use crate::extension::{self, Extension};
+use crate::odata::filter::decimal;
+use crate::odata::filter::typed::{DAY, MILLION};
 use crate::odata::json::{Json, is_annotation, shorten};
+
+mod shown;
+
+pub use shown::{Asked, Expand, Expanded, Ids};
 
 /// Most properties of one kind, single or multi, of a contact or folder; and most values of one multi.
 pub const MAX_PROPERTIES: usize = 100;
@@ -100,6 +105,22 @@ impl PropertyId {
         Ok(Self { text: text.to_owned(), key, value_type })
     }
 
+    /// What is a value of the type, for a message.
+    fn taken(&self) -> &'static str {
+        match self.value_type {
+            "ApplicationTime" => "a number, or a time like 2026-01-31T00:00:00Z",
+            "Binary" => "bytes in base64",
+            "Boolean" => "true or false",
+            "CLSID" => "a GUID like 66f5a359-4659-4830-9070-00047ec6ac6e",
+            "Currency" | "Double" | "Float" => "a number like 1.5",
+            "Integer" => "a whole number of 32 bits",
+            "Long" => "a whole number of 64 bits",
+            "Short" => "a whole number of 16 bits",
+            "SystemTime" => "a time like 2026-01-31T00:00:00Z, or a date like 2026-01-31",
+            _ => "a text",
+        }
+    }
+
     /// Whether a text is a value of the type.
     fn fits(&self, text: &str) -> bool {
         let is_number = |text: &str| text.parse::<f64>().is_ok_and(f64::is_finite);
@@ -133,6 +154,39 @@ fn number_of(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
     let fits = (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
     u32::from_str_radix(digits, 16).ok().filter(|_| fits)
+}
+
+/// What a value is where it is taken for something else than a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Comparable {
+    /// A whole number.
+    pub number: Option<i64>,
+    /// A number in millionths.
+    pub millionths: Option<i64>,
+    /// A time in UTC microseconds; a day is its beginning.
+    pub instant: Option<i64>,
+}
+
+impl Comparable {
+    /// What a text is.
+    pub fn of(text: &str) -> Self {
+        // No number or time is longer.
+        if text.len() > 64 {
+            return Self::default();
+        }
+        let number = text.parse::<i64>().ok();
+        let exact = number.map_or_else(|| decimal(text), |number| number.checked_mul(MILLION));
+        let instant = date::instant(text).or_else(|| date::day(text)?.checked_mul(DAY));
+        Self { number, millionths: exact.or_else(|| nearest(text)), instant }
+    }
+}
+
+/// The millionths nearest to a number with an exponent, or with more digits than are told apart.
+fn nearest(text: &str) -> Option<i64> {
+    let millionths = text.parse::<f64>().ok().map(|number| (number * 1e6).round());
+    let fits = millionths.filter(|millionths| millionths.abs() < 9e18)?;
+    // It is whole, and within the range.
+    format!("{fits:.0}").parse().ok()
 }
 
 /// What a property holds: a text, or a list of them.
@@ -246,8 +300,12 @@ pub fn read<V: Value>(value: Json, deviations: &mut Vec<Problem>) -> Result<Chan
             size += text.len();
             if !id.fits(text) {
                 let target = if V::IS_LIST { format!("{place}/value/{j}") } else { format!("{place}/value") };
-                let message =
-                    format!("Cannot convert the literal '{}' of '{target}' to '{}'.", shorten(text), id.value_type);
+                let message = format!(
+                    "Cannot convert the literal '{}' of '{target}' to '{}': send {}.",
+                    shorten(text),
+                    id.value_type,
+                    id.taken()
+                );
                 deviations.push(Problem::new(Kind::Body, target, message));
             }
         }
@@ -281,8 +339,13 @@ fn read_entry<V: Value>(place: &str, entry: Json) -> Result<(PropertyId, Option<
             }
         }
     }
-    let missing =
-        |name: &str| Error::invalid(Kind::Body, format!("{place}/{name}"), format!("'{place}/{name}' is missing."));
+    let missing = |name: &str| {
+        Error::invalid(
+            Kind::Body,
+            format!("{place}/{name}"),
+            format!("'{place}/{name}' is missing: each entry has id and value."),
+        )
+    };
     Ok((id.ok_or_else(|| missing("id"))?, value.ok_or_else(|| missing("value"))?))
 }
 
@@ -317,96 +380,6 @@ impl<V: Value> Serialize for Property<V> {
             texts => map.serialize_entry("value", texts)?,
         }
         map.end()
-    }
-}
-
-/// Which of the things of one kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ids {
-    /// All of them.
-    All,
-    /// Those with these: names of extensions, keys of properties.
-    These(Vec<String>),
-}
-
-/// What is to be shown with a contact, or with a folder, which has no extensions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the property of its name")]
-pub struct Expand {
-    pub extensions: Option<Ids>,
-    pub single: Option<Ids>,
-    pub multi: Option<Ids>,
-}
-
-impl Expand {
-    /// Whether that is nothing.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// The names, as they stand in a context: `extensions()`.
-    pub fn names(&self) -> Vec<String> {
-        names([self.extensions.is_some(), self.single.is_some(), self.multi.is_some()])
-    }
-}
-
-fn names(shown: [bool; 3]) -> Vec<String> {
-    let named = ["extensions", SINGLE, MULTI].into_iter().zip(shown);
-    named.filter(|(_, shown)| *shown).map(|(name, _)| format!("{name}()")).collect()
-}
-
-/// What is shown with a contact.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the property of its name")]
-pub struct Expanded {
-    pub extensions: Option<Vec<Extension>>,
-    pub single: Option<Vec<Property<SingleValue>>>,
-    pub multi: Option<Vec<Property<MultiValue>>>,
-}
-
-impl Expanded {
-    /// As [`Expand::names`].
-    pub fn names(&self) -> Vec<String> {
-        names([self.extensions.is_some(), self.single.is_some(), self.multi.is_some()])
-    }
-
-    /// Writes each as a member of `map`. `context` is that of the contact itself, where contexts are wanted.
-    ///
-    /// # Errors
-    /// Those of the serializer.
-    pub fn write<M: SerializeMap>(&self, map: &mut M, context: Option<&str>, annotated: bool) -> Result<(), M::Error> {
-        let named = |map: &mut M, name: &str| match context {
-            Some(context) => map.serialize_entry(&format!("{name}@odata.context"), &format!("{context}/{name}")),
-            None => Ok(()),
-        };
-        if let Some(extensions) = &self.extensions {
-            named(map, "extensions")?;
-            map.serialize_entry("extensions", &Extensions { extensions, annotated })?;
-        }
-        if let Some(properties) = &self.single {
-            named(map, SINGLE)?;
-            map.serialize_entry(SINGLE, properties)?;
-        }
-        if let Some(properties) = &self.multi {
-            named(map, MULTI)?;
-            map.serialize_entry(MULTI, properties)?;
-        }
-        Ok(())
-    }
-}
-
-struct Extensions<'a> {
-    extensions: &'a [Extension],
-    annotated: bool,
-}
-
-impl Serialize for Extensions<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(Some(self.extensions.len()))?;
-        for extension in self.extensions {
-            seq.serialize_element(&extension::Shown { extension, context: None, annotated: self.annotated })?;
-        }
-        seq.end()
     }
 }
 

@@ -39,6 +39,7 @@ mod tests {
     #[test]
     fn what_is_not_permitted_is_told_with_the_user_and_the_folder() {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
         let path = folder.path().join("missing/contacts.db");
         let denied = reason(&path, &Error::from(ErrorKind::PermissionDenied));
         let user = rustix::process::geteuid().as_raw();

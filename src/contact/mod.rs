@@ -7,6 +7,7 @@ pub mod date;
 pub mod patch;
 pub mod read;
 pub mod select;
+pub mod tags;
 mod v1;
 pub mod write;
 
@@ -42,7 +43,7 @@ pub fn parse_id(text: &str) -> Option<Uuid> {
 macro_rules! texts {
     ($($variant:ident $json:literal,)*) => {
         /// The plain text properties, in the order of the schema's columns.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         #[allow(missing_docs, reason = "each is the property of its name")]
         pub enum Text { $($variant,)* }
 

@@ -1,5 +1,6 @@
 //! What a request wants changed. A create is a patch of nothing, so both go one way.
 
+use super::tags::{self, View};
 pub use super::v1::Slots;
 use super::{Address, Email, Flag, MAX_TEXT, Phone, Properties, Text, Website};
 use crate::extended::{Changes, MultiValue, SingleValue};
@@ -26,6 +27,8 @@ pub struct Patch {
     pub websites: Option<Vec<Website>>,
     /// What a v1.0 request writes of the collections.
     pub slots: Option<Box<Slots>>,
+    /// What it writes of the collections by Outlook's tags.
+    pub tagged: Vec<(View, Option<String>)>,
     /// The folder to put it in; null and `""` name none.
     pub parent_folder_id: Option<String>,
     /// The first `changeKey` of a contact that is created.
@@ -72,6 +75,9 @@ impl Patch {
         set(&mut properties.websites, self.websites);
         if let Some(slots) = self.slots {
             slots.apply_to(properties);
+        }
+        if !self.tagged.is_empty() {
+            tags::apply(self.tagged, properties);
         }
 
         if properties.display_name_derived {

@@ -2,9 +2,10 @@
 //! handling can refuse all of it at once, each by its path.
 
 use super::patch::{Added, Patch};
+use super::tags::{self, View};
 use super::{Complex, MAX_ENTRIES, MAX_FOLDER_ID, MAX_TEXT, Member, Shape, Text, beta, date, v1};
 use crate::error::{Error, Kind, Problem};
-use crate::extended;
+use crate::extended::{self, SINGLE};
 use crate::extension;
 use crate::odata::entity;
 use crate::odata::json::{Json, is_annotation, shorten};
@@ -43,7 +44,7 @@ pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> R
     for (name, value) in members {
         reader.property(shape, &name, value)?;
     }
-    let Reader { mut patch, added, deviations } = reader;
+    let Reader { mut patch, mut added, deviations } = reader;
     let strict = handling == Handling::Strict;
     if strict && !deviations.is_empty() {
         return Err(Error::Invalid(deviations));
@@ -63,8 +64,57 @@ pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> R
     if purpose == Purpose::Create && patch.parent_folder_id.as_ref().is_some_and(|id| !plain::is_plain(id)) {
         return Err(entity::not_plain("parentFolderId"));
     }
+    if !added.single_values.is_empty() {
+        take_views(&mut patch, &mut added)?;
+    }
     patch.added = Some(Box::new(added)).filter(|added| **added != Added::default());
     Ok(patch)
+}
+
+/// Takes the extended properties that are views on the contact for the properties that they are.
+fn take_views(patch: &mut Patch, added: &mut Added) -> Result<(), Error> {
+    let mut views: Vec<(View, Option<String>)> = Vec::new();
+    let mut rest = Vec::new();
+    for (i, (id, value)) in std::mem::take(&mut added.single_values).into_iter().enumerate() {
+        let Some(view) = tags::view(&id.key) else {
+            rest.push((id, value));
+            continue;
+        };
+        let target = format!("{SINGLE}/{i}/value");
+        let value = value.map(|[text]| text);
+        let shown = shorten(&id.text);
+        if let Some(length) = value.as_ref().map(|text| text.chars().count()).filter(|length| *length > view.max()) {
+            let message = format!("'{target}' has {length} characters, more than the {} allowed.", view.max());
+            return Err(Error::invalid(Kind::Limit, target, message));
+        }
+        if view == View::Class {
+            if value.as_ref().is_some_and(|class| class.eq_ignore_ascii_case(tags::CLASS)) {
+                continue;
+            }
+            let message = format!("'{shown}' of a contact is always '{}'.", tags::CLASS);
+            return Err(Error::invalid(Kind::Body, target, message));
+        }
+        let is_other = |known: &Option<String>| *known != value;
+        let named = view.is_named_by(patch).then(|| tags::set_by(patch, view));
+        let before = views.iter().find(|(known, _)| *known == view).map(|(_, value)| value.clone());
+        if named.iter().chain(&before).any(is_other) {
+            let message = format!(
+                "'{shown}' is a view on what the body says of the contact, and says something else: send one of the two."
+            );
+            return Err(Error::invalid(Kind::Body, target, message));
+        }
+        if named.is_none() && before.is_none() {
+            views.push((view, value));
+        }
+    }
+    for (view, value) in views {
+        match view {
+            View::Text(text) => patch.texts[text as usize] = Some(value),
+            view => patch.tagged.push((view, value)),
+        }
+    }
+    added.single_values = rest;
+    Ok(())
 }
 
 /// What has been read so far.

@@ -40,17 +40,19 @@ impl Selection {
                 Some((name, member)) => (name, Some(member)),
                 None => (path, None),
             };
-            let unknown = |name: &str, type_name: &str| {
-                let name = shorten(name);
-                refused(format!("Could not find a property named '{name}' on type 'microsoft.graph.{type_name}'."))
+            let unknown = |name: &str, type_name: &str, known: Vec<&str>| {
+                let (name, known) = (shorten(name), known.join(", "));
+                let what = format!("Could not find a property named '{name}' on type 'microsoft.graph.{type_name}'.");
+                refused(if known.is_empty() { what } else { format!("{what} There are {known}.") })
             };
             let known = shape.properties().find(|(known, _)| known.eq_ignore_ascii_case(name));
-            let (name, members) = known.ok_or_else(|| unknown(name, "contact"))?;
+            let (name, members) =
+                known.ok_or_else(|| unknown(name, "contact", shape.properties().map(|(name, _)| name).collect()))?;
             let member = match member {
                 None => None,
                 Some(member) => {
                     let known = members.iter().find(|known| known.eq_ignore_ascii_case(member));
-                    Some(*known.ok_or_else(|| unknown(member, name))?)
+                    Some(*known.ok_or_else(|| unknown(member, name, members.to_vec()))?)
                 }
             };
             selection.add(name, member);

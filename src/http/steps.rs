@@ -157,7 +157,8 @@ fn in_a_circle(before: &[Vec<usize>]) -> Option<usize> {
 
 impl Sent {
     pub(super) fn method(&self) -> Result<Method, Error> {
-        let unknown = |_| refused("method", format!("'{}' is no method.", shorten(&self.method)));
+        let known = "There are GET, POST, PUT, PATCH and DELETE.";
+        let unknown = |_| refused("method", format!("'{}' is no method. {known}", shorten(&self.method)));
         Method::from_bytes(self.method.to_ascii_uppercase().as_bytes()).map_err(unknown)
     }
 
@@ -170,7 +171,9 @@ impl Sent {
     pub(super) fn headers(&self) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers.iter().flatten() {
-            let unusable = || refused("headers", format!("'{}' is no header that could be sent.", shorten(name)));
+            let sendable = "a name is of letters, digits and -, a value of visible ASCII characters";
+            let unusable =
+                || refused("headers", format!("'{}' is no header that could be sent: {sendable}.", shorten(name)));
             let name = HeaderName::try_from(name.as_str()).map_err(|_| unusable())?;
             if name != header::AUTHORIZATION {
                 headers.append(name, HeaderValue::from_str(value).map_err(|_| unusable())?);

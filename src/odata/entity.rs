@@ -73,7 +73,9 @@ pub fn select(text: &str, of: &str, known: &[&'static str]) -> Result<Option<Vec
         }
         let known = named(name, known).ok_or_else(|| {
             let name = shorten(name);
-            let message = format!("Could not find a property named '{name}' on type 'microsoft.graph.{of}'.");
+            let known = known.join(", ");
+            let message =
+                format!("Could not find a property named '{name}' on type 'microsoft.graph.{of}'. There are {known}.");
             Error::invalid(Kind::Query, "$select", message)
         })?;
         if !names.contains(&known) {

@@ -15,8 +15,9 @@ use super::json::shorten;
 use super::percent_encode;
 use super::prefer::Handling;
 use super::query::Query;
+use crate::contact::tags;
 use crate::error::{Error, Kind};
-use crate::extended::{Expand, Ids, MULTI, MultiValue, PropertyId, SINGLE, SingleValue};
+use crate::extended::{Asked, Expand, Ids, MULTI, MultiValue, PropertyId, SINGLE, SingleValue};
 use crate::extension;
 
 /// Longest text, in bytes.
@@ -179,7 +180,12 @@ pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
         return Err(refused("$expand", "One relationship can be expanded in a request.".to_owned()));
     }
     for Expanded { what, options } in found {
-        let wanted = Some(ids(what, &options).map_err(|error| within(what.name(), error))?);
+        let of = |id: PropertyId| if what == Navigation::SingleValues { id.text } else { id.key };
+        let mut wanted = named(what, &options, of).map_err(|error| within(what.name(), error))?;
+        if what == Navigation::SingleValues {
+            expand.views = take_views(&mut wanted);
+        }
+        let wanted = Some(wanted);
         match what {
             Navigation::Extensions => expand.extensions = wanted,
             Navigation::SingleValues => expand.single = wanted,
@@ -190,15 +196,38 @@ pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
     Ok(expand)
 }
 
+/// Takes the views on the contact out of the properties that are wanted.
+fn take_views(wanted: &mut Ids) -> Vec<Asked> {
+    let mut views: Vec<Asked> = Vec::new();
+    if let Ids::These(ids) = wanted {
+        ids.retain_mut(|text| {
+            let Ok(id) = PropertyId::parse::<SingleValue>(text) else { return false };
+            let view = tags::view(&id.key);
+            text.clone_from(&id.key);
+            if let Some(view) = view
+                && views.iter().all(|asked| asked.id.key != id.key)
+            {
+                views.push(Asked { id, view });
+            }
+            view.is_none()
+        });
+    }
+    views
+}
+
 /// Which extensions or extended properties are wanted.
 ///
 /// # Errors
 /// 400 for a `$filter` that does not name ids.
 pub fn ids(what: Navigation, options: &Query) -> Result<Ids, Error> {
+    named(what, options, |id| id.key)
+}
+
+fn named(what: Navigation, options: &Query, of: impl Fn(PropertyId) -> String) -> Result<Ids, Error> {
     let Some(text) = &options.filter else { return Ok(Ids::All) };
     let read = |id: &str| match what {
-        Navigation::SingleValues => PropertyId::parse::<SingleValue>(id).map(|id| id.key),
-        Navigation::MultiValues => PropertyId::parse::<MultiValue>(id).map(|id| id.key),
+        Navigation::SingleValues => PropertyId::parse::<SingleValue>(id).map(&of),
+        Navigation::MultiValues => PropertyId::parse::<MultiValue>(id).map(&of),
         _ => Ok(extension::name_of(id).to_owned()),
     };
     filter::ids(text, &options.aliases, read).map(Ids::These)

@@ -11,7 +11,7 @@ use super::tx::Tx;
 use super::{extensions, quota};
 use crate::contact::Contact;
 use crate::error::Error;
-use crate::extended::{Changes, Expand, Expanded, Ids, MultiValue, Property, SingleValue, Value, applied};
+use crate::extended::{Changes, Comparable, Expand, Expanded, Ids, MultiValue, Property, SingleValue, Value, applied};
 use crate::fold::fold;
 
 /// About how many bytes of what is read along with the contacts of a page, unless its first contact has more.
@@ -161,24 +161,30 @@ pub(super) async fn change<V: Value>(
     let numbered = || (0_i64..).zip(&properties);
     let texts = |property: &Property<V>| property.value.texts().to_vec();
     let Some(values) = values else {
-        let row = |(pos, p): (i64, &Property<V>)| texts(p).into_iter().map(move |text| (pos, fold(&text), text));
         let rows: Vec<_> = numbered()
-            .flat_map(|of| row(of).map(move |(pos, folded, text)| (pos, &of.1.id, &of.1.key, text, folded)))
+            .flat_map(|(pos, p)| texts(p).into_iter().map(move |text| (pos, &p.id, &p.key, written(text))))
             .collect();
         let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
-        return insert(tx, mailbox, owner, (table, column, ", pos, id, id_key, value, value_key) select "), FIVE, rows)
-            .await;
+        let names = ", pos, id, id_key, value, value_key, value_number, value_millionths, value_instant) select ";
+        return insert(tx, mailbox, owner, (table, column, names), SINGLE, rows).await;
     };
     let rows: Vec<_> = numbered().map(|(pos, property)| (pos, &property.id, &property.key)).collect();
     let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
     insert(tx, mailbox, owner, (table, column, ", pos, id, id_key) select "), THREE, rows).await?;
     let rows: Vec<_> = numbered()
         .flat_map(|(pos, property)| {
-            texts(property).into_iter().enumerate().map(move |(entry, text)| (pos, entry, fold(&text), text))
+            texts(property).into_iter().enumerate().map(move |(entry, text)| (pos, entry, written(text)))
         })
         .collect();
     let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
-    insert(tx, mailbox, owner, (values, column, ", pos, entry, value_key, value) select "), VALUES, rows).await
+    let names = ", pos, entry, value, value_key, value_number, value_millionths, value_instant) select ";
+    insert(tx, mailbox, owner, (values, column, names), VALUES, rows).await
+}
+
+/// A value, and all that it is compared as.
+fn written(text: String) -> (String, String, [Option<i64>; 3]) {
+    let (folded, Comparable { number, millionths, instant }) = (fold(&text), Comparable::of(&text));
+    (text, folded, [number, millionths, instant])
 }
 
 /// What properties count for.
@@ -190,13 +196,17 @@ fn size<V: Value>(properties: &[Property<V>]) -> i64 {
 /// The values of a row out of a JSON array, on each engine.
 type Values = (&'static str, &'static str);
 const THREE: Values = (", value ->> 0, value ->> 1, value ->> 2", ", (value ->> 0)::bigint, value ->> 1, value ->> 2");
-const FIVE: Values = (
-    ", value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4",
-    ", (value ->> 0)::bigint, value ->> 1, value ->> 2, value ->> 3, value ->> 4",
+const SINGLE: Values = (
+    ", value ->> 0, value ->> 1, value ->> 2, value -> 3 ->> 0, value -> 3 ->> 1, value -> 3 -> 2 ->> 0,
+    value -> 3 -> 2 ->> 1, value -> 3 -> 2 ->> 2",
+    ", (value ->> 0)::bigint, value ->> 1, value ->> 2, value -> 3 ->> 0, value -> 3 ->> 1,
+    (value -> 3 -> 2 ->> 0)::bigint, (value -> 3 -> 2 ->> 1)::bigint, (value -> 3 -> 2 ->> 2)::bigint",
 );
 const VALUES: Values = (
-    ", value ->> 0, value ->> 1, value ->> 2, value ->> 3",
-    ", (value ->> 0)::bigint, (value ->> 1)::bigint, value ->> 2, value ->> 3",
+    ", value ->> 0, value ->> 1, value -> 2 ->> 0, value -> 2 ->> 1, value -> 2 -> 2 ->> 0, value -> 2 -> 2 ->> 1,
+    value -> 2 -> 2 ->> 2",
+    ", (value ->> 0)::bigint, (value ->> 1)::bigint, value -> 2 ->> 0, value -> 2 ->> 1,
+    (value -> 2 -> 2 ->> 0)::bigint, (value -> 2 -> 2 ->> 1)::bigint, (value -> 2 -> 2 ->> 2)::bigint",
 );
 
 async fn insert(
@@ -241,7 +251,7 @@ pub(super) async fn read_along(
         return Ok(());
     }
     let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
-    let fitting = fitting(session, mailbox, &ids, expand).await?;
+    let fitting = fitting(session, mailbox, contacts, &ids, expand).await?;
     contacts.truncate(fitting);
     let ids = ids.get(..fitting).unwrap_or_default();
     let (mut extensions, mut single, mut multi) = Default::default();
@@ -255,6 +265,8 @@ pub(super) async fn read_along(
         multi = of::<MultiValue>(session, mailbox, ids, wanted).await?;
     }
     for contact in contacts {
+        let views = expand.views.iter().filter_map(|asked| asked.of(&contact.properties)).collect::<Vec<_>>();
+        single.entry(contact.id).or_default().extend(views);
         contact.expanded = Some(Box::new(Expanded {
             extensions: expand.extensions.as_ref().map(|_| extensions.remove(&contact.id).unwrap_or_default()),
             single: expand.single.as_ref().map(|_| single.remove(&contact.id).unwrap_or_default()),
@@ -277,7 +289,13 @@ pub(super) async fn read_along_one(
 }
 
 /// How many of the contacts, from the first on: at least one.
-async fn fitting(session: &mut Session, mailbox: i64, ids: &[Uuid], expand: &Expand) -> Result<usize, Error> {
+async fn fitting(
+    session: &mut Session,
+    mailbox: i64,
+    contacts: &[Contact],
+    ids: &[Uuid],
+    expand: &Expand,
+) -> Result<usize, Error> {
     let owner = Owner::Contacts(ids);
     let sources = [
         expand.extensions.as_ref().map(|wanted| ("m.name", extensions::from(mailbox, ids, wanted))),
@@ -293,6 +311,10 @@ async fn fitting(session: &mut Session, mailbox: i64, ids: &[Uuid], expand: &Exp
         for row in session.rows(select.into()).await? {
             *sizes.entry(row.get(0)?).or_default() += row.get::<i64>(1)?;
         }
+    }
+    for contact in contacts.iter().filter(|_| !expand.views.is_empty()) {
+        let views = expand.views.iter().filter_map(|asked| asked.view.read(&contact.properties));
+        *sizes.entry(contact.id).or_default() += views.map(|text| 128 + text.len() as i64).sum::<i64>();
     }
     let mut size = 0;
     let fits = |id: &&Uuid| {

@@ -21,7 +21,7 @@ use super::faults::{is_busy, message, reason};
 use super::files::{create_private, folder_of, name};
 use super::lock::Lock;
 use super::log::Header;
-use super::renew::renew;
+use super::renew::{read_values, renew};
 use super::scratch::Scratch;
 use super::statement::Statement;
 use crate::error::Error;
@@ -185,6 +185,9 @@ async fn upgrade(mut session: Session, runner: &Runner) -> Result<(), Reason> {
     Ok(())
 }
 
+/// The migration after which values of extended properties are read.
+const CASTS: i32 = 19;
+
 async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migration>, Reason> {
     let reason = |error: Error| reason(&error);
     session.begin(None).await.map_err(reason)?;
@@ -210,6 +213,9 @@ async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migrat
     })?;
     // With the schema that the statements of today know.
     renew(session).await.map_err(reason)?;
+    if done.applied_migrations().iter().any(|migration| migration.version() == CASTS) {
+        read_values(session).await.map_err(reason)?;
+    }
     if !session.is_postgres() && !done.applied_migrations().is_empty() {
         let broken = session.row(Statement::new("pragma foreign_key_check")).await.map_err(reason)?;
         if broken.is_some() {

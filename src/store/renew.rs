@@ -6,8 +6,9 @@ use super::engine::Session;
 use super::open::UNFINISHED;
 use super::statement::{Sql, Statement};
 use super::{contacts, folded, search};
-use crate::contact::Contact;
+use crate::contact::{Contact, tags};
 use crate::error::Error;
+use crate::extended::Comparable;
 use crate::fold::FOLDING;
 use crate::words;
 
@@ -28,6 +29,45 @@ pub(super) async fn renew(session: &mut Session) -> Result<(), Error> {
     words(session).await?;
     session.execute(Statement::new("update store set folding = $1").bind(FOLDING)).await
 }
+
+/// Makes what values of extended properties are cast to, once, and sees that none is stored by an id that is a view on its contact:
+/// those of before keep their values under a name.
+pub(super) async fn read_values(session: &mut Session) -> Result<(), Error> {
+    for table in ["single_values", "multi_values", "folder_single_values", "folder_multi_values"] {
+        let select = Sql::new("select distinct value from ").text(table);
+        let select =
+            select.text(" where length(value) <= 64 and substr(value, 1, 1) in ('-', '+', '.', '0', '1', '2', '3',");
+        let mut read = Vec::new();
+        for row in session.rows(select.text(" '4', '5', '6', '7', '8', '9')").into()).await? {
+            let text: String = row.get(0)?;
+            let Comparable { number, millionths, instant } = Comparable::of(&text);
+            read.push((text, number, millionths, instant));
+        }
+        let json = serde_json::to_string(&read).map_err(Error::internal)?;
+        let update = Sql::new("with read as materialized (select value ->> 0 as value, ").twin(
+            "value ->> 1 as a, value ->> 2 as b, value ->> 3 as c from json_each(",
+            "(value ->> 1)::bigint as a, (value ->> 2)::bigint as b, (value ->> 3)::bigint as c from jsonb_array_elements(",
+        );
+        let update = update.value(json).twin("))", "::text::jsonb) as sent (value))").text(" update ").text(table);
+        let update =
+            update.text(" set value_number = read.a, value_millionths = read.b, value_instant = read.c from read");
+        session.execute(update.text(" where read.value = ").text(table).text(".value").into()).await?;
+    }
+    for row in session.rows(Statement::new("select distinct id_key from single_values")).await? {
+        let key: String = row.get(0)?;
+        if tags::view(&key).is_none() {
+            continue;
+        }
+        let (_, of) = key.split_once(' ').unwrap_or_default();
+        let update = Statement::new("update single_values set id = $1, id_key = $2 where id_key = $3");
+        let (id, id_key) = (format!("String {KEPT} Name kept {of}"), format!("string {KEPT} name kept {of}"));
+        session.execute(update.bind(id).bind(id_key).bind(key)).await?;
+    }
+    Ok(())
+}
+
+/// The namespace of what is kept under a name.
+const KEPT: &str = "{00020329-0000-0000-c000-000000000046}";
 
 /// Makes the words of all contacts.
 pub(super) async fn words(session: &mut Session) -> Result<(), Error> {

@@ -205,8 +205,11 @@ impl Sent {
         const NAME: &str = "expirationDateTime";
         let text = self.required(NAME)?;
         let Some(instant) = date::instant(&text) else {
-            let message =
-                format!("Cannot convert the literal '{}' to the expected type 'Edm.DateTimeOffset'.", shorten(&text));
+            let text = shorten(&text);
+            let message = format!(
+                "Cannot convert the literal '{text}' to the expected type 'Edm.DateTimeOffset': send a time with its offset \
+                 from UTC like 2026-01-31T00:00:00Z."
+            );
             return Err(Error::invalid(Kind::Body, NAME, message));
         };
         let instant = instant - instant.rem_euclid(1_000_000);

@@ -6,5 +6,6 @@ mod slots;
 mod write;
 
 pub(super) use read::{counterpart, property};
+pub(super) use slots::ADDRESS_KINDS;
 pub use slots::Slots;
 pub(super) use write::write;

@@ -58,6 +58,7 @@ pub enum Literal {
     Date(String),
     DateTime(String),
     Time(String),
+    Guid(String),
 }
 
 /// Operators that stand between two operands, save the chains.
@@ -202,7 +203,9 @@ impl fmt::Display for Literal {
             Self::Text(text) => write!(f, "'{}'", text.replace('\'', "''")),
             Self::Enum(name, member) => write!(f, "{name}'{}'", member.replace('\'', "''")),
             Self::Int(number) => write!(f, "{number}"),
-            Self::Decimal(text) | Self::Date(text) | Self::DateTime(text) | Self::Time(text) => f.write_str(text),
+            Self::Decimal(text) | Self::Date(text) | Self::DateTime(text) | Self::Time(text) | Self::Guid(text) => {
+                f.write_str(text)
+            }
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Settles names and types. What does not fit is told with its place and what would.
 
-use super::Fault;
+use std::cell::Cell;
+
 use super::aliases::Resolver;
 use super::ast::{Binary, Expr, Node};
 use super::model::{Complex, Model, Named, Target};
 use super::typed::{
-    Arithmetic, Comparison, Condition, Id, Key, List, Moment, NumberValue, Order, Property, Table, TextValue,
+    Arithmetic, Comparison, Condition, Id, Key, List, Moment, NumberValue, Of, Order, Property, Table, TextValue,
 };
 use super::value::{Enumeration, Number, Value, alike, exactly, literal, number};
+pub(super) use super::views::{Bound, Scope};
+use super::{Fault, views};
+use crate::contact::tags;
 use crate::contact::{DEFAULT_FOLDER, is_default_otherwise};
 use crate::error::Kind;
 use crate::extended::{MultiValue, PropertyId, SingleValue};
@@ -22,18 +26,17 @@ const MAX_VARIABLES: usize = 4;
 /// Graph's words for what its filter does not take.
 const INVALID_NODES: &str = "The query filter contains one or more invalid nodes.";
 
-/// The range variables in scope, the outermost first.
-type Scope<'e> = [(&'e str, List)];
-
 pub(super) struct Checker<'a> {
     model: Model,
-    aliases: &'a Resolver<'a>,
+    pub(super) aliases: &'a Resolver<'a>,
     strict: bool,
+    /// How many views on the contact are still to be put in for extended properties: each repeats what is asked of one.
+    pub(super) views: Cell<usize>,
 }
 
 impl<'a> Checker<'a> {
     pub(super) fn new(model: Model, aliases: &'a Resolver<'a>, handling: Handling) -> Self {
-        Self { model, aliases, strict: handling == Handling::Strict }
+        Self { model, aliases, strict: handling == Handling::Strict, views: Cell::new(views::MAX) }
     }
 
     pub(super) fn filter(&self, expr: &Expr) -> Result<Condition, Fault> {
@@ -46,7 +49,7 @@ impl<'a> Checker<'a> {
             return Err(Fault::strict(at, Kind::Filter, "In strict handling only properties can be sorted by."));
         }
         // What cannot be filtered by can still be sorted by.
-        let key = match (Self { strict: false, ..*self }).value(expr, &[])?.folded() {
+        let key = match (Self { strict: false, views: self.views.clone(), ..*self }).value(expr, &[])?.folded() {
             Value::Text(text, _) => Key::Text(text),
             Value::Condition(condition) => Key::Condition(condition),
             Value::Number(Number { value, .. }) | Value::Date(value) | Value::Instant(value) | Value::Time(value) => {
@@ -56,7 +59,7 @@ impl<'a> Checker<'a> {
                 return Err(Fault::wrong(at, "'changeKey' cannot be sorted by; 'lastModifiedDateTime' can."));
             }
             Value::Id(id) => Key::Id(id),
-            Value::Null | Value::Quoted(_) | Value::Fraction(_) => {
+            Value::Null | Value::Quoted(_) | Value::Fraction(_) | Value::ViewId(_) | Value::Guid(_) => {
                 return Err(Fault::wrong(at, "null cannot be sorted by."));
             }
         };
@@ -105,13 +108,17 @@ impl<'a> Checker<'a> {
                     self.beyond_graph(at)?;
                     return Ok(Value::Condition(Condition::Any(list, None)));
                 };
-                let body = self.lambda(list, variable, body, scope)?;
-                Ok(Value::Condition(Condition::Any(list, Some(Box::new(body)))))
+                let of_entries = self.lambda(Bound::Entries(list), variable, body, scope)?;
+                let any = Condition::Any(list, Some(Box::new(of_entries)));
+                Ok(Value::Condition(self.with_views(list, any, variable, body, scope)?))
             }
             Node::All(names, variable, body) => {
                 self.beyond_graph(at)?;
                 let list = self.list(names, at, scope)?;
-                Ok(Value::Condition(Condition::All(list, Box::new(self.lambda(list, variable, body, scope)?))))
+                Ok(Value::Condition(Condition::All(
+                    list,
+                    Box::new(self.lambda(Bound::Entries(list), variable, body, scope)?),
+                )))
             }
             Node::Call(name, arguments) => self.call(name, arguments, at, scope),
             Node::Not(operand) => {
@@ -151,7 +158,13 @@ impl<'a> Checker<'a> {
         operands.iter().map(|operand| self.condition(operand, scope)).collect()
     }
 
-    fn lambda(&self, list: List, variable: &str, body: &Expr, scope: &Scope<'_>) -> Result<Condition, Fault> {
+    pub(super) fn lambda(
+        &self,
+        bound: Bound,
+        variable: &str,
+        body: &Expr,
+        scope: &Scope<'_>,
+    ) -> Result<Condition, Fault> {
         if scope.len() == MAX_VARIABLES {
             return Err(Fault::wrong(body.at, format!("Range variables go {MAX_VARIABLES} deep at most.")));
         }
@@ -163,14 +176,14 @@ impl<'a> Checker<'a> {
             ));
         }
         let mut inner = scope.to_vec();
-        inner.push((variable, list));
+        inner.push((variable, bound));
         self.condition(body, &inner)
     }
 
     fn list(&self, names: &[String], at: usize, scope: &Scope<'_>) -> Result<List, Fault> {
         match self.target(names, at, scope)? {
             Target::List(list) => Ok(list),
-            _ => Err(Fault::wrong(at, format!("'{}' is no collection.", shorten(&names.join("/"))))),
+            _ => Err(Fault::wrong(at, self.model.no_collection(names))),
         }
     }
 
@@ -183,6 +196,8 @@ impl<'a> Checker<'a> {
             Target::Moment(moment) => Value::Instant(instant(moment)),
             Target::IsFavorite => Value::Condition(Condition::IsFavorite),
             Target::Id(id) => Value::Id(id),
+            Target::ViewId(view) => Value::ViewId(view),
+            Target::View(view) => Value::Text(views::value(view), None),
             Target::Complex(complex) => {
                 let members = self.model.members_of(complex);
                 let members = members.iter().map(|member| member.name).collect::<Vec<_>>().join(", ");
@@ -202,7 +217,11 @@ impl<'a> Checker<'a> {
         let mut names = names.iter();
         let mut first = names.next().map_or("", String::as_str);
         let variable = scope.iter().position(|(name, _)| *name == first);
-        let mut target = if let Some((depth, (_, list))) = variable.and_then(|at| Some((at, scope.get(at)?))) {
+        let bound = variable.and_then(|at| Some((at, scope.get(at)?.1)));
+        let mut target = if let Some((_, Bound::View(view))) = bound {
+            Target::Complex(Complex::View(view))
+        } else if let Some((at, Bound::Entries(list))) = bound {
+            let depth = scope.iter().take(at).filter(|(_, bound)| matches!(bound, Bound::Entries(_))).count();
             match list.member {
                 Some(member) => Target::Text(Property::Item(depth, list.table, member)),
                 None if list.table.members().is_none() => Target::Text(Property::Variable(depth, list.table, 0)),
@@ -216,8 +235,9 @@ impl<'a> Checker<'a> {
                 first = name;
             }
             let member = find(self.model.members(), first);
-            let member =
-                member.ok_or_else(|| self.no_such(first, self.model.type_name(), &self.model.members(), at))?;
+            let member = member.ok_or_else(|| {
+                Fault::wrong(at, self.model.no_such(first, self.model.type_name(), &self.model.members()))
+            })?;
             if self.strict && !member.filterable {
                 let mut name = member.name.to_owned();
                 name[..1].make_ascii_uppercase();
@@ -236,22 +256,10 @@ impl<'a> Checker<'a> {
             let members = self.model.members_of(complex);
             target = match find(self.model.members_of(complex), name) {
                 Some(member) => member.target,
-                None => return Err(self.no_such(name, "the value before it", &members, at)),
+                None => return Err(Fault::wrong(at, self.model.no_such(name, "the value before it", &members))),
             };
         }
         Ok(target)
-    }
-
-    fn no_such(&self, name: &str, of: &str, members: &[Named], at: usize) -> Fault {
-        let shown = shorten(name);
-        let message = format!("Could not find a property named '{shown}' on type '{of}'.");
-        let near = members.iter().map(|member| (distance(name, member.name), member.name)).min();
-        let hint = match near.filter(|(distance, _)| *distance <= 2) {
-            _ if self.model.counterpart(name) => " The other version of this API has it.".to_owned(),
-            Some((_, near)) => format!(" Did you mean '{near}'?"),
-            None => String::new(),
-        };
-        Fault::wrong(at, message + &hint)
     }
 
     fn binary(&self, op: Binary, left: &Expr, right: &Expr, at: usize, scope: &Scope<'_>) -> Result<Value, Fault> {
@@ -318,7 +326,18 @@ impl<'a> Checker<'a> {
         let (left, right) = match (left, right) {
             (Value::Id(id), Value::Quoted(text)) | (Value::Quoted(text), Value::Id(id)) if op == Comparison::Eq => {
                 let text = same_id(id, text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
+                let is_view = text.as_deref().is_some_and(|key| tags::view(key).is_some());
+                if matches!(id, Id::Entry(_, Table::SingleValues(Of::Contact))) && is_view {
+                    // No extended property is stored by it.
+                    return Ok(Condition::Constant(Some(false)));
+                }
                 return Ok(Condition::IsId(id, text));
+            }
+            (Value::ViewId(view), Value::Quoted(text)) | (Value::Quoted(text), Value::ViewId(view))
+                if op == Comparison::Eq =>
+            {
+                let id = PropertyId::parse::<SingleValue>(&text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
+                return Ok(Condition::Constant(Some(tags::view(&id.key) == Some(view))));
             }
             (left, right) => (left.folded(), right.folded()),
         };
@@ -333,6 +352,9 @@ impl<'a> Checker<'a> {
             (Value::Id(id), Value::Null) | (Value::Null, Value::Id(id)) if op == Comparison::Eq => {
                 Condition::IsId(id, None)
             }
+            (Value::ViewId(_), Value::Null) | (Value::Null, Value::ViewId(_)) if op == Comparison::Eq => {
+                Condition::Constant(Some(false))
+            }
             (Value::Text(left, known), Value::Text(right, other)) => {
                 self.check_member(known.or(other), [&left, &right], at)?;
                 if let (Some((known, _)), Some((other, _))) = (known, other)
@@ -341,6 +363,10 @@ impl<'a> Checker<'a> {
                     return Err(Fault::wrong(at, format!("'{word}' cannot compare a {known} with a {other}.")));
                 }
                 Condition::CompareText(op, left, right)
+            }
+            (Value::Guid(left), Value::Guid(right)) if op == Comparison::Eq => Condition::CompareText(op, left, right),
+            (Value::Guid(guid), Value::Null) | (Value::Null, Value::Guid(guid)) if op == Comparison::Eq => {
+                Condition::CompareText(op, guid, TextValue::Constant(None))
             }
             (Value::Text(text, _), Value::Null) => Condition::CompareText(op, text, TextValue::Constant(None)),
             (Value::Null, Value::Text(text, _)) => Condition::CompareText(op, TextValue::Constant(None), text),
@@ -352,7 +378,15 @@ impl<'a> Checker<'a> {
             (left, right) => {
                 let null = |value: &Value| matches!(value, Value::Null);
                 let ordered = |value: &Value| {
-                    !matches!(value, Value::Condition(_) | Value::Id(_) | Value::Text(..) | Value::Quoted(_))
+                    !matches!(
+                        value,
+                        Value::Condition(_)
+                            | Value::Id(_)
+                            | Value::ViewId(_)
+                            | Value::Guid(_)
+                            | Value::Text(..)
+                            | Value::Quoted(_)
+                    )
                 };
                 if !ordered(&left) || !ordered(&right) {
                     return Err(unfit(&left, &right));
@@ -453,22 +487,4 @@ fn same_id(id: Id, text: String) -> Result<Option<String>, String> {
 
 fn find(members: Vec<Named>, name: &str) -> Option<Named> {
     members.into_iter().find(|member| member.name.eq_ignore_ascii_case(name))
-}
-
-/// How many letters to change, to add or to leave out, case aside.
-fn distance(a: &str, b: &str) -> usize {
-    if a.len() > 64 {
-        return usize::MAX;
-    }
-    let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut before = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.chars().enumerate() {
-            let changed = before + usize::from(x != y);
-            before = row[j + 1];
-            row[j + 1] = changed.min(before + 1).min(row[j] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

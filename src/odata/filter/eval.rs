@@ -5,12 +5,13 @@ use std::cmp::Ordering;
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
 
+use super::lexer::is_guid;
 use super::typed::{
-    Arithmetic, Calendar, Comparison, Condition, DAY, Find, Id, Key, List, MILLION, Moment, NumberValue, Order,
+    Arithmetic, Calendar, Cast, Comparison, Condition, DAY, Find, Id, Key, List, MILLION, Moment, NumberValue, Order,
     Property, Table, TextValue,
 };
 use crate::contact::{Complex, Contact, FLAG_STATUS, date};
-use crate::extended::{self, MultiValue, SingleValue};
+use crate::extended::{self, Comparable, MultiValue, SingleValue};
 use crate::extension::Extension;
 use crate::fold::fold;
 
@@ -102,6 +103,11 @@ impl<'c> Subject<'c> {
         }
     }
 
+    /// The value of an extended property, folded.
+    fn value(&self, depth: usize, table: Table) -> String {
+        fold(self.member(table, self.entries[depth].1, 0).unwrap_or_default())
+    }
+
     fn property(&self, property: Property) -> Option<String> {
         let p = &self.contact.properties;
         let text = match property {
@@ -153,6 +159,11 @@ impl<'c> Subject<'c> {
                     Find::EndsWith => text.ends_with(&part),
                 })
             }
+            Condition::Truth(depth, table) => match self.value(*depth, *table).as_str() {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            },
             Condition::Any(list, None) => Some(!self.entries_of(*list).is_empty()),
             Condition::Any(list, Some(body)) => Some(self.each(*list, body).contains(&Some(true))),
             Condition::All(list, body) => Some(self.each(*list, body).iter().all(|truth| *truth == Some(true))),
@@ -195,6 +206,7 @@ impl<'c> Subject<'c> {
                 let count = |number: i64| usize::try_from(number.max(0)).unwrap();
                 Some(text.chars().skip(count(from)).take(count(length)).collect())
             }
+            TextValue::Guid(depth, table) => Some(self.value(*depth, *table)).filter(|text| is_guid(text)),
             TextValue::Trim(text) => Some(self.text(text)?.trim().to_owned()),
         }
     }
@@ -212,6 +224,14 @@ impl<'c> Subject<'c> {
                     Moment::LastModifiedExactly => contact.last_modified_date_time,
                     Moment::Birthday => p.birthday.as_deref().and_then(date::instant)?,
                     Moment::WeddingAnniversary => p.wedding_anniversary.as_deref().and_then(date::day)?,
+                }
+            }
+            NumberValue::Cast(cast, depth, table) => {
+                let is = Comparable::of(self.member(*table, self.entries[*depth].1, 0)?);
+                match cast {
+                    Cast::Whole(from, to) => is.number.filter(|number| (from..=to).contains(&number))?,
+                    Cast::Millionths => is.millionths?,
+                    Cast::Instant => is.instant?,
                 }
             }
             NumberValue::Negate(operand) => -self.number(operand)?,

@@ -2,8 +2,8 @@
 
 use super::Fault;
 use super::ast::Expr;
-use super::check::Checker;
-use super::typed::{Calendar, Condition, Find, List, MILLION, NumberValue, Table, TextValue};
+use super::check::{Bound, Checker, Scope};
+use super::typed::{Calendar, Condition, Find, MILLION, NumberValue, Table, TextValue};
 use super::value::{Number, Value};
 use crate::error::Kind;
 use crate::odata::json::shorten;
@@ -13,17 +13,14 @@ const LONGEST: i64 = 1 << 30;
 const NO_CONTAINS: &str = "'contains' and 'startswith' are not supported for filtering. Use Search instead.";
 
 const ALL: &str = "contains, startswith, endswith, tolower, toupper, trim, length, concat, indexof, substring, year, month, \
-                   day, hour, minute, second, fractionalseconds, date, time";
+                   day, hour, minute, second, fractionalseconds, date, time, cast";
 
 impl Checker<'_> {
-    pub(super) fn call(
-        &self,
-        name: &str,
-        arguments: &[Expr],
-        at: usize,
-        scope: &[(&str, List)],
-    ) -> Result<Value, Fault> {
+    pub(super) fn call(&self, name: &str, arguments: &[Expr], at: usize, scope: &Scope<'_>) -> Result<Value, Fault> {
         let lower = name.to_ascii_lowercase();
+        if lower == "cast" {
+            return self.cast(arguments, at, scope);
+        }
         let counts = match lower.as_str() {
             "contains" | "startswith" | "endswith" | "concat" | "indexof" => 2..=2,
             "substring" => 2..=3,
@@ -39,7 +36,10 @@ impl Checker<'_> {
             return Err(Fault::wrong(at, format!("'{lower}' takes {count} arguments, not {}.", arguments.len())));
         }
         // Graph takes this one only, and not inside any(), but for the values of extended properties.
-        let of_values = matches!(scope.last(), Some((_, list)) if matches!(list.table, Table::SingleValues(_) | Table::MultiValues(_)));
+        let of_values = scope.last().is_some_and(|(_, bound)| match bound {
+            Bound::Entries(list) => matches!(list.table, Table::SingleValues(_) | Table::MultiValues(_)),
+            Bound::View(_) => true,
+        });
         match lower.as_str() {
             "startswith" if scope.is_empty() || of_values => {}
             "contains" if of_values => {}
@@ -91,7 +91,7 @@ struct Arguments<'c, 'a> {
     checker: &'c Checker<'a>,
     function: &'c str,
     rest: &'c [Expr],
-    scope: &'c [(&'c str, List)],
+    scope: &'c Scope<'c>,
 }
 
 impl Arguments<'_, '_> {

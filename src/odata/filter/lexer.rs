@@ -43,7 +43,9 @@ pub(super) fn read(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
             '-' => Some(Token::Minus),
             _ => None,
         };
-        let token = if let Some(sign) = sign {
+        let token = if let Some(guid) = rest.guid() {
+            Token::Literal(Literal::Guid(guid))
+        } else if let Some(sign) = sign {
             rest.next();
             sign
         } else if first == '\'' {
@@ -70,6 +72,15 @@ pub(super) fn read(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
     }
 }
 
+/// How a GUID is written: `x` is a digit.
+const GUID: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+/// Whether a text is a GUID in lower case.
+pub(crate) fn is_guid(text: &str) -> bool {
+    let fits = |(is, of): (u8, u8)| if of == b'x' { matches!(is, b'0'..=b'9' | b'a'..=b'f') } else { is == of };
+    text.len() == GUID.len() && text.bytes().zip(GUID.bytes()).all(fits)
+}
+
 fn is_name(c: char) -> bool {
     c == '_' || c.is_alphanumeric()
 }
@@ -87,6 +98,19 @@ impl Rest<'_> {
     fn next(&mut self) -> Option<char> {
         self.at += 1;
         self.chars.next()
+    }
+
+    /// A GUID that comes next, in lower case.
+    fn guid(&mut self) -> Option<String> {
+        let text: String = self.chars.clone().take(GUID.len()).collect();
+        let guid = text.to_ascii_lowercase();
+        if !is_guid(&guid) || self.chars.clone().nth(GUID.len()).is_some_and(|c| is_name(c) || matches!(c, '-' | '.')) {
+            return None;
+        }
+        for _ in 0..GUID.len() {
+            self.next();
+        }
+        Some(guid)
     }
 
     fn run(&mut self, belongs: impl Fn(char) -> bool) -> String {

@@ -14,17 +14,19 @@
 
 mod aliases;
 pub mod ast;
+mod casts;
 mod check;
 #[cfg(test)]
 pub(crate) mod eval;
 mod functions;
-mod lexer;
+pub(crate) mod lexer;
 pub mod model;
 pub mod parse;
 #[cfg(test)]
 mod tests;
 pub mod typed;
 mod value;
+mod views;
 
 pub use aliases::Aliases;
 pub use model::Model;
@@ -153,7 +155,7 @@ fn told(option: &str, text: &str, Fault { at, kind, message, syntax }: Fault) ->
 }
 
 /// A number with a point, in millionths: up to 12 digits before it and 6 behind.
-fn decimal(text: &str) -> Option<i64> {
+pub(crate) fn decimal(text: &str) -> Option<i64> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let (whole, fraction) = digits.split_once('.')?;
     let fits = (1..=12).contains(&whole.len()) && (1..=6).contains(&fraction.len());

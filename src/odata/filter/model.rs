@@ -3,8 +3,10 @@
 
 use super::typed::{Id, List, Moment, Of, Property, Table};
 use crate::category;
+use crate::contact::tags::View;
 use crate::contact::{FLAG_STATUS, Shape, Text};
 use crate::extended::{MULTI, SINGLE};
+use crate::odata::json::shorten;
 
 /// The shape whose names are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,9 @@ pub(super) enum Target {
     Moment(Moment),
     IsFavorite,
     Id(Id),
+    /// A view on the contact, and its id.
+    View(View),
+    ViewId(View),
     Complex(Complex),
     List(List),
 }
@@ -44,6 +49,8 @@ pub(super) enum Complex {
     Entry(List, usize),
     /// That of a range variable.
     Variable(usize, Table),
+    /// The extended property that is this view on the contact.
+    View(View),
 }
 
 /// A member of a shape.
@@ -158,6 +165,12 @@ fn enumeration(table: Table) -> &'static str {
     }
 }
 
+/// The names of the enumeration types.
+pub(super) fn enumerations() -> String {
+    let names = ["phoneType", "emailType", "websiteType", "physicalAddressType", "followupFlagStatus", "categoryColor"];
+    names.map(|name| format!("microsoft.graph.{name}")).join(", ")
+}
+
 /// The members an enumeration type has; `None` where there is no such type.
 pub(super) fn members_of(name: &str) -> Option<&'static [&'static str]> {
     let name = name.get(16..).filter(|_| name[..16].eq_ignore_ascii_case("microsoft.graph."))?;
@@ -215,6 +228,30 @@ impl Model {
         other.members().iter().any(|member| member.name.eq_ignore_ascii_case(name))
     }
 
+    /// What is said of a name that nothing has.
+    pub(super) fn no_such(self, name: &str, of: &str, members: &[Named]) -> String {
+        let shown = shorten(name);
+        let message = format!("Could not find a property named '{shown}' on type '{of}'.");
+        let near = members.iter().map(|member| (distance(name, member.name), member.name)).min();
+        let hint = match near.filter(|(distance, _)| *distance <= 2) {
+            _ if self.counterpart(name) => " The other version of this API has it.".to_owned(),
+            Some((_, near)) => format!(" Did you mean '{near}'?"),
+            None => {
+                let names = members.iter().map(|member| member.name).collect::<Vec<_>>();
+                format!(" There are {}.", names.join(", "))
+            }
+        };
+        message + &hint
+    }
+
+    /// What is said of a path that leads to no collection.
+    pub(super) fn no_collection(self, names: &[String]) -> String {
+        let members = self.members();
+        let lists = members.iter().filter(|member| matches!(member.target, Target::List(_))).map(|member| member.name);
+        let (names, lists) = (shorten(&names.join("/")), lists.collect::<Vec<_>>().join(", "));
+        format!("'{names}' is no collection. There are {lists}.")
+    }
+
     /// The members of a complex value.
     pub(super) fn members_of(self, complex: Complex) -> Vec<Named> {
         let (table, property): (Table, &dyn Fn(usize) -> Property) = match complex {
@@ -222,6 +259,9 @@ impl Model {
             Complex::FlagTime(i) => {
                 let member = |name, j| named(name, Target::Text(Property::FlagTime(2 * i + j)), true);
                 return vec![member("dateTime", 0), member("timeZone", 1)];
+            }
+            Complex::View(view) => {
+                return vec![named("id", Target::ViewId(view), true), named("value", Target::View(view), true)];
             }
             Complex::Variable(depth, table @ (Table::Extensions | Table::SingleValues(_) | Table::Multi(_))) => {
                 let id = Target::Id(Id::Entry(depth, table));
@@ -250,4 +290,22 @@ impl Model {
             })
             .collect()
     }
+}
+
+/// How many letters to change, to add or to leave out, case aside.
+fn distance(a: &str, b: &str) -> usize {
+    if a.len() > 64 {
+        return usize::MAX;
+    }
+    let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut before = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.chars().enumerate() {
+            let changed = before + usize::from(x != y);
+            before = row[j + 1];
+            row[j + 1] = changed.min(before + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }

@@ -30,6 +30,8 @@ pub enum Condition {
     /// Whether an id is this one, by exact case.
     IsId(Id, Option<String>),
     Find(Find, TextValue, TextValue),
+    /// Whether the value of the range variable's extended property is `true` or `false`; else null.
+    Truth(usize, Table),
     /// Whether some entry fits, or is there at all. Its entry is the variable of its depth.
     Any(List, Option<Box<Self>>),
     /// Whether every entry fits.
@@ -66,6 +68,8 @@ pub enum TextValue {
     /// From a place on, counted from 0, and how many characters; less than 0 is taken for 0.
     Substring(Box<Self>, Box<NumberValue>, Option<Box<NumberValue>>),
     Trim(Box<Self>),
+    /// The value of the range variable's extended property, if that is a GUID.
+    Guid(usize, Table),
 }
 
 /// A whole number, or null.
@@ -74,6 +78,8 @@ pub enum TextValue {
 pub enum NumberValue {
     Constant(Option<i64>),
     Moment(Moment),
+    /// The value of the range variable's extended property, if that is such a number.
+    Cast(Cast, usize, Table),
     Negate(Box<Self>),
     Arithmetic(Arithmetic, Box<Self>, Box<Self>),
     Length(TextValue),
@@ -88,6 +94,17 @@ pub enum NumberValue {
     TimeOf(Box<Self>),
     /// Of a time of day: how many whole units of so many microseconds, modulo the second number.
     Clock(Box<Self>, i64, i64),
+}
+
+/// What the value of an extended property is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cast {
+    /// A whole number from one to another.
+    Whole(i64, i64),
+    /// A number in millionths.
+    Millionths,
+    /// A time.
+    Instant,
 }
 
 /// An operator on numbers; dividing by 0 is null, and goes towards 0.

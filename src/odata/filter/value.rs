@@ -1,10 +1,11 @@
 //! Values with their types.
 
 use super::ast::Literal;
-use super::model::members_of;
+use super::model::{enumerations, members_of};
 use super::typed::{Arithmetic, Condition, DAY, Id, MILLION, Moment, NumberValue, Property, TextValue};
 use super::{Fault, decimal, time_of_day};
 use crate::contact::date;
+use crate::contact::tags::View;
 use crate::fold::fold;
 use crate::odata::json::shorten;
 
@@ -18,10 +19,13 @@ pub(super) enum Value {
     /// The type's name and members where it is an enumeration.
     Text(TextValue, Option<Enumeration>),
     Id(Id),
+    /// The id of the extended property that is this view on the contact.
+    ViewId(View),
     Number(Number),
     Date(NumberValue),
     Instant(NumberValue),
     Time(NumberValue),
+    Guid(TextValue),
     /// A literal of one of the two that has a fraction of a second.
     Fraction(Box<Self>),
 }
@@ -48,11 +52,12 @@ impl Value {
             Self::Null => "null",
             Self::Condition(_) => "a Boolean",
             Self::Text(..) | Self::Quoted(_) => "a String (like 'text')",
-            Self::Id(_) => "an identifier (like 'text')",
+            Self::Id(_) | Self::ViewId(_) => "an identifier (like 'text')",
             Self::Number(_) => "a number",
             Self::Date(_) => "a Date (like 2024-02-29, without quotes)",
             Self::Instant(_) => "a DateTimeOffset (like 2024-02-29T10:00:00Z, without quotes)",
             Self::Time(_) => "a TimeOfDay (like 10:00:00, without quotes)",
+            Self::Guid(_) => "a Guid (like 66f5a359-4659-4830-9070-00047ec6ac6e, without quotes)",
             Self::Fraction(literal) => literal.name(),
         }
     }
@@ -79,7 +84,8 @@ impl Value {
             Self::Instant(_) => Self::Instant(short()),
             Self::Time(_) => Self::Time(short()),
             Self::Condition(_) => Self::Condition(Condition::Constant(None)),
-            Self::Fraction(_) | Self::Id(_) | Self::Null => self.clone(),
+            Self::Guid(_) => Self::Guid(TextValue::Property(Property::Name)),
+            Self::Fraction(_) | Self::Id(_) | Self::ViewId(_) | Self::Null => self.clone(),
         }
     }
 
@@ -133,7 +139,10 @@ pub(super) fn literal(literal: &Literal, at: usize) -> Result<Value, Fault> {
         Literal::Enum(name, member) => {
             let shown = shorten(name);
             let Some(members) = members_of(name) else {
-                return Err(Fault::wrong(at, format!("There is no enumeration '{shown}'.")));
+                return Err(Fault::wrong(
+                    at,
+                    format!("There is no enumeration '{shown}'. There are {}.", enumerations()),
+                ));
             };
             let Some(known) = members.iter().find(|known| known.eq_ignore_ascii_case(member)) else {
                 return Err(Fault::wrong(at, format!("The members of '{shown}' are {}.", members.join(", "))));
@@ -146,6 +155,7 @@ pub(super) fn literal(literal: &Literal, at: usize) -> Result<Value, Fault> {
             Value::Number(Number { value: constant(value), millionths: true, bound: value.saturating_abs() })
         }
         Literal::Date(text) => Value::Date(NumberValue::Constant(date::day(text))),
+        Literal::Guid(text) => Value::Guid(TextValue::Constant(Some(text.clone()))),
         Literal::DateTime(text) => fraction(text, Value::Instant(NumberValue::Constant(date::instant(text)))),
         Literal::Time(text) => fraction(text, Value::Time(NumberValue::Constant(time_of_day(text)))),
     })

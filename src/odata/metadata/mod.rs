@@ -38,7 +38,9 @@ mod tests {
             for parent in ["entity", "outlookItem"] {
                 described.extend(properties(document, parent));
             }
-            let served: BTreeSet<_> = shape.properties().map(|(name, _)| name.to_owned()).collect();
+            let mut served: BTreeSet<_> = shape.properties().map(|(name, _)| name.to_owned()).collect();
+            // Of those that are deleted.
+            served.insert("deletedDateTime".to_owned());
             assert_eq!(described, served);
             for (entity, served) in [
                 ("contactFolder", folder::properties(shape)),
@@ -70,10 +72,15 @@ mod tests {
                 let bound_to = |call: &str| until_quote(call.split("Type=\"").nth(1).unwrap());
                 calls.map(|call| format!("{} of {}", until_quote(call), bound_to(call))).collect::<Vec<_>>()
             };
-            let delta = ["delta of Collection(graph.contact)", "delta of Collection(graph.contactFolder)"];
-            assert_eq!(of("Function"), delta);
+            let functions = [
+                "delta of Collection(graph.contact)",
+                "delta of Collection(graph.contactFolder)",
+                "deliveries of graph.subscription",
+            ];
+            assert_eq!(of("Function"), functions);
             let actions = [
                 "permanentDelete of graph.contact",
+                "restore of graph.contact",
                 "permanentDelete of graph.contactFolder",
                 "translateExchangeIds of graph.user",
                 "reauthorize of graph.subscription",

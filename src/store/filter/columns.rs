@@ -9,6 +9,14 @@ use crate::odata::filter::typed::{Id, List, Of, Property, Table};
 use crate::store::folded;
 use crate::store::statement::Sql;
 
+/// What a folded text is like that is a GUID.
+const GUID: (&str, &str) = (
+    " glob '[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-\
+[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-\
+[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]'",
+    " ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'",
+);
+
 /// A text property, folded.
 pub(super) fn property_of(property: Property) -> Sql {
     match property {
@@ -127,6 +135,17 @@ pub(super) fn owner(table: Table) -> &'static str {
         Table::SingleValues(Of::Folder) | Table::Multi(Of::Folder) | Table::MultiValues(Of::Folder) => ".folder_id",
         _ => ".contact_id",
     }
+}
+
+/// A column of the value that a range variable stands for.
+pub(super) fn value(depth: usize, column: &'static str) -> Sql {
+    Sql::new(variable(depth)).text(column)
+}
+
+/// The value that a range variable stands for, if it is a GUID.
+pub(super) fn guid(depth: usize) -> Sql {
+    let value = || value(depth, ".value_key");
+    Sql::new("(case when ").then(value()).twin(GUID.0, GUID.1).text(" then ").then(value()).text(" end)")
 }
 
 fn variable(depth: usize) -> &'static str {

@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 use super::statement::Sql;
 use crate::contact::Text;
 use crate::odata::filter::typed::{
-    Arithmetic, Calendar, Comparison, Condition, Find, Id, List, MILLION, Moment, NumberValue, Property, Table,
+    Arithmetic, Calendar, Cast, Comparison, Condition, Find, Id, List, MILLION, Moment, NumberValue, Property, Table,
     TextValue,
 };
 
@@ -97,6 +97,9 @@ impl Compiler {
             }
             Condition::IsId(id, value) => is_id(*id, value.as_deref()),
             Condition::Find(find, text, part) => self.find(*find, text, part, truth_alone),
+            Condition::Truth(depth, _) => Sql::new("(case ")
+                .then(columns::value(*depth, ".value_key"))
+                .text(" when 'true' then true when 'false' then false end)"),
             Condition::Any(of, None) => self.exists(*of, Sql::default()),
             Condition::Any(of, Some(body)) if self.is_looked_up(body) => {
                 let variable = self.variable();
@@ -341,6 +344,7 @@ impl Compiler {
             TextValue::Property(property) => columns::property_of(*property),
             TextValue::Concat(left, right) => binary(self.text(left), " || ", self.text(right)),
             TextValue::Trim(text) => Sql::new("trim(").then(self.text(text)).text(", ").value(BLANKS.clone()).text(")"),
+            TextValue::Guid(depth, _) => columns::guid(*depth),
             TextValue::Substring(text, from, length) => {
                 // No text is so long; PostgreSQL takes places of 32 bits only.
                 let clamped =
@@ -369,6 +373,14 @@ impl Compiler {
             NumberValue::Moment(moment) => {
                 Sql::new("(").text(stamp(*moment).unwrap_or_default()).text(" / 1000000 * 1000000)")
             }
+            NumberValue::Cast(Cast::Whole(from, to), depth, _) => {
+                let value = || columns::value(*depth, ".value_number");
+                let fits =
+                    Sql::new("(case when ").then(value()).text(" between ").value(*from).text(" and ").value(*to);
+                fits.text(" then ").then(value()).text(" end)")
+            }
+            NumberValue::Cast(Cast::Millionths, depth, _) => columns::value(*depth, ".value_millionths"),
+            NumberValue::Cast(Cast::Instant, depth, _) => columns::value(*depth, ".value_instant"),
             NumberValue::Negate(operand) => Sql::new("(- ").then(self.number(operand)).text(")"),
             NumberValue::Arithmetic(op, left, right) => {
                 let (word, end) = match op {

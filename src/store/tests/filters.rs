@@ -21,7 +21,8 @@ pub(super) mod both {
     /// The awkward contacts, with all that can be read along with them.
     async fn whole() -> (Opened, Vec<Contact>) {
         let (o, contacts) = filled().await;
-        let expand = Expand { extensions: Some(Ids::All), single: Some(Ids::All), multi: Some(Ids::All) };
+        let expand =
+            Expand { extensions: Some(Ids::All), single: Some(Ids::All), multi: Some(Ids::All), ..Expand::default() };
         let page = o.store.contacts(o.mailbox, &Listing { expand, ..first(1_000) }, None).await.unwrap();
         assert_eq!(page.contacts.len(), contacts.len());
         (o, page.contacts)
@@ -224,6 +225,28 @@ pub(super) mod both {
             "multiValueExtendedProperties/any(p:p/value/any(v:emailAddresses/any(e:e/address eq v)))",
             "multiValueExtendedProperties/any(p:p/value/any(v:p/value/any(w:w gt v)))",
             "singleValueExtendedProperties/any(s:multiValueExtendedProperties/any(m:m/value/any(v:v eq s/value)))",
+            "singleValueExtendedProperties/any(p:cast(p/value,Edm.Int32) ge 9)",
+            "singleValueExtendedProperties/any(p:cast(p/value,Edm.Int16) eq null)",
+            "singleValueExtendedProperties/any(p:cast(p/value,Edm.Int64) in (9,10))",
+            "singleValueExtendedProperties/any(p:cast(p/value,Edm.Double) lt 9.5)",
+            "singleValueExtendedProperties/any(p:cast(p/value,Edm.DateTimeOffset) gt 2000-01-01)",
+            "singleValueExtendedProperties/any(p:cast(p/value,Edm.Date) eq null)",
+            "singleValueExtendedProperties/any(p:cast(p/value,Edm.Boolean))",
+            "singleValueExtendedProperties/any(p:cast(p/value,Edm.Guid) ne null)",
+            "singleValueExtendedProperties/any(p:cast(p/value,Edm.Guid) eq 66f5a359-4659-4830-9070-00047ec6ac6e)",
+            "singleValueExtendedProperties/any(p:cast(p/value,Edm.String) eq '9')",
+            "multiValueExtendedProperties/any(p:p/value/any(v:cast(v,Edm.Int32) lt 10))",
+            "singleValueExtendedProperties/any(p:p/id eq 'String 0x3A11' and p/value eq 'ann')",
+            "singleValueExtendedProperties/any(p:p/id eq 'String 0x3A11' and p/value ne 'ann')",
+            "not singleValueExtendedProperties/any(p:p/id eq 'String 0x3A11')",
+            "true eq singleValueExtendedProperties/any(p:p/id in ('String 0x1A','String 0x3A1C') and contains(p/value,'I'))",
+            "singleValueExtendedProperties/any(p:p/id eq 'String 0x3A08' and p/value ge 'a')",
+            "singleValueExtendedProperties/any(p:p/id eq 'String 0x1000' and p/value lt 'b')",
+            "singleValueExtendedProperties/any(p:p/id ne 'String 0x3001' and length(p/value) gt 2)",
+            "singleValueExtendedProperties/any(p:emailAddresses/any(e:p/id eq 'String 0x3A11' and e/name eq p/value))",
+            "singleValueExtendedProperties/any(p:p/id eq 'String {00062004-0000-0000-c000-000000000046} Id 0x8083' and              p/value eq 'ann' and categories/any(c:c ge 'a'))",
+            "singleValueExtendedProperties/any(p:p/id eq 'String 0x3A11' and cast(p/value,Edm.Int32) eq null)",
+            "singleValueExtendedProperties/any(p:p/id eq 'String 0x3A11' or p/id eq 'Integer 0x3001')",
             "'a' lt 'B'",
             "'ä' gt 'Z'",
             "'' eq ''",

@@ -14,6 +14,7 @@ mod orders;
 mod postgres;
 mod proxy;
 mod readers;
+mod renewed;
 mod search;
 #[path = "../../../tests/api/postgres.rs"]
 mod servers;

@@ -1,0 +1,139 @@
+//! Extended properties by Outlook's tags in filters. They are not stored as such, so what is asked of any extended property
+//! with the id of one is asked of the contact as well, with its property in the place of the value.
+
+use super::Fault;
+use super::ast::{Binary, Expr, Literal, Node};
+use super::check::Checker;
+use super::typed::{Comparison, Condition, List, Of, Property, Table, TextValue};
+use crate::contact::tags::{self, View};
+use crate::extended::{PropertyId, SingleValue};
+use crate::fold::fold;
+
+/// Most of them that are put in for extended properties in one filter.
+pub(super) const MAX: usize = 32;
+
+/// What a range variable stands for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bound {
+    /// The entries of a list, one after the other.
+    Entries(List),
+    /// The extended property that is this view on the contact.
+    View(View),
+}
+
+/// The range variables in scope, the outermost first.
+pub(super) type Scope<'e> = [(&'e str, Bound)];
+
+/// The value of a view, folded.
+pub(super) fn value(view: View) -> TextValue {
+    let all = |table| List { table, of_type: None, member: None, within: None };
+    let of_type = |table, kind| List { of_type: Some(kind), ..all(table) };
+    // The number of a phone and the address of a website are the second member of their types.
+    TextValue::Property(match view {
+        View::Class => return TextValue::Constant(Some(fold(tags::CLASS))),
+        View::Text(text) => Property::Text(text),
+        View::Phone(kind, nth) => Property::Entry(of_type(Table::Phones, kind), nth, 1),
+        View::Address(kind, member) => Property::Entry(of_type(Table::Addresses, kind), 0, member),
+        View::Website(kind) => Property::Entry(of_type(Table::Websites, kind), 0, 1),
+        View::Email(nth, member) => Property::Entry(all(Table::Emails), nth, member),
+        View::Im => Property::Entry(all(Table::ImAddresses), 0, 0),
+    })
+}
+
+/// Whether a view has a value, and so is there.
+fn is_there(view: View) -> Condition {
+    if view == View::Class {
+        return Condition::Constant(Some(true));
+    }
+    let unset = TextValue::Constant(view.is_never_null().then(String::new));
+    Condition::Not(Box::new(Condition::CompareText(Comparison::Eq, value(view), unset)))
+}
+
+impl Checker<'_> {
+    /// `any` of the stored extended properties of contacts, or of the views that `body` names.
+    pub(super) fn with_views(
+        &self,
+        list: List,
+        any: Condition,
+        variable: &str,
+        body: &Expr,
+        scope: &Scope<'_>,
+    ) -> Result<Condition, Fault> {
+        if list.table != Table::SingleValues(Of::Contact) {
+            return Ok(any);
+        }
+        let mut views = Vec::new();
+        self.named(body, variable, &mut views);
+        let mut either = vec![simple(any)];
+        for view in views {
+            let left = self.views.get().checked_sub(1);
+            let message = || format!("A filter names at most {MAX} of Outlook's tags.");
+            self.views.set(left.ok_or_else(|| Fault::wrong(body.at, message()))?);
+            let of_view = self.lambda(Bound::View(view), variable, body, scope)?;
+            either.push(simple(Condition::And(vec![is_there(view), of_view])));
+        }
+        Ok(simple(Condition::Or(either)))
+    }
+
+    /// The views whose ids are compared with the variable's.
+    fn named(&self, expr: &Expr, variable: &str, views: &mut Vec<View>) {
+        let is_id = |expr: &Expr| matches!(&expr.node, Node::Path(names) if matches!(names.as_slice(), [of, id] if of == variable && id.eq_ignore_ascii_case("id")));
+        let mut see = |value: &Expr| {
+            let literal = match &value.node {
+                Node::Literal(literal) => Some(literal.clone()),
+                Node::Alias(name) => self.aliases.resolve(name).ok(),
+                _ => None,
+            };
+            let Some(Literal::Text(text)) = literal else { return };
+            let view = PropertyId::parse::<SingleValue>(&text).ok().and_then(|id| tags::view(&id.key));
+            views.extend(view.filter(|view| !views.contains(view)));
+        };
+        match &expr.node {
+            Node::Binary(Binary::Eq | Binary::Ne, left, right) if is_id(left) => see(right),
+            Node::Binary(Binary::Eq | Binary::Ne, left, right) if is_id(right) => see(left),
+            Node::In(operand, values) if is_id(operand) => values.iter().for_each(see),
+            Node::Binary(_, left, right) => [left, right].iter().for_each(|side| self.named(side, variable, views)),
+            Node::Not(operand) | Node::Negate(operand) | Node::In(operand, _) => self.named(operand, variable, views),
+            Node::Any(_, Some((_, body))) | Node::All(_, _, body) => self.named(body, variable, views),
+            Node::And(operands) | Node::Or(operands) | Node::Call(_, operands) => {
+                operands.iter().for_each(|operand| self.named(operand, variable, views));
+            }
+            Node::Literal(_) | Node::Alias(_) | Node::Path(_) | Node::Count(_) | Node::Any(_, None) => {}
+        }
+    }
+}
+
+/// The same condition with less in it, where constants decide: a gateway asks of all contacts whether they are contacts.
+fn simple(condition: Condition) -> Condition {
+    let constant = |truth| Condition::Constant(Some(truth));
+    match condition {
+        Condition::And(operands) => joined(operands, true),
+        Condition::Or(operands) => joined(operands, false),
+        Condition::CompareText(Comparison::Eq, TextValue::Constant(left), TextValue::Constant(right)) => {
+            constant(left == right)
+        }
+        Condition::Any(list, Some(body)) => match simple(*body) {
+            Condition::Constant(Some(false)) => constant(false),
+            body => Condition::Any(list, Some(Box::new(body))),
+        },
+        other => other,
+    }
+}
+
+/// Operands of `and`, of which all must be true, or of `or`, of which none may be false.
+fn joined(operands: Vec<Condition>, of_all: bool) -> Condition {
+    let mut left = Vec::with_capacity(operands.len());
+    for operand in operands {
+        match simple(operand) {
+            Condition::Constant(Some(truth)) if truth == of_all => {}
+            Condition::Constant(Some(truth)) => return Condition::Constant(Some(truth)),
+            operand => left.push(operand),
+        }
+    }
+    match left.len() {
+        0 => Condition::Constant(Some(of_all)),
+        1 => left.pop().unwrap_or(Condition::Constant(None)),
+        _ if of_all => Condition::And(left),
+        _ => Condition::Or(left),
+    }
+}
