@@ -16,6 +16,7 @@ use crate::odata::prefer::Handling;
 use crate::oidc;
 use crate::store::{Address, Database};
 use crate::tls;
+use crate::upkeep::{Backup, Check, Restore};
 
 /// Longest time that the deleted is kept.
 const MAX_DAYS: u64 = 36_500;
@@ -36,6 +37,10 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Copy a database, also one in use, into a new file
     Backup(Backup),
+    /// Put a copy in the place of a database that is not served, and keep what was there
+    Restore(Restore),
+    /// Look for faults in a database, also one in use; exits with 0 if there are none, with 3 if there are
+    Check(Check),
     /// Copy everything of a database into another one, from a file to PostgreSQL or back
     Copy(Copy),
     /// Ask a running server whether it is well, by http or https; exits with 0 if it is
@@ -213,18 +218,6 @@ pub struct Serve {
     /// Whether the log has the addresses of clients
     #[arg(long, env = "CONTACTD_LOG_ADDRESSES", value_enum, default_value_t)]
     pub log_addresses: LogAddresses,
-}
-
-/// Options of `contactd backup`.
-#[derive(Debug, Args)]
-pub struct Backup {
-    /// The SQLite file to copy (pg_dump does it for PostgreSQL)
-    #[arg(long, env = "CONTACTD_DATABASE", default_value = "contacts.db", value_name = "FILE", hide_env_values = true)]
-    pub database: Place,
-
-    /// The file to make; it must not exist
-    #[arg(long, value_name = "FILE")]
-    pub to: PathBuf,
 }
 
 /// Options of `contactd copy`.

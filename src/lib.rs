@@ -31,5 +31,6 @@ pub mod server;
 pub mod store;
 pub mod subscription;
 pub mod tls;
+pub mod upkeep;
 pub mod user;
 mod words;

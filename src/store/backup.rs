@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::OpenError;
+use super::check::{self, Verify};
 use super::engine::{Session, plain_options};
 use super::files::{BESIDE, beside, create_private, folder_of, name, real};
 use super::opened::Opened;
@@ -14,12 +15,12 @@ use super::statement::Statement;
 pub(super) const PREFIX: &str = ".contactd-copy-";
 
 /// Copies a SQLite file that may be in use into a new file, complete as of one moment. The copy is made in a folder that
-/// nobody else can enter, synced, and then given its name, so a file of that name is always whole and always the one that
+/// nobody else can enter, synced, looked at as `verify` says, and then given its name, so a file of that name is always whole and always the one that
 /// was copied here.
 ///
 /// # Errors
-/// A source that is no database, a target that exists or cannot be written, or lies where another database's log is.
-pub async fn backup(source: &Path, target: &Path) -> Result<(), OpenError> {
+/// A source that is no database or damaged, a target that exists or cannot be written, or lies where another database's log is.
+pub async fn backup(source: &Path, target: &Path, verify: Verify) -> Result<(), OpenError> {
     let of_source = |why: String| OpenError::new(source.display(), why);
     if !source.is_file() {
         return Err(of_source("there is no such file".to_owned()));
@@ -42,6 +43,13 @@ pub async fn backup(source: &Path, target: &Path) -> Result<(), OpenError> {
     let scratch = Scratch::new_in(folder_of(&target), PREFIX).map_err(|error| of_target(error.to_string()))?;
     let copy = scratch.file("copy.db");
     copy_to(source, &path, &copy).await?;
+    let faults = check::copy(&copy, verify).await.map_err(of_target)?;
+    if let Some(first) = faults.first() {
+        let count = faults.len();
+        return Err(of_source(format!(
+            "its copy has {count} faults and was not kept (contactd check tells all); {first}"
+        )));
+    }
     name(&copy, &target).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => of_target("it exists already".to_owned()),
         _ => of_target(error.to_string()),

@@ -131,6 +131,17 @@ impl Session {
         Ok(Self { asking: Some(asking), ..Self::new(Connection::SqlitePooled(connection)) })
     }
 
+    /// Stops what still runs on a connection of its own to a SQLite file after `time`.
+    pub(super) async fn stop_after(&mut self, time: Duration) -> Result<(), Error> {
+        if let Connection::Sqlite(connection) = &mut self.connection {
+            let asking = Asking::new(time);
+            let end = asking.end;
+            connection.lock_handle().await?.set_progress_handler(OPERATIONS, move || Instant::now() < end);
+            self.asking = Some(asking);
+        }
+        Ok(())
+    }
+
     /// Begins another question on a session that only reads: its time starts now.
     pub(super) fn ask_anew(&mut self) {
         self.asking = self.asking.as_ref().map(|asking| Asking::new(asking.time));
@@ -269,6 +280,11 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
             Connection::Postgres(connection) => in_time(self.patience, connection.execute(text())).await.map(drop),
         };
         self.noted(begun, done)
+    }
+
+    /// The same of what only SQLite is asked.
+    pub(super) async fn script_of_sqlite(&mut self, text: &str) -> Result<(), Error> {
+        if self.is_postgres() { Ok(()) } else { self.script(text).await }
     }
 
     /// The rows of a text without values that is not ours.

@@ -31,6 +31,13 @@ fn postgres_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
 }
 
+/// Whether a SQLite file is damaged, or is none.
+pub(super) fn is_damage(error: &Error) -> bool {
+    let (Error::Unavailable(cause) | Error::Internal(cause)) = error else { return false };
+    let code = cause.downcast_ref::<sqlx::Error>().and_then(sqlite_code);
+    code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
 /// Whether another connection was in the way.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     sqlite_code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6))

@@ -10,7 +10,7 @@ use refinery::{Migration, Runner};
 use refinery_core::error::Kind;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -86,16 +86,35 @@ async fn begin_run(path: &Path, lock: &Lock) -> Result<(), Reason> {
     note(&[header()?.run])
 }
 
-/// Sees that a SQLite file has the schema of today, and changes nothing.
-pub(super) async fn expect_sqlite(path: &Path) -> Result<(), Reason> {
-    let session = Session::open(&plain_options(path)).await.map_err(|error| reason(&error))?;
-    expect(session, &in_sqlite::migrations::runner()).await
+/// What schema a database has.
+pub(super) enum Schema {
+    Today,
+    /// One that an upgrade makes today's of.
+    Older(Reason),
+    /// None, or one that nothing can be made of.
+    Other(Reason),
+}
+
+impl Schema {
+    /// Sees that it is that of today.
+    pub(super) fn is_of_today(self) -> Result<(), Reason> {
+        match self {
+            Self::Today => Ok(()),
+            Self::Older(why) | Self::Other(why) => Err(why),
+        }
+    }
+}
+
+/// The schema of a SQLite file. Nothing is changed.
+pub(super) async fn of_sqlite(options: &SqliteConnectOptions) -> Result<Schema, Reason> {
+    let session = Session::open(options).await.map_err(|error| reason(&error))?;
+    schema(session, &in_sqlite::migrations::runner()).await
 }
 
 /// The same of a PostgreSQL database.
-pub(super) async fn expect_postgres(cluster: &Cluster) -> Result<(), Reason> {
+pub(super) async fn of_postgres(cluster: &Cluster) -> Result<Schema, Reason> {
     let session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
-    expect(session, &in_postgres::migrations::runner()).await
+    schema(session, &in_postgres::migrations::runner()).await
 }
 
 /// Makes the tables in a PostgreSQL schema that has none.
@@ -106,29 +125,28 @@ pub(super) async fn fill_postgres(cluster: &Cluster) -> Result<(), Reason> {
     if found?.0 == 0 { postgres(cluster).await } else { Ok(()) }
 }
 
-async fn expect(mut session: Session, runner: &Runner) -> Result<(), Reason> {
-    let found = expect_in(&mut session, runner).await;
+async fn schema(mut session: Session, runner: &Runner) -> Result<Schema, Reason> {
+    let found = schema_in(&mut session, newest(runner)).await;
     session.close().await;
-    found
+    found.map_err(|error| reason(&error))
 }
 
-async fn expect_in(session: &mut Session, runner: &Runner) -> Result<(), Reason> {
-    let (tables, ours) = tables(session).await.map_err(|error| reason(&error))?;
-    if tables > 0 && !ours {
-        return Err(FOREIGN.to_owned());
-    }
-    let newest = newest(runner);
+async fn schema_in(session: &mut Session, newest: i32) -> Result<Schema, Error> {
+    let ours = match tables(session).await? {
+        (1.., false) => return Ok(Schema::Other(FOREIGN.to_owned())),
+        (_, ours) => ours,
+    };
     let text = "select max(version) from refinery_schema_history";
     let version = Statement::twin(text, "select max(version)::bigint from refinery_schema_history");
-    let row = if ours { session.row(version).await.map_err(|error| reason(&error))? } else { None };
-    match row.map_or(Ok(None), |row| row.get::<Option<i64>>(0)).map_err(|error| reason(&error))? {
-        None => Err("nothing is in it yet: contactd serve makes its tables".to_owned()),
-        Some(version) if version < i64::from(newest) => {
-            Err(format!("its schema has version {version}, this contactd needs {newest}: contactd serve upgrades it"))
-        }
-        Some(version) if version > i64::from(newest) => Err(too_new(version, newest)),
-        Some(_) => Ok(()),
-    }
+    let row = if ours { session.row(version).await? } else { None };
+    Ok(match row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? {
+        None => Schema::Other("nothing is in it yet: contactd serve makes its tables".to_owned()),
+        Some(version) if version < i64::from(newest) => Schema::Older(format!(
+            "its schema has version {version}, this contactd needs {newest}: contactd serve upgrades it"
+        )),
+        Some(version) if version > i64::from(newest) => Schema::Other(too_new(version, newest)),
+        Some(_) => Schema::Today,
+    })
 }
 
 const FOREIGN: &str = "it is the database of another program";
@@ -273,7 +291,6 @@ impl AsyncMigrate for Adaptor<'_> {}
 #[cfg(test)]
 mod tests {
     use refinery::Target;
-    use sqlx::sqlite::SqliteConnectOptions;
     use sqlx::{Executor as _, Row as _};
 
     use super::*;

@@ -12,6 +12,7 @@ use super::cluster::{Address, Cluster};
 use super::creates::Creates;
 use super::delta::History;
 use super::lock::Lock;
+use super::migrate::Schema;
 use super::opened::Opened;
 use super::quota::Limits;
 use super::readers::Readers;
@@ -19,7 +20,7 @@ use super::scratch::Scratch;
 use super::statement::Statement;
 use super::tx::{Connector, Tx};
 use super::writer::Writer;
-use super::{Place, Shared, Store, engine, faults, files, migrate};
+use super::{Place, Shared, Store, check, engine, faults, files, migrate, restore};
 use crate::clock;
 use crate::error::Error;
 use crate::fold::FOLDING;
@@ -27,6 +28,9 @@ use crate::permission;
 
 /// `store.folding` of a database that is being copied into: it is not whole.
 pub(super) const UNFINISHED: i64 = 0;
+
+/// How long a file is looked at for damage before it is served.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Where the data is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,8 +157,11 @@ impl Store {
     async fn open_cluster(address: &Address, options: Options) -> Result<Self, OpenError> {
         let reason = |error: Error| OpenError::of(address, &error);
         let cluster = Arc::new(Cluster::new(address));
-        let ready =
-            if options.upgrade { migrate::postgres(&cluster).await } else { migrate::expect_postgres(&cluster).await };
+        let ready = if options.upgrade {
+            migrate::postgres(&cluster).await
+        } else {
+            migrate::of_postgres(&cluster).await.and_then(Schema::is_of_today)
+        };
         ready.map_err(|error| OpenError::new(address, error))?;
         let writing = usize::from(options.connections / 2).max(1);
         let reading = usize::from(options.connections).saturating_sub(writing).max(1);
@@ -228,6 +235,13 @@ impl Store {
 /// that of today.
 async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Arc<Opened>, OpenError> {
     let refused = |why: &str| OpenError::new(&shown, why);
+    if let Some(lock) = &options.lock {
+        restore::finish(path, lock).map_err(|error| OpenError(permission::reason(path, &error)))?;
+    } else if restore::is_unfinished(path) {
+        return Err(refused(
+            "a restore of it was interrupted: contactd serve goes on with it, and so does contactd restore",
+        ));
+    }
     match std::fs::metadata(path) {
         Ok(file) if file.is_file() && file.len() == 0 && !(options.upgrade && options.create) => {
             return Err(refused("it is an empty file and no database; serve --create makes a new one in it"));
@@ -243,10 +257,13 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
     if options.lock.is_some() && files::is_open_to_others(path) {
         tracing::warn!(database = %path.display(), "other users of this machine may read the database: chmod 600");
     }
+    if options.upgrade {
+        check::at_start(path, LOOK).await.map_err(|why| refused(&why))?;
+    }
     let done = if options.upgrade {
         migrate::sqlite(path, options.lock.as_deref()).await
     } else {
-        migrate::expect_sqlite(path).await
+        migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::is_of_today)
     };
     done.map_err(|why| refused(&why))?;
     Ok(opened)

@@ -44,3 +44,4 @@ mod signing_in;
 mod starting;
 mod tls;
 mod told;
+mod upkeep;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::cluster::{Cluster, Use};
 use super::engine::{self, Row, Session};
 use super::faults;
+use super::migrate::Schema;
 use super::open::UNFINISHED;
 use super::opened::Opened;
 use super::statement::{Statement, Value};
@@ -118,7 +119,7 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
                 return Err(OpenError::new(&place, "there is no such file"));
             }
             let opened = Opened::enter(path).map_err(refused)?;
-            migrate::expect_sqlite(path).await.map_err(refused)?;
+            migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::is_of_today).map_err(refused)?;
             let options = if writes {
                 engine::sqlite_options(path)
             } else {
@@ -131,7 +132,10 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
             if writes {
                 migrate::fill_postgres(&cluster).await.map_err(|reason| OpenError::new(&place, reason))?;
             }
-            migrate::expect_postgres(&cluster).await.map_err(|reason| OpenError::new(&place, reason))?;
+            migrate::of_postgres(&cluster)
+                .await
+                .and_then(Schema::is_of_today)
+                .map_err(|reason| OpenError::new(&place, reason))?;
             Ok((cluster.primary(Use::Operate).await.map_err(failed)?, None))
         }
     }

@@ -15,6 +15,7 @@ mod postgres;
 mod proxy;
 mod readers;
 mod renewed;
+mod restoring;
 mod search;
 #[path = "../../../tests/api/postgres.rs"]
 mod servers;

@@ -140,7 +140,7 @@ select (select journal_mode from pragma_journal_mode), (select synchronous from 
 async fn only_the_owner_can_read_the_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let o = opened_on_file(Options::default()).await;
-    backup(&o.folder.path().join("contacts.db"), &o.folder.path().join("copy.db")).await.unwrap();
+    backup(&o.folder.path().join("contacts.db"), &o.folder.path().join("copy.db"), Verify::Full).await.unwrap();
     let files: Vec<_> = std::fs::read_dir(o.folder.path()).unwrap().map(Result::unwrap).collect();
     assert_eq!(files.len(), 4, "{files:?}");
     for file in files {
@@ -153,10 +153,10 @@ async fn a_backup_leaves_its_source_as_it_is_and_nothing_behind_when_it_fails() 
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("notes.txt"), "not a database".repeat(100)).unwrap();
-    assert!(backup(&path("notes.txt"), &path("copy.db")).await.is_err());
-    assert!(backup(Path::new(":memory:"), &path("copy.db")).await.is_err());
-    assert!(backup(&path("none.db"), &path("copy.db")).await.is_err());
-    assert!(backup(&path("notes.txt"), &path("no/folder.db")).await.is_err());
+    assert!(backup(&path("notes.txt"), &path("copy.db"), Verify::Full).await.is_err());
+    assert!(backup(Path::new(":memory:"), &path("copy.db"), Verify::Full).await.is_err());
+    assert!(backup(&path("none.db"), &path("copy.db"), Verify::Full).await.is_err());
+    assert!(backup(&path("notes.txt"), &path("no/folder.db"), Verify::Full).await.is_err());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
@@ -172,7 +172,7 @@ async fn a_backup_of_a_store_in_use_is_complete_as_of_one_moment() {
     };
     let copy = async {
         tokio::time::sleep(Duration::from_millis(10)).await;
-        backup(&source, &target).await.unwrap();
+        backup(&source, &target, Verify::Full).await.unwrap();
     };
     futures_util::join!(writes, copy);
     let copied = Store::open(&Database::File(target.clone()), Options::default()).await.unwrap();
@@ -180,8 +180,8 @@ async fn a_backup_of_a_store_in_use_is_complete_as_of_one_moment() {
     let titles: Vec<_> = contacts.iter().map(|c| c.properties.text(Text::Title).unwrap().to_owned()).collect();
     assert_eq!(titles, (0..titles.len()).map(|i| i.to_string()).collect::<Vec<_>>());
     assert!(contacts.iter().all(|contact| contact.properties.phones.len() == 3));
-    assert!(backup(&source, &target).await.unwrap_err().to_string().contains("it exists already"));
-    assert!(backup(&o.folder.path().join("none.db"), &o.folder.path().join("x.db")).await.is_err());
+    assert!(backup(&source, &target, Verify::Full).await.unwrap_err().to_string().contains("it exists already"));
+    assert!(backup(&o.folder.path().join("none.db"), &o.folder.path().join("x.db"), Verify::Full).await.is_err());
 }
 
 #[actix_web::test]

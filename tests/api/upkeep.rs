@@ -1,0 +1,277 @@
+//! `contactd restore`, `contactd check`, and what a backup and a start look at.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::both::pictures::PNG;
+use crate::postgres::Postgres;
+use crate::program::{Program, contactd, fails, serve_dev};
+
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn database(&self) -> PathBuf {
+        self.file("contacts.db")
+    }
+}
+
+fn add(server: &Program, name: &str) -> String {
+    server
+        .user("ann")
+        .post("/me/contacts", json!({"givenName": name, "surname": "Lee", "personalNotes": "Zoë 東京"}))
+        .id()
+}
+
+fn stop(mut server: Program) {
+    server.signal("TERM");
+    assert!(server.ended(Duration::from_secs(8)).success());
+}
+
+fn names(database: &Path) -> Vec<String> {
+    let server = Program::start(serve_dev(database));
+    let page = server.user("ann").get("/me/contacts?$top=1000&$orderby=givenName").json(200);
+    let names =
+        page["value"].as_array().unwrap().iter().map(|contact| contact["givenName"].as_str().unwrap().to_owned());
+    let names = names.collect();
+    stop(server);
+    names
+}
+
+/// The exit status of a command, and what it wrote to both streams.
+fn run(arguments: &[&str]) -> (i32, String) {
+    let output = contactd(arguments).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn check(database: &Path, more: &[&str]) -> (i32, String) {
+    run(&[&["check", "--database", text(database)], more].concat())
+}
+
+fn restore(from: &Path, database: &Path) -> (i32, String) {
+    run(&["restore", "--from", text(from), "--database", text(database)])
+}
+
+/// A server with a backup of its first contact, and another contact.
+fn served(place: &Place) -> Program {
+    let server = Program::start(serve_dev(&place.database()));
+    add(&server, "before");
+    assert_eq!(run(&["backup", "--database", text(&place.database()), "--to", text(&place.file("copy.db"))]).0, 0);
+    add(&server, "later");
+    server
+}
+
+#[test]
+fn a_copy_takes_the_place_of_a_database_whose_server_was_killed() {
+    let place = Place::new();
+    let mut server = served(&place);
+    let (database, copy) = (place.database(), place.file("copy.db"));
+    let (code, told) = restore(&copy, &database);
+    assert!(code == 1 && told.contains("another contactd serves it"), "{told}");
+    server.signal("KILL");
+    server.ended(Duration::from_secs(8));
+    fs::set_permissions(&database, fs::Permissions::from_mode(0o640)).unwrap();
+    let (code, told) = restore(&copy, &database);
+    assert_eq!(code, 0, "{told}");
+    let kept: Vec<_> = told.lines().filter_map(|line| line.strip_prefix("what was there is kept: ")).collect();
+    assert!(kept.len() == 2 && kept[1] == format!("{}-wal", kept[0]), "{told}");
+    assert_eq!(fs::metadata(&database).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(names(&database), ["before"]);
+    assert_eq!(names(Path::new(kept[0])), ["before", "later"]);
+    // Into a place where none was, and over one that was put there by hand beside another's log.
+    let elsewhere = place.file("elsewhere.db");
+    assert_eq!(restore(&copy, &elsewhere).0, 0);
+    assert_eq!(names(&elsewhere), ["before"]);
+    let hidden = fs::read_dir(place.0.path())
+        .unwrap()
+        .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(hidden.count(), 0);
+}
+
+#[test]
+fn a_copy_that_is_no_sound_database_by_itself_takes_nobodys_place() {
+    let place = Place::new();
+    let server = served(&place);
+    let (database, copy) = (place.database(), place.file("copy.db"));
+    let used = restore(&database, &place.file("other.db"));
+    assert!(used.0 == 1 && used.1.contains("contacts.db-wal lies beside it"), "{used:?}");
+    stop(server);
+    let was = fs::read(&database).unwrap();
+    let mut bytes = fs::read(&copy).unwrap();
+    let middle = bytes.len() / 2;
+    fs::write(place.file("cut.db"), &bytes[..middle]).unwrap();
+    bytes[8192..12288].fill(0x5a);
+    fs::write(place.file("broken.db"), bytes).unwrap();
+    fs::write(place.file("notes.txt"), "no database".repeat(100)).unwrap();
+    fs::write(place.file("empty.db"), "").unwrap();
+    rusqlite::Connection::open(place.file("foreign.db")).unwrap().execute_batch("create table t (a)").unwrap();
+    for (name, why) in [
+        ("cut.db", "it is damaged"),
+        ("broken.db", "it is damaged"),
+        ("notes.txt", "it is damaged"),
+        ("empty.db", "nothing is in it"),
+        ("foreign.db", "it is the database of another program"),
+        ("none.db", "there is no such file"),
+        ("contacts.db", "it is the database itself"),
+    ] {
+        let (code, told) = restore(&place.file(name), &database);
+        assert!(code == 1 && told.lines().count() == 1 && told.contains(why), "{name}: {told}");
+        assert_eq!(fs::read(&database).unwrap(), was, "{name}");
+    }
+    assert!(
+        !fs::read_dir(place.0.path()).unwrap().any(|file| file
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .contains(".before-"))
+    );
+}
+
+#[test]
+fn a_restore_that_was_interrupted_is_gone_on_with_by_the_next_start() {
+    let place = Place::new();
+    stop(served(&place));
+    fs::copy(place.file("copy.db"), place.file("contacts.db.restoring")).unwrap();
+    let (code, told) = run(&["user", "list", "--database", text(&place.database())]);
+    assert!(code == 1 && told.contains("a restore of it was interrupted"), "{told}");
+    assert_eq!(names(&place.database()), ["before"]);
+    assert!(!place.file("contacts.db.restoring").exists());
+}
+
+#[test]
+fn a_sound_database_has_no_faults_beside_its_server_too() {
+    let place = Place::new();
+    let server = served(&place);
+    let ann = server.user("ann");
+    let id = add(&server, "photo");
+    let put = ann.with("Content-Type", "image/png").send(
+        "PUT",
+        &format!("/me/contacts/{id}/photo/$value"),
+        Some(PNG.to_vec()),
+    );
+    assert_eq!(put.status, 200);
+    let gone = add(&server, "gone");
+    assert_eq!(ann.delete(&format!("/me/contacts/{gone}")).status, 204);
+    let folder = ann.post("/me/contactFolders", json!({"displayName": "Friends"})).id();
+    let inside = ann.post(&format!("/me/contactFolders/{folder}/contacts"), json!({"givenName": "in"})).id();
+    assert_eq!(
+        ann.patch(&format!("/me/contacts/{inside}"), json!({"parentFolderId": "contacts", "title": "Dr."})).status,
+        200
+    );
+    let property = json!({"singleValueExtendedProperties": [{"id": "String {00020329-0000-0000-C000-000000000046} Name Ö", "value": "é"}]});
+    assert_eq!(ann.patch(&format!("/me/contacts/{inside}"), property).status, 200);
+    let sound = (0, "no faults\n".to_owned());
+    for database in [place.database(), place.file("copy.db")] {
+        assert_eq!(check(&database, &[]), sound);
+        assert_eq!(check(&database, &["--quick"]), sound);
+    }
+    stop(server);
+    assert_eq!(check(&place.database(), &[]), sound);
+    let left: Vec<_> = fs::read_dir(place.0.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+    let none = check(&place.file("none.db"), &[]);
+    assert!(none.0 == 1 && none.1.contains("there is no such file"), "{none:?}");
+}
+
+#[test]
+fn each_kind_of_fault_is_told_by_its_name() {
+    let faults = [
+        ("update mailboxes set seq = 0", "counter: mailbox 1 is at number 0, and a row of it has "),
+        ("update mailboxes set contacts = contacts + 1", "counter: mailbox 1 counts 4 contacts, and has 3"),
+        ("update mailboxes set bytes = bytes + 1", "counter: mailbox 1 counts "),
+        ("delete from folders", "reference: contacts: a row refers to a row of folders that is not there"),
+        ("delete from photo_chunks", "photo: of contact "),
+        ("update photos set size = size + 1", "photo: of contact "),
+        ("delete from changes where seq = 2", "change log: contact "),
+        ("delete from searched where row = 1", "search: "),
+        ("update contacts set surname = 'Moore' where given_name = 'later'", "search: contact "),
+        ("delete from words where rowid = 2", "search: contact "),
+        ("insert into words (rowid, f0) values (999, '1xann')", "search: the index has words of number 999"),
+        ("update folders set parent_folder_id = id where parent_folder_id is not null", "folder: "),
+    ];
+    let place = Place::new();
+    let server = served(&place);
+    let id = add(&server, "photo");
+    let ann = server.user("ann");
+    ann.with("Content-Type", "image/png").send("PUT", &format!("/me/contacts/{id}/photo/$value"), Some(PNG.to_vec()));
+    ann.post("/me/contactFolders", json!({"displayName": "Friends"})).id();
+    stop(server);
+    for (fault, told) in faults {
+        let broken = place.file("broken.db");
+        fs::copy(place.database(), &broken).unwrap();
+        let connection = rusqlite::Connection::open(&broken).unwrap();
+        connection.execute_batch("pragma foreign_keys = off").unwrap();
+        connection.execute_batch(fault).unwrap();
+        drop(connection);
+        let (code, found) = check(&broken, &[]);
+        assert!(code == 3 && found.lines().any(|line| line.starts_with(told)), "{fault}: {code} {found}");
+        // Nor does a backup of it succeed, unless it is not looked at.
+        let copy = place.file("of-broken.db");
+        let backup = ["backup", "--database", text(&broken), "--to", text(&copy)];
+        let (code, refused) = run(&backup);
+        assert!(code == 1 && refused.contains("its copy has ") && !copy.exists(), "{fault}: {refused}");
+        assert_eq!(run(&[&backup[..], &["--verify", "off"]].concat()).0, 0);
+        fs::remove_file(copy).unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_file_is_told_by_check_and_not_served() {
+    let place = Place::new();
+    stop(served(&place));
+    let sound = fs::read(place.database()).unwrap();
+    let mut broken = sound.clone();
+    broken[4096..sound.len()].fill(0x5a);
+    for bytes in [broken, sound[..sound.len() / 2].to_vec()] {
+        fs::write(place.database(), &bytes).unwrap();
+        let (code, found) = check(&place.database(), &[]);
+        assert!(code == 3 && !found.is_empty(), "{code} {found}");
+        let (code, told) = fails(serve_dev(&place.database()));
+        assert!(code == 1 && told.lines().count() == 1 && told.contains("it is damaged"), "{told}");
+        assert_eq!(fs::read(place.database()).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn a_database_of_postgresql_is_looked_through_too() {
+    let schema = Postgres::shared().schema();
+    let database = Path::new(&schema.url);
+    let server = Program::start(serve_dev(database));
+    for name in ["one", "two"] {
+        add(&server, name);
+    }
+    let id = add(&server, "photo");
+    let ann = server.user("ann").with("Content-Type", "image/png");
+    ann.send("PUT", &format!("/me/contacts/{id}/photo/$value"), Some(PNG.to_vec()));
+    assert_eq!(check(database, &[]), (0, "no faults\n".to_owned()));
+    assert_eq!(check(database, &["--quick"]), (0, "no faults\n".to_owned()));
+    stop(server);
+    for (fault, told) in [
+        ("delete from photo_chunks", "photo: of contact "),
+        ("update contacts set surname = 'Moore' where given_name = 'two'", "search: contact "),
+        ("delete from changes where seq = 2", "change log: contact "),
+        ("update mailboxes set contacts = 7", "counter: mailbox "),
+        ("update mailboxes set seq = 1", "counter: mailbox "),
+    ] {
+        schema.query(fault);
+        let (code, found) = check(database, &[]);
+        assert!(code == 3 && found.lines().any(|line| line.starts_with(told)), "{fault}: {code} {found}");
+    }
+}
