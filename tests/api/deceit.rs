@@ -70,7 +70,7 @@ values (?1, ?2, 'contacts', ?2, ?2, 1, 1, 1)";
     }
     for (number, deceit) in (1_000_i64..).zip(DECEITS) {
         let key = format!("k{deceit}");
-        connection.execute("insert into mailboxes values (?1, 0)", [number]).unwrap();
+        connection.execute("insert into mailboxes (id, seq) values (?1, 0)", [number]).unwrap();
         let user = "
 insert into users (id, user_principal_name, user_principal_name_key, display_name, mail, mailbox, created_date_time)
 values (?2, ?2, ?3, ?2, ?2, ?1, 1)";
