@@ -1,9 +1,9 @@
 //! The first start of a server that nobody could sign in to: it makes a user and a token, and tells whoever started it.
 
-use std::fs::{self, OpenOptions};
 use std::io::{IsTerminal as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use crate::error::Error;
 use crate::permission;
@@ -25,10 +25,10 @@ pub(crate) async fn welcome(store: &Store, database: &Database, curl: &str) -> R
     let owner = UserName::parse(OWNER).ok_or("the first user has no name")?;
     let token = secret::token()?;
     let file = (!std::io::stderr().is_terminal()).then(|| beside(database));
-    if let Some(file) = &file {
-        // Before the token is worth anything: else it could be lost.
-        write_private(file, &token).map_err(|error| permission::reason(file, &error))?;
-    }
+    // Before the token is worth anything: else it could be lost.
+    let written =
+        file.as_ref().map(|file| write_private(file, &token).map_err(|error| permission::reason(file, &error)));
+    let written = written.transpose()?;
     let new = NewToken {
         bearer: Principal::User(owner.clone()),
         digest: secret::hex(&secret::digest(&token)),
@@ -36,17 +36,21 @@ pub(crate) async fn welcome(store: &Store, database: &Database, curl: &str) -> R
         scopes: Scopes::usual(false),
         expires: None,
     };
-    match (store.make_first_user(&owner, new).await, &file) {
-        (Ok(true), _) => {}
-        (done, file) => {
-            // Another process was first, or nothing came of it.
-            let _ = file.as_ref().map(fs::remove_file);
+    match store.make_first_user(&owner, new).await {
+        Ok(true) => {}
+        // Another process was first, whose file may have the name by now, or nothing came of it.
+        done => {
             return done.map(drop).map_err(|error| match error {
                 Error::Denied(why) => format!("nobody could sign in, and no token can be made for '{OWNER}': {why}"),
                 error => error.to_string(),
             });
         }
     }
+    let file = file.zip(written).map(|(file, written)| match written.persist(&file) {
+        Ok(_) => file,
+        // The token is good: it is left where it is.
+        Err(failed) => failed.file.keep().map_or(file, |(_, kept)| kept),
+    });
     let (told, shown) = match file {
         None => (format!("the token\n\n    {token}\n\nwhich is shown this once"), token),
         Some(file) => (format!("a token, which is in {}", file.display()), format!("$(cat '{}')", file.display())),
@@ -72,11 +76,12 @@ fn beside(database: &Database) -> PathBuf {
     }
 }
 
-/// Writes a file that only its owner can read, whole or not at all.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let partial = path.with_extension("token.partial");
-    let _ = fs::remove_file(&partial);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all())?;
-    fs::rename(&partial, path)
+/// Writes a text to a file that only its owner can read, under a name that nobody can foresee, in the folder of `path`. It is
+/// gone when this is dropped.
+fn write_private(path: &Path, text: &str) -> std::io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".contactd-token-").tempfile_in(folder)?;
+    writeln!(file, "{text}")?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::app::{Client, SEED_REQUEST};
+use crate::postgres::Postgres;
 use crate::program::{Program, contactd, fails, serve_dev};
 
 /// What a command prints.
@@ -230,4 +231,26 @@ fn no_token_is_in_the_database_or_the_log() {
     server.ended(Duration::from_secs(8));
     let log = server.log();
     assert!(log.contains("/{user}/contacts") && !log.contains(secret) && !log.contains("Secretive"), "{log}");
+}
+
+#[test]
+fn of_first_starts_at_once_the_token_that_is_good_is_left() {
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let schema = Postgres::shared().schema();
+        let start = || {
+            let mut command = contactd(&["serve", "--listen", "127.0.0.1:0", "--database", &schema.url]);
+            command.current_dir(folder.path());
+            Program::start(command)
+        };
+        let servers: Vec<_> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..3).map(|_| scope.spawn(start)).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        let token = std::fs::read_to_string(folder.path().join("contactd.token")).unwrap();
+        for server in &servers {
+            assert_eq!(server.user(token.trim()).get("/me").json(200)["id"], "owner");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }
