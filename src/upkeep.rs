@@ -71,7 +71,12 @@ const FAULTS: u8 = 3;
 /// One line, as with all of these.
 pub async fn backup(config: &Backup) -> Result<(), String> {
     match &config.database.database("--database")? {
-        Database::File(path) => store::backup(path, &config.to, config.verify).await.map_err(|error| error.to_string()),
+        Database::File(path) => {
+            store::backup(path, &config.to, config.verify).await.map_err(|error| error.to_string())?;
+            let copied = format!("{} is a copy of {}", config.to.display(), path.display());
+            let _ = writeln!(std::io::stdout(), "{}", printed(&copied));
+            Ok(())
+        }
         Database::Temporary => Err(":memory:: it is of one process alone and cannot be copied".to_owned()),
         Database::Postgres(address) => Err(format!("{address}: PostgreSQL's own pg_dump makes its backups")),
     }

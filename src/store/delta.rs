@@ -102,7 +102,12 @@ impl Store {
     ) -> Result<Delta, Error> {
         let page = async |session: &mut Session| {
             session.at_one_moment().await?;
-            see_folder(session, mailbox, within).await?;
+            let folder = see_folder(session, mailbox, within).await?;
+            // The default folder has several names; the path may have another than its id.
+            let of = &match (of, folder) {
+                (Followed::Contacts(Some(_)), Some(folder)) => Followed::Contacts(Some(folder)),
+                (of, _) => of.clone(),
+            };
             let now = moment(session, mailbox, None).await?;
             match since {
                 None => there(session, mailbox, of, now, "", size).await,
@@ -120,14 +125,16 @@ impl Store {
     }
 }
 
+/// The id of the folder at the end of a path, if there is a path.
+///
 /// # Errors
 /// As [`Store::folder`].
-async fn see_folder(session: &mut Session, mailbox: i64, within: &[String]) -> Result<(), Error> {
+async fn see_folder(session: &mut Session, mailbox: i64, within: &[String]) -> Result<Option<String>, Error> {
     if within.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     session.at_one_moment().await?;
-    folders::get(session, mailbox, within).await.map(drop)
+    Ok(Some(folders::get(session, mailbox, within).await?.id))
 }
 
 /// The moment a mailbox is at, or was at when it had this number.

@@ -7,6 +7,8 @@
 //! keys are still the same, leaving out those that were shown behind it. Should the keys of all of them have changed, it
 //! goes on where the beginning of the key begins: what shares it may come again, but nothing is left out.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use super::contacts::{COLUMNS, columns, read};
@@ -61,10 +63,18 @@ impl Listing {
         self.count || is_cut || self.search.is_some() || !self.within.is_empty() || !self.expand.is_empty()
     }
 
+    /// The same of the folder that the path leads to, whose id may be another than the path's last: the default folder
+    /// has several names.
+    ///
     /// # Errors
     /// [`Error::NotFound`] where the path leads nowhere.
-    async fn see_folder(&self, session: &mut Session, mailbox: i64) -> Result<(), Error> {
-        if self.within.is_empty() { Ok(()) } else { folders::get(session, mailbox, &self.within).await.map(drop) }
+    async fn located(&self, session: &mut Session, mailbox: i64) -> Result<Cow<'_, Self>, Error> {
+        if self.within.is_empty() {
+            return Ok(Cow::Borrowed(self));
+        }
+        let folder = Some(folders::get(session, mailbox, &self.within).await?.id);
+        let is_same = self.folder == folder;
+        Ok(if is_same { Cow::Borrowed(self) } else { Cow::Owned(Self { folder, ..self.clone() }) })
     }
 }
 
@@ -84,7 +94,7 @@ pub(super) async fn page(session: &mut Session, mailbox: i64, listing: &Listing)
     if listing.takes_several_reads() {
         session.at_one_moment().await?;
     }
-    listing.see_folder(session, mailbox).await?;
+    let listing = &*listing.located(session, mailbox).await?;
     let after = match &listing.after {
         Some(cursor) => Some(After::find(session, mailbox, listing, cursor).await?),
         None => None,
@@ -112,8 +122,8 @@ pub(super) async fn count(session: &mut Session, mailbox: i64, listing: &Listing
     if listing.takes_several_reads() {
         session.at_one_moment().await?;
     }
-    listing.see_folder(session, mailbox).await?;
-    count_all(session, mailbox, listing).await
+    let listing = listing.located(session, mailbox).await?;
+    count_all(session, mailbox, &listing).await
 }
 
 async fn count_all(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<i64, Error> {

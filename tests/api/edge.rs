@@ -20,12 +20,12 @@ fn start(folder: &Path, arguments: &[&str]) -> (Program, String) {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
-    run(&["user", "add", "ann"]);
-    let token = run(&["token", "create", "--user", "ann"]);
     let serve = ["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug"];
     let mut command = contactd(&[&serve, arguments].concat());
     command.env("CONTACTD_DATABASE", &database);
-    (Program::start(command), token)
+    let server = Program::start(command);
+    run(&["user", "add", "ann"]);
+    (server, run(&["token", "create", "--user", "ann"]))
 }
 
 /// The events of a log that are these.

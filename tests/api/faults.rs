@@ -2,7 +2,7 @@
 //! never half a contact.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -98,11 +98,16 @@ fn a_corrupt_database_is_refused_or_answers_503() {
         let rows = rusqlite::Connection::open(&database).unwrap();
         rows.query_row("select rootpage from sqlite_master where name = 'phones'", [], |row| row.get(0)).unwrap()
     };
+    // One page of a table: found at the start.
     let start = usize::try_from(table - 1).unwrap() * 4096;
-    let mut torn = whole;
+    let mut torn = whole.clone();
     torn[start..start + 4096].fill(0x5a);
     fs::write(&database, &torn).unwrap();
+    refuses(serve_dev(&database), "it is damaged");
+    // The same while it is served: found when it is read.
+    fs::write(&database, &whole).unwrap();
     let server = Program::start(serve_dev(&database));
+    fs::OpenOptions::new().write(true).open(&database).unwrap().write_at(&[0x5a; 4096], start as u64).unwrap();
     let ann = server.user("ann");
     for answer in [ann.get("/me/contacts"), ann.post("/me/contacts/$ref", SEED_REQUEST)] {
         assert_eq!(answer.error(), (503, "serviceNotAvailable".into(), String::new()));
@@ -143,7 +148,7 @@ fn a_read_only_file_or_folder_is_refused() {
     fs::set_permissions(&data, Permissions::from_mode(0o777)).unwrap();
     fs::set_permissions(data.join("contacts.db.lock"), Permissions::from_mode(0o666)).unwrap();
     fs::set_permissions(&database, Permissions::from_mode(0o444)).unwrap();
-    refuses(unprivileged(folder.path(), &serve), "readonly");
+    refuses(unprivileged(folder.path(), &serve), "mode 0444");
     // Nothing can be written.
     fs::set_permissions(&data, Permissions::from_mode(0o555)).unwrap();
     fs::set_permissions(data.join("contacts.db.lock"), Permissions::from_mode(0o444)).unwrap();

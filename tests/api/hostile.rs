@@ -269,8 +269,9 @@ fn heads_have_so_many_lines_and_bytes_and_no_more() {
         ("10,000 lines", lines(10_000), 431),
         ("a line of 100,000 bytes", line(100_000), 200),
         ("a head of more than 128 KiB", line(140_000), 431),
-        ("a path of 65,534 bytes", path(65_534), 200),
-        ("a path of 65,535 bytes", path(65_535), 400),
+        ("an address of 61,374 bytes", path(61_374), 200),
+        ("an address that links could not repeat", path(65_534), 400),
+        ("an address of more than 65,534 bytes", path(65_535), 400),
     ] {
         assert_eq!(status_of(&server, request.as_bytes()), expected, "{what}");
         serves(&server);

@@ -39,8 +39,8 @@ mod both {
                 let name = format!("n{}", i * 500 + j);
                 patch.emails = Some(vec![Email { address: Some(name.clone() + "@example.org"), ..Email::default() }]);
                 patch.categories = Some(vec![name.clone()]);
-                let single = PropertyId::parse::<SingleValue>("String 0x3001").unwrap();
-                let multi = PropertyId::parse::<MultiValue>("StringArray 0x3002").unwrap();
+                let single = PropertyId::parse::<SingleValue>("String 0x6601").unwrap();
+                let multi = PropertyId::parse::<MultiValue>("StringArray 0x6602").unwrap();
                 patch.added = Some(Box::new(Added {
                     extensions: vec![extension::New { name: name.clone(), members: Vec::new() }],
                     single_values: vec![(single, Some([name.clone()]))],
@@ -67,15 +67,15 @@ mod both {
             ("categories/any(c:c eq 'VIP')", "categories_by_name"),
             ("extensions/any(f:f/id eq 'n17')", "extensions_by_name"),
             (
-                "singleValueExtendedProperties/any(p:p/id eq 'String 0x3001' and p/value eq 'N17')",
+                "singleValueExtendedProperties/any(p:p/id eq 'String 0x6601' and p/value eq 'N17')",
                 "single_values_by_value",
             ),
             (
-                "singleValueExtendedProperties/any(p:startswith(p/value,'n17') and p/id eq 'String 0x3001')",
+                "singleValueExtendedProperties/any(p:startswith(p/value,'n17') and p/id eq 'String 0x6601')",
                 "single_values_by_value",
             ),
             (
-                "multiValueExtendedProperties/any(p:p/id eq 'StringArray 0x3002' and p/value/any(v:v eq 'n17'))",
+                "multiValueExtendedProperties/any(p:p/id eq 'StringArray 0x6602' and p/value/any(v:v eq 'n17'))",
                 "multi_values_by_value",
             ),
         ] {

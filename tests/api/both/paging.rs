@@ -188,7 +188,7 @@ fn what_grows_in_json_counts_as_it_is_sent() {
     let time = json!({"dateTime": text, "timeZone": text});
     let body = json!({
         "flag": {"flagStatus": text, "completedDateTime": time, "dueDateTime": time, "startDateTime": time},
-        "weddingAnniversary": text, "changeKey": text, "parentFolderId": "\u{1}".repeat(255),
+        "weddingAnniversary": text, "changeKey": text, "parentFolderId": "\"".repeat(255),
     });
     for _ in 0..40 {
         assert_eq!(ann.post("/me/contacts", &body).status, 201);
