@@ -320,6 +320,7 @@ fn attacks(large: &[String]) -> Vec<(&'static str, Does)> {
         ("no token: bodies announced, not sent", Does::Connects(announced("POST /me/contacts", ""))),
         ("no token: guesses", Does::Guesses),
         ("no token: small requests", Does::Asks(vec![request("GET /me", "", ""), request("GET /nothing", "", "")])),
+        ("no token: whether it is well", Does::Asks(vec![request("GET /healthz", "", "")])),
         ("no token: $metadata taken slowly", Does::Takes(request("GET /$metadata", "", ""), 1)),
         ("no token: heads that dawdle", Does::Sends(b"GET /me HTTP/1.1\r\nHost: ".to_vec())),
         (
