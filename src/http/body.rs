@@ -70,6 +70,9 @@ pub(super) async fn read(
         }
     };
     let body = tokio::time::timeout(timeout, receive(payload, visit)).await.map_err(|_| Error::TooSlow)??;
+    if gzip || body.len() > SHORT {
+        visit.is_long().await?;
+    }
     let body = if gzip {
         let unpacked = unpacked(body).await?;
         visit.hold(unpacked.len())?;

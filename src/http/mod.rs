@@ -19,6 +19,7 @@ mod expand;
 mod extensions;
 mod folders;
 mod guard;
+mod health;
 mod host;
 mod limits;
 mod logged;
@@ -68,6 +69,7 @@ use client::Client;
 use connections::Exchange;
 pub use cors::WebOrigin;
 use endpoint::Endpoint;
+use health::Health;
 pub use limits::Limits;
 use limits::{Door, Gate, Visit};
 pub use logged::Strangers;
@@ -87,6 +89,7 @@ pub struct Api {
     settings: Settings,
     gate: Arc<Gate>,
     warned: Arc<AtomicBool>,
+    health: Arc<Health>,
 }
 
 /// How the API behaves where a request does not say.
@@ -161,7 +164,7 @@ impl Api {
     /// An API that answers from `store` whoever `access` knows.
     pub fn new(store: Store, access: Access, settings: Settings) -> Self {
         let gate = Arc::new(Gate::new(settings.limits));
-        Self { unguarded: store, access, settings, gate, warned: Arc::default() }
+        Self { unguarded: store, access, settings, gate, warned: Arc::default(), health: Arc::default() }
     }
 
     /// The API as a part of an actix application, below `prefix` (`""`, or like `/graph`; it must not need
@@ -347,6 +350,9 @@ async fn answer(
     if let (Some((graph, app)), Some(mailbox)) = (visit.graph(), &mailbox) {
         graph.upload(Instant::now(), app, mailbox, body.len())?;
     }
+    if door == Door::Batch {
+        visit.is_long().await?;
+    }
     // As large as the largest of all calls.
     let mut answer = Box::pin(call.perform(endpoint, &caller, visit, &body)).await;
     if let (Err(Error::Unauthorized | Error::UnknownUser(_)), Who::User(known)) = (&answer, &caller.who) {
@@ -358,6 +364,7 @@ async fn answer(
             answer = Box::pin(call.perform(endpoint, &anew, visit, &body)).await;
         }
     }
+    visit.is_done();
     let answer = answer?;
     if door != Door::Batch {
         visit.release();
@@ -393,7 +400,7 @@ fn hold(visit: &Visit, answer: &Answer, method: &Method) -> Result<(), Error> {
 /// `GET /healthz`: whether a row can be read.
 async fn health(api: &Api, method: &Method) -> Result<Answer, Error> {
     only_get(method)?;
-    api.unguarded.check().await?;
+    api.health.ask(async || api.unguarded.check().await).await?;
     Answer::json(200, &serde_json::json!({"status": "ok"}))
 }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderMap;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::access::bearer_token;
 use super::client::Client;
@@ -94,6 +94,12 @@ impl Bucket {
     }
 }
 
+/// So much that is long to work on is done at once for one token: batches, and bodies that are long or packed. What else comes
+/// of it waits, so that there is time for others between.
+const LONG_AT_ONCE: usize = 2;
+/// How long it waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What is remembered of an address.
 #[derive(Debug, Clone, Copy, Default)]
 struct Address {
@@ -108,11 +114,24 @@ fn is_asking(address: &Address) -> bool {
 }
 
 /// What is remembered of a token.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct Token {
     requests: Bucket,
     running: u32,
-    buffered: Arc<AtomicUsize>,
+    own: Arc<Own>,
+}
+
+/// What all requests of one token share.
+#[derive(Debug)]
+struct Own {
+    buffered: AtomicUsize,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self { buffered: AtomicUsize::new(0), turns: Arc::new(Semaphore::new(LONG_AT_ONCE)) }
+    }
 }
 
 fn is_running(token: &Token) -> bool {
@@ -156,7 +175,8 @@ pub(super) struct Visit {
     /// Bytes in memory, and how many of them were counted.
     bytes: Cell<usize>,
     counted: Cell<usize>,
-    of_token: Option<Arc<AtomicUsize>>,
+    own: Option<Arc<Own>>,
+    turn: Cell<Option<OwnedSemaphorePermit>>,
 }
 
 impl Gate {
@@ -191,7 +211,8 @@ impl Gate {
             is_running: false,
             bytes: Cell::default(),
             counted: Cell::default(),
-            of_token: None,
+            own: None,
+            turn: Cell::default(),
         };
         let Some(client) = client else { return Ok(visit) };
         let was_known = visit.was_known();
@@ -270,13 +291,13 @@ impl Visit {
             return Err(Error::Busy);
         }
         token.running += 1;
-        (self.token, self.is_running, self.of_token) = (Some(counts_as), true, Some(Arc::clone(&token.buffered)));
+        (self.token, self.is_running, self.own) = (Some(counts_as), true, Some(Arc::clone(&token.own)));
         Ok(())
     }
 
     /// Whether it is known whose request it is.
     pub(super) fn is_of_somebody(&self) -> bool {
-        self.of_token.is_some()
+        self.own.is_some()
     }
 
     /// Counts a step of a batch, which is as a request.
@@ -309,12 +330,12 @@ impl Visit {
     /// [`Error::Throttled`], [`Error::Busy`]
     pub(super) fn hold(&self, bytes: usize) -> Result<(), Error> {
         let more = self.uncounted(bytes);
-        if let Some(of_token) = self.of_token.as_deref().filter(|_| more > 0) {
+        if let Some(own) = self.own.as_deref().filter(|_| more > 0) {
             let limits = &self.gate.limits;
-            add_within(of_token, more, limits.buffered_each)
+            add_within(&own.buffered, more, limits.buffered_each)
                 .map_err(|()| Error::Throttled(Limit::Buffered, Duration::ZERO))?;
             add_within(&self.gate.buffered, more, limits.buffered).map_err(|()| {
-                of_token.fetch_sub(more, Ordering::Relaxed);
+                own.buffered.fetch_sub(more, Ordering::Relaxed);
                 Error::Busy
             })?;
             self.counted.set(self.counted.get() + more);
@@ -326,8 +347,8 @@ impl Visit {
     /// The same for what was done already, and cannot be refused any more.
     pub(super) fn hold_anyway(&self, bytes: usize) {
         let more = self.uncounted(bytes);
-        if let Some(of_token) = self.of_token.as_deref().filter(|_| more > 0) {
-            of_token.fetch_add(more, Ordering::Relaxed);
+        if let Some(own) = self.own.as_deref().filter(|_| more > 0) {
+            own.buffered.fetch_add(more, Ordering::Relaxed);
             self.gate.buffered.fetch_add(more, Ordering::Relaxed);
             self.counted.set(self.counted.get() + more);
         }
@@ -343,14 +364,37 @@ impl Visit {
     pub(super) fn release(&self) {
         let counted = self.counted.replace(0);
         self.bytes.set(0);
-        if let Some(of_token) = self.of_token.as_deref().filter(|_| counted > 0) {
-            of_token.fetch_sub(counted, Ordering::Relaxed);
+        if let Some(own) = self.own.as_deref().filter(|_| counted > 0) {
+            own.buffered.fetch_sub(counted, Ordering::Relaxed);
             self.gate.buffered.fetch_sub(counted, Ordering::Relaxed);
         }
     }
 
+    /// Waits until the request may be worked on for long, if it has not already, and keeps others of its token from it until
+    /// [`Visit::is_done`].
+    ///
+    /// # Errors
+    /// [`Error::Throttled`] where others take too long.
+    pub(super) async fn is_long(&self) -> Result<(), Error> {
+        let turn = self.turn.take();
+        let Some(own) = self.own.as_deref().filter(|_| turn.is_none()) else {
+            self.turn.set(turn);
+            return Ok(());
+        };
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&own.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| Error::Throttled(Limit::AtOnce, Duration::ZERO))?;
+        self.turn.set(Some(turn.map_err(Error::internal)?));
+        Ok(())
+    }
+
+    /// The request is worked on no more.
+    pub(super) fn is_done(&self) {
+        self.turn.take();
+    }
+
     /// Gives the request's place back to others; what it holds in memory counts on.
     pub(super) fn leave(&mut self) {
+        self.is_done();
         self.ask_no_more();
         if std::mem::take(&mut self.is_running) {
             self.gate.running.fetch_sub(1, Ordering::Relaxed);

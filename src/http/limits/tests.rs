@@ -159,6 +159,23 @@ fn so_many_bytes_are_held_for_a_token_and_for_all_and_what_is_small_always() {
     assert_eq!(gate.buffered.load(Ordering::Relaxed), 0);
 }
 
+#[tokio::test]
+async fn what_is_long_waits_for_others_of_its_token_and_for_nobody_elses() {
+    let gate = gate(Limits::default());
+    let visits: Vec<_> = ["a", "a", "a", "b"].map(|by| enter_known(&gate, "192.0.2.1", by).unwrap()).into();
+    for visit in [&visits[0], &visits[1], &visits[0]] {
+        visit.is_long().await.unwrap();
+    }
+    let waits = visits[2].is_long();
+    let mut waits = std::pin::pin!(waits);
+    assert!(futures_util::poll!(waits.as_mut()).is_pending());
+    visits[3].is_long().await.unwrap();
+    visits[0].is_done();
+    waits.await.unwrap();
+    // Nor does a stranger wait, of whom nothing long is read.
+    enter(&gate, "192.0.2.1", "").is_long().await.unwrap();
+}
+
 #[test]
 fn strangers_and_their_tokens_do_not_fill_the_memory() {
     let gate = gate(Limits { rate_address: 1, ..Limits::default() });

@@ -1,0 +1,62 @@
+//! `GET /healthz`: whether a row can be read. However many ask, it is looked once for all who came before the look.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Mutex;
+
+use crate::error::Error;
+
+/// The looks that were had.
+pub(super) struct Health {
+    came: AtomicU64,
+    /// For how many of those who came, and what was found.
+    found: Mutex<(u64, Result<(), Error>)>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { came: AtomicU64::new(0), found: Mutex::new((0, Ok(()))) }
+    }
+}
+
+impl Health {
+    /// What is found by `look`, which began after this was asked.
+    ///
+    /// # Errors
+    /// Those of `look`.
+    pub(super) async fn ask(&self, look: impl AsyncFnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        let number = self.came.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut found = self.found.lock().await;
+        if found.0 < number {
+            let came = self.came.load(Ordering::Relaxed);
+            *found = (came, look().await);
+        }
+        found.1.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_comes_during_a_look_shares_the_next_and_is_told_what_that_finds() {
+        let (health, looks) = (Health::default(), Cell::new(0));
+        let look = async || {
+            looks.set(looks.get() + 1);
+            let number = looks.get();
+            tokio::task::yield_now().await;
+            if number == 2 { Err(Error::unavailable("it is not well")) } else { Ok(()) }
+        };
+        let answers = join_all((0..100).map(|_| health.ask(look))).await;
+        // The first began while nobody else had come.
+        assert_eq!(looks.get(), 2);
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+        assert!(health.ask(look).await.is_ok());
+        assert_eq!(looks.get(), 3);
+    }
+}
