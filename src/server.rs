@@ -4,7 +4,8 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{App, HttpServer};
+use actix_server::Server;
+use actix_tls::accept::max_concurrent_tls_connect;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_appender::non_blocking::WorkerGuard;
@@ -16,6 +17,7 @@ use crate::config::{LogAddresses, LogFormat, LogLevel, Serve};
 use crate::first_start;
 use crate::http::access::Access;
 use crate::http::connections::Connections;
+use crate::http::serving::Serving;
 use crate::http::{Api, Origin, Settings, Strangers};
 use crate::limits;
 use crate::listen::{self, At, Bound, Listen, Listener};
@@ -158,15 +160,18 @@ async fn serve(
     let settings = settings(config, notifier.clone());
     let api = Api::new(store.clone(), access, settings);
     let (connections, workers) = connections(config);
-    let mut server = HttpServer::new(move || App::new().service(api.service("")))
-        .client_request_timeout(config.request_timeout())
-        .keep_alive(config.limits.keep_alive())
+    let serving = Serving {
+        api,
+        connections: connections.clone(),
+        request_timeout: config.request_timeout(),
+        keep_alive: config.limits.keep_alive(),
+        handshake_timeout: HANDSHAKE,
+    };
+    max_concurrent_tls_connect(HANDSHAKES);
+    let mut server = Server::build()
         .workers(workers)
-        .max_connections(connections.of_worker(workers))
-        .on_connect(connections.on_connect())
+        .max_concurrent_connections(connections.of_worker(workers))
         .shutdown_timeout(DRAIN_SECONDS)
-        .tls_handshake_timeout(HANDSHAKE)
-        .max_connection_rate(HANDSHAKES)
         .disable_signals();
     let scheme = front.scheme();
     let mut announced = Vec::new();
@@ -175,9 +180,9 @@ async fn serve(
     for bound in front.bound {
         let (listener, at) = bound.listen().map_err(listen)?;
         server = match (listener, &front.tls) {
-            (Listener::Tcp(listener), None) => server.listen(listener),
-            (Listener::Tcp(listener), Some(tls)) => server.listen_rustls_0_23(listener, tls.config()?),
-            (Listener::Unix(listener), _) => server.listen_uds(listener),
+            (Listener::Tcp(listener), None) => serving.clone().listen(server, listener),
+            (Listener::Tcp(listener), Some(tls)) => serving.clone().listen_tls(server, listener, tls.config()?),
+            (Listener::Unix(listener), _) => serving.clone().listen_unix(server, listener),
         }
         .map_err(listen)?;
         match at {

@@ -8,6 +8,7 @@ use actix_web::http::header;
 
 use super::client::AtFile;
 use super::origin::split_port;
+use super::serving;
 
 /// What clients of Graph are pointed at this machine as, with the certificate of `contactd dev-cert`.
 const GRAPH: &str = "graph.microsoft.com";
@@ -24,7 +25,7 @@ pub(super) fn is_meant(request: &HttpRequest, hosts: &[String]) -> bool {
         return true;
     }
     let host = split_port(named).0.trim_end_matches('.').to_ascii_lowercase();
-    let secure = request.app_config().secure();
+    let secure = serving::is_secure(request);
     is_loopback(&host)
         || secure && host == GRAPH
         || hosts.iter().any(|other| split_port(other).0.eq_ignore_ascii_case(&host))

@@ -37,9 +37,11 @@ mod steps;
 mod subscriptions;
 mod trash;
 mod users;
+mod wire;
 
 pub mod access;
 pub mod connections;
+pub mod serving;
 pub mod throttle;
 
 use std::pin::pin;

@@ -4,14 +4,17 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 
 use super::Origin;
+use super::serving::{self, Way};
 use crate::odata::address::Address;
 
 /// Scheme, host and everything before the API's own paths.
 pub(super) fn root(request: &HttpRequest, origin: &Origin, mount: &str) -> String {
     let host = text(request.headers(), header::HOST.as_str());
     let host = host.or_else(|| request.uri().authority().map(actix_web::http::uri::Authority::as_str));
-    let host = host.unwrap_or_else(|| request.app_config().host());
-    let scheme = if request.app_config().secure() { "https" } else { "http" };
+    let way = request.conn_data::<Way>().filter(|_| host.is_none());
+    let address = way.map(|way| way.address.to_string());
+    let host = host.or(address.as_deref()).unwrap_or_else(|| request.app_config().host());
+    let scheme = if serving::is_secure(request) { "https" } else { "http" };
     match origin {
         Origin::Public(root) => format!("{root}{mount}"),
         Origin::Host => format!("{scheme}://{host}{mount}"),

@@ -44,4 +44,5 @@ mod signing_in;
 mod starting;
 mod tls;
 mod told;
+mod unencoded;
 mod upkeep;

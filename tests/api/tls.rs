@@ -46,6 +46,11 @@ impl DevCert {
         Program::start(contactd(&[&serve[..], &["--dev-cert-dir", folder]].concat()))
     }
 
+    /// A connection to it.
+    pub fn stream(&self, server: &Program) -> StreamOwned<ClientConnection, TcpStream> {
+        connect(server, &Arc::new(trusting(self, ALL_VERSIONS))).unwrap().into_inner()
+    }
+
     /// The printed line that begins so.
     #[track_caller]
     pub fn line(&self, start: &str) -> &str {

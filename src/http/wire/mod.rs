@@ -1,0 +1,314 @@
+//! What comes in on a connection, with the targets of request lines as a URL may have them. Programs send addresses as people
+//! type them, `?$search="ann"` and letters outside ASCII. The framework refuses such a request before anybody sees it, so
+//! those bytes are percent-encoded here, on their way to it. Nothing else is changed.
+//!
+//! For that it must be known where a request ends and the next begins, exactly as the framework finds it. Only the plainest
+//! of what it takes is followed. Anything else passes as it is, and so does all that comes after it on the connection: a
+//! byte that may not be of a request line is never changed.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_web::web::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How much of a line is looked at. Those that matter are shorter.
+const LINE: usize = 96;
+
+/// A stream whose requests are read so.
+pub(super) struct Wire<T> {
+    stream: T,
+    requests: Requests,
+    /// What there was no room for.
+    rest: Bytes,
+}
+
+impl<T> Wire<T> {
+    pub(super) fn new(stream: T) -> Self {
+        Self { stream, requests: Requests::default(), rest: Bytes::new() }
+    }
+
+    /// The stream below.
+    pub(super) fn below(&self) -> &T {
+        &self.stream
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.rest.is_empty() {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(context, buf))?;
+            let Some(encoded) = self.requests.encoded(buf.filled().get(before..).unwrap_or_default()) else {
+                return Poll::Ready(Ok(()));
+            };
+            buf.set_filled(before);
+            self.rest = encoded.into();
+        }
+        let length = self.rest.len().min(buf.remaining());
+        buf.put_slice(&self.rest.split_to(length));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// Where the next byte is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Method,
+    /// The first byte of the target.
+    Target,
+    /// The target of a proxy's request, before its query: the host is not for us to change.
+    Host,
+    /// What of the target may be encoded.
+    Path,
+    Version,
+    Header,
+    /// So many bytes of a body are left.
+    Body(u64),
+    /// The line with the size of a chunk.
+    Size,
+    /// So many bytes of a chunk are left.
+    Chunk(u64),
+    /// The end of the line behind a chunk.
+    ChunkEnd,
+    /// The empty line behind the last chunk.
+    Last,
+    /// Nothing is looked at any more.
+    Blind,
+}
+
+/// How the body of a request ends, as far as its headers are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    None,
+    Length(u64),
+    Chunked,
+    /// However the framework takes it, if it does.
+    Unknown,
+}
+
+/// The requests on a connection.
+#[derive(Debug)]
+struct Requests {
+    at: At,
+    /// The method or the line that is being read, as far as it is looked at.
+    line: Vec<u8>,
+    /// Whether the request is of HTTP/1.1.
+    is_recent: bool,
+    body: Framing,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self { at: At::Method, line: Vec::new(), is_recent: false, body: Framing::None }
+    }
+}
+
+impl Requests {
+    /// The bytes that come next with the targets in them encoded; `None` where nothing is to be changed.
+    fn encoded(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut encoded = Vec::new();
+        let (mut copied, mut next) = (0, 0);
+        while let Some(rest) = bytes.get(next..).filter(|rest| !rest.is_empty()) {
+            match rest.first() {
+                Some(byte) if self.at == At::Path && must_be_encoded(*byte) => {
+                    let digit = |value: u8| b"0123456789ABCDEF".get(usize::from(value)).copied().unwrap_or_default();
+                    encoded.extend_from_slice(bytes.get(copied..next).unwrap_or_default());
+                    encoded.extend([b'%', digit(byte >> 4), digit(byte & 15)]);
+                    next += 1;
+                    copied = next;
+                }
+                _ => next += self.pass(rest),
+            }
+        }
+        if copied == 0 {
+            return None;
+        }
+        encoded.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+        Some(encoded)
+    }
+
+    /// Goes over bytes that stay as they are, and answers how many: at least one.
+    fn pass(&mut self, rest: &[u8]) -> usize {
+        let until = |ends: fn(u8) -> bool| rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len());
+        let first = rest.first().copied().unwrap_or_default();
+        match self.at {
+            At::Blind => return rest.len(),
+            At::Body(left) => {
+                let (read, left) = part(left, rest);
+                self.at = if left == 0 { At::Method } else { At::Body(left) };
+                return read;
+            }
+            At::Chunk(left) => {
+                let (read, left) = part(left, rest);
+                self.at = if left == 0 { At::ChunkEnd } else { At::Chunk(left) };
+                return read;
+            }
+            At::Method => return self.method(rest),
+            At::Target if first == b'/' => {
+                self.at = At::Path;
+                return 1;
+            }
+            At::Target => self.at = At::Host,
+            At::Path | At::Host => {}
+            At::Version | At::Header | At::Size | At::ChunkEnd | At::Last => return self.line(rest),
+        }
+        // What ends a target must be the one blank before the version.
+        let run = match self.at {
+            At::Path => until(|byte| !byte.is_ascii_graphic() || must_be_encoded(byte)),
+            _ => until(|byte| byte == b'?' || byte <= b' ' || byte == 0x7f),
+        };
+        if run == 0 {
+            self.at = match first {
+                b' ' => At::Version,
+                b'?' => At::Path,
+                _ => At::Blind,
+            };
+            return 1;
+        }
+        run
+    }
+
+    /// The method, and the empty lines that may stand before it.
+    fn method(&mut self, rest: &[u8]) -> usize {
+        let end = rest.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(rest.len());
+        self.keep(rest.get(..end).unwrap_or_default());
+        let Some(byte) = rest.get(end) else { return end };
+        match byte {
+            b'\r' | b'\n' if self.line.is_empty() => {}
+            b' ' if (1..=LINE).contains(&self.line.len()) => {
+                self.at = At::Target;
+                self.body = if self.line.eq_ignore_ascii_case(b"CONNECT") { Framing::Unknown } else { Framing::None };
+                self.line.clear();
+            }
+            _ => self.at = At::Blind,
+        }
+        end + 1
+    }
+
+    /// Keeps what is looked at of a line, and one byte more where it is longer.
+    fn keep(&mut self, piece: &[u8]) {
+        let room = (LINE + 1).saturating_sub(self.line.len());
+        self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
+    }
+
+    /// A line, or what there is of it.
+    fn line(&mut self, rest: &[u8]) -> usize {
+        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+            self.keep(rest);
+            return rest.len();
+        };
+        self.keep(rest.get(..end).unwrap_or_default());
+        let line = std::mem::take(&mut self.line);
+        self.at = self.behind(&line);
+        self.line = line;
+        self.line.clear();
+        end + 1
+    }
+
+    /// What follows a line.
+    fn behind(&mut self, line: &[u8]) -> At {
+        let without_return = line.strip_suffix(b"\r");
+        match (self.at, without_return) {
+            (At::Version, _) => {
+                let version = without_return.unwrap_or(line);
+                self.is_recent = version == b"HTTP/1.1";
+                if self.is_recent || version == b"HTTP/1.0" { At::Header } else { At::Blind }
+            }
+            (At::Header, _) => self.behind_header(line),
+            // The framework takes extensions of chunks and fields behind the last, which nobody sends.
+            (At::Size, Some(size)) if line.len() <= LINE => match chunk_size(size) {
+                Some(0) => At::Last,
+                Some(size) => At::Chunk(size),
+                None => At::Blind,
+            },
+            (At::ChunkEnd, Some(b"")) => At::Size,
+            (At::Last, Some(b"")) => At::Method,
+            _ => At::Blind,
+        }
+    }
+
+    fn behind_header(&mut self, line: &[u8]) -> At {
+        if matches!(line, b"" | b"\r") {
+            return match self.body {
+                Framing::None | Framing::Length(0) => At::Method,
+                Framing::Length(length) => At::Body(length),
+                Framing::Chunked => At::Size,
+                Framing::Unknown => At::Blind,
+            };
+        }
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let (Some(name), Some(value)) = (parts.next(), parts.next()) else { return At::Blind };
+        if !name.iter().all(u8::is_ascii_graphic) {
+            return At::Blind;
+        }
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        let framing = if is("content-length") {
+            length(value.trim_ascii()).map_or(Framing::Unknown, Framing::Length)
+        } else if is("transfer-encoding") {
+            let is_chunked = self.is_recent && value.trim_ascii().eq_ignore_ascii_case(b"chunked");
+            if is_chunked { Framing::Chunked } else { Framing::Unknown }
+        } else if is("upgrade") {
+            // Another protocol may follow.
+            Framing::Unknown
+        } else {
+            return At::Header;
+        };
+        // What is said twice is refused.
+        let is_first = self.body == Framing::None && line.len() <= LINE;
+        self.body = if is_first { framing } else { Framing::Unknown };
+        At::Header
+    }
+}
+
+/// How many of these bytes are of so many that are left, and how many are left then.
+fn part(left: u64, bytes: &[u8]) -> (usize, u64) {
+    let read = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+    (read, left - read as u64)
+}
+
+fn length(digits: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(digits).ok()?;
+    if digits.bytes().all(|digit| digit.is_ascii_digit()) { digits.parse().ok() } else { None }
+}
+
+fn chunk_size(digits: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(digits).ok()?;
+    if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) { u64::from_str_radix(digits, 16).ok() } else { None }
+}
+
+/// Whether a URL may hold a byte only when it is encoded (RFC 3986). Some of them the framework takes; links back to the
+/// client should not hold those either. Blanks and control characters end a target, or are refused.
+fn must_be_encoded(byte: u8) -> bool {
+    matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..)
+}
+
+#[cfg(test)]
+mod tests;
