@@ -52,7 +52,7 @@ impl Selection {
                 None => None,
                 Some(member) => {
                     let known = members.iter().find(|known| known.eq_ignore_ascii_case(member));
-                    Some(*known.ok_or_else(|| unknown(member, name, members.to_vec()))?)
+                    Some(*known.ok_or_else(|| unknown(member, name, members.clone()))?)
                 }
             };
             selection.add(name, member);

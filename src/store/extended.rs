@@ -314,7 +314,7 @@ async fn fitting(
     }
     for contact in contacts.iter().filter(|_| !expand.views.is_empty()) {
         let views = expand.views.iter().filter_map(|asked| asked.view.read(&contact.properties));
-        *sizes.entry(contact.id).or_default() += views.map(|text| 128 + text.len() as i64).sum::<i64>();
+        *sizes.entry(contact.id).or_default() += views.map(|text| 128 + quota::bytes([text.len()])).sum::<i64>();
     }
     let mut size = 0;
     let fits = |id: &&Uuid| {

@@ -97,7 +97,7 @@ pub(super) enum Schema {
 
 impl Schema {
     /// Sees that it is that of today.
-    pub(super) fn is_of_today(self) -> Result<(), Reason> {
+    pub(super) fn of_today(self) -> Result<(), Reason> {
         match self {
             Self::Today => Ok(()),
             Self::Older(why) | Self::Other(why) => Err(why),

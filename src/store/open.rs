@@ -160,7 +160,7 @@ impl Store {
         let ready = if options.upgrade {
             migrate::postgres(&cluster).await
         } else {
-            migrate::of_postgres(&cluster).await.and_then(Schema::is_of_today)
+            migrate::of_postgres(&cluster).await.and_then(Schema::of_today)
         };
         ready.map_err(|error| OpenError::new(address, error))?;
         let writing = usize::from(options.connections / 2).max(1);
@@ -263,7 +263,7 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
     let done = if options.upgrade {
         migrate::sqlite(path, options.lock.as_deref()).await
     } else {
-        migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::is_of_today)
+        migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::of_today)
     };
     done.map_err(|why| refused(&why))?;
     Ok(opened)

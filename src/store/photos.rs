@@ -178,15 +178,12 @@ pub(super) async fn put(
     bytes: &[u8],
     expected: &Preconditions,
 ) -> Result<Photo, Error> {
-    let before = match find(tx.reading().await?, mailbox, within, id).await? {
-        Some(known) => {
-            expected.check(&known.version_token())?;
-            counted(known.size)?
-        }
-        None => {
-            expected.check_absent()?;
-            0
-        }
+    let before = if let Some(known) = find(tx.reading().await?, mailbox, within, id).await? {
+        expected.check(&known.version_token())?;
+        counted(known.size)?
+    } else {
+        expected.check_absent()?;
+        0
     };
     quota::grow(tx, mailbox, quota::bytes([bytes.len()]) - before).await?;
     let version = changes::number(tx, mailbox).await?;

@@ -176,7 +176,7 @@ fn keep(database: &Path, steps: &mut impl Steps) -> Result<Vec<PathBuf>, IoError
     let now = date::print(clock::now()).replace(['-', ':'], "");
     let kept = |n: u32| beside(database, &if n == 1 { format!(".before-{now}") } else { format!(".before-{now}-{n}") });
     let free = |n: &u32| !KEPT.iter().any(|end| there(&beside(&kept(*n), end)));
-    let kept = kept((1..).find(free).unwrap_or_default());
+    let kept = kept((1..=u32::MAX).find(free).unwrap_or_default());
     let mut names = Vec::new();
     for end in KEPT {
         let (old, kept) = (beside(database, end), beside(&kept, end));

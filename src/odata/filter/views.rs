@@ -96,7 +96,9 @@ impl Checker<'_> {
             Node::Not(operand) | Node::Negate(operand) | Node::In(operand, _) => self.named(operand, variable, views),
             Node::Any(_, Some((_, body))) | Node::All(_, _, body) => self.named(body, variable, views),
             Node::And(operands) | Node::Or(operands) | Node::Call(_, operands) => {
-                operands.iter().for_each(|operand| self.named(operand, variable, views));
+                for operand in operands {
+                    self.named(operand, variable, views);
+                }
             }
             Node::Literal(_) | Node::Alias(_) | Node::Path(_) | Node::Count(_) | Node::Any(_, None) => {}
         }

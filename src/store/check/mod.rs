@@ -45,7 +45,7 @@ pub async fn check(database: &Database, verify: Verify) -> Result<Vec<String>, O
             let cluster = Cluster::new(address);
             migrate::of_postgres(&cluster)
                 .await
-                .and_then(Schema::is_of_today)
+                .and_then(Schema::of_today)
                 .map_err(|why| OpenError::new(address, why))?;
             let session = cluster.primary(Use::Operate).await.map_err(reason)?;
             faults_of(session, verify).await.map_err(|error| OpenError::of(address, &error))
@@ -83,7 +83,7 @@ async fn of_file(path: &Path, verify: Verify) -> Result<Vec<String>, String> {
     if !faults.is_empty() {
         return Ok(faults);
     }
-    migrate::of_sqlite(&looking(path)).await.and_then(Schema::is_of_today)?;
+    migrate::of_sqlite(&looking(path)).await.and_then(Schema::of_today)?;
     rows(path, verify).await
 }
 

@@ -119,7 +119,7 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
                 return Err(OpenError::new(&place, "there is no such file"));
             }
             let opened = Opened::enter(path).map_err(refused)?;
-            migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::is_of_today).map_err(refused)?;
+            migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::of_today).map_err(refused)?;
             let options = if writes {
                 engine::sqlite_options(path)
             } else {
@@ -134,7 +134,7 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
             }
             migrate::of_postgres(&cluster)
                 .await
-                .and_then(Schema::is_of_today)
+                .and_then(Schema::of_today)
                 .map_err(|reason| OpenError::new(&place, reason))?;
             Ok((cluster.primary(Use::Operate).await.map_err(failed)?, None))
         }

@@ -10,6 +10,8 @@ mod both {
 
     /// More than two pieces.
     const MANY: usize = 1_100;
+    /// The same as the database counts.
+    const ALL: i64 = 1_100;
 
     struct Full {
         o: Opened,
@@ -105,7 +107,7 @@ mod both {
         assert_eq!((told.len(), pieces), (MANY, 4));
         // The trash has them all, and each comes back.
         let deleted = Listing { deleted: true, count: true, ..first(10) };
-        assert_eq!(full.o.store.contacts(mailbox, &deleted, None).await.unwrap().count, Some(MANY as i64));
+        assert_eq!(full.o.store.contacts(mailbox, &deleted, None).await.unwrap().count, Some(ALL));
         let restored = full.o.store.restore(mailbox, full.contacts[3].id, Preconditions::default()).await.unwrap();
         assert_eq!(restored.parent_folder_id, "contacts");
         assert_eq!(
@@ -133,7 +135,7 @@ mod both {
 select count(*) from changes c join changes d on d.mailbox = c.mailbox and d.seq = c.seq + 1
 where c.removed and c.contact_id is not null and not d.removed";
         assert!(full.o.count(entries).await >= 1, "a create is between two that are removed");
-        assert_eq!(full.marked().await, MANY as i64);
+        assert_eq!(full.marked().await, ALL);
     }
 
     #[actix_web::test]
@@ -142,13 +144,13 @@ where c.removed and c.contact_id is not null and not d.removed";
         full.begin(None).await;
         let weak = Arc::downgrade(&full.o.store.shared);
         crate::store::purge::purge(&weak, Some(Duration::from_hours(24)), None, None).await;
-        assert_eq!(full.marked().await, MANY as i64);
+        assert_eq!(full.marked().await, ALL);
 
         let full = Full::new().await;
         full.begin(None).await;
         let patch = Patch { parent_folder_id: Some(full.folder[0].clone()), ..titled("new") };
         full.o.store.insert(full.o.mailbox, patch).await.unwrap();
-        assert_eq!((full.o.titles().await, full.marked().await), (vec!["new".to_owned()], MANY as i64));
+        assert_eq!((full.o.titles().await, full.marked().await), (vec!["new".to_owned()], ALL));
 
         // For good, all goes; also where the folder is inside another that is deleted.
         let full = Full::new().await;
@@ -169,7 +171,7 @@ where c.removed and c.contact_id is not null and not d.removed";
         assert_eq!(full.o.count("select count(*) from contacts").await, 0);
         assert_eq!(full.o.count("select count(*) from folders").await, 1);
         let deleted = "select count(*) from changes where removed and contact_id is not null";
-        assert_eq!(full.o.count(deleted).await, MANY as i64);
+        assert_eq!(full.o.count(deleted).await, ALL);
         assert_eq!(full.o.row("select contacts, bytes from mailboxes").await.get::<i64>(1).unwrap(), 0);
     }
 }
