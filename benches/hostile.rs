@@ -86,14 +86,14 @@ impl Server {
             .stderr(Stdio::from(File::create(&log).unwrap()))
             .spawn()
             .unwrap();
-        loop {
+        let mut server = Self { child, address: ([127, 0, 0, 1], 0).into() };
+        while server.address.port() == 0 {
+            std::thread::sleep(Duration::from_millis(10));
             let text = std::fs::read_to_string(&log).unwrap();
             let told = text.lines().find_map(|line| line.strip_prefix("contactd listening on http://"));
-            if let Some(address) = told {
-                return Self { child, address: address.parse().unwrap() };
-            }
-            std::thread::sleep(Duration::from_millis(10));
+            server.address = told.map_or(server.address, |address| address.parse().unwrap());
         }
+        server
     }
 }
 
@@ -117,7 +117,7 @@ fn connect(server: SocketAddr, from: &str) -> std::io::Result<TcpStream> {
 
 /// Reads one answer. Answers its status.
 fn status(stream: &mut TcpStream) -> std::io::Result<u16> {
-    let (mut head, mut some, mut whole) = (Vec::new(), [0; 64 << 10], None);
+    let (mut head, mut some, mut whole) = (Vec::new(), vec![0; 64 << 10], None);
     let mut read = 0;
     while whole.is_none_or(|whole| read < whole) {
         let more = stream.read(&mut some)?;
@@ -308,7 +308,7 @@ fn attacks(large: &[String]) -> Vec<(&'static str, Does)> {
     vec![
         ("a token: bodies that dawdle", Does::Sends(slow)),
         ("a token: large answers taken slowly", Does::Takes(post("/$batch", &steps(&big)), 64 << 10)),
-        ("a token: costly questions", Does::Asks(costly.map(|path| get(path)).into())),
+        ("a token: costly questions", Does::Asks(costly.map(get).into())),
         ("a token: batches of costly steps", Does::Asks(vec![post("/$batch", &steps(&step))])),
         ("a token: urls of 60,000 aliases", Does::Asks(vec![post("/$batch", alias.as_bytes())])),
         ("a token: bodies of 49,991 members", Does::Asks(vec![post("/me/contacts", members.as_bytes())])),
