@@ -31,7 +31,7 @@ pub struct Limits {
     pub of_address: usize,
     /// How long a connection is kept without a request that is whole. More than the framework's own time, which is kinder.
     pub idle: Duration,
-    /// How long a client may take for the next piece of an answer (64 KiB), and longer than what [`LEAST_RATE`] takes for
+    /// How long a client may take for the next piece of an answer (64 KiB), and longer than what `LEAST_RATE` takes for
     /// all that it was given so far.
     pub stall: Duration,
 }

@@ -1,5 +1,5 @@
 //! The server in front of the API. It is put together as actix-web's `HttpServer` is, out of the same parts, since that one
-//! takes bare streams only: here the requests on each are read by a [`Wire`].
+//! takes bare streams only: here the requests on each are read by a `Wire`.
 
 use std::any::Any;
 use std::io;
