@@ -18,7 +18,7 @@ pub(super) struct Answer {
 pub(super) enum Body {
     Bytes(Vec<u8>),
     /// A part of the program.
-    Static(&'static str),
+    Static(&'static [u8]),
     /// So many bytes, which are read as they are asked for: whoever needs them all joins the chunks.
     Chunks(u64, Chunks),
 }

@@ -186,6 +186,7 @@ impl Batch<'_> {
         self.visit.step()?;
         let (outer, sent) = (self.call, &self.steps[i]);
         let (method, headers, (path, query)) = (sent.method()?, sent.headers()?, address(outer, &sent.url)?);
+        let query = sendable(query);
         let call = Call::new(outer.api, &method, &path, Some(&query), &headers, outer.reached().clone())?;
         match call.address.resource {
             Resource::Batch => return Err(refused("url", "A batch cannot be a step of another.")),
@@ -234,8 +235,8 @@ impl Batch<'_> {
 }
 
 /// The path and the query of a step: relative to the batch's version, or with one of its own, or the address as the client
-/// would use it. What a request line could not hold is encoded.
-fn address(call: &Call<'_>, url: &str) -> Result<(String, String), Error> {
+/// would use it. What a request line could not hold is encoded in the path; in the query it is not yet.
+fn address<'u>(call: &Call<'_>, url: &'u str) -> Result<(String, &'u str), Error> {
     let url = url.split('#').next().unwrap_or_default();
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let path = own_path(call, path).ok_or_else(|| {
@@ -247,7 +248,7 @@ fn address(call: &Call<'_>, url: &str) -> Result<(String, String), Error> {
     let first = path.split('/').find(|segment| !segment.is_empty()).unwrap_or_default();
     let has_version = ["v1.0", "beta"].iter().any(|version| first.eq_ignore_ascii_case(version));
     let prefix = if has_version { "" } else { call.address.version.prefix() };
-    Ok((sendable(&format!("{prefix}{path}")), sendable(query)))
+    Ok((sendable(&format!("{prefix}{path}")), query))
 }
 
 async fn shown(id: &str, answer: Answer) -> Result<Answered<'_>, Error> {
@@ -261,7 +262,7 @@ async fn shown(id: &str, answer: Answer) -> Result<Answered<'_>, Error> {
         Some(body) => {
             let bytes = match body {
                 Body::Bytes(bytes) => bytes,
-                Body::Static(text) => text.as_bytes().to_vec(),
+                Body::Static(bytes) => bytes.to_vec(),
                 Body::Chunks(_, chunks) => chunks.try_concat().await?,
             };
             let json = match media.split(';').next().unwrap_or_default() {

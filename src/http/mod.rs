@@ -336,7 +336,7 @@ async fn answer(
     match call.address.resource {
         Resource::Health => return health(api, request.method()).await,
         Resource::Service => return service::document(&call, request.method()),
-        Resource::Metadata => return service::metadata(&call, request.method()),
+        Resource::Metadata => return service::metadata(&call, request.method(), request.headers()),
         _ => {}
     }
     let endpoint = endpoint?;
@@ -471,7 +471,7 @@ fn respond(answer: Answer, ids: Ids, request: &HttpRequest, settings: &Settings,
             }
             response.body(Paced::bytes(body, held))
         }
-        Some(Body::Static(body)) => response.body(Paced::bytes(body.as_bytes(), held)),
+        Some(Body::Static(body)) => response.body(Paced::bytes(body, held)),
         // The connection would read them all to send nothing.
         Some(Body::Chunks(size, _)) if request.method() == Method::HEAD => {
             response.body(SizedStream::new(size, stream::empty::<Result<_, Error>>()))

@@ -1,7 +1,8 @@
-//! Answers packed by gzip, for clients that ask for it (RFC 9110, section 12.5.3). Photos, which are packed already, what
-//! is short, and what strangers may ask for (`$metadata`) stay as they are.
+//! Answers packed by gzip, for clients that ask for it (RFC 9110, section 12.5.3). Photos, which are packed already, and
+//! what is short stay as they are. What strangers may ask for (`$metadata`) is packed once, so that it costs no more.
 
 use std::io::Write as _;
+use std::sync::OnceLock;
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use flate2::Compression;
@@ -40,6 +41,26 @@ pub(super) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer
         }
     };
     Ok(Answer { body: Some(body.into()), ..answer })
+}
+
+/// A part of the program, and the same packed for those who ask for that.
+pub(super) fn of_program(
+    asked: &HeaderMap,
+    plain: &'static str,
+    packed: &'static OnceLock<Vec<u8>>,
+) -> Result<Answer, Error> {
+    let answer = Answer::empty(200)?.header("Vary", "Accept-Encoding")?;
+    if !wants_gzip(asked) {
+        return Ok(Answer { body: Some(Body::Static(plain.as_bytes())), ..answer });
+    }
+    let bytes = match packed.get() {
+        Some(bytes) => bytes,
+        None => {
+            let bytes = self::packed(plain.as_bytes())?;
+            packed.get_or_init(|| bytes)
+        }
+    };
+    Answer { body: Some(Body::Static(bytes)), ..answer }.header("Content-Encoding", "gzip")
 }
 
 fn packed(body: &[u8]) -> Result<Vec<u8>, Error> {

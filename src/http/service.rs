@@ -1,11 +1,15 @@
 //! What a client's generator or browser asks of the service itself, without a token: its root and `$metadata`.
 
+use std::sync::OnceLock;
+
 use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
 use serde_json::json;
 
-use super::answer::{Answer, Body};
+use super::answer::Answer;
 use super::call::Call;
-use super::only_get;
+use super::{only_get, packed};
+use crate::contact::Shape;
 use crate::error::Error;
 use crate::odata::metadata;
 use crate::odata::query::Query;
@@ -27,9 +31,12 @@ pub(super) fn document(call: &Call<'_>, method: &Method) -> Result<Answer, Error
 }
 
 /// `GET /$metadata`: the model of the shape that is spoken there, as CSDL.
-pub(super) fn metadata(call: &Call<'_>, method: &Method) -> Result<Answer, Error> {
+pub(super) fn metadata(call: &Call<'_>, method: &Method, asked: &HeaderMap) -> Result<Answer, Error> {
+    static PACKED: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
     only_get(method)?;
-    Answer { body: Some(Body::Static(metadata::csdl(call.shape()))), ..Answer::empty(200)? }
+    let [beta, v1] = &PACKED;
+    let packed = if call.shape() == Shape::V1 { v1 } else { beta };
+    packed::of_program(asked, metadata::csdl(call.shape()), packed)?
         .header("Content-Type", "application/xml")?
         // The same for everybody, until the program is another one.
         .header("Cache-Control", "public, max-age=3600")

@@ -230,9 +230,14 @@ impl Query {
     }
 }
 
+/// Whether a link has a byte of a query as it is.
+fn is_kept(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'"')
+}
+
 /// A byte of a query as a link has it.
 fn as_in_link(byte: u8) -> impl Iterator<Item = char> {
-    let is_kept = byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'"');
+    let is_kept = is_kept(byte);
     let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default().to_ascii_uppercase();
     let encoded = ['%', digit(byte >> 4), digit(byte & 15)];
     let kept = is_kept.then(|| char::from(byte));
@@ -246,7 +251,7 @@ pub fn length_in_link(text: &str) -> usize {
         matches!(known(name.strip_prefix('$').unwrap_or(&name)), Some(Known::SkipToken | Known::DeltaToken))
     };
     let repeated = text.split('&').filter(|piece| !is_token(piece));
-    repeated.map(|piece| piece.bytes().map(|byte| as_in_link(byte).count()).sum::<usize>() + 1).sum()
+    repeated.map(|piece| piece.bytes().map(|byte| if is_kept(byte) { 1 } else { 3 }).sum::<usize>() + 1).sum()
 }
 
 /// The value of the first option of this name; what cannot be read is told when all are.

@@ -1,8 +1,14 @@
 //! Every link that an answer gives is followed, also where all that it repeats is as long as it may be.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use crate::app::{Client, TestApp};
+use super::pictures::{gif, put};
+use super::queries::encoded;
+use super::subscriptions::{start, terms};
+use crate::app::{Answer, Client, TestApp};
+use crate::receiver::Receiver;
 
 /// Longest address, as links repeat it.
 const LONGEST: usize = 65_534 - 4_096 - 64;
@@ -176,4 +182,147 @@ fn what_a_location_says_is_there() {
     let made = minimal.post("/me/contacts", "{}");
     assert_eq!(made.empty(204).header("location"), made.header("odata-entityid"));
     ann.get(&made.header("odata-entityid")).json(200);
+}
+
+/// Follows every address that answers have: of pages, of references, of contexts, and of what has a `Location`.
+fn follow_all(client: &Client, first: Vec<String>) -> usize {
+    let (mut waiting, mut seen) = (first, BTreeSet::new());
+    while let Some(path) = waiting.pop() {
+        if !seen.insert(path.clone()) {
+            continue;
+        }
+        assert!(seen.len() < 500, "there is no end");
+        let answer = client.get(&path);
+        assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
+        if answer.header("content-type").starts_with("application/json") {
+            let mut found = Vec::new();
+            addresses(&answer.json(200), &mut found);
+            // Delta has no end: what has changed since is asked for once.
+            let follows = |path: &str| path.contains("$deltatoken=");
+            waiting.extend(found.into_iter().filter(|next| !follows(&path) || !follows(next)));
+        }
+    }
+    seen.len()
+}
+
+fn addresses(answer: &Value, found: &mut Vec<String>) {
+    match answer {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let annotation = name.rsplit_once('@').map_or("", |(_, annotation)| annotation);
+                match annotation {
+                    "odata.nextLink" | "odata.deltaLink" | "odata.id" => found.push(text(value)),
+                    "odata.context" => found.push(text(value).split('#').next().unwrap().to_owned()),
+                    _ => addresses(value, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| addresses(value, found)),
+        _ => {}
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// With another option of the client's own, as long as it may be.
+fn longest(path: &str) -> String {
+    let begin = format!("{path}{}mine=", if path.contains('?') { '&' } else { '?' });
+    format!("{begin}{}", "a".repeat(LONGEST - begin.len()))
+}
+
+#[test]
+fn every_address_in_every_answer_is_there_also_below_the_longest_names() {
+    let app = TestApp::new();
+    let name = format!("{}@{}", "n".repeat(31), "d".repeat(32));
+    let ann = app.user(&name);
+    let admin = app.user("app:admin");
+    app.user("bob").get("/me").json(200);
+    app.user("carl").get("/me").json(200);
+    let folder = "'é/ %?#\u{1f600}".repeat(28);
+    let key = encoded(&folder.replace('\'', "''")).replace('/', "%2F");
+    let mut first = Vec::new();
+    let made = |answer: &Answer| {
+        let location = answer.header("location");
+        assert!(!location.is_empty(), "{}", String::from_utf8_lossy(&answer.body));
+        location
+    };
+    for i in 0..2 {
+        let contact = json!({"surname": "é".repeat(4_096), "parentFolderId": folder, "title": i.to_string()});
+        first.push(made(&ann.post("/me/contacts", contact)));
+        let inside = json!({"displayName": format!("{}{i}", "'".repeat(254))});
+        let below = made(&ann.post(&format!("/me/contactFolders('{key}')/childFolders"), inside));
+        first.push(made(&ann.post(&format!("{below}/contacts/$ref"), json!({"surname": "Lee"}))));
+        first.push(below);
+        let category = json!({"displayName": format!("{}{i}", "é".repeat(254)), "color": "preset1"});
+        first.push(made(&ann.post("/me/outlook/masterCategories", category)));
+        let with = ["bob", "carl"][i];
+        let share = json!({"emailAddress": {"address": with}, "role": "read"});
+        first.push(made(&admin.post(&format!("/users/{name}/contactPermissions"), share)));
+    }
+    let contact = ann.post("/me/contacts", json!({"surname": "Lee"}));
+    for i in 0..2 {
+        let extension = json!({"extensionName": format!("{}{i}", "e.".repeat(63)), "x": 1});
+        first.push(made(&ann.post(&format!("/me/contacts/{}/extensions", contact.id()), extension)));
+    }
+    let photo = format!("{}/photo", made(&contact));
+    assert_eq!(put(&ann, &photo, &gif(10, 10, 1_000, 0)).status, 200);
+    first.extend([format!("{photo}/$value"), photo]);
+    let gone = ann.post("/me/contacts", json!({"surname": "Gone"}));
+    ann.delete(&made(&gone)).empty(204);
+    ann.delete(&made(&ann.post("/me/contacts", json!({"surname": "Gone too"})))).empty(204);
+    for version in ["", "/v1.0"] {
+        let folders = format!("{version}/me/contactFolders");
+        let inside = format!("{folders}('{key}')");
+        let sorted = "$orderby=surname&$top=1";
+        first.extend([format!("{version}/"), format!("{version}/me")]);
+        first.extend(
+            [
+                format!("{version}/me/contacts?{sorted}"),
+                format!("{inside}/contacts?{sorted}"),
+                format!("{inside}/contacts/$ref?{sorted}"),
+                format!("{folders}?$top=1&$expand=contacts($top=1;$orderby=surname),childFolders($top=1)"),
+                format!("{inside}/childFolders?$top=1&$orderby=displayName%20desc"),
+                format!("{version}/me/outlook/masterCategories?$top=1&$orderby=displayName"),
+                format!("{version}/me/deletedContacts?$top=1"),
+                format!("{version}/me/contacts/{}?$expand=extensions", contact.id()),
+            ]
+            .map(|path| longest(&path)),
+        );
+        let delta = |list: &str| format!("{list}/delta?$top=1");
+        first.extend([delta(&format!("{version}/me/contacts")), delta(&format!("{inside}/contacts")), delta(&folders)]);
+    }
+    let followed = follow_all(&ann, first);
+    assert!(followed > 70, "{followed}");
+    let of_all = ["/users?$top=1".to_owned(), format!("/users/{name}/contactPermissions"), "/v1.0/users?$top=1".into()];
+    assert!(follow_all(&admin, of_all.map(|path| longest(&path)).into()) > 6);
+}
+
+#[test]
+fn a_subscription_is_where_its_location_says_and_all_of_them_are_found_by_links() {
+    let (app, receiver) = (start(), Receiver::new());
+    let admin = app.user("app:admin");
+    let mut locations = Vec::new();
+    for (user, count) in [("ann", 100), ("bob", 2)] {
+        app.user(user).get("/me").json(200);
+        for _ in 0..count {
+            let made =
+                admin.post("/v1.0/subscriptions", terms(&format!("/users/{user}/contacts"), &receiver.url("/n")));
+            made.json(201);
+            locations.push(made.header("location"));
+        }
+    }
+    let minimal = admin.with("Prefer", "return=minimal");
+    let about = terms("/users/bob/contactFolders", &receiver.url("/told"));
+    locations.push(minimal.post("/subscriptions", about).empty(204).header("location"));
+    let all =
+        ["/subscriptions".to_owned(), longest("/v1.0/subscriptions"), longest("/beta/subscriptions?$format=json")];
+    for list in &all {
+        assert_eq!(follow(&admin, list, "@odata.nextLink"), 103, "{list:.60}");
+    }
+    follow_all(&admin, [locations, all.to_vec()].concat());
+    let folder = app.user("bob").post("/me/contactFolders", json!({"displayName": "x"})).id();
+    let told = text(&receiver.wait("/told", 1)[0]["resourceData"]["@odata.id"]);
+    assert_eq!(admin.get(&format!("/v1.0/{told}")).json(200)["id"], folder.as_str());
 }

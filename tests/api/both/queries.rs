@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::app::{Client, TestApp};
 
 /// Percent-encodes all that a query cannot hold as it is.
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'\'' | b'(' | b')' | b'/' | b':' | b',' => {

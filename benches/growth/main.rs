@@ -1,0 +1,233 @@
+//! How the work of each reader grows with what it is sent: `cargo bench --bench growth`, on Linux.
+//!
+//! A server at its defaults is sent each kind of input at a sixteenth, an eighth, a quarter, a half and all of its limit.
+//! What counts is the time of processors that its threads take for a request (no clock, so that a busy machine does not
+//! matter): where the input doubles it must double, and quadruples in no doubling. Of the largest input, besides, what the
+//! threads take that have the event loops: others wait for that long. `GROWTH_ONLY` says which rows are measured.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
+
+mod rows;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{File, read_dir, read_to_string};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rows::Row;
+
+const SIZES: usize = 5;
+/// The least of so many is taken.
+const ROUNDS: usize = 5;
+/// How often a row that is over a limit is measured anew.
+const AGAIN: usize = 3;
+/// A request is repeated until so many microseconds are counted.
+const COUNTED: f64 = 10_000.0;
+/// In how many times the work an input of twice the size may result.
+const MOST: f64 = 3.0;
+/// What costs less, in microseconds, cannot be told from the request around it.
+const SLIGHT: f64 = 1_000.0;
+/// For how long a request may keep an event loop, in microseconds.
+const MOST_ON_LOOP: f64 = 10_000.0;
+const USER: &str = "ann";
+const SECRET: &str = "a-secret-of-the-bench";
+
+/// The server's own time of processors in microseconds: of all threads, and of those that have the event loops.
+#[derive(Clone, Copy)]
+struct Spent {
+    all: f64,
+    on_loop: f64,
+}
+
+struct Server {
+    child: Child,
+    address: SocketAddr,
+    /// Of each thread, when it was last looked at.
+    known: HashMap<OsString, f64>,
+    spent: Spent,
+}
+
+impl Server {
+    fn start(folder: &std::path::Path) -> Self {
+        let log = folder.join("log");
+        let child = Command::new(env!("CARGO_BIN_EXE_contactd"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error"])
+            .args(["--database", folder.join("contacts.db").to_str().unwrap()])
+            // An issuer that has no keys: tokens are read, and then refused.
+            .args(["--oidc-issuer", "http://127.0.0.1:9", "--oidc-audience", "contactd"])
+            .env("CONTACTD_TOKENS", format!("{USER}={SECRET}"))
+            .stderr(Stdio::from(File::create(&log).unwrap()))
+            .spawn()
+            .unwrap();
+        loop {
+            let text = read_to_string(&log).unwrap();
+            let told = text.lines().find_map(|line| line.strip_prefix("contactd listening on http://"));
+            if let Some(address) = told {
+                let spent = Spent { all: 0.0, on_loop: 0.0 };
+                return Self { child, address: address.parse().unwrap(), known: HashMap::new(), spent };
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// What was spent since it was asked first. Threads that have nothing to do end, and take their times along.
+    fn spent(&mut self) -> Spent {
+        for task in read_dir(format!("/proc/{}/task", self.child.id())).unwrap() {
+            let task = task.unwrap().path();
+            let (Ok(name), Ok(times)) = (read_to_string(task.join("comm")), read_to_string(task.join("schedstat")))
+            else {
+                continue;
+            };
+            let micros = times.split(' ').next().unwrap().parse::<f64>().unwrap() / 1_000.0;
+            let before = self.known.insert(task.file_name().unwrap().to_owned(), micros).unwrap_or(0.0);
+            let more = if micros < before { micros } else { micros - before };
+            self.spent.all += more;
+            if name.starts_with("actix-rt") {
+                self.spent.on_loop += more;
+            }
+        }
+        self.spent
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Client {
+    server: SocketAddr,
+    stream: Option<TcpStream>,
+}
+
+impl Client {
+    /// Sends a request and reads the answer. Answers its status; 0 where the connection was closed without one.
+    fn send(&mut self, request: &[u8]) -> u16 {
+        let mut stream = self.stream.take().unwrap_or_else(|| TcpStream::connect(self.server).unwrap());
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        // What is refused by its head may be closed before all of it was sent.
+        let sent = stream.write_all(request);
+        match answer(&mut stream) {
+            Ok((status, goes_on)) => {
+                self.stream = Some(stream).filter(|_| goes_on && sent.is_ok());
+                status
+            }
+            Err(error) => {
+                let kinds = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+                assert!(kinds.contains(&error.kind()), "{error}");
+                0
+            }
+        }
+    }
+}
+
+/// The status of an answer, and whether the connection is kept.
+fn answer(stream: &mut TcpStream) -> std::io::Result<(u16, bool)> {
+    let (mut read, mut some) = (Vec::new(), vec![0; 64 << 10]);
+    let end = loop {
+        if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+        match stream.read(&mut some)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            more => read.extend_from_slice(&some[..more]),
+        }
+    };
+    let head = String::from_utf8_lossy(&read[..end]).to_lowercase();
+    let length = head.split("content-length: ").nth(1).map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
+    let mut left = (end + 4 + length).saturating_sub(read.len());
+    while left > 0 {
+        match stream.read(&mut some)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            more => left -= more.min(left),
+        }
+    }
+    Ok((head[9..12].parse().unwrap(), !head.contains("connection: close")))
+}
+
+/// What a row costs at each size, and how it is answered.
+struct Measured {
+    spent: [Spent; SIZES],
+    status: u16,
+}
+
+fn measure(server: &mut Server, row: &Row) -> Measured {
+    let mut client = Client { server: server.address, stream: None };
+    let requests = std::array::from_fn::<_, SIZES, _>(|i| (row.of)(row.most >> (SIZES - 1 - i)));
+    let mut least = [Spent { all: f64::INFINITY, on_loop: f64::INFINITY }; SIZES];
+    let mut status = 0;
+    for _ in 0..ROUNDS {
+        for (request, least) in requests.iter().zip(&mut least) {
+            let (before, mut times) = (server.spent(), 0.0);
+            let spent = loop {
+                status = client.send(request);
+                assert!(status < 500 || status == 503, "{}: {status}", row.name);
+                times += 1.0;
+                let now = server.spent();
+                let spent =
+                    Spent { all: (now.all - before.all) / times, on_loop: (now.on_loop - before.on_loop) / times };
+                if spent.all * times >= COUNTED {
+                    break spent;
+                }
+            };
+            least.all = least.all.min(spent.all);
+            least.on_loop = least.on_loop.min(spent.on_loop);
+        }
+    }
+    Measured { spent: least, status }
+}
+
+impl Measured {
+    fn ratios(&self) -> impl Iterator<Item = f64> {
+        self.spent.windows(2).map(|two| two[1].all / two[0].all)
+    }
+
+    /// What is wrong with it.
+    fn fault(&self) -> Option<&'static str> {
+        let most = self.spent[SIZES - 1];
+        if self.ratios().zip(&self.spent[1..]).skip(SIZES - 3).any(|(ratio, cost)| ratio > MOST && cost.all > SLIGHT) {
+            return Some("grows faster than its input");
+        }
+        (most.on_loop > MOST_ON_LOOP).then_some("keeps the event loop too long")
+    }
+}
+
+fn main() {
+    let only = std::env::var("GROWTH_ONLY").unwrap_or_default();
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    println!(
+        "what one request costs the server's processors at its limit, in ms: in all, and of that on event loops. The ratio of\n\
+         the costs of an input and of half of it, from an eighth of the limit to all of it.\n"
+    );
+    println!("{:44} {:>9} {:>6} {:>9} {:>9}  ratios", "", "limit", "status", "in all", "on loops");
+    let mut bad = Vec::new();
+    for row in rows::rows().iter().filter(|row| row.name.contains(&only)) {
+        let mut measured = measure(&mut server, row);
+        for _ in 0..AGAIN {
+            if measured.fault().is_some() {
+                measured = measure(&mut server, row);
+            }
+        }
+        let most = measured.spent[SIZES - 1];
+        let ratios = measured.ratios().map(|ratio| format!("{ratio:5.2}")).collect::<String>();
+        let fault = measured.fault();
+        println!(
+            "{:44} {:9} {:6} {:9.2} {:9.2} {ratios} {}",
+            row.name,
+            row.most,
+            measured.status,
+            most.all / 1_000.0,
+            most.on_loop / 1_000.0,
+            fault.unwrap_or_default()
+        );
+        bad.extend(fault.map(|fault| format!("{}: {fault}", row.name)));
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
