@@ -1,11 +1,12 @@
 //! What subscribers are told, and what they are told again. What needs a process of its own is in `notifications`.
 
 use chrono::DateTime;
+use contactd::http::access::Access;
 use serde_json::{Value, json};
 
 use super::pictures::gif;
 use super::subscriptions::{after, set_up, start, subscribe, terms, with};
-use crate::app::{Answer, Client};
+use crate::app::{Answer, Client, Setup, TestApp};
 use crate::receiver::{Mood, Receiver, until};
 
 /// What happened to what, in order.
@@ -342,7 +343,10 @@ fn a_server_that_is_started_again_goes_on_where_it_was() {
 
 #[test]
 fn what_is_told_of_a_user_with_an_apostrophe_or_a_hash_leads_to_the_contact() {
-    let (app, receiver) = (start(), Receiver::new());
+    // Each one's name is their secret too: tokens of development have less characters.
+    let tokens = "o'brien@example.org=o'brien@example.org,ann_x.org#EXT#@example.org=ann_x.org#EXT#@example.org";
+    let app = TestApp::with(Setup { access: Some(Access::tokens(tokens).unwrap()), ..set_up() });
+    let receiver = Receiver::new();
     for (i, (name, user)) in [
         ("o'brien@example.org", "o%27brien@example.org"),
         ("ann_x.org#EXT#@example.org", "ann_x.org%23EXT%23@example.org"),
