@@ -11,7 +11,7 @@ use crate::clock;
 use crate::config::Place;
 use crate::contact::date;
 use crate::error::Error;
-use crate::plain::{is_plain, printed};
+use crate::plain::{is_plain, printed, shell_word};
 use crate::scopes::Scopes;
 use crate::secret;
 use crate::store::{Database, NewToken, Options, Store, Token};
@@ -276,7 +276,8 @@ pub async fn users(config: Users) -> Result<(), String> {
         UserCommand::Add { name, display_name } => {
             let made = store.add_user(&name, display_name).await.map_err(reason)?;
             let user = made.ok_or_else(|| format!("there is a user '{}' already", name.as_str()))?;
-            say(&format!("{} is made; contactd token create --user {} lets them in", user.id, user.id));
+            let word = shell_word(&user.id);
+            say(&format!("{} is made; contactd token create --user {word} lets them in", user.id));
             Ok(())
         }
         UserCommand::List => {
@@ -468,7 +469,8 @@ async fn missing(store: &Store, with: &User, write: bool) -> Result<Option<Strin
     }
     let scope = if write { "Contacts.ReadWrite.Shared" } else { "Contacts.Read.Shared" };
     Ok(Some(format!(
-        "no token of {id} here permits it: contactd token create --user {id} makes one that does ({scope})"
+        "no token of {id} here permits it: contactd token create --user {} makes one that does ({scope})",
+        shell_word(id)
     )))
 }
 

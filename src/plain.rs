@@ -24,9 +24,30 @@ pub fn printed(text: &str) -> String {
     printed
 }
 
+/// A user's name as a word of a command that is there to be pasted into a shell.
+pub fn shell_word(name: &str) -> String {
+    if name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@-+".contains(&b)) {
+        return name.to_owned();
+    }
+    // No name has a double quote, a dollar, a backtick or a backslash.
+    let quote = if name.contains('\'') { '"' } else { '\'' };
+    format!("{quote}{name}{quote}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_pasted_into_a_shell_as_it_is() {
+        for name in
+            ["ann", "a+b@example.org", "o'brien@example.org", "ann_x.org#EXT#@example.org", "r&d!^~@example.org"]
+        {
+            let output =
+                std::process::Command::new("sh").args(["-c", &format!("printf %s {}", shell_word(name))]).output();
+            assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), name);
+        }
+    }
 
     #[test]
     fn what_cannot_be_seen_is_printed_as_what_it_is() {

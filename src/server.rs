@@ -321,9 +321,9 @@ impl Stop {
 }
 
 /// Why a server does not start that others could reach and nobody sign in to.
-const NOBODY: &str = "nobody could sign in: make a user and a token with contactd user add and contactd token create, name \
-    some in CONTACTD_TOKENS=name=secret,… or --token-file, name an identity provider, or give --dev (on a loopback address, a first start makes a \
-    user by itself)";
+const NOBODY: &str = "nobody could sign in: start once on a loopback address, which makes a user and a token (contactd user add and \
+    contactd token create make others), name tokens in CONTACTD_TOKENS=name=secret,… or --token-file, name an identity provider, or \
+    give --dev";
 
 /// Who may call besides those whom the database knows, from the places that can say so.
 fn access(config: &Serve) -> Result<Option<Access>, String> {
