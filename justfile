@@ -26,6 +26,10 @@ forbid:
 bench:
     cargo bench --bench creates --bench engines
 
+# How the work of each reader grows with its input (Linux).
+growth:
+    cargo bench --bench growth
+
 # Licences, bans and sources of the dependencies (needs cargo-deny: `cargo install --locked cargo-deny`).
 deny:
     cargo deny check licenses bans sources

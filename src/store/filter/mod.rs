@@ -8,9 +8,11 @@
 //! many contacts a mailbox has, would rather read them all in the order of the page: there the index is asked first.
 
 mod columns;
+mod unserved;
 
 pub(super) use columns::id_text;
 use columns::{is_id, of_type, owner, rows_of, table};
+use unserved::is_read;
 
 use std::sync::LazyLock;
 
@@ -79,6 +81,10 @@ impl Compiler {
             Condition::IsFavorite => Sql::new("c.is_favorite"),
             Condition::Not(operand) => Sql::new("(not ").then(self.condition(operand, false)).text(")"),
             Condition::And(operands) => self.joined(operands, " and ", truth_alone),
+            // SQLite would look for an index for each, in time that grows with the square of how many there are.
+            Condition::Or(operands) if operands.iter().any(is_read) => {
+                Sql::default().twin("(+", "(").then(self.joined(operands, " or ", truth_alone)).text(")")
+            }
             Condition::Or(operands) => self.joined(operands, " or ", truth_alone),
             Condition::Same(left, right) => {
                 binary(self.condition(left, false), " is not distinct from ", self.condition(right, false))
