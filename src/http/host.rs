@@ -27,6 +27,7 @@ pub(super) fn is_meant(request: &HttpRequest, hosts: &[String]) -> bool {
     let host = split_port(named).0.trim_end_matches('.').to_ascii_lowercase();
     let secure = serving::is_secure(request);
     is_loopback(&host)
+        || is_bare(&host)
         || secure && host == GRAPH
         || hosts.iter().any(|other| split_port(other).0.eq_ignore_ascii_case(&host))
 }
@@ -38,9 +39,25 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || is_address
 }
 
+/// Whether a host, in lower case, is a name without a dot, as test programs write when any will do. No public name server
+/// points such a name anywhere (RFC 7085), so no page of the web has one.
+fn is_bare(host: &str) -> bool {
+    host.starts_with(|c: char| c.is_ascii_lowercase()) && host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bare_name_has_no_dot_and_is_no_address() {
+        for host in ["x", "contactd", "build-7"] {
+            assert!(is_bare(host), "{host}");
+        }
+        for host in ["", "x.example", "7", "2130706433", "[::1]", "x.", "-x", "é"] {
+            assert!(!is_bare(host), "{host}");
+        }
+    }
 
     #[test]
     fn a_host_is_this_machine_by_its_name_or_address() {
