@@ -61,15 +61,15 @@ impl Server {
             .stderr(Stdio::from(File::create(&log).unwrap()))
             .spawn()
             .unwrap();
-        loop {
+        let spent = Spent { all: 0.0, on_loop: 0.0 };
+        let mut server = Self { child, address: ([127, 0, 0, 1], 0).into(), known: HashMap::new(), spent };
+        while server.address.port() == 0 {
+            std::thread::sleep(Duration::from_millis(10));
             let text = read_to_string(&log).unwrap();
             let told = text.lines().find_map(|line| line.strip_prefix("contactd listening on http://"));
-            if let Some(address) = told {
-                let spent = Spent { all: 0.0, on_loop: 0.0 };
-                return Self { child, address: address.parse().unwrap(), known: HashMap::new(), spent };
-            }
-            std::thread::sleep(Duration::from_millis(10));
+            server.address = told.map_or(server.address, |address| address.parse().unwrap());
         }
+        server
     }
 
     /// What was spent since it was asked first. Threads that have nothing to do end, and take their times along.
@@ -109,7 +109,7 @@ impl Client {
     fn send(&mut self, request: &[u8]) -> u16 {
         let mut stream = self.stream.take().unwrap_or_else(|| TcpStream::connect(self.server).unwrap());
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
         // What is refused by its head may be closed before all of it was sent.
         let sent = stream.write_all(request);
         match answer(&mut stream) {
@@ -212,7 +212,7 @@ fn main() {
             }
         }
         let most = measured.spent[SIZES - 1];
-        let ratios = measured.ratios().map(|ratio| format!("{ratio:5.2}")).collect::<String>();
+        let ratios = measured.ratios().map(|ratio| format!("{ratio:5.2}")).collect::<Vec<_>>().concat();
         println!(
             "{:44} {:9} {:6} {:9.2} {:9.2} {ratios} {}",
             row.name,

@@ -53,12 +53,11 @@ pub(super) fn of_program(
     if !wants_gzip(asked) {
         return Ok(Answer { body: Some(Body::Static(plain.as_bytes())), ..answer });
     }
-    let bytes = match packed.get() {
-        Some(bytes) => bytes,
-        None => {
-            let bytes = self::packed(plain.as_bytes())?;
-            packed.get_or_init(|| bytes)
-        }
+    let bytes = if let Some(bytes) = packed.get() {
+        bytes
+    } else {
+        let bytes = self::packed(plain.as_bytes())?;
+        packed.get_or_init(|| bytes)
     };
     Answer { body: Some(Body::Static(bytes)), ..answer }.header("Content-Encoding", "gzip")
 }
