@@ -355,6 +355,7 @@ async fn answer(
     if door == Door::Batch {
         visit.is_long().await?;
     }
+    visit.is_at_work(request.method() == Method::GET || request.method() == Method::HEAD).await?;
     // As large as the largest of all calls.
     let mut answer = Box::pin(call.perform(endpoint, &caller, visit, &body)).await;
     if let (Err(Error::Unauthorized | Error::UnknownUser(_)), Who::User(known)) = (&answer, &caller.who) {

@@ -97,6 +97,10 @@ impl Bucket {
 /// So much that is long to work on is done at once for one token: batches, and bodies that are long or packed. What else comes
 /// of it waits, so that there is time for others between.
 const LONG_AT_ONCE: usize = 2;
+/// So many requests of one token are worked on at once, for the same reason; they share commits, which is why they are many.
+/// A read counts for several: what it waits for are connections to the database, of which there are few.
+const AT_ONCE: usize = 64;
+const READ: u32 = 4;
 /// How long it waits.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -126,11 +130,13 @@ struct Token {
 struct Own {
     buffered: AtomicUsize,
     turns: Arc<Semaphore>,
+    long: Arc<Semaphore>,
 }
 
 impl Default for Own {
     fn default() -> Self {
-        Self { buffered: AtomicUsize::new(0), turns: Arc::new(Semaphore::new(LONG_AT_ONCE)) }
+        let turns = |most| Arc::new(Semaphore::new(most));
+        Self { buffered: AtomicUsize::new(0), turns: turns(AT_ONCE), long: turns(LONG_AT_ONCE) }
     }
 }
 
@@ -177,6 +183,7 @@ pub(super) struct Visit {
     counted: Cell<usize>,
     own: Option<Arc<Own>>,
     turn: Cell<Option<OwnedSemaphorePermit>>,
+    long: Cell<Option<OwnedSemaphorePermit>>,
 }
 
 impl Gate {
@@ -213,6 +220,7 @@ impl Gate {
             counted: Cell::default(),
             own: None,
             turn: Cell::default(),
+            long: Cell::default(),
         };
         let Some(client) = client else { return Ok(visit) };
         let was_known = visit.was_known();
@@ -370,26 +378,34 @@ impl Visit {
         }
     }
 
-    /// Waits until the request may be worked on for long, if it has not already, and keeps others of its token from it until
-    /// [`Visit::is_done`].
+    /// Waits until the request may be worked on, which it is until [`Visit::is_done`].
     ///
     /// # Errors
-    /// [`Error::Throttled`] where others take too long.
+    /// [`Error::Throttled`] where others of its token take too long.
+    pub(super) async fn is_at_work(&self, reads: bool) -> Result<(), Error> {
+        let Some(own) = self.own.as_deref() else { return Ok(()) };
+        self.turn.set(Some(next(&own.turns, if reads { READ } else { 1 }).await?));
+        Ok(())
+    }
+
+    /// The same for what is long to work on, if it has not waited already.
+    ///
+    /// # Errors
+    /// As [`Visit::is_at_work`].
     pub(super) async fn is_long(&self) -> Result<(), Error> {
-        let turn = self.turn.take();
-        let Some(own) = self.own.as_deref().filter(|_| turn.is_none()) else {
-            self.turn.set(turn);
+        let long = self.long.take();
+        let Some(own) = self.own.as_deref().filter(|_| long.is_none()) else {
+            self.long.set(long);
             return Ok(());
         };
-        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&own.turns).acquire_owned()).await;
-        let turn = turn.map_err(|_| Error::Throttled(Limit::AtOnce, Duration::ZERO))?;
-        self.turn.set(Some(turn.map_err(Error::internal)?));
+        self.long.set(Some(next(&own.long, 1).await?));
         Ok(())
     }
 
     /// The request is worked on no more.
     pub(super) fn is_done(&self) {
         self.turn.take();
+        self.long.take();
     }
 
     /// Gives the request's place back to others; what it holds in memory counts on.
@@ -424,6 +440,12 @@ impl Drop for Visit {
         self.release();
         self.leave();
     }
+}
+
+/// Waits for turns.
+async fn next(turns: &Arc<Semaphore>, count: u32) -> Result<OwnedSemaphorePermit, Error> {
+    let turn = tokio::time::timeout(PATIENCE, Arc::clone(turns).acquire_many_owned(count)).await;
+    turn.map_err(|_| Error::Throttled(Limit::AtOnce, Duration::ZERO))?.map_err(Error::internal)
 }
 
 /// Adds to a number, unless it would be more than the most.

@@ -172,6 +172,16 @@ async fn what_is_long_waits_for_others_of_its_token_and_for_nobody_elses() {
     visits[3].is_long().await.unwrap();
     visits[0].is_done();
     waits.await.unwrap();
+    // So many are worked on in all; a read counts for four.
+    let all: Vec<_> = (0..17).map(|_| enter_known(&gate, "192.0.2.1", "c").unwrap()).collect();
+    for visit in &all[..15] {
+        visit.is_at_work(true).await.unwrap();
+    }
+    all[15].is_at_work(false).await.unwrap();
+    let mut waits = std::pin::pin!(all[16].is_at_work(true));
+    assert!(futures_util::poll!(waits.as_mut()).is_pending());
+    all[0].is_done();
+    waits.await.unwrap();
     // Nor does a stranger wait, of whom nothing long is read.
     enter(&gate, "192.0.2.1", "").is_long().await.unwrap();
 }
