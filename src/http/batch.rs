@@ -108,6 +108,8 @@ impl Batch<'_> {
         let mut answered: Done<'_> = self.steps.iter().map(|_| None).collect();
         let mut bytes = 0;
         loop {
+            // What is refused waits for nothing, so others would wait for all such steps together.
+            tokio::task::yield_now().await;
             let run = self.next(&answered);
             if run.is_empty() {
                 return Ok(answered);

@@ -231,12 +231,10 @@ async fn serve(request: HttpRequest, mut payload: web::Payload, api: web::Data<A
     let mut told = Told { address, ..Told::default() };
     let mut held = Held { exchange: Exchange::begin(&request), ..Held::default() };
     let answer = answer(&request, &mut payload, &api, &ids, &mut told, &mut held).await;
-    let answer = match answer {
-        Ok(answer) => packed::pack(request.headers(), answer).await,
-        Err(error) => Err(error),
-    };
     let answer = cors::preflight(&request, &api.settings.cors, answer);
     told.code = answer.as_ref().err().map(error::code);
+    let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
+    let answer = packed::pack(request.headers(), answer).await;
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
     if !held.visit.as_ref().is_some_and(Visit::is_of_somebody) {
         // However slowly a stranger takes an answer, it holds nothing.

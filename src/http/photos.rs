@@ -1,11 +1,12 @@
 //! `…/contacts/{id}/photo` and its bytes, `…/photo/$value` (docs/graph.md, "Photos").
 
 use super::answer::{Answer, Body};
+use super::aside::{SHORT, aside};
 use super::call::{Call, POSITION};
 use super::contacts::{parse_id, quoted};
 use super::guard::Mailbox;
 use crate::error::Error;
-use crate::photo::{Photo, Shown};
+use crate::photo::{Photo, Picture, Shown};
 
 /// What keeps a browser that is led here from making more of the bytes than a download: they are what somebody sent.
 const INERT: [(&str, &str); 4] = [
@@ -53,13 +54,21 @@ pub(super) async fn put(
     if body.is_empty() {
         return delete(call, mailbox, folder, id).await;
     }
-    let expected = call.expected.clone();
-    let photo = mailbox.store.put_photo(mailbox.user.mailbox, folder, parse_id(id)?, body, expected).await?;
+    let (contact, expected) = (parse_id(id)?, call.expected.clone());
+    let (picture, body) = recognized(body).await?;
+    let photo = mailbox.store.put_photo(mailbox.user.mailbox, folder, contact, picture, body, expected).await?;
     let answer = match call.prefer.minimal {
         Some(true) => Answer::empty(204)?.header("ETag", &photo.etag()),
         _ => shown(call, mailbox, id, &photo),
     };
     answer?.header(POSITION, &photo.version.to_string())
+}
+
+/// What picture the bytes are. A JPEG is walked through, so what is long is looked at away from the event loop.
+async fn recognized(bytes: Vec<u8>) -> Result<(Picture, Vec<u8>), Error> {
+    let is_short = bytes.len() <= SHORT;
+    let recognize = move || Picture::recognize(&bytes).map(|picture| (picture, bytes));
+    if is_short { recognize() } else { aside(recognize).await? }
 }
 
 /// `DELETE …/photo` and `DELETE …/photo/$value`, which Graph has not. Where there is no photo it is done already: clients

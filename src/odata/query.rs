@@ -9,6 +9,8 @@ use crate::error::{Error, Kind};
 
 /// Most options of one request, and most parameter aliases beside them.
 const MAX_OPTIONS: usize = 100;
+/// Most parts between `&`, empty ones too: each is looked at several times.
+const MAX_PIECES: usize = 1_000;
 /// Most bytes of all parameter aliases together, decoded. What links repeat of them has at most three times as many.
 const MAX_ALIASES: usize = 8 << 10;
 /// Longest `$format`, which links repeat.
@@ -119,7 +121,13 @@ impl Query {
     fn read(text: &str) -> Result<Self, Error> {
         let mut query = Self::default();
         let (mut aliases, mut options, mut room) = (HashSet::new(), [0, 0], MAX_ALIASES);
-        for piece in text.split('&').filter(|piece| !piece.is_empty()) {
+        for (i, piece) in text.split('&').enumerate() {
+            if i >= MAX_PIECES {
+                return Err(invalid("", &format!("The query string has more than {MAX_PIECES} parts between '&'.")));
+            }
+            if piece.is_empty() {
+                continue;
+            }
             let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
             let (Some(name), Some(value)) = (percent_decode(name, true), percent_decode(value, true)) else {
                 return Err(invalid("", "The query string is not percent-encoded UTF-8 without NUL."));

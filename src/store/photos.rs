@@ -53,19 +53,20 @@ impl Store {
     }
 
     /// Gives a contact a photo, in place of the one it may have. That is no change of the contact: neither its version
-    /// nor the change log tells of it.
+    /// nor the change log tells of it. The bytes are those of `picture`.
     ///
     /// # Errors
-    /// Those of [`Picture::recognize`]; [`Error::NotFound`] for the contact, [`Error::Stale`] when a precondition fails.
+    /// [`Error::NotFound`] for the contact, [`Error::Stale`] when a precondition fails.
     pub async fn put_photo(
         &self,
         mailbox: i64,
         within: &[String],
         id: Uuid,
+        picture: Picture,
         bytes: Vec<u8>,
         expected: Preconditions,
     ) -> Result<Photo, Error> {
-        let (picture, within) = (Picture::recognize(&bytes)?, within.to_vec());
+        let within = within.to_vec();
         let work = async move |tx: &mut Tx| put(tx, mailbox, &within, id, picture, &bytes, &expected).await;
         self.write(Some(mailbox), work).await
     }

@@ -79,6 +79,7 @@ impl Store {
         while self.write(Some(mailbox), async move |tx| emptying::some(tx, mailbox).await).await? {}
         let contacts = async move |tx: &mut Tx| remove_contacts(tx, mailbox, until).await;
         while self.write(Some(mailbox), contacts).await? {}
+        while self.write(Some(mailbox), async move |tx| trash::leave_folders(tx, mailbox).await).await? {}
         let folders = async move |tx: &mut Tx| remove_folders(tx, mailbox, until).await;
         while self.write(Some(mailbox), folders).await? {}
         Ok(())

@@ -1,7 +1,7 @@
 //! What becomes of the deleted. A contact that was deleted is in the trash until it is restored or its time is over
 //! (`purge`). What is deleted for good is gone from the API in one transaction. A contact's rows go with it; those of a
 //! folder's content may be many, so they are marked with the time 0, which is in no trash, and taken away in pieces at
-//! once. Should that be interrupted, the next purge goes on.
+//! once, as what is in the trash leaves such a folder in pieces. Should that be interrupted, the next purge goes on.
 
 use uuid::Uuid;
 
@@ -9,7 +9,7 @@ use super::contacts::{self, find};
 use super::engine::Session;
 use super::statement::{Sql, Statement};
 use super::tx::Tx;
-use super::{Store, changes, extended, folders, quota};
+use super::{Store, changes, emptying, extended, folders, quota};
 use crate::contact::{Contact, DEFAULT_FOLDER};
 use crate::error::Error;
 use crate::extended::Expand;
@@ -139,38 +139,39 @@ pub(super) async fn delete_folder(
 ) -> Result<i64, Error> {
     let (number, _) = folders::delete(tx, mailbox, path, expected, FOR_GOOD).await?;
     let folder = path.last().map_or(DEFAULT_FOLDER, String::as_str);
-    for text in [LEAVE_TO_TRASH, FORGET_DELETED_FOLDERS] {
-        tx.execute(Statement::new(text).bind(mailbox).bind(folder)).await?;
-    }
+    tx.execute(Statement::new(FORGET_DELETED_FOLDERS).bind(mailbox).bind(folder)).await?;
     Ok(number)
 }
 
-/// The folder `$2` and all inside it that are or were there.
-macro_rules! whole_tree {
-    () => {
-        "(
+/// Moves some of what is in the trash out of folders that were deleted for good, so that those can be taken away. Answers
+/// whether there may be more.
+pub(super) async fn leave_folders(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
+    let some = "
+select id from contacts
+where mailbox = $1 and deleted_date_time > 0
+    and parent_folder_id in (select id from folders where mailbox = $1 and deleted_date_time = 0)
+order by id limit $2";
+    let rows = tx.reading().await?.rows(Statement::new(some).bind(mailbox).bind(emptying::PIECE)).await?;
+    let Some(last) = rows.last() else { return Ok(false) };
+    let last: Uuid = last.get(0)?;
+    let text = "
+update contacts set parent_folder_id = 'contacts'
+where mailbox = $1 and deleted_date_time > 0 and id <= $2
+    and parent_folder_id in (select id from folders where mailbox = $1 and deleted_date_time = 0)";
+    tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
+    Ok(true)
+}
+
+/// The folder `$2` and all inside it that were deleted before.
+const FORGET_DELETED_FOLDERS: &str = "
+update folders set deleted_date_time = 0
+where mailbox = $1 and deleted_date_time is not null and id in (
 with recursive tree (id) as (
     select id from folders where mailbox = $1 and id = $2
     union all
     select f.id from folders f join tree on f.parent_folder_id = tree.id where f.mailbox = $1
 )
-select id from tree)"
-    };
-}
-
-const LEAVE_TO_TRASH: &str = concat!(
-    "
-update contacts set parent_folder_id = 'contacts'
-where mailbox = $1 and deleted_date_time > 0 and parent_folder_id in ",
-    whole_tree!()
-);
-
-const FORGET_DELETED_FOLDERS: &str = concat!(
-    "
-update folders set deleted_date_time = 0
-where mailbox = $1 and deleted_date_time is not null and id in ",
-    whole_tree!()
-);
+select id from tree)";
 
 /// Takes away contacts and all rows that are theirs. The log keeps what it says of them.
 pub(super) async fn remove(tx: &mut Tx, mailbox: i64, contacts: &[Contact]) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::postgres::{Postgres, Schema};
+use crate::postgres::{PATIENCE, Postgres, Schema};
 
 /// The seed page's request body, byte for byte.
 pub const SEED_REQUEST: &str = include_str!("../seed/request.json");
@@ -82,6 +82,18 @@ pub struct TestApp {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Opens a store. On a busy machine PostgreSQL may let nobody in for longer than a program waits.
+async fn opened(database: &Database, options: &Options) -> Store {
+    let begun = Instant::now();
+    loop {
+        match Store::open(database, options.clone()).await {
+            Ok(store) => return store,
+            Err(error) if error.to_string().contains("let us in") && begun.elapsed() < PATIENCE => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 impl TestApp {
     pub fn new() -> Self {
         Self::with(Setup::default())
@@ -103,7 +115,7 @@ impl TestApp {
         let (started, start) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let store = Store::open(&database, setup.options).await.unwrap();
+                let store = opened(&database, &setup.options).await;
                 let access = setup.access.unwrap_or_else(Access::development);
                 let notifier = Notifier::new(setup.notify).unwrap();
                 let settings = Settings { notifier: Some(notifier.clone()), ..setup.settings };
@@ -137,7 +149,7 @@ impl TestApp {
             Data::Schema(schema) => schema.url.parse().unwrap(),
         };
         actix_web::rt::System::new().block_on(async move {
-            let store = Store::open(&database, Options::default()).await.unwrap();
+            let store = opened(&database, &Options::default()).await;
             let done = work(&store).await;
             store.close().await;
             done
@@ -196,7 +208,7 @@ impl Drop for TestApp {
 /// Runs SQL on a SQLite file, as a command of the program would beside a server.
 fn sqlite(file: &Path, sql: &str) -> String {
     let connection = rusqlite::Connection::open(file).unwrap();
-    connection.busy_timeout(Duration::from_secs(5)).unwrap();
+    connection.busy_timeout(Duration::from_mins(1)).unwrap();
     if !sql.trim_start().starts_with("select") {
         connection.execute_batch(sql).unwrap();
         return String::new();

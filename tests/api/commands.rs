@@ -189,7 +189,7 @@ impl World {
     fn serve(&mut self, text: &str) {
         if let Some(mut before) = self.server.take() {
             before.signal("TERM");
-            before.ended(Duration::from_secs(8));
+            before.ended(Duration::from_mins(1));
         }
         let server = Program::start(self.shell(&format!("exec env {text}"), "127.0.0.1:0"));
         let address = &server.address;
@@ -218,7 +218,7 @@ impl World {
         self.output("contactd backup --to copy.db");
         if let Some(mut server) = self.server.take() {
             server.signal("TERM");
-            server.ended(Duration::from_secs(8));
+            server.ended(Duration::from_mins(1));
         }
         assert!(self.run(text).starts_with("contacts.db is restored from copy.db"));
         self.serve("contactd serve");

@@ -122,7 +122,7 @@ fn fill(database: &Path, contacts: usize) {
     }
     let mut server = server;
     server.signal("TERM");
-    server.ended(Duration::from_secs(8));
+    server.ended(Duration::from_mins(1));
     let identities = "
 insert into identities (issuer, subject, mailbox, created_date_time, claimed_name, claim, name, name_key, said_date_time, bound)
 select 'https://login.example.org', id, mailbox, 1, 'c', 'upn', 'N', 'n', 2, true from users";

@@ -52,7 +52,7 @@ fn after_ten_kills_every_answered_contact_is_there_and_whole() {
                 .collect();
             answers.wait_for(11, Duration::from_millis(60 + 35 * round));
             server.child.kill().unwrap();
-            server.ended(Duration::from_secs(5));
+            server.ended(Duration::from_mins(1));
             clients.into_iter().map(|client| client.join().unwrap()).collect()
         });
         answered.extend(storm.into_iter().flatten());
@@ -113,7 +113,7 @@ fn a_create_with_a_key_is_done_once_however_often_the_server_dies() {
                 .collect();
             answers.wait_for(10, Duration::from_millis(150 + 60 * round));
             server.child.kill().unwrap();
-            server.ended(Duration::from_secs(5));
+            server.ended(Duration::from_mins(1));
             clients.into_iter().map(|client| client.join().unwrap()).collect()
         });
         answered.extend(storm.into_iter().flatten());

@@ -94,7 +94,7 @@ fn the_log_has_no_addresses_where_it_is_not_to_have_them() {
 /// Sends what is no HTTP, and reads what comes back.
 fn garbage(server: &Program, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(&server.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);

@@ -25,7 +25,7 @@ fn stopped(database: &Path) {
     let mut server = Program::start(serve_dev(database));
     assert_eq!(server.user("ann").post("/me/contacts/$ref", SEED_REQUEST).status, 201);
     server.signal("TERM");
-    assert_eq!(server.ended(Duration::from_secs(8)).code(), Some(0));
+    assert_eq!(server.ended(Duration::from_mins(1)).code(), Some(0));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_disk_that_fills_up_answers_503_and_loses_nothing() {
         assert_eq!(ann.get(&format!("/me/contacts/{id}")).json(200)["phones"].as_array().unwrap().len(), 2);
     }
     server.signal("TERM");
-    assert_eq!(server.ended(Duration::from_secs(8)).code(), Some(0), "{}", server.log());
+    assert_eq!(server.ended(Duration::from_mins(1)).code(), Some(0), "{}", server.log());
     assert!(!server.log().contains("panicked"), "{}", server.log());
     // With room again everything answered is there, and nothing else.
     let server = Program::start(serve_dev(&database));

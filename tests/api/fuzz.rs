@@ -385,7 +385,7 @@ static SERVER: LazyLock<TestApp> = LazyLock::new(|| {
 /// Sends bytes on a connection of their own, and answers all that comes back.
 fn raw(bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(&SERVER.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
     let _ = stream.write_all(bytes);
     let _ = stream.shutdown(Shutdown::Write);
     let mut answer = Vec::new();

@@ -13,7 +13,7 @@ use crate::program::{Program, contactd};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Where a test gives up: far beyond what it takes.
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_mins(2);
 const GET: &str = "GET /me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\n";
 
 fn start(arguments: &[&str]) -> Program {

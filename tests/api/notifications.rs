@@ -78,7 +78,7 @@ fn a_process_that_is_killed_while_it_tells_leaves_it_to_the_next() {
     made.push(ann.post("/me/contacts", "{}").id());
     until(|| receiver.bodies("/").len() > seen);
     server.signal("TERM");
-    assert_eq!(server.ended(std::time::Duration::from_secs(10)).code(), Some(0));
+    assert_eq!(server.ended(std::time::Duration::from_mins(1)).code(), Some(0));
     let rows = rusqlite::Connection::open(&database).unwrap();
     let leases = "select count(*) from subscriptions where lease_owner is not null";
     assert_eq!(rows.query_row(leases, [], |row| row.get::<_, i64>(0)).unwrap(), 0);

@@ -37,7 +37,7 @@ pub fn serve(database: &Path) -> Command {
 pub fn make(database: &Path) {
     let mut server = Program::start(serve_dev(database));
     server.signal("TERM");
-    assert!(server.ended(Duration::from_secs(8)).success());
+    assert!(server.ended(Duration::from_mins(1)).success());
 }
 
 pub fn create(database: &Path, arguments: &[&str]) -> String {
@@ -64,7 +64,7 @@ fn the_first_start_makes_a_user_and_tells_who_started_it() {
     assert_eq!(owner.post("/me/contacts/$ref", SEED_REQUEST).status, 201);
     assert_eq!(first.user("owner").get("/me").error().0, 401);
     first.signal("TERM");
-    first.ended(Duration::from_secs(8));
+    first.ended(Duration::from_mins(1));
     // Only the first.
     std::fs::remove_file(&file).unwrap();
     let second = Program::start(serve(&database));
@@ -228,7 +228,7 @@ fn no_token_is_in_the_database_or_the_log() {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
     }
     server.signal("TERM");
-    server.ended(Duration::from_secs(8));
+    server.ended(Duration::from_mins(1));
     let log = server.log();
     assert!(log.contains("/{user}/contacts") && !log.contains(secret) && !log.contains("Secretive"), "{log}");
 }

@@ -26,7 +26,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long a server may take for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The settings of every server. They are given on the command line, which a standby does not inherit.
 const SETTINGS: &[(&str, &str)] = &[

@@ -115,7 +115,7 @@ fn wait(child: &mut Child, within: Duration) -> ExitStatus {
 /// Runs a command that must end by itself: its exit code and what it wrote to standard error.
 pub fn fails(mut command: Command) -> (i32, String) {
     let mut child = command.spawn().unwrap();
-    let status = wait(&mut child, Duration::from_secs(30));
+    let status = wait(&mut child, Duration::from_mins(2));
     let mut text = String::new();
     child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
     (status.code().unwrap(), text)

@@ -73,7 +73,7 @@ fn connect(server: &Program, config: &Arc<ClientConfig>) -> std::io::Result<Conn
     let name = ServerName::try_from("localhost").unwrap();
     let mut session = ClientConnection::new(Arc::clone(config), name).unwrap();
     let mut stream = TcpStream::connect(&server.address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
     session.complete_io(&mut stream)?;
     Ok(BufReader::new(StreamOwned::new(session, stream)))
 }
@@ -330,7 +330,7 @@ fn health_finds_out_that_a_server_speaks_tls() {
     let health = ["health", "--listen", &address];
     assert_eq!(fails(contactd(&health)), (0, String::new()));
     server.signal("TERM");
-    server.ended(Duration::from_secs(8));
+    server.ended(Duration::from_mins(1));
     let (code, text) = fails(contactd(&health));
     assert!(code == 1 && text.starts_with("contactd: "), "{text}");
 }

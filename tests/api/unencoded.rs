@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::program::{Program, contactd};
 use crate::tls::DevCert;
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_mins(2);
 const SEARCH: &str = "GET /v1.0/me/contacts?$search=\"émile\"&$select=surname";
 const FILTER: &str = "GET /me/contacts?$filter=givenName%20eq%20'Émile'&$select=surname";
 

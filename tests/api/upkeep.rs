@@ -37,7 +37,7 @@ fn add(server: &Program, name: &str) -> String {
 
 fn stop(mut server: Program) {
     server.signal("TERM");
-    assert!(server.ended(Duration::from_secs(8)).success());
+    assert!(server.ended(Duration::from_mins(1)).success());
 }
 
 fn names(database: &Path) -> Vec<String> {
@@ -86,7 +86,7 @@ fn a_copy_takes_the_place_of_a_database_whose_server_was_killed() {
     let (code, told) = restore(&copy, &database);
     assert!(code == 1 && told.contains("another contactd serves it"), "{told}");
     server.signal("KILL");
-    server.ended(Duration::from_secs(8));
+    server.ended(Duration::from_mins(1));
     fs::set_permissions(&database, fs::Permissions::from_mode(0o640)).unwrap();
     let (code, told) = restore(&copy, &database);
     assert_eq!(code, 0, "{told}");

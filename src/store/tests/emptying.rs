@@ -5,6 +5,7 @@ mod both {
     use std::collections::HashSet;
 
     use crate::odata::delta::Progress;
+    use crate::store::statement::Statement;
     use crate::store::tests::*;
     use crate::store::{Change, Followed, emptying, folders, trash};
 
@@ -173,5 +174,38 @@ where c.removed and c.contact_id is not null and not d.removed";
         let deleted = "select count(*) from changes where removed and contact_id is not null";
         assert_eq!(full.o.count(deleted).await, ALL);
         assert_eq!(full.o.row("select contacts, bytes from mailboxes").await.get::<i64>(1).unwrap(), 0);
+    }
+
+    #[actix_web::test]
+    async fn what_was_in_the_trash_before_leaves_a_folder_that_is_deleted_for_good_in_pieces() {
+        let full = Full::new().await;
+        let mailbox = full.o.mailbox;
+        let trashed = "update contacts set deleted_date_time = 5";
+        full.o.job(async move |tx: &mut Tx| tx.execute(Statement::new(trashed)).await).await.unwrap();
+        let path = full.folder.clone();
+        let work = async move |tx: &mut Tx| {
+            trash::delete_folder(tx, mailbox, &path, &Preconditions::default()).await.map(drop)
+        };
+        full.o.job(work).await.unwrap();
+        let left = "select count(*) from contacts where parent_folder_id = 'contacts'";
+        assert_eq!(full.o.count(left).await, 0);
+        let mut before = 0;
+        while full.o.store.write(Some(mailbox), async move |tx| trash::leave_folders(tx, mailbox).await).await.unwrap()
+        {
+            let now = full.o.count(left).await;
+            assert_eq!(now - before, emptying::PIECE.min(ALL - before));
+            before = now;
+            // Meanwhile one that has not left is brought back all the same.
+            if before == emptying::PIECE {
+                let last = full.contacts[MANY - 1].id;
+                let restored = full.o.store.restore(mailbox, last, Preconditions::default()).await.unwrap();
+                assert_eq!(restored.parent_folder_id, "contacts");
+                before += 1;
+            }
+        }
+        assert_eq!(before, ALL);
+        full.o.store.purge_mailbox(mailbox, trash::FOR_GOOD).await.unwrap();
+        assert_eq!(full.o.count("select count(*) from folders").await, 1);
+        assert_eq!(full.o.count("select count(*) from contacts where deleted_date_time = 5").await, ALL - 1);
     }
 }

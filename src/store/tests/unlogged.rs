@@ -4,6 +4,7 @@
 use super::lost::behind_a_proxy;
 use super::proxy::{Cut, Proxy};
 use super::*;
+use crate::photo::Picture;
 use crate::scopes::Scopes;
 use crate::subscription::{ChangeType, Renewal, Subject, Subscription, Terms};
 use crate::user::Principal;
@@ -49,7 +50,8 @@ impl Scene {
 
     async fn put_photo(&self) -> Result<(), Error> {
         let gif = b"GIF89a\x01\0\x01\0\0\0\0;".to_vec();
-        self.store.put_photo(self.mailbox, &[], self.contact, gif, Preconditions::default()).await.map(drop)
+        let picture = Picture::recognize(&gif)?;
+        self.store.put_photo(self.mailbox, &[], self.contact, picture, gif, Preconditions::default()).await.map(drop)
     }
 
     async fn delete_photo(&self) -> Result<(), Error> {

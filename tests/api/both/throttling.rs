@@ -64,7 +64,7 @@ fn hanging(app: &TestApp, token: &str) -> TcpStream {
     // Who is known is let in at once.
     app.user(token).get("/me").json(200);
     let mut stream = TcpStream::connect(&app.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     write!(
         stream,
         "POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
