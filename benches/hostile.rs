@@ -14,12 +14,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use contactd::contact::Text;
-use contactd::contact::patch::Patch;
-use contactd::scopes::Scopes;
-use contactd::secret;
+use contactd::domain::contact::Text;
+use contactd::domain::contact::patch::Patch;
+use contactd::domain::scopes::Scopes;
+use contactd::domain::secret;
+use contactd::domain::user::{Principal, UserName};
 use contactd::store::{Database, NewToken, Options, Store};
-use contactd::user::{Principal, UserName};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;

@@ -13,11 +13,11 @@ mod postgres;
 
 use std::time::{Duration, Instant};
 
-use contactd::contact::patch::Patch;
-use contactd::contact::{Address, Email, Phone, Text};
+use contactd::domain::contact::patch::Patch;
+use contactd::domain::contact::{Address, Email, Phone, Text};
+use contactd::domain::user::UserName;
 use contactd::odata::page::{Anchor, Cursor, PageToken};
 use contactd::store::{Database, Options, Store};
-use contactd::user::UserName;
 use load::{Client, Server};
 use postgres::Postgres;
 

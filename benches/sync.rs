@@ -9,10 +9,10 @@ mod load;
 
 use std::time::Instant;
 
-use contactd::contact::Text;
-use contactd::contact::patch::Patch;
+use contactd::domain::contact::Text;
+use contactd::domain::contact::patch::Patch;
+use contactd::domain::user::UserName;
 use contactd::store::{Database, Options, Store};
-use contactd::user::UserName;
 use load::{Server, median};
 use serde_json::{Value, json};
 

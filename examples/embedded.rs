@@ -1,7 +1,7 @@
 //! contactd inside another actix application, below `/graph`, on a temporary database: `cargo run --example embedded`.
 
 use actix_web::{App, HttpServer, web};
-use contactd::http::access::Access;
+use contactd::http::authenticate::Access;
 use contactd::http::{Api, Settings};
 use contactd::store::{Database, Options, Store};
 

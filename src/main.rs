@@ -4,14 +4,15 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use contactd::config::{Cli, Command};
-use contactd::plain::printed;
-use contactd::{admin, audit, copy, health, server, tls, upkeep};
+use contactd::cli::config::{Cli, Command};
+use contactd::cli::{admin, audit, copy, health, serve, upkeep};
+use contactd::domain::plain::printed;
+use contactd::http::tls;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(config) => server::run(*config).await,
+        Command::Serve(config) => serve::run(*config).await,
         Command::Backup(config) => upkeep::backup(&config).await,
         Command::Restore(config) => upkeep::restore(&config).await,
         Command::Check(config) => match upkeep::check(&config).await {

@@ -9,13 +9,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use contactd::contact::Shape;
-use contactd::contact::read::{Purpose, read};
+use contactd::domain::contact::Shape;
+use contactd::domain::scopes::Scopes;
+use contactd::domain::user::{Principal, UserName};
+use contactd::graph::contact::read::{Purpose, read};
 use contactd::odata::json::Json;
 use contactd::odata::prefer::Handling;
-use contactd::scopes::Scopes;
 use contactd::store::{Actor, Database, NewToken, Options, Store};
-use contactd::user::{Principal, UserName};
 use futures_util::future::join_all;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
@@ -43,7 +43,7 @@ pub fn rate(span: Duration, mut work: impl FnMut()) -> f64 {
 pub fn plain_sqlite(span: Duration, database: &Path) -> f64 {
     actix_web::rt::System::new().block_on(async {
         let store = Store::open(&Database::File(database.into()), Options::default()).await.unwrap();
-        store.user(&contactd::user::UserName::parse("ann").unwrap()).await.unwrap();
+        store.user(&contactd::domain::user::UserName::parse("ann").unwrap()).await.unwrap();
         store.close().await;
     });
     let connection = Connection::open(database).unwrap();
@@ -149,7 +149,7 @@ pub fn plain_postgres(span: Duration, url: &str) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let store = Store::open(&url.parse().unwrap(), Options::default()).await.unwrap();
-        let mailbox = store.user(&contactd::user::UserName::parse("ann").unwrap()).await.unwrap().mailbox;
+        let mailbox = store.user(&contactd::domain::user::UserName::parse("ann").unwrap()).await.unwrap().mailbox;
         store.close().await;
         let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
         let started = Instant::now();

@@ -8,22 +8,22 @@ use std::thread::available_parallelism;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::Error;
+use crate::domain::error::Error;
 
 /// How many bytes are read or packed on the event loop itself: less than a millisecond's work.
-pub(super) const SHORT: usize = 64 << 10;
+pub(crate) const SHORT: usize = 64 << 10;
 
 static TURNS: LazyLock<Arc<Semaphore>> =
     LazyLock::new(|| Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))));
 
 /// The right to work on a thread, until the work is done.
-pub(super) struct Turn(OwnedSemaphorePermit);
+pub(crate) struct Turn(OwnedSemaphorePermit);
 
 /// Does `work` when its turn comes.
 ///
 /// # Errors
 /// [`Error::Internal`] where it panics.
-pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     Turn::wait().await?.work(work).await
 }
 
@@ -32,12 +32,12 @@ impl Turn {
     ///
     /// # Errors
     /// None: there are turns for ever.
-    pub(super) async fn wait() -> Result<Self, Error> {
+    pub(crate) async fn wait() -> Result<Self, Error> {
         Arc::clone(&TURNS).acquire_owned().await.map(Self).map_err(Error::internal)
     }
 
     /// A turn, if there is one now.
-    pub(super) fn now() -> Option<Self> {
+    pub(crate) fn now() -> Option<Self> {
         Arc::clone(&TURNS).try_acquire_owned().ok().map(Self)
     }
 
@@ -45,7 +45,7 @@ impl Turn {
     ///
     /// # Errors
     /// [`Error::Internal`] where it panics.
-    pub(super) async fn work<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    pub(crate) async fn work<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
         let Self(turn) = self;
         let work = move || {
             let done = work();

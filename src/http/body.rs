@@ -8,10 +8,10 @@ use actix_web::web::Payload;
 use flate2::bufread::GzDecoder;
 use futures_util::StreamExt as _;
 
-use super::MAX_BODY;
-use super::aside::{SHORT, Turn, aside};
-use super::limits::Visit;
-use crate::error::{Error, Kind};
+use crate::domain::error::{Error, Kind};
+use crate::http::MAX_BODY;
+use crate::http::aside::{SHORT, Turn, aside};
+use crate::http::limits::Visit;
 use crate::odata::json::Json;
 
 /// Largest rest of a body that is read for nothing, in bytes, and how long that may take.
@@ -25,7 +25,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a call does with its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(crate) enum Taken {
     /// Nothing: it is not read.
     Not,
     /// It must be JSON, and say so.
@@ -39,7 +39,7 @@ pub(super) enum Taken {
 /// # Errors
 /// [`Error::TooLarge`] (at once where the length is declared), [`Error::UnsupportedMediaType`], [`Error::TooSlow`],
 /// 400 where it breaks off or is no gzip, and [`Error::Throttled`] or [`Error::Busy`] where there is no room for it.
-pub(super) async fn read(
+pub(crate) async fn read(
     taken: Taken,
     headers: &HeaderMap,
     payload: &mut Payload,
@@ -102,7 +102,7 @@ fn utf_8(mut body: Vec<u8>) -> Result<Vec<u8>, Error> {
 ///
 /// # Errors
 /// 400 for what is no JSON, and those of `read`.
-pub(super) async fn json<T: Send + 'static>(
+pub(crate) async fn json<T: Send + 'static>(
     body: &[u8],
     read: impl FnOnce(Json) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -116,7 +116,7 @@ pub(super) async fn json<T: Send + 'static>(
 }
 
 /// A JSON body.
-pub(super) fn parse(body: &[u8]) -> Result<Json, Error> {
+pub(crate) fn parse(body: &[u8]) -> Result<Json, Error> {
     Json::read(body).map_err(|why| {
         Error::invalid(Kind::Json, "", format!("The body cannot be read as JSON, it was unable to deserialize: {why}."))
     })
@@ -137,7 +137,7 @@ async fn receive(payload: &mut Payload, visit: &Visit) -> Result<Vec<u8>, Error>
 
 /// Reads to its end what a refused call left of a small body, so that the connection can be kept: clients take a close
 /// for a failure.
-pub(super) async fn finish(headers: &HeaderMap, payload: &mut Payload) {
+pub(crate) async fn finish(headers: &HeaderMap, payload: &mut Payload) {
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if declared.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length <= MAX_LEFT) {
         let rest = async { while let Some(Ok(_)) = payload.next().await {} };

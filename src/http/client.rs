@@ -8,28 +8,28 @@ use actix_web::http::header::HeaderMap;
 /// An address as clients are told apart by: an IPv4 address, or a network of 64 bits of IPv6, which is what one client
 /// is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Client(IpAddr);
+pub(crate) struct Client(IpAddr);
 
 /// What a request carries that came by a socket in the file system.
-pub(super) struct AtFile;
+pub(crate) struct AtFile;
 
 impl Client {
     /// Whoever is at a socket in the file system, which has no addresses: mostly a proxy. They count as one, by an address
     /// that nobody connects from.
-    pub(super) const LOCAL: Self = Self(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    pub(crate) const LOCAL: Self = Self(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
 
     /// Who sent a request: whoever connected, or with `forwarded` whom the proxy that did says it took it from.
-    pub(super) fn of(request: &HttpRequest, forwarded: bool) -> Option<Self> {
+    pub(crate) fn of(request: &HttpRequest, forwarded: bool) -> Option<Self> {
         let at_file = || request.conn_data::<AtFile>().map(|_| Self::LOCAL);
         address_of(request, forwarded).map(Self::from).or_else(at_file)
     }
 }
 
 /// What people read where there is no address.
-pub(super) const AT_FILE: &str = "unix";
+pub(crate) const AT_FILE: &str = "unix";
 
 /// The same for people: an address, or [`AT_FILE`].
-pub(super) fn shown(request: &HttpRequest, forwarded: bool) -> Option<String> {
+pub(crate) fn shown(request: &HttpRequest, forwarded: bool) -> Option<String> {
     let at_file = || request.conn_data::<AtFile>().map(|_| AT_FILE.to_owned());
     address_of(request, forwarded).map(|address| address.to_string()).or_else(at_file)
 }
@@ -71,12 +71,12 @@ fn told(headers: &HeaderMap) -> Option<IpAddr> {
 }
 
 /// Whether headers tell of a client behind whoever connects.
-pub(super) fn tells(headers: &HeaderMap) -> bool {
+pub(crate) fn tells(headers: &HeaderMap) -> bool {
     headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded")
 }
 
 /// Whether they do, and contradict each other.
-pub(super) fn contradicts(headers: &HeaderMap) -> bool {
+pub(crate) fn contradicts(headers: &HeaderMap) -> bool {
     headers.contains_key("x-forwarded-for") && headers.contains_key("forwarded") && told(headers).is_none()
 }
 

@@ -19,8 +19,8 @@ use actix_web::dev::Extensions;
 use actix_web::rt::net::{TcpStream, UnixStream};
 use socket2::{SockRef, Socket};
 
-use super::client::{self, Client};
-use super::logged;
+use crate::http::client::{self, Client};
+use crate::http::logged;
 
 /// What is taken of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,7 @@ enum At {
 }
 
 /// A connection, for as long as the framework keeps it.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     shared: Arc<Shared>,
     id: u64,
     /// Who is at the other end, as the log has it.
@@ -308,10 +308,10 @@ impl Drop for Connection {
 
 /// A request on a connection, until its answer is taken. Where nobody looks after connections it does nothing.
 #[derive(Default)]
-pub(super) struct Exchange(Option<Rc<Connection>>);
+pub(crate) struct Exchange(Option<Rc<Connection>>);
 
 impl Exchange {
-    pub(super) fn begin(request: &HttpRequest) -> Self {
+    pub(crate) fn begin(request: &HttpRequest) -> Self {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         if let Some(connection) = &connection {
             connection.is_at(At::Working);
@@ -320,14 +320,14 @@ impl Exchange {
     }
 
     /// The client has taken what it was given, so many bytes, and is given more.
-    pub(super) fn goes_on(&self, given: u64) {
+    pub(crate) fn goes_on(&self, given: u64) {
         if let Some(Connection { shared, id, .. }) = self.0.as_deref() {
             shared.table().goes_on(*id, given, Instant::now(), shared.limits);
         }
     }
 
     /// Nothing is done for the client: until there is, its connection may be closed for another.
-    pub(super) fn waits(&self) {
+    pub(crate) fn waits(&self) {
         if let Some(connection) = &self.0 {
             connection.is_at(At::Idle);
         }

@@ -9,9 +9,9 @@ use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::answer::Answer;
-use super::call::POSITION;
-use crate::error::Error;
+use crate::domain::error::Error;
+use crate::graph::call::POSITION;
+use crate::http::answer::Answer;
 
 /// What a page may read of an answer, besides what the standard lets it.
 const EXPOSED: [&str; 8] = [
@@ -73,7 +73,7 @@ fn allowed<'a>(headers: &HeaderMap, origins: &'a [WebOrigin]) -> Option<&'a WebO
 
 /// Answers a browser that asks what it may send to a place, which it does without a token: what is offered there.
 /// Everything else stays what it is.
-pub(super) fn preflight(
+pub(crate) fn preflight(
     request: &HttpRequest,
     origins: &[WebOrigin],
     answer: Result<Answer, Error>,
@@ -106,7 +106,7 @@ fn wanted(headers: &HeaderMap) -> Vec<String> {
 }
 
 /// What every answer tells a browser.
-pub(super) fn headers(request: &HttpRequest, origins: &[WebOrigin]) -> Vec<(HeaderName, HeaderValue)> {
+pub(crate) fn headers(request: &HttpRequest, origins: &[WebOrigin]) -> Vec<(HeaderName, HeaderValue)> {
     if origins.is_empty() {
         return Vec::new();
     }

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
-use crate::error::Error;
+use crate::domain::error::Error;
 
 /// The looks that were had.
-pub(super) struct Health {
+pub(crate) struct Health {
     came: AtomicU64,
     /// For how many of those who came, and what was found.
     found: Mutex<(u64, Result<(), Error>)>,
@@ -24,7 +24,7 @@ impl Health {
     ///
     /// # Errors
     /// Those of `look`.
-    pub(super) async fn ask(&self, look: impl AsyncFnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    pub(crate) async fn ask(&self, look: impl AsyncFnOnce() -> Result<(), Error>) -> Result<(), Error> {
         let number = self.came.fetch_add(1, Ordering::Relaxed) + 1;
         let mut found = self.found.lock().await;
         if found.0 < number {

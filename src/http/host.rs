@@ -6,16 +6,16 @@ use std::net::IpAddr;
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
-use super::client::AtFile;
-use super::origin::split_port;
-use super::serving;
+use crate::http::client::AtFile;
+use crate::http::origin::split_port;
+use crate::http::serving;
 
 /// What clients of Graph are pointed at this machine as, with the certificate of `contactd dev-cert`.
 const GRAPH: &str = "graph.microsoft.com";
 
 /// Whether a request names this machine, or one of these hosts. What names none is no browser's, and a browser cannot
 /// reach a socket that is a file.
-pub(super) fn is_meant(request: &HttpRequest, hosts: &[String]) -> bool {
+pub(crate) fn is_meant(request: &HttpRequest, hosts: &[String]) -> bool {
     let named = match request.headers().get(header::HOST) {
         Some(host) => host.to_str().ok(),
         None => request.uri().authority().map(actix_web::http::uri::Authority::as_str),

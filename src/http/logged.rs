@@ -22,7 +22,7 @@ thread_local! {
 }
 
 /// Why the framework has given up a connection, of one that ends now.
-pub(super) fn reason() -> Option<String> {
+pub(crate) fn reason() -> Option<String> {
     REASON.take()
 }
 

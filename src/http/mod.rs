@@ -1,49 +1,30 @@
 //! The REST facade. actix-web is named here and below only: this file is its edge, which turns a request of actix into
 //! a `Call` and an `Answer` back; what lies between knows nothing of connections.
 
-mod answer;
-mod aside;
-mod batch;
-mod body;
-mod call;
-mod categories;
-mod client;
-mod contacts;
-mod contacts_ref;
-mod cors;
-mod delta;
-mod endpoint;
-mod error;
-mod exchange_ids;
-mod expand;
-mod extensions;
-mod folders;
-mod guard;
-mod health;
-mod host;
-mod limits;
-mod logged;
-#[cfg(test)]
-mod moments;
-mod once;
-mod origin;
-mod paced;
-mod packed;
-mod permissions;
-mod photos;
-mod seen;
-mod service;
-mod steps;
-mod subscriptions;
-mod trash;
-mod users;
+pub(crate) mod answer;
+pub(crate) mod aside;
+pub(crate) mod body;
+pub(crate) mod client;
+pub(crate) mod cors;
+pub(crate) mod health;
+pub(crate) mod host;
+pub(crate) mod limits;
+pub mod listen;
+pub(crate) mod logged;
+pub(crate) mod origin;
+pub(crate) mod paced;
+pub(crate) mod packed;
+pub(crate) mod seen;
+pub mod tls;
 mod wire;
 
-pub mod access;
+pub mod authenticate;
 pub mod connections;
 pub mod serving;
-pub mod throttle;
 
+use crate::graph::error;
+use crate::graph::service;
+use crate::graph::throttle;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,25 +39,25 @@ use futures_util::stream::{self, TryStreamExt as _};
 use uuid::Uuid;
 
 use crate::clock;
-use crate::error::{Error, Limit};
+use crate::domain::error::{Error, Limit};
+use crate::graph::call::{Call, Reached};
+use crate::graph::routes::Endpoint;
+use crate::graph::throttle::Slot;
+use crate::http::answer::{Answer, Body};
+use crate::http::authenticate::{Access, Caller, Who};
+use crate::http::client::Client;
+use crate::http::connections::Exchange;
+pub use crate::http::cors::WebOrigin;
+use crate::http::health::Health;
+pub use crate::http::limits::Limits;
+use crate::http::limits::{Door, Gate, Visit};
+pub use crate::http::logged::Strangers;
+use crate::http::paced::Paced;
 use crate::notify::Notifier;
 use crate::odata::address::Resource;
 use crate::odata::format;
 use crate::odata::prefer::Handling;
 use crate::store::Store;
-use access::{Access, Caller, Who};
-use answer::{Answer, Body};
-use call::{Call, Reached};
-use client::Client;
-use connections::Exchange;
-pub use cors::WebOrigin;
-use endpoint::Endpoint;
-use health::Health;
-pub use limits::Limits;
-use limits::{Door, Gate, Visit};
-pub use logged::Strangers;
-use paced::Paced;
-use throttle::Slot;
 
 /// Largest request body in bytes, as sent and unpacked.
 pub const MAX_BODY: usize = 4 << 20;
@@ -84,14 +65,14 @@ pub const MAX_BODY: usize = 4 << 20;
 /// The API over a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
-    /// For what the program does of itself. What a caller asks for goes to [`guard::Mailbox::store`], or to one that acts
+    /// For what the program does of itself. What a caller asks for goes to [`authorize::Mailbox::store`], or to one that acts
     /// for them.
-    unguarded: Store,
-    access: Access,
-    settings: Settings,
-    gate: Arc<Gate>,
-    warned: Arc<AtomicBool>,
-    health: Arc<Health>,
+    pub(crate) unguarded: Store,
+    pub(crate) access: Access,
+    pub(crate) settings: Settings,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) warned: Arc<AtomicBool>,
+    pub(crate) health: Arc<Health>,
 }
 
 /// How the API behaves where a request does not say.
@@ -126,7 +107,7 @@ const KEEP_CHANGES: Duration = Duration::from_hours(90 * 24);
 
 impl Settings {
     /// What changed before this (UTC microseconds) may no longer be in the log.
-    fn kept_since(&self) -> i64 {
+    pub(crate) fn kept_since(&self) -> i64 {
         clock::now().saturating_sub(i64::try_from(self.keep_changes.as_micros()).unwrap_or(i64::MAX))
     }
 }
@@ -177,15 +158,15 @@ impl Api {
 }
 
 /// The ids by which a request is known in answers and in the log.
-struct Ids {
-    request: String,
-    id: Uuid,
+pub(crate) struct Ids {
+    pub(crate) request: String,
+    pub(crate) id: Uuid,
     /// The client's own, if it sent a usable one.
-    client: String,
+    pub(crate) client: String,
 }
 
 impl Ids {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let id = clock::new_id();
         let request = id.to_string();
         let sent = headers.get("client-request-id").and_then(|value| value.to_str().ok());
@@ -196,7 +177,7 @@ impl Ids {
 
 /// What a request holds until its answer is taken.
 #[derive(Default)]
-struct Held {
+pub(crate) struct Held {
     visit: Option<Visit>,
     slot: Option<Slot>,
     exchange: Exchange,
@@ -411,7 +392,7 @@ fn place<'a>(request: &'a HttpRequest, origin: &Origin) -> Result<(&'a str, &'a 
     Ok((mount, if mount.is_empty() { origin::below(origin, path) } else { path }))
 }
 
-fn only_get(method: &Method) -> Result<(), Error> {
+pub(crate) fn only_get(method: &Method) -> Result<(), Error> {
     if method == Method::GET || method == Method::HEAD { Ok(()) } else { Err(Error::MethodNotAllowed(vec!["GET"])) }
 }
 

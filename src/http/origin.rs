@@ -3,12 +3,12 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 
-use super::Origin;
-use super::serving::{self, Way};
+use crate::http::Origin;
+use crate::http::serving::{self, Way};
 use crate::odata::address::Address;
 
 /// Scheme, host and everything before the API's own paths.
-pub(super) fn root(request: &HttpRequest, origin: &Origin, mount: &str) -> String {
+pub(crate) fn root(request: &HttpRequest, origin: &Origin, mount: &str) -> String {
     let host = text(request.headers(), header::HOST.as_str());
     let host = host.or_else(|| request.uri().authority().map(actix_web::http::uri::Authority::as_str));
     let way = request.conn_data::<Way>().filter(|_| host.is_none());
@@ -29,7 +29,7 @@ pub(super) fn root(request: &HttpRequest, origin: &Origin, mount: &str) -> Strin
 
 /// A path as it is below the address of the API that is public: where a proxy does not take the prefix of that away, it is
 /// taken away here. What names something as it came stays so.
-pub(super) fn below<'a>(origin: &Origin, path: &'a str) -> &'a str {
+pub(crate) fn below<'a>(origin: &Origin, path: &'a str) -> &'a str {
     let Origin::Public(root) = origin else { return path };
     let host = root.split_once("://").map_or("", |(_, host)| host);
     let prefix = host.find('/').and_then(|slash| host.get(slash..)).unwrap_or_default();
@@ -103,7 +103,7 @@ fn agreed<'a>(one: Option<&'a str>, other: Option<&'a str>) -> Option<&'a str> {
 }
 
 /// A host, which may be an IPv6 address in brackets, and the port behind it.
-pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
+pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.is_empty() => (host, Some(port)),
         _ => (authority, None),

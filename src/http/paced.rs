@@ -9,14 +9,14 @@ use actix_web::web::Bytes;
 use futures_util::stream::LocalBoxStream;
 use futures_util::stream::StreamExt as _;
 
-use super::Held;
-use crate::error::Error;
+use crate::domain::error::Error;
+use crate::http::Held;
 
 /// How many bytes a piece has at most.
-pub(super) const PIECE: u32 = 64 << 10;
+pub(crate) const PIECE: u32 = 64 << 10;
 
 /// A body whose size is known.
-pub(super) struct Paced {
+pub(crate) struct Paced {
     size: u64,
     /// How many of them were given.
     given: u64,
@@ -27,13 +27,13 @@ pub(super) struct Paced {
 
 impl Paced {
     /// Bytes that are there.
-    pub(super) fn bytes(bytes: impl Into<Bytes>, held: Held) -> Self {
+    pub(crate) fn bytes(bytes: impl Into<Bytes>, held: Held) -> Self {
         let rest = bytes.into();
         Self { size: rest.len() as u64, given: 0, rest, chunks: None, held }
     }
 
     /// So many bytes, which are read as they are asked for.
-    pub(super) fn chunks(size: u64, chunks: LocalBoxStream<'static, Result<Bytes, Error>>, held: Held) -> Self {
+    pub(crate) fn chunks(size: u64, chunks: LocalBoxStream<'static, Result<Bytes, Error>>, held: Held) -> Self {
         Self { size, given: 0, rest: Bytes::new(), chunks: Some(chunks), held }
     }
 }

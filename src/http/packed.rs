@@ -8,9 +8,9 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::answer::{Answer, Body};
-use super::aside::{SHORT, Turn};
-use crate::error::Error;
+use crate::domain::error::Error;
+use crate::http::answer::{Answer, Body};
+use crate::http::aside::{SHORT, Turn};
 
 /// Shortest body that is worth it, in bytes: what is shorter fits into one packet or two.
 const LEAST: usize = 2 << 10;
@@ -19,7 +19,7 @@ const LEAST: usize = 2 << 10;
 ///
 /// # Errors
 /// [`Error::Internal`] where it cannot be done.
-pub(super) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer, Error> {
+pub(crate) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer, Error> {
     let typed = answer.headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
     let is_json = typed.is_none_or(|(_, value)| value == "application/json");
     let body = match answer.body.take() {
@@ -44,7 +44,7 @@ pub(super) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer
 }
 
 /// A part of the program, and the same packed for those who ask for that.
-pub(super) fn of_program(
+pub(crate) fn of_program(
     asked: &HeaderMap,
     plain: &'static str,
     packed: &'static OnceLock<Vec<u8>>,

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 /// Values by key. They are of two ages: once as many young ones are there as half of the most, the old are forgotten and
 /// the young are old. Whoever is looked up is young again. So nothing is ever searched through to make room.
-pub(super) struct Seen<K, V> {
+pub(crate) struct Seen<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
     most: usize,
@@ -13,12 +13,12 @@ pub(super) struct Seen<K, V> {
 
 impl<K: Eq + Hash, V: Default> Seen<K, V> {
     /// Room for so many; what must be kept is besides.
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), most }
     }
 
     /// The value of a key, a new one if there is none. What `is_kept` is true of is not forgotten.
-    pub(super) fn entry(&mut self, key: K, is_kept: impl Fn(&V) -> bool) -> &mut V {
+    pub(crate) fn entry(&mut self, key: K, is_kept: impl Fn(&V) -> bool) -> &mut V {
         if !self.young.contains_key(&key) && self.young.len() >= self.most / 2 {
             let young = std::mem::take(&mut self.young);
             let old = std::mem::replace(&mut self.old, young);
@@ -29,18 +29,18 @@ impl<K: Eq + Hash, V: Default> Seen<K, V> {
     }
 
     /// Forgets a key.
-    pub(super) fn forget(&mut self, key: &K) {
+    pub(crate) fn forget(&mut self, key: &K) {
         self.young.remove(key);
         self.old.remove(key);
     }
 
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }
 
     /// The value of a key, if there is one.
-    pub(super) fn known(&mut self, key: &K) -> Option<&mut V> {
+    pub(crate) fn known(&mut self, key: &K) -> Option<&mut V> {
         self.young.get_mut(key).or_else(|| self.old.get_mut(key))
     }
 }

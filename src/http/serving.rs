@@ -19,9 +19,9 @@ use actix_web::{App, Error, HttpRequest};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::rustls::ServerConfig;
 
-use super::Api;
-use super::connections::Connections;
-use super::wire::Wire;
+use crate::http::Api;
+use crate::http::connections::Connections;
+use crate::http::wire::Wire;
 
 /// How long a client may take to close its end once ours is closed: as long as `HttpServer` has it.
 const DISCONNECT: Duration = Duration::from_secs(1);
@@ -43,13 +43,13 @@ pub struct Serving {
 
 /// By what a connection came. On the framework's own server its configuration tells.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Way {
-    pub(super) address: SocketAddr,
-    pub(super) is_secure: bool,
+pub(crate) struct Way {
+    pub(crate) address: SocketAddr,
+    pub(crate) is_secure: bool,
 }
 
 /// Whether a request came by TLS of ours.
-pub(super) fn is_secure(request: &HttpRequest) -> bool {
+pub(crate) fn is_secure(request: &HttpRequest) -> bool {
     request.conn_data::<Way>().map_or_else(|| request.app_config().secure(), |way| way.is_secure)
 }
 

@@ -9,12 +9,12 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::Notifier;
 use crate::client::Refused;
 use crate::clock;
-use crate::error::Error;
+use crate::domain::error::Error;
+use crate::domain::subscription::{Delivery, Lifecycle, Notice};
+use crate::notify::Notifier;
 use crate::store::{Attempts, Due, Held, Store};
-use crate::subscription::{Delivery, Lifecycle, Notice};
 
 /// How often it is looked what there is to do, since other processes write too and times come.
 const POLL: Duration = Duration::from_secs(1);

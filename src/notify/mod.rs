@@ -13,11 +13,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::client::Refused;
-use crate::error::{Error, Kind, Limit};
+use crate::domain::error::{Error, Kind, Limit};
+use crate::notify::post::{MAX_BODY, Poster};
+pub use crate::notify::target::Allowed;
+use crate::notify::target::Targets;
 use crate::odata::percent_encode;
-use post::{MAX_BODY, Poster};
-pub use target::Allowed;
-use target::Targets;
 
 /// Most confirmations that are waited for at once, and of one creator: hosts that are slow to confirm must not turn away
 /// the subscriptions of others.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use hyper::Request;
 use hyper::header::CONTENT_TYPE;
 
-use super::target::Targets;
 use crate::client::{Answer, Client, Refused, Target};
+use crate::notify::target::Targets;
 
 /// Largest body of an answer, in bytes.
 pub(super) const MAX_BODY: usize = 64 << 10;

@@ -7,7 +7,7 @@ use hmac::digest::Key;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, Kind};
+use crate::domain::error::{Error, Kind};
 
 /// Contacts or folders on a page when the client does not say.
 pub const DEFAULT_SIZE: u16 = 200;

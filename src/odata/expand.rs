@@ -10,15 +10,15 @@
 //! assert_eq!((found[0].options.filter.as_deref(), found[0].options.top), (Some("surname eq ')'"), Some(5)));
 //! ```
 
-use super::filter::{self, Aliases};
-use super::json::shorten;
-use super::percent_encode;
-use super::prefer::Handling;
-use super::query::Query;
-use crate::contact::tags;
-use crate::error::{Error, Kind};
-use crate::extended::{Asked, Expand, Ids, MULTI, MultiValue, PropertyId, SINGLE, SingleValue};
-use crate::extension;
+use crate::domain::contact::tags;
+use crate::domain::error::{Error, Kind};
+use crate::domain::extended::{Asked, Expand, Ids, MULTI, MultiValue, PropertyId, SINGLE, SingleValue};
+use crate::domain::extension;
+use crate::odata::filter::{self, Aliases};
+use crate::odata::json::shorten;
+use crate::odata::percent_encode;
+use crate::odata::prefer::Handling;
+use crate::odata::query::Query;
 
 /// Longest text, in bytes.
 const MAX_TEXT: usize = 8 << 10;

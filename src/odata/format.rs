@@ -1,9 +1,9 @@
 //! How an answer is written down: by `$format`, or else by `Accept` (OData 4.01, protocol, 11.2.12). There is JSON, with or
 //! without annotations; an `Accept` that JSON does not meet is answered with it all the same (docs/graph.md, "Formats").
 
-use super::json::shorten;
-use super::query;
-use crate::error::Error;
+use crate::domain::error::Error;
+use crate::odata::json::shorten;
+use crate::odata::query;
 
 const JSON: &str = "json or application/json, with odata.metadata=none, minimal or full";
 

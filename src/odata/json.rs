@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-/// Most values in one text. A full contact of [`crate::contact::MAX_ENTRIES`] in each collection has some 4,000.
+/// Most values in one text. A full contact of [`crate::domain::contact::MAX_ENTRIES`] in each collection has some 4,000.
 const MAX_VALUES: usize = 50_000;
 
 /// A JSON value.

@@ -3,7 +3,6 @@
 pub mod address;
 pub mod delta;
 pub mod entity;
-pub mod etag;
 pub mod expand;
 pub mod filter;
 pub mod format;

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-use crate::error::{Error, Kind};
+use crate::domain::error::{Error, Kind};
 
 /// Contacts on a page when the client does not say.
 pub const DEFAULT_SIZE: u16 = 10;

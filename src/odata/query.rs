@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
-use super::filter::Aliases;
-use super::percent_decode;
-use crate::error::{Error, Kind};
+use crate::domain::error::{Error, Kind};
+use crate::odata::filter::Aliases;
+use crate::odata::percent_decode;
 
 /// Most options of one request, and most parameter aliases beside them.
 const MAX_OPTIONS: usize = 100;
@@ -73,7 +73,7 @@ pub struct Query {
     pub search: Option<String>,
     /// Options like `@p='X'`, which `$filter` and `$orderby` may name.
     pub aliases: Aliases,
-    /// `$select`, see [`crate::contact::select`].
+    /// `$select`, see [`crate::graph::contact::select`].
     pub select: Option<String>,
     /// `$expand`, see [`super::expand`].
     pub expand: Option<String>,

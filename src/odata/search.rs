@@ -2,9 +2,9 @@
 //! conventions, 5.1.8). Graph's clients put all of it in one pair of quotes: what is inside is then read the same way, so
 //! `"ann smith"` is two words in any order; a phrase in it is `"\"ann smith\""`. docs/graph.md, "Search".
 
-use crate::error::{Error, Kind};
+use crate::domain::error::{Error, Kind};
+use crate::domain::words::{self, Field, Word};
 use crate::odata::json::shorten;
-use crate::words::{self, Field, Word};
 
 /// Longest text, in bytes.
 const MAX_BYTES: usize = 2_048;
@@ -263,7 +263,7 @@ fn one_or(of: Vec<Option<Expr>>, join: impl FnOnce(Vec<Expr>) -> Expr) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contact::Text;
+    use crate::domain::contact::Text;
     use proptest::prelude::*;
 
     fn words(text: &str) -> Expr {

@@ -9,9 +9,9 @@ use hyper::body::Bytes;
 use hyper::header::ACCEPT;
 use serde::Deserialize;
 
-use super::keys::KeySet;
 use crate::client::{Client, Refused, Target};
 use crate::odata::json::shorten;
+use crate::oidc::keys::KeySet;
 
 /// Largest document and largest key set, in bytes; Entra's set has some 20 KiB.
 const MAX_BODY: usize = 512 << 10;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::token::{Algorithm, Token};
+use crate::oidc::token::{Algorithm, Token};
 
 /// Most keys of an issuer.
 const MAX_KEYS: usize = 100;

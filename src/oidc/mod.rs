@@ -18,11 +18,11 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::plain;
-use crate::user::Trusted;
-use issuer::Issuer;
-use keys::KeySet;
-use token::{Expected, MAX_TOKEN, SKEW, Token};
+use crate::domain::plain;
+use crate::domain::user::Trusted;
+use crate::oidc::issuer::Issuer;
+use crate::oidc::keys::KeySet;
+use crate::oidc::token::{Expected, MAX_TOKEN, SKEW, Token};
 
 /// Most verified tokens that are remembered.
 const MAX_REMEMBERED: usize = 10_000;

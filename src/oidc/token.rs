@@ -5,10 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::Verified;
+use crate::domain::plain;
+use crate::domain::user::Trusted;
 use crate::odata::json::Json;
-use crate::plain;
-use crate::user::Trusted;
+use crate::oidc::Verified;
 
 /// Longest token, in bytes; one of Entra's has some 2 KiB.
 pub(super) const MAX_TOKEN: usize = 16 << 10;

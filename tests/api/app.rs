@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
-use contactd::http::access::Access;
+use contactd::http::authenticate::Access;
 use contactd::http::{Api, Settings};
 use contactd::notify::{self, Notifier};
 use contactd::store::{Database, Options, Store};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
-use contactd::config::Cli;
+use contactd::cli::config::Cli;
 use tempfile::TempDir;
 
 use crate::postgres::{Postgres, programs};

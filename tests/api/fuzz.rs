@@ -9,16 +9,16 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use contactd::http::access::Access;
+use contactd::domain::etag::Preconditions;
+use contactd::domain::photo::{MAX_PIXELS, MAX_SIDE, Picture};
+use contactd::http::authenticate::Access;
 use contactd::odata::address::Address;
-use contactd::odata::etag::Preconditions;
 use contactd::odata::filter::{Aliases, Model, filter, order};
 use contactd::odata::json::Json;
 use contactd::odata::percent_encode;
 use contactd::odata::prefer::{Handling, Prefer};
 use contactd::odata::query::Query;
 use contactd::odata::search::Search;
-use contactd::photo::{MAX_PIXELS, MAX_SIDE, Picture};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -253,7 +253,7 @@ proptest! {
         let text = damaged_text(text, &damage);
         for (model, handling) in [(Model::Beta, Handling::Lenient), (Model::V1, Handling::Strict)] {
             if let Err(error) = filter(&text, &Aliases::default(), model, handling) {
-                let contactd::error::Error::Invalid(problems) = error else { panic!("{text}: {error}") };
+                let contactd::domain::error::Error::Invalid(problems) = error else { panic!("{text}: {error}") };
                 prop_assert!(problems.iter().all(|problem| problem.target == "$filter"), "{:?}", problems);
             }
             let _ = order(&text, &Aliases::default(), model, handling);

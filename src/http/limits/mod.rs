@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 use actix_web::http::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::access::bearer_token;
-use super::client::Client;
-use super::paced::PIECE;
-use super::seen::Seen;
-use super::throttle::{Graph, Throttle};
-use crate::error::{Error, Limit};
-use crate::secret::{self, Digest};
+use crate::domain::error::{Error, Limit};
+use crate::domain::secret::{self, Digest};
+use crate::graph::throttle::{Graph, Throttle};
+use crate::http::authenticate::bearer_token;
+use crate::http::client::Client;
+use crate::http::paced::PIECE;
+use crate::http::seen::Seen;
 
 /// What is taken of clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +145,7 @@ fn is_running(token: &Token) -> bool {
 }
 
 /// Counts what callers have.
-pub(super) struct Gate {
+pub(crate) struct Gate {
     limits: Limits,
     running: AtomicU32,
     buffered: AtomicUsize,
@@ -153,13 +153,13 @@ pub(super) struct Gate {
     /// Those that were found to be known.
     tokens: Mutex<Seen<Digest, Token>>,
     /// Held while a token is looked up for an address that has sent too many that are not known.
-    pub(super) suspects: Semaphore,
-    pub(super) graph: Option<Arc<Throttle>>,
+    pub(crate) suspects: Semaphore,
+    pub(crate) graph: Option<Arc<Throttle>>,
 }
 
 /// What a request is to the gate before it is known who sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Door {
+pub(crate) enum Door {
     /// Any.
     Request,
     /// Its steps are counted instead.
@@ -169,7 +169,7 @@ pub(super) enum Door {
 }
 
 /// A request that was let in, until it is dropped.
-pub(super) struct Visit {
+pub(crate) struct Visit {
     gate: Arc<Gate>,
     client: Option<Client>,
     /// The token that was shown, as it is told apart from others: not by how it is written down.
@@ -187,7 +187,7 @@ pub(super) struct Visit {
 }
 
 impl Gate {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             running: AtomicU32::new(0),
@@ -203,7 +203,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Error::Throttled`]
-    pub(super) fn enter(
+    pub(crate) fn enter(
         self: &Arc<Self>,
         client: Option<Client>,
         headers: &HeaderMap,
@@ -252,7 +252,7 @@ impl Visit {
 
     /// How long the address has to wait, where it has sent too many tokens that are not known and shows another that was
     /// not known before. That is looked up all the same: it may be somebody's.
-    pub(super) fn suspected(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn suspected(&self, now: Instant) -> Option<Duration> {
         let guesses = {
             let mut addresses = self.gate.addresses.lock().unwrap_or_else(PoisonError::into_inner);
             addresses.known(&self.client?)?.guesses
@@ -262,7 +262,7 @@ impl Visit {
     }
 
     /// Notes that the token of a request is not known.
-    pub(super) fn is_unknown(&self, now: Instant) {
+    pub(crate) fn is_unknown(&self, now: Instant) {
         let Some(shown) = &self.shown else { return };
         self.gate.tokens.lock().unwrap_or_else(PoisonError::into_inner).forget(shown);
         let Some(client) = self.client else { return };
@@ -277,7 +277,7 @@ impl Visit {
     ///
     /// # Errors
     /// [`Error::Throttled`], [`Error::Busy`]
-    pub(super) fn is_known(&mut self, counts_as: Option<Digest>, door: Door) -> Result<(), Error> {
+    pub(crate) fn is_known(&mut self, counts_as: Option<Digest>, door: Door) -> Result<(), Error> {
         self.ask_no_more();
         let Some(shown) = self.shown else { return Ok(()) };
         let counts_as = counts_as.unwrap_or(shown);
@@ -304,7 +304,7 @@ impl Visit {
     }
 
     /// Whether it is known whose request it is.
-    pub(super) fn is_of_somebody(&self) -> bool {
+    pub(crate) fn is_of_somebody(&self) -> bool {
         self.own.is_some()
     }
 
@@ -312,7 +312,7 @@ impl Visit {
     ///
     /// # Errors
     /// [`Error::Throttled`]
-    pub(super) fn step(&self) -> Result<(), Error> {
+    pub(crate) fn step(&self) -> Result<(), Error> {
         let (now, limits) = (Instant::now(), &self.gate.limits);
         if let Some(client) = self.client.filter(|_| limits.rate_address > 0) {
             let mut addresses = self.gate.addresses.lock().unwrap_or_else(PoisonError::into_inner);
@@ -328,7 +328,7 @@ impl Visit {
     }
 
     /// Graph's limits, where they apply, and the app that they count.
-    pub(super) fn graph(&self) -> Option<(&Arc<Throttle>, Digest)> {
+    pub(crate) fn graph(&self) -> Option<(&Arc<Throttle>, Digest)> {
         self.gate.graph.as_ref().zip(self.token)
     }
 
@@ -336,7 +336,7 @@ impl Visit {
     ///
     /// # Errors
     /// [`Error::Throttled`], [`Error::Busy`]
-    pub(super) fn hold(&self, bytes: usize) -> Result<(), Error> {
+    pub(crate) fn hold(&self, bytes: usize) -> Result<(), Error> {
         let more = self.uncounted(bytes);
         if let Some(own) = self.own.as_deref().filter(|_| more > 0) {
             let limits = &self.gate.limits;
@@ -353,7 +353,7 @@ impl Visit {
     }
 
     /// The same for what was done already, and cannot be refused any more.
-    pub(super) fn hold_anyway(&self, bytes: usize) {
+    pub(crate) fn hold_anyway(&self, bytes: usize) {
         let more = self.uncounted(bytes);
         if let Some(own) = self.own.as_deref().filter(|_| more > 0) {
             own.buffered.fetch_add(more, Ordering::Relaxed);
@@ -369,7 +369,7 @@ impl Visit {
     }
 
     /// Nothing is held in memory for the request any more.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         let counted = self.counted.replace(0);
         self.bytes.set(0);
         if let Some(own) = self.own.as_deref().filter(|_| counted > 0) {
@@ -382,7 +382,7 @@ impl Visit {
     ///
     /// # Errors
     /// [`Error::Throttled`] where others of its token take too long.
-    pub(super) async fn is_at_work(&self, reads: bool) -> Result<(), Error> {
+    pub(crate) async fn is_at_work(&self, reads: bool) -> Result<(), Error> {
         let Some(own) = self.own.as_deref() else { return Ok(()) };
         self.turn.set(Some(next(&own.turns, if reads { READ } else { 1 }).await?));
         Ok(())
@@ -392,7 +392,7 @@ impl Visit {
     ///
     /// # Errors
     /// As [`Visit::is_at_work`].
-    pub(super) async fn is_long(&self) -> Result<(), Error> {
+    pub(crate) async fn is_long(&self) -> Result<(), Error> {
         let long = self.long.take();
         let Some(own) = self.own.as_deref().filter(|_| long.is_none()) else {
             self.long.set(long);
@@ -403,13 +403,13 @@ impl Visit {
     }
 
     /// The request is worked on no more.
-    pub(super) fn is_done(&self) {
+    pub(crate) fn is_done(&self) {
         self.turn.take();
         self.long.take();
     }
 
     /// Gives the request's place back to others; what it holds in memory counts on.
-    pub(super) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         self.is_done();
         self.ask_no_more();
         if std::mem::take(&mut self.is_running) {

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use actix_web::http::header;
 
-use super::*;
+use crate::http::limits::*;
 
 fn try_enter(gate: &Arc<Gate>, from: &str, by: &str, door: Door) -> Result<Visit, Error> {
     let mut headers = HeaderMap::new();

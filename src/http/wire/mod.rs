@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const LINE: usize = 96;
 
 /// A stream whose requests are read so.
-pub(super) struct Wire<T> {
+pub(crate) struct Wire<T> {
     stream: T,
     requests: Requests,
     /// What there was no room for.
@@ -25,12 +25,12 @@ pub(super) struct Wire<T> {
 }
 
 impl<T> Wire<T> {
-    pub(super) fn new(stream: T) -> Self {
+    pub(crate) fn new(stream: T) -> Self {
         Self { stream, requests: Requests::default(), rest: Bytes::new() }
     }
 
     /// The stream below.
-    pub(super) fn below(&self) -> &T {
+    pub(crate) fn below(&self) -> &T {
         &self.stream
     }
 }

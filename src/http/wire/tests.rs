@@ -6,7 +6,7 @@ use proptest::test_runner::{Config, TestRunner};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::codec::Decoder as _;
 
-use super::*;
+use crate::http::wire::*;
 
 fn read(pieces: &[&[u8]]) -> (Vec<u8>, At) {
     let mut requests = Requests::default();

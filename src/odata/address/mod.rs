@@ -12,8 +12,8 @@
 //! assert_eq!(Address::parse("/me/contacts('id')").unwrap(), aliased);
 //! ```
 
-use super::percent_decode;
-use crate::error::Error;
+use crate::domain::error::Error;
+use crate::odata::percent_decode;
 
 /// The prefix of a path. None and `beta` speak the seed's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-use super::*;
+use crate::odata::address::*;
 use proptest::prelude::*;
 
 #[test]

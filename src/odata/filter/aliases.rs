@@ -4,8 +4,8 @@
 use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 
-use super::ast::{Expr, Literal, Node};
-use super::parse::{self, MAX_LENGTH};
+use crate::odata::filter::ast::{Expr, Literal, Node};
+use crate::odata::filter::parse::{self, MAX_LENGTH};
 use crate::odata::json::shorten;
 
 /// Most bytes that the aliases in one expression stand for.

@@ -2,22 +2,22 @@
 
 use std::cell::Cell;
 
-use super::aliases::Resolver;
-use super::ast::{Binary, Expr, Node};
-use super::model::{Complex, Model, Named, Target};
-use super::typed::{
+use crate::domain::contact::tags;
+use crate::domain::contact::{DEFAULT_FOLDER, is_default_otherwise};
+use crate::domain::error::Kind;
+use crate::domain::extended::{MultiValue, PropertyId, SingleValue};
+use crate::domain::extension;
+use crate::domain::fold::fold;
+use crate::domain::folder::ROOT;
+use crate::domain::query::typed::{
     Arithmetic, Comparison, Condition, Id, Key, List, Moment, NumberValue, Of, Order, Property, Table, TextValue,
 };
-use super::value::{Enumeration, Number, Value, alike, exactly, literal, number};
-pub(super) use super::views::{Bound, Scope};
-use super::{Fault, views};
-use crate::contact::tags;
-use crate::contact::{DEFAULT_FOLDER, is_default_otherwise};
-use crate::error::Kind;
-use crate::extended::{MultiValue, PropertyId, SingleValue};
-use crate::extension;
-use crate::fold::fold;
-use crate::folder::ROOT;
+use crate::odata::filter::aliases::Resolver;
+use crate::odata::filter::ast::{Binary, Expr, Node};
+use crate::odata::filter::model::{Complex, Model, Named, Target};
+use crate::odata::filter::value::{Enumeration, Number, Value, alike, exactly, literal, number};
+pub(super) use crate::odata::filter::views::{Bound, Scope};
+use crate::odata::filter::{Fault, views};
 use crate::odata::json::shorten;
 use crate::odata::prefer::Handling;
 

@@ -1,11 +1,11 @@
 //! The functions of OData's canonical list that need no clock and no place on earth.
 
-use super::Fault;
-use super::ast::Expr;
-use super::check::{Bound, Checker, Scope};
-use super::typed::{Calendar, Condition, Find, MILLION, NumberValue, Table, TextValue};
-use super::value::{Number, Value};
-use crate::error::Kind;
+use crate::domain::error::Kind;
+use crate::domain::query::typed::{Calendar, Condition, Find, MILLION, NumberValue, Table, TextValue};
+use crate::odata::filter::Fault;
+use crate::odata::filter::ast::Expr;
+use crate::odata::filter::check::{Bound, Checker, Scope};
+use crate::odata::filter::value::{Number, Value};
 use crate::odata::json::shorten;
 
 /// No text is longer, in characters.

@@ -1,8 +1,8 @@
 //! Words, literals and signs, each with its place.
 
-use super::Fault;
-use super::ast::Literal;
-use crate::contact::date;
+use crate::domain::contact::date;
+use crate::odata::filter::Fault;
+use crate::odata::filter::ast::Literal;
 
 /// A piece of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]

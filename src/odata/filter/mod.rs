@@ -16,28 +16,26 @@ mod aliases;
 pub mod ast;
 mod casts;
 mod check;
-#[cfg(test)]
-pub(crate) mod eval;
 mod functions;
 pub(crate) mod lexer;
 pub mod model;
 pub mod parse;
 #[cfg(test)]
 mod tests;
-pub mod typed;
 mod value;
 mod views;
 
-pub use aliases::Aliases;
-pub use model::Model;
+use crate::domain::query::typed;
+pub use crate::odata::filter::aliases::Aliases;
+pub use crate::odata::filter::model::Model;
 
-use crate::contact::date;
-use crate::error::{Error, Kind};
+use crate::domain::contact::date;
+use crate::domain::error::{Error, Kind};
+use crate::domain::query::typed::{Condition, Order};
+use crate::odata::filter::aliases::Resolver;
+use crate::odata::filter::ast::{Expr, Literal, Node};
 use crate::odata::json::shorten;
 use crate::odata::prefer::Handling;
-use aliases::Resolver;
-use ast::{Expr, Literal, Node};
-use typed::{Condition, Order};
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! What can be filtered: the names of each shape and what they stand for in the stored contact. The v1.0 shape's names
 //! are projections (docs/graph.md, "The contact"): the first of its type, or all of it.
 
-use super::typed::{Id, List, Moment, Of, Property, Table};
-use crate::category;
-use crate::contact::tags::View;
-use crate::contact::{FLAG_STATUS, Shape, Text};
-use crate::extended::{MULTI, SINGLE};
+use crate::domain::category;
+use crate::domain::contact::tags::View;
+use crate::domain::contact::{FLAG_STATUS, Shape, Text};
+use crate::domain::extended::{MULTI, SINGLE};
+use crate::domain::query::typed::{Id, List, Moment, Of, Property, Table};
 use crate::odata::json::shorten;
 
 /// The shape whose names are used.

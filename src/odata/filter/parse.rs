@@ -1,9 +1,9 @@
 //! The grammar: OData 4.01's, operators and functions in any letter case. Time is linear in the text, and neither depth nor
 //! the number of nodes passes its limit, whatever is sent.
 
-use super::Fault;
-use super::ast::{Binary, Expr, Literal, Names, Node};
-use super::lexer::{self, Token};
+use crate::odata::filter::Fault;
+use crate::odata::filter::ast::{Binary, Expr, Literal, Names, Node};
+use crate::odata::filter::lexer::{self, Token};
 
 /// Longest text, in bytes.
 pub const MAX_LENGTH: usize = 8 << 10;

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::ast::{Binary, Expr, Literal, Node};
-use super::*;
-use crate::error::Problem;
+use crate::domain::error::Problem;
+use crate::odata::filter::ast::{Binary, Expr, Literal, Node};
+use crate::odata::filter::*;
 
 fn printed(text: &str) -> String {
     parse::expression(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}")).to_string()

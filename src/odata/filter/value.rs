@@ -1,12 +1,12 @@
 //! Values with their types.
 
-use super::ast::Literal;
-use super::model::{enumerations, members_of};
-use super::typed::{Arithmetic, Condition, DAY, Id, MILLION, Moment, NumberValue, Property, TextValue};
-use super::{Fault, decimal, time_of_day};
-use crate::contact::date;
-use crate::contact::tags::View;
-use crate::fold::fold;
+use crate::domain::contact::date;
+use crate::domain::contact::tags::View;
+use crate::domain::fold::fold;
+use crate::domain::query::typed::{Arithmetic, Condition, DAY, Id, MILLION, Moment, NumberValue, Property, TextValue};
+use crate::odata::filter::ast::Literal;
+use crate::odata::filter::model::{enumerations, members_of};
+use crate::odata::filter::{Fault, decimal, time_of_day};
 use crate::odata::json::shorten;
 
 /// An expression with its type.

@@ -1,13 +1,13 @@
 //! Extended properties by Outlook's tags in filters. They are not stored as such, so what is asked of any extended property
 //! with the id of one is asked of the contact as well, with its property in the place of the value.
 
-use super::Fault;
-use super::ast::{Binary, Expr, Literal, Node};
-use super::check::Checker;
-use super::typed::{Comparison, Condition, List, Of, Property, Table, TextValue};
-use crate::contact::tags::{self, View};
-use crate::extended::{PropertyId, SingleValue};
-use crate::fold::fold;
+use crate::domain::contact::tags::{self, View};
+use crate::domain::extended::{PropertyId, SingleValue};
+use crate::domain::fold::fold;
+use crate::domain::query::typed::{Comparison, Condition, List, Of, Property, Table, TextValue};
+use crate::odata::filter::Fault;
+use crate::odata::filter::ast::{Binary, Expr, Literal, Node};
+use crate::odata::filter::check::Checker;
 
 /// Most of them that are put in for extended properties in one filter.
 pub(super) const MAX: usize = 32;

@@ -1,6 +1,6 @@
 //! `$metadata`: the model of each shape as CSDL (OData CSDL XML, 4.01), for generators of clients.
 
-use crate::contact::Shape;
+use crate::domain::contact::Shape;
 
 /// The document of a shape. It has what this server serves and nothing else.
 pub fn csdl(shape: Shape) -> &'static str {
@@ -15,7 +15,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{category, extended, folder, user};
+    use crate::domain::{category, extended, folder, user};
 
     /// The names in a type's element, behind this tag.
     fn named(document: &str, of: &str, tag: &str) -> Vec<String> {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use ring::hmac;
 
-use super::*;
+use crate::oidc::tests::*;
 
 /// Signed by the issuer's own key, header and claims as they are given.
 fn refused(pair: &Pair, header: &str, claims: &str) -> &'static str {

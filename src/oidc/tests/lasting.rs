@@ -1,7 +1,7 @@
 //! How long keys and tokens last, and what an issuer may do meanwhile.
 
-use super::issuer::Server;
-use super::*;
+use crate::oidc::tests::issuer::Server;
+use crate::oidc::tests::*;
 
 const MINUTE: Duration = Duration::from_mins(1);
 

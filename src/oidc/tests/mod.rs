@@ -4,11 +4,11 @@ mod lasting;
 
 use serde_json::{Value, json};
 
-use super::token::Token;
-use super::*;
+use crate::oidc::tests::issuer::{Pair, base64};
+use crate::oidc::token::Token;
+use crate::oidc::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as URL_SAFE;
-use issuer::{Pair, base64};
 
 const ISSUER: &str = "https://login.example.org/tenant/v2.0";
 const NOW: i64 = 1_700_000_000;

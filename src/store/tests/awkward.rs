@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::contact::read::{Purpose, read};
-use crate::contact::{Contact, Shape};
+use crate::domain::contact::{Contact, Shape};
+use crate::graph::contact::read::{Purpose, read};
 use crate::odata::json::Json;
 use crate::odata::prefer::Handling;
 use crate::store::tests::*;

@@ -1,7 +1,7 @@
 //! What holds on either engine.
 
-use super::*;
-use crate::contact::Properties;
+use crate::domain::contact::Properties;
+use crate::store::tests::*;
 
 #[actix_web::test]
 async fn waiting_writes_share_a_commit_and_are_answered_after_it() {

@@ -5,9 +5,11 @@ mod both {
     use std::collections::HashSet;
 
     use crate::odata::delta::Progress;
-    use crate::store::statement::Statement;
+    use crate::store::db::statement::Statement;
+    use crate::store::jobs::emptying;
+    use crate::store::tables::{folders, trash};
     use crate::store::tests::*;
-    use crate::store::{Change, Followed, emptying, folders, trash};
+    use crate::store::{Change, Followed};
 
     /// More than two pieces.
     const MANY: usize = 1_100;
@@ -70,7 +72,7 @@ mod both {
             assert!(matches!(store.contact(mailbox, &[], id).await, Err(Error::NotFound)));
             assert!(matches!(store.photo(mailbox, &[], id).await, Err(Error::NotFound)));
             assert!(matches!(store.folder(mailbox, &self.folder).await, Err(Error::NotFound)));
-            let ids = crate::extended::Ids::All;
+            let ids = crate::domain::extended::Ids::All;
             assert!(matches!(store.extensions(mailbox, &[], id, &ids).await, Err(Error::NotFound)));
             let change = store.update(mailbox, &[], id, titled("changed"), Preconditions::default()).await;
             assert!(matches!(change, Err(Error::NotFound)));
@@ -144,7 +146,7 @@ where c.removed and c.contact_id is not null and not d.removed";
         let full = Full::new().await;
         full.begin(None).await;
         let weak = Arc::downgrade(&full.o.store.shared);
-        crate::store::purge::purge(&weak, Some(Duration::from_hours(24)), None, None).await;
+        crate::store::jobs::purge::purge(&weak, Some(Duration::from_hours(24)), None, None).await;
         assert_eq!(full.marked().await, ALL);
 
         let full = Full::new().await;
@@ -156,7 +158,7 @@ where c.removed and c.contact_id is not null and not d.removed";
         // For good, all goes; also where the folder is inside another that is deleted.
         let full = Full::new().await;
         full.begin(Some(trash::FOR_GOOD)).await;
-        crate::store::purge::purge(&weak_of(&full), None, None, None).await;
+        crate::store::jobs::purge::purge(&weak_of(&full), None, None, None).await;
         assert_eq!(full.o.count("select count(*) from contacts").await, 0);
         assert_eq!(full.o.count("select count(*) from folders").await, 1);
     }

@@ -6,15 +6,16 @@ pub(super) mod both {
     use proptest::strategy::ValueTree as _;
     use proptest::test_runner::{Config, TestRng, TestRunner};
 
-    use crate::contact::Contact;
-    use crate::extended::{Expand, Ids};
-    use crate::odata::filter::{Aliases, Model, eval, filter};
+    use crate::domain::contact::Contact;
+    use crate::domain::extended::{Expand, Ids};
+    use crate::domain::query::eval;
+    use crate::odata::filter::{Aliases, Model, filter};
     use crate::odata::prefer::Handling;
     use crate::store::tests::awkward::{MULTI, SINGLE, filled, texts};
     use crate::store::tests::constants::constants;
     use crate::store::tests::*;
 
-    fn parsed(text: &str, model: Model) -> crate::odata::filter::typed::Condition {
+    fn parsed(text: &str, model: Model) -> crate::domain::query::typed::Condition {
         filter(text, &Aliases::default(), model, Handling::Lenient).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
@@ -295,7 +296,7 @@ pub(super) mod both {
             }
         }
         for contact in [&contacts[3], &contacts[4]] {
-            let seconds = crate::contact::date::print(contact.last_modified_date_time);
+            let seconds = crate::domain::contact::date::print(contact.last_modified_date_time);
             filters.push(format!("id eq '{}'", contact.id));
             filters.push(format!("id in ('{}','x')", contact.id));
             filters.push(format!("changeKey eq '{}'", contact.version_token()));

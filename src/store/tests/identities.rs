@@ -1,8 +1,8 @@
 //! Users of identity providers.
 
 mod both {
+    use crate::domain::user::{Identity, Trusted, User, UserName};
     use crate::store::tests::*;
-    use crate::user::{Identity, Trusted, User, UserName};
 
     fn identity(issuer: &str, subject: &str, name: Option<&str>) -> Identity {
         let trusted = name.map(|name| Trusted { claim: "upn".to_owned(), name: name.to_owned() });

@@ -1,16 +1,17 @@
 //! What is derived of contacts: that look-ups use it, and that it is made anew when its rule changes.
 
 mod both {
-    use crate::contact::patch::Added;
-    use crate::extended::{MultiValue, PropertyId, SingleValue};
-    use crate::extension;
+    use crate::domain::contact::patch::Added;
+    use crate::domain::extended::{MultiValue, PropertyId, SingleValue};
+    use crate::domain::extension;
     use crate::odata::filter::{Aliases, Model, filter};
     use crate::odata::prefer::Handling;
     use crate::odata::search::Search;
-    use crate::store::statement::Statement;
+    use crate::store::db::statement::Statement;
+    use crate::store::query::listing;
+    use crate::store::tables::folded;
     use crate::store::tests::awkward::{filled, noted};
     use crate::store::tests::*;
-    use crate::store::{folded, listing};
 
     /// How the database goes about a page.
     async fn plan(o: &Opened, listing: &Listing) -> String {
@@ -129,7 +130,7 @@ mod both {
         let again = Store::open(&o.database, Options::default()).await.unwrap();
         let o = Opened { store: again, ..o };
         assert_eq!((o.count(folded_rows).await, o.count(words).await), before);
-        assert_eq!(o.count("select folding from store").await, crate::fold::FOLDING);
+        assert_eq!(o.count("select folding from store").await, crate::domain::fold::FOLDING);
         let rest: Vec<_> = contacts.iter().filter(|contact| contact.id != contacts[8].id).cloned().collect();
         assert_eq!(found(&o, "ann").await, ann);
         let condition = filter("title eq 'É' or nickName eq 'Σ'", &Aliases::default(), Model::Beta, Handling::Lenient);
@@ -137,7 +138,7 @@ mod both {
         let found = o.store.contacts(o.mailbox, &listing, None).await.unwrap().contacts;
         assert!(!found.is_empty());
         let has = |contact: &&Contact, text, folded: [&str; 2]| {
-            contact.properties.text(text).is_some_and(|text| folded.contains(&crate::fold::fold(text).as_str()))
+            contact.properties.text(text).is_some_and(|text| folded.contains(&crate::domain::fold::fold(text).as_str()))
         };
         let fits = |c: &&Contact| has(c, Text::Title, ["é"; 2]) || has(c, Text::NickName, ["σ"; 2]);
         assert_eq!(found, rest.iter().filter(fits).cloned().collect::<Vec<_>>());

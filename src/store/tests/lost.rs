@@ -1,7 +1,7 @@
 //! Connections to PostgreSQL that are lost at a chosen message, and what is known of the commit.
 
-use super::proxy::{Cut, Proxy};
-use super::*;
+use crate::store::tests::proxy::{Cut, Proxy};
+use crate::store::tests::*;
 
 /// A store whose way to the server can be cut.
 pub(super) async fn behind_a_proxy() -> (Opened, Proxy) {

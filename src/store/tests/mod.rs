@@ -23,6 +23,9 @@ mod sqlite;
 mod trash;
 mod unlogged;
 
+use crate::store::db::{engine, statement};
+use crate::store::jobs::copy;
+use crate::store::write::{procedures, rows};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,10 +33,10 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use servers::{Postgres, Schema};
 use tokio::sync::Notify;
 
-use super::statement::Statement;
-use super::tx::Tx;
-use super::*;
-use crate::contact::{Email, Phone, Text};
+use crate::domain::contact::{Email, Phone, Text};
+use crate::store::db::statement::Statement;
+use crate::store::write::tx::Tx;
+use crate::store::*;
 
 /// A store, and what its data lies in.
 pub(crate) struct Opened {

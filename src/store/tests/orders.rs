@@ -4,9 +4,10 @@ mod both {
     use proptest::prelude::*;
     use proptest::strategy::ValueTree as _;
 
-    use crate::contact::Contact;
-    use crate::odata::filter::typed::Order;
-    use crate::odata::filter::{Aliases, Model, eval, order};
+    use crate::domain::contact::Contact;
+    use crate::domain::query::eval;
+    use crate::domain::query::typed::Order;
+    use crate::odata::filter::{Aliases, Model, order};
     use crate::odata::page::{Cursor, PageToken};
     use crate::odata::prefer::Handling;
     use crate::store::tests::awkward::{filled, noted};

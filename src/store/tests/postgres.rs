@@ -1,8 +1,8 @@
 //! What PostgreSQL, its servers and other processes ask of the store.
 
-use super::*;
 use crate::odata::filter::{Aliases, Model, filter as read_filter};
 use crate::odata::prefer::Handling;
+use crate::store::tests::*;
 
 async fn on_postgres() -> Opened {
     opened_in_schema(Postgres::shared().schema(), Options::default()).await

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use super::*;
+use crate::store::tests::*;
 
 impl Opened {
     fn acting(&self, name: &str, mailbox: i64) -> Store {

@@ -1,12 +1,12 @@
 //! What an upgrade makes of what was stored before it.
 
 pub(super) mod both {
-    use crate::contact::patch::Added;
-    use crate::contact::tags;
-    use crate::extended::{Expand, Ids, PropertyId, SingleValue};
+    use crate::domain::contact::patch::Added;
+    use crate::domain::contact::tags;
+    use crate::domain::extended::{Expand, Ids, PropertyId, SingleValue};
     use crate::odata::filter::{Aliases, Model, filter};
     use crate::odata::prefer::Handling;
-    use crate::store::renew;
+    use crate::store::db::renew;
     use crate::store::tests::*;
 
     #[actix_web::test]

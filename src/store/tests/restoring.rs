@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{Error as IoError, ErrorKind};
 use std::path::Path;
 
-use super::super::files::beside;
-use super::super::restore::{Real, Steps, is_unfinished, restore_by};
-use super::*;
+use crate::store::db::files::beside;
+use crate::store::db::restore::{Real, Steps, is_unfinished, restore_by};
+use crate::store::tests::*;
 
 /// Breaks off before a change, and may be on a file system that neither renames nor links.
 struct Broken {
@@ -79,7 +79,7 @@ async fn a_restore_that_is_killed_at_any_step_leaves_the_old_database_or_the_new
             assert_eq!(kept.len(), 2, "{kept:?}");
             assert!(!is_unfinished(&killed));
             assert_eq!(
-                (served(&kept[0]).await, super::super::check::copy(&killed, Verify::Full).await.unwrap()),
+                (served(&kept[0]).await, crate::store::db::check::copy(&killed, Verify::Full).await.unwrap()),
                 (2, Vec::new())
             );
             break;

@@ -5,11 +5,11 @@ mod both {
     use proptest::strategy::ValueTree as _;
     use proptest::test_runner::{Config, TestRng, TestRunner};
 
-    use crate::contact::{Address, Contact};
+    use crate::domain::contact::{Address, Contact};
+    use crate::domain::words;
     use crate::odata::search::Search;
     use crate::store::tests::awkward::filled;
     use crate::store::tests::*;
-    use crate::words;
 
     async fn found(o: &Opened, text: &str) -> Vec<Contact> {
         let search = Some(Search::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::*;
+use crate::store::tests::*;
 
 /// Lets the database grow by less than `large` has, until the writer connects anew.
 async fn shrink(o: &Opened) {

@@ -1,9 +1,9 @@
 //! What was deleted long ago is taken away, in pieces, and nothing else is.
 
 mod both {
-    use crate::store::purge::purge;
+    use crate::store::jobs::purge::purge;
+    use crate::store::tables::trash;
     use crate::store::tests::*;
-    use crate::store::trash;
 
     const DAY: Duration = Duration::from_hours(24);
 

@@ -1,14 +1,14 @@
 //! Lost commits of what the change log leaves out, while another process writes the same rows: they are known by the audit
 //! log. What has no entry there either is not claimed to be known.
 
-use super::lost::behind_a_proxy;
-use super::proxy::{Cut, Proxy};
-use super::*;
-use crate::photo::Picture;
-use crate::scopes::Scopes;
-use crate::subscription::{ChangeType, Renewal, Subject, Subscription, Terms};
-use crate::user::Principal;
-use crate::{category, extension};
+use crate::domain::photo::Picture;
+use crate::domain::scopes::Scopes;
+use crate::domain::subscription::{ChangeType, Renewal, Subject, Subscription, Terms};
+use crate::domain::user::Principal;
+use crate::domain::{category, extension};
+use crate::store::tests::lost::behind_a_proxy;
+use crate::store::tests::proxy::{Cut, Proxy};
+use crate::store::tests::*;
 
 type Done<'a> = LocalBoxFuture<'a, Result<(), Error>>;
 

@@ -1,6 +1,6 @@
 //! Who may see what.
 
-use contactd::http::access::Access;
+use contactd::http::authenticate::Access;
 use serde_json::json;
 
 use crate::app::{Setup, TestApp};

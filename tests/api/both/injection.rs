@@ -1,8 +1,8 @@
 //! Hostile texts in every place of an address where a client can write one: each is read for what it is or refused, and
 //! changes nothing.
 
+use contactd::domain::plain::is_plain;
 use contactd::odata::percent_encode;
-use contactd::plain::is_plain;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, Client, TestApp};

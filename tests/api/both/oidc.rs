@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use contactd::http::access::Access;
+use contactd::domain::user::UserName;
+use contactd::http::authenticate::Access;
 use contactd::oidc::{Provider, Settings, Times};
-use contactd::user::UserName;
 use serde_json::{Value, json};
 
 use crate::app::{Client, Setup, TestApp};

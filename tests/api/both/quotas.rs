@@ -240,7 +240,7 @@ fn what_a_mailbox_holds_is_counted_exactly_whatever_is_done_to_it() {
         }
     }
     app.beside(async |store| {
-        let bob = contactd::user::UserName::parse("bob").unwrap();
+        let bob = contactd::domain::user::UserName::parse("bob").unwrap();
         store.remove_user(&bob).await.unwrap();
     });
     assert_exact(&app);

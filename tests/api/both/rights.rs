@@ -1,10 +1,10 @@
 //! What each kind of caller may do with each route, and that it ends at once when it is taken away.
 
-use contactd::http::access::Access;
-use contactd::scopes::Scopes;
-use contactd::secret;
+use contactd::domain::scopes::Scopes;
+use contactd::domain::secret;
+use contactd::domain::user::{Principal, User, UserName};
+use contactd::http::authenticate::Access;
 use contactd::store::{NewToken, Store, Token};
-use contactd::user::{Principal, User, UserName};
 use serde_json::json;
 
 use super::pictures::gif;
@@ -217,7 +217,7 @@ fn a_share_that_was_taken_back_is_not_given_again_by_a_change_of_it() {
         store.unshare(ann.mailbox, dora.clone()).await.unwrap();
         // As one that was read before, and written after.
         let late = store.change_share(ann.mailbox, dora, true).await;
-        assert!(matches!(late, Err(contactd::error::Error::NotFound)));
+        assert!(matches!(late, Err(contactd::domain::error::Error::NotFound)));
     });
     assert_eq!(guest.dora.get("/users/ann/contacts").error().1, "Request_ResourceNotFound");
 }

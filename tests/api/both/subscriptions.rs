@@ -23,6 +23,13 @@ pub fn start() -> TestApp {
     TestApp::with(set_up())
 }
 
+/// Waits long for an answer.
+pub fn patient() -> TestApp {
+    let times = Times { answer: Duration::from_secs(50), lease: Duration::from_secs(100), ..quick() };
+    let set_up = set_up();
+    TestApp::with(Setup { notify: notify::Settings { times, ..set_up.notify }, ..set_up })
+}
+
 pub fn after(seconds: i64) -> String {
     (Utc::now() + TimeDelta::seconds(seconds)).format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
@@ -232,9 +239,7 @@ fn what_is_not_public_is_not_called() {
 
 #[test]
 fn hosts_that_are_slow_to_confirm_hold_up_no_subscriptions_of_others() {
-    let times = Times { answer: Duration::from_secs(50), lease: Duration::from_secs(100), ..quick() };
-    let set_up = set_up();
-    let app = TestApp::with(Setup { notify: notify::Settings { times, ..set_up.notify }, ..set_up });
+    let app = patient();
     let slow = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", slow.local_addr().unwrap());
     std::thread::scope(|scope| {

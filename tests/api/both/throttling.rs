@@ -5,8 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use contactd::http::access::Access;
-use contactd::http::throttle::Graph;
+use contactd::graph::throttle::Graph;
+use contactd::http::authenticate::Access;
 use contactd::http::{Limits, MAX_BODY, Settings};
 use serde_json::{Value, json};
 

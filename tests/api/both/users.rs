@@ -1,9 +1,9 @@
 //! The directory, which applications may list.
 
-use contactd::http::access::Access;
+use contactd::domain::user::UserName;
+use contactd::http::authenticate::Access;
 use contactd::odata::percent_encode;
 use contactd::store::Store;
-use contactd::user::UserName;
 use serde_json::{Value, json};
 
 use crate::app::{Client, Setup, TestApp};

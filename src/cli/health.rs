@@ -1,0 +1,148 @@
+//! `contactd health`: what a container's HEALTHCHECK runs, since its image has no other program.
+//!
+//! Whether the server speaks TLS it finds out by itself, so that it needs to be told no more than the address.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
+};
+
+use crate::cli::config::{self, Health};
+use crate::http::listen::Listen;
+
+const TIMEOUT: Duration = Duration::from_secs(3);
+const MAX_ANSWER: u64 = 4_096;
+
+/// Asks the server at the first place that `--listen` names for `/healthz`, and says on standard output that it is well.
+///
+/// # Errors
+/// One line: it cannot be reached, or it is not well.
+pub fn check(config: &Health) -> Result<(), String> {
+    let place = config::places_of(&config.listen)?.into_iter().next().ok_or("--listen names no address")?;
+    let (asked, answer) = match &place {
+        Listen::Unix(path) => (place.to_string(), ask_socket(path).map_err(|error| format!("{place}: {error}"))?),
+        Listen::Port(..) => ask_first(&place)?,
+    };
+    match answer.split(' ').nth(1).unwrap_or("nothing") {
+        "200" => {
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stdout(), "{asked} is well");
+            Ok(())
+        }
+        status => Err(format!("{asked}: answered {status}")),
+    }
+}
+
+/// Asks at the first address of a host that takes a connection.
+fn ask_first(place: &Listen) -> Result<(String, String), String> {
+    let addresses = place.addresses().map_err(|error| format!("--listen {place}: {error}"))?;
+    let mut why = format!("{place}: no address");
+    for address in addresses {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        let address = SocketAddr::new(ip, address.port());
+        match connect(address) {
+            Err(error) => why = format!("{address}: {error}"),
+            Ok(mut stream) => {
+                let answer = ask_at(address, &mut stream).map_err(|error| format!("{address}: {error}"))?;
+                return Ok((address.to_string(), answer));
+            }
+        }
+    }
+    Err(why)
+}
+
+fn ask_at(address: SocketAddr, stream: &mut TcpStream) -> std::io::Result<String> {
+    match ask(&address.to_string(), stream) {
+        Ok(answer) if answer.starts_with("HTTP/") => Ok(answer),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(error),
+        // What speaks TLS answers an alert, or hangs up.
+        _ => ask_by_tls(address),
+    }
+}
+
+fn ask_socket(path: &Path) -> std::io::Result<String> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    ask("localhost", &mut stream)
+}
+
+fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    Ok(stream)
+}
+
+fn ask(host: &str, stream: &mut (impl Read + Write)) -> std::io::Result<String> {
+    write!(stream, "GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    match stream.take(MAX_ANSWER).read_to_end(&mut answer) {
+        // A connection that is closed without TLS's goodbye has answered all the same.
+        Err(error) if answer.is_empty() => Err(error),
+        _ => Ok(String::from_utf8_lossy(&answer).into_owned()),
+    }
+}
+
+fn ask_by_tls(address: SocketAddr) -> std::io::Result<String> {
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider));
+    let config = config.with_safe_default_protocol_versions().map_err(std::io::Error::other)?;
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth();
+    let session = ClientConnection::new(Arc::new(config), ServerName::from(address.ip()));
+    let session = session.map_err(std::io::Error::other)?;
+    ask(&address.to_string(), &mut StreamOwned::new(session, connect(address)?))
+}
+
+/// Takes whatever certificate there is: it is for the names that clients use, which are not this address, and the question
+/// has nothing in it that another server could not be asked.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

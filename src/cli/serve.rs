@@ -1,0 +1,381 @@
+//! `contactd serve`: from the configuration to a running server and back down.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_server::Server;
+use actix_tls::accept::max_concurrent_tls_connect;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::cli::config::{LogAddresses, LogFormat, LogLevel, Serve};
+use crate::cli::first_start;
+use crate::cli::limits;
+use crate::http::authenticate::Access;
+use crate::http::connections::Connections;
+use crate::http::listen::{self, At, Bound, Listen, Listener};
+use crate::http::serving::Serving;
+use crate::http::tls::Tls;
+use crate::http::{Api, Origin, Settings, Strangers};
+use crate::notify::{self, Notifier};
+use crate::permission;
+use crate::store::{Database, Lock, Options, Store};
+
+/// How long requests under way may take once the server is told to stop; with the closing of the store it stays
+/// within 8 seconds.
+const DRAIN_SECONDS: u64 = 4;
+/// How long the store may take to close: a server that hangs is not waited for.
+const CLOSE: Duration = Duration::from_secs(3);
+/// How long it may take to give subscriptions back, of which most passes while requests end.
+const RELEASE: Duration = Duration::from_millis(500);
+/// How long a client may take for the handshake of TLS.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How many may be at it per worker: as many as connections. With fewer, as is the server's default, so many clients that
+/// connect and say nothing would keep all others out.
+const HANDSHAKES: usize = 25_000;
+
+/// Serves until SIGTERM, SIGINT or SIGQUIT, then drains.
+///
+/// # Errors
+/// One line that says why it cannot start.
+pub async fn run(config: Serve) -> Result<(), String> {
+    let _log = start_log(config.log_format, config.log_level);
+    // Before anything that takes its time, so that a stop is never missed.
+    let mut stop = Stop::listen().map_err(|error| error.to_string())?;
+    let access = access(&config)?;
+    let places = config.places()?;
+    let notifier = notify::Settings {
+        allowed: config.allowed_targets(),
+        ca_file: config.ca_file.clone(),
+        times: config.notification_times.unwrap_or_default(),
+    };
+    let notifier = Notifier::new(notifier).map_err(|error| format!("--ca-file {error}"))?;
+    let database = config.database.database("--database")?;
+    let standbys = config.read_from();
+    if !standbys.is_empty() && !matches!(database, Database::Postgres(_)) {
+        return Err("--database-read names standbys of a PostgreSQL server, and --database names none".to_owned());
+    }
+    let read_from = standbys.iter().map(|place| place.address("--database-read"));
+    let options = Options {
+        max_folders: config.max_folders,
+        max_contacts: config.max_contacts,
+        max_mailbox_bytes: config.max_mailbox_bytes,
+        connections: config.database_connections,
+        read_from: read_from.collect::<Result<_, _>>()?,
+        keep_deleted: Some(config.keep_deleted),
+        keep_changes: Some(config.keep_changes),
+        keep_audit: Some(config.keep_audit),
+        query_timeout: config.limits.query_timeout(),
+        create: config.create,
+        ..Options::default()
+    };
+    // Before the database: where the addresses are not to be had, none is made or changed.
+    let front = Front::new(&config, &places)?;
+    if access.is_none() && !front.is_local() && is_new(&database) {
+        return Err(NOBODY.to_owned());
+    }
+    let lock = match &database {
+        Database::File(path) => Some(Arc::new(Lock::take(path)?)),
+        Database::Temporary | Database::Postgres(_) => None,
+    };
+    let store = Store::open(&database, Options { lock, ..options }).await.map_err(|error| error.to_string())?;
+    let served = serve(&config, front, &database, access, notifier, &store, &mut stop).await;
+    if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
+        tracing::warn!("the database does not answer; ending without it");
+    }
+    served
+}
+
+/// Where clients connect, and whether they do so by TLS.
+struct Front {
+    bound: Vec<Bound>,
+    tls: Option<Tls>,
+}
+
+impl Front {
+    fn new(config: &Serve, places: &[Listen]) -> Result<Self, String> {
+        let bound = listen::bind(places)?;
+        let tls = config.tls.open(config.dev)?;
+        if tls.is_some() && bound.iter().any(|bound| matches!(bound.at, At::File(_))) {
+            return Err("--listen unix:PATH is served without TLS, so it does not go with a certificate".to_owned());
+        }
+        Ok(Self { bound, tls })
+    }
+
+    fn is_local(&self) -> bool {
+        self.bound.iter().all(Bound::is_local)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// What curl is told of where the server is.
+    fn curl(&self) -> String {
+        match self.bound.first().map(|bound| &bound.at) {
+            Some(At::File(file)) => format!("--unix-socket '{}' 'http://localhost", file.path.display()),
+            Some(At::Address(address)) => format!("'{}://{address}", self.scheme()),
+            None => String::new(),
+        }
+    }
+}
+
+/// Whether there is no database yet.
+fn is_new(database: &Database) -> bool {
+    match database {
+        Database::File(path) => !path.exists(),
+        Database::Temporary => true,
+        Database::Postgres(_) => false,
+    }
+}
+
+async fn serve(
+    config: &Serve,
+    front: Front,
+    database: &Database,
+    access: Option<Access>,
+    notifier: Notifier,
+    store: &Store,
+    stop: &mut Stop,
+) -> Result<(), String> {
+    let listen = |error: std::io::Error| format!("--listen: {error}");
+    let access = if let Some(access) = access {
+        access
+    } else {
+        if !store.has_way_in().await.map_err(|error| error.to_string())? {
+            if !front.is_local() {
+                return Err(NOBODY.to_owned());
+            }
+            first_start::welcome(store, database, &front.curl()).await?;
+        }
+        Access::stored()
+    };
+    store.trust_claim(access.trusted_claim()).await.map_err(|error| error.to_string())?;
+    warn(config, &front, store).await?;
+    let settings = settings(config, notifier.clone());
+    let api = Api::new(store.clone(), access, settings);
+    let (connections, workers) = connections(config);
+    let serving = Serving {
+        api,
+        connections: connections.clone(),
+        request_timeout: config.request_timeout(),
+        keep_alive: config.limits.keep_alive(),
+        handshake_timeout: HANDSHAKE,
+    };
+    max_concurrent_tls_connect(HANDSHAKES);
+    let mut server = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(connections.of_worker(workers))
+        .shutdown_timeout(DRAIN_SECONDS)
+        .disable_signals();
+    let scheme = front.scheme();
+    let mut announced = Vec::new();
+    // A socket's file stays as long as this does.
+    let mut files = Vec::new();
+    for bound in front.bound {
+        let (listener, at) = bound.listen().map_err(listen)?;
+        server = match (listener, &front.tls) {
+            (Listener::Tcp(listener), None) => serving.clone().listen(server, listener),
+            (Listener::Tcp(listener), Some(tls)) => serving.clone().listen_tls(server, listener, tls.config()?),
+            (Listener::Unix(listener), _) => serving.clone().listen_unix(server, listener),
+        }
+        .map_err(listen)?;
+        match at {
+            At::Address(address) => announced.push(format!("contactd listening on {scheme}://{address}\n")),
+            At::File(file) => {
+                announced.push(format!("contactd listening on unix:{}\n", file.path.display()));
+                files.push(file);
+            }
+        }
+    }
+    let server = server.run();
+    let handle = server.handle();
+    let mut server = actix_web::rt::spawn(server);
+    let (delivering, stopped) = oneshot::channel();
+    let watching = actix_web::rt::spawn(async move { connections.watch().await });
+    let deliverer = store.clone();
+    let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, stopped).await });
+    // What programs wait for, the same whatever the log looks like. Nobody may be there to read it.
+    let _ = std::io::stderr().write_all(announced.concat().as_bytes());
+    let ended = tokio::select! {
+        () = stop.wait() => {
+            tracing::info!("stopping");
+            drop(delivering);
+            handle.stop(true).await;
+            server.await
+        }
+        // By itself: it cannot accept connections any more.
+        ended = &mut server => {
+            drop(delivering);
+            ended
+        }
+    };
+    watching.abort();
+    if tokio::time::timeout(RELEASE, deliverer).await.is_err() {
+        tracing::warn!("subscriptions are left to whoever comes next");
+    }
+    ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// How the API behaves.
+fn settings(config: &Serve, notifier: Notifier) -> Settings {
+    let origin = match &config.public_url {
+        Some(url) => Origin::Public(url.clone()),
+        None if config.trust_forwarded => Origin::Forwarded,
+        None => Origin::Host,
+    };
+    Settings {
+        handling: config.handling,
+        body_timeout: config.request_timeout(),
+        keep_changes: config.keep_changes,
+        batch_limit: config.batch_limit,
+        limits: config.limits.requests(config.trust_forwarded),
+        origin,
+        hosts: hosts(config),
+        cors: config.cors_origins(),
+        log_addresses: config.log_addresses == LogAddresses::On,
+        notifier: Some(notifier),
+    }
+}
+
+/// Warns of what is seldom meant. Only what does start says anything but why it does not.
+async fn warn(config: &Serve, front: &Front, store: &Store) -> Result<(), String> {
+    if config.dev && store.has_real_users().await.map_err(|error| error.to_string())? {
+        tracing::warn!(
+            "--dev lets everybody in as anybody, and this database has users who were made for more than a test"
+        );
+    }
+    if let Some(authority) = front.tls.as_ref().and_then(Tls::authority) {
+        let authority = authority.display();
+        tracing::info!(%authority, "a certificate for development; `contactd dev-cert` says how to trust it");
+    }
+    let has_proxy = config.trust_forwarded || config.public_url.is_some();
+    if front.tls.is_none() && !has_proxy && !front.is_local() {
+        tracing::warn!(
+            "others can reach this address, and what they send, tokens too, can be read on the way: serve TLS (--tls-cert), \
+             or put a proxy that does in front and say so (--trust-forwarded or --public-url)"
+        );
+    }
+    if config.public_url.is_some() && !config.trust_forwarded {
+        tracing::warn!(
+            "--public-url tells of a proxy, whose clients all count as one address in limits and logs: --trust-forwarded takes \
+             theirs from X-Forwarded-For or Forwarded"
+        );
+    }
+    Ok(())
+}
+
+/// The hosts that a server which lets everybody in may be asked by, besides this machine's: those the operator named.
+fn hosts(config: &Serve) -> Option<Vec<String>> {
+    let listen = config.places().unwrap_or_default().into_iter().map(|place| place.to_string());
+    let public = config.public_url.iter().filter_map(|url| url.split('/').nth(2)).map(str::to_owned);
+    (config.dev && !config.dev_allow_remote).then(|| listen.chain(public).collect())
+}
+
+/// What is taken of connections, and by how many threads: as many as the framework would start itself.
+fn connections(config: &Serve) -> (Connections, usize) {
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let servers = 1 + config.read_from().len();
+    let database = u64::from(config.database_connections) * servers as u64;
+    let (files, forwarded) = (limits::raise_files(), config.trust_forwarded);
+    let limits = config.limits.connections(files, database, workers, forwarded, config.request_timeout());
+    tracing::info!(files, connections = limits.most, of_address = limits.of_address, "limits");
+    (Connections::new(limits, config.log_addresses == LogAddresses::On), workers)
+}
+
+/// The signals that end the program, and SIGHUP, which does not.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
+    hangup: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the end. A hangup is a closed terminal, or somebody who means that files be read anew: certificates are,
+    /// by themselves. To die of it in the middle of requests is what neither wants.
+    async fn wait(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.quit.recv() => return,
+                _ = self.hangup.recv() => tracing::info!("SIGHUP changes nothing"),
+            }
+        }
+    }
+}
+
+/// Why a server does not start that others could reach and nobody sign in to.
+const NOBODY: &str = "nobody could sign in: start once on a loopback address, which makes a user and a token (contactd user add and \
+    contactd token create make others), name tokens in CONTACTD_TOKENS=name=secret,… or --token-file, name an identity provider, or \
+    give --dev";
+
+/// Who may call besides those whom the database knows, from the places that can say so.
+fn access(config: &Serve) -> Result<Option<Access>, String> {
+    let mut tokens = std::env::var("CONTACTD_TOKENS").unwrap_or_default();
+    if let Some(path) = &config.token_file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("--token-file {}", permission::reason(path, &error)))?;
+        tokens = format!("{tokens}\n{text}");
+    }
+    let provider = config.provider()?;
+    if config.dev {
+        return match (tokens.trim().is_empty(), provider) {
+            (true, None) => Ok(Some(Access::development())),
+            _ => Err("--dev takes every token: leave out CONTACTD_TOKENS, --token-file and --oidc-issuer, or --dev"
+                .to_owned()),
+        };
+    }
+    let named = if tokens.trim().is_empty() { None } else { Some(Access::tokens(&tokens)?) };
+    Ok(match provider {
+        Some(provider) => Some(named.unwrap_or_else(Access::stored).with_provider(provider)),
+        None => named,
+    })
+}
+
+/// Starts the log. Lines are written by a thread of its own and dropped when it cannot keep up; the guard writes what
+/// is left when the program ends.
+fn start_log(format: LogFormat, level: LogLevel) -> WorkerGuard {
+    let level = match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    // The framework tells of its workers, which is nobody's business but of who looks for a fault.
+    let framework = if level == LevelFilter::DEBUG { level } else { level.min(LevelFilter::WARN) };
+    let which = Targets::new().with_default(level).with_target("actix_server", framework);
+    let terminal = std::io::stderr().is_terminal();
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(writer)
+        .with_ansi(terminal)
+        // They would go to standard error, which is what has just failed.
+        .log_internal_errors(false);
+    // A log that was set up by an embedding program stays.
+    let _ = match format {
+        LogFormat::Text => log.finish().with(Strangers).with(which).try_init(),
+        LogFormat::Auto if terminal => log.finish().with(Strangers).with(which).try_init(),
+        LogFormat::Json | LogFormat::Auto => {
+            log.json().flatten_event(true).finish().with(Strangers).with(which).try_init()
+        }
+    };
+    guard
+}

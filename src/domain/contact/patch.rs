@@ -1,0 +1,158 @@
+//! What a request wants changed. A create is a patch of nothing, so both go one way.
+
+use crate::domain::contact::tags::{self, View};
+use crate::domain::contact::{Address, Email, Flag, MAX_TEXT, Phone, Properties, Text, Website};
+use crate::domain::extended::{Changes, MultiValue, SingleValue};
+use crate::domain::extension;
+pub use crate::graph::contact::v1::Slots;
+
+/// Absent (keep), null (clear) or a value (set): three things, as PATCH tells them apart.
+pub type Change<T> = Option<Option<T>>;
+
+/// The properties a request names, parsed and checked. A collection that was sent as null is the empty one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the property of its name, see Properties")]
+pub struct Patch {
+    pub texts: [Change<String>; Text::ALL.len()],
+    pub birthday: Change<String>,
+    pub wedding_anniversary: Change<String>,
+    pub is_favorite: Change<bool>,
+    pub flag: Change<Flag>,
+    pub categories: Option<Vec<String>>,
+    pub im_addresses: Option<Vec<String>>,
+    pub children: Option<Vec<String>>,
+    pub emails: Option<Vec<Email>>,
+    pub phones: Option<Vec<Phone>>,
+    pub addresses: Option<Vec<Address>>,
+    pub websites: Option<Vec<Website>>,
+    /// What a v1.0 request writes of the collections.
+    pub slots: Option<Box<Slots>>,
+    /// What it writes of the collections by Outlook's tags.
+    pub tagged: Vec<(View, Option<String>)>,
+    /// The folder to put it in; null and `""` name none.
+    pub parent_folder_id: Option<String>,
+    /// The first `changeKey` of a contact that is created.
+    pub change_key: Option<String>,
+    /// What is written with the contact and is no property of its own, if there is any.
+    pub added: Option<Box<Added>>,
+}
+
+/// What is written with a contact and is no property of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Those of a contact that is created.
+    pub extensions: Vec<extension::New>,
+    /// Extended properties that are set or taken away.
+    pub single_values: Changes<SingleValue>,
+    /// The same of those with lists.
+    pub multi_values: Changes<MultiValue>,
+}
+
+impl Patch {
+    /// Whether nothing is to change.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// `properties` with the changes applied, and `displayName` derived anew unless it was set by hand.
+    pub fn apply_to(self, properties: &mut Properties) {
+        if let Some(name) = &self.texts[Text::DisplayName as usize] {
+            properties.display_name_derived = name.is_none();
+        }
+        for (text, change) in properties.texts.iter_mut().zip(self.texts) {
+            set(text, change);
+        }
+        set(&mut properties.birthday, self.birthday);
+        set(&mut properties.wedding_anniversary, self.wedding_anniversary);
+        set(&mut properties.is_favorite, self.is_favorite);
+        set(&mut properties.flag, self.flag.map(|flag| flag.filter(|flag| !flag.is_unset())));
+        set(&mut properties.categories, self.categories);
+        set(&mut properties.im_addresses, self.im_addresses);
+        set(&mut properties.children, self.children);
+        set(&mut properties.emails, self.emails);
+        set(&mut properties.phones, self.phones);
+        set(&mut properties.addresses, self.addresses);
+        set(&mut properties.websites, self.websites);
+        if let Some(slots) = self.slots {
+            slots.apply_to(properties);
+        }
+        if !self.tagged.is_empty() {
+            tags::apply(self.tagged, properties);
+        }
+
+        if properties.display_name_derived {
+            let name = derived_name(properties);
+            properties.texts[Text::DisplayName as usize] = name.map(|name| name.chars().take(MAX_TEXT).collect());
+        }
+    }
+
+    /// The properties of a contact created from this.
+    pub fn into_properties(self) -> Properties {
+        let mut properties = Properties { display_name_derived: true, ..Properties::default() };
+        self.apply_to(&mut properties);
+        properties
+    }
+}
+
+fn set<T>(value: &mut T, change: Option<T>) {
+    if let Some(change) = change {
+        *value = change;
+    }
+}
+
+/// `givenName surname`, whichever exist; else the company, else the first e-mail (docs/graph.md, "Names").
+fn derived_name(properties: &Properties) -> Option<String> {
+    let text = |text| properties.text(text).filter(|text| !text.is_empty());
+    match (text(Text::GivenName), text(Text::Surname)) {
+        (Some(given), Some(surname)) => Some(format!("{given} {surname}")),
+        (Some(name), None) | (None, Some(name)) => Some(name.to_owned()),
+        (None, None) => text(Text::CompanyName)
+            .or_else(|| properties.emails.iter().find_map(|email| email.address.as_deref().filter(|a| !a.is_empty())))
+            .map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(pairs: &[(Text, Option<&str>)]) -> Patch {
+        let mut patch = Patch::default();
+        for (text, value) in pairs {
+            patch.texts[*text as usize] = Some(value.map(str::to_owned));
+        }
+        patch
+    }
+
+    #[test]
+    fn a_name_that_was_never_set_follows_its_parts() {
+        let mut contact = texts(&[(Text::GivenName, Some("Ann")), (Text::Surname, Some("Lee"))]).into_properties();
+        assert_eq!(contact.text(Text::DisplayName), Some("Ann Lee"));
+        texts(&[(Text::Surname, Some("May"))]).apply_to(&mut contact);
+        assert_eq!(contact.text(Text::DisplayName), Some("Ann May"));
+        texts(&[(Text::DisplayName, Some("Dr. Ann"))]).apply_to(&mut contact);
+        texts(&[(Text::Surname, Some("Roe"))]).apply_to(&mut contact);
+        assert_eq!(contact.text(Text::DisplayName), Some("Dr. Ann"));
+        texts(&[(Text::DisplayName, None)]).apply_to(&mut contact);
+        assert_eq!(contact.text(Text::DisplayName), Some("Ann Roe"));
+    }
+
+    #[test]
+    fn a_name_set_by_hand_stays_even_when_it_equals_the_derived_one() {
+        let mut contact = texts(&[(Text::GivenName, Some("Ann"))]).into_properties();
+        texts(&[(Text::DisplayName, Some("Ann"))]).apply_to(&mut contact);
+        texts(&[(Text::GivenName, Some("Bea"))]).apply_to(&mut contact);
+        assert_eq!(contact.text(Text::DisplayName), Some("Ann"));
+    }
+
+    #[test]
+    fn without_names_the_company_or_the_first_email_is_shown() {
+        let mut contact = texts(&[(Text::CompanyName, Some("Acme"))]).into_properties();
+        assert_eq!(contact.text(Text::DisplayName), Some("Acme"));
+        let emails = vec![Email { address: Some("a@example.org".into()), ..Email::default() }];
+        Patch { emails: Some(emails), ..texts(&[(Text::CompanyName, None)]) }.apply_to(&mut contact);
+        assert_eq!(contact.text(Text::DisplayName), Some("a@example.org"));
+        Patch { emails: Some(vec![]), ..Patch::default() }.apply_to(&mut contact);
+        assert_eq!(contact.text(Text::DisplayName), None);
+    }
+}

@@ -1,0 +1,470 @@
+//! Extended properties of contacts and folders: values for which Graph has no name, by an id that says type, namespace and
+//! name. And what can be shown with a contact besides its own properties, these and open extensions. No I/O, no clock.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use uuid::Uuid;
+
+use crate::domain::contact::date;
+use crate::domain::error::{Error, Kind, Problem};
+use crate::domain::query::typed::{DAY, MILLION};
+use crate::odata::filter::decimal;
+use crate::odata::json::{Json, is_annotation, shorten};
+
+mod shown;
+
+pub use crate::domain::extended::shown::{Asked, Expand, Expanded, Ids};
+
+/// Most properties of one kind, single or multi, of a contact or folder; and most values of one multi.
+pub const MAX_PROPERTIES: usize = 100;
+/// Longest id, in characters.
+pub const MAX_ID: usize = 300;
+/// Most bytes of ids and values of one kind, of a contact or folder.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// The types of values, each also with `Array` behind it.
+const TYPES: [&str; 12] = [
+    "ApplicationTime",
+    "Binary",
+    "Boolean",
+    "CLSID",
+    "Currency",
+    "Double",
+    "Float",
+    "Integer",
+    "Long",
+    "Short",
+    "String",
+    "SystemTime",
+];
+
+/// The name of the property that holds single values, in JSON and in filters.
+pub const SINGLE: &str = "singleValueExtendedProperties";
+/// The same of lists of values.
+pub const MULTI: &str = "multiValueExtendedProperties";
+
+/// An id, read: `{type} {guid} Name {name}`, `{type} {guid} Id 0x8012` or `{type} 0x4001001E`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PropertyId {
+    /// As it was sent.
+    pub text: String,
+    /// The same of two ids that are one: of types, guids and numbers letter case means nothing, of names it does.
+    pub key: String,
+    value_type: &'static str,
+}
+
+impl PropertyId {
+    /// Reads an id of single values, or of lists of them.
+    ///
+    /// ```
+    /// use contactd::extended::{PropertyId, SingleValue};
+    ///
+    /// let read = |text: &str| PropertyId::parse::<SingleValue>(text).map(|id| id.key);
+    /// let guid = "{66f5a359-4659-4830-9070-00047ec6ac6e}";
+    /// assert_eq!(read(&format!("string {guid} name Color")), read(&format!("String {} Name Color", guid.to_uppercase())));
+    /// assert_eq!(read("Integer 0x00008012"), read("integer 0X8012"));
+    /// assert!(read("StringArray 0x8012").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// The sentence to show, without the place.
+    pub fn parse<V: Value>(text: &str) -> Result<Self, String> {
+        let bad = || {
+            let (shown, types, array) = (shorten(text), TYPES.join(", "), if V::IS_LIST { "Array" } else { "" });
+            format!(
+                "'{shown}' is no id of '{}': there are {{type}}{array} {{guid}} Name {{name}}, {{type}}{array} {{guid}} Id \
+                 0x8012 and {{type}}{array} 0x4001001E, the type being one of {types}",
+                V::OF
+            )
+        };
+        if text.chars().count() > MAX_ID {
+            return Err(format!("an id of an extended property has at most {MAX_ID} characters"));
+        }
+        let (name, rest) = text.split_once(' ').ok_or_else(bad)?;
+        let (bare, is_list) = name_and_array(name);
+        let known = TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(bare));
+        let value_type = known.filter(|_| is_list == V::IS_LIST).ok_or_else(bad)?;
+        let name = name.to_ascii_lowercase();
+        let key = if rest.starts_with('{') {
+            let (guid, rest) = rest.split_once(' ').ok_or_else(bad)?;
+            let guid = guid.strip_prefix('{').and_then(|guid| guid.strip_suffix('}')).ok_or_else(bad)?;
+            let guid = Uuid::try_parse(guid).ok().filter(|_| guid.len() == 36).ok_or_else(bad)?;
+            match rest.split_once(' ').ok_or_else(bad)? {
+                (word, called) if word.eq_ignore_ascii_case("name") && !called.trim().is_empty() => {
+                    format!("{name} {{{guid}}} name {called}")
+                }
+                (word, number) if word.eq_ignore_ascii_case("id") => {
+                    format!("{name} {{{guid}}} id 0x{:x}", number_of(number).ok_or_else(bad)?)
+                }
+                _ => return Err(bad()),
+            }
+        } else {
+            format!("{name} 0x{:x}", number_of(rest).ok_or_else(bad)?)
+        };
+        Ok(Self { text: text.to_owned(), key, value_type })
+    }
+
+    /// What is a value of the type, for a message.
+    fn taken(&self) -> &'static str {
+        match self.value_type {
+            "ApplicationTime" => "a number, or a time like 2026-01-31T00:00:00Z",
+            "Binary" => "bytes in base64",
+            "Boolean" => "true or false",
+            "CLSID" => "a GUID like 66f5a359-4659-4830-9070-00047ec6ac6e",
+            "Currency" | "Double" | "Float" => "a number like 1.5",
+            "Integer" => "a whole number of 32 bits",
+            "Long" => "a whole number of 64 bits",
+            "Short" => "a whole number of 16 bits",
+            "SystemTime" => "a time like 2026-01-31T00:00:00Z, or a date like 2026-01-31",
+            _ => "a text",
+        }
+    }
+
+    /// Whether a text is a value of the type.
+    fn fits(&self, text: &str) -> bool {
+        let is_number = |text: &str| text.parse::<f64>().is_ok_and(f64::is_finite);
+        let is_time = |text: &str| date::instant(text).is_some() || date::date(text).is_some();
+        match self.value_type {
+            "ApplicationTime" => is_number(text) || is_time(text),
+            "Binary" => STANDARD.decode(text).is_ok(),
+            "Boolean" => text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"),
+            "CLSID" => Uuid::try_parse(text).is_ok(),
+            "Currency" | "Double" | "Float" => is_number(text),
+            "Integer" => text.parse::<i32>().is_ok(),
+            "Long" => text.parse::<i64>().is_ok(),
+            "Short" => text.parse::<i16>().is_ok(),
+            "SystemTime" => is_time(text),
+            _ => true,
+        }
+    }
+}
+
+/// A type's name, and whether `Array` stood behind it.
+fn name_and_array(word: &str) -> (&str, bool) {
+    let at = word.len().saturating_sub("Array".len());
+    match word.split_at_checked(at) {
+        Some((name, end)) if end.eq_ignore_ascii_case("Array") => (name, true),
+        _ => (word, false),
+    }
+}
+
+/// `0x` and up to 8 hexadecimal digits.
+fn number_of(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    let fits = (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    u32::from_str_radix(digits, 16).ok().filter(|_| fits)
+}
+
+/// What a value is where it is taken for something else than a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Comparable {
+    /// A whole number.
+    pub number: Option<i64>,
+    /// A number in millionths.
+    pub millionths: Option<i64>,
+    /// A time in UTC microseconds; a day is its beginning.
+    pub instant: Option<i64>,
+}
+
+impl Comparable {
+    /// What a text is.
+    pub fn of(text: &str) -> Self {
+        // No number or time is longer.
+        if text.len() > 64 {
+            return Self::default();
+        }
+        let number = text.parse::<i64>().ok();
+        let exact = number.map_or_else(|| decimal(text), |number| number.checked_mul(MILLION));
+        let instant = date::instant(text).or_else(|| date::day(text)?.checked_mul(DAY));
+        Self { number, millionths: exact.or_else(|| nearest(text)), instant }
+    }
+}
+
+/// The millionths nearest to a number with an exponent, or with more digits than are told apart.
+fn nearest(text: &str) -> Option<i64> {
+    let millionths = text.parse::<f64>().ok().map(|number| (number * 1e6).round());
+    let fits = millionths.filter(|millionths| millionths.abs() < 9e18)?;
+    // It is whole, and within the range.
+    format!("{fits:.0}").parse().ok()
+}
+
+/// What a property holds: a text, or a list of them.
+pub trait Value: TryFrom<Vec<String>> + Send + 'static {
+    /// Whether it is a list.
+    const IS_LIST: bool;
+    /// The name of the property of contacts and folders that has all of these.
+    const OF: &'static str;
+
+    /// Reads it; `None` for null.
+    ///
+    /// # Errors
+    /// 400 for a value of another type.
+    fn read(place: &str, value: Json) -> Result<Option<Self>, Error>;
+
+    /// Its texts.
+    fn texts(&self) -> &[String];
+}
+
+/// A text.
+pub type SingleValue = [String; 1];
+/// Texts, in order.
+pub type MultiValue = Vec<String>;
+
+impl Value for SingleValue {
+    const IS_LIST: bool = false;
+    const OF: &'static str = SINGLE;
+
+    fn read(place: &str, value: Json) -> Result<Option<Self>, Error> {
+        match value {
+            Json::Null => Ok(None),
+            Json::Text(text) => Ok(Some([text])),
+            other => Err(wrong_type(place, "a string or null", &other)),
+        }
+    }
+
+    fn texts(&self) -> &[String] {
+        self
+    }
+}
+
+impl Value for MultiValue {
+    const IS_LIST: bool = true;
+    const OF: &'static str = MULTI;
+
+    fn read(place: &str, value: Json) -> Result<Option<Self>, Error> {
+        let values = match value {
+            Json::Null => return Ok(None),
+            Json::Array(values) => values,
+            other => return Err(wrong_type(place, "an array of strings or null", &other)),
+        };
+        if values.len() > MAX_PROPERTIES {
+            let message = format!("'{place}' has {} entries, more than the {MAX_PROPERTIES} allowed.", values.len());
+            return Err(Error::invalid(Kind::Limit, place, message));
+        }
+        let text = |(i, value): (usize, Json)| match value {
+            Json::Text(text) => Ok(text),
+            other => Err(wrong_type(&format!("{place}/{i}"), "a string", &other)),
+        };
+        values.into_iter().enumerate().map(text).collect::<Result<_, _>>().map(Some)
+    }
+
+    fn texts(&self) -> &[String] {
+        self
+    }
+}
+
+fn wrong_type(place: &str, expected: &str, found: &Json) -> Error {
+    Error::invalid(Kind::Body, place, format!("'{place}' must be {expected}, not {}.", found.kind()))
+}
+
+/// A property as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Property<V> {
+    /// As it was sent last.
+    pub id: String,
+    /// See [`PropertyId::key`].
+    pub key: String,
+    /// What it holds.
+    pub value: V,
+}
+
+/// Properties that a request sets or, without a value, takes away. No two have one id.
+pub type Changes<V> = Vec<(PropertyId, Option<V>)>;
+
+/// Reads the properties of one kind. What Graph refuses and lenient handling keeps is added to `deviations`.
+///
+/// # Errors
+/// 400 for what is no such list, an id that is none or there twice, and what is over a limit.
+pub fn read<V: Value>(value: Json, deviations: &mut Vec<Problem>) -> Result<Changes<V>, Error> {
+    let entries = match value {
+        Json::Null => return Ok(Vec::new()),
+        Json::Array(entries) => entries,
+        other => return Err(wrong_type(V::OF, "an array", &other)),
+    };
+    if entries.len() > MAX_PROPERTIES {
+        let message = format!("'{}' has {} entries, more than the {MAX_PROPERTIES} allowed.", V::OF, entries.len());
+        return Err(Error::invalid(Kind::Limit, V::OF, message));
+    }
+    let mut changes = Changes::<V>::with_capacity(entries.len());
+    let mut size = 0;
+    for (i, entry) in entries.into_iter().enumerate() {
+        let place = format!("{}/{i}", V::OF);
+        let (id, value) = read_entry::<V>(&place, entry)?;
+        if changes.iter().any(|(known, _)| known.key == id.key) {
+            let message = format!("'{place}/id' is an id that stands there before, '{}'.", shorten(&id.text));
+            return Err(Error::invalid(Kind::Body, format!("{place}/id"), message));
+        }
+        size += id.text.len();
+        for (j, text) in value.iter().flat_map(|value| value.texts().iter().enumerate()) {
+            size += text.len();
+            if !id.fits(text) {
+                let target = if V::IS_LIST { format!("{place}/value/{j}") } else { format!("{place}/value") };
+                let message = format!(
+                    "Cannot convert the literal '{}' of '{target}' to '{}': send {}.",
+                    shorten(text),
+                    id.value_type,
+                    id.taken()
+                );
+                deviations.push(Problem::new(Kind::Body, target, message));
+            }
+        }
+        changes.push((id, value));
+    }
+    if size > MAX_BYTES {
+        let message = format!("'{}' has more than the {MAX_BYTES} bytes of ids and values allowed.", V::OF);
+        return Err(Error::invalid(Kind::Limit, V::OF, message));
+    }
+    Ok(changes)
+}
+
+fn read_entry<V: Value>(place: &str, entry: Json) -> Result<(PropertyId, Option<V>), Error> {
+    let Json::Object(members) = entry else { return Err(wrong_type(place, "an object", &entry)) };
+    let (mut id, mut value) = (None, None);
+    for (name, member) in members {
+        match name.to_ascii_lowercase().as_str() {
+            "id" => match member {
+                Json::Text(text) => {
+                    let refused = |why| Error::invalid(Kind::Body, format!("{place}/id"), format!("{why}."));
+                    id = Some(PropertyId::parse::<V>(&text).map_err(refused)?);
+                }
+                other => return Err(wrong_type(&format!("{place}/id"), "a string", &other)),
+            },
+            "value" => value = Some(V::read(&format!("{place}/value"), member)?),
+            _ if is_annotation(&name) => {}
+            _ => {
+                let name = shorten(&name);
+                let message = format!("The property '{name}' does not exist at '{place}'. It has id and value.");
+                return Err(Error::invalid(Kind::Body, format!("{place}/{name}"), message));
+            }
+        }
+    }
+    let missing = |name: &str| {
+        Error::invalid(
+            Kind::Body,
+            format!("{place}/{name}"),
+            format!("'{place}/{name}' is missing: each entry has id and value."),
+        )
+    };
+    Ok((id.ok_or_else(|| missing("id"))?, value.ok_or_else(|| missing("value"))?))
+}
+
+/// The properties once the changes are made: those that are not named stay.
+///
+/// # Errors
+/// [`Error::Quota`] where they become too many or too large.
+pub fn applied<V: Value>(mut stored: Vec<Property<V>>, changes: Changes<V>) -> Result<Vec<Property<V>>, Error> {
+    for (PropertyId { text: id, key, .. }, value) in changes {
+        match (stored.iter().position(|known| known.key == key), value) {
+            (Some(at), Some(value)) => stored[at] = Property { id, key, value },
+            (Some(at), None) => drop(stored.remove(at)),
+            (None, Some(value)) => stored.push(Property { id, key, value }),
+            (None, None) => {}
+        }
+    }
+    let size =
+        |property: &Property<V>| property.id.len() + property.value.texts().iter().map(String::len).sum::<usize>();
+    if stored.len() > MAX_PROPERTIES || stored.iter().map(size).sum::<usize>() > MAX_BYTES {
+        let message = format!("There are at most {MAX_PROPERTIES} '{}', of {MAX_BYTES} bytes in all.", V::OF);
+        return Err(Error::Quota(message));
+    }
+    Ok(stored)
+}
+
+impl<V: Value> Serialize for Property<V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("id", &self.id)?;
+        match self.value.texts() {
+            [text] if !V::IS_LIST => map.serialize_entry("value", text)?,
+            texts => map.serialize_entry("value", texts)?,
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GUID: &str = "{66f5a359-4659-4830-9070-00047ec6ac6e}";
+
+    fn key(text: &str) -> Option<String> {
+        PropertyId::parse::<SingleValue>(&text.replace("GUID", GUID)).ok().map(|id| id.key)
+    }
+
+    #[test]
+    fn ids_are_read_in_their_three_forms() {
+        for (one, same) in [
+            ("String GUID Name Color", "STRING {66F5A359-4659-4830-9070-00047EC6AC6E} NAME Color"),
+            ("String GUID Name  two  words ", "String GUID name  two  words "),
+            ("Integer GUID Id 0x8012", "integer GUID ID 0X00008012"),
+            ("SystemTime 0x3A4D0040", "systemtime 0x3a4d0040"),
+            ("clsid 0x1", "CLSID 0x01"),
+        ] {
+            assert!(key(one).is_some() && key(one) == key(same), "{one}");
+        }
+        assert_ne!(key("String GUID Name Color"), key("String GUID Name color"));
+        assert_ne!(key("String GUID Name 0x1"), key("String GUID Id 0x1"));
+        for text in [
+            "",
+            " ",
+            "String",
+            "String ",
+            "Text 0x1",
+            "StringArray 0x1",
+            "String 1",
+            "String 0x",
+            "String 0x123456789",
+            "String 0x+1",
+            "String  0x1",
+            "String GUID",
+            "String GUID Name",
+            "String GUID Name ",
+            "String GUID Color",
+            "String GUID Id 8012",
+            "String {66f5a359} Name x",
+            "String {66f5a35946594830907000047ec6ac6e} Name x",
+            "String 66f5a359-4659-4830-9070-00047ec6ac6e Name x",
+        ] {
+            assert_eq!(key(text), None, "{text}");
+        }
+        assert_eq!(key(&format!("String GUID Name {}", "x".repeat(MAX_ID))), None);
+        let array = PropertyId::parse::<MultiValue>("stringarray 0x1").unwrap();
+        assert_eq!((array.key.as_str(), array.value_type), ("stringarray 0x1", "String"));
+        assert!(PropertyId::parse::<MultiValue>("String 0x1").is_err());
+    }
+
+    #[test]
+    fn values_that_are_not_of_their_type_are_noted() {
+        for (value_type, fits, not) in [
+            ("String", vec!["", "x"], vec![]),
+            ("Integer", vec!["0", "-2147483648"], vec!["", "1.0", "2147483648", "x"]),
+            ("Short", vec!["32767"], vec!["32768"]),
+            ("Long", vec!["9223372036854775807"], vec!["9223372036854775808"]),
+            ("Boolean", vec!["true", "False"], vec!["1", "yes"]),
+            ("Double", vec!["1.5", "-1e3"], vec!["NaN", "inf", "1e400", "1,5"]),
+            ("SystemTime", vec!["2024-01-01T00:00:00Z", "2024-01-01"], vec!["now"]),
+            ("Binary", vec!["", "AAA="], vec!["x"]),
+            ("CLSID", vec!["66f5a359-4659-4830-9070-00047ec6ac6e"], vec!["x"]),
+        ] {
+            let id = PropertyId::parse::<SingleValue>(&format!("{value_type} 0x1")).unwrap();
+            for text in fits {
+                assert!(id.fits(text), "{value_type} {text}");
+            }
+            for text in not {
+                assert!(!id.fits(text), "{value_type} {text}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_an_id_or_refused(text in "(String|Array| |0x|[0-9A-F]{2}|\\{|\\}|-|Name|\\PC){0,12}") {
+            if let Ok(id) = PropertyId::parse::<SingleValue>(&text) {
+                prop_assert_eq!(PropertyId::parse::<SingleValue>(&id.key).unwrap().key, id.key);
+            }
+        }
+    }
+}

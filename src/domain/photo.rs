@@ -1,0 +1,338 @@
+//! The photo of a contact: which pictures are taken and how large they are, both told by their first bytes alone, and
+//! what is shown of one that is stored. Nothing is ever decoded. No I/O, no clock.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::domain::error::{Error, Kind};
+use crate::domain::etag;
+
+/// Longest side, in pixels.
+pub const MAX_SIDE: u32 = 16_384;
+/// Most pixels in all: what decodes a photo needs some four bytes for each.
+pub const MAX_PIXELS: u64 = 100_000_000;
+
+/// The kinds of picture that are taken. Each is nothing but pixels to every program that shows it; SVG, which can hold
+/// scripts, is not among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `image/jpeg`
+    Jpeg,
+    /// `image/png`
+    Png,
+    /// `image/gif`
+    Gif,
+    /// `image/webp`
+    Webp,
+}
+
+impl Format {
+    const ALL: [Self; 4] = [Self::Jpeg, Self::Png, Self::Gif, Self::Webp];
+
+    /// Its media type.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Gif => "image/gif",
+            Self::Webp => "image/webp",
+        }
+    }
+
+    /// The one with this media type.
+    pub fn of(content_type: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.content_type() == content_type)
+    }
+
+    /// What bytes begin as.
+    fn begun(bytes: &[u8]) -> Option<Self> {
+        let marks: [(&[u8], Self); 4] = [
+            (b"\xff\xd8\xff", Self::Jpeg),
+            (b"\x89PNG\r\n\x1a\n", Self::Png),
+            (b"GIF87a", Self::Gif),
+            (b"GIF89a", Self::Gif),
+        ];
+        let webp = (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP")).then_some(Self::Webp);
+        marks.into_iter().find(|(mark, _)| bytes.starts_with(mark)).map(|(_, format)| format).or(webp)
+    }
+
+    /// Width and height, if the header has them.
+    fn measure(self, bytes: &[u8]) -> Option<(u32, u32)> {
+        match self {
+            Self::Jpeg => jpeg(bytes),
+            Self::Png => png(bytes),
+            Self::Gif => gif(bytes),
+            Self::Webp => webp(bytes),
+        }
+    }
+}
+
+/// What the first bytes of a picture tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picture {
+    /// What it is.
+    pub format: Format,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+}
+
+impl Picture {
+    /// Recognises a picture by its content: what a client calls it says nothing (docs/graph.md, "Photos").
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedMediaType`] for anything else; 400 where its header is broken off or makes no sense, and where
+    /// it has more pixels than a photo may have.
+    pub fn recognize(bytes: &[u8]) -> Result<Self, Error> {
+        let format = Format::begun(bytes).ok_or_else(|| {
+            let message = "The photo must be a JPEG, PNG, GIF or WebP picture. Its first bytes are of none of these.";
+            Error::UnsupportedMediaType(message.to_owned())
+        })?;
+        let (width, height) =
+            format.measure(bytes).filter(|(width, height)| *width > 0 && *height > 0).ok_or_else(|| {
+                let kind = format.content_type();
+                let message =
+                    format!("The photo begins as {kind}, but its header is cut off or broken: it tells no size.");
+                Error::invalid(Kind::Body, "", message)
+            })?;
+        if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
+            let message = format!(
+                "The photo has {width} x {height} pixels. At most {MAX_SIDE} on a side and {MAX_PIXELS} in all are allowed."
+            );
+            return Err(Error::invalid(Kind::Limit, "", message));
+        }
+        Ok(Self { format, width, height })
+    }
+}
+
+/// PNG (ISO/IEC 15948), 11.2.1: the first chunk is `IHDR` and has 13 bytes.
+fn png(bytes: &[u8]) -> Option<(u32, u32)> {
+    let header = bytes.get(8..33)?;
+    let (width, height) = (big(header, 8, 4)?, big(header, 12, 4)?);
+    header.starts_with(b"\0\0\0\x0dIHDR").then_some((width, height))
+}
+
+/// GIF89a, section 18: the logical screen descriptor behind the signature.
+fn gif(bytes: &[u8]) -> Option<(u32, u32)> {
+    let screen = bytes.get(6..13)?;
+    Some((little(screen, 0, 2)?, little(screen, 2, 2)?))
+}
+
+/// JPEG (ITU-T T.81), B.2.2: the frame header, behind whatever segments stand before it.
+fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
+    let mut at = 2;
+    loop {
+        let marker = match *bytes.get(at..at + 2)? {
+            // Any number of these may stand before a marker (B.1.1.2).
+            [0xff, 0xff] => {
+                at += 1;
+                continue;
+            }
+            [0xff, marker] => marker,
+            _ => return None,
+        };
+        let length = big(bytes, at + 2, 2)?;
+        match marker {
+            // Of baseline, extended, progressive and lossless frames. A height of 0, which a later segment would tell, is
+            // taken for broken.
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                let frame = bytes.get(at + 4..at + 2 + usize::try_from(length).ok()?)?;
+                return Some((big(frame, 3, 2)?, big(frame, 1, 2)?));
+            }
+            // Another start, an end, pixels, or what has no length: none of these can be before the frame.
+            0x00..=0x01 | 0xd0..=0xda => return None,
+            _ if length < 2 => return None,
+            _ => at += 2 + usize::try_from(length).ok()?,
+        }
+    }
+}
+
+/// WebP (RFC 9649), 2.5 to 2.7: the first chunk is of one of three kinds.
+fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
+    let chunk = bytes.get(20..)?;
+    match bytes.get(12..16)? {
+        // A key frame of VP8 (RFC 6386, 9.1); the upper two bits of a side say how to scale it.
+        b"VP8 " if chunk.get(3..6)? == b"\x9d\x01\x2a" && chunk.first()? & 1 == 0 => {
+            Some((little(chunk, 6, 2)? & 0x3fff, little(chunk, 8, 2)? & 0x3fff))
+        }
+        b"VP8L" if *chunk.first()? == 0x2f => {
+            let bits = little(chunk, 1, 4)?;
+            Some(((bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1)).filter(|_| bits >> 29 == 0)
+        }
+        b"VP8X" => Some((little(chunk, 4, 3)? + 1, little(chunk, 7, 3)? + 1)),
+        _ => None,
+    }
+}
+
+/// A number of up to four bytes, the greatest first.
+fn big(bytes: &[u8], at: usize, length: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at + length)?;
+    Some(bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
+}
+
+/// The same, the least first.
+fn little(bytes: &[u8], at: usize, length: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at + length)?;
+    Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte)))
+}
+
+/// A photo as stored, but for its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Photo {
+    /// What it is, and how large.
+    pub picture: Picture,
+    /// How many bytes it has.
+    pub size: u64,
+    /// The mailbox's number at its last write.
+    pub version: i64,
+    /// UTC microseconds.
+    pub last_modified_date_time: i64,
+}
+
+impl Photo {
+    /// Names this photo, as [`crate::domain::contact::Contact::version_token`] does the state of a contact.
+    pub fn version_token(&self) -> String {
+        etag::token(self.last_modified_date_time, self.version)
+    }
+
+    /// `W/"<version token>"`.
+    pub fn etag(&self) -> String {
+        etag::weak(&self.version_token())
+    }
+}
+
+/// A photo to be written as JSON: Graph's `profilePhoto`.
+pub struct Shown<'a> {
+    /// The photo.
+    pub photo: &'a Photo,
+    /// `@odata.context`
+    pub context: &'a str,
+    /// Whether `@odata.*` members are wanted.
+    pub annotated: bool,
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Picture { format, width, height } = self.photo.picture;
+        let mut map = serializer.serialize_map(None)?;
+        if self.annotated {
+            map.serialize_entry("@odata.context", self.context)?;
+            map.serialize_entry("@odata.mediaContentType", format.content_type())?;
+            map.serialize_entry("@odata.mediaEtag", &self.photo.etag())?;
+        }
+        map.serialize_entry("id", &format!("{width}X{height}"))?;
+        map.serialize_entry("width", &width)?;
+        map.serialize_entry("height", &height)?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn size(bytes: &[u8]) -> Option<(Format, u32, u32)> {
+        Picture::recognize(bytes).ok().map(|picture| (picture.format, picture.width, picture.height))
+    }
+
+    const VP8: &[u8] = b"RIFF\x1a\0\0\0WEBPVP8 \x0e\0\0\0\x10\0\0\x9d\x01\x2a\x10\x40\x20\x80";
+    const VP8L: &[u8] = b"RIFF\x11\0\0\0WEBPVP8L\x05\0\0\0\x2f\x0f\xc0\x07\x10";
+    const VP8X: &[u8] = b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\x10\0\0\0\x8f\x01\0\x2b\x01\0";
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0abcd";
+    const GIF: &[u8] = b"GIF87a\x40\x01\xc8\x00\0\0\0";
+    const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x04ab\xff\xff\xff\xfe\0\x02\xff\xc2\0\x0b\x08\x01\0\x02\0\x01\x01\x11\0";
+
+    #[test]
+    fn the_size_is_read_from_every_kind_of_header() {
+        for (bytes, expected) in [
+            (JPEG, (Format::Jpeg, 512, 256)),
+            (PNG, (Format::Png, 640, 480)),
+            (GIF, (Format::Gif, 320, 200)),
+            // The bits that say how to scale it are no part of its size.
+            (VP8, (Format::Webp, 16, 32)),
+            (VP8L, (Format::Webp, 16, 32)),
+            (VP8X, (Format::Webp, 400, 300)),
+        ] {
+            assert_eq!(size(bytes), Some(expected));
+            for end in 0..bytes.len() {
+                assert_eq!(size(&bytes[..end]), None, "{expected:?} cut off after {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_picture_is_refused() {
+        let with = |bytes: &[u8], at: usize, new: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            bytes[at..at + new.len()].copy_from_slice(new);
+            bytes
+        };
+        for (bytes, why) in [
+            (b"\x89PNG<html><script>alert(1)</script></html>".to_vec(), "no signature"),
+            (b"GIF8<script>alert(1)</script>".to_vec(), "no signature"),
+            (b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(), "no signature"),
+            (with(PNG, 12, b"IDAT"), "another chunk first"),
+            (with(PNG, 16, &[0; 4]), "no width"),
+            (with(GIF, 8, &[0; 2]), "no height"),
+            (with(JPEG, 2, b"\xff\xd9"), "an end before the frame"),
+            (with(JPEG, 3, b"\xda"), "pixels before the frame"),
+            (with(JPEG, 4, b"\0\0"), "a length that is none"),
+            (with(JPEG, 4, b"\xff\xff"), "a length beyond the end"),
+            (with(JPEG, 8, b"x"), "no marker"),
+            (with(JPEG, 16, b"\0\x06"), "a frame too short"),
+            (with(JPEG, 16, b"\0\x01"), "a length that is none"),
+            (with(JPEG, 19, b"\0\0"), "no height"),
+            (with(VP8, 12, b"ALPH"), "another chunk first"),
+            (with(VP8, 20, b"\x11"), "no key frame"),
+            (with(VP8, 23, b"abc"), "no start code"),
+            (with(VP8L, 20, b"x"), "no signature"),
+            (with(VP8L, 24, b"\xff"), "another version"),
+        ] {
+            assert_eq!(size(&bytes), None, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_picture_of_too_many_pixels_is_refused_and_one_less_is_not() {
+        let png = |width: u32, height: u32| {
+            let sides = [width.to_be_bytes(), height.to_be_bytes()].concat();
+            Picture::recognize(&[&PNG[..16], &sides, &PNG[24..]].concat())
+        };
+        for (width, height) in [(MAX_SIDE, 1), (1, MAX_SIDE), (10_000, 10_000)] {
+            assert_eq!(png(width, height).unwrap(), Picture { format: Format::Png, width, height });
+        }
+        for (width, height) in [(MAX_SIDE + 1, 1), (1, MAX_SIDE + 1), (10_001, 10_000), (u32::MAX, u32::MAX)] {
+            let Err(Error::Invalid(problems)) = png(width, height) else { panic!("{width} x {height}") };
+            assert_eq!(problems[0].kind, Kind::Limit);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_recognised_or_refused(
+            mark in proptest::sample::select(vec![JPEG, PNG, GIF, VP8, VP8L, VP8X, b""]),
+            kept in 0_usize..40,
+            rest in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let bytes = [&mark[..kept.min(mark.len())], &rest].concat();
+            if let Some((_, width, height)) = size(&bytes) {
+                prop_assert!((1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height));
+            }
+        }
+
+        #[test]
+        fn any_segments_before_a_frame_are_passed(
+            segments in proptest::collection::vec((0xe0_u8..=0xfe, proptest::collection::vec(any::<u8>(), 0..50)), 0..20),
+        ) {
+            let mut bytes = b"\xff\xd8".to_vec();
+            for (marker, content) in segments {
+                bytes.extend([0xff, marker]);
+                bytes.extend(u16::try_from(content.len() + 2).unwrap().to_be_bytes());
+                bytes.extend(content);
+            }
+            bytes.extend(b"\xff\xc0\0\x0b\x08\0\x10\0\x20\x01\x01\x11\0");
+            prop_assert_eq!(size(&bytes), Some((Format::Jpeg, 32, 16)));
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! What a filter means, said in plain Rust over a contact in memory: the reference that the tests compare the databases
+//! with. Of what is read along with a contact, all must have been.
+
+use std::cmp::Ordering;
+
+use chrono::{Datelike, NaiveDate, TimeDelta};
+
+use crate::domain::contact::{Complex, Contact, FLAG_STATUS, date};
+use crate::domain::extended::{self, Comparable, MultiValue, SingleValue};
+use crate::domain::extension::Extension;
+use crate::domain::fold::fold;
+use crate::domain::query::typed::{
+    Arithmetic, Calendar, Cast, Comparison, Condition, DAY, Find, Id, Key, List, MILLION, Moment, NumberValue, Order,
+    Property, Table, TextValue,
+};
+use crate::odata::filter::lexer::is_guid;
+
+/// A contact, and the entries that range variables stand for.
+pub(crate) struct Subject<'c> {
+    pub(crate) contact: &'c Contact,
+    entries: Vec<(Table, usize)>,
+}
+
+/// The value of a sort key; null is the least.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sorted {
+    Null,
+    Number(i64),
+    Text(String),
+}
+
+/// How two contacts are ordered, the id being the last key.
+pub(crate) fn order(keys: &[Order], a: &Contact, b: &Contact) -> Ordering {
+    let by_keys = keys.iter().map(|order| {
+        let ordering = Subject::new(a).key(&order.key).cmp(&Subject::new(b).key(&order.key));
+        if order.descending { ordering.reverse() } else { ordering }
+    });
+    by_keys.fold(Ordering::Equal, Ordering::then).then(a.id.cmp(&b.id))
+}
+
+impl<'c> Subject<'c> {
+    pub(crate) fn new(contact: &'c Contact) -> Self {
+        Self { contact, entries: Vec::new() }
+    }
+
+    fn extensions(&self) -> &[Extension] {
+        self.contact.expanded.as_ref().and_then(|e| e.extensions.as_deref()).unwrap_or_default()
+    }
+
+    fn single(&self) -> &[extended::Property<SingleValue>] {
+        self.contact.expanded.as_ref().and_then(|e| e.single.as_deref()).unwrap_or_default()
+    }
+
+    fn multi(&self) -> &[extended::Property<MultiValue>] {
+        self.contact.expanded.as_ref().and_then(|e| e.multi.as_deref()).unwrap_or_default()
+    }
+
+    /// All values of all lists, each with the place of its list.
+    fn values(&self) -> Vec<(usize, &str)> {
+        let lists = self.multi().iter().enumerate();
+        lists.flat_map(|(at, list)| list.value.iter().map(move |value| (at, value.as_str()))).collect()
+    }
+
+    /// The places in its table of a list's entries.
+    fn entries_of(&self, list: List) -> Vec<usize> {
+        if let Some(depth) = list.within {
+            let of_list = self.entries[depth].1;
+            let values = self.values();
+            return (0..values.len()).filter(|i| values[*i].0 == of_list).collect();
+        }
+        let p = &self.contact.properties;
+        let count = match list.table {
+            Table::Emails => p.emails.len(),
+            Table::Phones => p.phones.len(),
+            Table::Addresses => p.addresses.len(),
+            Table::Websites => p.websites.len(),
+            Table::Categories => p.categories.len(),
+            Table::ImAddresses => p.im_addresses.len(),
+            Table::Children => p.children.len(),
+            Table::Extensions => self.extensions().len(),
+            Table::SingleValues(_) => self.single().len(),
+            Table::Multi(_) => self.multi().len(),
+            Table::MultiValues(_) => unreachable!("they are within a list"),
+        };
+        let type_of = list.table.members().and_then(|members| members.iter().position(|member| member.json == "type"));
+        let fits = |i: &usize| list.of_type.is_none() || self.member(list.table, *i, type_of.unwrap()) == list.of_type;
+        (0..count).filter(fits).collect()
+    }
+
+    fn member(&self, table: Table, i: usize, member: usize) -> Option<&str> {
+        let p = &self.contact.properties;
+        match table {
+            Table::Emails => p.emails[i].member(member),
+            Table::Phones => p.phones[i].member(member),
+            Table::Addresses => p.addresses[i].member(member),
+            Table::Websites => p.websites[i].member(member),
+            Table::Categories => Some(&p.categories[i]),
+            Table::ImAddresses => Some(&p.im_addresses[i]),
+            Table::Children => Some(&p.children[i]),
+            Table::SingleValues(_) => Some(&self.single()[i].value[0]),
+            Table::MultiValues(_) => Some(self.values()[i].1),
+            Table::Extensions | Table::Multi(_) => unreachable!("they are known by their ids only"),
+        }
+    }
+
+    /// The value of an extended property, folded.
+    fn value(&self, depth: usize, table: Table) -> String {
+        fold(self.member(table, self.entries[depth].1, 0).unwrap_or_default())
+    }
+
+    fn property(&self, property: Property) -> Option<String> {
+        let p = &self.contact.properties;
+        let text = match property {
+            Property::Text(text) => p.text(text).or(text.unset()),
+            Property::FlagStatus => match &p.flag {
+                Some(flag) => flag.status.as_deref(),
+                None => Some(FLAG_STATUS[0]),
+            },
+            Property::FlagTime(i) => {
+                let flag = p.flag.as_ref()?;
+                [&flag.completed, &flag.due, &flag.start][i / 2].member(i % 2)
+            }
+            Property::Name | Property::Color | Property::User(_) => None,
+            Property::Entry(list, nth, member) => self.member(list.table, *self.entries_of(list).get(nth)?, member),
+            Property::Variable(depth, table, member) => self.member(table, self.entries[depth].1, member),
+            Property::Item(depth, table, member) => {
+                Some(self.member(table, self.entries[depth].1, member).unwrap_or_default())
+            }
+        };
+        text.map(fold)
+    }
+
+    pub(crate) fn condition(&mut self, condition: &Condition) -> Option<bool> {
+        match condition {
+            Condition::Constant(truth) => *truth,
+            Condition::IsFavorite => self.contact.properties.is_favorite,
+            Condition::Not(operand) => self.condition(operand).map(|truth| !truth),
+            Condition::And(operands) => {
+                let truths: Vec<_> = operands.iter().map(|operand| self.condition(operand)).collect();
+                if truths.contains(&Some(false)) { Some(false) } else { (!truths.contains(&None)).then_some(true) }
+            }
+            Condition::Or(operands) => {
+                let truths: Vec<_> = operands.iter().map(|operand| self.condition(operand)).collect();
+                if truths.contains(&Some(true)) { Some(true) } else { (!truths.contains(&None)).then_some(false) }
+            }
+            Condition::Same(left, right) => Some(self.condition(left) == self.condition(right)),
+            Condition::CompareText(op, left, right) => compare(*op, self.text(left), self.text(right)),
+            Condition::CompareNumber(op, left, right) => compare(*op, self.number(left), self.number(right)),
+            Condition::InTexts(text, among, null) => Some(self.text(text).map_or(*null, |text| among.contains(&text))),
+            Condition::InNumbers(number, among, null) => {
+                Some(self.number(number).map_or(*null, |number| among.contains(&number)))
+            }
+            Condition::IsId(id, text) => Some(self.id(*id) == *text),
+            Condition::Find(find, text, part) => {
+                let (text, part) = (self.text(text)?, self.text(part)?);
+                Some(match find {
+                    Find::Contains => text.contains(&part),
+                    Find::StartsWith => text.starts_with(&part),
+                    Find::EndsWith => text.ends_with(&part),
+                })
+            }
+            Condition::Truth(depth, table) => match self.value(*depth, *table).as_str() {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            },
+            Condition::Any(list, None) => Some(!self.entries_of(*list).is_empty()),
+            Condition::Any(list, Some(body)) => Some(self.each(*list, body).contains(&Some(true))),
+            Condition::All(list, body) => Some(self.each(*list, body).iter().all(|truth| *truth == Some(true))),
+        }
+    }
+
+    fn each(&mut self, list: List, body: &Condition) -> Vec<Option<bool>> {
+        let mut truths = Vec::new();
+        for i in self.entries_of(list) {
+            self.entries.push((list.table, i));
+            truths.push(self.condition(body));
+            self.entries.pop();
+        }
+        truths
+    }
+
+    fn id(&self, id: Id) -> Option<String> {
+        Some(match id {
+            Id::Contact => self.contact.id.to_string(),
+            Id::ChangeKey => self.contact.sent_change_key.clone().unwrap_or_else(|| self.contact.version_token()),
+            Id::ParentFolder => self.contact.parent_folder_id.clone(),
+            Id::Entry(depth, Table::Extensions) => self.extensions()[self.entries[depth].1].name.clone(),
+            Id::Entry(depth, Table::SingleValues(_)) => self.single()[self.entries[depth].1].key.clone(),
+            Id::Entry(depth, _) => self.multi()[self.entries[depth].1].key.clone(),
+            Id::Folder | Id::FolderParent | Id::Category | Id::User => return None,
+        })
+    }
+
+    fn text(&self, text: &TextValue) -> Option<String> {
+        match text {
+            TextValue::Constant(text) => text.clone(),
+            TextValue::Property(property) => self.property(*property),
+            TextValue::Concat(left, right) => Some(self.text(left)? + &self.text(right)?),
+            TextValue::Substring(text, from, length) => {
+                let (text, from) = (self.text(text)?, self.number(from)?);
+                let length = match length {
+                    Some(length) => self.number(length)?,
+                    None => i64::MAX,
+                };
+                let count = |number: i64| usize::try_from(number.max(0)).unwrap();
+                Some(text.chars().skip(count(from)).take(count(length)).collect())
+            }
+            TextValue::Guid(depth, table) => Some(self.value(*depth, *table)).filter(|text| is_guid(text)),
+            TextValue::Trim(text) => Some(self.text(text)?.trim().to_owned()),
+        }
+    }
+
+    fn number(&self, number: &NumberValue) -> Option<i64> {
+        Some(match number {
+            NumberValue::Constant(number) => (*number)?,
+            NumberValue::Moment(moment) => {
+                let (contact, p) = (self.contact, &self.contact.properties);
+                let seconds = |micros: i64| micros.div_euclid(MILLION) * MILLION;
+                match moment {
+                    Moment::Created => seconds(contact.created_date_time),
+                    Moment::LastModified => seconds(contact.last_modified_date_time),
+                    Moment::CreatedExactly => contact.created_date_time,
+                    Moment::LastModifiedExactly => contact.last_modified_date_time,
+                    Moment::Birthday => p.birthday.as_deref().and_then(date::instant)?,
+                    Moment::WeddingAnniversary => p.wedding_anniversary.as_deref().and_then(date::day)?,
+                }
+            }
+            NumberValue::Cast(cast, depth, table) => {
+                let is = Comparable::of(self.member(*table, self.entries[*depth].1, 0)?);
+                match cast {
+                    Cast::Whole(from, to) => is.number.filter(|number| (from..=to).contains(&number))?,
+                    Cast::Millionths => is.millionths?,
+                    Cast::Instant => is.instant?,
+                }
+            }
+            NumberValue::Negate(operand) => -self.number(operand)?,
+            NumberValue::Arithmetic(op, left, right) => {
+                let (left, right) = (self.number(left)?, self.number(right)?);
+                match op {
+                    Arithmetic::Add => left + right,
+                    Arithmetic::Sub => left - right,
+                    Arithmetic::Mul => left * right,
+                    Arithmetic::Div => left.checked_div(right)?,
+                    Arithmetic::Mod => left.checked_rem(right)?,
+                }
+            }
+            NumberValue::Length(text) => i64::try_from(self.text(text)?.chars().count()).unwrap(),
+            NumberValue::IndexOf(text, part) => {
+                let (text, part) = (self.text(text)?, self.text(part)?);
+                text.find(&part).map_or(-1, |at| i64::try_from(text[..at].chars().count()).unwrap())
+            }
+            NumberValue::Count(list) => i64::try_from(self.entries_of(*list).len()).unwrap(),
+            NumberValue::Calendar(calendar, day) => {
+                let day = NaiveDate::default() + TimeDelta::days(self.number(day)?);
+                match calendar {
+                    Calendar::Year => i64::from(day.year()),
+                    Calendar::Month => i64::from(day.month()),
+                    Calendar::Day => i64::from(day.day()),
+                }
+            }
+            NumberValue::DayOf(instant) => self.number(instant)?.div_euclid(DAY),
+            NumberValue::TimeOf(instant) => self.number(instant)?.rem_euclid(DAY),
+            NumberValue::Clock(time, unit, modulo) => self.number(time)? / unit % modulo,
+        })
+    }
+
+    pub(crate) fn key(&mut self, key: &Key) -> Sorted {
+        let number = |number: Option<i64>| number.map_or(Sorted::Null, Sorted::Number);
+        let text = |text: Option<String>| text.map_or(Sorted::Null, Sorted::Text);
+        match key {
+            Key::Text(value) => text(self.text(value)),
+            Key::Number(value) => number(self.number(value)),
+            Key::Condition(condition) => number(self.condition(condition).map(i64::from)),
+            Key::Id(id) => text(self.id(*id)),
+        }
+    }
+}
+
+/// Comparing for equality takes null for a value; an order it has none in.
+fn compare<T: Ord>(op: Comparison, left: Option<T>, right: Option<T>) -> Option<bool> {
+    if op == Comparison::Eq {
+        return Some(left == right);
+    }
+    let ordering = left?.cmp(&right?);
+    Some(match op {
+        Comparison::Eq => ordering.is_eq(),
+        Comparison::Gt => ordering.is_gt(),
+        Comparison::Ge => ordering.is_ge(),
+        Comparison::Lt => ordering.is_lt(),
+        Comparison::Le => ordering.is_le(),
+    })
+}

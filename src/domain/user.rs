@@ -1,0 +1,226 @@
+//! Who calls: users, each with one mailbox, and applications, which have none and may open any.
+
+use uuid::Uuid;
+
+use crate::domain::plain;
+
+/// What makes a principal name of a name without an `@`.
+const LOCAL: &str = "@localhost";
+/// What makes one of the id of an identity provider's user who has no name.
+const NAMELESS: &str = "@identity";
+/// Longest name of anybody, in characters: a provider's has 255, and may get some more.
+const MAX_NAME: usize = 300;
+/// Longest name of a user of contactd's own, in bytes: that of an address (RFC 5321, section 4.5.3.1.3, without its brackets).
+const MAX_OWN: usize = 254;
+/// Longest part of it before an `@`, or without one.
+const MAX_LOCAL: usize = 64;
+/// What a name may be, for whoever has written another.
+pub const EXPECTED_NAME: &str = "1 to 64 of A-Z a-z 0-9 . _ - ' + ! # & ^ ~, not beginning with # or having '' in it, and perhaps @ and a domain, 254 in all";
+
+/// A user's name, checked: what Entra takes for a principal name, and what addresses usually have. Not `=` and `,`, by which
+/// lists of tokens are read; nor what has a meaning in paths and queries, but for `#`, which guests have (`#EXT#`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserName(String);
+
+impl UserName {
+    /// `None` for anything but [`EXPECTED_NAME`].
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_known = |b: u8| b.is_ascii_alphanumeric() || b"._-@'+!#&^~".contains(&b);
+        let local = text.rsplit_once('@').map_or(text, |(local, _)| local);
+        // A line that begins with # is a comment in a list of tokens; two quotes are one in a path.
+        let fits = (1..=MAX_OWN).contains(&text.len())
+            && local.len() <= MAX_LOCAL
+            && text.bytes().all(is_known)
+            && !text.starts_with('#')
+            && !text.contains("''");
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// Reads what stands for a user in a path: the name, or the principal name made from it.
+    pub fn of_address(text: &str) -> Option<Self> {
+        let at = text.len().checked_sub(LOCAL.len()).filter(|at| text.is_char_boundary(*at));
+        match at.map(|at| text.split_at(at)) {
+            Some((name, domain)) if domain.eq_ignore_ascii_case(LOCAL) && !name.contains('@') => Self::parse(name),
+            _ => Self::parse(text),
+        }
+    }
+
+    /// The name as first written; it is the user's id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `NAME@localhost`, or the name itself where it has an `@`; also the user's mail address.
+    pub fn principal_name(&self) -> String {
+        if self.0.contains('@') { self.0.clone() } else { format!("{}{LOCAL}", self.0) }
+    }
+
+    /// What the name is looked up by: the principal name without case, so that `ann`, `ANN` and `ann@localhost` are one.
+    pub fn key(&self) -> String {
+        self.principal_name().to_ascii_lowercase()
+    }
+}
+
+/// Whom an identity provider means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The provider, by its URL; 1,000 bytes at most.
+    pub issuer: String,
+    /// Its own name for somebody, which never becomes another's; 255 characters at most.
+    pub subject: String,
+    /// What it calls them to people. Nobody is found by it: it may be of their own choice.
+    pub claimed_name: Option<String>,
+    /// What it calls them by the claim that the operator trusts.
+    pub trusted: Option<Trusted>,
+    /// Their name.
+    pub display_name: Option<String>,
+    /// When it said all this, in UTC microseconds.
+    pub said: i64,
+}
+
+/// A name that an identity provider vouches for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trusted {
+    /// The claim it stands in.
+    pub claim: String,
+    /// The name, as there.
+    pub name: String,
+}
+
+/// What a user is looked up by, of a text that may be their name: it can be an identity provider's, of any characters.
+pub fn key(text: &str) -> String {
+    UserName::of_address(text).map_or_else(|| text.to_lowercase(), |name| name.key())
+}
+
+/// Whether a text can be the name or the id of a user at all.
+pub fn is_name(text: &str) -> bool {
+    text.chars().count() <= MAX_NAME && !text.is_empty() && plain::is_plain(text)
+}
+
+/// Whether an identity provider's user can have a name, and be found by it: it is none that another is found by.
+pub fn can_be_given(name: &str) -> bool {
+    let id = UserName::of_address(name).map(|name| name.0);
+    let id = id.as_deref().unwrap_or(name);
+    let id = id.len().checked_sub(NAMELESS.len()).filter(|at| id.is_char_boundary(*at)).map_or(id, |at| {
+        match id.split_at(at) {
+            (id, end) if end.eq_ignore_ascii_case(NAMELESS) => id,
+            _ => id,
+        }
+    });
+    is_name(name) && !name.contains("''") && Uuid::parse_str(id).is_err()
+}
+
+/// The principal name of an identity provider's user who has none.
+pub fn nameless(id: &str) -> String {
+    format!("{id}{NAMELESS}")
+}
+
+/// A name as `userPrincipalName` shows it.
+pub fn shown(text: &str) -> String {
+    UserName::parse(text).map_or_else(|| text.to_owned(), |name| name.principal_name())
+}
+
+/// The bearer of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// A person: `/me` is their mailbox, and no other can be seen.
+    User(UserName),
+    /// An application: any mailbox under `/users/…`, none under `/me`.
+    App(UserName),
+}
+
+impl Principal {
+    /// Reads `NAME` or `app:NAME`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix("app:") {
+            Some(name) => UserName::parse(name).map(Self::App),
+            None => UserName::parse(text).map(Self::User),
+        }
+    }
+}
+
+/// The names that `$select` knows.
+pub const PROPERTIES: [&str; 4] = ["id", "displayName", "userPrincipalName", "mail"];
+
+/// A user as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name as first used; of an identity provider's user a UUID.
+    pub id: String,
+    /// Shown as `displayName`.
+    pub display_name: String,
+    /// Shown as `userPrincipalName`.
+    pub user_principal_name: String,
+    /// Shown as `mail`.
+    pub mail: String,
+    /// The key of everything the user owns. Greater than those of all users made before.
+    pub mailbox: i64,
+}
+
+impl User {
+    /// Whether a text is the user's name or id.
+    pub fn is_called(&self, text: &str) -> bool {
+        key(&self.user_principal_name) == key(text) || self.id == text
+    }
+
+    /// Whether an identity provider brought the user here. Those of contactd's own have their name for an id.
+    pub fn is_of_provider(&self) -> bool {
+        key(&self.user_principal_name) != key(&self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_what_a_principal_name_can_be() {
+        let domain = format!("a@{}", "d".repeat(252));
+        for good in [
+            "Ann.Lee_1@example-host.org",
+            "o'brien@example.org",
+            "a+b@example.org",
+            "ann_example.org#EXT#@tenant.onmicrosoft.com",
+            "r&d!^~@example.org",
+            "a@b@c",
+            &"a".repeat(64),
+            &format!("{}@example.org", "a".repeat(64)),
+            &domain,
+        ] {
+            assert!(UserName::parse(good).is_some(), "{good:?}");
+        }
+        for bad in [
+            "", "a b", "é", "a:b", "a/b", "a\0", "#a", "o''brien", "a=b", "a,b", "a%b", "a?b", "a\\b", "a\nb", "$a",
+            "a\"b", "(a)",
+        ] {
+            assert!(UserName::parse(bad).is_none(), "{bad:?}");
+        }
+        for long in ["a".repeat(65), format!("{}@example.org", "a".repeat(65)), format!("{domain}d")] {
+            assert!(UserName::parse(&long).is_none(), "{long:?}");
+        }
+    }
+
+    #[test]
+    fn a_user_is_addressed_by_name_or_principal_name() {
+        let longest = "a".repeat(64);
+        for name in ["ann", "ann@example.org", longest.as_str()] {
+            let user = UserName::parse(name).unwrap();
+            assert_eq!(UserName::of_address(name), Some(user.clone()));
+            assert_eq!(
+                UserName::of_address(&user.principal_name().replace("local", "LOCAL")).unwrap().key(),
+                user.key()
+            );
+        }
+        for bad in ["", "@localhost", "é@localhost", "a@b@localhostx y", "ocalhosté"] {
+            assert_eq!(UserName::of_address(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_principal_is_a_user_or_an_application() {
+        assert!(matches!(Principal::parse("ann"), Some(Principal::User(name)) if name.key() == "ann@localhost"));
+        assert!(matches!(Principal::parse("app:Sync"), Some(Principal::App(name)) if name.as_str() == "Sync"));
+        assert!(Principal::parse("app:").is_none());
+        assert!(Principal::parse("app:a:b").is_none());
+    }
+}

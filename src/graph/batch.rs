@@ -1,0 +1,297 @@
+//! `POST /$batch`: several calls in one, each answered for itself, by the same routes and rights as if it had come alone.
+//!
+//! Steps go in the order they are listed, but behind those they depend on. Creates that follow each other and go the same
+//! way go together, and so share a commit. docs/graph.md, "Batches".
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::future::poll_fn;
+use std::time::Instant;
+
+use actix_web::http::Method;
+use actix_web::http::header::HeaderName;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::{FutureExt as _, join_all};
+use futures_util::stream::TryStreamExt as _;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::domain::error::Error;
+use crate::graph::call::{Call, Reached};
+use crate::graph::contacts_ref::own_path;
+use crate::graph::routes::{Endpoint, Need};
+use crate::graph::steps::{self, Sent, refused, sendable};
+use crate::graph::throttle::Slot;
+use crate::graph::{error, service, throttle};
+use crate::http::Ids;
+use crate::http::answer::{Answer, Body};
+use crate::http::aside::{SHORT, aside};
+use crate::http::authenticate::Caller;
+use crate::http::limits::Visit;
+use crate::odata::address::{Address, Item, Resource};
+use crate::odata::json::shorten;
+
+/// How many bytes the answers of a batch may have before no more is read for it.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// A step's answer.
+#[derive(Serialize)]
+struct Answered<'a> {
+    id: &'a str,
+    status: u16,
+    headers: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+struct Answers<'a> {
+    responses: Vec<Answered<'a>>,
+}
+
+/// `POST /$batch`.
+///
+/// # Errors
+/// 400 where the whole cannot be carried out, see [`steps::read`].
+pub(crate) async fn perform(call: &Call<'_>, caller: &Caller, visit: &Visit, body: &[u8]) -> Result<Answer, Error> {
+    // One without a step is refused like any other.
+    call.api.unguarded.acting(call.actor(caller)).permits().await?;
+    let (steps, before) = steps::read(body, call.api.settings.batch_limit).await?;
+    let creates = steps.iter().map(|step| create(call, step)).collect();
+    let batch = Batch { call, caller, visit, creates, steps, before, slots: RefCell::default() };
+    let answered = batch.perform().await?;
+    Answer::json(200, &Answers { responses: answered.into_iter().flatten().collect() })
+}
+
+/// How a step that creates a contact goes to the writer. Those of one way that follow each other go together: they get
+/// there in their order, and those of another do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Create {
+    /// Gathered with others.
+    Gathered,
+    /// By itself, with its key.
+    Keyed,
+}
+
+/// How a step goes, if it creates a contact and can go with others.
+fn create(call: &Call<'_>, sent: &Sent) -> Option<Create> {
+    let (method, (path, _), headers) = (sent.method().ok()?, address(call, &sent.url).ok()?, sent.headers().ok()?);
+    let step = Call::new(call.api, &method, &path, None, &headers, Reached::default()).ok()?;
+    if !matches!(step.endpoint(), Ok(Endpoint::CreateContact | Endpoint::AddContact)) {
+        return None;
+    }
+    match &step.address.resource {
+        _ if step.idempotency_key.is_some() => Some(Create::Keyed),
+        // The way to the last folder is looked at first.
+        Resource::Owned(_, Item::Contacts(path) | Item::ContactsRef(path)) if path.len() > 1 => None,
+        _ => Some(Create::Gathered),
+    }
+}
+
+struct Batch<'a> {
+    call: &'a Call<'a>,
+    caller: &'a Caller,
+    visit: &'a Visit,
+    steps: Vec<Sent>,
+    /// Of each step.
+    before: Vec<Vec<usize>>,
+    creates: Vec<Option<Create>>,
+    /// Of those steps that are under way, by mailbox: together they count as one request.
+    slots: RefCell<BTreeMap<String, Slot>>,
+}
+
+type Done<'a> = Vec<Option<Answered<'a>>>;
+
+impl Batch<'_> {
+    async fn perform(&self) -> Result<Done<'_>, Error> {
+        let mut answered: Done<'_> = self.steps.iter().map(|_| None).collect();
+        let mut bytes = 0;
+        loop {
+            // What is refused waits for nothing, so others would wait for all such steps together.
+            tokio::task::yield_now().await;
+            let run = self.next(&answered);
+            if run.is_empty() {
+                return Ok(answered);
+            }
+            let is_full = bytes > MAX_ANSWER;
+            if run.len() > 1 {
+                self.meet_owners(&run).await;
+            }
+            let answers = {
+                let failed = |i: &usize| answered[*i].as_ref().is_some_and(|answered| answered.status >= 400);
+                let step = |i: &usize| self.step(*i, self.before[*i].iter().any(failed), is_full);
+                // What is created in a first go shares a commit.
+                let mut held = Some(self.call.api.unguarded.gather());
+                let mut all = join_all(run.iter().map(step));
+                poll_fn(|context| {
+                    let polled = all.poll_unpin(context);
+                    held = None;
+                    polled
+                })
+                .await
+            };
+            self.slots.borrow_mut().clear();
+            for (i, answer) in run.into_iter().zip(answers) {
+                let sent = &self.steps[i];
+                let ids = || Ids::of(&sent.headers().unwrap_or_default());
+                let mut answer = answer.unwrap_or_else(|error| {
+                    let answer = error::answer(&error, &ids());
+                    self.log(sent, &answer, &error);
+                    answer
+                });
+                if sent.method().is_ok_and(|method| method == Method::HEAD) {
+                    answer.body = None;
+                }
+                let mut shown = shown(&sent.id, answer).await?;
+                let size = |shown: &Answered<'_>| shown.body.as_ref().map_or(0, |body| body.get().len());
+                if let Err(full) = self.hold(sent, size(&shown)) {
+                    shown = self::shown(&sent.id, error::answer(&full, &ids())).await?;
+                }
+                bytes += size(&shown);
+                answered[i] = Some(shown);
+            }
+        }
+    }
+
+    /// The first step whose turn it is, and if it is a create those behind it that go the same way, unless they are long.
+    fn next(&self, answered: &Done<'_>) -> Vec<usize> {
+        let is_ready = |i: &usize| self.before[*i].iter().all(|before| answered[*before].is_some());
+        let mut left = (0..self.steps.len()).filter(|i| answered[*i].is_none());
+        let Some(first) = left.by_ref().find(is_ready) else { return Vec::new() };
+        let way = self.creates[first];
+        // What is read in one go, and so in order, must not take long.
+        let mut room = SHORT.checked_sub(self.steps[first].length());
+        let also = left.take_while(|i| {
+            room = room.and_then(|room| room.checked_sub(self.steps[*i].length()));
+            way.is_some() && self.creates[*i] == way && is_ready(i) && room.is_some()
+        });
+        std::iter::once(first).chain(also).collect()
+    }
+
+    /// Whose mailboxes the steps are for is then known without asking the database, so that all of them get to the writer in
+    /// a first go, and in their order.
+    async fn meet_owners(&self, run: &[usize]) {
+        for i in run {
+            let address = address(self.call, &self.steps[*i].url).and_then(|(path, _)| Address::parse(&path));
+            if let Ok(Address { resource: Resource::Owned(owner, _), .. }) = address {
+                // What is wrong with it the step itself will tell.
+                let _ = self.call.mailbox(self.caller, &owner, Need::Token).await;
+            }
+        }
+    }
+
+    async fn step(&self, i: usize, has_failed_before: bool, is_full: bool) -> Result<Answer, Error> {
+        if has_failed_before {
+            return Err(Error::Dependency);
+        }
+        self.visit.step()?;
+        let (outer, sent) = (self.call, &self.steps[i]);
+        let (method, headers, (path, query)) = (sent.method()?, sent.headers()?, address(outer, &sent.url)?);
+        let query = sendable(query);
+        let call = Call::new(outer.api, &method, &path, Some(&query), &headers, outer.reached().clone())?;
+        match call.address.resource {
+            Resource::Batch => return Err(refused("url", "A batch cannot be a step of another.")),
+            Resource::Service => return service::document(&call, &method),
+            Resource::Health => return Err(refused("url", "A step asks for data: '/healthz' is asked for by itself.")),
+            Resource::Metadata => return Err(refused("url", "A step's answer cannot be XML.")),
+            _ => {}
+        }
+        let endpoint = call.endpoint()?;
+        let body = sent.body(endpoint.body(), &headers).await?;
+        if is_full && matches!(method, Method::GET | Method::HEAD) {
+            return Err(Error::TooMuch);
+        }
+        self.meets_graph(&call, body.len())?;
+        call.perform(endpoint, self.caller, self.visit, &body).await
+    }
+
+    /// The batch itself is well, so its line in the log says nothing of this.
+    fn log(&self, sent: &Sent, answer: &Answer, error: &Error) {
+        let address = address(self.call, &sent.url).and_then(|(path, _)| Address::parse(&path));
+        let route = address.as_ref().map_or("", Address::pattern);
+        let (request_id, status, code) = (self.call.reached().request, answer.status.as_u16(), error::code(error));
+        tracing::info!(%request_id, route, status, code, "a step of a batch was refused");
+    }
+
+    /// Counts what a step answers for as long as it is in memory. What has only been read can still be refused.
+    fn hold(&self, sent: &Sent, bytes: usize) -> Result<(), Error> {
+        if sent.method().is_ok_and(|method| method == Method::GET) {
+            return self.visit.hold(bytes);
+        }
+        self.visit.hold_anyway(bytes);
+        Ok(())
+    }
+
+    /// Counts a step as Graph does, where its limits apply.
+    fn meets_graph(&self, call: &Call<'_>, bytes: usize) -> Result<(), Error> {
+        let Some((graph, app)) = self.visit.graph() else { return Ok(()) };
+        let (now, mailbox) = (Instant::now(), throttle::mailbox(self.caller, &call.address.resource));
+        graph.request(now, app, mailbox.as_deref())?;
+        let Some(mailbox) = mailbox else { return Ok(()) };
+        if let Entry::Vacant(slot) = self.slots.borrow_mut().entry(mailbox.clone()) {
+            slot.insert(graph.begin(app, &mailbox)?);
+        }
+        graph.upload(now, app, &mailbox, bytes)
+    }
+}
+
+/// The path and the query of a step: relative to the batch's version, or with one of its own, or the address as the client
+/// would use it. What a request line could not hold is encoded in the path; in the query it is not yet.
+fn address<'u>(call: &Call<'_>, url: &'u str) -> Result<(String, &'u str), Error> {
+    let url = url.split('#').next().unwrap_or_default();
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    let path = own_path(call, path).ok_or_else(|| {
+        refused(
+            "url",
+            format!("'{}' is not an address of this server. It may be relative, like '/me/contacts'.", shorten(url)),
+        )
+    })?;
+    let first = path.split('/').find(|segment| !segment.is_empty()).unwrap_or_default();
+    let has_version = ["v1.0", "beta"].iter().any(|version| first.eq_ignore_ascii_case(version));
+    let prefix = if has_version { "" } else { call.address.version.prefix() };
+    Ok((sendable(&format!("{prefix}{path}")), query))
+}
+
+async fn shown(id: &str, answer: Answer) -> Result<Answered<'_>, Error> {
+    let mut headers: BTreeMap<_, _> = BTreeMap::new();
+    for (name, value) in &answer.headers {
+        headers.insert(named(name).to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned());
+    }
+    let media = headers.get("Content-Type").map_or("application/json", String::as_str).to_owned();
+    let body = match answer.body {
+        None => None,
+        Some(body) => {
+            let bytes = match body {
+                Body::Bytes(bytes) => bytes,
+                Body::Static(bytes) => bytes.to_vec(),
+                Body::Chunks(_, chunks) => chunks.try_concat().await?,
+            };
+            let json = match media.split(';').next().unwrap_or_default() {
+                // A number on its own is JSON too.
+                "application/json" | "text/plain" => String::from_utf8(bytes).map_err(Error::internal)?,
+                _ => format!("\"{}\"", STANDARD.encode(bytes)),
+            };
+            let is_short = json.len() <= SHORT;
+            headers.entry("Content-Type".to_owned()).or_insert(media);
+            let read = move || RawValue::from_string(json).map_err(Error::internal);
+            Some(if is_short { read()? } else { aside(read).await?? })
+        }
+    };
+    Ok(Answered { id, status: answer.status.as_u16(), headers, body })
+}
+
+/// A header as clients look for it, who may not know that letter case does not count.
+fn named(name: &HeaderName) -> &str {
+    match name.as_str() {
+        "allow" => "Allow",
+        "content-type" => "Content-Type",
+        "etag" => "ETag",
+        "location" => "Location",
+        "odata-entityid" => "OData-EntityId",
+        "preference-applied" => "Preference-Applied",
+        "retry-after" => "Retry-After",
+        other => other,
+    }
+}

@@ -1,0 +1,111 @@
+//! `…/outlook/masterCategories`: the names that a mailbox has colours for.
+
+use crate::domain::category::{self, Category, PROPERTIES, Shown};
+use crate::domain::error::{Error, Kind};
+use crate::domain::query::typed::{Condition, Order};
+use crate::graph::authorize::Mailbox;
+use crate::graph::call::{Call, POSITION};
+use crate::graph::contacts::{parse_id, quoted};
+use crate::http::answer::{Answer, List};
+use crate::http::body;
+use crate::odata::entity;
+use crate::odata::expand::{self, Source};
+use crate::odata::filter::Model;
+use crate::odata::query::Query;
+
+/// `GET …/masterCategories`, in the order in which they were made if no other is asked for.
+pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+    let query = Query::parse(call.query)?;
+    let select = selection(&query)?;
+    expand::none(&query, Source::Category)?;
+    let (condition, order) = options(call, &query)?;
+    let by = call.sorting(&query, order)?;
+    let page = mailbox.store.categories(mailbox.user.mailbox, condition.as_ref(), &by).await?;
+    let next = call.behind(&query, &page, page.value.len(), by.size);
+    let select = select.as_deref();
+    let context = call.annotated.then(|| context(call, mailbox, select, ""));
+    let shown = |category| Shown { category, select, context: None, annotated: call.annotated };
+    let value = page.value.iter().map(shown).collect();
+    Answer::json(200, &List { context, count: query.count.unwrap_or(false).then_some(page.count), next, value })
+}
+
+/// What a list is filtered and sorted by.
+fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Vec<Order>), Error> {
+    Call::no_search(query, "categories")?;
+    Ok((call.condition(query, Model::Category)?, call.order(query, Model::Category)?.unwrap_or_default()))
+}
+
+/// `GET …/masterCategories/$count`: a number and nothing else.
+pub(crate) async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+    let (condition, _) = options(call, &Query::parse(call.query)?)?;
+    Answer::number(mailbox.store.count_categories(mailbox.user.mailbox, condition.as_ref()).await?)
+}
+
+/// `POST …/masterCategories`.
+pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> Result<Answer, Error> {
+    let sent = body::json(body, category::read).await?;
+    let name = sent.display_name.ok_or_else(|| {
+        Error::invalid(Kind::Body, "displayName", "'displayName' is missing: a category must have a name.")
+    })?;
+    let category = mailbox.store.create_category(mailbox.user.mailbox, name, sent.color).await?;
+    let (user, id) = (quoted(&mailbox.asked), category.id);
+    let location = call.link(&format!("/users('{user}')/outlook/masterCategories('{id}')"));
+    written(call, mailbox, 201, &category)?.made_at(&location)
+}
+
+/// `GET …/masterCategories/{id}`.
+pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
+    let query = Query::of_one(call.query)?;
+    let select = selection(&query)?;
+    expand::none(&query, Source::Category)?;
+    let category = mailbox.store.category(mailbox.user.mailbox, parse_id(id)?).await?;
+    if call.expected.unchanged(&category.version_token()) {
+        return Answer::empty(304)?.header("ETag", &category.etag());
+    }
+    shown(call, mailbox, 200, &category, select.as_deref())
+}
+
+/// `PATCH …/masterCategories/{id}`: another colour.
+pub(crate) async fn update(call: &Call<'_>, mailbox: &Mailbox, id: &str, body: &[u8]) -> Result<Answer, Error> {
+    let id = parse_id(id)?;
+    let sent = body::json(body, category::read).await?;
+    let category = mailbox.store.update_category(mailbox.user.mailbox, id, sent, call.expected.clone()).await?;
+    written(call, mailbox, 200, &category)
+}
+
+/// `DELETE …/masterCategories/{id}`.
+pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
+    let id = parse_id(id)?;
+    let position = mailbox.store.delete_category(mailbox.user.mailbox, id, call.expected.clone()).await?;
+    Answer::empty(204)?.header(POSITION, &position.to_string())
+}
+
+fn selection(query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
+    query.select.as_deref().map_or(Ok(None), |text| entity::select(text, "outlookCategory", &PROPERTIES))
+}
+
+/// A category after a write, or nothing where the client prefers that.
+fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, category: &Category) -> Result<Answer, Error> {
+    let answer = match call.prefer.minimal {
+        Some(true) => Answer::empty(204)?.header("ETag", &category.etag()),
+        _ => shown(call, mailbox, status, category, None),
+    };
+    answer?.header(POSITION, &category.version.to_string())
+}
+
+fn shown(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    status: u16,
+    category: &Category,
+    select: Option<&[&'static str]>,
+) -> Result<Answer, Error> {
+    let context = context(call, mailbox, select, "/$entity");
+    let shown = Shown { category, select, context: Some(&context), annotated: call.annotated };
+    Answer::json(status, &shown)?.header("ETag", &category.etag())
+}
+
+fn context(call: &Call<'_>, mailbox: &Mailbox, select: Option<&[&'static str]>, end: &str) -> String {
+    let (user, select) = (quoted(&mailbox.asked), entity::printed(select));
+    call.link(&format!("/$metadata#users('{user}')/outlook/masterCategories{select}{end}"))
+}

@@ -1,0 +1,10 @@
+//! The seed's shape, also Graph's beta: unprefixed routes and `/beta`.
+
+mod read;
+mod write;
+
+pub(crate) use crate::graph::contact::beta::read::{counterpart, property};
+pub(crate) use crate::graph::contact::beta::write::write;
+
+/// `@odata.type` of the whole.
+const CONTACT_TYPE: &str = "#microsoft.graph.contact";

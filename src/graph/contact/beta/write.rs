@@ -1,0 +1,90 @@
+//! A stored contact -> JSON in the seed's shape, its properties in the order of the seed's page.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::domain::contact::{DateTimeTimeZone, FLAG_TYPE, Flag, Text, date};
+use crate::graph::contact::beta::CONTACT_TYPE;
+use crate::graph::contact::write::{Entries, Entry, Members, Only};
+
+/// Writes the properties and, where wanted, the type.
+pub(crate) fn write<M: SerializeMap>(map: &mut Members<'_, M>) -> Result<(), M::Error> {
+    use Text as T;
+    let contact = map.contact;
+    let p = &contact.properties;
+    map.annotation("@odata.type", CONTACT_TYPE)?;
+    map.entry("id", &contact.id)?;
+    map.entry("createdDateTime", &date::print(contact.created_date_time))?;
+    map.entry("lastModifiedDateTime", &date::print(contact.last_modified_date_time))?;
+    map.change_key()?;
+    map.entry("categories", &p.categories)?;
+    map.entry("parentFolderId", &contact.parent_folder_id)?;
+    map.entry("birthday", &p.birthday)?;
+    map.texts(&[
+        T::FileAs,
+        T::DisplayName,
+        T::GivenName,
+        T::Initials,
+        T::MiddleName,
+        T::NickName,
+        T::Surname,
+        T::Title,
+        T::YomiGivenName,
+        T::YomiSurname,
+        T::YomiCompanyName,
+        T::Generation,
+    ])?;
+    let annotated = map.annotated;
+    map.nested("emailAddresses", |only| Entries { of: &p.emails, annotated, only })?;
+    map.nested("websites", |only| Entries { of: &p.websites, annotated, only })?;
+    map.entry("imAddresses", &p.im_addresses)?;
+    map.texts(&[
+        T::JobTitle,
+        T::CompanyName,
+        T::Department,
+        T::OfficeLocation,
+        T::Profession,
+        T::AssistantName,
+        T::Manager,
+    ])?;
+    map.nested("phones", |only| Entries { of: &p.phones, annotated, only })?;
+    map.nested("postalAddresses", |only| Entries { of: &p.addresses, annotated, only })?;
+    map.texts(&[T::SpouseName, T::PersonalNotes])?;
+    map.entry("children", &p.children)?;
+    map.entry("weddingAnniversary", &p.wedding_anniversary)?;
+    map.texts(&[T::Gender])?;
+    map.entry("isFavorite", &p.is_favorite)?;
+    map.nested("flag", |only| ShownFlag { flag: p.flag.as_ref(), annotated, only })
+}
+
+/// An unset flag shows its status only, a set one all three times.
+struct ShownFlag<'a> {
+    flag: Option<&'a Flag>,
+    annotated: bool,
+    only: Only<'a>,
+}
+
+impl Serialize for ShownFlag<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if self.annotated {
+            map.serialize_entry("@odata.type", FLAG_TYPE)?;
+        }
+        let Some(flag) = self.flag else {
+            if self.only.has("flagStatus") {
+                map.serialize_entry("flagStatus", "notFlagged")?;
+            }
+            return map.end();
+        };
+        let mut time = |name, entry: &DateTimeTimeZone| {
+            let shown = Entry { of: entry, annotated: self.annotated, only: Only::all() };
+            if self.only.has(name) { map.serialize_entry(name, &shown) } else { Ok(()) }
+        };
+        time("completedDateTime", &flag.completed)?;
+        time("dueDateTime", &flag.due)?;
+        time("startDateTime", &flag.start)?;
+        if let Some(status) = flag.status.as_ref().filter(|_| self.only.has("flagStatus")) {
+            map.serialize_entry("flagStatus", status)?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,373 @@
+//! JSON -> [`Patch`], whichever shape it is in. What Graph would refuse and we keep is noted on the way, so that strict
+//! handling can refuse all of it at once, each by its path.
+
+use crate::domain::contact::patch::{Added, Patch};
+use crate::domain::contact::tags::{self, View};
+use crate::domain::contact::{Complex, MAX_ENTRIES, MAX_FOLDER_ID, MAX_TEXT, Member, Shape, Text, date};
+use crate::domain::error::{Error, Kind, Problem};
+use crate::domain::extended::{self, SINGLE};
+use crate::domain::extension;
+use crate::domain::plain;
+use crate::graph::contact::{beta, v1};
+use crate::odata::entity;
+use crate::odata::json::{Json, is_annotation, shorten};
+use crate::odata::prefer::Handling;
+
+/// What the body is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// In lenient handling of the seed's shape `changeKey` and `parentFolderId` are honoured; both are ignored otherwise.
+    Create,
+    /// `changeKey` is ignored, `parentFolderId` moves.
+    Update,
+}
+
+/// Whether a body is a bare reference: annotations only, `@odata.id` among them. Then the value of that (docs/graph.md,
+/// decision 2).
+pub fn bare_reference(body: &Json) -> Option<&Json> {
+    let Json::Object(members) = body else { return None };
+    let bare = members.iter().all(|(name, _)| is_annotation(name));
+    let reference = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("@odata.id"));
+    reference.filter(|_| bare).map(|(_, value)| value)
+}
+
+/// Reads a contact, or the part of one that a PATCH names. Member names match in any letter case; annotations
+/// (`@odata.type`, `birthday@odata.type`) and server-owned properties are ignored.
+///
+/// # Errors
+/// [`Error::Invalid`]: the first thing that no handling accepts; in strict handling else all that Graph refuses.
+pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> Result<Patch, Error> {
+    let Json::Object(members) = body else {
+        let message = format!("The body must be a JSON object, a contact, not {}.", body.kind());
+        return Err(Error::invalid(Kind::Body, "", message));
+    };
+    let mut reader = Reader { patch: Patch::default(), added: Added::default(), deviations: Vec::new() };
+    for (name, value) in members {
+        reader.property(shape, &name, value)?;
+    }
+    let Reader { mut patch, mut added, deviations } = reader;
+    let strict = handling == Handling::Strict;
+    if strict && !deviations.is_empty() {
+        return Err(Error::Invalid(deviations));
+    }
+    if purpose == Purpose::Update && !added.extensions.is_empty() {
+        let message = "'extensions' are given with a new contact only. Those of one that is there are at …/extensions.";
+        return Err(Error::invalid(Kind::Body, "extensions", message));
+    }
+    // A contact that was read under /v1.0 and is sent back as a new one has these of the other.
+    let honoured = !strict && shape == Shape::Beta;
+    if purpose == Purpose::Update || !honoured {
+        patch.change_key = None;
+    }
+    if purpose == Purpose::Create && !honoured {
+        patch.parent_folder_id = None;
+    }
+    if purpose == Purpose::Create && patch.parent_folder_id.as_ref().is_some_and(|id| !plain::is_plain(id)) {
+        return Err(entity::not_plain("parentFolderId"));
+    }
+    if !added.single_values.is_empty() {
+        take_views(&mut patch, &mut added)?;
+    }
+    patch.added = Some(Box::new(added)).filter(|added| **added != Added::default());
+    Ok(patch)
+}
+
+/// Takes the extended properties that are views on the contact for the properties that they are.
+fn take_views(patch: &mut Patch, added: &mut Added) -> Result<(), Error> {
+    let mut views: Vec<(View, Option<String>)> = Vec::new();
+    let mut rest = Vec::new();
+    for (i, (id, value)) in std::mem::take(&mut added.single_values).into_iter().enumerate() {
+        let Some(view) = tags::view(&id.key) else {
+            rest.push((id, value));
+            continue;
+        };
+        let target = format!("{SINGLE}/{i}/value");
+        let value = value.map(|[text]| text);
+        let shown = shorten(&id.text);
+        if let Some(length) = value.as_ref().map(|text| text.chars().count()).filter(|length| *length > view.max()) {
+            let message = format!("'{target}' has {length} characters, more than the {} allowed.", view.max());
+            return Err(Error::invalid(Kind::Limit, target, message));
+        }
+        if view == View::Class {
+            if value.as_ref().is_some_and(|class| class.eq_ignore_ascii_case(tags::CLASS)) {
+                continue;
+            }
+            let message = format!("'{shown}' of a contact is always '{}'.", tags::CLASS);
+            return Err(Error::invalid(Kind::Body, target, message));
+        }
+        let is_other = |known: &Option<String>| *known != value;
+        let named = view.is_named_by(patch).then(|| tags::set_by(patch, view));
+        let before = views.iter().find(|(known, _)| *known == view).map(|(_, value)| value.clone());
+        if named.iter().chain(&before).any(is_other) {
+            let message = format!(
+                "'{shown}' is a view on what the body says of the contact, and says something else: send one of the two."
+            );
+            return Err(Error::invalid(Kind::Body, target, message));
+        }
+        if named.is_none() && before.is_none() {
+            views.push((view, value));
+        }
+    }
+    for (view, value) in views {
+        match view {
+            View::Text(text) => patch.texts[text as usize] = Some(value),
+            view => patch.tagged.push((view, value)),
+        }
+    }
+    added.single_values = rest;
+    Ok(())
+}
+
+/// What has been read so far.
+pub(crate) struct Reader {
+    pub(crate) patch: Patch,
+    added: Added,
+    /// What Graph refuses and lenient handling keeps.
+    pub(crate) deviations: Vec<Problem>,
+}
+
+impl Reader {
+    fn property(&mut self, shape: Shape, name: &str, value: Json) -> Result<(), Error> {
+        if is_annotation(name) {
+            return Ok(());
+        }
+        let named = Text::ALL.into_iter().find(|text| text.json().eq_ignore_ascii_case(name));
+        if let Some(property) = named.filter(|text| shape.has(*text)) {
+            self.patch.texts[property as usize] = Some(text(property.json(), property.max(), value)?);
+            return Ok(());
+        }
+        match name.to_ascii_lowercase().as_str() {
+            "id" => drop(text("id", usize::MAX, value)?),
+            "createddatetime" => drop(text("createdDateTime", usize::MAX, value)?),
+            // Of one that was read from the trash.
+            "deleteddatetime" => drop(text("deletedDateTime", usize::MAX, value)?),
+            "lastmodifieddatetime" => drop(text("lastModifiedDateTime", usize::MAX, value)?),
+            "changekey" => self.patch.change_key = text("changeKey", MAX_TEXT, value)?,
+            "parentfolderid" => {
+                let folder = text("parentFolderId", MAX_FOLDER_ID, value)?;
+                self.patch.parent_folder_id = folder.filter(|id| !id.is_empty());
+            }
+            "birthday" => self.patch.birthday = Some(birthday(value)?),
+            "categories" => self.patch.categories = Some(strings("categories", value)?),
+            "children" => self.patch.children = Some(strings("children", value)?),
+            "imaddresses" => {
+                let values = strings("imAddresses", value)?;
+                self.at_most(3, values.len(), "imAddresses", "ImAddresses");
+                self.patch.im_addresses = Some(values);
+            }
+            "extensions" => self.added.extensions = self.extensions(value)?,
+            "singlevalueextendedproperties" => {
+                self.added.single_values = extended::read(value, &mut self.deviations)?;
+            }
+            "multivalueextendedproperties" => {
+                self.added.multi_values = extended::read(value, &mut self.deviations)?;
+            }
+            other => {
+                let known = match shape {
+                    Shape::Beta => beta::property(self, other, value)?,
+                    Shape::V1 => v1::property(self, other, value)?,
+                };
+                if !known {
+                    let hint = match shape {
+                        _ if other == "photo" => Some(PHOTO),
+                        Shape::Beta => beta::counterpart(other),
+                        Shape::V1 => v1::counterpart(other),
+                    };
+                    return Err(unknown(name, "", "contact", hint));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn extensions(&mut self, value: Json) -> Result<Vec<extension::New>, Error> {
+        let mut extensions: Vec<extension::New> = Vec::new();
+        let mut size = 0;
+        for (i, value) in array("extensions", value)?.into_iter().enumerate() {
+            let place = format!("extensions/{i}");
+            let new = extension::read(&place, value, &mut self.deviations)?.into_new(&place)?;
+            if extensions.iter().any(|known| known.name == new.name) {
+                let message = format!("'{place}/extensionName' is a name that stands there before, '{}'.", new.name);
+                return Err(Error::invalid(Kind::Body, format!("{place}/extensionName"), message));
+            }
+            size += new.size();
+            extensions.push(new);
+        }
+        if size > extension::MAX_ALL_BYTES {
+            let message = format!("'extensions' have more than the {} bytes allowed.", extension::MAX_ALL_BYTES);
+            return Err(Error::invalid(Kind::Limit, "extensions", message));
+        }
+        Ok(extensions)
+    }
+
+    /// The entries of a collection, with all members that are stored of them.
+    pub(crate) fn entries<T: Complex>(&mut self, path: &str, value: Json) -> Result<Vec<T>, Error> {
+        self.entries_of(path, &all::<T>(), value)
+    }
+
+    /// The entries of a collection, with these members.
+    pub(crate) fn entries_of<T: Complex>(&mut self, path: &str, names: &[&str], value: Json) -> Result<Vec<T>, Error> {
+        let mut entries = Vec::new();
+        for (i, value) in array(path, value)?.into_iter().enumerate() {
+            let path = format!("{path}/{i}");
+            let kind = value.kind();
+            let entry = self.complex_of(&path, names, value)?.ok_or_else(|| wrong_type(&path, "an object", kind))?;
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// An object with all members that are stored of it; `None` for null.
+    pub(crate) fn complex<T: Complex>(&mut self, path: &str, value: Json) -> Result<Option<T>, Error> {
+        self.complex_of(path, &all::<T>(), value)
+    }
+
+    /// An object with these members; `None` for null.
+    pub(crate) fn complex_of<T: Complex>(
+        &mut self,
+        path: &str,
+        names: &[&str],
+        value: Json,
+    ) -> Result<Option<T>, Error> {
+        let Some(members) = object(path, value)? else { return Ok(None) };
+        let mut complex = T::default();
+        for (name, value) in members {
+            if is_annotation(&name) {
+                continue;
+            }
+            let at = |member: &Member| member.json.eq_ignore_ascii_case(&name) && names.contains(&member.json);
+            let Some(i) = T::MEMBERS.iter().position(at) else {
+                let members = format!("It has {}.", names.join(", "));
+                let short = T::TYPE.trim_start_matches("microsoft.graph.");
+                return Err(unknown(&name, &format!("{path}/"), short, Some(&members)));
+            };
+            let member = &T::MEMBERS[i];
+            let path = format!("{path}/{}", member.json);
+            let value = text(&path, MAX_TEXT, value)?;
+            complex
+                .set(i, if member.members.is_empty() { value } else { self.enumeration(&path, member.members, value) });
+        }
+        Ok(Some(complex))
+    }
+
+    /// A member of the enumeration in its exact spelling; any other text is kept and noted.
+    pub(crate) fn enumeration(&mut self, path: &str, members: &[&str], value: Option<String>) -> Option<String> {
+        let value = value?;
+        if let Some(member) = members.iter().find(|member| member.eq_ignore_ascii_case(&value)) {
+            return Some((*member).to_owned());
+        }
+        let message = format!("'{path}' is '{}', which is not one of {}.", shorten(&value), members.join(", "));
+        self.deviations.push(Problem::new(Kind::Body, path, message));
+        Some(value)
+    }
+
+    /// Graph's own counts, which are lower than ours.
+    pub(crate) fn at_most(&mut self, max: usize, count: usize, path: &str, property: &str) {
+        if count > max {
+            let message = format!(
+                "The multi value property {property} has {count} entries, that exceeds the max allowed value of {max}"
+            );
+            self.deviations.push(Problem::new(Kind::Limit, path, message));
+        }
+    }
+}
+
+fn all<T: Complex>() -> Vec<&'static str> {
+    T::MEMBERS.iter().map(|member| member.json).collect()
+}
+
+/// Where a photo goes, which Graph's model has as a property.
+const PHOTO: &str = "A photo is not sent with its contact: send its bytes with PUT to …/contacts/{id}/photo/$value.";
+
+/// Text or null, within its limit.
+pub(crate) fn text(path: &str, max: usize, value: Json) -> Result<Option<String>, Error> {
+    match value {
+        Json::Null => Ok(None),
+        Json::Text(text) if text.len() > max && text.chars().count() > max => {
+            let message = format!("'{path}' has {} characters, more than the {max} allowed.", text.chars().count());
+            Err(Error::invalid(Kind::Limit, path, message))
+        }
+        Json::Text(text) => Ok(Some(text)),
+        other => Err(wrong_type(path, "a string or null", other.kind())),
+    }
+}
+
+pub(crate) fn boolean(path: &str, value: Json) -> Result<Option<bool>, Error> {
+    match value {
+        Json::Null => Ok(None),
+        Json::Bool(value) => Ok(Some(value)),
+        other => Err(wrong_type(path, "true, false or null", other.kind())),
+    }
+}
+
+pub(crate) fn object(path: &str, value: Json) -> Result<Option<Vec<(String, Json)>>, Error> {
+    match value {
+        Json::Null => Ok(None),
+        Json::Object(members) => Ok(Some(members)),
+        other => Err(wrong_type(path, "an object", other.kind())),
+    }
+}
+
+/// An array within its limit; null is an empty one.
+pub(crate) fn array(path: &str, value: Json) -> Result<Vec<Json>, Error> {
+    match value {
+        Json::Null => Ok(Vec::new()),
+        Json::Array(values) if values.len() > MAX_ENTRIES => {
+            let message = format!("'{path}' has {} entries, more than the {MAX_ENTRIES} allowed.", values.len());
+            Err(Error::invalid(Kind::Limit, path, message))
+        }
+        Json::Array(values) => Ok(values),
+        other => Err(wrong_type(path, "an array", other.kind())),
+    }
+}
+
+pub(crate) fn strings(path: &str, value: Json) -> Result<Vec<String>, Error> {
+    let mut strings = Vec::new();
+    for (i, value) in array(path, value)?.into_iter().enumerate() {
+        let path = format!("{path}/{i}");
+        match value {
+            Json::Text(_) => strings.extend(text(&path, MAX_TEXT, value)?),
+            other => return Err(wrong_type(&path, "a string", other.kind())),
+        }
+    }
+    Ok(strings)
+}
+
+/// A DateTimeOffset as written; a date is given the time at which every zone from UTC-11 to UTC+12 has that day.
+fn birthday(value: Json) -> Result<Option<String>, Error> {
+    let Some(text) = text("birthday", MAX_TEXT, value)? else { return Ok(None) };
+    if date::instant(&text).is_some() {
+        Ok(Some(text))
+    } else if date::date(&text).is_some() {
+        Ok(Some(format!("{text}T11:59:00Z")))
+    } else {
+        Err(Error::Invalid(vec![bad_literal("birthday", &text, "Edm.DateTimeOffset", INSTANT)]))
+    }
+}
+
+/// What a date, or a time, has to look like.
+const INSTANT: &str =
+    "a date like 1980-05-31 (YYYY-MM-DD), or a time with its offset from UTC like 1980-05-31T00:00:00Z";
+pub(crate) const DATE: &str = "a date like 1980-05-31 (YYYY-MM-DD)";
+
+pub(crate) fn bad_literal(path: &str, text: &str, expected: &str, taken: &str) -> Problem {
+    let text = shorten(text);
+    let message =
+        format!("Cannot convert the literal '{text}' of '{path}' to the expected type '{expected}': send {taken}.");
+    Problem::new(Kind::Body, path, message)
+}
+
+pub(crate) fn wrong_type(path: &str, expected: &str, found: &str) -> Error {
+    Error::invalid(Kind::Body, path, format!("'{path}' must be {expected}, not {found}."))
+}
+
+pub(crate) fn unknown(name: &str, parent: &str, type_name: &str, hint: Option<&str>) -> Error {
+    let name = shorten(name);
+    let message = format!(
+        "The property '{name}' does not exist on type 'microsoft.graph.{type_name}'. Make sure to only use property \
+         names that are defined by the type or mark the type as open type.{}{}",
+        if hint.is_some() { " " } else { "" },
+        hint.unwrap_or_default()
+    );
+    Error::invalid(Kind::Body, format!("{parent}{name}"), message)
+}

@@ -1,0 +1,197 @@
+//! `$select`: which properties an answer shows. Names match in any letter case; `id` and `@odata.etag` always come.
+
+use crate::domain::contact::Address;
+use crate::domain::contact::{Complex, Email, FLAG_MEMBERS, Phone, Shape, Website};
+use crate::domain::error::{Error, Kind};
+use crate::graph::contact::write::Only;
+use crate::odata::json::shorten;
+
+/// Most names in one `$select`.
+const MAX_NAMES: usize = 200;
+
+/// The properties that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// Each with the members that are wanted of it; none means all.
+    properties: Vec<(&'static str, Vec<&'static str>)>,
+}
+
+impl Selection {
+    /// Reads the value of a `$select`: names, paths like `homeAddress/city`, or `*`. `None` selects everything.
+    ///
+    /// # Errors
+    /// 400 that names what is no property of the shape.
+    pub fn parse(text: &str, shape: Shape) -> Result<Option<Self>, Error> {
+        let refused = |message: String| Error::invalid(Kind::Query, "$select", message);
+        if text.trim().is_empty() {
+            return Err(refused("'$select' names no property.".to_owned()));
+        }
+        if text.split(',').count() > MAX_NAMES {
+            return Err(refused(format!("'$select' has more than {MAX_NAMES} names.")));
+        }
+        let mut selection = Self { properties: vec![("id", Vec::new())] };
+        let mut all = false;
+        for path in text.split(',').map(str::trim) {
+            if path == "*" {
+                all = true;
+                continue;
+            }
+            let (name, member) = match path.split_once('/') {
+                Some((name, member)) => (name, Some(member)),
+                None => (path, None),
+            };
+            let unknown = |name: &str, type_name: &str, known: Vec<&str>| {
+                let (name, known) = (shorten(name), known.join(", "));
+                let what = format!("Could not find a property named '{name}' on type 'microsoft.graph.{type_name}'.");
+                refused(if known.is_empty() { what } else { format!("{what} There are {known}.") })
+            };
+            let known = shape.properties().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            let (name, members) =
+                known.ok_or_else(|| unknown(name, "contact", shape.properties().map(|(name, _)| name).collect()))?;
+            let member = match member {
+                None => None,
+                Some(member) => {
+                    let known = members.iter().find(|known| known.eq_ignore_ascii_case(member));
+                    Some(*known.ok_or_else(|| unknown(member, name, members.clone()))?)
+                }
+            };
+            selection.add(name, member);
+        }
+        Ok(Some(selection).filter(|_| !all))
+    }
+
+    fn add(&mut self, name: &'static str, member: Option<&'static str>) {
+        match (self.properties.iter_mut().find(|(known, _)| *known == name), member) {
+            (None, member) => self.properties.push((name, member.into_iter().collect())),
+            // The whole of it includes its members.
+            (Some((_, members)), None) => members.clear(),
+            (Some((_, members)), Some(_)) if members.is_empty() => {}
+            (Some((_, members)), Some(member)) if members.contains(&member) => {}
+            (Some((_, members)), Some(member)) => members.push(member),
+        }
+    }
+
+    /// What is wanted of a property; `None` if it is not.
+    pub(crate) fn only(&self, name: &str) -> Option<Only<'_>> {
+        let (_, members) = self.properties.iter().find(|(known, _)| *known == name)?;
+        Some(if members.is_empty() { Only::all() } else { Only::of(members) })
+    }
+
+    /// How it stands in a context: `(displayName,homeAddress/city)`.
+    pub fn print(&self) -> String {
+        format!("({})", self.names())
+    }
+
+    /// The shortest `$select` that is the same.
+    pub fn names(&self) -> String {
+        let paths = self.properties.iter().skip(1).flat_map(|(name, members)| {
+            let whole = members.is_empty().then(|| (*name).to_owned());
+            whole.into_iter().chain(members.iter().map(move |member| format!("{name}/{member}")))
+        });
+        let paths: Vec<_> = paths.collect();
+        // Only what was asked for twice over is left out; `id` alone was asked for by itself.
+        if paths.is_empty() { "id".to_owned() } else { paths.join(",") }
+    }
+}
+
+impl Shape {
+    /// Every property of the shape, with the members of those that have some.
+    pub(crate) fn properties(self) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+        fn members<T: Complex>() -> Vec<&'static str> {
+            T::MEMBERS.iter().map(|member| member.json).collect()
+        }
+        let own: Vec<(&'static str, Vec<&'static str>)> = match self {
+            Self::Beta => vec![
+                ("emailAddresses", members::<Email>()),
+                ("websites", members::<Website>()),
+                ("phones", members::<Phone>()),
+                ("postalAddresses", members::<Address>()),
+                ("weddingAnniversary", Vec::new()),
+                ("isFavorite", Vec::new()),
+                ("flag", FLAG_MEMBERS.to_vec()),
+            ],
+            Self::V1 => {
+                let email = || vec!["name", "address"];
+                let address = || vec!["street", "city", "state", "countryOrRegion", "postalCode"];
+                vec![
+                    ("emailAddresses", email()),
+                    ("primaryEmailAddress", email()),
+                    ("secondaryEmailAddress", email()),
+                    ("tertiaryEmailAddress", email()),
+                    ("businessHomePage", Vec::new()),
+                    ("homePhones", Vec::new()),
+                    ("mobilePhone", Vec::new()),
+                    ("businessPhones", Vec::new()),
+                    ("homeAddress", address()),
+                    ("businessAddress", address()),
+                    ("otherAddress", address()),
+                ]
+            }
+        };
+        let common = [
+            "id",
+            "createdDateTime",
+            "lastModifiedDateTime",
+            "changeKey",
+            "categories",
+            "parentFolderId",
+            "birthday",
+            "imAddresses",
+            "children",
+        ];
+        let texts = crate::domain::contact::Text::ALL
+            .into_iter()
+            .filter(move |text| self.has(*text))
+            .map(crate::domain::contact::Text::json);
+        common.into_iter().chain(texts).map(|name| (name, Vec::new())).chain(own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(text: &str, shape: Shape) -> String {
+        Selection::parse(text, shape).unwrap().unwrap().print()
+    }
+
+    #[test]
+    fn names_and_paths_are_read_in_any_case_and_kept_in_their_spelling() {
+        assert_eq!(printed("DISPLAYNAME, emailaddresses", Shape::Beta), "(displayName,emailAddresses)");
+        assert_eq!(printed("homeAddress/City,homeAddress/street", Shape::V1), "(homeAddress/city,homeAddress/street)");
+        assert_eq!(printed("homeAddress/city,homeAddress,homeAddress/street", Shape::V1), "(homeAddress)");
+        assert_eq!(printed("id", Shape::V1), "(id)");
+        assert_eq!(Selection::parse("title,*", Shape::Beta).unwrap(), None);
+    }
+
+    #[test]
+    fn a_token_of_delta_has_room_for_all_that_can_be_selected() {
+        for shape in [Shape::Beta, Shape::V1] {
+            let all = shape.properties().flat_map(|(name, members)| {
+                let whole = members.is_empty().then(|| name.to_owned());
+                whole.into_iter().chain(members.into_iter().map(move |member| format!("{name}/{member}")))
+            });
+            let all: Vec<_> = all.collect();
+            let names = Selection::parse(&[all.clone(), all].concat().join(", "), shape).unwrap().unwrap().names();
+            assert!(names.len() < crate::odata::page::MAX_TOKEN / 2, "{}", names.len());
+        }
+    }
+
+    #[test]
+    fn what_the_shape_has_not_is_named() {
+        for (text, shape, named) in [
+            ("phones", Shape::V1, "'phones' on type 'microsoft.graph.contact'"),
+            ("mobilePhone", Shape::Beta, "'mobilePhone' on type 'microsoft.graph.contact'"),
+            ("gender", Shape::V1, "'gender'"),
+            ("homeAddress/postOfficeBox", Shape::V1, "'postOfficeBox' on type 'microsoft.graph.homeAddress'"),
+            ("title/x", Shape::Beta, "'x' on type 'microsoft.graph.title'"),
+            ("a,,b", Shape::Beta, "'a'"),
+            ("title,", Shape::Beta, "''"),
+            ("", Shape::Beta, "names no property"),
+        ] {
+            let error = Selection::parse(text, shape).unwrap_err().to_string();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+        assert!(Selection::parse(&"id,".repeat(300), Shape::Beta).is_err());
+    }
+}

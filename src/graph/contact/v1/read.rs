@@ -1,0 +1,72 @@
+//! The properties that only the v1.0 shape has.
+
+use crate::domain::contact::{Address, Email, MAX_TEXT};
+use crate::domain::error::Error;
+use crate::graph::contact::read::{Reader, strings, text};
+use crate::graph::contact::v1::slots::{ADDRESS_KINDS, Slots};
+use crate::odata::json::Json;
+
+/// Reads a property, its name in lower case. Whether there is such a one.
+pub(crate) fn property(reader: &mut Reader, name: &str, value: Json) -> Result<bool, Error> {
+    match name {
+        "businessphones" => {
+            let numbers = phones(reader, "businessPhones", "BusinessPhones", value)?;
+            slots(reader).business_phones = Some(numbers);
+        }
+        "homephones" => {
+            let numbers = phones(reader, "homePhones", "HomePhones", value)?;
+            slots(reader).home_phones = Some(numbers);
+        }
+        "mobilephone" => slots(reader).mobile_phone = Some(text("mobilePhone", MAX_TEXT, value)?),
+        "businesshomepage" => slots(reader).business_home_page = Some(text("businessHomePage", MAX_TEXT, value)?),
+        "emailaddresses" => {
+            let mut emails: Vec<Email> = reader.entries_of("emailAddresses", EMAIL, value)?;
+            reader.at_most(3, emails.len(), "emailAddresses", "EmailAddresses");
+            emails.iter_mut().for_each(Email::name_by_address);
+            slots(reader).emails = Some(emails);
+        }
+        _ => {
+            let ranks = ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"];
+            if let Some(at) = ranks.iter().position(|rank| rank.eq_ignore_ascii_case(name)) {
+                let mut email: Option<Email> = reader.complex_of(ranks[at], EMAIL, value)?;
+                email.iter_mut().for_each(Email::name_by_address);
+                // One with nothing in it is none.
+                slots(reader).ranked_emails[at] = Some(email.filter(|email| *email != Email::default()));
+                return Ok(true);
+            }
+            let addresses = ["homeAddress", "businessAddress", "otherAddress"];
+            let Some(at) = addresses.iter().position(|known| known.eq_ignore_ascii_case(name)) else {
+                return Ok(false);
+            };
+            debug_assert!(addresses[at].starts_with(ADDRESS_KINDS[at]));
+            let address: Option<Address> = reader.complex_of(addresses[at], ADDRESS, value)?;
+            slots(reader).addresses[at] = Some(address);
+        }
+    }
+    Ok(true)
+}
+
+fn slots(reader: &mut Reader) -> &mut Slots {
+    reader.patch.slots.get_or_insert_default()
+}
+
+/// What v1.0 has of the types whose other members it does not show.
+const EMAIL: &[&str] = &["name", "address"];
+const ADDRESS: &[&str] = &["street", "city", "state", "countryOrRegion", "postalCode"];
+
+fn phones(reader: &mut Reader, path: &'static str, property: &str, value: Json) -> Result<Vec<String>, Error> {
+    let numbers = strings(path, value)?;
+    reader.at_most(2, numbers.len(), path, property);
+    Ok(numbers)
+}
+
+/// Where a property of the seed's shape, given in lower case, lives in this one.
+pub(crate) fn counterpart(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "phones" => "Here phones are in 'homePhones', 'businessPhones' and 'mobilePhone'; other types in /beta only.",
+        "postaladdresses" => "Here addresses are in 'homeAddress', 'businessAddress' and 'otherAddress'.",
+        "websites" => "Here the website of type 'work' is 'businessHomePage'; others are in /beta only.",
+        "weddinganniversary" | "gender" | "isfavorite" | "flag" => "It is in the shape of /beta only.",
+        _ => return None,
+    })
+}

@@ -1,0 +1,232 @@
+//! `…/contacts` and `…/contacts/{id}`.
+
+use uuid::Uuid;
+
+use crate::domain::contact::patch::Patch;
+use crate::domain::contact::{self, Contact, DEFAULT_FOLDER, Shape};
+use crate::domain::error::{Error, Kind};
+use crate::graph::authorize::Mailbox;
+use crate::graph::call::{Call, POSITION};
+use crate::graph::contact::read::{self, Purpose};
+use crate::graph::contact::select::Selection;
+use crate::graph::contact::write::Shown;
+use crate::graph::once;
+use crate::http::answer::{Answer, List};
+use crate::http::body;
+use crate::odata::expand;
+use crate::odata::filter::{self, Model};
+use crate::odata::page::PageToken;
+use crate::odata::percent_encode;
+use crate::odata::prefer::Handling;
+use crate::odata::query::Query;
+use crate::odata::search::Search;
+use crate::store::{Listing, Once, Page};
+
+/// `GET …/contacts`: of the folder, or of the whole mailbox.
+pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let query = Query::parse(call.query)?;
+    let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
+    let options = printed(select.as_ref(), &expand.names());
+    let listing = Listing { expand, ..listing(call, path, &query)? };
+    let (page, next) = page_of(call, mailbox, &query, listing).await?;
+    let context_of = |options| context(call, mailbox, path, options, "");
+    let (context, within) = (call.annotated.then(|| context_of(&options)), context(call, mailbox, &[], "", ""));
+    let (shape, select, annotated) = (call.shape(), select.as_ref(), call.annotated);
+    let shown = |contact| Shown { contact, shape, select, context: None, within: Some(&within), annotated };
+    let value = page.contacts.iter().map(shown).collect();
+    Answer::json(200, &List { context, count: page.count, next, value })
+}
+
+/// The page that is asked for, and the link to the next.
+pub(crate) async fn page(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    path: &[String],
+    query: &Query,
+) -> Result<(Page, Option<String>), Error> {
+    page_of(call, mailbox, query, listing(call, path, query)?).await
+}
+
+/// The same of anything that is listed.
+pub(crate) async fn page_of(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    query: &Query,
+    listing: Listing,
+) -> Result<(Page, Option<String>), Error> {
+    let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
+    let size = call.page_size(token.as_ref().map(|token| token.size), query);
+    let listing = Listing {
+        size,
+        skip: query.skip.unwrap_or(0),
+        after: token.map(|token| token.after),
+        count: query.count.unwrap_or(false),
+        ..listing
+    };
+    // Further pages are never older than the first.
+    let position = call.position.filter(|_| listing.after.is_none());
+    let mut page = mailbox.store.contacts(mailbox.user.mailbox, &listing, position).await?;
+    let next = page.next.take().map(|after| {
+        let token = PageToken { after, size };
+        format!("{}?{}", call.own_link(), query.with_token(&token.print()))
+    });
+    Ok((page, next))
+}
+
+/// `GET …/contacts/$count`: a number and nothing else. What does not change it is ignored.
+pub(crate) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let query = Query::parse(call.query)?;
+    let listing = listing(call, path, &query)?;
+    let count = mailbox.store.count(mailbox.user.mailbox, &listing, call.position).await?;
+    Answer::number(count)
+}
+
+/// What is listed: which folder, and what the options ask for in the names of the shape that is spoken.
+pub(crate) fn listing(call: &Call<'_>, path: &[String], query: &Query) -> Result<Listing, Error> {
+    let model = match call.shape() {
+        Shape::Beta => Model::Beta,
+        Shape::V1 => Model::V1,
+    };
+    let (aliases, handling) = (&query.aliases, call.handling());
+    let filter = query.filter.as_deref().map(|text| filter::filter(text, aliases, model, handling)).transpose()?;
+    let order = query.order_by.as_deref().map(|text| filter::order(text, aliases, model, handling)).transpose()?;
+    let folder = match path {
+        // Lists of the mailbox: all folders in the seed's shape, the default one in v1.0 (docs/graph.md, decision 10).
+        [] => (model == Model::V1).then(|| DEFAULT_FOLDER.to_owned()),
+        path => path.last().cloned(),
+    };
+    let search = search(call, query, path.is_empty())?;
+    let (within, order) = (path.to_vec(), order.unwrap_or_default());
+    Ok(Listing { folder, within, filter, search, order, ..Listing::default() })
+}
+
+/// `$search`, which Graph knows on the mailbox's contacts only, and alone.
+pub(crate) fn search(call: &Call<'_>, query: &Query, known: bool) -> Result<Option<Search>, Error> {
+    let Some(text) = &query.search else { return Ok(None) };
+    if call.handling() == Handling::Strict {
+        let why = match (known, query.filter.is_some(), query.order_by.is_some()) {
+            (false, ..) => "'$search' applies to the contacts of a mailbox only.",
+            (_, true, _) => "'$search' cannot be used with '$filter'.",
+            (_, _, true) => "'$search' cannot be used with '$orderby'.",
+            _ => return Search::parse(text).map(Some),
+        };
+        return Err(Error::invalid(Kind::Options, "$search", why));
+    }
+    Search::parse(text).map(Some)
+}
+
+/// `POST …/contacts`.
+pub(crate) async fn create(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    folder: &[String],
+    body: &[u8],
+) -> Result<Answer, Error> {
+    let (shape, handling) = (call.shape(), call.handling());
+    let new = body::json(body, move |body| read::read(shape, body, handling, Purpose::Create)).await?;
+    create_from(call, mailbox, folder, new, once::of(call, body)?).await
+}
+
+/// What both ways to create do with a contact.
+pub(crate) async fn create_from(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    folder: &[String],
+    new: Patch,
+    once: Option<Once>,
+) -> Result<Answer, Error> {
+    let (store, number) = (&mailbox.store, mailbox.user.mailbox);
+    let contact = match (folder, once) {
+        (folder, Some(once)) => store.insert_once(number, folder, new, once).await?,
+        ([], None) => store.insert(number, new).await?,
+        (folder, None) => store.insert_in(number, folder, new).await?,
+    };
+    let location = call.link(&format!("/users('{}')/contacts('{}')", quoted(&mailbox.asked), contact.id));
+    written(call, mailbox, 201, &contact)?.made_at(&location)
+}
+
+/// `GET …/contacts/{id}`.
+pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
+    let query = Query::of_one(call.query)?;
+    let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
+    let (store, number) = (&mailbox.store, mailbox.user.mailbox);
+    let contact = store.contact_with(number, folder, parse_id(id)?, &expand).await?;
+    // The contact's version says nothing of its extensions.
+    if expand.is_empty() && call.expected.unchanged(&contact.version_token()) {
+        return Answer::empty(304)?.header("ETag", &contact.etag());
+    }
+    shown(call, mailbox, 200, &contact, select.as_ref())
+}
+
+/// `PATCH …/contacts/{id}`.
+pub(crate) async fn update(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    folder: &[String],
+    id: &str,
+    body: &[u8],
+) -> Result<Answer, Error> {
+    let id = parse_id(id)?;
+    let (shape, handling) = (call.shape(), call.handling());
+    let patch = body::json(body, move |body| read::read(shape, body, handling, Purpose::Update)).await?;
+    let contact = mailbox.store.update(mailbox.user.mailbox, folder, id, patch, call.expected.clone()).await?;
+    written(call, mailbox, 200, &contact)
+}
+
+/// `DELETE …/contacts/{id}`.
+pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
+    let id = parse_id(id)?;
+    let position = mailbox.store.delete(mailbox.user.mailbox, folder, id, call.expected.clone()).await?;
+    Answer::empty(204)?.header(POSITION, &position.to_string())
+}
+
+pub(crate) fn parse_id(id: &str) -> Result<Uuid, Error> {
+    contact::parse_id(id).ok_or(Error::MalformedId)
+}
+
+/// A contact after a write, or nothing where the client prefers that.
+pub(crate) fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, contact: &Contact) -> Result<Answer, Error> {
+    let answer = match call.prefer.minimal {
+        Some(true) => Answer::empty(204)?.header("ETag", &contact.etag()),
+        _ => shown(call, mailbox, status, contact, None),
+    };
+    answer?.header(POSITION, &contact.version.to_string())
+}
+
+fn shown(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    status: u16,
+    contact: &Contact,
+    select: Option<&Selection>,
+) -> Result<Answer, Error> {
+    let expanded = contact.expanded.as_ref().map(|expanded| expanded.names()).unwrap_or_default();
+    let within = context(call, mailbox, &[], "", "");
+    let context = context(call, mailbox, &[], &printed(select, &expanded), "/$entity");
+    let (shape, within, annotated) = (call.shape(), Some(within.as_str()), call.annotated);
+    let shown = Shown { contact, shape, select, context: Some(&context), within, annotated };
+    Answer::json(status, &shown)?.header("ETag", &contact.etag())
+}
+
+pub(crate) fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Selection>, Error> {
+    query.select.as_deref().map_or(Ok(None), |text| Selection::parse(text, call.shape()))
+}
+
+/// What is selected and what is expanded, as it stands in a context.
+pub(crate) fn printed(select: Option<&Selection>, expanded: &[String]) -> String {
+    let selected = select.map(Selection::print).unwrap_or_default();
+    let names = selected.trim_start_matches('(').strip_suffix(')').into_iter().filter(|names| !names.is_empty());
+    let names: Vec<_> = names.chain(expanded.iter().map(String::as_str)).collect();
+    if names.is_empty() { String::new() } else { format!("({})", names.join(",")) }
+}
+
+/// Of a folder's list the folder is named, of a contact its mailbox only, where it can always be found.
+fn context(call: &Call<'_>, mailbox: &Mailbox, path: &[String], select: &str, end: &str) -> String {
+    let folder = path.last().map(|id| format!("/contactFolders('{}')", quoted(id))).unwrap_or_default();
+    call.link(&format!("/$metadata#users('{}'){folder}/contacts{select}{end}", quoted(&mailbox.asked)))
+}
+
+/// A key as it stands between the quotes of an address.
+pub(crate) fn quoted(key: &str) -> String {
+    percent_encode(&key.replace('\'', "''"))
+}

@@ -1,0 +1,111 @@
+//! `…/contacts/$ref`: the seed's page. A body that is a contact is created. A bare reference adds nothing, since
+//! contacts are contained in their mailbox: it is answered by whether it names a contact of this owner.
+
+use serde::Serialize;
+
+use crate::domain::contact::patch::Patch;
+use crate::domain::contact::{self, Contact};
+use crate::domain::error::{Error, Kind};
+use crate::graph::authorize::Mailbox;
+use crate::graph::call::Call;
+use crate::graph::contact::read;
+use crate::graph::contact::read::Purpose;
+use crate::graph::contacts::{self, quoted};
+use crate::graph::once;
+use crate::graph::routes::Need;
+use crate::http::answer::{Answer, List};
+use crate::http::authenticate::Caller;
+use crate::http::body;
+use crate::http::origin;
+use crate::odata::address::{Address, Item, Resource};
+use crate::odata::json::Json;
+use crate::odata::query::Query;
+
+/// `GET …/contacts/$ref`: the list of contacts as addresses (OData JSON format, section 14).
+pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let query = Query::parse(call.query)?;
+    for (name, given) in [("$select", query.select.is_some()), ("$expand", query.expand.is_some())] {
+        if given {
+            let message = format!("The query option '{name}' does not apply to references, which have no properties.");
+            return Err(Error::invalid(Kind::Query, name, message));
+        }
+    }
+    let (page, next) = contacts::page(call, mailbox, path, &query).await?;
+    let owner = quoted(&mailbox.asked);
+    let reference =
+        |contact: &Contact| Reference { id: call.link(&format!("/users('{owner}')/contacts('{}')", contact.id)) };
+    let value = page.contacts.iter().map(reference).collect();
+    let context = call.annotated.then(|| call.link("/$metadata#Collection($ref)"));
+    Answer::json(200, &List { context, count: page.count, next, value })
+}
+
+/// An address. It is all there is to see, so it is shown without annotations too.
+#[derive(Serialize)]
+struct Reference {
+    #[serde(rename = "@odata.id")]
+    id: String,
+}
+
+/// What a body is.
+enum Sent {
+    Reference(Json),
+    Contact(Box<Patch>),
+}
+
+/// `POST …/contacts/$ref`.
+pub(crate) async fn add(
+    call: &Call<'_>,
+    caller: &Caller,
+    mailbox: &Mailbox,
+    folder: &[String],
+    body: &[u8],
+) -> Result<Answer, Error> {
+    let (once, shape, handling) = (once::of(call, body)?, call.shape(), call.handling());
+    let sent = body::json(body, move |body| match read::bare_reference(&body) {
+        Some(reference) => Ok(Sent::Reference(reference.clone())),
+        None => read::read(shape, body, handling, Purpose::Create).map(|new| Sent::Contact(Box::new(new))),
+    });
+    let reference = match sent.await? {
+        Sent::Reference(reference) => reference,
+        Sent::Contact(new) => return contacts::create_from(call, mailbox, folder, *new, once).await,
+    };
+    let refused = || {
+        let message =
+            "The reference must be the address of a contact of this mailbox; contacts of others cannot be added.";
+        Error::invalid(Kind::Request, "@odata.id", message)
+    };
+    let Json::Text(reference) = reference else { return Err(refused()) };
+    let path = own_path(call, &reference).ok_or_else(refused)?;
+    let Ok(Address { resource: Resource::Owned(owner, Item::Contact(within, id)), .. }) = Address::parse(&path) else {
+        return Err(refused());
+    };
+    let id = contact::parse_id(&id).ok_or_else(refused)?;
+    let owner = call.mailbox(caller, &owner, Need::Read).await.map_err(|error| match error {
+        Error::UnknownUser(_) | Error::NoMe => refused(),
+        error => error,
+    })?;
+    if owner.user.mailbox != mailbox.user.mailbox {
+        return Err(refused());
+    }
+    mailbox.store.contact(mailbox.user.mailbox, &within, id).await?;
+    Answer::empty(204)
+}
+
+/// The path of a reference below the API's root: relative to the service, or on this server under the name the client
+/// used, or on the host that clients of Graph write whatever they are pointed at. Scheme and host are the same in any letter
+/// case (RFC 3986, section 6.2.2.1).
+pub(crate) fn own_path(call: &Call<'_>, reference: &str) -> Option<String> {
+    let reference = reference.split(['?', '#']).next().unwrap_or_default();
+    let path = match reference.split_once("://") {
+        Some(_) => after(reference, call.root())
+            .or_else(|| after(reference, "https://graph.microsoft.com"))
+            .filter(|path| path.starts_with('/'))?,
+        None => origin::below(&call.api.settings.origin, reference),
+    };
+    Some(format!("/{}", path.trim_start_matches('/')))
+}
+
+fn after<'a>(reference: &'a str, root: &str) -> Option<&'a str> {
+    let (start, rest) = reference.split_at_checked(root.len())?;
+    start.eq_ignore_ascii_case(root).then_some(rest)
+}

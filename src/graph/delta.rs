@@ -1,0 +1,261 @@
+//! `…/contacts/delta` and `…/contactFolders/delta`: what has changed since a client last asked.
+
+use serde::Serialize;
+
+use crate::clock;
+use crate::domain::contact::{DEFAULT_FOLDER, Shape};
+use crate::domain::error::{Error, Kind};
+use crate::domain::folder;
+use crate::graph::authorize::Mailbox;
+use crate::graph::call::Call;
+use crate::graph::contact::select::Selection;
+use crate::graph::contact::write::Shown;
+use crate::http::answer::Answer;
+use crate::odata::delta::{DEFAULT_SIZE, DeltaToken, Progress};
+use crate::odata::entity;
+use crate::odata::page::MAX_SIZE;
+use crate::odata::percent_encode;
+use crate::odata::prefer::Handling;
+use crate::odata::query::Query;
+use crate::store::{Change, Delta, Followed, Reason};
+
+/// `GET …/contacts/delta`, of the folder, or as far as the list of the mailbox goes.
+pub(crate) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let folder = match path {
+        [] => (call.shape() == Shape::V1).then(|| DEFAULT_FOLDER.to_owned()),
+        path => path.last().cloned(),
+    };
+    let (walk, delta) = Walk::page(call, mailbox, path, Followed::Contacts(folder)).await?;
+    let select = walk.select.as_deref().map_or(Ok(None), |text| Selection::parse(text, call.shape()))?;
+    let (shape, annotated, select) = (call.shape(), call.annotated, select.as_ref());
+    // The seed's shape has the type in every contact.
+    let kind = (annotated && shape == Shape::V1).then_some("#microsoft.graph.contact");
+    let value = delta.changes.iter().filter_map(|change| match change {
+        Change::Contact(contact) => {
+            Some(Entry::There { kind, shown: Shown { contact, shape, select, context: None, within: None, annotated } })
+        }
+        change => gone(change, annotated.then_some("#microsoft.graph.contact")),
+    });
+    walk.answer(call, &delta, "contact", value.collect::<Vec<_>>())
+}
+
+/// `GET …/contactFolders/delta`, of all folders at any depth; the default one is among them in the seed's shape.
+pub(crate) async fn folders(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+    let (walk, delta) = Walk::page(call, mailbox, &[], Followed::Folders(call.shape() == Shape::Beta)).await?;
+    let select = walk
+        .select
+        .as_deref()
+        .map_or(Ok(None), |text| entity::select(text, "contactFolder", folder::properties(call.shape())))?;
+    let (shape, annotated, select) = (call.shape(), call.annotated, select.as_deref());
+    let kind = annotated.then_some("#microsoft.graph.contactFolder");
+    let value = delta.changes.iter().filter_map(|change| match change {
+        Change::Folder(folder) => {
+            let shown = folder::Shown { folder, shape, select, inside: &[], context: None, annotated };
+            Some(Entry::There { kind, shown })
+        }
+        change => gone(change, kind),
+    });
+    walk.answer(call, &delta, "contactFolder", value.collect::<Vec<_>>())
+}
+
+/// One request of a client that follows something.
+struct Walk {
+    followed: Followed,
+    of: [u8; 8],
+    epoch: [u8; 8],
+    size: u16,
+    select: Option<String>,
+    since: Since,
+    /// When the moment was that `since` goes on from: what the log has had since then must still be there.
+    issued: i64,
+}
+
+enum Since {
+    Start,
+    /// Nothing is wanted but a place to begin at.
+    Latest,
+    Before(Progress),
+}
+
+impl Walk {
+    /// The page that is asked for.
+    ///
+    /// # Errors
+    /// Those of [`Walk::read`] and of the store; [`Error::OutOfSync`] names where to start over.
+    async fn page(
+        call: &Call<'_>,
+        mailbox: &Mailbox,
+        path: &[String],
+        followed: Followed,
+    ) -> Result<(Self, Delta), Error> {
+        let query = Query::of_delta(call.query)?;
+        let selected = query.select.as_deref().map_or(Ok(None), |text| shortest(call, &followed, text))?;
+        let page = async {
+            let walk = Self::read(call, mailbox, followed, query, selected.clone())?;
+            let delta = walk.delta(call, mailbox, path).await?;
+            Ok((walk, delta))
+        };
+        page.await.map_err(|error| match error {
+            Error::OutOfSync(why, _) => Error::OutOfSync(why, start(call, selected)),
+            error => error,
+        })
+    }
+
+    /// What the options ask for, or the token has kept of what they asked.
+    ///
+    /// # Errors
+    /// 400 for an option that is not taken and for a token that is none, or not of this list; [`Error::OutOfSync`].
+    fn read(
+        call: &Call<'_>,
+        mailbox: &Mailbox,
+        followed: Followed,
+        query: Query,
+        selected: Option<String>,
+    ) -> Result<Self, Error> {
+        if call.handling() == Handling::Strict && query.top.is_some() {
+            let message = "'$top' is not taken by delta. Send Prefer: odata.maxpagesize.";
+            return Err(Error::invalid(Kind::Query, "$top", message));
+        }
+        let history = call.api.unguarded.history();
+        let (kind, folder): (&[u8], _) = match &followed {
+            Followed::Contacts(folder) => (b"contacts", folder.as_deref().unwrap_or_default()),
+            Followed::Folders(_) => (b"folders", ""),
+        };
+        let shape: &[u8] = if call.shape() == Shape::V1 { b"v1" } else { b"beta" };
+        let of = DeltaToken::bound(&[kind, shape, &mailbox.user.mailbox.to_be_bytes(), folder.as_bytes()]);
+        let epoch = DeltaToken::bound(&[history.epoch.as_bytes()]);
+        let asked = call.prefer.max_page_size.or(query.top);
+        let size = |begun: u16| u16::try_from(asked.unwrap_or(begun.into())).unwrap_or(MAX_SIZE).clamp(1, MAX_SIZE);
+        let (option, token) = match (query.delta_token, query.skip_token) {
+            (Some(_), Some(_)) => {
+                let message = "'$deltatoken' and '$skiptoken' cannot be used together. Follow links as they are.";
+                return Err(Error::invalid(Kind::Query, "$deltatoken", message));
+            }
+            (Some(token), None) => ("$deltatoken", token),
+            (None, token) => ("$skiptoken", token.unwrap_or_default()),
+        };
+        if token.is_empty() || token.eq_ignore_ascii_case("latest") {
+            let since = if token.is_empty() { Since::Start } else { Since::Latest };
+            let size = size(DEFAULT_SIZE);
+            return Ok(Self { followed, of, epoch, size, select: selected, since, issued: clock::now() });
+        }
+        let token = DeltaToken::parse(option, &token, history.key.as_bytes())?;
+        if token.of != of {
+            let message = "The token is of another list. Follow links as they are.";
+            return Err(Error::invalid(Kind::Query, option, message));
+        }
+        if token.epoch != epoch {
+            return Err(Error::OutOfSync("The token is of another history of changes.", String::new()));
+        }
+        if token.issued < call.api.settings.kept_since() {
+            return Err(Error::OutOfSync("The token is too old.", String::new()));
+        }
+        let held = token.select.as_deref().map_or(Ok(None), |text| shortest(call, &followed, text))?;
+        if query.select.is_some() && selected != held {
+            let message = "The token has a '$select' of its own. Start over to select anew.";
+            return Err(Error::invalid(Kind::Query, "$select", message));
+        }
+        let since = Since::Before(token.progress);
+        let (size, issued) = (size(token.size), token.issued);
+        Ok(Self { followed, of, epoch, size, select: held, since, issued })
+    }
+
+    async fn delta(&self, call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Delta, Error> {
+        let (store, mailbox) = (&mailbox.store, mailbox.user.mailbox);
+        let since = match &self.since {
+            Since::Start => None,
+            Since::Before(progress) => Some(progress),
+            Since::Latest => {
+                let progress = Progress::Knows(store.moment(mailbox, path).await?);
+                return Ok(Delta { changes: Vec::new(), progress, more: false });
+            }
+        };
+        store.delta(mailbox, path, &self.followed, since, self.size, call.api.settings.kept_since()).await
+    }
+
+    /// Each page has one link and no other: to the next, or on the last to the next round.
+    fn answer(self, call: &Call<'_>, delta: &Delta, kind: &str, value: Vec<impl Serialize>) -> Result<Answer, Error> {
+        let key = call.api.unguarded.history().key.as_bytes();
+        let Self { of, epoch, size, select, since, issued, .. } = self;
+        // Only a round of changes that is over has brought its bearer to a new moment.
+        let is_new = matches!(since, Since::Before(Progress::Knows(_))) && !delta.more;
+        let issued = if is_new { clock::now() } else { issued };
+        let progress = delta.progress.clone();
+        let token = DeltaToken { of, epoch, issued, size, select, progress }.print(key);
+        let kept = kept(call);
+        let link = |option: &str| format!("{}?{kept}{option}={token}", call.own_link());
+        Answer::json(
+            200,
+            &Page {
+                context: call.annotated.then(|| call.link(&format!("/$metadata#Collection({kind})"))),
+                next: delta.more.then(|| link("$skiptoken")),
+                delta: (!delta.more).then(|| link("$deltatoken")),
+                value,
+            },
+        )
+    }
+}
+
+/// A `$select` in its shortest form, which a token has room for; `None` for one of everything.
+fn shortest(call: &Call<'_>, followed: &Followed, text: &str) -> Result<Option<String>, Error> {
+    Ok(match followed {
+        Followed::Contacts(_) => Selection::parse(text, call.shape())?.map(|selection| selection.names()),
+        Followed::Folders(_) => {
+            entity::select(text, "contactFolder", folder::properties(call.shape()))?.map(|names| names.join(","))
+        }
+    })
+}
+
+fn start(call: &Call<'_>, selected: Option<String>) -> String {
+    let select = selected.map_or(String::new(), |select| format!("&$select={}", percent_encode(&select)));
+    format!("{}?{}$deltatoken={select}", call.own_link(), kept(call))
+}
+
+/// The option that no token holds, for a link.
+fn kept(call: &Call<'_>) -> String {
+    let format = Query::of_delta(call.query).ok().and_then(|query| query.format);
+    format.map_or(String::new(), |format| format!("$format={}&", percent_encode(&format)))
+}
+
+#[derive(Serialize)]
+struct Page<T> {
+    #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
+    context: Option<String>,
+    #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    #[serde(rename = "@odata.deltaLink", skip_serializing_if = "Option::is_none")]
+    delta: Option<String>,
+    value: Vec<T>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry<'a, T> {
+    There {
+        #[serde(rename = "@odata.type", skip_serializing_if = "Option::is_none")]
+        kind: Option<&'static str>,
+        #[serde(flatten)]
+        shown: T,
+    },
+    Gone {
+        #[serde(rename = "@odata.type", skip_serializing_if = "Option::is_none")]
+        kind: Option<&'static str>,
+        id: &'a str,
+        #[serde(rename = "@removed")]
+        removed: Removed,
+    },
+}
+
+#[derive(Serialize)]
+struct Removed {
+    reason: &'static str,
+}
+
+fn gone<'a, T>(change: &'a Change, kind: Option<&'static str>) -> Option<Entry<'a, T>> {
+    let Change::Gone(id, reason) = change else { return None };
+    let reason = match reason {
+        Reason::Moved => "changed",
+        Reason::Deleted => "deleted",
+    };
+    Some(Entry::Gone { kind, id, removed: Removed { reason } })
+}

@@ -1,0 +1,273 @@
+//! Errors in Graph's body (docs/graph.md, "Errors"): the one place where status and code are chosen. Causes go to the
+//! log, by the request id the client has too.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use serde::Serialize;
+
+use crate::clock;
+use crate::domain::contact::date;
+use crate::domain::error::{Error, Kind, Limit, Problem};
+use crate::domain::plain::printed;
+use crate::http::Ids;
+use crate::http::answer::Answer;
+use crate::odata::json::shorten;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Shown<'a>,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    target: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<Detail<'a>>,
+    #[serde(rename = "innerError")]
+    inner_error: Inner<'a>,
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    code: &'static str,
+    message: &'a str,
+    target: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Inner<'a> {
+    date: String,
+    request_id: &'a str,
+    client_request_id: &'a str,
+}
+
+/// The answer an error becomes.
+pub(crate) fn answer(error: &Error, ids: &Ids) -> Answer {
+    match error {
+        // A database says what it was given, too.
+        Error::Internal(cause) => {
+            tracing::error!(request_id = ids.request, cause = printed(&cause.to_string()), "a call failed");
+        }
+        Error::Unavailable(cause) => {
+            tracing::warn!(request_id = ids.request, cause = printed(&cause.to_string()), "something is unavailable");
+        }
+        _ => {}
+    }
+    let (status, code, message) = describe(error);
+    let problems: &[Problem] = if let Error::Invalid(problems) = error { problems } else { &[] };
+    let located = problems.iter().filter(|problem| !problem.target.is_empty());
+    let body = Body {
+        error: Shown {
+            code,
+            message,
+            target: problems.first().map_or("", |problem| problem.target.as_str()),
+            details: located
+                .map(|Problem { kind, target, message }| Detail { code: code_of(*kind), message, target })
+                .collect(),
+            inner_error: Inner {
+                date: date::print(clock::now()).trim_end_matches('Z').to_owned(),
+                request_id: &ids.request,
+                client_request_id: &ids.client,
+            },
+        },
+    };
+    let mut headers = Vec::new();
+    match error {
+        Error::Unauthorized => headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        Error::Throttled(_, wait) => headers.push((header::RETRY_AFTER, seconds(*wait).into())),
+        Error::Unavailable(_) | Error::TooMuch | Error::Busy => {
+            headers.push((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        }
+        Error::OutOfSync(_, start) => {
+            headers.extend(HeaderValue::from_str(start).map(|value| (header::LOCATION, value)));
+        }
+        Error::MethodNotAllowed(offered) => {
+            headers.extend(HeaderValue::from_str(&offered.join(", ")).map(|value| (header::ALLOW, value)));
+        }
+        _ => {}
+    }
+    Answer { status, headers, body: serde_json::to_vec(&body).ok().map(Into::into) }
+}
+
+/// The code of an error, for the log.
+pub(crate) fn code(error: &Error) -> &'static str {
+    describe(error).1
+}
+
+/// Status, code and sentence. There is no catch-all: a new error does not compile until it has all three.
+fn describe(error: &Error) -> (StatusCode, &'static str, String) {
+    use StatusCode as S;
+    let (status, code, message) = match error {
+        Error::Invalid(problems) => {
+            let code = problems.first().map_or("BadRequest", |problem| code_of(problem.kind));
+            return (S::BAD_REQUEST, code, error.to_string());
+        }
+        Error::MalformedId => (
+            S::BAD_REQUEST,
+            "ErrorInvalidIdMalformed",
+            "Id is malformed. The id of a contact or category is a lower-case UUID of 36 characters.",
+        ),
+        Error::NotFound => (S::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store."),
+        Error::Dependency => {
+            (S::FAILED_DEPENDENCY, "FailedDependency", "A step that this one depends on has failed. Nothing was done.")
+        }
+        Error::TooMuch => (
+            S::TOO_MANY_REQUESTS,
+            "activityLimitReached",
+            "The answers of this batch are too large together. Ask for this one again in another batch.",
+        ),
+        Error::OutOfSync(why, _) => {
+            let message = format!("{why} Start over, without a token: the Location header says where.");
+            return (S::GONE, "SyncStateNotFound", message);
+        }
+        Error::UnknownUser(name) => {
+            let name = shorten(name);
+            let message = format!(
+                "Resource '{name}' does not exist or one of its queried reference-property objects are not present."
+            );
+            return (S::NOT_FOUND, "Request_ResourceNotFound", message);
+        }
+        Error::NoSegment(segment) => {
+            let message = format!("Resource not found for the segment '{}'.", shorten(segment));
+            return (S::NOT_FOUND, "ResourceNotFound", message);
+        }
+        Error::MethodNotAllowed(offered) => {
+            return (S::METHOD_NOT_ALLOWED, "methodNotAllowed", not_offered(offered));
+        }
+        Error::NotImplemented(what) => {
+            return (S::NOT_IMPLEMENTED, "NotImplemented", format!("{what} is not offered by this server yet."));
+        }
+        Error::Unauthorized => (
+            S::UNAUTHORIZED,
+            "InvalidAuthenticationToken",
+            "Access token is empty or not valid. Send a known one as Authorization: Bearer {token}.",
+        ),
+        Error::NoMe => (
+            S::BAD_REQUEST,
+            "BadRequest",
+            "/me request is only valid with delegated authentication flow. An application uses /users/{id}.",
+        ),
+        Error::Denied(why) => {
+            return (S::FORBIDDEN, "ErrorAccessDenied", format!("Access is denied. {why}"));
+        }
+        Error::Stale => (
+            S::PRECONDITION_FAILED,
+            "ErrorIrresolvableConflict",
+            "The item has changed, or is not as the request's If-Match or If-None-Match expects. Nothing was written.",
+        ),
+        Error::FolderExists => (S::CONFLICT, "ErrorFolderExists", "A folder with the specified name already exists."),
+        Error::CategoryExists => {
+            (S::CONFLICT, "nameAlreadyExists", "A category has the specified name already, in some letter case.")
+        }
+        Error::ExtensionExists => (S::CONFLICT, "nameAlreadyExists", "The contact has an extension of this name."),
+        Error::DefaultFolder => {
+            (S::FORBIDDEN, "ErrorDeleteDistinguishedFolder", "The default folder cannot be renamed, moved or deleted.")
+        }
+        Error::Cycle => {
+            (S::BAD_REQUEST, "ErrorInvalidRequest", "A folder cannot be moved into itself or below itself.")
+        }
+        Error::TooLarge(limit) => {
+            let message = format!("The request body is larger than {limit} bytes.");
+            return (S::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message);
+        }
+        Error::NotAcceptable(message) => return (S::NOT_ACCEPTABLE, "notSupported", message.clone()),
+        Error::UnsupportedMediaType(message) => {
+            return (S::UNSUPPORTED_MEDIA_TYPE, "notSupported", message.clone());
+        }
+        Error::TooSlow => (S::REQUEST_TIMEOUT, "RequestTimeout", "The request body did not arrive in time."),
+        Error::KeyReused => (
+            S::UNPROCESSABLE_ENTITY,
+            "ErrorIdempotencyKeyReused",
+            "The Idempotency-Key was sent with another request within 24 hours. Nothing was written; use a new one.",
+        ),
+        Error::Throttled(limit, _) => of_limit(*limit),
+        Error::Busy => BUSY,
+        Error::Inefficient => INEFFICIENT,
+        Error::Quota(message) => return (S::FORBIDDEN, "quotaLimitReached", message.clone()),
+        Error::Unavailable(_) => {
+            (S::SERVICE_UNAVAILABLE, "serviceNotAvailable", "This cannot be done now. Nothing was written; try again.")
+        }
+        Error::Internal(_) => (S::INTERNAL_SERVER_ERROR, "generalException", "The server failed. Its log knows why."),
+    };
+    (status, code, message.to_owned())
+}
+
+fn not_offered(offered: &[&str]) -> String {
+    match offered {
+        [] => "No method is offered here.".to_owned(),
+        offered => format!("The method is not offered here, {} is.", offered.join(", ")),
+    }
+}
+
+/// What `Retry-After` says: whole seconds, and never none.
+fn seconds(wait: Duration) -> u64 {
+    let more = u64::from(wait.subsec_nanos() > 0);
+    (wait.as_secs() + more).max(1)
+}
+
+/// Status, code and sentence.
+type Described = (StatusCode, &'static str, &'static str);
+
+const BUSY: Described = (
+    StatusCode::SERVICE_UNAVAILABLE,
+    "serviceNotAvailable",
+    "The server has as much under way as it takes on at once. Nothing was done; try again.",
+);
+
+/// Its first half is Graph's.
+const INEFFICIENT: Described = (
+    StatusCode::BAD_REQUEST,
+    "InefficientFilter",
+    "The restriction or sort order is too complex for this operation, and was stopped. Ask for less: by what has an index \
+     (an e-mail address or its beginning, a display name or its beginning, a category, lastModifiedDateTime from a time \
+     on, $search), in one folder, or without $orderby or $count.",
+);
+
+fn of_limit(limit: Limit) -> Described {
+    let own = |message| (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
+    let of_mailbox = |message| (StatusCode::TOO_MANY_REQUESTS, "ApplicationThrottled", message);
+    match limit {
+        Limit::Token => own("The token has sent more requests than it may. Nothing was done; see Retry-After."),
+        Limit::Address => own("The address has sent more requests than it may. Nothing was done; see Retry-After."),
+        Limit::AtOnce => {
+            own("As many requests of this token or address are under way as may be. Nothing was done; try again.")
+        }
+        Limit::Buffered => own(
+            "Bodies and answers of this token take as much memory as they may. Nothing was done; take answers, and try again.",
+        ),
+        Limit::Guesses => {
+            own("The token is not known, and the address has sent too many such tokens. See Retry-After.")
+        }
+        Limit::Confirmations => {
+            own("As many subscriptions of this creator wait to be confirmed as may. Nothing was done; try again.")
+        }
+        Limit::App => own("Too many requests. Application is over its limit of requests a second."),
+        // The first of these is Graph's, the others are after it.
+        Limit::MailboxConcurrency => of_mailbox("Application is over its MailboxConcurrency limit."),
+        Limit::MailboxRequests => of_mailbox("Application is over its MailboxRequests limit."),
+        Limit::MailboxUpload => of_mailbox("Application is over its MailboxUpload limit."),
+    }
+}
+
+fn code_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Json => "UnableToDeserializePostBody",
+        Kind::Body => "RequestBodyRead",
+        Kind::Limit => "ErrorPropertyValidationFailure",
+        Kind::Query => "BadRequest",
+        Kind::Filter => "ErrorInvalidUrlQueryFilter",
+        Kind::Steps => "MaximumValueExceeded",
+        Kind::Options => "ErrorInvalidUrlQuery",
+        Kind::Property => "ErrorInvalidProperty",
+        Kind::ReadOnly => "ErrorInvalidPropertySet",
+        Kind::Request => "ErrorInvalidRequest",
+        Kind::Expand => "ExpandNotSupported",
+        Kind::Endpoint => "ValidationError",
+    }
+}

@@ -1,0 +1,80 @@
+//! `…/translateExchangeIds`: ids are immutable and have one form, so each is its own translation.
+
+use serde::Serialize;
+
+use crate::domain::error::{Error, Kind};
+use crate::graph::authorize::Mailbox;
+use crate::graph::call::Call;
+use crate::http::answer::{Answer, List};
+use crate::http::body;
+use crate::odata::entity;
+use crate::odata::json::Json;
+
+/// The members of `exchangeIdFormat`.
+const FORMATS: [&str; 5] = ["entryId", "ewsId", "immutableEntryId", "restId", "restImmutableEntryId"];
+/// Most ids of one call.
+const MAX_IDS: usize = 1_000;
+/// Longest id, in characters: twice what any here has.
+const MAX_ID: usize = 512;
+
+/// The parameters, as documented.
+const PARAMETERS: [&str; 3] = ["inputIds", "targetIdType", "sourceIdType"];
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Translated<'a> {
+    source_id: &'a str,
+    target_id: &'a str,
+}
+
+/// `POST …/translateExchangeIds`. Whether something has the id is not looked up.
+pub(crate) async fn translate(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> Result<Answer, Error> {
+    mailbox.store.permits().await?;
+    let ids = body::json(body, read).await?;
+    let context = call.annotated.then(|| call.link("/$metadata#Collection(microsoft.graph.convertIdResult)"));
+    let value = ids.iter().map(|id| Translated { source_id: id, target_id: id }).collect();
+    Answer::json(200, &List { context, count: None, next: None, value })
+}
+
+/// The ids to translate.
+fn read(body: Json) -> Result<Vec<String>, Error> {
+    let mut ids = Vec::new();
+    let mut missing = PARAMETERS.to_vec();
+    for (name, value) in entity::members(body, "translateExchangeIds", &PARAMETERS)? {
+        missing.retain(|missing| *missing != name);
+        match name {
+            "inputIds" => ids = read_ids(name, value)?,
+            format => check_format(format, value)?,
+        }
+    }
+    match missing.first() {
+        Some(name) => Err(Error::invalid(Kind::Body, *name, format!("'{name}' is missing."))),
+        None => Ok(ids),
+    }
+}
+
+fn read_ids(name: &str, value: Json) -> Result<Vec<String>, Error> {
+    let Json::Array(values) = value else {
+        let message = format!("'{name}' must be an array of ids, not {}.", value.kind());
+        return Err(Error::invalid(Kind::Body, name, message));
+    };
+    if values.len() > MAX_IDS {
+        let message = format!("'{name}' has {} ids, more than the {MAX_IDS} allowed.", values.len());
+        return Err(Error::invalid(Kind::Limit, name, message));
+    }
+    let read = |(i, value)| {
+        let place = format!("{name}/{i}");
+        let id = entity::text(&place, value, MAX_ID)?.filter(|id| !id.is_empty());
+        id.ok_or_else(|| Error::invalid(Kind::Body, &place, format!("'{place}' must be an id, not empty or null.")))
+    };
+    values.into_iter().enumerate().map(read).collect()
+}
+
+/// All formats are one here, but what is none is a mistake.
+fn check_format(name: &str, value: Json) -> Result<(), Error> {
+    let format = entity::text(name, value, MAX_ID)?.ok_or_else(|| {
+        let message = format!("'{name}' must be one of {}, not null.", FORMATS.join(", "));
+        Error::invalid(Kind::Body, name, message)
+    })?;
+    entity::one_of(name, &format, &FORMATS).map(drop)
+}

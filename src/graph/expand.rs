@@ -1,0 +1,121 @@
+//! `$expand` on folders: a page of the contacts or folders inside each, whose further pages are those of the list it is.
+
+use crate::domain::error::Error;
+use crate::domain::extended::Ids;
+use crate::domain::folder::{Entries, Folder, Inside};
+use crate::graph::authorize::Mailbox;
+use crate::graph::call::Call;
+use crate::graph::contact::select::Selection;
+use crate::graph::contacts::{self, quoted};
+use crate::graph::folders;
+use crate::odata::entity;
+use crate::odata::expand::{self, Expanded, Navigation, Source};
+use crate::odata::page::{PageToken, PlaceToken};
+use crate::odata::query::Query;
+use crate::store::{FolderListing, Listing, Sorting, Store};
+
+/// What is to be shown inside folders.
+pub(crate) struct Expansion {
+    what: Navigation,
+    options: Query,
+    of: Of,
+}
+
+enum Of {
+    Contacts(Listing, Option<Selection>),
+    Folders(FolderListing, Option<Vec<&'static str>>),
+    SingleValues(Ids),
+    MultiValues(Ids),
+}
+
+impl Expansion {
+    /// Reads the `$expand` of a request for folders.
+    ///
+    /// # Errors
+    /// Those of [`expand::parse`], and those of a list with such options.
+    pub(crate) fn read(call: &Call<'_>, query: &Query) -> Result<Vec<Self>, Error> {
+        let mut expansions = Vec::new();
+        let Some(text) = &query.expand else { return Ok(expansions) };
+        for Expanded { what, options } in expand::parse(text, &query.aliases, Source::Folder)? {
+            let of = Of::read(call, what, &options).map_err(|error| expand::within(what.name(), error))?;
+            expansions.push(Self { what, options, of });
+        }
+        Ok(expansions)
+    }
+
+    /// The first page of what is inside a folder, as the store has it that the folder was read from.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) async fn inside(
+        &self,
+        call: &Call<'_>,
+        mailbox: &Mailbox,
+        store: &Store,
+        folder: &Folder,
+    ) -> Result<Inside<'_>, Error> {
+        let number = mailbox.user.mailbox;
+        let (owner, id, name) = (quoted(&mailbox.asked), quoted(&folder.id), self.what.name());
+        let (entries, count, next) = match &self.of {
+            Of::Contacts(listing, select) => {
+                let listing = Listing { folder: Some(folder.id.clone()), ..listing.clone() };
+                let page = store.contacts(number, &listing, call.position).await?;
+                let next = page.next.map(|after| PageToken { after, size: listing.size }.print());
+                (Entries::Contacts(page.contacts, select.as_ref()), page.count, next)
+            }
+            Of::Folders(listing, select) => {
+                let page = store.folders(number, std::slice::from_ref(&folder.id), listing).await?;
+                let after = page.more.then(|| page.after(page.value.len()));
+                let next = after.map(|after| PlaceToken { after, size: listing.by.size }.print());
+                let count = self.options.count.unwrap_or(false).then_some(page.count);
+                (Entries::Folders(page.value, select.as_deref()), count, next)
+            }
+            Of::SingleValues(ids) => {
+                (Entries::SingleValues(store.folder_properties(number, &folder.id, ids).await?), None, None)
+            }
+            Of::MultiValues(ids) => {
+                (Entries::MultiValues(store.folder_properties(number, &folder.id, ids).await?), None, None)
+            }
+        };
+        let context = || call.link(&format!("/$metadata#users('{owner}')/contactFolders('{id}')/{}", self.selected()));
+        let list = || call.link(&format!("/users('{owner}')/contactFolders('{id}')/{name}"));
+        let next = next.map(|token| format!("{}?{}", list(), self.options.with_token(&token)));
+        Ok(Inside { name, context: call.annotated.then(context), count, next, entries })
+    }
+
+    /// How it stands in a context: `contacts(surname)`.
+    pub(crate) fn print(&self) -> String {
+        let selected = self.selected();
+        if selected.ends_with(')') { selected } else { selected + "()" }
+    }
+
+    fn selected(&self) -> String {
+        let select = match &self.of {
+            Of::Contacts(_, select) => contacts::printed(select.as_ref(), &[]),
+            Of::Folders(_, select) => entity::printed(select.as_deref()),
+            Of::SingleValues(_) | Of::MultiValues(_) => String::new(),
+        };
+        format!("{}{select}", self.what.name())
+    }
+}
+
+impl Of {
+    fn read(call: &Call<'_>, what: Navigation, options: &Query) -> Result<Self, Error> {
+        let (size, skip) = (call.page_size(None, options), options.skip.unwrap_or(0));
+        Ok(match what {
+            Navigation::Contacts => {
+                let listing = contacts::listing(call, &[], options)?;
+                let count = options.count.unwrap_or(false);
+                Self::Contacts(Listing { size, skip, count, ..listing }, contacts::selection(call, options)?)
+            }
+            Navigation::SingleValues => Self::SingleValues(expand::ids(what, options)?),
+            Navigation::MultiValues => Self::MultiValues(expand::ids(what, options)?),
+            // A folder has no extensions: they were refused.
+            Navigation::ChildFolders | Navigation::Extensions => {
+                let mut listing = folders::listing(call, options)?;
+                listing.by = Sorting { size, skip, ..listing.by };
+                Self::Folders(listing, folders::selection(call, options)?)
+            }
+        })
+    }
+}

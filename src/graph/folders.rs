@@ -1,0 +1,232 @@
+//! `…/contactFolders` and the folders below them.
+
+use std::mem;
+
+use crate::domain::contact::{DEFAULT_FOLDER, Shape};
+use crate::domain::error::{Error, Kind};
+use crate::domain::folder::{self, Folder, Inside, Shown};
+use crate::graph::authorize::Mailbox;
+use crate::graph::call::{Call, POSITION};
+use crate::graph::contacts::{quoted, search};
+use crate::graph::expand::Expansion;
+use crate::graph::once;
+use crate::http::answer::{Answer, List};
+use crate::http::body;
+use crate::odata::entity;
+use crate::odata::filter::Model;
+use crate::odata::query::Query;
+use crate::store::{FolderListing, SortedPage, Sorting, Store};
+
+/// Most folders on a page that shows what is inside them, each of which is a list of its own to be read.
+const MAX_EXPANDED: u16 = 20;
+/// About how many bytes of JSON such a page may be, unless its first folder is larger.
+const MAX_EXPANDED_BYTES: usize = 4 << 20;
+
+/// `GET …/contactFolders`, `GET …/childFolders`, in the order in which they were made if no other is asked for. The first is
+/// of the folders inside the default one, which only the seed's shape lists along with them.
+pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let query = Query::parse(call.query)?;
+    let view = View::read(call, &query)?;
+    let mut listing = listing(call, &query)?;
+    let by = call.sorting(&query, mem::take(&mut listing.by.order))?;
+    let size = if view.expansions.is_empty() { by.size } else { by.size.min(MAX_EXPANDED) };
+    listing.by = Sorting { size, ..by };
+    let read = async |store: &Store| {
+        let page = found(call, mailbox, store, path, &listing).await?;
+        let inside = view.inside_all(call, mailbox, store, &page.value).await?;
+        Ok((page, inside))
+    };
+    let (page, inside) = match view.expansions.as_slice() {
+        [] => read(&mailbox.store).await?,
+        _ => mailbox.store.at_one_moment(mailbox.user.mailbox, read).await?,
+    };
+    let next = call.behind(&query, &page, inside.len(), size);
+    let context = call.annotated.then(|| {
+        let below = path.last().map_or(String::new(), |id| format!("('{}')/childFolders", quoted(id)));
+        let (owner, names) = (quoted(&mailbox.asked), view.print());
+        call.link(&format!("/$metadata#users('{owner}')/contactFolders{below}{names}"))
+    });
+    let count = query.count.unwrap_or(false).then_some(page.count);
+    let value = page.value.iter().zip(&inside).map(|(folder, inside)| view.shown(call, folder, inside, None)).collect();
+    Answer::json(200, &List { context, count, next, value })
+}
+
+/// `GET …/contactFolders/$count`: a number and nothing else.
+pub(crate) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let listing = listing(call, &Query::parse(call.query)?)?;
+    Answer::number(found(call, mailbox, &mailbox.store, path, &listing).await?.count)
+}
+
+/// What the options ask of a list of folders.
+pub(crate) fn listing(call: &Call<'_>, query: &Query) -> Result<FolderListing, Error> {
+    let filter = call.condition(query, Model::Folder)?;
+    let order = call.order(query, Model::Folder)?.unwrap_or_default();
+    let search = search(call, query, false)?;
+    Ok(FolderListing { filter, search, by: Sorting { order, ..Sorting::default() }, ..FolderListing::default() })
+}
+
+async fn found(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    store: &Store,
+    path: &[String],
+    listing: &FolderListing,
+) -> Result<SortedPage<Folder>, Error> {
+    let default = [DEFAULT_FOLDER.to_owned()];
+    let (path, and_itself) = if path.is_empty() { (&default[..], call.shape() == Shape::Beta) } else { (path, false) };
+    store.folders(mailbox.user.mailbox, path, &FolderListing { and_itself, ..listing.clone() }).await
+}
+
+/// What is wanted of a folder.
+#[derive(Default)]
+struct View {
+    select: Option<Vec<&'static str>>,
+    expansions: Vec<Expansion>,
+}
+
+impl View {
+    fn read(call: &Call<'_>, query: &Query) -> Result<Self, Error> {
+        Ok(Self { select: selection(call, query)?, expansions: Expansion::read(call, query)? })
+    }
+
+    /// What is inside folders, as far as it is wanted: of as many of them, from the first on, as make a page of reasonable
+    /// size.
+    async fn inside_all(
+        &self,
+        call: &Call<'_>,
+        mailbox: &Mailbox,
+        store: &Store,
+        folders: &[Folder],
+    ) -> Result<Vec<Vec<Inside<'_>>>, Error> {
+        let mut all = Vec::new();
+        let mut bytes = 0;
+        for folder in folders {
+            if bytes > MAX_EXPANDED_BYTES {
+                break;
+            }
+            let inside = self.inside(call, mailbox, store, folder).await?;
+            if !inside.is_empty() {
+                bytes += serde_json::to_vec(&self.shown(call, folder, &inside, None)).map_err(Error::internal)?.len();
+            }
+            all.push(inside);
+        }
+        Ok(all)
+    }
+
+    /// What is inside a folder, as far as it is wanted.
+    async fn inside(
+        &self,
+        call: &Call<'_>,
+        mailbox: &Mailbox,
+        store: &Store,
+        folder: &Folder,
+    ) -> Result<Vec<Inside<'_>>, Error> {
+        let mut inside = Vec::new();
+        for expansion in &self.expansions {
+            inside.push(expansion.inside(call, mailbox, store, folder).await?);
+        }
+        Ok(inside)
+    }
+
+    fn shown<'a>(
+        &'a self,
+        call: &Call<'_>,
+        folder: &'a Folder,
+        inside: &'a [Inside<'a>],
+        context: Option<&'a str>,
+    ) -> Shown<'a> {
+        let (shape, annotated) = (call.shape(), call.annotated);
+        Shown { folder, shape, select: self.select.as_deref(), inside, context, annotated }
+    }
+
+    /// How it stands in a context: `(displayName,contacts(surname))`.
+    fn print(&self) -> String {
+        let names = self.select.iter().flatten().map(|name| (*name).to_owned());
+        let names: Vec<_> = names.chain(self.expansions.iter().map(Expansion::print)).collect();
+        if names.is_empty() { String::new() } else { format!("({})", names.join(",")) }
+    }
+}
+
+/// `POST …/contactFolders`, which goes into the default folder, and `POST …/childFolders`.
+pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
+    let handling = call.handling();
+    let sent = body::json(body, move |body| folder::read(body, handling)).await?;
+    if sent.display_name.is_none() {
+        let message = "'displayName' is missing: a folder must have a name.";
+        return Err(Error::invalid(Kind::Body, "displayName", message));
+    }
+    let default = [DEFAULT_FOLDER.to_owned()];
+    let path = if path.is_empty() { &default } else { path };
+    let (store, number) = (&mailbox.store, mailbox.user.mailbox);
+    let folder = match once::of(call, body)? {
+        Some(once) => store.create_folder_once(number, path, sent, once).await?,
+        None => store.create_folder(number, path, sent).await?,
+    };
+    let id = quoted(&folder.id);
+    let location = call.link(&format!("/users('{}')/contactFolders('{id}')", quoted(&mailbox.asked)));
+    written(call, mailbox, 201, &folder)?.made_at(&location)
+}
+
+/// `GET …/contactFolders/{id}`.
+pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let view = View::read(call, &Query::of_one(call.query)?)?;
+    let number = mailbox.user.mailbox;
+    if !view.expansions.is_empty() {
+        let read = async |store: &Store| {
+            let folder = store.folder(number, path).await?;
+            let inside = view.inside(call, mailbox, store, &folder).await?;
+            Ok((folder, inside))
+        };
+        let (folder, inside) = mailbox.store.at_one_moment(number, read).await?;
+        return shown(call, mailbox, 200, &folder, &view, &inside);
+    }
+    let folder = mailbox.store.folder(number, path).await?;
+    // Of what is inside its version says nothing.
+    if call.expected.unchanged(&folder.version_token()) {
+        return Answer::empty(304)?.header("ETag", &folder.etag());
+    }
+    shown(call, mailbox, 200, &folder, &view, &[])
+}
+
+/// `PATCH …/contactFolders/{id}`: a new name, another place.
+pub(crate) async fn update(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
+    let handling = call.handling();
+    let sent = body::json(body, move |body| folder::read(body, handling)).await?;
+    let folder = mailbox.store.update_folder(mailbox.user.mailbox, path, sent, call.expected.clone()).await?;
+    written(call, mailbox, 200, &folder)
+}
+
+/// `DELETE …/contactFolders/{id}`, with everything inside.
+pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let position = mailbox.store.delete_folder(mailbox.user.mailbox, path, call.expected.clone()).await?;
+    Answer::empty(204)?.header(POSITION, &position.to_string())
+}
+
+pub(crate) fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
+    query
+        .select
+        .as_deref()
+        .map_or(Ok(None), |text| entity::select(text, "contactFolder", folder::properties(call.shape())))
+}
+
+/// A folder after a write, or nothing where the client prefers that.
+fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, folder: &Folder) -> Result<Answer, Error> {
+    let answer = match call.prefer.minimal {
+        Some(true) => Answer::empty(204)?.header("ETag", &folder.etag()),
+        _ => shown(call, mailbox, status, folder, &View::default(), &[]),
+    };
+    answer?.header(POSITION, &folder.version.to_string())
+}
+
+fn shown(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    status: u16,
+    folder: &Folder,
+    view: &View,
+    inside: &[Inside<'_>],
+) -> Result<Answer, Error> {
+    let (owner, names) = (quoted(&mailbox.asked), view.print());
+    let context = call.link(&format!("/$metadata#users('{owner}')/contactFolders{names}/$entity"));
+    Answer::json(status, &view.shown(call, folder, inside, Some(&context)))?.header("ETag", &folder.etag())
+}

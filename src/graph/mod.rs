@@ -1,0 +1,26 @@
+//! The Graph facade: the contacts part of the Microsoft Graph API over the store.
+pub(crate) mod authorize;
+pub(crate) mod batch;
+pub(crate) mod call;
+pub(crate) mod categories;
+pub mod contact;
+pub(crate) mod contacts;
+pub(crate) mod contacts_ref;
+pub(crate) mod delta;
+pub(crate) mod error;
+pub(crate) mod exchange_ids;
+pub(crate) mod expand;
+pub(crate) mod extensions;
+pub(crate) mod folders;
+#[cfg(test)]
+mod moments;
+pub(crate) mod once;
+pub(crate) mod permissions;
+pub(crate) mod photos;
+pub(crate) mod routes;
+pub(crate) mod service;
+pub(crate) mod steps;
+pub(crate) mod subscriptions;
+pub mod throttle;
+pub(crate) mod trash;
+pub(crate) mod users;

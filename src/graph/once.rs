@@ -1,0 +1,32 @@
+//! `Idempotency-Key`: what a create is known by when it is repeated (docs/graph.md, "Repeated creates").
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::error::{Error, Kind};
+use crate::graph::call::Call;
+use crate::store::Once;
+
+/// The header. It means something with creates only.
+pub(crate) const NAME: &str = "Idempotency-Key";
+/// Longest key.
+const MAX_KEY: usize = 255;
+
+/// The key of a create with this body, if it names one.
+///
+/// # Errors
+/// 400 for one that is empty, too long, or has other than visible ASCII characters.
+pub(crate) fn of(call: &Call<'_>, body: &[u8]) -> Result<Option<Once>, Error> {
+    let Some(key) = &call.idempotency_key else { return Ok(None) };
+    if !(1..=MAX_KEY).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
+        let message = format!("'{NAME}' must be of 1 to {MAX_KEY} visible ASCII characters.");
+        return Err(Error::invalid(Kind::Request, NAME, message));
+    }
+    let mut request = Sha256::new();
+    for part in [b"POST", call.path.as_bytes(), body] {
+        request.update(part.len().to_be_bytes());
+        request.update(part);
+    }
+    Ok(Some(Once { key: key.clone(), request: STANDARD.encode(request.finalize()) }))
+}

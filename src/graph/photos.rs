@@ -1,0 +1,88 @@
+//! `…/contacts/{id}/photo` and its bytes, `…/photo/$value` (docs/graph.md, "Photos").
+
+use crate::domain::error::Error;
+use crate::domain::photo::{Photo, Picture, Shown};
+use crate::graph::authorize::Mailbox;
+use crate::graph::call::{Call, POSITION};
+use crate::graph::contacts::{parse_id, quoted};
+use crate::http::answer::{Answer, Body};
+use crate::http::aside::{SHORT, aside};
+
+/// What keeps a browser that is led here from making more of the bytes than a download: they are what somebody sent.
+const INERT: [(&str, &str); 4] = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Disposition", "attachment"),
+    ("Content-Security-Policy", "default-src 'none'; sandbox"),
+    // For whoever has the token, and asked for each time by its ETag.
+    ("Cache-Control", "private, no-cache"),
+];
+
+/// `GET …/photo`: what it is and how large.
+pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
+    let photo = mailbox.store.photo(mailbox.user.mailbox, folder, parse_id(id)?).await?;
+    if call.expected.unchanged(&photo.version_token()) {
+        return Answer::empty(304)?.header("ETag", &photo.etag());
+    }
+    shown(call, mailbox, id, &photo)
+}
+
+/// `GET …/photo/$value`: its bytes, a chunk at a time.
+pub(crate) async fn value(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
+    let (store, mailbox, id) = (&mailbox.store, mailbox.user.mailbox, parse_id(id)?);
+    let known = store.photo(mailbox, folder, id).await?;
+    let (status, photo, body) = if call.expected.unchanged(&known.version_token()) {
+        (304, known, None)
+    } else {
+        let (photo, chunks) = store.photo_bytes(mailbox, folder, id).await?;
+        (200, photo, Some(Body::Chunks(photo.size, chunks)))
+    };
+    let mut answer = Answer { body, ..Answer::empty(status)? }.header("ETag", &photo.etag())?;
+    if status == 200 {
+        answer = answer.header("Content-Type", photo.picture.format.content_type())?;
+    }
+    INERT.into_iter().try_fold(answer, |answer, (name, value)| answer.header(name, value))
+}
+
+/// `PUT …/photo/$value`, and `PATCH`, which is the same here as in Graph. Without a byte it takes the photo away.
+pub(crate) async fn put(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    folder: &[String],
+    id: &str,
+    body: Vec<u8>,
+) -> Result<Answer, Error> {
+    if body.is_empty() {
+        return delete(call, mailbox, folder, id).await;
+    }
+    let (contact, expected) = (parse_id(id)?, call.expected.clone());
+    let (picture, body) = recognized(body).await?;
+    let photo = mailbox.store.put_photo(mailbox.user.mailbox, folder, contact, picture, body, expected).await?;
+    let answer = match call.prefer.minimal {
+        Some(true) => Answer::empty(204)?.header("ETag", &photo.etag()),
+        _ => shown(call, mailbox, id, &photo),
+    };
+    answer?.header(POSITION, &photo.version.to_string())
+}
+
+/// What picture the bytes are. A JPEG is walked through, so what is long is looked at away from the event loop.
+async fn recognized(bytes: Vec<u8>) -> Result<(Picture, Vec<u8>), Error> {
+    let is_short = bytes.len() <= SHORT;
+    let recognize = move || Picture::recognize(&bytes).map(|picture| (picture, bytes));
+    if is_short { recognize() } else { aside(recognize).await? }
+}
+
+/// `DELETE …/photo` and `DELETE …/photo/$value`, which Graph has not. Where there is no photo it is done already: clients
+/// take it away from whatever contact has none on their side.
+pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
+    let expected = call.expected.clone();
+    match mailbox.store.delete_photo(mailbox.user.mailbox, folder, parse_id(id)?, expected).await? {
+        Some(number) => Answer::empty(204)?.header(POSITION, &number.to_string()),
+        None => call.expected.check_absent().and_then(|()| Answer::empty(204)),
+    }
+}
+
+fn shown(call: &Call<'_>, mailbox: &Mailbox, id: &str, photo: &Photo) -> Result<Answer, Error> {
+    let context = format!("/$metadata#users('{}')/contacts('{id}')/photo/$entity", quoted(&mailbox.asked));
+    let shown = Shown { photo, context: &call.link(&context), annotated: call.annotated };
+    Answer::json(200, &shown)?.header("ETag", &photo.etag())
+}

@@ -1,0 +1,279 @@
+//! What a batch says: its steps, within the limits of what would be taken of each alone and of all together, and which of
+//! them wait for which.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::domain::error::{Error, Kind};
+use crate::http::aside::{SHORT, Turn, aside};
+use crate::http::body::{self, Taken};
+use crate::odata::json::shorten;
+
+/// Longest url of a step, in bytes: that of a request line.
+const MAX_URL: usize = 65_534;
+/// Most bytes of the urls of all steps: what they ask is read before the database is.
+const MAX_URLS: usize = 4 * MAX_URL;
+/// Most headers of a step, and most bytes of them: about those of a request.
+const MAX_HEADERS: usize = 96;
+const MAX_HEADER_BYTES: usize = 64 << 10;
+
+#[derive(Deserialize)]
+struct Envelope {
+    requests: Vec<Sent>,
+}
+
+/// A step, as sent. Members that are none of these are ignored.
+#[derive(Deserialize)]
+pub(crate) struct Sent {
+    pub(crate) id: String,
+    method: String,
+    pub(crate) url: String,
+    #[serde(default)]
+    headers: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    body: Option<Box<RawValue>>,
+    #[serde(default, rename = "dependsOn")]
+    depends_on: Option<Vec<String>>,
+}
+
+/// The steps of a batch, and for each the steps that it waits for.
+type Steps = (Vec<Sent>, Vec<Vec<usize>>);
+
+/// Reads a batch, away from the event loop if it is long.
+///
+/// # Errors
+/// 400 where the whole cannot be carried out: it is no batch, has too many steps, steps too long, an id twice, or
+/// dependencies that cannot be met.
+pub(crate) async fn read(body: &[u8], limit: usize) -> Result<Steps, Error> {
+    if body.len() <= SHORT {
+        return steps(body, limit);
+    }
+    let turn = Turn::wait().await?;
+    let body = body.to_vec();
+    turn.work(move || steps(&body, limit)).await?
+}
+
+fn steps(body: &[u8], limit: usize) -> Result<Steps, Error> {
+    body::parse(body)?;
+    let Envelope { requests: steps } = serde_json::from_slice(body).map_err(|why| {
+        let message = format!(
+            "The batch cannot be read: {why}. It is an object with 'requests', an array of steps that have 'id', 'method' and 'url'."
+        );
+        refused("requests", message)
+    })?;
+    if steps.len() > limit {
+        let message = format!("Number of batch request steps exceeds the maximum value of {limit}.");
+        return Err(Error::invalid(Kind::Steps, "requests", message));
+    }
+    check_lengths(&steps)?;
+    let before = dependencies(&steps)?;
+    Ok((steps, before))
+}
+
+pub(crate) fn refused(target: &str, message: impl Into<String>) -> Error {
+    Error::invalid(Kind::Query, target, message)
+}
+
+/// # Errors
+/// 400 for a step that has more than a request could have, and for urls that are too long together.
+fn check_lengths(steps: &[Sent]) -> Result<(), Error> {
+    for (i, step) in steps.iter().enumerate() {
+        if step.url.len() > MAX_URL {
+            let message = format!("The url of a step has at most {MAX_URL} bytes, not {}.", step.url.len());
+            return Err(refused(&format!("requests/{i}/url"), message));
+        }
+        let headers = step.headers.iter().flatten();
+        let bytes: usize = headers.clone().map(|(name, value)| name.len() + value.len()).sum();
+        if headers.count() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
+            let message = format!("A step has at most {MAX_HEADERS} headers, of {MAX_HEADER_BYTES} bytes together.");
+            return Err(refused(&format!("requests/{i}/headers"), message));
+        }
+    }
+    if steps.iter().map(|step| step.url.len()).sum::<usize>() > MAX_URLS {
+        return Err(refused("requests", format!("The urls of all steps have at most {MAX_URLS} bytes together.")));
+    }
+    Ok(())
+}
+
+/// The steps that each step waits for, each once.
+///
+/// # Errors
+/// 400 for an id that is empty or there twice, in any letter case, one that nobody has, and a circle.
+fn dependencies(steps: &[Sent]) -> Result<Vec<Vec<usize>>, Error> {
+    let mut places = HashMap::with_capacity(steps.len());
+    for (i, step) in steps.iter().enumerate() {
+        match places.entry(step.id.to_ascii_lowercase()) {
+            Entry::Vacant(place) if !step.id.is_empty() => drop(place.insert(i)),
+            _ => {
+                let id = shorten(&step.id);
+                let message = format!("The id '{id}' of a step must be there once, and not be empty.");
+                return Err(refused(&format!("requests/{i}/id"), message));
+            }
+        }
+    }
+    let mut before = Vec::with_capacity(steps.len());
+    for (i, step) in steps.iter().enumerate() {
+        let named = step.depends_on.iter().flatten().map(|id| {
+            places.get(&id.to_ascii_lowercase()).copied().ok_or_else(|| {
+                let message = format!("The step '{}' that is depended on is not in the batch.", shorten(id));
+                refused(&format!("requests/{i}/dependsOn"), message)
+            })
+        });
+        before.push(named.collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect::<Vec<_>>());
+    }
+    match in_a_circle(&before) {
+        Some(i) => Err(refused(&format!("requests/{i}/dependsOn"), "Steps wait for each other in a circle.")),
+        None => Ok(before),
+    }
+}
+
+/// The first step that waits for ever, if one does. What waits for nothing is done first, and so on: in a circle all wait.
+fn in_a_circle(before: &[Vec<usize>]) -> Option<usize> {
+    let mut waits: Vec<usize> = before.iter().map(Vec::len).collect();
+    let mut behind = vec![Vec::new(); before.len()];
+    for (step, before) in before.iter().enumerate() {
+        for before in before {
+            behind[*before].push(step);
+        }
+    }
+    let mut done: Vec<usize> = (0..before.len()).filter(|step| waits[*step] == 0).collect();
+    while let Some(step) = done.pop() {
+        for behind in &behind[step] {
+            waits[*behind] -= 1;
+            if waits[*behind] == 0 {
+                done.push(*behind);
+            }
+        }
+    }
+    waits.iter().position(|waits| *waits > 0)
+}
+
+impl Sent {
+    pub(crate) fn method(&self) -> Result<Method, Error> {
+        let known = "There are GET, POST, PUT, PATCH and DELETE.";
+        let unknown = |_| refused("method", format!("'{}' is no method. {known}", shorten(&self.method)));
+        Method::from_bytes(self.method.to_ascii_uppercase().as_bytes()).map_err(unknown)
+    }
+
+    /// How long its body is, as sent.
+    pub(crate) fn length(&self) -> usize {
+        self.body.as_ref().map_or(0, |body| body.get().len())
+    }
+
+    /// A step's own headers: who calls is told by the batch.
+    pub(crate) fn headers(&self) -> Result<HeaderMap, Error> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.headers.iter().flatten() {
+            let sendable = "a name is of letters, digits and -, a value of visible ASCII characters";
+            let unusable =
+                || refused("headers", format!("'{}' is no header that could be sent: {sendable}.", shorten(name)));
+            let name = HeaderName::try_from(name.as_str()).map_err(|_| unusable())?;
+            if name != header::AUTHORIZATION {
+                headers.append(name, HeaderValue::from_str(value).map_err(|_| unusable())?);
+            }
+        }
+        Ok(headers)
+    }
+
+    /// The body as the call takes it: the JSON text as it was sent, or the bytes that are in base64.
+    pub(crate) async fn body(&self, taken: Taken, headers: &HeaderMap) -> Result<Vec<u8>, Error> {
+        let text = self.body.as_deref().map_or("", RawValue::get);
+        match taken {
+            Taken::Not => Ok(Vec::new()),
+            Taken::Json => {
+                let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+                let bare = declared.map(|value| value.split(';').next().unwrap_or_default().trim());
+                if bare.is_some_and(|declared| !declared.eq_ignore_ascii_case("application/json")) {
+                    let message = "The body must be sent with Content-Type: application/json.";
+                    return Err(Error::UnsupportedMediaType(message.to_owned()));
+                }
+                Ok(text.as_bytes().to_vec())
+            }
+            Taken::Bytes if text.len() <= SHORT => decoded(text),
+            Taken::Bytes => {
+                let text = text.to_owned();
+                aside(move || decoded(&text)).await?
+            }
+        }
+    }
+}
+
+/// The bytes that a JSON text has in base64: in either alphabet, with or without the signs at the end.
+fn decoded(text: &str) -> Result<Vec<u8>, Error> {
+    if text.is_empty() || text == "null" {
+        return Ok(Vec::new());
+    }
+    let encoded: Option<String> = serde_json::from_str(text).ok();
+    let plain = encoded.map(|text| text.trim_end_matches('=').replace('-', "+").replace('_', "/"));
+    let bytes = plain.and_then(|text| STANDARD_NO_PAD.decode(text).ok());
+    bytes.ok_or_else(|| refused("body", "The body of this step must be a string: the bytes in base64."))
+}
+
+/// What a request line could not hold is encoded.
+pub(crate) fn sendable(text: &str) -> String {
+    let mut sent = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte) {
+            sent.push(char::from(byte));
+        } else {
+            sent.push('%');
+            sent.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)])));
+        }
+    }
+    sent
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(requests: &serde_json::Value) -> (String, String) {
+        match steps(json!({"requests": requests}).to_string().as_bytes(), 1_000) {
+            Err(Error::Invalid(problems)) => (problems[0].target.clone(), problems[0].message.clone()),
+            Err(error) => panic!("{error}"),
+            Ok(_) => Default::default(),
+        }
+    }
+
+    fn step(id: usize, url: &str) -> serde_json::Value {
+        json!({"id": id.to_string(), "method": "GET", "url": url})
+    }
+
+    #[test]
+    fn a_step_has_no_more_than_a_request_could_have() {
+        let long = format!("/me?{}", "a".repeat(MAX_URL - 4));
+        assert_eq!(refusal(&json!([step(0, &long)])), Default::default());
+        assert_eq!(refusal(&json!([step(0, "/me"), step(1, &(long.clone() + "a"))])).0, "requests/1/url");
+        assert_eq!(refusal(&(0..4).map(|id| step(id, &long)).collect()), Default::default());
+        let together = refusal(&(0..5).map(|id| step(id, &long)).collect());
+        assert_eq!(together, ("requests".into(), "The urls of all steps have at most 262136 bytes together.".into()));
+        let with = |headers: serde_json::Value| {
+            refusal(&json!([{"id": "1", "method": "GET", "url": "/me", "headers": headers}]))
+        };
+        let many = |count: usize| (0..count).map(|i| (format!("h{i}"), json!("x"))).collect::<serde_json::Map<_, _>>();
+        assert_eq!(with(many(96).into()), Default::default());
+        assert_eq!(with(many(97).into()).0, "requests/0/headers");
+        assert_eq!(with(json!({"if-match": "x".repeat(64 << 10)})).0, "requests/0/headers");
+    }
+
+    #[test]
+    fn a_circle_is_found_and_a_long_chain_is_none() {
+        let chain = |ends: usize| {
+            let step = |i: usize| json!({"id": format!("s{i}"), "method": "GET", "url": "/me", "dependsOn": vec![format!("S{}", (i + 1).min(ends)); 20]});
+            let mut all: Vec<_> = (0..999).map(step).collect();
+            all.push(json!({"id": "s999", "method": "GET", "url": "/me"}));
+            refusal(&all.into())
+        };
+        assert_eq!(chain(999), Default::default());
+        assert_eq!(chain(5), ("requests/0/dependsOn".into(), "Steps wait for each other in a circle.".into()));
+    }
+}

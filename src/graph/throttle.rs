@@ -1,0 +1,240 @@
+//! Graph's own limits, for people who test against them (`--throttle graph`): the first request that is too much is
+//! refused, and no other. Windows are fixed and begin with a first request. docs/graph.md, "Throttling".
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::error::{Error, Limit};
+use crate::domain::user::UserName;
+use crate::http::authenticate::{Caller, Who};
+use crate::http::seen::Seen;
+use crate::odata::address::{Owner, Resource};
+
+/// What Graph documents of Outlook's service, and of all of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Graph {
+    /// Requests of one app to one mailbox in a window.
+    pub requests: u64,
+    /// How long that window is.
+    pub window: Duration,
+    /// Requests of one app to one mailbox at once.
+    pub at_once: u32,
+    /// Bytes that one app sends to one mailbox in a window.
+    pub upload: u64,
+    /// How long that window is.
+    pub upload_window: Duration,
+    /// Requests of one app in a second.
+    pub app_requests: u64,
+}
+
+impl Default for Graph {
+    fn default() -> Self {
+        Self {
+            requests: 10_000,
+            window: Duration::from_mins(10),
+            at_once: 4,
+            upload: 15 << 20,
+            upload_window: Duration::from_secs(30),
+            app_requests: 2_000,
+        }
+    }
+}
+
+/// Most apps, and most mailboxes of apps, that are remembered.
+const MOST: usize = 20_000;
+
+/// An app: whoever has a token.
+type App = [u8; 32];
+type Mailbox = (App, String);
+
+/// What was used of the limits.
+pub(crate) struct Throttle {
+    limits: Graph,
+    apps: Mutex<Seen<App, Window>>,
+    mailboxes: Mutex<Seen<Mailbox, Used>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    began: Option<Instant>,
+    used: u64,
+}
+
+impl Window {
+    /// # Errors
+    /// How long until the next window begins, where this one has not so much left.
+    fn take(&mut self, now: Instant, length: Duration, most: u64, wanted: u64) -> Result<(), Duration> {
+        let began = match self.began {
+            Some(began) if now.saturating_duration_since(began) < length => began,
+            _ => {
+                *self = Self { began: Some(now), used: 0 };
+                now
+            }
+        };
+        if self.used + wanted > most {
+            return Err(length.saturating_sub(now.saturating_duration_since(began)));
+        }
+        self.used += wanted;
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Used {
+    requests: Window,
+    upload: Window,
+    running: u32,
+}
+
+/// One of the requests that an app may have under way to a mailbox; dropped it is free again.
+pub(crate) struct Slot {
+    throttle: Arc<Throttle>,
+    mailbox: Mailbox,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut mailboxes = self.throttle.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(used) = mailboxes.known(&self.mailbox) {
+            used.running = used.running.saturating_sub(1);
+        }
+    }
+}
+
+/// Whose mailbox a call is about, under one name however it is asked for.
+pub(crate) fn mailbox(caller: &Caller, resource: &Resource) -> Option<String> {
+    let asked = match (resource, &caller.who) {
+        (Resource::Owned(Owner::Me, _), Who::User(user)) => &user.id,
+        (Resource::Owned(Owner::User(asked), _), _) => asked,
+        _ => return None,
+    };
+    Some(UserName::of_address(asked).map_or_else(|| asked.clone(), |name| name.key()))
+}
+
+impl Throttle {
+    pub(crate) fn new(limits: Graph) -> Self {
+        Self { limits, apps: Mutex::new(Seen::new(MOST)), mailboxes: Mutex::new(Seen::new(MOST)) }
+    }
+
+    /// Counts a request of an app, and if it is about a mailbox there too.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`]
+    pub(crate) fn request(&self, now: Instant, app: App, mailbox: Option<&str>) -> Result<(), Error> {
+        let limits = &self.limits;
+        {
+            let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+            let window = apps.entry(app, |_| false);
+            let taken = window.take(now, Duration::from_secs(1), limits.app_requests, 1);
+            taken.map_err(|wait| Error::Throttled(Limit::App, wait))?;
+        }
+        let Some(mailbox) = mailbox else { return Ok(()) };
+        let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = mailboxes.entry((app, mailbox.to_owned()), is_running);
+        let taken = used.requests.take(now, limits.window, limits.requests, 1);
+        taken.map_err(|wait| Error::Throttled(Limit::MailboxRequests, wait))
+    }
+
+    /// Begins a request to a mailbox.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`]
+    pub(crate) fn begin(self: &Arc<Self>, app: App, mailbox: &str) -> Result<Slot, Error> {
+        let mailbox = (app, mailbox.to_owned());
+        let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = mailboxes.entry(mailbox.clone(), is_running);
+        if used.running >= self.limits.at_once {
+            return Err(Error::Throttled(Limit::MailboxConcurrency, Duration::ZERO));
+        }
+        used.running += 1;
+        Ok(Slot { throttle: Arc::clone(self), mailbox })
+    }
+
+    /// Counts what is sent to a mailbox.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`]
+    pub(crate) fn upload(&self, now: Instant, app: App, mailbox: &str, bytes: usize) -> Result<(), Error> {
+        let limits = &self.limits;
+        let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = mailboxes.entry((app, mailbox.to_owned()), is_running);
+        let taken = used.upload.take(now, limits.upload_window, limits.upload, bytes as u64);
+        taken.map_err(|wait| Error::Throttled(Limit::MailboxUpload, wait))
+    }
+}
+
+fn is_running(used: &Used) -> bool {
+    used.running > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APP: App = [1; 32];
+
+    fn limit(done: Result<(), Error>) -> Option<(Limit, Duration)> {
+        match done {
+            Ok(()) => None,
+            Err(Error::Throttled(limit, wait)) => Some((limit, wait)),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn the_request_after_the_ten_thousandth_is_refused_until_ten_minutes_are_over() {
+        let (throttle, start) = (Throttle::new(Graph::default()), Instant::now());
+        // Ten a second, so that nothing else is in the way.
+        let at = |i: u64| start + Duration::from_millis(i * 50);
+        for i in 0..10_000 {
+            assert_eq!(limit(throttle.request(at(i), APP, Some("ann"))), None, "{i}");
+        }
+        let refused = limit(throttle.request(at(10_000), APP, Some("ann")));
+        assert_eq!(refused, Some((Limit::MailboxRequests, Duration::from_secs(100))));
+        // Another mailbox of the app, and another app, have their own.
+        assert_eq!(limit(throttle.request(at(10_000), APP, Some("bob"))), None);
+        assert_eq!(limit(throttle.request(at(10_000), [2; 32], Some("ann"))), None);
+        let end = start + Duration::from_mins(10);
+        assert!(
+            limit(throttle.request(end.checked_sub(Duration::from_millis(1)).unwrap(), APP, Some("ann"))).is_some()
+        );
+        assert_eq!(limit(throttle.request(end, APP, Some("ann"))), None);
+    }
+
+    #[test]
+    fn an_app_has_two_thousand_requests_a_second_over_all_mailboxes() {
+        let (throttle, start) = (Throttle::new(Graph::default()), Instant::now());
+        for i in 0..2_000 {
+            assert_eq!(limit(throttle.request(start, APP, Some(&i.to_string()))), None);
+        }
+        let refused = limit(throttle.request(start + Duration::from_millis(400), APP, None));
+        assert_eq!(refused, Some((Limit::App, Duration::from_millis(600))));
+        assert_eq!(limit(throttle.request(start + Duration::from_secs(1), APP, None)), None);
+    }
+
+    #[test]
+    fn the_fifth_request_at_once_is_refused_and_a_place_that_is_free_is_taken() {
+        let throttle = Arc::new(Throttle::new(Graph::default()));
+        let mut slots: Vec<_> = (0..4).map(|_| throttle.begin(APP, "ann").unwrap()).collect();
+        for _ in 0..2 {
+            let refused = throttle.begin(APP, "ann").map(drop);
+            assert_eq!(limit(refused), Some((Limit::MailboxConcurrency, Duration::ZERO)));
+        }
+        slots.push(throttle.begin(APP, "bob").unwrap());
+        slots.remove(0);
+        slots.push(throttle.begin(APP, "ann").unwrap());
+        assert!(throttle.begin(APP, "ann").is_err());
+    }
+
+    #[test]
+    fn fifteen_megabytes_go_in_thirty_seconds_and_no_byte_more() {
+        let (throttle, start) = (Throttle::new(Graph::default()), Instant::now());
+        for bytes in [4 << 20, 4 << 20, 4 << 20, 3 << 20] {
+            assert_eq!(limit(throttle.upload(start, APP, "ann", bytes)), None);
+        }
+        let refused = limit(throttle.upload(start + Duration::from_secs(1), APP, "ann", 1));
+        assert_eq!(refused, Some((Limit::MailboxUpload, Duration::from_secs(29))));
+        assert_eq!(limit(throttle.upload(start + Duration::from_secs(1), APP, "ann", 0)), None);
+        assert_eq!(limit(throttle.upload(start + Duration::from_secs(30), APP, "ann", 4 << 20)), None);
+    }
+}

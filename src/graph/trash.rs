@@ -1,0 +1,144 @@
+//! `…/permanentDelete`, and `…/deletedContacts`: what was deleted, until it is gone for good.
+
+use futures_util::future::LocalBoxFuture;
+use serde::Serialize;
+
+use crate::domain::contact::{Contact, date};
+use crate::domain::error::Error;
+use crate::graph::authorize::Mailbox;
+use crate::graph::call::{Call, POSITION};
+use crate::graph::contact::select::Selection;
+use crate::graph::contact::write::Shown;
+use crate::graph::contacts::{self, parse_id, printed, quoted, selection};
+use crate::http::answer::{Answer, List};
+use crate::odata::expand;
+use crate::odata::filter::{self, Aliases, Model};
+use crate::odata::prefer::Handling;
+use crate::odata::query::Query;
+use crate::store::Listing;
+
+/// What a call does here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Does {
+    List,
+    Count,
+    Get,
+    Restore,
+    Delete,
+    PermanentDelete,
+    PermanentDeleteFolder,
+}
+
+/// Does it. In a box: all that a call can become lies beside each other on the stack of a debug build.
+pub(crate) fn perform<'a>(
+    call: &'a Call<'a>,
+    what: Does,
+    mailbox: &'a Mailbox,
+    path: &'a [String],
+    id: &'a str,
+) -> LocalBoxFuture<'a, Result<Answer, Error>> {
+    Box::pin(async move {
+        match what {
+            Does::List => list(call, mailbox).await,
+            Does::Count => count(call, mailbox).await,
+            Does::Get => Box::pin(get(call, mailbox, id)).await,
+            Does::Restore => restore(call, mailbox, id).await,
+            Does::Delete => delete(call, mailbox, id).await,
+            Does::PermanentDelete => permanent_delete(call, mailbox, path, id).await,
+            Does::PermanentDeleteFolder => permanent_delete_folder(call, mailbox, path).await,
+        }
+    })
+}
+
+/// A contact as any other, and when it was deleted: that was its last modification.
+#[derive(Serialize)]
+struct Deleted<'a> {
+    #[serde(flatten)]
+    contact: Shown<'a>,
+    #[serde(rename = "deletedDateTime")]
+    time: String,
+}
+
+/// `GET …/deletedContacts`: of all folders, those deleted last first if no other order is asked for.
+async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+    let query = Query::parse(call.query)?;
+    let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
+    let options = printed(select.as_ref(), &expand.names());
+    let mut listing = Listing { expand, ..listing(call, &query)? };
+    if listing.order.is_empty() {
+        let latest = "lastModifiedDateTime desc";
+        listing.order = filter::order(latest, &Aliases::default(), Model::Beta, Handling::Lenient)?;
+    }
+    let (page, next) = contacts::page_of(call, mailbox, &query, listing).await?;
+    let within = context(call, mailbox, "", "");
+    let context = call.annotated.then(|| context(call, mailbox, &options, ""));
+    let value = page.contacts.iter().map(|contact| shown(call, contact, select.as_ref(), None, &within)).collect();
+    Answer::json(200, &List { context, count: page.count, next, value })
+}
+
+/// `GET …/deletedContacts/$count`
+async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+    let listing = listing(call, &Query::parse(call.query)?)?;
+    Answer::number(mailbox.store.count(mailbox.user.mailbox, &listing, call.position).await?)
+}
+
+fn listing(call: &Call<'_>, query: &Query) -> Result<Listing, Error> {
+    Ok(Listing { folder: None, deleted: true, ..contacts::listing(call, &[], query)? })
+}
+
+/// `GET …/deletedContacts/{id}`
+async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
+    let query = Query::of_one(call.query)?;
+    let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
+    let (store, number) = (&mailbox.store, mailbox.user.mailbox);
+    let contact = store.deleted_contact(number, parse_id(id)?, &expand).await?;
+    if expand.is_empty() && call.expected.unchanged(&contact.version_token()) {
+        return Answer::empty(304)?.header("ETag", &contact.etag());
+    }
+    let within = context(call, mailbox, "", "");
+    let context = context(call, mailbox, &printed(select.as_ref(), &expand.names()), "/$entity");
+    Answer::json(200, &shown(call, &contact, select.as_ref(), Some(&context), &within))?.header("ETag", &contact.etag())
+}
+
+/// `POST …/deletedContacts/{id}/restore`
+async fn restore(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
+    let contact = mailbox.store.restore(mailbox.user.mailbox, parse_id(id)?, call.expected.clone()).await?;
+    contacts::written(call, mailbox, 200, &contact)
+}
+
+/// `DELETE …/deletedContacts/{id}`: for good.
+async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
+    let (store, number) = (&mailbox.store, mailbox.user.mailbox);
+    gone(store.delete_from_trash(number, parse_id(id)?, call.expected.clone()).await?)
+}
+
+/// `POST …/contacts/{id}/permanentDelete`
+async fn permanent_delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
+    let (store, number) = (&mailbox.store, mailbox.user.mailbox);
+    gone(store.delete_for_good(number, folder, parse_id(id)?, call.expected.clone()).await?)
+}
+
+/// `POST …/contactFolders/{id}/permanentDelete`, with everything inside.
+async fn permanent_delete_folder(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    gone(mailbox.store.delete_folder_for_good(mailbox.user.mailbox, path, call.expected.clone()).await?)
+}
+
+fn gone(position: i64) -> Result<Answer, Error> {
+    Answer::empty(204)?.header(POSITION, &position.to_string())
+}
+
+fn shown<'a>(
+    call: &Call<'_>,
+    contact: &'a Contact,
+    select: Option<&'a Selection>,
+    context: Option<&'a str>,
+    within: &'a str,
+) -> Deleted<'a> {
+    let (shape, within, annotated) = (call.shape(), Some(within), call.annotated);
+    let contact_shown = Shown { contact, shape, select, context, within, annotated };
+    Deleted { contact: contact_shown, time: date::print(contact.last_modified_date_time) }
+}
+
+fn context(call: &Call<'_>, mailbox: &Mailbox, select: &str, end: &str) -> String {
+    call.link(&format!("/$metadata#users('{}')/deletedContacts{select}{end}", quoted(&mailbox.asked)))
+}

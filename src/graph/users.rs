@@ -1,0 +1,131 @@
+//! `/me`, `/users/{id}` and, for applications, `/users`.
+
+use serde::Serialize;
+
+use crate::domain::error::Error;
+use crate::domain::query::typed::{Condition, Order};
+use crate::domain::user::{PROPERTIES, User};
+use crate::graph::authorize::Mailbox;
+use crate::graph::call::Call;
+use crate::http::answer::{Answer, List};
+use crate::http::authenticate::{Caller, Who};
+use crate::odata::entity;
+use crate::odata::expand::{self, Source};
+use crate::odata::filter::Model;
+use crate::odata::page::UserToken;
+use crate::odata::query::Query;
+use crate::store::{Store, Window};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
+    context: Option<String>,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_principal_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail: Option<&'a str>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(user: &'a User, select: Option<&[&'static str]>, context: Option<String>) -> Self {
+        let wanted = |name| select.is_none_or(|names| names.contains(&name));
+        Self {
+            context,
+            id: &user.id,
+            display_name: wanted("displayName").then_some(&user.display_name),
+            user_principal_name: wanted("userPrincipalName").then_some(&user.user_principal_name),
+            mail: wanted("mail").then_some(&user.mail),
+        }
+    }
+}
+
+/// `GET /me`, `GET /users/{id}`.
+pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+    let query = Query::of_one(call.query)?;
+    let select = selection(&query)?;
+    expand::none(&query, Source::User)?;
+    mailbox.store.permits().await?;
+    let select = select.as_deref();
+    let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}/$entity", entity::printed(select))));
+    Answer::json(200, &Shown::of(&mailbox.user, select, context))
+}
+
+/// `GET /users`, in the order in which they were made if no other is asked for.
+pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
+    let query = query(call, caller)?;
+    let select = selection(&query)?;
+    expand::none(&query, Source::User)?;
+    let (condition, order) = options(call, &query)?;
+    let store = call.api.unguarded.acting(call.actor(caller));
+    let (users, count, next) = match order {
+        Some(order) => sorted(call, &store, &query, condition.as_ref(), order).await?,
+        None => as_made(call, &store, &query, condition.as_ref()).await?,
+    };
+    let select = select.as_deref();
+    let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}", entity::printed(select))));
+    let value = users.iter().map(|user| Shown::of(user, select, None)).collect();
+    Answer::json(200, &List { context, count, next, value })
+}
+
+/// Users of a page, how many there are where that was asked, and the link to the next.
+type Page = (Vec<User>, Option<i64>, Option<String>);
+
+/// There may be many: only those of the page are read.
+async fn as_made(call: &Call<'_>, store: &Store, query: &Query, condition: Option<&Condition>) -> Result<Page, Error> {
+    let token = query.skip_token.as_deref().map(UserToken::parse).transpose()?;
+    let size = call.page_size(token.as_ref().map(|token| token.size), query);
+    let window = Window {
+        after: token.map(|token| token.after),
+        skip: query.skip.unwrap_or(0),
+        size,
+        count: query.count.unwrap_or(false),
+    };
+    let part = store.users(condition, window).await?;
+    let next = part.value.last().filter(|_| part.more).map(|last| {
+        let token = UserToken { after: last.mailbox, size };
+        format!("{}?{}", call.own_link(), query.with_token(&token.print()))
+    });
+    Ok((part.value, part.count, next))
+}
+
+async fn sorted(
+    call: &Call<'_>,
+    store: &Store,
+    query: &Query,
+    condition: Option<&Condition>,
+    order: Vec<Order>,
+) -> Result<Page, Error> {
+    let by = call.sorting(query, order)?;
+    let page = store.sorted_users(condition, &by).await?;
+    let next = call.behind(query, &page, page.value.len(), by.size);
+    Ok((page.value, query.count.unwrap_or(false).then_some(page.count), next))
+}
+
+/// What a list is filtered and sorted by.
+fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Option<Vec<Order>>), Error> {
+    Call::no_search(query, "users")?;
+    Ok((call.condition(query, Model::User)?, call.order(query, Model::User)?))
+}
+
+/// `GET /users/$count`: a number and nothing else.
+pub(crate) async fn count(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
+    let (condition, _) = options(call, &query(call, caller)?)?;
+    Answer::number(call.api.unguarded.acting(call.actor(caller)).count_users(condition.as_ref()).await?)
+}
+
+/// The options of a list, for a caller who may list.
+fn query(call: &Call<'_>, caller: &Caller) -> Result<Query, Error> {
+    match caller.who {
+        Who::App(_) if caller.scopes.may_list_users() => Query::parse(call.query),
+        Who::App(_) => Err(Error::Denied("The token does not permit listing users: that is User.Read.All.")),
+        Who::User(_) => Err(Error::Denied("Only an application may list users; a user is at /me.")),
+    }
+}
+
+fn selection(query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
+    query.select.as_deref().map_or(Ok(None), |text| entity::select(text, "user", &PROPERTIES))
+}

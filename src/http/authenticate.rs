@@ -1,0 +1,351 @@
+//! Who may call: bearer tokens and what they stand for.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::http::header::{self, HeaderMap};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::clock;
+use crate::domain::error::Error;
+use crate::domain::scopes::Scopes;
+use crate::domain::secret::{self, Digest};
+use crate::domain::user::{self, EXPECTED_NAME, Identity, Principal, Trusted, User, UserName};
+use crate::oidc::{self, Provider, Unverified, Verified};
+use crate::store::{Store, TokenFacts};
+
+/// Most stored tokens whose facts are remembered.
+const MAX_REMEMBERED: usize = 10_000;
+/// How often it is written down that a token is used, in microseconds.
+const USED_EVERY: i64 = 10 * 60 * 1_000_000;
+
+/// Who calls, and what their token permits. Whether it still does is looked at where something is done
+/// ([`crate::store::Actor`]).
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) who: Who,
+    pub(crate) scopes: Scopes,
+    /// The stored token, if it was one.
+    pub(crate) token: Option<Uuid>,
+    /// What their requests count as, where that is not the token: one who is given new ones by an identity provider all the
+    /// time is the same.
+    pub(crate) counts_as: Option<Digest>,
+}
+
+/// The bearer of a token.
+#[derive(Debug, Clone)]
+pub(crate) enum Who {
+    User(User),
+    /// An application of this name.
+    App(String),
+}
+
+impl Caller {
+    /// As the audit log and subscriptions name it.
+    pub(crate) fn name(&self) -> String {
+        match &self.who {
+            Who::User(user) => user.id.clone(),
+            Who::App(name) => format!("app:{name}"),
+        }
+    }
+}
+
+/// The tokens that are accepted, besides those in the store; of an identity provider too, if there is one.
+#[derive(Clone)]
+pub struct Access(Arc<Known>, Option<Provider>);
+
+enum Known {
+    /// Every well-formed name is its own token, and there are no others.
+    Names,
+    Tokens {
+        /// By SHA-256: neither the secrets nor how much of one was right can be had from here.
+        principals: HashMap<Digest, Principal>,
+        /// The users named, by key.
+        users: HashMap<String, UserName>,
+        stored: Mutex<HashMap<Digest, Stored>>,
+    },
+}
+
+/// What is remembered of a stored token.
+struct Stored {
+    facts: TokenFacts,
+    /// When it was last written down that it is used.
+    used: i64,
+}
+
+/// Whether a secret begins and ends with one kind of quotes, which a file for a shell would have around it.
+fn is_quoted(secret: &str) -> bool {
+    let quotes = ["\"", "'", "`"];
+    secret.len() > 1 && quotes.iter().any(|quote| secret.starts_with(quote) && secret.ends_with(quote))
+}
+
+impl Access {
+    /// For tests and first steps: the token `NAME` is the user of that name, `app:NAME` an application. Everybody is let in:
+    /// see [`crate::http::Settings::hosts`].
+    pub fn development() -> Self {
+        Self(Arc::new(Known::Names), None)
+    }
+
+    /// The tokens in the store and no others.
+    pub fn stored() -> Self {
+        Self::known(HashMap::new(), HashMap::new())
+    }
+
+    fn known(principals: HashMap<Digest, Principal>, users: HashMap<String, UserName>) -> Self {
+        Self(Arc::new(Known::Tokens { principals, users, stored: Mutex::default() }), None)
+    }
+
+    /// Reads `name=secret` entries, separated by commas or line ends; `app:name=secret` is an application. Blank
+    /// entries and lines that begin with `#` are left out, and one name may have several secrets.
+    ///
+    /// # Errors
+    /// One line that names the entry (never the secret): no `=`, a name that is none, an empty secret or one with
+    /// characters no header can carry, a secret used twice, or no entry at all.
+    pub fn tokens(text: &str) -> Result<Self, String> {
+        let mut principals = HashMap::new();
+        let mut users = HashMap::new();
+        let text = text.replace('\u{feff}', "");
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        let entries = lines.flat_map(|line| line.split(',')).map(str::trim).filter(|entry| !entry.is_empty());
+        for (i, entry) in entries.enumerate() {
+            let Some((name, secret)) = entry.split_once('=') else {
+                return Err(format!("token {}: no '=', expected name=secret", i + 1));
+            };
+            let Some(principal) = Principal::parse(name) else {
+                let expected = format!("{EXPECTED_NAME}; or app: and such a name");
+                // Not shown: without a name in front, it may be a part of the secret.
+                return Err(format!("token {}: no name before the '=', expected {expected}", i + 1));
+            };
+            if secret.is_empty() || !secret.bytes().all(|b| b.is_ascii_graphic()) {
+                return Err(format!("token {} ({name}): the secret must be of visible ASCII characters", i + 1));
+            }
+            if is_quoted(secret) {
+                tracing::warn!(
+                    "token {} ({name}): the quotes around the secret are a part of it; leave them out if that is not meant",
+                    i + 1
+                );
+            }
+            if let Principal::User(user) = &principal {
+                users.entry(user.key()).or_insert_with(|| user.clone());
+            }
+            if principals.insert(secret::digest(secret), principal).is_some() {
+                return Err(format!("token {} ({name}): its secret is given twice", i + 1));
+            }
+        }
+        if principals.is_empty() {
+            return Err("no token is given".to_owned());
+        }
+        Ok(Self::known(principals, users))
+    }
+
+    /// The same, and the tokens of an identity provider; but none of these in development, where all are names.
+    #[must_use]
+    pub fn with_provider(self, provider: Provider) -> Self {
+        Self(self.0, Some(provider))
+    }
+
+    /// The issuer whose claim is trusted for names, and the claim.
+    pub fn trusted_claim(&self) -> Option<(String, String)> {
+        self.1.as_ref().and_then(Provider::trusted)
+    }
+
+    /// Who sends a request. What is not known here is looked up in the store, where there is a `turn` once it has come.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] without a known token, [`Error::Denied`] for one that permits nothing here,
+    /// [`Error::Unavailable`] where the identity provider is needed and not there, else those of the database.
+    pub(crate) async fn caller(
+        &self,
+        store: &Store,
+        headers: &HeaderMap,
+        turn: Option<&Semaphore>,
+    ) -> Result<Caller, Error> {
+        let token = bearer_token(headers).ok_or(Error::Unauthorized)?;
+        let (principals, stored) = match &*self.0 {
+            Known::Names => return named(store, developer(token).ok_or(Error::Unauthorized)?).await,
+            Known::Tokens { principals, stored, .. } => (principals, stored),
+        };
+        let digest = secret::digest(token);
+        if let Some(principal) = principals.get(&digest) {
+            return named(store, principal.clone()).await;
+        }
+        if let Some(provider) = self.1.as_ref().filter(|_| oidc::is_token(token)) {
+            return self.of_provider(store, &verified(provider, token).await?).await;
+        }
+        let remembered = remembered(stored, &digest);
+        let facts = if let Some(facts) = remembered {
+            facts
+        } else {
+            let _turn = match turn {
+                Some(turn) => turn.acquire().await.ok(),
+                None => None,
+            };
+            store.token_of_digest(&secret::hex(&digest)).await?.ok_or(Error::Unauthorized)?
+        };
+        if facts.expires.is_some_and(|end| end <= clock::now()) {
+            return Err(Error::Unauthorized);
+        }
+        if is_to_be_told(stored, digest, &facts) {
+            let (store, id) = (store.clone(), facts.id);
+            // Nobody waits for it, and it is no harm if it is lost.
+            actix_web::rt::spawn(async move { store.token_is_used(id).await });
+        }
+        let who = facts.bearer.map_or_else(Who::App, Who::User);
+        Ok(Caller { who, scopes: facts.scopes, token: Some(facts.id), counts_as: None })
+    }
+
+    /// The bearer of an identity provider's token, who is made a user where there is none.
+    async fn of_provider(&self, store: &Store, verified: &Verified) -> Result<Caller, Error> {
+        let names = verified.scopes.iter().map(String::as_str);
+        let scopes = Scopes::known(names, verified.is_application);
+        // Before anything is made for them: the provider has more people than those who are to come here.
+        if scopes == Scopes::default() {
+            return Err(Error::Denied("The token permits nothing that there is here: that begins with Contacts.Read."));
+        }
+        let counts_as = Some(secret::digest(&format!("{}#{}", verified.issuer, verified.subject)));
+        if verified.is_application {
+            // No application of the operator's has such a name.
+            let who = Who::App(format!("{}#{}", verified.issuer, verified.subject));
+            return Ok(Caller { who, scopes, token: None, counts_as });
+        }
+        let is_reserved = |name: &str| UserName::of_address(name).is_some_and(|name| self.named(&name).is_some());
+        // The operator's word counts for more, and so does an id.
+        let fits = |trusted: &&Trusted| user::can_be_given(&trusted.name) && !is_reserved(&trusted.name);
+        let identity = Identity {
+            issuer: verified.issuer.clone(),
+            subject: verified.subject.clone(),
+            claimed_name: verified.claimed_name.clone(),
+            trusted: verified.trusted.as_ref().filter(fits).cloned(),
+            display_name: verified.display_name.clone(),
+            said: verified.issued.saturating_mul(1_000_000),
+        };
+        let user = store.user_of_identity(&identity).await?;
+        Ok(Caller { who: Who::User(user), scopes, token: None, counts_as })
+    }
+
+    /// The user of this name, as the operator spells it, if a mailbox is made for it at first use.
+    pub(crate) fn named(&self, user: &UserName) -> Option<UserName> {
+        match &*self.0 {
+            Known::Names => Some(user.clone()),
+            Known::Tokens { users, .. } => users.get(&user.key()).cloned(),
+        }
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Access")
+    }
+}
+
+/// Who a token of development is: a name of 1 to 64 of A-Z a-z 0-9 . _ @ -, which is less than a user's name may have.
+fn developer(token: &str) -> Option<Principal> {
+    let name = token.strip_prefix("app:").unwrap_or(token);
+    let is_name = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@-".contains(&b));
+    is_name.then(|| Principal::parse(token)).flatten()
+}
+
+/// The token in `Authorization: Bearer {token}`.
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+async fn verified(provider: &Provider, token: &str) -> Result<Verified, Error> {
+    provider.verify(token).await.map_err(|unverified| match unverified {
+        Unverified::Refused(reason) => {
+            tracing::debug!(reason, "a token of the identity provider's is refused");
+            Error::Unauthorized
+        }
+        Unverified::Unavailable(_) => Error::unavailable(unverified),
+    })
+}
+
+/// Who was named by the operator, or names themselves. Their tokens permit everything.
+async fn named(store: &Store, principal: Principal) -> Result<Caller, Error> {
+    Ok(match principal {
+        Principal::User(name) => {
+            let who = Who::User(store.user(&name).await?);
+            Caller { who, scopes: Scopes::all(false), token: None, counts_as: None }
+        }
+        Principal::App(name) => {
+            let who = Who::App(name.as_str().to_owned());
+            Caller { who, scopes: Scopes::all(true), token: None, counts_as: None }
+        }
+    })
+}
+
+fn remembered(stored: &Mutex<HashMap<Digest, Stored>>, digest: &Digest) -> Option<TokenFacts> {
+    let stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
+    stored.get(digest).map(|stored| stored.facts.clone())
+}
+
+/// Remembers a token, and whether its use is to be written down now.
+fn is_to_be_told(stored: &Mutex<HashMap<Digest, Stored>>, digest: Digest, facts: &TokenFacts) -> bool {
+    let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
+    if stored.len() >= MAX_REMEMBERED && !stored.contains_key(&digest) {
+        stored.clear();
+    }
+    let now = clock::now();
+    let entry = stored.entry(digest).or_insert_with(|| Stored { facts: facts.clone(), used: 0 });
+    let due = now - entry.used >= USED_EVERY;
+    if due {
+        entry.used = now;
+    }
+    due
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn principal(access: &Access, authorization: &str) -> Option<Principal> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
+        let token = bearer_token(&headers)?;
+        match &*access.0 {
+            Known::Names => developer(token),
+            Known::Tokens { principals, .. } => principals.get(&secret::digest(token)).cloned(),
+        }
+    }
+
+    #[test]
+    fn tokens_are_read_from_commas_and_lines() {
+        let access = Access::tokens("ann=s1=x, bob=s2\n# nobody=s3\n\napp:sync=s4\nann=s5\n").unwrap();
+        let ann = Principal::parse("ann");
+        assert_eq!(principal(&access, "Bearer s1=x"), ann);
+        assert_eq!(principal(&access, "bearer  s5 "), ann);
+        assert_eq!(principal(&access, "Bearer s4"), Principal::parse("app:sync"));
+        for bad in ["Bearer s3", "Bearer ann", "Bearer", "Basic s2", "s2", ""] {
+            assert_eq!(principal(&access, bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn quotes_around_a_secret_are_a_part_of_it() {
+        let access = Access::tokens("ann=\"s1\"").unwrap();
+        assert_eq!(principal(&access, "Bearer \"s1\""), Principal::parse("ann"));
+        assert_eq!(principal(&access, "Bearer s1"), None);
+        for (secret, quoted) in [("\"s\"", true), ("'s'", true), ("\"s'", false), ("\"", false), ("s", false)] {
+            assert_eq!(is_quoted(secret), quoted, "{secret}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_is_named_without_its_secret() {
+        for (text, why) in [
+            ("", "no token is given"),
+            ("ann=s1,hunter2", "token 2: no '='"),
+            ("hunter 2=", "no name before the '='"),
+            ("ann=", "(ann): the secret must be"),
+            ("ann=hunter 2", "(ann): the secret must be"),
+            ("ann=hunter2,bob=hunter2", "(bob): its secret is given twice"),
+        ] {
+            let error = Access::tokens(text).unwrap_err();
+            assert!(error.contains(why) && !error.contains("hunter"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! `contactd dev-cert`: an authority for development, and a certificate of it for the names of this machine and of Graph.
+//!
+//! The authority can vouch for these names and no others, so that whoever trusts it trusts nobody with the rest of the
+//! web. What lies in the folder is good if a client of these names would take it, now and for some time to come.
+
+use std::fmt::Display;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{ErrorKind, Write as _};
+use std::net::IpAddr;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use rcgen::{
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, NameConstraints,
+};
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier as _;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::clock;
+use crate::http::tls::Pair;
+
+/// What the certificate is for.
+const NAMES: [&str; 4] = ["localhost", "127.0.0.1", "::1", "graph.microsoft.com"];
+const DAY: i64 = 24 * 60 * 60;
+/// What browsers take of a server's certificate, and a little less.
+const LEAF_DAYS: i64 = 397;
+/// It is made anew when it has fewer left.
+const LEFT_DAYS: i64 = 30;
+/// Longer than the program's files are kept: nobody has to trust another one before.
+const AUTHORITY_DAYS: i64 = 30 * 365;
+
+/// Options of `contactd dev-cert`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The authority can vouch for localhost, 127.0.0.1, ::1 and graph.microsoft.com only. Made once, it stays, so that what \
+trusts it goes on to; its certificate is made anew when it has less than 30 days left. `contactd serve --dev --tls` serves \
+with it.")]
+pub struct Arguments {
+    /// Where to, if not $XDG_DATA_HOME/contactd or ~/.local/share/contactd
+    #[arg(long, env = "CONTACTD_DEV_CERT_DIR", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// The files of a folder.
+pub(crate) struct Files {
+    pub(crate) authority: PathBuf,
+    authority_key: PathBuf,
+    cert: PathBuf,
+    key: PathBuf,
+    lock: PathBuf,
+    folder: PathBuf,
+    flag: &'static str,
+}
+
+impl Files {
+    fn of(folder: PathBuf, flag: &'static str) -> Self {
+        let file = |name| folder.join(name);
+        Self {
+            authority: file("dev-ca.pem"),
+            authority_key: file("dev-ca.key"),
+            cert: file("dev.pem"),
+            key: file("dev.key"),
+            lock: file("dev.lock"),
+            folder,
+            flag,
+        }
+    }
+
+    /// What is served.
+    pub(crate) fn pair(&self) -> Pair {
+        Pair::new((self.flag, &self.cert), (self.flag, &self.key))
+    }
+
+    fn wrong(&self, path: &Path, what: impl Display) -> String {
+        format!("{} {}: {what}", self.flag, path.display())
+    }
+}
+
+/// Makes what is missing, and prints what makes clients trust it.
+///
+/// # Errors
+/// One line that names the folder or the file.
+pub fn run(arguments: &Arguments) -> Result<(), String> {
+    let files = make("--dir", arguments.dir.as_deref())?;
+    let told = tell(&files.authority, arguments.dir.as_ref().map(|_| files.folder.as_path()));
+    // Nobody may be there to read it.
+    let _ = std::io::stdout().write_all(told.as_bytes());
+    Ok(())
+}
+
+/// The authority and a certificate that is good for a while, made where they are missing.
+///
+/// # Errors
+/// One line that names the flag, or the folder or file it led to.
+pub(crate) fn make(flag: &'static str, folder: Option<&Path>) -> Result<Files, String> {
+    let usual = || {
+        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
+        data.map(|data| data.join("contactd"))
+    };
+    let folder = folder.map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
+    let folder =
+        folder.or_else(usual).ok_or_else(|| format!("{flag} names no folder, nor do XDG_DATA_HOME and HOME"))?;
+    let files = Files::of(folder, flag);
+    make_at(&files, clock::now() / 1_000_000)?;
+    Ok(files)
+}
+
+/// As of a time in seconds since 1970.
+fn make_at(files: &Files, now: i64) -> Result<(), String> {
+    let folder = &files.folder;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| files.wrong(folder, error))?;
+    // Of several that start at once one makes it, and the others find it.
+    let lock = File::options().create(true).truncate(false).write(true).open(&files.lock);
+    let _lock = lock.and_then(|lock| lock.lock().map(|()| lock)).map_err(|error| files.wrong(&files.lock, error))?;
+    let later = now + LEFT_DAYS * DAY;
+    if is_trusted(files, now) && is_trusted(files, later) && files.pair().read().is_ok() {
+        return Ok(());
+    }
+    let authority = match (read(files, &files.authority)?, read(files, &files.authority_key)?) {
+        (None, _) => new_authority(files, now)?,
+        (Some(_), Some(key)) => KeyPair::from_pem(&key).map_err(|error| files.wrong(&files.authority_key, error))?,
+        (Some(_), None) => {
+            let reason = "it is there and its key, dev-ca.key, is not: take it away to have a new authority";
+            return Err(files.wrong(&files.authority, reason));
+        }
+    };
+    new_certificate(files, &authority, now)?;
+    if is_trusted(files, now) {
+        return Ok(());
+    }
+    let reason = "not the authority that dev-ca.key is of: take both away to have a new one";
+    Err(files.wrong(&files.authority, reason))
+}
+
+/// Whether a client that trusts the authority would take the certificate for all its names at this time.
+fn is_trusted(files: &Files, at: i64) -> bool {
+    let check = || {
+        let certificate = CertificateDer::from_pem_file(&files.cert).ok()?;
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&files.authority).ok()?).ok()?;
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()?;
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(at).ok()?));
+        NAMES.iter().try_for_each(|name| {
+            let name = ServerName::try_from(*name).ok()?;
+            verifier.verify_server_cert(&certificate, &[], &name, &[], at).ok().map(drop)
+        })
+    };
+    check().is_some()
+}
+
+fn new_authority(files: &Files, now: i64) -> Result<KeyPair, String> {
+    let wrong = |error| files.wrong(&files.authority, error);
+    let key = KeyPair::generate().map_err(wrong)?;
+    let certificate = authority(&key, now).and_then(|params| params.self_signed(&key)).map_err(wrong)?;
+    // The certificate last: where it is, its key is too.
+    write(files, &files.authority_key, &key.serialize_pem(), 0o600)?;
+    write(files, &files.authority, &certificate.pem(), 0o644)?;
+    Ok(key)
+}
+
+/// What the authority says of itself. All but its times follows from the key, so that it need not be read.
+fn authority(key: &KeyPair, now: i64) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(key.public_key_raw()).into();
+    let name = format!("contactd development authority {:08x}", u32::from_be_bytes([a, b, c, d]));
+    params.distinguished_name.push(DnType::CommonName, name);
+    (params.not_before, params.not_after) = (time(now - DAY), time(now + AUTHORITY_DAYS * DAY));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let subtree = |name: &&str| match name.parse::<IpAddr>() {
+        Ok(ip) => GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(ip, if ip.is_ipv4() { 32 } else { 128 })),
+        Err(_) => GeneralSubtree::DnsName((*name).to_owned()),
+    };
+    let permitted_subtrees = NAMES.iter().map(subtree).collect();
+    params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    Ok(params)
+}
+
+fn new_certificate(files: &Files, authority_key: &KeyPair, now: i64) -> Result<(), String> {
+    let make = || {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(NAMES.map(str::to_owned))?;
+        params.distinguished_name.push(DnType::CommonName, NAMES[0]);
+        (params.not_before, params.not_after) = (time(now - DAY), time(now + LEAF_DAYS * DAY - DAY));
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let authority = authority(authority_key, now)?;
+        let certificate = params.signed_by(&key, &Issuer::from_params(&authority, authority_key))?;
+        Ok((key, certificate))
+    };
+    let (key, certificate) = make().map_err(|error: rcgen::Error| files.wrong(&files.cert, error))?;
+    write(files, &files.key, &key.serialize_pem(), 0o600)?;
+    write(files, &files.cert, &certificate.pem(), 0o644)
+}
+
+fn time(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+fn read(files: &Files, path: &Path) -> Result<Option<String>, String> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(files.wrong(path, error)),
+    }
+}
+
+/// A file that has all of this text, or what it had before; never readable by others in between.
+fn write(files: &Files, path: &Path, text: &str, mode: u32) -> Result<(), String> {
+    let written = tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(&files.folder);
+    let written = written.and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    });
+    written.map_err(|error| files.wrong(path, error))
+}
+
+/// Lines for a shell.
+fn tell(authority: &Path, folder: Option<&Path>) -> String {
+    let ca = quoted(authority);
+    let folder = folder.map(|folder| format!(" --dev-cert-dir {}", quoted(folder))).unwrap_or_default();
+    let names = NAMES.join(", ");
+    format!(
+        "\
+# The authority is in {ca}, for {names}.
+# Serve with its certificate:
+contactd serve --dev --tls{folder}
+
+# Trust it in curl:
+curl --cacert {ca} -H 'Authorization: Bearer ann' https://localhost:8080/me/contacts
+# in Node, besides the authorities it knows:
+export NODE_EXTRA_CA_CERTS={ca}
+# in Python, instead of those it knows (the second for requests, which has its own):
+export SSL_CERT_FILE={ca}
+export REQUESTS_CA_BUNDLE={ca}
+
+# Send what is meant for graph.microsoft.com here: in curl by a flag,
+curl --cacert {ca} --connect-to graph.microsoft.com:443:localhost:8080 -H 'Authorization: Bearer ann' \
+https://graph.microsoft.com/v1.0/me/contacts
+# elsewhere by a line in /etc/hosts, with contactd on port 443 (--listen 127.0.0.1:443):
+# 127.0.0.1 graph.microsoft.com
+"
+    )
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+:@%".contains(&byte));
+    if is_plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn files(folder: &tempfile::TempDir) -> Files {
+        Files::of(folder.path().join("new/folder"), "--dir")
+    }
+
+    fn text(path: &Path) -> String {
+        fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn an_authority_stays_and_its_certificate_is_made_anew_before_it_expires() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(&folder);
+        make_at(&files, NOW).unwrap();
+        let (authority, certificate) = (text(&files.authority), text(&files.cert));
+        for (path, mode) in [
+            (&files.authority, 0o644),
+            (&files.authority_key, 0o600),
+            (&files.cert, 0o644),
+            (&files.key, 0o600),
+            (&files.folder, 0o700),
+        ] {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+        }
+        // Good for 396 days from now, of which 30 must be left.
+        let last = NOW + (LEAF_DAYS - 1 - LEFT_DAYS) * DAY;
+        make_at(&files, last - 1).unwrap();
+        assert_eq!(text(&files.cert), certificate);
+        make_at(&files, last + 1).unwrap();
+        assert_ne!(text(&files.cert), certificate);
+        assert_eq!(text(&files.authority), authority);
+        assert!(!is_trusted(&files, last - 2 * DAY) && is_trusted(&files, last + 300 * DAY));
+        assert!(files.pair().read().is_ok());
+    }
+
+    #[test]
+    fn what_is_broken_is_made_anew_and_what_cannot_be_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(&folder);
+        make_at(&files, NOW).unwrap();
+        let authority = text(&files.authority);
+        for path in [&files.cert, &files.key] {
+            for breakage in [None, Some("")] {
+                breakage.map_or_else(|| fs::remove_file(path).unwrap(), |text| fs::write(path, text).unwrap());
+                make_at(&files, NOW).unwrap();
+                assert!(is_trusted(&files, NOW) && files.pair().read().is_ok());
+            }
+        }
+        assert_eq!(text(&files.authority), authority);
+        // Another's, and none.
+        fs::write(&files.authority_key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        fs::remove_file(&files.cert).unwrap();
+        let reason = make_at(&files, NOW).unwrap_err();
+        assert!(reason.starts_with("--dir ") && reason.contains("dev-ca.pem: not the authority that dev-ca.key"));
+        fs::remove_file(&files.authority_key).unwrap();
+        fs::remove_file(&files.cert).unwrap();
+        assert!(make_at(&files, NOW).unwrap_err().contains("dev-ca.pem: it is there and its key, dev-ca.key, is not"));
+        assert_eq!(text(&files.authority), authority);
+        fs::remove_file(&files.authority).unwrap();
+        make_at(&files, NOW).unwrap();
+        assert!(is_trusted(&files, NOW) && text(&files.authority) != authority);
+    }
+
+    #[test]
+    fn the_authority_vouches_for_its_names_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(&folder);
+        make_at(&files, NOW).unwrap();
+        let authority_key = KeyPair::from_pem(&text(&files.authority_key)).unwrap();
+        let signed = |name: &str| {
+            let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            (params.not_before, params.not_after) = (time(NOW - DAY), time(NOW + DAY));
+            let issuer = authority(&authority_key, NOW).unwrap();
+            let key = KeyPair::generate().unwrap();
+            params.signed_by(&key, &Issuer::from_params(&issuer, &authority_key)).unwrap()
+        };
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&files.authority).unwrap()).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(NOW.unsigned_abs()));
+        for (name, is_taken) in [
+            ("graph.microsoft.com", true),
+            ("127.0.0.1", true),
+            ("login.microsoftonline.com", false),
+            ("microsoft.com", false),
+            ("example.org", false),
+            ("127.0.0.2", false),
+            ("::2", false),
+        ] {
+            let (certificate, server) = (signed(name), ServerName::try_from(name).unwrap());
+            let answer = verifier.verify_server_cert(certificate.der(), &[], &server, &[], at);
+            assert_eq!(answer.is_ok(), is_taken, "{name}: {answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_written_as_a_shell_takes_it() {
+        assert_eq!(
+            quoted(Path::new("/home/ann/.local/share/contactd/dev-ca.pem")),
+            "/home/ann/.local/share/contactd/dev-ca.pem"
+        );
+        assert_eq!(quoted(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+    }
+}

@@ -1,0 +1,90 @@
+//! A certificate and its key as they lie in files.
+
+use std::fmt::Display;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{Error, InconsistentKeys};
+
+use crate::permission;
+
+/// Where a certificate and its key are, and by which flags that was said.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    cert: Named,
+    key: Named,
+}
+
+#[derive(Debug, Clone)]
+struct Named {
+    flag: &'static str,
+    path: PathBuf,
+}
+
+impl Named {
+    fn wrong(&self, what: impl Display) -> String {
+        format!("{} {}: {what}", self.flag, self.path.display())
+    }
+
+    fn unreadable(&self, error: &PemError) -> String {
+        match error {
+            PemError::Io(error) => format!("{} {}", self.flag, permission::reason(&self.path, error)),
+            _ => self.wrong(format_args!("not PEM as it should be: {error}")),
+        }
+    }
+}
+
+/// What tells a file from what was there before: device, inode, size, and the times of its content and of its rights.
+type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
+/// That of both files, as far as they are there.
+pub(crate) type State = [Option<Stamp>; 2];
+
+impl Pair {
+    /// A pair of files, each with the flag that named it.
+    pub fn new(cert: (&'static str, &Path), key: (&'static str, &Path)) -> Self {
+        let named = |(flag, path): (&'static str, &Path)| Named { flag, path: path.to_owned() };
+        Self { cert: named(cert), key: named(key) }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        [&self.cert, &self.key].map(|named| {
+            let file = fs::metadata(&named.path).ok()?;
+            let (content, rights) = ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
+            Some((file.dev(), file.ino(), file.size(), content, rights))
+        })
+    }
+
+    /// Reads both.
+    ///
+    /// # Errors
+    /// One line that names the flag and the file: it cannot be read, has not in it what it should, or they do not belong
+    /// together.
+    pub(crate) fn read(&self) -> Result<CertifiedKey, String> {
+        let chain = CertificateDer::pem_file_iter(&self.cert.path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let chain = chain.map_err(|error| self.cert.unreadable(&error))?;
+        if chain.is_empty() {
+            return Err(self.cert.wrong("no certificate in it, which must be in PEM"));
+        }
+        let key = PrivateKeyDer::from_pem_file(&self.key.path).map_err(|error| match error {
+            PemError::NoItemsFound => self.key.wrong("no private key in it, which must be in PEM and not encrypted"),
+            error => self.key.unreadable(&error),
+        })?;
+        let provider = ring::default_provider();
+        let key = provider.key_provider.load_private_key(key);
+        let key = key.map_err(|error| self.key.wrong(format_args!("no key that can be used: {error}")))?;
+        let certified = CertifiedKey::new(chain, key);
+        match certified.keys_match() {
+            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+            Err(Error::InconsistentKeys(_)) => {
+                let (flag, cert) = (self.cert.flag, self.cert.path.display());
+                Err(self.key.wrong(format_args!("not the key of the first certificate in {flag} {cert}")))
+            }
+            Err(error) => Err(self.cert.wrong(format_args!("no certificate that can be served: {error}"))),
+        }
+    }
+}

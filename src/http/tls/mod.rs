@@ -1,0 +1,188 @@
+//! TLS towards clients: the certificate as files, and what a server does with it. A pair that is replaced is served to
+//! whoever connects next, and connections that live go on.
+
+mod dev_cert;
+mod files;
+
+pub use crate::http::tls::dev_cert::{Arguments as DevCert, run as dev_cert};
+pub use crate::http::tls::files::Pair;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
+use tokio_rustls::rustls::sign::CertifiedKey;
+
+use crate::http::tls::files::State;
+
+/// How often is looked whether the files have changed. They are read once they have stayed the same from one look to the
+/// next, since a certificate and its key are written one after the other.
+const PERIOD: Duration = Duration::from_millis(500);
+/// How many clients may take up their session again without a whole handshake.
+const SESSIONS: usize = 1_024;
+
+/// What `contactd serve` is told about TLS.
+#[derive(Debug, Args)]
+pub struct Flags {
+    /// The certificate to serve https with, in PEM, and behind it those between it and its authority; read again when it or
+    /// its key changes
+    #[arg(long, env = "CONTACTD_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of --tls-cert, in PEM and not encrypted
+    #[arg(long, env = "CONTACTD_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// With --dev: serve https with the certificate of `contactd dev-cert`, made if missing
+    #[arg(long, env = "CONTACTD_TLS", value_parser = FalseyValueParser::new())]
+    pub tls: bool,
+
+    /// Where the certificate of --tls is, if not in $XDG_DATA_HOME/contactd or ~/.local/share/contactd
+    #[arg(long, env = "CONTACTD_DEV_CERT_DIR", value_name = "DIR")]
+    pub dev_cert_dir: Option<PathBuf>,
+}
+
+impl Flags {
+    /// The certificate to serve with, or none for plain HTTP.
+    ///
+    /// # Errors
+    /// One line that names the flag and the file.
+    pub fn open(&self, is_dev: bool) -> Result<Option<Tls>, String> {
+        if let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            return Tls::open(Pair::new(("--tls-cert", cert), ("--tls-key", key))).map(Some);
+        }
+        match (self.tls, is_dev) {
+            (false, _) => Ok(None),
+            (true, false) => {
+                Err("--tls serves with a certificate for development, which goes with --dev; name one of your own by \
+                     --tls-cert and --tls-key"
+                    .to_owned())
+            }
+            (true, true) => {
+                let files = dev_cert::make("--dev-cert-dir", self.dev_cert_dir.as_deref())?;
+                let tls = Tls::open(files.pair())?;
+                Ok(Some(Tls { authority: Some(files.authority.into()), ..tls }))
+            }
+        }
+    }
+}
+
+/// A certificate that is served. Cheap to clone; while a clone lives, a thread looks after its files.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    live: Arc<Live>,
+    authority: Option<Arc<Path>>,
+}
+
+#[derive(Debug)]
+struct Live {
+    pair: Pair,
+    served: RwLock<Served>,
+}
+
+/// What new connections are given.
+#[derive(Debug)]
+struct Served {
+    key: Arc<CertifiedKey>,
+    /// Of this certificate's clients: who takes up a session is shown no certificate, so they end with it.
+    sessions: Arc<ServerSessionMemoryCache>,
+}
+
+impl Served {
+    fn new(key: CertifiedKey) -> Self {
+        Self { key: Arc::new(key), sessions: ServerSessionMemoryCache::new(SESSIONS) }
+    }
+}
+
+impl Tls {
+    /// Reads a pair, and again whenever it changes. What cannot be served is then left alone and logged.
+    ///
+    /// # Errors
+    /// One line that names the flag and the file.
+    pub fn open(pair: Pair) -> Result<Self, String> {
+        let state = pair.state();
+        let live = Arc::new(Live { served: RwLock::new(Served::new(pair.read()?)), pair });
+        let served = Arc::downgrade(&live);
+        let watcher = thread::Builder::new().name("certificate".to_owned()).spawn(move || watch(&served, state));
+        watcher.map_err(|error| error.to_string())?;
+        Ok(Self { live, authority: None })
+    }
+
+    /// The authority of a certificate for development, which clients do not trust by themselves.
+    pub fn authority(&self) -> Option<&Path> {
+        self.authority.as_deref()
+    }
+
+    /// TLS 1.2 and 1.3, without client certificates. The HTTP server adds the protocol's name, which is HTTP/1.1 alone.
+    ///
+    /// # Errors
+    /// None that is known: the provider has both versions.
+    pub fn config(&self) -> Result<ServerConfig, String> {
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+        let mut config =
+            config.with_no_client_auth().with_cert_resolver(Arc::clone(&self.live) as Arc<dyn ResolvesServerCert>);
+        config.session_storage = Arc::clone(&self.live) as Arc<dyn StoresServerSessions>;
+        Ok(config)
+    }
+}
+
+impl Live {
+    fn sessions(&self) -> Arc<ServerSessionMemoryCache> {
+        Arc::clone(&self.served.read().unwrap_or_else(PoisonError::into_inner).sessions)
+    }
+}
+
+impl ResolvesServerCert for Live {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.served.read().unwrap_or_else(PoisonError::into_inner).key))
+    }
+}
+
+impl StoresServerSessions for Live {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        self.sessions().put(key, value)
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.sessions().get(key)
+    }
+
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.sessions().take(key)
+    }
+
+    fn can_cache(&self) -> bool {
+        self.sessions().can_cache()
+    }
+}
+
+/// Looks at the files until nobody serves them any more. Their times are compared and not told by the system, which would
+/// miss a link that is set to another folder, as those who mount or renew certificates do.
+fn watch(live: &Weak<Live>, mut known: State) {
+    let mut before = known;
+    loop {
+        thread::sleep(PERIOD);
+        let Some(live) = live.upgrade() else { return };
+        let now = live.pair.state();
+        let has_settled = now == before;
+        before = now;
+        if now == known || !has_settled {
+            continue;
+        }
+        known = now;
+        match live.pair.read() {
+            Ok(key) => {
+                *live.served.write().unwrap_or_else(PoisonError::into_inner) = Served::new(key);
+                tracing::info!("the certificate has changed and is served from now on");
+            }
+            Err(reason) => tracing::warn!(reason, "the certificate has changed and cannot be served; the old one is"),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Copies of a SQLite file.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::store::OpenError;
+use crate::store::db::check::{self, Verify};
+use crate::store::db::engine::{Session, plain_options};
+use crate::store::db::files::{BESIDE, beside, create_private, folder_of, name, real};
+use crate::store::db::opened::Opened;
+use crate::store::db::scratch::Scratch;
+use crate::store::db::statement::Statement;
+
+/// What the folder is named that a copy is made in.
+pub(in crate::store) const PREFIX: &str = ".contactd-copy-";
+
+/// Copies a SQLite file that may be in use into a new file, complete as of one moment. The copy is made in a folder that
+/// nobody else can enter, synced, looked at as `verify` says, and then given its name, so a file of that name is always whole and always the one that
+/// was copied here.
+///
+/// # Errors
+/// A source that is no database or damaged, a target that exists or cannot be written, or lies where another database's log is.
+pub async fn backup(source: &Path, target: &Path, verify: Verify) -> Result<(), OpenError> {
+    let of_source = |why: String| OpenError::new(source.display(), why);
+    if !source.is_file() {
+        return Err(of_source("there is no such file".to_owned()));
+    }
+    let of_target = |why: String| OpenError::new(target.display(), why);
+    let target = real(target);
+    if target.symlink_metadata().is_ok() {
+        return Err(of_target("it exists already".to_owned()));
+    }
+    if let Some(left) = BESIDE.map(|end| beside(&target, end)).into_iter().find(|file| file.symlink_metadata().is_ok())
+    {
+        let left = left.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        return Err(of_target(format!(
+            "{left} lies there, of a database that had this name, and would destroy the copy when it is opened: \
+             put the copy in place with contactd restore, or move {left} away"
+        )));
+    }
+    let path = real(source);
+    let _opened = Opened::enter(&path).map_err(of_source)?;
+    let scratch = Scratch::new_in(folder_of(&target), PREFIX).map_err(|error| of_target(error.to_string()))?;
+    let copy = scratch.file("copy.db");
+    copy_to(source, &path, &copy).await?;
+    let faults = check::copy(&copy, verify).await.map_err(of_target)?;
+    if let Some(first) = faults.first() {
+        let count = faults.len();
+        return Err(of_source(format!(
+            "its copy has {count} faults and was not kept (contactd check tells all); {first}"
+        )));
+    }
+    name(&copy, &target).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => of_target("it exists already".to_owned()),
+        _ => of_target(error.to_string()),
+    })
+}
+
+async fn copy_to(source: &Path, path: &Path, copy: &Path) -> Result<(), OpenError> {
+    let of_copy = |error: std::io::Error| OpenError::new(copy.display(), error);
+    create_private(copy).map_err(of_copy)?;
+    let name = copy.to_str().ok_or_else(|| OpenError::new(copy.display(), "its name is not UTF-8"))?.to_owned();
+    let mut session =
+        Session::open(&plain_options(path)).await.map_err(|error| OpenError::of(source.display(), &error))?;
+    let copied = session.execute(Statement::new("vacuum into $1").bind(name)).await;
+    session.close().await;
+    copied.map_err(|error| OpenError::of(copy.display(), &error))?;
+    File::open(copy).and_then(|file| file.sync_all()).map_err(of_copy)
+}

@@ -1,0 +1,306 @@
+//! PostgreSQL servers as an operator names them: one, or a primary and the standbys that may take its place. Connections
+//! for writing and for reading what was written go to whichever host is the primary now.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::domain::error::Error;
+use crate::store::db::engine::{Backend, Session};
+use crate::store::db::statement::Statement;
+
+/// How long one host may take to let us in.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How long a server may say nothing beyond the time at which it ends a statement by itself.
+const HANGS: Duration = Duration::from_secs(5);
+/// How long a search for the primary that failed answers for the next ones.
+const REST: Duration = Duration::from_millis(250);
+
+/// A `postgres://` address. The host part may list several hosts: `postgres://user@one:5432,two:5432/name`. What it has
+/// of a password is never shown.
+#[derive(Clone)]
+pub struct Address {
+    url: String,
+    hosts: Vec<PgConnectOptions>,
+}
+
+impl Address {
+    /// Whether a text means a PostgreSQL server and not a file.
+    pub fn is_meant(text: &str) -> bool {
+        text.starts_with("postgres:") || text.starts_with("postgresql:")
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        let expected = "expected postgres://USER:PASSWORD@HOST:PORT/NAME, with as many HOST:PORT, by commas, as there are, \
+                        and in a name or password %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %";
+        let (scheme, rest) = url.split_once("://").ok_or(expected)?;
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        // Else what stands before such a sign would be taken for a host, which is shown.
+        let is_cut = rest.contains('#') || path.contains('@') || authority.matches('@').count() > 1;
+        if is_cut || !is_percent_encoded(authority) {
+            return Err(expected.to_owned());
+        }
+        let (user, hosts) = match authority.rsplit_once('@') {
+            Some((user, hosts)) => (format!("{user}@"), hosts),
+            None => (String::new(), authority),
+        };
+        let read = |host| PgConnectOptions::from_str(&format!("{scheme}://{user}{host}{path}"));
+        let hosts = hosts.split(',').map(read).collect::<Result<Vec<_>, _>>().map_err(|_| expected)?;
+        Ok(Self { url: url.to_owned(), hosts })
+    }
+}
+
+/// Whether every `%` begins the code of a byte.
+fn is_percent_encoded(text: &str) -> bool {
+    text.split('%').skip(1).all(|code| {
+        let code = code.as_bytes().first_chunk::<2>();
+        code.is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
+}
+
+impl Eq for Address {}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("postgres://")?;
+        for (i, host) in self.hosts.iter().enumerate() {
+            let (comma, name, port) = (if i == 0 { "" } else { "," }, host.get_host(), host.get_port());
+            write!(f, "{comma}{name}:{port}")?;
+        }
+        let database = self.hosts.first().and_then(PgConnectOptions::get_database);
+        write!(f, "/{}", database.unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a connection is for: its settings, which are ours and not the server's, so that "committed and synced" does not
+/// hang on a configuration. The server ends a statement before we take it for hung, and a process of ours that stands still
+/// does not hold a mailbox for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Use {
+    /// Transactions of the API.
+    Write,
+    /// Statements that cannot write, each of which may take so long.
+    Read(Duration),
+    /// Work of an operator, which may take its time.
+    Operate,
+}
+
+impl Use {
+    fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Write => Some(Duration::from_secs(10) + HANGS),
+            Self::Read(time) => Some(time + HANGS),
+            Self::Operate => None,
+        }
+    }
+
+    fn settings(self) -> &'static str {
+        match self {
+            Self::Write => {
+                "select set_config('synchronous_commit', case current_setting('synchronous_commit')
+    when 'remote_apply' then 'remote_apply' else 'on' end, false);
+set default_transaction_isolation = 'read committed';
+set statement_timeout = '10s';
+set lock_timeout = '5s';
+set idle_in_transaction_session_timeout = '20s'"
+            }
+            Self::Read(_) => {
+                "set default_transaction_read_only = on;
+set default_transaction_isolation = 'read committed'"
+            }
+            Self::Operate => {
+                "select set_config('synchronous_commit', case current_setting('synchronous_commit')
+    when 'remote_apply' then 'remote_apply' else 'on' end, false);
+set default_transaction_isolation = 'read committed';
+set statement_timeout = 0;
+set lock_timeout = 0;
+set client_min_messages = warning"
+            }
+        }
+    }
+}
+
+/// The hosts of an address, and which was the primary last.
+pub(in crate::store) struct Cluster {
+    hosts: Vec<PgConnectOptions>,
+    primary: AtomicUsize,
+    /// Why the last search failed, and when.
+    failed: Mutex<Option<(Instant, Error)>>,
+    /// How often another host has become the primary.
+    changes: AtomicUsize,
+}
+
+impl Cluster {
+    pub(in crate::store) fn new(address: &Address) -> Self {
+        let hosts = address.hosts.iter().map(|host| {
+            let named = host.get_application_name().is_some();
+            if named { host.clone() } else { host.clone().application_name("contactd") }
+        });
+        Self {
+            hosts: hosts.map(PgConnectOptions::disable_statement_logging).collect(),
+            primary: AtomicUsize::new(0),
+            failed: Mutex::new(None),
+            changes: AtomicUsize::new(0),
+        }
+    }
+
+    /// A number that is another one once another host has become the primary: what was remembered of the database may
+    /// then not be so any more.
+    pub(in crate::store) fn reign(&self) -> usize {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// A new connection to the host that takes writes.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when there is none now; asked again at once, it is not looked for again.
+    pub(in crate::store) async fn primary(&self, purpose: Use) -> Result<Session, Error> {
+        if let Some((when, error)) = &*self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+            && when.elapsed() < REST
+        {
+            return Err(error.clone());
+        }
+        let found = self.find_primary(purpose).await;
+        let failed = found.as_ref().err().map(|error| (Instant::now(), error.clone()));
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+        found
+    }
+
+    async fn find_primary(&self, purpose: Use) -> Result<Session, Error> {
+        let last = self.primary.load(Ordering::Acquire);
+        let mut why = Error::unavailable("no host is given");
+        for (at, host) in self.from(last) {
+            match connect(host, purpose, Role::Primary).await {
+                Ok(mut session) => {
+                    if self.primary.swap(at, Ordering::AcqRel) != at {
+                        self.changes.fetch_add(1, Ordering::AcqRel);
+                        tracing::warn!(host = host.get_host(), port = host.get_port(), "another host is the primary");
+                    }
+                    session.backend.reign = self.reign();
+                    return Ok(session);
+                }
+                Err(error) => why = error,
+            }
+        }
+        Err(why)
+    }
+
+    /// Whether a session is to the host that was found to be the primary last.
+    pub(in crate::store) fn is_current(&self, session: &Session) -> bool {
+        session.backend.reign == self.reign()
+    }
+
+    /// A new connection to a host that replays what its primary writes, on which a statement may take so long.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when there is none now.
+    pub(in crate::store) async fn standby(&self, time: Duration) -> Result<Session, Error> {
+        let mut why = Error::unavailable("no host is given");
+        for (_, host) in self.from(0) {
+            match connect(host, Use::Read(time), Role::Standby).await {
+                Ok(session) => return Ok(session),
+                Err(error) => why = error,
+            }
+        }
+        Err(why)
+    }
+
+    /// All hosts, from this one on and round.
+    fn from(&self, first: usize) -> impl Iterator<Item = (usize, &PgConnectOptions)> {
+        self.hosts.iter().enumerate().cycle().skip(first).take(self.hosts.len())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Primary,
+    Standby,
+}
+
+async fn connect(host: &PgConnectOptions, purpose: Use, role: Role) -> Result<Session, Error> {
+    let connecting = async {
+        let mut session = Session::postgres(host.connect().await?, purpose.patience());
+        let text = "
+select pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on', pg_backend_pid()::bigint,
+    (select backend_start::text from pg_stat_activity where pid = pg_backend_pid())";
+        let row = session.row(Statement::new(text)).await?.ok_or_else(|| Error::unavailable("no answer"))?;
+        let (replays, refuses): (bool, bool) = (row.get(0)?, row.get(1)?);
+        match role {
+            Role::Primary if replays || refuses => return Err(Error::unavailable("the server takes no writes")),
+            Role::Standby if !replays => return Err(Error::unavailable("the server is no standby")),
+            Role::Primary | Role::Standby => {}
+        }
+        session.backend = Backend { pid: row.get(2)?, start: row.get(3)?, reign: 0 };
+        session.script(purpose.settings()).await?;
+        let Use::Read(time) = purpose else { return Ok(session) };
+        let millis = time.as_millis().max(1).to_string();
+        session.row(Statement::new("select set_config('statement_timeout', $1, false)").bind(millis)).await?;
+        Ok(session.asking(time))
+    };
+    let late = |_| Error::unavailable("the server did not let us in in time");
+    let session = tokio::time::timeout(CONNECT, connecting).await.map_err(late)?;
+    // Whatever a server says at the door (no such database, a wrong password), it is not the request's fault.
+    session.map_err(|error| match error {
+        Error::Internal(cause) => Error::Unavailable(cause),
+        error => error,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_have_several_hosts_and_hides_its_password() {
+        let address: Address = "postgres://ann:s3cret@one:5433,two/book?sslmode=disable".parse().unwrap();
+        assert_eq!(
+            format!("{address} {address:?}"),
+            "postgres://one:5433,two:5432/book postgres://one:5433,two:5432/book"
+        );
+        assert!(address.hosts.iter().all(|host| host.get_username() == "ann"));
+        let socket: Address = "postgres:///book?host=/run/postgresql".parse().unwrap();
+        assert_eq!(socket.hosts[0].get_database(), Some("book"));
+        for bad in ["postgres:book", "postgres://one:port/book", "postgres://one,two:x/book"] {
+            assert!(bad.parse::<Address>().unwrap_err().starts_with("expected postgres://"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_is_not_encoded_is_refused_and_no_piece_of_it_shown() {
+        for sign in ["@", "#", "/", "?", "%", "@#", "/@", "%zz"] {
+            for (before, after) in [("1", "zz77"), ("s3", "cret"), ("", "zz77")] {
+                let address = format!("postgres://ann:{before}{sign}{after}@one:5433/book");
+                let why = address.parse::<Address>().unwrap_err();
+                assert!(why.contains("%40 for @") && why.contains("%23 for #") && why.contains("%2F for /"), "{why}");
+                assert!(!why.contains("77") && !why.contains("cret") && !why.contains("ann"), "{why}");
+            }
+        }
+        let address: Address = "postgres://ann:%40%23%2F%25%3F%3A@one/book".parse().unwrap();
+        assert_eq!(
+            (address.to_string().as_str(), address.hosts[0].get_username()),
+            ("postgres://one:5432/book", "ann")
+        );
+    }
+}

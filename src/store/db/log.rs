@@ -1,0 +1,151 @@
+//! Whether the write-ahead log (`-wal`) beside a SQLite file is that file's own.
+//!
+//! A log does not say whose it is. So each start of a server on a file gives it a number that was never there before (its
+//! run, in SQLite's `user_version`), in the file itself while there is no log. It is in each image of the file's first
+//! page that the log then holds, and in the `.lock` file. A copy that was made of the file while it was closed has an
+//! older number, and a copy by `contactd backup` says by itself that it never had a log.
+
+use std::fs::File;
+use std::io::{Error as IoError, ErrorKind, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::store::db::files::beside;
+use crate::store::db::lock;
+
+/// What SQLite's files begin with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// The length of a log's head, and of that of a page in it.
+const HEAD: usize = 32;
+const FRAME: usize = 24;
+/// Most pages of a log that are looked at for the first one.
+const MAX_FRAMES: u64 = 100_000;
+/// How often a log that seems to be another's is looked at again: a server that starts just now changes all that is compared.
+const LOOKS: u32 = 3;
+
+/// What a SQLite file says of itself in its first page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) struct Header {
+    page_size: u32,
+    /// Whether it has a log while it is open. One without has never been served: a copy by `backup`, for one.
+    pub(in crate::store) has_log: bool,
+    /// The run that it was last served in; 0 before the first.
+    pub(in crate::store) run: u32,
+}
+
+impl Header {
+    /// # Errors
+    /// Those of the system; [`ErrorKind::InvalidData`] where it is no SQLite file.
+    pub(in crate::store) fn read(file: &File) -> Result<Self, IoError> {
+        let mut bytes = [0; 100];
+        file.read_exact_at(&mut bytes, 0).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => IoError::from(ErrorKind::InvalidData),
+            _ => error,
+        })?;
+        Self::of(&bytes).ok_or_else(|| IoError::from(ErrorKind::InvalidData))
+    }
+
+    fn of(bytes: &[u8; 100]) -> Option<Self> {
+        // The last number is the version of SQLite that wrote it: a page that is written in part lacks it.
+        if !bytes.starts_with(MAGIC) || number(bytes, 96)? == 0 {
+            return None;
+        }
+        let page_size = match u16::from_be_bytes([bytes[16], bytes[17]]) {
+            1 => 65_536,
+            size => u32::from(size),
+        };
+        Some(Self { page_size, has_log: bytes[18] == 2 && bytes[19] == 2, run: number(bytes, 60)? })
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// A log that has something in it.
+struct Log {
+    page_size: u32,
+    /// The run of the first page, if the log has that page.
+    run: Option<u32>,
+}
+
+impl Log {
+    /// What lies at a path; nothing where SQLite would take nothing from it.
+    fn read(path: &Path) -> Result<Option<Self>, IoError> {
+        let mut file = match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let length = file.seek(SeekFrom::End(0))?;
+        let mut head = [0; HEAD];
+        if length <= HEAD as u64 || file.read_exact_at(&mut head, 0).is_err() {
+            return Ok(None);
+        }
+        let (Some(0x377f_0682 | 0x377f_0683), Some(page_size)) = (number(&head, 0), number(&head, 8)) else {
+            return Ok(None);
+        };
+        // By these two numbers SQLite knows the pages of this log from those of the one that it writes over.
+        let salt = &head[16..24];
+        let size = FRAME as u64 + u64::from(page_size);
+        let mut frame = [0; FRAME];
+        for at in 0..MAX_FRAMES {
+            let offset = HEAD as u64 + at * size;
+            if offset + size > length || file.read_exact_at(&mut frame, offset).is_err() || &frame[8..16] != salt {
+                return Ok((at > 0).then_some(Self { page_size, run: None }));
+            }
+            let mut page = [0; 100];
+            if number(&frame, 0) == Some(1)
+                && file.read_exact_at(&mut page, offset + FRAME as u64).is_ok()
+                && let Some(header) = Header::of(&page)
+            {
+                return Ok(Some(Self { page_size, run: Some(header.run) }));
+            }
+        }
+        Ok(Some(Self { page_size, run: None }))
+    }
+}
+
+/// Sees that the log beside a file is that file's own, or that there is none.
+///
+/// # Errors
+/// One line that says what to do.
+pub(in crate::store) fn belongs(path: &Path, file: &File) -> Result<(), String> {
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        match why_foreign(path, file).map_err(|error| error.to_string())? {
+            None => return Ok(()),
+            Some(_) if looks < LOOKS => std::thread::sleep(Duration::from_millis(50)),
+            Some(why) => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                return Err(format!(
+                    "the {name}-wal beside it belongs to another database ({why}) and would destroy this one: put \
+                     the copy in place with contactd restore, or move {name}-wal and {name}-shm away; nothing was touched"
+                ));
+            }
+        }
+    }
+}
+
+fn why_foreign(path: &Path, file: &File) -> Result<Option<&'static str>, IoError> {
+    let Some(log) = Log::read(&beside(path, "-wal"))? else { return Ok(None) };
+    let runs = lock::runs(path);
+    let header = match Header::read(file) {
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            return Ok(Some("the file is empty, or no database"));
+        }
+        header => header?,
+    };
+    Ok(if !header.has_log {
+        Some("the file is a copy that was never served")
+    } else if header.page_size != log.page_size {
+        Some("its pages have another size")
+    } else if let Some(run) = log.run {
+        (run != header.run).then_some("it is of another run of the server")
+    } else if !runs.is_empty() && !runs.contains(&header.run) {
+        Some("the file is not the one that was served last")
+    } else {
+        None
+    })
+}

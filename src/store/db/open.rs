@@ -1,0 +1,295 @@
+//! How a store is opened and closed, and with what.
+
+use std::fmt::Display;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::clock;
+use crate::domain::error::Error;
+use crate::domain::fold::FOLDING;
+use crate::permission;
+use crate::store::db::cluster::{Address, Cluster};
+use crate::store::db::lock::Lock;
+use crate::store::db::migrate::Schema;
+use crate::store::db::opened::Opened;
+use crate::store::db::readers::Readers;
+use crate::store::db::scratch::Scratch;
+use crate::store::db::statement::Statement;
+use crate::store::db::{check, engine, faults, files, migrate, restore};
+use crate::store::query::delta::History;
+use crate::store::tables::quota::Limits;
+use crate::store::write::creates::Creates;
+use crate::store::write::tx::{Connector, Tx};
+use crate::store::write::writer::Writer;
+use crate::store::{Place, Shared, Store};
+
+/// `store.folding` of a database that is being copied into: it is not whole.
+pub(in crate::store) const UNFINISHED: i64 = 0;
+
+/// How long a file is looked at for damage before it is served.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Where the data is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A SQLite file, made if missing.
+    File(PathBuf),
+    /// `:memory:`: a private temporary file, removed when the store is closed.
+    Temporary,
+    /// PostgreSQL, which other processes may serve too.
+    Postgres(Address),
+}
+
+/// What a store is opened with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Most folders of one mailbox; deleted ones count.
+    pub max_folders: i64,
+    /// Most contacts of one mailbox; deleted ones count.
+    pub max_contacts: i64,
+    /// Most bytes of one mailbox: of its contacts, deleted ones too, with their photos and all that programs keep with them.
+    pub max_mailbox_bytes: i64,
+    /// Most connections to PostgreSQL, half of them to write; as many as to read go to each of `read_from`.
+    pub connections: u16,
+    /// Standbys of the PostgreSQL server, for lists.
+    pub read_from: Vec<Address>,
+    /// How long what was deleted is kept until it is taken away by itself; without it, for ever.
+    pub keep_deleted: Option<Duration>,
+    /// The same of the log of changes, which delta needs.
+    pub keep_changes: Option<Duration>,
+    /// The same of the log of who did what.
+    pub keep_audit: Option<Duration>,
+    /// What a question may cost: how long one may be worked on before it ends in [`Error::Inefficient`].
+    pub query_timeout: Duration,
+    /// Whether to make a file that is not there, and to bring the schema up to date. Without it, what is not as it should
+    /// be is refused.
+    pub upgrade: bool,
+    /// Whether an empty file is to become a database. It may be one whose content was lost.
+    pub create: bool,
+    /// The lock of the file, where this process serves it.
+    pub lock: Option<Arc<Lock>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_folders: 1_000,
+            max_contacts: 1_000_000,
+            max_mailbox_bytes: 10 << 30,
+            connections: 10,
+            read_from: Vec::new(),
+            keep_deleted: None,
+            keep_changes: None,
+            keep_audit: None,
+            query_timeout: Duration::from_secs(10),
+            upgrade: true,
+            create: false,
+            lock: None,
+        }
+    }
+}
+
+impl Options {
+    fn limits(&self) -> Limits {
+        Limits { contacts: self.max_contacts, bytes: self.max_mailbox_bytes }
+    }
+}
+
+/// Why a store cannot be opened or copied: one line for its operator.
+#[derive(Debug)]
+pub struct OpenError(pub(in crate::store) String);
+
+impl OpenError {
+    pub(in crate::store) fn new(place: impl std::fmt::Display, reason: impl std::fmt::Display) -> Self {
+        Self(format!("{place}: {reason}"))
+    }
+
+    pub(in crate::store) fn of(place: impl std::fmt::Display, error: &Error) -> Self {
+        Self::new(place, faults::reason(error))
+    }
+}
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl Store {
+    /// Opens a database, bringing its schema up to date if the options say so. Other processes may have it open as well.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written or a server that cannot be reached, what is no database of contactd's, or
+    /// has a newer schema; a file whose log is another's, or that is damaged.
+    pub async fn open(database: &Database, options: Options) -> Result<Self, OpenError> {
+        match database {
+            Database::File(path) => Self::open_file(path, options, ()).await,
+            Database::Temporary => {
+                let folder = Scratch::new_in(&std::env::temp_dir(), "contactd-memory-");
+                let folder = folder.map_err(|error| OpenError(format!("no temporary folder: {error}")))?;
+                let path = folder.file("contacts.db");
+                // The writer is the last to close the file, and takes the folder with it.
+                Self::open_file(&path, options, folder).await
+            }
+            Database::Postgres(address) => Self::open_cluster(address, options).await,
+        }
+    }
+
+    async fn open_file(path: &Path, options: Options, on_end: impl Send + 'static) -> Result<Self, OpenError> {
+        let shown = &path.display();
+        let path = &files::real(path);
+        let opened = ready(path, shown, &options).await?;
+        let how = if options.upgrade { engine::sqlite_options(path) } else { engine::sqlite_options_as_is(path) };
+        let readers = engine::sqlite_readers(how.clone(), Arc::clone(&opened));
+        let readers = Readers::sqlite(readers, Arc::clone(&opened), options.query_timeout);
+        let connector = Connector::Sqlite(Box::new(how), Arc::clone(&opened));
+        let writer = Writer::start(connector, 1, options.limits(), on_end)
+            .await
+            .map_err(|error| OpenError::of(shown, &error))?;
+        Self::start(writer, readers, options, Place::File(opened), shown).await
+    }
+
+    async fn open_cluster(address: &Address, options: Options) -> Result<Self, OpenError> {
+        let reason = |error: Error| OpenError::of(address, &error);
+        let cluster = Arc::new(Cluster::new(address));
+        let ready = if options.upgrade {
+            migrate::postgres(&cluster).await
+        } else {
+            migrate::of_postgres(&cluster).await.and_then(Schema::of_today)
+        };
+        ready.map_err(|error| OpenError::new(address, error))?;
+        let writing = usize::from(options.connections / 2).max(1);
+        let reading = usize::from(options.connections).saturating_sub(writing).max(1);
+        let connector = Connector::Postgres(Arc::clone(&cluster));
+        let writer = Writer::start(connector, writing, options.limits(), ()).await.map_err(reason)?;
+        let standbys = options.read_from.iter().map(Cluster::new).collect();
+        let readers = Readers::postgres(Arc::clone(&cluster), standbys, reading, options.query_timeout);
+        let readers = readers.map_err(reason)?;
+        Self::start(writer, readers, options, Place::Cluster(cluster), address).await
+    }
+
+    async fn start(
+        (writer, ended): (Writer, oneshot::Receiver<()>),
+        readers: Readers,
+        options: Options,
+        place: Place,
+        shown: impl std::fmt::Display,
+    ) -> Result<Self, OpenError> {
+        let described = writer.write(None, async |tx| describe(tx).await).await;
+        let history = described.as_ref().map_or_else(|_| History::default(), |(_, history)| history.clone());
+        let store = Self {
+            shared: Arc::new(Shared {
+                writer: RwLock::new(Some(Arc::new(writer))),
+                ended: Mutex::new(Some(ended)),
+                readers,
+                creates: Creates::default(),
+                history,
+                options,
+                users: RwLock::default(),
+                place,
+                purging: Mutex::default(),
+                written: Notify::new(),
+            }),
+            actor: None,
+            moment: None,
+        };
+        let why = match described {
+            Ok((FOLDING, _)) => {
+                store.purge_by_itself()?;
+                return Ok(store);
+            }
+            Ok((UNFINISHED, _)) => "a copy into it was not finished: contactd copy --resume goes on".to_owned(),
+            Ok((other, _)) => format!("its search keys are of another contactd ({other}, not {FOLDING})"),
+            Err(error) => faults::reason(&error),
+        };
+        store.close().await;
+        Err(OpenError::new(shown, why))
+    }
+
+    /// Ends the store: writes already handed in are done, later ones refused, and the file is closed.
+    pub async fn close(&self) {
+        self.shared.purging.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self.shared.writer.write().unwrap_or_else(PoisonError::into_inner).take();
+        // The writer closes last and alone: it is then sure to move the log into the file.
+        self.shared.readers.close().await;
+        drop(writer);
+        let ended = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ended) = ended {
+            // Waits for the queue to empty, which is the point of closing. Nothing is ever sent.
+            let _ = ended.await;
+        }
+        if let Place::File(opened) = &self.shared.place
+            && !opened.is_gone()
+        {
+            files::settle(opened.path()).await;
+        }
+    }
+}
+
+/// Makes a SQLite file ready to be opened: sees that there is one, that the log beside it is its own, and that its schema is
+/// that of today.
+async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Arc<Opened>, OpenError> {
+    let refused = |why: &str| OpenError::new(&shown, why);
+    if let Some(lock) = &options.lock {
+        restore::finish(path, lock).map_err(|error| OpenError(permission::reason(path, &error)))?;
+    } else if restore::is_unfinished(path) {
+        return Err(refused(
+            "a restore of it was interrupted: contactd serve goes on with it, and so does contactd restore",
+        ));
+    }
+    match std::fs::metadata(path) {
+        Ok(file) if file.is_file() && file.len() == 0 && !(options.upgrade && options.create) => {
+            return Err(refused("it is an empty file and no database; serve --create makes a new one in it"));
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound && options.upgrade => make(path, &shown).await?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(refused("there is no such file; contactd serve makes it"));
+        }
+        _ => {}
+    }
+    permission::writable(path).map_err(|error| OpenError(permission::reason(path, &error)))?;
+    let opened = Opened::enter(path).map_err(|why| refused(&why))?;
+    if options.lock.is_some() && files::is_open_to_others(path) {
+        tracing::warn!(database = %path.display(), "other users of this machine may read the database: chmod 600");
+    }
+    if options.upgrade {
+        check::at_start(path, LOOK).await.map_err(|why| refused(&why))?;
+    }
+    let done = if options.upgrade {
+        migrate::sqlite(path, options.lock.as_deref()).await
+    } else {
+        migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::of_today)
+    };
+    done.map_err(|why| refused(&why))?;
+    Ok(opened)
+}
+
+/// Makes a new file, but not where the log of one lies whose contacts may be nowhere else.
+async fn make(path: &Path, shown: impl Display) -> Result<(), OpenError> {
+    let log = files::beside(path, "-wal");
+    if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        let log = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let why = format!("there is no such file, but its {log}: put the file back, or move {log} away for a new one");
+        return Err(OpenError::new(shown, why));
+    }
+    migrate::make_sqlite(path).await
+}
+
+/// Writes the database's own row when it is new. Answers the rule its search keys were made by, and its history.
+async fn describe(tx: &mut Tx) -> Result<(i64, History), Error> {
+    let text = "
+insert into store (id, epoch, folding, created_date_time) values (1, $1, $2, $3) on conflict (id) do nothing";
+    let (epoch, now) = (Tx::new_id(), tx.now());
+    tx.execute(Statement::new(text).bind(epoch).bind(FOLDING).bind(now)).await?;
+    let secret = Statement::new("update store set token_key = $1 where token_key is null").bind(clock::new_secret());
+    tx.execute(secret).await?;
+    let row = tx.reading().await?.row(Statement::new("select folding, epoch, token_key from store")).await?;
+    let row = row.ok_or_else(|| Error::internal("the store has no row"))?;
+    Ok((row.get(0)?, History { epoch: row.get(1)?, key: row.get(2)? }))
+}

@@ -1,0 +1,316 @@
+//! Where reads go: SQLite's readers, or the PostgreSQL primary and, where a mailbox's page is asked for, those of its
+//! standbys that have replayed what the mailbox's clients wrote.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use deadpool::Runtime;
+use deadpool::managed::{Manager, Metrics, Pool, PoolError, RecycleError, RecycleResult, TimeoutType};
+use sqlx::sqlite::SqlitePool;
+
+use crate::domain::error::Error;
+use crate::store::db::cluster::{Cluster, Use};
+use crate::store::db::engine::{SQLITE_READERS, Session};
+use crate::store::db::faults;
+use crate::store::db::lent::{Lent, Of};
+use crate::store::db::opened::Opened;
+use crate::store::db::statement::Statement;
+use crate::store::db::turns::{Need, Turns};
+
+/// How long a read waits for a free connection.
+const WAIT: Duration = Duration::from_secs(10);
+/// How long a standby may take for a page before the primary is asked instead.
+const STANDBY: Duration = Duration::from_secs(3);
+/// How long a statement may take on a standby: less, so that one which costs much is not taken for one that hangs.
+const STANDBY_STATEMENT: Duration = Duration::from_millis(2_500);
+/// How long a standby that failed is left alone.
+const REST: Duration = Duration::from_secs(5);
+
+/// Connections that cannot write.
+pub(in crate::store) struct Readers {
+    engine: Engine,
+    /// How long a question may be worked on.
+    time: Duration,
+}
+
+enum Engine {
+    Sqlite(SqlitePool, Arc<Turns>, Arc<Opened>),
+    Postgres(Servers),
+}
+
+/// The primary of a cluster, and standbys.
+pub(in crate::store) struct Servers {
+    primary: Pool<Connections>,
+    turns: Arc<Turns>,
+    standbys: Vec<Standby>,
+    /// The standby whose turn it is.
+    next: AtomicUsize,
+}
+
+struct Standby {
+    pool: Pool<Connections>,
+    turns: Arc<Turns>,
+    failed: Mutex<Option<Instant>>,
+}
+
+impl Readers {
+    /// Of a SQLite file.
+    pub(in crate::store) fn sqlite(pool: SqlitePool, opened: Arc<Opened>, time: Duration) -> Self {
+        Self { engine: Engine::Sqlite(pool, Turns::at(SQLITE_READERS as usize), opened), time }
+    }
+
+    /// `connections` to the primary, and as many to each standby, opened when first needed.
+    pub(in crate::store) fn postgres(
+        cluster: Arc<Cluster>,
+        standbys: Vec<Cluster>,
+        connections: usize,
+        time: Duration,
+    ) -> Result<Self, Error> {
+        let pool = |kind, wait| {
+            let pool = Pool::builder(kind).max_size(connections).runtime(Runtime::Tokio1).wait_timeout(Some(wait));
+            pool.build().map_err(Error::internal)
+        };
+        let standby = |cluster| {
+            let pool = pool(Connections::Standby(cluster, time.min(STANDBY_STATEMENT)), STANDBY / 4)?;
+            Ok(Standby { pool, turns: Turns::of_much(connections), failed: Mutex::new(None) })
+        };
+        let engine = Engine::Postgres(Servers {
+            primary: pool(Connections::Primary(cluster, time), WAIT)?,
+            turns: Turns::at(connections),
+            standbys: standbys.into_iter().map(standby).collect::<Result<_, Error>>()?,
+            next: AtomicUsize::new(0),
+        });
+        Ok(Self { engine, time })
+    }
+
+    /// Whether there are others than the primary.
+    pub(in crate::store) fn has_standbys(&self) -> bool {
+        matches!(&self.engine, Engine::Postgres(servers) if !servers.standbys.is_empty())
+    }
+
+    /// Reads what is committed.
+    ///
+    /// # Errors
+    /// Those of the work, and [`Error::Unavailable`] when no turn comes.
+    pub(in crate::store) async fn read<T>(
+        &self,
+        need: Need<'_>,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match &self.engine {
+            Engine::Sqlite(..) => work(self.lend(need).await?.session()?).await,
+            Engine::Postgres(servers) => servers.read(need, &work).await,
+        }
+    }
+
+    /// A connection to read what is committed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when no turn comes, or there is none.
+    pub(in crate::store) async fn lend(&self, need: Need<'_>) -> Result<Lent, Error> {
+        match &self.engine {
+            Engine::Sqlite(pool, turns, opened) => {
+                if opened.is_gone() {
+                    // What is read may be of another file.
+                    opened.look()?;
+                }
+                let turn = turns.next(need, WAIT).await?;
+                Ok(Lent::new(Of::Sqlite(Session::reader(pool.acquire().await?, self.time).await?), turn))
+            }
+            Engine::Postgres(servers) => servers.lend(need).await,
+        }
+    }
+
+    /// Uses no connection again that waits: one of their time was lost.
+    pub(in crate::store) fn forget(&self) {
+        if let Engine::Postgres(servers) = &self.engine {
+            servers.primary.retain(|_, _| false);
+        }
+    }
+
+    /// Reads of a mailbox what is committed up to its change `at_least`, or, where the caller does not know that
+    /// number, up to now.
+    pub(in crate::store) async fn read_mailbox<T>(
+        &self,
+        mailbox: i64,
+        need: Need<'_>,
+        at_least: Option<i64>,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match &self.engine {
+            Engine::Postgres(servers) if self.has_standbys() => {
+                servers.read_mailbox(mailbox, need, at_least, self.time, &work).await
+            }
+            _ => self.read(need, work).await,
+        }
+    }
+
+    /// Ends all connections.
+    pub(in crate::store) async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite(pool, ..) => pool.close().await,
+            Engine::Postgres(servers) => {
+                servers.primary.close();
+                servers.standbys.iter().for_each(|standby| standby.pool.close());
+            }
+        }
+    }
+}
+
+impl Servers {
+    async fn read<T>(&self, need: Need<'_>, work: &impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+        let mut lent = self.lend(need).await?;
+        let done = work(lent.session()?).await;
+        if !lent.session()?.broken().is_some_and(faults::is_lost) {
+            return done;
+        }
+        // The connection was of another time, and so are those that wait; a read can be done again.
+        drop(lent);
+        self.primary.retain(|_, _| false);
+        work(self.lend(need).await?.session()?).await
+    }
+
+    async fn lend(&self, need: Need<'_>) -> Result<Lent, Error> {
+        let turn = self.turns.next(need, WAIT).await?;
+        let mut object = self.primary.get().await.map_err(of_pool)?;
+        object.ask_anew();
+        Ok(Lent::new(Of::Postgres(object), turn))
+    }
+
+    async fn read_mailbox<T>(
+        &self,
+        mailbox: i64,
+        need: Need<'_>,
+        at_least: Option<i64>,
+        time: Duration,
+        work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let at_least = match at_least {
+            Some(number) => number,
+            None => self.read(Need::Little, &async |session: &mut Session| position(session, mailbox).await).await?,
+        };
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        for standby in self.standbys.iter().cycle().skip(first % self.standbys.len()).take(self.standbys.len()) {
+            match standby.read(mailbox, need, at_least, work).await {
+                None => {}
+                // The primary gives it the whole of its time.
+                Some(Err(Error::Inefficient)) if time > STANDBY_STATEMENT => break,
+                Some(done) => return done,
+            }
+        }
+        self.read(need, work).await
+    }
+}
+
+impl Standby {
+    /// `None` where another server has to be asked.
+    async fn read<T>(
+        &self,
+        mailbox: i64,
+        need: Need<'_>,
+        at_least: i64,
+        work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Option<Result<T, Error>> {
+        if self.rests() {
+            return None;
+        }
+        let reading = async {
+            // Who has as many turns here as one may, may have one at another server.
+            let Ok(turn) = self.turns.next(need, STANDBY / 4).await else { return Ok(None) };
+            let mut object = match self.pool.get().await {
+                Ok(object) => object,
+                // All its connections are at work: the primary may have one.
+                Err(PoolError::Timeout(TimeoutType::Wait)) => return Ok(None),
+                Err(error) => return Err(of_pool(error)),
+            };
+            object.ask_anew();
+            let mut lent = Lent::new(Of::Postgres(object), turn);
+            match replayed(lent.session()?, mailbox).await? {
+                Some(number) if number >= at_least => match work(lent.session()?).await {
+                    Err(Error::Inefficient) => Ok(Some(Err(Error::Inefficient))),
+                    done => done.map(|done| Some(Ok(done))),
+                },
+                // It is behind, or has not heard of the mailbox, or replays no more.
+                _ => Ok(None),
+            }
+        };
+        // Whatever its error is, the primary may do better.
+        match tokio::time::timeout(STANDBY, reading).await {
+            Ok(Ok(done)) => {
+                *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                done
+            }
+            Ok(Err(error)) => self.rest(&error),
+            Err(_) => self.rest(&Error::unavailable("it does not answer")),
+        }
+    }
+
+    /// Whether it is left alone. After its rest one caller tries it, and the others wait for what becomes of that.
+    fn rests(&self) -> bool {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let resting = failed.is_some_and(|when| when.elapsed() < REST);
+        if failed.is_some() && !resting {
+            *failed = Some(Instant::now());
+        }
+        resting
+    }
+
+    /// Leaves the standby alone for a while.
+    fn rest<T>(&self, error: &Error) -> Option<T> {
+        tracing::warn!(%error, "a standby cannot be read");
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.pool.retain(|_, _| false);
+        None
+    }
+}
+
+/// The number of the mailbox's last change that a standby has; none when it is no standby any more, and may then have a
+/// history of its own.
+async fn replayed(session: &mut Session, mailbox: i64) -> Result<Option<i64>, Error> {
+    let text = "select seq from mailboxes where id = $1 and pg_is_in_recovery()";
+    session.row(Statement::new(text).bind(mailbox)).await?.map(|row| row.get(0)).transpose()
+}
+
+/// The number of the mailbox's last change.
+async fn position(session: &mut Session, mailbox: i64) -> Result<i64, Error> {
+    let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
+    session.row(statement).await?.map_or(Ok(0), |row| row.get(0))
+}
+
+fn of_pool(error: PoolError<Error>) -> Error {
+    match error {
+        PoolError::Backend(error) => error,
+        error => Error::unavailable(error.to_string()),
+    }
+}
+
+/// How a pool comes by its connections, and how long a statement may take on one.
+pub(in crate::store) enum Connections {
+    Primary(Arc<Cluster>, Duration),
+    Standby(Cluster, Duration),
+}
+
+impl Manager for Connections {
+    type Type = Session;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Session, Error> {
+        match self {
+            Self::Primary(cluster, time) => cluster.primary(Use::Read(*time)).await,
+            Self::Standby(cluster, time) => cluster.standby(*time).await,
+        }
+    }
+
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
+        let current = match self {
+            Self::Primary(cluster, _) => cluster.is_current(session),
+            Self::Standby(..) => true,
+        };
+        // Nor one after any error: what it remembers (a schema as it was, say) may be wrong.
+        if session.broken().is_some() || session.is_aborted() || session.is_old() || !current {
+            return Err(RecycleError::message("it is of another time"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! Makes what is derived of contacts anew, where an older rule made it: the keys in `folded` and the words.
+
+use uuid::Uuid;
+
+use crate::domain::contact::{Contact, tags};
+use crate::domain::error::Error;
+use crate::domain::extended::Comparable;
+use crate::domain::fold::FOLDING;
+use crate::domain::words;
+use crate::store::db::engine::Session;
+use crate::store::db::open::UNFINISHED;
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::query::search;
+use crate::store::tables::{contacts, folded};
+
+/// Contacts that are read and written at once.
+const CHUNK: i64 = 50;
+
+/// Sees that the keys are those of today's rule.
+pub(in crate::store) async fn renew(session: &mut Session) -> Result<(), Error> {
+    let Some(row) = session.row(Statement::new("select folding from store where id = 1")).await? else { return Ok(()) };
+    if !(UNFINISHED + 1..FOLDING).contains(&row.get::<i64>(0)?) {
+        return Ok(());
+    }
+    session.execute(Statement::new("delete from folded")).await?;
+    let mut last = FIRST;
+    while let Some(chunk) = next(session, &mut last).await? {
+        write_keys(session, &chunk).await?;
+    }
+    words(session).await?;
+    session.execute(Statement::new("update store set folding = $1").bind(FOLDING)).await
+}
+
+/// Makes what values of extended properties are cast to, once, and sees that none is stored by an id that is a view on its contact:
+/// those of before keep their values under a name.
+pub(in crate::store) async fn read_values(session: &mut Session) -> Result<(), Error> {
+    for table in ["single_values", "multi_values", "folder_single_values", "folder_multi_values"] {
+        let select = Sql::new("select distinct value from ").text(table);
+        let select =
+            select.text(" where length(value) <= 64 and substr(value, 1, 1) in ('-', '+', '.', '0', '1', '2', '3',");
+        let mut read = Vec::new();
+        for row in session.rows(select.text(" '4', '5', '6', '7', '8', '9')").into()).await? {
+            let text: String = row.get(0)?;
+            let Comparable { number, millionths, instant } = Comparable::of(&text);
+            read.push((text, number, millionths, instant));
+        }
+        let json = serde_json::to_string(&read).map_err(Error::internal)?;
+        let update = Sql::new("with read as materialized (select value ->> 0 as value, ").twin(
+            "value ->> 1 as a, value ->> 2 as b, value ->> 3 as c from json_each(",
+            "(value ->> 1)::bigint as a, (value ->> 2)::bigint as b, (value ->> 3)::bigint as c from jsonb_array_elements(",
+        );
+        let update = update.value(json).twin("))", "::text::jsonb) as sent (value))").text(" update ").text(table);
+        let update =
+            update.text(" set value_number = read.a, value_millionths = read.b, value_instant = read.c from read");
+        session.execute(update.text(" where read.value = ").text(table).text(".value").into()).await?;
+    }
+    for row in session.rows(Statement::new("select distinct id_key from single_values")).await? {
+        let key: String = row.get(0)?;
+        if tags::view(&key).is_none() {
+            continue;
+        }
+        let (_, of) = key.split_once(' ').unwrap_or_default();
+        let update = Statement::new("update single_values set id = $1, id_key = $2 where id_key = $3");
+        let (id, id_key) = (format!("String {KEPT} Name kept {of}"), format!("string {KEPT} name kept {of}"));
+        session.execute(update.bind(id).bind(id_key).bind(key)).await?;
+    }
+    Ok(())
+}
+
+/// The namespace of what is kept under a name.
+const KEPT: &str = "{00020329-0000-0000-c000-000000000046}";
+
+/// Makes the words of all contacts.
+pub(in crate::store) async fn words(session: &mut Session) -> Result<(), Error> {
+    let empty = Statement::twin("insert into words (words) values ('delete-all')", "delete from words");
+    session.execute(empty).await?;
+    session.execute(Statement::twin("delete from searched", "select 1")).await?;
+    let mut last = FIRST;
+    while let Some(chunk) = next(session, &mut last).await? {
+        write_words(session, &chunk).await?;
+    }
+    Ok(())
+}
+
+/// Before all contacts.
+const FIRST: (i64, Uuid) = (0, Uuid::nil());
+
+/// The contacts behind one.
+async fn next(session: &mut Session, last: &mut (i64, Uuid)) -> Result<Option<Vec<(i64, Contact)>>, Error> {
+    let chunk = contacts::behind(session, *last, CHUNK).await?;
+    let Some((mailbox, contact)) = chunk.last() else { return Ok(None) };
+    *last = (*mailbox, contact.id);
+    Ok(Some(chunk))
+}
+
+async fn write_keys(session: &mut Session, contacts: &[(i64, Contact)]) -> Result<(), Error> {
+    let mut rows = Vec::new();
+    for (mailbox, contact) in contacts {
+        for (pos, (property, entry, key)) in folded::of(&contact.properties).into_iter().enumerate() {
+            rows.push((mailbox, contact.id.as_simple(), pos, property, entry, key));
+        }
+    }
+    let insert = Sql::new("insert into folded (mailbox, contact_id, pos, property, entry, key) select ").twin(
+        "value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(",
+        "(value ->> 0)::bigint, (value ->> 1)::uuid, (value ->> 2)::bigint, value ->> 3, (value ->> 4)::bigint, value ->> 5
+from jsonb_array_elements(",
+    );
+    let json = serde_json::to_string(&rows).map_err(Error::internal)?;
+    session.execute(insert.value(json).twin(")", "::text::jsonb) as rows (value)").into()).await
+}
+
+async fn write_words(session: &mut Session, contacts: &[(i64, Contact)]) -> Result<(), Error> {
+    let id = |contact: &Contact| contact.id.as_simple().to_string();
+    let (mut texts, mut vectors) = (Vec::new(), Vec::new());
+    for (mailbox, contact) in contacts {
+        let words = words::of_contact(&contact.properties);
+        texts.push((mailbox, id(contact), search::texts(*mailbox, &words)));
+        vectors.push((mailbox, id(contact), search::vectors(*mailbox, &words)));
+    }
+    let texts = serde_json::to_string(&texts).map_err(Error::internal)?;
+    let vectors = serde_json::to_string(&vectors).map_err(Error::internal)?;
+    let number =
+        Sql::new("insert into searched (mailbox, contact_id) select value ->> 0, unhex(value ->> 1) from json_each(");
+    session.execute(Sql::either(number.value(texts.clone()).text(")"), Sql::new("select 1")).into()).await?;
+    let index = Sql::new(
+        "
+insert into words (rowid, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16)
+select row, value -> 2 ->> 0, value -> 2 ->> 1, value -> 2 ->> 2, value -> 2 ->> 3, value -> 2 ->> 4, value -> 2 ->> 5,
+    value -> 2 ->> 6, value -> 2 ->> 7, value -> 2 ->> 8, value -> 2 ->> 9, value -> 2 ->> 10, value -> 2 ->> 11,
+    value -> 2 ->> 12, value -> 2 ->> 13, value -> 2 ->> 14, value -> 2 ->> 15, value -> 2 ->> 16
+from json_each(",
+    );
+    let index = index.value(texts).text(") join searched on mailbox = value ->> 0 and contact_id = unhex(value ->> 1)");
+    let insert = Sql::new(
+        "
+insert into words (mailbox, contact_id, words, places)
+select (value ->> 0)::bigint, (value ->> 1)::uuid, (value -> 2 ->> 0)::tsvector, (value -> 2 ->> 1)::tsvector
+from jsonb_array_elements(",
+    );
+    let insert = insert.value(vectors).text("::text::jsonb) as rows (value)");
+    session.execute(Sql::either(index, insert).into()).await
+}

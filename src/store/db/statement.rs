@@ -1,0 +1,232 @@
+//! Statements: their texts, which both engines take or of which each has its own, and the values bound to them.
+
+use std::borrow::Cow;
+
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{AssertSqlSafe, Encode, Postgres, Sqlite, Type};
+use uuid::Uuid;
+
+/// A value a statement is given. Null has a type too: PostgreSQL asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) enum Value<'q> {
+    Int(Option<i64>),
+    Bool(Option<bool>),
+    Text(Option<Cow<'q, str>>),
+    Uuid(Option<Uuid>),
+    Bytes(Option<Cow<'q, [u8]>>),
+}
+
+impl Value<'_> {
+    /// Its type in a text of PostgreSQL's. The driver keeps a prepared statement for each text, with the types of the values
+    /// it was first given: one text with values of other types would be sent what they are not.
+    fn cast(&self) -> &'static str {
+        match self {
+            Self::Int(_) => "::bigint",
+            Self::Bool(_) => "::boolean",
+            Self::Text(_) => "::text",
+            Self::Uuid(_) => "::uuid",
+            Self::Bytes(_) => "::bytea",
+        }
+    }
+}
+
+macro_rules! value_from {
+    ($($kind:ident $type:ty),*) => {$(
+        impl<'q> From<$type> for Value<'q> {
+            fn from(value: $type) -> Self {
+                Self::$kind(Some(value.into()))
+            }
+        }
+        impl<'q> From<Option<$type>> for Value<'q> {
+            fn from(value: Option<$type>) -> Self {
+                Self::$kind(value.map(Into::into))
+            }
+        }
+    )*};
+}
+value_from!(Int i64, Bool bool, Text &'q str, Text &'q String, Text String, Uuid Uuid, Bytes &'q [u8], Bytes Vec<u8>);
+
+/// A statement with its values. Its text uses `$1..$n`, which both engines take.
+#[derive(Clone)]
+pub(in crate::store) struct Statement<'q> {
+    sqlite: Cow<'static, str>,
+    postgres: Cow<'static, str>,
+    values: Vec<Value<'q>>,
+    /// Where PostgreSQL is given others.
+    of_postgres: Option<Vec<Value<'q>>>,
+}
+
+/// A statement, or a part of one, that is put together as it is needed: of texts that are ours, and of values, which are
+/// bound in the order in which they come. There is no way to put any other text in.
+#[derive(Debug, Clone, Default)]
+pub(in crate::store) struct Sql {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone)]
+enum Piece {
+    Text(&'static str),
+    Twin(&'static str, &'static str),
+    Value(Value<'static>),
+    Either(Sql, Sql),
+}
+
+impl Sql {
+    pub(in crate::store) fn new(text: &'static str) -> Self {
+        Self::default().text(text)
+    }
+
+    /// A value and nothing else.
+    pub(in crate::store) fn of(value: impl Into<Value<'static>>) -> Self {
+        Self::default().value(value)
+    }
+
+    pub(in crate::store) fn text(mut self, text: &'static str) -> Self {
+        self.pieces.push(Piece::Text(text));
+        self
+    }
+
+    pub(in crate::store) fn twin(mut self, sqlite: &'static str, postgres: &'static str) -> Self {
+        self.pieces.push(Piece::Twin(sqlite, postgres));
+        self
+    }
+
+    pub(in crate::store) fn value(mut self, value: impl Into<Value<'static>>) -> Self {
+        self.pieces.push(Piece::Value(value.into()));
+        self
+    }
+
+    /// What each engine asks for in its own way, with its own values.
+    pub(in crate::store) fn either(sqlite: Self, postgres: Self) -> Self {
+        Self { pieces: vec![Piece::Either(sqlite, postgres)] }
+    }
+
+    pub(in crate::store) fn parenthesized(self) -> Self {
+        Self::new("(").then(self).text(")")
+    }
+
+    pub(in crate::store) fn then(mut self, other: Self) -> Self {
+        self.pieces.extend(other.pieces);
+        self
+    }
+}
+
+impl From<Sql> for Statement<'static> {
+    fn from(sql: Sql) -> Self {
+        let (mut sqlite, mut postgres) = <(Written, Written)>::default();
+        sqlite.write(&sql, false);
+        postgres.write(&sql, true);
+        let of_postgres = (sqlite.values != postgres.values).then_some(postgres.values);
+        Self { sqlite: sqlite.text.into(), postgres: postgres.text.into(), values: sqlite.values, of_postgres }
+    }
+}
+
+/// What is put together, as one engine is told it.
+#[derive(Default)]
+struct Written {
+    text: String,
+    values: Vec<Value<'static>>,
+}
+
+impl Written {
+    fn write(&mut self, sql: &Sql, postgres: bool) {
+        for piece in &sql.pieces {
+            match piece {
+                Piece::Text(text) => self.text += text,
+                Piece::Twin(of_sqlite, of_postgres) => self.text += if postgres { of_postgres } else { of_sqlite },
+                Piece::Either(of_sqlite, of_postgres) => {
+                    self.write(if postgres { of_postgres } else { of_sqlite }, postgres);
+                }
+                Piece::Value(value) => {
+                    self.values.push(value.clone());
+                    let placeholder = format!("${}", self.values.len());
+                    self.text += &placeholder;
+                    if postgres {
+                        self.text += value.cast();
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<'q> Statement<'q> {
+    /// One text for both engines.
+    pub(in crate::store) fn new(sql: &'static str) -> Self {
+        Self::twin(sql, sql)
+    }
+
+    /// A text for each engine, with the same values.
+    pub(in crate::store) fn twin(sqlite: &'static str, postgres: &'static str) -> Self {
+        Self { sqlite: sqlite.into(), postgres: postgres.into(), values: Vec::new(), of_postgres: None }
+    }
+
+    pub(in crate::store) fn bind(mut self, value: impl Into<Value<'q>>) -> Self {
+        let value = value.into();
+        self.of_postgres.iter_mut().for_each(|values| values.push(value.clone()));
+        self.values.push(value);
+        self
+    }
+
+    /// SQLite takes a missing value for null without a word, so every statement a debug build runs is counted.
+    fn checked(sql: Cow<'static, str>, values: &[Value<'_>]) -> AssertSqlSafe<Cow<'static, str>> {
+        debug_assert_eq!(placeholders(&sql), values.len(), "values bound to: {sql}");
+        // It is ours, or put together by `Sql` of texts that are.
+        AssertSqlSafe(sql)
+    }
+
+    pub(in crate::store) fn of_sqlite(self) -> Query<'q, Sqlite, SqliteArguments> {
+        bound(sqlx::query(Self::checked(self.sqlite, &self.values)), self.values)
+    }
+
+    pub(in crate::store) fn of_postgres(self) -> Query<'q, Postgres, PgArguments> {
+        let values = self.of_postgres.unwrap_or(self.values);
+        bound(sqlx::query(Self::checked(self.postgres, &values)), values)
+    }
+}
+
+fn bound<'q, DB>(query: Query<'q, DB, DB::Arguments>, values: Vec<Value<'q>>) -> Query<'q, DB, DB::Arguments>
+where
+    DB: sqlx::Database,
+    Option<i64>: Encode<'q, DB> + Type<DB>,
+    Option<bool>: Encode<'q, DB> + Type<DB>,
+    Option<Cow<'q, str>>: Encode<'q, DB> + Type<DB>,
+    Option<Uuid>: Encode<'q, DB> + Type<DB>,
+    Option<Cow<'q, [u8]>>: Encode<'q, DB> + Type<DB>,
+{
+    values.into_iter().fold(query, |query, value| match value {
+        Value::Int(value) => query.bind(value),
+        Value::Bool(value) => query.bind(value),
+        Value::Text(value) => query.bind(value),
+        Value::Uuid(value) => query.bind(value),
+        Value::Bytes(value) => query.bind(value),
+    })
+}
+
+/// The highest `$n` of a text.
+fn placeholders(sql: &str) -> usize {
+    let number = |rest: &str| {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..digits].parse().unwrap_or(0)
+    };
+    sql.split('$').skip(1).map(number).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_counted_by_the_highest() {
+        assert_eq!(placeholders("select 1"), 0);
+        assert_eq!(placeholders("select $1, $12, $2"), 12);
+    }
+
+    #[test]
+    #[should_panic(expected = "values bound to")]
+    fn a_statement_short_of_a_value_does_not_run() {
+        let _ = Statement::new("select $1, $2").bind(1_i64).of_sqlite();
+    }
+}

@@ -1,0 +1,204 @@
+//! Turns at the connections that read. What may cost much (a page, a count, a search) has all but two of them, of which no
+//! caller gets more than half and no mailbox all. What is read by keys has all but one: the last is kept for health, tokens
+//! and rights, without which nobody gets in.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::domain::error::Error;
+
+/// What is read, and with that who waits for whom.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) enum Need<'a> {
+    /// What everybody needs: health, tokens, users and rights.
+    Vital,
+    /// Something by its key.
+    Little,
+    /// What may cost much, of a mailbox unless it is of all, and for a caller unless it is for the program itself.
+    Much { mailbox: Option<i64>, caller: Option<&'a str> },
+}
+
+/// Whose turns are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Whose {
+    Caller(String),
+    Mailbox(i64),
+}
+
+/// How many reads are under way.
+pub(in crate::store) struct Turns {
+    of_caller: usize,
+    of_mailbox: usize,
+    /// For what may cost much.
+    much: Arc<Semaphore>,
+    /// For that, and for what is read by keys.
+    any: Arc<Semaphore>,
+    /// Of those that have any turns, or wait for one.
+    each: Mutex<HashMap<Whose, Arc<Semaphore>>>,
+}
+
+/// A turn, which ends when it is dropped.
+#[derive(Default)]
+pub(in crate::store) struct Turn {
+    caller: Option<Share>,
+    mailbox: Option<Share>,
+    much: Option<OwnedSemaphorePermit>,
+    any: Option<OwnedSemaphorePermit>,
+}
+
+/// One of the turns of a caller or a mailbox.
+struct Share {
+    turns: Arc<Turns>,
+    whose: Whose,
+    semaphore: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Turns {
+    /// Turns at so many connections. Where they are too few to keep some apart, they are not.
+    pub(in crate::store) fn at(connections: usize) -> Arc<Self> {
+        let much = connections.saturating_sub(2).max(1);
+        Self::with(much, connections.saturating_sub(1).max(much + 1).min(connections.max(1)))
+    }
+
+    /// The same where nothing else is read than what may cost much.
+    pub(in crate::store) fn of_much(connections: usize) -> Arc<Self> {
+        Self::with(connections.max(1), connections.max(1))
+    }
+
+    fn with(much: usize, any: usize) -> Arc<Self> {
+        Arc::new(Self {
+            of_caller: much.div_ceil(2),
+            of_mailbox: much.saturating_sub(1).max(1),
+            much: Arc::new(Semaphore::new(much)),
+            any: Arc::new(Semaphore::new(any)),
+            each: Mutex::default(),
+        })
+    }
+
+    /// Waits for a turn, at most so long.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when none comes.
+    pub(in crate::store) async fn next(self: &Arc<Self>, need: Need<'_>, wait: Duration) -> Result<Turn, Error> {
+        let mut turn = Turn::default();
+        match tokio::time::timeout(wait, self.take(need, &mut turn)).await {
+            Ok(taken) => taken.map(|()| turn),
+            Err(_) => Err(Error::unavailable(match (&turn.caller, &turn.mailbox, &turn.much) {
+                (Some(Share { permit: None, .. }), ..) => "the caller has as many reads under way as one may",
+                (_, Some(Share { permit: None, .. }), _) => "the mailbox is read by too many",
+                _ => "too much is read",
+            })),
+        }
+    }
+
+    /// The narrowest comes first: whoever waits for their own turn keeps nobody else from one.
+    async fn take(self: &Arc<Self>, need: Need<'_>, turn: &mut Turn) -> Result<(), Error> {
+        if let Need::Much { mailbox, caller } = need {
+            if let Some(caller) = caller {
+                let share = turn.caller.insert(self.share(Whose::Caller(caller.to_owned()), self.of_caller));
+                share.wait().await?;
+            }
+            if let Some(mailbox) = mailbox {
+                let share = turn.mailbox.insert(self.share(Whose::Mailbox(mailbox), self.of_mailbox));
+                share.wait().await?;
+            }
+            turn.much = Some(Arc::clone(&self.much).acquire_owned().await.map_err(Error::unavailable)?);
+        }
+        if !matches!(need, Need::Vital) {
+            turn.any = Some(Arc::clone(&self.any).acquire_owned().await.map_err(Error::unavailable)?);
+        }
+        Ok(())
+    }
+
+    /// Made before the wait, so that one that is given up leaves nothing behind.
+    fn share(self: &Arc<Self>, whose: Whose, most: usize) -> Share {
+        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        let semaphore = Arc::clone(each.entry(whose.clone()).or_insert_with(|| Arc::new(Semaphore::new(most))));
+        Share { turns: Arc::clone(self), whose, semaphore, permit: None }
+    }
+}
+
+impl Share {
+    async fn wait(&mut self) -> Result<(), Error> {
+        let permit = Arc::clone(&self.semaphore).acquire_owned().await;
+        self.permit = Some(permit.map_err(Error::unavailable)?);
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut each = self.turns.each.lock().unwrap_or_else(PoisonError::into_inner);
+        self.permit = None;
+        // Whoever else waits or has a turn holds it too.
+        if Arc::strong_count(&self.semaphore) == 2 {
+            each.remove(&self.whose);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+
+    fn much(mailbox: i64, caller: &str) -> Need<'_> {
+        Need::Much { mailbox: Some(mailbox), caller: Some(caller) }
+    }
+
+    async fn has_none(turns: &Arc<Turns>, need: Need<'_>) -> bool {
+        matches!(turns.next(need, SOON).await, Err(Error::Unavailable(_)))
+    }
+
+    #[tokio::test]
+    async fn a_caller_gets_half_of_the_turns_in_however_many_mailboxes_and_leaves_nothing_behind() {
+        let turns = Turns::at(6);
+        let first = turns.next(much(1, "ann"), SOON).await.unwrap();
+        let second = turns.next(much(2, "ann"), SOON).await.unwrap();
+        assert!(has_none(&turns, much(3, "ann")).await);
+        let others = [turns.next(much(3, "bob"), SOON).await.unwrap(), turns.next(much(4, "cid"), SOON).await.unwrap()];
+        assert!(has_none(&turns, much(5, "dan")).await);
+        drop(first);
+        let third = turns.next(much(1, "ann"), SOON).await.unwrap();
+        drop((second, third, others));
+        assert!(turns.each.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_mailbox_leaves_a_turn_to_the_others_however_many_ask_it() {
+        let turns = Turns::at(6);
+        let callers = ["ann", "bob", "cid"];
+        let held: Vec<_> =
+            futures_util::future::join_all(callers.map(|caller| turns.next(much(1, caller), SOON))).await;
+        assert!(held.iter().all(Result::is_ok));
+        assert!(has_none(&turns, much(1, "dan")).await);
+        let _other = turns.next(much(2, "dan"), SOON).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_costs_much_leaves_a_connection_to_what_does_not_and_both_leave_one_to_what_everybody_needs() {
+        let turns = Turns::at(6);
+        let many = (0..4).map(|mailbox| turns.next(Need::Much { mailbox: Some(mailbox), caller: None }, SOON));
+        let _many: Vec<_> = futures_util::future::try_join_all(many).await.unwrap();
+        assert!(has_none(&turns, Need::Much { mailbox: Some(9), caller: None }).await);
+        let _little = turns.next(Need::Little, SOON).await.unwrap();
+        assert!(has_none(&turns, Need::Little).await);
+        turns.next(Need::Vital, SOON).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn few_connections_are_shared_by_all() {
+        for connections in [1, 2, 3] {
+            let turns = Turns::at(connections);
+            let held = turns.next(much(1, "ann"), SOON).await.unwrap();
+            assert_eq!(has_none(&turns, Need::Little).await, connections == 1);
+            drop(held);
+            turns.next(Need::Little, SOON).await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! A whole database into another, of either engine: every table, row for row, in the order of its keys. Each chunk is
+//! committed, so what was interrupted can go on behind the last key that arrived; the target says that it is not whole
+//! (`store.folding` is 0) until both sides were counted and hashed.
+
+mod tables;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::domain::error::Error;
+use crate::domain::fold::FOLDING;
+use crate::store::db::cluster::{Cluster, Use};
+use crate::store::db::engine::{self, Row, Session};
+use crate::store::db::faults;
+use crate::store::db::migrate::Schema;
+use crate::store::db::open::UNFINISHED;
+use crate::store::db::opened::Opened;
+use crate::store::db::statement::{Statement, Value};
+use crate::store::db::{files, migrate, renew};
+pub(in crate::store) use crate::store::jobs::copy::tables::Kind;
+pub(in crate::store) use crate::store::jobs::copy::tables::TABLES;
+use crate::store::jobs::copy::tables::Table;
+use crate::store::{Database, OpenError};
+
+/// Most rows that are read at once.
+const MAX_ROWS: usize = 250;
+/// About how many bytes a chunk should have: the next one is made of as many rows as that took in the last.
+const CHUNK_BYTES: usize = 2 << 20;
+
+/// What to do with what the target holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// It must hold nothing.
+    Empty,
+    /// It may hold the beginning of this copy, which goes on.
+    Resumed,
+    /// It is emptied first.
+    Overwritten,
+}
+
+/// What was copied of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The table.
+    pub table: &'static str,
+    /// Its rows.
+    pub rows: u64,
+    /// SHA-256 of all its values in the order of its keys, in hexadecimal; both sides have it.
+    pub hash: String,
+}
+
+/// Where a copy stands.
+#[derive(Debug, Clone, Copy)]
+pub enum Step {
+    /// So many rows will be copied, and then read again on both sides.
+    Total(u64),
+    /// So many more were copied or read.
+    Rows(u64),
+}
+
+/// Copies all that `from` holds to `to`, ids, keys, times and numbers included. Nothing else may write to either: a
+/// SQLite file is read as of one moment, and what is written later is not copied.
+///
+/// # Errors
+/// One line: a side that cannot be opened, a target that is not as `target` wants it, or a difference at the end.
+pub async fn copy(
+    from: &Database,
+    to: &Database,
+    target: Target,
+    mut progress: impl FnMut(Step),
+) -> Result<Vec<Copied>, OpenError> {
+    let (mut source, _source_file) = open(from, false).await?;
+    let (mut sink, _sink_file) = open(to, true).await?;
+    let done = copy_all(&mut source, &mut sink, target, &mut progress).await;
+    source.close().await;
+    sink.close().await;
+    let side = |at| match at {
+        Side::Source => shown(from),
+        Side::Target => shown(to),
+    };
+    done.map_err(|(at, reason)| OpenError::new(side(at), reason))
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Source,
+    Target,
+}
+
+type Failure = (Side, String);
+
+fn at(side: Side) -> impl Fn(Error) -> Failure {
+    move |error| (side, faults::reason(&error))
+}
+
+fn shown(database: &Database) -> String {
+    match database {
+        Database::File(path) => path.display().to_string(),
+        Database::Temporary => ":memory:".to_owned(),
+        Database::Postgres(address) => address.to_string(),
+    }
+}
+
+/// A session on a database with this program's schema. What is written to is made where there is nothing, and what is there
+/// is left at the schema it has.
+async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<Opened>>), OpenError> {
+    let place = shown(database);
+    let failed = |error: Error| OpenError::of(&place, &error);
+    match database {
+        Database::Temporary => Err(OpenError::new(&place, "it is of one process alone and cannot be copied")),
+        Database::File(path) => {
+            let refused = |why: String| OpenError::new(&place, why);
+            let path = &files::real(path);
+            if writes && !path.exists() {
+                migrate::make_sqlite(path).await?;
+            } else if !path.is_file() {
+                return Err(OpenError::new(&place, "there is no such file"));
+            }
+            let opened = Opened::enter(path).map_err(refused)?;
+            migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::of_today).map_err(refused)?;
+            let options = if writes {
+                engine::sqlite_options(path)
+            } else {
+                engine::sqlite_options_as_is(path).pragma("query_only", "on")
+            };
+            Ok((Session::open(&options).await.map_err(failed)?, Some(opened)))
+        }
+        Database::Postgres(address) => {
+            let cluster = Cluster::new(address);
+            if writes {
+                migrate::fill_postgres(&cluster).await.map_err(|reason| OpenError::new(&place, reason))?;
+            }
+            migrate::of_postgres(&cluster)
+                .await
+                .and_then(Schema::of_today)
+                .map_err(|reason| OpenError::new(&place, reason))?;
+            Ok((cluster.primary(Use::Operate).await.map_err(failed)?, None))
+        }
+    }
+}
+
+async fn copy_all(
+    source: &mut Session,
+    sink: &mut Session,
+    target: Target,
+    progress: &mut impl FnMut(Step),
+) -> Result<Vec<Copied>, Failure> {
+    // One moment for all tables.
+    let begin = Statement::twin("begin", "begin isolation level repeatable read read only");
+    source.execute(begin).await.map_err(at(Side::Source))?;
+    let store = Store::read(source).await.map_err(at(Side::Source))?;
+    let store =
+        store.ok_or_else(|| (Side::Source, "no contactd has served it yet: there is nothing to copy".to_owned()))?;
+    match store.folding {
+        FOLDING => {}
+        UNFINISHED => return Err((Side::Source, "it is itself a copy that was not finished".to_owned())),
+        other => {
+            return Err((Side::Source, format!("its search keys are of another contactd ({other}, not {FOLDING})")));
+        }
+    }
+    prepare(sink, &store, target).await?;
+    let mut total = 0;
+    for table in TABLES {
+        total += count(source, table).await.map_err(at(Side::Source))?;
+    }
+    progress(Step::Total(total));
+    for table in TABLES {
+        copy_table(source, sink, table, progress).await?;
+    }
+    let mut copied = Vec::with_capacity(TABLES.len());
+    for table in TABLES {
+        let sides = futures_util::join!(hash(source, table), hash(sink, table));
+        let (here, there) = (sides.0.map_err(at(Side::Source))?, sides.1.map_err(at(Side::Target))?);
+        if here != there {
+            let (table, here, there) = (table.name, here.0, there.0);
+            let why = format!("{table} differs from the source ({here} rows there, {there} here): copy it anew");
+            return Err((Side::Target, why));
+        }
+        progress(Step::Rows(here.0));
+        copied.push(Copied { table: table.name, rows: here.0, hash: here.1 });
+    }
+    if store.finish(sink).await.map_err(at(Side::Target))? {
+        Ok(copied)
+    } else {
+        Err((Side::Target, "its own row differs from the source's: copy it anew".to_owned()))
+    }
+}
+
+/// Sees that the target is as it should be, and marks it as not whole.
+async fn prepare(sink: &mut Session, store: &Store, target: Target) -> Result<(), Failure> {
+    let known = Store::read(sink).await.map_err(at(Side::Target))?;
+    let begun = known.is_some_and(|known| known.folding == UNFINISHED && known.epoch == store.epoch);
+    let mut rows = 0;
+    for table in TABLES {
+        rows += count(sink, table).await.map_err(at(Side::Target))?;
+    }
+    match target {
+        Target::Overwritten => {
+            let empty = async {
+                sink.begin(None).await?;
+                for table in TABLES.iter().rev() {
+                    sink.execute(Statement::new(table.delete)).await?;
+                }
+                store.begin(sink).await?;
+                sink.execute(Statement::new("commit")).await
+            };
+            return empty.await.map_err(at(Side::Target));
+        }
+        _ if rows == 0 => {}
+        Target::Resumed if begun => {}
+        Target::Resumed => return Err((Side::Target, "it is not the beginning of a copy of this source".to_owned())),
+        Target::Empty if begun => {
+            let why = "it holds the beginning of this copy: --resume goes on with it, --overwrite starts anew";
+            return Err((Side::Target, why.to_owned()));
+        }
+        Target::Empty => return Err((Side::Target, "it is not empty: --overwrite deletes what it holds".to_owned())),
+    }
+    store.begin(sink).await.map_err(at(Side::Target))
+}
+
+/// The row that a database has of itself.
+struct Store {
+    epoch: Uuid,
+    folding: i64,
+    created: i64,
+    /// With it, delta's tokens hold in the copy.
+    token_key: Option<String>,
+}
+
+impl Store {
+    async fn read(session: &mut Session) -> Result<Option<Self>, Error> {
+        let text = "select epoch, folding, created_date_time, token_key from store where id = 1";
+        let Some(row) = session.row(Statement::new(text)).await? else { return Ok(None) };
+        Ok(Some(Self { epoch: row.get(0)?, folding: row.get(1)?, created: row.get(2)?, token_key: row.get(3)? }))
+    }
+
+    /// Writes it as that of a database that is not whole.
+    async fn begin(&self, sink: &mut Session) -> Result<(), Error> {
+        let text = "
+insert into store (id, epoch, folding, created_date_time, token_key) values (1, $1, $2, $3, $4)
+on conflict (id) do update
+set epoch = excluded.epoch, folding = excluded.folding, created_date_time = excluded.created_date_time,
+    token_key = excluded.token_key";
+        let statement = Statement::new(text).bind(self.epoch).bind(UNFINISHED).bind(self.created);
+        sink.execute(statement.bind(self.token_key.clone())).await
+    }
+
+    /// Makes what is made from the tables, and writes that the database is whole; not if the row is another.
+    async fn finish(&self, sink: &mut Session) -> Result<bool, Error> {
+        sink.begin(None).await?;
+        renew::words(sink).await?;
+        let text = "update store set folding = $1 where epoch = $2 and created_date_time = $3 returning id";
+        let statement = Statement::new(text).bind(self.folding).bind(self.epoch).bind(self.created);
+        let is_this = sink.row(statement).await?.is_some();
+        sink.execute(Statement::new("commit")).await?;
+        Ok(is_this)
+    }
+}
+
+async fn count(session: &mut Session, table: &Table) -> Result<u64, Error> {
+    let row = session.row(Statement::new(table.count)).await?;
+    let count: i64 = row.ok_or_else(|| Error::internal("count() answered nothing"))?.get(0)?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
+/// Copies what is behind the last row that is there.
+async fn copy_table(
+    source: &mut Session,
+    sink: &mut Session,
+    table: &'static Table,
+    progress: &mut impl FnMut(Step),
+) -> Result<(), Failure> {
+    let last = sink.row(Statement::new(table.last_key)).await.map_err(at(Side::Target))?;
+    let key = last.map(|row| table.values(&row, table.keys)).transpose().map_err(at(Side::Target))?;
+    if key.is_some() {
+        progress(Step::Rows(count(sink, table).await.map_err(at(Side::Target))?));
+    }
+    let mut rows = Rows::new(table, key);
+    while let Some(mut chunk) = rows.next(source).await.map_err(at(Side::Source))? {
+        table.leave_out_late(&mut chunk);
+        insert(sink, table, &chunk).await.map_err(at(Side::Target))?;
+        progress(Step::Rows(chunk.len() as u64));
+    }
+    if table.late.is_some() {
+        let mut rows = Rows::new(table, None);
+        while let Some(chunk) = rows.next(source).await.map_err(at(Side::Source))? {
+            insert(sink, table, &chunk).await.map_err(at(Side::Target))?;
+        }
+    }
+    Ok(())
+}
+
+/// Inserts rows, as many at a time as make a parameter of reasonable size, each time in a transaction of their own.
+async fn insert(sink: &mut Session, table: &Table, mut rows: &[Vec<Value<'static>>]) -> Result<(), Error> {
+    while !rows.is_empty() {
+        let mut bytes = 0;
+        let fitting = rows.iter().take_while(|row| {
+            let fits = bytes < 2 * CHUNK_BYTES;
+            bytes += row.iter().map(size_of).sum::<usize>();
+            fits
+        });
+        let (now, rest) = rows.split_at(fitting.count());
+        let now: Vec<_> = now.iter().map(|row| JsonRow(table.columns, row)).collect();
+        let json = serde_json::to_string(&now).map_err(Error::internal)?;
+        sink.execute(Statement::twin(table.insert[0], table.insert[1]).bind(json)).await?;
+        rows = rest;
+    }
+    Ok(())
+}
+
+/// About how many bytes a value is.
+fn size_of(value: &Value<'_>) -> usize {
+    match value {
+        Value::Text(Some(text)) => text.len(),
+        // As it travels: in hexadecimal.
+        Value::Bytes(Some(bytes)) => 2 * bytes.len(),
+        _ => 8,
+    }
+}
+
+/// How many rows a table has, and the hash of them.
+async fn hash(session: &mut Session, table: &'static Table) -> Result<(u64, String), Error> {
+    let mut hash = Sha256::new();
+    let mut count = 0;
+    let mut rows = Rows::new(table, None);
+    while let Some(chunk) = rows.next(session).await? {
+        for value in chunk.iter().flatten() {
+            match value {
+                Value::Int(Some(number)) => hash.update(number.to_be_bytes()),
+                Value::Bool(Some(truth)) => hash.update([u8::from(*truth)]),
+                Value::Uuid(Some(id)) => hash.update(id.as_bytes()),
+                Value::Text(Some(text)) => {
+                    hash.update(text.len().to_be_bytes());
+                    hash.update(text.as_bytes());
+                }
+                Value::Bytes(Some(bytes)) => {
+                    hash.update(bytes.len().to_be_bytes());
+                    hash.update(bytes);
+                }
+                Value::Int(None) | Value::Bool(None) | Value::Uuid(None) | Value::Text(None) | Value::Bytes(None) => {
+                    hash.update("null");
+                }
+            }
+            hash.update([0xff]);
+        }
+        count += chunk.len() as u64;
+    }
+    Ok((count, hex(&hash.finalize())))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+}
+
+/// A walk through a table in the order of its keys.
+struct Rows {
+    table: &'static Table,
+    /// The key of the last row.
+    after: Vec<Value<'static>>,
+    /// How many rows are read next.
+    size: usize,
+}
+
+impl Rows {
+    fn new(table: &'static Table, after: Option<Vec<Value<'static>>>) -> Self {
+        // Before all that can be: no text is empty and no id is nil.
+        let first = table.columns.iter().take(table.keys).map(|(_, kind)| match kind {
+            Kind::Int => Value::Int(Some(i64::MIN)),
+            Kind::Bool => Value::Bool(Some(false)),
+            Kind::Text => Value::Text(Some("".into())),
+            Kind::Id => Value::Uuid(Some(Uuid::nil())),
+            Kind::Bytes => Value::Bytes(Some(Cow::Borrowed(&[]))),
+        });
+        Self { table, after: after.unwrap_or_else(|| first.collect()), size: 16 }
+    }
+
+    /// The next rows; `None` when there are no more.
+    async fn next(&mut self, session: &mut Session) -> Result<Option<Vec<Vec<Value<'static>>>>, Error> {
+        let statement = self.after.iter().cloned().fold(Statement::new(self.table.select), Statement::bind);
+        let limit = i64::try_from(self.size).unwrap_or(i64::MAX);
+        let rows = session.rows(statement.bind(limit)).await?;
+        let rows: Vec<_> =
+            rows.iter().map(|row| self.table.values(row, self.table.columns.len())).collect::<Result<_, _>>()?;
+        let Some(last) = rows.last() else { return Ok(None) };
+        self.after = last.iter().take(self.table.keys).cloned().collect();
+        let bytes: usize = rows.iter().flatten().map(size_of).sum();
+        self.size = (CHUNK_BYTES / (bytes / rows.len()).max(1)).clamp(1, MAX_ROWS).min(self.size * 8);
+        Ok(Some(rows))
+    }
+}
+
+impl Table {
+    /// The first values of a row.
+    fn values(&self, row: &Row, count: usize) -> Result<Vec<Value<'static>>, Error> {
+        let columns = self.columns.iter().take(count).enumerate();
+        columns
+            .map(|(i, (_, kind))| {
+                Ok(match kind {
+                    Kind::Int => Value::Int(row.get(i)?),
+                    Kind::Bool => Value::Bool(row.get(i)?),
+                    Kind::Text => row.get::<Option<String>>(i)?.into(),
+                    Kind::Id => Value::Uuid(row.get(i)?),
+                    Kind::Bytes => row.get::<Option<Vec<u8>>>(i)?.into(),
+                })
+            })
+            .collect()
+    }
+
+    fn leave_out_late(&self, rows: &mut [Vec<Value<'static>>]) {
+        let Some(late) = self.columns.iter().position(|(name, _)| Some(*name) == self.late) else { return };
+        for row in rows {
+            if let Some(value) = row.get_mut(late) {
+                *value = Value::Text(None);
+            }
+        }
+    }
+}
+
+/// A row as a JSON object, as the inserts take it.
+struct JsonRow<'r>(&'static [(&'static str, Kind)], &'r [Value<'static>]);
+
+impl serde::Serialize for JsonRow<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap as _;
+        let mut object = serializer.serialize_map(None)?;
+        for ((name, _), value) in self.0.iter().zip(self.1) {
+            match value {
+                Value::Int(value) => object.serialize_entry(name, value)?,
+                Value::Bool(value) => object.serialize_entry(name, value)?,
+                Value::Text(value) => object.serialize_entry(name, value)?,
+                Value::Uuid(value) => object.serialize_entry(name, &value.map(|id| id.simple().to_string()))?,
+                Value::Bytes(value) => object.serialize_entry(name, &value.as_deref().map(hex))?,
+            }
+        }
+        object.end()
+    }
+}

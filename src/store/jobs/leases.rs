@@ -1,0 +1,243 @@
+//! Who tells subscribers what: one process at a time for each, by a lease that has an end. How far it is stands in the
+//! database, so that another can go on.
+
+use uuid::Uuid;
+
+use crate::clock;
+use crate::domain::error::Error;
+use crate::domain::subscription::{Delivery, Lifecycle, Subscription};
+use crate::store::Store;
+use crate::store::db::engine::Session;
+use crate::store::db::statement::Statement;
+use crate::store::tables::notices::{self, Batch};
+use crate::store::tables::subscriptions::{COLUMNS, read, select_subscriptions};
+use crate::store::write::tx::Tx;
+
+/// How many attempts of a subscription are remembered.
+const MAX_DELIVERIES: i64 = 100;
+
+/// A subscription with which something is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Due {
+    pub(crate) mailbox: i64,
+    pub(crate) id: Uuid,
+    pub(crate) creator: String,
+}
+
+/// A subscription that is this process's for a while.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) subscription: Subscription,
+    /// Until when, in UTC microseconds.
+    pub(crate) until: i64,
+    /// The user whose mailbox it is.
+    pub(crate) user: String,
+    /// When it ends, in UTC microseconds: by itself, or with the token of whoever made it. 0 where they may not see the
+    /// mailbox any more.
+    pub(crate) end: i64,
+    pub(crate) progress: Progress,
+}
+
+/// How far it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Progress {
+    /// The log's entries up to this number are done with.
+    pub(crate) delivered: i64,
+    /// What became of the notifications behind it.
+    pub(crate) attempts: Attempts,
+    /// The lifecycle event that is to be told, and what became of that.
+    pub(crate) event: Option<Lifecycle>,
+    pub(crate) event_attempts: Attempts,
+    /// The end that was told to be near.
+    pub(crate) reminded_of: Option<i64>,
+}
+
+/// Attempts at something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempts {
+    /// Those that failed.
+    pub(crate) failed: i64,
+    /// When the next may be made.
+    pub(crate) next: i64,
+}
+
+/// Whether the maker of the subscription `s` may still see its mailbox, but for an end of the
+/// token that was known beforehand.
+macro_rules! permitted {
+    () => {
+        "(
+    (s.token_id is null or exists (select 1 from tokens t where t.id = s.token_id and t.revoked_date_time is null))
+    and (s.creator like 'app:%' or exists (
+        select 1 from users c where c.id = s.creator and c.disabled_date_time is null
+            and (c.mailbox = s.mailbox
+                or exists (select 1 from shares h where h.mailbox = s.mailbox and h.grantee = c.mailbox)))))"
+    };
+}
+
+/// When the subscription `s` ends if nobody cares for it.
+macro_rules! end {
+    () => {
+        "(
+    select case when t.expiration_date_time < s.expiration_date_time then t.expiration_date_time
+        else s.expiration_date_time end
+    from (select 1) one left join tokens t on t.id = s.token_id)"
+    };
+}
+
+impl Store {
+    /// Comes back when this process has written.
+    pub(crate) async fn written(&self) {
+        self.shared.written.notified().await;
+    }
+
+    /// All with which something is to be done, those of other processes not counted. `soon` is how long before its end a
+    /// subscriber is told of it.
+    pub(crate) async fn due_subscriptions(&self, soon: i64) -> Result<Vec<Due>, Error> {
+        let text = concat!(
+            "
+select s.mailbox, s.id, s.creator from subscriptions s join mailboxes m on m.id = s.mailbox
+where coalesce(s.lease_until_date_time, 0) <= $1 and (
+    m.seq > s.delivered_seq and s.next_attempt_date_time <= $1
+    or s.lifecycle_event is not null and s.next_lifecycle_date_time <= $1
+    or ",
+            end!(),
+            " <= $1 or not ",
+            permitted!(),
+            " or ",
+            end!(),
+            " - $2 <= $1 and s.lifecycle_notification_url is not null
+        and coalesce(s.reminded_of_date_time, 0) <> ",
+            end!(),
+            ")
+order by s.next_attempt_date_time"
+        );
+        let list = async |session: &mut Session| {
+            let rows = session.rows(Statement::new(text).bind(clock::now()).bind(soon)).await?;
+            rows.iter().map(|row| Ok(Due { mailbox: row.get(0)?, id: row.get(1)?, creator: row.get(2)? })).collect()
+        };
+        self.itself().read(list).await
+    }
+
+    /// Makes a subscription `owner`'s until some microseconds from now. `None` where it is another's, or gone.
+    pub(crate) async fn lease(&self, due: &Due, owner: Uuid, micros: i64) -> Result<Option<Held>, Error> {
+        let (mailbox, id) = (due.mailbox, due.id);
+        self.write(None, async move |tx| lease(tx, mailbox, id, owner, micros).await).await
+    }
+
+    /// What there is to tell behind what was told.
+    pub(crate) async fn notices(&self, held: &Held) -> Result<Batch, Error> {
+        let (subscription, after) = (&held.subscription, held.progress.delivered);
+        let read = async |session: &mut Session| {
+            notices::read(session, subscription.mailbox, &subscription.subject, after).await
+        };
+        self.itself().read(read).await
+    }
+
+    /// Stores how far a subscription is and what was attempted, if it is still `owner`'s, and gives it back.
+    pub(crate) async fn settle_lease(&self, held: &Held, owner: Uuid, delivery: Option<Delivery>) -> Result<(), Error> {
+        let (mailbox, id, progress) = (held.subscription.mailbox, held.subscription.id, held.progress.clone());
+        self.write(None, async move |tx| settle(tx, mailbox, id, owner, progress, delivery).await).await
+    }
+
+    /// Takes a subscription away that is over, if it is `owner`'s and was neither renewed nor reauthorized meanwhile.
+    pub(crate) async fn remove_ended(&self, held: &Held, owner: Uuid) -> Result<(), Error> {
+        let (mailbox, id) = (held.subscription.mailbox, held.subscription.id);
+        let text = "
+delete from subscriptions
+where mailbox = $1 and id = $2 and lease_owner = $3 and expiration_date_time = $4 and token_id is not distinct from $5";
+        let (end, token) = (held.subscription.terms.expiration_date_time, held.subscription.token);
+        let work = async move |tx: &mut Tx| {
+            tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(owner).bind(end).bind(token)).await
+        };
+        self.write(None, work).await
+    }
+
+    /// Gives everything back that is `owner`'s.
+    pub(crate) async fn release_leases(&self, owner: Uuid) -> Result<(), Error> {
+        let text = "update subscriptions set lease_owner = null, lease_until_date_time = null where lease_owner = $1";
+        self.write(None, async move |tx| tx.execute(Statement::new(text).bind(owner)).await).await
+    }
+}
+
+async fn lease(tx: &mut Tx, mailbox: i64, id: Uuid, owner: Uuid, micros: i64) -> Result<Option<Held>, Error> {
+    let text = "
+update subscriptions set lease_owner = $3, lease_until_date_time = $4
+where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";
+    let now = tx.now();
+    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(owner).bind(now + micros).bind(now)).await?;
+    let text = select_subscriptions!(
+        ", s.delivered_seq, s.attempts, s.next_attempt_date_time, s.lifecycle_event, s.lifecycle_attempts,
+    s.next_lifecycle_date_time, s.reminded_of_date_time, u.id, s.lease_until_date_time",
+        " join users u on u.mailbox = s.mailbox",
+        "s.mailbox = $1 and s.id = $2 and s.lease_owner = $3"
+    );
+    let ends = concat!(
+        "select case when ",
+        permitted!(),
+        " then ",
+        end!(),
+        " else 0 end from subscriptions s where s.mailbox = $1 and s.id = $2"
+    );
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id).bind(owner)).await?;
+    let Some(row) = row else { return Ok(None) };
+    let end = tx.reading().await?.row(Statement::new(ends).bind(mailbox).bind(id)).await?;
+    let event: Option<String> = row.get(COLUMNS + 3)?;
+    Ok(Some(Held {
+        subscription: read(&row)?,
+        until: row.get(COLUMNS + 8)?,
+        end: end.map_or(Ok(0), |row| row.get(0))?,
+        user: row.get(COLUMNS + 7)?,
+        progress: Progress {
+            delivered: row.get(COLUMNS)?,
+            attempts: Attempts { failed: row.get(COLUMNS + 1)?, next: row.get(COLUMNS + 2)? },
+            event: event.as_deref().and_then(Lifecycle::of),
+            event_attempts: Attempts { failed: row.get(COLUMNS + 4)?, next: row.get(COLUMNS + 5)? },
+            reminded_of: row.get(COLUMNS + 6)?,
+        },
+    }))
+}
+
+async fn settle(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: Uuid,
+    owner: Uuid,
+    progress: Progress,
+    delivery: Option<Delivery>,
+) -> Result<(), Error> {
+    let text = "
+update subscriptions
+set delivered_seq = $4, attempts = $5, next_attempt_date_time = $6, lifecycle_event = $7, lifecycle_attempts = $8,
+    next_lifecycle_date_time = $9, reminded_of_date_time = $10
+where mailbox = $1 and id = $2 and lease_owner = $3";
+    let Progress { delivered, attempts, event, event_attempts, reminded_of } = progress;
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(owner).bind(delivered);
+    let statement = statement.bind(attempts.failed).bind(attempts.next).bind(event.map(Lifecycle::name));
+    tx.execute(statement.bind(event_attempts.failed).bind(event_attempts.next).bind(reminded_of)).await?;
+    if let Some(delivery) = delivery {
+        remember(tx, mailbox, id, owner, &delivery).await?;
+    }
+    let text = "
+update subscriptions set lease_owner = null, lease_until_date_time = null
+where mailbox = $1 and id = $2 and lease_owner = $3";
+    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(owner)).await
+}
+
+/// Writes down an attempt, and forgets the oldest.
+async fn remember(tx: &mut Tx, mailbox: i64, id: Uuid, owner: Uuid, delivery: &Delivery) -> Result<(), Error> {
+    let text = "
+insert into deliveries
+    (mailbox, subscription_id, pos, attempt_date_time, about, attempt, notifications, first_seq, last_seq, status, error)
+select $1, $2, 1 + coalesce((select max(pos) from deliveries where mailbox = $1 and subscription_id = $2), 0),
+    $4, $5, $6, $7, $8, $9, $10, $11
+from subscriptions where mailbox = $1 and id = $2 and lease_owner = $3";
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(owner).bind(delivery.attempt_date_time);
+    let statement = statement.bind(&delivery.about).bind(delivery.attempt).bind(delivery.notifications);
+    let statement =
+        statement.bind(delivery.changes.map(|(first, _)| first)).bind(delivery.changes.map(|(_, last)| last));
+    tx.execute(statement.bind(delivery.status).bind(delivery.error.as_deref())).await?;
+    let text = "
+delete from deliveries where mailbox = $1 and subscription_id = $2
+    and pos <= (select max(pos) from deliveries where mailbox = $1 and subscription_id = $2) - $3";
+    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(MAX_DELIVERIES)).await
+}

@@ -1,0 +1,5 @@
+//! Work that the store does by itself: purges, copies, leases.
+pub(in crate::store) mod copy;
+pub(in crate::store) mod emptying;
+pub(in crate::store) mod leases;
+pub(in crate::store) mod purge;

@@ -1,0 +1,241 @@
+//! Takes away what was deleted long ago, keys of creates that are over, and changes that nobody may ask for any more. That runs by itself, on a thread of its own,
+//! when the store is opened and then every hour: in small transactions through the writer, so that nobody waits for it, in
+//! whichever process comes first.
+
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::clock;
+use crate::domain::error::Error;
+use crate::store::db::engine::Row;
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::jobs::emptying;
+use crate::store::tables::contacts::{self, columns};
+use crate::store::tables::{once, quota, trash};
+use crate::store::write::tx::Tx;
+use crate::store::{OpenError, Options, Shared, Store};
+
+const EVERY: Duration = Duration::from_hours(1);
+/// Most contacts that one transaction takes away, and about how many bytes of them.
+const MAX_CONTACTS: i64 = 200;
+const MAX_BYTES: i64 = 4 << 20;
+/// Most folders: for each of them the database makes sure that no contact is in it.
+const MAX_FOLDERS: i64 = 5;
+/// Most entries of the log.
+const MAX_CHANGES: i64 = 5_000;
+/// How much the clocks of processes may differ, in microseconds: a day.
+const CLOCKS: i64 = 24 * 60 * 60 * 1_000_000;
+/// Mailboxes that are looked over at once.
+const MAILBOXES: i64 = 500;
+
+/// What runs until this is dropped.
+pub(in crate::store) type Running = Sender<()>;
+
+impl Store {
+    /// Starts what takes away by itself, if something is to be.
+    pub(in crate::store) fn purge_by_itself(&self) -> Result<(), OpenError> {
+        let Options { keep_deleted, keep_changes, keep_audit, .. } = self.shared.options;
+        if keep_deleted.is_none() && keep_changes.is_none() && keep_audit.is_none() {
+            return Ok(());
+        }
+        let (running, stop) = mpsc::channel();
+        let shared = Arc::downgrade(&self.shared);
+        let work = move || {
+            // Nothing but the writer's answers is waited for, which needs no driver of its own.
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
+            loop {
+                runtime.block_on(purge(&shared, keep_deleted, keep_changes, keep_audit));
+                match stop.recv_timeout(EVERY) {
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("contactd-purge".to_owned()).spawn(work);
+        thread.map_err(|error| OpenError(format!("no thread: {error}")))?;
+        *self.shared.purging.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        Ok(())
+    }
+
+    /// Takes away all of a mailbox whose user is gone.
+    pub(in crate::store) async fn empty_mailbox(&self, mailbox: i64) -> Result<(), Error> {
+        let mark = async move |tx: &mut Tx| mark_contacts(tx, mailbox).await;
+        while self.write(Some(mailbox), mark).await? {}
+        let rest = async move |tx: &mut Tx| {
+            for text in EMPTY {
+                tx.execute(Statement::new(text).bind(mailbox)).await?;
+            }
+            Ok(())
+        };
+        self.write(Some(mailbox), rest).await?;
+        self.purge_mailbox(mailbox, trash::FOR_GOOD).await?;
+        while self.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, i64::MAX).await).await? {}
+        Ok(())
+    }
+
+    /// Takes away all of a mailbox that was deleted at `until` or before.
+    pub(in crate::store) async fn purge_mailbox(&self, mailbox: i64, until: i64) -> Result<(), Error> {
+        while self.write(Some(mailbox), async move |tx| emptying::some(tx, mailbox).await).await? {}
+        let contacts = async move |tx: &mut Tx| remove_contacts(tx, mailbox, until).await;
+        while self.write(Some(mailbox), contacts).await? {}
+        while self.write(Some(mailbox), async move |tx| trash::leave_folders(tx, mailbox).await).await? {}
+        let folders = async move |tx: &mut Tx| remove_folders(tx, mailbox, until).await;
+        while self.write(Some(mailbox), folders).await? {}
+        Ok(())
+    }
+}
+
+/// One run. What fails is left to the next.
+pub(in crate::store) async fn purge(
+    shared: &Weak<Shared>,
+    keep_deleted: Option<Duration>,
+    keep_changes: Option<Duration>,
+    keep_audit: Option<Duration>,
+) {
+    let before = |keep: Option<Duration>| {
+        let keep = keep.map_or(i64::MAX, |keep| i64::try_from(keep.as_micros()).unwrap_or(i64::MAX));
+        clock::now().saturating_sub(keep)
+    };
+    let until = before(keep_deleted).max(trash::FOR_GOOD);
+    // A token is made from entries that are older than itself, by the clock of any process.
+    let changes = before(keep_changes).saturating_sub(CLOCKS);
+    // A commit whose answer was lost is looked for by its entry.
+    let deeds = before(keep_audit.map(|keep| keep.max(EVERY)));
+    let mut last = 0;
+    // Between two pieces the store may be closed.
+    while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None, moment: None }) {
+        match purge_some(&store, until, changes, last).await {
+            Ok(Some(next)) => last = next,
+            Ok(None) => break,
+            // It was closed meanwhile, which is no fault.
+            Err(_) if store.writer().is_err() => return,
+            Err(error) => {
+                tracing::warn!(%error, "what was deleted long ago could not be taken away; the next run tries again");
+                return;
+            }
+        }
+    }
+    while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None, moment: None }) {
+        match store.forget_deeds(deeds).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(_) if store.writer().is_err() => return,
+            Err(error) => {
+                return tracing::warn!(%error, "the audit log could not be shortened; the next run tries again");
+            }
+        }
+    }
+}
+
+/// What is due in some mailboxes behind one. Answers the last of them.
+async fn purge_some(store: &Store, until: i64, changes: i64, last: i64) -> Result<Option<i64>, Error> {
+    let mailboxes = store.write(None, async move |tx| look_over(tx, until, changes, last).await).await?;
+    let next = mailboxes.last().map(|(mailbox, ..)| *mailbox);
+    for (mailbox, due, orphaned) in mailboxes {
+        if orphaned {
+            store.empty_mailbox(mailbox).await?;
+        }
+        if orphaned || !due {
+            continue;
+        }
+        store.purge_mailbox(mailbox, until).await?;
+        while store.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, changes).await).await? {}
+        store.write(Some(mailbox), async move |tx| once::forget(tx, mailbox).await).await?;
+    }
+    Ok(next)
+}
+
+/// What else is in a mailbox whose user is gone; its folders wait for what is in them.
+const EMPTY: [&str; 3] = [
+    "update folders set deleted_date_time = 0 where mailbox = $1",
+    "delete from master_categories where mailbox = $1",
+    "delete from idempotency_keys where mailbox = $1",
+];
+
+/// Marks some contacts as deleted for good. Answers whether there may be more.
+async fn mark_contacts(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
+    let text = "
+select id from contacts where mailbox = $1 and coalesce(deleted_date_time, 1) > 0 order by id limit $2";
+    let rows = tx.reading().await?.rows(Statement::new(text).bind(mailbox).bind(MAX_CONTACTS)).await?;
+    let Some(last) = rows.last() else { return Ok(false) };
+    let last: Uuid = last.get(0)?;
+    let text = "update contacts set deleted_date_time = 0 where mailbox = $1 and id <= $2";
+    tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
+    Ok(true)
+}
+
+/// Some mailboxes behind one, whether anything in them is due, and whether all is, since their user is gone.
+async fn look_over(tx: &mut Tx, until: i64, changes: i64, last: i64) -> Result<Vec<(i64, bool, bool)>, Error> {
+    let text = "
+select id,
+    exists (select 1 from contacts where mailbox = m.id and deleted_date_time <= $1)
+    or exists (select 1 from folders where mailbox = m.id and deleted_date_time <= $1)
+    or exists (select 1 from folders where mailbox = m.id and emptying is not null)
+    or exists (select 1 from idempotency_keys where mailbox = m.id and created_date_time <= $2)
+    or coalesce((select changed_date_time from changes where mailbox = m.id order by seq limit 1) <= $5, false),
+    not exists (select 1 from users where mailbox = m.id) and (
+        exists (select 1 from folders where mailbox = m.id) or exists (select 1 from changes where mailbox = m.id))
+from mailboxes m where id > $3 order by id limit $4";
+    let over = tx.now() - once::KEPT;
+    let statement = Statement::new(text).bind(until).bind(over).bind(last).bind(MAILBOXES).bind(changes);
+    let rows = tx.reading().await?.rows(statement).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
+}
+
+/// The first contacts that are due. Answers whether there may be more.
+async fn remove_contacts(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
+    let due = Sql::new("with due as (select id, size, deleted_date_time from contacts where mailbox = ").value(mailbox);
+    let due = due.text(" and deleted_date_time <= ").value(until).text(" order by deleted_date_time, id limit ");
+    let due = due.value(MAX_CONTACTS).text(
+        "), measured as (
+    select id, sum(size) over (order by deleted_date_time, id rows unbounded preceding) - size as before from due
+)",
+    );
+    let select = due.then(columns()).text(" from measured m join contacts c on c.mailbox = ").value(mailbox);
+    let select = select.text(" and c.id = m.id left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id");
+    let select = select.text(" where m.before < ").value(MAX_BYTES);
+    let rows = tx.reading().await?.rows(select.into()).await?;
+    let contacts = rows.iter().map(contacts::read).collect::<Result<Vec<_>, _>>()?;
+    if !contacts.is_empty() {
+        trash::remove(tx, mailbox, &contacts).await?;
+    }
+    Ok(!contacts.is_empty())
+}
+
+/// The log's first entries, if they are due. Answers whether there may be more.
+async fn remove_changes(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
+    let text = "
+select max(seq) from (
+    select seq, changed_date_time from changes where mailbox = $1 order by seq limit $3
+) first where changed_date_time <= $2";
+    let statement = Statement::new(text).bind(mailbox).bind(until).bind(MAX_CHANGES);
+    let row = tx.reading().await?.row(statement).await?;
+    let Some(last) = row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? else { return Ok(false) };
+    let text = "delete from changes where mailbox = $1 and seq <= $2";
+    tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
+    Ok(true)
+}
+
+/// The first folders that are due and have nothing in them. Answers whether there may be more: one may have been in another.
+async fn remove_folders(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
+    // Contacts in a deleted folder are deleted too.
+    let text = "
+select id from folders f
+where mailbox = $1 and deleted_date_time <= $2 and emptying is null
+    and not exists (select 1 from folders i where i.mailbox = $1 and i.parent_folder_id = f.id)
+    and id not in (select parent_folder_id from contacts where mailbox = $1 and deleted_date_time is not null)
+limit $3";
+    let statement = Statement::new(text).bind(mailbox).bind(until).bind(MAX_FOLDERS);
+    let rows = tx.reading().await?.rows(statement).await?;
+    let ids = rows.iter().map(|row: &Row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
+    for id in &ids {
+        let held = quota::of_folder(tx.reading().await?, mailbox, id).await?;
+        quota::count(tx, mailbox, 0, -held).await?;
+        let text = "delete from folders where mailbox = $1 and id = $2";
+        tx.execute(Statement::new(text).bind(mailbox).bind(id)).await?;
+    }
+    Ok(!ids.is_empty())
+}

@@ -1,0 +1,308 @@
+//! What has changed since a moment, from the change log. A first round reads what is there; what is written meanwhile has
+//! later numbers, and comes in the next. Numbers are given out in the order of commits (`Session::begin`), so that nothing
+//! with a lower one turns up behind a client's back.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::domain::contact::{Contact, DEFAULT_FOLDER};
+use crate::domain::error::Error;
+use crate::domain::folder::Folder;
+use crate::odata::delta::{Moment, Progress};
+use crate::odata::page::{Anchor, Cursor};
+use crate::store::db::engine::Session;
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::jobs::emptying;
+use crate::store::query::listing;
+use crate::store::tables::contacts::{columns, read};
+use crate::store::tables::folders;
+use crate::store::{Listing, Store};
+
+/// About how many bytes of JSON a page may be, unless its first contact is larger.
+const MAX_PAGE_BYTES: i64 = 4 << 20;
+
+/// What is followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Followed {
+    /// The contacts of one folder, or of all.
+    Contacts(Option<String>),
+    /// All folders; the default one only if this says so.
+    Folders(bool),
+}
+
+/// Something that is there, or is no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is what its name says")]
+pub enum Change {
+    Contact(Box<Contact>),
+    Folder(Folder),
+    /// By its id; it was deleted, or moved to where nobody looks here.
+    Gone(String, Reason),
+}
+
+/// Why something is no longer there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It is in another folder now.
+    Moved,
+    /// It was deleted.
+    Deleted,
+}
+
+/// A page of changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delta {
+    /// In the order of their last change, each once.
+    pub changes: Vec<Change>,
+    /// Where the next page begins, or the next round.
+    pub progress: Progress,
+    /// Whether others follow in this round.
+    pub more: bool,
+}
+
+/// Which history of changes a database has, and what signs tokens of it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// Another one when the log does not go on from what was there before.
+    pub epoch: Uuid,
+    /// A secret.
+    pub key: String,
+}
+
+impl Store {
+    /// The history of changes.
+    pub fn history(&self) -> &History {
+        &self.shared.history
+    }
+
+    /// The moment a mailbox is at, for who follows the folder at the end of a path of ids or, without one, something else.
+    ///
+    /// # Errors
+    /// As [`Store::folder`].
+    pub async fn moment(&self, mailbox: i64, within: &[String]) -> Result<Moment, Error> {
+        let read = async |session: &mut Session| {
+            see_folder(session, mailbox, within).await?;
+            moment(session, mailbox, None).await
+        };
+        self.read_mailbox(mailbox, None, read).await
+    }
+
+    /// What has changed since a client came so far, or without that all there is: a page of so many at most, fewer where
+    /// they would pass some 4 MiB. What changed before `kept_since` (UTC microseconds) may no longer be in the log.
+    ///
+    /// # Errors
+    /// As [`Store::moment`]; [`Error::OutOfSync`] where the log does not lead on from there.
+    pub async fn delta(
+        &self,
+        mailbox: i64,
+        within: &[String],
+        of: &Followed,
+        since: Option<&Progress>,
+        size: u16,
+        kept_since: i64,
+    ) -> Result<Delta, Error> {
+        let page = async |session: &mut Session| {
+            session.at_one_moment().await?;
+            let folder = see_folder(session, mailbox, within).await?;
+            // The default folder has several names; the path may have another than its id.
+            let of = &match (of, folder) {
+                (Followed::Contacts(Some(_)), Some(folder)) => Followed::Contacts(Some(folder)),
+                (of, _) => of.clone(),
+            };
+            let now = moment(session, mailbox, None).await?;
+            match since {
+                None => there(session, mailbox, of, now, "", size).await,
+                Some(Progress::Reads(then, after)) => {
+                    leads_on(session, mailbox, now, *then, kept_since).await?;
+                    there(session, mailbox, of, *then, after, size).await
+                }
+                Some(Progress::Knows(then)) => {
+                    leads_on(session, mailbox, now, *then, kept_since).await?;
+                    changed(session, mailbox, of, *then, now, size).await
+                }
+            }
+        };
+        self.read_mailbox(mailbox, None, page).await
+    }
+}
+
+/// The id of the folder at the end of a path, if there is a path.
+///
+/// # Errors
+/// As [`Store::folder`].
+async fn see_folder(session: &mut Session, mailbox: i64, within: &[String]) -> Result<Option<String>, Error> {
+    if within.is_empty() {
+        return Ok(None);
+    }
+    session.at_one_moment().await?;
+    Ok(Some(folders::get(session, mailbox, within).await?.id))
+}
+
+/// The moment a mailbox is at, or was at when it had this number.
+async fn moment(session: &mut Session, mailbox: i64, then: Option<i64>) -> Result<Moment, Error> {
+    let text = "
+select m.seq, c.seq, c.changed_date_time
+from mailboxes m left join changes c on c.mailbox = m.id
+    and c.seq = (select max(seq) from changes where mailbox = m.id and seq <= coalesce($2, m.seq))
+where m.id = $1";
+    let row = session.row(Statement::new(text).bind(mailbox).bind(then)).await?;
+    let row = row.ok_or_else(|| Error::internal("the mailbox is gone"))?;
+    let entry = (row.get::<Option<i64>>(1)?.unwrap_or_default(), row.get::<Option<i64>>(2)?.unwrap_or_default());
+    Ok(Moment { seq: row.get(0)?, entry })
+}
+
+/// Sees that the log of now has been at the moment: its last entry then was the same, unless that is so old that it may have
+/// been purged.
+///
+/// # Errors
+/// [`Error::OutOfSync`]
+async fn leads_on(
+    session: &mut Session,
+    mailbox: i64,
+    now: Moment,
+    then: Moment,
+    kept_since: i64,
+) -> Result<(), Error> {
+    let found = moment(session, mailbox, Some(then.seq)).await?.entry;
+    let purged = found == (0, 0) && then.entry.1 < kept_since;
+    if now.seq >= then.seq && (found == then.entry || purged) {
+        return Ok(());
+    }
+    Err(Error::OutOfSync("The token is of another history of changes, or ahead of this one.", String::new()))
+}
+
+/// A page of what is there, by ids.
+async fn there(
+    session: &mut Session,
+    mailbox: i64,
+    of: &Followed,
+    begun: Moment,
+    after: &str,
+    size: u16,
+) -> Result<Delta, Error> {
+    let (changes, last): (Vec<_>, Option<String>) = match of {
+        Followed::Contacts(folder) => {
+            let id = Uuid::try_parse(after).ok();
+            let after = id.map(|id| Cursor { shown: vec![Anchor { id, hash: 0 }], keys: Vec::new() });
+            let listing = Listing { folder: folder.clone(), size, after, ..Listing::default() };
+            let page = listing::page(session, mailbox, &listing).await?;
+            let last = page.next.and_then(|next| Some(next.shown.first()?.id.to_string()));
+            (page.contacts.into_iter().map(|contact| Change::Contact(Box::new(contact))).collect(), last)
+        }
+        Followed::Folders(and_default) => {
+            let text = "
+select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time, c.last_modified_date_time
+from folders c where c.mailbox = $1 and c.id > $2 and c.deleted_date_time is null and (c.id <> $3 or $4)
+order by c.id limit $5";
+            let statement = Statement::new(text).bind(mailbox).bind(after).bind(DEFAULT_FOLDER).bind(*and_default);
+            let rows = session.rows(statement.bind(i64::from(size) + 1)).await?;
+            let mut found = rows.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
+            let more = found.len() > usize::from(size);
+            found.truncate(size.into());
+            let last = found.last().filter(|_| more).map(|folder| folder.id.clone());
+            (found.into_iter().map(Change::Folder).collect(), last)
+        }
+    };
+    let more = last.is_some();
+    let progress = last.map_or(Progress::Knows(begun), |last| Progress::Reads(begun, last));
+    Ok(Delta { changes, progress, more })
+}
+
+/// A page of what has changed: the log's next entries, and what they are about as it is now.
+async fn changed(
+    session: &mut Session,
+    mailbox: i64,
+    of: &Followed,
+    then: Moment,
+    now: Moment,
+    size: u16,
+) -> Result<Delta, Error> {
+    let select = Sql::new(
+        "select l.seq, l.changed_date_time, l.folder_id, l.contact_id, coalesce(c.size, 0)
+from changes l left join contacts c on c.mailbox = l.mailbox and c.id = l.contact_id where l.mailbox = ",
+    );
+    let select = select.value(mailbox).text(" and l.seq > ").value(then.seq).text(" and l.seq <= ").value(now.seq);
+    let select = match of {
+        Followed::Contacts(None) => select.text(" and l.contact_id is not null"),
+        Followed::Contacts(Some(folder)) => {
+            select.text(" and l.contact_id is not null and l.folder_id = ").value(folder.clone())
+        }
+        Followed::Folders(true) => select.text(" and l.contact_id is null"),
+        Followed::Folders(false) => {
+            select.text(" and l.contact_id is null and l.folder_id <> ").value(DEFAULT_FOLDER.to_owned())
+        }
+    };
+    let rows = session.rows(select.text(" order by l.seq limit ").value(i64::from(size) + 1).into()).await?;
+    let (mut ids, mut bytes, mut last) = (Vec::new(), 0, None::<Moment>);
+    for row in rows.iter().take(size.into()) {
+        bytes += row.get::<i64>(4)?;
+        if bytes > MAX_PAGE_BYTES && last.is_some() {
+            break;
+        }
+        let seq = row.get(0)?;
+        last = Some(Moment { seq, entry: (seq, row.get(1)?) });
+        ids.push(match row.get::<Option<Uuid>>(3)? {
+            Some(contact) => contact.to_string(),
+            None => row.get(2)?,
+        });
+    }
+    let more = ids.len() < rows.len();
+    // Of what changed more than once, the last place counts.
+    let mut seen = HashSet::new();
+    ids = ids.into_iter().rev().filter(|id| seen.insert(id.clone())).collect();
+    ids.reverse();
+    let changes = match of {
+        Followed::Contacts(folder) => contacts_now(session, mailbox, folder.as_deref(), &ids).await?,
+        Followed::Folders(_) => folders_now(session, mailbox, &ids).await?,
+    };
+    Ok(Delta { changes, progress: Progress::Knows(last.filter(|_| more).unwrap_or(now)), more })
+}
+
+async fn contacts_now(
+    session: &mut Session,
+    mailbox: i64,
+    folder: Option<&str>,
+    ids: &[String],
+) -> Result<Vec<Change>, Error> {
+    let from = "
+from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
+where c.deleted_date_time is null and c.mailbox = ";
+    let select = columns().text(from).value(mailbox).then(emptying::is_in_none(mailbox)).text(" and c.id in (");
+    let simple: Vec<_> = ids.iter().filter_map(|id| Some(Uuid::try_parse(id).ok()?.simple().to_string())).collect();
+    let select =
+        select.twin("select unhex(value) from json_each(", "select value::uuid from jsonb_array_elements_text(");
+    let select = select.value(json!(simple).to_string()).twin("))", "::text::jsonb) as ids (value))");
+    let rows = session.rows(select.into()).await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let contact = read(row)?;
+        found.insert(contact.id.to_string(), contact);
+    }
+    let now = |id: &String| match found.remove(id) {
+        Some(contact) if folder.is_none_or(|folder| folder == contact.parent_folder_id) => {
+            Change::Contact(Box::new(contact))
+        }
+        Some(_) => Change::Gone(id.clone(), Reason::Moved),
+        None => Change::Gone(id.clone(), Reason::Deleted),
+    };
+    Ok(ids.iter().map(now).collect())
+}
+
+async fn folders_now(session: &mut Session, mailbox: i64, ids: &[String]) -> Result<Vec<Change>, Error> {
+    let select = Sql::new(
+        "select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time, c.last_modified_date_time
+from folders c where c.deleted_date_time is null and c.mailbox = ",
+    );
+    let select = select.value(mailbox).text(" and c.id in (");
+    let select = select.twin("select value from json_each(", "select value from jsonb_array_elements_text(");
+    let select = select.value(json!(ids).to_string()).twin("))", "::text::jsonb) as ids (value))");
+    let rows = session.rows(select.into()).await?;
+    let found = rows.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
+    let now = |id: &String| match found.iter().find(|folder| folder.id == *id) {
+        Some(folder) => Change::Folder(folder.clone()),
+        None => Change::Gone(id.clone(), Reason::Deleted),
+    };
+    Ok(ids.iter().map(now).collect())
+}

@@ -1,0 +1,253 @@
+//! Where a property is: columns and tables by the names of the model.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::domain::contact::{self, Text};
+use crate::domain::query::typed::{Id, List, Of, Property, Table};
+use crate::store::db::statement::Sql;
+use crate::store::query::filter::{VARIABLES, binary};
+use crate::store::tables::folded;
+
+/// What a folded text is like that is a GUID.
+const GUID: (&str, &str) = (
+    " glob '[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-\
+[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-\
+[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]'",
+    " ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'",
+);
+
+/// A text property, folded.
+pub(super) fn property_of(property: Property) -> Sql {
+    match property {
+        Property::Text(Text::DisplayName) | Property::Name => Sql::new("c.display_name_key"),
+        Property::Text(Text::GivenName) => Sql::new("c.given_name_key"),
+        Property::Text(Text::Surname) => Sql::new("c.surname_key"),
+        Property::Text(Text::CompanyName) => Sql::new("c.company_name_key"),
+        Property::Text(text) => {
+            let folded = fold_of(property, &Sql::new("c.").text(column(text)), "c.mailbox", "c.id", Sql::new("0"));
+            if text.unset().is_some() { Sql::new("coalesce(").then(folded).text(", '')") } else { folded }
+        }
+        // Members are stored in their exact spelling; one with a capital letter would need a key.
+        Property::Color => Sql::new("c.color"),
+        // Names of users are of ASCII letters (`UserName`), which lower() folds.
+        Property::User(0) => Sql::new("lower(c.display_name").twin(")", " collate \"C\")"),
+        Property::User(1) => Sql::new("c.user_principal_name_key"),
+        Property::User(_) => Sql::new("lower(c.mail").twin(")", " collate \"C\")"),
+        Property::FlagStatus => {
+            let status = flag(property, "flag_status");
+            Sql::new(
+                "case when exists (select 1 from flags f where f.mailbox = c.mailbox and f.contact_id = c.id) then ",
+            )
+            .then(status)
+            .text(" else 'notflagged' end")
+            .parenthesized()
+        }
+        Property::FlagTime(i) => {
+            let columns = [
+                "completed_date_time",
+                "completed_time_zone",
+                "due_date_time",
+                "due_time_zone",
+                "start_date_time",
+                "start_time_zone",
+            ];
+            flag(property, columns.get(i).copied().unwrap_or_default())
+        }
+        Property::Entry(of, nth, member) => {
+            let nth = i64::try_from(nth).unwrap_or_default();
+            let member = entry(Property::Variable(0, of.table, member), "x");
+            Sql::new("(select ")
+                .then(member)
+                .text(" from ")
+                .then(rows_of(of, "x"))
+                .text(" order by x.pos limit 1 offset ")
+                .value(nth)
+                .text(")")
+        }
+        Property::Variable(depth, ..) => entry(property, variable(depth)),
+        Property::Item(depth, table, member) => {
+            let item = property_of(Property::Variable(depth, table, member));
+            Sql::new("coalesce(").then(item).text(", '')")
+        }
+    }
+}
+
+pub(super) fn is_id(id: Id, value: Option<&str>) -> Sql {
+    let Some(value) = value else {
+        return Sql::new(if id == Id::FolderParent { "(c.parent_folder_id is null)" } else { "false" });
+    };
+    match id {
+        Id::Entry(depth, table) => {
+            let column = if table == Table::Extensions { ".name" } else { ".id_key" };
+            binary(Sql::new(variable(depth)).text(column), " = ", Sql::of(value.to_owned()))
+        }
+        Id::Contact | Id::Category => match contact::parse_id(value) {
+            Some(id) => binary(Sql::new("c.id"), " = ", Sql::of(id)),
+            None => Sql::new("false"),
+        },
+        Id::ChangeKey => {
+            // What is not sent by a client is the version token, which is made of these.
+            let version = match STANDARD.decode(value).ok().as_deref().and_then(<[u8]>::split_first_chunk::<8>) {
+                Some((time, number)) if let Ok(number) = <[u8; 8]>::try_from(number) => {
+                    let time = binary(Sql::new("c.last_modified_date_time"), " = ", Sql::of(i64::from_be_bytes(*time)));
+                    binary(time, " and ", binary(Sql::new("c.version"), " = ", Sql::of(i64::from_be_bytes(number))))
+                }
+                _ => Sql::new("false"),
+            };
+            let sent = Sql::new(" else c.change_key = ").value(value.to_owned());
+            Sql::new("case when c.change_key is null then ").then(version).then(sent).text(" end").parenthesized()
+        }
+        Id::ParentFolder => binary(Sql::new("c.parent_folder_id"), " = ", Sql::of(value.to_owned())),
+        Id::Folder | Id::User => binary(Sql::new("c.id"), " = ", Sql::of(value.to_owned())),
+        Id::FolderParent => binary(Sql::new("c.parent_folder_id"), " is not distinct from ", Sql::of(value.to_owned())),
+    }
+}
+
+/// An id as a text to sort by.
+pub(in crate::store) fn id_text(id: Id) -> Sql {
+    match id {
+        Id::Contact | Id::Category => {
+            Sql::default().twin("lower(hex(c.id))", "replace(cast(c.id as text), '-', '') collate \"C\"")
+        }
+        Id::ParentFolder | Id::FolderParent => Sql::new("c.parent_folder_id"),
+        // The last is never sorted by: there is no range variable.
+        Id::Folder | Id::User | Id::ChangeKey | Id::Entry(..) => Sql::new("c.id"),
+    }
+}
+
+/// `table x where …`: the entries of a list.
+pub(super) fn rows_of(of: List, name: &'static str) -> Sql {
+    let rows = Sql::new(table(of.table)).text(" ").text(name).text(" where ").text(name).text(".mailbox = ");
+    let owner = owner(of.table);
+    let Some(depth) = of.within else {
+        let rows = rows.text("c.mailbox and ").text(name).text(owner).text(" = c.id");
+        return rows.then(of_type(of, name));
+    };
+    let outer = variable(depth);
+    let rows = rows.text(outer).text(".mailbox and ").text(name).text(owner).text(" = ").text(outer).text(owner);
+    rows.text(" and ").text(name).text(".pos = ").text(outer).text(".pos")
+}
+
+/// The column that says whose an entry is.
+pub(super) fn owner(table: Table) -> &'static str {
+    match table {
+        Table::SingleValues(Of::Folder) | Table::Multi(Of::Folder) | Table::MultiValues(Of::Folder) => ".folder_id",
+        _ => ".contact_id",
+    }
+}
+
+/// A column of the value that a range variable stands for.
+pub(super) fn value(depth: usize, column: &'static str) -> Sql {
+    Sql::new(variable(depth)).text(column)
+}
+
+/// The value that a range variable stands for, if it is a GUID.
+pub(super) fn guid(depth: usize) -> Sql {
+    let value = || value(depth, ".value_key");
+    Sql::new("(case when ").then(value()).twin(GUID.0, GUID.1).text(" then ").then(value()).text(" end)")
+}
+
+fn variable(depth: usize) -> &'static str {
+    VARIABLES.get(depth).copied().unwrap_or_default()
+}
+
+pub(super) fn of_type(of: List, variable: &'static str) -> Sql {
+    match of.of_type {
+        Some(of_type) => Sql::new(" and ").text(variable).text(".type = ").value(of_type.to_owned()),
+        None => Sql::default(),
+    }
+}
+
+/// A member of the entry of this name.
+fn entry(property: Property, variable: &'static str) -> Sql {
+    let Property::Variable(_, table, member) = property else { return Sql::default() };
+    let columns: &[&str] = match table {
+        Table::Emails => &[".name", ".address_key", ".type", ".other_label"],
+        Table::Phones => &[".type", ".number"],
+        Table::Addresses => {
+            &[".type", ".post_office_box", ".street", ".city", ".state", ".country_or_region", ".postal_code"]
+        }
+        Table::Websites => &[".type", ".address", ".display_name"],
+        Table::Categories => &[".name_key"],
+        Table::ImAddresses => &[".address"],
+        Table::Children => &[".name"],
+        Table::SingleValues(_) | Table::MultiValues(_) => &[".value_key"],
+        // These are known by their ids only.
+        Table::Extensions | Table::Multi(_) => &[],
+    };
+    let column = Sql::new(variable).text(columns.get(member).copied().unwrap_or_default());
+    if folded::name(property).is_none() {
+        return column;
+    }
+    let (mailbox, contact) = match variable {
+        "x1" => ("x1.mailbox", "x1.contact_id"),
+        "x2" => ("x2.mailbox", "x2.contact_id"),
+        "x3" => ("x3.mailbox", "x3.contact_id"),
+        "x4" => ("x4.mailbox", "x4.contact_id"),
+        _ => ("x.mailbox", "x.contact_id"),
+    };
+    fold_of(property, &column, mailbox, contact, Sql::new(variable).text(".pos"))
+}
+
+fn flag(property: Property, column: &'static str) -> Sql {
+    let folded = fold_of(property, &Sql::new("f.").text(column), "f.mailbox", "f.contact_id", Sql::new("0"));
+    Sql::new("(select ").then(folded).text(" from flags f where f.mailbox = c.mailbox and f.contact_id = c.id)")
+}
+
+/// The folded form of a column without a key of its own: as many bytes as characters are ASCII letters.
+fn fold_of(property: Property, column: &Sql, mailbox: &'static str, contact: &'static str, entry: Sql) -> Sql {
+    let lower = || Sql::new("lower(").then(column.clone()).twin(")", " collate \"C\")");
+    let name = folded::name(property).unwrap_or_default();
+    let kept = Sql::new("(select k.key from folded k where k.mailbox = ").text(mailbox).text(" and k.contact_id = ");
+    let kept = kept.text(contact).text(" and k.property = ").value(name).text(" and k.entry = ").then(entry).text(")");
+    let ascii = Sql::new("case when octet_length(").then(column.clone()).text(") = length(").then(column.clone());
+    let all = ascii.text(") then ").then(lower()).text(" else coalesce(").then(kept).text(", ").then(lower());
+    all.text(") end").parenthesized()
+}
+
+pub(super) fn table(table: Table) -> &'static str {
+    match table {
+        Table::Emails => "emails",
+        Table::Phones => "phones",
+        Table::Addresses => "addresses",
+        Table::Websites => "websites",
+        Table::Categories => "categories",
+        Table::ImAddresses => "im_addresses",
+        Table::Children => "children",
+        Table::Extensions => "extensions",
+        Table::SingleValues(Of::Contact) => "single_values",
+        Table::SingleValues(Of::Folder) => "folder_single_values",
+        Table::Multi(Of::Contact) => "multi_value_properties",
+        Table::Multi(Of::Folder) => "folder_multi_value_properties",
+        Table::MultiValues(Of::Contact) => "multi_values",
+        Table::MultiValues(Of::Folder) => "folder_multi_values",
+    }
+}
+
+fn column(text: Text) -> &'static str {
+    match text {
+        Text::FileAs => "file_as",
+        Text::DisplayName => "display_name",
+        Text::GivenName => "given_name",
+        Text::Initials => "initials",
+        Text::MiddleName => "middle_name",
+        Text::NickName => "nick_name",
+        Text::Surname => "surname",
+        Text::Title => "title",
+        Text::YomiGivenName => "yomi_given_name",
+        Text::YomiSurname => "yomi_surname",
+        Text::YomiCompanyName => "yomi_company_name",
+        Text::Generation => "generation",
+        Text::JobTitle => "job_title",
+        Text::CompanyName => "company_name",
+        Text::Department => "department",
+        Text::OfficeLocation => "office_location",
+        Text::Profession => "profession",
+        Text::AssistantName => "assistant_name",
+        Text::Manager => "manager",
+        Text::SpouseName => "spouse_name",
+        Text::PersonalNotes => "personal_notes",
+        Text::Gender => "gender",
+    }
+}

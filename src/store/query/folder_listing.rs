@@ -1,0 +1,56 @@
+//! Pages of folders, filtered and in any order (`sorted` tells how).
+
+use crate::domain::error::Error;
+use crate::domain::folder::Folder;
+use crate::domain::query::typed::Condition;
+use crate::odata::search::Search;
+use crate::store::db::engine::Session;
+use crate::store::db::statement::Sql;
+use crate::store::query::filter;
+use crate::store::query::sorted::{Rows, SortedPage, Sorting};
+use crate::store::tables::folders;
+
+/// Which folders are listed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FolderListing {
+    /// Besides those inside the folder, itself.
+    pub and_itself: bool,
+    /// Folders for which this is true.
+    pub filter: Option<Condition>,
+    /// Folders that this finds.
+    pub search: Option<Search>,
+    /// In which order, and which part.
+    pub by: Sorting,
+}
+
+/// See [`crate::store::Store::folders`].
+pub(in crate::store) async fn page(
+    session: &mut Session,
+    mailbox: i64,
+    path: &[String],
+    listing: &FolderListing,
+) -> Result<SortedPage<Folder>, Error> {
+    session.at_one_moment().await?;
+    let parent = folders::get(session, mailbox, path).await?.id;
+    let rows = Rows {
+        mailbox,
+        select: "
+select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time, c.last_modified_date_time",
+        columns: 6,
+        from: Sql::new(" from folders c where c.mailbox = ").value(mailbox),
+        read: folders::read,
+        made: |row| Ok((row.get(4)?, row.get(0)?)),
+    };
+    let is_found = |folder: &Folder| listing.search.as_ref().is_none_or(|search| search.matches(&folder.words()));
+    rows.page(session, scope(mailbox, parent, listing), &listing.by, is_found).await
+}
+
+/// Those of the mailbox's that are listed.
+fn scope(mailbox: i64, parent: String, listing: &FolderListing) -> Sql {
+    let scope = Sql::new(" and c.deleted_date_time is null and (c.parent_folder_id = ").value(parent.clone());
+    let scope = if listing.and_itself { scope.text(" or c.id = ").value(parent) } else { scope }.text(")");
+    match &listing.filter {
+        Some(condition) => scope.text(" and ").then(filter::condition(mailbox, condition)),
+        None => scope,
+    }
+}

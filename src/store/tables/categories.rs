@@ -1,0 +1,204 @@
+//! Categories: the names that a mailbox has colours for. Their writes take a number of the mailbox's, which makes their
+//! version, and no entry in the change log: that is of contacts and folders, and no contact changes with them.
+
+use uuid::Uuid;
+
+use crate::domain::category::{COLORS, Category, Patch};
+use crate::domain::error::{Error, Kind};
+use crate::domain::etag::Preconditions;
+use crate::domain::fold::fold;
+use crate::domain::query::typed::Condition;
+use crate::store::Store;
+use crate::store::db::engine::{Row, Session};
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::query::filter;
+use crate::store::query::sorted::{Rows, SortedPage, Sorting};
+use crate::store::query::window;
+use crate::store::tables::changes;
+use crate::store::write::tx::Tx;
+
+/// Most categories of one mailbox.
+const MAX_CATEGORIES: i64 = 1_000;
+/// For how many further changes of its mailbox a deleted one keeps its row, by which its commit could be told to have
+/// happened. Names come and go, and their rows must not pile up.
+const KEPT: i64 = 1_000;
+
+macro_rules! select {
+    () => {
+        "select c.id, c.display_name, c.color, c.version, c.last_modified_date_time"
+    };
+}
+
+impl Store {
+    /// The category with this id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also when it is deleted.
+    pub async fn category(&self, mailbox: i64, id: Uuid) -> Result<Category, Error> {
+        self.read(async |session: &mut Session| get(session, mailbox, id).await).await
+    }
+
+    /// A page of the categories for which a condition on categories is true.
+    ///
+    /// # Errors
+    /// 400 for a cursor of another order, else those of the database.
+    pub async fn categories(
+        &self,
+        mailbox: i64,
+        filter: Option<&Condition>,
+        by: &Sorting,
+    ) -> Result<SortedPage<Category>, Error> {
+        let rows = || Rows {
+            mailbox,
+            select: concat!(select!(), ", c.created_date_time"),
+            columns: 6,
+            from: all(mailbox),
+            read,
+            made: |row| Ok((row.get(5)?, row.get::<Uuid>(0)?.to_string())),
+        };
+        let page = async |session: &mut Session| rows().page(session, scope(mailbox, filter), by, |_| true).await;
+        self.read_much(Some(mailbox), page).await
+    }
+
+    /// How many of them there are.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count_categories(&self, mailbox: i64, filter: Option<&Condition>) -> Result<i64, Error> {
+        let count =
+            async |session: &mut Session| window::count(session, all(mailbox).then(scope(mailbox, filter))).await;
+        self.read_much(Some(mailbox), count).await
+    }
+
+    /// Makes a category, without a colour if none is named.
+    ///
+    /// # Errors
+    /// [`Error::CategoryExists`] for a name that is taken, [`Error::Quota`] at the cap.
+    pub async fn create_category(
+        &self,
+        mailbox: i64,
+        name: String,
+        color: Option<&'static str>,
+    ) -> Result<Category, Error> {
+        self.write(Some(mailbox), async move |tx| create(tx, mailbox, name, color.unwrap_or(COLORS[0])).await).await
+    }
+
+    /// Gives a category another colour. A patch that says nothing new changes nothing, not even the version.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Stale`] when a precondition fails, 400 for another name.
+    pub async fn update_category(
+        &self,
+        mailbox: i64,
+        id: Uuid,
+        patch: Patch,
+        expected: Preconditions,
+    ) -> Result<Category, Error> {
+        self.write(Some(mailbox), async move |tx| update(tx, mailbox, id, patch, &expected).await).await
+    }
+
+    /// Marks a category as deleted. Contacts keep its name. Answers the number of that change.
+    ///
+    /// # Errors
+    /// As [`Store::update_category`].
+    pub async fn delete_category(&self, mailbox: i64, id: Uuid, expected: Preconditions) -> Result<i64, Error> {
+        self.write(Some(mailbox), async move |tx| delete(tx, mailbox, id, &expected).await).await
+    }
+}
+
+fn read(row: &Row) -> Result<Category, Error> {
+    Ok(Category {
+        id: row.get(0)?,
+        display_name: row.get(1)?,
+        color: row.get(2)?,
+        version: row.get(3)?,
+        last_modified_date_time: row.get(4)?,
+    })
+}
+
+fn all(mailbox: i64) -> Sql {
+    Sql::new(" from master_categories c where c.mailbox = ").value(mailbox)
+}
+
+/// Those of them that are listed.
+fn scope(mailbox: i64, filter: Option<&Condition>) -> Sql {
+    let scope = Sql::new(" and c.deleted_date_time is null");
+    match filter {
+        Some(condition) => scope.text(" and ").then(filter::condition(mailbox, condition)),
+        None => scope,
+    }
+}
+
+async fn get(session: &mut Session, mailbox: i64, id: Uuid) -> Result<Category, Error> {
+    let text = concat!(
+        select!(),
+        " from master_categories c where c.mailbox = $1 and c.id = $2 and c.deleted_date_time is null"
+    );
+    let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?;
+    read(&row.ok_or(Error::NotFound)?)
+}
+
+pub(in crate::store) async fn create(tx: &mut Tx, mailbox: i64, name: String, color: &str) -> Result<Category, Error> {
+    let text = "
+select count(*), count(*) filter (where display_name_key = $2)
+from master_categories where mailbox = $1 and deleted_date_time is null";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(fold(&name))).await?;
+    let row = row.ok_or_else(|| Error::internal("count() answered nothing"))?;
+    if row.get::<i64>(1)? > 0 {
+        return Err(Error::CategoryExists);
+    }
+    if row.get::<i64>(0)? >= MAX_CATEGORIES {
+        return Err(Error::Quota(format!("A mailbox has at most {MAX_CATEGORIES} categories.")));
+    }
+    let id = Tx::new_id();
+    let version = changes::number(tx, mailbox).await?;
+    let text = "
+insert into master_categories
+    (mailbox, id, display_name, display_name_key, color, version, created_date_time, last_modified_date_time)
+values ($1, $2, $3, $4, $5, $6, $7, $7)";
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(&name).bind(fold(&name)).bind(color);
+    tx.execute(statement.bind(version).bind(tx.now())).await?;
+    Ok(Category { id, display_name: name, color: color.to_owned(), version, last_modified_date_time: tx.now() })
+}
+
+pub(in crate::store) async fn update(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: Uuid,
+    patch: Patch,
+    expected: &Preconditions,
+) -> Result<Category, Error> {
+    let category = get(tx.reading().await?, mailbox, id).await?;
+    expected.check(&category.version_token())?;
+    if patch.display_name.is_some_and(|name| name != category.display_name) {
+        let message =
+            "'displayName' is fixed when a category is made: contacts name it. Make another category instead.";
+        return Err(Error::invalid(Kind::ReadOnly, "displayName", message));
+    }
+    let Some(color) = patch.color.filter(|color| *color != category.color) else { return Ok(category) };
+    let version = changes::number(tx, mailbox).await?;
+    let text = "
+update master_categories set color = $3, version = $4, last_modified_date_time = $5 where mailbox = $1 and id = $2";
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(color).bind(version).bind(tx.now());
+    tx.execute(statement).await?;
+    Ok(Category { color: color.to_owned(), version, last_modified_date_time: tx.now(), ..category })
+}
+
+pub(in crate::store) async fn delete(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: Uuid,
+    expected: &Preconditions,
+) -> Result<i64, Error> {
+    let category = get(tx.reading().await?, mailbox, id).await?;
+    expected.check(&category.version_token())?;
+    let version = changes::number(tx, mailbox).await?;
+    let text = "
+update master_categories set version = $3, last_modified_date_time = $4, deleted_date_time = $4
+where mailbox = $1 and id = $2";
+    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(version).bind(tx.now())).await?;
+    let text = "
+delete from master_categories where mailbox = $1 and deleted_date_time is not null and version <= $2";
+    tx.execute(Statement::new(text).bind(mailbox).bind(version - KEPT)).await?;
+    Ok(version)
+}

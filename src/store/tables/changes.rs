@@ -1,0 +1,51 @@
+//! The change log and the number every write of a mailbox takes from it.
+
+use uuid::Uuid;
+
+use crate::domain::error::Error;
+use crate::store::db::statement::Statement;
+use crate::store::write::tx::Tx;
+
+/// Records that something is, or is no longer, in a folder; without a contact it is the folder itself. Answers the
+/// number. The hot writes of contacts do the same inside their procedure.
+pub(in crate::store) async fn record(
+    tx: &mut Tx,
+    mailbox: i64,
+    folder: &str,
+    contact: Option<Uuid>,
+    removed: bool,
+) -> Result<i64, Error> {
+    let (seq, now) = (number(tx, mailbox).await?, tx.now());
+    let text = "
+insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time) values ($1, $2, $3, $4, $5, $6)";
+    let statement = Statement::new(text).bind(mailbox).bind(seq).bind(folder).bind(contact);
+    tx.execute(statement.bind(removed).bind(now)).await?;
+    tx.left_change(mailbox, Some(seq), contact);
+    Ok(seq)
+}
+
+/// Takes the mailbox's next number for a write.
+pub(in crate::store) async fn number(tx: &mut Tx, mailbox: i64) -> Result<i64, Error> {
+    tx.execute(Statement::new("update mailboxes set seq = seq + 1 where id = $1").bind(mailbox)).await?;
+    last(tx, mailbox).await
+}
+
+/// The number of the mailbox's last change, which nobody else can make before this transaction ends.
+pub(in crate::store) async fn last(tx: &mut Tx, mailbox: i64) -> Result<i64, Error> {
+    let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
+    tx.reading().await?.row(statement).await?.ok_or_else(|| Error::internal("the mailbox is gone"))?.get(0)
+}
+
+/// The number of the log's last entry, or `otherwise` if it has none after that.
+pub(in crate::store) async fn logged(tx: &mut Tx, mailbox: i64, otherwise: i64) -> Result<i64, Error> {
+    let text = "select coalesce(max(seq), $2) from changes where mailbox = $1 and seq > $2";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(otherwise)).await?;
+    row.ok_or_else(|| Error::internal("max() answered nothing"))?.get(0)
+}
+
+/// Brings the mailbox's number to that of entries that were written to the log all at once.
+pub(in crate::store) async fn catch_up(tx: &mut Tx, mailbox: i64, seq: i64) -> Result<(), Error> {
+    tx.execute(Statement::new("update mailboxes set seq = $2 where id = $1").bind(mailbox).bind(seq)).await?;
+    tx.left_change(mailbox, Some(seq), None);
+    Ok(())
+}

@@ -1,0 +1,426 @@
+//! Contacts: rows of the tables in, rows out.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::domain::contact::patch::{Added, Patch};
+use crate::domain::contact::{self, Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties};
+use crate::domain::error::Error;
+use crate::domain::etag::Preconditions;
+use crate::domain::extended::Expanded;
+use crate::domain::extension::{self, Extension};
+use crate::domain::words;
+use crate::store::db::engine::{Row, Session};
+use crate::store::db::faults;
+use crate::store::db::statement::Sql;
+use crate::store::jobs::emptying;
+use crate::store::tables::extended::{self, Owner};
+use crate::store::tables::rights::{self, Actor, To};
+use crate::store::tables::{changes, extensions, folders, quota};
+use crate::store::write::procedures;
+use crate::store::write::procedures::Call;
+use crate::store::write::rows::Written;
+use crate::store::write::tx::Tx;
+
+/// The number of columns in `columns!`.
+pub(in crate::store) const COLUMNS: usize = 47;
+/// About how many bytes of JSON one call may carry.
+const MAX_CALL_BYTES: usize = 1 << 20;
+
+/// A contact and its children in one row: the children as JSON, made from their rows as the query runs. The engines'
+/// words for JSON differ.
+macro_rules! columns {
+    ($list:literal, $entry:literal, $end:literal) => {
+        concat!(
+            "
+select c.id, c.parent_folder_id, c.version, c.created_date_time, c.last_modified_date_time, c.change_key,
+       c.display_name_derived,
+       c.file_as, c.display_name, c.given_name, c.initials, c.middle_name, c.nick_name, c.surname, c.title,
+       c.yomi_given_name, c.yomi_surname, c.yomi_company_name, c.generation, c.job_title, c.company_name, c.department,
+       c.office_location, c.profession, c.assistant_name, c.manager, c.spouse_name, c.personal_notes, c.gender,
+       c.birthday, c.wedding_anniversary, c.is_favorite,
+       (select ", $list, $entry, "x.name, x.address, x.type, x.other_label) order by x.pos", $end, "
+        from emails x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       (select ", $list, $entry, "x.type, x.number) order by x.pos", $end, "
+        from phones x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       (select ", $list, $entry, "x.type, x.post_office_box, x.street, x.city, x.state, x.country_or_region,
+               x.postal_code) order by x.pos", $end, "
+        from addresses x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       (select ", $list, $entry, "x.type, x.address, x.display_name) order by x.pos", $end, "
+        from websites x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       (select ", $list, "x.name order by x.pos", $end, "
+        from categories x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       (select ", $list, "x.address order by x.pos", $end, "
+        from im_addresses x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       (select ", $list, "x.name order by x.pos", $end, "
+        from children x where x.mailbox = c.mailbox and x.contact_id = c.id),
+       f.mailbox, f.flag_status, f.completed_date_time, f.completed_time_zone, f.due_date_time, f.due_time_zone,
+       f.start_date_time, f.start_time_zone"
+        )
+    };
+}
+
+/// What `read` reads, of the contacts `c` with their flags `f`.
+pub(in crate::store) fn columns() -> Sql {
+    Sql::default()
+        .twin(columns!("json_group_array(", "json_array(", ")"), columns!("json_agg(", "json_build_array(", ")::text"))
+}
+
+/// The contact with this id, in the folder at the end of a path or, without one, in any folder of the mailbox.
+///
+/// # Errors
+/// [`Error::NotFound`], also when it is deleted or in another folder.
+pub(in crate::store) async fn get(
+    session: &mut Session,
+    mailbox: i64,
+    within: &[String],
+    id: Uuid,
+) -> Result<Contact, Error> {
+    if !within.is_empty() {
+        session.at_one_moment().await?;
+    }
+    let is_there = Sql::new(" and c.deleted_date_time is null").then(emptying::is_in_none(mailbox));
+    let contact = find(session, mailbox, id, is_there).await?;
+    if !within.is_empty() && folders::get(session, mailbox, within).await?.id != contact.parent_folder_id {
+        return Err(Error::NotFound);
+    }
+    Ok(contact)
+}
+
+/// Sees that the contact with this id is there, without reading it.
+///
+/// # Errors
+/// As [`get`].
+pub(in crate::store) async fn see(
+    session: &mut Session,
+    mailbox: i64,
+    within: &[String],
+    id: Uuid,
+) -> Result<(), Error> {
+    if !within.is_empty() {
+        session.at_one_moment().await?;
+    }
+    let select =
+        Sql::new("select c.parent_folder_id from contacts c where c.deleted_date_time is null and c.mailbox = ");
+    let select = select.value(mailbox).text(" and c.id = ").value(id).then(emptying::is_in_none(mailbox));
+    let row = session.row(select.into()).await?.ok_or(Error::NotFound)?;
+    if within.is_empty() || folders::get(session, mailbox, within).await?.id == row.get::<String>(0)? {
+        Ok(())
+    } else {
+        Err(Error::NotFound)
+    }
+}
+
+/// The contact with this id and in this state.
+///
+/// # Errors
+/// [`Error::NotFound`]
+pub(in crate::store) async fn find(
+    session: &mut Session,
+    mailbox: i64,
+    id: Uuid,
+    state: Sql,
+) -> Result<Contact, Error> {
+    let from = "
+from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
+where c.mailbox = ";
+    let statement = columns().text(from).value(mailbox).text(" and c.id = ").value(id).then(state);
+    read(&session.row(statement.into()).await?.ok_or(Error::NotFound)?)
+}
+
+/// So many contacts behind one, of any mailbox, deleted ones too.
+pub(in crate::store) async fn behind(
+    session: &mut Session,
+    (mailbox, id): (i64, Uuid),
+    limit: i64,
+) -> Result<Vec<(i64, Contact)>, Error> {
+    let from = ", c.mailbox
+from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
+where (c.mailbox, c.id) > (";
+    let select = columns().text(from).value(mailbox).text(", ").value(id).text(") order by c.mailbox, c.id limit ");
+    let rows = session.rows(select.value(limit).into()).await?;
+    rows.iter().map(|row| Ok((row.get(COLUMNS)?, read(row)?))).collect()
+}
+
+/// A contact to be created.
+#[derive(Clone)]
+pub(in crate::store) struct New {
+    pub(in crate::store) mailbox: i64,
+    /// The folder it goes into, which must be there; without it that of the patch, which is made if it is not.
+    pub(in crate::store) folder: Option<String>,
+    pub(in crate::store) patch: Patch,
+    /// On whose behalf, where the statement itself is to see to that.
+    pub(in crate::store) actor: Option<Arc<Actor>>,
+}
+
+impl New {
+    /// One that goes where it says itself.
+    pub(in crate::store) fn of(mailbox: i64, patch: Patch) -> Self {
+        Self { mailbox, folder: None, patch, actor: None }
+    }
+}
+
+/// Stores new contacts and their rows, each in the folder it names or else the default one: all or none.
+///
+/// # Errors
+/// [`Error::NotFound`] when a folder that must be there is not, [`Error::Quota`] when one would have to be made and its
+/// mailbox has as many as it may, or has no room for the contact; those of [`rights::check`].
+pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
+    let mut contacts = Vec::with_capacity(new.len());
+    let mut added = Vec::new();
+    let mut given = HashSet::new();
+    for New { mailbox, folder, mut patch, actor } in new {
+        added.push(patch.added.take());
+        let is_given = folder.is_some();
+        let mut folder = folder.or_else(|| patch.parent_folder_id.clone()).unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
+        if contact::is_default_otherwise(&folder) {
+            let known = folders::known(tx.reading().await?, mailbox, &folder).await?;
+            folder = known.unwrap_or(folder);
+        }
+        if is_given {
+            given.insert((mailbox, folder.clone()));
+        }
+        let contact = Contact {
+            id: Tx::new_id(),
+            parent_folder_id: folder,
+            version: 0,
+            created_date_time: tx.now(),
+            last_modified_date_time: tx.now(),
+            sent_change_key: patch.change_key.clone(),
+            properties: patch.into_properties(),
+            expanded: None,
+        };
+        contacts.push(Written { mailbox, contact, words: None, actor });
+    }
+    // Folders are nearly always there, and rights good. Where the statement is all there is, it finds out by itself and
+    // there is nothing to undo if that is not so.
+    if tx.is_lone() && fitting(&contacts) == contacts.len() && added.iter().all(Option::is_none) {
+        match write(tx, procedures::insert, &contacts).await {
+            Err(error) if faults::lacks_value(&error) => may_all_write(tx, &contacts).await?,
+            versions => return Ok(numbered(contacts, versions?)),
+        }
+    }
+    let mut ensured = HashSet::new();
+    for Written { mailbox, contact, .. } in &contacts {
+        let folder = contact.parent_folder_id.as_str();
+        if folder == DEFAULT_FOLDER || !ensured.insert((*mailbox, folder)) {
+            continue;
+        }
+        if !given.contains(&(*mailbox, folder.to_owned())) {
+            folders::ensure(tx, *mailbox, folder, max_folders).await?;
+        } else if !folders::exists(tx.reading().await?, *mailbox, folder).await? {
+            return Err(Error::NotFound);
+        }
+    }
+    if added.iter().any(Option::is_some) {
+        tx.open_savepoint().await?;
+    }
+    let versions = match write(tx, procedures::insert, &contacts).await {
+        Err(error) if faults::lacks_value(&error) => {
+            // The folders are there.
+            tx.undo().await?;
+            may_all_write(tx, &contacts).await?;
+            return Err(error);
+        }
+        versions => versions?,
+    };
+    let mailboxes: Vec<_> = contacts.iter().map(|written| written.mailbox).collect();
+    let mut contacts = numbered(contacts, versions);
+    for ((contact, mailbox), added) in contacts.iter_mut().zip(mailboxes).zip(added) {
+        if let Some(added) = added {
+            add(tx, mailbox, contact, *added).await?;
+        }
+    }
+    Ok(contacts)
+}
+
+/// What the statement looks at by itself, to tell what is missing.
+async fn may_all_write(tx: &mut Tx, contacts: &[Written]) -> Result<(), Error> {
+    let now = tx.now();
+    for actor in contacts.iter().filter_map(|written| written.actor.as_deref()) {
+        rights::check(tx.reading().await?, actor, To::Write, now).await?;
+    }
+    let mut more: HashMap<i64, (i64, i64)> = HashMap::new();
+    for written in contacts {
+        let (contacts, bytes) = more.entry(written.mailbox).or_default();
+        *contacts += 1;
+        *bytes += quota::bytes([written.contact.size()]);
+    }
+    for (mailbox, (contacts, bytes)) in more {
+        quota::room(tx, mailbox, contacts, bytes).await?;
+    }
+    Ok(())
+}
+
+/// Writes what comes with a contact that was just written. New extensions are then shown with it.
+async fn add(tx: &mut Tx, mailbox: i64, contact: &mut Contact, added: Added) -> Result<(), Error> {
+    let Added { extensions, single_values, multi_values } = added;
+    let ids = [contact.id];
+    extended::change(tx, mailbox, Owner::Contacts(&ids), single_values).await?;
+    extended::change(tx, mailbox, Owner::Contacts(&ids), multi_values).await?;
+    if extensions.is_empty() {
+        return Ok(());
+    }
+    extensions::insert(tx, mailbox, contact.id, contact.version, 0, &extensions).await?;
+    let (version, last_modified_date_time) = (contact.version, tx.now());
+    let made = |extension::New { name, members }| Extension { name, members, version, last_modified_date_time };
+    let extensions = Some(extensions.into_iter().map(made).collect());
+    contact.expanded = Some(Box::new(Expanded { extensions, ..Expanded::default() }));
+    Ok(())
+}
+
+/// Applies a patch; an empty one leaves the contact as it is.
+///
+/// # Errors
+/// [`Error::NotFound`] for the contact or the folder it is to move to, [`Error::Stale`] when a precondition fails,
+/// [`Error::Quota`] where it grows and there is no room.
+pub(in crate::store) async fn update(
+    tx: &mut Tx,
+    mailbox: i64,
+    within: &[String],
+    id: Uuid,
+    mut patch: Patch,
+    expected: &Preconditions,
+) -> Result<Contact, Error> {
+    let mut contact = get(tx.reading().await?, mailbox, within, id).await?;
+    expected.check(&contact.version_token())?;
+    if patch.is_empty() {
+        return Ok(contact);
+    }
+    if let Some(folder) = patch.parent_folder_id.clone().filter(|folder| *folder != contact.parent_folder_id) {
+        let folder = folders::known(tx.reading().await?, mailbox, &folder).await?.ok_or(Error::NotFound)?;
+        if folder != contact.parent_folder_id {
+            changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
+            contact.parent_folder_id = folder;
+        }
+    }
+    contact.sent_change_key = None;
+    contact.last_modified_date_time = tx.now();
+    let words = words::of_contact(&contact.properties);
+    let added = patch.added.take();
+    if added.is_some() {
+        tx.open_savepoint().await?;
+    }
+    patch.apply_to(&mut contact.properties);
+    let contact = [Written { mailbox, contact, words: Some(words), actor: None }];
+    let versions = match write(tx, procedures::update, &contact).await {
+        Err(error) if faults::lacks_value(&error) => return Err(quota::too_large(tx.limits())),
+        versions => versions?,
+    };
+    let mut contact = numbered(contact, versions).pop().ok_or_else(|| Error::internal("nothing was written"))?;
+    if let Some(added) = added {
+        add(tx, mailbox, &mut contact, *added).await?;
+    }
+    Ok(contact)
+}
+
+/// Marks the contact as deleted. Answers the number of that change.
+///
+/// # Errors
+/// As [`update`].
+pub(in crate::store) async fn delete(
+    tx: &mut Tx,
+    mailbox: i64,
+    within: &[String],
+    id: Uuid,
+    expected: &Preconditions,
+) -> Result<i64, Error> {
+    let contact = get(tx.reading().await?, mailbox, within, id).await?;
+    expected.check(&contact.version_token())?;
+    let (now, folder) = (tx.now(), contact.parent_folder_id);
+    let numbers = tx.call(procedures::delete(mailbox, id, now, folder)).await?;
+    numbers.last().copied().ok_or_else(|| Error::internal("nothing was written"))
+}
+
+/// A statement for some contacts.
+type Procedure = fn(&Tx, &[Written]) -> Result<Call<'static>, Error>;
+
+/// Calls a procedure with contacts, as many at a time as make a parameter of reasonable size. Answers their versions.
+async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[Written]) -> Result<Vec<i64>, Error> {
+    let mut versions = Vec::with_capacity(contacts.len());
+    while !contacts.is_empty() {
+        let (now, rest) = contacts.split_at(fitting(contacts));
+        if !rest.is_empty() {
+            tx.open_savepoint().await?;
+        }
+        versions.extend(tx.call(procedure(tx, now)?).await?);
+        contacts = rest;
+    }
+    Ok(versions)
+}
+
+/// The contacts with the versions they were written as.
+fn numbered(contacts: impl IntoIterator<Item = Written>, versions: Vec<i64>) -> Vec<Contact> {
+    contacts.into_iter().zip(versions).map(|(written, version)| Contact { version, ..written.contact }).collect()
+}
+
+/// How many of the contacts, from the first on, go into one call.
+fn fitting(contacts: &[Written]) -> usize {
+    let mut size = 0;
+    let fitting = contacts.iter().take_while(|written| {
+        let fits = size < MAX_CALL_BYTES;
+        size += written.contact.size();
+        fits
+    });
+    fitting.count()
+}
+
+/// A contact from a row of [`columns()`].
+pub(in crate::store) fn read(row: &Row) -> Result<Contact, Error> {
+    let mut next = 0..;
+    let mut column = || next.next().unwrap_or_default();
+    let id = row.get(column())?;
+    let parent_folder_id = row.get(column())?;
+    let version = row.get(column())?;
+    let created_date_time = row.get(column())?;
+    let last_modified_date_time = row.get(column())?;
+    let sent_change_key = row.get(column())?;
+    let mut p = Properties { display_name_derived: row.get(column())?, ..Properties::default() };
+    for text in &mut p.texts {
+        *text = row.get(column())?;
+    }
+    p.birthday = row.get(column())?;
+    p.wedding_anniversary = row.get(column())?;
+    p.is_favorite = row.get(column())?;
+    p.emails = entries(row, column())?;
+    p.phones = entries(row, column())?;
+    p.addresses = entries(row, column())?;
+    p.websites = entries(row, column())?;
+    p.categories = parse(row, column())?;
+    p.im_addresses = parse(row, column())?;
+    p.children = parse(row, column())?;
+    if row.get::<Option<i64>>(column())?.is_some() {
+        let mut flag = Flag { status: row.get(column())?, ..Flag::default() };
+        for time in [&mut flag.completed, &mut flag.due, &mut flag.start] {
+            *time = DateTimeTimeZone { date_time: row.get(column())?, time_zone: row.get(column())? };
+        }
+        p.flag = Some(flag);
+    }
+    Ok(Contact {
+        id,
+        parent_folder_id,
+        version,
+        created_date_time,
+        last_modified_date_time,
+        sent_change_key,
+        properties: p,
+        expanded: None,
+    })
+}
+
+fn entries<T: Complex>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
+    let entries = parse::<Vec<Option<String>>>(row, column)?.into_iter().map(|members| {
+        let mut entry = T::default();
+        members.into_iter().enumerate().for_each(|(i, value)| entry.set(i, value));
+        entry
+    });
+    Ok(entries.collect())
+}
+
+fn parse<T: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
+    // PostgreSQL makes no list of no rows.
+    let json: Option<String> = row.get(column)?;
+    json.map_or_else(|| Ok(Vec::new()), |json| serde_json::from_str(&json).map_err(Error::internal))
+}

@@ -1,0 +1,328 @@
+//! Extended properties of contacts and folders, which are written with them; and what is read along with contacts.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::domain::contact::Contact;
+use crate::domain::error::Error;
+use crate::domain::extended::{
+    Changes, Comparable, Expand, Expanded, Ids, MultiValue, Property, SingleValue, Value, applied,
+};
+use crate::domain::fold::fold;
+use crate::store::Store;
+use crate::store::db::engine::Session;
+use crate::store::db::statement::Sql;
+use crate::store::tables::{extensions, quota};
+use crate::store::write::tx::Tx;
+
+/// About how many bytes of what is read along with the contacts of a page, unless its first contact has more.
+const MAX_PAGE_BYTES: i64 = 4 << 20;
+
+/// Whose properties.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) enum Owner<'a> {
+    Contacts(&'a [Uuid]),
+    Folder(&'a str),
+}
+
+impl Store {
+    /// The extended properties of a folder, whatever its state.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn folder_properties<V: Value>(
+        &self,
+        mailbox: i64,
+        folder: &str,
+        ids: &Ids,
+    ) -> Result<Vec<Property<V>>, Error> {
+        let read = async |session: &mut Session| of_owner(session, mailbox, Owner::Folder(folder), ids).await;
+        self.read(read).await
+    }
+}
+
+/// `(…)`: what an id of contacts may be.
+pub(in crate::store) fn among(contacts: &[Uuid]) -> Sql {
+    let ids: Vec<_> = contacts.iter().map(|id| id.as_simple().to_string()).collect();
+    let list = Sql::default()
+        .twin("(select unhex(value) from json_each(", "(select value::uuid from jsonb_array_elements_text(");
+    list.value(json(&ids)).twin("))", "::text::jsonb) as ids (value))")
+}
+
+/// `(…)`: what a text may be.
+pub(in crate::store) fn in_texts(texts: &[String]) -> Sql {
+    let list = Sql::default().twin("(select value from json_each(", "(select value from jsonb_array_elements_text(");
+    list.value(json(texts)).twin("))", "::text::jsonb) as texts (value))")
+}
+
+/// Texts are always JSON.
+fn json(texts: &[String]) -> String {
+    serde_json::to_string(texts).unwrap_or_default()
+}
+
+impl Owner<'_> {
+    /// The table of the properties, the one of their values where these are lists, and the column that names the owner.
+    fn tables<V: Value>(self) -> (&'static str, Option<&'static str>, &'static str) {
+        match (self, V::IS_LIST) {
+            (Self::Contacts(_), false) => ("single_values", None, "contact_id"),
+            (Self::Contacts(_), true) => ("multi_value_properties", Some("multi_values"), "contact_id"),
+            (Self::Folder(_), false) => ("folder_single_values", None, "folder_id"),
+            (Self::Folder(_), true) => ("folder_multi_value_properties", Some("folder_multi_values"), "folder_id"),
+        }
+    }
+
+    fn key(self) -> Sql {
+        match self {
+            Self::Contacts(ids) => among(ids),
+            Self::Folder(id) => Sql::new("(").value(id.to_owned()).text(")"),
+        }
+    }
+}
+
+/// ` from … where …`: properties `e` with their values `m`.
+fn from<V: Value>(mailbox: i64, owner: Owner<'_>, ids: &Ids) -> Sql {
+    let (table, values, column) = owner.tables::<V>();
+    let from = Sql::new(" from ").text(table).text(" e ");
+    let from = match values {
+        // What holds one value has it itself.
+        None => from.text("join ").text(table).text(" m on m.mailbox = e.mailbox and m.").text(column),
+        Some(values) => from.text("left join ").text(values).text(" m on m.mailbox = e.mailbox and m.").text(column),
+    };
+    let from = from.text(" = e.").text(column).text(" and m.pos = e.pos where e.mailbox = ").value(mailbox);
+    let from = from.text(" and e.").text(column).text(" in ").then(owner.key());
+    match ids {
+        Ids::All => from,
+        Ids::These(keys) => from.text(" and e.id_key in ").then(in_texts(keys)),
+    }
+}
+
+/// The properties of some contacts, each contact's in their order.
+async fn of<V: Value>(
+    session: &mut Session,
+    mailbox: i64,
+    contacts: &[Uuid],
+    ids: &Ids,
+) -> Result<HashMap<Uuid, Vec<Property<V>>>, Error> {
+    let owner = Owner::Contacts(contacts);
+    let select = Sql::new("select e.pos, e.id, e.id_key, m.value, e.contact_id").then(from::<V>(mailbox, owner, ids));
+    let rows = session.rows(select.text(" order by e.contact_id, e.pos").text(order::<V>()).into()).await?;
+    let mut found: HashMap<Uuid, Vec<Property<V>>> = HashMap::new();
+    for rows in rows.chunk_by(|a, b| (a.get::<Uuid>(4).ok(), a.get::<i64>(0).ok()) == (b.get(4).ok(), b.get(0).ok())) {
+        if let Some(first) = rows.first() {
+            found.entry(first.get(4)?).or_default().push(property(rows)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The properties of one.
+async fn of_owner<V: Value>(
+    session: &mut Session,
+    mailbox: i64,
+    owner: Owner<'_>,
+    ids: &Ids,
+) -> Result<Vec<Property<V>>, Error> {
+    let select = Sql::new("select e.pos, e.id, e.id_key, m.value").then(from::<V>(mailbox, owner, ids));
+    let rows = session.rows(select.text(" order by e.pos").text(order::<V>()).into()).await?;
+    rows.chunk_by(|a, b| a.get::<i64>(0).ok() == b.get(0).ok()).map(property).collect()
+}
+
+fn order<V: Value>() -> &'static str {
+    if V::IS_LIST { ", m.entry" } else { "" }
+}
+
+/// A property from its rows, which are one for each value, or one without.
+fn property<V: Value>(rows: &[crate::store::db::engine::Row]) -> Result<Property<V>, Error> {
+    let first = rows.first().ok_or_else(|| Error::internal("a property without rows"))?;
+    let texts =
+        rows.iter().filter_map(|row| row.get::<Option<String>>(3).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let value = V::try_from(texts).map_err(|_| Error::internal("a property has not one value"))?;
+    Ok(Property { id: first.get(1)?, key: first.get(2)?, value })
+}
+
+/// Changes the properties of one that are named.
+///
+/// # Errors
+/// [`Error::Quota`] where they become too many or too large.
+pub(in crate::store) async fn change<V: Value>(
+    tx: &mut Tx,
+    mailbox: i64,
+    owner: Owner<'_>,
+    changes: Changes<V>,
+) -> Result<(), Error> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let stored = of_owner::<V>(tx.reading().await?, mailbox, owner, &Ids::All).await?;
+    let before = size(&stored);
+    let properties = applied(stored, changes)?;
+    quota::grow(tx, mailbox, size(&properties) - before).await?;
+    clear::<V>(tx, mailbox, owner).await?;
+    let (table, values, column) = owner.tables::<V>();
+    let numbered = || (0_i64..).zip(&properties);
+    let texts = |property: &Property<V>| property.value.texts().to_vec();
+    let Some(values) = values else {
+        let rows: Vec<_> = numbered()
+            .flat_map(|(pos, p)| texts(p).into_iter().map(move |text| (pos, &p.id, &p.key, written(text))))
+            .collect();
+        let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
+        let names = ", pos, id, id_key, value, value_key, value_number, value_millionths, value_instant) select ";
+        return insert(tx, mailbox, owner, (table, column, names), SINGLE, rows).await;
+    };
+    let rows: Vec<_> = numbered().map(|(pos, property)| (pos, &property.id, &property.key)).collect();
+    let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
+    insert(tx, mailbox, owner, (table, column, ", pos, id, id_key) select "), THREE, rows).await?;
+    let rows: Vec<_> = numbered()
+        .flat_map(|(pos, property)| {
+            texts(property).into_iter().enumerate().map(move |(entry, text)| (pos, entry, written(text)))
+        })
+        .collect();
+    let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
+    let names = ", pos, entry, value, value_key, value_number, value_millionths, value_instant) select ";
+    insert(tx, mailbox, owner, (values, column, names), VALUES, rows).await
+}
+
+/// A value, and all that it is compared as.
+fn written(text: String) -> (String, String, [Option<i64>; 3]) {
+    let (folded, Comparable { number, millionths, instant }) = (fold(&text), Comparable::of(&text));
+    (text, folded, [number, millionths, instant])
+}
+
+/// What properties count for.
+fn size<V: Value>(properties: &[Property<V>]) -> i64 {
+    let lengths = properties.iter().map(|p| p.id.len() + p.value.texts().iter().map(String::len).sum::<usize>());
+    quota::bytes(lengths)
+}
+
+/// The values of a row out of a JSON array, on each engine.
+type Values = (&'static str, &'static str);
+const THREE: Values = (", value ->> 0, value ->> 1, value ->> 2", ", (value ->> 0)::bigint, value ->> 1, value ->> 2");
+const SINGLE: Values = (
+    ", value ->> 0, value ->> 1, value ->> 2, value -> 3 ->> 0, value -> 3 ->> 1, value -> 3 -> 2 ->> 0,
+    value -> 3 -> 2 ->> 1, value -> 3 -> 2 ->> 2",
+    ", (value ->> 0)::bigint, value ->> 1, value ->> 2, value -> 3 ->> 0, value -> 3 ->> 1,
+    (value -> 3 -> 2 ->> 0)::bigint, (value -> 3 -> 2 ->> 1)::bigint, (value -> 3 -> 2 ->> 2)::bigint",
+);
+const VALUES: Values = (
+    ", value ->> 0, value ->> 1, value -> 2 ->> 0, value -> 2 ->> 1, value -> 2 -> 2 ->> 0, value -> 2 -> 2 ->> 1,
+    value -> 2 -> 2 ->> 2",
+    ", (value ->> 0)::bigint, (value ->> 1)::bigint, value -> 2 ->> 0, value -> 2 ->> 1,
+    (value -> 2 -> 2 ->> 0)::bigint, (value -> 2 -> 2 ->> 1)::bigint, (value -> 2 -> 2 ->> 2)::bigint",
+);
+
+async fn insert(
+    tx: &mut Tx,
+    mailbox: i64,
+    owner: Owner<'_>,
+    (table, column, columns): (&'static str, &'static str, &'static str),
+    (of_sqlite, of_postgres): Values,
+    rows: String,
+) -> Result<(), Error> {
+    let insert = Sql::new("insert into ").text(table).text(" (mailbox, ").text(column).text(columns);
+    let insert = insert.value(mailbox).text(", ").then(owner.key()).twin(of_sqlite, of_postgres);
+    let insert = insert.twin(" from json_each(", " from jsonb_array_elements(").value(rows);
+    tx.execute(insert.twin(")", "::text::jsonb) as sent (value)").into()).await
+}
+
+/// Takes away the properties of one kind. Lists go with what they are of.
+async fn clear<V: Value>(tx: &mut Tx, mailbox: i64, owner: Owner<'_>) -> Result<(), Error> {
+    let (table, _, column) = owner.tables::<V>();
+    let delete =
+        Sql::new("delete from ").text(table).text(" where mailbox = ").value(mailbox).text(" and ").text(column);
+    tx.execute(delete.text(" in ").then(owner.key()).into()).await
+}
+
+/// Takes away all properties of a folder.
+pub(in crate::store) async fn clear_folder(tx: &mut Tx, mailbox: i64, folder: &str) -> Result<(), Error> {
+    let (held, owner) = (quota::of_folder(tx.reading().await?, mailbox, folder).await?, Owner::Folder(folder));
+    quota::count(tx, mailbox, 0, -held).await?;
+    clear::<SingleValue>(tx, mailbox, owner).await?;
+    clear::<MultiValue>(tx, mailbox, owner).await
+}
+
+/// Reads along with contacts what is to be shown with them: of as many of them, from the first on, as make a page of
+/// reasonable size. The others are left out.
+pub(in crate::store) async fn read_along(
+    session: &mut Session,
+    mailbox: i64,
+    contacts: &mut Vec<Contact>,
+    expand: &Expand,
+) -> Result<(), Error> {
+    if expand.is_empty() || contacts.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
+    let fitting = fitting(session, mailbox, contacts, &ids, expand).await?;
+    contacts.truncate(fitting);
+    let ids = ids.get(..fitting).unwrap_or_default();
+    let (mut extensions, mut single, mut multi) = Default::default();
+    if let Some(wanted) = &expand.extensions {
+        extensions = extensions::of(session, mailbox, ids, wanted).await?;
+    }
+    if let Some(wanted) = &expand.single {
+        single = of::<SingleValue>(session, mailbox, ids, wanted).await?;
+    }
+    if let Some(wanted) = &expand.multi {
+        multi = of::<MultiValue>(session, mailbox, ids, wanted).await?;
+    }
+    for contact in contacts {
+        let views = expand.views.iter().filter_map(|asked| asked.of(&contact.properties)).collect::<Vec<_>>();
+        single.entry(contact.id).or_default().extend(views);
+        contact.expanded = Some(Box::new(Expanded {
+            extensions: expand.extensions.as_ref().map(|_| extensions.remove(&contact.id).unwrap_or_default()),
+            single: expand.single.as_ref().map(|_| single.remove(&contact.id).unwrap_or_default()),
+            multi: expand.multi.as_ref().map(|_| multi.remove(&contact.id).unwrap_or_default()),
+        }));
+    }
+    Ok(())
+}
+
+/// The same of one.
+pub(in crate::store) async fn read_along_one(
+    session: &mut Session,
+    mailbox: i64,
+    contact: Contact,
+    expand: &Expand,
+) -> Result<Contact, Error> {
+    let mut contacts = vec![contact];
+    read_along(session, mailbox, &mut contacts, expand).await?;
+    contacts.pop().ok_or(Error::NotFound)
+}
+
+/// How many of the contacts, from the first on: at least one.
+async fn fitting(
+    session: &mut Session,
+    mailbox: i64,
+    contacts: &[Contact],
+    ids: &[Uuid],
+    expand: &Expand,
+) -> Result<usize, Error> {
+    let owner = Owner::Contacts(ids);
+    let sources = [
+        expand.extensions.as_ref().map(|wanted| ("m.name", extensions::from(mailbox, ids, wanted))),
+        expand.single.as_ref().map(|wanted| ("e.id", from::<SingleValue>(mailbox, owner, wanted))),
+        expand.multi.as_ref().map(|wanted| ("e.id", from::<MultiValue>(mailbox, owner, wanted))),
+    ];
+    let mut sizes: HashMap<Uuid, i64> = HashMap::new();
+    for (name, from) in sources.into_iter().flatten() {
+        // In bytes, and about what stands around each.
+        let select =
+            Sql::new("select e.contact_id, sum(128 + coalesce(octet_length(m.value) + octet_length(").text(name);
+        let select = select.text("), 0))").then(from).text(" group by e.contact_id");
+        for row in session.rows(select.into()).await? {
+            *sizes.entry(row.get(0)?).or_default() += row.get::<i64>(1)?;
+        }
+    }
+    for contact in contacts.iter().filter(|_| !expand.views.is_empty()) {
+        let views = expand.views.iter().filter_map(|asked| asked.view.read(&contact.properties));
+        *sizes.entry(contact.id).or_default() += views.map(|text| 128 + quota::bytes([text.len()])).sum::<i64>();
+    }
+    let mut size = 0;
+    let fits = |id: &&Uuid| {
+        let fits = size < MAX_PAGE_BYTES;
+        size += sizes.get(id).copied().unwrap_or_default();
+        fits
+    };
+    Ok(ids.iter().take_while(fits).count().max(1))
+}

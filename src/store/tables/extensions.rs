@@ -1,0 +1,285 @@
+//! Open extensions of contacts. Their writes take a number of the mailbox's, which makes their version, and no entry in the
+//! change log: the contact is what it was. Those that come with a new contact are of its own write.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::domain::error::{Error, Kind};
+use crate::domain::etag::Preconditions;
+use crate::domain::extended::Ids;
+use crate::domain::extension::{Extension, MAX_ALL_BYTES, MAX_EXTENSIONS, Member, New, Patch};
+use crate::store::Store;
+use crate::store::db::engine::Session;
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::tables::extended::{among, in_texts};
+use crate::store::tables::{changes, contacts, quota};
+use crate::store::write::tx::Tx;
+
+impl Store {
+    /// The extensions of a contact, in the order in which they were made. The contact is in the folder at the end of a path
+    /// of ids or, without one, in any folder.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the contact is not there, or deleted.
+    pub async fn extensions(
+        &self,
+        mailbox: i64,
+        within: &[String],
+        id: Uuid,
+        ids: &Ids,
+    ) -> Result<Vec<Extension>, Error> {
+        let read = async |session: &mut Session| {
+            session.at_one_moment().await?;
+            contacts::see(session, mailbox, within, id).await?;
+            of_one(session, mailbox, id, ids).await
+        };
+        self.read(read).await
+    }
+
+    /// Gives a contact an extension. That is no change of the contact: neither its version nor the change log tells of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the contact, [`Error::ExtensionExists`] for a name that it has, [`Error::Quota`] when it has
+    /// as many extensions as it may, or as much in them.
+    pub async fn create_extension(
+        &self,
+        mailbox: i64,
+        within: &[String],
+        id: Uuid,
+        new: New,
+    ) -> Result<Extension, Error> {
+        let within = within.to_vec();
+        self.write(Some(mailbox), async move |tx| create(tx, mailbox, &within, id, new).await).await
+    }
+
+    /// Changes the members of an extension that are named. Without any it stays as it is, its version too.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the contact and the extension, [`Error::Stale`] when a precondition fails, 400 for another
+    /// name and for what makes it too large, [`Error::Quota`] as with [`Store::create_extension`].
+    pub async fn update_extension(
+        &self,
+        mailbox: i64,
+        within: &[String],
+        (id, name): (Uuid, String),
+        patch: Patch,
+        expected: Preconditions,
+    ) -> Result<Extension, Error> {
+        let within = within.to_vec();
+        let work = async move |tx: &mut Tx| update(tx, mailbox, &within, (id, &name), patch, &expected).await;
+        self.write(Some(mailbox), work).await
+    }
+
+    /// Takes an extension away. Answers the number of that write.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the contact and the extension, [`Error::Stale`] when a precondition fails.
+    pub async fn delete_extension(
+        &self,
+        mailbox: i64,
+        within: &[String],
+        (id, name): (Uuid, String),
+        expected: Preconditions,
+    ) -> Result<i64, Error> {
+        let within = within.to_vec();
+        let work = async move |tx: &mut Tx| delete(tx, mailbox, &within, (id, &name), &expected).await;
+        self.write(Some(mailbox), work).await
+    }
+}
+
+/// The extensions of some contacts with these names.
+pub(in crate::store) fn from(mailbox: i64, contacts: &[Uuid], ids: &Ids) -> Sql {
+    let join = " from extensions e left join extension_members m
+    on m.mailbox = e.mailbox and m.contact_id = e.contact_id and m.extension_pos = e.pos
+where e.mailbox = ";
+    let from = Sql::new(join).value(mailbox).text(" and e.contact_id in ").then(among(contacts));
+    match ids {
+        Ids::All => from,
+        Ids::These(names) => from.text(" and e.name in ").then(in_texts(names)),
+    }
+}
+
+/// The extensions of some contacts, each contact's in their order.
+pub(in crate::store) async fn of(
+    session: &mut Session,
+    mailbox: i64,
+    contacts: &[Uuid],
+    ids: &Ids,
+) -> Result<HashMap<Uuid, Vec<Extension>>, Error> {
+    let select = Sql::new("select e.contact_id, e.name, e.version, e.last_modified_date_time, m.name, m.value");
+    let select = select.then(from(mailbox, contacts, ids)).text(" order by e.contact_id, e.pos, m.pos");
+    let mut found: HashMap<Uuid, Vec<Extension>> = HashMap::new();
+    for row in session.rows(select.into()).await? {
+        let of_contact = found.entry(row.get(0)?).or_default();
+        let name: String = row.get(1)?;
+        if of_contact.last().is_none_or(|last| last.name != name) {
+            let (version, last_modified_date_time) = (row.get(2)?, row.get(3)?);
+            of_contact.push(Extension { name, members: Vec::new(), version, last_modified_date_time });
+        }
+        if let (Some(last), Some(member)) = (of_contact.last_mut(), row.get::<Option<String>>(4)?) {
+            last.members.push((member, row.get(5)?));
+        }
+    }
+    Ok(found)
+}
+
+/// Those of one contact, whatever its state.
+pub(in crate::store) async fn of_one(
+    session: &mut Session,
+    mailbox: i64,
+    id: Uuid,
+    ids: &Ids,
+) -> Result<Vec<Extension>, Error> {
+    Ok(of(session, mailbox, &[id], ids).await?.remove(&id).unwrap_or_default())
+}
+
+/// Writes the extensions of a contact that is written as this version, behind those it has.
+pub(in crate::store) async fn insert(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: Uuid,
+    version: i64,
+    first: i64,
+    new: &[New],
+) -> Result<(), Error> {
+    quota::grow(tx, mailbox, new.iter().map(|new| size(&new.members)).sum()).await?;
+    for (pos, New { name, members }) in (first..).zip(new) {
+        let text = "
+insert into extensions (mailbox, contact_id, pos, name, version, last_modified_date_time) values ($1, $2, $3, $4, $5, $6)";
+        let statement = Statement::new(text).bind(mailbox).bind(id).bind(pos).bind(name).bind(version);
+        tx.execute(statement.bind(tx.now())).await?;
+        insert_members(tx, mailbox, id, pos, members).await?;
+    }
+    Ok(())
+}
+
+/// What members count for.
+fn size(members: &[Member]) -> i64 {
+    quota::bytes(members.iter().map(|(name, value)| name.len() + value.len()))
+}
+
+async fn insert_members(tx: &mut Tx, mailbox: i64, id: Uuid, pos: i64, members: &[Member]) -> Result<(), Error> {
+    let json = serde_json::to_string(members).map_err(Error::internal)?;
+    let insert =
+        Sql::new("insert into extension_members (mailbox, contact_id, extension_pos, pos, name, value) select ");
+    let insert = insert.value(mailbox).text(", ").value(id).text(", ").value(pos);
+    let insert = insert.twin(
+        ", key, value ->> 0, value ->> 1 from json_each(",
+        ", n - 1, entry ->> 0, entry ->> 1 from jsonb_array_elements(",
+    );
+    tx.execute(insert.value(json).twin(")", "::text::jsonb) with ordinality as sent (entry, n)").into()).await
+}
+
+pub(in crate::store) async fn create(
+    tx: &mut Tx,
+    mailbox: i64,
+    within: &[String],
+    id: Uuid,
+    new: New,
+) -> Result<Extension, Error> {
+    contacts::see(tx.reading().await?, mailbox, within, id).await?;
+    let text = "
+select count(*), coalesce(max(pos) + 1, 0), count(*) filter (where name = $3)
+from extensions where mailbox = $1 and contact_id = $2";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id).bind(&new.name)).await?;
+    let row = row.ok_or_else(|| Error::internal("count() answered nothing"))?;
+    if row.get::<i64>(2)? > 0 {
+        return Err(Error::ExtensionExists);
+    }
+    if usize::try_from(row.get::<i64>(0)?).is_ok_and(|count| count >= MAX_EXTENSIONS) {
+        return Err(Error::Quota(format!("A contact has at most {MAX_EXTENSIONS} extensions.")));
+    }
+    let first: i64 = row.get(1)?;
+    let version = number(tx, mailbox, id).await?;
+    insert(tx, mailbox, id, version, first, std::slice::from_ref(&new)).await?;
+    check_size(tx, mailbox, id).await?;
+    let New { name, members } = new;
+    Ok(Extension { name, members, version, last_modified_date_time: tx.now() })
+}
+
+pub(in crate::store) async fn update(
+    tx: &mut Tx,
+    mailbox: i64,
+    within: &[String],
+    (id, name): (Uuid, &str),
+    patch: Patch,
+    expected: &Preconditions,
+) -> Result<Extension, Error> {
+    let (pos, mut extension) = find(tx, mailbox, within, id, name).await?;
+    expected.check(&extension.version_token())?;
+    if patch.name.as_ref().is_some_and(|name| *name != extension.name) {
+        let message = "'extensionName' is fixed: make another extension, and delete this one.";
+        return Err(Error::invalid(Kind::ReadOnly, "extensionName", message));
+    }
+    if patch.members.is_empty() {
+        return Ok(extension);
+    }
+    let before = size(&extension.members);
+    extension.members = patch.applied_to(extension.members)?;
+    quota::grow(tx, mailbox, size(&extension.members) - before).await?;
+    extension.version = number(tx, mailbox, id).await?;
+    extension.last_modified_date_time = tx.now();
+    let text = "
+update extensions set version = $4, last_modified_date_time = $5 where mailbox = $1 and contact_id = $2 and pos = $3";
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(pos).bind(extension.version).bind(tx.now());
+    tx.execute(statement).await?;
+    let text = "delete from extension_members where mailbox = $1 and contact_id = $2 and extension_pos = $3";
+    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(pos)).await?;
+    insert_members(tx, mailbox, id, pos, &extension.members).await?;
+    check_size(tx, mailbox, id).await?;
+    Ok(extension)
+}
+
+pub(in crate::store) async fn delete(
+    tx: &mut Tx,
+    mailbox: i64,
+    within: &[String],
+    (id, name): (Uuid, &str),
+    expected: &Preconditions,
+) -> Result<i64, Error> {
+    let (pos, extension) = find(tx, mailbox, within, id, name).await?;
+    expected.check(&extension.version_token())?;
+    let number = number(tx, mailbox, id).await?;
+    quota::count(tx, mailbox, 0, -size(&extension.members)).await?;
+    // Its members refer to it and go with it.
+    let text = "delete from extensions where mailbox = $1 and contact_id = $2 and pos = $3";
+    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(pos)).await?;
+    Ok(number)
+}
+
+/// An extension and its place among the contact's.
+async fn find(tx: &mut Tx, mailbox: i64, within: &[String], id: Uuid, name: &str) -> Result<(i64, Extension), Error> {
+    contacts::see(tx.reading().await?, mailbox, within, id).await?;
+    let text = "select pos from extensions where mailbox = $1 and contact_id = $2 and name = $3";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id).bind(name)).await?;
+    let pos = row.ok_or(Error::NotFound)?.get(0)?;
+    let these = Ids::These(vec![name.to_owned()]);
+    let extension = of_one(tx.reading().await?, mailbox, id, &these).await?.pop();
+    Ok((pos, extension.ok_or(Error::NotFound)?))
+}
+
+/// The number of a write to a contact's extensions, which is remembered.
+async fn number(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<i64, Error> {
+    let number = changes::number(tx, mailbox).await?;
+    let text = "
+insert into extension_writes (mailbox, contact_id, version, last_modified_date_time) values ($1, $2, $3, $4)
+on conflict (mailbox, contact_id) do update
+set version = excluded.version, last_modified_date_time = excluded.last_modified_date_time";
+    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(number).bind(tx.now())).await?;
+    Ok(number)
+}
+
+/// # Errors
+/// [`Error::Quota`] when there is more in a contact's extensions than may be.
+async fn check_size(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<(), Error> {
+    let text = "
+select coalesce(sum(octet_length(name) + octet_length(value)), 0) from extension_members
+where mailbox = $1 and contact_id = $2";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?;
+    let size: i64 = row.ok_or_else(|| Error::internal("sum() answered nothing"))?.get(0)?;
+    if usize::try_from(size).is_ok_and(|size| size > MAX_ALL_BYTES) {
+        return Err(Error::Quota(format!("The extensions of a contact have at most {MAX_ALL_BYTES} bytes of JSON.")));
+    }
+    Ok(())
+}

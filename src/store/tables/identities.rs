@@ -1,0 +1,354 @@
+//! Users whom an identity provider knows. Each is found by the provider and its own name for them, and by their id. What else
+//! it calls them finds nobody, but for a name that the operator has bound, or that stands in a claim which the operator trusts.
+
+use crate::domain::error::{Error, Kind};
+use crate::domain::user::{self, Identity, Trusted, User};
+use crate::store::Store;
+use crate::store::db::engine::{Row, Session};
+use crate::store::db::statement::Statement;
+use crate::store::tables::{audit, users};
+use crate::store::write::tx::Tx;
+
+/// Whom an identity provider means, as far as the operator is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The provider.
+    pub issuer: String,
+    /// Its own name for somebody.
+    pub subject: String,
+    /// What it calls them to people.
+    pub claimed_name: Option<String>,
+    /// Whether the operator has bound the name of their user.
+    pub bound: bool,
+}
+
+/// A stored identity, with its user.
+struct Stored {
+    user: User,
+    known: Known,
+    trusted: Option<Trusted>,
+    said: i64,
+}
+
+impl Stored {
+    /// Whether an identity tells nothing that is new.
+    fn has(&self, identity: &Identity) -> bool {
+        let shown = identity.display_name.as_ref().is_none_or(|name| *name == self.user.display_name);
+        let told = self.known.claimed_name == identity.claimed_name && self.trusted == identity.trusted;
+        // Of an older token. A name that was changed is not changed back by it.
+        identity.said < self.said || told && (shown || !self.user.is_of_provider())
+    }
+}
+
+macro_rules! select {
+    () => {
+        concat!(
+            users::select!(),
+            ", i.issuer, i.subject, i.claimed_name, i.bound, i.claim, i.name, i.said_date_time
+from identities i join users c on c.mailbox = i.mailbox"
+        )
+    };
+}
+
+impl Store {
+    /// The user of an identity, made with an empty mailbox if there is none, and called what it is called now.
+    ///
+    /// # Errors
+    /// [`Error::Quota`] past 100,000 users, else those of the database.
+    pub async fn user_of_identity(&self, identity: &Identity) -> Result<User, Error> {
+        // Not remembered between requests: another process may bind a name at any time.
+        let found = self
+            .read_vital(async |session: &mut Session| find(session, &identity.issuer, &identity.subject).await)
+            .await?;
+        if let Some(found) = found.filter(|found| found.has(identity)) {
+            return Ok(found.user);
+        }
+        let identity = identity.clone();
+        self.write(None, async move |tx| ensure(tx, &identity).await).await
+    }
+
+    /// Takes back the names that other claims than this one of this issuer have given: the operator trusts it alone.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn trust_claim(&self, trusted: Option<(String, String)>) -> Result<(), Error> {
+        let (issuer, claim) = trusted.unzip();
+        let text = "
+select distinct name_key from identities
+where name_key is not null and (issuer is distinct from $1 or claim is distinct from $2)";
+        let of = Statement::new(text).bind(issuer.clone()).bind(claim.clone());
+        let keys = self.read(async |session: &mut Session| session.rows(of.clone()).await).await?;
+        let keys = keys.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let work = async move |tx: &mut Tx| {
+            users::one_at_a_time(tx).await?;
+            let text = "
+update identities set claim = null, name = null, name_key = null
+where name_key is not null and (issuer is distinct from $1 or claim is distinct from $2)";
+            tx.execute(Statement::new(text).bind(issuer).bind(claim)).await?;
+            for key in keys {
+                settle(tx, &key).await?;
+            }
+            Ok(())
+        };
+        self.write(None, work).await
+    }
+
+    /// Binds a name to whom a provider means by a subject, so that they are found by it and no claim changes that. The name of
+    /// a user of contactd's own has that user be theirs. Without an issuer, the one who has brought the subject here is meant.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that says in whose way it is.
+    pub async fn bind_name(&self, name: &str, issuer: Option<String>, subject: &str) -> Result<User, Error> {
+        let (name, subject) = (user::shown(name), subject.to_owned());
+        self.write(None, async move |tx| bind(tx, &name, issuer, &subject).await).await
+    }
+
+    /// Takes a bound name back.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`], [`Error::Invalid`] where the name is not bound.
+    pub async fn unbind_name(&self, name: &str) -> Result<User, Error> {
+        let name = name.to_owned();
+        let work = async move |tx: &mut Tx| {
+            users::one_at_a_time(tx).await?;
+            let found = users::find(tx.reading().await?, &name).await?;
+            let user = found.ok_or_else(|| Error::UnknownUser(name.clone()))?;
+            if !is_bound(tx.reading().await?, user.mailbox).await? {
+                return Err(refused(format!("'{name}' is bound to nobody")));
+            }
+            unbind(tx, &user).await?;
+            audit::by_operator(tx, user.mailbox, "user unbind", Some(&user.id), None).await?;
+            Ok(user)
+        };
+        self.write(None, work).await
+    }
+}
+
+/// All identities, by the mailboxes of their users.
+pub(in crate::store) async fn all(session: &mut Session) -> Result<Vec<(i64, Known)>, Error> {
+    let text = concat!(select!(), " order by i.mailbox, i.issuer, i.subject");
+    let rows = session.rows(Statement::new(text)).await?;
+    rows.iter().map(|row| read(row).map(|stored| (stored.user.mailbox, stored.known))).collect()
+}
+
+/// Forgets the identities of a user who is removed. The names that they had go to whom else these are due.
+pub(in crate::store) async fn forget(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
+    let text = "
+select user_principal_name_key from users where mailbox = $1
+union select name_key from identities where mailbox = $1 and name_key is not null";
+    let keys = tx.reading().await?.rows(Statement::new(text).bind(mailbox)).await?;
+    tx.execute(Statement::new("delete from identities where mailbox = $1").bind(mailbox)).await?;
+    tx.execute(Statement::new("delete from users where mailbox = $1").bind(mailbox)).await?;
+    for key in keys.iter().map(|row| row.get::<String>(0)) {
+        settle(tx, &key?).await?;
+    }
+    Ok(())
+}
+
+async fn find(session: &mut Session, issuer: &str, subject: &str) -> Result<Option<Stored>, Error> {
+    let text = concat!(select!(), " where i.issuer = $1 and i.subject = $2");
+    session.row(Statement::new(text).bind(issuer).bind(subject)).await?.as_ref().map(read).transpose()
+}
+
+fn read(row: &Row) -> Result<Stored, Error> {
+    let (claim, name): (Option<String>, Option<String>) = (row.get(9)?, row.get(10)?);
+    Ok(Stored {
+        user: users::read(row, 0)?,
+        known: Known { issuer: row.get(5)?, subject: row.get(6)?, claimed_name: row.get(7)?, bound: row.get(8)? },
+        trusted: claim.zip(name).map(|(claim, name)| Trusted { claim, name }),
+        said: row.get(11)?,
+    })
+}
+
+async fn ensure(tx: &mut Tx, identity: &Identity) -> Result<User, Error> {
+    let Identity { issuer, subject, .. } = identity;
+    users::one_at_a_time(tx).await?;
+    let stored = match find(tx.reading().await?, issuer, subject).await? {
+        Some(stored) if stored.has(identity) => return Ok(stored.user),
+        Some(stored) => Some(stored),
+        None => {
+            create(tx, issuer, subject, identity.display_name.as_deref().or(identity.claimed_name.as_deref())).await?;
+            None
+        }
+    };
+    let trusted = identity.trusted.as_ref();
+    let key = trusted.map(|trusted| user::key(&trusted.name));
+    let text = "
+update identities set claimed_name = $3, claim = $4, name = $5, name_key = $6, said_date_time = $7
+where issuer = $1 and subject = $2";
+    let statement = Statement::new(text).bind(issuer).bind(subject).bind(identity.claimed_name.as_ref());
+    let statement = statement.bind(trusted.map(|trusted| &trusted.claim)).bind(trusted.map(|trusted| &trusted.name));
+    tx.execute(statement.bind(key.as_ref()).bind(identity.said)).await?;
+    if let (Some(name), Some(user)) = (&identity.display_name, stored.as_ref().map(|stored| &stored.user))
+        && user.is_of_provider()
+    {
+        let text = "update users set display_name = $2 where mailbox = $1";
+        tx.execute(Statement::new(text).bind(user.mailbox).bind(name)).await?;
+    }
+    let before = stored.and_then(|stored| stored.trusted).map(|trusted| user::key(&trusted.name));
+    // The new name first: whoever gets it gives the old one back.
+    for key in key.iter().chain(before.iter().filter(|before| Some(*before) != key.as_ref())) {
+        settle(tx, key).await?;
+    }
+    let found = find(tx.reading().await?, issuer, subject).await?;
+    found.map(|found| found.user).ok_or_else(|| Error::internal("an identity was not kept"))
+}
+
+/// Makes a user without a name, and an identity of theirs.
+async fn create(tx: &mut Tx, issuer: &str, subject: &str, display_name: Option<&str>) -> Result<User, Error> {
+    let id = Tx::new_id().to_string();
+    let name = user::nameless(&id);
+    let new = User {
+        id,
+        display_name: display_name.unwrap_or(&name).to_owned(),
+        user_principal_name: name.clone(),
+        mail: name.clone(),
+        mailbox: 0,
+    };
+    let user = users::insert(tx, new, &user::key(&name)).await?;
+    add(tx, issuer, subject, &user).await?;
+    Ok(user)
+}
+
+async fn add(tx: &mut Tx, issuer: &str, subject: &str, user: &User) -> Result<(), Error> {
+    let text = "insert into identities (issuer, subject, mailbox, created_date_time) values ($1, $2, $3, $4)";
+    tx.execute(Statement::new(text).bind(issuer).bind(subject).bind(user.mailbox).bind(tx.now())).await
+}
+
+/// Gives a name by which a provider vouches to whom it is due: the one user whom it calls so. Where it calls two so, nobody
+/// has it, whoever came first; and a user of contactd's own, or one to whom the operator has bound it, keeps it.
+async fn settle(tx: &mut Tx, key: &str) -> Result<(), Error> {
+    let text = concat!(select!(), " where i.name_key = $1 limit 2");
+    let claimants = tx.reading().await?.rows(Statement::new(text).bind(key)).await?;
+    let claimants = claimants.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let due = match claimants.as_slice() {
+        [one] if !one.known.bound && one.user.is_of_provider() => Some(one),
+        _ => None,
+    };
+    if claimants.len() > 1 {
+        tracing::warn!("the identity provider gives one name to two users: nobody is found by it until it is bound");
+    }
+    if let Some(holder) = holder(tx.reading().await?, key).await? {
+        if !holder.is_of_provider() || is_bound(tx.reading().await?, holder.mailbox).await? {
+            return Ok(());
+        }
+        if due.is_none_or(|due| due.user.mailbox != holder.mailbox) {
+            call(tx, &holder, &user::nameless(&holder.id)).await?;
+        }
+    }
+    match due.and_then(|due| due.trusted.as_ref().map(|trusted| (&due.user, &trusted.name))) {
+        Some((user, name)) => call(tx, user, &user::shown(name)).await,
+        None => Ok(()),
+    }
+}
+
+/// Who is found by a name.
+async fn holder(session: &mut Session, key: &str) -> Result<Option<User>, Error> {
+    let text = concat!(users::select!(), " from users c where c.user_principal_name_key = $1");
+    session.row(Statement::new(text).bind(key)).await?.map(|row| users::read(&row, 0)).transpose()
+}
+
+async fn is_bound(session: &mut Session, mailbox: i64) -> Result<bool, Error> {
+    let text = "select 1 from identities where mailbox = $1 and bound limit 1";
+    Ok(session.row(Statement::new(text).bind(mailbox)).await?.is_some())
+}
+
+/// Calls a user so from now on.
+async fn call(tx: &mut Tx, user: &User, name: &str) -> Result<(), Error> {
+    let text = "update users set user_principal_name = $2, user_principal_name_key = $3, mail = $2 where mailbox = $1";
+    tx.execute(Statement::new(text).bind(user.mailbox).bind(name).bind(user::key(name))).await
+}
+
+fn refused(why: impl Into<String>) -> Error {
+    Error::invalid(Kind::Request, "", why)
+}
+
+/// By whom a subject was brought here, unless that is said.
+async fn issuer(session: &mut Session, said: Option<String>, subject: &str) -> Result<String, Error> {
+    if let Some(issuer) = said {
+        return Ok(issuer);
+    }
+    let text = "select issuer from identities where subject = $1 order by issuer limit 2";
+    let rows = session.rows(Statement::new(text).bind(subject)).await?;
+    match rows.as_slice() {
+        [one] => one.get(0),
+        [] => Err(refused("nobody with this subject has signed in yet: name the provider with --issuer")),
+        _ => Err(refused("two providers have this subject: name one with --issuer")),
+    }
+}
+
+async fn bind(tx: &mut Tx, name: &str, said: Option<String>, subject: &str) -> Result<User, Error> {
+    users::one_at_a_time(tx).await?;
+    if !user::can_be_given(name) {
+        return Err(refused(format!("'{name}' is no name that can be bound: users have such ids")));
+    }
+    let issuer = issuer(tx.reading().await?, said, subject).await?;
+    let stored = find(tx.reading().await?, &issuer, subject).await?;
+    let key = user::key(name);
+    let holder = holder(tx.reading().await?, &key).await?;
+    let own = stored.as_ref().map(|stored| stored.user.mailbox);
+    if let Some(holder) = holder.as_ref().filter(|holder| Some(holder.mailbox) != own) {
+        if is_bound(tx.reading().await?, holder.mailbox).await? {
+            return Err(refused(format!("'{name}' is bound to another subject: contactd user unbind frees it")));
+        }
+        if let Some(stored) = stored.as_ref().filter(|_| !holder.is_of_provider()) {
+            let id = &stored.user.id;
+            return Err(refused(format!(
+                "'{name}' is a user already, and so is the subject, as {id}: remove one of them, or bind another name"
+            )));
+        }
+    }
+    if let Some(stored) = stored.as_ref().filter(|stored| !stored.user.is_of_provider()) {
+        let id = &stored.user.id;
+        return if holder.is_some_and(|holder| holder.mailbox == stored.user.mailbox) {
+            Ok(stored.user.clone())
+        } else {
+            Err(refused(format!("the subject is bound to the user '{id}': contactd user unbind frees it")))
+        };
+    }
+    let user = match (stored, holder) {
+        (None, Some(local)) if !local.is_of_provider() => {
+            add(tx, &issuer, subject, &local).await?;
+            local
+        }
+        (stored, holder) => {
+            let user = match stored {
+                Some(stored) => stored.user,
+                None => create(tx, &issuer, subject, Some(name)).await?,
+            };
+            if let Some(other) = holder.filter(|holder| holder.mailbox != user.mailbox) {
+                call(tx, &other, &user::nameless(&other.id)).await?;
+            }
+            call(tx, &user, name).await?;
+            user
+        }
+    };
+    let text = "update identities set bound = true where issuer = $1 and subject = $2";
+    tx.execute(Statement::new(text).bind(&issuer).bind(subject)).await?;
+    // What they were called before is free.
+    settle(tx, &user::key(&user.user_principal_name)).await?;
+    audit::by_operator(tx, user.mailbox, "user bind", Some(&user.id), None).await?;
+    let user = users::find(tx.reading().await?, &user.id).await?;
+    user.ok_or_else(|| Error::internal("a user who was bound is gone"))
+}
+
+/// Has the claims decide again.
+async fn unbind(tx: &mut Tx, user: &User) -> Result<(), Error> {
+    if !user.is_of_provider() {
+        // Who signs in as that subject is somebody else from now on.
+        let text = "delete from identities where mailbox = $1";
+        return tx.execute(Statement::new(text).bind(user.mailbox)).await;
+    }
+    let text = "update identities set bound = false where mailbox = $1";
+    tx.execute(Statement::new(text).bind(user.mailbox)).await?;
+    call(tx, user, &user::nameless(&user.id)).await?;
+    let text = "select name_key from identities where mailbox = $1 and name_key is not null";
+    let own = tx.reading().await?.rows(Statement::new(text).bind(user.mailbox)).await?;
+    for key in own.iter().map(|row| row.get::<String>(0)) {
+        settle(tx, &key?).await?;
+    }
+    settle(tx, &user::key(&user.user_principal_name)).await
+}

@@ -1,0 +1,121 @@
+//! Creates that happen once however often they are sent: the key that a request names (docs/graph.md, "Repeated creates")
+//! is written in the transaction of what it makes. A mailbox's writes take turns, in all processes, so of requests with
+//! one key the first makes something and the others find it.
+
+use uuid::Uuid;
+
+use crate::domain::contact::Contact;
+use crate::domain::contact::patch::Patch;
+use crate::domain::error::Error;
+use crate::domain::extended::{Expanded, Ids};
+use crate::domain::folder::{Folder, Patch as FolderPatch};
+use crate::store::Store;
+use crate::store::db::statement::Statement;
+use crate::store::tables::contacts::{self, New};
+use crate::store::tables::{extensions, folders};
+use crate::store::write::tx::Tx;
+
+/// How long a key is known, in microseconds: a day.
+pub(in crate::store) const KEPT: i64 = 24 * 60 * 60 * 1_000_000;
+/// Most keys of a mailbox that are known at once.
+const MAX_KEYS: i64 = 10_000;
+
+/// By what a create is known when it is repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// The key its client has given it.
+    pub key: String,
+    /// What the request is, in short: another one must not use the key.
+    pub request: String,
+}
+
+impl Store {
+    /// As [`Store::insert`] or, with a path of folders, [`Store::insert_in`], but for a create that was done before: its
+    /// contact as it is now.
+    ///
+    /// # Errors
+    /// As these; [`Error::KeyReused`] when the key was of another request, [`Error::NotFound`] when the contact was
+    /// deleted since, [`Error::Quota`] when the mailbox has too many keys.
+    pub async fn insert_once(&self, mailbox: i64, folder: &[String], new: Patch, once: Once) -> Result<Contact, Error> {
+        let (folder, max_folders) = (folder.to_vec(), self.shared.options.max_folders);
+        let work = async move |tx: &mut Tx| {
+            if let Some(made) = made(tx, mailbox, &once).await? {
+                let id = Uuid::try_parse(&made).map_err(Error::internal)?;
+                let mut contact = contacts::get(tx.reading().await?, mailbox, &[], id).await?;
+                if new.added.as_ref().is_some_and(|added| !added.extensions.is_empty()) {
+                    let extensions = Some(extensions::of_one(tx.reading().await?, mailbox, id, &Ids::All).await?);
+                    contact.expanded = Some(Box::new(Expanded { extensions, ..Expanded::default() }));
+                }
+                return Ok(contact);
+            }
+            if !folder.is_empty() {
+                folders::get(tx.reading().await?, mailbox, &folder).await?;
+            }
+            // This job has looked at the right itself, and writes down whose it was.
+            let new = New { folder: folder.last().cloned(), ..New::of(mailbox, new) };
+            let contact = contacts::insert(tx, vec![new], max_folders).await?.pop();
+            let contact = contact.ok_or_else(|| Error::internal("nothing was written"))?;
+            remember(tx, mailbox, &once, &contact.id.to_string()).await?;
+            tx.has_made(contact.id.to_string());
+            Ok(contact)
+        };
+        self.write(Some(mailbox), work).await
+    }
+
+    /// As [`Store::create_folder`], but for a create that was done before: its folder as it is now.
+    ///
+    /// # Errors
+    /// As that and [`Store::insert_once`].
+    pub async fn create_folder_once(
+        &self,
+        mailbox: i64,
+        path: &[String],
+        new: FolderPatch,
+        once: Once,
+    ) -> Result<Folder, Error> {
+        let (path, max) = (path.to_vec(), self.shared.options.max_folders);
+        let work = async move |tx: &mut Tx| {
+            if let Some(made) = made(tx, mailbox, &once).await? {
+                return folders::get(tx.reading().await?, mailbox, &[made]).await;
+            }
+            let folder = folders::create(tx, mailbox, &path, new, max).await?;
+            remember(tx, mailbox, &once, &folder.id).await?;
+            Ok(folder)
+        };
+        self.write(Some(mailbox), work).await
+    }
+}
+
+/// What the request has made before, if it was sent before. All that follows can be undone as one.
+///
+/// # Errors
+/// [`Error::KeyReused`]
+async fn made(tx: &mut Tx, mailbox: i64, once: &Once) -> Result<Option<String>, Error> {
+    tx.open_savepoint().await?;
+    let text = "
+select request, item_id from idempotency_keys where mailbox = $1 and key = $2 and created_date_time > $3";
+    let statement = Statement::new(text).bind(mailbox).bind(&once.key).bind(tx.now() - KEPT);
+    let Some(row) = tx.reading().await?.row(statement).await? else { return Ok(None) };
+    if row.get::<String>(0)? == once.request { row.get(1).map(Some) } else { Err(Error::KeyReused) }
+}
+
+/// # Errors
+/// [`Error::Quota`] when the mailbox has as many keys as it may.
+async fn remember(tx: &mut Tx, mailbox: i64, once: &Once, item: &str) -> Result<(), Error> {
+    forget(tx, mailbox).await?;
+    let count = Statement::new("select count(*) from idempotency_keys where mailbox = $1").bind(mailbox);
+    let known: i64 = tx.reading().await?.row(count).await?.map_or(Ok(0), |row| row.get(0))?;
+    if known >= MAX_KEYS {
+        return Err(Error::Quota(format!("A mailbox has at most {MAX_KEYS} values of Idempotency-Key in 24 hours.")));
+    }
+    let text = "
+insert into idempotency_keys (mailbox, key, request, item_id, created_date_time) values ($1, $2, $3, $4, $5)";
+    let statement = Statement::new(text).bind(mailbox).bind(&once.key).bind(&once.request).bind(item);
+    tx.execute(statement.bind(tx.now())).await
+}
+
+/// Takes away the keys whose day is over.
+pub(in crate::store) async fn forget(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
+    let text = "delete from idempotency_keys where mailbox = $1 and created_date_time <= $2";
+    tx.execute(Statement::new(text).bind(mailbox).bind(tx.now() - KEPT)).await
+}

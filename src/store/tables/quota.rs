@@ -1,0 +1,109 @@
+//! How much a mailbox may hold. What it holds is counted in its row, in the transaction of each write that changes it: the hot
+//! writes do so themselves (`procedures`), all others here. Deleted contacts count until they are purged.
+
+use uuid::Uuid;
+
+use crate::domain::error::Error;
+use crate::store::db::engine::Session;
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::tables::extended::among;
+use crate::store::write::tx::Tx;
+
+/// Most of what one mailbox may hold.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct Limits {
+    pub(in crate::store) contacts: i64,
+    pub(in crate::store) bytes: i64,
+}
+
+/// Counts what a write adds or, where it is less than nothing, takes away.
+pub(in crate::store) async fn count(tx: &mut Tx, mailbox: i64, contacts: i64, bytes: i64) -> Result<(), Error> {
+    if (contacts, bytes) == (0, 0) {
+        return Ok(());
+    }
+    let text = "update mailboxes set contacts = contacts + $2, bytes = bytes + $3 where id = $1";
+    tx.execute(Statement::new(text).bind(mailbox).bind(contacts).bind(bytes)).await
+}
+
+/// Counts by how many bytes something grows or shrinks.
+///
+/// # Errors
+/// [`Error::Quota`] where it grows and the mailbox then holds more than it may.
+pub(in crate::store) async fn grow(tx: &mut Tx, mailbox: i64, bytes: i64) -> Result<(), Error> {
+    count(tx, mailbox, 0, bytes).await?;
+    if bytes > 0 { room(tx, mailbox, 0, 0).await } else { Ok(()) }
+}
+
+/// Sees that there is room for so much more.
+///
+/// # Errors
+/// [`Error::Quota`]
+pub(in crate::store) async fn room(tx: &mut Tx, mailbox: i64, contacts: i64, bytes: i64) -> Result<(), Error> {
+    let limits = tx.limits();
+    let statement = Statement::new("select contacts, bytes from mailboxes where id = $1").bind(mailbox);
+    let row = tx.reading().await?.row(statement).await?;
+    let row = row.ok_or_else(|| Error::internal("the mailbox is gone"))?;
+    if contacts > 0 && row.get::<i64>(0)?.saturating_add(contacts) > limits.contacts {
+        let most = limits.contacts;
+        let message =
+            format!("A mailbox holds at most {most} contacts; deleted ones count until they are deleted for good.");
+        return Err(Error::Quota(message));
+    }
+    if row.get::<i64>(1)?.saturating_add(bytes) > limits.bytes { Err(too_large(limits)) } else { Ok(()) }
+}
+
+/// What is said where a mailbox would hold too many bytes.
+pub(in crate::store) fn too_large(limits: Limits) -> Error {
+    Error::Quota(format!(
+        "A mailbox holds at most {} bytes of contacts, photos and extensions; deleted ones count until they are deleted for good.",
+        limits.bytes
+    ))
+}
+
+/// How many contacts these are, and how many bytes they and all that belongs to them have.
+pub(in crate::store) async fn of_contacts(
+    session: &mut Session,
+    mailbox: i64,
+    ids: &[Uuid],
+) -> Result<(i64, i64), Error> {
+    let of = |what: &'static str, contact: &'static str| {
+        Sql::new("select ").text(what).text(" where mailbox = ").value(mailbox).text(" and ").text(contact).text(" in ")
+    };
+    let mut parts = of("1 as n, size as bytes from contacts", "id").then(among(ids));
+    for what in [
+        "0, size from photos",
+        "0, octet_length(name) + octet_length(value) from extension_members",
+        "0, octet_length(id) + octet_length(value) from single_values",
+        "0, octet_length(id) from multi_value_properties",
+        "0, octet_length(value) from multi_values",
+    ] {
+        let of = if what.contains("photos") {
+            of(what, "deleted_date_time is null and contact_id")
+        } else {
+            of(what, "contact_id")
+        };
+        parts = parts.text(" union all ").then(of).then(among(ids));
+    }
+    let sums = "select coalesce(sum(n), 0), ";
+    let sums = Sql::default().twin(sums, "select coalesce(sum(n), 0)::bigint, ");
+    let sums = sums.twin("coalesce(sum(bytes), 0) from (", "coalesce(sum(bytes), 0)::bigint from (");
+    let row = session.row(sums.then(parts).text(") as parts").into()).await?;
+    let row = row.ok_or_else(|| Error::internal("sum() answered nothing"))?;
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+/// How many bytes of programs are kept with a folder.
+pub(in crate::store) async fn of_folder(session: &mut Session, mailbox: i64, folder: &str) -> Result<i64, Error> {
+    let text = "
+select (select coalesce(sum(octet_length(id) + octet_length(value)), 0) from folder_single_values
+        where mailbox = $1 and folder_id = $2)
+    + (select coalesce(sum(octet_length(id)), 0) from folder_multi_value_properties where mailbox = $1 and folder_id = $2)
+    + (select coalesce(sum(octet_length(value)), 0) from folder_multi_values where mailbox = $1 and folder_id = $2)";
+    let row = session.row(Statement::new(text).bind(mailbox).bind(folder)).await?;
+    row.ok_or_else(|| Error::internal("sum() answered nothing"))?.get(0)
+}
+
+/// A length as it is counted.
+pub(in crate::store) fn bytes(lengths: impl IntoIterator<Item = usize>) -> i64 {
+    i64::try_from(lengths.into_iter().sum::<usize>()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,183 @@
+//! On whose behalf something is done, and whether they may still do it when it is done: looked at by the statement or in
+//! the transaction that does it, so that a token that is revoked, a user who is disabled and a share that is taken back
+//! are so at once, in every process.
+
+use uuid::Uuid;
+
+use crate::clock;
+use crate::domain::error::Error;
+use crate::store::Store;
+use crate::store::db::engine::Session;
+use crate::store::db::statement::Statement;
+use crate::store::db::turns::Need;
+use crate::store::tables::audit;
+use crate::store::write::tx::Tx;
+
+/// Who does something, as the audit log names them, and by what right.
+#[derive(Debug, Clone, Default)]
+pub struct Actor {
+    /// A user's id, or `app:NAME`.
+    pub name: String,
+    /// The stored token that was shown, which must not be revoked or expired.
+    pub token: Option<Uuid>,
+    /// The own mailbox of a user, who must not be disabled. Without one it is an application.
+    pub user: Option<i64>,
+    /// The mailbox that something is done to. Where it is not the user's own, it must be shared with them.
+    pub mailbox: Option<i64>,
+    /// Its owner as the request named them.
+    pub asked: String,
+    /// Where the request came from.
+    pub address: Option<String>,
+    /// By which id the log has it.
+    pub request: Option<Uuid>,
+    /// The method and the route.
+    pub action: String,
+    /// The id of what it is about, where the route names one.
+    pub item: Option<String>,
+}
+
+/// Why [`check`] is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum To {
+    Read,
+    Write,
+}
+
+impl Store {
+    /// The same store for somebody: what is done by it is refused, and undone, unless they may do it then.
+    #[must_use]
+    pub fn acting(&self, actor: Actor) -> Self {
+        Self { actor: Some(actor.into()), ..self.clone() }
+    }
+
+    /// The same store for a command of the operator's, on a mailbox.
+    #[must_use]
+    pub fn acting_for_operator(&self, mailbox: i64, command: &str) -> Self {
+        let (name, action) = (audit::OPERATOR.to_owned(), command.to_owned());
+        self.acting(Actor { name, action, mailbox: Some(mailbox), ..Actor::default() })
+    }
+
+    /// The same store for what the program does of itself.
+    pub(in crate::store) fn itself(&self) -> Self {
+        Self { actor: None, ..self.clone() }
+    }
+
+    /// Sees that the actor may do anything at all here, or that the mailbox is theirs to read.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] where token or user are no longer good, [`Error::UnknownUser`] where the mailbox is gone or
+    /// nobody's to see.
+    pub async fn permits(&self) -> Result<(), Error> {
+        self.read_vital(async |_: &mut Session| Ok(())).await
+    }
+
+    /// Reads something by its key on the actor's behalf, if there is one.
+    pub(in crate::store) async fn read<T>(
+        &self,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.read_for(Need::Little, work).await
+    }
+
+    /// The same of what may cost much: a list, or a number of many. Of a mailbox, unless it is of all.
+    pub(in crate::store) async fn read_much<T>(
+        &self,
+        mailbox: Option<i64>,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.read_for(self.much(mailbox), work).await
+    }
+
+    /// The same of what all others wait for: health, tokens, users and rights.
+    pub(in crate::store) async fn read_vital<T>(
+        &self,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.read_for(Need::Vital, work).await
+    }
+
+    async fn read_for<T>(
+        &self,
+        need: Need<'_>,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if let Some(moment) = &self.moment {
+            // What may be read was looked at when the moment began.
+            return Box::pin(async { work(moment.0.lock().await.session()?).await }).await;
+        }
+        let Some(actor) = self.actor.as_deref() else { return Box::pin(self.shared.readers.read(need, work)).await };
+        let checked = async |session: &mut Session| {
+            check(session, actor, To::Read, clock::now()).await?;
+            work(session).await
+        };
+        // On the heap: all that a call may read would else lie beside each other on its stack.
+        Box::pin(self.shared.readers.read(need, checked)).await
+    }
+
+    pub(in crate::store) fn much(&self, mailbox: Option<i64>) -> Need<'_> {
+        Need::Much { mailbox, caller: self.actor.as_deref().map(|actor| actor.name.as_str()) }
+    }
+
+    /// Reads of a mailbox what may cost much, as [`crate::store::db::readers::Readers::read_mailbox`]. The right is looked up at the
+    /// primary: a standby may not have heard yet that it is gone.
+    pub(in crate::store) async fn read_mailbox<T>(
+        &self,
+        mailbox: i64,
+        at_least: Option<i64>,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let need = self.much(Some(mailbox));
+        if self.moment.is_some() || !self.shared.readers.has_standbys() {
+            return self.read_for(need, work).await;
+        }
+        self.permits().await?;
+        Box::pin(self.shared.readers.read_mailbox(mailbox, need, at_least, work)).await
+    }
+}
+
+/// Sees that an actor may do something now (UTC microseconds).
+///
+/// # Errors
+/// [`Error::Unauthorized`] where token or user are no longer good, [`Error::UnknownUser`] where the mailbox is gone or
+/// nobody's to see, [`Error::Denied`] where it may be read only.
+pub(in crate::store) async fn check(session: &mut Session, actor: &Actor, to: To, now: i64) -> Result<(), Error> {
+    let text = "
+select
+    $1 is null or exists (
+        select 1 from tokens
+        where id = $1 and revoked_date_time is null and (expiration_date_time is null or expiration_date_time > $2)),
+    $3 is null or exists (select 1 from users where mailbox = $3 and disabled_date_time is null),
+    $4 is null or exists (select 1 from users where mailbox = $4),
+    (select can_write from shares where mailbox = $4 and grantee = $3)";
+    let statement = Statement::new(text).bind(actor.token).bind(now).bind(actor.user).bind(actor.mailbox);
+    let row = session.row(statement).await?.ok_or_else(|| Error::internal("a select without from has a row"))?;
+    if !(row.get::<bool>(0)? && row.get::<bool>(1)?) {
+        return Err(Error::Unauthorized);
+    }
+    let unknown = || Err(Error::UnknownUser(actor.asked.clone()));
+    if !row.get::<bool>(2)? {
+        return unknown();
+    }
+    if actor.user.is_none() || actor.mailbox.is_none() || actor.user == actor.mailbox {
+        return Ok(());
+    }
+    match (row.get::<Option<bool>>(3)?, to) {
+        (None, _) => unknown(),
+        (Some(false), To::Write) => Err(Error::Denied("The mailbox is shared with you to be read only.")),
+        (Some(_), _) => Ok(()),
+    }
+}
+
+/// Writes down that the actor has done what the transaction does.
+pub(in crate::store) async fn record(tx: &mut Tx, actor: &Actor) -> Result<(), Error> {
+    let text = "
+insert into audit (mailbox, id, audit_date_time, actor, token_id, address, request_id, action, item)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let item = tx.made().map(str::to_owned).or_else(|| actor.item.clone());
+    let (mailbox, id) = (actor.mailbox.unwrap_or(0), Tx::new_id());
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(tx.now());
+    let statement = statement.bind(&actor.name).bind(actor.token).bind(actor.address.as_ref());
+    tx.note(statement.bind(actor.request).bind(&actor.action).bind(item)).await?;
+    tx.left_deed(mailbox, id);
+    Ok(())
+}

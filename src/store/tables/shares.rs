@@ -1,0 +1,126 @@
+//! Mailboxes that their owners let other users see, or write to.
+
+use crate::domain::error::Error;
+use crate::domain::user::{self, User};
+use crate::store::Store;
+use crate::store::db::engine::{Row, Session};
+use crate::store::db::statement::Statement;
+use crate::store::tables::users;
+use crate::store::write::tx::Tx;
+
+/// Most users that one mailbox is shared with.
+const MAX_SHARES: i64 = 1_000;
+
+/// That a user may see another's mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// Whose mailbox it is, for whoever it is shared with; or who may see it, for its owner.
+    pub user: User,
+    /// Whether it may be written to as well.
+    pub can_write: bool,
+}
+
+macro_rules! select {
+    ($user:literal) => {
+        concat!(
+            "
+select s.can_write, u.id, u.display_name, u.user_principal_name, u.mail, u.mailbox
+from shares s join users u on u.mailbox = s.",
+            $user
+        )
+    };
+}
+
+impl Store {
+    /// The mailbox of the user of this name or id, if it is shared with the owner of another.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn shared_with(&self, grantee: i64, called: &str) -> Result<Option<Share>, Error> {
+        let text =
+            concat!(select!("mailbox"), " where (u.user_principal_name_key = $1 or u.id = $2) and s.grantee = $3");
+        let find = async |session: &mut Session| {
+            let statement = Statement::new(text).bind(user::key(called)).bind(called).bind(grantee);
+            session.row(statement).await?.as_ref().map(read).transpose()
+        };
+        if !user::is_name(called) {
+            return Ok(None);
+        }
+        self.read_vital(find).await
+    }
+
+    /// Whom a mailbox is shared with, in the order in which these were made.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn shares(&self, mailbox: i64) -> Result<Vec<Share>, Error> {
+        let text = concat!(select!("grantee"), " where s.mailbox = $1 order by s.grantee");
+        let list = async |session: &mut Session| {
+            session.rows(Statement::new(text).bind(mailbox)).await?.iter().map(read).collect()
+        };
+        self.read_much(Some(mailbox), list).await
+    }
+
+    /// Shares a mailbox with a user, whether it was before or not.
+    ///
+    /// # Errors
+    /// [`Error::Quota`] when it is shared with 1,000.
+    pub async fn share(&self, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
+        let work = async move |tx: &mut Tx| {
+            let text = "select count(*) from shares where mailbox = $1 and grantee <> $2";
+            let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(with.mailbox)).await?;
+            if row.map_or(Ok(0), |row| row.get::<i64>(0))? >= MAX_SHARES {
+                return Err(Error::Quota(format!("A mailbox is shared with at most {MAX_SHARES} users.")));
+            }
+            let text = "
+insert into shares (mailbox, grantee, can_write, created_date_time) values ($1, $2, $3, $4)
+on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
+            let statement = Statement::new(text).bind(mailbox).bind(with.mailbox).bind(can_write);
+            tx.execute(statement.bind(tx.now())).await?;
+            tx.has_made(with.id.clone());
+            Ok(Share { user: with, can_write })
+        };
+        self.write(Some(mailbox), work).await
+    }
+
+    /// Changes how a mailbox is shared. A share that was taken back meanwhile stays so.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none.
+    pub async fn change_share(&self, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
+        let work = async move |tx: &mut Tx| {
+            exists(tx, mailbox, &with).await?;
+            tx.has_made(with.id.clone());
+            let text = "update shares set can_write = $3 where mailbox = $1 and grantee = $2";
+            tx.execute(Statement::new(text).bind(mailbox).bind(with.mailbox).bind(can_write)).await?;
+            Ok(Share { user: with, can_write })
+        };
+        self.write(Some(mailbox), work).await
+    }
+
+    /// Takes a share back. It ends at once, and with it the subscriptions to the mailbox that its user has made.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none.
+    pub async fn unshare(&self, mailbox: i64, with: User) -> Result<(), Error> {
+        let work = async move |tx: &mut Tx| {
+            exists(tx, mailbox, &with).await?;
+            tx.has_made(with.id.clone());
+            let text = "delete from shares where mailbox = $1 and grantee = $2";
+            tx.execute(Statement::new(text).bind(mailbox).bind(with.mailbox)).await
+        };
+        self.write(Some(mailbox), work).await
+    }
+}
+
+/// # Errors
+/// [`Error::NotFound`]
+async fn exists(tx: &mut Tx, mailbox: i64, with: &User) -> Result<(), Error> {
+    let text = "select 1 from shares where mailbox = $1 and grantee = $2";
+    let found = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(with.mailbox)).await?;
+    found.map(drop).ok_or(Error::NotFound)
+}
+
+fn read(row: &Row) -> Result<Share, Error> {
+    Ok(Share { can_write: row.get(0)?, user: users::read(row, 1)? })
+}

@@ -1,0 +1,235 @@
+//! Tokens: of each the SHA-256 is stored, what it permits, and whose it is. Who shows one is looked up by that, so neither
+//! the database nor the time that a comparison takes tells anything of a secret.
+
+use uuid::Uuid;
+
+use crate::clock;
+use crate::domain::error::Error;
+use crate::domain::scopes::Scopes;
+use crate::domain::user::{Principal, User, UserName};
+use crate::store::Store;
+use crate::store::db::engine::{Row, Session};
+use crate::store::db::statement::Statement;
+use crate::store::tables::{audit, users};
+use crate::store::write::tx::Tx;
+
+/// Most tokens of one store that are neither revoked nor expired.
+const MAX_TOKENS: i64 = 100_000;
+
+/// A token that is to be made.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    /// Whose it is. A user must exist.
+    pub bearer: Principal,
+    /// SHA-256 of the secret, in hexadecimal.
+    pub digest: String,
+    /// What its maker calls it.
+    pub name: Option<String>,
+    /// What it permits.
+    pub scopes: Scopes,
+    /// Until when it is good, in UTC microseconds.
+    pub expires: Option<i64>,
+}
+
+/// A token as its operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is what its name says, or as in NewToken; times are UTC microseconds")]
+pub struct Token {
+    pub id: Uuid,
+    /// A user's id, or `app:NAME`.
+    pub bearer: String,
+    pub name: Option<String>,
+    pub scopes: String,
+    pub created: i64,
+    pub expires: Option<i64>,
+    pub revoked: Option<i64>,
+    /// To some minutes.
+    pub last_used: Option<i64>,
+}
+
+/// What never changes of a token. Whether it was revoked is looked up when something is done with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// By which it is revoked.
+    pub id: Uuid,
+    /// Whose it is: a user, or the application of this name.
+    pub bearer: Result<User, String>,
+    /// What it permits.
+    pub scopes: Scopes,
+    /// Until when it is good, in UTC microseconds.
+    pub expires: Option<i64>,
+}
+
+impl Store {
+    /// Stores a token.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`]; [`Error::Denied`] where the name is that of an identity provider's user; [`Error::Quota`] when
+    /// there are 100,000.
+    pub async fn make_token(&self, new: NewToken) -> Result<Token, Error> {
+        self.write(None, async move |tx| make(tx, &new).await).await
+    }
+
+    /// Whether anybody could sign in: whether a token is good, and its bearer let in.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_way_in(&self) -> Result<bool, Error> {
+        self.read(async |session: &mut Session| has_way_in(session, clock::now()).await).await
+    }
+
+    /// Makes a user, where there is none of this name, with a token, unless somebody could sign in already. Answers whether
+    /// it has.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] where whoever has the name may not sign in; else those of the database.
+    pub async fn make_first_user(&self, name: &UserName, token: NewToken) -> Result<bool, Error> {
+        let name = name.clone();
+        let work = async move |tx: &mut Tx| {
+            tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await?;
+            let now = tx.now();
+            if has_way_in(tx.reading().await?, now).await? {
+                return Ok(false);
+            }
+            users::ensure(tx, &name).await?;
+            make(tx, &token).await?;
+            let lets_in = has_way_in(tx.reading().await?, now).await?;
+            if lets_in { Ok(true) } else { Err(Error::Denied("the user is disabled (contactd user enable)")) }
+        };
+        self.write(None, work).await
+    }
+
+    /// All tokens, in the order in which they were made.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn tokens(&self) -> Result<Vec<Token>, Error> {
+        let text = concat!(select!(), " order by t.id");
+        let list = async |session: &mut Session| {
+            session.rows(Statement::new(text)).await?.iter().map(read).collect::<Result<Vec<_>, _>>()
+        };
+        self.read_much(None, list).await
+    }
+
+    /// Makes a token worthless, at once and in every process. Answers it as it is then.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]
+    pub async fn revoke_token(&self, id: Uuid) -> Result<Token, Error> {
+        let work = async move |tx: &mut Tx| {
+            let found = get(tx.reading().await?, id).await?;
+            let text = "update tokens set revoked_date_time = $2 where id = $1 and revoked_date_time is null";
+            tx.execute(Statement::new(text).bind(id).bind(tx.now())).await?;
+            audit::by_operator(tx, 0, "token revoke", Some(&found.bearer), Some(id)).await?;
+            get(tx.reading().await?, id).await
+        };
+        self.write(None, work).await
+    }
+
+    /// The token whose secret has this SHA-256, in hexadecimal, if it is good.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn token_of_digest(&self, digest: &str) -> Result<Option<TokenFacts>, Error> {
+        let text = "
+select t.id, t.scopes, t.app, t.expiration_date_time, u.id, u.display_name, u.user_principal_name, u.mail, u.mailbox
+from tokens t left join users u on u.mailbox = t.mailbox
+where t.digest = $1 and t.revoked_date_time is null and coalesce(t.expiration_date_time > $2, true)
+    and (t.app is not null or u.id is not null and u.disabled_date_time is null)";
+        let find = async |session: &mut Session| {
+            let Some(row) = session.row(Statement::new(text).bind(digest).bind(clock::now())).await? else {
+                return Ok(None);
+            };
+            let (scopes, app): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+            let scopes = Scopes::known(scopes.split(' '), app.is_some());
+            let bearer = match app {
+                Some(app) => Err(app),
+                None => Ok(users::read(&row, 4)?),
+            };
+            Ok(Some(TokenFacts { id: row.get(0)?, bearer, scopes, expires: row.get(3)? }))
+        };
+        self.read_vital(find).await
+    }
+
+    /// Writes down that a token is used.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn token_is_used(&self, id: Uuid) -> Result<(), Error> {
+        let text = "update tokens set last_used_date_time = $2 where id = $1";
+        self.write(None, async move |tx| tx.execute(Statement::new(text).bind(id).bind(tx.now())).await).await
+    }
+}
+
+async fn has_way_in(session: &mut Session, now: i64) -> Result<bool, Error> {
+    let text = "
+select 1 from tokens t left join users u on u.mailbox = t.mailbox
+where t.revoked_date_time is null and coalesce(t.expiration_date_time > $1, true)
+    and (t.app is not null or u.id is not null and u.disabled_date_time is null)
+limit 1";
+    Ok(session.row(Statement::new(text).bind(now)).await?.is_some())
+}
+
+macro_rules! select {
+    () => {
+        "
+select t.id, coalesce(u.id, 'app:' || t.app, ''), t.name, t.scopes, t.created_date_time, t.expiration_date_time,
+    t.revoked_date_time, t.last_used_date_time
+from tokens t left join users u on u.mailbox = t.mailbox"
+    };
+}
+use select;
+
+fn read(row: &Row) -> Result<Token, Error> {
+    Ok(Token {
+        id: row.get(0)?,
+        bearer: row.get(1)?,
+        name: row.get(2)?,
+        scopes: row.get(3)?,
+        created: row.get(4)?,
+        expires: row.get(5)?,
+        revoked: row.get(6)?,
+        last_used: row.get(7)?,
+    })
+}
+
+async fn get(session: &mut Session, id: Uuid) -> Result<Token, Error> {
+    let text = concat!(select!(), " where t.id = $1");
+    read(&session.row(Statement::new(text).bind(id)).await?.ok_or(Error::NotFound)?)
+}
+
+async fn make(tx: &mut Tx, new: &NewToken) -> Result<Token, Error> {
+    // As with users, one at a time: whoever writes this row holds it to the commit.
+    tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await?;
+    let text = "
+select count(*) from tokens
+where revoked_date_time is null and (expiration_date_time is null or expiration_date_time > $1)";
+    let count = Statement::new(text).bind(tx.now());
+    let row = tx.reading().await?.row(count).await?;
+    let count: i64 = row.ok_or_else(|| Error::internal("count() answered nothing"))?.get(0)?;
+    if count >= MAX_TOKENS {
+        return Err(Error::Quota(format!("This server has at most {MAX_TOKENS} tokens.")));
+    }
+    let (mailbox, app) = match &new.bearer {
+        Principal::User(name) => (Some(users::own(existing(tx, name).await?)?.mailbox), None),
+        Principal::App(name) => (None, Some(name.as_str())),
+    };
+    let id = Tx::new_id();
+    let text = "
+insert into tokens (id, digest, mailbox, app, name, scopes, created_date_time, expiration_date_time)
+values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let statement = Statement::new(text).bind(id).bind(&new.digest).bind(mailbox).bind(app).bind(new.name.as_ref());
+    tx.execute(statement.bind(new.scopes.to_string()).bind(tx.now()).bind(new.expires)).await?;
+    let made = get(tx.reading().await?, id).await?;
+    audit::by_operator(tx, mailbox.unwrap_or(0), "token create", Some(&made.bearer), Some(id)).await?;
+    Ok(made)
+}
+
+/// The user of this name.
+///
+/// # Errors
+/// [`Error::UnknownUser`]
+pub(in crate::store) async fn existing(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
+    let found = users::find(tx.reading().await?, name.as_str()).await?;
+    found.ok_or_else(|| Error::UnknownUser(name.as_str().to_owned()))
+}

@@ -1,0 +1,196 @@
+//! What becomes of the deleted. A contact that was deleted is in the trash until it is restored or its time is over
+//! (`purge`). What is deleted for good is gone from the API in one transaction. A contact's rows go with it; those of a
+//! folder's content may be many, so they are marked with the time 0, which is in no trash, and taken away in pieces at
+//! once, as what is in the trash leaves such a folder in pieces. Should that be interrupted, the next purge goes on.
+
+use uuid::Uuid;
+
+use crate::domain::contact::{Contact, DEFAULT_FOLDER};
+use crate::domain::error::Error;
+use crate::domain::etag::Preconditions;
+use crate::domain::extended::Expand;
+use crate::store::Store;
+use crate::store::db::engine::Session;
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::jobs::emptying;
+use crate::store::tables::contacts::{self, find};
+use crate::store::tables::{changes, extended, folders, quota};
+use crate::store::write::tx::Tx;
+
+/// The deletion time of what is deleted for good and only waits to be taken away.
+pub(in crate::store) const FOR_GOOD: i64 = 0;
+
+const IN_TRASH: &str = " and c.deleted_date_time > 0";
+
+impl Store {
+    /// The deleted contact with this id, with what is to be shown with it. Its last modification is its deletion.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is not there, or not deleted.
+    pub async fn deleted_contact(&self, mailbox: i64, id: Uuid, expand: &Expand) -> Result<Contact, Error> {
+        let read = async |session: &mut Session| {
+            if !expand.is_empty() {
+                session.at_one_moment().await?;
+            }
+            let contact = find(session, mailbox, id, Sql::new(IN_TRASH)).await?;
+            extended::read_along_one(session, mailbox, contact, expand).await
+        };
+        self.read(read).await
+    }
+
+    /// Brings a deleted contact back to its folder, or to the default one if that is gone.
+    ///
+    /// # Errors
+    /// As [`Store::deleted_contact`], and [`Error::Stale`] when a precondition fails.
+    pub async fn restore(&self, mailbox: i64, id: Uuid, expected: Preconditions) -> Result<Contact, Error> {
+        self.write(Some(mailbox), async move |tx| restore(tx, mailbox, id, &expected).await).await
+    }
+
+    /// Deletes a contact for good, with all that belongs to it. Answers the number of that change.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub async fn delete_for_good(
+        &self,
+        mailbox: i64,
+        within: &[String],
+        id: Uuid,
+        expected: Preconditions,
+    ) -> Result<i64, Error> {
+        let within = within.to_vec();
+        let work = async move |tx: &mut Tx| {
+            let contact = contacts::get(tx.reading().await?, mailbox, &within, id).await?;
+            delete_for_good(tx, mailbox, contact, &expected).await
+        };
+        self.write(Some(mailbox), work).await
+    }
+
+    /// The same with one that is in the trash.
+    ///
+    /// # Errors
+    /// As [`Store::restore`].
+    pub async fn delete_from_trash(&self, mailbox: i64, id: Uuid, expected: Preconditions) -> Result<i64, Error> {
+        let work = async move |tx: &mut Tx| {
+            let contact = find(tx.reading().await?, mailbox, id, Sql::new(IN_TRASH)).await?;
+            delete_for_good(tx, mailbox, contact, &expected).await
+        };
+        self.write(Some(mailbox), work).await
+    }
+
+    /// Deletes the folder at the end of a path for good, and all that is inside it. What was deleted there before stays in
+    /// the trash, and would be restored to the default folder. Answers the number of the last change.
+    ///
+    /// # Errors
+    /// As [`Store::delete_folder`].
+    pub async fn delete_folder_for_good(
+        &self,
+        mailbox: i64,
+        path: &[String],
+        expected: Preconditions,
+    ) -> Result<i64, Error> {
+        let path = path.to_vec();
+        let work = async move |tx: &mut Tx| delete_folder(tx, mailbox, &path, &expected).await;
+        let number = self.write(Some(mailbox), work).await?;
+        self.empty_folders(mailbox).await;
+        if let Err(error) = self.itself().purge_mailbox(mailbox, FOR_GOOD).await {
+            // It is gone for everybody; its rows go with the next purge.
+            tracing::warn!(%error, "what was deleted for good could not be taken away yet");
+        }
+        Ok(number)
+    }
+}
+
+async fn restore(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) -> Result<Contact, Error> {
+    let mut contact = find(tx.reading().await?, mailbox, id, Sql::new(IN_TRASH)).await?;
+    expected.check(&contact.version_token())?;
+    if !folders::exists(tx.reading().await?, mailbox, &contact.parent_folder_id).await? {
+        DEFAULT_FOLDER.clone_into(&mut contact.parent_folder_id);
+    }
+    contact.sent_change_key = None;
+    contact.last_modified_date_time = tx.now();
+    // As where it moves: by the two together it is known to have come back (`notices`).
+    changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
+    contact.version = changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), false).await?;
+    let size = i64::try_from(contact.size()).map_err(Error::internal)?;
+    let statement = Statement::new("select size from contacts where mailbox = $1 and id = $2").bind(mailbox).bind(id);
+    let before: i64 = tx.reading().await?.row(statement).await?.ok_or(Error::NotFound)?.get(0)?;
+    // It was counted all the time.
+    quota::count(tx, mailbox, 0, size - before).await?;
+    let text = "
+update contacts
+set deleted_date_time = null, change_key = null, parent_folder_id = $3, last_modified_date_time = $4, version = $5,
+    size = $6
+where mailbox = $1 and id = $2";
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(&contact.parent_folder_id).bind(tx.now());
+    tx.execute(statement.bind(contact.version).bind(size)).await?;
+    Ok(contact)
+}
+
+async fn delete_for_good(tx: &mut Tx, mailbox: i64, contact: Contact, expected: &Preconditions) -> Result<i64, Error> {
+    expected.check(&contact.version_token())?;
+    let number = changes::record(tx, mailbox, &contact.parent_folder_id, Some(contact.id), true).await?;
+    remove(tx, mailbox, &[contact]).await?;
+    Ok(number)
+}
+
+pub(in crate::store) async fn delete_folder(
+    tx: &mut Tx,
+    mailbox: i64,
+    path: &[String],
+    expected: &Preconditions,
+) -> Result<i64, Error> {
+    let (number, _) = folders::delete(tx, mailbox, path, expected, FOR_GOOD).await?;
+    let folder = path.last().map_or(DEFAULT_FOLDER, String::as_str);
+    tx.execute(Statement::new(FORGET_DELETED_FOLDERS).bind(mailbox).bind(folder)).await?;
+    Ok(number)
+}
+
+/// Moves some of what is in the trash out of folders that were deleted for good, so that those can be taken away. Answers
+/// whether there may be more.
+pub(in crate::store) async fn leave_folders(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
+    let some = "
+select id from contacts
+where mailbox = $1 and deleted_date_time > 0
+    and parent_folder_id in (select id from folders where mailbox = $1 and deleted_date_time = 0)
+order by id limit $2";
+    let rows = tx.reading().await?.rows(Statement::new(some).bind(mailbox).bind(emptying::PIECE)).await?;
+    let Some(last) = rows.last() else { return Ok(false) };
+    let last: Uuid = last.get(0)?;
+    let text = "
+update contacts set parent_folder_id = 'contacts'
+where mailbox = $1 and deleted_date_time > 0 and id <= $2
+    and parent_folder_id in (select id from folders where mailbox = $1 and deleted_date_time = 0)";
+    tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
+    Ok(true)
+}
+
+/// The folder `$2` and all inside it that were deleted before.
+const FORGET_DELETED_FOLDERS: &str = "
+update folders set deleted_date_time = 0
+where mailbox = $1 and deleted_date_time is not null and id in (
+with recursive tree (id) as (
+    select id from folders where mailbox = $1 and id = $2
+    union all
+    select f.id from folders f join tree on f.parent_folder_id = tree.id where f.mailbox = $1
+)
+select id from tree)";
+
+/// Takes away contacts and all rows that are theirs. The log keeps what it says of them.
+pub(in crate::store) async fn remove(tx: &mut Tx, mailbox: i64, contacts: &[Contact]) -> Result<(), Error> {
+    let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
+    let (count, bytes) = quota::of_contacts(tx.reading().await?, mailbox, &ids).await?;
+    quota::count(tx, mailbox, -count, -bytes).await?;
+    let ids: Vec<_> = ids.iter().map(|id| id.as_simple().to_string()).collect();
+    let ids = serde_json::to_string(&ids).map_err(Error::internal)?;
+    // SQLite's index refers to no row (migrations, V3).
+    let index = Sql::new("delete from words where rowid in (select row from searched where mailbox = ").value(mailbox);
+    let index = index.text(" and contact_id in (select unhex(value) from json_each(").value(ids.clone()).text(")))");
+    tx.execute(Sql::either(index, Sql::new("select 1")).into()).await?;
+    let numbers = Sql::new("delete from searched where mailbox = ").value(mailbox);
+    let numbers = numbers.text(" and contact_id in (select unhex(value) from json_each(").value(ids.clone()).text("))");
+    tx.execute(Sql::either(numbers, Sql::new("select 1")).into()).await?;
+    // All other rows of a contact refer to it and go with it.
+    let text = Sql::new("delete from contacts where mailbox = ").value(mailbox).text(" and id in (select ");
+    let text = text.twin("unhex(value) from json_each(", "value::uuid from jsonb_array_elements_text(");
+    tx.execute(text.value(ids).twin("))", "::text::jsonb) as ids (value))").into()).await
+}

@@ -1,0 +1,273 @@
+//! Users, each with one mailbox.
+
+use crate::domain::error::Error;
+use crate::domain::query::typed::Condition;
+use crate::domain::user::{self, User, UserName};
+use crate::store::db::engine::{Row, Session};
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::query::filter;
+use crate::store::query::sorted::{Rows, SortedPage, Sorting};
+use crate::store::query::window::{self, Part, Window};
+use crate::store::tables::{audit, folders, identities, tokens};
+use crate::store::write::tx::Tx;
+use crate::store::{Known, Store};
+
+/// Most users of one store: in development mode any token makes one.
+const MAX_USERS: i64 = 100_000;
+
+/// What goes with a user.
+const FORGET: [&str; 3] = [
+    "delete from tokens where mailbox = $1",
+    "delete from shares where mailbox = $1 or grantee = $1",
+    "delete from subscriptions where mailbox = $1",
+];
+
+macro_rules! select {
+    () => {
+        "select c.id, c.display_name, c.user_principal_name, c.mail, c.mailbox"
+    };
+}
+pub(in crate::store) use select;
+
+/// A user as the operator sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The user.
+    pub user: User,
+    /// When they were made, in UTC microseconds.
+    pub created: i64,
+    /// Since when they may not sign in, if so.
+    pub disabled: Option<i64>,
+    /// Whom identity providers mean by it; none of a user of contactd's own, unless the operator has bound the name.
+    pub identities: Vec<Known>,
+}
+
+impl Store {
+    /// All users with what the operator knows of them, in the order in which they were made.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn accounts(&self) -> Result<Vec<Account>, Error> {
+        let text = concat!(select!(), ", c.created_date_time, c.disabled_date_time from users c order by c.mailbox");
+        let list = async |session: &mut Session| {
+            let mut identities = identities::all(session).await?.into_iter().peekable();
+            let account = |row: &Row| {
+                let (user, mut own) = (read(row, 0)?, Vec::new());
+                while let Some((_, known)) = identities.next_if(|(mailbox, _)| *mailbox <= user.mailbox) {
+                    own.push(known);
+                }
+                Ok(Account { user, created: row.get(5)?, disabled: row.get(6)?, identities: own })
+            };
+            session.rows(Statement::new(text)).await?.iter().map(account).collect()
+        };
+        self.read_much(None, list).await
+    }
+
+    /// Whether there are users that an operator or an identity provider brought here, or tokens: then it is not only a
+    /// test's.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_real_users(&self) -> Result<bool, Error> {
+        let text = "
+select 1 where exists (select 1 from tokens) or exists (select 1 from identities)
+    or exists (select 1 from users u
+        where (select a.action from audit a where a.mailbox = u.mailbox order by a.id limit 1) = 'user add')";
+        let any = async |session: &mut Session| session.row(Statement::new(text)).await;
+        Ok(self.read(any).await?.is_some())
+    }
+
+    /// Makes a user, shown by a name of their own if one is given. `None` if there is one of this name.
+    ///
+    /// # Errors
+    /// As [`Store::user`].
+    pub async fn add_user(&self, name: &UserName, display_name: Option<String>) -> Result<Option<User>, Error> {
+        let name = name.clone();
+        let work = async move |tx: &mut Tx| {
+            if find(tx.reading().await?, name.as_str()).await?.is_some() {
+                return Ok(None);
+            }
+            let mut user = ensure(tx, &name).await?;
+            if let Some(display_name) = display_name {
+                let text = "update users set display_name = $2 where mailbox = $1";
+                tx.execute(Statement::new(text).bind(user.mailbox).bind(&display_name)).await?;
+                user.display_name = display_name;
+            }
+            audit::by_operator(tx, user.mailbox, "user add", Some(&user.id), None).await?;
+            Ok(Some(user))
+        };
+        self.write(None, work).await
+    }
+
+    /// Keeps a user out, or lets them in again, at once and in every process.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`]
+    pub async fn disable_user(&self, name: &UserName, disabled: bool) -> Result<User, Error> {
+        let name = name.clone();
+        let work = async move |tx: &mut Tx| {
+            let user = tokens::existing(tx, &name).await?;
+            let text = "update users set disabled_date_time = $2 where mailbox = $1";
+            tx.execute(Statement::new(text).bind(user.mailbox).bind(disabled.then_some(tx.now()))).await?;
+            let action = if disabled { "user disable" } else { "user enable" };
+            audit::by_operator(tx, user.mailbox, action, Some(&user.id), None).await?;
+            Ok(user)
+        };
+        self.write(None, work).await
+    }
+
+    /// Takes a user away with the whole mailbox, for good: the user in one transaction, which nothing of theirs outlives
+    /// for anybody, and then what they had in pieces. Should that be interrupted, the next purge goes on.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`]
+    pub async fn remove_user(&self, name: &UserName) -> Result<User, Error> {
+        let found = self.find_user(name).await?;
+        let user = found.ok_or_else(|| Error::UnknownUser(name.as_str().to_owned()))?;
+        let (mailbox, id) = (user.mailbox, user.id.clone());
+        let work = async move |tx: &mut Tx| {
+            for text in FORGET {
+                tx.execute(Statement::new(text).bind(mailbox)).await?;
+            }
+            tx.execute(Statement::new("delete from subscriptions where creator = $1").bind(&id)).await?;
+            identities::forget(tx, mailbox).await?;
+            audit::by_operator(tx, mailbox, audit::REMOVAL, Some(&id), None).await
+        };
+        self.write(Some(mailbox), work).await?;
+        self.forget_user(&user.user_principal_name);
+        self.forget_user(&user.id);
+        self.empty_mailbox(mailbox).await?;
+        Ok(user)
+    }
+    /// A part of the users for whom a condition on users is true, in the order in which they were made; its keys are their
+    /// mailboxes.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn users(&self, filter: Option<&Condition>, part: Window<i64>) -> Result<Part<User>, Error> {
+        let list = async |session: &mut Session| {
+            window::read(session, select!(), scope(filter), "c.mailbox", part, |row| read(row, 0)).await
+        };
+        self.read_much(None, list).await
+    }
+
+    /// A page of these users in any order.
+    ///
+    /// # Errors
+    /// 400 for a cursor of another order, else those of the database.
+    pub async fn sorted_users(&self, filter: Option<&Condition>, by: &Sorting) -> Result<SortedPage<User>, Error> {
+        let rows = || Rows {
+            mailbox: 0,
+            select: select!(),
+            columns: 5,
+            from: Sql::new(" from users c where true"),
+            read: |row| read(row, 0),
+            made: |row| Ok((row.get(4)?, row.get(0)?)),
+        };
+        let scope = || filter.map_or(Sql::default(), |filter| Sql::new(" and ").then(filter::condition(0, filter)));
+        let page = async |session: &mut Session| rows().page(session, scope(), by, |_| true).await;
+        self.read_much(None, page).await
+    }
+
+    /// How many of them there are.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count_users(&self, filter: Option<&Condition>) -> Result<i64, Error> {
+        self.read_much(None, async |session: &mut Session| window::count(session, scope(filter)).await).await
+    }
+}
+
+fn scope(filter: Option<&Condition>) -> Sql {
+    let scope = Sql::new(" from users c where ");
+    match filter {
+        // Nothing of a user's is looked up by mailbox.
+        Some(condition) => scope.then(filter::condition(0, condition)),
+        None => scope.text("true"),
+    }
+}
+
+/// A user from five columns, the first of which is this one.
+pub(in crate::store) fn read(row: &Row, first: usize) -> Result<User, Error> {
+    Ok(User {
+        id: row.get(first)?,
+        display_name: row.get(first + 1)?,
+        user_principal_name: row.get(first + 2)?,
+        mail: row.get(first + 3)?,
+        mailbox: row.get(first + 4)?,
+    })
+}
+
+/// The user of this name or id, if there is one.
+pub(in crate::store) async fn find(session: &mut Session, called: &str) -> Result<Option<User>, Error> {
+    let text = concat!(select!(), " from users c where c.user_principal_name_key = $1 or c.id = $2");
+    let row = session.row(Statement::new(text).bind(user::key(called)).bind(called)).await?;
+    row.as_ref().map(|row| read(row, 0)).transpose()
+}
+
+/// Sees that a user is one of contactd's own, and who has their name may act for them: an identity provider's users are
+/// found by the provider's word alone.
+pub(in crate::store) fn own(user: User) -> Result<User, Error> {
+    if user.is_of_provider() {
+        return Err(Error::Denied(
+            "The name of the token's user is an identity provider's user's, who is somebody else.",
+        ));
+    }
+    Ok(user)
+}
+
+/// A mailbox outlives its user: its number is never another's.
+const LAST_MAILBOX: &str = "select coalesce((select max(id) from mailboxes), 0), count(*) from users";
+
+/// The user of this name, made with an empty mailbox if there is none.
+///
+/// # Errors
+/// [`Error::Quota`] past 100,000 users; [`Error::Denied`] where it is a user of an identity provider.
+pub(in crate::store) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
+    one_at_a_time(tx).await?;
+    if let Some(user) = find(tx.reading().await?, name.as_str()).await? {
+        return own(user);
+    }
+    let user = User {
+        id: name.as_str().to_owned(),
+        display_name: name.as_str().to_owned(),
+        user_principal_name: name.principal_name(),
+        mail: name.principal_name(),
+        mailbox: 0,
+    };
+    insert(tx, user, &name.key()).await
+}
+
+/// Users are made one at a time, whichever process makes them: whoever writes this row holds it to the commit.
+pub(in crate::store) async fn one_at_a_time(tx: &mut Tx) -> Result<(), Error> {
+    tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await
+}
+
+/// Makes a user who is not there, with an empty mailbox of a number of its own.
+///
+/// # Errors
+/// [`Error::Quota`] past 100,000 users.
+pub(in crate::store) async fn insert(tx: &mut Tx, user: User, key: &str) -> Result<User, Error> {
+    let row = tx.reading().await?.row(Statement::new(LAST_MAILBOX)).await?;
+    let row = row.ok_or_else(|| Error::internal("max() answered nothing"))?;
+    if row.get::<i64>(1)? >= MAX_USERS {
+        return Err(Error::Quota(format!("This server has at most {MAX_USERS} users.")));
+    }
+    let user = User { mailbox: tx.new_mailbox(row.get(0)?), ..user };
+    tx.execute(Statement::new("insert into mailboxes (id, seq) values ($1, 0)").bind(user.mailbox)).await?;
+    let text = "
+insert into users
+    (id, user_principal_name, user_principal_name_key, display_name, mail, mailbox, created_date_time)
+values ($1, $2, $3, $4, $5, $6, $7)";
+    let statement = Statement::new(text)
+        .bind(&user.id)
+        .bind(&user.user_principal_name)
+        .bind(key)
+        .bind(&user.display_name)
+        .bind(&user.mail)
+        .bind(user.mailbox)
+        .bind(tx.now());
+    tx.execute(statement).await?;
+    folders::create_default(tx, user.mailbox).await?;
+    Ok(user)
+}

@@ -1,0 +1,197 @@
+//! Creates that wait are gathered, each lane's by itself, and written together by one statement: calls to the driver are
+//! what a write costs here, and creates come in storms. Each is still answered for itself. If the one statement fails, it
+//! has done nothing, and each create is tried alone.
+
+use std::collections::HashMap;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::oneshot;
+
+use crate::domain::contact::Contact;
+use crate::domain::error::Error;
+use crate::store::tables::contacts::{self, New};
+use crate::store::write::lanes::Lane;
+use crate::store::write::tx::Tx;
+use crate::store::write::writer::{Finished, Job, Writer};
+
+/// Most creates of a lane that wait, and most lanes that have any; more are refused.
+const MAX_WAITING: usize = 1_024;
+
+/// The creates that no job has taken yet.
+#[derive(Clone, Default)]
+pub(in crate::store) struct Creates(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// While a lane has any, a job that will take them is with the writer, or follows when nobody holds them back.
+    lanes: HashMap<Lane, Vec<Waiting>>,
+    /// How many hold creates back, so that those they are about to make go together.
+    held: usize,
+    /// Lanes whose job follows.
+    without_job: Vec<Lane>,
+}
+
+struct Waiting {
+    new: New,
+    reply: oneshot::Sender<Result<Contact, Error>>,
+}
+
+impl Creates {
+    /// Creates a contact and waits for its commit.
+    pub(in crate::store) async fn create(&self, writer: &Writer, max_folders: i64, new: New) -> Result<Contact, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(writer, max_folders, Waiting { new, reply })?;
+        answer.await.unwrap_or_else(|_| Err(Error::internal("the writer has stopped")))
+    }
+
+    /// Nothing in here waits, so a caller that goes away cannot leave creates without a job.
+    fn hand_in(&self, writer: &Writer, max_folders: i64, create: Waiting) -> Result<(), Error> {
+        let lane = writer.lane(create.new.mailbox);
+        let mut state = self.state();
+        if let Some(waiting) = state.lanes.get_mut(&lane) {
+            if waiting.len() >= MAX_WAITING {
+                return Err(Error::unavailable("too many creates wait"));
+            }
+            waiting.push(create);
+            return Ok(());
+        }
+        if state.lanes.len() >= MAX_WAITING {
+            return Err(Error::unavailable("too many creates wait"));
+        }
+        if state.held > 0 {
+            state.without_job.push(lane);
+        } else {
+            self.send(writer, max_folders, lane)?;
+        }
+        state.lanes.insert(lane, vec![create]);
+        Ok(())
+    }
+
+    fn send(&self, writer: &Writer, max_folders: i64, lane: Lane) -> Result<(), Error> {
+        writer.hand_in(lane, || Box::new(Gathered { creates: Some(self.clone()), lane, max_folders }))
+    }
+
+    /// Keeps creates from the writer until as many times [`Creates::release`] is called.
+    pub(in crate::store) fn hold(&self) {
+        self.state().held += 1;
+    }
+
+    /// Hands in what was held back, to the writer if there is one.
+    pub(in crate::store) fn release(&self, writer: Result<&Writer, &Error>, max_folders: i64) {
+        let mut state = self.state();
+        state.held = state.held.saturating_sub(1);
+        if state.held > 0 {
+            return;
+        }
+        for lane in mem::take(&mut state.without_job) {
+            if let Err(error) = writer.map_err(Clone::clone).and_then(|writer| self.send(writer, max_folders, lane)) {
+                for create in state.lanes.remove(&lane).unwrap_or_default() {
+                    let _ = create.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The job that takes what has gathered when its turn comes.
+struct Gathered {
+    /// None once it has taken them: what gathers from then on belongs to the next job.
+    creates: Option<Creates>,
+    lane: Lane,
+    max_folders: i64,
+}
+
+impl Gathered {
+    fn take(&mut self) -> Vec<Waiting> {
+        self.creates.take().and_then(|creates| creates.state().lanes.remove(&self.lane)).unwrap_or_default()
+    }
+}
+
+impl Job for Gathered {
+    fn is_wanted(&self) -> bool {
+        true
+    }
+
+    fn run(mut self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished> {
+        Box::pin(async move {
+            let wanted = self.take().into_iter().filter(|create| !create.reply.is_closed());
+            let (new, replies): (Vec<_>, Vec<_>) = wanted.map(|create| (create.new, create.reply)).unzip();
+            // One alone is a job like any other, and spared the savepoint.
+            let (results, error) = if new.len() == 1 {
+                let result = contacts::insert(tx, new, self.max_folders).await.and_then(only);
+                let error = result.as_ref().err().cloned();
+                (vec![result], error)
+            } else {
+                (insert_each(tx, new, self.max_folders).await, None)
+            };
+            Finished {
+                error,
+                answer: Box::new(move |error| {
+                    for (reply, result) in replies.into_iter().zip(results) {
+                        // A caller that went away is no fault.
+                        let _ = reply.send(error.map_or(result, |error| Err(error.clone())));
+                    }
+                }),
+            }
+        })
+    }
+
+    fn fail(mut self: Box<Self>, error: &Error) {
+        for create in self.take() {
+            let _ = create.reply.send(Err(error.clone()));
+        }
+    }
+}
+
+/// A job that is dropped unasked, with the writer's queue, leaves nobody waiting.
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        self.take();
+    }
+}
+
+/// All by one statement, or else each alone.
+async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result<Contact, Error>> {
+    match insert_undoable(tx, new.clone(), max_folders).await {
+        Ok(contacts) => return contacts.into_iter().map(Ok).collect(),
+        // The database cannot do it now; or nobody knows what it did, and nothing can be tried again.
+        Err(error) if tx.is_broken() || matches!(error, Error::Unavailable(_)) => return vec![Err(error); new.len()],
+        Err(_) => {}
+    }
+    // In one transaction from here on, so that none is kept if that breaks.
+    if let Err(error) = tx.reading().await {
+        return vec![Err(error); new.len()];
+    }
+    let mut results = Vec::with_capacity(new.len());
+    for new in new {
+        results.push(match tx.broken() {
+            Some(error) => Err(error.clone()),
+            None => insert_undoable(tx, vec![new], max_folders).await.and_then(only),
+        });
+    }
+    results
+}
+
+/// All, or none and nothing left of them.
+async fn insert_undoable(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
+    if !tx.is_lone() {
+        tx.open_savepoint().await?;
+    }
+    let inserted = contacts::insert(tx, new, max_folders).await;
+    if inserted.is_ok() {
+        tx.keep().await?;
+    } else {
+        tx.undo().await?;
+    }
+    inserted
+}
+
+fn only(mut contacts: Vec<Contact>) -> Result<Contact, Error> {
+    contacts.pop().ok_or_else(|| Error::internal("nothing was written"))
+}

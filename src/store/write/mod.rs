@@ -1,0 +1,7 @@
+//! How writes go: lanes, one writer, shared transactions.
+pub(in crate::store) mod creates;
+pub(in crate::store) mod lanes;
+pub(in crate::store) mod procedures;
+pub(in crate::store) mod rows;
+pub(in crate::store) mod tx;
+pub(in crate::store) mod writer;

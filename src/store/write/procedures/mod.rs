@@ -1,0 +1,60 @@
+//! The hot writes, each one statement for the driver: what a write costs is calls and answers between us and the database
+//! (ARCHITECTURE.md, "Writes"), and a contact is rows of ten tables. Each engine has a text of its own, which takes the
+//! same rows and leaves the same behind; both take the mailbox's next numbers and write the log's entries.
+
+mod postgres;
+mod sqlite;
+
+use uuid::Uuid;
+
+use crate::domain::error::Error;
+use crate::store::db::statement::Statement;
+use crate::store::tables::quota::Limits;
+use crate::store::write::rows::{self, Written};
+use crate::store::write::tx::Tx;
+
+/// What SQLite's writer is given when its connection is opened.
+pub(in crate::store) use crate::store::write::procedures::sqlite::VIEWS as SQLITE_VIEWS;
+
+/// A statement that answers a number for each contact it writes, in their order: its version.
+pub(in crate::store) struct Call<'q> {
+    pub(in crate::store) statement: Statement<'q>,
+    pub(in crate::store) mailbox: i64,
+    /// The contact written last.
+    pub(in crate::store) last: Uuid,
+    pub(in crate::store) count: usize,
+}
+
+/// Creates contacts, on PostgreSQL of one mailbox. Writes nothing, and fails for a missing value, where the folder of one
+/// does not exist, or its mailbox has no room.
+pub(in crate::store) fn insert(tx: &Tx, contacts: &[Written]) -> Result<Call<'static>, Error> {
+    with_contacts(tx, sqlite::INSERT, postgres::INSERT, contacts)
+}
+
+/// Writes contacts anew, their rows included. Fails for a missing value where one grows and its mailbox has no room.
+pub(in crate::store) fn update(tx: &Tx, contacts: &[Written]) -> Result<Call<'static>, Error> {
+    with_contacts(tx, sqlite::UPDATE, postgres::UPDATE, contacts)
+}
+
+fn with_contacts(
+    tx: &Tx,
+    sqlite: &'static str,
+    postgres: &'static str,
+    contacts: &[Written],
+) -> Result<Call<'static>, Error> {
+    let Written { mailbox, contact: last, .. } =
+        contacts.last().ok_or_else(|| Error::internal("there is nothing to write"))?;
+    let statement = Statement::twin(sqlite, postgres).bind(rows::json(contacts, tx.is_postgres())?);
+    // There a statement names its mailbox, so that one that is spread over servers knows where to go.
+    let statement = if tx.is_postgres() { statement.bind(*mailbox) } else { statement };
+    let Limits { contacts: most, bytes } = tx.limits();
+    let statement = statement.bind(most).bind(bytes);
+    Ok(Call { statement, mailbox: *mailbox, last: last.id, count: contacts.len() })
+}
+
+/// Marks a contact as deleted.
+pub(in crate::store) fn delete(mailbox: i64, id: Uuid, now: i64, folder: String) -> Call<'static> {
+    let statement = Statement::twin(sqlite::DELETE, postgres::DELETE);
+    let statement = statement.bind(mailbox).bind(id).bind(now).bind(folder);
+    Call { statement, mailbox, last: id, count: 1 }
+}

@@ -1,0 +1,297 @@
+//! The one way to write. Writes that wait while a commit runs share the next one: each can be undone by itself, so that
+//! one that fails leaves its neighbours alone, and each is answered only after the commit, so that an answer means synced.
+//! All this is on a thread of its own, apart from whichever runtime the callers come and go with.
+//!
+//! Writes come in lanes, and those of one lane never run beside each other. SQLite, which has one writer, has one lane; on
+//! PostgreSQL each mailbox has one, since the row with its counter lets one transaction at a time through anyway.
+//!
+//! When the database itself ends the transaction (full disk, I/O error, lost connection), its savepoints are gone and the
+//! next statement would commit by itself. Then the batch stops at once, every waiter fails, and the connection is given
+//! up.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+
+use crate::domain::error::Error;
+use crate::store::tables::quota::Limits;
+use crate::store::write::lanes::{Handed, Lane, Lanes, Waiting};
+use crate::store::write::tx::{Connector, Tx};
+
+/// Most writes that are handed in and not in a lane yet; further callers wait.
+const MAX_HANDED: usize = 1_024;
+/// How long a batch takes on further jobs: others wait for the mailbox too, and not for ever.
+const MAX_HELD: Duration = Duration::from_secs(1);
+/// How often the writes that wait are looked over.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Tells a job's caller: its own result, or the error of the whole batch.
+pub(in crate::store) type Tell = Box<dyn FnOnce(Option<&Error>)>;
+
+/// What a job leaves behind: its error, and how its caller is told once the batch's fate is known.
+pub(in crate::store) struct Finished {
+    pub(in crate::store) error: Option<Error>,
+    pub(in crate::store) answer: Tell,
+}
+
+/// A write that waits for its turn.
+pub(in crate::store) trait Job: Send {
+    /// Whether the caller still waits.
+    fn is_wanted(&self) -> bool;
+    fn run(self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished>;
+    fn fail(self: Box<Self>, error: &Error);
+}
+
+struct Work<F, T> {
+    work: F,
+    reply: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<F, T> Job for Work<F, T>
+where
+    F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
+    T: Send + 'static,
+{
+    fn is_wanted(&self) -> bool {
+        !self.reply.is_closed()
+    }
+
+    fn run(self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished> {
+        Box::pin(async move {
+            let Self { work, reply } = *self;
+            let result = work(tx).await;
+            Finished {
+                error: result.as_ref().err().cloned(),
+                answer: Box::new(move |error| {
+                    // A caller that went away is no fault.
+                    let _ = reply.send(error.map_or(result, |error| Err(error.clone())));
+                }),
+            }
+        })
+    }
+
+    fn fail(self: Box<Self>, error: &Error) {
+        let _ = self.reply.send(Err(error.clone()));
+    }
+}
+
+/// The handle to the writer's thread.
+pub(in crate::store) struct Writer {
+    queue: mpsc::Sender<Handed>,
+    connector: Connector,
+    closing: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Connects, and starts the thread, with at most so many connections. It ends when the handle is dropped and nothing
+    /// waits; `on_end` then goes with it, and the receiver hears of it.
+    pub(in crate::store) async fn start(
+        connector: Connector,
+        connections: usize,
+        limits: Limits,
+        on_end: impl Send + 'static,
+    ) -> Result<(Self, oneshot::Receiver<()>), Error> {
+        let (alive, ended) = oneshot::channel();
+        let (queue, jobs) = mpsc::channel(MAX_HANDED);
+        let (started, start) = oneshot::channel();
+        let closing = Arc::new(AtomicBool::new(false));
+        let crew = Crew { connector: connector.clone(), closing: Arc::clone(&closing), limits };
+        let thread = std::thread::Builder::new().name("contactd-writer".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(crew.serve(connections, jobs, started)),
+                Err(error) => drop(started.send(Err(Error::internal(error)))),
+            }
+            drop((on_end, alive));
+        });
+        thread.map_err(Error::internal)?;
+        start.await.unwrap_or_else(|_| Err(Error::internal("the writer did not start")))?;
+        Ok((Self { queue, connector, closing }, ended))
+    }
+
+    /// Whether the thread is still there.
+    pub(in crate::store) fn check(&self) -> Result<(), Error> {
+        if self.queue.is_closed() { Err(Error::unavailable("the writer is gone")) } else { Ok(()) }
+    }
+
+    /// The lane that writes to a mailbox go by.
+    pub(in crate::store) fn lane(&self, mailbox: i64) -> Lane {
+        self.connector.lane(Some(mailbox))
+    }
+
+    /// Hands in a job without waiting for anything.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when too many wait, or the store is closing.
+    pub(in crate::store) fn hand_in(&self, lane: Lane, job: impl FnOnce() -> Box<dyn Job>) -> Result<(), Error> {
+        // A job that is refused is not even made: dropping it could need what its caller holds.
+        let place = self.queue.try_reserve().map_err(|error| Error::unavailable(error.to_string()))?;
+        place.send(Handed { lane, since: Instant::now(), job: job() });
+        Ok(())
+    }
+
+    /// Hands in a write, to a mailbox or else to what is nobody's, and waits for its commit.
+    pub(in crate::store) async fn write<T, F>(&self, mailbox: Option<i64>, work: F) -> Result<T, Error>
+    where
+        F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let lane = self.connector.lane(mailbox);
+        // A refused job drops its sender, so the answer tells of both.
+        let _ = self.queue.send(Handed { lane, since: Instant::now(), job: Box::new(Work { work, reply }) }).await;
+        answer.await.unwrap_or_else(|_| Err(Error::internal("the writer gave no answer")))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.closing.store(true, Ordering::Release);
+    }
+}
+
+/// What works on the thread.
+struct Crew {
+    connector: Connector,
+    closing: Arc<AtomicBool>,
+    limits: Limits,
+}
+
+impl Crew {
+    async fn serve(
+        self,
+        connections: usize,
+        mut jobs: mpsc::Receiver<Handed>,
+        started: oneshot::Sender<Result<(), Error>>,
+    ) {
+        // The first connection tells whether there can be any; the others are made when they are needed.
+        let mut idle: Vec<Option<Tx>> = (1..connections).map(|_| None).collect();
+        match Tx::connect(&self.connector, &self.closing, self.limits).await {
+            Ok(tx) => idle.push(Some(tx)),
+            Err(error) => return drop(started.send(Err(error))),
+        }
+        if started.send(Ok(())).is_err() {
+            return;
+        }
+        let mut lanes = Lanes::default();
+        let mut running = FuturesUnordered::new();
+        let mut open = true;
+        let mut arrived = Vec::new();
+        let crew = &self;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            while !idle.is_empty()
+                && let Some((lane, batch)) = lanes.take()
+            {
+                let tx = idle.pop().flatten();
+                running.push(async move { (lane, crew.work(tx, lane, batch).await) });
+            }
+            if !open && running.is_empty() {
+                break;
+            }
+            tokio::select! {
+                count = jobs.recv_many(&mut arrived, MAX_HANDED), if open && !lanes.is_full() => open = count > 0,
+                Some((lane, (tx, rest))) = running.next() => {
+                    lanes.done(lane, rest);
+                    // The connection last used is the first to be used again.
+                    idle.push(tx);
+                    // Whatever came while the commit ran is to share the next one.
+                    while !lanes.is_full() && let Ok(handed) = jobs.try_recv() {
+                        arrived.push(handed);
+                    }
+                }
+                _ = tick.tick(), if !lanes.is_empty() => lanes.expire(),
+            }
+            arrived.drain(..).for_each(|handed| lanes.push(handed));
+        }
+        for tx in idle.into_iter().flatten() {
+            tx.close().await;
+        }
+    }
+
+    /// Runs a batch on a connection, a new one if need be. Answers it while it is good, and what of the batch was not begun.
+    async fn work(&self, tx: Option<Tx>, lane: Lane, batch: Vec<Waiting>) -> (Option<Tx>, Vec<Waiting>) {
+        let tx = match tx {
+            Some(tx) if !tx.is_stale() => Ok(tx),
+            _ => Tx::connect(&self.connector, &self.closing, self.limits).await,
+        };
+        let mut tx = match tx {
+            Ok(tx) => tx,
+            Err(error) => {
+                for (_, job) in batch {
+                    job.fail(&error);
+                }
+                return (None, Vec::new());
+            }
+        };
+        if let Err(error) = tx.check_files() {
+            for (_, job) in batch {
+                job.fail(&error);
+            }
+            return (Some(tx), Vec::new());
+        }
+        let done = run(&mut tx, lane, batch).await;
+        // What is wrong with its files is in the log already.
+        if let Err(error) = &done
+            && tx.check_files().is_ok()
+        {
+            tracing::error!(%error, "a commit failed; the writer connects anew");
+        }
+        let rest = match done {
+            Ok(rest) if tx.is_trusted() => return (Some(tx), rest),
+            done => done.unwrap_or_default(),
+        };
+        tx.close().await;
+        (None, rest)
+    }
+}
+
+/// Runs a batch to its commit and answers everyone in it, but for what it has no time for. An error means that nothing of
+/// it was stored (or, where it is not [`Error::Unavailable`], that nobody knows) and that the connection must not be used
+/// again.
+async fn run(tx: &mut Tx, lane: Lane, batch: Vec<Waiting>) -> Result<Vec<Waiting>, Error> {
+    let wanted: Vec<_> = batch.into_iter().filter(|(_, job)| job.is_wanted()).collect();
+    tx.next_batch(lane, wanted.len());
+    let started = Instant::now();
+    let mut finished = Vec::with_capacity(wanted.len());
+    let mut jobs = wanted.into_iter();
+    let mut fate = Ok(());
+    while fate.is_ok()
+        && started.elapsed() < MAX_HELD
+        && let Some((_, job)) = jobs.next()
+    {
+        fate = run_one(tx, job, &mut finished).await;
+    }
+    if fate.is_ok() {
+        fate = tx.end(finished.iter().any(|job| job.error.is_none())).await.and_then(|()| tx.check_files_again());
+    }
+    let error = fate.as_ref().err();
+    for Finished { answer, .. } in finished {
+        answer(error);
+    }
+    if let Some(error) = error {
+        jobs.by_ref().for_each(|(_, job)| job.fail(error));
+    }
+    fate.map(|()| jobs.collect())
+}
+
+/// Runs one job. An error means that the transaction is gone, or may be.
+async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -> Result<(), Error> {
+    tx.next_job();
+    let Ok(done) = AssertUnwindSafe(job.run(tx)).catch_unwind().await else {
+        // The panic may have stopped the driver half-way; this connection is not asked again. The job's own caller
+        // is told by its dropped channel.
+        return Err(Error::unavailable("another write panicked"));
+    };
+    let settled = tx.settle_job(done.error.as_ref()).await;
+    finished.push(done);
+    settled
+}
