@@ -196,7 +196,7 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
     }
     // Folders are nearly always there, and rights good. Where the statement is all there is, it finds out by itself and
     // there is nothing to undo if that is not so.
-    if tx.is_lone() && fitting(&contacts) == contacts.len() && added.iter().all(Option::is_none) {
+    if tx.is_autocommit() && fitting(&contacts) == contacts.len() && added.iter().all(Option::is_none) {
         match write(tx, procedures::insert, &contacts).await {
             Err(error) if faults::lacks_value(&error) => may_all_write(tx, &contacts).await?,
             versions => return Ok(numbered(contacts, versions?)),

@@ -180,7 +180,7 @@ async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result
 
 /// All, or none and nothing left of them.
 async fn insert_undoable(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
-    if !tx.is_lone() {
+    if !tx.is_autocommit() {
         tx.open_savepoint().await?;
     }
     let inserted = contacts::insert(tx, new, max_folders).await;

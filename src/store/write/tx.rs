@@ -59,13 +59,13 @@ pub(in crate::store) struct Tx {
     /// The transaction is open.
     begun: bool,
     /// The batch is one job.
-    alone: bool,
+    single_job: bool,
     /// The savepoint `job` is open.
     savepoint: bool,
     /// The current job called a procedure outside it, which cannot be undone by itself.
-    loose: bool,
+    unprotected: bool,
     /// A job met a fault of ours: whatever this connection remembers (a schema as it was, say) is not trusted further.
-    suspect: bool,
+    reconnect: bool,
     /// What the transaction has written so far.
     left: Left,
     /// The same when the savepoint was opened.
@@ -131,10 +131,10 @@ impl Tx {
             mailbox: None,
             now: 0,
             begun: false,
-            alone: false,
+            single_job: false,
             savepoint: false,
-            loose: false,
-            suspect: false,
+            unprotected: false,
+            reconnect: false,
             left: Left::Nothing,
             left_before: Left::Nothing,
             made: None,
@@ -146,14 +146,14 @@ impl Tx {
     /// Makes ready for a batch of so many jobs, all of one lane.
     pub(in crate::store) fn next_batch(&mut self, mailbox: Option<i64>, jobs: usize) {
         self.mailbox = mailbox;
-        self.alone = jobs == 1;
+        self.single_job = jobs == 1;
         self.left = Left::Nothing;
     }
 
     /// Makes ready for the next job of the batch.
     pub(in crate::store) fn next_job(&mut self) {
         self.now = clock::now();
-        self.loose = false;
+        self.unprotected = false;
         self.made = None;
     }
 
@@ -203,7 +203,7 @@ impl Tx {
     pub(in crate::store) async fn reading(&mut self) -> Result<&mut Session, Error> {
         self.begin().await?;
         // There even a read that fails would take the neighbours along.
-        if self.is_postgres() && !self.alone {
+        if self.is_postgres() && !self.single_job {
             self.open_savepoint().await?;
         }
         Ok(&mut self.session)
@@ -221,8 +221,8 @@ impl Tx {
     }
 
     /// Whether the next call is a transaction by itself: it is all that the whole batch has done so far.
-    pub(in crate::store) fn is_lone(&self) -> bool {
-        self.alone && !self.begun
+    pub(in crate::store) fn is_autocommit(&self) -> bool {
+        self.single_job && !self.begun
     }
 
     /// Runs a statement that changes something.
@@ -243,7 +243,7 @@ impl Tx {
     pub(in crate::store) async fn note(&mut self, statement: Statement<'_>) -> Result<(), Error> {
         self.reading().await?.execute(statement).await?;
         self.has_written();
-        self.loose |= !self.savepoint;
+        self.unprotected |= !self.savepoint;
         Ok(())
     }
 
@@ -264,9 +264,9 @@ impl Tx {
         &mut self,
         Call { statement, mailbox, last, count }: Call<'_>,
     ) -> Result<Vec<i64>, Error> {
-        let rows = if self.is_lone() {
+        let rows = if self.is_autocommit() {
             self.left_change(mailbox, None, Some(last));
-            match self.call_alone(statement).await? {
+            match self.call_autocommit(statement).await? {
                 Called::Rows(rows) => rows,
                 Called::UpTo(number) => {
                     let count = i64::try_from(count).unwrap_or_default();
@@ -281,13 +281,13 @@ impl Tx {
             return Err(Error::internal("not every contact was written"));
         }
         self.left_change(mailbox, numbers.last().copied(), Some(last));
-        self.loose |= !self.savepoint;
+        self.unprotected |= !self.savepoint;
         Ok(numbers)
     }
 
     /// Runs a statement that is a transaction by itself. Where its connection was lost and it has not happened, it is
     /// tried once more.
-    async fn call_alone(&mut self, statement: Statement<'_>) -> Result<Called, Error> {
+    async fn call_autocommit(&mut self, statement: Statement<'_>) -> Result<Called, Error> {
         let mut again = false;
         loop {
             let error = match self.session.rows(statement.clone()).await {
@@ -346,13 +346,13 @@ impl Tx {
     /// Settles a job: keeps it, or undoes it. An error means that the transaction is gone, or may be: the database could
     /// not do what the job asked, and which of its errors end a transaction is not ours to guess.
     pub(in crate::store) async fn settle_job(&mut self, failed: Option<&Error>) -> Result<(), Error> {
-        self.suspect |= matches!(failed, Some(Error::Internal(_)));
+        self.reconnect |= matches!(failed, Some(Error::Internal(_)));
         if let Some(error) = self.session.broken() {
             // Whatever the job made of it.
             return Err(error.clone());
         }
         match failed {
-            Some(_) if self.loose => Err(Error::internal("a job failed after it had written")),
+            Some(_) if self.unprotected => Err(Error::internal("a job failed after it had written")),
             Some(_) => self.undo().await,
             None if self.session.is_aborted() && self.begun => Err(Error::internal("a job went on after a failure")),
             None => self.keep().await,
@@ -378,7 +378,7 @@ impl Tx {
 
     /// Whether the connection is as good as new.
     pub(in crate::store) fn is_trusted(&self) -> bool {
-        !self.suspect && !self.is_broken()
+        !self.reconnect && !self.is_broken()
     }
 
     /// Whether the connection, which was not used for a while, should not be used again.
