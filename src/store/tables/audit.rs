@@ -198,6 +198,6 @@ insert into audit (mailbox, id, audit_date_time, actor, token_id, action, item) 
     let id = Tx::new_id();
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(clock::now()).bind(OPERATOR);
     tx.execute(statement.bind(token).bind(action).bind(item)).await?;
-    tx.left_deed(mailbox, id);
+    tx.mark_audit_entry(mailbox, id);
     Ok(())
 }

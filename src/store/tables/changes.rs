@@ -20,7 +20,7 @@ pub(in crate::store) async fn record(
 insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time) values ($1, $2, $3, $4, $5, $6)";
     let statement = Statement::new(text).bind(mailbox).bind(seq).bind(folder).bind(contact);
     tx.execute(statement.bind(removed).bind(now)).await?;
-    tx.left_change(mailbox, Some(seq), contact);
+    tx.mark_change(mailbox, Some(seq), contact);
     Ok(seq)
 }
 
@@ -46,6 +46,6 @@ pub(in crate::store) async fn logged(tx: &mut Tx, mailbox: i64, otherwise: i64) 
 /// Brings the mailbox's number to that of entries that were written to the log all at once.
 pub(in crate::store) async fn catch_up(tx: &mut Tx, mailbox: i64, seq: i64) -> Result<(), Error> {
     tx.execute(Statement::new("update mailboxes set seq = $2 where id = $1").bind(mailbox).bind(seq)).await?;
-    tx.left_change(mailbox, Some(seq), None);
+    tx.mark_change(mailbox, Some(seq), None);
     Ok(())
 }

@@ -178,6 +178,6 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(tx.now());
     let statement = statement.bind(&actor.name).bind(actor.token).bind(actor.address.as_ref());
     tx.note(statement.bind(actor.request).bind(&actor.action).bind(item)).await?;
-    tx.left_deed(mailbox, id);
+    tx.mark_audit_entry(mailbox, id);
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::store::tables::quota::Limits;
 use crate::store::write::procedures::{self, Call};
 
 /// How long a lost connection's commit is looked for. Longer than a fail-over should take, shorter than clients wait.
-const SETTLE: Duration = Duration::from_secs(30);
+const RESOLVE: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(250);
 
 /// How a writer's connections are made.
@@ -67,9 +67,9 @@ pub(in crate::store) struct Tx {
     /// A job met a fault of ours: whatever this connection remembers (a schema as it was, say) is not trusted further.
     reconnect: bool,
     /// What the transaction has written so far.
-    left: Left,
+    marker: CommitMarker,
     /// The same when the savepoint was opened.
-    left_before: Left,
+    marker_before: CommitMarker,
     /// The id of what the current job has made, for the audit log.
     made: Option<String>,
     /// The store is closing, and nobody can wait long.
@@ -84,10 +84,10 @@ pub(in crate::store) struct Tx {
 /// since, and then says nothing of this transaction. The number of the transaction would not do instead: a standby that
 /// became the primary gives a number that it has not heard of to another transaction.
 #[derive(Debug, Clone, Copy)]
-enum Left {
+enum CommitMarker {
     Nothing,
     /// Something that cannot be told from what others write.
-    Something,
+    Untraceable,
     /// An entry of the change log.
     Change {
         mailbox: i64,
@@ -97,14 +97,14 @@ enum Left {
         time: i64,
     },
     /// An entry of the audit log.
-    Deed {
+    AuditEntry {
         mailbox: i64,
         id: Uuid,
     },
 }
 
 /// What became of a commit.
-enum Settled {
+enum CommitOutcome {
     /// It happened. This is the number of the entry by which that is known, if it is one of the change log.
     Happened(i64),
     /// It certainly did not.
@@ -135,8 +135,8 @@ impl Tx {
             savepoint: false,
             unprotected: false,
             reconnect: false,
-            left: Left::Nothing,
-            left_before: Left::Nothing,
+            marker: CommitMarker::Nothing,
+            marker_before: CommitMarker::Nothing,
             made: None,
             closing: Arc::clone(closing),
             limits,
@@ -147,7 +147,7 @@ impl Tx {
     pub(in crate::store) fn next_batch(&mut self, mailbox: Option<i64>, jobs: usize) {
         self.mailbox = mailbox;
         self.single_job = jobs == 1;
-        self.left = Left::Nothing;
+        self.marker = CommitMarker::Nothing;
     }
 
     /// Makes ready for the next job of the batch.
@@ -215,7 +215,7 @@ impl Tx {
         if !self.savepoint {
             self.session.execute(Statement::new("savepoint job")).await?;
             self.savepoint = true;
-            self.left_before = self.left;
+            self.marker_before = self.marker;
         }
         Ok(())
     }
@@ -233,8 +233,8 @@ impl Tx {
     }
 
     fn has_written(&mut self) {
-        if matches!(self.left, Left::Nothing) {
-            self.left = Left::Something;
+        if matches!(self.marker, CommitMarker::Nothing) {
+            self.marker = CommitMarker::Untraceable;
         }
     }
 
@@ -265,7 +265,7 @@ impl Tx {
         Call { statement, mailbox, last, count }: Call<'_>,
     ) -> Result<Vec<i64>, Error> {
         let rows = if self.is_autocommit() {
-            self.left_change(mailbox, None, Some(last));
+            self.mark_change(mailbox, None, Some(last));
             match self.call_autocommit(statement).await? {
                 Called::Rows(rows) => rows,
                 Called::UpTo(number) => {
@@ -280,7 +280,7 @@ impl Tx {
         if numbers.len() != count {
             return Err(Error::internal("not every contact was written"));
         }
-        self.left_change(mailbox, numbers.last().copied(), Some(last));
+        self.mark_change(mailbox, numbers.last().copied(), Some(last));
         self.unprotected |= !self.savepoint;
         Ok(numbers)
     }
@@ -294,22 +294,22 @@ impl Tx {
                 Ok(rows) => return Ok(Called::Rows(rows)),
                 Err(error) => error,
             };
-            match self.settle(error).await? {
-                Settled::Happened(number) => return Ok(Called::UpTo(number)),
-                Settled::Undone(error) if again || self.is_broken() => return Err(error),
-                Settled::Undone(_) => again = true,
+            match self.resolve_commit(error).await? {
+                CommitOutcome::Happened(number) => return Ok(Called::UpTo(number)),
+                CommitOutcome::Undone(error) if again || self.is_broken() => return Err(error),
+                CommitOutcome::Undone(_) => again = true,
             }
         }
     }
 
     /// Remembers that the change log has an entry of this transaction.
-    pub(in crate::store) fn left_change(&mut self, mailbox: i64, seq: Option<i64>, contact: Option<Uuid>) {
-        self.left = Left::Change { mailbox, seq, contact, time: self.now };
+    pub(in crate::store) fn mark_change(&mut self, mailbox: i64, seq: Option<i64>, contact: Option<Uuid>) {
+        self.marker = CommitMarker::Change { mailbox, seq, contact, time: self.now };
     }
 
     /// Remembers that the audit log has an entry of this transaction.
-    pub(in crate::store) fn left_deed(&mut self, mailbox: i64, id: Uuid) {
-        self.left = Left::Deed { mailbox, id };
+    pub(in crate::store) fn mark_audit_entry(&mut self, mailbox: i64, id: Uuid) {
+        self.marker = CommitMarker::AuditEntry { mailbox, id };
     }
 
     /// Why the transaction may be gone, so that nothing more can be tried in it.
@@ -328,7 +328,7 @@ impl Tx {
             if let Err(error) = self.session.undo_to_savepoint().await {
                 return Err(self.session.give_up(Error::unavailable(error)));
             }
-            self.left = self.left_before;
+            self.marker = self.marker_before;
         }
         Ok(())
     }
@@ -345,7 +345,7 @@ impl Tx {
 
     /// Settles a job: keeps it, or undoes it. An error means that the transaction is gone, or may be: the database could
     /// not do what the job asked, and which of its errors end a transaction is not ours to guess.
-    pub(in crate::store) async fn settle_job(&mut self, failed: Option<&Error>) -> Result<(), Error> {
+    pub(in crate::store) async fn finish_job(&mut self, failed: Option<&Error>) -> Result<(), Error> {
         self.reconnect |= matches!(failed, Some(Error::Internal(_)));
         if let Some(error) = self.session.broken() {
             // Whatever the job made of it.
@@ -369,9 +369,9 @@ impl Tx {
         }
         match self.session.execute(Statement::new("commit")).await {
             Ok(()) => Ok(()),
-            Err(error) => match self.settle(error).await? {
-                Settled::Happened(_) => Ok(()),
-                Settled::Undone(error) => Err(error),
+            Err(error) => match self.resolve_commit(error).await? {
+                CommitOutcome::Happened(_) => Ok(()),
+                CommitOutcome::Undone(error) => Err(error),
             },
         }
     }
@@ -429,9 +429,9 @@ impl Tx {
     /// # Errors
     /// The error itself where it is a fault of ours, and [`Error::Internal`] when nobody can tell: that is not "try
     /// again", for a client that did would store its contact twice.
-    async fn settle(&mut self, error: Error) -> Result<Settled, Error> {
+    async fn resolve_commit(&mut self, error: Error) -> Result<CommitOutcome, Error> {
         let Error::Unavailable(cause) = error else { return Err(error) };
-        let undone = Settled::Undone(Error::Unavailable(Arc::clone(&cause)));
+        let undone = CommitOutcome::Undone(Error::Unavailable(Arc::clone(&cause)));
         if !faults::may_have_committed(&*cause) {
             return Ok(undone);
         }
@@ -439,18 +439,18 @@ impl Tx {
         if !self.is_postgres() {
             return Err(self.session.give_up(unknown));
         }
-        match self.left {
-            Left::Nothing => return Ok(undone),
-            Left::Something => return Err(self.session.give_up(unknown)),
-            Left::Change { .. } | Left::Deed { .. } => {}
+        match self.marker {
+            CommitMarker::Nothing => return Ok(undone),
+            CommitMarker::Untraceable => return Err(self.session.give_up(unknown)),
+            CommitMarker::Change { .. } | CommitMarker::AuditEntry { .. } => {}
         }
         tracing::warn!(%cause, "a connection was lost around a commit; looking whether it happened");
         let started = Instant::now();
-        while started.elapsed() < SETTLE && !self.closing.load(Ordering::Acquire) {
+        while started.elapsed() < RESOLVE && !self.closing.load(Ordering::Acquire) {
             match self.look().await {
                 Ok(Some(number)) => {
                     tracing::info!("the commit happened");
-                    return Ok(Settled::Happened(number));
+                    return Ok(CommitOutcome::Happened(number));
                 }
                 Ok(None) => {
                     tracing::info!("the commit did not happen");
@@ -472,15 +472,15 @@ impl Tx {
         if self.mailbox.is_none() {
             session.execute(Statement::new("select epoch from store where id = 1 for update")).await?;
         }
-        let statement = match self.left {
-            Left::Nothing | Left::Something => Statement::new("select 0 where false"),
-            Left::Change { mailbox, seq, contact, time } => {
+        let statement = match self.marker {
+            CommitMarker::Nothing | CommitMarker::Untraceable => Statement::new("select 0 where false"),
+            CommitMarker::Change { mailbox, seq, contact, time } => {
                 let text = "
 select min(seq) from changes
 where mailbox = $1 and (seq = $2 or $2 is null) and (contact_id = $3 or $3 is null) and changed_date_time = $4";
                 Statement::new(text).bind(mailbox).bind(seq).bind(contact).bind(time)
             }
-            Left::Deed { mailbox, id } => {
+            CommitMarker::AuditEntry { mailbox, id } => {
                 Statement::new("select min(0::bigint) from audit where mailbox = $1 and id = $2").bind(mailbox).bind(id)
             }
         };

@@ -291,7 +291,7 @@ async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -
         // is told by its dropped channel.
         return Err(Error::unavailable("another write panicked"));
     };
-    let settled = tx.settle_job(done.error.as_ref()).await;
+    let settled = tx.finish_job(done.error.as_ref()).await;
     finished.push(done);
     settled
 }
