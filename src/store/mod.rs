@@ -102,10 +102,10 @@ enum Place {
 
 impl Place {
     /// A number that changes when what was read before may never have been so.
-    fn reign(&self) -> usize {
+    fn term(&self) -> usize {
         match self {
             Self::File(_) => 0,
-            Self::Cluster(cluster) => cluster.reign(),
+            Self::Cluster(cluster) => cluster.term(),
         }
     }
 }
@@ -120,10 +120,10 @@ impl Drop for Gathering {
     }
 }
 
-/// Users that were looked up, by key, under one reign.
+/// Users that were looked up, by key, under one term.
 #[derive(Default)]
 struct Remembered {
-    reign: usize,
+    term: usize,
     users: HashMap<String, User>,
 }
 
@@ -158,14 +158,14 @@ impl Store {
             return Ok(None);
         }
         let key = user::key(called);
-        let reign = self.shared.place.reign();
-        if let Some(user) = self.remembered(reign, &key) {
+        let term = self.shared.place.term();
+        if let Some(user) = self.remembered(term, &key) {
             return Ok(Some(user));
         }
         let user = self.itself().read_vital(async |session: &mut Session| users::find(session, called).await).await?;
         // The name of an identity provider's user may become another's at any time.
         if let Some(user) = user.as_ref().filter(|user| !user.is_of_provider()) {
-            self.remember(reign, key, user);
+            self.remember(term, key, user);
         }
         Ok(user)
     }
@@ -175,15 +175,15 @@ impl Store {
         self.shared.users.write().unwrap_or_else(PoisonError::into_inner).users.remove(&user::key(called));
     }
 
-    fn remembered(&self, reign: usize, key: &str) -> Option<User> {
+    fn remembered(&self, term: usize, key: &str) -> Option<User> {
         let remembered = self.shared.users.read().unwrap_or_else(PoisonError::into_inner);
-        remembered.users.get(key).filter(|_| remembered.reign == reign).cloned()
+        remembered.users.get(key).filter(|_| remembered.term == term).cloned()
     }
 
-    fn remember(&self, reign: usize, key: String, user: &User) {
+    fn remember(&self, term: usize, key: String, user: &User) {
         let mut remembered = self.shared.users.write().unwrap_or_else(PoisonError::into_inner);
-        if remembered.reign != reign || remembered.users.len() >= MAX_REMEMBERED {
-            *remembered = Remembered { reign, users: HashMap::new() };
+        if remembered.term != term || remembered.users.len() >= MAX_REMEMBERED {
+            *remembered = Remembered { term, users: HashMap::new() };
         }
         remembered.users.insert(key, user.clone());
     }
@@ -197,9 +197,9 @@ impl Store {
         if let Some(user) = self.find_user(name).await? {
             return users::own(user);
         }
-        let (reign, key, name) = (self.shared.place.reign(), name.key(), name.clone());
+        let (term, key, name) = (self.shared.place.term(), name.key(), name.clone());
         let user = self.write(None, async move |tx| users::ensure(tx, &name).await).await?;
-        self.remember(reign, key, &user);
+        self.remember(term, key, &user);
         Ok(user)
     }
 

@@ -168,7 +168,7 @@ impl Cluster {
 
     /// A number that is another one once another host has become the primary: what was remembered of the database may
     /// then not be so any more.
-    pub(in crate::store) fn reign(&self) -> usize {
+    pub(in crate::store) fn term(&self) -> usize {
         self.changes.load(Ordering::Acquire)
     }
 
@@ -198,7 +198,7 @@ impl Cluster {
                         self.changes.fetch_add(1, Ordering::AcqRel);
                         tracing::warn!(host = host.get_host(), port = host.get_port(), "another host is the primary");
                     }
-                    session.backend.reign = self.reign();
+                    session.backend.term = self.term();
                     return Ok(session);
                 }
                 Err(error) => why = error,
@@ -209,7 +209,7 @@ impl Cluster {
 
     /// Whether a session is to the host that was found to be the primary last.
     pub(in crate::store) fn is_current(&self, session: &Session) -> bool {
-        session.backend.reign == self.reign()
+        session.backend.term == self.term()
     }
 
     /// A new connection to a host that replays what its primary writes, on which a statement may take so long.
@@ -252,7 +252,7 @@ select pg_is_in_recovery(), current_setting('default_transaction_read_only') = '
             Role::Standby if !replays => return Err(Error::unavailable("the server is no standby")),
             Role::Primary | Role::Standby => {}
         }
-        session.backend = Backend { pid: row.get(2)?, start: row.get(3)?, reign: 0 };
+        session.backend = Backend { pid: row.get(2)?, start: row.get(3)?, term: 0 };
         session.script(purpose.settings()).await?;
         let Use::Read(time) = purpose else { return Ok(session) };
         let millis = time.as_millis().max(1).to_string();

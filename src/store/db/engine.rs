@@ -84,8 +84,8 @@ pub(in crate::store) struct Backend {
     pub(in crate::store) pid: i64,
     /// When it began; the number alone may be another's later.
     pub(in crate::store) start: String,
-    /// Under which primary, see `Cluster::reign`.
-    pub(in crate::store) reign: usize,
+    /// Under which primary, see `Cluster::term`.
+    pub(in crate::store) term: usize,
 }
 
 /// By how much a server's clock may run ahead of ours while a statement is worked on.
