@@ -14,7 +14,7 @@ use crate::clock;
 use crate::domain::error::Error;
 use crate::domain::subscription::{Delivery, Lifecycle, Notice};
 use crate::notify::Notifier;
-use crate::store::{Attempts, Due, Held, Store};
+use crate::store::{Attempts, Due, LeasedSubscription, Store};
 
 /// How often it is looked what there is to do, since other processes write too and times come.
 const POLL: Duration = Duration::from_secs(1);
@@ -131,7 +131,7 @@ impl Notifier {
         Ok(more)
     }
 
-    async fn lifecycle(&self, held: &mut Held, event: Lifecycle) -> Result<Option<Delivery>, Error> {
+    async fn lifecycle(&self, held: &mut LeasedSubscription, event: Lifecycle) -> Result<Option<Delivery>, Error> {
         let attempted = clock::now();
         let Some(answer) = self.tell_of_life(held, event).await? else {
             held.progress.event = None;
@@ -150,12 +150,12 @@ impl Notifier {
     }
 
     /// `None` where nobody wants to know.
-    async fn tell_of_life(&self, held: &Held, event: Lifecycle) -> Result<Option<Result<u16, Refused>>, Error> {
+    async fn tell_of_life(&self, held: &LeasedSubscription, event: Lifecycle) -> Result<Option<Result<u16, Refused>>, Error> {
         let Some(url) = &held.subscription.terms.lifecycle_notification_url else { return Ok(None) };
         self.post(held, url, held.subscription.lifecycle_notification(event)).await.map(Some)
     }
 
-    async fn notifications(&self, store: &Store, held: &mut Held) -> Result<(bool, Option<Delivery>), Error> {
+    async fn notifications(&self, store: &Store, held: &mut LeasedSubscription) -> Result<(bool, Option<Delivery>), Error> {
         let batch = store.notices(held).await?;
         let more = batch.up_to < batch.last;
         let mut notices = batch.notices;
@@ -192,7 +192,7 @@ impl Notifier {
     /// # Errors
     /// Nothing was posted, since the lease could end before the answer comes: what another process then tells would come
     /// before this.
-    async fn post(&self, held: &Held, url: &str, body: String) -> Result<Result<u16, Refused>, Error> {
+    async fn post(&self, held: &LeasedSubscription, url: &str, body: String) -> Result<Result<u16, Refused>, Error> {
         if clock::now() + micros(self.0.times.answer) > held.until {
             return Err(Error::unavailable("the database took too long"));
         }

@@ -45,7 +45,7 @@ use crate::store::db::readers::Readers;
 pub use crate::store::db::restore::restore;
 use crate::store::db::statement::Statement;
 pub use crate::store::jobs::copy::{Copied, Step, Target, copy};
-pub(crate) use crate::store::jobs::leases::{Attempts, Due, Held};
+pub(crate) use crate::store::jobs::leases::{Attempts, Due, LeasedSubscription};
 pub use crate::store::query::delta::{Change, Delta, Followed, History, Reason};
 pub use crate::store::query::folder_listing::FolderListing;
 pub use crate::store::query::listing::{Listing, Page};

@@ -26,7 +26,7 @@ pub(crate) struct Due {
 
 /// A subscription that is this process's for a while.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct LeasedSubscription {
     pub(crate) subscription: Subscription,
     /// Until when, in UTC microseconds.
     pub(crate) until: i64,
@@ -119,13 +119,13 @@ order by s.next_attempt_date_time"
     }
 
     /// Makes a subscription `owner`'s until some microseconds from now. `None` where it is another's, or gone.
-    pub(crate) async fn lease(&self, due: &Due, owner: Uuid, micros: i64) -> Result<Option<Held>, Error> {
+    pub(crate) async fn lease(&self, due: &Due, owner: Uuid, micros: i64) -> Result<Option<LeasedSubscription>, Error> {
         let (mailbox, id) = (due.mailbox, due.id);
         self.write(None, async move |tx| lease(tx, mailbox, id, owner, micros).await).await
     }
 
     /// What there is to tell behind what was told.
-    pub(crate) async fn notices(&self, held: &Held) -> Result<Batch, Error> {
+    pub(crate) async fn notices(&self, held: &LeasedSubscription) -> Result<Batch, Error> {
         let (subscription, after) = (&held.subscription, held.progress.delivered);
         let read = async |session: &mut Session| {
             notices::read(session, subscription.mailbox, &subscription.subject, after).await
@@ -134,13 +134,13 @@ order by s.next_attempt_date_time"
     }
 
     /// Stores how far a subscription is and what was attempted, if it is still `owner`'s, and gives it back.
-    pub(crate) async fn settle_lease(&self, held: &Held, owner: Uuid, delivery: Option<Delivery>) -> Result<(), Error> {
+    pub(crate) async fn settle_lease(&self, held: &LeasedSubscription, owner: Uuid, delivery: Option<Delivery>) -> Result<(), Error> {
         let (mailbox, id, progress) = (held.subscription.mailbox, held.subscription.id, held.progress.clone());
         self.write(None, async move |tx| settle(tx, mailbox, id, owner, progress, delivery).await).await
     }
 
     /// Takes a subscription away that is over, if it is `owner`'s and was neither renewed nor reauthorized meanwhile.
-    pub(crate) async fn remove_ended(&self, held: &Held, owner: Uuid) -> Result<(), Error> {
+    pub(crate) async fn remove_ended(&self, held: &LeasedSubscription, owner: Uuid) -> Result<(), Error> {
         let (mailbox, id) = (held.subscription.mailbox, held.subscription.id);
         let text = "
 delete from subscriptions
@@ -159,7 +159,7 @@ where mailbox = $1 and id = $2 and lease_owner = $3 and expiration_date_time = $
     }
 }
 
-async fn lease(tx: &mut Tx, mailbox: i64, id: Uuid, owner: Uuid, micros: i64) -> Result<Option<Held>, Error> {
+async fn lease(tx: &mut Tx, mailbox: i64, id: Uuid, owner: Uuid, micros: i64) -> Result<Option<LeasedSubscription>, Error> {
     let text = "
 update subscriptions set lease_owner = $3, lease_until_date_time = $4
 where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";
@@ -182,7 +182,7 @@ where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";
     let Some(row) = row else { return Ok(None) };
     let end = tx.reading().await?.row(Statement::new(ends).bind(mailbox).bind(id)).await?;
     let event: Option<String> = row.get(COLUMNS + 3)?;
-    Ok(Some(Held {
+    Ok(Some(LeasedSubscription {
         subscription: read(&row)?,
         until: row.get(COLUMNS + 8)?,
         end: end.map_or(Ok(0), |row| row.get(0))?,
