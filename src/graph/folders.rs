@@ -38,7 +38,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
     };
     let (page, inside) = match view.expansions.as_slice() {
         [] => read(&mailbox.store).await?,
-        _ => mailbox.store.at_one_moment(mailbox.user.mailbox, read).await?,
+        _ => mailbox.store.in_snapshot(mailbox.user.mailbox, read).await?,
     };
     let next = call.behind(&query, &page, inside.len(), size);
     let context = call.annotated.then(|| {
@@ -177,7 +177,7 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> 
             let inside = view.inside(call, mailbox, store, &folder).await?;
             Ok((folder, inside))
         };
-        let (folder, inside) = mailbox.store.at_one_moment(number, read).await?;
+        let (folder, inside) = mailbox.store.in_snapshot(number, read).await?;
         return shown(call, mailbox, 200, &folder, &view, &inside);
     }
     let folder = mailbox.store.folder(number, path).await?;

@@ -150,12 +150,20 @@ impl Notifier {
     }
 
     /// `None` where nobody wants to know.
-    async fn tell_of_life(&self, held: &LeasedSubscription, event: Lifecycle) -> Result<Option<Result<u16, Refused>>, Error> {
+    async fn tell_of_life(
+        &self,
+        held: &LeasedSubscription,
+        event: Lifecycle,
+    ) -> Result<Option<Result<u16, Refused>>, Error> {
         let Some(url) = &held.subscription.terms.lifecycle_notification_url else { return Ok(None) };
         self.post(held, url, held.subscription.lifecycle_notification(event)).await.map(Some)
     }
 
-    async fn notifications(&self, store: &Store, held: &mut LeasedSubscription) -> Result<(bool, Option<Delivery>), Error> {
+    async fn notifications(
+        &self,
+        store: &Store,
+        held: &mut LeasedSubscription,
+    ) -> Result<(bool, Option<Delivery>), Error> {
         let batch = store.notices(held).await?;
         let more = batch.up_to < batch.last;
         let mut notices = batch.notices;

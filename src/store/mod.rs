@@ -38,11 +38,11 @@ pub use crate::store::db::cluster::Address;
 use crate::store::db::cluster::Cluster;
 use crate::store::db::engine::Session;
 pub use crate::store::db::lock::Lock;
-use crate::store::db::moment::Moment;
 pub use crate::store::db::open::{Database, OpenError, Options};
 use crate::store::db::opened::Opened;
 use crate::store::db::readers::Readers;
 pub use crate::store::db::restore::restore;
+use crate::store::db::snapshot::Snapshot;
 use crate::store::db::statement::Statement;
 pub use crate::store::jobs::copy::{Copied, Step, Target, copy};
 pub(crate) use crate::store::jobs::leases::{Attempts, Due, LeasedSubscription};
@@ -74,8 +74,8 @@ pub struct Store {
     shared: Arc<Shared>,
     /// On whose behalf everything is done; without one it is the program's own doing.
     actor: Option<Arc<Actor>>,
-    /// What is read is all of this moment, see [`Store::at_one_moment`].
-    moment: Option<Arc<Moment>>,
+    /// What is read is all of this moment, see [`Store::in_snapshot`].
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 struct Shared {
@@ -224,7 +224,7 @@ impl Store {
     ) -> Result<Contact, Error> {
         let get = async |session: &mut Session| {
             if !expand.is_empty() {
-                session.at_one_moment().await?;
+                session.begin_snapshot().await?;
             }
             let contact = contacts::get(session, mailbox, within, id).await?;
             extended::read_along_one(session, mailbox, contact, expand).await

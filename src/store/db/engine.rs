@@ -54,7 +54,7 @@ pub(in crate::store) struct Session {
     patience: Option<Duration>,
     /// Of a session that only reads: how long a question may be worked on, and until when this one.
     asking: Option<Asking>,
-    /// Whether all that is read is of one moment, see [`Session::at_one_moment`].
+    /// Whether all that is read is of one moment, see [`Session::begin_snapshot`].
     snapshot: bool,
     /// Whether a statement is under way: where nobody waits for it any more, it may still run.
     busy: bool,
@@ -146,13 +146,13 @@ impl Session {
     }
 
     /// Begins another question on a session that only reads: its time starts now.
-    pub(in crate::store) fn ask_anew(&mut self) {
+    pub(in crate::store) fn restart_time_limit(&mut self) {
         self.asking = self.asking.as_ref().map(|asking| Asking::new(asking.time));
     }
 
-    /// Lets all that is read from here on be of one moment, until [`Session::settle`]. It costs a call to the database, so
+    /// Lets all that is read from here on be of one moment, until [`Session::reset`]. It costs a call to the database, so
     /// whoever reads one statement leaves it out. In a transaction that writes all is of one moment anyway.
-    pub(in crate::store) async fn at_one_moment(&mut self) -> Result<(), Error> {
+    pub(in crate::store) async fn begin_snapshot(&mut self) -> Result<(), Error> {
         if self.asking.is_none() || self.snapshot {
             return Ok(());
         }
@@ -163,16 +163,16 @@ impl Session {
     }
 
     /// Whether something has to be done before another may use it.
-    pub(in crate::store) fn is_unsettled(&self) -> bool {
+    pub(in crate::store) fn needs_reset(&self) -> bool {
         self.broken.is_none() && (self.snapshot || self.busy)
     }
 
     /// Ends what was begun on a session that only reads, and waits for what nobody waits for any more.
-    pub(in crate::store) async fn settle(&mut self) -> Result<(), Error> {
+    pub(in crate::store) async fn reset(&mut self) -> Result<(), Error> {
         if let Some(asking) = &self.asking {
             asking.stop.store(self.busy, Ordering::Relaxed);
         }
-        self.ask_anew();
+        self.restart_time_limit();
         let end = if std::mem::take(&mut self.snapshot) { "rollback" } else { "select 1" };
         self.script(end).await
     }

@@ -51,7 +51,7 @@ pub(in crate::store) fn is_open_to_others(path: &Path) -> bool {
 
 /// Moves what is left of the write-ahead log into a file that is closed. A reader whose runtime ended before it could go
 /// back to its pool closes a moment later than the rest, and SQLite moves the log only for the last one.
-pub(in crate::store) async fn settle(path: &Path) {
+pub(in crate::store) async fn move_log_into_file(path: &Path) {
     let log = beside(path, "-wal");
     for _ in 0..25 {
         if !log.exists() {

@@ -197,7 +197,7 @@ impl Store {
                 written: Notify::new(),
             }),
             actor: None,
-            moment: None,
+            snapshot: None,
         };
         let why = match described {
             Ok((FOLDING, _)) => {
@@ -227,7 +227,7 @@ impl Store {
         if let Place::File(opened) = &self.shared.place
             && !opened.is_gone()
         {
-            files::settle(opened.path()).await;
+            files::move_log_into_file(opened.path()).await;
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::error::Error;
 use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::engine::{SQLITE_READERS, Session};
 use crate::store::db::faults;
-use crate::store::db::lent::{Lent, Of};
+use crate::store::db::leased::{LeasedSession, PooledSession};
 use crate::store::db::opened::Opened;
 use crate::store::db::statement::Statement;
 use crate::store::db::turns::{Need, Turns};
@@ -108,7 +108,7 @@ impl Readers {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when no turn comes, or there is none.
-    pub(in crate::store) async fn lend(&self, need: Need<'_>) -> Result<Lent, Error> {
+    pub(in crate::store) async fn lend(&self, need: Need<'_>) -> Result<LeasedSession, Error> {
         match &self.engine {
             Engine::Sqlite(pool, turns, opened) => {
                 if opened.is_gone() {
@@ -116,7 +116,10 @@ impl Readers {
                     opened.look()?;
                 }
                 let turn = turns.next(need, WAIT).await?;
-                Ok(Lent::new(Of::Sqlite(Session::reader(pool.acquire().await?, self.time).await?), turn))
+                Ok(LeasedSession::new(
+                    PooledSession::Sqlite(Session::reader(pool.acquire().await?, self.time).await?),
+                    turn,
+                ))
             }
             Engine::Postgres(servers) => servers.lend(need).await,
         }
@@ -160,22 +163,22 @@ impl Readers {
 
 impl Servers {
     async fn read<T>(&self, need: Need<'_>, work: &impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
-        let mut lent = self.lend(need).await?;
-        let done = work(lent.session()?).await;
-        if !lent.session()?.broken().is_some_and(faults::is_lost) {
+        let mut leased = self.lend(need).await?;
+        let done = work(leased.session()?).await;
+        if !leased.session()?.broken().is_some_and(faults::is_lost) {
             return done;
         }
         // The connection was of another time, and so are those that wait; a read can be done again.
-        drop(lent);
+        drop(leased);
         self.primary.retain(|_, _| false);
         work(self.lend(need).await?.session()?).await
     }
 
-    async fn lend(&self, need: Need<'_>) -> Result<Lent, Error> {
+    async fn lend(&self, need: Need<'_>) -> Result<LeasedSession, Error> {
         let turn = self.turns.next(need, WAIT).await?;
         let mut object = self.primary.get().await.map_err(of_pool)?;
-        object.ask_anew();
-        Ok(Lent::new(Of::Postgres(object), turn))
+        object.restart_time_limit();
+        Ok(LeasedSession::new(PooledSession::Postgres(object), turn))
     }
 
     async fn read_mailbox<T>(
@@ -224,10 +227,10 @@ impl Standby {
                 Err(PoolError::Timeout(TimeoutType::Wait)) => return Ok(None),
                 Err(error) => return Err(of_pool(error)),
             };
-            object.ask_anew();
-            let mut lent = Lent::new(Of::Postgres(object), turn);
-            match replayed(lent.session()?, mailbox).await? {
-                Some(number) if number >= at_least => match work(lent.session()?).await {
+            object.restart_time_limit();
+            let mut leased = LeasedSession::new(PooledSession::Postgres(object), turn);
+            match replayed(leased.session()?, mailbox).await? {
+                Some(number) if number >= at_least => match work(leased.session()?).await {
                     Err(Error::Inefficient) => Ok(Some(Err(Error::Inefficient))),
                     done => done.map(|done| Some(Ok(done))),
                 },

@@ -134,7 +134,12 @@ order by s.next_attempt_date_time"
     }
 
     /// Stores how far a subscription is and what was attempted, if it is still `owner`'s, and gives it back.
-    pub(crate) async fn settle_lease(&self, held: &LeasedSubscription, owner: Uuid, delivery: Option<Delivery>) -> Result<(), Error> {
+    pub(crate) async fn settle_lease(
+        &self,
+        held: &LeasedSubscription,
+        owner: Uuid,
+        delivery: Option<Delivery>,
+    ) -> Result<(), Error> {
         let (mailbox, id, progress) = (held.subscription.mailbox, held.subscription.id, held.progress.clone());
         self.write(None, async move |tx| settle(tx, mailbox, id, owner, progress, delivery).await).await
     }
@@ -159,7 +164,13 @@ where mailbox = $1 and id = $2 and lease_owner = $3 and expiration_date_time = $
     }
 }
 
-async fn lease(tx: &mut Tx, mailbox: i64, id: Uuid, owner: Uuid, micros: i64) -> Result<Option<LeasedSubscription>, Error> {
+async fn lease(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: Uuid,
+    owner: Uuid,
+    micros: i64,
+) -> Result<Option<LeasedSubscription>, Error> {
     let text = "
 update subscriptions set lease_owner = $3, lease_until_date_time = $4
 where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";

@@ -106,7 +106,7 @@ pub(in crate::store) async fn purge(
     let deeds = before(keep_audit.map(|keep| keep.max(EVERY)));
     let mut last = 0;
     // Between two pieces the store may be closed.
-    while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None, moment: None }) {
+    while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None, snapshot: None }) {
         match purge_some(&store, until, changes, last).await {
             Ok(Some(next)) => last = next,
             Ok(None) => break,
@@ -118,7 +118,7 @@ pub(in crate::store) async fn purge(
             }
         }
     }
-    while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None, moment: None }) {
+    while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None, snapshot: None }) {
         match store.forget_deeds(deeds).await {
             Ok(true) => {}
             Ok(false) => return,

@@ -104,7 +104,7 @@ impl Store {
         kept_since: i64,
     ) -> Result<Delta, Error> {
         let page = async |session: &mut Session| {
-            session.at_one_moment().await?;
+            session.begin_snapshot().await?;
             let folder = see_folder(session, mailbox, within).await?;
             // The default folder has several names; the path may have another than its id.
             let of = &match (of, folder) {
@@ -136,7 +136,7 @@ async fn see_folder(session: &mut Session, mailbox: i64, within: &[String]) -> R
     if within.is_empty() {
         return Ok(None);
     }
-    session.at_one_moment().await?;
+    session.begin_snapshot().await?;
     Ok(Some(folders::get(session, mailbox, within).await?.id))
 }
 

@@ -30,7 +30,7 @@ pub(in crate::store) async fn page(
     path: &[String],
     listing: &FolderListing,
 ) -> Result<SortedPage<Folder>, Error> {
-    session.at_one_moment().await?;
+    session.begin_snapshot().await?;
     let parent = folders::get(session, mailbox, path).await?.id;
     let rows = Rows {
         mailbox,

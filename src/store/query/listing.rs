@@ -94,7 +94,7 @@ pub struct Page {
 /// See [`crate::store::Store::contacts`].
 pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Page, Error> {
     if listing.takes_several_reads() {
-        session.at_one_moment().await?;
+        session.begin_snapshot().await?;
     }
     let listing = &*listing.located(session, mailbox).await?;
     let after = match &listing.after {
@@ -122,7 +122,7 @@ pub(in crate::store) fn select(mailbox: i64, listing: &Listing) -> Sql {
 /// How many contacts there are on all pages.
 pub(in crate::store) async fn count(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<i64, Error> {
     if listing.takes_several_reads() {
-        session.at_one_moment().await?;
+        session.begin_snapshot().await?;
     }
     let listing = listing.located(session, mailbox).await?;
     count_all(session, mailbox, &listing).await

@@ -105,7 +105,7 @@ impl<T> Rows<T> {
         let after = match &by.after {
             Some(cursor) => {
                 if sort::is_cut(&cursor.place) {
-                    session.at_one_moment().await?;
+                    session.begin_snapshot().await?;
                 }
                 Some(self.find(session, order, cursor).await?)
             }

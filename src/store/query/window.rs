@@ -38,7 +38,7 @@ pub(in crate::store) async fn read<K: Into<Value<'static>>, T>(
     read: impl Fn(&Row) -> Result<T, Error>,
 ) -> Result<Part<T>, Error> {
     if window.count {
-        session.at_one_moment().await?;
+        session.begin_snapshot().await?;
     }
     let count = if window.count { Some(count(session, from.clone()).await?) } else { None };
     let behind = match window.after {

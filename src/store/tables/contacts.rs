@@ -79,7 +79,7 @@ pub(in crate::store) async fn get(
     id: Uuid,
 ) -> Result<Contact, Error> {
     if !within.is_empty() {
-        session.at_one_moment().await?;
+        session.begin_snapshot().await?;
     }
     let is_there = Sql::new(" and c.deleted_date_time is null").then(emptying::is_in_none(mailbox));
     let contact = find(session, mailbox, id, is_there).await?;
@@ -100,7 +100,7 @@ pub(in crate::store) async fn see(
     id: Uuid,
 ) -> Result<(), Error> {
     if !within.is_empty() {
-        session.at_one_moment().await?;
+        session.begin_snapshot().await?;
     }
     let select =
         Sql::new("select c.parent_folder_id from contacts c where c.deleted_date_time is null and c.mailbox = ");

@@ -30,7 +30,7 @@ impl Store {
         ids: &Ids,
     ) -> Result<Vec<Extension>, Error> {
         let read = async |session: &mut Session| {
-            session.at_one_moment().await?;
+            session.begin_snapshot().await?;
             contacts::see(session, mailbox, within, id).await?;
             of_one(session, mailbox, id, ids).await
         };

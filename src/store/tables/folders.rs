@@ -61,7 +61,7 @@ pub(in crate::store) async fn known(session: &mut Session, mailbox: i64, id: &st
 pub(in crate::store) async fn get(session: &mut Session, mailbox: i64, path: &[String]) -> Result<Folder, Error> {
     let text = select_folders!("where f.mailbox = $1 and f.id = $2 and f.deleted_date_time is null");
     if path.len() > 1 {
-        session.at_one_moment().await?;
+        session.begin_snapshot().await?;
     }
     let mut found: Option<Folder> = None;
     for id in path.iter().take(MAX_PATH) {

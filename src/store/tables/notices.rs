@@ -30,7 +30,7 @@ pub(in crate::store) async fn read(
     after: i64,
 ) -> Result<Batch, Error> {
     // Numbers are in the order of commits, so all entries up to this one are there to be read.
-    session.at_one_moment().await?;
+    session.begin_snapshot().await?;
     let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
     let last = session.row(statement).await?.map_or(Ok(after), |row| row.get(0))?;
     let up_to = last.min(after.saturating_add(MAX_ENTRIES));

@@ -113,7 +113,7 @@ where c.mailbox = $1 and c.id = $2 and c.deleted_date_time is null
 /// [`Error::NotFound`] when the contact is not there, or not at the end of the path.
 async fn find(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) -> Result<Option<Photo>, Error> {
     if !within.is_empty() {
-        session.at_one_moment().await?;
+        session.begin_snapshot().await?;
     }
     let text = select_photo!("", "");
     let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
@@ -129,7 +129,7 @@ async fn find_with_bytes(
     id: Uuid,
 ) -> Result<(Photo, Vec<u8>), Error> {
     if !within.is_empty() {
-        session.at_one_moment().await?;
+        session.begin_snapshot().await?;
     }
     let text = select_photo!(
         ", b.bytes",

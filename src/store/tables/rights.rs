@@ -101,9 +101,9 @@ impl Store {
         need: Need<'_>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if let Some(moment) = &self.moment {
+        if let Some(snapshot) = &self.snapshot {
             // What may be read was looked at when the moment began.
-            return Box::pin(async { work(moment.0.lock().await.session()?).await }).await;
+            return Box::pin(async { work(snapshot.0.lock().await.session()?).await }).await;
         }
         let Some(actor) = self.actor.as_deref() else { return Box::pin(self.shared.readers.read(need, work)).await };
         let checked = async |session: &mut Session| {
@@ -127,7 +127,7 @@ impl Store {
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let need = self.much(Some(mailbox));
-        if self.moment.is_some() || !self.shared.readers.has_standbys() {
+        if self.snapshot.is_some() || !self.shared.readers.has_standbys() {
             return self.read_for(need, work).await;
         }
         self.permits().await?;

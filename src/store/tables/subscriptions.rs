@@ -138,7 +138,7 @@ update subscriptions set token_id = $3, reminded_of_date_time = null where mailb
 select attempt_date_time, about, attempt, notifications, first_seq, last_seq, status, error
 from deliveries where mailbox = $1 and subscription_id = $2 order by pos";
         let list = async |session: &mut Session| {
-            session.at_one_moment().await?;
+            session.begin_snapshot().await?;
             let found = get(session, creator, id).await?;
             let rows = session.rows(Statement::new(text).bind(found.mailbox).bind(id)).await?;
             rows.iter().map(read_delivery).collect()

@@ -30,7 +30,7 @@ impl Store {
     pub async fn deleted_contact(&self, mailbox: i64, id: Uuid, expand: &Expand) -> Result<Contact, Error> {
         let read = async |session: &mut Session| {
             if !expand.is_empty() {
-                session.at_one_moment().await?;
+                session.begin_snapshot().await?;
             }
             let contact = find(session, mailbox, id, Sql::new(IN_TRASH)).await?;
             extended::read_along_one(session, mailbox, contact, expand).await

@@ -6,11 +6,11 @@ use crate::clock;
 use crate::domain::error::Error;
 use crate::store::Store;
 use crate::store::db::faults;
-use crate::store::db::lent::Lent;
+use crate::store::db::leased::LeasedSession;
 use crate::store::tables::rights::{self, To};
 
 /// The connection on which everything is read as of one moment.
-pub(in crate::store) struct Moment(pub(in crate::store) Mutex<Lent>);
+pub(in crate::store) struct Snapshot(pub(in crate::store) Mutex<LeasedSession>);
 
 impl Store {
     /// Reads what may be much and takes several reads, all as of one moment and by one turn. The store that is handed in is
@@ -18,21 +18,21 @@ impl Store {
     ///
     /// # Errors
     /// Those of the work, of [`Store::permits`], and [`Error::Unavailable`] when no turn comes.
-    pub async fn at_one_moment<T>(
+    pub async fn in_snapshot<T>(
         &self,
         mailbox: i64,
         work: impl AsyncFn(&Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut again = false;
         loop {
-            let lent = self.shared.readers.lend(self.much(Some(mailbox))).await?;
-            let moment = std::sync::Arc::new(Moment(Mutex::new(lent)));
-            let store = Self { moment: Some(std::sync::Arc::clone(&moment)), ..self.clone() };
-            let done = match self.begin(&moment).await {
+            let leased = self.shared.readers.lend(self.much(Some(mailbox))).await?;
+            let snapshot = std::sync::Arc::new(Snapshot(Mutex::new(leased)));
+            let store = Self { snapshot: Some(std::sync::Arc::clone(&snapshot)), ..self.clone() };
+            let done = match self.begin(&snapshot).await {
                 Ok(()) => work(&store).await,
                 Err(error) => Err(error),
             };
-            let is_lost = moment.0.lock().await.session()?.broken().is_some_and(faults::is_lost);
+            let is_lost = snapshot.0.lock().await.session()?.broken().is_some_and(faults::is_lost);
             if again || !is_lost {
                 return done;
             }
@@ -42,10 +42,10 @@ impl Store {
         }
     }
 
-    async fn begin(&self, moment: &Moment) -> Result<(), Error> {
-        let mut lent = moment.0.lock().await;
-        let session = lent.session()?;
-        session.at_one_moment().await?;
+    async fn begin(&self, snapshot: &Snapshot) -> Result<(), Error> {
+        let mut leased = snapshot.0.lock().await;
+        let session = leased.session()?;
+        session.begin_snapshot().await?;
         match self.actor.as_deref() {
             Some(actor) => rights::check(session, actor, To::Read, clock::now()).await,
             None => Ok(()),
