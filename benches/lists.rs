@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use contactd::domain::contact::patch::Patch;
 use contactd::domain::contact::{Address, Email, Phone, Text};
+use contactd::domain::query::cursor::{Anchor, Cursor};
 use contactd::domain::user::UserName;
-use contactd::odata::page::{Anchor, Cursor, PageToken};
+use contactd::odata::page::PageToken;
 use contactd::store::{Database, Options, Store};
 use load::{Client, Server};
 use postgres::Postgres;

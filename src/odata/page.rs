@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use crate::domain::error::{Error, Kind};
+use crate::domain::query::cursor::{Anchor, Cursor, KeyValue, PlaceCursor};
 
 /// Contacts on a page when the client does not say.
 pub const DEFAULT_SIZE: u16 = 10;
@@ -19,37 +20,6 @@ pub const MAX_TOKEN: usize = 4 << 10;
 /// Without sort keys, and with them.
 const IN_CREATION_ORDER: u8 = 1;
 const SORTED: u8 = 3;
-
-/// The place behind a contact.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cursor {
-    /// The contacts shown last, the very last one first: more than one only where a key is cut.
-    pub shown: Vec<Anchor>,
-    /// The sort keys of the last.
-    pub keys: Vec<KeyValue>,
-}
-
-/// A contact that was shown, and a hash of its sort keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Anchor {
-    /// Its id.
-    pub id: Uuid,
-    /// Of no meaning where no key is cut.
-    pub hash: u64,
-}
-
-/// The value of a sort key, in the order in which they come.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum KeyValue {
-    /// The least of all.
-    Null,
-    /// A number, a time or a truth.
-    Number(i64),
-    /// A text, whole.
-    Text(String),
-    /// The beginning of a text.
-    Cut(String),
-}
 
 /// Where the next page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,15 +133,6 @@ fn text(bytes: &mut &[u8]) -> Option<String> {
     let (text, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;
     String::from_utf8(text.to_vec()).ok().filter(|text| !text.contains('\0'))
-}
-
-/// The place behind a row of a list that `store::sorted` puts in order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PlaceCursor {
-    /// Hashes of the places of the rows shown last, the very last one first; none where its own is whole.
-    pub shown: Vec<u64>,
-    /// The place of the last: its sort keys, when it was made, and its id.
-    pub place: Vec<KeyValue>,
 }
 
 /// Where the next page of such a list begins.

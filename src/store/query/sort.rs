@@ -3,8 +3,8 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::error::{Error, Kind};
+use crate::domain::query::cursor::KeyValue;
 use crate::domain::query::typed::{Key, Order};
-use crate::odata::page::KeyValue;
 use crate::store::db::engine::Row;
 use crate::store::db::statement::Sql;
 use crate::store::query::filter;

@@ -10,8 +10,8 @@
 use std::cmp::Ordering;
 
 use crate::domain::error::Error;
+use crate::domain::query::cursor::{KeyValue, PlaceCursor};
 use crate::domain::query::typed::Order;
-use crate::odata::page::{KeyValue, PlaceCursor};
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Sql;
 use crate::store::query::sort;

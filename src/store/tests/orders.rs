@@ -5,10 +5,11 @@ mod both {
     use proptest::strategy::ValueTree as _;
 
     use crate::domain::contact::Contact;
+    use crate::domain::query::cursor::Cursor;
     use crate::domain::query::eval;
     use crate::domain::query::typed::Order;
     use crate::odata::filter::{Aliases, Model, order};
-    use crate::odata::page::{Cursor, PageToken};
+    use crate::odata::page::PageToken;
     use crate::odata::prefer::Handling;
     use crate::store::tests::awkward::{filled, noted};
     use crate::store::tests::filters::both::{number, runner, text};
@@ -174,7 +175,7 @@ mod both {
             let other = Listing {
                 order: ordered(text, Model::Beta),
                 after: Some(Cursor {
-                    keys: vec![crate::odata::page::KeyValue::Text("a".into())],
+                    keys: vec![crate::domain::query::cursor::KeyValue::Text("a".into())],
                     ..listing.after.clone().unwrap()
                 }),
                 ..first(3)
