@@ -60,9 +60,7 @@ fn time(members: Value) -> Value {
 /// `(property, as sent, as answered)` for everything but plain text.
 fn values() -> Vec<(&'static str, Value, Value)> {
     let same = |name, value: Value| (name, value.clone(), value);
-    let unset_flag = empty_contact()["flag"].clone();
-    let none = || time(json!({}));
-    vec![
+    let mut values = vec![
         same("birthday", json!("2017-01-01T00:03:13.7306563+03:00")),
         same("birthday", json!("0001-01-01t00:00z")),
         same("birthday", json!("9999-12-31T23:59:59.123456789012-14:00")),
@@ -125,6 +123,15 @@ fn values() -> Vec<(&'static str, Value, Value)> {
                 typed("website", json!({"type": "x"})),
             ]),
         ),
+    ];
+    values.extend(flags());
+    values
+}
+
+fn flags() -> Vec<(&'static str, Value, Value)> {
+    let unset_flag = empty_contact()["flag"].clone();
+    let none = || time(json!({}));
+    vec![
         (
             "flag",
             json!({"flagStatus": "FLAGGED", "startDateTime": {"dateTime": "2024-01-01T00:00:00", "timeZone": "UTC"}, "dueDateTime": {"dateTime": "2024-01-05T00:00:00"}}),

@@ -244,14 +244,11 @@ fn all_answers_of_all_calls_are_described_by_the_model() {
                 continue;
             }
             let permissions = path.contains("contactPermissions");
-            let id = if permissions {
-                "bob"
-            } else if path.contains("restore") {
-                &restored
-            } else if path.contains("deleted") {
-                &gone
-            } else {
-                &contact
+            let id = match path {
+                _ if permissions => "bob",
+                _ if path.contains("restore") => &restored,
+                _ if path.contains("deleted") => &gone,
+                _ => &contact,
             };
             let spelled = path.replace("/F", &format!("/{f}")).replace("{id}", id).replace("{category}", &category);
             let spelled = spelled.replace("{subscription}", &subscription).replace("{name}", "org.example.a");
