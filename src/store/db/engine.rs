@@ -158,7 +158,7 @@ impl Session {
         }
         // Before it is sent: whoever goes away meanwhile may have begun it.
         self.snapshot = true;
-        let begin = Statement::twin("begin", "begin isolation level repeatable read, read only");
+        let begin = Statement::per_engine("begin", "begin isolation level repeatable read, read only");
         self.execute(begin).await
     }
 
@@ -257,7 +257,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
     /// start: its writers take turns, so that what one reads stays so until its commit, and the order of the mailbox's
     /// numbers is the order of commits.
     pub(in crate::store) async fn begin(&mut self, mailbox: Option<i64>) -> Result<(), Error> {
-        self.execute(Statement::twin("begin immediate", "begin")).await?;
+        self.execute(Statement::per_engine("begin immediate", "begin")).await?;
         self.aborted = false;
         if let Some(mailbox) = mailbox.filter(|_| self.is_postgres()) {
             let lock = "select seq from mailboxes where id = $1 for update";

@@ -137,7 +137,7 @@ async fn schema_in(session: &mut Session, newest: i32) -> Result<Schema, Error> 
         (_, ours) => ours,
     };
     let text = "select max(version) from refinery_schema_history";
-    let version = Statement::twin(text, "select max(version)::bigint from refinery_schema_history");
+    let version = Statement::per_engine(text, "select max(version)::bigint from refinery_schema_history");
     let row = if ours { session.row(version).await? } else { None };
     Ok(match row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? {
         None => Schema::Other("nothing is in it yet: contactd serve makes its tables".to_owned()),
@@ -246,7 +246,7 @@ async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migrat
 
 /// How many tables there are, and whether there ever was a migration of ours.
 async fn tables(session: &mut Session) -> Result<(i64, bool), Error> {
-    let statement = Statement::twin(
+    let statement = Statement::per_engine(
         "select count(*), count(*) filter (where name = 'refinery_schema_history') from sqlite_master",
         "
 select count(*), count(*) filter (where relname = 'refinery_schema_history') from pg_class c

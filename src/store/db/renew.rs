@@ -45,11 +45,12 @@ pub(in crate::store) async fn read_values(session: &mut Session) -> Result<(), E
             read.push((text, number, millionths, instant));
         }
         let json = serde_json::to_string(&read).map_err(Error::internal)?;
-        let update = Sql::new("with read as materialized (select value ->> 0 as value, ").twin(
+        let update = Sql::new("with read as materialized (select value ->> 0 as value, ").per_engine(
             "value ->> 1 as a, value ->> 2 as b, value ->> 3 as c from json_each(",
             "(value ->> 1)::bigint as a, (value ->> 2)::bigint as b, (value ->> 3)::bigint as c from jsonb_array_elements(",
         );
-        let update = update.value(json).twin("))", "::text::jsonb) as sent (value))").text(" update ").text(table);
+        let update =
+            update.value(json).per_engine("))", "::text::jsonb) as sent (value))").text(" update ").text(table);
         let update =
             update.text(" set value_number = read.a, value_millionths = read.b, value_instant = read.c from read");
         session.execute(update.text(" where read.value = ").text(table).text(".value").into()).await?;
@@ -72,9 +73,9 @@ const KEPT: &str = "{00020329-0000-0000-c000-000000000046}";
 
 /// Makes the words of all contacts.
 pub(in crate::store) async fn words(session: &mut Session) -> Result<(), Error> {
-    let empty = Statement::twin("insert into words (words) values ('delete-all')", "delete from words");
+    let empty = Statement::per_engine("insert into words (words) values ('delete-all')", "delete from words");
     session.execute(empty).await?;
-    session.execute(Statement::twin("delete from searched", "select 1")).await?;
+    session.execute(Statement::per_engine("delete from searched", "select 1")).await?;
     let mut last = FIRST;
     while let Some(chunk) = next(session, &mut last).await? {
         write_words(session, &chunk).await?;
@@ -100,13 +101,13 @@ async fn write_keys(session: &mut Session, contacts: &[(i64, Contact)]) -> Resul
             rows.push((mailbox, contact.id.as_simple(), pos, property, entry, key));
         }
     }
-    let insert = Sql::new("insert into folded (mailbox, contact_id, pos, property, entry, key) select ").twin(
+    let insert = Sql::new("insert into folded (mailbox, contact_id, pos, property, entry, key) select ").per_engine(
         "value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(",
         "(value ->> 0)::bigint, (value ->> 1)::uuid, (value ->> 2)::bigint, value ->> 3, (value ->> 4)::bigint, value ->> 5
 from jsonb_array_elements(",
     );
     let json = serde_json::to_string(&rows).map_err(Error::internal)?;
-    session.execute(insert.value(json).twin(")", "::text::jsonb) as rows (value)").into()).await
+    session.execute(insert.value(json).per_engine(")", "::text::jsonb) as rows (value)").into()).await
 }
 
 async fn write_words(session: &mut Session, contacts: &[(i64, Contact)]) -> Result<(), Error> {

@@ -68,7 +68,7 @@ pub(in crate::store) struct Sql {
 #[derive(Debug, Clone)]
 enum Piece {
     Text(&'static str),
-    Twin(&'static str, &'static str),
+    PerEngine(&'static str, &'static str),
     Value(Value<'static>),
     Either(Sql, Sql),
 }
@@ -88,8 +88,8 @@ impl Sql {
         self
     }
 
-    pub(in crate::store) fn twin(mut self, sqlite: &'static str, postgres: &'static str) -> Self {
-        self.pieces.push(Piece::Twin(sqlite, postgres));
+    pub(in crate::store) fn per_engine(mut self, sqlite: &'static str, postgres: &'static str) -> Self {
+        self.pieces.push(Piece::PerEngine(sqlite, postgres));
         self
     }
 
@@ -135,7 +135,7 @@ impl Written {
         for piece in &sql.pieces {
             match piece {
                 Piece::Text(text) => self.text += text,
-                Piece::Twin(of_sqlite, of_postgres) => self.text += if postgres { of_postgres } else { of_sqlite },
+                Piece::PerEngine(of_sqlite, of_postgres) => self.text += if postgres { of_postgres } else { of_sqlite },
                 Piece::Either(of_sqlite, of_postgres) => {
                     self.write(if postgres { of_postgres } else { of_sqlite }, postgres);
                 }
@@ -155,11 +155,11 @@ impl Written {
 impl<'q> Statement<'q> {
     /// One text for both engines.
     pub(in crate::store) fn new(sql: &'static str) -> Self {
-        Self::twin(sql, sql)
+        Self::per_engine(sql, sql)
     }
 
     /// A text for each engine, with the same values.
-    pub(in crate::store) fn twin(sqlite: &'static str, postgres: &'static str) -> Self {
+    pub(in crate::store) fn per_engine(sqlite: &'static str, postgres: &'static str) -> Self {
         Self { sqlite: sqlite.into(), postgres: postgres.into(), values: Vec::new(), of_postgres: None }
     }
 

@@ -272,8 +272,8 @@ where c.deleted_date_time is null and c.mailbox = ";
     let select = columns().text(from).value(mailbox).then(emptying::is_in_none(mailbox)).text(" and c.id in (");
     let simple: Vec<_> = ids.iter().filter_map(|id| Some(Uuid::try_parse(id).ok()?.simple().to_string())).collect();
     let select =
-        select.twin("select unhex(value) from json_each(", "select value::uuid from jsonb_array_elements_text(");
-    let select = select.value(json!(simple).to_string()).twin("))", "::text::jsonb) as ids (value))");
+        select.per_engine("select unhex(value) from json_each(", "select value::uuid from jsonb_array_elements_text(");
+    let select = select.value(json!(simple).to_string()).per_engine("))", "::text::jsonb) as ids (value))");
     let rows = session.rows(select.into()).await?;
     let mut found = HashMap::with_capacity(rows.len());
     for row in &rows {
@@ -296,8 +296,8 @@ async fn folders_now(session: &mut Session, mailbox: i64, ids: &[String]) -> Res
 from folders c where c.deleted_date_time is null and c.mailbox = ",
     );
     let select = select.value(mailbox).text(" and c.id in (");
-    let select = select.twin("select value from json_each(", "select value from jsonb_array_elements_text(");
-    let select = select.value(json!(ids).to_string()).twin("))", "::text::jsonb) as ids (value))");
+    let select = select.per_engine("select value from json_each(", "select value from jsonb_array_elements_text(");
+    let select = select.value(json!(ids).to_string()).per_engine("))", "::text::jsonb) as ids (value))");
     let rows = session.rows(select.into()).await?;
     let found = rows.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
     let now = |id: &String| match found.iter().find(|folder| folder.id == *id) {

@@ -141,10 +141,10 @@ async fn count_all(session: &mut Session, mailbox: i64, listing: &Listing) -> Re
 fn source(listing: &Listing) -> Sql {
     let source = Sql::new(" from contacts c");
     if listing.deleted {
-        return source.twin(" indexed by contacts_deleted", "");
+        return source.per_engine(" indexed by contacts_deleted", "");
     }
     let alone = listing.folder.is_some() && listing.filter.is_none() && listing.search.is_none();
-    if alone { source.twin(" indexed by contacts_by_folder", "") } else { source }
+    if alone { source.per_engine(" indexed by contacts_by_folder", "") } else { source }
 }
 
 /// What a contact `c` must be to be listed.

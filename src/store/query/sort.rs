@@ -15,7 +15,7 @@ pub(in crate::store) const MAX_ANCHORS: usize = 4;
 /// The sort key of a row `c`.
 pub(in crate::store) fn key(mailbox: i64, order: &Order) -> Sql {
     match &order.key {
-        Key::Text(text) => filter::text(mailbox, text).twin("", " collate \"C\""),
+        Key::Text(text) => filter::text(mailbox, text).per_engine("", " collate \"C\""),
         Key::Number(number) => filter::number(mailbox, number),
         Key::Condition(condition) => filter::truth(mailbox, condition),
         Key::Id(id) => filter::id_text(*id),

@@ -64,8 +64,10 @@ select c.id, c.parent_folder_id, c.version, c.created_date_time, c.last_modified
 
 /// What `read` reads, of the contacts `c` with their flags `f`.
 pub(in crate::store) fn columns() -> Sql {
-    Sql::default()
-        .twin(columns!("json_group_array(", "json_array(", ")"), columns!("json_agg(", "json_build_array(", ")::text"))
+    Sql::default().per_engine(
+        columns!("json_group_array(", "json_array(", ")"),
+        columns!("json_agg(", "json_build_array(", ")::text"),
+    )
 }
 
 /// The contact with this id, in the folder at the end of a path or, without one, in any folder of the mailbox.

@@ -46,14 +46,15 @@ impl Store {
 pub(in crate::store) fn among(contacts: &[Uuid]) -> Sql {
     let ids: Vec<_> = contacts.iter().map(|id| id.as_simple().to_string()).collect();
     let list = Sql::default()
-        .twin("(select unhex(value) from json_each(", "(select value::uuid from jsonb_array_elements_text(");
-    list.value(json(&ids)).twin("))", "::text::jsonb) as ids (value))")
+        .per_engine("(select unhex(value) from json_each(", "(select value::uuid from jsonb_array_elements_text(");
+    list.value(json(&ids)).per_engine("))", "::text::jsonb) as ids (value))")
 }
 
 /// `(…)`: what a text may be.
 pub(in crate::store) fn in_texts(texts: &[String]) -> Sql {
-    let list = Sql::default().twin("(select value from json_each(", "(select value from jsonb_array_elements_text(");
-    list.value(json(texts)).twin("))", "::text::jsonb) as texts (value))")
+    let list =
+        Sql::default().per_engine("(select value from json_each(", "(select value from jsonb_array_elements_text(");
+    list.value(json(texts)).per_engine("))", "::text::jsonb) as texts (value))")
 }
 
 /// Texts are always JSON.
@@ -220,9 +221,9 @@ async fn insert(
     rows: String,
 ) -> Result<(), Error> {
     let insert = Sql::new("insert into ").text(table).text(" (mailbox, ").text(column).text(columns);
-    let insert = insert.value(mailbox).text(", ").then(owner.key()).twin(of_sqlite, of_postgres);
-    let insert = insert.twin(" from json_each(", " from jsonb_array_elements(").value(rows);
-    tx.execute(insert.twin(")", "::text::jsonb) as sent (value)").into()).await
+    let insert = insert.value(mailbox).text(", ").then(owner.key()).per_engine(of_sqlite, of_postgres);
+    let insert = insert.per_engine(" from json_each(", " from jsonb_array_elements(").value(rows);
+    tx.execute(insert.per_engine(")", "::text::jsonb) as sent (value)").into()).await
 }
 
 /// Takes away the properties of one kind. Lists go with what they are of.

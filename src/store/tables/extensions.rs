@@ -164,11 +164,11 @@ async fn insert_members(tx: &mut Tx, mailbox: i64, id: Uuid, pos: i64, members: 
     let insert =
         Sql::new("insert into extension_members (mailbox, contact_id, extension_pos, pos, name, value) select ");
     let insert = insert.value(mailbox).text(", ").value(id).text(", ").value(pos);
-    let insert = insert.twin(
+    let insert = insert.per_engine(
         ", key, value ->> 0, value ->> 1 from json_each(",
         ", n - 1, entry ->> 0, entry ->> 1 from jsonb_array_elements(",
     );
-    tx.execute(insert.value(json).twin(")", "::text::jsonb) with ordinality as sent (entry, n)").into()).await
+    tx.execute(insert.value(json).per_engine(")", "::text::jsonb) with ordinality as sent (entry, n)").into()).await
 }
 
 pub(in crate::store) async fn create(

@@ -85,8 +85,8 @@ pub(in crate::store) async fn of_contacts(
         parts = parts.text(" union all ").then(of).then(among(ids));
     }
     let sums = "select coalesce(sum(n), 0), ";
-    let sums = Sql::default().twin(sums, "select coalesce(sum(n), 0)::bigint, ");
-    let sums = sums.twin("coalesce(sum(bytes), 0) from (", "coalesce(sum(bytes), 0)::bigint from (");
+    let sums = Sql::default().per_engine(sums, "select coalesce(sum(n), 0)::bigint, ");
+    let sums = sums.per_engine("coalesce(sum(bytes), 0) from (", "coalesce(sum(bytes), 0)::bigint from (");
     let row = session.row(sums.then(parts).text(") as parts").into()).await?;
     let row = row.ok_or_else(|| Error::internal("sum() answered nothing"))?;
     Ok((row.get(0)?, row.get(1)?))

@@ -191,6 +191,6 @@ pub(in crate::store) async fn remove(tx: &mut Tx, mailbox: i64, contacts: &[Cont
     tx.execute(Sql::either(numbers, Sql::new("select 1")).into()).await?;
     // All other rows of a contact refer to it and go with it.
     let text = Sql::new("delete from contacts where mailbox = ").value(mailbox).text(" and id in (select ");
-    let text = text.twin("unhex(value) from json_each(", "value::uuid from jsonb_array_elements_text(");
-    tx.execute(text.value(ids).twin("))", "::text::jsonb) as ids (value))").into()).await
+    let text = text.per_engine("unhex(value) from json_each(", "value::uuid from jsonb_array_elements_text(");
+    tx.execute(text.value(ids).per_engine("))", "::text::jsonb) as ids (value))").into()).await
 }

@@ -18,7 +18,7 @@ mod both {
         let mailbox = o.mailbox;
         let explain = async move |session: &mut Session| {
             let statement = statement::Sql::default()
-                .twin("explain query plan ", "explain ")
+                .per_engine("explain query plan ", "explain ")
                 .then(listing::select(mailbox, listing));
             let rows = session.rows(statement.into()).await?;
             Ok(rows
@@ -53,8 +53,8 @@ mod both {
             o.store.insert_many(o.mailbox, (0..500).map(named).collect()).await.unwrap();
         }
         let settle = async |tx: &mut Tx| {
-            tx.execute(Statement::twin("select 1", "select gin_clean_pending_list('words_by_word')")).await?;
-            tx.execute(Statement::twin("select 1", "analyze")).await
+            tx.execute(Statement::per_engine("select 1", "select gin_clean_pending_list('words_by_word')")).await?;
+            tx.execute(Statement::per_engine("select 1", "analyze")).await
         };
         o.job(settle).await.unwrap();
         for (text, index) in [
@@ -122,7 +122,7 @@ mod both {
         let older = o.job(async move |tx| {
             tx.execute(Statement::new("delete from folded")).await?;
             let words = "insert into words (words) values ('delete-all')";
-            tx.execute(Statement::twin(words, "delete from words")).await?;
+            tx.execute(Statement::per_engine(words, "delete from words")).await?;
             tx.execute(Statement::new("update store set folding = 1")).await
         });
         older.await.unwrap();

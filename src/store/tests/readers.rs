@@ -22,7 +22,7 @@ const ENDLESS: (&str, &str) = (
 );
 
 async fn endless(session: &mut Session) -> Result<(), Error> {
-    session.row(Statement::twin(ENDLESS.0, ENDLESS.1)).await.map(drop)
+    session.row(Statement::per_engine(ENDLESS.0, ENDLESS.1)).await.map(drop)
 }
 
 /// Polls a future for a while, and then leaves it.

@@ -154,7 +154,7 @@ async fn faults_of(mut session: Session, verify: Verify) -> Result<Vec<String>, 
 }
 
 async fn of_rows(session: &mut Session, verify: Verify) -> Result<Vec<String>, Error> {
-    session.execute(Statement::twin("begin", "begin isolation level repeatable read")).await?;
+    session.execute(Statement::per_engine("begin", "begin isolation level repeatable read")).await?;
     let mut faults = Vec::new();
     let folding = session.row(Statement::new("select folding from store")).await?.map(|row| row.get::<i64>(0));
     match folding.transpose()? {
@@ -163,7 +163,7 @@ async fn of_rows(session: &mut Session, verify: Verify) -> Result<Vec<String>, E
         Some(other) => faults.push(format!("store: its search keys are of another contactd ({other}, not {FOLDING})")),
     }
     for rule in RULES.iter().filter(|rule| verify == Verify::Full || rule.quick) {
-        let rows = session.rows(Statement::twin(rule.sqlite, rule.postgres).bind(MAX_FAULTS)).await?;
+        let rows = session.rows(Statement::per_engine(rule.sqlite, rule.postgres).bind(MAX_FAULTS)).await?;
         for row in &rows {
             faults.push(format!("{}: {}", rule.about, row.get::<String>(0)?));
         }

@@ -28,7 +28,7 @@ from temp.found_words group by doc";
 
 pub(super) async fn check(session: &mut Session, faults: &mut Vec<String>) -> Result<(), Error> {
     session.script_of_sqlite(SUMS).await?;
-    let text = Statement::twin(
+    let text = Statement::per_engine(
         "
 select 'search: the index has words of number ' || row || ', which is of no contact' from temp.found_sums
 where row not in (select s.row from searched s join contacts c on c.mailbox = s.mailbox and c.id = s.contact_id) limit $1",

@@ -149,7 +149,7 @@ async fn copy_all(
     progress: &mut impl FnMut(Step),
 ) -> Result<Vec<Copied>, Failure> {
     // One moment for all tables.
-    let begin = Statement::twin("begin", "begin isolation level repeatable read read only");
+    let begin = Statement::per_engine("begin", "begin isolation level repeatable read read only");
     source.execute(begin).await.map_err(at(Side::Source))?;
     let store = Store::read(source).await.map_err(at(Side::Source))?;
     let store =
@@ -305,7 +305,7 @@ async fn insert(sink: &mut Session, table: &Table, mut rows: &[Vec<Value<'static
         let (now, rest) = rows.split_at(fitting.count());
         let now: Vec<_> = now.iter().map(|row| JsonRow(table.columns, row)).collect();
         let json = serde_json::to_string(&now).map_err(Error::internal)?;
-        sink.execute(Statement::twin(table.insert[0], table.insert[1]).bind(json)).await?;
+        sink.execute(Statement::per_engine(table.insert[0], table.insert[1]).bind(json)).await?;
         rows = rest;
     }
     Ok(())

@@ -31,9 +31,9 @@ pub(super) fn property_of(property: Property) -> Sql {
         // Members are stored in their exact spelling; one with a capital letter would need a key.
         Property::Color => Sql::new("c.color"),
         // Names of users are of ASCII letters (`UserName`), which lower() folds.
-        Property::User(0) => Sql::new("lower(c.display_name").twin(")", " collate \"C\")"),
+        Property::User(0) => Sql::new("lower(c.display_name").per_engine(")", " collate \"C\")"),
         Property::User(1) => Sql::new("c.user_principal_name_key"),
-        Property::User(_) => Sql::new("lower(c.mail").twin(")", " collate \"C\")"),
+        Property::User(_) => Sql::new("lower(c.mail").per_engine(")", " collate \"C\")"),
         Property::FlagStatus => {
             let status = flag(property, "flag_status");
             Sql::new(
@@ -108,7 +108,7 @@ pub(super) fn is_id(id: Id, value: Option<&str>) -> Sql {
 pub(in crate::store) fn id_text(id: Id) -> Sql {
     match id {
         Id::Contact | Id::Category => {
-            Sql::default().twin("lower(hex(c.id))", "replace(cast(c.id as text), '-', '') collate \"C\"")
+            Sql::default().per_engine("lower(hex(c.id))", "replace(cast(c.id as text), '-', '') collate \"C\"")
         }
         Id::ParentFolder | Id::FolderParent => Sql::new("c.parent_folder_id"),
         // The last is never sorted by: there is no range variable.
@@ -145,7 +145,7 @@ pub(super) fn value(depth: usize, column: &'static str) -> Sql {
 /// The value that a range variable stands for, if it is a GUID.
 pub(super) fn guid(depth: usize) -> Sql {
     let value = || value(depth, ".value_key");
-    Sql::new("(case when ").then(value()).twin(GUID.0, GUID.1).text(" then ").then(value()).text(" end)")
+    Sql::new("(case when ").then(value()).per_engine(GUID.0, GUID.1).text(" then ").then(value()).text(" end)")
 }
 
 fn variable(depth: usize) -> &'static str {
@@ -197,7 +197,7 @@ fn flag(property: Property, column: &'static str) -> Sql {
 
 /// The folded form of a column without a key of its own: as many bytes as characters are ASCII letters.
 fn fold_of(property: Property, column: &Sql, mailbox: &'static str, contact: &'static str, entry: Sql) -> Sql {
-    let lower = || Sql::new("lower(").then(column.clone()).twin(")", " collate \"C\")");
+    let lower = || Sql::new("lower(").then(column.clone()).per_engine(")", " collate \"C\")");
     let name = folded::name(property).unwrap_or_default();
     let kept = Sql::new("(select k.key from folded k where k.mailbox = ").text(mailbox).text(" and k.contact_id = ");
     let kept = kept.text(contact).text(" and k.property = ").value(name).text(" and k.entry = ").then(entry).text(")");

@@ -83,7 +83,7 @@ impl Compiler {
             Condition::And(operands) => self.joined(operands, " and ", truth_alone),
             // SQLite would look for an index for each, in time that grows with the square of how many there are.
             Condition::Or(operands) if operands.iter().any(is_read) => {
-                Sql::default().twin("(+", "(").then(self.joined(operands, " or ", truth_alone)).text(")")
+                Sql::default().per_engine("(+", "(").then(self.joined(operands, " or ", truth_alone)).text(")")
             }
             Condition::Or(operands) => self.joined(operands, " or ", truth_alone),
             Condition::Same(left, right) => {
@@ -196,7 +196,7 @@ impl Compiler {
         };
         if op != Comparison::Eq {
             // Two bound values would be compared as the database's locale has it.
-            return binary(self.text(left).twin("", " collate \"C\""), word, self.text(right));
+            return binary(self.text(left).per_engine("", " collate \"C\""), word, self.text(right));
         }
         let (left, right) = if matches!(left, TextValue::Constant(_)) { (right, left) } else { (left, right) };
         match right {
@@ -272,7 +272,7 @@ impl Compiler {
         let (text, part) = (self.text(text), self.text(part));
         match find {
             Find::Contains => {
-                Sql::default().twin("(instr(", "(strpos(").then(text).text(", ").then(part).text(") > 0)")
+                Sql::default().per_engine("(instr(", "(strpos(").then(text).text(", ").then(part).text(") > 0)")
             }
             Find::StartsWith => Sql::new("(select substr(t.v, 1, length(t.p)) = t.p from (select ")
                 .then(text)
@@ -299,7 +299,7 @@ impl Compiler {
         let is_last = matches!(moment, Moment::LastModified | Moment::LastModifiedExactly);
         let lately = truth_alone && is_last && !matches!(op, Comparison::Lt | Comparison::Le);
         let column = || match stamp(moment) {
-            _ if lately => Sql::default().twin("n.last_modified_date_time", "c.last_modified_date_time"),
+            _ if lately => Sql::default().per_engine("n.last_modified_date_time", "c.last_modified_date_time"),
             column => Sql::new(column.unwrap_or_default()),
         };
         let compared = |op, number: i64| binary(column(), op, Sql::of(number));
@@ -321,8 +321,9 @@ impl Compiler {
 
     /// What an index finds of the contacts themselves: `condition` is on the row `n` on SQLite, on `c` elsewhere.
     fn asked_first(self, condition: Sql) -> Sql {
-        let rows = Sql::default().twin("(c.id in (select n.id from contacts n where n.mailbox = ", "(c.mailbox = ");
-        rows.value(self.mailbox).text(" and ").then(condition).twin("))", ")")
+        let rows =
+            Sql::default().per_engine("(c.id in (select n.id from contacts n where n.mailbox = ", "(c.mailbox = ");
+        rows.value(self.mailbox).text(" and ").then(condition).per_engine("))", ")")
     }
 
     /// The same for a text that has an index, as [`Self::indexed`] names it.
@@ -337,7 +338,9 @@ impl Compiler {
     fn indexed(text: &TextValue) -> Option<Sql> {
         let TextValue::Property(property) = text else { return None };
         match property {
-            Property::Text(Text::DisplayName) => Some(Sql::default().twin("n.display_name_key", "c.display_name_key")),
+            Property::Text(Text::DisplayName) => {
+                Some(Sql::default().per_engine("n.display_name_key", "c.display_name_key"))
+            }
             property if is_indexed(*property) => Some(columns::property_of(*property)),
             _ => None,
         }
@@ -400,7 +403,7 @@ impl Compiler {
             }
             NumberValue::Length(text) => Sql::new("cast(length(").then(self.text(text)).text(") as bigint)"),
             NumberValue::IndexOf(text, part) => {
-                let place = Sql::default().twin("cast(instr(", "cast(strpos(").then(self.text(text));
+                let place = Sql::default().per_engine("cast(instr(", "cast(strpos(").then(self.text(text));
                 place.text(", ").then(self.text(part)).text(") - 1 as bigint)")
             }
             NumberValue::Count(of) => Sql::new("(select count(*) from ").then(rows_of(*of, "x")).text(")"),
@@ -468,7 +471,7 @@ fn head_of(text: &TextValue, key: Sql) -> Sql {
         TextValue::Property(Property::Variable(_, Table::SingleValues(_) | Table::MultiValues(_), _)) => {
             Sql::new("substr(").then(key).text(", 1, 64)")
         }
-        _ => Sql::default().twin("", "substr(").then(key).twin("", ", 1, 64)"),
+        _ => Sql::default().per_engine("", "substr(").then(key).per_engine("", ", 1, 64)"),
     }
 }
 

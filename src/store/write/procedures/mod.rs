@@ -44,7 +44,7 @@ fn with_contacts(
 ) -> Result<Call<'static>, Error> {
     let Written { mailbox, contact: last, .. } =
         contacts.last().ok_or_else(|| Error::internal("there is nothing to write"))?;
-    let statement = Statement::twin(sqlite, postgres).bind(rows::json(contacts, tx.is_postgres())?);
+    let statement = Statement::per_engine(sqlite, postgres).bind(rows::json(contacts, tx.is_postgres())?);
     // There a statement names its mailbox, so that one that is spread over servers knows where to go.
     let statement = if tx.is_postgres() { statement.bind(*mailbox) } else { statement };
     let Limits { contacts: most, bytes } = tx.limits();
@@ -54,7 +54,7 @@ fn with_contacts(
 
 /// Marks a contact as deleted.
 pub(in crate::store) fn delete(mailbox: i64, id: Uuid, now: i64, folder: String) -> Call<'static> {
-    let statement = Statement::twin(sqlite::DELETE, postgres::DELETE);
+    let statement = Statement::per_engine(sqlite::DELETE, postgres::DELETE);
     let statement = statement.bind(mailbox).bind(id).bind(now).bind(folder);
     Call { statement, mailbox, last: id, count: 1 }
 }
