@@ -23,13 +23,13 @@ use crate::graph::call::{Call, Reached};
 use crate::graph::contacts_ref::own_path;
 use crate::graph::routes::{Endpoint, Need};
 use crate::graph::steps::{self, Sent, refused, sendable};
-use crate::graph::throttle::Slot;
+use crate::graph::throttle::MailboxPermit;
 use crate::graph::{error, service, throttle};
 use crate::http::Ids;
 use crate::http::answer::{Answer, Body};
 use crate::http::aside::{SHORT, aside};
 use crate::http::authenticate::Caller;
-use crate::http::limits::Visit;
+use crate::http::limits::Permit;
 use crate::odata::address::{Address, Item, Resource};
 use crate::odata::json::shorten;
 
@@ -55,12 +55,12 @@ struct Answers<'a> {
 ///
 /// # Errors
 /// 400 where the whole cannot be carried out, see [`steps::read`].
-pub(crate) async fn perform(call: &Call<'_>, caller: &Caller, visit: &Visit, body: &[u8]) -> Result<Answer, Error> {
+pub(crate) async fn perform(call: &Call<'_>, caller: &Caller, permit: &Permit, body: &[u8]) -> Result<Answer, Error> {
     // One without a step is refused like any other.
     call.api.unguarded.acting(call.actor(caller)).permits().await?;
     let (steps, before) = steps::read(body, call.api.settings.batch_limit).await?;
     let creates = steps.iter().map(|step| create(call, step)).collect();
-    let batch = Batch { call, caller, visit, creates, steps, before, slots: RefCell::default() };
+    let batch = Batch { call, caller, permit, creates, steps, before, slots: RefCell::default() };
     let answered = batch.perform().await?;
     Answer::json(200, &Answers { responses: answered.into_iter().flatten().collect() })
 }
@@ -93,13 +93,13 @@ fn create(call: &Call<'_>, sent: &Sent) -> Option<Create> {
 struct Batch<'a> {
     call: &'a Call<'a>,
     caller: &'a Caller,
-    visit: &'a Visit,
+    permit: &'a Permit,
     steps: Vec<Sent>,
     /// Of each step.
     before: Vec<Vec<usize>>,
     creates: Vec<Option<Create>>,
     /// Of those steps that are under way, by mailbox: together they count as one request.
-    slots: RefCell<BTreeMap<String, Slot>>,
+    slots: RefCell<BTreeMap<String, MailboxPermit>>,
 }
 
 type Done<'a> = Vec<Option<Answered<'a>>>;
@@ -186,7 +186,7 @@ impl Batch<'_> {
         if has_failed_before {
             return Err(Error::Dependency);
         }
-        self.visit.step()?;
+        self.permit.step()?;
         let (outer, sent) = (self.call, &self.steps[i]);
         let (method, headers, (path, query)) = (sent.method()?, sent.headers()?, address(outer, &sent.url)?);
         let query = sendable(query);
@@ -204,7 +204,7 @@ impl Batch<'_> {
             return Err(Error::TooMuch);
         }
         self.meets_graph(&call, body.len())?;
-        call.perform(endpoint, self.caller, self.visit, &body).await
+        call.perform(endpoint, self.caller, self.permit, &body).await
     }
 
     /// The batch itself is well, so its line in the log says nothing of this.
@@ -218,15 +218,15 @@ impl Batch<'_> {
     /// Counts what a step answers for as long as it is in memory. What has only been read can still be refused.
     fn hold(&self, sent: &Sent, bytes: usize) -> Result<(), Error> {
         if sent.method().is_ok_and(|method| method == Method::GET) {
-            return self.visit.hold(bytes);
+            return self.permit.hold(bytes);
         }
-        self.visit.hold_anyway(bytes);
+        self.permit.hold_anyway(bytes);
         Ok(())
     }
 
     /// Counts a step as Graph does, where its limits apply.
     fn meets_graph(&self, call: &Call<'_>, bytes: usize) -> Result<(), Error> {
-        let Some((graph, app)) = self.visit.graph() else { return Ok(()) };
+        let Some((graph, app)) = self.permit.graph() else { return Ok(()) };
         let (now, mailbox) = (Instant::now(), throttle::mailbox(self.caller, &call.address.resource));
         graph.request(now, app, mailbox.as_deref())?;
         let Some(mailbox) = mailbox else { return Ok(()) };

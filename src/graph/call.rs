@@ -19,7 +19,7 @@ use crate::http::Api;
 use crate::http::answer::Answer;
 use crate::http::authenticate::Caller;
 use crate::http::body::Taken;
-use crate::http::limits::Visit;
+use crate::http::limits::Permit;
 use crate::odata::address::{Address, Deleted, Item, Owner, Resource, Version};
 use crate::odata::filter::{self, Model};
 use crate::odata::format;
@@ -159,7 +159,7 @@ impl<'a> Call<'a> {
         &self,
         endpoint: Endpoint,
         caller: &Caller,
-        visit: &Visit,
+        permit: &Permit,
         body: &[u8],
     ) -> Result<Answer, Error> {
         if let Endpoint::Subscription(act) = endpoint {
@@ -175,7 +175,7 @@ impl<'a> Call<'a> {
         }
         let Resource::Owned(owner, item) = &self.address.resource else {
             let answer = match endpoint {
-                Endpoint::Batch => Box::pin(batch::perform(self, caller, visit, body)).await?,
+                Endpoint::Batch => Box::pin(batch::perform(self, caller, permit, body)).await?,
                 Endpoint::ListUsers => users::list(self, caller).await?,
                 Endpoint::CountUsers => users::count(self, caller).await?,
                 _ => return Err(not_yet()),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::domain::error::{Error, Limit};
 use crate::domain::user::UserName;
 use crate::http::authenticate::{Caller, Who};
-use crate::http::seen::Seen;
+use crate::http::bounded_map::BoundedMap;
 use crate::odata::address::{Owner, Resource};
 
 /// What Graph documents of Outlook's service, and of all of its own.
@@ -50,8 +50,8 @@ type Mailbox = (App, String);
 /// What was used of the limits.
 pub(crate) struct Throttle {
     limits: Graph,
-    apps: Mutex<Seen<App, Window>>,
-    mailboxes: Mutex<Seen<Mailbox, Used>>,
+    apps: Mutex<BoundedMap<App, Window>>,
+    mailboxes: Mutex<BoundedMap<Mailbox, Used>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,12 +87,12 @@ struct Used {
 }
 
 /// One of the requests that an app may have under way to a mailbox; dropped it is free again.
-pub(crate) struct Slot {
+pub(crate) struct MailboxPermit {
     throttle: Arc<Throttle>,
     mailbox: Mailbox,
 }
 
-impl Drop for Slot {
+impl Drop for MailboxPermit {
     fn drop(&mut self) {
         let mut mailboxes = self.throttle.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(used) = mailboxes.known(&self.mailbox) {
@@ -113,7 +113,7 @@ pub(crate) fn mailbox(caller: &Caller, resource: &Resource) -> Option<String> {
 
 impl Throttle {
     pub(crate) fn new(limits: Graph) -> Self {
-        Self { limits, apps: Mutex::new(Seen::new(MOST)), mailboxes: Mutex::new(Seen::new(MOST)) }
+        Self { limits, apps: Mutex::new(BoundedMap::new(MOST)), mailboxes: Mutex::new(BoundedMap::new(MOST)) }
     }
 
     /// Counts a request of an app, and if it is about a mailbox there too.
@@ -139,7 +139,7 @@ impl Throttle {
     ///
     /// # Errors
     /// [`Error::Throttled`]
-    pub(crate) fn begin(self: &Arc<Self>, app: App, mailbox: &str) -> Result<Slot, Error> {
+    pub(crate) fn begin(self: &Arc<Self>, app: App, mailbox: &str) -> Result<MailboxPermit, Error> {
         let mailbox = (app, mailbox.to_owned());
         let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
         let used = mailboxes.entry(mailbox.clone(), is_running);
@@ -147,7 +147,7 @@ impl Throttle {
             return Err(Error::Throttled(Limit::MailboxConcurrency, Duration::ZERO));
         }
         used.running += 1;
-        Ok(Slot { throttle: Arc::clone(self), mailbox })
+        Ok(MailboxPermit { throttle: Arc::clone(self), mailbox })
     }
 
     /// Counts what is sent to a mailbox.

@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use crate::domain::error::{Error, Kind};
 use crate::http::MAX_BODY;
 use crate::http::aside::{SHORT, Turn, aside};
-use crate::http::limits::Visit;
+use crate::http::limits::Permit;
 use crate::odata::json::Json;
 
 /// Largest rest of a body that is read for nothing, in bytes, and how long that may take.
@@ -44,7 +44,7 @@ pub(crate) async fn read(
     headers: &HeaderMap,
     payload: &mut Payload,
     timeout: Duration,
-    visit: &Visit,
+    permit: &Permit,
 ) -> Result<Vec<u8>, Error> {
     if taken == Taken::Not {
         return Ok(Vec::new());
@@ -69,13 +69,13 @@ pub(crate) async fn read(
             ));
         }
     };
-    let body = tokio::time::timeout(timeout, receive(payload, visit)).await.map_err(|_| Error::TooSlow)??;
+    let body = tokio::time::timeout(timeout, receive(payload, permit)).await.map_err(|_| Error::TooSlow)??;
     if gzip || body.len() > SHORT {
-        visit.is_long().await?;
+        permit.is_long().await?;
     }
     let body = if gzip {
         let unpacked = unpacked(body).await?;
-        visit.hold(unpacked.len())?;
+        permit.hold(unpacked.len())?;
         unpacked
     } else {
         body
@@ -122,14 +122,14 @@ pub(crate) fn parse(body: &[u8]) -> Result<Json, Error> {
     })
 }
 
-async fn receive(payload: &mut Payload, visit: &Visit) -> Result<Vec<u8>, Error> {
+async fn receive(payload: &mut Payload, permit: &Permit) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body breaks off before its end."))?;
         if body.len() + chunk.len() > MAX_BODY {
             return Err(Error::TooLarge(MAX_BODY));
         }
-        visit.hold(chunk.len())?;
+        permit.hold(chunk.len())?;
         body.extend_from_slice(&chunk);
     }
     Ok(body)

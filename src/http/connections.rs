@@ -57,28 +57,28 @@ struct Shared {
 
 #[derive(Default)]
 struct Table {
-    lines: HashMap<u64, Line>,
-    /// Numbers connections, and each change of what one is at.
+    conns: HashMap<u64, Conn>,
+    /// Numbers connections, and each change of state.
     last: u64,
     /// Without a request, longest first: by the number under which they came to be so.
     idle: BTreeMap<u64, u64>,
     /// With an answer that is being taken, by when the next of it must be taken.
     answering: BTreeSet<(Instant, u64)>,
-    clients: HashMap<Client, Own>,
+    clients: HashMap<Client, PerClient>,
 }
 
 /// What one address has.
 #[derive(Default)]
-struct Own {
+struct PerClient {
     open: usize,
     idle: BTreeMap<u64, u64>,
 }
 
-struct Line {
+struct Conn {
     /// A handle of our own on the socket.
     socket: Socket,
     client: Option<Client>,
-    at: At,
+    state: ConnState,
     turn: u64,
     since: Instant,
     /// Since when an answer is being taken, if one is.
@@ -86,7 +86,7 @@ struct Line {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
+enum ConnState {
     Idle,
     Working,
     /// The next of an answer must be taken by then.
@@ -196,7 +196,7 @@ impl Table {
         if let Some(own) = own.filter(|own| own.open >= limits.of_address) {
             let longest = own.idle.first_key_value().map(|(_, id)| *id)?;
             self.close(longest);
-        } else if self.lines.len() >= limits.most {
+        } else if self.conns.len() >= limits.most {
             let longest = self.idle.first_key_value().map(|(_, id)| *id)?;
             self.close(longest);
         }
@@ -205,81 +205,82 @@ impl Table {
         if let Some(client) = client {
             self.clients.entry(client).or_default().open += 1;
         }
-        self.lines.insert(id, Line { socket, client, at: At::Closed, turn: 0, since: now, answering_since: now });
-        self.turn_to(id, At::Idle, now);
+        self.conns
+            .insert(id, Conn { socket, client, state: ConnState::Closed, turn: 0, since: now, answering_since: now });
+        self.set_state(id, ConnState::Idle, now);
         Some(id)
     }
 
-    /// Notes what a connection is at now, unless it was closed.
-    fn is_at(&mut self, id: u64, at: At, now: Instant) {
-        if self.lines.get(&id).is_some_and(|line| line.at != At::Closed) {
-            self.turn_to(id, at, now);
+    /// Changes the state of a connection, unless it was closed.
+    fn note_state(&mut self, id: u64, state: ConnState, now: Instant) {
+        if self.conns.get(&id).is_some_and(|conn| conn.state != ConnState::Closed) {
+            self.set_state(id, state, now);
         }
     }
 
-    fn turn_to(&mut self, id: u64, at: At, now: Instant) {
-        let Some(line) = self.lines.get_mut(&id) else { return };
+    fn set_state(&mut self, id: u64, state: ConnState, now: Instant) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
         // Of one whose client is not known the list is nobody's.
-        let mut nobody = Own::default();
-        let own = line.client.and_then(|client| self.clients.get_mut(&client)).unwrap_or(&mut nobody);
-        match line.at {
-            At::Idle => {
-                self.idle.remove(&line.turn);
-                own.idle.remove(&line.turn);
+        let mut nobody = PerClient::default();
+        let own = conn.client.and_then(|client| self.clients.get_mut(&client)).unwrap_or(&mut nobody);
+        match conn.state {
+            ConnState::Idle => {
+                self.idle.remove(&conn.turn);
+                own.idle.remove(&conn.turn);
             }
-            At::Answering(due) => {
+            ConnState::Answering(due) => {
                 self.answering.remove(&(due, id));
             }
-            At::Working | At::Closed => {}
+            ConnState::Working | ConnState::Closed => {}
         }
         self.last += 1;
-        (line.at, line.turn, line.since) = (at, self.last, now);
-        match at {
-            At::Idle => {
-                self.idle.insert(line.turn, id);
-                own.idle.insert(line.turn, id);
+        (conn.state, conn.turn, conn.since) = (state, self.last, now);
+        match state {
+            ConnState::Idle => {
+                self.idle.insert(conn.turn, id);
+                own.idle.insert(conn.turn, id);
             }
-            At::Answering(due) => {
+            ConnState::Answering(due) => {
                 self.answering.insert((due, id));
             }
-            At::Working | At::Closed => {}
+            ConnState::Working | ConnState::Closed => {}
         }
     }
 
     /// Notes that a client has taken what it was given of an answer, so many bytes, and is given more.
     fn goes_on(&mut self, id: u64, given: u64, now: Instant, limits: Limits) {
-        let Some(line) = self.lines.get_mut(&id) else { return };
-        if !matches!(line.at, At::Answering(_)) {
-            line.answering_since = now;
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        if !matches!(conn.state, ConnState::Answering(_)) {
+            conn.answering_since = now;
         }
         let taken_in = Duration::from_millis(given.saturating_mul(1_000) / LEAST_RATE);
-        let due = (line.answering_since + taken_in).min(now) + limits.stall;
-        self.is_at(id, At::Answering(due), now);
+        let due = (conn.answering_since + taken_in).min(now) + limits.stall;
+        self.note_state(id, ConnState::Answering(due), now);
     }
 
     /// Closes a connection. The framework finds it closed, and drops it.
     fn close(&mut self, id: u64) {
-        if let Some(line) = self.lines.get(&id) {
-            let _ = line.socket.shutdown(Shutdown::Both);
+        if let Some(conn) = self.conns.get(&id) {
+            let _ = conn.socket.shutdown(Shutdown::Both);
         }
-        self.turn_to(id, At::Closed, Instant::now());
+        self.set_state(id, ConnState::Closed, Instant::now());
     }
 
     /// A connection whose time is over.
     fn late(&self, now: Instant, limits: Limits) -> Option<u64> {
         let idle = || {
             let (_, id) = self.idle.first_key_value()?;
-            let line = self.lines.get(id)?;
-            (now.saturating_duration_since(line.since) >= limits.idle).then_some(*id)
+            let conn = self.conns.get(id)?;
+            (now.saturating_duration_since(conn.since) >= limits.idle).then_some(*id)
         };
         let answering = || self.answering.first().filter(|(due, _)| *due <= now).map(|(_, id)| *id);
         idle().or_else(answering)
     }
 
-    fn drop_line(&mut self, id: u64) {
-        self.turn_to(id, At::Closed, Instant::now());
-        let Some(line) = self.lines.remove(&id) else { return };
-        let Some(client) = line.client else { return };
+    fn drop_conn(&mut self, id: u64) {
+        self.set_state(id, ConnState::Closed, Instant::now());
+        let Some(conn) = self.conns.remove(&id) else { return };
+        let Some(client) = conn.client else { return };
         if let Some(own) = self.clients.get_mut(&client) {
             own.open -= 1;
             if own.open == 0 {
@@ -290,14 +291,14 @@ impl Table {
 }
 
 impl Connection {
-    fn is_at(&self, at: At) {
-        self.shared.table().is_at(self.id, at, Instant::now());
+    fn note_state(&self, state: ConnState) {
+        self.shared.table().note_state(self.id, state, Instant::now());
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.table().drop_line(self.id);
+        self.shared.table().drop_conn(self.id);
         // It ends right after the framework has said why, on the same thread.
         if let Some(reason) = logged::reason() {
             let address = self.peer.as_deref().filter(|_| self.shared.log_addresses);
@@ -314,7 +315,7 @@ impl Exchange {
     pub(crate) fn begin(request: &HttpRequest) -> Self {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         if let Some(connection) = &connection {
-            connection.is_at(At::Working);
+            connection.note_state(ConnState::Working);
         }
         Self(connection)
     }
@@ -329,7 +330,7 @@ impl Exchange {
     /// Nothing is done for the client: until there is, its connection may be closed for another.
     pub(crate) fn waits(&self) {
         if let Some(connection) = &self.0 {
-            connection.is_at(At::Idle);
+            connection.note_state(ConnState::Idle);
         }
     }
 }
@@ -337,7 +338,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if let Some(connection) = &self.0 {
-            connection.is_at(At::Idle);
+            connection.note_state(ConnState::Idle);
         }
     }
 }
@@ -369,16 +370,16 @@ mod tests {
             |table: &mut Table, number| table.open(LIMITS, socket.try_clone().unwrap(), Some(client(number)), now);
         let held: Vec<_> = (0..4).map(|number| open(&mut table, number).unwrap()).collect();
         for id in &held {
-            table.is_at(*id, At::Working, now);
+            table.note_state(*id, ConnState::Working, now);
         }
         for number in 0..10_000 {
             assert_eq!(open(&mut table, number), None, "{number}");
         }
-        assert_eq!((table.clients.len(), table.lines.len()), (4, 4));
+        assert_eq!((table.clients.len(), table.conns.len()), (4, 4));
         for id in held {
-            table.drop_line(id);
+            table.drop_conn(id);
         }
-        assert_eq!((table.clients.len(), table.lines.len(), table.idle.len(), table.answering.len()), (0, 0, 0, 0));
+        assert_eq!((table.clients.len(), table.conns.len(), table.idle.len(), table.answering.len()), (0, 0, 0, 0));
     }
 
     #[test]
@@ -392,18 +393,18 @@ mod tests {
             table.goes_on(id, piece * PIECE, at(piece * 4), LIMITS);
             assert_eq!(table.late(at(piece * 4 + 29), LIMITS), None, "{piece}");
         }
-        table.is_at(id, At::Working, at(400));
+        table.note_state(id, ConnState::Working, at(400));
         // Each piece in time, and all together not: 30 seconds and what the rate gives are over.
         table.goes_on(id, 0, at(1_000), LIMITS);
         table.goes_on(id, PIECE, at(1_029), LIMITS);
         assert_eq!(table.late(at(1_033), LIMITS), None);
         assert_eq!(table.late(at(1_034), LIMITS), Some(id));
         // A next answer begins anew, and a piece that is not taken at all is late by itself.
-        table.is_at(id, At::Working, at(1_033));
+        table.note_state(id, ConnState::Working, at(1_033));
         table.goes_on(id, 0, at(1_100), LIMITS);
         assert_eq!(table.late(at(1_129), LIMITS), None);
         assert_eq!(table.late(at(1_130), LIMITS), Some(id));
-        table.drop_line(id);
+        table.drop_conn(id);
         assert!(table.answering.is_empty() && table.idle.is_empty());
     }
 }

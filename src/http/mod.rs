@@ -4,6 +4,7 @@
 pub(crate) mod answer;
 pub(crate) mod aside;
 pub(crate) mod body;
+pub(crate) mod bounded_map;
 pub(crate) mod client;
 pub(crate) mod cors;
 pub(crate) mod health;
@@ -14,7 +15,6 @@ pub(crate) mod logged;
 pub(crate) mod origin;
 pub(crate) mod paced;
 pub(crate) mod packed;
-pub(crate) mod seen;
 pub mod tls;
 mod wire;
 
@@ -42,7 +42,7 @@ use crate::clock;
 use crate::domain::error::{Error, Limit};
 use crate::graph::call::{Call, Reached};
 use crate::graph::routes::Endpoint;
-use crate::graph::throttle::Slot;
+use crate::graph::throttle::MailboxPermit;
 use crate::http::answer::{Answer, Body};
 use crate::http::authenticate::{Access, Caller, Who};
 use crate::http::client::Client;
@@ -50,7 +50,7 @@ use crate::http::connections::Exchange;
 pub use crate::http::cors::WebOrigin;
 use crate::http::health::Health;
 pub use crate::http::limits::Limits;
-use crate::http::limits::{Door, Gate, Visit};
+use crate::http::limits::{Admission, Permit, RequestClass};
 pub use crate::http::logged::Strangers;
 use crate::http::paced::Paced;
 use crate::notify::Notifier;
@@ -70,7 +70,7 @@ pub struct Api {
     pub(crate) unguarded: Store,
     pub(crate) access: Access,
     pub(crate) settings: Settings,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) warned: Arc<AtomicBool>,
     pub(crate) health: Arc<Health>,
 }
@@ -146,8 +146,8 @@ impl Default for Settings {
 impl Api {
     /// An API that answers from `store` whoever `access` knows.
     pub fn new(store: Store, access: Access, settings: Settings) -> Self {
-        let gate = Arc::new(Gate::new(settings.limits));
-        Self { unguarded: store, access, settings, gate, warned: Arc::default(), health: Arc::default() }
+        let admission = Arc::new(Admission::new(settings.limits));
+        Self { unguarded: store, access, settings, admission, warned: Arc::default(), health: Arc::default() }
     }
 
     /// The API as a part of an actix application, below `prefix` (`""`, or like `/graph`; it must not need
@@ -178,8 +178,8 @@ impl Ids {
 /// What a request holds until its answer is taken.
 #[derive(Default)]
 pub(crate) struct Held {
-    visit: Option<Visit>,
-    slot: Option<Slot>,
+    permit: Option<Permit>,
+    slot: Option<MailboxPermit>,
     exchange: Exchange,
 }
 
@@ -187,8 +187,8 @@ impl Held {
     /// Gives back what others may need, but for the memory that the answer takes.
     fn give_back(&mut self) {
         self.slot = None;
-        if let Some(visit) = &mut self.visit {
-            visit.leave();
+        if let Some(permit) = &mut self.permit {
+            permit.leave();
         }
         self.exchange.waits();
     }
@@ -217,7 +217,7 @@ async fn serve(request: HttpRequest, mut payload: web::Payload, api: web::Data<A
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
     let answer = packed::pack(request.headers(), answer).await;
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
-    if !held.visit.as_ref().is_some_and(Visit::is_of_somebody) {
+    if !held.permit.as_ref().is_some_and(Permit::is_of_somebody) {
         // However slowly a stranger takes an answer, it holds nothing.
         held = Held::default();
     }
@@ -301,15 +301,15 @@ async fn answer(
     let call = Call::new(api, request.method(), path, request.uri().query(), request.headers(), reached)?;
     told.route = call.address.pattern();
     let endpoint = call.endpoint();
-    let door = match (&call.address.resource, &endpoint) {
-        (Resource::Health, _) => Door::Health,
-        (_, Ok(Endpoint::Batch)) => Door::Batch,
-        _ => Door::Request,
+    let class = match (&call.address.resource, &endpoint) {
+        (Resource::Health, _) => RequestClass::Health,
+        (_, Ok(Endpoint::Batch)) => RequestClass::Batch,
+        _ => RequestClass::Request,
     };
-    let visit = held.visit.insert(api.gate.enter(
+    let permit = held.permit.insert(api.admission.enter(
         Client::of(request, api.settings.limits.forwarded),
         request.headers(),
-        door,
+        class,
     )?);
     // What needs no token.
     match call.address.resource {
@@ -319,49 +319,49 @@ async fn answer(
         _ => {}
     }
     let endpoint = endpoint?;
-    let caller = who(api, visit, request.headers()).await?;
+    let caller = who(api, permit, request.headers()).await?;
     told.token = caller.token;
-    visit.is_known(caller.counts_as, door)?;
+    permit.is_known(caller.counts_as, class)?;
     let mailbox = throttle::mailbox(&caller, &call.address.resource);
-    if let Some((graph, app)) = visit.graph().filter(|_| door != Door::Batch) {
+    if let Some((graph, app)) = permit.graph().filter(|_| class != RequestClass::Batch) {
         graph.request(Instant::now(), app, mailbox.as_deref())?;
         held.slot = mailbox.as_deref().map(|mailbox| graph.begin(app, mailbox)).transpose()?;
     }
-    let body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout, visit).await?;
-    if let (Some((graph, app)), Some(mailbox)) = (visit.graph(), &mailbox) {
+    let body = body::read(endpoint.body(), request.headers(), payload, api.settings.body_timeout, permit).await?;
+    if let (Some((graph, app)), Some(mailbox)) = (permit.graph(), &mailbox) {
         graph.upload(Instant::now(), app, mailbox, body.len())?;
     }
-    if door == Door::Batch {
-        visit.is_long().await?;
+    if class == RequestClass::Batch {
+        permit.is_long().await?;
     }
-    visit.is_at_work(request.method() == Method::GET || request.method() == Method::HEAD).await?;
+    permit.is_at_work(request.method() == Method::GET || request.method() == Method::HEAD).await?;
     // As large as the largest of all calls.
-    let mut answer = Box::pin(call.perform(endpoint, &caller, visit, &body)).await;
+    let mut answer = Box::pin(call.perform(endpoint, &caller, permit, &body)).await;
     if let (Err(Error::Unauthorized | Error::UnknownUser(_)), Who::User(known)) = (&answer, &caller.who) {
         // Who was remembered may have been removed meanwhile, and be made anew. Nothing was done yet.
         api.unguarded.forget_user(&known.user_principal_name);
         api.unguarded.forget_user(&known.id);
         let anew = api.access.caller(&api.unguarded, request.headers(), None).await?;
         if matches!(&anew.who, Who::User(user) if user.mailbox != known.mailbox) {
-            answer = Box::pin(call.perform(endpoint, &anew, visit, &body)).await;
+            answer = Box::pin(call.perform(endpoint, &anew, permit, &body)).await;
         }
     }
-    visit.is_done();
+    permit.is_done();
     let answer = answer?;
-    if door != Door::Batch {
-        visit.release();
-        hold(visit, &answer, request.method())?;
+    if class != RequestClass::Batch {
+        permit.release();
+        hold(permit, &answer, request.method())?;
     }
     Ok(answer)
 }
 
 /// Whose token a request shows. Of an address that has sent too many that are not known one is looked up at a time.
-async fn who(api: &Api, visit: &Visit, headers: &HeaderMap) -> Result<Caller, Error> {
-    let suspected = visit.suspected(Instant::now());
-    let turn = suspected.map(|_| &api.gate.suspects);
+async fn who(api: &Api, permit: &Permit, headers: &HeaderMap) -> Result<Caller, Error> {
+    let suspected = permit.suspected(Instant::now());
+    let turn = suspected.map(|_| &api.admission.suspects);
     let caller = api.access.caller(&api.unguarded, headers, turn).await;
     if let Err(Error::Unauthorized) = caller {
-        visit.is_unknown(Instant::now());
+        permit.is_unknown(Instant::now());
         if let Some(wait) = suspected {
             return Err(Error::Throttled(Limit::Guesses, wait));
         }
@@ -370,12 +370,12 @@ async fn who(api: &Api, visit: &Visit, headers: &HeaderMap) -> Result<Caller, Er
 }
 
 /// Counts an answer for as long as it is in memory. What has only been read can still be refused.
-fn hold(visit: &Visit, answer: &Answer, method: &Method) -> Result<(), Error> {
+fn hold(permit: &Permit, answer: &Answer, method: &Method) -> Result<(), Error> {
     let Some(Body::Bytes(bytes)) = &answer.body else { return Ok(()) };
     if method == Method::GET || method == Method::HEAD {
-        return visit.hold(bytes.len());
+        return permit.hold(bytes.len());
     }
-    visit.hold_anyway(bytes.len());
+    permit.hold_anyway(bytes.len());
     Ok(())
 }
 

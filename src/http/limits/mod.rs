@@ -19,9 +19,9 @@ use crate::domain::error::{Error, Limit};
 use crate::domain::secret::{self, Digest};
 use crate::graph::throttle::{Graph, Throttle};
 use crate::http::authenticate::bearer_token;
+use crate::http::bounded_map::BoundedMap;
 use crate::http::client::Client;
 use crate::http::paced::PIECE;
-use crate::http::seen::Seen;
 
 /// What is taken of clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,18 +122,18 @@ fn is_asking(address: &Address) -> bool {
 struct Token {
     requests: Bucket,
     running: u32,
-    own: Arc<Own>,
+    own: Arc<PerToken>,
 }
 
 /// What all requests of one token share.
 #[derive(Debug)]
-struct Own {
+struct PerToken {
     buffered: AtomicUsize,
     turns: Arc<Semaphore>,
     long: Arc<Semaphore>,
 }
 
-impl Default for Own {
+impl Default for PerToken {
     fn default() -> Self {
         let turns = |most| Arc::new(Semaphore::new(most));
         Self { buffered: AtomicUsize::new(0), turns: turns(AT_ONCE), long: turns(LONG_AT_ONCE) }
@@ -145,21 +145,21 @@ fn is_running(token: &Token) -> bool {
 }
 
 /// Counts what callers have.
-pub(crate) struct Gate {
+pub(crate) struct Admission {
     limits: Limits,
     running: AtomicU32,
     buffered: AtomicUsize,
-    addresses: Mutex<Seen<Client, Address>>,
+    addresses: Mutex<BoundedMap<Client, Address>>,
     /// Those that were found to be known.
-    tokens: Mutex<Seen<Digest, Token>>,
+    tokens: Mutex<BoundedMap<Digest, Token>>,
     /// Held while a token is looked up for an address that has sent too many that are not known.
     pub(crate) suspects: Semaphore,
     pub(crate) graph: Option<Arc<Throttle>>,
 }
 
-/// What a request is to the gate before it is known who sends it.
+/// What a request is to the admission before it is known who sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum RequestClass {
     /// Any.
     Request,
     /// Its steps are counted instead.
@@ -169,8 +169,8 @@ pub(crate) enum Door {
 }
 
 /// A request that was let in, until it is dropped.
-pub(crate) struct Visit {
-    gate: Arc<Gate>,
+pub(crate) struct Permit {
+    admission: Arc<Admission>,
     client: Option<Client>,
     /// The token that was shown, as it is told apart from others: not by how it is written down.
     shown: Option<Digest>,
@@ -181,19 +181,19 @@ pub(crate) struct Visit {
     /// Bytes in memory, and how many of them were counted.
     bytes: Cell<usize>,
     counted: Cell<usize>,
-    own: Option<Arc<Own>>,
+    own: Option<Arc<PerToken>>,
     turn: Cell<Option<OwnedSemaphorePermit>>,
     long: Cell<Option<OwnedSemaphorePermit>>,
 }
 
-impl Gate {
+impl Admission {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             running: AtomicU32::new(0),
             buffered: AtomicUsize::new(0),
-            addresses: Mutex::new(Seen::new(MOST)),
-            tokens: Mutex::new(Seen::new(MOST)),
+            addresses: Mutex::new(BoundedMap::new(MOST)),
+            tokens: Mutex::new(BoundedMap::new(MOST)),
             suspects: Semaphore::new(1),
             graph: limits.graph.map(|graph| Arc::new(Throttle::new(graph))),
         }
@@ -207,10 +207,10 @@ impl Gate {
         self: &Arc<Self>,
         client: Option<Client>,
         headers: &HeaderMap,
-        door: Door,
-    ) -> Result<Visit, Error> {
-        let mut visit = Visit {
-            gate: Arc::clone(self),
+        class: RequestClass,
+    ) -> Result<Permit, Error> {
+        let mut permit = Permit {
+            admission: Arc::clone(self),
             client,
             shown: bearer_token(headers).map(secret::digest),
             is_asking: false,
@@ -222,31 +222,31 @@ impl Gate {
             turn: Cell::default(),
             long: Cell::default(),
         };
-        let Some(client) = client else { return Ok(visit) };
-        let was_known = visit.was_known();
+        let Some(client) = client else { return Ok(permit) };
+        let was_known = permit.was_known();
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let address = addresses.entry(client, is_asking);
-        if door != Door::Batch {
+        if class != RequestClass::Batch {
             let taken = address.requests.take(Instant::now(), self.limits.rate_address);
             taken.map_err(|wait| Error::Throttled(Limit::Address, wait))?;
         }
-        if door != Door::Health && !was_known {
+        if class != RequestClass::Health && !was_known {
             if address.asking >= self.limits.requests_each {
                 return Err(Error::Throttled(Limit::AtOnce, Duration::ZERO));
             }
             address.asking += 1;
-            visit.is_asking = true;
+            permit.is_asking = true;
         }
         drop(addresses);
-        Ok(visit)
+        Ok(permit)
     }
 }
 
-impl Visit {
+impl Permit {
     /// Whether the token was found to be known before.
     fn was_known(&self) -> bool {
         let Some(shown) = &self.shown else { return false };
-        let mut tokens = self.gate.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.admission.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.known(shown).is_some()
     }
 
@@ -254,7 +254,7 @@ impl Visit {
     /// not known before. That is looked up all the same: it may be somebody's.
     pub(crate) fn suspected(&self, now: Instant) -> Option<Duration> {
         let guesses = {
-            let mut addresses = self.gate.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut addresses = self.admission.addresses.lock().unwrap_or_else(PoisonError::into_inner);
             addresses.known(&self.client?)?.guesses
         };
         let wait = guesses.after(now, GUESSES, GUESSES_SAVED).err()?;
@@ -264,9 +264,9 @@ impl Visit {
     /// Notes that the token of a request is not known.
     pub(crate) fn is_unknown(&self, now: Instant) {
         let Some(shown) = &self.shown else { return };
-        self.gate.tokens.lock().unwrap_or_else(PoisonError::into_inner).forget(shown);
+        self.admission.tokens.lock().unwrap_or_else(PoisonError::into_inner).forget(shown);
         let Some(client) = self.client else { return };
-        let mut addresses = self.gate.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = self.admission.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let guesses = &mut addresses.entry(client, is_asking).guesses;
         if let Ok(full) = guesses.after(now, GUESSES, GUESSES_SAVED) {
             guesses.0 = Some(full);
@@ -277,25 +277,25 @@ impl Visit {
     ///
     /// # Errors
     /// [`Error::Throttled`], [`Error::Busy`]
-    pub(crate) fn is_known(&mut self, counts_as: Option<Digest>, door: Door) -> Result<(), Error> {
+    pub(crate) fn is_known(&mut self, counts_as: Option<Digest>, class: RequestClass) -> Result<(), Error> {
         self.ask_no_more();
         let Some(shown) = self.shown else { return Ok(()) };
         let counts_as = counts_as.unwrap_or(shown);
-        let gate = Arc::clone(&self.gate);
-        let mut tokens = gate.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let admission = Arc::clone(&self.admission);
+        let mut tokens = admission.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         if counts_as != shown {
             tokens.entry(shown, is_running);
         }
         let token = tokens.entry(counts_as, is_running);
-        if door != Door::Batch {
-            let counted = token.requests.take(Instant::now(), gate.limits.rate);
+        if class != RequestClass::Batch {
+            let counted = token.requests.take(Instant::now(), admission.limits.rate);
             counted.map_err(|wait| Error::Throttled(Limit::Token, wait))?;
         }
-        if token.running >= gate.limits.requests_each {
+        if token.running >= admission.limits.requests_each {
             return Err(Error::Throttled(Limit::AtOnce, Duration::ZERO));
         }
-        if gate.running.fetch_add(1, Ordering::Relaxed) >= gate.limits.requests {
-            gate.running.fetch_sub(1, Ordering::Relaxed);
+        if admission.running.fetch_add(1, Ordering::Relaxed) >= admission.limits.requests {
+            admission.running.fetch_sub(1, Ordering::Relaxed);
             return Err(Error::Busy);
         }
         token.running += 1;
@@ -313,14 +313,14 @@ impl Visit {
     /// # Errors
     /// [`Error::Throttled`]
     pub(crate) fn step(&self) -> Result<(), Error> {
-        let (now, limits) = (Instant::now(), &self.gate.limits);
+        let (now, limits) = (Instant::now(), &self.admission.limits);
         if let Some(client) = self.client.filter(|_| limits.rate_address > 0) {
-            let mut addresses = self.gate.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut addresses = self.admission.addresses.lock().unwrap_or_else(PoisonError::into_inner);
             let taken = addresses.entry(client, is_asking).requests.take(now, limits.rate_address);
             taken.map_err(|wait| Error::Throttled(Limit::Address, wait))?;
         }
         if let Some(token) = self.token.filter(|_| limits.rate > 0) {
-            let mut tokens = self.gate.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tokens = self.admission.tokens.lock().unwrap_or_else(PoisonError::into_inner);
             let taken = tokens.entry(token, is_running).requests.take(now, limits.rate);
             taken.map_err(|wait| Error::Throttled(Limit::Token, wait))?;
         }
@@ -329,7 +329,7 @@ impl Visit {
 
     /// Graph's limits, where they apply, and the app that they count.
     pub(crate) fn graph(&self) -> Option<(&Arc<Throttle>, Digest)> {
-        self.gate.graph.as_ref().zip(self.token)
+        self.admission.graph.as_ref().zip(self.token)
     }
 
     /// Counts bytes that are held in memory for the request from now on.
@@ -339,10 +339,10 @@ impl Visit {
     pub(crate) fn hold(&self, bytes: usize) -> Result<(), Error> {
         let more = self.uncounted(bytes);
         if let Some(own) = self.own.as_deref().filter(|_| more > 0) {
-            let limits = &self.gate.limits;
+            let limits = &self.admission.limits;
             add_within(&own.buffered, more, limits.buffered_each)
                 .map_err(|()| Error::Throttled(Limit::Buffered, Duration::ZERO))?;
-            add_within(&self.gate.buffered, more, limits.buffered).map_err(|()| {
+            add_within(&self.admission.buffered, more, limits.buffered).map_err(|()| {
                 own.buffered.fetch_sub(more, Ordering::Relaxed);
                 Error::Busy
             })?;
@@ -357,7 +357,7 @@ impl Visit {
         let more = self.uncounted(bytes);
         if let Some(own) = self.own.as_deref().filter(|_| more > 0) {
             own.buffered.fetch_add(more, Ordering::Relaxed);
-            self.gate.buffered.fetch_add(more, Ordering::Relaxed);
+            self.admission.buffered.fetch_add(more, Ordering::Relaxed);
             self.counted.set(self.counted.get() + more);
         }
         self.bytes.set(self.bytes.get() + bytes);
@@ -374,11 +374,11 @@ impl Visit {
         self.bytes.set(0);
         if let Some(own) = self.own.as_deref().filter(|_| counted > 0) {
             own.buffered.fetch_sub(counted, Ordering::Relaxed);
-            self.gate.buffered.fetch_sub(counted, Ordering::Relaxed);
+            self.admission.buffered.fetch_sub(counted, Ordering::Relaxed);
         }
     }
 
-    /// Waits until the request may be worked on, which it is until [`Visit::is_done`].
+    /// Waits until the request may be worked on, which it is until [`Permit::is_done`].
     ///
     /// # Errors
     /// [`Error::Throttled`] where others of its token take too long.
@@ -391,7 +391,7 @@ impl Visit {
     /// The same for what is long to work on, if it has not waited already.
     ///
     /// # Errors
-    /// As [`Visit::is_at_work`].
+    /// As [`Permit::is_at_work`].
     pub(crate) async fn is_long(&self) -> Result<(), Error> {
         let long = self.long.take();
         let Some(own) = self.own.as_deref().filter(|_| long.is_none()) else {
@@ -413,9 +413,9 @@ impl Visit {
         self.is_done();
         self.ask_no_more();
         if std::mem::take(&mut self.is_running) {
-            self.gate.running.fetch_sub(1, Ordering::Relaxed);
+            self.admission.running.fetch_sub(1, Ordering::Relaxed);
             if let Some(token) = &self.token {
-                let mut tokens = self.gate.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut tokens = self.admission.tokens.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(token) = tokens.known(token) {
                     token.running = token.running.saturating_sub(1);
                 }
@@ -427,7 +427,7 @@ impl Visit {
         if std::mem::take(&mut self.is_asking)
             && let Some(client) = &self.client
         {
-            let mut addresses = self.gate.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut addresses = self.admission.addresses.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(address) = addresses.known(client) {
                 address.asking = address.asking.saturating_sub(1);
             }
@@ -435,7 +435,7 @@ impl Visit {
     }
 }
 
-impl Drop for Visit {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.release();
         self.leave();

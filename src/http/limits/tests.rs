@@ -4,22 +4,22 @@ use actix_web::http::header;
 
 use crate::http::limits::*;
 
-fn try_enter(gate: &Arc<Gate>, from: &str, by: &str, door: Door) -> Result<Visit, Error> {
+fn try_enter(admission: &Arc<Admission>, from: &str, by: &str, class: RequestClass) -> Result<Permit, Error> {
     let mut headers = HeaderMap::new();
     if !by.is_empty() {
         headers.insert(header::AUTHORIZATION, format!("Bearer {by}").parse().unwrap());
     }
-    gate.enter(Some(Client::from(from.parse::<IpAddr>().unwrap())), &headers, door)
+    admission.enter(Some(Client::from(from.parse::<IpAddr>().unwrap())), &headers, class)
 }
 
-fn enter(gate: &Arc<Gate>, from: &str, by: &str) -> Visit {
-    try_enter(gate, from, by, Door::Request).unwrap()
+fn enter(admission: &Arc<Admission>, from: &str, by: &str) -> Permit {
+    try_enter(admission, from, by, RequestClass::Request).unwrap()
 }
 
 /// Of a token that is found to be known.
-fn enter_known(gate: &Arc<Gate>, from: &str, by: &str) -> Result<Visit, Error> {
-    let mut visit = enter(gate, from, by);
-    visit.is_known(None, Door::Request).map(|()| visit)
+fn enter_known(admission: &Arc<Admission>, from: &str, by: &str) -> Result<Permit, Error> {
+    let mut permit = enter(admission, from, by);
+    permit.is_known(None, RequestClass::Request).map(|()| permit)
 }
 
 fn limit<T>(done: Result<T, Error>) -> Option<Limit> {
@@ -30,8 +30,8 @@ fn limit<T>(done: Result<T, Error>) -> Option<Limit> {
     }
 }
 
-fn gate(limits: Limits) -> Arc<Gate> {
-    Arc::new(Gate::new(limits))
+fn admission(limits: Limits) -> Arc<Admission> {
+    Arc::new(Admission::new(limits))
 }
 
 #[test]
@@ -57,87 +57,89 @@ fn a_bucket_gives_ten_seconds_at_once_and_then_as_many_a_second() {
 
 #[test]
 fn what_ends_is_not_counted_any_more_however_it_ends() {
-    let gate = gate(Limits { requests: 3, requests_each: 2, ..Limits::default() });
+    let admission = admission(Limits { requests: 3, requests_each: 2, ..Limits::default() });
     // By token, wherever from.
-    let mut held: Vec<_> = (1..=2).map(|i| enter_known(&gate, &format!("192.0.2.{i}"), "a").unwrap()).collect();
-    assert_eq!(limit(enter_known(&gate, "192.0.2.3", "a")), Some(Limit::AtOnce));
-    held.push(enter_known(&gate, "192.0.2.1", "b").unwrap());
+    let mut held: Vec<_> = (1..=2).map(|i| enter_known(&admission, &format!("192.0.2.{i}"), "a").unwrap()).collect();
+    assert_eq!(limit(enter_known(&admission, "192.0.2.3", "a")), Some(Limit::AtOnce));
+    held.push(enter_known(&admission, "192.0.2.1", "b").unwrap());
     for _ in 0..5 {
-        assert!(matches!(enter_known(&gate, "192.0.2.1", "c"), Err(Error::Busy)));
+        assert!(matches!(enter_known(&admission, "192.0.2.1", "c"), Err(Error::Busy)));
     }
     // Whether it is well can always be asked.
-    held.push(try_enter(&gate, "192.0.2.3", "", Door::Health).unwrap());
+    held.push(try_enter(&admission, "192.0.2.3", "", RequestClass::Health).unwrap());
     // A place that is given back is free before the answer is taken.
     held[0].leave();
-    held.push(enter_known(&gate, "192.0.2.3", "a").unwrap());
-    assert_eq!(gate.running.load(Ordering::Relaxed), 3);
+    held.push(enter_known(&admission, "192.0.2.3", "a").unwrap());
+    assert_eq!(admission.running.load(Ordering::Relaxed), 3);
     held.clear();
-    assert_eq!(gate.running.load(Ordering::Relaxed), 0);
-    let three = ["a", "a", "b"].map(|by| enter_known(&gate, "192.0.2.1", by).unwrap());
+    assert_eq!(admission.running.load(Ordering::Relaxed), 0);
+    let three = ["a", "a", "b"].map(|by| enter_known(&admission, "192.0.2.1", by).unwrap());
     assert_eq!(three.len(), 3);
 }
 
 #[test]
 fn strangers_hold_nothing_that_others_need() {
-    let gate = gate(Limits { requests: 3, requests_each: 2, ..Limits::default() });
-    drop(enter_known(&gate, "192.0.2.1", "known").unwrap());
-    let strangers: Vec<_> =
-        (0..40).filter_map(|i| try_enter(&gate, &format!("192.0.2.{}", i % 10), "", Door::Request).ok()).collect();
+    let admission = admission(Limits { requests: 3, requests_each: 2, ..Limits::default() });
+    drop(enter_known(&admission, "192.0.2.1", "known").unwrap());
+    let strangers: Vec<_> = (0..40)
+        .filter_map(|i| try_enter(&admission, &format!("192.0.2.{}", i % 10), "", RequestClass::Request).ok())
+        .collect();
     assert_eq!(strangers.len(), 20);
-    assert_eq!(limit(try_enter(&gate, "192.0.2.1", "new", Door::Request)), Some(Limit::AtOnce));
+    assert_eq!(limit(try_enter(&admission, "192.0.2.1", "new", RequestClass::Request)), Some(Limit::AtOnce));
     // Neither here nor elsewhere.
-    let held = ["192.0.2.1", "198.51.100.1"].map(|from| enter_known(&gate, from, "known").unwrap());
-    assert!(enter_known(&gate, "198.51.100.2", "new").is_ok());
+    let held = ["192.0.2.1", "198.51.100.1"].map(|from| enter_known(&admission, from, "known").unwrap());
+    assert!(enter_known(&admission, "198.51.100.2", "new").is_ok());
     drop((strangers, held));
     let client = Client::from("192.0.2.1".parse::<IpAddr>().unwrap());
-    assert_eq!(gate.addresses.lock().unwrap().known(&client).unwrap().asking, 0);
+    assert_eq!(admission.addresses.lock().unwrap().known(&client).unwrap().asking, 0);
 }
 
 #[test]
 fn one_token_keeps_nobody_else_at_its_address_out() {
-    let gate = gate(Limits { requests_each: 2, ..Limits::default() });
-    let held = [(); 2].map(|()| enter_known(&gate, "192.0.2.1", "a").unwrap());
-    assert_eq!(limit(enter_known(&gate, "192.0.2.1", "a")), Some(Limit::AtOnce));
-    assert!(enter_known(&gate, "192.0.2.1", "b").is_ok());
+    let admission = admission(Limits { requests_each: 2, ..Limits::default() });
+    let held = [(); 2].map(|()| enter_known(&admission, "192.0.2.1", "a").unwrap());
+    assert_eq!(limit(enter_known(&admission, "192.0.2.1", "a")), Some(Limit::AtOnce));
+    assert!(enter_known(&admission, "192.0.2.1", "b").is_ok());
     drop(held);
 }
 
 #[test]
 fn tokens_of_one_bearer_count_together() {
-    let gate = gate(Limits { requests_each: 2, ..Limits::default() });
+    let admission = admission(Limits { requests_each: 2, ..Limits::default() });
     let bearer = secret::digest("bearer");
-    let mut held: Vec<_> = ["a", "b", "c"].map(|by| enter(&gate, &format!("{by}::1"), by)).into();
-    let known: Vec<_> = held.iter_mut().map(|visit| limit(visit.is_known(Some(bearer), Door::Request))).collect();
+    let mut held: Vec<_> = ["a", "b", "c"].map(|by| enter(&admission, &format!("{by}::1"), by)).into();
+    let known: Vec<_> =
+        held.iter_mut().map(|permit| limit(permit.is_known(Some(bearer), RequestClass::Request))).collect();
     assert_eq!(known, [None, None, Some(Limit::AtOnce)]);
 }
 
 #[test]
 fn who_guesses_is_found_out_and_failures_alone_count() {
-    let (gate, now) = (gate(Limits::default()), Instant::now());
+    let (admission, now) = (admission(Limits::default()), Instant::now());
     let guess = |i: u32| {
-        let visit = enter(&gate, "2001:db8::1", &i.to_string());
-        assert_eq!(visit.suspected(now), None, "{i}");
-        visit.is_unknown(now);
+        let permit = enter(&admission, "2001:db8::1", &i.to_string());
+        assert_eq!(permit.suspected(now), None, "{i}");
+        permit.is_unknown(now);
     };
-    drop(enter_known(&gate, "2001:db8::1", "known").unwrap());
+    drop(enter_known(&admission, "2001:db8::1", "known").unwrap());
     (0..GUESSES_SAVED).for_each(guess);
-    let suspected = |from: &str, by: &str| enter(&gate, from, by).suspected(now).is_some();
+    let suspected = |from: &str, by: &str| enter(&admission, from, by).suspected(now).is_some();
     assert!(suspected("2001:db8::2", "another"));
     assert!(!suspected("2001:db8::2", "known"));
     assert!(!suspected("2001:db8::2", ""));
     assert!(!suspected("2001:db8:0:1::1", "another"));
     // One that proves good is let in from then on, and one that is no longer is forgotten.
-    drop(enter_known(&gate, "2001:db8::2", "another").unwrap());
+    drop(enter_known(&admission, "2001:db8::2", "another").unwrap());
     assert!(!suspected("2001:db8::2", "another"));
-    enter(&gate, "2001:db8::2", "another").is_unknown(now);
+    enter(&admission, "2001:db8::2", "another").is_unknown(now);
     assert!(suspected("2001:db8::2", "another"));
 }
 
 #[test]
 fn so_many_bytes_are_held_for_a_token_and_for_all_and_what_is_small_always() {
     const MIB: usize = 1 << 20;
-    let gate = gate(Limits { buffered: 5 * MIB, buffered_each: 3 * MIB, ..Limits::default() });
-    let [ann, also_ann, bob] = ["a", "a", "b"].map(|by| enter_known(&gate, "192.0.2.1", by).unwrap());
+    let admission = admission(Limits { buffered: 5 * MIB, buffered_each: 3 * MIB, ..Limits::default() });
+    let [ann, also_ann, bob] = ["a", "a", "b"].map(|by| enter_known(&admission, "192.0.2.1", by).unwrap());
     ann.hold(UNCOUNTED).unwrap();
     ann.hold(3 * MIB).unwrap();
     assert_eq!(limit(ann.hold(1)), Some(Limit::Buffered));
@@ -147,7 +149,7 @@ fn so_many_bytes_are_held_for_a_token_and_for_all_and_what_is_small_always() {
     bob.hold(UNCOUNTED + 2 * MIB).unwrap();
     // What is done already is counted beyond that.
     bob.hold_anyway(2 * MIB);
-    assert_eq!(gate.buffered.load(Ordering::Relaxed), 7 * MIB);
+    assert_eq!(admission.buffered.load(Ordering::Relaxed), 7 * MIB);
     let mut ann = ann;
     ann.leave();
     assert!(also_ann.hold(1).is_err());
@@ -156,26 +158,26 @@ fn so_many_bytes_are_held_for_a_token_and_for_all_and_what_is_small_always() {
     also_ann.hold(MIB).unwrap();
     bob.release();
     drop((also_ann, bob));
-    assert_eq!(gate.buffered.load(Ordering::Relaxed), 0);
+    assert_eq!(admission.buffered.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
 async fn what_is_long_waits_for_others_of_its_token_and_for_nobody_elses() {
-    let gate = gate(Limits::default());
-    let visits: Vec<_> = ["a", "a", "a", "b"].map(|by| enter_known(&gate, "192.0.2.1", by).unwrap()).into();
-    for visit in [&visits[0], &visits[1], &visits[0]] {
-        visit.is_long().await.unwrap();
+    let admission = admission(Limits::default());
+    let permits: Vec<_> = ["a", "a", "a", "b"].map(|by| enter_known(&admission, "192.0.2.1", by).unwrap()).into();
+    for permit in [&permits[0], &permits[1], &permits[0]] {
+        permit.is_long().await.unwrap();
     }
-    let waits = visits[2].is_long();
+    let waits = permits[2].is_long();
     let mut waits = std::pin::pin!(waits);
     assert!(futures_util::poll!(waits.as_mut()).is_pending());
-    visits[3].is_long().await.unwrap();
-    visits[0].is_done();
+    permits[3].is_long().await.unwrap();
+    permits[0].is_done();
     waits.await.unwrap();
     // So many are worked on in all; a read counts for four.
-    let all: Vec<_> = (0..17).map(|_| enter_known(&gate, "192.0.2.1", "c").unwrap()).collect();
-    for visit in &all[..15] {
-        visit.is_at_work(true).await.unwrap();
+    let all: Vec<_> = (0..17).map(|_| enter_known(&admission, "192.0.2.1", "c").unwrap()).collect();
+    for permit in &all[..15] {
+        permit.is_at_work(true).await.unwrap();
     }
     all[15].is_at_work(false).await.unwrap();
     let mut waits = std::pin::pin!(all[16].is_at_work(true));
@@ -183,16 +185,16 @@ async fn what_is_long_waits_for_others_of_its_token_and_for_nobody_elses() {
     all[0].is_done();
     waits.await.unwrap();
     // Nor does a stranger wait, of whom nothing long is read.
-    enter(&gate, "192.0.2.1", "").is_long().await.unwrap();
+    enter(&admission, "192.0.2.1", "").is_long().await.unwrap();
 }
 
 #[test]
 fn strangers_and_their_tokens_do_not_fill_the_memory() {
-    let gate = gate(Limits { rate_address: 1, ..Limits::default() });
+    let admission = admission(Limits { rate_address: 1, ..Limits::default() });
     for i in 0..50_000_u32 {
         let from = IpAddr::V4(std::net::Ipv4Addr::from_bits(i)).to_string();
-        enter(&gate, &from, &i.to_string()).is_unknown(Instant::now());
+        enter(&admission, &from, &i.to_string()).is_unknown(Instant::now());
     }
-    assert!(gate.addresses.lock().unwrap().len() <= MOST);
-    assert_eq!(gate.tokens.lock().unwrap().len(), 0);
+    assert!(admission.addresses.lock().unwrap().len() <= MOST);
+    assert_eq!(admission.tokens.lock().unwrap().len(), 0);
 }

@@ -5,13 +5,13 @@ use std::hash::Hash;
 
 /// Values by key. They are of two ages: once as many young ones are there as half of the most, the old are forgotten and
 /// the young are old. Whoever is looked up is young again. So nothing is ever searched through to make room.
-pub(crate) struct Seen<K, V> {
+pub(crate) struct BoundedMap<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
     most: usize,
 }
 
-impl<K: Eq + Hash, V: Default> Seen<K, V> {
+impl<K: Eq + Hash, V: Default> BoundedMap<K, V> {
     /// Room for so many; what must be kept is besides.
     pub(crate) fn new(most: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), most }
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn those_who_come_back_are_known_and_strangers_without_end_are_forgotten() {
-        let mut seen: Seen<u32, u32> = Seen::new(100);
+        let mut seen: BoundedMap<u32, u32> = BoundedMap::new(100);
         *seen.entry(0, |value| *value == 7) = 7;
         *seen.entry(1, |value| *value == 7) = 1;
         for stranger in 2..10_000 {
