@@ -1,14 +1,44 @@
-//! contactd: an embedded, persistent contact store with a REST facade that speaks the contacts part of the Microsoft
-//! Graph API. The map is in ARCHITECTURE.md; the API and its decisions are in docs/graph.md.
+//! contactd: an embedded, persistent contact store with front ends over HTTP, the first of which speaks the contacts part of the
+//! Microsoft Graph API.
+//!
+//! A program embeds it in three steps: open a [store], make the [API](http::Api) over it, and mount that in an actix-web
+//! application. Here it is seeded by a request, as a test would do:
+//!
+//! ```
+//! use actix_web::{App, test};
+//! use contactd::http::authenticate::Access;
+//! use contactd::http::{Api, Settings};
+//! use contactd::store::{Database, Options, Store};
+//!
+//! # actix_web::rt::System::new().block_on(async {
+//! let store = Store::open(&Database::Temporary, Options::default()).await?;
+//! // Every token NAME is the user NAME: for tests only.
+//! let api = Api::new(store.clone(), Access::development(), Settings::default());
+//! let app = test::init_service(App::new().service(api.service("/graph"))).await;
+//!
+//! let contact = serde_json::json!({"givenName": "Grace", "surname": "Hopper"});
+//! let request = test::TestRequest::post().uri("/graph/v1.0/me/contacts");
+//! let request = request.insert_header(("Authorization", "Bearer ann")).set_json(contact).to_request();
+//! assert_eq!(test::call_service(&app, request).await.status(), 201);
+//! store.close().await;
+//! # Ok::<_, contactd::store::OpenError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! `examples/embedded.rs` serves the same on a port. docs/graph.md describes the API and ARCHITECTURE.md maps the source.
 
+#[doc(hidden)]
 pub mod cli;
 mod client;
 mod clock;
 pub mod domain;
+#[doc(hidden)]
 pub mod graph;
 pub mod http;
 pub mod notify;
+#[doc(hidden)]
 pub mod odata;
+#[doc(hidden)]
 pub mod oidc;
 mod permission;
 pub mod store;

@@ -26,7 +26,7 @@ const PREFIXES: [&str; 2] = ["microsoft.graph.openTypeExtension.", "Microsoft.Ou
 /// The name in an id, which may be the name itself.
 ///
 /// ```
-/// use contactd::extension::name_of;
+/// use contactd::domain::extension::name_of;
 ///
 /// assert_eq!(name_of("Microsoft.Graph.OpenTypeExtension.org.example.a"), "org.example.a");
 /// assert_eq!(name_of("org.example.a"), "org.example.a");

@@ -58,7 +58,7 @@ impl PropertyId {
     /// Reads an id of single values, or of lists of them.
     ///
     /// ```
-    /// use contactd::extended::{PropertyId, SingleValue};
+    /// use contactd::domain::extended::{PropertyId, SingleValue};
     ///
     /// let read = |text: &str| PropertyId::parse::<SingleValue>(text).map(|id| id.key);
     /// let guid = "{66f5a359-4659-4830-9070-00047ec6ac6e}";
