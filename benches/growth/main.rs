@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 
+mod issuer;
 mod rows;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use issuer::{AUDIENCE, ISSUER};
 use rows::Row;
 
 const SIZES: usize = 5;
@@ -55,8 +57,7 @@ impl Server {
         let child = Command::new(env!("CARGO_BIN_EXE_contactd"))
             .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error"])
             .args(["--database", folder.join("contacts.db").to_str().unwrap()])
-            // An issuer that has no keys: tokens are read, and then refused.
-            .args(["--oidc-issuer", "http://127.0.0.1:9", "--oidc-audience", "contactd"])
+            .args(["--oidc-issuer", &ISSUER.url, "--oidc-audience", AUDIENCE])
             .env("CONTACTD_TOKENS", format!("{USER}={SECRET}"))
             .stderr(Stdio::from(File::create(&log).unwrap()))
             .spawn()

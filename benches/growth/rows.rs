@@ -10,6 +10,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use super::SECRET;
+use super::issuer::{AUDIENCE, ISSUER};
 
 /// A request for each size.
 pub(crate) struct Row {
@@ -81,6 +82,11 @@ fn refused(member: &str) -> Vec<u8> {
 
 fn joined(count: usize, separator: &str, one: impl Fn(usize) -> String) -> String {
     (0..count).map(one).collect::<Vec<_>>().join(separator)
+}
+
+/// With a claim behind a signature that is good.
+fn signed(name: &str, claim: Value) -> Vec<u8> {
+    request("GET /v1.0/me", &format!("Authorization: Bearer {}\r\n", ISSUER.token(name, claim)), b"")
 }
 
 fn repeated(text: &str, size: usize) -> String {
@@ -445,6 +451,10 @@ fn heads() -> Vec<Row> {
             jwt((0..n).map(|i| (format!("h{i}"), json!(1))).collect::<serde_json::Map<_, _>>().into(), "{}")
         }),
         row("JWT: too long", HEADER * 3 / 4, move |n| jwt(known(), &repeated("x", n))),
+        row("JWT, signed: members", 2_400, |n| signed("x", vec![json!({"a": 1}); n / 3].into())),
+        row("JWT, signed: scopes", 11_000, |n| signed("scp", repeated("a ", n).into())),
+        row("JWT, signed: roles", 2_500, |n| signed("roles", vec!["a"; n].into())),
+        row("JWT, signed: audiences", 2_500, |n| signed("aud", [vec!["a"; n], vec![AUDIENCE]].concat().into())),
         row("header lines", 90, |n| {
             own("GET /v1.0/me", &(0..n).fold(String::new(), |all, i| all + &format!("Prefer: a{i}=1\r\n")), b"")
         }),
