@@ -40,5 +40,6 @@ pub mod notify;
 pub mod odata;
 #[doc(hidden)]
 pub mod oidc;
+pub mod percent;
 mod permission;
 pub mod store;

@@ -13,5 +13,6 @@ pub mod query;
 pub mod scopes;
 pub mod secret;
 pub mod subscription;
+pub mod sync;
 pub mod user;
 pub(crate) mod words;

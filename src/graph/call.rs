@@ -19,6 +19,7 @@ use crate::http::Api;
 use crate::http::answer::Answer;
 use crate::http::authenticate::Caller;
 use crate::http::body::Taken;
+use crate::http::conditional;
 use crate::http::limits::Permit;
 use crate::odata::address::{Address, Deleted, Item, Owner, Resource, Version};
 use crate::odata::filter::{self, Model};
@@ -119,7 +120,7 @@ impl<'a> Call<'a> {
             path,
             query,
             prefer: Prefer::parse(&lines("prefer").unwrap_or_default()),
-            expected: Preconditions::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref())?,
+            expected: conditional::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref())?,
             annotated,
             position: lines(POSITION).map(|value| parse_position(&value)).transpose()?,
             idempotency_key: lines(once::NAME),

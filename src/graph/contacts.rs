@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::domain::contact::patch::Patch;
 use crate::domain::contact::{self, Contact, DEFAULT_FOLDER, Shape};
 use crate::domain::error::{Error, Kind};
+use crate::domain::query::search::Search;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::{Call, POSITION};
 use crate::graph::contact::read::{self, Purpose};
@@ -16,10 +17,10 @@ use crate::http::body;
 use crate::odata::expand;
 use crate::odata::filter::{self, Model};
 use crate::odata::page::PageToken;
-use crate::odata::percent_encode;
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
-use crate::odata::search::Search;
+use crate::odata::search;
+use crate::percent::percent_encode;
 use crate::store::{Listing, Once, Page};
 
 /// `GET …/contacts`: of the folder, or of the whole mailbox.
@@ -108,11 +109,11 @@ pub(crate) fn search(call: &Call<'_>, query: &Query, known: bool) -> Result<Opti
             (false, ..) => "'$search' applies to the contacts of a mailbox only.",
             (_, true, _) => "'$search' cannot be used with '$filter'.",
             (_, _, true) => "'$search' cannot be used with '$orderby'.",
-            _ => return Search::parse(text).map(Some),
+            _ => return search::parse(text).map(Some),
         };
         return Err(Error::invalid(Kind::Options, "$search", why));
     }
-    Search::parse(text).map(Some)
+    search::parse(text).map(Some)
 }
 
 /// `POST …/contacts`.

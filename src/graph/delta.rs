@@ -6,17 +6,18 @@ use crate::clock;
 use crate::domain::contact::{DEFAULT_FOLDER, Shape};
 use crate::domain::error::{Error, Kind};
 use crate::domain::folder;
+use crate::domain::sync::SyncState;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::Call;
 use crate::graph::contact::select::Selection;
 use crate::graph::contact::write::Shown;
 use crate::http::answer::Answer;
-use crate::odata::delta::{DEFAULT_SIZE, DeltaToken, Progress};
+use crate::odata::delta::{DEFAULT_SIZE, DeltaToken};
 use crate::odata::entity;
 use crate::odata::page::MAX_SIZE;
-use crate::odata::percent_encode;
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
+use crate::percent::percent_encode;
 use crate::store::{Change, Delta, Followed, Reason};
 
 /// `GET …/contacts/delta`, of the folder, or as far as the list of the mailbox goes.
@@ -74,7 +75,7 @@ enum Since {
     Start,
     /// Nothing is wanted but a place to begin at.
     Latest,
-    Before(Progress),
+    Before(SyncState),
 }
 
 impl Walk {
@@ -166,7 +167,7 @@ impl Walk {
             Since::Start => None,
             Since::Before(progress) => Some(progress),
             Since::Latest => {
-                let progress = Progress::Knows(store.moment(mailbox, path).await?);
+                let progress = SyncState::Knows(store.moment(mailbox, path).await?);
                 return Ok(Delta { changes: Vec::new(), progress, more: false });
             }
         };
@@ -178,7 +179,7 @@ impl Walk {
         let key = call.api.unguarded.history().key.as_bytes();
         let Self { of, epoch, size, select, since, issued, .. } = self;
         // Only a round of changes that is over has brought its bearer to a new moment.
-        let is_new = matches!(since, Since::Before(Progress::Knows(_))) && !delta.more;
+        let is_new = matches!(since, Since::Before(SyncState::Knows(_))) && !delta.more;
         let issued = if is_new { clock::now() } else { issued };
         let progress = delta.progress.clone();
         let token = DeltaToken { of, epoch, issued, size, select, progress }.print(key);

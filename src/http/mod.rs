@@ -6,6 +6,7 @@ pub(crate) mod aside;
 pub(crate) mod body;
 pub(crate) mod bounded_map;
 pub(crate) mod client;
+pub mod conditional;
 pub(crate) mod cors;
 pub(crate) mod health;
 pub(crate) mod host;

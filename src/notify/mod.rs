@@ -17,7 +17,7 @@ use crate::domain::error::{Error, Kind, Limit};
 use crate::notify::post::{MAX_BODY, Poster};
 pub use crate::notify::target::Allowed;
 use crate::notify::target::Targets;
-use crate::odata::percent_encode;
+use crate::percent::percent_encode;
 
 /// Most confirmations that are waited for at once, and of one creator: hosts that are slow to confirm must not turn away
 /// the subscriptions of others.

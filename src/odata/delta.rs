@@ -8,6 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::error::{Error, Kind};
+use crate::domain::sync::{SyncState, Watermark};
 
 /// Contacts or folders on a page when the client does not say.
 pub const DEFAULT_SIZE: u16 = 200;
@@ -19,25 +20,6 @@ const BOUND: usize = 8;
 const SIGNED: usize = 16;
 /// Longest token, printed. One of ours is shorter than [`super::page::MAX_TOKEN`]; those of before had `$select` as it was sent.
 const MAX_BYTES: usize = 8 << 10;
-
-/// A moment of a mailbox.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Moment {
-    /// The mailbox's number then.
-    pub seq: i64,
-    /// The number and the time of the last entry that its log had then; 0 without any. Another history, that of a backup
-    /// which was restored, say, has another.
-    pub entry: (i64, i64),
-}
-
-/// How far a client has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// It reads all there is, and has come behind this id. What changes from the moment on is told later.
-    Reads(Moment, String),
-    /// It knows all as of the moment.
-    Knows(Moment),
-}
 
 /// A token, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +35,7 @@ pub struct DeltaToken {
     /// The `$select` the first round began with.
     pub select: Option<String>,
     /// How far its bearer has come.
-    pub progress: Progress,
+    pub progress: SyncState,
 }
 
 impl DeltaToken {
@@ -76,8 +58,8 @@ impl DeltaToken {
         bytes.extend(self.issued.to_be_bytes());
         bytes.extend(self.size.to_be_bytes());
         let (moment, after) = match &self.progress {
-            Progress::Reads(moment, after) => (moment, after.as_str()),
-            Progress::Knows(moment) => (moment, ""),
+            SyncState::Reads(moment, after) => (moment, after.as_str()),
+            SyncState::Knows(moment) => (moment, ""),
         };
         for number in [moment.seq, moment.entry.0, moment.entry.1] {
             bytes.extend(number.to_be_bytes());
@@ -128,9 +110,9 @@ fn read(mut bytes: &[u8]) -> Option<DeltaToken> {
     let issued = i64::from_be_bytes(take(rest)?);
     let size = u16::from_be_bytes(take(rest)?);
     let mut number = || take(rest).map(i64::from_be_bytes);
-    let moment = Moment { seq: number()?, entry: (number()?, number()?) };
+    let moment = Watermark { seq: number()?, entry: (number()?, number()?) };
     let (after, select) = (text(rest)?, text(rest)?);
-    let progress = if after.is_empty() { Progress::Knows(moment) } else { Progress::Reads(moment, after) };
+    let progress = if after.is_empty() { SyncState::Knows(moment) } else { SyncState::Reads(moment, after) };
     let select = Some(select).filter(|select| !select.is_empty());
     bytes.is_empty().then_some(DeltaToken { of, epoch, issued, size, select, progress })
 }
@@ -153,7 +135,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn token(progress: Progress, select: Option<&str>) -> DeltaToken {
+    fn token(progress: SyncState, select: Option<&str>) -> DeltaToken {
         DeltaToken {
             of: DeltaToken::bound(&[b"contacts", b"7"]),
             epoch: [3; 8],
@@ -166,10 +148,10 @@ mod tests {
 
     #[test]
     fn a_token_reads_back_and_no_other_does() {
-        let moment = Moment { seq: 9, entry: (7, i64::MAX) };
+        let moment = Watermark { seq: 9, entry: (7, i64::MAX) };
         for token in [
-            token(Progress::Knows(moment), None),
-            token(Progress::Reads(moment, "behind this".into()), Some("displayName,homeAddress/city")),
+            token(SyncState::Knows(moment), None),
+            token(SyncState::Reads(moment, "behind this".into()), Some("displayName,homeAddress/city")),
         ] {
             let text = token.print(b"key");
             assert_eq!(DeltaToken::parse("$deltatoken", &text, b"key").unwrap(), token);

@@ -16,9 +16,9 @@ use crate::domain::extended::{Asked, Expand, Ids, MULTI, MultiValue, PropertyId,
 use crate::domain::extension;
 use crate::odata::filter::{self, Aliases};
 use crate::odata::json::shorten;
-use crate::odata::percent_encode;
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
+use crate::percent::percent_encode;
 
 /// Longest text, in bytes.
 const MAX_TEXT: usize = 8 << 10;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::domain::error::{Error, Kind};
 use crate::odata::filter::Aliases;
-use crate::odata::percent_decode;
+use crate::percent::percent_decode;
 
 /// Most options of one request, and most parameter aliases beside them.
 const MAX_OPTIONS: usize = 100;

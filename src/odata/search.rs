@@ -3,7 +3,8 @@
 //! `"ann smith"` is two words in any order; a phrase in it is `"\"ann smith\""`. docs/graph.md, "Search".
 
 use crate::domain::error::{Error, Kind};
-use crate::domain::words::{self, Field, Word};
+use crate::domain::query::search::{Expr, Search};
+use crate::domain::words::{self, Field};
 use crate::odata::json::shorten;
 
 /// Longest text, in bytes.
@@ -13,70 +14,28 @@ const MAX_WORDS: usize = 32;
 /// Deepest nesting of parentheses and `NOT`.
 const MAX_DEPTH: usize = 32;
 
-/// What is searched for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Search(pub(crate) Expr);
-
-/// A search, read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Expr {
-    /// Words in a row, of one field or of any; the last may go on. Never empty.
-    Words(Option<Field>, Vec<String>),
-    And(Vec<Expr>),
-    Or(Vec<Expr>),
-    Not(Box<Expr>),
-}
-
-impl Search {
-    /// Reads a `$search`.
-    ///
-    /// # Errors
-    /// 400: where it cannot be read, looks for nothing, looks in a property that is not searched, or is too long.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let read = || {
-            if text.len() > MAX_BYTES {
-                return Err(Fault(0, format!("it is longer than {MAX_BYTES} bytes")));
-            }
-            let inner = whole_in_quotes(text);
-            let tokens = tokens(inner.as_deref().unwrap_or(text))?;
-            let mut parser = Parser { tokens: tokens.into_iter().peekable(), words: 0 };
-            let expr = parser.either(0)?;
-            match parser.tokens.next() {
-                Some((at, token)) => Err(Fault(at, format!("{} is not expected", token.named()))),
-                None => expr.ok_or_else(|| Fault(0, "no letter or digit to look for".to_owned())),
-            }
-        };
-        read().map(Self).map_err(|Fault(at, message)| {
-            let message = format!("Syntax error at position {at} in '{}': {message}.", shorten(text));
-            Error::invalid(Kind::Query, "$search", message)
-        })
-    }
-
-    /// Whether it finds what has these words.
-    pub(crate) fn matches(&self, words: &[Word]) -> bool {
-        self.0.matches(words)
-    }
-}
-
-impl Expr {
-    fn matches(&self, all: &[Word]) -> bool {
-        match self {
-            Self::And(of) => of.iter().all(|expr| expr.matches(all)),
-            Self::Or(of) => of.iter().any(|expr| expr.matches(all)),
-            Self::Not(of) => !of.matches(all),
-            Self::Words(field, words) => all.iter().any(|(_, place)| {
-                field.is_none_or(|field| field.places().contains(place)) && follow(all, *place, words)
-            }),
+/// Reads a `$search`.
+///
+/// # Errors
+/// 400: where it cannot be read, looks for nothing, looks in a property that is not searched, or is too long.
+pub fn parse(text: &str) -> Result<Search, Error> {
+    let read = || {
+        if text.len() > MAX_BYTES {
+            return Err(Fault(0, format!("it is longer than {MAX_BYTES} bytes")));
         }
-    }
-}
-
-/// Whether words stand in a row from a place on.
-fn follow(all: &[Word], place: i64, words: &[String]) -> bool {
-    let Some((last, before)) = words.split_last() else { return true };
-    let at = |place: i64| all.iter().filter(move |(_, there)| *there == place).map(|(word, _)| word.as_str());
-    (place..).zip(before).all(|(place, word)| at(place).any(|there| there == word))
-        && (place..).nth(before.len()).is_some_and(|place| at(place).any(|there| there.starts_with(last)))
+        let inner = whole_in_quotes(text);
+        let tokens = tokens(inner.as_deref().unwrap_or(text))?;
+        let mut parser = Parser { tokens: tokens.into_iter().peekable(), words: 0 };
+        let expr = parser.either(0)?;
+        match parser.tokens.next() {
+            Some((at, token)) => Err(Fault(at, format!("{} is not expected", token.named()))),
+            None => expr.ok_or_else(|| Fault(0, "no letter or digit to look for".to_owned())),
+        }
+    };
+    read().map(Search).map_err(|Fault(at, message)| {
+        let message = format!("Syntax error at position {at} in '{}': {message}.", shorten(text));
+        Error::invalid(Kind::Query, "$search", message)
+    })
 }
 
 /// What is wrong, and where, in characters from 0.
@@ -271,7 +230,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Expr {
-        Search::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).0
+        parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).0
     }
 
     #[test]
@@ -347,7 +306,7 @@ mod tests {
             (&many, "more than 32 words"),
             (&long, "longer than 2048"),
         ] {
-            let error = Search::parse(text).unwrap_err().to_string();
+            let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
         }
     }
@@ -372,14 +331,14 @@ mod tests {
             ("displayName:der", true),
             ("surname:der", false),
         ] {
-            assert_eq!(Search::parse(text).unwrap().matches(&folder), found, "{text}");
+            assert_eq!(parse(text).unwrap().matches(&folder), found, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in "(\"|\\(|\\)|AND|OR|NOT|:|\\\\| |surname|\\PC){0,60}") {
-            let _ = Search::parse(&text);
+            let _ = parse(&text);
         }
     }
 }

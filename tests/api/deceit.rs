@@ -43,7 +43,7 @@ fn nothing_that_a_client_sends_makes_a_command_print_another_line() {
         ] {
             assert_eq!(ann.post(path, body).error().0, 400, "{path} {deceit:?}");
         }
-        let encoded = contactd::odata::percent_encode(deceit);
+        let encoded = contactd::percent::percent_encode(deceit);
         for path in [
             format!("/me/contactFolders/{encoded}/contacts"),
             format!("/me/contactFolders('{encoded}')/childFolders"),
@@ -62,7 +62,7 @@ fn nothing_that_a_client_sends_makes_a_command_print_another_line() {
 insert into folders (mailbox, id, parent_folder_id, display_name, display_name_key, version, created_date_time, last_modified_date_time)
 values (?1, ?2, 'contacts', ?2, ?2, 1, 1, 1)";
         connection.execute(folder, (mailbox, deceit)).unwrap();
-        let encoded = contactd::odata::percent_encode(deceit);
+        let encoded = contactd::percent::percent_encode(deceit);
         assert_eq!(ann.post(&format!("/me/contactFolders('{encoded}')/contacts"), "{}").status, 201);
         let token =
             "insert into tokens (id, digest, app, name, scopes, created_date_time) values (?1, ?2, ?3, ?3, ?3, 1)";

@@ -9,16 +9,16 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use contactd::domain::etag::Preconditions;
 use contactd::domain::photo::{MAX_PIXELS, MAX_SIDE, Picture};
 use contactd::http::authenticate::Access;
+use contactd::http::conditional;
 use contactd::odata::address::Address;
 use contactd::odata::filter::{Aliases, Model, filter, order};
 use contactd::odata::json::Json;
-use contactd::odata::percent_encode;
 use contactd::odata::prefer::{Handling, Prefer};
 use contactd::odata::query::Query;
-use contactd::odata::search::Search;
+use contactd::odata::search;
+use contactd::percent::percent_encode;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -258,7 +258,7 @@ proptest! {
             }
             let _ = order(&text, &Aliases::default(), model, handling);
         }
-        let _ = Search::parse(&text);
+        let _ = search::parse(&text);
     }
 
     #[test]
@@ -325,12 +325,12 @@ proptest! {
         for ((tag, weak), comma) in tags.iter().zip(&weak).zip(&commas) {
             write!(list, "{}\"{tag}\"{comma}", if *weak { "W/" } else { "" }).unwrap();
         }
-        let expected = Preconditions::parse(Some(&list), None).unwrap();
+        let expected = conditional::parse(Some(&list), None).unwrap();
         for tag in &tags {
             prop_assert!(expected.check(tag).is_ok(), "{} in {}", tag, list);
         }
         prop_assert_eq!(expected.check(&other).is_ok(), tags.contains(&other), "{} in {}", other, list);
-        let known = Preconditions::parse(None, Some(&list)).unwrap();
+        let known = conditional::parse(None, Some(&list)).unwrap();
         prop_assert_eq!(known.unchanged(&other), tags.contains(&other));
     }
 }

@@ -8,8 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::contact::date;
 use crate::domain::error::{Error, Kind, Problem};
-use crate::domain::query::typed::{DAY, MILLION};
-use crate::odata::filter::decimal;
+use crate::domain::query::typed::{DAY, MILLION, decimal};
 use crate::odata::json::{Json, is_annotation, shorten};
 
 mod shown;

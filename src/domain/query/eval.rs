@@ -11,9 +11,8 @@ use crate::domain::extension::Extension;
 use crate::domain::fold::fold;
 use crate::domain::query::typed::{
     Arithmetic, Calendar, Cast, Comparison, Condition, DAY, Find, Id, Key, List, MILLION, Moment, NumberValue, Order,
-    Property, Table, TextValue,
+    Property, Table, TextValue, is_guid,
 };
-use crate::odata::filter::lexer::is_guid;
 
 /// A contact, and the entries that range variables stand for.
 pub(crate) struct Subject<'c> {

@@ -2,4 +2,5 @@
 pub mod cursor;
 #[cfg(test)]
 pub(crate) mod eval;
+pub mod search;
 pub mod typed;

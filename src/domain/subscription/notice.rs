@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::domain::contact::date;
 use crate::domain::etag;
 use crate::domain::subscription::{ChangeType, Subject, Subscription};
-use crate::odata::percent_encode;
+use crate::percent::percent_encode;
 
 /// There is one tenant, and it has no name.
 const TENANT: Uuid = Uuid::nil();

@@ -13,7 +13,7 @@
 //! ```
 
 use crate::domain::error::Error;
-use crate::odata::percent_decode;
+use crate::percent::percent_decode;
 
 /// The prefix of a path. None and `beta` speak the seed's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

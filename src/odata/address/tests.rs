@@ -166,7 +166,7 @@ proptest! {
 
     #[test]
     fn a_key_in_quotes_reads_as_it_is(key in "[^\0]{1,40}") {
-        let path = format!("/me/contacts('{}')", crate::odata::percent_encode(&key.replace('\'', "''")));
+        let path = format!("/me/contacts('{}')", crate::percent::percent_encode(&key.replace('\'', "''")));
         prop_assert_eq!(Address::parse(&path).unwrap().resource, Resource::Owned(Owner::Me, Item::Contact(Path::new(), key)));
     }
 }

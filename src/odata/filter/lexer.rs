@@ -1,6 +1,7 @@
 //! Words, literals and signs, each with its place.
 
 use crate::domain::contact::date;
+use crate::domain::query::typed::{GUID, decimal, is_guid};
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::Literal;
 
@@ -72,15 +73,6 @@ pub(super) fn read(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
     }
 }
 
-/// How a GUID is written: `x` is a digit.
-const GUID: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-
-/// Whether a text is a GUID in lower case.
-pub(crate) fn is_guid(text: &str) -> bool {
-    let fits = |(is, of): (u8, u8)| if of == b'x' { matches!(is, b'0'..=b'9' | b'a'..=b'f') } else { is == of };
-    text.len() == GUID.len() && text.bytes().zip(GUID.bytes()).all(fits)
-}
-
 fn is_name(c: char) -> bool {
     c == '_' || c.is_alphanumeric()
 }
@@ -147,7 +139,7 @@ pub(super) fn number_or_date(run: &str) -> Option<Literal> {
     if digits.bytes().all(|b| b.is_ascii_digit()) {
         return run.parse().ok().map(Literal::Int);
     }
-    if super::decimal(run).is_some() {
+    if decimal(run).is_some() {
         return Some(Literal::Decimal(run.to_owned()));
     }
     if date::day(run).is_some() {

@@ -25,7 +25,6 @@ mod tests;
 mod value;
 mod views;
 
-use crate::domain::query::typed;
 pub use crate::odata::filter::aliases::Aliases;
 pub use crate::odata::filter::model::Model;
 
@@ -150,18 +149,6 @@ fn told(option: &str, text: &str, Fault { at, kind, message, syntax }: Fault) ->
         format!("{message} This is at position {at} in '{text}'.")
     };
     Error::invalid(kind, option, message)
-}
-
-/// A number with a point, in millionths: up to 12 digits before it and 6 behind.
-pub(crate) fn decimal(text: &str) -> Option<i64> {
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
-    let (whole, fraction) = digits.split_once('.')?;
-    let fits = (1..=12).contains(&whole.len()) && (1..=6).contains(&fraction.len());
-    if !fits || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let fraction = format!("{fraction:0<6}").parse::<i64>().ok()?;
-    Some(sign * (whole.parse::<i64>().ok()? * typed::MILLION + fraction))
 }
 
 /// `hh:mm[:ss[.f]]` in microseconds.

@@ -3,10 +3,12 @@
 use crate::domain::contact::date;
 use crate::domain::contact::tags::View;
 use crate::domain::fold::fold;
-use crate::domain::query::typed::{Arithmetic, Condition, DAY, Id, MILLION, Moment, NumberValue, Property, TextValue};
+use crate::domain::query::typed::{
+    Arithmetic, Condition, DAY, Id, MILLION, Moment, NumberValue, Property, TextValue, decimal,
+};
 use crate::odata::filter::ast::Literal;
 use crate::odata::filter::model::{enumerations, members_of};
-use crate::odata::filter::{Fault, decimal, time_of_day};
+use crate::odata::filter::{Fault, time_of_day};
 use crate::odata::json::shorten;
 
 /// An expression with its type.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::odata::percent_decode;
+use crate::percent::percent_decode;
 use crate::store::{Address, Database};
 
 /// What there is, for whoever named something else.

@@ -11,7 +11,7 @@ use crate::domain::contact::{Contact, DEFAULT_FOLDER};
 use crate::domain::error::Error;
 use crate::domain::folder::Folder;
 use crate::domain::query::cursor::{Anchor, Cursor};
-use crate::odata::delta::{Moment, Progress};
+use crate::domain::sync::{SyncState, Watermark};
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
@@ -57,7 +57,7 @@ pub struct Delta {
     /// In the order of their last change, each once.
     pub changes: Vec<Change>,
     /// Where the next page begins, or the next round.
-    pub progress: Progress,
+    pub progress: SyncState,
     /// Whether others follow in this round.
     pub more: bool,
 }
@@ -81,7 +81,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::folder`].
-    pub async fn moment(&self, mailbox: i64, within: &[String]) -> Result<Moment, Error> {
+    pub async fn moment(&self, mailbox: i64, within: &[String]) -> Result<Watermark, Error> {
         let read = async |session: &mut Session| {
             see_folder(session, mailbox, within).await?;
             moment(session, mailbox, None).await
@@ -99,7 +99,7 @@ impl Store {
         mailbox: i64,
         within: &[String],
         of: &Followed,
-        since: Option<&Progress>,
+        since: Option<&SyncState>,
         size: u16,
         kept_since: i64,
     ) -> Result<Delta, Error> {
@@ -114,11 +114,11 @@ impl Store {
             let now = moment(session, mailbox, None).await?;
             match since {
                 None => there(session, mailbox, of, now, "", size).await,
-                Some(Progress::Reads(then, after)) => {
+                Some(SyncState::Reads(then, after)) => {
                     leads_on(session, mailbox, now, *then, kept_since).await?;
                     there(session, mailbox, of, *then, after, size).await
                 }
-                Some(Progress::Knows(then)) => {
+                Some(SyncState::Knows(then)) => {
                     leads_on(session, mailbox, now, *then, kept_since).await?;
                     changed(session, mailbox, of, *then, now, size).await
                 }
@@ -141,7 +141,7 @@ async fn see_folder(session: &mut Session, mailbox: i64, within: &[String]) -> R
 }
 
 /// The moment a mailbox is at, or was at when it had this number.
-async fn moment(session: &mut Session, mailbox: i64, then: Option<i64>) -> Result<Moment, Error> {
+async fn moment(session: &mut Session, mailbox: i64, then: Option<i64>) -> Result<Watermark, Error> {
     let text = "
 select m.seq, c.seq, c.changed_date_time
 from mailboxes m left join changes c on c.mailbox = m.id
@@ -150,7 +150,7 @@ where m.id = $1";
     let row = session.row(Statement::new(text).bind(mailbox).bind(then)).await?;
     let row = row.ok_or_else(|| Error::internal("the mailbox is gone"))?;
     let entry = (row.get::<Option<i64>>(1)?.unwrap_or_default(), row.get::<Option<i64>>(2)?.unwrap_or_default());
-    Ok(Moment { seq: row.get(0)?, entry })
+    Ok(Watermark { seq: row.get(0)?, entry })
 }
 
 /// Sees that the log of now has been at the moment: its last entry then was the same, unless that is so old that it may have
@@ -161,8 +161,8 @@ where m.id = $1";
 async fn leads_on(
     session: &mut Session,
     mailbox: i64,
-    now: Moment,
-    then: Moment,
+    now: Watermark,
+    then: Watermark,
     kept_since: i64,
 ) -> Result<(), Error> {
     let found = moment(session, mailbox, Some(then.seq)).await?.entry;
@@ -178,7 +178,7 @@ async fn there(
     session: &mut Session,
     mailbox: i64,
     of: &Followed,
-    begun: Moment,
+    begun: Watermark,
     after: &str,
     size: u16,
 ) -> Result<Delta, Error> {
@@ -206,7 +206,7 @@ order by c.id limit $5";
         }
     };
     let more = last.is_some();
-    let progress = last.map_or(Progress::Knows(begun), |last| Progress::Reads(begun, last));
+    let progress = last.map_or(SyncState::Knows(begun), |last| SyncState::Reads(begun, last));
     Ok(Delta { changes, progress, more })
 }
 
@@ -215,8 +215,8 @@ async fn changed(
     session: &mut Session,
     mailbox: i64,
     of: &Followed,
-    then: Moment,
-    now: Moment,
+    then: Watermark,
+    now: Watermark,
     size: u16,
 ) -> Result<Delta, Error> {
     let select = Sql::new(
@@ -235,14 +235,14 @@ from changes l left join contacts c on c.mailbox = l.mailbox and c.id = l.contac
         }
     };
     let rows = session.rows(select.text(" order by l.seq limit ").value(i64::from(size) + 1).into()).await?;
-    let (mut ids, mut bytes, mut last) = (Vec::new(), 0, None::<Moment>);
+    let (mut ids, mut bytes, mut last) = (Vec::new(), 0, None::<Watermark>);
     for row in rows.iter().take(size.into()) {
         bytes += row.get::<i64>(4)?;
         if bytes > MAX_PAGE_BYTES && last.is_some() {
             break;
         }
         let seq = row.get(0)?;
-        last = Some(Moment { seq, entry: (seq, row.get(1)?) });
+        last = Some(Watermark { seq, entry: (seq, row.get(1)?) });
         ids.push(match row.get::<Option<Uuid>>(3)? {
             Some(contact) => contact.to_string(),
             None => row.get(2)?,
@@ -257,7 +257,7 @@ from changes l left join contacts c on c.mailbox = l.mailbox and c.id = l.contac
         Followed::Contacts(folder) => contacts_now(session, mailbox, folder.as_deref(), &ids).await?,
         Followed::Folders(_) => folders_now(session, mailbox, &ids).await?,
     };
-    Ok(Delta { changes, progress: Progress::Knows(last.filter(|_| more).unwrap_or(now)), more })
+    Ok(Delta { changes, progress: SyncState::Knows(last.filter(|_| more).unwrap_or(now)), more })
 }
 
 async fn contacts_now(

@@ -2,8 +2,8 @@
 
 use crate::domain::error::Error;
 use crate::domain::folder::Folder;
+use crate::domain::query::search::Search;
 use crate::domain::query::typed::Condition;
-use crate::odata::search::Search;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Sql;
 use crate::store::query::filter;

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use crate::domain::error::Error;
+use crate::domain::query::search::{Expr, Search};
 use crate::domain::words::{self, Field, Value};
-use crate::odata::search::{Expr, Search};
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 

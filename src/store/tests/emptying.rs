@@ -4,7 +4,7 @@
 mod both {
     use std::collections::HashSet;
 
-    use crate::odata::delta::Progress;
+    use crate::domain::sync::SyncState;
     use crate::store::db::statement::Statement;
     use crate::store::jobs::emptying;
     use crate::store::tables::{folders, trash};
@@ -48,7 +48,7 @@ mod both {
             self.o.count("select count(*) from contacts where deleted_date_time is not null").await
         }
 
-        async fn changes(&self, since: &Progress) -> (Vec<Change>, Progress) {
+        async fn changes(&self, since: &SyncState) -> (Vec<Change>, SyncState) {
             let followed = Followed::Contacts(None);
             let mut all = Vec::new();
             let mut since = since.clone();
@@ -66,8 +66,7 @@ mod both {
             let (store, mailbox, id) = (&self.o.store, self.o.mailbox, self.contacts[MANY - 1].id);
             let all = Listing { count: true, ..first(10) };
             assert_eq!(store.contacts(mailbox, &all, None).await.unwrap().count, Some(0));
-            let search =
-                Listing { search: Some(crate::odata::search::Search::parse("\"example\"").unwrap()), ..first(10) };
+            let search = Listing { search: Some(crate::odata::search::parse("\"example\"").unwrap()), ..first(10) };
             assert_eq!(store.count(mailbox, &search, None).await.unwrap(), 0);
             assert!(matches!(store.contact(mailbox, &[], id).await, Err(Error::NotFound)));
             assert!(matches!(store.photo(mailbox, &[], id).await, Err(Error::NotFound)));
@@ -85,7 +84,7 @@ mod both {
     #[actix_web::test]
     async fn nothing_of_a_deleted_folder_is_seen_before_all_of_it_is_marked() {
         let full = Full::new().await;
-        let moment = Progress::Knows(full.o.store.moment(full.o.mailbox, &[]).await.unwrap());
+        let moment = SyncState::Knows(full.o.store.moment(full.o.mailbox, &[]).await.unwrap());
         full.begin(None).await;
         full.assert_gone().await;
         let (mailbox, mut told) = (full.o.mailbox, HashSet::new());

@@ -6,7 +6,7 @@ mod both {
     use crate::domain::extension;
     use crate::odata::filter::{Aliases, Model, filter};
     use crate::odata::prefer::Handling;
-    use crate::odata::search::Search;
+    use crate::odata::search;
     use crate::store::db::statement::Statement;
     use crate::store::query::listing;
     use crate::store::tables::folded;
@@ -96,7 +96,7 @@ mod both {
         let folder = plan(&o, &Listing { folder: Some("Few".to_owned()), ..first(10) }).await;
         assert!(folder.contains("contacts_by_folder"), "{folder}");
         for text in ["n17", "n17 example", "\"n17 example\" OR surname:lee", "n17 NOT bob", "\"n17@example.org\""] {
-            let search = Some(Search::parse(text).unwrap());
+            let search = Some(search::parse(text).unwrap());
             let plan = plan(&o, &Listing { search, ..first(10) }).await;
             let index = o.schema.as_ref().map_or("VIRTUAL TABLE INDEX 0:M", |_| "words_by_word");
             let read_through = ["SCAN c", "SCAN s", "Seq Scan on contacts", "Seq Scan on words"];
@@ -105,7 +105,7 @@ mod both {
     }
 
     async fn found(o: &Opened, text: &str) -> Vec<Contact> {
-        let listing = Listing { search: Some(Search::parse(text).unwrap()), ..first(1_000) };
+        let listing = Listing { search: Some(search::parse(text).unwrap()), ..first(1_000) };
         o.store.contacts(o.mailbox, &listing, None).await.unwrap().contacts
     }
 

@@ -7,12 +7,12 @@ mod both {
 
     use crate::domain::contact::{Address, Contact};
     use crate::domain::words;
-    use crate::odata::search::Search;
+    use crate::odata::search;
     use crate::store::tests::awkward::filled;
     use crate::store::tests::*;
 
     async fn found(o: &Opened, text: &str) -> Vec<Contact> {
-        let search = Some(Search::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")));
+        let search = Some(search::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")));
         let listing = Listing { search, count: true, ..first(1_000) };
         let page = o.store.contacts(o.mailbox, &listing, None).await.unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(page.count, Some(i64::try_from(page.contacts.len()).unwrap()), "{text}");
@@ -21,7 +21,7 @@ mod both {
 
     /// Asks the database and plain Rust; answers how many there are.
     async fn agree(o: &Opened, contacts: &[Contact], text: &str) -> usize {
-        let search = Search::parse(text).unwrap();
+        let search = search::parse(text).unwrap();
         let fits = |contact: &&Contact| search.matches(&words::places(&words::of_contact(&contact.properties)));
         let expected: Vec<_> = contacts.iter().filter(fits).map(|contact| contact.id).collect();
         let found: Vec<_> = found(o, text).await.iter().map(|contact| contact.id).collect();

@@ -1,6 +1,6 @@
 //! The categories of a mailbox: names that have colours.
 
-use contactd::odata::percent_encode;
+use contactd::percent::percent_encode;
 use serde_json::{Value, json};
 
 use crate::app::{Client, TestApp};

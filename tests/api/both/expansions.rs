@@ -1,6 +1,6 @@
 //! `$expand`: what is inside folders, shown with them.
 
-use contactd::odata::percent_encode;
+use contactd::percent::percent_encode;
 use serde_json::{Value, json};
 
 use crate::app::{Client, TestApp};

@@ -1,6 +1,6 @@
 //! Extended properties of contacts and folders, which clients keep what Graph has no name for in.
 
-use contactd::odata::percent_encode;
+use contactd::percent::percent_encode;
 use serde_json::{Value, json};
 
 use super::concurrency::at_once;

@@ -1,6 +1,6 @@
 //! Open extensions: what is put into a contact comes back as it was put.
 
-use contactd::odata::percent_encode;
+use contactd::percent::percent_encode;
 use serde_json::{Value, json};
 
 use super::concurrency::at_once;

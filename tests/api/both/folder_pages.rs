@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use contactd::odata::percent_encode;
+use contactd::percent::percent_encode;
 use serde_json::{Value, json};
 
 use crate::app::{Client, TestApp};

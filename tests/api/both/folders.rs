@@ -340,7 +340,7 @@ fn folders_are_filtered_and_counted() {
         ann.post("/me/contactFolders", json!({"displayName": name}));
     }
     let found = |root: &str, filter: &str| {
-        let path = format!("{root}/me/contactFolders?$filter={}", contactd::odata::percent_encode(filter));
+        let path = format!("{root}/me/contactFolders?$filter={}", contactd::percent::percent_encode(filter));
         (names(&ann, &path), ann.get(&path.replace("contactFolders?", "contactFolders/$count?")).body)
     };
     for (filter, expected) in [

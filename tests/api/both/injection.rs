@@ -2,7 +2,7 @@
 //! changes nothing.
 
 use contactd::domain::plain::is_plain;
-use contactd::odata::percent_encode;
+use contactd::percent::percent_encode;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, Client, TestApp};

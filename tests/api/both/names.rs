@@ -1,6 +1,6 @@
 //! By which names users of an identity provider are found: by none that they could choose.
 
-use contactd::odata::percent_encode;
+use contactd::percent::percent_encode;
 use serde_json::{Value, json};
 
 use super::oidc::{TIMES, titles, trusting};

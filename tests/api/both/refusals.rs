@@ -1,6 +1,6 @@
 //! What is refused, and how: the error manual. Every refusal leaves nothing behind.
 
-use contactd::odata::percent_encode;
+use contactd::percent::percent_encode;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, SEED_REQUEST, TestApp};

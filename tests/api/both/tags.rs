@@ -1,6 +1,6 @@
 //! Outlook's tags as extended properties: views on the contact, as a mail gateway uses them.
 
-use contactd::odata::percent_encode;
+use contactd::percent::percent_encode;
 use serde_json::{Value, json};
 
 use crate::app::{Client, TestApp};

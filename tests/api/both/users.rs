@@ -2,7 +2,7 @@
 
 use contactd::domain::user::UserName;
 use contactd::http::authenticate::Access;
-use contactd::odata::percent_encode;
+use contactd::percent::percent_encode;
 use contactd::store::Store;
 use serde_json::{Value, json};
 

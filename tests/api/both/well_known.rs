@@ -1,6 +1,6 @@
 //! The default folder by its well-known name, in any letter case; what it answers sent back; and how deep folders go.
 
-use contactd::odata::percent_encode;
+use contactd::percent::percent_encode;
 use serde_json::{Value, json};
 
 use super::subscriptions::{start, subscribe};

@@ -1,0 +1,45 @@
+//! A search expression: words, joined by `and`, `or` and `not`.
+
+use crate::domain::words::{Field, Word};
+
+/// What is searched for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search(pub(crate) Expr);
+
+/// A search, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Expr {
+    /// Words in a row, of one field or of any; the last may go on. Never empty.
+    Words(Option<Field>, Vec<String>),
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+    Not(Box<Expr>),
+}
+
+impl Search {
+    /// Whether it finds what has these words.
+    pub(crate) fn matches(&self, words: &[Word]) -> bool {
+        self.0.matches(words)
+    }
+}
+
+impl Expr {
+    fn matches(&self, all: &[Word]) -> bool {
+        match self {
+            Self::And(of) => of.iter().all(|expr| expr.matches(all)),
+            Self::Or(of) => of.iter().any(|expr| expr.matches(all)),
+            Self::Not(of) => !of.matches(all),
+            Self::Words(field, words) => all.iter().any(|(_, place)| {
+                field.is_none_or(|field| field.places().contains(place)) && follow(all, *place, words)
+            }),
+        }
+    }
+}
+
+/// Whether words stand in a row from a place on.
+fn follow(all: &[Word], place: i64, words: &[String]) -> bool {
+    let Some((last, before)) = words.split_last() else { return true };
+    let at = |place: i64| all.iter().filter(move |(_, there)| *there == place).map(|(word, _)| word.as_str());
+    (place..).zip(before).all(|(place, word)| at(place).any(|there| there == word))
+        && (place..).nth(before.len()).is_some_and(|place| at(place).any(|there| there.starts_with(last)))
+}
