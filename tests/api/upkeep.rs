@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -153,6 +153,34 @@ fn a_restore_that_was_interrupted_is_gone_on_with_by_the_next_start() {
     assert!(code == 1 && told.contains("a restore of it was interrupted"), "{told}");
     assert_eq!(names(&place.database()), ["before"]);
     assert!(!place.file("contacts.db.restoring").exists());
+}
+
+#[test]
+fn a_restore_that_is_killed_at_any_time_leaves_what_was_there_or_the_copy() {
+    const ROUNDS: u32 = 16;
+    let mut whole = Duration::ZERO;
+    for round in 0..=ROUNDS {
+        let place = Place::new();
+        let mut server = served(&place);
+        // Killed, so that a log lies beside the file.
+        server.signal("KILL");
+        server.ended(Duration::from_mins(1));
+        let (database, copy) = (place.database(), place.file("copy.db"));
+        let begun = Instant::now();
+        let mut restoring = contactd(&["restore", "--from", text(&copy), "--database", text(&database)]);
+        let mut restoring = restoring.spawn().unwrap();
+        if round == 0 {
+            assert!(restoring.wait().unwrap().success());
+            whole = begun.elapsed();
+        }
+        std::thread::sleep(whole * (round.max(1) - 1) / ROUNDS);
+        let _ = restoring.kill();
+        restoring.wait().unwrap();
+        let there = names(&database);
+        assert!(there == ["before"] || there == ["before", "later"], "{round}: {there:?}");
+        assert!(round != 1 || there.len() == 2, "it had not begun");
+        assert_eq!(check(&database, &[]).0, 0, "{round}");
+    }
 }
 
 #[test]
