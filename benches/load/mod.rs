@@ -9,12 +9,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use contactd::domain::contact::Shape;
 use contactd::domain::scopes::Scopes;
 use contactd::domain::user::{Principal, UserName};
-use contactd::graph::contact::read::{Purpose, read};
+use contactd::graph::json::contact::read::{Purpose, read};
 use contactd::odata::json::Json;
 use contactd::odata::prefer::Handling;
+use contactd::odata::shape::Shape;
 use contactd::store::{Actor, Database, NewToken, Options, Store};
 use futures_util::future::join_all;
 use rusqlite::{Connection, params};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::cli::config::Place;
 use crate::clock;
-use crate::domain::contact::date;
+use crate::domain::date;
 use crate::domain::error::Error;
 use crate::domain::plain::{is_plain, printed, shell_word};
 use crate::domain::scopes::Scopes;

@@ -2,16 +2,17 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::domain::contact::{Contact, DEFAULT_FOLDER, MAX_FOLDER_ID, Shape};
+use crate::domain::contact::{Contact, DEFAULT_FOLDER, MAX_FOLDER_ID};
 use crate::domain::error::{Error, Kind};
 use crate::domain::etag;
 use crate::domain::extended::{self, Changes, MULTI, MultiValue, Property, SINGLE, SingleValue};
 use crate::domain::plain;
 use crate::domain::words::{self, Word};
-use crate::graph::contact::select::Selection;
+use crate::graph::json::contact::select::Selection;
 use crate::odata::entity;
 use crate::odata::json::Json;
 use crate::odata::prefer::Handling;
+use crate::odata::shape::Shape;
 
 /// What the default folder's parent is called: the mailbox itself, which no route serves.
 pub const ROOT: &str = "msgfolderroot";
@@ -114,7 +115,7 @@ impl Shown<'_> {
         }
         match &inside.entries {
             Entries::Contacts(contacts, select) => {
-                let shown = |contact| crate::graph::contact::write::Shown {
+                let shown = |contact| crate::graph::json::contact::write::Shown {
                     contact,
                     shape,
                     select: *select,

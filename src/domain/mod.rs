@@ -1,6 +1,7 @@
 //! What contactd keeps, and its rules: no I/O, no clock but `clock.rs`, no syntax of any front end.
 pub mod category;
 pub mod contact;
+pub mod date;
 pub mod error;
 pub mod etag;
 pub mod extended;

@@ -5,7 +5,6 @@ use actix_web::http::header::HeaderMap;
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
-use crate::domain::contact::Shape;
 use crate::domain::error::{Error, Kind};
 use crate::domain::etag::Preconditions;
 use crate::domain::query::typed::{Condition, Order};
@@ -27,6 +26,7 @@ use crate::odata::format;
 use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, MAX_TOKEN, PlaceToken};
 use crate::odata::prefer::{Handling, Prefer};
 use crate::odata::query::{self, Query};
+use crate::odata::shape::Shape;
 use crate::store::{SortedPage, Sorting};
 
 /// The header that tells how far a write has brought its mailbox.

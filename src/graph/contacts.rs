@@ -3,14 +3,14 @@
 use uuid::Uuid;
 
 use crate::domain::contact::patch::Patch;
-use crate::domain::contact::{self, Contact, DEFAULT_FOLDER, Shape};
+use crate::domain::contact::{self, Contact, DEFAULT_FOLDER};
 use crate::domain::error::{Error, Kind};
 use crate::domain::query::search::Search;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::{Call, POSITION};
-use crate::graph::contact::read::{self, Purpose};
-use crate::graph::contact::select::Selection;
-use crate::graph::contact::write::Shown;
+use crate::graph::json::contact::read::{self, Purpose};
+use crate::graph::json::contact::select::Selection;
+use crate::graph::json::contact::write::Shown;
 use crate::graph::once;
 use crate::http::answer::{Answer, List};
 use crate::http::body;
@@ -20,6 +20,7 @@ use crate::odata::page::PageToken;
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::odata::search;
+use crate::odata::shape::Shape;
 use crate::percent::percent_encode;
 use crate::store::{Listing, Once, Page};
 

@@ -3,20 +3,21 @@
 use serde::Serialize;
 
 use crate::clock;
-use crate::domain::contact::{DEFAULT_FOLDER, Shape};
+use crate::domain::contact::DEFAULT_FOLDER;
 use crate::domain::error::{Error, Kind};
 use crate::domain::folder;
 use crate::domain::sync::SyncState;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::Call;
-use crate::graph::contact::select::Selection;
-use crate::graph::contact::write::Shown;
+use crate::graph::json::contact::select::Selection;
+use crate::graph::json::contact::write::Shown;
 use crate::http::answer::Answer;
 use crate::odata::delta::{DEFAULT_SIZE, DeltaToken};
 use crate::odata::entity;
 use crate::odata::page::MAX_SIZE;
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
+use crate::odata::shape::Shape;
 use crate::percent::percent_encode;
 use crate::store::{Change, Delta, Followed, Reason};
 

@@ -8,7 +8,7 @@ use actix_web::http::header::{self, HeaderValue};
 use serde::Serialize;
 
 use crate::clock;
-use crate::domain::contact::date;
+use crate::domain::date;
 use crate::domain::error::{Error, Kind, Limit, Problem};
 use crate::domain::plain::printed;
 use crate::http::Ids;

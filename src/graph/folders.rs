@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use crate::domain::contact::{DEFAULT_FOLDER, Shape};
+use crate::domain::contact::DEFAULT_FOLDER;
 use crate::domain::error::{Error, Kind};
 use crate::domain::folder::{self, Folder, Inside, Shown};
 use crate::graph::authorize::Mailbox;
@@ -15,6 +15,7 @@ use crate::http::body;
 use crate::odata::entity;
 use crate::odata::filter::Model;
 use crate::odata::query::Query;
+use crate::odata::shape::Shape;
 use crate::store::{FolderListing, SortedPage, Sorting, Store};
 
 /// Most folders on a page that shows what is inside them, each of which is a list of its own to be read.

@@ -3,7 +3,6 @@ pub(crate) mod authorize;
 pub(crate) mod batch;
 pub(crate) mod call;
 pub(crate) mod categories;
-pub mod contact;
 pub(crate) mod contacts;
 pub(crate) mod contacts_ref;
 pub(crate) mod delta;
@@ -12,6 +11,8 @@ pub(crate) mod exchange_ids;
 pub(crate) mod expand;
 pub(crate) mod extensions;
 pub(crate) mod folders;
+pub mod json;
+pub(crate) mod metadata;
 #[cfg(test)]
 mod moments;
 pub(crate) mod once;

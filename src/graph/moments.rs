@@ -11,15 +11,16 @@ use actix_web::{App, test};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::domain::contact::{Contact, Shape};
+use crate::domain::contact::Contact;
 use crate::domain::etag::Preconditions;
 use crate::domain::folder;
 use crate::domain::user::UserName;
-use crate::graph::contact::read::{self, Purpose};
+use crate::graph::json::contact::read::{self, Purpose};
 use crate::http::authenticate::Access;
 use crate::http::{Api, Settings};
 use crate::odata::json::Json;
 use crate::odata::prefer::Handling;
+use crate::odata::shape::Shape;
 use crate::store::Store;
 use crate::store::tests::between::{self, Hook};
 use crate::store::tests::{Opened, opened};

@@ -6,13 +6,13 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use serde_json::json;
 
-use crate::domain::contact::Shape;
 use crate::domain::error::Error;
 use crate::graph::call::Call;
+use crate::graph::metadata;
 use crate::http::answer::Answer;
 use crate::http::{only_get, packed};
-use crate::odata::metadata;
 use crate::odata::query::Query;
+use crate::odata::shape::Shape;
 
 /// `GET /`: what there is to begin with (OData JSON format, section 5).
 pub(crate) fn document(call: &Call<'_>, method: &Method) -> Result<Answer, Error> {

@@ -3,13 +3,14 @@
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 
-use crate::domain::contact::{Contact, date};
+use crate::domain::contact::Contact;
+use crate::domain::date;
 use crate::domain::error::Error;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::{Call, POSITION};
-use crate::graph::contact::select::Selection;
-use crate::graph::contact::write::Shown;
 use crate::graph::contacts::{self, parse_id, printed, quoted, selection};
+use crate::graph::json::contact::select::Selection;
+use crate::graph::json::contact::write::Shown;
 use crate::http::answer::{Answer, List};
 use crate::odata::expand;
 use crate::odata::filter::{self, Aliases, Model};

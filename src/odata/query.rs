@@ -73,7 +73,7 @@ pub struct Query {
     pub search: Option<String>,
     /// Options like `@p='X'`, which `$filter` and `$orderby` may name.
     pub aliases: Aliases,
-    /// `$select`, see [`crate::graph::contact::select`].
+    /// `$select`, see [`crate::graph::json::contact::select`].
     pub select: Option<String>,
     /// `$expand`, see [`super::expand`].
     pub expand: Option<String>,

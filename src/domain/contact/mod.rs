@@ -2,8 +2,8 @@
 //! No I/O, no clock. `beta` is the seed's shape and `v1` Graph's present one; [`mod@read`] and [`mod@write`] go between
 //! them and JSON, [`patch`] is what a request wants changed.
 
-pub mod date;
 pub mod patch;
+pub mod slots;
 pub mod tags;
 
 use uuid::Uuid;
@@ -94,22 +94,6 @@ impl Text {
             Self::FileAs | Self::PersonalNotes => Some(""),
             _ => None,
         }
-    }
-}
-
-/// Which of the two published shapes a contact is written and read in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// The seed's, also Graph's beta: unprefixed routes and `/beta`.
-    Beta,
-    /// Graph's `/v1.0`.
-    V1,
-}
-
-impl Shape {
-    /// Whether the shape has this text property.
-    pub fn has(self, text: Text) -> bool {
-        self == Self::Beta || text != Text::Gender
     }
 }
 

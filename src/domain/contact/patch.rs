@@ -1,10 +1,10 @@
 //! What a request wants changed. A create is a patch of nothing, so both go one way.
 
+use crate::domain::contact::slots::Slots;
 use crate::domain::contact::tags::{self, View};
 use crate::domain::contact::{Address, Email, Flag, MAX_TEXT, Phone, Properties, Text, Website};
 use crate::domain::extended::{Changes, MultiValue, SingleValue};
 use crate::domain::extension;
-pub use crate::graph::contact::v1::Slots;
 
 /// Absent (keep), null (clear) or a value (set): three things, as PATCH tells them apart.
 pub type Change<T> = Option<Option<T>>;

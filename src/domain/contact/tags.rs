@@ -152,7 +152,7 @@ impl View {
     /// Whether the rest of a request sets what this is a part of.
     pub(crate) fn is_named_by(self, patch: &Patch) -> bool {
         let slots = patch.slots.as_deref();
-        let of_slots = |named: &dyn Fn(&crate::graph::contact::v1::Slots) -> bool| slots.is_some_and(named);
+        let of_slots = |named: &dyn Fn(&crate::domain::contact::slots::Slots) -> bool| slots.is_some_and(named);
         match self {
             Self::Class => false,
             Self::Text(text) => patch.texts[text as usize].is_some(),
@@ -166,7 +166,7 @@ impl View {
                     })
             }
             Self::Address(kind, member) => {
-                let at = crate::graph::contact::v1::ADDRESS_KINDS
+                let at = crate::domain::contact::slots::ADDRESS_KINDS
                     .iter()
                     .position(|known| *known == kind)
                     .unwrap_or_default();

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use uuid::Uuid;
 
-use crate::domain::contact::date;
+use crate::domain::date;
 use crate::domain::error::{Error, Kind, Problem};
 use crate::domain::query::typed::{DAY, MILLION, decimal};
 use crate::odata::json::{Json, is_annotation, shorten};

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
 
-use crate::domain::contact::{Complex, Contact, FLAG_STATUS, date};
+use crate::domain::contact::{Complex, Contact, FLAG_STATUS};
+use crate::domain::date;
 use crate::domain::extended::{self, Comparable, MultiValue, SingleValue};
 use crate::domain::extension::Extension;
 use crate::domain::fold::fold;

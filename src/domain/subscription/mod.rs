@@ -7,7 +7,7 @@ mod read;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use uuid::Uuid;
 
-use crate::domain::contact::date;
+use crate::domain::date;
 pub use crate::domain::subscription::notice::{Delivery, Lifecycle, Notice};
 pub use crate::domain::subscription::read::{About, MAX_CLIENT_STATE, MAX_MINUTES, Renewal, no_resource};
 

@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::domain::contact::date;
+use crate::domain::date;
 use crate::domain::etag;
 use crate::domain::subscription::{ChangeType, Subject, Subscription};
 use crate::percent::percent_encode;

@@ -1,6 +1,6 @@
 //! What a request says of a subscription.
 
-use crate::domain::contact::date;
+use crate::domain::date;
 use crate::domain::error::{Error, Kind};
 use crate::domain::subscription::{ChangeType, NOT_YET, Terms};
 use crate::odata::address::{Address, Item, Owner, Path, Resource, Version};

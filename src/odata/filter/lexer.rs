@@ -1,6 +1,6 @@
 //! Words, literals and signs, each with its place.
 
-use crate::domain::contact::date;
+use crate::domain::date;
 use crate::domain::query::typed::{GUID, decimal, is_guid};
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::Literal;

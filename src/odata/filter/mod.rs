@@ -28,7 +28,7 @@ mod views;
 pub use crate::odata::filter::aliases::Aliases;
 pub use crate::odata::filter::model::Model;
 
-use crate::domain::contact::date;
+use crate::domain::date;
 use crate::domain::error::{Error, Kind};
 use crate::domain::query::typed::{Condition, Order};
 use crate::odata::filter::aliases::Resolver;

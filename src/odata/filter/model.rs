@@ -3,10 +3,11 @@
 
 use crate::domain::category;
 use crate::domain::contact::tags::View;
-use crate::domain::contact::{FLAG_STATUS, Shape, Text};
+use crate::domain::contact::{FLAG_STATUS, Text};
 use crate::domain::extended::{MULTI, SINGLE};
 use crate::domain::query::typed::{Id, List, Moment, Of, Property, Table};
 use crate::odata::json::shorten;
+use crate::odata::shape::Shape;
 
 /// The shape whose names are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Values with their types.
 
-use crate::domain::contact::date;
 use crate::domain::contact::tags::View;
+use crate::domain::date;
 use crate::domain::fold::fold;
 use crate::domain::query::typed::{
     Arithmetic, Condition, DAY, Id, MILLION, Moment, NumberValue, Property, TextValue, decimal,

@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::clock;
-use crate::domain::contact::date;
+use crate::domain::date;
 use crate::store::OpenError;
 use crate::store::db::backup::PREFIX;
 use crate::store::db::check::{self, Verify};

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::contact::{Contact, Shape};
-use crate::graph::contact::read::{Purpose, read};
+use crate::domain::contact::Contact;
+use crate::graph::json::contact::read::{Purpose, read};
 use crate::odata::json::Json;
 use crate::odata::prefer::Handling;
+use crate::odata::shape::Shape;
 use crate::store::tests::*;
 
 /// Texts that fold, sort, match or quote unlike others.

@@ -321,7 +321,7 @@ pub(super) mod both {
     /// Every comparison with a contact's id and times, whole and by fractions of a second.
     fn of_contacts(filters: &mut Vec<String>, contacts: &[&Contact]) {
         for contact in contacts {
-            let seconds = crate::domain::contact::date::print(contact.last_modified_date_time);
+            let seconds = crate::domain::date::print(contact.last_modified_date_time);
             filters.push(format!("id eq '{}'", contact.id));
             filters.push(format!("id in ('{}','x')", contact.id));
             filters.push(format!("changeKey eq '{}'", contact.version_token()));

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use uuid::Uuid;
 
-use crate::domain::contact::{Complex, Contact, DateTimeTimeZone, Email, Text, date};
+use crate::domain::contact::{Complex, Contact, DateTimeTimeZone, Email, Text};
+use crate::domain::date;
 use crate::domain::error::Error;
 use crate::domain::fold::fold;
 use crate::domain::words;

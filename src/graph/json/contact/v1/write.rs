@@ -2,8 +2,9 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::domain::contact::{Address, Complex, Email, Phone, Text, date};
-use crate::graph::contact::write::{Members, Only};
+use crate::domain::contact::{Address, Complex, Email, Phone, Text};
+use crate::domain::date;
+use crate::graph::json::contact::write::{Members, Only};
 
 /// Writes the properties.
 pub(crate) fn write<M: SerializeMap>(map: &mut Members<'_, M>) -> Result<(), M::Error> {

@@ -3,15 +3,17 @@
 
 use crate::domain::contact::patch::{Added, Patch};
 use crate::domain::contact::tags::{self, View};
-use crate::domain::contact::{Complex, MAX_ENTRIES, MAX_FOLDER_ID, MAX_TEXT, Member, Shape, Text, date};
+use crate::domain::contact::{Complex, MAX_ENTRIES, MAX_FOLDER_ID, MAX_TEXT, Member, Text};
+use crate::domain::date;
 use crate::domain::error::{Error, Kind, Problem};
 use crate::domain::extended::{self, SINGLE};
 use crate::domain::extension;
 use crate::domain::plain;
-use crate::graph::contact::{beta, v1};
+use crate::graph::json::contact::{beta, v1};
 use crate::odata::entity;
 use crate::odata::json::{Json, is_annotation, shorten};
 use crate::odata::prefer::Handling;
+use crate::odata::shape::Shape;
 
 /// What the body is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 mod read;
 mod write;
 
-pub(crate) use crate::graph::contact::beta::read::{counterpart, property};
-pub(crate) use crate::graph::contact::beta::write::write;
+pub(crate) use crate::graph::json::contact::beta::read::{counterpart, property};
+pub(crate) use crate::graph::json::contact::beta::write::write;
 
 /// `@odata.type` of the whole.
 const CONTACT_TYPE: &str = "#microsoft.graph.contact";

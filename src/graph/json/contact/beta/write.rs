@@ -2,9 +2,10 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::domain::contact::{DateTimeTimeZone, FLAG_TYPE, Flag, Text, date};
-use crate::graph::contact::beta::CONTACT_TYPE;
-use crate::graph::contact::write::{Entries, Entry, Members, Only};
+use crate::domain::contact::{DateTimeTimeZone, FLAG_TYPE, Flag, Text};
+use crate::domain::date;
+use crate::graph::json::contact::beta::CONTACT_TYPE;
+use crate::graph::json::contact::write::{Entries, Entry, Members, Only};
 
 /// Writes the properties and, where wanted, the type.
 pub(crate) fn write<M: SerializeMap>(map: &mut Members<'_, M>) -> Result<(), M::Error> {

@@ -2,9 +2,10 @@
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use crate::domain::contact::{Complex, Contact, Shape, Text};
-use crate::graph::contact::select::Selection;
-use crate::graph::contact::{beta, v1};
+use crate::domain::contact::{Complex, Contact, Text};
+use crate::graph::json::contact::select::Selection;
+use crate::graph::json::contact::{beta, v1};
+use crate::odata::shape::Shape;
 
 /// A contact to be written.
 pub struct Shown<'a> {

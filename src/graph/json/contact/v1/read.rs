@@ -1,9 +1,9 @@
 //! The properties that only the v1.0 shape has.
 
+use crate::domain::contact::slots::{ADDRESS_KINDS, Slots};
 use crate::domain::contact::{Address, Email, MAX_TEXT};
 use crate::domain::error::Error;
-use crate::graph::contact::read::{Reader, strings, text};
-use crate::graph::contact::v1::slots::{ADDRESS_KINDS, Slots};
+use crate::graph::json::contact::read::{Reader, strings, text};
 use crate::odata::json::Json;
 
 /// Reads a property, its name in lower case. Whether there is such a one.

@@ -1,10 +1,9 @@
 //! `$select`: which properties an answer shows. Names match in any letter case; `id` and `@odata.etag` always come.
 
-use crate::domain::contact::Address;
-use crate::domain::contact::{Complex, Email, FLAG_MEMBERS, Phone, Shape, Website};
 use crate::domain::error::{Error, Kind};
-use crate::graph::contact::write::Only;
+use crate::graph::json::contact::write::Only;
 use crate::odata::json::shorten;
+use crate::odata::shape::Shape;
 
 /// Most names in one `$select`.
 const MAX_NAMES: usize = 200;
@@ -91,59 +90,6 @@ impl Selection {
         let paths: Vec<_> = paths.collect();
         // Only what was asked for twice over is left out; `id` alone was asked for by itself.
         if paths.is_empty() { "id".to_owned() } else { paths.join(",") }
-    }
-}
-
-impl Shape {
-    /// Every property of the shape, with the members of those that have some.
-    pub(crate) fn properties(self) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
-        fn members<T: Complex>() -> Vec<&'static str> {
-            T::MEMBERS.iter().map(|member| member.json).collect()
-        }
-        let own: Vec<(&'static str, Vec<&'static str>)> = match self {
-            Self::Beta => vec![
-                ("emailAddresses", members::<Email>()),
-                ("websites", members::<Website>()),
-                ("phones", members::<Phone>()),
-                ("postalAddresses", members::<Address>()),
-                ("weddingAnniversary", Vec::new()),
-                ("isFavorite", Vec::new()),
-                ("flag", FLAG_MEMBERS.to_vec()),
-            ],
-            Self::V1 => {
-                let email = || vec!["name", "address"];
-                let address = || vec!["street", "city", "state", "countryOrRegion", "postalCode"];
-                vec![
-                    ("emailAddresses", email()),
-                    ("primaryEmailAddress", email()),
-                    ("secondaryEmailAddress", email()),
-                    ("tertiaryEmailAddress", email()),
-                    ("businessHomePage", Vec::new()),
-                    ("homePhones", Vec::new()),
-                    ("mobilePhone", Vec::new()),
-                    ("businessPhones", Vec::new()),
-                    ("homeAddress", address()),
-                    ("businessAddress", address()),
-                    ("otherAddress", address()),
-                ]
-            }
-        };
-        let common = [
-            "id",
-            "createdDateTime",
-            "lastModifiedDateTime",
-            "changeKey",
-            "categories",
-            "parentFolderId",
-            "birthday",
-            "imAddresses",
-            "children",
-        ];
-        let texts = crate::domain::contact::Text::ALL
-            .into_iter()
-            .filter(move |text| self.has(*text))
-            .map(crate::domain::contact::Text::json);
-        common.into_iter().chain(texts).map(|name| (name, Vec::new())).chain(own)
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Slots {
 }
 
 /// The types of `Slots::addresses`.
-pub(crate) const ADDRESS_KINDS: [&str; 3] = ["home", "business", "other"];
+pub const ADDRESS_KINDS: [&str; 3] = ["home", "business", "other"];
 
 impl Slots {
     /// Puts what was sent in its place.

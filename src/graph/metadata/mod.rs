@@ -1,9 +1,9 @@
 //! `$metadata`: the model of each shape as CSDL (OData CSDL XML, 4.01), for generators of clients.
 
-use crate::domain::contact::Shape;
+use crate::odata::shape::Shape;
 
 /// The document of a shape. It has what this server serves and nothing else.
-pub fn csdl(shape: Shape) -> &'static str {
+pub(crate) fn csdl(shape: Shape) -> &'static str {
     match shape {
         Shape::Beta => include_str!("beta.xml"),
         Shape::V1 => include_str!("v1.xml"),
