@@ -1,16 +1,11 @@
-//! The open extension: a bag of JSON that a program keeps with a contact, under a name of its own. As stored, as JSON, and
-//! what a request says of it. What is in it is kept as the text it is: nothing here, nor in the store, takes a number for
-//! one. No I/O, no clock.
+//! The open extension: JSON members that a program stores with a contact, under a name the program chooses. Each value is
+//! stored as JSON text, so that numbers keep all their digits.
 
-use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
-use serde_json::value::RawValue;
-
-use crate::domain::error::{Error, Kind, Problem};
+use crate::domain::error::{Error, Kind};
 use crate::domain::etag;
-use crate::odata::json::{Json, is_annotation, shorten};
 
 /// Most extensions of one contact, as of entries of its collections.
-pub const MAX_EXTENSIONS: usize = crate::domain::contact::MAX_ENTRIES;
+pub const MAX_EXTENSIONS: usize = 100;
 /// Most members of one extension.
 pub const MAX_MEMBERS: usize = 100;
 /// Longest name of an extension or of a member, in characters.
@@ -40,7 +35,7 @@ pub fn name_of(id: &str) -> &str {
 }
 
 /// A member: its name, and its value as JSON text.
-pub type Member = (String, String);
+pub type ExtensionMember = (String, String);
 
 /// An extension as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +43,7 @@ pub struct Extension {
     /// Without what an id has before it.
     pub name: String,
     /// In the order in which they came. No two have one name in any letter case.
-    pub members: Vec<Member>,
+    pub members: Vec<ExtensionMember>,
     /// The number of its last write in the mailbox.
     pub version: i64,
     /// UTC microseconds.
@@ -72,39 +67,9 @@ impl Extension {
     }
 }
 
-/// An extension to be written.
-pub struct Shown<'a> {
-    /// The extension.
-    pub extension: &'a Extension,
-    /// `@odata.context`, for one that stands alone.
-    pub context: Option<&'a str>,
-    /// Whether `@odata.*` members are wanted.
-    pub annotated: bool,
-}
-
-impl Serialize for Shown<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if self.annotated {
-            if let Some(context) = self.context {
-                map.serialize_entry("@odata.context", context)?;
-            }
-            map.serialize_entry("@odata.etag", &self.extension.etag())?;
-            // The property's own type is the abstract one.
-            map.serialize_entry("@odata.type", "#microsoft.graph.openTypeExtension")?;
-        }
-        map.serialize_entry("id", &self.extension.id())?;
-        map.serialize_entry("extensionName", &self.extension.name)?;
-        for (name, value) in &self.extension.members {
-            map.serialize_entry(name, serde_json::from_str::<&RawValue>(value).map_err(S::Error::custom)?)?;
-        }
-        map.end()
-    }
-}
-
 /// What a request says of an extension.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Patch {
+pub struct ExtensionPatch {
     /// `extensionName`, without what an id has before it.
     pub name: Option<String>,
     /// Members with their values as JSON text; without one, for null, the member is to be there no longer.
@@ -113,74 +78,27 @@ pub struct Patch {
 
 /// A new extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct New {
+pub struct NewExtension {
     /// Without what an id has before it.
     pub name: String,
     /// Those that are not null.
-    pub members: Vec<Member>,
+    pub members: Vec<ExtensionMember>,
 }
 
-impl New {
+impl NewExtension {
     /// How many bytes of JSON are in it.
     pub fn size(&self) -> usize {
         size(&self.members)
     }
 }
 
-fn size(members: &[Member]) -> usize {
+fn size(members: &[ExtensionMember]) -> usize {
     members.iter().map(|(name, value)| name.len() + value.len()).sum()
-}
-
-/// Reads an extension, or what a PATCH says of one, that stands at `place` in the body (or is the body). Annotations are
-/// left out, and so is `id`, which follows from the name. What Graph refuses and lenient handling keeps is added to
-/// `deviations`.
-///
-/// # Errors
-/// 400 for anything that is no object, a name that is none, and what is over a limit.
-pub fn read(place: &str, body: Json, deviations: &mut Vec<Problem>) -> Result<Patch, Error> {
-    let at = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") };
-    let Json::Object(members) = body else {
-        let what = if place.is_empty() { "The body".to_owned() } else { format!("'{place}'") };
-        let message = format!("{what} must be a JSON object, an extension, not {}.", body.kind());
-        return Err(Error::invalid(Kind::Body, place, message));
-    };
-    let mut patch = Patch::default();
-    for (name, value) in members {
-        if is_annotation(&name) || name.eq_ignore_ascii_case("id") {
-            continue;
-        }
-        if name.eq_ignore_ascii_case("extensionName") {
-            patch.name = extension_name(&at("extensionName"), value)?;
-            continue;
-        }
-        let target = at(&shorten(&name));
-        if name.is_empty() || name.chars().count() > MAX_NAME {
-            let message = format!("The name of a member of an extension has 1 to {MAX_NAME} characters.");
-            return Err(Error::invalid(Kind::Limit, target, message));
-        }
-        if !is_identifier(&name) {
-            let message = format!("'{target}' is no name for a member: it may have A-Z a-z 0-9 _, and no digit first.");
-            deviations.push(Problem::new(Kind::Body, &*target, message));
-        }
-        let is_nested = |value: &Json| matches!(value, Json::Object(_) | Json::Array(_));
-        let is_beyond = match &value {
-            Json::Array(values) => values.iter().any(is_nested),
-            value => is_nested(value),
-        };
-        if is_beyond {
-            let message = format!("'{target}' must be a string, a number, a boolean, or an array of these.");
-            deviations.push(Problem::new(Kind::Body, &*target, message));
-        }
-        patch.members.push((name, (value != Json::Null).then(|| value.to_string())));
-    }
-    let size = patch.members.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, String::len)).sum();
-    check_size(place, patch.members.len(), size)?;
-    Ok(patch)
 }
 
 /// # Errors
 /// 400 for an extension of so many members and bytes, if these are too many.
-fn check_size(place: &str, members: usize, bytes: usize) -> Result<(), Error> {
+pub(crate) fn check_size(place: &str, members: usize, bytes: usize) -> Result<(), Error> {
     if members > MAX_MEMBERS {
         let message = format!("An extension has at most {MAX_MEMBERS} members, not {members}.");
         return Err(Error::invalid(Kind::Limit, place, message));
@@ -192,28 +110,14 @@ fn check_size(place: &str, members: usize, bytes: usize) -> Result<(), Error> {
     Ok(())
 }
 
-impl Patch {
-    /// As a new extension.
-    ///
-    /// # Errors
-    /// 400 without a name.
-    pub fn into_new(self, place: &str) -> Result<New, Error> {
-        let Some(name) = self.name else {
-            let target = if place.is_empty() { "extensionName".to_owned() } else { format!("{place}/extensionName") };
-            let message = format!("'{target}' is missing: an extension has a name, like 'org.example.settings'.");
-            return Err(Error::invalid(Kind::Body, target, message));
-        };
-        let members = self.members.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        Ok(New { name, members: members.collect() })
-    }
-
+impl ExtensionPatch {
     /// The members of an extension that has these, once this is done to it.
     ///
     /// # Errors
     /// 400 where they become too many or too large.
-    pub fn applied_to(self, mut members: Vec<Member>) -> Result<Vec<Member>, Error> {
+    pub fn applied_to(self, mut members: Vec<ExtensionMember>) -> Result<Vec<ExtensionMember>, Error> {
         for (name, value) in self.members {
-            let same = |(known, _): &Member| known.to_lowercase() == name.to_lowercase();
+            let same = |(known, _): &ExtensionMember| known.to_lowercase() == name.to_lowercase();
             match (members.iter().position(same), value) {
                 (Some(at), Some(value)) => members[at] = (name, value),
                 (Some(at), None) => drop(members.remove(at)),
@@ -223,109 +127,5 @@ impl Patch {
         }
         check_size("", members.len(), size(&members))?;
         Ok(members)
-    }
-}
-
-/// A name, of what is the same in a path, a filter and a file name.
-fn extension_name(place: &str, value: Json) -> Result<Option<String>, Error> {
-    let text = match value {
-        Json::Null => return Ok(None),
-        Json::Text(text) => text,
-        other => {
-            let message = format!("'{place}' must be a string, not {}.", other.kind());
-            return Err(Error::invalid(Kind::Body, place, message));
-        }
-    };
-    let name = name_of(&text);
-    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(is_known) {
-        let message =
-            format!("'{place}' must be of 1 to {MAX_NAME} of A-Z a-z 0-9 . _ -, like 'org.example.settings'.");
-        return Err(Error::invalid(Kind::Body, place, message));
-    }
-    Ok(Some(name.to_owned()))
-}
-
-/// What OData takes for a name of a property.
-fn is_identifier(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> (Result<Patch, Error>, Vec<String>) {
-        let mut deviations = Vec::new();
-        let read = super::read("", Json::read(text.as_bytes()).unwrap(), &mut deviations);
-        (read, deviations.into_iter().map(|problem| problem.target).collect())
-    }
-
-    fn shown(members: Vec<Member>) -> String {
-        let extension = Extension { name: "a.b".to_owned(), members, version: 1, last_modified_date_time: 0 };
-        serde_json::to_string(&Shown { extension: &extension, context: None, annotated: false }).unwrap()
-    }
-
-    #[test]
-    fn what_is_read_is_written_to_the_byte() {
-        let text = r#"{"a":1e400,"b":[-0.0,12345678901234567890.10,"é"],"__proto__":"x","c":{"d":null,"e":[[]]}}"#;
-        let (patch, beyond) = read(text);
-        let new = Patch { name: Some("a.b".to_owned()), ..patch.unwrap() }.into_new("").unwrap();
-        assert_eq!(
-            shown(new.members),
-            text.replacen('{', r#"{"id":"microsoft.graph.openTypeExtension.a.b","extensionName":"a.b","#, 1)
-        );
-        assert_eq!(beyond, ["c"]);
-    }
-
-    #[test]
-    fn a_change_replaces_adds_and_takes_away() {
-        let members = |text| read(text).0.unwrap().applied_to(Vec::new()).unwrap();
-        let stored = members(r#"{"a":1,"B":[2],"c":"3"}"#);
-        let (patch, _) = read(r#"{"A":{"x":1},"c":null,"d":null,"e":false,"id":"x","@odata.type":1,"b@odata.type":2}"#);
-        assert_eq!(patch.unwrap().applied_to(stored).unwrap(), members(r#"{"A":{"x":1},"B":[2],"e":false}"#));
-    }
-
-    #[test]
-    fn names_are_those_that_stand_in_a_path() {
-        for (name, bare) in [
-            ("a", "a"),
-            ("Com.Example-1_x", "Com.Example-1_x"),
-            ("microsoft.graph.OPENtypeextension.x", "x"),
-            ("Microsoft.OutlookServices.OpenTypeExtension.x.y", "x.y"),
-        ] {
-            assert_eq!(read(&format!(r#"{{"EXTENSIONNAME":"{name}"}}"#)).0.unwrap().name.as_deref(), Some(bare));
-        }
-        let long = "x".repeat(MAX_NAME + 1);
-        for name in ["", "a b", "a/b", "é", "$count", "a'b", "microsoft.graph.openTypeExtension.", &long] {
-            let refused = read(&format!(r#"{{"extensionName":"{name}"}}"#)).0;
-            assert!(matches!(refused, Err(Error::Invalid(p)) if p[0].target == "extensionName"), "{name}");
-        }
-        assert!(read(r#"{"extensionName":null}"#).0.unwrap().into_new("").is_err());
-    }
-
-    #[test]
-    fn what_is_too_much_is_refused() {
-        let many = |count: usize| (0..count).map(|i| format!("\"m{i}\":1")).collect::<Vec<_>>().join(",");
-        assert!(read(&format!("{{{}}}", many(MAX_MEMBERS))).0.is_ok());
-        assert!(read(&format!("{{{}}}", many(MAX_MEMBERS + 1))).0.is_err());
-        let text = |bytes: usize| format!(r#"{{"m":"{}"}}"#, "x".repeat(bytes - 3));
-        assert!(read(&text(MAX_BYTES)).0.is_ok() && read(&text(MAX_BYTES + 1)).0.is_err());
-        assert!(read(&format!(r#"{{"{}":1}}"#, "é".repeat(MAX_NAME))).0.is_ok());
-        assert!(read(&format!(r#"{{"{}":1}}"#, "é".repeat(MAX_NAME + 1))).0.is_err());
-        assert!(read(r#"{"":1}"#).0.is_err());
-        let patch = read(&format!("{{{}}}", many(MAX_MEMBERS))).0.unwrap();
-        assert!(patch.applied_to(vec![("one more".to_owned(), "1".to_owned())]).is_err());
-    }
-
-    #[test]
-    fn what_graph_does_not_take_is_noted() {
-        for (text, beyond) in [
-            (r#"{"a_1":1,"_b":[null,true],"C":"x"}"#, vec![]),
-            (r#"{"1a":1,"a b":2,"é":3}"#, vec!["1a", "a b", "é"]),
-            (r#"{"a":{},"b":[[]],"c":[{}]}"#, vec!["a", "b", "c"]),
-        ] {
-            assert_eq!(read(text).1, beyond, "{text}");
-        }
     }
 }

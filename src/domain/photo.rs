@@ -1,7 +1,4 @@
-//! The photo of a contact: which pictures are taken and how large they are, both told by their first bytes alone, and
-//! what is shown of one that is stored. Nothing is ever decoded. No I/O, no clock.
-
-use serde::ser::{Serialize, SerializeMap, Serializer};
+//! The photo of a contact. Format and size are read from its first bytes; nothing is decoded.
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::etag;
@@ -198,32 +195,6 @@ impl Photo {
     /// `W/"<version token>"`.
     pub fn etag(&self) -> String {
         etag::weak(&self.version_token())
-    }
-}
-
-/// A photo to be written as JSON: Graph's `profilePhoto`.
-pub struct Shown<'a> {
-    /// The photo.
-    pub photo: &'a Photo,
-    /// `@odata.context`
-    pub context: &'a str,
-    /// Whether `@odata.*` members are wanted.
-    pub annotated: bool,
-}
-
-impl Serialize for Shown<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Picture { format, width, height } = self.photo.picture;
-        let mut map = serializer.serialize_map(None)?;
-        if self.annotated {
-            map.serialize_entry("@odata.context", self.context)?;
-            map.serialize_entry("@odata.mediaContentType", format.content_type())?;
-            map.serialize_entry("@odata.mediaEtag", &self.photo.etag())?;
-        }
-        map.serialize_entry("id", &format!("{width}X{height}"))?;
-        map.serialize_entry("width", &width)?;
-        map.serialize_entry("height", &height)?;
-        map.end()
     }
 }
 

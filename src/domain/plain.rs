@@ -24,6 +24,14 @@ pub fn printed(text: &str) -> String {
     printed
 }
 
+/// A client's text for a message: at most 64 characters of it.
+pub fn shorten(text: &str) -> String {
+    match text.char_indices().nth(64) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
 /// A user's name as a word of a command that is there to be pasted into a shell.
 pub fn shell_word(name: &str) -> String {
     if name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@-+".contains(&b)) {

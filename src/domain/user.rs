@@ -139,9 +139,6 @@ impl Principal {
     }
 }
 
-/// The names that `$select` knows.
-pub const PROPERTIES: [&str; 4] = ["id", "displayName", "userPrincipalName", "mail"];
-
 /// A user as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {

@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::domain::error::Error;
+use crate::domain::plain::shorten;
 use crate::graph::call::{Call, Reached};
 use crate::graph::contacts_ref::own_path;
 use crate::graph::routes::{Endpoint, Need};
@@ -31,7 +32,6 @@ use crate::http::aside::{SHORT, aside};
 use crate::http::authenticate::Caller;
 use crate::http::limits::Permit;
 use crate::odata::address::{Address, Item, Resource};
-use crate::odata::json::shorten;
 
 /// How many bytes the answers of a batch may have before no more is read for it.
 const MAX_ANSWER: usize = 16 << 20;

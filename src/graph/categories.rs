@@ -1,11 +1,12 @@
 //! `…/outlook/masterCategories`: the names that a mailbox has colours for.
 
-use crate::domain::category::{self, Category, PROPERTIES, Shown};
+use crate::domain::category::Category;
 use crate::domain::error::{Error, Kind};
 use crate::domain::query::typed::{Condition, Order};
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::{Call, POSITION};
 use crate::graph::contacts::{parse_id, quoted};
+use crate::graph::json::category::{self, CategoryJson, PROPERTIES};
 use crate::http::answer::{Answer, List};
 use crate::http::body;
 use crate::odata::entity;
@@ -24,7 +25,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, E
     let next = call.behind(&query, &page, page.value.len(), by.size);
     let select = select.as_deref();
     let context = call.annotated.then(|| context(call, mailbox, select, ""));
-    let shown = |category| Shown { category, select, context: None, annotated: call.annotated };
+    let shown = |category| CategoryJson { category, select, context: None, annotated: call.annotated };
     let value = page.value.iter().map(shown).collect();
     Answer::json(200, &List { context, count: query.count.unwrap_or(false).then_some(page.count), next, value })
 }
@@ -101,7 +102,7 @@ fn shown(
     select: Option<&[&'static str]>,
 ) -> Result<Answer, Error> {
     let context = context(call, mailbox, select, "/$entity");
-    let shown = Shown { category, select, context: Some(&context), annotated: call.annotated };
+    let shown = CategoryJson { category, select, context: Some(&context), annotated: call.annotated };
     Answer::json(status, &shown)?.header("ETag", &category.etag())
 }
 

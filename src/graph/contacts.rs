@@ -10,7 +10,8 @@ use crate::graph::authorize::Mailbox;
 use crate::graph::call::{Call, POSITION};
 use crate::graph::json::contact::read::{self, Purpose};
 use crate::graph::json::contact::select::Selection;
-use crate::graph::json::contact::write::Shown;
+use crate::graph::json::contact::write::ContactJson;
+use crate::graph::json::extended;
 use crate::graph::once;
 use crate::http::answer::{Answer, List};
 use crate::http::body;
@@ -28,13 +29,13 @@ use crate::store::{Listing, Once, Page};
 pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
-    let options = printed(select.as_ref(), &expand.names());
+    let options = printed(select.as_ref(), &extended::expand_names(&expand));
     let listing = Listing { expand, ..listing(call, path, &query)? };
     let (page, next) = page_of(call, mailbox, &query, listing).await?;
     let context_of = |options| context(call, mailbox, path, options, "");
     let (context, within) = (call.annotated.then(|| context_of(&options)), context(call, mailbox, &[], "", ""));
     let (shape, select, annotated) = (call.shape(), select.as_ref(), call.annotated);
-    let shown = |contact| Shown { contact, shape, select, context: None, within: Some(&within), annotated };
+    let shown = |contact| ContactJson { contact, shape, select, context: None, within: Some(&within), annotated };
     let value = page.contacts.iter().map(shown).collect();
     Answer::json(200, &List { context, count: page.count, next, value })
 }
@@ -202,11 +203,11 @@ fn shown(
     contact: &Contact,
     select: Option<&Selection>,
 ) -> Result<Answer, Error> {
-    let expanded = contact.expanded.as_ref().map(|expanded| expanded.names()).unwrap_or_default();
+    let expanded = contact.expanded.as_ref().map(|expanded| extended::expanded_names(expanded)).unwrap_or_default();
     let within = context(call, mailbox, &[], "", "");
     let context = context(call, mailbox, &[], &printed(select, &expanded), "/$entity");
     let (shape, within, annotated) = (call.shape(), Some(within.as_str()), call.annotated);
-    let shown = Shown { contact, shape, select, context: Some(&context), within, annotated };
+    let shown = ContactJson { contact, shape, select, context: Some(&context), within, annotated };
     Answer::json(status, &shown)?.header("ETag", &contact.etag())
 }
 

@@ -5,12 +5,12 @@ use serde::Serialize;
 use crate::clock;
 use crate::domain::contact::DEFAULT_FOLDER;
 use crate::domain::error::{Error, Kind};
-use crate::domain::folder;
 use crate::domain::sync::SyncState;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::Call;
 use crate::graph::json::contact::select::Selection;
-use crate::graph::json::contact::write::Shown;
+use crate::graph::json::contact::write::ContactJson;
+use crate::graph::json::folder::{self, FolderJson};
 use crate::http::answer::Answer;
 use crate::odata::delta::{DEFAULT_SIZE, DeltaToken};
 use crate::odata::entity;
@@ -33,9 +33,10 @@ pub(crate) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]
     // The seed's shape has the type in every contact.
     let kind = (annotated && shape == Shape::V1).then_some("#microsoft.graph.contact");
     let value = delta.changes.iter().filter_map(|change| match change {
-        Change::Contact(contact) => {
-            Some(Entry::There { kind, shown: Shown { contact, shape, select, context: None, within: None, annotated } })
-        }
+        Change::Contact(contact) => Some(Entry::There {
+            kind,
+            shown: ContactJson { contact, shape, select, context: None, within: None, annotated },
+        }),
         change => gone(change, annotated.then_some("#microsoft.graph.contact")),
     });
     walk.answer(call, &delta, "contact", value.collect::<Vec<_>>())
@@ -52,7 +53,7 @@ pub(crate) async fn folders(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer
     let kind = annotated.then_some("#microsoft.graph.contactFolder");
     let value = delta.changes.iter().filter_map(|change| match change {
         Change::Folder(folder) => {
-            let shown = folder::Shown { folder, shape, select, inside: &[], context: None, annotated };
+            let shown = FolderJson { folder, shape, select, inside: &[], context: None, annotated };
             Some(Entry::There { kind, shown })
         }
         change => gone(change, kind),

@@ -11,9 +11,9 @@ use crate::clock;
 use crate::domain::date;
 use crate::domain::error::{Error, Kind, Limit, Problem};
 use crate::domain::plain::printed;
+use crate::domain::plain::shorten;
 use crate::http::Ids;
 use crate::http::answer::Answer;
-use crate::odata::json::shorten;
 
 #[derive(Serialize)]
 struct Body<'a> {

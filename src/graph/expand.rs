@@ -1,13 +1,14 @@
 //! `$expand` on folders: a page of the contacts or folders inside each, whose further pages are those of the list it is.
 
+use crate::domain::contact::expand::Ids;
 use crate::domain::error::Error;
-use crate::domain::extended::Ids;
-use crate::domain::folder::{Entries, Folder, Inside};
+use crate::domain::folder::Folder;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::Call;
 use crate::graph::contacts::{self, quoted};
 use crate::graph::folders;
 use crate::graph::json::contact::select::Selection;
+use crate::graph::json::folder::{Entries, Inside};
 use crate::odata::entity;
 use crate::odata::expand::{self, Expanded, Navigation, Source};
 use crate::odata::page::{PageToken, PlaceToken};

@@ -3,12 +3,13 @@
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
+use crate::domain::contact::expand::Ids;
 use crate::domain::error::{Error, Kind};
-use crate::domain::extended::Ids;
-use crate::domain::extension::{self, Extension, Patch, Shown, name_of};
+use crate::domain::extension::{Extension, ExtensionPatch, name_of};
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::{Call, POSITION};
 use crate::graph::contacts::{parse_id, quoted};
+use crate::graph::json::extension::{self, ExtensionJson};
 use crate::http::answer::{Answer, List};
 use crate::http::body;
 use crate::odata::expand::{self, Navigation};
@@ -40,7 +41,7 @@ pub(crate) fn perform<'a>(
         match what {
             Does::List => list(call, mailbox, folder, id).await,
             Does::Create => {
-                let new = read(call, body).await?.into_new("")?;
+                let new = extension::into_new(read(call, body).await?, "")?;
                 let extension = store.create_extension(number, folder, id, new).await?;
                 let at =
                     format!("/users('{}')/contacts('{id}')/extensions('{}')", quoted(&mailbox.asked), extension.id());
@@ -88,12 +89,12 @@ async fn list(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: Uuid) -
     let extensions = mailbox.store.extensions(mailbox.user.mailbox, folder, id, &ids).await?;
     let count = query.count.unwrap_or(false).then(|| i64::try_from(extensions.len()).unwrap_or(i64::MAX));
     let context = call.annotated.then(|| context(call, mailbox, id, ""));
-    let shown = |extension| Shown { extension, context: None, annotated: call.annotated };
+    let shown = |extension| ExtensionJson { extension, context: None, annotated: call.annotated };
     Answer::json(200, &List { context, count, next: None, value: extensions.iter().map(shown).collect() })
 }
 
 /// What a body says of an extension.
-async fn read(call: &Call<'_>, body: &[u8]) -> Result<Patch, Error> {
+async fn read(call: &Call<'_>, body: &[u8]) -> Result<ExtensionPatch, Error> {
     let handling = call.handling();
     let read = move |body| {
         let mut deviations = Vec::new();
@@ -114,7 +115,7 @@ fn written(call: &Call<'_>, mailbox: &Mailbox, id: Uuid, status: u16, extension:
 
 fn shown(call: &Call<'_>, mailbox: &Mailbox, id: Uuid, status: u16, extension: &Extension) -> Result<Answer, Error> {
     let context = context(call, mailbox, id, "/$entity");
-    let shown = Shown { extension, context: Some(&context), annotated: call.annotated };
+    let shown = ExtensionJson { extension, context: Some(&context), annotated: call.annotated };
     Answer::json(status, &shown)?.header("ETag", &extension.etag())
 }
 

@@ -4,11 +4,12 @@ use std::mem;
 
 use crate::domain::contact::DEFAULT_FOLDER;
 use crate::domain::error::{Error, Kind};
-use crate::domain::folder::{self, Folder, Inside, Shown};
+use crate::domain::folder::Folder;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::{Call, POSITION};
 use crate::graph::contacts::{quoted, search};
 use crate::graph::expand::Expansion;
+use crate::graph::json::folder::{self, FolderJson, Inside};
 use crate::graph::once;
 use crate::http::answer::{Answer, List};
 use crate::http::body;
@@ -135,9 +136,9 @@ impl View {
         folder: &'a Folder,
         inside: &'a [Inside<'a>],
         context: Option<&'a str>,
-    ) -> Shown<'a> {
+    ) -> FolderJson<'a> {
         let (shape, annotated) = (call.shape(), call.annotated);
-        Shown { folder, shape, select: self.select.as_deref(), inside, context, annotated }
+        FolderJson { folder, shape, select: self.select.as_deref(), inside, context, annotated }
     }
 
     /// How it stands in a context: `(displayName,contacts(surname))`.

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use crate::domain::contact::Contact;
 use crate::domain::etag::Preconditions;
-use crate::domain::folder;
 use crate::domain::user::UserName;
 use crate::graph::json::contact::read::{self, Purpose};
+use crate::graph::json::folder;
 use crate::http::authenticate::Access;
 use crate::http::{Api, Settings};
 use crate::odata::json::Json;

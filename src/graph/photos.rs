@@ -1,10 +1,11 @@
 //! `…/contacts/{id}/photo` and its bytes, `…/photo/$value` (docs/graph.md, "Photos").
 
 use crate::domain::error::Error;
-use crate::domain::photo::{Photo, Picture, Shown};
+use crate::domain::photo::{Photo, Picture};
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::{Call, POSITION};
 use crate::graph::contacts::{parse_id, quoted};
+use crate::graph::json::photo::PhotoJson;
 use crate::http::answer::{Answer, Body};
 use crate::http::aside::{SHORT, aside};
 
@@ -83,6 +84,6 @@ pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String]
 
 fn shown(call: &Call<'_>, mailbox: &Mailbox, id: &str, photo: &Photo) -> Result<Answer, Error> {
     let context = format!("/$metadata#users('{}')/contacts('{id}')/photo/$entity", quoted(&mailbox.asked));
-    let shown = Shown { photo, context: &call.link(&context), annotated: call.annotated };
+    let shown = PhotoJson { photo, context: &call.link(&context), annotated: call.annotated };
     Answer::json(200, &shown)?.header("ETag", &photo.etag())
 }

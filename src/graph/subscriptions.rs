@@ -5,8 +5,9 @@ use uuid::Uuid;
 use crate::clock;
 use crate::domain::contact;
 use crate::domain::error::{Error, Kind};
-use crate::domain::subscription::{About, Renewal, Shown, Subject, Subscription, Terms, no_resource};
+use crate::domain::subscription::{Subject, Subscription};
 use crate::graph::call::Call;
+use crate::graph::json::subscription::{self, About, SubscriptionJson, no_resource};
 use crate::graph::routes::{Endpoint, Need, Offered};
 use crate::http::answer::{Answer, List};
 use crate::http::authenticate::{Caller, Who};
@@ -72,7 +73,7 @@ pub(crate) async fn perform(call: &Call<'_>, act: Act, caller: &Caller, body: &[
         Act::Get => shown(call, 200, &store.subscription(creator, id).await?),
         Act::Renew => {
             let terms = store.subscription(creator, id).await?.terms;
-            let renewal = body::json(body, move |body| Renewal::read(body, &terms, clock::now())).await?;
+            let renewal = body::json(body, move |body| subscription::read_renewal(body, &terms, clock::now())).await?;
             if let Some(url) = &renewal.notification_url {
                 notifier.check("notificationUrl", url)?;
                 notifier.confirm("notificationUrl", url, id, creator).await?;
@@ -126,7 +127,7 @@ async fn list(call: &Call<'_>, store: &Store, creator: &str) -> Result<Answer, E
     let last = found.last().filter(|_| more);
     let next = last.map(|last| format!("{}?{}", call.own_link(), query.with_token(&last.id.to_string())));
     let context = call.annotated.then(|| call.link("/$metadata#subscriptions"));
-    let value = found.iter().map(|subscription| Shown { subscription, context: None }).collect();
+    let value = found.iter().map(|subscription| SubscriptionJson { subscription, context: None }).collect();
     Answer::json(200, &List { context, count: None, next, value })
 }
 
@@ -137,8 +138,8 @@ async fn create(
     creator: &str,
     body: &[u8],
 ) -> Result<Answer, Error> {
-    let terms = body::json(body, |body| Terms::read(body, clock::now())).await?;
-    let (owner, about) = terms.about()?;
+    let terms = body::json(body, |body| subscription::read_terms(body, clock::now())).await?;
+    let (owner, about) = subscription::about(&terms)?;
     if about == About::Folders && call.handling() == Handling::Strict {
         return Err(no_resource());
     }
@@ -180,5 +181,5 @@ fn written(call: &Call<'_>, status: u16, subscription: &Subscription) -> Result<
 
 fn shown(call: &Call<'_>, status: u16, subscription: &Subscription) -> Result<Answer, Error> {
     let context = call.annotated.then(|| call.link("/$metadata#subscriptions/$entity"));
-    Answer::json(status, &Shown { subscription, context: context.as_deref() })
+    Answer::json(status, &SubscriptionJson { subscription, context: context.as_deref() })
 }

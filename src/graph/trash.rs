@@ -10,7 +10,8 @@ use crate::graph::authorize::Mailbox;
 use crate::graph::call::{Call, POSITION};
 use crate::graph::contacts::{self, parse_id, printed, quoted, selection};
 use crate::graph::json::contact::select::Selection;
-use crate::graph::json::contact::write::Shown;
+use crate::graph::json::contact::write::ContactJson;
+use crate::graph::json::extended;
 use crate::http::answer::{Answer, List};
 use crate::odata::expand;
 use crate::odata::filter::{self, Aliases, Model};
@@ -55,7 +56,7 @@ pub(crate) fn perform<'a>(
 #[derive(Serialize)]
 struct Deleted<'a> {
     #[serde(flatten)]
-    contact: Shown<'a>,
+    contact: ContactJson<'a>,
     #[serde(rename = "deletedDateTime")]
     time: String,
 }
@@ -64,7 +65,7 @@ struct Deleted<'a> {
 async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
-    let options = printed(select.as_ref(), &expand.names());
+    let options = printed(select.as_ref(), &extended::expand_names(&expand));
     let mut listing = Listing { expand, ..listing(call, &query)? };
     if listing.order.is_empty() {
         let latest = "lastModifiedDateTime desc";
@@ -97,7 +98,7 @@ async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Err
         return Answer::empty(304)?.header("ETag", &contact.etag());
     }
     let within = context(call, mailbox, "", "");
-    let context = context(call, mailbox, &printed(select.as_ref(), &expand.names()), "/$entity");
+    let context = context(call, mailbox, &printed(select.as_ref(), &extended::expand_names(&expand)), "/$entity");
     Answer::json(200, &shown(call, &contact, select.as_ref(), Some(&context), &within))?.header("ETag", &contact.etag())
 }
 
@@ -136,7 +137,7 @@ fn shown<'a>(
     within: &'a str,
 ) -> Deleted<'a> {
     let (shape, within, annotated) = (call.shape(), Some(within), call.annotated);
-    let contact_shown = Shown { contact, shape, select, context, within, annotated };
+    let contact_shown = ContactJson { contact, shape, select, context, within, annotated };
     Deleted { contact: contact_shown, time: date::print(contact.last_modified_date_time) }
 }
 

@@ -1,12 +1,11 @@
 //! `/me`, `/users/{id}` and, for applications, `/users`.
 
-use serde::Serialize;
-
 use crate::domain::error::Error;
 use crate::domain::query::typed::{Condition, Order};
-use crate::domain::user::{PROPERTIES, User};
+use crate::domain::user::User;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::Call;
+use crate::graph::json::user::{PROPERTIES, UserJson};
 use crate::http::answer::{Answer, List};
 use crate::http::authenticate::{Caller, Who};
 use crate::odata::entity;
@@ -16,33 +15,6 @@ use crate::odata::page::UserToken;
 use crate::odata::query::Query;
 use crate::store::{Store, Window};
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Shown<'a> {
-    #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
-    context: Option<String>,
-    id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    display_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_principal_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mail: Option<&'a str>,
-}
-
-impl<'a> Shown<'a> {
-    fn of(user: &'a User, select: Option<&[&'static str]>, context: Option<String>) -> Self {
-        let wanted = |name| select.is_none_or(|names| names.contains(&name));
-        Self {
-            context,
-            id: &user.id,
-            display_name: wanted("displayName").then_some(&user.display_name),
-            user_principal_name: wanted("userPrincipalName").then_some(&user.user_principal_name),
-            mail: wanted("mail").then_some(&user.mail),
-        }
-    }
-}
-
 /// `GET /me`, `GET /users/{id}`.
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::of_one(call.query)?;
@@ -51,7 +23,7 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Er
     mailbox.store.permits().await?;
     let select = select.as_deref();
     let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}/$entity", entity::printed(select))));
-    Answer::json(200, &Shown::of(&mailbox.user, select, context))
+    Answer::json(200, &UserJson::of(&mailbox.user, select, context))
 }
 
 /// `GET /users`, in the order in which they were made if no other is asked for.
@@ -67,7 +39,7 @@ pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Err
     };
     let select = select.as_deref();
     let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}", entity::printed(select))));
-    let value = users.iter().map(|user| Shown::of(user, select, None)).collect();
+    let value = users.iter().map(|user| UserJson::of(user, select, None)).collect();
     Answer::json(200, &List { context, count, next, value })
 }
 

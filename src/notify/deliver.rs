@@ -13,6 +13,7 @@ use crate::client::Refused;
 use crate::clock;
 use crate::domain::error::Error;
 use crate::domain::subscription::{Delivery, Lifecycle, Notice};
+use crate::graph::json::notice;
 use crate::notify::Notifier;
 use crate::store::{Attempts, Due, LeasedSubscription, Store};
 
@@ -156,7 +157,7 @@ impl Notifier {
         event: Lifecycle,
     ) -> Result<Option<Result<u16, Refused>>, Error> {
         let Some(url) = &held.subscription.terms.lifecycle_notification_url else { return Ok(None) };
-        self.post(held, url, held.subscription.lifecycle_notification(event)).await.map(Some)
+        self.post(held, url, notice::lifecycle_notification(&held.subscription, event)).await.map(Some)
     }
 
     async fn notifications(
@@ -173,7 +174,7 @@ impl Notifier {
             return Ok((more, None));
         }
         let attempted = clock::now();
-        let body = held.subscription.notifications(&held.user, &notices);
+        let body = notice::notifications(&held.subscription, &held.user, &notices);
         let answer = self.post(held, &held.subscription.terms.notification_url, body).await?;
         let progress = &mut held.progress;
         let delivery = delivery(attempted, "notifications", progress.attempts, &answer, &notices);

@@ -1,7 +1,8 @@
 //! What is read alike of all small types (folders, categories, users): the members of a body, and `$select`.
 
 use crate::domain::error::{Error, Kind};
-use crate::odata::json::{Json, is_annotation, shorten};
+use crate::domain::plain::shorten;
+use crate::odata::json::{Json, is_annotation};
 
 /// The members of a body that must be an object of the type `of`, each by its known name, which matches in any letter
 /// case. Annotations (`@odata.type`, `color@odata.type`) are left out.

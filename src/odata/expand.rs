@@ -10,12 +10,15 @@
 //! assert_eq!((found[0].options.filter.as_deref(), found[0].options.top), (Some("surname eq ')'"), Some(5)));
 //! ```
 
+use crate::domain::contact::expand::Asked;
+use crate::domain::contact::expand::Expand;
+use crate::domain::contact::expand::Ids;
 use crate::domain::contact::tags;
 use crate::domain::error::{Error, Kind};
-use crate::domain::extended::{Asked, Expand, Ids, MULTI, MultiValue, PropertyId, SINGLE, SingleValue};
+use crate::domain::extended::{MULTI, MultiValue, PropertyId, SINGLE, SingleValue};
 use crate::domain::extension;
+use crate::domain::plain::shorten;
 use crate::odata::filter::{self, Aliases};
-use crate::odata::json::shorten;
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::percent::percent_encode;

@@ -2,7 +2,7 @@
 //! without annotations; an `Accept` that JSON does not meet is answered with it all the same (docs/graph.md, "Formats").
 
 use crate::domain::error::Error;
-use crate::odata::json::shorten;
+use crate::domain::plain::shorten;
 use crate::odata::query;
 
 const JSON: &str = "json or application/json, with odata.metadata=none, minimal or full";

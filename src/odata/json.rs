@@ -227,7 +227,7 @@ impl<'de> Visitor<'de> for Value<'_> {
             if !names.insert(name.to_lowercase()) {
                 return Err(A::Error::custom(format_args!(
                     "the member '{}' stands twice in one object (letter case does not tell members apart)",
-                    shorten(&name)
+                    crate::domain::plain::shorten(&name)
                 )));
             }
             members.push((name, map.next_value_seed(self)?));
@@ -239,14 +239,6 @@ impl<'de> Visitor<'de> for Value<'_> {
 /// Whether a member is an annotation, like `@odata.type` or `birthday@odata.type`.
 pub fn is_annotation(name: &str) -> bool {
     name.starts_with('@') || name.to_ascii_lowercase().contains("@odata.")
-}
-
-/// A name a client made up, cut to what a message can carry.
-pub fn shorten(name: &str) -> String {
-    match name.char_indices().nth(64) {
-        Some((at, _)) => format!("{}…", &name[..at]),
-        None => name.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ impl Query {
                 return Err(invalid("", &message));
             }
             if let Some(alias) = name.strip_prefix('@') {
-                let shown = super::json::shorten(&name);
+                let shown = crate::domain::plain::shorten(&name);
                 if !aliases.insert(alias.to_ascii_lowercase()) {
                     return Err(invalid(&shown, &format!("The parameter alias '{shown}' is given twice.")));
                 }
@@ -173,7 +173,7 @@ impl Query {
                 Some(Known::Format) => once(&mut query.format, "$format", value)?,
                 Some(Known::DeltaToken) => once(&mut query.delta_token, "$deltatoken", value)?,
                 None if bare.is_some() => {
-                    let name = super::json::shorten(&name);
+                    let name = crate::domain::plain::shorten(&name);
                     return Err(invalid(
                         &name,
                         &format!("The query option '{name}' is not recognized. There are {OPTIONS}."),

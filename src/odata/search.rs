@@ -3,9 +3,9 @@
 //! `"ann smith"` is two words in any order; a phrase in it is `"\"ann smith\""`. docs/graph.md, "Search".
 
 use crate::domain::error::{Error, Kind};
+use crate::domain::plain::shorten;
 use crate::domain::query::search::{Expr, Search};
 use crate::domain::words::{self, Field};
-use crate::odata::json::shorten;
 
 /// Longest text, in bytes.
 const MAX_BYTES: usize = 2_048;

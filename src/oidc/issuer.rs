@@ -10,7 +10,7 @@ use hyper::header::ACCEPT;
 use serde::Deserialize;
 
 use crate::client::{Client, Refused, Target};
-use crate::odata::json::shorten;
+use crate::domain::plain::shorten;
 use crate::oidc::keys::KeySet;
 
 /// Largest document and largest key set, in bytes; Entra's set has some 20 KiB.

@@ -26,11 +26,11 @@ use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use crate::domain::contact::Contact;
+use crate::domain::contact::expand::Expand;
 use crate::domain::contact::patch::Patch;
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
-use crate::domain::extended::Expand;
-use crate::domain::folder::{Folder, Patch as FolderPatch};
+use crate::domain::folder::{Folder, FolderPatch};
 use crate::domain::user::{self, User, UserName};
 pub use crate::store::db::backup::backup;
 pub use crate::store::db::check::{Verify, check};

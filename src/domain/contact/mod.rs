@@ -2,14 +2,15 @@
 //! No I/O, no clock. `beta` is the seed's shape and `v1` Graph's present one; [`mod@read`] and [`mod@write`] go between
 //! them and JSON, [`patch`] is what a request wants changed.
 
+pub mod expand;
 pub mod patch;
 pub mod slots;
 pub mod tags;
 
 use uuid::Uuid;
 
+use crate::domain::contact::expand::Expanded;
 use crate::domain::etag;
-use crate::domain::extended::Expanded;
 
 /// The id of every mailbox's default folder, which is also its well-known name in Graph.
 pub const DEFAULT_FOLDER: &str = "contacts";

@@ -4,7 +4,7 @@ use crate::domain::contact::slots::Slots;
 use crate::domain::contact::tags::{self, View};
 use crate::domain::contact::{Address, Email, Flag, MAX_TEXT, Phone, Properties, Text, Website};
 use crate::domain::extended::{Changes, MultiValue, SingleValue};
-use crate::domain::extension;
+use crate::domain::extension::NewExtension;
 
 /// Absent (keep), null (clear) or a value (set): three things, as PATCH tells them apart.
 pub type Change<T> = Option<Option<T>>;
@@ -41,7 +41,7 @@ pub struct Patch {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Added {
     /// Those of a contact that is created.
-    pub extensions: Vec<extension::New>,
+    pub extensions: Vec<NewExtension>,
     /// Extended properties that are set or taken away.
     pub single_values: Changes<SingleValue>,
     /// The same of those with lists.

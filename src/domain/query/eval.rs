@@ -10,9 +10,12 @@ use crate::domain::date;
 use crate::domain::extended::{self, Comparable, MultiValue, SingleValue};
 use crate::domain::extension::Extension;
 use crate::domain::fold::fold;
+use crate::domain::literal::DAY;
+use crate::domain::literal::MILLION;
+use crate::domain::literal::is_guid;
 use crate::domain::query::typed::{
-    Arithmetic, Calendar, Cast, Comparison, Condition, DAY, Find, Id, Key, List, MILLION, Moment, NumberValue, Order,
-    Property, Table, TextValue, is_guid,
+    Arithmetic, Calendar, Cast, Comparison, Condition, Find, Id, Key, List, Moment, NumberValue, Order, Property,
+    Table, TextValue,
 };
 
 /// A contact, and the entries that range variables stand for.
@@ -47,11 +50,11 @@ impl<'c> Subject<'c> {
         self.contact.expanded.as_ref().and_then(|e| e.extensions.as_deref()).unwrap_or_default()
     }
 
-    fn single(&self) -> &[extended::Property<SingleValue>] {
+    fn single(&self) -> &[extended::ExtendedProperty<SingleValue>] {
         self.contact.expanded.as_ref().and_then(|e| e.single.as_deref()).unwrap_or_default()
     }
 
-    fn multi(&self) -> &[extended::Property<MultiValue>] {
+    fn multi(&self) -> &[extended::ExtendedProperty<MultiValue>] {
         self.contact.expanded.as_ref().and_then(|e| e.multi.as_deref()).unwrap_or_default()
     }
 

@@ -1,3 +1,11 @@
 //! JSON of the Graph API: request bodies read into patches of the domain, and stored things written.
 
+pub(crate) mod category;
 pub mod contact;
+pub(crate) mod extended;
+pub(crate) mod extension;
+pub(crate) mod folder;
+pub(crate) mod notice;
+pub(crate) mod photo;
+pub(crate) mod subscription;
+pub(crate) mod user;

@@ -15,7 +15,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::domain::{category, extended, folder, user};
+    use crate::domain::category::COLORS;
+    use crate::domain::extended;
+    use crate::graph::json::{category, folder, user};
 
     /// The names in a type's element, behind this tag.
     fn named(document: &str, of: &str, tag: &str) -> Vec<String> {
@@ -51,7 +53,7 @@ mod tests {
                 described.insert("id".to_owned());
                 assert_eq!(described, served.iter().map(|name| (*name).to_owned()).collect());
             }
-            assert_eq!(named(document, "categoryColor", "Member"), category::COLORS);
+            assert_eq!(named(document, "categoryColor", "Member"), COLORS);
             let properties = [extended::SINGLE, extended::MULTI].map(str::to_owned);
             for (of, more) in
                 [("contact", vec!["photo", "extensions"]), ("contactFolder", vec!["childFolders", "contacts"])]

@@ -4,9 +4,9 @@
 use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 
+use crate::domain::plain::shorten;
 use crate::odata::filter::ast::{Expr, Literal, Node};
 use crate::odata::filter::parse::{self, MAX_LENGTH};
-use crate::odata::json::shorten;
 
 /// Most bytes that the aliases in one expression stand for.
 const MAX_GIVEN: usize = 8 * MAX_LENGTH;

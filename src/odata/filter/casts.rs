@@ -1,11 +1,11 @@
 //! `cast`, which Graph has for the values of extended properties: they are texts, whatever they mean.
 
+use crate::domain::plain::shorten;
 use crate::domain::query::typed::{Cast, Condition, NumberValue, Property, Table, TextValue};
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::{Expr, Node};
 use crate::odata::filter::check::{Bound, Checker, Scope};
 use crate::odata::filter::value::{Number, Value};
-use crate::odata::json::shorten;
 
 const TYPES: &str = "Edm.Int16, Edm.Int32, Edm.Int64, Edm.Single, Edm.Double, Edm.Decimal, Edm.Boolean, Edm.Guid, Edm.Date, \
                      Edm.DateTimeOffset, Edm.String";

@@ -9,6 +9,7 @@ use crate::domain::extended::{MultiValue, PropertyId, SingleValue};
 use crate::domain::extension;
 use crate::domain::fold::fold;
 use crate::domain::folder::ROOT;
+use crate::domain::plain::shorten;
 use crate::domain::query::typed::{
     Arithmetic, Comparison, Condition, Id, Key, List, Moment, NumberValue, Of, Order, Property, Table, TextValue,
 };
@@ -18,7 +19,6 @@ use crate::odata::filter::model::{Complex, Model, Named, Target};
 use crate::odata::filter::value::{Enumeration, Number, Value, alike, exactly, literal, number};
 pub(super) use crate::odata::filter::views::{Bound, Scope};
 use crate::odata::filter::{Fault, views};
-use crate::odata::json::shorten;
 use crate::odata::prefer::Handling;
 
 /// How deep range variables go.

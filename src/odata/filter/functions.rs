@@ -1,12 +1,13 @@
 //! The functions of OData's canonical list that need no clock and no place on earth.
 
 use crate::domain::error::Kind;
-use crate::domain::query::typed::{Calendar, Condition, Find, MILLION, NumberValue, Table, TextValue};
+use crate::domain::literal::MILLION;
+use crate::domain::plain::shorten;
+use crate::domain::query::typed::{Calendar, Condition, Find, NumberValue, Table, TextValue};
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::Expr;
 use crate::odata::filter::check::{Bound, Checker, Scope};
 use crate::odata::filter::value::{Number, Value};
-use crate::odata::json::shorten;
 
 /// No text is longer, in characters.
 const LONGEST: i64 = 1 << 30;

@@ -1,7 +1,9 @@
 //! Words, literals and signs, each with its place.
 
 use crate::domain::date;
-use crate::domain::query::typed::{GUID, decimal, is_guid};
+use crate::domain::literal::GUID;
+use crate::domain::literal::decimal;
+use crate::domain::literal::is_guid;
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::Literal;
 
@@ -152,7 +154,7 @@ pub(super) fn number_or_date(run: &str) -> Option<Literal> {
 }
 
 fn unreadable(at: usize, run: &str) -> Fault {
-    let run = crate::odata::json::shorten(run);
+    let run = crate::domain::plain::shorten(run);
     Fault::new(
         at,
         format!(

@@ -30,10 +30,10 @@ pub use crate::odata::filter::model::Model;
 
 use crate::domain::date;
 use crate::domain::error::{Error, Kind};
+use crate::domain::plain::shorten;
 use crate::domain::query::typed::{Condition, Order};
 use crate::odata::filter::aliases::Resolver;
 use crate::odata::filter::ast::{Expr, Literal, Node};
-use crate::odata::json::shorten;
 use crate::odata::prefer::Handling;
 
 /// What is wrong, and where.

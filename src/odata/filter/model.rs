@@ -5,8 +5,8 @@ use crate::domain::category;
 use crate::domain::contact::tags::View;
 use crate::domain::contact::{FLAG_STATUS, Text};
 use crate::domain::extended::{MULTI, SINGLE};
+use crate::domain::plain::shorten;
 use crate::domain::query::typed::{Id, List, Moment, Of, Property, Table};
-use crate::odata::json::shorten;
 use crate::odata::shape::Shape;
 
 /// The shape whose names are used.

@@ -103,7 +103,7 @@ impl Parser {
     fn expected(&self, what: &str) -> Fault {
         let found = match self.peek() {
             Token::End => "the end".to_owned(),
-            Token::Word(word) => format!("'{}'", crate::odata::json::shorten(word)),
+            Token::Word(word) => format!("'{}'", crate::domain::plain::shorten(word)),
             Token::Alias(_) => "a parameter alias".to_owned(),
             Token::Literal(_) => "a literal".to_owned(),
             Token::Open => "'('".to_owned(),

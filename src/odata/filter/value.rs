@@ -3,13 +3,14 @@
 use crate::domain::contact::tags::View;
 use crate::domain::date;
 use crate::domain::fold::fold;
-use crate::domain::query::typed::{
-    Arithmetic, Condition, DAY, Id, MILLION, Moment, NumberValue, Property, TextValue, decimal,
-};
+use crate::domain::literal::DAY;
+use crate::domain::literal::MILLION;
+use crate::domain::literal::decimal;
+use crate::domain::plain::shorten;
+use crate::domain::query::typed::{Arithmetic, Condition, Id, Moment, NumberValue, Property, TextValue};
 use crate::odata::filter::ast::Literal;
 use crate::odata::filter::model::{enumerations, members_of};
 use crate::odata::filter::{Fault, time_of_day};
-use crate::odata::json::shorten;
 
 /// An expression with its type.
 #[derive(Debug, Clone)]

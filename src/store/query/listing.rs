@@ -12,8 +12,8 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 use crate::domain::contact::Contact;
+use crate::domain::contact::expand::Expand;
 use crate::domain::error::Error;
-use crate::domain::extended::Expand;
 use crate::domain::query::cursor::{Anchor, Cursor, KeyValue};
 use crate::domain::query::search::Search;
 use crate::domain::query::typed::{Condition, Order};

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::category::{COLORS, Category, Patch};
+use crate::domain::category::{COLORS, Category, CategoryPatch};
 use crate::domain::error::{Error, Kind};
 use crate::domain::etag::Preconditions;
 use crate::domain::fold::fold;
@@ -91,7 +91,7 @@ impl Store {
         &self,
         mailbox: i64,
         id: Uuid,
-        patch: Patch,
+        patch: CategoryPatch,
         expected: Preconditions,
     ) -> Result<Category, Error> {
         self.write(Some(mailbox), async move |tx| update(tx, mailbox, id, patch, &expected).await).await
@@ -165,7 +165,7 @@ pub(in crate::store) async fn update(
     tx: &mut Tx,
     mailbox: i64,
     id: Uuid,
-    patch: Patch,
+    patch: CategoryPatch,
     expected: &Preconditions,
 ) -> Result<Category, Error> {
     let category = get(tx.reading().await?, mailbox, id).await?;

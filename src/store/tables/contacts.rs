@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::domain::contact::expand::Expanded;
 use crate::domain::contact::patch::{Added, Patch};
 use crate::domain::contact::{self, Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties};
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
-use crate::domain::extended::Expanded;
-use crate::domain::extension::{self, Extension};
+use crate::domain::extension::{Extension, NewExtension};
 use crate::domain::words;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::faults;
@@ -267,7 +267,7 @@ async fn add(tx: &mut Tx, mailbox: i64, contact: &mut Contact, added: Added) -> 
     }
     extensions::insert(tx, mailbox, contact.id, contact.version, 0, &extensions).await?;
     let (version, last_modified_date_time) = (contact.version, tx.now());
-    let made = |extension::New { name, members }| Extension { name, members, version, last_modified_date_time };
+    let made = |NewExtension { name, members }| Extension { name, members, version, last_modified_date_time };
     let extensions = Some(extensions.into_iter().map(made).collect());
     contact.expanded = Some(Box::new(Expanded { extensions, ..Expanded::default() }));
     Ok(())

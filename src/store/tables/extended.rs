@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use crate::domain::contact::Contact;
+use crate::domain::contact::expand::Expand;
+use crate::domain::contact::expand::Expanded;
+use crate::domain::contact::expand::Ids;
 use crate::domain::error::Error;
-use crate::domain::extended::{
-    Changes, Comparable, Expand, Expanded, Ids, MultiValue, Property, SingleValue, Value, applied,
-};
+use crate::domain::extended::{Changes, Comparable, ExtendedProperty, ExtendedValue, MultiValue, SingleValue, applied};
 use crate::domain::fold::fold;
 use crate::store::Store;
 use crate::store::db::engine::Session;
@@ -31,12 +32,12 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn folder_properties<V: Value>(
+    pub async fn folder_properties<V: ExtendedValue>(
         &self,
         mailbox: i64,
         folder: &str,
         ids: &Ids,
-    ) -> Result<Vec<Property<V>>, Error> {
+    ) -> Result<Vec<ExtendedProperty<V>>, Error> {
         let read = async |session: &mut Session| of_owner(session, mailbox, Owner::Folder(folder), ids).await;
         self.read(read).await
     }
@@ -64,7 +65,7 @@ fn json(texts: &[String]) -> String {
 
 impl Owner<'_> {
     /// The table of the properties, the one of their values where these are lists, and the column that names the owner.
-    fn tables<V: Value>(self) -> (&'static str, Option<&'static str>, &'static str) {
+    fn tables<V: ExtendedValue>(self) -> (&'static str, Option<&'static str>, &'static str) {
         match (self, V::IS_LIST) {
             (Self::Contacts(_), false) => ("single_values", None, "contact_id"),
             (Self::Contacts(_), true) => ("multi_value_properties", Some("multi_values"), "contact_id"),
@@ -82,7 +83,7 @@ impl Owner<'_> {
 }
 
 /// ` from … where …`: properties `e` with their values `m`.
-fn from<V: Value>(mailbox: i64, owner: Owner<'_>, ids: &Ids) -> Sql {
+fn from<V: ExtendedValue>(mailbox: i64, owner: Owner<'_>, ids: &Ids) -> Sql {
     let (table, values, column) = owner.tables::<V>();
     let from = Sql::new(" from ").text(table).text(" e ");
     let from = match values {
@@ -99,16 +100,16 @@ fn from<V: Value>(mailbox: i64, owner: Owner<'_>, ids: &Ids) -> Sql {
 }
 
 /// The properties of some contacts, each contact's in their order.
-async fn of<V: Value>(
+async fn of<V: ExtendedValue>(
     session: &mut Session,
     mailbox: i64,
     contacts: &[Uuid],
     ids: &Ids,
-) -> Result<HashMap<Uuid, Vec<Property<V>>>, Error> {
+) -> Result<HashMap<Uuid, Vec<ExtendedProperty<V>>>, Error> {
     let owner = Owner::Contacts(contacts);
     let select = Sql::new("select e.pos, e.id, e.id_key, m.value, e.contact_id").then(from::<V>(mailbox, owner, ids));
     let rows = session.rows(select.text(" order by e.contact_id, e.pos").text(order::<V>()).into()).await?;
-    let mut found: HashMap<Uuid, Vec<Property<V>>> = HashMap::new();
+    let mut found: HashMap<Uuid, Vec<ExtendedProperty<V>>> = HashMap::new();
     for rows in rows.chunk_by(|a, b| (a.get::<Uuid>(4).ok(), a.get::<i64>(0).ok()) == (b.get(4).ok(), b.get(0).ok())) {
         if let Some(first) = rows.first() {
             found.entry(first.get(4)?).or_default().push(property(rows)?);
@@ -118,35 +119,35 @@ async fn of<V: Value>(
 }
 
 /// The properties of one.
-async fn of_owner<V: Value>(
+async fn of_owner<V: ExtendedValue>(
     session: &mut Session,
     mailbox: i64,
     owner: Owner<'_>,
     ids: &Ids,
-) -> Result<Vec<Property<V>>, Error> {
+) -> Result<Vec<ExtendedProperty<V>>, Error> {
     let select = Sql::new("select e.pos, e.id, e.id_key, m.value").then(from::<V>(mailbox, owner, ids));
     let rows = session.rows(select.text(" order by e.pos").text(order::<V>()).into()).await?;
     rows.chunk_by(|a, b| a.get::<i64>(0).ok() == b.get(0).ok()).map(property).collect()
 }
 
-fn order<V: Value>() -> &'static str {
+fn order<V: ExtendedValue>() -> &'static str {
     if V::IS_LIST { ", m.entry" } else { "" }
 }
 
 /// A property from its rows, which are one for each value, or one without.
-fn property<V: Value>(rows: &[crate::store::db::engine::Row]) -> Result<Property<V>, Error> {
+fn property<V: ExtendedValue>(rows: &[crate::store::db::engine::Row]) -> Result<ExtendedProperty<V>, Error> {
     let first = rows.first().ok_or_else(|| Error::internal("a property without rows"))?;
     let texts =
         rows.iter().filter_map(|row| row.get::<Option<String>>(3).transpose()).collect::<Result<Vec<_>, _>>()?;
     let value = V::try_from(texts).map_err(|_| Error::internal("a property has not one value"))?;
-    Ok(Property { id: first.get(1)?, key: first.get(2)?, value })
+    Ok(ExtendedProperty { id: first.get(1)?, key: first.get(2)?, value })
 }
 
 /// Changes the properties of one that are named.
 ///
 /// # Errors
 /// [`Error::Quota`] where they become too many or too large.
-pub(in crate::store) async fn change<V: Value>(
+pub(in crate::store) async fn change<V: ExtendedValue>(
     tx: &mut Tx,
     mailbox: i64,
     owner: Owner<'_>,
@@ -162,7 +163,7 @@ pub(in crate::store) async fn change<V: Value>(
     clear::<V>(tx, mailbox, owner).await?;
     let (table, values, column) = owner.tables::<V>();
     let numbered = || (0_i64..).zip(&properties);
-    let texts = |property: &Property<V>| property.value.texts().to_vec();
+    let texts = |property: &ExtendedProperty<V>| property.value.texts().to_vec();
     let Some(values) = values else {
         let rows: Vec<_> = numbered()
             .flat_map(|(pos, p)| texts(p).into_iter().map(move |text| (pos, &p.id, &p.key, written(text))))
@@ -191,7 +192,7 @@ fn written(text: String) -> (String, String, [Option<i64>; 3]) {
 }
 
 /// What properties count for.
-fn size<V: Value>(properties: &[Property<V>]) -> i64 {
+fn size<V: ExtendedValue>(properties: &[ExtendedProperty<V>]) -> i64 {
     let lengths = properties.iter().map(|p| p.id.len() + p.value.texts().iter().map(String::len).sum::<usize>());
     quota::bytes(lengths)
 }
@@ -227,7 +228,7 @@ async fn insert(
 }
 
 /// Takes away the properties of one kind. Lists go with what they are of.
-async fn clear<V: Value>(tx: &mut Tx, mailbox: i64, owner: Owner<'_>) -> Result<(), Error> {
+async fn clear<V: ExtendedValue>(tx: &mut Tx, mailbox: i64, owner: Owner<'_>) -> Result<(), Error> {
     let (table, _, column) = owner.tables::<V>();
     let delete =
         Sql::new("delete from ").text(table).text(" where mailbox = ").value(mailbox).text(" and ").text(column);

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
+use crate::domain::contact::expand::Ids;
 use crate::domain::error::{Error, Kind};
 use crate::domain::etag::Preconditions;
-use crate::domain::extended::Ids;
-use crate::domain::extension::{Extension, MAX_ALL_BYTES, MAX_EXTENSIONS, Member, New, Patch};
+use crate::domain::extension::{
+    Extension, ExtensionMember, ExtensionPatch, MAX_ALL_BYTES, MAX_EXTENSIONS, NewExtension,
+};
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
@@ -47,7 +49,7 @@ impl Store {
         mailbox: i64,
         within: &[String],
         id: Uuid,
-        new: New,
+        new: NewExtension,
     ) -> Result<Extension, Error> {
         let within = within.to_vec();
         self.write(Some(mailbox), async move |tx| create(tx, mailbox, &within, id, new).await).await
@@ -63,7 +65,7 @@ impl Store {
         mailbox: i64,
         within: &[String],
         (id, name): (Uuid, String),
-        patch: Patch,
+        patch: ExtensionPatch,
         expected: Preconditions,
     ) -> Result<Extension, Error> {
         let within = within.to_vec();
@@ -141,10 +143,10 @@ pub(in crate::store) async fn insert(
     id: Uuid,
     version: i64,
     first: i64,
-    new: &[New],
+    new: &[NewExtension],
 ) -> Result<(), Error> {
     quota::grow(tx, mailbox, new.iter().map(|new| size(&new.members)).sum()).await?;
-    for (pos, New { name, members }) in (first..).zip(new) {
+    for (pos, NewExtension { name, members }) in (first..).zip(new) {
         let text = "
 insert into extensions (mailbox, contact_id, pos, name, version, last_modified_date_time) values ($1, $2, $3, $4, $5, $6)";
         let statement = Statement::new(text).bind(mailbox).bind(id).bind(pos).bind(name).bind(version);
@@ -155,11 +157,17 @@ insert into extensions (mailbox, contact_id, pos, name, version, last_modified_d
 }
 
 /// What members count for.
-fn size(members: &[Member]) -> i64 {
+fn size(members: &[ExtensionMember]) -> i64 {
     quota::bytes(members.iter().map(|(name, value)| name.len() + value.len()))
 }
 
-async fn insert_members(tx: &mut Tx, mailbox: i64, id: Uuid, pos: i64, members: &[Member]) -> Result<(), Error> {
+async fn insert_members(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: Uuid,
+    pos: i64,
+    members: &[ExtensionMember],
+) -> Result<(), Error> {
     let json = serde_json::to_string(members).map_err(Error::internal)?;
     let insert =
         Sql::new("insert into extension_members (mailbox, contact_id, extension_pos, pos, name, value) select ");
@@ -176,7 +184,7 @@ pub(in crate::store) async fn create(
     mailbox: i64,
     within: &[String],
     id: Uuid,
-    new: New,
+    new: NewExtension,
 ) -> Result<Extension, Error> {
     contacts::see(tx.reading().await?, mailbox, within, id).await?;
     let text = "
@@ -194,7 +202,7 @@ from extensions where mailbox = $1 and contact_id = $2";
     let version = number(tx, mailbox, id).await?;
     insert(tx, mailbox, id, version, first, std::slice::from_ref(&new)).await?;
     check_size(tx, mailbox, id).await?;
-    let New { name, members } = new;
+    let NewExtension { name, members } = new;
     Ok(Extension { name, members, version, last_modified_date_time: tx.now() })
 }
 
@@ -203,7 +211,7 @@ pub(in crate::store) async fn update(
     mailbox: i64,
     within: &[String],
     (id, name): (Uuid, &str),
-    patch: Patch,
+    patch: ExtensionPatch,
     expected: &Preconditions,
 ) -> Result<Extension, Error> {
     let (pos, mut extension) = find(tx, mailbox, within, id, name).await?;

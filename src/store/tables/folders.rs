@@ -5,7 +5,7 @@ use crate::domain::contact::{DEFAULT_FOLDER, is_default_otherwise};
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
 use crate::domain::fold::fold;
-use crate::domain::folder::{Folder, Patch, ROOT};
+use crate::domain::folder::{Folder, FolderPatch, ROOT};
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Statement;
 use crate::store::jobs::emptying;
@@ -105,7 +105,7 @@ pub(in crate::store) async fn create(
     tx: &mut Tx,
     mailbox: i64,
     parent: &[String],
-    new: Patch,
+    new: FolderPatch,
     max: i64,
 ) -> Result<Folder, Error> {
     let parent = get(tx.reading().await?, mailbox, parent).await?.id;
@@ -138,7 +138,7 @@ pub(in crate::store) async fn update(
     tx: &mut Tx,
     mailbox: i64,
     path: &[String],
-    changes: Patch,
+    changes: FolderPatch,
     expected: &Preconditions,
 ) -> Result<Folder, Error> {
     let mut folder = get(tx.reading().await?, mailbox, path).await?;

@@ -5,10 +5,11 @@
 use uuid::Uuid;
 
 use crate::domain::contact::Contact;
+use crate::domain::contact::expand::Expanded;
+use crate::domain::contact::expand::Ids;
 use crate::domain::contact::patch::Patch;
 use crate::domain::error::Error;
-use crate::domain::extended::{Expanded, Ids};
-use crate::domain::folder::{Folder, Patch as FolderPatch};
+use crate::domain::folder::{Folder, FolderPatch};
 use crate::store::Store;
 use crate::store::db::statement::Statement;
 use crate::store::tables::contacts::{self, New};

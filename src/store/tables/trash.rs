@@ -5,10 +5,10 @@
 
 use uuid::Uuid;
 
+use crate::domain::contact::expand::Expand;
 use crate::domain::contact::{Contact, DEFAULT_FOLDER};
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
-use crate::domain::extended::Expand;
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};

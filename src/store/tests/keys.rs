@@ -43,7 +43,7 @@ mod both {
                 let single = PropertyId::parse::<SingleValue>("String 0x6601").unwrap();
                 let multi = PropertyId::parse::<MultiValue>("StringArray 0x6602").unwrap();
                 patch.added = Some(Box::new(Added {
-                    extensions: vec![extension::New { name: name.clone(), members: Vec::new() }],
+                    extensions: vec![extension::NewExtension { name: name.clone(), members: Vec::new() }],
                     single_values: vec![(single, Some([name.clone()]))],
                     multi_values: vec![(multi, Some(vec![name.clone(), "all".to_owned()]))],
                 }));

@@ -1,9 +1,11 @@
 //! What an upgrade makes of what was stored before it.
 
 pub(super) mod both {
+    use crate::domain::contact::expand::Expand;
+    use crate::domain::contact::expand::Ids;
     use crate::domain::contact::patch::Added;
     use crate::domain::contact::tags;
-    use crate::domain::extended::{Expand, Ids, PropertyId, SingleValue};
+    use crate::domain::extended::{PropertyId, SingleValue};
     use crate::odata::filter::{Aliases, Model, filter};
     use crate::odata::prefer::Handling;
     use crate::store::db::renew;

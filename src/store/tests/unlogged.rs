@@ -70,7 +70,7 @@ impl Scene {
     }
 
     async fn recolor(&self, color: &'static str) -> Result<(), Error> {
-        let patch = category::Patch { color: Some(color), display_name: None };
+        let patch = category::CategoryPatch { color: Some(color), display_name: None };
         let id = self.category().await?;
         self.store.update_category(self.mailbox, id, patch, Preconditions::default()).await.map(drop)
     }
@@ -81,7 +81,7 @@ impl Scene {
     }
 
     async fn make_extension(&self) -> Result<(), Error> {
-        let new = extension::New { name: "e".to_owned(), members: Vec::new() };
+        let new = extension::NewExtension { name: "e".to_owned(), members: Vec::new() };
         match self.store.create_extension(self.mailbox, &[], self.contact, new).await {
             Ok(_) | Err(Error::ExtensionExists) => Ok(()),
             Err(error) => Err(error),
@@ -89,7 +89,7 @@ impl Scene {
     }
 
     async fn change_extension(&self, text: &str) -> Result<(), Error> {
-        let patch = extension::Patch { name: None, members: vec![("m".to_owned(), Some(text.to_owned()))] };
+        let patch = extension::ExtensionPatch { name: None, members: vec![("m".to_owned(), Some(text.to_owned()))] };
         let which = (self.contact, "e".to_owned());
         self.store.update_extension(self.mailbox, &[], which, patch, Preconditions::default()).await.map(drop)
     }

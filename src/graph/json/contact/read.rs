@@ -6,12 +6,14 @@ use crate::domain::contact::tags::{self, View};
 use crate::domain::contact::{Complex, MAX_ENTRIES, MAX_FOLDER_ID, MAX_TEXT, Member, Text};
 use crate::domain::date;
 use crate::domain::error::{Error, Kind, Problem};
-use crate::domain::extended::{self, SINGLE};
-use crate::domain::extension;
+use crate::domain::extended::SINGLE;
+use crate::domain::extension::{MAX_ALL_BYTES, NewExtension};
 use crate::domain::plain;
+use crate::domain::plain::shorten;
 use crate::graph::json::contact::{beta, v1};
+use crate::graph::json::{extended, extension};
 use crate::odata::entity;
-use crate::odata::json::{Json, is_annotation, shorten};
+use crate::odata::json::{Json, is_annotation};
 use crate::odata::prefer::Handling;
 use crate::odata::shape::Shape;
 
@@ -182,12 +184,12 @@ impl Reader {
         Ok(())
     }
 
-    fn extensions(&mut self, value: Json) -> Result<Vec<extension::New>, Error> {
-        let mut extensions: Vec<extension::New> = Vec::new();
+    fn extensions(&mut self, value: Json) -> Result<Vec<NewExtension>, Error> {
+        let mut extensions: Vec<NewExtension> = Vec::new();
         let mut size = 0;
         for (i, value) in array("extensions", value)?.into_iter().enumerate() {
             let place = format!("extensions/{i}");
-            let new = extension::read(&place, value, &mut self.deviations)?.into_new(&place)?;
+            let new = extension::into_new(extension::read(&place, value, &mut self.deviations)?, &place)?;
             if extensions.iter().any(|known| known.name == new.name) {
                 let message = format!("'{place}/extensionName' is a name that stands there before, '{}'.", new.name);
                 return Err(Error::invalid(Kind::Body, format!("{place}/extensionName"), message));
@@ -195,8 +197,8 @@ impl Reader {
             size += new.size();
             extensions.push(new);
         }
-        if size > extension::MAX_ALL_BYTES {
-            let message = format!("'extensions' have more than the {} bytes allowed.", extension::MAX_ALL_BYTES);
+        if size > MAX_ALL_BYTES {
+            let message = format!("'extensions' have more than the {} bytes allowed.", MAX_ALL_BYTES);
             return Err(Error::invalid(Kind::Limit, "extensions", message));
         }
         Ok(extensions)

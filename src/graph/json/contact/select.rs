@@ -1,8 +1,8 @@
 //! `$select`: which properties an answer shows. Names match in any letter case; `id` and `@odata.etag` always come.
 
 use crate::domain::error::{Error, Kind};
+use crate::domain::plain::shorten;
 use crate::graph::json::contact::write::Only;
-use crate::odata::json::shorten;
 use crate::odata::shape::Shape;
 
 /// Most names in one `$select`.

@@ -5,10 +5,11 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use crate::domain::contact::{Complex, Contact, Text};
 use crate::graph::json::contact::select::Selection;
 use crate::graph::json::contact::{beta, v1};
+use crate::graph::json::extended;
 use crate::odata::shape::Shape;
 
 /// A contact to be written.
-pub struct Shown<'a> {
+pub struct ContactJson<'a> {
     /// The contact.
     pub contact: &'a Contact,
     /// In which shape.
@@ -23,7 +24,7 @@ pub struct Shown<'a> {
     pub annotated: bool,
 }
 
-impl Serialize for Shown<'_> {
+impl Serialize for ContactJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { contact, annotated, select, .. } = *self;
         let mut map = Members { map: serializer.serialize_map(None)?, contact, annotated, select };
@@ -37,7 +38,7 @@ impl Serialize for Shown<'_> {
         }
         if let Some(expanded) = &contact.expanded {
             let context = self.within.map(|within| format!("{within}('{}')", contact.id));
-            expanded.write(&mut map.map, context.as_deref().filter(|_| annotated), annotated)?;
+            extended::write(expanded, &mut map.map, context.as_deref().filter(|_| annotated), annotated)?;
         }
         map.map.end()
     }

@@ -17,9 +17,9 @@ use crate::store::query::filter::unserved::is_read;
 use std::sync::LazyLock;
 
 use crate::domain::contact::Text;
+use crate::domain::literal::MILLION;
 use crate::domain::query::typed::{
-    Arithmetic, Calendar, Cast, Comparison, Condition, Find, Id, List, MILLION, Moment, NumberValue, Property, Table,
-    TextValue,
+    Arithmetic, Calendar, Cast, Comparison, Condition, Find, Id, List, Moment, NumberValue, Property, Table, TextValue,
 };
 use crate::store::db::statement::Sql;
 

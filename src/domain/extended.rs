@@ -1,19 +1,13 @@
-//! Extended properties of contacts and folders: values for which Graph has no name, by an id that says type, namespace and
-//! name. And what can be shown with a contact besides its own properties, these and open extensions. No I/O, no clock.
+//! Extended properties of contacts and folders: values for which Graph has no name, by an id of type, namespace and name.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use uuid::Uuid;
 
 use crate::domain::date;
-use crate::domain::error::{Error, Kind, Problem};
-use crate::domain::query::typed::{DAY, MILLION, decimal};
-use crate::odata::json::{Json, is_annotation, shorten};
-
-mod shown;
-
-pub use crate::domain::extended::shown::{Asked, Expand, Expanded, Ids};
+use crate::domain::error::Error;
+use crate::domain::literal::{DAY, MILLION, decimal};
+use crate::domain::plain::shorten;
 
 /// Most properties of one kind, single or multi, of a contact or folder; and most values of one multi.
 pub const MAX_PROPERTIES: usize = 100;
@@ -50,7 +44,8 @@ pub struct PropertyId {
     pub text: String,
     /// The same of two ids that are one: of types, guids and numbers letter case means nothing, of names it does.
     pub key: String,
-    value_type: &'static str,
+    /// Without `Array`.
+    pub(crate) value_type: &'static str,
 }
 
 impl PropertyId {
@@ -68,7 +63,7 @@ impl PropertyId {
     ///
     /// # Errors
     /// The sentence to show, without the place.
-    pub fn parse<V: Value>(text: &str) -> Result<Self, String> {
+    pub fn parse<V: ExtendedValue>(text: &str) -> Result<Self, String> {
         let bad = || {
             let (shown, types, array) = (shorten(text), TYPES.join(", "), if V::IS_LIST { "Array" } else { "" });
             format!(
@@ -105,7 +100,7 @@ impl PropertyId {
     }
 
     /// What is a value of the type, for a message.
-    fn taken(&self) -> &'static str {
+    pub(crate) fn taken(&self) -> &'static str {
         match self.value_type {
             "ApplicationTime" => "a number, or a time like 2026-01-31T00:00:00Z",
             "Binary" => "bytes in base64",
@@ -121,7 +116,7 @@ impl PropertyId {
     }
 
     /// Whether a text is a value of the type.
-    fn fits(&self, text: &str) -> bool {
+    pub(crate) fn fits(&self, text: &str) -> bool {
         let is_number = |text: &str| text.parse::<f64>().is_ok_and(f64::is_finite);
         let is_time = |text: &str| date::instant(text).is_some() || date::date(text).is_some();
         match self.value_type {
@@ -189,17 +184,11 @@ fn nearest(text: &str) -> Option<i64> {
 }
 
 /// What a property holds: a text, or a list of them.
-pub trait Value: TryFrom<Vec<String>> + Send + 'static {
+pub trait ExtendedValue: TryFrom<Vec<String>> + Send + 'static {
     /// Whether it is a list.
     const IS_LIST: bool;
     /// The name of the property of contacts and folders that has all of these.
     const OF: &'static str;
-
-    /// Reads it; `None` for null.
-    ///
-    /// # Errors
-    /// 400 for a value of another type.
-    fn read(place: &str, value: Json) -> Result<Option<Self>, Error>;
 
     /// Its texts.
     fn texts(&self) -> &[String];
@@ -210,56 +199,27 @@ pub type SingleValue = [String; 1];
 /// Texts, in order.
 pub type MultiValue = Vec<String>;
 
-impl Value for SingleValue {
+impl ExtendedValue for SingleValue {
     const IS_LIST: bool = false;
     const OF: &'static str = SINGLE;
 
-    fn read(place: &str, value: Json) -> Result<Option<Self>, Error> {
-        match value {
-            Json::Null => Ok(None),
-            Json::Text(text) => Ok(Some([text])),
-            other => Err(wrong_type(place, "a string or null", &other)),
-        }
-    }
-
     fn texts(&self) -> &[String] {
         self
     }
 }
 
-impl Value for MultiValue {
+impl ExtendedValue for MultiValue {
     const IS_LIST: bool = true;
     const OF: &'static str = MULTI;
 
-    fn read(place: &str, value: Json) -> Result<Option<Self>, Error> {
-        let values = match value {
-            Json::Null => return Ok(None),
-            Json::Array(values) => values,
-            other => return Err(wrong_type(place, "an array of strings or null", &other)),
-        };
-        if values.len() > MAX_PROPERTIES {
-            let message = format!("'{place}' has {} entries, more than the {MAX_PROPERTIES} allowed.", values.len());
-            return Err(Error::invalid(Kind::Limit, place, message));
-        }
-        let text = |(i, value): (usize, Json)| match value {
-            Json::Text(text) => Ok(text),
-            other => Err(wrong_type(&format!("{place}/{i}"), "a string", &other)),
-        };
-        values.into_iter().enumerate().map(text).collect::<Result<_, _>>().map(Some)
-    }
-
     fn texts(&self) -> &[String] {
         self
     }
-}
-
-fn wrong_type(place: &str, expected: &str, found: &Json) -> Error {
-    Error::invalid(Kind::Body, place, format!("'{place}' must be {expected}, not {}.", found.kind()))
 }
 
 /// A property as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Property<V> {
+pub struct ExtendedProperty<V> {
     /// As it was sent last.
     pub id: String,
     /// See [`PropertyId::key`].
@@ -271,115 +231,30 @@ pub struct Property<V> {
 /// Properties that a request sets or, without a value, takes away. No two have one id.
 pub type Changes<V> = Vec<(PropertyId, Option<V>)>;
 
-/// Reads the properties of one kind. What Graph refuses and lenient handling keeps is added to `deviations`.
-///
-/// # Errors
-/// 400 for what is no such list, an id that is none or there twice, and what is over a limit.
-pub fn read<V: Value>(value: Json, deviations: &mut Vec<Problem>) -> Result<Changes<V>, Error> {
-    let entries = match value {
-        Json::Null => return Ok(Vec::new()),
-        Json::Array(entries) => entries,
-        other => return Err(wrong_type(V::OF, "an array", &other)),
-    };
-    if entries.len() > MAX_PROPERTIES {
-        let message = format!("'{}' has {} entries, more than the {MAX_PROPERTIES} allowed.", V::OF, entries.len());
-        return Err(Error::invalid(Kind::Limit, V::OF, message));
-    }
-    let mut changes = Changes::<V>::with_capacity(entries.len());
-    let mut size = 0;
-    for (i, entry) in entries.into_iter().enumerate() {
-        let place = format!("{}/{i}", V::OF);
-        let (id, value) = read_entry::<V>(&place, entry)?;
-        if changes.iter().any(|(known, _)| known.key == id.key) {
-            let message = format!("'{place}/id' is an id that stands there before, '{}'.", shorten(&id.text));
-            return Err(Error::invalid(Kind::Body, format!("{place}/id"), message));
-        }
-        size += id.text.len();
-        for (j, text) in value.iter().flat_map(|value| value.texts().iter().enumerate()) {
-            size += text.len();
-            if !id.fits(text) {
-                let target = if V::IS_LIST { format!("{place}/value/{j}") } else { format!("{place}/value") };
-                let message = format!(
-                    "Cannot convert the literal '{}' of '{target}' to '{}': send {}.",
-                    shorten(text),
-                    id.value_type,
-                    id.taken()
-                );
-                deviations.push(Problem::new(Kind::Body, target, message));
-            }
-        }
-        changes.push((id, value));
-    }
-    if size > MAX_BYTES {
-        let message = format!("'{}' has more than the {MAX_BYTES} bytes of ids and values allowed.", V::OF);
-        return Err(Error::invalid(Kind::Limit, V::OF, message));
-    }
-    Ok(changes)
-}
-
-fn read_entry<V: Value>(place: &str, entry: Json) -> Result<(PropertyId, Option<V>), Error> {
-    let Json::Object(members) = entry else { return Err(wrong_type(place, "an object", &entry)) };
-    let (mut id, mut value) = (None, None);
-    for (name, member) in members {
-        match name.to_ascii_lowercase().as_str() {
-            "id" => match member {
-                Json::Text(text) => {
-                    let refused = |why| Error::invalid(Kind::Body, format!("{place}/id"), format!("{why}."));
-                    id = Some(PropertyId::parse::<V>(&text).map_err(refused)?);
-                }
-                other => return Err(wrong_type(&format!("{place}/id"), "a string", &other)),
-            },
-            "value" => value = Some(V::read(&format!("{place}/value"), member)?),
-            _ if is_annotation(&name) => {}
-            _ => {
-                let name = shorten(&name);
-                let message = format!("The property '{name}' does not exist at '{place}'. It has id and value.");
-                return Err(Error::invalid(Kind::Body, format!("{place}/{name}"), message));
-            }
-        }
-    }
-    let missing = |name: &str| {
-        Error::invalid(
-            Kind::Body,
-            format!("{place}/{name}"),
-            format!("'{place}/{name}' is missing: each entry has id and value."),
-        )
-    };
-    Ok((id.ok_or_else(|| missing("id"))?, value.ok_or_else(|| missing("value"))?))
-}
-
 /// The properties once the changes are made: those that are not named stay.
 ///
 /// # Errors
 /// [`Error::Quota`] where they become too many or too large.
-pub fn applied<V: Value>(mut stored: Vec<Property<V>>, changes: Changes<V>) -> Result<Vec<Property<V>>, Error> {
+pub fn applied<V: ExtendedValue>(
+    mut stored: Vec<ExtendedProperty<V>>,
+    changes: Changes<V>,
+) -> Result<Vec<ExtendedProperty<V>>, Error> {
     for (PropertyId { text: id, key, .. }, value) in changes {
         match (stored.iter().position(|known| known.key == key), value) {
-            (Some(at), Some(value)) => stored[at] = Property { id, key, value },
+            (Some(at), Some(value)) => stored[at] = ExtendedProperty { id, key, value },
             (Some(at), None) => drop(stored.remove(at)),
-            (None, Some(value)) => stored.push(Property { id, key, value }),
+            (None, Some(value)) => stored.push(ExtendedProperty { id, key, value }),
             (None, None) => {}
         }
     }
-    let size =
-        |property: &Property<V>| property.id.len() + property.value.texts().iter().map(String::len).sum::<usize>();
+    let size = |property: &ExtendedProperty<V>| {
+        property.id.len() + property.value.texts().iter().map(String::len).sum::<usize>()
+    };
     if stored.len() > MAX_PROPERTIES || stored.iter().map(size).sum::<usize>() > MAX_BYTES {
         let message = format!("There are at most {MAX_PROPERTIES} '{}', of {MAX_BYTES} bytes in all.", V::OF);
         return Err(Error::Quota(message));
     }
     Ok(stored)
-}
-
-impl<V: Value> Serialize for Property<V> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("id", &self.id)?;
-        match self.value.texts() {
-            [text] if !V::IS_LIST => map.serialize_entry("value", text)?,
-            texts => map.serialize_entry("value", texts)?,
-        }
-        map.end()
-    }
 }
 
 #[cfg(test)]

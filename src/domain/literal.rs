@@ -1,0 +1,27 @@
+//! Numbers and GUIDs in texts, and the units of whole numbers.
+
+/// The factor that makes a decimal number whole.
+pub(crate) const MILLION: i64 = 1_000_000;
+/// Microseconds of a day.
+pub(crate) const DAY: i64 = 86_400 * MILLION;
+
+/// Reads a decimal number in millionths: up to 12 digits before the point and 6 after it.
+pub(crate) fn decimal(text: &str) -> Option<i64> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let (whole, fraction) = digits.split_once('.')?;
+    let fits = (1..=12).contains(&whole.len()) && (1..=6).contains(&fraction.len());
+    if !fits || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let fraction = format!("{fraction:0<6}").parse::<i64>().ok()?;
+    Some(sign * (whole.parse::<i64>().ok()? * MILLION + fraction))
+}
+
+/// How a GUID is written: `x` is a digit.
+pub(crate) const GUID: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+/// Whether a text is a GUID in lower case.
+pub(crate) fn is_guid(text: &str) -> bool {
+    let fits = |(is, of): (u8, u8)| if of == b'x' { matches!(is, b'0'..=b'9' | b'a'..=b'f') } else { is == of };
+    text.len() == GUID.len() && text.bytes().zip(GUID.bytes()).all(fits)
+}

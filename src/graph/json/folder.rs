@@ -1,0 +1,152 @@
+//! JSON of the folder: Graph's `contactFolder`.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::domain::contact::{Contact, DEFAULT_FOLDER, MAX_FOLDER_ID};
+use crate::domain::error::{Error, Kind};
+use crate::domain::extended::{ExtendedProperty, MULTI, MultiValue, SINGLE, SingleValue};
+use crate::domain::folder::{Folder, FolderPatch, MAX_NAME, ROOT};
+use crate::domain::plain;
+use crate::graph::json::contact::select::Selection;
+use crate::graph::json::contact::write::ContactJson;
+use crate::graph::json::extended;
+use crate::odata::entity;
+use crate::odata::json::Json;
+use crate::odata::prefer::Handling;
+use crate::odata::shape::Shape;
+
+/// The names that `$select` and bodies know in a shape.
+pub(crate) fn properties(shape: Shape) -> &'static [&'static str] {
+    match shape {
+        Shape::Beta => &["id", "displayName", "parentFolderId", "wellKnownName"],
+        Shape::V1 => &["id", "displayName", "parentFolderId"],
+    }
+}
+
+/// A folder to be written.
+pub(crate) struct FolderJson<'a> {
+    /// The folder.
+    pub folder: &'a Folder,
+    /// In which shape: only the seed's has `wellKnownName`.
+    pub shape: Shape,
+    /// Which of its properties; all without it. `id` always comes.
+    pub select: Option<&'a [&'static str]>,
+    /// What is inside it, if that is wanted.
+    pub inside: &'a [Inside<'a>],
+    /// `@odata.context`, for a folder that stands alone.
+    pub context: Option<&'a str>,
+    /// Whether `@odata.*` members are wanted.
+    pub annotated: bool,
+}
+
+impl Serialize for FolderJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if self.annotated {
+            if let Some(context) = self.context {
+                map.serialize_entry("@odata.context", context)?;
+            }
+            map.serialize_entry("@odata.etag", &self.folder.etag())?;
+        }
+        let wanted = |name: &str| self.select.is_none_or(|names| names.contains(&name));
+        map.serialize_entry("id", &self.folder.id)?;
+        if wanted("parentFolderId") {
+            map.serialize_entry("parentFolderId", self.folder.parent_folder_id.as_deref().unwrap_or(ROOT))?;
+        }
+        if wanted("displayName") {
+            map.serialize_entry("displayName", &self.folder.display_name)?;
+        }
+        if self.shape == Shape::Beta && wanted("wellKnownName") {
+            map.serialize_entry("wellKnownName", &self.folder.is_default().then_some(DEFAULT_FOLDER))?;
+        }
+        for inside in self.inside {
+            self.serialize_inside(&mut map, inside)?;
+        }
+        map.end()
+    }
+}
+
+impl FolderJson<'_> {
+    fn serialize_inside<M: SerializeMap>(&self, map: &mut M, inside: &Inside<'_>) -> Result<(), M::Error> {
+        let (name, shape, annotated) = (inside.name, self.shape, self.annotated);
+        if let Some(context) = &inside.context {
+            map.serialize_entry(&format!("{name}@odata.context"), context)?;
+        }
+        if let Some(count) = inside.count {
+            map.serialize_entry(&format!("{name}@odata.count"), &count)?;
+        }
+        if let Some(next) = &inside.next {
+            map.serialize_entry(&format!("{name}@odata.nextLink"), next)?;
+        }
+        match &inside.entries {
+            Entries::Contacts(contacts, select) => {
+                let shown =
+                    |contact| ContactJson { contact, shape, select: *select, context: None, within: None, annotated };
+                map.serialize_entry(name, &contacts.iter().map(shown).collect::<Vec<_>>())
+            }
+            Entries::Folders(folders, select) => {
+                let shown =
+                    |folder| FolderJson { folder, shape, select: *select, inside: &[], context: None, annotated };
+                map.serialize_entry(name, &folders.iter().map(shown).collect::<Vec<_>>())
+            }
+            Entries::SingleValues(properties) => map.serialize_entry(name, properties),
+            Entries::MultiValues(properties) => map.serialize_entry(name, properties),
+        }
+    }
+}
+
+/// A page of what is inside a folder.
+pub(crate) struct Inside<'a> {
+    /// As what: `contacts`, say.
+    pub name: &'static str,
+    /// Its own `@odata.context`.
+    pub context: Option<String>,
+    /// How many there are on all pages, where that was asked.
+    pub count: Option<i64>,
+    /// Where the next page is.
+    pub next: Option<String>,
+    /// The page.
+    pub entries: Entries<'a>,
+}
+
+/// What is on it, and which properties of it are shown.
+#[allow(missing_docs, reason = "each is what its name says")]
+pub(crate) enum Entries<'a> {
+    Contacts(Vec<Contact>, Option<&'a Selection>),
+    Folders(Vec<Folder>, Option<&'a [&'static str]>),
+    SingleValues(Vec<ExtendedProperty<SingleValue>>),
+    MultiValues(Vec<ExtendedProperty<MultiValue>>),
+}
+
+/// Reads a folder, or the part of one that a PATCH names. `id` and `wellKnownName` are the server's and ignored.
+///
+/// # Errors
+/// 400 for anything that is no object with these members, or a display name that is empty or too long; in strict handling
+/// also for extended properties that Graph refuses.
+pub(crate) fn read(body: Json, handling: Handling) -> Result<FolderPatch, Error> {
+    let mut patch = FolderPatch::default();
+    let mut deviations = Vec::new();
+    let known = [properties(Shape::Beta), &[SINGLE, MULTI]].concat();
+    for (property, value) in entity::members(body, "contactFolder", &known)? {
+        match property {
+            SINGLE => patch.single_values = extended::read(value, &mut deviations)?,
+            MULTI => patch.multi_values = extended::read(value, &mut deviations)?,
+            property => read_property(&mut patch, property, value)?,
+        }
+    }
+    if handling == Handling::Strict && !deviations.is_empty() { Err(Error::Invalid(deviations)) } else { Ok(patch) }
+}
+
+fn read_property(patch: &mut FolderPatch, property: &'static str, value: Json) -> Result<(), Error> {
+    let max = if property == "displayName" { MAX_NAME } else { MAX_FOLDER_ID };
+    match (property, entity::text(property, value, max)?) {
+        ("displayName", Some(name)) if !plain::is_plain(&name) => return Err(entity::not_plain(property)),
+        ("displayName", Some(name)) if !name.trim().is_empty() => patch.display_name = Some(name),
+        ("displayName", _) => {
+            return Err(Error::invalid(Kind::Body, property, "'displayName' must be a name, not empty or null."));
+        }
+        ("parentFolderId", id) => patch.parent_folder_id = id.filter(|id| !id.is_empty()),
+        _ => {}
+    }
+    Ok(())
+}

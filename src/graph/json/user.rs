@@ -1,0 +1,37 @@
+//! JSON of the user.
+
+use serde::Serialize;
+
+use crate::domain::user::User;
+
+/// The names that `$select` knows.
+pub(crate) const PROPERTIES: [&str; 4] = ["id", "displayName", "userPrincipalName", "mail"];
+
+/// A user to be written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UserJson<'a> {
+    #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
+    context: Option<String>,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_principal_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail: Option<&'a str>,
+}
+
+impl<'a> UserJson<'a> {
+    /// The properties in `select`, or all; `id` always comes.
+    pub(crate) fn of(user: &'a User, select: Option<&[&'static str]>, context: Option<String>) -> Self {
+        let wanted = |name| select.is_none_or(|names| names.contains(&name));
+        Self {
+            context,
+            id: &user.id,
+            display_name: wanted("displayName").then_some(&user.display_name),
+            user_principal_name: wanted("userPrincipalName").then_some(&user.user_principal_name),
+            mail: wanted("mail").then_some(&user.mail),
+        }
+    }
+}
