@@ -69,8 +69,22 @@ pub(in crate::store) struct Sql {
 enum Piece {
     Text(&'static str),
     PerEngine(&'static str, &'static str),
+    Number(usize),
     Value(Value<'static>),
     Either(Sql, Sql),
+}
+
+/// The texts of a statement that takes its values by `$1..$n`. They are made once, in a `static`, so that a statement can be
+/// cloned without them.
+pub(in crate::store) struct Texts {
+    sqlite: String,
+    postgres: String,
+}
+
+impl Texts {
+    pub(in crate::store) fn of_sqlite(&self) -> &str {
+        &self.sqlite
+    }
 }
 
 impl Sql {
@@ -101,6 +115,52 @@ impl Sql {
     /// What each engine asks for in its own way, with its own values.
     pub(in crate::store) fn either(sqlite: Self, postgres: Self) -> Self {
         Self { pieces: vec![Piece::Either(sqlite, postgres)] }
+    }
+
+    /// A number that is ours, such as a position.
+    pub(in crate::store) fn number(mut self, number: usize) -> Self {
+        self.pieces.push(Piece::Number(number));
+        self
+    }
+
+    /// The parts, with commas between them.
+    pub(in crate::store) fn list(parts: impl IntoIterator<Item = Self>) -> Self {
+        let comma = |list: Self| if list.pieces.is_empty() { list } else { list.text(", ") };
+        parts.into_iter().fold(Self::default(), |list, part| comma(list).then(part))
+    }
+
+    /// A text with the part of that name at each `{name}`. Braces around another text stay.
+    pub(in crate::store) fn filled(text: &'static str, parts: &[(&str, Self)]) -> Self {
+        let mut sql = Self::default();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, behind) = after.split_once('}').unwrap_or_default();
+            sql = match parts.iter().find(|(part, _)| *part == name) {
+                Some((_, part)) => {
+                    rest = behind;
+                    sql.text(before).then(part.clone())
+                }
+                None => {
+                    rest = after;
+                    sql.text(before).text("{")
+                }
+            };
+        }
+        sql.text(rest)
+    }
+
+    /// The texts of what has no values.
+    pub(in crate::store) fn texts(&self) -> Texts {
+        let (mut sqlite, mut postgres) = <(Written, Written)>::default();
+        sqlite.write(self, false);
+        postgres.write(self, true);
+        debug_assert!(sqlite.values.is_empty() && postgres.values.is_empty(), "values would be lost");
+        Texts { sqlite: sqlite.text, postgres: postgres.text }
+    }
+
+    /// Texts that were made before.
+    pub(in crate::store) fn prepared(texts: &'static Texts) -> Self {
+        Self::default().per_engine(&texts.sqlite, &texts.postgres)
     }
 
     pub(in crate::store) fn parenthesized(self) -> Self {
@@ -136,6 +196,7 @@ impl Written {
             match piece {
                 Piece::Text(text) => self.text += text,
                 Piece::PerEngine(of_sqlite, of_postgres) => self.text += if postgres { of_postgres } else { of_sqlite },
+                Piece::Number(number) => self.text += &number.to_string(),
                 Piece::Either(of_sqlite, of_postgres) => {
                     self.write(if postgres { of_postgres } else { of_sqlite }, postgres);
                 }
@@ -161,6 +222,11 @@ impl<'q> Statement<'q> {
     /// A text for each engine, with the same values.
     pub(in crate::store) fn per_engine(sqlite: &'static str, postgres: &'static str) -> Self {
         Self { sqlite: sqlite.into(), postgres: postgres.into(), values: Vec::new(), of_postgres: None }
+    }
+
+    /// One of the texts that were made before.
+    pub(in crate::store) fn prepared(texts: &'static Texts) -> Self {
+        Self::per_engine(&texts.sqlite, &texts.postgres)
     }
 
     pub(in crate::store) fn bind(mut self, value: impl Into<Value<'q>>) -> Self {
@@ -222,6 +288,13 @@ mod tests {
     fn placeholders_are_counted_by_the_highest() {
         assert_eq!(placeholders("select 1"), 0);
         assert_eq!(placeholders("select $1, $12, $2"), 12);
+    }
+
+    #[test]
+    fn a_text_is_filled_where_a_part_has_that_name() {
+        let parts = [("list", Sql::list([Sql::new("a"), Sql::new("b").number(7)])), ("none", Sql::default())];
+        let texts = Sql::filled("{list} '{}' {none}{other} {list}{", &parts).texts();
+        assert_eq!(texts.sqlite, "a, b7 '{}' {other} a, b7{");
     }
 
     #[test]

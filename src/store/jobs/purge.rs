@@ -13,7 +13,7 @@ use crate::domain::error::Error;
 use crate::store::db::engine::Row;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
-use crate::store::tables::contacts::{self, columns};
+use crate::store::tables::contacts::{self, select_columns};
 use crate::store::tables::{once, quota, trash};
 use crate::store::write::tx::Tx;
 use crate::store::{OpenError, Options, Shared, Store};
@@ -194,7 +194,7 @@ async fn remove_contacts(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, 
     select id, sum(size) over (order by deleted_date_time, id rows unbounded preceding) - size as before from due
 )",
     );
-    let select = due.then(columns()).text(" from measured m join contacts c on c.mailbox = ").value(mailbox);
+    let select = due.then(select_columns()).text(" from measured m join contacts c on c.mailbox = ").value(mailbox);
     let select = select.text(" and c.id = m.id left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id");
     let select = select.text(" where m.before < ").value(MAX_BYTES);
     let rows = tx.reading().await?.rows(select.into()).await?;

@@ -16,7 +16,7 @@ use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
 use crate::store::query::listing;
-use crate::store::tables::contacts::{columns, read};
+use crate::store::tables::contacts::{read, select_columns};
 use crate::store::tables::folders;
 use crate::store::{Listing, Store};
 
@@ -269,7 +269,7 @@ async fn contacts_now(
     let from = "
 from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
 where c.deleted_date_time is null and c.mailbox = ";
-    let select = columns().text(from).value(mailbox).then(emptying::is_in_none(mailbox)).text(" and c.id in (");
+    let select = select_columns().text(from).value(mailbox).then(emptying::is_in_none(mailbox)).text(" and c.id in (");
     let simple: Vec<_> = ids.iter().filter_map(|id| Some(Uuid::try_parse(id).ok()?.simple().to_string())).collect();
     let select =
         select.per_engine("select unhex(value) from json_each(", "select value::uuid from jsonb_array_elements_text(");

@@ -22,7 +22,7 @@ use crate::store::db::statement::Sql;
 use crate::store::jobs::emptying;
 use crate::store::query::search::Ways;
 use crate::store::query::{filter, search, sort};
-use crate::store::tables::contacts::{COLUMNS, columns, read};
+use crate::store::tables::contacts::{COLUMNS, read, select_columns};
 use crate::store::tables::{extended, folders};
 
 /// About how many bytes of JSON a page may be, unless its first contact is larger.
@@ -206,7 +206,7 @@ fn select_page(mailbox: i64, listing: &Listing, ways: &Ways, after: Option<&Afte
     let measured = measured.then(order(listing)).text(") as place, sum(size) over (").then(order(listing));
     let measured = measured.text(" rows unbounded preceding) - size as before, count(*) over () as count from found)");
     let keys = listing.order.iter().zip(KEYS).fold(Sql::default(), |all, (_, name)| all.text(", m.").text(name));
-    let page = measured.then(columns()).text(", m.count").then(keys);
+    let page = measured.then(select_columns()).text(", m.count").then(keys);
     let page = page.text(" from measured m join contacts c on c.mailbox = ").value(mailbox).text(" and c.id = m.id");
     let page = page.text(" left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id where m.before < ");
     page.value(MAX_PAGE_BYTES).text(" order by m.place")

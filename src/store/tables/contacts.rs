@@ -1,73 +1,73 @@
 //! Contacts: rows of the tables in, rows out.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use uuid::Uuid;
 
 use crate::domain::contact::expand::Expanded;
 use crate::domain::contact::patch::{Added, Patch};
-use crate::domain::contact::{self, Complex, Contact, DEFAULT_FOLDER, DateTimeTimeZone, Flag, Properties};
+use crate::domain::contact::{self, Complex, Contact, DEFAULT_FOLDER, Properties, Text};
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
 use crate::domain::extension::{Extension, NewExtension};
 use crate::domain::words;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::faults;
-use crate::store::db::statement::Sql;
+use crate::store::db::statement::{Sql, Texts};
 use crate::store::jobs::emptying;
+use crate::store::tables::columns::{self, PLAIN};
 use crate::store::tables::extended::{self, Owner};
 use crate::store::tables::rights::{self, Actor, To};
+use crate::store::tables::schema::{COLLECTIONS, FLAGS, Table};
 use crate::store::tables::{changes, extensions, folders, quota};
 use crate::store::write::procedures;
 use crate::store::write::procedures::Call;
 use crate::store::write::rows::Written;
 use crate::store::write::tx::Tx;
 
-/// The number of columns in `columns!`.
-pub(in crate::store) const COLUMNS: usize = 47;
 /// About how many bytes of JSON one call may carry.
 const MAX_CALL_BYTES: usize = 1 << 20;
 
+static SELECT: LazyLock<Texts> = LazyLock::new(|| select().texts());
+
+/// A contact's columns that are read first.
+const OWN: [&str; 6] =
+    ["id", "parent_folder_id", "version", "created_date_time", "last_modified_date_time", "change_key"];
+
+/// The names of a contact's own columns, in the order in which they are read.
+fn own_columns() -> impl Iterator<Item = &'static str> {
+    let properties = PLAIN.iter().copied().chain(Text::ALL.into_iter().map(columns::of_text));
+    OWN.into_iter().chain(properties.map(|column| column.name))
+}
+
+/// How many columns [`read`] reads. Before the flag's own is one that tells whether there is a flag.
+pub(in crate::store) const COLUMNS: usize =
+    OWN.len() + PLAIN.len() + Text::ALL.len() + COLLECTIONS.len() + 1 + FLAGS.values.len();
+
 /// A contact and its children in one row: the children as JSON, made from their rows as the query runs. The engines'
 /// words for JSON differ.
-macro_rules! columns {
-    ($list:literal, $entry:literal, $end:literal) => {
-        concat!(
-            "
-select c.id, c.parent_folder_id, c.version, c.created_date_time, c.last_modified_date_time, c.change_key,
-       c.display_name_derived,
-       c.file_as, c.display_name, c.given_name, c.initials, c.middle_name, c.nick_name, c.surname, c.title,
-       c.yomi_given_name, c.yomi_surname, c.yomi_company_name, c.generation, c.job_title, c.company_name, c.department,
-       c.office_location, c.profession, c.assistant_name, c.manager, c.spouse_name, c.personal_notes, c.gender,
-       c.birthday, c.wedding_anniversary, c.is_favorite,
-       (select ", $list, $entry, "x.name, x.address, x.type, x.other_label) order by x.pos", $end, "
-        from emails x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       (select ", $list, $entry, "x.type, x.number) order by x.pos", $end, "
-        from phones x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       (select ", $list, $entry, "x.type, x.post_office_box, x.street, x.city, x.state, x.country_or_region,
-               x.postal_code) order by x.pos", $end, "
-        from addresses x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       (select ", $list, $entry, "x.type, x.address, x.display_name) order by x.pos", $end, "
-        from websites x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       (select ", $list, "x.name order by x.pos", $end, "
-        from categories x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       (select ", $list, "x.address order by x.pos", $end, "
-        from im_addresses x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       (select ", $list, "x.name order by x.pos", $end, "
-        from children x where x.mailbox = c.mailbox and x.contact_id = c.id),
-       f.mailbox, f.flag_status, f.completed_date_time, f.completed_time_zone, f.due_date_time, f.due_time_zone,
-       f.start_date_time, f.start_time_zone"
-        )
+fn select() -> Sql {
+    let list = |table: &Table| {
+        let columns = Sql::list(table.values.iter().map(|column| Sql::new("x.").text(column.name)));
+        let entry = match table.values {
+            [_] => columns,
+            _ => Sql::default().per_engine("json_array(", "json_build_array(").then(columns).text(")"),
+        };
+        let list =
+            Sql::new("(select ").per_engine("json_group_array(", "json_agg(").then(entry).text(" order by x.pos");
+        let list = list.per_engine(")", ")::text").text(" from ").text(table.name);
+        list.text(" x where x.mailbox = c.mailbox and x.contact_id = c.id)")
     };
+    let flag = FLAGS.values.iter().map(|column| Sql::new("f.").text(column.name));
+    let own = own_columns().map(|name| Sql::new("c.").text(name));
+    let all = own.chain(COLLECTIONS.into_iter().map(list)).chain([Sql::new("f.mailbox")]).chain(flag);
+    Sql::new("select ").then(Sql::list(all))
 }
 
 /// What `read` reads, of the contacts `c` with their flags `f`.
-pub(in crate::store) fn columns() -> Sql {
-    Sql::default().per_engine(
-        columns!("json_group_array(", "json_array(", ")"),
-        columns!("json_agg(", "json_build_array(", ")::text"),
-    )
+pub(in crate::store) fn select_columns() -> Sql {
+    Sql::prepared(&SELECT)
 }
 
 /// The contact with this id, in the folder at the end of a path or, without one, in any folder of the mailbox.
@@ -128,7 +128,7 @@ pub(in crate::store) async fn find(
     let from = "
 from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
 where c.mailbox = ";
-    let statement = columns().text(from).value(mailbox).text(" and c.id = ").value(id).then(state);
+    let statement = select_columns().text(from).value(mailbox).text(" and c.id = ").value(id).then(state);
     read(&session.row(statement.into()).await?.ok_or(Error::NotFound)?)
 }
 
@@ -141,7 +141,8 @@ pub(in crate::store) async fn behind(
     let from = ", c.mailbox
 from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
 where (c.mailbox, c.id) > (";
-    let select = columns().text(from).value(mailbox).text(", ").value(id).text(") order by c.mailbox, c.id limit ");
+    let select =
+        select_columns().text(from).value(mailbox).text(", ").value(id).text(") order by c.mailbox, c.id limit ");
     let rows = session.rows(select.value(limit).into()).await?;
     rows.iter().map(|row| Ok((row.get(COLUMNS)?, read(row)?))).collect()
 }
@@ -369,7 +370,7 @@ fn fitting(contacts: &[Written]) -> usize {
     fitting.count()
 }
 
-/// A contact from a row of [`columns()`].
+/// A contact from a row of [`select_columns`].
 pub(in crate::store) fn read(row: &Row) -> Result<Contact, Error> {
     let mut next = 0..;
     let mut column = || next.next().unwrap_or_default();
@@ -379,13 +380,11 @@ pub(in crate::store) fn read(row: &Row) -> Result<Contact, Error> {
     let created_date_time = row.get(column())?;
     let last_modified_date_time = row.get(column())?;
     let sent_change_key = row.get(column())?;
-    let mut p = Properties { display_name_derived: row.get(column())?, ..Properties::default() };
+    let mut p = Properties::default();
+    columns::read_plain(row, &mut column, &mut p)?;
     for text in &mut p.texts {
         *text = row.get(column())?;
     }
-    p.birthday = row.get(column())?;
-    p.wedding_anniversary = row.get(column())?;
-    p.is_favorite = row.get(column())?;
     p.emails = entries(row, column())?;
     p.phones = entries(row, column())?;
     p.addresses = entries(row, column())?;
@@ -394,11 +393,7 @@ pub(in crate::store) fn read(row: &Row) -> Result<Contact, Error> {
     p.im_addresses = parse(row, column())?;
     p.children = parse(row, column())?;
     if row.get::<Option<i64>>(column())?.is_some() {
-        let mut flag = Flag { status: row.get(column())?, ..Flag::default() };
-        for time in [&mut flag.completed, &mut flag.due, &mut flag.start] {
-            *time = DateTimeTimeZone { date_time: row.get(column())?, time_zone: row.get(column())? };
-        }
-        p.flag = Some(flag);
+        p.flag = Some(columns::read_flag(row, &mut column)?);
     }
     Ok(Contact {
         id,

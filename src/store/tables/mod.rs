@@ -2,6 +2,7 @@
 pub(in crate::store) mod audit;
 pub(in crate::store) mod categories;
 pub(in crate::store) mod changes;
+pub(in crate::store) mod columns;
 pub(in crate::store) mod contacts;
 pub(in crate::store) mod extended;
 pub(in crate::store) mod extensions;
@@ -13,6 +14,7 @@ pub(in crate::store) mod once;
 pub(in crate::store) mod photos;
 pub(in crate::store) mod quota;
 pub(in crate::store) mod rights;
+pub(in crate::store) mod schema;
 pub(in crate::store) mod shares;
 pub(in crate::store) mod subscriptions;
 pub(in crate::store) mod tokens;

@@ -24,7 +24,6 @@ mod trash;
 mod unlogged;
 
 use crate::store::db::{engine, statement};
-use crate::store::jobs::copy;
 use crate::store::write::{procedures, rows};
 use std::sync::Arc;
 use std::time::Duration;

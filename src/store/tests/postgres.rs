@@ -2,6 +2,7 @@
 
 use crate::odata::filter::{Aliases, Model, filter as read_filter};
 use crate::odata::prefer::Handling;
+use crate::store::tables::schema::{self, Column};
 use crate::store::tests::*;
 
 async fn on_postgres() -> Opened {
@@ -227,15 +228,15 @@ async fn every_table_and_column_is_copied() {
 select group_concat(t.name || '.' || c.name || ' ' || lower(c.type), char(10) order by t.name, c.name)
 from sqlite_master t join pragma_table_info(t.name) c
 where t.type = 'table' and t.name not in ('refinery_schema_history', 'store', 'searched') and t.name not like 'words%'";
-    let mut copied: Vec<_> = copy::TABLES
+    let mut copied: Vec<_> = schema::TABLES
         .iter()
-        .flat_map(|table| table.columns.iter().map(move |column| (table.name, column)))
-        .map(|(table, (column, kind))| {
+        .flat_map(|table| table.columns().map(move |column| (table.name, column)))
+        .map(|(table, Column { name: column, kind })| {
             let kind = match kind {
-                copy::Kind::Int => "bigint",
-                copy::Kind::Bool => "boolean",
-                copy::Kind::Text => "text",
-                copy::Kind::Id | copy::Kind::Bytes => "blob",
+                schema::Kind::Int => "bigint",
+                schema::Kind::Bool => "boolean",
+                schema::Kind::Text => "text",
+                schema::Kind::Id | schema::Kind::Bytes => "blob",
             };
             format!("{table}.{column} {kind}")
         })

@@ -1,18 +1,20 @@
-//! Contacts as the JSON that `procedures` take apart into rows: an array of arrays, in the order of their views.
+//! Contacts as the JSON that `procedures` take apart into rows: an array of arrays, whose positions are those of `singles` and
+//! `lists`.
 
 use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use uuid::Uuid;
 
-use crate::domain::contact::{Complex, Contact, DateTimeTimeZone, Email, Text};
-use crate::domain::date;
+use crate::domain::contact::{Complex, Contact, Email, Properties, Text};
 use crate::domain::error::Error;
 use crate::domain::fold::fold;
 use crate::domain::words;
 use crate::store::query::search;
+use crate::store::tables::columns::{self, DERIVED, PLAIN, values};
 use crate::store::tables::folded;
 use crate::store::tables::rights::Actor;
+use crate::store::tables::schema::{COLLECTIONS, Column, FLAGS, FOLDED, Table};
 use crate::store::write::tx::Tx;
 
 /// A contact as it is to be written.
@@ -31,34 +33,78 @@ pub(in crate::store) fn json(contacts: &[Written], postgres: bool) -> Result<Str
     serde_json::to_string(&rows).map_err(Error::internal)
 }
 
+values! { KEYS, write_keys, |written: &Written|
+    mailbox Int = written.mailbox,
+    id Id = written.contact.id.as_simple(),
+}
+
+values! { OWN, write_own, |contact: &Contact|
+    last_modified_date_time Int = contact.last_modified_date_time,
+    parent_folder_id Text = contact.parent_folder_id,
+    change_key Text = contact.sent_change_key,
+}
+
+values! { FLAGGED, write_flagged, |properties: &Properties|
+    flagged Bool = properties.flag.is_some(),
+}
+
+values! { ACTOR, write_actor, |actor: Option<&Actor>|
+    actor Text = actor.map(|actor| &actor.name),
+    token Id = simple(actor.and_then(|actor| actor.token)),
+    user Int = actor.and_then(|actor| actor.user),
+    audit_id Id = simple(actor.map(|_| Tx::new_id())),
+    address Text = actor.and_then(|actor| actor.address.as_ref()),
+    request Id = simple(actor.and_then(|actor| actor.request)),
+    action Text = actor.map(|actor| &actor.action),
+}
+
+fn simple(id: Option<Uuid>) -> Option<String> {
+    id.map(|id| id.as_simple().to_string())
+}
+
+/// The columns of `contacts` that are written by values of the contact.
+pub(in crate::store) fn contact_columns() -> impl Iterator<Item = Column> {
+    let texts = Text::ALL.into_iter().map(columns::of_text);
+    OWN.iter().chain(PLAIN).copied().chain(texts).chain(DERIVED.iter().copied())
+}
+
+/// What a row begins with, in its order: a value each.
+pub(in crate::store) fn singles() -> impl Iterator<Item = Column> {
+    let flag = FLAGGED.iter().chain(FLAGS.written());
+    KEYS.iter().copied().chain(contact_columns()).chain(flag.chain(ACTOR).copied())
+}
+
+/// The tables that lists are sent for.
+pub(in crate::store) fn tables() -> impl Iterator<Item = &'static Table> {
+    COLLECTIONS.into_iter().chain([&FOLDED])
+}
+
+/// What a row ends with: lists, the last one of words.
+pub(in crate::store) fn lists() -> impl Iterator<Item = &'static str> {
+    tables().map(|table| table.name).chain(["words"])
+}
+
 struct Row<'a> {
     written: &'a Written,
     postgres: bool,
 }
 
 impl Serialize for Row<'_> {
+    /// In the order of [`singles`] and [`lists`].
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Contact { id, parent_folder_id, last_modified_date_time, sent_change_key, properties: p, .. } =
-            &self.written.contact;
+        let Written { mailbox, contact, words, actor } = self.written;
+        let p = &contact.properties;
         let mut row = serializer.serialize_seq(None)?;
-        row.serialize_element(&self.written.mailbox)?;
-        row.serialize_element(id.as_simple())?;
-        row.serialize_element(last_modified_date_time)?;
-        row.serialize_element(parent_folder_id)?;
-        row.serialize_element(sent_change_key)?;
-        row.serialize_element(&p.display_name_derived)?;
+        write_keys(&mut row, self.written)?;
+        write_own(&mut row, contact)?;
+        columns::write_plain(&mut row, p)?;
         for text in &p.texts {
             row.serialize_element(text)?;
         }
-        row.serialize_element(&p.birthday)?;
-        row.serialize_element(&p.birthday.as_deref().and_then(date::instant))?;
-        row.serialize_element(&p.wedding_anniversary)?;
-        row.serialize_element(&p.wedding_anniversary.as_deref().and_then(date::day))?;
-        row.serialize_element(&p.is_favorite)?;
-        for text in [Text::DisplayName, Text::GivenName, Text::Surname, Text::CompanyName] {
-            row.serialize_element(&p.text(text).map(fold))?;
-        }
-        row.serialize_element(&self.written.contact.size())?;
+        columns::write_derived(&mut row, contact)?;
+        write_flagged(&mut row, p)?;
+        columns::write_flag(&mut row, p.flag.as_ref())?;
+        write_actor(&mut row, actor.as_deref())?;
         row.serialize_element(&p.emails.iter().map(Entry).map(WithAddressKey).collect::<Vec<_>>())?;
         row.serialize_element(&p.phones.iter().map(Entry).collect::<Vec<_>>())?;
         row.serialize_element(&p.addresses.iter().map(Entry).collect::<Vec<_>>())?;
@@ -66,34 +112,14 @@ impl Serialize for Row<'_> {
         row.serialize_element(&p.categories.iter().map(|name| [name.clone(), fold(name)]).collect::<Vec<_>>())?;
         row.serialize_element(&p.im_addresses)?;
         row.serialize_element(&p.children)?;
-        let none = DateTimeTimeZone::default();
-        let (status, times) = match &p.flag {
-            Some(flag) => (flag.status.as_ref(), [&flag.completed, &flag.due, &flag.start]),
-            None => (None, [&none; 3]),
-        };
-        row.serialize_element(&p.flag.is_some())?;
-        row.serialize_element(&status)?;
-        for time in times {
-            row.serialize_element(&time.date_time)?;
-            row.serialize_element(&time.time_zone)?;
-        }
         row.serialize_element(&folded::of(p))?;
-        let (mailbox, words) = (self.written.mailbox, words::of_contact(p));
-        let is_same = self.written.words.as_ref() == Some(&words);
+        let now = words::of_contact(p);
+        let is_same = words.as_ref() == Some(&now);
         if self.postgres {
-            row.serialize_element(&(!is_same).then(|| search::vectors(mailbox, &words)))?;
+            row.serialize_element(&(!is_same).then(|| search::vectors(*mailbox, &now)))?;
         } else {
-            row.serialize_element(&(!is_same).then(|| search::texts(mailbox, &words)))?;
+            row.serialize_element(&(!is_same).then(|| search::texts(*mailbox, &now)))?;
         }
-        let actor = self.written.actor.as_deref();
-        let simple = |id: Option<Uuid>| id.map(|id| id.as_simple().to_string());
-        row.serialize_element(&actor.map(|actor| &actor.name))?;
-        row.serialize_element(&simple(actor.and_then(|actor| actor.token)))?;
-        row.serialize_element(&actor.and_then(|actor| actor.user))?;
-        row.serialize_element(&simple(actor.map(|_| Tx::new_id())))?;
-        row.serialize_element(&actor.and_then(|actor| actor.address.as_ref()))?;
-        row.serialize_element(&simple(actor.and_then(|actor| actor.request)))?;
-        row.serialize_element(&actor.map(|actor| &actor.action))?;
         row.end()
     }
 }

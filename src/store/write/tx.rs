@@ -34,7 +34,7 @@ impl Connector {
             Self::Sqlite(options, opened) => {
                 opened.look()?;
                 let mut session = Session::open(options).await?;
-                session.script(procedures::SQLITE_VIEWS).await?;
+                session.script(procedures::sqlite_views().of_sqlite()).await?;
                 opened.has_log()?;
                 Ok(session)
             }

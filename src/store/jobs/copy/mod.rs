@@ -20,9 +20,7 @@ use crate::store::db::open::UNFINISHED;
 use crate::store::db::opened::Opened;
 use crate::store::db::statement::{Statement, Value};
 use crate::store::db::{files, migrate, renew};
-pub(in crate::store) use crate::store::jobs::copy::tables::Kind;
-pub(in crate::store) use crate::store::jobs::copy::tables::TABLES;
-use crate::store::jobs::copy::tables::Table;
+use crate::store::tables::schema::{Column, Kind, TABLES, Table};
 use crate::store::{Database, OpenError};
 
 /// Most rows that are read at once.
@@ -202,7 +200,7 @@ async fn prepare(sink: &mut Session, store: &Store, target: Target) -> Result<()
             let empty = async {
                 sink.begin(None).await?;
                 for table in TABLES.iter().rev() {
-                    sink.execute(Statement::new(table.delete)).await?;
+                    sink.execute(table.delete().into()).await?;
                 }
                 store.begin(sink).await?;
                 sink.execute(Statement::new("commit")).await
@@ -261,7 +259,7 @@ set epoch = excluded.epoch, folding = excluded.folding, created_date_time = excl
 }
 
 async fn count(session: &mut Session, table: &Table) -> Result<u64, Error> {
-    let row = session.row(Statement::new(table.count)).await?;
+    let row = session.row(table.count().into()).await?;
     let count: i64 = row.ok_or_else(|| Error::internal("count() answered nothing"))?.get(0)?;
     Ok(u64::try_from(count).unwrap_or_default())
 }
@@ -273,8 +271,8 @@ async fn copy_table(
     table: &'static Table,
     progress: &mut impl FnMut(Step),
 ) -> Result<(), Failure> {
-    let last = sink.row(Statement::new(table.last_key)).await.map_err(at(Side::Target))?;
-    let key = last.map(|row| table.values(&row, table.keys)).transpose().map_err(at(Side::Target))?;
+    let last = sink.row(table.last_key().into()).await.map_err(at(Side::Target))?;
+    let key = last.map(|row| table.read(&row, table.keys.len())).transpose().map_err(at(Side::Target))?;
     if key.is_some() {
         progress(Step::Rows(count(sink, table).await.map_err(at(Side::Target))?));
     }
@@ -284,7 +282,7 @@ async fn copy_table(
         insert(sink, table, &chunk).await.map_err(at(Side::Target))?;
         progress(Step::Rows(chunk.len() as u64));
     }
-    if table.late.is_some() {
+    if table.self_reference.is_some() {
         let mut rows = Rows::new(table, None);
         while let Some(chunk) = rows.next(source).await.map_err(at(Side::Source))? {
             insert(sink, table, &chunk).await.map_err(at(Side::Target))?;
@@ -303,9 +301,9 @@ async fn insert(sink: &mut Session, table: &Table, mut rows: &[Vec<Value<'static
             fits
         });
         let (now, rest) = rows.split_at(fitting.count());
-        let now: Vec<_> = now.iter().map(|row| JsonRow(table.columns, row)).collect();
+        let now: Vec<_> = now.iter().map(|row| JsonRow(table, row)).collect();
         let json = serde_json::to_string(&now).map_err(Error::internal)?;
-        sink.execute(Statement::per_engine(table.insert[0], table.insert[1]).bind(json)).await?;
+        sink.execute(table.insert(json).into()).await?;
         rows = rest;
     }
     Ok(())
@@ -368,7 +366,7 @@ struct Rows {
 impl Rows {
     fn new(table: &'static Table, after: Option<Vec<Value<'static>>>) -> Self {
         // Before all that can be: no text is empty and no id is nil.
-        let first = table.columns.iter().take(table.keys).map(|(_, kind)| match kind {
+        let first = table.keys.iter().map(|column| match column.kind {
             Kind::Int => Value::Int(Some(i64::MIN)),
             Kind::Bool => Value::Bool(Some(false)),
             Kind::Text => Value::Text(Some("".into())),
@@ -380,13 +378,11 @@ impl Rows {
 
     /// The next rows; `None` when there are no more.
     async fn next(&mut self, session: &mut Session) -> Result<Option<Vec<Vec<Value<'static>>>>, Error> {
-        let statement = self.after.iter().cloned().fold(Statement::new(self.table.select), Statement::bind);
         let limit = i64::try_from(self.size).unwrap_or(i64::MAX);
-        let rows = session.rows(statement.bind(limit)).await?;
-        let rows: Vec<_> =
-            rows.iter().map(|row| self.table.values(row, self.table.columns.len())).collect::<Result<_, _>>()?;
+        let rows = session.rows(self.table.select(&self.after, limit).into()).await?;
+        let rows: Vec<_> = rows.iter().map(|row| self.table.read(row, usize::MAX)).collect::<Result<_, _>>()?;
         let Some(last) = rows.last() else { return Ok(None) };
-        self.after = last.iter().take(self.table.keys).cloned().collect();
+        self.after = last.iter().take(self.table.keys.len()).cloned().collect();
         let bytes: usize = rows.iter().flatten().map(size_of).sum();
         self.size = (CHUNK_BYTES / (bytes / rows.len()).max(1)).clamp(1, MAX_ROWS).min(self.size * 8);
         Ok(Some(rows))
@@ -395,10 +391,10 @@ impl Rows {
 
 impl Table {
     /// The first values of a row.
-    fn values(&self, row: &Row, count: usize) -> Result<Vec<Value<'static>>, Error> {
-        let columns = self.columns.iter().take(count).enumerate();
+    fn read(&self, row: &Row, count: usize) -> Result<Vec<Value<'static>>, Error> {
+        let columns = self.columns().take(count).enumerate();
         columns
-            .map(|(i, (_, kind))| {
+            .map(|(i, Column { kind, .. })| {
                 Ok(match kind {
                     Kind::Int => Value::Int(row.get(i)?),
                     Kind::Bool => Value::Bool(row.get(i)?),
@@ -411,7 +407,7 @@ impl Table {
     }
 
     fn leave_out_late(&self, rows: &mut [Vec<Value<'static>>]) {
-        let Some(late) = self.columns.iter().position(|(name, _)| Some(*name) == self.late) else { return };
+        let Some(late) = self.columns().position(|column| Some(column.name) == self.self_reference) else { return };
         for row in rows {
             if let Some(value) = row.get_mut(late) {
                 *value = Value::Text(None);
@@ -421,13 +417,13 @@ impl Table {
 }
 
 /// A row as a JSON object, as the inserts take it.
-struct JsonRow<'r>(&'static [(&'static str, Kind)], &'r [Value<'static>]);
+struct JsonRow<'r>(&'r Table, &'r [Value<'static>]);
 
 impl serde::Serialize for JsonRow<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeMap as _;
         let mut object = serializer.serialize_map(None)?;
-        for ((name, _), value) in self.0.iter().zip(self.1) {
+        for (Column { name, .. }, value) in self.0.columns().zip(self.1) {
             match value {
                 Value::Int(value) => object.serialize_entry(name, value)?,
                 Value::Bool(value) => object.serialize_entry(name, value)?,

@@ -7,7 +7,7 @@ use crate::domain::contact::{self, Text};
 use crate::domain::query::typed::{Id, List, Of, Property, Table};
 use crate::store::db::statement::Sql;
 use crate::store::query::filter::{VARIABLES, binary};
-use crate::store::tables::folded;
+use crate::store::tables::{columns, folded};
 
 /// What a folded text is like that is a GUID.
 const GUID: (&str, &str) = (
@@ -25,7 +25,13 @@ pub(super) fn property_of(property: Property) -> Sql {
         Property::Text(Text::Surname) => Sql::new("c.surname_key"),
         Property::Text(Text::CompanyName) => Sql::new("c.company_name_key"),
         Property::Text(text) => {
-            let folded = fold_of(property, &Sql::new("c.").text(column(text)), "c.mailbox", "c.id", Sql::new("0"));
+            let folded = fold_of(
+                property,
+                &Sql::new("c.").text(columns::of_text(text).name),
+                "c.mailbox",
+                "c.id",
+                Sql::new("0"),
+            );
             if text.unset().is_some() { Sql::new("coalesce(").then(folded).text(", '')") } else { folded }
         }
         // Members are stored in their exact spelling; one with a capital letter would need a key.
@@ -222,32 +228,5 @@ pub(super) fn table(table: Table) -> &'static str {
         Table::Multi(Of::Folder) => "folder_multi_value_properties",
         Table::MultiValues(Of::Contact) => "multi_values",
         Table::MultiValues(Of::Folder) => "folder_multi_values",
-    }
-}
-
-fn column(text: Text) -> &'static str {
-    match text {
-        Text::FileAs => "file_as",
-        Text::DisplayName => "display_name",
-        Text::GivenName => "given_name",
-        Text::Initials => "initials",
-        Text::MiddleName => "middle_name",
-        Text::NickName => "nick_name",
-        Text::Surname => "surname",
-        Text::Title => "title",
-        Text::YomiGivenName => "yomi_given_name",
-        Text::YomiSurname => "yomi_surname",
-        Text::YomiCompanyName => "yomi_company_name",
-        Text::Generation => "generation",
-        Text::JobTitle => "job_title",
-        Text::CompanyName => "company_name",
-        Text::Department => "department",
-        Text::OfficeLocation => "office_location",
-        Text::Profession => "profession",
-        Text::AssistantName => "assistant_name",
-        Text::Manager => "manager",
-        Text::SpouseName => "spouse_name",
-        Text::PersonalNotes => "personal_notes",
-        Text::Gender => "gender",
     }
 }

@@ -5,16 +5,24 @@
 mod postgres;
 mod sqlite;
 
+use std::sync::LazyLock;
+
 use uuid::Uuid;
 
 use crate::domain::error::Error;
-use crate::store::db::statement::Statement;
+use crate::store::db::statement::{Sql, Statement, Texts};
 use crate::store::tables::quota::Limits;
+use crate::store::tables::schema::{Column, Table};
 use crate::store::write::rows::{self, Written};
 use crate::store::write::tx::Tx;
 
+static INSERT: LazyLock<Texts> = LazyLock::new(|| Sql::either(sqlite::insert(), postgres::insert()).texts());
+static UPDATE: LazyLock<Texts> = LazyLock::new(|| Sql::either(sqlite::update(), postgres::update()).texts());
+
 /// What SQLite's writer is given when its connection is opened.
-pub(in crate::store) use crate::store::write::procedures::sqlite::VIEWS as SQLITE_VIEWS;
+pub(in crate::store) fn sqlite_views() -> Texts {
+    sqlite::views().texts()
+}
 
 /// A statement that answers a number for each contact it writes, in their order: its version.
 pub(in crate::store) struct Call<'q> {
@@ -28,23 +36,18 @@ pub(in crate::store) struct Call<'q> {
 /// Creates contacts, on PostgreSQL of one mailbox. Writes nothing, and fails for a missing value, where the folder of one
 /// does not exist, or its mailbox has no room.
 pub(in crate::store) fn insert(tx: &Tx, contacts: &[Written]) -> Result<Call<'static>, Error> {
-    with_contacts(tx, sqlite::INSERT, postgres::INSERT, contacts)
+    with_contacts(tx, &INSERT, contacts)
 }
 
-/// Writes contacts anew, their rows included. Fails for a missing value where one grows and its mailbox has no room.
+/// Overwrites contacts, their rows included. Fails for a missing value where one grows and its mailbox has no room.
 pub(in crate::store) fn update(tx: &Tx, contacts: &[Written]) -> Result<Call<'static>, Error> {
-    with_contacts(tx, sqlite::UPDATE, postgres::UPDATE, contacts)
+    with_contacts(tx, &UPDATE, contacts)
 }
 
-fn with_contacts(
-    tx: &Tx,
-    sqlite: &'static str,
-    postgres: &'static str,
-    contacts: &[Written],
-) -> Result<Call<'static>, Error> {
+fn with_contacts(tx: &Tx, texts: &'static Texts, contacts: &[Written]) -> Result<Call<'static>, Error> {
     let Written { mailbox, contact: last, .. } =
         contacts.last().ok_or_else(|| Error::internal("there is nothing to write"))?;
-    let statement = Statement::per_engine(sqlite, postgres).bind(rows::json(contacts, tx.is_postgres())?);
+    let statement = Statement::prepared(texts).bind(rows::json(contacts, tx.is_postgres())?);
     // There a statement names its mailbox, so that one that is spread over servers knows where to go.
     let statement = if tx.is_postgres() { statement.bind(*mailbox) } else { statement };
     let Limits { contacts: most, bytes } = tx.limits();
@@ -57,4 +60,19 @@ pub(in crate::store) fn delete(mailbox: i64, id: Uuid, now: i64, folder: String)
     let statement = Statement::per_engine(sqlite::DELETE, postgres::DELETE);
     let statement = statement.bind(mailbox).bind(id).bind(now).bind(folder);
     Call { statement, mailbox, last: id, count: 1 }
+}
+
+/// The columns' names, each behind a prefix.
+fn names<'c>(prefix: &'static str, columns: impl IntoIterator<Item = &'c Column>) -> Sql {
+    Sql::list(columns.into_iter().map(|column| Sql::new(prefix).text(column.name)))
+}
+
+/// The values of a collection's row out of an entry, or out of one that is a text itself.
+fn entry_values(table: &Table, entry: &'static str, whole: &'static str) -> Sql {
+    if table.written().count() == 1 {
+        return Sql::new(whole);
+    }
+    Sql::list(
+        table.written().enumerate().map(|(at, column)| column.kind.of_json(Sql::new(entry).text(" ->> ").number(at))),
+    )
 }
