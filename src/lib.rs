@@ -32,6 +32,7 @@ pub mod cli;
 mod client;
 mod clock;
 pub mod domain;
+mod front_ends;
 #[doc(hidden)]
 pub mod graph;
 pub mod http;

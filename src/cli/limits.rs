@@ -5,9 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::graph::throttle::Graph;
-use crate::http::Limits;
-use crate::http::connections;
+use crate::http::{Limits, MailboxLimits, connections};
 
 /// Most connections of clients, where nobody says otherwise and there are files enough.
 const MOST_CONNECTIONS: u64 = 10_000;
@@ -107,7 +105,7 @@ impl Options {
             requests_each: self.max_requests_each,
             buffered: bytes(self.max_buffered),
             buffered_each: bytes(self.max_buffered_each),
-            graph: (self.throttle == Throttle::Graph).then(Graph::default),
+            mailbox: (self.throttle == Throttle::Graph).then(MailboxLimits::of_graph),
             forwarded,
         }
     }

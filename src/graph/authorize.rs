@@ -69,8 +69,8 @@ impl Call<'_> {
             user,
             mailbox: None,
             asked: String::new(),
-            address: self.reached().address.clone(),
-            request: Some(self.reached().request),
+            address: self.source().address.clone(),
+            request: Some(self.source().request),
             action: format!("{} {}", self.method(), self.address.pattern()),
             item: self.address.item().map(str::to_owned),
         }

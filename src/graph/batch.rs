@@ -20,16 +20,17 @@ use serde_json::value::RawValue;
 
 use crate::domain::error::Error;
 use crate::domain::plain::shorten;
-use crate::graph::call::{Call, Reached};
+use crate::graph::call::Call;
 use crate::graph::contacts_ref::own_path;
 use crate::graph::routes::{Endpoint, Need};
 use crate::graph::steps::{self, Sent, refused, sendable};
-use crate::graph::throttle::MailboxPermit;
-use crate::graph::{error, service, throttle};
+use crate::graph::throttle::{MailboxPermit, mailbox};
+use crate::graph::{error, service};
 use crate::http::Ids;
 use crate::http::answer::{Answer, Body};
 use crate::http::aside::{SHORT, aside};
 use crate::http::authenticate::Caller;
+use crate::http::front_end::{Head, Source};
 use crate::http::limits::Permit;
 use crate::odata::address::{Address, Item, Resource};
 
@@ -78,7 +79,8 @@ enum Create {
 /// How a step goes, if it creates a contact and can go with others.
 fn create(call: &Call<'_>, sent: &Sent) -> Option<Create> {
     let (method, (path, _), headers) = (sent.method().ok()?, address(call, &sent.url).ok()?, sent.headers().ok()?);
-    let step = Call::new(call.api, &method, &path, None, &headers, Reached::default()).ok()?;
+    let head = Head { method: &method, path: &path, query: "", headers: &headers, source: Source::default() };
+    let step = Call::new(call.graph, call.api, head).ok()?;
     if !matches!(step.endpoint(), Ok(Endpoint::CreateContact | Endpoint::AddContact)) {
         return None;
     }
@@ -190,10 +192,12 @@ impl Batch<'_> {
         let (outer, sent) = (self.call, &self.steps[i]);
         let (method, headers, (path, query)) = (sent.method()?, sent.headers()?, address(outer, &sent.url)?);
         let query = sendable(query);
-        let call = Call::new(outer.api, &method, &path, Some(&query), &headers, outer.reached().clone())?;
+        let head =
+            Head { method: &method, path: &path, query: &query, headers: &headers, source: outer.source().clone() };
+        let call = Call::new(outer.graph, outer.api, head)?;
         match call.address.resource {
             Resource::Batch => return Err(refused("url", "A batch cannot be a step of another.")),
-            Resource::Service => return service::document(&call, &method),
+            Resource::Service => return service::document(&call),
             Resource::Health => return Err(refused("url", "A step asks for data: '/healthz' is asked for by itself.")),
             Resource::Metadata => return Err(refused("url", "A step's answer cannot be XML.")),
             _ => {}
@@ -211,7 +215,7 @@ impl Batch<'_> {
     fn log(&self, sent: &Sent, answer: &Answer, error: &Error) {
         let address = address(self.call, &sent.url).and_then(|(path, _)| Address::parse(&path));
         let route = address.as_ref().map_or("", Address::pattern);
-        let (request_id, status, code) = (self.call.reached().request, answer.status.as_u16(), error::code(error));
+        let (request_id, status, code) = (self.call.source().request, answer.status.as_u16(), error::code(error));
         tracing::info!(%request_id, route, status, code, "a step of a batch was refused");
     }
 
@@ -226,14 +230,14 @@ impl Batch<'_> {
 
     /// Counts a step as Graph does, where its limits apply.
     fn meets_graph(&self, call: &Call<'_>, bytes: usize) -> Result<(), Error> {
-        let Some((graph, app)) = self.permit.graph() else { return Ok(()) };
-        let (now, mailbox) = (Instant::now(), throttle::mailbox(self.caller, &call.address.resource));
-        graph.request(now, app, mailbox.as_deref())?;
+        let Some((throttle, app)) = self.call.graph.throttle(self.permit) else { return Ok(()) };
+        let (now, mailbox) = (Instant::now(), mailbox(self.caller, &call.address.resource));
+        throttle.request(now, app, mailbox.as_deref())?;
         let Some(mailbox) = mailbox else { return Ok(()) };
         if let Entry::Vacant(slot) = self.slots.borrow_mut().entry(mailbox.clone()) {
-            slot.insert(graph.begin(app, &mailbox)?);
+            slot.insert(throttle.begin(app, &mailbox)?);
         }
-        graph.upload(now, app, &mailbox, bytes)
+        throttle.upload(now, app, &mailbox, bytes)
     }
 }
 

@@ -3,22 +3,23 @@
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use futures_util::future::LocalBoxFuture;
-use uuid::Uuid;
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::etag::Preconditions;
 use crate::domain::query::typed::{Condition, Order};
 use crate::graph::authorize::Mailbox;
+use crate::graph::front_end::Graph;
 use crate::graph::routes::{self, Endpoint, Offered};
 use crate::graph::{
     batch, categories, contacts, contacts_ref, delta, exchange_ids, extensions, folders, once, permissions, photos,
     subscriptions, trash, users,
 };
 use crate::http::Api;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, POSITION};
 use crate::http::authenticate::Caller;
 use crate::http::body::Taken;
 use crate::http::conditional;
+use crate::http::front_end::{Head, Source};
 use crate::http::limits::Permit;
 use crate::odata::address::{Address, Deleted, Item, Owner, Resource, Version};
 use crate::odata::filter::{self, Model};
@@ -28,9 +29,6 @@ use crate::odata::prefer::{Handling, Prefer};
 use crate::odata::query::{self, Query};
 use crate::odata::shape::Shape;
 use crate::store::{SortedPage, Sorting};
-
-/// The header that tells how far a write has brought its mailbox.
-pub(crate) const POSITION: &str = "Contactd-Position";
 
 /// Longest address below the mount, as links repeat it: what goes on from there adds a token, and a request line has
 /// 65,534 bytes.
@@ -55,6 +53,7 @@ fn parse_position(value: &str) -> Result<i64, Error> {
 
 /// A request, read as far as its head goes.
 pub(crate) struct Call<'a> {
+    pub(crate) graph: &'a Graph,
     pub(crate) api: &'a Api,
     pub(crate) address: Address,
     /// As sent, below the mount.
@@ -69,38 +68,21 @@ pub(crate) struct Call<'a> {
     pub(crate) position: Option<i64>,
     /// As sent, see [`once`].
     pub(crate) idempotency_key: Option<String>,
-    reached: Reached,
+    pub(crate) headers: &'a HeaderMap,
+    source: Source,
     method: &'a Method,
-}
-
-/// How a request came here.
-#[derive(Clone, Default)]
-pub(crate) struct Reached {
-    /// Scheme, host and mount: what every link begins with.
-    pub(crate) root: String,
-    /// The address it came from, where that is known.
-    pub(crate) address: Option<String>,
-    /// By which id the log has it.
-    pub(crate) request: Uuid,
 }
 
 impl<'a> Call<'a> {
     /// # Errors
     /// [`Error::NoSegment`], [`Error::NotAcceptable`], or 400 for a precondition that cannot be read.
-    pub(crate) fn new(
-        api: &'a Api,
-        method: &'a Method,
-        path: &'a str,
-        query: Option<&'a str>,
-        headers: &HeaderMap,
-        reached: Reached,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(graph: &'a Graph, api: &'a Api, head: Head<'a>) -> Result<Self, Error> {
+        let Head { method, path, query, headers, source } = head;
         // The lines of one header are one list (RFC 9110, section 5.3).
         let lines = |name: &str| {
             let lines: Vec<_> = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
             (!lines.is_empty()).then(|| lines.join(","))
         };
-        let query = query.unwrap_or_default();
         check_length(path, query)?;
         let address = Address::parse(path)?;
         let annotated = match &address.resource {
@@ -115,6 +97,7 @@ impl<'a> Call<'a> {
             _ => format::is_annotated(query, &lines("accept").unwrap_or_default())?,
         };
         Ok(Self {
+            graph,
             api,
             address,
             path,
@@ -124,10 +107,17 @@ impl<'a> Call<'a> {
             annotated,
             position: lines(POSITION).map(|value| parse_position(&value)).transpose()?,
             idempotency_key: lines(once::NAME),
-            reached,
+            headers,
+            source,
             // The same without the body, which the connection leaves out.
             method: if *method == Method::HEAD { &Method::GET } else { method },
         })
+    }
+
+    /// # Errors
+    /// [`Error::MethodNotAllowed`]
+    pub(crate) fn only_get(&self) -> Result<(), Error> {
+        if self.method == Method::GET { Ok(()) } else { Err(Error::MethodNotAllowed(vec!["GET"])) }
     }
 
     /// What is asked for.
@@ -330,12 +320,12 @@ impl<'a> Call<'a> {
 
     /// The address of a path below the API's prefix, for links and contexts.
     pub(crate) fn link(&self, path: &str) -> String {
-        format!("{}{}{path}", self.reached.root, self.address.version.prefix())
+        format!("{}{}{path}", self.source.root, self.address.version.prefix())
     }
 
     /// The address of the request itself, without its query.
     pub(crate) fn own_link(&self) -> String {
-        format!("{}{}", self.reached.root, self.path)
+        format!("{}{}", self.source.root, self.path)
     }
 
     /// The method; what asks for a head alone asks as `GET` does.
@@ -345,11 +335,11 @@ impl<'a> Call<'a> {
 
     /// Scheme, host and mount.
     pub(crate) fn root(&self) -> &str {
-        &self.reached.root
+        &self.source.root
     }
 
-    pub(crate) fn reached(&self) -> &Reached {
-        &self.reached
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// The shape of contacts under the request's prefix.

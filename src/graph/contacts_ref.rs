@@ -7,6 +7,7 @@ use crate::domain::contact::patch::Patch;
 use crate::domain::contact::{self, Contact};
 use crate::domain::error::{Error, Kind};
 use crate::graph::authorize::Mailbox;
+use crate::graph::body;
 use crate::graph::call::Call;
 use crate::graph::contacts::{self, quoted};
 use crate::graph::json::contact::read;
@@ -15,7 +16,6 @@ use crate::graph::once;
 use crate::graph::routes::Need;
 use crate::http::answer::{Answer, List};
 use crate::http::authenticate::Caller;
-use crate::http::body;
 use crate::http::origin;
 use crate::odata::address::{Address, Item, Resource};
 use crate::odata::json::Json;
@@ -100,7 +100,7 @@ pub(crate) fn own_path(call: &Call<'_>, reference: &str) -> Option<String> {
         Some(_) => after(reference, call.root())
             .or_else(|| after(reference, "https://graph.microsoft.com"))
             .filter(|path| path.starts_with('/'))?,
-        None => origin::below(&call.api.settings.origin, reference),
+        None => origin::below(&call.api.settings.origin, reference, |path| Address::parse(path).is_ok()),
     };
     Some(format!("/{}", path.trim_start_matches('/')))
 }

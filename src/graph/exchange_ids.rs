@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::domain::error::{Error, Kind};
 use crate::graph::authorize::Mailbox;
+use crate::graph::body;
 use crate::graph::call::Call;
 use crate::http::answer::{Answer, List};
-use crate::http::body;
 use crate::odata::entity;
 use crate::odata::json::Json;
 

@@ -1,6 +1,7 @@
 //! The Graph facade: the contacts part of the Microsoft Graph API over the store.
 pub(crate) mod authorize;
 pub(crate) mod batch;
+pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod categories;
 pub(crate) mod contacts;
@@ -11,6 +12,7 @@ pub(crate) mod exchange_ids;
 pub(crate) mod expand;
 pub(crate) mod extensions;
 pub(crate) mod folders;
+pub(crate) mod front_end;
 pub mod json;
 pub(crate) mod metadata;
 #[cfg(test)]
@@ -22,6 +24,6 @@ pub(crate) mod routes;
 pub(crate) mod service;
 pub(crate) mod steps;
 pub(crate) mod subscriptions;
-pub mod throttle;
+pub(crate) mod throttle;
 pub(crate) mod trash;
 pub(crate) mod users;

@@ -3,10 +3,10 @@
 use crate::domain::error::Error;
 use crate::domain::photo::{Photo, Picture};
 use crate::graph::authorize::Mailbox;
-use crate::graph::call::{Call, POSITION};
+use crate::graph::call::Call;
 use crate::graph::contacts::{parse_id, quoted};
 use crate::graph::json::photo::PhotoJson;
-use crate::http::answer::{Answer, Body};
+use crate::http::answer::{Answer, Body, POSITION};
 use crate::http::aside::{SHORT, aside};
 
 /// What keeps a browser that is led here from making more of the bytes than a download: they are what somebody sent.

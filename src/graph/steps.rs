@@ -13,8 +13,9 @@ use serde_json::value::RawValue;
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
+use crate::graph::body;
 use crate::http::aside::{SHORT, Turn, aside};
-use crate::http::body::{self, Taken};
+use crate::http::body::Taken;
 
 /// Longest url of a step, in bytes: that of a request line.
 const MAX_URL: usize = 65_534;

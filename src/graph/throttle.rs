@@ -6,29 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::domain::error::{Error, Limit};
 use crate::domain::user::UserName;
+use crate::http::MailboxLimits;
 use crate::http::authenticate::{Caller, Who};
 use crate::http::bounded_map::BoundedMap;
 use crate::odata::address::{Owner, Resource};
 
-/// What Graph documents of Outlook's service, and of all of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Graph {
-    /// Requests of one app to one mailbox in a window.
-    pub requests: u64,
-    /// How long that window is.
-    pub window: Duration,
-    /// Requests of one app to one mailbox at once.
-    pub at_once: u32,
-    /// Bytes that one app sends to one mailbox in a window.
-    pub upload: u64,
-    /// How long that window is.
-    pub upload_window: Duration,
-    /// Requests of one app in a second.
-    pub app_requests: u64,
-}
-
-impl Default for Graph {
-    fn default() -> Self {
+impl MailboxLimits {
+    /// What Graph documents of Outlook's service, and of all of its own.
+    pub fn of_graph() -> Self {
         Self {
             requests: 10_000,
             window: Duration::from_mins(10),
@@ -49,7 +34,7 @@ type Mailbox = (App, String);
 
 /// What was used of the limits.
 pub(crate) struct Throttle {
-    limits: Graph,
+    limits: MailboxLimits,
     apps: Mutex<BoundedMap<App, Window>>,
     mailboxes: Mutex<BoundedMap<Mailbox, Used>>,
 }
@@ -112,7 +97,7 @@ pub(crate) fn mailbox(caller: &Caller, resource: &Resource) -> Option<String> {
 }
 
 impl Throttle {
-    pub(crate) fn new(limits: Graph) -> Self {
+    pub(crate) fn new(limits: MailboxLimits) -> Self {
         Self { limits, apps: Mutex::new(BoundedMap::new(MOST)), mailboxes: Mutex::new(BoundedMap::new(MOST)) }
     }
 
@@ -183,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_request_after_the_ten_thousandth_is_refused_until_ten_minutes_are_over() {
-        let (throttle, start) = (Throttle::new(Graph::default()), Instant::now());
+        let (throttle, start) = (Throttle::new(MailboxLimits::of_graph()), Instant::now());
         // Ten a second, so that nothing else is in the way.
         let at = |i: u64| start + Duration::from_millis(i * 50);
         for i in 0..10_000 {
@@ -203,7 +188,7 @@ mod tests {
 
     #[test]
     fn an_app_has_two_thousand_requests_a_second_over_all_mailboxes() {
-        let (throttle, start) = (Throttle::new(Graph::default()), Instant::now());
+        let (throttle, start) = (Throttle::new(MailboxLimits::of_graph()), Instant::now());
         for i in 0..2_000 {
             assert_eq!(limit(throttle.request(start, APP, Some(&i.to_string()))), None);
         }
@@ -214,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_fifth_request_at_once_is_refused_and_a_place_that_is_free_is_taken() {
-        let throttle = Arc::new(Throttle::new(Graph::default()));
+        let throttle = Arc::new(Throttle::new(MailboxLimits::of_graph()));
         let mut slots: Vec<_> = (0..4).map(|_| throttle.begin(APP, "ann").unwrap()).collect();
         for _ in 0..2 {
             let refused = throttle.begin(APP, "ann").map(drop);
@@ -228,7 +213,7 @@ mod tests {
 
     #[test]
     fn fifteen_megabytes_go_in_thirty_seconds_and_no_byte_more() {
-        let (throttle, start) = (Throttle::new(Graph::default()), Instant::now());
+        let (throttle, start) = (Throttle::new(MailboxLimits::of_graph()), Instant::now());
         for bytes in [4 << 20, 4 << 20, 4 << 20, 3 << 20] {
             assert_eq!(limit(throttle.upload(start, APP, "ann", bytes)), None);
         }

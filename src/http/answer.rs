@@ -7,6 +7,9 @@ use serde::Serialize;
 use crate::domain::error::Error;
 use crate::store::Chunks;
 
+/// The header that tells how far a write has brought its mailbox.
+pub(crate) const POSITION: &str = "Contactd-Position";
+
 /// Status, headers and, unless it is empty, a body: JSON where no header says otherwise.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,

@@ -1,4 +1,4 @@
-//! Who may call: bearer tokens and what they stand for.
+//! Authentication: from the credential of a request to its caller.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,6 +20,46 @@ use crate::store::{Store, TokenFacts};
 const MAX_REMEMBERED: usize = 10_000;
 /// How often it is written down that a token is used, in microseconds.
 const USED_EVERY: i64 = 10 * 60 * 1_000_000;
+
+/// A scheme of the `Authorization` header (RFC 9110, section 11.1). A front end names those that it accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// RFC 6750
+    Bearer,
+}
+
+impl Scheme {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+        }
+    }
+}
+
+/// What a request is authenticated by.
+#[derive(Clone, Copy)]
+pub(crate) enum Credential<'a> {
+    /// A token.
+    Bearer(&'a str),
+}
+
+impl<'a> Credential<'a> {
+    /// The credential of a request, if it is of one of these schemes.
+    pub(crate) fn read(headers: &'a HeaderMap, schemes: &[Scheme]) -> Option<Self> {
+        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (sent, rest) = value.trim().split_once(' ')?;
+        match schemes.iter().find(|scheme| scheme.name().eq_ignore_ascii_case(sent))? {
+            Scheme::Bearer => Some(Self::Bearer(rest.trim())),
+        }
+    }
+
+    /// By which limits tell it apart from others.
+    pub(crate) fn digest(self) -> Digest {
+        match self {
+            Self::Bearer(token) => secret::digest(token),
+        }
+    }
+}
 
 /// Who calls, and what their token permits. Whether it still does is looked at where something is done
 /// ([`crate::store::Actor`]).
@@ -151,18 +191,19 @@ impl Access {
         self.1.as_ref().and_then(Provider::trusted)
     }
 
-    /// Who sends a request. What is not known here is looked up in the store, where there is a `turn` once it has come.
+    /// The caller of a credential. A token that is not known here is looked up in the store; with a `turn`, once that is
+    /// acquired.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] without a known token, [`Error::Denied`] for one that permits nothing here,
+    /// [`Error::Unauthorized`] without a known credential, [`Error::Denied`] for one that permits nothing here,
     /// [`Error::Unavailable`] where the identity provider is needed and not there, else those of the database.
     pub(crate) async fn caller(
         &self,
         store: &Store,
-        headers: &HeaderMap,
+        credential: Option<Credential<'_>>,
         turn: Option<&Semaphore>,
     ) -> Result<Caller, Error> {
-        let token = bearer_token(headers).ok_or(Error::Unauthorized)?;
+        let Credential::Bearer(token) = credential.ok_or(Error::Unauthorized)?;
         let (principals, stored) = match &*self.0 {
             Known::Names => return named(store, developer(token).ok_or(Error::Unauthorized)?).await,
             Known::Tokens { principals, stored, .. } => (principals, stored),
@@ -247,13 +288,6 @@ fn developer(token: &str) -> Option<Principal> {
     is_name.then(|| Principal::parse(token)).flatten()
 }
 
-/// The token in `Authorization: Bearer {token}`.
-pub(crate) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 async fn verified(provider: &Provider, token: &str) -> Result<Verified, Error> {
     provider.verify(token).await.map_err(|unverified| match unverified {
         Unverified::Refused(reason) => {
@@ -305,7 +339,7 @@ mod tests {
     fn principal(access: &Access, authorization: &str) -> Option<Principal> {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
-        let token = bearer_token(&headers)?;
+        let Credential::Bearer(token) = Credential::read(&headers, &[Scheme::Bearer])?;
         match &*access.0 {
             Known::Names => developer(token),
             Known::Tokens { principals, .. } => principals.get(&secret::digest(token)).cloned(),

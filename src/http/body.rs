@@ -10,9 +10,8 @@ use futures_util::StreamExt as _;
 
 use crate::domain::error::{Error, Kind};
 use crate::http::MAX_BODY;
-use crate::http::aside::{SHORT, Turn, aside};
+use crate::http::aside::{SHORT, aside};
 use crate::http::limits::Permit;
-use crate::odata::json::Json;
 
 /// Largest rest of a body that is read for nothing, in bytes, and how long that may take.
 const MAX_LEFT: usize = 64 << 10;
@@ -96,30 +95,6 @@ fn utf_8(mut body: Vec<u8>) -> Result<Vec<u8>, Error> {
     };
     let message = format!("The body is {found}. JSON must be sent as UTF-8.");
     Err(Error::invalid(Kind::Json, "", message))
-}
-
-/// Reads the body of a call as JSON, and that by `read`: away from the event loop if it is long.
-///
-/// # Errors
-/// 400 for what is no JSON, and those of `read`.
-pub(crate) async fn json<T: Send + 'static>(
-    body: &[u8],
-    read: impl FnOnce(Json) -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    if body.len() <= SHORT {
-        return parse(body).and_then(read);
-    }
-    // The turn first: what waits has no copy of its body.
-    let turn = Turn::wait().await?;
-    let body = body.to_vec();
-    turn.work(move || parse(&body).and_then(read)).await?
-}
-
-/// A JSON body.
-pub(crate) fn parse(body: &[u8]) -> Result<Json, Error> {
-    Json::read(body).map_err(|why| {
-        Error::invalid(Kind::Json, "", format!("The body cannot be read as JSON, it was unable to deserialize: {why}."))
-    })
 }
 
 async fn receive(payload: &mut Payload, permit: &Permit) -> Result<Vec<u8>, Error> {

@@ -10,8 +10,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::domain::error::Error;
-use crate::graph::call::POSITION;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, POSITION};
 
 /// What a page may read of an answer, besides what the standard lets it.
 const EXPOSED: [&str; 8] = [

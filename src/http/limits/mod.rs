@@ -12,13 +12,11 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::error::{Error, Limit};
-use crate::domain::secret::{self, Digest};
-use crate::graph::throttle::{Graph, Throttle};
-use crate::http::authenticate::bearer_token;
+use crate::domain::secret::Digest;
+use crate::http::authenticate::Credential;
 use crate::http::bounded_map::BoundedMap;
 use crate::http::client::Client;
 use crate::http::paced::PIECE;
@@ -38,8 +36,8 @@ pub struct Limits {
     pub buffered: usize,
     /// Those of one token.
     pub buffered_each: usize,
-    /// Graph's own limits, where they apply too.
-    pub graph: Option<Graph>,
+    /// Limits of one app on one mailbox, which a front end applies besides where its protocol has such.
+    pub mailbox: Option<MailboxLimits>,
     /// Whether the proxy that connects says whose address it is (`X-Forwarded-For`, `Forwarded`).
     pub forwarded: bool,
 }
@@ -53,10 +51,27 @@ impl Default for Limits {
             requests_each: 250,
             buffered: 256 << 20,
             buffered_each: 64 << 20,
-            graph: None,
+            mailbox: None,
             forwarded: false,
         }
     }
+}
+
+/// Limits of one app on one mailbox, in fixed windows that begin with a first request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailboxLimits {
+    /// Requests of one app to one mailbox in a window.
+    pub requests: u64,
+    /// Length of that window.
+    pub window: Duration,
+    /// Concurrent requests of one app to one mailbox.
+    pub at_once: u32,
+    /// Bytes that one app sends to one mailbox in a window.
+    pub upload: u64,
+    /// Length of that window.
+    pub upload_window: Duration,
+    /// Requests of one app in a second.
+    pub app_requests: u64,
 }
 
 /// For how many seconds a caller may save up requests.
@@ -154,7 +169,6 @@ pub(crate) struct Admission {
     tokens: Mutex<BoundedMap<Digest, Token>>,
     /// Held while a token is looked up for an address that has sent too many that are not known.
     pub(crate) suspects: Semaphore,
-    pub(crate) graph: Option<Arc<Throttle>>,
 }
 
 /// What a request is to the admission before it is known who sends it.
@@ -195,7 +209,6 @@ impl Admission {
             addresses: Mutex::new(BoundedMap::new(MOST)),
             tokens: Mutex::new(BoundedMap::new(MOST)),
             suspects: Semaphore::new(1),
-            graph: limits.graph.map(|graph| Arc::new(Throttle::new(graph))),
         }
     }
 
@@ -206,13 +219,13 @@ impl Admission {
     pub(crate) fn enter(
         self: &Arc<Self>,
         client: Option<Client>,
-        headers: &HeaderMap,
+        credential: Option<Credential<'_>>,
         class: RequestClass,
     ) -> Result<Permit, Error> {
         let mut permit = Permit {
             admission: Arc::clone(self),
             client,
-            shown: bearer_token(headers).map(secret::digest),
+            shown: credential.map(Credential::digest),
             is_asking: false,
             token: None,
             is_running: false,
@@ -327,9 +340,9 @@ impl Permit {
         Ok(())
     }
 
-    /// Graph's limits, where they apply, and the app that they count.
-    pub(crate) fn graph(&self) -> Option<(&Arc<Throttle>, Digest)> {
-        self.admission.graph.as_ref().zip(self.token)
+    /// What the caller's requests count as, once the caller is known.
+    pub(crate) fn counts_as(&self) -> Option<Digest> {
+        self.token
     }
 
     /// Counts bytes that are held in memory for the request from now on.

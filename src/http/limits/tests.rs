@@ -1,15 +1,11 @@
 use std::net::IpAddr;
 
-use actix_web::http::header;
-
+use crate::domain::secret;
 use crate::http::limits::*;
 
 fn try_enter(admission: &Arc<Admission>, from: &str, by: &str, class: RequestClass) -> Result<Permit, Error> {
-    let mut headers = HeaderMap::new();
-    if !by.is_empty() {
-        headers.insert(header::AUTHORIZATION, format!("Bearer {by}").parse().unwrap());
-    }
-    admission.enter(Some(Client::from(from.parse::<IpAddr>().unwrap())), &headers, class)
+    let credential = (!by.is_empty()).then_some(Credential::Bearer(by));
+    admission.enter(Some(Client::from(from.parse::<IpAddr>().unwrap())), credential, class)
 }
 
 fn enter(admission: &Arc<Admission>, from: &str, by: &str) -> Permit {

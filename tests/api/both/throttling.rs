@@ -5,9 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use contactd::graph::throttle::Graph;
 use contactd::http::authenticate::Access;
-use contactd::http::{Limits, MAX_BODY, Settings};
+use contactd::http::{Limits, MAX_BODY, MailboxLimits, Settings};
 use serde_json::{Value, json};
 
 use crate::app::{Answer, Setup, TestApp};
@@ -231,14 +230,14 @@ fn who_tries_tokens_is_found_out_and_a_token_that_proves_good_is_let_in() {
     assert_eq!(app.count(CONTACTS), 1);
 }
 
-fn as_graph(graph: Graph) -> TestApp {
-    app(Limits { graph: Some(graph), ..Limits::default() })
+fn as_graph(graph: MailboxLimits) -> TestApp {
+    app(Limits { mailbox: Some(graph), ..Limits::default() })
 }
 
 #[test]
 fn as_in_graph_the_request_after_ten_thousand_is_the_one_that_is_refused() {
     // In as many batches, since the steps are what counts; all within a second or two.
-    let app = as_graph(Graph { app_requests: u64::MAX, ..Graph::default() });
+    let app = as_graph(MailboxLimits { app_requests: u64::MAX, ..MailboxLimits::of_graph() });
     let ann = app.user("ann");
     let read = batch(20, &json!({"method": "GET", "url": "/me?$select=id"}));
     for i in 0..499 {
@@ -258,7 +257,7 @@ fn as_in_graph_the_request_after_ten_thousand_is_the_one_that_is_refused() {
 
 #[test]
 fn as_in_graph_the_fifth_request_at_once_is_the_one_that_is_refused() {
-    let app = as_graph(Graph::default());
+    let app = as_graph(MailboxLimits::of_graph());
     let mut held: Vec<_> = (0..4).map(|_| hanging(&app, "ann")).collect();
     for _ in 0..3 {
         let refused = app.user("ann").post("/me/contacts", "{}");
@@ -277,7 +276,7 @@ fn as_in_graph_the_fifth_request_at_once_is_the_one_that_is_refused() {
 
 #[test]
 fn as_in_graph_what_passes_fifteen_megabytes_in_thirty_seconds_is_refused() {
-    let app = as_graph(Graph::default());
+    let app = as_graph(MailboxLimits::of_graph());
     let ann = app.user("ann");
     let padding = json!({"@odata.padding": ""}).to_string().len();
     let body = |size: usize| json!({"@odata.padding": "x".repeat(size - padding)}).to_string();
@@ -293,7 +292,7 @@ fn as_in_graph_what_passes_fifteen_megabytes_in_thirty_seconds_is_refused() {
 
 #[test]
 fn as_in_graph_an_app_has_so_many_requests_a_second() {
-    let app = as_graph(Graph { app_requests: 5, ..Graph::default() });
+    let app = as_graph(MailboxLimits { app_requests: 5, ..MailboxLimits::of_graph() });
     let create = json!({"method": "POST", "url": "/me/contacts", "body": {}});
     // Creates go together, and so within the second.
     let statuses = creates(&app.user("ann").post("/$batch", batch(20, &create)));

@@ -1,0 +1,29 @@
+//! JSON bodies.
+
+use crate::domain::error::{Error, Kind};
+use crate::http::aside::{SHORT, Turn};
+use crate::odata::json::Json;
+
+/// Reads the body of a call as JSON, and that by `read`: away from the event loop if it is long.
+///
+/// # Errors
+/// 400 for what is no JSON, and those of `read`.
+pub(crate) async fn json<T: Send + 'static>(
+    body: &[u8],
+    read: impl FnOnce(Json) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    if body.len() <= SHORT {
+        return parse(body).and_then(read);
+    }
+    // The turn first: what waits has no copy of its body.
+    let turn = Turn::wait().await?;
+    let body = body.to_vec();
+    turn.work(move || parse(&body).and_then(read)).await?
+}
+
+/// A JSON body.
+pub(crate) fn parse(body: &[u8]) -> Result<Json, Error> {
+    Json::read(body).map_err(|why| {
+        Error::invalid(Kind::Json, "", format!("The body cannot be read as JSON, it was unable to deserialize: {why}."))
+    })
+}

@@ -1,0 +1,313 @@
+//! From a request of actix to its answer, for every front end: admission, authentication, the body, the log.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use actix_web::body::SizedStream;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{self, TryStreamExt as _};
+use uuid::Uuid;
+
+use crate::domain::error::{Error, Limit};
+use crate::http::answer::{Answer, Body};
+use crate::http::authenticate::{Caller, Credential, Who};
+use crate::http::client::{self, Client};
+use crate::http::connections::Exchange;
+use crate::http::front_end::{Counted, FrontEnd, Head, Source};
+use crate::http::limits::{Permit, RequestClass};
+use crate::http::paced::Paced;
+use crate::http::{Api, Ids, Origin, Settings, body, cors, host, origin, packed};
+
+/// What a request holds until its answer is taken.
+#[derive(Default)]
+pub(crate) struct Held {
+    permit: Option<Permit>,
+    counted: Counted,
+    pub(crate) exchange: Exchange,
+}
+
+impl Held {
+    /// Gives back what others may need, but for the memory that the answer takes.
+    fn give_back(&mut self) {
+        self.counted = None;
+        if let Some(permit) = &mut self.permit {
+            permit.leave();
+        }
+        self.exchange.waits();
+    }
+}
+
+/// What the log says of a request.
+#[derive(Default)]
+struct Entry {
+    route: &'static str,
+    address: Option<String>,
+    /// The id of a stored token.
+    token: Option<Uuid>,
+    /// Of an error.
+    code: Option<&'static str>,
+}
+
+/// Has the front end of the path answer a request.
+pub(crate) fn dispatch(
+    request: HttpRequest,
+    payload: web::Payload,
+    api: web::Data<Api>,
+) -> LocalBoxFuture<'static, HttpResponse> {
+    let path = place(&request, &api).map_or("", |(_, path)| path);
+    let front_end = Arc::clone(api.front_ends.of(path));
+    front_end.serve(request, payload, api)
+}
+
+/// Answers a request of a front end.
+pub(crate) async fn serve<F: FrontEnd>(
+    front_end: Arc<F>,
+    request: HttpRequest,
+    mut payload: web::Payload,
+    api: web::Data<Api>,
+) -> HttpResponse {
+    let started = Instant::now();
+    let ids = Ids::of(request.headers());
+    let address = client::shown(&request, api.settings.limits.forwarded);
+    let mut entry = Entry { address, ..Entry::default() };
+    let mut held = Held { exchange: Exchange::begin(&request), ..Held::default() };
+    let answer = answer(&*front_end, &request, &mut payload, &api, &ids, &mut entry, &mut held).await;
+    let answer = cors::preflight(&request, &api.settings.cors, answer);
+    entry.code = answer.as_ref().err().map(F::code);
+    let answer = answer.unwrap_or_else(|error| F::error(&error, &ids));
+    let answer = packed::pack(request.headers(), answer).await;
+    let answer = answer.unwrap_or_else(|error| F::error(&error, &ids));
+    if !held.permit.as_ref().is_some_and(Permit::is_of_somebody) {
+        // However slowly a stranger takes an answer, it holds nothing.
+        held = Held::default();
+    }
+    {
+        let mut rest = pin!(body::finish(request.headers(), &mut payload));
+        if rest.as_mut().now_or_never().is_none() {
+            held.give_back();
+            rest.await;
+        }
+    }
+    log(&request, &api.settings, &entry, &answer, &ids, started.elapsed());
+    respond::<F>(answer, ids, &request, &api, held)
+}
+
+/// One line a request, without anything a client wrote.
+fn log(request: &HttpRequest, settings: &Settings, entry: &Entry, answer: &Answer, ids: &Ids, took: Duration) {
+    let method = match *request.method() {
+        Method::GET | Method::HEAD | Method::POST | Method::PATCH | Method::PUT | Method::DELETE | Method::OPTIONS => {
+            request.method().as_str()
+        }
+        _ => "other",
+    };
+    let Entry { route, code, .. } = *entry;
+    let address = entry.address.as_deref().filter(|_| settings.log_addresses);
+    let token = entry.token.map(tracing::field::display);
+    let status = answer.status.as_u16();
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    if route == "/healthz" && answer.status.is_success() {
+        tracing::debug!(request_id = ids.request, address, token, method, route, status, code, micros, "request");
+    } else {
+        tracing::info!(request_id = ids.request, address, token, method, route, status, code, micros, "request");
+    }
+}
+
+/// Warns once that limits and the log take the proxy for every client.
+fn warn_of_proxy(request: &HttpRequest, api: &Api) {
+    let trusted = api.settings.limits.forwarded;
+    let is_told = match (trusted, &api.settings.origin) {
+        (true, _) => client::contradicts(request.headers()),
+        // That there is a proxy was known at the start, and said.
+        (false, Origin::Public(_)) => false,
+        (false, _) => client::tells(request.headers()),
+    };
+    if !is_told || api.warned.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    if trusted {
+        tracing::warn!(
+            "X-Forwarded-For and Forwarded contradict each other, so neither is believed: have the proxy take away the one it does not write"
+        );
+    } else {
+        tracing::warn!(
+            "a request tells by X-Forwarded-For or Forwarded from whom it is, which is not believed. If a proxy stands in front, all its \
+             clients count as one address: --trust-forwarded takes theirs from it"
+        );
+    }
+}
+
+/// From the address to the answer. The body is read only for a caller who is known and a call that wants one.
+async fn answer<F: FrontEnd>(
+    front_end: &F,
+    request: &HttpRequest,
+    payload: &mut web::Payload,
+    api: &Api,
+    ids: &Ids,
+    entry: &mut Entry,
+    held: &mut Held,
+) -> Result<Answer, Error> {
+    let (mount, path) = place(request, api)?;
+    if api.settings.hosts.as_ref().is_some_and(|hosts| !host::is_meant(request, hosts)) {
+        return Err(Error::Denied(
+            "This server lets everybody in, so it answers only what is sent to this machine by name (Host: localhost or a \
+             loopback address); --dev-allow-remote permits other names.",
+        ));
+    }
+    warn_of_proxy(request, api);
+    let (method, headers) = (request.method(), request.headers());
+    let source = Source {
+        root: origin::root(request, &api.settings.origin, mount),
+        address: entry.address.clone(),
+        request: ids.id,
+    };
+    let query = request.uri().query().unwrap_or_default();
+    let call = front_end.read(api, Head { method, path, query, headers, source })?;
+    entry.route = F::route(&call);
+    let class = F::class(&call);
+    let credential = Credential::read(headers, F::SCHEMES);
+    let client = Client::of(request, api.settings.limits.forwarded);
+    let permit = held.permit.insert(api.admission.enter(client, credential, class)?);
+    let taken = F::body(&call)?;
+    if class == RequestClass::Health {
+        return health(api).await;
+    }
+    if let Some(answer) = F::open(&call) {
+        return answer;
+    }
+    let caller = who(api, permit, credential).await?;
+    entry.token = caller.token;
+    permit.is_known(caller.counts_as, class)?;
+    held.counted = front_end.admit(&call, &caller, permit)?;
+    let body = body::read(taken, headers, payload, api.settings.body_timeout, permit).await?;
+    front_end.received(&call, &caller, permit, body.len())?;
+    if class == RequestClass::Batch {
+        permit.is_long().await?;
+    }
+    let reads = method == Method::GET || method == Method::HEAD;
+    permit.is_at_work(reads).await?;
+    let mut answer = F::perform(&call, &caller, permit, &body).await;
+    if matches!(answer, Err(Error::Unauthorized | Error::UnknownUser(_)))
+        && let Some(current) = replaced(api, &caller, credential).await?
+    {
+        answer = Box::pin(F::perform(&call, &current, permit, &body)).await;
+    }
+    permit.is_done();
+    let answer = answer?;
+    if class != RequestClass::Batch {
+        permit.release();
+        hold(permit, &answer, reads)?;
+    }
+    Ok(answer)
+}
+
+/// The caller of a credential. Of an address that has sent too many unknown tokens, one is looked up at a time.
+async fn who(api: &Api, permit: &Permit, credential: Option<Credential<'_>>) -> Result<Caller, Error> {
+    let suspected = permit.suspected(Instant::now());
+    let turn = suspected.map(|_| &api.admission.suspects);
+    let caller = api.access.caller(&api.unguarded, credential, turn).await;
+    if let Err(Error::Unauthorized) = caller {
+        permit.is_unknown(Instant::now());
+        if let Some(wait) = suspected {
+            return Err(Error::Throttled(Limit::Guesses, wait));
+        }
+    }
+    caller
+}
+
+/// The caller as the database has it now, if the cache had a user who was removed and added again. Nothing was done for
+/// the one that was cached.
+async fn replaced(api: &Api, caller: &Caller, credential: Option<Credential<'_>>) -> Result<Option<Caller>, Error> {
+    let Who::User(known) = &caller.who else { return Ok(None) };
+    api.unguarded.forget_user(&known.user_principal_name);
+    api.unguarded.forget_user(&known.id);
+    let current = api.access.caller(&api.unguarded, credential, None).await?;
+    let is_other = matches!(&current.who, Who::User(user) if user.mailbox != known.mailbox);
+    Ok(is_other.then_some(current))
+}
+
+/// Counts an answer for as long as it is in memory. What has only been read can still be refused.
+fn hold(permit: &Permit, answer: &Answer, reads: bool) -> Result<(), Error> {
+    let Some(Body::Bytes(bytes)) = &answer.body else { return Ok(()) };
+    if reads {
+        return permit.hold(bytes.len());
+    }
+    permit.hold_anyway(bytes.len());
+    Ok(())
+}
+
+/// Whether a row can be read.
+async fn health(api: &Api) -> Result<Answer, Error> {
+    api.health.ask(async || api.unguarded.check().await).await?;
+    Answer::json(200, &serde_json::json!({"status": "ok"}))
+}
+
+/// The path of the mount, and the path below it.
+fn place<'a>(request: &'a HttpRequest, api: &Api) -> Result<(&'a str, &'a str), Error> {
+    let (mount, path) = split_mount(request)?;
+    let knows = |path: &str| api.front_ends.of(path).knows(path);
+    Ok((mount, if mount.is_empty() { origin::below(&api.settings.origin, path, knows) } else { path }))
+}
+
+/// The path up to where the API is mounted, and the rest, both as sent.
+fn split_mount(request: &HttpRequest) -> Result<(&str, &str), Error> {
+    let path = request.uri().path();
+    let matched = request.match_info().as_str().len() - request.match_info().unprocessed().len();
+    let decoded = request.match_info().as_str().get(..matched).unwrap_or_default();
+    path.strip_prefix(decoded).map(|rest| (&path[..matched], rest)).ok_or_else(|| Error::NoSegment(path.to_owned()))
+}
+
+fn respond<F: FrontEnd>(answer: Answer, ids: Ids, request: &HttpRequest, api: &Api, held: Held) -> HttpResponse {
+    let mut response = HttpResponse::build(answer.status);
+    for header in F::HEADERS {
+        response.insert_header(*header);
+    }
+    response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    // It is somebody's data, or tells of it. What is not says so itself.
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    for (name, value) in cors::headers(request, &api.settings.cors) {
+        response.insert_header((name, value));
+    }
+    for (name, id) in [("request-id", &ids.request), ("client-request-id", &ids.client)] {
+        if let Ok(value) = HeaderValue::from_str(id) {
+            response.insert_header((name, value));
+        }
+    }
+    let typed = answer.headers.iter().any(|(name, _)| *name == header::CONTENT_TYPE);
+    for (name, value) in answer.headers {
+        // It may depend on more than one thing.
+        if name == header::VARY {
+            response.append_header((name, value));
+        } else {
+            response.insert_header((name, value));
+        }
+    }
+    match answer.body {
+        Some(Body::Bytes(body)) => {
+            if !typed {
+                let path = place(request, api).map_or("", |(_, path)| path);
+                let query = request.uri().query().unwrap_or_default();
+                response.content_type(F::media_type(path, query, request.headers()));
+            }
+            response.body(Paced::bytes(body, held))
+        }
+        Some(Body::Static(body)) => response.body(Paced::bytes(body, held)),
+        // The connection would read them all to send nothing.
+        Some(Body::Chunks(size, _)) if request.method() == Method::HEAD => {
+            response.body(SizedStream::new(size, stream::empty::<Result<_, Error>>()))
+        }
+        Some(Body::Chunks(size, chunks)) => {
+            let broke_off = move |error: &Error| {
+                tracing::warn!(request_id = ids.request, %error, "an answer broke off");
+            };
+            let chunks = chunks.map_ok(web::Bytes::from).inspect_err(broke_off);
+            response.body(Paced::chunks(size, Box::pin(chunks), held))
+        }
+        None => response.finish(),
+    }
+}

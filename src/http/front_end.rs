@@ -1,0 +1,154 @@
+//! What the edge needs of a front end, and which front end answers which path.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::LocalBoxFuture;
+use uuid::Uuid;
+
+use crate::domain::error::Error;
+use crate::http::answer::Answer;
+use crate::http::authenticate::{Caller, Scheme};
+use crate::http::body::Taken;
+use crate::http::limits::{Permit, RequestClass};
+use crate::http::{Api, Ids, edge};
+
+/// The head of a request.
+pub(crate) struct Head<'a> {
+    pub(crate) method: &'a Method,
+    /// As sent, below the mount.
+    pub(crate) path: &'a str,
+    /// As sent.
+    pub(crate) query: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) source: Source,
+}
+
+/// How a request came here.
+#[derive(Clone, Default)]
+pub(crate) struct Source {
+    /// Scheme, host and mount: what every link begins with.
+    pub(crate) root: String,
+    /// The client's address, where it is known.
+    pub(crate) address: Option<String>,
+    /// The request's id in the log.
+    pub(crate) request: Uuid,
+}
+
+/// What a front end's own limits count until the answer is sent.
+pub(crate) type Counted = Option<Box<dyn Any>>;
+
+/// A protocol over the store. The edge reads nothing of a request beyond its head, and calls these in the order in which
+/// they stand. Static, so that a request costs no allocation for it.
+pub(crate) trait FrontEnd: Send + Sync + 'static {
+    /// A request, read as far as its head goes.
+    type Call<'a>;
+
+    /// The credentials it accepts.
+    const SCHEMES: &'static [Scheme];
+    /// Headers of every answer.
+    const HEADERS: &'static [(&'static str, &'static str)];
+
+    /// Whether a path means something here.
+    fn knows(&self, path: &str) -> bool;
+
+    /// Reads a head.
+    ///
+    /// # Errors
+    /// Those of the address and of headers that cannot be read.
+    fn read<'a>(&'a self, api: &'a Api, head: Head<'a>) -> Result<Self::Call<'a>, Error>;
+
+    /// The shape of the path for the log, which must not hold what a client wrote.
+    fn route(call: &Self::Call<'_>) -> &'static str;
+
+    /// How admission counts the call. The edge itself answers [`RequestClass::Health`].
+    fn class(call: &Self::Call<'_>) -> RequestClass;
+
+    /// What the call does with a body.
+    ///
+    /// # Errors
+    /// [`Error::MethodNotAllowed`]
+    fn body(call: &Self::Call<'_>) -> Result<Taken, Error>;
+
+    /// The answer of a call that needs no caller; `None` for every other call.
+    fn open(call: &Self::Call<'_>) -> Option<Result<Answer, Error>>;
+
+    /// Counts a call against limits of the front end's own.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`]
+    fn admit(&self, call: &Self::Call<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error>;
+
+    /// Counts a body against them.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`]
+    fn received(&self, call: &Self::Call<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error>;
+
+    /// Does what is asked, for a caller who is authenticated.
+    ///
+    /// # Errors
+    /// Every error that a call can end with.
+    async fn perform(call: &Self::Call<'_>, caller: &Caller, permit: &Permit, body: &[u8]) -> Result<Answer, Error>;
+
+    /// The answer an error becomes, in the front end's own words.
+    fn error(error: &Error, ids: &Ids) -> Answer;
+
+    /// The code of an error, for the log.
+    fn code(error: &Error) -> &'static str;
+
+    /// The type of a body whose answer names none.
+    fn media_type(path: &str, query: &str, headers: &HeaderMap) -> &'static str;
+}
+
+/// A front end of any kind.
+pub(crate) trait Mounted: Send + Sync {
+    fn knows(&self, path: &str) -> bool;
+
+    /// Answers a request. In a box, which is the only one on the way to a handler.
+    fn serve(
+        self: Arc<Self>,
+        request: HttpRequest,
+        payload: web::Payload,
+        api: web::Data<Api>,
+    ) -> LocalBoxFuture<'static, HttpResponse>;
+}
+
+impl<F: FrontEnd> Mounted for F {
+    fn knows(&self, path: &str) -> bool {
+        FrontEnd::knows(self, path)
+    }
+
+    fn serve(
+        self: Arc<Self>,
+        request: HttpRequest,
+        payload: web::Payload,
+        api: web::Data<Api>,
+    ) -> LocalBoxFuture<'static, HttpResponse> {
+        Box::pin(edge::serve(self, request, payload, api))
+    }
+}
+
+/// The front ends, by the first segment of the path. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct FrontEnds {
+    root: Arc<dyn Mounted>,
+    below: Vec<(&'static str, Arc<dyn Mounted>)>,
+}
+
+impl FrontEnds {
+    /// One that answers every path that no other one has.
+    pub(crate) fn new(root: impl FrontEnd) -> Self {
+        Self { root: Arc::new(root), below: Vec::new() }
+    }
+
+    /// The front end of a path.
+    pub(crate) fn of(&self, path: &str) -> &Arc<dyn Mounted> {
+        let first = path.split('/').find(|segment| !segment.is_empty()).unwrap_or_default();
+        let found = self.below.iter().find(|(segment, _)| segment.eq_ignore_ascii_case(first));
+        found.map_or(&self.root, |(_, front_end)| front_end)
+    }
+}
