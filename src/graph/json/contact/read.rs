@@ -1,15 +1,16 @@
-//! JSON -> [`Patch`], whichever shape it is in. What Graph would refuse and we keep is noted on the way, so that strict
-//! handling can refuse all of it at once, each by its path.
+//! Reads a contact in either shape into a [`Patch`]. What Graph would refuse and this server keeps is collected, so that
+//! strict handling can refuse all of it at once, each by its path.
 
 use crate::domain::contact::patch::{Added, Patch};
 use crate::domain::contact::tags::{self, View};
-use crate::domain::contact::{Complex, MAX_ENTRIES, MAX_FOLDER_ID, MAX_TEXT, Member, Text};
+use crate::domain::contact::{MAX_FOLDER_ID, MAX_TEXT, Text};
 use crate::domain::date;
-use crate::domain::error::{Error, Kind, Problem};
+use crate::domain::error::{Error, Kind};
 use crate::domain::extended::SINGLE;
 use crate::domain::extension::{MAX_ALL_BYTES, NewExtension};
 use crate::domain::plain;
 use crate::domain::plain::shorten;
+use crate::graph::json::contact::reader::{Reader, array, bad_literal, strings, text, unknown};
 use crate::graph::json::contact::{beta, v1};
 use crate::graph::json::{extended, extension};
 use crate::odata::entity;
@@ -47,7 +48,7 @@ pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> R
     };
     let mut reader = Reader { patch: Patch::default(), added: Added::default(), deviations: Vec::new() };
     for (name, value) in members {
-        reader.property(shape, &name, value)?;
+        property(&mut reader, shape, &name, value)?;
     }
     let Reader { mut patch, mut added, deviations } = reader;
     let strict = handling == Handling::Strict;
@@ -122,220 +123,81 @@ fn take_views(patch: &mut Patch, added: &mut Added) -> Result<(), Error> {
     Ok(())
 }
 
-/// What has been read so far.
-pub(crate) struct Reader {
-    pub(crate) patch: Patch,
-    added: Added,
-    /// What Graph refuses and lenient handling keeps.
-    pub(crate) deviations: Vec<Problem>,
-}
-
-impl Reader {
-    fn property(&mut self, shape: Shape, name: &str, value: Json) -> Result<(), Error> {
-        if is_annotation(name) {
-            return Ok(());
-        }
-        let named = Text::ALL.into_iter().find(|text| text.json().eq_ignore_ascii_case(name));
-        if let Some(property) = named.filter(|text| shape.has(*text)) {
-            self.patch.texts[property as usize] = Some(text(property.json(), property.max(), value)?);
-            return Ok(());
-        }
-        match name.to_ascii_lowercase().as_str() {
-            "id" => drop(text("id", usize::MAX, value)?),
-            "createddatetime" => drop(text("createdDateTime", usize::MAX, value)?),
-            // Of one that was read from the trash.
-            "deleteddatetime" => drop(text("deletedDateTime", usize::MAX, value)?),
-            "lastmodifieddatetime" => drop(text("lastModifiedDateTime", usize::MAX, value)?),
-            "changekey" => self.patch.change_key = text("changeKey", MAX_TEXT, value)?,
-            "parentfolderid" => {
-                let folder = text("parentFolderId", MAX_FOLDER_ID, value)?;
-                self.patch.parent_folder_id = folder.filter(|id| !id.is_empty());
-            }
-            "birthday" => self.patch.birthday = Some(birthday(value)?),
-            "categories" => self.patch.categories = Some(strings("categories", value)?),
-            "children" => self.patch.children = Some(strings("children", value)?),
-            "imaddresses" => {
-                let values = strings("imAddresses", value)?;
-                self.at_most(3, values.len(), "imAddresses", "ImAddresses");
-                self.patch.im_addresses = Some(values);
-            }
-            "extensions" => self.added.extensions = self.extensions(value)?,
-            "singlevalueextendedproperties" => {
-                self.added.single_values = extended::read(value, &mut self.deviations)?;
-            }
-            "multivalueextendedproperties" => {
-                self.added.multi_values = extended::read(value, &mut self.deviations)?;
-            }
-            other => {
-                let known = match shape {
-                    Shape::Beta => beta::property(self, other, value)?,
-                    Shape::V1 => v1::property(self, other, value)?,
-                };
-                if !known {
-                    let hint = match shape {
-                        _ if other == "photo" => Some(PHOTO),
-                        Shape::Beta => beta::counterpart(other),
-                        Shape::V1 => v1::counterpart(other),
-                    };
-                    return Err(unknown(name, "", "contact", hint));
-                }
-            }
-        }
-        Ok(())
+fn property(reader: &mut Reader, shape: Shape, name: &str, value: Json) -> Result<(), Error> {
+    if is_annotation(name) {
+        return Ok(());
     }
-
-    fn extensions(&mut self, value: Json) -> Result<Vec<NewExtension>, Error> {
-        let mut extensions: Vec<NewExtension> = Vec::new();
-        let mut size = 0;
-        for (i, value) in array("extensions", value)?.into_iter().enumerate() {
-            let place = format!("extensions/{i}");
-            let new = extension::into_new(extension::read(&place, value, &mut self.deviations)?, &place)?;
-            if extensions.iter().any(|known| known.name == new.name) {
-                let message = format!("'{place}/extensionName' is a name that stands there before, '{}'.", new.name);
-                return Err(Error::invalid(Kind::Body, format!("{place}/extensionName"), message));
-            }
-            size += new.size();
-            extensions.push(new);
+    let named = Text::ALL.into_iter().find(|text| text.json().eq_ignore_ascii_case(name));
+    if let Some(property) = named.filter(|text| shape.has(*text)) {
+        reader.patch.texts[property as usize] = Some(text(property.json(), property.max(), value)?);
+        return Ok(());
+    }
+    match name.to_ascii_lowercase().as_str() {
+        "id" => drop(text("id", usize::MAX, value)?),
+        "createddatetime" => drop(text("createdDateTime", usize::MAX, value)?),
+        // Of one that was read from the trash.
+        "deleteddatetime" => drop(text("deletedDateTime", usize::MAX, value)?),
+        "lastmodifieddatetime" => drop(text("lastModifiedDateTime", usize::MAX, value)?),
+        "changekey" => reader.patch.change_key = text("changeKey", MAX_TEXT, value)?,
+        "parentfolderid" => {
+            let folder = text("parentFolderId", MAX_FOLDER_ID, value)?;
+            reader.patch.parent_folder_id = folder.filter(|id| !id.is_empty());
         }
-        if size > MAX_ALL_BYTES {
-            let message = format!("'extensions' have more than the {} bytes allowed.", MAX_ALL_BYTES);
-            return Err(Error::invalid(Kind::Limit, "extensions", message));
+        "birthday" => reader.patch.birthday = Some(birthday(value)?),
+        "categories" => reader.patch.categories = Some(strings("categories", value)?),
+        "children" => reader.patch.children = Some(strings("children", value)?),
+        "imaddresses" => {
+            let values = strings("imAddresses", value)?;
+            reader.at_most(3, values.len(), "imAddresses", "ImAddresses");
+            reader.patch.im_addresses = Some(values);
         }
-        Ok(extensions)
-    }
-
-    /// The entries of a collection, with all members that are stored of them.
-    pub(crate) fn entries<T: Complex>(&mut self, path: &str, value: Json) -> Result<Vec<T>, Error> {
-        self.entries_of(path, &all::<T>(), value)
-    }
-
-    /// The entries of a collection, with these members.
-    pub(crate) fn entries_of<T: Complex>(&mut self, path: &str, names: &[&str], value: Json) -> Result<Vec<T>, Error> {
-        let mut entries = Vec::new();
-        for (i, value) in array(path, value)?.into_iter().enumerate() {
-            let path = format!("{path}/{i}");
-            let kind = value.kind();
-            let entry = self.complex_of(&path, names, value)?.ok_or_else(|| wrong_type(&path, "an object", kind))?;
-            entries.push(entry);
+        "extensions" => reader.added.extensions = extensions(reader, value)?,
+        "singlevalueextendedproperties" => {
+            reader.added.single_values = extended::read(value, &mut reader.deviations)?;
         }
-        Ok(entries)
-    }
-
-    /// An object with all members that are stored of it; `None` for null.
-    pub(crate) fn complex<T: Complex>(&mut self, path: &str, value: Json) -> Result<Option<T>, Error> {
-        self.complex_of(path, &all::<T>(), value)
-    }
-
-    /// An object with these members; `None` for null.
-    pub(crate) fn complex_of<T: Complex>(
-        &mut self,
-        path: &str,
-        names: &[&str],
-        value: Json,
-    ) -> Result<Option<T>, Error> {
-        let Some(members) = object(path, value)? else { return Ok(None) };
-        let mut complex = T::default();
-        for (name, value) in members {
-            if is_annotation(&name) {
-                continue;
-            }
-            let at = |member: &Member| member.json.eq_ignore_ascii_case(&name) && names.contains(&member.json);
-            let Some(i) = T::MEMBERS.iter().position(at) else {
-                let members = format!("It has {}.", names.join(", "));
-                let short = T::TYPE.trim_start_matches("microsoft.graph.");
-                return Err(unknown(&name, &format!("{path}/"), short, Some(&members)));
+        "multivalueextendedproperties" => {
+            reader.added.multi_values = extended::read(value, &mut reader.deviations)?;
+        }
+        other => {
+            let known = match shape {
+                Shape::Beta => beta::property(reader, other, value)?,
+                Shape::V1 => v1::property(reader, other, value)?,
             };
-            let member = &T::MEMBERS[i];
-            let path = format!("{path}/{}", member.json);
-            let value = text(&path, MAX_TEXT, value)?;
-            complex
-                .set(i, if member.members.is_empty() { value } else { self.enumeration(&path, member.members, value) });
-        }
-        Ok(Some(complex))
-    }
-
-    /// A member of the enumeration in its exact spelling; any other text is kept and noted.
-    pub(crate) fn enumeration(&mut self, path: &str, members: &[&str], value: Option<String>) -> Option<String> {
-        let value = value?;
-        if let Some(member) = members.iter().find(|member| member.eq_ignore_ascii_case(&value)) {
-            return Some((*member).to_owned());
-        }
-        let message = format!("'{path}' is '{}', which is not one of {}.", shorten(&value), members.join(", "));
-        self.deviations.push(Problem::new(Kind::Body, path, message));
-        Some(value)
-    }
-
-    /// Graph's own counts, which are lower than ours.
-    pub(crate) fn at_most(&mut self, max: usize, count: usize, path: &str, property: &str) {
-        if count > max {
-            let message = format!(
-                "The multi value property {property} has {count} entries, that exceeds the max allowed value of {max}"
-            );
-            self.deviations.push(Problem::new(Kind::Limit, path, message));
+            if !known {
+                let hint = match shape {
+                    _ if other == "photo" => Some(PHOTO),
+                    Shape::Beta => beta::counterpart(other),
+                    Shape::V1 => v1::counterpart(other),
+                };
+                return Err(unknown(name, "", "contact", hint));
+            }
         }
     }
+    Ok(())
 }
 
-fn all<T: Complex>() -> Vec<&'static str> {
-    T::MEMBERS.iter().map(|member| member.json).collect()
+fn extensions(reader: &mut Reader, value: Json) -> Result<Vec<NewExtension>, Error> {
+    let mut extensions: Vec<NewExtension> = Vec::new();
+    let mut size = 0;
+    for (i, value) in array("extensions", value)?.into_iter().enumerate() {
+        let place = format!("extensions/{i}");
+        let new = extension::into_new(extension::read(&place, value, &mut reader.deviations)?, &place)?;
+        if extensions.iter().any(|known| known.name == new.name) {
+            let message = format!("'{place}/extensionName' is a name that stands there before, '{}'.", new.name);
+            return Err(Error::invalid(Kind::Body, format!("{place}/extensionName"), message));
+        }
+        size += new.size();
+        extensions.push(new);
+    }
+    if size > MAX_ALL_BYTES {
+        let message = format!("'extensions' have more than the {} bytes allowed.", MAX_ALL_BYTES);
+        return Err(Error::invalid(Kind::Limit, "extensions", message));
+    }
+    Ok(extensions)
 }
 
 /// Where a photo goes, which Graph's model has as a property.
 const PHOTO: &str = "A photo is not sent with its contact: send its bytes with PUT to …/contacts/{id}/photo/$value.";
-
-/// Text or null, within its limit.
-pub(crate) fn text(path: &str, max: usize, value: Json) -> Result<Option<String>, Error> {
-    match value {
-        Json::Null => Ok(None),
-        Json::Text(text) if text.len() > max && text.chars().count() > max => {
-            let message = format!("'{path}' has {} characters, more than the {max} allowed.", text.chars().count());
-            Err(Error::invalid(Kind::Limit, path, message))
-        }
-        Json::Text(text) => Ok(Some(text)),
-        other => Err(wrong_type(path, "a string or null", other.kind())),
-    }
-}
-
-pub(crate) fn boolean(path: &str, value: Json) -> Result<Option<bool>, Error> {
-    match value {
-        Json::Null => Ok(None),
-        Json::Bool(value) => Ok(Some(value)),
-        other => Err(wrong_type(path, "true, false or null", other.kind())),
-    }
-}
-
-pub(crate) fn object(path: &str, value: Json) -> Result<Option<Vec<(String, Json)>>, Error> {
-    match value {
-        Json::Null => Ok(None),
-        Json::Object(members) => Ok(Some(members)),
-        other => Err(wrong_type(path, "an object", other.kind())),
-    }
-}
-
-/// An array within its limit; null is an empty one.
-pub(crate) fn array(path: &str, value: Json) -> Result<Vec<Json>, Error> {
-    match value {
-        Json::Null => Ok(Vec::new()),
-        Json::Array(values) if values.len() > MAX_ENTRIES => {
-            let message = format!("'{path}' has {} entries, more than the {MAX_ENTRIES} allowed.", values.len());
-            Err(Error::invalid(Kind::Limit, path, message))
-        }
-        Json::Array(values) => Ok(values),
-        other => Err(wrong_type(path, "an array", other.kind())),
-    }
-}
-
-pub(crate) fn strings(path: &str, value: Json) -> Result<Vec<String>, Error> {
-    let mut strings = Vec::new();
-    for (i, value) in array(path, value)?.into_iter().enumerate() {
-        let path = format!("{path}/{i}");
-        match value {
-            Json::Text(_) => strings.extend(text(&path, MAX_TEXT, value)?),
-            other => return Err(wrong_type(&path, "a string", other.kind())),
-        }
-    }
-    Ok(strings)
-}
 
 /// A DateTimeOffset as written; a date is given the time at which every zone from UTC-11 to UTC+12 has that day.
 fn birthday(value: Json) -> Result<Option<String>, Error> {
@@ -352,26 +214,3 @@ fn birthday(value: Json) -> Result<Option<String>, Error> {
 /// What a date, or a time, has to look like.
 const INSTANT: &str =
     "a date like 1980-05-31 (YYYY-MM-DD), or a time with its offset from UTC like 1980-05-31T00:00:00Z";
-pub(crate) const DATE: &str = "a date like 1980-05-31 (YYYY-MM-DD)";
-
-pub(crate) fn bad_literal(path: &str, text: &str, expected: &str, taken: &str) -> Problem {
-    let text = shorten(text);
-    let message =
-        format!("Cannot convert the literal '{text}' of '{path}' to the expected type '{expected}': send {taken}.");
-    Problem::new(Kind::Body, path, message)
-}
-
-pub(crate) fn wrong_type(path: &str, expected: &str, found: &str) -> Error {
-    Error::invalid(Kind::Body, path, format!("'{path}' must be {expected}, not {found}."))
-}
-
-pub(crate) fn unknown(name: &str, parent: &str, type_name: &str, hint: Option<&str>) -> Error {
-    let name = shorten(name);
-    let message = format!(
-        "The property '{name}' does not exist on type 'microsoft.graph.{type_name}'. Make sure to only use property \
-         names that are defined by the type or mark the type as open type.{}{}",
-        if hint.is_some() { " " } else { "" },
-        hint.unwrap_or_default()
-    );
-    Error::invalid(Kind::Body, format!("{parent}{name}"), message)
-}

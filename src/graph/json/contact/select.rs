@@ -2,7 +2,6 @@
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
-use crate::graph::json::contact::write::Only;
 use crate::odata::shape::Shape;
 
 /// Most names in one `$select`.
@@ -90,6 +89,24 @@ impl Selection {
         let paths: Vec<_> = paths.collect();
         // Only what was asked for twice over is left out; `id` alone was asked for by itself.
         if paths.is_empty() { "id".to_owned() } else { paths.join(",") }
+    }
+}
+
+/// Which members of a nested object are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Only<'a>(Option<&'a [&'static str]>);
+
+impl<'a> Only<'a> {
+    pub(crate) fn all() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn of(names: &'a [&'static str]) -> Self {
+        Self(Some(names))
+    }
+
+    pub(crate) fn has(self, name: &str) -> bool {
+        self.0.is_none_or(|names| names.contains(&name))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::domain::contact::{DateTimeTimeZone, Email, FLAG_STATUS, Flag, MAX_TEXT, Phone};
 use crate::domain::date;
 use crate::domain::error::{Error, Kind, Problem};
-use crate::graph::json::contact::read::{DATE, Reader, bad_literal, boolean, object, text, unknown};
+use crate::graph::json::contact::reader::{DATE, Reader, bad_literal, boolean, object, text, unknown};
 use crate::odata::json::{Json, is_annotation};
 
 /// Reads a property, its name in lower case. Whether there is such a one.

@@ -5,7 +5,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::domain::contact::{DateTimeTimeZone, FLAG_TYPE, Flag, Text};
 use crate::domain::date;
 use crate::graph::json::contact::beta::CONTACT_TYPE;
-use crate::graph::json::contact::write::{Entries, Entry, Members, Only};
+use crate::graph::json::contact::members::{Entries, Entry, Members};
+use crate::graph::json::contact::select::Only;
 
 /// Writes the properties and, where wanted, the type.
 pub(crate) fn write<M: SerializeMap>(map: &mut Members<'_, M>) -> Result<(), M::Error> {

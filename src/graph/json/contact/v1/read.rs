@@ -3,7 +3,7 @@
 use crate::domain::contact::slots::{ADDRESS_KINDS, Slots};
 use crate::domain::contact::{Address, Email, MAX_TEXT};
 use crate::domain::error::Error;
-use crate::graph::json::contact::read::{Reader, strings, text};
+use crate::graph::json::contact::reader::{Reader, strings, text};
 use crate::odata::json::Json;
 
 /// Reads a property, its name in lower case. Whether there is such a one.

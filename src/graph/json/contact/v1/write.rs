@@ -4,7 +4,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::domain::contact::{Address, Complex, Email, Phone, Text};
 use crate::domain::date;
-use crate::graph::json::contact::write::{Members, Only};
+use crate::graph::json::contact::members::Members;
+use crate::graph::json::contact::select::Only;
 
 /// Writes the properties.
 pub(crate) fn write<M: SerializeMap>(map: &mut Members<'_, M>) -> Result<(), M::Error> {

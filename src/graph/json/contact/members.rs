@@ -1,0 +1,92 @@
+//! The members of a contact that is written: what both shapes have in common.
+
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+use crate::domain::contact::{Complex, Contact, Text};
+use crate::graph::json::contact::select::{Only, Selection};
+
+/// The members of a contact that is being written.
+pub(crate) struct Members<'a, M> {
+    pub(crate) map: M,
+    pub(crate) contact: &'a Contact,
+    pub(crate) annotated: bool,
+    pub(crate) select: Option<&'a Selection>,
+}
+
+impl<'a, M: SerializeMap> Members<'a, M> {
+    pub(crate) fn annotation(&mut self, name: &'static str, value: &str) -> Result<(), M::Error> {
+        if self.annotated { self.map.serialize_entry(name, value) } else { Ok(()) }
+    }
+
+    /// A property, if it is wanted.
+    pub(crate) fn entry<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), M::Error> {
+        if self.select.is_none_or(|select| select.only(name).is_some()) {
+            self.map.serialize_entry(name, value)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A property with members of its own, of which not all may be wanted.
+    pub(crate) fn nested<T: Serialize>(
+        &mut self,
+        name: &'static str,
+        value: impl FnOnce(Only<'a>) -> T,
+    ) -> Result<(), M::Error> {
+        let only = match self.select {
+            None => Some(Only::all()),
+            Some(select) => select.only(name),
+        };
+        only.map_or(Ok(()), |only| self.map.serialize_entry(name, &value(only)))
+    }
+
+    pub(crate) fn change_key(&mut self) -> Result<(), M::Error> {
+        match &self.contact.sent_change_key {
+            Some(key) => self.entry("changeKey", key),
+            None => self.entry("changeKey", &self.contact.version_token()),
+        }
+    }
+
+    pub(crate) fn texts(&mut self, texts: &[Text]) -> Result<(), M::Error> {
+        let p = &self.contact.properties;
+        texts.iter().try_for_each(|text| self.entry(text.json(), &p.text(*text).or(text.unset())))
+    }
+}
+
+pub(crate) struct Entries<'a, T> {
+    pub(crate) of: &'a [T],
+    pub(crate) annotated: bool,
+    pub(crate) only: Only<'a>,
+}
+
+impl<T: Complex> Serialize for Entries<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(Some(self.of.len()))?;
+        for entry in self.of {
+            seq.serialize_element(&Entry { of: entry, annotated: self.annotated, only: self.only })?;
+        }
+        seq.end()
+    }
+}
+
+/// Null members are left out.
+pub(crate) struct Entry<'a, T> {
+    pub(crate) of: &'a T,
+    pub(crate) annotated: bool,
+    pub(crate) only: Only<'a>,
+}
+
+impl<T: Complex> Serialize for Entry<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if self.annotated {
+            map.serialize_entry("@odata.type", T::TYPE)?;
+        }
+        for (i, member) in T::MEMBERS.iter().enumerate() {
+            if let Some(value) = self.of.member(i).filter(|_| self.only.has(member.json)) {
+                map.serialize_entry(member.json, value)?;
+            }
+        }
+        map.end()
+    }
+}
