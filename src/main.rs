@@ -1,4 +1,4 @@
-//! The program: reads its configuration and does what it is told. Everything else is in the library.
+//! The program: parses the command line and runs the command. Everything else is in the library.
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -1,13 +1,38 @@
-//! `contactd copy`: one database into another, for instance out of a file and into PostgreSQL.
+//! `contactd copy`: copies one database to another, for instance a file to PostgreSQL.
 
 use std::io::Write as _;
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::config::Copy;
+use crate::cli::arguments::DatabaseArg;
 use crate::store::{self, Database, Lock, Step, Target};
 
-/// Copies, with a progress bar on a terminal, and says on standard output what was copied.
+/// Options of `contactd copy`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Stop the servers of both databases: what is written after the copy has begun is not copied. Both must have this program's \
+schema, or the target none. Each part is committed on arrival. At the end the rows of both sides are counted and hashed; \
+until they are equal, no server opens the target.")]
+pub struct Copy {
+    /// Source: a SQLite file, or a postgres:// URL
+    #[arg(long, value_name = "FILE|URL")]
+    from: DatabaseArg,
+
+    /// Target: a SQLite file, created if missing, or a postgres:// URL
+    #[arg(long, value_name = "FILE|URL")]
+    to: DatabaseArg,
+
+    /// Continue an interrupted copy
+    #[arg(long)]
+    resume: bool,
+
+    /// Delete what the target holds
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
+}
+
+/// Copies, with a progress bar on a terminal, and prints the rows and the hash of each table.
 ///
 /// # Errors
 /// One line, as [`store::copy`].
@@ -18,7 +43,7 @@ pub async fn run(config: &Copy) -> Result<(), String> {
     {
         return Err(format!("{}: there is no such file", path.display()));
     }
-    // Whoever serves a file meanwhile would write what is not copied any more.
+    // A server of either file would write rows that are not copied any more.
     let locks = [&from, &to].into_iter().filter_map(|database| match database {
         Database::File(path) if path.exists() || *database == to => Some(Lock::take(path)),
         _ => None,
@@ -43,6 +68,6 @@ pub async fn run(config: &Copy) -> Result<(), String> {
     for table in copied.map_err(|error| error.to_string())? {
         let _ = writeln!(out, "{:<13} {:>10} rows  {}", table.table, table.rows, table.hash);
     }
-    let _ = writeln!(out, "copied, counted and hashed on both sides: they are the same");
+    let _ = writeln!(out, "copied; counts and hashes of both sides are equal");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The first start of a server that nobody could sign in to: it makes a user and a token, and tells whoever started it.
+//! First start of a server that has no users: creates a user and a token, and tells the operator.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,17 +15,17 @@ use crate::store::{Database, NewToken, Store};
 /// The user's name.
 const OWNER: &str = "owner";
 
-/// Makes the user and the token. On a terminal both are shown there, this once; else the token is in a file beside the
-/// database that only its owner can read, and the file is named. `curl` is what curl is
-/// told of where the server is, with an open quote.
+/// Creates the user and the token. On a terminal the token is shown, and not again. Otherwise it is written to a file beside
+/// the database, mode 0600, whose name is printed. `curl` is curl's arguments for the server's address, with the quote of
+/// the URL open.
 ///
 /// # Errors
-/// One line: the file cannot be written, or the database not.
+/// One line: the file or the database cannot be written.
 pub(crate) async fn welcome(store: &Store, database: &Database, curl: &str) -> Result<(), String> {
     let owner = UserName::parse(OWNER).ok_or("the first user has no name")?;
     let token = secret::token()?;
     let file = (!std::io::stderr().is_terminal()).then(|| beside(database));
-    // Before the token is worth anything: else it could be lost.
+    // Before the token is valid: a crash in between would lose a valid one.
     let written =
         file.as_ref().map(|file| write_private(file, &token).map_err(|error| permission::reason(file, &error)));
     let written = written.transpose()?;
@@ -38,33 +38,41 @@ pub(crate) async fn welcome(store: &Store, database: &Database, curl: &str) -> R
     };
     match store.make_first_user(&owner, new).await {
         Ok(true) => {}
-        // Another process was first, whose file may have the name by now, or nothing came of it.
+        // Another process was first, and its file may have the name by now; or it failed.
         done => {
             return done.map(drop).map_err(|error| match error {
-                Error::Denied(why) => format!("nobody could sign in, and no token can be made for '{OWNER}': {why}"),
+                Error::Denied(why) => {
+                    format!("there is no user who can sign in, and no token can be created for '{OWNER}': {why}")
+                }
                 error => error.to_string(),
             });
         }
     }
     let file = file.zip(written).map(|(file, written)| match written.persist(&file) {
         Ok(_) => file,
-        // The token is good: it is left where it is.
+        // The token is valid, so the file stays under its temporary name.
         Err(failed) => failed.file.keep().map_or(file, |(_, kept)| kept),
     });
     let (told, shown) = match file {
-        None => (format!("the token\n\n    {token}\n\nwhich is shown this once"), token),
-        Some(file) => (format!("a token, which is in {}", file.display()), format!("$(cat '{}')", file.display())),
+        None => (
+            format!(
+                "this token:\n\n    {token}\n\nIt will not be shown again; make another with \
+                 `contactd token create --user {OWNER}`."
+            ),
+            token,
+        ),
+        Some(file) => (format!("a token, which is in {}.", file.display()), format!("$(cat '{}')", file.display())),
     };
     let _ = writeln!(
         std::io::stderr(),
-        "contactd: nobody could sign in yet, so there is now the user '{OWNER}' with {told}. A first contact:\n\n    \
+        "contactd: created user '{OWNER}' with {told} A first contact:\n\n    \
          curl -i {curl}/me/contacts/$ref' -H \"Authorization: Bearer {shown}\" -H 'Content-Type: application/json' \
          -d '{{\"givenName\": \"Ann\", \"emailAddresses\": [{{\"address\": \"ann@example.org\"}}]}}'\n"
     );
     Ok(())
 }
 
-/// The file that the token goes to.
+/// The file for the token.
 fn beside(database: &Database) -> PathBuf {
     match database {
         Database::File(path) => {
@@ -76,8 +84,8 @@ fn beside(database: &Database) -> PathBuf {
     }
 }
 
-/// Writes a text to a file that only its owner can read, under a name that nobody can foresee, in the folder of `path`. It is
-/// gone when this is dropped.
+/// Writes a text to a new file with mode 0600 and a random name in the folder of `path`. The file is removed when this is
+/// dropped.
 fn write_private(path: &Path, text: &str) -> std::io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".contactd-token-").tempfile_in(folder)?;

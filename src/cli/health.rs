@@ -1,6 +1,5 @@
-//! `contactd health`: what a container's HEALTHCHECK runs, since its image has no other program.
-//!
-//! Whether the server speaks TLS it finds out by itself, so that it needs to be told no more than the address.
+//! `contactd health`: asks a running server for its health. Containers use it as HEALTHCHECK, because the image has no
+//! other program. It detects TLS itself, so that it needs only the address.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -9,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -16,33 +16,43 @@ use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
 };
 
-use crate::cli::config::{self, Health};
+use crate::cli::arguments::{self, List};
 use crate::http::listen::Listen;
 
+/// Options of `contactd health`.
+#[derive(Debug, Args)]
+pub struct Health {
+    /// Address that the server listens on; the first one is asked
+    #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    pub listen: Vec<List<String>>,
+}
+
+/// Time limit for connecting, and for each read and write.
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// Bytes of the answer that are read.
 const MAX_ANSWER: u64 = 4_096;
 
-/// Asks the server at the first place that `--listen` names for `/healthz`, and says on standard output that it is well.
+/// Asks the server at the first address of `--listen` for `/healthz`, and prints that it is healthy.
 ///
 /// # Errors
-/// One line: it cannot be reached, or it is not well.
+/// One line: it cannot be reached, or is not healthy.
 pub fn check(config: &Health) -> Result<(), String> {
-    let place = config::places_of(&config.listen)?.into_iter().next().ok_or("--listen names no address")?;
+    let place = arguments::listen(&config.listen)?.into_iter().next().ok_or("--listen names no address")?;
     let (asked, answer) = match &place {
         Listen::Unix(path) => (place.to_string(), ask_socket(path).map_err(|error| format!("{place}: {error}"))?),
         Listen::Port(..) => ask_first(&place)?,
     };
     match answer.split(' ').nth(1).unwrap_or("nothing") {
         "200" => {
-            // Nobody may be there to read it.
-            let _ = writeln!(std::io::stdout(), "{asked} is well");
+            // A closed output is no error.
+            let _ = writeln!(std::io::stdout(), "{asked} is healthy");
             Ok(())
         }
         status => Err(format!("{asked}: answered {status}")),
     }
 }
 
-/// Asks at the first address of a host that takes a connection.
+/// Asks at the first address of a host that accepts a connection.
 fn ask_first(place: &Listen) -> Result<(String, String), String> {
     let addresses = place.addresses().map_err(|error| format!("--listen {place}: {error}"))?;
     let mut why = format!("{place}: no address");
@@ -68,7 +78,7 @@ fn ask_at(address: SocketAddr, stream: &mut TcpStream) -> std::io::Result<String
     match ask(&address.to_string(), stream) {
         Ok(answer) if answer.starts_with("HTTP/") => Ok(answer),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(error),
-        // What speaks TLS answers an alert, or hangs up.
+        // A TLS server answers with an alert, or closes the connection.
         _ => ask_by_tls(address),
     }
 }
@@ -91,7 +101,7 @@ fn ask(host: &str, stream: &mut (impl Read + Write)) -> std::io::Result<String> 
     write!(stream, "GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     match stream.take(MAX_ANSWER).read_to_end(&mut answer) {
-        // A connection that is closed without TLS's goodbye has answered all the same.
+        // The server may close the connection without TLS's close_notify; the answer counts all the same.
         Err(error) if answer.is_empty() => Err(error),
         _ => Ok(String::from_utf8_lossy(&answer).into_owned()),
     }
@@ -101,18 +111,18 @@ fn ask_by_tls(address: SocketAddr) -> std::io::Result<String> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider));
     let config = config.with_safe_default_protocol_versions().map_err(std::io::Error::other)?;
-    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth();
+    let config =
+        config.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider))).with_no_client_auth();
     let session = ClientConnection::new(Arc::new(config), ServerName::from(address.ip()));
     let session = session.map_err(std::io::Error::other)?;
     ask(&address.to_string(), &mut StreamOwned::new(session, connect(address)?))
 }
 
-/// Takes whatever certificate there is: it is for the names that clients use, which are not this address, and the question
-/// has nothing in it that another server could not be asked.
+/// Accepts any certificate. It is for the names that clients use and not for this address, and the request has no secret.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AcceptAny(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -1,4 +1,4 @@
-//! What the server spends on its clients: the options of it, and what the system lets a process open.
+//! Limits for clients: their options, and the number of files that the process may open.
 
 use std::time::Duration;
 
@@ -7,95 +7,95 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::http::{Limits, MailboxLimits, connections};
 
-/// Most connections of clients, where nobody says otherwise and there are files enough.
+/// Default limit of client connections, if the open-file limit allows it.
 const MOST_CONNECTIONS: u64 = 10_000;
-/// Files for all but clients: the log, the listener, what the threads wait on, SQLite's, those who are notified.
+/// Files that are kept for all but clients: the log, listeners, event queues, SQLite, outgoing notifications.
 const RESERVE: u64 = 192;
-/// A connection is two: the socket, and a handle on it by which it is closed from outside.
+/// Files of a connection: the socket, and a second handle to close it from another thread.
 const FILES_OF_CONNECTION: u64 = 2;
-/// So many connections there are at least, whatever the system says.
+/// Lowest limit of client connections, whatever the open-file limit is.
 const FEWEST_CONNECTIONS: u64 = 16;
 
-/// Options of `contactd serve` that limit what clients can have of it.
+/// Options of `contactd serve` that limit its clients.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Requests a second of one token, and ten times as many at once; 0 is as many as come
+    /// Requests per second for each token, with bursts of ten times as many; 0: unlimited
     #[arg(long, env = "CONTACTD_RATE_LIMIT", default_value_t = 0, value_name = "N",
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub rate_limit: u32,
 
-    /// The same of one client address (an IPv6 network of 64 bits counts as one)
+    /// The same for each client address (an IPv6 /64 network counts as one); 0: unlimited
     #[arg(long, env = "CONTACTD_RATE_LIMIT_ADDRESS", default_value_t = 0, value_name = "N",
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub rate_limit_address: u32,
 
-    /// Requests under way at once, in all
+    /// Requests in progress at once
     #[arg(long, env = "CONTACTD_MAX_REQUESTS", default_value_t = 1_000, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_requests: u32,
 
-    /// Requests under way at once of one token, and of one client address as long as their tokens are not known
+    /// The same for each token, and for each address of requests whose token is not known yet
     #[arg(long, env = "CONTACTD_MAX_REQUESTS_EACH", default_value_t = 250, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_requests_each: u32,
 
-    /// MiB of request bodies and answers that are held in memory at once, in all
+    /// Memory for request bodies and answers at once, in MiB
     #[arg(long, env = "CONTACTD_MAX_BUFFERED", default_value_t = 256, value_name = "MIB",
           value_parser = clap::value_parser!(u32).range(32..=1_048_576))]
     pub max_buffered: u32,
 
-    /// MiB of them of one token
+    /// The same for each token
     #[arg(long, env = "CONTACTD_MAX_BUFFERED_EACH", default_value_t = 64, value_name = "MIB",
           value_parser = clap::value_parser!(u32).range(32..=1_048_576))]
     pub max_buffered_each: u32,
 
-    /// Connections at once, in all; 0 is as many as the process may have files for, 10000 at most
+    /// Connections at once; 0: as many as the open-file limit of the process allows, at most 10000
     #[arg(long, env = "CONTACTD_MAX_CONNECTIONS", default_value_t = 0, value_name = "N",
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub max_connections: u32,
 
-    /// Connections at once of one client address; 0 is a quarter of all, and all with --trust-forwarded
+    /// The same for each client address; 0: a quarter of all, or all with --trust-forwarded
     #[arg(long, env = "CONTACTD_MAX_CONNECTIONS_ADDRESS", default_value_t = 0, value_name = "N",
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub max_connections_address: u32,
 
-    /// Seconds for which an idle connection is kept
+    /// Time for which an idle connection is kept open
     #[arg(long, env = "CONTACTD_KEEP_ALIVE", default_value_t = 75, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub keep_alive: u64,
 
-    /// Seconds for which one question to the database may be worked on (a page, a count, a search)
+    /// Time limit for one database query
     #[arg(long, env = "CONTACTD_QUERY_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub query_timeout: u64,
 
-    /// Whose limits apply besides: graph is those that Graph documents, for tests of its clients
+    /// Additional limits: graph applies Graph's own limits, for tests of clients
     #[arg(long, env = "CONTACTD_THROTTLE", value_enum, default_value_t)]
     pub throttle: Throttle,
 }
 
-/// Whose limits apply besides the server's own.
+/// Limits in addition to the server's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Throttle {
-    /// Nobody's.
+    /// None.
     #[default]
     Off,
-    /// Graph's.
+    /// Those that Graph documents.
     Graph,
 }
 
 impl Options {
-    /// `--keep-alive`
+    /// `--keep-alive` as a period.
     pub fn keep_alive(&self) -> Duration {
         Duration::from_secs(self.keep_alive)
     }
 
-    /// `--query-timeout`
+    /// `--query-timeout` as a period.
     pub fn query_timeout(&self) -> Duration {
         Duration::from_secs(self.query_timeout)
     }
 
-    /// What is taken of one client's requests. `forwarded` says whether a proxy tells who that is.
+    /// Limits for requests. `forwarded` says whether a proxy reports clients' addresses.
     pub fn requests(&self, forwarded: bool) -> Limits {
         let bytes = |mib: u32| usize::try_from(u64::from(mib) << 20).unwrap_or(usize::MAX);
         Limits {
@@ -110,8 +110,8 @@ impl Options {
         }
     }
 
-    /// What connections are kept by `workers` threads of a process that may have `files` open and needs `database` of them
-    /// for its database.
+    /// Limits for connections, with `workers` threads in a process that may have `files` files open, of which its database
+    /// needs `database`.
     pub fn connections(
         &self,
         files: u64,
@@ -120,14 +120,14 @@ impl Options {
         forwarded: bool,
         request_timeout: Duration,
     ) -> connections::Limits {
-        // Those that come while others are closed for them.
+        // New connections while older ones are being closed to make room.
         let coming = (connections::COMING * workers) as u64;
         let room = files.saturating_sub(RESERVE + database) / FILES_OF_CONNECTION;
         let room = room.saturating_sub(coming).max(FEWEST_CONNECTIONS);
         let most = match u64::from(self.max_connections) {
             0 => room.min(MOST_CONNECTIONS),
             asked if asked > room => {
-                tracing::warn!(asked, room, "--max-connections is more than the process may have files for");
+                tracing::warn!(asked, room, "--max-connections is more than the open-file limit allows");
                 room
             }
             asked => asked,
@@ -146,10 +146,10 @@ impl Options {
     }
 }
 
-/// Lets the process open as many files as its system allows it. Answers how many that are.
+/// Raises the open-file limit of the process to its hard limit. Returns the limit that then holds.
 pub fn raise_files() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    // Where it is refused the number stays what it was.
+    // If that is refused, the limit stays as it was.
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     if raised.is_ok() { maximum } else { current }.unwrap_or(u64::MAX)
 }

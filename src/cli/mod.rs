@@ -1,10 +1,13 @@
-//! The program: flags, start and stop, the commands of the operator.
+//! The program: its commands and flags, and the start and stop of the server.
 pub mod admin;
+pub mod arguments;
 pub mod audit;
 pub mod config;
 pub mod copy;
 pub(crate) mod first_start;
 pub mod health;
 pub mod limits;
+pub(crate) mod output;
 pub mod serve;
+pub mod serve_options;
 pub mod upkeep;

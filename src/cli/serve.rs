@@ -1,4 +1,4 @@
-//! `contactd serve`: from the configuration to a running server and back down.
+//! `contactd serve`: starts the server from its options, and stops it.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::cli::config::{LogAddresses, LogFormat, LogLevel, Serve};
 use crate::cli::first_start;
 use crate::cli::limits;
+use crate::cli::serve_options::{LogAddresses, LogFormat, LogLevel, Serve};
 use crate::http::authenticate::Access;
 use crate::http::connections::Connections;
 use crate::http::listen::{self, At, Bound, Listen, Listener};
@@ -26,26 +26,25 @@ use crate::notify::{self, Notifier};
 use crate::permission;
 use crate::store::{Database, Lock, Options, Store};
 
-/// How long requests under way may take once the server is told to stop; with the closing of the store it stays
-/// within 8 seconds.
+/// Time limit for requests in progress when the server stops. With the closing of the store, a stop takes at most 8 seconds.
 const DRAIN_SECONDS: u64 = 4;
-/// How long the store may take to close: a server that hangs is not waited for.
+/// Time limit for closing the store: a database that hangs does not block the stop.
 const CLOSE: Duration = Duration::from_secs(3);
-/// How long it may take to give subscriptions back, of which most passes while requests end.
+/// Time limit for releasing the leases of subscriptions; most of it passes while requests end.
 const RELEASE: Duration = Duration::from_millis(500);
-/// How long a client may take for the handshake of TLS.
+/// Time limit for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How many may be at it per worker: as many as connections. With fewer, as is the server's default, so many clients that
-/// connect and say nothing would keep all others out.
+/// TLS handshakes at once per worker: as many as connections. With fewer, which is the framework's default, that many
+/// silent clients would block all others.
 const HANDSHAKES: usize = 25_000;
 
-/// Serves until SIGTERM, SIGINT or SIGQUIT, then drains.
+/// Serves until SIGTERM, SIGINT or SIGQUIT, then lets requests in progress end.
 ///
 /// # Errors
 /// One line that says why it cannot start.
 pub async fn run(config: Serve) -> Result<(), String> {
     let _log = start_log(config.log_format, config.log_level);
-    // Before anything that takes its time, so that a stop is never missed.
+    // Before anything that takes time, so that no signal is missed.
     let mut stop = Stop::listen().map_err(|error| error.to_string())?;
     let access = access(&config)?;
     let places = config.places()?;
@@ -58,7 +57,7 @@ pub async fn run(config: Serve) -> Result<(), String> {
     let database = config.database.database("--database")?;
     let standbys = config.read_from();
     if !standbys.is_empty() && !matches!(database, Database::Postgres(_)) {
-        return Err("--database-read names standbys of a PostgreSQL server, and --database names none".to_owned());
+        return Err("--database-read needs a PostgreSQL server in --database".to_owned());
     }
     let read_from = standbys.iter().map(|place| place.address("--database-read"));
     let options = Options {
@@ -74,7 +73,7 @@ pub async fn run(config: Serve) -> Result<(), String> {
         create: config.create,
         ..Options::default()
     };
-    // Before the database: where the addresses are not to be had, none is made or changed.
+    // Before the database: if an address is not available, no database is created or changed.
     let front = Front::new(&config, &places)?;
     if access.is_none() && !front.is_local() && is_new(&database) {
         return Err(NOBODY.to_owned());
@@ -86,12 +85,12 @@ pub async fn run(config: Serve) -> Result<(), String> {
     let store = Store::open(&database, Options { lock, ..options }).await.map_err(|error| error.to_string())?;
     let served = serve(&config, front, &database, access, notifier, &store, &mut stop).await;
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
-        tracing::warn!("the database does not answer; ending without it");
+        tracing::warn!("the database does not answer; stopping without it");
     }
     served
 }
 
-/// Where clients connect, and whether they do so by TLS.
+/// The listeners, and the certificate if they use TLS.
 struct Front {
     bound: Vec<Bound>,
     tls: Option<Tls>,
@@ -102,7 +101,9 @@ impl Front {
         let bound = listen::bind(places)?;
         let tls = config.tls.open(config.dev)?;
         if tls.is_some() && bound.iter().any(|bound| matches!(bound.at, At::File(_))) {
-            return Err("--listen unix:PATH is served without TLS, so it does not go with a certificate".to_owned());
+            return Err(
+                "--listen unix:PATH is served without TLS, so it cannot be combined with a certificate".to_owned()
+            );
         }
         Ok(Self { bound, tls })
     }
@@ -115,7 +116,7 @@ impl Front {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    /// What curl is told of where the server is.
+    /// curl's arguments for the server's address, with the quote of the URL open.
     fn curl(&self) -> String {
         match self.bound.first().map(|bound| &bound.at) {
             Some(At::File(file)) => format!("--unix-socket '{}' 'http://localhost", file.path.display()),
@@ -125,7 +126,7 @@ impl Front {
     }
 }
 
-/// Whether there is no database yet.
+/// Whether the database does not exist yet.
 fn is_new(database: &Database) -> bool {
     match database {
         Database::File(path) => !path.exists(),
@@ -175,7 +176,7 @@ async fn serve(
         .disable_signals();
     let scheme = front.scheme();
     let mut announced = Vec::new();
-    // A socket's file stays as long as this does.
+    // Dropping a socket's file removes it.
     let mut files = Vec::new();
     for bound in front.bound {
         let (listener, at) = bound.listen().map_err(listen)?;
@@ -200,7 +201,7 @@ async fn serve(
     let watching = actix_web::rt::spawn(async move { connections.watch().await });
     let deliverer = store.clone();
     let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, stopped).await });
-    // What programs wait for, the same whatever the log looks like. Nobody may be there to read it.
+    // Programs wait for this line, so it is the same in every log format. A closed output is no error.
     let _ = std::io::stderr().write_all(announced.concat().as_bytes());
     let ended = tokio::select! {
         () = stop.wait() => {
@@ -209,7 +210,7 @@ async fn serve(
             handle.stop(true).await;
             server.await
         }
-        // By itself: it cannot accept connections any more.
+        // It ends without a signal if it cannot accept connections any more.
         ended = &mut server => {
             drop(delivering);
             ended
@@ -217,12 +218,12 @@ async fn serve(
     };
     watching.abort();
     if tokio::time::timeout(RELEASE, deliverer).await.is_err() {
-        tracing::warn!("subscriptions are left to whoever comes next");
+        tracing::warn!("leases of subscriptions were not released; another process takes them over when they expire");
     }
     ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
-/// How the API behaves.
+/// The API's settings.
 fn settings(config: &Serve, notifier: Notifier) -> Settings {
     let origin = match &config.public_url {
         Some(url) => Origin::Public(url.clone()),
@@ -243,41 +244,42 @@ fn settings(config: &Serve, notifier: Notifier) -> Settings {
     }
 }
 
-/// Warns of what is seldom meant. Only what does start says anything but why it does not.
+/// Warns of settings that are probably a mistake. A start that fails prints only the reason.
 async fn warn(config: &Serve, front: &Front, store: &Store) -> Result<(), String> {
     if config.dev && store.has_real_users().await.map_err(|error| error.to_string())? {
         tracing::warn!(
-            "--dev lets everybody in as anybody, and this database has users who were made for more than a test"
+            "--dev lets every client act as any user, and this database has users that were not created by --dev"
         );
     }
     if let Some(authority) = front.tls.as_ref().and_then(Tls::authority) {
         let authority = authority.display();
-        tracing::info!(%authority, "a certificate for development; `contactd dev-cert` says how to trust it");
+        tracing::info!(%authority, "serving a development certificate; `contactd dev-cert` prints how to trust it");
     }
     let has_proxy = config.trust_forwarded || config.public_url.is_some();
     if front.tls.is_none() && !has_proxy && !front.is_local() {
         tracing::warn!(
-            "others can reach this address, and what they send, tokens too, can be read on the way: serve TLS (--tls-cert), \
-             or put a proxy that does in front and say so (--trust-forwarded or --public-url)"
+            "this address is not local and traffic, including tokens, is not encrypted: serve TLS (--tls-cert), \
+             or use a proxy with TLS and configure it with --trust-forwarded or --public-url"
         );
     }
     if config.public_url.is_some() && !config.trust_forwarded {
         tracing::warn!(
-            "--public-url tells of a proxy, whose clients all count as one address in limits and logs: --trust-forwarded takes \
-             theirs from X-Forwarded-For or Forwarded"
+            "with --public-url all clients behind the proxy count as one address in limits and logs: --trust-forwarded takes \
+             their own from X-Forwarded-For or Forwarded"
         );
     }
     Ok(())
 }
 
-/// The hosts that a server which lets everybody in may be asked by, besides this machine's: those the operator named.
+/// Values of `Host` that a server with `--dev` accepts besides loopback names: those of its own flags. Other names are
+/// refused against DNS rebinding by web pages.
 fn hosts(config: &Serve) -> Option<Vec<String>> {
     let listen = config.places().unwrap_or_default().into_iter().map(|place| place.to_string());
     let public = config.public_url.iter().filter_map(|url| url.split('/').nth(2)).map(str::to_owned);
     (config.dev && !config.dev_allow_remote).then(|| listen.chain(public).collect())
 }
 
-/// What is taken of connections, and by how many threads: as many as the framework would start itself.
+/// The limits for connections, and the number of worker threads, which is the framework's default.
 fn connections(config: &Serve) -> (Connections, usize) {
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let servers = 1 + config.read_from().len();
@@ -288,7 +290,7 @@ fn connections(config: &Serve) -> (Connections, usize) {
     (Connections::new(limits, config.log_addresses == LogAddresses::On), workers)
 }
 
-/// The signals that end the program, and SIGHUP, which does not.
+/// The signals that stop the server, and SIGHUP, which does not.
 struct Stop {
     terminate: Signal,
     interrupt: Signal,
@@ -306,26 +308,26 @@ impl Stop {
         })
     }
 
-    /// Waits for the end. A hangup is a closed terminal, or somebody who means that files be read anew: certificates are,
-    /// by themselves. To die of it in the middle of requests is what neither wants.
+    /// Waits for a signal to stop. SIGHUP is ignored: it comes from a closed terminal, or as a request to reload files, and
+    /// certificates are reloaded without it.
     async fn wait(&mut self) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.quit.recv() => return,
-                _ = self.hangup.recv() => tracing::info!("SIGHUP changes nothing"),
+                _ = self.hangup.recv() => tracing::info!("SIGHUP is ignored"),
             }
         }
     }
 }
 
-/// Why a server does not start that others could reach and nobody sign in to.
-const NOBODY: &str = "nobody could sign in: start once on a loopback address, which makes a user and a token (contactd user add and \
-    contactd token create make others), name tokens in CONTACTD_TOKENS=name=secret,… or --token-file, name an identity provider, or \
-    give --dev";
+/// Why a server on other than loopback addresses does not start if it has no users.
+const NOBODY: &str = "there is no user who can sign in: start once on a loopback address, which creates a user and a token (contactd user add \
+    and contactd token create create more), name tokens in CONTACTD_TOKENS=name=secret,… or --token-file, name an identity \
+    provider with --oidc-issuer, or use --dev";
 
-/// Who may call besides those whom the database knows, from the places that can say so.
+/// Tokens from the environment and the token file, and the identity provider; `None` if only tokens of the database count.
 fn access(config: &Serve) -> Result<Option<Access>, String> {
     let mut tokens = std::env::var("CONTACTD_TOKENS").unwrap_or_default();
     if let Some(path) = &config.token_file {
@@ -337,7 +339,7 @@ fn access(config: &Serve) -> Result<Option<Access>, String> {
     if config.dev {
         return match (tokens.trim().is_empty(), provider) {
             (true, None) => Ok(Some(Access::development())),
-            _ => Err("--dev takes every token: leave out CONTACTD_TOKENS, --token-file and --oidc-issuer, or --dev"
+            _ => Err("--dev accepts every token: remove CONTACTD_TOKENS, --token-file and --oidc-issuer, or --dev"
                 .to_owned()),
         };
     }
@@ -348,8 +350,8 @@ fn access(config: &Serve) -> Result<Option<Access>, String> {
     })
 }
 
-/// Starts the log. Lines are written by a thread of its own and dropped when it cannot keep up; the guard writes what
-/// is left when the program ends.
+/// Starts the log. A separate thread writes the lines, and drops some if it cannot keep up. Dropping the guard writes the
+/// rest.
 fn start_log(format: LogFormat, level: LogLevel) -> WorkerGuard {
     let level = match level {
         LogLevel::Off => LevelFilter::OFF,
@@ -358,7 +360,7 @@ fn start_log(format: LogFormat, level: LogLevel) -> WorkerGuard {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
-    // The framework tells of its workers, which is nobody's business but of who looks for a fault.
+    // The framework's messages about its workers matter only for debugging.
     let framework = if level == LevelFilter::DEBUG { level } else { level.min(LevelFilter::WARN) };
     let which = Targets::new().with_default(level).with_target("actix_server", framework);
     let terminal = std::io::stderr().is_terminal();
@@ -367,9 +369,9 @@ fn start_log(format: LogFormat, level: LogLevel) -> WorkerGuard {
         .with_max_level(level)
         .with_writer(writer)
         .with_ansi(terminal)
-        // They would go to standard error, which is what has just failed.
+        // They would go to standard error, which has just failed.
         .log_internal_errors(false);
-    // A log that was set up by an embedding program stays.
+    // The log of an embedding program, set up before, stays.
     let _ = match format {
         LogFormat::Text => log.finish().with(Strangers).with(which).try_init(),
         LogFormat::Auto if terminal => log.finish().with(Strangers).with(which).try_init(),

@@ -1,4 +1,4 @@
-//! `contactd backup`, `restore` and `check`: copies of a database, and whether it is sound.
+//! `contactd backup`, `restore` and `check`.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -6,92 +6,75 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::config::Place;
+use crate::cli::arguments::{AnyDatabase, SqliteDatabase};
+use crate::cli::output::print_line;
 use crate::domain::plain::printed;
-use crate::store::{self, Database, Lock, Verify};
+use crate::store::{self, Lock, Verify};
 
 /// Options of `contactd backup`.
 #[derive(Debug, Args)]
+#[command(after_help = "Use pg_dump for PostgreSQL.")]
 pub struct Backup {
-    /// The SQLite file to copy (pg_dump does it for PostgreSQL)
-    #[arg(long, env = "CONTACTD_DATABASE", default_value = "contacts.db", value_name = "FILE", hide_env_values = true)]
-    pub database: Place,
+    #[command(flatten)]
+    at: SqliteDatabase,
 
-    /// The file to make; it must not exist
+    /// The file to create; it must not exist
     #[arg(long, value_name = "FILE")]
-    pub to: PathBuf,
+    to: PathBuf,
 
-    /// How much of the copy is looked at before it gets its name
+    /// How thoroughly the copy is checked before it gets its name
     #[arg(long, value_enum, default_value_t)]
-    pub verify: Verify,
+    verify: Verify,
 }
 
 /// Options of `contactd restore`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Stop the server first. The copy is looked at whole before anything is changed. What was there stays beside the database, \
-under the names that are printed. Whatever interrupts it leaves the old database or the new one, whole; contactd serve goes \
-on with what was begun.")]
+Stop the server first. The backup is checked completely before anything is changed. The old files stay beside the database, \
+under the names that are printed. If the command is interrupted, either the old or the new database is there, complete; \
+contactd serve finishes what was begun. Use pg_restore for PostgreSQL.")]
 pub struct Restore {
-    /// The copy, as contactd backup makes it
+    /// The backup, as contactd backup makes it
     #[arg(long, value_name = "FILE")]
-    pub from: PathBuf,
+    from: PathBuf,
 
-    /// The SQLite file whose place it takes
-    #[arg(long, env = "CONTACTD_DATABASE", default_value = "contacts.db", value_name = "FILE", hide_env_values = true)]
-    pub database: Place,
+    #[command(flatten)]
+    at: SqliteDatabase,
 }
 
 /// Options of `contactd check`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It prints a line for each fault. Exit status: 0 none, 1 it could not look, 2 it was called wrongly, 3 there are faults.")]
+It prints a line for each fault. Exit status: 0 no faults, 1 the check could not run, 2 wrong usage, 3 faults.")]
 pub struct Check {
-    /// The database: a SQLite file, or a postgres:// address
-    #[arg(
-        long,
-        env = "CONTACTD_DATABASE",
-        default_value = "contacts.db",
-        value_name = "FILE|URL",
-        hide_env_values = true
-    )]
-    pub database: Place,
+    #[command(flatten)]
+    at: AnyDatabase,
 
-    /// Look at the file's structure and the counters only, which takes a fraction of the time
+    /// Check only the file's structure and the counters, in a fraction of the time
     #[arg(long)]
-    pub quick: bool,
+    quick: bool,
 }
 
-/// What `contactd check` ends with where there are faults.
+/// Exit status of `contactd check` if there are faults.
 const FAULTS: u8 = 3;
 
-/// Copies a SQLite file.
+/// Backs up a SQLite file.
 ///
 /// # Errors
-/// One line, as with all of these.
+/// One line that says why.
 pub async fn backup(config: &Backup) -> Result<(), String> {
-    match &config.database.database("--database")? {
-        Database::File(path) => {
-            store::backup(path, &config.to, config.verify).await.map_err(|error| error.to_string())?;
-            let copied = format!("{} is a copy of {}", config.to.display(), path.display());
-            let _ = writeln!(std::io::stdout(), "{}", printed(&copied));
-            Ok(())
-        }
-        Database::Temporary => Err(":memory:: it is of one process alone and cannot be copied".to_owned()),
-        Database::Postgres(address) => Err(format!("{address}: PostgreSQL's own pg_dump makes its backups")),
-    }
+    let path = config.at.file("pg_dump")?;
+    store::backup(&path, &config.to, config.verify).await.map_err(|error| error.to_string())?;
+    print_line(&format!("{} is a copy of {}", config.to.display(), path.display()));
+    Ok(())
 }
 
-/// Puts a copy in a database's place.
+/// Replaces a SQLite file with a backup.
 ///
 /// # Errors
-/// One line.
+/// One line that says why.
 pub async fn restore(config: &Restore) -> Result<(), String> {
-    let path = match config.database.database("--database")? {
-        Database::File(path) => path,
-        Database::Temporary => return Err("--database :memory:: it is of one process alone".to_owned()),
-        Database::Postgres(address) => return Err(format!("{address}: PostgreSQL's own pg_restore does that")),
-    };
+    let path = config.at.file("pg_restore")?;
     if !config.from.is_file() {
         return Err(format!("{}: there is no such file", config.from.display()));
     }
@@ -100,19 +83,18 @@ pub async fn restore(config: &Restore) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{} is restored from {}", path.display(), config.from.display());
     for file in kept {
-        let _ = writeln!(out, "what was there is kept: {}", file.display());
+        let _ = writeln!(out, "the old file is kept: {}", file.display());
     }
     Ok(())
 }
 
-/// Looks for faults.
+/// Checks a database for faults.
 ///
 /// # Errors
-/// One line: it could not look.
+/// One line: the check could not run.
 pub async fn check(config: &Check) -> Result<ExitCode, String> {
-    let database = config.database.database("--database")?;
     let verify = if config.quick { Verify::Quick } else { Verify::Full };
-    let faults = store::check(&database, verify).await.map_err(|error| error.to_string())?;
+    let faults = store::check(&config.at.get()?, verify).await.map_err(|error| error.to_string())?;
     let mut out = std::io::stdout().lock();
     if faults.is_empty() {
         let _ = writeln!(out, "no faults");

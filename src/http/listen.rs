@@ -1,5 +1,5 @@
-//! Where clients connect: addresses, and sockets in the file system. An address is taken before the database is touched, and
-//! takes connections only when there is somebody to answer them.
+//! Listeners: TCP addresses and Unix sockets. An address is bound before the database is opened, and accepts connections
+//! only once the server can answer them.
 
 use std::ffi::c_int;
 use std::fmt;
@@ -14,19 +14,19 @@ use std::str::FromStr;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// How many connections may wait to be taken on, where the system allows it; the standard library says 128.
+/// Connections that may wait to be accepted, if the system allows it. The standard library uses 128.
 const BACKLOG: c_int = 1_024;
-/// How often another free port is looked for, where one must be free on several addresses.
+/// Attempts to find a port that is free on several addresses.
 const TRIES: usize = 32;
-/// Whoever is not of the socket's owner or group is kept out.
+/// Mode of a Unix socket: only its owner and group can connect.
 const MODE: u32 = 0o660;
 
-/// One place to listen at, as `--listen` names it.
+/// A value of `--listen`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
     /// A host, or none for all addresses of the machine, and a port.
     Port(Option<String>, u16),
-    /// A socket in the file system.
+    /// A Unix socket.
     Unix(PathBuf),
 }
 
@@ -36,7 +36,7 @@ impl FromStr for Listen {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() { Err("expected a path behind unix:") } else { Ok(Self::Unix(path.into())) };
+            return if path.is_empty() { Err("expected a path after unix:") } else { Ok(Self::Unix(path.into())) };
         }
         let expected = "expected ADDR:PORT, :PORT for all addresses, or unix:PATH";
         let (host, port) = text.rsplit_once(':').ok_or(expected)?;
@@ -59,7 +59,7 @@ impl fmt::Display for Listen {
 }
 
 impl Listen {
-    /// The addresses it means: none of a socket in the file system.
+    /// The addresses of the host; none for a Unix socket.
     ///
     /// # Errors
     /// The host has none.
@@ -68,34 +68,34 @@ impl Listen {
         let both = |v4: Ipv4Addr, v6: Ipv6Addr| vec![(v4, *port).into(), (v6, *port).into()];
         match host.as_deref() {
             None => Ok(both(Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED)),
-            // Whatever the machine's list of hosts says of it, which in containers often leaves one out.
+            // Not from /etc/hosts, which in containers often lacks one of the two.
             Some(host) if host.eq_ignore_ascii_case("localhost") => Ok(both(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST)),
             Some(host) => Ok((host, *port).to_socket_addrs()?.collect()),
         }
     }
 }
 
-/// An address that is taken. Nobody can connect to it yet, except to a socket in the file system, where they wait.
+/// A bound address. It accepts no connections yet; to a Unix socket clients can connect, and wait.
 #[derive(Debug)]
 pub(crate) struct Bound {
     socket: Socket,
     pub(crate) at: At,
 }
 
-/// Where it is.
+/// The address of a listener.
 #[derive(Debug)]
 pub(crate) enum At {
     Address(SocketAddr),
     File(SocketFile),
 }
 
-/// What takes connections.
+/// A socket that accepts connections.
 pub(crate) enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
 
-/// A socket's file, taken away with this if it is still the same one.
+/// The file of a Unix socket. Dropping this removes the file, if it is still the same one.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     pub(crate) path: PathBuf,
@@ -119,10 +119,10 @@ impl Bound {
         }
     }
 
-    /// From now on clients can connect. The file, if there is one, goes with the second.
+    /// Starts to accept connections. The file of a Unix socket is in the second value.
     ///
     /// # Errors
-    /// Those of the system: another process may have come between.
+    /// Those of the system, for instance that another process listens there by now.
     pub(crate) fn listen(self) -> Result<(Listener, At), Error> {
         match &self.at {
             At::Address(_) => {
@@ -134,10 +134,10 @@ impl Bound {
     }
 }
 
-/// Takes all of these addresses, or none.
+/// Binds all of these addresses, or none.
 ///
 /// # Errors
-/// One line that names the first that cannot be had.
+/// One line that names the first that cannot be bound.
 pub(crate) fn bind(places: &[Listen]) -> Result<Vec<Bound>, String> {
     let mut bound: Vec<Bound> = Vec::new();
     for place in places {
@@ -149,7 +149,7 @@ pub(crate) fn bind(places: &[Listen]) -> Result<Vec<Bound>, String> {
                 let mut more = bind_addresses(&addresses, &bound);
                 for _ in 0..TRIES {
                     match &more {
-                        // A port that is free here and taken there.
+                        // The port is free on one address and used on another.
                         Err(error) if *port == 0 && error.kind() == ErrorKind::AddrInUse => {}
                         _ => break,
                     }
@@ -162,7 +162,8 @@ pub(crate) fn bind(places: &[Listen]) -> Result<Vec<Bound>, String> {
     if bound.is_empty() { Err("--listen names no address".to_owned()) } else { Ok(bound) }
 }
 
-/// Takes the addresses of one host, on one port. What this machine has not, such as IPv6, is left out while it has another.
+/// Binds the addresses of one host on one port. Addresses that this machine does not have, such as IPv6, are skipped if it
+/// has another one.
 fn bind_addresses(addresses: &[SocketAddr], before: &[Bound]) -> Result<Vec<Bound>, Error> {
     let mut bound: Vec<Bound> = Vec::new();
     let mut missing = Some(Error::new(ErrorKind::AddrNotAvailable, "the name has no address"));
@@ -194,7 +195,7 @@ fn is_not_here(error: &Error) -> bool {
 
 fn bind_address(address: SocketAddr, beside_v4: bool) -> Result<Bound, Error> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // Connections of a server that has just ended do not keep the address.
+    // Else connections of a server that has just ended would block the address.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() && beside_v4 {
         socket.set_only_v6(true)?;
@@ -204,17 +205,17 @@ fn bind_address(address: SocketAddr, beside_v4: bool) -> Result<Bound, Error> {
     Ok(Bound { socket, at: At::Address(address) })
 }
 
-/// Makes a socket in the file system, in place of one that nobody listens at any more. It listens at once: one that does not
-/// looks to others as if it were left behind.
+/// Creates a Unix socket, and replaces one on which no process listens. It listens at once: other processes would take a
+/// socket that does not listen for a stale one.
 fn bind_file(path: &Path) -> Result<Bound, Error> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Of several that start at once one finds the place empty, and the others find its socket.
-    let _alone = File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
+    // If several processes start at once, one creates the socket and the others find it.
+    let _lock = File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(Error::new(ErrorKind::AlreadyExists, "it is there already, and is no socket"));
+            return Err(Error::new(ErrorKind::AlreadyExists, "it exists already and is no socket"));
         }
         Ok(_) if is_served(path)? => return Err(Error::new(ErrorKind::AddrInUse, "another process listens there")),
         Ok(_) => fs::remove_file(path)?,
@@ -223,7 +224,7 @@ fn bind_file(path: &Path) -> Result<Bound, Error> {
     socket.bind(&SockAddr::unix(path)?)?;
     let made = fs::symlink_metadata(path)?;
     let file = SocketFile { path: path.to_owned(), is: (made.dev(), made.ino()) };
-    // Before it listens nobody can connect, whatever the mode was.
+    // Before it listens: until then no client can connect, so the first mode does not matter.
     fs::set_permissions(path, Permissions::from_mode(MODE))?;
     socket.listen(BACKLOG)?;
     Ok(Bound { socket, at: At::File(file) })
@@ -231,7 +232,7 @@ fn bind_file(path: &Path) -> Result<Bound, Error> {
 
 fn is_served(path: &Path) -> Result<bool, Error> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A server whose queue is full would have us wait.
+    // Connecting to a server whose queue is full would block.
     socket.set_nonblocking(true)?;
     match socket.connect(&SockAddr::unix(path)?) {
         Ok(()) => Ok(true),

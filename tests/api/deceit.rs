@@ -181,7 +181,7 @@ fn who_has_a_name_now_is_not_taken_for_whoever_had_it_before() {
         assert_eq!(log(&database, &["--by", name]), by_removed, "{name}");
     }
     let text = refuses(&database, &["audit", "--of", "nobody"]);
-    assert!(text.contains("there is no user 'nobody', and the log knows of none who was removed"), "{text}");
+    assert!(text.contains("there is no user 'nobody', and the log has no removed user with that name"), "{text}");
 
     // Another of the same name has nothing of it: no share, no token, no line.
     run(&database, &["user", "add", "ann"]);

@@ -83,7 +83,7 @@ fn localhost_and_a_port_alone_mean_both_families() {
             assert_eq!(Client::new(&format!("{host}:{port}"), "ann").get("/me").status, 200, "{listen} by {host}");
         }
         let health = contactd(&["health", "--listen", &listen.replace(":0", &format!(":{port}"))]).output().unwrap();
-        assert_eq!(String::from_utf8(health.stdout).unwrap(), format!("127.0.0.1:{port} is well\n"));
+        assert_eq!(String::from_utf8(health.stdout).unwrap(), format!("127.0.0.1:{port} is healthy\n"));
     }
     let (code, text) = fails(serve(&[":0"]));
     assert!(code == 1 && text.contains("listens on loopback only, not on :0"), "{text}");
@@ -109,7 +109,7 @@ fn a_socket_in_the_file_system_is_for_its_group_and_goes_with_the_server() {
     let audit = String::from_utf8(audit.stdout).unwrap();
     assert!(audit.contains("\tann\tunix\tPOST /{user}/contacts\tann\t"), "{audit}");
     let health = contactd(&["health", "--listen", &socket]).output().unwrap();
-    assert_eq!(String::from_utf8(health.stdout).unwrap(), format!("{socket} is well\n"));
+    assert_eq!(String::from_utf8(health.stdout).unwrap(), format!("{socket} is healthy\n"));
     server.signal("TERM");
     assert_eq!(server.ended(STOP).code(), Some(0), "{}", server.log());
     assert!(!path.exists());
@@ -136,6 +136,6 @@ fn tls_and_a_socket_in_the_file_system_do_not_go_together() {
     let mut command = serve(&[&format!("unix:{}", path.display())]);
     command.arg("--tls").env("XDG_DATA_HOME", folder.path());
     let (code, text) = fails(command);
-    let expected = "contactd: --listen unix:PATH is served without TLS, so it does not go with a certificate\n";
+    let expected = "contactd: --listen unix:PATH is served without TLS, so it cannot be combined with a certificate\n";
     assert_eq!((code, text.as_str(), path.exists()), (1, expected, false));
 }

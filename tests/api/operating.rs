@@ -51,7 +51,7 @@ fn the_first_start_makes_a_user_and_tells_who_started_it() {
     let file = folder.path().join("contacts.db.token");
     let mut first = Program::start(serve(&database));
     let told = first.log();
-    assert!(told.contains("the user 'owner' with a token, which is in ") && told.contains(file.to_str().unwrap()));
+    assert!(told.contains("created user 'owner' with a token, which is in ") && told.contains(file.to_str().unwrap()));
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let token = std::fs::read_to_string(&file).unwrap();
     assert!(!told.contains(token.trim()), "{told}");
@@ -94,7 +94,7 @@ fn nobody_is_let_in_by_default_on_other_addresses() {
     let database = folder.path().join("contacts.db");
     let elsewhere = || contactd(&["serve", "--listen", "0.0.0.0:0", "--database", database.to_str().unwrap()]);
     let (code, text) = fails(elsewhere());
-    assert!(code == 1 && text.contains("contactd: nobody could sign in"), "{text}");
+    assert!(code == 1 && text.contains("contactd: there is no user who can sign in"), "{text}");
     // With a user it starts, and so it does with tokens by the environment.
     make(&database);
     run(&database, &["user", "add", "ann"]);
@@ -113,7 +113,7 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     make(&database);
-    assert!(run(&database, &["user", "add", "ann", "--display-name", "Ann Lee"]).starts_with("ann is made"));
+    assert!(run(&database, &["user", "add", "ann", "--display-name", "Ann Lee"]).starts_with("added ann;"));
     run(&database, &["user", "add", "bob@example.org"]);
     let server = Program::start(serve(&database));
     let ann = server.user(&create(&database, &["--user", "ann", "--scope", "Contacts.ReadWrite.Shared"]));
@@ -146,8 +146,8 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
     let tokens = run(&database, &["token", "list", "--user", "ann"]);
     let token = tokens.lines().nth(1).unwrap().split('\t').next().unwrap();
     assert_eq!(tokens.lines().count(), 2);
-    assert_eq!(tokens.lines().next().unwrap(), "ID\tBEARER\tNAME\tPERMITS\tSTATE\tMADE\tUSED");
-    assert!(tokens.contains("\tann\t-\tContacts.ReadWrite.Shared\tuntil -\tmade "), "{tokens}");
+    assert_eq!(tokens.lines().next().unwrap(), "ID\tBEARER\tNAME\tPERMITS\tSTATE\tCREATED\tUSED");
+    assert!(tokens.contains("\tann\t-\tContacts.ReadWrite.Shared\tuntil -\tcreated "), "{tokens}");
     run(&database, &["token", "revoke", token]);
     assert_eq!(ann.get("/me/contacts").error().0, 401);
     assert!(run(&database, &["token", "list", "--user", "ann"]).contains("\trevoked\t"));
@@ -171,7 +171,7 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
     run(&database, &["user", "remove", "ann", "--yes"]);
     assert_eq!(sync.get(&path).error().1, "Request_ResourceNotFound");
     let users = run(&database, &["user", "list"]);
-    assert_eq!(users.lines().next().unwrap(), "ID\tPRINCIPAL NAME\tDISPLAY NAME\tMADE\tSTATE");
+    assert_eq!(users.lines().next().unwrap(), "ID\tPRINCIPAL NAME\tDISPLAY NAME\tCREATED\tSTATE");
     assert_eq!(users.lines().count(), 3);
 }
 
@@ -182,7 +182,7 @@ fn what_a_command_cannot_do_is_said_in_a_line_without_secrets() {
     make(&database);
     run(&database, &["user", "add", "ann"]);
     for (arguments, why) in [
-        (["user", "add", "ANN@localhost"].as_slice(), "there is a user 'ANN' already"),
+        (["user", "add", "ANN@localhost"].as_slice(), "user 'ANN' exists already"),
         (&["user", "add", "a b"], "expected 1 to 64 of A-Z a-z 0-9 . _ - ' + ! # & ^ ~"),
         (&["user", "disable", "bob"], "there is no user 'bob'"),
         (&["user", "remove", "bob", "--yes"], "there is no user 'bob'"),
@@ -195,12 +195,12 @@ fn what_a_command_cannot_do_is_said_in_a_line_without_secrets() {
         (&["token", "create", "--app", "x", "--scope", "Contacts.Read.Shared"], "is no permission of an application"),
         (&["token", "create", "--user", "ann", "--app", "x"], "not both"),
         (&["token", "create", "--user", "ann", "--expires", "1y"], "expected a time like 90d or 12h"),
-        (&["token", "revoke", "00000000-0000-7000-8000-000000000000"], "there is none of that name"),
+        (&["token", "revoke", "00000000-0000-7000-8000-000000000000"], "there is none with that name"),
         (&["token", "revoke", "x"], "invalid value 'x'"),
-        (&["share", "add", "--of", "ann", "--with", "ann"], "a mailbox is its owner's anyway"),
+        (&["share", "add", "--of", "ann", "--with", "ann"], "the owner may use the mailbox anyway"),
         (&["share", "remove", "--of", "ann", "--with", "bob"], "there is no user 'bob'"),
-        (&["audit", "--of", "bob"], "there is no user 'bob', and the log knows of none who was removed"),
-        (&["user", "list", "--database", ":memory:"], "it is of one process alone"),
+        (&["audit", "--of", "bob"], "there is no user 'bob', and the log has no removed user with that name"),
+        (&["user", "list", "--database", ":memory:"], "only the process that made it can open it"),
     ] {
         let text = refuses(&database, arguments);
         assert!(text.contains(why), "{arguments:?}: {text}");

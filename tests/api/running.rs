@@ -72,7 +72,7 @@ fn a_hangup_changes_nothing_and_cuts_no_request_off() {
     let mut half = TcpStream::connect(&server.address).unwrap();
     half.write_all(b"POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{").unwrap();
     server.signal("HUP");
-    while !server.log().contains("SIGHUP changes nothing") {
+    while !server.log().contains("SIGHUP is ignored") {
         assert!(server.child.try_wait().unwrap().is_none(), "it has ended: {}", server.log());
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -225,7 +225,7 @@ fn what_cannot_work_is_one_line_and_exit_1() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let busy = busy.local_addr().unwrap().to_string();
     for (arguments, reason) in [
-        (vec!["--listen", "0.0.0.0:0"], "nobody could sign in"),
+        (vec!["--listen", "0.0.0.0:0"], "there is no user who can sign in"),
         (vec!["--dev", "--listen", "0.0.0.0:0"], "listens on loopback only"),
         (vec!["--dev", "--listen", "nonsense"], "--listen nonsense"),
         (vec!["--dev", "--listen", &busy], "Address already in use"),
@@ -246,7 +246,7 @@ fn what_cannot_work_is_one_line_and_exit_1() {
     let mut both = contactd(&["serve", "--dev"]);
     both.env("CONTACTD_TOKENS", "ann=hunter2").current_dir(folder.path());
     let (code, text) = fails(both);
-    assert!(code == 1 && text.contains("--dev takes every token") && !text.contains("hunter2"), "{text}");
+    assert!(code == 1 && text.contains("--dev accepts every token") && !text.contains("hunter2"), "{text}");
     for bad in ["contacts.example", "ftp://x", "https://", "https:///x", "https://a b", "https://u@h"] {
         let (code, text) = fails(contactd(&["serve", "--dev", "--public-url", bad]));
         assert!(code == 2 && text.contains("expected http:// or https:// and a host"), "{text}");
@@ -344,7 +344,7 @@ fn health_and_backup_work_beside_a_running_server() {
     let mut server = Program::start(serve_dev(&database));
     server.user("ann").post("/me/contacts/$ref", SEED_REQUEST);
     let healthy = contactd(&["health", "--listen", &server.address]).output().unwrap();
-    assert_eq!(String::from_utf8(healthy.stdout).unwrap(), format!("{} is well\n", server.address));
+    assert_eq!(String::from_utf8(healthy.stdout).unwrap(), format!("{} is healthy\n", server.address));
     assert!(healthy.status.success() && healthy.stderr.is_empty());
     let backup = ["backup", "--database", database.to_str().unwrap(), "--to", copy.to_str().unwrap()];
     let done = contactd(&backup).output().unwrap();

@@ -74,7 +74,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
     let text = refuses(&database, &["token", "create", "--user", "zed"]);
     assert!(text.contains("is an identity provider's user's"), "{text}");
     assert_eq!(run(&database, &["token", "list"]).lines().count(), 1, "the header");
-    assert!(refuses(&database, &["user", "add", "zed"]).contains("there is a user 'zed' already"));
+    assert!(refuses(&database, &["user", "add", "zed"]).contains("user 'zed' exists already"));
     drop(server);
     let server = Program::start(serve(&[]));
     assert!(run(&database, &["user", "list"]).contains(&format!("{id}\t{id}@identity\t")));
@@ -88,7 +88,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
     assert!(refuses(&database, &["token", "create", "--user", "zed@example.org"]).contains("identity provider's"));
     let text = refuses(&database, &["user", "bind", "x@example.org", "--subject", "p2"]);
     assert!(text.contains("nobody with this subject has signed in yet"), "{text}");
-    assert_eq!(run(&database, &["user", "unbind", "zed@example.org"]), format!("{id} is bound no more\n"));
+    assert_eq!(run(&database, &["user", "unbind", "zed@example.org"]), format!("{id} is not bound any more\n"));
     assert_eq!(server.user(&zed).get("/me").json(200)["mail"], format!("{id}@identity"));
 }
 
@@ -108,7 +108,7 @@ fn what_cannot_work_is_told_at_the_start() {
         (&["--oidc-issuer", "", "--oidc-audience", "a"], "--oidc-issuer names no "),
         (&[issuer[0], issuer[1], "--oidc-audience", ""], "--oidc-audience"),
         (&[issuer[0], issuer[1], "--oidc-audience", "a", "--oidc-name-claim", ""], "--oidc-name-claim"),
-        (&[issuer[0], issuer[1], "--oidc-audience", "a", "--dev"], "--dev takes every token"),
+        (&[issuer[0], issuer[1], "--oidc-audience", "a", "--dev"], "--dev accepts every token"),
         (&[issuer[0], issuer[1], "--oidc-audience", "a", "--ca-file", "/nowhere"], "--ca-file /nowhere: "),
     ] {
         let (code, text) = with(more);

@@ -92,7 +92,7 @@ fn is_let_in(database: &Path) {
     let server = Program::start(serve(database, "127.0.0.1:0"));
     let mut token = database.as_os_str().to_owned();
     token.push(".token");
-    assert!(server.log().contains("there is now the user 'owner' with a token"), "{}", server.log());
+    assert!(server.log().contains("created user 'owner' with a token"), "{}", server.log());
     let token = std::fs::read_to_string(token).unwrap();
     assert_eq!(server.user(token.trim()).get("/me").json(200)["id"], "owner");
     stop(server);
@@ -110,7 +110,7 @@ fn a_server_that_nobody_could_sign_in_to_lets_somebody_in_or_does_not_start() {
     let elsewhere = |why: &str| {
         let (code, text) = fails(serve(&database, "0.0.0.0:0"));
         assert_eq!((code, text.lines().count()), (1, 1), "{why}: {text}");
-        assert!(text.starts_with("contactd: nobody could sign in: "), "{why}: {text}");
+        assert!(text.starts_with("contactd: there is no user who can sign in: "), "{why}: {text}");
     };
     elsewhere("there is no database");
     assert_eq!(files(folder.path()), Vec::<String>::new());
@@ -140,13 +140,13 @@ fn a_server_that_nobody_could_sign_in_to_lets_somebody_in_or_does_not_start() {
     elsewhere("the only user with a token is disabled");
     let before = run(&database, &["token", "list"]);
     let (code, text) = fails(serve(&database, "127.0.0.1:0"));
-    assert!(code == 1 && text.contains("no token can be made for 'owner': the user is disabled"), "{text}");
+    assert!(code == 1 && text.contains("no token can be created for 'owner': the user is disabled"), "{text}");
     assert_eq!(run(&database, &["token", "list"]), before);
 
     // Each of these is a way in.
     run(&database, &["token", "create", "--app", "sync"]);
     let log = stop(Program::start(serve(&database, "0.0.0.0:0")));
-    assert!(!log.contains("nobody could sign in"), "{log}");
+    assert!(!log.contains("there is no user who can sign in"), "{log}");
     run(&database, &["token", "revoke", &last_token(&database)]);
     let mut named = serve(&database, "0.0.0.0:0");
     named.env("CONTACTD_TOKENS", "ann=s1,app:sync=s2");
@@ -169,16 +169,16 @@ fn what_is_seldom_meant_is_warned_of() {
     assert_eq!(warnings("127.0.0.1:0", &["--dev"]), Vec::<String>::new());
     run(&database, &["user", "add", "ann"]);
     let [real] = &warnings("127.0.0.1:0", &["--dev"])[..] else { panic!("one warning") };
-    assert!(real.starts_with("--dev lets everybody in as anybody, and this database has users"), "{real}");
+    assert!(real.starts_with("--dev lets every client act as any user, and this database has users"), "{real}");
     run(&database, &["token", "create", "--user", "ann"]);
     assert_eq!(warnings("127.0.0.1:0", &[]), Vec::<String>::new());
     let [plain] = &warnings("0.0.0.0:0", &[])[..] else { panic!("one warning") };
-    assert!(plain.contains("can be read on the way") && plain.contains("--tls-cert"), "{plain}");
+    assert!(plain.contains("is not encrypted") && plain.contains("--tls-cert"), "{plain}");
     assert_eq!(warnings("0.0.0.0:0", &["--trust-forwarded"]), Vec::<String>::new());
     let [clients] = &warnings("0.0.0.0:0", &["--public-url", "https://book.example.org"])[..] else {
         panic!("one warning")
     };
-    assert!(clients.starts_with("--public-url tells of a proxy") && clients.contains("--trust-forwarded"), "{clients}");
+    assert!(clients.starts_with("with --public-url all clients") && clients.contains("--trust-forwarded"), "{clients}");
 }
 
 #[test]
@@ -190,8 +190,7 @@ fn a_share_is_used_by_a_token_as_it_is_made_and_what_is_missing_is_said() {
     run(&database, &["user", "add", "bob"]);
     let share = ["share", "add", "--of", "ann", "--with", "bob", "--write"];
     let told = "bob may write the mailbox of ann\n";
-    let missing = "no token of bob here permits it: contactd token create --user bob makes one that does \
-                   (Contacts.ReadWrite.Shared)\n";
+    let missing = "no token of bob here permits it (Contacts.ReadWrite.Shared); create one with: contactd token create --user bob\n";
     assert_eq!(run(&database, &share), format!("{told}{missing}"));
     run(&database, &["token", "create", "--user", "bob", "--scope", "Contacts.ReadWrite"]);
     assert_eq!(run(&database, &share), format!("{told}{missing}"));

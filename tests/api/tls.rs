@@ -170,7 +170,7 @@ fn a_new_certificate_is_served_without_a_restart_and_connections_go_on() {
     assert!(ask(&mut kept, "GET /me/contacts", "").unwrap().starts_with("HTTP/1.1 200 "));
     // Nor is the old one's session taken up, which would show no certificate.
     assert!(connect(&server, &config).is_err());
-    assert!(server.log().contains("the certificate has changed and is served from now on"), "{}", server.log());
+    assert!(server.log().contains("the certificate has changed; new connections get the new one"), "{}", server.log());
 }
 
 #[test]
@@ -202,15 +202,15 @@ fn a_pair_that_cannot_be_served_leaves_the_old_one_and_a_warning() {
     let other: &dyn Fn() = &|| fs::write(&cert, &whole).unwrap();
     for (change, reason) in [
         (remove, "cert.pem: No such file"),
-        (half, "cert.pem: not PEM as it should be"),
-        (empty, "cert.pem: no certificate in it"),
+        (half, "cert.pem: not valid PEM"),
+        (empty, "cert.pem: no PEM certificate in it"),
         (other, "key.pem: not the key of the first certificate in --tls-cert "),
     ] {
         change();
         until(|| server.log().contains(reason));
         assert!(is_of(&server, &old) && !is_of(&server, &new), "{reason}");
     }
-    let warnings = |log: &str| log.lines().filter(|line| line.contains("cannot be served; the old one is")).count();
+    let warnings = |log: &str| log.lines().filter(|line| line.contains("cannot be served; the old one stays")).count();
     assert_eq!(warnings(&server.log()), 4, "each state is told once: {}", server.log());
     fs::copy(new.file("dev.key"), &key).unwrap();
     until(|| is_of(&server, &new));
@@ -235,11 +235,20 @@ fn what_cannot_be_served_is_one_line_that_names_flag_and_file() {
     for (arguments, reason) in [
         (vec!["--tls-cert", &none, "--tls-key", &key], format!("--tls-cert {none}: No such file or directory")),
         (vec!["--tls-cert", &cert, "--tls-key", &none], format!("--tls-key {none}: No such file or directory")),
-        (vec!["--tls-cert", &noise, "--tls-key", &key], format!("--tls-cert {noise}: not PEM as it should be")),
-        (vec!["--tls-cert", &key, "--tls-key", &key], format!("--tls-cert {key}: no certificate in it")),
-        (vec!["--tls-cert", &cert, "--tls-key", &cert], format!("--tls-key {cert}: no private key in it")),
-        (vec!["--tls-cert", &cert, "--tls-key", &encrypted], format!("--tls-key {encrypted}: no private key in it")),
-        (vec!["--tls-cert", &strange, "--tls-key", &key], format!("--tls-cert {strange}: no certificate that can be")),
+        (vec!["--tls-cert", &noise, "--tls-key", &key], format!("--tls-cert {noise}: not valid PEM")),
+        (vec!["--tls-cert", &key, "--tls-key", &key], format!("--tls-cert {key}: no PEM certificate in it")),
+        (
+            vec!["--tls-cert", &cert, "--tls-key", &cert],
+            format!("--tls-key {cert}: no unencrypted PEM private key in it"),
+        ),
+        (
+            vec!["--tls-cert", &cert, "--tls-key", &encrypted],
+            format!("--tls-key {encrypted}: no unencrypted PEM private key in it"),
+        ),
+        (
+            vec!["--tls-cert", &strange, "--tls-key", &key],
+            format!("--tls-cert {strange}: the certificate cannot be served"),
+        ),
         (
             vec!["--tls-cert", &cert, "--tls-key", other.file("dev.key").to_str().unwrap()],
             format!("dev.key: not the key of the first certificate in --tls-cert {cert}"),
@@ -256,7 +265,7 @@ fn what_cannot_be_served_is_one_line_that_names_flag_and_file() {
     let mut command = contactd(&["serve", "--tls"]);
     command.env("CONTACTD_TOKENS", "ann=s3cret").current_dir(folder.path());
     let (code, text) = fails(command);
-    assert!(code == 1 && text.contains("--tls serves with a certificate for development"), "{text}");
+    assert!(code == 1 && text.contains("--tls uses a development certificate and needs --dev"), "{text}");
     for (one, other) in [("--tls-cert", "--tls-key"), ("--tls-key", "--tls-cert")] {
         let (code, text) = fails(contactd(&["serve", "--dev", one, &cert]));
         assert!(code == 2 && text.contains(other), "{text}");
@@ -264,7 +273,7 @@ fn what_cannot_be_served_is_one_line_that_names_flag_and_file() {
     let mut homeless = contactd(&["dev-cert"]);
     homeless.env_remove("HOME").env_remove("XDG_DATA_HOME");
     let (code, text) = fails(homeless);
-    assert!(code == 1 && text == "contactd: --dir names no folder, nor do XDG_DATA_HOME and HOME\n", "{text}");
+    assert!(code == 1 && text == "contactd: --dir names no folder, and XDG_DATA_HOME and HOME are not set\n", "{text}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn a_copy_takes_the_place_of_a_database_whose_server_was_killed() {
     fs::set_permissions(&database, fs::Permissions::from_mode(0o640)).unwrap();
     let (code, told) = restore(&copy, &database);
     assert_eq!(code, 0, "{told}");
-    let kept: Vec<_> = told.lines().filter_map(|line| line.strip_prefix("what was there is kept: ")).collect();
+    let kept: Vec<_> = told.lines().filter_map(|line| line.strip_prefix("the old file is kept: ")).collect();
     assert!(kept.len() == 2 && kept[1] == format!("{}-wal", kept[0]), "{told}");
     assert_eq!(fs::metadata(&database).unwrap().permissions().mode() & 0o777, 0o640);
     assert_eq!(names(&database), ["before"]);

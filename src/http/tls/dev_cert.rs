@@ -1,7 +1,8 @@
-//! `contactd dev-cert`: an authority for development, and a certificate of it for the names of this machine and of Graph.
+//! `contactd dev-cert`: creates a certificate authority for development, and a certificate for the names of this machine
+//! and of Graph.
 //!
-//! The authority can vouch for these names and no others, so that whoever trusts it trusts nobody with the rest of the
-//! web. What lies in the folder is good if a client of these names would take it, now and for some time to come.
+//! The authority is constrained to these names, so that trusting it does not endanger other sites. The files in the folder
+//! are kept if a client that trusts the authority would accept the certificate for all names, now and in 30 days.
 
 use std::fmt::Display;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -29,29 +30,29 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use crate::clock;
 use crate::http::tls::Pair;
 
-/// What the certificate is for.
+/// Names of the certificate.
 const NAMES: [&str; 4] = ["localhost", "127.0.0.1", "::1", "graph.microsoft.com"];
 const DAY: i64 = 24 * 60 * 60;
-/// What browsers take of a server's certificate, and a little less.
+/// Validity of the certificate. Browsers accept at most 398 days.
 const LEAF_DAYS: i64 = 397;
-/// It is made anew when it has fewer left.
+/// The certificate is replaced if fewer days are left.
 const LEFT_DAYS: i64 = 30;
-/// Longer than the program's files are kept: nobody has to trust another one before.
+/// Validity of the authority, long enough that clients never need to trust a new one.
 const AUTHORITY_DAYS: i64 = 30 * 365;
 
 /// Options of `contactd dev-cert`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The authority can vouch for localhost, 127.0.0.1, ::1 and graph.microsoft.com only. Made once, it stays, so that what \
-trusts it goes on to; its certificate is made anew when it has less than 30 days left. `contactd serve --dev --tls` serves \
-with it.")]
+The authority is constrained to localhost, 127.0.0.1, ::1 and graph.microsoft.com. It is created once, so that clients \
+keep trusting it; the certificate is replaced when it has less than 30 days left. `contactd serve --dev --tls` serves with \
+it.")]
 pub struct Arguments {
-    /// Where to, if not $XDG_DATA_HOME/contactd or ~/.local/share/contactd
+    /// Folder for the files; by default $XDG_DATA_HOME/contactd or ~/.local/share/contactd
     #[arg(long, env = "CONTACTD_DEV_CERT_DIR", value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }
 
-/// The files of a folder.
+/// The files of a folder, with the flag that named it.
 pub(crate) struct Files {
     pub(crate) authority: PathBuf,
     authority_key: PathBuf,
@@ -76,7 +77,7 @@ impl Files {
         }
     }
 
-    /// What is served.
+    /// The certificate and the key to serve with.
     pub(crate) fn pair(&self) -> Pair {
         Pair::new((self.flag, &self.cert), (self.flag, &self.key))
     }
@@ -86,22 +87,22 @@ impl Files {
     }
 }
 
-/// Makes what is missing, and prints what makes clients trust it.
+/// Creates missing files, and prints how clients trust the authority.
 ///
 /// # Errors
 /// One line that names the folder or the file.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     let files = make("--dir", arguments.dir.as_deref())?;
     let told = tell(&files.authority, arguments.dir.as_ref().map(|_| files.folder.as_path()));
-    // Nobody may be there to read it.
+    // A closed output is no error.
     let _ = std::io::stdout().write_all(told.as_bytes());
     Ok(())
 }
 
-/// The authority and a certificate that is good for a while, made where they are missing.
+/// The authority and a certificate that is valid for at least 30 days; missing files are created.
 ///
 /// # Errors
-/// One line that names the flag, or the folder or file it led to.
+/// One line that names the flag, the folder or the file.
 pub(crate) fn make(flag: &'static str, folder: Option<&Path>) -> Result<Files, String> {
     let usual = || {
         let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -109,8 +110,9 @@ pub(crate) fn make(flag: &'static str, folder: Option<&Path>) -> Result<Files, S
         data.map(|data| data.join("contactd"))
     };
     let folder = folder.map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
-    let folder =
-        folder.or_else(usual).ok_or_else(|| format!("{flag} names no folder, nor do XDG_DATA_HOME and HOME"))?;
+    let folder = folder
+        .or_else(usual)
+        .ok_or_else(|| format!("{flag} names no folder, and XDG_DATA_HOME and HOME are not set"))?;
     let files = Files::of(folder, flag);
     make_at(&files, clock::now() / 1_000_000)?;
     Ok(files)
@@ -120,7 +122,7 @@ pub(crate) fn make(flag: &'static str, folder: Option<&Path>) -> Result<Files, S
 fn make_at(files: &Files, now: i64) -> Result<(), String> {
     let folder = &files.folder;
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| files.wrong(folder, error))?;
-    // Of several that start at once one makes it, and the others find it.
+    // If several processes start at once, one creates the files and the others find them.
     let lock = File::options().create(true).truncate(false).write(true).open(&files.lock);
     let _lock = lock.and_then(|lock| lock.lock().map(|()| lock)).map_err(|error| files.wrong(&files.lock, error))?;
     let later = now + LEFT_DAYS * DAY;
@@ -131,7 +133,7 @@ fn make_at(files: &Files, now: i64) -> Result<(), String> {
         (None, _) => new_authority(files, now)?,
         (Some(_), Some(key)) => KeyPair::from_pem(&key).map_err(|error| files.wrong(&files.authority_key, error))?,
         (Some(_), None) => {
-            let reason = "it is there and its key, dev-ca.key, is not: take it away to have a new authority";
+            let reason = "its key, dev-ca.key, is missing: remove it to get a new authority";
             return Err(files.wrong(&files.authority, reason));
         }
     };
@@ -139,11 +141,11 @@ fn make_at(files: &Files, now: i64) -> Result<(), String> {
     if is_trusted(files, now) {
         return Ok(());
     }
-    let reason = "not the authority that dev-ca.key is of: take both away to have a new one";
+    let reason = "it does not belong to dev-ca.key: remove both to get a new authority";
     Err(files.wrong(&files.authority, reason))
 }
 
-/// Whether a client that trusts the authority would take the certificate for all its names at this time.
+/// Whether a client that trusts the authority would accept the certificate for all its names at this time.
 fn is_trusted(files: &Files, at: i64) -> bool {
     let check = || {
         let certificate = CertificateDer::from_pem_file(&files.cert).ok()?;
@@ -164,13 +166,13 @@ fn new_authority(files: &Files, now: i64) -> Result<KeyPair, String> {
     let wrong = |error| files.wrong(&files.authority, error);
     let key = KeyPair::generate().map_err(wrong)?;
     let certificate = authority(&key, now).and_then(|params| params.self_signed(&key)).map_err(wrong)?;
-    // The certificate last: where it is, its key is too.
+    // The certificate last: if it exists, its key does too.
     write(files, &files.authority_key, &key.serialize_pem(), 0o600)?;
     write(files, &files.authority, &certificate.pem(), 0o644)?;
     Ok(key)
 }
 
-/// What the authority says of itself. All but its times follows from the key, so that it need not be read.
+/// The parameters of the authority. All but its times are derived from the key, so that its certificate is not parsed.
 fn authority(key: &KeyPair, now: i64) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(key.public_key_raw()).into();
@@ -218,7 +220,7 @@ fn read(files: &Files, path: &Path) -> Result<Option<String>, String> {
     }
 }
 
-/// A file that has all of this text, or what it had before; never readable by others in between.
+/// Writes a file atomically, with this mode from the start.
 fn write(files: &Files, path: &Path, text: &str, mode: u32) -> Result<(), String> {
     let written = tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(&files.folder);
     let written = written.and_then(|mut file| {
@@ -229,26 +231,26 @@ fn write(files: &Files, path: &Path, text: &str, mode: u32) -> Result<(), String
     written.map_err(|error| files.wrong(path, error))
 }
 
-/// Lines for a shell.
+/// Instructions as shell lines.
 fn tell(authority: &Path, folder: Option<&Path>) -> String {
     let ca = quoted(authority);
     let folder = folder.map(|folder| format!(" --dev-cert-dir {}", quoted(folder))).unwrap_or_default();
     let names = NAMES.join(", ");
     format!(
         "\
-# The authority is in {ca}, for {names}.
+# The authority is in {ca}, constrained to {names}.
 # Serve with its certificate:
 contactd serve --dev --tls{folder}
 
 # Trust it in curl:
 curl --cacert {ca} -H 'Authorization: Bearer ann' https://localhost:8080/me/contacts
-# in Node, besides the authorities it knows:
+# in Node, in addition to the public authorities:
 export NODE_EXTRA_CA_CERTS={ca}
-# in Python, instead of those it knows (the second for requests, which has its own):
+# in Python, instead of the public authorities (the second variable is for requests):
 export SSL_CERT_FILE={ca}
 export REQUESTS_CA_BUNDLE={ca}
 
-# Send what is meant for graph.microsoft.com here: in curl by a flag,
+# Send requests for graph.microsoft.com to contactd: in curl by a flag,
 curl --cacert {ca} --connect-to graph.microsoft.com:443:localhost:8080 -H 'Authorization: Bearer ann' \
 https://graph.microsoft.com/v1.0/me/contacts
 # elsewhere by a line in /etc/hosts, with contactd on port 443 (--listen 127.0.0.1:443):
@@ -257,7 +259,7 @@ https://graph.microsoft.com/v1.0/me/contacts
     )
 }
 
-/// A path as a shell takes it.
+/// A path, quoted for a shell if needed.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+:@%".contains(&byte));
@@ -293,7 +295,7 @@ mod tests {
         ] {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
         }
-        // Good for 396 days from now, of which 30 must be left.
+        // Valid for 396 days from now, of which 30 must be left.
         let last = NOW + (LEAF_DAYS - 1 - LEFT_DAYS) * DAY;
         make_at(&files, last - 1).unwrap();
         assert_eq!(text(&files.cert), certificate);
@@ -318,14 +320,14 @@ mod tests {
             }
         }
         assert_eq!(text(&files.authority), authority);
-        // Another's, and none.
+        // A key of another authority, and none.
         fs::write(&files.authority_key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
         fs::remove_file(&files.cert).unwrap();
         let reason = make_at(&files, NOW).unwrap_err();
-        assert!(reason.starts_with("--dir ") && reason.contains("dev-ca.pem: not the authority that dev-ca.key"));
+        assert!(reason.starts_with("--dir ") && reason.contains("dev-ca.pem: it does not belong to dev-ca.key"));
         fs::remove_file(&files.authority_key).unwrap();
         fs::remove_file(&files.cert).unwrap();
-        assert!(make_at(&files, NOW).unwrap_err().contains("dev-ca.pem: it is there and its key, dev-ca.key, is not"));
+        assert!(make_at(&files, NOW).unwrap_err().contains("dev-ca.pem: its key, dev-ca.key, is missing"));
         assert_eq!(text(&files.authority), authority);
         fs::remove_file(&files.authority).unwrap();
         make_at(&files, NOW).unwrap();

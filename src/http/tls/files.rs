@@ -1,4 +1,4 @@
-//! A certificate and its key as they lie in files.
+//! A certificate and its key in files.
 
 use std::fmt::Display;
 use std::fs;
@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{Error, InconsistentKeys};
 
 use crate::permission;
 
-/// Where a certificate and its key are, and by which flags that was said.
+/// The files of a certificate and its key, with the flags that named them.
 #[derive(Debug, Clone)]
 pub struct Pair {
     cert: Named,
@@ -34,14 +34,14 @@ impl Named {
     fn unreadable(&self, error: &PemError) -> String {
         match error {
             PemError::Io(error) => format!("{} {}", self.flag, permission::reason(&self.path, error)),
-            _ => self.wrong(format_args!("not PEM as it should be: {error}")),
+            _ => self.wrong(format_args!("not valid PEM: {error}")),
         }
     }
 }
 
-/// What tells a file from what was there before: device, inode, size, and the times of its content and of its rights.
+/// Identifies a version of a file: device, inode, size, and the times of the last change of content and of metadata.
 type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
-/// That of both files, as far as they are there.
+/// The stamps of both files; `None` for a file that is missing.
 pub(crate) type State = [Option<Stamp>; 2];
 
 impl Pair {
@@ -62,21 +62,21 @@ impl Pair {
     /// Reads both.
     ///
     /// # Errors
-    /// One line that names the flag and the file: it cannot be read, has not in it what it should, or they do not belong
-    /// together.
+    /// One line that names the flag and the file: it cannot be read, lacks the certificate or key, or the key is not the
+    /// certificate's.
     pub(crate) fn read(&self) -> Result<CertifiedKey, String> {
         let chain = CertificateDer::pem_file_iter(&self.cert.path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let chain = chain.map_err(|error| self.cert.unreadable(&error))?;
         if chain.is_empty() {
-            return Err(self.cert.wrong("no certificate in it, which must be in PEM"));
+            return Err(self.cert.wrong("no PEM certificate in it"));
         }
         let key = PrivateKeyDer::from_pem_file(&self.key.path).map_err(|error| match error {
-            PemError::NoItemsFound => self.key.wrong("no private key in it, which must be in PEM and not encrypted"),
+            PemError::NoItemsFound => self.key.wrong("no unencrypted PEM private key in it"),
             error => self.key.unreadable(&error),
         })?;
         let provider = ring::default_provider();
         let key = provider.key_provider.load_private_key(key);
-        let key = key.map_err(|error| self.key.wrong(format_args!("no key that can be used: {error}")))?;
+        let key = key.map_err(|error| self.key.wrong(format_args!("the key cannot be used: {error}")))?;
         let certified = CertifiedKey::new(chain, key);
         match certified.keys_match() {
             Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
@@ -84,7 +84,7 @@ impl Pair {
                 let (flag, cert) = (self.cert.flag, self.cert.path.display());
                 Err(self.key.wrong(format_args!("not the key of the first certificate in {flag} {cert}")))
             }
-            Err(error) => Err(self.cert.wrong(format_args!("no certificate that can be served: {error}"))),
+            Err(error) => Err(self.cert.wrong(format_args!("the certificate cannot be served: {error}"))),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! TLS towards clients: the certificate as files, and what a server does with it. A pair that is replaced is served to
-//! whoever connects next, and connections that live go on.
+//! TLS for clients: reads the certificate from files and serves it. After a pair is replaced, new connections get the new
+//! certificate; open connections continue.
 
 mod dev_cert;
 mod files;
@@ -21,29 +21,28 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 
 use crate::http::tls::files::State;
 
-/// How often is looked whether the files have changed. They are read once they have stayed the same from one look to the
-/// next, since a certificate and its key are written one after the other.
+/// How often the files are checked for a change. They are read once they are the same in two checks in a row, because a
+/// certificate and its key are written one after the other.
 const PERIOD: Duration = Duration::from_millis(500);
-/// How many clients may take up their session again without a whole handshake.
+/// Number of TLS sessions that clients can resume without a full handshake.
 const SESSIONS: usize = 1_024;
 
-/// What `contactd serve` is told about TLS.
+/// Options of `contactd serve` for TLS.
 #[derive(Debug, Args)]
 pub struct Flags {
-    /// The certificate to serve https with, in PEM, and behind it those between it and its authority; read again when it or
-    /// its key changes
+    /// Certificate for https, in PEM: the certificate followed by its intermediates; read again when it or its key changes
     #[arg(long, env = "CONTACTD_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
-    /// The key of --tls-cert, in PEM and not encrypted
+    /// Key of --tls-cert, in PEM, not encrypted
     #[arg(long, env = "CONTACTD_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
-    /// With --dev: serve https with the certificate of `contactd dev-cert`, made if missing
+    /// With --dev: serve https with the certificate of `contactd dev-cert`, which is created if missing
     #[arg(long, env = "CONTACTD_TLS", value_parser = FalseyValueParser::new())]
     pub tls: bool,
 
-    /// Where the certificate of --tls is, if not in $XDG_DATA_HOME/contactd or ~/.local/share/contactd
+    /// Folder of the certificate of --tls; by default $XDG_DATA_HOME/contactd or ~/.local/share/contactd
     #[arg(long, env = "CONTACTD_DEV_CERT_DIR", value_name = "DIR")]
     pub dev_cert_dir: Option<PathBuf>,
 }
@@ -59,11 +58,11 @@ impl Flags {
         }
         match (self.tls, is_dev) {
             (false, _) => Ok(None),
-            (true, false) => {
-                Err("--tls serves with a certificate for development, which goes with --dev; name one of your own by \
-                     --tls-cert and --tls-key"
-                    .to_owned())
-            }
+            (true, false) => Err(
+                "--tls uses a development certificate and needs --dev; name your own certificate with --tls-cert and \
+                     --tls-key"
+                    .to_owned(),
+            ),
             (true, true) => {
                 let files = dev_cert::make("--dev-cert-dir", self.dev_cert_dir.as_deref())?;
                 let tls = Tls::open(files.pair())?;
@@ -73,7 +72,7 @@ impl Flags {
     }
 }
 
-/// A certificate that is served. Cheap to clone; while a clone lives, a thread looks after its files.
+/// A certificate that is served. Cheap to clone; while a clone exists, a thread watches its files.
 #[derive(Debug, Clone)]
 pub struct Tls {
     live: Arc<Live>,
@@ -86,11 +85,11 @@ struct Live {
     served: RwLock<Served>,
 }
 
-/// What new connections are given.
+/// What new connections get.
 #[derive(Debug)]
 struct Served {
     key: Arc<CertifiedKey>,
-    /// Of this certificate's clients: who takes up a session is shown no certificate, so they end with it.
+    /// Sessions belong to this certificate: a resumed handshake shows no certificate, so a new certificate drops them.
     sessions: Arc<ServerSessionMemoryCache>,
 }
 
@@ -101,7 +100,7 @@ impl Served {
 }
 
 impl Tls {
-    /// Reads a pair, and again whenever it changes. What cannot be served is then left alone and logged.
+    /// Reads a pair, and again whenever it changes. A changed pair that cannot be served is logged, and the old one stays.
     ///
     /// # Errors
     /// One line that names the flag and the file.
@@ -114,15 +113,15 @@ impl Tls {
         Ok(Self { live, authority: None })
     }
 
-    /// The authority of a certificate for development, which clients do not trust by themselves.
+    /// The certificate authority of a development certificate, which clients do not trust by default.
     pub fn authority(&self) -> Option<&Path> {
         self.authority.as_deref()
     }
 
-    /// TLS 1.2 and 1.3, without client certificates. The HTTP server adds the protocol's name, which is HTTP/1.1 alone.
+    /// TLS 1.2 and 1.3, without client certificates. The HTTP server adds the ALPN protocol, which is only HTTP/1.1.
     ///
     /// # Errors
-    /// None that is known: the provider has both versions.
+    /// None are known: the provider has both versions.
     pub fn config(&self) -> Result<ServerConfig, String> {
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
@@ -163,8 +162,8 @@ impl StoresServerSessions for Live {
     }
 }
 
-/// Looks at the files until nobody serves them any more. Their times are compared and not told by the system, which would
-/// miss a link that is set to another folder, as those who mount or renew certificates do.
+/// Watches the files while they are served. It compares their metadata. File notifications were rejected: they miss a
+/// symbolic link to a folder that is switched, which is how containers and ACME clients replace certificates.
 fn watch(live: &Weak<Live>, mut known: State) {
     let mut before = known;
     loop {
@@ -180,9 +179,11 @@ fn watch(live: &Weak<Live>, mut known: State) {
         match live.pair.read() {
             Ok(key) => {
                 *live.served.write().unwrap_or_else(PoisonError::into_inner) = Served::new(key);
-                tracing::info!("the certificate has changed and is served from now on");
+                tracing::info!("the certificate has changed; new connections get the new one");
             }
-            Err(reason) => tracing::warn!(reason, "the certificate has changed and cannot be served; the old one is"),
+            Err(reason) => {
+                tracing::warn!(reason, "the certificate has changed and cannot be served; the old one stays")
+            }
         }
     }
 }

@@ -1,0 +1,266 @@
+//! Options of `contactd serve`. Each flag is also an environment variable; docs/settings.md lists them all.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, ValueEnum};
+
+use crate::cli::arguments::{self, DatabaseArg, List, all, batch_limit, databases, days, public_url, week_or_more};
+use crate::cli::limits;
+use crate::http::WebOrigin;
+use crate::http::listen::Listen;
+use crate::http::tls;
+use crate::notify::{Allowed, Times};
+use crate::odata::prefer::Handling;
+use crate::oidc;
+
+/// Options of `contactd serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+contactd user and contactd token create users and tokens. If there are none, the first start on a loopback address creates \
+one of each. The environment variable CONTACTD_TOKENS names more users and tokens: name=secret,name=secret. A name of the \
+form app:NAME is an application, which may open every mailbox. There is no such flag, because every process of the machine \
+can read flags.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct Serve {
+    /// Address to listen on: ADDR:PORT (port 0 picks a free one), :PORT for all addresses of the machine, or unix:PATH for a
+    /// Unix socket, which its owner and group can use; can be repeated
+    #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    pub listen: Vec<List<String>>,
+
+    /// The database: a SQLite file, created if missing; :memory: for a private temporary one; or
+    /// postgres://USER:PASSWORD@HOST:PORT/NAME (HOST:PORT,HOST:PORT names a primary and its standbys)
+    #[arg(
+        long,
+        env = "CONTACTD_DATABASE",
+        default_value = "contacts.db",
+        value_name = "FILE|URL",
+        hide_env_values = true
+    )]
+    pub database: DatabaseArg,
+
+    /// Create a new database in an existing empty file. Without it an empty file is refused, because it may have lost its
+    /// content
+    #[arg(long, env = "CONTACTD_CREATE", value_parser = FalseyValueParser::new())]
+    pub create: bool,
+
+    /// PostgreSQL standby to read lists from, once it has replayed the mailbox's own writes; can be repeated
+    #[arg(long, env = "CONTACTD_DATABASE_READ", value_name = "URL", value_parser = databases, hide_env_values = true)]
+    pub database_read: Vec<List<DatabaseArg>>,
+
+    /// Maximum number of connections to PostgreSQL
+    #[arg(long, env = "CONTACTD_DATABASE_CONNECTIONS", default_value_t = 10, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(2..=1_000))]
+    pub database_connections: u16,
+
+    /// For tests and first steps: every token NAME is the user NAME, and every token app:NAME an application
+    #[arg(long, env = "CONTACTD_DEV", value_parser = FalseyValueParser::new())]
+    pub dev: bool,
+
+    /// Allow --dev on other than loopback addresses, and requests with any Host. Anyone who reaches the server, web pages
+    /// included, can then read and write everything
+    #[arg(long, env = "CONTACTD_DEV_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
+    pub dev_allow_remote: bool,
+
+    /// File of users and tokens, one name=secret a line
+    #[arg(long, env = "CONTACTD_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// Identity provider whose tokens (JWTs) are accepted: its issuer, exactly as in their iss claim
+    #[arg(long, env = "CONTACTD_OIDC_ISSUER", value_name = "URL", requires = "oidc_audience")]
+    pub oidc_issuer: Option<String>,
+
+    /// Required aud claim of those tokens; can be repeated
+    #[arg(long, env = "CONTACTD_OIDC_AUDIENCE", value_name = "TEXT", requires = "oidc_issuer")]
+    pub oidc_audience: Vec<List<String>>,
+
+    /// Claim by whose value shares and paths find the provider's users, such as upn or preferred_username. Use only a claim
+    /// that users cannot choose themselves. An email claim counts only with email_verified
+    #[arg(long, env = "CONTACTD_OIDC_NAME_CLAIM", value_name = "CLAIM", requires = "oidc_issuer")]
+    pub oidc_name_claim: Option<String>,
+
+    /// For tests: milliseconds for which the provider's keys are fresh, for which they are used while it cannot be reached,
+    /// and to wait before the next attempt to fetch them
+    #[arg(long, env = "CONTACTD_OIDC_TIMES", value_name = "FRESH,STALE,PAUSE", hide = true)]
+    pub oidc_times: Option<oidc::Times>,
+
+    /// How to treat input that Graph would refuse, unless the request says so in Prefer: handling=
+    #[arg(long, env = "CONTACTD_HANDLING", value_enum, default_value_t)]
+    pub handling: Handling,
+
+    /// The certificate for https.
+    #[command(flatten)]
+    pub tls: tls::Flags,
+
+    /// Origin, like `https://app.example.org`, whose web pages may call the API from a browser (CORS); can be repeated
+    #[arg(long, env = "CONTACTD_CORS_ORIGIN", value_name = "ORIGIN")]
+    pub cors_origin: Vec<List<WebOrigin>>,
+
+    /// Address that clients use, if a proxy is in front: links begin with it (`https://host:port/prefix`). The proxy may
+    /// remove the prefix from requests or not
+    #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    pub public_url: Option<String>,
+
+    /// Take the address that clients use from X-Forwarded-Proto, -Host, -Port and -Prefix, or Forwarded, unless --public-url
+    /// sets it, and clients' own addresses from X-Forwarded-For or Forwarded. Use it only if nothing but the proxy can reach
+    /// the server
+    #[arg(long, env = "CONTACTD_TRUST_FORWARDED", value_parser = FalseyValueParser::new())]
+    pub trust_forwarded: bool,
+
+    /// Maximum number of folders of a mailbox
+    #[arg(long, env = "CONTACTD_MAX_FOLDERS", default_value_t = 1_000, value_name = "N",
+          value_parser = clap::value_parser!(i64).range(1..))]
+    pub max_folders: i64,
+
+    /// Maximum number of contacts of a mailbox, including deleted ones that are not purged yet
+    #[arg(long, env = "CONTACTD_MAX_CONTACTS", default_value_t = 1_000_000, value_name = "N",
+          value_parser = clap::value_parser!(i64).range(1..))]
+    pub max_contacts: i64,
+
+    /// Maximum size of a mailbox in bytes: contacts (including deleted ones), photos, extensions and extended properties
+    #[arg(long, env = "CONTACTD_MAX_MAILBOX_BYTES", default_value_t = 10 << 30, value_name = "N",
+          value_parser = clap::value_parser!(i64).range(1..))]
+    pub max_mailbox_bytes: i64,
+
+    /// Days a delta link stays valid, at least 7
+    #[arg(long, env = "CONTACTD_KEEP_CHANGES", default_value = "90d", value_name = "DAYS", value_parser = week_or_more)]
+    pub keep_changes: Duration,
+
+    /// Maximum number of steps in one $batch
+    #[arg(long, env = "CONTACTD_BATCH_LIMIT", default_value_t = 20, value_name = "N",
+          value_parser = batch_limit)]
+    pub batch_limit: usize,
+
+    /// Days for which deleted contacts can be restored
+    #[arg(long, env = "CONTACTD_KEEP_DELETED", default_value = "30d", value_name = "DAYS", value_parser = days)]
+    pub keep_deleted: Duration,
+
+    /// Days for which entries of the audit log (contactd audit) are kept
+    #[arg(long, env = "CONTACTD_KEEP_AUDIT", default_value = "365d", value_name = "DAYS", value_parser = days)]
+    pub keep_audit: Duration,
+
+    /// Time limit for a client to send a request's head, again to send its body, and again to take each 64 KiB of the answer
+    #[arg(long, env = "CONTACTD_REQUEST_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub request_timeout: u64,
+
+    /// Host that change notifications may be sent to by http, and although its address is not public (for development); can
+    /// be repeated
+    #[arg(long, env = "CONTACTD_ALLOW_NOTIFICATION_TARGET", value_name = "HOST[:PORT]")]
+    pub allow_notification_target: Vec<List<Allowed>>,
+
+    /// Certificate authorities, in PEM, to trust in outgoing calls (notifications and the identity provider), in addition to
+    /// the public ones
+    #[arg(long, env = "CONTACTD_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// For tests: milliseconds to wait for the answer to a notification, after which another process takes over the
+    /// subscription of a silent one, and before the second attempt
+    #[arg(long, env = "CONTACTD_NOTIFICATION_TIMES", value_name = "ANSWER,LEASE,RETRY", hide = true)]
+    pub notification_times: Option<Times>,
+
+    /// Limits for clients.
+    #[command(flatten)]
+    pub limits: limits::Options,
+
+    /// Format of log lines: auto is text on a terminal and JSON elsewhere
+    #[arg(long, env = "CONTACTD_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// Least severe level that is logged
+    #[arg(long, env = "CONTACTD_LOG_LEVEL", value_enum, default_value_t)]
+    pub log_level: LogLevel,
+
+    /// Whether the log has clients' addresses
+    #[arg(long, env = "CONTACTD_LOG_ADDRESSES", value_enum, default_value_t)]
+    pub log_addresses: LogAddresses,
+}
+
+/// Format of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Whether the log has clients' addresses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "each is what its name says")]
+pub enum LogAddresses {
+    #[default]
+    On,
+    Off,
+}
+
+/// Least severe level that is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "each is the level of its name")]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+}
+
+impl Serve {
+    /// The values of `--listen`.
+    ///
+    /// # Errors
+    /// One line: one is no address, or not allowed with `--dev`.
+    pub fn places(&self) -> Result<Vec<Listen>, String> {
+        let places = arguments::listen(&self.listen)?;
+        for place in places.iter().filter(|_| self.dev && !self.dev_allow_remote) {
+            let addresses = place.addresses().map_err(|error| format!("--listen {place}: {error}"))?;
+            if !addresses.iter().all(|address| address.ip().is_loopback()) {
+                return Err(format!(
+                    "--dev accepts every token, so it listens on loopback only, not on {place} (--dev-allow-remote allows it)"
+                ));
+            }
+        }
+        Ok(places)
+    }
+
+    /// The values of `--database-read`.
+    pub fn read_from(&self) -> Vec<DatabaseArg> {
+        all(&self.database_read)
+    }
+
+    /// The values of `--cors-origin`.
+    pub fn cors_origins(&self) -> Vec<WebOrigin> {
+        all(&self.cors_origin)
+    }
+
+    /// The values of `--allow-notification-target`.
+    pub fn allowed_targets(&self) -> Vec<Allowed> {
+        all(&self.allow_notification_target)
+    }
+
+    /// The identity provider, if one is named.
+    ///
+    /// # Errors
+    /// One line that says which of its settings cannot be used.
+    pub fn provider(&self) -> Result<Option<oidc::Provider>, String> {
+        let Some(issuer) = self.oidc_issuer.clone() else { return Ok(None) };
+        let settings = oidc::Settings {
+            issuer,
+            audiences: all(&self.oidc_audience),
+            name_claim: self.oidc_name_claim.clone(),
+            ca_file: self.ca_file.clone(),
+            times: self.oidc_times.unwrap_or_default(),
+        };
+        oidc::Provider::new(settings).map(Some)
+    }
+
+    /// `--request-timeout` as a period.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout)
+    }
+}
