@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use contactd::domain::contact::Text;
-use contactd::domain::contact::patch::Patch;
+use contactd::domain::contact::patch::ContactPatch;
 use contactd::domain::scopes::Scopes;
 use contactd::domain::secret;
 use contactd::domain::user::{Principal, UserName};
@@ -47,7 +47,7 @@ fn fill(database: &Database) -> Vec<String> {
             let mailbox = store.user(&name).await.unwrap().mailbox;
             for from in (0..CONTACTS).step_by(500) {
                 let named = |i| {
-                    let mut patch = Patch::default();
+                    let mut patch = ContactPatch::default();
                     patch.texts[Text::DisplayName as usize] = Some(Some(format!("Person {i} of everybody")));
                     patch.texts[Text::PersonalNotes as usize] = Some(Some(format!("met in {}", i % 100)));
                     patch
@@ -55,7 +55,7 @@ fn fill(database: &Database) -> Vec<String> {
                 store.insert_many(mailbox, (from..from + 500).map(named).collect()).await.unwrap();
             }
             for i in 0..LARGE {
-                let mut patch = Patch::default();
+                let mut patch = ContactPatch::default();
                 patch.texts[Text::PersonalNotes as usize] = Some(Some("x".repeat((1 << 20) - i)));
                 let made = store.insert(mailbox, patch).await.unwrap();
                 if user == USERS[0] {

@@ -13,7 +13,7 @@ mod postgres;
 
 use std::time::{Duration, Instant};
 
-use contactd::domain::contact::patch::Patch;
+use contactd::domain::contact::patch::ContactPatch;
 use contactd::domain::contact::{Address, Email, Phone, Text};
 use contactd::domain::query::cursor::{Anchor, Cursor};
 use contactd::domain::user::UserName;
@@ -34,11 +34,11 @@ const NEEDLES: usize = 10;
 const CHUNK: usize = 500;
 
 /// The `i`th of so many.
-fn contact(i: usize, size: usize) -> Patch {
+fn contact(i: usize, size: usize) -> ContactPatch {
     let is_needle = i.is_multiple_of(size / NEEDLES);
     let name = if is_needle { format!("Needle {i}") } else { format!("Person {i}") };
     let city = ["Oslo", "Lund", "Turku", "Riga"][i % 4];
-    let mut patch = Patch {
+    let mut patch = ContactPatch {
         emails: Some(vec![Email { address: Some(name.replace(' ', ".") + "@example.org"), ..Email::default() }]),
         phones: Some(vec![Phone {
             number: Some(format!("+1 732 {:03} {:04}", i / 10_000, i % 10_000)),
@@ -46,7 +46,7 @@ fn contact(i: usize, size: usize) -> Patch {
         }]),
         addresses: Some(vec![Address { city: Some(city.to_owned()), ..Address::default() }]),
         categories: Some(vec![if is_needle { "Needle" } else { "Hay" }.to_owned()]),
-        ..Patch::default()
+        ..ContactPatch::default()
     };
     patch.texts[Text::DisplayName as usize] = Some(Some(name));
     patch.texts[Text::CompanyName as usize] = Some(Some(format!("Company {}", i % 1_000)));

@@ -10,7 +10,7 @@ mod load;
 use std::time::Instant;
 
 use contactd::domain::contact::Text;
-use contactd::domain::contact::patch::Patch;
+use contactd::domain::contact::patch::ContactPatch;
 use contactd::domain::user::UserName;
 use contactd::store::{Database, Options, Store};
 use load::{Server, median};
@@ -26,7 +26,7 @@ fn fill(database: &Database, size: usize) {
         let mailbox = store.user(&UserName::parse("ann").unwrap()).await.unwrap().mailbox;
         for from in (0..size).step_by(500) {
             let named = |i| {
-                let mut patch = Patch::default();
+                let mut patch = ContactPatch::default();
                 patch.texts[Text::DisplayName as usize] = Some(Some(format!("Person {i}")));
                 patch
             };

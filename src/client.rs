@@ -33,7 +33,7 @@ const MAX_HEADERS: usize = 100;
 
 /// What a URL names, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct RequestTarget {
     pub(crate) https: bool,
     /// A name or an address, in lower case and without brackets.
     pub(crate) host: String,
@@ -44,11 +44,11 @@ pub(crate) struct Target {
     pub(crate) path: String,
 }
 
-impl Target {
+impl RequestTarget {
     /// Reads a URL of `https` or `http`; which may be called, and whether `http` will do, is the caller's to say.
-    pub(crate) fn read(url: &str) -> Result<Self, Refused> {
+    pub(crate) fn read(url: &str) -> Result<Self, CallError> {
         if url.len() > MAX_URL {
-            return Err(Refused(format!("a URL of more than {MAX_URL} characters")));
+            return Err(CallError(format!("a URL of more than {MAX_URL} characters")));
         }
         let legal = url.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
         let uri: Uri = url.parse().ok().filter(|_| legal).ok_or("no URL, which is of ASCII and has no fragment")?;
@@ -88,15 +88,15 @@ impl Target {
 
 /// Why something cannot be called: a sentence's end, for whoever named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refused(pub(crate) String);
+pub(crate) struct CallError(pub(crate) String);
 
-impl fmt::Display for Refused {
+impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl From<&str> for Refused {
+impl From<&str> for CallError {
     fn from(reason: &str) -> Self {
         Self(reason.to_owned())
     }
@@ -104,7 +104,7 @@ impl From<&str> for Refused {
 
 /// What came back.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub(crate) status: u16,
     pub(crate) content_type: String,
     /// `None` where it was not wanted, breaks off or is too large.
@@ -112,7 +112,7 @@ pub(crate) struct Answer {
 }
 
 /// Makes exchanges.
-pub(crate) struct Client {
+pub(crate) struct HttpClient {
     tls: TlsConnector,
     /// For everything, from the name's resolution to the answer's end.
     patience: Duration,
@@ -120,7 +120,7 @@ pub(crate) struct Client {
     max_body: usize,
 }
 
-impl Client {
+impl HttpClient {
     /// One that trusts the authorities of the web, and those in a file.
     ///
     /// # Errors
@@ -148,13 +148,13 @@ impl Client {
     /// Sends a request for the target, to one of these addresses. The answer is read to its end only where that is wanted.
     pub(crate) async fn exchange(
         &self,
-        target: &Target,
-        addresses: impl Future<Output = Result<Vec<SocketAddr>, Refused>>,
+        target: &RequestTarget,
+        addresses: impl Future<Output = Result<Vec<SocketAddr>, CallError>>,
         request: Builder,
         body: String,
         to_its_end: bool,
-    ) -> Result<Answer, Refused> {
-        let late = || Refused(format!("a host that does not answer within {} ms", self.patience.as_millis()));
+    ) -> Result<HttpAnswer, CallError> {
+        let late = || CallError(format!("a host that does not answer within {} ms", self.patience.as_millis()));
         let request = request
             .uri(&target.path)
             .header(HOST, &target.authority)
@@ -168,12 +168,12 @@ impl Client {
 
     async fn over_connection(
         &self,
-        target: &Target,
-        addresses: impl Future<Output = Result<Vec<SocketAddr>, Refused>>,
+        target: &RequestTarget,
+        addresses: impl Future<Output = Result<Vec<SocketAddr>, CallError>>,
         request: Request<Full<Bytes>>,
         to_its_end: bool,
-    ) -> Result<Answer, Refused> {
-        let mut stream = Err(Refused::from("a host that does not take connections"));
+    ) -> Result<HttpAnswer, CallError> {
+        let mut stream = Err(CallError::from("a host that does not take connections"));
         for address in addresses.await? {
             stream = TcpStream::connect(address).await.map_err(|_| "a host that does not take connections".into());
             if stream.is_ok() {
@@ -189,7 +189,7 @@ impl Client {
             .tls
             .connect(name, stream)
             .await
-            .map_err(|error| Refused(format!("a host without TLS that can be trusted: {error}")))?;
+            .map_err(|error| CallError(format!("a host without TLS that can be trusted: {error}")))?;
         self.send(TokioIo::new(stream), request, to_its_end).await
     }
 
@@ -198,8 +198,8 @@ impl Client {
         stream: impl Read + Write + Unpin,
         request: Request<Full<Bytes>>,
         to_its_end: bool,
-    ) -> Result<Answer, Refused> {
-        let no_http = |_| Refused::from("a host that does not answer in HTTP");
+    ) -> Result<HttpAnswer, CallError> {
+        let no_http = |_| CallError::from("a host that does not answer in HTTP");
         let mut client = http1::Builder::new();
         client.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
         let (mut sender, connection) = client.handshake(stream).await.map_err(no_http)?;
@@ -208,7 +208,7 @@ impl Client {
             let (head, body) = answer.into_parts();
             let body = if to_its_end { Limited::new(body, self.max_body).collect().await.ok() } else { None };
             let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            Ok(Answer {
+            Ok(HttpAnswer {
                 status: head.status.as_u16(),
                 content_type: content_type.to_owned(),
                 body: body.map(Collected::to_bytes),

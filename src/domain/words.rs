@@ -151,10 +151,10 @@ pub(crate) fn is_number(word: &str) -> bool {
 }
 
 /// The words of a value of a contact.
-pub(crate) type Value = (Field, Vec<String>);
+pub(crate) type FieldWords = (Field, Vec<String>);
 
 /// The words of a contact, by fields in their order: at most [`MAX_WORDS`] and [`MAX_BYTES`] in all.
-pub(crate) fn of_contact(p: &Properties) -> Vec<Value> {
+pub(crate) fn of_contact(p: &Properties) -> Vec<FieldWords> {
     let mut values = Vec::new();
     for field in Field::ALL {
         let mut add = |words: Vec<String>| values.push((field, words));
@@ -197,7 +197,7 @@ pub(crate) fn of_contact(p: &Properties) -> Vec<Value> {
 }
 
 /// Words by their own order, each with its place. Between two values is a gap, so that no phrase goes from one into the next.
-pub(crate) fn places(values: &[Value]) -> Vec<Word> {
+pub(crate) fn places(values: &[FieldWords]) -> Vec<Word> {
     let mut found = Vec::new();
     let mut next = [0; Field::ALL.len()];
     for (field, words) in values {

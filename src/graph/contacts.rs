@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::contact::patch::Patch;
+use crate::domain::contact::patch::ContactPatch;
 use crate::domain::contact::{self, Contact, DEFAULT_FOLDER};
 use crate::domain::error::{Error, Kind};
 use crate::domain::query::search::Search;
@@ -135,7 +135,7 @@ pub(crate) async fn create_from(
     call: &Call<'_>,
     mailbox: &Mailbox,
     folder: &[String],
-    new: Patch,
+    new: ContactPatch,
     once: Option<Once>,
 ) -> Result<Answer, Error> {
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);

@@ -3,15 +3,14 @@
 
 use serde::Serialize;
 
-use crate::domain::contact::patch::Patch;
+use crate::domain::contact::patch::ContactPatch;
 use crate::domain::contact::{self, Contact};
 use crate::domain::error::{Error, Kind};
 use crate::graph::authorize::Mailbox;
 use crate::graph::body;
 use crate::graph::call::Call;
 use crate::graph::contacts::{self, quoted};
-use crate::graph::json::contact::read;
-use crate::graph::json::contact::read::Purpose;
+use crate::graph::json::contact::read::{self, Purpose};
 use crate::graph::once;
 use crate::graph::routes::Need;
 use crate::http::answer::{Answer, List};
@@ -49,7 +48,7 @@ struct Reference {
 /// What a body is.
 enum Sent {
     Reference(Json),
-    Contact(Box<Patch>),
+    Contact(Box<ContactPatch>),
 }
 
 /// `POST …/contacts/$ref`.

@@ -10,8 +10,7 @@ use serde::Serialize;
 use crate::clock;
 use crate::domain::date;
 use crate::domain::error::{Error, Kind, Limit, Problem};
-use crate::domain::plain::printed;
-use crate::domain::plain::shorten;
+use crate::domain::plain::{printed, shorten};
 use crate::http::Ids;
 use crate::http::answer::Answer;
 

@@ -8,9 +8,9 @@ use crate::graph::call::Call;
 use crate::graph::contacts::{self, quoted};
 use crate::graph::folders;
 use crate::graph::json::contact::select::Selection;
-use crate::graph::json::folder::{Entries, Inside};
+use crate::graph::json::folder::{ExpandedEntries, FolderExpansion};
 use crate::odata::entity;
-use crate::odata::expand::{self, Expanded, Navigation, Source};
+use crate::odata::expand::{self, ExpandItem, Navigation, Source};
 use crate::odata::page::{PageToken, PlaceToken};
 use crate::odata::query::Query;
 use crate::store::{FolderListing, Listing, Sorting, Store};
@@ -37,7 +37,7 @@ impl Expansion {
     pub(crate) fn read(call: &Call<'_>, query: &Query) -> Result<Vec<Self>, Error> {
         let mut expansions = Vec::new();
         let Some(text) = &query.expand else { return Ok(expansions) };
-        for Expanded { what, options } in expand::parse(text, &query.aliases, Source::Folder)? {
+        for ExpandItem { what, options } in expand::parse(text, &query.aliases, Source::Folder)? {
             let of = Of::read(call, what, &options).map_err(|error| expand::within(what.name(), error))?;
             expansions.push(Self { what, options, of });
         }
@@ -54,7 +54,7 @@ impl Expansion {
         mailbox: &Mailbox,
         store: &Store,
         folder: &Folder,
-    ) -> Result<Inside<'_>, Error> {
+    ) -> Result<FolderExpansion<'_>, Error> {
         let number = mailbox.user.mailbox;
         let (owner, id, name) = (quoted(&mailbox.asked), quoted(&folder.id), self.what.name());
         let (entries, count, next) = match &self.of {
@@ -62,26 +62,26 @@ impl Expansion {
                 let listing = Listing { folder: Some(folder.id.clone()), ..listing.clone() };
                 let page = store.contacts(number, &listing, call.position).await?;
                 let next = page.next.map(|after| PageToken { after, size: listing.size }.print());
-                (Entries::Contacts(page.contacts, select.as_ref()), page.count, next)
+                (ExpandedEntries::Contacts(page.contacts, select.as_ref()), page.count, next)
             }
             Of::Folders(listing, select) => {
                 let page = store.folders(number, std::slice::from_ref(&folder.id), listing).await?;
                 let after = page.more.then(|| page.after(page.value.len()));
                 let next = after.map(|after| PlaceToken { after, size: listing.by.size }.print());
                 let count = self.options.count.unwrap_or(false).then_some(page.count);
-                (Entries::Folders(page.value, select.as_deref()), count, next)
+                (ExpandedEntries::Folders(page.value, select.as_deref()), count, next)
             }
             Of::SingleValues(ids) => {
-                (Entries::SingleValues(store.folder_properties(number, &folder.id, ids).await?), None, None)
+                (ExpandedEntries::SingleValues(store.folder_properties(number, &folder.id, ids).await?), None, None)
             }
             Of::MultiValues(ids) => {
-                (Entries::MultiValues(store.folder_properties(number, &folder.id, ids).await?), None, None)
+                (ExpandedEntries::MultiValues(store.folder_properties(number, &folder.id, ids).await?), None, None)
             }
         };
         let context = || call.link(&format!("/$metadata#users('{owner}')/contactFolders('{id}')/{}", self.selected()));
         let list = || call.link(&format!("/users('{owner}')/contactFolders('{id}')/{name}"));
         let next = next.map(|token| format!("{}?{}", list(), self.options.with_token(&token)));
-        Ok(Inside { name, context: call.annotated.then(context), count, next, entries })
+        Ok(FolderExpansion { name, context: call.annotated.then(context), count, next, entries })
     }
 
     /// How it stands in a context: `contacts(surname)`.

@@ -10,7 +10,7 @@ use crate::graph::body;
 use crate::graph::call::Call;
 use crate::graph::contacts::{quoted, search};
 use crate::graph::expand::Expansion;
-use crate::graph::json::folder::{self, FolderJson, Inside};
+use crate::graph::json::folder::{self, FolderExpansion, FolderJson};
 use crate::graph::once;
 use crate::http::answer::{Answer, List, POSITION};
 use crate::odata::entity;
@@ -99,7 +99,7 @@ impl View {
         mailbox: &Mailbox,
         store: &Store,
         folders: &[Folder],
-    ) -> Result<Vec<Vec<Inside<'_>>>, Error> {
+    ) -> Result<Vec<Vec<FolderExpansion<'_>>>, Error> {
         let mut all = Vec::new();
         let mut bytes = 0;
         for folder in folders {
@@ -122,7 +122,7 @@ impl View {
         mailbox: &Mailbox,
         store: &Store,
         folder: &Folder,
-    ) -> Result<Vec<Inside<'_>>, Error> {
+    ) -> Result<Vec<FolderExpansion<'_>>, Error> {
         let mut inside = Vec::new();
         for expansion in &self.expansions {
             inside.push(expansion.inside(call, mailbox, store, folder).await?);
@@ -134,7 +134,7 @@ impl View {
         &'a self,
         call: &Call<'_>,
         folder: &'a Folder,
-        inside: &'a [Inside<'a>],
+        inside: &'a [FolderExpansion<'a>],
         context: Option<&'a str>,
     ) -> FolderJson<'a> {
         let (shape, annotated) = (call.shape(), call.annotated);
@@ -226,7 +226,7 @@ fn shown(
     status: u16,
     folder: &Folder,
     view: &View,
-    inside: &[Inside<'_>],
+    inside: &[FolderExpansion<'_>],
 ) -> Result<Answer, Error> {
     let (owner, names) = (quoted(&mailbox.asked), view.print());
     let context = call.link(&format!("/$metadata#users('{owner}')/contactFolders{names}/$entity"));

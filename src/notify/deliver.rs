@@ -9,7 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::client::Refused;
+use crate::client::CallError;
 use crate::clock;
 use crate::domain::error::Error;
 use crate::domain::subscription::{Delivery, Lifecycle, Notice};
@@ -155,7 +155,7 @@ impl Notifier {
         &self,
         held: &LeasedSubscription,
         event: Lifecycle,
-    ) -> Result<Option<Result<u16, Refused>>, Error> {
+    ) -> Result<Option<Result<u16, CallError>>, Error> {
         let Some(url) = &held.subscription.terms.lifecycle_notification_url else { return Ok(None) };
         self.post(held, url, notice::lifecycle_notification(&held.subscription, event)).await.map(Some)
     }
@@ -201,7 +201,7 @@ impl Notifier {
     /// # Errors
     /// Nothing was posted, since the lease could end before the answer comes: what another process then tells would come
     /// before this.
-    async fn post(&self, held: &LeasedSubscription, url: &str, body: String) -> Result<Result<u16, Refused>, Error> {
+    async fn post(&self, held: &LeasedSubscription, url: &str, body: String) -> Result<Result<u16, CallError>, Error> {
         if clock::now() + micros(self.0.times.answer) > held.until {
             return Err(Error::unavailable("the database took too long"));
         }
@@ -218,7 +218,7 @@ impl Notifier {
     }
 }
 
-fn is_accepted(answer: &Result<u16, Refused>) -> bool {
+fn is_accepted(answer: &Result<u16, CallError>) -> bool {
     answer.as_ref().is_ok_and(|status| (200..300).contains(status))
 }
 
@@ -226,7 +226,7 @@ fn delivery(
     attempt_date_time: i64,
     about: &str,
     attempts: Attempts,
-    answer: &Result<u16, Refused>,
+    answer: &Result<u16, CallError>,
     notices: &[Notice],
 ) -> Delivery {
     Delivery {

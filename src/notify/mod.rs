@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::client::Refused;
+use crate::client::CallError;
 use crate::domain::error::{Error, Kind, Limit};
 use crate::notify::post::{MAX_BODY, Poster};
 pub use crate::notify::target::Allowed;
@@ -156,11 +156,11 @@ impl Notifier {
         } else {
             return Ok(());
         };
-        Err(unfit(property, &Refused(reason)))
+        Err(unfit(property, &CallError(reason)))
     }
 }
 
-fn unfit(property: &str, reason: &Refused) -> Error {
+fn unfit(property: &str, reason: &CallError) -> Error {
     let message = format!("Subscription validation request failed. '{property}' names {reason}.");
     Error::invalid(Kind::Endpoint, property, message)
 }

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use crate::client::{Refused, Target};
+use crate::client::{CallError, RequestTarget};
 
 /// A host that may be called by http, and where it is not public: `HOST` or `HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +41,8 @@ pub(super) struct Targets(pub(super) Vec<Allowed>);
 
 impl Targets {
     /// Reads a URL that may be called as far as can be told from its text.
-    pub(super) fn read(&self, url: &str) -> Result<Target, Refused> {
-        let target = Target::read(url)?;
+    pub(super) fn read(&self, url: &str) -> Result<RequestTarget, CallError> {
+        let target = RequestTarget::read(url)?;
         if !target.https && !self.allows(&target.host, target.port) {
             return Err("no URL that begins with https://".into());
         }
@@ -50,7 +50,7 @@ impl Targets {
     }
 
     /// The addresses to connect to.
-    pub(super) async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, Refused> {
+    pub(super) async fn resolve(&self, target: &RequestTarget) -> Result<Vec<SocketAddr>, CallError> {
         let allowed = self.allows(&target.host, target.port);
         let addresses = target.resolve(|address| allowed || is_public(address.ip())).await;
         // One answer for both: else it would tell which names there are in the operator's network.

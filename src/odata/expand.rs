@@ -10,9 +10,7 @@
 //! assert_eq!((found[0].options.filter.as_deref(), found[0].options.top), (Some("surname eq ')'"), Some(5)));
 //! ```
 
-use crate::domain::contact::expand::Asked;
-use crate::domain::contact::expand::Expand;
-use crate::domain::contact::expand::Ids;
+use crate::domain::contact::expand::{Asked, Expand, Ids};
 use crate::domain::contact::tags;
 use crate::domain::error::{Error, Kind};
 use crate::domain::extended::{MULTI, MultiValue, PropertyId, SINGLE, SingleValue};
@@ -81,7 +79,7 @@ impl Navigation {
 
 /// Something to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expanded {
+pub struct ExpandItem {
     /// What.
     pub what: Navigation,
     /// How. Its aliases are those of the whole request.
@@ -139,18 +137,18 @@ impl Source {
 ///
 /// # Errors
 /// 400 for what cannot be read, an unknown name, one given twice, or options that do not fit there.
-pub fn parse(text: &str, aliases: &Aliases, source: Source) -> Result<Vec<Expanded>, Error> {
+pub fn parse(text: &str, aliases: &Aliases, source: Source) -> Result<Vec<ExpandItem>, Error> {
     if text.len() > MAX_TEXT {
         return Err(refused("$expand", format!("'$expand' is longer than {MAX_TEXT} bytes.")));
     }
     let (type_name, offers, accepted) = source.offers();
-    let mut found: Vec<Expanded> = Vec::new();
-    for Item { name, options } in (Reader { text, at: 0 }).items()? {
+    let mut found: Vec<ExpandItem> = Vec::new();
+    for ExpandText { name, options } in (ExpandReader { text, at: 0 }).items()? {
         let offer = offers.iter().find(|offer| offer.name().eq_ignore_ascii_case(name));
         match offer {
             Some(Offer::Served(what)) if found.iter().all(|other| other.what != *what) => {
                 let options = read_options(*what, &options, aliases)?;
-                found.push(Expanded { what: *what, options });
+                found.push(ExpandItem { what: *what, options });
             }
             Some(Offer::Served(what)) => {
                 return Err(refused("$expand", format!("'$expand' names '{}' twice.", what.name())));
@@ -182,7 +180,7 @@ pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
     if handling == Handling::Strict && found.len() > 1 {
         return Err(refused("$expand", "One relationship can be expanded in a request.".to_owned()));
     }
-    for Expanded { what, options } in found {
+    for ExpandItem { what, options } in found {
         let of = |id: PropertyId| if what == Navigation::SingleValues { id.text } else { id.key };
         let mut wanted = named(what, &options, of).map_err(|error| within(what.name(), error))?;
         if what == Navigation::SingleValues {
@@ -293,19 +291,19 @@ fn refused(target: &str, message: String) -> Error {
 }
 
 /// A name, and the options that follow it in parentheses.
-struct Item<'t> {
+struct ExpandText<'t> {
     name: &'t str,
     options: Vec<&'t str>,
 }
 
 /// Reads from the place `at`, in bytes.
-struct Reader<'t> {
+struct ExpandReader<'t> {
     text: &'t str,
     at: usize,
 }
 
-impl<'t> Reader<'t> {
-    fn items(&mut self) -> Result<Vec<Item<'t>>, Error> {
+impl<'t> ExpandReader<'t> {
+    fn items(&mut self) -> Result<Vec<ExpandText<'t>>, Error> {
         let mut items = Vec::new();
         loop {
             let (name, mut end) = self.until(&[',', '('])?;
@@ -327,7 +325,7 @@ impl<'t> Reader<'t> {
                 }
                 end = after;
             }
-            items.push(Item { name: name.trim(), options });
+            items.push(ExpandText { name: name.trim(), options });
             if end.is_none() {
                 return Ok(items);
             }
@@ -374,7 +372,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(text: &str) -> Result<Vec<Expanded>, Error> {
+    fn read(text: &str) -> Result<Vec<ExpandItem>, Error> {
         parse(text, &Aliases(vec![("p".into(), "'x'".into())]), Source::Folder)
     }
 

@@ -4,7 +4,7 @@
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
-use crate::domain::query::search::{Expr, Search};
+use crate::domain::query::search::{Search, SearchExpr};
 use crate::domain::words::{self, Field};
 
 /// Longest text, in bytes.
@@ -21,28 +21,28 @@ const MAX_DEPTH: usize = 32;
 pub fn parse(text: &str) -> Result<Search, Error> {
     let read = || {
         if text.len() > MAX_BYTES {
-            return Err(Fault(0, format!("it is longer than {MAX_BYTES} bytes")));
+            return Err(SearchFault(0, format!("it is longer than {MAX_BYTES} bytes")));
         }
         let inner = whole_in_quotes(text);
         let tokens = tokens(inner.as_deref().unwrap_or(text))?;
-        let mut parser = Parser { tokens: tokens.into_iter().peekable(), words: 0 };
+        let mut parser = SearchParser { tokens: tokens.into_iter().peekable(), words: 0 };
         let expr = parser.either(0)?;
         match parser.tokens.next() {
-            Some((at, token)) => Err(Fault(at, format!("{} is not expected", token.named()))),
-            None => expr.ok_or_else(|| Fault(0, "no letter or digit to look for".to_owned())),
+            Some((at, token)) => Err(SearchFault(at, format!("{} is not expected", token.named()))),
+            None => expr.ok_or_else(|| SearchFault(0, "no letter or digit to look for".to_owned())),
         }
     };
-    read().map(Search).map_err(|Fault(at, message)| {
+    read().map(Search).map_err(|SearchFault(at, message)| {
         let message = format!("Syntax error at position {at} in '{}': {message}.", shorten(text));
         Error::invalid(Kind::Query, "$search", message)
     })
 }
 
 /// What is wrong, and where, in characters from 0.
-struct Fault(usize, String);
+struct SearchFault(usize, String);
 
 #[derive(Debug, PartialEq, Eq)]
-enum Token {
+enum SearchToken {
     /// The property it is looked for in, if one is named, and a word or a phrase.
     Term(Option<String>, String),
     And,
@@ -52,7 +52,7 @@ enum Token {
     Close,
 }
 
-impl Token {
+impl SearchToken {
     fn named(&self) -> String {
         match self {
             Self::Term(_, text) => format!("'{}'", shorten(text)),
@@ -88,14 +88,14 @@ fn quoted(chars: &mut impl Iterator<Item = char>) -> Option<String> {
     }
 }
 
-fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
+fn tokens(text: &str) -> Result<Vec<(usize, SearchToken)>, SearchFault> {
     let mut chars = text.chars().enumerate().peekable();
     let mut tokens = Vec::new();
     while let Some((at, c)) = chars.next() {
         let token = match c {
             c if c.is_whitespace() => continue,
-            '(' => Token::Open,
-            ')' => Token::Close,
+            '(' => SearchToken::Open,
+            ')' => SearchToken::Close,
             c => {
                 let mut word = String::new();
                 let mut phrase = c == '"';
@@ -110,15 +110,17 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
                 }
                 if phrase {
                     let text = quoted(&mut chars.by_ref().map(|(_, c)| c));
-                    word += &text.ok_or_else(|| Fault(at, "the phrase has no closing quote".to_owned()))?;
+                    word += &text.ok_or_else(|| SearchFault(at, "the phrase has no closing quote".to_owned()))?;
                 }
                 match word.as_str() {
-                    "AND" if !phrase => Token::And,
-                    "OR" if !phrase => Token::Or,
-                    "NOT" if !phrase => Token::Not,
+                    "AND" if !phrase => SearchToken::And,
+                    "OR" if !phrase => SearchToken::Or,
+                    "NOT" if !phrase => SearchToken::Not,
                     _ => match word.split_once(':') {
-                        Some((name, rest)) if is_property(name) => Token::Term(Some(name.to_owned()), rest.to_owned()),
-                        _ => Token::Term(None, word),
+                        Some((name, rest)) if is_property(name) => {
+                            SearchToken::Term(Some(name.to_owned()), rest.to_owned())
+                        }
+                        _ => SearchToken::Term(None, word),
                     },
                 }
             }
@@ -134,32 +136,34 @@ fn is_property(name: &str) -> bool {
     Field::named(name).is_some() || others.iter().any(|other| other.eq_ignore_ascii_case(name))
 }
 
-struct Parser<T: Iterator<Item = (usize, Token)>> {
+struct SearchParser<T: Iterator<Item = (usize, SearchToken)>> {
     tokens: std::iter::Peekable<T>,
     /// How many are looked for so far.
     words: usize,
 }
 
 /// What looks for nothing, like the `&` in `Ann & Bob`, is `None`.
-type Read = Result<Option<Expr>, Fault>;
+type Read = Result<Option<SearchExpr>, SearchFault>;
 
-impl<T: Iterator<Item = (usize, Token)>> Parser<T> {
+impl<T: Iterator<Item = (usize, SearchToken)>> SearchParser<T> {
     fn either(&mut self, depth: usize) -> Read {
         let mut of = vec![self.all(depth)?];
-        while self.tokens.next_if(|(_, token)| *token == Token::Or).is_some() {
+        while self.tokens.next_if(|(_, token)| *token == SearchToken::Or).is_some() {
             of.push(self.all(depth)?);
         }
-        Ok(one_or(of, Expr::Or))
+        Ok(one_or(of, SearchExpr::Or))
     }
 
     fn all(&mut self, depth: usize) -> Read {
         let mut of = vec![self.negated(depth)?];
         loop {
-            let and = self.tokens.next_if(|(_, token)| *token == Token::And).is_some();
+            let and = self.tokens.next_if(|(_, token)| *token == SearchToken::And).is_some();
             match self.tokens.peek() {
-                Some((_, Token::Term(..) | Token::Not | Token::Open)) => of.push(self.negated(depth)?),
+                Some((_, SearchToken::Term(..) | SearchToken::Not | SearchToken::Open)) => {
+                    of.push(self.negated(depth)?)
+                }
                 _ if and => of.push(self.negated(depth)?),
-                _ => return Ok(one_or(of, Expr::And)),
+                _ => return Ok(one_or(of, SearchExpr::And)),
             }
         }
     }
@@ -167,22 +171,22 @@ impl<T: Iterator<Item = (usize, Token)>> Parser<T> {
     fn negated(&mut self, depth: usize) -> Read {
         let expected = "a word, a \"phrase\", NOT or '(' is expected";
         let Some((at, token)) = self.tokens.next() else {
-            return Err(Fault(0, format!("it ends where {expected}")));
+            return Err(SearchFault(0, format!("it ends where {expected}")));
         };
         if depth >= MAX_DEPTH {
-            return Err(Fault(at, format!("it is nested more than {MAX_DEPTH} deep")));
+            return Err(SearchFault(at, format!("it is nested more than {MAX_DEPTH} deep")));
         }
         match token {
-            Token::Not => Ok(self.negated(depth + 1)?.map(|of| Expr::Not(Box::new(of)))),
-            Token::Term(property, text) => self.term(at, property.as_deref(), &text),
-            Token::Open => {
+            SearchToken::Not => Ok(self.negated(depth + 1)?.map(|of| SearchExpr::Not(Box::new(of)))),
+            SearchToken::Term(property, text) => self.term(at, property.as_deref(), &text),
+            SearchToken::Open => {
                 let inner = self.either(depth + 1)?;
                 match self.tokens.next() {
-                    Some((_, Token::Close)) => Ok(inner),
-                    _ => Err(Fault(at, "the parenthesis is not closed".to_owned())),
+                    Some((_, SearchToken::Close)) => Ok(inner),
+                    _ => Err(SearchFault(at, "the parenthesis is not closed".to_owned())),
                 }
             }
-            other => Err(Fault(at, format!("{} stands where {expected}", other.named()))),
+            other => Err(SearchFault(at, format!("{} stands where {expected}", other.named()))),
         }
     }
 
@@ -191,30 +195,30 @@ impl<T: Iterator<Item = (usize, Token)>> Parser<T> {
             None => None,
             Some(name) => Some(Field::named(name).ok_or_else(|| {
                 let names = Field::names().collect::<Vec<_>>().join(", ");
-                Fault(at, format!("'{}' is not searched; these are: {names}", shorten(name)))
+                SearchFault(at, format!("'{}' is not searched; these are: {names}", shorten(name)))
             })?),
         };
         let found = words::of(text);
         self.words += found.len();
         if self.words > MAX_WORDS {
-            return Err(Fault(at, format!("it has more than {MAX_WORDS} words")));
+            return Err(SearchFault(at, format!("it has more than {MAX_WORDS} words")));
         }
         let number = words::numbers(&found).into_iter().next();
         let is_number = found.len() > 1 && found.iter().all(|word| words::is_number(word));
         if found.is_empty() {
             return Ok(None);
         }
-        let in_a_row = Expr::Words(field, found);
+        let in_a_row = SearchExpr::Words(field, found);
         Ok(Some(match number.filter(|_| is_number && matches!(field, None | Some(Field::Phones))) {
             // However its groups are written.
-            Some(number) => Expr::Or(vec![in_a_row, Expr::Words(Some(Field::Phones), vec![number])]),
+            Some(number) => SearchExpr::Or(vec![in_a_row, SearchExpr::Words(Some(Field::Phones), vec![number])]),
             None => in_a_row,
         }))
     }
 }
 
 /// What is left of some, joined.
-fn one_or(of: Vec<Option<Expr>>, join: impl FnOnce(Vec<Expr>) -> Expr) -> Option<Expr> {
+fn one_or(of: Vec<Option<SearchExpr>>, join: impl FnOnce(Vec<SearchExpr>) -> SearchExpr) -> Option<SearchExpr> {
     let mut of: Vec<_> = of.into_iter().flatten().collect();
     if of.len() > 1 { Some(join(of)) } else { of.pop() }
 }
@@ -225,43 +229,46 @@ mod tests {
     use crate::domain::contact::Text;
     use proptest::prelude::*;
 
-    fn words(text: &str) -> Expr {
-        Expr::Words(None, text.split(' ').map(str::to_owned).collect())
+    fn words(text: &str) -> SearchExpr {
+        SearchExpr::Words(None, text.split(' ').map(str::to_owned).collect())
     }
 
-    fn read(text: &str) -> Expr {
+    fn read(text: &str) -> SearchExpr {
         parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).0
     }
 
     #[test]
     fn words_and_phrases_are_joined_as_odata_says() {
-        let not = |expr| Expr::Not(Box::new(expr));
+        let not = |expr| SearchExpr::Not(Box::new(expr));
         let (a, b, c) = (|| words("a"), || words("b"), || words("c"));
         for (text, expr) in [
             ("a", a()),
-            ("a b", Expr::And(vec![a(), b()])),
-            ("a AND b", Expr::And(vec![a(), b()])),
-            ("a b OR c", Expr::Or(vec![Expr::And(vec![a(), b()]), c()])),
-            ("a AND (b OR c)", Expr::And(vec![a(), Expr::Or(vec![b(), c()])])),
-            ("NOT a b", Expr::And(vec![not(a()), b()])),
-            ("a NOT (b c)", Expr::And(vec![a(), not(Expr::And(vec![b(), c()]))])),
+            ("a b", SearchExpr::And(vec![a(), b()])),
+            ("a AND b", SearchExpr::And(vec![a(), b()])),
+            ("a b OR c", SearchExpr::Or(vec![SearchExpr::And(vec![a(), b()]), c()])),
+            ("a AND (b OR c)", SearchExpr::And(vec![a(), SearchExpr::Or(vec![b(), c()])])),
+            ("NOT a b", SearchExpr::And(vec![not(a()), b()])),
+            ("a NOT (b c)", SearchExpr::And(vec![a(), not(SearchExpr::And(vec![b(), c()]))])),
             ("NOT NOT a", not(not(a()))),
-            ("\"a b\" c", Expr::And(vec![words("a b"), c()])),
-            ("\"a \\\"b\\\"\" OR c", Expr::Or(vec![words("a b"), c()])),
-            ("a and not b", Expr::And(vec![a(), words("and"), words("not"), b()])),
-            ("a \"AND\" b", Expr::And(vec![a(), words("and"), b()])),
+            ("\"a b\" c", SearchExpr::And(vec![words("a b"), c()])),
+            ("\"a \\\"b\\\"\" OR c", SearchExpr::Or(vec![words("a b"), c()])),
+            ("a and not b", SearchExpr::And(vec![a(), words("and"), words("not"), b()])),
+            ("a \"AND\" b", SearchExpr::And(vec![a(), words("and"), b()])),
             ("  ( a ) ", a()),
             // What has nothing to look for asks for nothing.
-            ("a & b", Expr::And(vec![a(), b()])),
+            ("a & b", SearchExpr::And(vec![a(), b()])),
             ("a OR & OR NOT -", a()),
             // Graph's clients quote the whole.
             ("\"a\"", a()),
-            ("\"a b\"", Expr::And(vec![a(), b()])),
-            (" \"a OR b\" ", Expr::Or(vec![a(), b()])),
-            ("\"\\\"a b\\\" c\"", Expr::And(vec![words("a b"), c()])),
+            ("\"a b\"", SearchExpr::And(vec![a(), b()])),
+            (" \"a OR b\" ", SearchExpr::Or(vec![a(), b()])),
+            ("\"\\\"a b\\\" c\"", SearchExpr::And(vec![words("a b"), c()])),
             // What is more than one word is those in a row.
             ("Ann.Lee@Example", words("ann lee example")),
-            ("10:30", Expr::Or(vec![words("10 30"), Expr::Words(Some(Field::Phones), vec!["1030".into()])])),
+            (
+                "10:30",
+                SearchExpr::Or(vec![words("10 30"), SearchExpr::Words(Some(Field::Phones), vec!["1030".into()])]),
+            ),
             ("no:such", words("no such")),
             ("山田", words("山 田")),
         ] {
@@ -271,18 +278,20 @@ mod tests {
 
     #[test]
     fn a_property_can_be_named() {
-        let of =
-            |text: Text, word: &str| Expr::Words(Some(Field::Text(text)), word.split(' ').map(str::to_owned).collect());
+        let of = |text: Text, word: &str| {
+            SearchExpr::Words(Some(Field::Text(text)), word.split(' ').map(str::to_owned).collect())
+        };
         let evolution = "\"displayName:x\" OR \"givenName:x\" OR \"emailAddresses:x\"";
-        let emails = Expr::Words(Some(Field::Emails), vec!["x".into()]);
+        let emails = SearchExpr::Words(Some(Field::Emails), vec!["x".into()]);
         let expected = vec![of(Text::DisplayName, "x"), of(Text::GivenName, "x"), emails];
-        assert_eq!(read(evolution), Expr::Or(expected));
+        assert_eq!(read(evolution), SearchExpr::Or(expected));
         assert_eq!(read("displayname:\"Ann Lee\""), of(Text::DisplayName, "ann lee"));
         assert_eq!(read("\"surname:Lee\""), of(Text::Surname, "lee"));
         assert_eq!(read("\"surname:\\\"van Lee\\\"\""), of(Text::Surname, "van lee"));
-        let number = |digits: &str| Expr::Words(Some(Field::Phones), digits.split(' ').map(str::to_owned).collect());
-        assert_eq!(read("mobilePhone:555-01"), Expr::Or(vec![number("555 01"), number("55501")]));
-        assert_eq!(read("homeAddress:1-2"), Expr::Words(Some(Field::Addresses), vec!["1".into(), "2".into()]));
+        let number =
+            |digits: &str| SearchExpr::Words(Some(Field::Phones), digits.split(' ').map(str::to_owned).collect());
+        assert_eq!(read("mobilePhone:555-01"), SearchExpr::Or(vec![number("555 01"), number("55501")]));
+        assert_eq!(read("homeAddress:1-2"), SearchExpr::Words(Some(Field::Addresses), vec!["1".into(), "2".into()]));
     }
 
     #[test]

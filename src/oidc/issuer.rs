@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use hyper::header::ACCEPT;
 use serde::Deserialize;
 
-use crate::client::{Client, Refused, Target};
+use crate::client::{CallError, HttpClient, RequestTarget};
 use crate::domain::plain::shorten;
 use crate::oidc::keys::KeySet;
 
@@ -23,8 +23,8 @@ const DOCUMENT: &str = "/.well-known/openid-configuration";
 pub(super) struct Issuer {
     /// As it stands in tokens.
     pub(super) name: String,
-    document: Target,
-    client: Client,
+    document: RequestTarget,
+    client: HttpClient,
 }
 
 #[derive(Deserialize)]
@@ -37,12 +37,12 @@ impl Issuer {
     /// # Errors
     /// One line: the name is no URL that may be called, or the file cannot be read.
     pub(super) fn new(name: String, ca_file: Option<&Path>) -> Result<Self, String> {
-        let expected = |reason: Refused| format!("--oidc-issuer names {reason}");
+        let expected = |reason: CallError| format!("--oidc-issuer names {reason}");
         if name.contains('?') {
             return Err("--oidc-issuer names a URL with a query".to_owned());
         }
         let document = place(&format!("{}{DOCUMENT}", name.trim_end_matches('/'))).map_err(expected)?;
-        let client = Client::new(ca_file, PATIENCE, MAX_BODY).map_err(|error| format!("--ca-file {error}"))?;
+        let client = HttpClient::new(ca_file, PATIENCE, MAX_BODY).map_err(|error| format!("--ca-file {error}"))?;
         Ok(Self { name, document, client })
     }
 
@@ -65,27 +65,27 @@ impl Issuer {
         KeySet::read(&self.get(&place).await.map_err(|reason| format!("its key set: {reason}"))?)
     }
 
-    async fn get(&self, target: &Target) -> Result<Bytes, Refused> {
+    async fn get(&self, target: &RequestTarget) -> Result<Bytes, CallError> {
         let request = Request::builder().method("GET").header(ACCEPT, "application/json");
         let answer = self.client.exchange(target, addresses(target), request, String::new(), true).await?;
         match (answer.status, answer.body) {
             (200, Some(body)) => Ok(body),
-            (200, None) => Err(Refused(format!("an answer that breaks off, or has more than {MAX_BODY} bytes"))),
+            (200, None) => Err(CallError(format!("an answer that breaks off, or has more than {MAX_BODY} bytes"))),
             // Redirects too: the operator's issuer is at the address the operator named.
-            (status, _) => Err(Refused(format!("a host that answers {status} and not 200"))),
+            (status, _) => Err(CallError(format!("a host that answers {status} and not 200"))),
         }
     }
 }
 
 /// What a URL names, which is by https, or on this machine: whoever is between could give out keys of their own.
-fn place(url: &str) -> Result<Target, Refused> {
-    let target = Target::read(url)?;
+fn place(url: &str) -> Result<RequestTarget, CallError> {
+    let target = RequestTarget::read(url)?;
     let here = target.host == "localhost" || target.host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     if target.https || here { Ok(target) } else { Err("no URL that begins with https://".into()) }
 }
 
 /// The addresses to connect to; also of `localhost` only those that are this machine's.
-async fn addresses(target: &Target) -> Result<Vec<SocketAddr>, Refused> {
+async fn addresses(target: &RequestTarget) -> Result<Vec<SocketAddr>, CallError> {
     let addresses = target.resolve(|address| target.https || address.ip().is_loopback()).await;
     let reason =
         if target.https { "a host whose name has no address" } else { "a host that is not this machine, by http" };

@@ -9,26 +9,26 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::oidc::token::{Algorithm, Token};
+use crate::oidc::token::{Algorithm, UnverifiedToken};
 
 /// Most keys of an issuer.
 const MAX_KEYS: usize = 100;
 
 /// The keys that an issuer says are its own, as far as they can be used.
 #[derive(Debug, Default)]
-pub(super) struct KeySet(Vec<Key>);
+pub(super) struct KeySet(Vec<PublicKey>);
 
 /// A key, which is of one algorithm: a token cannot have it used in another way.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct PublicKey {
     id: Option<String>,
-    public: Public,
+    public: KeyMaterial,
     /// By which it is known again in a later set.
     pub(super) fingerprint: [u8; 32],
 }
 
 #[derive(Debug)]
-enum Public {
+enum KeyMaterial {
     Rsa {
         n: Vec<u8>,
         e: Vec<u8>,
@@ -46,18 +46,18 @@ impl KeySet {
     /// It is none, or has too many.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
-        struct Sent {
+        struct JwkSet {
             keys: Vec<Value>,
         }
-        let sent: Sent = serde_json::from_slice(bytes).map_err(|error| format!("its key set: {error}"))?;
+        let sent: JwkSet = serde_json::from_slice(bytes).map_err(|error| format!("its key set: {error}"))?;
         if sent.keys.len() > MAX_KEYS {
             return Err(format!("its key set has more than {MAX_KEYS} keys"));
         }
-        Ok(Self(sent.keys.iter().filter_map(Key::read).collect()))
+        Ok(Self(sent.keys.iter().filter_map(PublicKey::read).collect()))
     }
 
     /// Whether there is a key for a token, by its name alone. One without a name is not looked for elsewhere.
-    pub(super) fn knows(&self, token: &Token<'_>) -> bool {
+    pub(super) fn knows(&self, token: &UnverifiedToken<'_>) -> bool {
         token.key_id.is_none() || self.0.iter().any(|key| key.id == token.key_id)
     }
 
@@ -66,7 +66,7 @@ impl KeySet {
     }
 
     /// The key that signed a token. Without a name for it in the token, the only one of the algorithm is meant.
-    pub(super) fn signer(&self, token: &Token<'_>) -> Option<&Key> {
+    pub(super) fn signer(&self, token: &UnverifiedToken<'_>) -> Option<&PublicKey> {
         let mut fitting = self
             .0
             .iter()
@@ -79,7 +79,7 @@ impl KeySet {
     }
 }
 
-impl Key {
+impl PublicKey {
     fn read(sent: &Value) -> Option<Self> {
         let text = |name: &str| sent.get(name).and_then(Value::as_str);
         let bytes = |name: &str| URL_SAFE_NO_PAD.decode(text(name)?).ok();
@@ -96,19 +96,20 @@ impl Key {
                 let n = without_zeros(bytes("n")?);
                 // Weaker ones are refused at each signature; left out, they are told from none.
                 (256..=1_024).contains(&n.len()).then_some(())?;
-                Public::Rsa { n, e: without_zeros(bytes("e")?) }
+                KeyMaterial::Rsa { n, e: without_zeros(bytes("e")?) }
             }
             ("EC", Some("P-256")) => {
                 let (x, y) = (bytes("x")?, bytes("y")?);
-                (x.len() == 32 && y.len() == 32).then(|| Public::P256([&[4], x.as_slice(), y.as_slice()].concat()))?
+                (x.len() == 32 && y.len() == 32)
+                    .then(|| KeyMaterial::P256([&[4], x.as_slice(), y.as_slice()].concat()))?
             }
-            ("OKP", Some("Ed25519")) => Public::Ed25519(bytes("x").filter(|x| x.len() == 32)?),
+            ("OKP", Some("Ed25519")) => KeyMaterial::Ed25519(bytes("x").filter(|x| x.len() == 32)?),
             _ => return None,
         };
         let fingerprint = match &public {
-            Public::Rsa { n, e } => Sha256::new().chain_update("RSA").chain_update(n).chain_update(e),
-            Public::P256(point) => Sha256::new().chain_update("P-256").chain_update(point),
-            Public::Ed25519(point) => Sha256::new().chain_update("Ed25519").chain_update(point),
+            KeyMaterial::Rsa { n, e } => Sha256::new().chain_update("RSA").chain_update(n).chain_update(e),
+            KeyMaterial::P256(point) => Sha256::new().chain_update("P-256").chain_update(point),
+            KeyMaterial::Ed25519(point) => Sha256::new().chain_update("Ed25519").chain_update(point),
         };
         let key = Self { id: text("kid").map(str::to_owned), public, fingerprint: fingerprint.finalize().into() };
         let meant =
@@ -118,20 +119,22 @@ impl Key {
 
     fn algorithm(&self) -> Algorithm {
         match self.public {
-            Public::Rsa { .. } => Algorithm::Rs256,
-            Public::P256(_) => Algorithm::Es256,
-            Public::Ed25519(_) => Algorithm::EdDsa,
+            KeyMaterial::Rsa { .. } => Algorithm::Rs256,
+            KeyMaterial::P256(_) => Algorithm::Es256,
+            KeyMaterial::Ed25519(_) => Algorithm::EdDsa,
         }
     }
 
-    fn signed(&self, token: &Token<'_>) -> bool {
+    fn signed(&self, token: &UnverifiedToken<'_>) -> bool {
         let (message, signature) = (token.signed.as_bytes(), token.signature.as_slice());
         let checked = match &self.public {
-            Public::Rsa { n, e } => {
+            KeyMaterial::Rsa { n, e } => {
                 RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
             }
-            Public::P256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature),
-            Public::Ed25519(point) => UnparsedPublicKey::new(&ED25519, point).verify(message, signature),
+            KeyMaterial::P256(point) => {
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature)
+            }
+            KeyMaterial::Ed25519(point) => UnparsedPublicKey::new(&ED25519, point).verify(message, signature),
         };
         checked.is_ok()
     }

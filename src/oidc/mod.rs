@@ -22,7 +22,7 @@ use crate::domain::plain;
 use crate::domain::user::Trusted;
 use crate::oidc::issuer::Issuer;
 use crate::oidc::keys::KeySet;
-use crate::oidc::token::{Expected, MAX_TOKEN, SKEW, Token};
+use crate::oidc::token::{Expected, MAX_TOKEN, SKEW, UnverifiedToken};
 
 /// Most verified tokens that are remembered.
 const MAX_REMEMBERED: usize = 10_000;
@@ -133,12 +133,12 @@ struct Shared {
     audiences: Vec<String>,
     name_claim: Option<String>,
     times: Times,
-    state: Mutex<State>,
+    state: Mutex<KeyCache>,
 }
 
 #[derive(Default)]
-struct State {
-    keys: Option<Had>,
+struct KeyCache {
+    keys: Option<FetchedKeys>,
     /// When they were last asked for, whatever came of it.
     asked: Option<Instant>,
     /// Whether nothing came of it.
@@ -146,16 +146,16 @@ struct State {
     /// Closed when what is under way has ended.
     asking: Option<watch::Receiver<()>>,
     /// Tokens that were verified, by their SHA-256.
-    verified: HashMap<[u8; 32], Remembered>,
+    verified: HashMap<[u8; 32], CachedToken>,
 }
 
 #[derive(Clone)]
-struct Had {
+struct FetchedKeys {
     keys: Arc<KeySet>,
     at: Instant,
 }
 
-struct Remembered {
+struct CachedToken {
     verified: Verified,
     /// The key that signed it.
     key: [u8; 32],
@@ -197,7 +197,7 @@ impl Provider {
             return Ok(verified);
         }
         // All that can be told without a key: what fails here makes nobody ask the issuer.
-        let token = Token::read(text).map_err(Unverified::Refused)?;
+        let token = UnverifiedToken::read(text).map_err(Unverified::Refused)?;
         let Shared { issuer, audiences, name_claim, .. } = &*self.0;
         let expected = Expected { issuer: &issuer.name, audiences, name_claim: name_claim.as_deref() };
         let claims = token.claims(&expected, now).map_err(Unverified::Refused)?;
@@ -209,7 +209,7 @@ impl Provider {
             keys = self.newer(keys).await;
         }
         let Some(key) = keys.signer(&token) else { return Err(Unverified::Refused("no key of the issuer signed it")) };
-        self.0.state().remember(digest, Remembered { verified: claims.clone(), key: key.fingerprint }, now);
+        self.0.state().remember(digest, CachedToken { verified: claims.clone(), key: key.fingerprint }, now);
         Ok(claims)
     }
 
@@ -237,7 +237,7 @@ impl Provider {
     /// Keys that came after these, as far as they may be asked for.
     async fn newer(&self, than: Arc<KeySet>) -> Arc<KeySet> {
         let current =
-            |state: &State| state.keys.as_ref().map_or_else(|| Arc::clone(&than), |had| Arc::clone(&had.keys));
+            |state: &KeyCache| state.keys.as_ref().map_or_else(|| Arc::clone(&than), |had| Arc::clone(&had.keys));
         let asking = {
             let mut state = self.0.state();
             let current = current(&state);
@@ -252,7 +252,7 @@ impl Provider {
 
     /// Has the keys asked for unless that was done just now, by a task of its own: a client that goes away must not undo it.
     /// Answers what to wait for.
-    fn ask(&self, state: &mut State) -> Option<watch::Receiver<()>> {
+    fn ask(&self, state: &mut KeyCache) -> Option<watch::Receiver<()>> {
         // One whose task was lost has ended too.
         if let Some(asking) = state.asking.as_ref().filter(|asking| asking.has_changed().is_ok()) {
             return Some(asking.clone());
@@ -288,12 +288,12 @@ async fn wait(asking: Option<watch::Receiver<()>>) {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, KeyCache> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl KeyCache {
     /// This, if its keys need not be asked for again.
     fn fresh(&self, times: Times) -> Option<&Self> {
         self.keys.as_ref().is_some_and(|had| had.at.elapsed() < times.fresh).then_some(self)
@@ -304,7 +304,7 @@ impl State {
         found.map(|found| found.verified.clone())
     }
 
-    fn remember(&mut self, digest: [u8; 32], new: Remembered, now: i64) {
+    fn remember(&mut self, digest: [u8; 32], new: CachedToken, now: i64) {
         // It may have been withdrawn while the token was looked at.
         if !self.keys.as_ref().is_some_and(|had| had.keys.has(&new.key)) {
             return;
@@ -323,7 +323,7 @@ impl State {
         match keys {
             Ok(keys) => {
                 self.verified.retain(|_, known| keys.has(&known.key));
-                self.keys = Some(Had { keys: Arc::new(keys), at });
+                self.keys = Some(FetchedKeys { keys: Arc::new(keys), at });
                 self.failing = false;
             }
             Err(reason) => {

@@ -52,7 +52,7 @@ impl Algorithm {
 
 /// A token of which nothing is proved yet.
 #[derive(Debug)]
-pub(super) struct Token<'a> {
+pub(super) struct UnverifiedToken<'a> {
     pub(super) algorithm: Algorithm,
     pub(super) key_id: Option<String>,
     /// What was signed.
@@ -61,7 +61,7 @@ pub(super) struct Token<'a> {
     claims: Map<String, Value>,
 }
 
-impl<'a> Token<'a> {
+impl<'a> UnverifiedToken<'a> {
     /// # Errors
     /// Why it is none, for the log.
     pub(super) fn read(text: &'a str) -> Result<Self, &'static str> {

@@ -12,13 +12,8 @@ pub(crate) mod tests;
 mod write;
 
 use crate::store::jobs::purge;
-use crate::store::query::folder_listing;
-use crate::store::query::listing;
-use crate::store::tables::contacts;
-use crate::store::tables::extended;
-use crate::store::tables::folders;
-use crate::store::tables::rights;
-use crate::store::tables::users;
+use crate::store::query::{folder_listing, listing};
+use crate::store::tables::{contacts, extended, folders, rights, users};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -27,7 +22,7 @@ use uuid::Uuid;
 
 use crate::domain::contact::Contact;
 use crate::domain::contact::expand::Expand;
-use crate::domain::contact::patch::Patch;
+use crate::domain::contact::patch::ContactPatch;
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
 use crate::domain::folder::{Folder, FolderPatch};
@@ -257,7 +252,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Quota`] when the mailbox has as many folders as it may, else those of the database.
-    pub async fn insert(&self, mailbox: i64, new: Patch) -> Result<Contact, Error> {
+    pub async fn insert(&self, mailbox: i64, new: ContactPatch) -> Result<Contact, Error> {
         self.create(New { actor: self.actor.clone(), ..New::of(mailbox, new) }).await
     }
 
@@ -265,7 +260,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such folder, else those of the database.
-    pub async fn insert_in(&self, mailbox: i64, folder: &[String], new: Patch) -> Result<Contact, Error> {
+    pub async fn insert_in(&self, mailbox: i64, folder: &[String], new: ContactPatch) -> Result<Contact, Error> {
         if folder.len() > 1 {
             self.folder(mailbox, folder).await?;
         }
@@ -291,7 +286,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::insert`].
-    pub async fn insert_many(&self, mailbox: i64, new: Vec<Patch>) -> Result<Vec<Contact>, Error> {
+    pub async fn insert_many(&self, mailbox: i64, new: Vec<ContactPatch>) -> Result<Vec<Contact>, Error> {
         let max_folders = self.shared.options.max_folders;
         let new = new.into_iter().map(|patch| New::of(mailbox, patch)).collect();
         self.write(Some(mailbox), async move |tx| contacts::insert(tx, new, max_folders).await).await
@@ -306,7 +301,7 @@ impl Store {
         mailbox: i64,
         within: &[String],
         id: Uuid,
-        patch: Patch,
+        patch: ContactPatch,
         expected: Preconditions,
     ) -> Result<Contact, Error> {
         let within = within.to_vec();

@@ -7,17 +7,17 @@ use crate::domain::extended::{Changes, MultiValue, SingleValue};
 use crate::domain::extension::NewExtension;
 
 /// Absent (keep), null (clear) or a value (set): three things, as PATCH tells them apart.
-pub type Change<T> = Option<Option<T>>;
+pub type FieldChange<T> = Option<Option<T>>;
 
 /// The properties a request names, parsed and checked. A collection that was sent as null is the empty one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the property of its name, see Properties")]
-pub struct Patch {
-    pub texts: [Change<String>; Text::ALL.len()],
-    pub birthday: Change<String>,
-    pub wedding_anniversary: Change<String>,
-    pub is_favorite: Change<bool>,
-    pub flag: Change<Flag>,
+pub struct ContactPatch {
+    pub texts: [FieldChange<String>; Text::ALL.len()],
+    pub birthday: FieldChange<String>,
+    pub wedding_anniversary: FieldChange<String>,
+    pub is_favorite: FieldChange<bool>,
+    pub flag: FieldChange<Flag>,
     pub categories: Option<Vec<String>>,
     pub im_addresses: Option<Vec<String>>,
     pub children: Option<Vec<String>>,
@@ -34,12 +34,12 @@ pub struct Patch {
     /// The first `changeKey` of a contact that is created.
     pub change_key: Option<String>,
     /// What is written with the contact and is no property of its own, if there is any.
-    pub added: Option<Box<Added>>,
+    pub added: Option<Box<ContactAdditions>>,
 }
 
 /// What is written with a contact and is no property of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Added {
+pub struct ContactAdditions {
     /// Those of a contact that is created.
     pub extensions: Vec<NewExtension>,
     /// Extended properties that are set or taken away.
@@ -48,7 +48,7 @@ pub struct Added {
     pub multi_values: Changes<MultiValue>,
 }
 
-impl Patch {
+impl ContactPatch {
     /// Whether nothing is to change.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -116,8 +116,8 @@ fn derived_name(properties: &Properties) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn texts(pairs: &[(Text, Option<&str>)]) -> Patch {
-        let mut patch = Patch::default();
+    fn texts(pairs: &[(Text, Option<&str>)]) -> ContactPatch {
+        let mut patch = ContactPatch::default();
         for (text, value) in pairs {
             patch.texts[*text as usize] = Some(value.map(str::to_owned));
         }
@@ -150,9 +150,9 @@ mod tests {
         let mut contact = texts(&[(Text::CompanyName, Some("Acme"))]).into_properties();
         assert_eq!(contact.text(Text::DisplayName), Some("Acme"));
         let emails = vec![Email { address: Some("a@example.org".into()), ..Email::default() }];
-        Patch { emails: Some(emails), ..texts(&[(Text::CompanyName, None)]) }.apply_to(&mut contact);
+        ContactPatch { emails: Some(emails), ..texts(&[(Text::CompanyName, None)]) }.apply_to(&mut contact);
         assert_eq!(contact.text(Text::DisplayName), Some("a@example.org"));
-        Patch { emails: Some(vec![]), ..Patch::default() }.apply_to(&mut contact);
+        ContactPatch { emails: Some(vec![]), ..ContactPatch::default() }.apply_to(&mut contact);
         assert_eq!(contact.text(Text::DisplayName), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What a v1.0 request writes, and how it goes into the stored collections: each slot is the first entry of its type, or
 //! all of them for the two that are lists; everything else stays as it is.
 
-use crate::domain::contact::patch::Change;
+use crate::domain::contact::patch::FieldChange;
 use crate::domain::contact::{Address, Email, Phone, Properties, Website};
 
 /// The slots a request names.
@@ -10,13 +10,13 @@ use crate::domain::contact::{Address, Email, Phone, Properties, Website};
 pub struct Slots {
     pub business_phones: Option<Vec<String>>,
     pub home_phones: Option<Vec<String>>,
-    pub mobile_phone: Change<String>,
+    pub mobile_phone: FieldChange<String>,
     /// Home, business, other.
-    pub addresses: [Change<Address>; 3],
-    pub business_home_page: Change<String>,
+    pub addresses: [FieldChange<Address>; 3],
+    pub business_home_page: FieldChange<String>,
     pub emails: Option<Vec<Email>>,
     /// Primary, secondary, tertiary; `emails` wins over them.
-    pub ranked_emails: [Change<Email>; 3],
+    pub ranked_emails: [FieldChange<Email>; 3],
 }
 
 /// The types of `Slots::addresses`.

@@ -1,7 +1,7 @@
 //! Extended properties by Outlook's well-known tags, which are views on the contact itself: what is written by a tag is the
 //! property, and what is read by it is the property as well (docs/graph.md, "Outlook's tags"). Mail gateways speak so.
 
-use crate::domain::contact::patch::Patch;
+use crate::domain::contact::patch::ContactPatch;
 use crate::domain::contact::{Complex, Email, Properties, Text};
 
 /// What [`View::Class`] always is.
@@ -150,7 +150,7 @@ impl View {
     }
 
     /// Whether the rest of a request sets what this is a part of.
-    pub(crate) fn is_named_by(self, patch: &Patch) -> bool {
+    pub(crate) fn is_named_by(self, patch: &ContactPatch) -> bool {
         let slots = patch.slots.as_deref();
         let of_slots = |named: &dyn Fn(&crate::domain::contact::slots::Slots) -> bool| slots.is_some_and(named);
         match self {
@@ -271,7 +271,7 @@ fn set<T: Complex>(entries: &mut Vec<T>, kind: &'static str, nth: usize, member:
 }
 
 /// The value as it would be if nothing but this were written.
-pub(crate) fn set_by(patch: &Patch, view: View) -> Option<String> {
+pub(crate) fn set_by(patch: &ContactPatch, view: View) -> Option<String> {
     view.read(&patch.clone().into_properties()).map(str::to_owned)
 }
 

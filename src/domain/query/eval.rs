@@ -10,9 +10,7 @@ use crate::domain::date;
 use crate::domain::extended::{self, Comparable, MultiValue, SingleValue};
 use crate::domain::extension::Extension;
 use crate::domain::fold::fold;
-use crate::domain::literal::DAY;
-use crate::domain::literal::MILLION;
-use crate::domain::literal::is_guid;
+use crate::domain::literal::{DAY, MILLION, is_guid};
 use crate::domain::query::typed::{
     Arithmetic, Calendar, Cast, Comparison, Condition, Find, Id, Key, List, Moment, NumberValue, Order, Property,
     Table, TextValue,

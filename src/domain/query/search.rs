@@ -4,16 +4,16 @@ use crate::domain::words::{Field, Word};
 
 /// What is searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Search(pub(crate) Expr);
+pub struct Search(pub(crate) SearchExpr);
 
 /// A search, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Expr {
+pub(crate) enum SearchExpr {
     /// Words in a row, of one field or of any; the last may go on. Never empty.
     Words(Option<Field>, Vec<String>),
-    And(Vec<Expr>),
-    Or(Vec<Expr>),
-    Not(Box<Expr>),
+    And(Vec<SearchExpr>),
+    Or(Vec<SearchExpr>),
+    Not(Box<SearchExpr>),
 }
 
 impl Search {
@@ -23,7 +23,7 @@ impl Search {
     }
 }
 
-impl Expr {
+impl SearchExpr {
     fn matches(&self, all: &[Word]) -> bool {
         match self {
             Self::And(of) => of.iter().all(|expr| expr.matches(all)),

@@ -32,7 +32,7 @@ pub(crate) struct FolderJson<'a> {
     /// Which of its properties; all without it. `id` always comes.
     pub select: Option<&'a [&'static str]>,
     /// What is inside it, if that is wanted.
-    pub inside: &'a [Inside<'a>],
+    pub inside: &'a [FolderExpansion<'a>],
     /// `@odata.context`, for a folder that stands alone.
     pub context: Option<&'a str>,
     /// Whether `@odata.*` members are wanted.
@@ -67,7 +67,7 @@ impl Serialize for FolderJson<'_> {
 }
 
 impl FolderJson<'_> {
-    fn serialize_inside<M: SerializeMap>(&self, map: &mut M, inside: &Inside<'_>) -> Result<(), M::Error> {
+    fn serialize_inside<M: SerializeMap>(&self, map: &mut M, inside: &FolderExpansion<'_>) -> Result<(), M::Error> {
         let (name, shape, annotated) = (inside.name, self.shape, self.annotated);
         if let Some(context) = &inside.context {
             map.serialize_entry(&format!("{name}@odata.context"), context)?;
@@ -79,24 +79,24 @@ impl FolderJson<'_> {
             map.serialize_entry(&format!("{name}@odata.nextLink"), next)?;
         }
         match &inside.entries {
-            Entries::Contacts(contacts, select) => {
+            ExpandedEntries::Contacts(contacts, select) => {
                 let shown =
                     |contact| ContactJson { contact, shape, select: *select, context: None, within: None, annotated };
                 map.serialize_entry(name, &contacts.iter().map(shown).collect::<Vec<_>>())
             }
-            Entries::Folders(folders, select) => {
+            ExpandedEntries::Folders(folders, select) => {
                 let shown =
                     |folder| FolderJson { folder, shape, select: *select, inside: &[], context: None, annotated };
                 map.serialize_entry(name, &folders.iter().map(shown).collect::<Vec<_>>())
             }
-            Entries::SingleValues(properties) => map.serialize_entry(name, properties),
-            Entries::MultiValues(properties) => map.serialize_entry(name, properties),
+            ExpandedEntries::SingleValues(properties) => map.serialize_entry(name, properties),
+            ExpandedEntries::MultiValues(properties) => map.serialize_entry(name, properties),
         }
     }
 }
 
 /// A page of what is inside a folder.
-pub(crate) struct Inside<'a> {
+pub(crate) struct FolderExpansion<'a> {
     /// As what: `contacts`, say.
     pub name: &'static str,
     /// Its own `@odata.context`.
@@ -106,12 +106,12 @@ pub(crate) struct Inside<'a> {
     /// Where the next page is.
     pub next: Option<String>,
     /// The page.
-    pub entries: Entries<'a>,
+    pub entries: ExpandedEntries<'a>,
 }
 
 /// What is on it, and which properties of it are shown.
 #[allow(missing_docs, reason = "each is what its name says")]
-pub(crate) enum Entries<'a> {
+pub(crate) enum ExpandedEntries<'a> {
     Contacts(Vec<Contact>, Option<&'a Selection>),
     Folders(Vec<Folder>, Option<&'a [&'static str]>),
     SingleValues(Vec<ExtendedProperty<SingleValue>>),

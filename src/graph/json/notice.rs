@@ -4,9 +4,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::domain::date;
-use crate::domain::etag;
 use crate::domain::subscription::{Delivery, Lifecycle, Notice, Subject, Subscription};
+use crate::domain::{date, etag};
 use crate::percent::percent_encode;
 
 /// There is one tenant, and it has no name.

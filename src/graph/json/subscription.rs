@@ -74,7 +74,7 @@ const TLS_VERSIONS: [&str; 4] = ["v1_0", "v1_1", "v1_2", "v1_3"];
 /// 400 for what is missing, unknown, of the wrong type or over a limit; [`Error::NotImplemented`] for notifications
 /// that carry the contacts themselves.
 pub(crate) fn read_terms(body: Json, now: i64) -> Result<Terms, Error> {
-    let mut sent = Members::read(body)?;
+    let mut sent = SubscriptionMembers::read(body)?;
     let resource = sent.required("resource")?;
     limited("resource", &resource, MAX_RESOURCE)?;
     let change_types = sent.required("changeType")?;
@@ -153,7 +153,7 @@ pub(crate) fn no_resource() -> Error {
 /// # Errors
 /// As [`read_terms`]; 400 for a change of what stays as it is, and where nothing is named that can be changed.
 pub(crate) fn read_renewal(body: Json, terms: &Terms, now: i64) -> Result<Renewal, Error> {
-    let mut sent = Members::read(body)?;
+    let mut sent = SubscriptionMembers::read(body)?;
     let expiration_date_time = sent.has("expirationDateTime").then(|| sent.expiration(now)).transpose()?;
     let notification_url = sent.has("notificationUrl").then(|| sent.required("notificationUrl")).transpose()?;
     if let Some((name, _)) = sent.0.iter().find(|(name, text)| !is_same(terms, name, text)) {
@@ -171,9 +171,9 @@ pub(crate) fn read_renewal(body: Json, terms: &Terms, now: i64) -> Result<Renewa
 }
 
 /// The texts of a body.
-struct Members(Vec<(&'static str, String)>);
+struct SubscriptionMembers(Vec<(&'static str, String)>);
 
-impl Members {
+impl SubscriptionMembers {
     fn read(body: Json) -> Result<Self, Error> {
         let Json::Object(members) = body else {
             let message = format!("The body must be a JSON object, a subscription, not {}.", body.kind());

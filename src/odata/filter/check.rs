@@ -2,8 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::domain::contact::tags;
-use crate::domain::contact::{DEFAULT_FOLDER, is_default_otherwise};
+use crate::domain::contact::{DEFAULT_FOLDER, is_default_otherwise, tags};
 use crate::domain::error::Kind;
 use crate::domain::extended::{MultiValue, PropertyId, SingleValue};
 use crate::domain::extension;
@@ -15,9 +14,9 @@ use crate::domain::query::typed::{
 };
 use crate::odata::filter::aliases::Resolver;
 use crate::odata::filter::ast::{Binary, Expr, Node};
-use crate::odata::filter::model::{Complex, Model, Named, Target};
-use crate::odata::filter::value::{Enumeration, Number, Value, alike, exactly, literal, number};
-pub(super) use crate::odata::filter::views::{Bound, Scope};
+use crate::odata::filter::model::{Model, ModelComplex, ModelProperty, ModelTarget};
+use crate::odata::filter::value::{Enumeration, Number, Operand, alike, exactly, literal, number};
+pub(super) use crate::odata::filter::views::{Bound, Variables};
 use crate::odata::filter::{Fault, views};
 use crate::odata::prefer::Handling;
 
@@ -50,26 +49,27 @@ impl<'a> Checker<'a> {
         }
         // What cannot be filtered by can still be sorted by.
         let key = match (Self { strict: false, views: self.views.clone(), ..*self }).value(expr, &[])?.folded() {
-            Value::Text(text, _) => Key::Text(text),
-            Value::Condition(condition) => Key::Condition(condition),
-            Value::Number(Number { value, .. }) | Value::Date(value) | Value::Instant(value) | Value::Time(value) => {
-                Key::Number(value)
-            }
-            Value::Id(Id::ChangeKey) => {
+            Operand::Text(text, _) => Key::Text(text),
+            Operand::Condition(condition) => Key::Condition(condition),
+            Operand::Number(Number { value, .. })
+            | Operand::Date(value)
+            | Operand::Instant(value)
+            | Operand::Time(value) => Key::Number(value),
+            Operand::Id(Id::ChangeKey) => {
                 return Err(Fault::wrong(at, "'changeKey' cannot be sorted by; 'lastModifiedDateTime' can."));
             }
-            Value::Id(id) => Key::Id(id),
-            Value::Null | Value::Quoted(_) | Value::Fraction(_) | Value::ViewId(_) | Value::Guid(_) => {
+            Operand::Id(id) => Key::Id(id),
+            Operand::Null | Operand::Quoted(_) | Operand::Fraction(_) | Operand::ViewId(_) | Operand::Guid(_) => {
                 return Err(Fault::wrong(at, "null cannot be sorted by."));
             }
         };
         Ok(Order { key, descending })
     }
 
-    pub(super) fn condition(&self, expr: &Expr, scope: &Scope<'_>) -> Result<Condition, Fault> {
+    pub(super) fn condition(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Condition, Fault> {
         match self.value(expr, scope)? {
-            Value::Condition(condition) => Ok(condition),
-            Value::Null => Ok(Condition::Constant(None)),
+            Operand::Condition(condition) => Ok(condition),
+            Operand::Null => Ok(Condition::Constant(None)),
             other => {
                 let name = other.name();
                 Err(Fault::wrong(
@@ -89,7 +89,7 @@ impl<'a> Checker<'a> {
         self.strict
     }
 
-    pub(super) fn value(&self, expr: &Expr, scope: &Scope<'_>) -> Result<Value, Fault> {
+    pub(super) fn value(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Operand, Fault> {
         let at = expr.at;
         match &expr.node {
             Node::Literal(value) => literal(value, at),
@@ -100,22 +100,22 @@ impl<'a> Checker<'a> {
             Node::Path(names) => self.path(names, at, scope),
             Node::Count(names) => {
                 self.beyond_graph(at)?;
-                Ok(Value::whole(NumberValue::Count(self.list(names, at, scope)?), 1 << 20))
+                Ok(Operand::whole(NumberValue::Count(self.list(names, at, scope)?), 1 << 20))
             }
             Node::Any(names, lambda) => {
                 let list = self.list(names, at, scope)?;
                 let Some((variable, body)) = lambda else {
                     self.beyond_graph(at)?;
-                    return Ok(Value::Condition(Condition::Any(list, None)));
+                    return Ok(Operand::Condition(Condition::Any(list, None)));
                 };
                 let of_entries = self.lambda(Bound::Entries(list), variable, body, scope)?;
                 let any = Condition::Any(list, Some(Box::new(of_entries)));
-                Ok(Value::Condition(self.with_views(list, any, variable, body, scope)?))
+                Ok(Operand::Condition(self.with_views(list, any, variable, body, scope)?))
             }
             Node::All(names, variable, body) => {
                 self.beyond_graph(at)?;
                 let list = self.list(names, at, scope)?;
-                Ok(Value::Condition(Condition::All(
+                Ok(Operand::Condition(Condition::All(
                     list,
                     Box::new(self.lambda(Bound::Entries(list), variable, body, scope)?),
                 )))
@@ -124,29 +124,29 @@ impl<'a> Checker<'a> {
             Node::Not(operand) => {
                 self.beyond_graph(at)?;
                 let condition = match self.value(operand, scope)? {
-                    Value::Condition(condition) => condition,
-                    Value::Null => Condition::Constant(None),
+                    Operand::Condition(condition) => condition,
+                    Operand::Null => Condition::Constant(None),
                     other => {
                         let name = other.name();
                         let hint = "it binds tighter than a comparison, so write not (a eq b)";
                         return Err(Fault::wrong(operand.at, format!("'not' takes a condition, not {name}; {hint}.")));
                     }
                 };
-                Ok(Value::Condition(Condition::Not(Box::new(condition))))
+                Ok(Operand::Condition(Condition::Not(Box::new(condition))))
             }
             Node::Negate(operand) => {
                 self.beyond_graph(at)?;
                 match self.value(operand, scope)? {
-                    Value::Number(Number { value, millionths, bound }) => {
-                        Ok(Value::Number(Number { value: NumberValue::Negate(Box::new(value)), millionths, bound }))
+                    Operand::Number(Number { value, millionths, bound }) => {
+                        Ok(Operand::Number(Number { value: NumberValue::Negate(Box::new(value)), millionths, bound }))
                     }
-                    Value::Null => Ok(Value::Null),
+                    Operand::Null => Ok(Operand::Null),
                     other => Err(Fault::wrong(operand.at, format!("'-' takes a number, not {}.", other.name()))),
                 }
             }
             Node::Binary(op, left, right) => self.binary(*op, left, right, at, scope),
-            Node::And(operands) => Ok(Value::Condition(Condition::And(self.conditions(operands, scope)?))),
-            Node::Or(operands) => Ok(Value::Condition(Condition::Or(self.conditions(operands, scope)?))),
+            Node::And(operands) => Ok(Operand::Condition(Condition::And(self.conditions(operands, scope)?))),
+            Node::Or(operands) => Ok(Operand::Condition(Condition::Or(self.conditions(operands, scope)?))),
             Node::In(operand, values) => {
                 self.beyond_graph(at)?;
                 self.one_of(operand, values, scope)
@@ -154,7 +154,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn conditions(&self, operands: &[Expr], scope: &Scope<'_>) -> Result<Vec<Condition>, Fault> {
+    fn conditions(&self, operands: &[Expr], scope: &Variables<'_>) -> Result<Vec<Condition>, Fault> {
         operands.iter().map(|operand| self.condition(operand, scope)).collect()
     }
 
@@ -163,7 +163,7 @@ impl<'a> Checker<'a> {
         bound: Bound,
         variable: &str,
         body: &Expr,
-        scope: &Scope<'_>,
+        scope: &Variables<'_>,
     ) -> Result<Condition, Fault> {
         if scope.len() == MAX_VARIABLES {
             return Err(Fault::wrong(body.at, format!("Range variables go {MAX_VARIABLES} deep at most.")));
@@ -180,31 +180,33 @@ impl<'a> Checker<'a> {
         self.condition(body, &inner)
     }
 
-    fn list(&self, names: &[String], at: usize, scope: &Scope<'_>) -> Result<List, Fault> {
+    fn list(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<List, Fault> {
         match self.target(names, at, scope)? {
-            Target::List(list) => Ok(list),
+            ModelTarget::List(list) => Ok(list),
             _ => Err(Fault::wrong(at, self.model.no_collection(names))),
         }
     }
 
-    fn path(&self, names: &[String], at: usize, scope: &Scope<'_>) -> Result<Value, Fault> {
+    fn path(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<Operand, Fault> {
         let instant = |moment| NumberValue::Moment(moment);
         Ok(match self.target(names, at, scope)? {
-            Target::Text(property) => Value::Text(TextValue::Property(property), None),
-            Target::Enum(property, name, members) => Value::Text(TextValue::Property(property), Some((name, members))),
-            Target::Moment(Moment::WeddingAnniversary) => Value::Date(instant(Moment::WeddingAnniversary)),
-            Target::Moment(moment) => Value::Instant(instant(moment)),
-            Target::IsFavorite => Value::Condition(Condition::IsFavorite),
-            Target::Id(id) => Value::Id(id),
-            Target::ViewId(view) => Value::ViewId(view),
-            Target::View(view) => Value::Text(views::value(view), None),
-            Target::Complex(complex) => {
+            ModelTarget::Text(property) => Operand::Text(TextValue::Property(property), None),
+            ModelTarget::Enum(property, name, members) => {
+                Operand::Text(TextValue::Property(property), Some((name, members)))
+            }
+            ModelTarget::Moment(Moment::WeddingAnniversary) => Operand::Date(instant(Moment::WeddingAnniversary)),
+            ModelTarget::Moment(moment) => Operand::Instant(instant(moment)),
+            ModelTarget::IsFavorite => Operand::Condition(Condition::IsFavorite),
+            ModelTarget::Id(id) => Operand::Id(id),
+            ModelTarget::ViewId(view) => Operand::ViewId(view),
+            ModelTarget::View(view) => Operand::Text(views::value(view), None),
+            ModelTarget::ModelComplex(complex) => {
                 let members = self.model.members_of(complex);
                 let members = members.iter().map(|member| member.name).collect::<Vec<_>>().join(", ");
                 let path = shorten(&names.join("/"));
                 return Err(Fault::wrong(at, format!("'{path}' has members: use one of {path}/{{{members}}}.")));
             }
-            Target::List(_) => {
+            ModelTarget::List(_) => {
                 let path = shorten(&names.join("/"));
                 let hint = format!("use {path}/any(x:…), {path}/all(x:…) or {path}/$count");
                 return Err(Fault::wrong(at, format!("'{path}' is a collection: {hint}.")));
@@ -213,19 +215,19 @@ impl<'a> Checker<'a> {
     }
 
     /// What a path leads to.
-    fn target(&self, names: &[String], at: usize, scope: &Scope<'_>) -> Result<Target, Fault> {
+    fn target(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<ModelTarget, Fault> {
         let mut names = names.iter();
         let mut first = names.next().map_or("", String::as_str);
         let variable = scope.iter().position(|(name, _)| *name == first);
         let bound = variable.and_then(|at| Some((at, scope.get(at)?.1)));
         let mut target = if let Some((_, Bound::View(view))) = bound {
-            Target::Complex(Complex::View(view))
+            ModelTarget::ModelComplex(ModelComplex::View(view))
         } else if let Some((at, Bound::Entries(list))) = bound {
             let depth = scope.iter().take(at).filter(|(_, bound)| matches!(bound, Bound::Entries(_))).count();
             match list.member {
-                Some(member) => Target::Text(Property::Item(depth, list.table, member)),
-                None if list.table.members().is_none() => Target::Text(Property::Variable(depth, list.table, 0)),
-                None => Target::Complex(Complex::Variable(depth, list.table)),
+                Some(member) => ModelTarget::Text(Property::Item(depth, list.table, member)),
+                None if list.table.members().is_none() => ModelTarget::Text(Property::Variable(depth, list.table, 0)),
+                None => ModelTarget::ModelComplex(ModelComplex::Variable(depth, list.table)),
             }
         } else {
             if first.eq_ignore_ascii_case("$it") {
@@ -247,7 +249,7 @@ impl<'a> Checker<'a> {
             member.target
         };
         for name in names {
-            let Target::Complex(complex) = target else {
+            let ModelTarget::ModelComplex(complex) = target else {
                 return Err(Fault::wrong(
                     at,
                     format!("Nothing is below the value that '{}' is sought in.", shorten(name)),
@@ -262,7 +264,14 @@ impl<'a> Checker<'a> {
         Ok(target)
     }
 
-    fn binary(&self, op: Binary, left: &Expr, right: &Expr, at: usize, scope: &Scope<'_>) -> Result<Value, Fault> {
+    fn binary(
+        &self,
+        op: Binary,
+        left: &Expr,
+        right: &Expr,
+        at: usize,
+        scope: &Variables<'_>,
+    ) -> Result<Operand, Fault> {
         let arithmetic = match op {
             Binary::Add => Arithmetic::Add,
             Binary::Sub => Arithmetic::Sub,
@@ -271,7 +280,7 @@ impl<'a> Checker<'a> {
             Binary::Mod => Arithmetic::Mod,
             _ => {
                 let (left, right) = (self.value(left, scope)?, self.value(right, scope)?);
-                return self.compare(op, left, right, at).map(Value::Condition);
+                return self.compare(op, left, right, at).map(Operand::Condition);
             }
         };
         self.beyond_graph(at)?;
@@ -279,11 +288,11 @@ impl<'a> Checker<'a> {
         let mut values = Vec::with_capacity(2);
         for (operand, bound) in [left, right].into_iter().zip(&mut bounds) {
             match self.value(operand, scope)? {
-                Value::Number(Number { value, millionths: false, bound: of }) => {
+                Operand::Number(Number { value, millionths: false, bound: of }) => {
                     *bound = of;
                     values.push(value);
                 }
-                Value::Null => values.push(NumberValue::Constant(None)),
+                Operand::Null => values.push(NumberValue::Constant(None)),
                 other => {
                     let message = format!("'{}' takes whole numbers, not {}.", op.word(), other.name());
                     return Err(Fault::wrong(operand.at, message));
@@ -301,10 +310,10 @@ impl<'a> Checker<'a> {
             bound.ok_or_else(|| Fault::wrong(at, "The result could be more than a number of 64 bits holds."))?;
         let right = values.pop().map_or(NumberValue::Constant(None), |value| value);
         let left = values.pop().map_or(NumberValue::Constant(None), |value| value);
-        Ok(Value::whole(NumberValue::Arithmetic(arithmetic, Box::new(left), Box::new(right)), bound))
+        Ok(Operand::whole(NumberValue::Arithmetic(arithmetic, Box::new(left), Box::new(right)), bound))
     }
 
-    fn compare(&self, op: Binary, left: Value, right: Value, at: usize) -> Result<Condition, Fault> {
+    fn compare(&self, op: Binary, left: Operand, right: Operand, at: usize) -> Result<Condition, Fault> {
         let (comparison, negated) = match op {
             Binary::Ne => (Comparison::Eq, true),
             Binary::Gt => (Comparison::Gt, false),
@@ -317,14 +326,23 @@ impl<'a> Checker<'a> {
         Ok(if negated { Condition::Not(Box::new(compared)) } else { compared })
     }
 
-    fn compared(&self, op: Comparison, left: Value, right: Value, at: usize, word: &str) -> Result<Condition, Fault> {
-        let unfit = |left: &Value, right: &Value| {
+    fn compared(
+        &self,
+        op: Comparison,
+        left: Operand,
+        right: Operand,
+        at: usize,
+        word: &str,
+    ) -> Result<Condition, Fault> {
+        let unfit = |left: &Operand, right: &Operand| {
             let (left, right) = (left.name(), right.name());
             Fault::wrong(at, format!("'{word}' cannot compare {left} with {right}."))
         };
-        let is_exact = matches!(left, Value::Fraction(_)) || matches!(right, Value::Fraction(_));
+        let is_exact = matches!(left, Operand::Fraction(_)) || matches!(right, Operand::Fraction(_));
         let (left, right) = match (left, right) {
-            (Value::Id(id), Value::Quoted(text)) | (Value::Quoted(text), Value::Id(id)) if op == Comparison::Eq => {
+            (Operand::Id(id), Operand::Quoted(text)) | (Operand::Quoted(text), Operand::Id(id))
+                if op == Comparison::Eq =>
+            {
                 let text = same_id(id, text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
                 let is_view = text.as_deref().is_some_and(|key| tags::view(key).is_some());
                 if matches!(id, Id::Entry(_, Table::SingleValues(Of::Contact))) && is_view {
@@ -333,7 +351,7 @@ impl<'a> Checker<'a> {
                 }
                 return Ok(Condition::IsId(id, text));
             }
-            (Value::ViewId(view), Value::Quoted(text)) | (Value::Quoted(text), Value::ViewId(view))
+            (Operand::ViewId(view), Operand::Quoted(text)) | (Operand::Quoted(text), Operand::ViewId(view))
                 if op == Comparison::Eq =>
             {
                 let id = PropertyId::parse::<SingleValue>(&text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
@@ -342,20 +360,22 @@ impl<'a> Checker<'a> {
             (left, right) => (left.folded(), right.folded()),
         };
         Ok(match (left, right) {
-            (Value::Null, Value::Null) => Condition::Constant((op == Comparison::Eq).then_some(true)),
-            (Value::Condition(left), Value::Condition(right)) if op == Comparison::Eq => {
+            (Operand::Null, Operand::Null) => Condition::Constant((op == Comparison::Eq).then_some(true)),
+            (Operand::Condition(left), Operand::Condition(right)) if op == Comparison::Eq => {
                 Condition::Same(Box::new(left), Box::new(right))
             }
-            (Value::Condition(it), Value::Null) | (Value::Null, Value::Condition(it)) if op == Comparison::Eq => {
+            (Operand::Condition(it), Operand::Null) | (Operand::Null, Operand::Condition(it))
+                if op == Comparison::Eq =>
+            {
                 Condition::Same(Box::new(it), Box::new(Condition::Constant(None)))
             }
-            (Value::Id(id), Value::Null) | (Value::Null, Value::Id(id)) if op == Comparison::Eq => {
+            (Operand::Id(id), Operand::Null) | (Operand::Null, Operand::Id(id)) if op == Comparison::Eq => {
                 Condition::IsId(id, None)
             }
-            (Value::ViewId(_), Value::Null) | (Value::Null, Value::ViewId(_)) if op == Comparison::Eq => {
+            (Operand::ViewId(_), Operand::Null) | (Operand::Null, Operand::ViewId(_)) if op == Comparison::Eq => {
                 Condition::Constant(Some(false))
             }
-            (Value::Text(left, known), Value::Text(right, other)) => {
+            (Operand::Text(left, known), Operand::Text(right, other)) => {
                 self.check_member(known.or(other), [&left, &right], at)?;
                 if let (Some((known, _)), Some((other, _))) = (known, other)
                     && known != other
@@ -364,35 +384,39 @@ impl<'a> Checker<'a> {
                 }
                 Condition::CompareText(op, left, right)
             }
-            (Value::Guid(left), Value::Guid(right)) if op == Comparison::Eq => Condition::CompareText(op, left, right),
-            (Value::Guid(guid), Value::Null) | (Value::Null, Value::Guid(guid)) if op == Comparison::Eq => {
+            (Operand::Guid(left), Operand::Guid(right)) if op == Comparison::Eq => {
+                Condition::CompareText(op, left, right)
+            }
+            (Operand::Guid(guid), Operand::Null) | (Operand::Null, Operand::Guid(guid)) if op == Comparison::Eq => {
                 Condition::CompareText(op, guid, TextValue::Constant(None))
             }
-            (Value::Text(text, _), Value::Null) => Condition::CompareText(op, text, TextValue::Constant(None)),
-            (Value::Null, Value::Text(text, _)) => Condition::CompareText(op, TextValue::Constant(None), text),
-            (Value::Number(left), Value::Number(right)) => {
+            (Operand::Text(text, _), Operand::Null) => Condition::CompareText(op, text, TextValue::Constant(None)),
+            (Operand::Null, Operand::Text(text, _)) => Condition::CompareText(op, TextValue::Constant(None), text),
+            (Operand::Number(left), Operand::Number(right)) => {
                 let [left, right] = alike(left, right)
                     .ok_or_else(|| Fault::wrong(at, "The number is too large to compare with one that has a point."))?;
                 Condition::CompareNumber(op, left, right)
             }
             (left, right) => {
-                let null = |value: &Value| matches!(value, Value::Null);
-                let ordered = |value: &Value| {
+                let null = |value: &Operand| matches!(value, Operand::Null);
+                let ordered = |value: &Operand| {
                     !matches!(
                         value,
-                        Value::Condition(_)
-                            | Value::Id(_)
-                            | Value::ViewId(_)
-                            | Value::Guid(_)
-                            | Value::Text(..)
-                            | Value::Quoted(_)
+                        Operand::Condition(_)
+                            | Operand::Id(_)
+                            | Operand::ViewId(_)
+                            | Operand::Guid(_)
+                            | Operand::Text(..)
+                            | Operand::Quoted(_)
                     )
                 };
                 if !ordered(&left) || !ordered(&right) {
                     return Err(unfit(&left, &right));
                 }
                 let (left, right) = match (left, right) {
-                    (Value::Date(left), Value::Date(right)) | (Value::Time(left), Value::Time(right)) => (left, right),
+                    (Operand::Date(left), Operand::Date(right)) | (Operand::Time(left), Operand::Time(right)) => {
+                        (left, right)
+                    }
                     (left, right) if null(&left) || null(&right) => (number(left), number(right)),
                     (left, right) => {
                         let message = unfit(&left, &right);
@@ -421,24 +445,24 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    fn one_of(&self, operand: &Expr, values: &[Expr], scope: &Scope<'_>) -> Result<Value, Fault> {
+    fn one_of(&self, operand: &Expr, values: &[Expr], scope: &Variables<'_>) -> Result<Operand, Fault> {
         let left = self.value(operand, scope)?;
         let (mut texts, mut numbers, mut others, mut null) = (Vec::new(), Vec::new(), Vec::new(), false);
         // What stands for the left side in all comparisons but one of each kind: it may be long, and so may the list be.
         let (mut of_text, mut of_number, mut kind) = (None, None, None);
-        if matches!(left, Value::Condition(_)) {
+        if matches!(left, Operand::Condition(_)) {
             return Err(Fault::wrong(operand.at, "'in' takes no conditions: compare them with 'eq'."));
         }
         for value in values {
             let (at, value) = (value.at, self.value(value, scope)?);
-            let is_decimal = matches!(value, Value::Number(Number { millionths: true, .. }));
-            let is_exact = matches!(value, Value::Fraction(_));
-            let kind_of = |value: &Value| match value {
-                Value::Fraction(literal) => std::mem::discriminant(&**literal),
+            let is_decimal = matches!(value, Operand::Number(Number { millionths: true, .. }));
+            let is_exact = matches!(value, Operand::Fraction(_));
+            let kind_of = |value: &Operand| match value {
+                Operand::Fraction(literal) => std::mem::discriminant(&**literal),
                 value => std::mem::discriminant(value),
             };
             let of = (kind_of(&value), is_decimal);
-            if !matches!(value, Value::Null) && *kind.get_or_insert(of) != of {
+            if !matches!(value, Operand::Null) && *kind.get_or_insert(of) != of {
                 return Err(Fault::wrong(at, "All in the list of 'in' must be of one type."));
             }
             match self.compared(Comparison::Eq, left.stand_in(), value.clone(), at, "in")? {
@@ -468,7 +492,7 @@ impl<'a> Checker<'a> {
             Some(Condition::CompareNumber(_, left, _)) => others.push(Condition::InNumbers(left, numbers, null)),
             other => others.extend(other),
         }
-        Ok(Value::Condition(Condition::Or(others)))
+        Ok(Operand::Condition(Condition::Or(others)))
     }
 }
 
@@ -485,6 +509,6 @@ fn same_id(id: Id, text: String) -> Result<Option<String>, String> {
     }))
 }
 
-fn find(members: Vec<Named>, name: &str) -> Option<Named> {
+fn find(members: Vec<ModelProperty>, name: &str) -> Option<ModelProperty> {
     members.into_iter().find(|member| member.name.eq_ignore_ascii_case(name))
 }

@@ -6,8 +6,8 @@ use crate::domain::plain::shorten;
 use crate::domain::query::typed::{Calendar, Condition, Find, NumberValue, Table, TextValue};
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::Expr;
-use crate::odata::filter::check::{Bound, Checker, Scope};
-use crate::odata::filter::value::{Number, Value};
+use crate::odata::filter::check::{Bound, Checker, Variables};
+use crate::odata::filter::value::{Number, Operand};
 
 /// No text is longer, in characters.
 const LONGEST: i64 = 1 << 30;
@@ -17,7 +17,13 @@ const ALL: &str = "contains, startswith, endswith, tolower, toupper, trim, lengt
                    day, hour, minute, second, fractionalseconds, date, time, cast";
 
 impl Checker<'_> {
-    pub(super) fn call(&self, name: &str, arguments: &[Expr], at: usize, scope: &Scope<'_>) -> Result<Value, Fault> {
+    pub(super) fn call(
+        &self,
+        name: &str,
+        arguments: &[Expr],
+        at: usize,
+        scope: &Variables<'_>,
+    ) -> Result<Operand, Fault> {
         let lower = name.to_ascii_lowercase();
         if lower == "cast" {
             return self.cast(arguments, at, scope);
@@ -49,11 +55,11 @@ impl Checker<'_> {
         }
         let mut arguments = Arguments { checker: self, function: &lower, rest: arguments, scope };
         Ok(match lower.as_str() {
-            "contains" => Value::Condition(Condition::Find(Find::Contains, arguments.text()?, arguments.text()?)),
-            "startswith" => Value::Condition(Condition::Find(Find::StartsWith, arguments.text()?, arguments.text()?)),
-            "endswith" => Value::Condition(Condition::Find(Find::EndsWith, arguments.text()?, arguments.text()?)),
+            "contains" => Operand::Condition(Condition::Find(Find::Contains, arguments.text()?, arguments.text()?)),
+            "startswith" => Operand::Condition(Condition::Find(Find::StartsWith, arguments.text()?, arguments.text()?)),
+            "endswith" => Operand::Condition(Condition::Find(Find::EndsWith, arguments.text()?, arguments.text()?)),
             "concat" => text(TextValue::Concat(Box::new(arguments.text()?), Box::new(arguments.text()?))),
-            "indexof" => Value::whole(NumberValue::IndexOf(arguments.text()?, arguments.text()?), LONGEST),
+            "indexof" => Operand::whole(NumberValue::IndexOf(arguments.text()?, arguments.text()?), LONGEST),
             "substring" => {
                 let (of, from) = (Box::new(arguments.text()?), Box::new(arguments.whole()?));
                 let length = if arguments.rest.is_empty() { None } else { Some(Box::new(arguments.whole()?)) };
@@ -62,25 +68,25 @@ impl Checker<'_> {
             // Comparing takes no notice of case, so neither changes what can be seen.
             "tolower" | "toupper" => text(arguments.text()?),
             "trim" => text(TextValue::Trim(Box::new(arguments.text()?))),
-            "length" => Value::whole(NumberValue::Length(arguments.text()?), LONGEST),
-            "year" => Value::whole(NumberValue::Calendar(Calendar::Year, Box::new(arguments.day()?)), 10_000),
-            "month" => Value::whole(NumberValue::Calendar(Calendar::Month, Box::new(arguments.day()?)), 12),
-            "day" => Value::whole(NumberValue::Calendar(Calendar::Day, Box::new(arguments.day()?)), 31),
-            "hour" => Value::whole(clock(arguments.time()?, 3_600 * MILLION, 24), 24),
-            "minute" => Value::whole(clock(arguments.time()?, 60 * MILLION, 60), 60),
-            "second" => Value::whole(clock(arguments.time()?, MILLION, 60), 60),
+            "length" => Operand::whole(NumberValue::Length(arguments.text()?), LONGEST),
+            "year" => Operand::whole(NumberValue::Calendar(Calendar::Year, Box::new(arguments.day()?)), 10_000),
+            "month" => Operand::whole(NumberValue::Calendar(Calendar::Month, Box::new(arguments.day()?)), 12),
+            "day" => Operand::whole(NumberValue::Calendar(Calendar::Day, Box::new(arguments.day()?)), 31),
+            "hour" => Operand::whole(clock(arguments.time()?, 3_600 * MILLION, 24), 24),
+            "minute" => Operand::whole(clock(arguments.time()?, 60 * MILLION, 60), 60),
+            "second" => Operand::whole(clock(arguments.time()?, MILLION, 60), 60),
             "fractionalseconds" => {
                 let value = clock(arguments.time()?, 1, MILLION);
-                Value::Number(Number { value, millionths: true, bound: MILLION })
+                Operand::Number(Number { value, millionths: true, bound: MILLION })
             }
-            "date" => Value::Date(arguments.day()?),
-            _ => Value::Time(arguments.time()?),
+            "date" => Operand::Date(arguments.day()?),
+            _ => Operand::Time(arguments.time()?),
         })
     }
 }
 
-fn text(value: TextValue) -> Value {
-    Value::Text(value, None)
+fn text(value: TextValue) -> Operand {
+    Operand::Text(value, None)
 }
 
 fn clock(time: NumberValue, unit: i64, modulo: i64) -> NumberValue {
@@ -92,11 +98,11 @@ struct Arguments<'c, 'a> {
     checker: &'c Checker<'a>,
     function: &'c str,
     rest: &'c [Expr],
-    scope: &'c Scope<'c>,
+    scope: &'c Variables<'c>,
 }
 
 impl Arguments<'_, '_> {
-    fn next<T>(&mut self, what: &str, read: impl FnOnce(Value) -> Option<T>) -> Result<T, Fault> {
+    fn next<T>(&mut self, what: &str, read: impl FnOnce(Operand) -> Option<T>) -> Result<T, Fault> {
         let Some((first, rest)) = self.rest.split_first() else {
             return Err(Fault::wrong(0, format!("'{}' takes {what}.", self.function)));
         };
@@ -107,34 +113,34 @@ impl Arguments<'_, '_> {
 
     fn text(&mut self) -> Result<TextValue, Fault> {
         self.next("a String, like 'text'", |value| match value {
-            Value::Text(text, _) => Some(text),
-            Value::Null => Some(TextValue::Constant(None)),
+            Operand::Text(text, _) => Some(text),
+            Operand::Null => Some(TextValue::Constant(None)),
             _ => None,
         })
     }
 
     fn whole(&mut self) -> Result<NumberValue, Fault> {
         self.next("a whole number", |value| match value {
-            Value::Number(Number { value, millionths: false, .. }) => Some(value),
-            Value::Null => Some(NumberValue::Constant(None)),
+            Operand::Number(Number { value, millionths: false, .. }) => Some(value),
+            Operand::Null => Some(NumberValue::Constant(None)),
             _ => None,
         })
     }
 
     fn day(&mut self) -> Result<NumberValue, Fault> {
         self.next("a Date or DateTimeOffset", |value| match value {
-            Value::Date(day) => Some(day),
-            Value::Instant(instant) => Some(NumberValue::DayOf(Box::new(instant))),
-            Value::Null => Some(NumberValue::Constant(None)),
+            Operand::Date(day) => Some(day),
+            Operand::Instant(instant) => Some(NumberValue::DayOf(Box::new(instant))),
+            Operand::Null => Some(NumberValue::Constant(None)),
             _ => None,
         })
     }
 
     fn time(&mut self) -> Result<NumberValue, Fault> {
         self.next("a TimeOfDay or DateTimeOffset", |value| match value {
-            Value::Time(time) => Some(time),
-            Value::Instant(instant) => Some(NumberValue::TimeOf(Box::new(instant))),
-            Value::Null => Some(NumberValue::Constant(None)),
+            Operand::Time(time) => Some(time),
+            Operand::Instant(instant) => Some(NumberValue::TimeOf(Box::new(instant))),
+            Operand::Null => Some(NumberValue::Constant(None)),
             _ => None,
         })
     }

@@ -1,15 +1,13 @@
 //! Words, literals and signs, each with its place.
 
 use crate::domain::date;
-use crate::domain::literal::GUID;
-use crate::domain::literal::decimal;
-use crate::domain::literal::is_guid;
+use crate::domain::literal::{GUID, decimal, is_guid};
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::Literal;
 
 /// A piece of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Token {
+pub(super) enum FilterToken {
     /// A name or an operator; also `$it` and `$count`.
     Word(String),
     /// `@name`, without the sign.
@@ -25,7 +23,7 @@ pub(super) enum Token {
 }
 
 /// Reads the text; the last token is the end. Each comes with where it begins, in characters.
-pub(super) fn read(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
+pub(super) fn read(text: &str) -> Result<Vec<(usize, FilterToken)>, Fault> {
     let mut rest = Rest { chars: text.chars().peekable(), at: 0 };
     let mut tokens = Vec::new();
     loop {
@@ -34,39 +32,39 @@ pub(super) fn read(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
         }
         let at = rest.at;
         let Some(first) = rest.peek() else {
-            tokens.push((at, Token::End));
+            tokens.push((at, FilterToken::End));
             return Ok(tokens);
         };
         let sign = match first {
-            '(' => Some(Token::Open),
-            ')' => Some(Token::Close),
-            ',' => Some(Token::Comma),
-            '/' => Some(Token::Slash),
-            ':' => Some(Token::Colon),
-            '-' => Some(Token::Minus),
+            '(' => Some(FilterToken::Open),
+            ')' => Some(FilterToken::Close),
+            ',' => Some(FilterToken::Comma),
+            '/' => Some(FilterToken::Slash),
+            ':' => Some(FilterToken::Colon),
+            '-' => Some(FilterToken::Minus),
             _ => None,
         };
         let token = if let Some(guid) = rest.guid() {
-            Token::Literal(Literal::Guid(guid))
+            FilterToken::Literal(Literal::Guid(guid))
         } else if let Some(sign) = sign {
             rest.next();
             sign
         } else if first == '\'' {
-            Token::Literal(Literal::Text(rest.quoted()?))
+            FilterToken::Literal(Literal::Text(rest.quoted()?))
         } else if first.is_ascii_digit() {
             // No operator is a sign that could stand in a date.
             let run = rest.run(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '+' | '-'));
-            Token::Literal(number_or_date(&run).ok_or_else(|| unreadable(at, &run))?)
+            FilterToken::Literal(number_or_date(&run).ok_or_else(|| unreadable(at, &run))?)
         } else if first == '@' {
             rest.next();
-            Token::Alias(rest.run(is_name))
+            FilterToken::Alias(rest.run(is_name))
         } else if first == '$' || first == '_' || first.is_alphabetic() {
             rest.next();
             let word = first.to_string() + &rest.run(|c| is_name(c) || c == '.');
             if rest.peek() == Some('\'') && word.contains('.') {
-                Token::Literal(Literal::Enum(word, rest.quoted()?))
+                FilterToken::Literal(Literal::Enum(word, rest.quoted()?))
             } else {
-                Token::Word(word)
+                FilterToken::Word(word)
             }
         } else {
             return Err(Fault::new(at, "the character is not one of an expression's; texts go in single quotes"));

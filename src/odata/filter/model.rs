@@ -26,7 +26,7 @@ pub enum Model {
 
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum ModelTarget {
     Text(Property),
     /// Text of a type with known members: the type's name and these.
     Enum(Property, &'static str, &'static [&'static str]),
@@ -36,13 +36,13 @@ pub(super) enum Target {
     /// A view on the contact, and its id.
     View(View),
     ViewId(View),
-    Complex(Complex),
+    ModelComplex(ModelComplex),
     List(List),
 }
 
 /// A value with members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Complex {
+pub(super) enum ModelComplex {
     Flag,
     /// One of the flag's three times.
     FlagTime(usize),
@@ -55,66 +55,66 @@ pub(super) enum Complex {
 }
 
 /// A member of a shape.
-pub(super) struct Named {
+pub(super) struct ModelProperty {
     pub(super) name: &'static str,
-    pub(super) target: Target,
+    pub(super) target: ModelTarget,
     /// Whether Graph filters by it: Outlook's published table, where it is listed; else it is taken for yes.
     pub(super) filterable: bool,
 }
 
-const fn named(name: &'static str, target: Target, filterable: bool) -> Named {
-    Named { name, target, filterable }
+const fn named(name: &'static str, target: ModelTarget, filterable: bool) -> ModelProperty {
+    ModelProperty { name, target, filterable }
 }
 
 const fn all(table: Table) -> List {
     List { table, of_type: None, member: None, within: None }
 }
 
-const fn list(table: Table) -> Target {
-    Target::List(all(table))
+const fn list(table: Table) -> ModelTarget {
+    ModelTarget::List(all(table))
 }
 
-const fn texts_of(table: Table, of_type: &'static str, member: usize) -> Target {
-    Target::List(List { of_type: Some(of_type), member: Some(member), ..all(table) })
+const fn texts_of(table: Table, of_type: &'static str, member: usize) -> ModelTarget {
+    ModelTarget::List(List { of_type: Some(of_type), member: Some(member), ..all(table) })
 }
 
 const fn first(table: Table, of_type: &'static str) -> List {
     List { of_type: Some(of_type), ..all(table) }
 }
 
-const fn email(nth: usize) -> Target {
-    Target::Complex(Complex::Entry(all(Table::Emails), nth))
+const fn email(nth: usize) -> ModelTarget {
+    ModelTarget::ModelComplex(ModelComplex::Entry(all(Table::Emails), nth))
 }
 
-const FOLDER: &[Named] = &[
-    named("id", Target::Id(Id::Folder), false),
-    named("displayName", Target::Text(Property::Name), true),
-    named("parentFolderId", Target::Id(Id::FolderParent), false),
+const FOLDER: &[ModelProperty] = &[
+    named("id", ModelTarget::Id(Id::Folder), false),
+    named("displayName", ModelTarget::Text(Property::Name), true),
+    named("parentFolderId", ModelTarget::Id(Id::FolderParent), false),
     named(SINGLE, list(Table::SingleValues(Of::Folder)), true),
     named(MULTI, list(Table::Multi(Of::Folder)), true),
 ];
 
-const CATEGORY: &[Named] = &[
-    named("id", Target::Id(Id::Category), false),
-    named("displayName", Target::Text(Property::Name), true),
-    named("color", Target::Enum(Property::Color, "categoryColor", &category::COLORS), true),
+const CATEGORY: &[ModelProperty] = &[
+    named("id", ModelTarget::Id(Id::Category), false),
+    named("displayName", ModelTarget::Text(Property::Name), true),
+    named("color", ModelTarget::Enum(Property::Color, "categoryColor", &category::COLORS), true),
 ];
 
-const USER: &[Named] = &[
-    named("id", Target::Id(Id::User), true),
-    named("displayName", Target::Text(Property::User(0)), true),
-    named("userPrincipalName", Target::Text(Property::User(1)), true),
-    named("mail", Target::Text(Property::User(2)), true),
+const USER: &[ModelProperty] = &[
+    named("id", ModelTarget::Id(Id::User), true),
+    named("displayName", ModelTarget::Text(Property::User(0)), true),
+    named("userPrincipalName", ModelTarget::Text(Property::User(1)), true),
+    named("mail", ModelTarget::Text(Property::User(2)), true),
 ];
 
-const BOTH: &[Named] = &[
-    named("id", Target::Id(Id::Contact), false),
-    named("createdDateTime", Target::Moment(Moment::Created), true),
-    named("lastModifiedDateTime", Target::Moment(Moment::LastModified), true),
-    named("changeKey", Target::Id(Id::ChangeKey), false),
+const BOTH: &[ModelProperty] = &[
+    named("id", ModelTarget::Id(Id::Contact), false),
+    named("createdDateTime", ModelTarget::Moment(Moment::Created), true),
+    named("lastModifiedDateTime", ModelTarget::Moment(Moment::LastModified), true),
+    named("changeKey", ModelTarget::Id(Id::ChangeKey), false),
     named("categories", list(Table::Categories), false),
-    named("parentFolderId", Target::Id(Id::ParentFolder), false),
-    named("birthday", Target::Moment(Moment::Birthday), true),
+    named("parentFolderId", ModelTarget::Id(Id::ParentFolder), false),
+    named("birthday", ModelTarget::Moment(Moment::Birthday), true),
     named("emailAddresses", list(Table::Emails), true),
     named("imAddresses", list(Table::ImAddresses), false),
     named("children", list(Table::Children), true),
@@ -123,37 +123,41 @@ const BOTH: &[Named] = &[
     named(MULTI, list(Table::Multi(Of::Contact)), true),
 ];
 
-const BETA: &[Named] = &[
+const BETA: &[ModelProperty] = &[
     named("websites", list(Table::Websites), false),
     named("phones", list(Table::Phones), true),
     named("postalAddresses", list(Table::Addresses), false),
-    named("weddingAnniversary", Target::Moment(Moment::WeddingAnniversary), true),
-    named("isFavorite", Target::IsFavorite, true),
-    named("flag", Target::Complex(Complex::Flag), true),
+    named("weddingAnniversary", ModelTarget::Moment(Moment::WeddingAnniversary), true),
+    named("isFavorite", ModelTarget::IsFavorite, true),
+    named("flag", ModelTarget::ModelComplex(ModelComplex::Flag), true),
 ];
 
 /// `number` of a phone and `address` of a website, by their place in the type.
 const NUMBER: usize = 1;
 const ADDRESS: usize = 1;
 
-const V1: &[Named] = &[
-    named("businessHomePage", Target::Text(Property::Entry(first(Table::Websites, "work"), 0, ADDRESS)), true),
+const V1: &[ModelProperty] = &[
+    named("businessHomePage", ModelTarget::Text(Property::Entry(first(Table::Websites, "work"), 0, ADDRESS)), true),
     named("homePhones", texts_of(Table::Phones, "home", NUMBER), false),
-    named("mobilePhone", Target::Text(Property::Entry(first(Table::Phones, "mobile"), 0, NUMBER)), true),
+    named("mobilePhone", ModelTarget::Text(Property::Entry(first(Table::Phones, "mobile"), 0, NUMBER)), true),
     named("businessPhones", texts_of(Table::Phones, "business", NUMBER), false),
     named("primaryEmailAddress", email(0), true),
     named("secondaryEmailAddress", email(1), true),
     named("tertiaryEmailAddress", email(2), true),
-    named("homeAddress", Target::Complex(Complex::Entry(first(Table::Addresses, "home"), 0)), true),
-    named("businessAddress", Target::Complex(Complex::Entry(first(Table::Addresses, "business"), 0)), true),
-    named("otherAddress", Target::Complex(Complex::Entry(first(Table::Addresses, "other"), 0)), true),
+    named("homeAddress", ModelTarget::ModelComplex(ModelComplex::Entry(first(Table::Addresses, "home"), 0)), true),
+    named(
+        "businessAddress",
+        ModelTarget::ModelComplex(ModelComplex::Entry(first(Table::Addresses, "business"), 0)),
+        true,
+    ),
+    named("otherAddress", ModelTarget::ModelComplex(ModelComplex::Entry(first(Table::Addresses, "other"), 0)), true),
 ];
 
-const FLAG: &[Named] = &[
-    named("completedDateTime", Target::Complex(Complex::FlagTime(0)), true),
-    named("dueDateTime", Target::Complex(Complex::FlagTime(1)), true),
-    named("startDateTime", Target::Complex(Complex::FlagTime(2)), true),
-    named("flagStatus", Target::Enum(Property::FlagStatus, "followupFlagStatus", FLAG_STATUS), true),
+const FLAG: &[ModelProperty] = &[
+    named("completedDateTime", ModelTarget::ModelComplex(ModelComplex::FlagTime(0)), true),
+    named("dueDateTime", ModelTarget::ModelComplex(ModelComplex::FlagTime(1)), true),
+    named("startDateTime", ModelTarget::ModelComplex(ModelComplex::FlagTime(2)), true),
+    named("flagStatus", ModelTarget::Enum(Property::FlagStatus, "followupFlagStatus", FLAG_STATUS), true),
 ];
 
 /// The types of enumerations, by the table whose entries have them.
@@ -198,8 +202,8 @@ impl Model {
     }
 
     /// All members of the shape.
-    pub(super) fn members(self) -> Vec<Named> {
-        let tables: &[&'static [Named]] = match self {
+    pub(super) fn members(self) -> Vec<ModelProperty> {
+        let tables: &[&'static [ModelProperty]] = match self {
             Self::Beta => &[BOTH, BETA],
             Self::V1 => &[BOTH, V1],
             Self::Folder => &[FOLDER],
@@ -213,7 +217,7 @@ impl Model {
             members.extend(texts.map(|text| {
                 let unlisted =
                     matches!(text, Text::Title | Text::YomiGivenName | Text::YomiSurname | Text::YomiCompanyName);
-                named(text.json(), Target::Text(Property::Text(text)), !unlisted)
+                named(text.json(), ModelTarget::Text(Property::Text(text)), !unlisted)
             }));
         }
         members
@@ -230,7 +234,7 @@ impl Model {
     }
 
     /// What is said of a name that nothing has.
-    pub(super) fn no_such(self, name: &str, of: &str, members: &[Named]) -> String {
+    pub(super) fn no_such(self, name: &str, of: &str, members: &[ModelProperty]) -> String {
         let shown = shorten(name);
         let message = format!("Could not find a property named '{shown}' on type '{of}'.");
         let near = members.iter().map(|member| (distance(name, member.name), member.name)).min();
@@ -248,35 +252,39 @@ impl Model {
     /// What is said of a path that leads to no collection.
     pub(super) fn no_collection(self, names: &[String]) -> String {
         let members = self.members();
-        let lists = members.iter().filter(|member| matches!(member.target, Target::List(_))).map(|member| member.name);
+        let lists =
+            members.iter().filter(|member| matches!(member.target, ModelTarget::List(_))).map(|member| member.name);
         let (names, lists) = (shorten(&names.join("/")), lists.collect::<Vec<_>>().join(", "));
         format!("'{names}' is no collection. There are {lists}.")
     }
 
     /// The members of a complex value.
-    pub(super) fn members_of(self, complex: Complex) -> Vec<Named> {
+    pub(super) fn members_of(self, complex: ModelComplex) -> Vec<ModelProperty> {
         let (table, property): (Table, &dyn Fn(usize) -> Property) = match complex {
-            Complex::Flag => return FLAG.iter().map(|m| named(m.name, m.target, true)).collect(),
-            Complex::FlagTime(i) => {
-                let member = |name, j| named(name, Target::Text(Property::FlagTime(2 * i + j)), true);
+            ModelComplex::Flag => return FLAG.iter().map(|m| named(m.name, m.target, true)).collect(),
+            ModelComplex::FlagTime(i) => {
+                let member = |name, j| named(name, ModelTarget::Text(Property::FlagTime(2 * i + j)), true);
                 return vec![member("dateTime", 0), member("timeZone", 1)];
             }
-            Complex::View(view) => {
-                return vec![named("id", Target::ViewId(view), true), named("value", Target::View(view), true)];
+            ModelComplex::View(view) => {
+                return vec![
+                    named("id", ModelTarget::ViewId(view), true),
+                    named("value", ModelTarget::View(view), true),
+                ];
             }
-            Complex::Variable(depth, table @ (Table::Extensions | Table::SingleValues(_) | Table::Multi(_))) => {
-                let id = Target::Id(Id::Entry(depth, table));
+            ModelComplex::Variable(depth, table @ (Table::Extensions | Table::SingleValues(_) | Table::Multi(_))) => {
+                let id = ModelTarget::Id(Id::Entry(depth, table));
                 let (name, second) = match table {
                     Table::Multi(of) => {
-                        ("value", Target::List(List { within: Some(depth), ..all(Table::MultiValues(of)) }))
+                        ("value", ModelTarget::List(List { within: Some(depth), ..all(Table::MultiValues(of)) }))
                     }
                     Table::Extensions => ("extensionName", id),
-                    _ => ("value", Target::Text(Property::Variable(depth, table, 0))),
+                    _ => ("value", ModelTarget::Text(Property::Variable(depth, table, 0))),
                 };
                 return vec![named("id", id, true), named(name, second, true)];
             }
-            Complex::Entry(list, nth) => (list.table, &move |member| Property::Entry(list, nth, member)),
-            Complex::Variable(depth, table) => (table, &move |member| Property::Variable(depth, table, member)),
+            ModelComplex::Entry(list, nth) => (list.table, &move |member| Property::Entry(list, nth, member)),
+            ModelComplex::Variable(depth, table) => (table, &move |member| Property::Variable(depth, table, member)),
         };
         let shown = |name: &str| self == Self::Beta || !matches!(name, "type" | "otherLabel" | "postOfficeBox");
         let members = table.members().unwrap_or_default().iter().enumerate();
@@ -284,8 +292,8 @@ impl Model {
         members
             .map(|(i, member)| {
                 let target = match member.members {
-                    [] => Target::Text(property(i)),
-                    members => Target::Enum(property(i), enumeration(table), members),
+                    [] => ModelTarget::Text(property(i)),
+                    members => ModelTarget::Enum(property(i), enumeration(table), members),
                 };
                 named(member.json, target, true)
             })

@@ -3,7 +3,7 @@
 
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::{Binary, Expr, Literal, Names, Node};
-use crate::odata::filter::lexer::{self, Token};
+use crate::odata::filter::lexer::{self, FilterToken};
 
 /// Longest text, in bytes.
 pub const MAX_LENGTH: usize = 8 << 10;
@@ -43,7 +43,7 @@ pub fn order(text: &str) -> Result<Vec<(Expr, bool)>, Fault> {
             parser.skip_word("asc");
         }
         keys.push((key, descending));
-        if !parser.skip(&Token::Comma) {
+        if !parser.skip(&FilterToken::Comma) {
             parser.end("'asc', 'desc', a comma or the end")?;
             return Ok(keys);
         }
@@ -51,7 +51,7 @@ pub fn order(text: &str) -> Result<Vec<(Expr, bool)>, Fault> {
 }
 
 struct Parser {
-    tokens: Vec<(usize, Token)>,
+    tokens: Vec<(usize, FilterToken)>,
     next: usize,
     depth: usize,
     nodes: usize,
@@ -70,48 +70,48 @@ impl Parser {
     }
 
     /// The end comes again and again.
-    fn peek(&self) -> &Token {
-        self.tokens.get(self.next).map_or(&Token::End, |(_, token)| token)
+    fn peek(&self) -> &FilterToken {
+        self.tokens.get(self.next).map_or(&FilterToken::End, |(_, token)| token)
     }
 
-    fn take(&mut self) -> Token {
+    fn take(&mut self) -> FilterToken {
         let token = self.peek().clone();
         self.next += 1;
         token
     }
 
-    fn skip(&mut self, token: &Token) -> bool {
+    fn skip(&mut self, token: &FilterToken) -> bool {
         let found = self.peek() == token;
         self.next += usize::from(found);
         found
     }
 
     fn skip_word(&mut self, word: &str) -> bool {
-        let found = matches!(self.peek(), Token::Word(found) if found.eq_ignore_ascii_case(word));
+        let found = matches!(self.peek(), FilterToken::Word(found) if found.eq_ignore_ascii_case(word));
         self.next += usize::from(found);
         found
     }
 
-    fn expect(&mut self, token: &Token, what: &str) -> Result<(), Fault> {
+    fn expect(&mut self, token: &FilterToken, what: &str) -> Result<(), Fault> {
         if self.skip(token) { Ok(()) } else { Err(self.expected(what)) }
     }
 
     fn end(&self, what: &str) -> Result<(), Fault> {
-        if *self.peek() == Token::End { Ok(()) } else { Err(self.expected(what)) }
+        if *self.peek() == FilterToken::End { Ok(()) } else { Err(self.expected(what)) }
     }
 
     fn expected(&self, what: &str) -> Fault {
         let found = match self.peek() {
-            Token::End => "the end".to_owned(),
-            Token::Word(word) => format!("'{}'", crate::domain::plain::shorten(word)),
-            Token::Alias(_) => "a parameter alias".to_owned(),
-            Token::Literal(_) => "a literal".to_owned(),
-            Token::Open => "'('".to_owned(),
-            Token::Close => "')'".to_owned(),
-            Token::Comma => "','".to_owned(),
-            Token::Slash => "'/'".to_owned(),
-            Token::Colon => "':'".to_owned(),
-            Token::Minus => "'-'".to_owned(),
+            FilterToken::End => "the end".to_owned(),
+            FilterToken::Word(word) => format!("'{}'", crate::domain::plain::shorten(word)),
+            FilterToken::Alias(_) => "a parameter alias".to_owned(),
+            FilterToken::Literal(_) => "a literal".to_owned(),
+            FilterToken::Open => "'('".to_owned(),
+            FilterToken::Close => "')'".to_owned(),
+            FilterToken::Comma => "','".to_owned(),
+            FilterToken::Slash => "'/'".to_owned(),
+            FilterToken::Colon => "':'".to_owned(),
+            FilterToken::Minus => "'-'".to_owned(),
         };
         Fault::new(self.at(), format!("expected {what}, found {found}"))
     }
@@ -181,21 +181,21 @@ impl Parser {
     }
 
     fn operator(&self) -> Option<Binary> {
-        let Token::Word(word) = self.peek() else { return None };
+        let FilterToken::Word(word) = self.peek() else { return None };
         Binary::ALL.into_iter().find(|op| op.word().eq_ignore_ascii_case(word))
     }
 
     fn unary(&mut self) -> Result<Expr, Fault> {
         let at = self.at();
-        if matches!(self.peek(), Token::Word(word) if word.eq_ignore_ascii_case("not")) {
+        if matches!(self.peek(), FilterToken::Word(word) if word.eq_ignore_ascii_case("not")) {
             self.next += 1;
             let operand = self.deeper(Self::unary)?;
             return self.node(at, Node::Not(Box::new(operand)));
         }
-        if self.skip(&Token::Minus) {
-            if let Token::Literal(Literal::Int(_) | Literal::Decimal(_)) = self.peek()
+        if self.skip(&FilterToken::Minus) {
+            if let FilterToken::Literal(Literal::Int(_) | Literal::Decimal(_)) = self.peek()
                 && self.at() == at + 1
-                && let Token::Literal(literal) = self.take()
+                && let FilterToken::Literal(literal) = self.take()
                 && let Some(negative) = lexer::number_or_date(&format!("-{literal}"))
             {
                 let literal = self.node(at, Node::Literal(negative))?;
@@ -213,7 +213,7 @@ impl Parser {
         if !self.skip_word("in") {
             return Ok(operand);
         }
-        self.expect(&Token::Open, "'(' and a list of values")?;
+        self.expect(&FilterToken::Open, "'(' and a list of values")?;
         let mut values = Vec::new();
         loop {
             let at = self.at();
@@ -222,33 +222,33 @@ impl Parser {
                 return Err(Fault::new(at, "expected a literal, as all in the list of 'in' are"));
             }
             values.push(value);
-            if !self.skip(&Token::Comma) {
+            if !self.skip(&FilterToken::Comma) {
                 break;
             }
         }
-        self.expect(&Token::Close, "',' or ')'")?;
+        self.expect(&FilterToken::Close, "',' or ')'")?;
         self.node(operand.at, Node::In(Box::new(operand), values))
     }
 
     fn primary(&mut self) -> Result<Expr, Fault> {
         let at = self.at();
         match self.peek() {
-            Token::Open => {
+            FilterToken::Open => {
                 self.next += 1;
                 let inner = self.deeper(Self::or)?;
-                self.expect(&Token::Close, "an operator or ')'")?;
+                self.expect(&FilterToken::Close, "an operator or ')'")?;
                 Ok(inner)
             }
-            Token::Literal(_) => {
-                let Token::Literal(literal) = self.take() else { return Err(self.expected("a literal")) };
+            FilterToken::Literal(_) => {
+                let FilterToken::Literal(literal) = self.take() else { return Err(self.expected("a literal")) };
                 self.node(at, Node::Literal(literal))
             }
-            Token::Alias(_) => {
-                let Token::Alias(name) = self.take() else { return Err(self.expected("an alias")) };
+            FilterToken::Alias(_) => {
+                let FilterToken::Alias(name) = self.take() else { return Err(self.expected("an alias")) };
                 self.node(at, Node::Alias(name))
             }
-            Token::Word(_) => {
-                let Token::Word(word) = self.take() else { return Err(self.expected("a name")) };
+            FilterToken::Word(_) => {
+                let FilterToken::Word(word) = self.take() else { return Err(self.expected("a name")) };
                 self.word(at, word)
             }
             _ => Err(self.expected("a property, a function, a literal or '('")),
@@ -256,16 +256,16 @@ impl Parser {
     }
 
     fn word(&mut self, at: usize, word: String) -> Result<Expr, Fault> {
-        if self.skip(&Token::Open) {
+        if self.skip(&FilterToken::Open) {
             let mut arguments = Vec::new();
-            if !self.skip(&Token::Close) {
+            if !self.skip(&FilterToken::Close) {
                 loop {
                     arguments.push(self.deeper(Self::or)?);
-                    if !self.skip(&Token::Comma) {
+                    if !self.skip(&FilterToken::Comma) {
                         break;
                     }
                 }
-                self.expect(&Token::Close, "',' or ')'")?;
+                self.expect(&FilterToken::Close, "',' or ')'")?;
             }
             return self.node(at, Node::Call(word, arguments));
         }
@@ -279,16 +279,16 @@ impl Parser {
             return self.node(at, Node::Literal(literal));
         }
         let mut names = vec![word];
-        while self.skip(&Token::Slash) {
+        while self.skip(&FilterToken::Slash) {
             let step = self.at();
-            let Token::Word(name) = self.take() else {
+            let FilterToken::Word(name) = self.take() else {
                 self.next -= 1;
                 return Err(self.expected("a name behind '/'"));
             };
             if name.eq_ignore_ascii_case("$count") {
                 return self.node(at, Node::Count(names));
             }
-            if *self.peek() == Token::Open {
+            if *self.peek() == FilterToken::Open {
                 return self.lambda(at, step, names, &name);
             }
             if names.len() == MAX_DEPTH {
@@ -305,17 +305,17 @@ impl Parser {
             return Err(Fault::new(step, "expected 'any', 'all', '$count' or a property behind '/'"));
         }
         self.next += 1;
-        if any && self.skip(&Token::Close) {
+        if any && self.skip(&FilterToken::Close) {
             return self.node(at, Node::Any(names, None));
         }
         let variable = match self.peek() {
-            Token::Word(word) if !word.starts_with('$') && !word.contains('.') => word.clone(),
+            FilterToken::Word(word) if !word.starts_with('$') && !word.contains('.') => word.clone(),
             _ => return Err(self.expected("a range variable, as in any(e:e/address eq 'x')")),
         };
         self.next += 1;
-        self.expect(&Token::Colon, "':' behind the range variable")?;
+        self.expect(&FilterToken::Colon, "':' behind the range variable")?;
         let body = Box::new(self.deeper(Self::or)?);
-        self.expect(&Token::Close, "an operator or ')'")?;
+        self.expect(&FilterToken::Close, "an operator or ')'")?;
         self.node(at, if any { Node::Any(names, Some((variable, body))) } else { Node::All(names, variable, body) })
     }
 }

@@ -3,9 +3,7 @@
 use crate::domain::contact::tags::View;
 use crate::domain::date;
 use crate::domain::fold::fold;
-use crate::domain::literal::DAY;
-use crate::domain::literal::MILLION;
-use crate::domain::literal::decimal;
+use crate::domain::literal::{DAY, MILLION, decimal};
 use crate::domain::plain::shorten;
 use crate::domain::query::typed::{Arithmetic, Condition, Id, Moment, NumberValue, Property, TextValue};
 use crate::odata::filter::ast::Literal;
@@ -14,7 +12,7 @@ use crate::odata::filter::{Fault, time_of_day};
 
 /// An expression with its type.
 #[derive(Debug, Clone)]
-pub(super) enum Value {
+pub(super) enum Operand {
     Null,
     Condition(Condition),
     /// A literal, as written: ids are compared by exact case.
@@ -44,7 +42,7 @@ pub(super) struct Number {
     pub(super) bound: i64,
 }
 
-impl Value {
+impl Operand {
     pub(super) fn whole(value: NumberValue, bound: i64) -> Self {
         Self::Number(Number { value, millionths: false, bound })
     }
@@ -125,20 +123,23 @@ pub(super) fn alike(left: Number, right: Number) -> Option<[NumberValue; 2]> {
 }
 
 /// As a number, null where it is none.
-pub(super) fn number(value: Value) -> NumberValue {
+pub(super) fn number(value: Operand) -> NumberValue {
     match value {
-        Value::Number(Number { value, .. }) | Value::Date(value) | Value::Instant(value) | Value::Time(value) => value,
+        Operand::Number(Number { value, .. })
+        | Operand::Date(value)
+        | Operand::Instant(value)
+        | Operand::Time(value) => value,
         _ => NumberValue::Constant(None),
     }
 }
 
 /// A literal, with its type.
-pub(super) fn literal(literal: &Literal, at: usize) -> Result<Value, Fault> {
+pub(super) fn literal(literal: &Literal, at: usize) -> Result<Operand, Fault> {
     let constant = |number| NumberValue::Constant(Some(number));
     Ok(match literal {
-        Literal::Null => Value::Null,
-        Literal::Bool(truth) => Value::Condition(Condition::Constant(Some(*truth))),
-        Literal::Text(text) => Value::Quoted(text.clone()),
+        Literal::Null => Operand::Null,
+        Literal::Bool(truth) => Operand::Condition(Condition::Constant(Some(*truth))),
+        Literal::Text(text) => Operand::Quoted(text.clone()),
         Literal::Enum(name, member) => {
             let shown = shorten(name);
             let Some(members) = members_of(name) else {
@@ -150,22 +151,22 @@ pub(super) fn literal(literal: &Literal, at: usize) -> Result<Value, Fault> {
             let Some(known) = members.iter().find(|known| known.eq_ignore_ascii_case(member)) else {
                 return Err(Fault::wrong(at, format!("The members of '{shown}' are {}.", members.join(", "))));
             };
-            Value::Text(TextValue::Constant(Some(fold(known))), None)
+            Operand::Text(TextValue::Constant(Some(fold(known))), None)
         }
-        Literal::Int(number) => Value::whole(constant(*number), number.saturating_abs()),
+        Literal::Int(number) => Operand::whole(constant(*number), number.saturating_abs()),
         Literal::Decimal(text) => {
             let value = decimal(text).unwrap_or_default();
-            Value::Number(Number { value: constant(value), millionths: true, bound: value.saturating_abs() })
+            Operand::Number(Number { value: constant(value), millionths: true, bound: value.saturating_abs() })
         }
-        Literal::Date(text) => Value::Date(NumberValue::Constant(date::day(text))),
-        Literal::Guid(text) => Value::Guid(TextValue::Constant(Some(text.clone()))),
-        Literal::DateTime(text) => fraction(text, Value::Instant(NumberValue::Constant(date::instant(text)))),
-        Literal::Time(text) => fraction(text, Value::Time(NumberValue::Constant(time_of_day(text)))),
+        Literal::Date(text) => Operand::Date(NumberValue::Constant(date::day(text))),
+        Literal::Guid(text) => Operand::Guid(TextValue::Constant(Some(text.clone()))),
+        Literal::DateTime(text) => fraction(text, Operand::Instant(NumberValue::Constant(date::instant(text)))),
+        Literal::Time(text) => fraction(text, Operand::Time(NumberValue::Constant(time_of_day(text)))),
     })
 }
 
-fn fraction(text: &str, value: Value) -> Value {
-    if text.contains('.') { Value::Fraction(Box::new(value)) } else { value }
+fn fraction(text: &str, value: Operand) -> Operand {
+    if text.contains('.') { Operand::Fraction(Box::new(value)) } else { value }
 }
 
 /// Times that are shown in whole seconds, with their fraction: whoever names one means the time at which it was written.

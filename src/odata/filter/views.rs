@@ -22,7 +22,7 @@ pub(super) enum Bound {
 }
 
 /// The range variables in scope, the outermost first.
-pub(super) type Scope<'e> = [(&'e str, Bound)];
+pub(super) type Variables<'e> = [(&'e str, Bound)];
 
 /// The value of a view, folded.
 pub(super) fn value(view: View) -> TextValue {
@@ -57,7 +57,7 @@ impl Checker<'_> {
         any: Condition,
         variable: &str,
         body: &Expr,
-        scope: &Scope<'_>,
+        scope: &Variables<'_>,
     ) -> Result<Condition, Fault> {
         if list.table != Table::SingleValues(Of::Contact) {
             return Ok(any);

@@ -65,7 +65,7 @@ async fn a_new_key_is_asked_for_and_a_withdrawn_one_ends_its_tokens() {
     assert!(provider.verify(&first).await.is_ok());
     assert_eq!(provider.verify(&second).await, Err(REFUSED));
     server.keys(&[new.public("new")]);
-    // Remembered, and its key is not known to be withdrawn.
+    // It is cached, and its key is not known to be withdrawn.
     assert!(provider.verify(&first).await.is_ok());
     assert!(provider.verify(&second).await.is_ok());
     assert_eq!(provider.verify(&first).await, Err(REFUSED));
@@ -246,7 +246,7 @@ async fn a_remembered_token_ends_when_it_says() {
     let known = |i: usize, expires| {
         let verified = Verified { expires, ..provider.0.state().verified[&digest].verified.clone() };
         let key = provider.0.state().verified[&digest].key;
-        provider.0.state().remember(Sha256::digest(i.to_string()).into(), Remembered { verified, key }, now);
+        provider.0.state().remember(Sha256::digest(i.to_string()).into(), CachedToken { verified, key }, now);
     };
     for i in 0..MAX_REMEMBERED {
         known(i, now - SKEW);

@@ -5,7 +5,7 @@ mod lasting;
 use serde_json::{Value, json};
 
 use crate::oidc::tests::issuer::{Pair, base64};
-use crate::oidc::token::Token;
+use crate::oidc::token::UnverifiedToken;
 use crate::oidc::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as URL_SAFE;
@@ -49,7 +49,7 @@ fn read(text: &str, keys: &KeySet) -> Result<Verified, &'static str> {
 
 /// The same to somebody who trusts a claim for names.
 fn trusting(name_claim: Option<&str>, text: &str, keys: &KeySet) -> Result<Verified, &'static str> {
-    let token = Token::read(text)?;
+    let token = UnverifiedToken::read(text)?;
     let audiences = ["other".to_owned(), "api://contactd".to_owned()];
     let verified = token.claims(&Expected { issuer: ISSUER, audiences: &audiences, name_claim }, NOW)?;
     keys.signer(&token).ok_or("no key signed it")?;

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use crate::domain::error::Error;
-use crate::domain::query::search::{Expr, Search};
-use crate::domain::words::{self, Field, Value};
+use crate::domain::query::search::{Search, SearchExpr};
+use crate::domain::words::{self, Field, FieldWords};
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 
@@ -53,14 +53,16 @@ select word from ways where word is not null";
 }
 
 /// Adds the words that may go on; answers how many words there are in all.
-fn last_words<'e>(expr: &'e Expr, last: &mut Vec<&'e String>) -> usize {
+fn last_words<'e>(expr: &'e SearchExpr, last: &mut Vec<&'e String>) -> usize {
     match expr {
-        Expr::Words(_, words) => {
+        SearchExpr::Words(_, words) => {
             last.extend(words.last());
             words.len()
         }
-        Expr::And(operands) | Expr::Or(operands) => operands.iter().map(|expr| last_words(expr, last)).sum(),
-        Expr::Not(operand) => last_words(operand, last),
+        SearchExpr::And(operands) | SearchExpr::Or(operands) => {
+            operands.iter().map(|expr| last_words(expr, last)).sum()
+        }
+        SearchExpr::Not(operand) => last_words(operand, last),
     }
 }
 
@@ -75,7 +77,7 @@ pub(in crate::store) fn condition(mailbox: i64, search: &Search, ways: &Ways) ->
 
 /// What SQLite's index is asked: all at once, since it then reads no more of the longer lists than of the shorter ones
 /// need be. Only what is found by what is not there is left to us.
-fn of_index(mailbox: i64, expr: &Expr, ways: &Ways) -> Sql {
+fn of_index(mailbox: i64, expr: &SearchExpr, ways: &Ways) -> Sql {
     if let Some(wanted) = wanted(mailbox, expr, ways) {
         let ids = Sql::new(
             "c.id in (select contact_id from searched where row in (select rowid from words where words match ",
@@ -86,7 +88,7 @@ fn of_index(mailbox: i64, expr: &Expr, ways: &Ways) -> Sql {
 }
 
 /// The same on PostgreSQL.
-fn of_vectors(mailbox: i64, expr: &Expr) -> Sql {
+fn of_vectors(mailbox: i64, expr: &SearchExpr) -> Sql {
     match found(mailbox, expr) {
         Some(found) => Sql::new("c.id in (").then(found).text(")"),
         None => otherwise(expr, |expr| of_vectors(mailbox, expr)),
@@ -94,12 +96,12 @@ fn of_vectors(mailbox: i64, expr: &Expr) -> Sql {
 }
 
 /// An expression by its parts.
-fn otherwise(expr: &Expr, of: impl Fn(&Expr) -> Sql) -> Sql {
+fn otherwise(expr: &SearchExpr, of: impl Fn(&SearchExpr) -> Sql) -> Sql {
     match expr {
-        Expr::Not(operand) => Sql::new("not (").then(of(operand)).text(")"),
-        Expr::And(operands) => joined(operands.iter().map(of), " and ").parenthesized(),
-        Expr::Or(operands) => joined(operands.iter().map(of), " or ").parenthesized(),
-        Expr::Words(..) => Sql::new("false"),
+        SearchExpr::Not(operand) => Sql::new("not (").then(of(operand)).text(")"),
+        SearchExpr::And(operands) => joined(operands.iter().map(of), " and ").parenthesized(),
+        SearchExpr::Or(operands) => joined(operands.iter().map(of), " or ").parenthesized(),
+        SearchExpr::Words(..) => Sql::new("false"),
     }
 }
 
@@ -111,13 +113,13 @@ fn joined(parts: impl IntoIterator<Item = Sql>, word: &'static str) -> Sql {
 
 /// An expression in the words of SQLite's index, which must be told something that is there. Between its quotes there is
 /// nothing but letters and digits.
-fn wanted(mailbox: i64, expr: &Expr, ways: &Ways) -> Option<String> {
-    let all = |operands: &[Expr], word| {
+fn wanted(mailbox: i64, expr: &SearchExpr, ways: &Ways) -> Option<String> {
+    let all = |operands: &[SearchExpr], word| {
         let each = operands.iter().map(|expr| wanted(mailbox, expr, ways)).collect::<Option<Vec<_>>>()?;
         Some(format!("({})", each.join(word)))
     };
     match expr {
-        Expr::Words(field, words) => {
+        SearchExpr::Words(field, words) => {
             let field = field.map_or(String::new(), |field| format!("f{} : ", field.number()));
             let Some(ways) = words.last().and_then(|last| ways.0.get(last)) else {
                 return Some(format!("{field}\"{}\" *", of_mailbox(mailbox, words)));
@@ -126,22 +128,22 @@ fn wanted(mailbox: i64, expr: &Expr, ways: &Ways) -> Option<String> {
             let each = ways.iter().map(|word| format!("\"{before} {word}\"")).collect::<Vec<_>>();
             Some(format!("{field}({})", each.join(" OR ")))
         }
-        Expr::And(operands) => {
-            let (not, there): (Vec<_>, Vec<_>) = operands.iter().partition(|expr| matches!(expr, Expr::Not(_)));
+        SearchExpr::And(operands) => {
+            let (not, there): (Vec<_>, Vec<_>) = operands.iter().partition(|expr| matches!(expr, SearchExpr::Not(_)));
             let there: Vec<_> = there.into_iter().cloned().collect();
             let first = if there.is_empty() { None } else { all(&there, " AND ") };
             not.into_iter().try_fold(first?, |all, expr| match expr {
-                Expr::Not(operand) => Some(format!("({all} NOT {})", wanted(mailbox, operand, ways)?)),
+                SearchExpr::Not(operand) => Some(format!("({all} NOT {})", wanted(mailbox, operand, ways)?)),
                 _ => None,
             })
         }
-        Expr::Or(operands) => all(operands, " OR "),
-        Expr::Not(_) => None,
+        SearchExpr::Or(operands) => all(operands, " OR "),
+        SearchExpr::Not(_) => None,
     }
 }
 
 /// The ids of all that PostgreSQL finds, where something is asked that is there.
-fn found(mailbox: i64, expr: &Expr) -> Option<Sql> {
+fn found(mailbox: i64, expr: &SearchExpr) -> Option<Sql> {
     let words = in_words(mailbox, expr)?;
     let select = Sql::new("select contact_id from words where words @@ ").value(words.query).text("::text::tsquery");
     if words.is_all {
@@ -157,18 +159,18 @@ struct InWords {
     is_all: bool,
 }
 
-fn in_words(mailbox: i64, expr: &Expr) -> Option<InWords> {
+fn in_words(mailbox: i64, expr: &SearchExpr) -> Option<InWords> {
     let join = |parts: &[InWords], operator| {
         let queries: Vec<_> = parts.iter().map(|part| part.query.as_str()).collect();
         InWords { query: format!("({})", queries.join(operator)), is_all: parts.iter().all(|part| part.is_all) }
     };
     match expr {
-        Expr::Words(field, words) => {
+        SearchExpr::Words(field, words) => {
             let query = of_prefix(&mailbox.to_string(), words, " & ");
             Some(InWords { query, is_all: field.is_none() && words.len() == 1 })
         }
-        Expr::And(operands) => {
-            let (not, there): (Vec<_>, Vec<_>) = operands.iter().partition(|expr| matches!(expr, Expr::Not(_)));
+        SearchExpr::And(operands) => {
+            let (not, there): (Vec<_>, Vec<_>) = operands.iter().partition(|expr| matches!(expr, SearchExpr::Not(_)));
             let count = there.len();
             let mut parts: Vec<_> = there.into_iter().filter_map(|expr| in_words(mailbox, expr)).collect();
             if parts.is_empty() {
@@ -177,7 +179,7 @@ fn in_words(mailbox: i64, expr: &Expr) -> Option<InWords> {
             let mut is_all = parts.len() == count;
             for expr in not {
                 match expr {
-                    Expr::Not(operand) => match in_words(mailbox, operand).filter(|words| words.is_all) {
+                    SearchExpr::Not(operand) => match in_words(mailbox, operand).filter(|words| words.is_all) {
                         Some(InWords { query, .. }) => parts.push(InWords { query: format!("!{query}"), is_all: true }),
                         None => is_all = false,
                     },
@@ -187,28 +189,28 @@ fn in_words(mailbox: i64, expr: &Expr) -> Option<InWords> {
             let all = join(&parts, " & ");
             Some(InWords { is_all: all.is_all && is_all, ..all })
         }
-        Expr::Or(operands) => {
+        SearchExpr::Or(operands) => {
             let parts = operands.iter().map(|expr| in_words(mailbox, expr)).collect::<Option<Vec<_>>>()?;
             Some(join(&parts, " | "))
         }
-        Expr::Not(_) => None,
+        SearchExpr::Not(_) => None,
     }
 }
 
 /// What PostgreSQL is asked of each contact that its index has found.
-fn in_places(expr: &Expr) -> String {
-    let join = |operands: &[Expr], operator| {
+fn in_places(expr: &SearchExpr) -> String {
+    let join = |operands: &[SearchExpr], operator| {
         format!("({})", operands.iter().map(in_places).collect::<Vec<_>>().join(operator))
     };
     match expr {
-        Expr::Words(field, words) => {
+        SearchExpr::Words(field, words) => {
             let fields = field.map_or(Field::ALL.to_vec(), |field| vec![field]);
             let each = fields.into_iter().map(|field| of_prefix(&field.number().to_string(), words, " <-> "));
             format!("({})", each.collect::<Vec<_>>().join(" | "))
         }
-        Expr::And(operands) => join(operands, " & "),
-        Expr::Or(operands) => join(operands, " | "),
-        Expr::Not(operand) => format!("!{}", in_places(operand)),
+        SearchExpr::And(operands) => join(operands, " & "),
+        SearchExpr::Or(operands) => join(operands, " | "),
+        SearchExpr::Not(operand) => format!("!{}", in_places(operand)),
     }
 }
 
@@ -220,7 +222,7 @@ fn of_prefix(prefix: &str, words: &[String], operator: &str) -> String {
 }
 
 /// The words of a contact as SQLite's index takes them: a text for each field.
-pub(in crate::store) fn texts(mailbox: i64, values: &[Value]) -> Vec<String> {
+pub(in crate::store) fn texts(mailbox: i64, values: &[FieldWords]) -> Vec<String> {
     let mut texts = vec![String::new(); Field::ALL.len()];
     for (field, words) in values {
         if let Some(text) = texts.get_mut(field.number()) {
@@ -234,7 +236,7 @@ pub(in crate::store) fn texts(mailbox: i64, values: &[Value]) -> Vec<String> {
 }
 
 /// The same as PostgreSQL takes them: which words there are, and where each is.
-pub(in crate::store) fn vectors(mailbox: i64, values: &[Value]) -> [String; 2] {
+pub(in crate::store) fn vectors(mailbox: i64, values: &[FieldWords]) -> [String; 2] {
     let mut words: Vec<_> = values.iter().flat_map(|(_, words)| words).collect();
     words.sort_unstable();
     words.dedup();

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
 use crate::domain::contact::expand::Expanded;
-use crate::domain::contact::patch::{Added, Patch};
+use crate::domain::contact::patch::{ContactAdditions, ContactPatch};
 use crate::domain::contact::{self, Complex, Contact, DEFAULT_FOLDER, Properties, Text};
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
@@ -21,8 +21,7 @@ use crate::store::tables::extended::{self, Owner};
 use crate::store::tables::rights::{self, Actor, To};
 use crate::store::tables::schema::{COLLECTIONS, FLAGS, Table};
 use crate::store::tables::{changes, extensions, folders, quota};
-use crate::store::write::procedures;
-use crate::store::write::procedures::Call;
+use crate::store::write::procedures::{self, Call};
 use crate::store::write::rows::Written;
 use crate::store::write::tx::Tx;
 
@@ -153,14 +152,14 @@ pub(in crate::store) struct New {
     pub(in crate::store) mailbox: i64,
     /// The folder it goes into, which must be there; without it that of the patch, which is made if it is not.
     pub(in crate::store) folder: Option<String>,
-    pub(in crate::store) patch: Patch,
+    pub(in crate::store) patch: ContactPatch,
     /// On whose behalf, where the statement itself is to see to that.
     pub(in crate::store) actor: Option<Arc<Actor>>,
 }
 
 impl New {
     /// One that goes where it says itself.
-    pub(in crate::store) fn of(mailbox: i64, patch: Patch) -> Self {
+    pub(in crate::store) fn of(mailbox: i64, patch: ContactPatch) -> Self {
         Self { mailbox, folder: None, patch, actor: None }
     }
 }
@@ -258,8 +257,8 @@ async fn may_all_write(tx: &mut Tx, contacts: &[Written]) -> Result<(), Error> {
 }
 
 /// Writes what comes with a contact that was just written. New extensions are then shown with it.
-async fn add(tx: &mut Tx, mailbox: i64, contact: &mut Contact, added: Added) -> Result<(), Error> {
-    let Added { extensions, single_values, multi_values } = added;
+async fn add(tx: &mut Tx, mailbox: i64, contact: &mut Contact, added: ContactAdditions) -> Result<(), Error> {
+    let ContactAdditions { extensions, single_values, multi_values } = added;
     let ids = [contact.id];
     extended::change(tx, mailbox, Owner::Contacts(&ids), single_values).await?;
     extended::change(tx, mailbox, Owner::Contacts(&ids), multi_values).await?;
@@ -284,7 +283,7 @@ pub(in crate::store) async fn update(
     mailbox: i64,
     within: &[String],
     id: Uuid,
-    mut patch: Patch,
+    mut patch: ContactPatch,
     expected: &Preconditions,
 ) -> Result<Contact, Error> {
     let mut contact = get(tx.reading().await?, mailbox, within, id).await?;

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use crate::domain::contact::Contact;
-use crate::domain::contact::expand::Expand;
-use crate::domain::contact::expand::Expanded;
-use crate::domain::contact::expand::Ids;
+use crate::domain::contact::expand::{Expand, Expanded, Ids};
 use crate::domain::error::Error;
 use crate::domain::extended::{Changes, Comparable, ExtendedProperty, ExtendedValue, MultiValue, SingleValue, applied};
 use crate::domain::fold::fold;

@@ -5,9 +5,8 @@
 use uuid::Uuid;
 
 use crate::domain::contact::Contact;
-use crate::domain::contact::expand::Expanded;
-use crate::domain::contact::expand::Ids;
-use crate::domain::contact::patch::Patch;
+use crate::domain::contact::expand::{Expanded, Ids};
+use crate::domain::contact::patch::ContactPatch;
 use crate::domain::error::Error;
 use crate::domain::folder::{Folder, FolderPatch};
 use crate::store::Store;
@@ -37,7 +36,13 @@ impl Store {
     /// # Errors
     /// As these; [`Error::KeyReused`] when the key was of another request, [`Error::NotFound`] when the contact was
     /// deleted since, [`Error::Quota`] when the mailbox has too many keys.
-    pub async fn insert_once(&self, mailbox: i64, folder: &[String], new: Patch, once: Once) -> Result<Contact, Error> {
+    pub async fn insert_once(
+        &self,
+        mailbox: i64,
+        folder: &[String],
+        new: ContactPatch,
+        once: Once,
+    ) -> Result<Contact, Error> {
         let (folder, max_folders) = (folder.to_vec(), self.shared.options.max_folders);
         let work = async move |tx: &mut Tx| {
             if let Some(made) = made(tx, mailbox, &once).await? {

@@ -178,8 +178,8 @@ pub(super) async fn filled() -> (Opened, Vec<Contact>) {
     (o, contacts)
 }
 
-pub(super) fn noted(notes: &str) -> Patch {
-    let mut patch = Patch::default();
+pub(super) fn noted(notes: &str) -> ContactPatch {
+    let mut patch = ContactPatch::default();
     patch.texts[Text::PersonalNotes as usize] = Some(Some(notes.to_owned()));
     patch
 }

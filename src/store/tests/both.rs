@@ -24,7 +24,7 @@ async fn creates_that_are_written_together_are_answered_each_for_itself() {
     let o = opened_with(Options { max_folders: 2, ..Options::default() }).await;
     let mailbox = o.mailbox;
     let create = |title: &str, folder: Option<&str>| {
-        let patch = Patch { parent_folder_id: folder.map(str::to_owned), ..titled(title) };
+        let patch = ContactPatch { parent_folder_id: folder.map(str::to_owned), ..titled(title) };
         let store = o.store.clone();
         async move { store.insert(mailbox, patch).await }
     };

@@ -27,7 +27,7 @@ mod both {
             let o = opened().await;
             let root = ["contacts".to_owned()];
             let folder = vec![o.store.create_folder(o.mailbox, &root, named("Full")).await.unwrap().id];
-            let of_folder = |_| Patch { parent_folder_id: Some(folder[0].clone()), ..titled("example") };
+            let of_folder = |_| ContactPatch { parent_folder_id: Some(folder[0].clone()), ..titled("example") };
             let contacts = o.store.insert_many(o.mailbox, (0..MANY).map(of_folder).collect()).await.unwrap();
             Self { o, folder, contacts }
         }
@@ -150,7 +150,7 @@ where c.removed and c.contact_id is not null and not d.removed";
 
         let full = Full::new().await;
         full.begin(None).await;
-        let patch = Patch { parent_folder_id: Some(full.folder[0].clone()), ..titled("new") };
+        let patch = ContactPatch { parent_folder_id: Some(full.folder[0].clone()), ..titled("new") };
         full.o.store.insert(full.o.mailbox, patch).await.unwrap();
         assert_eq!((full.o.titles().await, full.marked().await), (vec!["new".to_owned()], ALL));
 

@@ -7,8 +7,7 @@ pub(super) mod both {
     use proptest::test_runner::{Config, TestRng, TestRunner};
 
     use crate::domain::contact::Contact;
-    use crate::domain::contact::expand::Expand;
-    use crate::domain::contact::expand::Ids;
+    use crate::domain::contact::expand::{Expand, Ids};
     use crate::domain::query::eval;
     use crate::odata::filter::{Aliases, Model, filter};
     use crate::odata::prefer::Handling;

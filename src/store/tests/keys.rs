@@ -1,7 +1,7 @@
 //! What is derived of contacts: that look-ups use it, and that it is made anew when its rule changes.
 
 mod both {
-    use crate::domain::contact::patch::Added;
+    use crate::domain::contact::patch::ContactAdditions;
     use crate::domain::extended::{MultiValue, PropertyId, SingleValue};
     use crate::domain::extension;
     use crate::odata::filter::{Aliases, Model, filter};
@@ -42,7 +42,7 @@ mod both {
                 patch.categories = Some(vec![name.clone()]);
                 let single = PropertyId::parse::<SingleValue>("String 0x6601").unwrap();
                 let multi = PropertyId::parse::<MultiValue>("StringArray 0x6602").unwrap();
-                patch.added = Some(Box::new(Added {
+                patch.added = Some(Box::new(ContactAdditions {
                     extensions: vec![extension::NewExtension { name: name.clone(), members: Vec::new() }],
                     single_values: vec![(single, Some([name.clone()]))],
                     multi_values: vec![(multi, Some(vec![name.clone(), "all".to_owned()]))],

@@ -70,8 +70,8 @@ async fn opened_in_schema(schema: Schema, options: Options) -> Opened {
     Opened::new(database, tempfile::tempdir().unwrap(), Some(schema), options).await
 }
 
-fn titled(title: &str) -> Patch {
-    let mut patch = Patch { phones: Some(vec![Phone::default(); 3]), ..Patch::default() };
+fn titled(title: &str) -> ContactPatch {
+    let mut patch = ContactPatch { phones: Some(vec![Phone::default(); 3]), ..ContactPatch::default() };
     patch.texts[Text::Title as usize] = Some(Some(title.to_owned()));
     patch
 }
@@ -86,7 +86,7 @@ fn named(name: &str) -> FolderPatch {
     FolderPatch { display_name: Some(name.to_owned()), ..FolderPatch::default() }
 }
 
-fn new(mailbox: i64, patch: Patch) -> Vec<New> {
+fn new(mailbox: i64, patch: ContactPatch) -> Vec<New> {
     vec![New::of(mailbox, patch)]
 }
 

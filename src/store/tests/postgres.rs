@@ -293,7 +293,7 @@ async fn what_costs_too_much_is_stopped_on_a_standby_and_the_standby_is_asked_on
     };
     let o = opened_in_schema(schema, options).await;
     let emails = Some(vec![Email::default(); 100]);
-    let patch = Patch { emails, phones: Some(vec![Phone::default(); 100]), ..Patch::default() };
+    let patch = ContactPatch { emails, phones: Some(vec![Phone::default(); 100]), ..ContactPatch::default() };
     o.store.insert(o.mailbox, patch).await.unwrap();
     let costly = "emailAddresses/any(a:phones/any(b:emailAddresses/any(c:phones/any(d:\
         concat(concat(a/address,b/number),concat(c/address,d/number)) eq 'x'))))";

@@ -1,9 +1,8 @@
 //! What an upgrade makes of what was stored before it.
 
 pub(super) mod both {
-    use crate::domain::contact::expand::Expand;
-    use crate::domain::contact::expand::Ids;
-    use crate::domain::contact::patch::Added;
+    use crate::domain::contact::expand::{Expand, Ids};
+    use crate::domain::contact::patch::ContactAdditions;
     use crate::domain::contact::tags;
     use crate::domain::extended::{PropertyId, SingleValue};
     use crate::odata::filter::{Aliases, Model, filter};
@@ -15,8 +14,9 @@ pub(super) mod both {
     async fn what_was_stored_by_a_tag_is_kept_under_a_name_and_can_be_cast() {
         let o = opened().await;
         let id = PropertyId::parse::<SingleValue>("String 0x9").unwrap();
-        let added = Added { single_values: vec![(id, Some(["7".to_owned()]))], ..Added::default() };
-        let patch = Patch { added: Some(Box::new(added)), ..titled("a") };
+        let added =
+            ContactAdditions { single_values: vec![(id, Some(["7".to_owned()]))], ..ContactAdditions::default() };
+        let patch = ContactPatch { added: Some(Box::new(added)), ..titled("a") };
         o.store.insert(o.mailbox, patch).await.unwrap();
         let upgraded = o.job(async |tx| {
             let older = "

@@ -36,7 +36,7 @@ async fn open(path: &Path) -> Store {
 
 async fn add(store: &Store) {
     let mailbox = store.user(&UserName::parse("ann").unwrap()).await.unwrap().mailbox;
-    store.insert(mailbox, Patch::default()).await.unwrap();
+    store.insert(mailbox, ContactPatch::default()).await.unwrap();
 }
 
 /// How many contacts there are, once the database was opened as a server does.

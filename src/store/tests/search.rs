@@ -88,7 +88,7 @@ mod both {
         }
         let words = o.schema.as_ref().map_or("select count(*) from searched", |_| "select count(*) from words");
         let before = o.count(words).await;
-        let patch = Patch {
+        let patch = ContactPatch {
             phones: Some(vec![Phone { number: Some("+1 (732) 555-0102".into()), ..Phone::default() }]),
             addresses: Some(vec![Address { city: Some("Straße 5".into()), ..Address::default() }]),
             ..named("Bob van Lee")

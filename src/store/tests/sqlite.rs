@@ -14,7 +14,7 @@ async fn shrink(o: &Opened) {
     shrink.await.unwrap();
 }
 
-fn large() -> Patch {
+fn large() -> ContactPatch {
     let mut large = titled("large");
     large.texts[Text::PersonalNotes as usize] = Some(Some("x".repeat(1_000_000)));
     large
@@ -208,7 +208,7 @@ create temp trigger trap before insert on main.contacts when new.title = 'boom' 
     });
     trap.await.unwrap();
     let create = |title: &str, folder: Option<&str>| {
-        let patch = Patch { parent_folder_id: folder.map(str::to_owned), ..titled(title) };
+        let patch = ContactPatch { parent_folder_id: folder.map(str::to_owned), ..titled(title) };
         Box::pin(async { o.store.insert(o.mailbox, patch).await.map(drop) }) as LocalBoxFuture<'_, Result<(), Error>>
     };
     // The one that may have no folder makes them be tried alone.

@@ -22,7 +22,7 @@ pub(in crate::store) struct Written {
     pub(in crate::store) mailbox: i64,
     pub(in crate::store) contact: Contact,
     /// The words it has had so far, if it is not new.
-    pub(in crate::store) words: Option<Vec<words::Value>>,
+    pub(in crate::store) words: Option<Vec<words::FieldWords>>,
     /// On whose behalf, where the statement is to see that they may, and to write it down.
     pub(in crate::store) actor: Option<Arc<Actor>>,
 }

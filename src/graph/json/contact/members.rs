@@ -6,14 +6,14 @@ use crate::domain::contact::{Complex, Contact, Text};
 use crate::graph::json::contact::select::{Only, Selection};
 
 /// The members of a contact that is being written.
-pub(crate) struct Members<'a, M> {
+pub(crate) struct ContactMembers<'a, M> {
     pub(crate) map: M,
     pub(crate) contact: &'a Contact,
     pub(crate) annotated: bool,
     pub(crate) select: Option<&'a Selection>,
 }
 
-impl<'a, M: SerializeMap> Members<'a, M> {
+impl<'a, M: SerializeMap> ContactMembers<'a, M> {
     pub(crate) fn annotation(&mut self, name: &'static str, value: &str) -> Result<(), M::Error> {
         if self.annotated { self.map.serialize_entry(name, value) } else { Ok(()) }
     }
@@ -53,30 +53,30 @@ impl<'a, M: SerializeMap> Members<'a, M> {
     }
 }
 
-pub(crate) struct Entries<'a, T> {
+pub(crate) struct EntriesJson<'a, T> {
     pub(crate) of: &'a [T],
     pub(crate) annotated: bool,
     pub(crate) only: Only<'a>,
 }
 
-impl<T: Complex> Serialize for Entries<'_, T> {
+impl<T: Complex> Serialize for EntriesJson<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut seq = serializer.serialize_seq(Some(self.of.len()))?;
         for entry in self.of {
-            seq.serialize_element(&Entry { of: entry, annotated: self.annotated, only: self.only })?;
+            seq.serialize_element(&EntryJson { of: entry, annotated: self.annotated, only: self.only })?;
         }
         seq.end()
     }
 }
 
 /// Null members are left out.
-pub(crate) struct Entry<'a, T> {
+pub(crate) struct EntryJson<'a, T> {
     pub(crate) of: &'a T,
     pub(crate) annotated: bool,
     pub(crate) only: Only<'a>,
 }
 
-impl<T: Complex> Serialize for Entry<'_, T> {
+impl<T: Complex> Serialize for EntryJson<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         if self.annotated {

@@ -1,16 +1,15 @@
-//! Reads a contact in either shape into a [`Patch`]. What Graph would refuse and this server keeps is collected, so that
-//! strict handling can refuse all of it at once, each by its path.
+//! Reads a contact in either shape into a [`ContactPatch`]. What Graph would refuse and this server keeps is collected, so
+//! that strict handling can refuse all of it at once, each by its path.
 
-use crate::domain::contact::patch::{Added, Patch};
+use crate::domain::contact::patch::{ContactAdditions, ContactPatch};
 use crate::domain::contact::tags::{self, View};
 use crate::domain::contact::{MAX_FOLDER_ID, MAX_TEXT, Text};
 use crate::domain::date;
 use crate::domain::error::{Error, Kind};
 use crate::domain::extended::SINGLE;
 use crate::domain::extension::{MAX_ALL_BYTES, NewExtension};
-use crate::domain::plain;
-use crate::domain::plain::shorten;
-use crate::graph::json::contact::reader::{Reader, array, bad_literal, strings, text, unknown};
+use crate::domain::plain::{self, shorten};
+use crate::graph::json::contact::reader::{ContactReader, array, bad_literal, strings, text, unknown};
 use crate::graph::json::contact::{beta, v1};
 use crate::graph::json::{extended, extension};
 use crate::odata::entity;
@@ -41,16 +40,17 @@ pub fn bare_reference(body: &Json) -> Option<&Json> {
 ///
 /// # Errors
 /// [`Error::Invalid`]: the first thing that no handling accepts; in strict handling else all that Graph refuses.
-pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> Result<Patch, Error> {
+pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> Result<ContactPatch, Error> {
     let Json::Object(members) = body else {
         let message = format!("The body must be a JSON object, a contact, not {}.", body.kind());
         return Err(Error::invalid(Kind::Body, "", message));
     };
-    let mut reader = Reader { patch: Patch::default(), added: Added::default(), deviations: Vec::new() };
+    let mut reader =
+        ContactReader { patch: ContactPatch::default(), added: ContactAdditions::default(), deviations: Vec::new() };
     for (name, value) in members {
         property(&mut reader, shape, &name, value)?;
     }
-    let Reader { mut patch, mut added, deviations } = reader;
+    let ContactReader { mut patch, mut added, deviations } = reader;
     let strict = handling == Handling::Strict;
     if strict && !deviations.is_empty() {
         return Err(Error::Invalid(deviations));
@@ -73,12 +73,12 @@ pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> R
     if !added.single_values.is_empty() {
         take_views(&mut patch, &mut added)?;
     }
-    patch.added = Some(Box::new(added)).filter(|added| **added != Added::default());
+    patch.added = Some(Box::new(added)).filter(|added| **added != ContactAdditions::default());
     Ok(patch)
 }
 
 /// Takes the extended properties that are views on the contact for the properties that they are.
-fn take_views(patch: &mut Patch, added: &mut Added) -> Result<(), Error> {
+fn take_views(patch: &mut ContactPatch, added: &mut ContactAdditions) -> Result<(), Error> {
     let mut views: Vec<(View, Option<String>)> = Vec::new();
     let mut rest = Vec::new();
     for (i, (id, value)) in std::mem::take(&mut added.single_values).into_iter().enumerate() {
@@ -123,7 +123,7 @@ fn take_views(patch: &mut Patch, added: &mut Added) -> Result<(), Error> {
     Ok(())
 }
 
-fn property(reader: &mut Reader, shape: Shape, name: &str, value: Json) -> Result<(), Error> {
+fn property(reader: &mut ContactReader, shape: Shape, name: &str, value: Json) -> Result<(), Error> {
     if is_annotation(name) {
         return Ok(());
     }
@@ -176,7 +176,7 @@ fn property(reader: &mut Reader, shape: Shape, name: &str, value: Json) -> Resul
     Ok(())
 }
 
-fn extensions(reader: &mut Reader, value: Json) -> Result<Vec<NewExtension>, Error> {
+fn extensions(reader: &mut ContactReader, value: Json) -> Result<Vec<NewExtension>, Error> {
     let mut extensions: Vec<NewExtension> = Vec::new();
     let mut size = 0;
     for (i, value) in array("extensions", value)?.into_iter().enumerate() {

@@ -1,20 +1,20 @@
 //! Reads the values of a contact: what both shapes have in common.
 
-use crate::domain::contact::patch::{Added, Patch};
+use crate::domain::contact::patch::{ContactAdditions, ContactPatch};
 use crate::domain::contact::{Complex, MAX_ENTRIES, MAX_TEXT, Member};
 use crate::domain::error::{Error, Kind, Problem};
 use crate::domain::plain::shorten;
 use crate::odata::json::{Json, is_annotation};
 
 /// What has been read so far.
-pub(crate) struct Reader {
-    pub(crate) patch: Patch,
-    pub(crate) added: Added,
+pub(crate) struct ContactReader {
+    pub(crate) patch: ContactPatch,
+    pub(crate) added: ContactAdditions,
     /// What Graph refuses and lenient handling keeps.
     pub(crate) deviations: Vec<Problem>,
 }
 
-impl Reader {
+impl ContactReader {
     /// The entries of a collection, with all members that are stored of them.
     pub(crate) fn entries<T: Complex>(&mut self, path: &str, value: Json) -> Result<Vec<T>, Error> {
         self.entries_of(path, &all::<T>(), value)

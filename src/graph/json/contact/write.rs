@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::domain::contact::Contact;
-use crate::graph::json::contact::members::Members;
+use crate::graph::json::contact::members::ContactMembers;
 use crate::graph::json::contact::select::Selection;
 use crate::graph::json::contact::{beta, v1};
 use crate::graph::json::extended;
@@ -28,7 +28,7 @@ pub struct ContactJson<'a> {
 impl Serialize for ContactJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { contact, annotated, select, .. } = *self;
-        let mut map = Members { map: serializer.serialize_map(None)?, contact, annotated, select };
+        let mut map = ContactMembers { map: serializer.serialize_map(None)?, contact, annotated, select };
         if let Some(context) = self.context {
             map.annotation("@odata.context", context)?;
         }

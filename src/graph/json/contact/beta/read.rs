@@ -3,11 +3,11 @@
 use crate::domain::contact::{DateTimeTimeZone, Email, FLAG_STATUS, Flag, MAX_TEXT, Phone};
 use crate::domain::date;
 use crate::domain::error::{Error, Kind, Problem};
-use crate::graph::json::contact::reader::{DATE, Reader, bad_literal, boolean, object, text, unknown};
+use crate::graph::json::contact::reader::{ContactReader, DATE, bad_literal, boolean, object, text, unknown};
 use crate::odata::json::{Json, is_annotation};
 
 /// Reads a property, its name in lower case. Whether there is such a one.
-pub(crate) fn property(reader: &mut Reader, name: &str, value: Json) -> Result<bool, Error> {
+pub(crate) fn property(reader: &mut ContactReader, name: &str, value: Json) -> Result<bool, Error> {
     match name {
         "weddinganniversary" => reader.patch.wedding_anniversary = Some(wedding_anniversary(reader, value)?),
         "isfavorite" => reader.patch.is_favorite = Some(boolean("isFavorite", value)?),
@@ -33,7 +33,7 @@ pub(crate) fn property(reader: &mut Reader, name: &str, value: Json) -> Result<b
     Ok(true)
 }
 
-fn wedding_anniversary(reader: &mut Reader, value: Json) -> Result<Option<String>, Error> {
+fn wedding_anniversary(reader: &mut ContactReader, value: Json) -> Result<Option<String>, Error> {
     let text = text("weddingAnniversary", MAX_TEXT, value)?;
     if let Some(text) = text.as_deref().filter(|text| date::date(text).is_none()) {
         reader.deviations.push(bad_literal("weddingAnniversary", text, "Edm.Date", DATE));
@@ -41,7 +41,7 @@ fn wedding_anniversary(reader: &mut Reader, value: Json) -> Result<Option<String
     Ok(text)
 }
 
-fn flag(reader: &mut Reader, value: Json) -> Result<Option<Flag>, Error> {
+fn flag(reader: &mut ContactReader, value: Json) -> Result<Option<Flag>, Error> {
     let Some(members) = object("flag", value)? else { return Ok(None) };
     let mut flag = Flag::default();
     for (name, value) in members {

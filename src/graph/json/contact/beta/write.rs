@@ -5,11 +5,11 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::domain::contact::{DateTimeTimeZone, FLAG_TYPE, Flag, Text};
 use crate::domain::date;
 use crate::graph::json::contact::beta::CONTACT_TYPE;
-use crate::graph::json::contact::members::{Entries, Entry, Members};
+use crate::graph::json::contact::members::{ContactMembers, EntriesJson, EntryJson};
 use crate::graph::json::contact::select::Only;
 
 /// Writes the properties and, where wanted, the type.
-pub(crate) fn write<M: SerializeMap>(map: &mut Members<'_, M>) -> Result<(), M::Error> {
+pub(crate) fn write<M: SerializeMap>(map: &mut ContactMembers<'_, M>) -> Result<(), M::Error> {
     use Text as T;
     let contact = map.contact;
     let p = &contact.properties;
@@ -36,8 +36,8 @@ pub(crate) fn write<M: SerializeMap>(map: &mut Members<'_, M>) -> Result<(), M::
         T::Generation,
     ])?;
     let annotated = map.annotated;
-    map.nested("emailAddresses", |only| Entries { of: &p.emails, annotated, only })?;
-    map.nested("websites", |only| Entries { of: &p.websites, annotated, only })?;
+    map.nested("emailAddresses", |only| EntriesJson { of: &p.emails, annotated, only })?;
+    map.nested("websites", |only| EntriesJson { of: &p.websites, annotated, only })?;
     map.entry("imAddresses", &p.im_addresses)?;
     map.texts(&[
         T::JobTitle,
@@ -48,8 +48,8 @@ pub(crate) fn write<M: SerializeMap>(map: &mut Members<'_, M>) -> Result<(), M::
         T::AssistantName,
         T::Manager,
     ])?;
-    map.nested("phones", |only| Entries { of: &p.phones, annotated, only })?;
-    map.nested("postalAddresses", |only| Entries { of: &p.addresses, annotated, only })?;
+    map.nested("phones", |only| EntriesJson { of: &p.phones, annotated, only })?;
+    map.nested("postalAddresses", |only| EntriesJson { of: &p.addresses, annotated, only })?;
     map.texts(&[T::SpouseName, T::PersonalNotes])?;
     map.entry("children", &p.children)?;
     map.entry("weddingAnniversary", &p.wedding_anniversary)?;
@@ -78,7 +78,7 @@ impl Serialize for ShownFlag<'_> {
             return map.end();
         };
         let mut time = |name, entry: &DateTimeTimeZone| {
-            let shown = Entry { of: entry, annotated: self.annotated, only: Only::all() };
+            let shown = EntryJson { of: entry, annotated: self.annotated, only: Only::all() };
             if self.only.has(name) { map.serialize_entry(name, &shown) } else { Ok(()) }
         };
         time("completedDateTime", &flag.completed)?;

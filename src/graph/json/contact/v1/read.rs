@@ -3,11 +3,11 @@
 use crate::domain::contact::slots::{ADDRESS_KINDS, Slots};
 use crate::domain::contact::{Address, Email, MAX_TEXT};
 use crate::domain::error::Error;
-use crate::graph::json::contact::reader::{Reader, strings, text};
+use crate::graph::json::contact::reader::{ContactReader, strings, text};
 use crate::odata::json::Json;
 
 /// Reads a property, its name in lower case. Whether there is such a one.
-pub(crate) fn property(reader: &mut Reader, name: &str, value: Json) -> Result<bool, Error> {
+pub(crate) fn property(reader: &mut ContactReader, name: &str, value: Json) -> Result<bool, Error> {
     match name {
         "businessphones" => {
             let numbers = phones(reader, "businessPhones", "BusinessPhones", value)?;
@@ -46,7 +46,7 @@ pub(crate) fn property(reader: &mut Reader, name: &str, value: Json) -> Result<b
     Ok(true)
 }
 
-fn slots(reader: &mut Reader) -> &mut Slots {
+fn slots(reader: &mut ContactReader) -> &mut Slots {
     reader.patch.slots.get_or_insert_default()
 }
 
@@ -54,7 +54,7 @@ fn slots(reader: &mut Reader) -> &mut Slots {
 const EMAIL: &[&str] = &["name", "address"];
 const ADDRESS: &[&str] = &["street", "city", "state", "countryOrRegion", "postalCode"];
 
-fn phones(reader: &mut Reader, path: &'static str, property: &str, value: Json) -> Result<Vec<String>, Error> {
+fn phones(reader: &mut ContactReader, path: &'static str, property: &str, value: Json) -> Result<Vec<String>, Error> {
     let numbers = strings(path, value)?;
     reader.at_most(2, numbers.len(), path, property);
     Ok(numbers)

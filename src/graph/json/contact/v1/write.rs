@@ -4,11 +4,11 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::domain::contact::{Address, Complex, Email, Phone, Text};
 use crate::domain::date;
-use crate::graph::json::contact::members::Members;
+use crate::graph::json::contact::members::ContactMembers;
 use crate::graph::json::contact::select::Only;
 
 /// Writes the properties.
-pub(crate) fn write<M: SerializeMap>(map: &mut Members<'_, M>) -> Result<(), M::Error> {
+pub(crate) fn write<M: SerializeMap>(map: &mut ContactMembers<'_, M>) -> Result<(), M::Error> {
     use Text as T;
     let contact = map.contact;
     let p = &contact.properties;
