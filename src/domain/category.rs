@@ -8,7 +8,7 @@ use crate::domain::etag;
 /// Longest display name, in characters.
 pub const MAX_NAME: usize = 255;
 
-/// The colours; the first is that of a category without one. Clients know them by number and choose the shade.
+/// The colours. The first one is the default. Clients know them by number and choose the shade.
 pub const COLORS: [&str; 26] = [
     "none", "preset0", "preset1", "preset2", "preset3", "preset4", "preset5", "preset6", "preset7", "preset8",
     "preset9", "preset10", "preset11", "preset12", "preset13", "preset14", "preset15", "preset16", "preset17",
@@ -18,9 +18,9 @@ pub const COLORS: [&str; 26] = [
 /// A category as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Category {
-    /// Later than those of all categories made before it.
+    /// Greater than the ids of all categories created before.
     pub id: Uuid,
-    /// As written; unlike all others of the mailbox in any letter case.
+    /// As written; unique in the mailbox, ignoring letter case.
     pub display_name: String,
     /// One of [`COLORS`].
     pub color: String,
@@ -31,7 +31,7 @@ pub struct Category {
 }
 
 impl Category {
-    /// Names this state of the category, as [`crate::domain::contact::Contact::version_token`] does of a contact.
+    /// The version token, as [`crate::domain::contact::Contact::version_token`].
     pub fn version_token(&self) -> String {
         etag::token(self.last_modified_date_time, self.version)
     }
@@ -47,6 +47,6 @@ impl Category {
 pub struct CategoryPatch {
     /// Never blank.
     pub display_name: Option<String>,
-    /// One of [`COLORS`]; null in a body is the first.
+    /// One of [`COLORS`]; null in a body means the first.
     pub color: Option<&'static str>,
 }

@@ -1,8 +1,8 @@
-//! The dates of the model: OData's `Edm.Date` and `Edm.DateTimeOffset` literals (OData ABNF, section 7).
+//! Dates in texts: OData's `Edm.Date` and `Edm.DateTimeOffset` literals (OData ABNF, section 7).
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta};
 
-/// `YYYY-MM-DD`, a day that exists, years 0001 to 9999.
+/// Parses `YYYY-MM-DD`: a day that exists, in the years 0001 to 9999.
 pub fn date(text: &str) -> Option<NaiveDate> {
     let bytes = text.as_bytes();
     if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
@@ -13,13 +13,13 @@ pub fn date(text: &str) -> Option<NaiveDate> {
     (date.year() >= 1).then_some(date)
 }
 
-/// Days since 1970-01-01 of a date, `None` for any other text.
+/// Days since 1970-01-01; `None` if the text is not a date.
 pub fn day(text: &str) -> Option<i64> {
     Some(date(text)?.signed_duration_since(NaiveDate::default()).num_days())
 }
 
-/// The instant of a DateTimeOffset in UTC microseconds: `date T hh:mm[:ss[.f]] (Z | ±hh:mm)`, 1 to 12 digits of
-/// fraction (those past the sixth do not count), `T` and `Z` in either case.
+/// Parses a DateTimeOffset into UTC microseconds: `date T hh:mm[:ss[.f]] (Z | ±hh:mm)`, with 1 to 12 digits of fraction
+/// (those past the sixth are ignored), `T` and `Z` in either case.
 pub fn instant(text: &str) -> Option<i64> {
     let (day, rest) = (date(text.get(..10)?)?, text.get(10..)?);
     let rest = rest.strip_prefix(['T', 't'])?;
@@ -57,7 +57,7 @@ pub fn instant(text: &str) -> Option<i64> {
     Some(local.checked_sub_signed(TimeDelta::minutes(offset))?.and_utc().timestamp_micros())
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ` of UTC microseconds, as Graph prints times: whole seconds.
+/// Prints UTC microseconds as `YYYY-MM-DDTHH:MM:SSZ`, as Graph does: whole seconds.
 pub fn print(micros: i64) -> String {
     DateTime::from_timestamp_micros(micros).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -1,18 +1,18 @@
-//! What can go wrong, in the words of the product. No HTTP and no SQL: `http::error` chooses status and Graph code,
-//! `store` turns the driver's errors into these.
+//! Errors of every call. They know no HTTP and no SQL: each front end chooses its own status and code, and `store` maps the
+//! driver's errors to these.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One thing wrong with what the client sent.
+/// One fault in what the client sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Which rule was broken.
     pub kind: Kind,
     /// Where: a path like `emailAddresses/0/type`, a header or an option name; empty for the whole body.
     pub target: String,
-    /// What is wrong where, and what would be accepted, for the client's developer.
+    /// What is wrong, and what would be accepted, for the client's developer.
     pub message: String,
 }
 
@@ -31,133 +31,133 @@ pub enum Kind {
     Filter,
     /// A property that Graph does not filter by, in strict handling.
     Property,
-    /// Another value for a property that is fixed.
+    /// A new value for a read-only property.
     ReadOnly,
     /// More steps than a batch may have.
     Steps,
-    /// Options that Graph does not take together, in strict handling.
+    /// Options that Graph does not accept together, in strict handling.
     Options,
     /// A header or a reference that cannot be used.
     Request,
-    /// Something that is never expanded.
+    /// Something that cannot be expanded.
     Expand,
-    /// A place for notifications that cannot be used, or did not confirm.
+    /// A notification URL that cannot be used or did not confirm.
     Endpoint,
 }
 
-/// What a caller has too much of.
+/// The limits a caller can exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// Requests of one token.
     Token,
     /// Requests of one address.
     Address,
-    /// Requests of one token, or of one address, at once.
+    /// Concurrent requests of one token or one address.
     AtOnce,
-    /// Bytes of one token's bodies and answers in memory.
+    /// Bytes of bodies and answers of one token in memory.
     Buffered,
-    /// Tokens of one address that are not known.
+    /// Unknown tokens from one address.
     Guesses,
-    /// Confirmations of one creator's subscriptions that are waited for.
+    /// Pending confirmations of one creator's subscriptions.
     Confirmations,
-    /// As Graph counts: requests of one app.
+    /// Graph's limit: requests of one app.
     App,
-    /// Requests of one app to one mailbox.
+    /// Graph's limit: requests of one app to one mailbox.
     MailboxRequests,
-    /// Such requests at once.
+    /// Graph's limit: concurrent requests of one app to one mailbox.
     MailboxConcurrency,
-    /// Bytes that one app sends to one mailbox.
+    /// Graph's limit: bytes that one app sends to one mailbox.
     MailboxUpload,
 }
 
 impl Problem {
-    /// A problem at `target`.
+    /// A fault at `target`.
     pub fn new(kind: Kind, target: impl Into<String>, message: impl Into<String>) -> Self {
         Self { kind, target: target.into(), message: message.into() }
     }
 }
 
-/// Everything a call can end with besides its answer. Cheap to clone: a failed commit is told to every waiter.
+/// How a call can fail. Cheap to clone: a failed commit is reported to every waiter.
 #[derive(Debug, Clone)]
 pub enum Error {
-    /// What the client sent breaks these rules; never empty, the first leads.
+    /// The request breaks these rules; never empty, the first one decides the code.
     Invalid(Vec<Problem>),
-    /// A contact's or category's id that is not a lower-case UUID of 36 characters.
+    /// The id of a contact or category is not a lower-case UUID of 36 characters.
     MalformedId,
-    /// No such contact, folder, category or photo in this mailbox; also another owner's.
+    /// No such contact, folder, category or photo in this mailbox. Also for those of another owner.
     NotFound,
-    /// A step of a batch that another one depended on has failed.
+    /// A step of a batch failed because a step it depends on failed.
     Dependency,
-    /// A batch has more to answer than is answered at once.
+    /// The answers of a batch are too large together.
     TooMuch,
-    /// A delta token that cannot be gone on from, being too old or of another history: why, and the address to start over
-    /// at, where that is known.
+    /// A delta token that cannot be resumed, because it is too old or of another history: the reason, and the address to
+    /// start over at, if known.
     OutOfSync(&'static str, String),
     /// No such user, or none the caller may see.
     UnknownUser(String),
     /// A path segment that names nothing.
     NoSegment(String),
-    /// The path exists but not with this method; these are offered.
+    /// The path does not support this method, but supports these.
     MethodNotAllowed(Vec<&'static str>),
-    /// Known to Graph, not offered here.
+    /// Known to Graph, not supported here.
     NotImplemented(String),
-    /// No token, or one that is not known.
+    /// No token, or an unknown one.
     Unauthorized,
-    /// `/me` with an application's token, which has no mailbox of its own.
+    /// `/me` with an application's token: an application has no mailbox.
     NoMe,
-    /// The caller may not do this: why.
+    /// The caller may not do this: the reason.
     Denied(&'static str),
-    /// A precondition (If-Match, If-None-Match) that does not hold.
+    /// A precondition (If-Match, If-None-Match) failed.
     Stale,
-    /// A folder beside it has the name.
+    /// A folder with this name exists in the same parent.
     FolderExists,
-    /// A category has the name.
+    /// A category with this name exists.
     CategoryExists,
-    /// The contact has an extension of this name.
+    /// The contact has an extension with this name.
     ExtensionExists,
-    /// The default folder stays what and where it is.
+    /// The default folder cannot be renamed, moved or deleted.
     DefaultFolder,
     /// A folder cannot be inside itself.
     Cycle,
-    /// A body over this many bytes.
+    /// The body is larger than this many bytes.
     TooLarge(usize),
-    /// A format of answers that is not offered.
+    /// An answer format that is not supported.
     NotAcceptable(String),
-    /// A content type or encoding that is not understood.
+    /// A content type or encoding that is not supported.
     UnsupportedMediaType(String),
     /// The body did not arrive in time.
     TooSlow,
-    /// The key of a create that was another one.
+    /// The idempotency key was used for another request.
     KeyReused,
-    /// A caller has had as much as is given to one, and may come again after this time. Nothing was done.
+    /// A limit of the caller is reached; retry after this time. The request had no effect.
     Throttled(Limit, Duration),
-    /// As much is under way, or in memory, as is taken on at once. Nothing was done.
+    /// A limit of the server is reached: too many requests or bytes in progress. The request had no effect.
     Busy,
-    /// A question whose answer costs more than is spent on one.
+    /// The query is too expensive.
     Inefficient,
-    /// A cap of this server is reached.
+    /// A storage limit is reached.
     Quota(String),
-    /// The store cannot do it now; nothing was written.
+    /// The store is temporarily unavailable; nothing was written.
     Unavailable(Cause),
-    /// A fault of ours, or an outcome we cannot tell.
+    /// A fault of this server, or an outcome that is unknown.
     Internal(Cause),
 }
 
-/// What the log is told and the client is not.
+/// The reason, for the log and not for the client.
 pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 impl Error {
-    /// One broken rule.
+    /// An [`Error::Invalid`] with one fault.
     pub fn invalid(kind: Kind, target: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(vec![Problem::new(kind, target, message)])
     }
 
-    /// Nothing was written, with the reason for the log.
+    /// An [`Error::Unavailable`]: nothing was written. The reason is for the log.
     pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable(Arc::from(cause.into()))
     }
 
-    /// A fault of ours, with the reason for the log.
+    /// An [`Error::Internal`]. The reason is for the log.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(Arc::from(cause.into()))
     }

@@ -9,14 +9,14 @@ use crate::domain::error::Error;
 use crate::domain::literal::{DAY, MILLION, decimal};
 use crate::domain::plain::shorten;
 
-/// Most properties of one kind, single or multi, of a contact or folder; and most values of one multi.
+/// Most properties of one kind (single or multi) of a contact or folder, and most values of one multi-value property.
 pub const MAX_PROPERTIES: usize = 100;
 /// Longest id, in characters.
 pub const MAX_ID: usize = 300;
-/// Most bytes of ids and values of one kind, of a contact or folder.
+/// Most bytes of ids and values of one kind, of one contact or folder.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// The types of values, each also with `Array` behind it.
+/// The value types. Each also exists with the suffix `Array`.
 const TYPES: [&str; 12] = [
     "ApplicationTime",
     "Binary",
@@ -32,24 +32,24 @@ const TYPES: [&str; 12] = [
     "SystemTime",
 ];
 
-/// The name of the property that holds single values, in JSON and in filters.
+/// The property that holds single values, in JSON and in filters.
 pub const SINGLE: &str = "singleValueExtendedProperties";
-/// The same of lists of values.
+/// The property that holds lists of values.
 pub const MULTI: &str = "multiValueExtendedProperties";
 
-/// An id, read: `{type} {guid} Name {name}`, `{type} {guid} Id 0x8012` or `{type} 0x4001001E`.
+/// A parsed id: `{type} {guid} Name {name}`, `{type} {guid} Id 0x8012` or `{type} 0x4001001E`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PropertyId {
-    /// As it was sent.
+    /// As sent.
     pub text: String,
-    /// The same of two ids that are one: of types, guids and numbers letter case means nothing, of names it does.
+    /// Normalized: equal for ids that mean the same property. Types, GUIDs and numbers are case-insensitive; names are not.
     pub key: String,
     /// Without `Array`.
     pub(crate) value_type: &'static str,
 }
 
 impl PropertyId {
-    /// Reads an id of single values, or of lists of them.
+    /// Parses an id of a single value or of a list.
     ///
     /// ```
     /// use contactd::domain::extended::{PropertyId, SingleValue};
@@ -62,7 +62,7 @@ impl PropertyId {
     /// ```
     ///
     /// # Errors
-    /// The sentence to show, without the place.
+    /// The sentence for the message, without the place.
     pub fn parse<V: ExtendedValue>(text: &str) -> Result<Self, String> {
         let bad = || {
             let (shown, types, array) = (shorten(text), TYPES.join(", "), if V::IS_LIST { "Array" } else { "" });
@@ -99,7 +99,7 @@ impl PropertyId {
         Ok(Self { text: text.to_owned(), key, value_type })
     }
 
-    /// What is a value of the type, for a message.
+    /// The accepted values of the type, for a message.
     pub(crate) fn taken(&self) -> &'static str {
         match self.value_type {
             "ApplicationTime" => "a number, or a time like 2026-01-31T00:00:00Z",
@@ -134,7 +134,7 @@ impl PropertyId {
     }
 }
 
-/// A type's name, and whether `Array` stood behind it.
+/// A type's name, and whether it had the suffix `Array`.
 fn name_and_array(word: &str) -> (&str, bool) {
     let at = word.len().saturating_sub("Array".len());
     match word.split_at_checked(at) {
@@ -143,26 +143,26 @@ fn name_and_array(word: &str) -> (&str, bool) {
     }
 }
 
-/// `0x` and up to 8 hexadecimal digits.
+/// Parses `0x` and 1 to 8 hexadecimal digits.
 fn number_of(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
     let fits = (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
     u32::from_str_radix(digits, 16).ok().filter(|_| fits)
 }
 
-/// What a value is where it is taken for something else than a text.
+/// A value converted to other types, for comparisons in filters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Comparable {
     /// A whole number.
     pub number: Option<i64>,
     /// A number in millionths.
     pub millionths: Option<i64>,
-    /// A time in UTC microseconds; a day is its beginning.
+    /// A time in UTC microseconds; a date is the start of its day.
     pub instant: Option<i64>,
 }
 
 impl Comparable {
-    /// What a text is.
+    /// Converts a text.
     pub fn of(text: &str) -> Self {
         // No number or time is longer.
         if text.len() > 64 {
@@ -175,28 +175,28 @@ impl Comparable {
     }
 }
 
-/// The millionths nearest to a number with an exponent, or with more digits than are told apart.
+/// The nearest number of millionths, for a number with an exponent or with more digits.
 fn nearest(text: &str) -> Option<i64> {
     let millionths = text.parse::<f64>().ok().map(|number| (number * 1e6).round());
     let fits = millionths.filter(|millionths| millionths.abs() < 9e18)?;
-    // It is whole, and within the range.
+    // It is whole, and in range.
     format!("{fits:.0}").parse().ok()
 }
 
-/// What a property holds: a text, or a list of them.
+/// The value of a property: a text or a list of texts.
 pub trait ExtendedValue: TryFrom<Vec<String>> + Send + 'static {
     /// Whether it is a list.
     const IS_LIST: bool;
-    /// The name of the property of contacts and folders that has all of these.
+    /// The property of contacts and folders that holds all of these.
     const OF: &'static str;
 
-    /// Its texts.
+    /// The texts.
     fn texts(&self) -> &[String];
 }
 
 /// A text.
 pub type SingleValue = [String; 1];
-/// Texts, in order.
+/// Texts in order.
 pub type MultiValue = Vec<String>;
 
 impl ExtendedValue for SingleValue {
@@ -220,15 +220,15 @@ impl ExtendedValue for MultiValue {
 /// A property as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtendedProperty<V> {
-    /// As it was sent last.
+    /// The id as sent last.
     pub id: String,
     /// See [`PropertyId::key`].
     pub key: String,
-    /// What it holds.
+    /// The value.
     pub value: V,
 }
 
-/// Properties that a request sets or, without a value, takes away. No two have one id.
+/// Properties to set or, without a value, to remove. No two have the same id.
 pub type Changes<V> = Vec<(PropertyId, Option<V>)>;
 
 /// The properties once the changes are made: those that are not named stay.

@@ -1,11 +1,11 @@
-//! Case folding of the `*_key` columns: the same answer on every engine, because Rust computes it.
+//! Case folding of the `*_key` columns. Rust computes it, so all engines agree.
 
-/// The version of the rule, kept in the `store` table beside the keys it made. By the first, only some texts had keys; by
-/// the second, there were no words.
+/// The version of the rule, stored in the `store` table with the keys it made. Under version 1 only some texts had keys;
+/// under version 2 there were no search words.
 pub(crate) const FOLDING: i64 = 4;
 
-/// Simple case folding, character by character (status C and S of Unicode's CaseFolding.txt), without normalisation:
-/// `É` and `é` are one, `e` and `é` are two, `ß` stays `ß`, and the Turkish `ı` and `İ` stay themselves.
+/// Simple case folding, character by character (status C and S of Unicode's CaseFolding.txt), without normalization: `É`
+/// equals `é`, `e` differs from `é`, and `ß`, the Turkish `ı` and `İ` stay as they are.
 pub(crate) fn fold(text: &str) -> String {
     text.chars()
         .map(|c| unicode_case_mapping::case_folded(c).and_then(|folded| char::from_u32(folded.get())).unwrap_or(c))

@@ -5,7 +5,7 @@ use crate::domain::etag;
 use crate::domain::extended::{Changes, MultiValue, SingleValue};
 use crate::domain::words::{self, Word};
 
-/// What the default folder's parent is called: the mailbox itself, which no route serves.
+/// The id shown as the parent of the default folder: the mailbox itself, which no route serves.
 pub const ROOT: &str = "msgfolderroot";
 /// Longest display name, in characters.
 pub const MAX_NAME: usize = 255;
@@ -13,7 +13,7 @@ pub const MAX_NAME: usize = 255;
 /// A folder as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
-    /// Any text up to 255 characters; those made by a folder route are UUIDs.
+    /// Any text up to 255 characters; a UUID if the folder was made by a folder route.
     pub id: String,
     /// `None` for the default folder.
     pub parent_folder_id: Option<String>,
@@ -28,7 +28,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Names this state of the folder, as [`crate::domain::contact::Contact::version_token`] does of a contact.
+    /// The version token, as [`crate::domain::contact::Contact::version_token`].
     pub fn version_token(&self) -> String {
         etag::token(self.last_modified_date_time, self.version)
     }
@@ -43,7 +43,7 @@ impl Folder {
         etag::weak(&self.version_token())
     }
 
-    /// Whether it is the one that every mailbox has.
+    /// Whether it is the mailbox's default folder.
     pub fn is_default(&self) -> bool {
         self.id == DEFAULT_FOLDER
     }
@@ -58,6 +58,6 @@ pub struct FolderPatch {
     pub parent_folder_id: Option<String>,
     /// Extended properties.
     pub single_values: Changes<SingleValue>,
-    /// Those with lists.
+    /// Extended properties with lists.
     pub multi_values: Changes<MultiValue>,
 }

@@ -17,7 +17,7 @@ pub(crate) fn decimal(text: &str) -> Option<i64> {
     Some(sign * (whole.parse::<i64>().ok()? * MILLION + fraction))
 }
 
-/// How a GUID is written: `x` is a digit.
+/// The form of a GUID: `x` is a hexadecimal digit.
 pub(crate) const GUID: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
 /// Whether a text is a GUID in lower case.

@@ -5,11 +5,10 @@ use crate::domain::etag;
 
 /// Longest side, in pixels.
 pub const MAX_SIDE: u32 = 16_384;
-/// Most pixels in all: what decodes a photo needs some four bytes for each.
+/// Most pixels in total: a decoder needs about four bytes for each.
 pub const MAX_PIXELS: u64 = 100_000_000;
 
-/// The kinds of picture that are taken. Each is nothing but pixels to every program that shows it; SVG, which can hold
-/// scripts, is not among them.
+/// The accepted picture formats. All hold pixels only; SVG is refused because it can hold scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `image/jpeg`
@@ -35,12 +34,12 @@ impl Format {
         }
     }
 
-    /// The one with this media type.
+    /// The format with this media type.
     pub fn of(content_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.content_type() == content_type)
     }
 
-    /// What bytes begin as.
+    /// The format by the first bytes.
     fn begun(bytes: &[u8]) -> Option<Self> {
         let marks: [(&[u8], Self); 4] = [
             (b"\xff\xd8\xff", Self::Jpeg),
@@ -52,7 +51,7 @@ impl Format {
         marks.into_iter().find(|(mark, _)| bytes.starts_with(mark)).map(|(_, format)| format).or(webp)
     }
 
-    /// Width and height, if the header has them.
+    /// Width and height, if the header contains them.
     fn measure(self, bytes: &[u8]) -> Option<(u32, u32)> {
         match self {
             Self::Jpeg => jpeg(bytes),
@@ -63,10 +62,10 @@ impl Format {
     }
 }
 
-/// What the first bytes of a picture tell.
+/// Format and size of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Picture {
-    /// What it is.
+    /// The format.
     pub format: Format,
     /// In pixels.
     pub width: u32,
@@ -75,11 +74,11 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Recognises a picture by its content: what a client calls it says nothing (docs/graph.md, "Photos").
+    /// Recognizes a picture by its content; the client's content type is ignored (docs/graph.md, "Photos").
     ///
     /// # Errors
-    /// [`Error::UnsupportedMediaType`] for anything else; 400 where its header is broken off or makes no sense, and where
-    /// it has more pixels than a photo may have.
+    /// [`Error::UnsupportedMediaType`] for any other format; 400 if the header is truncated or invalid, or the picture has
+    /// too many pixels.
     pub fn recognize(bytes: &[u8]) -> Result<Self, Error> {
         let format = Format::begun(bytes).ok_or_else(|| {
             let message = "The photo must be a JPEG, PNG, GIF or WebP picture. Its first bytes are of none of these.";
@@ -102,25 +101,25 @@ impl Picture {
     }
 }
 
-/// PNG (ISO/IEC 15948), 11.2.1: the first chunk is `IHDR` and has 13 bytes.
+/// PNG (ISO/IEC 15948), 11.2.1: the first chunk is `IHDR`, of 13 bytes.
 fn png(bytes: &[u8]) -> Option<(u32, u32)> {
     let header = bytes.get(8..33)?;
     let (width, height) = (big(header, 8, 4)?, big(header, 12, 4)?);
     header.starts_with(b"\0\0\0\x0dIHDR").then_some((width, height))
 }
 
-/// GIF89a, section 18: the logical screen descriptor behind the signature.
+/// GIF89a, section 18: the logical screen descriptor follows the signature.
 fn gif(bytes: &[u8]) -> Option<(u32, u32)> {
     let screen = bytes.get(6..13)?;
     Some((little(screen, 0, 2)?, little(screen, 2, 2)?))
 }
 
-/// JPEG (ITU-T T.81), B.2.2: the frame header, behind whatever segments stand before it.
+/// JPEG (ITU-T T.81), B.2.2: the frame header, after any number of other segments.
 fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
     let mut at = 2;
     loop {
         let marker = match *bytes.get(at..at + 2)? {
-            // Any number of these may stand before a marker (B.1.1.2).
+            // Any number of these may precede a marker (B.1.1.2).
             [0xff, 0xff] => {
                 at += 1;
                 continue;
@@ -130,13 +129,13 @@ fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
         };
         let length = big(bytes, at + 2, 2)?;
         match marker {
-            // Of baseline, extended, progressive and lossless frames. A height of 0, which a later segment would tell, is
-            // taken for broken.
+            // Frames: baseline, extended, progressive and lossless. A height of 0 means that a later segment has it; such
+            // pictures are refused.
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
                 let frame = bytes.get(at + 4..at + 2 + usize::try_from(length).ok()?)?;
                 return Some((big(frame, 3, 2)?, big(frame, 1, 2)?));
             }
-            // Another start, an end, pixels, or what has no length: none of these can be before the frame.
+            // Another start, an end, pixels, or a marker without a length: none may precede the frame.
             0x00..=0x01 | 0xd0..=0xda => return None,
             _ if length < 2 => return None,
             _ => at += 2 + usize::try_from(length).ok()?,
@@ -148,7 +147,7 @@ fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
 fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
     let chunk = bytes.get(20..)?;
     match bytes.get(12..16)? {
-        // A key frame of VP8 (RFC 6386, 9.1); the upper two bits of a side say how to scale it.
+        // A key frame of VP8 (RFC 6386, 9.1). The upper two bits of each side are the scale.
         b"VP8 " if chunk.get(3..6)? == b"\x9d\x01\x2a" && chunk.first()? & 1 == 0 => {
             Some((little(chunk, 6, 2)? & 0x3fff, little(chunk, 8, 2)? & 0x3fff))
         }
@@ -161,33 +160,33 @@ fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
     }
 }
 
-/// A number of up to four bytes, the greatest first.
+/// A big-endian number of up to four bytes.
 fn big(bytes: &[u8], at: usize, length: usize) -> Option<u32> {
     let bytes = bytes.get(at..at + length)?;
     Some(bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
 }
 
-/// The same, the least first.
+/// A little-endian number of up to four bytes.
 fn little(bytes: &[u8], at: usize, length: usize) -> Option<u32> {
     let bytes = bytes.get(at..at + length)?;
     Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte)))
 }
 
-/// A photo as stored, but for its bytes.
+/// A stored photo without its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Photo {
-    /// What it is, and how large.
+    /// Format and size in pixels.
     pub picture: Picture,
-    /// How many bytes it has.
+    /// Size in bytes.
     pub size: u64,
-    /// The mailbox's number at its last write.
+    /// The number of its last write in the mailbox.
     pub version: i64,
     /// UTC microseconds.
     pub last_modified_date_time: i64,
 }
 
 impl Photo {
-    /// Names this photo, as [`crate::domain::contact::Contact::version_token`] does the state of a contact.
+    /// The version token, as [`crate::domain::contact::Contact::version_token`].
     pub fn version_token(&self) -> String {
         etag::token(self.last_modified_date_time, self.version)
     }
@@ -220,7 +219,7 @@ mod tests {
             (JPEG, (Format::Jpeg, 512, 256)),
             (PNG, (Format::Png, 640, 480)),
             (GIF, (Format::Gif, 320, 200)),
-            // The bits that say how to scale it are no part of its size.
+            // The scale bits are not part of the size.
             (VP8, (Format::Webp, 16, 32)),
             (VP8L, (Format::Webp, 16, 32)),
             (VP8X, (Format::Webp, 400, 300)),

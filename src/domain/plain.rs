@@ -1,9 +1,9 @@
-//! Texts that others wrote, where they are read as part of a line: in ids and names, and in what commands print.
+//! Text from others inside a line of ours: in ids, names, messages and the output of commands.
 
 use std::fmt::Write as _;
 
-/// Whether a text stays on its line and reads as it is written: it has no control character, ends no line, and turns no
-/// direction.
+/// Whether a text stays on one line and reads as written: it has no control characters, line breaks or bidirectional
+/// controls.
 pub fn is_plain(text: &str) -> bool {
     !text.chars().any(|c| {
         let turns =
@@ -12,11 +12,11 @@ pub fn is_plain(text: &str) -> bool {
     })
 }
 
-/// A text as a command prints it: whatever cannot be seen is written as Rust writes it (`\n`, `\u{1b}`), and a backslash
-/// twice, so that it cannot be mistaken for one of these.
+/// Escapes a text for the output of a command: invisible characters as in Rust (`\n`, `\u{1b}`), and a backslash doubled,
+/// so that the output is unambiguous.
 pub fn printed(text: &str) -> String {
     let mut printed = String::with_capacity(text.len());
-    // Quotes deceive nobody, and names have them.
+    // Quotes are harmless and common in names, so they are not escaped.
     for piece in text.split_inclusive(['\'', '"']) {
         let body = piece.strip_suffix(['\'', '"']).unwrap_or(piece);
         let _ = write!(printed, "{}{}", body.escape_debug(), &piece[body.len()..]);
@@ -32,7 +32,7 @@ pub fn shorten(text: &str) -> String {
     }
 }
 
-/// A user's name as a word of a command that is there to be pasted into a shell.
+/// Quotes a user's name for a shell.
 pub fn shell_word(name: &str) -> String {
     if name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@-+".contains(&b)) {
         return name.to_owned();

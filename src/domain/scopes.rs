@@ -1,26 +1,26 @@
-//! What a token permits: the names of Graph's permissions, and what they mean here (docs/graph.md, "Permissions").
+//! The permissions of a token, by Graph's names, and what they allow here (docs/graph.md, "Permissions").
 
 use std::fmt;
 
 /// A permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// To read the own mailbox; for an application, any.
+    /// Read the own mailbox; for an application, any mailbox.
     ContactsRead,
-    /// The same, and to write to it.
+    /// Read and write the own mailbox; for an application, any mailbox.
     ContactsReadWrite,
-    /// To read the own mailbox and those that others share.
+    /// Read the own mailbox and those shared by others.
     ContactsReadShared,
-    /// To read and write the same, as far as they are shared.
+    /// Read and write the own mailbox and those shared by others, as far as they are shared.
     ContactsReadWriteShared,
-    /// For an application: to list users.
+    /// Applications only: list users.
     UserReadAll,
-    /// The same, and to say who shares a mailbox with whom.
+    /// Applications only: list users and share mailboxes.
     UserReadWriteAll,
 }
 
 impl Scope {
-    /// Every permission that is known.
+    /// All known permissions.
     pub const ALL: [Self; 6] = [
         Self::ContactsRead,
         Self::ContactsReadWrite,
@@ -30,7 +30,7 @@ impl Scope {
         Self::UserReadWriteAll,
     ];
 
-    /// As Graph names it.
+    /// Its name in Graph.
     pub fn name(self) -> &'static str {
         match self {
             Self::ContactsRead => "Contacts.Read",
@@ -47,7 +47,7 @@ impl Scope {
         Self::ALL.into_iter().find(|scope| scope.name().eq_ignore_ascii_case(name))
     }
 
-    /// Whether it means something in the token of an application, or else in that of a user.
+    /// Whether it applies to the tokens of applications, or of users.
     fn is_of(self, application: bool) -> bool {
         match self {
             Self::ContactsRead | Self::ContactsReadWrite => true,
@@ -62,28 +62,28 @@ impl Scope {
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// All that an application, or else a user, can have.
+    /// All permissions of an application, or of a user.
     pub fn all(application: bool) -> Self {
         Scope::ALL.into_iter().filter(|scope| scope.is_of(application)).collect()
     }
 
-    /// What a token permits where nobody says otherwise: a user's to read and write their own mailbox, and others' as far
-    /// as these are shared; an application's to read and write any.
+    /// The permissions of a token without explicit ones. A user may read and write the own mailbox and those shared by
+    /// others; an application may read and write any.
     pub fn usual(application: bool) -> Self {
         let all = [Scope::ContactsReadWrite, Scope::ContactsReadWriteShared];
         all.into_iter().filter(|scope| scope.is_of(application)).collect()
     }
 
-    /// Those among `names` that mean something to an application or else to a user. Others are of other services, or
-    /// of the other kind of token, and permit nothing.
+    /// The known permissions among `names` that apply to an application, or to a user. Others belong to other services or
+    /// to the other kind of token, and are ignored.
     pub fn known<'a>(names: impl IntoIterator<Item = &'a str>, application: bool) -> Self {
         names.into_iter().filter_map(Scope::of).filter(|scope| scope.is_of(application)).collect()
     }
 
-    /// Reads names with blanks or commas between, each of which must mean something.
+    /// Parses names separated by spaces or commas.
     ///
     /// # Errors
-    /// One line that names what is not known, or that there is none.
+    /// One line that names the unknown permission, or says that there is none.
     pub fn parse(text: &str, application: bool) -> Result<Self, String> {
         let names = text.split([' ', ',']).filter(|name| !name.is_empty());
         let read = |name: &str| {
@@ -102,7 +102,7 @@ impl Scopes {
         self.0 & bit(scope) != 0
     }
 
-    /// Whether the own mailbox may be read, or for an application any.
+    /// Whether the own mailbox may be read; for an application, any.
     pub fn may_read(self) -> bool {
         use Scope as S;
         [S::ContactsRead, S::ContactsReadWrite, S::ContactsReadShared, S::ContactsReadWriteShared]
@@ -110,17 +110,17 @@ impl Scopes {
             .any(|scope| self.has(scope))
     }
 
-    /// Whether it may be written to.
+    /// Whether the own mailbox may be written to; for an application, any.
     pub fn may_write(self) -> bool {
         self.has(Scope::ContactsReadWrite) || self.has(Scope::ContactsReadWriteShared)
     }
 
-    /// Whether a mailbox that another user shares may be read.
+    /// Whether a mailbox shared by another user may be read.
     pub fn may_read_shared(self) -> bool {
         self.has(Scope::ContactsReadShared) || self.has(Scope::ContactsReadWriteShared)
     }
 
-    /// Whether one that is shared to be written to may be.
+    /// Whether a mailbox shared for writing may be written to.
     pub fn may_write_shared(self) -> bool {
         self.has(Scope::ContactsReadWriteShared)
     }
@@ -130,7 +130,7 @@ impl Scopes {
         self.has(Scope::UserReadAll) || self.has(Scope::UserReadWriteAll)
     }
 
-    /// Whether mailboxes may be shared, on behalf of whoever owns them.
+    /// Whether mailboxes may be shared on behalf of their owners.
     pub fn may_share(self) -> bool {
         self.has(Scope::UserReadWriteAll)
     }
@@ -146,7 +146,7 @@ impl FromIterator<Scope> for Scopes {
     }
 }
 
-/// The names with blanks between, as `scp` has them.
+/// The names separated by spaces, as in `scp`.
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = Scope::ALL.into_iter().filter(|scope| self.has(*scope)).map(Scope::name).collect();

@@ -1,10 +1,10 @@
-//! Secrets: how they are made, and the form in which they are kept.
+//! Secrets: how they are made and stored.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-/// What every token of ours begins with, so that one is recognised where it should not be.
+/// Prefix of all tokens made by contactd, so that secret scanners recognize them.
 pub const PREFIX: &str = "contactd_";
 
 /// SHA-256 of a secret.
@@ -13,19 +13,19 @@ pub type Digest = [u8; 32];
 /// A new token: the prefix, and 256 random bits in 43 characters of URL-safe base64.
 ///
 /// # Errors
-/// The operating system gives no random bytes.
+/// The operating system provides no random bytes.
 pub fn token() -> Result<String, String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| format!("no random bytes: {error}"))?;
     Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
 }
 
-/// By which a secret is kept and found.
+/// The hash of a secret, by which it is stored and looked up.
 pub fn digest(secret: &str) -> Digest {
     Sha256::digest(secret).into()
 }
 
-/// As it is stored: 64 lower-case hexadecimal digits.
+/// As stored: 64 lower-case hexadecimal digits.
 pub fn hex(digest: &Digest) -> String {
     digest
         .iter()

@@ -2,12 +2,12 @@
 
 use uuid::Uuid;
 
-/// Longest time from now to a subscription's end, in minutes: what Graph gives those to contacts.
+/// Longest lifetime of a subscription, in minutes: Graph's limit for contacts.
 pub const MAX_MINUTES: i64 = 10_080;
 /// Longest `clientState`, in characters.
 pub const MAX_CLIENT_STATE: usize = 128;
 
-/// What happened to something.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is what its name says")]
 pub enum ChangeType {
@@ -28,7 +28,7 @@ impl ChangeType {
         }
     }
 
-    /// Reads a comma list, in any letter case and order; `None` where it has none, or anything else.
+    /// Parses a comma-separated list, in any letter case and order. `None` if it is empty or has an unknown name.
     pub fn list(text: &str) -> Option<Vec<Self>> {
         let mut list = Vec::new();
         for name in text.split(',').map(str::trim) {
@@ -40,16 +40,16 @@ impl ChangeType {
         Some(list)
     }
 
-    /// The comma list of these.
+    /// Prints a comma-separated list.
     pub fn print(list: &[Self]) -> String {
         list.iter().map(|change| change.name()).collect::<Vec<_>>().join(",")
     }
 }
 
-/// What a subscription is about, in its mailbox.
+/// What is subscribed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// All contacts, whatever folder they are in.
+    /// All contacts, in any folder.
     Contacts,
     /// The contacts of the folder with this id.
     ContactsOf(String),
@@ -60,32 +60,32 @@ pub enum Subject {
 /// A subscription as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    /// Whose contacts.
+    /// The mailbox it watches.
     pub mailbox: i64,
-    /// Made by the server.
+    /// Created by the server.
     pub id: Uuid,
-    /// Who made it, and alone sees it: a user's id, or `app:NAME`.
+    /// The user id or `app:NAME` that created it. Nobody else sees it.
     pub creator: String,
-    /// The stored token it was made by, or last authorized by: with that, it ends.
+    /// The stored token it was created or last authorized with. The subscription ends with the token.
     pub token: Option<Uuid>,
-    /// What of the mailbox.
+    /// What is subscribed to.
     pub subject: Subject,
-    /// What the client said.
+    /// What the client sent.
     pub terms: Terms,
 }
 
-/// What a client says of a subscription.
+/// What a client sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// As written; `subject` is what it means.
+    /// As written; `subject` is the parsed form.
     pub resource: String,
     /// Never empty.
     pub change_types: Vec<ChangeType>,
-    /// Where notifications go.
+    /// Receives notifications.
     pub notification_url: String,
-    /// Where lifecycle events go.
+    /// Receives lifecycle events.
     pub lifecycle_notification_url: Option<String>,
-    /// Comes back in every notification, so that the receiver knows whose it is.
+    /// Repeated in every notification, so that the receiver can check its origin.
     pub client_state: Option<String>,
     /// `v1_0` to `v1_3`.
     pub tls_version: String,
@@ -93,23 +93,23 @@ pub struct Terms {
     pub expiration_date_time: i64,
 }
 
-/// What a PATCH wants changed.
+/// What a PATCH changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renewal {
-    /// A new end, UTC microseconds.
+    /// The new end, in UTC microseconds.
     pub expiration_date_time: Option<i64>,
-    /// Another place for notifications, which is not confirmed yet.
+    /// The new URL for notifications, not yet confirmed.
     pub notification_url: Option<String>,
 }
 
-/// What is told to `lifecycleNotificationUrl`.
+/// Events sent to `lifecycleNotificationUrl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifecycle {
-    /// Notifications were given up.
+    /// Some notifications were given up.
     Missed,
-    /// It ended by itself.
+    /// The subscription has expired.
     SubscriptionRemoved,
-    /// It will end soon unless it is renewed.
+    /// The subscription expires soon unless it is renewed.
     ReauthorizationRequired,
 }
 
@@ -123,7 +123,7 @@ impl Lifecycle {
         }
     }
 
-    /// The event of this name.
+    /// The event with this name.
     pub fn of(name: &str) -> Option<Self> {
         [Self::Missed, Self::SubscriptionRemoved, Self::ReauthorizationRequired]
             .into_iter()
@@ -131,33 +131,33 @@ impl Lifecycle {
     }
 }
 
-/// Something that happened, as the change log tells it.
+/// A change, as in the change log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// The number of the change.
     pub seq: i64,
-    /// What it was.
+    /// The kind.
     pub change: ChangeType,
-    /// Of the contact, or of the folder.
+    /// The id of the contact or folder.
     pub id: String,
-    /// UTC microseconds. With the number it makes the ETag, as of the thing itself.
+    /// UTC microseconds. Together with the number it makes the ETag.
     pub changed_date_time: i64,
 }
 
-/// An attempt to tell a subscriber something.
+/// An attempt to deliver something to a subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// UTC microseconds.
     pub attempt_date_time: i64,
-    /// `notifications`, or the lifecycle event.
+    /// `notifications`, or the name of the lifecycle event.
     pub about: String,
-    /// Which attempt at the same, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: i64,
-    /// How many notifications it had.
+    /// How many notifications it contained.
     pub notifications: i64,
-    /// The first and the last change that they were of.
+    /// The numbers of the first and the last change in it.
     pub changes: Option<(i64, i64)>,
-    /// The HTTP status it was answered with.
+    /// The HTTP status of the answer.
     pub status: Option<i64>,
     /// Why there was no answer.
     pub error: Option<String>,

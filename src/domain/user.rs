@@ -1,24 +1,25 @@
-//! Who calls: users, each with one mailbox, and applications, which have none and may open any.
+//! Callers: users, who have one mailbox each, and applications, which have none and may open any.
 
 use uuid::Uuid;
 
 use crate::domain::plain;
 
-/// What makes a principal name of a name without an `@`.
+/// Suffix of the principal name if the name has no `@`.
 const LOCAL: &str = "@localhost";
-/// What makes one of the id of an identity provider's user who has no name.
+/// Suffix of the principal name of a provider's user without a name; the id precedes it.
 const NAMELESS: &str = "@identity";
-/// Longest name of anybody, in characters: a provider's has 255, and may get some more.
+/// Longest name, in characters. A provider's name has 255, and a suffix may be added.
 const MAX_NAME: usize = 300;
-/// Longest name of a user of contactd's own, in bytes: that of an address (RFC 5321, section 4.5.3.1.3, without its brackets).
+/// Longest name of a local user, in bytes: that of an e-mail address (RFC 5321, section 4.5.3.1.3, without the brackets).
 const MAX_OWN: usize = 254;
-/// Longest part of it before an `@`, or without one.
+/// Longest part before the `@`, in bytes.
 const MAX_LOCAL: usize = 64;
-/// What a name may be, for whoever has written another.
+/// The rule for names, for error messages.
 pub const EXPECTED_NAME: &str = "1 to 64 of A-Z a-z 0-9 . _ - ' + ! # & ^ ~, not beginning with # or having '' in it, and perhaps @ and a domain, 254 in all";
 
-/// A user's name, checked: what Entra takes for a principal name, and what addresses usually have. Not `=` and `,`, by which
-/// lists of tokens are read; nor what has a meaning in paths and queries, but for `#`, which guests have (`#EXT#`).
+/// A checked name of a user: what Entra accepts as a principal name, and what e-mail addresses usually contain. `=` and `,`
+/// are excluded because they separate lists of tokens, and so are characters with a meaning in paths and queries. `#` is
+/// allowed because the names of guests contain it (`#EXT#`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserName(String);
 
@@ -27,7 +28,7 @@ impl UserName {
     pub fn parse(text: &str) -> Option<Self> {
         let is_known = |b: u8| b.is_ascii_alphanumeric() || b"._-@'+!#&^~".contains(&b);
         let local = text.rsplit_once('@').map_or(text, |(local, _)| local);
-        // A line that begins with # is a comment in a list of tokens; two quotes are one in a path.
+        // A line that begins with # is a comment in a list of tokens; two quotes are an escaped quote in a path.
         let fits = (1..=MAX_OWN).contains(&text.len())
             && local.len() <= MAX_LOCAL
             && text.bytes().all(is_known)
@@ -36,7 +37,7 @@ impl UserName {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// Reads what stands for a user in a path: the name, or the principal name made from it.
+    /// Parses a user in a path: the name or the principal name.
     pub fn of_address(text: &str) -> Option<Self> {
         let at = text.len().checked_sub(LOCAL.len()).filter(|at| text.is_char_boundary(*at));
         match at.map(|at| text.split_at(at)) {
@@ -45,59 +46,59 @@ impl UserName {
         }
     }
 
-    /// The name as first written; it is the user's id.
+    /// The name as first written, which is the user's id.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// `NAME@localhost`, or the name itself where it has an `@`; also the user's mail address.
+    /// `NAME@localhost`, or the name itself if it has an `@`. It is also the mail address.
     pub fn principal_name(&self) -> String {
         if self.0.contains('@') { self.0.clone() } else { format!("{}{LOCAL}", self.0) }
     }
 
-    /// What the name is looked up by: the principal name without case, so that `ann`, `ANN` and `ann@localhost` are one.
+    /// The lookup key: the principal name in lower case, so that `ann`, `ANN` and `ann@localhost` are the same user.
     pub fn key(&self) -> String {
         self.principal_name().to_ascii_lowercase()
     }
 }
 
-/// Whom an identity provider means.
+/// A user as an identity provider describes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The provider, by its URL; 1,000 bytes at most.
+    /// The provider's URL; at most 1,000 bytes.
     pub issuer: String,
-    /// Its own name for somebody, which never becomes another's; 255 characters at most.
+    /// The provider's id of the user, never reused; at most 255 characters.
     pub subject: String,
-    /// What it calls them to people. Nobody is found by it: it may be of their own choice.
+    /// A name the provider shows to people. It is not used for lookups, since users may choose it.
     pub claimed_name: Option<String>,
-    /// What it calls them by the claim that the operator trusts.
+    /// The name in the claim that the operator trusts.
     pub trusted: Option<Trusted>,
-    /// Their name.
+    /// The display name.
     pub display_name: Option<String>,
-    /// When it said all this, in UTC microseconds.
+    /// When the provider issued this, in UTC microseconds.
     pub said: i64,
 }
 
-/// A name that an identity provider vouches for.
+/// A name that the provider vouches for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trusted {
-    /// The claim it stands in.
+    /// The claim it comes from.
     pub claim: String,
-    /// The name, as there.
+    /// The name as in the claim.
     pub name: String,
 }
 
-/// What a user is looked up by, of a text that may be their name: it can be an identity provider's, of any characters.
+/// The lookup key of a text that may be a user's name. A provider's names may contain any characters.
 pub fn key(text: &str) -> String {
     UserName::of_address(text).map_or_else(|| text.to_lowercase(), |name| name.key())
 }
 
-/// Whether a text can be the name or the id of a user at all.
+/// Whether a text can be a user's name or id.
 pub fn is_name(text: &str) -> bool {
     text.chars().count() <= MAX_NAME && !text.is_empty() && plain::is_plain(text)
 }
 
-/// Whether an identity provider's user can have a name, and be found by it: it is none that another is found by.
+/// Whether a provider's user may be given this name: it must not be the lookup key of another user.
 pub fn can_be_given(name: &str) -> bool {
     let id = UserName::of_address(name).map(|name| name.0);
     let id = id.as_deref().unwrap_or(name);
@@ -110,12 +111,12 @@ pub fn can_be_given(name: &str) -> bool {
     is_name(name) && !name.contains("''") && Uuid::parse_str(id).is_err()
 }
 
-/// The principal name of an identity provider's user who has none.
+/// The principal name of a provider's user without a name.
 pub fn nameless(id: &str) -> String {
     format!("{id}{NAMELESS}")
 }
 
-/// A name as `userPrincipalName` shows it.
+/// A name as shown in `userPrincipalName`.
 pub fn shown(text: &str) -> String {
     UserName::parse(text).map_or_else(|| text.to_owned(), |name| name.principal_name())
 }
@@ -123,14 +124,14 @@ pub fn shown(text: &str) -> String {
 /// The bearer of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
-    /// A person: `/me` is their mailbox, and no other can be seen.
+    /// A person. `/me` is their mailbox, and other mailboxes are visible only if shared.
     User(UserName),
-    /// An application: any mailbox under `/users/…`, none under `/me`.
+    /// An application. It opens any mailbox under `/users/…`; `/me` is refused.
     App(UserName),
 }
 
 impl Principal {
-    /// Reads `NAME` or `app:NAME`.
+    /// Parses `NAME` or `app:NAME`.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix("app:") {
             Some(name) => UserName::parse(name).map(Self::App),
@@ -142,7 +143,7 @@ impl Principal {
 /// A user as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The name as first used; of an identity provider's user a UUID.
+    /// The name as first used; a UUID for a provider's user.
     pub id: String,
     /// Shown as `displayName`.
     pub display_name: String,
@@ -150,7 +151,7 @@ pub struct User {
     pub user_principal_name: String,
     /// Shown as `mail`.
     pub mail: String,
-    /// The key of everything the user owns. Greater than those of all users made before.
+    /// The key of everything the user owns. It is greater than those of all users created before.
     pub mailbox: i64,
 }
 
@@ -160,7 +161,7 @@ impl User {
         key(&self.user_principal_name) == key(text) || self.id == text
     }
 
-    /// Whether an identity provider brought the user here. Those of contactd's own have their name for an id.
+    /// Whether an identity provider created the user. The id of a local user is the name.
     pub fn is_of_provider(&self) -> bool {
         key(&self.user_principal_name) != key(&self.id)
     }

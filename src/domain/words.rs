@@ -1,8 +1,8 @@
-//! The words that `$search` finds (docs/graph.md, "Search"): what they are, and where in a contact each stands.
+//! The words that `$search` finds (docs/graph.md, "Search"), and their positions in a contact.
 //!
-//! A word is a run of letters and digits, in compatibility decomposition (NFKD) without its marks, folded. Chinese and
-//! Japanese put no blanks between words: there each character is one. The same rule reads what is searched for, so that
-//! "Ann.Lee@" and "ann lee" are both two words in a row.
+//! A word is a run of letters and digits after compatibility decomposition (NFKD), without marks, folded. Chinese and
+//! Japanese have no spaces between words, so there each character is a word. Search expressions are split by the same rule:
+//! "Ann.Lee@" and "ann lee" are both two consecutive words.
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
@@ -10,19 +10,19 @@ use unicode_normalization::char::is_combining_mark;
 use crate::domain::contact::{Address, Complex, Properties, Text};
 use crate::domain::fold::fold;
 
-/// How many characters of a word count.
+/// Characters of a word that are indexed; the rest is ignored.
 pub(crate) const MAX_WORD: usize = 64;
-/// How many words of a contact are found, its notes being the last.
+/// Most words of a contact that are indexed. The notes come last.
 pub(crate) const MAX_WORDS: usize = 10_000;
-/// How many bytes of words of a contact are found: more than [`MAX_WORDS`] ordinary ones have.
+/// Most bytes of indexed words of a contact; [`MAX_WORDS`] ordinary words have fewer.
 const MAX_BYTES: usize = 512 << 10;
-/// How many places a field has: more than there are words and values.
+/// Positions of a field: more than there can be words and values.
 const PLACES: i64 = 1 << 20;
 
-/// A word, and its place: words that follow each other have places that do.
+/// A word and its position. Consecutive words have consecutive positions.
 pub(crate) type Word = (String, i64);
 
-/// What is searched in.
+/// The fields that are searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
     Text(Text),
@@ -32,7 +32,7 @@ pub(crate) enum Field {
 }
 
 impl Field {
-    /// All of them, the notes last. Databases know them by their numbers here.
+    /// All fields, the notes last. Databases store their index here, so the order must not change.
     pub(crate) const ALL: [Self; 17] = [
         Self::Text(Text::DisplayName),
         Self::Text(Text::GivenName),
@@ -53,7 +53,7 @@ impl Field {
         Self::Text(Text::PersonalNotes),
     ];
 
-    /// The field that a property of either shape is a part of.
+    /// The field that a property of either shape belongs to.
     pub(crate) fn named(property: &str) -> Option<Self> {
         let is = |name: &&str| name.eq_ignore_ascii_case(property);
         let text = |field: &Self| matches!(field, Self::Text(text) if is(&text.json()));
@@ -68,7 +68,7 @@ impl Field {
         lists.into_iter().find(|(_, names)| names.iter().any(is)).map(|(field, _)| field)
     }
 
-    /// The names it is searched by, for those who used another.
+    /// The searchable property names, for error messages.
     pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         Self::ALL.into_iter().map(|field| match field {
             Self::Text(text) => text.json(),
@@ -78,27 +78,27 @@ impl Field {
         })
     }
 
-    /// Its place in [`Field::ALL`].
+    /// Its index in [`Field::ALL`].
     pub(crate) fn number(self) -> usize {
         Self::ALL.into_iter().position(|field| field == self).unwrap_or_default()
     }
 
-    /// The number of the field that has this place, and which of its places it is.
+    /// The field of a position, and the position within it.
     pub(crate) fn at(place: i64) -> (i64, i64) {
         (place.div_euclid(PLACES), place.rem_euclid(PLACES))
     }
 
-    /// The places of its words.
+    /// The positions of its words.
     pub(crate) fn places(self) -> std::ops::Range<i64> {
         let number = i64::try_from(self.number()).unwrap_or_default();
         number * PLACES..(number + 1) * PLACES
     }
 }
 
-/// The words of a text, in its order.
+/// The words of a text, in order.
 pub(crate) fn of(text: &str) -> Vec<String> {
     if text.is_ascii() {
-        // Nothing to decompose, which most texts need not be asked.
+        // Most texts have nothing to decompose.
         let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
         return words.map(|word| word[..word.len().min(MAX_WORD)].to_ascii_lowercase()).collect();
     }
@@ -130,7 +130,7 @@ fn cut(word: &str) -> String {
     word.chars().take(MAX_WORD).collect()
 }
 
-/// Whether a character is of a script without blanks: Han and Kana.
+/// Whether a character belongs to a script without spaces: Han and Kana.
 fn is_unspaced(c: char) -> bool {
     matches!(c,
         '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}'
@@ -138,10 +138,10 @@ fn is_unspaced(c: char) -> bool {
         && c.is_alphanumeric()
 }
 
-/// The digits of a number from each of its groups on, as one word each: `+1 732 555` is 1732555, 732555 and 555.
+/// The digits of a number from the start of each group on, as one word each: `+1 732 555` gives 1732555, 732555 and 555.
 pub(crate) fn numbers(groups: &[String]) -> Vec<String> {
     let digits: Vec<_> = groups.iter().filter(|word| is_number(word)).collect();
-    // No group is empty, so that a word needs no more of them than it has characters, however many there are.
+    // Groups are not empty, so a word needs at most as many groups as it has characters.
     let from = |from| digits.iter().skip(from).take(MAX_WORD).map(|group| group.as_str());
     (0..digits.len()).map(|first| cut(&from(first).collect::<String>())).collect()
 }
@@ -150,10 +150,10 @@ pub(crate) fn is_number(word: &str) -> bool {
     word.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// The words of a value of a contact.
+/// The words of one value of a contact, and its field.
 pub(crate) type FieldWords = (Field, Vec<String>);
 
-/// The words of a contact, by fields in their order: at most [`MAX_WORDS`] and [`MAX_BYTES`] in all.
+/// The words of a contact, in the order of the fields: at most [`MAX_WORDS`] and [`MAX_BYTES`] in total.
 pub(crate) fn of_contact(p: &Properties) -> Vec<FieldWords> {
     let mut values = Vec::new();
     for field in Field::ALL {
@@ -164,7 +164,7 @@ pub(crate) fn of_contact(p: &Properties) -> Vec<FieldWords> {
             Field::Emails => {
                 for email in &p.emails {
                     read(email.address.as_deref());
-                    // It is the address where the client gave none.
+                    // The name is the address if the client gave none.
                     read(email.name.as_deref().filter(|_| email.name != email.address));
                 }
             }
@@ -176,7 +176,7 @@ pub(crate) fn of_contact(p: &Properties) -> Vec<FieldWords> {
             }
             Field::Addresses => {
                 for address in &p.addresses {
-                    // Behind its type.
+                    // The first member is the type.
                     (1..Address::MEMBERS.len()).for_each(|i| read(address.member(i)));
                 }
             }
@@ -196,7 +196,8 @@ pub(crate) fn of_contact(p: &Properties) -> Vec<FieldWords> {
     values
 }
 
-/// Words by their own order, each with its place. Between two values is a gap, so that no phrase goes from one into the next.
+/// Words in alphabetical order with their positions. Values are separated by a gap, so that a phrase does not match across
+/// two values.
 pub(crate) fn places(values: &[FieldWords]) -> Vec<Word> {
     let mut found = Vec::new();
     let mut next = [0; Field::ALL.len()];

@@ -5,51 +5,51 @@ use crate::domain::contact::tags::View;
 use crate::domain::extended::{ExtendedProperty, MultiValue, PropertyId, SingleValue};
 use crate::domain::extension::Extension;
 
-/// Which of the things of one kind.
+/// Which extensions or extended properties are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ids {
-    /// All of them.
+    /// All.
     All,
-    /// Those with these: names of extensions, keys of properties.
+    /// Those with these names (extensions) or keys (extended properties).
     These(Vec<String>),
 }
 
-/// A view on the contact that is asked for.
+/// A property of the contact that is asked for as an extended property.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// The id, as the client writes it and is answered.
+    /// The id as the client wrote it; the answer repeats it.
     pub id: PropertyId,
-    /// What it is a view on.
+    /// The property it stands for.
     pub view: View,
 }
 
 impl Asked {
-    /// It as a property of the contact, if that has a value.
+    /// The extended property, if the property has a value.
     pub fn of(&self, properties: &Properties) -> Option<ExtendedProperty<SingleValue>> {
         let value = self.view.read(properties)?.to_owned();
         Some(ExtendedProperty { id: self.id.text.clone(), key: self.id.key.clone(), value: [value] })
     }
 }
 
-/// What is to be shown with a contact, or with a folder, which has no extensions.
+/// What to read along with a contact or a folder. A folder has no extensions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the property of its name")]
 pub struct Expand {
     pub extensions: Option<Ids>,
     pub single: Option<Ids>,
     pub multi: Option<Ids>,
-    /// Views on the contact among the single values, as they were asked for.
+    /// Views on the contact that were asked for among the single values.
     pub views: Vec<Asked>,
 }
 
 impl Expand {
-    /// Whether that is nothing.
+    /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What is shown with a contact.
+/// What was read along with a contact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the property of its name")]
 pub struct Expanded {

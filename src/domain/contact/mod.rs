@@ -1,6 +1,5 @@
-//! The stored contact and its rules: the union of what the published shapes can say (docs/graph.md, "The contact").
-//! No I/O, no clock. `beta` is the seed's shape and `v1` Graph's present one; [`mod@read`] and [`mod@write`] go between
-//! them and JSON, [`patch`] is what a request wants changed.
+//! The stored contact and its rules: the union of what both published shapes can express (docs/graph.md, "The contact").
+//! [`patch`] is what a request changes.
 
 pub mod expand;
 pub mod patch;
@@ -15,22 +14,21 @@ use crate::domain::etag;
 /// The id of every mailbox's default folder, which is also its well-known name in Graph.
 pub const DEFAULT_FOLDER: &str = "contacts";
 
-/// Whether an id is the default folder's in another letter case, which means it as well, unless a folder has just that
-/// id: ids are any text.
+/// Whether an id is the default folder's in another letter case. It then means the default folder, unless some folder has
+/// exactly this id.
 pub fn is_default_otherwise(id: &str) -> bool {
     id != DEFAULT_FOLDER && id.eq_ignore_ascii_case(DEFAULT_FOLDER)
 }
 /// Longest folder id, in characters.
 pub const MAX_FOLDER_ID: usize = 255;
-/// Longest string of a contact, in characters. Longer is refused, never cut.
+/// Longest string of a contact, in characters. A longer one is refused, never cut.
 pub const MAX_TEXT: usize = 4_096;
 /// Longest `personalNotes`, in characters.
 pub const MAX_NOTES: usize = 1_048_576;
 /// Most entries of one collection.
 pub const MAX_ENTRIES: usize = 100;
 
-/// Reads a contact id: a UUID in its lower-case form of 36 characters. Ids compare by exact case (docs/graph.md,
-/// decision 9).
+/// Parses a contact id: a UUID in lower case, 36 characters. Ids are case-sensitive (docs/graph.md, decision 9).
 pub fn parse_id(text: &str) -> Option<Uuid> {
     let id = Uuid::try_parse(text).ok()?;
     (id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text).then_some(id)
@@ -89,7 +87,7 @@ impl Text {
         }
     }
 
-    /// What an unset value reads as: Graph answers `""` for these two and `null` for all others.
+    /// The value an unset property reads as: Graph answers `""` for these two and `null` for all others.
     pub const fn unset(self) -> Option<&'static str> {
         match self {
             Self::FileAs | Self::PersonalNotes => Some(""),
@@ -153,7 +151,7 @@ complex! {
 }
 
 impl Email {
-    /// Graph answers the address where no name was given.
+    /// Uses the address as the name if there is no name, as Graph does.
     pub fn name_by_address(&mut self) {
         if self.name.is_none() {
             self.name.clone_from(&self.address);
@@ -194,7 +192,7 @@ complex! {
 }
 
 complex! {
-    /// A wall-clock time and its zone, as `flag` has three. Kept as written.
+    /// A wall-clock time and its zone; `flag` has three. Stored as written.
     DateTimeTimeZone "microsoft.graph.dateTimeTimeZone" {
         date_time "dateTime" &[],
         time_zone "timeZone" &[],
@@ -219,7 +217,7 @@ pub struct Flag {
 }
 
 impl Flag {
-    /// One with nothing in it, or as an unset one is shown, is no flag: a client that sends back what it read sets none.
+    /// Whether it is empty, or what an unset flag is shown as. A client that sends back what it read must not set a flag.
     pub fn is_unset(&self) -> bool {
         let shown = Self { status: Some(FLAG_STATUS[0].to_owned()), ..Self::default() };
         *self == Self::default() || *self == shown
@@ -231,15 +229,15 @@ impl Flag {
 pub struct Properties {
     /// Indexed by [`Text`].
     pub texts: [Option<String>; Text::ALL.len()],
-    /// True while `displayName` follows what it is derived from.
+    /// True while `displayName` is derived from other properties.
     pub display_name_derived: bool,
-    /// A DateTimeOffset, as the client wrote it.
+    /// A DateTimeOffset as the client wrote it.
     pub birthday: Option<String>,
-    /// Any text; a date if it is to be sorted or filtered by.
+    /// Any text. Only a date can be sorted or filtered by.
     pub wedding_anniversary: Option<String>,
     /// `isFavorite`.
     pub is_favorite: Option<bool>,
-    /// `None` when it was never set.
+    /// `None` if it was never set.
     pub flag: Option<Flag>,
     /// Names of categories.
     pub categories: Vec<String>,
@@ -263,7 +261,7 @@ impl Properties {
         self.texts[text as usize].as_deref()
     }
 
-    /// How many bytes its values are in JSON, and about what stands around each.
+    /// Approximate size of its values in JSON, in bytes, member names included.
     fn size(&self) -> usize {
         let lists = [&self.categories, &self.im_addresses, &self.children];
         let texts = self.texts.iter().flatten().chain(lists.into_iter().flatten());
@@ -279,7 +277,7 @@ impl Properties {
     }
 }
 
-/// The bytes of a text in JSON: six for a control character, two for a quote.
+/// Size of a text in JSON, in bytes: a control character takes six, a quote two.
 fn json_size(text: &str) -> usize {
     let escaped = |byte: u8| match byte {
         0..0x20 => 6,
@@ -307,21 +305,21 @@ pub struct Contact {
     pub created_date_time: i64,
     /// UTC microseconds.
     pub last_modified_date_time: i64,
-    /// The `changeKey` its creating client sent, until the next write.
+    /// The `changeKey` sent by the client that created it, until the next write.
     pub sent_change_key: Option<String>,
-    /// What the client says of it.
+    /// What a client can set.
     pub properties: Properties,
-    /// What was read along with it.
+    /// Extensions and extended properties, if they were asked for.
     pub expanded: Option<Box<Expanded>>,
 }
 
 impl Contact {
-    /// Names this state of the contact and no other.
+    /// The version token: unique for each state of the contact.
     pub fn version_token(&self) -> String {
         etag::token(self.last_modified_date_time, self.version)
     }
 
-    /// About how many bytes it is in JSON.
+    /// Approximate size in JSON, in bytes.
     pub fn size(&self) -> usize {
         let key = self.sent_change_key.as_deref().map_or(0, json_size);
         1_536 + key + json_size(&self.parent_folder_id) + self.properties.size()

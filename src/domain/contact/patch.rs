@@ -1,4 +1,4 @@
-//! What a request wants changed. A create is a patch of nothing, so both go one way.
+//! What a request changes. A create is a patch on an empty contact, so both take the same path.
 
 use crate::domain::contact::slots::Slots;
 use crate::domain::contact::tags::{self, View};
@@ -6,10 +6,10 @@ use crate::domain::contact::{Address, Email, Flag, MAX_TEXT, Phone, Properties, 
 use crate::domain::extended::{Changes, MultiValue, SingleValue};
 use crate::domain::extension::NewExtension;
 
-/// Absent (keep), null (clear) or a value (set): three things, as PATCH tells them apart.
+/// Absent (keep), null (clear) or a value (set). PATCH distinguishes the three.
 pub type FieldChange<T> = Option<Option<T>>;
 
-/// The properties a request names, parsed and checked. A collection that was sent as null is the empty one.
+/// The properties a request names, parsed and checked. A collection sent as null is an empty one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the property of its name, see Properties")]
 pub struct ContactPatch {
@@ -25,36 +25,36 @@ pub struct ContactPatch {
     pub phones: Option<Vec<Phone>>,
     pub addresses: Option<Vec<Address>>,
     pub websites: Option<Vec<Website>>,
-    /// What a v1.0 request writes of the collections.
+    /// Changes of the collections by v1.0 properties.
     pub slots: Option<Box<Slots>>,
-    /// What it writes of the collections by Outlook's tags.
+    /// Changes of the collections by Outlook's tags.
     pub tagged: Vec<(View, Option<String>)>,
-    /// The folder to put it in; null and `""` name none.
+    /// The folder to put it in; null and `""` are read as `None`.
     pub parent_folder_id: Option<String>,
-    /// The first `changeKey` of a contact that is created.
+    /// The first `changeKey` of a new contact.
     pub change_key: Option<String>,
-    /// What is written with the contact and is no property of its own, if there is any.
+    /// Extensions and extended properties, if any.
     pub added: Option<Box<ContactAdditions>>,
 }
 
-/// What is written with a contact and is no property of its own.
+/// What is written along with a contact: extensions and extended properties.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContactAdditions {
-    /// Those of a contact that is created.
+    /// Extensions of a new contact.
     pub extensions: Vec<NewExtension>,
-    /// Extended properties that are set or taken away.
+    /// Extended properties to set or remove.
     pub single_values: Changes<SingleValue>,
-    /// The same of those with lists.
+    /// Extended properties with lists, to set or remove.
     pub multi_values: Changes<MultiValue>,
 }
 
 impl ContactPatch {
-    /// Whether nothing is to change.
+    /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// `properties` with the changes applied, and `displayName` derived anew unless it was set by hand.
+    /// Applies the changes, and derives `displayName` again unless a client has set it.
     pub fn apply_to(self, properties: &mut Properties) {
         if let Some(name) = &self.texts[Text::DisplayName as usize] {
             properties.display_name_derived = name.is_none();
@@ -86,7 +86,7 @@ impl ContactPatch {
         }
     }
 
-    /// The properties of a contact created from this.
+    /// The properties of a new contact.
     pub fn into_properties(self) -> Properties {
         let mut properties = Properties { display_name_derived: true, ..Properties::default() };
         self.apply_to(&mut properties);
@@ -100,7 +100,7 @@ fn set<T>(value: &mut T, change: Option<T>) {
     }
 }
 
-/// `givenName surname`, whichever exist; else the company, else the first e-mail (docs/graph.md, "Names").
+/// `givenName surname`, or the one that is set; else the company; else the first e-mail address (docs/graph.md, "Names").
 fn derived_name(properties: &Properties) -> Option<String> {
     let text = |text| properties.text(text).filter(|text| !text.is_empty());
     match (text(Text::GivenName), text(Text::Surname)) {

@@ -1,10 +1,10 @@
-//! What a v1.0 request writes, and how it goes into the stored collections: each slot is the first entry of its type, or
-//! all of them for the two that are lists; everything else stays as it is.
+//! Changes by v1.0 properties, and how they apply to the stored collections. A slot is the first entry of its type; the two
+//! lists are all entries of their type. Other entries are left alone.
 
 use crate::domain::contact::patch::FieldChange;
 use crate::domain::contact::{Address, Email, Phone, Properties, Website};
 
-/// The slots a request names.
+/// The slots a request sets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the property of its name")]
 pub struct Slots {
@@ -23,7 +23,7 @@ pub struct Slots {
 pub const ADDRESS_KINDS: [&str; 3] = ["home", "business", "other"];
 
 impl Slots {
-    /// Puts what was sent in its place.
+    /// Applies the changes.
     pub fn apply_to(self, properties: &mut Properties) {
         let Properties { phones, addresses, websites, emails, .. } = properties;
         for (kind, numbers) in [("business", self.business_phones), ("home", self.home_phones)] {
@@ -53,7 +53,7 @@ impl Slots {
                     slots[i] = email;
                 }
             }
-            // A slot without the ones before it moves up.
+            // An address without one before it moves up.
             *emails = slots.into_iter().flatten().collect();
         }
         for email in emails.iter_mut() {
@@ -66,7 +66,7 @@ fn is(kind: Option<&String>, wanted: &str) -> bool {
     kind.is_some_and(|kind| kind == wanted)
 }
 
-/// The entries of the type, in their places as far as they go and behind the last of them otherwise.
+/// Replaces the numbers of a type in place. Additional ones go after the last of the type.
 fn replace_phones(phones: &mut Vec<Phone>, kind: &str, numbers: Vec<String>) {
     let mut numbers = numbers.into_iter();
     let mut end = None;
@@ -85,7 +85,8 @@ fn replace_phones(phones: &mut Vec<Phone>, kind: &str, numbers: Vec<String>) {
     *phones = kept;
 }
 
-/// The first mobile. Null takes it away and retypes those behind it, so that null reads back null and nothing is lost.
+/// Sets the first mobile number. Null removes it and changes the type of the others to `other`, so that null reads back as
+/// null and no number is lost.
 fn set_mobile(phones: &mut Vec<Phone>, number: Option<String>) {
     let first = phones.iter().position(|phone| is(phone.kind.as_ref(), "mobile"));
     match (first, number) {
@@ -101,8 +102,8 @@ fn set_mobile(phones: &mut Vec<Phone>, number: Option<String>) {
     }
 }
 
-/// The first address of the type; its post office box stays, since v1.0 does not show it. One with nothing in it takes it
-/// away, unless there was nothing to be seen of it either.
+/// Sets the first address of a type; its post office box stays, since v1.0 does not show it. An empty address removes the
+/// entry, unless the entry was empty to a v1.0 client before.
 fn set_address(addresses: &mut Vec<Address>, kind: &str, sent: Address) {
     let first = addresses.iter().position(|address| is(address.kind.as_ref(), kind));
     let visible = |address: &Address| Address { kind: None, post_office_box: None, ..address.clone() };
@@ -125,7 +126,7 @@ fn set_address(addresses: &mut Vec<Address>, kind: &str, sent: Address) {
     }
 }
 
-/// The address of the first website of type work.
+/// Sets the address of the first website of type work.
 fn set_page(websites: &mut Vec<Website>, page: Option<String>) {
     let first = websites.iter().position(|site| is(site.kind.as_ref(), "work"));
     match (first, page) {
@@ -143,7 +144,7 @@ fn set_page(websites: &mut Vec<Website>, page: Option<String>) {
     }
 }
 
-/// The type and label that the same address had.
+/// Keeps type and label if the address was stored before.
 fn keep_label(email: &mut Email, stored: &[Email]) {
     let same = |known: &&Email| match (&known.address, &email.address) {
         (Some(known), Some(sent)) => known.to_lowercase() == sent.to_lowercase(),

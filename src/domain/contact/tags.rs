@@ -1,30 +1,30 @@
-//! Extended properties by Outlook's well-known tags, which are views on the contact itself: what is written by a tag is the
-//! property, and what is read by it is the property as well (docs/graph.md, "Outlook's tags"). Mail gateways speak so.
+//! Extended properties with Outlook's well-known tags. They are views on the contact: reading or writing one reads or
+//! writes the property (docs/graph.md, "Outlook's tags"). Mail gateways use them.
 
 use crate::domain::contact::patch::ContactPatch;
 use crate::domain::contact::{Complex, Email, Properties, Text};
 
-/// What [`View::Class`] always is.
+/// The value of [`View::Class`].
 pub const CLASS: &str = "IPM.Contact";
-/// The namespace of the tags above 0x8000 that contacts have.
+/// The namespace of contact tags above 0x8000.
 const ADDRESS_SET: &str = "{00062004-0000-0000-c000-000000000046}";
 
-/// What a tag names. The first of two that belong together comes first.
+/// The property a tag stands for. Variants are in the order in which they are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum View {
-    /// What kind of item it is: a constant.
+    /// The item's class: a constant.
     Class,
-    /// A plain text.
+    /// A plain text property.
     Text(Text),
     /// The number of the n-th phone of a type.
     Phone(&'static str, usize),
-    /// A member of the first address of a type, by its place in the type.
+    /// A member of the first address of a type, by its position in the type.
     Address(&'static str, usize),
     /// The address of the first website of a type.
     Website(&'static str),
-    /// A member of the n-th e-mail address, by its place in the type.
+    /// A member of the n-th e-mail address, by its position in the type.
     Email(usize, usize),
-    /// The first of `imAddresses`.
+    /// The first entry of `imAddresses`.
     Im,
 }
 
@@ -86,7 +86,7 @@ const TAGS: &[(u32, View)] = &[
     (0x3a64, View::Address("other", POST_OFFICE_BOX)),
 ];
 
-/// Those in [`ADDRESS_SET`].
+/// Tags in [`ADDRESS_SET`].
 const IDS: &[(u32, View)] = &[
     (0x8005, View::Text(Text::FileAs)),
     (0x802c, View::Text(Text::YomiGivenName)),
@@ -107,7 +107,7 @@ const IDS: &[(u32, View)] = &[
     (0x80a3, View::Email(2, ADDRESS)),
 ];
 
-/// What the extended property with this key ([`crate::domain::extended::PropertyId::key`]) is a view on.
+/// The view that an extended property is, by its key ([`crate::domain::extended::PropertyId::key`]).
 pub fn view(key: &str) -> Option<View> {
     let rest = key.strip_prefix("string ")?;
     let number = |text: &str| u32::from_str_radix(text.strip_prefix("0x")?, 16).ok();
@@ -116,7 +116,7 @@ pub fn view(key: &str) -> Option<View> {
         return found(IDS, number(id.strip_prefix(" id ")?)?);
     }
     let tag = number(rest)?;
-    // With the type behind it: a text, in Unicode or not.
+    // A tag may end with its type: text, in Unicode or not.
     found(TAGS, if matches!(tag & 0xffff, 0x001e | 0x001f) && tag > 0xffff { tag >> 16 } else { tag })
 }
 
@@ -132,7 +132,7 @@ impl View {
             Self::Email(nth, member) => p.emails.get(nth)?.member(member),
             Self::Im => p.im_addresses.first().map(String::as_str),
         };
-        // What reads as "" where it was never set is there only if something is in it.
+        // A property that reads as `""` when it is unset has a value only if it is not empty.
         text.filter(|text| !self.is_never_null() || !text.is_empty())
     }
 
@@ -149,7 +149,7 @@ impl View {
         }
     }
 
-    /// Whether the rest of a request sets what this is a part of.
+    /// Whether the rest of the request sets the same property.
     pub(crate) fn is_named_by(self, patch: &ContactPatch) -> bool {
         let slots = patch.slots.as_deref();
         let of_slots = |named: &dyn Fn(&crate::domain::contact::slots::Slots) -> bool| slots.is_some_and(named);
@@ -170,7 +170,7 @@ impl View {
                     .iter()
                     .position(|known| *known == kind)
                     .unwrap_or_default();
-                // The v1.0 shape says nothing of the box.
+                // The v1.0 shape has no post office box.
                 patch.addresses.is_some()
                     || member != POST_OFFICE_BOX
                         && of_slots(&|slots| slots.addresses.get(at).is_some_and(Option::is_some))
@@ -190,7 +190,7 @@ impl View {
 
     fn write(self, p: &mut Properties, value: Option<String>) {
         match self {
-            // Those of e-mail addresses are written together.
+            // E-mail addresses are written together, by `apply`.
             Self::Class | Self::Email(..) => {}
             Self::Text(text) => p.texts[text as usize] = value,
             Self::Phone(kind, nth) => set(&mut p.phones, kind, nth, NUMBER, value),
@@ -204,7 +204,7 @@ impl View {
     }
 }
 
-/// Writes what was sent by tags into the contact.
+/// Writes values sent by tags into the contact.
 pub(crate) fn apply(mut sent: Vec<(View, Option<String>)>, p: &mut Properties) {
     sent.sort_by_key(|(view, _)| *view);
     let mut emails: Vec<_> = p.emails.iter().cloned().map(Some).collect();
@@ -217,7 +217,7 @@ pub(crate) fn apply(mut sent: Vec<(View, Option<String>)>, p: &mut Properties) {
             view => view.write(p, value),
         }
     }
-    // One without the ones before it moves up, as it does in the v1.0 shape.
+    // An address without one before it moves up, as in the v1.0 shape.
     p.emails = emails.into_iter().flatten().collect();
 }
 
@@ -237,7 +237,7 @@ fn set_email(slot: &mut Option<Email>, member: usize, value: Option<String>) {
     }
 }
 
-/// The type is the first member of all of these.
+/// The type is the first member in all of these.
 fn is(entry: &impl Complex, kind: &str) -> bool {
     entry.member(0) == Some(kind)
 }
@@ -246,8 +246,8 @@ fn nth_of<'p, T: Complex>(entries: &'p [T], kind: &str, nth: usize) -> Option<&'
     entries.iter().filter(|entry| is(*entry, kind)).nth(nth)
 }
 
-/// Sets a member of the n-th entry of a type. Each has its place: one that is emptied stays while there is another of its
-/// type behind it, and one that is new has empty ones before it where there are none.
+/// Sets a member of the n-th entry of a type. An entry that becomes empty stays while another entry of its type follows it;
+/// a new one is preceded by empty ones if there are fewer than n.
 fn set<T: Complex>(entries: &mut Vec<T>, kind: &'static str, nth: usize, member: usize, value: Option<String>) {
     let mut places: Vec<_> = (0..entries.len()).filter(|at| is(&entries[*at], kind)).collect();
     if value.is_some() {
@@ -270,7 +270,7 @@ fn set<T: Complex>(entries: &mut Vec<T>, kind: &'static str, nth: usize, member:
     }
 }
 
-/// The value as it would be if nothing but this were written.
+/// The value the property would have if only this patch were applied.
 pub(crate) fn set_by(patch: &ContactPatch, view: View) -> Option<String> {
     view.read(&patch.clone().into_properties()).map(str::to_owned)
 }
@@ -316,7 +316,7 @@ mod tests {
             let mut one = all.clone();
             apply(vec![(*view, None)], &mut one);
             match view {
-                // Those behind it move up, and a name is the address where there is none.
+                // Entries behind it move up, and a missing name reads as the address.
                 View::Email(..) => assert_ne!(view.read(&one), view.read(&all)),
                 view => assert_eq!(view.read(&one), None, "{view:?}"),
             }
