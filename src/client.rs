@@ -1,5 +1,5 @@
-//! HTTP towards others, who are not trusted: one exchange on a connection of its own, to an address that was checked,
-//! following nothing, within bounds.
+//! HTTP client for untrusted hosts: one exchange per connection, to an address that was checked, without redirects and with
+//! limits.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -25,27 +25,27 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 /// Longest URL, in bytes.
 const MAX_URL: usize = 2_048;
-/// Most addresses of one host that are tried.
+/// Most addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 4;
 /// Largest head of an answer, in bytes.
 const MAX_HEAD: usize = 16 << 10;
 const MAX_HEADERS: usize = 100;
 
-/// What a URL names, read.
+/// A parsed URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestTarget {
     pub(crate) https: bool,
-    /// A name or an address, in lower case and without brackets.
+    /// Name or address, in lower case, without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// As in the `Host` header.
+    /// The value of the `Host` header.
     pub(crate) authority: String,
-    /// With the query.
+    /// Path and query.
     pub(crate) path: String,
 }
 
 impl RequestTarget {
-    /// Reads a URL of `https` or `http`; which may be called, and whether `http` will do, is the caller's to say.
+    /// Parses an `https` or `http` URL. The caller decides which URLs may be called, and whether `http` is allowed.
     pub(crate) fn read(url: &str) -> Result<Self, CallError> {
         if url.len() > MAX_URL {
             return Err(CallError(format!("a URL of more than {MAX_URL} characters")));
@@ -59,7 +59,7 @@ impl RequestTarget {
             Some("http") => false,
             _ => return Err("no URL that begins with https://".into()),
         };
-        // Users and ports that are none would stand here.
+        // A user name or an invalid port would remain here.
         let rest = authority.as_str().strip_prefix(authority.host());
         let port = match rest.map(|rest| (rest, authority.port_u16())) {
             Some(("", _)) => {
@@ -76,8 +76,8 @@ impl RequestTarget {
         Ok(Self { https, host, port, authority: authority.as_str().to_owned(), path })
     }
 
-    /// The addresses of its host, the first few of them, if it has any and all are such as `fit`. To connect to one of
-    /// these, and not to resolve again, is what makes the check hold: a name could mean something else by then.
+    /// Resolves the host. `None` unless it has addresses and all satisfy `fit`. The caller connects to one of these and
+    /// does not resolve again, since the name could resolve differently by then.
     pub(crate) async fn resolve(&self, fit: impl Fn(&SocketAddr) -> bool) -> Option<Vec<SocketAddr>> {
         let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
         let addresses: Vec<_> = found.ok()?.collect();
@@ -86,7 +86,7 @@ impl RequestTarget {
     }
 }
 
-/// Why something cannot be called: a sentence's end, for whoever named it.
+/// Why a URL cannot be called: the end of a sentence, for the person who chose the URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CallError(pub(crate) String);
 
@@ -102,26 +102,26 @@ impl From<&str> for CallError {
     }
 }
 
-/// What came back.
+/// The answer.
 #[derive(Debug)]
 pub(crate) struct HttpAnswer {
     pub(crate) status: u16,
     pub(crate) content_type: String,
-    /// `None` where it was not wanted, breaks off or is too large.
+    /// `None` if it was not requested, is incomplete or is too large.
     pub(crate) body: Option<Bytes>,
 }
 
-/// Makes exchanges.
+/// The client.
 pub(crate) struct HttpClient {
     tls: TlsConnector,
-    /// For everything, from the name's resolution to the answer's end.
+    /// Time limit of the whole exchange, from name resolution to the end of the answer.
     patience: Duration,
     /// Largest body of an answer, in bytes.
     max_body: usize,
 }
 
 impl HttpClient {
-    /// One that trusts the authorities of the web, and those in a file.
+    /// Trusts the web's certificate authorities and those in the file.
     ///
     /// # Errors
     /// One line: the file cannot be read.
@@ -145,7 +145,7 @@ impl HttpClient {
         Ok(Self { tls, patience, max_body })
     }
 
-    /// Sends a request for the target, to one of these addresses. The answer is read to its end only where that is wanted.
+    /// Sends a request to one of the addresses. The body of the answer is read only if `to_its_end` is set.
     pub(crate) async fn exchange(
         &self,
         target: &RequestTarget,
@@ -216,7 +216,7 @@ impl HttpClient {
         };
         match select(pin!(exchange), pin!(connection)).await {
             Either::Left((answer, _)) => answer,
-            // The connection has ended, and what it read is still there to be taken.
+            // The connection has ended, but what it read is still available.
             Either::Right((_, exchange)) => exchange.await,
         }
     }

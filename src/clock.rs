@@ -1,4 +1,4 @@
-//! Where times, ids and secrets come from; nothing else asks for them.
+//! The only source of time, ids and random numbers.
 
 use chrono::Utc;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ pub(crate) fn now() -> i64 {
     Utc::now().timestamp_micros()
 }
 
-/// A UUIDv7, later than all this process made before, even within one millisecond.
+/// A UUIDv7, greater than all others this process made, even within one millisecond.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn new_id() -> Uuid {
     Uuid::now_v7()

@@ -1,12 +1,11 @@
-//! Why a file or folder cannot be used, said so that an operator knows what to mend.
+//! Explains to the operator why a file or folder cannot be used.
 
 use std::fs::Metadata;
 use std::io::{Error, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// `path: error`; where it is a matter of permissions, also who this process is and whose the nearest folder is that is
-/// there.
+/// `path: error`. For a permission error it also names this process's user and the owner of the nearest existing folder.
 pub(crate) fn reason(path: &Path, error: &Error) -> String {
     let text = format!("{}: {error}", path.display());
     if !matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) {
@@ -26,8 +25,8 @@ pub(crate) fn reason(path: &Path, error: &Error) -> String {
     [file, folder].into_iter().flatten().fold(text, |text, more| text + ", " + &more)
 }
 
-/// Whether this process may read and write a file that is there. It is not opened: closing it again would drop the locks
-/// that SQLite has on it elsewhere in this process.
+/// Whether this process may read and write an existing file. The file is not opened, since closing it would release the
+/// locks that SQLite holds on it elsewhere in this process.
 pub(crate) fn writable(path: &Path) -> Result<(), Error> {
     Ok(rustix::fs::access(path, rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK)?)
 }

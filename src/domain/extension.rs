@@ -4,7 +4,7 @@
 use crate::domain::error::{Error, Kind};
 use crate::domain::etag;
 
-/// Most extensions of one contact, as of entries of its collections.
+/// Most extensions of one contact.
 pub const MAX_EXTENSIONS: usize = 100;
 /// Most members of one extension.
 pub const MAX_MEMBERS: usize = 100;
@@ -15,10 +15,10 @@ pub const MAX_BYTES: usize = 64 << 10;
 /// Most bytes of JSON in all extensions of one contact.
 pub const MAX_ALL_BYTES: usize = 1 << 20;
 
-/// What ids have before the name: Graph's word, and that of the service before it, which old data has.
+/// Prefixes of the name in an id: Graph's, and that of its predecessor, which is found in old data.
 const PREFIXES: [&str; 2] = ["microsoft.graph.openTypeExtension.", "Microsoft.OutlookServices.OpenTypeExtension."];
 
-/// The name in an id, which may be the name itself.
+/// The name in an id; an id may be just the name.
 ///
 /// ```
 /// use contactd::domain::extension::name_of;
@@ -40,9 +40,9 @@ pub type ExtensionMember = (String, String);
 /// An extension as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extension {
-    /// Without what an id has before it.
+    /// Without the prefix of the id.
     pub name: String,
-    /// In the order in which they came. No two have one name in any letter case.
+    /// In the order in which they were sent. Names are unique, ignoring letter case.
     pub members: Vec<ExtensionMember>,
     /// The number of its last write in the mailbox.
     pub version: i64,
@@ -51,7 +51,7 @@ pub struct Extension {
 }
 
 impl Extension {
-    /// Names this state of the extension, as [`crate::domain::contact::Contact::version_token`] does of a contact.
+    /// The version token, as [`crate::domain::contact::Contact::version_token`].
     pub fn version_token(&self) -> String {
         etag::token(self.last_modified_date_time, self.version)
     }
@@ -67,26 +67,26 @@ impl Extension {
     }
 }
 
-/// What a request says of an extension.
+/// What a request changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExtensionPatch {
-    /// `extensionName`, without what an id has before it.
+    /// `extensionName`, without the prefix of the id.
     pub name: Option<String>,
-    /// Members with their values as JSON text; without one, for null, the member is to be there no longer.
+    /// Members with their values as JSON text. `None` stands for null and removes the member.
     pub members: Vec<(String, Option<String>)>,
 }
 
 /// A new extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewExtension {
-    /// Without what an id has before it.
+    /// Without the prefix of the id.
     pub name: String,
-    /// Those that are not null.
+    /// Members that are not null.
     pub members: Vec<ExtensionMember>,
 }
 
 impl NewExtension {
-    /// How many bytes of JSON are in it.
+    /// Size in bytes of JSON.
     pub fn size(&self) -> usize {
         size(&self.members)
     }
@@ -97,7 +97,7 @@ fn size(members: &[ExtensionMember]) -> usize {
 }
 
 /// # Errors
-/// 400 for an extension of so many members and bytes, if these are too many.
+/// 400 for too many members or bytes.
 pub(crate) fn check_size(place: &str, members: usize, bytes: usize) -> Result<(), Error> {
     if members > MAX_MEMBERS {
         let message = format!("An extension has at most {MAX_MEMBERS} members, not {members}.");
@@ -111,10 +111,10 @@ pub(crate) fn check_size(place: &str, members: usize, bytes: usize) -> Result<()
 }
 
 impl ExtensionPatch {
-    /// The members of an extension that has these, once this is done to it.
+    /// The members after this change.
     ///
     /// # Errors
-    /// 400 where they become too many or too large.
+    /// 400 if they become too many or too large.
     pub fn applied_to(self, mut members: Vec<ExtensionMember>) -> Result<Vec<ExtensionMember>, Error> {
         for (name, value) in self.members {
             let same = |(known, _): &ExtensionMember| known.to_lowercase() == name.to_lowercase();

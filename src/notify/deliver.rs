@@ -1,5 +1,5 @@
-//! The loop that tells subscribers. Of each subscription one thing is told after the other, by one process at a time, and
-//! what was told is written down behind it: so everything is told at least once, and in order.
+//! The delivery loop. Each subscription is served by one process at a time, one delivery after the other, and progress is
+//! stored after each delivery. So delivery is at least once and in order.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
@@ -17,21 +17,21 @@ use crate::graph::json::notice;
 use crate::notify::Notifier;
 use crate::store::{Attempts, Due, LeasedSubscription, Store};
 
-/// How often it is looked what there is to do, since other processes write too and times come.
+/// Poll interval: other processes write too, and retries become due.
 const POLL: Duration = Duration::from_secs(1);
-/// How long writes are gathered before it is looked.
+/// How long writes are collected before the next poll.
 const GATHER: Duration = Duration::from_millis(50);
-/// Most subscriptions that are worked on at once, and of one creator: a slow receiver must not hold up those of others.
+/// Most subscriptions in progress, in total and per creator, so that a slow receiver does not block others.
 const MAX_WORKING: usize = 256;
 const MAX_OF_CREATOR: usize = 4;
-/// How long before each further attempt, in units of [`super::Times::retry`]: 10 s, 30 s, 1, 3, 10 and 30 minutes, and an
-/// hour three times; all in all, some 4 hours.
+/// Delays before the retries, in units of [`super::Times::retry`]: 10 s, 30 s, 1, 3, 10 and 30 minutes, and three times an
+/// hour; about 4 hours in total.
 const WAITS: [i64; 9] = [1, 3, 6, 18, 60, 180, 360, 360, 360];
-/// How long before its end a subscriber is told of it, in microseconds.
+/// How long before its expiration a subscriber is reminded, in microseconds.
 const SOON: i64 = 15 * 60 * 1_000_000;
 
 impl Notifier {
-    /// Tells subscribers what they want to know, until `stop` is sent or dropped.
+    /// Delivers until `stop` is sent or dropped.
     pub async fn deliver(&self, store: &Store, stop: oneshot::Receiver<()>) {
         let owner = clock::new_id();
         let mut stop = pin!(stop);
@@ -75,7 +75,7 @@ impl Notifier {
                     Some((due, done)) = working.next() => {
                         at_work.remove(&due);
                         match done {
-                            // There is a place for another.
+                            // There is room for another one.
                             Ok(()) if waiting => break false,
                             Ok(()) => {}
                             Err(error) => tracing::debug!(%error, "a subscription has to wait"),
@@ -88,7 +88,7 @@ impl Notifier {
                 break;
             }
         }
-        // What is cut off is told again, by whoever comes next.
+        // An interrupted delivery is repeated by the next process.
         drop(working);
         if let Err(error) = store.release_leases(owner).await {
             tracing::warn!(%error, "leases are left to end by themselves");
@@ -100,7 +100,7 @@ impl Notifier {
         Ok(())
     }
 
-    /// Does one thing. Answers whether there may be more.
+    /// Makes one delivery. Returns whether there may be more to do.
     async fn step(&self, store: &Store, owner: Uuid, due: &Due) -> Result<bool, Error> {
         let lease = micros(self.0.times.lease);
         let Some(mut held) = store.lease(due, owner, lease).await? else { return Ok(false) };
@@ -117,7 +117,7 @@ impl Notifier {
             && progress.reminded_of != Some(end)
         {
             progress.reminded_of = Some(end);
-            // That some were missed is worth more to know.
+            // A pending `missed` event is more important.
             if progress.event.is_none() {
                 progress.event = Some(Lifecycle::ReauthorizationRequired);
                 progress.event_attempts = Attempts { failed: 0, next: now };
@@ -141,7 +141,7 @@ impl Notifier {
         let delivery = delivery(attempted, event.name(), held.progress.event_attempts, &answer, &[]);
         held.progress.event_attempts = match (is_accepted(&answer), self.after(held.progress.event_attempts)) {
             (false, Some(next)) => next,
-            // Told, or given up.
+            // Delivered or given up.
             (_, next) => {
                 held.progress.event = None;
                 next.unwrap_or(held.progress.event_attempts)
@@ -150,7 +150,7 @@ impl Notifier {
         Ok(Some(delivery))
     }
 
-    /// `None` where nobody wants to know.
+    /// `None` if there is no URL for lifecycle events.
     async fn tell_of_life(
         &self,
         held: &LeasedSubscription,
@@ -187,7 +187,7 @@ impl Notifier {
         if let Some(next) = self.after(progress.attempts) {
             progress.attempts = next;
         } else {
-            // Whoever missed some has to read anew anyway.
+            // A subscriber that missed changes has to read everything again anyway.
             progress.delivered = batch.last;
             progress.attempts = Attempts { failed: 0, next: now };
             progress.event = Some(Lifecycle::Missed);
@@ -196,11 +196,11 @@ impl Notifier {
         Ok((false, Some(delivery)))
     }
 
-    /// Any answer's status.
+    /// Returns the status of any answer.
     ///
     /// # Errors
-    /// Nothing was posted, since the lease could end before the answer comes: what another process then tells would come
-    /// before this.
+    /// Nothing was sent, because the lease could expire before the answer arrives. Deliveries of another process could then
+    /// overtake this one.
     async fn post(&self, held: &LeasedSubscription, url: &str, body: String) -> Result<Result<u16, CallError>, Error> {
         if clock::now() + micros(self.0.times.answer) > held.until {
             return Err(Error::unavailable("the database took too long"));
@@ -211,7 +211,7 @@ impl Notifier {
         })
     }
 
-    /// What one more failure makes of attempts; `None` when it was the last.
+    /// The attempts after one more failure; `None` if it was the last one.
     fn after(&self, attempts: Attempts) -> Option<Attempts> {
         let wait = usize::try_from(attempts.failed).ok().and_then(|failed| WAITS.get(failed))?;
         Some(Attempts { failed: attempts.failed + 1, next: clock::now() + wait * micros(self.0.times.retry) })

@@ -1,5 +1,5 @@
-//! Change notifications: subscribers confirm where they are told, and are told what the change log says
-//! (docs/graph.md, "Subscriptions"). How far each was told is in the database, so nothing hangs on this process.
+//! Change notifications: receivers confirm a subscription, and then get the changes from the change log (docs/graph.md,
+//! "Subscriptions"). Progress is stored in the database, so any process can continue.
 
 mod deliver;
 mod post;
@@ -19,30 +19,29 @@ pub use crate::notify::target::Allowed;
 use crate::notify::target::Targets;
 use crate::percent::percent_encode;
 
-/// Most confirmations that are waited for at once, and of one creator: hosts that are slow to confirm must not turn away
-/// the subscriptions of others.
+/// Most pending confirmations, in total and per creator, so that slow hosts do not block others.
 const MAX_HANDSHAKES: usize = 128;
 const MAX_HANDSHAKES_OF_CREATOR: usize = 4;
 
-/// How subscribers are reached.
+/// Settings of delivery.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Hosts that may be called by http, and where they are not public.
+    /// Hosts that may be called over http or at a private address.
     pub allowed: Vec<Allowed>,
-    /// Authorities to trust besides those of the web, in PEM.
+    /// Additional certificate authorities, in PEM.
     pub ca_file: Option<PathBuf>,
-    /// How patiently.
+    /// Time limits.
     pub times: Times,
 }
 
-/// How long is waited for what.
+/// Time limits and delays.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
-    /// For an answer, all in all.
+    /// Time limit of a request, from name resolution to the end of the answer.
     pub answer: Duration,
-    /// For a process that delivers and says no more. Longer than an attempt can take.
+    /// After this time another process takes over from one that stopped responding. Longer than one attempt.
     pub lease: Duration,
-    /// Before the second attempt; longer and longer before the others.
+    /// Delay before the first retry; later ones are longer.
     pub retry: Duration,
 }
 
@@ -69,18 +68,18 @@ impl std::str::FromStr for Times {
     }
 }
 
-/// Asks subscribers to confirm, and tells them. Clones share it.
+/// Confirms and serves subscriptions. Clones share their state.
 #[derive(Clone)]
 pub struct Notifier(Arc<Shared>);
 
 struct Shared {
     poster: Poster,
     times: Times,
-    /// Of each creator who has any, how many are waited for.
+    /// Pending confirmations by creator.
     handshakes: Mutex<HashMap<String, usize>>,
 }
 
-/// A confirmation that is waited for, until it is dropped.
+/// A pending confirmation, until it is dropped.
 struct Handshake<'a> {
     shared: &'a Shared,
     creator: &'a str,
@@ -88,7 +87,7 @@ struct Handshake<'a> {
 
 impl<'a> Handshake<'a> {
     /// # Errors
-    /// [`Error::Throttled`] where too many of the creator's are waited for, [`Error::Unavailable`] where too many of all.
+    /// [`Error::Throttled`] if the creator has too many pending, [`Error::Unavailable`] if there are too many in total.
     fn begin(shared: &'a Shared, creator: &'a str) -> Result<Self, Error> {
         let mut handshakes = shared.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
         let of_creator = handshakes.get(creator).copied().unwrap_or(0);
@@ -117,14 +116,14 @@ impl Drop for Handshake<'_> {
 
 impl Notifier {
     /// # Errors
-    /// One line: the file of authorities cannot be read.
+    /// One line: the file of certificate authorities cannot be read.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let Settings { allowed, ca_file, times } = settings;
         let poster = Poster::new(Targets(allowed), ca_file.as_deref(), times.answer)?;
         Ok(Self(Arc::new(Shared { poster, times, handshakes: Mutex::default() })))
     }
 
-    /// Sees that a URL may be called, as far as can be told from its text.
+    /// Checks that a URL may be called, as far as its text shows.
     ///
     /// # Errors
     /// 400 that names `property`.
@@ -132,14 +131,15 @@ impl Notifier {
         self.0.poster.read(url).map(drop).map_err(|reason| unfit(property, &reason))
     }
 
-    /// Sees that whoever is at a URL wants to be told: it must send back a token that it is sent.
+    /// Checks that the receiver at a URL wants notifications: it must echo a token.
     ///
     /// # Errors
-    /// 400 that names `property`; [`Error::Throttled`] and [`Error::Unavailable`] where too many are asked at once.
+    /// 400 that names `property`; [`Error::Throttled`] and [`Error::Unavailable`] if there are too many pending
+    /// confirmations.
     pub async fn confirm(&self, property: &str, url: &str, id: Uuid, creator: &str) -> Result<(), Error> {
         let _place = Handshake::begin(&self.0, creator)?;
         let mut target = self.0.poster.read(url).map_err(|reason| unfit(property, &reason))?;
-        // With characters that have to be encoded, so that a receiver that does not decode is found out.
+        // The token needs encoding, so that a receiver that does not decode it fails.
         let token = format!("Validation: contactd asks whether notifications are wanted here, {id}");
         let separator = if target.path.contains('?') { '&' } else { '?' };
         target.path = format!("{}{separator}validationToken={}", target.path, percent_encode(&token));

@@ -1,4 +1,4 @@
-//! One POST to somebody who is notified.
+//! Sends one POST to a receiver of notifications.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,8 +19,8 @@ pub(super) struct Poster {
 }
 
 impl Poster {
-    /// One that trusts the authorities of the web, and those in a file; `patience` is for everything, from the name's
-    /// resolution to the answer's end.
+    /// Trusts the web's certificate authorities and those in the file. `patience` limits the whole exchange, from name
+    /// resolution to the end of the answer.
     ///
     /// # Errors
     /// One line: the file cannot be read.
@@ -28,17 +28,17 @@ impl Poster {
         Ok(Self { targets, client: HttpClient::new(ca_file, patience, MAX_BODY)? })
     }
 
-    /// Reads a URL that may be called as far as can be told from its text.
+    /// Reads a URL and checks that it may be called, as far as its text shows.
     pub(super) fn read(&self, url: &str) -> Result<RequestTarget, CallError> {
         self.targets.read(url)
     }
 
-    /// Posts nothing, and reads the answer to its end.
+    /// Posts an empty body and reads the whole answer.
     pub(super) async fn ask(&self, target: &RequestTarget) -> Result<HttpAnswer, CallError> {
         self.post(target, "text/plain; charset=utf-8", String::new(), true).await
     }
 
-    /// Posts JSON. Answers the status: whatever follows it changes nothing.
+    /// Posts JSON and returns the status; the rest of the answer is ignored.
     pub(super) async fn tell(&self, target: &RequestTarget, json: String) -> Result<u16, CallError> {
         Ok(self.post(target, "application/json; charset=utf-8", json, false).await?.status)
     }

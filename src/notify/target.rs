@@ -1,16 +1,16 @@
-//! Where notifications may go. A server that calls what its clients name could be made to call what only it can reach, so
-//! it calls public addresses only, by https, unless its operator says otherwise.
+//! Allowed receivers of notifications. Clients choose the URLs, so a server could be tricked into calling internal hosts
+//! (SSRF). Therefore only public addresses are called, over https, unless the operator allows more.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use crate::client::{CallError, RequestTarget};
 
-/// A host that may be called by http, and where it is not public: `HOST` or `HOST:PORT`.
+/// A host that may be called over http or at a private address: `HOST` or `HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
     host: String,
-    /// Any without it.
+    /// Any port if `None`.
     port: Option<u16>,
 }
 
@@ -35,12 +35,12 @@ impl FromStr for Allowed {
     }
 }
 
-/// The rule.
+/// The allowed hosts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Targets(pub(super) Vec<Allowed>);
 
 impl Targets {
-    /// Reads a URL that may be called as far as can be told from its text.
+    /// Reads a URL and checks that it may be called, as far as its text shows.
     pub(super) fn read(&self, url: &str) -> Result<RequestTarget, CallError> {
         let target = RequestTarget::read(url)?;
         if !target.https && !self.allows(&target.host, target.port) {
@@ -53,7 +53,7 @@ impl Targets {
     pub(super) async fn resolve(&self, target: &RequestTarget) -> Result<Vec<SocketAddr>, CallError> {
         let allowed = self.allows(&target.host, target.port);
         let addresses = target.resolve(|address| allowed || is_public(address.ip())).await;
-        // One answer for both: else it would tell which names there are in the operator's network.
+        // The same message for both cases, so that it does not reveal names of the operator's network.
         addresses.ok_or_else(|| "a host that has no public address".into())
     }
 
@@ -62,7 +62,7 @@ impl Targets {
     }
 }
 
-/// Whether an address is of the internet at large, by the IANA's registries of special-purpose addresses.
+/// Whether an address is public, by IANA's registries of special-purpose addresses.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -86,7 +86,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         (Ipv4Addr::new(198, 18, 0, 0), 15),
         (Ipv4Addr::new(198, 51, 100, 0), 24),
         (Ipv4Addr::new(203, 0, 113, 0), 24),
-        // Multicast, then what is reserved, broadcast with it.
+        // Multicast; then reserved and broadcast.
         (Ipv4Addr::new(224, 0, 0, 0), 4),
         (Ipv4Addr::new(240, 0, 0, 0), 4),
     ];
@@ -94,14 +94,14 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !SPECIAL.iter().any(same)
 }
 
-/// Only what is assigned to networks at large (2000::/3): neither ::1, fe80::/10, fc00::/7 and ff00::/8, nor what holds an
-/// IPv4 address in it, be it mapped (::ffff:0:0/96) or translated (64:ff9b::/96).
+/// Only global unicast (2000::/3). This excludes ::1, fe80::/10, fc00::/7, ff00::/8, and addresses that embed IPv4, mapped
+/// (::ffff:0:0/96) or translated (64:ff9b::/96).
 fn is_public_v6(address: Ipv6Addr) -> bool {
     const SPECIAL: [(Ipv6Addr, u32); 4] = [
-        // Protocol assignments: Teredo, which holds an IPv4 address, benchmarking, ORCHID.
+        // Protocol assignments: Teredo (embeds IPv4), benchmarking, ORCHID.
         (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
         (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
-        // 6to4, which holds an IPv4 address.
+        // 6to4 (embeds IPv4).
         (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
         (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
     ];

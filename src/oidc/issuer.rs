@@ -1,4 +1,4 @@
-//! Where an issuer's keys are had of: its discovery document (OpenID Connect Discovery 1.0) names where they are.
+//! Fetches the issuer's signing keys. Its discovery document (OpenID Connect Discovery 1.0) says where they are.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -13,15 +13,15 @@ use crate::client::{CallError, HttpClient, RequestTarget};
 use crate::domain::plain::shorten;
 use crate::oidc::keys::KeySet;
 
-/// Largest document and largest key set, in bytes; Entra's set has some 20 KiB.
+/// Largest document and largest key set, in bytes; Entra's key set has about 20 KiB.
 const MAX_BODY: usize = 512 << 10;
-/// How long each may take.
+/// Time limit of each request.
 const PATIENCE: Duration = Duration::from_secs(5);
 const DOCUMENT: &str = "/.well-known/openid-configuration";
 
-/// An issuer, as its operator named it.
+/// The configured issuer.
 pub(super) struct Issuer {
-    /// As it stands in tokens.
+    /// As in the `iss` claim of tokens.
     pub(super) name: String,
     document: RequestTarget,
     client: HttpClient,
@@ -35,7 +35,7 @@ struct Document {
 
 impl Issuer {
     /// # Errors
-    /// One line: the name is no URL that may be called, or the file cannot be read.
+    /// One line: the name is not a usable URL, or the file cannot be read.
     pub(super) fn new(name: String, ca_file: Option<&Path>) -> Result<Self, String> {
         let expected = |reason: CallError| format!("--oidc-issuer names {reason}");
         if name.contains('?') {
@@ -46,15 +46,15 @@ impl Issuer {
         Ok(Self { name, document, client })
     }
 
-    /// The keys that it has now.
+    /// Fetches the current keys.
     ///
     /// # Errors
-    /// Why they cannot be had, for the log.
+    /// The reason, for the log.
     pub(super) async fn keys(&self) -> Result<KeySet, String> {
         let document = self.get(&self.document).await.map_err(|reason| format!("its discovery document: {reason}"))?;
         let document: Document =
             serde_json::from_slice(&document).map_err(|error| format!("its discovery document: {error}"))?;
-        // Else whoever can write one document could speak for all issuers (Discovery, section 4.3).
+        // Otherwise the owner of one document could speak for all issuers (Discovery, section 4.3).
         if document.issuer != self.name {
             return Err(format!("its discovery document is of another issuer, '{}'", shorten(&document.issuer)));
         }
@@ -71,20 +71,20 @@ impl Issuer {
         match (answer.status, answer.body) {
             (200, Some(body)) => Ok(body),
             (200, None) => Err(CallError(format!("an answer that breaks off, or has more than {MAX_BODY} bytes"))),
-            // Redirects too: the operator's issuer is at the address the operator named.
+            // Redirects are refused too: the issuer must be at the configured address.
             (status, _) => Err(CallError(format!("a host that answers {status} and not 200"))),
         }
     }
 }
 
-/// What a URL names, which is by https, or on this machine: whoever is between could give out keys of their own.
+/// Reads a URL that uses https or is on this machine. Anyone on the path of plain http could substitute keys.
 fn place(url: &str) -> Result<RequestTarget, CallError> {
     let target = RequestTarget::read(url)?;
     let here = target.host == "localhost" || target.host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     if target.https || here { Ok(target) } else { Err("no URL that begins with https://".into()) }
 }
 
-/// The addresses to connect to; also of `localhost` only those that are this machine's.
+/// The addresses to connect to. For plain http only those of this machine, also of `localhost`.
 async fn addresses(target: &RequestTarget) -> Result<Vec<SocketAddr>, CallError> {
     let addresses = target.resolve(|address| target.https || address.ip().is_loopback()).await;
     let reason =

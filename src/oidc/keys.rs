@@ -1,4 +1,4 @@
-//! The keys of an issuer (RFC 7517), and what they have signed.
+//! The signing keys of an issuer (RFC 7517), and the verification of signatures.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,16 +14,16 @@ use crate::oidc::token::{Algorithm, UnverifiedToken};
 /// Most keys of an issuer.
 const MAX_KEYS: usize = 100;
 
-/// The keys that an issuer says are its own, as far as they can be used.
+/// The usable keys of an issuer.
 #[derive(Debug, Default)]
 pub(super) struct KeySet(Vec<PublicKey>);
 
-/// A key, which is of one algorithm: a token cannot have it used in another way.
+/// A key for exactly one algorithm, so that a token cannot choose another one for it.
 #[derive(Debug)]
 pub(super) struct PublicKey {
     id: Option<String>,
     public: KeyMaterial,
-    /// By which it is known again in a later set.
+    /// Hash of the key, to recognize it in a later set.
     pub(super) fingerprint: [u8; 32],
 }
 
@@ -39,11 +39,10 @@ enum KeyMaterial {
 }
 
 impl KeySet {
-    /// Reads a set. Keys that are of no use here (to encrypt with, of other algorithms, too weak) are left out, as RFC 7517
-    /// has it.
+    /// Reads a key set. Unusable keys (for encryption, other algorithms, too weak) are skipped, as RFC 7517 requires.
     ///
     /// # Errors
-    /// It is none, or has too many.
+    /// It is not a key set, or has too many keys.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct JwkSet {
@@ -56,7 +55,7 @@ impl KeySet {
         Ok(Self(sent.keys.iter().filter_map(PublicKey::read).collect()))
     }
 
-    /// Whether there is a key for a token, by its name alone. One without a name is not looked for elsewhere.
+    /// Whether a key has the token's key id. A token without a key id does not cause a new fetch.
     pub(super) fn knows(&self, token: &UnverifiedToken<'_>) -> bool {
         token.key_id.is_none() || self.0.iter().any(|key| key.id == token.key_id)
     }
@@ -65,7 +64,7 @@ impl KeySet {
         self.0.iter().any(|key| key.fingerprint == *fingerprint)
     }
 
-    /// The key that signed a token. Without a name for it in the token, the only one of the algorithm is meant.
+    /// The key that signed a token. If the token has no key id, there must be exactly one key of its algorithm.
     pub(super) fn signer(&self, token: &UnverifiedToken<'_>) -> Option<&PublicKey> {
         let mut fitting = self
             .0
@@ -87,14 +86,14 @@ impl PublicKey {
         let verifies = sent.get("key_ops").is_none_or(|operations| {
             operations.as_array().is_some_and(|operations| operations.iter().any(|operation| operation == "verify"))
         });
-        // Whoever shows the private part as well has no secret left.
+        // A key that is published with its private part is not secret.
         if !signs || !verifies || sent.get("d").is_some() {
             return None;
         }
         let public = match (text("kty")?, text("crv")) {
             ("RSA", _) => {
                 let n = without_zeros(bytes("n")?);
-                // Weaker ones are refused at each signature; left out, they are told from none.
+                // A weak key would fail at each signature; skipping it makes that the same as a missing key.
                 (256..=1_024).contains(&n.len()).then_some(())?;
                 KeyMaterial::Rsa { n, e: without_zeros(bytes("e")?) }
             }
@@ -140,7 +139,7 @@ impl PublicKey {
     }
 }
 
-/// A number without the zeros in front that some write.
+/// Strips leading zeros, which some issuers send.
 fn without_zeros(bytes: Vec<u8>) -> Vec<u8> {
     bytes.into_iter().skip_while(|byte| *byte == 0).collect()
 }

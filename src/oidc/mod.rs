@@ -1,5 +1,5 @@
-//! OpenID Connect: tokens that another program gave out, an identity provider, and signed. contactd checks them by the
-//! provider's public keys and asks it for nothing else (docs/graph.md, "Users").
+//! OpenID Connect: verifies tokens issued and signed by an identity provider, with the provider's public keys. Nothing else
+//! is requested from the provider (docs/graph.md, "Users").
 
 mod issuer;
 mod keys;
@@ -24,32 +24,32 @@ use crate::oidc::issuer::Issuer;
 use crate::oidc::keys::KeySet;
 use crate::oidc::token::{Expected, MAX_TOKEN, SKEW, UnverifiedToken};
 
-/// Most verified tokens that are remembered.
+/// Most verified tokens in the cache.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// Whose tokens are taken.
+/// The issuer whose tokens are accepted.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// The issuer's name, exactly as in its tokens: a URL of https, or of http on this machine.
+    /// The issuer's name, exactly as in its tokens: an https URL, or an http URL on this machine.
     pub issuer: String,
-    /// For whom a token must be: one of these, at least one.
+    /// Accepted audiences; at least one.
     pub audiences: Vec<String>,
-    /// The claim whose names users are found by: the issuer lets nobody choose there what they are called.
+    /// The claim with the names that users are looked up by. The issuer must not let users choose its value.
     pub name_claim: Option<String>,
-    /// Authorities to trust besides those of the web, in PEM.
+    /// Additional certificate authorities, in PEM.
     pub ca_file: Option<PathBuf>,
-    /// How long keys are kept.
+    /// How long keys are cached.
     pub times: Times,
 }
 
-/// How long what is kept.
+/// Cache times of keys.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
-    /// After this the keys are asked for again: so long a key that was withdrawn may be used.
+    /// Keys are fetched again after this time. A revoked key may be used for as long.
     pub fresh: Duration,
-    /// So long they are used, since they were had, if the issuer cannot be asked.
+    /// Keys are used for this time after they were fetched, if the issuer is unreachable.
     pub stale: Duration,
-    /// So long nobody can make us ask again.
+    /// Minimum time between two fetches.
     pub pause: Duration,
 }
 
@@ -76,37 +76,37 @@ impl std::str::FromStr for Times {
     }
 }
 
-/// What a token says that was verified.
+/// The claims of a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// Who gave it out.
+    /// The issuer.
     pub issuer: String,
-    /// Whom it is about: the issuer's own name for them, which never becomes another's.
+    /// The issuer's id of the user, never reused.
     pub subject: String,
-    /// What it permits, by the names the issuer has for it: a user's `scp` and `scope`, an application's `roles`.
+    /// The permissions, by the issuer's names: `scp` and `scope` of a user, `roles` of an application.
     pub scopes: Vec<String>,
-    /// Whether an application speaks for itself and for no user: it says `idtyp: app`; or says nothing of it, has `roles`
-    /// and neither `scp` nor `scope`, not even an empty one, nor a person's name, and is about the client it was given to.
+    /// Whether the token belongs to an application itself. It has `idtyp: app`; or it has no `idtyp`, has `roles`, neither
+    /// `scp` nor `scope` (not even empty), no personal name, and its subject is the client.
     pub is_application: bool,
-    /// The user's name, to be shown.
+    /// The user's display name.
     pub display_name: Option<String>,
-    /// What the issuer calls the user to people (`preferred_username`, `upn` or `email`), for the operator to see. Nobody is
-    /// found by it.
+    /// The name the issuer shows to people (`preferred_username`, `upn` or `email`), for the operator. It is not used for
+    /// lookups.
     pub claimed_name: Option<String>,
     /// The name in the claim that the operator trusts.
     pub trusted: Option<Trusted>,
-    /// When it was given out, in Unix seconds; where it does not say, now.
+    /// When it was issued, in Unix seconds; the current time if the token does not say.
     pub issued: i64,
-    /// When it ends, in Unix seconds.
+    /// When it expires, in Unix seconds.
     pub expires: i64,
 }
 
-/// Why nothing is known of a token's bearer.
+/// Why a token is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unverified {
-    /// It is not to be taken, and why. For the log: who made it up should not be told.
+    /// It is invalid: the reason, for the log only, since it would help forgers.
     Refused(&'static str),
-    /// It cannot be told, since the issuer's keys cannot be had.
+    /// It cannot be verified, because the issuer's keys are unavailable.
     Unavailable(&'static str),
 }
 
@@ -119,12 +119,12 @@ impl fmt::Display for Unverified {
 
 impl std::error::Error for Unverified {}
 
-/// Whether a text has the form of a token: three parts of base64url. No token of contactd's own has a full stop.
+/// Whether a text has the form of a JWT: three parts of base64url. Tokens of contactd contain no full stop.
 pub fn is_token(text: &str) -> bool {
     text.split('.').count() == 3 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-/// Verifies tokens of one issuer. Clones share it.
+/// Verifies tokens of one issuer. Clones share the cache.
 #[derive(Clone)]
 pub struct Provider(Arc<Shared>);
 
@@ -139,13 +139,13 @@ struct Shared {
 #[derive(Default)]
 struct KeyCache {
     keys: Option<FetchedKeys>,
-    /// When they were last asked for, whatever came of it.
+    /// When the last fetch began.
     asked: Option<Instant>,
-    /// Whether nothing came of it.
+    /// Whether the last fetch failed.
     failing: bool,
-    /// Closed when what is under way has ended.
+    /// Closes when the current fetch ends.
     asking: Option<watch::Receiver<()>>,
-    /// Tokens that were verified, by their SHA-256.
+    /// Verified tokens, by their SHA-256.
     verified: HashMap<[u8; 32], CachedToken>,
 }
 
@@ -162,10 +162,10 @@ struct CachedToken {
 }
 
 impl Provider {
-    /// Asks for nothing yet.
+    /// Fetches nothing yet.
     ///
     /// # Errors
-    /// One line: what of the settings cannot be used.
+    /// One line: which setting is invalid.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let Settings { issuer, audiences, name_claim, ca_file, times } = settings;
         if audiences.is_empty() || audiences.iter().any(String::is_empty) {
@@ -178,15 +178,15 @@ impl Provider {
         Ok(Self(Arc::new(Shared { issuer, audiences, name_claim, times, state: Mutex::default() })))
     }
 
-    /// The issuer, and the claim of its tokens that is trusted for names, if one is.
+    /// The issuer and the trusted name claim, if there is one.
     pub fn trusted(&self) -> Option<(String, String)> {
         self.0.name_claim.clone().map(|claim| (self.0.issuer.name.clone(), claim))
     }
 
-    /// What a token says, if it is the issuer's, for us, and of now.
+    /// Verifies a token and returns its claims.
     ///
     /// # Errors
-    /// [`Unverified::Refused`] if not, and [`Unverified::Unavailable`] if that cannot be told.
+    /// [`Unverified::Refused`] if it is invalid, [`Unverified::Unavailable`] if the keys cannot be fetched.
     pub async fn verify(&self, text: &str) -> Result<Verified, Unverified> {
         if text.len() > MAX_TOKEN {
             return Err(Unverified::Refused("it is too long"));
@@ -196,7 +196,7 @@ impl Provider {
         if let Some(verified) = self.0.state().fresh(self.0.times).and_then(|state| state.remembered(&digest, now)) {
             return Ok(verified);
         }
-        // All that can be told without a key: what fails here makes nobody ask the issuer.
+        // Checks that need no key come first, so that an invalid token causes no fetch.
         let token = UnverifiedToken::read(text).map_err(Unverified::Refused)?;
         let Shared { issuer, audiences, name_claim, .. } = &*self.0;
         let expected = Expected { issuer: &issuer.name, audiences, name_claim: name_claim.as_deref() };
@@ -213,7 +213,7 @@ impl Provider {
         Ok(claims)
     }
 
-    /// Keys to go by, which are not too old.
+    /// Keys that are not stale.
     async fn keys(&self) -> Result<Arc<KeySet>, Unverified> {
         let asking = {
             let mut state = self.0.state();
@@ -223,7 +223,7 @@ impl Provider {
             }
             let asking = self.ask(&mut state);
             match had {
-                // Whoever has keys does not wait for an issuer that fails.
+                // With cached keys, do not wait for a failing issuer.
                 Some(had) if state.failing => return Ok(had.keys),
                 _ => asking,
             }
@@ -234,7 +234,7 @@ impl Provider {
         had.map(|had| Arc::clone(&had.keys)).ok_or(Unverified::Unavailable("the issuer's keys cannot be had"))
     }
 
-    /// Keys that came after these, as far as they may be asked for.
+    /// Keys newer than these, if they may be fetched.
     async fn newer(&self, than: Arc<KeySet>) -> Arc<KeySet> {
         let current =
             |state: &KeyCache| state.keys.as_ref().map_or_else(|| Arc::clone(&than), |had| Arc::clone(&had.keys));
@@ -250,10 +250,10 @@ impl Provider {
         current(&self.0.state())
     }
 
-    /// Has the keys asked for unless that was done just now, by a task of its own: a client that goes away must not undo it.
-    /// Answers what to wait for.
+    /// Fetches the keys unless that was done just now. It runs in its own task, so that a client that disconnects does not
+    /// cancel it. Returns what to wait for.
     fn ask(&self, state: &mut KeyCache) -> Option<watch::Receiver<()>> {
-        // One whose task was lost has ended too.
+        // A channel whose task was lost is closed too.
         if let Some(asking) = state.asking.as_ref().filter(|asking| asking.has_changed().is_ok()) {
             return Some(asking.clone());
         }
@@ -282,7 +282,7 @@ impl fmt::Debug for Provider {
 
 async fn wait(asking: Option<watch::Receiver<()>>) {
     if let Some(mut asking) = asking {
-        // Nothing is ever sent.
+        // Nothing is ever sent; only the end counts.
         let _ = asking.changed().await;
     }
 }
@@ -294,7 +294,7 @@ impl Shared {
 }
 
 impl KeyCache {
-    /// This, if its keys need not be asked for again.
+    /// `Some` while its keys are fresh.
     fn fresh(&self, times: Times) -> Option<&Self> {
         self.keys.as_ref().is_some_and(|had| had.at.elapsed() < times.fresh).then_some(self)
     }
@@ -305,7 +305,7 @@ impl KeyCache {
     }
 
     fn remember(&mut self, digest: [u8; 32], new: CachedToken, now: i64) {
-        // It may have been withdrawn while the token was looked at.
+        // The key may have been revoked during verification.
         if !self.keys.as_ref().is_some_and(|had| had.keys.has(&new.key)) {
             return;
         }
@@ -318,7 +318,7 @@ impl KeyCache {
         self.verified.insert(digest, new);
     }
 
-    /// Takes what came of asking.
+    /// Stores the result of a fetch.
     fn take(&mut self, keys: Result<KeySet, String>, at: Instant) {
         match keys {
             Ok(keys) => {
@@ -327,7 +327,7 @@ impl KeyCache {
                 self.failing = false;
             }
             Err(reason) => {
-                // Once, however long it lasts.
+                // Log once per outage.
                 if !self.failing {
                     tracing::warn!(reason, "the identity provider's keys cannot be had");
                 }

@@ -1,5 +1,5 @@
-//! The text of a token, read strictly. What it must not be (RFC 8725) is refused before any key is looked at, and nothing of
-//! its header chooses more than which of the issuer's own keys is tried.
+//! Parses a token strictly. What a token must not contain (RFC 8725) is refused before any key is used, and the header only
+//! chooses among the issuer's own keys.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,27 +10,27 @@ use crate::domain::user::Trusted;
 use crate::odata::json::Json;
 use crate::oidc::Verified;
 
-/// Longest token, in bytes; one of Entra's has some 2 KiB.
+/// Longest token, in bytes; those of Entra have about 2 KiB.
 pub(super) const MAX_TOKEN: usize = 16 << 10;
 /// Deepest nesting of header and claims.
 const MAX_DEPTH: usize = 16;
-/// How far the issuer's clock and ours may be apart, in seconds.
+/// Tolerated difference between the issuer's clock and ours, in seconds.
 pub(super) const SKEW: i64 = 60;
-/// The last second that is a time, of the year 9999.
+/// The last accepted Unix second, in the year 9999.
 const MAX_TIME: i64 = 253_402_300_799;
-/// Longest subject, in characters (OpenID Connect Core, section 2), and longest name that is shown.
+/// Longest subject, in characters (OpenID Connect Core, section 2), and longest displayed name.
 const MAX_NAME: usize = 255;
-/// Types of tokens that give access (RFC 9068, section 2.1; `JWT` is what was written before). Those of others, like
-/// `logout+jwt`, are signed by the same keys and mean something else.
+/// Types of access tokens (RFC 9068, section 2.1; `JWT` is older). Other types, like `logout+jwt`, are signed with the same
+/// keys but mean something else.
 const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
-/// Where a token may have what its issuer calls a user to people, the first that is there.
+/// Claims with a name for people; the first one present is used.
 const NAMES: [&str; 3] = ["preferred_username", "upn", "email"];
-/// What only a user's token has, in Entra as elsewhere.
+/// Claims that only a user's token has.
 const PERSONAL: [&str; 6] = ["preferred_username", "upn", "unique_name", "email", "given_name", "family_name"];
-/// What a header may not have: extensions that must be understood, and what changes how the rest is read.
+/// Header members that are refused: extensions that must be understood, and those that change how the rest is read.
 const UNSUPPORTED: [&str; 4] = ["crit", "b64", "zip", "enc"];
 
-/// How a token may be signed: by a private key only. There is no code for `none`, nor for a shared secret.
+/// Accepted signature algorithms. There is no code for `none` or for shared secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Rs256,
@@ -39,7 +39,7 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// By its registered name; `Ed25519` is what RFC 9864 calls the one EdDSA there is here.
+    /// Parses a registered name; RFC 9864 calls the EdDSA used here `Ed25519`.
     pub(super) fn parse(name: &str) -> Option<Self> {
         match name {
             "RS256" => Some(Self::Rs256),
@@ -50,12 +50,12 @@ impl Algorithm {
     }
 }
 
-/// A token of which nothing is proved yet.
+/// A parsed token whose signature has not been verified.
 #[derive(Debug)]
 pub(super) struct UnverifiedToken<'a> {
     pub(super) algorithm: Algorithm,
     pub(super) key_id: Option<String>,
-    /// What was signed.
+    /// The signed part.
     pub(super) signed: &'a str,
     pub(super) signature: Vec<u8>,
     claims: Map<String, Value>,
@@ -63,7 +63,7 @@ pub(super) struct UnverifiedToken<'a> {
 
 impl<'a> UnverifiedToken<'a> {
     /// # Errors
-    /// Why it is none, for the log.
+    /// The reason, for the log.
     pub(super) fn read(text: &'a str) -> Result<Self, &'static str> {
         if text.len() > MAX_TOKEN {
             return Err("it is too long");
@@ -84,10 +84,10 @@ impl<'a> UnverifiedToken<'a> {
         Ok(Self { algorithm, key_id, signed, signature: decode(signature)?, claims: object(claims)? })
     }
 
-    /// What it claims, if it is for us, now: `now` is in Unix seconds.
+    /// The claims, if issuer, audience and times match; `now` is in Unix seconds.
     ///
     /// # Errors
-    /// Why not, for the log.
+    /// The reason, for the log.
     pub(super) fn claims(&self, expected: &Expected<'_>, now: i64) -> Result<Verified, &'static str> {
         let Expected { issuer, audiences, name_claim } = *expected;
         let text = |name| optional_text(&self.claims, name);
@@ -98,7 +98,8 @@ impl<'a> UnverifiedToken<'a> {
         if !meant.iter().any(|audience| audiences.iter().any(|ours| ours == audience)) {
             return Err("it is for another audience");
         }
-        // Bound to a key that its bearer would have to show (RFC 7800): without that it may be stolen.
+        // Bound to a key that the bearer would have to prove (RFC 7800). Accepting it without the proof would make theft
+        // useful.
         if self.claims.contains_key("cnf") {
             return Err("it is bound to a key");
         }
@@ -136,13 +137,14 @@ impl<'a> UnverifiedToken<'a> {
         })
     }
 
-    /// Whether an application speaks for itself. What a token says of that must agree: an application opens all mailboxes.
+    /// Whether the token belongs to an application itself. Its claims must not contradict each other, since an application
+    /// opens all mailboxes.
     ///
     /// # Errors
-    /// It says both.
+    /// They contradict each other.
     fn is_of_application(&self, subject: &str, roles: &[String]) -> Result<bool, &'static str> {
         let has = |name: &&str| self.claims.contains_key(*name);
-        // Even an empty one: only a token that somebody delegated has it.
+        // Even an empty scope shows that a user delegated the token.
         let delegated = has(&"scp") || has(&"scope");
         match optional_text(&self.claims, "idtyp")? {
             Some("app") if has(&"scp") => Err("it is an application's and delegated"),
@@ -151,45 +153,44 @@ impl<'a> UnverifiedToken<'a> {
         }
     }
 
-    /// Whether the subject is the client itself: its own id (RFC 9068, section 2.2), or in Entra its object's. Roles alone
-    /// would not tell: a user has some too, and an identity token of a user has no scopes beside them.
+    /// Whether the subject is the client itself: its client id (RFC 9068, section 2.2), or its object id in Entra. Roles
+    /// alone are not enough: users have roles too, and their identity tokens have no scopes.
     fn is_of_client(&self, subject: &str) -> bool {
         let same = |name: &&str| self.claims.get(*name).and_then(Value::as_str) == Some(subject);
         ["oid", "client_id", "azp", "appid"].iter().any(same)
     }
 
-    /// Whether the issuer stands by what it says in a claim. E-mail addresses are often of the user's own choice, until they are
-    /// verified.
+    /// Whether the issuer vouches for a claim. Users often choose their e-mail address, so it counts only when verified.
     fn vouches_for(&self, claim: &str) -> bool {
         let is_mail = claim.to_ascii_lowercase().contains("mail");
         !is_mail || self.claims.get("email_verified") == Some(&Value::Bool(true))
     }
 }
 
-/// What a token must say to be for us.
+/// What a token must contain.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected<'a> {
     /// The issuer's name.
     pub(super) issuer: &'a str,
-    /// For whom: one of these.
+    /// Accepted audiences.
     pub(super) audiences: &'a [String],
-    /// The claim whose names are trusted.
+    /// The trusted name claim.
     pub(super) name_claim: Option<&'a str>,
 }
 
-/// A text that can be kept and shown.
+/// Whether a text can be stored and shown.
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= MAX_NAME && plain::is_plain(text)
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, &'static str> {
-    // Strict: no padding, no bits left over, so that a token has one spelling.
+    // Strict: no padding and no extra bits, so that a token has one spelling.
     URL_SAFE_NO_PAD.decode(part).map_err(|_| "a part is not base64url")
 }
 
 fn object(part: &str) -> Result<Map<String, Value>, &'static str> {
     let bytes = decode(part)?;
-    // A member twice, in whatever case, is refused here: two readers of one token could each take another.
+    // Duplicate members (ignoring case) are refused: two readers of one token could each see another value.
     let read = Json::read(&bytes).map_err(|_| "a part cannot be read as JSON")?;
     if !is_shallow(&read, MAX_DEPTH) {
         return Err("a part is nested too deeply");
@@ -205,7 +206,7 @@ fn is_shallow(value: &Json, depth: usize) -> bool {
     }
 }
 
-/// A text where there is one. What is of another type is not taken for absent: a check would then be left out.
+/// A text member. A member of another type is an error, since treating it as absent would skip a check.
 fn optional_text<'v>(object: &'v Map<String, Value>, name: &str) -> Result<Option<&'v str>, &'static str> {
     match object.get(name) {
         None => Ok(None),
@@ -214,7 +215,7 @@ fn optional_text<'v>(object: &'v Map<String, Value>, name: &str) -> Result<Optio
     }
 }
 
-/// Unix seconds, which may be broken.
+/// Unix seconds, possibly with a fraction.
 fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, &'static str> {
     let Some(value) = claims.get(name) else { return Ok(None) };
     #[expect(clippy::cast_possible_truncation, reason = "what does not fit becomes the nearest, and is then refused")]
@@ -225,7 +226,7 @@ fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, &'static
     }
 }
 
-/// Texts: one, or an array of them; `split` where one text has them separated by blanks.
+/// A list of texts, or one text; `split` splits one text at spaces.
 fn words(claims: &Map<String, Value>, name: &str, split: bool) -> Result<Vec<String>, &'static str> {
     let of = |value: &Value| value.as_str().map(str::to_owned).ok_or("a list is not of texts");
     match claims.get(name) {

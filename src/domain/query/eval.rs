@@ -1,5 +1,5 @@
-//! What a filter means, said in plain Rust over a contact in memory: the reference that the tests compare the databases
-//! with. Of what is read along with a contact, all must have been.
+//! Evaluates filters on a contact in memory, in plain Rust. Tests compare the databases with it. Everything a filter refers
+//! to must have been read along with the contact.
 
 use std::cmp::Ordering;
 
@@ -22,7 +22,7 @@ pub(crate) struct Subject<'c> {
     entries: Vec<(Table, usize)>,
 }
 
-/// The value of a sort key; null is the least.
+/// The value of a sort key; null sorts first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sorted {
     Null,
@@ -30,7 +30,7 @@ pub(crate) enum Sorted {
     Text(String),
 }
 
-/// How two contacts are ordered, the id being the last key.
+/// The order of two contacts; the id is the last key.
 pub(crate) fn order(keys: &[Order], a: &Contact, b: &Contact) -> Ordering {
     let by_keys = keys.iter().map(|order| {
         let ordering = Subject::new(a).key(&order.key).cmp(&Subject::new(b).key(&order.key));
@@ -56,13 +56,13 @@ impl<'c> Subject<'c> {
         self.contact.expanded.as_ref().and_then(|e| e.multi.as_deref()).unwrap_or_default()
     }
 
-    /// All values of all lists, each with the place of its list.
+    /// The values of all lists, each with the index of its list.
     fn values(&self) -> Vec<(usize, &str)> {
         let lists = self.multi().iter().enumerate();
         lists.flat_map(|(at, list)| list.value.iter().map(move |value| (at, value.as_str()))).collect()
     }
 
-    /// The places in its table of a list's entries.
+    /// The indexes of a list's entries in its table.
     fn entries_of(&self, list: List) -> Vec<usize> {
         if let Some(depth) = list.within {
             let of_list = self.entries[depth].1;
@@ -278,7 +278,7 @@ impl<'c> Subject<'c> {
     }
 }
 
-/// Comparing for equality takes null for a value; an order it has none in.
+/// `eq` treats null as a value; the other comparisons are null if an operand is null.
 fn compare<T: Ord>(op: Comparison, left: Option<T>, right: Option<T>) -> Option<bool> {
     if op == Comparison::Eq {
         return Some(left == right);

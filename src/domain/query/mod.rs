@@ -1,4 +1,4 @@
-//! What a front end asks of the store, whatever its syntax.
+//! Queries that front ends send to the store: filters, orders, searches and cursors, independent of any syntax.
 pub mod cursor;
 #[cfg(test)]
 pub(crate) mod eval;

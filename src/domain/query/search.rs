@@ -2,14 +2,14 @@
 
 use crate::domain::words::{Field, Word};
 
-/// What is searched for.
+/// A search expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search(pub(crate) SearchExpr);
 
-/// A search, read.
+/// The expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SearchExpr {
-    /// Words in a row, of one field or of any; the last may go on. Never empty.
+    /// Consecutive words, in one field or in any; the last word is a prefix. Never empty.
     Words(Option<Field>, Vec<String>),
     And(Vec<SearchExpr>),
     Or(Vec<SearchExpr>),
@@ -17,7 +17,7 @@ pub(crate) enum SearchExpr {
 }
 
 impl Search {
-    /// Whether it finds what has these words.
+    /// Whether something with these words matches.
     pub(crate) fn matches(&self, words: &[Word]) -> bool {
         self.0.matches(words)
     }
@@ -36,7 +36,7 @@ impl SearchExpr {
     }
 }
 
-/// Whether words stand in a row from a place on.
+/// Whether the words follow each other from this position on.
 fn follow(all: &[Word], place: i64, words: &[String]) -> bool {
     let Some((last, before)) = words.split_last() else { return true };
     let at = |place: i64| all.iter().filter(move |(_, there)| *there == place).map(|(word, _)| word.as_str());

@@ -1,12 +1,12 @@
-//! A filter whose names and types are settled. Every text in it stands for its folded form, since folding goes character by
-//! character: comparing, searching, cutting and joining folded texts answers the same as folding at the end would. Numbers,
-//! days (since 1970), times (microseconds of the day) and instants (microseconds since 1970) are all whole numbers.
+//! A filter after name and type checks. Every text in it is folded. Folding goes character by character, so comparing,
+//! searching, cutting and joining folded texts gives the same result as folding afterwards. Numbers, days (since 1970),
+//! times (microseconds of the day) and instants (microseconds since 1970) are whole numbers.
 //!
-//! A condition is true, false or null. Comparing with `eq` is never null.
+//! A condition is true, false or null. A comparison with `eq` is never null.
 
 use crate::domain::contact::{Address, Complex, Email, Phone, Text, Website};
 
-/// Something to be true of a contact, or of whatever else the model describes.
+/// A condition on a contact, folder, category or user.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "each is the operator of its name")]
 pub enum Condition {
@@ -15,25 +15,25 @@ pub enum Condition {
     Not(Box<Self>),
     And(Vec<Self>),
     Or(Vec<Self>),
-    /// Whether two conditions are the same, null included.
+    /// Whether both conditions have the same value, null included.
     Same(Box<Self>, Box<Self>),
     CompareText(Comparison, TextValue, TextValue),
     CompareNumber(Comparison, NumberValue, NumberValue),
-    /// Whether it is one of these, or null where that is among them.
+    /// Whether the value is in the list, or is null if the flag is set.
     InTexts(TextValue, Vec<String>, bool),
     InNumbers(NumberValue, Vec<i64>, bool),
-    /// Whether an id is this one, by exact case.
+    /// Whether an id is this one, case-sensitively.
     IsId(Id, Option<String>),
     Find(Find, TextValue, TextValue),
-    /// Whether the value of the range variable's extended property is `true` or `false`; else null.
+    /// Whether the value of the range variable's extended property is `true` or `false`; null for other values.
     Truth(usize, Table),
-    /// Whether some entry fits, or is there at all. Its entry is the variable of its depth.
+    /// Whether some entry matches, or exists. The entry is bound to the variable of its depth.
     Any(List, Option<Box<Self>>),
-    /// Whether every entry fits.
+    /// Whether every entry matches.
     All(List, Box<Self>),
 }
 
-/// All but `ne`, which is not `eq`.
+/// All comparisons except `ne`, which is `not eq`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the operator of its name")]
 pub enum Comparison {
@@ -44,7 +44,7 @@ pub enum Comparison {
     Le,
 }
 
-/// Where one text is looked for in another.
+/// Where one text is searched in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the function of its name")]
 pub enum Find {
@@ -60,10 +60,10 @@ pub enum TextValue {
     Constant(Option<String>),
     Property(Property),
     Concat(Box<Self>, Box<Self>),
-    /// From a place on, counted from 0, and how many characters; less than 0 is taken for 0.
+    /// The part from an index (from 0), of a length. Negative numbers count as 0.
     Substring(Box<Self>, Box<NumberValue>, Option<Box<NumberValue>>),
     Trim(Box<Self>),
-    /// The value of the range variable's extended property, if that is a GUID.
+    /// The value of the range variable's extended property, if it is a GUID.
     Guid(usize, Table),
 }
 
@@ -73,28 +73,28 @@ pub enum TextValue {
 pub enum NumberValue {
     Constant(Option<i64>),
     Moment(Moment),
-    /// The value of the range variable's extended property, if that is such a number.
+    /// The value of the range variable's extended property, if it converts.
     Cast(Cast, usize, Table),
     Negate(Box<Self>),
     Arithmetic(Arithmetic, Box<Self>, Box<Self>),
     Length(TextValue),
-    /// The place from 0, or -1.
+    /// The index from 0, or -1.
     IndexOf(TextValue, TextValue),
     Count(List),
-    /// Of a day.
+    /// A part of a day.
     Calendar(Calendar, Box<Self>),
     /// The day of an instant, in UTC.
     DayOf(Box<Self>),
     /// The time of day of an instant, in UTC.
     TimeOf(Box<Self>),
-    /// Of a time of day: how many whole units of so many microseconds, modulo the second number.
+    /// A part of a time of day: divided by a number of microseconds, modulo the second number.
     Clock(Box<Self>, i64, i64),
 }
 
-/// What the value of an extended property is taken for.
+/// The target of a cast of an extended property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cast {
-    /// A whole number from one to another.
+    /// A whole number in a range.
     Whole(i64, i64),
     /// A number in millionths.
     Millionths,
@@ -102,7 +102,7 @@ pub enum Cast {
     Instant,
 }
 
-/// An operator on numbers; dividing by 0 is null, and goes towards 0.
+/// An operator on numbers. Division by 0 is null; other divisions round towards 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the operator of its name")]
 pub enum Arithmetic {
@@ -122,26 +122,26 @@ pub enum Calendar {
     Day,
 }
 
-/// A text property of the contact itself (or folder, category, user), or a member of an entry.
+/// A text property of a contact, folder, category or user, or a member of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Property {
     /// A plain text property.
     Text(Text),
     /// `flag/flagStatus`
     FlagStatus,
-    /// A time or zone of `flag`, in the order of the columns.
+    /// A time or zone of `flag`, by column.
     FlagTime(usize),
     /// The `displayName` of a folder or category.
     Name,
     /// A category's `color`
     Color,
-    /// `displayName`, `userPrincipalName` or `mail` of a user, in this order.
+    /// `displayName`, `userPrincipalName` or `mail` of a user, by index.
     User(usize),
-    /// A member of the n-th entry of a list.
+    /// A member of the n-th entry of a list: list, index, member.
     Entry(List, usize, usize),
-    /// A member of the entry of the range variable of this depth, from 0.
+    /// A member of the entry bound to the range variable of this depth, from 0.
     Variable(usize, Table, usize),
-    /// The same where the entry is shown as just this member, and as `""` where it has none.
+    /// As `Variable`, for an entry that is shown as just this member; a missing one reads as `""`.
     Item(usize, Table, usize),
 }
 
@@ -149,20 +149,20 @@ pub enum Property {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the property of its name")]
 pub enum Moment {
-    /// An instant, in whole seconds, as it is shown.
+    /// In whole seconds, as shown.
     Created,
     LastModified,
-    /// The same with its fraction of a second, as it is stored.
+    /// In microseconds, as stored.
     CreatedExactly,
     LastModifiedExactly,
     /// An instant.
     Birthday,
-    /// A day; text that is no date is null.
+    /// A day; null if the text is not a date.
     WeddingAnniversary,
 }
 
 impl Moment {
-    /// The same with its fraction of a second, where it is shown without.
+    /// The variant in microseconds of a time that is shown in seconds.
     #[must_use]
     pub fn exactly(self) -> Self {
         match self {
@@ -173,7 +173,7 @@ impl Moment {
     }
 }
 
-/// A property that names something.
+/// A property that is an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the property of its name")]
 pub enum Id {
@@ -185,8 +185,8 @@ pub enum Id {
     FolderParent,
     Category,
     User,
-    /// Of the entry of the range variable of this depth: an extension's or an extended property's. It is compared with
-    /// what two ids have in common that are the same.
+    /// The id of the entry bound to the range variable of this depth: of an extension or extended property. Compared in
+    /// normalized form.
     Entry(usize, Table),
 }
 
@@ -204,13 +204,13 @@ pub enum Table {
     Extensions,
     /// Extended properties with one value.
     SingleValues(Of),
-    /// Those with a list.
+    /// Extended properties with lists.
     Multi(Of),
-    /// Such a list. It is always that of a range variable.
+    /// The values of such a list. It always belongs to a range variable.
     MultiValues(Of),
 }
 
-/// What extended properties are of.
+/// The owners of extended properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the type of its name")]
 pub enum Of {
@@ -219,14 +219,14 @@ pub enum Of {
 }
 
 impl Table {
-    /// The members of an entry in the order of its type; `None` where an entry is just a text.
+    /// The members of an entry in the order of its type; `None` if an entry is just a text.
     pub fn members(self) -> Option<&'static [crate::domain::contact::Member]> {
         match self {
             Self::Emails => Some(Email::MEMBERS),
             Self::Phones => Some(Phone::MEMBERS),
             Self::Addresses => Some(Address::MEMBERS),
             Self::Websites => Some(Website::MEMBERS),
-            // They have members, which are not all texts.
+            // They have members that are not all texts, so none is listed.
             Self::Extensions | Self::SingleValues(_) | Self::Multi(_) => Some(&[]),
             Self::Categories | Self::ImAddresses | Self::Children | Self::MultiValues(_) => None,
         }
@@ -236,26 +236,26 @@ impl Table {
 /// The entries of a table, or those of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct List {
-    /// Where they are.
+    /// The table.
     pub table: Table,
-    /// Their `type`, exactly.
+    /// Their `type`, case-sensitively.
     pub of_type: Option<&'static str>,
-    /// The member an entry is, where the list is one of texts.
+    /// The member that stands for an entry in a list of texts.
     pub member: Option<usize>,
-    /// The depth of the range variable whose list it is.
+    /// The depth of the range variable that the list belongs to.
     pub within: Option<usize>,
 }
 
 /// A sort key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {
-    /// What is sorted by.
+    /// The value.
     pub key: Key,
-    /// From the greatest to the least, null last.
+    /// Descending, null last.
     pub descending: bool,
 }
 
-/// The kinds of sort keys.
+/// The types of sort keys.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "each is the kind of its name")]
 pub enum Key {

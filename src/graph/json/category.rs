@@ -8,18 +8,18 @@ use crate::domain::plain;
 use crate::odata::entity;
 use crate::odata::json::Json;
 
-/// The names that `$select` and bodies know.
+/// The properties of the type.
 pub(crate) const PROPERTIES: [&str; 3] = ["id", "displayName", "color"];
 
 /// A category to be written.
 pub(crate) struct CategoryJson<'a> {
     /// The category.
     pub category: &'a Category,
-    /// Which of its properties; all without it. `id` always comes.
+    /// Selected properties; all if `None`. `id` is always included.
     pub select: Option<&'a [&'static str]>,
-    /// `@odata.context`, for a category that stands alone.
+    /// `@odata.context`, for a single category.
     pub context: Option<&'a str>,
-    /// Whether `@odata.*` members are wanted.
+    /// Whether to write `@odata.*` members.
     pub annotated: bool,
 }
 
@@ -44,11 +44,11 @@ impl Serialize for CategoryJson<'_> {
     }
 }
 
-/// Reads a category, or the part of one that a PATCH names. `id` is the server's and ignored.
+/// Reads a category, or the properties a PATCH sends. `id` is read-only and ignored.
 ///
 /// # Errors
-/// 400 for anything that is no object with these members, a display name that is blank or too long, and, in any
-/// handling, a colour outside the list.
+/// 400 if it is not an object with these members, or the display name is blank or too long; in any handling also for an
+/// unknown colour.
 pub(crate) fn read(body: Json) -> Result<CategoryPatch, Error> {
     let mut patch = CategoryPatch::default();
     for (property, value) in entity::members(body, "outlookCategory", &PROPERTIES)? {

@@ -1,4 +1,4 @@
-//! JSON of extended properties, and of what is expanded on a contact.
+//! JSON of extended properties, and of expanded properties of a contact.
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq as _, Serializer};
 
@@ -55,10 +55,10 @@ fn wrong_type(place: &str, expected: &str, found: &Json) -> Error {
     Error::invalid(Kind::Body, place, format!("'{place}' must be {expected}, not {}.", found.kind()))
 }
 
-/// Reads the properties of one kind. What Graph refuses and lenient handling keeps is added to `deviations`.
+/// Reads the properties of one kind. What Graph would refuse and lenient handling accepts is added to `deviations`.
 ///
 /// # Errors
-/// 400 for what is no such list, an id that is none or there twice, and what is over a limit.
+/// 400 if it is not such a list, an id is invalid or repeated, or a limit is exceeded.
 pub(crate) fn read<V: ReadValue>(value: Json, deviations: &mut Vec<Problem>) -> Result<Changes<V>, Error> {
     let entries = match value {
         Json::Null => return Ok(Vec::new()),
@@ -149,7 +149,7 @@ pub(crate) fn expand_names(expand: &Expand) -> Vec<String> {
     names([expand.extensions.is_some(), expand.single.is_some(), expand.multi.is_some()])
 }
 
-/// The names of what is shown, as [`expand_names`].
+/// The names of what is shown, in the form of [`expand_names`].
 pub(crate) fn expanded_names(expanded: &Expanded) -> Vec<String> {
     names([expanded.extensions.is_some(), expanded.single.is_some(), expanded.multi.is_some()])
 }
@@ -159,7 +159,8 @@ fn names(shown: [bool; 3]) -> Vec<String> {
     named.filter(|(_, shown)| *shown).map(|(name, _)| format!("{name}()")).collect()
 }
 
-/// Writes what was read along with a contact as members of `map`. `context` is that of the contact itself, where contexts are wanted.
+/// Writes the extensions and extended properties of a contact as members of `map`. `context` is the context of the contact,
+/// or `None` to write none.
 ///
 /// # Errors
 /// Those of the serializer.

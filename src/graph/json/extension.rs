@@ -12,9 +12,9 @@ use crate::odata::json::{Json, is_annotation};
 pub(crate) struct ExtensionJson<'a> {
     /// The extension.
     pub extension: &'a Extension,
-    /// `@odata.context`, for one that stands alone.
+    /// `@odata.context`, for a single extension.
     pub context: Option<&'a str>,
-    /// Whether `@odata.*` members are wanted.
+    /// Whether to write `@odata.*` members.
     pub annotated: bool,
 }
 
@@ -26,7 +26,7 @@ impl Serialize for ExtensionJson<'_> {
                 map.serialize_entry("@odata.context", context)?;
             }
             map.serialize_entry("@odata.etag", &self.extension.etag())?;
-            // The property's own type is the abstract one.
+            // The property is declared with the abstract type, so the type is written.
             map.serialize_entry("@odata.type", "#microsoft.graph.openTypeExtension")?;
         }
         map.serialize_entry("id", &self.extension.id())?;
@@ -38,12 +38,12 @@ impl Serialize for ExtensionJson<'_> {
     }
 }
 
-/// Reads an extension, or what a PATCH says of one, that stands at `place` in the body (or is the body). Annotations are
-/// left out, and so is `id`, which follows from the name. What Graph refuses and lenient handling keeps is added to
+/// Reads an extension, or the members a PATCH sends, at `place` in the body (empty for the whole body). Annotations and
+/// `id`, which follows from the name, are ignored. What Graph would refuse and lenient handling accepts is added to
 /// `deviations`.
 ///
 /// # Errors
-/// 400 for anything that is no object, a name that is none, and what is over a limit.
+/// 400 if it is not an object, a name is invalid, or a limit is exceeded.
 pub(crate) fn read(place: &str, body: Json, deviations: &mut Vec<Problem>) -> Result<ExtensionPatch, Error> {
     let at = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") };
     let Json::Object(members) = body else {
@@ -85,10 +85,10 @@ pub(crate) fn read(place: &str, body: Json, deviations: &mut Vec<Problem>) -> Re
     Ok(patch)
 }
 
-/// A new extension of what was read at `place`.
+/// Makes a new extension of what was read at `place`.
 ///
 /// # Errors
-/// 400 without a name.
+/// 400 if the name is missing.
 pub(crate) fn into_new(patch: ExtensionPatch, place: &str) -> Result<NewExtension, Error> {
     let Some(name) = patch.name else {
         let target = if place.is_empty() { "extensionName".to_owned() } else { format!("{place}/extensionName") };
@@ -99,7 +99,7 @@ pub(crate) fn into_new(patch: ExtensionPatch, place: &str) -> Result<NewExtensio
     Ok(NewExtension { name, members: members.collect() })
 }
 
-/// A name, of what is the same in a path, a filter and a file name.
+/// Reads a name. Its characters need no escaping in paths, filters and file names.
 fn extension_name(place: &str, value: Json) -> Result<Option<String>, Error> {
     let text = match value {
         Json::Null => return Ok(None),
@@ -119,7 +119,7 @@ fn extension_name(place: &str, value: Json) -> Result<Option<String>, Error> {
     Ok(Some(name.to_owned()))
 }
 
-/// What OData takes for a name of a property.
+/// Whether a name is a property name in OData.
 fn is_identifier(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

@@ -15,7 +15,7 @@ use crate::odata::json::Json;
 use crate::odata::prefer::Handling;
 use crate::odata::shape::Shape;
 
-/// The names that `$select` and bodies know in a shape.
+/// The properties of the type in a shape.
 pub(crate) fn properties(shape: Shape) -> &'static [&'static str] {
     match shape {
         Shape::Beta => &["id", "displayName", "parentFolderId", "wellKnownName"],
@@ -27,15 +27,15 @@ pub(crate) fn properties(shape: Shape) -> &'static [&'static str] {
 pub(crate) struct FolderJson<'a> {
     /// The folder.
     pub folder: &'a Folder,
-    /// In which shape: only the seed's has `wellKnownName`.
+    /// The shape: only the older beta shape has `wellKnownName`.
     pub shape: Shape,
-    /// Which of its properties; all without it. `id` always comes.
+    /// Selected properties; all if `None`. `id` is always included.
     pub select: Option<&'a [&'static str]>,
-    /// What is inside it, if that is wanted.
+    /// Expanded properties.
     pub inside: &'a [FolderExpansion<'a>],
-    /// `@odata.context`, for a folder that stands alone.
+    /// `@odata.context`, for a single folder.
     pub context: Option<&'a str>,
-    /// Whether `@odata.*` members are wanted.
+    /// Whether to write `@odata.*` members.
     pub annotated: bool,
 }
 
@@ -95,21 +95,21 @@ impl FolderJson<'_> {
     }
 }
 
-/// A page of what is inside a folder.
+/// A page of an expanded property of a folder.
 pub(crate) struct FolderExpansion<'a> {
-    /// As what: `contacts`, say.
+    /// The property, for example `contacts`.
     pub name: &'static str,
     /// Its own `@odata.context`.
     pub context: Option<String>,
-    /// How many there are on all pages, where that was asked.
+    /// The number on all pages, if it was asked for.
     pub count: Option<i64>,
-    /// Where the next page is.
+    /// The link to the next page.
     pub next: Option<String>,
-    /// The page.
+    /// The page's entries.
     pub entries: ExpandedEntries<'a>,
 }
 
-/// What is on it, and which properties of it are shown.
+/// The entries of the page, with the selected properties.
 #[allow(missing_docs, reason = "each is what its name says")]
 pub(crate) enum ExpandedEntries<'a> {
     Contacts(Vec<Contact>, Option<&'a Selection>),
@@ -118,11 +118,11 @@ pub(crate) enum ExpandedEntries<'a> {
     MultiValues(Vec<ExtendedProperty<MultiValue>>),
 }
 
-/// Reads a folder, or the part of one that a PATCH names. `id` and `wellKnownName` are the server's and ignored.
+/// Reads a folder, or the properties a PATCH sends. `id` and `wellKnownName` are read-only and ignored.
 ///
 /// # Errors
-/// 400 for anything that is no object with these members, or a display name that is empty or too long; in strict handling
-/// also for extended properties that Graph refuses.
+/// 400 if it is not an object with these members, or the display name is empty or too long; in strict handling also for
+/// extended properties that Graph would refuse.
 pub(crate) fn read(body: Json, handling: Handling) -> Result<FolderPatch, Error> {
     let mut patch = FolderPatch::default();
     let mut deviations = Vec::new();

@@ -1,4 +1,4 @@
-//! JSON of the Graph API: request bodies read into patches of the domain, and stored things written.
+//! JSON of the Graph API: reads request bodies into patches of the domain, and writes stored things.
 
 pub(crate) mod category;
 pub mod contact;

@@ -1,4 +1,4 @@
-//! JSON of notifications to subscribers, and of the record of their deliveries.
+//! JSON of notifications to subscribers, and of the log of deliveries.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
@@ -8,16 +8,16 @@ use crate::domain::subscription::{Delivery, Lifecycle, Notice, Subject, Subscrip
 use crate::domain::{date, etag};
 use crate::percent::percent_encode;
 
-/// There is one tenant, and it has no name.
+/// There is one tenant, without a name.
 const TENANT: Uuid = Uuid::nil();
 
-/// The body that tells of changes in the mailbox of a user.
+/// The body of notifications of changes in a user's mailbox.
 pub(crate) fn notifications(subscription: &Subscription, user: &str, notices: &[Notice]) -> String {
-    // An address reads as one.
+    // Keeps e-mail addresses readable.
     let user = percent_encode(user).replace("%40", "@");
     let notifications = notices.iter().map(|notice| {
         let (kind, path) = match subscription.subject {
-            // A folder's id is any text.
+            // A folder's id may be any text.
             Subject::Folders => {
                 let key = percent_encode(&notice.id.replace('\'', "''"));
                 ("#Microsoft.Graph.ContactFolder", format!("Users/{user}/ContactFolders('{key}')"))
@@ -25,7 +25,7 @@ pub(crate) fn notifications(subscription: &Subscription, user: &str, notices: &[
             _ => ("#Microsoft.Graph.Contact", format!("Users/{user}/Contacts/{}", notice.id)),
         };
         json!({
-            // The same whenever it is sent, so that one that comes twice can be told.
+            // The same for every attempt, so that a receiver can detect duplicates.
             "id": format!("{}-{}", subscription.id, notice.seq),
             "subscriptionId": subscription.id,
             "subscriptionExpirationDateTime": date::print(subscription.terms.expiration_date_time),
@@ -44,7 +44,7 @@ pub(crate) fn notifications(subscription: &Subscription, user: &str, notices: &[
     json!({"value": notifications.collect::<Vec<_>>()}).to_string()
 }
 
-/// The body that tells of an event in its life.
+/// The body of a lifecycle notification.
 pub(crate) fn lifecycle_notification(subscription: &Subscription, event: Lifecycle) -> String {
     let notification = json!({
         "subscriptionId": subscription.id,

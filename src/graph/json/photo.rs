@@ -10,7 +10,7 @@ pub(crate) struct PhotoJson<'a> {
     pub photo: &'a Photo,
     /// `@odata.context`
     pub context: &'a str,
-    /// Whether `@odata.*` members are wanted.
+    /// Whether to write `@odata.*` members.
     pub annotated: bool,
 }
 

@@ -9,7 +9,7 @@ use crate::domain::subscription::{ChangeType, MAX_CLIENT_STATE, MAX_MINUTES, Ren
 use crate::odata::address::{Address, Item, Owner, Path, Resource, Version};
 use crate::odata::json::Json;
 
-/// What Graph knows and this server has not; unset it does no harm.
+/// Properties that Graph has and this server does not support. They may be sent unset.
 const NOT_YET: [&str; 5] = [
     "includeResourceData",
     "encryptionCertificate",
@@ -22,7 +22,7 @@ const NOT_YET: [&str; 5] = [
 pub(crate) struct SubscriptionJson<'a> {
     /// The subscription.
     pub subscription: &'a Subscription,
-    /// `@odata.context`, for one that stands alone.
+    /// `@odata.context`, for a single subscription.
     pub context: Option<&'a str>,
 }
 
@@ -52,9 +52,9 @@ impl Serialize for SubscriptionJson<'_> {
     }
 }
 
-/// Longest `resource`, in characters: a path of folders may be long.
+/// Longest `resource`, in characters. A path of folders may be long.
 const MAX_RESOURCE: usize = 4_096;
-/// The texts that a client may send, and the default of some.
+/// The properties that a client may send; all are texts.
 const TEXTS: [&str; 7] = [
     "resource",
     "changeType",
@@ -64,15 +64,15 @@ const TEXTS: [&str; 7] = [
     "latestSupportedTlsVersion",
     "expirationDateTime",
 ];
-/// What the server sets, and ignores in a body.
+/// Read-only properties, ignored in a body.
 const OWN: [&str; 3] = ["id", "applicationId", "creatorId"];
 const TLS_VERSIONS: [&str; 4] = ["v1_0", "v1_1", "v1_2", "v1_3"];
 
 /// Reads a new subscription.
 ///
 /// # Errors
-/// 400 for what is missing, unknown, of the wrong type or over a limit; [`Error::NotImplemented`] for notifications
-/// that carry the contacts themselves.
+/// 400 for a missing or unknown property, a wrong type, or an exceeded limit; [`Error::NotImplemented`] for notifications
+/// with resource data.
 pub(crate) fn read_terms(body: Json, now: i64) -> Result<Terms, Error> {
     let mut sent = SubscriptionMembers::read(body)?;
     let resource = sent.required("resource")?;
@@ -102,10 +102,10 @@ pub(crate) fn read_terms(body: Json, now: i64) -> Result<Terms, Error> {
     })
 }
 
-/// The owner of what it is about, and the path of the folder, if it is one.
+/// The owner of the resource, and the path of the folder, if it has one.
 ///
 /// # Errors
-/// 400 for what cannot be subscribed to.
+/// 400 if the resource cannot be subscribed to.
 pub(crate) fn about(terms: &Terms) -> Result<(Owner, About), Error> {
     let address = Address::parse(&format!("/{}", terms.resource));
     match address {
@@ -118,7 +118,7 @@ pub(crate) fn about(terms: &Terms) -> Result<(Owner, About), Error> {
     }
 }
 
-/// Whether a member that stays as it is was sent as it is.
+/// Whether a read-only property was sent with its current value.
 fn is_same(terms: &Terms, name: &str, text: &str) -> bool {
     match name {
         "resource" => terms.resource.trim_matches('/') == text.trim_matches('/'),
@@ -132,26 +132,26 @@ fn is_same(terms: &Terms, name: &str, text: &str) -> bool {
     }
 }
 
-/// What a resource is, before it is looked for.
+/// A parsed resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum About {
-    /// Contacts: all, or those in the folder at the end of a path.
+    /// Contacts: all, or those in the folder at the end of the path.
     Contacts(Path),
     /// The folders.
     Folders,
 }
 
-/// 400 for what cannot be subscribed to.
+/// The error for a resource that cannot be subscribed to: 400.
 pub(crate) fn no_resource() -> Error {
     let message = "'resource' cannot be subscribed to. me/contacts, me/contactFolders/{id}/contacts and me/contactFolders \
                    can, and the same below users/{id}.";
     Error::invalid(Kind::Request, "resource", message)
 }
 
-/// Reads what a PATCH says of a subscription with these terms. Whatever else it says must be as it is.
+/// Reads a PATCH of a subscription with these terms. Other properties may be sent only with their current values.
 ///
 /// # Errors
-/// As [`read_terms`]; 400 for a change of what stays as it is, and where nothing is named that can be changed.
+/// As [`read_terms`]; 400 for a change of a read-only property, and if nothing is to be changed.
 pub(crate) fn read_renewal(body: Json, terms: &Terms, now: i64) -> Result<Renewal, Error> {
     let mut sent = SubscriptionMembers::read(body)?;
     let expiration_date_time = sent.has("expirationDateTime").then(|| sent.expiration(now)).transpose()?;
@@ -170,7 +170,7 @@ pub(crate) fn read_renewal(body: Json, terms: &Terms, now: i64) -> Result<Renewa
     Ok(Renewal { expiration_date_time, notification_url })
 }
 
-/// The texts of a body.
+/// The properties in a body.
 struct SubscriptionMembers(Vec<(&'static str, String)>);
 
 impl SubscriptionMembers {
@@ -227,7 +227,7 @@ impl SubscriptionMembers {
         })
     }
 
-    /// The end, in whole seconds, as it will be shown.
+    /// The expiration in whole seconds, as it will be shown.
     fn expiration(&mut self, now: i64) -> Result<i64, Error> {
         const NAME: &str = "expirationDateTime";
         let text = self.required(NAME)?;

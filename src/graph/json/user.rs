@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::domain::user::User;
 
-/// The names that `$select` knows.
+/// The properties of the type.
 pub(crate) const PROPERTIES: [&str; 4] = ["id", "displayName", "userPrincipalName", "mail"];
 
 /// A user to be written.
@@ -23,7 +23,7 @@ pub(crate) struct UserJson<'a> {
 }
 
 impl<'a> UserJson<'a> {
-    /// The properties in `select`, or all; `id` always comes.
+    /// Writes the properties in `select`, or all; `id` is always included.
     pub(crate) fn of(user: &'a User, select: Option<&[&'static str]>, context: Option<String>) -> Self {
         let wanted = |name| select.is_none_or(|names| names.contains(&name));
         Self {

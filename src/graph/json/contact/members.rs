@@ -1,4 +1,4 @@
-//! The members of a contact that is written: what both shapes have in common.
+//! Writes the members of a contact: what both shapes have in common.
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
@@ -18,7 +18,7 @@ impl<'a, M: SerializeMap> ContactMembers<'a, M> {
         if self.annotated { self.map.serialize_entry(name, value) } else { Ok(()) }
     }
 
-    /// A property, if it is wanted.
+    /// Writes a property if it is selected.
     pub(crate) fn entry<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), M::Error> {
         if self.select.is_none_or(|select| select.only(name).is_some()) {
             self.map.serialize_entry(name, value)
@@ -27,7 +27,7 @@ impl<'a, M: SerializeMap> ContactMembers<'a, M> {
         }
     }
 
-    /// A property with members of its own, of which not all may be wanted.
+    /// Writes a property with members, if it or some of them are selected.
     pub(crate) fn nested<T: Serialize>(
         &mut self,
         name: &'static str,
@@ -69,7 +69,7 @@ impl<T: Complex> Serialize for EntriesJson<'_, T> {
     }
 }
 
-/// Null members are left out.
+/// Null members are omitted.
 pub(crate) struct EntryJson<'a, T> {
     pub(crate) of: &'a T,
     pub(crate) annotated: bool,

@@ -17,16 +17,17 @@ use crate::odata::json::{Json, is_annotation};
 use crate::odata::prefer::Handling;
 use crate::odata::shape::Shape;
 
-/// What the body is for.
+/// The kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// In lenient handling of the seed's shape `changeKey` and `parentFolderId` are honoured; both are ignored otherwise.
+    /// In lenient handling of the older beta shape `changeKey` and `parentFolderId` are accepted; otherwise they are
+    /// ignored.
     Create,
-    /// `changeKey` is ignored, `parentFolderId` moves.
+    /// `changeKey` is ignored; `parentFolderId` moves the contact.
     Update,
 }
 
-/// Whether a body is a bare reference: annotations only, `@odata.id` among them. Then the value of that (docs/graph.md,
+/// The value of `@odata.id`, if the body is a bare reference: only annotations, among them `@odata.id` (docs/graph.md,
 /// decision 2).
 pub fn bare_reference(body: &Json) -> Option<&Json> {
     let Json::Object(members) = body else { return None };
@@ -35,11 +36,11 @@ pub fn bare_reference(body: &Json) -> Option<&Json> {
     reference.filter(|_| bare).map(|(_, value)| value)
 }
 
-/// Reads a contact, or the part of one that a PATCH names. Member names match in any letter case; annotations
-/// (`@odata.type`, `birthday@odata.type`) and server-owned properties are ignored.
+/// Reads a contact, or the properties a PATCH sends. Names match in any letter case. Annotations (`@odata.type`,
+/// `birthday@odata.type`) and read-only properties are ignored.
 ///
 /// # Errors
-/// [`Error::Invalid`]: the first thing that no handling accepts; in strict handling else all that Graph refuses.
+/// [`Error::Invalid`]: the first fault that no handling accepts; in strict handling, all that Graph would refuse.
 pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> Result<ContactPatch, Error> {
     let Json::Object(members) = body else {
         let message = format!("The body must be a JSON object, a contact, not {}.", body.kind());
@@ -59,7 +60,7 @@ pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> R
         let message = "'extensions' are given with a new contact only. Those of one that is there are at …/extensions.";
         return Err(Error::invalid(Kind::Body, "extensions", message));
     }
-    // A contact that was read under /v1.0 and is sent back as a new one has these of the other.
+    // A contact that was read under /v1.0 and is sent back as a new one contains the values of the other contact.
     let honoured = !strict && shape == Shape::Beta;
     if purpose == Purpose::Update || !honoured {
         patch.change_key = None;
@@ -77,7 +78,7 @@ pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> R
     Ok(patch)
 }
 
-/// Takes the extended properties that are views on the contact for the properties that they are.
+/// Turns extended properties that are views on the contact into changes of the contact's properties.
 fn take_views(patch: &mut ContactPatch, added: &mut ContactAdditions) -> Result<(), Error> {
     let mut views: Vec<(View, Option<String>)> = Vec::new();
     let mut rest = Vec::new();
@@ -135,7 +136,7 @@ fn property(reader: &mut ContactReader, shape: Shape, name: &str, value: Json) -
     match name.to_ascii_lowercase().as_str() {
         "id" => drop(text("id", usize::MAX, value)?),
         "createddatetime" => drop(text("createdDateTime", usize::MAX, value)?),
-        // Of one that was read from the trash.
+        // Contained in a contact that was read from the trash.
         "deleteddatetime" => drop(text("deletedDateTime", usize::MAX, value)?),
         "lastmodifieddatetime" => drop(text("lastModifiedDateTime", usize::MAX, value)?),
         "changekey" => reader.patch.change_key = text("changeKey", MAX_TEXT, value)?,
@@ -196,10 +197,10 @@ fn extensions(reader: &mut ContactReader, value: Json) -> Result<Vec<NewExtensio
     Ok(extensions)
 }
 
-/// Where a photo goes, which Graph's model has as a property.
+/// Hint for `photo`, which Graph's model has as a property.
 const PHOTO: &str = "A photo is not sent with its contact: send its bytes with PUT to …/contacts/{id}/photo/$value.";
 
-/// A DateTimeOffset as written; a date is given the time at which every zone from UTC-11 to UTC+12 has that day.
+/// A DateTimeOffset as written. A date gets the time 11:59 UTC, at which all zones from UTC-11 to UTC+12 have that date.
 fn birthday(value: Json) -> Result<Option<String>, Error> {
     let Some(text) = text("birthday", MAX_TEXT, value)? else { return Ok(None) };
     if date::instant(&text).is_some() {
@@ -211,6 +212,6 @@ fn birthday(value: Json) -> Result<Option<String>, Error> {
     }
 }
 
-/// What a date, or a time, has to look like.
+/// The accepted forms, for messages.
 const INSTANT: &str =
     "a date like 1980-05-31 (YYYY-MM-DD), or a time with its offset from UTC like 1980-05-31T00:00:00Z";

@@ -10,17 +10,17 @@ use crate::odata::json::{Json, is_annotation};
 pub(crate) struct ContactReader {
     pub(crate) patch: ContactPatch,
     pub(crate) added: ContactAdditions,
-    /// What Graph refuses and lenient handling keeps.
+    /// What Graph would refuse and lenient handling accepts.
     pub(crate) deviations: Vec<Problem>,
 }
 
 impl ContactReader {
-    /// The entries of a collection, with all members that are stored of them.
+    /// Reads the entries of a collection, with all stored members.
     pub(crate) fn entries<T: Complex>(&mut self, path: &str, value: Json) -> Result<Vec<T>, Error> {
         self.entries_of(path, &all::<T>(), value)
     }
 
-    /// The entries of a collection, with these members.
+    /// Reads the entries of a collection, with these members.
     pub(crate) fn entries_of<T: Complex>(&mut self, path: &str, names: &[&str], value: Json) -> Result<Vec<T>, Error> {
         let mut entries = Vec::new();
         for (i, value) in array(path, value)?.into_iter().enumerate() {
@@ -32,12 +32,12 @@ impl ContactReader {
         Ok(entries)
     }
 
-    /// An object with all members that are stored of it; `None` for null.
+    /// Reads an object with all stored members; `None` for null.
     pub(crate) fn complex<T: Complex>(&mut self, path: &str, value: Json) -> Result<Option<T>, Error> {
         self.complex_of(path, &all::<T>(), value)
     }
 
-    /// An object with these members; `None` for null.
+    /// Reads an object with these members; `None` for null.
     pub(crate) fn complex_of<T: Complex>(
         &mut self,
         path: &str,
@@ -65,7 +65,7 @@ impl ContactReader {
         Ok(Some(complex))
     }
 
-    /// A member of the enumeration in its exact spelling; any other text is kept and noted.
+    /// The enumeration's member in its exact spelling. Any other text is kept and noted as a deviation.
     pub(crate) fn enumeration(&mut self, path: &str, members: &[&str], value: Option<String>) -> Option<String> {
         let value = value?;
         if let Some(member) = members.iter().find(|member| member.eq_ignore_ascii_case(&value)) {
@@ -76,7 +76,7 @@ impl ContactReader {
         Some(value)
     }
 
-    /// Graph's own counts, which are lower than ours.
+    /// Notes a deviation if there are more entries than Graph allows. Our own limits are higher.
     pub(crate) fn at_most(&mut self, max: usize, count: usize, path: &str, property: &str) {
         if count > max {
             let message = format!(
@@ -91,7 +91,7 @@ fn all<T: Complex>() -> Vec<&'static str> {
     T::MEMBERS.iter().map(|member| member.json).collect()
 }
 
-/// Text or null, within its limit.
+/// Reads a text or null, and checks its length.
 pub(crate) fn text(path: &str, max: usize, value: Json) -> Result<Option<String>, Error> {
     match value {
         Json::Null => Ok(None),
@@ -120,7 +120,7 @@ pub(crate) fn object(path: &str, value: Json) -> Result<Option<Vec<(String, Json
     }
 }
 
-/// An array within its limit; null is an empty one.
+/// Reads an array and checks its length; null is an empty one.
 pub(crate) fn array(path: &str, value: Json) -> Result<Vec<Json>, Error> {
     match value {
         Json::Null => Ok(Vec::new()),
@@ -145,7 +145,7 @@ pub(crate) fn strings(path: &str, value: Json) -> Result<Vec<String>, Error> {
     Ok(strings)
 }
 
-/// What a date has to look like.
+/// The accepted form of a date, for messages.
 pub(crate) const DATE: &str = "a date like 1980-05-31 (YYYY-MM-DD)";
 
 pub(crate) fn bad_literal(path: &str, text: &str, expected: &str, taken: &str) -> Problem {

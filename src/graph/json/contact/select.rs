@@ -7,10 +7,10 @@ use crate::odata::shape::Shape;
 /// Most names in one `$select`.
 const MAX_NAMES: usize = 200;
 
-/// The properties that were asked for.
+/// The selected properties.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
-    /// Each with the members that are wanted of it; none means all.
+    /// Each with its selected members; empty means all.
     properties: Vec<(&'static str, Vec<&'static str>)>,
 }
 
@@ -18,7 +18,7 @@ impl Selection {
     /// Reads the value of a `$select`: names, paths like `homeAddress/city`, or `*`. `None` selects everything.
     ///
     /// # Errors
-    /// 400 that names what is no property of the shape.
+    /// 400 that names an unknown property.
     pub fn parse(text: &str, shape: Shape) -> Result<Option<Self>, Error> {
         let refused = |message: String| Error::invalid(Kind::Query, "$select", message);
         if text.trim().is_empty() {
@@ -61,7 +61,7 @@ impl Selection {
     fn add(&mut self, name: &'static str, member: Option<&'static str>) {
         match (self.properties.iter_mut().find(|(known, _)| *known == name), member) {
             (None, member) => self.properties.push((name, member.into_iter().collect())),
-            // The whole of it includes its members.
+            // The whole property includes its members.
             (Some((_, members)), None) => members.clear(),
             (Some((_, members)), Some(_)) if members.is_empty() => {}
             (Some((_, members)), Some(member)) if members.contains(&member) => {}
@@ -69,30 +69,30 @@ impl Selection {
         }
     }
 
-    /// What is wanted of a property; `None` if it is not.
+    /// The selected members of a property; `None` if it is not selected.
     pub(crate) fn only(&self, name: &str) -> Option<Only<'_>> {
         let (_, members) = self.properties.iter().find(|(known, _)| *known == name)?;
         Some(if members.is_empty() { Only::all() } else { Only::of(members) })
     }
 
-    /// How it stands in a context: `(displayName,homeAddress/city)`.
+    /// The form in a context: `(displayName,homeAddress/city)`.
     pub fn print(&self) -> String {
         format!("({})", self.names())
     }
 
-    /// The shortest `$select` that is the same.
+    /// The shortest equivalent `$select`.
     pub fn names(&self) -> String {
         let paths = self.properties.iter().skip(1).flat_map(|(name, members)| {
             let whole = members.is_empty().then(|| (*name).to_owned());
             whole.into_iter().chain(members.iter().map(move |member| format!("{name}/{member}")))
         });
         let paths: Vec<_> = paths.collect();
-        // Only what was asked for twice over is left out; `id` alone was asked for by itself.
+        // `id` is always selected, so it is printed only if it is alone.
         if paths.is_empty() { "id".to_owned() } else { paths.join(",") }
     }
 }
 
-/// Which members of a nested object are wanted.
+/// Which members of a nested object are selected.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Only<'a>(Option<&'a [&'static str]>);
 

@@ -15,13 +15,13 @@ pub struct ContactJson<'a> {
     pub contact: &'a Contact,
     /// In which shape.
     pub shape: Shape,
-    /// Which of its properties; all without it.
+    /// Selected properties; all if `None`.
     pub select: Option<&'a Selection>,
-    /// `@odata.context`, for a contact that stands alone.
+    /// `@odata.context`, for a single contact.
     pub context: Option<&'a str>,
-    /// What the contexts of what is expanded begin with: that of the list without its options.
+    /// Prefix of the contexts of expanded properties: the context of the list, without its options.
     pub within: Option<&'a str>,
-    /// Whether `@odata.*` members are wanted (`Accept: application/json;odata.metadata=none` wants none).
+    /// Whether to write `@odata.*` members. `Accept: application/json;odata.metadata=none` asks for none.
     pub annotated: bool,
 }
 

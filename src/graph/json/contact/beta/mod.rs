@@ -1,4 +1,4 @@
-//! The seed's shape, also Graph's beta: unprefixed routes and `/beta`.
+//! The older beta shape: unprefixed routes and `/beta`.
 
 mod read;
 mod write;
@@ -6,5 +6,5 @@ mod write;
 pub(crate) use crate::graph::json::contact::beta::read::{counterpart, property};
 pub(crate) use crate::graph::json::contact::beta::write::write;
 
-/// `@odata.type` of the whole.
+/// `@odata.type` of the contact.
 const CONTACT_TYPE: &str = "#microsoft.graph.contact";

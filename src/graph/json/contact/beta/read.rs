@@ -1,4 +1,4 @@
-//! The properties that only the seed's shape has.
+//! Reads properties that only the older beta shape has.
 
 use crate::domain::contact::{DateTimeTimeZone, Email, FLAG_STATUS, Flag, MAX_TEXT, Phone};
 use crate::domain::date;
@@ -6,7 +6,7 @@ use crate::domain::error::{Error, Kind, Problem};
 use crate::graph::json::contact::reader::{ContactReader, DATE, bad_literal, boolean, object, text, unknown};
 use crate::odata::json::{Json, is_annotation};
 
-/// Reads a property, its name in lower case. Whether there is such a one.
+/// Reads a property, given its name in lower case. Returns whether it exists.
 pub(crate) fn property(reader: &mut ContactReader, name: &str, value: Json) -> Result<bool, Error> {
     match name {
         "weddinganniversary" => reader.patch.wedding_anniversary = Some(wedding_anniversary(reader, value)?),
@@ -70,7 +70,7 @@ fn flag(reader: &mut ContactReader, value: Json) -> Result<Option<Flag>, Error> 
     Ok(Some(flag))
 }
 
-/// Where a v1.0 property, given in lower case, lives in this shape.
+/// Hint for a v1.0 property (in lower case) that has another form in this shape.
 pub(crate) fn counterpart(name: &str) -> Option<&'static str> {
     Some(match name {
         "businessphones" => "Here it is an entry of 'phones' with type 'business'.",

@@ -1,4 +1,4 @@
-//! A stored contact -> JSON in the seed's shape, its properties in the order of the seed's page.
+//! Writes a contact in the older beta shape, the properties in their published order.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -8,7 +8,7 @@ use crate::graph::json::contact::beta::CONTACT_TYPE;
 use crate::graph::json::contact::members::{ContactMembers, EntriesJson, EntryJson};
 use crate::graph::json::contact::select::Only;
 
-/// Writes the properties and, where wanted, the type.
+/// Writes the properties and the type annotation.
 pub(crate) fn write<M: SerializeMap>(map: &mut ContactMembers<'_, M>) -> Result<(), M::Error> {
     use Text as T;
     let contact = map.contact;
@@ -58,7 +58,7 @@ pub(crate) fn write<M: SerializeMap>(map: &mut ContactMembers<'_, M>) -> Result<
     map.nested("flag", |only| ShownFlag { flag: p.flag.as_ref(), annotated, only })
 }
 
-/// An unset flag shows its status only, a set one all three times.
+/// An unset flag shows its status only; a set one shows all three times.
 struct ShownFlag<'a> {
     flag: Option<&'a Flag>,
     annotated: bool,

@@ -1,5 +1,5 @@
-//! The v1.0 shape: fixed slots over the stored collections. A projection and not a second store, so it never destroys
-//! what it cannot show (docs/graph.md, decision 17).
+//! The v1.0 shape: fixed slots over the stored collections. It is a projection and not a second store, so a write never
+//! destroys what the shape cannot show (docs/graph.md, decision 17).
 
 mod read;
 mod write;

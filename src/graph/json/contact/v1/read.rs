@@ -1,4 +1,4 @@
-//! The properties that only the v1.0 shape has.
+//! Reads properties that only the v1.0 shape has.
 
 use crate::domain::contact::slots::{ADDRESS_KINDS, Slots};
 use crate::domain::contact::{Address, Email, MAX_TEXT};
@@ -6,7 +6,7 @@ use crate::domain::error::Error;
 use crate::graph::json::contact::reader::{ContactReader, strings, text};
 use crate::odata::json::Json;
 
-/// Reads a property, its name in lower case. Whether there is such a one.
+/// Reads a property, given its name in lower case. Returns whether it exists.
 pub(crate) fn property(reader: &mut ContactReader, name: &str, value: Json) -> Result<bool, Error> {
     match name {
         "businessphones" => {
@@ -30,7 +30,7 @@ pub(crate) fn property(reader: &mut ContactReader, name: &str, value: Json) -> R
             if let Some(at) = ranks.iter().position(|rank| rank.eq_ignore_ascii_case(name)) {
                 let mut email: Option<Email> = reader.complex_of(ranks[at], EMAIL, value)?;
                 email.iter_mut().for_each(Email::name_by_address);
-                // One with nothing in it is none.
+                // An empty address is none.
                 slots(reader).ranked_emails[at] = Some(email.filter(|email| *email != Email::default()));
                 return Ok(true);
             }
@@ -50,7 +50,7 @@ fn slots(reader: &mut ContactReader) -> &mut Slots {
     reader.patch.slots.get_or_insert_default()
 }
 
-/// What v1.0 has of the types whose other members it does not show.
+/// The members that v1.0 shows of these types.
 const EMAIL: &[&str] = &["name", "address"];
 const ADDRESS: &[&str] = &["street", "city", "state", "countryOrRegion", "postalCode"];
 
@@ -60,7 +60,7 @@ fn phones(reader: &mut ContactReader, path: &'static str, property: &str, value:
     Ok(numbers)
 }
 
-/// Where a property of the seed's shape, given in lower case, lives in this one.
+/// Hint for a property of the older beta shape (in lower case) that has another form in this shape.
 pub(crate) fn counterpart(name: &str) -> Option<&'static str> {
     Some(match name {
         "phones" => "Here phones are in 'homePhones', 'businessPhones' and 'mobilePhone'; other types in /beta only.",

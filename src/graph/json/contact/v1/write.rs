@@ -1,4 +1,4 @@
-//! A stored contact -> JSON in the v1.0 shape, its properties in the order in which Graph's own come.
+//! Writes a contact in the v1.0 shape, the properties in Graph's order.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -59,7 +59,7 @@ fn numbers<'a>(phones: impl Iterator<Item = &'a Phone>) -> Vec<&'a str> {
     phones.map(|phone| phone.number.as_deref().unwrap_or_default()).collect()
 }
 
-/// The members v1.0 has of a nested object; null ones are left out.
+/// The members that v1.0 shows of a nested object; null ones are omitted.
 struct Slot<'a>(Vec<(&'static str, &'a str)>);
 
 impl<'a> Slot<'a> {
