@@ -1,5 +1,5 @@
-//! The tokens of delta: opaque to clients, complete in themselves, and signed with a key of the database's, so that nobody
-//! makes one up. docs/graph.md, "Delta".
+//! Delta tokens: opaque to clients, self-contained, and signed with a key of the database, so that they cannot be forged.
+//! docs/graph.md, "Delta".
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,36 +10,37 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::error::{Error, Kind};
 use crate::domain::sync::{SyncState, Watermark};
 
-/// Contacts or folders on a page when the client does not say.
+/// Default page size.
 pub const DEFAULT_SIZE: u16 = 200;
 
-/// The first byte of every token of this form.
+/// The version byte of the format.
 const FORM: u8 = 1;
-/// How many bytes of a hash or a signature a token holds.
+/// Bytes of a hash and of the signature in a token.
 const BOUND: usize = 8;
 const SIGNED: usize = 16;
-/// Longest token, printed. One of ours is shorter than [`super::page::MAX_TOKEN`]; those of before had `$select` as it was sent.
+/// Longest accepted token. Current tokens are shorter than [`super::page::MAX_TOKEN`]; older ones contain `$select` as it
+/// was sent.
 const MAX_BYTES: usize = 8 << 10;
 
-/// A token, read.
+/// A parsed token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeltaToken {
-    /// What it is a token of: see [`DeltaToken::bound`].
+    /// What the token belongs to: see [`DeltaToken::bound`].
     pub of: [u8; BOUND],
-    /// The history of changes it belongs to, likewise.
+    /// The history of changes it belongs to, hashed the same way.
     pub epoch: [u8; BOUND],
-    /// When the moment of its progress was, in UTC microseconds; or before that, where pages of the round are still to come.
+    /// The time of its watermark, in UTC microseconds; within a round of several pages, the time the round began.
     pub issued: i64,
-    /// The page size the round began with.
+    /// The page size of the first page.
     pub size: u16,
-    /// The `$select` the first round began with.
+    /// The `$select` of the first round.
     pub select: Option<String>,
-    /// How far its bearer has come.
+    /// The state of the client.
     pub progress: SyncState,
 }
 
 impl DeltaToken {
-    /// A short form of what a token is bound to.
+    /// A short hash of what a token is bound to.
     pub fn bound(parts: &[&[u8]]) -> [u8; BOUND] {
         let mut hash = Sha256::new();
         for part in parts {
@@ -50,7 +51,7 @@ impl DeltaToken {
         std::array::from_fn(|i| hash[i])
     }
 
-    /// The token's text, which needs no encoding in a URL.
+    /// Prints the token; the text needs no encoding in a URL.
     pub fn print(&self, key: &[u8]) -> String {
         let mut bytes = vec![FORM];
         bytes.extend(self.of);
@@ -76,7 +77,7 @@ impl DeltaToken {
     /// Reads a token.
     ///
     /// # Errors
-    /// 400 for anything [`DeltaToken::print`] did not make with this key.
+    /// 400 for anything that [`DeltaToken::print`] did not print with this key.
     pub fn parse(option: &str, text: &str, key: &[u8]) -> Result<Self, Error> {
         let bad = || Error::invalid(Kind::Query, option, "Badly formed token. Follow links as they are.");
         if text.len() > MAX_BYTES {
@@ -92,7 +93,7 @@ impl DeltaToken {
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    // Any length is a key (RFC 2104, section 3).
+    // Keys may have any length (RFC 2104, section 3).
     Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Key::<Hmac<Sha256>>::default()))
 }
 
@@ -157,7 +158,7 @@ mod tests {
             assert_eq!(DeltaToken::parse("$deltatoken", &text, b"key").unwrap(), token);
             assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{text}");
             assert!(DeltaToken::parse("$deltatoken", &text, b"another key").is_err());
-            // Not one bit of it can be changed.
+            // No bit of it can be changed.
             let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut forged = bytes.clone();

@@ -1,14 +1,14 @@
-//! What is read alike of all small types (folders, categories, users): the members of a body, and `$select`.
+//! Reads the small types (folders, categories, users): members of a body, and `$select`.
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
 use crate::odata::json::{Json, is_annotation};
 
-/// The members of a body that must be an object of the type `of`, each by its known name, which matches in any letter
-/// case. Annotations (`@odata.type`, `color@odata.type`) are left out.
+/// The members of a body that must be an object of type `of`. Names match in any letter case and are returned in their
+/// exact spelling. Annotations (`@odata.type`, `color@odata.type`) are skipped.
 ///
 /// # Errors
-/// 400 for anything else, or a member that is none of `known`.
+/// 400 if it is no object or has an unknown member.
 pub fn members(body: Json, of: &str, known: &[&'static str]) -> Result<Vec<(&'static str, Json)>, Error> {
     let Json::Object(members) = body else {
         let message = format!("The body must be a JSON object, a {of}, not {}.", body.kind());
@@ -23,7 +23,7 @@ pub fn members(body: Json, of: &str, known: &[&'static str]) -> Result<Vec<(&'st
     members.map(|(name, value)| Ok((named(&name, known).ok_or_else(|| unknown(&name))?, value))).collect()
 }
 
-/// A text of at most `max` characters, or null.
+/// Reads a text of at most `max` characters, or null.
 ///
 /// # Errors
 /// 400 for any other value.
@@ -45,16 +45,16 @@ pub fn text(place: &str, value: Json, max: usize) -> Result<Option<String>, Erro
     }
 }
 
-/// What an id or a name is refused with that could not be read where it is printed.
+/// The error for an id or name with invisible characters.
 pub fn not_plain(place: &str) -> Error {
     let message = format!("'{place}' must be a text on one line, without control characters or changes of direction.");
     Error::invalid(Kind::Body, place, message)
 }
 
-/// The member of an enumeration that a text names, in any letter case.
+/// The member of an enumeration, in any letter case.
 ///
 /// # Errors
-/// 400 for one that it does not have.
+/// 400 for an unknown member.
 pub fn one_of(place: &str, text: &str, members: &[&'static str]) -> Result<&'static str, Error> {
     named(text, members).ok_or_else(|| {
         let message = format!("'{place}' is '{}', which is not one of {}.", shorten(text), members.join(", "));
@@ -62,10 +62,10 @@ pub fn one_of(place: &str, text: &str, members: &[&'static str]) -> Result<&'sta
     })
 }
 
-/// Reads a `$select` of a type: names in any letter case, or `*`. `None` selects everything.
+/// Reads a `$select`: names in any letter case, or `*`. `None` selects everything.
 ///
 /// # Errors
-/// 400 that names what is no property of the type.
+/// 400 that names the unknown property.
 pub fn select(text: &str, of: &str, known: &[&'static str]) -> Result<Option<Vec<&'static str>>, Error> {
     let mut names = Vec::new();
     for name in text.split(',').map(str::trim) {
@@ -86,7 +86,7 @@ pub fn select(text: &str, of: &str, known: &[&'static str]) -> Result<Option<Vec
     Ok(Some(names))
 }
 
-/// A selection as it stands in a context: `(id,color)`, or nothing.
+/// The selection in a context: `(id,color)`, or an empty text.
 pub fn printed(select: Option<&[&'static str]>) -> String {
     select.map_or(String::new(), |names| format!("({})", names.join(",")))
 }

@@ -1,6 +1,6 @@
-//! `$expand`: what is shown inside an answer, each with options of its own in parentheses, which `;` separates:
-//! `childFolders($top=5),contacts($filter=surname eq 'a;b';$select=surname)`. What stands in quotes or in parentheses
-//! separates nothing.
+//! `$expand`: properties to include, each with options in parentheses, separated by `;`:
+//! `childFolders($top=5),contacts($filter=surname eq 'a;b';$select=surname)`. Separators in quotes or nested parentheses do
+//! not count.
 //!
 //! ```
 //! use contactd::odata::expand::{Source, parse};
@@ -21,14 +21,14 @@ use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::percent::percent_encode;
 
-/// Longest text, in bytes.
+/// Longest `$expand`, in bytes.
 const MAX_TEXT: usize = 8 << 10;
 /// Most options in one pair of parentheses.
 const MAX_OPTIONS: usize = 20;
-/// The options that are taken there.
+/// The options for collections of entities.
 const OPTIONS: [&str; 6] = ["$select", "$filter", "$orderby", "$top", "$skip", "$count"];
 
-/// What something is expanded of.
+/// The type that is expanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// A user.
@@ -41,7 +41,7 @@ pub enum Source {
     Category,
 }
 
-/// What can be shown inside a folder, or with a contact.
+/// The expandable properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Navigation {
     /// `childFolders`
@@ -68,7 +68,7 @@ impl Navigation {
         }
     }
 
-    /// The options that are taken.
+    /// The supported options.
     fn options(self) -> &'static [&'static str] {
         match self {
             Self::ChildFolders | Self::Contacts => &OPTIONS,
@@ -77,16 +77,16 @@ impl Navigation {
     }
 }
 
-/// Something to be shown.
+/// An item of an `$expand`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpandItem {
-    /// What.
+    /// The property.
     pub what: Navigation,
-    /// How. Its aliases are those of the whole request.
+    /// Its options. The aliases are those of the whole request.
     pub options: Query,
 }
 
-/// What becomes of a name.
+/// What is known about a name.
 enum Offer {
     Served(Navigation),
     /// Known to Graph, which does not expand it either.
@@ -103,7 +103,7 @@ impl Offer {
 }
 
 impl Source {
-    /// The name of its type, what is known by which name, and what is accepted.
+    /// The type's name, the known properties, and the expandable ones for messages.
     fn offers(self) -> (&'static str, &'static [Offer], &'static str) {
         use Offer::{Never, Served};
         match self {
@@ -133,10 +133,10 @@ impl Source {
     }
 }
 
-/// Reads an `$expand`. `aliases` are those of the request.
+/// Parses an `$expand`. `aliases` are those of the request.
 ///
 /// # Errors
-/// 400 for what cannot be read, an unknown name, one given twice, or options that do not fit there.
+/// 400 for a syntax error, an unknown or repeated name, or an unsupported option.
 pub fn parse(text: &str, aliases: &Aliases, source: Source) -> Result<Vec<ExpandItem>, Error> {
     if text.len() > MAX_TEXT {
         return Err(refused("$expand", format!("'$expand' is longer than {MAX_TEXT} bytes.")));
@@ -169,10 +169,10 @@ pub fn parse(text: &str, aliases: &Aliases, source: Source) -> Result<Vec<Expand
     Ok(found)
 }
 
-/// What the `$expand` of a request for contacts wants with each of them: in strict handling one thing, as in Graph.
+/// The `$expand` of a request for contacts. In strict handling at most one property may be expanded, as in Graph.
 ///
 /// # Errors
-/// Those of [`parse`]; 400 for a `$filter` that does not name ids.
+/// Those of [`parse`]; 400 for a `$filter` that does more than name ids.
 pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
     let mut expand = Expand::default();
     let Some(text) = &query.expand else { return Ok(expand) };
@@ -197,7 +197,7 @@ pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
     Ok(expand)
 }
 
-/// Takes the views on the contact out of the properties that are wanted.
+/// Moves the views on the contact out of the list of extended properties.
 fn take_views(wanted: &mut Ids) -> Vec<Asked> {
     let mut views: Vec<Asked> = Vec::new();
     if let Ids::These(ids) = wanted {
@@ -216,10 +216,10 @@ fn take_views(wanted: &mut Ids) -> Vec<Asked> {
     views
 }
 
-/// Which extensions or extended properties are wanted.
+/// The extensions or extended properties to include.
 ///
 /// # Errors
-/// 400 for a `$filter` that does not name ids.
+/// 400 for a `$filter` that does more than name ids.
 pub fn ids(what: Navigation, options: &Query) -> Result<Ids, Error> {
     named(what, options, |id| id.key)
 }
@@ -234,7 +234,7 @@ fn named(what: Navigation, options: &Query, of: impl Fn(PropertyId) -> String) -
     filter::ids(text, &options.aliases, read).map(Ids::These)
 }
 
-/// Refuses the `$expand` of a request for what has nothing to be shown inside.
+/// Refuses the `$expand` of a request whose type has nothing to expand.
 ///
 /// # Errors
 /// Those of [`parse`].
@@ -242,7 +242,7 @@ pub fn none(query: &Query, source: Source) -> Result<(), Error> {
     query.expand.as_deref().map_or(Ok(()), |text| parse(text, &query.aliases, source).map(drop))
 }
 
-/// The options in a pair of parentheses, as the query of a list of their own would have them.
+/// Parses the options in parentheses like the query of a separate list.
 fn read_options(what: Navigation, options: &[&str], aliases: &Aliases) -> Result<Query, Error> {
     let of = what.name();
     let target = |option: &str| format!("$expand/{of}/{}", shorten(option));
@@ -273,7 +273,7 @@ fn read_options(what: Navigation, options: &[&str], aliases: &Aliases) -> Result
     Query::parse(&pieces.join("&")).map_err(|error| within(of, error))
 }
 
-/// Says of an error in an option that it is one inside.
+/// Prefixes the target of an error with the expanded property.
 pub fn within(of: &str, error: Error) -> Error {
     match error {
         Error::Invalid(mut problems) => {
@@ -290,13 +290,13 @@ fn refused(target: &str, message: String) -> Error {
     Error::invalid(Kind::Query, target, message)
 }
 
-/// A name, and the options that follow it in parentheses.
+/// A name and the options in parentheses after it.
 struct ExpandText<'t> {
     name: &'t str,
     options: Vec<&'t str>,
 }
 
-/// Reads from the place `at`, in bytes.
+/// Reads from the byte offset `at`.
 struct ExpandReader<'t> {
     text: &'t str,
     at: usize,
@@ -332,13 +332,14 @@ impl<'t> ExpandReader<'t> {
         }
     }
 
-    /// What stands before the next of these signs, outside of quotes and of parentheses, and which it is. Reads it too.
+    /// Returns the text before the next of these separators (outside quotes and parentheses) and the separator. Advances
+    /// past it.
     fn until(&mut self, ends: &[char]) -> Result<(&'t str, Option<char>), Error> {
         let (begin, mut depth, mut quote) = (self.at, 0_usize, None);
         for (i, c) in self.text.get(begin..).unwrap_or_default().char_indices() {
             let at = begin + i;
             match c {
-                // Two in a row close and open again.
+                // A doubled quote closes and opens again.
                 '\'' => quote = if quote.is_some() { None } else { Some(at) },
                 _ if quote.is_some() => {}
                 c if depth == 0 && ends.contains(&c) => {
@@ -359,7 +360,7 @@ impl<'t> ExpandReader<'t> {
         }
     }
 
-    /// A fault at a place, which is told in characters.
+    /// An error at a byte offset; the message has the position in characters.
     fn fault(&self, at: usize, message: &str) -> Error {
         let place = self.text.get(..at).unwrap_or_default().chars().count();
         let text = shorten(self.text);

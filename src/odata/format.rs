@@ -1,5 +1,5 @@
-//! How an answer is written down: by `$format`, or else by `Accept` (OData 4.01, protocol, 11.2.12). There is JSON, with or
-//! without annotations; an `Accept` that JSON does not meet is answered with it all the same (docs/graph.md, "Formats").
+//! Chooses the answer's format by `$format` or `Accept` (OData 4.01, protocol, 11.2.12): JSON with or without annotations.
+//! An `Accept` without JSON is answered with JSON anyway (docs/graph.md, "Formats").
 
 use crate::domain::error::Error;
 use crate::domain::plain::shorten;
@@ -7,10 +7,10 @@ use crate::odata::query;
 
 const JSON: &str = "json or application/json, with odata.metadata=none, minimal or full";
 
-/// Whether `@odata.*` members are wanted in the JSON that a query string and an `Accept` ask for.
+/// Whether query string and `Accept` ask for `@odata.*` members.
 ///
 /// # Errors
-/// [`Error::NotAcceptable`] for a `$format` that is not JSON.
+/// [`Error::NotAcceptable`] for a `$format` other than JSON.
 pub fn is_annotated(query: &str, accept: &str) -> Result<bool, Error> {
     match query::value_of(query, "format") {
         Some(format) => json(&format).ok_or_else(|| not_acceptable(&format, JSON)),
@@ -18,10 +18,10 @@ pub fn is_annotated(query: &str, accept: &str) -> Result<bool, Error> {
     }
 }
 
-/// Sees that a query string asks for XML, if it asks for anything.
+/// Checks that a `$format`, if present, asks for XML.
 ///
 /// # Errors
-/// [`Error::NotAcceptable`] for a `$format` that is not XML.
+/// [`Error::NotAcceptable`] for a `$format` other than XML.
 pub fn is_xml(query: &str) -> Result<(), Error> {
     let is_xml = |format: &str| ["xml", "application/xml"].iter().any(|xml| format.trim().eq_ignore_ascii_case(xml));
     match query::value_of(query, "format").filter(|format| !is_xml(format)) {
@@ -40,7 +40,7 @@ fn wants_no_metadata(accept: &str) -> bool {
     accept.to_ascii_lowercase().replace([' ', '"'], "").contains("metadata=none")
 }
 
-/// Whether annotations are wanted in this format; `None` where it is not JSON, or has a parameter that is not OData's.
+/// Whether this format asks for annotations; `None` if it is not JSON or has a parameter that OData does not define.
 fn json(format: &str) -> Option<bool> {
     let format = format.trim().to_ascii_lowercase();
     let mut parts = format.split(';').map(str::trim);

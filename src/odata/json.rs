@@ -1,9 +1,8 @@
-//! A JSON text read without losing what serde_json's own tree would: an object that names a member twice (in any
-//! letter case) is refused instead of keeping the last one, and so is a text of too many values. serde_json refuses
-//! the rest of what RFC 8259 does not allow (and nesting over 128 levels, and lone surrogates); NUL characters are
-//! refused here because no engine stores them faithfully. Numbers are kept as they are written, to the digit: serde_json
-//! would put them into 64 bits (or, by its `arbitrary_precision`, into an object that a client could send as well), so it
-//! is shown a 0 in the place of each.
+//! Parses JSON more strictly than serde_json, and without losing anything. An object that repeats a member name (ignoring
+//! case) is refused, and so are a text with too many values and NUL characters, which no engine stores faithfully.
+//! serde_json refuses everything else that RFC 8259 does not allow, nesting over 128 levels and lone surrogates. Numbers
+//! keep all their digits: serde_json would reduce them to 64 bits (or, with `arbitrary_precision`, turn them into an object
+//! that a client could send too), so it gets a 0 in place of each.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -12,7 +11,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-/// Most values in one text. A full contact of [`crate::domain::contact::MAX_ENTRIES`] in each collection has some 4,000.
+/// Most values in one text. A contact with [`crate::domain::contact::MAX_ENTRIES`] in each collection has about 4,000.
 const MAX_VALUES: usize = 50_000;
 
 /// A JSON value.
@@ -22,21 +21,21 @@ pub enum Json {
     Null,
     /// `true`, `false`
     Bool(bool),
-    /// A number, as it is written.
+    /// A number, as written.
     Number(String),
     /// A string.
     Text(String),
     /// An array.
     Array(Vec<Json>),
-    /// An object, its members in the order sent.
+    /// An object; members in the order sent.
     Object(Vec<(String, Json)>),
 }
 
 impl Json {
-    /// Reads one JSON text.
+    /// Parses a JSON text.
     ///
     /// # Errors
-    /// The sentence to show: what is wrong and at which line and column.
+    /// The message for the client: what is wrong, with line and column.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let (shown, numbers) = without_numbers(bytes);
         let state = RefCell::new(State { left: MAX_VALUES, numbers: numbers.into_iter() });
@@ -47,7 +46,7 @@ impl Json {
             .map_err(|error| error.to_string())
     }
 
-    /// The kind of value, with its article, for messages.
+    /// The type of value with its article, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -60,7 +59,7 @@ impl Json {
     }
 }
 
-/// Writes it without blanks, numbers as they were.
+/// Prints without whitespace, numbers as they were sent.
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quoted = |text: &str| serde_json::to_string(text).map_err(|_| fmt::Error);
@@ -87,8 +86,8 @@ impl fmt::Display for Json {
     }
 }
 
-/// The text with a 0 and blanks in the place of every number, and the numbers in their order. What is no number by RFC
-/// 8259 is left, for serde_json to say so.
+/// The text with each number replaced by a 0 and spaces, and the numbers in order. Invalid numbers are kept, so that
+/// serde_json reports them.
 fn without_numbers(bytes: &[u8]) -> (Cow<'_, [u8]>, Vec<String>) {
     let mut shown = Cow::Borrowed(bytes);
     let mut numbers = Vec::new();
@@ -117,7 +116,7 @@ fn without_numbers(bytes: &[u8]) -> (Cow<'_, [u8]>, Vec<String>) {
     (shown, numbers)
 }
 
-/// The place behind the string that `at` is inside of.
+/// The offset behind the string that contains `at`.
 fn behind_string(bytes: &[u8], mut at: usize) -> usize {
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -148,9 +147,9 @@ fn is_number(text: &str) -> bool {
 }
 
 struct State {
-    /// How many more values there may be.
+    /// How many more values are allowed.
     left: usize,
-    /// Those still to come.
+    /// The remaining numbers.
     numbers: std::vec::IntoIter<String>,
 }
 
@@ -185,7 +184,7 @@ impl<'de> Visitor<'de> for Value<'_> {
         Ok(Json::Bool(value))
     }
 
-    /// It is the 0 that stands for the next number. Any other is the beginning of what is none, like `1-2`.
+    /// The 0 stands for the next number. Any other number is the start of an invalid one, like `1-2`.
     fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Json, E> {
         self.state.borrow_mut().numbers.next().map(Json::Number).ok_or_else(|| E::custom("invalid number"))
     }

@@ -1,17 +1,17 @@
 //! The `Prefer` header (RFC 7240): several headers or one list, names in any letter case, unknown preferences ignored,
 //! the first of two with one name wins.
 
-/// How to treat what Graph would refuse (docs/graph.md, "Handling").
+/// How to treat input that Graph would refuse (docs/graph.md, "Handling").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Handling {
-    /// Keep it as sent.
+    /// Accept it.
     #[default]
     Lenient,
     /// Refuse it with Graph's code.
     Strict,
 }
 
-/// The preferences of one request that mean something here.
+/// The supported preferences of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prefer {
     /// `handling=lenient` or `handling=strict`
@@ -20,16 +20,16 @@ pub struct Prefer {
     pub minimal: Option<bool>,
     /// `odata.maxpagesize` or `maxpagesize`, above 0.
     pub max_page_size: Option<i64>,
-    /// `IdType="ImmutableId"`, which ids are anyway.
+    /// `IdType="ImmutableId"`; all ids are immutable anyway.
     pub immutable_id: bool,
 }
 
 impl Prefer {
-    /// Reads all lines of the header, joined by commas. What cannot be read is ignored, as the RFC asks.
+    /// Parses all lines of the header, joined by commas. Unreadable parts are ignored, as the RFC requires.
     pub fn parse(value: &str) -> Self {
         let mut prefer = Self::default();
         for preference in split(value, ',') {
-            // Parameters follow a semicolon; none is defined for these.
+            // Parameters follow a semicolon; none is defined for these preferences.
             let Some(preference) = split(preference, ';').next() else { continue };
             let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
             let value = value.trim();

@@ -1,5 +1,5 @@
-//! The query string as a value: system options with or without `$`, in any letter case, `%XX` and `+` decoded after
-//! splitting (docs/graph.md, "Query options"). What is known but not served is refused, never ignored.
+//! The query string: system options with or without `$`, in any letter case; `%XX` and `+` are decoded after splitting
+//! (docs/graph.md, "Query options"). Known but unsupported options are refused, never ignored.
 
 use std::collections::HashSet;
 
@@ -7,16 +7,16 @@ use crate::domain::error::{Error, Kind};
 use crate::odata::filter::Aliases;
 use crate::percent::percent_decode;
 
-/// Most options of one request, and most parameter aliases beside them.
+/// Most options in one request, and most parameter aliases in addition.
 const MAX_OPTIONS: usize = 100;
-/// Most parts between `&`, empty ones too: each is looked at several times.
+/// Most parts between `&`, including empty ones; each is read several times.
 const MAX_PIECES: usize = 1_000;
-/// Most bytes of all parameter aliases together, decoded. What links repeat of them has at most three times as many.
+/// Most bytes of all parameter aliases, decoded. Encoded in links they are at most three times as long.
 const MAX_ALIASES: usize = 8 << 10;
-/// Longest `$format`, which links repeat.
+/// Longest `$format`; links repeat it.
 const MAX_FORMAT: usize = 256;
 
-/// The options of a list that are served.
+/// The supported options of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
     Top,
@@ -49,10 +49,10 @@ fn known(name: &str) -> Option<Known> {
     })
 }
 
-/// The names of these that a client may think of by itself.
+/// Option names that clients may use for themselves when written without `$`.
 const OPTIONS: &str = "$select, $filter, $orderby, $top, $skip, $count, $search, $expand and $format";
 
-/// The options of one request.
+/// The options of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
     /// `$top`: the page size, above 0.
@@ -71,7 +71,7 @@ pub struct Query {
     pub delta_token: Option<String>,
     /// `$search`, see [`super::search`].
     pub search: Option<String>,
-    /// Options like `@p='X'`, which `$filter` and `$orderby` may name.
+    /// Options like `@p='X'`, which `$filter` and `$orderby` may refer to.
     pub aliases: Aliases,
     /// `$select`, see [`crate::graph::json::contact::select`].
     pub select: Option<String>,
@@ -79,15 +79,15 @@ pub struct Query {
     pub expand: Option<String>,
     /// `$format`, see [`super::format`].
     pub format: Option<String>,
-    /// The pieces a nextLink repeats, undecoded: all but `$skip` and `$skiptoken`.
+    /// The parts that a nextLink repeats, undecoded: all except `$skip` and `$skiptoken`.
     kept: Vec<String>,
 }
 
 impl Query {
-    /// Reads the part behind `?`, undecoded.
+    /// Parses the part after `?`, undecoded.
     ///
     /// # Errors
-    /// 400 for an unknown option with `$`, one given twice, or a value that does not fit.
+    /// 400 for an unknown option with `$`, a repeated option, or an invalid value.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let query = Self::read(text)?;
         match query.delta_token {
@@ -96,10 +96,10 @@ impl Query {
         }
     }
 
-    /// For delta: `$select`, the two tokens, `$top`, `$format`, and options of the client's own, which are ignored.
+    /// Parses the options of delta: `$select`, the two tokens, `$top` and `$format`. Options of the client are ignored.
     ///
     /// # Errors
-    /// As [`Query::parse`]; 400 for an option that delta does not take.
+    /// As [`Query::parse`]; 400 for an option that delta does not support.
     pub fn of_delta(text: &str) -> Result<Self, Error> {
         let query = Self::read(text)?;
         let given = [
@@ -186,7 +186,7 @@ impl Query {
         Ok(query)
     }
 
-    /// For a call that answers with nothing to choose from: `$format`, and options of the client's own, which are ignored.
+    /// Parses the options of a call without a choice of properties: `$format`. Options of the client are ignored.
     ///
     /// # Errors
     /// As [`Query::parse`]; 400 for any other option.
@@ -203,7 +203,7 @@ impl Query {
         }
     }
 
-    /// For one entity: `$select`, `$expand`, `$format`, and options of the client's own, which are ignored.
+    /// Parses the options of a single entity: `$select`, `$expand` and `$format`. Options of the client are ignored.
     ///
     /// # Errors
     /// As [`Query::parse`]; 400 for an option of lists.
@@ -224,8 +224,8 @@ impl Query {
         }
     }
 
-    /// The query of the next page. Braces and what else a link must not hold are encoded, since one client reads links
-    /// as templates.
+    /// The query of the next page. Characters that must not stand in a link are encoded, also braces, since one client
+    /// reads links as templates.
     pub fn with_token(&self, token: &str) -> String {
         let mut link = String::new();
         for piece in &self.kept {
@@ -238,12 +238,12 @@ impl Query {
     }
 }
 
-/// Whether a link has a byte of a query as it is.
+/// Whether a byte of a query stands unencoded in a link.
 fn is_kept(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'"')
 }
 
-/// A byte of a query as a link has it.
+/// A byte of a query in a link.
 fn as_in_link(byte: u8) -> impl Iterator<Item = char> {
     let is_kept = is_kept(byte);
     let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default().to_ascii_uppercase();
@@ -252,7 +252,7 @@ fn as_in_link(byte: u8) -> impl Iterator<Item = char> {
     kept.into_iter().chain(encoded.into_iter().filter(move |_| !is_kept))
 }
 
-/// How long an undecoded query is in a link that repeats it, with another token in the place of its own.
+/// Length of a link's query that repeats this one with another token.
 pub fn length_in_link(text: &str) -> usize {
     let is_token = |piece: &&str| {
         let name = percent_decode(piece.split_once('=').map_or(*piece, |(name, _)| name), true).unwrap_or_default();
@@ -262,7 +262,7 @@ pub fn length_in_link(text: &str) -> usize {
     repeated.map(|piece| piece.bytes().map(|byte| if is_kept(byte) { 1 } else { 3 }).sum::<usize>() + 1).sum()
 }
 
-/// The value of the first option of this name; what cannot be read is told when all are.
+/// The value of the first option with this name. Decoding errors are reported later, when all options are parsed.
 pub(super) fn value_of(text: &str, name: &str) -> Option<String> {
     text.split('&').find_map(|piece| {
         let (own, value) = piece.split_once('=').unwrap_or((piece, ""));
@@ -278,7 +278,7 @@ fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Error> {
     }
 }
 
-/// Digits only; more than an i64 holds is as good as its largest.
+/// Parses digits only. Numbers beyond i64 become the largest one.
 fn whole(name: &str, least: i64, value: &str) -> Result<i64, Error> {
     let digits = value.trim_matches(' ');
     let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());

@@ -1,6 +1,6 @@
-//! `$search`: words and "phrases", joined by blanks or `AND`, by `OR`, negated by `NOT`, in parentheses (OData 4.01, URL
-//! conventions, 5.1.8). Graph's clients put all of it in one pair of quotes: what is inside is then read the same way, so
-//! `"ann smith"` is two words in any order; a phrase in it is `"\"ann smith\""`. docs/graph.md, "Search".
+//! `$search`: words and "phrases", joined by spaces or `AND`, by `OR`, negated by `NOT`, in parentheses (OData 4.01, URL
+//! conventions, 5.1.8). Graph's clients put the whole expression in one pair of quotes; the content is then parsed the same
+//! way, so `"ann smith"` is two words in any order, and a phrase is `"\"ann smith\""`. docs/graph.md, "Search".
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
@@ -9,15 +9,15 @@ use crate::domain::words::{self, Field};
 
 /// Longest text, in bytes.
 const MAX_BYTES: usize = 2_048;
-/// Most words that are looked for.
+/// Most words in one search.
 const MAX_WORDS: usize = 32;
 /// Deepest nesting of parentheses and `NOT`.
 const MAX_DEPTH: usize = 32;
 
-/// Reads a `$search`.
+/// Parses a `$search`.
 ///
 /// # Errors
-/// 400: where it cannot be read, looks for nothing, looks in a property that is not searched, or is too long.
+/// 400 for a syntax error, no word, a property that is not searched, or an exceeded limit.
 pub fn parse(text: &str) -> Result<Search, Error> {
     let read = || {
         if text.len() > MAX_BYTES {
@@ -38,12 +38,12 @@ pub fn parse(text: &str) -> Result<Search, Error> {
     })
 }
 
-/// What is wrong, and where, in characters from 0.
+/// A syntax error and its position, in characters from 0.
 struct SearchFault(usize, String);
 
 #[derive(Debug, PartialEq, Eq)]
 enum SearchToken {
-    /// The property it is looked for in, if one is named, and a word or a phrase.
+    /// The property to search, if one is named, and a word or phrase.
     Term(Option<String>, String),
     And,
     Or,
@@ -65,7 +65,7 @@ impl SearchToken {
     }
 }
 
-/// What is between the quotes, where the text is in one pair of them.
+/// The content of the quotes, if the whole text is in one pair of them.
 fn whole_in_quotes(text: &str) -> Option<String> {
     let mut chars = text.trim_matches(' ').chars();
     (chars.next() == Some('"')).then_some(())?;
@@ -73,7 +73,7 @@ fn whole_in_quotes(text: &str) -> Option<String> {
     chars.next().is_none().then_some(inner)
 }
 
-/// The rest of a text in quotes, `\"` and `\\` being a quote and a backslash; `None` without an end.
+/// The rest of a quoted text. `\"` is a quote and `\\` a backslash. `None` if the closing quote is missing.
 fn quoted(chars: &mut impl Iterator<Item = char>) -> Option<String> {
     let mut text = String::new();
     loop {
@@ -130,7 +130,8 @@ fn tokens(text: &str) -> Result<Vec<(usize, SearchToken)>, SearchFault> {
     Ok(tokens)
 }
 
-/// Whether what stands before a colon means a property: a clear error helps more than a search for the name.
+/// Whether the text before a colon is a property name. An unsearchable property gets a clear error instead of a search for
+/// its name.
 fn is_property(name: &str) -> bool {
     let others = ["department", "officeLocation", "categories", "imAddresses", "websites", "businessHomePage", "id"];
     Field::named(name).is_some() || others.iter().any(|other| other.eq_ignore_ascii_case(name))
@@ -138,11 +139,11 @@ fn is_property(name: &str) -> bool {
 
 struct SearchParser<T: Iterator<Item = (usize, SearchToken)>> {
     tokens: std::iter::Peekable<T>,
-    /// How many are looked for so far.
+    /// The number of words so far.
     words: usize,
 }
 
-/// What looks for nothing, like the `&` in `Ann & Bob`, is `None`.
+/// `None` if there is no word, as for the `&` in `Ann & Bob`.
 type Read = Result<Option<SearchExpr>, SearchFault>;
 
 impl<T: Iterator<Item = (usize, SearchToken)>> SearchParser<T> {
@@ -210,14 +211,14 @@ impl<T: Iterator<Item = (usize, SearchToken)>> SearchParser<T> {
         }
         let in_a_row = SearchExpr::Words(field, found);
         Ok(Some(match number.filter(|_| is_number && matches!(field, None | Some(Field::Phones))) {
-            // However its groups are written.
+            // Phone numbers match however their digits are grouped.
             Some(number) => SearchExpr::Or(vec![in_a_row, SearchExpr::Words(Some(Field::Phones), vec![number])]),
             None => in_a_row,
         }))
     }
 }
 
-/// What is left of some, joined.
+/// Joins the expressions that are left.
 fn one_or(of: Vec<Option<SearchExpr>>, join: impl FnOnce(Vec<SearchExpr>) -> SearchExpr) -> Option<SearchExpr> {
     let mut of: Vec<_> = of.into_iter().flatten().collect();
     if of.len() > 1 { Some(join(of)) } else { of.pop() }
@@ -255,15 +256,15 @@ mod tests {
             ("a and not b", SearchExpr::And(vec![a(), words("and"), words("not"), b()])),
             ("a \"AND\" b", SearchExpr::And(vec![a(), words("and"), b()])),
             ("  ( a ) ", a()),
-            // What has nothing to look for asks for nothing.
+            // A term without words is ignored.
             ("a & b", SearchExpr::And(vec![a(), b()])),
             ("a OR & OR NOT -", a()),
-            // Graph's clients quote the whole.
+            // Graph's clients quote the whole expression.
             ("\"a\"", a()),
             ("\"a b\"", SearchExpr::And(vec![a(), b()])),
             (" \"a OR b\" ", SearchExpr::Or(vec![a(), b()])),
             ("\"\\\"a b\\\" c\"", SearchExpr::And(vec![words("a b"), c()])),
-            // What is more than one word is those in a row.
+            // A term of several words is a phrase.
             ("Ann.Lee@Example", words("ann lee example")),
             (
                 "10:30",

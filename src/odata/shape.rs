@@ -17,7 +17,7 @@ impl Shape {
         self == Self::Beta || text != Text::Gender
     }
 
-    /// Every property of the shape, with the members of those that have some.
+    /// All properties of the shape, with their members, if they have some.
     pub(crate) fn properties(self) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
         fn members<T: Complex>() -> Vec<&'static str> {
             T::MEMBERS.iter().map(|member| member.json).collect()

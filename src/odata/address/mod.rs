@@ -1,6 +1,6 @@
-//! Every tolerated spelling of a path, read into the one thing it names (docs/graph.md, "Addresses"): words in any
-//! letter case, `%24ref` for `$ref`, `contacts('id')` for `contacts/id`, doubled and trailing slashes, and the words
-//! SDKs send in place of `me`, and for users `o''brien@…` as well as `o'brien@…`. Ids and keys keep their case.
+//! Parses a path in all its tolerated spellings (docs/graph.md, "Addresses"): names in any letter case, `%24ref` for
+//! `$ref`, `contacts('id')` for `contacts/id`, doubled and trailing slashes, the placeholders SDKs send in place of `me`,
+//! and for users `o''brien@…` as well as `o'brien@…`. Ids and keys are case-sensitive.
 //!
 //! ```
 //! use contactd::odata::address::{Address, Item, Owner, Resource, Version};
@@ -15,7 +15,7 @@
 use crate::domain::error::Error;
 use crate::percent::percent_decode;
 
-/// The prefix of a path. None and `beta` speak the seed's shape.
+/// The version prefix of a path. Without a prefix, and under `beta`, contacts have the older beta shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// No prefix.
@@ -27,7 +27,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// The prefix as it stands in a link.
+    /// The prefix in a link.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::None => "",
@@ -37,16 +37,16 @@ impl Version {
     }
 }
 
-/// Whose mailbox.
+/// The owner of a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
-    /// `/me`, or one of the words SDKs put in its place.
+    /// `/me`, or a placeholder that SDKs send in its place.
     Me,
-    /// `/users/{id | userPrincipalName}`, as asked.
+    /// `/users/{id | userPrincipalName}`, as requested.
     User(String),
 }
 
-/// What a path names.
+/// The resource a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resource {
     /// `/healthz`
@@ -61,7 +61,7 @@ pub enum Resource {
     Users,
     /// `/users/$count`
     UsersCount,
-    /// Something of an owner's.
+    /// Something below an owner.
     Owned(Owner, Item),
     /// `/subscriptions`
     Subscriptions,
@@ -73,10 +73,10 @@ pub enum Resource {
     Deliveries(String),
 }
 
-/// Ids of folders, each inside the one before it; none is the mailbox as a whole.
+/// Ids of nested folders, the outermost first. Empty for the whole mailbox.
 pub type Path = Vec<String>;
 
-/// What is below an owner.
+/// Resources below an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// The user: `/me`, `/users/{id}`
@@ -91,7 +91,7 @@ pub enum Item {
     ContactsRef(Path),
     /// `…/contacts/{id}`
     Contact(Path, String),
-    /// `…/contacts/{id}/$ref`, which offers nothing.
+    /// `…/contacts/{id}/$ref`, which supports no method.
     ContactRef,
     /// `…/contacts/{id}/extensions`
     Extensions(Path, String),
@@ -101,7 +101,7 @@ pub enum Item {
     Photo(Path, String),
     /// `…/contacts/{id}/photo/$value`
     PhotoValue(Path, String),
-    /// `…/contactFolders`, or behind a folder `…/childFolders`.
+    /// `…/contactFolders`, or `…/childFolders` below a folder.
     Folders(Path),
     /// `…/contactFolders/$count`
     FoldersCount(Path),
@@ -127,7 +127,7 @@ pub enum Item {
     Permission(String),
 }
 
-/// What is below `deletedContacts`, which Graph does not have.
+/// Resources below `deletedContacts`, which Graph does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
     /// The list.
@@ -140,12 +140,12 @@ pub enum Deleted {
     Restore(String),
 }
 
-/// A path, read.
+/// A parsed path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Its prefix.
+    /// The version prefix.
     pub version: Version,
-    /// The thing it names.
+    /// The resource.
     pub resource: Resource,
 }
 
@@ -153,10 +153,10 @@ const DELTA: &[&str] = &["delta"];
 const PERMANENT_DELETE: &[&str] = &["permanentDelete"];
 
 impl Address {
-    /// Reads an undecoded path that begins with `/` (without a query).
+    /// Parses an undecoded path that begins with `/`, without a query.
     ///
     /// # Errors
-    /// [`Error::NoSegment`] names the first segment that means nothing.
+    /// [`Error::NoSegment`] names the first unknown segment.
     pub fn parse(path: &str) -> Result<Self, Error> {
         let mut segments = Segments::read(path)?;
         let version = match segments.next() {
@@ -174,7 +174,7 @@ impl Address {
         }
     }
 
-    /// The id of what the path is about, if it names one.
+    /// The id of the resource, if the path has one.
     pub fn item(&self) -> Option<&str> {
         match &self.resource {
             Resource::Subscription(id) | Resource::Reauthorize(id) | Resource::Deliveries(id) => Some(id),
@@ -199,7 +199,7 @@ impl Address {
         }
     }
 
-    /// The shape of the path for the log, which must not hold what a client wrote.
+    /// The pattern of the path for the log, which must not contain client data.
     pub fn pattern(&self) -> &'static str {
         match &self.resource {
             Resource::Health => "/healthz",
@@ -243,7 +243,7 @@ impl Address {
     }
 }
 
-/// A decoded path segment; `name('key')` is two.
+/// A decoded path segment; `name('key')` counts as two.
 enum Segment {
     Word(String),
     Key(String),
@@ -257,7 +257,7 @@ impl Segment {
     }
 }
 
-/// The segments still to be read, the next one last.
+/// The remaining segments, the next one last.
 struct Segments(Vec<Segment>);
 
 impl Segments {
@@ -293,7 +293,7 @@ impl Segments {
             Segment::Word(word) if word.eq_ignore_ascii_case("users") => match self.next() {
                 None => return Ok(Resource::Users),
                 Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => return Ok(Resource::UsersCount),
-                // As Graph's pages say, a quote is doubled here as well; no name has two.
+                // Graph's documentation doubles quotes here too. No name has two quotes in a row.
                 Some(name) => match name.text().replace("''", "'") {
                     name if is_me(&name) => Owner::Me,
                     name => Owner::User(name),
@@ -339,7 +339,7 @@ impl Segments {
                 Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => {
                     return Ok(Resource::Owned(owner, Item::FoldersCount(path)));
                 }
-                // What is below a folder is not followed by itself.
+                // A folder's id must be followed by what is below it.
                 Some(Segment::Word(word)) if path.is_empty() && known(&word, DELTA).is_some() => {
                     return Ok(Resource::Owned(owner, Item::FoldersDelta));
                 }
@@ -401,7 +401,7 @@ impl Segments {
         }
     }
 
-    /// What is below `outlook`, which is nothing by itself.
+    /// Resources below `outlook`, which is none itself.
     fn outlook(&mut self, owner: Owner, outlook: String) -> Result<Resource, Error> {
         match self.next() {
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("masterCategories") => {}
@@ -432,19 +432,19 @@ impl Segments {
     }
 }
 
-/// `word`, bare, qualified or with the parentheses of a call, as the one of `words` it spells.
+/// Matches `word` (bare, qualified, or with the parentheses of a call) to one of `words`.
 fn known(word: &str, words: &[&'static str]) -> Option<&'static str> {
     let word = word.strip_suffix("()").unwrap_or(word);
     let word = word.get(16..).filter(|_| word[..16].eq_ignore_ascii_case("microsoft.graph.")).unwrap_or(word);
     words.iter().find(|known| known.eq_ignore_ascii_case(word)).copied()
 }
 
-/// What SDKs send as user id when their path rewriting is off.
+/// The user ids SDKs send when their path rewriting is off.
 fn is_me(name: &str) -> bool {
     ["me-token-to-replace", "TokenToReplace"].iter().any(|me| me.eq_ignore_ascii_case(name))
 }
 
-/// Splits `contacts('id')`; inside the quotes a doubled quote is one.
+/// Splits `contacts('id')`. A doubled quote inside the quotes is one quote.
 fn quoted_key(text: &str) -> Option<(&str, String)> {
     let (name, rest) = text.split_once("('")?;
     let key = rest.strip_suffix("')")?;

@@ -1,5 +1,5 @@
-//! Parameter aliases: each is read once however often it is named, and what they stand for is bounded, so that a short text
-//! that names a long one again and again costs no more than a long text does.
+//! Parameter aliases. Each is parsed once, and the total size of what an expression's aliases stand for is limited, so that
+//! a short text cannot expand to a very long one.
 
 use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
@@ -8,17 +8,17 @@ use crate::domain::plain::shorten;
 use crate::odata::filter::ast::{Expr, Literal, Node};
 use crate::odata::filter::parse::{self, MAX_LENGTH};
 
-/// Most bytes that the aliases in one expression stand for.
+/// Most bytes that the aliases in one expression may stand for.
 const MAX_GIVEN: usize = 8 * MAX_LENGTH;
 
-/// The values of parameter aliases: options like `@p='X'`, by name without the sign.
+/// The values of parameter aliases: options like `@p='X'`, by name without `@`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Aliases(pub Vec<(String, String)>);
 
-/// The aliases as one expression names them.
+/// Resolves the aliases of one expression.
 pub(super) struct Resolver<'a> {
     known: HashMap<String, Alias<'a>>,
-    /// How many bytes they may still stand for.
+    /// The bytes left of the limit.
     room: Cell<usize>,
 }
 
@@ -31,13 +31,13 @@ impl<'a> Resolver<'a> {
     pub(super) fn new(aliases: &'a Aliases) -> Self {
         let mut known = HashMap::with_capacity(aliases.0.len());
         for (name, text) in &aliases.0 {
-            // The first of two counts.
+            // If an alias is given twice, the first one counts.
             known.entry(name.to_ascii_lowercase()).or_insert(Alias { text, literal: OnceCell::new() });
         }
         Self { known, room: Cell::new(MAX_GIVEN) }
     }
 
-    /// The literal an alias stands for; one without a value is null (OData 4.01, URL conventions, 5.1.1.13).
+    /// The literal an alias stands for. An alias without a value is null (OData 4.01, URL conventions, 5.1.1.13).
     pub(super) fn resolve(&self, name: &str) -> Result<Literal, String> {
         let Some(alias) = self.known.get(&name.to_ascii_lowercase()) else { return Ok(Literal::Null) };
         let room = self.room.get().checked_sub(alias.text.len());

@@ -1,14 +1,13 @@
-//! What the text of a `$filter` or `$orderby` says, before anyone knows what its names mean, and how that is printed.
+//! The syntax tree of a `$filter` or `$orderby`, before names are resolved, and its printer.
 
 use std::fmt;
 
-/// An expression and where it begins, in characters from 0. The place is no part of what it says: two that differ in it
-/// alone are equal.
+/// An expression and its position, in characters from 0. Equality ignores the position.
 #[derive(Debug, Clone)]
 pub struct Expr {
-    /// Where it begins.
+    /// Its position.
     pub at: usize,
-    /// What it is.
+    /// The expression.
     pub node: Node,
 }
 
@@ -18,7 +17,7 @@ impl PartialEq for Expr {
     }
 }
 
-/// A path's names, the first of which may be `$it` or a range variable.
+/// The names of a path. The first may be `$it` or a range variable.
 pub type Names = Vec<String>;
 
 /// The kinds of expressions.
@@ -26,7 +25,7 @@ pub type Names = Vec<String>;
 #[allow(missing_docs, reason = "each is what its name says in OData's ABNF")]
 pub enum Node {
     Literal(Literal),
-    /// `@name`, without the sign.
+    /// `@name`, without `@`.
     Alias(String),
     Path(Names),
     /// `path/$count`
@@ -38,20 +37,20 @@ pub enum Node {
     Not(Box<Expr>),
     Negate(Box<Expr>),
     Binary(Binary, Box<Expr>, Box<Expr>),
-    /// Two or more, so that a long chain is not a deep one.
+    /// Two or more, so that a long chain is not deeply nested.
     And(Vec<Expr>),
     Or(Vec<Expr>),
     In(Box<Expr>, Vec<Expr>),
 }
 
-/// A value as written. Dates and the like keep their text, which is known to be one.
+/// A literal. Dates and the like keep their text, which was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the literal of its name")]
 pub enum Literal {
     Null,
     Bool(bool),
     Text(String),
-    /// `microsoft.graph.phoneType'home'`: the type's name and the member.
+    /// `microsoft.graph.phoneType'home'`: type name and member.
     Enum(String, String),
     Int(i64),
     Decimal(String),
@@ -61,7 +60,7 @@ pub enum Literal {
     Guid(String),
 }
 
-/// Operators that stand between two operands, save the chains.
+/// Binary operators, except the chained ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the operator of its name")]
 pub enum Binary {
@@ -79,7 +78,7 @@ pub enum Binary {
 }
 
 impl Binary {
-    /// All of them.
+    /// All binary operators.
     pub const ALL: [Self; 11] = [
         Self::Eq,
         Self::Ne,
@@ -94,7 +93,7 @@ impl Binary {
         Self::Mod,
     ];
 
-    /// The word.
+    /// The keyword.
     pub fn word(self) -> &'static str {
         match self {
             Self::Eq => "eq",
@@ -111,7 +110,7 @@ impl Binary {
         }
     }
 
-    /// How tightly it binds: `or` is 1, `and` 2, a unary operator 7, `in` 8, what needs no parentheses 9.
+    /// Precedence: `or` is 1, `and` 2, unary operators 7, `in` 8, and 9 needs no parentheses.
     pub(super) fn power(self) -> u8 {
         match self {
             Self::Eq | Self::Ne => 3,
@@ -135,7 +134,7 @@ impl Node {
     }
 }
 
-/// An operand in parentheses, unless it binds at least as tightly as `power`.
+/// An operand, in parentheses if its precedence is below `power`.
 struct Operand<'a>(&'a Expr, u8);
 
 impl fmt::Display for Operand<'_> {
@@ -144,7 +143,7 @@ impl fmt::Display for Operand<'_> {
     }
 }
 
-/// Prints it with no more parentheses than it needs. What is printed reads back as the same.
+/// Prints with as few parentheses as possible. The output parses to the same expression.
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let chain = |f: &mut fmt::Formatter<'_>, word: &str, operands: &[Self], power| {
@@ -170,7 +169,7 @@ impl fmt::Display for Expr {
                 f.write_str(")")
             }
             Node::Not(operand) => write!(f, "not {}", Operand(operand, 7)),
-            // A minus before digits would belong to the number.
+            // A minus before digits would be parsed as part of the number.
             Node::Negate(operand) => write!(f, "-({operand})"),
             Node::Binary(op, left, right) => {
                 let power = op.power();

@@ -1,4 +1,4 @@
-//! `cast`, which Graph has for the values of extended properties: they are texts, whatever they mean.
+//! `cast`, for the values of extended properties, which are stored as texts.
 
 use crate::domain::plain::shorten;
 use crate::domain::query::typed::{Cast, Condition, NumberValue, Property, Table, TextValue};
@@ -11,7 +11,7 @@ const TYPES: &str = "Edm.Int16, Edm.Int32, Edm.Int64, Edm.Single, Edm.Double, Ed
                      Edm.DateTimeOffset, Edm.String";
 
 impl Checker<'_> {
-    /// A value that is none of the type is null.
+    /// A value that does not convert is null.
     pub(super) fn cast(&self, arguments: &[Expr], at: usize, scope: &Variables<'_>) -> Result<Operand, Fault> {
         let [of, to] = arguments else {
             let message = "'cast' takes the value of an extended property and a type, as in cast(ep/value, Edm.Int32).";
@@ -29,7 +29,7 @@ impl Checker<'_> {
                 table @ (Table::SingleValues(_) | Table::MultiValues(_)),
                 _,
             )) => Some((depth, table)),
-            // It is a text, and of no other type.
+            // The value is a text and has no other type.
             TextValue::Property(_) | TextValue::Constant(_) if is_view => None,
             _ => return Err(Fault::wrong(of.at, "'cast' takes the value of an extended property here.")),
         };

@@ -1,4 +1,4 @@
-//! Settles names and types. What does not fit is told with its place and what would.
+//! Resolves names and checks types. Errors have a position and say what is accepted.
 
 use std::cell::Cell;
 
@@ -20,16 +20,16 @@ pub(super) use crate::odata::filter::views::{Bound, Variables};
 use crate::odata::filter::{Fault, views};
 use crate::odata::prefer::Handling;
 
-/// How deep range variables go.
+/// Deepest nesting of range variables.
 const MAX_VARIABLES: usize = 4;
-/// Graph's words for what its filter does not take.
+/// Graph's message for filters it does not support.
 const INVALID_NODES: &str = "The query filter contains one or more invalid nodes.";
 
 pub(super) struct Checker<'a> {
     model: Model,
     pub(super) aliases: &'a Resolver<'a>,
     strict: bool,
-    /// How many views on the contact are still to be put in for extended properties: each repeats what is asked of one.
+    /// How many more views on the contact may be substituted for extended properties. Each one repeats its condition.
     pub(super) views: Cell<usize>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Checker<'a> {
         if self.strict && !matches!(expr.node, Node::Path(_)) {
             return Err(Fault::strict(at, Kind::Filter, "In strict handling only properties can be sorted by."));
         }
-        // What cannot be filtered by can still be sorted by.
+        // Properties that cannot be filtered by can still be sorted by.
         let key = match (Self { strict: false, views: self.views.clone(), ..*self }).value(expr, &[])?.folded() {
             Operand::Text(text, _) => Key::Text(text),
             Operand::Condition(condition) => Key::Condition(condition),
@@ -80,7 +80,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Refuses, in strict handling, what Graph does not take.
+    /// In strict handling, refuses what Graph refuses.
     pub(super) fn beyond_graph(&self, at: usize) -> Result<(), Fault> {
         if self.strict { Err(Fault::strict(at, Kind::Filter, INVALID_NODES)) } else { Ok(()) }
     }
@@ -214,7 +214,7 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// What a path leads to.
+    /// Resolves a path.
     fn target(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<ModelTarget, Fault> {
         let mut names = names.iter();
         let mut first = names.next().map_or("", String::as_str);
@@ -346,7 +346,7 @@ impl<'a> Checker<'a> {
                 let text = same_id(id, text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
                 let is_view = text.as_deref().is_some_and(|key| tags::view(key).is_some());
                 if matches!(id, Id::Entry(_, Table::SingleValues(Of::Contact))) && is_view {
-                    // No extended property is stored by it.
+                    // No stored extended property has the id of a view.
                     return Ok(Condition::Constant(Some(false)));
                 }
                 return Ok(Condition::IsId(id, text));
@@ -430,7 +430,7 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// A literal that an enumeration is compared with is one of its members where Graph would say so.
+    /// In strict handling, a literal compared with an enumeration must be one of its members.
     fn check_member(&self, known: Option<Enumeration>, sides: [&TextValue; 2], at: usize) -> Result<(), Fault> {
         let Some((name, members)) = known.filter(|_| self.strict) else { return Ok(()) };
         for side in sides {
@@ -448,7 +448,8 @@ impl<'a> Checker<'a> {
     fn one_of(&self, operand: &Expr, values: &[Expr], scope: &Variables<'_>) -> Result<Operand, Fault> {
         let left = self.value(operand, scope)?;
         let (mut texts, mut numbers, mut others, mut null) = (Vec::new(), Vec::new(), Vec::new(), false);
-        // What stands for the left side in all comparisons but one of each kind: it may be long, and so may the list be.
+        // Long operands are not repeated: each comparison but the first of its type has a short stand-in on the left, which
+        // has the same type.
         let (mut of_text, mut of_number, mut kind) = (None, None, None);
         if matches!(left, Operand::Condition(_)) {
             return Err(Fault::wrong(operand.at, "'in' takes no conditions: compare them with 'eq'."));
@@ -473,13 +474,13 @@ impl<'a> Checker<'a> {
                 }
                 Condition::CompareNumber(_, _, NumberValue::Constant(number)) if !is_exact => {
                     null |= number.is_none();
-                    // That of a null may be of another kind: the others', scaled alike, are taken before it.
+                    // The left side may be null and have another type: then take a scaled one from the list.
                     if number.is_some() || of_number.is_none() {
                         of_number = Some((value, at));
                     }
                     numbers.extend(number);
                 }
-                // None of these can be long on the left.
+                // Operands of these types are always short.
                 _ => others.push(self.compared(Comparison::Eq, left.clone(), value, at, "in")?),
             }
         }
@@ -496,13 +497,13 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// What an id is compared by that may be written in several ways.
+/// The normalized form of an id that can be written in several ways.
 fn same_id(id: Id, text: String) -> Result<Option<String>, String> {
     Ok(Some(match id {
         Id::Entry(_, Table::Extensions) => extension::name_of(&text).to_owned(),
         Id::Entry(_, Table::SingleValues(_)) => PropertyId::parse::<SingleValue>(&text)?.key,
         Id::Entry(_, Table::Multi(_)) => PropertyId::parse::<MultiValue>(&text)?.key,
-        // Of the default folder, that is none.
+        // The default folder has no stored parent.
         Id::FolderParent if text.eq_ignore_ascii_case(ROOT) => return Ok(None),
         Id::Folder | Id::FolderParent | Id::ParentFolder if is_default_otherwise(&text) => DEFAULT_FOLDER.to_owned(),
         _ => text,

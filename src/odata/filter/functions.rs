@@ -1,4 +1,4 @@
-//! The functions of OData's canonical list that need no clock and no place on earth.
+//! The functions of OData's canonical list, except those that need a clock or geography.
 
 use crate::domain::error::Kind;
 use crate::domain::literal::MILLION;
@@ -9,7 +9,7 @@ use crate::odata::filter::ast::Expr;
 use crate::odata::filter::check::{Bound, Checker, Variables};
 use crate::odata::filter::value::{Number, Operand};
 
-/// No text is longer, in characters.
+/// Longest text, in characters.
 const LONGEST: i64 = 1 << 30;
 const NO_CONTAINS: &str = "'contains' and 'startswith' are not supported for filtering. Use Search instead.";
 
@@ -42,7 +42,7 @@ impl Checker<'_> {
             let count = if lower == "substring" { "2 or 3".to_owned() } else { counts.start().to_string() };
             return Err(Fault::wrong(at, format!("'{lower}' takes {count} arguments, not {}.", arguments.len())));
         }
-        // Graph takes this one only, and not inside any(), but for the values of extended properties.
+        // Graph supports only this function, and inside any() only for the values of extended properties.
         let of_values = scope.last().is_some_and(|(_, bound)| match bound {
             Bound::Entries(list) => matches!(list.table, Table::SingleValues(_) | Table::MultiValues(_)),
             Bound::View(_) => true,
@@ -65,7 +65,7 @@ impl Checker<'_> {
                 let length = if arguments.rest.is_empty() { None } else { Some(Box::new(arguments.whole()?)) };
                 text(TextValue::Substring(of, from, length))
             }
-            // Comparing takes no notice of case, so neither changes what can be seen.
+            // Comparisons ignore case, so these two change nothing.
             "tolower" | "toupper" => text(arguments.text()?),
             "trim" => text(TextValue::Trim(Box::new(arguments.text()?))),
             "length" => Operand::whole(NumberValue::Length(arguments.text()?), LONGEST),
@@ -93,7 +93,7 @@ fn clock(time: NumberValue, unit: i64, modulo: i64) -> NumberValue {
     NumberValue::Clock(Box::new(time), unit, modulo)
 }
 
-/// The arguments of a call that are still to be read.
+/// The remaining arguments of a call.
 struct Arguments<'c, 'a> {
     checker: &'c Checker<'a>,
     function: &'c str,

@@ -1,16 +1,16 @@
-//! Words, literals and signs, each with its place.
+//! Splits a text into tokens with their positions.
 
 use crate::domain::date;
 use crate::domain::literal::{GUID, decimal, is_guid};
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::Literal;
 
-/// A piece of the text.
+/// A token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FilterToken {
-    /// A name or an operator; also `$it` and `$count`.
+    /// A name or operator, `$it` or `$count`.
     Word(String),
-    /// `@name`, without the sign.
+    /// `@name`, without `@`.
     Alias(String),
     Literal(Literal),
     Open,
@@ -22,7 +22,7 @@ pub(super) enum FilterToken {
     End,
 }
 
-/// Reads the text; the last token is the end. Each comes with where it begins, in characters.
+/// Splits the text. Each token comes with its position, in characters; the last one is the end.
 pub(super) fn read(text: &str) -> Result<Vec<(usize, FilterToken)>, Fault> {
     let mut rest = Rest { chars: text.chars().peekable(), at: 0 };
     let mut tokens = Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn read(text: &str) -> Result<Vec<(usize, FilterToken)>, Fault> {
         } else if first == '\'' {
             FilterToken::Literal(Literal::Text(rest.quoted()?))
         } else if first.is_ascii_digit() {
-            // No operator is a sign that could stand in a date.
+            // No operator has a character that may stand in a date.
             let run = rest.run(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '+' | '-'));
             FilterToken::Literal(number_or_date(&run).ok_or_else(|| unreadable(at, &run))?)
         } else if first == '@' {
@@ -92,7 +92,7 @@ impl Rest<'_> {
         self.chars.next()
     }
 
-    /// A GUID that comes next, in lower case.
+    /// A GUID at this position, in lower case.
     fn guid(&mut self) -> Option<String> {
         let text: String = self.chars.clone().take(GUID.len()).collect();
         let guid = text.to_ascii_lowercase();
@@ -114,7 +114,7 @@ impl Rest<'_> {
         run
     }
 
-    /// What stands in quotes, of which two are one.
+    /// A text in quotes; a doubled quote inside is one quote.
     fn quoted(&mut self) -> Result<String, Fault> {
         let begin = self.at;
         self.next();
@@ -133,7 +133,7 @@ impl Rest<'_> {
     }
 }
 
-/// Also read with a minus before it.
+/// Also called with a minus before the number.
 pub(super) fn number_or_date(run: &str) -> Option<Literal> {
     let digits = run.strip_prefix('-').unwrap_or(run);
     if digits.bytes().all(|b| b.is_ascii_digit()) {

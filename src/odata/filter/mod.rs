@@ -1,6 +1,6 @@
-//! `$filter` and `$orderby`: read ([`parse`]), checked against what is filtered ([`model`], `check`) into an expression
-//! in which every name and type is settled ([`typed`]), which the store turns into SQL. docs/graph.md, "Filters", tells what
-//! they mean. Nothing here panics, or takes more than linear time, whatever is sent.
+//! `$filter` and `$orderby`. The text is parsed ([`parse`]) and checked against the model ([`model`], `check`); the result
+//! is a typed expression ([`typed`]), which the store compiles to SQL. docs/graph.md, "Filters", defines the meaning. Any
+//! input takes linear time at most, and none causes a panic.
 //!
 //! ```
 //! use contactd::odata::filter::{Aliases, Model, filter};
@@ -36,31 +36,31 @@ use crate::odata::filter::aliases::Resolver;
 use crate::odata::filter::ast::{Expr, Literal, Node};
 use crate::odata::prefer::Handling;
 
-/// What is wrong, and where.
+/// A fault and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The place in the text, in characters from 0.
+    /// The position in the text, in characters from 0.
     pub at: usize,
     /// The rule, which decides the code.
     pub kind: Kind,
-    /// What is wrong there and what would fit.
+    /// What is wrong, and what would be accepted.
     pub message: String,
-    /// Whether it cannot even be read.
+    /// Whether it is a syntax error.
     pub syntax: bool,
 }
 
 impl Fault {
-    /// Something that cannot be read.
+    /// A syntax error.
     fn new(at: usize, message: impl Into<String>) -> Self {
         Self { at, kind: Kind::Query, message: message.into(), syntax: true }
     }
 
-    /// Something that can be read and does not fit.
+    /// A type or name error.
     fn wrong(at: usize, message: impl Into<String>) -> Self {
         Self { syntax: false, ..Self::new(at, message) }
     }
 
-    /// Something that Graph refuses, with its code.
+    /// Something that Graph refuses, with Graph's code.
     fn strict(at: usize, kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, ..Self::wrong(at, message) }
     }
@@ -69,7 +69,7 @@ impl Fault {
 /// Reads a `$filter`.
 ///
 /// # Errors
-/// 400: where the text is no condition on what `model` describes or, in strict handling, none that Graph takes.
+/// 400 if the text is not a condition on the model's type or, in strict handling, if Graph would refuse it.
 pub fn filter(text: &str, aliases: &Aliases, model: Model, handling: Handling) -> Result<Condition, Error> {
     let read = || {
         let expr = parse::expression(text)?;
@@ -94,11 +94,11 @@ pub fn order(text: &str, aliases: &Aliases, model: Model, handling: Handling) ->
     read().map_err(|fault| told("$orderby", text, fault))
 }
 
-/// Reads a `$filter` that does no more than to name ids: `id eq 'a' or id eq 'b'`, `id in ('a','b')`. Each is read by
-/// `read`, which says why it cannot be.
+/// Reads a `$filter` that only names ids: `id eq 'a' or id eq 'b'`, `id in ('a','b')`. `read` parses each id or returns an
+/// error message.
 ///
 /// # Errors
-/// 400 for any other.
+/// 400 for any other filter.
 pub fn ids(text: &str, aliases: &Aliases, read: impl Fn(&str) -> Result<String, String>) -> Result<Vec<String>, Error> {
     let collected = || {
         let mut ids = Vec::new();
@@ -133,7 +133,7 @@ fn collect(
         };
         match literal {
             Literal::Text(text) => ids.push(read(&text).map_err(|why| Fault::wrong(value.at, format!("{why}.")))?),
-            // Nothing has it.
+            // Null matches no id.
             Literal::Null => {}
             _ => return Err(Fault::wrong(value.at, "An id is a String, like 'text'.")),
         }
@@ -151,7 +151,7 @@ fn told(option: &str, text: &str, Fault { at, kind, message, syntax }: Fault) ->
     Error::invalid(kind, option, message)
 }
 
-/// `hh:mm[:ss[.f]]` in microseconds.
+/// Parses `hh:mm[:ss[.f]]` into microseconds.
 fn time_of_day(text: &str) -> Option<i64> {
     date::instant(&format!("1970-01-01T{text}Z"))
 }

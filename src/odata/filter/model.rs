@@ -1,5 +1,5 @@
-//! What can be filtered: the names of each shape and what they stand for in the stored contact. The v1.0 shape's names
-//! are projections (docs/graph.md, "The contact"): the first of its type, or all of it.
+//! The properties that can be filtered by: the names of each shape, and the stored values they stand for. Names of the v1.0
+//! shape are projections (docs/graph.md, "The contact"): the first entry of a type, or all of them.
 
 use crate::domain::category;
 use crate::domain::contact::tags::View;
@@ -9,12 +9,12 @@ use crate::domain::plain::shorten;
 use crate::domain::query::typed::{Id, List, Moment, Of, Property, Table};
 use crate::odata::shape::Shape;
 
-/// The shape whose names are used.
+/// The type that is filtered, for contacts with the shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Model {
-    /// The contact as without a prefix and under `/beta`.
+    /// The contact without a prefix and under `/beta`.
     Beta,
-    /// The contact as under `/v1.0`.
+    /// The contact under `/v1.0`.
     V1,
     /// The contact folder.
     Folder,
@@ -24,41 +24,41 @@ pub enum Model {
     User,
 }
 
-/// What a name stands for.
+/// What a property stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ModelTarget {
     Text(Property),
-    /// Text of a type with known members: the type's name and these.
+    /// A text with a known set of values: the property, the type's name, and the values.
     Enum(Property, &'static str, &'static [&'static str]),
     Moment(Moment),
     IsFavorite,
     Id(Id),
-    /// A view on the contact, and its id.
+    /// A view on the contact, and the id of such a view.
     View(View),
     ViewId(View),
     ModelComplex(ModelComplex),
     List(List),
 }
 
-/// A value with members.
+/// A value that has members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ModelComplex {
     Flag,
     /// One of the flag's three times.
     FlagTime(usize),
-    /// The n-th of a list.
+    /// The n-th entry of a list.
     Entry(List, usize),
-    /// That of a range variable.
+    /// The entry bound to a range variable.
     Variable(usize, Table),
     /// The extended property that is this view on the contact.
     View(View),
 }
 
-/// A member of a shape.
+/// A property of the model.
 pub(super) struct ModelProperty {
     pub(super) name: &'static str,
     pub(super) target: ModelTarget,
-    /// Whether Graph filters by it: Outlook's published table, where it is listed; else it is taken for yes.
+    /// Whether Graph filters by it: as in Outlook's published table; true if it is not listed there.
     pub(super) filterable: bool,
 }
 
@@ -132,7 +132,7 @@ const BETA: &[ModelProperty] = &[
     named("flag", ModelTarget::ModelComplex(ModelComplex::Flag), true),
 ];
 
-/// `number` of a phone and `address` of a website, by their place in the type.
+/// The position of `number` in a phone and of `address` in a website.
 const NUMBER: usize = 1;
 const ADDRESS: usize = 1;
 
@@ -160,7 +160,7 @@ const FLAG: &[ModelProperty] = &[
     named("flagStatus", ModelTarget::Enum(Property::FlagStatus, "followupFlagStatus", FLAG_STATUS), true),
 ];
 
-/// The types of enumerations, by the table whose entries have them.
+/// The enumeration types, by the table whose entries have them.
 fn enumeration(table: Table) -> &'static str {
     match table {
         Table::Emails => "emailType",
@@ -176,7 +176,7 @@ pub(super) fn enumerations() -> String {
     names.map(|name| format!("microsoft.graph.{name}")).join(", ")
 }
 
-/// The members an enumeration type has; `None` where there is no such type.
+/// The members of an enumeration type; `None` if the type does not exist.
 pub(super) fn members_of(name: &str) -> Option<&'static [&'static str]> {
     let name = name.get(16..).filter(|_| name[..16].eq_ignore_ascii_case("microsoft.graph."))?;
     if name.eq_ignore_ascii_case("followupFlagStatus") {
@@ -201,7 +201,7 @@ impl Model {
         }
     }
 
-    /// All members of the shape.
+    /// All properties of the shape.
     pub(super) fn members(self) -> Vec<ModelProperty> {
         let tables: &[&'static [ModelProperty]] = match self {
             Self::Beta => &[BOTH, BETA],
@@ -223,7 +223,7 @@ impl Model {
         members
     }
 
-    /// The name of the other shape that says what this one means by another.
+    /// The name in this shape of something that has another name in the other shape.
     pub(super) fn counterpart(self, name: &str) -> bool {
         let other = match self {
             Self::Beta => Self::V1,
@@ -233,7 +233,7 @@ impl Model {
         other.members().iter().any(|member| member.name.eq_ignore_ascii_case(name))
     }
 
-    /// What is said of a name that nothing has.
+    /// The message for an unknown name.
     pub(super) fn no_such(self, name: &str, of: &str, members: &[ModelProperty]) -> String {
         let shown = shorten(name);
         let message = format!("Could not find a property named '{shown}' on type '{of}'.");
@@ -249,7 +249,7 @@ impl Model {
         message + &hint
     }
 
-    /// What is said of a path that leads to no collection.
+    /// The message for a path that is not a collection.
     pub(super) fn no_collection(self, names: &[String]) -> String {
         let members = self.members();
         let lists =
@@ -301,7 +301,7 @@ impl Model {
     }
 }
 
-/// How many letters to change, to add or to leave out, case aside.
+/// The edit distance of two names, ignoring case.
 fn distance(a: &str, b: &str) -> usize {
     if a.len() > 64 {
         return usize::MAX;

@@ -1,5 +1,5 @@
-//! The grammar: OData 4.01's, operators and functions in any letter case. Time is linear in the text, and neither depth nor
-//! the number of nodes passes its limit, whatever is sent.
+//! The grammar: OData 4.01, with operators and functions in any letter case. Time is linear in the length; depth and number
+//! of nodes are limited.
 
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::{Binary, Expr, Literal, Names, Node};
@@ -7,17 +7,17 @@ use crate::odata::filter::lexer::{self, FilterToken};
 
 /// Longest text, in bytes.
 pub const MAX_LENGTH: usize = 8 << 10;
-/// Most that an expression may be nested, parentheses and operators counted.
+/// Deepest nesting, counting parentheses and operators.
 pub const MAX_DEPTH: usize = 50;
-/// Most operands, operators and calls of one expression.
+/// Most operands, operators and calls in one expression.
 pub const MAX_NODES: usize = 1_000;
 /// Most sort keys.
 pub const MAX_KEYS: usize = 8;
 
-/// Reads an expression.
+/// Parses an expression.
 ///
 /// # Errors
-/// Where the text stops being one.
+/// A syntax error and its position.
 pub fn expression(text: &str) -> Result<Expr, Fault> {
     let mut parser = Parser::new(text)?;
     let expr = parser.or()?;
@@ -25,10 +25,10 @@ pub fn expression(text: &str) -> Result<Expr, Fault> {
     Ok(expr)
 }
 
-/// Reads sort keys, each with whether it descends.
+/// Parses sort keys, each with whether it is descending.
 ///
 /// # Errors
-/// Where the text stops being a list of them, or has more than [`MAX_KEYS`].
+/// A syntax error and its position; also for more than [`MAX_KEYS`] keys.
 pub fn order(text: &str) -> Result<Vec<(Expr, bool)>, Fault> {
     let mut parser = Parser::new(text)?;
     let mut keys = Vec::new();
@@ -69,7 +69,7 @@ impl Parser {
         self.tokens.get(self.next).map_or(0, |(at, _)| *at)
     }
 
-    /// The end comes again and again.
+    /// At the end, returns the end token again and again.
     fn peek(&self) -> &FilterToken {
         self.tokens.get(self.next).map_or(&FilterToken::End, |(_, token)| token)
     }
@@ -124,7 +124,7 @@ impl Parser {
         Ok(Expr { at, node })
     }
 
-    /// Goes one level down, as long as that is allowed.
+    /// Enters a nested level, up to the limit.
     fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
         self.check_depth(1)?;
         self.depth += 1;
@@ -166,7 +166,7 @@ impl Parser {
         self.node(at, node(operands))
     }
 
-    /// Operators of this power and tighter, which group from the left.
+    /// Operators of at least this precedence, left-associative.
     fn binary(&mut self, power: u8) -> Result<Expr, Fault> {
         let mut left = self.unary()?;
         let mut chained = 0;
@@ -208,7 +208,7 @@ impl Parser {
         self.member(operand)
     }
 
-    /// `in (…)` behind an operand.
+    /// The list of an `in (…)`.
     fn member(&mut self, operand: Expr) -> Result<Expr, Fault> {
         if !self.skip_word("in") {
             return Ok(operand);

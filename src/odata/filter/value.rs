@@ -1,4 +1,4 @@
-//! Values with their types.
+//! Typed operands.
 
 use crate::domain::contact::tags::View;
 use crate::domain::date;
@@ -10,14 +10,14 @@ use crate::odata::filter::ast::Literal;
 use crate::odata::filter::model::{enumerations, members_of};
 use crate::odata::filter::{Fault, time_of_day};
 
-/// An expression with its type.
+/// A typed expression.
 #[derive(Debug, Clone)]
 pub(super) enum Operand {
     Null,
     Condition(Condition),
-    /// A literal, as written: ids are compared by exact case.
+    /// A text literal as written, since ids are case-sensitive.
     Quoted(String),
-    /// The type's name and members where it is an enumeration.
+    /// With name and members of the type if it is an enumeration.
     Text(TextValue, Option<Enumeration>),
     Id(Id),
     /// The id of the extended property that is this view on the contact.
@@ -27,18 +27,18 @@ pub(super) enum Operand {
     Instant(NumberValue),
     Time(NumberValue),
     Guid(TextValue),
-    /// A literal of one of the two that has a fraction of a second.
+    /// A literal date or time with a fraction of a second.
     Fraction(Box<Self>),
 }
 
 pub(super) type Enumeration = (&'static str, &'static [&'static str]);
 
-/// A number, whole or in millionths.
+/// A number, as a whole number or in millionths.
 #[derive(Debug, Clone)]
 pub(super) struct Number {
     pub(super) value: NumberValue,
     pub(super) millionths: bool,
-    /// It is never further from 0 than this.
+    /// Its absolute value is at most this.
     pub(super) bound: i64,
 }
 
@@ -47,7 +47,7 @@ impl Operand {
         Self::Number(Number { value, millionths: false, bound })
     }
 
-    /// What it is, for a message.
+    /// Its type, for messages.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -63,7 +63,7 @@ impl Operand {
         }
     }
 
-    /// With a literal text folded, as all texts are.
+    /// Folds a literal text; all other texts are folded already.
     pub(super) fn folded(self) -> Self {
         match self {
             Self::Fraction(literal) => *literal,
@@ -72,7 +72,7 @@ impl Operand {
         }
     }
 
-    /// A short value that is compared like this one.
+    /// A short operand of the same type.
     pub(super) fn stand_in(&self) -> Self {
         let short = || NumberValue::Moment(Moment::Created);
         match self {
@@ -90,7 +90,7 @@ impl Operand {
         }
     }
 
-    /// As an instant, if it is a moment.
+    /// The operand as an instant, if it is one.
     pub(super) fn instant(self) -> Option<NumberValue> {
         match self {
             Self::Instant(value) => Some(value),
@@ -101,7 +101,7 @@ impl Operand {
     }
 }
 
-/// A product, worked out where that can be.
+/// A product, computed if both factors are constants.
 pub(super) fn times(value: NumberValue, factor: i64) -> NumberValue {
     match value {
         NumberValue::Constant(Some(number)) => NumberValue::Constant(number.checked_mul(factor)),
@@ -112,7 +112,7 @@ pub(super) fn times(value: NumberValue, factor: i64) -> NumberValue {
     }
 }
 
-/// Two numbers in the same unit; `None` where that is too large.
+/// Two numbers in the same unit; `None` if one is too large for that.
 pub(super) fn alike(left: Number, right: Number) -> Option<[NumberValue; 2]> {
     let scaled = |number: Number, millionths: bool| match (number.millionths, millionths) {
         (false, true) => number.bound.checked_mul(MILLION).map(|_| times(number.value, MILLION)),
@@ -122,7 +122,7 @@ pub(super) fn alike(left: Number, right: Number) -> Option<[NumberValue; 2]> {
     Some([scaled(left, millionths)?, scaled(right, millionths)?])
 }
 
-/// As a number, null where it is none.
+/// A literal number; null if it is none.
 pub(super) fn number(value: Operand) -> NumberValue {
     match value {
         Operand::Number(Number { value, .. })
@@ -133,7 +133,7 @@ pub(super) fn number(value: Operand) -> NumberValue {
     }
 }
 
-/// A literal, with its type.
+/// A literal with its type.
 pub(super) fn literal(literal: &Literal, at: usize) -> Result<Operand, Fault> {
     let constant = |number| NumberValue::Constant(Some(number));
     Ok(match literal {
@@ -169,7 +169,7 @@ fn fraction(text: &str, value: Operand) -> Operand {
     if text.contains('.') { Operand::Fraction(Box::new(value)) } else { value }
 }
 
-/// Times that are shown in whole seconds, with their fraction: whoever names one means the time at which it was written.
+/// With the fraction of times that are shown in whole seconds: a literal with a fraction means the stored time.
 pub(super) fn exactly(value: NumberValue) -> NumberValue {
     match value {
         NumberValue::Moment(moment) => NumberValue::Moment(moment.exactly()),

@@ -1,5 +1,5 @@
-//! Extended properties by Outlook's tags in filters. They are not stored as such, so what is asked of any extended property
-//! with the id of one is asked of the contact as well, with its property in the place of the value.
+//! Extended properties with Outlook's tags in filters. They are not stored; a condition on an extended property with such
+//! an id is also evaluated with the contact's property as its value.
 
 use crate::domain::contact::tags::{self, View};
 use crate::domain::extended::{PropertyId, SingleValue};
@@ -9,10 +9,10 @@ use crate::odata::filter::Fault;
 use crate::odata::filter::ast::{Binary, Expr, Literal, Node};
 use crate::odata::filter::check::Checker;
 
-/// Most of them that are put in for extended properties in one filter.
+/// Most views that are substituted in one filter.
 pub(super) const MAX: usize = 32;
 
-/// What a range variable stands for.
+/// What a range variable is bound to.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Bound {
     /// The entries of a list, one after the other.
@@ -21,14 +21,14 @@ pub(super) enum Bound {
     View(View),
 }
 
-/// The range variables in scope, the outermost first.
+/// The range variables in scope, outermost first.
 pub(super) type Variables<'e> = [(&'e str, Bound)];
 
 /// The value of a view, folded.
 pub(super) fn value(view: View) -> TextValue {
     let all = |table| List { table, of_type: None, member: None, within: None };
     let of_type = |table, kind| List { of_type: Some(kind), ..all(table) };
-    // The number of a phone and the address of a website are the second member of their types.
+    // `number` is the second member of a phone, and `address` of a website.
     TextValue::Property(match view {
         View::Class => return TextValue::Constant(Some(fold(tags::CLASS))),
         View::Text(text) => Property::Text(text),
@@ -40,7 +40,7 @@ pub(super) fn value(view: View) -> TextValue {
     })
 }
 
-/// Whether a view has a value, and so is there.
+/// Whether the view has a value.
 fn is_there(view: View) -> Condition {
     if view == View::Class {
         return Condition::Constant(Some(true));
@@ -50,7 +50,7 @@ fn is_there(view: View) -> Condition {
 }
 
 impl Checker<'_> {
-    /// `any` of the stored extended properties of contacts, or of the views that `body` names.
+    /// `any` over the stored extended properties of contacts, or over the views that `body` names.
     pub(super) fn with_views(
         &self,
         list: List,
@@ -75,7 +75,7 @@ impl Checker<'_> {
         Ok(simple(Condition::Or(either)))
     }
 
-    /// The views whose ids are compared with the variable's.
+    /// Collects the views whose ids are compared with the variable's id.
     fn named(&self, expr: &Expr, variable: &str, views: &mut Vec<View>) {
         let is_id = |expr: &Expr| matches!(&expr.node, Node::Path(names) if matches!(names.as_slice(), [of, id] if of == variable && id.eq_ignore_ascii_case("id")));
         let mut see = |value: &Expr| {
@@ -105,7 +105,8 @@ impl Checker<'_> {
     }
 }
 
-/// The same condition with less in it, where constants decide: a gateway asks of all contacts whether they are contacts.
+/// Simplifies a condition with constants. Gateways often filter all contacts by the item class of contacts, which is always
+/// true.
 fn simple(condition: Condition) -> Condition {
     let constant = |truth| Condition::Constant(Some(truth));
     match condition {
@@ -122,7 +123,7 @@ fn simple(condition: Condition) -> Condition {
     }
 }
 
-/// Operands of `and`, of which all must be true, or of `or`, of which none may be false.
+/// Joins operands of `and` (`of_all`) or `or`, without constants.
 fn joined(operands: Vec<Condition>, of_all: bool) -> Condition {
     let mut left = Vec::with_capacity(operands.len());
     for operand in operands {
