@@ -4,10 +4,42 @@ use crate::domain::error::Error;
 use crate::domain::scopes::Scopes;
 use crate::domain::user::{User, UserName};
 use crate::graph::call::Call;
-use crate::graph::routes::Need;
 use crate::http::authenticate::{Caller, Who};
 use crate::odata::address::Owner;
 use crate::store::{Actor, Store};
+
+/// What a call needs of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing: not even a token.
+    Open,
+    /// A valid token.
+    Token,
+    /// To read what is in a mailbox.
+    Read,
+    /// To write to it.
+    Write,
+    /// To list users.
+    Users,
+    /// To see whom a mailbox is shared with.
+    SeeShares,
+    /// To share it, which takes an application that may list users.
+    Share,
+    /// To take that back.
+    Unshare,
+}
+
+/// Whether a caller may do what is of no mailbox.
+///
+/// # Errors
+/// [`Error::Denied`]
+pub(crate) fn check(caller: &Caller, need: Need) -> Result<(), Error> {
+    match (need, &caller.who) {
+        (Need::Users, Who::App(_)) if caller.scopes.may_list_users() => Ok(()),
+        (Need::Users, Who::User(_)) => Err(Error::Denied("Only an application may list users; a user is at /me.")),
+        _ => May::as_owner(caller.scopes).check(need),
+    }
+}
 
 impl Call<'_> {
     /// Whose mailbox is meant, for a caller who may do this with it.
@@ -108,7 +140,7 @@ impl May {
     /// [`Error::Denied`]
     fn check(self, need: Need) -> Result<(), Error> {
         let (may, why) = match need {
-            Need::Token => return Ok(()),
+            Need::Open | Need::Token => return Ok(()),
             Need::Read => (self.read, "The token does not permit reading contacts: that is Contacts.Read."),
             Need::Write => (self.write, "The token does not permit writing contacts here: that is Contacts.ReadWrite."),
             Need::Users => (false, "The token does not permit listing users: that is User.Read.All."),

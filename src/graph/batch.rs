@@ -20,9 +20,11 @@ use serde_json::value::RawValue;
 
 use crate::domain::error::Error;
 use crate::domain::plain::shorten;
+use crate::graph::authorize::Need;
 use crate::graph::call::Call;
-use crate::graph::contacts_ref::own_path;
-use crate::graph::routes::{Endpoint, Need};
+use crate::graph::dispatch;
+use crate::graph::keys::own_path;
+use crate::graph::routes::{self, Route};
 use crate::graph::steps::{self, Sent, refused, sendable};
 use crate::graph::throttle::{MailboxPermit, mailbox};
 use crate::graph::{error, service};
@@ -33,6 +35,7 @@ use crate::http::authenticate::Caller;
 use crate::http::front_end::{Head, Source};
 use crate::http::limits::Permit;
 use crate::odata::address::{Address, Item, Resource};
+use crate::odata::query::Query;
 
 /// How many bytes the answers of a batch may have before no more is read for it.
 const MAX_ANSWER: usize = 16 << 20;
@@ -56,14 +59,22 @@ struct Answers<'a> {
 ///
 /// # Errors
 /// 400 where the whole cannot be carried out, see [`steps::read`].
-pub(crate) async fn perform(call: &Call<'_>, caller: &Caller, permit: &Permit, body: &[u8]) -> Result<Answer, Error> {
+pub(crate) async fn perform(
+    call: &Call<'_>,
+    route: &Route,
+    caller: &Caller,
+    permit: &Permit,
+    body: &[u8],
+) -> Result<Answer, Error> {
+    Query::none(call.query)?;
     // One without a step is refused like any other.
     call.api.unguarded.acting(call.actor(caller)).permits().await?;
     let (steps, before) = steps::read(body, call.api.settings.batch_limit).await?;
     let creates = steps.iter().map(|step| create(call, step)).collect();
     let batch = Batch { call, caller, permit, creates, steps, before, slots: RefCell::default() };
     let answered = batch.perform().await?;
-    Answer::json(200, &Answers { responses: answered.into_iter().flatten().collect() })
+    let answer = Answer::json(200, &Answers { responses: answered.into_iter().flatten().collect() })?;
+    dispatch::preferences_applied(call, route, answer)
 }
 
 /// How a step that creates a contact goes to the writer. Those of one way that follow each other go together: they get
@@ -80,15 +91,18 @@ enum Create {
 fn create(call: &Call<'_>, sent: &Sent) -> Option<Create> {
     let (method, (path, _), headers) = (sent.method().ok()?, address(call, &sent.url).ok()?, sent.headers().ok()?);
     let head = Head { method: &method, path: &path, query: "", headers: &headers, source: Source::default() };
-    let step = Call::new(call.graph, call.api, head).ok()?;
-    if !matches!(step.endpoint(), Ok(Endpoint::CreateContact | Endpoint::AddContact)) {
+    let step = Call::new(call.throttle, call.api, head).ok()?;
+    if method != Method::POST {
         return None;
     }
     match &step.address.resource {
-        _ if step.idempotency_key.is_some() => Some(Create::Keyed),
+        Resource::Owned(_, Item::Contacts(_) | Item::ContactsRef(_)) if step.idempotency_key.is_some() => {
+            Some(Create::Keyed)
+        }
         // The way to the last folder is looked at first.
         Resource::Owned(_, Item::Contacts(path) | Item::ContactsRef(path)) if path.len() > 1 => None,
-        _ => Some(Create::Gathered),
+        Resource::Owned(_, Item::Contacts(_) | Item::ContactsRef(_)) => Some(Create::Gathered),
+        _ => None,
     }
 }
 
@@ -194,21 +208,25 @@ impl Batch<'_> {
         let query = sendable(query);
         let head =
             Head { method: &method, path: &path, query: &query, headers: &headers, source: outer.source().clone() };
-        let call = Call::new(outer.graph, outer.api, head)?;
+        let call = Call::new(outer.throttle, outer.api, head)?;
         match call.address.resource {
             Resource::Batch => return Err(refused("url", "A batch cannot be a step of another.")),
-            Resource::Service => return service::document(&call),
+            Resource::Service => {
+                routes::of(&call)?;
+                Query::none(&query)?;
+                return service::document(&call);
+            }
             Resource::Health => return Err(refused("url", "A step asks for data: '/healthz' is asked for by itself.")),
             Resource::Metadata => return Err(refused("url", "A step's answer cannot be XML.")),
             _ => {}
         }
-        let endpoint = call.endpoint()?;
-        let body = sent.body(endpoint.body(), &headers).await?;
+        let route = routes::of(&call)?;
+        let body = sent.body(route.body, &headers).await?;
         if is_full && matches!(method, Method::GET | Method::HEAD) {
             return Err(Error::TooMuch);
         }
         self.meets_graph(&call, body.len())?;
-        call.perform(endpoint, self.caller, self.permit, &body).await
+        dispatch::perform(&call, route, self.caller, &body).await
     }
 
     /// The batch itself is well, so its line in the log says nothing of this.
@@ -230,7 +248,7 @@ impl Batch<'_> {
 
     /// Counts a step as Graph does, where its limits apply.
     fn meets_graph(&self, call: &Call<'_>, bytes: usize) -> Result<(), Error> {
-        let Some((throttle, app)) = self.call.graph.throttle(self.permit) else { return Ok(()) };
+        let Some((throttle, app)) = self.call.throttle.zip(self.permit.counts_as()) else { return Ok(()) };
         let (now, mailbox) = (Instant::now(), mailbox(self.caller, &call.address.resource));
         throttle.request(now, app, mailbox.as_deref())?;
         let Some(mailbox) = mailbox else { return Ok(()) };

@@ -1,27 +1,20 @@
 //! One call of the API: what is asked, by which headers, and what answers it.
 
+use std::sync::Arc;
+
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
-use futures_util::future::LocalBoxFuture;
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::etag::Preconditions;
 use crate::domain::query::typed::{Condition, Order};
-use crate::graph::authorize::Mailbox;
-use crate::graph::front_end::Graph;
-use crate::graph::routes::{self, Endpoint, Offered};
-use crate::graph::{
-    batch, categories, contacts, contacts_ref, delta, exchange_ids, extensions, folders, once, permissions, photos,
-    subscriptions, trash, users,
-};
+use crate::graph::once;
+use crate::graph::throttle::Throttle;
 use crate::http::Api;
-use crate::http::answer::{Answer, POSITION};
-use crate::http::authenticate::Caller;
-use crate::http::body::Taken;
+use crate::http::answer::POSITION;
 use crate::http::conditional;
 use crate::http::front_end::{Head, Source};
-use crate::http::limits::Permit;
-use crate::odata::address::{Address, Deleted, Item, Owner, Resource, Version};
+use crate::odata::address::{Address, Deleted, Item, Resource, Version};
 use crate::odata::filter::{self, Model};
 use crate::odata::format;
 use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, MAX_TOKEN, PlaceToken};
@@ -53,7 +46,8 @@ fn parse_position(value: &str) -> Result<i64, Error> {
 
 /// A request, read as far as its head goes.
 pub(crate) struct Call<'a> {
-    pub(crate) graph: &'a Graph,
+    /// Graph's own limits, where they apply.
+    pub(crate) throttle: Option<&'a Arc<Throttle>>,
     pub(crate) api: &'a Api,
     pub(crate) address: Address,
     /// As sent, below the mount.
@@ -76,7 +70,7 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// # Errors
     /// [`Error::NoSegment`], [`Error::NotAcceptable`], or 400 for a precondition that cannot be read.
-    pub(crate) fn new(graph: &'a Graph, api: &'a Api, head: Head<'a>) -> Result<Self, Error> {
+    pub(crate) fn new(throttle: Option<&'a Arc<Throttle>>, api: &'a Api, head: Head<'a>) -> Result<Self, Error> {
         let Head { method, path, query, headers, source } = head;
         // The lines of one header are one list (RFC 9110, section 5.3).
         let lines = |name: &str| {
@@ -97,7 +91,7 @@ impl<'a> Call<'a> {
             _ => format::is_annotated(query, &lines("accept").unwrap_or_default())?,
         };
         Ok(Self {
-            graph,
+            throttle,
             api,
             address,
             path,
@@ -111,158 +105,6 @@ impl<'a> Call<'a> {
             source,
             // The same without the body, which the connection leaves out.
             method: if *method == Method::HEAD { &Method::GET } else { method },
-        })
-    }
-
-    /// # Errors
-    /// [`Error::MethodNotAllowed`]
-    pub(crate) fn only_get(&self) -> Result<(), Error> {
-        if self.method == Method::GET { Ok(()) } else { Err(Error::MethodNotAllowed(vec!["GET"])) }
-    }
-
-    /// What is asked for.
-    ///
-    /// # Errors
-    /// [`Error::MethodNotAllowed`], with what is offered.
-    pub(crate) fn endpoint(&self) -> Result<Endpoint, Error> {
-        let offered: Offered = match &self.address.resource {
-            Resource::Batch => &[("POST", Endpoint::Batch)],
-            Resource::Users => &[("GET", Endpoint::ListUsers)],
-            Resource::UsersCount => &[("GET", Endpoint::CountUsers)],
-            Resource::Owned(_, item) => routes::offered(item, self.handling()),
-            other => match subscriptions::offered(other) {
-                Some(offered) => offered,
-                None => return Ok(Endpoint::NotYet),
-            },
-        };
-        let found = offered.iter().find(|(method, _)| *method == self.method.as_str());
-        found.map(|(_, endpoint)| *endpoint).ok_or_else(|| {
-            let served = offered.iter().filter(|(_, endpoint)| *endpoint != Endpoint::NotYet);
-            Error::MethodNotAllowed(served.map(|(method, _)| *method).collect())
-        })
-    }
-
-    /// Does what is asked.
-    ///
-    /// # Errors
-    /// Whatever the call can end with.
-    pub(crate) async fn perform(
-        &self,
-        endpoint: Endpoint,
-        caller: &Caller,
-        permit: &Permit,
-        body: &[u8],
-    ) -> Result<Answer, Error> {
-        if let Endpoint::Subscription(act) = endpoint {
-            let answer = Box::pin(subscriptions::perform(self, act, caller, body)).await?;
-            return self.preferences_applied(endpoint, answer);
-        }
-        let not_yet = || {
-            let (prefix, pattern) = (self.address.version.prefix(), self.address.pattern());
-            Error::NotImplemented(format!("{} {prefix}{pattern}", self.method))
-        };
-        if !endpoint.reads_query() {
-            Query::none(self.query)?;
-        }
-        let Resource::Owned(owner, item) = &self.address.resource else {
-            let answer = match endpoint {
-                Endpoint::Batch => Box::pin(batch::perform(self, caller, permit, body)).await?,
-                Endpoint::ListUsers => users::list(self, caller).await?,
-                Endpoint::CountUsers => users::count(self, caller).await?,
-                _ => return Err(not_yet()),
-            };
-            return self.preferences_applied(endpoint, answer);
-        };
-        let mailbox = self.mailbox(caller, owner, endpoint.need()).await?;
-        let mut answer = self.handle(endpoint, caller, &mailbox, item, body).ok_or_else(not_yet)?.await;
-        if let (Err(Error::UnknownUser(_)), Owner::User(asked)) = (&answer, owner) {
-            // Who was remembered may have been removed meanwhile, and be made anew. Nothing was done yet.
-            self.api.unguarded.forget_user(asked);
-            let anew = self.mailbox(caller, owner, endpoint.need()).await?;
-            if anew.user.mailbox != mailbox.user.mailbox {
-                answer = self.handle(endpoint, caller, &anew, item, body).ok_or_else(not_yet)?.await;
-            }
-        }
-        self.preferences_applied(endpoint, answer?)
-    }
-
-    /// What answers a call about something of an owner's, if it is served. On the heap, and made outside of `async`: else
-    /// an unoptimized build keeps room for all of them on the stack, below which a deep filter is read.
-    fn handle<'c>(
-        &'c self,
-        endpoint: Endpoint,
-        caller: &'c Caller,
-        mailbox: &'c Mailbox,
-        item: &'c Item,
-        body: &'c [u8],
-    ) -> Option<LocalBoxFuture<'c, Result<Answer, Error>>> {
-        let (path, id): (&[String], &str) = match item {
-            Item::Contact(path, id)
-            | Item::Extensions(path, id)
-            | Item::Extension(path, id, _)
-            | Item::Photo(path, id)
-            | Item::PhotoValue(path, id) => (path, id),
-            Item::Contacts(path)
-            | Item::ContactsCount(path)
-            | Item::ContactsDelta(path)
-            | Item::FoldersCount(path)
-            | Item::ContactsRef(path)
-            | Item::Folders(path)
-            | Item::Folder(path) => (path, ""),
-            Item::PermanentDelete(path, id) => (path, id.as_deref().unwrap_or_default()),
-            Item::Category(id) | Item::Permission(id) | Item::Deleted(Deleted::One(id) | Deleted::Restore(id)) => {
-                (&[], id)
-            }
-            Item::User
-            | Item::ContactRef
-            | Item::FoldersDelta
-            | Item::Deleted(Deleted::All | Deleted::Count)
-            | Item::Categories
-            | Item::CategoriesCount
-            | Item::Permissions
-            | Item::TranslateExchangeIds => (&[], ""),
-        };
-        Some(match endpoint {
-            Endpoint::Batch
-            | Endpoint::Subscription(_)
-            | Endpoint::ListUsers
-            | Endpoint::CountUsers
-            | Endpoint::NotYet => return None,
-            Endpoint::GetUser => Box::pin(users::get(self, mailbox)),
-            Endpoint::ListContacts => Box::pin(contacts::list(self, mailbox, path)),
-            Endpoint::FollowContacts => Box::pin(delta::contacts(self, mailbox, path)),
-            Endpoint::FollowFolders => Box::pin(delta::folders(self, mailbox)),
-            Endpoint::CountContacts => Box::pin(contacts::count(self, mailbox, path)),
-            Endpoint::CreateContact => Box::pin(contacts::create(self, mailbox, path, body)),
-            Endpoint::ListReferences => Box::pin(contacts_ref::list(self, mailbox, path)),
-            Endpoint::AddContact => Box::pin(contacts_ref::add(self, caller, mailbox, path, body)),
-            Endpoint::GetContact => Box::pin(contacts::get(self, mailbox, path, id)),
-            Endpoint::UpdateContact => Box::pin(contacts::update(self, mailbox, path, id, body)),
-            Endpoint::DeleteContact => Box::pin(contacts::delete(self, mailbox, path, id)),
-            Endpoint::GetPhoto => Box::pin(photos::get(self, mailbox, path, id)),
-            Endpoint::GetPhotoValue => Box::pin(photos::value(self, mailbox, path, id)),
-            // A copy: it may have to be tried anew.
-            Endpoint::PutPhoto => Box::pin(photos::put(self, mailbox, path, id, body.to_vec())),
-            Endpoint::DeletePhoto => Box::pin(photos::delete(self, mailbox, path, id)),
-            Endpoint::Extension(what) => {
-                let name = if let Item::Extension(_, _, name) = item { name } else { "" };
-                extensions::perform(self, what, mailbox, (path, id, name), body)
-            }
-            Endpoint::CountFolders => Box::pin(folders::count(self, mailbox, path)),
-            Endpoint::ListFolders => Box::pin(folders::list(self, mailbox, path)),
-            Endpoint::CreateFolder => Box::pin(folders::create(self, mailbox, path, body)),
-            Endpoint::GetFolder => Box::pin(folders::get(self, mailbox, path)),
-            Endpoint::UpdateFolder => Box::pin(folders::update(self, mailbox, path, body)),
-            Endpoint::DeleteFolder => Box::pin(folders::delete(self, mailbox, path)),
-            Endpoint::ListCategories => Box::pin(categories::list(self, mailbox)),
-            Endpoint::CountCategories => Box::pin(categories::count(self, mailbox)),
-            Endpoint::CreateCategory => Box::pin(categories::create(self, mailbox, body)),
-            Endpoint::GetCategory => Box::pin(categories::get(self, mailbox, id)),
-            Endpoint::UpdateCategory => Box::pin(categories::update(self, mailbox, id, body)),
-            Endpoint::DeleteCategory => Box::pin(categories::delete(self, mailbox, id)),
-            Endpoint::Permission(what) => Box::pin(permissions::perform(self, what, mailbox, id, body)),
-            Endpoint::Trash(what) => Box::pin(trash::perform(self, what, mailbox, path, id)),
-            Endpoint::TranslateIds => Box::pin(exchange_ids::translate(self, mailbox, body)),
         })
     }
 
@@ -352,32 +194,5 @@ impl<'a> Call<'a> {
 
     pub(crate) fn handling(&self) -> Handling {
         self.prefer.handling.unwrap_or(self.api.settings.handling)
-    }
-
-    /// Names in `Preference-Applied` (RFC 7240, section 3) what of `Prefer` was honoured.
-    fn preferences_applied(&self, endpoint: Endpoint, answer: Answer) -> Result<Answer, Error> {
-        let mut applied = Vec::new();
-        match self.prefer.handling {
-            Some(Handling::Lenient) => applied.push("handling=lenient".to_owned()),
-            Some(Handling::Strict) => applied.push("handling=strict".to_owned()),
-            None => {}
-        }
-        // There is nothing to leave out where an answer is all that is asked for.
-        let restores = endpoint == Endpoint::Trash(trash::Does::Restore);
-        let writes =
-            restores || endpoint.body() != Taken::Not && !matches!(endpoint, Endpoint::TranslateIds | Endpoint::Batch);
-        // What is shown, or is not, whatever was preferred: a bare reference has nothing to show.
-        match self.prefer.minimal.filter(|minimal| writes && *minimal == answer.body.is_none()) {
-            Some(true) => applied.push("return=minimal".to_owned()),
-            Some(false) => applied.push("return=representation".to_owned()),
-            None => {}
-        }
-        if self.prefer.immutable_id {
-            applied.push("IdType=\"ImmutableId\"".to_owned());
-        }
-        if let Some(size) = self.prefer.max_page_size.filter(|_| endpoint.is_list()) {
-            applied.push(format!("odata.maxpagesize={size}"));
-        }
-        if applied.is_empty() { Ok(answer) } else { answer.header("Preference-Applied", &applied.join(", ")) }
     }
 }

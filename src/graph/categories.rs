@@ -6,9 +6,11 @@ use crate::domain::query::typed::{Condition, Order};
 use crate::graph::authorize::Mailbox;
 use crate::graph::body;
 use crate::graph::call::Call;
-use crate::graph::contacts::{parse_id, quoted};
 use crate::graph::json::category::{self, CategoryJson, PROPERTIES};
-use crate::http::answer::{Answer, List, POSITION};
+use crate::graph::keys::{parse_id, quoted};
+use crate::graph::list::List;
+use crate::graph::written;
+use crate::http::answer::Answer;
 use crate::odata::entity;
 use crate::odata::expand::{self, Source};
 use crate::odata::filter::Model;
@@ -50,8 +52,8 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> R
     })?;
     let category = mailbox.store.create_category(mailbox.user.mailbox, name, sent.color).await?;
     let (user, id) = (quoted(&mailbox.asked), category.id);
-    let location = call.link(&format!("/users('{user}')/outlook/masterCategories('{id}')"));
-    written(call, mailbox, 201, &category)?.made_at(&location)
+    let location = format!("/users('{user}')/outlook/masterCategories('{id}')");
+    written::created(call, &category, &location, || shown(call, mailbox, &category, None))
 }
 
 /// `GET …/masterCategories/{id}`.
@@ -63,7 +65,7 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<
     if call.expected.unchanged(&category.version_token()) {
         return Answer::empty(304)?.header("ETag", &category.etag());
     }
-    shown(call, mailbox, 200, &category, select.as_deref())
+    shown(call, mailbox, &category, select.as_deref())
 }
 
 /// `PATCH …/masterCategories/{id}`: another colour.
@@ -71,39 +73,29 @@ pub(crate) async fn update(call: &Call<'_>, mailbox: &Mailbox, id: &str, body: &
     let id = parse_id(id)?;
     let sent = body::json(body, category::read).await?;
     let category = mailbox.store.update_category(mailbox.user.mailbox, id, sent, call.expected.clone()).await?;
-    written(call, mailbox, 200, &category)
+    written::updated(call, &category, || shown(call, mailbox, &category, None))
 }
 
 /// `DELETE …/masterCategories/{id}`.
 pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let id = parse_id(id)?;
     let position = mailbox.store.delete_category(mailbox.user.mailbox, id, call.expected.clone()).await?;
-    Answer::empty(204)?.header(POSITION, &position.to_string())
+    written::deleted(position)
 }
 
 fn selection(query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
     query.select.as_deref().map_or(Ok(None), |text| entity::select(text, "outlookCategory", &PROPERTIES))
 }
 
-/// A category after a write, or nothing where the client prefers that.
-fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, category: &Category) -> Result<Answer, Error> {
-    let answer = match call.prefer.minimal {
-        Some(true) => Answer::empty(204)?.header("ETag", &category.etag()),
-        _ => shown(call, mailbox, status, category, None),
-    };
-    answer?.header(POSITION, &category.version.to_string())
-}
-
 fn shown(
     call: &Call<'_>,
     mailbox: &Mailbox,
-    status: u16,
     category: &Category,
     select: Option<&[&'static str]>,
 ) -> Result<Answer, Error> {
     let context = context(call, mailbox, select, "/$entity");
     let shown = CategoryJson { category, select, context: Some(&context), annotated: call.annotated };
-    Answer::json(status, &shown)?.header("ETag", &category.etag())
+    Answer::json(200, &shown)?.header("ETag", &category.etag())
 }
 
 fn context(call: &Call<'_>, mailbox: &Mailbox, select: Option<&[&'static str]>, end: &str) -> String {

@@ -1,9 +1,7 @@
 //! `…/contacts` and `…/contacts/{id}`.
 
-use uuid::Uuid;
-
 use crate::domain::contact::patch::ContactPatch;
-use crate::domain::contact::{self, Contact, DEFAULT_FOLDER};
+use crate::domain::contact::{Contact, DEFAULT_FOLDER};
 use crate::domain::error::{Error, Kind};
 use crate::domain::query::search::Search;
 use crate::graph::authorize::Mailbox;
@@ -13,8 +11,11 @@ use crate::graph::json::contact::read::{self, Purpose};
 use crate::graph::json::contact::select::Selection;
 use crate::graph::json::contact::write::ContactJson;
 use crate::graph::json::extended;
+use crate::graph::keys::{parse_id, quoted};
+use crate::graph::list::List;
 use crate::graph::once;
-use crate::http::answer::{Answer, List, POSITION};
+use crate::graph::written;
+use crate::http::answer::Answer;
 use crate::odata::expand;
 use crate::odata::filter::{self, Model};
 use crate::odata::page::PageToken;
@@ -22,7 +23,6 @@ use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::odata::search;
 use crate::odata::shape::Shape;
-use crate::percent::percent_encode;
 use crate::store::{Listing, Once, Page};
 
 /// `GET …/contacts`: of the folder, or of the whole mailbox.
@@ -144,8 +144,8 @@ pub(crate) async fn create_from(
         ([], None) => store.insert(number, new).await?,
         (folder, None) => store.insert_in(number, folder, new).await?,
     };
-    let location = call.link(&format!("/users('{}')/contacts('{}')", quoted(&mailbox.asked), contact.id));
-    written(call, mailbox, 201, &contact)?.made_at(&location)
+    let location = format!("/users('{}')/contacts('{}')", quoted(&mailbox.asked), contact.id);
+    written::created(call, &contact, &location, || shown(call, mailbox, &contact, None))
 }
 
 /// `GET …/contacts/{id}`.
@@ -158,7 +158,7 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], i
     if expand.is_empty() && call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
     }
-    shown(call, mailbox, 200, &contact, select.as_ref())
+    shown(call, mailbox, &contact, select.as_ref())
 }
 
 /// `PATCH …/contacts/{id}`.
@@ -173,33 +173,19 @@ pub(crate) async fn update(
     let (shape, handling) = (call.shape(), call.handling());
     let patch = body::json(body, move |body| read::read(shape, body, handling, Purpose::Update)).await?;
     let contact = mailbox.store.update(mailbox.user.mailbox, folder, id, patch, call.expected.clone()).await?;
-    written(call, mailbox, 200, &contact)
+    written::updated(call, &contact, || shown(call, mailbox, &contact, None))
 }
 
 /// `DELETE …/contacts/{id}`.
 pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
     let id = parse_id(id)?;
     let position = mailbox.store.delete(mailbox.user.mailbox, folder, id, call.expected.clone()).await?;
-    Answer::empty(204)?.header(POSITION, &position.to_string())
+    written::deleted(position)
 }
 
-pub(crate) fn parse_id(id: &str) -> Result<Uuid, Error> {
-    contact::parse_id(id).ok_or(Error::MalformedId)
-}
-
-/// A contact after a write, or nothing where the client prefers that.
-pub(crate) fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, contact: &Contact) -> Result<Answer, Error> {
-    let answer = match call.prefer.minimal {
-        Some(true) => Answer::empty(204)?.header("ETag", &contact.etag()),
-        _ => shown(call, mailbox, status, contact, None),
-    };
-    answer?.header(POSITION, &contact.version.to_string())
-}
-
-fn shown(
+pub(crate) fn shown(
     call: &Call<'_>,
     mailbox: &Mailbox,
-    status: u16,
     contact: &Contact,
     select: Option<&Selection>,
 ) -> Result<Answer, Error> {
@@ -208,7 +194,7 @@ fn shown(
     let context = context(call, mailbox, &[], &printed(select, &expanded), "/$entity");
     let (shape, within, annotated) = (call.shape(), Some(within.as_str()), call.annotated);
     let shown = ContactJson { contact, shape, select, context: Some(&context), within, annotated };
-    Answer::json(status, &shown)?.header("ETag", &contact.etag())
+    Answer::json(200, &shown)?.header("ETag", &contact.etag())
 }
 
 pub(crate) fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Selection>, Error> {
@@ -227,9 +213,4 @@ pub(crate) fn printed(select: Option<&Selection>, expanded: &[String]) -> String
 fn context(call: &Call<'_>, mailbox: &Mailbox, path: &[String], select: &str, end: &str) -> String {
     let folder = path.last().map(|id| format!("/contactFolders('{}')", quoted(id))).unwrap_or_default();
     call.link(&format!("/$metadata#users('{}'){folder}/contacts{select}{end}", quoted(&mailbox.asked)))
-}
-
-/// A key as it stands between the quotes of an address.
-pub(crate) fn quoted(key: &str) -> String {
-    percent_encode(&key.replace('\'', "''"))
 }

@@ -6,16 +6,16 @@ use serde::Serialize;
 use crate::domain::contact::patch::ContactPatch;
 use crate::domain::contact::{self, Contact};
 use crate::domain::error::{Error, Kind};
-use crate::graph::authorize::Mailbox;
+use crate::graph::authorize::{Mailbox, Need};
 use crate::graph::body;
 use crate::graph::call::Call;
-use crate::graph::contacts::{self, quoted};
+use crate::graph::contacts;
 use crate::graph::json::contact::read::{self, Purpose};
+use crate::graph::keys::{own_path, quoted};
+use crate::graph::list::List;
 use crate::graph::once;
-use crate::graph::routes::Need;
-use crate::http::answer::{Answer, List};
+use crate::http::answer::Answer;
 use crate::http::authenticate::Caller;
-use crate::http::origin;
 use crate::odata::address::{Address, Item, Resource};
 use crate::odata::json::Json;
 use crate::odata::query::Query;
@@ -46,7 +46,7 @@ struct Reference {
 }
 
 /// What a body is.
-enum Sent {
+enum Added {
     Reference(Json),
     Contact(Box<ContactPatch>),
 }
@@ -54,19 +54,19 @@ enum Sent {
 /// `POST …/contacts/$ref`.
 pub(crate) async fn add(
     call: &Call<'_>,
-    caller: &Caller,
     mailbox: &Mailbox,
+    caller: &Caller,
     folder: &[String],
     body: &[u8],
 ) -> Result<Answer, Error> {
     let (once, shape, handling) = (once::of(call, body)?, call.shape(), call.handling());
     let sent = body::json(body, move |body| match read::bare_reference(&body) {
-        Some(reference) => Ok(Sent::Reference(reference.clone())),
-        None => read::read(shape, body, handling, Purpose::Create).map(|new| Sent::Contact(Box::new(new))),
+        Some(reference) => Ok(Added::Reference(reference.clone())),
+        None => read::read(shape, body, handling, Purpose::Create).map(|new| Added::Contact(Box::new(new))),
     });
     let reference = match sent.await? {
-        Sent::Reference(reference) => reference,
-        Sent::Contact(new) => return contacts::create_from(call, mailbox, folder, *new, once).await,
+        Added::Reference(reference) => reference,
+        Added::Contact(new) => return contacts::create_from(call, mailbox, folder, *new, once).await,
     };
     let refused = || {
         let message =
@@ -88,23 +88,4 @@ pub(crate) async fn add(
     }
     mailbox.store.contact(mailbox.user.mailbox, &within, id).await?;
     Answer::empty(204)
-}
-
-/// The path of a reference below the API's root: relative to the service, or on this server under the name the client
-/// used, or on the host that clients of Graph write whatever they are pointed at. Scheme and host are the same in any letter
-/// case (RFC 3986, section 6.2.2.1).
-pub(crate) fn own_path(call: &Call<'_>, reference: &str) -> Option<String> {
-    let reference = reference.split(['?', '#']).next().unwrap_or_default();
-    let path = match reference.split_once("://") {
-        Some(_) => after(reference, call.root())
-            .or_else(|| after(reference, "https://graph.microsoft.com"))
-            .filter(|path| path.starts_with('/'))?,
-        None => origin::below(&call.api.settings.origin, reference, |path| Address::parse(path).is_ok()),
-    };
-    Some(format!("/{}", path.trim_start_matches('/')))
-}
-
-fn after<'a>(reference: &'a str, root: &str) -> Option<&'a str> {
-    let (start, rest) = reference.split_at_checked(root.len())?;
-    start.eq_ignore_ascii_case(root).then_some(rest)
 }

@@ -137,7 +137,7 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             return (S::NOT_FOUND, "ResourceNotFound", message);
         }
         Error::MethodNotAllowed(offered) => {
-            return (S::METHOD_NOT_ALLOWED, "methodNotAllowed", not_offered(offered));
+            return (S::METHOD_NOT_ALLOWED, "methodNotAllowed", not_allowed(offered));
         }
         Error::NotImplemented(what) => {
             return (S::NOT_IMPLEMENTED, "NotImplemented", format!("{what} is not offered by this server yet."));
@@ -197,10 +197,11 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
     (status, code, message.to_owned())
 }
 
-fn not_offered(offered: &[&str]) -> String {
+fn not_allowed(offered: &[&str]) -> String {
     match offered {
-        [] => "No method is offered here.".to_owned(),
-        offered => format!("The method is not offered here, {} is.", offered.join(", ")),
+        [] => "Method not allowed.".to_owned(),
+        [only] => format!("Method not allowed; use {only}."),
+        [first @ .., last] => format!("Method not allowed; use {} or {last}.", first.join(", ")),
     }
 }
 

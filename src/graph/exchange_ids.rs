@@ -6,7 +6,8 @@ use crate::domain::error::{Error, Kind};
 use crate::graph::authorize::Mailbox;
 use crate::graph::body;
 use crate::graph::call::Call;
-use crate::http::answer::{Answer, List};
+use crate::graph::list::List;
+use crate::http::answer::Answer;
 use crate::odata::entity;
 use crate::odata::json::Json;
 

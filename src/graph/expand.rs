@@ -5,10 +5,11 @@ use crate::domain::error::Error;
 use crate::domain::folder::Folder;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::Call;
-use crate::graph::contacts::{self, quoted};
-use crate::graph::folders;
+use crate::graph::contacts;
+use crate::graph::folder_list;
 use crate::graph::json::contact::select::Selection;
 use crate::graph::json::folder::{ExpandedEntries, FolderExpansion};
+use crate::graph::keys::quoted;
 use crate::odata::entity;
 use crate::odata::expand::{self, ExpandItem, Navigation, Source};
 use crate::odata::page::{PageToken, PlaceToken};
@@ -113,9 +114,9 @@ impl Of {
             Navigation::MultiValues => Self::MultiValues(expand::ids(what, options)?),
             // A folder has no extensions: they were refused.
             Navigation::ChildFolders | Navigation::Extensions => {
-                let mut listing = folders::listing(call, options)?;
+                let mut listing = folder_list::listing(call, options)?;
                 listing.by = Sorting { size, skip, ..listing.by };
-                Self::Folders(listing, folders::selection(call, options)?)
+                Self::Folders(listing, folder_list::selection(call, options)?)
             }
         })
     }

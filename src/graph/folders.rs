@@ -8,13 +8,14 @@ use crate::domain::folder::Folder;
 use crate::graph::authorize::Mailbox;
 use crate::graph::body;
 use crate::graph::call::Call;
-use crate::graph::contacts::{quoted, search};
 use crate::graph::expand::Expansion;
+use crate::graph::folder_list::{listing, selection};
 use crate::graph::json::folder::{self, FolderExpansion, FolderJson};
+use crate::graph::keys::quoted;
+use crate::graph::list::List;
 use crate::graph::once;
-use crate::http::answer::{Answer, List, POSITION};
-use crate::odata::entity;
-use crate::odata::filter::Model;
+use crate::graph::written;
+use crate::http::answer::Answer;
 use crate::odata::query::Query;
 use crate::odata::shape::Shape;
 use crate::store::{FolderListing, SortedPage, Sorting, Store};
@@ -57,14 +58,6 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
 pub(crate) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let listing = listing(call, &Query::parse(call.query)?)?;
     Answer::number(found(call, mailbox, &mailbox.store, path, &listing).await?.count)
-}
-
-/// What the options ask of a list of folders.
-pub(crate) fn listing(call: &Call<'_>, query: &Query) -> Result<FolderListing, Error> {
-    let filter = call.condition(query, Model::Folder)?;
-    let order = call.order(query, Model::Folder)?.unwrap_or_default();
-    let search = search(call, query, false)?;
-    Ok(FolderListing { filter, search, by: Sorting { order, ..Sorting::default() }, ..FolderListing::default() })
 }
 
 async fn found(
@@ -165,8 +158,8 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
         None => store.create_folder(number, path, sent).await?,
     };
     let id = quoted(&folder.id);
-    let location = call.link(&format!("/users('{}')/contactFolders('{id}')", quoted(&mailbox.asked)));
-    written(call, mailbox, 201, &folder)?.made_at(&location)
+    let location = format!("/users('{}')/contactFolders('{id}')", quoted(&mailbox.asked));
+    written::created(call, &folder, &location, || shown(call, mailbox, &folder, &View::default(), &[]))
 }
 
 /// `GET …/contactFolders/{id}`.
@@ -180,14 +173,14 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> 
             Ok((folder, inside))
         };
         let (folder, inside) = mailbox.store.in_snapshot(number, read).await?;
-        return shown(call, mailbox, 200, &folder, &view, &inside);
+        return shown(call, mailbox, &folder, &view, &inside);
     }
     let folder = mailbox.store.folder(number, path).await?;
     // Of what is inside its version says nothing.
     if call.expected.unchanged(&folder.version_token()) {
         return Answer::empty(304)?.header("ETag", &folder.etag());
     }
-    shown(call, mailbox, 200, &folder, &view, &[])
+    shown(call, mailbox, &folder, &view, &[])
 }
 
 /// `PATCH …/contactFolders/{id}`: a new name, another place.
@@ -195,40 +188,23 @@ pub(crate) async fn update(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
     let handling = call.handling();
     let sent = body::json(body, move |body| folder::read(body, handling)).await?;
     let folder = mailbox.store.update_folder(mailbox.user.mailbox, path, sent, call.expected.clone()).await?;
-    written(call, mailbox, 200, &folder)
+    written::updated(call, &folder, || shown(call, mailbox, &folder, &View::default(), &[]))
 }
 
 /// `DELETE …/contactFolders/{id}`, with everything inside.
 pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let position = mailbox.store.delete_folder(mailbox.user.mailbox, path, call.expected.clone()).await?;
-    Answer::empty(204)?.header(POSITION, &position.to_string())
-}
-
-pub(crate) fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
-    query
-        .select
-        .as_deref()
-        .map_or(Ok(None), |text| entity::select(text, "contactFolder", folder::properties(call.shape())))
-}
-
-/// A folder after a write, or nothing where the client prefers that.
-fn written(call: &Call<'_>, mailbox: &Mailbox, status: u16, folder: &Folder) -> Result<Answer, Error> {
-    let answer = match call.prefer.minimal {
-        Some(true) => Answer::empty(204)?.header("ETag", &folder.etag()),
-        _ => shown(call, mailbox, status, folder, &View::default(), &[]),
-    };
-    answer?.header(POSITION, &folder.version.to_string())
+    written::deleted(position)
 }
 
 fn shown(
     call: &Call<'_>,
     mailbox: &Mailbox,
-    status: u16,
     folder: &Folder,
     view: &View,
     inside: &[FolderExpansion<'_>],
 ) -> Result<Answer, Error> {
     let (owner, names) = (quoted(&mailbox.asked), view.print());
     let context = call.link(&format!("/$metadata#users('{owner}')/contactFolders{names}/$entity"));
-    Answer::json(status, &view.shown(call, folder, inside, Some(&context)))?.header("ETag", &folder.etag())
+    Answer::json(200, &view.shown(call, folder, inside, Some(&context)))?.header("ETag", &folder.etag())
 }

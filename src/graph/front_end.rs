@@ -6,11 +6,10 @@ use std::time::Instant;
 use actix_web::http::header::{self, HeaderMap};
 
 use crate::domain::error::Error;
-use crate::domain::secret::Digest;
 use crate::graph::call::Call;
-use crate::graph::routes::Endpoint;
+use crate::graph::routes::{self, Handler, Options, Route};
 use crate::graph::throttle::{Throttle, mailbox};
-use crate::graph::{error, service};
+use crate::graph::{batch, dispatch, error};
 use crate::http::answer::Answer;
 use crate::http::authenticate::{Caller, Scheme};
 use crate::http::body::Taken;
@@ -19,25 +18,27 @@ use crate::http::limits::{Permit, RequestClass};
 use crate::http::{Api, Ids, Settings};
 use crate::odata::address::{Address, Resource};
 use crate::odata::format;
+use crate::odata::query::Query;
 
 /// The Graph facade.
 pub(crate) struct Graph {
     throttle: Option<Arc<Throttle>>,
 }
 
+/// A call and its row in the table, or why it has none.
+pub(crate) struct Routed<'a> {
+    call: Call<'a>,
+    route: Result<&'static Route, Error>,
+}
+
 impl Graph {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self { throttle: settings.limits.mailbox.map(|limits| Arc::new(Throttle::new(limits))) }
     }
-
-    /// Graph's limits, where they apply, and the app that they count.
-    pub(crate) fn throttle(&self, permit: &Permit) -> Option<(&Arc<Throttle>, Digest)> {
-        self.throttle.as_ref().zip(permit.counts_as())
-    }
 }
 
 impl FrontEnd for Graph {
-    type Call<'a> = Call<'a>;
+    type Call<'a> = Routed<'a>;
 
     const SCHEMES: &'static [Scheme] = &[Scheme::Bearer];
     const HEADERS: &'static [(&'static str, &'static str)] = &[("OData-Version", "4.0")];
@@ -46,40 +47,38 @@ impl FrontEnd for Graph {
         Address::parse(path).is_ok()
     }
 
-    fn read<'a>(&'a self, api: &'a Api, head: Head<'a>) -> Result<Call<'a>, Error> {
-        Call::new(self, api, head)
+    fn read<'a>(&'a self, api: &'a Api, head: Head<'a>) -> Result<Routed<'a>, Error> {
+        let call = Call::new(self.throttle.as_ref(), api, head)?;
+        let route = routes::of(&call);
+        Ok(Routed { call, route })
     }
 
-    fn route(call: &Call<'_>) -> &'static str {
-        call.address.pattern()
+    fn route(routed: &Routed<'_>) -> &'static str {
+        routed.call.address.pattern()
     }
 
-    fn class(call: &Call<'_>) -> RequestClass {
-        match (&call.address.resource, call.endpoint()) {
+    fn class(Routed { call, route }: &Routed<'_>) -> RequestClass {
+        match (&call.address.resource, route) {
             (Resource::Health, _) => RequestClass::Health,
-            (_, Ok(Endpoint::Batch)) => RequestClass::Batch,
+            (Resource::Batch, Ok(_)) => RequestClass::Batch,
             _ => RequestClass::Request,
         }
     }
 
-    fn body(call: &Call<'_>) -> Result<Taken, Error> {
-        match call.address.resource {
-            Resource::Health | Resource::Service | Resource::Metadata => call.only_get().map(|()| Taken::Not),
-            _ => call.endpoint().map(Endpoint::body),
-        }
+    fn body(routed: &Routed<'_>) -> Result<Taken, Error> {
+        routed.route.clone().map(|route| route.body)
     }
 
-    fn open(call: &Call<'_>) -> Option<Result<Answer, Error>> {
-        match call.address.resource {
-            Resource::Service => Some(service::document(call)),
-            Resource::Metadata => Some(service::metadata(call)),
-            _ => None,
-        }
+    fn open(Routed { call, route }: &Routed<'_>) -> Option<Result<Answer, Error>> {
+        let Ok(Route { handler: Handler::Public(handler), options, .. }) = route else { return None };
+        let checked = if *options == Options::Plain { Query::none(call.query) } else { Ok(()) };
+        Some(checked.and_then(|()| handler(call)))
     }
 
-    fn admit(&self, call: &Call<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error> {
+    fn admit(&self, Routed { call, .. }: &Routed<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error> {
         // Each step of a batch counts for itself.
-        let Some((throttle, app)) = self.throttle(permit).filter(|_| Self::class(call) != RequestClass::Batch) else {
+        let is_batch = call.address.resource == Resource::Batch;
+        let Some((throttle, app)) = self.throttle.as_ref().zip(permit.counts_as()).filter(|_| !is_batch) else {
             return Ok(None);
         };
         let mailbox = mailbox(caller, &call.address.resource);
@@ -88,14 +87,23 @@ impl FrontEnd for Graph {
         Ok(permit.map(|permit| Box::new(permit) as _))
     }
 
-    fn received(&self, call: &Call<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error> {
-        let Some((throttle, app)) = self.throttle(permit) else { return Ok(()) };
-        let mailbox = mailbox(caller, &call.address.resource);
+    fn received(&self, routed: &Routed<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error> {
+        let Some((throttle, app)) = self.throttle.as_ref().zip(permit.counts_as()) else { return Ok(()) };
+        let mailbox = mailbox(caller, &routed.call.address.resource);
         mailbox.map_or(Ok(()), |mailbox| throttle.upload(Instant::now(), app, &mailbox, bytes))
     }
 
-    async fn perform(call: &Self::Call<'_>, caller: &Caller, permit: &Permit, body: &[u8]) -> Result<Answer, Error> {
-        call.perform(call.endpoint()?, caller, permit, body).await
+    async fn perform(
+        Routed { call, route }: &Self::Call<'_>,
+        caller: &Caller,
+        permit: &Permit,
+        body: &[u8],
+    ) -> Result<Answer, Error> {
+        let route = route.clone()?;
+        match route.handler {
+            Handler::Batch => Box::pin(batch::perform(call, route, caller, permit, body)).await,
+            _ => dispatch::perform(call, route, caller, body).await,
+        }
     }
 
     fn error(error: &Error, ids: &Ids) -> Answer {

@@ -4,9 +4,10 @@ use crate::domain::error::Error;
 use crate::domain::photo::{Photo, Picture};
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::Call;
-use crate::graph::contacts::{parse_id, quoted};
 use crate::graph::json::photo::PhotoJson;
-use crate::http::answer::{Answer, Body, POSITION};
+use crate::graph::keys::{parse_id, quoted};
+use crate::graph::written;
+use crate::http::answer::{Answer, Body};
 use crate::http::aside::{SHORT, aside};
 
 /// What keeps a browser that is led here from making more of the bytes than a download: they are what somebody sent.
@@ -50,19 +51,15 @@ pub(crate) async fn put(
     mailbox: &Mailbox,
     folder: &[String],
     id: &str,
-    body: Vec<u8>,
+    body: &[u8],
 ) -> Result<Answer, Error> {
     if body.is_empty() {
         return delete(call, mailbox, folder, id).await;
     }
     let (contact, expected) = (parse_id(id)?, call.expected.clone());
-    let (picture, body) = recognized(body).await?;
+    let (picture, body) = recognized(body.to_vec()).await?;
     let photo = mailbox.store.put_photo(mailbox.user.mailbox, folder, contact, picture, body, expected).await?;
-    let answer = match call.prefer.minimal {
-        Some(true) => Answer::empty(204)?.header("ETag", &photo.etag()),
-        _ => shown(call, mailbox, id, &photo),
-    };
-    answer?.header(POSITION, &photo.version.to_string())
+    written::updated(call, &photo, || shown(call, mailbox, id, &photo))
 }
 
 /// What picture the bytes are. A JPEG is walked through, so what is long is looked at away from the event loop.
@@ -77,7 +74,7 @@ async fn recognized(bytes: Vec<u8>) -> Result<(Picture, Vec<u8>), Error> {
 pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
     let expected = call.expected.clone();
     match mailbox.store.delete_photo(mailbox.user.mailbox, folder, parse_id(id)?, expected).await? {
-        Some(number) => Answer::empty(204)?.header(POSITION, &number.to_string()),
+        Some(position) => written::deleted(position),
         None => call.expected.check_absent().and_then(|()| Answer::empty(204)),
     }
 }

@@ -1,240 +1,252 @@
-//! What can be called: the table of what is offered where, what each needs of its caller, and what it does with a body.
+//! The table of calls. Everything that depends on which call it is comes from here: `Allow`, what admission and
+//! authorization do, whether a body and query options are read, which preferences apply, and the handler.
 
-use crate::graph::subscriptions::Act;
-use crate::graph::{extensions, permissions, trash};
-use crate::http::body::Taken;
-use crate::odata::address::{Deleted, Item};
+use futures_util::future::LocalBoxFuture;
+
+use self::Offered::{Lenient, Notified};
+use self::Options::{Pages, Plain, Query, Return};
+use crate::domain::error::Error;
+use crate::graph::authorize::Mailbox;
+use crate::graph::authorize::Need::{self, Open, Read, SeeShares, Share, Token, Unshare, Users, Write};
+use crate::graph::call::Call;
+use crate::graph::{
+    categories, contacts, contacts_ref, delta, exchange_ids, extensions, folders, permissions, photos, service,
+    subscriptions, trash, users,
+};
+use crate::http::answer::Answer;
+use crate::http::authenticate::Caller;
+use crate::http::body::Taken::{self, Bytes, Json, Not as NoBody};
 use crate::odata::prefer::Handling;
 
-/// What can be called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    ListUsers,
-    CountUsers,
-    GetUser,
-    ListContacts,
-    CountContacts,
-    CreateContact,
-    ListReferences,
-    FollowContacts,
-    FollowFolders,
-    AddContact,
-    GetContact,
-    UpdateContact,
-    DeleteContact,
-    GetPhoto,
-    GetPhotoValue,
-    PutPhoto,
-    DeletePhoto,
-    Extension(extensions::Does),
-    ListFolders,
-    CountFolders,
-    CreateFolder,
-    GetFolder,
-    UpdateFolder,
-    DeleteFolder,
-    ListCategories,
-    CountCategories,
-    CreateCategory,
-    GetCategory,
-    UpdateCategory,
-    DeleteCategory,
-    TranslateIds,
-    Batch,
-    Trash(trash::Does),
-    Permission(permissions::Does),
-    Subscription(Act),
-    /// Known to Graph, not served yet.
-    NotYet,
-}
-
-/// What a call needs of its caller's token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// That it is good.
-    Token,
-    /// To read what is in a mailbox.
-    Read,
-    /// To write to it.
-    Write,
-    /// To know who there is.
-    Users,
-    /// To know whom a mailbox is shared with.
-    SeeShares,
-    /// To share it, which takes somebody who may know who there is.
-    Share,
-    /// To take that back.
-    Unshare,
-}
-
-/// What can be called at one place, and by which method.
-pub(crate) type Offered = &'static [(&'static str, Endpoint)];
-
-impl Endpoint {
-    /// What it does with a body.
-    pub(crate) fn body(self) -> Taken {
-        use Endpoint as E;
-        match self {
-            E::CreateContact
-            | E::AddContact
-            | E::UpdateContact
-            | E::CreateFolder
-            | E::UpdateFolder
-            | E::CreateCategory
-            | E::UpdateCategory
-            | E::TranslateIds
-            | E::Batch
-            | E::Extension(extensions::Does::Create | extensions::Does::Update)
-            | E::Permission(permissions::Does::Create | permissions::Does::Update)
-            | E::Subscription(Act::Create | Act::Renew) => Taken::Json,
-            E::PutPhoto => Taken::Bytes,
-            _ => Taken::Not,
-        }
-    }
-
+/// A call.
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    /// As [`crate::odata::address::Address::pattern`] prints it.
+    pub(crate) address: &'static str,
     /// What its caller must be permitted (docs/graph.md, "Permissions").
-    pub(crate) fn need(self) -> Need {
-        use Endpoint as E;
-        match self {
-            // Each step of a batch needs what it needs alone.
-            E::GetUser | E::TranslateIds | E::Batch | E::NotYet => Need::Token,
-            E::ListUsers | E::CountUsers => Need::Users,
-            E::ListContacts
-            | E::CountContacts
-            | E::ListReferences
-            | E::FollowContacts
-            | E::FollowFolders
-            | E::GetContact
-            | E::GetPhoto
-            | E::GetPhotoValue
-            | E::ListFolders
-            | E::CountFolders
-            | E::GetFolder
-            | E::ListCategories
-            | E::CountCategories
-            | E::GetCategory
-            | E::Trash(trash::Does::List | trash::Does::Count | trash::Does::Get)
-            | E::Extension(extensions::Does::List | extensions::Does::Get)
-            | E::Subscription(_) => Need::Read,
-            E::Permission(permissions::Does::List | permissions::Does::Get) => Need::SeeShares,
-            E::Permission(permissions::Does::Create | permissions::Does::Update) => Need::Share,
-            E::Permission(permissions::Does::Delete) => Need::Unshare,
-            E::CreateContact
-            | E::AddContact
-            | E::UpdateContact
-            | E::DeleteContact
-            | E::PutPhoto
-            | E::DeletePhoto
-            | E::CreateFolder
-            | E::UpdateFolder
-            | E::DeleteFolder
-            | E::CreateCategory
-            | E::UpdateCategory
-            | E::DeleteCategory
-            | E::Extension(extensions::Does::Create | extensions::Does::Update | extensions::Does::Delete)
-            | E::Trash(
-                trash::Does::Restore
-                | trash::Does::Delete
-                | trash::Does::PermanentDelete
-                | trash::Does::PermanentDeleteFolder,
-            ) => Need::Write,
-        }
-    }
+    pub(crate) need: Need,
+    /// What it does with a body.
+    pub(crate) body: Taken,
+    pub(crate) options: Options,
+    pub(crate) offered: Offered,
+    pub(crate) handler: Handler,
+}
 
-    /// Whether its answer has pages.
-    pub(crate) fn is_list(self) -> bool {
-        use Endpoint as E;
-        matches!(
-            self,
-            E::ListUsers
-                | E::ListContacts
-                | E::ListReferences
-                | E::ListFolders
-                | E::ListCategories
-                | E::FollowContacts
-                | E::FollowFolders
-                | E::Trash(trash::Does::List)
-        )
-    }
+/// Which query options and preferences a call reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Options {
+    /// No query options.
+    Plain,
+    /// No query options; `Prefer: return=`.
+    Return,
+    /// Query options.
+    Query,
+    /// Query options, and `Prefer: odata.maxpagesize`.
+    Pages,
+}
 
-    /// Whether it has query options of its own to read.
-    pub(crate) fn reads_query(self) -> bool {
-        use Endpoint as E;
-        matches!(
-            self,
-            E::ListUsers
-                | E::CountUsers
-                | E::GetUser
-                | E::ListContacts
-                | E::CountContacts
-                | E::ListReferences
-                | E::FollowContacts
-                | E::FollowFolders
-                | E::GetContact
-                | E::ListFolders
-                | E::CountFolders
-                | E::GetFolder
-                | E::ListCategories
-                | E::CountCategories
-                | E::GetCategory
-                | E::Trash(trash::Does::List | trash::Does::Count | trash::Does::Get)
-                | E::Extension(extensions::Does::List)
-                | E::NotYet
-        )
+/// When a call is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offered {
+    Always,
+    /// Not in strict handling, since Graph does not have it.
+    Lenient,
+    /// Only where somebody delivers notifications.
+    Notified,
+}
+
+/// A handler's answer. On the heap, and made outside of `async`: an unoptimized build would otherwise keep room for all of
+/// them on the stack, on which a deep filter is read.
+pub(crate) type Answering<'r> = LocalBoxFuture<'r, Result<Answer, Error>>;
+
+/// What answers a call.
+pub(crate) enum Handler {
+    /// The edge itself.
+    Edge,
+    /// Without a caller.
+    Public(fn(&Call<'_>) -> Result<Answer, Error>),
+    /// The steps are calls themselves, so the batch stands above this table.
+    Batch,
+    /// For a caller.
+    Caller(for<'r> fn(&'r Request<'r>) -> Answering<'r>),
+    /// For a caller who may do this with the mailbox.
+    Mailbox(for<'r> fn(&'r Request<'r>, &'r Mailbox) -> Answering<'r>),
+}
+
+/// What handlers are given of a request.
+pub(crate) struct Request<'r> {
+    pub(crate) call: &'r Call<'r>,
+    pub(crate) caller: &'r Caller,
+    /// The folders of the address, from the outermost to the innermost.
+    pub(crate) path: &'r [String],
+    /// The id in the address.
+    pub(crate) id: &'r str,
+    /// The extension's name in the address.
+    pub(crate) name: &'r str,
+    pub(crate) body: &'r [u8],
+}
+
+/// A handler that is given the mailbox, and these of the request.
+macro_rules! mailbox {
+    ($handler:path $(, $part:ident)*) => {
+        Handler::Mailbox(|r, mailbox| Box::pin($handler(r.call, mailbox $(, r.$part)*)))
+    };
+}
+
+/// A handler that is given the caller, and these of the request.
+macro_rules! caller {
+    ($handler:path $(, $part:ident)*) => {
+        Handler::Caller(|r| Box::pin($handler(r.call, r.caller $(, r.$part)*)))
+    };
+}
+
+const GET: &str = "GET";
+const POST: &str = "POST";
+const PUT: &str = "PUT";
+const PATCH: &str = "PATCH";
+const DELETE: &str = "DELETE";
+
+const fn call(
+    method: &'static str,
+    address: &'static str,
+    need: Need,
+    body: Taken,
+    options: Options,
+    handler: Handler,
+) -> Route {
+    Route { method, address, need, body, options, offered: Offered::Always, handler }
+}
+
+impl Route {
+    const fn only(self, offered: Offered) -> Self {
+        Self { offered, ..self }
     }
 }
 
-/// The table of everything offered below an owner.
-pub(crate) fn offered(item: &Item, handling: Handling) -> Offered {
-    use Endpoint as E;
-    match item {
-        Item::User => &[("GET", E::GetUser)],
-        Item::Contacts(_) => &[("GET", E::ListContacts), ("POST", E::CreateContact)],
-        Item::ContactsDelta(_) => &[("GET", E::FollowContacts)],
-        Item::FoldersDelta => &[("GET", E::FollowFolders)],
-        Item::ContactsCount(_) => &[("GET", E::CountContacts)],
-        Item::ContactsRef(_) => &[("GET", E::ListReferences), ("POST", E::AddContact)],
-        Item::FoldersCount(_) => &[("GET", E::CountFolders)],
-        Item::Folders(_) => &[("GET", E::ListFolders), ("POST", E::CreateFolder)],
-        Item::Folder(_) => &[("GET", E::GetFolder), ("PATCH", E::UpdateFolder), ("DELETE", E::DeleteFolder)],
-        Item::Contact(..) => &[("GET", E::GetContact), ("PATCH", E::UpdateContact), ("DELETE", E::DeleteContact)],
-        Item::Categories => &[("GET", E::ListCategories), ("POST", E::CreateCategory)],
-        Item::CategoriesCount => &[("GET", E::CountCategories)],
-        Item::Category(_) => &[("GET", E::GetCategory), ("PATCH", E::UpdateCategory), ("DELETE", E::DeleteCategory)],
-        Item::TranslateExchangeIds => &[("POST", E::TranslateIds)],
-        Item::Permissions => {
-            &[("GET", E::Permission(permissions::Does::List)), ("POST", E::Permission(permissions::Does::Create))]
-        }
-        Item::Permission(_) => &[
-            ("GET", E::Permission(permissions::Does::Get)),
-            ("PATCH", E::Permission(permissions::Does::Update)),
-            ("DELETE", E::Permission(permissions::Does::Delete)),
-        ],
-        Item::ContactRef => &[],
-        Item::PermanentDelete(_, Some(_)) => &[("POST", E::Trash(trash::Does::PermanentDelete))],
-        Item::PermanentDelete(_, None) => &[("POST", E::Trash(trash::Does::PermanentDeleteFolder))],
-        Item::Deleted(Deleted::All) => &[("GET", E::Trash(trash::Does::List))],
-        Item::Deleted(Deleted::Count) => &[("GET", E::Trash(trash::Does::Count))],
-        Item::Deleted(Deleted::One(_)) => {
-            &[("GET", E::Trash(trash::Does::Get)), ("DELETE", E::Trash(trash::Does::Delete))]
-        }
-        Item::Deleted(Deleted::Restore(_)) => &[("POST", E::Trash(trash::Does::Restore))],
-        Item::Extensions(..) => {
-            &[("GET", E::Extension(extensions::Does::List)), ("POST", E::Extension(extensions::Does::Create))]
-        }
-        Item::Extension(..) => &[
-            ("GET", E::Extension(extensions::Does::Get)),
-            ("PATCH", E::Extension(extensions::Does::Update)),
-            ("DELETE", E::Extension(extensions::Does::Delete)),
-        ],
-        // Graph cannot take a contact's photo away.
-        Item::Photo(..) if handling == Handling::Strict => &[("GET", E::GetPhoto)],
-        Item::Photo(..) => &[("GET", E::GetPhoto), ("DELETE", E::DeletePhoto)],
-        Item::PhotoValue(..) if handling == Handling::Strict => {
-            &[("GET", E::GetPhotoValue), ("PUT", E::PutPhoto), ("PATCH", E::PutPhoto)]
-        }
-        Item::PhotoValue(..) => {
-            &[("GET", E::GetPhotoValue), ("PUT", E::PutPhoto), ("PATCH", E::PutPhoto), ("DELETE", E::DeletePhoto)]
+/// A line a call: method, address, need, body, options, handler. `Allow` lists methods in this order.
+#[rustfmt::skip]
+static CALLS: &[Route] = &[
+    call(GET,    "/healthz",                                       Open,      NoBody, Plain,  Handler::Edge),
+    call(GET,    "/",                                              Open,      NoBody, Plain,  Handler::Public(service::document)),
+    call(GET,    "/$metadata",                                     Open,      NoBody, Query,  Handler::Public(service::metadata)),
+    // Each step needs what it needs alone.
+    call(POST,   "/$batch",                                        Token,     Json,   Plain,  Handler::Batch),
+
+    call(GET,    "/users",                                         Users,     NoBody, Pages,  caller!(users::list)),
+    call(GET,    "/users/$count",                                  Users,     NoBody, Query,  caller!(users::count)),
+    call(GET,    "/{user}",                                        Token,     NoBody, Query,  mailbox!(users::get)),
+
+    call(GET,    "/{user}/contacts",                               Read,      NoBody, Pages,  mailbox!(contacts::list, path)),
+    call(POST,   "/{user}/contacts",                               Write,     Json,   Return, mailbox!(contacts::create, path, body)),
+    call(GET,    "/{user}/contacts/$count",                        Read,      NoBody, Query,  mailbox!(contacts::count, path)),
+    call(GET,    "/{user}/contacts/delta",                         Read,      NoBody, Pages,  mailbox!(delta::contacts, path)),
+    call(GET,    "/{user}/contacts/$ref",                          Read,      NoBody, Pages,  mailbox!(contacts_ref::list, path)),
+    call(POST,   "/{user}/contacts/$ref",                          Write,     Json,   Return, mailbox!(contacts_ref::add, caller, path, body)),
+    call(GET,    "/{user}/contacts/{id}",                          Read,      NoBody, Query,  mailbox!(contacts::get, path, id)),
+    call(PATCH,  "/{user}/contacts/{id}",                          Write,     Json,   Return, mailbox!(contacts::update, path, id, body)),
+    call(DELETE, "/{user}/contacts/{id}",                          Write,     NoBody, Plain,  mailbox!(contacts::delete, path, id)),
+    call(POST,   "/{user}/contacts/{id}/permanentDelete",          Write,     NoBody, Plain,  mailbox!(trash::permanent_delete, path, id)),
+
+    call(GET,    "/{user}/contacts/{id}/photo",                    Read,      NoBody, Plain,  mailbox!(photos::get, path, id)),
+    call(DELETE, "/{user}/contacts/{id}/photo",                    Write,     NoBody, Plain,  mailbox!(photos::delete, path, id)).only(Lenient),
+    call(GET,    "/{user}/contacts/{id}/photo/$value",             Read,      NoBody, Plain,  mailbox!(photos::value, path, id)),
+    call(PUT,    "/{user}/contacts/{id}/photo/$value",             Write,     Bytes,  Return, mailbox!(photos::put, path, id, body)),
+    call(PATCH,  "/{user}/contacts/{id}/photo/$value",             Write,     Bytes,  Return, mailbox!(photos::put, path, id, body)),
+    call(DELETE, "/{user}/contacts/{id}/photo/$value",             Write,     NoBody, Plain,  mailbox!(photos::delete, path, id)).only(Lenient),
+
+    call(GET,    "/{user}/contacts/{id}/extensions",               Read,      NoBody, Query,  mailbox!(extensions::list, path, id)),
+    call(POST,   "/{user}/contacts/{id}/extensions",               Write,     Json,   Return, mailbox!(extensions::create, path, id, body)),
+    call(GET,    "/{user}/contacts/{id}/extensions/{extension}",   Read,      NoBody, Plain,  mailbox!(extensions::get, path, id, name)),
+    call(PATCH,  "/{user}/contacts/{id}/extensions/{extension}",   Write,     Json,   Return, mailbox!(extensions::update, path, id, name, body)),
+    call(DELETE, "/{user}/contacts/{id}/extensions/{extension}",   Write,     NoBody, Plain,  mailbox!(extensions::delete, path, id, name)),
+
+    call(GET,    "/{user}/contactFolders",                         Read,      NoBody, Pages,  mailbox!(folders::list, path)),
+    call(POST,   "/{user}/contactFolders",                         Write,     Json,   Return, mailbox!(folders::create, path, body)),
+    call(GET,    "/{user}/contactFolders/$count",                  Read,      NoBody, Query,  mailbox!(folders::count, path)),
+    call(GET,    "/{user}/contactFolders/delta",                   Read,      NoBody, Pages,  mailbox!(delta::folders)),
+    call(GET,    "/{user}/contactFolders/{id}",                    Read,      NoBody, Query,  mailbox!(folders::get, path)),
+    call(PATCH,  "/{user}/contactFolders/{id}",                    Write,     Json,   Return, mailbox!(folders::update, path, body)),
+    call(DELETE, "/{user}/contactFolders/{id}",                    Write,     NoBody, Plain,  mailbox!(folders::delete, path)),
+    call(POST,   "/{user}/contactFolders/{id}/permanentDelete",    Write,     NoBody, Plain,  mailbox!(trash::permanent_delete_folder, path)),
+
+    call(GET,    "/{user}/outlook/masterCategories",               Read,      NoBody, Pages,  mailbox!(categories::list)),
+    call(POST,   "/{user}/outlook/masterCategories",               Write,     Json,   Return, mailbox!(categories::create, body)),
+    call(GET,    "/{user}/outlook/masterCategories/$count",        Read,      NoBody, Query,  mailbox!(categories::count)),
+    call(GET,    "/{user}/outlook/masterCategories/{id}",          Read,      NoBody, Query,  mailbox!(categories::get, id)),
+    call(PATCH,  "/{user}/outlook/masterCategories/{id}",          Write,     Json,   Return, mailbox!(categories::update, id, body)),
+    call(DELETE, "/{user}/outlook/masterCategories/{id}",          Write,     NoBody, Plain,  mailbox!(categories::delete, id)),
+
+    call(GET,    "/{user}/deletedContacts",                        Read,      NoBody, Pages,  mailbox!(trash::list)),
+    call(GET,    "/{user}/deletedContacts/$count",                 Read,      NoBody, Query,  mailbox!(trash::count)),
+    call(GET,    "/{user}/deletedContacts/{id}",                   Read,      NoBody, Query,  mailbox!(trash::get, id)),
+    call(DELETE, "/{user}/deletedContacts/{id}",                   Write,     NoBody, Plain,  mailbox!(trash::delete, id)),
+    call(POST,   "/{user}/deletedContacts/{id}/restore",           Write,     NoBody, Return, mailbox!(trash::restore, id)),
+
+    call(GET,    "/{user}/contactPermissions",                     SeeShares, NoBody, Plain,  mailbox!(permissions::list)),
+    call(POST,   "/{user}/contactPermissions",                     Share,     Json,   Return, mailbox!(permissions::create, body)),
+    call(GET,    "/{user}/contactPermissions/{id}",                SeeShares, NoBody, Plain,  mailbox!(permissions::get, id)),
+    call(PATCH,  "/{user}/contactPermissions/{id}",                Share,     Json,   Return, mailbox!(permissions::update, id, body)),
+    call(DELETE, "/{user}/contactPermissions/{id}",                Unshare,   NoBody, Plain,  mailbox!(permissions::delete, id)),
+
+    call(POST,   "/{user}/translateExchangeIds",                   Token,     Json,   Plain,  mailbox!(exchange_ids::translate, body)),
+
+    call(GET,    "/subscriptions",                                 Read,      NoBody, Query,  caller!(subscriptions::list)).only(Notified),
+    call(POST,   "/subscriptions",                                 Read,      Json,   Return, caller!(subscriptions::create, body)).only(Notified),
+    call(GET,    "/subscriptions/{id}",                            Read,      NoBody, Plain,  caller!(subscriptions::get, id)).only(Notified),
+    call(PATCH,  "/subscriptions/{id}",                            Read,      Json,   Return, caller!(subscriptions::renew, id, body)).only(Notified),
+    call(DELETE, "/subscriptions/{id}",                            Read,      NoBody, Plain,  caller!(subscriptions::delete, id)).only(Notified),
+    call(POST,   "/subscriptions/{id}/reauthorize",                Read,      NoBody, Plain,  caller!(subscriptions::reauthorize, id)).only(Notified),
+    call(GET,    "/subscriptions/{id}/deliveries",                 Read,      NoBody, Plain,  caller!(subscriptions::deliveries, id)).only(Notified),
+];
+
+/// The row of a call.
+///
+/// # Errors
+/// [`Error::MethodNotAllowed`], with the methods that are offered at its address.
+pub(crate) fn of(call: &Call<'_>) -> Result<&'static Route, Error> {
+    let (address, is_strict) = (call.address.pattern(), call.handling() == Handling::Strict);
+    let here = || CALLS.iter().filter(|row| row.address == address && !(is_strict && row.offered == Lenient));
+    let found = here().find(|row| row.method == call.method().as_str());
+    found.ok_or_else(|| Error::MethodNotAllowed(here().map(|row| row.method).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::odata::address::Address;
+
+    /// The calls of docs/graph.md that are served, each a method and a pattern.
+    fn documented() -> BTreeSet<(String, &'static str)> {
+        let text = include_str!("../../docs/graph.md").split("\n## Calls\n").nth(1).unwrap();
+        let rows = text.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with("| `"));
+        let served = rows.filter(|row| row.contains("| supported |") || row.contains("| beyond Graph |"));
+        let calls = served.map(|row| row.split('`').nth(1).unwrap()).filter(|call| !call.contains('?'));
+        calls
+            .flat_map(|call| {
+                let (methods, path) = call.split_at(call.find(['…', '/']).unwrap());
+                let path = path.replace('…', "/me").replace("/F", "/contactFolders/f").replace(['{', '}'], "");
+                let pattern = Address::parse(&path).unwrap().pattern();
+                methods.trim().split(", ").map(move |method| (method.to_owned(), pattern)).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_table_and_the_checklist_have_the_same_calls_each_once() {
+        let table: BTreeSet<_> = CALLS.iter().map(|row| (row.method.to_owned(), row.address)).collect();
+        assert_eq!(table.len(), CALLS.len());
+        assert_eq!(table, documented());
+    }
+
+    #[test]
+    fn a_call_of_a_mailbox_has_its_owner_in_its_address_and_no_other_has() {
+        for row in CALLS {
+            let is_of_mailbox = matches!(row.handler, Handler::Mailbox(_));
+            assert_eq!(is_of_mailbox, row.address.starts_with("/{user}"), "{} {}", row.method, row.address);
+            let is_public = matches!(row.handler, Handler::Edge | Handler::Public(_));
+            assert_eq!(is_public, row.need == Open, "{} {}", row.method, row.address);
         }
     }
 }

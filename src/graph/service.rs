@@ -9,13 +9,10 @@ use crate::graph::call::Call;
 use crate::graph::metadata;
 use crate::http::answer::Answer;
 use crate::http::packed;
-use crate::odata::query::Query;
 use crate::odata::shape::Shape;
 
 /// `GET /`: what there is to begin with (OData JSON format, section 5).
 pub(crate) fn document(call: &Call<'_>) -> Result<Answer, Error> {
-    call.only_get()?;
-    Query::none(call.query)?;
     let value = json!([
         {"name": "me", "kind": "Singleton", "url": "me"},
         {"name": "users", "kind": "EntitySet", "url": "users"},
@@ -31,7 +28,6 @@ pub(crate) fn document(call: &Call<'_>) -> Result<Answer, Error> {
 /// `GET /$metadata`: the model of the shape that is spoken there, as CSDL.
 pub(crate) fn metadata(call: &Call<'_>) -> Result<Answer, Error> {
     static PACKED: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
-    call.only_get()?;
     let [beta, v1] = &PACKED;
     let packed = if call.shape() == Shape::V1 { v1 } else { beta };
     packed::of_program(call.headers, metadata::csdl(call.shape()), packed)?

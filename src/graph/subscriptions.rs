@@ -6,14 +6,15 @@ use crate::clock;
 use crate::domain::contact;
 use crate::domain::error::{Error, Kind};
 use crate::domain::subscription::{Subject, Subscription};
+use crate::graph::authorize::Need;
 use crate::graph::body;
 use crate::graph::call::Call;
 use crate::graph::json::subscription::{self, About, SubscriptionJson, no_resource};
-use crate::graph::routes::{Endpoint, Need, Offered};
-use crate::http::answer::{Answer, List};
+use crate::graph::list::List;
+use crate::graph::written;
+use crate::http::answer::Answer;
 use crate::http::authenticate::{Caller, Who};
 use crate::notify::Notifier;
-use crate::odata::address::Resource;
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::store::Store;
@@ -21,82 +22,62 @@ use crate::store::Store;
 /// Subscriptions on a page.
 const PAGE: usize = 100;
 
-/// What can be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Act {
-    List,
-    Create,
-    Get,
-    Renew,
-    Delete,
-    Reauthorize,
-    Deliveries,
+/// The store as the caller may use it.
+fn store(call: &Call<'_>, caller: &Caller) -> Store {
+    call.api.unguarded.acting(call.actor(caller))
 }
 
-/// What is offered; `None` where the resource is something else.
-pub(crate) fn offered(resource: &Resource) -> Option<Offered> {
-    use Endpoint::Subscription as S;
-    Some(match resource {
-        Resource::Subscriptions => &[("GET", S(Act::List)), ("POST", S(Act::Create))],
-        Resource::Subscription(_) => &[("GET", S(Act::Get)), ("PATCH", S(Act::Renew)), ("DELETE", S(Act::Delete))],
-        Resource::Reauthorize(_) => &[("POST", S(Act::Reauthorize))],
-        Resource::Deliveries(_) => &[("GET", S(Act::Deliveries))],
-        _ => return None,
-    })
+fn parse_id(id: &str) -> Result<Uuid, Error> {
+    contact::parse_id(id).ok_or(Error::NotFound)
 }
 
-/// Does what is asked.
+/// Delivers notifications; without one no call of this file is offered.
+fn notifier<'a>(call: &Call<'a>) -> Result<&'a Notifier, Error> {
+    call.api.settings.notifier.as_ref().ok_or_else(|| Error::internal("subscriptions need a notifier"))
+}
+
+/// `GET /subscriptions/{id}`
 ///
 /// # Errors
-/// [`Error::NotFound`] for what the caller has not made; whatever else the call can end with.
-pub(crate) async fn perform(call: &Call<'_>, act: Act, caller: &Caller, body: &[u8]) -> Result<Answer, Error> {
-    // Without anybody who posts them, nothing is promised.
-    let notifier = call.api.settings.notifier.as_ref();
-    let notifier = notifier.ok_or_else(|| Error::NotImplemented("A subscription".to_owned()))?;
-    if act != Act::List {
-        Query::none(call.query)?;
-    }
-    if !caller.scopes.may_read() {
-        return Err(Error::Denied("The token does not permit reading contacts: that is Contacts.Read."));
-    }
-    let store = &call.api.unguarded.acting(call.actor(caller));
-    let creator = &caller.name();
-    let id = match &call.address.resource {
-        Resource::Subscription(id) | Resource::Reauthorize(id) | Resource::Deliveries(id) => {
-            contact::parse_id(id).ok_or(Error::NotFound)?
-        }
-        _ => Uuid::nil(),
-    };
-    match act {
-        Act::List => list(call, store, creator).await,
-        Act::Create => create(call, notifier, caller, creator, body).await,
-        Act::Get => shown(call, 200, &store.subscription(creator, id).await?),
-        Act::Renew => {
-            let terms = store.subscription(creator, id).await?.terms;
-            let renewal = body::json(body, move |body| subscription::read_renewal(body, &terms, clock::now())).await?;
-            if let Some(url) = &renewal.notification_url {
-                notifier.check("notificationUrl", url)?;
-                notifier.confirm("notificationUrl", url, id, creator).await?;
-            }
-            written(call, 200, &store.renew_subscription(creator, id, renewal).await?)
-        }
-        Act::Delete => {
-            store.delete_subscription(creator, id).await?;
-            Answer::empty(204)
-        }
-        Act::Reauthorize => {
-            // From now on it ends with this token, and no longer with the one it was made by.
-            store.reauthorize_subscription(creator, id, caller.token).await?;
-            Answer::empty(204)
-        }
-        Act::Deliveries => {
-            let value = store.deliveries(creator, id).await?;
-            Answer::json(200, &List { context: None, count: None, next: None, value })
-        }
-    }
+/// [`Error::NotFound`] for a subscription of another creator, as in all calls of this file.
+pub(crate) async fn get(call: &Call<'_>, caller: &Caller, id: &str) -> Result<Answer, Error> {
+    shown(call, &store(call, caller).subscription(&caller.name(), parse_id(id)?).await?)
 }
 
-async fn list(call: &Call<'_>, store: &Store, creator: &str) -> Result<Answer, Error> {
+/// `PATCH /subscriptions/{id}`: another end, or another address.
+pub(crate) async fn renew(call: &Call<'_>, caller: &Caller, id: &str, body: &[u8]) -> Result<Answer, Error> {
+    let (store, creator, id) = (store(call, caller), &caller.name(), parse_id(id)?);
+    let terms = store.subscription(creator, id).await?.terms;
+    let renewal = body::json(body, move |body| subscription::read_renewal(body, &terms, clock::now())).await?;
+    if let Some(url) = &renewal.notification_url {
+        let notifier = notifier(call)?;
+        notifier.check("notificationUrl", url)?;
+        notifier.confirm("notificationUrl", url, id, creator).await?;
+    }
+    let renewed = store.renew_subscription(creator, id, renewal).await?;
+    written::updated(call, &renewed, || shown(call, &renewed))
+}
+
+/// `DELETE /subscriptions/{id}`
+pub(crate) async fn delete(call: &Call<'_>, caller: &Caller, id: &str) -> Result<Answer, Error> {
+    store(call, caller).delete_subscription(&caller.name(), parse_id(id)?).await?;
+    Answer::empty(204)
+}
+
+/// `POST /subscriptions/{id}/reauthorize`: it now ends with this token, and no longer with the one it was created with.
+pub(crate) async fn reauthorize(call: &Call<'_>, caller: &Caller, id: &str) -> Result<Answer, Error> {
+    store(call, caller).reauthorize_subscription(&caller.name(), parse_id(id)?, caller.token).await?;
+    Answer::empty(204)
+}
+
+/// `GET /subscriptions/{id}/deliveries`: the last deliveries and how they ended.
+pub(crate) async fn deliveries(call: &Call<'_>, caller: &Caller, id: &str) -> Result<Answer, Error> {
+    let value = store(call, caller).deliveries(&caller.name(), parse_id(id)?).await?;
+    Answer::json(200, &List { context: None, count: None, next: None, value })
+}
+
+/// `GET /subscriptions`
+pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let after = match &query.skip_token {
         Some(token) => contact::parse_id(token)
@@ -121,7 +102,7 @@ async fn list(call: &Call<'_>, store: &Store, creator: &str) -> Result<Answer, E
         return Err(Error::invalid(Kind::Query, *name, message));
     }
     let limit = i64::try_from(PAGE + 1).map_err(Error::internal)?;
-    let mut found = store.subscriptions(creator, after, limit).await?;
+    let mut found = store(call, caller).subscriptions(&caller.name(), after, limit).await?;
     let more = found.len() > PAGE;
     found.truncate(PAGE);
     let last = found.last().filter(|_| more);
@@ -131,13 +112,9 @@ async fn list(call: &Call<'_>, store: &Store, creator: &str) -> Result<Answer, E
     Answer::json(200, &List { context, count: None, next, value })
 }
 
-async fn create(
-    call: &Call<'_>,
-    notifier: &Notifier,
-    caller: &Caller,
-    creator: &str,
-    body: &[u8],
-) -> Result<Answer, Error> {
+/// `POST /subscriptions`
+pub(crate) async fn create(call: &Call<'_>, caller: &Caller, body: &[u8]) -> Result<Answer, Error> {
+    let (notifier, creator) = (notifier(call)?, caller.name());
     let terms = body::json(body, |body| subscription::read_terms(body, clock::now())).await?;
     let (owner, about) = subscription::about(&terms)?;
     if about == About::Folders && call.handling() == Handling::Strict {
@@ -158,28 +135,18 @@ async fn create(
     for (property, url) in &urls {
         notifier.check(property, url)?;
     }
-    store.room_for_subscription(mailbox, creator).await?;
+    store.room_for_subscription(mailbox, &creator).await?;
     let id = clock::new_id();
     urls.dedup_by_key(|(_, url)| *url);
     for (property, url) in urls {
-        notifier.confirm(property, url, id, creator).await?;
+        notifier.confirm(property, url, id, &creator).await?;
     }
-    let (creator, token) = (creator.to_owned(), caller.token);
-    let subscription = Subscription { mailbox, id, creator, token, subject, terms };
+    let subscription = Subscription { mailbox, id, creator, token: caller.token, subject, terms };
     store.insert_subscription(subscription.clone()).await?;
-    let location = call.link(&format!("/subscriptions/{id}"));
-    written(call, 201, &subscription)?.made_at(&location)
+    written::created(call, &subscription, &format!("/subscriptions/{id}"), || shown(call, &subscription))
 }
 
-/// A subscription after a write, or nothing where the client prefers that.
-fn written(call: &Call<'_>, status: u16, subscription: &Subscription) -> Result<Answer, Error> {
-    match call.prefer.minimal {
-        Some(true) => Answer::empty(204),
-        _ => shown(call, status, subscription),
-    }
-}
-
-fn shown(call: &Call<'_>, status: u16, subscription: &Subscription) -> Result<Answer, Error> {
+fn shown(call: &Call<'_>, subscription: &Subscription) -> Result<Answer, Error> {
     let context = call.annotated.then(|| call.link("/$metadata#subscriptions/$entity"));
-    Answer::json(status, &SubscriptionJson { subscription, context: context.as_deref() })
+    Answer::json(200, &SubscriptionJson { subscription, context: context.as_deref() })
 }

@@ -1,6 +1,5 @@
 //! `…/permanentDelete`, and `…/deletedContacts`: what was deleted, until it is gone for good.
 
-use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 
 use crate::domain::contact::Contact;
@@ -8,49 +7,19 @@ use crate::domain::date;
 use crate::domain::error::Error;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::Call;
-use crate::graph::contacts::{self, parse_id, printed, quoted, selection};
+use crate::graph::contacts::{self, printed, selection};
 use crate::graph::json::contact::select::Selection;
 use crate::graph::json::contact::write::ContactJson;
 use crate::graph::json::extended;
-use crate::http::answer::{Answer, List, POSITION};
+use crate::graph::keys::{parse_id, quoted};
+use crate::graph::list::List;
+use crate::graph::written;
+use crate::http::answer::Answer;
 use crate::odata::expand;
 use crate::odata::filter::{self, Aliases, Model};
 use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::store::Listing;
-
-/// What a call does here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Does {
-    List,
-    Count,
-    Get,
-    Restore,
-    Delete,
-    PermanentDelete,
-    PermanentDeleteFolder,
-}
-
-/// Does it. In a box: all that a call can become lies beside each other on the stack of a debug build.
-pub(crate) fn perform<'a>(
-    call: &'a Call<'a>,
-    what: Does,
-    mailbox: &'a Mailbox,
-    path: &'a [String],
-    id: &'a str,
-) -> LocalBoxFuture<'a, Result<Answer, Error>> {
-    Box::pin(async move {
-        match what {
-            Does::List => list(call, mailbox).await,
-            Does::Count => count(call, mailbox).await,
-            Does::Get => Box::pin(get(call, mailbox, id)).await,
-            Does::Restore => restore(call, mailbox, id).await,
-            Does::Delete => delete(call, mailbox, id).await,
-            Does::PermanentDelete => permanent_delete(call, mailbox, path, id).await,
-            Does::PermanentDeleteFolder => permanent_delete_folder(call, mailbox, path).await,
-        }
-    })
-}
 
 /// A contact as any other, and when it was deleted: that was its last modification.
 #[derive(Serialize)]
@@ -62,7 +31,7 @@ struct Deleted<'a> {
 }
 
 /// `GET …/deletedContacts`: of all folders, those deleted last first if no other order is asked for.
-async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
     let options = printed(select.as_ref(), &extended::expand_names(&expand));
@@ -79,7 +48,7 @@ async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
 }
 
 /// `GET …/deletedContacts/$count`
-async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
+pub(crate) async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let listing = listing(call, &Query::parse(call.query)?)?;
     Answer::number(mailbox.store.count(mailbox.user.mailbox, &listing, call.position).await?)
 }
@@ -89,7 +58,7 @@ fn listing(call: &Call<'_>, query: &Query) -> Result<Listing, Error> {
 }
 
 /// `GET …/deletedContacts/{id}`
-async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
+pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let query = Query::of_one(call.query)?;
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
@@ -103,30 +72,35 @@ async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Err
 }
 
 /// `POST …/deletedContacts/{id}/restore`
-async fn restore(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
+pub(crate) async fn restore(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let contact = mailbox.store.restore(mailbox.user.mailbox, parse_id(id)?, call.expected.clone()).await?;
-    contacts::written(call, mailbox, 200, &contact)
+    written::updated(call, &contact, || contacts::shown(call, mailbox, &contact, None))
 }
 
 /// `DELETE …/deletedContacts/{id}`: for good.
-async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
+pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
-    gone(store.delete_from_trash(number, parse_id(id)?, call.expected.clone()).await?)
+    written::deleted(store.delete_from_trash(number, parse_id(id)?, call.expected.clone()).await?)
 }
 
 /// `POST …/contacts/{id}/permanentDelete`
-async fn permanent_delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
+pub(crate) async fn permanent_delete(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    folder: &[String],
+    id: &str,
+) -> Result<Answer, Error> {
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
-    gone(store.delete_for_good(number, folder, parse_id(id)?, call.expected.clone()).await?)
+    written::deleted(store.delete_for_good(number, folder, parse_id(id)?, call.expected.clone()).await?)
 }
 
 /// `POST …/contactFolders/{id}/permanentDelete`, with everything inside.
-async fn permanent_delete_folder(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
-    gone(mailbox.store.delete_folder_for_good(mailbox.user.mailbox, path, call.expected.clone()).await?)
-}
-
-fn gone(position: i64) -> Result<Answer, Error> {
-    Answer::empty(204)?.header(POSITION, &position.to_string())
+pub(crate) async fn permanent_delete_folder(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    path: &[String],
+) -> Result<Answer, Error> {
+    written::deleted(mailbox.store.delete_folder_for_good(mailbox.user.mailbox, path, call.expected.clone()).await?)
 }
 
 fn shown<'a>(

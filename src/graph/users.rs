@@ -6,8 +6,9 @@ use crate::domain::user::User;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::Call;
 use crate::graph::json::user::{PROPERTIES, UserJson};
-use crate::http::answer::{Answer, List};
-use crate::http::authenticate::{Caller, Who};
+use crate::graph::list::List;
+use crate::http::answer::Answer;
+use crate::http::authenticate::Caller;
 use crate::odata::entity;
 use crate::odata::expand::{self, Source};
 use crate::odata::filter::Model;
@@ -28,7 +29,7 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Er
 
 /// `GET /users`, in the order in which they were made if no other is asked for.
 pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
-    let query = query(call, caller)?;
+    let query = Query::parse(call.query)?;
     let select = selection(&query)?;
     expand::none(&query, Source::User)?;
     let (condition, order) = options(call, &query)?;
@@ -85,17 +86,8 @@ fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Option<
 
 /// `GET /users/$count`: a number and nothing else.
 pub(crate) async fn count(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
-    let (condition, _) = options(call, &query(call, caller)?)?;
+    let (condition, _) = options(call, &Query::parse(call.query)?)?;
     Answer::number(call.api.unguarded.acting(call.actor(caller)).count_users(condition.as_ref()).await?)
-}
-
-/// The options of a list, for a caller who may list.
-fn query(call: &Call<'_>, caller: &Caller) -> Result<Query, Error> {
-    match caller.who {
-        Who::App(_) if caller.scopes.may_list_users() => Query::parse(call.query),
-        Who::App(_) => Err(Error::Denied("The token does not permit listing users: that is User.Read.All.")),
-        Who::User(_) => Err(Error::Denied("Only an application may list users; a user is at /me.")),
-    }
 }
 
 fn selection(query: &Query) -> Result<Option<Vec<&'static str>>, Error> {

@@ -32,18 +32,6 @@ impl From<Vec<u8>> for Body {
     }
 }
 
-/// A page of a collection.
-#[derive(Serialize)]
-pub(crate) struct List<T> {
-    #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
-    pub(crate) context: Option<String>,
-    #[serde(rename = "@odata.count", skip_serializing_if = "Option::is_none")]
-    pub(crate) count: Option<i64>,
-    #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
-    pub(crate) next: Option<String>,
-    pub(crate) value: Vec<T>,
-}
-
 impl Answer {
     pub(crate) fn empty(status: u16) -> Result<Self, Error> {
         let status = StatusCode::from_u16(status).map_err(Error::internal)?;
@@ -61,10 +49,8 @@ impl Answer {
         answer.header("Content-Type", "text/plain")
     }
 
-    /// With the address of what was made, by both of its names where no body shows what that is.
-    pub(crate) fn made_at(self, location: &str) -> Result<Self, Error> {
-        let answer = if self.body.is_none() { self.header("OData-EntityId", location)? } else { self };
-        answer.header("Location", location)
+    pub(crate) fn with_status(self, status: u16) -> Result<Self, Error> {
+        Ok(Self { status: StatusCode::from_u16(status).map_err(Error::internal)?, ..self })
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Result<Self, Error> {

@@ -1,0 +1,121 @@
+//! From the row of a call to its answer: rights, query options, the handler, and the preferences that were applied.
+
+use crate::domain::error::Error;
+use crate::graph::authorize::{self, Mailbox};
+use crate::graph::call::Call;
+use crate::graph::routes::{Handler, Offered, Options, Request, Route};
+use crate::http::answer::Answer;
+use crate::http::authenticate::Caller;
+use crate::odata::address::{Deleted, Item, Owner, Resource};
+use crate::odata::prefer::Handling;
+use crate::odata::query::Query;
+
+/// Does what is asked.
+///
+/// # Errors
+/// Every error that a call can end with.
+pub(crate) async fn perform(call: &Call<'_>, route: &Route, caller: &Caller, body: &[u8]) -> Result<Answer, Error> {
+    if route.offered == Offered::Notified && call.api.settings.notifier.is_none() {
+        return Err(Error::NotImplemented("A subscription".to_owned()));
+    }
+    if matches!(route.options, Options::Plain | Options::Return) {
+        Query::none(call.query)?;
+    }
+    let (path, id, name) = keys(&call.address.resource);
+    let request = Request { call, caller, path, id, name, body };
+    let answer = match (&route.handler, &call.address.resource) {
+        (Handler::Mailbox(handler), Resource::Owned(owner, _)) => {
+            let mailbox = call.mailbox(caller, owner, route.need).await?;
+            let answer = handler(&request, &mailbox).await;
+            match (&answer, owner) {
+                (Err(Error::UnknownUser(_)), Owner::User(asked)) => {
+                    match replaced(&request, route, asked, &mailbox).await? {
+                        Some(mailbox) => handler(&request, &mailbox).await?,
+                        None => answer?,
+                    }
+                }
+                _ => answer?,
+            }
+        }
+        (Handler::Caller(handler), _) => {
+            authorize::check(caller, route.need)?;
+            handler(&request).await?
+        }
+        _ => return Err(Error::internal(format!("{} {} has no handler for a caller", route.method, route.address))),
+    };
+    preferences_applied(call, route, answer)
+}
+
+/// The mailbox as the database has it now, if the cache had one of a user who was removed and added again. Nothing was done
+/// for the one that was cached.
+async fn replaced(
+    request: &Request<'_>,
+    route: &Route,
+    asked: &str,
+    known: &Mailbox,
+) -> Result<Option<Mailbox>, Error> {
+    request.call.api.unguarded.forget_user(asked);
+    let owner = Owner::User(asked.to_owned());
+    let current = request.call.mailbox(request.caller, &owner, route.need).await?;
+    Ok((current.user.mailbox != known.user.mailbox).then_some(current))
+}
+
+/// The folders, the id and the name in an address.
+fn keys(resource: &Resource) -> (&[String], &str, &str) {
+    let item = match resource {
+        Resource::Owned(_, item) => item,
+        Resource::Subscription(id) | Resource::Reauthorize(id) | Resource::Deliveries(id) => return (&[], id, ""),
+        _ => return (&[], "", ""),
+    };
+    match item {
+        Item::Extension(path, id, name) => (path, id, name),
+        Item::Contact(path, id)
+        | Item::Extensions(path, id)
+        | Item::Photo(path, id)
+        | Item::PhotoValue(path, id)
+        | Item::PermanentDelete(path, Some(id)) => (path, id, ""),
+        Item::Contacts(path)
+        | Item::ContactsCount(path)
+        | Item::ContactsDelta(path)
+        | Item::ContactsRef(path)
+        | Item::Folders(path)
+        | Item::FoldersCount(path)
+        | Item::Folder(path)
+        | Item::PermanentDelete(path, None) => (path, "", ""),
+        Item::Category(id) | Item::Permission(id) | Item::Deleted(Deleted::One(id) | Deleted::Restore(id)) => {
+            (&[], id, "")
+        }
+        Item::User
+        | Item::ContactRef
+        | Item::FoldersDelta
+        | Item::Deleted(Deleted::All | Deleted::Count)
+        | Item::Categories
+        | Item::CategoriesCount
+        | Item::Permissions
+        | Item::TranslateExchangeIds => (&[], "", ""),
+    }
+}
+
+/// Names in `Preference-Applied` (RFC 7240, section 3) what of `Prefer` was honoured.
+pub(crate) fn preferences_applied(call: &Call<'_>, route: &Route, answer: Answer) -> Result<Answer, Error> {
+    let (prefer, mut applied) = (&call.prefer, Vec::new());
+    match prefer.handling {
+        Some(Handling::Lenient) => applied.push("handling=lenient".to_owned()),
+        Some(Handling::Strict) => applied.push("handling=strict".to_owned()),
+        None => {}
+    }
+    // What is shown, or is not, whatever was preferred: a bare reference has nothing to show.
+    let returned = prefer.minimal.filter(|minimal| *minimal == answer.body.is_none());
+    match returned.filter(|_| route.options == Options::Return) {
+        Some(true) => applied.push("return=minimal".to_owned()),
+        Some(false) => applied.push("return=representation".to_owned()),
+        None => {}
+    }
+    if prefer.immutable_id {
+        applied.push("IdType=\"ImmutableId\"".to_owned());
+    }
+    if let Some(size) = prefer.max_page_size.filter(|_| route.options == Options::Pages) {
+        applied.push(format!("odata.maxpagesize={size}"));
+    }
+    if applied.is_empty() { Ok(answer) } else { answer.header("Preference-Applied", &applied.join(", ")) }
+}

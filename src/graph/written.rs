@@ -1,0 +1,86 @@
+//! The answers of writes: `Location`, `OData-EntityId`, `ETag`, `Contactd-Position` and `Prefer: return=`, for every kind of
+//! resource. `Preference-Applied` is added to them, as to all answers, in [`crate::graph::dispatch`].
+
+use crate::domain::category::Category;
+use crate::domain::contact::Contact;
+use crate::domain::error::Error;
+use crate::domain::extension::Extension;
+use crate::domain::folder::Folder;
+use crate::domain::photo::Photo;
+use crate::domain::subscription::Subscription;
+use crate::graph::call::Call;
+use crate::http::answer::{Answer, POSITION};
+use crate::store::Share;
+
+/// What a write has stored.
+pub(crate) trait Stored {
+    /// The entity tag, and the position of the mailbox after the write; `None` where the resource has no versions.
+    fn version(&self) -> Option<(String, i64)>;
+}
+
+macro_rules! versioned {
+    ($($resource:ty),*) => {
+        $(impl Stored for $resource {
+            fn version(&self) -> Option<(String, i64)> {
+                Some((self.etag(), self.version))
+            }
+        })*
+    };
+}
+versioned!(Contact, Folder, Category, Extension, Photo);
+
+impl Stored for Share {
+    fn version(&self) -> Option<(String, i64)> {
+        None
+    }
+}
+
+impl Stored for Subscription {
+    fn version(&self) -> Option<(String, i64)> {
+        None
+    }
+}
+
+/// 201 with what was created, or 204 where the client prefers that; `location` is a path below the API's prefix.
+pub(crate) fn created(
+    call: &Call<'_>,
+    stored: &impl Stored,
+    location: &str,
+    show: impl FnOnce() -> Result<Answer, Error>,
+) -> Result<Answer, Error> {
+    let (answer, location) = (written(call, 201, stored, show)?, call.link(location));
+    // Where no body shows what it is (OData protocol, section 8.3.4).
+    let answer = if answer.body.is_none() { answer.header("OData-EntityId", &location)? } else { answer };
+    answer.header("Location", &location)
+}
+
+/// 200 with what was changed, or 204 where the client prefers that.
+pub(crate) fn updated(
+    call: &Call<'_>,
+    stored: &impl Stored,
+    show: impl FnOnce() -> Result<Answer, Error>,
+) -> Result<Answer, Error> {
+    written(call, 200, stored, show)
+}
+
+/// 204, with the position of the mailbox after the write.
+pub(crate) fn deleted(position: i64) -> Result<Answer, Error> {
+    Answer::empty(204)?.header(POSITION, &position.to_string())
+}
+
+fn written(
+    call: &Call<'_>,
+    status: u16,
+    stored: &impl Stored,
+    show: impl FnOnce() -> Result<Answer, Error>,
+) -> Result<Answer, Error> {
+    let is_minimal = call.prefer.minimal == Some(true);
+    let mut answer = if is_minimal { Answer::empty(204)? } else { show()?.with_status(status)? };
+    if let Some((etag, position)) = stored.version() {
+        if is_minimal {
+            answer = answer.header("ETag", &etag)?;
+        }
+        answer = answer.header(POSITION, &position.to_string())?;
+    }
+    Ok(answer)
+}
