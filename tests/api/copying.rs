@@ -251,7 +251,10 @@ fn an_interrupted_copy_goes_on_and_nobody_serves_it_before() {
     let schema = Postgres::shared().schema();
     interrupted(&one, &schema);
     let (code, text) = fails(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", &schema.url]));
-    assert!(code == 1 && text.contains("a copy into it was not finished: contactd copy --resume goes on"), "{text}");
+    assert!(
+        code == 1 && text.contains("a copy into it is not finished: continue it with contactd copy --resume"),
+        "{text}"
+    );
     let both = ["--from", path(&one), "--to", &schema.url];
     assert!(refuses(&both).contains("it holds the beginning of this copy: --resume goes on with it"));
     copies(&[&both[..], &["--resume"]].concat());

@@ -184,8 +184,8 @@ fn a_server_whose_files_are_taken_away_acknowledges_nothing() {
     let deeds: [(&str, Deed); 6] = [
         ("file was removed", |place| fs::remove_file(place.database()).unwrap()),
         ("file was replaced", |place| fs::rename(place.file("copy.db"), place.database()).unwrap()),
-        ("was written over", |place| _ = fs::copy(place.file("copy.db"), place.database()).unwrap()),
-        ("was written over", |place| fs::write(place.database(), "").unwrap()),
+        ("was overwritten", |place| _ = fs::copy(place.file("copy.db"), place.database()).unwrap()),
+        ("was overwritten", |place| fs::write(place.database(), "").unwrap()),
         ("-wal was removed", |place| fs::remove_file(place.file("contacts.db-wal")).unwrap()),
         ("-wal was replaced", |place| fs::rename(place.file("copy.db"), place.file("contacts.db-wal")).unwrap()),
     ];
@@ -363,8 +363,8 @@ fn an_empty_file_is_no_database_unless_it_is_said() {
     let place = Place::new();
     let database = place.database();
     fs::write(&database, "").unwrap();
-    refused(serve_dev(&database), "it is an empty file and no database; serve --create makes");
-    refused(on(&database, &["user", "list"]), "it is an empty file");
+    refused(serve_dev(&database), "the file is empty and no database: contactd serve --create creates");
+    refused(on(&database, &["user", "list"]), "the file is empty");
     assert_eq!(fs::metadata(&database).unwrap().len(), 0);
     let mut create = serve_dev(&database);
     create.arg("--create");

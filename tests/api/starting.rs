@@ -67,7 +67,7 @@ fn where_the_address_is_taken_no_database_is_made_or_touched() {
 fn a_first_start_says_in_one_line_that_there_is_a_database_and_later_ones_say_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
-    for expected in [&["database made", "limits", "stopping"][..], &["limits", "stopping"]] {
+    for expected in [&["database created", "limits", "stopping"][..], &["limits", "stopping"]] {
         let mut command = serve(&database, "127.0.0.1:0");
         command.arg("--dev");
         assert_eq!(logged(&stop(Program::start(command)), "INFO"), expected);

@@ -1,25 +1,21 @@
-//! Copies of a SQLite file.
+//! Backups of a SQLite file.
 
 use std::fs::File;
 use std::path::Path;
 
-use crate::store::OpenError;
 use crate::store::db::check::{self, Verify};
 use crate::store::db::engine::{Session, plain_options};
+use crate::store::db::faults::OpenError;
 use crate::store::db::files::{BESIDE, beside, create_private, folder_of, name, real};
 use crate::store::db::opened::Opened;
-use crate::store::db::scratch::Scratch;
+use crate::store::db::scratch::{COPY_PREFIX, Scratch};
 use crate::store::db::statement::Statement;
 
-/// What the folder is named that a copy is made in.
-pub(in crate::store) const PREFIX: &str = ".contactd-copy-";
-
-/// Copies a SQLite file that may be in use into a new file, complete as of one moment. The copy is made in a folder that
-/// nobody else can enter, synced, looked at as `verify` says, and then given its name, so a file of that name is always whole and always the one that
-/// was copied here.
+/// Copies a SQLite file, which may be in use, to a new file as one snapshot. The copy is made in a private folder, synced,
+/// checked as `verify` says, and then renamed, so that a file with the target's name is always complete.
 ///
 /// # Errors
-/// A source that is no database or damaged, a target that exists or cannot be written, or lies where another database's log is.
+/// The source is no database or damaged; the target exists, cannot be written, or lies beside the log of another database.
 pub async fn backup(source: &Path, target: &Path, verify: Verify) -> Result<(), OpenError> {
     let of_source = |why: String| OpenError::new(source.display(), why);
     if !source.is_file() {
@@ -34,20 +30,20 @@ pub async fn backup(source: &Path, target: &Path, verify: Verify) -> Result<(), 
     {
         let left = left.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return Err(of_target(format!(
-            "{left} lies there, of a database that had this name, and would destroy the copy when it is opened: \
-             put the copy in place with contactd restore, or move {left} away"
+            "{left} of an earlier database is there and would damage the copy when it is opened: use contactd restore \
+             to put a copy in place, or move {left} away"
         )));
     }
     let path = real(source);
     let _opened = Opened::enter(&path).map_err(of_source)?;
-    let scratch = Scratch::new_in(folder_of(&target), PREFIX).map_err(|error| of_target(error.to_string()))?;
+    let scratch = Scratch::new_in(folder_of(&target), COPY_PREFIX).map_err(|error| of_target(error.to_string()))?;
     let copy = scratch.file("copy.db");
     copy_to(source, &path, &copy).await?;
     let faults = check::copy(&copy, verify).await.map_err(of_target)?;
     if let Some(first) = faults.first() {
         let count = faults.len();
         return Err(of_source(format!(
-            "its copy has {count} faults and was not kept (contactd check tells all); {first}"
+            "its copy has {count} faults and was not kept (contactd check lists them); {first}"
         )));
     }
     name(&copy, &target).map_err(|error| match error.kind() {

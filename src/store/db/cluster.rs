@@ -1,5 +1,5 @@
-//! PostgreSQL servers as an operator names them: one, or a primary and the standbys that may take its place. Connections
-//! for writing and for reading what was written go to whichever host is the primary now.
+//! PostgreSQL servers: a single one, or a primary and the standbys that may be promoted. Writes, and reads that must see all
+//! commits, go to the current primary.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,15 +14,15 @@ use crate::domain::error::Error;
 use crate::store::db::engine::{Backend, Session};
 use crate::store::db::statement::Statement;
 
-/// How long one host may take to let us in.
+/// Time limit for connecting to a host.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long a server may say nothing beyond the time at which it ends a statement by itself.
+/// Time that a server may be silent beyond its own statement timeout.
 const HANGS: Duration = Duration::from_secs(5);
-/// How long a search for the primary that failed answers for the next ones.
+/// Time for which a failed search for the primary is not repeated.
 const REST: Duration = Duration::from_millis(250);
 
-/// A `postgres://` address. The host part may list several hosts: `postgres://user@one:5432,two:5432/name`. What it has
-/// of a password is never shown.
+/// A `postgres://` URL. The host part may list several hosts: `postgres://user@one:5432,two:5432/name`. The password is never
+/// shown.
 #[derive(Clone)]
 pub struct Address {
     url: String,
@@ -30,7 +30,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// Whether a text means a PostgreSQL server and not a file.
+    /// Whether a text names a PostgreSQL server and not a file.
     pub fn is_meant(text: &str) -> bool {
         text.starts_with("postgres:") || text.starts_with("postgresql:")
     }
@@ -40,12 +40,12 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
-        let expected = "expected postgres://USER:PASSWORD@HOST:PORT/NAME, with as many HOST:PORT, by commas, as there are, \
-                        and in a name or password %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %";
+        let expected = "expected postgres://USER:PASSWORD@HOST:PORT/NAME, optionally with several HOST:PORT separated by commas; \
+                        in a name or password write %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %";
         let (scheme, rest) = url.split_once("://").ok_or(expected)?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
-        // Else what stands before such a sign would be taken for a host, which is shown.
+        // With such a character, part of a password would be taken for a host name, which is shown.
         let is_cut = rest.contains('#') || path.contains('@') || authority.matches('@').count() > 1;
         if is_cut || !is_percent_encoded(authority) {
             return Err(expected.to_owned());
@@ -60,7 +60,7 @@ impl FromStr for Address {
     }
 }
 
-/// Whether every `%` begins the code of a byte.
+/// Whether every `%` is followed by two hexadecimal digits.
 fn is_percent_encoded(text: &str) -> bool {
     text.split('%').skip(1).all(|code| {
         let code = code.as_bytes().first_chunk::<2>();
@@ -94,16 +94,16 @@ impl fmt::Debug for Address {
     }
 }
 
-/// What a connection is for: its settings, which are ours and not the server's, so that "committed and synced" does not
-/// hang on a configuration. The server ends a statement before we take it for hung, and a process of ours that stands still
-/// does not hold a mailbox for ever.
+/// Purpose of a connection. It determines the session's settings, which do not depend on the server's configuration, so that
+/// a commit is always synced. The server cancels a statement before the client gives it up, and ends an idle transaction, so
+/// that a process that hangs does not lock a mailbox forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Use {
     /// Transactions of the API.
     Write,
-    /// Statements that cannot write, each of which may take so long.
+    /// Reads, with a time limit for each statement.
     Read(Duration),
-    /// Work of an operator, which may take its time.
+    /// Commands of the operator, without time limits.
     Operate,
 }
 
@@ -142,13 +142,13 @@ set client_min_messages = warning"
     }
 }
 
-/// The hosts of an address, and which was the primary last.
+/// The hosts of a URL, and the last known primary.
 pub(in crate::store) struct Cluster {
     hosts: Vec<PgConnectOptions>,
     primary: AtomicUsize,
     /// Why the last search failed, and when.
     failed: Mutex<Option<(Instant, Error)>>,
-    /// How often another host has become the primary.
+    /// Number of times that another host has become the primary.
     changes: AtomicUsize,
 }
 
@@ -166,16 +166,16 @@ impl Cluster {
         }
     }
 
-    /// A number that is another one once another host has become the primary: what was remembered of the database may
-    /// then not be so any more.
+    /// A number that changes when another host becomes the primary. Cached data of an earlier term may be wrong: the new
+    /// primary may lack commits.
     pub(in crate::store) fn term(&self) -> usize {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// A new connection to the host that takes writes.
+    /// A new connection to the primary.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when there is none now; asked again at once, it is not looked for again.
+    /// [`Error::Unavailable`] if there is none. Further calls within a quarter of a second get the same error.
     pub(in crate::store) async fn primary(&self, purpose: Use) -> Result<Session, Error> {
         if let Some((when, error)) = &*self.failed.lock().unwrap_or_else(PoisonError::into_inner)
             && when.elapsed() < REST
@@ -196,7 +196,7 @@ impl Cluster {
                 Ok(mut session) => {
                     if self.primary.swap(at, Ordering::AcqRel) != at {
                         self.changes.fetch_add(1, Ordering::AcqRel);
-                        tracing::warn!(host = host.get_host(), port = host.get_port(), "another host is the primary");
+                        tracing::warn!(host = host.get_host(), port = host.get_port(), "the primary has changed");
                     }
                     session.backend.term = self.term();
                     return Ok(session);
@@ -207,15 +207,15 @@ impl Cluster {
         Err(why)
     }
 
-    /// Whether a session is to the host that was found to be the primary last.
+    /// Whether a session is to the current primary.
     pub(in crate::store) fn is_current(&self, session: &Session) -> bool {
         session.backend.term == self.term()
     }
 
-    /// A new connection to a host that replays what its primary writes, on which a statement may take so long.
+    /// A new connection to a standby, with this time limit for each statement.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when there is none now.
+    /// [`Error::Unavailable`] if there is none.
     pub(in crate::store) async fn standby(&self, time: Duration) -> Result<Session, Error> {
         let mut why = Error::unavailable("no host is given");
         for (_, host) in self.from(0) {
@@ -227,7 +227,7 @@ impl Cluster {
         Err(why)
     }
 
-    /// All hosts, from this one on and round.
+    /// All hosts, starting with this one.
     fn from(&self, first: usize) -> impl Iterator<Item = (usize, &PgConnectOptions)> {
         self.hosts.iter().enumerate().cycle().skip(first).take(self.hosts.len())
     }
@@ -248,8 +248,8 @@ select pg_is_in_recovery(), current_setting('default_transaction_read_only') = '
         let row = session.row(Statement::new(text)).await?.ok_or_else(|| Error::unavailable("no answer"))?;
         let (replays, refuses): (bool, bool) = (row.get(0)?, row.get(1)?);
         match role {
-            Role::Primary if replays || refuses => return Err(Error::unavailable("the server takes no writes")),
-            Role::Standby if !replays => return Err(Error::unavailable("the server is no standby")),
+            Role::Primary if replays || refuses => return Err(Error::unavailable("the server does not accept writes")),
+            Role::Standby if !replays => return Err(Error::unavailable("the server is not a standby")),
             Role::Primary | Role::Standby => {}
         }
         session.backend = Backend { pid: row.get(2)?, start: row.get(3)?, term: 0 };
@@ -259,9 +259,9 @@ select pg_is_in_recovery(), current_setting('default_transaction_read_only') = '
         session.row(Statement::new("select set_config('statement_timeout', $1, false)").bind(millis)).await?;
         Ok(session.asking(time))
     };
-    let late = |_| Error::unavailable("the server did not let us in in time");
+    let late = |_| Error::unavailable("connecting to the server took too long");
     let session = tokio::time::timeout(CONNECT, connecting).await.map_err(late)?;
-    // Whatever a server says at the door (no such database, a wrong password), it is not the request's fault.
+    // Errors on connecting (no such database, wrong password) mean that the store is unavailable.
     session.map_err(|error| match error {
         Error::Internal(cause) => Error::Unavailable(cause),
         error => error,

@@ -1,17 +1,29 @@
-//! How an operator names a database: a file, `:memory:`, or a URL.
+//! A database as text: a file, `:memory:`, or a URL.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::percent::percent_decode;
-use crate::store::{Address, Database};
+use crate::store::db::cluster::Address;
 
-/// What there is, for whoever named something else.
+/// The forms, for error messages.
 const KNOWN: &str = "a file, :memory:, sqlite://FILE, file:FILE or postgres://USER:PASSWORD@HOST:PORT/NAME";
+
+/// A database, as an operator names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A SQLite file, created if missing.
+    File(PathBuf),
+    /// `:memory:`: a private temporary file, removed when the store is closed.
+    Temporary,
+    /// A PostgreSQL database, which other processes may serve too.
+    Postgres(Address),
+}
 
 impl FromStr for Database {
     type Err = String;
 
-    /// Nothing of the text but its scheme is in the reason: it may hold a password.
+    /// The error repeats only the scheme of the text, because the rest may hold a password.
     fn from_str(text: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = scheme(text) else {
             return match text {
@@ -27,16 +39,16 @@ impl FromStr for Database {
                 None => of_url(rest),
                 Some(rest) => {
                     let path = rest.strip_prefix("localhost").unwrap_or(rest);
-                    let elsewhere = "file:// is followed by a path from the root: file:///FOLDER/FILE, or file:FILE";
+                    let elsewhere = "file:// needs an absolute path: file:///FOLDER/FILE, or use file:FILE";
                     if path.starts_with('/') { of_url(path) } else { Err(elsewhere.to_owned()) }
                 }
             },
-            _ => Err(format!("'{scheme}:' is not known; name {KNOWN} (a file of such a name is ./{scheme}:…)")),
+            _ => Err(format!("'{scheme}:' is not known; name {KNOWN} (for a file with this name use ./{scheme}:…)")),
         }
     }
 }
 
-/// The scheme a text begins with (RFC 3986, section 3.1) and what is behind it. One of one letter would be a file's name.
+/// The scheme of a text (RFC 3986, section 3.1) and the rest. A scheme of one letter is taken for a file name.
 fn scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let fits = scheme.len() > 1
@@ -45,7 +57,7 @@ fn scheme(text: &str) -> Option<(&str, &str)> {
     fits.then_some((scheme, rest))
 }
 
-/// A SQLite file as in a URL: percent-encoded, and perhaps with parameters behind it, of which one says what is so anyway.
+/// The SQLite file of a URL: a percent-encoded path, optionally with parameters. `mode=rwc` is the default, and accepted.
 fn of_url(text: &str) -> Result<Database, String> {
     let (path, parameters) = text.split_once('?').unwrap_or((text, ""));
     let mut database = match percent_decode(path, false).as_deref() {
@@ -58,7 +70,7 @@ fn of_url(text: &str) -> Result<Database, String> {
         match parameter {
             "mode=rwc" => {}
             "mode=memory" => database = Database::Temporary,
-            _ => return Err("of a file's URL only the parameters mode=rwc and mode=memory are known".to_owned()),
+            _ => return Err("only the parameters mode=rwc and mode=memory of a file URL are known".to_owned()),
         }
     }
     Ok(database)

@@ -1,5 +1,5 @@
-//! The seam to the database driver: rows and sessions, on either engine. Storage functions are written against these and
-//! against `statement`; `faults` tells what the driver's errors mean.
+//! Sessions and rows of either engine. Storage functions use these and `statement`, never the driver; `faults` classifies
+//! the driver's errors.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,21 +19,21 @@ use crate::store::db::faults;
 use crate::store::db::opened::Opened;
 use crate::store::db::statement::Statement;
 
-/// What a column can be read as.
+/// A type that a column can be read as.
 pub(in crate::store) trait Column:
     for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
 {
 }
 impl<T> Column for T where T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
 
-/// A row of an answer.
+/// A row of a result.
 pub(in crate::store) enum Row {
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
 
 impl Row {
-    /// The value of a column, counted from 0.
+    /// The value of a column; the first is 0.
     pub(in crate::store) fn get<T: Column>(&self, column: usize) -> Result<T, Error> {
         let value = match self {
             Self::Sqlite(row) => row.try_get(column),
@@ -43,32 +43,32 @@ impl Row {
     }
 }
 
-/// A connection to run statements on.
+/// A connection that runs statements.
 pub(in crate::store) struct Session {
     connection: Connection,
-    /// The first failure that was the database's own and not the statement's; a transaction may have ended with it.
+    /// The first failure of the database itself; it may have ended the transaction.
     broken: Option<Error>,
-    /// PostgreSQL takes no more statements in this transaction until it goes back to a savepoint.
+    /// PostgreSQL refuses further statements in this transaction until a rollback to a savepoint.
     aborted: bool,
-    /// How long a PostgreSQL server may say nothing before it is taken for gone.
+    /// Time without an answer after which a PostgreSQL server counts as lost.
     patience: Option<Duration>,
-    /// Of a session that only reads: how long a question may be worked on, and until when this one.
+    /// Time limit of a session that only reads.
     asking: Option<Asking>,
-    /// Whether all that is read is of one moment, see [`Session::begin_snapshot`].
+    /// Whether a snapshot is open, see [`Session::begin_snapshot`].
     snapshot: bool,
-    /// Whether a statement is under way: where nobody waits for it any more, it may still run.
+    /// Whether a statement was started and has not ended. If its caller was dropped, it may still run.
     busy: bool,
-    /// What serves it there.
+    /// The server process.
     pub(in crate::store) backend: Backend,
-    /// When it was last used.
+    /// Time of the last use.
     used: Instant,
 }
 
-/// What limits a question.
+/// Time limit of a read, which may be several statements.
 struct Asking {
     time: Duration,
     end: Instant,
-    /// Set when nobody waits for what runs; SQLite then stops it.
+    /// Set if the caller was dropped; SQLite then stops the statement.
     stop: Arc<AtomicBool>,
 }
 
@@ -82,19 +82,19 @@ impl Asking {
 #[derive(Debug, Clone, Default)]
 pub(in crate::store) struct Backend {
     pub(in crate::store) pid: i64,
-    /// When it began; the number alone may be another's later.
+    /// Its start time, because the system reuses process ids.
     pub(in crate::store) start: String,
-    /// Under which primary, see `Cluster::term`.
+    /// The term of the primary, see `Cluster::term`.
     pub(in crate::store) term: usize,
 }
 
-/// By how much a server's clock may run ahead of ours while a statement is worked on.
+/// Tolerance between the server's and this process's clock for the duration of a statement.
 const CLOCKS: Duration = Duration::from_millis(10);
 
-/// After how many steps of its machine SQLite is asked whether to go on: some tenths of a millisecond.
+/// Virtual machine steps between two checks of the time limit in SQLite: some tenths of a millisecond.
 const OPERATIONS: i32 = 10_000;
 
-/// How long a session may be unused: what lies between may have forgotten it by then.
+/// Maximum idle time of a session: firewalls and proxies drop idle connections.
 const MAX_IDLE: Duration = Duration::from_mins(5);
 
 enum Connection {
@@ -111,18 +111,18 @@ impl Session {
         Self { connection, broken: None, aborted: false, patience, asking, snapshot: false, busy: false, backend, used }
     }
 
-    /// A connection to PostgreSQL. A statement that takes longer than `patience` ends the session: let the server itself
-    /// end what takes long, so that only what hangs does. A commit that waits for a standby is such a thing.
+    /// A connection to PostgreSQL. A statement that takes longer than `patience` ends the session. The server's own statement
+    /// timeout should be shorter, so that only a hanging server, or a commit that waits for a standby, ends it.
     pub(in crate::store) fn postgres(connection: PgConnection, patience: Option<Duration>) -> Self {
         Self { patience, ..Self::new(Connection::Postgres(Box::new(connection))) }
     }
 
-    /// The same of a session that only reads, whose server stops what takes longer than `time`.
+    /// Makes this a session that only reads, whose server cancels statements after `time`.
     pub(in crate::store) fn asking(self, time: Duration) -> Self {
         Self { asking: Some(Asking::new(time)), ..self }
     }
 
-    /// One of SQLite's readers, for `time`: what still runs on it then is stopped, and so is what is begun later.
+    /// A reader of a SQLite file with a time limit. After it the running statement is stopped, and later ones fail.
     pub(in crate::store) async fn reader(
         mut connection: PoolConnection<Sqlite>,
         time: Duration,
@@ -134,7 +134,7 @@ impl Session {
         Ok(Self { asking: Some(asking), ..Self::new(Connection::SqlitePooled(connection)) })
     }
 
-    /// Stops what still runs on a connection of its own to a SQLite file after `time`.
+    /// Sets a time limit for a connection to a SQLite file that is not pooled.
     pub(in crate::store) async fn stop_after(&mut self, time: Duration) -> Result<(), Error> {
         if let Connection::Sqlite(connection) = &mut self.connection {
             let asking = Asking::new(time);
@@ -145,29 +145,29 @@ impl Session {
         Ok(())
     }
 
-    /// Begins another question on a session that only reads: its time starts now.
+    /// Starts the time limit of a session that only reads again.
     pub(in crate::store) fn restart_time_limit(&mut self) {
         self.asking = self.asking.as_ref().map(|asking| Asking::new(asking.time));
     }
 
-    /// Lets all that is read from here on be of one moment, until [`Session::reset`]. It costs a call to the database, so
-    /// whoever reads one statement leaves it out. In a transaction that writes all is of one moment anyway.
+    /// Makes all further reads see one snapshot, until [`Session::reset`]. It costs a call to the database, so a single
+    /// statement goes without. In a transaction that writes it does nothing: its reads are consistent anyway.
     pub(in crate::store) async fn begin_snapshot(&mut self) -> Result<(), Error> {
         if self.asking.is_none() || self.snapshot {
             return Ok(());
         }
-        // Before it is sent: whoever goes away meanwhile may have begun it.
+        // Set before the statement is sent: if the caller is dropped meanwhile, it may have begun.
         self.snapshot = true;
         let begin = Statement::per_engine("begin", "begin isolation level repeatable read, read only");
         self.execute(begin).await
     }
 
-    /// Whether something has to be done before another may use it.
+    /// Whether [`Session::reset`] is needed before another read may use it.
     pub(in crate::store) fn needs_reset(&self) -> bool {
         self.broken.is_none() && (self.snapshot || self.busy)
     }
 
-    /// Ends what was begun on a session that only reads, and waits for what nobody waits for any more.
+    /// Ends the snapshot of a session that only reads, and the statement of a dropped caller.
     pub(in crate::store) async fn reset(&mut self) -> Result<(), Error> {
         if let Some(asking) = &self.asking {
             asking.stop.store(self.busy, Ordering::Relaxed);
@@ -177,50 +177,50 @@ impl Session {
         self.script(end).await
     }
 
-    /// A connection of its own to a SQLite file that exists.
+    /// A connection to an existing SQLite file, outside of pools.
     pub(in crate::store) async fn open(options: &SqliteConnectOptions) -> Result<Self, Error> {
         Ok(Self::new(Connection::Sqlite(SqliteConnection::connect_with(options).await?)))
     }
 
-    /// Whether this is PostgreSQL, where others write beside us and a failed statement aborts its transaction.
+    /// Whether this is PostgreSQL, where other processes write at the same time and a failed statement aborts its transaction.
     pub(in crate::store) fn is_postgres(&self) -> bool {
         matches!(self.connection, Connection::Postgres(_))
     }
 
-    /// Why the session must not be used again, if so.
+    /// The error after which the session must not be used again.
     pub(in crate::store) fn broken(&self) -> Option<&Error> {
         self.broken.as_ref()
     }
 
-    /// Whether the open transaction can only be undone.
+    /// Whether the open transaction can only be rolled back.
     pub(in crate::store) fn is_aborted(&self) -> bool {
         self.aborted
     }
 
-    /// Whether it was not used for so long that it should not be.
+    /// Whether it was idle for too long to be used again.
     pub(in crate::store) fn is_old(&self) -> bool {
         self.used.elapsed() > MAX_IDLE
     }
 
-    /// Ends the process that served another session, if it is on this server and still there.
+    /// Ends the server process of another session, if it runs on this server.
     pub(in crate::store) async fn end_backend(&mut self, other: &Self) -> Result<(), Error> {
         let text = "
 select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and backend_start::text = $2";
         let statement = Statement::new(text).bind(other.backend.pid).bind(&other.backend.start);
         let ended: bool = self.row(statement).await?.map_or(Ok(true), |row| row.get(0))?;
-        if ended { Ok(()) } else { Err(Error::unavailable("the process of the lost connection does not end")) }
+        if ended { Ok(()) } else { Err(Error::unavailable("the server process of the lost connection does not end")) }
     }
 
-    /// Marks the session as broken, whatever was known of it before, and answers the error.
+    /// Marks the session as broken and returns the error.
     pub(in crate::store) fn give_up(&mut self, error: Error) -> Error {
         self.broken = Some(error.clone());
         error
     }
 
-    /// Begins a statement. Answers when that was.
+    /// Begins a statement. Returns the time.
     ///
     /// # Errors
-    /// [`Error::Inefficient`] when the question's time is over: it may be many statements.
+    /// [`Error::Inefficient`] if the time limit is over.
     fn begin_statement(&mut self) -> Result<Instant, Error> {
         let now = Instant::now();
         if self.asking.as_ref().is_some_and(|asking| asking.end <= now) {
@@ -230,16 +230,17 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         Ok(now)
     }
 
+    /// Records the end of a statement, and converts its error.
     fn noted<T>(&mut self, begun: Instant, done: Result<T, sqlx::Error>) -> Result<T, Error> {
         self.used = Instant::now();
         self.busy = false;
         done.map_err(|error| {
             if faults::is_stopped(&error) {
-                // Also by others: an operator may cancel any statement, and that says nothing of what it costs.
+                // An operator can cancel a statement too; only one at its time limit counts as too expensive.
                 let is_late = |asking: &Asking| {
                     asking.end <= self.used || asking.time <= self.used.duration_since(begun) + CLOCKS
                 };
-                // Nothing is wrong with the connection.
+                // The connection is still usable.
                 if self.asking.as_ref().is_some_and(is_late) {
                     return Error::Inefficient;
                 }
@@ -253,9 +254,9 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         })
     }
 
-    /// Begins a transaction that writes. On PostgreSQL, where other processes write too, it holds the mailbox from the
-    /// start: its writers take turns, so that what one reads stays so until its commit, and the order of the mailbox's
-    /// numbers is the order of commits.
+    /// Begins a transaction that writes. On PostgreSQL, where other processes write too, it locks the mailbox's row first, so
+    /// that writers of a mailbox are serialized: what one reads stays true until its commit, and change numbers are in
+    /// the order of commits.
     pub(in crate::store) async fn begin(&mut self, mailbox: Option<i64>) -> Result<(), Error> {
         self.execute(Statement::per_engine("begin immediate", "begin")).await?;
         self.aborted = false;
@@ -266,14 +267,14 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         Ok(())
     }
 
-    /// Undoes what was done since the savepoint of this name, and releases it.
+    /// Rolls back to the savepoint `job`, and releases it.
     pub(in crate::store) async fn undo_to_savepoint(&mut self) -> Result<(), Error> {
         self.script("rollback to savepoint job; release savepoint job").await?;
         self.aborted = false;
         Ok(())
     }
 
-    /// Runs a text of several statements without values.
+    /// Runs a text of several statements, without values.
     pub(in crate::store) async fn script(&mut self, text: &str) -> Result<(), Error> {
         let begun = self.begin_statement()?;
         let text = || sqlx::raw_sql(AssertSqlSafe(text));
@@ -285,12 +286,12 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         self.noted(begun, done)
     }
 
-    /// The same of what only SQLite is asked.
+    /// The same on SQLite only; on PostgreSQL it does nothing.
     pub(in crate::store) async fn script_of_sqlite(&mut self, text: &str) -> Result<(), Error> {
         if self.is_postgres() { Ok(()) } else { self.script(text).await }
     }
 
-    /// The rows of a text without values that is not ours.
+    /// The rows of a text of refinery's, without values.
     pub(in crate::store) async fn rows_of_text(&mut self, text: &str) -> Result<Vec<Row>, Error> {
         let begun = self.begin_statement()?;
         let text = || sqlx::raw_sql(AssertSqlSafe(text));
@@ -321,18 +322,18 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         self.noted(begun, rows)
     }
 
-    /// All rows of what only SQLite is asked; of PostgreSQL none.
+    /// All rows on SQLite; on PostgreSQL none.
     pub(in crate::store) async fn rows_of_sqlite(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, Error> {
         if self.is_postgres() { Ok(Vec::new()) } else { self.rows(statement).await }
     }
 
     /// The first row, if there is one.
     pub(in crate::store) async fn row(&mut self, statement: Statement<'_>) -> Result<Option<Row>, Error> {
-        // Not the driver's `fetch_optional`, which stops the statement at its first row.
+        // Not with the driver's `fetch_optional`: it stops the statement at the first row.
         Ok(self.rows(statement).await?.into_iter().next())
     }
 
-    /// Runs a statement for its effect.
+    /// Runs a statement without reading its rows.
     pub(in crate::store) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
         let begun = self.begin_statement()?;
         let done = match &mut self.connection {
@@ -352,11 +353,11 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
             Connection::Postgres(connection) if self.broken.is_none() => {
                 in_time(self.patience, connection.close()).await
             }
-            // A server that is gone need not be told.
+            // A lost server cannot be told.
             Connection::SqlitePooled(_) | Connection::Postgres(_) => Ok(()),
         };
         if let Err(error) = closed {
-            tracing::warn!(%error, "closing the database");
+            tracing::warn!(%error, "closing the database failed");
         }
     }
 }
@@ -383,18 +384,18 @@ async fn in_time<T>(
 /// How long to wait for another process that writes to the same SQLite file.
 pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How a SQLite file is opened that is to be left as it is.
+/// Options that leave the journal mode of a SQLite file as it is.
 pub(in crate::store) fn plain_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
 }
 
-/// How a SQLite file is opened: every commit is in the file before it is answered (WAL, synchronous=FULL), savepoints
-/// need no temporary file, and a page of 100 contacts crosses the driver's channel without a stall.
+/// Options for reading and writing: a commit is synced before it is answered (WAL, synchronous=FULL), savepoints need no
+/// temporary file, and a page of 100 contacts fits the driver's channel.
 pub(in crate::store) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     sqlite_options_as_is(path).journal_mode(SqliteJournalMode::Wal)
 }
 
-/// The same of a file that keeps the journal it has.
+/// The same without a change of the journal mode.
 pub(in crate::store) fn sqlite_options_as_is(path: &Path) -> SqliteConnectOptions {
     plain_options(path)
         .synchronous(SqliteSynchronous::Full)
@@ -403,25 +404,25 @@ pub(in crate::store) fn sqlite_options_as_is(path: &Path) -> SqliteConnectOption
         .row_buffer_size(1_024)
 }
 
-/// What a reader has of its own, and that it cannot write. `terms` has each place of each word of the full-text index.
+/// Setup of a reader: `terms` lists each position of each word of the full-text index, and the reader cannot write.
 const READER: &str = "
 create virtual table temp.terms using fts5vocab(main, words, instance);
 pragma query_only = on";
 
-/// Most connections that read a SQLite file at once: four for what costs much (`turns`), and two that are kept from that.
+/// Number of readers of a SQLite file: four for expensive reads (see `turns`), and two for all others.
 pub(in crate::store) const SQLITE_READERS: u32 = 6;
 
-/// SQLite's readers: connections that cannot write, opened when first needed.
+/// The pool of SQLite readers, opened when first needed.
 pub(in crate::store) fn sqlite_readers(options: SqliteConnectOptions, opened: Arc<Opened>) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
-        // It would ask each time whether the file is still there.
+        // The test would query the database before each use.
         .test_before_acquire(false)
         .acquire_timeout(Duration::from_secs(10))
         .after_connect(move |connection, _| {
             let opened = Arc::clone(&opened);
             Box::pin(async move {
-                // Another file may have the name by now.
+                // The path may name another file by now.
                 opened.look().map_err(|error| sqlx::Error::Io(std::io::Error::other(error.to_string())))?;
                 connection.execute(READER).await.map(drop)
             })

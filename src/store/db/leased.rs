@@ -1,22 +1,25 @@
-//! A connection that is leased to a read. Whoever reads may be done with a transaction open, or go away in the middle of a
-//! statement, which then still runs: the turn ends, and the connection is another's, when that has ended too.
+//! Sessions that are leased to reads. A read may leave a transaction open, or be dropped while a statement still runs. The
+//! turn ends, and the connection is reused, when that has ended too.
 
-use deadpool::managed::Object;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, Object, RecycleError, RecycleResult};
 use tokio::runtime::Handle;
 
 use crate::domain::error::Error;
+use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::engine::Session;
-use crate::store::db::readers::Connections;
 use crate::store::db::turns::Turn;
 
-/// A connection, and the turn at it.
+/// A session for one read, and its turn.
 pub(in crate::store) struct LeasedSession {
-    /// There is one until this is dropped.
+    /// `None` only while this is dropped.
     of: Option<PooledSession>,
     turn: Turn,
 }
 
-/// Whose it is.
+/// A session of a pool.
 pub(in crate::store) enum PooledSession {
     Sqlite(Session),
     Postgres(Object<Connections>),
@@ -36,10 +39,10 @@ impl LeasedSession {
         Self { of: Some(of), turn }
     }
 
-    /// The connection.
+    /// The session.
     ///
     /// # Errors
-    /// None while it is leased.
+    /// None until this is dropped.
     pub(in crate::store) fn session(&mut self) -> Result<&mut Session, Error> {
         self.of.as_mut().map(PooledSession::session).ok_or_else(|| Error::internal("the connection was given back"))
     }
@@ -48,7 +51,7 @@ impl LeasedSession {
 impl Drop for LeasedSession {
     fn drop(&mut self) {
         let Some(mut of) = self.of.take() else { return };
-        // Without a runtime there is nobody left to whom it could matter.
+        // Without a runtime the program is ending, and no other read needs the connection.
         if of.session().needs_reset()
             && let Ok(runtime) = Handle::try_current()
         {
@@ -59,5 +62,35 @@ impl Drop for LeasedSession {
                 drop((of, turn));
             });
         }
+    }
+}
+
+/// Creates the connections of a pool; the duration is the time limit for a read.
+pub(in crate::store) enum Connections {
+    Primary(Arc<Cluster>, Duration),
+    Standby(Cluster, Duration),
+}
+
+impl Manager for Connections {
+    type Type = Session;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Session, Error> {
+        match self {
+            Self::Primary(cluster, time) => cluster.primary(Use::Read(*time)).await,
+            Self::Standby(cluster, time) => cluster.standby(*time).await,
+        }
+    }
+
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
+        let current = match self {
+            Self::Primary(cluster, _) => cluster.is_current(session),
+            Self::Standby(..) => true,
+        };
+        // Nor after any error: its cached state, for instance of an older schema, may be wrong.
+        if session.broken().is_some() || session.is_aborted() || session.is_old() || !current {
+            return Err(RecycleError::message("it is stale"));
+        }
+        Ok(())
     }
 }

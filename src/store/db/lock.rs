@@ -1,7 +1,7 @@
-//! What holds off a second server on the same SQLite file: a lock on a file of its own beside it, since closing any handle
-//! on the database itself would drop SQLite's locks. Other commands of the program do work beside a running server.
+//! Lock against a second server on the same SQLite file. It is on a separate file, because closing any handle on the
+//! database itself would release SQLite's locks. Most commands work beside a running server and do not take it.
 //!
-//! The file also says which run of a server was the last on the database (`log`).
+//! The file also records the last run of a server on the database (see `log`).
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Error as IoError, Read as _, Seek as _, Write as _};
@@ -13,10 +13,10 @@ use rustix::fs::OFlags;
 use crate::permission;
 use crate::store::db::files::{beside, real};
 
-/// Most bytes that are read of such a file.
+/// Maximum number of bytes that are read from the file.
 const MAX_BYTES: u64 = 256;
 
-/// A database that is served, or changed, by this process alone. It ends with this.
+/// A lock of a database. Dropping it releases the lock.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -24,16 +24,16 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a SQLite file, which need not be there yet.
+    /// Takes the lock of a SQLite file, which need not exist yet.
     ///
     /// # Errors
-    /// One line: another process has it, or the file beside the database cannot be written.
+    /// One line: another process holds it, or the lock file cannot be written.
     pub fn take(database: &Path) -> Result<Self, String> {
         let path = beside(&real(database), ".lock");
         let reason = |error: IoError| permission::reason(&path, &error);
         let mut options = File::options();
         options.create(true).truncate(false).read(true).write(true).mode(0o644);
-        // Nothing that somebody else has prepared there is followed and written to.
+        // A symbolic link is not followed: another user could have prepared it.
         let flags = OFlags::NOFOLLOW.bits().cast_signed();
         let file = options.custom_flags(flags).open(&path).map_err(reason)?;
         match file.try_lock() {
@@ -50,7 +50,7 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Writes down in which run the database is served; while that changes, which two it may be.
+    /// Records the run in which the database is served; while it changes, the old and the new one.
     ///
     /// # Errors
     /// Those of the system.
@@ -65,13 +65,13 @@ impl Lock {
 }
 
 impl Lock {
-    /// The file that is locked.
+    /// The lock file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// The runs that a database may be of, as its last server wrote them down; none where that is not known.
+/// The runs that the last server of a database recorded; none if they are not known.
 pub(in crate::store) fn runs(database: &Path) -> Vec<u32> {
     let file = fs::symlink_metadata(beside(database, ".lock"));
     if !file.is_ok_and(|file| file.is_file()) {
@@ -87,7 +87,7 @@ fn runs_in(text: &str) -> Vec<u32> {
 
 fn read(mut file: &File) -> String {
     let mut text = String::new();
-    // What is no text tells nothing.
+    // A file that is not text gives an empty text.
     let _ = file.rewind().and_then(|()| file.take(MAX_BYTES).read_to_string(&mut text));
     text
 }

@@ -1,9 +1,8 @@
-//! Whether the write-ahead log (`-wal`) beside a SQLite file is that file's own.
+//! Checks whether the write-ahead log (`-wal`) beside a SQLite file belongs to that file.
 //!
-//! A log does not say whose it is. So each start of a server on a file gives it a number that was never there before (its
-//! run, in SQLite's `user_version`), in the file itself while there is no log. It is in each image of the file's first
-//! page that the log then holds, and in the `.lock` file. A copy that was made of the file while it was closed has an
-//! older number, and a copy by `contactd backup` says by itself that it never had a log.
+//! A log does not name its file. So each start of a server writes a new number (the run, in SQLite's `user_version`) to the
+//! file while it has no log. The number is then in each image of the first page in the log, and in the `.lock` file. A copy
+//! of the closed file has an older number, and a copy by `contactd backup` has a header that says it never had a log.
 
 use std::fs::File;
 use std::io::{Error as IoError, ErrorKind, Seek as _, SeekFrom};
@@ -14,29 +13,29 @@ use std::time::Duration;
 use crate::store::db::files::beside;
 use crate::store::db::lock;
 
-/// What SQLite's files begin with.
+/// Magic number of SQLite files.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// The length of a log's head, and of that of a page in it.
+/// Length of the header of a log, and of the header of a page in it.
 const HEAD: usize = 32;
 const FRAME: usize = 24;
-/// Most pages of a log that are looked at for the first one.
+/// Maximum number of pages of a log that are searched for the first page of the file.
 const MAX_FRAMES: u64 = 100_000;
-/// How often a log that seems to be another's is looked at again: a server that starts just now changes all that is compared.
+/// Number of checks before a log counts as foreign: a server that is starting changes all that is compared.
 const LOOKS: u32 = 3;
 
-/// What a SQLite file says of itself in its first page.
+/// The header of a SQLite file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct Header {
     page_size: u32,
-    /// Whether it has a log while it is open. One without has never been served: a copy by `backup`, for one.
+    /// Whether it uses WAL. A file without WAL has never been served; for instance a copy by `backup`.
     pub(in crate::store) has_log: bool,
-    /// The run that it was last served in; 0 before the first.
+    /// The run in which it was last served; 0 before the first.
     pub(in crate::store) run: u32,
 }
 
 impl Header {
     /// # Errors
-    /// Those of the system; [`ErrorKind::InvalidData`] where it is no SQLite file.
+    /// Those of the system, and [`ErrorKind::InvalidData`] if it is no SQLite file.
     pub(in crate::store) fn read(file: &File) -> Result<Self, IoError> {
         let mut bytes = [0; 100];
         file.read_exact_at(&mut bytes, 0).map_err(|error| match error.kind() {
@@ -47,7 +46,7 @@ impl Header {
     }
 
     fn of(bytes: &[u8; 100]) -> Option<Self> {
-        // The last number is the version of SQLite that wrote it: a page that is written in part lacks it.
+        // The last number is the version of SQLite that wrote the page; a partly written page lacks it.
         if !bytes.starts_with(MAGIC) || number(bytes, 96)? == 0 {
             return None;
         }
@@ -63,15 +62,15 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// A log that has something in it.
+/// A log that is not empty.
 struct Log {
     page_size: u32,
-    /// The run of the first page, if the log has that page.
+    /// The run in the first page of the file, if the log has that page.
     run: Option<u32>,
 }
 
 impl Log {
-    /// What lies at a path; nothing where SQLite would take nothing from it.
+    /// Reads a log; `None` if SQLite would read nothing from it.
     fn read(path: &Path) -> Result<Option<Self>, IoError> {
         let mut file = match File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -85,7 +84,7 @@ impl Log {
         let (Some(0x377f_0682 | 0x377f_0683), Some(page_size)) = (number(&head, 0), number(&head, 8)) else {
             return Ok(None);
         };
-        // By these two numbers SQLite knows the pages of this log from those of the one that it writes over.
+        // SQLite compares these two numbers to tell the pages of this log from those that it overwrites.
         let salt = &head[16..24];
         let size = FRAME as u64 + u64::from(page_size);
         let mut frame = [0; FRAME];
@@ -106,7 +105,7 @@ impl Log {
     }
 }
 
-/// Sees that the log beside a file is that file's own, or that there is none.
+/// Fails unless the log beside a file belongs to it, or there is none.
 ///
 /// # Errors
 /// One line that says what to do.
@@ -120,8 +119,8 @@ pub(in crate::store) fn belongs(path: &Path, file: &File) -> Result<(), String> 
             Some(why) => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 return Err(format!(
-                    "the {name}-wal beside it belongs to another database ({why}) and would destroy this one: put \
-                     the copy in place with contactd restore, or move {name}-wal and {name}-shm away; nothing was touched"
+                    "the {name}-wal beside it belongs to another database ({why}) and would damage this one: use contactd \
+                     restore to put a copy in place, or move {name}-wal and {name}-shm away; nothing was changed"
                 ));
             }
         }
@@ -133,18 +132,18 @@ fn why_foreign(path: &Path, file: &File) -> Result<Option<&'static str>, IoError
     let runs = lock::runs(path);
     let header = match Header::read(file) {
         Err(error) if error.kind() == ErrorKind::InvalidData => {
-            return Ok(Some("the file is empty, or no database"));
+            return Ok(Some("the file is empty or no database"));
         }
         header => header?,
     };
     Ok(if !header.has_log {
         Some("the file is a copy that was never served")
     } else if header.page_size != log.page_size {
-        Some("its pages have another size")
+        Some("its page size differs")
     } else if let Some(run) = log.run {
-        (run != header.run).then_some("it is of another run of the server")
+        (run != header.run).then_some("it is from another run of the server")
     } else if !runs.is_empty() && !runs.contains(&header.run) {
-        Some("the file is not the one that was served last")
+        Some("the file is not the one that was last served")
     } else {
         None
     })

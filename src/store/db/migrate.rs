@@ -1,5 +1,5 @@
-//! refinery over our own connection: its drivers are off, so that one driver speaks to the database. A whole upgrade
-//! is one transaction; several processes may start at once, and one of them does it.
+//! Migrations with refinery on the store's own connection; refinery's drivers are off, so that there is one driver. An
+//! upgrade is one transaction. If several processes start at once, one of them upgrades.
 
 use std::fs::File;
 use std::io::{Error as IoError, ErrorKind};
@@ -16,15 +16,14 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::domain::error::Error;
 use crate::permission;
-use crate::store::OpenError;
 use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::engine::{BUSY_TIMEOUT, Session, plain_options, sqlite_options};
-use crate::store::db::faults::{is_busy, message, reason};
+use crate::store::db::faults::{OpenError, is_busy, message, reason};
 use crate::store::db::files::{create_private, folder_of, name};
 use crate::store::db::lock::Lock;
 use crate::store::db::log::Header;
 use crate::store::db::renew::{read_values, renew};
-use crate::store::db::scratch::Scratch;
+use crate::store::db::scratch::{NEW_PREFIX, Scratch};
 use crate::store::db::statement::Statement;
 
 mod in_sqlite {
@@ -35,20 +34,19 @@ mod in_postgres {
     refinery::embed_migrations!("migrations/postgres");
 }
 
-/// What processes that start at once on one PostgreSQL database queue for: any number that is ours alone.
+/// Key of the advisory lock that serializes upgrades of a PostgreSQL database: an arbitrary number of this program.
 const LOCK: i64 = 0x636f_6e74_6163_7464;
+/// Pause between attempts to switch a file to WAL.
 const RETRY: Duration = Duration::from_millis(10);
-/// What the folder is named that a new file is made in.
-const MAKING: &str = ".contactd-new-";
 
-/// Why a database cannot be opened, as one line for its operator.
+/// Why a database cannot be opened, as one line for the operator.
 pub(in crate::store) type Reason = String;
 
-/// Makes a SQLite file with the schema, whole before it has its name: what was interrupted leaves none. Where another
-/// process made one meanwhile, that is left alone.
+/// Creates a SQLite file with the schema. It gets its name when it is complete, so an interruption leaves no file. If another
+/// process creates the file first, that file is kept.
 pub(in crate::store) async fn make_sqlite(path: &Path) -> Result<(), OpenError> {
     let failed = |error: IoError| OpenError(permission::reason(path, &error));
-    let scratch = Scratch::new_in(folder_of(path), MAKING).map_err(failed)?;
+    let scratch = Scratch::new_in(folder_of(path), NEW_PREFIX).map_err(failed)?;
     let new = scratch.file("new.db");
     create_private(&new).map_err(failed)?;
     let migrations = in_sqlite::migrations::runner();
@@ -59,7 +57,7 @@ pub(in crate::store) async fn make_sqlite(path: &Path) -> Result<(), OpenError> 
     }
 }
 
-/// Brings the schema of a SQLite file up to date; an empty file is a new database. Whoever has the lock begins a new run.
+/// Upgrades the schema of a SQLite file; an empty file becomes a new database. With the lock, a new run begins.
 pub(in crate::store) async fn sqlite(path: &Path, lock: Option<&Lock>) -> Result<(), Reason> {
     run(path, &in_sqlite::migrations::runner()).await?;
     if let Some(lock) = lock {
@@ -68,8 +66,8 @@ pub(in crate::store) async fn sqlite(path: &Path, lock: Option<&Lock>) -> Result
     use_wal(path).await.map_err(|error| message(&error))
 }
 
-/// Gives the file a number that it never had, while there is no log: see [`crate::store::db::log`]. Where another process has the file
-/// open there may be one, and the number stays.
+/// Gives the file a new run number while it has no log, see [`crate::store::db::log`]. If another process has the file open,
+/// it may have a log, and the number stays.
 async fn begin_run(path: &Path, lock: &Lock) -> Result<(), Reason> {
     let header = || File::open(path).and_then(|file| Header::read(&file)).map_err(|error| error.to_string());
     let note = |runs: &[u32]| lock.note(runs).map_err(|error| format!("{}: {error}", lock.path().display()));
@@ -86,17 +84,18 @@ async fn begin_run(path: &Path, lock: &Lock) -> Result<(), Reason> {
     note(&[header()?.run])
 }
 
-/// What schema a database has.
+/// State of the schema of a database.
 pub(in crate::store) enum Schema {
+    /// The current schema.
     Today,
-    /// One that an upgrade makes today's of.
+    /// An older schema, which can be upgraded.
     Older(Reason),
-    /// None, or one that nothing can be made of.
+    /// No schema, or one that cannot be upgraded.
     Other(Reason),
 }
 
 impl Schema {
-    /// Sees that it is that of today.
+    /// Fails unless it is the current schema.
     pub(in crate::store) fn of_today(self) -> Result<(), Reason> {
         match self {
             Self::Today => Ok(()),
@@ -111,13 +110,13 @@ pub(in crate::store) async fn of_sqlite(options: &SqliteConnectOptions) -> Resul
     schema(session, &in_sqlite::migrations::runner()).await
 }
 
-/// The same of a PostgreSQL database.
+/// The same for a PostgreSQL database.
 pub(in crate::store) async fn of_postgres(cluster: &Cluster) -> Result<Schema, Reason> {
     let session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
     schema(session, &in_postgres::migrations::runner()).await
 }
 
-/// Makes the tables in a PostgreSQL schema that has none.
+/// Creates the tables in a PostgreSQL schema that has none.
 pub(in crate::store) async fn fill_postgres(cluster: &Cluster) -> Result<(), Reason> {
     let mut session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
     let found = tables(&mut session).await.map_err(|error| reason(&error));
@@ -140,7 +139,7 @@ async fn schema_in(session: &mut Session, newest: i32) -> Result<Schema, Error> 
     let version = Statement::per_engine(text, "select max(version)::bigint from refinery_schema_history");
     let row = if ours { session.row(version).await? } else { None };
     Ok(match row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? {
-        None => Schema::Other("nothing is in it yet: contactd serve makes its tables".to_owned()),
+        None => Schema::Other("nothing is in it yet: contactd serve creates its tables".to_owned()),
         Some(version) if version < i64::from(newest) => Schema::Older(format!(
             "its schema has version {version}, this contactd needs {newest}: contactd serve upgrades it"
         )),
@@ -159,7 +158,7 @@ fn too_new(version: impl std::fmt::Display, newest: i32) -> Reason {
     format!("its schema has version {version}, this contactd knows {newest}: use a newer contactd")
 }
 
-/// Gives a new file its write-ahead log. That needs the file alone for a moment, for which SQLite itself does not wait.
+/// Switches a new file to WAL. That needs an exclusive lock, for which SQLite itself does not wait.
 async fn use_wal(path: &Path) -> Result<(), sqlx::Error> {
     let options = sqlite_options(path);
     let mut waited = Duration::ZERO;
@@ -174,27 +173,27 @@ async fn use_wal(path: &Path) -> Result<(), sqlx::Error> {
     }
 }
 
-/// Brings the schema of a PostgreSQL database up to date; an empty schema is a new database.
+/// Upgrades the schema of a PostgreSQL database; an empty schema becomes a new database.
 pub(in crate::store) async fn postgres(cluster: &Cluster) -> Result<(), Reason> {
     let session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
     upgrade(session, &in_postgres::migrations::runner()).await
 }
 
 /// Foreign keys are off on this connection, because a migration that rebuilds a table would otherwise delete the
-/// rows that refer to it; they are checked before the commit. The journal stays what it is: another program's file
-/// is not to be changed by being refused.
+/// rows that refer to it; they are checked before the commit. The journal mode is not changed, so that the file of another
+/// program is refused without a change.
 async fn run(path: &Path, runner: &Runner) -> Result<(), Reason> {
     let options = plain_options(path).foreign_keys(false).synchronous(SqliteSynchronous::Full);
     upgrade(Session::open(&options).await.map_err(|error| reason(&error))?, runner).await
 }
 
-/// All of it or, the session being closed then, nothing.
+/// Upgrades completely or not at all: closing the session rolls an open transaction back.
 async fn upgrade(mut session: Session, runner: &Runner) -> Result<(), Reason> {
     let done = upgrade_in(&mut session, runner).await;
     session.close().await;
     let done = done?;
     if done.iter().any(|migration| migration.version() == 1) {
-        tracing::info!("database made");
+        tracing::info!("database created");
     } else {
         for migration in done {
             tracing::info!(%migration, "schema upgraded");
@@ -203,21 +202,21 @@ async fn upgrade(mut session: Session, runner: &Runner) -> Result<(), Reason> {
     Ok(())
 }
 
-/// The migration after which values of extended properties are read.
+/// The migration that adds the numbers and dates of extended property values.
 const CASTS: i32 = 19;
 
 async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migration>, Reason> {
     let reason = |error: Error| reason(&error);
     session.begin(None).await.map_err(reason)?;
     if session.is_postgres() {
-        // There a transaction alone keeps nobody off.
+        // Unlike in SQLite, a transaction alone does not exclude others.
         let lock = Statement::new("select pg_advisory_xact_lock($1)").bind(LOCK);
         session.execute(lock).await.map_err(reason)?;
         let encoding =
             session.row(Statement::new("select current_setting('server_encoding')")).await.map_err(reason)?;
         let encoding: String = encoding.map_or(Ok(String::new()), |row| row.get(0)).map_err(reason)?;
         if encoding != "UTF8" {
-            return Err(format!("the database's encoding is {encoding}, and must be UTF8"));
+            return Err(format!("the encoding of the database is {encoding}; it must be UTF8"));
         }
     }
     if let (1.., false) = tables(session).await.map_err(reason)? {
@@ -225,11 +224,11 @@ async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migrat
     }
     let done = runner.run_async(&mut Adaptor(session)).await.map_err(|error| match error.kind() {
         Kind::MissingVersion(newer) => too_new(newer.version(), newest(runner)),
-        Kind::DivergentVersion(..) => format!("its schema is not one of contactd's: {error}"),
+        Kind::DivergentVersion(..) => format!("its schema is not a version of contactd's: {error}"),
         Kind::Connection(what, cause) => format!("{what}: {cause}"),
         _ => error.to_string(),
     })?;
-    // With the schema that the statements of today know.
+    // After the migrations: the statements need the current schema.
     renew(session).await.map_err(reason)?;
     if done.applied_migrations().iter().any(|migration| migration.version() == CASTS) {
         read_values(session).await.map_err(reason)?;
@@ -244,7 +243,7 @@ async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migrat
     Ok(done.applied_migrations().clone())
 }
 
-/// How many tables there are, and whether there ever was a migration of ours.
+/// The number of tables, and whether the history table of migrations exists.
 async fn tables(session: &mut Session) -> Result<(i64, bool), Error> {
     let statement = Statement::per_engine(
         "select count(*), count(*) filter (where name = 'refinery_schema_history') from sqlite_master",
@@ -257,7 +256,7 @@ where relnamespace = (select oid from pg_namespace where nspname = current_schem
     Ok((row.get(0)?, row.get::<i64>(1)? > 0))
 }
 
-/// refinery's view of a session that is already inside the one transaction.
+/// refinery's interface to a session that is already inside the transaction.
 struct Adaptor<'s>(&'s mut Session);
 
 impl AsyncTransaction for Adaptor<'_> {
@@ -295,7 +294,7 @@ mod tests {
 
     use super::*;
 
-    /// A contact with children, as the first migration's columns know it.
+    /// A contact with rows in child tables, in the columns of the first migration.
     const CONTACT: &str = "
 insert into mailboxes (id, seq) values (1, 1);
 insert into folders
@@ -423,7 +422,7 @@ drop table rebuilt;";
             format!("its schema has version {}, this contactd knows {newest}: use a newer contactd", newer.version())
         );
         let error = database.run(&with(&[("V9001__new", "select 2;")])).await.unwrap_err();
-        assert!(error.starts_with("its schema is not one of contactd's"), "{error}");
+        assert!(error.starts_with("its schema is not a version of contactd's"), "{error}");
 
         let foreign = Database::new();
         foreign.execute("create table songs (id integer)").await;

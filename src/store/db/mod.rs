@@ -1,4 +1,4 @@
-//! The database as a server or a file: connections, statements, faults, migrations, copies and checks.
+//! The database: connections, statements, errors, migrations, backups and checks.
 pub(in crate::store) mod backup;
 pub(in crate::store) mod check;
 pub(in crate::store) mod cluster;

@@ -1,8 +1,8 @@
-//! How a store is opened and closed, and with what.
+//! Opens and closes a store.
 
 use std::fmt::Display;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -13,10 +13,14 @@ use crate::domain::error::Error;
 use crate::domain::fold::FOLDING;
 use crate::permission;
 use crate::store::db::cluster::{Address, Cluster};
+use crate::store::db::database::Database;
+use crate::store::db::engine::Session;
+use crate::store::db::faults::OpenError;
 use crate::store::db::lock::Lock;
 use crate::store::db::migrate::Schema;
 use crate::store::db::opened::Opened;
 use crate::store::db::readers::Readers;
+use crate::store::db::renew::UNFINISHED;
 use crate::store::db::scratch::Scratch;
 use crate::store::db::statement::Statement;
 use crate::store::db::{check, engine, faults, files, migrate, restore};
@@ -27,50 +31,36 @@ use crate::store::write::tx::{Connector, Tx};
 use crate::store::write::writer::Writer;
 use crate::store::{Place, Shared, Store};
 
-/// `store.folding` of a database that is being copied into: it is not whole.
-pub(in crate::store) const UNFINISHED: i64 = 0;
-
-/// How long a file is looked at for damage before it is served.
+/// Time limit for the check of a file at the start of a server.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Where the data is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Database {
-    /// A SQLite file, made if missing.
-    File(PathBuf),
-    /// `:memory:`: a private temporary file, removed when the store is closed.
-    Temporary,
-    /// PostgreSQL, which other processes may serve too.
-    Postgres(Address),
-}
-
-/// What a store is opened with.
+/// Options of [`Store::open`].
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Most folders of one mailbox; deleted ones count.
+    /// Maximum number of folders of a mailbox, including deleted ones.
     pub max_folders: i64,
-    /// Most contacts of one mailbox; deleted ones count.
+    /// Maximum number of contacts of a mailbox, including deleted ones.
     pub max_contacts: i64,
-    /// Most bytes of one mailbox: of its contacts, deleted ones too, with their photos and all that programs keep with them.
+    /// Maximum size of a mailbox in bytes: contacts, including deleted ones, photos, extensions and extended properties.
     pub max_mailbox_bytes: i64,
-    /// Most connections to PostgreSQL, half of them to write; as many as to read go to each of `read_from`.
+    /// Maximum number of connections to the PostgreSQL primary; half of them write. Each of `read_from` gets as many as
+    /// read from the primary.
     pub connections: u16,
-    /// Standbys of the PostgreSQL server, for lists.
+    /// PostgreSQL standbys to read lists from.
     pub read_from: Vec<Address>,
-    /// How long what was deleted is kept until it is taken away by itself; without it, for ever.
+    /// Period after which deleted items are purged; `None` keeps them.
     pub keep_deleted: Option<Duration>,
-    /// The same of the log of changes, which delta needs.
+    /// The same for the change log, which delta queries need.
     pub keep_changes: Option<Duration>,
-    /// The same of the log of who did what.
+    /// The same for the audit log.
     pub keep_audit: Option<Duration>,
-    /// What a question may cost: how long one may be worked on before it ends in [`Error::Inefficient`].
+    /// Time limit for a read; a longer one ends in [`Error::Inefficient`].
     pub query_timeout: Duration,
-    /// Whether to make a file that is not there, and to bring the schema up to date. Without it, what is not as it should
-    /// be is refused.
+    /// Whether to create a missing file and to upgrade an older schema. Otherwise both are refused.
     pub upgrade: bool,
-    /// Whether an empty file is to become a database. It may be one whose content was lost.
+    /// Whether to create a database in an existing empty file, which may be one that lost its content.
     pub create: bool,
-    /// The lock of the file, where this process serves it.
+    /// The lock of the file, if this process serves it.
     pub lock: Option<Arc<Lock>>,
 }
 
@@ -99,34 +89,12 @@ impl Options {
     }
 }
 
-/// Why a store cannot be opened or copied: one line for its operator.
-#[derive(Debug)]
-pub struct OpenError(pub(in crate::store) String);
-
-impl OpenError {
-    pub(in crate::store) fn new(place: impl std::fmt::Display, reason: impl std::fmt::Display) -> Self {
-        Self(format!("{place}: {reason}"))
-    }
-
-    pub(in crate::store) fn of(place: impl std::fmt::Display, error: &Error) -> Self {
-        Self::new(place, faults::reason(error))
-    }
-}
-
-impl std::fmt::Display for OpenError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for OpenError {}
-
 impl Store {
-    /// Opens a database, bringing its schema up to date if the options say so. Other processes may have it open as well.
+    /// Opens a database, and upgrades its schema if the options say so. Other processes may have it open as well.
     ///
     /// # Errors
-    /// A file that cannot be read or written or a server that cannot be reached, what is no database of contactd's, or
-    /// has a newer schema; a file whose log is another's, or that is damaged.
+    /// The file cannot be read or written, the server cannot be reached, it is no database of contactd, the schema is newer,
+    /// the write-ahead log belongs to another file, or the file is damaged.
     pub async fn open(database: &Database, options: Options) -> Result<Self, OpenError> {
         match database {
             Database::File(path) => Self::open_file(path, options, ()).await,
@@ -134,7 +102,7 @@ impl Store {
                 let folder = Scratch::new_in(&std::env::temp_dir(), "contactd-memory-");
                 let folder = folder.map_err(|error| OpenError(format!("no temporary folder: {error}")))?;
                 let path = folder.file("contacts.db");
-                // The writer is the last to close the file, and takes the folder with it.
+                // The writer closes the file last, and then drops the folder.
                 Self::open_file(&path, options, folder).await
             }
             Database::Postgres(address) => Self::open_cluster(address, options).await,
@@ -204,7 +172,7 @@ impl Store {
                 store.purge_by_itself()?;
                 return Ok(store);
             }
-            Ok((UNFINISHED, _)) => "a copy into it was not finished: contactd copy --resume goes on".to_owned(),
+            Ok((UNFINISHED, _)) => "a copy into it is not finished: continue it with contactd copy --resume".to_owned(),
             Ok((other, _)) => format!("its search keys are of another contactd ({other}, not {FOLDING})"),
             Err(error) => faults::reason(&error),
         };
@@ -212,44 +180,60 @@ impl Store {
         Err(OpenError::new(shown, why))
     }
 
-    /// Ends the store: writes already handed in are done, later ones refused, and the file is closed.
+    /// Closes the store: queued writes are done, later ones are refused, and the file is closed.
     pub async fn close(&self) {
         self.shared.purging.lock().unwrap_or_else(PoisonError::into_inner).take();
         let writer = self.shared.writer.write().unwrap_or_else(PoisonError::into_inner).take();
-        // The writer closes last and alone: it is then sure to move the log into the file.
+        // The writer closes last and alone, so that SQLite checkpoints the log into the file.
         self.shared.readers.close().await;
         drop(writer);
         let ended = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(ended) = ended {
-            // Waits for the queue to empty, which is the point of closing. Nothing is ever sent.
+            // Waits until the queue is empty and the writer has ended. Nothing is ever sent.
             let _ = ended.await;
         }
         if let Place::File(opened) = &self.shared.place
             && !opened.is_gone()
         {
-            files::move_log_into_file(opened.path()).await;
+            move_log_into_file(opened.path()).await;
         }
     }
 }
 
-/// Makes a SQLite file ready to be opened: sees that there is one, that the log beside it is its own, and that its schema is
-/// that of today.
+/// Checkpoints the rest of the write-ahead log into a closed file. A reader whose runtime ended before it could go back to its
+/// pool closes a little later than the others, and SQLite checkpoints only on the last close.
+async fn move_log_into_file(path: &Path) {
+    let log = files::beside(path, "-wal");
+    for _ in 0..25 {
+        if !log.exists() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if let Ok(mut session) = Session::open(&engine::plain_options(path)).await {
+            // Only a connection that has read the log checkpoints it.
+            let _ = session.row(Statement::new("select count(*) from sqlite_master")).await;
+            session.close().await;
+        }
+    }
+}
+
+/// Prepares a SQLite file for opening: it exists, the log beside it is its own, and its schema is current.
 async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Arc<Opened>, OpenError> {
     let refused = |why: &str| OpenError::new(&shown, why);
     if let Some(lock) = &options.lock {
         restore::finish(path, lock).map_err(|error| OpenError(permission::reason(path, &error)))?;
     } else if restore::is_unfinished(path) {
-        return Err(refused(
-            "a restore of it was interrupted: contactd serve goes on with it, and so does contactd restore",
-        ));
+        return Err(refused("a restore of it was interrupted: finish it with contactd serve or contactd restore"));
     }
     match std::fs::metadata(path) {
         Ok(file) if file.is_file() && file.len() == 0 && !(options.upgrade && options.create) => {
-            return Err(refused("it is an empty file and no database; serve --create makes a new one in it"));
+            return Err(refused(
+                "the file is empty and no database: contactd serve --create creates a new database in it",
+            ));
         }
         Err(error) if error.kind() == ErrorKind::NotFound && options.upgrade => make(path, &shown).await?,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(refused("there is no such file; contactd serve makes it"));
+            return Err(refused("there is no such file: contactd serve creates it"));
         }
         _ => {}
     }
@@ -270,18 +254,19 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
     Ok(opened)
 }
 
-/// Makes a new file, but not where the log of one lies whose contacts may be nowhere else.
+/// Creates a new file, unless a write-ahead log is there: it may hold the only copy of contacts.
 async fn make(path: &Path, shown: impl Display) -> Result<(), OpenError> {
     let log = files::beside(path, "-wal");
     if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
         let log = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let why = format!("there is no such file, but its {log}: put the file back, or move {log} away for a new one");
+        let why =
+            format!("there is no such file, but its {log}: put the file back, or move {log} away to create a new one");
         return Err(OpenError::new(shown, why));
     }
     migrate::make_sqlite(path).await
 }
 
-/// Writes the database's own row when it is new. Answers the rule its search keys were made by, and its history.
+/// Writes the row of table `store` if it is missing. Returns the version of the search keys, and the history.
 async fn describe(tx: &mut Tx) -> Result<(i64, History), Error> {
     let text = "
 insert into store (id, epoch, folding, created_date_time) values (1, $1, $2, $3) on conflict (id) do nothing";

@@ -1,8 +1,8 @@
-//! A SQLite file that this process has open: whether it may be opened, and whether its names still mean the same files.
+//! A SQLite file that this process has open: checks before it is opened, and later that its paths still name the same files.
 //!
-//! SQLite takes a `-wal` for that of whatever file it lies beside. So that is looked at before SQLite is: see [`log`].
-//! And it goes on writing to files that were removed or replaced, of which nothing is left at the next start. So each
-//! commit looks whether its files are still there, before it and after it.
+//! SQLite applies a `-wal` to the file that it lies beside, even if it belongs to another one. So the log is checked before
+//! SQLite opens the file, see [`log`]. And SQLite keeps writing to files that were removed or replaced; such writes are lost at
+//! the next start. So the files are checked before and after each commit.
 
 use std::fs::{self, File};
 use std::io::{Error as IoError, ErrorKind};
@@ -15,36 +15,36 @@ use crate::domain::error::Error;
 use crate::store::db::files::beside;
 use crate::store::db::log::{self, Header};
 
-/// Which file it is, whatever its name: device and inode. No other file has the same while it is open.
+/// Device and inode: unique among the files while it is open.
 type Identity = (u64, u64);
 
-/// The files that this process has open. A file must not be read besides SQLite and then closed while SQLite has it open:
-/// the system drops all locks of a process on a file when it closes the file once.
+/// The files that this process has open. While SQLite has a file open, no other handle on it may be closed: the system
+/// releases all locks of a process on a file when the process closes any handle on it.
 static OPEN: Mutex<Vec<(Identity, Arc<File>)>> = Mutex::new(Vec::new());
 
-/// A file that is open, for as long as this lives.
+/// An open file. Dropping this closes it.
 pub(in crate::store) struct Opened {
     path: PathBuf,
     log: PathBuf,
     identity: Identity,
-    /// Dropped before the last of `OPEN` is.
+    /// Shared with `OPEN`, which drops the last one.
     file: Arc<File>,
-    /// What is there while SQLite has it open: which log, and what the file says of itself.
+    /// The log and the header of the file that are expected while SQLite has it open.
     expected: Mutex<Option<(Identity, Header)>>,
-    /// Whether the files were found to be others.
+    /// Whether the last check found other files.
     gone: AtomicBool,
 }
 
 impl Opened {
-    /// Sees that a file may be opened by SQLite, before that touches it.
+    /// Checks that SQLite may open a file.
     ///
     /// # Errors
-    /// One line: it cannot be read, it is no database, or the log beside it is another's.
+    /// One line: it cannot be read, is no database, or the log beside it belongs to another file.
     pub(in crate::store) fn enter(path: &Path) -> Result<Arc<Self>, String> {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let metadata = fs::metadata(path).map_err(|error| missing(&error))?;
         if !metadata.is_file() {
-            return Err("it is no file".to_owned());
+            return Err("it is not a file".to_owned());
         }
         let identity = identity(&metadata);
         let known = open.iter().find(|(other, _)| *other == identity).map(|(_, file)| Arc::clone(file));
@@ -66,7 +66,7 @@ impl Opened {
         }))
     }
 
-    /// Takes the log that is there for the file's own: SQLite has just opened it.
+    /// Records the log as the file's own. SQLite has just opened it.
     ///
     /// # Errors
     /// As [`Opened::look`].
@@ -82,33 +82,33 @@ impl Opened {
         Ok(())
     }
 
-    /// Expects no log any more: SQLite, which may be about to close the file, takes it away then.
+    /// Expects no log any more: SQLite removes it when it closes the file.
     pub(in crate::store) fn has_no_log(&self) {
         *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Its name.
+    /// The path of the file.
     pub(in crate::store) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the files were found to be others when that was looked at last.
+    /// Whether the last check found other files.
     pub(in crate::store) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
 
-    /// Sees that the names still mean the files that are open. It costs three calls of the system.
+    /// Checks that the paths still name the open files. It costs three system calls.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: the server goes on in files that nobody will find again.
+    /// [`Error::Unavailable`]: writes would go to files that the next start does not find.
     pub(in crate::store) fn look(&self) -> Result<(), Error> {
         let why = self.why_gone();
         if self.gone.swap(why.is_some(), Ordering::AcqRel) != why.is_some() {
             let database = self.path.display();
             if let Some(why) = why {
-                tracing::error!(%database, why, "nothing is written any more: stop, put the files right, start again");
+                tracing::error!(%database, why, "writes are refused: stop the server, put the files back, start it again");
             } else {
-                tracing::warn!(%database, "the files are those that are open again");
+                tracing::warn!(%database, "the files are the open ones again; writes are accepted");
             }
         }
         why.map_or(Ok(()), |why| Err(Error::unavailable(why)))
@@ -127,19 +127,19 @@ impl Opened {
             Ok(_) => return Some("the database's -wal was replaced under the running server"),
             Err(_) => return Some("the database's -wal was removed under the running server"),
         }
-        // Another file may have been written over this one, which stays the same file then.
+        // The file may have been overwritten in place, with the same inode.
         match self.header() {
             Ok(now) if now == header => None,
-            _ => Some("the database file was written over under the running server"),
+            _ => Some("the database file was overwritten under the running server"),
         }
     }
 
-    /// What the file says of itself now.
+    /// The current header of the file.
     pub(in crate::store) fn header(&self) -> Result<Header, IoError> {
         Header::read(&self.file)
     }
 
-    /// Whether what was written to the file can never be found again.
+    /// Whether the file has no name any more, so that writes to it are lost.
     pub(in crate::store) fn is_lost(&self) -> bool {
         self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }

@@ -1,36 +1,36 @@
-//! Where reads go: SQLite's readers, or the PostgreSQL primary and, where a mailbox's page is asked for, those of its
-//! standbys that have replayed what the mailbox's clients wrote.
+//! Connections for reads: SQLite's readers, or the PostgreSQL primary and, for pages of a mailbox, the standbys that have
+//! replayed the mailbox's writes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
-use deadpool::managed::{Manager, Metrics, Pool, PoolError, RecycleError, RecycleResult, TimeoutType};
+use deadpool::managed::{Pool, PoolError, TimeoutType};
 use sqlx::sqlite::SqlitePool;
 
 use crate::domain::error::Error;
-use crate::store::db::cluster::{Cluster, Use};
+use crate::store::db::cluster::Cluster;
 use crate::store::db::engine::{SQLITE_READERS, Session};
 use crate::store::db::faults;
-use crate::store::db::leased::{LeasedSession, PooledSession};
+use crate::store::db::leased::{Connections, LeasedSession, PooledSession};
 use crate::store::db::opened::Opened;
 use crate::store::db::statement::Statement;
 use crate::store::db::turns::{Need, Turns};
 
-/// How long a read waits for a free connection.
+/// Time limit for waiting for a connection.
 const WAIT: Duration = Duration::from_secs(10);
-/// How long a standby may take for a page before the primary is asked instead.
+/// Time limit for a page from a standby; then the primary is asked.
 const STANDBY: Duration = Duration::from_secs(3);
-/// How long a statement may take on a standby: less, so that one which costs much is not taken for one that hangs.
+/// Time limit for a statement on a standby. It is shorter, so that an expensive statement does not count as a hanging server.
 const STANDBY_STATEMENT: Duration = Duration::from_millis(2_500);
-/// How long a standby that failed is left alone.
+/// Time for which a failed standby is not asked.
 const REST: Duration = Duration::from_secs(5);
 
 /// Connections that cannot write.
 pub(in crate::store) struct Readers {
     engine: Engine,
-    /// How long a question may be worked on.
+    /// Time limit for a read.
     time: Duration,
 }
 
@@ -44,7 +44,7 @@ pub(in crate::store) struct Servers {
     primary: Pool<Connections>,
     turns: Arc<Turns>,
     standbys: Vec<Standby>,
-    /// The standby whose turn it is.
+    /// Counter for asking the standbys in turn.
     next: AtomicUsize,
 }
 
@@ -55,12 +55,12 @@ struct Standby {
 }
 
 impl Readers {
-    /// Of a SQLite file.
+    /// Readers of a SQLite file.
     pub(in crate::store) fn sqlite(pool: SqlitePool, opened: Arc<Opened>, time: Duration) -> Self {
         Self { engine: Engine::Sqlite(pool, Turns::at(SQLITE_READERS as usize), opened), time }
     }
 
-    /// `connections` to the primary, and as many to each standby, opened when first needed.
+    /// Readers with `connections` to the primary and to each standby, opened when first needed.
     pub(in crate::store) fn postgres(
         cluster: Arc<Cluster>,
         standbys: Vec<Cluster>,
@@ -84,15 +84,15 @@ impl Readers {
         Ok(Self { engine, time })
     }
 
-    /// Whether there are others than the primary.
+    /// Whether there are standbys.
     pub(in crate::store) fn has_standbys(&self) -> bool {
         matches!(&self.engine, Engine::Postgres(servers) if !servers.standbys.is_empty())
     }
 
-    /// Reads what is committed.
+    /// Runs a read that sees all commits. It is repeated once if its connection is lost.
     ///
     /// # Errors
-    /// Those of the work, and [`Error::Unavailable`] when no turn comes.
+    /// Those of `work`, and [`Error::Unavailable`] if no turn comes in time.
     pub(in crate::store) async fn read<T>(
         &self,
         need: Need<'_>,
@@ -104,15 +104,15 @@ impl Readers {
         }
     }
 
-    /// A connection to read what is committed.
+    /// A session for a read that sees all commits.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when no turn comes, or there is none.
+    /// [`Error::Unavailable`] if no turn comes in time, or the database is not available.
     pub(in crate::store) async fn lend(&self, need: Need<'_>) -> Result<LeasedSession, Error> {
         match &self.engine {
             Engine::Sqlite(pool, turns, opened) => {
                 if opened.is_gone() {
-                    // What is read may be of another file.
+                    // Reads may see another file.
                     opened.look()?;
                 }
                 let turn = turns.next(need, WAIT).await?;
@@ -125,15 +125,15 @@ impl Readers {
         }
     }
 
-    /// Uses no connection again that waits: one of their time was lost.
+    /// Drops the idle connections to the primary, after one was lost.
     pub(in crate::store) fn forget(&self) {
         if let Engine::Postgres(servers) = &self.engine {
             servers.primary.retain(|_, _| false);
         }
     }
 
-    /// Reads of a mailbox what is committed up to its change `at_least`, or, where the caller does not know that
-    /// number, up to now.
+    /// Runs a read of a mailbox that sees its change `at_least` and all before. Without the number it sees all commits. A
+    /// standby that has replayed them may answer.
     pub(in crate::store) async fn read_mailbox<T>(
         &self,
         mailbox: i64,
@@ -149,7 +149,7 @@ impl Readers {
         }
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     pub(in crate::store) async fn close(&self) {
         match &self.engine {
             Engine::Sqlite(pool, ..) => pool.close().await,
@@ -168,7 +168,7 @@ impl Servers {
         if !leased.session()?.broken().is_some_and(faults::is_lost) {
             return done;
         }
-        // The connection was of another time, and so are those that wait; a read can be done again.
+        // The connection was stale, and so are idle ones. Reads can be repeated.
         drop(leased);
         self.primary.retain(|_, _| false);
         work(self.lend(need).await?.session()?).await
@@ -197,7 +197,7 @@ impl Servers {
         for standby in self.standbys.iter().cycle().skip(first % self.standbys.len()).take(self.standbys.len()) {
             match standby.read(mailbox, need, at_least, work).await {
                 None => {}
-                // The primary gives it the whole of its time.
+                // The primary allows more time.
                 Some(Err(Error::Inefficient)) if time > STANDBY_STATEMENT => break,
                 Some(done) => return done,
             }
@@ -207,7 +207,7 @@ impl Servers {
 }
 
 impl Standby {
-    /// `None` where another server has to be asked.
+    /// `None` if another server has to be asked.
     async fn read<T>(
         &self,
         mailbox: i64,
@@ -219,11 +219,11 @@ impl Standby {
             return None;
         }
         let reading = async {
-            // Who has as many turns here as one may, may have one at another server.
+            // A caller without a free turn here may have one at another server.
             let Ok(turn) = self.turns.next(need, STANDBY / 4).await else { return Ok(None) };
             let mut object = match self.pool.get().await {
                 Ok(object) => object,
-                // All its connections are at work: the primary may have one.
+                // All its connections are in use; the primary may have a free one.
                 Err(PoolError::Timeout(TimeoutType::Wait)) => return Ok(None),
                 Err(error) => return Err(of_pool(error)),
             };
@@ -234,11 +234,11 @@ impl Standby {
                     Err(Error::Inefficient) => Ok(Some(Err(Error::Inefficient))),
                     done => done.map(|done| Some(Ok(done))),
                 },
-                // It is behind, or has not heard of the mailbox, or replays no more.
+                // It lags behind, does not have the mailbox yet, or is no standby any more.
                 _ => Ok(None),
             }
         };
-        // Whatever its error is, the primary may do better.
+        // After any error the primary is asked.
         match tokio::time::timeout(STANDBY, reading).await {
             Ok(Ok(done)) => {
                 *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -249,7 +249,7 @@ impl Standby {
         }
     }
 
-    /// Whether it is left alone. After its rest one caller tries it, and the others wait for what becomes of that.
+    /// Whether it is not asked after a failure. After the pause one caller tries it, while others still skip it.
     fn rests(&self) -> bool {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let resting = failed.is_some_and(|when| when.elapsed() < REST);
@@ -259,17 +259,17 @@ impl Standby {
         resting
     }
 
-    /// Leaves the standby alone for a while.
+    /// Records a failure.
     fn rest<T>(&self, error: &Error) -> Option<T> {
-        tracing::warn!(%error, "a standby cannot be read");
+        tracing::warn!(%error, "reading from a standby failed");
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.pool.retain(|_, _| false);
         None
     }
 }
 
-/// The number of the mailbox's last change that a standby has; none when it is no standby any more, and may then have a
-/// history of its own.
+/// The number of the mailbox's last change on a standby; `None` if it is no standby any more, because its history may then
+/// differ.
 async fn replayed(session: &mut Session, mailbox: i64) -> Result<Option<i64>, Error> {
     let text = "select seq from mailboxes where id = $1 and pg_is_in_recovery()";
     session.row(Statement::new(text).bind(mailbox)).await?.map(|row| row.get(0)).transpose()
@@ -285,35 +285,5 @@ fn of_pool(error: PoolError<Error>) -> Error {
     match error {
         PoolError::Backend(error) => error,
         error => Error::unavailable(error.to_string()),
-    }
-}
-
-/// How a pool comes by its connections, and how long a statement may take on one.
-pub(in crate::store) enum Connections {
-    Primary(Arc<Cluster>, Duration),
-    Standby(Cluster, Duration),
-}
-
-impl Manager for Connections {
-    type Type = Session;
-    type Error = Error;
-
-    async fn create(&self) -> Result<Session, Error> {
-        match self {
-            Self::Primary(cluster, time) => cluster.primary(Use::Read(*time)).await,
-            Self::Standby(cluster, time) => cluster.standby(*time).await,
-        }
-    }
-
-    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
-        let current = match self {
-            Self::Primary(cluster, _) => cluster.is_current(session),
-            Self::Standby(..) => true,
-        };
-        // Nor one after any error: what it remembers (a schema as it was, say) may be wrong.
-        if session.broken().is_some() || session.is_aborted() || session.is_old() || !current {
-            return Err(RecycleError::message("it is of another time"));
-        }
-        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Makes what is derived of contacts anew, where an older rule made it: the keys in `folded` and the words.
+//! Recomputes derived data of contacts after its rule changed: the keys in `folded` and the search words.
 
 use uuid::Uuid;
 
@@ -8,15 +8,17 @@ use crate::domain::extended::Comparable;
 use crate::domain::fold::FOLDING;
 use crate::domain::words;
 use crate::store::db::engine::Session;
-use crate::store::db::open::UNFINISHED;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::query::search;
 use crate::store::tables::{contacts, folded};
 
+/// `store.folding` of a database that a copy into it has not finished.
+pub(in crate::store) const UNFINISHED: i64 = 0;
+
 /// Contacts that are read and written at once.
 const CHUNK: i64 = 50;
 
-/// Sees that the keys are those of today's rule.
+/// Recomputes keys and words if they were made by an older rule.
 pub(in crate::store) async fn renew(session: &mut Session) -> Result<(), Error> {
     let Some(row) = session.row(Statement::new("select folding from store where id = 1")).await? else { return Ok(()) };
     if !(UNFINISHED + 1..FOLDING).contains(&row.get::<i64>(0)?) {
@@ -31,8 +33,8 @@ pub(in crate::store) async fn renew(session: &mut Session) -> Result<(), Error> 
     session.execute(Statement::new("update store set folding = $1").bind(FOLDING)).await
 }
 
-/// Makes what values of extended properties are cast to, once, and sees that none is stored by an id that is a view on its contact:
-/// those of before keep their values under a name.
+/// Computes the numbers and dates of stored extended property values, once. Values under an id that is now a view on a
+/// contact's property are moved to a named id.
 pub(in crate::store) async fn read_values(session: &mut Session) -> Result<(), Error> {
     for table in ["single_values", "multi_values", "folder_single_values", "folder_multi_values"] {
         let select = Sql::new("select distinct value from ").text(table);
@@ -68,10 +70,10 @@ pub(in crate::store) async fn read_values(session: &mut Session) -> Result<(), E
     Ok(())
 }
 
-/// The namespace of what is kept under a name.
+/// The namespace of the named ids.
 const KEPT: &str = "{00020329-0000-0000-c000-000000000046}";
 
-/// Makes the words of all contacts.
+/// Recomputes the search words of all contacts.
 pub(in crate::store) async fn words(session: &mut Session) -> Result<(), Error> {
     let empty = Statement::per_engine("insert into words (words) values ('delete-all')", "delete from words");
     session.execute(empty).await?;
@@ -83,10 +85,10 @@ pub(in crate::store) async fn words(session: &mut Session) -> Result<(), Error> 
     Ok(())
 }
 
-/// Before all contacts.
+/// A position before all contacts.
 const FIRST: (i64, Uuid) = (0, Uuid::nil());
 
-/// The contacts behind one.
+/// The next contacts after a position.
 async fn next(session: &mut Session, last: &mut (i64, Uuid)) -> Result<Option<Vec<(i64, Contact)>>, Error> {
     let chunk = contacts::behind(session, *last, CHUNK).await?;
     let Some((mailbox, contact)) = chunk.last() else { return Ok(None) };

@@ -1,11 +1,12 @@
-//! A copy put in the place of a SQLite file. Whatever kills it leaves what was there or the copy, whole:
+//! Replaces a SQLite file with a copy. If the process is killed at any point, either the old database or the copy is there,
+//! complete:
 //!
-//! 1. The copy's bytes go into a new file in a folder of our own, are synced, and checked there.
-//! 2. What is there gets second names, or is copied where it cannot have any: so it stays, as a database that can be opened.
-//! 3. The new file is named `FILE.restoring`. Up to here nothing was changed; from here on the copy counts, and whoever comes
-//!    next goes on ([`finish`]).
-//! 4. What is beside the old file is taken away, the new one gets its name. Where it cannot, since the file is mounted by
-//!    itself, its bytes are written over the old one's. At last `FILE.restoring` is gone.
+//! 1. The copy is written to a new file in a private folder, synced and checked.
+//! 2. The old files get second names (hard links), or are copied if links are not possible. So the old database is kept.
+//! 3. The new file is renamed to `FILE.restoring`. Until here nothing has changed; from here on the copy counts, and the next
+//!    process finishes the restore ([`finish`]).
+//! 4. The files beside the old one are removed, and the new one gets its name. If the old file is a mount point and cannot
+//!    be replaced, its bytes are overwritten. Last, `FILE.restoring` is removed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Error as IoError, ErrorKind};
@@ -14,32 +15,30 @@ use std::path::{Path, PathBuf};
 
 use crate::clock;
 use crate::domain::date;
-use crate::store::OpenError;
-use crate::store::db::backup::PREFIX;
 use crate::store::db::check::{self, Verify};
+use crate::store::db::faults::OpenError;
 use crate::store::db::files::{BESIDE, beside, create_private, folder_of, name, real, sync_folder_of};
 use crate::store::db::lock::Lock;
-use crate::store::db::scratch::Scratch;
+use crate::store::db::scratch::{COPY_PREFIX, Scratch};
 
-/// What the name of a copy ends with that is to take a file's place.
+/// Suffix of the copy that is to replace a file.
 const RESTORING: &str = ".restoring";
 
-/// Puts a copy in the place of a database, of which this process has the lock. Answers where the files are now that were
-/// there before.
+/// Replaces a database, whose lock this process holds, with a copy. Returns the new names of the old files.
 ///
 /// # Errors
-/// A copy that is damaged or still in use, or a place that cannot be written to.
+/// The copy is damaged or in use, or the target cannot be written.
 pub async fn restore(copy: &Path, database: &Path, lock: &Lock) -> Result<Vec<PathBuf>, OpenError> {
     restore_by(copy, database, lock, &mut Real).await
 }
 
-/// What is done to files, which a test breaks off.
+/// The changes to files. Tests interrupt them.
 pub(in crate::store) trait Steps {
-    /// Another change begins.
+    /// Called before each change.
     fn next(&mut self) -> Result<(), IoError>;
-    /// Gives a file the name of another, which is gone then.
+    /// Renames a file over another one.
     fn replace(&mut self, new: &Path, old: &Path) -> Result<(), IoError>;
-    /// Gives a file a second name.
+    /// Creates a hard link.
     fn link(&mut self, old: &Path, kept: &Path) -> Result<(), IoError>;
 }
 
@@ -71,25 +70,25 @@ pub(in crate::store) async fn restore_by(
     finish_by(&target, lock, steps).map_err(of_target)?;
     let source = usable(copy, &target).map_err(of_copy)?;
 
-    let scratch = Scratch::new_in(folder_of(&target), PREFIX).map_err(of_target)?;
+    let scratch = Scratch::new_in(folder_of(&target), COPY_PREFIX).map_err(of_target)?;
     let new = scratch.file("restored.db");
     copy_bytes(&source, &new).map_err(|error| of_copy(error.to_string()))?;
     let faults = check::copy(&new, Verify::Full).await.map_err(of_copy)?;
     if let Some(first) = faults.first() {
         return Err(of_copy(format!(
-            "it is damaged ({} faults, the first: {first}): nothing was changed",
+            "it is damaged ({} faults, the first: {first}); nothing was changed",
             faults.len()
         )));
     }
     like(&target, &new).map_err(of_target)?;
 
     let kept = keep(&target, steps).map_err(of_target)?;
-    let settled = steps.next().and_then(|()| name(&new, &beside(&target, RESTORING)));
-    settled.and_then(|()| finish_by(&target, lock, steps)).map_err(of_target)?;
+    let renamed = steps.next().and_then(|()| name(&new, &beside(&target, RESTORING)));
+    renamed.and_then(|()| finish_by(&target, lock, steps)).map_err(of_target)?;
     Ok(kept)
 }
 
-/// Goes on with a restore that was interrupted once it was settled. Where there is none, it does nothing.
+/// Finishes a restore that was interrupted after step 3. Does nothing if there is none.
 ///
 /// # Errors
 /// Those of the system.
@@ -109,7 +108,7 @@ fn finish_by(database: &Path, _lock: &Lock, steps: &mut impl Steps) -> Result<()
             _ => {}
         }
     }
-    // The log is gone for good before the file is another: beside that it would be a stranger's.
+    // The removal of the log is durable before the file is replaced: beside the new file it would be a foreign log.
     sync_folder_of(database)?;
     steps.next()?;
     if steps.replace(&new, database).is_err() {
@@ -120,12 +119,12 @@ fn finish_by(database: &Path, _lock: &Lock, steps: &mut impl Steps) -> Result<()
     sync_folder_of(database)
 }
 
-/// Whether a restore was interrupted after it was settled.
+/// Whether a restore was interrupted after step 3.
 pub(in crate::store) fn is_unfinished(database: &Path) -> bool {
     beside(database, RESTORING).symlink_metadata().is_ok_and(|file| file.is_file())
 }
 
-/// The copy, open, if it is a file by itself.
+/// The copy, opened, if it is a file that is not in use.
 fn usable(copy: &Path, target: &Path) -> Result<File, String> {
     let metadata = fs::metadata(copy).map_err(|error| match error.kind() {
         ErrorKind::NotFound => "there is no such file".to_owned(),
@@ -141,7 +140,7 @@ fn usable(copy: &Path, target: &Path) -> Result<File, String> {
         if fs::metadata(beside(&real(copy), end)).is_ok_and(|file| file.len() > 0) {
             let name = copy.file_name().unwrap_or_default().to_string_lossy();
             return Err(format!(
-                "{name}{end} lies beside it, so it is in use, or was not closed: make a copy of it with contactd backup"
+                "{name}{end} lies beside it, so it is in use or was not closed: make a copy of it with contactd backup"
             ));
         }
     }
@@ -154,7 +153,7 @@ fn copy_bytes(mut from: &File, to: &Path) -> Result<(), IoError> {
     to.sync_all()
 }
 
-/// Gives a new file the owner and the mode of the one whose place it takes.
+/// Gives a new file the owner and the mode of the file that it replaces.
 fn like(old: &Path, new: &Path) -> Result<(), IoError> {
     let old = match fs::metadata(old) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -169,7 +168,7 @@ fn like(old: &Path, new: &Path) -> Result<(), IoError> {
     new.sync_all()
 }
 
-/// Keeps what is there under other names, which nothing has had before. SQLite makes the index of a log (`-shm`) anew.
+/// Keeps the old files under new names. The index of the log (`-shm`) is left out; SQLite rebuilds it.
 fn keep(database: &Path, steps: &mut impl Steps) -> Result<Vec<PathBuf>, IoError> {
     const KEPT: [&str; 3] = ["", "-wal", "-journal"];
     let there = |path: &Path| path.symlink_metadata().is_ok();
@@ -193,7 +192,7 @@ fn keep(database: &Path, steps: &mut impl Steps) -> Result<Vec<PathBuf>, IoError
 fn keep_one(old: &Path, kept: &Path, steps: &mut impl Steps) -> Result<(), IoError> {
     match steps.link(old, kept) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            // A file that is mounted by itself, or a file system without second names: the file will be written over.
+            // A mount point, or a file system without hard links: the file will be overwritten.
             if fs::metadata(old)?.nlink() > 1 {
                 return Err(IoError::other(OTHER_NAMES));
             }
@@ -203,9 +202,9 @@ fn keep_one(old: &Path, kept: &Path, steps: &mut impl Steps) -> Result<(), IoErr
     }
 }
 
-const OTHER_NAMES: &str = "it has other names (hard links), and what they name would be written over";
+const OTHER_NAMES: &str = "it has other hard links, whose content would be overwritten";
 
-/// Writes one file's bytes over another's, which stays the file it is.
+/// Overwrites a file with the bytes of another, and keeps its inode.
 fn write_over(new: &Path, database: &Path, steps: &mut impl Steps) -> Result<(), IoError> {
     let mut from = File::open(new)?;
     if fs::metadata(database)?.nlink() > 1 {

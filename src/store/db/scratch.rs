@@ -1,5 +1,5 @@
-//! Folders of this process alone, which end with it: under a name that nobody can foresee, and open to nobody else. One
-//! whose process was killed is taken away by the next that makes one in the same place.
+//! Temporary folders of one process, with a random name and mode 0700. If the process is killed, the next process that
+//! creates one in the same place removes the folder.
 
 use std::fs::{self, File, Permissions};
 use std::io::{Error as IoError, ErrorKind};
@@ -10,19 +10,24 @@ use tempfile::TempDir;
 
 use crate::store::db::files::create_private;
 
-/// The file in each that its process holds a lock on while it lives.
+/// Prefix of folders in which a copy of a database is made.
+pub(in crate::store) const COPY_PREFIX: &str = ".contactd-copy-";
+/// Prefix of folders in which a new database is made.
+pub(in crate::store) const NEW_PREFIX: &str = ".contactd-new-";
+
+/// The file that the process of a folder keeps locked.
 const LOCK: &str = "lock";
-/// The same before it is locked.
+/// Its name before it is locked.
 const UNLOCKED: &str = "unlocked";
 
-/// A folder that goes away with this.
+/// A folder that is removed when this is dropped.
 pub(in crate::store) struct Scratch {
     folder: TempDir,
     _lock: File,
 }
 
 impl Scratch {
-    /// Makes one in a folder, its name beginning so, and takes those away that were left behind there.
+    /// Creates a folder with this prefix, and removes those of killed processes.
     ///
     /// # Errors
     /// Those of the system.
@@ -30,7 +35,7 @@ impl Scratch {
         sweep(parent, prefix);
         let mut folder = tempfile::Builder::new();
         let folder = folder.prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir_in(parent)?;
-        // Whoever finds the file under its name finds it locked.
+        // Renamed after locking: no process finds it under its name without the lock.
         let unlocked = folder.path().join(UNLOCKED);
         let lock = create_private(&unlocked)?;
         lock.try_lock().map_err(IoError::from)?;
@@ -44,19 +49,19 @@ impl Scratch {
     }
 }
 
-/// Takes folders away that were certainly ours and whose processes have ended. What cannot be taken away stays.
+/// Removes folders that are certainly from this program and whose processes have ended. Errors are logged.
 fn sweep(parent: &Path, prefix: &str) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(prefix) && is_dead(&entry.path()).unwrap_or(false) {
             match fs::remove_dir_all(entry.path()) {
                 Ok(()) => {
-                    tracing::info!(folder = %entry.path().display(), "a killed process had left it behind: removed");
+                    tracing::info!(folder = %entry.path().display(), "removed the temporary folder of a killed process");
                 }
-                // Another process was faster.
+                // Another process removed it first.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => {
-                    tracing::warn!(folder = %entry.path().display(), %error, "left behind, and not to be removed");
+                    tracing::warn!(folder = %entry.path().display(), %error, "the temporary folder of a killed process cannot be removed");
                 }
             }
         }

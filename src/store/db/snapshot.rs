@@ -1,4 +1,4 @@
-//! Answers of several reads that are all of one moment.
+//! Several reads of one snapshot.
 
 use tokio::sync::Mutex;
 
@@ -9,15 +9,14 @@ use crate::store::db::faults;
 use crate::store::db::leased::LeasedSession;
 use crate::store::tables::rights::{self, To};
 
-/// The connection on which everything is read as of one moment.
+/// The session whose transaction is the snapshot.
 pub(in crate::store) struct Snapshot(pub(in crate::store) Mutex<LeasedSession>);
 
 impl Store {
-    /// Reads what may be much and takes several reads, all as of one moment and by one turn. The store that is handed in is
-    /// for reading only.
+    /// Runs several reads in one snapshot and one turn for expensive reads. `work` gets a store that can only read.
     ///
     /// # Errors
-    /// Those of the work, of [`Store::permits`], and [`Error::Unavailable`] when no turn comes.
+    /// Those of `work` and of [`Store::permits`], and [`Error::Unavailable`] if no turn comes in time.
     pub async fn in_snapshot<T>(
         &self,
         mailbox: i64,
@@ -36,7 +35,7 @@ impl Store {
             if again || !is_lost {
                 return done;
             }
-            // The connection was of another time; a read can be done again.
+            // The connection was stale. Reads can be repeated.
             self.shared.readers.forget();
             again = true;
         }

@@ -1,4 +1,4 @@
-//! Statements: their texts, which both engines take or of which each has its own, and the values bound to them.
+//! Statements: a text for both engines or one for each, and the bound values.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Encode, Postgres, Sqlite, Type};
 use uuid::Uuid;
 
-/// A value a statement is given. Null has a type too: PostgreSQL asks for it.
+/// A bound value. Null has a type too, because PostgreSQL needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) enum Value<'q> {
     Int(Option<i64>),
@@ -19,8 +19,8 @@ pub(in crate::store) enum Value<'q> {
 }
 
 impl Value<'_> {
-    /// Its type in a text of PostgreSQL's. The driver keeps a prepared statement for each text, with the types of the values
-    /// it was first given: one text with values of other types would be sent what they are not.
+    /// The cast in a text for PostgreSQL. The driver caches a prepared statement for each text with the types of its first
+    /// values; without casts, the same text with other types would be sent wrongly typed values.
     fn cast(&self) -> &'static str {
         match self {
             Self::Int(_) => "::bigint",
@@ -48,18 +48,18 @@ macro_rules! value_from {
 }
 value_from!(Int i64, Bool bool, Text &'q str, Text &'q String, Text String, Uuid Uuid, Bytes &'q [u8], Bytes Vec<u8>);
 
-/// A statement with its values. Its text uses `$1..$n`, which both engines take.
+/// A statement with its values. Its text uses `$1..$n`, which both engines accept.
 #[derive(Clone)]
 pub(in crate::store) struct Statement<'q> {
     sqlite: Cow<'static, str>,
     postgres: Cow<'static, str>,
     values: Vec<Value<'q>>,
-    /// Where PostgreSQL is given others.
+    /// The values for PostgreSQL, if they differ.
     of_postgres: Option<Vec<Value<'q>>>,
 }
 
-/// A statement, or a part of one, that is put together as it is needed: of texts that are ours, and of values, which are
-/// bound in the order in which they come. There is no way to put any other text in.
+/// A statement, or a part of one, that is composed at run time from static texts and from values, which are bound in their
+/// order. No other text can get in.
 #[derive(Debug, Clone, Default)]
 pub(in crate::store) struct Sql {
     pieces: Vec<Piece>,
@@ -92,7 +92,7 @@ impl Sql {
         Self::default().text(text)
     }
 
-    /// A value and nothing else.
+    /// A value.
     pub(in crate::store) fn of(value: impl Into<Value<'static>>) -> Self {
         Self::default().value(value)
     }
@@ -112,7 +112,7 @@ impl Sql {
         self
     }
 
-    /// What each engine asks for in its own way, with its own values.
+    /// A part that differs between the engines, with its own values.
     pub(in crate::store) fn either(sqlite: Self, postgres: Self) -> Self {
         Self { pieces: vec![Piece::Either(sqlite, postgres)] }
     }
@@ -183,7 +183,7 @@ impl From<Sql> for Statement<'static> {
     }
 }
 
-/// What is put together, as one engine is told it.
+/// The composed text and values for one engine.
 #[derive(Default)]
 struct Written {
     text: String,
@@ -236,10 +236,10 @@ impl<'q> Statement<'q> {
         self
     }
 
-    /// SQLite takes a missing value for null without a word, so every statement a debug build runs is counted.
+    /// SQLite treats a missing value as null without an error, so debug builds compare the counts for every statement.
     fn checked(sql: Cow<'static, str>, values: &[Value<'_>]) -> AssertSqlSafe<Cow<'static, str>> {
         debug_assert_eq!(placeholders(&sql), values.len(), "values bound to: {sql}");
-        // It is ours, or put together by `Sql` of texts that are.
+        // The text is static, or composed of static texts by `Sql`.
         AssertSqlSafe(sql)
     }
 

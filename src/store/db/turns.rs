@@ -1,6 +1,6 @@
-//! Turns at the connections that read. What may cost much (a page, a count, a search) has all but two of them, of which no
-//! caller gets more than half and no mailbox all. What is read by keys has all but one: the last is kept for health, tokens
-//! and rights, without which nobody gets in.
+//! Turns: who may use the read connections. Expensive reads (a page, a count, a search) may use all but two, of which a caller
+//! gets at most half and a mailbox all but one. Reads by key may use all but one. The last is reserved for health, tokens and
+//! rights, which every request needs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,37 +10,37 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::error::Error;
 
-/// What is read, and with that who waits for whom.
+/// The kind of a read.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) enum Need<'a> {
-    /// What everybody needs: health, tokens, users and rights.
+    /// Health, tokens, users and rights, which every request needs.
     Vital,
-    /// Something by its key.
+    /// A read by key.
     Little,
-    /// What may cost much, of a mailbox unless it is of all, and for a caller unless it is for the program itself.
+    /// A read that may be expensive; without a mailbox it reads several, and without a caller it is for the program itself.
     Much { mailbox: Option<i64>, caller: Option<&'a str> },
 }
 
-/// Whose turns are counted.
+/// The owner of a share of the turns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Whose {
     Caller(String),
     Mailbox(i64),
 }
 
-/// How many reads are under way.
+/// The turns of a pool of connections.
 pub(in crate::store) struct Turns {
     of_caller: usize,
     of_mailbox: usize,
-    /// For what may cost much.
+    /// For expensive reads.
     much: Arc<Semaphore>,
-    /// For that, and for what is read by keys.
+    /// For expensive reads and for reads by key.
     any: Arc<Semaphore>,
-    /// Of those that have any turns, or wait for one.
+    /// The shares of callers and mailboxes that have a turn or wait for one.
     each: Mutex<HashMap<Whose, Arc<Semaphore>>>,
 }
 
-/// A turn, which ends when it is dropped.
+/// A turn. Dropping it ends it.
 #[derive(Default)]
 pub(in crate::store) struct Turn {
     caller: Option<Share>,
@@ -49,7 +49,7 @@ pub(in crate::store) struct Turn {
     any: Option<OwnedSemaphorePermit>,
 }
 
-/// One of the turns of a caller or a mailbox.
+/// A turn within the share of a caller or a mailbox.
 struct Share {
     turns: Arc<Turns>,
     whose: Whose,
@@ -58,13 +58,13 @@ struct Share {
 }
 
 impl Turns {
-    /// Turns at so many connections. Where they are too few to keep some apart, they are not.
+    /// Turns for a number of connections. If there are too few, none are reserved.
     pub(in crate::store) fn at(connections: usize) -> Arc<Self> {
         let much = connections.saturating_sub(2).max(1);
         Self::with(much, connections.saturating_sub(1).max(much + 1).min(connections.max(1)))
     }
 
-    /// The same where nothing else is read than what may cost much.
+    /// Turns for connections that only expensive reads use.
     pub(in crate::store) fn of_much(connections: usize) -> Arc<Self> {
         Self::with(connections.max(1), connections.max(1))
     }
@@ -79,23 +79,23 @@ impl Turns {
         })
     }
 
-    /// Waits for a turn, at most so long.
+    /// Waits for a turn.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when none comes.
+    /// [`Error::Unavailable`] if none comes within `wait`.
     pub(in crate::store) async fn next(self: &Arc<Self>, need: Need<'_>, wait: Duration) -> Result<Turn, Error> {
         let mut turn = Turn::default();
         match tokio::time::timeout(wait, self.take(need, &mut turn)).await {
             Ok(taken) => taken.map(|()| turn),
             Err(_) => Err(Error::unavailable(match (&turn.caller, &turn.mailbox, &turn.much) {
-                (Some(Share { permit: None, .. }), ..) => "the caller has as many reads under way as one may",
-                (_, Some(Share { permit: None, .. }), _) => "the mailbox is read by too many",
-                _ => "too much is read",
+                (Some(Share { permit: None, .. }), ..) => "the caller has too many reads in progress",
+                (_, Some(Share { permit: None, .. }), _) => "too many reads of the mailbox are in progress",
+                _ => "too many reads are in progress",
             })),
         }
     }
 
-    /// The narrowest comes first: whoever waits for their own turn keeps nobody else from one.
+    /// The narrowest share comes first, so that waiting for it blocks no one else.
     async fn take(self: &Arc<Self>, need: Need<'_>, turn: &mut Turn) -> Result<(), Error> {
         if let Need::Much { mailbox, caller } = need {
             if let Some(caller) = caller {
@@ -114,7 +114,7 @@ impl Turns {
         Ok(())
     }
 
-    /// Made before the wait, so that one that is given up leaves nothing behind.
+    /// Created before waiting, so that its drop cleans up if the wait is given up.
     fn share(self: &Arc<Self>, whose: Whose, most: usize) -> Share {
         let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
         let semaphore = Arc::clone(each.entry(whose.clone()).or_insert_with(|| Arc::new(Semaphore::new(most))));
@@ -134,7 +134,7 @@ impl Drop for Share {
     fn drop(&mut self) {
         let mut each = self.turns.each.lock().unwrap_or_else(PoisonError::into_inner);
         self.permit = None;
-        // Whoever else waits or has a turn holds it too.
+        // Others that wait or have a turn hold a reference too.
         if Arc::strong_count(&self.semaphore) == 2 {
             each.remove(&self.whose);
         }

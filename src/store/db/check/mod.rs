@@ -1,5 +1,5 @@
-//! Whether a database is sound: what the engine finds of itself, and what must be so between rows. Nothing is changed. All
-//! is looked at as of one moment, also beside a running server.
+//! Checks a database for faults: the engine's own integrity check, and the rules between rows. It changes nothing, and reads
+//! one snapshot, also beside a running server.
 
 mod words;
 
@@ -11,36 +11,37 @@ use sqlx::sqlite::SqliteConnectOptions;
 use crate::domain::error::Error;
 use crate::domain::fold::FOLDING;
 use crate::store::db::cluster::{Cluster, Use};
+use crate::store::db::database::Database;
 use crate::store::db::engine::{Session, plain_options};
+use crate::store::db::faults::OpenError;
 use crate::store::db::migrate::Schema;
-use crate::store::db::open::UNFINISHED;
 use crate::store::db::opened::Opened;
+use crate::store::db::renew::UNFINISHED;
 use crate::store::db::statement::Statement;
 use crate::store::db::{faults, files, migrate};
-use crate::store::{Database, OpenError};
 
-/// Most faults of a kind that are told.
+/// Maximum number of faults of a kind that are reported.
 const MAX_FAULTS: i64 = 20;
 
-/// How much is looked at.
+/// How thorough a check is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Verify {
-    /// Everything: each page, each row, and the words that a search finds.
+    /// Everything: each page, each row, and the search index.
     #[default]
     Full,
-    /// The file's own structure, and the counters.
+    /// The structure of the file, and the counters.
     Quick,
     /// Nothing.
     Off,
 }
 
-/// Looks for faults in a database. Answers a line for each; none where it is sound.
+/// Checks a database. Returns a line for each fault.
 ///
 /// # Errors
-/// One line: it could not be looked at.
+/// One line: the check could not run.
 pub async fn check(database: &Database, verify: Verify) -> Result<Vec<String>, OpenError> {
     match database {
-        Database::Temporary => Err(OpenError::new(":memory:", "it is of one process alone")),
+        Database::Temporary => Err(OpenError::new(":memory:", "only the process that made it can open it")),
         Database::Postgres(address) => {
             let reason = |error: Error| OpenError::of(address, &error);
             let cluster = Cluster::new(address);
@@ -55,7 +56,7 @@ pub async fn check(database: &Database, verify: Verify) -> Result<Vec<String>, O
             let refused = |why: String| OpenError::new(path.display(), why);
             let real = files::real(path);
             if std::fs::metadata(&real).is_ok_and(|file| file.len() == 0) {
-                return Err(refused("it is an empty file and no database".to_owned()));
+                return Err(refused("the file is empty and no database".to_owned()));
             }
             let _opened = Opened::enter(&real).map_err(refused)?;
             of_file(&real, verify).await.map_err(refused)
@@ -63,7 +64,7 @@ pub async fn check(database: &Database, verify: Verify) -> Result<Vec<String>, O
     }
 }
 
-/// The same of a copy, which may have the schema of an older contactd: then no more than its structure is known.
+/// The same for a backup. If it has an older schema, only its structure is checked.
 pub(in crate::store) async fn copy(path: &Path, verify: Verify) -> Result<Vec<String>, String> {
     if verify == Verify::Off {
         return Ok(Vec::new());
@@ -88,7 +89,7 @@ async fn of_file(path: &Path, verify: Verify) -> Result<Vec<String>, String> {
     rows(path, verify).await
 }
 
-/// What SQLite says of the file's own structure.
+/// SQLite's integrity check.
 async fn structure(path: &Path, verify: Verify) -> Result<Vec<String>, String> {
     let text = match verify {
         Verify::Full => "pragma integrity_check(20)",
@@ -109,7 +110,7 @@ async fn rows(path: &Path, verify: Verify) -> Result<Vec<String>, String> {
     damage_is_a_fault(look.await)
 }
 
-/// A file that is damaged may not even be read: that is a fault, and nothing that was in the way.
+/// Reading a damaged file may fail. That counts as a fault, and not as an error of the check.
 fn damage_is_a_fault(found: Result<Vec<String>, Error>) -> Result<Vec<String>, String> {
     match found {
         Err(error) if faults::is_damage(&error) => Ok(vec![faults::reason(&error)]),
@@ -117,13 +118,13 @@ fn damage_is_a_fault(found: Result<Vec<String>, Error>) -> Result<Vec<String>, S
     }
 }
 
-/// How a file is opened that is only looked at. A log that is there stays as it is; where there is none, SQLite makes one for the
-/// time and takes it away again.
+/// Options to open a file for a check. An existing log is not changed; if there is none, SQLite creates one and removes it
+/// again.
 fn looking(path: &Path) -> SqliteConnectOptions {
     plain_options(path).foreign_keys(false).read_only(files::beside(path, "-wal").exists())
 }
 
-/// Whether a file is so badly damaged that it is seen in little time; a large one is looked at as far as that goes.
+/// Checks a file within a time limit; a large file is checked only in part.
 ///
 /// # Errors
 /// One line.
@@ -136,7 +137,7 @@ pub(in crate::store) async fn at_start(path: &Path, time: Duration) -> Result<()
         found?.map_or(Ok(String::new()), |row| row.get(0))
     };
     let damaged = |what: &str| {
-        format!("it is damaged ({what}): put a backup in its place with contactd restore; contactd check tells more")
+        format!("it is damaged ({what}): restore a backup with contactd restore; contactd check tells more")
     };
     match look.await {
         Ok(line) if line == "ok" => Ok(()),
@@ -159,7 +160,7 @@ async fn of_rows(session: &mut Session, verify: Verify) -> Result<Vec<String>, E
     let folding = session.row(Statement::new("select folding from store")).await?.map(|row| row.get::<i64>(0));
     match folding.transpose()? {
         Some(FOLDING) | None => {}
-        Some(UNFINISHED) => faults.push("store: a copy into it was not finished".to_owned()),
+        Some(UNFINISHED) => faults.push("store: a copy into it is not finished".to_owned()),
         Some(other) => faults.push(format!("store: its search keys are of another contactd ({other}, not {FOLDING})")),
     }
     for rule in RULES.iter().filter(|rule| verify == Verify::Full || rule.quick) {
@@ -175,7 +176,7 @@ async fn of_rows(session: &mut Session, verify: Verify) -> Result<Vec<String>, E
     Ok(faults)
 }
 
-/// Something that must be so between rows. The statements answer a text for each fault, `$1` at most.
+/// A rule between rows. The statements return a text for each fault, at most `$1`.
 struct Rule {
     about: &'static str,
     quick: bool,
@@ -187,6 +188,15 @@ macro_rules! rule {
     ($about:literal, $quick:literal, $text:expr) => {
         Rule { about: $about, quick: $quick, sqlite: $text, postgres: $text }
     };
+    // The engines differ in how an id is printed.
+    ($about:literal, $quick:literal, $before:literal, id $id:literal, $after:literal) => {
+        Rule {
+            about: $about,
+            quick: $quick,
+            sqlite: concat!($before, "lower(hex(", $id, "))", $after),
+            postgres: concat!($before, $id, $after),
+        }
+    };
 }
 
 const RULES: &[Rule] = &[
@@ -196,7 +206,7 @@ const RULES: &[Rule] = &[
         sqlite: "
 select \"table\" || ': a row' || coalesce(' ' || rowid, '') || ' refers to a row of ' || parent || ' that is not there'
 from pragma_foreign_key_check limit $1",
-        // There the database sees to it.
+        // PostgreSQL enforces foreign keys itself.
         postgres: "select '' where false limit $1",
     },
     rule!(
@@ -254,44 +264,32 @@ with recursive reached (mailbox, id) as (
 select id || ' of mailbox ' || mailbox || ' is inside itself' from folders f
 where not exists (select 1 from reached r where r.mailbox = f.mailbox and r.id = f.id) limit $1"
     ),
-    Rule {
-        about: "photo",
-        quick: false,
-        sqlite: "
-select 'of contact ' || lower(hex(p.contact_id)) || ' of mailbox ' || p.mailbox || ' has ' || count(k.pos)
+    rule!(
+        "photo",
+        false,
+        "
+    select 'of contact ' || ",
+        id "p.contact_id",
+        " || ' of mailbox ' || p.mailbox || ' has ' || count(k.pos)
     || ' pieces of ' || coalesce(sum(length(k.bytes)), 0) || ' bytes, and should have ' || p.size
 from photos p left join photo_chunks k on k.mailbox = p.mailbox and k.contact_id = p.contact_id
 group by p.mailbox, p.contact_id, p.size, p.deleted_date_time
 having case when p.deleted_date_time is null
     then coalesce(sum(length(k.bytes)), 0) <> p.size or max(k.pos) + 1 <> count(k.pos) or min(k.pos) <> 0
     else count(k.pos) > 0 end
-limit $1",
-        postgres: "
-select 'of contact ' || p.contact_id || ' of mailbox ' || p.mailbox || ' has ' || count(k.pos)
-    || ' pieces of ' || coalesce(sum(length(k.bytes)), 0) || ' bytes, and should have ' || p.size
-from photos p left join photo_chunks k on k.mailbox = p.mailbox and k.contact_id = p.contact_id
-group by p.mailbox, p.contact_id, p.size, p.deleted_date_time
-having case when p.deleted_date_time is null
-    then coalesce(sum(length(k.bytes)), 0) <> p.size or max(k.pos) + 1 <> count(k.pos) or min(k.pos) <> 0
-    else count(k.pos) > 0 end
-limit $1",
-    },
-    Rule {
-        about: "change log",
-        quick: false,
-        sqlite: "
-select 'contact ' || lower(hex(c.id)) || ' of mailbox ' || c.mailbox || ' was written with number ' || c.version
+limit $1"
+    ),
+    rule!(
+        "change log",
+        false,
+        "
+    select 'contact ' || ",
+        id "c.id",
+        " || ' of mailbox ' || c.mailbox || ' was written with number ' || c.version
     || ', and the log has no such change of it'
 from contacts c
 where c.version >= (select min(seq) from changes where mailbox = c.mailbox)
     and not exists (select 1 from changes l where l.mailbox = c.mailbox and l.seq = c.version and l.contact_id = c.id)
-limit $1",
-        postgres: "
-select 'contact ' || c.id || ' of mailbox ' || c.mailbox || ' was written with number ' || c.version
-    || ', and the log has no such change of it'
-from contacts c
-where c.version >= (select min(seq) from changes where mailbox = c.mailbox)
-    and not exists (select 1 from changes l where l.mailbox = c.mailbox and l.seq = c.version and l.contact_id = c.id)
-limit $1",
-    },
+limit $1"
+    ),
 ];

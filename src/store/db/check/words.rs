@@ -1,4 +1,4 @@
-//! Whether what a search finds is what contacts say. The words of every contact are made anew, and compared with the index.
+//! Checks the search index: the words of every contact are computed again and compared with it.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use crate::store::db::statement::{Sql, Statement};
 use crate::store::query::search;
 use crate::store::tables::contacts;
 
-/// Contacts that are compared at once.
+/// Number of contacts that are compared at once.
 const CHUNK: i64 = 100;
 
-/// SQLite's index is asked once, for a sum over the words of each contact: of how each ends, of its field and its place.
+/// A checksum over the words of each contact in SQLite's index: of the last letters, the field and the position of each.
 const SUMS: &str = "
 create virtual table temp.found_words using fts5vocab(main, words, instance);
 create temp table found_sums (row integer primary key, words int, total int);
@@ -65,7 +65,7 @@ where row not in (select s.row from searched s join contacts c on c.mailbox = s.
     }
 }
 
-/// The contacts whose words are not in the index as they should be.
+/// The contacts whose words differ from the index.
 fn differing(sums: String, vectors: String) -> Statement<'static> {
     let in_sums = Sql::new(
         "
@@ -86,7 +86,7 @@ where coalesce(w.words, '') <> (e.value ->> 2)::tsvector or coalesce(w.places, '
     Sql::either(in_sums, in_vectors).into()
 }
 
-/// How many words there are in the texts of a contact's fields, and the sum of [`SUMS`] over them.
+/// The number of words in the texts of a contact's fields, and their checksum as in [`SUMS`].
 fn sum(texts: &[String]) -> (i64, i64) {
     let (mut count, mut total) = (0, 0);
     for (field, text) in (0..).zip(texts) {

@@ -1,6 +1,6 @@
-//! A whole database into another, of either engine: every table, row for row, in the order of its keys. Each chunk is
-//! committed, so what was interrupted can go on behind the last key that arrived; the target says that it is not whole
-//! (`store.folding` is 0) until both sides were counted and hashed.
+//! Copies a database to another one, of either engine: every table, row by row, in the order of its keys. Each chunk is
+//! committed, so that an interrupted copy continues after the last key in the target. The target is marked as unfinished
+//! (`store.folding` is 0) until the rows of both sides are counted and hashed.
 
 mod tables;
 
@@ -13,57 +13,57 @@ use uuid::Uuid;
 use crate::domain::error::Error;
 use crate::domain::fold::FOLDING;
 use crate::store::db::cluster::{Cluster, Use};
+use crate::store::db::database::Database;
 use crate::store::db::engine::{self, Row, Session};
-use crate::store::db::faults;
+use crate::store::db::faults::{self, OpenError};
 use crate::store::db::migrate::Schema;
-use crate::store::db::open::UNFINISHED;
 use crate::store::db::opened::Opened;
+use crate::store::db::renew::{self, UNFINISHED};
 use crate::store::db::statement::{Statement, Value};
-use crate::store::db::{files, migrate, renew};
+use crate::store::db::{files, migrate};
 use crate::store::tables::schema::{Column, Kind, TABLES, Table};
-use crate::store::{Database, OpenError};
 
-/// Most rows that are read at once.
+/// Maximum number of rows that are read at once.
 const MAX_ROWS: usize = 250;
-/// About how many bytes a chunk should have: the next one is made of as many rows as that took in the last.
+/// Approximate size of a chunk. The number of rows of a chunk is computed from the size of the one before.
 const CHUNK_BYTES: usize = 2 << 20;
 
-/// What to do with what the target holds.
+/// What the target may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// It must hold nothing.
+    /// Nothing.
     Empty,
-    /// It may hold the beginning of this copy, which goes on.
+    /// Nothing, or the beginning of this copy, which is continued.
     Resumed,
-    /// It is emptied first.
+    /// Anything; it is deleted first.
     Overwritten,
 }
 
-/// What was copied of a table.
+/// A table that was copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
-    /// The table.
+    /// Its name.
     pub table: &'static str,
-    /// Its rows.
+    /// Number of rows.
     pub rows: u64,
-    /// SHA-256 of all its values in the order of its keys, in hexadecimal; both sides have it.
+    /// SHA-256 of all values in the order of the keys, in hexadecimal; it is equal on both sides.
     pub hash: String,
 }
 
-/// Where a copy stands.
+/// Progress of a copy.
 #[derive(Debug, Clone, Copy)]
 pub enum Step {
-    /// So many rows will be copied, and then read again on both sides.
+    /// Number of rows to copy. Each is then read again on both sides.
     Total(u64),
-    /// So many more were copied or read.
+    /// Number of rows that were copied or read since the last step.
     Rows(u64),
 }
 
-/// Copies all that `from` holds to `to`, ids, keys, times and numbers included. Nothing else may write to either: a
-/// SQLite file is read as of one moment, and what is written later is not copied.
+/// Copies all rows of `from` to `to`, including ids, keys, times and numbers. No other process may write to either: the source
+/// is read as one snapshot, and later writes are not copied.
 ///
 /// # Errors
-/// One line: a side that cannot be opened, a target that is not as `target` wants it, or a difference at the end.
+/// One line: a side cannot be opened, the target holds something else than `target` allows, or the sides differ at the end.
 pub async fn copy(
     from: &Database,
     to: &Database,
@@ -102,13 +102,14 @@ fn shown(database: &Database) -> String {
     }
 }
 
-/// A session on a database with this program's schema. What is written to is made where there is nothing, and what is there
-/// is left at the schema it has.
+/// A session on a database with this program's schema. A missing target is created. An older schema is not upgraded.
 async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<Opened>>), OpenError> {
     let place = shown(database);
     let failed = |error: Error| OpenError::of(&place, &error);
     match database {
-        Database::Temporary => Err(OpenError::new(&place, "it is of one process alone and cannot be copied")),
+        Database::Temporary => {
+            Err(OpenError::new(&place, "only the process that made it can open it, so it cannot be copied"))
+        }
         Database::File(path) => {
             let refused = |why: String| OpenError::new(&place, why);
             let path = &files::real(path);
@@ -146,15 +147,15 @@ async fn copy_all(
     target: Target,
     progress: &mut impl FnMut(Step),
 ) -> Result<Vec<Copied>, Failure> {
-    // One moment for all tables.
+    // One snapshot for all tables.
     let begin = Statement::per_engine("begin", "begin isolation level repeatable read read only");
     source.execute(begin).await.map_err(at(Side::Source))?;
     let store = Store::read(source).await.map_err(at(Side::Source))?;
     let store =
-        store.ok_or_else(|| (Side::Source, "no contactd has served it yet: there is nothing to copy".to_owned()))?;
+        store.ok_or_else(|| (Side::Source, "no contactd has served it yet, so there is nothing to copy".to_owned()))?;
     match store.folding {
         FOLDING => {}
-        UNFINISHED => return Err((Side::Source, "it is itself a copy that was not finished".to_owned())),
+        UNFINISHED => return Err((Side::Source, "it is itself an unfinished copy".to_owned())),
         other => {
             return Err((Side::Source, format!("its search keys are of another contactd ({other}, not {FOLDING})")));
         }
@@ -174,7 +175,9 @@ async fn copy_all(
         let (here, there) = (sides.0.map_err(at(Side::Source))?, sides.1.map_err(at(Side::Target))?);
         if here != there {
             let (table, here, there) = (table.name, here.0, there.0);
-            let why = format!("{table} differs from the source ({here} rows there, {there} here): copy it anew");
+            let why = format!(
+                "{table} differs from the source ({here} rows there, {there} here): copy again with --overwrite"
+            );
             return Err((Side::Target, why));
         }
         progress(Step::Rows(here.0));
@@ -183,11 +186,11 @@ async fn copy_all(
     if store.finish(sink).await.map_err(at(Side::Target))? {
         Ok(copied)
     } else {
-        Err((Side::Target, "its own row differs from the source's: copy it anew".to_owned()))
+        Err((Side::Target, "its row of table store differs from the source's: copy again with --overwrite".to_owned()))
     }
 }
 
-/// Sees that the target is as it should be, and marks it as not whole.
+/// Checks or empties the target, and marks it as unfinished.
 async fn prepare(sink: &mut Session, store: &Store, target: Target) -> Result<(), Failure> {
     let known = Store::read(sink).await.map_err(at(Side::Target))?;
     let begun = known.is_some_and(|known| known.folding == UNFINISHED && known.epoch == store.epoch);
@@ -211,7 +214,7 @@ async fn prepare(sink: &mut Session, store: &Store, target: Target) -> Result<()
         Target::Resumed if begun => {}
         Target::Resumed => return Err((Side::Target, "it is not the beginning of a copy of this source".to_owned())),
         Target::Empty if begun => {
-            let why = "it holds the beginning of this copy: --resume goes on with it, --overwrite starts anew";
+            let why = "it holds the beginning of this copy: --resume continues it, --overwrite starts again";
             return Err((Side::Target, why.to_owned()));
         }
         Target::Empty => return Err((Side::Target, "it is not empty: --overwrite deletes what it holds".to_owned())),
@@ -219,12 +222,12 @@ async fn prepare(sink: &mut Session, store: &Store, target: Target) -> Result<()
     store.begin(sink).await.map_err(at(Side::Target))
 }
 
-/// The row that a database has of itself.
+/// The row of table `store`.
 struct Store {
     epoch: Uuid,
     folding: i64,
     created: i64,
-    /// With it, delta's tokens hold in the copy.
+    /// Delta links stay valid in the copy, because it is copied.
     token_key: Option<String>,
 }
 
@@ -235,7 +238,7 @@ impl Store {
         Ok(Some(Self { epoch: row.get(0)?, folding: row.get(1)?, created: row.get(2)?, token_key: row.get(3)? }))
     }
 
-    /// Writes it as that of a database that is not whole.
+    /// Writes it and marks the database as unfinished.
     async fn begin(&self, sink: &mut Session) -> Result<(), Error> {
         let text = "
 insert into store (id, epoch, folding, created_date_time, token_key) values (1, $1, $2, $3, $4)
@@ -246,7 +249,7 @@ set epoch = excluded.epoch, folding = excluded.folding, created_date_time = excl
         sink.execute(statement.bind(self.token_key.clone())).await
     }
 
-    /// Makes what is made from the tables, and writes that the database is whole; not if the row is another.
+    /// Computes derived data and marks the database as finished. Returns false if the row differs.
     async fn finish(&self, sink: &mut Session) -> Result<bool, Error> {
         sink.begin(None).await?;
         renew::words(sink).await?;
@@ -264,7 +267,7 @@ async fn count(session: &mut Session, table: &Table) -> Result<u64, Error> {
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
-/// Copies what is behind the last row that is there.
+/// Copies the rows after the last one in the target.
 async fn copy_table(
     source: &mut Session,
     sink: &mut Session,
@@ -291,7 +294,7 @@ async fn copy_table(
     Ok(())
 }
 
-/// Inserts rows, as many at a time as make a parameter of reasonable size, each time in a transaction of their own.
+/// Inserts rows in several transactions, each with a JSON parameter of limited size.
 async fn insert(sink: &mut Session, table: &Table, mut rows: &[Vec<Value<'static>>]) -> Result<(), Error> {
     while !rows.is_empty() {
         let mut bytes = 0;
@@ -309,17 +312,17 @@ async fn insert(sink: &mut Session, table: &Table, mut rows: &[Vec<Value<'static
     Ok(())
 }
 
-/// About how many bytes a value is.
+/// Approximate size of a value in bytes.
 fn size_of(value: &Value<'_>) -> usize {
     match value {
         Value::Text(Some(text)) => text.len(),
-        // As it travels: in hexadecimal.
+        // It is sent in hexadecimal.
         Value::Bytes(Some(bytes)) => 2 * bytes.len(),
         _ => 8,
     }
 }
 
-/// How many rows a table has, and the hash of them.
+/// The number of rows of a table, and their hash.
 async fn hash(session: &mut Session, table: &'static Table) -> Result<(u64, String), Error> {
     let mut hash = Sha256::new();
     let mut count = 0;
@@ -354,18 +357,18 @@ fn hex(bytes: &[u8]) -> String {
     digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
-/// A walk through a table in the order of its keys.
+/// Reads a table in the order of its keys.
 struct Rows {
     table: &'static Table,
     /// The key of the last row.
     after: Vec<Value<'static>>,
-    /// How many rows are read next.
+    /// Number of rows to read next.
     size: usize,
 }
 
 impl Rows {
     fn new(table: &'static Table, after: Option<Vec<Value<'static>>>) -> Self {
-        // Before all that can be: no text is empty and no id is nil.
+        // Before every key: no text is empty and no id is nil.
         let first = table.keys.iter().map(|column| match column.kind {
             Kind::Int => Value::Int(Some(i64::MIN)),
             Kind::Bool => Value::Bool(Some(false)),
