@@ -117,7 +117,8 @@ pub(super) fn update() -> Sql {
 fn call(view: &'static str) -> Sql {
     let text = |at| Sql::new("value ->> ").number(at);
     let singles = rows::singles().enumerate().map(|(at, column)| column.kind.of_json(text(at)));
-    let lists = rows::lists().zip(rows::singles().count()..).map(|(_, at)| Sql::new("value -> ").number(at));
+    // Not `->`: it answers the text 'null' for null, and unchanged words, which are null, would be deleted.
+    let lists = rows::lists().zip(rows::singles().count()..).map(|(_, at)| text(at));
     Sql::filled(CALL, &[("view", Sql::new(view)), ("values", Sql::list(singles.chain(lists)))])
 }
 
