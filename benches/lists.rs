@@ -1,9 +1,9 @@
-//! What lists and look-ups cost as a mailbox grows: `cargo bench --bench lists`, with `-- postgres` on PostgreSQL, and
-//! with numbers for other sizes (`-- 1000 20000`).
+//! Cost of lists and look-ups as a mailbox grows: `cargo bench --bench lists`, with `-- postgres` on PostgreSQL, and with
+//! numbers for other sizes (`-- 1000 20000`).
 //!
-//! Each mailbox has ten contacts that are looked for among all others. The sizes take turns, a few calls each, and what
-//! counts is the ratio to the smallest: where an index serves, it stays near 1. Of the calls the faster ones are compared,
-//! since who else works on the machine makes the others slow. The last kinds are read through or sorted, for comparison.
+//! Each mailbox has ten contacts to find among all others. The sizes take turns, a few calls each. The result is the ratio
+//! to the smallest size: it stays near 1 if an index is used. The 20th percentile is compared, because other load on the
+//! machine slows some calls down. The last kinds scan or sort all contacts, for comparison.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -22,18 +22,18 @@ use contactd::store::{Database, Options, Store};
 use load::{Client, Server};
 use postgres::Postgres;
 
-/// How often each kind and size has its turn at most and at least, and for how many calls.
+/// Maximum and minimum number of turns of each kind and size, and calls per turn.
 const TURNS: usize = 40;
 const MIN_TURNS: usize = 7;
 const CALLS: usize = 5;
-/// How long a kind is called for in all before its turns are over.
+/// Total time after which a kind has no more turns.
 const ENOUGH: Duration = Duration::from_secs(6);
-/// How many are looked for.
+/// Number of contacts to find.
 const NEEDLES: usize = 10;
-/// How many are stored in one transaction.
+/// Number of contacts in one transaction.
 const CHUNK: usize = 500;
 
-/// The `i`th of so many.
+/// The `i`th contact of `size`.
 fn contact(i: usize, size: usize) -> ContactPatch {
     let is_needle = i.is_multiple_of(size / NEEDLES);
     let name = if is_needle { format!("Needle {i}") } else { format!("Person {i}") };
@@ -53,7 +53,7 @@ fn contact(i: usize, size: usize) -> ContactPatch {
     patch
 }
 
-/// Fills a mailbox. Answers the token of the page in its middle.
+/// Fills a mailbox. Returns the token of the page in its middle.
 fn fill(database: &Database, size: usize) -> String {
     actix_web::rt::System::new().block_on(async {
         let store = Store::open(database, Options::default()).await.unwrap();
@@ -73,8 +73,8 @@ fn fill(database: &Database, size: usize) -> String {
     })
 }
 
-/// What a fifth of these is below.
-fn fifth(micros: &[f64]) -> f64 {
+/// 20th percentile.
+fn percentile_20(micros: &[f64]) -> f64 {
     let mut sorted = micros.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 5]
@@ -132,7 +132,7 @@ fn main() {
         }
     }
     println!(
-        "microseconds of a call over HTTP that a fifth of up to {} calls is below, and the ratio to the first size",
+        "20th percentile of up to {} calls over HTTP, in microseconds, and the ratio to the first size",
         TURNS * CALLS
     );
     print!("{:<34}", "contacts in the mailbox");
@@ -142,7 +142,7 @@ fn main() {
     println!();
     for ((name, _), micros) in kinds.iter().zip(micros) {
         let columns = micros.iter().map(|of_size| {
-            let (micros, first) = (fifth(of_size), fifth(&micros[0]));
+            let (micros, first) = (percentile_20(of_size), percentile_20(&micros[0]));
             format!("{micros:>11.0}{:>7.2}", micros / first)
         });
         println!("{name:<34}{}", columns.collect::<String>());

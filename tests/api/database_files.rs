@@ -2,38 +2,22 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
-use tempfile::TempDir;
 
-use crate::program::{Program, contactd, fails, serve_dev};
+use crate::program::{Place, Program, contactd, fails, serve_dev};
 
 const STOP: Duration = Duration::from_secs(8);
 
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn database(&self) -> PathBuf {
-        self.file("contacts.db")
-    }
-
-    fn names(&self) -> Vec<String> {
-        let names = fs::read_dir(self.0.path()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = names.collect();
-        names.sort();
-        names
-    }
+/// The names of all files.
+fn file_names(place: &Place) -> Vec<String> {
+    let names = fs::read_dir(place.0.path()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
 }
 
 fn add(server: &Program, names: &[&str]) {
@@ -235,7 +219,7 @@ fn of_two_backups_to_one_name_one_succeeds_and_it_is_that_one() {
         assert!(String::from_utf8_lossy(&failed[0].stderr).contains("it exists already"));
         assert_eq!(served(&copy), ["x"]);
     }
-    assert!(!place.names().iter().any(|name| name.starts_with('.')), "{:?}", place.names());
+    assert!(!file_names(&place).iter().any(|name| name.starts_with('.')), "{:?}", file_names(&place));
 }
 
 #[test]
@@ -297,17 +281,17 @@ fn the_folder_of_a_killed_temporary_server_is_taken_away_by_the_next_start() {
         Program::start(command)
     };
     let (first, second) = (start(), start());
-    assert_eq!(place.names().len(), 2);
+    assert_eq!(file_names(&place).len(), 2);
     kill(first);
-    assert_eq!(place.names().len(), 2);
+    assert_eq!(file_names(&place).len(), 2);
     let third = start();
-    assert_eq!(place.names().len(), 2);
+    assert_eq!(file_names(&place).len(), 2);
     for server in [&second, &third] {
         add(server, &["x"]);
     }
     stop(second);
     stop(third);
-    assert_eq!(place.names(), [""; 0]);
+    assert_eq!(file_names(&place), [""; 0]);
 }
 
 #[test]
@@ -336,7 +320,7 @@ fn commands_make_no_file_and_upgrade_none() {
         assert!(copied.0 == 1 && copied.1.contains(why.split(';').next().unwrap()), "{copied:?}");
     };
     refuse("there is no such file");
-    assert_eq!(place.names(), [""; 0]);
+    assert_eq!(file_names(&place), [""; 0]);
     stop(Program::start(serve_dev(&database)));
     // As an older program left it, and a newer one.
     for (change, why) in [

@@ -1,11 +1,13 @@
 //! The real program, started as its users start it.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 use crate::app::Client;
 
@@ -27,6 +29,23 @@ pub fn of_program(program: &Path, arguments: &[&str]) -> Command {
 /// `serve --dev` on a free port and a database.
 pub fn serve_dev(database: &Path) -> Command {
     contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()])
+}
+
+/// A temporary folder with the files of a database.
+pub struct Place(pub TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.file("contacts.db")
+    }
 }
 
 /// A running server; killed when dropped.

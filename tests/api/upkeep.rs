@@ -2,31 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::both::pictures::PNG;
 use crate::postgres::Postgres;
-use crate::program::{Program, contactd, fails, serve_dev};
-
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn database(&self) -> PathBuf {
-        self.file("contacts.db")
-    }
-}
+use crate::program::{Place, Program, contactd, fails, serve_dev};
 
 fn add(server: &Program, name: &str) -> String {
     server

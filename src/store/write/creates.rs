@@ -1,6 +1,6 @@
-//! Creates that wait are gathered, each lane's by itself, and written together by one statement: calls to the driver are
-//! what a write costs here, and creates come in storms. Each is still answered for itself. If the one statement fails, it
-//! has done nothing, and each create is tried alone.
+//! Waiting creates of a lane are gathered and written by one statement: calls to the driver are the main cost of a write, and
+//! creates often come in bursts. Each gets its own answer. If the statement fails, it has no effect, and each create is tried
+//! separately.
 
 use std::collections::HashMap;
 use std::mem;
@@ -16,20 +16,20 @@ use crate::store::write::lanes::Lane;
 use crate::store::write::tx::Tx;
 use crate::store::write::writer::{Finished, Job, Writer};
 
-/// Most creates of a lane that wait, and most lanes that have any; more are refused.
+/// Maximum number of waiting creates of a lane, and of lanes with any; more are refused.
 const MAX_WAITING: usize = 1_024;
 
-/// The creates that no job has taken yet.
+/// The waiting creates.
 #[derive(Clone, Default)]
 pub(in crate::store) struct Creates(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// While a lane has any, a job that will take them is with the writer, or follows when nobody holds them back.
+    /// A lane with creates has a job in the writer that takes them, or is in `without_job`.
     lanes: HashMap<Lane, Vec<Waiting>>,
-    /// How many hold creates back, so that those they are about to make go together.
+    /// Number of callers that hold creates back to have them written together.
     held: usize,
-    /// Lanes whose job follows.
+    /// Lanes whose job is handed in on release.
     without_job: Vec<Lane>,
 }
 
@@ -46,7 +46,7 @@ impl Creates {
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer has stopped")))
     }
 
-    /// Nothing in here waits, so a caller that goes away cannot leave creates without a job.
+    /// Not async: a dropped caller cannot leave creates without a job.
     fn hand_in(&self, writer: &Writer, max_folders: i64, create: Waiting) -> Result<(), Error> {
         let lane = writer.lane(create.new.mailbox);
         let mut state = self.state();
@@ -73,12 +73,12 @@ impl Creates {
         writer.hand_in(lane, || Box::new(Gathered { creates: Some(self.clone()), lane, max_folders }))
     }
 
-    /// Keeps creates from the writer until as many times [`Creates::release`] is called.
+    /// Holds creates back until [`Creates::release`] is called as many times.
     pub(in crate::store) fn hold(&self) {
         self.state().held += 1;
     }
 
-    /// Hands in what was held back, to the writer if there is one.
+    /// Hands in the creates that were held back; they fail if there is no writer.
     pub(in crate::store) fn release(&self, writer: Result<&Writer, &Error>, max_folders: i64) {
         let mut state = self.state();
         state.held = state.held.saturating_sub(1);
@@ -99,9 +99,9 @@ impl Creates {
     }
 }
 
-/// The job that takes what has gathered when its turn comes.
+/// The job that writes the gathered creates of a lane.
 struct Gathered {
-    /// None once it has taken them: what gathers from then on belongs to the next job.
+    /// `None` once it has taken them: later creates belong to the next job.
     creates: Option<Creates>,
     lane: Lane,
     max_folders: i64,
@@ -122,7 +122,7 @@ impl Job for Gathered {
         Box::pin(async move {
             let wanted = self.take().into_iter().filter(|create| !create.reply.is_closed());
             let (new, replies): (Vec<_>, Vec<_>) = wanted.map(|create| (create.new, create.reply)).unzip();
-            // One alone is a job like any other, and spared the savepoint.
+            // A single create needs no savepoint.
             let (results, error) = if new.len() == 1 {
                 let result = contacts::insert(tx, new, self.max_folders).await.and_then(only);
                 let error = result.as_ref().err().cloned();
@@ -134,7 +134,7 @@ impl Job for Gathered {
                 error,
                 answer: Box::new(move |error| {
                     for (reply, result) in replies.into_iter().zip(results) {
-                        // A caller that went away is no fault.
+                        // The caller may have been dropped.
                         let _ = reply.send(error.map_or(result, |error| Err(error.clone())));
                     }
                 }),
@@ -149,22 +149,22 @@ impl Job for Gathered {
     }
 }
 
-/// A job that is dropped unasked, with the writer's queue, leaves nobody waiting.
+/// Dropping the job, for instance with the writer's queue, drops its creates, so that no caller waits forever.
 impl Drop for Gathered {
     fn drop(&mut self) {
         self.take();
     }
 }
 
-/// All by one statement, or else each alone.
+/// Writes all by one statement, or each separately if that fails.
 async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result<Contact, Error>> {
     match insert_undoable(tx, new.clone(), max_folders).await {
         Ok(contacts) => return contacts.into_iter().map(Ok).collect(),
-        // The database cannot do it now; or nobody knows what it did, and nothing can be tried again.
+        // The database is unavailable, or the outcome is unknown, so nothing may be tried again.
         Err(error) if tx.is_broken() || matches!(error, Error::Unavailable(_)) => return vec![Err(error); new.len()],
         Err(_) => {}
     }
-    // In one transaction from here on, so that none is kept if that breaks.
+    // In one transaction from here on, so that a broken connection keeps none.
     if let Err(error) = tx.reading().await {
         return vec![Err(error); new.len()];
     }
@@ -178,7 +178,7 @@ async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result
     results
 }
 
-/// All, or none and nothing left of them.
+/// Writes all, or undoes them.
 async fn insert_undoable(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
     if !tx.is_autocommit() {
         tx.open_savepoint().await?;

@@ -1,4 +1,4 @@
-//! The writes that wait, each in its lane. Lanes take turns.
+//! Queues of waiting writes, one per lane. Lanes take turns.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use crate::domain::error::Error;
 use crate::store::write::writer::Job;
 
-/// Most writes in one commit.
+/// Maximum number of writes in one commit.
 const MAX_BATCH: usize = 256;
-/// Most writes that wait; further ones stay where they come from.
+/// Maximum number of waiting writes; further callers block.
 const MAX_WAITING: usize = 4_096;
-/// How long a write may wait for its turn.
+/// Time limit for a write to wait for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// What a write belongs to: a mailbox, or `None` for what is nobody's, and for everything where one lane is all.
+/// The mailbox of a write; `None` for writes outside of mailboxes, and for all writes on SQLite.
 pub(in crate::store) type Lane = Option<i64>;
 
 /// A write that was handed in.
@@ -30,7 +30,7 @@ pub(in crate::store) type Waiting = (Instant, Box<dyn Job>);
 #[derive(Default)]
 pub(in crate::store) struct Lanes {
     all: HashMap<Lane, Queue>,
-    /// Lanes with writes that wait and none that runs, each once.
+    /// Lanes with waiting writes that are not running, each once.
     ready: VecDeque<Lane>,
     waiting: usize,
 }
@@ -38,7 +38,7 @@ pub(in crate::store) struct Lanes {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Waiting>,
-    /// It is in `ready`, or running.
+    /// The lane is in `ready`, or running.
     known: bool,
 }
 
@@ -61,13 +61,13 @@ impl Lanes {
         self.waiting += 1;
     }
 
-    /// The next lane that has something to do, and what; it is then running until [`Lanes::done`].
+    /// The next lane with waiting writes, and a batch of them. The lane is running until [`Lanes::done`].
     pub(in crate::store) fn take(&mut self) -> Option<(Lane, Vec<Waiting>)> {
         while let Some(lane) = self.ready.pop_front() {
             let Entry::Occupied(mut queue) = self.all.entry(lane) else { continue };
             let count = queue.get().jobs.len().min(MAX_BATCH);
             if count == 0 {
-                // All that waited was refused meanwhile.
+                // All its writes have expired.
                 queue.remove();
                 continue;
             }
@@ -77,7 +77,7 @@ impl Lanes {
         None
     }
 
-    /// The lane's batch has ended; these of it are still to be done, before all others of the lane.
+    /// Ends the lane's batch. `rest` are its writes that were not begun; they stay first in the lane.
     pub(in crate::store) fn done(&mut self, lane: Lane, rest: Vec<Waiting>) {
         if let Entry::Occupied(mut queue) = self.all.entry(lane) {
             self.waiting += rest.len();
@@ -92,7 +92,7 @@ impl Lanes {
         }
     }
 
-    /// Fails what has waited for too long: a lane, or all of them, may be held up by a server that is not there.
+    /// Fails writes that have waited too long, for instance because the server is unreachable.
     pub(in crate::store) fn expire(&mut self) {
         for queue in self.all.values_mut() {
             while queue.jobs.front().is_some_and(|(since, _)| since.elapsed() > MAX_WAIT) {

@@ -1,4 +1,4 @@
-//! How writes go: lanes, one writer, shared transactions.
+//! Writes: lanes, the writer, shared transactions.
 pub(in crate::store) mod creates;
 pub(in crate::store) mod lanes;
 pub(in crate::store) mod procedures;

@@ -1,4 +1,4 @@
-//! The transaction as a write sees it: begun when first needed, undoable job by job, committed for sure or for sure not.
+//! The transaction of a batch of writes: begun when first needed, undone job by job, with a known outcome of the commit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,11 +17,12 @@ use crate::store::db::statement::Statement;
 use crate::store::tables::quota::Limits;
 use crate::store::write::procedures::{self, Call};
 
-/// How long a lost connection's commit is looked for. Longer than a fail-over should take, shorter than clients wait.
+/// Time limit for finding out the outcome of a commit after a lost connection: longer than a fail-over, shorter than client
+/// timeouts.
 const RESOLVE: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(250);
 
-/// How a writer's connections are made.
+/// Opens the writer's connections.
 #[derive(Clone)]
 pub(in crate::store) enum Connector {
     Sqlite(Box<SqliteConnectOptions>, Arc<Opened>),
@@ -42,56 +43,55 @@ impl Connector {
         }
     }
 
-    /// The lane that writes to a mailbox go by.
+    /// The lane of a mailbox.
     pub(in crate::store) fn lane(&self, mailbox: Option<i64>) -> Option<i64> {
         mailbox.filter(|_| matches!(self, Self::Postgres(_)))
     }
 }
 
-/// What a write sees: the transaction, and one time for everything it writes.
+/// The transaction of a write, and the time of everything that it writes.
 #[expect(clippy::struct_excessive_bools, reason = "these are independent facts, not one state")]
 pub(in crate::store) struct Tx {
     session: Session,
     connector: Connector,
-    /// The mailbox that everything in the transaction belongs to, where each has a lane of its own.
+    /// The mailbox of all writes in the transaction, if each mailbox has a lane.
     mailbox: Option<i64>,
     now: i64,
     /// The transaction is open.
     begun: bool,
-    /// The batch is one job.
+    /// The batch has one job.
     single_job: bool,
     /// The savepoint `job` is open.
     savepoint: bool,
-    /// The current job called a procedure outside it, which cannot be undone by itself.
+    /// The current job has written outside a savepoint, so it cannot be undone separately.
     unprotected: bool,
-    /// A job met a fault of ours: whatever this connection remembers (a schema as it was, say) is not trusted further.
+    /// A job failed with an internal error: the state of the connection, for instance a cached schema, may be wrong.
     reconnect: bool,
-    /// What the transaction has written so far.
+    /// Proof of the writes so far.
     marker: CommitMarker,
-    /// The same when the savepoint was opened.
+    /// The same at the time of the savepoint.
     marker_before: CommitMarker,
-    /// The id of what the current job has made, for the audit log.
+    /// The id of the item that the current job has created, for the audit log.
     made: Option<String>,
-    /// The store is closing, and nobody can wait long.
+    /// The store is closing, so waits are cut short.
     closing: Arc<AtomicBool>,
     /// How much a mailbox may hold.
     limits: Limits,
 }
 
-/// What a transaction has written, and by what it can be told that its commit happened.
+/// A row that proves that the commit of a transaction happened.
 ///
-/// That is the last row which nobody changes once it is there. Any other row may have been written by another process
-/// since, and then says nothing of this transaction. The number of the transaction would not do instead: a standby that
-/// became the primary gives a number that it has not heard of to another transaction.
+/// It is the last row written that is never changed. Other rows may have been overwritten by another process since. The
+/// transaction id was rejected as proof: a promoted standby may reuse an id that it has not replayed.
 #[derive(Debug, Clone, Copy)]
 enum CommitMarker {
     Nothing,
-    /// Something that cannot be told from what others write.
+    /// Writes without such a row.
     Untraceable,
     /// An entry of the change log.
     Change {
         mailbox: i64,
-        /// Not known where the answer that tells it was lost.
+        /// `None` if the answer with the number was lost.
         seq: Option<i64>,
         contact: Option<Uuid>,
         time: i64,
@@ -103,23 +103,23 @@ enum CommitMarker {
     },
 }
 
-/// What became of a commit.
+/// The outcome of a commit.
 enum CommitOutcome {
-    /// It happened. This is the number of the entry by which that is known, if it is one of the change log.
+    /// It happened. The value is the number of the change log entry that proves it, or 0.
     Happened(i64),
-    /// It certainly did not.
+    /// It did not happen.
     Undone(Error),
 }
 
-/// What a procedure answered.
+/// The result of a procedure.
 enum Called {
     Rows(Vec<Row>),
-    /// Its answer was lost; the last of its numbers is this.
+    /// The answer was lost; this is the last of its numbers.
     UpTo(i64),
 }
 
 impl Tx {
-    /// A connection to write on.
+    /// Opens a connection for writing.
     pub(in crate::store) async fn connect(
         connector: &Connector,
         closing: &Arc<AtomicBool>,
@@ -143,14 +143,14 @@ impl Tx {
         })
     }
 
-    /// Makes ready for a batch of so many jobs, all of one lane.
+    /// Prepares for a batch of jobs of one lane.
     pub(in crate::store) fn next_batch(&mut self, mailbox: Option<i64>, jobs: usize) {
         self.mailbox = mailbox;
         self.single_job = jobs == 1;
         self.marker = CommitMarker::Nothing;
     }
 
-    /// Makes ready for the next job of the batch.
+    /// Prepares for the next job of the batch.
     pub(in crate::store) fn next_job(&mut self) {
         self.now = clock::now();
         self.unprotected = false;
@@ -167,18 +167,18 @@ impl Tx {
         self.now
     }
 
-    /// The number of a new mailbox, where `last` is the greatest there is. A process may still remember a user that a
-    /// fail-over or a restored backup took away, so on PostgreSQL no number is given twice even then: it is the time.
+    /// The number of a new mailbox, if `last` is the greatest one. On PostgreSQL it is the time, so that no number is used
+    /// twice: a process may still cache a user that a fail-over or a restored backup has removed.
     pub(in crate::store) fn new_mailbox(&self, last: i64) -> i64 {
         if self.is_postgres() { self.now.max(last + 1) } else { last + 1 }
     }
 
-    /// A new id, later than all before it: ids are in the order of writes.
+    /// A new id. Ids are in the order of writes.
     pub(in crate::store) fn new_id() -> Uuid {
         clock::new_id()
     }
 
-    /// Whether each mailbox has a lane of its own: then a statement is for one mailbox.
+    /// Whether this is PostgreSQL, where each mailbox has a lane.
     pub(in crate::store) fn is_postgres(&self) -> bool {
         self.session.is_postgres()
     }
@@ -188,7 +188,7 @@ impl Tx {
             return Ok(());
         }
         match self.session.begin(self.mailbox).await {
-            // The connection was lost while nothing was asked of it, and nothing was done yet.
+            // The connection was lost while idle, and nothing was done yet.
             Err(error) if self.is_postgres() && faults::is_lost(&error) => {
                 self.session = self.connector.connect().await?;
                 self.session.begin(self.mailbox).await?;
@@ -199,17 +199,17 @@ impl Tx {
         Ok(())
     }
 
-    /// The open transaction, for reads: what they see stays so until the commit.
+    /// The open transaction, for reads. What they see stays true until the commit.
     pub(in crate::store) async fn reading(&mut self) -> Result<&mut Session, Error> {
         self.begin().await?;
-        // There even a read that fails would take the neighbours along.
+        // On PostgreSQL even a failing read aborts the transaction of all jobs.
         if self.is_postgres() && !self.single_job {
             self.open_savepoint().await?;
         }
         Ok(&mut self.session)
     }
 
-    /// Makes what follows undoable as one.
+    /// Opens the savepoint of the job, if it is not open.
     pub(in crate::store) async fn open_savepoint(&mut self) -> Result<(), Error> {
         self.begin().await?;
         if !self.savepoint {
@@ -220,7 +220,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether the next call is a transaction by itself: it is all that the whole batch has done so far.
+    /// Whether the next statement is its own transaction: the batch has one job, which has done nothing yet.
     pub(in crate::store) fn is_autocommit(&self) -> bool {
         self.single_job && !self.begun
     }
@@ -238,8 +238,8 @@ impl Tx {
         }
     }
 
-    /// Writes something beside what a job is for, which fails for a fault of the database only: the job then fails with all
-    /// that share its transaction, and needs no savepoint for it.
+    /// Writes an additional row, such as an audit entry. It fails only if the database does; then the whole batch fails, so it
+    /// needs no savepoint.
     pub(in crate::store) async fn note(&mut self, statement: Statement<'_>) -> Result<(), Error> {
         self.reading().await?.execute(statement).await?;
         self.has_written();
@@ -247,19 +247,18 @@ impl Tx {
         Ok(())
     }
 
-    /// Remembers the id of what the job makes, or of whom it is about: the audit log has it.
+    /// Records the id of the item or user that the job creates or is about, for the audit log.
     pub(in crate::store) fn has_made(&mut self, id: String) {
         self.made = Some(id);
     }
 
-    /// The id of what the job has made, if it is something new.
+    /// The id that was recorded.
     pub(in crate::store) fn made(&self) -> Option<&str> {
         self.made.as_deref()
     }
 
-    /// Calls one of `procedures` and answers its numbers, one for each contact. Being one statement, it is atomic without
-    /// a savepoint, and without a transaction around it where it is all that the whole batch does; a job that goes on
-    /// after it opens a savepoint first.
+    /// Calls one of `procedures` and returns a change number for each contact. It is one statement, so it is atomic without a
+    /// savepoint, and also without a transaction if the batch does nothing else.
     pub(in crate::store) async fn call(
         &mut self,
         Call { statement, mailbox, last, count }: Call<'_>,
@@ -285,8 +284,8 @@ impl Tx {
         Ok(numbers)
     }
 
-    /// Runs a statement that is a transaction by itself. Where its connection was lost and it has not happened, it is
-    /// tried once more.
+    /// Runs a statement as its own transaction. If the connection is lost and the commit did not happen, it is tried again
+    /// once.
     async fn call_autocommit(&mut self, statement: Statement<'_>) -> Result<Called, Error> {
         let mut again = false;
         loop {
@@ -302,27 +301,27 @@ impl Tx {
         }
     }
 
-    /// Remembers that the change log has an entry of this transaction.
+    /// Records a change log entry of this transaction as proof of its commit.
     pub(in crate::store) fn mark_change(&mut self, mailbox: i64, seq: Option<i64>, contact: Option<Uuid>) {
         self.marker = CommitMarker::Change { mailbox, seq, contact, time: self.now };
     }
 
-    /// Remembers that the audit log has an entry of this transaction.
+    /// Records an audit log entry of this transaction as proof of its commit.
     pub(in crate::store) fn mark_audit_entry(&mut self, mailbox: i64, id: Uuid) {
         self.marker = CommitMarker::AuditEntry { mailbox, id };
     }
 
-    /// Why the transaction may be gone, so that nothing more can be tried in it.
+    /// The error after which the transaction may have ended, so that nothing more can be done in it.
     pub(in crate::store) fn broken(&self) -> Option<&Error> {
         self.session.broken()
     }
 
-    /// Whether the transaction may be gone.
+    /// Whether the transaction may have ended.
     pub(in crate::store) fn is_broken(&self) -> bool {
         self.broken().is_some()
     }
 
-    /// Undoes what was done since the savepoint was opened. An error means that the transaction is gone.
+    /// Rolls back to the savepoint, if it is open. An error means that the transaction has ended.
     pub(in crate::store) async fn undo(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.savepoint) {
             if let Err(error) = self.session.undo_to_savepoint().await {
@@ -333,7 +332,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Keeps what was done since the savepoint was opened, unless the transaction fails later.
+    /// Releases the savepoint, if it is open.
     pub(in crate::store) async fn keep(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.savepoint)
             && let Err(error) = self.session.execute(Statement::new("release savepoint job")).await
@@ -343,12 +342,12 @@ impl Tx {
         Ok(())
     }
 
-    /// Settles a job: keeps it, or undoes it. An error means that the transaction is gone, or may be: the database could
-    /// not do what the job asked, and which of its errors end a transaction is not ours to guess.
+    /// Ends a job: keeps or undoes its writes. An error means that the transaction may have ended: the database failed, and it is
+    /// not known which of its errors end a transaction.
     pub(in crate::store) async fn finish_job(&mut self, failed: Option<&Error>) -> Result<(), Error> {
         self.reconnect |= matches!(failed, Some(Error::Internal(_)));
         if let Some(error) = self.session.broken() {
-            // Whatever the job made of it.
+            // Even if the job has handled the error.
             return Err(error.clone());
         }
         match failed {
@@ -359,7 +358,7 @@ impl Tx {
         }
     }
 
-    /// Ends the transaction. Where nothing in it is to be kept, nothing is.
+    /// Commits the transaction, or rolls it back without `keep`.
     pub(in crate::store) async fn end(&mut self, keep: bool) -> Result<(), Error> {
         if !std::mem::take(&mut self.begun) {
             return Ok(());
@@ -376,12 +375,12 @@ impl Tx {
         }
     }
 
-    /// Whether the connection is as good as new.
+    /// Whether the connection can be reused.
     pub(in crate::store) fn is_trusted(&self) -> bool {
         !self.reconnect && !self.is_broken()
     }
 
-    /// Whether the connection, which was not used for a while, should not be used again.
+    /// Whether the idle connection should be replaced: it is too old, or to a former primary.
     pub(in crate::store) fn is_stale(&self) -> bool {
         match &self.connector {
             Connector::Sqlite(..) => false,
@@ -389,7 +388,7 @@ impl Tx {
         }
     }
 
-    /// Sees that what is written goes to the files that others find.
+    /// Checks that writes go to the files that the paths name.
     ///
     /// # Errors
     /// [`Error::Unavailable`]
@@ -400,10 +399,10 @@ impl Tx {
         }
     }
 
-    /// The same after a commit.
+    /// The same check after a commit.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where nobody will find what was written, and [`Error::Internal`] where its file may come back.
+    /// [`Error::Unavailable`] if the write is certainly lost, [`Error::Internal`] if its file may be put back.
     pub(in crate::store) fn check_files_again(&self) -> Result<(), Error> {
         match &self.connector {
             Connector::Sqlite(_, opened) => opened.look().map_err(|error| match error {
@@ -421,14 +420,14 @@ impl Tx {
         self.session.close().await;
     }
 
-    /// Finds out whether a commit happened whose answer is an error.
+    /// Finds out whether a commit happened that ended in an error.
     ///
-    /// Most errors tell that it did not. Where a connection to PostgreSQL was lost, what the transaction left is looked
-    /// for on whichever server is the primary now, once the transaction can no longer be under way.
+    /// Most errors mean that it did not. If a connection to PostgreSQL was lost, the marker is looked up on the current primary,
+    /// after the server process of the lost connection has ended.
     ///
     /// # Errors
-    /// The error itself where it is a fault of ours, and [`Error::Internal`] when nobody can tell: that is not "try
-    /// again", for a client that did would store its contact twice.
+    /// The error itself if it is internal, and [`Error::Internal`] if the outcome is unknown. It is not
+    /// [`Error::Unavailable`], because a client that retries would store its contact twice.
     async fn resolve_commit(&mut self, error: Error) -> Result<CommitOutcome, Error> {
         let Error::Unavailable(cause) = error else { return Err(error) };
         let undone = CommitOutcome::Undone(Error::Unavailable(Arc::clone(&cause)));
@@ -444,7 +443,7 @@ impl Tx {
             CommitMarker::Untraceable => return Err(self.session.give_up(unknown)),
             CommitMarker::Change { .. } | CommitMarker::AuditEntry { .. } => {}
         }
-        tracing::warn!(%cause, "a connection was lost around a commit; looking whether it happened");
+        tracing::warn!(%cause, "the connection was lost during a commit; checking whether it happened");
         let started = Instant::now();
         while started.elapsed() < RESOLVE && !self.closing.load(Ordering::Acquire) {
             match self.look().await {
@@ -456,17 +455,17 @@ impl Tx {
                     tracing::info!("the commit did not happen");
                     return Ok(undone);
                 }
-                Err(error) => tracing::debug!(%error, "not to be seen yet"),
+                Err(error) => tracing::debug!(%error, "the outcome is not known yet"),
             }
             tokio::time::sleep(RETRY).await;
         }
         Err(self.session.give_up(unknown))
     }
 
-    /// Looks for what the transaction left on a new connection, which becomes this transaction's.
+    /// Looks up the marker on a new connection, which replaces the lost one.
     async fn look(&mut self) -> Result<Option<i64>, Error> {
         let mut session = self.connector.connect().await?;
-        // The lost connection may still hold a message that the server has not read.
+        // The server may still have an unread message of the lost connection.
         session.end_backend(&self.session).await?;
         session.begin(self.mailbox).await?;
         if self.mailbox.is_none() {
@@ -485,7 +484,7 @@ where mailbox = $1 and (seq = $2 or $2 is null) and (contact_id = $3 or $3 is nu
             }
         };
         let found = session.row(statement).await?.map_or(Ok(None), |row| row.get(0))?;
-        // Holding a row was a write. So this waits for a synchronous standby, which then has the change as well.
+        // The row lock made this a writing transaction, so its commit waits for a synchronous standby, which then has the change.
         session.execute(Statement::new("commit")).await?;
         self.session = session;
         Ok(found)

@@ -1,13 +1,12 @@
-//! The one way to write. Writes that wait while a commit runs share the next one: each can be undone by itself, so that
-//! one that fails leaves its neighbours alone, and each is answered only after the commit, so that an answer means synced.
-//! All this is on a thread of its own, apart from whichever runtime the callers come and go with.
+//! All writes go through the writer. Writes that wait while a commit runs share the next transaction. Each can be undone
+//! separately, so a failing write does not affect the others. Each is answered after the commit, so an answer means that the
+//! data is synced. The writer has its own thread, independent of the callers' runtimes.
 //!
-//! Writes come in lanes, and those of one lane never run beside each other. SQLite, which has one writer, has one lane; on
-//! PostgreSQL each mailbox has one, since the row with its counter lets one transaction at a time through anyway.
+//! Writes of one lane run one after another. SQLite has one lane, because it allows one writer. PostgreSQL has one per
+//! mailbox, because the row with the mailbox's counter serializes its transactions anyway.
 //!
-//! When the database itself ends the transaction (full disk, I/O error, lost connection), its savepoints are gone and the
-//! next statement would commit by itself. Then the batch stops at once, every waiter fails, and the connection is given
-//! up.
+//! If the database ends the transaction (full disk, I/O error, lost connection), its savepoints are gone and the next
+//! statement would commit by itself. Then the batch stops at once, all its writes fail, and the connection is closed.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -25,23 +24,23 @@ use crate::store::tables::quota::Limits;
 use crate::store::write::lanes::{Handed, Lane, Lanes, Waiting};
 use crate::store::write::tx::{Connector, Tx};
 
-/// Most writes that are handed in and not in a lane yet; further callers wait.
+/// Maximum number of writes that are handed in and not in a lane yet; further callers block.
 const MAX_HANDED: usize = 1_024;
-/// How long a batch takes on further jobs: others wait for the mailbox too, and not for ever.
+/// Time after which a batch begins no further job: other processes wait for the mailbox too.
 const MAX_HELD: Duration = Duration::from_secs(1);
-/// How often the writes that wait are looked over.
+/// How often waiting writes are checked for expiry.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Tells a job's caller: its own result, or the error of the whole batch.
+/// Answers a job's caller with its own result, or with the error of the batch.
 pub(in crate::store) type Tell = Box<dyn FnOnce(Option<&Error>)>;
 
-/// What a job leaves behind: its error, and how its caller is told once the batch's fate is known.
+/// A job that ran: its error, and the answer to send after the commit.
 pub(in crate::store) struct Finished {
     pub(in crate::store) error: Option<Error>,
     pub(in crate::store) answer: Tell,
 }
 
-/// A write that waits for its turn.
+/// A write.
 pub(in crate::store) trait Job: Send {
     /// Whether the caller still waits.
     fn is_wanted(&self) -> bool;
@@ -70,7 +69,7 @@ where
             Finished {
                 error: result.as_ref().err().cloned(),
                 answer: Box::new(move |error| {
-                    // A caller that went away is no fault.
+                    // The caller may have been dropped.
                     let _ = reply.send(error.map_or(result, |error| Err(error.clone())));
                 }),
             }
@@ -90,8 +89,8 @@ pub(in crate::store) struct Writer {
 }
 
 impl Writer {
-    /// Connects, and starts the thread, with at most so many connections. It ends when the handle is dropped and nothing
-    /// waits; `on_end` then goes with it, and the receiver hears of it.
+    /// Connects and starts the thread, with at most `connections` connections. The thread ends when the handle is dropped and
+    /// no write waits. It then drops `on_end`, and the receiver completes.
     pub(in crate::store) async fn start(
         connector: Connector,
         connections: usize,
@@ -116,7 +115,7 @@ impl Writer {
         Ok((Self { queue, connector, closing }, ended))
     }
 
-    /// Whether the thread is still there.
+    /// Fails if the thread has ended.
     pub(in crate::store) fn check(&self) -> Result<(), Error> {
         if self.queue.is_closed() { Err(Error::unavailable("the writer is gone")) } else { Ok(()) }
     }
@@ -126,18 +125,18 @@ impl Writer {
         self.connector.lane(Some(mailbox))
     }
 
-    /// Hands in a job without waiting for anything.
+    /// Hands in a job without waiting.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when too many wait, or the store is closing.
+    /// [`Error::Unavailable`] if too many wait, or the store is closing.
     pub(in crate::store) fn hand_in(&self, lane: Lane, job: impl FnOnce() -> Box<dyn Job>) -> Result<(), Error> {
-        // A job that is refused is not even made: dropping it could need what its caller holds.
+        // A refused job is not created, because dropping it could take a lock that the caller holds.
         let place = self.queue.try_reserve().map_err(|error| Error::unavailable(error.to_string()))?;
         place.send(Handed { lane, since: Instant::now(), job: job() });
         Ok(())
     }
 
-    /// Hands in a write, to a mailbox or else to what is nobody's, and waits for its commit.
+    /// Hands in a write, of a mailbox or outside of mailboxes, and waits for its commit.
     pub(in crate::store) async fn write<T, F>(&self, mailbox: Option<i64>, work: F) -> Result<T, Error>
     where
         F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
@@ -145,7 +144,7 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let lane = self.connector.lane(mailbox);
-        // A refused job drops its sender, so the answer tells of both.
+        // A refused job drops its sender, so `answer` fails in both cases.
         let _ = self.queue.send(Handed { lane, since: Instant::now(), job: Box::new(Work { work, reply }) }).await;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer gave no answer")))
     }
@@ -157,7 +156,7 @@ impl Drop for Writer {
     }
 }
 
-/// What works on the thread.
+/// The state of the thread.
 struct Crew {
     connector: Connector,
     closing: Arc<AtomicBool>,
@@ -171,7 +170,7 @@ impl Crew {
         mut jobs: mpsc::Receiver<Handed>,
         started: oneshot::Sender<Result<(), Error>>,
     ) {
-        // The first connection tells whether there can be any; the others are made when they are needed.
+        // The first connection shows whether the database is available; the others are opened when needed.
         let mut idle: Vec<Option<Tx>> = (1..connections).map(|_| None).collect();
         match Tx::connect(&self.connector, &self.closing, self.limits).await {
             Ok(tx) => idle.push(Some(tx)),
@@ -201,9 +200,9 @@ impl Crew {
                 count = jobs.recv_many(&mut arrived, MAX_HANDED), if open && !lanes.is_full() => open = count > 0,
                 Some((lane, (tx, rest))) = running.next() => {
                     lanes.done(lane, rest);
-                    // The connection last used is the first to be used again.
+                    // The most recently used connection is reused first.
                     idle.push(tx);
-                    // Whatever came while the commit ran is to share the next one.
+                    // Writes that came during the commit share the next one.
                     while !lanes.is_full() && let Ok(handed) = jobs.try_recv() {
                         arrived.push(handed);
                     }
@@ -217,7 +216,8 @@ impl Crew {
         }
     }
 
-    /// Runs a batch on a connection, a new one if need be. Answers it while it is good, and what of the batch was not begun.
+    /// Runs a batch on a connection, on a new one if needed. Returns the connection if it can be reused, and the jobs that were
+    /// not begun.
     async fn work(&self, tx: Option<Tx>, lane: Lane, batch: Vec<Waiting>) -> (Option<Tx>, Vec<Waiting>) {
         let tx = match tx {
             Some(tx) if !tx.is_stale() => Ok(tx),
@@ -239,11 +239,11 @@ impl Crew {
             return (Some(tx), Vec::new());
         }
         let done = run(&mut tx, lane, batch).await;
-        // What is wrong with its files is in the log already.
+        // A problem with the files is logged already.
         if let Err(error) = &done
             && tx.check_files().is_ok()
         {
-            tracing::error!(%error, "a commit failed; the writer connects anew");
+            tracing::error!(%error, "a commit failed; the writer reconnects");
         }
         let rest = match done {
             Ok(rest) if tx.is_trusted() => return (Some(tx), rest),
@@ -254,9 +254,8 @@ impl Crew {
     }
 }
 
-/// Runs a batch to its commit and answers everyone in it, but for what it has no time for. An error means that nothing of
-/// it was stored (or, where it is not [`Error::Unavailable`], that nobody knows) and that the connection must not be used
-/// again.
+/// Runs a batch up to its commit and answers all its callers, except jobs that it has no time for. An error means that nothing
+/// was stored, or, if it is not [`Error::Unavailable`], that the outcome is unknown. The connection must then not be reused.
 async fn run(tx: &mut Tx, lane: Lane, batch: Vec<Waiting>) -> Result<Vec<Waiting>, Error> {
     let wanted: Vec<_> = batch.into_iter().filter(|(_, job)| job.is_wanted()).collect();
     tx.next_batch(lane, wanted.len());
@@ -283,12 +282,12 @@ async fn run(tx: &mut Tx, lane: Lane, batch: Vec<Waiting>) -> Result<Vec<Waiting
     fate.map(|()| jobs.collect())
 }
 
-/// Runs one job. An error means that the transaction is gone, or may be.
+/// Runs one job. An error means that the transaction may have ended.
 async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -> Result<(), Error> {
     tx.next_job();
     let Ok(done) = AssertUnwindSafe(job.run(tx)).catch_unwind().await else {
-        // The panic may have stopped the driver half-way; this connection is not asked again. The job's own caller
-        // is told by its dropped channel.
+        // The panic may have interrupted the driver, so the connection is not reused. The job's own caller gets an error
+        // from its dropped channel.
         return Err(Error::unavailable("another write panicked"));
     };
     let settled = tx.finish_job(done.error.as_ref()).await;

@@ -18,6 +18,7 @@ mod exchange_ids;
 mod expansions;
 mod extended_properties;
 mod extensions;
+mod extensions_beside;
 mod folder_pages;
 mod folders;
 pub mod following;
