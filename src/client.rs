@@ -51,13 +51,17 @@ impl RequestTarget {
             return Err(CallError(format!("a URL of more than {MAX_URL} characters")));
         }
         let legal = url.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-        let uri: Uri = url.parse().ok().filter(|_| legal).ok_or("no URL, which is of ASCII and has no fragment")?;
-        let authority = uri.authority().ok_or("no absolute URL")?;
+        let uri: Uri = url
+            .parse()
+            .ok()
+            .filter(|_| legal)
+            .ok_or("something that is not a URL of ASCII characters without a fragment")?;
+        let authority = uri.authority().ok_or("a URL that is not absolute")?;
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
         let https = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err("no URL that begins with https://".into()),
+            _ => return Err("a URL that does not begin with https://".into()),
         };
         // A user name or an invalid port would remain here.
         let rest = authority.as_str().strip_prefix(authority.host());
@@ -161,7 +165,7 @@ impl HttpClient {
             .header(USER_AGENT, concat!("contactd/", env!("CARGO_PKG_VERSION")))
             .header(CONNECTION, "close")
             .body(Full::new(Bytes::from(body)))
-            .map_err(|_| "no URL that can be asked for")?;
+            .map_err(|_| "a URL that cannot be requested")?;
         let work = self.over_connection(target, addresses, request, to_its_end);
         tokio::time::timeout(self.patience, work).await.unwrap_or_else(|_| Err(late()))
     }

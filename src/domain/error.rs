@@ -191,10 +191,10 @@ impl fmt::Display for Error {
             Self::NotAcceptable(what) => write!(f, "not acceptable: {what}"),
             Self::UnsupportedMediaType(what) => write!(f, "unsupported media type: {what}"),
             Self::TooSlow => f.write_str("the body did not arrive in time"),
-            Self::KeyReused => f.write_str("the key was given to another request"),
+            Self::KeyReused => f.write_str("the key was used for another request"),
             Self::Throttled(..) => f.write_str("too many requests"),
             Self::Busy => f.write_str("too many requests at once"),
-            Self::Inefficient => f.write_str("the question costs too much"),
+            Self::Inefficient => f.write_str("the query is too expensive"),
             Self::Quota(what) => write!(f, "quota reached: {what}"),
             Self::Unavailable(cause) | Self::Internal(cause) => write!(f, "{cause}"),
         }

@@ -67,8 +67,8 @@ impl PropertyId {
         let bad = || {
             let (shown, types, array) = (shorten(text), TYPES.join(", "), if V::IS_LIST { "Array" } else { "" });
             format!(
-                "'{shown}' is no id of '{}': there are {{type}}{array} {{guid}} Name {{name}}, {{type}}{array} {{guid}} Id \
-                 0x8012 and {{type}}{array} 0x4001001E, the type being one of {types}",
+                "'{shown}' is not an id of '{}': use {{type}}{array} {{guid}} Name {{name}}, {{type}}{array} {{guid}} Id 0x8012 or \
+                 {{type}}{array} 0x4001001E, where type is one of {types}",
                 V::OF
             )
         };

@@ -81,14 +81,13 @@ impl Picture {
     /// too many pixels.
     pub fn recognize(bytes: &[u8]) -> Result<Self, Error> {
         let format = Format::begun(bytes).ok_or_else(|| {
-            let message = "The photo must be a JPEG, PNG, GIF or WebP picture. Its first bytes are of none of these.";
+            let message = "The photo must be a JPEG, PNG, GIF or WebP picture. Its first bytes match none of these.";
             Error::UnsupportedMediaType(message.to_owned())
         })?;
         let (width, height) =
             format.measure(bytes).filter(|(width, height)| *width > 0 && *height > 0).ok_or_else(|| {
                 let kind = format.content_type();
-                let message =
-                    format!("The photo begins as {kind}, but its header is cut off or broken: it tells no size.");
+                let message = format!("The photo begins as {kind}, but its header is truncated or invalid.");
                 Error::invalid(Kind::Body, "", message)
             })?;
         if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {

@@ -41,7 +41,7 @@ impl Notifier {
         loop {
             let due = store.due_subscriptions(SOON).await;
             if let (Err(error), false) = (&due, failing) {
-                tracing::warn!(%error, "it cannot be read who is to be notified");
+                tracing::warn!(%error, "cannot read which subscriptions are due");
             }
             failing = due.is_err();
             let mut waiting = false;
@@ -78,7 +78,7 @@ impl Notifier {
                             // There is room for another one.
                             Ok(()) if waiting => break false,
                             Ok(()) => {}
-                            Err(error) => tracing::debug!(%error, "a subscription has to wait"),
+                            Err(error) => tracing::debug!(%error, "a delivery is postponed"),
                         }
                     }
                     () = &mut pause => break false,
@@ -91,7 +91,7 @@ impl Notifier {
         // An interrupted delivery is repeated by the next process.
         drop(working);
         if let Err(error) = store.release_leases(owner).await {
-            tracing::warn!(%error, "leases are left to end by themselves");
+            tracing::warn!(%error, "cannot release leases; they will expire");
         }
     }
 

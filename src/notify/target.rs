@@ -44,7 +44,7 @@ impl Targets {
     pub(super) fn read(&self, url: &str) -> Result<RequestTarget, CallError> {
         let target = RequestTarget::read(url)?;
         if !target.https && !self.allows(&target.host, target.port) {
-            return Err("no URL that begins with https://".into());
+            return Err("a URL that does not begin with https://".into());
         }
         Ok(target)
     }

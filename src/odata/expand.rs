@@ -159,7 +159,7 @@ pub fn parse(text: &str, aliases: &Aliases, source: Source) -> Result<Vec<Expand
             }
             None => {
                 let message = format!(
-                    "Could not find a property named '{}' on type 'microsoft.graph.{type_name}' to expand; what can be: {accepted}.",
+                    "Could not find a property named '{}' on type 'microsoft.graph.{type_name}' to expand; these can be expanded: {accepted}.",
                     shorten(name)
                 );
                 return Err(refused("$expand", message));
@@ -178,7 +178,7 @@ pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
     let Some(text) = &query.expand else { return Ok(expand) };
     let found = parse(text, &query.aliases, Source::Contact)?;
     if handling == Handling::Strict && found.len() > 1 {
-        return Err(refused("$expand", "One relationship can be expanded in a request.".to_owned()));
+        return Err(refused("$expand", "Only one relationship can be expanded in a request.".to_owned()));
     }
     for ExpandItem { what, options } in found {
         let of = |id: PropertyId| if what == Navigation::SingleValues { id.text } else { id.key };
@@ -258,10 +258,10 @@ fn read_options(what: Navigation, options: &[&str], aliases: &Aliases) -> Result
         let known = what.options().iter().find(|known| is_it(known)).ok_or_else(|| {
             let name = shorten(name);
             let message = match what.options() {
-                [one] => format!("The option '{name}' is not taken inside '$expand={of}'; {one} is."),
+                [one] => format!("The option '{name}' is not supported inside '$expand={of}'; use {one}."),
                 many => {
                     let many = many.join(", ");
-                    format!("The option '{name}' is not taken inside '$expand'; {many} are, separated by ';'.")
+                    format!("The option '{name}' is not supported inside '$expand'; use {many}, separated by ';'.")
                 }
             };
             refused(&target(&name), message)
@@ -414,11 +414,11 @@ mod tests {
             ("contacts($top=1)($top=2)", "$expand", "at position 16"),
             ("contacts($top=0)", "$expand/contacts/$top", "1 or more"),
             ("contacts($top=1;top=2)", "$expand/contacts/$top", "twice"),
-            ("contacts($expand=photo)", "$expand/contacts/$expand", "'$expand' is not taken inside"),
+            ("contacts($expand=photo)", "$expand/contacts/$expand", "'$expand' is not supported inside"),
             ("contacts($levels=2)", "$expand/contacts/$levels", "$select, $filter, $orderby, $top, $skip, $count"),
-            ("contacts(x)", "$expand/contacts/x", "'x' is not taken"),
-            ("contacts(@p=1)", "$expand/contacts/@p", "'@p' is not taken"),
-            ("contacts($skiptoken=x)", "$expand/contacts/$skiptoken", "not taken"),
+            ("contacts(x)", "$expand/contacts/x", "'x' is not supported"),
+            ("contacts(@p=1)", "$expand/contacts/@p", "'@p' is not supported"),
+            ("contacts($skiptoken=x)", "$expand/contacts/$skiptoken", "not supported"),
         ] {
             let Err(Error::Invalid(problems)) = read(text) else { panic!("{text}") };
             assert_eq!(problems[0].target, target, "{text}");

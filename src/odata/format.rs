@@ -32,7 +32,7 @@ pub fn is_xml(query: &str) -> Result<(), Error> {
 
 fn not_acceptable(format: &str, accepted: &str) -> Error {
     let format = shorten(format);
-    Error::NotAcceptable(format!("The '$format' '{format}' is not offered here; what is: {accepted}."))
+    Error::NotAcceptable(format!("The '$format' '{format}' is not supported here; use {accepted}."))
 }
 
 /// Whether an `Accept` asks for an answer without annotations.

@@ -225,7 +225,7 @@ impl<'de> Visitor<'de> for Value<'_> {
             }
             if !names.insert(name.to_lowercase()) {
                 return Err(A::Error::custom(format_args!(
-                    "the member '{}' stands twice in one object (letter case does not tell members apart)",
+                    "the member '{}' is repeated in one object (letter case is ignored)",
                     crate::domain::plain::shorten(&name)
                 )));
             }
@@ -263,9 +263,9 @@ mod tests {
         let cases: [(&[u8], &str); 24] = [
             (b"", "EOF while parsing"),
             (b"{\"a\":1} x", "trailing characters"),
-            (b"{\"a\":1,\"a\":2}", "'a' stands twice"),
-            (b"[{\"name\":1,\"NAME\":2}]", "'NAME' stands twice"),
-            (b"{\"@odata.type\":1,\"@OData.Type\":2}", "stands twice"),
+            (b"{\"a\":1,\"a\":2}", "'a' is repeated"),
+            (b"[{\"name\":1,\"NAME\":2}]", "'NAME' is repeated"),
+            (b"{\"@odata.type\":1,\"@OData.Type\":2}", "is repeated"),
             (b"[\"a\\u0000b\"]", "NUL"),
             (b"{\"a\\u0000b\":1}", "NUL"),
             (b"[\"\xff\"]", "invalid unicode"),

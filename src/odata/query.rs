@@ -112,7 +112,7 @@ impl Query {
         ];
         match given.iter().find(|(_, given)| *given) {
             Some((name, _)) => {
-                Err(invalid(name, &format!("The query option '{name}' is not taken by delta; '$select' is.")))
+                Err(invalid(name, &format!("The query option '{name}' is not supported by delta; '$select' is.")))
             }
             None => Ok(query),
         }
@@ -284,7 +284,7 @@ fn whole(name: &str, least: i64, value: &str) -> Result<i64, Error> {
     let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     let number = is_number.then(|| digits.parse().unwrap_or(i64::MAX)).filter(|number| *number >= least);
     number.ok_or_else(|| {
-        let more = if name == "$top" { "; a page has at most 1,000 whatever is asked" } else { "" };
+        let more = if name == "$top" { "; a page has at most 1,000 in any case" } else { "" };
         invalid(name, &format!("'{name}' must be a whole number of {least} or more{more}."))
     })
 }

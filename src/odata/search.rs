@@ -196,7 +196,7 @@ impl<T: Iterator<Item = (usize, SearchToken)>> SearchParser<T> {
             None => None,
             Some(name) => Some(Field::named(name).ok_or_else(|| {
                 let names = Field::names().collect::<Vec<_>>().join(", ");
-                SearchFault(at, format!("'{}' is not searched; these are: {names}", shorten(name)))
+                SearchFault(at, format!("'{}' cannot be searched; these can: {names}", shorten(name)))
             })?),
         };
         let found = words::of(text);
@@ -311,7 +311,7 @@ mod tests {
             ("(a", "position 0 in '(a': the parenthesis"),
             ("a)", "position 1 in 'a)': ')' is not expected"),
             ("a \"b", "position 2 in 'a \"b': the phrase"),
-            ("department:x", "position 0 in 'department:x': 'department' is not searched; these are: displayName"),
+            ("department:x", "position 0 in 'department:x': 'department' cannot be searched; these can: displayName"),
             (&deep, "nested more than 32"),
             (&many, "more than 32 words"),
             (&long, "longer than 2048"),

@@ -60,7 +60,7 @@ impl Issuer {
         }
         let place = place(&document.jwks_uri).map_err(|reason| format!("its jwks_uri names {reason}"))?;
         if self.document.https && !place.https {
-            return Err("its jwks_uri names no URL that begins with https://".to_owned());
+            return Err("its jwks_uri names a URL that does not begin with https://".to_owned());
         }
         KeySet::read(&self.get(&place).await.map_err(|reason| format!("its key set: {reason}"))?)
     }
@@ -81,7 +81,7 @@ impl Issuer {
 fn place(url: &str) -> Result<RequestTarget, CallError> {
     let target = RequestTarget::read(url)?;
     let here = target.host == "localhost" || target.host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
-    if target.https || here { Ok(target) } else { Err("no URL that begins with https://".into()) }
+    if target.https || here { Ok(target) } else { Err("a URL that does not begin with https://".into()) }
 }
 
 /// The addresses to connect to. For plain http only those of this machine, also of `localhost`.

@@ -169,10 +169,10 @@ impl Provider {
     pub fn new(settings: Settings) -> Result<Self, String> {
         let Settings { issuer, audiences, name_claim, ca_file, times } = settings;
         if audiences.is_empty() || audiences.iter().any(String::is_empty) {
-            return Err("--oidc-issuer needs --oidc-audience: for whom its tokens must be".to_owned());
+            return Err("--oidc-issuer needs --oidc-audience, the audience of its tokens".to_owned());
         }
         if name_claim.as_ref().is_some_and(|claim| claim.is_empty() || !plain::is_plain(claim)) {
-            return Err("--oidc-name-claim names no claim".to_owned());
+            return Err("--oidc-name-claim is not the name of a claim".to_owned());
         }
         let issuer = Issuer::new(issuer, ca_file.as_deref())?;
         Ok(Self(Arc::new(Shared { issuer, audiences, name_claim, times, state: Mutex::default() })))
@@ -231,7 +231,7 @@ impl Provider {
         wait(asking).await;
         let state = self.0.state();
         let had = state.keys.as_ref().filter(|had| had.at.elapsed() < self.0.times.stale);
-        had.map(|had| Arc::clone(&had.keys)).ok_or(Unverified::Unavailable("the issuer's keys cannot be had"))
+        had.map(|had| Arc::clone(&had.keys)).ok_or(Unverified::Unavailable("the issuer's keys are unavailable"))
     }
 
     /// Keys newer than these, if they may be fetched.
@@ -329,7 +329,7 @@ impl KeyCache {
             Err(reason) => {
                 // Log once per outage.
                 if !self.failing {
-                    tracing::warn!(reason, "the identity provider's keys cannot be had");
+                    tracing::warn!(reason, "cannot fetch the identity provider's keys");
                 }
                 self.failing = true;
             }

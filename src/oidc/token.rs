@@ -69,17 +69,17 @@ impl<'a> UnverifiedToken<'a> {
             return Err("it is too long");
         }
         let (signed, signature) = text.rsplit_once('.').ok_or("it has no parts")?;
-        let (header, claims) = signed.split_once('.').ok_or("it has no three parts")?;
+        let (header, claims) = signed.split_once('.').ok_or("it does not have three parts")?;
         let header = object(header)?;
         if UNSUPPORTED.iter().any(|name| header.contains_key(*name)) {
-            return Err("its header asks for what is not understood");
+            return Err("its header has an unsupported extension");
         }
         let typ = optional_text(&header, "typ")?;
         if typ.is_some_and(|typ| !TYPES.iter().any(|known| known.eq_ignore_ascii_case(typ))) {
             return Err("it is of another type");
         }
         let algorithm =
-            optional_text(&header, "alg")?.and_then(Algorithm::parse).ok_or("its algorithm is not taken")?;
+            optional_text(&header, "alg")?.and_then(Algorithm::parse).ok_or("its algorithm is not accepted")?;
         let key_id = optional_text(&header, "kid")?.map(str::to_owned);
         Ok(Self { algorithm, key_id, signed, signature: decode(signature)?, claims: object(claims)? })
     }
@@ -103,7 +103,7 @@ impl<'a> UnverifiedToken<'a> {
         if self.claims.contains_key("cnf") {
             return Err("it is bound to a key");
         }
-        let expires = time(&self.claims, "exp")?.ok_or("it has no end")?;
+        let expires = time(&self.claims, "exp")?.ok_or("it has no expiration time")?;
         if expires + SKEW <= now {
             return Err("it has expired");
         }
@@ -111,7 +111,7 @@ impl<'a> UnverifiedToken<'a> {
         if time(&self.claims, "nbf")?.is_some_and(|begin| begin - SKEW > now)
             || issued.is_some_and(|issued| issued - SKEW > now)
         {
-            return Err("it is of the future");
+            return Err("it is not valid yet");
         }
         let subject = text("sub")?.filter(|subject| is_name(subject)).ok_or("it has no subject")?;
         let mut granted = words(&self.claims, "scp", true)?;
@@ -147,7 +147,7 @@ impl<'a> UnverifiedToken<'a> {
         // Even an empty scope shows that a user delegated the token.
         let delegated = has(&"scp") || has(&"scope");
         match optional_text(&self.claims, "idtyp")? {
-            Some("app") if has(&"scp") => Err("it is an application's and delegated"),
+            Some("app") if has(&"scp") => Err("it claims to be both an application's and delegated"),
             Some(kind) => Ok(kind == "app"),
             None => Ok(!delegated && !roles.is_empty() && !PERSONAL.iter().any(has) && self.is_of_client(subject)),
         }
@@ -195,7 +195,7 @@ fn object(part: &str) -> Result<Map<String, Value>, &'static str> {
     if !is_shallow(&read, MAX_DEPTH) {
         return Err("a part is nested too deeply");
     }
-    serde_json::from_slice(&bytes).map_err(|_| "a part is no object")
+    serde_json::from_slice(&bytes).map_err(|_| "a part is not an object")
 }
 
 fn is_shallow(value: &Json, depth: usize) -> bool {
@@ -211,7 +211,7 @@ fn optional_text<'v>(object: &'v Map<String, Value>, name: &str) -> Result<Optio
     match object.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err("a text is of another type"),
+        Some(_) => Err("a claim is not a text"),
     }
 }
 
@@ -222,13 +222,13 @@ fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, &'static
     let seconds = value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds.floor() as i64));
     match seconds {
         Some(seconds) if (0..=MAX_TIME).contains(&seconds) => Ok(Some(seconds)),
-        _ => Err("a time is none"),
+        _ => Err("a time is invalid"),
     }
 }
 
 /// A list of texts, or one text; `split` splits one text at spaces.
 fn words(claims: &Map<String, Value>, name: &str, split: bool) -> Result<Vec<String>, &'static str> {
-    let of = |value: &Value| value.as_str().map(str::to_owned).ok_or("a list is not of texts");
+    let of = |value: &Value| value.as_str().map(str::to_owned).ok_or("a list has an entry that is not a text");
     match claims.get(name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) if split => Ok(text.split_ascii_whitespace().map(str::to_owned).collect()),

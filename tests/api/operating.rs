@@ -183,16 +183,19 @@ fn what_a_command_cannot_do_is_said_in_a_line_without_secrets() {
     run(&database, &["user", "add", "ann"]);
     for (arguments, why) in [
         (["user", "add", "ANN@localhost"].as_slice(), "user 'ANN' exists already"),
-        (&["user", "add", "a b"], "expected 1 to 64 of A-Z a-z 0-9 . _ - ' + ! # & ^ ~"),
+        (&["user", "add", "a b"], "expected 1 to 64 characters of A-Z a-z 0-9 . _ - ' + ! # & ^ ~"),
         (&["user", "disable", "bob"], "there is no user 'bob'"),
         (&["user", "remove", "bob", "--yes"], "there is no user 'bob'"),
         (&["token", "create", "--user", "bob"], "there is no user 'bob'"),
         (&["token", "create"], "--user"),
         (
             &["token", "create", "--user", "ann", "--scope", "Mail.Read"],
-            "'Mail.Read' is no permission of a user; known are",
+            "'Mail.Read' is not a permission of a user; there are",
         ),
-        (&["token", "create", "--app", "x", "--scope", "Contacts.Read.Shared"], "is no permission of an application"),
+        (
+            &["token", "create", "--app", "x", "--scope", "Contacts.Read.Shared"],
+            "is not a permission of an application",
+        ),
         (&["token", "create", "--user", "ann", "--app", "x"], "not both"),
         (&["token", "create", "--user", "ann", "--expires", "1y"], "expected a time like 90d or 12h"),
         (&["token", "revoke", "00000000-0000-7000-8000-000000000000"], "there is none with that name"),

@@ -104,8 +104,11 @@ fn what_cannot_work_is_told_at_the_start() {
         assert_eq!(with(more).0, 2, "{more:?}");
     }
     for (more, why) in [
-        (&["--oidc-issuer", "http://login.example.org", "--oidc-audience", "a"][..], "--oidc-issuer names no URL"),
-        (&["--oidc-issuer", "", "--oidc-audience", "a"], "--oidc-issuer names no "),
+        (
+            &["--oidc-issuer", "http://login.example.org", "--oidc-audience", "a"][..],
+            "--oidc-issuer names a URL that does not begin with https://",
+        ),
+        (&["--oidc-issuer", "", "--oidc-audience", "a"], "--oidc-issuer names a URL that is not absolute"),
         (&[issuer[0], issuer[1], "--oidc-audience", ""], "--oidc-audience"),
         (&[issuer[0], issuer[1], "--oidc-audience", "a", "--oidc-name-claim", ""], "--oidc-name-claim"),
         (&[issuer[0], issuer[1], "--oidc-audience", "a", "--dev"], "--dev accepts every token"),

@@ -75,7 +75,7 @@ pub(crate) fn read<V: ReadValue>(value: Json, deviations: &mut Vec<Problem>) -> 
         let place = format!("{}/{i}", V::OF);
         let (id, value) = read_entry::<V>(&place, entry)?;
         if changes.iter().any(|(known, _)| known.key == id.key) {
-            let message = format!("'{place}/id' is an id that stands there before, '{}'.", shorten(&id.text));
+            let message = format!("'{place}/id' repeats the id '{}'.", shorten(&id.text));
             return Err(Error::invalid(Kind::Body, format!("{place}/id"), message));
         }
         size += id.text.len();

@@ -66,7 +66,7 @@ pub(crate) fn read(place: &str, body: Json, deviations: &mut Vec<Problem>) -> Re
             return Err(Error::invalid(Kind::Limit, target, message));
         }
         if !is_identifier(&name) {
-            let message = format!("'{target}' is no name for a member: it may have A-Z a-z 0-9 _, and no digit first.");
+            let message = format!("'{target}' is not a member name: use A-Z a-z 0-9 _, without a digit at the start.");
             deviations.push(Problem::new(Kind::Body, &*target, message));
         }
         let is_nested = |value: &Json| matches!(value, Json::Object(_) | Json::Array(_));

@@ -157,9 +157,8 @@ pub(crate) fn read_renewal(body: Json, terms: &Terms, now: i64) -> Result<Renewa
     let expiration_date_time = sent.has("expirationDateTime").then(|| sent.expiration(now)).transpose()?;
     let notification_url = sent.has("notificationUrl").then(|| sent.required("notificationUrl")).transpose()?;
     if let Some((name, _)) = sent.0.iter().find(|(name, text)| !is_same(terms, name, text)) {
-        let message = format!(
-            "'{name}' of a subscription stays as it is; 'expirationDateTime' and 'notificationUrl' can be changed."
-        );
+        let message =
+            format!("'{name}' of a subscription cannot be changed; 'expirationDateTime' and 'notificationUrl' can.");
         return Err(Error::invalid(Kind::Body, *name, message));
     }
     if expiration_date_time.is_none() && notification_url.is_none() {

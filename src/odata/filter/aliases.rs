@@ -41,7 +41,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn resolve(&self, name: &str) -> Result<Literal, String> {
         let Some(alias) = self.known.get(&name.to_ascii_lowercase()) else { return Ok(Literal::Null) };
         let room = self.room.get().checked_sub(alias.text.len());
-        self.room.set(room.ok_or_else(|| format!("those named here stand for more than {MAX_GIVEN} bytes"))?);
+        self.room.set(room.ok_or_else(|| format!("the parameter aliases stand for more than {MAX_GIVEN} bytes"))?);
         alias.literal.get_or_init(|| read(name, alias.text)).clone()
     }
 }
@@ -49,7 +49,7 @@ impl<'a> Resolver<'a> {
 fn read(name: &str, text: &str) -> Result<Literal, String> {
     match parse::expression(text) {
         Ok(Expr { node: Node::Literal(literal), .. }) => Ok(literal),
-        Ok(_) => Err(format!("the value of '@{}' is no literal", shorten(name))),
+        Ok(_) => Err(format!("the value of '@{}' is not a literal", shorten(name))),
         Err(fault) => Err(format!("the value of '@{}' cannot be read: {}", shorten(name), fault.message)),
     }
 }

@@ -60,7 +60,7 @@ impl Checker<'_> {
             "edm.string" => Operand::Text(text, None),
             _ => {
                 let name = shorten(&name);
-                return Err(Fault::wrong(to.at, format!("'{name}' is no type to cast to. There are {TYPES}.")));
+                return Err(Fault::wrong(to.at, format!("'{name}' is not a type to cast to. There are {TYPES}.")));
             }
         })
     }

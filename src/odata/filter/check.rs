@@ -74,7 +74,7 @@ impl<'a> Checker<'a> {
                 let name = other.name();
                 Err(Fault::wrong(
                     expr.at,
-                    format!("Expected a condition, found {name}: compare it, with 'eq' for one."),
+                    format!("Expected a condition, found {name}: compare it, for example with 'eq'."),
                 ))
             }
         }
@@ -94,7 +94,10 @@ impl<'a> Checker<'a> {
         match &expr.node {
             Node::Literal(value) => literal(value, at),
             Node::Alias(name) => literal(
-                &self.aliases.resolve(name).map_err(|why| Fault::wrong(at, format!("Of the alias: {why}.")))?,
+                &self
+                    .aliases
+                    .resolve(name)
+                    .map_err(|why| Fault::wrong(at, format!("In the parameter alias: {why}.")))?,
                 at,
             ),
             Node::Path(names) => self.path(names, at, scope),
@@ -166,13 +169,13 @@ impl<'a> Checker<'a> {
         scope: &Variables<'_>,
     ) -> Result<Condition, Fault> {
         if scope.len() == MAX_VARIABLES {
-            return Err(Fault::wrong(body.at, format!("Range variables go {MAX_VARIABLES} deep at most.")));
+            return Err(Fault::wrong(body.at, format!("Range variables can be nested {MAX_VARIABLES} deep at most.")));
         }
         if scope.iter().any(|(known, _)| *known == variable) {
             let variable = shorten(variable);
             return Err(Fault::wrong(
                 body.at,
-                format!("The range variable '{variable}' is that of an outer expression."),
+                format!("The range variable '{variable}' is already used by an outer expression."),
             ));
         }
         let mut inner = scope.to_vec();
@@ -232,7 +235,7 @@ impl<'a> Checker<'a> {
         } else {
             if first.eq_ignore_ascii_case("$it") {
                 let Some(name) = names.next() else {
-                    return Err(Fault::wrong(at, "'$it' is the whole of it: name a property, as in $it/displayName."));
+                    return Err(Fault::wrong(at, "'$it' is the whole entity: name a property, as in $it/displayName."));
                 };
                 first = name;
             }
@@ -306,8 +309,7 @@ impl<'a> Checker<'a> {
             Arithmetic::Div => Some(a),
             Arithmetic::Mod => Some(a.min(b)),
         };
-        let bound =
-            bound.ok_or_else(|| Fault::wrong(at, "The result could be more than a number of 64 bits holds."))?;
+        let bound = bound.ok_or_else(|| Fault::wrong(at, "The result may not fit into 64 bits."))?;
         let right = values.pop().map_or(NumberValue::Constant(None), |value| value);
         let left = values.pop().map_or(NumberValue::Constant(None), |value| value);
         Ok(Operand::whole(NumberValue::Arithmetic(arithmetic, Box::new(left), Box::new(right)), bound))
@@ -394,7 +396,7 @@ impl<'a> Checker<'a> {
             (Operand::Null, Operand::Text(text, _)) => Condition::CompareText(op, TextValue::Constant(None), text),
             (Operand::Number(left), Operand::Number(right)) => {
                 let [left, right] = alike(left, right)
-                    .ok_or_else(|| Fault::wrong(at, "The number is too large to compare with one that has a point."))?;
+                    .ok_or_else(|| Fault::wrong(at, "The number is too large to compare with a decimal number."))?;
                 Condition::CompareNumber(op, left, right)
             }
             (left, right) => {
@@ -438,7 +440,7 @@ impl<'a> Checker<'a> {
                 && !members.iter().any(|member| fold(member) == *text)
             {
                 let members = members.join(", ");
-                let message = format!("'{}' is none of the members of {name}: {members}.", shorten(text));
+                let message = format!("'{}' is not a member of {name}: {members}.", shorten(text));
                 return Err(Fault::strict(at, Kind::Filter, message));
             }
         }
@@ -452,7 +454,7 @@ impl<'a> Checker<'a> {
         // has the same type.
         let (mut of_text, mut of_number, mut kind) = (None, None, None);
         if matches!(left, Operand::Condition(_)) {
-            return Err(Fault::wrong(operand.at, "'in' takes no conditions: compare them with 'eq'."));
+            return Err(Fault::wrong(operand.at, "'in' does not accept conditions: compare them with 'eq'."));
         }
         for value in values {
             let (at, value) = (value.at, self.value(value, scope)?);

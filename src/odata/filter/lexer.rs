@@ -67,7 +67,7 @@ pub(super) fn read(text: &str) -> Result<Vec<(usize, FilterToken)>, Fault> {
                 FilterToken::Word(word)
             }
         } else {
-            return Err(Fault::new(at, "the character is not one of an expression's; texts go in single quotes"));
+            return Err(Fault::new(at, "this character is not allowed in an expression; texts go in single quotes"));
         };
         tokens.push((at, token));
     }

@@ -115,7 +115,7 @@ fn collect(
     ids: &mut Vec<String>,
 ) -> Result<(), Fault> {
     let is_id = |expr: &Expr| matches!(&expr.node, Node::Path(names) if matches!(names.as_slice(), [name] if name.eq_ignore_ascii_case("id")));
-    let unfit = |at| Fault::wrong(at, "Here a filter names ids, as in id eq 'a' or id eq 'b'.");
+    let unfit = |at| Fault::wrong(at, "This filter can only name ids, as in id eq 'a' or id eq 'b'.");
     let values = match &expr.node {
         Node::Or(operands) => return operands.iter().try_for_each(|operand| collect(operand, aliases, read, ids)),
         Node::Binary(ast::Binary::Eq, left, right) if is_id(left) => std::slice::from_ref(&**right),
@@ -126,9 +126,9 @@ fn collect(
     for value in values {
         let literal = match &value.node {
             Node::Literal(literal) => literal.clone(),
-            Node::Alias(name) => {
-                aliases.resolve(name).map_err(|why| Fault::wrong(value.at, format!("Of the alias: {why}.")))?
-            }
+            Node::Alias(name) => aliases
+                .resolve(name)
+                .map_err(|why| Fault::wrong(value.at, format!("In the parameter alias: {why}.")))?,
             _ => return Err(unfit(value.at)),
         };
         match literal {

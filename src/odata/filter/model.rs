@@ -255,7 +255,7 @@ impl Model {
         let lists =
             members.iter().filter(|member| matches!(member.target, ModelTarget::List(_))).map(|member| member.name);
         let (names, lists) = (shorten(&names.join("/")), lists.collect::<Vec<_>>().join(", "));
-        format!("'{names}' is no collection. There are {lists}.")
+        format!("'{names}' is not a collection. There are {lists}.")
     }
 
     /// The members of a complex value.

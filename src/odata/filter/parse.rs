@@ -219,7 +219,7 @@ impl Parser {
             let at = self.at();
             let value = self.deeper(Self::unary)?;
             if !matches!(value.node, Node::Literal(_) | Node::Alias(_)) {
-                return Err(Fault::new(at, "expected a literal, as all in the list of 'in' are"));
+                return Err(Fault::new(at, "expected a literal, since the list of 'in' has only literals"));
             }
             values.push(value);
             if !self.skip(&FilterToken::Comma) {

@@ -174,7 +174,7 @@ fn what_does_not_fit_is_told_with_its_place_and_what_would() {
         ("flag eq null", 0, "flag/{completedDateTime, dueDateTime, startDateTime, flagStatus}"),
         ("flag/nothing eq 'x'", 0, "'nothing'"),
         ("surname/length eq 1", 0, "'length'"),
-        ("surname/any(x:x eq 'a')", 0, "is no collection"),
+        ("surname/any(x:x eq 'a')", 0, "is not a collection"),
         ("homePhones/any()", 0, "The other version"),
         ("emailAddresses/any(e:e eq 'x')", 21, "e/{name, address, type, otherLabel}"),
         ("emailAddresses/any(e:e/adress eq 'x')", 21, "Did you mean 'address'"),
@@ -266,7 +266,7 @@ fn an_alias_stands_for_a_literal() {
     assert_eq!(read("surname eq @p").unwrap(), plain);
     assert_eq!(read("surname eq @P").unwrap(), plain);
     assert_eq!(read("surname eq @none").unwrap(), read("surname eq null").unwrap());
-    assert!(read("surname eq @bad").unwrap_err().to_string().contains("no literal"));
+    assert!(read("surname eq @bad").unwrap_err().to_string().contains("not a literal"));
     assert!(read("birthday gt @p").is_err());
 }
 

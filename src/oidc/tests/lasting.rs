@@ -26,7 +26,7 @@ fn claims(server: &Server, subject: &str) -> Value {
 }
 
 const REFUSED: Unverified = Unverified::Refused("no key of the issuer signed it");
-const UNAVAILABLE: Unverified = Unverified::Unavailable("the issuer's keys cannot be had");
+const UNAVAILABLE: Unverified = Unverified::Unavailable("the issuer's keys are unavailable");
 
 #[tokio::test]
 async fn keys_are_asked_for_once_however_many_wait() {

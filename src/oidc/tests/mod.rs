@@ -149,7 +149,7 @@ fn a_token_that_was_delegated_or_names_a_person_is_no_applications() {
         let mut claims = of_application.clone();
         claims["idtyp"] = json!("app");
         claims["scp"] = json!(scp);
-        assert_eq!(read(&pair.issue("k", &claims), &keys), Err("it is an application's and delegated"));
+        assert_eq!(read(&pair.issue("k", &claims), &keys), Err("it claims to be both an application's and delegated"));
     }
 }
 
@@ -177,7 +177,7 @@ fn a_token_holds_within_its_times_and_a_minute_more() {
         assert_eq!(read(&pair.issue("k", &claims), &keys).is_ok(), holds, "{claims}");
     }
     assert!(read(&pair.issue("k", &without(&["nbf", "iat"])), &keys).is_ok());
-    assert_eq!(read(&pair.issue("k", &without(&["exp"])), &keys), Err("it has no end"));
+    assert_eq!(read(&pair.issue("k", &without(&["exp"])), &keys), Err("it has no expiration time"));
 }
 
 #[test]

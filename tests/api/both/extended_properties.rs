@@ -213,11 +213,11 @@ fn they_are_found_by_id_and_value() {
     }
     assert_found_of_folder(&ann, &work);
     for (filter, said) in [
-        (format!("{SINGLE}/any(ep:ep/id eq 'Color')"), "'Color' is no id of"),
-        (format!("{SINGLE}/any(ep:ep/id eq '{tags}')"), "is no id of"),
+        (format!("{SINGLE}/any(ep:ep/id eq 'Color')"), "'Color' is not an id of"),
+        (format!("{SINGLE}/any(ep:ep/id eq '{tags}')"), "is not an id of"),
         (format!("{MULTI}/any(ep:ep/id eq '{color}')"), "{type}Array {guid} Name {name}"),
         (format!("{MULTI}/any(ep:ep/value eq 'x')"), "is a collection"),
-        (format!("{SINGLE}/any(ep:ep/value/any(v:v eq 'x'))"), "is no collection"),
+        (format!("{SINGLE}/any(ep:ep/value/any(v:v eq 'x'))"), "is not a collection"),
         (format!("{SINGLE}/any(ep:ep/name eq 'x')"), "named 'name'"),
         (format!("{SINGLE}/any(ep:ep/value gt 7)"), "cannot compare"),
         (format!("{SINGLE} eq 'x'"), "is a collection"),
@@ -233,10 +233,10 @@ fn they_are_found_by_id_and_value() {
         assert!(refused.message().contains(said), "{filter}: {}", refused.message());
     }
     for (expand, said) in [
-        (format!("{SINGLE}($filter=id eq 'Color')"), "is no id of"),
-        (format!("{SINGLE}($filter=value eq 'x')"), "names ids"),
-        (format!("{SINGLE}($filter=id eq '{color}' and id eq '{color}')"), "names ids"),
-        (format!("{MULTI}($select=id)"), "$filter is"),
+        (format!("{SINGLE}($filter=id eq 'Color')"), "is not an id of"),
+        (format!("{SINGLE}($filter=value eq 'x')"), "can only name ids"),
+        (format!("{SINGLE}($filter=id eq '{color}' and id eq '{color}')"), "can only name ids"),
+        (format!("{MULTI}($select=id)"), "use $filter."),
     ] {
         for path in ["/me/contacts", "/me/contactFolders", &format!("/me/contactFolders/{work}")] {
             let refused = ann.get(&format!("{path}?$expand={}", percent_encode(&expand)));

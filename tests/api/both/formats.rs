@@ -106,7 +106,7 @@ fn another_format_is_not_acceptable_and_nothing_is_done() {
         ] {
             let refused = ann.get(&format!("{path}?$format={format}"));
             assert_eq!(refused.error(), (406, "notSupported".into(), String::new()), "{path} {format}");
-            let said = format!("The '$format' '{format}' is not offered here; what is: json or application/json");
+            let said = format!("The '$format' '{format}' is not supported here; use json or application/json");
             assert!(refused.message().starts_with(&said), "{}", refused.message());
         }
         assert_eq!(ann.post(&format!("/me/contacts?$format={format}"), "{}").error().0, 406);
@@ -151,7 +151,7 @@ fn what_has_one_form_has_it_whatever_is_asked() {
                 assert_eq!(answer.header("content-type"), "application/xml");
             } else {
                 assert_eq!(answer.error(), (406, "notSupported".into(), String::new()));
-                assert!(answer.message().ends_with("what is: xml or application/xml."), "{}", answer.message());
+                assert!(answer.message().ends_with("use xml or application/xml."), "{}", answer.message());
             }
         }
     }

@@ -110,7 +110,7 @@ fn what_is_no_search_is_refused_and_so_is_what_graph_refuses() {
         ("(a", "position 0 in '(a'"),
         ("a%20OR", "it ends where"),
         ("\"a", "no closing quote"),
-        ("department:x", "'department' is not searched"),
+        ("department:x", "'department' cannot be searched"),
     ] {
         for path in ["/me/contacts", "/me/contacts/$count", "/me/contactFolders"] {
             let refused = ann.get(&format!("{path}?$search={}", search.replace('"', "%22")));

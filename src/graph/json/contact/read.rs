@@ -57,7 +57,8 @@ pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> R
         return Err(Error::Invalid(deviations));
     }
     if purpose == Purpose::Update && !added.extensions.is_empty() {
-        let message = "'extensions' are given with a new contact only. Those of one that is there are at …/extensions.";
+        let message =
+            "'extensions' can be sent with a new contact only. Those of an existing contact are at …/extensions.";
         return Err(Error::invalid(Kind::Body, "extensions", message));
     }
     // A contact that was read under /v1.0 and is sent back as a new one contains the values of the other contact.
@@ -106,7 +107,7 @@ fn take_views(patch: &mut ContactPatch, added: &mut ContactAdditions) -> Result<
         let before = views.iter().find(|(known, _)| *known == view).map(|(_, value)| value.clone());
         if named.iter().chain(&before).any(is_other) {
             let message = format!(
-                "'{shown}' is a view on what the body says of the contact, and says something else: send one of the two."
+                "'{shown}' stands for a property that the body sets to another value: send only one of the two."
             );
             return Err(Error::invalid(Kind::Body, target, message));
         }
@@ -184,7 +185,7 @@ fn extensions(reader: &mut ContactReader, value: Json) -> Result<Vec<NewExtensio
         let place = format!("extensions/{i}");
         let new = extension::into_new(extension::read(&place, value, &mut reader.deviations)?, &place)?;
         if extensions.iter().any(|known| known.name == new.name) {
-            let message = format!("'{place}/extensionName' is a name that stands there before, '{}'.", new.name);
+            let message = format!("'{place}/extensionName' repeats the name '{}'.", new.name);
             return Err(Error::invalid(Kind::Body, format!("{place}/extensionName"), message));
         }
         size += new.size();

@@ -66,7 +66,7 @@ pub(crate) fn counterpart(name: &str) -> Option<&'static str> {
         "phones" => "Here phones are in 'homePhones', 'businessPhones' and 'mobilePhone'; other types in /beta only.",
         "postaladdresses" => "Here addresses are in 'homeAddress', 'businessAddress' and 'otherAddress'.",
         "websites" => "Here the website of type 'work' is 'businessHomePage'; others are in /beta only.",
-        "weddinganniversary" | "gender" | "isfavorite" | "flag" => "It is in the shape of /beta only.",
+        "weddinganniversary" | "gender" | "isfavorite" | "flag" => "It exists in /beta only.",
         _ => return None,
     })
 }
