@@ -5,21 +5,21 @@ use crate::domain::query::typed::{Cast, Condition, NumberValue, Property, Table,
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::{Expr, Node};
 use crate::odata::filter::check::{Bound, Checker, Variables};
-use crate::odata::filter::value::{Number, Operand};
+use crate::odata::filter::value::{Number, Typed};
 
 const TYPES: &str = "Edm.Int16, Edm.Int32, Edm.Int64, Edm.Single, Edm.Double, Edm.Decimal, Edm.Boolean, Edm.Guid, Edm.Date, \
                      Edm.DateTimeOffset, Edm.String";
 
 impl Checker<'_> {
     /// A value that does not convert is null.
-    pub(super) fn cast(&self, arguments: &[Expr], at: usize, scope: &Variables<'_>) -> Result<Operand, Fault> {
+    pub(super) fn cast(&self, arguments: &[Expr], at: usize, scope: &Variables<'_>) -> Result<Typed, Fault> {
         let [of, to] = arguments else {
             let message = "'cast' takes the value of an extended property and a type, as in cast(ep/value, Edm.Int32).";
             return Err(Fault::wrong(at, message));
         };
         let text = match self.value(of, scope)? {
-            Operand::Text(text, _) => text,
-            Operand::Null => TextValue::Constant(None),
+            Typed::Text(text, _) => text,
+            Typed::Null => TextValue::Constant(None),
             _ => return Err(Fault::wrong(of.at, "'cast' takes the value of an extended property here.")),
         };
         let is_view = matches!(scope.last(), Some((_, Bound::View(_))));
@@ -39,25 +39,25 @@ impl Checker<'_> {
         let name = names.join("/");
         let number =
             |cast| place.map_or(NumberValue::Constant(None), |(depth, table)| NumberValue::Cast(cast, depth, table));
-        let whole = |from: i64, to: i64| Operand::whole(number(Cast::Whole(from, to)), from.saturating_abs());
+        let whole = |from: i64, to: i64| Typed::whole(number(Cast::Whole(from, to)), from.saturating_abs());
         Ok(match name.to_ascii_lowercase().as_str() {
             "edm.int16" => whole(i16::MIN.into(), i16::MAX.into()),
             "edm.int32" => whole(i32::MIN.into(), i32::MAX.into()),
             "edm.int64" => whole(i64::MIN, i64::MAX),
             "edm.single" | "edm.double" | "edm.decimal" => {
-                Operand::Number(Number { value: number(Cast::Millionths), millionths: true, bound: i64::MAX })
+                Typed::Number(Number { value: number(Cast::Millionths), millionths: true, bound: i64::MAX })
             }
-            "edm.datetimeoffset" => Operand::Instant(number(Cast::Instant)),
-            "edm.date" => Operand::Date(NumberValue::DayOf(Box::new(number(Cast::Instant)))),
-            "edm.boolean" => Operand::Condition(match place {
+            "edm.datetimeoffset" => Typed::Instant(number(Cast::Instant)),
+            "edm.date" => Typed::Date(NumberValue::DayOf(Box::new(number(Cast::Instant)))),
+            "edm.boolean" => Typed::Condition(match place {
                 Some((depth, table)) => Condition::Truth(depth, table),
                 None => Condition::Constant(None),
             }),
-            "edm.guid" => Operand::Guid(match place {
+            "edm.guid" => Typed::Guid(match place {
                 Some((depth, table)) => TextValue::Guid(depth, table),
                 None => TextValue::Constant(None),
             }),
-            "edm.string" => Operand::Text(text, None),
+            "edm.string" => Typed::Text(text, None),
             _ => {
                 let name = shorten(&name);
                 return Err(Fault::wrong(to.at, format!("'{name}' is not a type to cast to. There are {TYPES}.")));

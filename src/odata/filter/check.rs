@@ -15,7 +15,7 @@ use crate::domain::query::typed::{
 use crate::odata::filter::aliases::Resolver;
 use crate::odata::filter::ast::{Binary, Expr, Node};
 use crate::odata::filter::model::{Model, ModelComplex, ModelProperty, ModelTarget};
-use crate::odata::filter::value::{Enumeration, Number, Operand, alike, exactly, literal, number};
+use crate::odata::filter::value::{Enumeration, Number, Typed, alike, compare_ordered, literal};
 pub(super) use crate::odata::filter::views::{Bound, Variables};
 use crate::odata::filter::{Fault, views};
 use crate::odata::prefer::Handling;
@@ -49,17 +49,16 @@ impl<'a> Checker<'a> {
         }
         // Properties that cannot be filtered by can still be sorted by.
         let key = match (Self { strict: false, views: self.views.clone(), ..*self }).value(expr, &[])?.folded() {
-            Operand::Text(text, _) => Key::Text(text),
-            Operand::Condition(condition) => Key::Condition(condition),
-            Operand::Number(Number { value, .. })
-            | Operand::Date(value)
-            | Operand::Instant(value)
-            | Operand::Time(value) => Key::Number(value),
-            Operand::Id(Id::ChangeKey) => {
+            Typed::Text(text, _) => Key::Text(text),
+            Typed::Condition(condition) => Key::Condition(condition),
+            Typed::Number(Number { value, .. }) | Typed::Date(value) | Typed::Instant(value) | Typed::Time(value) => {
+                Key::Number(value)
+            }
+            Typed::Id(Id::ChangeKey) => {
                 return Err(Fault::wrong(at, "'changeKey' cannot be sorted by; 'lastModifiedDateTime' can."));
             }
-            Operand::Id(id) => Key::Id(id),
-            Operand::Null | Operand::Quoted(_) | Operand::Fraction(_) | Operand::ViewId(_) | Operand::Guid(_) => {
+            Typed::Id(id) => Key::Id(id),
+            Typed::Null | Typed::Quoted(_) | Typed::Fraction(_) | Typed::ViewId(_) | Typed::Guid(_) => {
                 return Err(Fault::wrong(at, "null cannot be sorted by."));
             }
         };
@@ -68,8 +67,8 @@ impl<'a> Checker<'a> {
 
     pub(super) fn condition(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Condition, Fault> {
         match self.value(expr, scope)? {
-            Operand::Condition(condition) => Ok(condition),
-            Operand::Null => Ok(Condition::Constant(None)),
+            Typed::Condition(condition) => Ok(condition),
+            Typed::Null => Ok(Condition::Constant(None)),
             other => {
                 let name = other.name();
                 Err(Fault::wrong(
@@ -89,7 +88,7 @@ impl<'a> Checker<'a> {
         self.strict
     }
 
-    pub(super) fn value(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Operand, Fault> {
+    pub(super) fn value(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Typed, Fault> {
         let at = expr.at;
         match &expr.node {
             Node::Literal(value) => literal(value, at),
@@ -103,22 +102,22 @@ impl<'a> Checker<'a> {
             Node::Path(names) => self.path(names, at, scope),
             Node::Count(names) => {
                 self.beyond_graph(at)?;
-                Ok(Operand::whole(NumberValue::Count(self.list(names, at, scope)?), 1 << 20))
+                Ok(Typed::whole(NumberValue::Count(self.list(names, at, scope)?), 1 << 20))
             }
             Node::Any(names, lambda) => {
                 let list = self.list(names, at, scope)?;
                 let Some((variable, body)) = lambda else {
                     self.beyond_graph(at)?;
-                    return Ok(Operand::Condition(Condition::Any(list, None)));
+                    return Ok(Typed::Condition(Condition::Any(list, None)));
                 };
                 let of_entries = self.lambda(Bound::Entries(list), variable, body, scope)?;
                 let any = Condition::Any(list, Some(Box::new(of_entries)));
-                Ok(Operand::Condition(self.with_views(list, any, variable, body, scope)?))
+                Ok(Typed::Condition(self.with_views(list, any, variable, body, scope)?))
             }
             Node::All(names, variable, body) => {
                 self.beyond_graph(at)?;
                 let list = self.list(names, at, scope)?;
-                Ok(Operand::Condition(Condition::All(
+                Ok(Typed::Condition(Condition::All(
                     list,
                     Box::new(self.lambda(Bound::Entries(list), variable, body, scope)?),
                 )))
@@ -127,29 +126,29 @@ impl<'a> Checker<'a> {
             Node::Not(operand) => {
                 self.beyond_graph(at)?;
                 let condition = match self.value(operand, scope)? {
-                    Operand::Condition(condition) => condition,
-                    Operand::Null => Condition::Constant(None),
+                    Typed::Condition(condition) => condition,
+                    Typed::Null => Condition::Constant(None),
                     other => {
                         let name = other.name();
                         let hint = "it binds tighter than a comparison, so write not (a eq b)";
                         return Err(Fault::wrong(operand.at, format!("'not' takes a condition, not {name}; {hint}.")));
                     }
                 };
-                Ok(Operand::Condition(Condition::Not(Box::new(condition))))
+                Ok(Typed::Condition(Condition::Not(Box::new(condition))))
             }
             Node::Negate(operand) => {
                 self.beyond_graph(at)?;
                 match self.value(operand, scope)? {
-                    Operand::Number(Number { value, millionths, bound }) => {
-                        Ok(Operand::Number(Number { value: NumberValue::Negate(Box::new(value)), millionths, bound }))
+                    Typed::Number(Number { value, millionths, bound }) => {
+                        Ok(Typed::Number(Number { value: NumberValue::Negate(Box::new(value)), millionths, bound }))
                     }
-                    Operand::Null => Ok(Operand::Null),
+                    Typed::Null => Ok(Typed::Null),
                     other => Err(Fault::wrong(operand.at, format!("'-' takes a number, not {}.", other.name()))),
                 }
             }
             Node::Binary(op, left, right) => self.binary(*op, left, right, at, scope),
-            Node::And(operands) => Ok(Operand::Condition(Condition::And(self.conditions(operands, scope)?))),
-            Node::Or(operands) => Ok(Operand::Condition(Condition::Or(self.conditions(operands, scope)?))),
+            Node::And(operands) => Ok(Typed::Condition(Condition::And(self.conditions(operands, scope)?))),
+            Node::Or(operands) => Ok(Typed::Condition(Condition::Or(self.conditions(operands, scope)?))),
             Node::In(operand, values) => {
                 self.beyond_graph(at)?;
                 self.one_of(operand, values, scope)
@@ -190,19 +189,19 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn path(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<Operand, Fault> {
+    fn path(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<Typed, Fault> {
         let instant = |moment| NumberValue::Moment(moment);
         Ok(match self.target(names, at, scope)? {
-            ModelTarget::Text(property) => Operand::Text(TextValue::Property(property), None),
+            ModelTarget::Text(property) => Typed::Text(TextValue::Property(property), None),
             ModelTarget::Enum(property, name, members) => {
-                Operand::Text(TextValue::Property(property), Some((name, members)))
+                Typed::Text(TextValue::Property(property), Some((name, members)))
             }
-            ModelTarget::Moment(Moment::WeddingAnniversary) => Operand::Date(instant(Moment::WeddingAnniversary)),
-            ModelTarget::Moment(moment) => Operand::Instant(instant(moment)),
-            ModelTarget::IsFavorite => Operand::Condition(Condition::IsFavorite),
-            ModelTarget::Id(id) => Operand::Id(id),
-            ModelTarget::ViewId(view) => Operand::ViewId(view),
-            ModelTarget::View(view) => Operand::Text(views::value(view), None),
+            ModelTarget::Moment(Moment::WeddingAnniversary) => Typed::Date(instant(Moment::WeddingAnniversary)),
+            ModelTarget::Moment(moment) => Typed::Instant(instant(moment)),
+            ModelTarget::IsFavorite => Typed::Condition(Condition::IsFavorite),
+            ModelTarget::Id(id) => Typed::Id(id),
+            ModelTarget::ViewId(view) => Typed::ViewId(view),
+            ModelTarget::View(view) => Typed::Text(views::value(view), None),
             ModelTarget::ModelComplex(complex) => {
                 let members = self.model.members_of(complex);
                 let members = members.iter().map(|member| member.name).collect::<Vec<_>>().join(", ");
@@ -267,14 +266,7 @@ impl<'a> Checker<'a> {
         Ok(target)
     }
 
-    fn binary(
-        &self,
-        op: Binary,
-        left: &Expr,
-        right: &Expr,
-        at: usize,
-        scope: &Variables<'_>,
-    ) -> Result<Operand, Fault> {
+    fn binary(&self, op: Binary, left: &Expr, right: &Expr, at: usize, scope: &Variables<'_>) -> Result<Typed, Fault> {
         let arithmetic = match op {
             Binary::Add => Arithmetic::Add,
             Binary::Sub => Arithmetic::Sub,
@@ -283,7 +275,7 @@ impl<'a> Checker<'a> {
             Binary::Mod => Arithmetic::Mod,
             _ => {
                 let (left, right) = (self.value(left, scope)?, self.value(right, scope)?);
-                return self.compare(op, left, right, at).map(Operand::Condition);
+                return self.compare(op, left, right, at).map(Typed::Condition);
             }
         };
         self.beyond_graph(at)?;
@@ -291,11 +283,11 @@ impl<'a> Checker<'a> {
         let mut values = Vec::with_capacity(2);
         for (operand, bound) in [left, right].into_iter().zip(&mut bounds) {
             match self.value(operand, scope)? {
-                Operand::Number(Number { value, millionths: false, bound: of }) => {
+                Typed::Number(Number { value, millionths: false, bound: of }) => {
                     *bound = of;
                     values.push(value);
                 }
-                Operand::Null => values.push(NumberValue::Constant(None)),
+                Typed::Null => values.push(NumberValue::Constant(None)),
                 other => {
                     let message = format!("'{}' takes whole numbers, not {}.", op.word(), other.name());
                     return Err(Fault::wrong(operand.at, message));
@@ -312,10 +304,10 @@ impl<'a> Checker<'a> {
         let bound = bound.ok_or_else(|| Fault::wrong(at, "The result may not fit into 64 bits."))?;
         let right = values.pop().map_or(NumberValue::Constant(None), |value| value);
         let left = values.pop().map_or(NumberValue::Constant(None), |value| value);
-        Ok(Operand::whole(NumberValue::Arithmetic(arithmetic, Box::new(left), Box::new(right)), bound))
+        Ok(Typed::whole(NumberValue::Arithmetic(arithmetic, Box::new(left), Box::new(right)), bound))
     }
 
-    fn compare(&self, op: Binary, left: Operand, right: Operand, at: usize) -> Result<Condition, Fault> {
+    fn compare(&self, op: Binary, left: Typed, right: Typed, at: usize) -> Result<Condition, Fault> {
         let (comparison, negated) = match op {
             Binary::Ne => (Comparison::Eq, true),
             Binary::Gt => (Comparison::Gt, false),
@@ -328,23 +320,14 @@ impl<'a> Checker<'a> {
         Ok(if negated { Condition::Not(Box::new(compared)) } else { compared })
     }
 
-    fn compared(
-        &self,
-        op: Comparison,
-        left: Operand,
-        right: Operand,
-        at: usize,
-        word: &str,
-    ) -> Result<Condition, Fault> {
-        let unfit = |left: &Operand, right: &Operand| {
+    fn compared(&self, op: Comparison, left: Typed, right: Typed, at: usize, word: &str) -> Result<Condition, Fault> {
+        let unfit = |left: &Typed, right: &Typed| {
             let (left, right) = (left.name(), right.name());
             Fault::wrong(at, format!("'{word}' cannot compare {left} with {right}."))
         };
-        let is_exact = matches!(left, Operand::Fraction(_)) || matches!(right, Operand::Fraction(_));
+        let is_exact = matches!(left, Typed::Fraction(_)) || matches!(right, Typed::Fraction(_));
         let (left, right) = match (left, right) {
-            (Operand::Id(id), Operand::Quoted(text)) | (Operand::Quoted(text), Operand::Id(id))
-                if op == Comparison::Eq =>
-            {
+            (Typed::Id(id), Typed::Quoted(text)) | (Typed::Quoted(text), Typed::Id(id)) if op == Comparison::Eq => {
                 let text = same_id(id, text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
                 let is_view = text.as_deref().is_some_and(|key| tags::view(key).is_some());
                 if matches!(id, Id::Entry(_, Table::SingleValues(Of::Contact))) && is_view {
@@ -353,7 +336,7 @@ impl<'a> Checker<'a> {
                 }
                 return Ok(Condition::IsId(id, text));
             }
-            (Operand::ViewId(view), Operand::Quoted(text)) | (Operand::Quoted(text), Operand::ViewId(view))
+            (Typed::ViewId(view), Typed::Quoted(text)) | (Typed::Quoted(text), Typed::ViewId(view))
                 if op == Comparison::Eq =>
             {
                 let id = PropertyId::parse::<SingleValue>(&text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
@@ -362,22 +345,20 @@ impl<'a> Checker<'a> {
             (left, right) => (left.folded(), right.folded()),
         };
         Ok(match (left, right) {
-            (Operand::Null, Operand::Null) => Condition::Constant((op == Comparison::Eq).then_some(true)),
-            (Operand::Condition(left), Operand::Condition(right)) if op == Comparison::Eq => {
+            (Typed::Null, Typed::Null) => Condition::Constant((op == Comparison::Eq).then_some(true)),
+            (Typed::Condition(left), Typed::Condition(right)) if op == Comparison::Eq => {
                 Condition::Same(Box::new(left), Box::new(right))
             }
-            (Operand::Condition(it), Operand::Null) | (Operand::Null, Operand::Condition(it))
-                if op == Comparison::Eq =>
-            {
+            (Typed::Condition(it), Typed::Null) | (Typed::Null, Typed::Condition(it)) if op == Comparison::Eq => {
                 Condition::Same(Box::new(it), Box::new(Condition::Constant(None)))
             }
-            (Operand::Id(id), Operand::Null) | (Operand::Null, Operand::Id(id)) if op == Comparison::Eq => {
+            (Typed::Id(id), Typed::Null) | (Typed::Null, Typed::Id(id)) if op == Comparison::Eq => {
                 Condition::IsId(id, None)
             }
-            (Operand::ViewId(_), Operand::Null) | (Operand::Null, Operand::ViewId(_)) if op == Comparison::Eq => {
+            (Typed::ViewId(_), Typed::Null) | (Typed::Null, Typed::ViewId(_)) if op == Comparison::Eq => {
                 Condition::Constant(Some(false))
             }
-            (Operand::Text(left, known), Operand::Text(right, other)) => {
+            (Typed::Text(left, known), Typed::Text(right, other)) => {
                 self.check_member(known.or(other), [&left, &right], at)?;
                 if let (Some((known, _)), Some((other, _))) = (known, other)
                     && known != other
@@ -386,48 +367,20 @@ impl<'a> Checker<'a> {
                 }
                 Condition::CompareText(op, left, right)
             }
-            (Operand::Guid(left), Operand::Guid(right)) if op == Comparison::Eq => {
-                Condition::CompareText(op, left, right)
-            }
-            (Operand::Guid(guid), Operand::Null) | (Operand::Null, Operand::Guid(guid)) if op == Comparison::Eq => {
+            (Typed::Guid(left), Typed::Guid(right)) if op == Comparison::Eq => Condition::CompareText(op, left, right),
+            (Typed::Guid(guid), Typed::Null) | (Typed::Null, Typed::Guid(guid)) if op == Comparison::Eq => {
                 Condition::CompareText(op, guid, TextValue::Constant(None))
             }
-            (Operand::Text(text, _), Operand::Null) => Condition::CompareText(op, text, TextValue::Constant(None)),
-            (Operand::Null, Operand::Text(text, _)) => Condition::CompareText(op, TextValue::Constant(None), text),
-            (Operand::Number(left), Operand::Number(right)) => {
+            (Typed::Text(text, _), Typed::Null) => Condition::CompareText(op, text, TextValue::Constant(None)),
+            (Typed::Null, Typed::Text(text, _)) => Condition::CompareText(op, TextValue::Constant(None), text),
+            (Typed::Number(left), Typed::Number(right)) => {
                 let [left, right] = alike(left, right)
                     .ok_or_else(|| Fault::wrong(at, "The number is too large to compare with a decimal number."))?;
                 Condition::CompareNumber(op, left, right)
             }
             (left, right) => {
-                let null = |value: &Operand| matches!(value, Operand::Null);
-                let ordered = |value: &Operand| {
-                    !matches!(
-                        value,
-                        Operand::Condition(_)
-                            | Operand::Id(_)
-                            | Operand::ViewId(_)
-                            | Operand::Guid(_)
-                            | Operand::Text(..)
-                            | Operand::Quoted(_)
-                    )
-                };
-                if !ordered(&left) || !ordered(&right) {
-                    return Err(unfit(&left, &right));
-                }
-                let (left, right) = match (left, right) {
-                    (Operand::Date(left), Operand::Date(right)) | (Operand::Time(left), Operand::Time(right)) => {
-                        (left, right)
-                    }
-                    (left, right) if null(&left) || null(&right) => (number(left), number(right)),
-                    (left, right) => {
-                        let message = unfit(&left, &right);
-                        let (Some(left), Some(right)) = (left.instant(), right.instant()) else { return Err(message) };
-                        (left, right)
-                    }
-                };
-                let of = |side| if is_exact { exactly(side) } else { side };
-                Condition::CompareNumber(op, of(left), of(right))
+                let message = unfit(&left, &right);
+                compare_ordered(op, left, right, is_exact).ok_or(message)?
             }
         })
     }
@@ -447,25 +400,25 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    fn one_of(&self, operand: &Expr, values: &[Expr], scope: &Variables<'_>) -> Result<Operand, Fault> {
+    fn one_of(&self, operand: &Expr, values: &[Expr], scope: &Variables<'_>) -> Result<Typed, Fault> {
         let left = self.value(operand, scope)?;
         let (mut texts, mut numbers, mut others, mut null) = (Vec::new(), Vec::new(), Vec::new(), false);
         // Long operands are not repeated: each comparison but the first of its type has a short stand-in on the left, which
         // has the same type.
         let (mut of_text, mut of_number, mut kind) = (None, None, None);
-        if matches!(left, Operand::Condition(_)) {
+        if matches!(left, Typed::Condition(_)) {
             return Err(Fault::wrong(operand.at, "'in' does not accept conditions: compare them with 'eq'."));
         }
         for value in values {
             let (at, value) = (value.at, self.value(value, scope)?);
-            let is_decimal = matches!(value, Operand::Number(Number { millionths: true, .. }));
-            let is_exact = matches!(value, Operand::Fraction(_));
-            let kind_of = |value: &Operand| match value {
-                Operand::Fraction(literal) => std::mem::discriminant(&**literal),
+            let is_decimal = matches!(value, Typed::Number(Number { millionths: true, .. }));
+            let is_exact = matches!(value, Typed::Fraction(_));
+            let kind_of = |value: &Typed| match value {
+                Typed::Fraction(literal) => std::mem::discriminant(&**literal),
                 value => std::mem::discriminant(value),
             };
             let of = (kind_of(&value), is_decimal);
-            if !matches!(value, Operand::Null) && *kind.get_or_insert(of) != of {
+            if !matches!(value, Typed::Null) && *kind.get_or_insert(of) != of {
                 return Err(Fault::wrong(at, "All in the list of 'in' must be of one type."));
             }
             match self.compared(Comparison::Eq, left.stand_in(), value.clone(), at, "in")? {
@@ -495,7 +448,7 @@ impl<'a> Checker<'a> {
             Some(Condition::CompareNumber(_, left, _)) => others.push(Condition::InNumbers(left, numbers, null)),
             other => others.extend(other),
         }
-        Ok(Operand::Condition(Condition::Or(others)))
+        Ok(Typed::Condition(Condition::Or(others)))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::domain::query::typed::{Calendar, Condition, Find, NumberValue, Table,
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::Expr;
 use crate::odata::filter::check::{Bound, Checker, Variables};
-use crate::odata::filter::value::{Number, Operand};
+use crate::odata::filter::value::{Number, Typed};
 
 /// Longest text, in characters.
 const LONGEST: i64 = 1 << 30;
@@ -23,7 +23,7 @@ impl Checker<'_> {
         arguments: &[Expr],
         at: usize,
         scope: &Variables<'_>,
-    ) -> Result<Operand, Fault> {
+    ) -> Result<Typed, Fault> {
         let lower = name.to_ascii_lowercase();
         if lower == "cast" {
             return self.cast(arguments, at, scope);
@@ -55,11 +55,11 @@ impl Checker<'_> {
         }
         let mut arguments = Arguments { checker: self, function: &lower, rest: arguments, scope };
         Ok(match lower.as_str() {
-            "contains" => Operand::Condition(Condition::Find(Find::Contains, arguments.text()?, arguments.text()?)),
-            "startswith" => Operand::Condition(Condition::Find(Find::StartsWith, arguments.text()?, arguments.text()?)),
-            "endswith" => Operand::Condition(Condition::Find(Find::EndsWith, arguments.text()?, arguments.text()?)),
+            "contains" => Typed::Condition(Condition::Find(Find::Contains, arguments.text()?, arguments.text()?)),
+            "startswith" => Typed::Condition(Condition::Find(Find::StartsWith, arguments.text()?, arguments.text()?)),
+            "endswith" => Typed::Condition(Condition::Find(Find::EndsWith, arguments.text()?, arguments.text()?)),
             "concat" => text(TextValue::Concat(Box::new(arguments.text()?), Box::new(arguments.text()?))),
-            "indexof" => Operand::whole(NumberValue::IndexOf(arguments.text()?, arguments.text()?), LONGEST),
+            "indexof" => Typed::whole(NumberValue::IndexOf(arguments.text()?, arguments.text()?), LONGEST),
             "substring" => {
                 let (of, from) = (Box::new(arguments.text()?), Box::new(arguments.whole()?));
                 let length = if arguments.rest.is_empty() { None } else { Some(Box::new(arguments.whole()?)) };
@@ -68,25 +68,25 @@ impl Checker<'_> {
             // Comparisons ignore case, so these two change nothing.
             "tolower" | "toupper" => text(arguments.text()?),
             "trim" => text(TextValue::Trim(Box::new(arguments.text()?))),
-            "length" => Operand::whole(NumberValue::Length(arguments.text()?), LONGEST),
-            "year" => Operand::whole(NumberValue::Calendar(Calendar::Year, Box::new(arguments.day()?)), 10_000),
-            "month" => Operand::whole(NumberValue::Calendar(Calendar::Month, Box::new(arguments.day()?)), 12),
-            "day" => Operand::whole(NumberValue::Calendar(Calendar::Day, Box::new(arguments.day()?)), 31),
-            "hour" => Operand::whole(clock(arguments.time()?, 3_600 * MILLION, 24), 24),
-            "minute" => Operand::whole(clock(arguments.time()?, 60 * MILLION, 60), 60),
-            "second" => Operand::whole(clock(arguments.time()?, MILLION, 60), 60),
+            "length" => Typed::whole(NumberValue::Length(arguments.text()?), LONGEST),
+            "year" => Typed::whole(NumberValue::Calendar(Calendar::Year, Box::new(arguments.day()?)), 10_000),
+            "month" => Typed::whole(NumberValue::Calendar(Calendar::Month, Box::new(arguments.day()?)), 12),
+            "day" => Typed::whole(NumberValue::Calendar(Calendar::Day, Box::new(arguments.day()?)), 31),
+            "hour" => Typed::whole(clock(arguments.time()?, 3_600 * MILLION, 24), 24),
+            "minute" => Typed::whole(clock(arguments.time()?, 60 * MILLION, 60), 60),
+            "second" => Typed::whole(clock(arguments.time()?, MILLION, 60), 60),
             "fractionalseconds" => {
                 let value = clock(arguments.time()?, 1, MILLION);
-                Operand::Number(Number { value, millionths: true, bound: MILLION })
+                Typed::Number(Number { value, millionths: true, bound: MILLION })
             }
-            "date" => Operand::Date(arguments.day()?),
-            _ => Operand::Time(arguments.time()?),
+            "date" => Typed::Date(arguments.day()?),
+            _ => Typed::Time(arguments.time()?),
         })
     }
 }
 
-fn text(value: TextValue) -> Operand {
-    Operand::Text(value, None)
+fn text(value: TextValue) -> Typed {
+    Typed::Text(value, None)
 }
 
 fn clock(time: NumberValue, unit: i64, modulo: i64) -> NumberValue {
@@ -102,7 +102,7 @@ struct Arguments<'c, 'a> {
 }
 
 impl Arguments<'_, '_> {
-    fn next<T>(&mut self, what: &str, read: impl FnOnce(Operand) -> Option<T>) -> Result<T, Fault> {
+    fn next<T>(&mut self, what: &str, read: impl FnOnce(Typed) -> Option<T>) -> Result<T, Fault> {
         let Some((first, rest)) = self.rest.split_first() else {
             return Err(Fault::wrong(0, format!("'{}' takes {what}.", self.function)));
         };
@@ -113,34 +113,34 @@ impl Arguments<'_, '_> {
 
     fn text(&mut self) -> Result<TextValue, Fault> {
         self.next("a String, like 'text'", |value| match value {
-            Operand::Text(text, _) => Some(text),
-            Operand::Null => Some(TextValue::Constant(None)),
+            Typed::Text(text, _) => Some(text),
+            Typed::Null => Some(TextValue::Constant(None)),
             _ => None,
         })
     }
 
     fn whole(&mut self) -> Result<NumberValue, Fault> {
         self.next("a whole number", |value| match value {
-            Operand::Number(Number { value, millionths: false, .. }) => Some(value),
-            Operand::Null => Some(NumberValue::Constant(None)),
+            Typed::Number(Number { value, millionths: false, .. }) => Some(value),
+            Typed::Null => Some(NumberValue::Constant(None)),
             _ => None,
         })
     }
 
     fn day(&mut self) -> Result<NumberValue, Fault> {
         self.next("a Date or DateTimeOffset", |value| match value {
-            Operand::Date(day) => Some(day),
-            Operand::Instant(instant) => Some(NumberValue::DayOf(Box::new(instant))),
-            Operand::Null => Some(NumberValue::Constant(None)),
+            Typed::Date(day) => Some(day),
+            Typed::Instant(instant) => Some(NumberValue::DayOf(Box::new(instant))),
+            Typed::Null => Some(NumberValue::Constant(None)),
             _ => None,
         })
     }
 
     fn time(&mut self) -> Result<NumberValue, Fault> {
         self.next("a TimeOfDay or DateTimeOffset", |value| match value {
-            Operand::Time(time) => Some(time),
-            Operand::Instant(instant) => Some(NumberValue::TimeOf(Box::new(instant))),
-            Operand::Null => Some(NumberValue::Constant(None)),
+            Typed::Time(time) => Some(time),
+            Typed::Instant(instant) => Some(NumberValue::TimeOf(Box::new(instant))),
+            Typed::Null => Some(NumberValue::Constant(None)),
             _ => None,
         })
     }

@@ -5,14 +5,14 @@ use crate::domain::date;
 use crate::domain::fold::fold;
 use crate::domain::literal::{DAY, MILLION, decimal};
 use crate::domain::plain::shorten;
-use crate::domain::query::typed::{Arithmetic, Condition, Id, Moment, NumberValue, Property, TextValue};
+use crate::domain::query::typed::{Arithmetic, Comparison, Condition, Id, Moment, NumberValue, Property, TextValue};
 use crate::odata::filter::ast::Literal;
 use crate::odata::filter::model::{enumerations, members_of};
 use crate::odata::filter::{Fault, time_of_day};
 
 /// A typed expression.
 #[derive(Debug, Clone)]
-pub(super) enum Operand {
+pub(super) enum Typed {
     Null,
     Condition(Condition),
     /// A text literal as written, since ids are case-sensitive.
@@ -42,7 +42,7 @@ pub(super) struct Number {
     pub(super) bound: i64,
 }
 
-impl Operand {
+impl Typed {
     pub(super) fn whole(value: NumberValue, bound: i64) -> Self {
         Self::Number(Number { value, millionths: false, bound })
     }
@@ -123,23 +123,20 @@ pub(super) fn alike(left: Number, right: Number) -> Option<[NumberValue; 2]> {
 }
 
 /// A literal number; null if it is none.
-pub(super) fn number(value: Operand) -> NumberValue {
+pub(super) fn number(value: Typed) -> NumberValue {
     match value {
-        Operand::Number(Number { value, .. })
-        | Operand::Date(value)
-        | Operand::Instant(value)
-        | Operand::Time(value) => value,
+        Typed::Number(Number { value, .. }) | Typed::Date(value) | Typed::Instant(value) | Typed::Time(value) => value,
         _ => NumberValue::Constant(None),
     }
 }
 
 /// A literal with its type.
-pub(super) fn literal(literal: &Literal, at: usize) -> Result<Operand, Fault> {
+pub(super) fn literal(literal: &Literal, at: usize) -> Result<Typed, Fault> {
     let constant = |number| NumberValue::Constant(Some(number));
     Ok(match literal {
-        Literal::Null => Operand::Null,
-        Literal::Bool(truth) => Operand::Condition(Condition::Constant(Some(*truth))),
-        Literal::Text(text) => Operand::Quoted(text.clone()),
+        Literal::Null => Typed::Null,
+        Literal::Bool(truth) => Typed::Condition(Condition::Constant(Some(*truth))),
+        Literal::Text(text) => Typed::Quoted(text.clone()),
         Literal::Enum(name, member) => {
             let shown = shorten(name);
             let Some(members) = members_of(name) else {
@@ -151,22 +148,22 @@ pub(super) fn literal(literal: &Literal, at: usize) -> Result<Operand, Fault> {
             let Some(known) = members.iter().find(|known| known.eq_ignore_ascii_case(member)) else {
                 return Err(Fault::wrong(at, format!("The members of '{shown}' are {}.", members.join(", "))));
             };
-            Operand::Text(TextValue::Constant(Some(fold(known))), None)
+            Typed::Text(TextValue::Constant(Some(fold(known))), None)
         }
-        Literal::Int(number) => Operand::whole(constant(*number), number.saturating_abs()),
+        Literal::Int(number) => Typed::whole(constant(*number), number.saturating_abs()),
         Literal::Decimal(text) => {
             let value = decimal(text).unwrap_or_default();
-            Operand::Number(Number { value: constant(value), millionths: true, bound: value.saturating_abs() })
+            Typed::Number(Number { value: constant(value), millionths: true, bound: value.saturating_abs() })
         }
-        Literal::Date(text) => Operand::Date(NumberValue::Constant(date::day(text))),
-        Literal::Guid(text) => Operand::Guid(TextValue::Constant(Some(text.clone()))),
-        Literal::DateTime(text) => fraction(text, Operand::Instant(NumberValue::Constant(date::instant(text)))),
-        Literal::Time(text) => fraction(text, Operand::Time(NumberValue::Constant(time_of_day(text)))),
+        Literal::Date(text) => Typed::Date(NumberValue::Constant(date::day(text))),
+        Literal::Guid(text) => Typed::Guid(TextValue::Constant(Some(text.clone()))),
+        Literal::DateTime(text) => fraction(text, Typed::Instant(NumberValue::Constant(date::instant(text)))),
+        Literal::Time(text) => fraction(text, Typed::Time(NumberValue::Constant(time_of_day(text)))),
     })
 }
 
-fn fraction(text: &str, value: Operand) -> Operand {
-    if text.contains('.') { Operand::Fraction(Box::new(value)) } else { value }
+fn fraction(text: &str, value: Typed) -> Typed {
+    if text.contains('.') { Typed::Fraction(Box::new(value)) } else { value }
 }
 
 /// With the fraction of times that are shown in whole seconds: a literal with a fraction means the stored time.
@@ -176,4 +173,24 @@ pub(super) fn exactly(value: NumberValue) -> NumberValue {
         NumberValue::TimeOf(instant) => NumberValue::TimeOf(Box::new(exactly(*instant))),
         other => other,
     }
+}
+
+/// Compares dates, times, instants and null. `None` if the types do not fit together.
+pub(super) fn compare_ordered(op: Comparison, left: Typed, right: Typed, is_exact: bool) -> Option<Condition> {
+    let is_ordered = |value: &Typed| {
+        matches!(
+            value,
+            Typed::Null | Typed::Number(_) | Typed::Date(_) | Typed::Instant(_) | Typed::Time(_) | Typed::Fraction(_)
+        )
+    };
+    if !is_ordered(&left) || !is_ordered(&right) {
+        return None;
+    }
+    let (left, right) = match (left, right) {
+        (Typed::Date(left), Typed::Date(right)) | (Typed::Time(left), Typed::Time(right)) => (left, right),
+        (left, right) if matches!(left, Typed::Null) || matches!(right, Typed::Null) => (number(left), number(right)),
+        (left, right) => (left.instant()?, right.instant()?),
+    };
+    let of = |side| if is_exact { exactly(side) } else { side };
+    Some(Condition::CompareNumber(op, of(left), of(right)))
 }
