@@ -119,7 +119,7 @@ impl Options {
         workers: usize,
         forwarded: bool,
         request_timeout: Duration,
-    ) -> connections::Limits {
+    ) -> connections::ConnectionLimits {
         // New connections while older ones are being closed to make room.
         let coming = (connections::COMING * workers) as u64;
         let room = files.saturating_sub(RESERVE + database) / FILES_OF_CONNECTION;
@@ -137,7 +137,7 @@ impl Options {
             0 => most.div_ceil(4),
             asked => asked,
         };
-        connections::Limits {
+        connections::ConnectionLimits {
             most: usize::try_from(most).unwrap_or(usize::MAX),
             of_address: usize::try_from(of_address).unwrap_or(usize::MAX),
             idle: self.keep_alive() + request_timeout,

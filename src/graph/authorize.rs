@@ -1,4 +1,4 @@
-//! Whose mailbox a call is about, and whether its caller may do that with it (docs/graph.md, "Permissions").
+//! Authorization: the mailbox of a call, and what its caller may do with it (docs/graph.md, "Permissions").
 
 use crate::domain::error::Error;
 use crate::domain::scopes::Scopes;
@@ -29,7 +29,7 @@ pub(crate) enum Need {
     Unshare,
 }
 
-/// Whether a caller may do what is of no mailbox.
+/// Checks a call that concerns no mailbox.
 ///
 /// # Errors
 /// [`Error::Denied`]
@@ -42,11 +42,11 @@ pub(crate) fn check(caller: &Caller, need: Need) -> Result<(), Error> {
 }
 
 impl Call<'_> {
-    /// Whose mailbox is meant, for a caller who may do this with it.
+    /// The mailbox of an owner, for a caller who may do this with it.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`], the same for one that does not exist and one that is not the caller's to see;
-    /// [`Error::Denied`] where the token does not permit it.
+    /// [`Error::UnknownUser`] for a user who does not exist or whom the caller may not see; [`Error::Denied`] if the token
+    /// does not permit the call.
     pub(crate) async fn mailbox(&self, caller: &Caller, owner: &Owner, need: Need) -> Result<Mailbox, Error> {
         let store = &self.api.unguarded;
         let user = match (&caller.who, owner) {
@@ -60,7 +60,7 @@ impl Call<'_> {
                 own.clone()
             }
             (Who::User(own), Owner::User(asked)) => {
-                // To a token that permits nothing of others', they do not exist.
+                // For a token without shared scopes, other users do not exist.
                 let share =
                     if caller.scopes.may_read_shared() { store.shared_with(own.mailbox, asked).await? } else { None };
                 let share = share.ok_or_else(|| Error::UnknownUser(asked.clone()))?;
@@ -77,7 +77,7 @@ impl Call<'_> {
         Ok(Mailbox { store: store.acting(actor), asked, user })
     }
 
-    /// The user who is called so, made where the operator has named them and a mailbox is made at first use.
+    /// The user of this name or id. Creates it if the operator has named it and its mailbox is created at first use.
     pub(crate) async fn user(&self, called: &str) -> Result<Option<User>, Error> {
         let store = &self.api.unguarded;
         if let Some(user) = store.find_user_called(called).await? {
@@ -89,7 +89,7 @@ impl Call<'_> {
         }
     }
 
-    /// On whose behalf the call is carried out.
+    /// Who does what, for the store and the audit log.
     pub(crate) fn actor(&self, caller: &Caller) -> Actor {
         let user = match &caller.who {
             Who::User(user) => Some(user.mailbox),
@@ -131,7 +131,7 @@ impl May {
         Self { read, write, see_shares: read, share: false, unshare: write }
     }
 
-    /// With what another user shares.
+    /// For a mailbox that another user shares.
     fn as_guest(write: bool) -> Self {
         Self { read: true, write, see_shares: false, share: false, unshare: false }
     }
@@ -141,18 +141,20 @@ impl May {
     fn check(self, need: Need) -> Result<(), Error> {
         let (may, why) = match need {
             Need::Open | Need::Token => return Ok(()),
-            Need::Read => (self.read, "The token does not permit reading contacts: that is Contacts.Read."),
-            Need::Write => (self.write, "The token does not permit writing contacts here: that is Contacts.ReadWrite."),
-            Need::Users => (false, "The token does not permit listing users: that is User.Read.All."),
-            Need::SeeShares => (self.see_shares, "Whom a mailbox is shared with is its owner's to see."),
+            Need::Read => (self.read, "The token does not permit reading contacts, which takes Contacts.Read."),
+            Need::Write => {
+                (self.write, "The token does not permit writing contacts here, which takes Contacts.ReadWrite.")
+            }
+            Need::Users => (false, "The token does not permit listing users, which takes User.Read.All."),
+            Need::SeeShares => (self.see_shares, "Only its owner may see whom a mailbox is shared with."),
             Need::Share => (self.share, "Only an application with User.ReadWrite.All may share mailboxes."),
-            Need::Unshare => (self.unshare, "A share is its owner's to take back, with Contacts.ReadWrite."),
+            Need::Unshare => (self.unshare, "Only its owner may end a share, with Contacts.ReadWrite."),
         };
         if may { Ok(()) } else { Err(Error::Denied(why)) }
     }
 }
 
-/// Whether a user is who is meant.
+/// Whether an owner is this user.
 fn is(user: &User, owner: &Owner) -> bool {
     match owner {
         Owner::Me => true,
@@ -163,8 +165,8 @@ fn is(user: &User, owner: &Owner) -> bool {
 /// A mailbox and how the request named its owner.
 pub(crate) struct Mailbox {
     pub(crate) user: User,
-    /// The store as the caller may use it, on this mailbox.
+    /// The store with the rights of the caller on this mailbox.
     pub(crate) store: Store,
-    /// The user as asked, or the id for `/me`: what stands in contexts and links.
+    /// The user as in the request, or the id for `/me`: for contexts and links.
     pub(crate) asked: String,
 }

@@ -1,7 +1,8 @@
-//! `POST /$batch`: several calls in one, each answered for itself, by the same routes and rights as if it had come alone.
+//! `POST /$batch`: several calls in one request, each with its own answer, by the same routes and rights as a single
+//! request.
 //!
-//! Steps go in the order they are listed, but behind those they depend on. Creates that follow each other and go the same
-//! way go together, and so share a commit. docs/graph.md, "Batches".
+//! Steps run in the order in which they are listed, after those that they depend on. Consecutive creates of the same kind
+//! run together and share a commit. docs/graph.md, "Batches".
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use crate::graph::call::Call;
 use crate::graph::dispatch;
 use crate::graph::keys::own_path;
 use crate::graph::routes::{self, Route};
-use crate::graph::steps::{self, Sent, refused, sendable};
+use crate::graph::steps::{self, Step, refused, sendable};
 use crate::graph::throttle::{MailboxPermit, mailbox};
 use crate::graph::{error, service};
 use crate::http::Ids;
@@ -37,7 +38,7 @@ use crate::http::limits::Permit;
 use crate::odata::address::{Address, Item, Resource};
 use crate::odata::query::Query;
 
-/// How many bytes the answers of a batch may have before no more is read for it.
+/// Bytes of answers after which further reads of a batch are refused.
 const MAX_ANSWER: usize = 16 << 20;
 
 /// A step's answer.
@@ -58,7 +59,7 @@ struct Answers<'a> {
 /// `POST /$batch`.
 ///
 /// # Errors
-/// 400 where the whole cannot be carried out, see [`steps::read`].
+/// 400 if the batch as a whole is invalid, see [`steps::read`].
 pub(crate) async fn perform(
     call: &Call<'_>,
     route: &Route,
@@ -67,7 +68,7 @@ pub(crate) async fn perform(
     body: &[u8],
 ) -> Result<Answer, Error> {
     Query::none(call.query)?;
-    // One without a step is refused like any other.
+    // So that an empty batch is refused too.
     call.api.unguarded.acting(call.actor(caller)).permits().await?;
     let (steps, before) = steps::read(body, call.api.settings.batch_limit).await?;
     let creates = steps.iter().map(|step| create(call, step)).collect();
@@ -77,18 +78,18 @@ pub(crate) async fn perform(
     dispatch::preferences_applied(call, route, answer)
 }
 
-/// How a step that creates a contact goes to the writer. Those of one way that follow each other go together: they get
-/// there in their order, and those of another do not.
+/// How a step that creates a contact reaches the writer. Consecutive steps of one kind run together and arrive in order;
+/// steps of different kinds do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Create {
-    /// Gathered with others.
+enum CreateKind {
+    /// Together with others.
     Gathered,
-    /// By itself, with its key.
+    /// Alone, with its `Idempotency-Key`.
     Keyed,
 }
 
-/// How a step goes, if it creates a contact and can go with others.
-fn create(call: &Call<'_>, sent: &Sent) -> Option<Create> {
+/// The kind of a step that creates a contact and can run with others.
+fn create(call: &Call<'_>, sent: &Step) -> Option<CreateKind> {
     let (method, (path, _), headers) = (sent.method().ok()?, address(call, &sent.url).ok()?, sent.headers().ok()?);
     let head = Head { method: &method, path: &path, query: "", headers: &headers, source: Source::default() };
     let step = Call::new(call.throttle, call.api, head).ok()?;
@@ -97,11 +98,11 @@ fn create(call: &Call<'_>, sent: &Sent) -> Option<Create> {
     }
     match &step.address.resource {
         Resource::Owned(_, Item::Contacts(_) | Item::ContactsRef(_)) if step.idempotency_key.is_some() => {
-            Some(Create::Keyed)
+            Some(CreateKind::Keyed)
         }
-        // The way to the last folder is looked at first.
+        // The path to the last folder is checked first.
         Resource::Owned(_, Item::Contacts(path) | Item::ContactsRef(path)) if path.len() > 1 => None,
-        Resource::Owned(_, Item::Contacts(_) | Item::ContactsRef(_)) => Some(Create::Gathered),
+        Resource::Owned(_, Item::Contacts(_) | Item::ContactsRef(_)) => Some(CreateKind::Gathered),
         _ => None,
     }
 }
@@ -110,11 +111,11 @@ struct Batch<'a> {
     call: &'a Call<'a>,
     caller: &'a Caller,
     permit: &'a Permit,
-    steps: Vec<Sent>,
-    /// Of each step.
+    steps: Vec<Step>,
+    /// For each step, the steps that it depends on.
     before: Vec<Vec<usize>>,
-    creates: Vec<Option<Create>>,
-    /// Of those steps that are under way, by mailbox: together they count as one request.
+    creates: Vec<Option<CreateKind>>,
+    /// The permits of running steps, by mailbox: together they count as one request.
     slots: RefCell<BTreeMap<String, MailboxPermit>>,
 }
 
@@ -125,7 +126,7 @@ impl Batch<'_> {
         let mut answered: Done<'_> = self.steps.iter().map(|_| None).collect();
         let mut bytes = 0;
         loop {
-            // What is refused waits for nothing, so others would wait for all such steps together.
+            // Refused steps never wait, so without this all of them would run before other requests.
             tokio::task::yield_now().await;
             let run = self.next(&answered);
             if run.is_empty() {
@@ -138,7 +139,7 @@ impl Batch<'_> {
             let answers = {
                 let failed = |i: &usize| answered[*i].as_ref().is_some_and(|answered| answered.status >= 400);
                 let step = |i: &usize| self.step(*i, self.before[*i].iter().any(failed), is_full);
-                // What is created in a first go shares a commit.
+                // Creates that are submitted in the first poll share a commit.
                 let mut held = Some(self.call.api.unguarded.gather());
                 let mut all = join_all(run.iter().map(step));
                 poll_fn(|context| {
@@ -171,13 +172,14 @@ impl Batch<'_> {
         }
     }
 
-    /// The first step whose turn it is, and if it is a create those behind it that go the same way, unless they are long.
+    /// The first step that is ready, and if it is a create the steps after it that are of the same kind, unless they are
+    /// long.
     fn next(&self, answered: &Done<'_>) -> Vec<usize> {
         let is_ready = |i: &usize| self.before[*i].iter().all(|before| answered[*before].is_some());
         let mut left = (0..self.steps.len()).filter(|i| answered[*i].is_none());
         let Some(first) = left.by_ref().find(is_ready) else { return Vec::new() };
         let way = self.creates[first];
-        // What is read in one go, and so in order, must not take long.
+        // They are parsed in one poll, to keep their order, so that must not take long.
         let mut room = SHORT.checked_sub(self.steps[first].length());
         let also = left.take_while(|i| {
             room = room.and_then(|room| room.checked_sub(self.steps[*i].length()));
@@ -186,13 +188,12 @@ impl Batch<'_> {
         std::iter::once(first).chain(also).collect()
     }
 
-    /// Whose mailboxes the steps are for is then known without asking the database, so that all of them get to the writer in
-    /// a first go, and in their order.
+    /// Loads the owners of the steps into the cache, so that all of them reach the writer in the first poll, in their order.
     async fn meet_owners(&self, run: &[usize]) {
         for i in run {
             let address = address(self.call, &self.steps[*i].url).and_then(|(path, _)| Address::parse(&path));
             if let Ok(Address { resource: Resource::Owned(owner, _), .. }) = address {
-                // What is wrong with it the step itself will tell.
+                // The step itself reports the error.
                 let _ = self.call.mailbox(self.caller, &owner, Need::Token).await;
             }
         }
@@ -229,16 +230,16 @@ impl Batch<'_> {
         dispatch::perform(&call, route, self.caller, &body).await
     }
 
-    /// The batch itself is well, so its line in the log says nothing of this.
-    fn log(&self, sent: &Sent, answer: &Answer, error: &Error) {
+    /// Logs a refused step: the log line of the batch does not say so.
+    fn log(&self, sent: &Step, answer: &Answer, error: &Error) {
         let address = address(self.call, &sent.url).and_then(|(path, _)| Address::parse(&path));
         let route = address.as_ref().map_or("", Address::pattern);
         let (request_id, status, code) = (self.call.source().request, answer.status.as_u16(), error::code(error));
         tracing::info!(%request_id, route, status, code, "a step of a batch was refused");
     }
 
-    /// Counts what a step answers for as long as it is in memory. What has only been read can still be refused.
-    fn hold(&self, sent: &Sent, bytes: usize) -> Result<(), Error> {
+    /// Counts the answer of a step while it is in memory. The answer of a read can still be refused.
+    fn hold(&self, sent: &Step, bytes: usize) -> Result<(), Error> {
         if sent.method().is_ok_and(|method| method == Method::GET) {
             return self.permit.hold(bytes);
         }
@@ -259,8 +260,8 @@ impl Batch<'_> {
     }
 }
 
-/// The path and the query of a step: relative to the batch's version, or with one of its own, or the address as the client
-/// would use it. What a request line could not hold is encoded in the path; in the query it is not yet.
+/// The path and the query of a step, whose url is relative to the batch's version, has a version itself, or is absolute. The
+/// path is encoded for a request line; the query is not yet.
 fn address<'u>(call: &Call<'_>, url: &'u str) -> Result<(String, &'u str), Error> {
     let url = url.split('#').next().unwrap_or_default();
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
@@ -291,7 +292,7 @@ async fn shown(id: &str, answer: Answer) -> Result<Answered<'_>, Error> {
                 Body::Chunks(_, chunks) => chunks.try_concat().await?,
             };
             let json = match media.split(';').next().unwrap_or_default() {
-                // A number on its own is JSON too.
+                // A number is JSON too.
                 "application/json" | "text/plain" => String::from_utf8(bytes).map_err(Error::internal)?,
                 _ => format!("\"{}\"", STANDARD.encode(bytes)),
             };
@@ -304,7 +305,7 @@ async fn shown(id: &str, answer: Answer) -> Result<Answered<'_>, Error> {
     Ok(Answered { id, status: answer.status.as_u16(), headers, body })
 }
 
-/// A header as clients look for it, who may not know that letter case does not count.
+/// The usual letter case of a header, for clients that compare names exactly.
 fn named(name: &HeaderName) -> &str {
     match name.as_str() {
         "allow" => "Allow",

@@ -1,4 +1,4 @@
-//! One call of the API: what is asked, by which headers, and what answers it.
+//! The context of a call: its address, its headers, and what lists derive from them.
 
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ use crate::odata::query::{self, Query};
 use crate::odata::shape::Shape;
 use crate::store::{SortedPage, Sorting};
 
-/// Longest address below the mount, as links repeat it: what goes on from there adds a token, and a request line has
+/// Longest address below the mount, in bytes, as links repeat it: a nextLink adds a token, and a request line has at most
 /// 65,534 bytes.
 const MAX_ADDRESS: usize = 65_534 - MAX_TOKEN - 64;
 
 /// # Errors
-/// 400 for an address that a link to the next page could not repeat.
+/// 400 for an address that is too long for a nextLink.
 fn check_length(path: &str, query: &str) -> Result<(), Error> {
-    // No byte becomes more than three.
+    // Encoding makes at most three bytes of one.
     if path.len() + 3 * query.len() <= MAX_ADDRESS || path.len() + query::length_in_link(query) <= MAX_ADDRESS {
         return Ok(());
     }
@@ -58,7 +58,7 @@ pub(crate) struct Call<'a> {
     pub(crate) expected: Preconditions,
     /// Whether `@odata.*` members are wanted.
     pub(crate) annotated: bool,
-    /// The `Contactd-Position` of the client's last write, where it carries it (docs/graph.md, "Positions").
+    /// The `Contactd-Position` that the client sends (docs/graph.md, "Positions").
     pub(crate) position: Option<i64>,
     /// As sent, see [`once`].
     pub(crate) idempotency_key: Option<String>,
@@ -72,7 +72,7 @@ impl<'a> Call<'a> {
     /// [`Error::NoSegment`], [`Error::NotAcceptable`], or 400 for a precondition that cannot be read.
     pub(crate) fn new(throttle: Option<&'a Arc<Throttle>>, api: &'a Api, head: Head<'a>) -> Result<Self, Error> {
         let Head { method, path, query, headers, source } = head;
-        // The lines of one header are one list (RFC 9110, section 5.3).
+        // Repeated lines of a header are one list (RFC 9110, section 5.3).
         let lines = |name: &str| {
             let lines: Vec<_> = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
             (!lines.is_empty()).then(|| lines.join(","))
@@ -81,7 +81,7 @@ impl<'a> Call<'a> {
         let address = Address::parse(path)?;
         let annotated = match &address.resource {
             Resource::Metadata => format::is_xml(query).map(|()| true)?,
-            // What has one form only.
+            // Resources with only one format.
             Resource::Health
             | Resource::UsersCount
             | Resource::Owned(
@@ -103,56 +103,56 @@ impl<'a> Call<'a> {
             idempotency_key: lines(once::NAME),
             headers,
             source,
-            // The same without the body, which the connection leaves out.
+            // The edge omits the body.
             method: if *method == Method::HEAD { &Method::GET } else { method },
         })
     }
 
-    /// How much a page holds: as much as when the walk began, since the client's `$top` is repeated but not what it
-    /// preferred.
+    /// The size of a page. Later pages have that of the first: a nextLink repeats `$top`, but clients do not repeat
+    /// `Prefer`.
     pub(crate) fn page_size(&self, begun: Option<u16>, query: &Query) -> u16 {
         let asked = begun.map(i64::from).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
         let size = asked.min(self.prefer.max_page_size.unwrap_or(i64::MAX));
         u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE)
     }
 
-    /// What is true of those in a list.
+    /// The `$filter` of a list.
     ///
     /// # Errors
-    /// 400 for a filter that cannot be read.
+    /// 400 for an invalid filter.
     pub(crate) fn condition(&self, query: &Query, model: Model) -> Result<Option<Condition>, Error> {
         let read = |text| filter::filter(text, &query.aliases, model, self.handling());
         query.filter.as_deref().map(read).transpose()
     }
 
-    /// What a list is sorted by, where that is asked.
+    /// The `$orderby` of a list.
     ///
     /// # Errors
-    /// 400 where it cannot be read.
+    /// 400 for an invalid order.
     pub(crate) fn order(&self, query: &Query, model: Model) -> Result<Option<Vec<Order>>, Error> {
         let read = |text| filter::order(text, &query.aliases, model, self.handling());
         query.order_by.as_deref().map(read).transpose()
     }
 
-    /// Refuses what a list cannot do yet.
+    /// Refuses `$search`.
     ///
     /// # Errors
-    /// [`Error::NotImplemented`] where it is to be searched.
+    /// [`Error::NotImplemented`]
     pub(crate) fn no_search(query: &Query, of: &str) -> Result<(), Error> {
         if query.search.is_some() { Err(Error::NotImplemented(format!("'$search' on {of}"))) } else { Ok(()) }
     }
 
-    /// Which part of a list that is put in order is asked for.
+    /// Order, size and start of a page.
     ///
     /// # Errors
-    /// 400 for a token that is none.
+    /// 400 for an invalid token.
     pub(crate) fn sorting(&self, query: &Query, order: Vec<Order>) -> Result<Sorting, Error> {
         let token = query.skip_token.as_deref().map(PlaceToken::parse).transpose()?;
         let size = self.page_size(token.as_ref().map(|token| token.size), query);
         Ok(Sorting { order, size, skip: query.skip.unwrap_or(0), after: token.map(|token| token.after) })
     }
 
-    /// The link to what is behind those of a page that are shown, if there is more.
+    /// The nextLink after the first `shown` of a page, if there is more.
     pub(crate) fn behind<T>(&self, query: &Query, page: &SortedPage<T>, shown: usize, size: u16) -> Option<String> {
         (page.more || shown < page.value.len()).then(|| {
             let token = PlaceToken { after: page.after(shown), size };
@@ -160,17 +160,17 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// The address of a path below the API's prefix, for links and contexts.
+    /// The absolute address of a path below the version, for links and contexts.
     pub(crate) fn link(&self, path: &str) -> String {
         format!("{}{}{path}", self.source.root, self.address.version.prefix())
     }
 
-    /// The address of the request itself, without its query.
+    /// The absolute address of the request, without its query.
     pub(crate) fn own_link(&self) -> String {
         format!("{}{}", self.source.root, self.path)
     }
 
-    /// The method; what asks for a head alone asks as `GET` does.
+    /// The method; `GET` for `HEAD`.
     pub(crate) fn method(&self) -> &Method {
         self.method
     }

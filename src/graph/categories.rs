@@ -1,4 +1,4 @@
-//! `…/outlook/masterCategories`: the names that a mailbox has colours for.
+//! `…/outlook/masterCategories`: the categories of a mailbox and their colours.
 
 use crate::domain::category::Category;
 use crate::domain::error::{Error, Kind};
@@ -16,7 +16,7 @@ use crate::odata::expand::{self, Source};
 use crate::odata::filter::Model;
 use crate::odata::query::Query;
 
-/// `GET …/masterCategories`, in the order in which they were made if no other is asked for.
+/// `GET …/masterCategories`, by creation unless `$orderby` says otherwise.
 pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let select = selection(&query)?;
@@ -32,13 +32,13 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, E
     Answer::json(200, &List { context, count: query.count.unwrap_or(false).then_some(page.count), next, value })
 }
 
-/// What a list is filtered and sorted by.
+/// Filter and order of a list.
 fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Vec<Order>), Error> {
     Call::no_search(query, "categories")?;
     Ok((call.condition(query, Model::Category)?, call.order(query, Model::Category)?.unwrap_or_default()))
 }
 
-/// `GET …/masterCategories/$count`: a number and nothing else.
+/// `GET …/masterCategories/$count`
 pub(crate) async fn count(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let (condition, _) = options(call, &Query::parse(call.query)?)?;
     Answer::number(mailbox.store.count_categories(mailbox.user.mailbox, condition.as_ref()).await?)

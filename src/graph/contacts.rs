@@ -40,7 +40,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
     Answer::json(200, &List { context, count: page.count, next, value })
 }
 
-/// The page that is asked for, and the link to the next.
+/// A page of contacts, and the link to the next.
 pub(crate) async fn page(
     call: &Call<'_>,
     mailbox: &Mailbox,
@@ -50,7 +50,7 @@ pub(crate) async fn page(
     page_of(call, mailbox, query, listing(call, path, query)?).await
 }
 
-/// The same of anything that is listed.
+/// The same for any listing.
 pub(crate) async fn page_of(
     call: &Call<'_>,
     mailbox: &Mailbox,
@@ -66,7 +66,7 @@ pub(crate) async fn page_of(
         count: query.count.unwrap_or(false),
         ..listing
     };
-    // Further pages are never older than the first.
+    // Later pages never show an earlier state than the first.
     let position = call.position.filter(|_| listing.after.is_none());
     let mut page = mailbox.store.contacts(mailbox.user.mailbox, &listing, position).await?;
     let next = page.next.take().map(|after| {
@@ -76,7 +76,7 @@ pub(crate) async fn page_of(
     Ok((page, next))
 }
 
-/// `GET …/contacts/$count`: a number and nothing else. What does not change it is ignored.
+/// `GET …/contacts/$count`. Options that do not affect the number are ignored.
 pub(crate) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let listing = listing(call, path, &query)?;
@@ -84,7 +84,7 @@ pub(crate) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -
     Answer::number(count)
 }
 
-/// What is listed: which folder, and what the options ask for in the names of the shape that is spoken.
+/// The folder and the options of a list, with the property names of the request's shape.
 pub(crate) fn listing(call: &Call<'_>, path: &[String], query: &Query) -> Result<Listing, Error> {
     let model = match call.shape() {
         Shape::Beta => Model::Beta,
@@ -103,7 +103,7 @@ pub(crate) fn listing(call: &Call<'_>, path: &[String], query: &Query) -> Result
     Ok(Listing { folder, within, filter, search, order, ..Listing::default() })
 }
 
-/// `$search`, which Graph knows on the mailbox's contacts only, and alone.
+/// `$search`. Graph has it only for the contacts of a mailbox, and without `$filter` and `$orderby`.
 pub(crate) fn search(call: &Call<'_>, query: &Query, known: bool) -> Result<Option<Search>, Error> {
     let Some(text) = &query.search else { return Ok(None) };
     if call.handling() == Handling::Strict {
@@ -130,7 +130,7 @@ pub(crate) async fn create(
     create_from(call, mailbox, folder, new, once::of(call, body)?).await
 }
 
-/// What both ways to create do with a contact.
+/// Creates a contact, for `POST …/contacts` and `POST …/contacts/$ref`.
 pub(crate) async fn create_from(
     call: &Call<'_>,
     mailbox: &Mailbox,
@@ -154,7 +154,7 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], i
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
     let contact = store.contact_with(number, folder, parse_id(id)?, &expand).await?;
-    // The contact's version says nothing of its extensions.
+    // The contact's version does not cover its extensions.
     if expand.is_empty() && call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
     }
@@ -201,7 +201,7 @@ pub(crate) fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Selecti
     query.select.as_deref().map_or(Ok(None), |text| Selection::parse(text, call.shape()))
 }
 
-/// What is selected and what is expanded, as it stands in a context.
+/// The selected and expanded properties as a context lists them.
 pub(crate) fn printed(select: Option<&Selection>, expanded: &[String]) -> String {
     let selected = select.map(Selection::print).unwrap_or_default();
     let names = selected.trim_start_matches('(').strip_suffix(')').into_iter().filter(|names| !names.is_empty());
@@ -209,7 +209,7 @@ pub(crate) fn printed(select: Option<&Selection>, expanded: &[String]) -> String
     if names.is_empty() { String::new() } else { format!("({})", names.join(",")) }
 }
 
-/// Of a folder's list the folder is named, of a contact its mailbox only, where it can always be found.
+/// The context of a list names its folder, that of a contact only its mailbox.
 fn context(call: &Call<'_>, mailbox: &Mailbox, path: &[String], select: &str, end: &str) -> String {
     let folder = path.last().map(|id| format!("/contactFolders('{}')", quoted(id))).unwrap_or_default();
     call.link(&format!("/$metadata#users('{}'){folder}/contacts{select}{end}", quoted(&mailbox.asked)))

@@ -1,5 +1,5 @@
-//! `…/contacts/$ref`: the seed's page. A body that is a contact is created. A bare reference adds nothing, since
-//! contacts are contained in their mailbox: it is answered by whether it names a contact of this owner.
+//! `…/contacts/$ref`: the seed's page. A body that is a contact is created. A bare reference adds nothing, since contacts
+//! are contained in their mailbox: the answer says whether it names a contact of this owner.
 
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use crate::odata::address::{Address, Item, Resource};
 use crate::odata::json::Json;
 use crate::odata::query::Query;
 
-/// `GET …/contacts/$ref`: the list of contacts as addresses (OData JSON format, section 14).
+/// `GET …/contacts/$ref`: contacts as references (OData JSON format, section 14).
 pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     for (name, given) in [("$select", query.select.is_some()), ("$expand", query.expand.is_some())] {
@@ -38,7 +38,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
     Answer::json(200, &List { context, count: page.count, next, value })
 }
 
-/// An address. It is all there is to see, so it is shown without annotations too.
+/// A reference. It consists of an annotation only, which is therefore shown even without annotations.
 #[derive(Serialize)]
 struct Reference {
     #[serde(rename = "@odata.id")]

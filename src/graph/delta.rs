@@ -1,4 +1,4 @@
-//! `…/contacts/delta` and `…/contactFolders/delta`: what has changed since a client last asked.
+//! `…/contacts/delta` and `…/contactFolders/delta`: changes since the last request of a client.
 
 use serde::Serialize;
 
@@ -21,31 +21,32 @@ use crate::odata::shape::Shape;
 use crate::percent::percent_encode;
 use crate::store::{Change, Delta, Followed, Reason};
 
-/// `GET …/contacts/delta`, of the folder, or as far as the list of the mailbox goes.
+/// `GET …/contacts/delta`, of a folder, or of the contacts that the mailbox lists.
 pub(crate) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let folder = match path {
         [] => (call.shape() == Shape::V1).then(|| DEFAULT_FOLDER.to_owned()),
         path => path.last().cloned(),
     };
-    let (walk, delta) = Walk::page(call, mailbox, path, Followed::Contacts(folder)).await?;
-    let select = walk.select.as_deref().map_or(Ok(None), |text| Selection::parse(text, call.shape()))?;
+    let (request, delta) = DeltaRequest::page(call, mailbox, path, Followed::Contacts(folder)).await?;
+    let select = request.select.as_deref().map_or(Ok(None), |text| Selection::parse(text, call.shape()))?;
     let (shape, annotated, select) = (call.shape(), call.annotated, select.as_ref());
-    // The seed's shape has the type in every contact.
+    // The beta shape has the type in every contact anyway.
     let kind = (annotated && shape == Shape::V1).then_some("#microsoft.graph.contact");
     let value = delta.changes.iter().filter_map(|change| match change {
-        Change::Contact(contact) => Some(Entry::There {
+        Change::Contact(contact) => Some(DeltaEntry::There {
             kind,
             shown: ContactJson { contact, shape, select, context: None, within: None, annotated },
         }),
         change => gone(change, annotated.then_some("#microsoft.graph.contact")),
     });
-    walk.answer(call, &delta, "contact", value.collect::<Vec<_>>())
+    request.answer(call, &delta, "contact", value.collect::<Vec<_>>())
 }
 
-/// `GET …/contactFolders/delta`, of all folders at any depth; the default one is among them in the seed's shape.
+/// `GET …/contactFolders/delta`, of folders at any depth; in the beta shape including the default folder.
 pub(crate) async fn folders(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
-    let (walk, delta) = Walk::page(call, mailbox, &[], Followed::Folders(call.shape() == Shape::Beta)).await?;
-    let select = walk
+    let (request, delta) =
+        DeltaRequest::page(call, mailbox, &[], Followed::Folders(call.shape() == Shape::Beta)).await?;
+    let select = request
         .select
         .as_deref()
         .map_or(Ok(None), |text| entity::select(text, "contactFolder", folder::properties(call.shape())))?;
@@ -54,37 +55,37 @@ pub(crate) async fn folders(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer
     let value = delta.changes.iter().filter_map(|change| match change {
         Change::Folder(folder) => {
             let shown = FolderJson { folder, shape, select, inside: &[], context: None, annotated };
-            Some(Entry::There { kind, shown })
+            Some(DeltaEntry::There { kind, shown })
         }
         change => gone(change, kind),
     });
-    walk.answer(call, &delta, "contactFolder", value.collect::<Vec<_>>())
+    request.answer(call, &delta, "contactFolder", value.collect::<Vec<_>>())
 }
 
-/// One request of a client that follows something.
-struct Walk {
+/// One request for changes.
+struct DeltaRequest {
     followed: Followed,
     of: [u8; 8],
     epoch: [u8; 8],
     size: u16,
     select: Option<String>,
     since: Since,
-    /// When the moment was that `since` goes on from: what the log has had since then must still be there.
+    /// The time of the state that `since` continues from: changes since then must not have been purged.
     issued: i64,
 }
 
 enum Since {
     Start,
-    /// Nothing is wanted but a place to begin at.
+    /// Only a token for the current state.
     Latest,
     Before(SyncState),
 }
 
-impl Walk {
-    /// The page that is asked for.
+impl DeltaRequest {
+    /// Reads a request and its page.
     ///
     /// # Errors
-    /// Those of [`Walk::read`] and of the store; [`Error::OutOfSync`] names where to start over.
+    /// Those of [`DeltaRequest::read`] and of the store; [`Error::OutOfSync`] names where to start over.
     async fn page(
         call: &Call<'_>,
         mailbox: &Mailbox,
@@ -94,9 +95,9 @@ impl Walk {
         let query = Query::of_delta(call.query)?;
         let selected = query.select.as_deref().map_or(Ok(None), |text| shortest(call, &followed, text))?;
         let page = async {
-            let walk = Self::read(call, mailbox, followed, query, selected.clone())?;
-            let delta = walk.delta(call, mailbox, path).await?;
-            Ok((walk, delta))
+            let request = Self::read(call, mailbox, followed, query, selected.clone())?;
+            let delta = request.delta(call, mailbox, path).await?;
+            Ok((request, delta))
         };
         page.await.map_err(|error| match error {
             Error::OutOfSync(why, _) => Error::OutOfSync(why, start(call, selected)),
@@ -104,10 +105,10 @@ impl Walk {
         })
     }
 
-    /// What the options ask for, or the token has kept of what they asked.
+    /// Reads the options, or what the token keeps of them.
     ///
     /// # Errors
-    /// 400 for an option that is not taken and for a token that is none, or not of this list; [`Error::OutOfSync`].
+    /// 400 for an option that delta does not have and for a token that is invalid or of another list; [`Error::OutOfSync`].
     fn read(
         call: &Call<'_>,
         mailbox: &Mailbox,
@@ -116,7 +117,7 @@ impl Walk {
         selected: Option<String>,
     ) -> Result<Self, Error> {
         if call.handling() == Handling::Strict && query.top.is_some() {
-            let message = "'$top' is not taken by delta. Send Prefer: odata.maxpagesize.";
+            let message = "'$top' does not apply to delta. Send Prefer: odata.maxpagesize.";
             return Err(Error::invalid(Kind::Query, "$top", message));
         }
         let history = call.api.unguarded.history();
@@ -176,11 +177,11 @@ impl Walk {
         store.delta(mailbox, path, &self.followed, since, self.size, call.api.settings.kept_since()).await
     }
 
-    /// Each page has one link and no other: to the next, or on the last to the next round.
+    /// Each page has exactly one link: a nextLink, or on the last page a deltaLink.
     fn answer(self, call: &Call<'_>, delta: &Delta, kind: &str, value: Vec<impl Serialize>) -> Result<Answer, Error> {
         let key = call.api.unguarded.history().key.as_bytes();
         let Self { of, epoch, size, select, since, issued, .. } = self;
-        // Only a round of changes that is over has brought its bearer to a new moment.
+        // Only a complete round brings the client to a new state.
         let is_new = matches!(since, Since::Before(SyncState::Knows(_))) && !delta.more;
         let issued = if is_new { clock::now() } else { issued };
         let progress = delta.progress.clone();
@@ -189,7 +190,7 @@ impl Walk {
         let link = |option: &str| format!("{}?{kept}{option}={token}", call.own_link());
         Answer::json(
             200,
-            &Page {
+            &DeltaPage {
                 context: call.annotated.then(|| call.link(&format!("/$metadata#Collection({kind})"))),
                 next: delta.more.then(|| link("$skiptoken")),
                 delta: (!delta.more).then(|| link("$deltatoken")),
@@ -199,7 +200,7 @@ impl Walk {
     }
 }
 
-/// A `$select` in its shortest form, which a token has room for; `None` for one of everything.
+/// A `$select` in its shortest form, to fit into a token; `None` if it selects everything.
 fn shortest(call: &Call<'_>, followed: &Followed, text: &str) -> Result<Option<String>, Error> {
     Ok(match followed {
         Followed::Contacts(_) => Selection::parse(text, call.shape())?.map(|selection| selection.names()),
@@ -214,14 +215,14 @@ fn start(call: &Call<'_>, selected: Option<String>) -> String {
     format!("{}?{}$deltatoken={select}", call.own_link(), kept(call))
 }
 
-/// The option that no token holds, for a link.
+/// The option that no token holds (`$format`), for a link.
 fn kept(call: &Call<'_>) -> String {
     let format = Query::of_delta(call.query).ok().and_then(|query| query.format);
     format.map_or(String::new(), |format| format!("$format={}&", percent_encode(&format)))
 }
 
 #[derive(Serialize)]
-struct Page<T> {
+struct DeltaPage<T> {
     #[serde(rename = "@odata.context", skip_serializing_if = "Option::is_none")]
     context: Option<String>,
     #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
@@ -233,7 +234,7 @@ struct Page<T> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Entry<'a, T> {
+enum DeltaEntry<'a, T> {
     There {
         #[serde(rename = "@odata.type", skip_serializing_if = "Option::is_none")]
         kind: Option<&'static str>,
@@ -254,11 +255,11 @@ struct Removed {
     reason: &'static str,
 }
 
-fn gone<'a, T>(change: &'a Change, kind: Option<&'static str>) -> Option<Entry<'a, T>> {
+fn gone<'a, T>(change: &'a Change, kind: Option<&'static str>) -> Option<DeltaEntry<'a, T>> {
     let Change::Gone(id, reason) = change else { return None };
     let reason = match reason {
         Reason::Moved => "changed",
         Reason::Deleted => "deleted",
     };
-    Some(Entry::Gone { kind, id, removed: Removed { reason } })
+    Some(DeltaEntry::Gone { kind, id, removed: Removed { reason } })
 }

@@ -3,7 +3,7 @@
 use crate::domain::error::Error;
 use crate::graph::authorize::{self, Mailbox};
 use crate::graph::call::Call;
-use crate::graph::routes::{Handler, Offered, Options, Request, Route};
+use crate::graph::routes::{Handler, Offered, Route, RouteOptions, RouteRequest};
 use crate::http::answer::Answer;
 use crate::http::authenticate::Caller;
 use crate::odata::address::{Deleted, Item, Owner, Resource};
@@ -18,11 +18,11 @@ pub(crate) async fn perform(call: &Call<'_>, route: &Route, caller: &Caller, bod
     if route.offered == Offered::Notified && call.api.settings.notifier.is_none() {
         return Err(Error::NotImplemented("A subscription".to_owned()));
     }
-    if matches!(route.options, Options::Plain | Options::Return) {
+    if matches!(route.options, RouteOptions::Plain | RouteOptions::Return) {
         Query::none(call.query)?;
     }
     let (path, id, name) = keys(&call.address.resource);
-    let request = Request { call, caller, path, id, name, body };
+    let request = RouteRequest { call, caller, path, id, name, body };
     let answer = match (&route.handler, &call.address.resource) {
         (Handler::Mailbox(handler), Resource::Owned(owner, _)) => {
             let mailbox = call.mailbox(caller, owner, route.need).await?;
@@ -49,7 +49,7 @@ pub(crate) async fn perform(call: &Call<'_>, route: &Route, caller: &Caller, bod
 /// The mailbox as the database has it now, if the cache had one of a user who was removed and added again. Nothing was done
 /// for the one that was cached.
 async fn replaced(
-    request: &Request<'_>,
+    request: &RouteRequest<'_>,
     route: &Route,
     asked: &str,
     known: &Mailbox,
@@ -106,7 +106,7 @@ pub(crate) fn preferences_applied(call: &Call<'_>, route: &Route, answer: Answer
     }
     // What is shown, or is not, whatever was preferred: a bare reference has nothing to show.
     let returned = prefer.minimal.filter(|minimal| *minimal == answer.body.is_none());
-    match returned.filter(|_| route.options == Options::Return) {
+    match returned.filter(|_| route.options == RouteOptions::Return) {
         Some(true) => applied.push("return=minimal".to_owned()),
         Some(false) => applied.push("return=representation".to_owned()),
         None => {}
@@ -114,7 +114,7 @@ pub(crate) fn preferences_applied(call: &Call<'_>, route: &Route, answer: Answer
     if prefer.immutable_id {
         applied.push("IdType=\"ImmutableId\"".to_owned());
     }
-    if let Some(size) = prefer.max_page_size.filter(|_| route.options == Options::Pages) {
+    if let Some(size) = prefer.max_page_size.filter(|_| route.options == RouteOptions::Pages) {
         applied.push(format!("odata.maxpagesize={size}"));
     }
     if applied.is_empty() { Ok(answer) } else { answer.header("Preference-Applied", &applied.join(", ")) }

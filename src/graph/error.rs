@@ -1,5 +1,5 @@
-//! Errors in Graph's body (docs/graph.md, "Errors"): the one place where status and code are chosen. Causes go to the
-//! log, by the request id the client has too.
+//! Errors in Graph's format (docs/graph.md, "Errors"): the only place that chooses status and code. Causes go to the log,
+//! under the request id that the client has too.
 
 use std::time::Duration;
 
@@ -15,24 +15,24 @@ use crate::http::Ids;
 use crate::http::answer::Answer;
 
 #[derive(Serialize)]
-struct Body<'a> {
-    error: Shown<'a>,
+struct ErrorBody<'a> {
+    error: ErrorJson<'a>,
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ErrorJson<'a> {
     code: &'static str,
     message: String,
     #[serde(skip_serializing_if = "str::is_empty")]
     target: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    details: Vec<Detail<'a>>,
+    details: Vec<ErrorDetail<'a>>,
     #[serde(rename = "innerError")]
-    inner_error: Inner<'a>,
+    inner_error: InnerError<'a>,
 }
 
 #[derive(Serialize)]
-struct Detail<'a> {
+struct ErrorDetail<'a> {
     code: &'static str,
     message: &'a str,
     target: &'a str,
@@ -40,7 +40,7 @@ struct Detail<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Inner<'a> {
+struct InnerError<'a> {
     date: String,
     request_id: &'a str,
     client_request_id: &'a str,
@@ -49,7 +49,7 @@ struct Inner<'a> {
 /// The answer an error becomes.
 pub(crate) fn answer(error: &Error, ids: &Ids) -> Answer {
     match error {
-        // A database says what it was given, too.
+        // The message of a database may contain values that a client sent.
         Error::Internal(cause) => {
             tracing::error!(request_id = ids.request, cause = printed(&cause.to_string()), "a call failed");
         }
@@ -61,15 +61,15 @@ pub(crate) fn answer(error: &Error, ids: &Ids) -> Answer {
     let (status, code, message) = describe(error);
     let problems: &[Problem] = if let Error::Invalid(problems) = error { problems } else { &[] };
     let located = problems.iter().filter(|problem| !problem.target.is_empty());
-    let body = Body {
-        error: Shown {
+    let body = ErrorBody {
+        error: ErrorJson {
             code,
             message,
             target: problems.first().map_or("", |problem| problem.target.as_str()),
             details: located
-                .map(|Problem { kind, target, message }| Detail { code: code_of(*kind), message, target })
+                .map(|Problem { kind, target, message }| ErrorDetail { code: code_of(*kind), message, target })
                 .collect(),
-            inner_error: Inner {
+            inner_error: InnerError {
                 date: date::print(clock::now()).trim_end_matches('Z').to_owned(),
                 request_id: &ids.request,
                 client_request_id: &ids.client,
@@ -161,10 +161,14 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
             "The item has changed, or is not as the request's If-Match or If-None-Match expects. Nothing was written.",
         ),
         Error::FolderExists => (S::CONFLICT, "ErrorFolderExists", "A folder with the specified name already exists."),
-        Error::CategoryExists => {
-            (S::CONFLICT, "nameAlreadyExists", "A category has the specified name already, in some letter case.")
+        Error::CategoryExists => (
+            S::CONFLICT,
+            "nameAlreadyExists",
+            "A category with the specified name already exists, in some letter case.",
+        ),
+        Error::ExtensionExists => {
+            (S::CONFLICT, "nameAlreadyExists", "The contact already has an extension of this name.")
         }
-        Error::ExtensionExists => (S::CONFLICT, "nameAlreadyExists", "The contact has an extension of this name."),
         Error::DefaultFolder => {
             (S::FORBIDDEN, "ErrorDeleteDistinguishedFolder", "The default folder cannot be renamed, moved or deleted.")
         }
@@ -189,10 +193,14 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
         Error::Busy => BUSY,
         Error::Inefficient => INEFFICIENT,
         Error::Quota(message) => return (S::FORBIDDEN, "quotaLimitReached", message.clone()),
-        Error::Unavailable(_) => {
-            (S::SERVICE_UNAVAILABLE, "serviceNotAvailable", "This cannot be done now. Nothing was written; try again.")
+        Error::Unavailable(_) => (
+            S::SERVICE_UNAVAILABLE,
+            "serviceNotAvailable",
+            "The service is unavailable. Nothing was written; try again.",
+        ),
+        Error::Internal(_) => {
+            (S::INTERNAL_SERVER_ERROR, "generalException", "The server failed; its log has the cause.")
         }
-        Error::Internal(_) => (S::INTERNAL_SERVER_ERROR, "generalException", "The server failed. Its log knows why."),
     };
     (status, code, message.to_owned())
 }
@@ -205,7 +213,7 @@ fn not_allowed(offered: &[&str]) -> String {
     }
 }
 
-/// What `Retry-After` says: whole seconds, and never none.
+/// `Retry-After` in whole seconds, at least one.
 fn seconds(wait: Duration) -> u64 {
     let more = u64::from(wait.subsec_nanos() > 0);
     (wait.as_secs() + more).max(1)
@@ -217,10 +225,10 @@ type Described = (StatusCode, &'static str, &'static str);
 const BUSY: Described = (
     StatusCode::SERVICE_UNAVAILABLE,
     "serviceNotAvailable",
-    "The server has as much under way as it takes on at once. Nothing was done; try again.",
+    "The server is at its limit of concurrent requests or memory. Nothing was done; try again.",
 );
 
-/// Its first half is Graph's.
+/// Its first half is the text of Graph.
 const INEFFICIENT: Described = (
     StatusCode::BAD_REQUEST,
     "InefficientFilter",
@@ -233,22 +241,20 @@ fn of_limit(limit: Limit) -> Described {
     let own = |message| (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
     let of_mailbox = |message| (StatusCode::TOO_MANY_REQUESTS, "ApplicationThrottled", message);
     match limit {
-        Limit::Token => own("The token has sent more requests than it may. Nothing was done; see Retry-After."),
-        Limit::Address => own("The address has sent more requests than it may. Nothing was done; see Retry-After."),
-        Limit::AtOnce => {
-            own("As many requests of this token or address are under way as may be. Nothing was done; try again.")
-        }
+        Limit::Token => own("Too many requests of this token. Nothing was done; see Retry-After."),
+        Limit::Address => own("Too many requests of this address. Nothing was done; see Retry-After."),
+        Limit::AtOnce => own("Too many concurrent requests of this token or address. Nothing was done; try again."),
         Limit::Buffered => own(
-            "Bodies and answers of this token take as much memory as they may. Nothing was done; take answers, and try again.",
+            "Bodies and answers of this token use too much memory. Nothing was done; read the answers, and try again.",
         ),
         Limit::Guesses => {
-            own("The token is not known, and the address has sent too many such tokens. See Retry-After.")
+            own("The token is unknown, and the address has sent too many unknown tokens. See Retry-After.")
         }
         Limit::Confirmations => {
-            own("As many subscriptions of this creator wait to be confirmed as may. Nothing was done; try again.")
+            own("Too many subscriptions of this creator wait for confirmation. Nothing was done; try again.")
         }
         Limit::App => own("Too many requests. Application is over its limit of requests a second."),
-        // The first of these is Graph's, the others are after it.
+        // The first text is Graph's, the others follow it.
         Limit::MailboxConcurrency => of_mailbox("Application is over its MailboxConcurrency limit."),
         Limit::MailboxRequests => of_mailbox("Application is over its MailboxRequests limit."),
         Limit::MailboxUpload => of_mailbox("Application is over its MailboxUpload limit."),

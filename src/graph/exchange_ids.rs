@@ -1,4 +1,4 @@
-//! `…/translateExchangeIds`: ids are immutable and have one form, so each is its own translation.
+//! `…/translateExchangeIds`: ids are immutable and have one format, so each translates to itself.
 
 use serde::Serialize;
 
@@ -13,9 +13,9 @@ use crate::odata::json::Json;
 
 /// The members of `exchangeIdFormat`.
 const FORMATS: [&str; 5] = ["entryId", "ewsId", "immutableEntryId", "restId", "restImmutableEntryId"];
-/// Most ids of one call.
+/// Ids of one call, at most.
 const MAX_IDS: usize = 1_000;
-/// Longest id, in characters: twice what any here has.
+/// Longest id, in characters: twice the longest of contactd.
 const MAX_ID: usize = 512;
 
 /// The parameters, as documented.
@@ -28,7 +28,7 @@ struct Translated<'a> {
     target_id: &'a str,
 }
 
-/// `POST …/translateExchangeIds`. Whether something has the id is not looked up.
+/// `POST …/translateExchangeIds`. It does not check whether the ids exist.
 pub(crate) async fn translate(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> Result<Answer, Error> {
     mailbox.store.permits().await?;
     let ids = body::json(body, read).await?;
@@ -71,7 +71,7 @@ fn read_ids(name: &str, value: Json) -> Result<Vec<String>, Error> {
     values.into_iter().enumerate().map(read).collect()
 }
 
-/// All formats are one here, but what is none is a mistake.
+/// All formats are the same here, but an unknown one is an error.
 fn check_format(name: &str, value: Json) -> Result<(), Error> {
     let format = entity::text(name, value, MAX_ID)?.ok_or_else(|| {
         let message = format!("'{name}' must be one of {}, not null.", FORMATS.join(", "));

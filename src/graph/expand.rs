@@ -1,4 +1,4 @@
-//! `$expand` on folders: a page of the contacts or folders inside each, whose further pages are those of the list it is.
+//! `$expand` on folders: the first page of the contacts or folders inside each. Its nextLink is that of the list itself.
 
 use crate::domain::contact::expand::Ids;
 use crate::domain::error::Error;
@@ -16,14 +16,14 @@ use crate::odata::page::{PageToken, PlaceToken};
 use crate::odata::query::Query;
 use crate::store::{FolderListing, Listing, Sorting, Store};
 
-/// What is to be shown inside folders.
+/// A navigation to expand in folders.
 pub(crate) struct Expansion {
     what: Navigation,
     options: Query,
-    of: Of,
+    of: ExpansionKind,
 }
 
-enum Of {
+enum ExpansionKind {
     Contacts(Listing, Option<Selection>),
     Folders(FolderListing, Option<Vec<&'static str>>),
     SingleValues(Ids),
@@ -39,13 +39,13 @@ impl Expansion {
         let mut expansions = Vec::new();
         let Some(text) = &query.expand else { return Ok(expansions) };
         for ExpandItem { what, options } in expand::parse(text, &query.aliases, Source::Folder)? {
-            let of = Of::read(call, what, &options).map_err(|error| expand::within(what.name(), error))?;
+            let of = ExpansionKind::read(call, what, &options).map_err(|error| expand::within(what.name(), error))?;
             expansions.push(Self { what, options, of });
         }
         Ok(expansions)
     }
 
-    /// The first page of what is inside a folder, as the store has it that the folder was read from.
+    /// The first page of a folder's expansion, from the snapshot that the folder was read from.
     ///
     /// # Errors
     /// Those of the store.
@@ -59,23 +59,23 @@ impl Expansion {
         let number = mailbox.user.mailbox;
         let (owner, id, name) = (quoted(&mailbox.asked), quoted(&folder.id), self.what.name());
         let (entries, count, next) = match &self.of {
-            Of::Contacts(listing, select) => {
+            ExpansionKind::Contacts(listing, select) => {
                 let listing = Listing { folder: Some(folder.id.clone()), ..listing.clone() };
                 let page = store.contacts(number, &listing, call.position).await?;
                 let next = page.next.map(|after| PageToken { after, size: listing.size }.print());
                 (ExpandedEntries::Contacts(page.contacts, select.as_ref()), page.count, next)
             }
-            Of::Folders(listing, select) => {
+            ExpansionKind::Folders(listing, select) => {
                 let page = store.folders(number, std::slice::from_ref(&folder.id), listing).await?;
                 let after = page.more.then(|| page.after(page.value.len()));
                 let next = after.map(|after| PlaceToken { after, size: listing.by.size }.print());
                 let count = self.options.count.unwrap_or(false).then_some(page.count);
                 (ExpandedEntries::Folders(page.value, select.as_deref()), count, next)
             }
-            Of::SingleValues(ids) => {
+            ExpansionKind::SingleValues(ids) => {
                 (ExpandedEntries::SingleValues(store.folder_properties(number, &folder.id, ids).await?), None, None)
             }
-            Of::MultiValues(ids) => {
+            ExpansionKind::MultiValues(ids) => {
                 (ExpandedEntries::MultiValues(store.folder_properties(number, &folder.id, ids).await?), None, None)
             }
         };
@@ -85,7 +85,7 @@ impl Expansion {
         Ok(FolderExpansion { name, context: call.annotated.then(context), count, next, entries })
     }
 
-    /// How it stands in a context: `contacts(surname)`.
+    /// Its form in a context: `contacts(surname)`.
     pub(crate) fn print(&self) -> String {
         let selected = self.selected();
         if selected.ends_with(')') { selected } else { selected + "()" }
@@ -93,15 +93,15 @@ impl Expansion {
 
     fn selected(&self) -> String {
         let select = match &self.of {
-            Of::Contacts(_, select) => contacts::printed(select.as_ref(), &[]),
-            Of::Folders(_, select) => entity::printed(select.as_deref()),
-            Of::SingleValues(_) | Of::MultiValues(_) => String::new(),
+            ExpansionKind::Contacts(_, select) => contacts::printed(select.as_ref(), &[]),
+            ExpansionKind::Folders(_, select) => entity::printed(select.as_deref()),
+            ExpansionKind::SingleValues(_) | ExpansionKind::MultiValues(_) => String::new(),
         };
         format!("{}{select}", self.what.name())
     }
 }
 
-impl Of {
+impl ExpansionKind {
     fn read(call: &Call<'_>, what: Navigation, options: &Query) -> Result<Self, Error> {
         let (size, skip) = (call.page_size(None, options), options.skip.unwrap_or(0));
         Ok(match what {
@@ -112,7 +112,7 @@ impl Of {
             }
             Navigation::SingleValues => Self::SingleValues(expand::ids(what, options)?),
             Navigation::MultiValues => Self::MultiValues(expand::ids(what, options)?),
-            // A folder has no extensions: they were refused.
+            // Extensions cannot occur: folders have none, and parsing refuses them.
             Navigation::ChildFolders | Navigation::Extensions => {
                 let mut listing = folder_list::listing(call, options)?;
                 listing.by = Sorting { size, skip, ..listing.by };

@@ -76,7 +76,7 @@ pub(crate) async fn delete(
     written::deleted(mailbox.store.delete_extension(mailbox.user.mailbox, folder, named, call.expected.clone()).await?)
 }
 
-/// `GET …/extensions`: all of them, or those that `$filter` names. There are never so many that they would need pages.
+/// `GET …/extensions`: all, or those that `$filter` names. They are too few to need pages.
 pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
     let id = parse_id(id)?;
     let query = Query::parse(call.query)?;
@@ -90,7 +90,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], 
         ("$expand", query.expand.is_some()),
     ];
     if let Some((name, _)) = given.into_iter().find(|(_, given)| *given) {
-        let message = format!("The query option '{name}' is not taken by extensions; '$filter' and '$count' are.");
+        let message = format!("The query option '{name}' does not apply to extensions; use '$filter' and '$count'.");
         return Err(Error::invalid(Kind::Query, name, message));
     }
     let ids = expand::ids(Navigation::Extensions, &query)?;
@@ -101,7 +101,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], 
     Answer::json(200, &List { context, count, next: None, value: extensions.iter().map(shown).collect() })
 }
 
-/// What a body says of an extension.
+/// Reads the body of an extension.
 async fn read(call: &Call<'_>, body: &[u8]) -> Result<ExtensionPatch, Error> {
     let handling = call.handling();
     let read = move |body| {

@@ -20,13 +20,13 @@ use crate::odata::query::Query;
 use crate::odata::shape::Shape;
 use crate::store::{FolderListing, SortedPage, Sorting, Store};
 
-/// Most folders on a page that shows what is inside them, each of which is a list of its own to be read.
+/// Folders on a page with `$expand`, at most: each costs another list.
 const MAX_EXPANDED: u16 = 20;
-/// About how many bytes of JSON such a page may be, unless its first folder is larger.
+/// Approximate size of such a page in bytes of JSON, unless its first folder alone is larger.
 const MAX_EXPANDED_BYTES: usize = 4 << 20;
 
-/// `GET …/contactFolders`, `GET …/childFolders`, in the order in which they were made if no other is asked for. The first is
-/// of the folders inside the default one, which only the seed's shape lists along with them.
+/// `GET …/contactFolders`, `GET …/childFolders`, by creation unless `$orderby` says otherwise. The first lists the folders
+/// inside the default folder; only the beta shape lists the default folder too.
 pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let view = View::read(call, &query)?;
@@ -54,7 +54,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
     Answer::json(200, &List { context, count, next, value })
 }
 
-/// `GET …/contactFolders/$count`: a number and nothing else.
+/// `GET …/contactFolders/$count`
 pub(crate) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let listing = listing(call, &Query::parse(call.query)?)?;
     Answer::number(found(call, mailbox, &mailbox.store, path, &listing).await?.count)
@@ -72,7 +72,7 @@ async fn found(
     store.folders(mailbox.user.mailbox, path, &FolderListing { and_itself, ..listing.clone() }).await
 }
 
-/// What is wanted of a folder.
+/// `$select` and `$expand` of a request for folders.
 #[derive(Default)]
 struct View {
     select: Option<Vec<&'static str>>,
@@ -84,8 +84,7 @@ impl View {
         Ok(Self { select: selection(call, query)?, expansions: Expansion::read(call, query)? })
     }
 
-    /// What is inside folders, as far as it is wanted: of as many of them, from the first on, as make a page of reasonable
-    /// size.
+    /// The expansions of as many folders, from the first on, as fit into a page of reasonable size.
     async fn inside_all(
         &self,
         call: &Call<'_>,
@@ -108,7 +107,7 @@ impl View {
         Ok(all)
     }
 
-    /// What is inside a folder, as far as it is wanted.
+    /// The expansions of a folder.
     async fn inside(
         &self,
         call: &Call<'_>,
@@ -134,7 +133,7 @@ impl View {
         FolderJson { folder, shape, select: self.select.as_deref(), inside, context, annotated }
     }
 
-    /// How it stands in a context: `(displayName,contacts(surname))`.
+    /// Its form in a context: `(displayName,contacts(surname))`.
     fn print(&self) -> String {
         let names = self.select.iter().flatten().map(|name| (*name).to_owned());
         let names: Vec<_> = names.chain(self.expansions.iter().map(Expansion::print)).collect();
@@ -142,7 +141,7 @@ impl View {
     }
 }
 
-/// `POST …/contactFolders`, which goes into the default folder, and `POST …/childFolders`.
+/// `POST …/contactFolders`, which creates inside the default folder, and `POST …/childFolders`.
 pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
     let handling = call.handling();
     let sent = body::json(body, move |body| folder::read(body, handling)).await?;
@@ -176,7 +175,7 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> 
         return shown(call, mailbox, &folder, &view, &inside);
     }
     let folder = mailbox.store.folder(number, path).await?;
-    // Of what is inside its version says nothing.
+    // The folder's version does not cover its contents.
     if call.expected.unchanged(&folder.version_token()) {
         return Answer::empty(304)?.header("ETag", &folder.etag());
     }

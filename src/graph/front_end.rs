@@ -7,7 +7,7 @@ use actix_web::http::header::{self, HeaderMap};
 
 use crate::domain::error::Error;
 use crate::graph::call::Call;
-use crate::graph::routes::{self, Handler, Options, Route};
+use crate::graph::routes::{self, Handler, Route, RouteOptions};
 use crate::graph::throttle::{Throttle, mailbox};
 use crate::graph::{batch, dispatch, error};
 use crate::http::answer::Answer;
@@ -71,7 +71,7 @@ impl FrontEnd for Graph {
 
     fn open(Routed { call, route }: &Routed<'_>) -> Option<Result<Answer, Error>> {
         let Ok(Route { handler: Handler::Public(handler), options, .. }) = route else { return None };
-        let checked = if *options == Options::Plain { Query::none(call.query) } else { Ok(()) };
+        let checked = if *options == RouteOptions::Plain { Query::none(call.query) } else { Ok(()) };
         Some(checked.and_then(|()| handler(call)))
     }
 

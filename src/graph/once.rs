@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: what a create is known by when it is repeated (docs/graph.md, "Repeated creates").
+//! `Idempotency-Key`: identifies a repeated create (docs/graph.md, "Repeated creates").
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,15 +8,15 @@ use crate::domain::error::{Error, Kind};
 use crate::graph::call::Call;
 use crate::store::Once;
 
-/// The header. It means something with creates only.
+/// The header. Only creates read it.
 pub(crate) const NAME: &str = "Idempotency-Key";
 /// Longest key.
 const MAX_KEY: usize = 255;
 
-/// The key of a create with this body, if it names one.
+/// The key of a create with this body, if the request has one.
 ///
 /// # Errors
-/// 400 for one that is empty, too long, or has other than visible ASCII characters.
+/// 400 for a key that is empty, too long, or not visible ASCII.
 pub(crate) fn of(call: &Call<'_>, body: &[u8]) -> Result<Option<Once>, Error> {
     let Some(key) = &call.idempotency_key else { return Ok(None) };
     if !(1..=MAX_KEY).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {

@@ -1,5 +1,5 @@
-//! `…/contactPermissions`: who else may see a mailbox. Graph has this of calendars and not of contacts; it is written as
-//! there (docs/graph.md, "Shared mailboxes").
+//! `…/contactPermissions`: the users with whom a mailbox is shared. Graph has this for calendars and not for contacts; the
+//! format is the same (docs/graph.md, "Shared mailboxes").
 
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ impl<'a> PermissionJson<'a> {
     }
 }
 
-/// What a body says.
+/// The members of a body.
 #[derive(Default)]
 struct PermissionPatch {
     address: Option<String>,
@@ -68,7 +68,7 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> R
     let can_write = sent.can_write.ok_or_else(|| missing("role", "read or write"))?;
     let with = user(call, &address).await?;
     if with.mailbox == mailbox.user.mailbox {
-        let message = "A mailbox is its owner's anyway.";
+        let message = "A mailbox cannot be shared with its owner.";
         return Err(Error::invalid(Kind::Request, "emailAddress/address", message));
     }
     let share = mailbox.store.share(mailbox.user.mailbox, with, can_write).await?;
@@ -125,7 +125,7 @@ async fn find(mailbox: &Mailbox, id: &str) -> Result<Share, Error> {
     shares.into_iter().find(|share| share.user.is_called(id)).ok_or(Error::NotFound)
 }
 
-/// The user who is named, made where a mailbox is made at first use.
+/// The user of this address, see [`Call::user`].
 async fn user(call: &Call<'_>, address: &str) -> Result<User, Error> {
     call.user(address).await?.ok_or_else(|| Error::UnknownUser(address.to_owned()))
 }
@@ -145,7 +145,7 @@ fn read(body: Json) -> Result<PermissionPatch, Error> {
                     }
                 }
             }
-            // The server's.
+            // Read-only.
             _ => {}
         }
     }

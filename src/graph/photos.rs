@@ -10,16 +10,16 @@ use crate::graph::written;
 use crate::http::answer::{Answer, Body};
 use crate::http::aside::{SHORT, aside};
 
-/// What keeps a browser that is led here from making more of the bytes than a download: they are what somebody sent.
+/// Headers that make a browser only download the bytes, since a client uploaded them.
 const INERT: [(&str, &str); 4] = [
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Disposition", "attachment"),
     ("Content-Security-Policy", "default-src 'none'; sandbox"),
-    // For whoever has the token, and asked for each time by its ETag.
+    // Cached only for the bearer of the token, and revalidated by its ETag.
     ("Cache-Control", "private, no-cache"),
 ];
 
-/// `GET …/photo`: what it is and how large.
+/// `GET …/photo`: its metadata.
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
     let photo = mailbox.store.photo(mailbox.user.mailbox, folder, parse_id(id)?).await?;
     if call.expected.unchanged(&photo.version_token()) {
@@ -45,7 +45,7 @@ pub(crate) async fn value(call: &Call<'_>, mailbox: &Mailbox, folder: &[String],
     INERT.into_iter().try_fold(answer, |answer, (name, value)| answer.header(name, value))
 }
 
-/// `PUT …/photo/$value`, and `PATCH`, which is the same here as in Graph. Without a byte it takes the photo away.
+/// `PUT …/photo/$value`, and `PATCH`, which does the same, as in Graph. An empty body deletes the photo.
 pub(crate) async fn put(
     call: &Call<'_>,
     mailbox: &Mailbox,
@@ -62,15 +62,15 @@ pub(crate) async fn put(
     written::updated(call, &photo, || shown(call, mailbox, id, &photo))
 }
 
-/// What picture the bytes are. A JPEG is walked through, so what is long is looked at away from the event loop.
+/// Recognizes the format and size of a picture. Long ones are parsed on a blocking thread, because a JPEG is scanned.
 async fn recognized(bytes: Vec<u8>) -> Result<(Picture, Vec<u8>), Error> {
     let is_short = bytes.len() <= SHORT;
     let recognize = move || Picture::recognize(&bytes).map(|picture| (picture, bytes));
     if is_short { recognize() } else { aside(recognize).await? }
 }
 
-/// `DELETE …/photo` and `DELETE …/photo/$value`, which Graph has not. Where there is no photo it is done already: clients
-/// take it away from whatever contact has none on their side.
+/// `DELETE …/photo` and `DELETE …/photo/$value`, which Graph does not have. A missing photo is no error: clients delete the
+/// photo of every contact that has none on their side.
 pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
     let expected = call.expected.clone();
     match mailbox.store.delete_photo(mailbox.user.mailbox, folder, parse_id(id)?, expected).await? {

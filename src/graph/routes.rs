@@ -4,7 +4,7 @@
 use futures_util::future::LocalBoxFuture;
 
 use self::Offered::{Lenient, Notified};
-use self::Options::{Pages, Plain, Query, Return};
+use self::RouteOptions::{Pages, Plain, Query, Return};
 use crate::domain::error::Error;
 use crate::graph::authorize::Mailbox;
 use crate::graph::authorize::Need::{self, Open, Read, SeeShares, Share, Token, Unshare, Users, Write};
@@ -27,14 +27,14 @@ pub(crate) struct Route {
     pub(crate) need: Need,
     /// What it does with a body.
     pub(crate) body: Taken,
-    pub(crate) options: Options,
+    pub(crate) options: RouteOptions,
     pub(crate) offered: Offered,
     pub(crate) handler: Handler,
 }
 
 /// Which query options and preferences a call reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Options {
+pub(crate) enum RouteOptions {
     /// No query options.
     Plain,
     /// No query options; `Prefer: return=`.
@@ -68,13 +68,13 @@ pub(crate) enum Handler {
     /// The steps are calls themselves, so the batch stands above this table.
     Batch,
     /// For a caller.
-    Caller(for<'r> fn(&'r Request<'r>) -> Answering<'r>),
+    Caller(for<'r> fn(&'r RouteRequest<'r>) -> Answering<'r>),
     /// For a caller who may do this with the mailbox.
-    Mailbox(for<'r> fn(&'r Request<'r>, &'r Mailbox) -> Answering<'r>),
+    Mailbox(for<'r> fn(&'r RouteRequest<'r>, &'r Mailbox) -> Answering<'r>),
 }
 
 /// What handlers are given of a request.
-pub(crate) struct Request<'r> {
+pub(crate) struct RouteRequest<'r> {
     pub(crate) call: &'r Call<'r>,
     pub(crate) caller: &'r Caller,
     /// The folders of the address, from the outermost to the innermost.
@@ -111,7 +111,7 @@ const fn call(
     address: &'static str,
     need: Need,
     body: Taken,
-    options: Options,
+    options: RouteOptions,
     handler: Handler,
 ) -> Route {
     Route { method, address, need, body, options, offered: Offered::Always, handler }

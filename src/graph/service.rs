@@ -1,4 +1,4 @@
-//! What a client's generator or browser asks of the service itself, without a token: its root and `$metadata`.
+//! The service document and `$metadata`, which need no token.
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ use crate::http::answer::Answer;
 use crate::http::packed;
 use crate::odata::shape::Shape;
 
-/// `GET /`: what there is to begin with (OData JSON format, section 5).
+/// `GET /`: the service document (OData JSON format, section 5).
 pub(crate) fn document(call: &Call<'_>) -> Result<Answer, Error> {
     let value = json!([
         {"name": "me", "kind": "Singleton", "url": "me"},
@@ -25,13 +25,13 @@ pub(crate) fn document(call: &Call<'_>) -> Result<Answer, Error> {
     )
 }
 
-/// `GET /$metadata`: the model of the shape that is spoken there, as CSDL.
+/// `GET /$metadata`: the model of the request's shape as CSDL.
 pub(crate) fn metadata(call: &Call<'_>) -> Result<Answer, Error> {
     static PACKED: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
     let [beta, v1] = &PACKED;
     let packed = if call.shape() == Shape::V1 { v1 } else { beta };
     packed::of_program(call.headers, metadata::csdl(call.shape()), packed)?
         .header("Content-Type", "application/xml")?
-        // The same for everybody, until the program is another one.
+        // The same for all callers until the program is updated.
         .header("Cache-Control", "public, max-age=3600")
 }

@@ -1,5 +1,4 @@
-//! What a batch says: its steps, within the limits of what would be taken of each alone and of all together, and which of
-//! them wait for which.
+//! Reads a batch: its steps, their limits, alone and together, and their dependencies.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,22 +16,22 @@ use crate::graph::body;
 use crate::http::aside::{SHORT, Turn, aside};
 use crate::http::body::Taken;
 
-/// Longest url of a step, in bytes: that of a request line.
+/// Longest url of a step, in bytes, as of a request line.
 const MAX_URL: usize = 65_534;
-/// Most bytes of the urls of all steps: what they ask is read before the database is.
+/// Bytes of the urls of all steps, at most: they are parsed before the first database query.
 const MAX_URLS: usize = 4 * MAX_URL;
-/// Most headers of a step, and most bytes of them: about those of a request.
+/// Headers of a step, and their bytes, at most: about those of a request.
 const MAX_HEADERS: usize = 96;
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
 #[derive(Deserialize)]
 struct Envelope {
-    requests: Vec<Sent>,
+    requests: Vec<Step>,
 }
 
-/// A step, as sent. Members that are none of these are ignored.
+/// A step, as sent. Other members are ignored.
 #[derive(Deserialize)]
-pub(crate) struct Sent {
+pub(crate) struct Step {
     pub(crate) id: String,
     method: String,
     pub(crate) url: String,
@@ -44,14 +43,14 @@ pub(crate) struct Sent {
     depends_on: Option<Vec<String>>,
 }
 
-/// The steps of a batch, and for each the steps that it waits for.
-type Steps = (Vec<Sent>, Vec<Vec<usize>>);
+/// The steps of a batch, and for each the steps that it depends on.
+type Steps = (Vec<Step>, Vec<Vec<usize>>);
 
-/// Reads a batch, away from the event loop if it is long.
+/// Reads a batch, on a blocking thread if it is long.
 ///
 /// # Errors
-/// 400 where the whole cannot be carried out: it is no batch, has too many steps, steps too long, an id twice, or
-/// dependencies that cannot be met.
+/// 400 if the whole is invalid: not a batch, too many steps, steps that are too long, a duplicate id, or dependencies that
+/// cannot be met.
 pub(crate) async fn read(body: &[u8], limit: usize) -> Result<Steps, Error> {
     if body.len() <= SHORT {
         return steps(body, limit);
@@ -83,8 +82,8 @@ pub(crate) fn refused(target: &str, message: impl Into<String>) -> Error {
 }
 
 /// # Errors
-/// 400 for a step that has more than a request could have, and for urls that are too long together.
-fn check_lengths(steps: &[Sent]) -> Result<(), Error> {
+/// 400 for a step that exceeds the limits of a request, and for urls that are too long together.
+fn check_lengths(steps: &[Step]) -> Result<(), Error> {
     for (i, step) in steps.iter().enumerate() {
         if step.url.len() > MAX_URL {
             let message = format!("The url of a step has at most {MAX_URL} bytes, not {}.", step.url.len());
@@ -103,11 +102,11 @@ fn check_lengths(steps: &[Sent]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The steps that each step waits for, each once.
+/// The steps that each step depends on, without duplicates.
 ///
 /// # Errors
-/// 400 for an id that is empty or there twice, in any letter case, one that nobody has, and a circle.
-fn dependencies(steps: &[Sent]) -> Result<Vec<Vec<usize>>, Error> {
+/// 400 for an id that is empty or a duplicate in any letter case, an unknown one, and a circle.
+fn dependencies(steps: &[Step]) -> Result<Vec<Vec<usize>>, Error> {
     let mut places = HashMap::with_capacity(steps.len());
     for (i, step) in steps.iter().enumerate() {
         match places.entry(step.id.to_ascii_lowercase()) {
@@ -135,7 +134,7 @@ fn dependencies(steps: &[Sent]) -> Result<Vec<Vec<usize>>, Error> {
     }
 }
 
-/// The first step that waits for ever, if one does. What waits for nothing is done first, and so on: in a circle all wait.
+/// The first step of a circle, or behind one: those that remain after a topological sort.
 fn in_a_circle(before: &[Vec<usize>]) -> Option<usize> {
     let mut waits: Vec<usize> = before.iter().map(Vec::len).collect();
     let mut behind = vec![Vec::new(); before.len()];
@@ -156,25 +155,24 @@ fn in_a_circle(before: &[Vec<usize>]) -> Option<usize> {
     waits.iter().position(|waits| *waits > 0)
 }
 
-impl Sent {
+impl Step {
     pub(crate) fn method(&self) -> Result<Method, Error> {
-        let known = "There are GET, POST, PUT, PATCH and DELETE.";
-        let unknown = |_| refused("method", format!("'{}' is no method. {known}", shorten(&self.method)));
+        let known = "Use GET, POST, PUT, PATCH or DELETE.";
+        let unknown = |_| refused("method", format!("'{}' is not a method. {known}", shorten(&self.method)));
         Method::from_bytes(self.method.to_ascii_uppercase().as_bytes()).map_err(unknown)
     }
 
-    /// How long its body is, as sent.
+    /// The length of its body in bytes, as sent.
     pub(crate) fn length(&self) -> usize {
         self.body.as_ref().map_or(0, |body| body.get().len())
     }
 
-    /// A step's own headers: who calls is told by the batch.
+    /// The headers of a step, without `Authorization`: the batch authenticates.
     pub(crate) fn headers(&self) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers.iter().flatten() {
-            let sendable = "a name is of letters, digits and -, a value of visible ASCII characters";
-            let unusable =
-                || refused("headers", format!("'{}' is no header that could be sent: {sendable}.", shorten(name)));
+            let sendable = "a name has letters, digits and -, a value visible ASCII characters";
+            let unusable = || refused("headers", format!("'{}' is not a valid header: {sendable}.", shorten(name)));
             let name = HeaderName::try_from(name.as_str()).map_err(|_| unusable())?;
             if name != header::AUTHORIZATION {
                 headers.append(name, HeaderValue::from_str(value).map_err(|_| unusable())?);
@@ -183,7 +181,7 @@ impl Sent {
         Ok(headers)
     }
 
-    /// The body as the call takes it: the JSON text as it was sent, or the bytes that are in base64.
+    /// The body as the call reads it: the JSON text as sent, or bytes from base64.
     pub(crate) async fn body(&self, taken: Taken, headers: &HeaderMap) -> Result<Vec<u8>, Error> {
         let text = self.body.as_deref().map_or("", RawValue::get);
         match taken {
@@ -206,7 +204,7 @@ impl Sent {
     }
 }
 
-/// The bytes that a JSON text has in base64: in either alphabet, with or without the signs at the end.
+/// Decodes a JSON string of base64, in either alphabet, with padding or without.
 fn decoded(text: &str) -> Result<Vec<u8>, Error> {
     if text.is_empty() || text == "null" {
         return Ok(Vec::new());
@@ -217,7 +215,7 @@ fn decoded(text: &str) -> Result<Vec<u8>, Error> {
     bytes.ok_or_else(|| refused("body", "The body of this step must be a string: the bytes in base64."))
 }
 
-/// What a request line could not hold is encoded.
+/// Percent-encodes what a request line cannot hold.
 pub(crate) fn sendable(text: &str) -> String {
     let mut sent = String::with_capacity(text.len());
     for byte in text.bytes() {

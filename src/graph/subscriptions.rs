@@ -1,4 +1,4 @@
-//! `/subscriptions`: who made one sees it, and nobody else.
+//! `/subscriptions`. Only the creator of a subscription can see it.
 
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ use crate::store::Store;
 /// Subscriptions on a page.
 const PAGE: usize = 100;
 
-/// The store as the caller may use it.
+/// The store with the rights of the caller.
 fn store(call: &Call<'_>, caller: &Caller) -> Store {
     call.api.unguarded.acting(call.actor(caller))
 }
@@ -96,8 +96,8 @@ pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Err
     ];
     if let Some((name, _)) = given.iter().find(|(_, given)| *given) {
         let message = format!(
-            "The query option '{name}' is not taken by subscriptions, which are listed whole, {PAGE} on a page. \
-             '@odata.nextLink' leads on."
+            "The query option '{name}' does not apply to subscriptions, which are listed completely, {PAGE} per page, \
+             with '@odata.nextLink'."
         );
         return Err(Error::invalid(Kind::Query, *name, message));
     }

@@ -1,5 +1,5 @@
-//! Graph's own limits, for people who test against them (`--throttle graph`): the first request that is too much is
-//! refused, and no other. Windows are fixed and begin with a first request. docs/graph.md, "Throttling".
+//! Graph's own limits, to test clients against (`--throttle graph`). Exactly the first request beyond a limit is refused.
+//! Windows are fixed and begin with a first request. docs/graph.md, "Throttling".
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::http::bounded_map::BoundedMap;
 use crate::odata::address::{Owner, Resource};
 
 impl MailboxLimits {
-    /// What Graph documents of Outlook's service, and of all of its own.
+    /// The limits that Graph documents for Outlook and for all services.
     pub fn of_graph() -> Self {
         Self {
             requests: 10_000,
@@ -25,29 +25,29 @@ impl MailboxLimits {
     }
 }
 
-/// Most apps, and most mailboxes of apps, that are remembered.
+/// Apps, and mailboxes of apps, that are remembered at most.
 const MOST: usize = 20_000;
 
-/// An app: whoever has a token.
+/// An app: the bearer of a token.
 type App = [u8; 32];
 type Mailbox = (App, String);
 
-/// What was used of the limits.
+/// Counts requests against Graph's limits.
 pub(crate) struct Throttle {
     limits: MailboxLimits,
-    apps: Mutex<BoundedMap<App, Window>>,
-    mailboxes: Mutex<BoundedMap<Mailbox, Used>>,
+    apps: Mutex<BoundedMap<App, FixedWindow>>,
+    mailboxes: Mutex<BoundedMap<Mailbox, Usage>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Window {
+struct FixedWindow {
     began: Option<Instant>,
     used: u64,
 }
 
-impl Window {
+impl FixedWindow {
     /// # Errors
-    /// How long until the next window begins, where this one has not so much left.
+    /// How long until the next window begins, if this one is exhausted.
     fn take(&mut self, now: Instant, length: Duration, most: u64, wanted: u64) -> Result<(), Duration> {
         let began = match self.began {
             Some(began) if now.saturating_duration_since(began) < length => began,
@@ -65,13 +65,13 @@ impl Window {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Used {
-    requests: Window,
-    upload: Window,
+struct Usage {
+    requests: FixedWindow,
+    upload: FixedWindow,
     running: u32,
 }
 
-/// One of the requests that an app may have under way to a mailbox; dropped it is free again.
+/// One of the concurrent requests of an app to a mailbox, until this is dropped.
 pub(crate) struct MailboxPermit {
     throttle: Arc<Throttle>,
     mailbox: Mailbox,
@@ -86,7 +86,7 @@ impl Drop for MailboxPermit {
     }
 }
 
-/// Whose mailbox a call is about, under one name however it is asked for.
+/// The key of a call's mailbox, the same for all its names.
 pub(crate) fn mailbox(caller: &Caller, resource: &Resource) -> Option<String> {
     let asked = match (resource, &caller.who) {
         (Resource::Owned(Owner::Me, _), Who::User(user)) => &user.id,
@@ -101,7 +101,7 @@ impl Throttle {
         Self { limits, apps: Mutex::new(BoundedMap::new(MOST)), mailboxes: Mutex::new(BoundedMap::new(MOST)) }
     }
 
-    /// Counts a request of an app, and if it is about a mailbox there too.
+    /// Counts a request of an app, and to its mailbox if there is one.
     ///
     /// # Errors
     /// [`Error::Throttled`]
@@ -135,7 +135,7 @@ impl Throttle {
         Ok(MailboxPermit { throttle: Arc::clone(self), mailbox })
     }
 
-    /// Counts what is sent to a mailbox.
+    /// Counts bytes that are sent to a mailbox.
     ///
     /// # Errors
     /// [`Error::Throttled`]
@@ -148,7 +148,7 @@ impl Throttle {
     }
 }
 
-fn is_running(used: &Used) -> bool {
+fn is_running(used: &Usage) -> bool {
     used.running > 0
 }
 

@@ -1,4 +1,4 @@
-//! `…/permanentDelete`, and `…/deletedContacts`: what was deleted, until it is gone for good.
+//! `…/permanentDelete`, and `…/deletedContacts`: deleted contacts until they are purged.
 
 use serde::Serialize;
 
@@ -21,16 +21,16 @@ use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::store::Listing;
 
-/// A contact as any other, and when it was deleted: that was its last modification.
+/// A contact and when it was deleted, which is its last modification.
 #[derive(Serialize)]
-struct Deleted<'a> {
+struct DeletedContact<'a> {
     #[serde(flatten)]
     contact: ContactJson<'a>,
     #[serde(rename = "deletedDateTime")]
     time: String,
 }
 
-/// `GET …/deletedContacts`: of all folders, those deleted last first if no other order is asked for.
+/// `GET …/deletedContacts`: of all folders, the last deleted first unless `$orderby` says otherwise.
 pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
@@ -77,7 +77,7 @@ pub(crate) async fn restore(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Res
     written::updated(call, &contact, || contacts::shown(call, mailbox, &contact, None))
 }
 
-/// `DELETE …/deletedContacts/{id}`: for good.
+/// `DELETE …/deletedContacts/{id}`: permanently.
 pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
     written::deleted(store.delete_from_trash(number, parse_id(id)?, call.expected.clone()).await?)
@@ -109,10 +109,10 @@ fn shown<'a>(
     select: Option<&'a Selection>,
     context: Option<&'a str>,
     within: &'a str,
-) -> Deleted<'a> {
+) -> DeletedContact<'a> {
     let (shape, within, annotated) = (call.shape(), Some(within), call.annotated);
     let contact_shown = ContactJson { contact, shape, select, context, within, annotated };
-    Deleted { contact: contact_shown, time: date::print(contact.last_modified_date_time) }
+    DeletedContact { contact: contact_shown, time: date::print(contact.last_modified_date_time) }
 }
 
 fn context(call: &Call<'_>, mailbox: &Mailbox, select: &str, end: &str) -> String {

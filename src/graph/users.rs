@@ -27,7 +27,7 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Er
     Answer::json(200, &UserJson::of(&mailbox.user, select, context))
 }
 
-/// `GET /users`, in the order in which they were made if no other is asked for.
+/// `GET /users`, by creation unless `$orderby` says otherwise.
 pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let select = selection(&query)?;
@@ -44,11 +44,16 @@ pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Err
     Answer::json(200, &List { context, count, next, value })
 }
 
-/// Users of a page, how many there are where that was asked, and the link to the next.
-type Page = (Vec<User>, Option<i64>, Option<String>);
+/// The users of a page, the `$count` if asked for, and the nextLink.
+type UserPage = (Vec<User>, Option<i64>, Option<String>);
 
-/// There may be many: only those of the page are read.
-async fn as_made(call: &Call<'_>, store: &Store, query: &Query, condition: Option<&Condition>) -> Result<Page, Error> {
+/// Only the users of the page are read, since there may be many.
+async fn as_made(
+    call: &Call<'_>,
+    store: &Store,
+    query: &Query,
+    condition: Option<&Condition>,
+) -> Result<UserPage, Error> {
     let token = query.skip_token.as_deref().map(UserToken::parse).transpose()?;
     let size = call.page_size(token.as_ref().map(|token| token.size), query);
     let window = Window {
@@ -71,20 +76,20 @@ async fn sorted(
     query: &Query,
     condition: Option<&Condition>,
     order: Vec<Order>,
-) -> Result<Page, Error> {
+) -> Result<UserPage, Error> {
     let by = call.sorting(query, order)?;
     let page = store.sorted_users(condition, &by).await?;
     let next = call.behind(query, &page, page.value.len(), by.size);
     Ok((page.value, query.count.unwrap_or(false).then_some(page.count), next))
 }
 
-/// What a list is filtered and sorted by.
+/// Filter and order of a list.
 fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Option<Vec<Order>>), Error> {
     Call::no_search(query, "users")?;
     Ok((call.condition(query, Model::User)?, call.order(query, Model::User)?))
 }
 
-/// `GET /users/$count`: a number and nothing else.
+/// `GET /users/$count`
 pub(crate) async fn count(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
     let (condition, _) = options(call, &Query::parse(call.query)?)?;
     Answer::number(call.api.unguarded.acting(call.actor(caller)).count_users(condition.as_ref()).await?)

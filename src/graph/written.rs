@@ -13,14 +13,14 @@ use crate::http::answer::{Answer, POSITION};
 use crate::store::Share;
 
 /// What a write has stored.
-pub(crate) trait Stored {
+pub(crate) trait Versioned {
     /// The entity tag, and the position of the mailbox after the write; `None` where the resource has no versions.
     fn version(&self) -> Option<(String, i64)>;
 }
 
 macro_rules! versioned {
     ($($resource:ty),*) => {
-        $(impl Stored for $resource {
+        $(impl Versioned for $resource {
             fn version(&self) -> Option<(String, i64)> {
                 Some((self.etag(), self.version))
             }
@@ -29,13 +29,13 @@ macro_rules! versioned {
 }
 versioned!(Contact, Folder, Category, Extension, Photo);
 
-impl Stored for Share {
+impl Versioned for Share {
     fn version(&self) -> Option<(String, i64)> {
         None
     }
 }
 
-impl Stored for Subscription {
+impl Versioned for Subscription {
     fn version(&self) -> Option<(String, i64)> {
         None
     }
@@ -44,7 +44,7 @@ impl Stored for Subscription {
 /// 201 with what was created, or 204 where the client prefers that; `location` is a path below the API's prefix.
 pub(crate) fn created(
     call: &Call<'_>,
-    stored: &impl Stored,
+    stored: &impl Versioned,
     location: &str,
     show: impl FnOnce() -> Result<Answer, Error>,
 ) -> Result<Answer, Error> {
@@ -57,7 +57,7 @@ pub(crate) fn created(
 /// 200 with what was changed, or 204 where the client prefers that.
 pub(crate) fn updated(
     call: &Call<'_>,
-    stored: &impl Stored,
+    stored: &impl Versioned,
     show: impl FnOnce() -> Result<Answer, Error>,
 ) -> Result<Answer, Error> {
     written(call, 200, stored, show)
@@ -71,7 +71,7 @@ pub(crate) fn deleted(position: i64) -> Result<Answer, Error> {
 fn written(
     call: &Call<'_>,
     status: u16,
-    stored: &impl Stored,
+    stored: &impl Versioned,
     show: impl FnOnce() -> Result<Answer, Error>,
 ) -> Result<Answer, Error> {
     let is_minimal = call.prefer.minimal == Some(true);

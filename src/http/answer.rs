@@ -7,10 +7,10 @@ use serde::Serialize;
 use crate::domain::error::Error;
 use crate::store::Chunks;
 
-/// The header that tells how far a write has brought its mailbox.
+/// The position of the mailbox after a write (docs/graph.md, "Positions").
 pub(crate) const POSITION: &str = "Contactd-Position";
 
-/// Status, headers and, unless it is empty, a body: JSON where no header says otherwise.
+/// Status, headers and, unless it is empty, a body. A body without `Content-Type` has the type of its front end.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
@@ -20,9 +20,9 @@ pub(crate) struct Answer {
 /// What follows the head of an answer.
 pub(crate) enum Body {
     Bytes(Vec<u8>),
-    /// A part of the program.
+    /// A constant of the program.
     Static(&'static [u8]),
-    /// So many bytes, which are read as they are asked for: whoever needs them all joins the chunks.
+    /// A size in bytes, and chunks that are read as the client takes them.
     Chunks(u64, Chunks),
 }
 
@@ -43,7 +43,7 @@ impl Answer {
         Ok(Self { body: Some(body.into()), ..Self::empty(status)? })
     }
 
-    /// A number as plain text, as the count of a collection is answered.
+    /// A number as plain text: the count of a collection.
     pub(crate) fn number(number: i64) -> Result<Self, Error> {
         let answer = Self { body: Some(number.to_string().into_bytes().into()), ..Self::empty(200)? };
         answer.header("Content-Type", "text/plain")

@@ -1,6 +1,5 @@
-//! Work that may take longer than the event loop may stand still: on threads of its own, as many at once as there are
-//! processors, so that it takes no more of them than the loops do. What waits, waits for its turn; each piece is bounded by
-//! the limits of what a client may send.
+//! Work that would block the event loop for too long, on blocking threads. At most as many run at once as there are
+//! processors; others wait. The limits on requests bound each piece of work.
 
 use std::num::NonZero;
 use std::sync::{Arc, LazyLock};
@@ -10,16 +9,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::error::Error;
 
-/// How many bytes are read or packed on the event loop itself: less than a millisecond's work.
+/// Bytes that are parsed or compressed on the event loop itself, which takes less than a millisecond.
 pub(crate) const SHORT: usize = 64 << 10;
 
 static TURNS: LazyLock<Arc<Semaphore>> =
     LazyLock::new(|| Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))));
 
-/// The right to work on a thread, until the work is done.
+/// A permit to work on a blocking thread.
 pub(crate) struct Turn(OwnedSemaphorePermit);
 
-/// Does `work` when its turn comes.
+/// Waits for a turn and does `work`.
 ///
 /// # Errors
 /// [`Error::Internal`] where it panics.
@@ -31,17 +30,17 @@ impl Turn {
     /// Waits for a turn.
     ///
     /// # Errors
-    /// None: there are turns for ever.
+    /// None: the semaphore is never closed.
     pub(crate) async fn wait() -> Result<Self, Error> {
         Arc::clone(&TURNS).acquire_owned().await.map(Self).map_err(Error::internal)
     }
 
-    /// A turn, if there is one now.
+    /// A turn, if one is free.
     pub(crate) fn now() -> Option<Self> {
         Arc::clone(&TURNS).try_acquire_owned().ok().map(Self)
     }
 
-    /// Does `work`. The turn is given back when that is done, even if nobody waits for it any more.
+    /// Does `work`. The turn is returned when the work ends, even if the caller was dropped.
     ///
     /// # Errors
     /// [`Error::Internal`] where it panics.

@@ -16,9 +16,9 @@ use crate::domain::user::{self, EXPECTED_NAME, Identity, Principal, Trusted, Use
 use crate::oidc::{self, Provider, Unverified, Verified};
 use crate::store::{Store, TokenFacts};
 
-/// Most stored tokens whose facts are remembered.
+/// CachedToken tokens whose facts are cached, at most.
 const MAX_REMEMBERED: usize = 10_000;
-/// How often it is written down that a token is used, in microseconds.
+/// Interval at which the use of a token is recorded, in microseconds.
 const USED_EVERY: i64 = 10 * 60 * 1_000_000;
 
 /// A scheme of the `Authorization` header (RFC 9110, section 11.1). A front end names those that it accepts.
@@ -36,7 +36,7 @@ impl Scheme {
     }
 }
 
-/// What a request is authenticated by.
+/// What authenticates a request.
 #[derive(Clone, Copy)]
 pub(crate) enum Credential<'a> {
     /// A token.
@@ -53,7 +53,7 @@ impl<'a> Credential<'a> {
         }
     }
 
-    /// By which limits tell it apart from others.
+    /// The key by which limits count it.
     pub(crate) fn digest(self) -> Digest {
         match self {
             Self::Bearer(token) => secret::digest(token),
@@ -61,16 +61,16 @@ impl<'a> Credential<'a> {
     }
 }
 
-/// Who calls, and what their token permits. Whether it still does is looked at where something is done
+/// A caller and the scopes of their token. The store checks whether both are still valid when it does something
 /// ([`crate::store::Actor`]).
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) who: Who,
     pub(crate) scopes: Scopes,
-    /// The stored token, if it was one.
+    /// The id of a stored token.
     pub(crate) token: Option<Uuid>,
-    /// What their requests count as, where that is not the token: one who is given new ones by an identity provider all the
-    /// time is the same.
+    /// The key by which limits count the caller, if it is not the token: an identity provider issues new tokens to the same
+    /// caller all the time.
     pub(crate) counts_as: Option<Digest>,
 }
 
@@ -83,7 +83,7 @@ pub(crate) enum Who {
 }
 
 impl Caller {
-    /// As the audit log and subscriptions name it.
+    /// The name in the audit log and in subscriptions.
     pub(crate) fn name(&self) -> String {
         match &self.who {
             Who::User(user) => user.id.clone(),
@@ -92,40 +92,40 @@ impl Caller {
     }
 }
 
-/// The tokens that are accepted, besides those in the store; of an identity provider too, if there is one.
+/// The tokens that are accepted besides those in the store, and the identity provider if there is one.
 #[derive(Clone)]
-pub struct Access(Arc<Known>, Option<Provider>);
+pub struct Access(Arc<KnownTokens>, Option<Provider>);
 
-enum Known {
-    /// Every well-formed name is its own token, and there are no others.
+enum KnownTokens {
+    /// Development: every well-formed name is its own token.
     Names,
     Tokens {
-        /// By SHA-256: neither the secrets nor how much of one was right can be had from here.
+        /// By SHA-256, so that neither memory nor timing reveals a secret.
         principals: HashMap<Digest, Principal>,
-        /// The users named, by key.
+        /// The users that have a token, by key.
         users: HashMap<String, UserName>,
-        stored: Mutex<HashMap<Digest, Stored>>,
+        stored: Mutex<HashMap<Digest, CachedToken>>,
     },
 }
 
-/// What is remembered of a stored token.
-struct Stored {
+/// The cached facts of a stored token.
+struct CachedToken {
     facts: TokenFacts,
-    /// When it was last written down that it is used.
+    /// When its use was last recorded, in UTC microseconds.
     used: i64,
 }
 
-/// Whether a secret begins and ends with one kind of quotes, which a file for a shell would have around it.
+/// Whether a secret begins and ends with the same kind of quotes, as in a file for a shell.
 fn is_quoted(secret: &str) -> bool {
     let quotes = ["\"", "'", "`"];
     secret.len() > 1 && quotes.iter().any(|quote| secret.starts_with(quote) && secret.ends_with(quote))
 }
 
 impl Access {
-    /// For tests and first steps: the token `NAME` is the user of that name, `app:NAME` an application. Everybody is let in:
-    /// see [`crate::http::Settings::hosts`].
+    /// For tests and first steps: the token `NAME` is the user of that name, `app:NAME` an application. Every caller is
+    /// accepted; see [`crate::http::Settings::hosts`].
     pub fn development() -> Self {
-        Self(Arc::new(Known::Names), None)
+        Self(Arc::new(KnownTokens::Names), None)
     }
 
     /// The tokens in the store and no others.
@@ -134,15 +134,15 @@ impl Access {
     }
 
     fn known(principals: HashMap<Digest, Principal>, users: HashMap<String, UserName>) -> Self {
-        Self(Arc::new(Known::Tokens { principals, users, stored: Mutex::default() }), None)
+        Self(Arc::new(KnownTokens::Tokens { principals, users, stored: Mutex::default() }), None)
     }
 
-    /// Reads `name=secret` entries, separated by commas or line ends; `app:name=secret` is an application. Blank
-    /// entries and lines that begin with `#` are left out, and one name may have several secrets.
+    /// Reads `name=secret` entries, separated by commas or line ends; `app:name=secret` is an application. Blank entries and
+    /// lines that begin with `#` are skipped. A name may have several secrets.
     ///
     /// # Errors
-    /// One line that names the entry (never the secret): no `=`, a name that is none, an empty secret or one with
-    /// characters no header can carry, a secret used twice, or no entry at all.
+    /// One line that names the entry (never the secret): no `=`, an invalid name, a secret that is empty or has
+    /// characters that no header can carry, a secret used twice, or no entry at all.
     pub fn tokens(text: &str) -> Result<Self, String> {
         let mut principals = HashMap::new();
         let mut users = HashMap::new();
@@ -155,7 +155,7 @@ impl Access {
             };
             let Some(principal) = Principal::parse(name) else {
                 let expected = format!("{EXPECTED_NAME}; or app: and such a name");
-                // Not shown: without a name in front, it may be a part of the secret.
+                // Not shown: it may be part of the secret if the name is missing.
                 return Err(format!("token {}: no name before the '=', expected {expected}", i + 1));
             };
             if secret.is_empty() || !secret.bytes().all(|b| b.is_ascii_graphic()) {
@@ -180,13 +180,13 @@ impl Access {
         Ok(Self::known(principals, users))
     }
 
-    /// The same, and the tokens of an identity provider; but none of these in development, where all are names.
+    /// Accepts the tokens of an identity provider too; ignored in development.
     #[must_use]
     pub fn with_provider(self, provider: Provider) -> Self {
         Self(self.0, Some(provider))
     }
 
-    /// The issuer whose claim is trusted for names, and the claim.
+    /// The issuer whose claim is trusted for user names, and the claim.
     pub fn trusted_claim(&self) -> Option<(String, String)> {
         self.1.as_ref().and_then(Provider::trusted)
     }
@@ -196,7 +196,7 @@ impl Access {
     ///
     /// # Errors
     /// [`Error::Unauthorized`] without a known credential, [`Error::Denied`] for one that permits nothing here,
-    /// [`Error::Unavailable`] where the identity provider is needed and not there, else those of the database.
+    /// [`Error::Unavailable`] if the identity provider is needed and cannot be reached, and those of the database.
     pub(crate) async fn caller(
         &self,
         store: &Store,
@@ -205,8 +205,8 @@ impl Access {
     ) -> Result<Caller, Error> {
         let Credential::Bearer(token) = credential.ok_or(Error::Unauthorized)?;
         let (principals, stored) = match &*self.0 {
-            Known::Names => return named(store, developer(token).ok_or(Error::Unauthorized)?).await,
-            Known::Tokens { principals, stored, .. } => (principals, stored),
+            KnownTokens::Names => return named(store, developer(token).ok_or(Error::Unauthorized)?).await,
+            KnownTokens::Tokens { principals, stored, .. } => (principals, stored),
         };
         let digest = secret::digest(token);
         if let Some(principal) = principals.get(&digest) {
@@ -230,29 +230,29 @@ impl Access {
         }
         if is_to_be_told(stored, digest, &facts) {
             let (store, id) = (store.clone(), facts.id);
-            // Nobody waits for it, and it is no harm if it is lost.
+            // The request does not wait for it; a lost record does no harm.
             actix_web::rt::spawn(async move { store.token_is_used(id).await });
         }
         let who = facts.bearer.map_or_else(Who::App, Who::User);
         Ok(Caller { who, scopes: facts.scopes, token: Some(facts.id), counts_as: None })
     }
 
-    /// The bearer of an identity provider's token, who is made a user where there is none.
+    /// The bearer of an identity provider's token. Creates the user if there is none.
     async fn of_provider(&self, store: &Store, verified: &Verified) -> Result<Caller, Error> {
         let names = verified.scopes.iter().map(String::as_str);
         let scopes = Scopes::known(names, verified.is_application);
-        // Before anything is made for them: the provider has more people than those who are to come here.
+        // Before a user is created: the provider may know many people who have no access here.
         if scopes == Scopes::default() {
-            return Err(Error::Denied("The token permits nothing that there is here: that begins with Contacts.Read."));
+            return Err(Error::Denied("The token has no scope that this server knows, such as Contacts.Read."));
         }
         let counts_as = Some(secret::digest(&format!("{}#{}", verified.issuer, verified.subject)));
         if verified.is_application {
-            // No application of the operator's has such a name.
+            // The `#` keeps it apart from names that the operator gives to applications.
             let who = Who::App(format!("{}#{}", verified.issuer, verified.subject));
             return Ok(Caller { who, scopes, token: None, counts_as });
         }
         let is_reserved = |name: &str| UserName::of_address(name).is_some_and(|name| self.named(&name).is_some());
-        // The operator's word counts for more, and so does an id.
+        // A name that the operator has given, and an id, take precedence.
         let fits = |trusted: &&Trusted| user::can_be_given(&trusted.name) && !is_reserved(&trusted.name);
         let identity = Identity {
             issuer: verified.issuer.clone(),
@@ -266,11 +266,11 @@ impl Access {
         Ok(Caller { who: Who::User(user), scopes, token: None, counts_as })
     }
 
-    /// The user of this name, as the operator spells it, if a mailbox is made for it at first use.
+    /// The user of this name as the operator spells it, if its mailbox is created at first use.
     pub(crate) fn named(&self, user: &UserName) -> Option<UserName> {
         match &*self.0 {
-            Known::Names => Some(user.clone()),
-            Known::Tokens { users, .. } => users.get(&user.key()).cloned(),
+            KnownTokens::Names => Some(user.clone()),
+            KnownTokens::Tokens { users, .. } => users.get(&user.key()).cloned(),
         }
     }
 }
@@ -281,7 +281,7 @@ impl fmt::Debug for Access {
     }
 }
 
-/// Who a token of development is: a name of 1 to 64 of A-Z a-z 0-9 . _ @ -, which is less than a user's name may have.
+/// The bearer of a development token: a name of 1 to 64 of A-Z a-z 0-9 . _ @ -, a subset of user names.
 fn developer(token: &str) -> Option<Principal> {
     let name = token.strip_prefix("app:").unwrap_or(token);
     let is_name = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@-".contains(&b));
@@ -298,7 +298,7 @@ async fn verified(provider: &Provider, token: &str) -> Result<Verified, Error> {
     })
 }
 
-/// Who was named by the operator, or names themselves. Their tokens permit everything.
+/// The caller of a token of the operator's, or of development, which has all scopes.
 async fn named(store: &Store, principal: Principal) -> Result<Caller, Error> {
     Ok(match principal {
         Principal::User(name) => {
@@ -312,19 +312,19 @@ async fn named(store: &Store, principal: Principal) -> Result<Caller, Error> {
     })
 }
 
-fn remembered(stored: &Mutex<HashMap<Digest, Stored>>, digest: &Digest) -> Option<TokenFacts> {
+fn remembered(stored: &Mutex<HashMap<Digest, CachedToken>>, digest: &Digest) -> Option<TokenFacts> {
     let stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
     stored.get(digest).map(|stored| stored.facts.clone())
 }
 
-/// Remembers a token, and whether its use is to be written down now.
-fn is_to_be_told(stored: &Mutex<HashMap<Digest, Stored>>, digest: Digest, facts: &TokenFacts) -> bool {
+/// Caches a token. Returns whether its use is due to be recorded.
+fn is_to_be_told(stored: &Mutex<HashMap<Digest, CachedToken>>, digest: Digest, facts: &TokenFacts) -> bool {
     let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
     if stored.len() >= MAX_REMEMBERED && !stored.contains_key(&digest) {
         stored.clear();
     }
     let now = clock::now();
-    let entry = stored.entry(digest).or_insert_with(|| Stored { facts: facts.clone(), used: 0 });
+    let entry = stored.entry(digest).or_insert_with(|| CachedToken { facts: facts.clone(), used: 0 });
     let due = now - entry.used >= USED_EVERY;
     if due {
         entry.used = now;
@@ -341,8 +341,8 @@ mod tests {
         headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
         let Credential::Bearer(token) = Credential::read(&headers, &[Scheme::Bearer])?;
         match &*access.0 {
-            Known::Names => developer(token),
-            Known::Tokens { principals, .. } => principals.get(&secret::digest(token)).cloned(),
+            KnownTokens::Names => developer(token),
+            KnownTokens::Tokens { principals, .. } => principals.get(&secret::digest(token)).cloned(),
         }
     }
 

@@ -13,31 +13,31 @@ use crate::http::MAX_BODY;
 use crate::http::aside::{SHORT, aside};
 use crate::http::limits::Permit;
 
-/// Largest rest of a body that is read for nothing, in bytes, and how long that may take.
+/// Largest rest of a body that is read and discarded, in bytes, and how long that may take.
 const MAX_LEFT: usize = 64 << 10;
 const LEFT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Most members of a gzip body. Clients send one; each costs some tens of kilobytes of memory, however short it is.
+/// Members of a gzip body, at most. Clients send one; each costs tens of kilobytes of memory, however short it is.
 const MAX_MEMBERS: usize = 16;
-/// The mark that some programs write before UTF-8.
+/// Some programs write it in front of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a call does with its body.
+/// What a call does with a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// Nothing: it is not read.
+    /// It is not read.
     Not,
-    /// It must be JSON, and say so.
+    /// It must be sent as `application/json`.
     Json,
-    /// It is taken for what it is, whatever it says.
+    /// It is read whatever its type.
     Bytes,
 }
 
-/// Reads a body, unpacked.
+/// Reads a body and decompresses it.
 ///
 /// # Errors
 /// [`Error::TooLarge`] (at once where the length is declared), [`Error::UnsupportedMediaType`], [`Error::TooSlow`],
-/// 400 where it breaks off or is no gzip, and [`Error::Throttled`] or [`Error::Busy`] where there is no room for it.
+/// 400 if it breaks off or is not gzip, and [`Error::Throttled`] or [`Error::Busy`] if there is no room for it.
 pub(crate) async fn read(
     taken: Taken,
     headers: &HeaderMap,
@@ -82,12 +82,12 @@ pub(crate) async fn read(
     if taken == Taken::Json { utf_8(body) } else { Ok(body) }
 }
 
-/// JSON is sent as UTF-8 (RFC 8259, section 8.1), before which a byte order mark may be ignored.
+/// JSON is UTF-8 (RFC 8259, section 8.1); a byte order mark in front is ignored.
 fn utf_8(mut body: Vec<u8>) -> Result<Vec<u8>, Error> {
     if body.starts_with(BYTE_ORDER_MARK) {
         body.drain(..BYTE_ORDER_MARK.len());
     }
-    // The first character of a JSON text is one of ASCII.
+    // JSON begins with an ASCII character.
     let found = match body.as_slice() {
         [0, 0, 0xfe, 0xff, ..] | [0xff, 0xfe, 0, 0, ..] | [0, 0, 0, _, ..] | [_, 0, 0, 0, ..] => "UTF-32",
         [0xfe, 0xff, ..] | [0xff, 0xfe, ..] | [0, _, ..] | [_, 0, ..] => "UTF-16",
@@ -110,8 +110,8 @@ async fn receive(payload: &mut Payload, permit: &Permit) -> Result<Vec<u8>, Erro
     Ok(body)
 }
 
-/// Reads to its end what a refused call left of a small body, so that the connection can be kept: clients take a close
-/// for a failure.
+/// Reads the rest of a small body that a refused call left, so that the connection can be kept: clients take a close for a
+/// failure.
 pub(crate) async fn finish(headers: &HeaderMap, payload: &mut Payload) {
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if declared.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length <= MAX_LEFT) {
@@ -120,7 +120,7 @@ pub(crate) async fn finish(headers: &HeaderMap, payload: &mut Payload) {
     }
 }
 
-/// What a gzip body holds: away from the event loop if it is long, packed or not.
+/// Decompresses a body, on a blocking thread if it is long in either form.
 async fn unpacked(packed: Vec<u8>) -> Result<Vec<u8>, Error> {
     if packed.len() <= SHORT
         && let Some(body) = unpack(&packed, SHORT)?
@@ -130,7 +130,7 @@ async fn unpacked(packed: Vec<u8>) -> Result<Vec<u8>, Error> {
     aside(move || unpack(&packed, MAX_BODY)).await??.ok_or(Error::TooLarge(MAX_BODY))
 }
 
-/// Never holds more than `most` bytes, however much a small body would unpack to: `None` where it is more.
+/// `None` if the body is longer than `most` bytes; it never holds more than that.
 fn unpack(packed: &[u8], most: usize) -> Result<Option<Vec<u8>>, Error> {
     let refused = |message: &str| Error::invalid(Kind::Json, "", message);
     let (mut body, mut rest, mut members) = (Vec::new(), packed, 0);

@@ -1,10 +1,10 @@
-//! What is remembered of many, without growing beyond a number: those who were not seen for longest are forgotten.
+//! A map of bounded size that drops the entries that were not used for longest.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Values by key. They are of two ages: once as many young ones are there as half of the most, the old are forgotten and
-/// the young are old. Whoever is looked up is young again. So nothing is ever searched through to make room.
+/// Values by key, in two generations. When the young one has half of the capacity, the old one is dropped and the young one
+/// becomes the old one. A lookup moves an entry to the young one. So making room never searches.
 pub(crate) struct BoundedMap<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
@@ -12,12 +12,12 @@ pub(crate) struct BoundedMap<K, V> {
 }
 
 impl<K: Eq + Hash, V: Default> BoundedMap<K, V> {
-    /// Room for so many; what must be kept is besides.
+    /// A capacity; entries that must be kept do not count.
     pub(crate) fn new(most: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), most }
     }
 
-    /// The value of a key, a new one if there is none. What `is_kept` is true of is not forgotten.
+    /// The value of a key, a new one if there is none. Entries for which `is_kept` is true are not dropped.
     pub(crate) fn entry(&mut self, key: K, is_kept: impl Fn(&V) -> bool) -> &mut V {
         if !self.young.contains_key(&key) && self.young.len() >= self.most / 2 {
             let young = std::mem::take(&mut self.young);
@@ -28,7 +28,7 @@ impl<K: Eq + Hash, V: Default> BoundedMap<K, V> {
         self.young.entry(key).or_insert_with(|| known.unwrap_or_default())
     }
 
-    /// Forgets a key.
+    /// Removes a key.
     pub(crate) fn forget(&mut self, key: &K) {
         self.young.remove(key);
         self.old.remove(key);
@@ -56,13 +56,13 @@ mod tests {
         *seen.entry(1, |value| *value == 7) = 1;
         for stranger in 2..10_000 {
             *seen.entry(stranger, |value| *value == 7) += 2;
-            // Is there again and again.
+            // Used again and again.
             if stranger % 40 == 0 {
                 assert_eq!(*seen.entry(1, |value| *value == 7), 1);
             }
             assert!(seen.len() <= 101);
         }
-        // Must be kept, and was never asked for.
+        // Must be kept, and was not used since.
         assert_eq!(seen.known(&0), Some(&mut 7));
         assert_eq!(seen.known(&2), None);
     }

@@ -1,40 +1,39 @@
-//! Who sends a request, as far as an address tells.
+//! The client of a request, by its address.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 
-/// An address as clients are told apart by: an IPv4 address, or a network of 64 bits of IPv6, which is what one client
-/// is given.
+/// A client: an IPv4 address, or an IPv6 network of 64 bits, which is what one client is assigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Client(IpAddr);
 
-/// What a request carries that came by a socket in the file system.
+/// Marks a connection through a Unix socket.
 pub(crate) struct AtFile;
 
 impl Client {
-    /// Whoever is at a socket in the file system, which has no addresses: mostly a proxy. They count as one, by an address
-    /// that nobody connects from.
+    /// All clients of a Unix socket, usually a proxy. They have no addresses and count as one, under an address that nobody
+    /// connects from.
     pub(crate) const LOCAL: Self = Self(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
 
-    /// Who sent a request: whoever connected, or with `forwarded` whom the proxy that did says it took it from.
+    /// The client that connected, or with `forwarded` the one that the proxy names.
     pub(crate) fn of(request: &HttpRequest, forwarded: bool) -> Option<Self> {
         let at_file = || request.conn_data::<AtFile>().map(|_| Self::LOCAL);
         address_of(request, forwarded).map(Self::from).or_else(at_file)
     }
 }
 
-/// What people read where there is no address.
+/// How the log shows a Unix socket.
 pub(crate) const AT_FILE: &str = "unix";
 
-/// The same for people: an address, or [`AT_FILE`].
+/// The client as the log shows it: an address, or [`AT_FILE`].
 pub(crate) fn shown(request: &HttpRequest, forwarded: bool) -> Option<String> {
     let at_file = || request.conn_data::<AtFile>().map(|_| AT_FILE.to_owned());
     address_of(request, forwarded).map(|address| address.to_string()).or_else(at_file)
 }
 
-/// The address of whom [`Client::of`] says it was.
+/// The address behind [`Client::of`].
 fn address_of(request: &HttpRequest, forwarded: bool) -> Option<IpAddr> {
     let told = if forwarded { told(request.headers()) } else { None };
     told.or_else(|| request.peer_addr().map(|peer| peer.ip()))
@@ -49,9 +48,8 @@ impl From<IpAddr> for Client {
     }
 }
 
-/// The last hop that headers tell of, which is the one that the proxy itself has seen; those before it are what it was
-/// told. A proxy writes one of the two headers and may let a client's other one pass, so where both are there and
-/// contradict each other neither counts.
+/// The last hop in the headers, which the proxy itself has seen; earlier hops are what it was told. A proxy writes one of
+/// the two headers and may pass the other one from the client, so if both are present and differ neither counts.
 fn told(headers: &HeaderMap) -> Option<IpAddr> {
     let last = |name: &str| {
         let line = headers.get_all(name).last()?.to_str().unwrap_or_default();
@@ -70,17 +68,17 @@ fn told(headers: &HeaderMap) -> Option<IpAddr> {
     }
 }
 
-/// Whether headers tell of a client behind whoever connects.
+/// Whether the headers name a client behind the peer.
 pub(crate) fn tells(headers: &HeaderMap) -> bool {
     headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded")
 }
 
-/// Whether they do, and contradict each other.
+/// Whether both headers do, and differ.
 pub(crate) fn contradicts(headers: &HeaderMap) -> bool {
     headers.contains_key("x-forwarded-for") && headers.contains_key("forwarded") && told(headers).is_none()
 }
 
-/// An address, perhaps in quotes, with a port, or an IPv6 one in brackets.
+/// An address, optionally in quotes, with a port, or in brackets (IPv6).
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim().trim_matches('"');
     if let Some((address, _)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {

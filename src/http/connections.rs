@@ -1,9 +1,8 @@
-//! Connections of clients: how many there are, of whom, and which of them are closed by us. The framework times a
-//! connection's first head and its idle time; the rest is looked after here: heads behind the first that dawdle, and
-//! answers that nobody takes.
+//! Client connections: limits on their number, and the closing of slow ones. The framework times the first head of a
+//! connection and its idle time. This file times later heads, and answers that the client does not read.
 //!
-//! What is too many is not refused at the door. The connection that has had no request for longest is closed for the one
-//! that comes, so that whoever only holds connections keeps nobody out.
+//! A new connection beyond a limit is not refused: the connection that has been idle for longest is closed instead, so that
+//! clients that only hold connections open keep nobody out.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -22,26 +21,26 @@ use socket2::{SockRef, Socket};
 use crate::http::client::{self, Client};
 use crate::http::logged;
 
-/// What is taken of connections.
+/// ConnectionLimits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Most connections at once.
+pub struct ConnectionLimits {
+    /// Concurrent connections.
     pub most: usize,
-    /// Most of one client address.
+    /// Those of one client address.
     pub of_address: usize,
-    /// How long a connection is kept without a request that is whole. More than the framework's own time, which is kinder.
+    /// How long a connection is kept without a complete request. It must be longer than the framework's idle time, which
+    /// closes a connection more gracefully.
     pub idle: Duration,
-    /// How long a client may take for the next piece of an answer (64 KiB), and longer than what `LEAST_RATE` takes for
-    /// all that it was given so far.
+    /// How long a client may take to read the next piece of an answer (64 KiB), and how far it may fall behind `LEAST_RATE`.
     pub stall: Duration,
 }
 
-/// How many bytes of an answer a client must take in a second, seen over the whole of it.
+/// Bytes per second that a client must read of an answer, on average.
 const LEAST_RATE: u64 = 16 << 10;
 
-/// How many connections more a worker takes while others are being closed.
+/// Connections that a worker accepts beyond its limit while others are being closed.
 pub const COMING: usize = 32;
-/// How often it is looked for connections whose time is over.
+/// Interval at which late connections are closed.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The connections of a server. Cheap to clone.
@@ -49,8 +48,8 @@ const LOOK: Duration = Duration::from_millis(500);
 pub struct Connections(Arc<Shared>);
 
 struct Shared {
-    limits: Limits,
-    /// Whether the log has the addresses of clients.
+    limits: ConnectionLimits,
+    /// Whether the log shows the addresses of clients.
     log_addresses: bool,
     table: Mutex<Table>,
 }
@@ -58,16 +57,16 @@ struct Shared {
 #[derive(Default)]
 struct Table {
     conns: HashMap<u64, Conn>,
-    /// Numbers connections, and each change of state.
+    /// The last number given to a connection or a change of state.
     last: u64,
-    /// Without a request, longest first: by the number under which they came to be so.
+    /// Idle connections, longest first: by the number of that change of state.
     idle: BTreeMap<u64, u64>,
-    /// With an answer that is being taken, by when the next of it must be taken.
+    /// Connections whose client reads an answer, by the time at which the next piece is due.
     answering: BTreeSet<(Instant, u64)>,
     clients: HashMap<Client, PerClient>,
 }
 
-/// What one address has.
+/// The connections of one client address.
 #[derive(Default)]
 struct PerClient {
     open: usize,
@@ -75,13 +74,13 @@ struct PerClient {
 }
 
 struct Conn {
-    /// A handle of our own on the socket.
+    /// A duplicate of the socket's descriptor.
     socket: Socket,
     client: Option<Client>,
     state: ConnState,
     turn: u64,
     since: Instant,
-    /// Since when an answer is being taken, if one is.
+    /// When the client began to read the answer.
     answering_since: Instant,
 }
 
@@ -89,27 +88,27 @@ struct Conn {
 enum ConnState {
     Idle,
     Working,
-    /// The next of an answer must be taken by then.
+    /// The client reads an answer; the next piece is due then.
     Answering(Instant),
-    /// It was closed, and is about to be dropped.
+    /// Closed here; the framework will drop it.
     Closed,
 }
 
-/// A connection, for as long as the framework keeps it.
+/// A connection of the framework; dropped with it.
 pub(crate) struct Connection {
     shared: Arc<Shared>,
     id: u64,
-    /// Who is at the other end, as the log has it.
+    /// The peer as the log shows it.
     peer: Option<String>,
 }
 
 impl Connections {
-    /// None yet.
-    pub fn new(limits: Limits, log_addresses: bool) -> Self {
+    /// No connections yet.
+    pub fn new(limits: ConnectionLimits, log_addresses: bool) -> Self {
         Self(Arc::new(Shared { limits, log_addresses, table: Mutex::default() }))
     }
 
-    /// What the framework tells of a new connection: for `HttpServer::on_connect`.
+    /// The callback for `HttpServer::on_connect`.
     pub fn on_connect(&self) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
         let shared = Arc::clone(&self.0);
         move |stream, extensions| {
@@ -123,12 +122,12 @@ impl Connections {
         }
     }
 
-    /// Most connections of each of so many workers, with those that come while others are closed for them.
+    /// The limit of each worker, including connections that arrive while others are being closed.
     pub fn of_worker(&self, workers: usize) -> usize {
         self.0.limits.most.div_ceil(workers.max(1)) + COMING
     }
 
-    /// Closes connections whose time is over, for ever.
+    /// Closes late connections; never returns.
     pub async fn watch(&self) {
         loop {
             tokio::time::sleep(LOOK).await;
@@ -137,7 +136,7 @@ impl Connections {
     }
 }
 
-/// The socket below a connection of the framework, with TLS or without, and who is at its other end, also as the log has it.
+/// The socket of a connection, with TLS or without, its client, and the peer as the log shows it.
 fn socket(stream: &dyn Any) -> Option<(BorrowedFd<'_>, Option<Client>, Option<String>)> {
     if let Some(stream) = stream.downcast_ref::<UnixStream>() {
         return Some((stream.as_fd(), Some(Client::LOCAL), Some(client::AT_FILE.to_owned())));
@@ -153,7 +152,7 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection on, or closes it if all others are at work.
+    /// Registers a connection, or closes it if all others are busy.
     fn open(
         self: &Arc<Self>,
         stream: BorrowedFd<'_>,
@@ -163,10 +162,10 @@ impl Shared {
         let socket = SockRef::from(&stream);
         #[cfg(target_os = "linux")]
         {
-            // Of a socket in the file system both are refused, which does no harm.
-            // The kernel gives up on a client that takes nothing at all, whatever there is to send.
+            // A Unix socket refuses both options, which does no harm. The kernel closes a connection whose peer acknowledges
+            // nothing for so long.
             let _ = socket.set_tcp_user_timeout(Some(self.limits.stall));
-            // It holds little that is not on its way, so that what we are asked for is what the client takes.
+            // The kernel buffers little, so that the pace at which it asks for data is that of the client.
             let _ = socket.set_tcp_notsent_lowat(super::paced::PIECE);
         }
         let id = stream
@@ -189,9 +188,9 @@ impl Shared {
 }
 
 impl Table {
-    /// Takes a connection on in place of another, if need be, and answers its number.
-    fn open(&mut self, limits: Limits, socket: Socket, client: Option<Client>, now: Instant) -> Option<u64> {
-        // Looked up and not made: whoever is refused leaves nothing behind.
+    /// Registers a connection, closing another one if needed, and returns its number.
+    fn open(&mut self, limits: ConnectionLimits, socket: Socket, client: Option<Client>, now: Instant) -> Option<u64> {
+        // Not `entry`: a refused client must leave nothing behind.
         let own = client.and_then(|client| self.clients.get(&client));
         if let Some(own) = own.filter(|own| own.open >= limits.of_address) {
             let longest = own.idle.first_key_value().map(|(_, id)| *id)?;
@@ -220,7 +219,7 @@ impl Table {
 
     fn set_state(&mut self, id: u64, state: ConnState, now: Instant) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        // Of one whose client is not known the list is nobody's.
+        // A connection of an unknown client is in no client's list.
         let mut nobody = PerClient::default();
         let own = conn.client.and_then(|client| self.clients.get_mut(&client)).unwrap_or(&mut nobody);
         match conn.state {
@@ -247,8 +246,8 @@ impl Table {
         }
     }
 
-    /// Notes that a client has taken what it was given of an answer, so many bytes, and is given more.
-    fn goes_on(&mut self, id: u64, given: u64, now: Instant, limits: Limits) {
+    /// Records that the client has read `given` bytes of an answer and is given more.
+    fn goes_on(&mut self, id: u64, given: u64, now: Instant, limits: ConnectionLimits) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         if !matches!(conn.state, ConnState::Answering(_)) {
             conn.answering_since = now;
@@ -266,8 +265,8 @@ impl Table {
         self.set_state(id, ConnState::Closed, Instant::now());
     }
 
-    /// A connection whose time is over.
-    fn late(&self, now: Instant, limits: Limits) -> Option<u64> {
+    /// A connection that is late.
+    fn late(&self, now: Instant, limits: ConnectionLimits) -> Option<u64> {
         let idle = || {
             let (_, id) = self.idle.first_key_value()?;
             let conn = self.conns.get(id)?;
@@ -299,7 +298,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.shared.table().drop_conn(self.id);
-        // It ends right after the framework has said why, on the same thread.
+        // The framework logs the reason on the same thread right before it drops the connection.
         if let Some(reason) = logged::reason() {
             let address = self.peer.as_deref().filter(|_| self.shared.log_addresses);
             tracing::info!(address, reason, "a connection was given up");
@@ -307,7 +306,7 @@ impl Drop for Connection {
     }
 }
 
-/// A request on a connection, until its answer is taken. Where nobody looks after connections it does nothing.
+/// A request on a connection, until the client has read its answer. Without [`Connections`] it does nothing.
 #[derive(Default)]
 pub(crate) struct Exchange(Option<Rc<Connection>>);
 
@@ -320,14 +319,14 @@ impl Exchange {
         Self(connection)
     }
 
-    /// The client has taken what it was given, so many bytes, and is given more.
+    /// The client has read `given` bytes and is given more.
     pub(crate) fn goes_on(&self, given: u64) {
         if let Some(Connection { shared, id, .. }) = self.0.as_deref() {
             shared.table().goes_on(*id, given, Instant::now(), shared.limits);
         }
     }
 
-    /// Nothing is done for the client: until there is, its connection may be closed for another.
+    /// The server waits for the client: the connection may be closed in favour of another.
     pub(crate) fn waits(&self) {
         if let Some(connection) = &self.0 {
             connection.note_state(ConnState::Idle);
@@ -349,8 +348,8 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { most: 4, of_address: 2, idle: Duration::from_secs(100), stall: Duration::from_secs(30) };
+    const LIMITS: ConnectionLimits =
+        ConnectionLimits { most: 4, of_address: 2, idle: Duration::from_secs(100), stall: Duration::from_secs(30) };
 
     fn client(number: u32) -> Client {
         Client::from(IpAddr::V4(Ipv4Addr::from_bits(number)))

@@ -1,7 +1,7 @@
-//! Which web pages may call from a browser (the Fetch standard's CORS protocol). Without a word of the operator none may.
+//! Web pages that may call from a browser (CORS, Fetch standard); none by default.
 //!
-//! Pages are known by their exact origin. They carry a token themselves, so no answer allows a browser's own credentials,
-//! and there is nothing that a page of another origin could do in somebody's name.
+//! A page is identified by its exact origin. It sends a token itself, so no answer allows the browser's own credentials, and
+//! a page of another origin can do nothing on behalf of a user.
 
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, POSITION};
 
-/// What a page may read of an answer, besides what the standard lets it.
+/// Headers that a page may read besides those of the standard.
 const EXPOSED: [&str; 8] = [
     "request-id",
     "client-request-id",
@@ -23,9 +23,9 @@ const EXPOSED: [&str; 8] = [
     "OData-EntityId",
     POSITION,
 ];
-/// For how many seconds a browser may remember what is offered.
+/// Seconds for which a browser may cache a preflight.
 const REMEMBERED: &str = "600";
-/// Most headers that are allowed to a request.
+/// Headers that a preflight may ask for, at most.
 const MAX_HEADERS: usize = 64;
 
 /// An origin of web pages, as browsers send it: `https://app.example.org`, `http://localhost:3000`.
@@ -35,10 +35,10 @@ pub struct WebOrigin(String);
 impl FromStr for WebOrigin {
     type Err = &'static str;
 
-    /// Takes other letter cases and the scheme's own port, which browsers leave out.
+    /// Accepts any letter case, and the default port of the scheme, which browsers omit.
     ///
     /// # Errors
-    /// What would have been taken. Neither `*` nor `null` is an origin: both would be anybody.
+    /// What is expected. `*` and `null` are refused: both would admit every page.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let expected = "expected an origin as browsers send it, like https://app.example.org or http://localhost:3000, \
                         without a path and no wildcard";
@@ -64,14 +64,13 @@ impl FromStr for WebOrigin {
     }
 }
 
-/// The origin of a request that may call.
+/// The origin of a request, if it is allowed.
 fn allowed<'a>(headers: &HeaderMap, origins: &'a [WebOrigin]) -> Option<&'a WebOrigin> {
     let sent = headers.get(header::ORIGIN)?;
     origins.iter().find(|origin| origin.0.as_bytes() == sent.as_bytes())
 }
 
-/// Answers a browser that asks what it may send to a place, which it does without a token: what is offered there.
-/// Everything else stays what it is.
+/// Answers a preflight, which has no token, with the methods that are offered. Every other answer is unchanged.
 pub(crate) fn preflight(
     request: &HttpRequest,
     origins: &[WebOrigin],
@@ -94,7 +93,7 @@ pub(crate) fn preflight(
     }
 }
 
-/// The headers a page wants to send: it may send any but those that are a proxy's to say, since SDKs have their own.
+/// The headers that a page wants to send. All are allowed, since SDKs add their own, except those that a proxy sets.
 fn wanted(headers: &HeaderMap) -> Vec<String> {
     let asked = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).and_then(|value| value.to_str().ok());
     let names = asked.unwrap_or_default().split(',').map(|name| name.trim().to_ascii_lowercase());
@@ -104,12 +103,12 @@ fn wanted(headers: &HeaderMap) -> Vec<String> {
     names.filter(may).take(MAX_HEADERS).collect()
 }
 
-/// What every answer tells a browser.
+/// The CORS headers of every answer.
 pub(crate) fn headers(request: &HttpRequest, origins: &[WebOrigin]) -> Vec<(HeaderName, HeaderValue)> {
     if origins.is_empty() {
         return Vec::new();
     }
-    // A cache between must not give one page the answer to another.
+    // A cache must not reuse the answer for another page.
     let mut headers = vec![(header::VARY, HeaderValue::from_static("Origin"))];
     if let Some(origin) = allowed(request.headers(), origins) {
         let of = |name, value: &str| HeaderValue::from_str(value).map(|value| (name, value));

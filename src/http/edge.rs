@@ -45,7 +45,7 @@ impl Held {
 
 /// What the log says of a request.
 #[derive(Default)]
-struct Entry {
+struct LogEntry {
     route: &'static str,
     address: Option<String>,
     /// The id of a stored token.
@@ -75,7 +75,7 @@ pub(crate) async fn serve<F: FrontEnd>(
     let started = Instant::now();
     let ids = Ids::of(request.headers());
     let address = client::shown(&request, api.settings.limits.forwarded);
-    let mut entry = Entry { address, ..Entry::default() };
+    let mut entry = LogEntry { address, ..LogEntry::default() };
     let mut held = Held { exchange: Exchange::begin(&request), ..Held::default() };
     let answer = answer(&*front_end, &request, &mut payload, &api, &ids, &mut entry, &mut held).await;
     let answer = cors::preflight(&request, &api.settings.cors, answer);
@@ -99,14 +99,14 @@ pub(crate) async fn serve<F: FrontEnd>(
 }
 
 /// One line a request, without anything a client wrote.
-fn log(request: &HttpRequest, settings: &Settings, entry: &Entry, answer: &Answer, ids: &Ids, took: Duration) {
+fn log(request: &HttpRequest, settings: &Settings, entry: &LogEntry, answer: &Answer, ids: &Ids, took: Duration) {
     let method = match *request.method() {
         Method::GET | Method::HEAD | Method::POST | Method::PATCH | Method::PUT | Method::DELETE | Method::OPTIONS => {
             request.method().as_str()
         }
         _ => "other",
     };
-    let Entry { route, code, .. } = *entry;
+    let LogEntry { route, code, .. } = *entry;
     let address = entry.address.as_deref().filter(|_| settings.log_addresses);
     let token = entry.token.map(tracing::field::display);
     let status = answer.status.as_u16();
@@ -132,12 +132,12 @@ fn warn_of_proxy(request: &HttpRequest, api: &Api) {
     }
     if trusted {
         tracing::warn!(
-            "X-Forwarded-For and Forwarded contradict each other, so neither is believed: have the proxy take away the one it does not write"
+            "X-Forwarded-For and Forwarded contradict each other, so neither is used: have the proxy remove the one that it does not write"
         );
     } else {
         tracing::warn!(
-            "a request tells by X-Forwarded-For or Forwarded from whom it is, which is not believed. If a proxy stands in front, all its \
-             clients count as one address: --trust-forwarded takes theirs from it"
+            "a request names its client in X-Forwarded-For or Forwarded, which is ignored. Behind a proxy all clients count as one \
+             address: --trust-forwarded uses these headers"
         );
     }
 }
@@ -149,14 +149,14 @@ async fn answer<F: FrontEnd>(
     payload: &mut web::Payload,
     api: &Api,
     ids: &Ids,
-    entry: &mut Entry,
+    entry: &mut LogEntry,
     held: &mut Held,
 ) -> Result<Answer, Error> {
     let (mount, path) = place(request, api)?;
     if api.settings.hosts.as_ref().is_some_and(|hosts| !host::is_meant(request, hosts)) {
         return Err(Error::Denied(
-            "This server lets everybody in, so it answers only what is sent to this machine by name (Host: localhost or a \
-             loopback address); --dev-allow-remote permits other names.",
+            "This server accepts every caller, so it answers only requests whose Host is this machine (localhost or a \
+             loopback address); --dev-allow-remote permits other hosts.",
         ));
     }
     warn_of_proxy(request, api);

@@ -1,4 +1,4 @@
-//! `GET /healthz`: whether a row can be read. However many ask, it is looked once for all who came before the look.
+//! `GET /healthz`: whether a row can be read. Concurrent requests share one check.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,10 +6,10 @@ use tokio::sync::Mutex;
 
 use crate::domain::error::Error;
 
-/// The looks that were had.
+/// The last check and who it answers.
 pub(crate) struct Health {
     came: AtomicU64,
-    /// For how many of those who came, and what was found.
+    /// The number of the last request that it answers, and its outcome.
     found: Mutex<(u64, Result<(), Error>)>,
 }
 
@@ -20,7 +20,7 @@ impl Default for Health {
 }
 
 impl Health {
-    /// What is found by `look`, which began after this was asked.
+    /// The outcome of a `look` that began after this request.
     ///
     /// # Errors
     /// Those of `look`.
@@ -53,7 +53,7 @@ mod tests {
             if number == 2 { Err(Error::unavailable("it is not well")) } else { Ok(()) }
         };
         let answers = join_all((0..100).map(|_| health.ask(look))).await;
-        // The first began while nobody else had come.
+        // The first began before the others asked.
         assert_eq!(looks.get(), 2);
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
         assert!(health.ask(look).await.is_ok());

@@ -1,5 +1,5 @@
-//! To which host a request may be sent, where that matters: a server that lets everybody in is reached by every web page
-//! whose own name its owner points at it for a moment (DNS rebinding). Such a page is known by its name.
+//! Allowed hosts, against DNS rebinding: a server that accepts every caller can be called by any web page whose owner points
+//! the page's own name at it. Such a request has that name in `Host`.
 
 use std::net::IpAddr;
 
@@ -10,11 +10,11 @@ use crate::http::client::AtFile;
 use crate::http::origin::split_port;
 use crate::http::serving;
 
-/// What clients of Graph are pointed at this machine as, with the certificate of `contactd dev-cert`.
+/// The name under which clients of Graph are redirected to this machine, with the certificate of `contactd dev-cert`.
 const GRAPH: &str = "graph.microsoft.com";
 
-/// Whether a request names this machine, or one of these hosts. What names none is no browser's, and a browser cannot
-/// reach a socket that is a file.
+/// Whether a request names this machine or one of these hosts. A request without a host is not from a browser, and a browser
+/// cannot reach a Unix socket.
 pub(crate) fn is_meant(request: &HttpRequest, hosts: &[String]) -> bool {
     let named = match request.headers().get(header::HOST) {
         Some(host) => host.to_str().ok(),
@@ -39,8 +39,8 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || is_address
 }
 
-/// Whether a host, in lower case, is a name without a dot, as test programs write when any will do. No public name server
-/// points such a name anywhere (RFC 7085), so no page of the web has one.
+/// Whether a host, in lower case, is a name without a dot, as test programs use. Public DNS resolves no such name (RFC
+/// 7085), so no public web page has one.
 fn is_bare(host: &str) -> bool {
     host.starts_with(|c: char| c.is_ascii_lowercase()) && host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }

@@ -1,5 +1,5 @@
-//! What the framework has to say of strangers. It calls a request that is none an error of its own, which is for the
-//! operator to look at; here it is a line of who sent it, at info.
+//! The framework's log lines about invalid requests. It logs them as errors, which an operator would have to look at; here
+//! they become one line at info that says who sent it.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,24 +9,24 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// Where the framework reads HTTP.
+/// The log target of the framework's HTTP reader.
 const TARGET: &str = "actix_http::h1::";
-/// What it says when it gives a connection up, right before that ends.
+/// Logged right before it drops a connection.
 const GIVEN_UP: [&str; 2] = ["stream error: ", "write zero; closing"];
-/// What it says before it says why it gives up.
+/// Logged before the reason.
 const BEFORE: &str = "MAX_BUFFER_SIZE unprocessed data reached";
 
 thread_local! {
-    /// Why the connection that ends next on this thread was given up.
+    /// Why the next connection that ends on this thread was dropped.
     static REASON: Cell<Option<String>> = const { Cell::new(None) };
 }
 
-/// Why the framework has given up a connection, of one that ends now.
+/// Why the framework dropped the connection that ends now.
 pub(crate) fn reason() -> Option<String> {
     REASON.take()
 }
 
-/// Takes the framework's lines about strangers out of the log. [`super::connections::Connections`] writes others.
+/// Removes the framework's lines about invalid requests from the log. [`super::connections::Connections`] writes its own.
 pub struct Strangers;
 
 impl<S: Subscriber> Layer<S> for Strangers {

@@ -1,5 +1,5 @@
 //! The edge, for every front end: listener, admission, authentication, bodies, origin, CORS, request log. It knows none of
-//! them: a front end implements [`front_end::FrontEnd`] and is listed in `src/front_ends.rs`.
+//! them: a front end implements `front_end::FrontEnd` and is listed in `src/front_ends.rs`.
 
 pub(crate) mod answer;
 pub(crate) mod aside;
@@ -51,8 +51,7 @@ pub const MAX_BODY: usize = 4 << 20;
 /// The API over a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
-    /// For what the program does of itself. What a caller asks for goes to [`authorize::Mailbox::store`], or to one that acts
-    /// for them.
+    /// For work of the program itself. A call uses [`Store::acting`], which checks the rights of its caller.
     pub(crate) unguarded: Store,
     pub(crate) access: Access,
     pub(crate) settings: Settings,
@@ -62,54 +61,55 @@ pub struct Api {
     pub(crate) health: Arc<Health>,
 }
 
-/// How the API behaves where a request does not say.
+/// Settings of the API.
 #[derive(Clone)]
 pub struct Settings {
-    /// What to do with what Graph would refuse.
+    /// How to treat input that Graph would refuse, unless the request says so in `Prefer: handling=`.
     pub handling: Handling,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
-    /// Most steps of a batch.
+    /// Steps of a batch, at most.
     pub batch_limit: usize,
-    /// How long a delta token holds.
+    /// How long a delta link stays valid.
     pub keep_changes: Duration,
-    /// What is taken of one client.
+    /// Limits per caller and in total.
     pub limits: Limits,
-    /// Where links begin; else where the request says it was sent.
+    /// The origin of links.
     pub origin: Origin,
     /// The hosts, as `HOST` or `HOST:PORT`, that requests may name besides this machine (`localhost`, `127.0.0.1`, `[::1]`);
-    /// any if `None`. Whoever lets everybody in ([`Access::development`]) says so, else any web page can call.
+    /// any if `None`. Set it with [`Access::development`], or any web page can call.
     pub hosts: Option<Vec<String>>,
-    /// The origins whose web pages may call from a browser (CORS); none if empty.
+    /// Origins whose web pages may call from a browser (CORS); none if empty.
     pub cors: Vec<WebOrigin>,
-    /// Whether the log of requests has the addresses of clients.
+    /// Whether the request log shows the addresses of clients.
     pub log_addresses: bool,
-    /// By whom subscribers are asked to confirm. Without it there are no subscriptions; who gives it also has it
+    /// Confirms subscriptions and delivers notifications; without it no subscription is offered. Its owner must also run
     /// [`Notifier::deliver`].
     pub notifier: Option<Notifier>,
 }
 
-/// How long changes are kept where nobody says otherwise: 90 days.
+/// Default of [`Settings::keep_changes`].
 const KEEP_CHANGES: Duration = Duration::from_hours(90 * 24);
 
 impl Settings {
-    /// What changed before this (UTC microseconds) may no longer be in the log.
+    /// Changes before this time (UTC microseconds) may have been purged.
     pub(crate) fn kept_since(&self) -> i64 {
         clock::now().saturating_sub(i64::try_from(self.keep_changes.as_micros()).unwrap_or(i64::MAX))
     }
 }
 
-/// Where the links in answers begin.
+/// The origin of the links in answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Origin {
     /// The address the client used, by the request's `Host`.
     #[default]
     Host,
-    /// The same, by what a proxy in front says of it: `X-Forwarded-Proto`, `X-Forwarded-Host`, `X-Forwarded-Port`,
-    /// `X-Forwarded-Prefix`, or `Forwarded` (RFC 7239). Only for a server that none but the proxy can reach, since a client could send them too.
+    /// The same as a proxy in front reports it: `X-Forwarded-Proto`, `X-Forwarded-Host`, `X-Forwarded-Port`,
+    /// `X-Forwarded-Prefix`, or `Forwarded` (RFC 7239). Only for a server that only the proxy can reach, since a client
+    /// could send these headers too.
     Forwarded,
-    /// Always this: scheme, host and, if the proxy serves below one, prefix, without a slash at the end. Whether the proxy
-    /// takes the prefix away or not, the same is served.
+    /// Always this: scheme, host and optionally a prefix, without a slash at the end. Requests may come with the prefix or
+    /// without.
     Public(String),
 }
 
@@ -137,14 +137,14 @@ impl Api {
         Self { unguarded: store, access, settings, front_ends, admission, warned, health }
     }
 
-    /// The API as a part of an actix application, below `prefix` (`""`, or like `/graph`; it must not need
-    /// percent-encoding). It takes every path there, in every tolerated spelling.
+    /// The API as a scope of an actix application, below `prefix` (`""`, or like `/graph`; it must not need
+    /// percent-encoding). It handles every path there.
     pub fn service(&self, prefix: &str) -> Scope {
         web::scope(prefix).app_data(web::Data::new(self.clone())).default_service(web::to(edge::dispatch))
     }
 }
 
-/// The ids by which a request is known in answers and in the log.
+/// The ids of a request in answers and in the log.
 pub(crate) struct Ids {
     pub(crate) request: String,
     pub(crate) id: Uuid,

@@ -4,14 +4,14 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 
 use crate::http::Origin;
-use crate::http::serving::{self, Way};
+use crate::http::serving::{self, Arrival};
 
 /// Scheme, host and everything before the API's own paths.
 pub(crate) fn root(request: &HttpRequest, origin: &Origin, mount: &str) -> String {
     let host = text(request.headers(), header::HOST.as_str());
     let host = host.or_else(|| request.uri().authority().map(actix_web::http::uri::Authority::as_str));
-    let way = request.conn_data::<Way>().filter(|_| host.is_none());
-    let address = way.map(|way| way.address.to_string());
+    let arrival = request.conn_data::<Arrival>().filter(|_| host.is_none());
+    let address = arrival.map(|arrival| arrival.address.to_string());
     let host = host.or(address.as_deref()).unwrap_or_else(|| request.app_config().host());
     let scheme = if serving::is_secure(request) { "https" } else { "http" };
     match origin {
@@ -26,8 +26,8 @@ pub(crate) fn root(request: &HttpRequest, origin: &Origin, mount: &str) -> Strin
     }
 }
 
-/// A path as it is below the address of the API that is public: where a proxy does not take the prefix of that away, it is
-/// taken away here. A path that the front end `knows` as it is stays so.
+/// The path below the public address: removes the prefix of that address if the proxy has not. A path that a front end
+/// `knows` as it is stays unchanged.
 pub(crate) fn below<'a>(origin: &Origin, path: &'a str, knows: impl Fn(&str) -> bool) -> &'a str {
     let Origin::Public(root) = origin else { return path };
     let host = root.split_once("://").map_or("", |(_, host)| host);
@@ -40,7 +40,7 @@ pub(crate) fn below<'a>(origin: &Origin, path: &'a str, knows: impl Fn(&str) -> 
     }
 }
 
-/// What proxies in front say of the request they took. Of several the first stands nearest to the client.
+/// What the proxies in front say of the request. The first of several is the nearest to the client.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Forwarded<'a> {
     scheme: Option<&'static str>,
@@ -77,8 +77,8 @@ impl<'a> Forwarded<'a> {
         }
     }
 
-    /// The host that the client asked, and the port where it is not the scheme's own. A port that stands with the host
-    /// itself is the client's; one that the proxy tells goes before that of the request it made.
+    /// The host that the client used, with its port unless it is the default of the scheme. A port in the host itself is the
+    /// client's; a port that the proxy names takes precedence over that of its own request.
     fn host_with_port(&self, scheme: &str, own: &str) -> String {
         let (host, port) = match (self.host.map(split_port), self.port) {
             (Some((host, Some(port))), _) => return format!("{host}:{port}"),
@@ -93,7 +93,8 @@ impl<'a> Forwarded<'a> {
     }
 }
 
-/// What one header says, or what both say alike. A proxy writes one of them, and may let a client's other one pass.
+/// The value of the one header that is present, or of both if they agree. A proxy writes one of them and may pass the other
+/// one from the client.
 fn agreed<'a>(one: Option<&'a str>, other: Option<&'a str>) -> Option<&'a str> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one).filter(|one| one.eq_ignore_ascii_case(other)),
@@ -101,7 +102,7 @@ fn agreed<'a>(one: Option<&'a str>, other: Option<&'a str>) -> Option<&'a str> {
     }
 }
 
-/// A host, which may be an IPv6 address in brackets, and the port behind it.
+/// Splits a host, which may be an IPv6 address in brackets, from its port.
 pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.is_empty() => (host, Some(port)),

@@ -1,5 +1,5 @@
-//! Bodies of answers, given piece by piece as the client takes them: so it is seen when one takes no more, and until then
-//! the request counts as under way.
+//! Bodies of answers, passed on in pieces as the client reads them: a stalled client is noticed, and the request counts as
+//! running until the last piece.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,13 +12,13 @@ use futures_util::stream::StreamExt as _;
 use crate::domain::error::Error;
 use crate::http::edge::Held;
 
-/// How many bytes a piece has at most.
+/// Bytes of a piece, at most.
 pub(crate) const PIECE: u32 = 64 << 10;
 
-/// A body whose size is known.
+/// A body of known size.
 pub(crate) struct Paced {
     size: u64,
-    /// How many of them were given.
+    /// Bytes that were passed on.
     given: u64,
     rest: Bytes,
     chunks: Option<LocalBoxStream<'static, Result<Bytes, Error>>>,
@@ -26,13 +26,13 @@ pub(crate) struct Paced {
 }
 
 impl Paced {
-    /// Bytes that are there.
+    /// A body in memory.
     pub(crate) fn bytes(bytes: impl Into<Bytes>, held: Held) -> Self {
         let rest = bytes.into();
         Self { size: rest.len() as u64, given: 0, rest, chunks: None, held }
     }
 
-    /// So many bytes, which are read as they are asked for.
+    /// A body that is read as the client takes it.
     pub(crate) fn chunks(size: u64, chunks: LocalBoxStream<'static, Result<Bytes, Error>>, held: Held) -> Self {
         Self { size, given: 0, rest: Bytes::new(), chunks: Some(chunks), held }
     }

@@ -1,5 +1,5 @@
-//! Answers packed by gzip, for clients that ask for it (RFC 9110, section 12.5.3). Photos, which are packed already, and
-//! what is short stay as they are. What strangers may ask for (`$metadata`) is packed once, so that it costs no more.
+//! Compresses answers with gzip for clients that accept it (RFC 9110, section 12.5.3), except photos, which are compressed
+//! already, and short answers. `$metadata`, which needs no token, is compressed once.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -12,13 +12,13 @@ use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
 use crate::http::aside::{SHORT, Turn};
 
-/// Shortest body that is worth it, in bytes: what is shorter fits into one packet or two.
+/// Shortest body that is compressed, in bytes: a shorter one fits into one or two packets.
 const LEAST: usize = 2 << 10;
 
-/// Packs an answer if the client asks for that, and says that it depends on what the client asks for.
+/// Compresses an answer if the client accepts that, and adds `Vary`.
 ///
 /// # Errors
-/// [`Error::Internal`] where it cannot be done.
+/// [`Error::Internal`] if compression fails.
 pub(crate) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer, Error> {
     let typed = answer.headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
     let is_json = typed.is_none_or(|(_, value)| value == "application/json");
@@ -30,7 +30,7 @@ pub(crate) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer
     let is_short = body.len() <= SHORT;
     let body = match Turn::now().filter(|_| !is_short) {
         _ if !wants_gzip(asked) => body,
-        // It would have to wait, for what the client can do without.
+        // Not worth waiting for: the client can do without.
         None if !is_short => body,
         turn => {
             answer.headers.push((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")));
@@ -43,7 +43,7 @@ pub(crate) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer
     Ok(Answer { body: Some(body.into()), ..answer })
 }
 
-/// A part of the program, and the same packed for those who ask for that.
+/// An answer that is a constant of the program, compressed once if a client accepts that.
 pub(crate) fn of_program(
     asked: &HeaderMap,
     plain: &'static str,
@@ -67,7 +67,7 @@ fn packed(body: &[u8]) -> Result<Vec<u8>, Error> {
     encoder.write_all(body).and_then(|()| encoder.finish()).map_err(Error::internal)
 }
 
-/// Whether gzip is accepted, and nothing rather than it.
+/// Whether gzip is accepted and no other coding is preferred to it.
 fn wants_gzip(asked: &HeaderMap) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
     let lines = asked.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());

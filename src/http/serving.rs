@@ -1,5 +1,5 @@
-//! The server in front of the API. It is put together as actix-web's `HttpServer` is, out of the same parts, since that one
-//! takes bare streams only: here the requests on each are read by a `Wire`.
+//! The HTTP server. It is assembled from the same parts as actix-web's `HttpServer`, which accepts only plain streams: here
+//! a `Wire` wraps each stream.
 
 use std::any::Any;
 use std::io;
@@ -23,54 +23,54 @@ use crate::http::Api;
 use crate::http::connections::Connections;
 use crate::http::wire::Wire;
 
-/// How long a client may take to close its end once ours is closed: as long as `HttpServer` has it.
+/// How long a client may take to close its end after the server has: the default of `HttpServer`.
 const DISCONNECT: Duration = Duration::from_secs(1);
 
-/// What is served, and how long clients may take. Cheap to clone.
+/// The API to serve, and timeouts. Cheap to clone.
 #[derive(Clone)]
 pub struct Serving {
-    /// What answers.
+    /// Answers requests.
     pub api: Api,
-    /// Who looks after connections.
+    /// Limits connections.
     pub connections: Connections,
-    /// How long the first head may take.
+    /// Time limit for the first request head.
     pub request_timeout: Duration,
-    /// How long a connection is kept without a request.
+    /// How long an idle connection is kept.
     pub keep_alive: Duration,
-    /// How long the handshake of TLS may take.
+    /// Time limit for the TLS handshake.
     pub handshake_timeout: Duration,
 }
 
-/// By what a connection came. On the framework's own server its configuration tells.
+/// The listener of a connection. Absent in the framework's own server, which has it in its configuration.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Way {
+pub(crate) struct Arrival {
     pub(crate) address: SocketAddr,
     pub(crate) is_secure: bool,
 }
 
-/// Whether a request came by TLS of ours.
+/// Whether this server decrypted the request's TLS.
 pub(crate) fn is_secure(request: &HttpRequest) -> bool {
-    request.conn_data::<Way>().map_or_else(|| request.app_config().secure(), |way| way.is_secure)
+    request.conn_data::<Arrival>().map_or_else(|| request.app_config().secure(), |arrival| arrival.is_secure)
 }
 
 impl Serving {
-    /// Serves on a socket.
+    /// Serves plain HTTP on a TCP socket.
     ///
     /// # Errors
     /// Those of the socket.
     pub fn listen(self, server: ServerBuilder, listener: TcpListener) -> io::Result<ServerBuilder> {
-        let way = Way { address: listener.local_addr()?, is_secure: false };
+        let arrival = Arrival { address: listener.local_addr()?, is_secure: false };
         let stopping = server.graceful_shutdown_signal();
         server.listen("http", listener, move || {
             let accept = |stream: TcpStream| async move {
                 let peer = stream.peer_addr().ok();
                 Ok((Wire::new(stream), Protocol::Http1, peer))
             };
-            fn_service(accept).and_then(self.service(way, &stopping))
+            fn_service(accept).and_then(self.service(arrival, &stopping))
         })
     }
 
-    /// Serves on a socket by TLS.
+    /// Serves HTTPS on a TCP socket.
     ///
     /// # Errors
     /// Those of the socket.
@@ -80,7 +80,7 @@ impl Serving {
         listener: TcpListener,
         mut tls: ServerConfig,
     ) -> io::Result<ServerBuilder> {
-        let way = Way { address: listener.local_addr()?, is_secure: true };
+        let arrival = Arrival { address: listener.local_addr()?, is_secure: true };
         let stopping = server.graceful_shutdown_signal();
         tls.alpn_protocols.insert(0, b"http/1.1".to_vec());
         server.listen("https", listener, move || {
@@ -90,29 +90,29 @@ impl Serving {
                 let peer = stream.get_ref().0.peer_addr().ok();
                 (Wire::new(stream), Protocol::Http1, peer)
             };
-            let service = self.service(way, &stopping).map_err(TlsError::Service);
+            let service = self.service(arrival, &stopping).map_err(TlsError::Service);
             acceptor.map_err(TlsError::into_service_error).map(accept).and_then(service)
         })
     }
 
-    /// Serves on a socket that is a file.
+    /// Serves plain HTTP on a Unix socket.
     ///
     /// # Errors
     /// Those of the socket.
     pub fn listen_unix(self, server: ServerBuilder, listener: UnixListener) -> io::Result<ServerBuilder> {
-        // What a client that names no host is told of itself.
-        let way = Way { address: (Ipv4Addr::LOCALHOST, 8080).into(), is_secure: false };
+        // The origin of links for a client that sends no host.
+        let arrival = Arrival { address: (Ipv4Addr::LOCALHOST, 8080).into(), is_secure: false };
         let stopping = server.graceful_shutdown_signal();
         server.listen_uds("unix", listener, move || {
             let accept = |stream: UnixStream| async { Ok((Wire::new(stream), Protocol::Http1, None)) };
-            fn_service(accept).and_then(self.service(way, &stopping))
+            fn_service(accept).and_then(self.service(arrival, &stopping))
         })
     }
 
-    /// What serves one connection.
+    /// The service of one connection.
     fn service<T>(
         &self,
-        way: Way,
+        arrival: Arrival,
         stopping: &GracefulShutdownSignal,
     ) -> impl ServiceFactory<
         (Wire<T>, Protocol, Option<SocketAddr>),
@@ -135,9 +135,9 @@ impl Serving {
             .keep_alive(self.keep_alive)
             .client_request_timeout(self.request_timeout)
             .client_disconnect_timeout(DISCONNECT)
-            .local_addr(way.address)
+            .local_addr(arrival.address)
             .on_connect_ext(move |wire: &Wire<T>, data: &mut Extensions| {
-                data.insert(way);
+                data.insert(arrival);
                 on_connect(wire.below() as &dyn Any, data);
             })
             .finish(map_config(app, |()| AppConfig::default()))

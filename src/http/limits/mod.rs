@@ -1,11 +1,11 @@
-//! What is taken of one caller: requests a second and at once, bytes in memory, and tokens that are not known.
-//! docs/graph.md, "Throttling".
+//! Per-caller limits: requests per second, concurrent requests, bytes in memory, and unknown tokens. docs/graph.md,
+//! "Throttling".
 //!
-//! Whoever is refused here has had nothing done: clients repeat what is answered 429 or 503.
+//! A rejected request had no effect: clients repeat what is answered 429 or 503.
 //!
-//! Until the token of a request is known it counts against its address, and then against its token and against all that
-//! are under way. So strangers never hold what those who are known need: neither those elsewhere nor those at the same
-//! address, of whom a proxy may have many.
+//! Until its token is verified a request counts against its address, and then against its token and the total. So clients
+//! without a valid token never use up what others need, elsewhere or at the same address, which a proxy may share among
+//! many.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -21,24 +21,24 @@ use crate::http::bounded_map::BoundedMap;
 use crate::http::client::Client;
 use crate::http::paced::PIECE;
 
-/// What is taken of clients.
+/// Limits per caller and in total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests a second of one token, and ten times as many at once; 0 is as many as come.
+    /// Requests per second of one token, with bursts of ten times as many; 0: unlimited.
     pub rate: u32,
-    /// The same of one address.
+    /// The same for one address.
     pub rate_address: u32,
-    /// Requests under way at once, of those whose token is known.
+    /// Concurrent requests with a valid token, in total.
     pub requests: u32,
-    /// Those of one token; and those of one address whose tokens are not known yet.
+    /// Concurrent requests of one token; and of one address while their tokens are not verified.
     pub requests_each: u32,
-    /// Bytes of bodies and answers that are held in memory at once.
+    /// Bytes of bodies and answers in memory, in total.
     pub buffered: usize,
-    /// Those of one token.
+    /// Bytes of bodies and answers in memory, of one token.
     pub buffered_each: usize,
     /// Limits of one app on one mailbox, which a front end applies besides where its protocol has such.
     pub mailbox: Option<MailboxLimits>,
-    /// Whether the proxy that connects says whose address it is (`X-Forwarded-For`, `Forwarded`).
+    /// Whether to trust the client address that a proxy names (`X-Forwarded-For`, `Forwarded`).
     pub forwarded: bool,
 }
 
@@ -74,22 +74,22 @@ pub struct MailboxLimits {
     pub app_requests: u64,
 }
 
-/// For how many seconds a caller may save up requests.
+/// Seconds of unused requests that a caller may save up.
 const SAVED: u32 = 10;
-/// Tokens of one address that are not known: so many a second, and so many at once.
+/// Unknown tokens of one address: per second, and as a burst.
 const GUESSES: u32 = 10;
 const GUESSES_SAVED: u32 = 1_000;
-/// Most addresses, and most tokens, that are remembered.
+/// Addresses, and tokens, that are remembered at most.
 const MOST: usize = 20_000;
-/// So many bytes of a request are not counted: as many are on their way anyway, and what is small is always served.
+/// Bytes of a request that are not counted: as many are in transit anyway, and a small request is always served.
 const UNCOUNTED: usize = PIECE as usize;
 
-/// Requests that are saved up, as the time at which there would be as many as there may be.
+/// A token bucket, as the time at which it will be full.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bucket(Option<Instant>);
 
 impl Bucket {
-    /// When it would be full after one was taken.
+    /// When it will be full if one is taken.
     ///
     /// # Errors
     /// How long until there is one.
@@ -100,7 +100,7 @@ impl Bucket {
         ahead.checked_sub(each * saved).filter(|wait| !wait.is_zero()).map_or(Ok(full), Err)
     }
 
-    /// Takes one; where the rate is 0 there are always more.
+    /// Takes one; a rate of 0 is unlimited.
     fn take(&mut self, now: Instant, rate: u32) -> Result<(), Duration> {
         if rate > 0 {
             self.0 = Some(self.after(now, rate, rate.saturating_mul(SAVED))?);
@@ -109,38 +109,38 @@ impl Bucket {
     }
 }
 
-/// So much that is long to work on is done at once for one token: batches, and bodies that are long or packed. What else comes
-/// of it waits, so that there is time for others between.
+/// Long requests of one token that run at once: batches, and bodies that are long or compressed. Others of the token wait,
+/// so that other callers get their share.
 const LONG_AT_ONCE: usize = 2;
-/// So many requests of one token are worked on at once, for the same reason; they share commits, which is why they are many.
-/// A read counts for several: what it waits for are connections to the database, of which there are few.
+/// Requests of one token that run at once, for the same reason. They are many because writes share commits. A read counts
+/// for several, because it uses one of a few database connections.
 const AT_ONCE: usize = 64;
 const READ: u32 = 4;
-/// How long it waits.
+/// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is remembered of an address.
 #[derive(Debug, Clone, Copy, Default)]
-struct Address {
+struct AddressState {
     requests: Bucket,
     guesses: Bucket,
-    /// Requests under way whose token is not known yet.
+    /// Running requests whose token is not verified yet.
     asking: u32,
 }
 
-fn is_asking(address: &Address) -> bool {
+fn is_asking(address: &AddressState) -> bool {
     address.asking > 0
 }
 
 /// What is remembered of a token.
 #[derive(Debug, Default)]
-struct Token {
+struct TokenState {
     requests: Bucket,
     running: u32,
     own: Arc<PerToken>,
 }
 
-/// What all requests of one token share.
+/// Shared by all requests of one token.
 #[derive(Debug)]
 struct PerToken {
     buffered: AtomicUsize,
@@ -155,44 +155,44 @@ impl Default for PerToken {
     }
 }
 
-fn is_running(token: &Token) -> bool {
+fn is_running(token: &TokenState) -> bool {
     token.running > 0
 }
 
-/// Counts what callers have.
+/// Admits requests within the limits.
 pub(crate) struct Admission {
     limits: Limits,
     running: AtomicU32,
     buffered: AtomicUsize,
-    addresses: Mutex<BoundedMap<Client, Address>>,
-    /// Those that were found to be known.
-    tokens: Mutex<BoundedMap<Digest, Token>>,
-    /// Held while a token is looked up for an address that has sent too many that are not known.
+    addresses: Mutex<BoundedMap<Client, AddressState>>,
+    /// Tokens that were valid.
+    tokens: Mutex<BoundedMap<Digest, TokenState>>,
+    /// Held while a token is looked up for an address that has sent too many unknown ones.
     pub(crate) suspects: Semaphore,
 }
 
-/// What a request is to the admission before it is known who sends it.
+/// How admission counts a request before its caller is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestClass {
-    /// Any.
+    /// Any request.
     Request,
-    /// Its steps are counted instead.
+    /// A batch: its steps are counted instead.
     Batch,
-    /// Whether the server is well: it is told also while it takes nothing else on.
+    /// The health check, which is answered even when the server admits nothing else.
     Health,
 }
 
-/// A request that was let in, until it is dropped.
+/// An admitted request, until this is dropped.
 pub(crate) struct Permit {
     admission: Arc<Admission>,
     client: Option<Client>,
-    /// The token that was shown, as it is told apart from others: not by how it is written down.
+    /// The digest of the credential.
     shown: Option<Digest>,
     is_asking: bool,
-    /// What it counts as once it is known.
+    /// The key by which the caller is counted, once known.
     token: Option<Digest>,
     is_running: bool,
-    /// Bytes in memory, and how many of them were counted.
+    /// Bytes in memory, and those of them that were counted.
     bytes: Cell<usize>,
     counted: Cell<usize>,
     own: Option<Arc<PerToken>>,
@@ -212,7 +212,7 @@ impl Admission {
         }
     }
 
-    /// Lets a request in.
+    /// Admits a request.
     ///
     /// # Errors
     /// [`Error::Throttled`]
@@ -256,15 +256,15 @@ impl Admission {
 }
 
 impl Permit {
-    /// Whether the token was found to be known before.
+    /// Whether the token was valid before.
     fn was_known(&self) -> bool {
         let Some(shown) = &self.shown else { return false };
         let mut tokens = self.admission.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.known(shown).is_some()
     }
 
-    /// How long the address has to wait, where it has sent too many tokens that are not known and shows another that was
-    /// not known before. That is looked up all the same: it may be somebody's.
+    /// How long the address has to wait, if it has sent too many unknown tokens and this one was not valid before. The token
+    /// is looked up all the same: it may be valid.
     pub(crate) fn suspected(&self, now: Instant) -> Option<Duration> {
         let guesses = {
             let mut addresses = self.admission.addresses.lock().unwrap_or_else(PoisonError::into_inner);
@@ -274,7 +274,7 @@ impl Permit {
         (self.shown.is_some() && !self.was_known()).then_some(wait)
     }
 
-    /// Notes that the token of a request is not known.
+    /// Records that the token of the request is unknown.
     pub(crate) fn is_unknown(&self, now: Instant) {
         let Some(shown) = &self.shown else { return };
         self.admission.tokens.lock().unwrap_or_else(PoisonError::into_inner).forget(shown);
@@ -286,7 +286,7 @@ impl Permit {
         }
     }
 
-    /// Counts a request, whose token is known, against whom that token is of.
+    /// Counts a request against its caller.
     ///
     /// # Errors
     /// [`Error::Throttled`], [`Error::Busy`]
@@ -316,12 +316,12 @@ impl Permit {
         Ok(())
     }
 
-    /// Whether it is known whose request it is.
+    /// Whether the caller is known.
     pub(crate) fn is_of_somebody(&self) -> bool {
         self.own.is_some()
     }
 
-    /// Counts a step of a batch, which is as a request.
+    /// Counts a step of a batch like a request.
     ///
     /// # Errors
     /// [`Error::Throttled`]
@@ -340,12 +340,12 @@ impl Permit {
         Ok(())
     }
 
-    /// What the caller's requests count as, once the caller is known.
+    /// The key by which the caller is counted, once known.
     pub(crate) fn counts_as(&self) -> Option<Digest> {
         self.token
     }
 
-    /// Counts bytes that are held in memory for the request from now on.
+    /// Counts bytes that the request now holds in memory.
     ///
     /// # Errors
     /// [`Error::Throttled`], [`Error::Busy`]
@@ -365,7 +365,7 @@ impl Permit {
         Ok(())
     }
 
-    /// The same for what was done already, and cannot be refused any more.
+    /// The same for the answer of a write, which can no longer be refused.
     pub(crate) fn hold_anyway(&self, bytes: usize) {
         let more = self.uncounted(bytes);
         if let Some(own) = self.own.as_deref().filter(|_| more > 0) {
@@ -376,12 +376,12 @@ impl Permit {
         self.bytes.set(self.bytes.get() + bytes);
     }
 
-    /// How many bytes more are to be counted, with so many more in memory.
+    /// Bytes that are yet to be counted if so many more are in memory.
     fn uncounted(&self, bytes: usize) -> usize {
         (self.bytes.get() + bytes).saturating_sub(UNCOUNTED + self.counted.get())
     }
 
-    /// Nothing is held in memory for the request any more.
+    /// The request holds nothing in memory any more.
     pub(crate) fn release(&self) {
         let counted = self.counted.replace(0);
         self.bytes.set(0);
@@ -391,17 +391,17 @@ impl Permit {
         }
     }
 
-    /// Waits until the request may be worked on, which it is until [`Permit::is_done`].
+    /// Waits for a turn to run, which lasts until [`Permit::is_done`].
     ///
     /// # Errors
-    /// [`Error::Throttled`] where others of its token take too long.
+    /// [`Error::Throttled`] if other requests of the token take too long.
     pub(crate) async fn is_at_work(&self, reads: bool) -> Result<(), Error> {
         let Some(own) = self.own.as_deref() else { return Ok(()) };
         self.turn.set(Some(next(&own.turns, if reads { READ } else { 1 }).await?));
         Ok(())
     }
 
-    /// The same for what is long to work on, if it has not waited already.
+    /// The same for a long request, if it has no turn already.
     ///
     /// # Errors
     /// As [`Permit::is_at_work`].
@@ -415,13 +415,13 @@ impl Permit {
         Ok(())
     }
 
-    /// The request is worked on no more.
+    /// Ends the turns of the request.
     pub(crate) fn is_done(&self) {
         self.turn.take();
         self.long.take();
     }
 
-    /// Gives the request's place back to others; what it holds in memory counts on.
+    /// Ends the request for all limits but memory.
     pub(crate) fn leave(&mut self) {
         self.is_done();
         self.ask_no_more();
@@ -455,13 +455,13 @@ impl Drop for Permit {
     }
 }
 
-/// Waits for turns.
+/// Waits for permits of a semaphore.
 async fn next(turns: &Arc<Semaphore>, count: u32) -> Result<OwnedSemaphorePermit, Error> {
     let turn = tokio::time::timeout(PATIENCE, Arc::clone(turns).acquire_many_owned(count)).await;
     turn.map_err(|_| Error::Throttled(Limit::AtOnce, Duration::ZERO))?.map_err(Error::internal)
 }
 
-/// Adds to a number, unless it would be more than the most.
+/// Adds to a number unless that exceeds `most`.
 fn add_within(number: &AtomicUsize, more: usize, most: usize) -> Result<(), ()> {
     let add = |number: usize| number.checked_add(more).filter(|sum| *sum <= most);
     number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).map(drop).map_err(drop)

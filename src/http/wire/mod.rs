@@ -1,10 +1,10 @@
-//! What comes in on a connection, with the targets of request lines as a URL may have them. Programs send addresses as people
-//! type them, `?$search="ann"` and letters outside ASCII. The framework refuses such a request before anybody sees it, so
-//! those bytes are percent-encoded here, on their way to it. Nothing else is changed.
+//! Percent-encodes request targets as they arrive. Programs send addresses as people type them, with `?$search="ann"` and
+//! letters outside ASCII. The framework refuses such a request before the API sees it, so those bytes are encoded in the
+//! stream. Nothing else is changed.
 //!
-//! For that it must be known where a request ends and the next begins, exactly as the framework finds it. Only the plainest
-//! of what it takes is followed. Anything else passes as it is, and so does all that comes after it on the connection: a
-//! byte that may not be of a request line is never changed.
+//! This needs the exact boundaries between requests as the framework finds them. Only plain requests are followed. Anything
+//! else passes unchanged, with everything after it on the connection: a byte that may not belong to a request line is never
+//! changed.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,14 +13,14 @@ use std::task::{Context, Poll, ready};
 use actix_web::web::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How much of a line is looked at. Those that matter are shorter.
+/// Bytes of a line that are inspected. Relevant lines are shorter.
 const LINE: usize = 96;
 
-/// A stream whose requests are read so.
+/// A stream with encoded request targets.
 pub(crate) struct Wire<T> {
     stream: T,
     requests: Requests,
-    /// What there was no room for.
+    /// Encoded bytes that did not fit into the reader's buffer.
     rest: Bytes,
 }
 
@@ -84,23 +84,23 @@ enum At {
     Method,
     /// The first byte of the target.
     Target,
-    /// The target of a proxy's request, before its query: the host is not for us to change.
+    /// An absolute target before its query: the host must not be changed.
     Host,
-    /// What of the target may be encoded.
+    /// The part of the target that may be encoded.
     Path,
     Version,
     Header,
-    /// So many bytes of a body are left.
+    /// A body of which so many bytes are left.
     Body(u64),
     /// The line with the size of a chunk.
     Size,
-    /// So many bytes of a chunk are left.
+    /// A chunk of which so many bytes are left.
     Chunk(u64),
     /// The end of the line behind a chunk.
     ChunkEnd,
     /// The empty line behind the last chunk.
     Last,
-    /// Nothing is looked at any more.
+    /// Everything passes unchanged.
     Blind,
 }
 
@@ -110,7 +110,7 @@ enum Framing {
     None,
     Length(u64),
     Chunked,
-    /// However the framework takes it, if it does.
+    /// Left to the framework.
     Unknown,
 }
 
@@ -118,9 +118,9 @@ enum Framing {
 #[derive(Debug)]
 struct Requests {
     at: At,
-    /// The method or the line that is being read, as far as it is looked at.
+    /// The method or the line that is being read, as far as it is inspected.
     line: Vec<u8>,
-    /// Whether the request is of HTTP/1.1.
+    /// Whether the request is HTTP/1.1.
     is_recent: bool,
     body: Framing,
 }
@@ -132,7 +132,7 @@ impl Default for Requests {
 }
 
 impl Requests {
-    /// The bytes that come next with the targets in them encoded; `None` where nothing is to be changed.
+    /// Encodes the targets in the next bytes; `None` if nothing changes.
     fn encoded(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut encoded = Vec::new();
         let (mut copied, mut next) = (0, 0);
@@ -155,7 +155,7 @@ impl Requests {
         Some(encoded)
     }
 
-    /// Goes over bytes that stay as they are, and answers how many: at least one.
+    /// Skips bytes that stay unchanged. Returns how many, at least one.
     fn pass(&mut self, rest: &[u8]) -> usize {
         let until = |ends: fn(u8) -> bool| rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len());
         let first = rest.first().copied().unwrap_or_default();
@@ -180,7 +180,7 @@ impl Requests {
             At::Path | At::Host => {}
             At::Version | At::Header | At::Size | At::ChunkEnd | At::Last => return self.line(rest),
         }
-        // What ends a target must be the one blank before the version.
+        // A target must end with the single space before the version.
         let run = match self.at {
             At::Path => until(|byte| !byte.is_ascii_graphic() || must_be_encoded(byte)),
             _ => until(|byte| byte == b'?' || byte <= b' ' || byte == 0x7f),
@@ -213,7 +213,7 @@ impl Requests {
         end + 1
     }
 
-    /// Keeps what is looked at of a line, and one byte more where it is longer.
+    /// Keeps the inspected part of a line, and one byte more if it is longer.
     fn keep(&mut self, piece: &[u8]) {
         let room = (LINE + 1).saturating_sub(self.line.len());
         self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
@@ -233,7 +233,7 @@ impl Requests {
         end + 1
     }
 
-    /// What follows a line.
+    /// The state after a line.
     fn behind(&mut self, line: &[u8]) -> At {
         let without_return = line.strip_suffix(b"\r");
         match (self.at, without_return) {
@@ -243,7 +243,7 @@ impl Requests {
                 if self.is_recent || version == b"HTTP/1.0" { At::Header } else { At::Blind }
             }
             (At::Header, _) => self.behind_header(line),
-            // The framework takes extensions of chunks and fields behind the last, which nobody sends.
+            // The framework accepts chunk extensions and trailers, which no client sends.
             (At::Size, Some(size)) if line.len() <= LINE => match chunk_size(size) {
                 Some(0) => At::Last,
                 Some(size) => At::Chunk(size),
@@ -281,14 +281,14 @@ impl Requests {
         } else {
             return At::Header;
         };
-        // What is said twice is refused.
+        // Duplicate headers are refused.
         let is_first = self.body == Framing::None && line.len() <= LINE;
         self.body = if is_first { framing } else { Framing::Unknown };
         At::Header
     }
 }
 
-/// How many of these bytes are of so many that are left, and how many are left then.
+/// Splits bytes by how many are left: those that belong to it, and the new rest.
 fn part(left: u64, bytes: &[u8]) -> (usize, u64) {
     let read = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
     (read, left - read as u64)
@@ -304,8 +304,8 @@ fn chunk_size(digits: &[u8]) -> Option<u64> {
     if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) { u64::from_str_radix(digits, 16).ok() } else { None }
 }
 
-/// Whether a URL may hold a byte only when it is encoded (RFC 3986). Some of them the framework takes; links back to the
-/// client should not hold those either. Blanks and control characters end a target, or are refused.
+/// Whether a URL may hold a byte only when it is encoded (RFC 3986). The framework accepts some of them; links in answers
+/// should not contain those either. Spaces and control characters end a target, or are refused.
 fn must_be_encoded(byte: u8) -> bool {
     matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..)
 }

@@ -94,7 +94,7 @@ fn what_a_batch_and_a_list_of_subscriptions_do_not_take_is_said() {
     {
         let refused = ann.get(&format!("/v1.0/subscriptions?{option}"));
         assert_eq!(refused.error(), (400, "BadRequest".into(), name.into()));
-        assert!(refused.message().contains("is not taken by subscriptions"), "{}", refused.message());
+        assert!(refused.message().contains("does not apply to subscriptions"), "{}", refused.message());
     }
     ann.get("/v1.0/subscriptions?mine=1&$format=json").json(200);
 }

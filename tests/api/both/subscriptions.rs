@@ -249,7 +249,7 @@ fn hosts_that_are_slow_to_confirm_hold_up_no_subscriptions_of_others() {
         let refused = app.user("ann").post("/subscriptions", terms("me/contacts", &url));
         assert_eq!(refused.error(), (429, "TooManyRequests".into(), String::new()));
         assert_eq!(refused.header("retry-after"), "1");
-        assert!(refused.message().starts_with("As many subscriptions of this creator"), "{}", refused.message());
+        assert!(refused.message().starts_with("Too many subscriptions of this creator"), "{}", refused.message());
         subscribe(&app.user("bob"), "me/contacts", &Receiver::new().url("/"));
         drop(held);
         for asked in asked {

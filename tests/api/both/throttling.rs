@@ -91,7 +91,7 @@ fn a_token_that_asks_too_often_waits_and_others_do_not() {
     let app = app(Limits { rate: 1, ..Limits::default() });
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     let (created, refused) = until_throttled(|| ann.post("/me/contacts", "{}"));
-    assert_throttled(&refused, "TooManyRequests", 1..=1, "The token has sent more requests");
+    assert_throttled(&refused, "TooManyRequests", 1..=1, "Too many requests of this token");
     assert_eq!(app.count(CONTACTS), created);
     bob.post("/me/contacts", "{}").json(201);
     // However the token is written down it is the same.
@@ -99,7 +99,7 @@ fn a_token_that_asks_too_often_waits_and_others_do_not() {
     let spelled = app.user("").with("Authorization", "bearer   cid ");
     let turn = std::cell::Cell::new(false);
     let (_, refused) = until_throttled(|| if turn.replace(!turn.get()) { cid.get("/me") } else { spelled.get("/me") });
-    assert_throttled(&refused, "TooManyRequests", 1..=1, "The token");
+    assert_throttled(&refused, "TooManyRequests", 1..=1, "Too many requests of this token");
     // What needs no token is nobody's.
     for _ in 0..20 {
         assert_eq!(ann.get("/healthz").status, 200);
@@ -130,7 +130,7 @@ fn an_address_that_asks_too_often_waits_and_the_proxy_tells_which_it_is() {
         2 => from("2001:db8::3", "").get("/healthz"),
         turn => from("2001:db8::4", &format!("user{turn}")).get("/me"),
     });
-    assert_throttled(&refused, "TooManyRequests", 1..=1, "The address has sent more requests");
+    assert_throttled(&refused, "TooManyRequests", 1..=1, "Too many requests of this address");
     from("2001:db8:0:1::2", "ann").post("/me/contacts", "{}").json(201);
     from("198.51.100.7", "ann").post("/me/contacts", "{}").json(201);
     assert_eq!(app.count(CONTACTS), 2);
@@ -147,7 +147,7 @@ fn a_token_and_all_have_so_many_requests_at_once() {
     let app = app(limits);
     let held = [hanging(&app, "ann"), hanging(&app, "ann")];
     let refused = app.user("ann").post("/me/contacts", "{}");
-    assert_throttled(&refused, "TooManyRequests", 1..=1, "As many requests of this token or address");
+    assert_throttled(&refused, "TooManyRequests", 1..=1, "Too many concurrent requests of this token or address");
     // Others at the same address are not kept out by it.
     app.user("cid").post("/me/contacts", "{}").json(201);
     assert_eq!(app.user("").get("/healthz").status, 200);
@@ -222,7 +222,7 @@ fn who_tries_tokens_is_found_out_and_a_token_that_proves_good_is_let_in() {
         }
         refused = app.user(&format!("guess-again-{i}")).get("/me");
     }
-    assert_throttled(&refused, "TooManyRequests", 1..=1, "The token is not known, and the address");
+    assert_throttled(&refused, "TooManyRequests", 1..=1, "The token is unknown, and the address");
     // No token at all guesses nothing.
     assert_eq!(app.user("").get("/me").status, 401);
     // One that nobody has shown since the start, of the operator's or made meanwhile.
