@@ -2,14 +2,14 @@
 
 use crate::graph::front_end::Graph;
 use crate::http::authenticate::Access;
-use crate::http::front_end::FrontEnds;
+use crate::http::mount::FrontEnds;
 use crate::http::{Api, Settings};
 use crate::store::Store;
 
 impl Api {
     /// An API that answers from `store` to the callers that `access` knows.
     pub fn new(store: Store, access: Access, settings: Settings) -> Self {
-        let front_ends = FrontEnds::new(Graph::new(&settings));
+        let front_ends = FrontEnds::new(Graph::new(&settings), vec![]);
         Self::with_front_ends(store, access, settings, front_ends)
     }
 }

@@ -8,7 +8,6 @@ use actix_web::http::header::HeaderMap;
 use crate::domain::error::{Error, Kind};
 use crate::domain::etag::Preconditions;
 use crate::domain::query::typed::{Condition, Order};
-use crate::graph::once;
 use crate::graph::throttle::Throttle;
 use crate::http::Api;
 use crate::http::answer::POSITION;
@@ -22,6 +21,9 @@ use crate::odata::prefer::{Handling, Prefer};
 use crate::odata::query::{self, Query};
 use crate::odata::shape::Shape;
 use crate::store::{SortedPage, Sorting};
+
+/// The header that identifies a repeated create. Only creates read it.
+pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// Longest address below the mount, in bytes, as links repeat it: a nextLink adds a token, and a request line has at most
 /// 65,534 bytes.
@@ -60,7 +62,7 @@ pub(crate) struct Call<'a> {
     pub(crate) annotated: bool,
     /// The `Contactd-Position` that the client sends (docs/graph.md, "Positions").
     pub(crate) position: Option<i64>,
-    /// As sent, see [`once`].
+    /// As sent; see `once`.
     pub(crate) idempotency_key: Option<String>,
     pub(crate) headers: &'a HeaderMap,
     source: Source,
@@ -100,7 +102,7 @@ impl<'a> Call<'a> {
             expected: conditional::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref())?,
             annotated,
             position: lines(POSITION).map(|value| parse_position(&value)).transpose()?,
-            idempotency_key: lines(once::NAME),
+            idempotency_key: lines(IDEMPOTENCY_KEY),
             headers,
             source,
             // The edge omits the body.

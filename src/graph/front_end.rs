@@ -130,3 +130,102 @@ impl FrontEnd for Graph {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::Method;
+    use actix_web::{App, test};
+
+    use super::*;
+    use crate::http::authenticate::Access;
+    use crate::http::mount::FrontEnds;
+    use crate::store::tests::opened;
+
+    /// A front end that greets its caller.
+    struct Hello;
+
+    impl FrontEnd for Hello {
+        type Call<'a> = Head<'a>;
+
+        const SCHEMES: &'static [Scheme] = &[Scheme::Bearer];
+        const HEADERS: &'static [(&'static str, &'static str)] = &[];
+
+        fn knows(&self, _: &str) -> bool {
+            true
+        }
+
+        fn read<'a>(&'a self, _: &'a Api, head: Head<'a>) -> Result<Head<'a>, Error> {
+            Ok(head)
+        }
+
+        fn route(_: &Head<'_>) -> &'static str {
+            "/hello"
+        }
+
+        fn class(_: &Head<'_>) -> RequestClass {
+            RequestClass::Request
+        }
+
+        fn body(head: &Head<'_>) -> Result<Taken, Error> {
+            if head.method == Method::GET { Ok(Taken::Not) } else { Err(Error::MethodNotAllowed(vec!["GET"])) }
+        }
+
+        fn open(_: &Head<'_>) -> Option<Result<Answer, Error>> {
+            None
+        }
+
+        fn admit(&self, _: &Head<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
+            Ok(None)
+        }
+
+        fn received(&self, _: &Head<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
+            Ok(())
+        }
+
+        async fn perform(_: &Self::Call<'_>, caller: &Caller, _: &Permit, _: &[u8]) -> Result<Answer, Error> {
+            Ok(Answer { body: Some(format!("hello {}", caller.name()).into_bytes().into()), ..Answer::empty(200)? })
+        }
+
+        fn error(error: &Error, _: &Ids) -> Answer {
+            let status = if matches!(error, Error::Unauthorized) { 401 } else { 405 };
+            Answer { body: Some(format!("sorry: {error}").into_bytes().into()), ..Answer::empty(status).unwrap() }
+        }
+
+        fn code(_: &Error) -> &'static str {
+            "sorry"
+        }
+
+        fn media_type(_: &str, _: &str, _: &HeaderMap) -> &'static str {
+            "text/plain"
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_front_end_answers_below_its_segment_in_its_own_words_and_graph_everywhere_else() {
+        let o = opened().await;
+        let settings = Settings::default();
+        let front_ends = FrontEnds::new(Graph::new(&settings), vec![("hello", Arc::new(Hello))]);
+        let api = Api::with_front_ends(o.store.clone(), Access::development(), settings, front_ends);
+        let app = test::init_service(App::new().service(api.service(""))).await;
+        let ask = async |request: test::TestRequest, path: &str| {
+            let response = test::call_service(&app, request.uri(path).to_request()).await;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let is_graph = headers.contains_key("OData-Version");
+            (status, is_graph, String::from_utf8(test::read_body(response).await.to_vec()).unwrap())
+        };
+        let by = |request: test::TestRequest| request.insert_header(("Authorization", "Bearer ann"));
+        let said = |text: &str| text.to_owned();
+        for path in ["/hello", "//Hello/you?x=y"] {
+            let (status, is_graph, body) = ask(by(test::TestRequest::get()), path).await;
+            assert!((status, is_graph) == (200, false) && body.starts_with("hello "), "{path}: {status} {body}");
+        }
+        let refused = (401, false, said("sorry: no valid token"));
+        assert_eq!(ask(test::TestRequest::get(), "/hello").await, refused);
+        let refused = (405, false, said("sorry: method not allowed"));
+        assert_eq!(ask(by(test::TestRequest::post()), "/hello").await, refused);
+        for (path, expected) in [("/me", 200), ("/v1.0/hello", 404), ("/hellos", 404), ("/", 200)] {
+            let (status, is_graph, body) = ask(by(test::TestRequest::get()), path).await;
+            assert_eq!((status, is_graph), (expected, true), "{path}: {body}");
+        }
+    }
+}

@@ -5,11 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::error::{Error, Kind};
-use crate::graph::call::Call;
+use crate::graph::call::{Call, IDEMPOTENCY_KEY};
 use crate::store::Once;
 
-/// The header. Only creates read it.
-pub(crate) const NAME: &str = "Idempotency-Key";
 /// Longest key.
 const MAX_KEY: usize = 255;
 
@@ -20,8 +18,8 @@ const MAX_KEY: usize = 255;
 pub(crate) fn of(call: &Call<'_>, body: &[u8]) -> Result<Option<Once>, Error> {
     let Some(key) = &call.idempotency_key else { return Ok(None) };
     if !(1..=MAX_KEY).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
-        let message = format!("'{NAME}' must be of 1 to {MAX_KEY} visible ASCII characters.");
-        return Err(Error::invalid(Kind::Request, NAME, message));
+        let message = format!("'{IDEMPOTENCY_KEY}' must be of 1 to {MAX_KEY} visible ASCII characters.");
+        return Err(Error::invalid(Kind::Request, IDEMPOTENCY_KEY, message));
     }
     let mut request = Sha256::new();
     for part in [b"POST", call.path.as_bytes(), body] {

@@ -19,29 +19,11 @@ use crate::http::answer::{Answer, Body};
 use crate::http::authenticate::{Caller, Credential, Who};
 use crate::http::client::{self, Client};
 use crate::http::connections::Exchange;
-use crate::http::front_end::{Counted, FrontEnd, Head, Source};
+use crate::http::front_end::{FrontEnd, Head, Source};
+use crate::http::held::Held;
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::paced::Paced;
 use crate::http::{Api, Ids, Origin, Settings, body, cors, host, origin, packed};
-
-/// What a request holds until its answer is taken.
-#[derive(Default)]
-pub(crate) struct Held {
-    permit: Option<Permit>,
-    counted: Counted,
-    pub(crate) exchange: Exchange,
-}
-
-impl Held {
-    /// Gives back what others may need, but for the memory that the answer takes.
-    fn give_back(&mut self) {
-        self.counted = None;
-        if let Some(permit) = &mut self.permit {
-            permit.leave();
-        }
-        self.exchange.waits();
-    }
-}
 
 /// What the log says of a request.
 #[derive(Default)]

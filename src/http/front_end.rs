@@ -1,12 +1,9 @@
-//! What the edge needs of a front end, and which front end answers which path.
+//! What the edge needs of a front end.
 
 use std::any::Any;
-use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
-use actix_web::{HttpRequest, HttpResponse, web};
-use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
 use crate::domain::error::Error;
@@ -14,7 +11,7 @@ use crate::http::answer::Answer;
 use crate::http::authenticate::{Caller, Scheme};
 use crate::http::body::Taken;
 use crate::http::limits::{Permit, RequestClass};
-use crate::http::{Api, Ids, edge};
+use crate::http::{Api, Ids};
 
 /// The head of a request.
 pub(crate) struct Head<'a> {
@@ -102,53 +99,4 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
 
     /// The type of a body whose answer names none.
     fn media_type(path: &str, query: &str, headers: &HeaderMap) -> &'static str;
-}
-
-/// A front end of any kind.
-pub(crate) trait Mounted: Send + Sync {
-    fn knows(&self, path: &str) -> bool;
-
-    /// Answers a request. In a box, which is the only one on the way to a handler.
-    fn serve(
-        self: Arc<Self>,
-        request: HttpRequest,
-        payload: web::Payload,
-        api: web::Data<Api>,
-    ) -> LocalBoxFuture<'static, HttpResponse>;
-}
-
-impl<F: FrontEnd> Mounted for F {
-    fn knows(&self, path: &str) -> bool {
-        FrontEnd::knows(self, path)
-    }
-
-    fn serve(
-        self: Arc<Self>,
-        request: HttpRequest,
-        payload: web::Payload,
-        api: web::Data<Api>,
-    ) -> LocalBoxFuture<'static, HttpResponse> {
-        Box::pin(edge::serve(self, request, payload, api))
-    }
-}
-
-/// The front ends, by the first segment of the path. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct FrontEnds {
-    root: Arc<dyn Mounted>,
-    below: Vec<(&'static str, Arc<dyn Mounted>)>,
-}
-
-impl FrontEnds {
-    /// One that answers every path that no other one has.
-    pub(crate) fn new(root: impl FrontEnd) -> Self {
-        Self { root: Arc::new(root), below: Vec::new() }
-    }
-
-    /// The front end of a path.
-    pub(crate) fn of(&self, path: &str) -> &Arc<dyn Mounted> {
-        let first = path.split('/').find(|segment| !segment.is_empty()).unwrap_or_default();
-        let found = self.below.iter().find(|(segment, _)| segment.eq_ignore_ascii_case(first));
-        found.map_or(&self.root, |(_, front_end)| front_end)
-    }
 }

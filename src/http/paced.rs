@@ -10,7 +10,7 @@ use futures_util::stream::LocalBoxStream;
 use futures_util::stream::StreamExt as _;
 
 use crate::domain::error::Error;
-use crate::http::edge::Held;
+use crate::http::held::Held;
 
 /// Bytes of a piece, at most.
 pub(crate) const PIECE: u32 = 64 << 10;

@@ -1,0 +1,24 @@
+//! What a request holds until the client has read its answer.
+
+use crate::http::connections::Exchange;
+use crate::http::front_end::Counted;
+use crate::http::limits::Permit;
+
+/// Dropped with the answer.
+#[derive(Default)]
+pub(crate) struct Held {
+    pub(crate) permit: Option<Permit>,
+    pub(crate) counted: Counted,
+    pub(crate) exchange: Exchange,
+}
+
+impl Held {
+    /// Gives back what others may need, but for the memory that the answer takes.
+    pub(crate) fn give_back(&mut self) {
+        self.counted = None;
+        if let Some(permit) = &mut self.permit {
+            permit.leave();
+        }
+        self.exchange.waits();
+    }
+}
