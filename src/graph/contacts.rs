@@ -94,7 +94,7 @@ pub(crate) fn listing(call: &Call<'_>, path: &[String], query: &Query) -> Result
     let filter = query.filter.as_deref().map(|text| filter::filter(text, aliases, model, handling)).transpose()?;
     let order = query.order_by.as_deref().map(|text| filter::order(text, aliases, model, handling)).transpose()?;
     let folder = match path {
-        // Lists of the mailbox: all folders in the seed's shape, the default one in v1.0 (docs/graph.md, decision 10).
+        // Lists of the mailbox: all folders in the beta shape, the default one in v1.0 (docs/graph.md, decision 10).
         [] => (model == Model::V1).then(|| DEFAULT_FOLDER.to_owned()),
         path => path.last().cloned(),
     };

@@ -10,6 +10,9 @@ use crate::store::Chunks;
 /// The position of the mailbox after a write (docs/graph.md, "Positions").
 pub(crate) const POSITION: &str = "Contactd-Position";
 
+/// Bytes of a body that are passed to the connection at once, at most.
+pub(crate) const PIECE: u32 = 64 << 10;
+
 /// Status, headers and, unless it is empty, a body. A body without `Content-Type` has the type of its front end.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,

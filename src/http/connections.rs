@@ -166,7 +166,7 @@ impl Shared {
             // nothing for so long.
             let _ = socket.set_tcp_user_timeout(Some(self.limits.stall));
             // The kernel buffers little, so that the pace at which it asks for data is that of the client.
-            let _ = socket.set_tcp_notsent_lowat(super::paced::PIECE);
+            let _ = socket.set_tcp_notsent_lowat(super::answer::PIECE);
         }
         let id = stream
             .try_clone_to_owned()

@@ -10,10 +10,8 @@ use futures_util::stream::LocalBoxStream;
 use futures_util::stream::StreamExt as _;
 
 use crate::domain::error::Error;
+use crate::http::answer::PIECE;
 use crate::http::held::Held;
-
-/// Bytes of a piece, at most.
-pub(crate) const PIECE: u32 = 64 << 10;
 
 /// A body of known size.
 pub(crate) struct Paced {

@@ -16,10 +16,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::error::{Error, Limit};
 use crate::domain::secret::Digest;
+use crate::http::answer::PIECE;
 use crate::http::authenticate::Credential;
 use crate::http::bounded_map::BoundedMap;
 use crate::http::client::Client;
-use crate::http::paced::PIECE;
 
 /// Limits per caller and in total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
