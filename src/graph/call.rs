@@ -16,7 +16,7 @@ use crate::http::front_end::{Head, Source};
 use crate::odata::address::{Address, Deleted, Item, Resource, Version};
 use crate::odata::filter::{self, Model};
 use crate::odata::format;
-use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, MAX_TOKEN, PlaceToken};
+use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, MAX_TOKEN, PageToken};
 use crate::odata::prefer::{Handling, Prefer};
 use crate::odata::query::{self, Query};
 use crate::odata::shape::Shape;
@@ -149,15 +149,21 @@ impl<'a> Call<'a> {
     /// # Errors
     /// 400 for an invalid token.
     pub(crate) fn sorting(&self, query: &Query, order: Vec<Order>) -> Result<Sorting, Error> {
-        let token = query.skip_token.as_deref().map(PlaceToken::parse).transpose()?;
+        let token = query.skip_token.as_deref().map(PageToken::parse).transpose()?;
         let size = self.page_size(token.as_ref().map(|token| token.size), query);
-        Ok(Sorting { order, size, skip: query.skip.unwrap_or(0), after: token.map(|token| token.after) })
+        Ok(Sorting {
+            order,
+            size,
+            skip: query.skip.unwrap_or(0),
+            after: token.map(|token| token.after),
+            count: query.count.unwrap_or(false),
+        })
     }
 
     /// The nextLink after the first `shown` of a page, if there is more.
     pub(crate) fn behind<T>(&self, query: &Query, page: &SortedPage<T>, shown: usize, size: u16) -> Option<String> {
         (page.more || shown < page.value.len()).then(|| {
-            let token = PlaceToken { after: page.after(shown), size };
+            let token = PageToken { after: page.after(shown), size };
             format!("{}?{}", self.own_link(), query.with_token(&token.print()))
         })
     }

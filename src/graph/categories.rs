@@ -29,7 +29,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, E
     let context = call.annotated.then(|| context(call, mailbox, select, ""));
     let shown = |category| CategoryJson { category, select, context: None, annotated: call.annotated };
     let value = page.value.iter().map(shown).collect();
-    Answer::json(200, &List { context, count: query.count.unwrap_or(false).then_some(page.count), next, value })
+    Answer::json(200, &List { context, count: page.count, next, value })
 }
 
 /// Filter and order of a list.

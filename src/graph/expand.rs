@@ -12,7 +12,7 @@ use crate::graph::json::folder::{ExpandedEntries, FolderExpansion};
 use crate::graph::keys::quoted;
 use crate::odata::entity;
 use crate::odata::expand::{self, ExpandItem, Navigation, Source};
-use crate::odata::page::{PageToken, PlaceToken};
+use crate::odata::page::PageToken;
 use crate::odata::query::Query;
 use crate::store::{FolderListing, Listing, Sorting, Store};
 
@@ -68,9 +68,8 @@ impl Expansion {
             ExpansionKind::Folders(listing, select) => {
                 let page = store.folders(number, std::slice::from_ref(&folder.id), listing).await?;
                 let after = page.more.then(|| page.after(page.value.len()));
-                let next = after.map(|after| PlaceToken { after, size: listing.by.size }.print());
-                let count = self.options.count.unwrap_or(false).then_some(page.count);
-                (ExpandedEntries::Folders(page.value, select.as_deref()), count, next)
+                let next = after.map(|after| PageToken { after, size: listing.by.size }.print());
+                (ExpandedEntries::Folders(page.value, select.as_deref()), page.count, next)
             }
             ExpansionKind::SingleValues(ids) => {
                 (ExpandedEntries::SingleValues(store.folder_properties(number, &folder.id, ids).await?), None, None)
@@ -115,7 +114,7 @@ impl ExpansionKind {
             // Extensions cannot occur: folders have none, and parsing refuses them.
             Navigation::ChildFolders | Navigation::Extensions => {
                 let mut listing = folder_list::listing(call, options)?;
-                listing.by = Sorting { size, skip, ..listing.by };
+                listing.by = Sorting { size, skip, count: options.count.unwrap_or(false), ..listing.by };
                 Self::Folders(listing, folder_list::selection(call, options)?)
             }
         })

@@ -49,15 +49,16 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
         let (owner, names) = (quoted(&mailbox.asked), view.print());
         call.link(&format!("/$metadata#users('{owner}')/contactFolders{below}{names}"))
     });
-    let count = query.count.unwrap_or(false).then_some(page.count);
     let value = page.value.iter().zip(&inside).map(|(folder, inside)| view.shown(call, folder, inside, None)).collect();
-    Answer::json(200, &List { context, count, next, value })
+    Answer::json(200, &List { context, count: page.count, next, value })
 }
 
 /// `GET …/contactFolders/$count`
 pub(crate) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
-    let listing = listing(call, &Query::parse(call.query)?)?;
-    Answer::number(found(call, mailbox, &mailbox.store, path, &listing).await?.count)
+    let mut listing = listing(call, &Query::parse(call.query)?)?;
+    listing.by.count = true;
+    let page = found(call, mailbox, &mailbox.store, path, &listing).await?;
+    Answer::number(page.count.unwrap_or_default())
 }
 
 async fn found(

@@ -2,7 +2,6 @@
 
 use crate::domain::error::Error;
 use crate::domain::query::typed::{Condition, Order};
-use crate::domain::user::User;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::Call;
 use crate::graph::json::user::{PROPERTIES, UserJson};
@@ -12,9 +11,7 @@ use crate::http::authenticate::Caller;
 use crate::odata::entity;
 use crate::odata::expand::{self, Source};
 use crate::odata::filter::Model;
-use crate::odata::page::UserToken;
 use crate::odata::query::Query;
-use crate::store::{Store, Window};
 
 /// `GET /me`, `GET /users/{id}`.
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
@@ -34,59 +31,19 @@ pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Err
     expand::none(&query, Source::User)?;
     let (condition, order) = options(call, &query)?;
     let store = call.api.unguarded.acting(call.actor(caller));
-    let (users, count, next) = match order {
-        Some(order) => sorted(call, &store, &query, condition.as_ref(), order).await?,
-        None => as_made(call, &store, &query, condition.as_ref()).await?,
-    };
+    let by = call.sorting(&query, order)?;
+    let page = store.users(condition.as_ref(), &by).await?;
+    let next = call.behind(&query, &page, page.value.len(), by.size);
     let select = select.as_deref();
     let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}", entity::printed(select))));
-    let value = users.iter().map(|user| UserJson::of(user, select, None)).collect();
-    Answer::json(200, &List { context, count, next, value })
-}
-
-/// The users of a page, the `$count` if asked for, and the nextLink.
-type UserPage = (Vec<User>, Option<i64>, Option<String>);
-
-/// Only the users of the page are read, since there may be many.
-async fn as_made(
-    call: &Call<'_>,
-    store: &Store,
-    query: &Query,
-    condition: Option<&Condition>,
-) -> Result<UserPage, Error> {
-    let token = query.skip_token.as_deref().map(UserToken::parse).transpose()?;
-    let size = call.page_size(token.as_ref().map(|token| token.size), query);
-    let window = Window {
-        after: token.map(|token| token.after),
-        skip: query.skip.unwrap_or(0),
-        size,
-        count: query.count.unwrap_or(false),
-    };
-    let part = store.users(condition, window).await?;
-    let next = part.value.last().filter(|_| part.more).map(|last| {
-        let token = UserToken { after: last.mailbox, size };
-        format!("{}?{}", call.own_link(), query.with_token(&token.print()))
-    });
-    Ok((part.value, part.count, next))
-}
-
-async fn sorted(
-    call: &Call<'_>,
-    store: &Store,
-    query: &Query,
-    condition: Option<&Condition>,
-    order: Vec<Order>,
-) -> Result<UserPage, Error> {
-    let by = call.sorting(query, order)?;
-    let page = store.sorted_users(condition, &by).await?;
-    let next = call.behind(query, &page, page.value.len(), by.size);
-    Ok((page.value, query.count.unwrap_or(false).then_some(page.count), next))
+    let value = page.value.iter().map(|user| UserJson::of(user, select, None)).collect();
+    Answer::json(200, &List { context, count: page.count, next, value })
 }
 
 /// Filter and order of a list.
-fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Option<Vec<Order>>), Error> {
+fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Vec<Order>), Error> {
     Call::no_search(query, "users")?;
-    Ok((call.condition(query, Model::User)?, call.order(query, Model::User)?))
+    Ok((call.condition(query, Model::User)?, call.order(query, Model::User)?.unwrap_or_default()))
 }
 
 /// `GET /users/$count`

@@ -1,14 +1,13 @@
 //! Delta tokens: opaque to clients, self-contained, and signed with a key of the database, so that they cannot be forged.
 //! docs/graph.md, "Delta".
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::digest::Key;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::sync::{SyncState, Watermark};
+use crate::odata::codec::{self, take, take_number, take_text};
 
 /// Default page size.
 pub const DEFAULT_SIZE: u16 = 200;
@@ -66,12 +65,11 @@ impl DeltaToken {
             bytes.extend(number.to_be_bytes());
         }
         for text in [after, self.select.as_deref().unwrap_or_default()] {
-            bytes.extend(u16::try_from(text.len()).unwrap_or_default().to_be_bytes());
-            bytes.extend(text.as_bytes());
+            codec::put_text(&mut bytes, text);
         }
         let signature = sign(key, &bytes);
         bytes.extend(signature);
-        URL_SAFE_NO_PAD.encode(bytes)
+        codec::print(&bytes)
     }
 
     /// Reads a token.
@@ -80,10 +78,7 @@ impl DeltaToken {
     /// 400 for anything that [`DeltaToken::print`] did not print with this key.
     pub fn parse(option: &str, text: &str, key: &[u8]) -> Result<Self, Error> {
         let bad = || Error::invalid(Kind::Query, option, "Badly formed token. Follow links as they are.");
-        if text.len() > MAX_BYTES {
-            return Err(bad());
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
+        let bytes = codec::parse(text, MAX_BYTES).ok_or_else(bad)?;
         let (body, signature) = bytes.split_last_chunk::<SIGNED>().ok_or_else(bad)?;
         let mut mac = keyed(key);
         mac.update(body);
@@ -108,27 +103,14 @@ fn read(mut bytes: &[u8]) -> Option<DeltaToken> {
     let rest = &mut bytes;
     let [FORM] = take(rest)? else { return None };
     let (of, epoch) = (take(rest)?, take(rest)?);
-    let issued = i64::from_be_bytes(take(rest)?);
+    let issued = take_number(rest)?;
     let size = u16::from_be_bytes(take(rest)?);
-    let mut number = || take(rest).map(i64::from_be_bytes);
+    let mut number = || take_number(rest);
     let moment = Watermark { seq: number()?, entry: (number()?, number()?) };
-    let (after, select) = (text(rest)?, text(rest)?);
+    let (after, select) = (take_text(rest)?, take_text(rest)?);
     let progress = if after.is_empty() { SyncState::Knows(moment) } else { SyncState::Reads(moment, after) };
     let select = Some(select).filter(|select| !select.is_empty());
     bytes.is_empty().then_some(DeltaToken { of, epoch, issued, size, select, progress })
-}
-
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, rest) = bytes.split_first_chunk::<N>()?;
-    *bytes = rest;
-    Some(*taken)
-}
-
-fn text(bytes: &mut &[u8]) -> Option<String> {
-    let length = usize::from(u16::from_be_bytes(take(bytes)?));
-    let (text, rest) = bytes.split_at_checked(length)?;
-    *bytes = rest;
-    String::from_utf8(text.to_vec()).ok()
 }
 
 #[cfg(test)]
@@ -159,11 +141,11 @@ mod tests {
             assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{text}");
             assert!(DeltaToken::parse("$deltatoken", &text, b"another key").is_err());
             // No bit of it can be changed.
-            let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
+            let bytes = codec::parse(&text, MAX_BYTES).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut forged = bytes.clone();
                 forged[bit / 8] ^= 1 << (bit % 8);
-                assert!(DeltaToken::parse("$deltatoken", &URL_SAFE_NO_PAD.encode(&forged), b"key").is_err(), "{bit}");
+                assert!(DeltaToken::parse("$deltatoken", &codec::print(&forged), b"key").is_err(), "{bit}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Paths, query strings, headers and JSON bodies as values. No I/O, no SQL, no HTTP.
 
 pub mod address;
+mod codec;
 pub mod delta;
 pub mod entity;
 pub mod expand;

@@ -2,19 +2,20 @@
 
 use uuid::Uuid;
 
-/// The place behind a contact in a list. It has no row count, so contacts that are created or deleted meanwhile shift nothing.
+/// The place behind a row of a list. It has no row count, so rows that are created or deleted meanwhile shift nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// The contacts shown last, the last one first. There is more than one only if a key is cut.
+    /// The rows shown last, the very last one first: more than one only where a key is cut. There are none where no key is cut
+    /// and the rows are not told apart by a UUID.
     pub shown: Vec<Anchor>,
-    /// The sort keys of the last contact.
+    /// The sort keys of the last, and what else tells it apart.
     pub keys: Vec<KeyValue>,
 }
 
-/// A contact that was shown, and a hash of its sort keys.
+/// A row that was shown, and a hash of its sort keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Anchor {
-    /// The contact's id.
+    /// Its id; nil where the rows are not told apart by a UUID.
     pub id: Uuid,
     /// Meaningless if no key is cut.
     pub hash: u64,
@@ -31,13 +32,6 @@ pub enum KeyValue {
     Text(String),
     /// The start of a text that is too long for a token.
     Cut(String),
-}
-
-/// The position after a row of a list that `store::sorted` sorts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PlaceCursor {
-    /// Hashes of the positions of the rows shown last, the last one first. Empty if no key of the last row is cut.
-    pub shown: Vec<u64>,
-    /// The position of the last row: sort keys, creation time and id.
-    pub place: Vec<KeyValue>,
+    /// An id, which a cursor has in its anchors.
+    Id(Uuid),
 }

@@ -291,6 +291,16 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         if self.is_postgres() { Ok(()) } else { self.script(text).await }
     }
 
+    /// The row of a statement that always answers one, such as `select count(*)`.
+    pub(in crate::store) async fn one(&mut self, statement: impl Into<Statement<'_>>) -> Result<Row, Error> {
+        self.row(statement.into()).await?.ok_or_else(|| Error::internal("a query of one row answered none"))
+    }
+
+    /// The number that an aggregate answers.
+    pub(in crate::store) async fn count(&mut self, statement: impl Into<Statement<'_>>) -> Result<i64, Error> {
+        self.one(statement).await?.get(0)
+    }
+
     /// The rows of a text of refinery's, without values.
     pub(in crate::store) async fn rows_of_text(&mut self, text: &str) -> Result<Vec<Row>, Error> {
         let begun = self.begin_statement()?;

@@ -1,4 +1,4 @@
-//! Pages of folders, filtered and in any order (`sorted` tells how).
+//! Pages of folders, filtered and in any order (`pager` tells how).
 
 use crate::domain::error::Error;
 use crate::domain::folder::Folder;
@@ -7,8 +7,8 @@ use crate::domain::query::typed::Condition;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Sql;
 use crate::store::query::filter;
-use crate::store::query::sorted::{Rows, SortedPage, Sorting};
-use crate::store::tables::folders;
+use crate::store::query::pager::{Rows, SortedPage, Sorting, Tie};
+use crate::store::tables::{extended, folders};
 
 /// Which folders are listed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,10 +39,17 @@ select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time,
         columns: 6,
         from: Sql::new(" from folders c where c.mailbox = ").value(mailbox),
         read: folders::read,
-        made: |row| Ok((row.get(4)?, row.get(0)?)),
+        ties: &[Tie::Number("c.created_date_time"), Tie::Text("c.id")],
     };
-    let is_found = |folder: &Folder| listing.search.as_ref().is_none_or(|search| search.matches(&folder.words()));
-    rows.page(session, scope(mailbox, parent, listing), &listing.by, is_found).await
+    let mut scope = scope(mailbox, parent, listing);
+    if let Some(search) = &listing.search {
+        // Words of folders have no index: a mailbox has few folders.
+        let all = session.rows(Sql::new(rows.select).then(rows.from.clone()).then(scope.clone()).into()).await?;
+        let all = all.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
+        let found = all.into_iter().filter(|folder| search.matches(&folder.words())).map(|folder| folder.id);
+        scope = scope.text(" and c.id in ").then(extended::in_texts(&found.collect::<Vec<_>>()));
+    }
+    rows.page(session, scope, &listing.by).await
 }
 
 /// Those of the mailbox's that are listed.

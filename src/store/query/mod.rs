@@ -3,7 +3,5 @@ pub(in crate::store) mod delta;
 pub(in crate::store) mod filter;
 pub(in crate::store) mod folder_listing;
 pub(in crate::store) mod listing;
+pub(in crate::store) mod pager;
 pub(in crate::store) mod search;
-pub(in crate::store) mod sort;
-pub(in crate::store) mod sorted;
-pub(in crate::store) mod window;

@@ -12,8 +12,7 @@ use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::query::filter;
-use crate::store::query::sorted::{Rows, SortedPage, Sorting};
-use crate::store::query::window;
+use crate::store::query::pager::{Rows, SortedPage, Sorting, Tie};
 use crate::store::tables::changes;
 use crate::store::write::tx::Tx;
 
@@ -50,13 +49,13 @@ impl Store {
     ) -> Result<SortedPage<Category>, Error> {
         let rows = || Rows {
             mailbox,
-            select: concat!(select!(), ", c.created_date_time"),
-            columns: 6,
+            select: select!(),
+            columns: 5,
             from: all(mailbox),
             read,
-            made: |row| Ok((row.get(5)?, row.get::<Uuid>(0)?.to_string())),
+            ties: &[Tie::Number("c.created_date_time"), Tie::Id("c.id")],
         };
-        let page = async |session: &mut Session| rows().page(session, scope(mailbox, filter), by, |_| true).await;
+        let page = async |session: &mut Session| rows().page(session, scope(mailbox, filter), by).await;
         self.read_much(Some(mailbox), page).await
     }
 
@@ -65,8 +64,8 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn count_categories(&self, mailbox: i64, filter: Option<&Condition>) -> Result<i64, Error> {
-        let count =
-            async |session: &mut Session| window::count(session, all(mailbox).then(scope(mailbox, filter))).await;
+        let select = || Sql::new("select count(*)").then(all(mailbox)).then(scope(mailbox, filter));
+        let count = async |session: &mut Session| session.count(select()).await;
         self.read_much(Some(mailbox), count).await
     }
 
@@ -142,8 +141,7 @@ pub(in crate::store) async fn create(tx: &mut Tx, mailbox: i64, name: String, co
     let text = "
 select count(*), count(*) filter (where display_name_key = $2)
 from master_categories where mailbox = $1 and deleted_date_time is null";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(fold(&name))).await?;
-    let row = row.ok_or_else(|| Error::internal("count() answered nothing"))?;
+    let row = tx.reading().await?.one(Statement::new(text).bind(mailbox).bind(fold(&name))).await?;
     if row.get::<i64>(1)? > 0 {
         return Err(Error::CategoryExists);
     }

@@ -39,8 +39,7 @@ pub(in crate::store) async fn last(tx: &mut Tx, mailbox: i64) -> Result<i64, Err
 /// The number of the log's last entry, or `otherwise` if it has none after that.
 pub(in crate::store) async fn logged(tx: &mut Tx, mailbox: i64, otherwise: i64) -> Result<i64, Error> {
     let text = "select coalesce(max(seq), $2) from changes where mailbox = $1 and seq > $2";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(otherwise)).await?;
-    row.ok_or_else(|| Error::internal("max() answered nothing"))?.get(0)
+    tx.reading().await?.count(Statement::new(text).bind(mailbox).bind(otherwise)).await
 }
 
 /// Brings the mailbox's number to that of entries that were written to the log all at once.

@@ -190,8 +190,7 @@ pub(in crate::store) async fn create(
     let text = "
 select count(*), coalesce(max(pos) + 1, 0), count(*) filter (where name = $3)
 from extensions where mailbox = $1 and contact_id = $2";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id).bind(&new.name)).await?;
-    let row = row.ok_or_else(|| Error::internal("count() answered nothing"))?;
+    let row = tx.reading().await?.one(Statement::new(text).bind(mailbox).bind(id).bind(&new.name)).await?;
     if row.get::<i64>(2)? > 0 {
         return Err(Error::ExtensionExists);
     }
@@ -284,8 +283,7 @@ async fn check_size(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<(), Error> {
     let text = "
 select coalesce(sum(octet_length(name) + octet_length(value)), 0) from extension_members
 where mailbox = $1 and contact_id = $2";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?;
-    let size: i64 = row.ok_or_else(|| Error::internal("sum() answered nothing"))?.get(0)?;
+    let size = tx.reading().await?.count(Statement::new(text).bind(mailbox).bind(id)).await?;
     if usize::try_from(size).is_ok_and(|size| size > MAX_ALL_BYTES) {
         return Err(Error::Quota(format!("The extensions of a contact have at most {MAX_ALL_BYTES} bytes of JSON.")));
     }

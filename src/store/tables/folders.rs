@@ -289,8 +289,7 @@ with recursive above (id, parent) as (
     select f.id, f.parent_folder_id from folders f join above on f.id = above.parent where f.mailbox = $1
 )
 select count(*), count(*) filter (where id = $3) from above";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(parent).bind(id)).await?;
-    let row = row.ok_or_else(|| Error::internal("count() answered nothing"))?;
+    let row = tx.reading().await?.one(Statement::new(text).bind(mailbox).bind(parent).bind(id)).await?;
     // The default folder is one of those above, and not counted: this is how deep the folder itself would lie.
     let depth: i64 = row.get(0)?;
     if depth == 0 {

@@ -87,8 +87,7 @@ pub(in crate::store) async fn of_contacts(
     let sums = "select coalesce(sum(n), 0), ";
     let sums = Sql::default().per_engine(sums, "select coalesce(sum(n), 0)::bigint, ");
     let sums = sums.per_engine("coalesce(sum(bytes), 0) from (", "coalesce(sum(bytes), 0)::bigint from (");
-    let row = session.row(sums.then(parts).text(") as parts").into()).await?;
-    let row = row.ok_or_else(|| Error::internal("sum() answered nothing"))?;
+    let row = session.one(sums.then(parts).text(") as parts")).await?;
     Ok((row.get(0)?, row.get(1)?))
 }
 
@@ -99,8 +98,7 @@ select (select coalesce(sum(octet_length(id) + octet_length(value)), 0) from fol
         where mailbox = $1 and folder_id = $2)
     + (select coalesce(sum(octet_length(id)), 0) from folder_multi_value_properties where mailbox = $1 and folder_id = $2)
     + (select coalesce(sum(octet_length(value)), 0) from folder_multi_values where mailbox = $1 and folder_id = $2)";
-    let row = session.row(Statement::new(text).bind(mailbox).bind(folder)).await?;
-    row.ok_or_else(|| Error::internal("sum() answered nothing"))?.get(0)
+    session.count(Statement::new(text).bind(mailbox).bind(folder)).await
 }
 
 /// A length as it is counted.

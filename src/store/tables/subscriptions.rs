@@ -194,8 +194,7 @@ async fn get(session: &mut Session, creator: &str, id: Uuid) -> Result<Subscript
 async fn room(session: &mut Session, mailbox: i64, creator: &str) -> Result<(), Error> {
     let text = "
 select count(*), count(*) filter (where mailbox = $1 and creator = $2) from subscriptions where expiration_date_time > $3";
-    let row = session.row(Statement::new(text).bind(mailbox).bind(creator).bind(clock::now())).await?;
-    let row = row.ok_or_else(|| Error::internal("count() answered nothing"))?;
+    let row = session.one(Statement::new(text).bind(mailbox).bind(creator).bind(clock::now())).await?;
     if row.get::<i64>(1)? >= MAX_OF_CREATOR {
         return Err(Error::Quota(format!("A mailbox has at most {MAX_OF_CREATOR} subscriptions of one creator.")));
     }

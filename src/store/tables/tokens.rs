@@ -205,8 +205,7 @@ async fn make(tx: &mut Tx, new: &NewToken) -> Result<Token, Error> {
 select count(*) from tokens
 where revoked_date_time is null and (expiration_date_time is null or expiration_date_time > $1)";
     let count = Statement::new(text).bind(tx.now());
-    let row = tx.reading().await?.row(count).await?;
-    let count: i64 = row.ok_or_else(|| Error::internal("count() answered nothing"))?.get(0)?;
+    let count = tx.reading().await?.count(count).await?;
     if count >= MAX_TOKENS {
         return Err(Error::Quota(format!("This server has at most {MAX_TOKENS} tokens.")));
     }

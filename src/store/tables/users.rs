@@ -6,8 +6,7 @@ use crate::domain::user::{self, User, UserName};
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::query::filter;
-use crate::store::query::sorted::{Rows, SortedPage, Sorting};
-use crate::store::query::window::{self, Part, Window};
+use crate::store::query::pager::{Rows, SortedPage, Sorting, Tie};
 use crate::store::tables::{audit, folders, identities, tokens};
 use crate::store::write::tx::Tx;
 use crate::store::{Known, Store};
@@ -139,34 +138,21 @@ select 1 where exists (select 1 from tokens) or exists (select 1 from identities
         self.empty_mailbox(mailbox).await?;
         Ok(user)
     }
-    /// A part of the users for whom a condition on users is true, in the order in which they were made; its keys are their
-    /// mailboxes.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn users(&self, filter: Option<&Condition>, part: Window<i64>) -> Result<Part<User>, Error> {
-        let list = async |session: &mut Session| {
-            window::read(session, select!(), scope(filter), "c.mailbox", part, |row| read(row, 0)).await
-        };
-        self.read_much(None, list).await
-    }
-
-    /// A page of these users in any order.
+    /// A page of the users for whom a condition on users is true, sorted by creation last. There may be many: only those of the
+    /// page are read.
     ///
     /// # Errors
     /// 400 for a cursor of another order, else those of the database.
-    pub async fn sorted_users(&self, filter: Option<&Condition>, by: &Sorting) -> Result<SortedPage<User>, Error> {
+    pub async fn users(&self, filter: Option<&Condition>, by: &Sorting) -> Result<SortedPage<User>, Error> {
         let rows = || Rows {
             mailbox: 0,
             select: select!(),
             columns: 5,
             from: Sql::new(" from users c where true"),
+            ties: &[Tie::Number("c.mailbox")],
             read: |row| read(row, 0),
-            made: |row| Ok((row.get(4)?, row.get(0)?)),
         };
-        let scope = || filter.map_or(Sql::default(), |filter| Sql::new(" and ").then(filter::condition(0, filter)));
-        let page = async |session: &mut Session| rows().page(session, scope(), by, |_| true).await;
-        self.read_much(None, page).await
+        self.read_much(None, async |session: &mut Session| rows().page(session, scope(filter), by).await).await
     }
 
     /// How many of them there are.
@@ -174,17 +160,14 @@ select 1 where exists (select 1 from tokens) or exists (select 1 from identities
     /// # Errors
     /// Those of the database.
     pub async fn count_users(&self, filter: Option<&Condition>) -> Result<i64, Error> {
-        self.read_much(None, async |session: &mut Session| window::count(session, scope(filter)).await).await
+        let select = || Sql::new("select count(*) from users c where true").then(scope(filter));
+        self.read_much(None, async |session: &mut Session| session.count(select()).await).await
     }
 }
 
 fn scope(filter: Option<&Condition>) -> Sql {
-    let scope = Sql::new(" from users c where ");
-    match filter {
-        // Nothing of a user's is looked up by mailbox.
-        Some(condition) => scope.then(filter::condition(0, condition)),
-        None => scope.text("true"),
-    }
+    // Nothing of a user's is looked up by mailbox.
+    filter.map_or(Sql::default(), |filter| Sql::new(" and ").then(filter::condition(0, filter)))
 }
 
 /// A user from five columns, the first of which is this one.
@@ -248,8 +231,7 @@ pub(in crate::store) async fn one_at_a_time(tx: &mut Tx) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Quota`] past 100,000 users.
 pub(in crate::store) async fn insert(tx: &mut Tx, user: User, key: &str) -> Result<User, Error> {
-    let row = tx.reading().await?.row(Statement::new(LAST_MAILBOX)).await?;
-    let row = row.ok_or_else(|| Error::internal("max() answered nothing"))?;
+    let row = tx.reading().await?.one(Statement::new(LAST_MAILBOX)).await?;
     if row.get::<i64>(1)? >= MAX_USERS {
         return Err(Error::Quota(format!("This server has at most {MAX_USERS} users.")));
     }

@@ -262,8 +262,7 @@ set epoch = excluded.epoch, folding = excluded.folding, created_date_time = excl
 }
 
 async fn count(session: &mut Session, table: &Table) -> Result<u64, Error> {
-    let row = session.row(table.count().into()).await?;
-    let count: i64 = row.ok_or_else(|| Error::internal("count() answered nothing"))?.get(0)?;
+    let count = session.count(table.count()).await?;
     Ok(u64::try_from(count).unwrap_or_default())
 }
 

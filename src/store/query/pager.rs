@@ -1,0 +1,389 @@
+//! Pages of a list in any order, by keyset.
+//!
+//! A page begins behind the last row of the one before: behind its sort keys and, where those are the same, behind the columns
+//! that tell rows apart. So a row that is there throughout a walk, and whose keys do not change, comes exactly once, whatever
+//! is written meanwhile. The keys travel in the page's token, which must stay short: of a long text only the beginning does.
+//! Then the cursor has anchors: the rows shown last, each with a hash of its keys. The walk resumes after the newest anchor
+//! whose keys are still the same. If the keys of all of them have changed, it resumes where the beginning of the key begins:
+//! what shares it may come again, but nothing is left out.
+
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::domain::error::{Error, Kind};
+use crate::domain::query::cursor::{Anchor, Cursor, KeyValue};
+use crate::domain::query::typed::{Key, Order};
+use crate::store::db::engine::{Row, Session};
+use crate::store::db::statement::Sql;
+use crate::store::query::filter;
+
+/// Most anchors of a cursor.
+const MAX_ANCHORS: usize = 4;
+/// The names of sort keys in SQL. There are never more.
+const KEYS: [&str; 8] = ["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8"];
+const TIES: [&str; 2] = ["t1", "t2"];
+
+/// A column of the row `c` that tells rows with the same sort keys apart. It is never null.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) enum Tie {
+    Number(&'static str),
+    Text(&'static str),
+    /// The last one, and the one by which an anchor is found.
+    Id(&'static str),
+}
+
+/// The order of the rows `c` of a list: sort keys, then ties, in the order of creation.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct Keyset<'o> {
+    /// Whose keys are looked up, where they are somebody's.
+    pub(in crate::store) mailbox: i64,
+    pub(in crate::store) order: &'o [Order],
+    pub(in crate::store) ties: &'static [Tie],
+    /// How many bytes of texts a cursor may hold.
+    pub(in crate::store) max_text: usize,
+}
+
+/// The sort keys and ties of a row.
+pub(in crate::store) type Place = Vec<KeyValue>;
+
+/// What a page begins behind.
+pub(in crate::store) struct After {
+    place: Place,
+    /// Rows that were shown and may be found again.
+    shown: Vec<Uuid>,
+}
+
+impl Keyset<'_> {
+    /// The keys and ties of a row `c`, each with its name and behind a comma.
+    pub(in crate::store) fn columns(self) -> Sql {
+        let keys = self.order.iter().zip(KEYS).fold(Sql::default(), |all, (order, name)| {
+            let key = match &order.key {
+                Key::Text(text) => filter::text(self.mailbox, text).per_engine("", " collate \"C\""),
+                Key::Number(number) => filter::number(self.mailbox, number),
+                Key::Condition(condition) => filter::truth(self.mailbox, condition),
+                Key::Id(id) => filter::id_text(*id),
+            };
+            all.text(", ").then(key).text(" as ").text(name)
+        });
+        self.ties.iter().zip(TIES).fold(keys, |all, (tie, name)| {
+            let (Tie::Number(column) | Tie::Text(column) | Tie::Id(column)) = *tie;
+            all.text(", ").text(column).text(" as ").text(name)
+        })
+    }
+
+    fn all_names(self) -> impl Iterator<Item = &'static str> {
+        KEYS.into_iter().take(self.order.len()).chain(TIES.into_iter().take(self.ties.len()))
+    }
+
+    /// `, k1, k2, t1`, each behind a prefix.
+    pub(in crate::store) fn names(self, prefix: &'static str) -> Sql {
+        self.all_names().fold(Sql::default(), |all, name| all.text(", ").text(prefix).text(name))
+    }
+
+    /// `order by …`, null being the least.
+    pub(in crate::store) fn order_by(self) -> Sql {
+        let keys = self.order.iter().zip(KEYS).map(|(order, name)| {
+            Sql::new(name).text(if order.descending { " desc nulls last" } else { " asc nulls first" })
+        });
+        Sql::new(" order by ").then(Sql::list(keys.chain(TIES.into_iter().take(self.ties.len()).map(Sql::new))))
+    }
+
+    /// The place of a row, whose keys begin at a column.
+    pub(in crate::store) fn place(self, row: &Row, from: usize) -> Result<Place, Error> {
+        let key = |(i, order): (usize, &Order)| {
+            Ok(match &order.key {
+                Key::Text(_) | Key::Id(_) => {
+                    row.get::<Option<String>>(from + i)?.map_or(KeyValue::Null, KeyValue::Text)
+                }
+                Key::Number(_) => row.get::<Option<i64>>(from + i)?.map_or(KeyValue::Null, KeyValue::Number),
+                Key::Condition(_) => {
+                    let truth = row.get::<Option<i32>>(from + i)?;
+                    truth.map_or(KeyValue::Null, |truth| KeyValue::Number(truth.into()))
+                }
+            })
+        };
+        let tie = |(i, tie): (usize, &Tie)| {
+            let column = from + self.order.len() + i;
+            Ok(match tie {
+                Tie::Number(_) => KeyValue::Number(row.get(column)?),
+                Tie::Text(_) => KeyValue::Text(row.get(column)?),
+                Tie::Id(_) => KeyValue::Id(row.get(column)?),
+            })
+        };
+        self.order.iter().enumerate().map(key).chain(self.ties.iter().enumerate().map(tie)).collect()
+    }
+
+    /// The cursor behind the last of the places, which were shown behind a cursor.
+    pub(in crate::store) fn cursor(self, places: &[Place], before: Option<&Cursor>) -> Option<Cursor> {
+        cursor(places, before.map(|before| before.shown.as_slice()).unwrap_or_default(), self.max_text)
+    }
+
+    /// The place that a cursor names, in the rows ` from … where …`.
+    ///
+    /// # Errors
+    /// 400 where it is not one of this order.
+    pub(in crate::store) async fn find(
+        self,
+        session: &mut Session,
+        from: &Sql,
+        cursor: &Cursor,
+    ) -> Result<After, Error> {
+        let mut place = cursor.keys.clone();
+        let by_id = match self.ties.last() {
+            Some(Tie::Id(id)) => Some(*id),
+            _ => None,
+        };
+        if let (Some(_), Some(last)) = (by_id, cursor.shown.first()) {
+            place.push(KeyValue::Id(last.id));
+        }
+        if !self.fits(&place) {
+            return Err(Error::invalid(
+                Kind::Query,
+                "$skiptoken",
+                "The token is of another order. Follow nextLinks as they are.",
+            ));
+        }
+        let mut shown = Vec::new();
+        if !is_cut(&cursor.keys) {
+            return Ok(After { place, shown });
+        }
+        // Deleted rows keep their keys.
+        let select = || Sql::new("select 1").then(self.columns()).then(from.clone());
+        if let Some(id) = by_id {
+            for anchor in &cursor.shown {
+                let select = select().text(" and ").text(id).text(" = ").value(anchor.id);
+                let row = session.row(select.into()).await?;
+                match row.map(|row| self.place(&row, 1)).transpose()? {
+                    Some(place) if hash(&place) == anchor.hash => return Ok(After { place, shown }),
+                    _ => shown.push(anchor.id),
+                }
+            }
+        } else {
+            let rows = session.rows(select().into()).await?;
+            let places = rows.iter().map(|row| self.place(row, 1)).collect::<Result<Vec<_>, _>>()?;
+            let hashes: Vec<_> = places.iter().map(|place| hash(place)).collect();
+            for anchor in &cursor.shown {
+                if let Some((_, place)) = hashes.iter().zip(&places).find(|(hash, _)| **hash == anchor.hash) {
+                    return Ok(After { place: place.clone(), shown });
+                }
+            }
+        }
+        Ok(After { place, shown })
+    }
+
+    /// Whether a place can be one of this order.
+    fn fits(self, place: &[KeyValue]) -> bool {
+        let keys = self.order.iter().map(|order| match order.key {
+            Key::Text(_) | Key::Id(_) => (true, Tie::Text("")),
+            Key::Number(_) | Key::Condition(_) => (true, Tie::Number("")),
+        });
+        let kinds = keys.chain(self.ties.iter().map(|tie| (false, *tie)));
+        let fits = |((nullable, kind), value): ((bool, Tie), &KeyValue)| match value {
+            KeyValue::Null => nullable,
+            KeyValue::Number(_) => matches!(kind, Tie::Number(_)),
+            KeyValue::Text(_) | KeyValue::Cut(_) => matches!(kind, Tie::Text(_)),
+            KeyValue::Id(_) => matches!(kind, Tie::Id(_)),
+        };
+        self.order.len() + self.ties.len() == place.len() && kinds.zip(place).all(fits)
+    }
+
+    /// That a row, whose keys have their names, comes behind a place.
+    pub(in crate::store) fn behind(self, after: &After) -> Sql {
+        let descending = |i: usize| self.order.get(i).is_some_and(|order| order.descending);
+        let keys: Vec<_> = self.all_names().zip(&after.place).enumerate().collect();
+        let mut behind: Option<Sql> = None;
+        for (i, (name, value)) in keys.into_iter().rev() {
+            let key = || Sql::new("(").text(name);
+            let rest = |word: &'static str| match &behind {
+                Some(behind) => Sql::new(word).then(behind.clone()),
+                None => Sql::default(),
+            };
+            behind = Some(match (value, descending(i)) {
+                (KeyValue::Null, false) => key().text(" is not null").then(rest(" or ")).text(")"),
+                (KeyValue::Null, true) => key().text(" is null").then(rest(" and ")).text(")"),
+                // What is known by its beginning only decides nothing more.
+                (KeyValue::Cut(_), false) => key().text(" >= ").then(bound(value)).text(")"),
+                (KeyValue::Cut(text), true) => {
+                    let all_with_it = Sql::of(text.clone() + "\u{10ffff}");
+                    key().text(" <= ").then(all_with_it).text(" or ").text(name).text(" is null)")
+                }
+                (value, false) if behind.is_none() => key().text(" > ").then(bound(value)).text(")"),
+                (value, false) => {
+                    let from = key().text(" >= ").then(bound(value)).text(" and (").text(name).text(" > ");
+                    from.then(bound(value)).then(rest(" or ")).text("))")
+                }
+                (value, true) => {
+                    let less = key().text(" < ").then(bound(value)).text(" or ").text(name).text(" is null or ");
+                    less.text(name).text(" = ").then(bound(value)).then(rest(" and ")).text(")")
+                }
+            });
+        }
+        let behind = behind.unwrap_or_default();
+        // There are only such of a list with an id, whose name is that of its last tie.
+        let id = self.ties.len().checked_sub(1).and_then(|last| TIES.get(last)).copied().unwrap_or_default();
+        after.shown.iter().fold(behind, |behind, shown| behind.text(" and ").text(id).text(" <> ").value(*shown))
+    }
+}
+
+impl After {
+    /// The last row's id, where that is all that the place is.
+    pub(in crate::store) fn id(&self) -> Option<Uuid> {
+        match self.place.as_slice() {
+            [KeyValue::Id(id)] => Some(*id),
+            _ => None,
+        }
+    }
+}
+
+fn bound(value: &KeyValue) -> Sql {
+    match value {
+        KeyValue::Number(number) => Sql::of(*number),
+        KeyValue::Text(text) | KeyValue::Cut(text) => Sql::of(text.clone()),
+        KeyValue::Id(id) => Sql::of(*id),
+        KeyValue::Null => Sql::default(),
+    }
+}
+
+fn cursor(places: &[Place], before: &[Anchor], max_text: usize) -> Option<Cursor> {
+    let last = places.last()?;
+    let mut left = max_text;
+    let keys = last.iter().filter(|key| !matches!(key, KeyValue::Id(_)));
+    let keys: Vec<_> = keys.map(|key| cut(key, &mut left)).collect();
+    let is_cut = is_cut(&keys);
+    let anchor = |place: &Place| Anchor {
+        id: if let Some(KeyValue::Id(id)) = place.last() { *id } else { Uuid::nil() },
+        hash: if is_cut { hash(place) } else { 0 },
+    };
+    // Without a cut key, only the id of the last row is needed.
+    let most = if is_cut { MAX_ANCHORS } else { usize::from(keys.len() < last.len()) };
+    // A page may have fewer than are to be known again.
+    let shown = places.iter().rev().map(anchor).chain(before.iter().copied()).take(most).collect();
+    Some(Cursor { shown, keys })
+}
+
+/// A value of no more than so many bytes, which are then no longer left.
+fn cut(value: &KeyValue, left: &mut usize) -> KeyValue {
+    let KeyValue::Text(text) = value else { return value.clone() };
+    let kept = text.get(..text.floor_char_boundary(*left)).unwrap_or_default();
+    *left -= kept.len();
+    if kept.len() < text.len() { KeyValue::Cut(kept.to_owned()) } else { value.clone() }
+}
+
+/// Whether a cursor has anchors to be looked for, which takes several reads.
+pub(in crate::store) fn is_cut(keys: &[KeyValue]) -> bool {
+    keys.iter().any(|key| matches!(key, KeyValue::Cut(_)))
+}
+
+/// Hash of keys too long for a token.
+fn hash(keys: &[KeyValue]) -> u64 {
+    let mut hash = Sha256::new();
+    for key in keys {
+        match key {
+            KeyValue::Null => hash.update([0]),
+            KeyValue::Number(number) => {
+                hash.update([1]);
+                hash.update(number.to_be_bytes());
+            }
+            KeyValue::Text(text) | KeyValue::Cut(text) => {
+                hash.update([2]);
+                hash.update(text.len().to_be_bytes());
+                hash.update(text.as_bytes());
+            }
+            KeyValue::Id(id) => hash.update(id),
+        }
+    }
+    hash.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// In which order, and which part of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sorting {
+    /// Sorted by these, and then by creation.
+    pub order: Vec<Order>,
+    /// How many on a page at most.
+    pub size: u16,
+    /// How many are left out first.
+    pub skip: i64,
+    /// Where the page before ended.
+    pub after: Option<Cursor>,
+    /// Whether [`SortedPage::count`] is wanted.
+    pub count: bool,
+}
+
+/// A page of a list of folders, categories or users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SortedPage<T> {
+    /// Never empty while there is more.
+    pub value: Vec<T>,
+    /// Whether others follow.
+    pub more: bool,
+    /// How many there are on all pages, where that was asked.
+    pub count: Option<i64>,
+    places: Vec<Place>,
+    /// What was shown before.
+    before: Vec<Anchor>,
+}
+
+/// How many bytes of texts a cursor of such a list holds: one longest name and a UUID.
+const MAX_TEXT: usize = 1_060;
+
+impl<T> SortedPage<T> {
+    /// Where the next page begins if only so many of these are shown.
+    pub fn after(&self, shown: usize) -> Cursor {
+        cursor(self.places.get(..shown).unwrap_or(&self.places), &self.before, MAX_TEXT).unwrap_or_default()
+    }
+}
+
+/// The rows `c` of such a list.
+pub(in crate::store) struct Rows<T> {
+    pub(in crate::store) mailbox: i64,
+    /// `select …`
+    pub(in crate::store) select: &'static str,
+    /// How many columns that has.
+    pub(in crate::store) columns: usize,
+    /// ` from … where …`: all of them, deleted ones too.
+    pub(in crate::store) from: Sql,
+    pub(in crate::store) ties: &'static [Tie],
+    pub(in crate::store) read: fn(&Row) -> Result<T, Error>,
+}
+
+impl<T> Rows<T> {
+    /// A page of those that are in ` and …`.
+    ///
+    /// # Errors
+    /// 400 for a cursor of another order.
+    pub(in crate::store) async fn page(
+        &self,
+        session: &mut Session,
+        scope: Sql,
+        by: &Sorting,
+    ) -> Result<SortedPage<T>, Error> {
+        if by.count || by.after.as_ref().is_some_and(|cursor| is_cut(&cursor.keys)) {
+            session.begin_snapshot().await?;
+        }
+        let keyset = Keyset { mailbox: self.mailbox, order: &by.order, ties: self.ties, max_text: MAX_TEXT };
+        let after = match &by.after {
+            Some(cursor) => Some(keyset.find(session, &self.from, cursor).await?),
+            None => None,
+        };
+        let listed = || self.from.clone().then(scope.clone());
+        let count =
+            if by.count { Some(session.count(Sql::new("select count(*)").then(listed())).await?) } else { None };
+        let keyed = Sql::new("with keyed as (").text(self.select).then(keyset.columns()).then(listed());
+        let page = keyed.text(") select * from keyed");
+        let page = match &after {
+            Some(after) => page.text(" where ").then(keyset.behind(after)),
+            None => page,
+        };
+        // One more than asked tells whether there is more.
+        let limit = i64::from(by.size) + 1;
+        let page = page.then(keyset.order_by()).text(" limit ").value(limit).text(" offset ").value(by.skip);
+        let mut rows = session.rows(page.into()).await?;
+        let more = rows.len() > usize::from(by.size);
+        rows.truncate(by.size.into());
+        let value = rows.iter().map(self.read).collect::<Result<_, _>>()?;
+        let places = rows.iter().map(|row| keyset.place(row, self.columns)).collect::<Result<_, _>>()?;
+        let before = by.after.as_ref().map(|cursor| cursor.shown.clone()).unwrap_or_default();
+        Ok(SortedPage { value, more, count, places, before })
+    }
+}
