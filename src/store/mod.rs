@@ -13,7 +13,7 @@ mod write;
 
 use crate::store::jobs::purge;
 use crate::store::query::{folder_listing, listing};
-use crate::store::tables::{contacts, extended, folders, rights, users};
+use crate::store::tables::{along, contacts, folders, rights, users};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -47,7 +47,8 @@ pub use crate::store::query::delta::{Change, Delta, Followed, History, Reason};
 pub use crate::store::query::folder_listing::FolderListing;
 pub use crate::store::query::listing::{Listing, Page};
 pub use crate::store::query::pager::{SortedPage, Sorting};
-pub use crate::store::tables::audit::{Deed, Deeds};
+pub use crate::store::tables::accounts::Account;
+pub use crate::store::tables::audit_log::{Deed, Deeds};
 use crate::store::tables::contacts::New;
 pub use crate::store::tables::identities::Known;
 pub use crate::store::tables::once::Once;
@@ -56,7 +57,6 @@ pub use crate::store::tables::rights::Actor;
 use crate::store::tables::rights::To;
 pub use crate::store::tables::shares::Share;
 pub use crate::store::tables::tokens::{NewToken, Token, TokenFacts};
-pub use crate::store::tables::users::Account;
 use crate::store::write::creates::Creates;
 use crate::store::write::tx::Tx;
 use crate::store::write::writer::Writer;
@@ -223,7 +223,7 @@ impl Store {
                 session.begin_snapshot().await?;
             }
             let contact = contacts::get(session, mailbox, within, id).await?;
-            extended::read_along_one(session, mailbox, contact, expand).await
+            along::read_along_one(session, mailbox, contact, expand).await
         };
         self.read(get).await
     }

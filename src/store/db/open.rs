@@ -25,8 +25,9 @@ use crate::store::db::scratch::Scratch;
 use crate::store::db::statement::Statement;
 use crate::store::db::{check, engine, faults, files, migrate, restore};
 use crate::store::query::delta::History;
-use crate::store::tables::quota::Limits;
+use crate::store::write::call::Limits;
 use crate::store::write::creates::Creates;
+use crate::store::write::procedures;
 use crate::store::write::tx::{Connector, Tx};
 use crate::store::write::writer::Writer;
 use crate::store::{Place, Shared, Store};
@@ -116,7 +117,7 @@ impl Store {
         let how = if options.upgrade { engine::sqlite_options(path) } else { engine::sqlite_options_as_is(path) };
         let readers = engine::sqlite_readers(how.clone(), Arc::clone(&opened));
         let readers = Readers::sqlite(readers, Arc::clone(&opened), options.query_timeout);
-        let connector = Connector::Sqlite(Box::new(how), Arc::clone(&opened));
+        let connector = Connector::Sqlite(Box::new(how), Arc::clone(&opened), procedures::sqlite_views());
         let writer = Writer::start(connector, 1, options.limits(), on_end)
             .await
             .map_err(|error| OpenError::of(shown, &error))?;

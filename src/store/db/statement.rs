@@ -76,6 +76,7 @@ enum Piece {
 
 /// The texts of a statement that takes its values by `$1..$n`. They are made once, in a `static`, so that a statement can be
 /// cloned without them.
+#[derive(Clone)]
 pub(in crate::store) struct Texts {
     sqlite: String,
     postgres: String,
@@ -163,6 +164,21 @@ impl Sql {
         Self::default().per_engine(&texts.sqlite, &texts.postgres)
     }
 
+    /// `(…)`: some UUIDs, to be used behind `in`. They are one value, however many they are.
+    pub(in crate::store) fn among(ids: &[Uuid]) -> Self {
+        let ids: Vec<_> = ids.iter().map(|id| id.as_simple().to_string()).collect();
+        let list = Self::default()
+            .per_engine("(select unhex(value) from json_each(", "(select value::uuid from jsonb_array_elements_text(");
+        list.value(json(&ids)).per_engine("))", "::text::jsonb) as ids (value))")
+    }
+
+    /// The same of texts.
+    pub(in crate::store) fn among_texts(texts: &[String]) -> Self {
+        let list = Self::default()
+            .per_engine("(select value from json_each(", "(select value from jsonb_array_elements_text(");
+        list.value(json(texts)).per_engine("))", "::text::jsonb) as texts (value))")
+    }
+
     pub(in crate::store) fn parenthesized(self) -> Self {
         Self::new("(").then(self).text(")")
     }
@@ -171,6 +187,11 @@ impl Sql {
         self.pieces.extend(other.pieces);
         self
     }
+}
+
+/// Texts are always JSON.
+fn json(texts: &[String]) -> String {
+    serde_json::to_string(texts).unwrap_or_default()
 }
 
 impl From<Sql> for Statement<'static> {

@@ -6,8 +6,12 @@ use crate::domain::error::Error;
 use crate::store::Store;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::tables::changes;
-use crate::store::tables::folders::MARK_CONTACTS;
 use crate::store::write::tx::Tx;
+
+/// Marks contacts as deleted at `$2` that the log's entries behind `$3` are of.
+pub(in crate::store) const MARK_CONTACTS: &str = "
+update contacts set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
+from changes l where l.mailbox = $1 and l.seq > $3 and contacts.mailbox = $1 and contacts.id = l.contact_id";
 
 /// Most contacts that one transaction marks.
 pub(in crate::store) const PIECE: i64 = 500;

@@ -8,7 +8,7 @@ use crate::store::db::engine::Session;
 use crate::store::db::statement::Sql;
 use crate::store::query::filter;
 use crate::store::query::pager::{Rows, SortedPage, Sorting, Tie};
-use crate::store::tables::{extended, folders};
+use crate::store::tables::folders;
 
 /// Which folders are listed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -47,7 +47,7 @@ select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time,
         let all = session.rows(Sql::new(rows.select).then(rows.from.clone()).then(scope.clone()).into()).await?;
         let all = all.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
         let found = all.into_iter().filter(|folder| search.matches(&folder.words())).map(|folder| folder.id);
-        scope = scope.text(" and c.id in ").then(extended::in_texts(&found.collect::<Vec<_>>()));
+        scope = scope.text(" and c.id in ").then(Sql::among_texts(&found.collect::<Vec<_>>()));
     }
     rows.page(session, scope, &listing.by).await
 }

@@ -15,7 +15,7 @@ use crate::store::query::pager::{self, After, Keyset, Tie};
 use crate::store::query::search::Ways;
 use crate::store::query::{filter, search};
 use crate::store::tables::contacts::{COLUMNS, read, select_columns};
-use crate::store::tables::{extended, folders};
+use crate::store::tables::{along, folders};
 
 /// About how many bytes of JSON a page may be, unless its first contact is larger.
 const MAX_PAGE_BYTES: i64 = 4 << 20;
@@ -99,7 +99,7 @@ pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing:
     let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COLUMNS))?;
     let size = usize::from(listing.size);
     let mut contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
-    extended::read_along(session, mailbox, &mut contacts, &listing.expand).await?;
+    along::read_along(session, mailbox, &mut contacts, &listing.expand).await?;
     let more = usize::try_from(found).unwrap_or_default() > contacts.len();
     let shown = rows.iter().take(if more { contacts.len() } else { 0 });
     let places = shown.map(|row| keyset.place(row, COLUMNS + 1)).collect::<Result<Vec<_>, _>>()?;

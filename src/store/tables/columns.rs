@@ -8,7 +8,7 @@ use crate::domain::date;
 use crate::domain::error::Error;
 use crate::domain::fold::fold;
 use crate::store::db::engine::Row;
-use crate::store::tables::schema::{Column, Kind, column_list};
+use crate::store::tables::table::{Column, Kind, column_list};
 
 /// The column of a text property.
 pub(in crate::store) const fn of_text(text: Text) -> Column {
@@ -66,7 +66,7 @@ plain!(display_name_derived Bool, birthday Text, wedding_anniversary Text, is_fa
 /// Columns, and a function that writes the values that are sent for them.
 macro_rules! values {
     ($columns:ident, $write:ident, |$from:ident: $type:ty| $($name:ident $kind:ident = $value:expr),* $(,)?) => {
-        pub(in crate::store) const $columns: &[$crate::store::tables::schema::Column] = $crate::store::tables::schema::column_list![$($name $kind),*];
+        pub(in crate::store) const $columns: &[$crate::store::tables::table::Column] = $crate::store::tables::table::column_list![$($name $kind),*];
 
         #[doc = concat!("Writes the values of [`", stringify!($columns), "`].")]
         pub(in crate::store) fn $write<S: SerializeSeq>(row: &mut S, $from: $type) -> Result<(), S::Error> {

@@ -19,9 +19,11 @@ use crate::store::jobs::emptying;
 use crate::store::tables::columns::{self, PLAIN};
 use crate::store::tables::extended::{self, Owner};
 use crate::store::tables::rights::{self, Actor, To};
-use crate::store::tables::schema::{COLLECTIONS, FLAGS, Table};
+use crate::store::tables::schema::{COLLECTIONS, FLAGS};
+use crate::store::tables::table::Table;
 use crate::store::tables::{changes, extensions, folders, quota};
-use crate::store::write::procedures::{self, Call};
+use crate::store::write::call::Call;
+use crate::store::write::procedures;
 use crate::store::write::rows::Written;
 use crate::store::write::tx::Tx;
 
@@ -88,30 +90,6 @@ pub(in crate::store) async fn get(
         return Err(Error::NotFound);
     }
     Ok(contact)
-}
-
-/// Sees that the contact with this id is there, without reading it.
-///
-/// # Errors
-/// As [`get`].
-pub(in crate::store) async fn see(
-    session: &mut Session,
-    mailbox: i64,
-    within: &[String],
-    id: Uuid,
-) -> Result<(), Error> {
-    if !within.is_empty() {
-        session.begin_snapshot().await?;
-    }
-    let select =
-        Sql::new("select c.parent_folder_id from contacts c where c.deleted_date_time is null and c.mailbox = ");
-    let select = select.value(mailbox).text(" and c.id = ").value(id).then(emptying::is_in_none(mailbox));
-    let row = session.row(select.into()).await?.ok_or(Error::NotFound)?;
-    if within.is_empty() || folders::get(session, mailbox, within).await?.id == row.get::<String>(0)? {
-        Ok(())
-    } else {
-        Err(Error::NotFound)
-    }
 }
 
 /// The contact with this id and in this state.

@@ -4,19 +4,15 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use crate::domain::contact::Contact;
-use crate::domain::contact::expand::{Expand, Expanded, Ids};
+use crate::domain::contact::expand::Ids;
 use crate::domain::error::Error;
 use crate::domain::extended::{Changes, Comparable, ExtendedProperty, ExtendedValue, MultiValue, SingleValue, applied};
 use crate::domain::fold::fold;
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Sql;
-use crate::store::tables::{extensions, quota};
+use crate::store::tables::quota;
 use crate::store::write::tx::Tx;
-
-/// About how many bytes of what is read along with the contacts of a page, unless its first contact has more.
-const MAX_PAGE_BYTES: i64 = 4 << 20;
 
 /// Whose properties.
 #[derive(Debug, Clone, Copy)]
@@ -41,26 +37,6 @@ impl Store {
     }
 }
 
-/// `(…)`: what an id of contacts may be.
-pub(in crate::store) fn among(contacts: &[Uuid]) -> Sql {
-    let ids: Vec<_> = contacts.iter().map(|id| id.as_simple().to_string()).collect();
-    let list = Sql::default()
-        .per_engine("(select unhex(value) from json_each(", "(select value::uuid from jsonb_array_elements_text(");
-    list.value(json(&ids)).per_engine("))", "::text::jsonb) as ids (value))")
-}
-
-/// `(…)`: what a text may be.
-pub(in crate::store) fn in_texts(texts: &[String]) -> Sql {
-    let list =
-        Sql::default().per_engine("(select value from json_each(", "(select value from jsonb_array_elements_text(");
-    list.value(json(texts)).per_engine("))", "::text::jsonb) as texts (value))")
-}
-
-/// Texts are always JSON.
-fn json(texts: &[String]) -> String {
-    serde_json::to_string(texts).unwrap_or_default()
-}
-
 impl Owner<'_> {
     /// The table of the properties, the one of their values where these are lists, and the column that names the owner.
     fn tables<V: ExtendedValue>(self) -> (&'static str, Option<&'static str>, &'static str) {
@@ -74,14 +50,14 @@ impl Owner<'_> {
 
     fn key(self) -> Sql {
         match self {
-            Self::Contacts(ids) => among(ids),
+            Self::Contacts(ids) => Sql::among(ids),
             Self::Folder(id) => Sql::new("(").value(id.to_owned()).text(")"),
         }
     }
 }
 
 /// ` from … where …`: properties `e` with their values `m`.
-fn from<V: ExtendedValue>(mailbox: i64, owner: Owner<'_>, ids: &Ids) -> Sql {
+pub(in crate::store) fn from<V: ExtendedValue>(mailbox: i64, owner: Owner<'_>, ids: &Ids) -> Sql {
     let (table, values, column) = owner.tables::<V>();
     let from = Sql::new(" from ").text(table).text(" e ");
     let from = match values {
@@ -93,12 +69,12 @@ fn from<V: ExtendedValue>(mailbox: i64, owner: Owner<'_>, ids: &Ids) -> Sql {
     let from = from.text(" and e.").text(column).text(" in ").then(owner.key());
     match ids {
         Ids::All => from,
-        Ids::These(keys) => from.text(" and e.id_key in ").then(in_texts(keys)),
+        Ids::These(keys) => from.text(" and e.id_key in ").then(Sql::among_texts(keys)),
     }
 }
 
 /// The properties of some contacts, each contact's in their order.
-async fn of<V: ExtendedValue>(
+pub(in crate::store) async fn of<V: ExtendedValue>(
     session: &mut Session,
     mailbox: i64,
     contacts: &[Uuid],
@@ -239,90 +215,4 @@ pub(in crate::store) async fn clear_folder(tx: &mut Tx, mailbox: i64, folder: &s
     quota::count(tx, mailbox, 0, -held).await?;
     clear::<SingleValue>(tx, mailbox, owner).await?;
     clear::<MultiValue>(tx, mailbox, owner).await
-}
-
-/// Reads along with contacts what is to be shown with them: of as many of them, from the first on, as make a page of
-/// reasonable size. The others are left out.
-pub(in crate::store) async fn read_along(
-    session: &mut Session,
-    mailbox: i64,
-    contacts: &mut Vec<Contact>,
-    expand: &Expand,
-) -> Result<(), Error> {
-    if expand.is_empty() || contacts.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
-    let fitting = fitting(session, mailbox, contacts, &ids, expand).await?;
-    contacts.truncate(fitting);
-    let ids = ids.get(..fitting).unwrap_or_default();
-    let (mut extensions, mut single, mut multi) = Default::default();
-    if let Some(wanted) = &expand.extensions {
-        extensions = extensions::of(session, mailbox, ids, wanted).await?;
-    }
-    if let Some(wanted) = &expand.single {
-        single = of::<SingleValue>(session, mailbox, ids, wanted).await?;
-    }
-    if let Some(wanted) = &expand.multi {
-        multi = of::<MultiValue>(session, mailbox, ids, wanted).await?;
-    }
-    for contact in contacts {
-        let views = expand.views.iter().filter_map(|asked| asked.of(&contact.properties)).collect::<Vec<_>>();
-        single.entry(contact.id).or_default().extend(views);
-        contact.expanded = Some(Box::new(Expanded {
-            extensions: expand.extensions.as_ref().map(|_| extensions.remove(&contact.id).unwrap_or_default()),
-            single: expand.single.as_ref().map(|_| single.remove(&contact.id).unwrap_or_default()),
-            multi: expand.multi.as_ref().map(|_| multi.remove(&contact.id).unwrap_or_default()),
-        }));
-    }
-    Ok(())
-}
-
-/// The same of one.
-pub(in crate::store) async fn read_along_one(
-    session: &mut Session,
-    mailbox: i64,
-    contact: Contact,
-    expand: &Expand,
-) -> Result<Contact, Error> {
-    let mut contacts = vec![contact];
-    read_along(session, mailbox, &mut contacts, expand).await?;
-    contacts.pop().ok_or(Error::NotFound)
-}
-
-/// How many of the contacts, from the first on: at least one.
-async fn fitting(
-    session: &mut Session,
-    mailbox: i64,
-    contacts: &[Contact],
-    ids: &[Uuid],
-    expand: &Expand,
-) -> Result<usize, Error> {
-    let owner = Owner::Contacts(ids);
-    let sources = [
-        expand.extensions.as_ref().map(|wanted| ("m.name", extensions::from(mailbox, ids, wanted))),
-        expand.single.as_ref().map(|wanted| ("e.id", from::<SingleValue>(mailbox, owner, wanted))),
-        expand.multi.as_ref().map(|wanted| ("e.id", from::<MultiValue>(mailbox, owner, wanted))),
-    ];
-    let mut sizes: HashMap<Uuid, i64> = HashMap::new();
-    for (name, from) in sources.into_iter().flatten() {
-        // In bytes, and about what stands around each.
-        let select =
-            Sql::new("select e.contact_id, sum(128 + coalesce(octet_length(m.value) + octet_length(").text(name);
-        let select = select.text("), 0))").then(from).text(" group by e.contact_id");
-        for row in session.rows(select.into()).await? {
-            *sizes.entry(row.get(0)?).or_default() += row.get::<i64>(1)?;
-        }
-    }
-    for contact in contacts.iter().filter(|_| !expand.views.is_empty()) {
-        let views = expand.views.iter().filter_map(|asked| asked.view.read(&contact.properties));
-        *sizes.entry(contact.id).or_default() += views.map(|text| 128 + quota::bytes([text.len()])).sum::<i64>();
-    }
-    let mut size = 0;
-    let fits = |id: &&Uuid| {
-        let fits = size < MAX_PAGE_BYTES;
-        size += sizes.get(id).copied().unwrap_or_default();
-        fits
-    };
-    Ok(ids.iter().take_while(fits).count().max(1))
 }

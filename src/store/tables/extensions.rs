@@ -14,8 +14,7 @@ use crate::domain::extension::{
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
-use crate::store::tables::extended::{among, in_texts};
-use crate::store::tables::{changes, contacts, quota};
+use crate::store::tables::{changes, folders, quota};
 use crate::store::write::tx::Tx;
 
 impl Store {
@@ -33,7 +32,7 @@ impl Store {
     ) -> Result<Vec<Extension>, Error> {
         let read = async |session: &mut Session| {
             session.begin_snapshot().await?;
-            contacts::see(session, mailbox, within, id).await?;
+            folders::see_contact(session, mailbox, within, id).await?;
             of_one(session, mailbox, id, ids).await
         };
         self.read(read).await
@@ -95,10 +94,10 @@ pub(in crate::store) fn from(mailbox: i64, contacts: &[Uuid], ids: &Ids) -> Sql 
     let join = " from extensions e left join extension_members m
     on m.mailbox = e.mailbox and m.contact_id = e.contact_id and m.extension_pos = e.pos
 where e.mailbox = ";
-    let from = Sql::new(join).value(mailbox).text(" and e.contact_id in ").then(among(contacts));
+    let from = Sql::new(join).value(mailbox).text(" and e.contact_id in ").then(Sql::among(contacts));
     match ids {
         Ids::All => from,
-        Ids::These(names) => from.text(" and e.name in ").then(in_texts(names)),
+        Ids::These(names) => from.text(" and e.name in ").then(Sql::among_texts(names)),
     }
 }
 
@@ -186,7 +185,7 @@ pub(in crate::store) async fn create(
     id: Uuid,
     new: NewExtension,
 ) -> Result<Extension, Error> {
-    contacts::see(tx.reading().await?, mailbox, within, id).await?;
+    folders::see_contact(tx.reading().await?, mailbox, within, id).await?;
     let text = "
 select count(*), coalesce(max(pos) + 1, 0), count(*) filter (where name = $3)
 from extensions where mailbox = $1 and contact_id = $2";
@@ -257,7 +256,7 @@ pub(in crate::store) async fn delete(
 
 /// An extension and its place among the contact's.
 async fn find(tx: &mut Tx, mailbox: i64, within: &[String], id: Uuid, name: &str) -> Result<(i64, Extension), Error> {
-    contacts::see(tx.reading().await?, mailbox, within, id).await?;
+    folders::see_contact(tx.reading().await?, mailbox, within, id).await?;
     let text = "select pos from extensions where mailbox = $1 and contact_id = $2 and name = $3";
     let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id).bind(name)).await?;
     let pos = row.ok_or(Error::NotFound)?.get(0)?;

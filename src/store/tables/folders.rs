@@ -1,13 +1,15 @@
 //! Folders of contacts. A contact may name a folder that does not exist: it is then made, whatever others are called.
 //! Where a folder route names one, names are unique beside each other.
 
+use uuid::Uuid;
+
 use crate::domain::contact::{DEFAULT_FOLDER, is_default_otherwise};
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
 use crate::domain::fold::fold;
 use crate::domain::folder::{Folder, FolderPatch, ROOT};
 use crate::store::db::engine::{Row, Session};
-use crate::store::db::statement::Statement;
+use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
 use crate::store::tables::changes;
 use crate::store::tables::extended::{self, Owner};
@@ -204,7 +206,7 @@ pub(in crate::store) async fn delete(
     let before = changes::last(tx, mailbox).await?;
     let statement = Statement::new(MANY_CONTACTS).bind(mailbox).bind(folder.id.as_str()).bind(emptying::PIECE);
     let is_much = tx.reading().await?.row(statement).await?.is_some();
-    let contacts = (!is_much).then_some((LOG_CONTACTS, MARK_CONTACTS));
+    let contacts = (!is_much).then_some((LOG_CONTACTS, emptying::MARK_CONTACTS));
     for (log, mark) in contacts.into_iter().chain([(LOG_FOLDERS, MARK_FOLDERS)]) {
         let last = changes::logged(tx, mailbox, before).await?;
         tx.execute(Statement::new(log).bind(mailbox).bind(folder.id.as_str()).bind(now).bind(last)).await?;
@@ -246,11 +248,6 @@ const LOG_CONTACTS: &str = concat!(
 select $1, $4 + row_number() over (order by c.id), c.parent_folder_id, c.id, true, $3
 from contacts c where c.mailbox = $1 and c.deleted_date_time is null and c.parent_folder_id in (select id from tree)"
 );
-
-/// Marks contacts as deleted at `$2` that the log's entries behind `$3` are of.
-pub(in crate::store) const MARK_CONTACTS: &str = "
-update contacts set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
-from changes l where l.mailbox = $1 and l.seq > $3 and contacts.mailbox = $1 and contacts.id = l.contact_id";
 
 const LOG_FOLDERS: &str = concat!(
     "insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time)",
@@ -350,4 +347,28 @@ set parent_folder_id = excluded.parent_folder_id, display_name = excluded.displa
     tx.execute(statement).await?;
     extended::clear_folder(tx, mailbox, id).await?;
     Ok(version)
+}
+
+/// Sees that the contact with this id is there, without reading it.
+///
+/// # Errors
+/// [`Error::NotFound`], also when it is deleted or in another folder.
+pub(in crate::store) async fn see_contact(
+    session: &mut Session,
+    mailbox: i64,
+    within: &[String],
+    id: Uuid,
+) -> Result<(), Error> {
+    if !within.is_empty() {
+        session.begin_snapshot().await?;
+    }
+    let select =
+        Sql::new("select c.parent_folder_id from contacts c where c.deleted_date_time is null and c.mailbox = ");
+    let select = select.value(mailbox).text(" and c.id = ").value(id).then(emptying::is_in_none(mailbox));
+    let row = session.row(select.into()).await?.ok_or(Error::NotFound)?;
+    if within.is_empty() || get(session, mailbox, within).await?.id == row.get::<String>(0)? {
+        Ok(())
+    } else {
+        Err(Error::NotFound)
+    }
 }

@@ -1,5 +1,8 @@
 //! One file for each group of tables.
+pub(in crate::store) mod accounts;
+pub(in crate::store) mod along;
 pub(in crate::store) mod audit;
+pub(in crate::store) mod audit_log;
 pub(in crate::store) mod categories;
 pub(in crate::store) mod changes;
 pub(in crate::store) mod columns;
@@ -17,6 +20,7 @@ pub(in crate::store) mod rights;
 pub(in crate::store) mod schema;
 pub(in crate::store) mod shares;
 pub(in crate::store) mod subscriptions;
+pub(in crate::store) mod table;
 pub(in crate::store) mod tokens;
 pub(in crate::store) mod trash;
 pub(in crate::store) mod users;

@@ -6,15 +6,8 @@ use uuid::Uuid;
 use crate::domain::error::Error;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
-use crate::store::tables::extended::among;
+use crate::store::write::call::Limits;
 use crate::store::write::tx::Tx;
-
-/// Most of what one mailbox may hold.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::store) struct Limits {
-    pub(in crate::store) contacts: i64,
-    pub(in crate::store) bytes: i64,
-}
 
 /// Counts what a write adds or, where it is less than nothing, takes away.
 pub(in crate::store) async fn count(tx: &mut Tx, mailbox: i64, contacts: i64, bytes: i64) -> Result<(), Error> {
@@ -69,7 +62,7 @@ pub(in crate::store) async fn of_contacts(
     let of = |what: &'static str, contact: &'static str| {
         Sql::new("select ").text(what).text(" where mailbox = ").value(mailbox).text(" and ").text(contact).text(" in ")
     };
-    let mut parts = of("1 as n, size as bytes from contacts", "id").then(among(ids));
+    let mut parts = of("1 as n, size as bytes from contacts", "id").then(Sql::among(ids));
     for what in [
         "0, size from photos",
         "0, octet_length(name) + octet_length(value) from extension_members",
@@ -82,7 +75,7 @@ pub(in crate::store) async fn of_contacts(
         } else {
             of(what, "contact_id")
         };
-        parts = parts.text(" union all ").then(of).then(among(ids));
+        parts = parts.text(" union all ").then(of).then(Sql::among(ids));
     }
     let sums = "select coalesce(sum(n), 0), ";
     let sums = Sql::default().per_engine(sums, "select coalesce(sum(n), 0)::bigint, ");

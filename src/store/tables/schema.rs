@@ -2,73 +2,8 @@
 //! of a database (`jobs::copy`) are built from it once. All names here are literals: no text of a request gets into SQL.
 
 use crate::domain::contact::Text;
-use crate::store::db::statement::Sql;
 use crate::store::tables::columns::{self, DERIVED, PLAIN};
-
-/// A column's type, in the words of neither engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Kind {
-    Int,
-    Bool,
-    Text,
-    Id,
-    Bytes,
-}
-
-impl Kind {
-    /// A value of the type out of a text in JSON, such as `value ->> 0`: ids and bytes are hexadecimal there.
-    pub(in crate::store) fn of_json(self, text: Sql) -> Sql {
-        let ([before, of_postgres], [after, behind]) = match self {
-            Self::Text => return text,
-            Self::Int => (["", "("], ["", ")::bigint"]),
-            Self::Bool => (["", "("], ["", ")::boolean"]),
-            Self::Id => (["unhex(", "("], [")", ")::uuid"]),
-            Self::Bytes => (["unhex(", "decode("], [")", ", 'hex')"]),
-        };
-        Sql::default().per_engine(before, of_postgres).then(text).per_engine(after, behind)
-    }
-}
-
-/// A column.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::store) struct Column {
-    pub(in crate::store) name: &'static str,
-    pub(in crate::store) kind: Kind,
-}
-
-/// A table and all its columns.
-pub(in crate::store) struct Table {
-    pub(in crate::store) name: &'static str,
-    /// The primary key.
-    pub(in crate::store) keys: &'static [Column],
-    pub(in crate::store) values: &'static [Column],
-    /// Columns that are made from other values, to search and sort by. They are written and never shown.
-    pub(in crate::store) derived: &'static [Column],
-    /// A column that refers to other rows of the same table.
-    pub(in crate::store) self_reference: Option<&'static str>,
-}
-
-impl Table {
-    /// All columns: the key first, derived ones last.
-    pub(in crate::store) fn columns(&self) -> impl Iterator<Item = Column> {
-        self.keys.iter().chain(self.written()).copied()
-    }
-
-    /// The columns besides the key.
-    pub(in crate::store) fn written(&self) -> impl Iterator<Item = &'static Column> + Clone {
-        self.values.iter().chain(self.derived)
-    }
-}
-
-macro_rules! column_list {
-    ($($name:ident $kind:ident),* $(,)?) => {
-        &[$($crate::store::tables::schema::Column {
-            name: stringify!($name),
-            kind: $crate::store::tables::schema::Kind::$kind,
-        }),*]
-    };
-}
-pub(in crate::store) use column_list;
+use crate::store::tables::table::{Column, Table, column_list};
 
 /// `name(keys) values; derived`
 macro_rules! table {

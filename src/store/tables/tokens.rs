@@ -210,7 +210,7 @@ where revoked_date_time is null and (expiration_date_time is null or expiration_
         return Err(Error::Quota(format!("This server has at most {MAX_TOKENS} tokens.")));
     }
     let (mailbox, app) = match &new.bearer {
-        Principal::User(name) => (Some(users::own(existing(tx, name).await?)?.mailbox), None),
+        Principal::User(name) => (Some(users::own(users::existing(tx, name).await?)?.mailbox), None),
         Principal::App(name) => (None, Some(name.as_str())),
     };
     let id = Tx::new_id();
@@ -222,13 +222,4 @@ values ($1, $2, $3, $4, $5, $6, $7, $8)";
     let made = get(tx.reading().await?, id).await?;
     audit::by_operator(tx, mailbox.unwrap_or(0), "token create", Some(&made.bearer), Some(id)).await?;
     Ok(made)
-}
-
-/// The user of this name.
-///
-/// # Errors
-/// [`Error::UnknownUser`]
-pub(in crate::store) async fn existing(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
-    let found = users::find(tx.reading().await?, name.as_str()).await?;
-    found.ok_or_else(|| Error::UnknownUser(name.as_str().to_owned()))
 }

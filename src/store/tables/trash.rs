@@ -14,7 +14,7 @@ use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
 use crate::store::tables::contacts::{self, find};
-use crate::store::tables::{changes, extended, folders, quota};
+use crate::store::tables::{along, changes, folders, quota};
 use crate::store::write::tx::Tx;
 
 /// The deletion time of what is deleted for good and only waits to be taken away.
@@ -33,7 +33,7 @@ impl Store {
                 session.begin_snapshot().await?;
             }
             let contact = find(session, mailbox, id, Sql::new(IN_TRASH)).await?;
-            extended::read_along_one(session, mailbox, contact, expand).await
+            along::read_along_one(session, mailbox, contact, expand).await
         };
         self.read(read).await
     }

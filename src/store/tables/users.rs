@@ -3,23 +3,16 @@
 use crate::domain::error::Error;
 use crate::domain::query::typed::Condition;
 use crate::domain::user::{self, User, UserName};
+use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::query::filter;
 use crate::store::query::pager::{Rows, SortedPage, Sorting, Tie};
-use crate::store::tables::{audit, folders, identities, tokens};
+use crate::store::tables::folders;
 use crate::store::write::tx::Tx;
-use crate::store::{Known, Store};
 
 /// Most users of one store: in development mode any token makes one.
 const MAX_USERS: i64 = 100_000;
-
-/// What goes with a user.
-const FORGET: [&str; 3] = [
-    "delete from tokens where mailbox = $1",
-    "delete from shares where mailbox = $1 or grantee = $1",
-    "delete from subscriptions where mailbox = $1",
-];
 
 macro_rules! select {
     () => {
@@ -28,116 +21,7 @@ macro_rules! select {
 }
 pub(in crate::store) use select;
 
-/// A user as the operator sees them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// The user.
-    pub user: User,
-    /// When they were made, in UTC microseconds.
-    pub created: i64,
-    /// Since when they may not sign in, if so.
-    pub disabled: Option<i64>,
-    /// Whom identity providers mean by it; none of a user of contactd's own, unless the operator has bound the name.
-    pub identities: Vec<Known>,
-}
-
 impl Store {
-    /// All users with what the operator knows of them, in the order in which they were made.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn accounts(&self) -> Result<Vec<Account>, Error> {
-        let text = concat!(select!(), ", c.created_date_time, c.disabled_date_time from users c order by c.mailbox");
-        let list = async |session: &mut Session| {
-            let mut identities = identities::all(session).await?.into_iter().peekable();
-            let account = |row: &Row| {
-                let (user, mut own) = (read(row, 0)?, Vec::new());
-                while let Some((_, known)) = identities.next_if(|(mailbox, _)| *mailbox <= user.mailbox) {
-                    own.push(known);
-                }
-                Ok(Account { user, created: row.get(5)?, disabled: row.get(6)?, identities: own })
-            };
-            session.rows(Statement::new(text)).await?.iter().map(account).collect()
-        };
-        self.read_much(None, list).await
-    }
-
-    /// Whether there are users that an operator or an identity provider brought here, or tokens: then it is not only a
-    /// test's.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn has_real_users(&self) -> Result<bool, Error> {
-        let text = "
-select 1 where exists (select 1 from tokens) or exists (select 1 from identities)
-    or exists (select 1 from users u
-        where (select a.action from audit a where a.mailbox = u.mailbox order by a.id limit 1) = 'user add')";
-        let any = async |session: &mut Session| session.row(Statement::new(text)).await;
-        Ok(self.read(any).await?.is_some())
-    }
-
-    /// Makes a user, shown by a name of their own if one is given. `None` if there is one of this name.
-    ///
-    /// # Errors
-    /// As [`Store::user`].
-    pub async fn add_user(&self, name: &UserName, display_name: Option<String>) -> Result<Option<User>, Error> {
-        let name = name.clone();
-        let work = async move |tx: &mut Tx| {
-            if find(tx.reading().await?, name.as_str()).await?.is_some() {
-                return Ok(None);
-            }
-            let mut user = ensure(tx, &name).await?;
-            if let Some(display_name) = display_name {
-                let text = "update users set display_name = $2 where mailbox = $1";
-                tx.execute(Statement::new(text).bind(user.mailbox).bind(&display_name)).await?;
-                user.display_name = display_name;
-            }
-            audit::by_operator(tx, user.mailbox, "user add", Some(&user.id), None).await?;
-            Ok(Some(user))
-        };
-        self.write(None, work).await
-    }
-
-    /// Keeps a user out, or lets them in again, at once and in every process.
-    ///
-    /// # Errors
-    /// [`Error::UnknownUser`]
-    pub async fn disable_user(&self, name: &UserName, disabled: bool) -> Result<User, Error> {
-        let name = name.clone();
-        let work = async move |tx: &mut Tx| {
-            let user = tokens::existing(tx, &name).await?;
-            let text = "update users set disabled_date_time = $2 where mailbox = $1";
-            tx.execute(Statement::new(text).bind(user.mailbox).bind(disabled.then_some(tx.now()))).await?;
-            let action = if disabled { "user disable" } else { "user enable" };
-            audit::by_operator(tx, user.mailbox, action, Some(&user.id), None).await?;
-            Ok(user)
-        };
-        self.write(None, work).await
-    }
-
-    /// Takes a user away with the whole mailbox, for good: the user in one transaction, which nothing of theirs outlives
-    /// for anybody, and then what they had in pieces. Should that be interrupted, the next purge goes on.
-    ///
-    /// # Errors
-    /// [`Error::UnknownUser`]
-    pub async fn remove_user(&self, name: &UserName) -> Result<User, Error> {
-        let found = self.find_user(name).await?;
-        let user = found.ok_or_else(|| Error::UnknownUser(name.as_str().to_owned()))?;
-        let (mailbox, id) = (user.mailbox, user.id.clone());
-        let work = async move |tx: &mut Tx| {
-            for text in FORGET {
-                tx.execute(Statement::new(text).bind(mailbox)).await?;
-            }
-            tx.execute(Statement::new("delete from subscriptions where creator = $1").bind(&id)).await?;
-            identities::forget(tx, mailbox).await?;
-            audit::by_operator(tx, mailbox, audit::REMOVAL, Some(&id), None).await
-        };
-        self.write(Some(mailbox), work).await?;
-        self.forget_user(&user.user_principal_name);
-        self.forget_user(&user.id);
-        self.empty_mailbox(mailbox).await?;
-        Ok(user)
-    }
     /// A page of the users for whom a condition on users is true, sorted by creation last. There may be many: only those of the
     /// page are read.
     ///
@@ -252,4 +136,13 @@ values ($1, $2, $3, $4, $5, $6, $7)";
     tx.execute(statement).await?;
     folders::create_default(tx, user.mailbox).await?;
     Ok(user)
+}
+
+/// The user of this name.
+///
+/// # Errors
+/// [`Error::UnknownUser`]
+pub(in crate::store) async fn existing(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
+    let found = find(tx.reading().await?, name.as_str()).await?;
+    found.ok_or_else(|| Error::UnknownUser(name.as_str().to_owned()))
 }

@@ -2,7 +2,8 @@
 
 use crate::odata::filter::{Aliases, Model, filter as read_filter};
 use crate::odata::prefer::Handling;
-use crate::store::tables::schema::{self, Column};
+use crate::store::tables::schema;
+use crate::store::tables::table::{Column, Kind};
 use crate::store::tests::*;
 
 async fn on_postgres() -> Opened {
@@ -233,10 +234,10 @@ where t.type = 'table' and t.name not in ('refinery_schema_history', 'store', 's
         .flat_map(|table| table.columns().map(move |column| (table.name, column)))
         .map(|(table, Column { name: column, kind })| {
             let kind = match kind {
-                schema::Kind::Int => "bigint",
-                schema::Kind::Bool => "boolean",
-                schema::Kind::Text => "text",
-                schema::Kind::Id | schema::Kind::Bytes => "blob",
+                Kind::Int => "bigint",
+                Kind::Bool => "boolean",
+                Kind::Text => "text",
+                Kind::Id | Kind::Bytes => "blob",
             };
             format!("{table}.{column} {kind}")
         })

@@ -12,9 +12,10 @@ use tokio::sync::oneshot;
 use crate::domain::contact::Contact;
 use crate::domain::error::Error;
 use crate::store::tables::contacts::{self, New};
+use crate::store::write::job::{Finished, Job};
 use crate::store::write::lanes::Lane;
 use crate::store::write::tx::Tx;
-use crate::store::write::writer::{Finished, Job, Writer};
+use crate::store::write::writer::Writer;
 
 /// Maximum number of waiting creates of a lane, and of lanes with any; more are refused.
 const MAX_WAITING: usize = 1_024;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::domain::error::Error;
-use crate::store::write::writer::Job;
+use crate::store::write::job::Job;
 
 /// Maximum number of writes in one commit.
 const MAX_BATCH: usize = 256;

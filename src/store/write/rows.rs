@@ -14,7 +14,8 @@ use crate::store::query::search;
 use crate::store::tables::columns::{self, DERIVED, PLAIN, values};
 use crate::store::tables::folded;
 use crate::store::tables::rights::Actor;
-use crate::store::tables::schema::{COLLECTIONS, Column, FLAGS, FOLDED, Table};
+use crate::store::tables::schema::{COLLECTIONS, FLAGS, FOLDED};
+use crate::store::tables::table::{Column, Table};
 use crate::store::write::tx::Tx;
 
 /// A contact as it is to be written.

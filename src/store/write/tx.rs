@@ -13,9 +13,8 @@ use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::faults;
 use crate::store::db::opened::Opened;
-use crate::store::db::statement::Statement;
-use crate::store::tables::quota::Limits;
-use crate::store::write::procedures::{self, Call};
+use crate::store::db::statement::{Statement, Texts};
+use crate::store::write::call::{Call, Limits};
 
 /// Time limit for finding out the outcome of a commit after a lost connection: longer than a fail-over, shorter than client
 /// timeouts.
@@ -25,17 +24,18 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Opens the writer's connections.
 #[derive(Clone)]
 pub(in crate::store) enum Connector {
-    Sqlite(Box<SqliteConnectOptions>, Arc<Opened>),
+    /// Each connection is given the views first (`procedures`).
+    Sqlite(Box<SqliteConnectOptions>, Arc<Opened>, Texts),
     Postgres(Arc<Cluster>),
 }
 
 impl Connector {
     async fn connect(&self) -> Result<Session, Error> {
         match self {
-            Self::Sqlite(options, opened) => {
+            Self::Sqlite(options, opened, views) => {
                 opened.look()?;
                 let mut session = Session::open(options).await?;
-                session.script(procedures::sqlite_views().of_sqlite()).await?;
+                session.script(views.of_sqlite()).await?;
                 opened.has_log()?;
                 Ok(session)
             }
@@ -394,7 +394,7 @@ impl Tx {
     /// [`Error::Unavailable`]
     pub(in crate::store) fn check_files(&self) -> Result<(), Error> {
         match &self.connector {
-            Connector::Sqlite(_, opened) => opened.look(),
+            Connector::Sqlite(_, opened, _) => opened.look(),
             Connector::Postgres(_) => Ok(()),
         }
     }
@@ -405,7 +405,7 @@ impl Tx {
     /// [`Error::Unavailable`] if the write is certainly lost, [`Error::Internal`] if its file may be put back.
     pub(in crate::store) fn check_files_again(&self) -> Result<(), Error> {
         match &self.connector {
-            Connector::Sqlite(_, opened) => opened.look().map_err(|error| match error {
+            Connector::Sqlite(_, opened, _) => opened.look().map_err(|error| match error {
                 Error::Unavailable(cause) if !opened.is_lost() => Error::Internal(cause),
                 error => error,
             }),
@@ -414,7 +414,7 @@ impl Tx {
     }
 
     pub(in crate::store) async fn close(self) {
-        if let Connector::Sqlite(_, opened) = &self.connector {
+        if let Connector::Sqlite(_, opened, _) = &self.connector {
             opened.has_no_log();
         }
         self.session.close().await;

@@ -20,7 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::error::Error;
-use crate::store::tables::quota::Limits;
+use crate::store::write::call::Limits;
+use crate::store::write::job::{Finished, Job};
 use crate::store::write::lanes::{Handed, Lane, Lanes, Waiting};
 use crate::store::write::tx::{Connector, Tx};
 
@@ -30,23 +31,6 @@ const MAX_HANDED: usize = 1_024;
 const MAX_HELD: Duration = Duration::from_secs(1);
 /// How often waiting writes are checked for expiry.
 const TICK: Duration = Duration::from_millis(500);
-
-/// Answers a job's caller with its own result, or with the error of the batch.
-pub(in crate::store) type Tell = Box<dyn FnOnce(Option<&Error>)>;
-
-/// A job that ran: its error, and the answer to send after the commit.
-pub(in crate::store) struct Finished {
-    pub(in crate::store) error: Option<Error>,
-    pub(in crate::store) answer: Tell,
-}
-
-/// A write.
-pub(in crate::store) trait Job: Send {
-    /// Whether the caller still waits.
-    fn is_wanted(&self) -> bool;
-    fn run(self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished>;
-    fn fail(self: Box<Self>, error: &Error);
-}
 
 struct Work<F, T> {
     work: F,

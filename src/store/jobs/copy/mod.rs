@@ -21,7 +21,8 @@ use crate::store::db::opened::Opened;
 use crate::store::db::renew::{self, UNFINISHED};
 use crate::store::db::statement::{Statement, Value};
 use crate::store::db::{files, migrate};
-use crate::store::tables::schema::{Column, Kind, TABLES, Table};
+use crate::store::tables::schema::TABLES;
+use crate::store::tables::table::{Column, Kind, Table};
 
 /// Maximum number of rows that are read at once.
 const MAX_ROWS: usize = 250;

@@ -1,7 +1,7 @@
 //! The statements that read and write a table's rows as they are.
 
 use crate::store::db::statement::{Sql, Value};
-use crate::store::tables::schema::Table;
+use crate::store::tables::table::Table;
 
 impl Table {
     /// So many rows behind a key, in the order of the keys.

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::domain::error::Error;
 use crate::store::db::statement::{Sql, Statement, Texts};
-use crate::store::tables::quota::Limits;
-use crate::store::tables::schema::{Column, Table};
+use crate::store::tables::table::{Column, Table};
+use crate::store::write::call::{Call, Limits};
 use crate::store::write::rows::{self, Written};
 use crate::store::write::tx::Tx;
 
@@ -22,15 +22,6 @@ static UPDATE: LazyLock<Texts> = LazyLock::new(|| Sql::either(sqlite::update(), 
 /// What SQLite's writer is given when its connection is opened.
 pub(in crate::store) fn sqlite_views() -> Texts {
     sqlite::views().texts()
-}
-
-/// A statement that answers a number for each contact it writes, in their order: its version.
-pub(in crate::store) struct Call<'q> {
-    pub(in crate::store) statement: Statement<'q>,
-    pub(in crate::store) mailbox: i64,
-    /// The contact written last.
-    pub(in crate::store) last: Uuid,
-    pub(in crate::store) count: usize,
 }
 
 /// Creates contacts, on PostgreSQL of one mailbox. Writes nothing, and fails for a missing value, where the folder of one

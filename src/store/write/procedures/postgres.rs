@@ -4,7 +4,8 @@
 //! The counter comes first in every text, and all else depends on it: the statement that has updated it holds the mailbox.
 
 use crate::store::db::statement::Sql;
-use crate::store::tables::schema::{Column, FLAGS, Table};
+use crate::store::tables::schema::FLAGS;
+use crate::store::tables::table::{Column, Table};
 use crate::store::write::procedures::{entry_values, names};
 use crate::store::write::rows;
 

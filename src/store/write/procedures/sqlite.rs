@@ -4,7 +4,8 @@
 //! rows on the way in.
 
 use crate::store::db::statement::Sql;
-use crate::store::tables::schema::{FLAGS, Table};
+use crate::store::tables::schema::FLAGS;
+use crate::store::tables::table::Table;
 use crate::store::write::procedures::{entry_values, names};
 use crate::store::write::rows;
 

@@ -1,0 +1,103 @@
+//! What is read along with contacts: their extensions and extended properties.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::domain::contact::Contact;
+use crate::domain::contact::expand::{Expand, Expanded};
+use crate::domain::error::Error;
+use crate::domain::extended::{MultiValue, SingleValue};
+use crate::store::db::engine::Session;
+use crate::store::db::statement::Sql;
+use crate::store::tables::extended::{Owner, from, of};
+use crate::store::tables::{extensions, quota};
+
+/// About how many bytes of what is read along with the contacts of a page, unless its first contact has more.
+const MAX_PAGE_BYTES: i64 = 4 << 20;
+
+/// Reads along with contacts what is to be shown with them: of as many of them, from the first on, as make a page of
+/// reasonable size. The others are left out.
+pub(in crate::store) async fn read_along(
+    session: &mut Session,
+    mailbox: i64,
+    contacts: &mut Vec<Contact>,
+    expand: &Expand,
+) -> Result<(), Error> {
+    if expand.is_empty() || contacts.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
+    let fitting = fitting(session, mailbox, contacts, &ids, expand).await?;
+    contacts.truncate(fitting);
+    let ids = ids.get(..fitting).unwrap_or_default();
+    let (mut extensions, mut single, mut multi) = Default::default();
+    if let Some(wanted) = &expand.extensions {
+        extensions = extensions::of(session, mailbox, ids, wanted).await?;
+    }
+    if let Some(wanted) = &expand.single {
+        single = of::<SingleValue>(session, mailbox, ids, wanted).await?;
+    }
+    if let Some(wanted) = &expand.multi {
+        multi = of::<MultiValue>(session, mailbox, ids, wanted).await?;
+    }
+    for contact in contacts {
+        let views = expand.views.iter().filter_map(|asked| asked.of(&contact.properties)).collect::<Vec<_>>();
+        single.entry(contact.id).or_default().extend(views);
+        contact.expanded = Some(Box::new(Expanded {
+            extensions: expand.extensions.as_ref().map(|_| extensions.remove(&contact.id).unwrap_or_default()),
+            single: expand.single.as_ref().map(|_| single.remove(&contact.id).unwrap_or_default()),
+            multi: expand.multi.as_ref().map(|_| multi.remove(&contact.id).unwrap_or_default()),
+        }));
+    }
+    Ok(())
+}
+
+/// The same of one.
+pub(in crate::store) async fn read_along_one(
+    session: &mut Session,
+    mailbox: i64,
+    contact: Contact,
+    expand: &Expand,
+) -> Result<Contact, Error> {
+    let mut contacts = vec![contact];
+    read_along(session, mailbox, &mut contacts, expand).await?;
+    contacts.pop().ok_or(Error::NotFound)
+}
+
+/// How many of the contacts, from the first on: at least one.
+async fn fitting(
+    session: &mut Session,
+    mailbox: i64,
+    contacts: &[Contact],
+    ids: &[Uuid],
+    expand: &Expand,
+) -> Result<usize, Error> {
+    let owner = Owner::Contacts(ids);
+    let sources = [
+        expand.extensions.as_ref().map(|wanted| ("m.name", extensions::from(mailbox, ids, wanted))),
+        expand.single.as_ref().map(|wanted| ("e.id", from::<SingleValue>(mailbox, owner, wanted))),
+        expand.multi.as_ref().map(|wanted| ("e.id", from::<MultiValue>(mailbox, owner, wanted))),
+    ];
+    let mut sizes: HashMap<Uuid, i64> = HashMap::new();
+    for (name, from) in sources.into_iter().flatten() {
+        // In bytes, and about what stands around each.
+        let select =
+            Sql::new("select e.contact_id, sum(128 + coalesce(octet_length(m.value) + octet_length(").text(name);
+        let select = select.text("), 0))").then(from).text(" group by e.contact_id");
+        for row in session.rows(select.into()).await? {
+            *sizes.entry(row.get(0)?).or_default() += row.get::<i64>(1)?;
+        }
+    }
+    for contact in contacts.iter().filter(|_| !expand.views.is_empty()) {
+        let views = expand.views.iter().filter_map(|asked| asked.view.read(&contact.properties));
+        *sizes.entry(contact.id).or_default() += views.map(|text| 128 + quota::bytes([text.len()])).sum::<i64>();
+    }
+    let mut size = 0;
+    let fits = |id: &&Uuid| {
+        let fits = size < MAX_PAGE_BYTES;
+        size += sizes.get(id).copied().unwrap_or_default();
+        fits
+    };
+    Ok(ids.iter().take_while(fits).count().max(1))
+}

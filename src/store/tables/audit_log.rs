@@ -1,0 +1,182 @@
+//! The log of who did what (docs/security.md, "The audit log"). What is done on somebody's behalf is written down by
+//! `rights` and by the hot writes; here is what the operator does, how it is read, and what is too old.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::domain::error::Error;
+use crate::domain::user;
+use crate::store::Store;
+use crate::store::db::engine::{Row, Session};
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::tables::audit::{OPERATOR, REMOVAL};
+use crate::store::tables::users;
+use crate::store::write::tx::Tx;
+
+/// Most entries that one transaction takes away.
+const MAX_REMOVED: i64 = 5_000;
+
+/// Something that was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is what its name says")]
+pub struct Deed {
+    pub id: Uuid,
+    /// UTC microseconds.
+    pub time: i64,
+    /// A user's id, `app:NAME`, or `operator`. A user who was removed since is `removed:ID`, so that whoever has the name now is
+    /// not taken for them; one who is called like the operator is `user:operator`.
+    pub actor: String,
+    pub token: Option<Uuid>,
+    pub address: Option<String>,
+    /// By which the log of requests has it.
+    pub request: Option<Uuid>,
+    /// The method and the route, or the command.
+    pub action: String,
+    /// Whose mailbox was written to: a user's id, or `removed:ID`. Without one it is nobody's, or was so long ago that it is not
+    /// known.
+    pub mailbox: Option<String>,
+    pub item: Option<String>,
+}
+
+/// What stands before the id of a user who was removed.
+const REMOVED: &str = "removed:";
+
+/// Which deeds are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Deeds {
+    /// Those of this actor, as [`Deed`] has it.
+    pub actor: Option<String>,
+    /// Those in the mailbox of this user, as [`Deed`] has it. Where there is no such user, those of this name who were removed
+    /// are meant.
+    pub owner: Option<String>,
+    /// Those about this item.
+    pub item: Option<String>,
+    /// Those since, in UTC microseconds.
+    pub since: i64,
+}
+
+impl Store {
+    /// The last deeds, so many at most, in the order of time.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`] where the owner never was one, as far as the log goes; else those of the database.
+    pub async fn deeds(&self, which: &Deeds, limit: i64) -> Result<Vec<Deed>, Error> {
+        let list = async |session: &mut Session| {
+            let mut sql = Sql::new(SELECT).value(which.since);
+            if let Some(actor) = &which.actor {
+                sql = sql.then(by(session, actor).await?);
+            }
+            if let Some(owner) = &which.owner {
+                sql = sql.text(" and a.mailbox in (0");
+                for mailbox in mailboxes(session, owner).await? {
+                    sql = sql.text(", ").value(mailbox);
+                }
+                sql = sql.text(") and a.mailbox <> 0");
+            }
+            if let Some(item) = &which.item {
+                sql = sql.text(" and a.item = ").value(item.clone());
+            }
+            let sql = sql.text(" order by a.audit_date_time desc, a.id desc limit ").value(limit);
+            let rows = session.rows(sql.into()).await?;
+            let mut deeds = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            deeds.reverse();
+            let mut removed = HashMap::new();
+            for (mailbox, deed) in &mut deeds {
+                if deed.mailbox.is_none() && *mailbox != 0 {
+                    if !removed.contains_key(mailbox) {
+                        removed.insert(*mailbox, owner_once(session, *mailbox).await?);
+                    }
+                    deed.mailbox = removed.get(mailbox).cloned().flatten().map(|id| format!("{REMOVED}{id}"));
+                }
+            }
+            Ok(deeds.into_iter().map(|(_, deed)| deed).collect())
+        };
+        self.read_much(None, list).await
+    }
+
+    /// Takes away some of what was done before, in UTC microseconds. Answers whether there may be more.
+    pub(in crate::store) async fn forget_deeds(&self, before: i64) -> Result<bool, Error> {
+        let work = async move |tx: &mut Tx| {
+            let text = "
+select max(audit_date_time) from (
+    select audit_date_time from audit where audit_date_time < $1 order by audit_date_time limit $2
+) first";
+            let row = tx.reading().await?.row(Statement::new(text).bind(before).bind(MAX_REMOVED)).await?;
+            let Some(last) = row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? else { return Ok(false) };
+            tx.execute(Statement::new("delete from audit where audit_date_time <= $1").bind(last)).await?;
+            Ok(true)
+        };
+        self.write(None, work).await
+    }
+}
+
+const SELECT: &str = "
+select a.id, a.audit_date_time, a.actor, a.token_id, a.address, a.request_id, a.action, u.id, a.item, a.mailbox,
+    w.created_date_time
+from audit a left join users u on u.mailbox = a.mailbox left join users w on w.id = a.actor where a.audit_date_time >= ";
+
+/// A deed, and the number of its mailbox.
+fn read(row: &Row) -> Result<(i64, Deed), Error> {
+    let (time, actor, request): (i64, String, _) = (row.get(1)?, row.get(2)?, row.get::<Option<Uuid>>(5)?);
+    let is_users = !actor.starts_with("app:") && (actor != OPERATOR || request.is_some());
+    let is_gone = row.get::<Option<i64>>(10)?.is_none_or(|made| made > time);
+    let actor = match actor.as_str() {
+        _ if is_users && is_gone => format!("{REMOVED}{actor}"),
+        OPERATOR if is_users => format!("user:{actor}"),
+        _ => actor,
+    };
+    let deed = Deed {
+        id: row.get(0)?,
+        time,
+        actor,
+        token: row.get(3)?,
+        address: row.get(4)?,
+        request,
+        action: row.get(6)?,
+        mailbox: row.get(7)?,
+        item: row.get(8)?,
+    };
+    Ok((row.get(9)?, deed))
+}
+
+/// The condition that somebody has done it.
+async fn by(session: &mut Session, actor: &str) -> Result<Sql, Error> {
+    let is = |name: &str| Sql::new(" and a.actor = ").value(name.to_owned());
+    Ok(match (actor.strip_prefix(REMOVED), actor.strip_prefix("user:").unwrap_or(actor)) {
+        (Some(removed), _) => is(removed).text(" and (w.id is null or w.created_date_time > a.audit_date_time)"),
+        (None, OPERATOR) if actor == OPERATOR => is(actor).text(" and a.request_id is null"),
+        (None, name) => match users::find(session, name).await? {
+            Some(user) => {
+                is(&user.id).text(" and a.request_id is not null and w.created_date_time <= a.audit_date_time")
+            }
+            None => is(name),
+        },
+    })
+}
+
+/// The mailboxes of the user of this name; where there is none, or those are asked for, of all who had it and were removed.
+///
+/// # Errors
+/// [`Error::UnknownUser`]
+async fn mailboxes(session: &mut Session, owner: &str) -> Result<Vec<i64>, Error> {
+    let removed = owner.strip_prefix(REMOVED);
+    if removed.is_none()
+        && let Some(user) = users::find(session, owner).await?
+    {
+        return Ok(vec![user.mailbox]);
+    }
+    let key = user::key(removed.unwrap_or(owner));
+    let text = "select mailbox, item from audit where actor = $1 and action = $2 and item is not null";
+    let rows = session.rows(Statement::new(text).bind(OPERATOR).bind(REMOVAL)).await?;
+    let all = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<Vec<(i64, String)>, Error>>()?;
+    let found: Vec<_> = all.into_iter().filter(|(_, id)| user::key(id) == key).map(|(mailbox, _)| mailbox).collect();
+    if found.is_empty() { Err(Error::UnknownUser(owner.to_owned())) } else { Ok(found) }
+}
+
+/// Whose a mailbox was.
+async fn owner_once(session: &mut Session, mailbox: i64) -> Result<Option<String>, Error> {
+    let text = "select item from audit where mailbox = $1 and actor = $2 and action = $3 order by id desc limit 1";
+    let row = session.row(Statement::new(text).bind(mailbox).bind(OPERATOR).bind(REMOVAL)).await?;
+    row.map_or(Ok(None), |row| row.get(0))
+}

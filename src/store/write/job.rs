@@ -1,0 +1,23 @@
+//! A write that waits for its turn.
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::domain::error::Error;
+use crate::store::write::tx::Tx;
+
+/// Answers a job's caller with its own result, or with the error of the batch.
+pub(in crate::store) type Tell = Box<dyn FnOnce(Option<&Error>)>;
+
+/// A job that ran: its error, and the answer to send after the commit.
+pub(in crate::store) struct Finished {
+    pub(in crate::store) error: Option<Error>,
+    pub(in crate::store) answer: Tell,
+}
+
+/// A write.
+pub(in crate::store) trait Job: Send {
+    /// Whether the caller still waits.
+    fn is_wanted(&self) -> bool;
+    fn run(self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished>;
+    fn fail(self: Box<Self>, error: &Error);
+}
