@@ -128,7 +128,7 @@ impl Notifier {
             _ if progress.attempts.next <= now => self.notifications(store, &mut held).await?,
             _ => (false, None),
         };
-        store.settle_lease(&held, owner, delivery).await?;
+        store.end_lease(&held, owner, delivery).await?;
         Ok(more)
     }
 

@@ -1,6 +1,6 @@
-//! What is in a folder that was deleted. Where that is much it is marked in pieces, each a transaction of its own, so that no
-//! other writer waits for long: the folder's row says since when it is not there, whoever reads leaves out what is in it, and
-//! the log tells of each contact when its turn comes. Should that be interrupted, the next purge goes on.
+//! Marks the contacts of deleted folders as deleted. Large folders are marked in several transactions, so that other writers
+//! do not wait long. Until it is finished, `folders.emptying` has the time of the deletion, reads skip the folder's contacts,
+//! and each contact gets its change log entry when it is marked. The next purge continues after an interruption.
 
 use crate::domain::error::Error;
 use crate::store::Store;
@@ -8,15 +8,15 @@ use crate::store::db::statement::{Sql, Statement};
 use crate::store::tables::changes;
 use crate::store::write::tx::Tx;
 
-/// Marks contacts as deleted at `$2` that the log's entries behind `$3` are of.
+/// Marks the contacts of log entries after `$3` as deleted at `$2`.
 pub(in crate::store) const MARK_CONTACTS: &str = "
 update contacts set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
 from changes l where l.mailbox = $1 and l.seq > $3 and contacts.mailbox = $1 and contacts.id = l.contact_id";
 
-/// Most contacts that one transaction marks.
+/// Maximum number of contacts that a transaction marks.
 pub(in crate::store) const PIECE: i64 = 500;
 
-/// ` and …`: that a contact `c` is not in such a folder.
+/// ` and …`: the contact `c` is not in such a folder.
 pub(in crate::store) fn is_in_none(mailbox: i64) -> Sql {
     let folders =
         " and c.parent_folder_id not in (select e.id from folders e where e.emptying is not null and e.mailbox = ";
@@ -24,7 +24,7 @@ pub(in crate::store) fn is_in_none(mailbox: i64) -> Sql {
 }
 
 impl Store {
-    /// Marks all that is in deleted folders. It goes on when its caller has left.
+    /// Marks the contacts of deleted folders. It continues if its caller is dropped.
     pub(in crate::store) async fn empty_folders(&self, mailbox: i64) {
         let store = self.itself();
         let emptying = tokio::spawn(async move {
@@ -33,14 +33,19 @@ impl Store {
         });
         match emptying.await {
             Ok(Ok(())) => {}
-            // They are gone for everybody; the next purge goes on.
-            Ok(Err(error)) => tracing::warn!(%error, "what was in a deleted folder could not be marked yet"),
-            Err(error) => tracing::warn!(%error, "what was in a deleted folder could not be marked yet"),
+            // Reads skip them already; the next purge continues.
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "marking the contacts of a deleted folder failed; the next purge continues")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "marking the contacts of a deleted folder failed; the next purge continues")
+            }
         }
     }
 }
 
-/// Has what is in these folders, which were deleted by the log's entries behind `before`, marked as deleted at `time` later.
+/// Schedules the marking of contacts in the folders that were deleted by log entries after `before`. They count as deleted at
+/// `time`.
 pub(in crate::store) async fn begin(tx: &mut Tx, mailbox: i64, before: i64, time: i64) -> Result<(), Error> {
     let text = "
 update folders set emptying = $3
@@ -48,7 +53,7 @@ where mailbox = $1 and id in (select folder_id from changes where mailbox = $1 a
     tx.execute(Statement::new(text).bind(mailbox).bind(before).bind(time)).await
 }
 
-/// Marks some of what is in deleted folders. Answers whether there may be more.
+/// Marks some contacts of deleted folders. Returns whether there may be more.
 pub(in crate::store) async fn some(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
     let text = "select id, emptying from folders where mailbox = $1 and emptying is not null order by id limit 1";
     let Some(row) = tx.reading().await?.row(Statement::new(text).bind(mailbox)).await? else { return Ok(false) };
@@ -56,7 +61,7 @@ pub(in crate::store) async fn some(tx: &mut Tx, mailbox: i64) -> Result<bool, Er
     Ok(true)
 }
 
-/// Marks all that is in a folder, before it is made anew.
+/// Marks all contacts of a folder, before it is created again.
 pub(in crate::store) async fn all_in(tx: &mut Tx, mailbox: i64, folder: &str) -> Result<(), Error> {
     let text = "select emptying from folders where mailbox = $1 and id = $2 and emptying is not null";
     loop {
@@ -66,7 +71,7 @@ pub(in crate::store) async fn all_in(tx: &mut Tx, mailbox: i64, folder: &str) ->
     }
 }
 
-/// A piece of a folder, or that nothing is left.
+/// Marks some contacts of a folder, or ends the marking if none are left.
 async fn mark(tx: &mut Tx, mailbox: i64, folder: String, time: i64) -> Result<(), Error> {
     let (before, now) = (changes::last(tx, mailbox).await?, tx.now());
     let log = "

@@ -1,5 +1,5 @@
-//! Who tells subscribers what: one process at a time for each, by a lease that has an end. How far it is stands in the
-//! database, so that another can go on.
+//! Leases of subscriptions: one process at a time delivers a subscription's notifications, until its lease expires. The
+//! progress is in the database, so that another process can continue.
 
 use uuid::Uuid;
 
@@ -13,10 +13,10 @@ use crate::store::tables::notices::{self, Batch};
 use crate::store::tables::subscriptions::{COLUMNS, read, select_subscriptions};
 use crate::store::write::tx::Tx;
 
-/// How many attempts of a subscription are remembered.
+/// Number of delivery attempts that are kept for a subscription.
 const MAX_DELIVERIES: i64 = 100;
 
-/// A subscription with which something is to be done.
+/// A subscription that has work to do.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Due {
     pub(crate) mailbox: i64,
@@ -24,45 +24,45 @@ pub(crate) struct Due {
     pub(crate) creator: String,
 }
 
-/// A subscription that is this process's for a while.
+/// A subscription that this process has leased.
 #[derive(Debug)]
 pub(crate) struct LeasedSubscription {
     pub(crate) subscription: Subscription,
-    /// Until when, in UTC microseconds.
+    /// End of the lease, in UTC microseconds.
     pub(crate) until: i64,
-    /// The user whose mailbox it is.
+    /// The owner of the mailbox.
     pub(crate) user: String,
-    /// When it ends, in UTC microseconds: by itself, or with the token of whoever made it. 0 where they may not see the
-    /// mailbox any more.
+    /// End of the subscription, in UTC microseconds: its expiration or that of its creator's token. 0 if the creator may not
+    /// read the mailbox any more.
     pub(crate) end: i64,
     pub(crate) progress: Progress,
 }
 
-/// How far it is.
+/// Progress of the delivery.
 #[derive(Debug, Clone)]
 pub(crate) struct Progress {
-    /// The log's entries up to this number are done with.
+    /// Log entries up to this number are delivered.
     pub(crate) delivered: i64,
-    /// What became of the notifications behind it.
+    /// Attempts at the notifications after it.
     pub(crate) attempts: Attempts,
-    /// The lifecycle event that is to be told, and what became of that.
+    /// The lifecycle event to deliver, and the attempts at it.
     pub(crate) event: Option<Lifecycle>,
     pub(crate) event_attempts: Attempts,
-    /// The end that was told to be near.
+    /// The end for which a reminder was sent.
     pub(crate) reminded_of: Option<i64>,
 }
 
-/// Attempts at something.
+/// Attempts at a delivery.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempts {
-    /// Those that failed.
+    /// Number of failed attempts.
     pub(crate) failed: i64,
-    /// When the next may be made.
+    /// Earliest time of the next one, in UTC microseconds.
     pub(crate) next: i64,
 }
 
-/// Whether the maker of the subscription `s` may still see its mailbox, but for an end of the
-/// token that was known beforehand.
+/// Whether the creator of the subscription `s` may still read its mailbox. The expiration of the token is not included, see
+/// `end!`.
 macro_rules! permitted {
     () => {
         "(
@@ -74,7 +74,7 @@ macro_rules! permitted {
     };
 }
 
-/// When the subscription `s` ends if nobody cares for it.
+/// The end of the subscription `s`, unless it is renewed.
 macro_rules! end {
     () => {
         "(
@@ -85,13 +85,13 @@ macro_rules! end {
 }
 
 impl Store {
-    /// Comes back when this process has written.
+    /// Waits until this process has written.
     pub(crate) async fn written(&self) {
         self.shared.written.notified().await;
     }
 
-    /// All with which something is to be done, those of other processes not counted. `soon` is how long before its end a
-    /// subscriber is told of it.
+    /// All subscriptions that have work to do and are not leased. `soon` is the time before its end at which a subscriber is
+    /// reminded, in microseconds.
     pub(crate) async fn due_subscriptions(&self, soon: i64) -> Result<Vec<Due>, Error> {
         let text = concat!(
             "
@@ -118,13 +118,13 @@ order by s.next_attempt_date_time"
         self.itself().read(list).await
     }
 
-    /// Makes a subscription `owner`'s until some microseconds from now. `None` where it is another's, or gone.
+    /// Leases a subscription to `owner` for `micros` microseconds. `None` if another process has it, or it is gone.
     pub(crate) async fn lease(&self, due: &Due, owner: Uuid, micros: i64) -> Result<Option<LeasedSubscription>, Error> {
         let (mailbox, id) = (due.mailbox, due.id);
         self.write(None, async move |tx| lease(tx, mailbox, id, owner, micros).await).await
     }
 
-    /// What there is to tell behind what was told.
+    /// The notifications that are not delivered yet.
     pub(crate) async fn notices(&self, held: &LeasedSubscription) -> Result<Batch, Error> {
         let (subscription, after) = (&held.subscription, held.progress.delivered);
         let read = async |session: &mut Session| {
@@ -133,18 +133,18 @@ order by s.next_attempt_date_time"
         self.itself().read(read).await
     }
 
-    /// Stores how far a subscription is and what was attempted, if it is still `owner`'s, and gives it back.
-    pub(crate) async fn settle_lease(
+    /// Stores the progress and the attempt, if `owner` still has the lease, and ends the lease.
+    pub(crate) async fn end_lease(
         &self,
         held: &LeasedSubscription,
         owner: Uuid,
         delivery: Option<Delivery>,
     ) -> Result<(), Error> {
         let (mailbox, id, progress) = (held.subscription.mailbox, held.subscription.id, held.progress.clone());
-        self.write(None, async move |tx| settle(tx, mailbox, id, owner, progress, delivery).await).await
+        self.write(None, async move |tx| end_lease(tx, mailbox, id, owner, progress, delivery).await).await
     }
 
-    /// Takes a subscription away that is over, if it is `owner`'s and was neither renewed nor reauthorized meanwhile.
+    /// Removes an ended subscription, if `owner` has the lease and it was neither renewed nor reauthorized meanwhile.
     pub(crate) async fn remove_ended(&self, held: &LeasedSubscription, owner: Uuid) -> Result<(), Error> {
         let (mailbox, id) = (held.subscription.mailbox, held.subscription.id);
         let text = "
@@ -157,7 +157,7 @@ where mailbox = $1 and id = $2 and lease_owner = $3 and expiration_date_time = $
         self.write(None, work).await
     }
 
-    /// Gives everything back that is `owner`'s.
+    /// Ends all leases of `owner`.
     pub(crate) async fn release_leases(&self, owner: Uuid) -> Result<(), Error> {
         let text = "update subscriptions set lease_owner = null, lease_until_date_time = null where lease_owner = $1";
         self.write(None, async move |tx| tx.execute(Statement::new(text).bind(owner)).await).await
@@ -208,7 +208,7 @@ where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";
     }))
 }
 
-async fn settle(
+async fn end_lease(
     tx: &mut Tx,
     mailbox: i64,
     id: Uuid,
@@ -234,7 +234,7 @@ where mailbox = $1 and id = $2 and lease_owner = $3";
     tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(owner)).await
 }
 
-/// Writes down an attempt, and forgets the oldest.
+/// Records an attempt, and removes the oldest ones.
 async fn remember(tx: &mut Tx, mailbox: i64, id: Uuid, owner: Uuid, delivery: &Delivery) -> Result<(), Error> {
     let text = "
 insert into deliveries

@@ -1,4 +1,4 @@
-//! Work that the store does by itself: purges, copies, leases.
+//! Background work and operators' jobs of the store: purges, copies, leases.
 pub(in crate::store) mod copy;
 pub(in crate::store) mod emptying;
 pub(in crate::store) mod leases;

@@ -1,6 +1,6 @@
-//! Takes away what was deleted long ago, keys of creates that are over, and changes that nobody may ask for any more. That runs by itself, on a thread of its own,
-//! when the store is opened and then every hour: in small transactions through the writer, so that nobody waits for it, in
-//! whichever process comes first.
+//! Purges expired data: deleted items, idempotency keys, and entries of the change log and the audit log. A purge runs on its
+//! own thread when the store is opened and then every hour, in small transactions through the writer, so that other writes do
+//! not wait long. Several processes may purge at the same time.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, PoisonError, Weak};
@@ -19,23 +19,23 @@ use crate::store::write::tx::Tx;
 use crate::store::{OpenError, Options, Shared, Store};
 
 const EVERY: Duration = Duration::from_hours(1);
-/// Most contacts that one transaction takes away, and about how many bytes of them.
+/// Maximum number of contacts that a transaction removes, and their approximate size in bytes.
 const MAX_CONTACTS: i64 = 200;
 const MAX_BYTES: i64 = 4 << 20;
-/// Most folders: for each of them the database makes sure that no contact is in it.
+/// The same for folders. It is small, because for each the database checks that no contact is in it.
 const MAX_FOLDERS: i64 = 5;
-/// Most entries of the log.
+/// The same for entries of the change log.
 const MAX_CHANGES: i64 = 5_000;
-/// How much the clocks of processes may differ, in microseconds: a day.
+/// Tolerance for differences between the clocks of processes, in microseconds: a day.
 const CLOCKS: i64 = 24 * 60 * 60 * 1_000_000;
-/// Mailboxes that are looked over at once.
+/// Number of mailboxes that are checked at once.
 const MAILBOXES: i64 = 500;
 
-/// What runs until this is dropped.
+/// Dropping this stops the purges.
 pub(in crate::store) type Running = Sender<()>;
 
 impl Store {
-    /// Starts what takes away by itself, if something is to be.
+    /// Starts the purges, if the options ask for any.
     pub(in crate::store) fn purge_by_itself(&self) -> Result<(), OpenError> {
         let Options { keep_deleted, keep_changes, keep_audit, .. } = self.shared.options;
         if keep_deleted.is_none() && keep_changes.is_none() && keep_audit.is_none() {
@@ -44,7 +44,7 @@ impl Store {
         let (running, stop) = mpsc::channel();
         let shared = Arc::downgrade(&self.shared);
         let work = move || {
-            // Nothing but the writer's answers is waited for, which needs no driver of its own.
+            // It waits only for the writer's answers, which needs no I/O driver.
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
             loop {
                 runtime.block_on(purge(&shared, keep_deleted, keep_changes, keep_audit));
@@ -60,7 +60,7 @@ impl Store {
         Ok(())
     }
 
-    /// Takes away all of a mailbox whose user is gone.
+    /// Removes the content of a mailbox whose user is removed.
     pub(in crate::store) async fn empty_mailbox(&self, mailbox: i64) -> Result<(), Error> {
         let mark = async move |tx: &mut Tx| mark_contacts(tx, mailbox).await;
         while self.write(Some(mailbox), mark).await? {}
@@ -76,7 +76,7 @@ impl Store {
         Ok(())
     }
 
-    /// Takes away all of a mailbox that was deleted at `until` or before.
+    /// Removes the items of a mailbox that were deleted at `until` or before.
     pub(in crate::store) async fn purge_mailbox(&self, mailbox: i64, until: i64) -> Result<(), Error> {
         while self.write(Some(mailbox), async move |tx| emptying::some(tx, mailbox).await).await? {}
         let contacts = async move |tx: &mut Tx| remove_contacts(tx, mailbox, until).await;
@@ -88,7 +88,7 @@ impl Store {
     }
 }
 
-/// One run. What fails is left to the next.
+/// One purge. The next one repeats what fails.
 pub(in crate::store) async fn purge(
     shared: &Weak<Shared>,
     keep_deleted: Option<Duration>,
@@ -100,20 +100,20 @@ pub(in crate::store) async fn purge(
         clock::now().saturating_sub(keep)
     };
     let until = before(keep_deleted).max(trash::FOR_GOOD);
-    // A token is made from entries that are older than itself, by the clock of any process.
+    // A delta token refers to entries that are older than itself, by the clock of any process.
     let changes = before(keep_changes).saturating_sub(CLOCKS);
-    // A commit whose answer was lost is looked for by its entry.
+    // Recent entries prove commits whose answer was lost.
     let deeds = before(keep_audit.map(|keep| keep.max(EVERY)));
     let mut last = 0;
-    // Between two pieces the store may be closed.
+    // The store may be closed between two steps.
     while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None, snapshot: None }) {
         match purge_some(&store, until, changes, last).await {
             Ok(Some(next)) => last = next,
             Ok(None) => break,
-            // It was closed meanwhile, which is no fault.
+            // The store was closed meanwhile.
             Err(_) if store.writer().is_err() => return,
             Err(error) => {
-                tracing::warn!(%error, "what was deleted long ago could not be taken away; the next run tries again");
+                tracing::warn!(%error, "purging deleted items failed; the next purge tries again");
                 return;
             }
         }
@@ -124,13 +124,13 @@ pub(in crate::store) async fn purge(
             Ok(false) => return,
             Err(_) if store.writer().is_err() => return,
             Err(error) => {
-                return tracing::warn!(%error, "the audit log could not be shortened; the next run tries again");
+                return tracing::warn!(%error, "purging the audit log failed; the next purge tries again");
             }
         }
     }
 }
 
-/// What is due in some mailboxes behind one. Answers the last of them.
+/// Purges the next mailboxes after `last`. Returns the last of them.
 async fn purge_some(store: &Store, until: i64, changes: i64, last: i64) -> Result<Option<i64>, Error> {
     let mailboxes = store.write(None, async move |tx| look_over(tx, until, changes, last).await).await?;
     let next = mailboxes.last().map(|(mailbox, ..)| *mailbox);
@@ -148,14 +148,14 @@ async fn purge_some(store: &Store, until: i64, changes: i64, last: i64) -> Resul
     Ok(next)
 }
 
-/// What else is in a mailbox whose user is gone; its folders wait for what is in them.
+/// Further content of a mailbox whose user is removed. Folders are only marked, because they must be empty to be removed.
 const EMPTY: [&str; 3] = [
     "update folders set deleted_date_time = 0 where mailbox = $1",
     "delete from master_categories where mailbox = $1",
     "delete from idempotency_keys where mailbox = $1",
 ];
 
-/// Marks some contacts as deleted for good. Answers whether there may be more.
+/// Marks some contacts as permanently deleted. Returns whether there may be more.
 async fn mark_contacts(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
     let text = "
 select id from contacts where mailbox = $1 and coalesce(deleted_date_time, 1) > 0 order by id limit $2";
@@ -167,7 +167,7 @@ select id from contacts where mailbox = $1 and coalesce(deleted_date_time, 1) > 
     Ok(true)
 }
 
-/// Some mailboxes behind one, whether anything in them is due, and whether all is, since their user is gone.
+/// The next mailboxes after `last`, each with whether anything in it has expired, and whether its user is removed.
 async fn look_over(tx: &mut Tx, until: i64, changes: i64, last: i64) -> Result<Vec<(i64, bool, bool)>, Error> {
     let text = "
 select id,
@@ -185,7 +185,7 @@ from mailboxes m where id > $3 order by id limit $4";
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
 }
 
-/// The first contacts that are due. Answers whether there may be more.
+/// Removes the first expired contacts. Returns whether there may be more.
 async fn remove_contacts(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
     let due = Sql::new("with due as (select id, size, deleted_date_time from contacts where mailbox = ").value(mailbox);
     let due = due.text(" and deleted_date_time <= ").value(until).text(" order by deleted_date_time, id limit ");
@@ -205,7 +205,7 @@ async fn remove_contacts(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, 
     Ok(!contacts.is_empty())
 }
 
-/// The log's first entries, if they are due. Answers whether there may be more.
+/// Removes the first expired entries of the change log. Returns whether there may be more.
 async fn remove_changes(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
     let text = "
 select max(seq) from (
@@ -219,7 +219,7 @@ select max(seq) from (
     Ok(true)
 }
 
-/// The first folders that are due and have nothing in them. Answers whether there may be more: one may have been in another.
+/// Removes the first expired folders that are empty. Returns whether there may be more, because parents become empty.
 async fn remove_folders(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
     // Contacts in a deleted folder are deleted too.
     let text = "
