@@ -48,7 +48,7 @@ pub async fn run(config: Serve) -> Result<(), String> {
     let mut stop = Stop::listen().map_err(|error| error.to_string())?;
     let access = access(&config)?;
     let places = config.places()?;
-    let notifier = notify::Settings {
+    let notifier = notify::NotifierSettings {
         allowed: config.allowed_targets(),
         ca_file: config.ca_file.clone(),
         times: config.notification_times.unwrap_or_default(),

@@ -11,7 +11,7 @@ use crate::cli::limits;
 use crate::http::WebOrigin;
 use crate::http::listen::Listen;
 use crate::http::tls;
-use crate::notify::{Allowed, Times};
+use crate::notify::{Allowed, DeliveryTimes};
 use crate::odata::prefer::Handling;
 use crate::oidc;
 
@@ -83,7 +83,7 @@ pub struct Serve {
     /// For tests: milliseconds for which the provider's keys are fresh, for which they are used while it cannot be reached,
     /// and to wait before the next attempt to fetch them
     #[arg(long, env = "CONTACTD_OIDC_TIMES", value_name = "FRESH,STALE,PAUSE", hide = true)]
-    pub oidc_times: Option<oidc::Times>,
+    pub oidc_times: Option<oidc::KeyTimes>,
 
     /// How to treat input that Graph would refuse, unless the request says so in Prefer: handling=
     #[arg(long, env = "CONTACTD_HANDLING", value_enum, default_value_t)]
@@ -158,7 +158,7 @@ pub struct Serve {
     /// For tests: milliseconds to wait for the answer to a notification, after which another process takes over the
     /// subscription of a silent one, and before the second attempt
     #[arg(long, env = "CONTACTD_NOTIFICATION_TIMES", value_name = "ANSWER,LEASE,RETRY", hide = true)]
-    pub notification_times: Option<Times>,
+    pub notification_times: Option<DeliveryTimes>,
 
     /// Limits for clients.
     #[command(flatten)]
@@ -249,7 +249,7 @@ impl Serve {
     /// One line that says which of its settings cannot be used.
     pub fn provider(&self) -> Result<Option<oidc::Provider>, String> {
         let Some(issuer) = self.oidc_issuer.clone() else { return Ok(None) };
-        let settings = oidc::Settings {
+        let settings = oidc::OidcSettings {
             issuer,
             audiences: all(&self.oidc_audience),
             name_claim: self.oidc_name_claim.clone(),

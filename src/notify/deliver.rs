@@ -24,8 +24,8 @@ const GATHER: Duration = Duration::from_millis(50);
 /// Most subscriptions in progress, in total and per creator, so that a slow receiver does not block others.
 const MAX_WORKING: usize = 256;
 const MAX_OF_CREATOR: usize = 4;
-/// Delays before the retries, in units of [`super::Times::retry`]: 10 s, 30 s, 1, 3, 10 and 30 minutes, and three times an
-/// hour; about 4 hours in total.
+/// Delays before the retries, in units of [`super::DeliveryTimes::retry`]: 10 s, 30 s, 1, 3, 10 and 30 minutes, and three
+/// times an hour; about 4 hours in total.
 const WAITS: [i64; 9] = [1, 3, 6, 18, 60, 180, 360, 360, 360];
 /// How long before its expiration a subscriber is reminded, in microseconds.
 const SOON: i64 = 15 * 60 * 1_000_000;

@@ -25,18 +25,18 @@ const MAX_HANDSHAKES_OF_CREATOR: usize = 4;
 
 /// Settings of delivery.
 #[derive(Debug, Clone, Default)]
-pub struct Settings {
+pub struct NotifierSettings {
     /// Hosts that may be called over http or at a private address.
     pub allowed: Vec<Allowed>,
     /// Additional certificate authorities, in PEM.
     pub ca_file: Option<PathBuf>,
     /// Time limits.
-    pub times: Times,
+    pub times: DeliveryTimes,
 }
 
 /// Time limits and delays.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
+pub struct DeliveryTimes {
     /// Time limit of a request, from name resolution to the end of the answer.
     pub answer: Duration,
     /// After this time another process takes over from one that stopped responding. Longer than one attempt.
@@ -45,13 +45,13 @@ pub struct Times {
     pub retry: Duration,
 }
 
-impl Default for Times {
+impl Default for DeliveryTimes {
     fn default() -> Self {
         Self { answer: Duration::from_secs(10), lease: Duration::from_secs(30), retry: Duration::from_secs(10) }
     }
 }
 
-impl std::str::FromStr for Times {
+impl std::str::FromStr for DeliveryTimes {
     type Err = String;
 
     /// `ANSWER,LEASE,RETRY` in milliseconds.
@@ -70,25 +70,25 @@ impl std::str::FromStr for Times {
 
 /// Confirms and serves subscriptions. Clones share their state.
 #[derive(Clone)]
-pub struct Notifier(Arc<Shared>);
+pub struct Notifier(Arc<NotifierState>);
 
-struct Shared {
+struct NotifierState {
     poster: Poster,
-    times: Times,
+    times: DeliveryTimes,
     /// Pending confirmations by creator.
     handshakes: Mutex<HashMap<String, usize>>,
 }
 
 /// A pending confirmation, until it is dropped.
 struct Handshake<'a> {
-    shared: &'a Shared,
+    shared: &'a NotifierState,
     creator: &'a str,
 }
 
 impl<'a> Handshake<'a> {
     /// # Errors
     /// [`Error::Throttled`] if the creator has too many pending, [`Error::Unavailable`] if there are too many in total.
-    fn begin(shared: &'a Shared, creator: &'a str) -> Result<Self, Error> {
+    fn begin(shared: &'a NotifierState, creator: &'a str) -> Result<Self, Error> {
         let mut handshakes = shared.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
         let of_creator = handshakes.get(creator).copied().unwrap_or(0);
         if of_creator >= MAX_HANDSHAKES_OF_CREATOR {
@@ -117,10 +117,10 @@ impl Drop for Handshake<'_> {
 impl Notifier {
     /// # Errors
     /// One line: the file of certificate authorities cannot be read.
-    pub fn new(settings: Settings) -> Result<Self, String> {
-        let Settings { allowed, ca_file, times } = settings;
+    pub fn new(settings: NotifierSettings) -> Result<Self, String> {
+        let NotifierSettings { allowed, ca_file, times } = settings;
         let poster = Poster::new(Targets(allowed), ca_file.as_deref(), times.answer)?;
-        Ok(Self(Arc::new(Shared { poster, times, handshakes: Mutex::default() })))
+        Ok(Self(Arc::new(NotifierState { poster, times, handshakes: Mutex::default() })))
     }
 
     /// Checks that a URL may be called, as far as its text shows.

@@ -29,7 +29,7 @@ const MAX_REMEMBERED: usize = 10_000;
 
 /// The issuer whose tokens are accepted.
 #[derive(Debug, Clone, Default)]
-pub struct Settings {
+pub struct OidcSettings {
     /// The issuer's name, exactly as in its tokens: an https URL, or an http URL on this machine.
     pub issuer: String,
     /// Accepted audiences; at least one.
@@ -39,12 +39,12 @@ pub struct Settings {
     /// Additional certificate authorities, in PEM.
     pub ca_file: Option<PathBuf>,
     /// How long keys are cached.
-    pub times: Times,
+    pub times: KeyTimes,
 }
 
 /// Cache times of keys.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
+pub struct KeyTimes {
     /// Keys are fetched again after this time. A revoked key may be used for as long.
     pub fresh: Duration,
     /// Keys are used for this time after they were fetched, if the issuer is unreachable.
@@ -53,13 +53,13 @@ pub struct Times {
     pub pause: Duration,
 }
 
-impl Default for Times {
+impl Default for KeyTimes {
     fn default() -> Self {
         Self { fresh: Duration::from_mins(5), stale: Duration::from_hours(1), pause: Duration::from_secs(10) }
     }
 }
 
-impl std::str::FromStr for Times {
+impl std::str::FromStr for KeyTimes {
     type Err = String;
 
     /// `FRESH,STALE,PAUSE` in milliseconds.
@@ -126,13 +126,13 @@ pub fn is_token(text: &str) -> bool {
 
 /// Verifies tokens of one issuer. Clones share the cache.
 #[derive(Clone)]
-pub struct Provider(Arc<Shared>);
+pub struct Provider(Arc<ProviderState>);
 
-struct Shared {
+struct ProviderState {
     issuer: Issuer,
     audiences: Vec<String>,
     name_claim: Option<String>,
-    times: Times,
+    times: KeyTimes,
     state: Mutex<KeyCache>,
 }
 
@@ -166,8 +166,8 @@ impl Provider {
     ///
     /// # Errors
     /// One line: which setting is invalid.
-    pub fn new(settings: Settings) -> Result<Self, String> {
-        let Settings { issuer, audiences, name_claim, ca_file, times } = settings;
+    pub fn new(settings: OidcSettings) -> Result<Self, String> {
+        let OidcSettings { issuer, audiences, name_claim, ca_file, times } = settings;
         if audiences.is_empty() || audiences.iter().any(String::is_empty) {
             return Err("--oidc-issuer needs --oidc-audience, the audience of its tokens".to_owned());
         }
@@ -175,7 +175,7 @@ impl Provider {
             return Err("--oidc-name-claim is not the name of a claim".to_owned());
         }
         let issuer = Issuer::new(issuer, ca_file.as_deref())?;
-        Ok(Self(Arc::new(Shared { issuer, audiences, name_claim, times, state: Mutex::default() })))
+        Ok(Self(Arc::new(ProviderState { issuer, audiences, name_claim, times, state: Mutex::default() })))
     }
 
     /// The issuer and the trusted name claim, if there is one.
@@ -198,7 +198,7 @@ impl Provider {
         }
         // Checks that need no key come first, so that an invalid token causes no fetch.
         let token = UnverifiedToken::read(text).map_err(Unverified::Refused)?;
-        let Shared { issuer, audiences, name_claim, .. } = &*self.0;
+        let ProviderState { issuer, audiences, name_claim, .. } = &*self.0;
         let expected = Expected { issuer: &issuer.name, audiences, name_claim: name_claim.as_deref() };
         let claims = token.claims(&expected, now).map_err(Unverified::Refused)?;
         let mut keys = self.keys().await?;
@@ -287,7 +287,7 @@ async fn wait(asking: Option<watch::Receiver<()>>) {
     }
 }
 
-impl Shared {
+impl ProviderState {
     fn state(&self) -> MutexGuard<'_, KeyCache> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -295,7 +295,7 @@ impl Shared {
 
 impl KeyCache {
     /// `Some` while its keys are fresh.
-    fn fresh(&self, times: Times) -> Option<&Self> {
+    fn fresh(&self, times: KeyTimes) -> Option<&Self> {
         self.keys.as_ref().is_some_and(|had| had.at.elapsed() < times.fresh).then_some(self)
     }
 

@@ -30,7 +30,7 @@ pub const V1_JSON: &str =
 #[derive(Default)]
 pub struct Setup {
     pub settings: Settings,
-    pub notify: notify::Settings,
+    pub notify: notify::NotifierSettings,
     pub options: Options,
     pub access: Option<Access>,
     pub place: Place,

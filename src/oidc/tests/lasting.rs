@@ -5,13 +5,13 @@ use crate::oidc::tests::*;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-fn times(fresh: Duration, stale: Duration, pause: Duration) -> Times {
-    Times { fresh, stale, pause }
+fn times(fresh: Duration, stale: Duration, pause: Duration) -> KeyTimes {
+    KeyTimes { fresh, stale, pause }
 }
 
-fn provider(server: &Server, times: Times) -> Provider {
+fn provider(server: &Server, times: KeyTimes) -> Provider {
     let audiences = vec!["api://contactd".to_owned()];
-    Provider::new(Settings { issuer: server.url.clone(), audiences, times, ..Settings::default() }).unwrap()
+    Provider::new(OidcSettings { issuer: server.url.clone(), audiences, times, ..OidcSettings::default() }).unwrap()
 }
 
 fn claims(server: &Server, subject: &str) -> Value {
@@ -183,13 +183,13 @@ async fn what_an_issuer_says_wrong_gives_no_keys() {
     for (what, change) in changes {
         let server = Server::new(&[pair.public("k")]);
         server.set(|says| change(says));
-        let provider = provider(&server, Times::default());
+        let provider = provider(&server, KeyTimes::default());
         let verified = provider.verify(&pair.issue("k", &claims(&server, "s"))).await;
         assert_eq!(verified, Err(UNAVAILABLE), "{what}");
     }
     // One whose keys are of no use has none to use.
     let server = Server::new(&[json!({"kty": "oct", "k": "x", "kid": "k"})]);
-    let verified = provider(&server, Times::default()).verify(&pair.issue("k", &claims(&server, "s"))).await;
+    let verified = provider(&server, KeyTimes::default()).verify(&pair.issue("k", &claims(&server, "s"))).await;
     assert_eq!(verified, Err(REFUSED));
 }
 
@@ -198,11 +198,11 @@ async fn keys_are_had_by_tls_from_whom_an_authority_vouches_for() {
     let pair = Pair::ed();
     let server = Server::with_tls(&[pair.public("k")]);
     let token = pair.issue("k", &claims(&server, "s"));
-    let settings = |ca_file: Option<&str>| Settings {
+    let settings = |ca_file: Option<&str>| OidcSettings {
         issuer: server.url.clone(),
         audiences: vec!["api://contactd".to_owned()],
         ca_file: ca_file.map(PathBuf::from),
-        ..Settings::default()
+        ..OidcSettings::default()
     };
     let trusting = Provider::new(settings(Some("tests/tls/ca.pem"))).unwrap();
     assert_eq!(trusting.verify(&token).await.unwrap().subject, "s");
@@ -218,7 +218,7 @@ async fn an_issuer_that_is_not_there_or_says_nothing_is_given_up() {
     let pair = Pair::ed();
     let server = Server::new(&[]);
     server.set(|says| says.delay = MINUTE);
-    let waiting = provider(&server, Times::default());
+    let waiting = provider(&server, KeyTimes::default());
     let token = pair.issue("k", &claims(&server, "s"));
     assert_eq!(tokio::time::timeout(Duration::from_mins(2), waiting.verify(&token)).await, Ok(Err(UNAVAILABLE)));
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -226,7 +226,7 @@ async fn an_issuer_that_is_not_there_or_says_nothing_is_given_up() {
     let mut claims = claims(&server, "s");
     claims["iss"] = json!(url);
     let audiences = vec!["api://contactd".to_owned()];
-    let gone = Provider::new(Settings { issuer: url, audiences, ..Settings::default() }).unwrap();
+    let gone = Provider::new(OidcSettings { issuer: url, audiences, ..OidcSettings::default() }).unwrap();
     assert_eq!(gone.verify(&pair.issue("k", &claims)).await, Err(UNAVAILABLE));
 }
 
@@ -234,7 +234,7 @@ async fn an_issuer_that_is_not_there_or_says_nothing_is_given_up() {
 async fn a_remembered_token_ends_when_it_says() {
     let pair = Pair::ed();
     let server = Server::new(&[pair.public("k")]);
-    let provider = provider(&server, Times::default());
+    let provider = provider(&server, KeyTimes::default());
     let mut claims = claims(&server, "s");
     claims["exp"] = json!(clock::now() / 1_000_000 - SKEW + 2);
     let token = pair.issue("k", &claims);

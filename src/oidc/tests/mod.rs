@@ -341,7 +341,7 @@ fn what_is_no_key_set_is_told() {
 fn an_issuer_is_by_https_or_on_this_machine() {
     let new = |issuer: &str, audiences: &[&str]| {
         let audiences = audiences.iter().map(|text| (*text).to_owned()).collect();
-        Provider::new(Settings { issuer: issuer.to_owned(), audiences, ..Settings::default() }).map(drop)
+        Provider::new(OidcSettings { issuer: issuer.to_owned(), audiences, ..OidcSettings::default() }).map(drop)
     };
     for issuer in [ISSUER, "https://a.example", "http://localhost:3000", "http://127.0.0.2/x/", "http://[::1]:80/"] {
         assert_eq!(new(issuer, &["a"]), Ok(()), "{issuer}");
@@ -361,7 +361,7 @@ fn an_issuer_is_by_https_or_on_this_machine() {
     }
     assert!(new(ISSUER, &[]).unwrap_err().contains("--oidc-audience"));
     assert!(new(ISSUER, &[""]).unwrap_err().contains("--oidc-audience"));
-    let settings = Settings { issuer: ISSUER.into(), audiences: vec!["a".into()], ..Settings::default() };
-    let missing = Provider::new(Settings { ca_file: Some("/nowhere".into()), ..settings });
+    let settings = OidcSettings { issuer: ISSUER.into(), audiences: vec!["a".into()], ..OidcSettings::default() };
+    let missing = Provider::new(OidcSettings { ca_file: Some("/nowhere".into()), ..settings });
     assert!(missing.unwrap_err().starts_with("--ca-file /nowhere: "));
 }

@@ -1,4 +1,4 @@
-//! Filters: a database answers what the plain Rust of `odata::filter::eval` does, on contacts that are awkward
+//! Filters: a database answers what the plain Rust of `domain::query::eval` does, on contacts that are awkward
 //! to compare.
 
 pub(super) mod both {

@@ -1,4 +1,4 @@
-//! Orders: a database sorts as the plain Rust of `odata::filter::eval` does, and pages in any order are walked once.
+//! Orders: a database sorts as the plain Rust of `domain::query::eval` does, and pages in any order are walked once.
 
 mod both {
     use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Searches: a database finds what the plain Rust of `odata::search` does.
+//! Searches: a database finds what the plain Rust of `domain::query::search` does.
 
 mod both {
     use proptest::prelude::*;

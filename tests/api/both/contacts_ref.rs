@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::{Answer, Client, SEED_REQUEST, SEED_RESPONSE, TestApp};
 
-/// Every spelling of the owner and of the collection, under both prefixes that speak the seed's shape.
+/// Every spelling of the owner and of the collection, under both prefixes that speak the older beta shape.
 fn routes() -> Vec<String> {
     let owners = [
         "/me",

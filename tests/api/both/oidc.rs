@@ -4,24 +4,24 @@ use std::time::Duration;
 
 use contactd::domain::user::UserName;
 use contactd::http::authenticate::Access;
-use contactd::oidc::{Provider, Settings, Times};
+use contactd::oidc::{KeyTimes, OidcSettings, Provider};
 use serde_json::{Value, json};
 
 use crate::app::{Client, Setup, TestApp};
 use crate::identity::{AUDIENCE, IdentityProvider};
 
 /// Keys are asked for again at once where one is unknown, and else only where a test says so.
-pub(super) const TIMES: Times =
-    Times { fresh: Duration::from_mins(5), stale: Duration::from_hours(1), pause: Duration::ZERO };
+pub(super) const TIMES: KeyTimes =
+    KeyTimes { fresh: Duration::from_mins(5), stale: Duration::from_hours(1), pause: Duration::ZERO };
 
-fn taking(provider: &IdentityProvider, tokens: &str, times: Times) -> Access {
+fn taking(provider: &IdentityProvider, tokens: &str, times: KeyTimes) -> Access {
     trusting(provider, tokens, None, times)
 }
 
 /// The same, and a claim of the provider's is trusted.
-pub(super) fn trusting(provider: &IdentityProvider, tokens: &str, claim: Option<&str>, times: Times) -> Access {
+pub(super) fn trusting(provider: &IdentityProvider, tokens: &str, claim: Option<&str>, times: KeyTimes) -> Access {
     let (audiences, name_claim) = (vec!["another".to_owned(), AUDIENCE.to_owned()], claim.map(str::to_owned));
-    let settings = Settings { issuer: provider.issuer.clone(), audiences, name_claim, ca_file: None, times };
+    let settings = OidcSettings { issuer: provider.issuer.clone(), audiences, name_claim, ca_file: None, times };
     let access = if tokens.is_empty() { Access::stored() } else { Access::tokens(tokens).unwrap() };
     access.with_provider(Provider::new(settings).unwrap())
 }
@@ -238,7 +238,7 @@ fn new_keys_of_the_provider_are_followed_and_old_ones_end() {
 #[test]
 fn while_the_provider_is_down_its_keys_serve_on() {
     let mut provider = IdentityProvider::start();
-    let times = Times { fresh: Duration::ZERO, ..TIMES };
+    let times = KeyTimes { fresh: Duration::ZERO, ..TIMES };
     let app = TestApp::with(Setup { access: Some(taking(&provider, "", times)), ..Setup::default() });
     let (one, two) = (provider.user("ann", "Contacts.Read"), provider.user("bob", "Contacts.Read"));
     assert_eq!(app.user(&one).get("/me").status, 200);

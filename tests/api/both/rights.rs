@@ -228,9 +228,9 @@ fn a_subscription_ends_with_the_right_to_see_what_it_tells_of() {
         let guest = guest();
         let app = guest.app.restarted_with(Setup {
             access: Some(Access::stored()),
-            notify: contactd::notify::Settings {
+            notify: contactd::notify::NotifierSettings {
                 allowed: vec!["127.0.0.1".parse().unwrap()],
-                ..contactd::notify::Settings::default()
+                ..contactd::notify::NotifierSettings::default()
             },
             ..Setup::default()
         });

@@ -326,7 +326,7 @@ fn a_contact_that_was_read_is_sent_as_a_new_one_and_takes_nothing_of_the_others_
         let path = format!("/v1.0/me/contacts/{}", copy.id());
         let changed = ann.with("If-Match", &format!("W/\"{key}\"")).patch(&path, json!({"title": "Dr."}));
         assert_eq!(changed.json(200)["title"], "Dr.");
-        // The seed's shape keeps a sent key, as its page shows.
+        // The older beta shape keeps a sent key, as its page shows.
         assert_eq!(ann.post("/me/contacts", json!({"changeKey": key})).json(201)["changeKey"], key);
     }
 }

@@ -3,19 +3,24 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use contactd::notify::{self, Times};
+use contactd::notify::{self, DeliveryTimes};
 use serde_json::{Value, json};
 
 use crate::app::{Client, Setup, TestApp};
 use crate::receiver::{Mood, Receiver};
 
-fn quick() -> Times {
-    Times { answer: Duration::from_millis(800), lease: Duration::from_secs(10), retry: Duration::from_millis(2) }
+fn quick() -> DeliveryTimes {
+    DeliveryTimes {
+        answer: Duration::from_millis(800),
+        lease: Duration::from_secs(10),
+        retry: Duration::from_millis(2),
+    }
 }
 
 /// A server that may notify this machine.
 pub fn set_up() -> Setup {
-    let notify = notify::Settings { allowed: vec!["127.0.0.1".parse().unwrap()], times: quick(), ..Default::default() };
+    let notify =
+        notify::NotifierSettings { allowed: vec!["127.0.0.1".parse().unwrap()], times: quick(), ..Default::default() };
     Setup { notify, ..Setup::default() }
 }
 
@@ -25,9 +30,9 @@ pub fn start() -> TestApp {
 
 /// Waits long for an answer.
 pub fn patient() -> TestApp {
-    let times = Times { answer: Duration::from_secs(50), lease: Duration::from_secs(100), ..quick() };
+    let times = DeliveryTimes { answer: Duration::from_secs(50), lease: Duration::from_secs(100), ..quick() };
     let set_up = set_up();
-    TestApp::with(Setup { notify: notify::Settings { times, ..set_up.notify }, ..set_up })
+    TestApp::with(Setup { notify: notify::NotifierSettings { times, ..set_up.notify }, ..set_up })
 }
 
 pub fn after(seconds: i64) -> String {

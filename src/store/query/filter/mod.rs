@@ -1,5 +1,5 @@
 //! A typed filter as SQL on a row `c` of contacts (or of whatever else its model describes). The texts are ours, what a client wrote is bound, and both
-//! engines answer what `odata::filter::eval` does: texts are compared by their folded forms and by code points, numbers are
+//! engines answer what `domain::query::eval` does: texts are compared by their folded forms and by code points, numbers are
 //! whole, and what is not the same on both (null in `greatest`, places past the end) is not left to them. What is used more
 //! than once is selected first, with a limit: without, PostgreSQL would put it in each place, and grow with every level.
 //!
