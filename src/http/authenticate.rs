@@ -14,7 +14,7 @@ use crate::domain::scopes::Scopes;
 use crate::domain::secret::{self, Digest};
 use crate::domain::user::{self, EXPECTED_NAME, Identity, Principal, Trusted, User, UserName};
 use crate::oidc::{self, Provider, Unverified, Verified};
-use crate::store::{Store, TokenFacts};
+use crate::store::{Bearer, Store, TokenFacts};
 
 /// CachedToken tokens whose facts are cached, at most.
 const MAX_REMEMBERED: usize = 10_000;
@@ -233,7 +233,10 @@ impl Access {
             // The request does not wait for it; a lost record does no harm.
             actix_web::rt::spawn(async move { store.token_is_used(id).await });
         }
-        let who = facts.bearer.map_or_else(Who::App, Who::User);
+        let who = match facts.bearer {
+            Bearer::User(user) => Who::User(user),
+            Bearer::App(name) => Who::App(name),
+        };
         Ok(Caller { who, scopes: facts.scopes, token: Some(facts.id), counts_as: None })
     }
 

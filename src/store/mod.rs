@@ -56,7 +56,7 @@ pub use crate::store::tables::photos::Chunks;
 pub use crate::store::tables::rights::Actor;
 use crate::store::tables::rights::To;
 pub use crate::store::tables::shares::Share;
-pub use crate::store::tables::tokens::{NewToken, Token, TokenFacts};
+pub use crate::store::tables::tokens::{Bearer, NewToken, Token, TokenFacts};
 use crate::store::write::creates::Creates;
 use crate::store::write::tx::Tx;
 use crate::store::write::writer::Writer;

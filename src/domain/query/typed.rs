@@ -122,6 +122,15 @@ pub enum Calendar {
     Day,
 }
 
+/// A text property of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the property of its name")]
+pub enum UserText {
+    DisplayName,
+    UserPrincipalName,
+    Mail,
+}
+
 /// A text property of a contact, folder, category or user, or a member of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Property {
@@ -135,8 +144,8 @@ pub enum Property {
     Name,
     /// A category's `color`
     Color,
-    /// `displayName`, `userPrincipalName` or `mail` of a user, by index.
-    User(usize),
+    /// A text of a user.
+    User(UserText),
     /// A member of the n-th entry of a list: list, index, member.
     Entry(List, usize, usize),
     /// A member of the entry bound to the range variable of this depth, from 0.

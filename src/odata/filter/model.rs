@@ -6,7 +6,7 @@ use crate::domain::contact::tags::View;
 use crate::domain::contact::{FLAG_STATUS, Text};
 use crate::domain::extended::{MULTI, SINGLE};
 use crate::domain::plain::shorten;
-use crate::domain::query::typed::{Id, List, Moment, Of, Property, Table};
+use crate::domain::query::typed::{Id, List, Moment, Of, Property, Table, UserText};
 use crate::odata::shape::Shape;
 
 /// The type that is filtered, for contacts with the shape.
@@ -102,9 +102,9 @@ const CATEGORY: &[ModelProperty] = &[
 
 const USER: &[ModelProperty] = &[
     named("id", ModelTarget::Id(Id::User), true),
-    named("displayName", ModelTarget::Text(Property::User(0)), true),
-    named("userPrincipalName", ModelTarget::Text(Property::User(1)), true),
-    named("mail", ModelTarget::Text(Property::User(2)), true),
+    named("displayName", ModelTarget::Text(Property::User(UserText::DisplayName)), true),
+    named("userPrincipalName", ModelTarget::Text(Property::User(UserText::UserPrincipalName)), true),
+    named("mail", ModelTarget::Text(Property::User(UserText::Mail)), true),
 ];
 
 const BOTH: &[ModelProperty] = &[

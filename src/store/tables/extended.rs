@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::contact::expand::Ids;
@@ -12,6 +13,11 @@ use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Sql;
 use crate::store::tables::quota;
+use crate::store::tables::schema::{
+    FOLDER_MULTI_VALUE_PROPERTIES, FOLDER_MULTI_VALUES, FOLDER_SINGLE_VALUES, MULTI_VALUE_PROPERTIES, MULTI_VALUES,
+    SINGLE_VALUES,
+};
+use crate::store::tables::table::Table;
 use crate::store::write::tx::Tx;
 
 /// Whose properties.
@@ -39,12 +45,12 @@ impl Store {
 
 impl Owner<'_> {
     /// The table of the properties, the one of their values where these are lists, and the column that names the owner.
-    fn tables<V: ExtendedValue>(self) -> (&'static str, Option<&'static str>, &'static str) {
+    fn tables<V: ExtendedValue>(self) -> (&'static Table, Option<&'static Table>, &'static str) {
         match (self, V::IS_LIST) {
-            (Self::Contacts(_), false) => ("single_values", None, "contact_id"),
-            (Self::Contacts(_), true) => ("multi_value_properties", Some("multi_values"), "contact_id"),
-            (Self::Folder(_), false) => ("folder_single_values", None, "folder_id"),
-            (Self::Folder(_), true) => ("folder_multi_value_properties", Some("folder_multi_values"), "folder_id"),
+            (Self::Contacts(_), false) => (&SINGLE_VALUES, None, "contact_id"),
+            (Self::Contacts(_), true) => (&MULTI_VALUE_PROPERTIES, Some(&MULTI_VALUES), "contact_id"),
+            (Self::Folder(_), false) => (&FOLDER_SINGLE_VALUES, None, "folder_id"),
+            (Self::Folder(_), true) => (&FOLDER_MULTI_VALUE_PROPERTIES, Some(&FOLDER_MULTI_VALUES), "folder_id"),
         }
     }
 
@@ -59,11 +65,13 @@ impl Owner<'_> {
 /// ` from … where …`: properties `e` with their values `m`.
 pub(in crate::store) fn from<V: ExtendedValue>(mailbox: i64, owner: Owner<'_>, ids: &Ids) -> Sql {
     let (table, values, column) = owner.tables::<V>();
-    let from = Sql::new(" from ").text(table).text(" e ");
+    let from = Sql::new(" from ").text(table.name).text(" e ");
     let from = match values {
         // What holds one value has it itself.
-        None => from.text("join ").text(table).text(" m on m.mailbox = e.mailbox and m.").text(column),
-        Some(values) => from.text("left join ").text(values).text(" m on m.mailbox = e.mailbox and m.").text(column),
+        None => from.text("join ").text(table.name).text(" m on m.mailbox = e.mailbox and m.").text(column),
+        Some(values) => {
+            from.text("left join ").text(values.name).text(" m on m.mailbox = e.mailbox and m.").text(column)
+        }
     };
     let from = from.text(" = e.").text(column).text(" and m.pos = e.pos where e.mailbox = ").value(mailbox);
     let from = from.text(" and e.").text(column).text(" in ").then(owner.key());
@@ -135,28 +143,31 @@ pub(in crate::store) async fn change<V: ExtendedValue>(
     let properties = applied(stored, changes)?;
     quota::grow(tx, mailbox, size(&properties) - before).await?;
     clear::<V>(tx, mailbox, owner).await?;
-    let (table, values, column) = owner.tables::<V>();
+    let (table, values, _) = owner.tables::<V>();
     let numbered = || (0_i64..).zip(&properties);
     let texts = |property: &ExtendedProperty<V>| property.value.texts().to_vec();
     let Some(values) = values else {
         let rows: Vec<_> = numbered()
-            .flat_map(|(pos, p)| texts(p).into_iter().map(move |text| (pos, &p.id, &p.key, written(text))))
+            .flat_map(|(pos, p)| {
+                texts(p).into_iter().map(move |text| {
+                    let (text, folded, [number, millionths, instant]) = written(text);
+                    (pos, &p.id, &p.key, text, folded, number, millionths, instant)
+                })
+            })
             .collect();
-        let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
-        let names = ", pos, id, id_key, value, value_key, value_number, value_millionths, value_instant) select ";
-        return insert(tx, mailbox, owner, (table, column, names), SINGLE, rows).await;
+        return insert(tx, mailbox, owner, table, &rows).await;
     };
     let rows: Vec<_> = numbered().map(|(pos, property)| (pos, &property.id, &property.key)).collect();
-    let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
-    insert(tx, mailbox, owner, (table, column, ", pos, id, id_key) select "), THREE, rows).await?;
+    insert(tx, mailbox, owner, table, &rows).await?;
     let rows: Vec<_> = numbered()
         .flat_map(|(pos, property)| {
-            texts(property).into_iter().enumerate().map(move |(entry, text)| (pos, entry, written(text)))
+            texts(property).into_iter().enumerate().map(move |(entry, text)| {
+                let (text, folded, [number, millionths, instant]) = written(text);
+                (pos, entry, text, folded, number, millionths, instant)
+            })
         })
         .collect();
-    let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
-    let names = ", pos, entry, value, value_key, value_number, value_millionths, value_instant) select ";
-    insert(tx, mailbox, owner, (values, column, names), VALUES, rows).await
+    insert(tx, mailbox, owner, values, &rows).await
 }
 
 /// A value, and all that it is compared as.
@@ -171,41 +182,29 @@ fn size<V: ExtendedValue>(properties: &[ExtendedProperty<V>]) -> i64 {
     quota::bytes(lengths)
 }
 
-/// The values of a row out of a JSON array, on each engine.
-type Values = (&'static str, &'static str);
-const THREE: Values = (", value ->> 0, value ->> 1, value ->> 2", ", (value ->> 0)::bigint, value ->> 1, value ->> 2");
-const SINGLE: Values = (
-    ", value ->> 0, value ->> 1, value ->> 2, value -> 3 ->> 0, value -> 3 ->> 1, value -> 3 -> 2 ->> 0,
-    value -> 3 -> 2 ->> 1, value -> 3 -> 2 ->> 2",
-    ", (value ->> 0)::bigint, value ->> 1, value ->> 2, value -> 3 ->> 0, value -> 3 ->> 1,
-    (value -> 3 -> 2 ->> 0)::bigint, (value -> 3 -> 2 ->> 1)::bigint, (value -> 3 -> 2 ->> 2)::bigint",
-);
-const VALUES: Values = (
-    ", value ->> 0, value ->> 1, value -> 2 ->> 0, value -> 2 ->> 1, value -> 2 -> 2 ->> 0, value -> 2 -> 2 ->> 1,
-    value -> 2 -> 2 ->> 2",
-    ", (value ->> 0)::bigint, (value ->> 1)::bigint, value -> 2 ->> 0, value -> 2 ->> 1,
-    (value -> 2 -> 2 ->> 0)::bigint, (value -> 2 -> 2 ->> 1)::bigint, (value -> 2 -> 2 ->> 2)::bigint",
-);
-
-async fn insert(
+/// Inserts rows, each of the values of a table's columns behind the mailbox and the owner.
+async fn insert<R: Serialize>(
     tx: &mut Tx,
     mailbox: i64,
     owner: Owner<'_>,
-    (table, column, columns): (&'static str, &'static str, &'static str),
-    (of_sqlite, of_postgres): Values,
-    rows: String,
+    table: &'static Table,
+    rows: &[R],
 ) -> Result<(), Error> {
-    let insert = Sql::new("insert into ").text(table).text(" (mailbox, ").text(column).text(columns);
-    let insert = insert.value(mailbox).text(", ").then(owner.key()).per_engine(of_sqlite, of_postgres);
+    let rows = serde_json::to_string(rows).map_err(Error::internal)?;
+    let columns = Sql::list(table.columns().map(|column| Sql::new(column.name)));
+    let values = table.columns().skip(2).enumerate();
+    let values = Sql::list(values.map(|(at, column)| column.kind.of_json(Sql::new("value ->> ").number(at))));
+    let insert = Sql::new("insert into ").text(table.name).text(" (").then(columns).text(") select ").value(mailbox);
+    let insert = insert.text(", ").then(owner.key()).text(", ").then(values);
     let insert = insert.per_engine(" from json_each(", " from jsonb_array_elements(").value(rows);
-    tx.execute(insert.per_engine(")", "::text::jsonb) as sent (value)").into()).await
+    tx.execute(insert.per_engine(")", "::jsonb) as sent (value)").into()).await
 }
 
 /// Takes away the properties of one kind. Lists go with what they are of.
 async fn clear<V: ExtendedValue>(tx: &mut Tx, mailbox: i64, owner: Owner<'_>) -> Result<(), Error> {
     let (table, _, column) = owner.tables::<V>();
     let delete =
-        Sql::new("delete from ").text(table).text(" where mailbox = ").value(mailbox).text(" and ").text(column);
+        Sql::new("delete from ").text(table.name).text(" where mailbox = ").value(mailbox).text(" and ").text(column);
     tx.execute(delete.text(" in ").then(owner.key()).into()).await
 }
 

@@ -6,7 +6,7 @@ use crate::domain::user::{self, Identity, Trusted, User};
 use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Statement;
-use crate::store::tables::{audit, users};
+use crate::store::tables::{audit, quota, users};
 use crate::store::write::tx::Tx;
 
 /// Whom an identity provider means, as far as the operator is told.
@@ -83,7 +83,7 @@ where name_key is not null and (issuer is distinct from $1 or claim is distinct 
             return Ok(());
         }
         let work = async move |tx: &mut Tx| {
-            users::one_at_a_time(tx).await?;
+            quota::one_at_a_time(tx).await?;
             let text = "
 update identities set claim = null, name = null, name_key = null
 where name_key is not null and (issuer is distinct from $1 or claim is distinct from $2)";
@@ -113,7 +113,7 @@ where name_key is not null and (issuer is distinct from $1 or claim is distinct 
     pub async fn unbind_name(&self, name: &str) -> Result<User, Error> {
         let name = name.to_owned();
         let work = async move |tx: &mut Tx| {
-            users::one_at_a_time(tx).await?;
+            quota::one_at_a_time(tx).await?;
             let found = users::find(tx.reading().await?, &name).await?;
             let user = found.ok_or_else(|| Error::UnknownUser(name.clone()))?;
             if !is_bound(tx.reading().await?, user.mailbox).await? {
@@ -165,7 +165,7 @@ fn read(row: &Row) -> Result<Stored, Error> {
 
 async fn ensure(tx: &mut Tx, identity: &Identity) -> Result<User, Error> {
     let Identity { issuer, subject, .. } = identity;
-    users::one_at_a_time(tx).await?;
+    quota::one_at_a_time(tx).await?;
     let stored = match find(tx.reading().await?, issuer, subject).await? {
         Some(stored) if stored.has(identity) => return Ok(stored.user),
         Some(stored) => Some(stored),
@@ -281,7 +281,7 @@ async fn issuer(session: &mut Session, said: Option<String>, subject: &str) -> R
 }
 
 async fn bind(tx: &mut Tx, name: &str, said: Option<String>, subject: &str) -> Result<User, Error> {
-    users::one_at_a_time(tx).await?;
+    quota::one_at_a_time(tx).await?;
     if !user::can_be_given(name) {
         return Err(refused(format!("'{name}' is no name that can be bound: users have such ids")));
     }

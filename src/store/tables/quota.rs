@@ -98,3 +98,9 @@ select (select coalesce(sum(octet_length(id) + octet_length(value)), 0) from fol
 pub(in crate::store) fn bytes(lengths: impl IntoIterator<Item = usize>) -> i64 {
     i64::try_from(lengths.into_iter().sum::<usize>()).unwrap_or(i64::MAX)
 }
+
+/// Lets one process at a time go on from here, until it commits: what is counted or looked for stays so. It locks a row that all
+/// have.
+pub(in crate::store) async fn one_at_a_time(tx: &mut Tx) -> Result<(), Error> {
+    tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await
+}

@@ -72,6 +72,20 @@ pub(in crate::store) const FOLDED: Table =
 pub(in crate::store) const COLLECTIONS: [&Table; 7] =
     [&EMAILS, &PHONES, &ADDRESSES, &WEBSITES, &CATEGORIES, &IM_ADDRESSES, &CHILDREN];
 
+// Extended properties: an owner is a contact or a folder.
+pub(in crate::store) const SINGLE_VALUES: Table = table!(single_values(mailbox Int, contact_id Id, pos Int) id Text, id_key Text, value Text, value_key Text,
+        value_number Int, value_millionths Int, value_instant Int);
+pub(in crate::store) const MULTI_VALUE_PROPERTIES: Table =
+    table!(multi_value_properties(mailbox Int, contact_id Id, pos Int) id Text, id_key Text);
+pub(in crate::store) const MULTI_VALUES: Table = table!(multi_values(mailbox Int, contact_id Id, pos Int, entry Int) value Text, value_key Text,
+        value_number Int, value_millionths Int, value_instant Int);
+pub(in crate::store) const FOLDER_SINGLE_VALUES: Table = table!(folder_single_values(mailbox Int, folder_id Text, pos Int) id Text, id_key Text, value Text, value_key Text,
+        value_number Int, value_millionths Int, value_instant Int);
+pub(in crate::store) const FOLDER_MULTI_VALUE_PROPERTIES: Table =
+    table!(folder_multi_value_properties(mailbox Int, folder_id Text, pos Int) id Text, id_key Text);
+pub(in crate::store) const FOLDER_MULTI_VALUES: Table = table!(folder_multi_values(mailbox Int, folder_id Text, pos Int, entry Int) value Text, value_key Text,
+        value_number Int, value_millionths Int, value_instant Int);
+
 /// Every table but `store` and what is made from the others, in an order in which each refers to those before it only.
 pub(in crate::store) const TABLES: &[Table] = &[
     table!(mailboxes(id Int) seq Int, contacts Int, bytes Int),
@@ -105,16 +119,12 @@ pub(in crate::store) const TABLES: &[Table] = &[
     table!(extensions(mailbox Int, contact_id Id, pos Int) name Text, version Int, last_modified_date_time Int),
     table!(extension_members(mailbox Int, contact_id Id, extension_pos Int, pos Int) name Text, value Text),
     table!(extension_writes(mailbox Int, contact_id Id) version Int, last_modified_date_time Int),
-    table!(single_values(mailbox Int, contact_id Id, pos Int) id Text, id_key Text, value Text, value_key Text,
-        value_number Int, value_millionths Int, value_instant Int),
-    table!(multi_value_properties(mailbox Int, contact_id Id, pos Int) id Text, id_key Text),
-    table!(multi_values(mailbox Int, contact_id Id, pos Int, entry Int) value Text, value_key Text,
-        value_number Int, value_millionths Int, value_instant Int),
-    table!(folder_single_values(mailbox Int, folder_id Text, pos Int) id Text, id_key Text, value Text, value_key Text,
-        value_number Int, value_millionths Int, value_instant Int),
-    table!(folder_multi_value_properties(mailbox Int, folder_id Text, pos Int) id Text, id_key Text),
-    table!(folder_multi_values(mailbox Int, folder_id Text, pos Int, entry Int) value Text, value_key Text,
-        value_number Int, value_millionths Int, value_instant Int),
+    SINGLE_VALUES,
+    MULTI_VALUE_PROPERTIES,
+    MULTI_VALUES,
+    FOLDER_SINGLE_VALUES,
+    FOLDER_MULTI_VALUE_PROPERTIES,
+    FOLDER_MULTI_VALUES,
     table!(idempotency_keys(mailbox Int, key Text) request Text, item_id Text, created_date_time Int),
     table!(subscriptions(mailbox Int, id Id) creator Text, resource Text, of_folders Bool, folder_id Text, change_type Text,
         notification_url Text, lifecycle_notification_url Text, client_state Text, tls_version Text,

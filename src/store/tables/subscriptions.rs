@@ -8,6 +8,7 @@ use crate::domain::subscription::{ChangeType, Delivery, Renewal, Subject, Subscr
 use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Statement;
+use crate::store::tables::quota;
 use crate::store::write::tx::Tx;
 
 /// Most subscriptions of one creator to one mailbox, and most of the server, which looks them all over each second.
@@ -205,8 +206,7 @@ select count(*), count(*) filter (where mailbox = $1 and creator = $2) from subs
 }
 
 pub(in crate::store) async fn insert(tx: &mut Tx, new: &Subscription) -> Result<(), Error> {
-    // As with users, one at a time, whichever process stores it: whoever writes this row holds it to the commit.
-    tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await?;
+    quota::one_at_a_time(tx).await?;
     room(tx.reading().await?, new.mailbox, &new.creator).await?;
     let Subscription { mailbox, id, creator, token, subject, terms } = new;
     let folder = if let Subject::ContactsOf(folder) = subject { Some(folder.as_str()) } else { None };

@@ -10,7 +10,7 @@ use crate::domain::user::{Principal, User, UserName};
 use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Statement;
-use crate::store::tables::{audit, users};
+use crate::store::tables::{audit, quota, users};
 use crate::store::write::tx::Tx;
 
 /// Most tokens of one store that are neither revoked nor expired.
@@ -47,13 +47,22 @@ pub struct Token {
     pub last_used: Option<i64>,
 }
 
+/// Whose a token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bearer {
+    /// A user.
+    User(User),
+    /// The application of this name.
+    App(String),
+}
+
 /// What never changes of a token. Whether it was revoked is looked up when something is done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenFacts {
     /// By which it is revoked.
     pub id: Uuid,
-    /// Whose it is: a user, or the application of this name.
-    pub bearer: Result<User, String>,
+    /// Whose it is.
+    pub bearer: Bearer,
     /// What it permits.
     pub scopes: Scopes,
     /// Until when it is good, in UTC microseconds.
@@ -86,7 +95,7 @@ impl Store {
     pub async fn make_first_user(&self, name: &UserName, token: NewToken) -> Result<bool, Error> {
         let name = name.clone();
         let work = async move |tx: &mut Tx| {
-            tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await?;
+            quota::one_at_a_time(tx).await?;
             let now = tx.now();
             if has_way_in(tx.reading().await?, now).await? {
                 return Ok(false);
@@ -143,8 +152,8 @@ where t.digest = $1 and t.revoked_date_time is null and coalesce(t.expiration_da
             let (scopes, app): (String, Option<String>) = (row.get(1)?, row.get(2)?);
             let scopes = Scopes::known(scopes.split(' '), app.is_some());
             let bearer = match app {
-                Some(app) => Err(app),
-                None => Ok(users::read(&row, 4)?),
+                Some(app) => Bearer::App(app),
+                None => Bearer::User(users::read(&row, 4)?),
             };
             Ok(Some(TokenFacts { id: row.get(0)?, bearer, scopes, expires: row.get(3)? }))
         };
@@ -199,8 +208,7 @@ async fn get(session: &mut Session, id: Uuid) -> Result<Token, Error> {
 }
 
 async fn make(tx: &mut Tx, new: &NewToken) -> Result<Token, Error> {
-    // As with users, one at a time: whoever writes this row holds it to the commit.
-    tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await?;
+    quota::one_at_a_time(tx).await?;
     let text = "
 select count(*) from tokens
 where revoked_date_time is null and (expiration_date_time is null or expiration_date_time > $1)";

@@ -8,7 +8,7 @@ use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::query::filter;
 use crate::store::query::pager::{Rows, SortedPage, Sorting, Tie};
-use crate::store::tables::folders;
+use crate::store::tables::{folders, quota};
 use crate::store::write::tx::Tx;
 
 /// Most users of one store: in development mode any token makes one.
@@ -91,7 +91,7 @@ const LAST_MAILBOX: &str = "select coalesce((select max(id) from mailboxes), 0),
 /// # Errors
 /// [`Error::Quota`] past 100,000 users; [`Error::Denied`] where it is a user of an identity provider.
 pub(in crate::store) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
-    one_at_a_time(tx).await?;
+    quota::one_at_a_time(tx).await?;
     if let Some(user) = find(tx.reading().await?, name.as_str()).await? {
         return own(user);
     }
@@ -103,11 +103,6 @@ pub(in crate::store) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<Use
         mailbox: 0,
     };
     insert(tx, user, &name.key()).await
-}
-
-/// Users are made one at a time, whichever process makes them: whoever writes this row holds it to the commit.
-pub(in crate::store) async fn one_at_a_time(tx: &mut Tx) -> Result<(), Error> {
-    tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await
 }
 
 /// Makes a user who is not there, with an empty mailbox of a number of its own.

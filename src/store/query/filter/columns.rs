@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::contact::{self, Text};
-use crate::domain::query::typed::{Id, List, Of, Property, Table};
+use crate::domain::query::typed::{Id, List, Of, Property, Table, UserText};
 use crate::store::db::statement::Sql;
 use crate::store::query::filter::{VARIABLES, binary};
 use crate::store::tables::{columns, folded};
@@ -37,9 +37,9 @@ pub(super) fn property_of(property: Property) -> Sql {
         // Members are stored in their exact spelling; one with a capital letter would need a key.
         Property::Color => Sql::new("c.color"),
         // Names of users are of ASCII letters (`UserName`), which lower() folds.
-        Property::User(0) => Sql::new("lower(c.display_name").per_engine(")", " collate \"C\")"),
-        Property::User(1) => Sql::new("c.user_principal_name_key"),
-        Property::User(_) => Sql::new("lower(c.mail").per_engine(")", " collate \"C\")"),
+        Property::User(UserText::DisplayName) => Sql::new("lower(c.display_name").per_engine(")", " collate \"C\")"),
+        Property::User(UserText::UserPrincipalName) => Sql::new("c.user_principal_name_key"),
+        Property::User(UserText::Mail) => Sql::new("lower(c.mail").per_engine(")", " collate \"C\")"),
         Property::FlagStatus => {
             let status = flag(property, "flag_status");
             Sql::new(
