@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::arguments::{AnyDatabase, any_name, period};
 use crate::cli::output::{ago, print_rows, reason, time};
 use crate::domain::error::Error;
-use crate::store::{Deeds, Store};
+use crate::store::{AuditQuery, Store};
 
 /// `contactd audit`
 #[derive(Debug, Args)]
@@ -40,24 +40,24 @@ pub async fn run(config: Audit) -> Result<(), String> {
         .at
         .with_store(async |store: &Store| {
             let since = ago(config.last);
-            let which = Deeds { actor: config.by, owner: config.of, item: config.item, since };
-            let deeds = store.deeds(&which, config.limit).await.map_err(|error| match error {
+            let which = AuditQuery { actor: config.by, owner: config.of, item: config.item, since };
+            let entries = store.audit_entries(&which, config.limit).await.map_err(|error| match error {
                 Error::UnknownUser(name) => {
                     format!("there is no user '{name}', and the log has no removed user with that name")
                 }
                 error => reason(error),
             })?;
             let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-            let rows = deeds.into_iter().map(|deed| {
-                let (time, token) = (time(Some(deed.time)), deed.token.map(|id| id.to_string()));
-                let (request, mailbox) = (deed.request.map(|id| id.to_string()), or_none(deed.mailbox));
+            let rows = entries.into_iter().map(|entry| {
+                let (time, token) = (time(Some(entry.time)), entry.token.map(|id| id.to_string()));
+                let (request, mailbox) = (entry.request.map(|id| id.to_string()), or_none(entry.mailbox));
                 [
                     time,
-                    deed.actor,
-                    or_none(deed.address),
-                    deed.action,
+                    entry.actor,
+                    or_none(entry.address),
+                    entry.action,
                     mailbox,
-                    or_none(deed.item),
+                    or_none(entry.item),
                     or_none(token),
                     or_none(request),
                 ]

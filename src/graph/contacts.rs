@@ -23,7 +23,7 @@ use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::odata::search;
 use crate::odata::shape::Shape;
-use crate::store::{Listing, Once, Page};
+use crate::store::{IdempotencyKey, Listing, Page};
 
 /// `GET …/contacts`: of the folder, or of the whole mailbox.
 pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
@@ -136,7 +136,7 @@ pub(crate) async fn create_from(
     mailbox: &Mailbox,
     folder: &[String],
     new: ContactPatch,
-    once: Option<Once>,
+    once: Option<IdempotencyKey>,
 ) -> Result<Answer, Error> {
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
     let contact = match (folder, once) {

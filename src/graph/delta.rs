@@ -19,7 +19,7 @@ use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::odata::shape::Shape;
 use crate::percent::percent_encode;
-use crate::store::{Change, Delta, Followed, Reason};
+use crate::store::{Change, Delta, DeltaScope, Reason};
 
 /// `GET …/contacts/delta`, of a folder, or of the contacts that the mailbox lists.
 pub(crate) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
@@ -27,7 +27,7 @@ pub(crate) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]
         [] => (call.shape() == Shape::V1).then(|| DEFAULT_FOLDER.to_owned()),
         path => path.last().cloned(),
     };
-    let (request, delta) = DeltaRequest::page(call, mailbox, path, Followed::Contacts(folder)).await?;
+    let (request, delta) = DeltaRequest::page(call, mailbox, path, DeltaScope::Contacts(folder)).await?;
     let select = request.select.as_deref().map_or(Ok(None), |text| Selection::parse(text, call.shape()))?;
     let (shape, annotated, select) = (call.shape(), call.annotated, select.as_ref());
     // The beta shape has the type in every contact anyway.
@@ -45,7 +45,7 @@ pub(crate) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]
 /// `GET …/contactFolders/delta`, of folders at any depth; in the beta shape including the default folder.
 pub(crate) async fn folders(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let (request, delta) =
-        DeltaRequest::page(call, mailbox, &[], Followed::Folders(call.shape() == Shape::Beta)).await?;
+        DeltaRequest::page(call, mailbox, &[], DeltaScope::Folders(call.shape() == Shape::Beta)).await?;
     let select = request
         .select
         .as_deref()
@@ -64,7 +64,7 @@ pub(crate) async fn folders(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer
 
 /// One request for changes.
 struct DeltaRequest {
-    followed: Followed,
+    followed: DeltaScope,
     of: [u8; 8],
     epoch: [u8; 8],
     size: u16,
@@ -90,7 +90,7 @@ impl DeltaRequest {
         call: &Call<'_>,
         mailbox: &Mailbox,
         path: &[String],
-        followed: Followed,
+        followed: DeltaScope,
     ) -> Result<(Self, Delta), Error> {
         let query = Query::of_delta(call.query)?;
         let selected = query.select.as_deref().map_or(Ok(None), |text| shortest(call, &followed, text))?;
@@ -112,7 +112,7 @@ impl DeltaRequest {
     fn read(
         call: &Call<'_>,
         mailbox: &Mailbox,
-        followed: Followed,
+        followed: DeltaScope,
         query: Query,
         selected: Option<String>,
     ) -> Result<Self, Error> {
@@ -122,8 +122,8 @@ impl DeltaRequest {
         }
         let history = call.api.unguarded.history();
         let (kind, folder): (&[u8], _) = match &followed {
-            Followed::Contacts(folder) => (b"contacts", folder.as_deref().unwrap_or_default()),
-            Followed::Folders(_) => (b"folders", ""),
+            DeltaScope::Contacts(folder) => (b"contacts", folder.as_deref().unwrap_or_default()),
+            DeltaScope::Folders(_) => (b"folders", ""),
         };
         let shape: &[u8] = if call.shape() == Shape::V1 { b"v1" } else { b"beta" };
         let of = DeltaToken::bound(&[kind, shape, &mailbox.user.mailbox.to_be_bytes(), folder.as_bytes()]);
@@ -201,10 +201,10 @@ impl DeltaRequest {
 }
 
 /// A `$select` in its shortest form, to fit into a token; `None` if it selects everything.
-fn shortest(call: &Call<'_>, followed: &Followed, text: &str) -> Result<Option<String>, Error> {
+fn shortest(call: &Call<'_>, followed: &DeltaScope, text: &str) -> Result<Option<String>, Error> {
     Ok(match followed {
-        Followed::Contacts(_) => Selection::parse(text, call.shape())?.map(|selection| selection.names()),
-        Followed::Folders(_) => {
+        DeltaScope::Contacts(_) => Selection::parse(text, call.shape())?.map(|selection| selection.names()),
+        DeltaScope::Folders(_) => {
             entity::select(text, "contactFolder", folder::properties(call.shape()))?.map(|names| names.join(","))
         }
     })

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::error::{Error, Kind};
 use crate::graph::call::{Call, IDEMPOTENCY_KEY};
-use crate::store::Once;
+use crate::store::IdempotencyKey;
 
 /// Longest key.
 const MAX_KEY: usize = 255;
@@ -15,7 +15,7 @@ const MAX_KEY: usize = 255;
 ///
 /// # Errors
 /// 400 for a key that is empty, too long, or not visible ASCII.
-pub(crate) fn of(call: &Call<'_>, body: &[u8]) -> Result<Option<Once>, Error> {
+pub(crate) fn of(call: &Call<'_>, body: &[u8]) -> Result<Option<IdempotencyKey>, Error> {
     let Some(key) = &call.idempotency_key else { return Ok(None) };
     if !(1..=MAX_KEY).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
         let message = format!("'{IDEMPOTENCY_KEY}' must be of 1 to {MAX_KEY} visible ASCII characters.");
@@ -26,5 +26,5 @@ pub(crate) fn of(call: &Call<'_>, body: &[u8]) -> Result<Option<Once>, Error> {
         request.update(part.len().to_be_bytes());
         request.update(part);
     }
-    Ok(Some(Once { key: key.clone(), request: STANDARD.encode(request.finalize()) }))
+    Ok(Some(IdempotencyKey { key: key.clone(), request: STANDARD.encode(request.finalize()) }))
 }

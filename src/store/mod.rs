@@ -43,15 +43,15 @@ use crate::store::db::snapshot::Snapshot;
 use crate::store::db::statement::Statement;
 pub use crate::store::jobs::copy::{Copied, Step, Target, copy};
 pub(crate) use crate::store::jobs::leases::{Attempts, Due, LeasedSubscription};
-pub use crate::store::query::delta::{Change, Delta, Followed, History, Reason};
+pub use crate::store::query::delta::{Change, Delta, DeltaScope, History, Reason};
 pub use crate::store::query::folder_listing::FolderListing;
 pub use crate::store::query::listing::{Listing, Page};
 pub use crate::store::query::pager::{SortedPage, Sorting};
 pub use crate::store::tables::accounts::Account;
-pub use crate::store::tables::audit_log::{Deed, Deeds};
+pub use crate::store::tables::audit_log::{AuditEntry, AuditQuery};
 use crate::store::tables::contacts::New;
 pub use crate::store::tables::identities::Known;
-pub use crate::store::tables::once::Once;
+pub use crate::store::tables::once::IdempotencyKey;
 pub use crate::store::tables::photos::Chunks;
 pub use crate::store::tables::rights::Actor;
 use crate::store::tables::rights::To;
@@ -116,7 +116,8 @@ impl Drop for Gathering {
     }
 }
 
-/// Users that were looked up, by key, under one term.
+/// Users that were looked up, by key, under one term. Rights are asked of the database with each call; what this spares is one
+/// statement to find the mailbox for each request that names its user, creates included.
 #[derive(Default)]
 struct Remembered {
     term: usize,

@@ -103,7 +103,7 @@ pub(in crate::store) async fn purge(
     // A delta token refers to entries that are older than itself, by the clock of any process.
     let changes = before(keep_changes).saturating_sub(CLOCKS);
     // Recent entries prove commits whose answer was lost.
-    let deeds = before(keep_audit.map(|keep| keep.max(EVERY)));
+    let entries = before(keep_audit.map(|keep| keep.max(EVERY)));
     let mut last = 0;
     // The store may be closed between two steps.
     while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None, snapshot: None }) {
@@ -119,7 +119,7 @@ pub(in crate::store) async fn purge(
         }
     }
     while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None, snapshot: None }) {
-        match store.forget_deeds(deeds).await {
+        match store.forget_audit_entries(entries).await {
             Ok(true) => {}
             Ok(false) => return,
             Err(_) if store.writer().is_err() => return,

@@ -23,9 +23,9 @@ use crate::store::{Listing, Store};
 /// About how many bytes of JSON a page may be, unless its first contact is larger.
 const MAX_PAGE_BYTES: i64 = 4 << 20;
 
-/// What is followed.
+/// What a delta query covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Followed {
+pub enum DeltaScope {
     /// The contacts of one folder, or of all.
     Contacts(Option<String>),
     /// All folders; the default one only if this says so.
@@ -98,7 +98,7 @@ impl Store {
         &self,
         mailbox: i64,
         within: &[String],
-        of: &Followed,
+        of: &DeltaScope,
         since: Option<&SyncState>,
         size: u16,
         kept_since: i64,
@@ -108,7 +108,7 @@ impl Store {
             let folder = see_folder(session, mailbox, within).await?;
             // The default folder has several names; the path may have another than its id.
             let of = &match (of, folder) {
-                (Followed::Contacts(Some(_)), Some(folder)) => Followed::Contacts(Some(folder)),
+                (DeltaScope::Contacts(Some(_)), Some(folder)) => DeltaScope::Contacts(Some(folder)),
                 (of, _) => of.clone(),
             };
             let now = moment(session, mailbox, None).await?;
@@ -177,13 +177,13 @@ async fn leads_on(
 async fn there(
     session: &mut Session,
     mailbox: i64,
-    of: &Followed,
+    of: &DeltaScope,
     begun: Watermark,
     after: &str,
     size: u16,
 ) -> Result<Delta, Error> {
     let (changes, last): (Vec<_>, Option<String>) = match of {
-        Followed::Contacts(folder) => {
+        DeltaScope::Contacts(folder) => {
             let id = Uuid::try_parse(after).ok();
             let after = id.map(|id| Cursor { shown: vec![Anchor { id, hash: 0 }], keys: Vec::new() });
             let listing = Listing { folder: folder.clone(), size, after, ..Listing::default() };
@@ -191,7 +191,7 @@ async fn there(
             let last = page.next.and_then(|next| Some(next.shown.first()?.id.to_string()));
             (page.contacts.into_iter().map(|contact| Change::Contact(Box::new(contact))).collect(), last)
         }
-        Followed::Folders(and_default) => {
+        DeltaScope::Folders(and_default) => {
             let text = "
 select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time, c.last_modified_date_time
 from folders c where c.mailbox = $1 and c.id > $2 and c.deleted_date_time is null and (c.id <> $3 or $4)
@@ -214,7 +214,7 @@ order by c.id limit $5";
 async fn changed(
     session: &mut Session,
     mailbox: i64,
-    of: &Followed,
+    of: &DeltaScope,
     then: Watermark,
     now: Watermark,
     size: u16,
@@ -225,12 +225,12 @@ from changes l left join contacts c on c.mailbox = l.mailbox and c.id = l.contac
     );
     let select = select.value(mailbox).text(" and l.seq > ").value(then.seq).text(" and l.seq <= ").value(now.seq);
     let select = match of {
-        Followed::Contacts(None) => select.text(" and l.contact_id is not null"),
-        Followed::Contacts(Some(folder)) => {
+        DeltaScope::Contacts(None) => select.text(" and l.contact_id is not null"),
+        DeltaScope::Contacts(Some(folder)) => {
             select.text(" and l.contact_id is not null and l.folder_id = ").value(folder.clone())
         }
-        Followed::Folders(true) => select.text(" and l.contact_id is null"),
-        Followed::Folders(false) => {
+        DeltaScope::Folders(true) => select.text(" and l.contact_id is null"),
+        DeltaScope::Folders(false) => {
             select.text(" and l.contact_id is null and l.folder_id <> ").value(DEFAULT_FOLDER.to_owned())
         }
     };
@@ -254,8 +254,8 @@ from changes l left join contacts c on c.mailbox = l.mailbox and c.id = l.contac
     ids = ids.into_iter().rev().filter(|id| seen.insert(id.clone())).collect();
     ids.reverse();
     let changes = match of {
-        Followed::Contacts(folder) => contacts_now(session, mailbox, folder.as_deref(), &ids).await?,
-        Followed::Folders(_) => folders_now(session, mailbox, &ids).await?,
+        DeltaScope::Contacts(folder) => contacts_now(session, mailbox, folder.as_deref(), &ids).await?,
+        DeltaScope::Folders(_) => folders_now(session, mailbox, &ids).await?,
     };
     Ok(Delta { changes, progress: SyncState::Knows(last.filter(|_| more).unwrap_or(now)), more })
 }

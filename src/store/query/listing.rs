@@ -12,7 +12,7 @@ use crate::store::db::engine::Session;
 use crate::store::db::statement::Sql;
 use crate::store::jobs::emptying;
 use crate::store::query::pager::{self, After, Keyset, Tie};
-use crate::store::query::search::Ways;
+use crate::store::query::search::PrefixExpansions;
 use crate::store::query::{filter, search};
 use crate::store::tables::contacts::{COLUMNS, read, select_columns};
 use crate::store::tables::{along, folders};
@@ -94,8 +94,8 @@ pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing:
         }
         None => None,
     };
-    let ways = search::ways(session, mailbox, listing.search.as_ref()).await?;
-    let rows = session.rows(select_page(mailbox, listing, &ways, after.as_ref()).into()).await?;
+    let expansions = search::expansions(session, mailbox, listing.search.as_ref()).await?;
+    let rows = session.rows(select_page(mailbox, listing, &expansions, after.as_ref()).into()).await?;
     let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COLUMNS))?;
     let size = usize::from(listing.size);
     let mut contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
@@ -111,7 +111,7 @@ pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing:
 /// The statement of a first page.
 #[cfg(test)]
 pub(in crate::store) fn select(mailbox: i64, listing: &Listing) -> Sql {
-    select_page(mailbox, listing, &Ways::default(), None)
+    select_page(mailbox, listing, &PrefixExpansions::default(), None)
 }
 
 /// How many contacts there are on all pages.
@@ -124,8 +124,8 @@ pub(in crate::store) async fn count(session: &mut Session, mailbox: i64, listing
 }
 
 async fn count_all(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<i64, Error> {
-    let ways = search::ways(session, mailbox, listing.search.as_ref()).await?;
-    let scope = scope(mailbox, listing, &ways);
+    let expansions = search::expansions(session, mailbox, listing.search.as_ref()).await?;
+    let scope = scope(mailbox, listing, &expansions);
     let statement = Sql::new("select count(*)").then(source(listing)).text(" where ").then(scope);
     session.count(statement).await
 }
@@ -142,7 +142,7 @@ fn source(listing: &Listing) -> Sql {
 }
 
 /// What a contact `c` must be to be listed.
-fn scope(mailbox: i64, listing: &Listing, ways: &Ways) -> Sql {
+fn scope(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions) -> Sql {
     let scope = Sql::new("c.mailbox = ").value(mailbox);
     let mut scope =
         scope.text(if listing.deleted { " and c.deleted_date_time > 0" } else { " and c.deleted_date_time is null" });
@@ -153,7 +153,7 @@ fn scope(mailbox: i64, listing: &Listing, ways: &Ways) -> Sql {
         scope = scope.text(" and c.parent_folder_id = ").value(folder.clone());
     }
     let conditions = [
-        listing.search.as_ref().map(|search| search::condition(mailbox, search, ways)),
+        listing.search.as_ref().map(|search| search::condition(mailbox, search, expansions)),
         listing.filter.as_ref().map(|condition| filter::condition(mailbox, condition)),
     ];
     conditions.into_iter().flatten().fold(scope, |scope, condition| scope.text(" and ").then(condition))
@@ -164,12 +164,12 @@ fn keyset(mailbox: i64, listing: &Listing) -> Keyset<'_> {
 }
 
 /// The page's rows: the columns of `read`, how many there are with the one behind, and the keys.
-fn select_page(mailbox: i64, listing: &Listing, ways: &Ways, after: Option<&After>) -> Sql {
+fn select_page(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions, after: Option<&After>) -> Sql {
     // One more than asked tells whether there is more.
     let limit = i64::from(listing.size) + 1;
     let keyset = keyset(mailbox, listing);
     let keyed = Sql::new("with keyed as (select c.size").then(keyset.columns());
-    let keyed = keyed.then(source(listing)).text(" where ").then(scope(mailbox, listing, ways));
+    let keyed = keyed.then(source(listing)).text(" where ").then(scope(mailbox, listing, expansions));
     let keyed = match after.and_then(After::id) {
         // What can be told of the row itself is told there, so that its key serves.
         Some(id) => keyed.text(" and c.id > ").value(id),

@@ -19,37 +19,37 @@ const MAX_WAYS: i64 = 32;
 
 /// The words of SQLite's index that begin with one, by this; none where they are too many.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Ways(HashMap<String, Vec<String>>);
+pub(in crate::store) struct PrefixExpansions(HashMap<String, Vec<String>>);
 
 /// How the words of a search go on. SQLite would put together all that is found by a word which may go on before it looks
 /// for the others, however common the word and rare the others; of whole words it reads what it needs.
-pub(in crate::store) async fn ways(
+pub(in crate::store) async fn expansions(
     session: &mut Session,
     mailbox: i64,
     search: Option<&Search>,
-) -> Result<Ways, Error> {
-    let mut ways = HashMap::new();
+) -> Result<PrefixExpansions, Error> {
+    let mut expansions = HashMap::new();
     let mut last = Vec::new();
     let words = search.map_or(0, |search| last_words(&search.0, &mut last));
     // Each is found by going to where a word begins that is behind the one before.
     let text = "
-with recursive ways (word, number) as (
+with recursive expansions (word, number) as (
     select (select term from terms where term >= $1 and term < $2 limit 1), 1
     union all
     select (select term from terms where term >= word || char(1) and term < $2 limit 1), number + 1
-    from ways where word is not null and number <= $3
+    from expansions where word is not null and number <= $3
 )
-select word from ways where word is not null";
+select word from expansions where word is not null";
     // What a single word finds has to be put together anyway.
     for word in last.into_iter().filter(|_| words > 1) {
         let from = of_mailbox(mailbox, std::slice::from_ref(word));
         let statement = Statement::new(text).bind(&from).bind(from.clone() + "\u{10ffff}").bind(MAX_WAYS);
         let rows = session.rows_of_sqlite(statement).await?;
         if i64::try_from(rows.len()).is_ok_and(|count| (1..=MAX_WAYS).contains(&count)) {
-            ways.insert(word.clone(), rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?);
+            expansions.insert(word.clone(), rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?);
         }
     }
-    Ok(Ways(ways))
+    Ok(PrefixExpansions(expansions))
 }
 
 /// Adds the words that may go on; answers how many words there are in all.
@@ -67,24 +67,24 @@ fn last_words<'e>(expr: &'e SearchExpr, last: &mut Vec<&'e String>) -> usize {
 }
 
 /// `search` as a condition.
-pub(in crate::store) fn condition(mailbox: i64, search: &Search, ways: &Ways) -> Sql {
+pub(in crate::store) fn condition(mailbox: i64, search: &Search, expansions: &PrefixExpansions) -> Sql {
     // On PostgreSQL what must be found is found first, so that no page is looked for by reading contacts until enough of
     // them fit.
     let first = found(mailbox, &search.0).map(|found| Sql::new("c.id = any(array(").then(found).text("))"));
     let rows = first.unwrap_or_else(|| of_vectors(mailbox, &search.0));
-    Sql::either(of_index(mailbox, &search.0, ways), rows)
+    Sql::either(of_index(mailbox, &search.0, expansions), rows)
 }
 
 /// What SQLite's index is asked: all at once, since it then reads no more of the longer lists than of the shorter ones
 /// need be. Only what is found by what is not there is left to us.
-fn of_index(mailbox: i64, expr: &SearchExpr, ways: &Ways) -> Sql {
-    if let Some(wanted) = wanted(mailbox, expr, ways) {
+fn of_index(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> Sql {
+    if let Some(wanted) = wanted(mailbox, expr, expansions) {
         let ids = Sql::new(
             "c.id in (select contact_id from searched where row in (select rowid from words where words match ",
         );
         return ids.value(wanted).text("))");
     }
-    otherwise(expr, |expr| of_index(mailbox, expr, ways))
+    otherwise(expr, |expr| of_index(mailbox, expr, expansions))
 }
 
 /// The same on PostgreSQL.
@@ -113,19 +113,19 @@ fn joined(parts: impl IntoIterator<Item = Sql>, word: &'static str) -> Sql {
 
 /// An expression in the words of SQLite's index, which must be told something that is there. Between its quotes there is
 /// nothing but letters and digits.
-fn wanted(mailbox: i64, expr: &SearchExpr, ways: &Ways) -> Option<String> {
+fn wanted(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> Option<String> {
     let all = |operands: &[SearchExpr], word| {
-        let each = operands.iter().map(|expr| wanted(mailbox, expr, ways)).collect::<Option<Vec<_>>>()?;
+        let each = operands.iter().map(|expr| wanted(mailbox, expr, expansions)).collect::<Option<Vec<_>>>()?;
         Some(format!("({})", each.join(word)))
     };
     match expr {
         SearchExpr::Words(field, words) => {
             let field = field.map_or(String::new(), |field| format!("f{} : ", field.number()));
-            let Some(ways) = words.last().and_then(|last| ways.0.get(last)) else {
+            let Some(expansions) = words.last().and_then(|last| expansions.0.get(last)) else {
                 return Some(format!("{field}\"{}\" *", of_mailbox(mailbox, words)));
             };
             let before = of_mailbox(mailbox, words.split_last().map_or(&[], |(_, before)| before));
-            let each = ways.iter().map(|word| format!("\"{before} {word}\"")).collect::<Vec<_>>();
+            let each = expansions.iter().map(|word| format!("\"{before} {word}\"")).collect::<Vec<_>>();
             Some(format!("{field}({})", each.join(" OR ")))
         }
         SearchExpr::And(operands) => {
@@ -133,7 +133,7 @@ fn wanted(mailbox: i64, expr: &SearchExpr, ways: &Ways) -> Option<String> {
             let there: Vec<_> = there.into_iter().cloned().collect();
             let first = if there.is_empty() { None } else { all(&there, " AND ") };
             not.into_iter().try_fold(first?, |all, expr| match expr {
-                SearchExpr::Not(operand) => Some(format!("({all} NOT {})", wanted(mailbox, operand, ways)?)),
+                SearchExpr::Not(operand) => Some(format!("({all} NOT {})", wanted(mailbox, operand, expansions)?)),
                 _ => None,
             })
         }

@@ -17,10 +17,10 @@ use crate::store::write::tx::Tx;
 /// Most entries that one transaction takes away.
 const MAX_REMOVED: i64 = 5_000;
 
-/// Something that was done.
+/// An entry of the audit log: a write, and who made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is what its name says")]
-pub struct Deed {
+pub struct AuditEntry {
     pub id: Uuid,
     /// UTC microseconds.
     pub time: i64,
@@ -42,12 +42,12 @@ pub struct Deed {
 /// What stands before the id of a user who was removed.
 const REMOVED: &str = "removed:";
 
-/// Which deeds are asked for.
+/// Filters for entries of the audit log.
 #[derive(Debug, Clone, Default)]
-pub struct Deeds {
-    /// Those of this actor, as [`Deed`] has it.
+pub struct AuditQuery {
+    /// Those of this actor, as [`AuditEntry`] has it.
     pub actor: Option<String>,
-    /// Those in the mailbox of this user, as [`Deed`] has it. Where there is no such user, those of this name who were removed
+    /// Those in the mailbox of this user, as [`AuditEntry`] has it. Where there is no such user, those of this name who were removed
     /// are meant.
     pub owner: Option<String>,
     /// Those about this item.
@@ -57,11 +57,11 @@ pub struct Deeds {
 }
 
 impl Store {
-    /// The last deeds, so many at most, in the order of time.
+    /// The last entries, `limit` at most, oldest first.
     ///
     /// # Errors
     /// [`Error::UnknownUser`] where the owner never was one, as far as the log goes; else those of the database.
-    pub async fn deeds(&self, which: &Deeds, limit: i64) -> Result<Vec<Deed>, Error> {
+    pub async fn audit_entries(&self, which: &AuditQuery, limit: i64) -> Result<Vec<AuditEntry>, Error> {
         let list = async |session: &mut Session| {
             let mut sql = Sql::new(SELECT).value(which.since);
             if let Some(actor) = &which.actor {
@@ -79,24 +79,24 @@ impl Store {
             }
             let sql = sql.text(" order by a.audit_date_time desc, a.id desc limit ").value(limit);
             let rows = session.rows(sql.into()).await?;
-            let mut deeds = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-            deeds.reverse();
+            let mut entries = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            entries.reverse();
             let mut removed = HashMap::new();
-            for (mailbox, deed) in &mut deeds {
-                if deed.mailbox.is_none() && *mailbox != 0 {
+            for (mailbox, entry) in &mut entries {
+                if entry.mailbox.is_none() && *mailbox != 0 {
                     if !removed.contains_key(mailbox) {
                         removed.insert(*mailbox, owner_once(session, *mailbox).await?);
                     }
-                    deed.mailbox = removed.get(mailbox).cloned().flatten().map(|id| format!("{REMOVED}{id}"));
+                    entry.mailbox = removed.get(mailbox).cloned().flatten().map(|id| format!("{REMOVED}{id}"));
                 }
             }
-            Ok(deeds.into_iter().map(|(_, deed)| deed).collect())
+            Ok(entries.into_iter().map(|(_, entry)| entry).collect())
         };
         self.read_much(None, list).await
     }
 
     /// Takes away some of what was done before, in UTC microseconds. Answers whether there may be more.
-    pub(in crate::store) async fn forget_deeds(&self, before: i64) -> Result<bool, Error> {
+    pub(in crate::store) async fn forget_audit_entries(&self, before: i64) -> Result<bool, Error> {
         let work = async move |tx: &mut Tx| {
             let text = "
 select max(audit_date_time) from (
@@ -116,8 +116,8 @@ select a.id, a.audit_date_time, a.actor, a.token_id, a.address, a.request_id, a.
     w.created_date_time
 from audit a left join users u on u.mailbox = a.mailbox left join users w on w.id = a.actor where a.audit_date_time >= ";
 
-/// A deed, and the number of its mailbox.
-fn read(row: &Row) -> Result<(i64, Deed), Error> {
+/// An entry, and the number of its mailbox.
+fn read(row: &Row) -> Result<(i64, AuditEntry), Error> {
     let (time, actor, request): (i64, String, _) = (row.get(1)?, row.get(2)?, row.get::<Option<Uuid>>(5)?);
     let is_users = !actor.starts_with("app:") && (actor != OPERATOR || request.is_some());
     let is_gone = row.get::<Option<i64>>(10)?.is_none_or(|made| made > time);
@@ -126,7 +126,7 @@ fn read(row: &Row) -> Result<(i64, Deed), Error> {
         OPERATOR if is_users => format!("user:{actor}"),
         _ => actor,
     };
-    let deed = Deed {
+    let entry = AuditEntry {
         id: row.get(0)?,
         time,
         actor,
@@ -137,7 +137,7 @@ fn read(row: &Row) -> Result<(i64, Deed), Error> {
         mailbox: row.get(7)?,
         item: row.get(8)?,
     };
-    Ok((row.get(9)?, deed))
+    Ok((row.get(9)?, entry))
 }
 
 /// The condition that somebody has done it.

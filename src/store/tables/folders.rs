@@ -119,7 +119,7 @@ pub(in crate::store) async fn create(
     let version = write(tx, mailbox, &id, &name, Some(&parent)).await?;
     extended::change(tx, mailbox, Owner::Folder(&id), new.single_values).await?;
     extended::change(tx, mailbox, Owner::Folder(&id), new.multi_values).await?;
-    tx.has_made(id.clone());
+    tx.set_created(id.clone());
     Ok(Folder {
         id,
         parent_folder_id: Some(parent),

@@ -20,12 +20,12 @@ pub(in crate::store) const KEPT: i64 = 24 * 60 * 60 * 1_000_000;
 /// Most keys of a mailbox that are known at once.
 const MAX_KEYS: i64 = 10_000;
 
-/// By what a create is known when it is repeated.
+/// The key by which a repeated create is recognized.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Once {
-    /// The key its client has given it.
+pub struct IdempotencyKey {
+    /// The key the client sent.
     pub key: String,
-    /// What the request is, in short: another one must not use the key.
+    /// A digest of the request. A different request must not use the key.
     pub request: String,
 }
 
@@ -41,12 +41,12 @@ impl Store {
         mailbox: i64,
         folder: &[String],
         new: ContactPatch,
-        once: Once,
+        once: IdempotencyKey,
     ) -> Result<Contact, Error> {
         let (folder, max_folders) = (folder.to_vec(), self.shared.options.max_folders);
         let work = async move |tx: &mut Tx| {
-            if let Some(made) = made(tx, mailbox, &once).await? {
-                let id = Uuid::try_parse(&made).map_err(Error::internal)?;
+            if let Some(earlier) = earlier(tx, mailbox, &once).await? {
+                let id = Uuid::try_parse(&earlier).map_err(Error::internal)?;
                 let mut contact = contacts::get(tx.reading().await?, mailbox, &[], id).await?;
                 if new.added.as_ref().is_some_and(|added| !added.extensions.is_empty()) {
                     let extensions = Some(extensions::of_one(tx.reading().await?, mailbox, id, &Ids::All).await?);
@@ -62,7 +62,7 @@ impl Store {
             let contact = contacts::insert(tx, vec![new], max_folders).await?.pop();
             let contact = contact.ok_or_else(|| Error::internal("nothing was written"))?;
             remember(tx, mailbox, &once, &contact.id.to_string()).await?;
-            tx.has_made(contact.id.to_string());
+            tx.set_created(contact.id.to_string());
             Ok(contact)
         };
         self.write(Some(mailbox), work).await
@@ -77,12 +77,12 @@ impl Store {
         mailbox: i64,
         path: &[String],
         new: FolderPatch,
-        once: Once,
+        once: IdempotencyKey,
     ) -> Result<Folder, Error> {
         let (path, max) = (path.to_vec(), self.shared.options.max_folders);
         let work = async move |tx: &mut Tx| {
-            if let Some(made) = made(tx, mailbox, &once).await? {
-                return folders::get(tx.reading().await?, mailbox, &[made]).await;
+            if let Some(earlier) = earlier(tx, mailbox, &once).await? {
+                return folders::get(tx.reading().await?, mailbox, &[earlier]).await;
             }
             let folder = folders::create(tx, mailbox, &path, new, max).await?;
             remember(tx, mailbox, &once, &folder.id).await?;
@@ -92,11 +92,11 @@ impl Store {
     }
 }
 
-/// What the request has made before, if it was sent before. All that follows can be undone as one.
+/// The id of the item that an earlier request with this key created. Opens a savepoint for what follows.
 ///
 /// # Errors
 /// [`Error::KeyReused`]
-async fn made(tx: &mut Tx, mailbox: i64, once: &Once) -> Result<Option<String>, Error> {
+async fn earlier(tx: &mut Tx, mailbox: i64, once: &IdempotencyKey) -> Result<Option<String>, Error> {
     tx.open_savepoint().await?;
     let text = "
 select request, item_id from idempotency_keys where mailbox = $1 and key = $2 and created_date_time > $3";
@@ -107,7 +107,7 @@ select request, item_id from idempotency_keys where mailbox = $1 and key = $2 an
 
 /// # Errors
 /// [`Error::Quota`] when the mailbox has as many keys as it may.
-async fn remember(tx: &mut Tx, mailbox: i64, once: &Once, item: &str) -> Result<(), Error> {
+async fn remember(tx: &mut Tx, mailbox: i64, once: &IdempotencyKey, item: &str) -> Result<(), Error> {
     forget(tx, mailbox).await?;
     let count = Statement::new("select count(*) from idempotency_keys where mailbox = $1").bind(mailbox);
     let known: i64 = tx.reading().await?.row(count).await?.map_or(Ok(0), |row| row.get(0))?;

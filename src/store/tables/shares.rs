@@ -77,7 +77,7 @@ insert into shares (mailbox, grantee, can_write, created_date_time) values ($1, 
 on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
             let statement = Statement::new(text).bind(mailbox).bind(with.mailbox).bind(can_write);
             tx.execute(statement.bind(tx.now())).await?;
-            tx.has_made(with.id.clone());
+            tx.set_created(with.id.clone());
             Ok(Share { user: with, can_write })
         };
         self.write(Some(mailbox), work).await
@@ -90,7 +90,7 @@ on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
     pub async fn change_share(&self, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
         let work = async move |tx: &mut Tx| {
             exists(tx, mailbox, &with).await?;
-            tx.has_made(with.id.clone());
+            tx.set_created(with.id.clone());
             let text = "update shares set can_write = $3 where mailbox = $1 and grantee = $2";
             tx.execute(Statement::new(text).bind(mailbox).bind(with.mailbox).bind(can_write)).await?;
             Ok(Share { user: with, can_write })
@@ -105,7 +105,7 @@ on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
     pub async fn unshare(&self, mailbox: i64, with: User) -> Result<(), Error> {
         let work = async move |tx: &mut Tx| {
             exists(tx, mailbox, &with).await?;
-            tx.has_made(with.id.clone());
+            tx.set_created(with.id.clone());
             let text = "delete from shares where mailbox = $1 and grantee = $2";
             tx.execute(Statement::new(text).bind(mailbox).bind(with.mailbox)).await
         };

@@ -222,6 +222,6 @@ select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, seq, 0, $12, 0, $
     let statement = statement.bind(terms.lifecycle_notification_url.as_deref()).bind(terms.client_state.as_deref());
     let statement = statement.bind(&terms.tls_version).bind(tx.now()).bind(terms.expiration_date_time);
     tx.execute(statement.bind(*token)).await?;
-    tx.has_made(id.to_string());
+    tx.set_created(id.to_string());
     Ok(())
 }

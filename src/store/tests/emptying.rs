@@ -9,7 +9,7 @@ mod both {
     use crate::store::jobs::emptying;
     use crate::store::tables::{folders, trash};
     use crate::store::tests::*;
-    use crate::store::{Change, Followed};
+    use crate::store::{Change, DeltaScope};
 
     /// More than two pieces.
     const MANY: usize = 1_100;
@@ -49,7 +49,7 @@ mod both {
         }
 
         async fn changes(&self, since: &SyncState) -> (Vec<Change>, SyncState) {
-            let followed = Followed::Contacts(None);
+            let followed = DeltaScope::Contacts(None);
             let mut all = Vec::new();
             let mut since = since.clone();
             loop {
@@ -76,7 +76,7 @@ mod both {
             let change = store.update(mailbox, &[], id, titled("changed"), Preconditions::default()).await;
             assert!(matches!(change, Err(Error::NotFound)));
             assert!(matches!(store.delete(mailbox, &[], id, Preconditions::default()).await, Err(Error::NotFound)));
-            let there = store.delta(mailbox, &[], &Followed::Contacts(None), None, 400, 0).await.unwrap();
+            let there = store.delta(mailbox, &[], &DeltaScope::Contacts(None), None, 400, 0).await.unwrap();
             assert!(there.changes.is_empty() && !there.more);
         }
     }

@@ -82,7 +82,7 @@ mod both {
     async fn the_keys_of_all_mailboxes_go_when_their_day_is_over() {
         let o = opened().await;
         let bob = o.store.user(&UserName::parse("bob").unwrap()).await.unwrap().mailbox;
-        let once = |key: &str| Once { key: key.to_owned(), request: "x".to_owned() };
+        let once = |key: &str| IdempotencyKey { key: key.to_owned(), request: "x".to_owned() };
         for mailbox in [o.mailbox, bob] {
             o.store.insert_once(mailbox, &[], titled("x"), once("old")).await.unwrap();
         }

@@ -72,7 +72,7 @@ pub(in crate::store) struct Tx {
     /// The same at the time of the savepoint.
     marker_before: CommitMarker,
     /// The id of the item that the current job has created, for the audit log.
-    made: Option<String>,
+    created: Option<String>,
     /// The store is closing, so waits are cut short.
     closing: Arc<AtomicBool>,
     /// How much a mailbox may hold.
@@ -137,7 +137,7 @@ impl Tx {
             reconnect: false,
             marker: CommitMarker::Nothing,
             marker_before: CommitMarker::Nothing,
-            made: None,
+            created: None,
             closing: Arc::clone(closing),
             limits,
         })
@@ -154,7 +154,7 @@ impl Tx {
     pub(in crate::store) fn next_job(&mut self) {
         self.now = clock::now();
         self.unprotected = false;
-        self.made = None;
+        self.created = None;
     }
 
     /// How much a mailbox may hold.
@@ -248,13 +248,13 @@ impl Tx {
     }
 
     /// Records the id of the item or user that the job creates or is about, for the audit log.
-    pub(in crate::store) fn has_made(&mut self, id: String) {
-        self.made = Some(id);
+    pub(in crate::store) fn set_created(&mut self, id: String) {
+        self.created = Some(id);
     }
 
     /// The id that was recorded.
-    pub(in crate::store) fn made(&self) -> Option<&str> {
-        self.made.as_deref()
+    pub(in crate::store) fn created(&self) -> Option<&str> {
+        self.created.as_deref()
     }
 
     /// Calls one of `procedures` and returns a change number for each contact. It is one statement, so it is atomic without a

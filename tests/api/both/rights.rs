@@ -344,14 +344,21 @@ fn the_audit_log_tells_who_did_what_to_which_and_from_where() {
     let folder = guest.ann.post("/me/contactFolders", json!({"displayName": "F"})).id();
     guest.ann.delete(&format!("/me/contactFolders/{folder}")).empty(204);
     let token = guest.token.id.to_string();
-    let deeds = guest.app.beside(async |store| store.deeds(&contactd::store::Deeds::default(), 100).await.unwrap());
-    let told: Vec<_> = deeds
+    let entries = guest
+        .app
+        .beside(async |store| store.audit_entries(&contactd::store::AuditQuery::default(), 100).await.unwrap());
+    let told: Vec<_> = entries
         .iter()
-        .filter(|deed| deed.actor != "operator")
-        .map(|deed| {
-            assert_eq!(deed.address.as_deref(), Some("127.0.0.1"));
-            assert_eq!(deed.mailbox.as_deref(), Some("ann"));
-            (deed.actor.as_str(), deed.action.as_str(), deed.item.clone().unwrap(), deed.request.unwrap().to_string())
+        .filter(|entry| entry.actor != "operator")
+        .map(|entry| {
+            assert_eq!(entry.address.as_deref(), Some("127.0.0.1"));
+            assert_eq!(entry.mailbox.as_deref(), Some("ann"));
+            (
+                entry.actor.as_str(),
+                entry.action.as_str(),
+                entry.item.clone().unwrap(),
+                entry.request.unwrap().to_string(),
+            )
         })
         .collect();
     assert_eq!(told[0].0, "ann");
@@ -363,9 +370,9 @@ fn the_audit_log_tells_who_did_what_to_which_and_from_where() {
         rest,
         [("ann", "POST /{user}/contactFolders", folder.clone()), ("ann", "DELETE /{user}/contactFolders/{id}", folder),]
     );
-    let by_dora = deeds.iter().filter(|deed| deed.actor == "dora");
-    assert!(by_dora.map(|deed| deed.token.unwrap().to_string()).all(|id| id == token));
-    assert_eq!(deeds.iter().filter(|deed| deed.actor == "operator" && deed.action == "token create").count(), 2);
+    let by_dora = entries.iter().filter(|entry| entry.actor == "dora");
+    assert!(by_dora.map(|entry| entry.token.unwrap().to_string()).all(|id| id == token));
+    assert_eq!(entries.iter().filter(|entry| entry.actor == "operator" && entry.action == "token create").count(), 2);
 }
 
 #[test]

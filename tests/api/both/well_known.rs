@@ -46,7 +46,7 @@ fn the_default_folder_is_found_in_any_letter_case_in_every_address() {
         assert_eq!(ann.patch(&one, json!({"nickName": "W"})).json(200)["nickName"], "W");
         assert_eq!(ann.get(&format!("{folder}/contacts/$count")).body, ann.get("/v1.0/me/contacts/$count").body);
         assert_eq!(ann.get(&format!("{folder}/contacts/$ref")).status, 200);
-        // Followed, to the end of what the list has.
+        // DeltaScope, to the end of what the list has.
         let round = ann.get(&format!("{folder}/contacts/delta")).json(200);
         let link = round["@odata.deltaLink"].as_str().unwrap();
         ann.delete(&one).empty(204);
