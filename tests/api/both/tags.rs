@@ -92,14 +92,19 @@ fn what_cannot_be_written_by_a_tag_is_refused() {
     for (mut body, values, code, named) in [
         (json!({}), sent(&[(CLASS, json!("IPM.Note"))]), "RequestBodyRead", "always 'IPM.Contact'"),
         (json!({}), sent(&[(CLASS, Value::Null)]), "RequestBodyRead", "always 'IPM.Contact'"),
-        (json!({"mobilePhone": "1"}), sent(&[(MOBILE, json!("2"))]), "RequestBodyRead", "send one of the two"),
-        (json!({"surname": "x"}), sent(&[("String 0x3A11", Value::Null)]), "RequestBodyRead", "send one of the two"),
-        (json!({"emailAddresses": []}), sent(&[(EMAIL, json!("x"))]), "RequestBodyRead", "send one of the two"),
+        (json!({"mobilePhone": "1"}), sent(&[(MOBILE, json!("2"))]), "RequestBodyRead", "send only one of the two"),
+        (
+            json!({"surname": "x"}),
+            sent(&[("String 0x3A11", Value::Null)]),
+            "RequestBodyRead",
+            "send only one of the two",
+        ),
+        (json!({"emailAddresses": []}), sent(&[(EMAIL, json!("x"))]), "RequestBodyRead", "send only one of the two"),
         (
             json!({}),
             sent(&[(MOBILE, json!("1")), ("String 0x3A1C001F", json!("2"))]),
             "RequestBodyRead",
-            "send one of the two",
+            "send only one of the two",
         ),
         (json!({}), sent(&[(MOBILE, json!("x".repeat(4_097)))]), "ErrorPropertyValidationFailure", "4096 allowed"),
     ] {
