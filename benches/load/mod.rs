@@ -9,11 +9,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use contactd::domain::handling::Handling;
 use contactd::domain::scopes::Scopes;
 use contactd::domain::user::{Principal, UserName};
 use contactd::graph::json::contact::read::{Purpose, read};
 use contactd::odata::json::Json;
-use contactd::odata::prefer::Handling;
 use contactd::odata::shape::Shape;
 use contactd::store::{Actor, Database, NewToken, Options, Store};
 use futures_util::future::join_all;

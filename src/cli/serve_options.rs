@@ -8,11 +8,11 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::arguments::{self, DatabaseArg, List, all, batch_limit, databases, days, public_url, week_or_more};
 use crate::cli::limits;
+use crate::domain::handling::Handling;
 use crate::http::WebOrigin;
 use crate::http::listen::Listen;
 use crate::http::tls;
 use crate::notify::{Allowed, DeliveryTimes};
-use crate::odata::prefer::Handling;
 use crate::oidc;
 
 /// Options of `contactd serve`.

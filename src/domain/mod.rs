@@ -8,6 +8,7 @@ pub mod extended;
 pub mod extension;
 pub(crate) mod fold;
 pub mod folder;
+pub mod handling;
 pub(crate) mod literal;
 pub mod photo;
 pub mod plain;

@@ -7,6 +7,7 @@ use actix_web::http::header::HeaderMap;
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::etag::Preconditions;
+use crate::domain::handling::Handling;
 use crate::domain::query::typed::{Condition, Order};
 use crate::graph::throttle::Throttle;
 use crate::http::Api;
@@ -17,7 +18,7 @@ use crate::odata::address::{Address, Deleted, Item, Resource, Version};
 use crate::odata::filter::{self, Model};
 use crate::odata::format;
 use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, MAX_TOKEN, PageToken};
-use crate::odata::prefer::{Handling, Prefer};
+use crate::odata::prefer::Prefer;
 use crate::odata::query::{self, Query};
 use crate::odata::shape::Shape;
 use crate::store::{SortedPage, Sorting};

@@ -3,6 +3,7 @@
 use crate::domain::contact::patch::ContactPatch;
 use crate::domain::contact::{Contact, DEFAULT_FOLDER};
 use crate::domain::error::{Error, Kind};
+use crate::domain::handling::Handling;
 use crate::domain::query::search::Search;
 use crate::graph::authorize::Mailbox;
 use crate::graph::body;
@@ -19,7 +20,6 @@ use crate::http::answer::Answer;
 use crate::odata::expand;
 use crate::odata::filter::{self, Model};
 use crate::odata::page::PageToken;
-use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::odata::search;
 use crate::odata::shape::Shape;

@@ -1,13 +1,13 @@
 //! From the row of a call to its answer: rights, query options, the handler, and the preferences that were applied.
 
 use crate::domain::error::Error;
+use crate::domain::handling::Handling;
 use crate::graph::authorize::{self, Mailbox};
 use crate::graph::call::Call;
 use crate::graph::routes::{Handler, Offered, Route, RouteOptions, RouteRequest};
 use crate::http::answer::Answer;
 use crate::http::authenticate::Caller;
-use crate::odata::address::{Deleted, Item, Owner, Resource};
-use crate::odata::prefer::Handling;
+use crate::odata::address::{Owner, Resource};
 use crate::odata::query::Query;
 
 /// Does what is asked.
@@ -21,7 +21,7 @@ pub(crate) async fn perform(call: &Call<'_>, route: &Route, caller: &Caller, bod
     if matches!(route.options, RouteOptions::Plain | RouteOptions::Return) {
         Query::none(call.query)?;
     }
-    let (path, id, name) = keys(&call.address.resource);
+    let (path, id, name) = call.address.resource.keys();
     let request = RouteRequest { call, caller, path, id, name, body };
     let answer = match (&route.handler, &call.address.resource) {
         (Handler::Mailbox(handler), Resource::Owned(owner, _)) => {
@@ -58,42 +58,6 @@ async fn replaced(
     let owner = Owner::User(asked.to_owned());
     let current = request.call.mailbox(request.caller, &owner, route.need).await?;
     Ok((current.user.mailbox != known.user.mailbox).then_some(current))
-}
-
-/// The folders, the id and the name in an address.
-fn keys(resource: &Resource) -> (&[String], &str, &str) {
-    let item = match resource {
-        Resource::Owned(_, item) => item,
-        Resource::Subscription(id) | Resource::Reauthorize(id) | Resource::Deliveries(id) => return (&[], id, ""),
-        _ => return (&[], "", ""),
-    };
-    match item {
-        Item::Extension(path, id, name) => (path, id, name),
-        Item::Contact(path, id)
-        | Item::Extensions(path, id)
-        | Item::Photo(path, id)
-        | Item::PhotoValue(path, id)
-        | Item::PermanentDelete(path, Some(id)) => (path, id, ""),
-        Item::Contacts(path)
-        | Item::ContactsCount(path)
-        | Item::ContactsDelta(path)
-        | Item::ContactsRef(path)
-        | Item::Folders(path)
-        | Item::FoldersCount(path)
-        | Item::Folder(path)
-        | Item::PermanentDelete(path, None) => (path, "", ""),
-        Item::Category(id) | Item::Permission(id) | Item::Deleted(Deleted::One(id) | Deleted::Restore(id)) => {
-            (&[], id, "")
-        }
-        Item::User
-        | Item::ContactRef
-        | Item::FoldersDelta
-        | Item::Deleted(Deleted::All | Deleted::Count)
-        | Item::Categories
-        | Item::CategoriesCount
-        | Item::Permissions
-        | Item::TranslateExchangeIds => (&[], "", ""),
-    }
 }
 
 /// Names in `Preference-Applied` (RFC 7240, section 3) what of `Prefer` was honoured.

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::domain::contact::expand::Ids;
 use crate::domain::error::{Error, Kind};
 use crate::domain::extension::{Extension, ExtensionPatch, name_of};
+use crate::domain::handling::Handling;
 use crate::graph::authorize::Mailbox;
 use crate::graph::body;
 use crate::graph::call::Call;
@@ -14,7 +15,6 @@ use crate::graph::list::List;
 use crate::graph::written;
 use crate::http::answer::Answer;
 use crate::odata::expand::{self, Navigation};
-use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 
 /// `POST …/extensions`

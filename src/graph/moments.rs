@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 
 use crate::domain::contact::Contact;
 use crate::domain::etag::Preconditions;
+use crate::domain::handling::Handling;
 use crate::domain::user::UserName;
 use crate::graph::json::contact::read::{self, Purpose};
 use crate::graph::json::folder;
 use crate::http::authenticate::Access;
 use crate::http::{Api, Settings};
 use crate::odata::json::Json;
-use crate::odata::prefer::Handling;
 use crate::odata::shape::Shape;
 use crate::store::Store;
 use crate::store::tests::between::{self, Hook};

@@ -6,6 +6,7 @@ use futures_util::future::LocalBoxFuture;
 use self::Offered::{Lenient, Notified};
 use self::RouteOptions::{Pages, Plain, Query, Return};
 use crate::domain::error::Error;
+use crate::domain::handling::Handling;
 use crate::graph::authorize::Mailbox;
 use crate::graph::authorize::Need::{self, Open, Read, SeeShares, Share, Token, Unshare, Users, Write};
 use crate::graph::call::Call;
@@ -16,7 +17,6 @@ use crate::graph::{
 use crate::http::answer::Answer;
 use crate::http::authenticate::Caller;
 use crate::http::body::Taken::{self, Bytes, Json, Not as NoBody};
-use crate::odata::prefer::Handling;
 
 /// A call.
 pub(crate) struct Route {

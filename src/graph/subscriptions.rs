@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::clock;
 use crate::domain::contact;
 use crate::domain::error::{Error, Kind};
+use crate::domain::handling::Handling;
 use crate::domain::subscription::{Subject, Subscription};
 use crate::graph::authorize::Need;
 use crate::graph::body;
@@ -15,7 +16,6 @@ use crate::graph::written;
 use crate::http::answer::Answer;
 use crate::http::authenticate::{Caller, Who};
 use crate::notify::Notifier;
-use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::store::Store;
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::domain::contact::Contact;
 use crate::domain::date;
 use crate::domain::error::Error;
+use crate::domain::handling::Handling;
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::Call;
 use crate::graph::contacts::{self, printed, selection};
@@ -17,7 +18,6 @@ use crate::graph::written;
 use crate::http::answer::Answer;
 use crate::odata::expand;
 use crate::odata::filter::{self, Aliases, Model};
-use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::store::Listing;
 

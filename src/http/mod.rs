@@ -36,6 +36,7 @@ use actix_web::{Scope, web};
 use uuid::Uuid;
 
 use crate::clock;
+use crate::domain::handling::Handling;
 use crate::http::authenticate::Access;
 pub use crate::http::cors::WebOrigin;
 use crate::http::health::Health;
@@ -44,7 +45,6 @@ pub use crate::http::limits::{Limits, MailboxLimits};
 pub use crate::http::logged::Strangers;
 use crate::http::mount::FrontEnds;
 use crate::notify::Notifier;
-use crate::odata::prefer::Handling;
 use crate::store::Store;
 
 /// Largest request body in bytes, as sent and unpacked.

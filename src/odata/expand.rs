@@ -15,9 +15,9 @@ use crate::domain::contact::tags;
 use crate::domain::error::{Error, Kind};
 use crate::domain::extended::{MULTI, MultiValue, PropertyId, SINGLE, SingleValue};
 use crate::domain::extension;
+use crate::domain::handling::Handling;
 use crate::domain::plain::shorten;
 use crate::odata::filter::{self, Aliases};
-use crate::odata::prefer::Handling;
 use crate::odata::query::Query;
 use crate::percent::percent_encode;
 

@@ -1,15 +1,7 @@
 //! The `Prefer` header (RFC 7240): several headers or one list, names in any letter case, unknown preferences ignored,
 //! the first of two with one name wins.
 
-/// How to treat input that Graph would refuse (docs/graph.md, "Handling").
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Handling {
-    /// Accept it.
-    #[default]
-    Lenient,
-    /// Refuse it with Graph's code.
-    Strict,
-}
+use crate::domain::handling::Handling;
 
 /// The supported preferences of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

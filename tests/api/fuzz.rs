@@ -9,13 +9,14 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use contactd::domain::handling::Handling;
 use contactd::domain::photo::{MAX_PIXELS, MAX_SIDE, Picture};
 use contactd::http::authenticate::Access;
 use contactd::http::conditional;
 use contactd::odata::address::Address;
 use contactd::odata::filter::{Aliases, Model, filter, order};
 use contactd::odata::json::Json;
-use contactd::odata::prefer::{Handling, Prefer};
+use contactd::odata::prefer::Prefer;
 use contactd::odata::query::Query;
 use contactd::odata::search;
 use contactd::percent::percent_encode;

@@ -6,13 +6,13 @@ use crate::domain::contact::{Contact, DEFAULT_FOLDER, MAX_FOLDER_ID};
 use crate::domain::error::{Error, Kind};
 use crate::domain::extended::{ExtendedProperty, MULTI, MultiValue, SINGLE, SingleValue};
 use crate::domain::folder::{Folder, FolderPatch, MAX_NAME, ROOT};
+use crate::domain::handling::Handling;
 use crate::domain::plain;
 use crate::graph::json::contact::select::Selection;
 use crate::graph::json::contact::write::ContactJson;
 use crate::graph::json::extended;
 use crate::odata::entity;
 use crate::odata::json::Json;
-use crate::odata::prefer::Handling;
 use crate::odata::shape::Shape;
 
 /// The properties of the type in a shape.

@@ -174,31 +174,6 @@ impl Address {
         }
     }
 
-    /// The id of the resource, if the path has one.
-    pub fn item(&self) -> Option<&str> {
-        match &self.resource {
-            Resource::Subscription(id) | Resource::Reauthorize(id) | Resource::Deliveries(id) => Some(id),
-            Resource::Owned(_, item) => match item {
-                Item::Contact(_, id)
-                | Item::Extensions(_, id)
-                | Item::Extension(_, id, _)
-                | Item::Photo(_, id)
-                | Item::PhotoValue(_, id)
-                | Item::Category(id)
-                | Item::Permission(id)
-                | Item::PermanentDelete(_, Some(id))
-                | Item::Deleted(Deleted::One(id) | Deleted::Restore(id)) => Some(id),
-                Item::Folder(path)
-                | Item::Contacts(path)
-                | Item::Folders(path)
-                | Item::ContactsRef(path)
-                | Item::PermanentDelete(path, None) => path.last().map(String::as_str),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
     /// The pattern of the path for the log, which must not contain client data.
     pub fn pattern(&self) -> &'static str {
         match &self.resource {
@@ -452,5 +427,6 @@ fn quoted_key(text: &str) -> Option<(&str, String)> {
     (!name.is_empty() && !single.contains('\'')).then(|| (name, key.replace("''", "'")))
 }
 
+mod keys;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use crate::domain::extended::{MultiValue, PropertyId, SingleValue};
 use crate::domain::extension;
 use crate::domain::fold::fold;
 use crate::domain::folder::ROOT;
+use crate::domain::handling::Handling;
 use crate::domain::plain::shorten;
 use crate::domain::query::typed::{
     Arithmetic, Comparison, Condition, Id, Key, List, Moment, NumberValue, Of, Order, Property, Table, TextValue,
@@ -18,7 +19,6 @@ use crate::odata::filter::model::{Model, ModelComplex, ModelProperty, ModelTarge
 use crate::odata::filter::value::{Enumeration, Number, Typed, alike, compare_ordered, literal};
 pub(super) use crate::odata::filter::views::{Bound, Variables};
 use crate::odata::filter::{Fault, views};
-use crate::odata::prefer::Handling;
 
 /// Deepest nesting of range variables.
 const MAX_VARIABLES: usize = 4;

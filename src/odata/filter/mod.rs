@@ -4,7 +4,7 @@
 //!
 //! ```
 //! use contactd::odata::filter::{Aliases, Model, filter};
-//! use contactd::odata::prefer::Handling;
+//! use contactd::domain::handling::Handling;
 //!
 //! let text = "emailAddresses/any(e:e/address eq 'ann@example.org') and not startswith(surname,'L')";
 //! assert!(filter(text, &Aliases::default(), Model::Beta, Handling::Lenient).is_ok());
@@ -30,11 +30,11 @@ pub use crate::odata::filter::model::Model;
 
 use crate::domain::date;
 use crate::domain::error::{Error, Kind};
+use crate::domain::handling::Handling;
 use crate::domain::plain::shorten;
 use crate::domain::query::typed::{Condition, Order};
 use crate::odata::filter::aliases::Resolver;
 use crate::odata::filter::ast::{Expr, Literal, Node};
-use crate::odata::prefer::Handling;
 
 /// A fault and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::domain::contact::Contact;
+use crate::domain::handling::Handling;
 use crate::graph::json::contact::read::{Purpose, read};
 use crate::odata::json::Json;
-use crate::odata::prefer::Handling;
 use crate::odata::shape::Shape;
 use crate::store::tests::*;
 

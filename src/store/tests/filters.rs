@@ -8,9 +8,9 @@ pub(super) mod both {
 
     use crate::domain::contact::Contact;
     use crate::domain::contact::expand::{Expand, Ids};
+    use crate::domain::handling::Handling;
     use crate::domain::query::eval;
     use crate::odata::filter::{Aliases, Model, filter};
-    use crate::odata::prefer::Handling;
     use crate::store::tests::awkward::{MULTI, SINGLE, filled, texts};
     use crate::store::tests::constants::constants;
     use crate::store::tests::*;

@@ -4,8 +4,8 @@ mod both {
     use crate::domain::contact::patch::ContactAdditions;
     use crate::domain::extended::{MultiValue, PropertyId, SingleValue};
     use crate::domain::extension;
+    use crate::domain::handling::Handling;
     use crate::odata::filter::{Aliases, Model, filter};
-    use crate::odata::prefer::Handling;
     use crate::odata::search;
     use crate::store::db::statement::Statement;
     use crate::store::query::listing;

@@ -5,12 +5,12 @@ mod both {
     use proptest::strategy::ValueTree as _;
 
     use crate::domain::contact::Contact;
+    use crate::domain::handling::Handling;
     use crate::domain::query::cursor::Cursor;
     use crate::domain::query::eval;
     use crate::domain::query::typed::Order;
     use crate::odata::filter::{Aliases, Model, order};
     use crate::odata::page::PageToken;
-    use crate::odata::prefer::Handling;
     use crate::store::tests::awkward::{filled, noted};
     use crate::store::tests::filters::both::{number, runner, text};
     use crate::store::tests::*;

@@ -1,7 +1,7 @@
 //! What PostgreSQL, its servers and other processes ask of the store.
 
+use crate::domain::handling::Handling;
 use crate::odata::filter::{Aliases, Model, filter as read_filter};
-use crate::odata::prefer::Handling;
 use crate::store::tables::schema;
 use crate::store::tables::table::{Column, Kind};
 use crate::store::tests::*;

@@ -5,8 +5,8 @@ pub(super) mod both {
     use crate::domain::contact::patch::ContactAdditions;
     use crate::domain::contact::tags;
     use crate::domain::extended::{PropertyId, SingleValue};
+    use crate::domain::handling::Handling;
     use crate::odata::filter::{Aliases, Model, filter};
-    use crate::odata::prefer::Handling;
     use crate::store::db::renew;
     use crate::store::tests::*;
 

@@ -8,13 +8,13 @@ use crate::domain::date;
 use crate::domain::error::{Error, Kind};
 use crate::domain::extended::SINGLE;
 use crate::domain::extension::{MAX_ALL_BYTES, NewExtension};
+use crate::domain::handling::Handling;
 use crate::domain::plain::{self, shorten};
 use crate::graph::json::contact::reader::{ContactReader, array, bad_literal, strings, text, unknown};
 use crate::graph::json::contact::{beta, v1};
 use crate::graph::json::{extended, extension};
 use crate::odata::entity;
 use crate::odata::json::{Json, is_annotation};
-use crate::odata::prefer::Handling;
 use crate::odata::shape::Shape;
 
 /// The kind of request.
