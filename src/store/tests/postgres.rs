@@ -136,7 +136,7 @@ async fn a_newer_a_divergent_and_a_foreign_schema_are_refused_and_left_as_they_a
 
     let divergent = on_postgres().await;
     divergent.query("update refinery_schema_history set checksum = '1'");
-    assert!(refusal(divergent.schema.as_ref().unwrap()).await.contains("its schema is not one of contactd's"));
+    assert!(refusal(divergent.schema.as_ref().unwrap()).await.contains("its schema is not a version of contactd's"));
 
     let newer = on_postgres().await;
     newer.query("insert into refinery_schema_history values (9001, 'later', '2026-01-01T00:00:00Z', '1')");
@@ -352,5 +352,5 @@ async fn a_database_in_another_encoding_is_refused() {
     server.query("create database latin encoding 'LATIN1' locale 'C' template template0");
     let database: Database = server.url().replace("/postgres", "/latin").parse().unwrap();
     let Err(error) = Store::open(&database, Options::default()).await else { panic!("it was opened") };
-    assert!(error.to_string().ends_with("the database's encoding is LATIN1, and must be UTF8"), "{error}");
+    assert!(error.to_string().ends_with("the encoding of the database is LATIN1; it must be UTF8"), "{error}");
 }
