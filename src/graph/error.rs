@@ -99,110 +99,98 @@ pub(crate) fn code(error: &Error) -> &'static str {
     describe(error).1
 }
 
-/// Status, code and sentence. There is no catch-all: a new error does not compile until it has all three.
+/// Status, code and sentence.
 fn describe(error: &Error) -> (StatusCode, &'static str, String) {
+    let (status, code) = status_and_code(error);
+    (status, code, message(error))
+}
+
+/// There is no catch-all, here and in [`message`]: a new error does not compile until it has a status, a code and a sentence.
+fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     use StatusCode as S;
-    let (status, code, message) = match error {
+    match error {
         Error::Invalid(problems) => {
-            let code = problems.first().map_or("BadRequest", |problem| code_of(problem.kind));
-            return (S::BAD_REQUEST, code, error.to_string());
+            (S::BAD_REQUEST, problems.first().map_or("BadRequest", |problem| code_of(problem.kind)))
         }
-        Error::MalformedId => (
-            S::BAD_REQUEST,
-            "ErrorInvalidIdMalformed",
-            "Id is malformed. The id of a contact or category is a lower-case UUID of 36 characters.",
-        ),
-        Error::NotFound => (S::NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store."),
-        Error::Dependency => {
-            (S::FAILED_DEPENDENCY, "FailedDependency", "A step that this one depends on has failed. Nothing was done.")
+        Error::MalformedId => (S::BAD_REQUEST, "ErrorInvalidIdMalformed"),
+        Error::NotFound => (S::NOT_FOUND, "ErrorItemNotFound"),
+        Error::Dependency => (S::FAILED_DEPENDENCY, "FailedDependency"),
+        Error::TooMuch => (S::TOO_MANY_REQUESTS, "activityLimitReached"),
+        Error::OutOfSync(..) => (S::GONE, "SyncStateNotFound"),
+        Error::UnknownUser(_) => (S::NOT_FOUND, "Request_ResourceNotFound"),
+        Error::NoSegment(_) => (S::NOT_FOUND, "ResourceNotFound"),
+        Error::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "methodNotAllowed"),
+        Error::NotImplemented(_) => (S::NOT_IMPLEMENTED, "NotImplemented"),
+        Error::Unauthorized => (S::UNAUTHORIZED, "InvalidAuthenticationToken"),
+        Error::NoMe => (S::BAD_REQUEST, "BadRequest"),
+        Error::Denied(_) => (S::FORBIDDEN, "ErrorAccessDenied"),
+        Error::Stale => (S::PRECONDITION_FAILED, "ErrorIrresolvableConflict"),
+        Error::FolderExists => (S::CONFLICT, "ErrorFolderExists"),
+        Error::CategoryExists | Error::ExtensionExists => (S::CONFLICT, "nameAlreadyExists"),
+        Error::DefaultFolder => (S::FORBIDDEN, "ErrorDeleteDistinguishedFolder"),
+        Error::Cycle => (S::BAD_REQUEST, "ErrorInvalidRequest"),
+        Error::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge"),
+        Error::NotAcceptable(_) => (S::NOT_ACCEPTABLE, "notSupported"),
+        Error::UnsupportedMediaType(_) => (S::UNSUPPORTED_MEDIA_TYPE, "notSupported"),
+        Error::TooSlow => (S::REQUEST_TIMEOUT, "RequestTimeout"),
+        Error::KeyReused => (S::UNPROCESSABLE_ENTITY, "ErrorIdempotencyKeyReused"),
+        Error::Throttled(limit, _) => {
+            let (status, code, _) = of_limit(*limit);
+            (status, code)
         }
-        Error::TooMuch => (
-            S::TOO_MANY_REQUESTS,
-            "activityLimitReached",
-            "The answers of this batch are too large together. Ask for this one again in another batch.",
-        ),
+        Error::Busy => (BUSY.0, BUSY.1),
+        Error::Inefficient => (INEFFICIENT.0, INEFFICIENT.1),
+        Error::Quota(_) => (S::FORBIDDEN, "quotaLimitReached"),
+        Error::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "serviceNotAvailable"),
+        Error::Internal(_) => (S::INTERNAL_SERVER_ERROR, "generalException"),
+    }
+}
+
+fn message(error: &Error) -> String {
+    let fixed = match error {
+        Error::Invalid(_) => return error.to_string(),
         Error::OutOfSync(why, _) => {
-            let message = format!("{why} Start over, without a token: the Location header says where.");
-            return (S::GONE, "SyncStateNotFound", message);
+            return format!("{why} Start over, without a token: the Location header says where.");
         }
         Error::UnknownUser(name) => {
-            let name = shorten(name);
-            let message = format!(
-                "Resource '{name}' does not exist or one of its queried reference-property objects are not present."
+            return format!(
+                "Resource '{}' does not exist or one of its queried reference-property objects are not present.",
+                shorten(name)
             );
-            return (S::NOT_FOUND, "Request_ResourceNotFound", message);
         }
-        Error::NoSegment(segment) => {
-            let message = format!("Resource not found for the segment '{}'.", shorten(segment));
-            return (S::NOT_FOUND, "ResourceNotFound", message);
+        Error::NoSegment(segment) => return format!("Resource not found for the segment '{}'.", shorten(segment)),
+        Error::MethodNotAllowed(offered) => return not_allowed(offered),
+        Error::NotImplemented(what) => return format!("{what} is not offered by this server yet."),
+        Error::Denied(why) => return format!("Access is denied. {why}"),
+        Error::TooLarge(limit) => return format!("The request body is larger than {limit} bytes."),
+        Error::NotAcceptable(message) | Error::UnsupportedMediaType(message) | Error::Quota(message) => {
+            return message.clone();
         }
-        Error::MethodNotAllowed(offered) => {
-            return (S::METHOD_NOT_ALLOWED, "methodNotAllowed", not_allowed(offered));
+        Error::MalformedId => "Id is malformed. The id of a contact or category is a lower-case UUID of 36 characters.",
+        Error::NotFound => "The specified object was not found in the store.",
+        Error::Dependency => "A step that this one depends on has failed. Nothing was done.",
+        Error::TooMuch => "The answers of this batch are too large together. Ask for this one again in another batch.",
+        Error::Unauthorized => "Access token is empty or not valid. Send a known one as Authorization: Bearer {token}.",
+        Error::NoMe => "/me request is only valid with delegated authentication flow. An application uses /users/{id}.",
+        Error::Stale => {
+            "The item has changed, or is not as the request's If-Match or If-None-Match expects. Nothing was written."
         }
-        Error::NotImplemented(what) => {
-            return (S::NOT_IMPLEMENTED, "NotImplemented", format!("{what} is not offered by this server yet."));
+        Error::FolderExists => "A folder with the specified name already exists.",
+        Error::CategoryExists => "A category with the specified name already exists, in some letter case.",
+        Error::ExtensionExists => "The contact already has an extension of this name.",
+        Error::DefaultFolder => "The default folder cannot be renamed, moved or deleted.",
+        Error::Cycle => "A folder cannot be moved into itself or below itself.",
+        Error::TooSlow => "The request body did not arrive in time.",
+        Error::KeyReused => {
+            "The Idempotency-Key was sent with another request within 24 hours. Nothing was written; use a new one."
         }
-        Error::Unauthorized => (
-            S::UNAUTHORIZED,
-            "InvalidAuthenticationToken",
-            "Access token is empty or not valid. Send a known one as Authorization: Bearer {token}.",
-        ),
-        Error::NoMe => (
-            S::BAD_REQUEST,
-            "BadRequest",
-            "/me request is only valid with delegated authentication flow. An application uses /users/{id}.",
-        ),
-        Error::Denied(why) => {
-            return (S::FORBIDDEN, "ErrorAccessDenied", format!("Access is denied. {why}"));
-        }
-        Error::Stale => (
-            S::PRECONDITION_FAILED,
-            "ErrorIrresolvableConflict",
-            "The item has changed, or is not as the request's If-Match or If-None-Match expects. Nothing was written.",
-        ),
-        Error::FolderExists => (S::CONFLICT, "ErrorFolderExists", "A folder with the specified name already exists."),
-        Error::CategoryExists => (
-            S::CONFLICT,
-            "nameAlreadyExists",
-            "A category with the specified name already exists, in some letter case.",
-        ),
-        Error::ExtensionExists => {
-            (S::CONFLICT, "nameAlreadyExists", "The contact already has an extension of this name.")
-        }
-        Error::DefaultFolder => {
-            (S::FORBIDDEN, "ErrorDeleteDistinguishedFolder", "The default folder cannot be renamed, moved or deleted.")
-        }
-        Error::Cycle => {
-            (S::BAD_REQUEST, "ErrorInvalidRequest", "A folder cannot be moved into itself or below itself.")
-        }
-        Error::TooLarge(limit) => {
-            let message = format!("The request body is larger than {limit} bytes.");
-            return (S::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message);
-        }
-        Error::NotAcceptable(message) => return (S::NOT_ACCEPTABLE, "notSupported", message.clone()),
-        Error::UnsupportedMediaType(message) => {
-            return (S::UNSUPPORTED_MEDIA_TYPE, "notSupported", message.clone());
-        }
-        Error::TooSlow => (S::REQUEST_TIMEOUT, "RequestTimeout", "The request body did not arrive in time."),
-        Error::KeyReused => (
-            S::UNPROCESSABLE_ENTITY,
-            "ErrorIdempotencyKeyReused",
-            "The Idempotency-Key was sent with another request within 24 hours. Nothing was written; use a new one.",
-        ),
-        Error::Throttled(limit, _) => of_limit(*limit),
-        Error::Busy => BUSY,
-        Error::Inefficient => INEFFICIENT,
-        Error::Quota(message) => return (S::FORBIDDEN, "quotaLimitReached", message.clone()),
-        Error::Unavailable(_) => (
-            S::SERVICE_UNAVAILABLE,
-            "serviceNotAvailable",
-            "The service is unavailable. Nothing was written; try again.",
-        ),
-        Error::Internal(_) => {
-            (S::INTERNAL_SERVER_ERROR, "generalException", "The server failed; its log has the cause.")
-        }
+        Error::Throttled(limit, _) => of_limit(*limit).2,
+        Error::Busy => BUSY.2,
+        Error::Inefficient => INEFFICIENT.2,
+        Error::Unavailable(_) => "The service is unavailable. Nothing was written; try again.",
+        Error::Internal(_) => "The server failed; its log has the cause.",
     };
-    (status, code, message.to_owned())
+    fixed.to_owned()
 }
 
 fn not_allowed(offered: &[&str]) -> String {

@@ -161,7 +161,7 @@ impl<T: Iterator<Item = (usize, SearchToken)>> SearchParser<T> {
             let and = self.tokens.next_if(|(_, token)| *token == SearchToken::And).is_some();
             match self.tokens.peek() {
                 Some((_, SearchToken::Term(..) | SearchToken::Not | SearchToken::Open)) => {
-                    of.push(self.negated(depth)?)
+                    of.push(self.negated(depth)?);
                 }
                 _ if and => of.push(self.negated(depth)?),
                 _ => return Ok(one_or(of, SearchExpr::And)),

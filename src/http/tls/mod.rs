@@ -182,7 +182,7 @@ fn watch(live: &Weak<Live>, mut known: State) {
                 tracing::info!("the certificate has changed; new connections get the new one");
             }
             Err(reason) => {
-                tracing::warn!(reason, "the certificate has changed and cannot be served; the old one stays")
+                tracing::warn!(reason, "the certificate has changed and cannot be served; the old one stays");
             }
         }
     }

@@ -1,5 +1,5 @@
 //! `$filter` and `$orderby`. The text is parsed ([`parse`]) and checked against the model ([`model`], `check`); the result
-//! is a typed expression ([`typed`]), which the store compiles to SQL. docs/graph.md, "Filters", defines the meaning. Any
+//! is a [typed expression](crate::domain::query::typed), which the store compiles to SQL. docs/graph.md, "Filters", defines the meaning. Any
 //! input takes linear time at most, and none causes a panic.
 //!
 //! ```

@@ -136,16 +136,14 @@ impl Sql {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             let (name, behind) = after.split_once('}').unwrap_or_default();
-            sql = match parts.iter().find(|(part, _)| *part == name) {
-                Some((_, part)) => {
-                    rest = behind;
-                    sql.text(before).then(part.clone())
-                }
-                None => {
-                    rest = after;
-                    sql.text(before).text("{")
-                }
-            };
+            sql = sql.text(before);
+            if let Some((_, part)) = parts.iter().find(|(part, _)| *part == name) {
+                rest = behind;
+                sql = sql.then(part.clone());
+            } else {
+                rest = after;
+                sql = sql.text("{");
+            }
         }
         sql.text(rest)
     }

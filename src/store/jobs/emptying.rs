@@ -35,10 +35,10 @@ impl Store {
             Ok(Ok(())) => {}
             // Reads skip them already; the next purge continues.
             Ok(Err(error)) => {
-                tracing::warn!(%error, "marking the contacts of a deleted folder failed; the next purge continues")
+                tracing::warn!(%error, "marking the contacts of a deleted folder failed; the next purge continues");
             }
             Err(error) => {
-                tracing::warn!(%error, "marking the contacts of a deleted folder failed; the next purge continues")
+                tracing::warn!(%error, "marking the contacts of a deleted folder failed; the next purge continues");
             }
         }
     }

@@ -192,7 +192,7 @@ fn extensions(reader: &mut ContactReader, value: Json) -> Result<Vec<NewExtensio
         extensions.push(new);
     }
     if size > MAX_ALL_BYTES {
-        let message = format!("'extensions' have more than the {} bytes allowed.", MAX_ALL_BYTES);
+        let message = format!("'extensions' have more than the {MAX_ALL_BYTES} bytes allowed.");
         return Err(Error::invalid(Kind::Limit, "extensions", message));
     }
     Ok(extensions)

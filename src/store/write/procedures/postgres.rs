@@ -102,7 +102,7 @@ pub(super) fn insert() -> Sql {
     from numbered where {actor} is not null
 )
 select version from numbered order by n";
-    let mut parts = parts(ENTRIES, Sql::filled(FOLDER, &sent()));
+    let mut parts = parts(ENTRIES, &Sql::filled(FOLDER, &sent()));
     parts.push(("contacts", Sql::new("(select count(*) from sent)")));
     parts.push(("bytes", Sql::filled("(select sum({size}) from sent)::bigint", &parts)));
     parts.push(("sent", Sql::filled(SENT, &parts)));
@@ -124,7 +124,7 @@ pub(super) fn update() -> Sql {
 )
 select version from numbered order by n";
     // No value where it grows and there is no room.
-    let mut parts = parts(REPLACED_ENTRIES, Sql::filled("case when fits then {parent_folder_id} end", &sent()));
+    let mut parts = parts(REPLACED_ENTRIES, &Sql::filled("case when fits then {parent_folder_id} end", &sent()));
     parts.push(("contacts", Sql::new("0")));
     parts.push(("bytes", Sql::filled(bytes, &parts)));
     parts.push(("sent", Sql::filled(SENT, &parts)));
@@ -142,7 +142,7 @@ fn sent() -> Vec<Part> {
 }
 
 /// What both texts are put together of.
-fn parts(entries: &'static str, folder: Sql) -> Vec<Part> {
+fn parts(entries: &'static str, folder: &Sql) -> Vec<Part> {
     let mut parts = sent();
     let of = |name: &'static str| parts.iter().find(|(part, _)| *part == name).map(|(_, value)| value.clone());
     let values = rows::contact_columns().filter_map(|Column { name, .. }| match name {
