@@ -1,4 +1,4 @@
-//! Answers that are made of several reads are of one moment. A write that comes before any of the statements of a read is
+//! Returns that are made of several reads are of one moment. A write that comes before any of the statements of a read is
 //! in all of the answer, or in nothing of it.
 
 // A write is prepared first and done later, in the middle of an answer.
@@ -88,7 +88,7 @@ fn writes(o: &Opened) -> Writes {
     Writes { store: o.store.clone(), mailbox: o.mailbox }
 }
 
-/// Has the write done before the statement of this number of what is read next. Answers whether it was.
+/// Has the write done before the statement of this number of what is read next. Returns whether it was.
 async fn with_write_before<T>(
     number: usize,
     write: BoxFuture<'static, ()>,

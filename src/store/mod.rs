@@ -68,15 +68,15 @@ const MAX_REMEMBERED: usize = 10_000;
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<Shared>,
-    /// On whose behalf everything is done; without one it is the program's own doing.
+    /// The caller that everything is done for; without one, the program acts for itself.
     actor: Option<Arc<Actor>>,
-    /// What is read is all of this moment, see [`Store::in_snapshot`].
+    /// All reads are of this snapshot, see [`Store::in_snapshot`].
     snapshot: Option<Arc<Snapshot>>,
 }
 
 struct Shared {
     writer: RwLock<Option<Arc<Writer>>>,
-    /// Hears when the writer has ended.
+    /// Is notified when the writer has ended.
     ended: Mutex<Option<oneshot::Receiver<()>>>,
     readers: Readers,
     creates: Creates,
@@ -84,9 +84,9 @@ struct Shared {
     options: Options,
     users: RwLock<Remembered>,
     place: Place,
-    /// What takes away by itself what was deleted long ago, until this is dropped.
+    /// The background purge, which runs until this is dropped.
     purging: Mutex<Option<purge::Running>>,
-    /// Hears of every change of a mailbox.
+    /// Is notified of every change of a mailbox.
     written: Notify,
 }
 
@@ -97,7 +97,7 @@ enum Place {
 }
 
 impl Place {
-    /// A number that changes when what was read before may never have been so.
+    /// A number that changes when earlier reads may have been of lost data, after a failover.
     fn term(&self) -> usize {
         match self {
             Self::File(_) => 0,
@@ -125,7 +125,7 @@ struct Remembered {
 }
 
 impl Store {
-    /// Reads one row, and sees that the writer is there.
+    /// Reads one row, and checks that the writer is there.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the store cannot answer.
@@ -167,7 +167,7 @@ impl Store {
         Ok(user)
     }
 
-    /// Looks a user up anew from now on.
+    /// Removes a user from the cache.
     pub fn forget_user(&self, called: &str) {
         self.shared.users.write().unwrap_or_else(PoisonError::into_inner).users.remove(&user::key(called));
     }
@@ -208,7 +208,7 @@ impl Store {
         self.contact_with(mailbox, within, id, &Expand::default()).await
     }
 
-    /// The same with what is to be shown with it.
+    /// The same, with the expanded properties.
     ///
     /// # Errors
     /// As [`Store::contact`].
@@ -250,7 +250,7 @@ impl Store {
         self.read_mailbox(mailbox, at_least, count).await
     }
 
-    /// Creates a contact in the folder it names, which is made if need be, or else in the default one.
+    /// Creates a contact in the folder it names, which is made if necessary, or else in the default one.
     ///
     /// # Errors
     /// [`Error::Quota`] when the mailbox has as many folders as it may, else those of the database.
@@ -277,7 +277,7 @@ impl Store {
         created
     }
 
-    /// Keeps creates waiting until it is dropped, so that those that are begun meanwhile share a commit.
+    /// Holds creates back until it is dropped, so that those begun in between share a commit.
     pub fn gather(&self) -> Gathering {
         self.shared.creates.hold();
         Gathering(self.clone())
@@ -311,7 +311,7 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// Marks a contact as deleted. Answers the number of that change.
+    /// Marks a contact as deleted. Returns the number of that change.
     ///
     /// # Errors
     /// As [`Store::update`].
@@ -376,7 +376,7 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// Marks the folder at the end of a path as deleted, and all that is inside it. Answers the number of the change since which
+    /// Marks the folder at the end of a path as deleted, and all that is inside it. Returns the number of the change since which
     /// nothing of it is there.
     ///
     /// # Errors
@@ -391,7 +391,7 @@ impl Store {
         Ok(number)
     }
 
-    /// Hands a write to the writer: one to a mailbox, or else to what is nobody's.
+    /// Hands a write to the writer: to a mailbox, or to rows that belong to no mailbox.
     async fn write<T, F>(&self, mailbox: Option<i64>, work: F) -> Result<T, Error>
     where
         F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,

@@ -65,7 +65,7 @@ pub struct Delta {
 /// Which history of changes a database has, and what signs tokens of it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct History {
-    /// Another one when the log does not go on from what was there before.
+    /// A different one if the log does not continue the earlier one.
     pub epoch: Uuid,
     /// A secret.
     pub key: String,
@@ -89,7 +89,7 @@ impl Store {
         self.read_mailbox(mailbox, None, read).await
     }
 
-    /// What has changed since a client came so far, or without that all there is: a page of so many at most, fewer where
+    /// What has changed since a client came so far, or without that all there is: a page of that size at most, fewer where
     /// they would pass some 4 MiB. What changed before `kept_since` (UTC microseconds) may no longer be in the log.
     ///
     /// # Errors
@@ -153,7 +153,7 @@ where m.id = $1";
     Ok(Watermark { seq: row.get(0)?, entry })
 }
 
-/// Sees that the log of now has been at the moment: its last entry then was the same, unless that is so old that it may have
+/// Checks that the log of now has been at the moment: its last entry then was the same, unless that is so old that it may have
 /// been purged.
 ///
 /// # Errors
@@ -173,7 +173,7 @@ async fn leads_on(
     Err(Error::OutOfSync("The token is of another history of changes, or ahead of this one.", String::new()))
 }
 
-/// A page of what is there, by ids.
+/// A page of the existing rows, by id.
 async fn there(
     session: &mut Session,
     mailbox: i64,
@@ -210,7 +210,7 @@ order by c.id limit $5";
     Ok(Delta { changes, progress, more })
 }
 
-/// A page of what has changed: the log's next entries, and what they are about as it is now.
+/// A page of changes: the log's next entries, with the present state of their contacts or folders.
 async fn changed(
     session: &mut Session,
     mailbox: i64,

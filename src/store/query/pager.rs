@@ -320,7 +320,7 @@ pub struct SortedPage<T> {
     /// How many there are on all pages, where that was asked.
     pub count: Option<i64>,
     places: Vec<Place>,
-    /// What was shown before.
+    /// The rows on earlier pages.
     before: Vec<Anchor>,
 }
 
@@ -328,7 +328,7 @@ pub struct SortedPage<T> {
 const MAX_TEXT: usize = 1_060;
 
 impl<T> SortedPage<T> {
-    /// Where the next page begins if only so many of these are shown.
+    /// Where the next page begins if only this many rows are shown.
     pub fn after(&self, shown: usize) -> Cursor {
         cursor(self.places.get(..shown).unwrap_or(&self.places), &self.before, MAX_TEXT).unwrap_or_default()
     }

@@ -105,7 +105,7 @@ select 1 where exists (select 1 from tokens) or exists (select 1 from identities
     }
 
     /// Takes a user away with the whole mailbox, for good: the user in one transaction, which nothing of theirs outlives
-    /// for anybody, and then what they had in pieces. Should that be interrupted, the next purge goes on.
+    /// for anybody, and then what they had in pieces. Should that be interrupted, the next purge continues.
     ///
     /// # Errors
     /// [`Error::UnknownUser`]

@@ -1,5 +1,5 @@
-//! The log of who did what (docs/security.md, "The audit log"). What is done on somebody's behalf is written down by
-//! `rights` and by the hot writes; here is what the operator does, how it is read, and what is too old.
+//! The audit log (docs/security.md, "The audit log"). `rights` and the frequent writes record what callers do; this file records the
+//! operator's commands, reads the log, and removes old entries.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::store::tables::audit::{OPERATOR, REMOVAL};
 use crate::store::tables::users;
 use crate::store::write::tx::Tx;
 
-/// Most entries that one transaction takes away.
+/// Most entries that one transaction removes.
 const MAX_REMOVED: i64 = 5_000;
 
 /// An entry of the audit log: a write, and who made it.
@@ -24,22 +24,21 @@ pub struct AuditEntry {
     pub id: Uuid,
     /// UTC microseconds.
     pub time: i64,
-    /// A user's id, `app:NAME`, or `operator`. A user who was removed since is `removed:ID`, so that whoever has the name now is
-    /// not taken for them; one who is called like the operator is `user:operator`.
+    /// A user's id, `app:NAME`, or `operator`. A user who was removed since is `removed:ID`, so that a new user of
+    /// the same name is not mistaken for them; a user named `operator` is `user:operator`.
     pub actor: String,
     pub token: Option<Uuid>,
     pub address: Option<String>,
-    /// By which the log of requests has it.
+    /// The id in the request log.
     pub request: Option<Uuid>,
     /// The method and the route, or the command.
     pub action: String,
-    /// Whose mailbox was written to: a user's id, or `removed:ID`. Without one it is nobody's, or was so long ago that it is not
-    /// known.
+    /// The owner of the mailbox: a user's id, or `removed:ID`. `None` if there is no mailbox, or its owner is no longer known.
     pub mailbox: Option<String>,
     pub item: Option<String>,
 }
 
-/// What stands before the id of a user who was removed.
+/// The prefix of the id of a removed user.
 const REMOVED: &str = "removed:";
 
 /// Filters for entries of the audit log.
@@ -95,7 +94,7 @@ impl Store {
         self.read_much(None, list).await
     }
 
-    /// Takes away some of what was done before, in UTC microseconds. Answers whether there may be more.
+    /// Removes some of what was done before, in UTC microseconds. Returns whether there may be more.
     pub(in crate::store) async fn forget_audit_entries(&self, before: i64) -> Result<bool, Error> {
         let work = async move |tx: &mut Tx| {
             let text = "
@@ -140,7 +139,7 @@ fn read(row: &Row) -> Result<(i64, AuditEntry), Error> {
     Ok((row.get(9)?, entry))
 }
 
-/// The condition that somebody has done it.
+/// The condition on the actor.
 async fn by(session: &mut Session, actor: &str) -> Result<Sql, Error> {
     let is = |name: &str| Sql::new(" and a.actor = ").value(name.to_owned());
     Ok(match (actor.strip_prefix(REMOVED), actor.strip_prefix("user:").unwrap_or(actor)) {
@@ -174,7 +173,7 @@ async fn mailboxes(session: &mut Session, owner: &str) -> Result<Vec<i64>, Error
     if found.is_empty() { Err(Error::UnknownUser(owner.to_owned())) } else { Ok(found) }
 }
 
-/// Whose a mailbox was.
+/// The owner of a mailbox.
 async fn owner_once(session: &mut Session, mailbox: i64) -> Result<Option<String>, Error> {
     let text = "select item from audit where mailbox = $1 and actor = $2 and action = $3 order by id desc limit 1";
     let row = session.row(Statement::new(text).bind(mailbox).bind(OPERATOR).bind(REMOVAL)).await?;

@@ -96,7 +96,7 @@ impl Store {
         self.write(Some(mailbox), async move |tx| update(tx, mailbox, id, patch, &expected).await).await
     }
 
-    /// Marks a category as deleted. Contacts keep its name. Answers the number of that change.
+    /// Marks a category as deleted. Contacts keep its name. Returns the number of that change.
     ///
     /// # Errors
     /// As [`Store::update_category`].

@@ -6,7 +6,7 @@ use crate::domain::error::Error;
 use crate::store::db::statement::Statement;
 use crate::store::write::tx::Tx;
 
-/// Records that something is, or is no longer, in a folder; without a contact it is the folder itself. Answers the
+/// Records that something is, or is no longer, in a folder; without a contact it is the folder itself. Returns the
 /// number. The hot writes of contacts do the same inside their procedure.
 pub(in crate::store) async fn record(
     tx: &mut Tx,

@@ -109,7 +109,7 @@ where c.mailbox = ";
     read(&session.row(statement.into()).await?.ok_or(Error::NotFound)?)
 }
 
-/// So many contacts behind one, of any mailbox, deleted ones too.
+/// The contacts after one, up to a limit, of any mailbox, deleted ones too.
 pub(in crate::store) async fn behind(
     session: &mut Session,
     (mailbox, id): (i64, Uuid),
@@ -216,7 +216,7 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
     Ok(contacts)
 }
 
-/// What the statement looks at by itself, to tell what is missing.
+/// Repeats the checks of the statement, to find out which failed.
 async fn may_all_write(tx: &mut Tx, contacts: &[Written]) -> Result<(), Error> {
     let now = tx.now();
     for actor in contacts.iter().filter_map(|written| written.actor.as_deref()) {
@@ -234,7 +234,7 @@ async fn may_all_write(tx: &mut Tx, contacts: &[Written]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes what comes with a contact that was just written. New extensions are then shown with it.
+/// Writes the extensions and extended properties of a contact that was just written. New extensions are in the answer.
 async fn add(tx: &mut Tx, mailbox: i64, contact: &mut Contact, added: ContactAdditions) -> Result<(), Error> {
     let ContactAdditions { extensions, single_values, multi_values } = added;
     let ids = [contact.id];
@@ -296,7 +296,7 @@ pub(in crate::store) async fn update(
     Ok(contact)
 }
 
-/// Marks the contact as deleted. Answers the number of that change.
+/// Marks the contact as deleted. Returns the number of that change.
 ///
 /// # Errors
 /// As [`update`].
@@ -317,7 +317,7 @@ pub(in crate::store) async fn delete(
 /// A statement for some contacts.
 type Procedure = fn(&Tx, &[Written]) -> Result<Call<'static>, Error>;
 
-/// Calls a procedure with contacts, as many at a time as make a parameter of reasonable size. Answers their versions.
+/// Calls a procedure with contacts, as many at a time as make a parameter of reasonable size. Returns their versions.
 async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[Written]) -> Result<Vec<i64>, Error> {
     let mut versions = Vec::with_capacity(contacts.len());
     while !contacts.is_empty() {

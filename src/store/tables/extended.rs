@@ -1,4 +1,4 @@
-//! Extended properties of contacts and folders, which are written with them; and what is read along with contacts.
+//! Extended properties of contacts and folders, which are written in the same transaction.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use crate::store::tables::schema::{
 use crate::store::tables::table::Table;
 use crate::store::write::tx::Tx;
 
-/// Whose properties.
+/// The owner of the properties.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) enum Owner<'a> {
     Contacts(&'a [Uuid]),
@@ -176,7 +176,7 @@ fn written(text: String) -> (String, String, [Option<i64>; 3]) {
     (text, folded, [number, millionths, instant])
 }
 
-/// What properties count for.
+/// The bytes that properties count for.
 fn size<V: ExtendedValue>(properties: &[ExtendedProperty<V>]) -> i64 {
     let lengths = properties.iter().map(|p| p.id.len() + p.value.texts().iter().map(String::len).sum::<usize>());
     quota::bytes(lengths)
@@ -200,7 +200,7 @@ async fn insert<R: Serialize>(
     tx.execute(insert.per_engine(")", "::jsonb) as sent (value)").into()).await
 }
 
-/// Takes away the properties of one kind. Lists go with what they are of.
+/// Removes the properties of one kind. Lists go with what they are of.
 async fn clear<V: ExtendedValue>(tx: &mut Tx, mailbox: i64, owner: Owner<'_>) -> Result<(), Error> {
     let (table, _, column) = owner.tables::<V>();
     let delete =
@@ -208,7 +208,7 @@ async fn clear<V: ExtendedValue>(tx: &mut Tx, mailbox: i64, owner: Owner<'_>) ->
     tx.execute(delete.text(" in ").then(owner.key()).into()).await
 }
 
-/// Takes away all properties of a folder.
+/// Removes all properties of a folder.
 pub(in crate::store) async fn clear_folder(tx: &mut Tx, mailbox: i64, folder: &str) -> Result<(), Error> {
     let (held, owner) = (quota::of_folder(tx.reading().await?, mailbox, folder).await?, Owner::Folder(folder));
     quota::count(tx, mailbox, 0, -held).await?;

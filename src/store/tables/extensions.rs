@@ -72,7 +72,7 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// Takes an extension away. Answers the number of that write.
+    /// Takes an extension away. Returns the number of that write.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the contact and the extension, [`Error::Stale`] when a precondition fails.

@@ -85,7 +85,7 @@ pub(in crate::store) async fn create_default(tx: &mut Tx, mailbox: i64) -> Resul
     write(tx, mailbox, DEFAULT_FOLDER, "Contacts", None).await.map(drop)
 }
 
-/// The folder a new contact names: unknown or deleted, it is made (anew) inside the default folder, id and display
+/// The folder a new contact names. An unknown or deleted one is created inside the default folder, id and display
 /// name as sent (docs/graph.md, "Folders").
 ///
 /// # Errors
@@ -184,7 +184,7 @@ where mailbox = $1 and id = $2";
     Ok(Folder { parent_folder_id: Some(parent), display_name: name, ..folder })
 }
 
-/// Marks a folder as deleted at `time`, with all folders and contacts inside it. Answers the number of the last change, and
+/// Marks a folder as deleted at `time`, with all folders and contacts inside it. Returns the number of the last change, and
 /// whether all is marked: where it is much, that is left to [`emptying`].
 ///
 /// # Errors
@@ -273,7 +273,7 @@ where mailbox = $1 and parent_folder_id = $2 and display_name_key = $3 and id <>
     }
 }
 
-/// Sees that a folder, with all folders inside it, has room inside another. Without an id it is a new one.
+/// Checks that a folder, with all folders inside it, has room inside another. Without an id it is a new one.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is no `parent`, [`Error::Cycle`] when it is `id` or inside it, [`Error::Quota`] where one
@@ -322,9 +322,9 @@ async fn room_for(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Result<(), E
     Ok(())
 }
 
-/// Writes a new folder, or one that was deleted anew. Answers its version.
+/// Writes a new folder, or one that was deleted anew. Returns its version.
 async fn write(tx: &mut Tx, mailbox: i64, id: &str, display_name: &str, parent: Option<&str>) -> Result<i64, Error> {
-    // One that was deleted and is made anew is another.
+    // A folder that is created again is a new folder.
     emptying::all_in(tx, mailbox, id).await?;
     let version = changes::record(tx, mailbox, id, None, false).await?;
     let text = "
@@ -349,7 +349,7 @@ set parent_folder_id = excluded.parent_folder_id, display_name = excluded.displa
     Ok(version)
 }
 
-/// Sees that the contact with this id is there, without reading it.
+/// Checks that the contact with this id is there, without reading it.
 ///
 /// # Errors
 /// [`Error::NotFound`], also when it is deleted or in another folder.

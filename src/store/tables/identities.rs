@@ -189,7 +189,7 @@ where issuer = $1 and subject = $2";
         tx.execute(Statement::new(text).bind(user.mailbox).bind(name)).await?;
     }
     let before = stored.and_then(|stored| stored.trusted).map(|trusted| user::key(&trusted.name));
-    // The new name first: whoever gets it gives the old one back.
+    // The new name first: a user who gets it releases the old one.
     for key in key.iter().chain(before.iter().filter(|before| Some(*before) != key.as_ref())) {
         settle(tx, key).await?;
     }

@@ -1,4 +1,4 @@
-//! What there is to tell: entries of the change log, as whoever subscribed sees them.
+//! Notifications that are due: entries of the change log, as a subscriber sees them.
 
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ pub(crate) struct Batch {
     pub(crate) last: i64,
 }
 
-/// What the log has behind a number.
+/// The entries of the log after a number.
 pub(in crate::store) async fn read(
     session: &mut Session,
     mailbox: i64,
@@ -46,7 +46,7 @@ pub(in crate::store) async fn read(
 
 /// Of contacts, in one folder or in all.
 ///
-/// A contact is created by the entry that has the time of its creation, and where it is gone for good, by the first. A move
+/// A contact is created by the entry that has the time of its creation, and where it is deleted permanently, by the first. A move
 /// leaves two entries, one behind the other: it is not there any more, it is elsewhere. In the one folder that is deleted,
 /// in the other created, and for the mailbox as a whole updated. A contact that is restored leaves two in one folder, and is
 /// created.
@@ -88,7 +88,7 @@ order by c.seq limit $5";
     notices.collect()
 }
 
-/// Of folders. One that was deleted may be made anew, so its row tells of the last time only; before that the log does.
+/// Of folders. A deleted folder may be created again, so its row describes the last time only; the log has the earlier ones.
 async fn of_folders(session: &mut Session, mailbox: i64, after: i64, up_to: i64) -> Result<Vec<Notice>, Error> {
     let text = "
 select c.seq, c.folder_id, c.changed_date_time, c.removed,

@@ -120,7 +120,7 @@ insert into idempotency_keys (mailbox, key, request, item_id, created_date_time)
     tx.execute(statement.bind(tx.now())).await
 }
 
-/// Takes away the keys whose day is over.
+/// Removes the keys whose day is over.
 pub(in crate::store) async fn forget(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
     let text = "delete from idempotency_keys where mailbox = $1 and created_date_time <= $2";
     tx.execute(Statement::new(text).bind(mailbox).bind(tx.now() - KEPT)).await

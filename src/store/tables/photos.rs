@@ -1,4 +1,4 @@
-//! Photos of contacts: a row for each, and its bytes in chunks, so that whoever reads one holds no more than a chunk.
+//! Photos of contacts: a row for each, and its bytes in chunks, so that a reader holds one chunk in memory.
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, LocalBoxStream};
@@ -29,8 +29,8 @@ impl Store {
         self.read(read).await?.ok_or(Error::NotFound)
     }
 
-    /// The same with its bytes, which are read as they are asked for. They end in an error when the photo was replaced
-    /// meanwhile.
+    /// The same with its bytes, which are read as they are asked for. They end in an error if the photo
+    /// is replaced while it is read.
     ///
     /// # Errors
     /// As [`Store::photo`].
@@ -72,7 +72,7 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// Takes the photo of a contact away. Answers the number of that write; `None` if there was none.
+    /// Takes the photo of a contact away. Returns the number of that write; `None` if there was none.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the contact, [`Error::Stale`] when a precondition fails.

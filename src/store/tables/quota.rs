@@ -9,7 +9,7 @@ use crate::store::db::statement::{Sql, Statement};
 use crate::store::write::call::Limits;
 use crate::store::write::tx::Tx;
 
-/// Counts what a write adds or, where it is less than nothing, takes away.
+/// Counts what a write adds or, where it is less than nothing, removes.
 pub(in crate::store) async fn count(tx: &mut Tx, mailbox: i64, contacts: i64, bytes: i64) -> Result<(), Error> {
     if (contacts, bytes) == (0, 0) {
         return Ok(());
@@ -27,7 +27,7 @@ pub(in crate::store) async fn grow(tx: &mut Tx, mailbox: i64, bytes: i64) -> Res
     if bytes > 0 { room(tx, mailbox, 0, 0).await } else { Ok(()) }
 }
 
-/// Sees that there is room for so much more.
+/// Checks that there is room for so much more.
 ///
 /// # Errors
 /// [`Error::Quota`]
@@ -45,7 +45,7 @@ pub(in crate::store) async fn room(tx: &mut Tx, mailbox: i64, contacts: i64, byt
     if row.get::<i64>(1)?.saturating_add(bytes) > limits.bytes { Err(too_large(limits)) } else { Ok(()) }
 }
 
-/// What is said where a mailbox would hold too many bytes.
+/// The message for a mailbox that would hold too many bytes.
 pub(in crate::store) fn too_large(limits: Limits) -> Error {
     Error::Quota(format!(
         "A mailbox holds at most {} bytes of contacts, photos and extensions; deleted ones count until they are deleted for good.",
@@ -99,8 +99,8 @@ pub(in crate::store) fn bytes(lengths: impl IntoIterator<Item = usize>) -> i64 {
     i64::try_from(lengths.into_iter().sum::<usize>()).unwrap_or(i64::MAX)
 }
 
-/// Lets one process at a time go on from here, until it commits: what is counted or looked for stays so. It locks a row that all
-/// have.
+/// Lets one process at a time continue from here until it commits, so that counts stay true. It locks a row that exists in every
+/// database.
 pub(in crate::store) async fn one_at_a_time(tx: &mut Tx) -> Result<(), Error> {
     tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await
 }

@@ -28,7 +28,7 @@ pub struct Actor {
     pub asked: String,
     /// Where the request came from.
     pub address: Option<String>,
-    /// By which id the log has it.
+    /// The id in the request log.
     pub request: Option<Uuid>,
     /// The method and the route.
     pub action: String,
@@ -44,7 +44,7 @@ pub(in crate::store) enum To {
 }
 
 impl Store {
-    /// The same store for somebody: what is done by it is refused, and undone, unless they may do it then.
+    /// The same store for a caller: it refuses and rolls back what the caller is not permitted at that time.
     #[must_use]
     pub fn acting(&self, actor: Actor) -> Self {
         Self { actor: Some(actor.into()), ..self.clone() }
@@ -62,7 +62,7 @@ impl Store {
         Self { actor: None, ..self.clone() }
     }
 
-    /// Sees that the actor may do anything at all here, or that the mailbox is theirs to read.
+    /// Checks that the actor may do anything at all here, or that the mailbox is theirs to read.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] where token or user are no longer good, [`Error::UnknownUser`] where the mailbox is gone or
@@ -135,7 +135,7 @@ impl Store {
     }
 }
 
-/// Sees that an actor may do something now (UTC microseconds).
+/// Checks that an actor may do something now (UTC microseconds).
 ///
 /// # Errors
 /// [`Error::Unauthorized`] where token or user are no longer good, [`Error::UnknownUser`] where the mailbox is gone or

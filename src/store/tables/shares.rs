@@ -14,7 +14,7 @@ const MAX_SHARES: i64 = 1_000;
 /// That a user may see another's mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
-    /// Whose mailbox it is, for whoever it is shared with; or who may see it, for its owner.
+    /// The mailbox's owner, if it is read for the user it is shared with; else that user.
     pub user: User,
     /// Whether it may be written to as well.
     pub can_write: bool,
@@ -49,7 +49,7 @@ impl Store {
         self.read_vital(find).await
     }
 
-    /// Whom a mailbox is shared with, in the order in which these were made.
+    /// The users a mailbox is shared with, in the order in which they were created.
     ///
     /// # Errors
     /// Those of the database.
@@ -83,7 +83,7 @@ on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
         self.write(Some(mailbox), work).await
     }
 
-    /// Changes how a mailbox is shared. A share that was taken back meanwhile stays so.
+    /// Changes how a mailbox is shared. A share that was removed in between stays removed.
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is none.

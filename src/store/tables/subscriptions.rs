@@ -1,4 +1,4 @@
-//! Subscriptions: who is to be told of changes. Their rows take no number of the mailbox and hold up none of its writers.
+//! Subscriptions. Their rows take no number of the mailbox and delay none of its writers.
 
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ pub(in crate::store) const COLUMNS: usize = 13;
 pub(in crate::store) use select_subscriptions;
 
 impl Store {
-    /// Sees that there is room for one more, before anybody is asked to confirm it.
+    /// Checks that there is room for one more, before anybody is asked to confirm it.
     ///
     /// # Errors
     /// [`Error::Quota`] when a creator has 100 in the mailbox, or the server 10,000.
@@ -63,7 +63,7 @@ impl Store {
         self.read(async |session: &mut Session| get(session, creator, id).await).await
     }
 
-    /// Those of a creator, so many behind one, in the order in which they were made.
+    /// A creator's subscriptions after one, up to a number, in the order of their creation.
     ///
     /// # Errors
     /// Those of the database.
@@ -78,7 +78,7 @@ impl Store {
         self.read(list).await
     }
 
-    /// Gives a subscription a new end, or has it told elsewhere from now on, without waiting for what failed before.
+    /// Gives a subscription a new end or a new address, and retries failed notifications at once.
     ///
     /// # Errors
     /// As [`Store::subscription`].
@@ -95,7 +95,7 @@ impl Store {
 update subscriptions set notification_url = $3, attempts = 0, next_attempt_date_time = $4 where mailbox = $1 and id = $2";
                 tx.execute(Statement::new(text).bind(found.mailbox).bind(id).bind(url).bind(tx.now())).await?;
             }
-            // It may have expired meanwhile, or been deleted.
+            // It may have expired or been deleted since.
             get(tx.reading().await?, &creator, id).await
         };
         self.write(None, work).await

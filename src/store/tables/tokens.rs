@@ -87,11 +87,11 @@ impl Store {
         self.read(async |session: &mut Session| has_way_in(session, clock::now()).await).await
     }
 
-    /// Makes a user, where there is none of this name, with a token, unless somebody could sign in already. Answers whether
+    /// Makes a user, where there is none of this name, with a token, unless somebody could sign in already. Returns whether
     /// it has.
     ///
     /// # Errors
-    /// [`Error::Denied`] where whoever has the name may not sign in; else those of the database.
+    /// [`Error::Denied`] where the user of that name is disabled; else those of the database.
     pub async fn make_first_user(&self, name: &UserName, token: NewToken) -> Result<bool, Error> {
         let name = name.clone();
         let work = async move |tx: &mut Tx| {
@@ -120,7 +120,7 @@ impl Store {
         self.read_much(None, list).await
     }
 
-    /// Makes a token worthless, at once and in every process. Answers it as it is then.
+    /// Makes a token worthless, at once and in every process. Returns it as it is then.
     ///
     /// # Errors
     /// [`Error::NotFound`]

@@ -1,7 +1,7 @@
-//! What becomes of the deleted. A contact that was deleted is in the trash until it is restored or its time is over
-//! (`purge`). What is deleted for good is gone from the API in one transaction. A contact's rows go with it; those of a
-//! folder's content may be many, so they are marked with the time 0, which is in no trash, and taken away in pieces at
-//! once, as what is in the trash leaves such a folder in pieces. Should that be interrupted, the next purge goes on.
+//! Deleted contacts. A contact that was deleted is in the trash until it is restored or its time is over
+//! (`purge`). What is deleted permanently is gone from the API in one transaction. A contact's rows go with it; those of a
+//! folder's content may be many, so they are marked with the time 0, which is in no trash, and removed in pieces at
+//! once, as what is in the trash leaves such a folder in pieces. Should that be interrupted, the next purge continues.
 
 use uuid::Uuid;
 
@@ -17,13 +17,13 @@ use crate::store::tables::contacts::{self, find};
 use crate::store::tables::{along, changes, folders, quota};
 use crate::store::write::tx::Tx;
 
-/// The deletion time of what is deleted for good and only waits to be taken away.
+/// The deletion time of rows that are deleted permanently and wait to be removed.
 pub(in crate::store) const FOR_GOOD: i64 = 0;
 
 const IN_TRASH: &str = " and c.deleted_date_time > 0";
 
 impl Store {
-    /// The deleted contact with this id, with what is to be shown with it. Its last modification is its deletion.
+    /// The deleted contact with this id, with the expanded properties. Its last modification is its deletion.
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is not there, or not deleted.
@@ -46,7 +46,7 @@ impl Store {
         self.write(Some(mailbox), async move |tx| restore(tx, mailbox, id, &expected).await).await
     }
 
-    /// Deletes a contact for good, with all that belongs to it. Answers the number of that change.
+    /// Deletes a contact for good, with all that belongs to it. Returns the number of that change.
     ///
     /// # Errors
     /// As [`Store::update`].
@@ -78,7 +78,7 @@ impl Store {
     }
 
     /// Deletes the folder at the end of a path for good, and all that is inside it. What was deleted there before stays in
-    /// the trash, and would be restored to the default folder. Answers the number of the last change.
+    /// the trash, and would be restored to the default folder. Returns the number of the last change.
     ///
     /// # Errors
     /// As [`Store::delete_folder`].
@@ -114,7 +114,7 @@ async fn restore(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) 
     let size = i64::try_from(contact.size()).map_err(Error::internal)?;
     let statement = Statement::new("select size from contacts where mailbox = $1 and id = $2").bind(mailbox).bind(id);
     let before: i64 = tx.reading().await?.row(statement).await?.ok_or(Error::NotFound)?.get(0)?;
-    // It was counted all the time.
+    // Deleted contacts count too.
     quota::count(tx, mailbox, 0, size - before).await?;
     let text = "
 update contacts
@@ -145,7 +145,7 @@ pub(in crate::store) async fn delete_folder(
     Ok(number)
 }
 
-/// Moves some of what is in the trash out of folders that were deleted for good, so that those can be taken away. Answers
+/// Moves some of what is in the trash out of folders that were deleted permanently, so that those can be removed. Answers
 /// whether there may be more.
 pub(in crate::store) async fn leave_folders(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
     let some = "
@@ -175,7 +175,7 @@ with recursive tree (id) as (
 )
 select id from tree)";
 
-/// Takes away contacts and all rows that are theirs. The log keeps what it says of them.
+/// Removes contacts and all rows that are theirs. The log keeps what it says of them.
 pub(in crate::store) async fn remove(tx: &mut Tx, mailbox: i64, contacts: &[Contact]) -> Result<(), Error> {
     let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
     let (count, bytes) = quota::of_contacts(tx.reading().await?, mailbox, &ids).await?;

@@ -72,7 +72,7 @@ pub(in crate::store) async fn find(session: &mut Session, called: &str) -> Resul
     row.as_ref().map(|row| read(row, 0)).transpose()
 }
 
-/// Sees that a user is one of contactd's own, and who has their name may act for them: an identity provider's users are
+/// Checks that a user is one of contactd's own, and who has their name may act for them: an identity provider's users are
 /// found by the provider's word alone.
 pub(in crate::store) fn own(user: User) -> Result<User, Error> {
     if user.is_of_provider() {

@@ -77,7 +77,7 @@ const FLAG: &str = "
     insert into flags (mailbox, contact_id, {flag_columns})
     select $2, id, {flag_values} from numbered where {flagged}";
 
-/// Marks a contact as deleted: `$1` mailbox, `$2` contact, `$3` now, `$4` its folder. Answers its version.
+/// Marks a contact as deleted: `$1` mailbox, `$2` contact, `$3` now, `$4` its folder. Returns its version.
 pub(super) const DELETE: &str = "
 with counter as (
     update mailboxes set seq = seq + 1 where id = $1 returning seq
@@ -90,7 +90,7 @@ with counter as (
 )
 select seq from counter";
 
-/// Creates contacts. Answers the version of each.
+/// Creates contacts. Returns the version of each.
 pub(super) fn insert() -> Sql {
     let text = "{sent}new_contacts as (
     insert into contacts (mailbox, id, created_date_time, {columns}, version)
@@ -109,7 +109,7 @@ select version from numbered order by n";
     Sql::filled(text, &parts)
 }
 
-/// Overwrites contacts, their rows included. Answers the version of each.
+/// Overwrites contacts, their rows included. Returns the version of each.
 pub(super) fn update() -> Sql {
     let bytes = "(select sum({size} - c.size) from sent join contacts c on c.mailbox = $2 and c.id = {id})::bigint";
     let text = "{sent}new_contacts as (

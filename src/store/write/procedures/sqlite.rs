@@ -96,12 +96,12 @@ const REST: &str = "
     insert into flags (mailbox, contact_id, {flag_columns}) select new.mailbox, new.id, {flag_values} where new.flagged;";
 
 /// Hands contacts to a view: `$1` is a JSON array of rows, each an array as `rows` writes it; `$2` and `$3` are how many
-/// contacts and bytes a mailbox may hold. Answers the version of each.
+/// contacts and bytes a mailbox may hold. Returns the version of each.
 const CALL: &str = "
 insert into {view} select {values}, $2, $3
 from jsonb_each($1) returning (select seq from mailboxes where id = mailbox)";
 
-/// Marks a contact as deleted: `$1` mailbox, `$2` contact, `$3` now, `$4` its folder. Answers its version.
+/// Marks a contact as deleted: `$1` mailbox, `$2` contact, `$3` now, `$4` its folder. Returns its version.
 pub(super) const DELETE: &str = "
 insert into delete_contact values ($1, $2, $3, $4) returning (select seq from mailboxes where id = $1)";
 
