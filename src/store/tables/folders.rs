@@ -322,7 +322,7 @@ async fn room_for(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Result<(), E
     Ok(())
 }
 
-/// Writes a new folder, or one that was deleted anew. Returns its version.
+/// Writes a new folder, or a deleted one again. Returns its version.
 async fn write(tx: &mut Tx, mailbox: i64, id: &str, display_name: &str, parent: Option<&str>) -> Result<i64, Error> {
     // A folder that is created again is a new folder.
     emptying::all_in(tx, mailbox, id).await?;
