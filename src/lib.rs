@@ -44,3 +44,5 @@ pub mod oidc;
 pub mod percent;
 mod permission;
 pub mod store;
+#[doc(hidden)]
+pub mod vcard;
