@@ -37,6 +37,14 @@ pub enum Fate {
     Lost(&'static str),
 }
 
+/// The reason of [`Fate::Ignored`] for what says nothing about the person, like `VERSION`, or a default that a program writes into
+/// every record. A report counts it and does not list it for each contact.
+pub const SAYS_NOTHING: &str = "says nothing";
+
+/// The reason of [`Fate::Aside`] for a part that is kept because its value is: the label of a custom field. A report counts it and
+/// does not list it for each contact.
+pub const WITH_ITS_VALUE: &str = "with its value";
+
 /// A photo of a record. Its format is read from its first bytes when it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordPhoto {
@@ -53,6 +61,8 @@ pub struct Record {
     pub photo: Option<RecordPhoto>,
     /// The identity as written: UID, `id`, `entryUUID`. Identities are compared without `urn:uuid:` and without case.
     pub uid: Option<String>,
+    /// Another name by which a group of the same file refers to it: the `dn` of LDIF. It is no identity.
+    pub alias: Option<String>,
     /// What became of each property, in the record's order.
     pub outcomes: Vec<Outcome>,
     /// The card to keep beside the contact: vCard 3.0 or 4.0 as UTF-8 with CRLF. `None` if nothing is kept aside and the record
@@ -65,7 +75,7 @@ pub struct Record {
 pub struct GroupRecord {
     /// The group's name.
     pub name: String,
-    /// The members' identities as written.
+    /// The members' identities as written; of LDIF their `dn`, which is the members' [`Record::alias`].
     pub members: Vec<String>,
     /// The group's own identity.
     pub uid: Option<String>,
