@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::arguments::DatabaseArg;
-use crate::store::{self, Database, Lock, Step, Target};
+use crate::store::{self, CopyTarget, Database, Lock, Step};
 
 /// Options of `contactd copy`.
 #[derive(Debug, Args)]
@@ -50,9 +50,9 @@ pub async fn run(config: &Copy) -> Result<(), String> {
     });
     let locks = locks.collect::<Result<Vec<_>, _>>()?;
     let target = match (config.resume, config.overwrite) {
-        (true, _) => Target::Resumed,
-        (_, true) => Target::Overwritten,
-        _ => Target::Empty,
+        (true, _) => CopyTarget::Resumed,
+        (_, true) => CopyTarget::Overwritten,
+        _ => CopyTarget::Empty,
     };
     let bar = ProgressBar::no_length();
     let style = ProgressStyle::with_template("{bar:40} {percent:>3}% {pos}/{len} rows, {eta} to go");

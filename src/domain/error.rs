@@ -16,7 +16,7 @@ pub struct Problem {
     pub message: String,
 }
 
-/// The rules a request can break; each has one Graph code (docs/graph.md, "Errors").
+/// The rules a request can break. Each front end has one error code for each (docs/graph.md, "Errors").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The body is not JSON.

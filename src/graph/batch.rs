@@ -29,7 +29,7 @@ use crate::graph::routes::{self, Route};
 use crate::graph::steps::{self, Step, refused, sendable};
 use crate::graph::throttle::{MailboxPermit, mailbox};
 use crate::graph::{error, service};
-use crate::http::Ids;
+use crate::http::RequestIds;
 use crate::http::answer::{Answer, Body};
 use crate::http::aside::{SHORT, aside};
 use crate::http::authenticate::Caller;
@@ -152,7 +152,7 @@ impl Batch<'_> {
             self.slots.borrow_mut().clear();
             for (i, answer) in run.into_iter().zip(answers) {
                 let sent = &self.steps[i];
-                let ids = || Ids::of(&sent.headers().unwrap_or_default());
+                let ids = || RequestIds::of(&sent.headers().unwrap_or_default());
                 let mut answer = answer.unwrap_or_else(|error| {
                     let answer = error::answer(&error, &ids());
                     self.log(sent, &answer, &error);

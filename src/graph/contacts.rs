@@ -8,13 +8,13 @@ use crate::domain::query::search::Search;
 use crate::graph::authorize::Mailbox;
 use crate::graph::body;
 use crate::graph::call::Call;
+use crate::graph::idempotency;
 use crate::graph::json::contact::read::{self, Purpose};
 use crate::graph::json::contact::select::Selection;
 use crate::graph::json::contact::write::ContactJson;
 use crate::graph::json::extended;
 use crate::graph::keys::{parse_id, quoted};
 use crate::graph::list::List;
-use crate::graph::once;
 use crate::graph::written;
 use crate::http::answer::Answer;
 use crate::odata::expand;
@@ -127,7 +127,7 @@ pub(crate) async fn create(
 ) -> Result<Answer, Error> {
     let (shape, handling) = (call.shape(), call.handling());
     let new = body::json(body, move |body| read::read(shape, body, handling, Purpose::Create)).await?;
-    create_from(call, mailbox, folder, new, once::of(call, body)?).await
+    create_from(call, mailbox, folder, new, idempotency::of(call, body)?).await
 }
 
 /// Creates a contact, for `POST …/contacts` and `POST …/contacts/$ref`.

@@ -10,10 +10,10 @@ use crate::graph::authorize::{Mailbox, Need};
 use crate::graph::body;
 use crate::graph::call::Call;
 use crate::graph::contacts;
+use crate::graph::idempotency;
 use crate::graph::json::contact::read::{self, Purpose};
 use crate::graph::keys::{own_path, quoted};
 use crate::graph::list::List;
-use crate::graph::once;
 use crate::http::answer::Answer;
 use crate::http::authenticate::Caller;
 use crate::odata::address::{Address, Item, Resource};
@@ -59,7 +59,7 @@ pub(crate) async fn add(
     folder: &[String],
     body: &[u8],
 ) -> Result<Answer, Error> {
-    let (once, shape, handling) = (once::of(call, body)?, call.shape(), call.handling());
+    let (once, shape, handling) = (idempotency::of(call, body)?, call.shape(), call.handling());
     let sent = body::json(body, move |body| match read::bare_reference(&body) {
         Some(reference) => Ok(Added::Reference(reference.clone())),
         None => read::read(shape, body, handling, Purpose::Create).map(|new| Added::Contact(Box::new(new))),

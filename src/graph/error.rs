@@ -11,7 +11,7 @@ use crate::clock;
 use crate::domain::date;
 use crate::domain::error::{Error, Kind, Limit, Problem};
 use crate::domain::plain::{printed, shorten};
-use crate::http::Ids;
+use crate::http::RequestIds;
 use crate::http::answer::Answer;
 
 #[derive(Serialize)]
@@ -47,7 +47,7 @@ struct InnerError<'a> {
 }
 
 /// The answer an error becomes.
-pub(crate) fn answer(error: &Error, ids: &Ids) -> Answer {
+pub(crate) fn answer(error: &Error, ids: &RequestIds) -> Answer {
     match error {
         // The message of a database may contain values that a client sent.
         Error::Internal(cause) => {

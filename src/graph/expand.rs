@@ -1,6 +1,6 @@
 //! `$expand` on folders: the first page of the contacts or folders inside each. Its nextLink is that of the list itself.
 
-use crate::domain::contact::expand::Ids;
+use crate::domain::contact::expand::ExpandSelection;
 use crate::domain::error::Error;
 use crate::domain::folder::Folder;
 use crate::graph::authorize::Mailbox;
@@ -26,8 +26,8 @@ pub(crate) struct Expansion {
 enum ExpansionKind {
     Contacts(Listing, Option<Selection>),
     Folders(FolderListing, Option<Vec<&'static str>>),
-    SingleValues(Ids),
-    MultiValues(Ids),
+    SingleValues(ExpandSelection),
+    MultiValues(ExpandSelection),
 }
 
 impl Expansion {

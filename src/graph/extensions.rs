@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::contact::expand::Ids;
+use crate::domain::contact::expand::ExpandSelection;
 use crate::domain::error::{Error, Kind};
 use crate::domain::extension::{Extension, ExtensionPatch, name_of};
 use crate::domain::handling::Handling;
@@ -40,7 +40,7 @@ pub(crate) async fn get(
     id: &str,
     name: &str,
 ) -> Result<Answer, Error> {
-    let (id, ids) = (parse_id(id)?, Ids::These(vec![name_of(name).to_owned()]));
+    let (id, ids) = (parse_id(id)?, ExpandSelection::These(vec![name_of(name).to_owned()]));
     let mut found = mailbox.store.extensions(mailbox.user.mailbox, folder, id, &ids).await?;
     let extension = found.pop().ok_or(Error::NotFound)?;
     if call.expected.unchanged(&extension.version_token()) {

@@ -10,10 +10,10 @@ use crate::graph::body;
 use crate::graph::call::Call;
 use crate::graph::expand::Expansion;
 use crate::graph::folder_list::{listing, selection};
+use crate::graph::idempotency;
 use crate::graph::json::folder::{self, FolderExpansion, FolderJson};
 use crate::graph::keys::quoted;
 use crate::graph::list::List;
-use crate::graph::once;
 use crate::graph::written;
 use crate::http::answer::Answer;
 use crate::odata::query::Query;
@@ -153,7 +153,7 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
     let default = [DEFAULT_FOLDER.to_owned()];
     let path = if path.is_empty() { &default } else { path };
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
-    let folder = match once::of(call, body)? {
+    let folder = match idempotency::of(call, body)? {
         Some(once) => store.create_folder_once(number, path, sent, once).await?,
         None => store.create_folder(number, path, sent).await?,
     };

@@ -15,7 +15,7 @@ use crate::http::authenticate::{Caller, Scheme};
 use crate::http::body::Taken;
 use crate::http::front_end::{Counted, FrontEnd, Head};
 use crate::http::limits::{Permit, RequestClass};
-use crate::http::{Api, Ids, Settings};
+use crate::http::{Api, RequestIds, Settings};
 use crate::odata::address::{Address, Resource};
 use crate::odata::format;
 use crate::odata::query::Query;
@@ -106,7 +106,7 @@ impl FrontEnd for Graph {
         }
     }
 
-    fn error(error: &Error, ids: &Ids) -> Answer {
+    fn error(error: &Error, ids: &RequestIds) -> Answer {
         error::answer(error, ids)
     }
 
@@ -186,7 +186,7 @@ mod tests {
             Ok(Answer { body: Some(format!("hello {}", caller.name()).into_bytes().into()), ..Answer::empty(200)? })
         }
 
-        fn error(error: &Error, _: &Ids) -> Answer {
+        fn error(error: &Error, _: &RequestIds) -> Answer {
             let status = if matches!(error, Error::Unauthorized) { 401 } else { 405 };
             Answer { body: Some(format!("sorry: {error}").into_bytes().into()), ..Answer::empty(status).unwrap() }
         }

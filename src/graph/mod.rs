@@ -15,13 +15,13 @@ pub(crate) mod extensions;
 pub(crate) mod folder_list;
 pub(crate) mod folders;
 pub(crate) mod front_end;
+pub(crate) mod idempotency;
 pub mod json;
 pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod metadata;
 #[cfg(test)]
 mod moments;
-pub(crate) mod once;
 pub(crate) mod permissions;
 pub(crate) mod photos;
 pub(crate) mod routes;

@@ -51,11 +51,11 @@ struct Shared {
     limits: ConnectionLimits,
     /// Whether the log shows the addresses of clients.
     log_addresses: bool,
-    table: Mutex<Table>,
+    table: Mutex<ConnectionTable>,
 }
 
 #[derive(Default)]
-struct Table {
+struct ConnectionTable {
     conns: HashMap<u64, Conn>,
     /// The last number given to a connection or a change of state.
     last: u64,
@@ -148,7 +148,7 @@ fn socket(stream: &dyn Any) -> Option<(BorrowedFd<'_>, Option<Client>, Option<St
 }
 
 impl Shared {
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, ConnectionTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -187,7 +187,7 @@ impl Shared {
     }
 }
 
-impl Table {
+impl ConnectionTable {
     /// Registers a connection, closing another one if needed, and returns its number.
     fn open(&mut self, limits: ConnectionLimits, socket: Socket, client: Option<Client>, now: Instant) -> Option<u64> {
         // Not `entry`: a refused client must leave nothing behind.
@@ -364,9 +364,10 @@ mod tests {
 
     #[test]
     fn an_address_that_is_refused_leaves_nothing_behind() {
-        let (mut table, now, (socket, _other)) = (Table::default(), Instant::now(), socket());
-        let open =
-            |table: &mut Table, number| table.open(LIMITS, socket.try_clone().unwrap(), Some(client(number)), now);
+        let (mut table, now, (socket, _other)) = (ConnectionTable::default(), Instant::now(), socket());
+        let open = |table: &mut ConnectionTable, number| {
+            table.open(LIMITS, socket.try_clone().unwrap(), Some(client(number)), now)
+        };
         let held: Vec<_> = (0..4).map(|number| open(&mut table, number).unwrap()).collect();
         for id in &held {
             table.note_state(*id, ConnState::Working, now);
@@ -384,7 +385,7 @@ mod tests {
     #[test]
     fn who_takes_too_little_of_an_answer_over_all_of_it_is_closed_although_each_piece_is_taken_in_time() {
         const PIECE: u64 = 64 << 10;
-        let (mut table, start, (socket, _other)) = (Table::default(), Instant::now(), socket());
+        let (mut table, start, (socket, _other)) = (ConnectionTable::default(), Instant::now(), socket());
         let id = table.open(LIMITS, socket, Some(client(1)), start).unwrap();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         // As slow as may be: what was given is taken at the least rate, four seconds a piece.

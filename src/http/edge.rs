@@ -23,7 +23,7 @@ use crate::http::front_end::{FrontEnd, Head, Source};
 use crate::http::held::Held;
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::paced::Paced;
-use crate::http::{Api, Ids, Origin, Settings, body, cors, host, origin, packed};
+use crate::http::{Api, Origin, RequestIds, Settings, body, cors, host, origin, packed};
 
 /// What the log says of a request.
 #[derive(Default)]
@@ -55,7 +55,7 @@ pub(crate) async fn serve<F: FrontEnd>(
     api: web::Data<Api>,
 ) -> HttpResponse {
     let started = Instant::now();
-    let ids = Ids::of(request.headers());
+    let ids = RequestIds::of(request.headers());
     let address = client::shown(&request, api.settings.limits.forwarded);
     let mut entry = LogEntry { address, ..LogEntry::default() };
     let mut held = Held { exchange: Exchange::begin(&request), ..Held::default() };
@@ -81,7 +81,14 @@ pub(crate) async fn serve<F: FrontEnd>(
 }
 
 /// One line a request, without anything a client wrote.
-fn log(request: &HttpRequest, settings: &Settings, entry: &LogEntry, answer: &Answer, ids: &Ids, took: Duration) {
+fn log(
+    request: &HttpRequest,
+    settings: &Settings,
+    entry: &LogEntry,
+    answer: &Answer,
+    ids: &RequestIds,
+    took: Duration,
+) {
     let method = match *request.method() {
         Method::GET | Method::HEAD | Method::POST | Method::PATCH | Method::PUT | Method::DELETE | Method::OPTIONS => {
             request.method().as_str()
@@ -130,7 +137,7 @@ async fn answer<F: FrontEnd>(
     request: &HttpRequest,
     payload: &mut web::Payload,
     api: &Api,
-    ids: &Ids,
+    ids: &RequestIds,
     entry: &mut LogEntry,
     held: &mut Held,
 ) -> Result<Answer, Error> {
@@ -244,7 +251,7 @@ fn split_mount(request: &HttpRequest) -> Result<(&str, &str), Error> {
     path.strip_prefix(decoded).map(|rest| (&path[..matched], rest)).ok_or_else(|| Error::NoSegment(path.to_owned()))
 }
 
-fn respond<F: FrontEnd>(answer: Answer, ids: Ids, request: &HttpRequest, api: &Api, held: Held) -> HttpResponse {
+fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, api: &Api, held: Held) -> HttpResponse {
     let mut response = HttpResponse::build(answer.status);
     for header in F::HEADERS {
         response.insert_header(*header);

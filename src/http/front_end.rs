@@ -11,7 +11,7 @@ use crate::http::answer::Answer;
 use crate::http::authenticate::{Caller, Scheme};
 use crate::http::body::Taken;
 use crate::http::limits::{Permit, RequestClass};
-use crate::http::{Api, Ids};
+use crate::http::{Api, RequestIds};
 
 /// The head of a request.
 pub(crate) struct Head<'a> {
@@ -92,7 +92,7 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     async fn perform(call: &Self::Call<'_>, caller: &Caller, permit: &Permit, body: &[u8]) -> Result<Answer, Error>;
 
     /// The answer an error becomes, in the front end's own words.
-    fn error(error: &Error, ids: &Ids) -> Answer;
+    fn error(error: &Error, ids: &RequestIds) -> Answer;
 
     /// The code of an error, for the log.
     fn code(error: &Error) -> &'static str;

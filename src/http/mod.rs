@@ -147,14 +147,14 @@ impl Api {
 }
 
 /// The ids of a request in answers and in the log.
-pub(crate) struct Ids {
+pub(crate) struct RequestIds {
     pub(crate) request: String,
     pub(crate) id: Uuid,
     /// The client's own, if it sent a usable one.
     pub(crate) client: String,
 }
 
-impl Ids {
+impl RequestIds {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let id = clock::new_id();
         let request = id.to_string();

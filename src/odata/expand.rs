@@ -10,7 +10,7 @@
 //! assert_eq!((found[0].options.filter.as_deref(), found[0].options.top), (Some("surname eq ')'"), Some(5)));
 //! ```
 
-use crate::domain::contact::expand::{Asked, Expand, Ids};
+use crate::domain::contact::expand::{Asked, Expand, ExpandSelection};
 use crate::domain::contact::tags;
 use crate::domain::error::{Error, Kind};
 use crate::domain::extended::{MULTI, MultiValue, PropertyId, SINGLE, SingleValue};
@@ -198,9 +198,9 @@ pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
 }
 
 /// Moves the views on the contact out of the list of extended properties.
-fn take_views(wanted: &mut Ids) -> Vec<Asked> {
+fn take_views(wanted: &mut ExpandSelection) -> Vec<Asked> {
     let mut views: Vec<Asked> = Vec::new();
-    if let Ids::These(ids) = wanted {
+    if let ExpandSelection::These(ids) = wanted {
         ids.retain_mut(|text| {
             let Ok(id) = PropertyId::parse::<SingleValue>(text) else { return false };
             let view = tags::view(&id.key);
@@ -220,18 +220,18 @@ fn take_views(wanted: &mut Ids) -> Vec<Asked> {
 ///
 /// # Errors
 /// 400 for a `$filter` that does more than name ids.
-pub fn ids(what: Navigation, options: &Query) -> Result<Ids, Error> {
+pub fn ids(what: Navigation, options: &Query) -> Result<ExpandSelection, Error> {
     named(what, options, |id| id.key)
 }
 
-fn named(what: Navigation, options: &Query, of: impl Fn(PropertyId) -> String) -> Result<Ids, Error> {
-    let Some(text) = &options.filter else { return Ok(Ids::All) };
+fn named(what: Navigation, options: &Query, of: impl Fn(PropertyId) -> String) -> Result<ExpandSelection, Error> {
+    let Some(text) = &options.filter else { return Ok(ExpandSelection::All) };
     let read = |id: &str| match what {
         Navigation::SingleValues => PropertyId::parse::<SingleValue>(id).map(&of),
         Navigation::MultiValues => PropertyId::parse::<MultiValue>(id).map(&of),
         _ => Ok(extension::name_of(id).to_owned()),
     };
-    filter::ids(text, &options.aliases, read).map(Ids::These)
+    filter::ids(text, &options.aliases, read).map(ExpandSelection::These)
 }
 
 /// Refuses the `$expand` of a request whose type has nothing to expand.

@@ -41,7 +41,7 @@ use crate::store::db::readers::Readers;
 pub use crate::store::db::restore::restore;
 use crate::store::db::snapshot::Snapshot;
 use crate::store::db::statement::Statement;
-pub use crate::store::jobs::copy::{Copied, Step, Target, copy};
+pub use crate::store::jobs::copy::{Copied, CopyTarget, Step, copy};
 pub(crate) use crate::store::jobs::leases::{Attempts, Due, LeasedSubscription};
 pub use crate::store::query::delta::{Change, Delta, DeltaScope, History, Reason};
 pub use crate::store::query::folder_listing::FolderListing;
@@ -50,8 +50,8 @@ pub use crate::store::query::pager::{SortedPage, Sorting};
 pub use crate::store::tables::accounts::Account;
 pub use crate::store::tables::audit_log::{AuditEntry, AuditQuery};
 use crate::store::tables::contacts::New;
+pub use crate::store::tables::idempotency::IdempotencyKey;
 pub use crate::store::tables::identities::Known;
-pub use crate::store::tables::once::IdempotencyKey;
 pub use crate::store::tables::photos::Chunks;
 pub use crate::store::tables::rights::Actor;
 use crate::store::tables::rights::To;
@@ -83,7 +83,7 @@ struct Shared {
     history: History,
     options: Options,
     users: RwLock<Remembered>,
-    place: Place,
+    location: StoreLocation,
     /// The background purge, which runs until this is dropped.
     purging: Mutex<Option<purge::Running>>,
     /// Is notified of every change of a mailbox.
@@ -91,12 +91,12 @@ struct Shared {
 }
 
 /// Where a store's data is.
-enum Place {
+enum StoreLocation {
     File(Arc<Opened>),
     Cluster(Arc<Cluster>),
 }
 
-impl Place {
+impl StoreLocation {
     /// A number that changes when earlier reads may have been of lost data, after a failover.
     fn term(&self) -> usize {
         match self {
@@ -131,7 +131,7 @@ impl Store {
     /// [`Error::Unavailable`] when the store cannot answer.
     pub async fn check(&self) -> Result<(), Error> {
         self.writer()?.check()?;
-        if let Place::File(opened) = &self.shared.place {
+        if let StoreLocation::File(opened) = &self.shared.location {
             opened.look()?;
         }
         let read = async |session: &mut Session| session.row(Statement::new("select epoch from store")).await;
@@ -155,7 +155,7 @@ impl Store {
             return Ok(None);
         }
         let key = user::key(called);
-        let term = self.shared.place.term();
+        let term = self.shared.location.term();
         if let Some(user) = self.remembered(term, &key) {
             return Ok(Some(user));
         }
@@ -194,7 +194,7 @@ impl Store {
         if let Some(user) = self.find_user(name).await? {
             return users::own(user);
         }
-        let (term, key, name) = (self.shared.place.term(), name.key(), name.clone());
+        let (term, key, name) = (self.shared.location.term(), name.key(), name.clone());
         let user = self.write(None, async move |tx| users::ensure(tx, &name).await).await?;
         self.remember(term, key, &user);
         Ok(user)

@@ -7,7 +7,7 @@ use crate::domain::extension::Extension;
 
 /// Which extensions or extended properties are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ids {
+pub enum ExpandSelection {
     /// All.
     All,
     /// Those with these names (extensions) or keys (extended properties).
@@ -35,9 +35,9 @@ impl Asked {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the property of its name")]
 pub struct Expand {
-    pub extensions: Option<Ids>,
-    pub single: Option<Ids>,
-    pub multi: Option<Ids>,
+    pub extensions: Option<ExpandSelection>,
+    pub single: Option<ExpandSelection>,
+    pub multi: Option<ExpandSelection>,
     /// Views on the contact that were asked for among the single values.
     pub views: Vec<Asked>,
 }

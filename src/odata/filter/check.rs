@@ -254,7 +254,7 @@ impl<'a> Checker<'a> {
             let ModelTarget::ModelComplex(complex) = target else {
                 return Err(Fault::wrong(
                     at,
-                    format!("Nothing is below the value that '{}' is sought in.", shorten(name)),
+                    format!("'{}' is a member of a value that has no members.", shorten(name)),
                 ));
             };
             let members = self.model.members_of(complex);

@@ -30,7 +30,7 @@ use crate::store::write::creates::Creates;
 use crate::store::write::procedures;
 use crate::store::write::tx::{Connector, Tx};
 use crate::store::write::writer::Writer;
-use crate::store::{Place, Shared, Store};
+use crate::store::{Shared, Store, StoreLocation};
 
 /// Time limit for the check of a file at the start of a server.
 const LOOK: Duration = Duration::from_secs(1);
@@ -121,7 +121,7 @@ impl Store {
         let writer = Writer::start(connector, 1, options.limits(), on_end)
             .await
             .map_err(|error| OpenError::of(shown, &error))?;
-        Self::start(writer, readers, options, Place::File(opened), shown).await
+        Self::start(writer, readers, options, StoreLocation::File(opened), shown).await
     }
 
     async fn open_cluster(address: &Address, options: Options) -> Result<Self, OpenError> {
@@ -140,14 +140,14 @@ impl Store {
         let standbys = options.read_from.iter().map(Cluster::new).collect();
         let readers = Readers::postgres(Arc::clone(&cluster), standbys, reading, options.query_timeout);
         let readers = readers.map_err(reason)?;
-        Self::start(writer, readers, options, Place::Cluster(cluster), address).await
+        Self::start(writer, readers, options, StoreLocation::Cluster(cluster), address).await
     }
 
     async fn start(
         (writer, ended): (Writer, oneshot::Receiver<()>),
         readers: Readers,
         options: Options,
-        place: Place,
+        location: StoreLocation,
         shown: impl std::fmt::Display,
     ) -> Result<Self, OpenError> {
         let described = writer.write(None, async |tx| describe(tx).await).await;
@@ -161,7 +161,7 @@ impl Store {
                 history,
                 options,
                 users: RwLock::default(),
-                place,
+                location,
                 purging: Mutex::default(),
                 written: Notify::new(),
             }),
@@ -193,7 +193,7 @@ impl Store {
             // Waits until the queue is empty and the writer has ended. Nothing is ever sent.
             let _ = ended.await;
         }
-        if let Place::File(opened) = &self.shared.place
+        if let StoreLocation::File(opened) = &self.shared.location
             && !opened.is_gone()
         {
             move_log_into_file(opened.path()).await;

@@ -14,7 +14,7 @@ use crate::store::db::engine::Row;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
 use crate::store::tables::contacts::{self, select_columns};
-use crate::store::tables::{once, quota, trash};
+use crate::store::tables::{idempotency, quota, trash};
 use crate::store::write::tx::Tx;
 use crate::store::{OpenError, Options, Shared, Store};
 
@@ -143,7 +143,7 @@ async fn purge_some(store: &Store, until: i64, changes: i64, last: i64) -> Resul
         }
         store.purge_mailbox(mailbox, until).await?;
         while store.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, changes).await).await? {}
-        store.write(Some(mailbox), async move |tx| once::forget(tx, mailbox).await).await?;
+        store.write(Some(mailbox), async move |tx| idempotency::forget(tx, mailbox).await).await?;
     }
     Ok(next)
 }
@@ -179,7 +179,7 @@ select id,
     not exists (select 1 from users where mailbox = m.id) and (
         exists (select 1 from folders where mailbox = m.id) or exists (select 1 from changes where mailbox = m.id))
 from mailboxes m where id > $3 order by id limit $4";
-    let over = tx.now() - once::KEPT;
+    let over = tx.now() - idempotency::KEPT;
     let statement = Statement::new(text).bind(until).bind(over).bind(last).bind(MAILBOXES).bind(changes);
     let rows = tx.reading().await?.rows(statement).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()

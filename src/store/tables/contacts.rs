@@ -22,7 +22,7 @@ use crate::store::tables::rights::{self, Actor, To};
 use crate::store::tables::schema::{COLLECTIONS, FLAGS};
 use crate::store::tables::table::Table;
 use crate::store::tables::{changes, extensions, folders, quota};
-use crate::store::write::call::Call;
+use crate::store::write::call::ProcedureCall;
 use crate::store::write::procedures;
 use crate::store::write::rows::Written;
 use crate::store::write::tx::Tx;
@@ -315,7 +315,7 @@ pub(in crate::store) async fn delete(
 }
 
 /// A statement for some contacts.
-type Procedure = fn(&Tx, &[Written]) -> Result<Call<'static>, Error>;
+type Procedure = fn(&Tx, &[Written]) -> Result<ProcedureCall<'static>, Error>;
 
 /// Calls a procedure with contacts, as many at a time as make a parameter of reasonable size. Returns their versions.
 async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[Written]) -> Result<Vec<i64>, Error> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::domain::contact::expand::Ids;
+use crate::domain::contact::expand::ExpandSelection;
 use crate::domain::error::Error;
 use crate::domain::extended::{Changes, Comparable, ExtendedProperty, ExtendedValue, MultiValue, SingleValue, applied};
 use crate::domain::fold::fold;
@@ -36,7 +36,7 @@ impl Store {
         &self,
         mailbox: i64,
         folder: &str,
-        ids: &Ids,
+        ids: &ExpandSelection,
     ) -> Result<Vec<ExtendedProperty<V>>, Error> {
         let read = async |session: &mut Session| of_owner(session, mailbox, Owner::Folder(folder), ids).await;
         self.read(read).await
@@ -63,7 +63,7 @@ impl Owner<'_> {
 }
 
 /// ` from … where …`: properties `e` with their values `m`.
-pub(in crate::store) fn from<V: ExtendedValue>(mailbox: i64, owner: Owner<'_>, ids: &Ids) -> Sql {
+pub(in crate::store) fn from<V: ExtendedValue>(mailbox: i64, owner: Owner<'_>, ids: &ExpandSelection) -> Sql {
     let (table, values, column) = owner.tables::<V>();
     let from = Sql::new(" from ").text(table.name).text(" e ");
     let from = match values {
@@ -76,8 +76,8 @@ pub(in crate::store) fn from<V: ExtendedValue>(mailbox: i64, owner: Owner<'_>, i
     let from = from.text(" = e.").text(column).text(" and m.pos = e.pos where e.mailbox = ").value(mailbox);
     let from = from.text(" and e.").text(column).text(" in ").then(owner.key());
     match ids {
-        Ids::All => from,
-        Ids::These(keys) => from.text(" and e.id_key in ").then(Sql::among_texts(keys)),
+        ExpandSelection::All => from,
+        ExpandSelection::These(keys) => from.text(" and e.id_key in ").then(Sql::among_texts(keys)),
     }
 }
 
@@ -86,7 +86,7 @@ pub(in crate::store) async fn of<V: ExtendedValue>(
     session: &mut Session,
     mailbox: i64,
     contacts: &[Uuid],
-    ids: &Ids,
+    ids: &ExpandSelection,
 ) -> Result<HashMap<Uuid, Vec<ExtendedProperty<V>>>, Error> {
     let owner = Owner::Contacts(contacts);
     let select = Sql::new("select e.pos, e.id, e.id_key, m.value, e.contact_id").then(from::<V>(mailbox, owner, ids));
@@ -105,7 +105,7 @@ async fn of_owner<V: ExtendedValue>(
     session: &mut Session,
     mailbox: i64,
     owner: Owner<'_>,
-    ids: &Ids,
+    ids: &ExpandSelection,
 ) -> Result<Vec<ExtendedProperty<V>>, Error> {
     let select = Sql::new("select e.pos, e.id, e.id_key, m.value").then(from::<V>(mailbox, owner, ids));
     let rows = session.rows(select.text(" order by e.pos").text(order::<V>()).into()).await?;
@@ -138,7 +138,7 @@ pub(in crate::store) async fn change<V: ExtendedValue>(
     if changes.is_empty() {
         return Ok(());
     }
-    let stored = of_owner::<V>(tx.reading().await?, mailbox, owner, &Ids::All).await?;
+    let stored = of_owner::<V>(tx.reading().await?, mailbox, owner, &ExpandSelection::All).await?;
     let before = size(&stored);
     let properties = applied(stored, changes)?;
     quota::grow(tx, mailbox, size(&properties) - before).await?;

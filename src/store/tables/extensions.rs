@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use crate::domain::contact::expand::Ids;
+use crate::domain::contact::expand::ExpandSelection;
 use crate::domain::error::{Error, Kind};
 use crate::domain::etag::Preconditions;
 use crate::domain::extension::{
@@ -28,7 +28,7 @@ impl Store {
         mailbox: i64,
         within: &[String],
         id: Uuid,
-        ids: &Ids,
+        ids: &ExpandSelection,
     ) -> Result<Vec<Extension>, Error> {
         let read = async |session: &mut Session| {
             session.begin_snapshot().await?;
@@ -90,14 +90,14 @@ impl Store {
 }
 
 /// The extensions of some contacts with these names.
-pub(in crate::store) fn from(mailbox: i64, contacts: &[Uuid], ids: &Ids) -> Sql {
+pub(in crate::store) fn from(mailbox: i64, contacts: &[Uuid], ids: &ExpandSelection) -> Sql {
     let join = " from extensions e left join extension_members m
     on m.mailbox = e.mailbox and m.contact_id = e.contact_id and m.extension_pos = e.pos
 where e.mailbox = ";
     let from = Sql::new(join).value(mailbox).text(" and e.contact_id in ").then(Sql::among(contacts));
     match ids {
-        Ids::All => from,
-        Ids::These(names) => from.text(" and e.name in ").then(Sql::among_texts(names)),
+        ExpandSelection::All => from,
+        ExpandSelection::These(names) => from.text(" and e.name in ").then(Sql::among_texts(names)),
     }
 }
 
@@ -106,7 +106,7 @@ pub(in crate::store) async fn of(
     session: &mut Session,
     mailbox: i64,
     contacts: &[Uuid],
-    ids: &Ids,
+    ids: &ExpandSelection,
 ) -> Result<HashMap<Uuid, Vec<Extension>>, Error> {
     let select = Sql::new("select e.contact_id, e.name, e.version, e.last_modified_date_time, m.name, m.value");
     let select = select.then(from(mailbox, contacts, ids)).text(" order by e.contact_id, e.pos, m.pos");
@@ -130,7 +130,7 @@ pub(in crate::store) async fn of_one(
     session: &mut Session,
     mailbox: i64,
     id: Uuid,
-    ids: &Ids,
+    ids: &ExpandSelection,
 ) -> Result<Vec<Extension>, Error> {
     Ok(of(session, mailbox, &[id], ids).await?.remove(&id).unwrap_or_default())
 }
@@ -260,7 +260,7 @@ async fn find(tx: &mut Tx, mailbox: i64, within: &[String], id: Uuid, name: &str
     let text = "select pos from extensions where mailbox = $1 and contact_id = $2 and name = $3";
     let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id).bind(name)).await?;
     let pos = row.ok_or(Error::NotFound)?.get(0)?;
-    let these = Ids::These(vec![name.to_owned()]);
+    let these = ExpandSelection::These(vec![name.to_owned()]);
     let extension = of_one(tx.reading().await?, mailbox, id, &these).await?.pop();
     Ok((pos, extension.ok_or(Error::NotFound)?))
 }

@@ -23,14 +23,14 @@ pub struct Known {
 }
 
 /// A stored identity, with its user.
-struct Stored {
+struct StoredIdentity {
     user: User,
     known: Known,
     trusted: Option<Trusted>,
     said: i64,
 }
 
-impl Stored {
+impl StoredIdentity {
     /// Whether an identity tells nothing that is new.
     fn has(&self, identity: &Identity) -> bool {
         let shown = identity.display_name.as_ref().is_none_or(|name| *name == self.user.display_name);
@@ -89,7 +89,7 @@ update identities set claim = null, name = null, name_key = null
 where name_key is not null and (issuer is distinct from $1 or claim is distinct from $2)";
             tx.execute(Statement::new(text).bind(issuer).bind(claim)).await?;
             for key in keys {
-                settle(tx, &key).await?;
+                assign_name(tx, &key).await?;
             }
             Ok(())
         };
@@ -143,19 +143,19 @@ union select name_key from identities where mailbox = $1 and name_key is not nul
     tx.execute(Statement::new("delete from identities where mailbox = $1").bind(mailbox)).await?;
     tx.execute(Statement::new("delete from users where mailbox = $1").bind(mailbox)).await?;
     for key in keys.iter().map(|row| row.get::<String>(0)) {
-        settle(tx, &key?).await?;
+        assign_name(tx, &key?).await?;
     }
     Ok(())
 }
 
-async fn find(session: &mut Session, issuer: &str, subject: &str) -> Result<Option<Stored>, Error> {
+async fn find(session: &mut Session, issuer: &str, subject: &str) -> Result<Option<StoredIdentity>, Error> {
     let text = concat!(select!(), " where i.issuer = $1 and i.subject = $2");
     session.row(Statement::new(text).bind(issuer).bind(subject)).await?.as_ref().map(read).transpose()
 }
 
-fn read(row: &Row) -> Result<Stored, Error> {
+fn read(row: &Row) -> Result<StoredIdentity, Error> {
     let (claim, name): (Option<String>, Option<String>) = (row.get(9)?, row.get(10)?);
-    Ok(Stored {
+    Ok(StoredIdentity {
         user: users::read(row, 0)?,
         known: Known { issuer: row.get(5)?, subject: row.get(6)?, claimed_name: row.get(7)?, bound: row.get(8)? },
         trusted: claim.zip(name).map(|(claim, name)| Trusted { claim, name }),
@@ -191,7 +191,7 @@ where issuer = $1 and subject = $2";
     let before = stored.and_then(|stored| stored.trusted).map(|trusted| user::key(&trusted.name));
     // The new name first: a user who gets it releases the old one.
     for key in key.iter().chain(before.iter().filter(|before| Some(*before) != key.as_ref())) {
-        settle(tx, key).await?;
+        assign_name(tx, key).await?;
     }
     let found = find(tx.reading().await?, issuer, subject).await?;
     found.map(|found| found.user).ok_or_else(|| Error::internal("an identity was not kept"))
@@ -218,9 +218,9 @@ async fn add(tx: &mut Tx, issuer: &str, subject: &str, user: &User) -> Result<()
     tx.execute(Statement::new(text).bind(issuer).bind(subject).bind(user.mailbox).bind(tx.now())).await
 }
 
-/// Gives a name by which a provider vouches to whom it is due: the one user whom it calls so. Where it calls two so, nobody
-/// has it, whoever came first; and a user of contactd's own, or one to whom the operator has bound it, keeps it.
-async fn settle(tx: &mut Tx, key: &str) -> Result<(), Error> {
+/// Assigns a name that a provider vouches for to the one user who claims it. If two claim it, neither gets it, whoever came
+/// first. A user of contactd's own keeps it, and so does one to whom the operator has bound it.
+async fn assign_name(tx: &mut Tx, key: &str) -> Result<(), Error> {
     let text = concat!(select!(), " where i.name_key = $1 limit 2");
     let claimants = tx.reading().await?.rows(Statement::new(text).bind(key)).await?;
     let claimants = claimants.iter().map(read).collect::<Result<Vec<_>, _>>()?;
@@ -329,7 +329,7 @@ async fn bind(tx: &mut Tx, name: &str, said: Option<String>, subject: &str) -> R
     let text = "update identities set bound = true where issuer = $1 and subject = $2";
     tx.execute(Statement::new(text).bind(&issuer).bind(subject)).await?;
     // What they were called before is free.
-    settle(tx, &user::key(&user.user_principal_name)).await?;
+    assign_name(tx, &user::key(&user.user_principal_name)).await?;
     audit::by_operator(tx, user.mailbox, "user bind", Some(&user.id), None).await?;
     let user = users::find(tx.reading().await?, &user.id).await?;
     user.ok_or_else(|| Error::internal("a user who was bound is gone"))
@@ -348,7 +348,7 @@ async fn unbind(tx: &mut Tx, user: &User) -> Result<(), Error> {
     let text = "select name_key from identities where mailbox = $1 and name_key is not null";
     let own = tx.reading().await?.rows(Statement::new(text).bind(user.mailbox)).await?;
     for key in own.iter().map(|row| row.get::<String>(0)) {
-        settle(tx, &key?).await?;
+        assign_name(tx, &key?).await?;
     }
-    settle(tx, &user::key(&user.user_principal_name)).await
+    assign_name(tx, &user::key(&user.user_principal_name)).await
 }

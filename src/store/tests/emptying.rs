@@ -71,7 +71,7 @@ mod both {
             assert!(matches!(store.contact(mailbox, &[], id).await, Err(Error::NotFound)));
             assert!(matches!(store.photo(mailbox, &[], id).await, Err(Error::NotFound)));
             assert!(matches!(store.folder(mailbox, &self.folder).await, Err(Error::NotFound)));
-            let ids = crate::domain::contact::expand::Ids::All;
+            let ids = crate::domain::contact::expand::ExpandSelection::All;
             assert!(matches!(store.extensions(mailbox, &[], id, &ids).await, Err(Error::NotFound)));
             let change = store.update(mailbox, &[], id, titled("changed"), Preconditions::default()).await;
             assert!(matches!(change, Err(Error::NotFound)));

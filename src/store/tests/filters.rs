@@ -7,7 +7,7 @@ pub(super) mod both {
     use proptest::test_runner::{Config, TestRng, TestRunner};
 
     use crate::domain::contact::Contact;
-    use crate::domain::contact::expand::{Expand, Ids};
+    use crate::domain::contact::expand::{Expand, ExpandSelection};
     use crate::domain::handling::Handling;
     use crate::domain::query::eval;
     use crate::odata::filter::{Aliases, Model, filter};
@@ -22,8 +22,8 @@ pub(super) mod both {
     /// The awkward contacts, with all that can be read along with them.
     async fn whole() -> (Opened, Vec<Contact>) {
         let (o, contacts) = filled().await;
-        let expand =
-            Expand { extensions: Some(Ids::All), single: Some(Ids::All), multi: Some(Ids::All), ..Expand::default() };
+        let all = || Some(ExpandSelection::All);
+        let expand = Expand { extensions: all(), single: all(), multi: all(), ..Expand::default() };
         let page = o.store.contacts(o.mailbox, &Listing { expand, ..first(1_000) }, None).await.unwrap();
         assert_eq!(page.contacts.len(), contacts.len());
         (o, page.contacts)

@@ -1,7 +1,7 @@
 //! What an upgrade makes of what was stored before it.
 
 pub(super) mod both {
-    use crate::domain::contact::expand::{Expand, Ids};
+    use crate::domain::contact::expand::{Expand, ExpandSelection};
     use crate::domain::contact::patch::ContactAdditions;
     use crate::domain::contact::tags;
     use crate::domain::extended::{PropertyId, SingleValue};
@@ -25,7 +25,7 @@ update single_values set id = 'String 0x3A1C', id_key = 'string 0x3a1c', value_n
             renew::read_values(tx.reading().await?).await
         });
         assert!(o.in_one_commit(vec![upgraded]).await.iter().all(Result::is_ok));
-        let expand = Expand { single: Some(Ids::All), ..Expand::default() };
+        let expand = Expand { single: Some(ExpandSelection::All), ..Expand::default() };
         let listing = Listing { expand, ..first(10) };
         let mut page = o.store.contacts(o.mailbox, &listing, None).await.unwrap();
         let shown = page.contacts.pop().unwrap().expanded.unwrap().single.unwrap();

@@ -12,7 +12,7 @@ pub(in crate::store) struct Limits {
 }
 
 /// A statement that answers a number for each contact it writes, in their order: its version.
-pub(in crate::store) struct Call<'q> {
+pub(in crate::store) struct ProcedureCall<'q> {
     pub(in crate::store) statement: Statement<'q>,
     pub(in crate::store) mailbox: i64,
     /// The contact written last.

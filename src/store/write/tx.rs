@@ -14,7 +14,7 @@ use crate::store::db::engine::{Row, Session};
 use crate::store::db::faults;
 use crate::store::db::opened::Opened;
 use crate::store::db::statement::{Statement, Texts};
-use crate::store::write::call::{Call, Limits};
+use crate::store::write::call::{Limits, ProcedureCall};
 
 /// Time limit for finding out the outcome of a commit after a lost connection: longer than a fail-over, shorter than client
 /// timeouts.
@@ -261,7 +261,7 @@ impl Tx {
     /// savepoint, and also without a transaction if the batch does nothing else.
     pub(in crate::store) async fn call(
         &mut self,
-        Call { statement, mailbox, last, count }: Call<'_>,
+        ProcedureCall { statement, mailbox, last, count }: ProcedureCall<'_>,
     ) -> Result<Vec<i64>, Error> {
         let rows = if self.is_autocommit() {
             self.mark_change(mailbox, None, Some(last));

@@ -31,7 +31,7 @@ const CHUNK_BYTES: usize = 2 << 20;
 
 /// What the target may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
+pub enum CopyTarget {
     /// Nothing.
     Empty,
     /// Nothing, or the beginning of this copy, which is continued.
@@ -68,7 +68,7 @@ pub enum Step {
 pub async fn copy(
     from: &Database,
     to: &Database,
-    target: Target,
+    target: CopyTarget,
     mut progress: impl FnMut(Step),
 ) -> Result<Vec<Copied>, OpenError> {
     let (mut source, _source_file) = open(from, false).await?;
@@ -145,7 +145,7 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
 async fn copy_all(
     source: &mut Session,
     sink: &mut Session,
-    target: Target,
+    target: CopyTarget,
     progress: &mut impl FnMut(Step),
 ) -> Result<Vec<Copied>, Failure> {
     // One snapshot for all tables.
@@ -192,7 +192,7 @@ async fn copy_all(
 }
 
 /// Checks or empties the target, and marks it as unfinished.
-async fn prepare(sink: &mut Session, store: &Store, target: Target) -> Result<(), Failure> {
+async fn prepare(sink: &mut Session, store: &Store, target: CopyTarget) -> Result<(), Failure> {
     let known = Store::read(sink).await.map_err(at(Side::Target))?;
     let begun = known.is_some_and(|known| known.folding == UNFINISHED && known.epoch == store.epoch);
     let mut rows = 0;
@@ -200,7 +200,7 @@ async fn prepare(sink: &mut Session, store: &Store, target: Target) -> Result<()
         rows += count(sink, table).await.map_err(at(Side::Target))?;
     }
     match target {
-        Target::Overwritten => {
+        CopyTarget::Overwritten => {
             let empty = async {
                 sink.begin(None).await?;
                 for table in TABLES.iter().rev() {
@@ -212,13 +212,17 @@ async fn prepare(sink: &mut Session, store: &Store, target: Target) -> Result<()
             return empty.await.map_err(at(Side::Target));
         }
         _ if rows == 0 => {}
-        Target::Resumed if begun => {}
-        Target::Resumed => return Err((Side::Target, "it is not the beginning of a copy of this source".to_owned())),
-        Target::Empty if begun => {
+        CopyTarget::Resumed if begun => {}
+        CopyTarget::Resumed => {
+            return Err((Side::Target, "it is not the beginning of a copy of this source".to_owned()));
+        }
+        CopyTarget::Empty if begun => {
             let why = "it holds the beginning of this copy: --resume continues it, --overwrite starts again";
             return Err((Side::Target, why.to_owned()));
         }
-        Target::Empty => return Err((Side::Target, "it is not empty: --overwrite deletes what it holds".to_owned())),
+        CopyTarget::Empty => {
+            return Err((Side::Target, "it is not empty: --overwrite deletes what it holds".to_owned()));
+        }
     }
     store.begin(sink).await.map_err(at(Side::Target))
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::domain::error::Error;
 use crate::store::db::statement::{Sql, Statement, Texts};
 use crate::store::tables::table::{Column, Table};
-use crate::store::write::call::{Call, Limits};
+use crate::store::write::call::{Limits, ProcedureCall};
 use crate::store::write::rows::{self, Written};
 use crate::store::write::tx::Tx;
 
@@ -26,16 +26,16 @@ pub(in crate::store) fn sqlite_views() -> Texts {
 
 /// Creates contacts, on PostgreSQL of one mailbox. Writes nothing, and fails for a missing value, where the folder of one
 /// does not exist, or its mailbox has no room.
-pub(in crate::store) fn insert(tx: &Tx, contacts: &[Written]) -> Result<Call<'static>, Error> {
+pub(in crate::store) fn insert(tx: &Tx, contacts: &[Written]) -> Result<ProcedureCall<'static>, Error> {
     with_contacts(tx, &INSERT, contacts)
 }
 
 /// Overwrites contacts, their rows included. Fails for a missing value where one grows and its mailbox has no room.
-pub(in crate::store) fn update(tx: &Tx, contacts: &[Written]) -> Result<Call<'static>, Error> {
+pub(in crate::store) fn update(tx: &Tx, contacts: &[Written]) -> Result<ProcedureCall<'static>, Error> {
     with_contacts(tx, &UPDATE, contacts)
 }
 
-fn with_contacts(tx: &Tx, texts: &'static Texts, contacts: &[Written]) -> Result<Call<'static>, Error> {
+fn with_contacts(tx: &Tx, texts: &'static Texts, contacts: &[Written]) -> Result<ProcedureCall<'static>, Error> {
     let Written { mailbox, contact: last, .. } =
         contacts.last().ok_or_else(|| Error::internal("there is nothing to write"))?;
     let statement = Statement::prepared(texts).bind(rows::json(contacts, tx.is_postgres())?);
@@ -43,14 +43,14 @@ fn with_contacts(tx: &Tx, texts: &'static Texts, contacts: &[Written]) -> Result
     let statement = if tx.is_postgres() { statement.bind(*mailbox) } else { statement };
     let Limits { contacts: most, bytes } = tx.limits();
     let statement = statement.bind(most).bind(bytes);
-    Ok(Call { statement, mailbox: *mailbox, last: last.id, count: contacts.len() })
+    Ok(ProcedureCall { statement, mailbox: *mailbox, last: last.id, count: contacts.len() })
 }
 
 /// Marks a contact as deleted.
-pub(in crate::store) fn delete(mailbox: i64, id: Uuid, now: i64, folder: String) -> Call<'static> {
+pub(in crate::store) fn delete(mailbox: i64, id: Uuid, now: i64, folder: String) -> ProcedureCall<'static> {
     let statement = Statement::per_engine(sqlite::DELETE, postgres::DELETE);
     let statement = statement.bind(mailbox).bind(id).bind(now).bind(folder);
-    Call { statement, mailbox, last: id, count: 1 }
+    ProcedureCall { statement, mailbox, last: id, count: 1 }
 }
 
 /// The columns' names, each behind a prefix.

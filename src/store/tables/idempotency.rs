@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use crate::domain::contact::Contact;
-use crate::domain::contact::expand::{Expanded, Ids};
+use crate::domain::contact::expand::{ExpandSelection, Expanded};
 use crate::domain::contact::patch::ContactPatch;
 use crate::domain::error::Error;
 use crate::domain::folder::{Folder, FolderPatch};
@@ -49,7 +49,8 @@ impl Store {
                 let id = Uuid::try_parse(&earlier).map_err(Error::internal)?;
                 let mut contact = contacts::get(tx.reading().await?, mailbox, &[], id).await?;
                 if new.added.as_ref().is_some_and(|added| !added.extensions.is_empty()) {
-                    let extensions = Some(extensions::of_one(tx.reading().await?, mailbox, id, &Ids::All).await?);
+                    let extensions =
+                        Some(extensions::of_one(tx.reading().await?, mailbox, id, &ExpandSelection::All).await?);
                     contact.expanded = Some(Box::new(Expanded { extensions, ..Expanded::default() }));
                 }
                 return Ok(contact);
