@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use contactd::cli::config::{Cli, Command};
-use contactd::cli::{admin, audit, copy, health, serve, upkeep};
+use contactd::cli::{admin, audit, copy, exec, health, serve, upkeep};
 use contactd::domain::plain::printed;
 use contactd::http::tls;
 
@@ -13,6 +13,10 @@ use contactd::http::tls;
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(config) => serve::run(*config).await,
+        Command::Exec(config) => match exec::run(*config).await {
+            Ok(status) => return status,
+            Err(reason) => Err(reason),
+        },
         Command::Backup(config) => upkeep::backup(&config).await,
         Command::Restore(config) => upkeep::restore(&config).await,
         Command::Check(config) => match upkeep::check(&config).await {

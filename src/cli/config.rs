@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::cli::admin::{Shares, Tokens, Users};
 use crate::cli::audit::Audit;
 use crate::cli::copy::Copy;
+use crate::cli::exec::{self, Exec};
 use crate::cli::health::Health;
 use crate::cli::serve_options::Serve;
 use crate::cli::upkeep::{Backup, Check, Restore};
@@ -24,6 +25,9 @@ pub struct Cli {
 pub enum Command {
     /// Serve the API until SIGTERM, SIGINT or SIGQUIT
     Serve(Box<Serve>),
+    /// Run a command, such as a test runner, beside a server of its own, and end with its exit status
+    #[command(mut_arg("listen", exec::free_port), mut_arg("database", exec::temporary))]
+    Exec(Box<Exec>),
     /// Back up a SQLite database to a new file, also while it is served
     Backup(Backup),
     /// Replace a SQLite database that is not served with a backup, and keep the old files

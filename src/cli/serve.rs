@@ -1,12 +1,12 @@
 //! `contactd serve`: starts the server from its options, and stops it.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_server::Server;
 use actix_tls::accept::max_concurrent_tls_connect;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -14,6 +14,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::first_start;
+use crate::cli::lifetime::{ReadyFile, Stop};
 use crate::cli::limits;
 use crate::cli::serve_options::{LogAddresses, LogFormat, LogLevel, Serve};
 use crate::http::authenticate::Access;
@@ -38,14 +39,33 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// silent clients would block all others.
 const HANDSHAKES: usize = 25_000;
 
-/// Serves until SIGTERM, SIGINT or SIGQUIT, then lets requests in progress end.
+/// Serves until SIGTERM, SIGINT or SIGQUIT, or the end of the standard input, then lets requests in progress end.
 ///
 /// # Errors
 /// One line that says why it cannot start.
 pub async fn run(config: Serve) -> Result<(), String> {
-    let _log = start_log(config.log_format, config.log_level);
+    run_until(config, async |_, stop| stop.wait().await).await.map(drop)
+}
+
+/// How a server that is ready is reached.
+pub(crate) struct Ready {
+    /// Scheme, host and port, or `unix:` and a path.
+    pub(crate) url: String,
+    /// Of a development certificate.
+    pub(crate) authority: Option<PathBuf>,
+}
+
+/// Serves until `work` is done, which begins once the server is ready. Returns `None` if the server ended first.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn run_until<T>(
+    config: Serve,
+    work: impl AsyncFnOnce(Ready, &mut Stop) -> T,
+) -> Result<Option<T>, String> {
+    let _log = start_log(config.log_format, config.level()?);
     // Before anything that takes time, so that no signal is missed.
-    let mut stop = Stop::listen().map_err(|error| error.to_string())?;
+    let mut stop = Stop::listen(config.stop_with_stdin).map_err(|error| error.to_string())?;
     let access = access(&config)?;
     let places = config.places()?;
     let notifier = notify::NotifierSettings {
@@ -83,7 +103,8 @@ pub async fn run(config: Serve) -> Result<(), String> {
         Database::Temporary | Database::Postgres(_) => None,
     };
     let store = Store::open(&database, Options { lock, ..options }).await.map_err(|error| error.to_string())?;
-    let served = serve(&config, front, &database, access, notifier, &store, &mut stop).await;
+    let parts = Parts { front, access, notifier };
+    let served = serve(&config, parts, &database, &store, async |ready| work(ready, &mut stop).await).await;
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the database does not answer; stopping without it");
     }
@@ -135,15 +156,20 @@ fn is_new(database: &Database) -> bool {
     }
 }
 
-async fn serve(
-    config: &Serve,
+/// What a server is made of, besides its store.
+struct Parts {
     front: Front,
-    database: &Database,
     access: Option<Access>,
     notifier: Notifier,
+}
+
+async fn serve<T>(
+    config: &Serve,
+    Parts { front, access, notifier }: Parts,
+    database: &Database,
     store: &Store,
-    stop: &mut Stop,
-) -> Result<(), String> {
+    work: impl AsyncFnOnce(Ready) -> T,
+) -> Result<Option<T>, String> {
     let listen = |error: std::io::Error| format!("--listen: {error}");
     let access = if let Some(access) = access {
         access
@@ -175,7 +201,9 @@ async fn serve(
         .shutdown_timeout(DRAIN_SECONDS)
         .disable_signals();
     let scheme = front.scheme();
-    let mut announced = Vec::new();
+    let mut reached = Vec::new();
+    let authority = front.tls.as_ref().and_then(Tls::authority).map(PathBuf::from);
+    let mut ready_file = config.ready_file.as_deref().map(ReadyFile::prepare).transpose()?;
     // Dropping a socket's file removes it.
     let mut files = Vec::new();
     for bound in front.bound {
@@ -187,40 +215,52 @@ async fn serve(
         }
         .map_err(listen)?;
         match at {
-            At::Address(address) => announced.push(format!("contactd listening on {scheme}://{address}\n")),
+            At::Address(address) => reached.push(format!("{scheme}://{address}")),
             At::File(file) => {
-                announced.push(format!("contactd listening on unix:{}\n", file.path.display()));
+                reached.push(format!("unix:{}", file.path.display()));
                 files.push(file);
             }
         }
     }
     let server = server.run();
-    let handle = server.handle();
-    let mut server = actix_web::rt::spawn(server);
+    let (handle, mut server) = (server.handle(), actix_web::rt::spawn(server));
     let (delivering, stopped) = oneshot::channel();
     let watching = actix_web::rt::spawn(async move { connections.watch().await });
     let deliverer = store.clone();
     let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, stopped).await });
-    // Programs wait for this line, so it is the same in every log format. A closed output is no error.
-    let _ = std::io::stderr().write_all(announced.concat().as_bytes());
-    let ended = tokio::select! {
-        () = stop.wait() => {
+    announce(&reached, ready_file.as_mut())?;
+    let ready = Ready { url: reached.into_iter().next().unwrap_or_default(), authority };
+    let (ended, done) = tokio::select! {
+        done = work(ready) => {
             tracing::info!("stopping");
             drop(delivering);
             handle.stop(true).await;
-            server.await
+            (server.await, Some(done))
         }
         // It ends without a signal if it cannot accept connections any more.
         ended = &mut server => {
             drop(delivering);
-            ended
+            (ended, None)
         }
     };
+    drop(ready_file);
     watching.abort();
     if tokio::time::timeout(RELEASE, deliverer).await.is_err() {
         tracing::warn!("leases of subscriptions were not released; another process takes them over when they expire");
     }
-    ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    Ok(done)
+}
+
+/// Tells where the server is reached. Programs wait for these lines, so they are the same in every log format. A closed output
+/// is no error.
+fn announce(reached: &[String], file: Option<&mut ReadyFile>) -> Result<(), String> {
+    if let Some(file) = file {
+        file.write(&(reached.join("\n") + "\n"))?;
+    }
+    let lines: Vec<_> = reached.iter().map(|url| format!("contactd listening on {url}\n")).collect();
+    let _ = std::io::stderr().write_all(lines.concat().as_bytes());
+    Ok(())
 }
 
 /// The API's settings.
@@ -288,38 +328,6 @@ fn connections(config: &Serve) -> (Connections, usize) {
     let limits = config.limits.connections(files, database, workers, forwarded, config.request_timeout());
     tracing::info!(files, connections = limits.most, of_address = limits.of_address, "limits");
     (Connections::new(limits, config.log_addresses == LogAddresses::On), workers)
-}
-
-/// The signals that stop the server, and SIGHUP, which does not.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-    hangup: Signal,
-}
-
-impl Stop {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for a signal to stop. SIGHUP is ignored: it comes from a closed terminal, or as a request to reload files, and
-    /// certificates are reloaded without it.
-    async fn wait(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.quit.recv() => return,
-                _ = self.hangup.recv() => tracing::info!("SIGHUP is ignored"),
-            }
-        }
-    }
 }
 
 /// Why a server on other than loopback addresses does not start if it has no users.

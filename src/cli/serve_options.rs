@@ -14,6 +14,7 @@ use crate::http::listen::Listen;
 use crate::http::tls;
 use crate::notify::{Allowed, DeliveryTimes};
 use crate::oidc;
+use crate::store::Database;
 
 /// Options of `contactd serve`.
 #[derive(Debug, Args)]
@@ -168,9 +169,17 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
 
-    /// Least severe level that is logged
-    #[arg(long, env = "CONTACTD_LOG_LEVEL", value_enum, default_value_t)]
-    pub log_level: LogLevel,
+    /// Least severe level that is logged; info by default, and warn with --dev and --database :memory:
+    #[arg(long, env = "CONTACTD_LOG_LEVEL", value_enum)]
+    pub log_level: Option<LogLevel>,
+
+    /// File to write the server's URL to once it is reachable; it is complete when it appears, and removed at the end
+    #[arg(long, env = "CONTACTD_READY_FILE", value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+
+    /// Stop when the standard input ends, so that the server does not outlive the process that started it with a pipe
+    #[arg(long, env = "CONTACTD_STOP_WITH_STDIN", value_parser = FalseyValueParser::new())]
+    pub stop_with_stdin: bool,
 
     /// Whether the log has clients' addresses
     #[arg(long, env = "CONTACTD_LOG_ADDRESSES", value_enum, default_value_t)]
@@ -257,6 +266,15 @@ impl Serve {
             times: self.oidc_times.unwrap_or_default(),
         };
         oidc::Provider::new(settings).map(Some)
+    }
+
+    /// What is logged. A server of tests is not to fill their output.
+    ///
+    /// # Errors
+    /// One line: the database is none.
+    pub fn level(&self) -> Result<LogLevel, String> {
+        let is_of_tests = self.dev && matches!(self.database.database("--database")?, Database::Temporary);
+        Ok(self.log_level.unwrap_or(if is_of_tests { LogLevel::Warn } else { LogLevel::default() }))
     }
 
     /// `--request-timeout` as a period.

@@ -159,7 +159,18 @@ fn a_proxy_whose_clients_count_as_one_is_warned_of_once() {
 
 #[test]
 fn in_development_a_page_whose_name_is_pointed_here_reaches_nothing() {
-    let serve = ["serve", "--dev", "--listen", "localhost:0", "--database", ":memory:", "--log-format", "json"];
+    let serve = [
+        "serve",
+        "--dev",
+        "--listen",
+        "localhost:0",
+        "--database",
+        ":memory:",
+        "--log-format",
+        "json",
+        "--log-level",
+        "info",
+    ];
     let ask = |server: &Program, host: &str| {
         let head =
             "Authorization: Bearer ann\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2";

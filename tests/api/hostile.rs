@@ -17,7 +17,18 @@ const LONG: Duration = Duration::from_mins(2);
 const GET: &str = "GET /me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\n";
 
 fn start(arguments: &[&str]) -> Program {
-    let all = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:", "--log-format", "json"];
+    let all = [
+        "serve",
+        "--dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--database",
+        ":memory:",
+        "--log-format",
+        "json",
+        "--log-level",
+        "info",
+    ];
     Program::start(contactd(&[&all, arguments].concat()))
 }
 

@@ -34,6 +34,7 @@ mod engines;
 mod faults;
 mod fuzz;
 mod hostile;
+mod lifetime;
 mod listening;
 mod memory;
 mod notifications;
