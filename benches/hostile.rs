@@ -1,8 +1,8 @@
-//! What others notice of an attack: `cargo bench --bench hostile`.
+//! How an attack affects other users: `cargo bench --bench hostile`.
 //!
 //! One attacker at a time, with the token of a user or without any, has 500 connections to a server at its defaults and does
-//! with all of them what is known to hurt. Meanwhile two users list contacts, one at another address and one at the attacker's
-//! own. What counts is the median of their lists, as a ratio to the calm one of the same run, and that nothing is 5xx for them.
+//! the most harmful things known with all of them. Meanwhile two users list contacts, one at another address and one at the
+//! attacker's own. What counts is the median of their lists, as a ratio to the calm one of the same run, and that nothing is 5xx for them.
 //! `HOSTILE_SECONDS` says how long each attack goes on (10 unless it is set), `HOSTILE_ONLY` which is run.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
@@ -28,7 +28,7 @@ const CONNECTIONS: usize = 500;
 const CONTACTS: usize = 20_000;
 /// Contacts of a mebibyte each.
 const LARGE: usize = 8;
-/// How often the median of the lists may be the calm one.
+/// Limit: how many times the calm median the lists may take.
 const MOST: f64 = 20.0;
 const CALM: Duration = Duration::from_secs(2);
 const USERS: [&str; 3] = ["mallory", "ann", "bob"];
@@ -153,7 +153,7 @@ fn with_body(line: &str, token: &str, encoding: &str, body: &[u8]) -> Vec<u8> {
     [request(line, token, &more).as_slice(), body].concat()
 }
 
-/// What a user saw.
+/// The times and failures that a user saw.
 #[derive(Default)]
 struct Seen {
     millis: Vec<f64>,
@@ -201,7 +201,7 @@ fn list(server: SocketAddr, from: &str, user: &str, over: impl Fn() -> bool) -> 
     seen
 }
 
-/// Both users at once.
+/// Measures both users at once.
 fn lists(server: SocketAddr, over: impl Fn() -> bool + Sync) -> [Seen; 2] {
     std::thread::scope(|scope| {
         let elsewhere = scope.spawn(|| list(server, "127.0.0.2", "ann", &over));
@@ -210,16 +210,16 @@ fn lists(server: SocketAddr, over: impl Fn() -> bool + Sync) -> [Seen; 2] {
     })
 }
 
-/// What one of the attacker's connections does.
+/// The work of one of the attacker's connections.
 #[derive(Clone)]
 enum Does {
-    /// This over and over, reading the answers.
+    /// Sends this again and again, and reads the answers.
     Asks(Vec<Vec<u8>>),
-    /// This once, and then a byte a second.
+    /// Sends this once, and then a byte a second.
     Sends(Vec<u8>),
-    /// This once, and takes so many bytes of the answer a second.
+    /// Sends this once, and reads this many bytes of the answer a second.
     Takes(Vec<u8>, usize),
-    /// Tokens that nobody has.
+    /// Sends invalid tokens.
     Guesses,
     /// Connects, sends this, and begins anew once it is answered or closed.
     Connects(Vec<u8>),
@@ -257,7 +257,7 @@ fn attack(server: SocketAddr, does: &Does, number: usize, over: &AtomicBool) -> 
                 Does::Connects(bytes) => {
                     one.write_all(bytes)?;
                     let _ = one.read(&mut [0; 4096])?;
-                    // Nothing of it is left for the kernel to remember, which has as many ports as it has.
+                    // Closes without TIME_WAIT, because the kernel has a limited number of ports.
                     socket2::SockRef::from(&one).set_linger(Some(Duration::ZERO))?;
                     done += 1;
                     return Err(ErrorKind::Other.into());

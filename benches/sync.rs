@@ -1,4 +1,4 @@
-//! What following changes and batches cost: `cargo bench --bench sync`.
+//! The cost of delta rounds and batches: `cargo bench --bench sync`.
 //!
 //! A round of delta after one change, in a mailbox of 1,000 contacts and in one of 100,000; and 20 creates in one batch beside
 //! 20 one after the other. All kinds take turns, and what counts is the ratio within a round.

@@ -42,7 +42,7 @@ impl Issuer {
         Self { url, key }
     }
 
-    /// A token of a user who is also an application, which is found out last: so it is read again each time.
+    /// A token that is refused only at the last check, so that it is read again each time.
     pub(crate) fn token(&self, name: &str, claim: Value) -> String {
         let mut all = json!({
             "iss": self.url, "aud": AUDIENCE, "exp": 4_000_000_000_u32, "sub": "x", "oid": "x", "idtyp": "app",

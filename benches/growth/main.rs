@@ -1,4 +1,4 @@
-//! How the work of each reader grows with what it is sent: `cargo bench --bench growth`, on Linux.
+//! How the work of each reader grows with its input: `cargo bench --bench growth`, on Linux.
 //!
 //! A server at its defaults is sent each kind of input at a sixteenth, an eighth, a quarter, a half and all of its limit.
 //! What counts is the time of processors that its threads take for a request (no clock, so that a busy machine does not
@@ -28,10 +28,10 @@ const ROUNDS: usize = 5;
 const AGAIN: usize = 3;
 /// A request is repeated until so many microseconds are counted.
 const COUNTED: f64 = 10_000.0;
-/// In how many times the work an input of four times the size may result: 4 is linear, 16 the square. Two doublings count
+/// Limit: how many times the work an input of four times the size may take. 4 is linear, 16 is quadratic. Two doublings count
 /// together, since a limit that begins to matter at some size is a step, and not growth.
 const MOST: f64 = 8.0;
-/// What costs less, in microseconds, cannot be told from the request around it.
+/// Costs below this, in microseconds, cannot be told from the cost of the request itself.
 const SLIGHT: f64 = 1_000.0;
 const USER: &str = "ann";
 const SECRET: &str = "a-secret-of-the-bench";

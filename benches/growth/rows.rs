@@ -1,4 +1,4 @@
-//! What is sent: a row for each reader, or for each way in which one could be made to work.
+//! The inputs: a row for each reader, and for each way to make one work hard.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -94,9 +94,9 @@ fn repeated(text: &str, size: usize) -> String {
 }
 
 const MANY: usize = 49_900;
-/// What fits into a body beside what is around it.
+/// The bytes that fit into a body beside its other parts.
 const BODY: usize = (4 << 20) - (1 << 10);
-/// What fits into an address beside its path.
+/// The bytes that fit into an address beside its path.
 const QUERY: usize = 61_000;
 const FILTER: usize = 8 << 10;
 /// Of a head, of which other lines are short.

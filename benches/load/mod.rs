@@ -1,4 +1,4 @@
-//! What the benches share: the program in a process of its own, a client that is a bare socket (any HTTP library would be
+//! Shared by the benches: the program in a process of its own, a client that is a bare socket (any HTTP library would be
 //! measured along with it), and the plain loops that are the yardstick.
 
 #![allow(dead_code, unreachable_pub, reason = "each bench uses a part of it")]

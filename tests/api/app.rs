@@ -1,4 +1,4 @@
-//! The API on a fresh database, and clients of it. Tests name the path and the body; nothing here hides them.
+//! The API on a new database, and clients of it. Tests spell out path and body.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -26,7 +26,7 @@ pub const SEED_RESPONSE: &str = include_str!("../seed/response.json");
 pub const V1_JSON: &str =
     "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
 
-/// What a test's server differs in from the ordinary one.
+/// The settings of a test's server that differ from the usual ones.
 #[derive(Default)]
 pub struct Setup {
     pub settings: Settings,
@@ -53,7 +53,7 @@ pub enum Place {
     Kept(Data),
 }
 
-/// What a server's data lies in, for as long as the test looks at it.
+/// The place of a server's data, kept until the test has looked at it.
 pub enum Data {
     Folder(TempDir),
     Schema(Schema),
@@ -76,13 +76,13 @@ impl Data {
 /// A running server; it stops when dropped.
 pub struct TestApp {
     pub address: String,
-    /// None once another server has it.
+    /// None after another server has taken it.
     data: Option<Data>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Opens a store. On a busy machine PostgreSQL may let nobody in for longer than a program waits.
+/// Opens a store. On a busy machine PostgreSQL may refuse connections for longer than the program waits.
 async fn opened(database: &Database, options: &Options) -> Store {
     let begun = Instant::now();
     loop {
@@ -179,7 +179,7 @@ impl TestApp {
         self.restarted_with(Setup::default())
     }
 
-    /// The same database under a new server that is set up so, but for the place.
+    /// The same database under a new server with these settings; the location stays.
     pub fn restarted_with(mut self, setup: Setup) -> Self {
         self.stop();
         let data = self.data.take().unwrap();

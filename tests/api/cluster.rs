@@ -207,7 +207,7 @@ where application_name = 'contactd' and query like 'with keyed as %'";
         standby.query(pages) != "0"
     });
 
-    // It stands still: what was written is read all the same, from the primary.
+    // Frozen standby: reads see what was written, from the primary.
     standby.query("select pg_wal_replay_pause()");
     wait("it does not pause", &|| standby.query("select pg_get_wal_replay_pause_state()") == "paused");
     let new = ann.post("/me/contacts", json!({"title": "new"})).header("contactd-position");
@@ -221,7 +221,7 @@ where application_name = 'contactd' and query like 'with keyed as %'";
     standby.query("select pg_wal_replay_resume()");
     wait("it does not go on", &|| titles(&ann.with("Contactd-Position", &old)).len() == 2);
 
-    // It dies, comes back, and hangs: no request fails.
+    // The standby crashes, returns and hangs: no request fails.
     let stop = AtomicBool::new(false);
     let lists = Answers::default();
     std::thread::scope(|scope| {
@@ -256,7 +256,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// What befalls the primary.
+/// What happens to the primary.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     /// It crashes, and its synchronous standby takes its place.
@@ -310,7 +310,7 @@ fn survive(fate: Fate) {
             Fate::StoppedAndReplaced => primary.stop(),
         }
         std::thread::sleep(Duration::from_millis(700));
-        // Meanwhile the server says so at once, and is not lost itself.
+        // Meanwhile the server answers so at once, and stays up.
         for refused in [server.user("").get("/healthz"), server.user("dan").post("/me/contacts", "{}")] {
             assert_eq!((refused.error().0, refused.header("retry-after").as_str()), (503, "1"));
         }
@@ -366,7 +366,7 @@ fn storm(client: &Client, number: usize, kept: &Answers, end: &AtomicBool) -> To
             insist(client, "PATCH", &path, Some(&json!({"jobTitle": "changed"})), 200);
             job = "changed";
         }
-        // The change log has nothing of it; done twice, it would be refused.
+        // The change log does not show it; a second try would be refused.
         insist(client, "POST", &format!("{path}/extensions"), Some(&json!({"extensionName": "a.b"})), 201);
         if i % 3 == 2 {
             insist(client, "DELETE", &path, None, 204);

@@ -121,13 +121,13 @@ fn a_create_with_a_key_is_done_once_however_often_the_server_dies() {
         let number = |sql: &str| rows.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         let keys = number("select count(*) from idempotency_keys");
         assert_eq!(number("select count(*) from contacts"), keys);
-        // An answer may be lost, never what was answered.
+        // An answer may be lost, but no acknowledged write.
         assert!((0..=8).contains(&(keys - i64::try_from(answered.len()).unwrap())), "{keys} keys");
     }
     assert!(answered.len() > 50, "a storm of {} writes proves little", answered.len());
 }
 
-/// What the answers leave to expect of a contact.
+/// What a contact must be after the answers.
 enum Last {
     /// This, as it was answered.
     Is(Value),

@@ -1,4 +1,4 @@
-//! The database as files: copies of it, logs that belong to others, and what happens to a server whose files are taken away.
+//! The database as files: copies, WALs that belong to another file, and a server whose files are removed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! What others wrote, where commands print it; and who is meant where a name was another's before.
+//! Hostile text in the output of commands, and names that belonged to another user before.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::app::Client;
 use crate::operating::{create, make, refuses, run, serve};
 use crate::program::{Program, contactd};
 
-/// Ends a line and makes up another, moves about in a terminal, turns the direction.
+/// Line breaks, a forged line, terminal control sequences and right-to-left marks.
 const DECEITS: [&str; 7] = [
     "x\n2026-01-01T00:00:00Z\toperator\t-\tuser remove\tann\tann\t-\t-",
     "\u{1b}[2J\u{1b}[1;1H",
@@ -54,7 +54,7 @@ fn nothing_that_a_client_sends_makes_a_command_print_another_line() {
         }
     }
     assert_eq!(lines(), before, "what was refused is not in the log");
-    // Of a time when such ids were taken, and whatever else is in the columns that are printed.
+    // Ids that older versions accepted, and the other columns that are printed.
     let connection = rusqlite::Connection::open(&database).unwrap();
     for (i, deceit) in DECEITS.into_iter().enumerate() {
         let mailbox: i64 = connection.query_row("select mailbox from users", [], |row| row.get(0)).unwrap();
@@ -133,7 +133,7 @@ fn no_name_that_an_operator_gives_has_control_characters() {
     assert_eq!(run(&database, &["token", "list"]).lines().count(), 1);
 }
 
-/// What the log says, without times and ids of tokens and requests.
+/// The log without times and without ids of tokens and requests.
 fn log(database: &std::path::Path, arguments: &[&str]) -> Vec<String> {
     let printed = run(database, &[&["audit"], arguments].concat());
     let fields = |line: &str| line.split('\t').skip(1).take(5).collect::<Vec<_>>().join(" ");
@@ -161,7 +161,7 @@ fn who_has_a_name_now_is_not_taken_for_whoever_had_it_before() {
     run(&database, &["user", "remove", "ann", "--yes"]);
     assert_eq!(ann.get("/me").error().0, 401);
 
-    // The log outlives the user, and says whose a share was.
+    // The log remains after the user is deleted, and names the owner of a share.
     let of_removed = [
         "operator - user add removed:ann ann".to_owned(),
         "operator - share add removed:ann bob".to_owned(),
@@ -183,7 +183,7 @@ fn who_has_a_name_now_is_not_taken_for_whoever_had_it_before() {
     let text = refuses(&database, &["audit", "--of", "nobody"]);
     assert!(text.contains("there is no user 'nobody', and the log has no removed user with that name"), "{text}");
 
-    // Another of the same name has nothing of it: no share, no token, no line.
+    // A new user of the same name gets no share, no token and no line of the log.
     run(&database, &["user", "add", "ann"]);
     let anew = signed_in("ann");
     assert_eq!(anew.get("/users/bob/contacts").error().0, 404);
@@ -204,7 +204,7 @@ fn a_user_who_is_called_like_the_operator_is_not_taken_for_them() {
     let database = folder.path().join("contacts.db");
     make(&database);
     run(&database, &["user", "add", "operator"]);
-    // With a token somebody can sign in: the start makes nobody.
+    // With a token somebody can sign in, so the start creates no user.
     let token = create(&database, &["--user", "operator"]);
     let server = Program::start(serve(&database));
     let id = server.user(&token).post("/me/contacts", json!({})).id();

@@ -1,4 +1,4 @@
-//! What the real program does where clients come in: what its log tells of them, whom it warns of proxies, and what it lets
+//! The edge of the real program: the request log, the warnings about proxies, and what it lets
 //! web pages do in development.
 
 use std::io::{Read as _, Write as _};
@@ -91,7 +91,7 @@ fn the_log_has_no_addresses_where_it_is_not_to_have_them() {
     assert!(!server.log().contains("127.0.0.1\""), "{}", server.log());
 }
 
-/// Sends what is no HTTP, and reads what comes back.
+/// Sends bytes that are not HTTP, and reads the answer.
 fn garbage(server: &Program, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(&server.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
@@ -147,7 +147,7 @@ fn a_proxy_whose_clients_count_as_one_is_warned_of_once() {
         }
         assert_eq!(warnings(&server), expected, "{flags:?}: {}", server.log());
     }
-    // A proxy that lets a client's header pass is told apart, and is not believed.
+    // A proxy that passes a client's own header is recognised and not trusted.
     let folder = tempfile::tempdir().unwrap();
     let (server, token) = start(folder.path(), &["--trust-forwarded"]);
     let ann = server.user(&token).with("X-Forwarded-For", "192.0.2.1").with("Forwarded", "for=192.0.2.2");

@@ -25,7 +25,7 @@ struct Call {
 enum Path {
     Fixed(&'static str),
     Contact(&'static str, Index),
-    /// Of a contact, what is below it.
+    /// Below a contact.
     Below(Index, &'static str),
     /// The same of one in the trash.
     Deleted(Index, &'static str),

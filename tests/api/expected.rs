@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// A contact of which nothing was ever set, without what the server makes up.
+/// An empty contact, without the values that the server creates.
 pub fn empty_contact() -> Value {
     json!({
         "@odata.type": "#microsoft.graph.contact",
@@ -26,7 +26,7 @@ pub fn contact(properties: Value) -> Value {
     contact
 }
 
-/// Takes out of a contact what the server makes up, asserting the form of each part.
+/// Removes from a contact what the server creates, and asserts the form of each value.
 #[track_caller]
 pub fn settled(mut contact: Value) -> Value {
     let members = contact.as_object_mut().unwrap();

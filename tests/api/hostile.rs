@@ -1,4 +1,4 @@
-//! Clients that dawdle, flood and hold on, against the real program: the others are served. The client of the last two is
+//! Slow, flooding and idle clients against the real program: other clients are still served. The client of the last two is
 //! a process of its own, so that its files are not the server's. Budgets are in CONTRIBUTING.md.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
@@ -12,7 +12,7 @@ use crate::both::pictures::{gif, photo_of, put};
 use crate::program::{Program, contactd};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Where a test gives up: far beyond what it takes.
+/// Time after which a test fails: far more than it needs.
 const LONG: Duration = Duration::from_mins(2);
 const GET: &str = "GET /me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\n";
 
@@ -119,11 +119,11 @@ fn bodies_that_dawdle_are_given_up_and_nothing_of_them_is_stored() {
 /// How a client takes an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Takes {
-    /// Not at all for a long time.
+    /// It reads nothing for a long time.
     Nothing,
     /// A little at a time.
     Little,
-    /// All of it, but not at once.
+    /// It reads everything, with pauses.
     All,
 }
 
@@ -131,7 +131,7 @@ enum Takes {
 fn take(server: &Program, photo: &str, size: usize, how: Takes) -> usize {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     if how != Takes::All {
-        // Little is on its way, and so much is with the server.
+        // The socket buffers are small, so most of the answer waits in the server.
         socket.set_recv_buffer_size(4096).unwrap();
     }
     socket.connect(&server.address.parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
@@ -215,7 +215,7 @@ fn so_much_of_a_tokens_answers_is_in_memory_and_what_is_small_is_always_served()
         ann.post("/me/contacts", &notes).json(201);
     }
     let mut held = Vec::new();
-    // How often it is answered, and how much of an answer counts: what is beyond the first 64 KiB.
+    // The number of answers, and the bytes that count: those beyond the first 64 KiB of an answer.
     let mut ask_until = |token: &str, refused: u16| {
         let (mut answered, mut size) = (0, 0);
         loop {
@@ -230,7 +230,7 @@ fn so_much_of_a_tokens_answers_is_in_memory_and_what_is_small_is_always_served()
     };
     let (of_a, size) = ask_until("app:a", 429);
     assert!(of_a == 32 * MIB / size && size > 2 * MIB, "{of_a} of {size}");
-    // Nor is more taken of a body, or of the steps of a batch. What is small is served.
+    // Large bodies and batches are refused too. Small requests are served.
     let app = server.user("app:a");
     let refused = app.post("/users/ann/contacts", &notes);
     assert_eq!(refused.error(), (429, "TooManyRequests".into(), String::new()));
@@ -239,7 +239,7 @@ fn so_much_of_a_tokens_answers_is_in_memory_and_what_is_small_is_always_served()
     assert_eq!(app.post("/$batch", step).json(200)["responses"][0]["status"], 429);
     app.post("/users/ann/contacts", json!({"surname": "z"})).json(201);
     app.get("/users/ann/contacts?$select=id").json(200);
-    // Others have their own, until there is no more for all.
+    // Other callers have their own budget, until the server's is used up.
     assert_eq!(ask_until("app:b", 503).0, (56 * MIB - of_a * size) / size);
     bob.post("/me/contacts", json!({"surname": "z"})).json(201);
     bob.get("/me/contacts").json(200);
@@ -254,7 +254,7 @@ fn so_much_of_a_tokens_answers_is_in_memory_and_what_is_small_is_always_served()
     assert_eq!(ann.get("/me/contacts/$count").body, b"5");
 }
 
-/// Sends bytes that may be too many, and answers the status of what comes back, or 0.
+/// Sends bytes, possibly too many. Returns the status of the answer, or 0.
 fn status_of(server: &Program, bytes: &[u8]) -> u16 {
     let mut stream = TcpStream::connect(&server.address).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
@@ -295,8 +295,8 @@ fn heads_have_so_many_lines_and_bytes_and_no_more() {
     serves(&server);
 }
 
-/// Holds idle connections: so many, from so many addresses of the loopback network, as far as its own limit of files
-/// goes. It says how many they are, and for each line that it is sent how many of them are closed.
+/// Holds idle connections: a number of them, from a number of addresses of the loopback network, within its own limit of
+/// open files. It prints how many they are, and after each line of input how many of them are closed.
 const HOLDER: &str = r#"
 import resource, socket, sys
 host, port = sys.argv[1].split(":")

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// For whom its tokens are.
+/// The audience of its tokens.
 pub const AUDIENCE: &str = "api://contactd";
 
 /// A provider on a port of its own; it ends when dropped.
@@ -23,7 +23,7 @@ impl IdentityProvider {
         // Beside what it imports.
         let program = root.join("target/recipes/oidc/provider.mjs");
         let text = std::fs::read(root.join("tests/oidc/provider.mjs")).unwrap();
-        // Others may be starting it: nobody reads half of it.
+        // Several tests may start it at once: none may read half a file.
         let copy = program.with_extension(format!("{:?}.mjs", std::thread::current().id()));
         std::fs::write(&copy, text).unwrap_or_else(|error| panic!("{error}: tests/run installs what this needs"));
         std::fs::rename(&copy, &program).unwrap();
@@ -54,7 +54,7 @@ impl IdentityProvider {
         self.token(json!({"do": "user", "login": login, "scope": scope, "audience": audience, "alg": algorithm}))
     }
 
-    /// Says this of somebody from now on.
+    /// Sets the claims of a user.
     pub fn say(&mut self, login: &str, claims: Value) {
         self.command(json!({"do": "say", "login": login, "claims": claims}));
     }
@@ -64,17 +64,17 @@ impl IdentityProvider {
         self.token(json!({"do": "app", "roles": roles, "audience": AUDIENCE}))
     }
 
-    /// Signs with new keys from now on; those from before are published on, or withdrawn.
+    /// Rotates the signing keys; the old ones stay published, or are withdrawn.
     pub fn rotate(&mut self, keep: bool) {
         self.command(json!({"do": "rotate", "keep": keep}));
     }
 
-    /// Is not there.
+    /// Stops answering.
     pub fn stop(&mut self) {
         self.command(json!({"do": "stop"}));
     }
 
-    /// Is there again.
+    /// Answers again.
     pub fn resume(&mut self) {
         self.command(json!({"do": "start"}));
     }

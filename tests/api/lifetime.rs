@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::app::Client;
 use crate::program::{Program, contactd, fails};
 
-/// Where a test gives up: far beyond what it takes.
+/// Time after which a test fails: far more than it needs.
 const LONG: Duration = Duration::from_secs(30);
 const SERVE: [&str; 6] = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"];
 

@@ -1,4 +1,4 @@
-//! Where a server can be reached: several addresses, both families, and a socket in the file system.
+//! Listening: several addresses, both address families, and a Unix socket.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! Change notifications by the real program: killed, and two of it, and by https.
+//! Change notifications of the real program: after a crash, from two processes, and over https.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::postgres::Postgres;
 use crate::program::{Program, contactd, fails};
 use crate::receiver::{Mood, Receiver, ca_file, until};
 
-/// A server that may notify this machine, with times that are short but for the lease.
+/// A server that may notify this machine. All times are short except the lease.
 fn serve(database: &str) -> Command {
     contactd(&[
         "serve",
@@ -40,7 +40,7 @@ fn ids(notifications: &[Value]) -> Vec<String> {
     notifications.iter().map(|told| told["resourceData"]["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// In order, each at least once, and none that was told is told before one that came earlier.
+/// Asserts that each came at least once, and first in order.
 fn assert_told(receiver: &Receiver, made: &[String]) {
     let mut told = ids(&receiver.notifications("/"));
     let mut first = Vec::new();
@@ -104,7 +104,7 @@ fn of_two_processes_one_tells_and_the_other_takes_over_when_it_is_killed() {
     let told = receiver.wait("/", 40);
     assert_eq!(ids(&told), made, "each once, whichever process wrote it");
 
-    // Whoever holds it is killed while it waits for an answer.
+    // The process that holds the lease is killed while it waits for an answer.
     receiver.set(Mood::Silent);
     let seen = receiver.bodies("/").len();
     made.push(servers[0].user("ann").post("/me/contacts", "{}").id());

@@ -1,4 +1,4 @@
-//! The first start, and the commands by which an operator says who may do what, beside a running server.
+//! The first start, and the commands for users, tokens and shares beside a running server.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub fn run(database: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What it says when it refuses.
+/// The message of a refusal.
 #[track_caller]
 pub fn refuses(database: &Path, arguments: &[&str]) -> String {
     let mut command = contactd(arguments);
@@ -33,7 +33,7 @@ pub fn serve(database: &Path) -> Command {
     contactd(&["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()])
 }
 
-/// Makes the database, with nobody in it: commands make none.
+/// Creates the database without users: commands create none.
 pub fn make(database: &Path) {
     let mut server = Program::start(serve_dev(database));
     server.signal("TERM");
@@ -121,7 +121,7 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
     let sync = server.user(&create(&database, &["--app", "sync", "--scope", "Contacts.Read,User.Read.All"]));
     let also = server.user(&create(&database, &["--user", "sync", "--app", "--scope", "Contacts.Read"]));
     assert_eq!(ann.get("/me").json(200)["displayName"], "Ann Lee");
-    // The two, and the owner whom the first start made, since neither had a token yet.
+    // The two, and the owner that the first start created, since neither had a token yet.
     assert_eq!(sync.get("/users").json(200)["value"].as_array().unwrap().len(), 3);
     assert_eq!(also.get("/users/ann/contacts").status, 200);
     let id = ann.post("/me/contacts", json!({"title": "x"})).id();
@@ -152,7 +152,7 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
     assert_eq!(ann.get("/me/contacts").error().0, 401);
     assert!(run(&database, &["token", "list", "--user", "ann"]).contains("\trevoked\t"));
 
-    // Who did what to which, from where.
+    // User, action, object and address.
     let audit = run(&database, &["audit", "--of", "ann", "--item", &id]);
     let fields = audit.lines().skip(1).map(|line| line.split('\t').skip(1).take(5).collect::<Vec<_>>());
     let expected = [

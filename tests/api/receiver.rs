@@ -1,4 +1,4 @@
-//! Somebody who is notified: a small HTTP server that confirms what it is asked to, answers as it is told to, and remembers
+//! A receiver of notifications: a small HTTP server that confirms subscriptions, answers as the test says, and remembers
 //! what it got.
 
 use std::io::{BufRead as _, BufReader, Read, Write};

@@ -32,7 +32,7 @@ fn the_signals_that_end_it_drain_under_load_and_exit_0() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("contacts.db");
         let mut server = Program::start(serve_dev(&database));
-        // One client that keeps its connection idle, one that never finishes its body.
+        // One idle client, and one that never finishes its body.
         let _idle = TcpStream::connect(&server.address).unwrap();
         let mut half = TcpStream::connect(&server.address).unwrap();
         half.write_all(b"POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{").unwrap();
@@ -60,7 +60,7 @@ fn the_signals_that_end_it_drain_under_load_and_exit_0() {
         let stored: i64 = rows
             .query_row("select count(*) from contacts join phones on contact_id = id", [], |row| row.get(0))
             .unwrap();
-        // A client may lose the answer to its last write, never the write of an answer.
+        // The answer to the last write may be lost, but no acknowledged write.
         assert!(answered > 0 && stored >= answered && stored <= answered + 8, "{answered} answered, {stored} stored");
     }
 }

@@ -50,7 +50,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
     };
     let server = Program::start(serve(&[]));
     let id = server.user(&zed).get("/me").id();
-    // Without the operator's word there is no such user.
+    // Without the operator's permission there is no such user.
     for arguments in [
         &["token", "create", "--user", "zed"][..],
         &["share", "add", "--of", &id, "--with", "zed"],
@@ -68,7 +68,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
     );
     drop(server);
 
-    // With it, a token for the name is nobody's.
+    // With it, a token for the name finds no user.
     let server = Program::start(serve(&["--oidc-name-claim", "preferred_username"]));
     assert_eq!(server.user(&zed).get("/me").json(200)["userPrincipalName"], "zed@localhost");
     let text = refuses(&database, &["token", "create", "--user", "zed"]);
@@ -79,7 +79,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
     let server = Program::start(serve(&[]));
     assert!(run(&database, &["user", "list"]).contains(&format!("{id}\t{id}@identity\t")));
 
-    // One name, by the operator's word.
+    // One name, bound by the operator.
     let bound = run(&database, &["user", "bind", "zed@example.org", "--subject", "p1"]);
     assert_eq!(bound, format!("zed@example.org is {id}\n"));
     assert_eq!(server.user(&zed).get("/me").json(200)["mail"], "zed@example.org");

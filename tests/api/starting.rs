@@ -1,4 +1,4 @@
-//! What a start makes, says and refuses: addresses, the first start, who could sign in, and what is warned of.
+//! The start: addresses, the first start, who can sign in, refusals and warnings.
 
 use std::path::Path;
 use std::process::Command;

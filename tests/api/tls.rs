@@ -1,4 +1,4 @@
-//! TLS towards clients: what is served, what is refused, and certificates that change. Also `contactd dev-cert`.
+//! TLS towards clients: versions, refusals, and certificates that change. Also `contactd dev-cert`.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
@@ -374,7 +374,7 @@ fn the_lines_of_dev_cert_make_curl_trust_the_server() {
         let context = format!("https://{host}/$metadata#users('ann')/contacts");
         assert_eq!(body, json!({"@odata.context": context, "value": []}));
     }
-    // Without them nobody is taken in.
+    // Without them no client is accepted.
     let stranger = Command::new("curl").arg(format!("https://{}/healthz", server.address)).output().unwrap();
     assert!(!stranger.status.success() && stranger.stdout.is_empty(), "{stranger:?}");
 }
@@ -402,7 +402,7 @@ fn dev_cert_makes_an_authority_once_and_serve_makes_it_too() {
     assert!(printed.contains(&format!("\nexport NODE_EXTRA_CA_CERTS={}\n", authority.display())), "{printed}");
     assert!(printed.contains("\ncontactd serve --dev --tls\n"), "{printed}");
     assert_eq!(fs::read(&authority).unwrap(), made);
-    // A folder that is named is absolute in what is printed, and what a shell would take apart is quoted.
+    // The printed path is absolute, and quoted for a shell.
     let output = with_home(&["dev-cert", "--dir", "it's mine"]).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     let quoted = format!("'{}/it'\\''s mine", fs::canonicalize(folder.path()).unwrap().display());

@@ -1,4 +1,4 @@
-//! What the program tells its operator of what it was given wrongly, and never of a secret.
+//! Messages about wrong options. They never show a secret.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::os::unix::process::CommandExt as _;
@@ -12,7 +12,7 @@ fn quotes_around_a_secret_are_warned_of() {
     std::fs::write(path("tokens"), "bob=plain-b\nann=\"s3cret-a\"\n").unwrap();
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--database", &path("a.db"), "--token-file", &path("tokens")];
     let server = Program::start(contactd(&arguments));
-    // They are kept: a secret may have them.
+    // Blanks are kept: a secret may contain them.
     assert_eq!(server.user("\"s3cret-a\"").get("/me").json(200)["id"], "ann");
     assert_eq!(server.user("s3cret-a").get("/me").error().0, 401);
     let log = server.log();
@@ -41,7 +41,7 @@ fn a_folder_that_may_not_be_written_is_named_with_who_the_process_is() {
     let mut command = contactd(&["serve", "--dev", "--database", database.to_str().unwrap()]);
     let mut user = closed.metadata().unwrap().uid();
     if user == 0 {
-        // To root nothing is closed.
+        // Root may read every file.
         user = 65_534;
         command.uid(user);
     }

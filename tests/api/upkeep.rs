@@ -233,7 +233,7 @@ fn each_kind_of_fault_is_told_by_its_name() {
         drop(connection);
         let (code, found) = check(&broken, &[]);
         assert!(code == 3 && found.lines().any(|line| line.starts_with(told)), "{fault}: {code} {found}");
-        // Nor does a backup of it succeed, unless it is not looked at.
+        // A backup of it fails too, unless the check is turned off.
         let copy = place.file("of-broken.db");
         let backup = ["backup", "--database", text(&broken), "--to", text(&copy)];
         let (code, refused) = run(&backup);

@@ -1,4 +1,4 @@
-//! `$batch`: the envelope, the order, and that a step is what it would be alone.
+//! `$batch`: the envelope, the order, and that a step answers as it would alone.
 
 use contactd::http::Settings;
 use serde_json::{Value, json};

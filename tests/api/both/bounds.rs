@@ -1,4 +1,4 @@
-//! What is taken of one request before the database is asked, and in which spellings of a body.
+//! Limits of one request before the database is asked, and the accepted encodings of a body.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

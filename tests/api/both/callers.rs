@@ -26,7 +26,7 @@ const CALLERS: [&str; 15] = [
     "admin",
 ];
 
-/// Who may what: `+` it is served, `1` 401, `3` 403, `4` 404 as if there were no such user, in the order of `CALLERS`.
+/// The answer to each caller in the order of `CALLERS`: `+` served, `1` 401, `3` 403, `4` 404 as if there were no such user.
 const TOKEN: &str = "1111++4++4+++++++";
 const READ: &str = "1111++4++4+++3+";
 const WRITE: &str = "11113+43+433+3+";
@@ -34,7 +34,7 @@ const USERS: &str = "1111333333333++";
 const SEE_SHARES: &str = "1111++43343++3+";
 const SHARE: &str = "11113343343333+";
 const UNSHARE: &str = "11113+43343333+";
-/// What is of no mailbox: subscriptions are their makers', and each step of a batch has its own right.
+/// Calls without a mailbox: subscriptions belong to their creator, and each step of a batch has its own right.
 const READERS: &str = "1111+++++++++3+";
 const ANYBODY: &str = "1111+++++++++++";
 
@@ -192,7 +192,7 @@ fn every_route_that_is_offered_has_its_row() {
     assert_eq!(rows.len(), ROUTES.len() + MORE_ROUTES.len());
     let mut offered = BTreeSet::new();
     for (method, path) in checklist::served_calls() {
-        // Both show nothing of anybody's.
+        // Both show no user's data.
         if path != "/" && path != "/$metadata" {
             offered.insert(format!(
                 "{method} {}",

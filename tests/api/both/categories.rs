@@ -51,7 +51,7 @@ fn a_category_is_made_read_recoloured_and_deleted() {
         assert_ne!(recoloured.header("etag"), etag);
         assert_eq!(recoloured.json(200)["color"], "preset10");
         assert_eq!(ann.get(&path).body, recoloured.body);
-        // What is so already, and the name as it is, change nothing.
+        // Equal values and an equal name change nothing.
         for same in [json!({}), json!({"color": "preset10"}), json!({"displayName": "Work"})] {
             let answer = ann.patch(&path, same);
             assert_eq!((answer.header("etag"), &answer.body), (recoloured.header("etag"), &recoloured.body));

@@ -30,7 +30,7 @@ const TEXTS: [&str; 22] = [
     "gender",
 ];
 
-/// Text that is easily harmed: every plane, combining and right-to-left marks, quotes, wildcards, JSON and SQL.
+/// Text that is easily damaged: every plane, combining and right-to-left marks, quotes, wildcards, JSON and SQL.
 const AWKWARD: [&str; 14] = [
     "Ann",
     " spaces  kept\t\r\n",

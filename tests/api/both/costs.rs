@@ -1,4 +1,4 @@
-//! Questions that cost too much: they are stopped, and nobody else is.
+//! Expensive queries are stopped, and others are not affected.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use crate::app::{Answer, Client, Setup, TestApp};
 
-/// Every e-mail address beside every phone, chat address and website: a hundred million of them for one contact.
+/// Every combination of e-mail address, phone, chat address and website: a hundred million for one contact.
 const COSTLY: &str = "emailAddresses/any(e:phones/any(p:imAddresses/any(i:websites/any(w:concat(e/address,p/number) eq concat(i,w/address)))))";
 
 fn limited(time: Duration) -> Setup {
     Setup { options: Options { query_timeout: time, ..Options::default() }, ..Setup::default() }
 }
 
-/// A contact with much in it.
+/// A contact with 100 entries in each collection.
 fn large() -> Value {
     let each = |of: &dyn Fn(usize) -> Value| (0..100).map(of).collect::<Vec<_>>();
     json!({

@@ -93,7 +93,7 @@ fn what_cannot_be_translated_is_refused_with_its_place() {
     assert_eq!((get.error().0, get.header("allow").as_str()), (405, "POST"));
     let unknown = (404, "ResourceNotFound".into(), String::new());
     assert_eq!(ann.post(&format!("{PATH}/x"), asked(&json!([]))).error(), unknown);
-    // Whose ids they are is the caller's own business, and nobody else's.
+    // The ids are read as those of the caller's own mailbox.
     for path in ["/users/bob/translateExchangeIds", "/users/no%20name/translateExchangeIds"] {
         let refused = ann.post(path, asked(&json!(["x"]))).error();
         assert_eq!(refused, (404, "Request_ResourceNotFound".into(), String::new()), "{path}");

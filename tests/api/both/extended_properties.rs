@@ -1,4 +1,4 @@
-//! Extended properties of contacts and folders, which clients keep what Graph has no name for in.
+//! Extended properties of contacts and folders, for values that Graph has no name for.
 
 use contactd::percent::percent_encode;
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ fn properties_are_set_kept_and_taken_away_on_contacts_and_folders() {
                 json!([single(&upper, "Blue"), single("Integer 0x3001", "7"), single(&named("color"), "another")]);
             assert_eq!(shown(&ann, &one, SINGLE), set);
             assert_eq!(shown(&ann, &one, MULTI), json!([lists[0]]));
-            // A stale write changes nothing, nor does one that says nothing.
+            // A write with an old ETag changes nothing, nor does an empty one.
             let stale = ann
                 .with("If-Match", &created.header("etag"))
                 .patch(&one, json!({SINGLE: [single(&named("Color"), "Red")]}));
@@ -148,7 +148,7 @@ fn a_vcards_rest_is_kept_and_read_in_lists() {
     ann.patch(&one, json!({"givenName": "changed", SINGLE: [{"id": id, "value": "new"}]})).json(200);
     let read = ann.get(&format!("{one}?%24expand={option}&%24select=givenName")).json(200);
     assert_eq!((&read["givenName"], &read[SINGLE]), (&json!("changed"), &json!([{"id": id, "value": "new"}])));
-    // Whoever follows the contacts hears of it.
+    // Delta shows the change.
     let delta = ann.get("/v1.0/me/contacts/delta?$deltatoken=latest").json(200)["@odata.deltaLink"].clone();
     ann.patch(&one, json!({SINGLE: [{"id": id, "value": "newer"}]})).json(200);
     assert_eq!(ann.get(delta.as_str().unwrap()).json(200)["value"][0]["id"], ids[3]);
@@ -312,7 +312,7 @@ fn what_is_no_property_is_refused_and_nothing_is_stored() {
         let refused = ann.post("/me/contacts", json!({MULTI: value})).error();
         assert_eq!(refused, (400, code.into(), format!("{MULTI}{target}")));
     }
-    // A value that is not of its type is kept, but for those who ask for Graph's judgement.
+    // A value that does not match its type is kept, except in strict handling.
     let strict = ann.with("Prefer", "handling=strict");
     let odd = json!({SINGLE: [single("Integer 0x1", "x"), single("Boolean 0x2", "true"), single("SystemTime 0x3", "now")],
                      MULTI: [single("BinaryArray 0x4", json!(["AAA=", "?"]))]});
@@ -388,7 +388,7 @@ fn they_go_and_come_back_with_what_they_are_of() {
     assert_eq!(shown(&ann, &one, MULTI), properties[MULTI]);
     ann.post(&format!("{one}/permanentDelete"), "").empty(204);
     assert_eq!(app.sql(rows), "0|0|0|0|0|0");
-    // A folder that a contact names, deleted and made anew by another, is another.
+    // A folder that was deleted and created again by another contact is another folder.
     ann.post("/me/contacts", json!({"parentFolderId": "Friends"}));
     ann.patch("/me/contactFolders/Friends", &properties).json(200);
     assert_eq!(app.sql(rows), "0|0|0|1|1|1");

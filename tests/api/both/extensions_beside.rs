@@ -1,4 +1,4 @@
-//! Open extensions beside all else: lists and filters, limits, versions, the trash, delta and other mailboxes.
+//! Open extensions together with lists and filters, limits, versions, the trash, delta and other mailboxes.
 
 use contactd::percent::percent_encode;
 use serde_json::json;
@@ -193,11 +193,11 @@ fn of_concurrent_writes_none_is_lost() {
     for (i, j) in (0..8).flat_map(|i| (0..5).map(move |j| (i, j))) {
         assert_eq!(shown[format!("m{i}_{j}")], i * 10 + j);
     }
-    // Of those that make one name, one does.
+    // Of several creates of one name, one succeeds.
     let mut statuses = at_once(8, |i| app.user("ann").post(&path, json!({"extensionName": "b", "i": i})).status);
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409, 409, 409, 409, 409, 409, 409]);
-    // Of those that expect one state, one wins.
+    // Of several writes with the same `If-Match`, one succeeds.
     let tag = app.user("ann").get(&format!("{path}/b")).header("etag");
     let expecting = || app.user("ann").with("If-Match", &tag);
     let mut statuses = at_once(6, |i| expecting().patch(&format!("{path}/b"), json!({"won": i})).status);

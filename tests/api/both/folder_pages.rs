@@ -106,7 +106,7 @@ fn what_is_no_order_of_folders_is_refused() {
     let strict = ann.with("Prefer", "handling=strict");
     assert_eq!(strict.get(&format!("{FOLDERS}?$orderby=length(displayName)")).error().1, "ErrorInvalidUrlQueryFilter");
     assert_eq!(strict.get(&format!("{FOLDERS}?$orderby=displayName")).status, 200);
-    // A token is of one order.
+    // A page token is valid for one order.
     let token = |query: &str| {
         let link = next_of(&ann.get(&format!("{FOLDERS}?$top=1{query}")).json(200)).unwrap();
         link.split("$skiptoken=").nth(1).unwrap().to_owned()
@@ -249,7 +249,7 @@ fn a_walk_in_an_order_too_long_for_its_token_leaves_nothing_out() {
     for (i, id) in all.iter().enumerate() {
         rename(id, &name(i));
     }
-    // None of them is: what shares the beginning may come again.
+    // If none of them is left, folders that share the beginning may be shown again.
     let page = ann.get(&first).json(200);
     for id in &all[..2] {
         rename(id, &format!("!{id}"));

@@ -57,7 +57,7 @@ fn the_pages_folder_collides_with_nothing() {
         app.count(&format!("select count(*) from folders where id = '{SEED_FOLDER}' and display_name = 'Renamed'")),
         1
     );
-    // It was deleted: it is made anew, and its own contacts of before stay what they are.
+    // A deleted folder is created again; its former contacts stay deleted.
     app.sql(&format!("update folders set deleted_date_time = 1, parent_folder_id = 'x' where id = '{SEED_FOLDER}'"));
     posted();
     let anew = format!(
@@ -218,7 +218,7 @@ fn folders_nest_move_and_take_along_what_is_inside() {
     assert_eq!(ann.get("/me/contactFolders/nowhere/childFolders").error(), gone);
     assert_eq!(app.user("bob").get(&format!("/me/contactFolders/{a}")).error(), gone);
 
-    // Not into itself, not below itself, not nowhere.
+    // Not into itself, not below itself, not into an unknown folder.
     let moves = |id: &str, to: &str| ann.patch(&format!("/me/contactFolders/{id}"), json!({"parentFolderId": to}));
     assert_eq!(moves(&a, &a).error().0, 400);
     assert_eq!(moves(&a, &c).error(), (400, "ErrorInvalidRequest".into(), String::new()));

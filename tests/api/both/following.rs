@@ -11,7 +11,7 @@ use crate::app::{Client, TestApp};
 
 /// A client that keeps a copy of a list.
 pub struct Follower {
-    /// Whom it asks next, which may be another process.
+    /// The client it asks next, possibly of another process.
     pub client: Client,
     list: String,
     /// Without its host.
@@ -48,7 +48,7 @@ impl Follower {
         }
     }
 
-    /// That it has what the server lists, and nothing else.
+    /// Asserts that the copy equals the server's list.
     pub fn check(&self) {
         let mut there = BTreeMap::new();
         let mut link = format!("{}?$top=1000", self.list);

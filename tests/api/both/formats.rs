@@ -53,7 +53,7 @@ fn json_is_answered_whoever_asks_for_it() {
                 }
             }
         }
-        // What cannot be met is answered with JSON all the same, where no option asks for it.
+        // An `Accept` that cannot be met is answered with JSON, unless `$format` asks for something else.
         for accept in ["text/html", "application/xml", "image/png, text/*;q=0.5", "", "nonsense"] {
             assert_eq!(body(&ann.with("Accept", accept).get(path)), body(&plain), "{accept}");
         }

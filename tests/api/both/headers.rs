@@ -1,4 +1,4 @@
-//! What every answer carries and what none does, over all calls of the checklist; and which web pages may read them (CORS).
+//! Headers of every answer, over all calls of the checklist; and CORS.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ fn with_cors(origins: &[&str]) -> TestApp {
     TestApp::with(Setup { settings: Settings { cors, ..Settings::default() }, ..Setup::default() })
 }
 
-/// What holds of every answer, whatever was asked.
+/// Asserts what holds for every answer.
 #[track_caller]
 fn assert_habits(answer: &Answer, what: &str) {
     assert_eq!(answer.header("x-content-type-options"), "nosniff", "{what}");
@@ -32,7 +32,7 @@ fn assert_habits(answer: &Answer, what: &str) {
     }
 }
 
-/// What a cache may do with an answer: nothing, but for what is nobody's, and for a photo, which it must ask about.
+/// `Cache-Control`: nothing is stored, except public answers, and photos, which must be revalidated.
 fn caching(path: &str, status: u16) -> &'static str {
     match path.split('?').next().unwrap() {
         path if path.ends_with("/$metadata") && status == 200 => "public, max-age=3600",
@@ -68,7 +68,7 @@ fn every_answer_of_every_call_has_the_headers_that_are_due_and_no_others() {
         }
     }
     assert!(answers > 5_000 && seen.len() == 3, "{answers} answers: {seen:?}");
-    // Also what is not on the list: what nothing is at, what is made, and what has not changed.
+    // Also calls that are not on the list: unknown paths, creates, and 304.
     let created = ann.post("/me/contacts/$ref", SEED_REQUEST);
     let etag = ann.get(&photo).header("etag");
     for (answer, cache) in [
@@ -194,11 +194,11 @@ fn a_page_that_is_not_named_is_told_nothing() {
             }
         }
     }
-    // What is no preflight is what it was, also from a page that is named.
+    // A plain OPTIONS is unchanged, also from an allowed origin.
     let options = on.user("").with("Origin", PAGE).send("OPTIONS", "/me/contacts", None);
     assert_eq!(options.error(), (405, "methodNotAllowed".into(), String::new()));
     assert_eq!(options.header("allow"), "GET, POST");
-    // Where nothing is, nothing is offered.
+    // An unknown path offers no methods.
     assert_eq!(preflight(&on.user(""), PAGE, "/nothing", "GET").error().0, 404);
     // Asking changes nothing.
     assert_eq!(on.user("ann").get("/me/contacts").json(200)["value"], json!([]));

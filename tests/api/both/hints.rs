@@ -1,4 +1,4 @@
-//! What a refusal tells of what would be accepted.
+//! Hints in refusals about what is accepted.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Hostile texts in every place of an address where a client can write one: each is read for what it is or refused, and
+//! Hostile texts in every place of an address where a client can write one: each is read as plain text or refused, and
 //! changes nothing.
 
 use contactd::domain::plain::is_plain;
@@ -105,7 +105,7 @@ const RAW: [&str; 14] = [
     "=&=&=",
 ];
 
-/// The statuses that are no fault of the server's, and the shape of those that refuse.
+/// Asserts a status below 500, and the body of a refusal.
 #[track_caller]
 fn assert_harmless(answer: &Answer, sent: &str) {
     let sent: String = sent.chars().take(200).collect();
@@ -232,7 +232,7 @@ fn every_part_of_a_path_takes_or_refuses_whatever_is_sent() {
             format!("/users('{value}')/contactFolders"),
         ] {
             assert_harmless(&ann.get(&sent), &sent);
-            // Whoever else asks sees nothing of Ann's.
+            // Other users see none of Ann's data.
             let others = bob.get(&sent);
             assert_harmless(&others, &sent);
             assert!(!String::from_utf8_lossy(&others.body).contains("O'Neil"), "{sent}");
@@ -241,7 +241,7 @@ fn every_part_of_a_path_takes_or_refuses_whatever_is_sent() {
     mailbox.assert_unchanged();
 }
 
-/// Sees that a text is refused where it would be printed or logged as an id or a name, and is taken as what is in a contact.
+/// Asserts that a text is refused as an id or a name, which are printed and logged, and accepted in a contact.
 #[track_caller]
 fn assert_no_name(ann: &Client, text: &str) {
     let count = || ann.get("/me/contacts/$count").body;

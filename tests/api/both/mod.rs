@@ -1,4 +1,4 @@
-//! What is answered alike whichever database is behind it.
+//! Tests of the API that run on both engines.
 
 mod access;
 mod batch;

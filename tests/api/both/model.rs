@@ -174,7 +174,7 @@ impl Model {
     }
 }
 
-/// Does a step with the extension of this name, and with the model of it.
+/// Takes a step on the extension of this name and on its model.
 fn extend(
     client: &Client,
     path: &str,

@@ -1,4 +1,4 @@
-//! What subscribers are told, and what they are told again. What needs a process of its own is in `notifications`.
+//! Change notifications and retries. Tests that need a process of their own are in `notifications`.
 
 use chrono::DateTime;
 use contactd::http::authenticate::Access;
@@ -217,7 +217,7 @@ fn what_is_not_accepted_is_told_again_until_it_is() {
     assert!(
         failed.iter().any(|delivery| delivery["error"].as_str().is_some_and(|error| error.contains("within 800 ms")))
     );
-    // What follows the status is nobody's business.
+    // The rest of the answer is not read.
     receiver.set(Mood::Says("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\nx".to_owned()));
     ann.post("/me/contacts", "{}");
     let statuses = || deliveries_of(&ann, &id).iter().map(|delivery| delivery["status"].clone()).collect::<Vec<_>>();
@@ -276,7 +276,7 @@ fn what_was_given_up_is_told_as_missed() {
             "lifecycleEvent": "missed", "tenantId": "00000000-0000-0000-0000-000000000000",
         })
     );
-    // One that does not want to know of its life is given up in silence.
+    // A subscription without lifecycle notifications ends without one.
     let given_up =
         |told: &[Value]| told.len() == 10 && told.iter().all(|delivery| delivery["about"] == "notifications");
     until(|| given_up(&deliveries_of(&ann, &unheard)));
@@ -348,7 +348,7 @@ fn a_server_that_is_started_again_goes_on_where_it_was() {
 
 #[test]
 fn what_is_told_of_a_user_with_an_apostrophe_or_a_hash_leads_to_the_contact() {
-    // Each one's name is their secret too: tokens of development have less characters.
+    // The name is also the secret: development tokens allow fewer characters.
     let tokens = "o'brien@example.org=o'brien@example.org,ann_x.org#EXT#@example.org=ann_x.org#EXT#@example.org";
     let app = TestApp::with(Setup { access: Some(Access::tokens(tokens).unwrap()), ..set_up() });
     let receiver = Receiver::new();

@@ -1,4 +1,4 @@
-//! Creates with a key: once, however often they are sent.
+//! `Idempotency-Key`: a create is done once, however often it is sent.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Addresses: what is served, what is offered elsewhere in Graph but not here yet, and what names nothing.
+//! Addresses: served, known to Graph but not served here, and unknown.
 
 use serde_json::json;
 
@@ -90,7 +90,7 @@ fn every_option_that_cannot_be_honoured_is_refused() {
         assert_eq!(ann.get(&format!("/me/contacts/{id}?{option}")).error().0, 400, "{option}");
         assert_eq!(ann.post(&format!("/me/contacts?{option}"), "{}").error().0, 400, "{option}");
     }
-    // What is no option of OData's is the client's own business.
+    // Options that are not OData's are ignored.
     assert_eq!(ann.get("/me/contacts?mine=1&&other").status, 200);
     assert_eq!(ann.get("/me/contacts?").status, 200);
     assert_eq!(app.count("select count(*) from contacts"), 1);

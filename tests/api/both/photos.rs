@@ -1,4 +1,4 @@
-//! Photos of contacts: whose they are, where they are found, on which conditions they are written, and how they go.
+//! Photos of contacts: owners, addresses, preconditions and deletion.
 
 use serde_json::{Value, json};
 
@@ -114,7 +114,7 @@ fn a_photo_is_taken_away_in_every_way_that_clients_know() {
         assert_error(&ann.get(&photo), GONE);
         assert_error(&ann.get(&bytes), GONE);
         assert_eq!(app.count("select count(*) from photo_chunks"), 0, "{method} {path}");
-        // What is to be so is so already.
+        // The photo is absent already.
         let position = app.count("select max(seq) from mailboxes");
         for path in [&photo, &bytes] {
             ann.delete(path).empty(204);
@@ -123,7 +123,7 @@ fn a_photo_is_taken_away_in_every_way_that_clients_know() {
         assert_eq!(app.count("select max(seq) from mailboxes"), position, "nothing is written");
         assert_eq!(ann.get(photo.trim_end_matches("/photo")).body, before);
     }
-    // Where there is no contact there is nothing to be taken away.
+    // Without the contact it is 404.
     let contact = photo.trim_end_matches("/photo");
     ann.delete(contact).empty(204);
     let unknown = "/me/contacts/01890000-0000-7000-8000-000000000000/photo".to_owned();
@@ -132,7 +132,7 @@ fn a_photo_is_taken_away_in_every_way_that_clients_know() {
     }
     let photo = photo_of(&ann);
     let bytes = format!("{photo}/$value");
-    // Graph cannot do it, save by an empty PUT.
+    // Graph cannot delete a photo except by an empty PUT.
     let strict = ann.with("Prefer", "handling=strict");
     put(&ann, &photo, PNG);
     for (path, allow) in [(&photo, "GET"), (&bytes, "GET, PUT, PATCH")] {

@@ -1,4 +1,4 @@
-//! What is answered to every call that makes or changes something, whatever its client prefers to see of it.
+//! `Prefer: return=` on every call that writes.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use super::subscriptions::{start, terms};
 use crate::app::{Answer, Client};
 use crate::receiver::Receiver;
 
-/// A call, and what it answers where nothing is preferred.
+/// A call, and its answer without a preference.
 struct Write {
     method: &'static str,
     path: String,
@@ -63,7 +63,7 @@ fn writes(ann: &Client, receiver: &Receiver, round: usize) -> Vec<Write> {
         Write { body: JPEG.to_vec(), ..write("PUT", &photo, "", 200) },
         Write { body: JPEG.to_vec(), ..write("PATCH", &photo, "", 200) },
         write("POST", format!("/me/deletedContacts/{deleted}/restore"), "", 200),
-        // What shows nothing.
+        // Calls without a body in the answer.
         none(write("POST", "/me/contacts/$ref", json!({"@odata.id": contact}), 204)),
         none(write("POST", format!("/subscriptions/{subscription}/reauthorize"), "", 204)),
         none(write("POST", format!("{contact}/permanentDelete"), "", 204)),
@@ -91,7 +91,7 @@ fn every_call_that_writes_does_what_it_says_of_what_was_preferred() {
             assert_eq!(answer.status, if shows { call.status } else { 204 }, "{what}: {answer:?}");
             assert_eq!(answer.body.is_empty(), !shows, "{what}");
             assert_eq!(answer.header("etag").starts_with("W/\""), call.has_etag, "{what}");
-            // Where it is, is told of what was made; by this name too where nothing else shows it.
+            // `Location` names what was created; the entity id does too if the answer has no body.
             let (location, entity) = (answer.header("location"), answer.header("odata-entityid"));
             assert_eq!(location.is_empty(), call.status != 201, "{what}");
             assert_eq!(entity, if shows { String::new() } else { location.clone() }, "{what}");
@@ -102,7 +102,7 @@ fn every_call_that_writes_does_what_it_says_of_what_was_preferred() {
             match (preferred, call.status) {
                 ("return=minimal", 200 | 201) => assert_eq!(applied, "return=minimal", "{what}"),
                 ("return=representation", 200 | 201) => assert_eq!(applied, "return=representation", "{what}"),
-                // It is as small as can be anyway.
+                // The answer has no body in any case.
                 (_, _) => assert!(applied.is_empty() || applied == "return=minimal" && preferred == applied, "{what}"),
             }
         }

@@ -1,4 +1,4 @@
-//! What is refused, and how: the error manual. Every refusal leaves nothing behind.
+//! Refusals and their errors. Every refusal leaves nothing behind.
 
 use contactd::percent::percent_encode;
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ fn a_body_that_is_no_contact() {
         (json!(1), BODY, ""),
         (json!([{}]), BODY, ""),
     ]));
-    // However large it is, it is a number, where a text belongs.
+    // A number of any size is refused where a text is expected.
     refused(&[(b"{\"title\":1e999}".to_vec(), BODY, "title"), (b"{\"title\":-1E+400}".to_vec(), BODY, "title")]);
 }
 

@@ -1,4 +1,4 @@
-//! What each kind of caller may do with each route, and that it ends at once when it is taken away.
+//! The rights of each kind of caller on each route, and that a revoked right ends at once.
 
 use contactd::domain::scopes::Scopes;
 use contactd::domain::secret;
@@ -12,7 +12,7 @@ use super::subscriptions::subscribe;
 use crate::app::{Answer, Client, Setup, TestApp};
 use crate::receiver::{Receiver, until};
 
-/// A server that knows nobody but whom its database does.
+/// A server that knows only the users of its database.
 pub(super) fn app() -> TestApp {
     TestApp::with(Setup { access: Some(Access::stored()), ..Setup::default() })
 }
@@ -41,7 +41,7 @@ pub(super) async fn secret_of(store: &Store, bearer: &str, scopes: &str) -> Stri
 pub(super) const SHARED: &str = "Contacts.ReadWrite.Shared";
 pub(super) const ADMIN: &str = "Contacts.ReadWrite User.ReadWrite.All";
 
-/// One mark for how an answer tells of rights.
+/// One mark for each kind of answer.
 pub(super) fn mark(answer: &Answer) -> char {
     match (answer.status, if answer.status < 400 { String::new() } else { answer.error().1 }.as_str()) {
         (401, _) => '1',
@@ -70,7 +70,7 @@ fn what_is_permitted_is_done_and_what_is_not_changes_nothing() {
             secret("app:admin", ADMIN).await,
         )
     });
-    // Whoever may write does, by every way to create.
+    // A caller who may write can use every way to create.
     let made = dora.post("/users/ann/contacts", json!({"title": "by dora"}));
     let id = made.id();
     assert_eq!(made.json(201)["title"], "by dora");
@@ -102,7 +102,7 @@ fn what_is_permitted_is_done_and_what_is_not_changes_nothing() {
             let body = (method != "DELETE").then(|| gif(1, 1, 10, 0));
             assert_eq!(client.send(method, path, body).error().1, "ErrorAccessDenied", "{method} {path}");
         }
-        // Nor in a batch, whose steps have the rights of whoever sent it.
+        // A batch has the rights of its sender.
         let steps = [step("1", "POST", "/users/ann/contacts"), step("2", "GET", "/users/ann/contacts/$count")];
         let answers = client.post("/$batch", json!({"requests": steps})).json(200);
         let status: Vec<_> = answers["responses"].as_array().unwrap().iter().map(|r| r["status"].clone()).collect();
@@ -110,7 +110,7 @@ fn what_is_permitted_is_done_and_what_is_not_changes_nothing() {
     }
     assert_eq!(app.sql("select mailbox, seq, folder_id from changes order by seq"), before);
 
-    // Who shares what, over the API.
+    // Shares over the API.
     let shared = admin
         .post("/users/carl/contactPermissions", json!({"emailAddress": {"address": "ANN@localhost"}, "role": "write"}));
     let expected = json!({
@@ -137,7 +137,7 @@ fn what_is_permitted_is_done_and_what_is_not_changes_nothing() {
     assert_eq!(admin.post("/users/carl/contactPermissions", nobody).error().1, "Request_ResourceNotFound");
 }
 
-/// One of ann's tokens, and something to take it back with.
+/// One of ann's tokens, and a way to revoke it.
 struct Guest {
     app: TestApp,
     ann: Client,
@@ -161,7 +161,7 @@ fn guest() -> Guest {
 }
 
 impl Guest {
-    /// How every way in answers.
+    /// The answers of every kind of call.
     fn tries(&self, delta: &str) -> Vec<char> {
         let photo = format!("/users/ann/contacts/{}/photo/$value", self.contact);
         let answers = [
@@ -325,7 +325,7 @@ fn creates_that_share_a_statement_have_each_its_own_right() {
         }
     });
     assert_eq!(app.count("select count(*) from contacts"), 101);
-    // Each that was done is in the audit log, once.
+    // Each write is in the audit log, once.
     let creates = "from audit where action = 'POST /{user}/contacts'";
     assert_eq!(app.count(&format!("select count(*) {creates}")), 101);
     assert_eq!(

@@ -58,7 +58,7 @@ fn a_search_finds_what_begins_so_in_any_case_and_without_marks() {
             "{search}"
         );
     }
-    // Where the list is: v1.0's is the default folder's, a folder's its own, another's nothing.
+    // Scope: v1.0 lists the default folder, a folder its own contacts, another user's list nothing.
     assert_eq!(names(&ann.get("/v1.0/me/contacts?$search=%22lee%22").json(200)), ["Ann Lée"]);
     assert_eq!(names(&ann.get("/me/contactFolders/Friends/contacts?$search=lee").json(200)), ["Zoe"]);
     assert!(names(&app.user("bob").get("/me/contacts?$search=lee").json(200)).is_empty());

@@ -1,4 +1,4 @@
-//! The two shapes of one contact: what each shows of it, and what a write in one leaves of the other. Also `$select`.
+//! The two shapes of one contact: what each shows, and what a write in one keeps of the other. Also `$select`.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn empty() -> Value {
     })
 }
 
-/// What is left of a contact without what the server makes up.
+/// A contact without the values that the server creates.
 fn settled(mut contact: Value) -> Value {
     let members = contact.as_object_mut().unwrap();
     for name in ["@odata.context", "@odata.etag", "id", "createdDateTime", "lastModifiedDateTime", "changeKey"] {
@@ -27,7 +27,7 @@ fn settled(mut contact: Value) -> Value {
     contact
 }
 
-/// One contact by both doors.
+/// One contact in both shapes.
 struct Both {
     ann: Client,
     id: String,
@@ -129,7 +129,7 @@ fn what_is_written_in_v1_is_read_in_both() {
     assert_eq!(both.beta("postalAddresses")[1], json!({"type": "other", "city": "Bergen"}));
 }
 
-/// A contact with all that v1.0 cannot show beside what it can.
+/// A contact with all that v1.0 can show, and all that it cannot.
 fn rich() -> Value {
     json!({
         "displayName": "Rich", "gender": "f", "isFavorite": true, "weddingAnniversary": "2001-06-30",
@@ -233,7 +233,7 @@ fn a_v1_patch_destroys_nothing_that_v1_does_not_show() {
             left,
             json!([{"type": "unknown", "city": "U"}, {"type": "unknown", "city": "H2"}, {"type": "business", "postOfficeBox": "9"}])
         );
-        // Of this one nothing was to be seen, so nothing is taken away.
+        // v1.0 showed nothing of it, so nothing is removed.
         assert_eq!(address(3, json!({"businessAddress": cleared})), json!({"type": "business", "postOfficeBox": "9"}));
         assert_eq!(patched(json!({"otherAddress": cleared})).beta("postalAddresses").as_array().unwrap().len(), 4);
     }

@@ -202,7 +202,7 @@ fn who_does_not_confirm_is_not_subscribed() {
     drop(receiver);
     let nobody = ann.post("/subscriptions", terms("me/contacts", &format!("http://127.0.0.1:{port}/")));
     assert_eq!(nobody.error(), (400, "ValidationError".into(), "notificationUrl".into()));
-    // Who takes the connection and says nothing.
+    // A receiver that accepts the connection and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", silent.local_addr().unwrap());
     let late = ann.post("/subscriptions", terms("me/contacts", &url));
@@ -215,7 +215,7 @@ fn what_is_not_public_is_not_called() {
     let (app, receiver) = (TestApp::new(), Receiver::new());
     let ann = app.user("ann");
     let port = receiver.port;
-    // Of a name that nobody has the same is said as of one in the operator's network. No resolver is asked for a label
+    // An unknown name gets the same answer as one in the operator's network. No resolver is asked for a label
     // of 64 letters.
     let nobody = format!("https://{}.example", "x".repeat(64));
     for (host, why) in [

@@ -65,7 +65,7 @@ fn a_gateway_lists_reads_and_writes_contacts_by_tags() {
     ]);
     assert_eq!(all, expected);
     assert_eq!(ann.get(&format!("{one}?$expand={SINGLE}")).json(200)[SINGLE], sent(&[(FILE, json!("ann.EML"))]));
-    // One truth: what is written by the property is read by the tag, and the reverse.
+    // A value written by the property is read by the tag, and the reverse.
     ann.patch(&one, json!({"mobilePhone": "+47 9", "businessPhones": []})).json(200);
     assert_eq!(by_tags(&ann, &one, &[MOBILE, WORK]), sent(&[(MOBILE, json!("+47 9"))]));
     let other = ann.post("/me/contacts", json!({"surname": "Roe"})).id();
@@ -79,7 +79,7 @@ fn a_gateway_lists_reads_and_writes_contacts_by_tags() {
     assert_eq!(changed.json(200)["businessPhones"], json!(["+47 4"]));
     assert_ne!(changed.header("etag"), made.header("etag"));
     assert_eq!(by_tags(&ann, &one, &[MOBILE, WORK]), sent(&[(WORK, json!("+47 4"))]));
-    // What is found by words follows.
+    // The search follows.
     assert_eq!(ann.get("/v1.0/me/contacts?$search=474").json(200)["value"].as_array().unwrap().len(), 1);
 }
 
@@ -120,7 +120,7 @@ fn what_cannot_be_written_by_a_tag_is_refused() {
         assert_eq!(ann.post("/v1.0/me/contacts", &body).status, 400);
         assert_eq!(ann.get(&one).json(200), before);
     }
-    // What is said twice and alike is said once.
+    // Equal values given twice count once.
     let alike = json!({"mobilePhone": "1", "surname": "Roe",
         SINGLE: sent(&[(MOBILE, json!("1")), ("String 0x3A11", json!("Roe")), (CLASS, json!("ipm.contact"))])});
     assert_eq!(ann.patch(&one, alike).json(200)["mobilePhone"], "1");

@@ -1,5 +1,5 @@
-//! What one caller may have: by token, by address, at once, and as Graph limits it. Whoever is refused has had nothing
-//! done.
+//! Limits for one caller: by token, by address, concurrent, and as Graph throttles. A refused request has had no
+//! effect.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ fn app(limits: Limits) -> TestApp {
     TestApp::with(Setup { settings: Settings { limits, ..Settings::default() }, ..Setup::default() })
 }
 
-/// That it was refused, when it may be tried again, and with these words.
+/// Asserts a refusal with its Retry-After and message.
 #[track_caller]
 fn assert_throttled(answer: &Answer, code: &str, wait: std::ops::RangeInclusive<u64>, words: &str) {
     assert_eq!(answer.error(), (429, code.to_owned(), String::new()), "{}", answer.message());
@@ -25,7 +25,7 @@ fn assert_throttled(answer: &Answer, code: &str, wait: std::ops::RangeInclusive<
     assert!(answer.message().starts_with(words), "{}", answer.message());
 }
 
-/// Asks until it is refused: how often that was not so, which is ten times and once a second more.
+/// Asks until it is refused. Returns how often it was served: ten times, and once more for each second.
 fn until_throttled(ask: impl Fn() -> Answer) -> (i64, Answer) {
     for asked in 0..200 {
         let answer = ask();
@@ -60,7 +60,7 @@ fn batch(count: usize, step: &Value) -> Value {
 
 /// A create whose head is taken and whose body never comes.
 fn hanging(app: &TestApp, token: &str) -> TcpStream {
-    // Who is known is let in at once.
+    // A known token is admitted at once.
     app.user(token).get("/me").json(200);
     let mut stream = TcpStream::connect(&app.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
@@ -94,13 +94,13 @@ fn a_token_that_asks_too_often_waits_and_others_do_not() {
     assert_throttled(&refused, "TooManyRequests", 1..=1, "Too many requests of this token");
     assert_eq!(app.count(CONTACTS), created);
     bob.post("/me/contacts", "{}").json(201);
-    // However the token is written down it is the same.
+    // Every spelling of a token counts as one.
     let cid = app.user("cid");
     let spelled = app.user("").with("Authorization", "bearer   cid ");
     let turn = std::cell::Cell::new(false);
     let (_, refused) = until_throttled(|| if turn.replace(!turn.get()) { cid.get("/me") } else { spelled.get("/me") });
     assert_throttled(&refused, "TooManyRequests", 1..=1, "Too many requests of this token");
-    // What needs no token is nobody's.
+    // Calls without a token count for no caller.
     for _ in 0..20 {
         assert_eq!(ann.get("/healthz").status, 200);
     }
@@ -122,7 +122,7 @@ fn an_address_that_asks_too_often_waits_and_the_proxy_tells_which_it_is() {
     let limits = Limits { rate_address: 1, forwarded: true, ..Limits::default() };
     let app = app(limits);
     let from = |address: &str, token: &str| app.user(token).with("X-Forwarded-For", address);
-    // By any token, or none, from anywhere in one network.
+    // For any token or none, from any address of one network.
     let turn = std::cell::Cell::new(0);
     let (_, refused) = until_throttled(|| match turn.replace(turn.get() + 1) % 4 {
         0 => from("198.51.100.7, 2001:db8::1", "bob").get("/me"),
@@ -134,7 +134,7 @@ fn an_address_that_asks_too_often_waits_and_the_proxy_tells_which_it_is() {
     from("2001:db8:0:1::2", "ann").post("/me/contacts", "{}").json(201);
     from("198.51.100.7", "ann").post("/me/contacts", "{}").json(201);
     assert_eq!(app.count(CONTACTS), 2);
-    // Who is not trusted to tell is who connects.
+    // Without a trusted proxy the address is that of the connection.
     let app = self::app(Limits { forwarded: false, ..limits });
     let turn = std::cell::Cell::new(0);
     let other = || format!("198.51.100.{}", turn.replace(turn.get() + 1));
@@ -148,7 +148,7 @@ fn a_token_and_all_have_so_many_requests_at_once() {
     let held = [hanging(&app, "ann"), hanging(&app, "ann")];
     let refused = app.user("ann").post("/me/contacts", "{}");
     assert_throttled(&refused, "TooManyRequests", 1..=1, "Too many concurrent requests of this token or address");
-    // Others at the same address are not kept out by it.
+    // Other callers at the same address are not affected.
     app.user("cid").post("/me/contacts", "{}").json(201);
     assert_eq!(app.user("").get("/healthz").status, 200);
     assert_eq!(held.map(finish), ["201", "201"]);
@@ -185,7 +185,7 @@ fn requests_whose_bodies_never_come_keep_nobody_out_while_they_are_waited_for() 
         [("POST /me/contacts", ""), ("POST /nothing", "bob"), ("POST /me/contacts", "bob"), ("GET /me", "bob")];
     let held: Vec<_> = (0..40).map(|i| announce(&app, requests[i % 4].0, requests[i % 4].1)).collect();
     for _ in 0..10 {
-        // Nobody knew this token before.
+        // The server has not seen this token yet.
         app.user("ann").post("/me/contacts", "{}").json(201);
     }
     assert_eq!(app.count(CONTACTS), 10);
@@ -223,9 +223,9 @@ fn who_tries_tokens_is_found_out_and_a_token_that_proves_good_is_let_in() {
         refused = app.user(&format!("guess-again-{i}")).get("/me");
     }
     assert_throttled(&refused, "TooManyRequests", 1..=1, "The token is unknown, and the address");
-    // No token at all guesses nothing.
+    // A request without a token is no guess.
     assert_eq!(app.user("").get("/me").status, 401);
-    // One that nobody has shown since the start, of the operator's or made meanwhile.
+    // A valid token that was not used since the start, from the settings or created meanwhile.
     app.user("secret-a").post("/me/contacts", "{}").json(201);
     assert_eq!(app.count(CONTACTS), 1);
 }

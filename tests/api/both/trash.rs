@@ -1,4 +1,4 @@
-//! What was deleted: gone for good, or in the trash until it is restored.
+//! Deleted contacts: permanently deleted, or in the trash until they are restored.
 
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ fn a_contact_that_is_deleted_for_good_leaves_no_row_but_its_tombstone() {
             assert_eq!(app.count(removed), 1);
         }
     }
-    // Others were left alone.
+    // Other contacts are unchanged.
     let other = full(&ann, "contacts");
     let id = full(&ann, "contacts");
     let found = |text: &str| ann.get(&format!("/me/contacts/$count?$search={text}")).body;
@@ -144,7 +144,7 @@ fn what_was_deleted_is_listed_read_and_restored() {
     let selected = ann.get(&format!("/v1.0/me/deletedContacts/{first}?$select=displayName")).json(200);
     assert_eq!(selected.as_object().unwrap().len(), 5, "{selected}");
     ann.with("If-None-Match", &one.header("etag")).get(&format!("/me/deletedContacts/{first}")).empty(304);
-    // Deleted as it is, nothing else finds it.
+    // No other call finds a deleted contact.
     assert_refused(&ann.get(&format!("/me/contacts/{first}")), NOT_FOUND);
     assert_refused(&ann.get(&format!("/me/contacts/{first}/photo")), NOT_FOUND);
 

@@ -46,7 +46,7 @@ fn an_application_lists_the_users_in_the_order_in_which_they_were_made() {
         let count = sync.get(path);
         assert_eq!((count.header("content-type").as_str(), count.body.as_slice()), ("text/plain", &b"3"[..]));
     }
-    // To list is not to make, and an application is no user.
+    // A list creates no user, and an application is no user.
     assert_eq!(app.count("select count(*) from users"), 3);
 }
 
@@ -61,7 +61,7 @@ fn a_user_lists_nobody() {
     }
     assert_eq!(app.user("").get("/users").error().0, 401);
     assert_eq!(ann.get("/users/ann").status, 200);
-    // Nor is one made, or anything done to all at once.
+    // Users cannot be created or changed in bulk.
     for client in [&ann, &app.user("app:sync")] {
         for (method, path) in [("POST", "/users"), ("DELETE", "/users"), ("PATCH", "/users/$count")] {
             let answer = client.send(method, path, Some(b"{}".to_vec()));
@@ -109,7 +109,7 @@ fn a_walk_shows_each_user_once_whoever_comes_meanwhile() {
         }
         assert_eq!(found, all[first..], "{path}");
     }
-    // Who comes during a walk comes at its end, and shifts nobody.
+    // A user created during a walk comes at its end, and shifts no other.
     let first = sync.get("/users?$top=20").json(200);
     users(&app, &["late"]);
     let rest = ids(&sync, first["@odata.nextLink"].as_str().unwrap());
@@ -220,7 +220,7 @@ fn users_are_sorted_by_any_expression_and_then_by_their_making() {
     let some =
         sync.get("/v1.0/users?$orderby=mail&$filter=startswith(mail,'a')&$top=1&$count=true&$select=id").json(200);
     assert_eq!((&some["@odata.count"], &some["value"]), (&json!(2), &json!([{"id": "al@example.org"}])));
-    // Who comes meanwhile comes at most once.
+    // A user created meanwhile is shown at most once.
     users(&app, &["amy", "aa"]);
     assert_eq!(ids(&sync, some["@odata.nextLink"].as_str().unwrap()), ["amy"]);
     assert_eq!(sync.get("/users/$count?$orderby=mail").body, b"7");
@@ -256,7 +256,7 @@ fn a_user_who_was_removed_and_made_again_is_served_at_once_and_in_batches_too() 
     assert_eq!(batch(), (vec![201, 201, 200], Some(2)));
     assert_eq!(sync.get("/users/bob/contacts").json(200)["value"].as_array().unwrap().len(), 2);
     assert_eq!(bob.get("/me/contacts/$count").body, b"2");
-    // Who has the name makes the user by the next call.
+    // The next call under that name creates the user again.
     app.beside(remove);
     let id = bob.post("/me/contacts", json!({"surname": "new"})).id();
     app.beside(remove);
@@ -268,7 +268,7 @@ fn a_user_who_was_removed_and_made_again_is_served_at_once_and_in_batches_too() 
 
 #[test]
 fn principal_names_of_guests_and_of_people_with_apostrophes_work_everywhere() {
-    // Each one's name is their secret too: tokens of development have less characters.
+    // The name is also the secret: development tokens allow fewer characters.
     let names =
         ["o'brien@example.org", "a+b@example.org", "ann_x.org#EXT#@example.org", "r&d!^~@example.org", "O'Neill"];
     let tokens = names.map(|name| format!("{name}={name}")).join("\n");
