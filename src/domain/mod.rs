@@ -1,4 +1,5 @@
 //! What contactd keeps, and its rules: no I/O, no clock but `clock.rs`, no syntax of any front end.
+pub mod card;
 pub mod category;
 pub mod contact;
 pub mod date;

@@ -14,7 +14,7 @@ use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
 use crate::receiver::{Receiver, until};
 
-const TABLES: [&str; 33] = [
+const TABLES: [&str; 35] = [
     "mailboxes",
     "users",
     "tokens",
@@ -47,6 +47,8 @@ const TABLES: [&str; 33] = [
     "subscriptions",
     "deliveries",
     "identities",
+    "cards",
+    "card_texts",
     "changes",
 ];
 

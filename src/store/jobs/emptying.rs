@@ -5,7 +5,7 @@
 use crate::domain::error::Error;
 use crate::store::Store;
 use crate::store::db::statement::{Sql, Statement};
-use crate::store::tables::changes;
+use crate::store::tables::{cards, changes};
 use crate::store::write::tx::Tx;
 
 /// Marks the contacts of log entries after `$3` as deleted at `$2`.
@@ -88,5 +88,6 @@ from (
         return tx.execute(Statement::new(text).bind(mailbox).bind(folder.as_str())).await;
     }
     tx.execute(Statement::new(MARK_CONTACTS).bind(mailbox).bind(time).bind(before)).await?;
+    cards::deleted_since(tx, mailbox, before).await?;
     changes::catch_up(tx, mailbox, last).await
 }

@@ -14,7 +14,7 @@ use crate::store::db::engine::Row;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
 use crate::store::tables::contacts::{self, select_columns};
-use crate::store::tables::{idempotency, quota, trash};
+use crate::store::tables::{cards, idempotency, quota, trash};
 use crate::store::write::tx::Tx;
 use crate::store::{OpenError, Options, Shared, Store};
 
@@ -73,7 +73,7 @@ impl Store {
         self.write(Some(mailbox), rest).await?;
         self.purge_mailbox(mailbox, trash::FOR_GOOD).await?;
         while self.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, i64::MAX).await).await? {}
-        Ok(())
+        self.write(Some(mailbox), async move |tx| cards::forget(tx, mailbox, i64::MAX).await).await
     }
 
     /// Removes the items of a mailbox that were deleted at `until` or before.
@@ -81,6 +81,7 @@ impl Store {
         while self.write(Some(mailbox), async move |tx| emptying::some(tx, mailbox).await).await? {}
         let contacts = async move |tx: &mut Tx| remove_contacts(tx, mailbox, until).await;
         while self.write(Some(mailbox), contacts).await? {}
+        while self.write(Some(mailbox), async move |tx| cards::remove_groups(tx, mailbox, until).await).await? {}
         while self.write(Some(mailbox), async move |tx| trash::leave_folders(tx, mailbox).await).await? {}
         let folders = async move |tx: &mut Tx| remove_folders(tx, mailbox, until).await;
         while self.write(Some(mailbox), folders).await? {}
@@ -149,7 +150,8 @@ async fn purge_some(store: &Store, until: i64, changes: i64, last: i64) -> Resul
 }
 
 /// Further content of a mailbox whose user is removed. Folders are only marked, because they must be empty to be removed.
-const EMPTY: [&str; 3] = [
+const EMPTY: [&str; 4] = [
+    "update cards set deleted_date_time = 0 where mailbox = $1 and is_group",
     "update folders set deleted_date_time = 0 where mailbox = $1",
     "delete from master_categories where mailbox = $1",
     "delete from idempotency_keys where mailbox = $1",
@@ -173,6 +175,7 @@ async fn look_over(tx: &mut Tx, until: i64, changes: i64, last: i64) -> Result<V
 select id,
     exists (select 1 from contacts where mailbox = m.id and deleted_date_time <= $1)
     or exists (select 1 from folders where mailbox = m.id and deleted_date_time <= $1)
+    or exists (select 1 from cards where mailbox = m.id and is_group and deleted_date_time <= $1)
     or exists (select 1 from folders where mailbox = m.id and emptying is not null)
     or exists (select 1 from idempotency_keys where mailbox = m.id and created_date_time <= $2)
     or coalesce((select changed_date_time from changes where mailbox = m.id order by seq limit 1) <= $5, false),
@@ -216,6 +219,7 @@ select max(seq) from (
     let Some(last) = row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? else { return Ok(false) };
     let text = "delete from changes where mailbox = $1 and seq <= $2";
     tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
+    cards::forget(tx, mailbox, last).await?;
     Ok(true)
 }
 

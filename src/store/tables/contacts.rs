@@ -21,7 +21,7 @@ use crate::store::tables::extended::{self, Owner};
 use crate::store::tables::rights::{self, Actor, To};
 use crate::store::tables::schema::{COLLECTIONS, FLAGS};
 use crate::store::tables::table::Table;
-use crate::store::tables::{changes, extensions, folders, quota};
+use crate::store::tables::{cards, changes, extensions, folders, quota};
 use crate::store::write::call::ProcedureCall;
 use crate::store::write::procedures;
 use crate::store::write::rows::Written;
@@ -272,7 +272,8 @@ pub(in crate::store) async fn update(
     if let Some(folder) = patch.parent_folder_id.clone().filter(|folder| *folder != contact.parent_folder_id) {
         let folder = folders::known(tx.reading().await?, mailbox, &folder).await?.ok_or(Error::NotFound)?;
         if folder != contact.parent_folder_id {
-            changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
+            let seq = changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
+            cards::moved(tx, mailbox, id, (&contact.parent_folder_id, &folder), seq).await?;
             contact.parent_folder_id = folder;
         }
     }
@@ -311,7 +312,9 @@ pub(in crate::store) async fn delete(
     expected.check(&contact.version_token())?;
     let (now, folder) = (tx.now(), contact.parent_folder_id);
     let numbers = tx.call(procedures::delete(mailbox, id, now, folder)).await?;
-    numbers.last().copied().ok_or_else(|| Error::internal("nothing was written"))
+    let seq = numbers.last().copied().ok_or_else(|| Error::internal("nothing was written"))?;
+    cards::deleted(tx, mailbox, id, seq).await?;
+    Ok(seq)
 }
 
 /// A statement for some contacts.

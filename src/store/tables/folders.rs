@@ -11,8 +11,8 @@ use crate::domain::folder::{Folder, FolderPatch, ROOT};
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
-use crate::store::tables::changes;
 use crate::store::tables::extended::{self, Owner};
+use crate::store::tables::{cards, changes};
 use crate::store::write::tx::Tx;
 
 /// How many folders may lie inside each other below the default one.
@@ -214,6 +214,8 @@ pub(in crate::store) async fn delete(
     }
     let last = changes::logged(tx, mailbox, before).await?;
     changes::catch_up(tx, mailbox, last).await?;
+    cards::deleted_since(tx, mailbox, before).await?;
+    cards::groups_deleted_since(tx, mailbox, before).await?;
     if is_much {
         emptying::begin(tx, mailbox, before, time).await?;
     }

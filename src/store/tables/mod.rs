@@ -3,6 +3,7 @@ pub(in crate::store) mod accounts;
 pub(in crate::store) mod along;
 pub(in crate::store) mod audit;
 pub(in crate::store) mod audit_log;
+pub(in crate::store) mod cards;
 pub(in crate::store) mod categories;
 pub(in crate::store) mod changes;
 pub(in crate::store) mod columns;

@@ -69,6 +69,7 @@ pub(in crate::store) async fn of_contacts(
         "0, octet_length(id) + octet_length(value) from single_values",
         "0, octet_length(id) from multi_value_properties",
         "0, octet_length(value) from multi_values",
+        "0, octet_length(text) from card_texts",
     ] {
         let of = if what.contains("photos") {
             of(what, "deleted_date_time is null and contact_id")

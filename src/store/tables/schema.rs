@@ -86,6 +86,12 @@ pub(in crate::store) const FOLDER_MULTI_VALUE_PROPERTIES: Table =
 pub(in crate::store) const FOLDER_MULTI_VALUES: Table = table!(folder_multi_values(mailbox Int, folder_id Text, pos Int, entry Int) value Text, value_key Text,
         value_number Int, value_millionths Int, value_instant Int);
 
+/// The cards kept beside contacts, and those of groups.
+pub(in crate::store) const CARDS: Table = table!(cards(mailbox Int, contact_id Id) folder_id Text, name Text, uid Text,
+    uid_key Text, is_group Bool, vcard_version Text, contact_version Int, photo_version Int, photo_at Int, photo_first Int,
+    photo_width Int, photo_break Text, version Int, last_modified_date_time Int, deleted_date_time Int);
+pub(in crate::store) const CARD_TEXTS: Table = table!(card_texts(mailbox Int, contact_id Id, pos Int) text Text);
+
 /// Every table but `store` and what is made from the others, in an order in which each refers to those before it only.
 pub(in crate::store) const TABLES: &[Table] = &[
     table!(mailboxes(id Int) seq Int, contacts Int, bytes Int),
@@ -135,5 +141,7 @@ pub(in crate::store) const TABLES: &[Table] = &[
         notifications Int, first_seq Int, last_seq Int, status Int, error Text),
     table!(identities(issuer Text, subject Text) mailbox Int, created_date_time Int, claimed_name Text, claim Text,
         name Text, name_key Text, said_date_time Int, bound Bool),
+    CARDS,
+    CARD_TEXTS,
     table!(changes(mailbox Int, seq Int) folder_id Text, contact_id Id, removed Bool, changed_date_time Int),
 ];

@@ -14,7 +14,7 @@ use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
 use crate::store::tables::contacts::{self, find};
-use crate::store::tables::{along, changes, folders, quota};
+use crate::store::tables::{along, cards, changes, folders, quota};
 use crate::store::write::tx::Tx;
 
 /// The deletion time of rows that are deleted permanently and wait to be removed.
@@ -111,6 +111,7 @@ async fn restore(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) 
     // As where it moves: by the two together it is known to have come back (`notices`).
     changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
     contact.version = changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), false).await?;
+    cards::restored(tx, mailbox, id, &contact.parent_folder_id, contact.version).await?;
     let size = i64::try_from(contact.size()).map_err(Error::internal)?;
     let statement = Statement::new("select size from contacts where mailbox = $1 and id = $2").bind(mailbox).bind(id);
     let before: i64 = tx.reading().await?.row(statement).await?.ok_or(Error::NotFound)?.get(0)?;
@@ -180,6 +181,7 @@ pub(in crate::store) async fn remove(tx: &mut Tx, mailbox: i64, contacts: &[Cont
     let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
     let (count, bytes) = quota::of_contacts(tx.reading().await?, mailbox, &ids).await?;
     quota::count(tx, mailbox, -count, -bytes).await?;
+    cards::removed(tx, mailbox, &ids).await?;
     let ids: Vec<_> = ids.iter().map(|id| id.as_simple().to_string()).collect();
     let ids = serde_json::to_string(&ids).map_err(Error::internal)?;
     // SQLite's index refers to no row (migrations, V3).
@@ -189,7 +191,7 @@ pub(in crate::store) async fn remove(tx: &mut Tx, mailbox: i64, contacts: &[Cont
     let numbers = Sql::new("delete from searched where mailbox = ").value(mailbox);
     let numbers = numbers.text(" and contact_id in (select unhex(value) from json_each(").value(ids.clone()).text("))");
     tx.execute(Sql::either(numbers, Sql::new("select 1")).into()).await?;
-    // All other rows of a contact refer to it and go with it.
+    // All other rows of a contact but its card's name refer to it and go with it.
     let text = Sql::new("delete from contacts where mailbox = ").value(mailbox).text(" and id in (select ");
     let text = text.per_engine("unhex(value) from json_each(", "value::uuid from jsonb_array_elements_text(");
     tx.execute(text.value(ids).per_engine("))", "::text::jsonb) as ids (value))").into()).await

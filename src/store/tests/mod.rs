@@ -4,6 +4,7 @@
 mod awkward;
 pub(crate) mod between;
 mod both;
+mod cards;
 mod constants;
 mod emptying;
 mod filters;

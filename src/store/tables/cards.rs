@@ -1,0 +1,459 @@
+//! The cards kept beside contacts, and those of groups (docs/carddav.md). A contact's row follows it into another folder, into
+//! the trash and back, in the transaction that moves it. What remains of a name that a card no longer has is a row without a
+//! contact, deleted: by it clients are told that the name is gone.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::domain::card::{self, Card, CardVersion, NewCard, PhotoPlace};
+use crate::domain::error::Error;
+use crate::store::Store;
+use crate::store::db::engine::{Row, Session};
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::tables::schema::{CARD_TEXTS, CARDS};
+use crate::store::tables::table::Table;
+use crate::store::tables::{changes, contacts, quota};
+use crate::store::write::tx::Tx;
+
+/// Most bytes of a piece of text.
+const PIECE: usize = 256 << 10;
+
+const COLUMNS: &str =
+    "select k.contact_id, k.folder_id, k.name, k.uid, k.uid_key, k.is_group, k.vcard_version, k.contact_version,
+    k.photo_version, k.photo_at, k.photo_first, k.photo_width, k.photo_break, k.version, k.last_modified_date_time";
+
+/// A card, and what it is kept beside.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Kept {
+    /// The contact's id, or the group's own.
+    pub(in crate::store) id: Uuid,
+    /// The folder.
+    pub(in crate::store) folder: String,
+    /// The versions of the contact and of its photo as written with the card; the mailbox's number of the write for a group.
+    pub(in crate::store) contact_version: i64,
+    pub(in crate::store) photo: Option<(i64, Vec<u8>)>,
+    /// Its name must be free in the folder ([`free`]), or the contact's own.
+    pub(in crate::store) card: NewCard,
+    /// The same of the UID key; without one it is that of the card's UID.
+    pub(in crate::store) uid_key: Option<String>,
+    /// The mailbox's number of this write.
+    pub(in crate::store) version: i64,
+}
+
+impl Store {
+    /// The card kept beside the contact with this id, or of the group with it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn card(&self, mailbox: i64, id: Uuid) -> Result<Option<Card>, Error> {
+        self.read(async |session: &mut Session| Ok(of(session, mailbox, &[id]).await?.remove(&id))).await
+    }
+
+    /// Keeps a card beside the contact with this id, in place of another, as what the contact is shown as from now on. Where
+    /// another card of the folder has its name or its UID, it gets others.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the contact, [`Error::Quota`] where there is no room.
+    pub async fn keep_card(&self, mailbox: i64, id: Uuid, card: NewCard) -> Result<Card, Error> {
+        let work = async move |tx: &mut Tx| {
+            let contact = contacts::get(tx.reading().await?, mailbox, &[], id).await?;
+            let wanted = (
+                card.name.clone().unwrap_or_else(|| card::own_name(id)),
+                card.uid.as_deref().map_or_else(|| id.to_string(), card::uid_key),
+            );
+            let (name, uid_key) = free(tx, mailbox, &contact.parent_folder_id, id, wanted).await?;
+            let version = changes::number(tx, mailbox).await?;
+            let (folder, contact_version) = (contact.parent_folder_id, contact.version);
+            let card = NewCard { name: Some(name), ..card };
+            let kept = Kept { id, folder, contact_version, photo: None, card, uid_key: Some(uid_key), version };
+            put(tx, mailbox, vec![kept]).await?.pop().ok_or_else(|| Error::internal("no card was kept"))
+        };
+        self.write(Some(mailbox), work).await
+    }
+}
+
+/// Keeps cards, each in place of the one its contact may have. Two statements and one for what there was before.
+///
+/// # Errors
+/// [`Error::Quota`] where they grow and there is no room.
+pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, kept: Vec<Kept>) -> Result<Vec<Card>, Error> {
+    let ids: Vec<_> = kept.iter().map(|kept| kept.id).collect();
+    let now = tx.now();
+    let cards: Vec<_> = kept.into_iter().map(|kept| made(kept, now)).collect();
+    let before = clear_texts(tx, mailbox, &ids).await?;
+    let bytes = quota::bytes(cards.iter().filter_map(|card| card.text.as_ref()).map(String::len));
+    quota::grow(tx, mailbox, bytes - before).await?;
+    let rows: Vec<_> = cards.iter().map(row).collect();
+    insert(tx, mailbox, &CARDS, &rows).await?;
+    let pieces: Vec<_> = cards.iter().flat_map(pieces).collect();
+    insert(tx, mailbox, &CARD_TEXTS, &pieces).await?;
+    Ok(cards)
+}
+
+/// The card as it is kept.
+fn made(Kept { id, folder, contact_version, photo, card, uid_key, version }: Kept, now: i64) -> Card {
+    let NewCard { name, uid, is_group, version: vcard, text } = card;
+    let (photo_version, bytes) = photo.unzip();
+    let (text, place) = match (text, bytes) {
+        (Some(text), Some(bytes)) => match PhotoPlace::cut(&text, &bytes) {
+            Some((text, place)) => (Some(text), Some(place)),
+            None => (Some(text), None),
+        },
+        (text, _) => (text, None),
+    };
+    Card {
+        id,
+        folder_id: folder,
+        name: name.unwrap_or_else(|| card::own_name(id)),
+        uid_key: uid_key.or_else(|| uid.as_deref().map(card::uid_key)).unwrap_or_else(|| id.to_string()),
+        uid,
+        is_group,
+        vcard,
+        text,
+        photo: place,
+        contact_version,
+        photo_version,
+        version,
+        last_modified_date_time: now,
+    }
+}
+
+/// The values of a card behind the mailbox, in the order of the columns, ids in hexadecimal.
+fn row(card: &Card) -> serde_json::Value {
+    let place = card.photo.as_ref();
+    serde_json::json!([
+        card.id.as_simple().to_string(),
+        card.folder_id,
+        card.name,
+        card.uid,
+        card.uid_key,
+        card.is_group,
+        card.vcard.name(),
+        card.contact_version,
+        card.photo_version,
+        place.map(|place| place.at),
+        place.map(|place| place.first),
+        place.map(|place| place.width),
+        place.map(|place| &place.line_break),
+        card.version,
+        card.last_modified_date_time,
+        null
+    ])
+}
+
+/// The pieces of a card's text, each a row.
+fn pieces(card: &Card) -> Vec<serde_json::Value> {
+    let (mut rest, mut pieces) = (card.text.as_deref().unwrap_or_default(), Vec::new());
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(rest.floor_char_boundary(PIECE));
+        pieces.push(serde_json::json!([card.id.as_simple().to_string(), pieces.len(), piece]));
+        rest = behind;
+    }
+    pieces
+}
+
+/// Writes rows of one of the two tables, each of the values behind the mailbox.
+async fn insert(tx: &mut Tx, mailbox: i64, table: &'static Table, rows: &[serde_json::Value]) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let columns = Sql::list(table.columns().map(|column| Sql::new(column.name)));
+    let values = table.columns().skip(1).enumerate();
+    let values = Sql::list(values.map(|(at, column)| column.kind.of_json(Sql::new("value ->> ").number(at))));
+    let statement = Sql::new("insert into ").text(table.name).text(" (").then(columns).text(") select ").value(mailbox);
+    let statement = statement.text(", ").then(values);
+    let rows = serde_json::to_string(rows).map_err(Error::internal)?;
+    let statement = statement.per_engine(" from json_each(", " from jsonb_array_elements(").value(rows);
+    let statement = statement.per_engine(")", "::text::jsonb) as sent (value)");
+    // Pieces of text were removed before.
+    let statement = if table.name == CARDS.name {
+        let set = table.values.iter().map(|column| Sql::new(column.name).text(" = excluded.").text(column.name));
+        statement.text(" where true on conflict (mailbox, contact_id) do update set ").then(Sql::list(set))
+    } else {
+        statement
+    };
+    tx.execute(statement.into()).await
+}
+
+/// Removes the texts of some cards. Returns how many bytes they had.
+async fn clear_texts(tx: &mut Tx, mailbox: i64, ids: &[Uuid]) -> Result<i64, Error> {
+    let of = |what: &'static str| {
+        Sql::new(what)
+            .text(" from card_texts where mailbox = ")
+            .value(mailbox)
+            .text(" and contact_id in ")
+            .then(Sql::among(ids))
+    };
+    let count = Sql::new("select ")
+        .per_engine("coalesce(sum(octet_length(text)), 0)", "coalesce(sum(octet_length(text)), 0)::bigint");
+    let bytes = tx.reading().await?.count(Statement::from(count.then(of("")))).await?;
+    if bytes > 0 {
+        tx.execute(of("delete").into()).await?;
+    }
+    Ok(bytes)
+}
+
+/// The cards kept with these contacts, or of these groups, that are not deleted.
+pub(in crate::store) async fn of(
+    session: &mut Session,
+    mailbox: i64,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, Card>, Error> {
+    let select = with_text().text(" from cards k where k.mailbox = ").value(mailbox);
+    let select = select.text(" and k.deleted_date_time is null and k.contact_id in ").then(Sql::among(ids));
+    let rows = session.rows(select.into()).await?;
+    rows.iter().map(read).map(|card| card.map(|card| (card.id, card))).collect()
+}
+
+/// The columns that [`read`] reads.
+pub(in crate::store) fn with_text() -> Sql {
+    let text = Sql::new(COLUMNS).text(", (select ");
+    let text = text.per_engine("group_concat(t.text, '' order by t.pos)", "string_agg(t.text, '' order by t.pos)");
+    text.text(" from card_texts t where t.mailbox = k.mailbox and t.contact_id = k.contact_id)")
+}
+
+/// A card from a row.
+pub(in crate::store) fn read(row: &Row) -> Result<Card, Error> {
+    let vcard: String = row.get(6)?;
+    let size = |column| row.get::<Option<i64>>(column).map(|size| size.and_then(|size| usize::try_from(size).ok()));
+    let place = match (size(9)?, size(10)?, size(11)?, row.get::<Option<String>>(12)?) {
+        (Some(at), Some(first), Some(width), Some(line_break)) => Some(PhotoPlace { at, first, width, line_break }),
+        _ => None,
+    };
+    Ok(Card {
+        id: row.get(0)?,
+        folder_id: row.get(1)?,
+        name: row.get(2)?,
+        uid: row.get(3)?,
+        uid_key: row.get(4)?,
+        is_group: row.get(5)?,
+        vcard: CardVersion::of(&vcard).ok_or_else(|| Error::internal("a card of an unknown version"))?,
+        text: row.get(15)?,
+        photo: place,
+        contact_version: row.get(7)?,
+        photo_version: row.get(8)?,
+        version: row.get(13)?,
+        last_modified_date_time: row.get(14)?,
+    })
+}
+
+/// The contact or group whose card has this name in the folder.
+pub(in crate::store) async fn by_name(
+    session: &mut Session,
+    mailbox: i64,
+    folder: &str,
+    name: &str,
+) -> Result<Option<Uuid>, Error> {
+    let text = "
+select contact_id from cards where mailbox = $1 and folder_id = $2 and name = $3 and deleted_date_time is null";
+    let statement = Statement::new(text).bind(mailbox).bind(folder).bind(name);
+    if let Some(row) = session.row(statement).await? {
+        return row.get(0).map(Some);
+    }
+    match card::id_of_name(name) {
+        Some(id) => unnamed(session, mailbox, folder, id).await,
+        None => Ok(None),
+    }
+}
+
+/// The contact or group whose card has this UID in the folder.
+pub(in crate::store) async fn by_uid(
+    session: &mut Session,
+    mailbox: i64,
+    folder: &str,
+    uid: &str,
+) -> Result<Option<Uuid>, Error> {
+    let key = card::uid_key(uid);
+    let text = "
+select contact_id from cards where mailbox = $1 and uid_key = $2 and folder_id = $3 and deleted_date_time is null";
+    let statement = Statement::new(text).bind(mailbox).bind(key.as_str()).bind(folder);
+    if let Some(row) = session.row(statement).await? {
+        return row.get(0).map(Some);
+    }
+    match crate::domain::contact::parse_id(&key) {
+        Some(id) => unnamed(session, mailbox, folder, id).await,
+        None => Ok(None),
+    }
+}
+
+/// The contact with this id, if it is in the folder and no card is kept with it.
+async fn unnamed(session: &mut Session, mailbox: i64, folder: &str, id: Uuid) -> Result<Option<Uuid>, Error> {
+    let text = "
+select c.id from contacts c
+where c.mailbox = $1 and c.id = $2 and c.parent_folder_id = $3 and c.deleted_date_time is null
+    and not exists (select 1 from cards k where k.mailbox = $1 and k.contact_id = $2 and k.deleted_date_time is null)";
+    let row = session.row(Statement::new(text).bind(mailbox).bind(id).bind(folder)).await?;
+    row.map(|row| row.get(0)).transpose()
+}
+
+/// A name and a UID key for a card that comes into a folder: those it has, or else its id's, or new ones.
+pub(in crate::store) async fn free(
+    tx: &mut Tx,
+    mailbox: i64,
+    folder: &str,
+    id: Uuid,
+    (name, uid_key): (String, String),
+) -> Result<(String, String), Error> {
+    let others = |found: Option<Uuid>| found.is_some_and(|found| found != id);
+    let fresh = Tx::new_id();
+    let (mut free_name, mut free_key) = (card::own_name(fresh), fresh.to_string());
+    for candidate in [name, card::own_name(id)] {
+        if !others(by_name(tx.reading().await?, mailbox, folder, &candidate).await?) {
+            free_name = candidate;
+            break;
+        }
+    }
+    for candidate in [uid_key, id.to_string()] {
+        if !others(by_uid(tx.reading().await?, mailbox, folder, &candidate).await?) {
+            free_key = candidate;
+            break;
+        }
+    }
+    Ok((free_name, free_key))
+}
+
+/// Moves the card kept with a contact into another folder with it: the change `seq`. Where name or UID are taken there, it gets
+/// others.
+pub(in crate::store) async fn moved(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: Uuid,
+    (from, to): (&str, &str),
+    seq: i64,
+) -> Result<(), Error> {
+    let text = "
+select name, uid_key from cards where mailbox = $1 and contact_id = $2 and deleted_date_time is null";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?;
+    let Some(row) = row else { return arrived(tx, mailbox, id, to, seq).await };
+    let (name, uid_key): (String, String) = (row.get(0)?, row.get(1)?);
+    let (new_name, uid_key) = free(tx, mailbox, to, id, (name.clone(), uid_key)).await?;
+    let text = "
+update cards set folder_id = $3, name = $4, uid_key = $5, version = $6, last_modified_date_time = $7
+where mailbox = $1 and contact_id = $2";
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(to).bind(new_name).bind(uid_key).bind(seq);
+    tx.execute(statement.bind(tx.now())).await?;
+    leave_name(tx, mailbox, from, &name, seq).await
+}
+
+/// Names a contact without a card whose own name or UID another card of its folder has.
+async fn arrived(tx: &mut Tx, mailbox: i64, id: Uuid, folder: &str, seq: i64) -> Result<(), Error> {
+    let (own, key) = (card::own_name(id), id.to_string());
+    let (name, uid_key) = free(tx, mailbox, folder, id, (own.clone(), key.clone())).await?;
+    if (&name, &uid_key) == (&own, &key) {
+        return Ok(());
+    }
+    let card = NewCard { name: Some(name), uid: Some(uid_key), is_group: false, version: CardVersion::V3, text: None };
+    let folder = folder.to_owned();
+    let kept = Kept { id, folder, contact_version: 0, photo: None, card, uid_key: None, version: seq };
+    put(tx, mailbox, vec![kept]).await.map(drop)
+}
+
+/// Keeps a name that a card of the folder no longer has since the change `seq`, for those who follow the folder.
+pub(in crate::store) async fn leave_name(
+    tx: &mut Tx,
+    mailbox: i64,
+    folder: &str,
+    name: &str,
+    seq: i64,
+) -> Result<(), Error> {
+    let text = "
+insert into cards (mailbox, contact_id, folder_id, name, uid_key, is_group, vcard_version, contact_version, version,
+    last_modified_date_time, deleted_date_time)
+values ($1, $2, $3, $4, '', false, '3.0', 0, $5, $6, $6)";
+    let statement = Statement::new(text).bind(mailbox).bind(Tx::new_id()).bind(folder).bind(name).bind(seq);
+    tx.execute(statement.bind(tx.now())).await
+}
+
+/// Marks the card kept with a contact, or of a group, as deleted with it: the change `seq`.
+pub(in crate::store) async fn deleted(tx: &mut Tx, mailbox: i64, id: Uuid, seq: i64) -> Result<(), Error> {
+    let now = tx.now();
+    let text = "
+update cards set deleted_date_time = $3, version = $4, last_modified_date_time = $3
+where mailbox = $1 and contact_id = $2 and deleted_date_time is null";
+    tx.note(Statement::new(text).bind(mailbox).bind(id).bind(now).bind(seq)).await
+}
+
+/// The same of the contacts that entries of the log after `before` say were deleted.
+pub(in crate::store) async fn deleted_since(tx: &mut Tx, mailbox: i64, before: i64) -> Result<(), Error> {
+    let now = tx.now();
+    let text = "
+update cards set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
+from changes l
+where l.mailbox = $1 and l.seq > $3 and l.removed and cards.mailbox = $1 and cards.contact_id = l.contact_id
+    and cards.deleted_date_time is null";
+    tx.execute(Statement::new(text).bind(mailbox).bind(now).bind(before)).await
+}
+
+/// The groups of folders that entries of the log after `before` say were deleted are deleted with them.
+pub(in crate::store) async fn groups_deleted_since(tx: &mut Tx, mailbox: i64, before: i64) -> Result<(), Error> {
+    let now = tx.now();
+    let text = "
+update cards set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
+from changes l
+where l.mailbox = $1 and l.seq > $3 and l.removed and l.contact_id is null and cards.mailbox = $1 and cards.is_group
+    and cards.folder_id = l.folder_id and cards.deleted_date_time is null";
+    tx.execute(Statement::new(text).bind(mailbox).bind(now).bind(before)).await
+}
+
+/// Brings the card kept with a contact back with it, into this folder: the change `seq`.
+pub(in crate::store) async fn restored(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: Uuid,
+    folder: &str,
+    seq: i64,
+) -> Result<(), Error> {
+    let text = "select name, uid, uid_key from cards where mailbox = $1 and contact_id = $2";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?;
+    let Some(row) = row else { return arrived(tx, mailbox, id, folder, seq).await };
+    let (name, uid): (String, Option<String>) = (row.get(0)?, row.get(1)?);
+    let uid_key = match uid {
+        Some(uid) => card::uid_key(&uid),
+        None => row.get(2)?,
+    };
+    let (name, uid_key) = free(tx, mailbox, folder, id, (name, uid_key)).await?;
+    let text = "
+update cards set deleted_date_time = null, folder_id = $3, name = $4, uid_key = $5, version = $6, last_modified_date_time = $7
+where mailbox = $1 and contact_id = $2";
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(folder).bind(name).bind(uid_key).bind(seq);
+    tx.execute(statement.bind(tx.now())).await
+}
+
+/// Removes the texts of contacts that are removed; the mailbox's bytes are counted by the caller. Their names stay, to be told
+/// to clients, until the log forgets them ([`forget`]).
+pub(in crate::store) async fn removed(tx: &mut Tx, mailbox: i64, ids: &[Uuid]) -> Result<(), Error> {
+    let delete = Sql::new("delete from card_texts where mailbox = ").value(mailbox).text(" and contact_id in ");
+    tx.execute(delete.then(Sql::among(ids)).into()).await?;
+    let last = Sql::new("(select seq from mailboxes where id = ").value(mailbox).text(")");
+    let update = Sql::new("update cards set deleted_date_time = ").value(tx.now()).text(", version = ").then(last);
+    let update = update.text(" where deleted_date_time is null and mailbox = ").value(mailbox);
+    tx.execute(update.text(" and contact_id in ").then(Sql::among(ids)).into()).await
+}
+
+/// Removes the first groups that were deleted at `until` or before. Returns whether there may be more.
+pub(in crate::store) async fn remove_groups(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
+    let text = "
+select contact_id from cards where mailbox = $1 and is_group and deleted_date_time <= $2 limit 200";
+    let rows = tx.reading().await?.rows(Statement::new(text).bind(mailbox).bind(until)).await?;
+    let ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+    if ids.is_empty() {
+        return Ok(false);
+    }
+    let bytes = clear_texts(tx, mailbox, &ids).await?;
+    quota::count(tx, mailbox, 0, -bytes).await?;
+    // What remains is a name.
+    let update =
+        Sql::new("update cards set is_group = false where mailbox = ").value(mailbox).text(" and contact_id in ");
+    tx.execute(update.then(Sql::among(&ids)).into()).await?;
+    Ok(true)
+}
+
+/// Forgets the names of what is gone since the change `last` or before.
+pub(in crate::store) async fn forget(tx: &mut Tx, mailbox: i64, last: i64) -> Result<(), Error> {
+    let text = "
+delete from cards
+where mailbox = $1 and version <= $2 and deleted_date_time is not null and not is_group
+    and not exists (select 1 from contacts c where c.mailbox = $1 and c.id = cards.contact_id)";
+    tx.execute(Statement::new(text).bind(mailbox).bind(last)).await
+}

@@ -1,0 +1,272 @@
+//! The card kept beside a contact is where the contact is: through moves, trash, purge and copies.
+
+mod both {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use crate::domain::card::{Card, CardVersion, NewCard, own_name};
+    use crate::domain::photo::{Format, Picture};
+    use crate::store::jobs::purge::purge;
+    use crate::store::tables::cards::{self, Kept};
+    use crate::store::tables::{changes, photos};
+    use crate::store::tests::*;
+
+    fn card(name: &str, uid: &str, text: &str) -> NewCard {
+        NewCard {
+            name: Some(name.to_owned()),
+            uid: Some(uid.to_owned()),
+            is_group: false,
+            version: CardVersion::V3,
+            text: Some(text.to_owned()),
+        }
+    }
+
+    /// A contact with a card.
+    async fn contact(o: &Opened, folder: &str, card: NewCard) -> Contact {
+        let path = [folder.to_owned()];
+        let contact = o.store.insert_in(o.mailbox, &path, titled("x")).await.unwrap();
+        let (id, version) = (contact.id, contact.version);
+        keep(
+            o,
+            Kept { id, folder: folder.to_owned(), contact_version: version, photo: None, card, uid_key: None, version },
+        )
+        .await;
+        contact
+    }
+
+    async fn keep(o: &Opened, kept: Kept) {
+        let mailbox = o.mailbox;
+        o.job(async move |tx| cards::put(tx, mailbox, vec![kept]).await.map(drop)).await.unwrap();
+    }
+
+    async fn card_of(o: &Opened, id: Uuid) -> Option<Card> {
+        let read = async |session: &mut Session| cards::of(session, o.mailbox, &[id]).await;
+        o.store.read(read).await.unwrap().remove(&id)
+    }
+
+    async fn named_so(o: &Opened, folder: &str, name: &str) -> Option<Uuid> {
+        o.store
+            .read(async |session: &mut Session| cards::by_name(session, o.mailbox, folder, name).await)
+            .await
+            .unwrap()
+    }
+
+    async fn with_uid(o: &Opened, folder: &str, uid: &str) -> Option<Uuid> {
+        o.store.read(async |session: &mut Session| cards::by_uid(session, o.mailbox, folder, uid).await).await.unwrap()
+    }
+
+    async fn folder(o: &Opened, name: &str) -> String {
+        o.store.create_folder(o.mailbox, &["contacts".to_owned()], named(name)).await.unwrap().id
+    }
+
+    async fn moves(o: &Opened, id: Uuid, folder: &str) {
+        let patch = ContactPatch { parent_folder_id: Some(folder.to_owned()), ..ContactPatch::default() };
+        o.store.update(o.mailbox, &[], id, patch, Preconditions::default()).await.unwrap();
+    }
+
+    async fn deletes(o: &Opened, id: Uuid) {
+        o.store.delete(o.mailbox, &[], id, Preconditions::default()).await.unwrap();
+    }
+
+    /// What is left of the names that a folder's cards no longer have, with the number of that change.
+    async fn gone(o: &Opened, folder: &str) -> Vec<(String, i64)> {
+        let text = "
+select name, version from cards where mailbox = $1 and folder_id = $2 and deleted_date_time is not null order by version";
+        let read = async |session: &mut Session| session.rows(Statement::new(text).bind(o.mailbox).bind(folder)).await;
+        let rows = o.store.read(read).await.unwrap();
+        rows.iter().map(|row| (row.get(0).unwrap(), row.get(1).unwrap())).collect()
+    }
+
+    const TEXT: &str = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:A\r\nX-ODD: é \u{1f600}\\,\"\r\nEND:VCARD\r\n";
+
+    #[actix_web::test]
+    async fn a_card_is_kept_to_the_octet_and_found_by_name_and_uid() {
+        let o = opened().await;
+        let long = format!("{TEXT}{}", "é".repeat(300_000));
+        let kept = contact(&o, "contacts", card("É a.vcf", "urn:uuid:A", &long)).await;
+        let read = card_of(&o, kept.id).await.unwrap();
+        assert_eq!((read.text.as_deref(), read.shown_uid()), (Some(long.as_str()), "urn:uuid:A"));
+        assert_eq!(o.count("select count(*) from card_texts").await, 3);
+        assert_eq!(named_so(&o, "contacts", "É a.vcf").await, Some(kept.id));
+        assert_eq!(named_so(&o, "contacts", "é a.vcf").await, None, "names are compared as they are");
+        assert_eq!(named_so(&o, "contacts", &own_name(kept.id)).await, None, "it has another name");
+        assert_eq!(with_uid(&o, "contacts", "a").await, Some(kept.id));
+        let bytes = o.count("select bytes from mailboxes").await;
+        let (id, version) = (kept.id, kept.version);
+        let short = Kept {
+            id,
+            folder: "contacts".to_owned(),
+            contact_version: version,
+            photo: None,
+            card: card("b", "b", TEXT),
+            uid_key: None,
+            version,
+        };
+        keep(&o, short).await;
+        assert_eq!(card_of(&o, kept.id).await.unwrap().text.as_deref(), Some(TEXT));
+        assert_eq!(o.count("select bytes from mailboxes").await, bytes - 600_000);
+        let plain = o.store.insert(o.mailbox, titled("y")).await.unwrap();
+        assert_eq!(card_of(&o, plain.id).await, None);
+        assert_eq!(named_so(&o, "contacts", &own_name(plain.id)).await, Some(plain.id), "it is named by its id");
+        assert_eq!(with_uid(&o, "contacts", &plain.id.to_string().to_uppercase()).await, Some(plain.id));
+        assert_eq!(named_so(&o, "other", &own_name(plain.id)).await, None);
+    }
+
+    #[actix_web::test]
+    async fn a_card_beside_a_contact_gets_another_name_and_key_where_its_own_are_taken() {
+        let o = opened().await;
+        let first = contact(&o, "contacts", card("a.vcf", "u", TEXT)).await;
+        let second = o.store.insert(o.mailbox, titled("x")).await.unwrap();
+        let kept = o.store.keep_card(o.mailbox, second.id, card("a.vcf", "U", TEXT)).await.unwrap();
+        assert_eq!((kept.name.clone(), kept.shown_uid()), (own_name(second.id), second.id.to_string().as_str()));
+        assert_eq!(o.store.card(o.mailbox, second.id).await.unwrap(), Some(kept.clone()));
+        assert_eq!(with_uid(&o, "contacts", "u").await, Some(first.id));
+        assert_eq!(o.store.keep_card(o.mailbox, second.id, card("a.vcf", "U", TEXT)).await.unwrap().name, kept.name);
+        let unknown = o.store.keep_card(o.mailbox, Tx::new_id(), card("b", "v", TEXT)).await;
+        assert!(matches!(unknown, Err(Error::NotFound)));
+    }
+
+    #[actix_web::test]
+    async fn a_photo_is_stored_once() {
+        let o = opened().await;
+        let bytes = vec![42; 5_000];
+        let text = format!("BEGIN:VCARD\r\nPHOTO;ENCODING=b:{}\r\nEND:VCARD\r\n", STANDARD.encode(&bytes));
+        let made = o.store.insert(o.mailbox, titled("x")).await.unwrap();
+        let (mailbox, sent, photo, id) = (o.mailbox, text.clone(), bytes.clone(), made.id);
+        let work = async move |tx: &mut Tx| {
+            let picture = Picture { format: Format::Gif, width: 1, height: 1 };
+            let photo_version =
+                photos::put(tx, mailbox, &[], id, picture, &photo, &Preconditions::default()).await?.version;
+            let kept = Kept {
+                id,
+                folder: "contacts".to_owned(),
+                contact_version: made.version,
+                photo: Some((photo_version, photo)),
+                card: card("a", "a", &sent),
+                uid_key: None,
+                version: photo_version,
+            };
+            cards::put(tx, mailbox, vec![kept]).await.map(drop)
+        };
+        o.job(work).await.unwrap();
+        assert!(o.count("select cast(max(octet_length(text)) as bigint) from card_texts").await < 100);
+        let card = card_of(&o, id).await.unwrap();
+        assert_eq!(card.whole_text(Some(&bytes)), Some(text));
+    }
+
+    #[actix_web::test]
+    async fn a_card_moves_with_its_contact_and_leaves_its_name_behind() {
+        let o = opened().await;
+        let other = folder(&o, "Other").await;
+        let first = contact(&o, "contacts", card("a.vcf", "u", TEXT)).await;
+        let same = contact(&o, &other, card("a.vcf", "U", TEXT)).await;
+        let third = contact(&o, &other, card("b.vcf", "v", TEXT)).await;
+        moves(&o, first.id, &other).await;
+        let moved = card_of(&o, first.id).await.unwrap();
+        assert_eq!(
+            (moved.folder_id.as_str(), moved.name.clone()),
+            (other.as_str(), own_name(first.id)),
+            "a.vcf is taken"
+        );
+        assert_eq!(moved.shown_uid(), first.id.to_string(), "so is its UID");
+        assert_eq!((moved.uid.as_deref(), moved.text.as_deref()), (Some("u"), Some(TEXT)));
+        assert_eq!(gone(&o, "contacts").await, [("a.vcf".to_owned(), moved.version)]);
+        moves(&o, third.id, "contacts").await;
+        assert_eq!(named_so(&o, "contacts", "b.vcf").await, Some(third.id), "a free name stays");
+        assert_eq!(named_so(&o, &other, "a.vcf").await, Some(same.id));
+    }
+
+    #[actix_web::test]
+    async fn a_contact_without_a_card_gets_another_name_where_its_own_is_taken() {
+        let o = opened().await;
+        let other = folder(&o, "Other").await;
+        let plain = o.store.insert(o.mailbox, titled("x")).await.unwrap();
+        let taker = contact(&o, &other, card(&own_name(plain.id), &plain.id.to_string(), TEXT)).await;
+        moves(&o, plain.id, &other).await;
+        assert_eq!(named_so(&o, &other, &own_name(plain.id)).await, Some(taker.id));
+        let card = card_of(&o, plain.id).await.unwrap();
+        assert_eq!(card.text, None);
+        assert_ne!(card.shown_uid(), plain.id.to_string());
+        assert_eq!(named_so(&o, &other, &card.name).await, Some(plain.id));
+        assert_eq!(with_uid(&o, &other, card.shown_uid()).await, Some(plain.id));
+    }
+
+    #[actix_web::test]
+    async fn deleted_and_restored_it_comes_back_with_its_lines_and_another_name_if_that_is_taken() {
+        let o = opened().await;
+        let first = contact(&o, "contacts", card("a.vcf", "u", TEXT)).await;
+        deletes(&o, first.id).await;
+        assert_eq!((card_of(&o, first.id).await, named_so(&o, "contacts", "a.vcf").await), (None, None));
+        assert_eq!(gone(&o, "contacts").await.len(), 1);
+        o.store.restore(o.mailbox, first.id, Preconditions::default()).await.unwrap();
+        let card_again = card_of(&o, first.id).await.unwrap();
+        assert_eq!((card_again.name.as_str(), card_again.text.as_deref()), ("a.vcf", Some(TEXT)));
+        deletes(&o, first.id).await;
+        let second = contact(&o, "contacts", card("a.vcf", "u", TEXT)).await;
+        o.store.restore(o.mailbox, first.id, Preconditions::default()).await.unwrap();
+        assert_eq!(named_so(&o, "contacts", "a.vcf").await, Some(second.id));
+        let card = card_of(&o, first.id).await.unwrap();
+        assert_eq!((card.name.clone(), card.shown_uid()), (own_name(first.id), first.id.to_string().as_str()));
+    }
+
+    #[actix_web::test]
+    async fn cards_go_with_their_folder_and_after_the_purge_only_names_are_left() {
+        let o = opened().await;
+        let other = folder(&o, "Other").await;
+        let inside = contact(&o, &other, card("a.vcf", "u", TEXT)).await;
+        let group = Tx::new_id();
+        let mailbox = o.mailbox;
+        let place = other.clone();
+        let work = async move |tx: &mut Tx| {
+            let version = changes::number(tx, mailbox).await?;
+            let card = NewCard { is_group: true, ..card("g.vcf", "g", TEXT) };
+            let kept =
+                Kept { id: group, folder: place, contact_version: version, photo: None, card, uid_key: None, version };
+            cards::put(tx, mailbox, vec![kept]).await.map(drop)
+        };
+        o.job(work).await.unwrap();
+        let outside = contact(&o, "contacts", card("b.vcf", "u", TEXT)).await;
+        o.store.delete_folder(o.mailbox, std::slice::from_ref(&other), Preconditions::default()).await.unwrap();
+        assert_eq!((card_of(&o, inside.id).await, card_of(&o, group).await), (None, None));
+        assert_eq!(card_of(&o, outside.id).await.unwrap().name, "b.vcf");
+        assert_eq!(gone(&o, &other).await.len(), 2);
+        assert_eq!(o.count("select count(*) from card_texts").await, 3);
+        purge(&Arc::downgrade(&o.store.shared), Some(Duration::ZERO), None, None).await;
+        assert_eq!(o.count("select count(*) from card_texts").await, 1);
+        assert_eq!(gone(&o, &other).await.len(), 2, "those who follow the folder may still have to be told");
+        o.store.delete_for_good(o.mailbox, &[], outside.id, Preconditions::default()).await.unwrap();
+        assert_eq!(o.count("select count(*) from card_texts").await, 0);
+        assert_eq!(gone(&o, "contacts").await.len(), 1);
+        assert_eq!(o.count("select bytes + contacts from mailboxes").await, 0, "nothing is held any more");
+        let old = "update changes set changed_date_time = 0";
+        o.job(async move |tx| tx.execute(Statement::new(old)).await).await.unwrap();
+        purge(&Arc::downgrade(&o.store.shared), None, Some(Duration::from_hours(24)), None).await;
+        assert_eq!(o.count("select count(*) from cards").await, 0);
+    }
+
+    #[actix_web::test]
+    async fn a_large_folder_takes_its_cards_with_it_in_pieces() {
+        let o = opened().await;
+        let other = folder(&o, "Other").await;
+        let new: Vec<_> =
+            (0..600).map(|_| ContactPatch { parent_folder_id: Some(other.clone()), ..titled("x") }).collect();
+        let made = o.store.insert_many(o.mailbox, new).await.unwrap();
+        let (mailbox, place) = (o.mailbox, other.clone());
+        let work = async move |tx: &mut Tx| {
+            let kept = made.iter().enumerate().map(|(at, contact)| Kept {
+                id: contact.id,
+                folder: place.clone(),
+                contact_version: contact.version,
+                photo: None,
+                card: card(&format!("{at}.vcf"), &format!("{at}"), TEXT),
+                uid_key: None,
+                version: contact.version,
+            });
+            cards::put(tx, mailbox, kept.collect()).await.map(drop)
+        };
+        o.job(work).await.unwrap();
+        o.store.delete_folder(o.mailbox, std::slice::from_ref(&other), Preconditions::default()).await.unwrap();
+        assert_eq!(o.count("select count(*) from cards where deleted_date_time is null").await, 0);
+        assert_eq!(gone(&o, &other).await.len(), 600);
+    }
+}
