@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use contactd::cli::config::{Cli, Command};
+use contactd::cli::health::Unwell;
 use contactd::cli::{admin, audit, copy, exec, health, serve, upkeep};
 use contactd::domain::plain::printed;
 use contactd::http::tls;
@@ -24,7 +25,11 @@ async fn main() -> ExitCode {
             Err(reason) => Err(reason),
         },
         Command::Copy(config) => copy::run(&config).await,
-        Command::Health(config) => health::check(&config),
+        Command::Health(config) => match health::check(&config) {
+            Err(Unwell::Silent(reason)) => return failed(&reason, ExitCode::from(2)),
+            Err(Unwell::Said(reason)) => Err(reason),
+            Ok(()) => Ok(()),
+        },
         Command::User(config) => admin::users(config).await,
         Command::Token(config) => admin::tokens(config).await,
         Command::Share(config) => admin::shares(config).await,
@@ -33,9 +38,11 @@ async fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            let _ = writeln!(std::io::stderr(), "contactd: {}", printed(&reason));
-            ExitCode::FAILURE
-        }
+        Err(reason) => failed(&reason, ExitCode::FAILURE),
     }
+}
+
+fn failed(reason: &str, status: ExitCode) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "contactd: {}", printed(reason));
+    status
 }

@@ -21,10 +21,23 @@ use crate::http::listen::Listen;
 
 /// Options of `contactd health`.
 #[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 it is well, 1 it is not, 2 it could not be asked.")]
 pub struct Health {
     /// Address that the server listens on; the first one is asked
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub listen: Vec<List<String>>,
+
+    /// Ask whether the server is ready for requests (/readyz) instead of whether it is healthy (/healthz)
+    #[arg(long)]
+    pub ready: bool,
+}
+
+/// Why the server is not well, or could not be asked.
+pub enum Unwell {
+    /// It answered that it is not well. Exit status 1.
+    Said(String),
+    /// It could not be asked. Exit status 2.
+    Silent(String),
 }
 
 /// Time limit for connecting, and for each read and write.
@@ -32,28 +45,41 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// Bytes of the answer that are read.
 const MAX_ANSWER: u64 = 4_096;
 
-/// Asks the server at the first address of `--listen` for `/healthz`, and prints that it is healthy.
+/// Asks the server at the first address of `--listen` for `/healthz` or `/readyz`, and prints that it is well.
 ///
 /// # Errors
-/// One line: it cannot be reached, or is not healthy.
-pub fn check(config: &Health) -> Result<(), String> {
-    let place = arguments::listen(&config.listen)?.into_iter().next().ok_or("--listen names no address")?;
-    let (asked, answer) = match &place {
-        Listen::Unix(path) => (place.to_string(), ask_socket(path).map_err(|error| format!("{place}: {error}"))?),
-        Listen::Port(..) => ask_first(&place)?,
-    };
-    match answer.split(' ').nth(1).unwrap_or("nothing") {
+/// One line: it cannot be reached, or is not well.
+pub fn check(config: &Health) -> Result<(), Unwell> {
+    let (asked, answer) = ask_server(config).map_err(Unwell::Silent)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    match head.split(' ').nth(1).unwrap_or("nothing") {
         "200" => {
             // A closed output is no error.
-            let _ = writeln!(std::io::stdout(), "{asked} is healthy");
+            let _ = writeln!(std::io::stdout(), "{asked} is {}", if config.ready { "ready" } else { "healthy" });
             Ok(())
         }
-        status => Err(format!("{asked}: answered {status}")),
+        status if config.ready => {
+            let why: Vec<_> = body.lines().filter_map(|line| line.strip_prefix("[-]")).collect();
+            Err(Unwell::Said(format!("{asked}: answered {status}: {}", why.join("; "))))
+        }
+        status => Err(Unwell::Said(format!("{asked}: answered {status}"))),
+    }
+}
+
+/// The server's address and its answer.
+fn ask_server(config: &Health) -> Result<(String, String), String> {
+    let place = arguments::listen(&config.listen)?.into_iter().next().ok_or("--listen names no address")?;
+    let path = if config.ready { "/readyz" } else { "/healthz" };
+    match &place {
+        Listen::Unix(socket) => {
+            Ok((place.to_string(), ask_socket(socket, path).map_err(|error| format!("{place}: {error}"))?))
+        }
+        Listen::Port(..) => ask_first(&place, path),
     }
 }
 
 /// Asks at the first address of a host that accepts a connection.
-fn ask_first(place: &Listen) -> Result<(String, String), String> {
+fn ask_first(place: &Listen, path: &str) -> Result<(String, String), String> {
     let addresses = place.addresses().map_err(|error| format!("--listen {place}: {error}"))?;
     let mut why = format!("{place}: no address");
     for address in addresses {
@@ -66,7 +92,7 @@ fn ask_first(place: &Listen) -> Result<(String, String), String> {
         match connect(address) {
             Err(error) => why = format!("{address}: {error}"),
             Ok(mut stream) => {
-                let answer = ask_at(address, &mut stream).map_err(|error| format!("{address}: {error}"))?;
+                let answer = ask_at(address, &mut stream, path).map_err(|error| format!("{address}: {error}"))?;
                 return Ok((address.to_string(), answer));
             }
         }
@@ -74,20 +100,20 @@ fn ask_first(place: &Listen) -> Result<(String, String), String> {
     Err(why)
 }
 
-fn ask_at(address: SocketAddr, stream: &mut TcpStream) -> std::io::Result<String> {
-    match ask(&address.to_string(), stream) {
+fn ask_at(address: SocketAddr, stream: &mut TcpStream, path: &str) -> std::io::Result<String> {
+    match ask(&address.to_string(), stream, path) {
         Ok(answer) if answer.starts_with("HTTP/") => Ok(answer),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(error),
         // A TLS server answers with an alert, or closes the connection.
-        _ => ask_by_tls(address),
+        _ => ask_by_tls(address, path),
     }
 }
 
-fn ask_socket(path: &Path) -> std::io::Result<String> {
-    let mut stream = UnixStream::connect(path)?;
+fn ask_socket(socket: &Path, path: &str) -> std::io::Result<String> {
+    let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    ask("localhost", &mut stream)
+    ask("localhost", &mut stream, path)
 }
 
 fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
@@ -97,8 +123,8 @@ fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn ask(host: &str, stream: &mut (impl Read + Write)) -> std::io::Result<String> {
-    write!(stream, "GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+fn ask(host: &str, stream: &mut (impl Read + Write), path: &str) -> std::io::Result<String> {
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     match stream.take(MAX_ANSWER).read_to_end(&mut answer) {
         // The server may close the connection without TLS's close_notify; the answer counts all the same.
@@ -107,7 +133,7 @@ fn ask(host: &str, stream: &mut (impl Read + Write)) -> std::io::Result<String> 
     }
 }
 
-fn ask_by_tls(address: SocketAddr) -> std::io::Result<String> {
+fn ask_by_tls(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider));
     let config = config.with_safe_default_protocol_versions().map_err(std::io::Error::other)?;
@@ -115,7 +141,7 @@ fn ask_by_tls(address: SocketAddr) -> std::io::Result<String> {
         config.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider))).with_no_client_auth();
     let session = ClientConnection::new(Arc::new(config), ServerName::from(address.ip()));
     let session = session.map_err(std::io::Error::other)?;
-    ask(&address.to_string(), &mut StreamOwned::new(session, connect(address)?))
+    ask(&address.to_string(), &mut StreamOwned::new(session, connect(address)?), path)
 }
 
 /// Accepts any certificate. It is for the names that clients use and not for this address, and the request has no secret.

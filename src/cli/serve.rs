@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_server::Server;
+use actix_server::{Server, ServerBuilder};
 use actix_tls::accept::max_concurrent_tls_connect;
 use tokio::sync::oneshot;
 use tracing_appender::non_blocking::WorkerGuard;
@@ -22,7 +22,7 @@ use crate::http::connections::Connections;
 use crate::http::listen::{self, At, Bound, Listen, Listener};
 use crate::http::serving::Serving;
 use crate::http::tls::Tls;
-use crate::http::{Api, Origin, Settings, Strangers};
+use crate::http::{Api, Origin, Readiness, Settings, Strangers};
 use crate::notify::{self, Notifier};
 use crate::permission;
 use crate::store::{Database, Lock, Options, Store};
@@ -44,7 +44,12 @@ const HANDSHAKES: usize = 25_000;
 /// # Errors
 /// One line that says why it cannot start.
 pub async fn run(config: Serve) -> Result<(), String> {
-    run_until(config, async |_, stop| stop.wait().await).await.map(drop)
+    let delay = config.drain_delay();
+    let work = async |ready: Ready, stop: &mut Stop| {
+        stop.wait().await;
+        drain(&ready, delay, stop).await;
+    };
+    run_until(config, work).await.map(drop)
 }
 
 /// How a server that is ready is reached.
@@ -53,6 +58,8 @@ pub(crate) struct Ready {
     pub(crate) url: String,
     /// Of a development certificate.
     pub(crate) authority: Option<PathBuf>,
+    /// What it tells load balancers.
+    readiness: Readiness,
 }
 
 /// Serves until `work` is done, which begins once the server is ready. Returns `None` if the server ended first.
@@ -185,6 +192,7 @@ async fn serve<T>(
     store.trust_claim(access.trusted_claim()).await.map_err(|error| error.to_string())?;
     warn(config, &front, store).await?;
     let settings = settings(config, notifier.clone());
+    let readiness = settings.readiness.clone();
     let api = Api::new(store.clone(), access, settings);
     let (connections, workers) = connections(config);
     let serving = Serving {
@@ -194,12 +202,7 @@ async fn serve<T>(
         keep_alive: config.limits.keep_alive(),
         handshake_timeout: HANDSHAKE,
     };
-    max_concurrent_tls_connect(HANDSHAKES);
-    let mut server = Server::build()
-        .workers(workers)
-        .max_concurrent_connections(connections.of_worker(workers))
-        .shutdown_timeout(DRAIN_SECONDS)
-        .disable_signals();
+    let mut server = builder(&connections, workers);
     let scheme = front.scheme();
     let mut reached = Vec::new();
     let authority = front.tls.as_ref().and_then(Tls::authority).map(PathBuf::from);
@@ -229,7 +232,7 @@ async fn serve<T>(
     let deliverer = store.clone();
     let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, stopped).await });
     announce(&reached, ready_file.as_mut())?;
-    let ready = Ready { url: reached.into_iter().next().unwrap_or_default(), authority };
+    let ready = Ready { url: reached.into_iter().next().unwrap_or_default(), authority, readiness };
     let (ended, done) = tokio::select! {
         done = work(ready) => {
             tracing::info!("stopping");
@@ -252,6 +255,16 @@ async fn serve<T>(
     Ok(done)
 }
 
+/// A server without listeners.
+fn builder(connections: &Connections, workers: usize) -> ServerBuilder {
+    max_concurrent_tls_connect(HANDSHAKES);
+    Server::build()
+        .workers(workers)
+        .max_concurrent_connections(connections.of_worker(workers))
+        .shutdown_timeout(DRAIN_SECONDS)
+        .disable_signals()
+}
+
 /// Tells where the server is reached. Programs wait for these lines, so they are the same in every log format. A closed output
 /// is no error.
 fn announce(reached: &[String], file: Option<&mut ReadyFile>) -> Result<(), String> {
@@ -261,6 +274,17 @@ fn announce(reached: &[String], file: Option<&mut ReadyFile>) -> Result<(), Stri
     let lines: Vec<_> = reached.iter().map(|url| format!("contactd listening on {url}\n")).collect();
     let _ = std::io::stderr().write_all(lines.concat().as_bytes());
     Ok(())
+}
+
+/// Goes on serving while `/readyz` says that the server stops, so that a load balancer sends nothing more. A second signal ends
+/// it.
+async fn drain(ready: &Ready, delay: Duration, stop: &mut Stop) {
+    ready.readiness.drain();
+    if delay.is_zero() {
+        return;
+    }
+    tracing::info!(seconds = delay.as_secs(), "stopping after --drain-delay");
+    let _ = tokio::time::timeout(delay, stop.wait()).await;
 }
 
 /// The API's settings.
@@ -281,6 +305,7 @@ fn settings(config: &Serve, notifier: Notifier) -> Settings {
         cors: config.cors_origins(),
         log_addresses: config.log_addresses == LogAddresses::On,
         notifier: Some(notifier),
+        readiness: Readiness::default(),
     }
 }
 

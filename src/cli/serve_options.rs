@@ -146,6 +146,12 @@ pub struct Serve {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub request_timeout: u64,
 
+    /// Time for which requests are still served after a signal to stop, while /readyz answers 503 so that a load balancer
+    /// sends no more
+    #[arg(long, env = "CONTACTD_DRAIN_DELAY", default_value_t = 0, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub drain_delay: u64,
+
     /// Host that change notifications may be sent to by http, and although its address is not public (for development); can
     /// be repeated
     #[arg(long, env = "CONTACTD_ALLOW_NOTIFICATION_TARGET", value_name = "HOST[:PORT]")]
@@ -275,6 +281,11 @@ impl Serve {
     pub fn level(&self) -> Result<LogLevel, String> {
         let is_of_tests = self.dev && matches!(self.database.database("--database")?, Database::Temporary);
         Ok(self.log_level.unwrap_or(if is_of_tests { LogLevel::Warn } else { LogLevel::default() }))
+    }
+
+    /// `--drain-delay` as a period.
+    pub fn drain_delay(&self) -> Duration {
+        Duration::from_secs(self.drain_delay)
     }
 
     /// `--request-timeout` as a period.

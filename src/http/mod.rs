@@ -20,6 +20,7 @@ pub(crate) mod mount;
 pub(crate) mod origin;
 pub(crate) mod paced;
 pub(crate) mod packed;
+pub mod probes;
 pub mod tls;
 mod wire;
 
@@ -44,6 +45,7 @@ use crate::http::limits::Admission;
 pub use crate::http::limits::{Limits, MailboxLimits};
 pub use crate::http::logged::Strangers;
 use crate::http::mount::FrontEnds;
+pub use crate::http::probes::Readiness;
 use crate::notify::Notifier;
 use crate::store::Store;
 
@@ -88,6 +90,8 @@ pub struct Settings {
     /// Confirms subscriptions and delivers notifications; without it no subscription is offered. Its owner must also run
     /// [`Notifier::deliver`].
     pub notifier: Option<Notifier>,
+    /// What `/readyz` answers from.
+    pub readiness: Readiness,
 }
 
 /// Default of [`Settings::keep_changes`].
@@ -128,6 +132,7 @@ impl Default for Settings {
             cors: Vec::new(),
             log_addresses: true,
             notifier: None,
+            readiness: Readiness::default(),
         }
     }
 }
@@ -136,6 +141,7 @@ impl Api {
     pub(crate) fn with_front_ends(store: Store, access: Access, settings: Settings, front_ends: FrontEnds) -> Self {
         let admission = Arc::new(Admission::new(settings.limits));
         let (warned, health) = Default::default();
+        settings.readiness.watch(&store);
         Self { unguarded: store, access, settings, front_ends, admission, warned, health }
     }
 

@@ -34,13 +34,14 @@ use crate::store::db::cluster::Cluster;
 pub use crate::store::db::database::Database;
 use crate::store::db::engine::Session;
 pub use crate::store::db::faults::OpenError;
+pub use crate::store::db::health::Finding;
 pub use crate::store::db::lock::Lock;
 pub use crate::store::db::open::Options;
 use crate::store::db::opened::Opened;
+use crate::store::db::probe::Probe;
 use crate::store::db::readers::Readers;
 pub use crate::store::db::restore::restore;
 use crate::store::db::snapshot::Snapshot;
-use crate::store::db::statement::Statement;
 pub use crate::store::jobs::copy::{Copied, CopyTarget, Step, copy};
 pub(crate) use crate::store::jobs::leases::{Attempts, Due, LeasedSubscription};
 pub use crate::store::query::delta::{Change, Delta, DeltaScope, History, Reason};
@@ -79,6 +80,7 @@ struct Shared {
     /// Is notified when the writer has ended.
     ended: Mutex<Option<oneshot::Receiver<()>>>,
     readers: Readers,
+    probe: Probe,
     creates: Creates,
     history: History,
     options: Options,
@@ -125,19 +127,6 @@ struct Remembered {
 }
 
 impl Store {
-    /// Reads one row, and checks that the writer is there.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when the store cannot answer.
-    pub async fn check(&self) -> Result<(), Error> {
-        self.writer()?.check()?;
-        if let StoreLocation::File(opened) = &self.shared.location {
-            opened.look()?;
-        }
-        let read = async |session: &mut Session| session.row(Statement::new("select epoch from store")).await;
-        self.read_vital(read).await.map(drop)
-    }
-
     /// The user of this name, if there is one.
     ///
     /// # Errors

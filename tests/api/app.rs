@@ -320,6 +320,11 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
     /// The status of an answer without a body.
     #[track_caller]
     pub fn empty(&self, status: u16) -> &Self {

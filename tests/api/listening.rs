@@ -114,7 +114,7 @@ fn a_socket_in_the_file_system_is_for_its_group_and_goes_with_the_server() {
     assert_eq!(server.ended(STOP).code(), Some(0), "{}", server.log());
     assert!(!path.exists());
     let (code, text) = fails(contactd(&["health", "--listen", &socket]));
-    assert!(code == 1 && text.starts_with(&format!("contactd: {socket}: ")), "{text}");
+    assert!(code == 2 && text.starts_with(&format!("contactd: {socket}: ")), "{text}");
 }
 
 #[test]

@@ -39,6 +39,7 @@ mod listening;
 mod memory;
 mod notifications;
 mod operating;
+mod probing;
 mod recipes;
 mod running;
 mod signing_in;

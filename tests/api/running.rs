@@ -358,7 +358,7 @@ fn health_and_backup_work_beside_a_running_server() {
     server.signal("TERM");
     server.ended(STOP);
     let (code, text) = fails(contactd(&["health", "--listen", &server.address]));
-    assert!(code == 1 && text.starts_with("contactd: "), "{text}");
+    assert!(code == 2 && text.starts_with("contactd: "), "{text}");
     let none = folder.path().join("none.db");
     let (code, _) = fails(contactd(&[
         "backup",

@@ -341,7 +341,7 @@ fn health_finds_out_that_a_server_speaks_tls() {
     server.signal("TERM");
     server.ended(Duration::from_mins(1));
     let (code, text) = fails(contactd(&health));
-    assert!(code == 1 && text.starts_with("contactd: "), "{text}");
+    assert!(code == 2 && text.starts_with("contactd: "), "{text}");
 }
 
 #[test]

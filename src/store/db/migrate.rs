@@ -148,6 +148,16 @@ async fn schema_in(session: &mut Session, newest: i32) -> Result<Schema, Error> 
     })
 }
 
+/// The version of the schema that this program writes, and that of a database.
+pub(in crate::store) async fn versions(session: &mut Session) -> Result<(i64, i64), Error> {
+    let runner =
+        if session.is_postgres() { in_postgres::migrations::runner() } else { in_sqlite::migrations::runner() };
+    let text = "select max(version) from refinery_schema_history";
+    let version = Statement::per_engine(text, "select max(version)::bigint from refinery_schema_history");
+    let found: Option<i64> = session.one(version).await?.get(0)?;
+    Ok((i64::from(newest(&runner)), found.unwrap_or_default()))
+}
+
 const FOREIGN: &str = "it is the database of another program";
 
 fn newest(runner: &Runner) -> i32 {

@@ -19,6 +19,7 @@ use crate::store::db::faults::OpenError;
 use crate::store::db::lock::Lock;
 use crate::store::db::migrate::Schema;
 use crate::store::db::opened::Opened;
+use crate::store::db::probe::Probe;
 use crate::store::db::readers::Readers;
 use crate::store::db::renew::UNFINISHED;
 use crate::store::db::scratch::Scratch;
@@ -150,6 +151,10 @@ impl Store {
         location: StoreLocation,
         shown: impl std::fmt::Display,
     ) -> Result<Self, OpenError> {
+        let probe = match &location {
+            StoreLocation::File(opened) => Probe::file(Arc::clone(opened)),
+            StoreLocation::Cluster(cluster) => Probe::cluster(Arc::clone(cluster)),
+        };
         let described = writer.write(None, async |tx| describe(tx).await).await;
         let history = described.as_ref().map_or_else(|_| History::default(), |(_, history)| history.clone());
         let store = Self {
@@ -157,6 +162,7 @@ impl Store {
                 writer: RwLock::new(Some(Arc::new(writer))),
                 ended: Mutex::new(Some(ended)),
                 readers,
+                probe,
                 creates: Creates::default(),
                 history,
                 options,
@@ -187,6 +193,7 @@ impl Store {
         let writer = self.shared.writer.write().unwrap_or_else(PoisonError::into_inner).take();
         // The writer closes last and alone, so that SQLite checkpoints the log into the file.
         self.shared.readers.close().await;
+        self.shared.probe.close().await;
         drop(writer);
         let ended = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(ended) = ended {

@@ -108,3 +108,20 @@ where application_name = '{name}' and state = 'active' and query like '%generate
     assert!(matches!(ended, Err(Error::Unavailable(_))), "{ended:?}");
     assert_eq!(o.count("select count(*) from contacts").await, 0);
 }
+
+#[actix_web::test]
+async fn health_and_readiness_wait_for_no_connection_that_questions_use_up() {
+    let o = opened().await;
+    let for_ever = async |_: &mut Session| std::future::pending::<Result<(), Error>>().await;
+    // All connections, those that are kept for the rights of callers included.
+    let held = join_all((0..16).map(|_| o.store.read_vital(for_ever)));
+    let asked = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        o.store.check().await.unwrap();
+        o.store.readiness().await
+    };
+    tokio::select! {
+        _ = held => panic!("they never end"),
+        found = asked => assert!(found.iter().all(|finding| finding.found.is_ok()), "{found:?}"),
+    }
+}

@@ -39,6 +39,7 @@ mod paths;
 mod photos;
 pub mod pictures;
 mod preferences;
+mod probes;
 mod proxies;
 mod queries;
 mod quotas;

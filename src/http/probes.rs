@@ -1,0 +1,153 @@
+//! `GET /livez` and `GET /readyz`, as Kubernetes asks them: whether the process answers, and whether requests should be sent to
+//! it. No token is needed, no limit counts them, and they wait for no connection that clients' requests use.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::Mutex;
+
+use crate::http::Api;
+use crate::http::mount::Mounted;
+use crate::store::{Finding, Store};
+
+/// Time for which what was found is answered again, so that probes cost nothing.
+const FRESH: Duration = Duration::from_secs(1);
+/// Time limit for looking.
+const LOOK: Duration = Duration::from_secs(8);
+
+/// Whether the server is ready for requests. Clones share it.
+#[derive(Clone, Default)]
+pub struct Readiness(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    store: OnceLock<Store>,
+    is_draining: AtomicBool,
+    /// What was found last, and when.
+    last: Mutex<Option<(Instant, Vec<Finding>)>>,
+}
+
+impl Readiness {
+    /// From now on it is not ready, because it stops soon.
+    pub fn drain(&self) {
+        self.0.is_draining.store(true, Ordering::Release);
+    }
+
+    /// The store to look at. Until it is set the server is not ready.
+    pub(crate) fn watch(&self, store: &Store) {
+        // A second API over the same settings looks at the store of the first.
+        let _ = self.0.store.set(store.clone());
+    }
+
+    /// What was found at most a second ago.
+    pub(crate) async fn look(&self) -> Vec<Finding> {
+        let mut last = self.0.last.lock().await;
+        let found = match &*last {
+            Some((when, found)) if when.elapsed() < FRESH => found.clone(),
+            _ => {
+                let found = self.ask().await;
+                last.insert((Instant::now(), found)).1.clone()
+            }
+        };
+        let drained = self.0.is_draining.load(Ordering::Acquire).then(|| finding("shutdown", Err("is stopping")));
+        drained.into_iter().chain(found).collect()
+    }
+
+    async fn ask(&self) -> Vec<Finding> {
+        let Some(store) = self.0.store.get() else {
+            return vec![finding("store", Err("is not open yet"))];
+        };
+        let found = tokio::time::timeout(LOOK, store.readiness()).await;
+        found.unwrap_or_else(|_| vec![finding("store", Err("does not answer"))])
+    }
+}
+
+fn finding(what: &'static str, found: Result<&str, &str>) -> Finding {
+    Finding { what, found: found.map(str::to_owned).map_err(str::to_owned) }
+}
+
+/// A probe.
+#[derive(Clone, Copy)]
+pub(crate) enum Probe {
+    Livez,
+    Readyz,
+}
+
+impl Probe {
+    /// The segment of its path.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Livez => "livez",
+            Self::Readyz => "readyz",
+        }
+    }
+
+    /// Its answer. A `verbose` one has a line for each check; one that is not well always has them.
+    pub(crate) async fn answer(self, request: &HttpRequest, readiness: &Readiness) -> HttpResponse {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET, HEAD")).finish();
+        }
+        let verbose = request.uri().query().unwrap_or_default().split('&').any(|option| {
+            let name = option.split('=').next().unwrap_or_default();
+            name == "verbose"
+        });
+        let findings = match self {
+            Self::Livez => vec![finding("process", Ok("ok"))],
+            Self::Readyz => readiness.look().await,
+        };
+        let is_well = findings.iter().all(|finding| finding.found.is_ok());
+        let body = if is_well && !verbose { "ok".to_owned() } else { told(self.name(), &findings, is_well) };
+        if !is_well {
+            tracing::debug!(probe = self.name(), "not ready");
+        }
+        let mut response = if is_well { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+        response
+            .insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .body(body)
+    }
+}
+
+/// A line for each check, as Kubernetes writes them.
+fn told(name: &str, findings: &[Finding], is_well: bool) -> String {
+    let mut text = String::new();
+    for Finding { what, found } in findings {
+        let (sign, words) = match found {
+            Ok(words) => ('+', words),
+            Err(words) => ('-', words),
+        };
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "[{sign}]{what} {words}");
+    }
+    let _ = writeln!(text, "{name} check {}", if is_well { "passed" } else { "failed" });
+    text
+}
+
+impl Mounted for Probe {
+    fn knows(&self, path: &str) -> bool {
+        path.trim_matches('/').eq_ignore_ascii_case(self.name())
+    }
+
+    fn serve(
+        self: Arc<Self>,
+        request: HttpRequest,
+        _: web::Payload,
+        api: web::Data<Api>,
+    ) -> LocalBoxFuture<'static, HttpResponse> {
+        Box::pin(async move {
+            // Below the mount, and below a prefix that a proxy leaves in the path.
+            let last = request.uri().path().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+            if last.eq_ignore_ascii_case(self.name()) {
+                self.answer(&request, &api.settings.readiness).await
+            } else {
+                HttpResponse::NotFound().finish()
+            }
+        })
+    }
+}

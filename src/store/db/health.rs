@@ -1,0 +1,92 @@
+//! Whether the store can serve. None of this waits for a connection that clients' reads use.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::domain::error::Error;
+use crate::store::db::engine::Session;
+use crate::store::db::faults::reason;
+use crate::store::db::migrate;
+use crate::store::db::statement::Statement;
+use crate::store::{Store, StoreLocation};
+
+/// Time limit for the writer to answer a job that does nothing.
+const WRITER: Duration = Duration::from_secs(1);
+/// Free space below which a SQLite file's disk counts as full, in bytes.
+const LEAST_FREE: u64 = 64 << 20;
+
+/// What one of the checks has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The name of the check.
+    pub what: &'static str,
+    /// What is well, or what is not: a few words for the operator.
+    pub found: Result<String, String>,
+}
+
+impl Store {
+    /// Reads one row, and checks that the writer is there.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the store cannot answer.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.writer()?.check()?;
+        if let StoreLocation::File(opened) = &self.shared.location {
+            opened.look()?;
+        }
+        self.shared.probe.read(read_a_row).await
+    }
+
+    /// Whether requests should be sent here: the schema is not older than this program, a row can be read, the writer answers, and
+    /// the disk has space, or, on PostgreSQL, there is a primary. Takes some seconds if the database hangs.
+    pub async fn readiness(&self) -> Vec<Finding> {
+        let read = self.shared.probe.read(async |session: &mut Session| {
+            read_a_row(session).await?;
+            migrate::versions(session).await
+        });
+        let (read, writer) = tokio::join!(read, self.ask_writer());
+        let schema = match &read {
+            Err(_) => Err("not known".to_owned()),
+            Ok((needed, found)) if found < needed => Err(format!("{found}, but this program needs {needed}")),
+            Ok((_, found)) => Ok(format!("{found} ok")),
+        };
+        let read = read.map_err(|error| reason(&error));
+        let place = match &self.shared.location {
+            StoreLocation::File(opened) => {
+                let found = match opened.look() {
+                    Ok(()) => disk(opened.path()),
+                    Err(error) => Err(reason(&error)),
+                };
+                Finding { what: "disk", found }
+            }
+            StoreLocation::Cluster(_) => Finding { what: "primary", found: read.clone().map(|_| "ok".to_owned()) },
+        };
+        vec![
+            Finding { what: "schema", found: schema },
+            Finding { what: "read", found: read.map(|_| "ok".to_owned()) },
+            Finding { what: "writer", found: writer },
+            place,
+        ]
+    }
+
+    async fn ask_writer(&self) -> Result<String, String> {
+        let writer = self.writer().map_err(|error| reason(&error))?;
+        match tokio::time::timeout(WRITER, writer.write(None, async |_| Ok(()))).await {
+            Ok(Ok(())) => Ok("ok".to_owned()),
+            Ok(Err(error)) => Err(reason(&error)),
+            Err(_) => Err("does not answer within a second".to_owned()),
+        }
+    }
+}
+
+async fn read_a_row(session: &mut Session) -> Result<(), Error> {
+    session.row(Statement::new("select epoch from store")).await.map(drop)
+}
+
+/// The free space of the file system of a file.
+fn disk(path: &Path) -> Result<String, String> {
+    let found = rustix::fs::statvfs(path).map_err(|error| error.to_string())?;
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    let told = format!("{} MiB free", free >> 20);
+    if free < LEAST_FREE { Err(told) } else { Ok(told) }
+}

@@ -1,0 +1,111 @@
+//! A connection of the store's own for health and readiness. Clients' reads cannot use it up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use crate::domain::error::Error;
+use crate::store::db::cluster::{Cluster, Use};
+use crate::store::db::engine::{self, Session};
+use crate::store::db::faults;
+use crate::store::db::opened::Opened;
+use crate::store::db::statement::Statement;
+
+/// Time limit for each statement.
+const TIME: Duration = Duration::from_secs(1);
+/// Time limit for a turn on the connection.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// The connection, opened when first needed.
+pub(in crate::store) struct Probe {
+    at: At,
+    session: Mutex<Option<Session>>,
+}
+
+/// Where it goes.
+enum At {
+    File(Arc<Opened>),
+    Cluster(Arc<Cluster>),
+}
+
+impl Probe {
+    pub(in crate::store) fn file(opened: Arc<Opened>) -> Self {
+        Self { at: At::File(opened), session: Mutex::default() }
+    }
+
+    pub(in crate::store) fn cluster(cluster: Arc<Cluster>) -> Self {
+        Self { at: At::Cluster(cluster), session: Mutex::default() }
+    }
+
+    /// Reads from the file, or from the server that accepts writes now. It is repeated once if the connection was lost.
+    ///
+    /// # Errors
+    /// Those of `work`; [`Error::Unavailable`] if the database cannot be reached in time.
+    pub(in crate::store) async fn read<T>(
+        &self,
+        work: impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let late = |_| Error::unavailable("the database does not answer");
+        let mut held = tokio::time::timeout(WAIT, self.session.lock()).await.map_err(late)?;
+        let was_open = held.is_some();
+        let mut session = match held.take() {
+            Some(session) if self.is_usable(&session) => session,
+            _ => self.connect().await?,
+        };
+        let mut done = self.ask(&mut session, &work).await;
+        if was_open && session.broken().is_some_and(faults::is_lost) {
+            session = self.connect().await?;
+            done = self.ask(&mut session, &work).await;
+        }
+        if done.is_ok() {
+            *held = Some(session);
+        }
+        done
+    }
+
+    async fn ask<T>(
+        &self,
+        session: &mut Session,
+        work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if let At::File(_) = self.at {
+            session.stop_after(TIME).await?;
+        } else {
+            session.restart_time_limit();
+            let standby: bool = session.one(Statement::new("select pg_is_in_recovery()")).await?.get(0)?;
+            if standby {
+                return Err(session.give_up(Error::unavailable("the server does not accept writes")));
+            }
+        }
+        work(session).await
+    }
+
+    async fn connect(&self) -> Result<Session, Error> {
+        match &self.at {
+            At::File(opened) => {
+                opened.look()?;
+                let mut session = Session::open(&engine::sqlite_options_as_is(opened.path())).await?;
+                session.script("pragma query_only = on").await?;
+                Ok(session)
+            }
+            At::Cluster(cluster) => cluster.primary(Use::Read(TIME)).await,
+        }
+    }
+
+    fn is_usable(&self, session: &Session) -> bool {
+        match &self.at {
+            At::File(_) => true,
+            At::Cluster(cluster) => cluster.is_current(session) && !session.is_old(),
+        }
+    }
+
+    /// Closes the connection.
+    pub(in crate::store) async fn close(&self) {
+        if let Ok(mut held) = tokio::time::timeout(WAIT, self.session.lock()).await
+            && let Some(session) = held.take()
+        {
+            session.close().await;
+        }
+    }
+}
