@@ -66,8 +66,10 @@ pub struct Record {
     /// What became of each property, in the record's order.
     pub outcomes: Vec<Outcome>,
     /// The card to keep beside the contact: vCard 3.0 or 4.0 as UTF-8 with CRLF. `None` if nothing is kept aside and the record
-    /// was no card.
+    /// was no card. The photo is in it, too.
     pub card: Option<String>,
+    /// Lines of the record that are neither a property nor a part of one. They are left out, and counted.
+    pub junk_lines: u64,
 }
 
 /// A group card or distribution list: its name becomes a category of its members.

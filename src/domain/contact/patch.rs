@@ -81,7 +81,9 @@ impl ContactPatch {
         }
 
         if properties.display_name_derived {
-            let name = derived_name(properties);
+            let email = properties.emails.iter().find_map(|email| email.address.as_deref().filter(|a| !a.is_empty()));
+            let text = |text| properties.text(text);
+            let name = derived_name(text(Text::GivenName), text(Text::Surname), text(Text::CompanyName), email);
             properties.texts[Text::DisplayName as usize] = name.map(|name| name.chars().take(MAX_TEXT).collect());
         }
     }
@@ -101,14 +103,17 @@ fn set<T>(value: &mut T, change: Option<T>) {
 }
 
 /// `givenName surname`, or the one that is set; else the company; else the first e-mail address (docs/graph.md, "Names").
-fn derived_name(properties: &Properties) -> Option<String> {
-    let text = |text| properties.text(text).filter(|text| !text.is_empty());
-    match (text(Text::GivenName), text(Text::Surname)) {
+pub(crate) fn derived_name(
+    given: Option<&str>,
+    surname: Option<&str>,
+    company: Option<&str>,
+    email: Option<&str>,
+) -> Option<String> {
+    let set = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+    match (set(given), set(surname)) {
         (Some(given), Some(surname)) => Some(format!("{given} {surname}")),
-        (Some(name), None) | (None, Some(name)) => Some(name.to_owned()),
-        (None, None) => text(Text::CompanyName)
-            .or_else(|| properties.emails.iter().find_map(|email| email.address.as_deref().filter(|a| !a.is_empty())))
-            .map(str::to_owned),
+        (Some(name), None) | (None, Some(name)) => Some(name),
+        (None, None) => set(company).or_else(|| set(email)),
     }
 }
 

@@ -1,0 +1,140 @@
+//! The head of a line of a file: name and parameters, of any version.
+
+use encoding_rs::Encoding;
+
+use crate::vcard::charset::{self, Fallback};
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// As text.
+    #[default]
+    None,
+    /// Quoted-printable.
+    Quoted,
+    /// Base64.
+    Base64,
+}
+
+/// A head, looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head<'a> {
+    /// Group and name.
+    whole: &'a [u8],
+    /// The name without its group.
+    pub name: &'a [u8],
+    params: &'a [u8],
+    pub coding: Coding,
+    pub charset: Option<&'static Encoding>,
+    /// It has parameters that vCard 3.0 and 4.0 do not have, or write in another way.
+    unusual: bool,
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        let end = bytes.iter().position(|byte| *byte == b';');
+        let whole = bytes[..end.unwrap_or(bytes.len())].trim_ascii();
+        let params = end.map_or(&bytes[..0], |end| &bytes[end + 1..]);
+        let name = whole.iter().rposition(|byte| *byte == b'.').map_or(whole, |dot| &whole[dot + 1..]);
+        let mut head = Self { whole, name, params, coding: Coding::None, charset: None, unusual: false };
+        for (name, value) in (Params { rest: params }) {
+            head.note(name, value);
+        }
+        head
+    }
+
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        let is = |text: &[u8], word: &str| text.eq_ignore_ascii_case(word.as_bytes());
+        if value.is_empty() || name.is_empty() {
+            self.unusual = true;
+        }
+        let coding = if is(name, "ENCODING") { value } else { &[] };
+        let bare = if name.is_empty() { value } else { &[] };
+        for word in [coding, bare] {
+            if is(word, "QUOTED-PRINTABLE") {
+                self.coding = Coding::Quoted;
+            } else if is(word, "BASE64") || is(word, "B") {
+                self.coding = Coding::Base64;
+            }
+        }
+        self.unusual |= !coding.is_empty() && !is(coding, "B");
+        if is(name, "CHARSET") {
+            self.unusual = true;
+            self.charset = std::str::from_utf8(value).ok().and_then(charset::known);
+        }
+    }
+
+    /// Whether the name can be one.
+    pub(super) fn is_name(&self) -> bool {
+        let is = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/');
+        !self.name.is_empty() && self.name.iter().all(is) && self.whole.iter().all(|byte| is(byte) || *byte == b'.')
+    }
+
+    /// Appends it as vCard 3.0 and 4.0 have it.
+    pub(super) fn write(&self, fallback: &Fallback, out: &mut String) {
+        let mut push = |bytes: &[u8]| {
+            let text = fallback.decode(bytes, None);
+            out.extend(text.chars().filter(|c| !c.is_control() || *c == '\t'));
+        };
+        push(self.whole);
+        if !self.unusual {
+            if !self.params.is_empty() {
+                push(b";");
+                push(self.params);
+            }
+            return;
+        }
+        for (name, value) in (Params { rest: self.params }) {
+            let is = |text: &[u8], words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
+            if is(name, &["CHARSET"]) || (value.is_empty() && (name.is_empty() || is(name, &["TYPE"]))) {
+                continue;
+            }
+            let coding =
+                is(name, &["ENCODING"]) || (name.is_empty() && is(value, &["QUOTED-PRINTABLE", "BASE64", "B"]));
+            if coding || (name.is_empty() && is(value, &["8BIT", "7BIT"])) {
+                continue;
+            }
+            push(b";");
+            if value.is_empty() {
+                push(b"TYPE=");
+                push(name);
+            } else if name.is_empty() {
+                push(b"TYPE=");
+                push(value);
+            } else {
+                push(name);
+                push(b"=");
+                push(value);
+            }
+        }
+        if self.coding == Coding::Base64 {
+            push(b";ENCODING=b");
+        }
+    }
+}
+
+/// Names and values of parameters, in bytes. A bare one has no name.
+struct Params<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Params<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let mut quoted = false;
+        let end = self.rest.iter().position(|byte| {
+            quoted ^= *byte == b'"';
+            *byte == b';' && !quoted
+        });
+        let one = &self.rest[..end.unwrap_or(self.rest.len())];
+        self.rest = end.map_or(&[], |end| &self.rest[end + 1..]);
+        Some(match one.iter().position(|byte| *byte == b'=') {
+            Some(at) => (one[..at].trim_ascii(), one[at + 1..].trim_ascii()),
+            None => (&[], one.trim_ascii()),
+        })
+    }
+}

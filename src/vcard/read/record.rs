@@ -1,0 +1,150 @@
+//! A card of a file as a record: the contact, what became of each property, and the card to keep.
+
+use crate::domain::contact::Text;
+use crate::domain::contact::patch::{ContactPatch, derived_name};
+use crate::vcard::charset::Fallback;
+use crate::vcard::line::Line;
+use crate::vcard::read::{From, Projection, Source};
+use crate::vcard::record::{Fate, Found, GroupRecord, Outcome, Record, RecordPhoto, Refusal, SAYS_NOTHING};
+use crate::vcard::split::{End, RawCard};
+use crate::vcard::write::fold;
+use crate::vcard::{Version, file};
+
+/// Most bytes of what is kept aside of one card.
+pub const MAX_ASIDE: usize = 1 << 20;
+
+/// Reads a card of a file, of any version. `fallback` is the code page of values that name none and are no UTF-8
+/// ([`file::survey`]).
+///
+/// The card in the record is in 3.0 (2.1, too) or 4.0.
+pub fn read(card: &RawCard, fallback: &Fallback) -> Found {
+    let refused = |reason| Found::Refused(Refusal { reason, detail: None });
+    match card.end {
+        End::Unterminated => return refused("unterminated"),
+        End::TooLarge => return refused("too large"),
+        End::Whole | End::NoEnd => {}
+    }
+    let unfolded = file::unfold(&card.bytes, fallback);
+    let lines: Vec<Line<'_>> = unfolded.text.lines().filter_map(Line::parse).collect();
+    let mut projection = Projection::of(&lines, Source::File);
+    let text = kept(&lines, unfolded.version, &mut projection);
+    let mut outcomes = outcomes(&lines, &projection);
+    if card.end == End::NoEnd {
+        outcomes.push(Outcome { name: "no END".to_owned(), fate: Fate::Ignored("no END") });
+    }
+    if projection.is_group {
+        let name = projection.texts[Text::DisplayName as usize].take().map(|from| from.value).unwrap_or_default();
+        let Projection { members, uid, .. } = projection;
+        let uid = uid.map(|from| from.value);
+        return Found::Group(Box::new(GroupRecord { name, members, uid, card: Some(text), outcomes }));
+    }
+    if is_empty(&projection) {
+        return refused("empty");
+    }
+    let photo = projection.photo.take().map(|from| RecordPhoto { bytes: from.value });
+    let uid = projection.uid.take().map(|from| from.value);
+    let junk_lines = unfolded.junk;
+    let patch = projection.into_patch();
+    Found::Contact(Box::new(Record { patch, photo, uid, alias: None, outcomes, card: Some(text), junk_lines }))
+}
+
+fn outcomes(lines: &[Line<'_>], projection: &Projection) -> Vec<Outcome> {
+    let mut outcomes = Vec::with_capacity(lines.len() + 2);
+    for (line, fate) in lines.iter().zip(&projection.fates) {
+        let fate = fate.unwrap_or(Fate::Ignored(SAYS_NOTHING));
+        outcomes.push(Outcome { name: line.name.to_ascii_uppercase(), fate });
+    }
+    if projection.my_contacts {
+        let fate = Fate::Ignored("Google's own group of all contacts");
+        outcomes.push(Outcome { name: "myContacts".to_owned(), fate });
+    }
+    outcomes
+}
+
+/// The card to keep: every line but what is lost, folded anew. What is kept aside beyond [`MAX_ASIDE`] is lost.
+fn kept(lines: &[Line<'_>], version: Version, projection: &mut Projection) -> String {
+    let mut text = String::with_capacity(lines.iter().map(|line| line.value.len() + line.head.len() + 24).sum());
+    text.push_str("BEGIN:VCARD\r\nVERSION:");
+    text.push_str(version.name());
+    text.push_str("\r\n");
+    let (mut aside, mut whole) = (0, String::new());
+    for (i, line) in lines.iter().enumerate() {
+        let length = line.value.len() + line.head.len();
+        match projection.fates[i] {
+            Some(Fate::Lost(_)) => continue,
+            Some(Fate::Aside(_)) if aside + length > MAX_ASIDE => {
+                projection.fates[i] = Some(Fate::Lost("too much"));
+                continue;
+            }
+            Some(Fate::Aside(_)) => aside += length,
+            _ => {}
+        }
+        whole.clear();
+        if let Some(group) = line.group {
+            whole.push_str(group);
+            whole.push('.');
+        }
+        whole.push_str(line.name);
+        if !line.head.is_empty() {
+            whole.push(';');
+            whole.push_str(line.head);
+        }
+        whole.push(':');
+        whole.push_str(line.value);
+        fold(&whole, &mut text);
+    }
+    text.push_str("END:VCARD\r\n");
+    text
+}
+
+/// Whether there is nothing that a contact has a property for. UID, a photo and what is kept aside are nothing.
+fn is_empty(projection: &Projection) -> bool {
+    let Projection { texts, birthday, wedding_anniversary, is_favorite, flag, .. } = projection;
+    let Projection { emails, phones, addresses, websites, im_addresses, children, categories, .. } = projection;
+    texts.iter().all(Option::is_none)
+        && birthday.is_none()
+        && wedding_anniversary.is_none()
+        && is_favorite.is_none()
+        && flag.is_none()
+        && emails.is_empty()
+        && phones.is_empty()
+        && addresses.is_empty()
+        && websites.is_empty()
+        && [im_addresses, children, categories].into_iter().all(Vec::is_empty)
+}
+
+fn values<T>(entries: Vec<From<T>>) -> Option<Vec<T>> {
+    if entries.is_empty() { None } else { Some(entries.into_iter().map(|entry| entry.value).collect()) }
+}
+
+impl Projection {
+    /// The contact that the card describes: what it names, and nothing else. A display name that would be derived is not set,
+    /// so that it follows later changes.
+    pub fn into_patch(self) -> ContactPatch {
+        let text = |text: Text| self.texts[text as usize].as_ref().map(|from| from.value.as_str());
+        let email = self.emails.iter().find_map(|from| from.value.address.as_deref());
+        let derived = derived_name(text(Text::GivenName), text(Text::Surname), text(Text::CompanyName), email);
+        let is_derived = derived.as_deref() == text(Text::DisplayName);
+        let mut patch = ContactPatch {
+            birthday: self.birthday.map(|from| Some(from.value)),
+            wedding_anniversary: self.wedding_anniversary.map(|from| Some(from.value)),
+            is_favorite: self.is_favorite.map(|from| Some(from.value)),
+            flag: self.flag.map(|from| Some(from.value)),
+            categories: values(self.categories),
+            im_addresses: values(self.im_addresses),
+            children: values(self.children),
+            emails: values(self.emails),
+            phones: values(self.phones),
+            addresses: values(self.addresses),
+            websites: values(self.websites),
+            ..ContactPatch::default()
+        };
+        for (to, from) in patch.texts.iter_mut().zip(self.texts) {
+            *to = from.map(|from| Some(from.value));
+        }
+        if is_derived {
+            patch.texts[Text::DisplayName as usize] = None;
+        }
+        patch
+    }
+}

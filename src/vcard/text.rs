@@ -1,0 +1,219 @@
+//! Texts of a card: escapes, lists and components (RFC 6350, 3.4), and what of a text a contact takes.
+
+use std::borrow::Cow;
+
+/// Undoes the escapes of a text: `\n`, `\N`, `\,`, `\;`, `\\`, and `\:`, `\"`, `\'`, which some programs write. A backslash
+/// before anything else stays.
+pub fn unescape(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('\\') {
+        return Cow::Borrowed(raw);
+    }
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        let mut after = rest[at + 1..].chars();
+        match after.next() {
+            Some('n' | 'N') => text.push('\n'),
+            Some(c @ (',' | ';' | '\\' | ':' | '"' | '\'')) => text.push(c),
+            Some(c) => {
+                text.push('\\');
+                text.push(c);
+            }
+            None => text.push('\\'),
+        }
+        rest = after.as_str();
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
+}
+
+/// Undoes what some programs escape in an address of the web: `\,`, `\:` and `\;`. Nothing else is an escape there.
+pub fn unescape_uri(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('\\') {
+        return Cow::Borrowed(raw);
+    }
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        let escaped = rest[at + 1..].chars().next().filter(|c| matches!(c, ',' | ':' | ';'));
+        if escaped.is_none() {
+            text.push('\\');
+        }
+        rest = &rest[at + 1..];
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
+}
+
+/// Appends a text with its escapes: `\\`, `\,`, `\;` and `\n`, which also stands for CR and CRLF.
+pub fn escape(text: &str, out: &mut String) {
+    let mut rest = text;
+    while let Some(at) = rest.find(['\\', ',', ';', '\n', '\r']) {
+        out.push_str(&rest[..at]);
+        let mut length = 1;
+        match rest.as_bytes()[at] {
+            b'\r' => {
+                length += usize::from(rest.as_bytes().get(at + 1) == Some(&b'\n'));
+                out.push_str("\\n");
+            }
+            b'\n' => out.push_str("\\n"),
+            byte => {
+                out.push('\\');
+                out.push(char::from(byte));
+            }
+        }
+        rest = &rest[at + length..];
+    }
+    out.push_str(rest);
+}
+
+/// A text with its escapes.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    escape(text, &mut out);
+    out
+}
+
+/// The parts between unescaped separators, still escaped. There is always at least one.
+pub fn split(raw: &str, separator: u8) -> Split<'_> {
+    Split { rest: Some(raw), separator }
+}
+
+/// The iterator of [`split`].
+#[derive(Debug, Clone)]
+pub struct Split<'a> {
+    rest: Option<&'a str>,
+    separator: u8,
+}
+
+impl<'a> Iterator for Split<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.rest?;
+        let bytes = rest.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            match bytes[at] {
+                b'\\' => at += 2,
+                byte if byte == self.separator => {
+                    self.rest = Some(&rest[at + 1..]);
+                    return Some(&rest[..at]);
+                }
+                _ => at += 1,
+            }
+        }
+        self.rest = None;
+        Some(rest)
+    }
+}
+
+/// How much of a text is taken: as it stands in a card that this program wrote, tidied in others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tidy {
+    /// Control characters but line breaks and tabs go, and so do blanks at the ends.
+    Yes,
+    /// The text stays as it is.
+    No,
+}
+
+/// Whether a character goes from a text: a control character but a line break or a tab, or a byte order mark.
+fn goes(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t') || c == '\u{feff}'
+}
+
+/// A text of one line: a run of line breaks and tabs becomes one blank.
+pub fn one_line(text: Cow<'_, str>, tidy: Tidy) -> String {
+    if tidy == Tidy::No {
+        return text.into_owned();
+    }
+    if !text.contains(|c: char| c.is_control() || c == '\u{feff}') {
+        let trimmed = text.trim();
+        return if trimmed.len() == text.len() { text.into_owned() } else { trimmed.to_owned() };
+    }
+    let mut line = String::with_capacity(text.len());
+    let mut in_break = false;
+    for c in text.chars().filter(|c| *c == '\r' || !goes(*c)) {
+        let breaks = matches!(c, '\n' | '\r' | '\t');
+        if !breaks {
+            line.push(c);
+        } else if !in_break {
+            line.push(' ');
+        }
+        in_break = breaks;
+    }
+    line.trim().to_owned()
+}
+
+/// A text of several lines, which end in `\n`.
+pub fn many_lines(text: Cow<'_, str>, tidy: Tidy) -> String {
+    if tidy == Tidy::No {
+        return text.into_owned();
+    }
+    if !text.contains(|c: char| goes(c)) {
+        let trimmed = text.trim();
+        return if trimmed.len() == text.len() { text.into_owned() } else { trimmed.to_owned() };
+    }
+    let mut lines = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' if chars.peek() == Some(&'\n') => {}
+            '\r' => lines.push('\n'),
+            c if goes(c) => {}
+            c => lines.push(c),
+        }
+    }
+    lines.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn escapes_are_undone_and_other_backslashes_stay() {
+        for (raw, text) in [
+            (r"a\nb\Nc\,d\;e\\f\:g", "a\nb\nc,d;e\\f:g"),
+            (r#"\"x\'"#, "\"x'"),
+            (r"C:\temp\", r"C:\temp\"),
+            (r"\\n", r"\n"),
+            (r"\é", r"\é"),
+        ] {
+            assert_eq!(unescape(raw), text, "{raw}");
+        }
+        assert_eq!(unescape_uri(r"https\://x/a\,b\;c\\n\n"), r"https://x/a,b;c\\n\n");
+    }
+
+    #[test]
+    fn a_list_is_split_where_nothing_escapes() {
+        let parts: Vec<_> = split(r"a\;b;c\\;;d", b';').collect();
+        assert_eq!(parts, [r"a\;b", r"c\\", "", "d"]);
+        assert_eq!(split("", b';').collect::<Vec<_>>(), [""]);
+    }
+
+    #[test]
+    fn a_text_is_tidied() {
+        let one = |text: &str| one_line(Cow::Borrowed(text), Tidy::Yes);
+        assert_eq!(one(" a\r\n\tb\u{7}\0 "), "a b");
+        assert_eq!(one("\u{feff}Bom"), "Bom");
+        let many = |text: &str| many_lines(Cow::Borrowed(text), Tidy::Yes);
+        assert_eq!(many("a\r\nb\rc\n\n d\u{b}\te\n"), "a\nb\nc\n\n d\te");
+        assert_eq!(many_lines(Cow::Borrowed(" a\r\n"), Tidy::No), " a\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_escaped_comes_back(text in any::<String>()) {
+            let text = text.replace('\r', "");
+            let raw = escaped(&text);
+            prop_assert!(!raw.contains('\n'));
+            prop_assert_eq!(unescape(&raw), text.as_str());
+            prop_assert_eq!(split(&raw, b';').count(), 1);
+            prop_assert_eq!(split(&raw, b',').count(), 1);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Lines of collections: a line for each entry.
+
+use crate::domain::contact::{Address, Email, Phone, Properties, Text, Website};
+use crate::vcard::read::scheme;
+use crate::vcard::write::single::{components, set};
+use crate::vcard::write::{Class, NewLine};
+use crate::vcard::{Door, Version, text};
+
+/// `TYPE=` as each version has it: upper case, or lower case and quoted if it is a list.
+fn types(head: &str, kinds: &str, version: Version) -> String {
+    match version {
+        _ if kinds.is_empty() => head.to_owned(),
+        Version::V3 => format!("{head};TYPE={kinds}"),
+        Version::V4 if kinds.contains(',') => format!("{head};TYPE=\"{}\"", kinds.to_ascii_lowercase()),
+        Version::V4 => format!("{head};TYPE={}", kinds.to_ascii_lowercase()),
+    }
+}
+
+/// Names the type that no form of the property says, in files.
+fn own_kind(line: &mut NewLine, kind: Option<&str>, door: Door) {
+    if door == Door::Export {
+        line.param("X-CONTACTD-TYPE", kind.unwrap_or_default());
+    }
+}
+
+fn some(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+pub(crate) fn emails(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
+    out.extend(properties.emails.iter().filter_map(|email| email_line(email, version, door)));
+}
+
+pub(crate) fn email_line(email: &Email, version: Version, door: Door) -> Option<NewLine> {
+    let (address, name) = (some(email.address.as_ref()), some(email.name.as_ref()));
+    if address.is_none() && (name.is_none() || door != Door::Export) {
+        return None;
+    }
+    let label = some(email.other_label.as_ref());
+    let kind = email.kind.as_deref();
+    let word = match kind {
+        Some("personal") => "HOME",
+        Some("work") => "WORK",
+        Some("main") => "X-MAIN",
+        Some("other") if label.is_none() => "OTHER",
+        _ => "",
+    };
+    let kinds = match (version, word) {
+        (Version::V3, "") => "INTERNET".to_owned(),
+        (Version::V3, word) => format!("INTERNET,{word}"),
+        (Version::V4, word) => word.to_owned(),
+    };
+    let mut line = NewLine::text(Class::Emails, &types("EMAIL", &kinds, version), address.unwrap_or_default(), door);
+    let said = match (kind, label) {
+        (Some("other"), _) | (None, None) => true,
+        (Some(_), None) => !word.is_empty(),
+        (_, Some(_)) => false,
+    };
+    if !said {
+        own_kind(&mut line, kind, door);
+    }
+    if door == Door::Export && name.is_some() && name != address {
+        line.param("X-CONTACTD-NAME", name.unwrap_or_default());
+    }
+    line.label = label.map(str::to_owned);
+    Some(line)
+}
+
+pub(crate) fn phones(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
+    out.extend(properties.phones.iter().filter_map(|phone| phone_line(phone, version, door)));
+}
+
+pub(crate) fn phone_line(phone: &Phone, version: Version, door: Door) -> Option<NewLine> {
+    let number = some(phone.number.as_ref());
+    let kind = phone.kind.as_deref();
+    if number.is_none() && (kind.is_none() || door != Door::Export) {
+        return None;
+    }
+    let (kinds, label, said) = match kind {
+        Some("home") => ("HOME,VOICE", None, true),
+        Some("business") => ("WORK,VOICE", None, true),
+        Some("mobile") => ("CELL", None, true),
+        Some("other") => ("VOICE", None, true),
+        Some("homeFax") => ("HOME,FAX", None, true),
+        Some("businessFax") => ("WORK,FAX", None, true),
+        Some("otherFax") => ("FAX", None, true),
+        Some("pager") => ("PAGER", None, true),
+        Some("assistant") => ("VOICE", Some("_$!<AssistantPhone>!$_"), true),
+        Some("radio") => ("VOICE", Some("Radio"), true),
+        other => ("VOICE", other.filter(|kind| !kind.is_empty()), false),
+    };
+    let mut line = NewLine::text(Class::Phones, &types("TEL", kinds, version), number.unwrap_or_default(), door);
+    if !said || number.is_none() {
+        own_kind(&mut line, kind, door);
+    }
+    line.label = label.map(str::to_owned);
+    Some(line)
+}
+
+pub(crate) fn addresses(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
+    out.extend(properties.addresses.iter().filter_map(|address| address_line(address, version, door)));
+}
+
+/// The parts of ADR.
+pub(crate) fn address_parts(address: &Address) -> [&str; 7] {
+    [
+        address.post_office_box.as_deref().unwrap_or_default(),
+        "",
+        address.street.as_deref().unwrap_or_default(),
+        address.city.as_deref().unwrap_or_default(),
+        address.state.as_deref().unwrap_or_default(),
+        address.postal_code.as_deref().unwrap_or_default(),
+        address.country_or_region.as_deref().unwrap_or_default(),
+    ]
+}
+
+pub(crate) fn address_line(address: &Address, version: Version, door: Door) -> Option<NewLine> {
+    let parts = address_parts(address);
+    let empty = parts.iter().all(|part| part.is_empty());
+    let kind = address.kind.as_deref();
+    if empty && (kind.is_none() || door != Door::Export) {
+        return None;
+    }
+    let (word, said) = match kind {
+        Some("home") => ("HOME", true),
+        Some("business") => ("WORK", true),
+        Some("other") => ("", true),
+        _ => ("", false),
+    };
+    let mut line = components(Class::Addresses, &types("ADR", word, version), &parts, door);
+    if !said || empty {
+        own_kind(&mut line, kind, door);
+    }
+    Some(line)
+}
+
+pub(crate) fn websites(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
+    out.extend(properties.websites.iter().filter_map(|website| website_line(website, version, door)));
+}
+
+pub(crate) fn website_line(website: &Website, version: Version, door: Door) -> Option<NewLine> {
+    let (address, name) = (some(website.address.as_ref()), some(website.display_name.as_ref()));
+    let kind = website.kind.as_deref();
+    if address.is_none() && ((name.is_none() && kind.is_none()) || door != Door::Export) {
+        return None;
+    }
+    let (word, said) = match kind {
+        Some("home") => ("HOME", true),
+        Some("work") => ("WORK", true),
+        Some("blog") => ("BLOG", true),
+        Some("profile") => ("PROFILE", true),
+        Some("other") => ("", true),
+        _ => ("", false),
+    };
+    let mut line = uri(Class::Websites, &types("URL", word, version), address.unwrap_or_default(), door);
+    if !said || address.is_none() {
+        own_kind(&mut line, kind, door);
+    }
+    match (kind, name) {
+        (Some("other"), Some(name)) => line.label = Some(name.to_owned()),
+        (_, Some(name)) if door == Door::Export => line.param("X-CONTACTD-NAME", name),
+        _ => {}
+    }
+    Some(line)
+}
+
+/// An address of the web or of a messenger. Nothing in it is escaped; where that cannot be, it is a text.
+fn uri(class: Class, head: &str, address: &str, door: Door) -> NewLine {
+    if address.contains(['\\', '\n', '\r']) {
+        return NewLine::text(class, &format!("{head};VALUE=text"), address, door);
+    }
+    NewLine::new(class, head, address)
+}
+
+pub(crate) fn im_addresses(properties: &Properties, door: Door, out: &mut Vec<NewLine>) {
+    out.extend(
+        properties.im_addresses.iter().filter(|address| !address.is_empty()).map(|address| im_line(address, door)),
+    );
+}
+
+pub(crate) fn im_line(address: &str, door: Door) -> NewLine {
+    let Some(scheme) = scheme(address) else {
+        return NewLine::text(Class::ImAddresses, "X-MS-IMADDRESS", address, door);
+    };
+    let service = match scheme.to_ascii_lowercase().as_str() {
+        "aim" => Some("AIM"),
+        "xmpp" => Some("Jabber"),
+        "msnim" => Some("MSN"),
+        "skype" => Some("Skype"),
+        "ymsgr" => Some("Yahoo"),
+        "icq" => Some("ICQ"),
+        "gtalk" => Some("GoogleTalk"),
+        "qq" => Some("QQ"),
+        _ => None,
+    };
+    let head = service.map_or_else(|| "IMPP".to_owned(), |service| format!("IMPP;X-SERVICE-TYPE={service}"));
+    uri(Class::ImAddresses, &head, address, door)
+}
+
+pub(crate) fn related(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
+    for (class, text) in
+        [(Class::Spouse, Text::SpouseName), (Class::Manager, Text::Manager), (Class::Assistant, Text::AssistantName)]
+    {
+        out.extend(set(properties, text).map(|name| related_line(class, name, version, door)));
+    }
+    for child in properties.children.iter().filter(|name| !name.is_empty()) {
+        out.push(related_line(Class::Children, child, version, door));
+    }
+}
+
+/// The line of a related person: spouse, manager, assistant or child.
+pub(crate) fn related_line(class: Class, name: &str, version: Version, door: Door) -> NewLine {
+    let (label, kind) = match class {
+        Class::Spouse => ("_$!<Spouse>!$_", Some("spouse")),
+        Class::Manager => ("_$!<Manager>!$_", None),
+        Class::Assistant => ("_$!<Assistant>!$_", None),
+        _ => ("_$!<Child>!$_", Some("child")),
+    };
+    match (version, kind) {
+        (Version::V4, Some(kind)) => NewLine::text(class, &format!("RELATED;TYPE={kind};VALUE=text"), name, door),
+        _ => NewLine::text(class, "X-ABRELATEDNAMES", name, door).labelled(label),
+    }
+}
+
+pub(crate) fn categories(properties: &Properties, door: Door, out: &mut Vec<NewLine>) {
+    let names: Vec<&str> = properties.categories.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+    out.extend(categories_line(&names, door));
+}
+
+pub(crate) fn categories_line(names: &[&str], door: Door) -> Option<NewLine> {
+    if names.is_empty() {
+        return None;
+    }
+    let mut value = String::new();
+    for (i, name) in names.iter().enumerate() {
+        if i > 0 {
+            value.push(',');
+        }
+        text::escape(name, &mut value);
+    }
+    let mut line = NewLine::new(Class::Categories, "CATEGORIES", value);
+    line.breaks(names, door);
+    Some(line)
+}

@@ -1,0 +1,201 @@
+//! Lines with one value.
+
+use serde_json::json;
+
+use crate::domain::contact::patch::derived_name;
+use crate::domain::contact::{DateTimeTimeZone, Flag, Properties, Text};
+use crate::domain::date;
+use crate::vcard::dates::{self, NO_YEAR, When};
+use crate::vcard::write::{Class, NewLine};
+use crate::vcard::{Door, Version, text};
+
+pub(crate) fn set(properties: &Properties, text: Text) -> Option<&str> {
+    properties.text(text).filter(|text| !text.is_empty())
+}
+
+/// What FN shows of a contact, and whether that is no name: the name, else what would be derived, else a number.
+pub(crate) fn shown_name(properties: &Properties) -> (String, bool) {
+    let text = |text| properties.text(text);
+    if let Some(name) = set(properties, Text::DisplayName) {
+        return (name.to_owned(), false);
+    }
+    let email = properties.emails.iter().find_map(|email| email.address.as_deref().filter(|a| !a.is_empty()));
+    let name = derived_name(text(Text::GivenName), text(Text::Surname), text(Text::CompanyName), email);
+    let number = || properties.phones.iter().find_map(|phone| phone.number.clone().filter(|number| !number.is_empty()));
+    (name.or_else(number).unwrap_or_default(), true)
+}
+
+/// FN, N and what else names the person or the company.
+pub(crate) fn names(properties: &Properties, door: Door, out: &mut Vec<NewLine>) {
+    let (name, derived) = shown_name(properties);
+    let mut line = NewLine::text(Class::DisplayName, "FN", &name, door);
+    if derived && door == Door::Export {
+        line.param("X-CONTACTD-DERIVED", "1");
+    }
+    out.push(line);
+    let texts = [Text::Surname, Text::GivenName, Text::MiddleName, Text::Title, Text::Generation];
+    out.push(components(Class::Name, "N", &texts.map(|text| properties.text(text).unwrap_or_default()), door));
+    let mut text = |class, head: &str, text| {
+        if let Some(value) = set(properties, text) {
+            out.push(NewLine::text(class, head, value, door));
+        }
+    };
+    text(Class::NickName, "NICKNAME", Text::NickName);
+    text(Class::YomiGivenName, "X-PHONETIC-FIRST-NAME", Text::YomiGivenName);
+    text(Class::YomiSurname, "X-PHONETIC-LAST-NAME", Text::YomiSurname);
+    text(Class::YomiCompany, "X-PHONETIC-ORG", Text::YomiCompanyName);
+    let company = [Text::CompanyName, Text::Department].map(|text| set(properties, text));
+    match company {
+        [None, None] => {}
+        [Some(company), None] => out.push(components(Class::Organisation, "ORG", &[company], door)),
+        _ => {
+            let both = company.map(Option::unwrap_or_default);
+            out.push(components(Class::Organisation, "ORG", &both, door));
+        }
+    }
+    let mut text = |class, head: &str, text| {
+        if let Some(value) = set(properties, text) {
+            out.push(NewLine::text(class, head, value, door));
+        }
+    };
+    text(Class::JobTitle, "TITLE", Text::JobTitle);
+    text(Class::Profession, "ROLE", Text::Profession);
+}
+
+/// A line of components.
+pub(crate) fn components(class: Class, head: &str, values: &[&str], door: Door) -> NewLine {
+    let mut value = String::new();
+    for (i, part) in values.iter().enumerate() {
+        if i > 0 {
+            value.push(';');
+        }
+        text::escape(part, &mut value);
+    }
+    let mut line = NewLine::new(class, head, value);
+    line.breaks(values, door);
+    line
+}
+
+/// Birthday and wedding anniversary.
+pub(crate) fn dates(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
+    if let Some(birthday) = &properties.birthday {
+        out.extend(birthday_line(birthday, version, door));
+    }
+    if let Some(anniversary) = properties.wedding_anniversary.as_deref().filter(|day| !day.is_empty()) {
+        out.extend(anniversary_line(anniversary, version, door));
+    }
+}
+
+/// BDAY. A time of day is in files only.
+pub(crate) fn birthday_line(birthday: &str, version: Version, door: Door) -> Option<NewLine> {
+    let Some((day, timed)) = dates::shown(birthday) else {
+        return own(Class::Birthday, "BDAY", birthday, door);
+    };
+    let (head, value) = if timed && door == Door::Export {
+        let utc = date::print(date::instant(birthday)?);
+        match version {
+            Version::V3 => ("BDAY;VALUE=date-time", utc),
+            Version::V4 => ("BDAY", utc.replace(['-', ':'], "")),
+        }
+    } else {
+        let no_year = chrono::Datelike::year(&day) == NO_YEAR;
+        match (version, no_year) {
+            (Version::V3, true) => ("BDAY;X-APPLE-OMIT-YEAR=1604", dates::day_text(day)),
+            (Version::V3, false) => ("BDAY", dates::day_text(day)),
+            (Version::V4, true) => ("BDAY", format!("--{}", day.format("%m%d"))),
+            (Version::V4, false) => ("BDAY", dates::day_text(day).replace('-', "")),
+        }
+    };
+    let read = When::read(&value, None).map(|when| when.birthday());
+    let mut line = NewLine::new(Class::Birthday, head, value);
+    if door == Door::Export && read.as_deref() != Some(birthday) {
+        line.param("X-CONTACTD-VALUE", birthday);
+    }
+    Some(line)
+}
+
+/// The line of a wedding anniversary.
+pub(crate) fn anniversary_line(anniversary: &str, version: Version, door: Door) -> Option<NewLine> {
+    let day = date::date(anniversary);
+    let line = match (day, version) {
+        (Some(day), Version::V3) => NewLine::new(Class::Anniversary, "X-ABDATE", dates::day_text(day)),
+        (Some(day), Version::V4) if chrono::Datelike::year(&day) == NO_YEAR => {
+            NewLine::new(Class::Anniversary, "ANNIVERSARY", format!("--{}", day.format("%m%d")))
+        }
+        (Some(_), Version::V4) => NewLine::new(Class::Anniversary, "ANNIVERSARY", anniversary.replace('-', "")),
+        (None, Version::V3) => own(Class::Anniversary, "X-ABDATE", anniversary, door)?,
+        (None, Version::V4) => own(Class::Anniversary, "ANNIVERSARY", anniversary, door)?,
+    };
+    Some(if version == Version::V3 { line.labelled("_$!<Anniversary>!$_") } else { line })
+}
+
+/// A date that is none: as text, in files only.
+fn own(class: Class, head: &str, value: &str, door: Door) -> Option<NewLine> {
+    if door != Door::Export {
+        return None;
+    }
+    let mut line = NewLine::new(class, format!("{head};VALUE=text"), text::escaped(value));
+    line.param("X-CONTACTD-VALUE", value);
+    Some(line)
+}
+
+/// Notes, gender, and what only files say.
+pub(crate) fn others(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
+    if let Some(notes) = set(properties, Text::PersonalNotes) {
+        out.push(NewLine::text(Class::Notes, "NOTE", notes, door));
+    }
+    if let Some(gender) = set(properties, Text::Gender) {
+        out.extend(gender_line(gender, version, door));
+    }
+    if door != Door::Export {
+        return;
+    }
+    for (class, head, text) in [
+        (Class::FileAs, "X-FILE-AS", Text::FileAs),
+        (Class::Initials, "X-CONTACTD-INITIALS", Text::Initials),
+        (Class::OfficeLocation, "X-CONTACTD-OFFICE-LOCATION", Text::OfficeLocation),
+    ] {
+        if let Some(value) = set(properties, text) {
+            out.push(NewLine::text(class, head, value, door));
+        }
+    }
+    if let Some(favorite) = properties.is_favorite {
+        out.push(NewLine::new(Class::Favorite, "X-CONTACTD-FAVORITE", favorite.to_string()));
+    }
+    if let Some(flag) = &properties.flag {
+        out.push(NewLine::text(Class::Flag, "X-CONTACTD-FLAG", &flag_json(flag), door));
+    }
+}
+
+/// The line of a gender. 3.0 has no property for it; X-GENDER is in files only.
+pub(crate) fn gender_line(gender: &str, version: Version, door: Door) -> Option<NewLine> {
+    if version == Version::V3 {
+        return (door == Door::Export).then(|| NewLine::text(Class::Gender, "X-GENDER", gender, door));
+    }
+    let sex = match gender {
+        "Male" => "M",
+        "Female" => "F",
+        "Other" => "O",
+        "Not applicable" => "N",
+        "Unknown" => "U",
+        _ => return Some(components(Class::Gender, "GENDER", &["", gender], door)),
+    };
+    Some(NewLine::new(Class::Gender, "GENDER", sex))
+}
+
+fn flag_json(flag: &Flag) -> String {
+    let time = |time: &DateTimeTimeZone| {
+        if *time == DateTimeTimeZone::default() {
+            serde_json::Value::Null
+        } else {
+            json!({"dateTime": time.date_time, "timeZone": time.time_zone})
+        }
+    };
+    json!({
+        "flagStatus": flag.status,
+        "completedDateTime": time(&flag.completed),
+        "dueDateTime": time(&flag.due),
+        "startDateTime": time(&flag.start),
+    })
+    .to_string()
+}

@@ -1,0 +1,12 @@
+//! Cards and contacts, without a server: the corpus against its expectations, round trips, files that are broken.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that meets what it does not expect fails"
+)]
+
+mod corpus;
+mod round;
+mod shape;
