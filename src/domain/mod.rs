@@ -10,6 +10,7 @@ pub mod extension;
 pub(crate) mod fold;
 pub mod folder;
 pub mod handling;
+pub mod import;
 pub(crate) mod literal;
 pub mod photo;
 pub mod plain;

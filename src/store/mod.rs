@@ -51,6 +51,7 @@ pub use crate::store::query::pager::{SortedPage, Sorting};
 pub use crate::store::tables::accounts::Account;
 pub use crate::store::tables::audit_log::{AuditEntry, AuditQuery};
 use crate::store::tables::contacts::New;
+pub use crate::store::tables::exports::Exported;
 pub use crate::store::tables::idempotency::IdempotencyKey;
 pub use crate::store::tables::identities::Known;
 pub use crate::store::tables::photos::Chunks;

@@ -14,7 +14,7 @@ use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
 use crate::receiver::{Receiver, until};
 
-const TABLES: [&str; 35] = [
+const TABLES: [&str; 39] = [
     "mailboxes",
     "users",
     "tokens",
@@ -49,6 +49,10 @@ const TABLES: [&str; 35] = [
     "identities",
     "cards",
     "card_texts",
+    "imported",
+    "imports",
+    "import_contacts",
+    "import_befores",
     "changes",
 ];
 

@@ -150,6 +150,17 @@ impl Session {
         self.asking = self.asking.as_ref().map(|asking| Asking::new(asking.time));
     }
 
+    /// The same while a snapshot is open, whose reads are so many that together they may take longer.
+    pub(in crate::store) async fn renew_time_limit(&mut self) -> Result<(), Error> {
+        self.restart_time_limit();
+        if let (Some(asking), Connection::SqlitePooled(connection)) = (&self.asking, &mut self.connection) {
+            let (end, stop) = (asking.end, Arc::clone(&asking.stop));
+            let goes_on = move || Instant::now() < end && !stop.load(Ordering::Relaxed);
+            connection.lock_handle().await?.set_progress_handler(OPERATIONS, goes_on);
+        }
+        Ok(())
+    }
+
     /// Makes all further reads see one snapshot, until [`Session::reset`]. It costs a call to the database, so a single
     /// statement goes without. In a transaction that writes it does nothing: its reads are consistent anyway.
     pub(in crate::store) async fn begin_snapshot(&mut self) -> Result<(), Error> {

@@ -41,6 +41,17 @@ impl Store {
         }
     }
 
+    /// Gives a snapshot the whole time limit of a read again. Its reads may together take as long as their caller does.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn goes_on(&self) -> Result<(), Error> {
+        match &self.snapshot {
+            Some(snapshot) => snapshot.0.lock().await.session()?.renew_time_limit().await,
+            None => Ok(()),
+        }
+    }
+
     async fn begin(&self, snapshot: &Snapshot) -> Result<(), Error> {
         let mut leased = snapshot.0.lock().await;
         let session = leased.session()?;

@@ -72,6 +72,7 @@ impl Store {
         };
         self.write(Some(mailbox), rest).await?;
         self.purge_mailbox(mailbox, trash::FOR_GOOD).await?;
+        self.forget_imports(mailbox).await?;
         while self.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, i64::MAX).await).await? {}
         self.write(Some(mailbox), async move |tx| cards::forget(tx, mailbox, i64::MAX).await).await
     }

@@ -109,6 +109,15 @@ where c.mailbox = ";
     read(&session.row(statement.into()).await?.ok_or(Error::NotFound)?)
 }
 
+/// The contacts with these ids that are not deleted.
+pub(in crate::store) async fn some(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<Vec<Contact>, Error> {
+    let from = "
+from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
+where c.deleted_date_time is null and c.mailbox = ";
+    let select = select_columns().text(from).value(mailbox).text(" and c.id in ").then(Sql::among(ids));
+    session.rows(select.text(" order by c.id").into()).await?.iter().map(read).collect()
+}
+
 /// The contacts after one, up to a limit, of any mailbox, deleted ones too.
 pub(in crate::store) async fn behind(
     session: &mut Session,
@@ -214,6 +223,63 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
         }
     }
     Ok(contacts)
+}
+
+/// Stores new contacts in one folder, which must be there: all or none. The caller has opened a savepoint.
+///
+/// # Errors
+/// [`Error::Quota`] where the mailbox has no room for them.
+pub(in crate::store) async fn insert_whole(
+    tx: &mut Tx,
+    mailbox: i64,
+    folder: &str,
+    properties: Vec<Properties>,
+) -> Result<Vec<Contact>, Error> {
+    let now = tx.now();
+    let contact = |properties| Contact {
+        id: Tx::new_id(),
+        parent_folder_id: folder.to_owned(),
+        version: 0,
+        created_date_time: now,
+        last_modified_date_time: now,
+        sent_change_key: None,
+        properties,
+        expanded: None,
+    };
+    let written = |contact| Written { mailbox, contact, words: None, actor: None };
+    let contacts: Vec<_> = properties.into_iter().map(contact).map(written).collect();
+    match write(tx, procedures::insert, &contacts).await {
+        Err(error) if faults::lacks_value(&error) => {
+            tx.undo().await?;
+            may_all_write(tx, &contacts).await?;
+            Err(error)
+        }
+        versions => Ok(numbered(contacts, versions?)),
+    }
+}
+
+/// Gives contacts other properties, whatever they had.
+///
+/// # Errors
+/// [`Error::Quota`] where one grows and there is no room.
+pub(in crate::store) async fn overwrite(
+    tx: &mut Tx,
+    mailbox: i64,
+    contacts: Vec<(Contact, Properties)>,
+) -> Result<Vec<Contact>, Error> {
+    let now = tx.now();
+    let written = |(mut contact, properties): (Contact, Properties)| {
+        let words = Some(words::of_contact(&contact.properties));
+        contact.sent_change_key = None;
+        contact.last_modified_date_time = now;
+        contact.properties = properties;
+        Written { mailbox, contact, words, actor: None }
+    };
+    let contacts: Vec<_> = contacts.into_iter().map(written).collect();
+    match write(tx, procedures::update, &contacts).await {
+        Err(error) if faults::lacks_value(&error) => Err(quota::too_large(tx.limits())),
+        versions => Ok(numbered(contacts, versions?)),
+    }
 }
 
 /// Repeats the checks of the statement, to find out which failed.

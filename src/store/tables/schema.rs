@@ -91,6 +91,10 @@ pub(in crate::store) const CARDS: Table = table!(cards(mailbox Int, contact_id I
     uid_key Text, is_group Bool, vcard_version Text, contact_version Int, photo_version Int, photo_at Int, photo_first Int,
     photo_width Int, photo_break Text, version Int, last_modified_date_time Int, deleted_date_time Int);
 pub(in crate::store) const CARD_TEXTS: Table = table!(card_texts(mailbox Int, contact_id Id, pos Int) text Text);
+/// What contacts were imported as, and what an import has made and changed.
+pub(in crate::store) const IMPORTED: Table = table!(imported(mailbox Int, contact_id Id) uid_key Text, hash Bytes);
+pub(in crate::store) const IMPORT_CONTACTS: Table = table!(import_contacts(mailbox Int, import_id Id, contact_id Id)
+    created Bool, version Int, photo_version Int);
 
 /// Every table but `store` and what is made from the others, in an order in which each refers to those before it only.
 pub(in crate::store) const TABLES: &[Table] = &[
@@ -143,5 +147,11 @@ pub(in crate::store) const TABLES: &[Table] = &[
         name Text, name_key Text, said_date_time Int, bound Bool),
     CARDS,
     CARD_TEXTS,
+    IMPORTED,
+    table!(imports(mailbox Int, id Id) source Text, size Int, head Text, format Text, folder_id Text,
+        started_date_time Int, finished_date_time Int, undone_date_time Int, records Int, bytes Int, created Int,
+        updated Int, unchanged Int, refused Int),
+    IMPORT_CONTACTS,
+    table!(import_befores(mailbox Int, import_id Id, contact_id Id) contact Text, card Text, photo Bytes),
     table!(changes(mailbox Int, seq Int) folder_id Text, contact_id Id, removed Bool, changed_date_time Int),
 ];

@@ -9,6 +9,7 @@ mod constants;
 mod emptying;
 mod filters;
 mod identities;
+mod imports;
 mod keys;
 mod lost;
 mod orders;

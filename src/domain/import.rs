@@ -1,0 +1,161 @@
+//! What an import of a file hands to the store, and what came of it.
+
+use uuid::Uuid;
+
+use crate::domain::contact::Properties;
+use crate::domain::photo::Picture;
+
+/// Most contacts of one commit.
+pub const MAX_BATCH: usize = 500;
+
+/// A contact as a file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// Its folded identity, or the hash of what it is if it came without one.
+    pub key: String,
+    /// The identity as it was written, if it came with one.
+    pub uid: Option<String>,
+    /// The contact of the mailbox that the identity may be the id of.
+    pub id: Option<Uuid>,
+    /// The folded e-mail address that it is found by where nothing else finds it.
+    pub email: Option<String>,
+    /// The hash of all that it says: properties, photo and card.
+    pub hash: [u8; 16],
+    /// All that it will have.
+    pub properties: Properties,
+    /// Its photo.
+    pub photo: Option<(Picture, Vec<u8>)>,
+    /// The file's format has no photos, so that the contact's own stays.
+    pub keeps_photo: bool,
+    /// The card to keep beside it.
+    pub card: Option<String>,
+    /// Whether the card says more than the properties do.
+    pub keeps: bool,
+}
+
+impl Incoming {
+    /// Roughly what it takes in memory, in bytes.
+    pub fn size(&self) -> usize {
+        let photo = self.photo.as_ref().map_or(0, |(_, bytes)| bytes.len());
+        1_024 + photo + self.card.as_ref().map_or(0, String::len)
+    }
+}
+
+/// What a contact of a file did to the mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It is new.
+    Created,
+    /// It was there, and something was other.
+    Updated,
+    /// It was there, and nothing was other: nothing was written.
+    Unchanged,
+}
+
+impl Effect {
+    /// The word for it in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// A contact of a file, once it is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Imported {
+    /// The contact; none where it would only be made.
+    pub id: Option<Uuid>,
+    /// What was done.
+    pub effect: Effect,
+}
+
+/// How many contacts had which effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// New contacts.
+    pub created: u64,
+    /// Contacts that were changed.
+    pub updated: u64,
+    /// Contacts that were the same.
+    pub unchanged: u64,
+    /// Records that are no contact.
+    pub refused: u64,
+}
+
+impl Counts {
+    /// Counts one more.
+    pub fn add(&mut self, effect: Effect) {
+        match effect {
+            Effect::Created => self.created += 1,
+            Effect::Updated => self.updated += 1,
+            Effect::Unchanged => self.unchanged += 1,
+        }
+    }
+}
+
+/// What a file is known by when an import of it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its name, for people.
+    pub name: String,
+    /// Its size in bytes; a stream has none.
+    pub size: Option<u64>,
+    /// The SHA-256 of its first 64 KiB, in hexadecimal.
+    pub head: String,
+    /// What it was found to be.
+    pub format: String,
+}
+
+/// An import, as far as it has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Its id.
+    pub id: Uuid,
+    /// The mailbox that it fills.
+    pub mailbox: i64,
+    /// The file.
+    pub source: Source,
+    /// The folder of new contacts.
+    pub folder: String,
+    /// UTC microseconds.
+    pub started: i64,
+    /// UTC microseconds; none where it was broken off.
+    pub finished: Option<i64>,
+    /// UTC microseconds.
+    pub undone: Option<i64>,
+    /// How many records of the file the last commit reached.
+    pub records: u64,
+    /// How many bytes of the file that was.
+    pub bytes: u64,
+    /// What came of them.
+    pub counts: Counts,
+}
+
+/// How far an import has come with a commit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Records that were read, from the first on.
+    pub records: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Records of this commit that were refused.
+    pub refused: u64,
+    /// Whether the file ends here.
+    pub is_finished: bool,
+}
+
+/// What undoing an import did with a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undone {
+    /// The import had made it: it is in the trash now.
+    Removed,
+    /// The import had changed it: it is as it was.
+    Restored,
+    /// Somebody has changed it since: it stays as it is.
+    Changed,
+    /// It is deleted: nothing was left to do.
+    Gone,
+}

@@ -1,0 +1,421 @@
+//! A part of a file, in one transaction: each contact is looked up, compared, and written only if something is other.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::domain::card::{Card, CardVersion, NewCard};
+use crate::domain::contact::{Contact, MAX_ENTRIES, Properties};
+use crate::domain::error::Error;
+use crate::domain::etag::Preconditions;
+use crate::domain::fold::fold;
+use crate::domain::import::{Effect, Imported, Incoming, MAX_BATCH, Progress};
+use crate::domain::photo::Picture;
+use crate::store::db::engine::Session;
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::tables::cards::{self, Kept};
+use crate::store::tables::imports::found::{self, Found};
+use crate::store::tables::imports::{advance, before, folder_of};
+use crate::store::tables::schema::{IMPORT_CONTACTS, IMPORTED};
+use crate::store::tables::table::Table;
+use crate::store::tables::{contacts, photos};
+use crate::store::write::tx::Tx;
+
+/// A contact as it is in the mailbox.
+struct Stored {
+    contact: Contact,
+    photo: Option<(i64, Vec<u8>)>,
+    card: Option<Card>,
+}
+
+impl Stored {
+    /// Whether it is what the file has.
+    fn is(&self, incoming: &Incoming) -> bool {
+        let photo = match (&self.photo, &incoming.photo) {
+            (Some((_, stored)), Some((_, bytes))) => stored == bytes,
+            (None, None) => true,
+            (_, None) => incoming.keeps_photo,
+            (None, _) => false,
+        };
+        photo && self.contact.properties == incoming.properties && self.has_card(incoming)
+    }
+
+    /// Whether the card beside it is that of the file, or has nothing to add. A file without cards leaves it alone.
+    fn has_card(&self, incoming: &Incoming) -> bool {
+        let Some(text) = &incoming.card else { return true };
+        let photo = self.photo.as_ref().map(|(_, bytes)| bytes.as_slice());
+        match self.card.as_ref().and_then(|card| card.whole_text(photo)) {
+            Some(kept) => kept == *text,
+            None => !incoming.keeps,
+        }
+    }
+}
+
+/// See [`crate::store::Store::import`].
+pub(super) async fn import(
+    tx: &mut Tx,
+    mailbox: i64,
+    run: Uuid,
+    batch: Vec<Incoming>,
+    progress: Progress,
+) -> Result<Vec<Imported>, Error> {
+    if batch.len() > MAX_BATCH {
+        return Err(Error::internal("too many contacts for one transaction"));
+    }
+    // All of it can be undone at once.
+    tx.open_savepoint().await?;
+    let folder = folder_of(tx, mailbox, run).await?;
+    let mut done = Vec::with_capacity(batch.len());
+    let mut rest = batch;
+    while !rest.is_empty() {
+        let behind = rest.split_off(distinct(&rest));
+        let found = found::all(tx.reading().await?, mailbox, &rest).await?;
+        let mut again = rest.split_off(apart(&found));
+        again.extend(behind);
+        let target = Target { mailbox, run, folder: &folder };
+        let found = found.into_iter().take(rest.len()).collect();
+        done.extend(write(tx, &target, rest, found).await?);
+        rest = again;
+    }
+    advance(tx, mailbox, run, progress, &done).await?;
+    tx.set_created(run.to_string());
+    Ok(done)
+}
+
+/// See [`crate::store::Store::would_import`].
+pub(super) async fn preview(session: &mut Session, mailbox: i64, batch: &[Incoming]) -> Result<Vec<Imported>, Error> {
+    let found = found::all(session, mailbox, batch).await?;
+    let stored = changed(session, mailbox, batch, &found).await?;
+    let one = |(incoming, found): (&Incoming, Option<Found>)| {
+        let Some(found) = found else { return Imported { id: None, effect: Effect::Created } };
+        let is_same = stored.get(&found.id).is_none_or(|stored| stored.is(incoming));
+        Imported { id: Some(found.id), effect: if is_same { Effect::Unchanged } else { Effect::Updated } }
+    };
+    Ok(batch.iter().zip(found).map(one).collect())
+}
+
+/// How many of the contacts, from the first on, are found by different things.
+fn distinct(batch: &[Incoming]) -> usize {
+    let mut seen = HashSet::new();
+    let is_new = |one: &&Incoming| {
+        let names = [Some(one.key.clone()), one.email.as_ref().map(|email| format!("mailto:{email}"))];
+        names.into_iter().flatten().all(|name| seen.insert(name))
+    };
+    batch.iter().take_while(is_new).count().max(1)
+}
+
+/// How many of those found, from the first on, are different contacts.
+fn apart(found: &[Option<Found>]) -> usize {
+    let mut seen = HashSet::new();
+    found.iter().take_while(|found| found.as_ref().is_none_or(|found| seen.insert(found.id))).count()
+}
+
+/// The contacts that may be other than those of the file.
+async fn changed(
+    session: &mut Session,
+    mailbox: i64,
+    batch: &[Incoming],
+    found: &[Option<Found>],
+) -> Result<HashMap<Uuid, Stored>, Error> {
+    let others =
+        batch.iter().zip(found).filter_map(|(one, found)| found.as_ref().filter(|found| found.hash != one.hash));
+    stored(session, mailbox, &others.map(|found| found.id).collect::<Vec<_>>()).await
+}
+
+/// Contacts with all that an import may change.
+async fn stored(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<HashMap<Uuid, Stored>, Error> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let photos = found::photos(session, mailbox, ids).await?;
+    let mut cards = cards::of(session, mailbox, ids).await?;
+    let mut stored = HashMap::new();
+    for contact in contacts::some(session, mailbox, ids).await? {
+        let id = contact.id;
+        let photo = match photos.get(&id) {
+            Some((version, _)) => Some((*version, found::photo_bytes(session, mailbox, id).await?)),
+            None => None,
+        };
+        stored.insert(id, Stored { contact, photo, card: cards.remove(&id) });
+    }
+    Ok(stored)
+}
+
+/// Where contacts go.
+struct Target<'a> {
+    mailbox: i64,
+    run: Uuid,
+    folder: &'a str,
+}
+
+/// A contact that is to be written.
+struct Writing {
+    /// Its place in the batch.
+    at: usize,
+    incoming: Incoming,
+    stored: Option<Stored>,
+}
+
+/// Writes those contacts that are new or other. No two of them are the same.
+async fn write(
+    tx: &mut Tx,
+    target: &Target<'_>,
+    batch: Vec<Incoming>,
+    found: Vec<Option<Found>>,
+) -> Result<Vec<Imported>, Error> {
+    let mut stored = changed(tx.reading().await?, target.mailbox, &batch, &found).await?;
+    let mut done: Vec<_> = Vec::with_capacity(batch.len());
+    let (mut new, mut other) = (Vec::new(), Vec::new());
+    for (at, (incoming, found)) in batch.into_iter().zip(found).enumerate() {
+        let Some(found) = found else {
+            done.push(Imported { id: None, effect: Effect::Created });
+            new.push(Writing { at, incoming, stored: None });
+            continue;
+        };
+        match stored.remove(&found.id).filter(|stored| !stored.is(&incoming)) {
+            None => done.push(Imported { id: Some(found.id), effect: Effect::Unchanged }),
+            Some(stored) => {
+                done.push(Imported { id: Some(found.id), effect: Effect::Updated });
+                other.push(Writing { at, incoming, stored: Some(stored) });
+            }
+        }
+    }
+    create(tx, target, &mut new, &mut done).await?;
+    update(tx, target, &mut other).await?;
+    Ok(done)
+}
+
+async fn create(tx: &mut Tx, target: &Target<'_>, new: &mut [Writing], done: &mut [Imported]) -> Result<(), Error> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let properties: Vec<_> = new.iter_mut().map(|one| std::mem::take(&mut one.incoming.properties)).collect();
+    let made = contacts::insert_whole(tx, target.mailbox, target.folder, properties).await?;
+    for (one, contact) in new.iter().zip(&made) {
+        if let Some(imported) = done.get_mut(one.at) {
+            imported.id = Some(contact.id);
+        }
+    }
+    finish(tx, target, new, &made, true).await
+}
+
+async fn update(tx: &mut Tx, target: &Target<'_>, other: &mut [Writing]) -> Result<(), Error> {
+    if other.is_empty() {
+        return Ok(());
+    }
+    let mut written = Vec::with_capacity(other.len());
+    for one in other.iter_mut() {
+        if let Some(stored) = &one.stored {
+            written.push((stored.contact.clone(), std::mem::take(&mut one.incoming.properties)));
+        }
+    }
+    let made = contacts::overwrite(tx, target.mailbox, written).await?;
+    finish(tx, target, other, &made, false).await
+}
+
+/// Writes what belongs to contacts that were written: photos and cards, what they were imported as, and for undoing what the
+/// import has done.
+async fn finish(
+    tx: &mut Tx,
+    target: &Target<'_>,
+    written: &mut [Writing],
+    made: &[Contact],
+    created: bool,
+) -> Result<(), Error> {
+    let mailbox = target.mailbox;
+    let mut photo_versions = Vec::with_capacity(written.len());
+    for (one, contact) in written.iter().zip(made) {
+        let before = one.stored.as_ref().and_then(|stored| stored.photo.as_ref());
+        let version = match (&one.incoming.photo, before) {
+            (None, Some((version, _))) if one.incoming.keeps_photo => Some(*version),
+            (photo, before) => write_photo(tx, mailbox, contact.id, before, photo.as_ref()).await?,
+        };
+        photo_versions.push(version);
+    }
+    let as_what = written
+        .iter()
+        .zip(made)
+        .map(|(one, contact)| serde_json::json!([simple(contact.id), one.incoming.key, hex(&one.incoming.hash)]));
+    insert(tx, mailbox, &IMPORTED, &as_what.collect::<Vec<_>>(), &["uid_key", "hash"]).await?;
+    let left = made.iter().zip(&photo_versions);
+    note(tx, target, left.map(|(contact, photo)| (contact, *photo)), created).await?;
+    if !created {
+        for one in written.iter() {
+            if let Some(stored) = &one.stored {
+                keep_before(tx, target, stored).await?;
+            }
+        }
+    }
+    write_cards(tx, target, written, made, &photo_versions).await
+}
+
+/// Notes how an import has left contacts.
+async fn note(
+    tx: &mut Tx,
+    target: &Target<'_>,
+    left: impl Iterator<Item = (&Contact, Option<i64>)>,
+    created: bool,
+) -> Result<(), Error> {
+    let run = simple(target.run);
+    let row = |(contact, photo): (&Contact, Option<i64>)| {
+        serde_json::json!([run, simple(contact.id), created, contact.version, photo])
+    };
+    // Whether it was made is known from the first time.
+    insert(tx, target.mailbox, &IMPORT_CONTACTS, &left.map(row).collect::<Vec<_>>(), &["version", "photo_version"])
+        .await
+}
+
+/// Gives a contact its photo, or takes it away. Returns the version of the photo that it has then.
+pub(super) async fn write_photo(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: Uuid,
+    before: Option<&(i64, Vec<u8>)>,
+    photo: Option<&(Picture, Vec<u8>)>,
+) -> Result<Option<i64>, Error> {
+    let any = Preconditions::default();
+    match (before, photo) {
+        (None, None) => Ok(None),
+        (Some((version, before)), Some((_, bytes))) if before == bytes => Ok(Some(*version)),
+        (_, Some((picture, bytes))) => {
+            photos::put(tx, mailbox, &[], id, *picture, bytes, &any).await.map(|photo| Some(photo.version))
+        }
+        (Some(_), None) => photos::delete(tx, mailbox, &[], id, &any).await.map(|_| None),
+    }
+}
+
+async fn write_cards(
+    tx: &mut Tx,
+    target: &Target<'_>,
+    written: &mut [Writing],
+    made: &[Contact],
+    photo_versions: &[Option<i64>],
+) -> Result<(), Error> {
+    let uids = written.iter().filter(|one| one.incoming.uid.is_some()).map(|one| one.incoming.key.clone());
+    let taken = found::taken(tx.reading().await?, target.mailbox, uids).await?;
+    let mut kept = Vec::new();
+    for ((one, contact), photo_version) in written.iter_mut().zip(made).zip(photo_versions) {
+        let before = one.stored.as_ref().and_then(|stored| stored.card.as_ref());
+        let text = one.incoming.card.take();
+        // Without a card only the identity is kept, if it is not the contact's own id.
+        let is_new_identity = before.is_none() && one.incoming.uid.is_some() && one.incoming.id != Some(contact.id);
+        if text.is_none() && !is_new_identity {
+            continue;
+        }
+        let is_taken = taken.get(&(one.incoming.key.clone(), contact.parent_folder_id.clone()));
+        let is_own = is_taken.is_none_or(|id| *id == contact.id);
+        let photo = one.incoming.photo.take().zip(*photo_version).map(|((_, bytes), version)| (version, bytes));
+        kept.push(Kept {
+            id: contact.id,
+            folder: contact.parent_folder_id.clone(),
+            contact_version: contact.version,
+            photo,
+            card: NewCard {
+                name: before.map(|card| card.name.clone()),
+                uid: one.incoming.uid.take(),
+                is_group: false,
+                version: text.as_deref().map_or(CardVersion::V3, version_of),
+                text,
+            },
+            // Another card of the folder may have the UID: a group's.
+            uid_key: if is_own { None } else { Some(contact.id.to_string()) },
+            version: contact.version,
+        });
+    }
+    cards::put(tx, target.mailbox, kept).await.map(drop)
+}
+
+/// The version that a card says it has.
+pub(super) fn version_of(text: &str) -> CardVersion {
+    let line = text.lines().take(8).find_map(|line| line.strip_prefix("VERSION:"));
+    line.and_then(|version| CardVersion::of(version.trim())).unwrap_or(CardVersion::V3)
+}
+
+/// Keeps what a contact was before the import changed it. Of what the import has made itself, and what it changed before,
+/// nothing more is kept.
+async fn keep_before(tx: &mut Tx, target: &Target<'_>, stored: &Stored) -> Result<(), Error> {
+    let photo = stored.photo.as_ref().map(|(_, bytes)| bytes.clone());
+    let card = stored.card.as_ref().and_then(|card| card.whole_text(photo.as_deref()));
+    let text = "
+insert into import_befores (mailbox, import_id, contact_id, contact, card, photo)
+select $1, $2, $3, $4, $5, $6
+where exists (
+    select 1 from import_contacts where mailbox = $1 and import_id = $2 and contact_id = $3 and created = false)
+on conflict (mailbox, import_id, contact_id) do nothing";
+    let statement = Statement::new(text).bind(target.mailbox).bind(target.run).bind(stored.contact.id);
+    let statement = statement.bind(before::text(&stored.contact.properties)?).bind(card);
+    tx.execute(statement.bind(photo)).await
+}
+
+/// Inserts rows, each of the values behind the mailbox; of those that are there, some columns are set.
+async fn insert(
+    tx: &mut Tx,
+    mailbox: i64,
+    table: &'static Table,
+    rows: &[serde_json::Value],
+    set: &[&'static str],
+) -> Result<(), Error> {
+    let rows = serde_json::to_string(rows).map_err(Error::internal)?;
+    let columns = Sql::list(table.columns().map(|column| Sql::new(column.name)));
+    let values = table.columns().skip(1).enumerate();
+    let values = Sql::list(values.map(|(at, column)| column.kind.of_json(Sql::new("value ->> ").number(at))));
+    let insert = Sql::new("insert into ").text(table.name).text(" (").then(columns).text(") select ").value(mailbox);
+    let insert = insert.text(", ").then(values).per_engine(" from json_each(", " from jsonb_array_elements(");
+    let insert = insert.value(rows).per_engine(")", "::text::jsonb) as sent (value)");
+    let keys = Sql::list(table.keys.iter().map(|column| Sql::new(column.name)));
+    let set = Sql::list(set.iter().map(|name| Sql::new(name).text(" = excluded.").text(name)));
+    let conflict = insert.text(" where true on conflict (").then(keys).text(") do update set ").then(set);
+    tx.execute(conflict.into()).await
+}
+
+fn simple(id: Uuid) -> String {
+    id.as_simple().to_string()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |digit: u8| char::from(DIGITS[usize::from(digit)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// See [`crate::store::Store::import_category`].
+pub(super) async fn add_category(
+    tx: &mut Tx,
+    mailbox: i64,
+    run: Uuid,
+    name: &str,
+    members: &[String],
+) -> Result<(u64, u64), Error> {
+    tx.open_savepoint().await?;
+    let folder = folder_of(tx, mailbox, run).await?;
+    let session = tx.reading().await?;
+    let mut ids: HashSet<Uuid> =
+        found::imported(session, mailbox, members).await?.values().map(|found| found.id).collect();
+    ids.extend(found::of_cards(session, mailbox, members.iter().cloned()).await?.into_values());
+    let mut ids: Vec<_> = ids.into_iter().collect();
+    ids.sort_unstable();
+    let (key, target) = (fold(name), Target { mailbox, run, folder: &folder });
+    let (mut written, mut stored_before) = (Vec::new(), Vec::new());
+    for stored in stored(session, mailbox, &ids).await?.into_values() {
+        let properties = &stored.contact.properties;
+        if properties.categories.len() >= MAX_ENTRIES || properties.categories.iter().any(|known| fold(known) == key) {
+            continue;
+        }
+        let mut categories = properties.categories.clone();
+        categories.push(name.to_owned());
+        written.push((stored.contact.clone(), Properties { categories, ..properties.clone() }));
+        stored_before.push(stored);
+    }
+    let found = u64::try_from(ids.len()).map_err(Error::internal)?;
+    if written.is_empty() {
+        return Ok((found, 0));
+    }
+    let made = contacts::overwrite(tx, mailbox, written).await?;
+    let photos = stored_before.iter().map(|stored| stored.photo.as_ref().map(|(version, _)| *version));
+    note(tx, &target, made.iter().zip(photos), false).await?;
+    for stored in &stored_before {
+        keep_before(tx, &target, stored).await?;
+    }
+    tx.set_created(run.to_string());
+    Ok((found, u64::try_from(made.len()).map_err(Error::internal)?))
+}

@@ -1,0 +1,127 @@
+//! Takes an import back: what it made goes into the trash, what it changed becomes what it was. What somebody has changed since
+//! stays.
+
+use uuid::Uuid;
+
+use crate::domain::card::NewCard;
+use crate::domain::contact::Contact;
+use crate::domain::error::Error;
+use crate::domain::import::Undone;
+use crate::domain::photo::Picture;
+use crate::store::db::engine::Row;
+use crate::store::db::statement::Statement;
+use crate::store::tables::cards::{self, Kept};
+use crate::store::tables::contacts;
+use crate::store::tables::imports::{batch, before, found};
+use crate::store::write::tx::Tx;
+
+/// Maximum number of contacts of a transaction.
+const PIECE: i64 = 200;
+
+/// A contact of an import.
+struct Touched {
+    id: Uuid,
+    created: bool,
+    /// Whether it is there, and whether it is as the import left it.
+    is_there: bool,
+    is_same: bool,
+}
+
+/// See [`crate::store::Store::undo_import`].
+pub(super) async fn some(tx: &mut Tx, mailbox: i64, run: Uuid, after: Uuid) -> Result<Vec<(Uuid, Undone)>, Error> {
+    tx.open_savepoint().await?;
+    tx.set_created(run.to_string());
+    let text = "
+select k.contact_id, k.created, c.id is not null, c.version = k.version and coalesce(p.version, -1) = coalesce(k.photo_version, -1)
+from import_contacts k
+    left join contacts c on c.mailbox = k.mailbox and c.id = k.contact_id and c.deleted_date_time is null
+    left join photos p on p.mailbox = k.mailbox and p.contact_id = k.contact_id and p.deleted_date_time is null
+where k.mailbox = $1 and k.import_id = $2 and k.contact_id > $3
+order by k.contact_id limit $4";
+    let statement = Statement::new(text).bind(mailbox).bind(run).bind(after).bind(PIECE);
+    let rows = tx.reading().await?.rows(statement).await?;
+    let mut done = Vec::with_capacity(rows.len());
+    for touched in rows.iter().map(read).collect::<Result<Vec<_>, _>>()? {
+        let undone = match touched {
+            Touched { is_there: false, .. } => Undone::Gone,
+            Touched { is_same: false, .. } => Undone::Changed,
+            Touched { id, created: true, .. } => {
+                contacts::delete(tx, mailbox, &[], id, &crate::domain::etag::Preconditions::default()).await?;
+                Undone::Removed
+            }
+            Touched { id, created: false, .. } => {
+                restore(tx, mailbox, run, id).await?;
+                Undone::Restored
+            }
+        };
+        if undone != Undone::Changed {
+            let text = "delete from import_contacts where mailbox = $1 and import_id = $2 and contact_id = $3";
+            tx.execute(Statement::new(text).bind(mailbox).bind(run).bind(touched.id)).await?;
+        }
+        done.push((touched.id, undone));
+    }
+    if done.is_empty() {
+        let text = "update imports set undone_date_time = $3 where mailbox = $1 and id = $2";
+        let now = tx.now();
+        tx.execute(Statement::new(text).bind(mailbox).bind(run).bind(now)).await?;
+    }
+    Ok(done)
+}
+
+fn read(row: &Row) -> Result<Touched, Error> {
+    let is_same = row.get::<Option<bool>>(3)?.unwrap_or(false);
+    Ok(Touched { id: row.get(0)?, created: row.get(1)?, is_there: row.get(2)?, is_same })
+}
+
+/// Makes a contact what it was before the import.
+async fn restore(tx: &mut Tx, mailbox: i64, run: Uuid, id: Uuid) -> Result<(), Error> {
+    let text = "
+select contact, card, photo from import_befores where mailbox = $1 and import_id = $2 and contact_id = $3";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(run).bind(id)).await?;
+    let row = row.ok_or_else(|| Error::internal("what an import has changed is not known"))?;
+    let (properties, card): (_, Option<String>) = (before::read(&row.get::<String>(0)?)?, row.get(1)?);
+    let photo: Option<Vec<u8>> = row.get(2)?;
+    let contact = contacts::get(tx.reading().await?, mailbox, &[], id).await?;
+    let made = contacts::overwrite(tx, mailbox, vec![(contact, properties)]).await?;
+    let contact = made.first().ok_or_else(|| Error::internal("nothing was written"))?;
+    let known = found::photos(tx.reading().await?, mailbox, &[id]).await?.remove(&id);
+    let known = match known {
+        Some((version, _)) => Some((version, found::photo_bytes(tx.reading().await?, mailbox, id).await?)),
+        None => None,
+    };
+    let picture = photo.map(|bytes| Picture::recognize(&bytes).map(|picture| (picture, bytes))).transpose()?;
+    let version = batch::write_photo(tx, mailbox, id, known.as_ref(), picture.as_ref()).await?;
+    restore_card(tx, mailbox, contact, card, picture.map(|(_, bytes)| bytes).zip(version)).await?;
+    // The same file again changes it again.
+    let (text, none) = ("update imported set hash = $3 where mailbox = $1 and contact_id = $2", Vec::<u8>::new());
+    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(none)).await
+}
+
+/// Keeps the card that was beside a contact, under the name that it has now. Where there was none, the name is left.
+async fn restore_card(
+    tx: &mut Tx,
+    mailbox: i64,
+    contact: &Contact,
+    text: Option<String>,
+    photo: Option<(Vec<u8>, i64)>,
+) -> Result<(), Error> {
+    let Some(card) = cards::of(tx.reading().await?, mailbox, &[contact.id]).await?.remove(&contact.id) else {
+        return Ok(());
+    };
+    let kept = Kept {
+        id: contact.id,
+        folder: contact.parent_folder_id.clone(),
+        contact_version: contact.version,
+        photo: photo.map(|(bytes, version)| (version, bytes)),
+        card: NewCard {
+            name: Some(card.name),
+            uid: card.uid,
+            is_group: false,
+            version: text.as_deref().map_or(card.vcard, batch::version_of),
+            text,
+        },
+        uid_key: Some(card.uid_key),
+        version: contact.version,
+    };
+    cards::put(tx, mailbox, vec![kept]).await.map(drop)
+}

@@ -1,0 +1,221 @@
+//! Imports: what is the same is not written, and what an import did can be undone.
+
+mod both {
+    use crate::domain::card::{CardVersion, NewCard};
+    use crate::domain::etag::Preconditions;
+    use crate::domain::import::{Counts, Effect, Incoming, Progress, Source, Undone};
+    use crate::domain::photo::Picture;
+    use crate::store::tests::*;
+
+    const SMALL: &[u8] = b"GIF89a\x01\0\x01\0\0\0\0";
+    const LARGE: &[u8] = b"GIF89a\x09\0\x09\0\0\0\0";
+
+    fn source() -> Source {
+        Source { name: "a.vcf".to_owned(), size: Some(7), head: "00".to_owned(), format: "vcard".to_owned() }
+    }
+
+    /// A contact of a file; `said` stands for all that it says.
+    fn incoming(uid: &str, title: &str, said: u8) -> Incoming {
+        let properties = titled(title).into_properties();
+        let card = format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\nX-SAID:{said}\r\nEND:VCARD\r\n");
+        Incoming {
+            key: uid.to_owned(),
+            uid: Some(uid.to_owned()),
+            id: None,
+            email: None,
+            hash: [said; 16],
+            properties,
+            photo: None,
+            keeps_photo: false,
+            card: Some(card),
+            keeps: true,
+        }
+    }
+
+    fn with_photo(bytes: &[u8], incoming: Incoming) -> Incoming {
+        Incoming { photo: Some((Picture::recognize(bytes).unwrap(), bytes.to_vec())), ..incoming }
+    }
+
+    async fn begin(o: &Opened) -> Uuid {
+        o.store.begin_import(o.mailbox, source(), None).await.unwrap().id
+    }
+
+    async fn import(o: &Opened, run: Uuid, batch: Vec<Incoming>) -> Vec<Effect> {
+        let looked = o.store.would_import(o.mailbox, &batch).await.unwrap();
+        let done = o.store.import(o.mailbox, run, batch, Progress::default()).await.unwrap();
+        assert_eq!(looked.len(), done.len());
+        done.iter().map(|imported| imported.effect).collect()
+    }
+
+    async fn undo(o: &Opened, run: Uuid) -> Vec<Undone> {
+        let (mut after, mut all) = (Uuid::nil(), Vec::new());
+        loop {
+            let some = o.store.undo_import(o.mailbox, run, after).await.unwrap();
+            let Some((last, _)) = some.last() else { return all };
+            after = *last;
+            all.extend(some.into_iter().map(|(_, undone)| undone));
+        }
+    }
+
+    async fn changes(o: &Opened) -> i64 {
+        o.count("select count(*) from changes").await
+    }
+
+    #[actix_web::test]
+    async fn the_same_again_writes_nothing_and_what_is_other_is_replaced() {
+        let o = opened().await;
+        let run = begin(&o).await;
+        let batch = || vec![incoming("a", "A", 1), with_photo(SMALL, incoming("b", "B", 2)), incoming("c", "C", 3)];
+        assert_eq!(import(&o, run, batch()).await, [Effect::Created; 3]);
+        let before = changes(&o).await;
+        assert_eq!(import(&o, run, batch()).await, [Effect::Unchanged; 3]);
+        assert_eq!(changes(&o).await, before);
+        let other = vec![incoming("a", "A", 1), with_photo(LARGE, incoming("b", "B2", 4)), incoming("c", "C", 3)];
+        assert_eq!(import(&o, run, other).await, [Effect::Unchanged, Effect::Updated, Effect::Unchanged]);
+        assert_eq!(changes(&o).await, before + 1);
+        assert_eq!(o.titles().await, ["A", "B2", "C"]);
+        assert_eq!(o.count("select count(*) from cards").await, 3);
+        assert_eq!(o.count("select size from photos").await, i64::try_from(LARGE.len()).unwrap());
+    }
+
+    #[actix_web::test]
+    async fn one_that_a_batch_has_twice_is_made_once_and_then_changed() {
+        let o = opened().await;
+        let run = begin(&o).await;
+        let batch = vec![incoming("a", "A", 1), incoming("b", "B", 2), incoming("a", "A2", 3), incoming("a", "A2", 3)];
+        let effects = import(&o, run, batch).await;
+        assert_eq!(effects, [Effect::Created, Effect::Created, Effect::Updated, Effect::Unchanged]);
+        assert_eq!(o.titles().await, ["A2", "B"]);
+    }
+
+    #[actix_web::test]
+    async fn contacts_are_found_by_their_id_by_the_uid_of_their_card_and_by_an_address() {
+        let o = opened().await;
+        let run = begin(&o).await;
+        let mut patch = titled("by id");
+        patch.emails = Some(vec![Email { address: Some("Ann@example.org".to_owned()), ..Email::default() }]);
+        let contact = o.store.insert(o.mailbox, patch).await.unwrap();
+        let same = Incoming {
+            properties: contact.properties.clone(),
+            card: None,
+            keeps: false,
+            id: Some(contact.id),
+            ..incoming(&contact.id.to_string(), "by id", 1)
+        };
+        assert_eq!(import(&o, run, vec![same.clone()]).await, [Effect::Unchanged]);
+        let other = Incoming { properties: titled("other").into_properties(), ..same };
+        assert_eq!(import(&o, run, vec![other]).await, [Effect::Updated]);
+
+        let card =
+            NewCard { name: None, uid: Some("X-1".to_owned()), is_group: false, version: CardVersion::V3, text: None };
+        o.store.keep_card(o.mailbox, contact.id, card).await.unwrap();
+        assert_eq!(import(&o, run, vec![incoming("x-1", "by card", 2)]).await, [Effect::Updated]);
+
+        let mut patch = titled("by address");
+        patch.emails = Some(vec![Email { address: Some("Bea@example.org".to_owned()), ..Email::default() }]);
+        o.store.insert(o.mailbox, patch).await.unwrap();
+        let by_address =
+            Incoming { uid: None, email: Some("bea@example.org".to_owned()), ..incoming("sha256:1", "found", 3) };
+        assert_eq!(import(&o, run, vec![by_address]).await, [Effect::Updated]);
+        assert_eq!(o.titles().await, ["by card", "found"]);
+    }
+
+    #[actix_web::test]
+    async fn a_deleted_contact_is_made_anew() {
+        let o = opened().await;
+        let run = begin(&o).await;
+        import(&o, run, vec![incoming("a", "A", 1)]).await;
+        let id = o.store.contacts(o.mailbox, &first(10), None).await.unwrap().contacts[0].id;
+        o.store.delete(o.mailbox, &[], id, Preconditions::default()).await.unwrap();
+        assert_eq!(import(&o, run, vec![incoming("a", "A", 1)]).await, [Effect::Created]);
+        assert_eq!(o.titles().await, ["A"]);
+    }
+
+    #[actix_web::test]
+    async fn an_import_is_undone_as_far_as_nobody_has_changed_what_it_did() {
+        let o = opened().await;
+        let first_run = begin(&o).await;
+        let batch = vec![
+            with_photo(SMALL, incoming("a", "A", 1)),
+            incoming("b", "B", 2),
+            incoming("c", "C", 3),
+            incoming("g", "G", 7),
+        ];
+        import(&o, first_run, batch.clone()).await;
+        let photo = o.store.contacts(o.mailbox, &first(10), None).await.unwrap().contacts;
+        let run = begin(&o).await;
+        let second = vec![
+            with_photo(LARGE, incoming("a", "A2", 4)),
+            incoming("b", "B2", 5),
+            incoming("d", "D", 6),
+            incoming("e", "E", 8),
+            incoming("f", "F", 9),
+        ];
+        import(&o, run, second.clone()).await;
+        // The import changes one twice, and gives it a category.
+        import(&o, run, vec![incoming("a", "A3", 10)]).await;
+        let members = vec!["a".to_owned(), "d".to_owned(), "nobody".to_owned()];
+        assert_eq!(o.store.import_category(o.mailbox, run, "Choir".to_owned(), members).await.unwrap(), (2, 2));
+        // Afterwards one that it changed and one that it made are edited, and one is deleted.
+        let id_of = async |title: &str| {
+            let all = o.store.contacts(o.mailbox, &first(10), None).await.unwrap().contacts;
+            all.into_iter().find(|contact| contact.properties.text(Text::Title) == Some(title)).unwrap().id
+        };
+        for title in ["B2", "E"] {
+            let id = id_of(title).await;
+            o.store.update(o.mailbox, &[], id, titled("edited"), Preconditions::default()).await.unwrap();
+        }
+        let id = id_of("F").await;
+        o.store.delete(o.mailbox, &[], id, Preconditions::default()).await.unwrap();
+
+        let undone = undo(&o, run).await;
+        let count = |what: Undone| undone.iter().filter(|undone| **undone == what).count();
+        assert_eq!([Undone::Restored, Undone::Removed, Undone::Changed, Undone::Gone].map(count), [1, 1, 2, 1]);
+        assert_eq!(o.titles().await, ["A", "edited", "C", "G", "edited"]);
+        let a = o.store.contacts(o.mailbox, &first(10), None).await.unwrap().contacts.remove(0);
+        assert_eq!(a.properties, photo[0].properties);
+        assert_eq!(o.store.photo_to_export(o.mailbox, a.id).await.unwrap(), SMALL);
+        let card = o.store.card(o.mailbox, a.id).await.unwrap().unwrap();
+        assert!(card.text.unwrap().contains("X-SAID:1\r\n"));
+        // What was undone is imported again like any other.
+        let again = begin(&o).await;
+        assert_eq!(import(&o, again, vec![with_photo(LARGE, incoming("a", "A2", 4))]).await, [Effect::Updated]);
+        assert!(o.store.import_run(run).await.unwrap().undone.is_some());
+        assert_eq!(undo(&o, run).await, [Undone::Changed; 2]);
+    }
+
+    #[actix_web::test]
+    async fn an_import_that_was_broken_off_is_found_by_its_file_and_old_ones_are_forgotten() {
+        let o = opened().await;
+        let run = begin(&o).await;
+        let progress = Progress { records: 2, bytes: 5, refused: 1, is_finished: false };
+        o.store.import(o.mailbox, run, vec![incoming("a", "A", 1)], progress).await.unwrap();
+        let find = async |size| o.store.broken_off_import(o.mailbox, size, "00").await.unwrap();
+        let found = find(Some(7)).await.unwrap();
+        let counts = Counts { created: 1, refused: 1, ..Counts::default() };
+        assert_eq!((found.id, found.records, found.bytes, found.counts), (run, 2, 5, counts));
+        assert_eq!((find(Some(8)).await, find(None).await), (None, None));
+        let progress = Progress { is_finished: true, ..progress };
+        o.store.import(o.mailbox, run, Vec::new(), progress).await.unwrap();
+        assert_eq!(find(Some(7)).await, None);
+
+        for _ in 0..20 {
+            begin(&o).await;
+        }
+        assert_eq!(o.store.imports(Some(o.mailbox)).await.unwrap().len(), 20);
+        assert!(matches!(o.store.import_run(run).await, Err(Error::NotFound)));
+        assert_eq!(o.count("select count(*) from import_contacts").await, 0);
+        assert_eq!(o.titles().await, ["A"]);
+    }
+
+    #[actix_web::test]
+    async fn without_room_nothing_of_a_batch_is_stored() {
+        let o = opened_with(Options { max_contacts: 2, ..Options::default() }).await;
+        let run = begin(&o).await;
+        let batch = (0..3).map(|i| incoming(&i.to_string(), "x", i)).collect();
+        let refused = o.store.import(o.mailbox, run, batch, Progress::default()).await;
+        assert!(matches!(refused, Err(Error::Quota(_))), "{refused:?}");
+        assert_eq!(o.titles().await, [""; 0]);
+        assert_eq!(o.count("select count(*) from imported").await, 0);
+    }
+}
