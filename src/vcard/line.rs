@@ -42,6 +42,13 @@ impl<'a> Line<'a> {
         (!name.is_empty()).then_some(Self { group, name, head, value })
     }
 
+    /// The line as it was.
+    pub fn whole(&self) -> String {
+        let group = self.group.map_or_else(String::new, |group| format!("{group}."));
+        let separator = if self.head.is_empty() { "" } else { ";" };
+        format!("{group}{}{separator}{}:{}", self.name, self.head, self.value)
+    }
+
     /// Whether it has this name, in any case.
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)

@@ -2,15 +2,22 @@
 //! CardDAV use it. Pure: no I/O and no SQL.
 //!
 //! A file goes through [`split::Cards`], which finds its cards, and [`read::read`], which makes a [`record::Record`] of each.
-//! [`write::write`] makes a card of a contact.
+//! [`write::write`] makes a card of a contact. [`render::render`] is the card that is kept beside a contact, with what the contact
+//! says now, [`put::put`] what a client's card changes of it, [`convert::convert`] the card in the other version.
 
+pub(crate) mod card;
 pub mod charset;
+pub mod convert;
 pub mod dates;
+pub(crate) mod edit;
 pub mod file;
 pub mod labels;
 pub mod line;
+pub(crate) mod merge;
+pub mod put;
 pub mod read;
 pub mod record;
+pub mod render;
 pub mod split;
 pub mod text;
 pub mod write;

@@ -8,5 +8,6 @@
 )]
 
 mod corpus;
+mod kept;
 mod round;
 mod shape;

@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
         if members.into_iter().flatten().any(|member| is_long(member)) {
             return TOO_LONG;
         }
-        let (added, fate) = Self::add(self.exact, &mut self.out.emails, i, email);
+        let (added, fate) = Self::add(self.exact, &mut self.out.emails, &mut self.out.twins, i, email);
         if added {
             self.ranks.emails.push(line.preference());
         }
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
             return TOO_LONG;
         }
         let number = Some(number).filter(|number| !number.is_empty());
-        let (added, fate) = Self::add(self.exact, &mut self.out.phones, i, Phone { kind, number });
+        let (added, fate) = Self::add(self.exact, &mut self.out.phones, &mut self.out.twins, i, Phone { kind, number });
         if added {
             self.ranks.phones.push(line.preference());
         }
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
             country_or_region: some(country),
             postal_code: some(postal_code),
         };
-        Self::add(self.exact, &mut self.out.addresses, i, address).1
+        Self::add(self.exact, &mut self.out.addresses, &mut self.out.twins, i, address).1
     }
 
     /// LABEL of 2.1 and 3.0: the text of an address. It is one where there is no other of its type.
@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
         if members.into_iter().flatten().any(|member| is_long(member)) {
             return TOO_LONG;
         }
-        Self::add(self.exact, &mut self.out.websites, i, website).1
+        Self::add(self.exact, &mut self.out.websites, &mut self.out.twins, i, website).1
     }
 
     pub(super) fn im_address(&mut self, i: usize, line: &Line<'a>, name: &str) -> Option<Fate> {
@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
         if is_long(&address) {
             return TOO_LONG;
         }
-        Self::add(self.exact, &mut self.out.im_addresses, i, address).1
+        Self::add(self.exact, &mut self.out.im_addresses, &mut self.out.twins, i, address).1
     }
 
     pub(super) fn child(&mut self, i: usize, name: &str) -> Option<Fate> {
@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
         if is_long(&name) {
             return TOO_LONG;
         }
-        Self::add(self.exact, &mut self.out.children, i, name).1
+        Self::add(self.exact, &mut self.out.children, &mut self.out.twins, i, name).1
     }
 
     pub(super) fn categories(&mut self, i: usize, line: &Line<'a>) -> Option<Fate> {
@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
             let next = if is_long(name) {
                 TOO_LONG
             } else {
-                Self::add(self.exact, &mut self.out.categories, i, name.to_owned()).1
+                Self::add(self.exact, &mut self.out.categories, &mut self.out.twins, i, name.to_owned()).1
             };
             fate = match fate {
                 None => next,

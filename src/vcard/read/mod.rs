@@ -77,6 +77,8 @@ pub struct Projection {
     pub fates: Vec<Option<Fate>>,
     /// Whether Google's `myContacts` was left out of the categories.
     pub my_contacts: bool,
+    /// Lines of entries that are there already, each with the line of the first.
+    pub twins: Vec<(usize, usize)>,
 }
 
 impl Projection {
@@ -103,7 +105,7 @@ impl Projection {
 }
 
 /// The line of the label of each group.
-fn labels_of(lines: &[Line<'_>]) -> BTreeMap<String, usize> {
+pub(crate) fn labels_of(lines: &[Line<'_>]) -> BTreeMap<String, usize> {
     let mut labels = BTreeMap::new();
     for (i, line) in lines.iter().enumerate() {
         if let Some(group) = line.group.filter(|_| line.is("X-ABLABEL")) {
@@ -225,11 +227,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Adds an entry unless it is there or there is no room.
-    fn add<T: PartialEq>(exact: bool, list: &mut Vec<From<T>>, line: usize, value: T) -> (bool, Option<Fate>) {
+    fn add<T: PartialEq>(
+        exact: bool,
+        list: &mut Vec<From<T>>,
+        twins: &mut Vec<(usize, usize)>,
+        line: usize,
+        value: T,
+    ) -> (bool, Option<Fate>) {
         if list.len() >= MAX_ENTRIES {
             return (false, TOO_MANY);
         }
-        if !exact && list.iter().any(|entry| entry.value == value) {
+        if !exact && let Some(first) = list.iter().find(|entry| entry.value == value) {
+            twins.push((line, first.line));
             return (false, MAPPED);
         }
         list.push(From { line, value });

@@ -344,7 +344,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The value that a contact had where no form of the property says it, in a card of ours.
-pub(super) fn own_value(exact: bool, line: &Line<'_>) -> Option<String> {
+fn own_value(exact: bool, line: &Line<'_>) -> Option<String> {
     line.param("X-CONTACTD-VALUE").filter(|_| exact).map(Cow::into_owned)
 }
 

@@ -142,6 +142,12 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
+    /// A group that is in use.
+    pub(crate) fn used(&mut self, group: &str) {
+        let number = group.get(..4).filter(|item| item.eq_ignore_ascii_case("item"));
+        self.taken.extend(number.and_then(|_| group[4..].parse::<u64>().ok()));
+    }
+
     pub(crate) fn take(&mut self) -> u64 {
         self.last += 1;
         while self.taken.contains(&self.last) {

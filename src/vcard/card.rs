@@ -1,0 +1,82 @@
+//! The text of a card that is kept, taken apart: each line unfolded, and as it stands in the text.
+
+use std::borrow::Cow;
+
+use crate::vcard::Version;
+use crate::vcard::line::Line;
+
+/// A line of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece<'a> {
+    /// As it stands, folds and line end included.
+    pub raw: &'a str,
+    /// Unfolded, without its end.
+    pub line: Cow<'a, str>,
+}
+
+/// A text of vCard 3.0 or 4.0, taken apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Card<'a> {
+    pub pieces: Vec<Piece<'a>>,
+}
+
+/// A line that is none, in the place of what cannot be read.
+const NONE: Line<'static> = Line { group: None, name: "", head: "", value: "" };
+
+impl<'a> Card<'a> {
+    /// Takes a text apart. Line ends are CRLF or LF; a blank or a tab at the beginning of a line continues the one before.
+    pub(crate) fn parse(text: &'a str) -> Self {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let mut end = physical(rest, 0);
+            let mut line = Cow::Borrowed(rest[..end].trim_end_matches(['\r', '\n']));
+            while rest[end..].starts_with([' ', '\t']) {
+                let next = physical(rest, end);
+                line.to_mut().push_str(rest[end + 1..next].trim_end_matches(['\r', '\n']));
+                end = next;
+            }
+            pieces.push(Piece { raw: &rest[..end], line });
+            rest = &rest[end..];
+        }
+        Self { pieces }
+    }
+
+    /// The lines, one for each piece.
+    pub(crate) fn lines(&self) -> Vec<Line<'_>> {
+        self.pieces.iter().map(|piece| Line::parse(&piece.line).unwrap_or(NONE)).collect()
+    }
+
+    /// The version that the text names, else 3.0.
+    pub(crate) fn version(&self) -> Version {
+        let mut lines = self.pieces.iter().filter_map(|piece| Line::parse(&piece.line));
+        let version = lines.find(|line| line.is("VERSION"));
+        if version.is_some_and(|line| line.value.trim().starts_with('4')) { Version::V4 } else { Version::V3 }
+    }
+
+    /// How the text ends its lines.
+    pub(crate) fn line_end(&self) -> &'static str {
+        let first = self.pieces.first().map_or("", |piece| piece.raw);
+        if first.ends_with('\n') && !first.ends_with("\r\n") { "\n" } else { "\r\n" }
+    }
+}
+
+/// Where the physical line that begins at `start` ends, its end included.
+fn physical(text: &str, start: usize) -> usize {
+    text[start..].find('\n').map_or(text.len(), |at| start + at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pieces_are_the_text() {
+        let text = "BEGIN:VCARD\r\nVERSION:4.0\r\nNOTE:a\r\n b\r\n\tc\r\n\r\nx\nEND:VCARD";
+        let card = Card::parse(text);
+        assert_eq!(card.pieces.iter().map(|piece| piece.raw).collect::<String>(), text);
+        let lines: Vec<_> = card.pieces.iter().map(|piece| piece.line.as_ref()).collect();
+        assert_eq!(lines, ["BEGIN:VCARD", "VERSION:4.0", "NOTE:abc", "", "x", "END:VCARD"]);
+        assert_eq!((card.version(), card.line_end()), (Version::V4, "\r\n"));
+    }
+}

@@ -1,0 +1,271 @@
+//! What a PUT of a card changes of its contact: what the card showed and says otherwise now. What no card shows is left alone
+//! (docs/carddav.md).
+
+use crate::domain::contact::patch::{ContactPatch, derived_name};
+use crate::domain::contact::{Address, Email, Phone, Properties, Text, Website};
+use crate::vcard::card::Card;
+use crate::vcard::line::Line;
+use crate::vcard::read::{From, Projection, Source};
+use crate::vcard::write::{self, Class, NewLine};
+use crate::vcard::{Door, Version, text};
+
+/// What a PUT changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Put {
+    /// The properties that change.
+    pub patch: ContactPatch,
+    /// The photo: `None` if it stays, else the new one or none.
+    pub photo: Option<Option<Vec<u8>>>,
+}
+
+impl Put {
+    /// Whether nothing of the contact changes. The card's text may have changed all the same.
+    pub fn is_empty(&self) -> bool {
+        self.patch.is_empty() && self.photo.is_none()
+    }
+}
+
+/// Reads the card of a CardDAV client, of version 3.0 or 4.0.
+pub fn read_card(card: &str) -> Projection {
+    Projection::of(&Card::parse(card).lines(), Source::CardDav)
+}
+
+/// What a PUT of `body` changes of a contact. `shown` is the card that a GET in the body's version gives now.
+pub fn put(current: &Properties, shown: &str, body: &str) -> Put {
+    let (then, now) = (read_card(shown), read_card(body));
+    let mut put = Put::default();
+    texts(current, &then, &now, &mut put.patch);
+    let changed = |then: &Option<From<String>>, now: &Option<From<String>>| {
+        let value = |from: &Option<From<String>>| from.as_ref().map(|from| from.value.clone());
+        (value(then) != value(now)).then(|| value(now))
+    };
+    put.patch.birthday = changed(&then.birthday, &now.birthday);
+    put.patch.wedding_anniversary = changed(&then.wedding_anniversary, &now.wedding_anniversary);
+    // What only files say is never cleared: a client that drops unknown lines means nothing by it.
+    let favorite = |of: &Projection| of.is_favorite.as_ref().map(|from| from.value);
+    put.patch.is_favorite = favorite(&now).filter(|now| favorite(&then) != Some(*now)).map(Some);
+    let flag = |of: &Projection| of.flag.as_ref().map(|from| from.value.clone());
+    put.patch.flag = flag(&now).filter(|now| flag(&then).as_ref() != Some(now)).map(Some);
+    collections(current, &then, &now, &mut put.patch);
+    let photo = |of: Projection| of.photo.map(|from| from.value);
+    let (then, now) = (photo(then), photo(now));
+    put.photo = (then != now).then_some(now);
+    put
+}
+
+fn texts(current: &Properties, then: &Projection, now: &Projection, patch: &mut ContactPatch) {
+    let value = |of: &'_ Projection, text: Text| of.texts[text as usize].as_ref().map(|from| from.value.clone());
+    for text in Text::ALL {
+        let (then, new) = (value(then, text), value(now, text));
+        if then == new {
+            continue;
+        }
+        patch.texts[text as usize] = match (text, new) {
+            // No card shows these of its own accord.
+            (Text::Initials | Text::OfficeLocation, None) => None,
+            (Text::DisplayName, new) => {
+                let email = now.emails.iter().find_map(|from| from.value.address.as_deref());
+                let part = |text: Text| now.texts[text as usize].as_ref().map(|from| from.value.as_str());
+                let derived = derived_name(part(Text::GivenName), part(Text::Surname), part(Text::CompanyName), email);
+                match new.filter(|name| derived.as_ref() != Some(name)) {
+                    None if current.display_name_derived => None,
+                    new => Some(new),
+                }
+            }
+            (_, new) => Some(new),
+        };
+    }
+}
+
+fn collections(current: &Properties, then: &Projection, now: &Projection, patch: &mut ContactPatch) {
+    patch.emails = merged(
+        &current.emails,
+        &then.emails,
+        &now.emails,
+        email_shown,
+        |a, b| a.address == b.address,
+        |a, b| a.kind == b.kind,
+        change_email,
+    );
+    patch.phones = merged(
+        &current.phones,
+        &then.phones,
+        &now.phones,
+        phone_shown,
+        |a, b| a.number == b.number,
+        |a, b| a.kind == b.kind,
+        change_phone,
+    );
+    patch.addresses = merged(
+        &current.addresses,
+        &then.addresses,
+        &now.addresses,
+        address_shown,
+        |_, _| false,
+        |a, b| a.kind == b.kind,
+        change_address,
+    );
+    patch.websites = merged(
+        &current.websites,
+        &then.websites,
+        &now.websites,
+        website_shown,
+        |a, b| a.address == b.address,
+        |a, b| a.kind == b.kind,
+        change_website,
+    );
+    let change = |row: &mut String, _: &String, now: &String| row.clone_from(now);
+    let lists = [
+        (&current.im_addresses, &then.im_addresses, &now.im_addresses, Class::ImAddresses),
+        (&current.children, &then.children, &now.children, Class::Children),
+        (&current.categories, &then.categories, &now.categories, Class::Categories),
+    ];
+    let [ims, children, categories] = lists.map(|(current, then, now, class)| {
+        merged(current, then, now, |row: &String| text_shown(class, row), |_, _| false, |_, _| false, change)
+    });
+    (patch.im_addresses, patch.children, patch.categories) = (ims, children, categories);
+}
+
+/// What a card shows of an entry that is a text.
+fn text_shown(class: Class, row: &str) -> Option<String> {
+    let line = match class {
+        Class::ImAddresses => write::entries::im_line(row, Door::CardDav),
+        Class::Children => write::entries::related_line(class, row, Version::V3, Door::CardDav),
+        _ => write::entries::categories_line(&[row], Door::CardDav)?,
+    };
+    let said = said(Some(line))?;
+    first(match class {
+        Class::ImAddresses => said.im_addresses,
+        Class::Children => said.children,
+        _ => said.categories,
+    })
+}
+
+/// What a line in our form says.
+fn said(line: Option<NewLine>) -> Option<Projection> {
+    let line = line?;
+    let group = if line.label.is_some() { "g." } else { "" };
+    let texts = [
+        Some(format!("{group}{}:{}", line.head, line.value)),
+        line.label.map(|label| format!("g.X-ABLabel:{}", text::escaped(&label))),
+    ];
+    let lines: Vec<Line<'_>> = texts.iter().flatten().filter_map(|text| Line::parse(text)).collect();
+    Some(Projection::of(&lines, Source::CardDav))
+}
+
+fn first<T>(list: Vec<From<T>>) -> Option<T> {
+    list.into_iter().next().map(|from| from.value)
+}
+
+fn email_shown(row: &Email) -> Option<Email> {
+    first(said(write::entries::email_line(row, Version::V3, Door::CardDav))?.emails)
+}
+
+fn phone_shown(row: &Phone) -> Option<Phone> {
+    first(said(write::entries::phone_line(row, Version::V3, Door::CardDav))?.phones)
+}
+
+fn address_shown(row: &Address) -> Option<Address> {
+    first(said(write::entries::address_line(row, Version::V3, Door::CardDav))?.addresses)
+}
+
+fn website_shown(row: &Website) -> Option<Website> {
+    first(said(write::entries::website_line(row, Version::V3, Door::CardDav))?.websites)
+}
+
+/// The rows of a collection after a PUT, or `None` if they stay. An entry of now is one of then if they are equal, else if they
+/// have the same key, else by order among those that are alike; its row keeps what no card shows. Rows that no card shows stay,
+/// at the end.
+fn merged<T: Clone + PartialEq>(
+    current: &[T],
+    then: &[From<T>],
+    now: &[From<T>],
+    row_shown: impl Fn(&T) -> Option<T>,
+    same_key: impl Fn(&T, &T) -> bool,
+    alike: impl Fn(&T, &T) -> bool,
+    change: impl Fn(&mut T, &T, &T),
+) -> Option<Vec<T>> {
+    if then.len() == now.len() && then.iter().zip(now).all(|(then, now)| then.value == now.value) {
+        return None;
+    }
+    let mut matched: Vec<Option<usize>> = vec![None; now.len()];
+    let mut free = vec![true; then.len()];
+    for pass in 0..3 {
+        for (now, matched) in now.iter().zip(&mut matched).filter(|(_, matched)| matched.is_none()) {
+            let fits = |a: &T, b: &T| match pass {
+                0 => a == b,
+                1 => same_key(a, b),
+                _ => alike(a, b),
+            };
+            *matched = (0..then.len()).find(|i| free[*i] && fits(&then[*i].value, &now.value));
+            if let Some(i) = *matched {
+                free[i] = false;
+            }
+        }
+    }
+    let shown: Vec<Option<T>> = current.iter().map(row_shown).collect();
+    let mut row_free: Vec<bool> = shown.iter().map(Option::is_some).collect();
+    let row_of: Vec<Option<usize>> = then
+        .iter()
+        .map(|then| {
+            let at = (0..current.len()).find(|i| row_free[*i] && shown[*i].as_ref() == Some(&then.value))?;
+            row_free[at] = false;
+            Some(at)
+        })
+        .collect();
+    let mut rows: Vec<T> = Vec::with_capacity(now.len());
+    for (now, matched) in now.iter().zip(&matched) {
+        let row = matched.and_then(|i| Some((&then[i].value, current[row_of[i]?].clone())));
+        rows.push(match row {
+            Some((then, mut row)) => {
+                change(&mut row, then, &now.value);
+                row
+            }
+            None => now.value.clone(),
+        });
+    }
+    // Two rows that show the same are one entry of a card. The second stays while the first does.
+    let twin = |i: usize| row_free[i] && now.iter().any(|now| shown[i].as_ref() == Some(&now.value));
+    rows.extend((0..current.len()).filter(|i| shown[*i].is_none() || twin(*i)).map(|i| current[i].clone()));
+    (rows != current).then_some(rows)
+}
+
+fn differs<T: PartialEq + Clone>(row: &mut T, then: &T, now: &T) {
+    if then != now {
+        row.clone_from(now);
+    }
+}
+
+fn change_email(row: &mut Email, then: &Email, now: &Email) {
+    let by_address = row.name.is_none() || row.name == row.address;
+    differs(&mut row.address, &then.address, &now.address);
+    differs(&mut row.kind, &then.kind, &now.kind);
+    differs(&mut row.other_label, &then.other_label, &now.other_label);
+    let named = now.name != now.address && now.name != then.name;
+    if named {
+        row.name.clone_from(&now.name);
+    } else if by_address {
+        row.name.clone_from(&row.address);
+    }
+}
+
+fn change_phone(row: &mut Phone, then: &Phone, now: &Phone) {
+    differs(&mut row.number, &then.number, &now.number);
+    differs(&mut row.kind, &then.kind, &now.kind);
+}
+
+fn change_address(row: &mut Address, then: &Address, now: &Address) {
+    differs(&mut row.kind, &then.kind, &now.kind);
+    differs(&mut row.post_office_box, &then.post_office_box, &now.post_office_box);
+    differs(&mut row.street, &then.street, &now.street);
+    differs(&mut row.city, &then.city, &now.city);
+    differs(&mut row.state, &then.state, &now.state);
+    differs(&mut row.country_or_region, &then.country_or_region, &now.country_or_region);
+    differs(&mut row.postal_code, &then.postal_code, &now.postal_code);
+}
+
+fn change_website(row: &mut Website, then: &Website, now: &Website) {
+    differs(&mut row.kind, &then.kind, &now.kind);
+    differs(&mut row.address, &then.address, &now.address);
+    differs(&mut row.display_name, &then.display_name, &now.display_name);
+}

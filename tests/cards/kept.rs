@@ -1,0 +1,296 @@
+//! Cards that are kept beside contacts: what is shown after changes, in both versions, and what a client's card changes.
+
+use contactd::domain::contact::patch::ContactPatch;
+use contactd::domain::contact::{Address, Email, Phone, Properties, Text, Website};
+use contactd::vcard::convert::convert;
+use contactd::vcard::put::{put, read_card};
+use contactd::vcard::record::{Found, Record};
+use contactd::vcard::render::{Kept, render};
+use contactd::vcard::write::{Shown, write};
+use contactd::vcard::{Door, Version};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::Value;
+
+use crate::corpus::{files, items};
+use crate::shape;
+
+const BOTH: [Version; 2] = [Version::V3, Version::V4];
+
+/// The contacts of the corpus, with the cards to keep.
+fn records() -> Vec<Record> {
+    let mut records = Vec::new();
+    for path in files() {
+        for item in items(&std::fs::read(&path).unwrap(), 1 << 16) {
+            if let Found::Contact(record) = item.found {
+                records.push(*record);
+            }
+        }
+    }
+    records
+}
+
+fn shown<'a>(properties: &'a Properties, record: &'a Record) -> Shown<'a> {
+    let photo = record.photo.as_ref().map(|photo| photo.bytes.as_slice());
+    Shown { properties, uid: record.uid.as_deref().unwrap_or("u-1"), photo, last_modified: Some(1_000_000) }
+}
+
+fn changed(shown: &Shown<'_>, text: &str, door: Door) -> String {
+    render(shown, Some(Kept { text, contact_current: false, photo_current: true }), None, door)
+}
+
+/// What a card says, as a contact. Of a birthday only the day: a card may keep the time that the contact does not show.
+fn says(card: &str) -> Value {
+    let mut value = shape::created(read_card(card).into_patch());
+    if let Some(birthday) = value.get_mut("birthday") {
+        *birthday = birthday.as_str().unwrap()[..10].into();
+    }
+    value
+}
+
+/// The lines that the contact says nothing about, unfolded, but what goes with a changed line of its group.
+fn untold(card: &str) -> Vec<String> {
+    let card = card.replace("\r\n ", "");
+    let lines: Vec<&str> = card.lines().collect();
+    let fates = read_card(&card).fates;
+    let with_others = ["X-ABADR", "SORT-STRING", "X-ABLABEL", "REV"];
+    let untold = lines.iter().zip(fates).filter(|(line, fate)| {
+        let name = line.split([':', ';']).next().unwrap().rsplit('.').next().unwrap().to_uppercase();
+        let aside =
+            !matches!(fate, Some(contactd::vcard::record::Fate::Mapped | contactd::vcard::record::Fate::Partial));
+        // The second of two is the first once that is gone.
+        let again =
+            ["FN", "N", "TITLE", "RELATED", "X-ABRELATEDNAMES", "BDAY", "PHOTO", "LABEL"].contains(&name.as_str());
+        aside && !again && !with_others.contains(&name.as_str())
+    });
+    untold.map(|(line, _)| (*line).to_owned()).collect()
+}
+
+fn email(address: &str) -> Email {
+    Email { name: Some(address.into()), address: Some(address.into()), kind: Some("work".into()), other_label: None }
+}
+
+/// A change of a contact by Graph.
+fn changes() -> impl Strategy<Value = Change> {
+    let text = select(Text::ALL.to_vec());
+    let value = select(vec!["", "New", "a;b,c\\d\ne", "Ünïcode 🎻"]);
+    prop_oneof![
+        (text, value).prop_map(|(text, value)| Change::Text(text, value)),
+        any::<Index>().prop_map(Change::NoEntry),
+        any::<Index>().prop_map(Change::AnotherEntry),
+        Just(Change::MoreEntries),
+        Just(Change::Reverse),
+        select(vec!["", "1604-05-06T11:59:00Z", "1999-12-31T11:59:00Z"]).prop_map(Change::Birthday),
+        select(vec!["", "1604-05-06", "1999-12-31"]).prop_map(Change::Anniversary),
+    ]
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Text(Text, &'static str),
+    NoEntry(Index),
+    AnotherEntry(Index),
+    MoreEntries,
+    Reverse,
+    Birthday(&'static str),
+    Anniversary(&'static str),
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned()).filter(|text| !text.is_empty())
+}
+
+impl Change {
+    fn apply(&self, p: &mut Properties) {
+        match self {
+            Self::Text(text, value) => {
+                let mut patch = ContactPatch::default();
+                patch.texts[*text as usize] = Some(some(value));
+                patch.apply_to(p);
+            }
+            Self::NoEntry(at) => {
+                remove(&mut p.emails, *at);
+                remove(&mut p.phones, *at);
+                remove(&mut p.addresses, *at);
+                remove(&mut p.websites, *at);
+                remove(&mut p.im_addresses, *at);
+                remove(&mut p.children, *at);
+                remove(&mut p.categories, *at);
+            }
+            Self::AnotherEntry(at) => {
+                change(&mut p.emails, *at, |email| email.address = some("changed@example.org"));
+                change(&mut p.phones, *at, |phone| phone.number = some("555-0199"));
+                change(&mut p.addresses, *at, |address| address.city = some("New; Town"));
+                change(&mut p.websites, *at, |website| website.address = some("https://new.example/a,b;c\\"));
+                change(&mut p.im_addresses, *at, |im| *im = "xmpp:new@example.org".into());
+                change(&mut p.children, *at, |child| *child = "Newborn".into());
+                change(&mut p.categories, *at, |category| *category = "New, really".into());
+            }
+            Self::MoreEntries => {
+                p.emails.insert(0, email("first@example.org"));
+                p.phones.push(Phone { kind: some("assistant"), number: some("555-0100") });
+                p.addresses.push(Address { kind: some("other"), street: some("1\n2"), ..Address::default() });
+                p.websites.push(Website { kind: some("other"), address: some("x"), display_name: some("Shop") });
+                p.im_addresses.push("no scheme".into());
+                p.children.push("Another".into());
+                p.categories.push("Another".into());
+            }
+            Self::Reverse => {
+                p.emails.reverse();
+                p.phones.reverse();
+                p.addresses.reverse();
+                p.websites.reverse();
+                p.children.reverse();
+                p.categories.reverse();
+            }
+            Self::Birthday(day) => p.birthday = some(day),
+            Self::Anniversary(day) => p.wedding_anniversary = some(day),
+        }
+        ContactPatch::default().apply_to(p);
+    }
+}
+
+fn remove<T>(list: &mut Vec<T>, at: Index) {
+    if !list.is_empty() {
+        list.remove(at.index(list.len()));
+    }
+}
+
+fn change<T: Clone>(list: &mut [T], at: Index, change: impl FnOnce(&mut T)) {
+    if !list.is_empty() {
+        change(&mut list[at.index(list.len())]);
+    }
+}
+
+#[test]
+fn an_unchanged_card_is_given_to_the_octet_and_changes_nothing() {
+    for record in records() {
+        let (properties, card) = (record.patch.clone().into_properties(), record.card.clone().unwrap());
+        let shown = shown(&properties, &record);
+        let kept = Kept { text: &card, contact_current: true, photo_current: true };
+        assert_eq!(render(&shown, Some(kept), None, Door::CardDav), card);
+        let merged = changed(&shown, &card, Door::CardDav);
+        let without = |card: &str| {
+            card.split("\r\n")
+                .filter(|l| !l.starts_with("REV") && !l.starts_with("UID:u-1"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        // What Google alone means by a category is not in the contact, so its line changes.
+        if !card.contains("myContacts") {
+            assert_eq!(without(&merged), without(&card));
+        }
+        for version in BOTH {
+            let shown = render(&shown, Some(Kept { contact_current: false, ..kept }), Some(version), Door::CardDav);
+            let same = put(&properties, &shown, &shown);
+            assert!(same.is_empty(), "{same:?}\n{shown}");
+        }
+    }
+}
+
+#[test]
+fn a_card_goes_to_the_other_version_and_back() {
+    for record in records() {
+        let card = record.card.unwrap();
+        let own = if card.contains("\r\nVERSION:4.0") { Version::V4 } else { Version::V3 };
+        let other = if own == Version::V4 { Version::V3 } else { Version::V4 };
+        let there = convert(&card, other);
+        assert_eq!(says(&there), says(&card), "{card}\n{there}");
+        assert_eq!(
+            read_card(&there).photo.map(|p| p.value),
+            read_card(&card).photo.map(|p| p.value),
+            "{card}\n{there}"
+        );
+        let back = convert(&there, own);
+        assert_eq!(says(&back), says(&card), "{card}\n{back}");
+        assert_eq!(convert(&card, own), card);
+        assert!(there.split("\r\n").all(|line| line.len() <= 75), "{there}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn after_any_changes_the_card_says_what_the_contact_says_and_keeps_the_rest(
+        at in any::<Index>(),
+        changes in proptest::collection::vec(changes(), 1..4),
+        door in select(vec![Door::CardDav, Door::Export]),
+    ) {
+        let all = ALL.with(Clone::clone);
+        let record = &all[at.index(all.len())];
+        let card = record.card.as_deref().unwrap();
+        let original = record.patch.clone().into_properties();
+        let mut properties = original.clone();
+        for change in &changes {
+            change.apply(&mut properties);
+        }
+        let now = changed(&shown(&properties, record), card, door);
+        let version = if card.contains("\r\nVERSION:4.0") { Version::V4 } else { Version::V3 };
+        let mut expected = says(&write(&shown(&properties, record), version, Door::Export));
+        let mut found = says(&now);
+        if door == Door::CardDav {
+            // What cards do not say of their own accord.
+            for hidden in ["fileAs", "gender", "initials", "officeLocation"] {
+                if found.get(hidden).is_none() {
+                    expected.as_object_mut().unwrap().remove(hidden);
+                }
+            }
+            expected.as_object_mut().unwrap().remove("isFavorite");
+            // A contact without a name is shown with its number.
+            if expected.get("displayName").is_none() {
+                found.as_object_mut().unwrap().remove("displayName");
+            }
+        }
+        for value in [&mut expected, &mut found] {
+            for email in value.get_mut("emailAddresses").and_then(Value::as_array_mut).into_iter().flatten() {
+                email.as_object_mut().unwrap().remove("name");
+            }
+        }
+        prop_assert_eq!(&found, &expected, "{:?}\n{}\n{}", changes, card, now);
+        let (before, after) = (untold(card), untold(&now));
+        for line in &before {
+            prop_assert!(after.contains(line), "{} of\n{}\n{}", line, card, now);
+        }
+        let back = changed(&shown(&original, record), &now, door);
+        let mut expected = says(card);
+        if card.contains("myContacts") {
+            expected["categories"] = says(&back)["categories"].clone();
+        }
+        prop_assert_eq!(says(&back)["phones"].clone(), expected["phones"].clone());
+        prop_assert_eq!(says(&back)["emailAddresses"].clone(), expected["emailAddresses"].clone());
+    }
+
+    #[test]
+    fn a_put_makes_the_contact_say_what_the_card_says(
+        at in any::<Index>(),
+        changes in proptest::collection::vec(changes(), 1..4),
+        version in select(BOTH.to_vec()),
+    ) {
+        let all = ALL.with(Clone::clone);
+        let record = &all[at.index(all.len())];
+        let card = record.card.as_deref().unwrap();
+        let mut current = record.patch.clone().into_properties();
+        current.is_favorite = Some(true);
+        current.texts[Text::OfficeLocation as usize] = some("Room 1");
+        let kept = Some(Kept { text: card, contact_current: false, photo_current: true });
+        let before = render(&shown(&current, record), kept, Some(version), Door::CardDav);
+        let mut wanted = current.clone();
+        for change in &changes {
+            change.apply(&mut wanted);
+        }
+        let body = render(&shown(&wanted, record), kept, Some(version), Door::CardDav);
+        let put = put(&current, &before, &body);
+        prop_assert_eq!(put.photo, None);
+        let mut after = current.clone();
+        put.patch.apply_to(&mut after);
+        let shown_after = render(&shown(&after, record), kept, Some(version), Door::CardDav);
+        prop_assert_eq!(says(&shown_after), says(&body), "{:?}\n{}\n{}", changes, before, body);
+        prop_assert_eq!(after.is_favorite, Some(true));
+        prop_assert_eq!(after.text(Text::OfficeLocation), Some("Room 1"));
+    }
+}
+
+thread_local! {
+    static ALL: std::rc::Rc<Vec<Record>> = std::rc::Rc::new(records());
+}
