@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgRow};
+pub(in crate::store) use sqlx::sqlite::SqliteSynchronous as SqliteSync;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Executor, Postgres, Row as _, Sqlite, Type};
 
@@ -419,7 +419,7 @@ pub(in crate::store) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
 /// The same without a change of the journal mode.
 pub(in crate::store) fn sqlite_options_as_is(path: &Path) -> SqliteConnectOptions {
     plain_options(path)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(SqliteSync::Full)
         .foreign_keys(true)
         .pragma("temp_store", "memory")
         .row_buffer_size(1_024)

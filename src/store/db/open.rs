@@ -99,29 +99,42 @@ impl Store {
     /// the write-ahead log belongs to another file, or the file is damaged.
     pub async fn open(database: &Database, options: Options) -> Result<Self, OpenError> {
         match database {
-            Database::File(path) => Self::open_file(path, options, ()).await,
+            Database::File(path) => {
+                let shown = path.display();
+                let path = files::real(path);
+                let opened = ready(&path, &shown, &options).await?;
+                let options = (options, engine::SqliteSync::Full);
+                Self::open_file(&path, &shown, opened, options, ()).await
+            }
             Database::Temporary => {
                 let folder = Scratch::new_in(&std::env::temp_dir(), "contactd-memory-");
                 let folder = folder.map_err(|error| OpenError(format!("no temporary folder: {error}")))?;
                 let path = folder.file("contacts.db");
-                // The writer closes the file last, and then drops the folder.
-                Self::open_file(&path, options, folder).await
+                migrate::make_temporary(&path).await?;
+                let opened = Opened::enter(&path).map_err(|why| OpenError::new(path.display(), why))?;
+                // The writer closes the file last, and then drops the folder. Nobody opens it again, so nothing is synced.
+                let options = (options, engine::SqliteSync::Off);
+                Self::open_file(&path, path.display(), opened, options, folder).await
             }
             Database::Postgres(address) => Self::open_cluster(address, options).await,
         }
     }
 
-    async fn open_file(path: &Path, options: Options, on_end: impl Send + 'static) -> Result<Self, OpenError> {
-        let shown = &path.display();
-        let path = &files::real(path);
-        let opened = ready(path, shown, &options).await?;
+    async fn open_file(
+        path: &Path,
+        shown: impl Display,
+        opened: Arc<Opened>,
+        (options, sync): (Options, engine::SqliteSync),
+        on_end: impl Send + 'static,
+    ) -> Result<Self, OpenError> {
         let how = if options.upgrade { engine::sqlite_options(path) } else { engine::sqlite_options_as_is(path) };
+        let how = how.synchronous(sync);
         let readers = engine::sqlite_readers(how.clone(), Arc::clone(&opened));
         let readers = Readers::sqlite(readers, Arc::clone(&opened), options.query_timeout);
         let connector = Connector::Sqlite(Box::new(how), Arc::clone(&opened), procedures::sqlite_views());
         let writer = Writer::start(connector, 1, options.limits(), on_end)
             .await
-            .map_err(|error| OpenError::of(shown, &error))?;
+            .map_err(|error| OpenError::of(&shown, &error))?;
         Self::start(writer, readers, options, StoreLocation::File(opened), shown).await
     }
 
@@ -149,7 +162,7 @@ impl Store {
         readers: Readers,
         options: Options,
         location: StoreLocation,
-        shown: impl std::fmt::Display,
+        shown: impl Display,
     ) -> Result<Self, OpenError> {
         let probe = match &location {
             StoreLocation::File(opened) => Probe::file(Arc::clone(opened)),
@@ -228,6 +241,7 @@ async fn move_log_into_file(path: &Path) {
 /// Prepares a SQLite file for opening: it exists, the log beside it is its own, and its schema is current.
 async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Arc<Opened>, OpenError> {
     let refused = |why: &str| OpenError::new(&shown, why);
+    let mut is_new = false;
     if let Some(lock) = &options.lock {
         restore::finish(path, lock).map_err(|error| OpenError(permission::reason(path, &error)))?;
     } else if restore::is_unfinished(path) {
@@ -239,7 +253,7 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
                 "the file is empty and no database: contactd serve --create creates a new database in it",
             ));
         }
-        Err(error) if error.kind() == ErrorKind::NotFound && options.upgrade => make(path, &shown).await?,
+        Err(error) if error.kind() == ErrorKind::NotFound && options.upgrade => is_new = make(path, &shown).await?,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(refused("there is no such file: contactd serve creates it"));
         }
@@ -250,11 +264,12 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
     if options.lock.is_some() && files::is_open_to_others(path) {
         tracing::warn!(database = %path.display(), "other users of this machine may read the database: chmod 600");
     }
-    if options.upgrade {
-        check::at_start(path, LOOK).await.map_err(|why| refused(&why))?;
-    }
     let done = if options.upgrade {
-        migrate::sqlite(path, options.lock.as_deref()).await
+        if !is_new {
+            check::at_start(path, LOOK).await.map_err(|why| refused(&why))?;
+            migrate::sqlite(path).await.map_err(|why| refused(&why))?;
+        }
+        migrate::begin_writing(path, options.lock.as_deref()).await
     } else {
         migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::of_today)
     };
@@ -262,8 +277,8 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
     Ok(opened)
 }
 
-/// Creates a new file, unless a write-ahead log is there: it may hold the only copy of contacts.
-async fn make(path: &Path, shown: impl Display) -> Result<(), OpenError> {
+/// Creates a new file, unless a write-ahead log is there: it may hold the only copy of contacts. Returns whether it is ours.
+async fn make(path: &Path, shown: impl Display) -> Result<bool, OpenError> {
     let log = files::beside(path, "-wal");
     if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
         let log = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
