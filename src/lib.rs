@@ -44,5 +44,6 @@ pub mod oidc;
 pub mod percent;
 mod permission;
 pub mod store;
+mod testkit;
 #[doc(hidden)]
 pub mod vcard;

@@ -193,7 +193,8 @@ async fn serve<T>(
     warn(config, &front, store).await?;
     let settings = settings(config, notifier.clone());
     let readiness = settings.readiness.clone();
-    let api = Api::new(store.clone(), access, settings);
+    let new = |store| if config.dev { Api::for_tests(store, settings) } else { Api::new(store, access, settings) };
+    let api = new(store.clone());
     let (connections, workers) = connections(config);
     let serving = Serving {
         api,
@@ -203,8 +204,7 @@ async fn serve<T>(
         handshake_timeout: HANDSHAKE,
     };
     let mut server = builder(&connections, workers);
-    let scheme = front.scheme();
-    let mut reached = Vec::new();
+    let (scheme, mut reached) = (front.scheme(), Vec::new());
     let authority = front.tls.as_ref().and_then(Tls::authority).map(PathBuf::from);
     let mut ready_file = config.ready_file.as_deref().map(ReadyFile::prepare).transpose()?;
     // Dropping a socket's file removes it.
@@ -225,8 +225,8 @@ async fn serve<T>(
             }
         }
     }
-    let server = server.run();
-    let (handle, mut server) = (server.handle(), actix_web::rt::spawn(server));
+    let running = server.run();
+    let (handle, mut server) = (running.handle(), actix_web::rt::spawn(running));
     let (delivering, stopped) = oneshot::channel();
     let watching = actix_web::rt::spawn(async move { connections.watch().await });
     let deliverer = store.clone();

@@ -24,6 +24,7 @@ use crate::domain::plain::shorten;
 use crate::graph::authorize::Need;
 use crate::graph::call::Call;
 use crate::graph::dispatch;
+use crate::graph::front_end::subject;
 use crate::graph::keys::own_path;
 use crate::graph::routes::{self, Route};
 use crate::graph::steps::{self, Step, refused, sendable};
@@ -34,6 +35,7 @@ use crate::http::answer::{Answer, Body};
 use crate::http::aside::{SHORT, aside};
 use crate::http::authenticate::Caller;
 use crate::http::front_end::{Head, Source};
+use crate::http::inspect::{self, Asked};
 use crate::http::limits::Permit;
 use crate::odata::address::{Address, Item, Resource};
 use crate::odata::query::Query;
@@ -227,7 +229,26 @@ impl Batch<'_> {
             return Err(Error::TooMuch);
         }
         self.meets_graph(&call, body.len())?;
-        dispatch::perform(&call, route, self.caller, &body).await
+        let work = dispatch::perform(&call, route, self.caller, &body);
+        let Some(inspector) = outer.api.inspector.as_deref() else { return work.await };
+        let (subject, token, begun) = (subject(&call.address, self.caller), self.caller.name(), Instant::now());
+        let url = if query.is_empty() { path.clone() } else { format!("{path}?{query}") };
+        let asked = Asked {
+            method: method.as_str(),
+            url: &url,
+            route: call.address.pattern(),
+            subject: &subject,
+            headers: &headers,
+            body: &body,
+            token: Some(&token),
+            root: &outer.source().root,
+            request: outer.source().request,
+            step: Some((i, &sent.id)),
+        };
+        let (answer, struck) = inspect::perform(inspector, &asked, work).await;
+        let answer = answer.unwrap_or_else(|error| error::answer(&error, &RequestIds::of(&headers)));
+        inspector.record(&asked, begun.elapsed(), &answer, struck.as_ref().map(|(fault, _)| fault.as_str()));
+        Ok(answer)
     }
 
     /// Logs a refused step: the log line of the batch does not say so.

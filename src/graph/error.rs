@@ -21,7 +21,7 @@ struct ErrorBody<'a> {
 
 #[derive(Serialize)]
 struct ErrorJson<'a> {
-    code: &'static str,
+    code: &'a str,
     message: String,
     #[serde(skip_serializing_if = "str::is_empty")]
     target: &'a str,
@@ -92,6 +92,17 @@ pub(crate) fn answer(error: &Error, ids: &RequestIds) -> Answer {
         _ => {}
     }
     Answer { status, headers, body: serde_json::to_vec(&body).ok().map(Into::into) }
+}
+
+/// An error that a test asks for.
+pub(crate) fn of_test(status: StatusCode, code: &str, message: &str, ids: &RequestIds) -> Answer {
+    let inner_error = InnerError {
+        date: date::print(clock::now()).trim_end_matches('Z').to_owned(),
+        request_id: &ids.request,
+        client_request_id: &ids.client,
+    };
+    let error = ErrorJson { code, message: message.to_owned(), target: "", details: Vec::new(), inner_error };
+    Answer { status, headers: Vec::new(), body: serde_json::to_vec(&ErrorBody { error }).ok().map(Into::into) }
 }
 
 /// The code of an error, for the log.

@@ -14,11 +14,21 @@ use crate::http::answer::Answer;
 use crate::http::authenticate::{Caller, Scheme};
 use crate::http::body::Taken;
 use crate::http::front_end::{Counted, FrontEnd, Head};
+use crate::http::inspect::Subject;
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::{Api, RequestIds, Settings};
-use crate::odata::address::{Address, Resource};
+use crate::odata::address::{Address, Owner, Resource};
 use crate::odata::format;
 use crate::odata::query::Query;
+
+/// What a call is about, for the journal of tests.
+pub(crate) fn subject(address: &Address, caller: &Caller) -> Subject {
+    let user = match &address.resource {
+        Resource::Owned(Owner::User(name), _) => name.clone(),
+        _ => caller.name(),
+    };
+    Subject { path: address.canonical(), user: Some(user) }
+}
 
 /// The Graph facade.
 pub(crate) struct Graph {
@@ -55,6 +65,10 @@ impl FrontEnd for Graph {
 
     fn route(routed: &Routed<'_>) -> &'static str {
         routed.call.address.pattern()
+    }
+
+    fn subject(routed: &Routed<'_>, caller: &Caller) -> Option<Subject> {
+        Some(subject(&routed.call.address, caller))
     }
 
     fn class(Routed { call, route }: &Routed<'_>) -> RequestClass {

@@ -326,6 +326,22 @@ impl Exchange {
         }
     }
 
+    /// The same connection, whose state this does not change.
+    pub(crate) fn again(&self) -> Exchange {
+        Self(self.0.clone())
+    }
+
+    /// Closes the connection. With `reset` the client sees that it was broken, and not that it ended.
+    pub(crate) fn cut(&self, reset: bool) {
+        let Some(Connection { shared, id, .. }) = self.0.as_deref() else { return };
+        let mut table = shared.table();
+        if let Some(conn) = table.conns.get(id).filter(|_| reset) {
+            // A connection to nowhere is how a socket that others hold too is reset.
+            let _ = rustix::net::connect_unspec(&conn.socket);
+        }
+        table.close(*id);
+    }
+
     /// The server waits for the client: the connection may be closed in favour of another.
     pub(crate) fn waits(&self) {
         if let Some(connection) = &self.0 {

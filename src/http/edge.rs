@@ -11,7 +11,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
-use futures_util::stream::{self, TryStreamExt as _};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
 use crate::domain::error::{Error, Limit};
@@ -21,9 +21,13 @@ use crate::http::client::{self, Client};
 use crate::http::connections::Exchange;
 use crate::http::front_end::{FrontEnd, Head, Source};
 use crate::http::held::Held;
+use crate::http::inspect::{Asked, Cut, Subject, Watched};
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::paced::Paced;
-use crate::http::{Api, Origin, RequestIds, Settings, body, cors, host, origin, packed};
+use crate::http::{Api, Origin, RequestIds, Settings, body, cors, host, inspect, origin, packed};
+
+/// Time for the system to send what was written before a fault ends the connection.
+const SENT: Duration = Duration::from_millis(50);
 
 /// What the log says of a request.
 #[derive(Default)]
@@ -34,6 +38,19 @@ struct LogEntry {
     token: Option<Uuid>,
     /// Of an error.
     code: Option<&'static str>,
+    /// Where a kit for tests watches, and the caller is known.
+    seen: Seen,
+}
+
+/// What a kit for tests is told of a request.
+#[derive(Default)]
+struct Seen {
+    subject: Option<Subject>,
+    token: Option<String>,
+    body: Vec<u8>,
+    /// The fault that struck.
+    fault: Option<String>,
+    cut: Option<Cut>,
 }
 
 /// Has the front end of the path answer a request.
@@ -59,10 +76,14 @@ pub(crate) async fn serve<F: FrontEnd>(
     let address = client::shown(&request, api.settings.limits.forwarded);
     let mut entry = LogEntry { address, ..LogEntry::default() };
     let mut held = Held { exchange: Exchange::begin(&request), ..Held::default() };
+    let watched = api.inspector.as_deref().map(|inspector| Watched { inspector, request: ids.id });
     let answer = answer(&*front_end, &request, &mut payload, &api, &ids, &mut entry, &mut held).await;
     let answer = cors::preflight(&request, &api.settings.cors, answer);
     entry.code = answer.as_ref().err().map(F::code);
     let answer = answer.unwrap_or_else(|error| F::error(&error, &ids));
+    if let Some(watched) = watched {
+        record(&watched, &request, &api, &entry, &answer, started.elapsed());
+    }
     let answer = packed::pack(request.headers(), answer).await;
     let answer = answer.unwrap_or_else(|error| F::error(&error, &ids));
     if !held.permit.as_ref().is_some_and(Permit::is_of_somebody) {
@@ -77,7 +98,64 @@ pub(crate) async fn serve<F: FrontEnd>(
         }
     }
     log(&request, &api.settings, &entry, &answer, &ids, started.elapsed());
+    if let Some(cut) = entry.seen.cut {
+        return broken(cut, answer, held);
+    }
     respond::<F>(answer, ids, &request, &api, held)
+}
+
+/// Writes a request to the journal.
+fn record(watched: &Watched<'_>, request: &HttpRequest, api: &Api, entry: &LogEntry, answer: &Answer, took: Duration) {
+    let path = place(request, api).map_or_else(|_| request.uri().path(), |(_, path)| path);
+    let url = request.uri().query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let unknown = Subject { path: path.to_owned(), user: None };
+    let asked = Asked {
+        method: request.method().as_str(),
+        url: &url,
+        route: entry.route,
+        subject: entry.seen.subject.as_ref().unwrap_or(&unknown),
+        headers: request.headers(),
+        body: &entry.seen.body,
+        token: entry.seen.token.as_deref(),
+        root: "",
+        request: watched.request,
+        step: None,
+    };
+    watched.inspector.record(&asked, took, answer, entry.seen.fault.as_deref());
+}
+
+/// The answer on a connection that fails as a test wants it to.
+fn broken(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
+    let body = match answer.body {
+        Some(Body::Bytes(body)) => web::Bytes::from(body),
+        Some(Body::Static(body)) => web::Bytes::from_static(body),
+        Some(Body::Chunks(..)) | None => web::Bytes::new(),
+    };
+    let mut response = HttpResponse::build(answer.status);
+    for (name, value) in answer.headers {
+        response.insert_header((name, value));
+    }
+    if matches!(cut, Cut::Reset | Cut::Close) {
+        held.exchange.cut(cut == Cut::Reset);
+        return response.finish();
+    }
+    let (sent, size) = match cut {
+        Cut::Truncate(bytes) => (body.slice(..bytes.min(body.len())), body.len().max(bytes + 1)),
+        _ => (web::Bytes::new(), body.len().max(1)),
+    };
+    let exchange = held.exchange.again();
+    // What was sent must be on its way before the connection ends.
+    let end = async move {
+        if cut == Cut::Stall {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(SENT).await;
+        exchange.cut(false);
+        Err(Error::internal("a fault ended the answer"))
+    };
+    let chunks = stream::iter([Ok(sent)].into_iter().filter(|sent| !sent.as_ref().is_ok_and(web::Bytes::is_empty)));
+    response.insert_header((header::CONTENT_TYPE, "application/json"));
+    response.body(Paced::chunks(size as u64, Box::pin(chunks.chain(stream::once(end))), held))
 }
 
 /// One line a request, without anything a client wrote.
@@ -142,12 +220,7 @@ async fn answer<F: FrontEnd>(
     held: &mut Held,
 ) -> Result<Answer, Error> {
     let (mount, path) = place(request, api)?;
-    if api.settings.hosts.as_ref().is_some_and(|hosts| !host::is_meant(request, hosts)) {
-        return Err(Error::Denied(
-            "This server accepts every caller, so it answers only requests whose Host is this machine (localhost or a \
-             loopback address); --dev-allow-remote permits other hosts.",
-        ));
-    }
+    is_meant(request, api)?;
     warn_of_proxy(request, api);
     let (method, headers) = (request.method(), request.headers());
     let source = Source {
@@ -156,6 +229,7 @@ async fn answer<F: FrontEnd>(
         request: ids.id,
     };
     let query = request.uri().query().unwrap_or_default();
+    let root = api.inspector.as_ref().map(|_| source.root.clone());
     let call = front_end.read(api, Head { method, path, query, headers, source })?;
     entry.route = F::route(&call);
     let class = F::class(&call);
@@ -180,12 +254,31 @@ async fn answer<F: FrontEnd>(
     }
     let reads = method == Method::GET || method == Method::HEAD;
     permit.is_at_work(reads).await?;
-    let mut answer = F::perform(&call, &caller, permit, &body).await;
-    if matches!(answer, Err(Error::Unauthorized | Error::UnknownUser(_)))
-        && let Some(current) = replaced(api, &caller, credential).await?
-    {
-        answer = Box::pin(F::perform(&call, &current, permit, &body)).await;
-    }
+    let work = perform::<F>(api, &call, &caller, credential, permit, &body);
+    let answer = match &api.inspector {
+        None => work.await,
+        Some(inspector) => {
+            let subject = F::subject(&call, &caller).unwrap_or_else(|| Subject { path: path.to_owned(), user: None });
+            let name = caller.name();
+            let url = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+            let asked = Asked {
+                method: method.as_str(),
+                url: &url,
+                route: entry.route,
+                subject: &subject,
+                headers,
+                body: &body,
+                token: Some(&name),
+                root: root.as_deref().unwrap_or_default(),
+                request: ids.id,
+                step: None,
+            };
+            let (answer, struck) = inspect::perform(&**inspector, &asked, work).await;
+            let (fault, cut) = struck.unzip();
+            entry.seen = Seen { subject: Some(subject), token: Some(name), body, fault, cut: cut.flatten() };
+            answer
+        }
+    };
     permit.is_done();
     let answer = answer?;
     if class != RequestClass::Batch {
@@ -193,6 +286,38 @@ async fn answer<F: FrontEnd>(
         hold(permit, &answer, reads)?;
     }
     Ok(answer)
+}
+
+/// Has the front end do what is asked, for the caller as the database has it now.
+async fn perform<F: FrontEnd>(
+    api: &Api,
+    call: &F::Call<'_>,
+    caller: &Caller,
+    credential: Option<Credential<'_>>,
+    permit: &Permit,
+    body: &[u8],
+) -> Result<Answer, Error> {
+    let answer = F::perform(call, caller, permit, body).await;
+    if matches!(answer, Err(Error::Unauthorized | Error::UnknownUser(_)))
+        && let Some(current) = replaced(api, caller, credential).await?
+    {
+        return Box::pin(F::perform(call, &current, permit, body)).await;
+    }
+    answer
+}
+
+/// Refuses what reaches a server that accepts every caller by a name that is not its own.
+///
+/// # Errors
+/// [`Error::Denied`]
+pub(crate) fn is_meant(request: &HttpRequest, api: &Api) -> Result<(), Error> {
+    if api.settings.hosts.as_ref().is_some_and(|hosts| !host::is_meant(request, hosts)) {
+        return Err(Error::Denied(
+            "This server accepts every caller, so it answers only requests whose Host is this machine (localhost or a \
+             loopback address); --dev-allow-remote permits other hosts.",
+        ));
+    }
+    Ok(())
 }
 
 /// The caller of a credential. Of an address that has sent too many unknown tokens, one is looked up at a time.
@@ -237,7 +362,7 @@ async fn health(api: &Api) -> Result<Answer, Error> {
 }
 
 /// The path of the mount, and the path below it.
-fn place<'a>(request: &'a HttpRequest, api: &Api) -> Result<(&'a str, &'a str), Error> {
+pub(crate) fn place<'a>(request: &'a HttpRequest, api: &Api) -> Result<(&'a str, &'a str), Error> {
     let (mount, path) = split_mount(request)?;
     let knows = |path: &str| api.front_ends.of(path).knows(path);
     Ok((mount, if mount.is_empty() { origin::below(&api.settings.origin, path, knows) } else { path }))

@@ -10,6 +10,7 @@ use crate::domain::error::Error;
 use crate::http::answer::Answer;
 use crate::http::authenticate::{Caller, Scheme};
 use crate::http::body::Taken;
+use crate::http::inspect::Subject;
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::{Api, RequestIds};
 
@@ -60,6 +61,11 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
 
     /// The shape of the path for the log, which must not hold what a client wrote.
     fn route(call: &Self::Call<'_>) -> &'static str;
+
+    /// What the call is about, for the journal of tests; `None` if the front end does not tell.
+    fn subject(_: &Self::Call<'_>, _: &Caller) -> Option<Subject> {
+        None
+    }
 
     /// How admission counts the call. The edge itself answers [`RequestClass::Health`].
     fn class(call: &Self::Call<'_>) -> RequestClass;

@@ -8,11 +8,12 @@ pub(crate) mod bounded_map;
 pub(crate) mod client;
 pub mod conditional;
 pub(crate) mod cors;
-mod edge;
+pub(crate) mod edge;
 pub(crate) mod front_end;
 pub(crate) mod health;
 pub(crate) mod held;
 pub(crate) mod host;
+pub(crate) mod inspect;
 pub(crate) mod limits;
 pub mod listen;
 pub(crate) mod logged;
@@ -41,6 +42,7 @@ use crate::domain::handling::Handling;
 use crate::http::authenticate::Access;
 pub use crate::http::cors::WebOrigin;
 use crate::http::health::Health;
+use crate::http::inspect::Inspector;
 use crate::http::limits::Admission;
 pub use crate::http::limits::{Limits, MailboxLimits};
 pub use crate::http::logged::Strangers;
@@ -63,6 +65,8 @@ pub struct Api {
     pub(crate) admission: Arc<Admission>,
     pub(crate) warned: Arc<AtomicBool>,
     pub(crate) health: Arc<Health>,
+    /// The kit for tests.
+    pub(crate) inspector: Option<Arc<dyn Inspector>>,
 }
 
 /// Settings of the API.
@@ -142,7 +146,7 @@ impl Api {
         let admission = Arc::new(Admission::new(settings.limits));
         let (warned, health) = Default::default();
         settings.readiness.watch(&store);
-        Self { unguarded: store, access, settings, front_ends, admission, warned, health }
+        Self { unguarded: store, access, settings, front_ends, admission, warned, health, inspector: None }
     }
 
     /// The API as a scope of an actix application, below `prefix` (`""`, or like `/graph`; it must not need
@@ -162,7 +166,11 @@ pub(crate) struct RequestIds {
 
 impl RequestIds {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let id = clock::new_id();
+        Self::again(clock::new_id(), headers)
+    }
+
+    /// Those of a request that has its id already.
+    pub(crate) fn again(id: Uuid, headers: &HeaderMap) -> Self {
         let request = id.to_string();
         let sent = headers.get("client-request-id").and_then(|value| value.to_str().ok());
         let client = sent.filter(|id| (1..=128).contains(&id.len())).unwrap_or(&request).to_owned();

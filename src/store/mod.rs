@@ -5,6 +5,7 @@
 
 mod db;
 mod jobs;
+mod kit;
 mod query;
 mod tables;
 #[cfg(test)]

@@ -35,6 +35,8 @@ pub struct Setup {
     pub access: Option<Access>,
     pub place: Place,
     pub prefix: &'static str,
+    /// With the control plane for tests.
+    pub controlled: bool,
 }
 
 /// Where a test's data is.
@@ -119,7 +121,11 @@ impl TestApp {
                 let access = setup.access.unwrap_or_else(Access::development);
                 let notifier = Notifier::new(setup.notify).unwrap();
                 let settings = Settings { notifier: Some(notifier.clone()), ..setup.settings };
-                let api = Api::new(store.clone(), access, settings);
+                let api = if setup.controlled {
+                    Api::for_tests(store.clone(), settings)
+                } else {
+                    Api::new(store.clone(), access, settings)
+                };
                 let server = HttpServer::new(move || App::new().service(api.service(setup.prefix)))
                     .workers(2)
                     .disable_signals()

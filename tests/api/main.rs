@@ -36,6 +36,7 @@ mod fuzz;
 mod hostile;
 mod lifetime;
 mod listening;
+mod lost_answers;
 mod memory;
 mod notifications;
 mod operating;

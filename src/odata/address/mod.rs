@@ -427,6 +427,7 @@ fn quoted_key(text: &str) -> Option<(&str, String)> {
     (!name.is_empty() && !single.contains('\'')).then(|| (name, key.replace("''", "'")))
 }
 
+mod canonical;
 mod keys;
 #[cfg(test)]
 mod tests;

@@ -2,11 +2,10 @@
 //! upgrade is one transaction. If several processes start at once, one of them upgrades.
 
 use std::fs::File;
-use std::io::{Error as IoError, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-use refinery::{Migration, Runner, Target};
+use refinery::{Migration, Runner};
 use refinery_core::error::Kind;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use sqlx::Connection as _;
@@ -15,18 +14,15 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::domain::error::Error;
-use crate::permission;
 use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::engine::{BUSY_TIMEOUT, Session, plain_options, sqlite_options};
-use crate::store::db::faults::{OpenError, is_busy, message, reason};
-use crate::store::db::files::{create_private, folder_of, name};
+use crate::store::db::faults::{is_busy, message, reason};
 use crate::store::db::lock::Lock;
 use crate::store::db::log::Header;
 use crate::store::db::renew::{read_values, renew};
-use crate::store::db::scratch::{NEW_PREFIX, Scratch};
 use crate::store::db::statement::Statement;
 
-mod in_sqlite {
+pub(super) mod in_sqlite {
     refinery::embed_migrations!("migrations/sqlite");
 }
 
@@ -41,50 +37,6 @@ const RETRY: Duration = Duration::from_millis(10);
 
 /// Why a database cannot be opened, as one line for the operator.
 pub(in crate::store) type Reason = String;
-
-/// Creates a SQLite file with the schema. It gets its name when it is complete, so an interruption leaves no file. If another
-/// process creates the file first, that file is kept, and the result is `false`.
-pub(in crate::store) async fn make_sqlite(path: &Path) -> Result<bool, OpenError> {
-    let failed = |error: IoError| OpenError(permission::reason(path, &error));
-    let scratch = Scratch::new_in(folder_of(path), NEW_PREFIX).map_err(failed)?;
-    let new = scratch.file("new.db");
-    let file = create_private(&new).map_err(failed)?;
-    fill_sqlite(&new, SqliteJournalMode::Delete).await.map_err(|why| OpenError::new(path.display(), why))?;
-    file.sync_all().map_err(failed)?;
-    tracing::info!("database created");
-    match name(&new, path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        named => named.map(|()| true).map_err(failed),
-    }
-}
-
-/// Creates a SQLite file with the schema that needs to survive nothing, and is ready to be written to.
-pub(in crate::store) async fn make_temporary(path: &Path) -> Result<(), OpenError> {
-    create_private(path).map_err(|error| OpenError(permission::reason(path, &error)))?;
-    fill_sqlite(path, SqliteJournalMode::Wal).await.map_err(|why| OpenError::new(path.display(), why))
-}
-
-/// Creates the tables in an empty SQLite file, without syncing it. All migrations run as one text, which takes a fraction of
-/// the time that they take one by one.
-async fn fill_sqlite(path: &Path, mode: SqliteJournalMode) -> Result<(), Reason> {
-    let options = plain_options(path).foreign_keys(false).synchronous(SqliteSynchronous::Off);
-    let mut session = Session::open(&options.journal_mode(mode)).await.map_err(|error| reason(&error))?;
-    let done = fill_in(&mut session, in_sqlite::migrations::runner()).await;
-    session.close().await;
-    done
-}
-
-async fn fill_in(session: &mut Session, runner: Runner) -> Result<(), Reason> {
-    let mut migrations: Vec<_> = runner.get_migrations().iter().collect();
-    migrations.sort_unstable();
-    let texts: Vec<_> = migrations.iter().filter_map(|migration| migration.sql()).collect();
-    session.begin(None).await.map_err(|error| reason(&error))?;
-    session.script(&texts.join("\n")).await.map_err(|error| reason(&error))?;
-    // Records them as if they had run one by one.
-    let recorded = runner.set_target(Target::Fake).run_async(&mut Adaptor(session)).await;
-    recorded.map_err(|error| error.to_string())?;
-    session.execute(Statement::new("commit")).await.map_err(|error| reason(&error))
-}
 
 /// Upgrades the schema of a SQLite file; an empty file becomes a new database.
 pub(in crate::store) async fn sqlite(path: &Path) -> Result<(), Reason> {
@@ -300,7 +252,7 @@ where relnamespace = (select oid from pg_namespace where nspname = current_schem
 }
 
 /// refinery's interface to a session that is already inside the transaction.
-struct Adaptor<'s>(&'s mut Session);
+pub(super) struct Adaptor<'s>(pub(super) &'s mut Session);
 
 impl AsyncTransaction for Adaptor<'_> {
     type Error = Error;
@@ -332,9 +284,11 @@ impl AsyncMigrate for Adaptor<'_> {}
 
 #[cfg(test)]
 mod tests {
+    use refinery::Target;
     use sqlx::{Executor as _, Row as _};
 
     use super::*;
+    use crate::store::db::creation::{make_sqlite, make_temporary};
 
     /// A contact with rows in child tables, in the columns of the first migration.
     const CONTACT: &str = "

@@ -2,6 +2,7 @@
 pub(in crate::store) mod backup;
 pub(in crate::store) mod check;
 pub(in crate::store) mod cluster;
+pub(in crate::store) mod creation;
 pub(in crate::store) mod database;
 pub(in crate::store) mod engine;
 pub(in crate::store) mod faults;

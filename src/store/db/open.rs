@@ -24,7 +24,7 @@ use crate::store::db::readers::Readers;
 use crate::store::db::renew::UNFINISHED;
 use crate::store::db::scratch::Scratch;
 use crate::store::db::statement::Statement;
-use crate::store::db::{check, engine, faults, files, migrate, restore};
+use crate::store::db::{check, creation, engine, faults, files, migrate, restore};
 use crate::store::query::delta::History;
 use crate::store::write::call::Limits;
 use crate::store::write::creates::Creates;
@@ -110,7 +110,7 @@ impl Store {
                 let folder = Scratch::new_in(&std::env::temp_dir(), "contactd-memory-");
                 let folder = folder.map_err(|error| OpenError(format!("no temporary folder: {error}")))?;
                 let path = folder.file("contacts.db");
-                migrate::make_temporary(&path).await?;
+                creation::make_temporary(&path).await?;
                 let opened = Opened::enter(&path).map_err(|why| OpenError::new(path.display(), why))?;
                 // The writer closes the file last, and then drops the folder. Nobody opens it again, so nothing is synced.
                 let options = (options, engine::SqliteSync::Off);
@@ -286,7 +286,7 @@ async fn make(path: &Path, shown: impl Display) -> Result<bool, OpenError> {
             format!("there is no such file, but its {log}: put the file back, or move {log} away to create a new one");
         return Err(OpenError::new(shown, why));
     }
-    migrate::make_sqlite(path).await
+    creation::make_sqlite(path).await
 }
 
 /// Writes the row of table `store` if it is missing. Returns the version of the search keys, and the history.

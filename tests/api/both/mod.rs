@@ -10,6 +10,7 @@ mod concurrency;
 mod conditions;
 mod contacts;
 pub mod contacts_ref;
+mod control;
 mod costs;
 mod delta;
 mod described;

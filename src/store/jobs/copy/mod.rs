@@ -20,7 +20,7 @@ use crate::store::db::migrate::Schema;
 use crate::store::db::opened::Opened;
 use crate::store::db::renew::{self, UNFINISHED};
 use crate::store::db::statement::{Statement, Value};
-use crate::store::db::{files, migrate};
+use crate::store::db::{creation, files, migrate};
 use crate::store::tables::schema::TABLES;
 use crate::store::tables::table::{Column, Kind, Table};
 
@@ -115,7 +115,7 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
             let refused = |why: String| OpenError::new(&place, why);
             let path = &files::real(path);
             if writes && !path.exists() {
-                migrate::make_sqlite(path).await?;
+                creation::make_sqlite(path).await?;
             } else if !path.is_file() {
                 return Err(OpenError::new(&place, "there is no such file"));
             }

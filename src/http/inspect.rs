@@ -1,0 +1,110 @@
+//! Where a kit for tests sees requests, and answers in place of the server. Without one, a request costs one check.
+
+use std::time::Duration;
+
+use actix_web::http::header::HeaderMap;
+use uuid::Uuid;
+
+use crate::domain::error::Error;
+use crate::http::answer::Answer;
+
+/// A request, or a step of a batch.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a str,
+    /// Path and query, as sent, below the mount.
+    pub(crate) url: &'a str,
+    pub(crate) route: &'a str,
+    pub(crate) subject: &'a Subject,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+    /// The name of the caller; none if it is not known.
+    pub(crate) token: Option<&'a str>,
+    /// Scheme, host and mount.
+    pub(crate) root: &'a str,
+    /// The request; that of the batch, for a step.
+    pub(crate) request: Uuid,
+    /// The place of the step in its batch, and its id.
+    pub(crate) step: Option<(usize, &'a str)>,
+}
+
+/// What a call is about.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Subject {
+    /// The path in its one spelling.
+    pub(crate) path: String,
+    /// The user whose mailbox it is.
+    pub(crate) user: Option<String>,
+}
+
+/// A fault that strikes a request.
+pub(crate) struct Strike {
+    /// Its id.
+    pub(crate) fault: String,
+    /// Before the answer.
+    pub(crate) delay: Duration,
+    /// Whether what is asked is done, and only its answer lost.
+    pub(crate) is_after: bool,
+    /// In place of the true one.
+    pub(crate) answer: Option<Answer>,
+    pub(crate) cut: Option<Cut>,
+}
+
+/// How a connection fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// With a TCP reset, and no answer.
+    Reset,
+    /// Without an answer.
+    Close,
+    /// After so many bytes of the body, of which there are more.
+    Truncate(usize),
+    /// It stays open after the head of the answer, and nothing follows.
+    Stall,
+}
+
+/// A kit for tests.
+pub(crate) trait Inspector: Send + Sync {
+    /// The fault that strikes a request.
+    fn strike(&self, asked: &Asked<'_>) -> Option<Strike>;
+
+    /// Writes a request to the journal; a step of a batch is written with its batch.
+    fn record(&self, asked: &Asked<'_>, took: Duration, answer: &Answer, fault: Option<&str>);
+
+    /// A request has ended, whether it was recorded or its client left.
+    fn forget(&self, request: Uuid);
+}
+
+/// Does what is asked, unless a fault prevents it. Returns the fault's id and what it does to the connection.
+pub(crate) async fn perform(
+    inspector: &dyn Inspector,
+    asked: &Asked<'_>,
+    work: impl Future<Output = Result<Answer, Error>>,
+) -> (Result<Answer, Error>, Option<(String, Option<Cut>)>) {
+    let Some(Strike { fault, delay, is_after, answer, cut }) = inspector.strike(asked) else {
+        return (work.await, None);
+    };
+    let answered = match (is_after, answer) {
+        (false, Some(answer)) => {
+            tokio::time::sleep(delay).await;
+            Ok(answer)
+        }
+        (_, answer) => {
+            let done = work.await;
+            tokio::time::sleep(delay).await;
+            answer.map_or(done, Ok)
+        }
+    };
+    (answered, Some((fault, cut)))
+}
+
+/// Tells the kit when a request ends.
+pub(crate) struct Watched<'a> {
+    pub(crate) inspector: &'a dyn Inspector,
+    pub(crate) request: Uuid,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.inspector.forget(self.request);
+    }
+}

@@ -1,0 +1,219 @@
+//! The table of calls of the control plane. docs/testing.md has a row for each (a test compares).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use futures_util::future::LocalBoxFuture;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::domain::error::{Error, Kind};
+use crate::http::Api;
+use crate::http::answer::Answer;
+use crate::testkit::Kit;
+use crate::testkit::control::json as read;
+use crate::testkit::faults::FaultSpec;
+use crate::testkit::journal::{Filter, Found};
+use crate::testkit::span::Span;
+
+/// A call.
+pub(crate) struct Call {
+    pub(crate) method: &'static str,
+    /// Below the control plane.
+    pub(crate) path: &'static str,
+    pub(crate) handler: Handler,
+}
+
+type Handler = for<'a> fn(Asking<'a>) -> LocalBoxFuture<'a, Result<Answer, Error>>;
+
+/// What a handler is given of a request.
+pub(crate) struct Asking<'a> {
+    pub(crate) kit: &'a Arc<Kit>,
+    pub(crate) api: &'a Api,
+    /// What the path has in braces.
+    pub(crate) key: &'a str,
+    pub(crate) options: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+const fn call(method: &'static str, path: &'static str, handler: Handler) -> Call {
+    Call { method, path, handler }
+}
+
+/// The calls.
+pub(crate) const CALLS: &[Call] = &[
+    call("GET", "/", |asking| Box::pin(status(asking))),
+    call("POST", "/faults", |asking| Box::pin(async move { add_fault(&asking) })),
+    call("GET", "/faults", |asking| Box::pin(async move { faults(&asking) })),
+    call("DELETE", "/faults", |asking| Box::pin(async move { clear_faults(&asking) })),
+    call("GET", "/faults/{id}", |asking| Box::pin(async move { fault(&asking) })),
+    call("DELETE", "/faults/{id}", |asking| Box::pin(async move { remove_fault(&asking) })),
+    call("GET", "/requests", |asking| Box::pin(async move { requests(&asking) })),
+    call("GET", "/requests/count", |asking| Box::pin(async move { count_requests(&asking) })),
+    call("DELETE", "/requests", |asking| Box::pin(async move { clear_requests(&asking) })),
+    call("POST", "/requests/wait", |asking| Box::pin(wait_for_requests(asking))),
+];
+
+/// Requests of a page, by default and at most.
+const PAGE: usize = 100;
+const MAX_PAGE: usize = 1_000;
+/// How long a wait takes, by default and at most.
+const WAIT: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_mins(10);
+/// Near misses that are told.
+const MISSES: usize = 10;
+
+impl Asking<'_> {
+    /// The users that the call is narrowed to; empty for all.
+    fn users(&self) -> Vec<String> {
+        self.options.get("user").cloned().into_iter().collect()
+    }
+
+    /// # Errors
+    /// 400 for any other option.
+    fn only(&self, known: &[&str]) -> Result<(), Error> {
+        let unknown = self.options.keys().find(|name| !known.contains(&name.as_str()));
+        unknown.map_or(Ok(()), |name| {
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Err(Error::invalid(Kind::Query, name, format!("'{name}' is not an option of this call. It has {known}.")))
+        })
+    }
+}
+
+async fn status(asking: Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let Asking { kit, api, .. } = asking;
+    let (users, contacts) = api.unguarded.totals().await?;
+    let (faults, requests) = (kit.faults().all().len(), kit.journal.len());
+    let engine = api.unguarded.engine();
+    let version = env!("CARGO_PKG_VERSION");
+    Answer::json(
+        200,
+        &json!({"version": version, "engine": engine, "users": users, "contacts": contacts, "requests": requests, "faults": faults}),
+    )
+}
+
+fn add_fault(asking: &Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let spec: FaultSpec = read(&asking.body)?;
+    let made = asking.kit.faults().add(spec)?;
+    Answer::json(201, &made)
+}
+
+fn faults(asking: &Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    Answer::json(200, &json!({"value": asking.kit.faults().all()}))
+}
+
+fn clear_faults(asking: &Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&["user"])?;
+    asking.kit.faults().clear(&asking.users());
+    Answer::empty(204)
+}
+
+fn fault(asking: &Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let fault = asking.kit.faults().one(asking.key)?;
+    Answer::json(200, &fault)
+}
+
+fn remove_fault(asking: &Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    asking.kit.faults().remove(asking.key)?;
+    Answer::empty(204)
+}
+
+/// The filter in the options, and the most that is asked for.
+fn filter(asking: &Asking<'_>) -> Result<(Filter, usize), Error> {
+    let mut members = Map::new();
+    let mut most = PAGE;
+    for (name, value) in &asking.options {
+        let number = || {
+            value
+                .parse::<u64>()
+                .map_err(|_| Error::invalid(Kind::Query, name, format!("'{name}' is a number, not '{value}'.")))
+        };
+        match name.as_str() {
+            "top" => {
+                let top = usize::try_from(number()?).unwrap_or(usize::MAX);
+                if !(1..=MAX_PAGE).contains(&top) {
+                    return Err(Error::invalid(Kind::Query, "top", "'top' is from 1 to 1000."));
+                }
+                most = top;
+            }
+            "since" | "status" => drop(members.insert(name.clone(), number()?.into())),
+            _ => drop(members.insert(name.clone(), Value::String(value.clone()))),
+        }
+    }
+    asking.only(&["user", "method", "path", "route", "status", "since", "top"])?;
+    let filter = serde_json::from_value(Value::Object(members));
+    Ok((filter.map_err(|error| Error::invalid(Kind::Query, "status", error.to_string()))?, most))
+}
+
+fn requests(asking: &Asking<'_>) -> Result<Answer, Error> {
+    let (filter, most) = filter(asking)?;
+    Answer::json(200, &asking.kit.journal.find(&filter, most))
+}
+
+fn count_requests(asking: &Asking<'_>) -> Result<Answer, Error> {
+    let (filter, _) = filter(asking)?;
+    Answer::json(200, &json!({"count": asking.kit.journal.count(&filter)}))
+}
+
+fn clear_requests(asking: &Asking<'_>) -> Result<Answer, Error> {
+    let (filter, _) = filter(asking)?;
+    asking.kit.journal.remove(&filter);
+    Answer::empty(204)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wait {
+    #[serde(default, rename = "match")]
+    filter: Filter,
+    #[serde(default = "one")]
+    count: usize,
+    timeout: Option<Span>,
+}
+
+fn one() -> usize {
+    1
+}
+
+async fn wait_for_requests(asking: Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let Wait { filter, count, timeout } = read(&asking.body)?;
+    if count > MAX_PAGE {
+        return Err(Error::invalid(Kind::Body, "count", "'count' is 1000 at most."));
+    }
+    let timeout = timeout.map_or(WAIT, Span::duration);
+    if timeout > MAX_WAIT {
+        return Err(Error::invalid(Kind::Body, "timeout", "'timeout' is ten minutes at most: PT10M."));
+    }
+    let journal = &asking.kit.journal;
+    let came = journal.wait(&filter, count, timeout).await;
+    let found = journal.find(&filter, MAX_PAGE);
+    if came {
+        return Answer::json(200, &found);
+    }
+    let message = format!("{} of {count} requests came in time.", found.value.len());
+    let error = Some(json!({"code": "timeout", "message": message}));
+    let near_misses = Some(journal.near_misses(&filter, MISSES));
+    Answer::json(StatusCode::REQUEST_TIMEOUT.as_u16(), &Found { error, near_misses, ..found })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_a_row_for_each_call() {
+        let page = include_str!("../../docs/testing.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(call, _)| call));
+        let documented: Vec<_> = rows.filter(|call| call.contains(" /_contactd")).collect();
+        let calls: Vec<_> = CALLS.iter().map(|call| format!("{} /_contactd{}", call.method, call.path)).collect();
+        assert_eq!(documented, calls);
+    }
+}

@@ -1,0 +1,166 @@
+//! From a request to the control plane to its answer. It passes by the edge: its calls need no token, count against no limit,
+//! and are neither struck by faults nor in the journal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+use crate::domain::error::{Error, Kind};
+use crate::graph::error;
+use crate::http::answer::{Answer, Body};
+use crate::http::mount::Mounted;
+use crate::http::{Api, RequestIds, edge};
+use crate::percent::percent_decode;
+use crate::testkit::calls::{Asking, CALLS};
+use crate::testkit::{Kit, SEGMENT};
+
+/// Longest message about a body, which repeats some of it.
+const MAX_MESSAGE: usize = 300;
+/// Longest body.
+const MAX_BODY: usize = 64 << 20;
+
+impl Mounted for Kit {
+    fn knows(&self, _: &str) -> bool {
+        true
+    }
+
+    fn serve(
+        self: Arc<Self>,
+        request: HttpRequest,
+        mut payload: web::Payload,
+        api: web::Data<Api>,
+    ) -> LocalBoxFuture<'static, HttpResponse> {
+        Box::pin(async move {
+            let answer = answer(&self, &request, &mut payload, &api).await;
+            let ids = RequestIds::of(request.headers());
+            let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
+            let mut response = HttpResponse::build(answer.status);
+            response.insert_header(("request-id", ids.request)).insert_header(("client-request-id", ids.client));
+            response.insert_header((header::CACHE_CONTROL, "no-store"));
+            response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+            for (name, value) in answer.headers {
+                response.insert_header((name, value));
+            }
+            match answer.body {
+                Some(Body::Bytes(body)) => {
+                    response.content_type("application/json");
+                    response.body(body)
+                }
+                Some(Body::Static(body)) => response.body(body),
+                _ => response.finish(),
+            }
+        })
+    }
+}
+
+async fn answer(kit: &Arc<Kit>, request: &HttpRequest, payload: &mut web::Payload, api: &Api) -> Result<Answer, Error> {
+    edge::is_meant(request, api)?;
+    is_no_page(request.headers())?;
+    let (_, path) = edge::place(request, api)?;
+    let segments = segments(path)?;
+    let called: Vec<_> = CALLS.iter().filter_map(|call| Some((call, fit(call.path, &segments)?))).collect();
+    if called.is_empty() {
+        return Err(Error::NoSegment(segments.last().cloned().unwrap_or_default()));
+    }
+    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    let Some((call, keys)) = called.iter().find(|(call, _)| call.method == method.as_str()) else {
+        return Err(Error::MethodNotAllowed(called.iter().map(|(call, _)| call.method).collect()));
+    };
+    let options = options(request.uri().query().unwrap_or_default())?;
+    let body = receive(payload).await?;
+    let asking = Asking { kit, api, key: keys.first().map_or("", String::as_str), options, body };
+    let answer = (call.handler)(asking).await?;
+    Ok(if request.method() == Method::HEAD { Answer { body: None, ..answer } } else { answer })
+}
+
+/// Refuses web pages: loopback is reachable from every browser of the machine.
+fn is_no_page(headers: &HeaderMap) -> Result<(), Error> {
+    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes().to_vec());
+    let is_own = site.is_none_or(|site| site == b"same-origin" || site == b"none");
+    if headers.contains_key(header::ORIGIN) || !is_own {
+        return Err(Error::Denied("The control plane for tests is closed to web pages: send no Origin."));
+    }
+    Ok(())
+}
+
+/// The decoded segments below the control plane.
+fn segments(path: &str) -> Result<Vec<String>, Error> {
+    let raw = path.split('/').filter(|segment| !segment.is_empty());
+    let decoded = raw.map(|raw| percent_decode(raw, false).ok_or_else(|| Error::NoSegment(raw.to_owned())));
+    let mut segments = decoded.collect::<Result<Vec<_>, _>>()?;
+    if segments.first().is_some_and(|first| first.eq_ignore_ascii_case(SEGMENT)) {
+        segments.remove(0);
+    }
+    Ok(segments)
+}
+
+/// The decoded query options. A repeated one is refused.
+fn options(query: &str) -> Result<BTreeMap<String, String>, Error> {
+    let mut options = BTreeMap::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = percent_decode(name, true)
+            .zip(percent_decode(value, true))
+            .ok_or_else(|| Error::invalid(Kind::Query, "", format!("'{pair}' is not percent-encoded as UTF-8.")))?;
+        if options.insert(name.clone(), value).is_some() {
+            return Err(Error::invalid(Kind::Query, &name, format!("'{name}' is there twice.")));
+        }
+    }
+    Ok(options)
+}
+
+/// The keys of a path, if it is of this pattern.
+fn fit(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
+    let pattern: Vec<_> = pattern.split('/').filter(|segment| !segment.is_empty()).collect();
+    if pattern.len() != segments.len() {
+        return None;
+    }
+    let mut keys = Vec::new();
+    for (expected, found) in pattern.into_iter().zip(segments) {
+        if expected.starts_with('{') {
+            keys.push(found.clone());
+        } else if expected != found {
+            return None;
+        }
+    }
+    Some(keys)
+}
+
+async fn receive(payload: &mut web::Payload) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body breaks off before its end."))?;
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(Error::TooLarge(MAX_BODY));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The JSON of a body. An empty one is an empty object.
+///
+/// # Errors
+/// 400 that names the path of what cannot be read.
+pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let text = if body.is_empty() { b"{}" } else { body };
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let read = serde_path_to_error::deserialize(&mut reader);
+    let read: T = read.map_err(|error| {
+        let path = error.path().to_string().replace('.', "/");
+        let kind = if error.inner().is_data() { Kind::Body } else { Kind::Json };
+        Error::invalid(
+            kind,
+            if path == "/" { String::new() } else { path },
+            error.inner().to_string().chars().take(MAX_MESSAGE).collect::<String>(),
+        )
+    })?;
+    reader.end().map_err(|error| Error::invalid(Kind::Json, "", error.to_string()))?;
+    Ok(read)
+}

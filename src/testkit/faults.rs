@@ -1,0 +1,382 @@
+//! Faults: what strikes which request, and how often.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::clock;
+use crate::domain::error::{Error, Kind};
+use crate::graph::error;
+use crate::http::RequestIds;
+use crate::http::answer::Answer;
+use crate::http::inspect::{Asked, Cut, Strike};
+use crate::testkit::matching::Match;
+use crate::testkit::span::Span;
+
+/// Faults at once.
+const MAX_FAULTS: usize = 1_000;
+/// Answers in a sequence.
+const MAX_ANSWERS: usize = 1_000;
+/// Longest delay.
+const MAX_DELAY: Duration = Duration::from_mins(10);
+
+/// A fault as it is asked for.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct FaultSpec {
+    #[serde(default, rename = "match")]
+    matches: Match,
+    #[serde(default)]
+    after: u64,
+    /// Absent: once, or once for each answer. `null`: until it is deleted.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    times: Option<Option<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Span>,
+    #[serde(default)]
+    when: When,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<AnswerSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answers: Option<Vec<AnswerSpec>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<ConnectionSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    throttle: Option<Quota>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delta_token: Option<DeltaToken>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum When {
+    #[default]
+    Before,
+    After,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AnswerSpec {
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<RetryAfter>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(untagged)]
+enum RetryAfter {
+    Seconds(u64),
+    Date(String),
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum ConnectionSpec {
+    Reset,
+    Close,
+    Stall,
+    Truncate { bytes: usize },
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Quota {
+    requests: u64,
+    per: Span,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum DeltaToken {
+    Expired,
+}
+
+/// A fault and what it has done so far.
+struct Fault {
+    id: String,
+    spec: FaultSpec,
+    /// Matches that were let pass.
+    passed: u64,
+    hits: u64,
+    ends: Option<Instant>,
+    /// Of its quota: when the window began, and the requests in it.
+    window: (i64, u64),
+}
+
+/// A fault as it is shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Shown {
+    id: String,
+    hits: u64,
+    remaining: Option<u64>,
+    #[serde(flatten)]
+    spec: FaultSpec,
+}
+
+/// The faults, in the order in which they were made.
+#[derive(Default)]
+pub(crate) struct Faults {
+    faults: Vec<Fault>,
+    last: u64,
+}
+
+impl FaultSpec {
+    fn check(&self) -> Result<(), Error> {
+        let refused = |target: &str, message: &str| Err(Error::invalid(Kind::Body, target, message));
+        if self.answer.is_some() && self.answers.is_some() {
+            return refused("answers", "A fault has 'answer' or 'answers', not both.");
+        }
+        if self.answers.as_ref().is_some_and(|answers| !(1..=MAX_ANSWERS).contains(&answers.len())) {
+            return refused("answers", "'answers' is a list of 1 to 1000 answers.");
+        }
+        if self.delay.is_some_and(|delay| delay.duration() > MAX_DELAY) {
+            return refused("delay", "A delay is ten minutes at most: PT10M.");
+        }
+        if self.throttle.is_some_and(|quota| quota.per.0 < 1) {
+            return refused("throttle/per", "A quota is for a span of time, like PT10S.");
+        }
+        let does = [
+            self.answer.is_some() || self.answers.is_some() || self.connection.is_some() || self.delay.is_some(),
+            self.throttle.is_some(),
+            self.delta_token.is_some(),
+        ];
+        match does.iter().filter(|does| **does).count() {
+            0 => {
+                return refused(
+                    "",
+                    "A fault does something: 'answer', 'answers', 'delay', 'connection', 'throttle' or 'deltaToken'.",
+                );
+            }
+            1 => {}
+            _ => return refused("", "'throttle' and 'deltaToken' stand alone: they have their own answers."),
+        }
+        for (target, answer) in self
+            .answers
+            .iter()
+            .flatten()
+            .map(|answer| ("answers", answer))
+            .chain(self.answer.iter().map(|answer| ("answer", answer)))
+        {
+            if !(200..=599).contains(&answer.status) {
+                return refused(&format!("{target}/status"), "A status is a number from 200 to 599.");
+            }
+            answer.headers()?;
+        }
+        self.matches.check("match")
+    }
+
+    /// How often it strikes, at most.
+    fn most(&self) -> Option<u64> {
+        match self.times {
+            Some(times) => times,
+            None if self.throttle.is_some() => None,
+            None => Some(self.answers.as_ref().map_or(1, |answers| answers.len() as u64)),
+        }
+    }
+}
+
+impl AnswerSpec {
+    fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+        let refused = |name: &str| {
+            Error::invalid(
+                Kind::Body,
+                format!("answer/headers/{name}"),
+                format!("'{name}' is no header that an answer can have."),
+            )
+        };
+        let mut headers = Vec::new();
+        for (name, value) in &self.headers {
+            let read = HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::from_str(value).ok());
+            headers.push(read.ok_or_else(|| refused(name))?);
+        }
+        match &self.retry_after {
+            Some(RetryAfter::Seconds(seconds)) => headers.push((header::RETRY_AFTER, (*seconds).into())),
+            Some(RetryAfter::Date(date)) => {
+                headers.push((header::RETRY_AFTER, HeaderValue::from_str(date).map_err(|_| refused("retryAfter"))?));
+            }
+            None => {}
+        }
+        Ok(headers)
+    }
+
+    fn answer(&self, asked: &Asked<'_>) -> Option<Answer> {
+        let status = StatusCode::from_u16(self.status).ok()?;
+        let code = self.code.as_deref().unwrap_or_else(|| code_of(status));
+        let message = self.message.as_deref().unwrap_or("A fault that a test asked for.");
+        let mut answer = error::of_test(status, code, message, &RequestIds::again(asked.request, asked.headers));
+        if status.is_success() {
+            answer.body = None;
+        }
+        answer.headers.extend(self.headers().ok()?);
+        Some(answer)
+    }
+}
+
+/// The code that Graph has for a status.
+fn code_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "InvalidAuthenticationToken",
+        403 => "ErrorAccessDenied",
+        404 => "ErrorItemNotFound",
+        409 => "ErrorFolderExists",
+        410 => "SyncStateNotFound",
+        412 => "ErrorIrresolvableConflict",
+        429 => "ApplicationThrottled",
+        500 => "generalException",
+        503 => "serviceNotAvailable",
+        504 => "gatewayTimeout",
+        _ => "BadRequest",
+    }
+}
+
+impl Fault {
+    fn shown(&self) -> Shown {
+        let remaining = self.spec.most().map(|most| most.saturating_sub(self.hits));
+        Shown { id: self.id.clone(), hits: self.hits, remaining, spec: self.spec.clone() }
+    }
+
+    /// Whether it strikes a request that it matches.
+    fn counts(&mut self, asked: &Asked<'_>) -> Option<Strike> {
+        let is_delta = || asked.url.to_ascii_lowercase().replace("%24", "$").contains("$deltatoken=");
+        if self.spec.delta_token.is_some() && !is_delta() {
+            return None;
+        }
+        if self.passed < self.spec.after {
+            self.passed += 1;
+            return None;
+        }
+        let answer = match (&self.spec.throttle, &self.spec.delta_token) {
+            (Some(quota), _) => Some(over(*quota, &mut self.window, asked)?),
+            (None, Some(_)) => Some(expired(asked)),
+            (None, None) => {
+                let of_list = self.spec.answers.as_ref().map(|answers| {
+                    let place = usize::try_from(self.hits).unwrap_or(usize::MAX) % answers.len().max(1);
+                    &answers[place]
+                });
+                of_list.or(self.spec.answer.as_ref()).and_then(|answer| answer.answer(asked))
+            }
+        };
+        self.hits += 1;
+        let cut = self.spec.connection.filter(|_| asked.step.is_none()).map(|connection| match connection {
+            ConnectionSpec::Reset => Cut::Reset,
+            ConnectionSpec::Close => Cut::Close,
+            ConnectionSpec::Stall => Cut::Stall,
+            ConnectionSpec::Truncate { bytes } => Cut::Truncate(bytes),
+        });
+        let is_after = self.spec.when == When::After;
+        // A connection that fails before anything is done still needs something to lose.
+        let answer = match answer {
+            None if cut.is_some() && !is_after => {
+                let nothing =
+                    AnswerSpec { status: 503, code: None, message: None, retry_after: None, headers: BTreeMap::new() };
+                nothing.answer(asked)
+            }
+            answer => answer,
+        };
+        let delay = self.spec.delay.map_or(Duration::ZERO, Span::duration);
+        Some(Strike { fault: self.id.clone(), delay, is_after, answer, cut })
+    }
+}
+
+/// The answer beyond a quota; `None` within it.
+fn over(quota: Quota, (begun, count): &mut (i64, u64), asked: &Asked<'_>) -> Option<Answer> {
+    let now = clock::now();
+    if now.saturating_sub(*begun) >= quota.per.0 || now < *begun {
+        (*begun, *count) = (now, 0);
+    }
+    *count += 1;
+    if *count <= quota.requests {
+        return None;
+    }
+    let wait = (*begun + quota.per.0 - now).max(1).unsigned_abs().div_ceil(1_000_000);
+    let message = Some("Application is over the quota that a test set.".to_owned());
+    let retry_after = Some(RetryAfter::Seconds(wait));
+    AnswerSpec { status: 429, code: None, message, retry_after, headers: BTreeMap::new() }.answer(asked)
+}
+
+/// The answer to a delta link that is too old.
+fn expired(asked: &Asked<'_>) -> Answer {
+    let path = asked.url.split('?').next().unwrap_or_default();
+    let ids = RequestIds::again(asked.request, asked.headers);
+    let message = "The token is too old. Start over, without a token: the Location header says where.";
+    let mut answer = error::of_test(StatusCode::GONE, "SyncStateNotFound", message, &ids);
+    let start = HeaderValue::from_str(&format!("{}{path}", asked.root));
+    answer.headers.extend(start.map(|start| (header::LOCATION, start)));
+    answer
+}
+
+impl Faults {
+    /// Makes a fault.
+    ///
+    /// # Errors
+    /// 400 that names the member.
+    pub(crate) fn add(&mut self, spec: FaultSpec) -> Result<Shown, Error> {
+        spec.check()?;
+        self.drop_ended();
+        if self.faults.len() >= MAX_FAULTS {
+            return Err(Error::invalid(Kind::Limit, "", format!("There are {MAX_FAULTS} faults at most.")));
+        }
+        self.last += 1;
+        let ends = spec.expires.and_then(|span| Instant::now().checked_add(span.duration()));
+        let fault = Fault { id: self.last.to_string(), spec, passed: 0, hits: 0, ends, window: (0, 0) };
+        let shown = fault.shown();
+        self.faults.push(fault);
+        Ok(shown)
+    }
+
+    /// The fault that strikes a request.
+    pub(crate) fn strike(&mut self, asked: &Asked<'_>) -> Option<Strike> {
+        self.drop_ended();
+        let on = self.faults.iter_mut().filter(|fault| fault.spec.most().is_none_or(|most| fault.hits < most));
+        let mut matching = on.filter(|fault| fault.spec.matches.fits(asked));
+        matching.find_map(|fault| fault.counts(asked))
+    }
+
+    pub(crate) fn all(&mut self) -> Vec<Shown> {
+        self.drop_ended();
+        self.faults.iter().map(Fault::shown).collect()
+    }
+
+    /// # Errors
+    /// [`Error::NotFound`]
+    pub(crate) fn one(&mut self, id: &str) -> Result<Shown, Error> {
+        self.drop_ended();
+        self.faults.iter().find(|fault| fault.id == id).map(Fault::shown).ok_or(Error::NotFound)
+    }
+
+    /// # Errors
+    /// [`Error::NotFound`]
+    pub(crate) fn remove(&mut self, id: &str) -> Result<(), Error> {
+        let place = self.faults.iter().position(|fault| fault.id == id).ok_or(Error::NotFound)?;
+        self.faults.remove(place);
+        Ok(())
+    }
+
+    /// Removes all, or those of some users only.
+    pub(crate) fn clear(&mut self, users: &[String]) {
+        self.faults.retain(|fault| !users.is_empty() && !fault.spec.matches.is_of(users));
+    }
+
+    /// A test that died leaves no fault behind.
+    fn drop_ended(&mut self) {
+        let now = Instant::now();
+        self.faults.retain(|fault| fault.ends.is_none_or(|ends| ends > now));
+    }
+}

@@ -1,0 +1,320 @@
+//! The request journal: what clients sent and were answered.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::clock;
+use crate::domain::date;
+use crate::domain::secret;
+use crate::http::answer::{Answer, Body};
+use crate::http::inspect::Asked;
+use crate::testkit::matching::{is_path, is_user};
+
+/// Requests that are kept, and bytes of them.
+const MAX_ENTRIES: usize = 10_000;
+const MAX_BYTES: usize = 16 << 20;
+/// Longest body that is kept.
+const MAX_BODY: usize = 64 << 10;
+/// About what an entry takes besides its texts.
+const ENTRY: usize = 512;
+
+/// A request and its answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Entry {
+    pub(crate) number: u64,
+    time: String,
+    duration_micros: u64,
+    pub(crate) method: String,
+    url: String,
+    pub(crate) path: String,
+    pub(crate) route: String,
+    pub(crate) user: Option<String>,
+    token: Option<String>,
+    headers: BTreeMap<String, String>,
+    body: Option<Box<RawValue>>,
+    pub(crate) status: u16,
+    answer_headers: BTreeMap<String, String>,
+    answer: Option<Box<RawValue>>,
+    fault: Option<String>,
+    batch: Option<OfBatch>,
+}
+
+/// The batch that a step belongs to.
+#[derive(Debug, Serialize)]
+struct OfBatch {
+    number: u64,
+    id: String,
+}
+
+/// Which entries are meant; all that is given must fit.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Filter {
+    pub(crate) user: Option<String>,
+    pub(crate) method: Option<String>,
+    pub(crate) path: Option<String>,
+    pub(crate) route: Option<String>,
+    pub(crate) status: Option<u16>,
+    #[serde(default)]
+    pub(crate) header: BTreeMap<String, String>,
+    /// The number of the first.
+    #[serde(default)]
+    pub(crate) since: u64,
+}
+
+/// A request that fits but for one criterion.
+#[derive(Debug, Serialize)]
+pub(crate) struct NearMiss {
+    /// The criterion.
+    differs: String,
+    expected: String,
+    found: Option<String>,
+    #[serde(serialize_with = "inner")]
+    request: Arc<Entry>,
+}
+
+fn inner<S: Serializer>(entry: &Arc<Entry>, serializer: S) -> Result<S::Ok, S::Error> {
+    entry.as_ref().serialize(serializer)
+}
+
+/// Entries that were found, as they are shown: not by way of values, which would sort the members of bodies.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Found {
+    #[serde(serialize_with = "all")]
+    pub(crate) value: Vec<Arc<Entry>>,
+    /// The number after the last that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) near_misses: Option<Vec<NearMiss>>,
+}
+
+fn all<S: Serializer>(entries: &[Arc<Entry>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(entries.iter().map(Arc::as_ref))
+}
+
+/// The journal. Cheap to share.
+#[derive(Default)]
+pub(crate) struct Journal {
+    kept: Mutex<Kept>,
+    recorded: Notify,
+}
+
+#[derive(Default)]
+struct Kept {
+    entries: VecDeque<(usize, Arc<Entry>)>,
+    bytes: usize,
+    last: u64,
+    /// Steps of batches that are not answered yet.
+    steps: HashMap<Uuid, BTreeMap<usize, Entry>>,
+}
+
+impl Kept {
+    fn add(&mut self, mut entry: Entry, batch: Option<u64>) -> u64 {
+        self.last += 1;
+        entry.number = self.last;
+        if let (Some(of), Some(number)) = (&mut entry.batch, batch) {
+            of.number = number;
+        }
+        let size = entry.size();
+        self.bytes += size;
+        self.entries.push_back((size, Arc::new(entry)));
+        while self.entries.len() > MAX_ENTRIES || self.bytes > MAX_BYTES {
+            let Some((size, _)) = self.entries.pop_front() else { break };
+            self.bytes -= size;
+        }
+        self.last
+    }
+}
+
+impl Journal {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a request and the steps in it. A step waits for its batch.
+    pub(crate) fn record(&self, asked: &Asked<'_>, took: Duration, answer: &Answer, fault: Option<&str>) {
+        let entry = Entry::of(asked, took, answer, fault);
+        let mut kept = self.kept();
+        if let Some((place, _)) = asked.step {
+            kept.steps.entry(asked.request).or_default().insert(place, entry);
+            return;
+        }
+        let steps = kept.steps.remove(&asked.request).unwrap_or_default();
+        let number = kept.add(entry, None);
+        for step in steps.into_values() {
+            kept.add(step, Some(number));
+        }
+        drop(kept);
+        self.recorded.notify_waiters();
+    }
+
+    /// A request has ended; what was noted of its steps and is not written is dropped.
+    pub(crate) fn forget(&self, request: Uuid) {
+        self.kept().steps.remove(&request);
+    }
+
+    /// The first entries that are meant.
+    pub(crate) fn find(&self, filter: &Filter, most: usize) -> Found {
+        let kept = self.kept();
+        let entries = kept.entries.iter().map(|(_, entry)| entry);
+        let mut found: Vec<_> = entries.filter(|entry| filter.fits(entry)).take(most + 1).cloned().collect();
+        let next = if found.len() > most { found[most].number } else { kept.last + 1 };
+        found.truncate(most);
+        Found { value: found, next: Some(next), ..Found::default() }
+    }
+
+    /// How many entries are meant.
+    pub(crate) fn count(&self, filter: &Filter) -> usize {
+        self.kept().entries.iter().filter(|(_, entry)| filter.fits(entry)).count()
+    }
+
+    /// Removes the entries that are meant. Numbers go on.
+    pub(crate) fn remove(&self, filter: &Filter) {
+        let mut kept = self.kept();
+        kept.entries.retain(|(_, entry)| !filter.fits(entry));
+        kept.bytes = kept.entries.iter().map(|(size, _)| size).sum();
+    }
+
+    /// Waits until there are so many entries that are meant. The result says whether there are.
+    pub(crate) async fn wait(&self, filter: &Filter, count: usize, timeout: Duration) -> bool {
+        let end = Instant::now() + timeout;
+        loop {
+            // Registered before the look, so that nothing recorded in between is missed.
+            let mut recorded = std::pin::pin!(self.recorded.notified());
+            recorded.as_mut().enable();
+            if self.count(filter) >= count {
+                return true;
+            }
+            if tokio::time::timeout_at(end.into(), recorded).await.is_err() {
+                return self.count(filter) >= count;
+            }
+        }
+    }
+
+    /// The last entries that fit but for one criterion.
+    pub(crate) fn near_misses(&self, filter: &Filter, most: usize) -> Vec<NearMiss> {
+        let kept = self.kept();
+        let misses =
+            kept.entries.iter().rev().filter(|(_, entry)| entry.number >= filter.since).filter_map(|(_, entry)| {
+                let mut differences = filter.differences(entry).into_iter();
+                let (differs, expected, found) = differences.next()?;
+                let is_near = differences.next().is_none();
+                is_near.then(|| NearMiss { differs, expected, found, request: Arc::clone(entry) })
+            });
+        misses.take(most).collect()
+    }
+
+    /// How many requests are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.kept().entries.len()
+    }
+}
+
+impl Filter {
+    fn fits(&self, entry: &Entry) -> bool {
+        entry.number >= self.since && self.differences(entry).is_empty()
+    }
+
+    /// The criteria that an entry does not meet: name, what was expected, what was found.
+    fn differences(&self, entry: &Entry) -> Vec<(String, String, Option<String>)> {
+        let mut differences = Vec::new();
+        let mut check = |name: &str, expected: Option<&str>, found: Option<&str>, fits: &dyn Fn(&str, &str) -> bool| {
+            let Some(expected) = expected else { return };
+            if !found.is_some_and(|found| fits(expected, found)) {
+                differences.push((name.to_owned(), expected.to_owned(), found.map(str::to_owned)));
+            }
+        };
+        let same = |one: &str, other: &str| one == other;
+        check("user", self.user.as_deref(), entry.user.as_deref(), &is_user);
+        check("method", self.method.as_deref(), Some(&entry.method), &|one, other| one.eq_ignore_ascii_case(other));
+        check("path", self.path.as_deref(), Some(&entry.path), &is_path);
+        check("route", self.route.as_deref(), Some(&entry.route), &same);
+        let status = self.status.map(|status| status.to_string());
+        check("status", status.as_deref(), Some(&entry.status.to_string()), &same);
+        for (name, value) in &self.header {
+            let found = entry.headers.get(&name.to_ascii_lowercase()).map(String::as_str);
+            check(&format!("header/{name}"), Some(value), found, &same);
+        }
+        differences
+    }
+}
+
+impl Entry {
+    fn of(asked: &Asked<'_>, took: Duration, answer: &Answer, fault: Option<&str>) -> Self {
+        // A token may be a secret, also where every token is accepted; its name is told.
+        let headers = asked.headers.iter().filter(|(name, _)| *name != "authorization");
+        Self {
+            number: 0,
+            time: date::print(clock::now()),
+            duration_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            method: asked.method.to_owned(),
+            url: asked.url.to_owned(),
+            path: asked.subject.path.clone(),
+            route: asked.route.to_owned(),
+            user: asked.subject.user.clone(),
+            token: asked.token.map(str::to_owned),
+            headers: texts(headers),
+            body: shown(asked.body),
+            status: answer.status.as_u16(),
+            answer_headers: texts(answer.headers.iter().map(|(name, value)| (name, value))),
+            answer: match &answer.body {
+                None => None,
+                Some(Body::Bytes(bytes)) => shown(bytes),
+                Some(Body::Static(bytes)) => shown(bytes),
+                Some(Body::Chunks(size, _)) => raw(&serde_json::json!({"bytes": size})),
+            },
+            fault: fault.map(str::to_owned),
+            batch: asked.step.map(|(_, id)| OfBatch { number: 0, id: id.to_owned() }),
+        }
+    }
+
+    fn size(&self) -> usize {
+        let bodies = self.body.iter().chain(&self.answer).map(|body| body.get().len());
+        let headers = self.headers.iter().chain(&self.answer_headers).map(|(name, value)| name.len() + value.len());
+        ENTRY + self.url.len() + self.path.len() + bodies.chain(headers).sum::<usize>()
+    }
+}
+
+fn texts<'h>(headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) -> BTreeMap<String, String> {
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        // Repeated lines of a header are one list (RFC 9110, section 5.3).
+        texts
+            .entry(name.as_str().to_owned())
+            .and_modify(|list| list.extend([", ", &value]))
+            .or_insert_with(|| value.to_string());
+    }
+    texts
+}
+
+/// A body: JSON as it is, anything else and what is long by its length and digest.
+fn shown(body: &[u8]) -> Option<Box<RawValue>> {
+    if body.is_empty() {
+        return None;
+    }
+    if body.len() <= MAX_BODY
+        && let Ok(json) = serde_json::from_slice::<Box<RawValue>>(body)
+    {
+        return Some(json);
+    }
+    raw(&serde_json::json!({"bytes": body.len(), "sha256": secret::hex(&Sha256::digest(body).into())}))
+}
+
+fn raw(value: &serde_json::Value) -> Option<Box<RawValue>> {
+    RawValue::from_string(value.to_string()).ok()
+}
