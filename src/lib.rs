@@ -32,10 +32,14 @@ pub mod cli;
 mod client;
 mod clock;
 pub mod domain;
+#[doc(hidden)]
+pub mod formats;
 mod front_ends;
 #[doc(hidden)]
 pub mod graph;
 pub mod http;
+#[doc(hidden)]
+pub mod json;
 pub mod notify;
 #[doc(hidden)]
 pub mod odata;

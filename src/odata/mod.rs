@@ -7,9 +7,11 @@ pub mod entity;
 pub mod expand;
 pub mod filter;
 pub mod format;
-pub mod json;
 pub mod page;
 pub mod prefer;
 pub mod query;
 pub mod search;
 pub mod shape;
+
+/// Bodies are JSON. Its reader stands below all rooms, since files are read with it too.
+pub use crate::json;

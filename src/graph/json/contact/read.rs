@@ -125,6 +125,19 @@ fn take_views(patch: &mut ContactPatch, added: &mut ContactAdditions) -> Result<
     Ok(())
 }
 
+/// Reads a property by its name in any shape. Returns whether it exists in one.
+pub(crate) fn property_of_any_shape(reader: &mut ContactReader, name: &str, value: Json) -> Result<bool, Error> {
+    let known = |shape: Shape| shape.properties().any(|(known, _)| known.eq_ignore_ascii_case(name));
+    let lower = name.to_ascii_lowercase();
+    let read_along = ["extensions", "singlevalueextendedproperties", "multivalueextendedproperties"];
+    let shape = match () {
+        () if known(Shape::Beta) || read_along.contains(&lower.as_str()) => Shape::Beta,
+        () if known(Shape::V1) => Shape::V1,
+        () => return Ok(false),
+    };
+    property(reader, shape, name, value).map(|()| true)
+}
+
 fn property(reader: &mut ContactReader, shape: Shape, name: &str, value: Json) -> Result<(), Error> {
     if is_annotation(name) {
         return Ok(());

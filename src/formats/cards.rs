@@ -1,0 +1,76 @@
+//! vCard as one of the formats: cards are found and read by `vcard/`.
+
+use std::collections::VecDeque;
+
+use crate::formats::detect::{Detected, Format};
+use crate::vcard::charset::{Fallback, Survey};
+use crate::vcard::file;
+use crate::vcard::read;
+use crate::vcard::record::Item;
+use crate::vcard::split::{Cards, RawCard};
+
+/// Reads the cards of a file.
+#[derive(Debug)]
+pub(crate) struct CardReader {
+    cards: Cards,
+    /// Cards of the first bytes, which the code page was guessed by.
+    first: VecDeque<RawCard>,
+    fallback: Fallback,
+    ended: bool,
+}
+
+impl CardReader {
+    /// Of a file that begins with these bytes.
+    pub(crate) fn new(sample: &[u8], whole: bool) -> Self {
+        let mut cards = Cards::new();
+        cards.push(sample);
+        if whole {
+            cards.finish();
+        }
+        let first: VecDeque<RawCard> = std::iter::from_fn(|| cards.next_card()).collect();
+        let mut survey = Survey::default();
+        for card in &first {
+            file::survey(&mut survey, &card.bytes);
+        }
+        Self { cards, first, fallback: survey.verdict(), ended: whole }
+    }
+
+    /// What the file is.
+    pub(crate) fn detected(&self, encoding: Option<&'static str>) -> Detected {
+        Detected {
+            format: Format::VCard,
+            variant: None,
+            encoding: Some(encoding.unwrap_or(self.cards.encoding())),
+            separator: None,
+            date_order: None,
+            why: vec!["it begins with BEGIN:VCARD".to_owned()],
+        }
+    }
+
+    /// What else the report says.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let junk = self.cards.junk_lines();
+        let note = || format!("{junk} lines between the cards are no vCard and were passed over.");
+        (junk > 0).then(note).into_iter().collect()
+    }
+
+    /// Adds bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.cards.push(bytes);
+    }
+
+    /// Tells that no more bytes come.
+    pub(crate) fn finish(&mut self) {
+        if !self.ended {
+            self.ended = true;
+            self.cards.finish();
+        }
+    }
+
+    /// The next card that is complete.
+    pub(crate) fn next_item(&mut self) -> Option<Item> {
+        let card = self.first.pop_front().or_else(|| self.cards.next_card())?;
+        let found = read::read(&card, &self.fallback);
+        Some(Item { position: card.position, raw: card.bytes, found })
+    }
+}

@@ -1,0 +1,487 @@
+//! Google Contacts: columns that come in numbers, as many as the fullest contact needs.
+
+use std::collections::BTreeMap;
+
+use crate::domain::contact::{Address, Email, Text};
+use crate::domain::date;
+use crate::formats::csv::dates::{self, Cell, DateOrder};
+use crate::formats::csv::layout::Meaning;
+use crate::formats::csv::target::{Target, normalize};
+use crate::formats::draft::{Draft, clean};
+use crate::vcard::record::{Fate, SAYS_NOTHING, WITH_ITS_VALUE};
+
+/// What stands between several values of one label.
+pub(crate) const BETWEEN: &str = " ::: ";
+/// How the labels of custom fields begin that hold what Google has no column for.
+pub(crate) const OWN: &str = "contactd ";
+
+/// A numbered family of columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Family {
+    Email,
+    Phone,
+    Address,
+    Im,
+    Organization,
+    Relation,
+    Website,
+    Event,
+    Custom,
+    /// Kept aside: jots, external ids.
+    Other,
+}
+
+/// Every family, by the first words of its columns.
+pub(crate) const FAMILIES: &[(&str, Family)] = &[
+    ("E-mail", Family::Email),
+    ("Phone", Family::Phone),
+    ("Address", Family::Address),
+    ("IM", Family::Im),
+    ("Organization", Family::Organization),
+    ("Relation", Family::Relation),
+    ("Website", Family::Website),
+    ("Event", Family::Event),
+    ("Custom Field", Family::Custom),
+    ("Jot", Family::Other),
+    ("External ID", Family::Other),
+    ("Calendar Link", Family::Other),
+];
+
+/// One of the numbered columns: `E-mail 2 - Value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) family: Family,
+    pub(crate) number: u16,
+    /// In lower case: `label` (in old files `type`), `value`, `street`.
+    pub(crate) part: String,
+}
+
+/// The numbered column of a normalized header.
+pub(crate) fn entry(header: &str) -> Option<Entry> {
+    let (front, part) = header.split_once(" - ")?;
+    let (words, number) = front.rsplit_once(' ')?;
+    let number = number.parse().ok().filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let (_, family) = FAMILIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(words))?;
+    Some(Entry { family: *family, number, part: if part == "type" { "label".to_owned() } else { part.to_owned() } })
+}
+
+/// The column by which the header is Google's, if it is.
+pub(crate) fn sign(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
+    if has("labels") && has("file as") {
+        return Some("Labels");
+    }
+    let signs =
+        ["E-mail 1 - Label", "Phone 1 - Label", "E-mail 1 - Value", "Phone 1 - Value", "Yomi Name", "Group Membership"];
+    signs.into_iter().find(|sign| has(&sign.to_lowercase()))
+}
+
+/// Which set of columns it is: `new` since 2024, `old` before.
+pub(crate) fn variant(names: &[String]) -> &'static str {
+    let has = |header: &str| names.iter().any(|name| normalize(name) == header);
+    if has("e-mail 1 - label") || has("phone 1 - label") || has("labels") && has("file as") { "new" } else { "old" }
+}
+
+/// Whether the column holds dates.
+pub(crate) fn is_date(means: &Meaning) -> bool {
+    match means {
+        Meaning::Is(target) => matches!(target, Target::Birthday | Target::Anniversary),
+        Meaning::Of(entry) => entry.family == Family::Event && entry.part == "value",
+    }
+}
+
+/// A cell: the column's name and the text.
+type Named<'a> = (&'a str, String);
+
+/// The cells of one number of a family, by part.
+#[derive(Debug, Default)]
+struct Group<'a>(BTreeMap<&'a str, Named<'a>>);
+
+impl<'a> Group<'a> {
+    fn take(&mut self, part: &str) -> Option<Named<'a>> {
+        self.0.remove(part)
+    }
+}
+
+/// The numbered cells of a row.
+#[derive(Debug, Default)]
+pub(crate) struct Groups<'a>(BTreeMap<(Family, u16), Group<'a>>);
+
+impl<'a> Groups<'a> {
+    /// Adds a cell that has a text.
+    pub(crate) fn add(&mut self, entry: &'a Entry, name: &'a str, text: String) {
+        self.0.entry((entry.family, entry.number)).or_default().0.insert(&entry.part, (name, text));
+    }
+
+    /// Maps all cells.
+    pub(crate) fn map(self, draft: &mut Draft, order: DateOrder) {
+        let mut emails = Vec::new();
+        let mut phones = Vec::new();
+        for ((family, number), mut group) in self.0 {
+            let label = group.take("label");
+            let label = label.as_ref();
+            match family {
+                Family::Email => read_emails(draft, label, &mut group, &mut emails),
+                Family::Phone => read_phones(draft, label, &mut group, &mut phones),
+                Family::Address => addresses(draft, label, &mut group),
+                Family::Im => im(draft, label, &mut group),
+                Family::Organization if number == 1 => organization(draft, label, &mut group),
+                Family::Relation => relation(draft, label, &mut group),
+                Family::Website => website(draft, label, &mut group),
+                Family::Event => event(draft, label, &mut group, order),
+                Family::Custom => custom(draft, label, &mut group),
+                Family::Organization | Family::Other => aside(draft, label, &mut group),
+            }
+            for (name, text) in group.0.into_values() {
+                draft.keep(name, &text, None);
+            }
+        }
+        add_emails(draft, emails);
+        add_phones(draft, phones);
+    }
+}
+
+/// The words of a label, and whether it is the primary one of its family.
+fn label_of(label: Option<&Named<'_>>) -> (String, bool) {
+    let text = label.map_or("", |(_, text)| text.trim());
+    match text.strip_prefix('*') {
+        Some(rest) => (rest.trim().to_owned(), true),
+        None => (text.to_owned(), false),
+    }
+}
+
+/// A label is mapped with its value; alone it says nothing.
+fn note_label(draft: &mut Draft, label: Option<&Named<'_>>, fate: Fate) {
+    if let Some((name, _)) = label {
+        draft.note(name, fate);
+    }
+}
+
+/// Keeps a value and its label.
+fn keep_both(draft: &mut Draft, label: Option<&Named<'_>>, value: &Named<'_>) {
+    if let Some((name, text)) = label {
+        draft.keep(name, text, Some(WITH_ITS_VALUE));
+    }
+    draft.keep(value.0, &value.1, None);
+}
+
+fn values(text: &str) -> Vec<String> {
+    text.split(BETWEEN.trim()).map(|value| clean(value, false)).filter(|value| !value.is_empty()).collect()
+}
+
+struct ReadEmail<'a> {
+    email: Email,
+    primary: bool,
+    name: &'a str,
+}
+
+fn read_emails<'a>(draft: &mut Draft, label: Option<&Named<'a>>, group: &mut Group<'a>, into: &mut Vec<ReadEmail<'a>>) {
+    let Some((name, text)) = group.take("value") else {
+        return note_label(draft, label, Fate::Ignored(SAYS_NOTHING));
+    };
+    let (word, primary) = label_of(label);
+    let (kind, other_label) = match word.to_lowercase().as_str() {
+        "" | "internet" => (None, None),
+        "home" => (Some("personal"), None),
+        "work" => (Some("work"), None),
+        "main" => (Some("main"), None),
+        "other" => (Some("other"), None),
+        _ => (Some("other"), Some(word)),
+    };
+    note_label(draft, label, Fate::Mapped);
+    for address in values(&text) {
+        let (kind, other_label) = (kind.map(str::to_owned), other_label.clone());
+        into.push(ReadEmail { email: Email { kind, other_label, address: Some(address), name: None }, primary, name });
+    }
+}
+
+/// The primary entries come first, since the order decides what `/v1.0` shows.
+fn add_emails(draft: &mut Draft, mut emails: Vec<ReadEmail<'_>>) {
+    emails.sort_by_key(|email| !email.primary);
+    for ReadEmail { email, name, .. } in emails {
+        let address = email.address.clone().unwrap_or_default();
+        let fate = draft.email(email);
+        draft.took_value(name, &address, fate);
+    }
+}
+
+struct ReadPhone<'a> {
+    kind: &'static str,
+    number: String,
+    primary: bool,
+    name: &'a str,
+    /// A label that the type does not say, under the name of its column.
+    rest: Option<(&'a str, String)>,
+}
+
+/// The phone type of a label, compared by its letters: `Home Fax`, `home-fax`.
+pub(crate) fn phone_kind(label: &str) -> Option<&'static str> {
+    let letters: String = label.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    Some(match letters.as_str() {
+        "home" => "home",
+        "work" => "business",
+        "mobile" => "mobile",
+        "homefax" => "homeFax",
+        "workfax" => "businessFax",
+        "otherfax" => "otherFax",
+        "pager" => "pager",
+        "assistant" => "assistant",
+        "radio" => "radio",
+        "other" | "" => "other",
+        _ => return None,
+    })
+}
+
+fn read_phones<'a>(draft: &mut Draft, label: Option<&Named<'a>>, group: &mut Group<'a>, into: &mut Vec<ReadPhone<'a>>) {
+    let Some((name, text)) = group.take("value") else {
+        return note_label(draft, label, Fate::Ignored(SAYS_NOTHING));
+    };
+    let (word, primary) = label_of(label);
+    let kind = phone_kind(&word);
+    note_label(draft, label, if kind.is_some() { Fate::Mapped } else { Fate::Partial });
+    for number in values(&text) {
+        let rest = kind.is_none().then(|| label.map(|(name, _)| (*name, word.clone()))).flatten();
+        into.push(ReadPhone { kind: kind.unwrap_or("other"), number, primary, name, rest });
+    }
+}
+
+fn add_phones(draft: &mut Draft, mut phones: Vec<ReadPhone<'_>>) {
+    phones.sort_by_key(|phone| !phone.primary);
+    for ReadPhone { kind, number, name, rest, .. } in phones {
+        let fate = draft.phone(kind, &number);
+        if let (Fate::Mapped, Some((label, word))) = (fate, rest) {
+            draft.keep_silently(label, &word, &number);
+        }
+        draft.took_value(name, &number, fate);
+    }
+}
+
+/// Several addresses of one label stand in all columns at once: taken apart only if the columns that have a text agree in their
+/// number.
+fn addresses(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+    const PARTS: [&str; 8] =
+        ["street", "extended address", "city", "po box", "region", "postal code", "country", "formatted"];
+    let mut parts: Vec<(usize, Named<'_>)> =
+        PARTS.iter().enumerate().filter_map(|(at, part)| Some((at, group.take(part)?))).collect();
+    if parts.is_empty() {
+        return note_label(draft, label, Fate::Ignored(SAYS_NOTHING));
+    }
+    // The formatted text says nothing that the parts do not say.
+    let formatted = if parts.len() > 1 { parts.pop_if(|(at, _)| *at == 7) } else { None };
+    let split: Vec<Vec<&str>> = parts.iter().map(|(_, (_, text))| text.split(BETWEEN).collect()).collect();
+    let count = split.iter().map(Vec::len).max().unwrap_or(1);
+    let apart = split.iter().all(|values| values.len() == count || values.len() == 1);
+    let (word, _) = label_of(label);
+    let kind = match word.to_lowercase().as_str() {
+        "home" => "home",
+        "work" => "business",
+        _ => "other",
+    };
+    let mut fate = Fate::Mapped;
+    for place in 0..if apart { count } else { 1 } {
+        let mut lines = [String::new(), String::new()];
+        let mut address = Address { kind: Some(kind.to_owned()), ..Address::default() };
+        for ((at, (_, whole)), values) in parts.iter().zip(&split) {
+            let text =
+                if apart { values.get(place).or(values.first()).copied().unwrap_or_default() } else { whole.as_str() };
+            let line = Some(clean(text, false)).filter(|text| !text.is_empty());
+            match at {
+                0 | 7 => lines[0] = clean(text, true),
+                1 => lines[1] = clean(text, true),
+                2 => address.city = line,
+                3 => address.post_office_box = line,
+                4 => address.state = line,
+                5 => address.postal_code = line,
+                _ => address.country_or_region = line,
+            }
+        }
+        let street = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+        address.street = Some(street).filter(|street| !street.is_empty());
+        let of = fingerprint(&address);
+        match draft.address(address) {
+            Fate::Mapped if kind == "other" && !matches!(word.to_lowercase().as_str(), "" | "other") => {
+                if let Some((name, _)) = label {
+                    draft.keep_silently(name, &word, &of);
+                }
+            }
+            Fate::Mapped => {}
+            other => fate = other,
+        }
+    }
+    let named = matches!(word.to_lowercase().as_str(), "" | "other" | "home" | "work");
+    note_label(draft, label, if named { Fate::Mapped } else { Fate::Partial });
+    for (_, (name, text)) in parts {
+        draft.took(name, &text, fate);
+    }
+    if let Some((_, (name, _))) = formatted {
+        draft.note(name, Fate::Mapped);
+    }
+}
+
+/// What tells an address from others, for a label that is kept for it.
+pub(crate) fn fingerprint(address: &Address) -> String {
+    let parts = [
+        &address.post_office_box,
+        &address.street,
+        &address.city,
+        &address.state,
+        &address.postal_code,
+        &address.country_or_region,
+    ];
+    parts.map(|part| part.as_deref().unwrap_or_default()).join("|")
+}
+
+fn im(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+    let service = group.take("service");
+    note_label(draft, label, Fate::Ignored(SAYS_NOTHING));
+    let Some((name, text)) = group.take("value") else {
+        return note_label(draft, service.as_ref(), Fate::Ignored(SAYS_NOTHING));
+    };
+    let word = service.as_ref().map(|(_, text)| clean(text, false)).unwrap_or_default();
+    let scheme = scheme(&word);
+    note_label(draft, service.as_ref(), Fate::Mapped);
+    for address in values(&text) {
+        let fate = draft.im(&scheme, &address);
+        draft.took_value(name, &address, fate);
+    }
+}
+
+/// The scheme of a messenger's name.
+fn scheme(service: &str) -> String {
+    match service.to_lowercase().as_str() {
+        "aim" => "aim".to_owned(),
+        "jabber" | "xmpp" => "xmpp".to_owned(),
+        "msn" | "windows live messenger" => "msnim".to_owned(),
+        "yahoo" => "ymsgr".to_owned(),
+        "google talk" | "google_talk" | "hangouts" => "gtalk".to_owned(),
+        other => other.chars().filter(char::is_ascii_alphanumeric).collect(),
+    }
+}
+
+fn organization(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+    note_label(draft, label, Fate::Ignored(SAYS_NOTHING));
+    let parts = [
+        ("name", Text::CompanyName),
+        ("yomi name", Text::YomiCompanyName),
+        ("title", Text::JobTitle),
+        ("department", Text::Department),
+        ("location", Text::OfficeLocation),
+    ];
+    for (part, text) in parts {
+        if let Some((name, value)) = group.take(part) {
+            let fate = draft.text(text, &value);
+            draft.took(name, &value, fate);
+        }
+    }
+}
+
+fn relation(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+    let Some(value) = group.take("value") else { return aside(draft, label, group) };
+    let (word, _) = label_of(label);
+    let text = match word.to_lowercase().as_str() {
+        "child" => None,
+        "spouse" => Some(Text::SpouseName),
+        "manager" => Some(Text::Manager),
+        "assistant" => Some(Text::AssistantName),
+        _ => return keep_both(draft, label, &value),
+    };
+    note_label(draft, label, Fate::Mapped);
+    for name in values(&value.1) {
+        let fate = match text {
+            Some(text) => draft.text(text, &name),
+            None => draft.child(&name),
+        };
+        draft.took_value(value.0, &name, fate);
+    }
+}
+
+fn website(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+    let Some((name, text)) = group.take("value") else { return aside(draft, label, group) };
+    let (word, _) = label_of(label);
+    let (kind, shown) = match word.to_lowercase().as_str() {
+        "work" => ("work", None),
+        "home" | "home page" | "homepage" => ("home", None),
+        "blog" => ("blog", None),
+        "profile" => ("profile", None),
+        "other" | "" => ("other", None),
+        _ => ("other", Some(word)),
+    };
+    note_label(draft, label, Fate::Mapped);
+    for address in values(&text) {
+        let fate = draft.website(kind, &address, shown.clone());
+        draft.took_value(name, &address, fate);
+    }
+}
+
+fn event(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>, order: DateOrder) {
+    let Some(value) = group.take("value") else { return aside(draft, label, group) };
+    let (word, _) = label_of(label);
+    let day = dates::read(&value.1, order);
+    match (word.to_lowercase().as_str(), day) {
+        ("anniversary", Cell::Day(day)) if draft.anniversary(&day) == Fate::Mapped => {
+            note_label(draft, label, Fate::Mapped);
+            draft.note(value.0, Fate::Mapped);
+        }
+        _ => keep_both(draft, label, &value),
+    }
+}
+
+/// A custom field: one of ours holds a property that Google has no column for.
+fn custom(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+    let Some(value) = group.take("value") else { return aside(draft, label, group) };
+    let (word, _) = label_of(label);
+    let own = word.strip_prefix(OWN);
+    let text = own.and_then(|name| Text::ALL.into_iter().find(|text| text.json() == name));
+    let fate = match (own, text) {
+        (_, Some(text)) => draft.text(text, &value.1),
+        (Some("imAddresses"), None) => {
+            let fates: Vec<Fate> = values(&value.1).iter().map(|address| draft.im("", address)).collect();
+            fates.into_iter().find(|fate| *fate != Fate::Mapped).unwrap_or(Fate::Mapped)
+        }
+        (Some("birthday"), None) if date::instant(&value.1).is_some() && draft.patch.birthday.is_none() => {
+            draft.patch.birthday = Some(Some(value.1.clone()));
+            Fate::Mapped
+        }
+        (Some("weddingAnniversary"), None) => draft.anniversary(&clean(&value.1, false)),
+        (Some("isFavorite"), None) if value.1 == "false" && draft.patch.is_favorite.is_none() => {
+            draft.patch.is_favorite = Some(Some(false));
+            Fate::Mapped
+        }
+        _ => Fate::Aside(None),
+    };
+    if let Fate::Aside(_) = fate {
+        return keep_both(draft, label, &value);
+    }
+    note_label(draft, label, Fate::Mapped);
+    draft.note(value.0, fate);
+}
+
+/// Keeps all cells of a group.
+fn aside(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+    let value = group.take("value");
+    match (label, value) {
+        (label, Some(value)) => keep_both(draft, label, &value),
+        (Some((name, text)), None) => draft.keep(name, text, None),
+        (None, None) => {}
+    }
+}
+
+/// Labels and groups: categories, and two that mean something else.
+pub(crate) fn labels(draft: &mut Draft, column: &str, text: &str) {
+    let mut fate = Fate::Mapped;
+    for label in text.split(BETWEEN).map(str::trim).filter(|label| !label.is_empty()) {
+        let name = label.strip_prefix('*').map_or(label, str::trim);
+        let letters: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        match letters.as_str() {
+            "mycontacts" => draft.note("myContacts", Fate::Ignored("every contact of Google's is in this group")),
+            "starred" | "starredinandroid" => draft.patch.is_favorite = Some(Some(true)),
+            _ => match draft.category(name) {
+                Fate::Aside(why) => {
+                    fate = Fate::Partial;
+                    draft.keep_silently(column, name, why.unwrap_or_default());
+                }
+                Fate::Mapped | Fate::Partial | Fate::Ignored(_) | Fate::Lost(_) => {}
+            },
+        }
+    }
+    draft.note(column, fate);
+}

@@ -1,0 +1,278 @@
+//! Finds out what a CSV file is: its separator, its header row, whose columns these are, and the order of its dates.
+
+use std::collections::HashMap;
+
+use crate::formats::charset::Charset;
+use crate::formats::csv::dates::{self, DateOrder};
+use crate::formats::csv::google::{self, Entry};
+use crate::formats::csv::rows::{Rows, cells};
+use crate::formats::csv::tables::{self, Table};
+use crate::formats::csv::target::{Target, normalize};
+use crate::formats::csv::unguarded;
+use crate::formats::detect::{Format, Options, Unrecognised};
+
+/// Rows at the start among which the header is looked for.
+const HEADER_WITHIN: usize = 10;
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Column {
+    /// Its header as written, trimmed.
+    pub(crate) name: String,
+    /// What it means.
+    pub(crate) means: Meaning,
+}
+
+/// What a column means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// It holds this.
+    Is(Target),
+    /// It is one of Google's numbered columns.
+    Of(Entry),
+}
+
+/// What a CSV file is.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) format: Format,
+    pub(crate) variant: &'static str,
+    pub(crate) separator: u8,
+    pub(crate) charset: Charset,
+    /// How many rows stand before the first row of data.
+    pub(crate) skip: usize,
+    /// The header row as it came.
+    pub(crate) header: Vec<u8>,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) order: DateOrder,
+    /// Reasons, for the report.
+    pub(crate) why: Vec<String>,
+}
+
+/// A header row that was recognised.
+struct Match {
+    format: Format,
+    variant: &'static str,
+    table: Option<&'static Table>,
+    matched: usize,
+    separator: u8,
+    charset: Charset,
+    skip: usize,
+    header: Vec<u8>,
+    names: Vec<String>,
+    why: String,
+}
+
+impl Layout {
+    /// Finds the layout by the first bytes of the file.
+    ///
+    /// # Errors
+    /// [`Unrecognised`] if no program's header is among the first rows.
+    pub(crate) fn find(sample: &[u8], options: &Options) -> Result<Self, Unrecognised> {
+        let guess = Charset::guess(sample);
+        let found = best(sample, guess, options);
+        let found = found.or_else(|| Charset::PAGES.into_iter().find_map(|page| best(sample, page, options)));
+        let Some(found) = found else { return Err(unrecognised(sample, guess)) };
+        let columns = columns(&found, options);
+        let (order, how) = order(sample, &found, &columns, options);
+        Ok(Self {
+            format: found.format,
+            variant: found.variant,
+            separator: found.separator,
+            charset: found.charset,
+            skip: found.skip + 1,
+            header: found.header,
+            columns,
+            order,
+            why: vec![found.why, how],
+        })
+    }
+}
+
+/// The first rows with a separator.
+fn first_rows(sample: &[u8], separator: u8, count: usize) -> Vec<Vec<u8>> {
+    let mut rows = Rows::new(separator);
+    rows.push(sample);
+    rows.finish();
+    std::iter::from_fn(|| rows.next_row()).take(count).map(|row| row.raw).collect()
+}
+
+fn names(raw: &[u8], separator: u8, charset: Charset) -> Vec<String> {
+    let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
+    let name = |cell: Vec<u8>| unguarded(charset.text(&cell).trim_matches(blank)).to_owned();
+    cells(raw, separator).into_iter().map(name).collect()
+}
+
+/// The row and the separator with the most columns that are known.
+fn best(sample: &[u8], charset: Charset, options: &Options) -> Option<Match> {
+    let mut best: Option<Match> = None;
+    for separator in [b',', b';', b'\t'] {
+        for (skip, header) in first_rows(sample, separator, HEADER_WITHIN).into_iter().enumerate() {
+            let names = names(&header, separator, charset);
+            let Some((format, table, matched, why)) = recognise(&names, options) else { continue };
+            if best.as_ref().is_none_or(|best| matched > best.matched) {
+                let variant = match format {
+                    Format::CsvGoogle => google::variant(&names),
+                    _ => table.map_or("", |table| table.language),
+                };
+                best = Some(Match { format, variant, table, matched, separator, charset, skip, header, names, why });
+            }
+        }
+    }
+    best
+}
+
+type Recognised = (Format, Option<&'static Table>, usize, String);
+
+/// Whose header it is: the program, the table of its language, how many columns are known, and why.
+fn recognise(names: &[String], options: &Options) -> Option<Recognised> {
+    let headers: Vec<String> = names.iter().map(|name| normalize(name)).collect();
+    let has = |header: &str| headers.iter().any(|known| known == header);
+    let mapped = options.map.columns().filter(|column| has(column)).count();
+    let found = match options.format {
+        Some(Format::Csv) => None,
+        Some(format) => table_of(format, &headers).map(|(table, matched)| {
+            (format, Some(table), matched, format!("the format is given; {matched} columns are known"))
+        }),
+        None => by_content(&headers, &has),
+    };
+    match found {
+        Some((format, table, matched, why)) if matched > 0 => Some((format, table, matched + mapped, why)),
+        _ if mapped > 0 => Some((Format::Csv, None, mapped, format!("{mapped} columns are named by --map"))),
+        // A list of names is the only file without a program that means something by itself.
+        _ if options.format.is_none_or(|format| format == Format::Csv) && headers == ["name"] => {
+            let table = &tables::google()[0];
+            Some((Format::Csv, Some(table), 1, "its only column is 'Name'".to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// The rules in their order: the first that fits tells the program.
+fn by_content(headers: &[String], has: &dyn Fn(&str) -> bool) -> Option<Recognised> {
+    let sign = |name: &str| format!("it has a column '{name}'");
+    if let Some(name) = google::sign(has) {
+        let matched = headers.iter().filter(|header| google::entry(header).is_some()).count();
+        let table = &tables::google()[0];
+        return Some((Format::CsvGoogle, Some(table), matched + table.matches(headers), sign(name)));
+    }
+    for (table, email) in tables::thunderbird().iter().zip(["primary email", "primäre e-mail-adresse"]) {
+        let matched = table.matches(headers);
+        if headers.len() > 20 && matched * 5 >= headers.len() * 4 && has(email) {
+            return Some((
+                Format::CsvThunderbird,
+                Some(table),
+                matched,
+                format!("{matched} columns are Thunderbird's"),
+            ));
+        }
+    }
+    if has("connected on") && has("position") {
+        let table = &tables::linkedin()[0];
+        return Some((Format::CsvLinkedIn, Some(table), table.matches(headers), sign("Connected On")));
+    }
+    if has("messenger id") || has("yahoo phone") {
+        let table = &tables::yahoo()[0];
+        return Some((Format::CsvYahoo, Some(table), table.matches(headers), sign("Messenger ID")));
+    }
+    let (table, matched) = table_of(Format::CsvOutlook, headers)?;
+    let why = format!("{matched} columns are Outlook's in the language '{}'", table.language);
+    (matched >= 3).then_some((Format::CsvOutlook, Some(table), matched, why))
+}
+
+/// The table of a program in the language that knows the most columns; English wins a tie.
+fn table_of(format: Format, headers: &[String]) -> Option<(&'static Table, usize)> {
+    let tables = match format {
+        Format::CsvGoogle => tables::google(),
+        Format::CsvOutlook => tables::outlook(),
+        Format::CsvThunderbird => tables::thunderbird(),
+        Format::CsvYahoo => tables::yahoo(),
+        Format::CsvLinkedIn => tables::linkedin(),
+        _ => return None,
+    };
+    let mut best: Option<(&Table, usize)> = None;
+    for table in tables {
+        let matched = table.matches(headers);
+        if best.is_none_or(|(_, most)| matched > most) {
+            best = Some((table, matched));
+        }
+    }
+    best
+}
+
+/// What each column means.
+fn columns(found: &Match, options: &Options) -> Vec<Column> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let english = (found.format == Format::CsvOutlook).then(|| &tables::outlook()[0]);
+    let column = |name: &String| {
+        let header = normalize(name);
+        let nth = seen.entry(header.clone()).or_default();
+        let place = *nth;
+        *nth += 1;
+        let entry = (found.format == Format::CsvGoogle && place == 0).then(|| google::entry(&header)).flatten();
+        let of = |table: Option<&Table>| table.and_then(|table| table.target(&header, place));
+        let means = match (options.map.target(&header), entry) {
+            (Some(target), _) => Meaning::Is(target),
+            (None, Some(entry)) => Meaning::Of(entry),
+            (None, None) => Meaning::Is(of(found.table).or_else(|| of(english)).unwrap_or(Target::Aside)),
+        };
+        Column { name: name.clone(), means }
+    };
+    found.names.iter().map(column).collect()
+}
+
+/// The order of day and month, and why.
+fn order(sample: &[u8], found: &Match, columns: &[Column], options: &Options) -> (DateOrder, String) {
+    let told = |order: DateOrder, why: &str| (order, format!("date order: {}, {why}", order.words()));
+    if let Some(order) = options.date_order {
+        return told(order, "as given");
+    }
+    let dates: Vec<usize> =
+        columns.iter().enumerate().filter(|(_, column)| google::is_date(&column.means)).map(|(at, _)| at).collect();
+    let (mut day, mut month, mut dots) = (0, 0, false);
+    if !dates.is_empty() {
+        let rows = first_rows(sample, found.separator, usize::MAX);
+        for row in rows.iter().skip(found.skip + 1) {
+            let cells = cells(row, found.separator);
+            for text in dates.iter().filter_map(|at| cells.get(*at)) {
+                let (vote, dotted) = dates::vote(&found.charset.text(text));
+                dots |= dotted;
+                day += usize::from(vote == Some(DateOrder::DayFirst));
+                month += usize::from(vote == Some(DateOrder::MonthFirst));
+            }
+        }
+    }
+    match day.cmp(&month) {
+        std::cmp::Ordering::Greater => {
+            told(DateOrder::DayFirst, &format!("by {day} dates that are days in no other order"))
+        }
+        std::cmp::Ordering::Less => {
+            told(DateOrder::MonthFirst, &format!("by {month} dates that are days in no other order"))
+        }
+        std::cmp::Ordering::Equal if dots => told(DateOrder::DayFirst, "since dots separate them"),
+        std::cmp::Ordering::Equal if matches!(found.variant, "en" | "new" | "old") => {
+            told(DateOrder::MonthFirst, "by language")
+        }
+        std::cmp::Ordering::Equal => told(DateOrder::DayFirst, "by language"),
+    }
+}
+
+/// What was seen instead of a header.
+fn unrecognised(sample: &[u8], charset: Charset) -> Unrecognised {
+    let mut separator = b',';
+    let mut headers = Vec::new();
+    for candidate in [b',', b';', b'\t'] {
+        let first = first_rows(sample, candidate, HEADER_WITHIN).into_iter().find(|row| !row.trim_ascii().is_empty());
+        let names = first.map(|row| names(&row, candidate, charset)).unwrap_or_default();
+        if names.len() > headers.len() {
+            (separator, headers) = (candidate, names);
+        }
+    }
+    let normal: Vec<String> = headers.iter().map(|name| normalize(name)).collect();
+    let programs =
+        [Format::CsvOutlook, Format::CsvGoogle, Format::CsvThunderbird, Format::CsvYahoo, Format::CsvLinkedIn];
+    let near = programs.into_iter().filter_map(|format| Some((format, table_of(format, &normal)?.1)));
+    let nearest =
+        near.filter(|(_, matched)| *matched > 0).max_by_key(|(_, matched)| *matched).map(|(format, _)| format);
+    Unrecognised { encoding: charset.name(), separator: Some(char::from(separator)), headers, nearest, sentence: None }
+}

@@ -1,0 +1,168 @@
+//! CSV of Google, Outlook, Thunderbird, Yahoo, LinkedIn, and of any other program by a map of its columns.
+
+pub mod dates;
+pub(crate) mod google;
+pub(crate) mod layout;
+pub(crate) mod rows;
+mod simple;
+pub(crate) mod tables;
+pub(crate) mod target;
+
+use crate::formats::csv::dates::DateOrder;
+use crate::formats::csv::layout::{Layout, Meaning};
+use crate::formats::csv::rows::{Row, Rows, cells};
+use crate::formats::csv::simple::Simple;
+use crate::formats::detect::Detected;
+use crate::formats::draft::Draft;
+use crate::vcard::record::{Found, Item, Position, Refusal};
+
+/// The name of cells that no header stands above.
+pub(crate) const BEYOND: &str = "(more columns than the header)";
+/// Phones that a spreadsheet wrote as floating-point numbers are suspicious if they are at least this many, and most of all.
+const SUSPICIOUS: u64 = 3;
+
+/// Reads the rows of a CSV file whose layout is known.
+#[derive(Debug)]
+pub(crate) struct CsvReader {
+    layout: Layout,
+    rows: Rows,
+    /// Rows passed so far, those before the data too.
+    passed: u64,
+    /// How many phones there were, and how many of them look like `4.93023E+11`.
+    phones: (u64, u64),
+}
+
+impl CsvReader {
+    /// Of a file with this layout, from its first byte.
+    pub(crate) fn new(layout: Layout) -> Self {
+        let rows = Rows::new(layout.separator);
+        Self { layout, rows, passed: 0, phones: (0, 0) }
+    }
+
+    /// What the file is.
+    pub(crate) fn detected(&self, encoding: Option<&'static str>) -> Detected {
+        let Layout { format, variant, separator, charset, order, ref why, .. } = self.layout;
+        Detected {
+            format,
+            variant: Some(variant).filter(|variant| !variant.is_empty()),
+            encoding: Some(encoding.unwrap_or(charset.name())),
+            separator: Some(char::from(separator)),
+            date_order: Some(order),
+            why: why.clone(),
+        }
+    }
+
+    /// The header row, which rows that are written out to be mended need.
+    pub(crate) fn header(&self) -> &[u8] {
+        &self.layout.header
+    }
+
+    /// What else the report says.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let (phones, broken) = self.phones;
+        if broken < SUSPICIOUS || broken * 2 <= phones {
+            return Vec::new();
+        }
+        vec![format!(
+            "suspicious: {broken} of {phones} phones look like 4.93023E+11. A spreadsheet wrote them as numbers, and their digits \
+             are lost."
+        )]
+    }
+
+    /// Adds bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.rows.push(bytes);
+    }
+
+    /// Tells that no more bytes come.
+    pub(crate) fn finish(&mut self) {
+        self.rows.finish();
+    }
+
+    /// The next row that says something.
+    pub(crate) fn next_item(&mut self) -> Option<Item> {
+        loop {
+            let row = self.rows.next_row()?;
+            self.passed += 1;
+            let before = self.layout.skip as u64;
+            if self.passed <= before {
+                continue;
+            }
+            let position = Position { unit: "row", number: self.passed - before, line: row.line };
+            if let Some(found) = self.found(&row) {
+                return Some(Item { position, raw: row.raw, found });
+            }
+        }
+    }
+
+    fn found(&mut self, row: &Row) -> Option<Found> {
+        let refused = |reason, detail: &str| Some(Found::Refused(Refusal { reason, detail: Some(detail.to_owned()) }));
+        if row.open {
+            return refused("unclosed quote", "A quote is opened here and not closed until the end of the file.");
+        }
+        if row.too_large {
+            return refused("too large", "The row has more than 8 MiB. A quote may not be closed.");
+        }
+        let charset = self.layout.charset;
+        let cells = cells(&row.raw, self.layout.separator);
+        let texts: Vec<String> = cells.iter().map(|cell| unguarded(charset.text(cell).trim()).to_owned()).collect();
+        if texts.iter().all(String::is_empty) {
+            return None;
+        }
+        Some(self.mapped(&texts))
+    }
+
+    fn mapped(&mut self, texts: &[String]) -> Found {
+        let Layout { format, columns, order, .. } = &self.layout;
+        let mut draft = Draft::new(format.name());
+        let mut simple = Simple::default();
+        let mut groups = google::Groups::default();
+        for (at, text) in texts.iter().enumerate().filter(|(_, text)| !text.is_empty()) {
+            let Some(column) = columns.get(at) else { break };
+            match &column.means {
+                Meaning::Is(target) => simple.cell(&mut draft, *target, &column.name, text, *format, *order),
+                Meaning::Of(entry) => groups.add(entry, &column.name, text.clone()),
+            }
+        }
+        simple.finish(&mut draft);
+        groups.map(&mut draft, *order);
+        for number in draft.patch.phones.iter().flatten().filter_map(|phone| phone.number.as_deref()) {
+            self.phones.0 += 1;
+            self.phones.1 += u64::from(is_float(number));
+        }
+        let beyond = texts.get(columns.len()..).unwrap_or_default().join(",");
+        if beyond.bytes().any(|byte| byte != b',') {
+            draft.keep(BEYOND, &beyond, None);
+        }
+        draft.finish()
+    }
+}
+
+/// A cell without the apostrophe that keeps a spreadsheet from running it: one before `=`, `+`, `-` or `@`, or before further
+/// apostrophes and one of these.
+pub(crate) fn unguarded(text: &str) -> &str {
+    match text.strip_prefix('\'') {
+        Some(rest) if rest.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r']) => rest,
+        _ => text,
+    }
+}
+
+/// Whether a number is written as a floating-point number, like `4.93023E+11`.
+fn is_float(number: &str) -> bool {
+    let Some((mantissa, exponent)) = number.split_once("E+") else { return false };
+    let digits =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b',');
+    digits(mantissa) && digits(exponent)
+}
+
+/// The order in which `--date-order` and a report name it.
+impl DateOrder {
+    /// The order of this name: `dmy` or `mdy`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "dmy" => Some(Self::DayFirst),
+            "mdy" => Some(Self::MonthFirst),
+            _ => None,
+        }
+    }
+}

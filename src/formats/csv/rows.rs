@@ -1,0 +1,190 @@
+//! Splits the bytes of a CSV file (RFC 4180) into rows as they arrive. The csv crate is not used: it skips blank rows without
+//! counting them, reads an unclosed quote to the end of the file without a word, and does not tell the bytes of a row.
+
+use std::mem;
+
+/// Longest row, in bytes. A longer one is passed over.
+pub(crate) const MAX_ROW: usize = 8 << 20;
+
+/// A row.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// The bytes as they came, with the end of the line. Empty if the row is too long.
+    pub(crate) raw: Vec<u8>,
+    /// The physical line where it begins, from 1.
+    pub(crate) line: u64,
+    /// The file ended inside a quote.
+    pub(crate) open: bool,
+    /// The row is longer than [`MAX_ROW`].
+    pub(crate) too_large: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum At {
+    #[default]
+    FieldStart,
+    Plain,
+    Quoted,
+    /// Behind a quote inside a quoted field: it ends the field, or is the first of two.
+    Quote,
+}
+
+impl At {
+    fn after(self, byte: u8, separator: u8) -> Self {
+        match (self, byte) {
+            (Self::Quoted, b'"') => Self::Quote,
+            (Self::FieldStart | Self::Quote, b'"') | (Self::Quoted, _) => Self::Quoted,
+            (_, byte) if byte == separator => Self::FieldStart,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// The rows of what was pushed.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    separator: u8,
+    bytes: Vec<u8>,
+    /// Where the unfinished row begins, and how far it was looked at.
+    start: usize,
+    scanned: usize,
+    at: At,
+    line: u64,
+    /// Line ends within the unfinished row.
+    breaks: u64,
+    /// Whether the unfinished row is too long, so that its bytes are not kept.
+    dropping: bool,
+    ended: bool,
+}
+
+impl Rows {
+    /// Rows with this separator.
+    pub(crate) fn new(separator: u8) -> Self {
+        let (bytes, at) = (Vec::new(), At::FieldStart);
+        Self { separator, bytes, start: 0, scanned: 0, at, line: 1, breaks: 0, dropping: false, ended: false }
+    }
+
+    /// Adds bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        // What was read is given up here, once for many rows.
+        self.bytes.drain(..self.start);
+        self.scanned -= self.start;
+        self.start = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Tells that no more bytes come.
+    pub(crate) fn finish(&mut self) {
+        self.ended = true;
+    }
+
+    /// The next row that is complete.
+    pub(crate) fn next_row(&mut self) -> Option<Row> {
+        while let Some(&byte) = self.bytes.get(self.scanned) {
+            if self.scanned - self.start >= MAX_ROW {
+                self.dropping = true;
+                self.start = self.scanned;
+            }
+            let ends = matches!(byte, b'\n' | b'\r');
+            let pair = byte == b'\r' && self.bytes.get(self.scanned + 1) == Some(&b'\n');
+            if byte == b'\r' && self.scanned + 1 == self.bytes.len() && !self.ended {
+                return None;
+            }
+            self.scanned += if pair { 2 } else { 1 };
+            self.breaks += u64::from(ends);
+            if ends && self.at != At::Quoted {
+                return Some(self.row(false));
+            }
+            self.at = self.at.after(byte, self.separator);
+        }
+        (self.ended && (self.scanned > self.start || self.dropping)).then(|| self.row(self.at == At::Quoted))
+    }
+
+    fn row(&mut self, open: bool) -> Row {
+        let too_large = mem::take(&mut self.dropping);
+        let raw = if too_large { Vec::new() } else { self.bytes[self.start..self.scanned].to_vec() };
+        let row = Row { raw, line: self.line, open, too_large };
+        self.start = self.scanned;
+        self.line += mem::take(&mut self.breaks);
+        self.at = At::FieldStart;
+        row
+    }
+}
+
+/// The cells of a row, without quotes.
+pub(crate) fn cells(raw: &[u8], separator: u8) -> Vec<Vec<u8>> {
+    let raw = raw.strip_suffix(b"\n").unwrap_or(raw);
+    let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
+    let mut cells = Vec::new();
+    let mut cell = Vec::new();
+    let mut at = At::FieldStart;
+    for &byte in raw {
+        let after = at.after(byte, separator);
+        match (at, after) {
+            // A quote that begins a field, and one that may end it.
+            (At::FieldStart, At::Quoted) | (At::Quoted, At::Quote) => {}
+            (_, At::FieldStart) => cells.push(mem::take(&mut cell)),
+            _ => cell.push(byte),
+        }
+        at = after;
+    }
+    cells.push(cell);
+    cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &[u8], step: usize) -> Vec<(Vec<String>, u64, bool)> {
+        let mut rows = Rows::new(b',');
+        let mut found = Vec::new();
+        let mut take = |rows: &mut Rows| {
+            while let Some(row) = rows.next_row() {
+                let cells = cells(&row.raw, b',').into_iter().map(|cell| String::from_utf8(cell).unwrap()).collect();
+                found.push((cells, row.line, row.open));
+            }
+        };
+        for piece in text.chunks(step) {
+            rows.push(piece);
+            take(&mut rows);
+        }
+        rows.finish();
+        take(&mut rows);
+        found
+    }
+
+    #[test]
+    fn rows_are_the_same_however_the_bytes_arrive() {
+        let text = b"a,b\r\n\r\n\"x\r\ny\",\"say \"\"hi\"\"\"\n5\" disk,\"a\"b\rlast,\"open\n";
+        let expected = [
+            (vec!["a", "b"], 1, false),
+            (vec![""], 2, false),
+            (vec!["x\r\ny", "say \"hi\""], 3, false),
+            (vec!["5\" disk", "ab"], 5, false),
+            (vec!["last", "open"], 6, true),
+        ];
+        let expected: Vec<(Vec<String>, u64, bool)> = expected
+            .into_iter()
+            .map(|(cells, line, open)| (cells.into_iter().map(str::to_owned).collect(), line, open))
+            .collect();
+        for step in 1..=text.len() {
+            assert_eq!(split(text, step), expected, "in pieces of {step} bytes");
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_is_passed_over_and_the_next_is_read() {
+        let mut rows = Rows::new(b',');
+        let mut held = 0;
+        for _ in 0..20 {
+            rows.push(&vec![b'a'; 1 << 20]);
+            assert_eq!(rows.next_row(), None);
+            held = held.max(rows.bytes.len());
+        }
+        assert!(held <= MAX_ROW + (2 << 20), "{held} bytes are held");
+        rows.push(b"\nb,c\n");
+        assert!(rows.next_row().unwrap().too_large);
+        assert_eq!(rows.next_row().unwrap().raw, b"b,c\n");
+    }
+}

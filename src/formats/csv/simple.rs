@@ -1,0 +1,203 @@
+//! Rows whose columns have one meaning each: Outlook, Thunderbird, Yahoo, LinkedIn, and files with a map of columns.
+
+use crate::domain::contact::{Address, Email, Text};
+use crate::formats::csv::dates::{self, Cell, DateOrder};
+use crate::formats::csv::google;
+use crate::formats::csv::tables;
+use crate::formats::csv::target::{ADDRESSES, DatePart, EMAILS, EmailPart, Part, Target, normalize};
+use crate::formats::detect::Format;
+use crate::formats::draft::{Draft, clean};
+use crate::vcard::record::{Fate, SAYS_NOTHING};
+
+/// What is put together of several cells of a row.
+#[derive(Debug, Default)]
+pub(crate) struct Simple {
+    emails: [PartsOfEmail; EMAILS],
+    addresses: [PartsOfAddress; ADDRESSES.len()],
+    /// The kinds of addresses, in the order of their first columns.
+    seen: Vec<usize>,
+    /// Year, month and day, each with the name of its column.
+    birthday: [Option<(String, String)>; 3],
+}
+
+#[derive(Debug, Default)]
+struct PartsOfEmail {
+    address: Option<(String, String)>,
+    name: Option<(String, String)>,
+}
+
+#[derive(Debug, Default)]
+struct PartsOfAddress {
+    address: Address,
+    street: [String; 3],
+    cells: Vec<(String, String)>,
+}
+
+impl Simple {
+    /// Takes a cell that has a text.
+    pub(crate) fn cell(
+        &mut self,
+        draft: &mut Draft,
+        target: Target,
+        column: &str,
+        text: &str,
+        format: Format,
+        order: DateOrder,
+    ) {
+        match target {
+            Target::Text(Text::Gender) => gender(draft, column, text),
+            Target::Text(property) => {
+                let fate = draft.text(property, text);
+                draft.took(column, text, fate);
+            }
+            Target::Email(place, part) => self.email(draft, place, part, column, text),
+            Target::Phone(kind, partial) => phone(draft, kind, partial, column, text),
+            Target::Address(kind, part) => self.address(draft, kind, part, column, text),
+            Target::Website(kind) => {
+                let fate = draft.website(kind, text, None);
+                draft.took(column, text, fate);
+            }
+            Target::Im(scheme) => {
+                let fate = draft.im(scheme, text);
+                draft.took(column, text, fate);
+            }
+            Target::Birthday => day(draft, column, text, order, Draft::birthday),
+            Target::Anniversary => day(draft, column, text, order, Draft::anniversary),
+            Target::BirthdayPart(part) => {
+                self.birthday[part as usize] = Some((column.to_owned(), text.to_owned()));
+            }
+            Target::Categories => {
+                let sign = if format == Format::CsvOutlook && text.contains(';') { ';' } else { ',' };
+                list(draft, column, text, sign, Draft::category);
+            }
+            Target::Children => list(draft, column, text, ',', Draft::child),
+            Target::Favorite => {
+                let truth = matches!(normalize(text).as_str(), "true" | "yes" | "1");
+                draft.patch.is_favorite = Some(Some(truth));
+                draft.note(column, Fate::Mapped);
+            }
+            Target::Labels => google::labels(draft, column, text),
+            Target::UnlessDefault if tables::DEFAULTS.contains(&normalize(text).as_str()) => {
+                draft.note(column, Fate::Ignored(SAYS_NOTHING));
+            }
+            Target::Aside | Target::UnlessDefault => draft.keep(column, text, None),
+        }
+    }
+
+    fn email(&mut self, draft: &mut Draft, place: usize, part: EmailPart, column: &str, text: &str) {
+        let cell = Some((column.to_owned(), clean(text, false)));
+        let email = &mut self.emails[place];
+        match part {
+            EmailPart::Address if email.address.is_none() => email.address = cell,
+            EmailPart::Name if email.name.is_none() => email.name = cell,
+            // SMTP is what every address is. An address of Exchange (EX) is taken as it stands, and shows by itself what it is.
+            EmailPart::Kind if ["SMTP", "EX"].contains(&text) => draft.note(column, Fate::Ignored(SAYS_NOTHING)),
+            _ => draft.keep(column, text, None),
+        }
+    }
+
+    fn address(&mut self, draft: &mut Draft, kind: usize, part: Part, column: &str, text: &str) {
+        if !self.seen.contains(&kind) {
+            self.seen.push(kind);
+        }
+        let PartsOfAddress { address, street, cells } = &mut self.addresses[kind];
+        if let Part::Street(line) = part {
+            if !street[line].is_empty() {
+                return draft.keep(column, text, None);
+            }
+            street[line] = clean(text, true);
+        } else {
+            let member = match part {
+                Part::City => &mut address.city,
+                Part::State => &mut address.state,
+                Part::PostalCode => &mut address.postal_code,
+                Part::Country => &mut address.country_or_region,
+                Part::PoBox | Part::Street(_) => &mut address.post_office_box,
+            };
+            if member.is_some() {
+                return draft.keep(column, text, None);
+            }
+            *member = Some(clean(text, false));
+        }
+        cells.push((column.to_owned(), text.to_owned()));
+    }
+
+    /// Adds what was put together.
+    pub(crate) fn finish(self, draft: &mut Draft) {
+        for PartsOfEmail { address, name } in self.emails {
+            let fate = match (&address, &name) {
+                (None, None) => continue,
+                (None, Some(_)) => Fate::Aside(None),
+                (Some((_, address)), name) => draft.email(Email {
+                    address: Some(address.clone()),
+                    name: name.as_ref().map(|(_, name)| name.clone()),
+                    ..Email::default()
+                }),
+            };
+            for (column, text) in address.into_iter().chain(name) {
+                draft.took(&column, &text, fate);
+            }
+        }
+        let mut addresses = self.addresses.map(Some);
+        for kind in self.seen {
+            let Some(PartsOfAddress { mut address, street, cells }) = addresses[kind].take() else { continue };
+            let street = street.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+            address.street = Some(street).filter(|street| !street.is_empty());
+            address.kind = Some(ADDRESSES[kind].to_owned());
+            // A row may have headers of addresses above cells that hold no more than blanks.
+            let fate = draft.address(address);
+            for (column, text) in cells {
+                draft.took(&column, &text, fate);
+            }
+        }
+        birthday_of_parts(draft, self.birthday);
+    }
+}
+
+/// Thunderbird's birthday: three columns, of which the year may be empty.
+fn birthday_of_parts(draft: &mut Draft, parts: [Option<(String, String)>; 3]) {
+    let text = |part: DatePart| parts[part as usize].as_ref().map(|(_, text)| text.as_str());
+    let day = match (text(DatePart::Month), text(DatePart::Day)) {
+        (Some(month), Some(day)) => dates::of_numbers(text(DatePart::Year), month, day),
+        _ => None,
+    };
+    let fate = day.map_or(Fate::Aside(None), |day| draft.birthday(&day));
+    for (column, text) in parts.into_iter().flatten() {
+        draft.took(&column, &text, fate);
+    }
+}
+
+fn phone(draft: &mut Draft, kind: &str, partial: bool, column: &str, text: &str) {
+    match draft.phone(kind, text) {
+        // The column's own name is what the type does not say.
+        Fate::Mapped if partial => draft.keep_rest(column, text, text),
+        fate => draft.took(column, text, fate),
+    }
+}
+
+fn gender(draft: &mut Draft, column: &str, text: &str) {
+    let word = normalize(text);
+    if tables::DEFAULTS.contains(&word.as_str()) {
+        return draft.note(column, Fate::Ignored(SAYS_NOTHING));
+    }
+    let fate = draft.text(Text::Gender, tables::gender(&word).unwrap_or(text));
+    draft.took(column, text, fate);
+}
+
+fn day(draft: &mut Draft, column: &str, text: &str, order: DateOrder, set: impl Fn(&mut Draft, &str) -> Fate) {
+    match dates::read(text, order) {
+        Cell::Day(day) => {
+            let fate = set(draft, &day);
+            draft.took(column, text, fate);
+        }
+        Cell::Nothing => draft.note(column, Fate::Ignored(SAYS_NOTHING)),
+        Cell::Unknown => draft.keep(column, text, Some("no date")),
+    }
+}
+
+fn list(draft: &mut Draft, column: &str, text: &str, sign: char, add: impl Fn(&mut Draft, &str) -> Fate) {
+    for value in text.split(sign).map(str::trim).filter(|value| !value.is_empty()) {
+        let fate = add(draft, value);
+        draft.took_value(column, value, fate);
+    }
+}

@@ -1,0 +1,148 @@
+//! The header tables: which column of which program means what, in which language. They are data, in the .tsv files beside this
+//! one: a line for each column, its meaning first, then its names in each language, with `|` between the spellings of releases.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use crate::formats::csv::target::{Target, normalize};
+
+/// The columns of a program in one language.
+pub(crate) struct Table {
+    /// The language, like `de`.
+    pub(crate) language: &'static str,
+    /// The meanings of a normalized header: more than one if the program writes it more than once.
+    headers: HashMap<String, Vec<Target>>,
+}
+
+impl Table {
+    /// What the header means where it stands for the nth time, from 0. A column that is repeated beyond that means nothing.
+    pub(crate) fn target(&self, header: &str, nth: usize) -> Option<Target> {
+        let targets = self.headers.get(header)?;
+        Some(targets.get(nth).copied().unwrap_or(Target::Aside))
+    }
+
+    /// How many of the headers it has.
+    pub(crate) fn matches(&self, headers: &[String]) -> usize {
+        headers.iter().filter(|header| self.headers.contains_key(*header)).count()
+    }
+}
+
+/// The English header of one of Outlook's columns, by its header in any language.
+pub(crate) fn in_english(header: &str) -> Option<&'static str> {
+    let header = normalize(header);
+    let is = |cell: &&str| cell.split('|').any(|name| normalize(name) == header);
+    let lines = include_str!("outlook.tsv").lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
+    let line = lines.into_iter().find(|line| line[1..].iter().any(is))?;
+    line[1].split('|').next()
+}
+
+fn parse(text: &'static str) -> Vec<Table> {
+    let mut lines = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let languages = lines.next().unwrap_or_default().split_off(1);
+    let mut tables: Vec<Table> =
+        languages.into_iter().map(|language| Table { language, headers: HashMap::new() }).collect();
+    for line in lines {
+        let Some(target) = line.first().and_then(|word| Target::parse(word)) else { continue };
+        for (table, names) in tables.iter_mut().zip(&line[1..]) {
+            for name in names.split('|').filter(|name| !name.is_empty()) {
+                let targets = table.headers.entry(normalize(name)).or_default();
+                // Two spellings may be the same when they are compared.
+                if !targets.contains(&target) {
+                    targets.push(target);
+                }
+            }
+        }
+    }
+    tables
+}
+
+macro_rules! table {
+    ($(#[$doc:meta])* $name:ident $file:literal) => {
+        $(#[$doc])*
+        pub(crate) fn $name() -> &'static [Table] {
+            static TABLES: OnceLock<Vec<Table>> = OnceLock::new();
+            TABLES.get_or_init(|| parse(include_str!($file)))
+        }
+    };
+}
+
+table! {
+    /// Outlook, desktop and outlook.com.
+    outlook "outlook.tsv"
+}
+table! {
+    /// Google Contacts, without the numbered columns.
+    google "google.tsv"
+}
+table! {
+    /// Thunderbird.
+    thunderbird "thunderbird.tsv"
+}
+table! {
+    /// Yahoo.
+    yahoo "yahoo.tsv"
+}
+table! {
+    /// LinkedIn's connections.
+    linkedin "linkedin.tsv"
+}
+
+/// What Outlook writes into a column of `unlessDefault` if nobody chose anything, normalized, in the languages of its table.
+pub(crate) const DEFAULTS: &[&str] = &[
+    "unspecified",
+    "normal",
+    "false",
+    "keine angabe",
+    "falsch",
+    "non spécifié",
+    "normale",
+    "faux",
+    "no especificado",
+    "falso",
+    "niet opgegeven",
+    "normaal",
+    "onwaar",
+    "指定なし",
+    "標準",
+];
+
+/// Words for a gender, normalized, in the languages of Outlook's table.
+pub(crate) fn gender(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "male" | "männlich" | "masculin" | "masculino" | "hombre" | "mannelijk" | "man" | "男" | "男性" => "Male",
+        "female" | "weiblich" | "féminin" | "femenino" | "mujer" | "vrouwelijk" | "vrouw" | "女" | "女性" => {
+            "Female"
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_tables_means_something() {
+        let files = [
+            include_str!("outlook.tsv"),
+            include_str!("google.tsv"),
+            include_str!("thunderbird.tsv"),
+            include_str!("yahoo.tsv"),
+            include_str!("linkedin.tsv"),
+        ];
+        for line in files.into_iter().flat_map(|file| file.lines().skip(1)) {
+            let word = line.split('\t').next().unwrap();
+            assert!(Target::parse(word).is_some(), "{word} means nothing: {line}");
+        }
+    }
+
+    #[test]
+    fn french_outlook_writes_one_header_for_two_columns() {
+        use crate::domain::contact::Text;
+
+        let french = outlook().iter().find(|table| table.language == "fr").unwrap();
+        assert_eq!(french.target("titre", 0), Some(Target::Text(Text::Title)));
+        assert_eq!(french.target("titre", 1), Some(Target::Text(Text::JobTitle)));
+        assert_eq!(french.target("titre", 2), Some(Target::Aside));
+    }
+}

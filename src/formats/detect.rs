@@ -1,0 +1,259 @@
+//! What a file is, by its first bytes and never by its name (docs/import-export.md, "Detection").
+
+use crate::formats::csv::dates::DateOrder;
+use crate::formats::csv::target::{Target, normalize};
+
+/// The formats that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the format of its name")]
+pub enum Format {
+    VCard,
+    CsvGoogle,
+    CsvOutlook,
+    CsvThunderbird,
+    CsvYahoo,
+    CsvLinkedIn,
+    /// CSV of another program, by a map of its columns.
+    Csv,
+    Ldif,
+    JsContact,
+    /// Contacts of Microsoft Graph as JSON, in either shape: a list, an array, or an object a line.
+    Graph,
+}
+
+impl Format {
+    /// Every format, with the names that `--format` accepts; the first is the one of reports.
+    pub const NAMES: &[(Self, &[&str])] = &[
+        (Self::VCard, &["vcard"]),
+        (Self::CsvGoogle, &["csv-google"]),
+        (Self::CsvOutlook, &["csv-outlook"]),
+        (Self::CsvThunderbird, &["csv-thunderbird"]),
+        (Self::CsvYahoo, &["csv-yahoo"]),
+        (Self::CsvLinkedIn, &["csv-linkedin"]),
+        (Self::Csv, &["csv"]),
+        (Self::Ldif, &["ldif"]),
+        (Self::JsContact, &["jscontact"]),
+        (Self::Graph, &["graph", "ndjson"]),
+    ];
+
+    /// The format with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(format, _)| *format)
+    }
+
+    /// Its name in reports. It is the dialect of what is kept aside of such a file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::VCard => "vcard",
+            Self::CsvGoogle => "csv-google",
+            Self::CsvOutlook => "csv-outlook",
+            Self::CsvThunderbird => "csv-thunderbird",
+            Self::CsvYahoo => "csv-yahoo",
+            Self::CsvLinkedIn => "csv-linkedin",
+            Self::Csv => "csv",
+            Self::Ldif => "ldif",
+            Self::JsContact => "jscontact",
+            Self::Graph => "graph",
+        }
+    }
+
+    /// Whose form of the format it is: the name without `csv-`.
+    pub fn dialect(self) -> Option<&'static str> {
+        match self {
+            Self::VCard | Self::Csv => None,
+            other => Some(other.name().trim_start_matches("csv-")),
+        }
+    }
+
+    /// Whether it is CSV of any program.
+    pub(crate) fn is_csv(self) -> bool {
+        self.name().starts_with("csv")
+    }
+}
+
+/// Columns of a CSV file by what they mean, as `--map 'Column=property'` gives them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnMap(Vec<(String, Target)>);
+
+impl ColumnMap {
+    /// Adds entries like `Surname=surname,Cell=phone/mobile`.
+    ///
+    /// # Errors
+    /// What is wrong with an entry, and which properties there are.
+    pub fn add(&mut self, entries: &str) -> Result<(), String> {
+        for entry in entries.split(',') {
+            let (column, property) =
+                entry.rsplit_once('=').ok_or_else(|| format!("'{entry}' is not of the form 'Column=property'."))?;
+            let target = Target::parse(property.trim()).ok_or_else(|| {
+                format!(
+                    "'{}' is not a property that a column can hold. There are the text properties like givenName, and \
+                     email/1, email/1/name, phone/mobile, address/home/city, website/work, im, birthday, \
+                     weddingAnniversary, categories, children, isFavorite and aside.",
+                    property.trim()
+                )
+            })?;
+            self.0.push((normalize(column), target));
+        }
+        Ok(())
+    }
+
+    /// The normalized names of its columns.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(column, _)| column.as_str())
+    }
+
+    /// What the column means, by its normalized name.
+    pub(crate) fn target(&self, column: &str) -> Option<Target> {
+        self.0.iter().find(|(known, _)| known == column).map(|(_, target)| *target)
+    }
+}
+
+/// What the user says of a file.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Its format, instead of what its content says.
+    pub format: Option<Format>,
+    /// The meaning of columns.
+    pub map: ColumnMap,
+    /// The order of day and month.
+    pub date_order: Option<DateOrder>,
+}
+
+/// What a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detected {
+    /// The format.
+    pub format: Format,
+    /// The language or the age of the dialect: `de`, `old`.
+    pub variant: Option<&'static str>,
+    /// How the characters are written: `utf-8`, `utf-16le`, `cp1252`.
+    pub encoding: Option<&'static str>,
+    /// What separates the cells.
+    pub separator: Option<char>,
+    /// The order of day and month in dates.
+    pub date_order: Option<DateOrder>,
+    /// Why, a sentence each.
+    pub why: Vec<String>,
+}
+
+/// Why a file is not recognised.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unrecognised {
+    /// How the characters are written.
+    pub encoding: &'static str,
+    /// What separates the most cells.
+    pub separator: Option<char>,
+    /// The cells of the first row.
+    pub headers: Vec<String>,
+    /// The program whose columns are the nearest.
+    pub nearest: Option<Format>,
+    /// What it is instead, if that is known.
+    pub sentence: Option<&'static str>,
+}
+
+impl Unrecognised {
+    /// A file that is known and not read.
+    pub(crate) fn known(sentence: &'static str) -> Self {
+        Self { encoding: "utf-8", sentence: Some(sentence), ..Self::default() }
+    }
+
+    /// For a person: what was seen, and what to do.
+    pub fn told(&self) -> String {
+        if let Some(sentence) = self.sentence {
+            return sentence.to_owned();
+        }
+        let seen: Vec<&str> = self.headers.iter().map(String::as_str).take(12).collect();
+        let near = match self.nearest {
+            Some(format) => format!(" The nearest known format is {}.", format.name()),
+            None => String::new(),
+        };
+        format!(
+            "The first row has the columns {}.{near} Say what they mean with --map 'Column=property'.",
+            seen.join(", ")
+        )
+    }
+}
+
+/// The family of formats, by the first bytes that are not blank.
+pub(crate) fn family(sample: &[u8]) -> Result<Format, Unrecognised> {
+    let start = sample.trim_ascii_start();
+    let begins = |word: &[u8]| start.get(..word.len()).is_some_and(|first| first.eq_ignore_ascii_case(word));
+    Ok(match start.first() {
+        _ if begins(b"BEGIN:VCARD") => Format::VCard,
+        Some(b'[' | b'{') => json(start)?,
+        Some(b'<') => return Err(Unrecognised::known(XML)),
+        _ if is_ldif(start) => Format::Ldif,
+        _ if has_card(start) => Format::VCard,
+        _ => Format::Csv,
+    })
+}
+
+/// Whether a card begins in the first lines: mail headers may precede it.
+fn has_card(start: &[u8]) -> bool {
+    let first = &start[..start.len().min(16 << 10)];
+    let is_begin = |line: &[u8]| line.get(..11).is_some_and(|line| line.eq_ignore_ascii_case(b"BEGIN:VCARD"));
+    first.split(|byte| matches!(byte, b'\n' | b'\r')).take(30).any(is_begin)
+}
+
+const XML: &str = "This is XML. xCard and other XML formats are not read: export vCard instead.";
+const JCARD: &str = "This is jCard. It is not read: export vCard or JSContact instead.";
+
+/// Whether it is LDIF: its first line that is no comment begins with `dn:` or is `version: 1`.
+fn is_ldif(start: &[u8]) -> bool {
+    let mut comment = false;
+    for line in start.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()) {
+        comment = line.starts_with(b"#") || comment && line.starts_with(b" ");
+        if !comment {
+            let is = |word: &[u8]| line.get(..word.len()).is_some_and(|first| first.eq_ignore_ascii_case(word));
+            return is(b"dn:") || is(b"version:") && line.trim_ascii().ends_with(b"1");
+        }
+    }
+    false
+}
+
+/// Which contacts JSON holds: a Card of JSContact says so in `@type`.
+fn json(start: &[u8]) -> Result<Format, Unrecognised> {
+    let text: Vec<u8> = start.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(64 << 10).collect();
+    let has = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
+    if text.starts_with(b"[\"vcard\"") || text.starts_with(b"[[\"vcard\"") {
+        return Err(Unrecognised::known(JCARD));
+    }
+    Ok(if has(b"\"@type\":\"Card\"") { Format::JsContact } else { Format::Graph })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_family_is_found_by_the_first_bytes() {
+        let cases: [(&str, Format); 11] = [
+            ("\r\n begin:vcard\r\n", Format::VCard),
+            ("From: ann\n\nBEGIN:VCARD\n", Format::VCard),
+            ("[{\"@type\": \"Card\"}]", Format::JsContact),
+            ("{\"value\":[]}", Format::Graph),
+            ("{\"givenName\":\"Ann\"}\n", Format::Graph),
+            ("dn: cn=Ann\n", Format::Ldif),
+            ("DN:: Y249\n", Format::Ldif),
+            ("# a comment\n  that is folded\nversion: 1\n", Format::Ldif),
+            ("First Name,Last Name\n", Format::Csv),
+            ("version,dn\n", Format::Csv),
+            ("", Format::Csv),
+        ];
+        for (text, format) in cases {
+            assert_eq!(family(text.as_bytes()), Ok(format), "{text}");
+        }
+        assert!(family(b"[\"vcard\",[]]").unwrap_err().told().contains("jCard"));
+        assert!(family(b"<?xml version='1.0'?>").unwrap_err().told().contains("XML"));
+    }
+
+    #[test]
+    fn a_map_of_columns_says_what_is_wrong_with_it() {
+        let mut map = ColumnMap::default();
+        map.add("Last=surname, Cell = phone/mobile,A=B=email/2").unwrap();
+        assert_eq!(map.columns().collect::<Vec<_>>(), ["last", "cell", "a=b"]);
+        assert!(map.target("cell").is_some());
+        assert_eq!(map.add("Last").unwrap_err(), "'Last' is not of the form 'Column=property'.");
+        assert!(map.add("Last=familyName").unwrap_err().starts_with("'familyName' is not a property"));
+    }
+}

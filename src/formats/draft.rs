@@ -1,0 +1,302 @@
+//! A contact while its record is read: what was mapped, what is kept aside, and what became of each name.
+
+use crate::domain::contact::patch::ContactPatch;
+use crate::domain::contact::{Address, Complex, Email, MAX_ENTRIES, MAX_TEXT, Phone, Properties, Text, Website};
+use crate::formats::aside::{self, Aside};
+use crate::vcard::read::MAX_ASIDE;
+pub(crate) use crate::vcard::read::MAX_PHOTO;
+use crate::vcard::record::{Fate, Found, Outcome, Record, RecordPhoto, Refusal, SAYS_NOTHING};
+use crate::vcard::text::{self, Tidy};
+
+/// A contact that is being read.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) patch: ContactPatch,
+    pub(crate) photo: Option<RecordPhoto>,
+    pub(crate) uid: Option<String>,
+    pub(crate) alias: Option<String>,
+    /// Texts are taken as they are, since the file is one of ours and every blank in it is meant.
+    pub(crate) exact: bool,
+    outcomes: Vec<Outcome>,
+    /// What is kept aside, each with the place of its outcome.
+    asides: Vec<(Aside, usize)>,
+    dialect: &'static str,
+}
+
+impl Draft {
+    /// An empty one. What is kept aside comes back in exports of this dialect.
+    pub(crate) fn new(dialect: &'static str) -> Self {
+        Self { dialect, ..Self::default() }
+    }
+
+    /// Notes what became of a name.
+    pub(crate) fn note(&mut self, name: &str, fate: Fate) {
+        self.outcomes.push(Outcome { name: name.to_owned(), fate });
+    }
+
+    /// Keeps a value aside.
+    pub(crate) fn keep(&mut self, name: &str, value: &str, why: Option<&'static str>) {
+        self.note(name, Fate::Aside(why));
+        let aside =
+            Aside { dialect: self.dialect.to_owned(), name: name.to_owned(), of: None, value: value.to_owned() };
+        self.asides.push((aside, self.outcomes.len() - 1));
+    }
+
+    /// Keeps a value aside under a name that tells more than that of its outcome.
+    pub(crate) fn keep_as(&mut self, name: &str, place: &str, value: &str, why: Option<&'static str>) {
+        self.note(name, Fate::Aside(why));
+        let aside =
+            Aside { dialect: self.dialect.to_owned(), name: place.to_owned(), of: None, value: value.to_owned() };
+        self.asides.push((aside, self.outcomes.len() - 1));
+    }
+
+    /// Notes that a part of a value was mapped, and keeps what tells the rest. `of` is the mapped part: the rest comes back only
+    /// while that is unchanged.
+    pub(crate) fn keep_rest(&mut self, name: &str, rest: &str, of: &str) {
+        self.note(name, Fate::Partial);
+        self.keep_silently(name, rest, of);
+    }
+
+    /// Keeps the rest of a value whose name was told already.
+    pub(crate) fn keep_silently(&mut self, name: &str, rest: &str, of: &str) {
+        let (dialect, name, of) = (self.dialect.to_owned(), name.to_owned(), Some(of.to_owned()));
+        let aside = Aside { dialect, name, of, value: rest.to_owned() };
+        let told = self.outcomes.iter().rposition(|outcome| outcome.name == aside.name);
+        self.asides.push((aside, told.unwrap_or(self.outcomes.len().saturating_sub(1))));
+    }
+
+    /// Takes a value that may go to a property: notes the outcome, and keeps the value if it was not taken.
+    pub(crate) fn took(&mut self, name: &str, value: &str, fate: Fate) {
+        match fate {
+            Fate::Aside(why) => self.keep(name, value, why),
+            other => self.note(name, other),
+        }
+    }
+
+    /// Takes one of several values of a name, which has one outcome: partly mapped if some of the values were not taken.
+    pub(crate) fn took_value(&mut self, name: &str, value: &str, fate: Fate) {
+        let Some(at) = self.outcomes.iter().rposition(|outcome| outcome.name == name) else {
+            return self.took(name, value, fate);
+        };
+        if let Fate::Aside(_) = fate {
+            let aside =
+                Aside { dialect: self.dialect.to_owned(), name: name.to_owned(), of: None, value: value.to_owned() };
+            self.asides.push((aside, at));
+        }
+        let known = &mut self.outcomes[at].fate;
+        *known = match (*known, fate) {
+            (Fate::Aside(_), Fate::Mapped) | (Fate::Mapped, Fate::Aside(_)) => Fate::Partial,
+            (known, _) => known,
+        };
+    }
+
+    /// The value of a text property so far.
+    pub(crate) fn text_of(&self, text: Text) -> Option<&str> {
+        self.patch.texts[text as usize].as_ref()?.as_deref()
+    }
+
+    /// A text as it is kept: without control characters, its ends trimmed, on one line unless the property has lines.
+    pub(crate) fn clean(&self, text: &str, lines: bool) -> String {
+        if self.exact { text.to_owned() } else { clean(text, lines) }
+    }
+
+    /// Sets a text property, unless it has another value already.
+    pub(crate) fn text(&mut self, text: Text, value: &str) -> Fate {
+        let value = self.clean(value, text == Text::PersonalNotes);
+        if value.is_empty() && !self.exact {
+            return Fate::Ignored(SAYS_NOTHING);
+        }
+        if value.chars().count() > text.max() {
+            return Fate::Aside(Some("too long"));
+        }
+        let known = &mut self.patch.texts[text as usize];
+        match known.as_ref().and_then(Option::as_deref) {
+            Some(other) if other != value => Fate::Aside(None),
+            _ => {
+                *known = Some(Some(value));
+                Fate::Mapped
+            }
+        }
+    }
+
+    /// Adds an e-mail address; its name is the address if it has none.
+    pub(crate) fn email(&mut self, mut email: Email) -> Fate {
+        email.name_by_address();
+        entry(self.patch.emails.get_or_insert_default(), email)
+    }
+
+    /// Adds a phone.
+    pub(crate) fn phone(&mut self, kind: &str, number: &str) -> Fate {
+        let phone = Phone { kind: Some(kind.to_owned()), number: Some(self.clean(number, false)) };
+        entry(self.patch.phones.get_or_insert_default(), phone)
+    }
+
+    /// Adds an address.
+    pub(crate) fn address(&mut self, address: Address) -> Fate {
+        entry(self.patch.addresses.get_or_insert_default(), address)
+    }
+
+    /// Adds a website.
+    pub(crate) fn website(&mut self, kind: &str, address: &str, name: Option<String>) -> Fate {
+        let address = Some(self.clean(address, false));
+        let site = Website { kind: Some(kind.to_owned()), address, display_name: name };
+        entry(self.patch.websites.get_or_insert_default(), site)
+    }
+
+    /// Adds an address of an instant messenger, with the scheme of its service unless it has one.
+    pub(crate) fn im(&mut self, scheme: &str, address: &str) -> Fate {
+        let address = self.clean(address, false);
+        let named =
+            scheme.is_empty() || address.get(..=scheme.len()).is_some_and(|start| start == format!("{scheme}:"));
+        let address = if named { address } else { format!("{scheme}:{address}") };
+        word(self.patch.im_addresses.get_or_insert_default(), address)
+    }
+
+    /// Adds a category.
+    pub(crate) fn category(&mut self, name: &str) -> Fate {
+        let name = self.clean(name, false);
+        word(self.patch.categories.get_or_insert_default(), name)
+    }
+
+    /// Adds a child.
+    pub(crate) fn child(&mut self, name: &str) -> Fate {
+        let name = self.clean(name, false);
+        let children = self.patch.children.get_or_insert_default();
+        match () {
+            () if children.len() >= MAX_ENTRIES => Fate::Aside(Some("too many")),
+            () if name.chars().count() > MAX_TEXT => Fate::Aside(Some("too long")),
+            () => {
+                children.push(name);
+                Fate::Mapped
+            }
+        }
+    }
+
+    /// Sets the birthday: a day is kept as its 11:59 in UTC, at which most zones have that day.
+    pub(crate) fn birthday(&mut self, day: &str) -> Fate {
+        let value = format!("{day}T11:59:00Z");
+        match &self.patch.birthday {
+            Some(Some(other)) if *other != value => Fate::Aside(None),
+            _ => {
+                self.patch.birthday = Some(Some(value));
+                Fate::Mapped
+            }
+        }
+    }
+
+    /// Sets the wedding anniversary.
+    pub(crate) fn anniversary(&mut self, day: &str) -> Fate {
+        match &self.patch.wedding_anniversary {
+            Some(Some(other)) if other != day => Fate::Aside(None),
+            _ => {
+                self.patch.wedding_anniversary = Some(Some(day.to_owned()));
+                Fate::Mapped
+            }
+        }
+    }
+
+    /// The contact, or the refusal of a record that says nothing.
+    pub(crate) fn finish(mut self) -> Found {
+        self.empty_collections();
+        let Some(properties) = settle(&mut self.patch) else {
+            return Found::Refused(Refusal { reason: "empty", detail: None });
+        };
+        let card = self.card(&properties);
+        Found::Contact(Box::new(Record {
+            patch: self.patch,
+            photo: self.photo,
+            uid: self.uid,
+            alias: self.alias,
+            outcomes: self.outcomes,
+            card,
+            junk_lines: 0,
+        }))
+    }
+
+    /// A collection to which nothing was added is not spoken of.
+    fn empty_collections(&mut self) {
+        let patch = &mut self.patch;
+        patch.emails.take_if(|entries| entries.is_empty());
+        patch.phones.take_if(|entries| entries.is_empty());
+        patch.addresses.take_if(|entries| entries.is_empty());
+        patch.websites.take_if(|entries| entries.is_empty());
+        patch.im_addresses.take_if(|entries| entries.is_empty());
+        patch.categories.take_if(|entries| entries.is_empty());
+        patch.children.take_if(|entries| entries.is_empty());
+    }
+
+    /// The card with what is kept aside, within the limit.
+    fn card(&mut self, properties: &Properties) -> Option<String> {
+        let mut left = MAX_ASIDE;
+        let mut kept = Vec::with_capacity(self.asides.len());
+        for (aside, at) in std::mem::take(&mut self.asides) {
+            match left.checked_sub(aside.size()) {
+                Some(rest) => {
+                    left = rest;
+                    kept.push(aside);
+                }
+                None => self.outcomes[at].fate = Fate::Lost("too much"),
+            }
+        }
+        (!kept.is_empty()).then(|| aside::card(properties, self.uid.as_deref(), &kept))
+    }
+}
+
+/// Lets `displayName` follow the other names if it is what they make, and returns the properties of the new contact: none if it
+/// has nothing.
+pub(crate) fn settle(patch: &mut ContactPatch) -> Option<Properties> {
+    let name = patch.texts[Text::DisplayName as usize].take();
+    let mut properties = patch.clone().into_properties();
+    if let Some(Some(name)) = name
+        && properties.text(Text::DisplayName) != Some(name.as_str())
+    {
+        properties.texts[Text::DisplayName as usize] = Some(name.clone());
+        properties.display_name_derived = false;
+        patch.texts[Text::DisplayName as usize] = Some(Some(name));
+    }
+    let said = Properties { display_name_derived: properties.display_name_derived, ..Properties::default() };
+    let blank = |text: &Option<String>| text.as_deref().unwrap_or_default().is_empty();
+    let nothing = properties.texts.iter().all(blank)
+        && said == Properties { texts: <[Option<String>; Text::ALL.len()]>::default(), ..properties.clone() };
+    (!nothing).then_some(properties)
+}
+
+/// Adds an entry to a collection, once.
+fn entry<T: Complex + PartialEq>(entries: &mut Vec<T>, entry: T) -> Fate {
+    let mut members = (0..T::MEMBERS.len()).filter_map(|i| entry.member(i));
+    if members.any(|value| value.len() > MAX_TEXT && value.chars().count() > MAX_TEXT) {
+        return Fate::Aside(Some("too long"));
+    }
+    if entries.contains(&entry) {
+        return Fate::Mapped;
+    }
+    if entries.len() >= MAX_ENTRIES {
+        return Fate::Aside(Some("too many"));
+    }
+    entries.push(entry);
+    Fate::Mapped
+}
+
+/// Adds a word to a list, once.
+fn word(words: &mut Vec<String>, word: String) -> Fate {
+    if word.is_empty() {
+        return Fate::Ignored(SAYS_NOTHING);
+    }
+    if word.chars().count() > MAX_TEXT {
+        return Fate::Aside(Some("too long"));
+    }
+    if words.contains(&word) {
+        return Fate::Mapped;
+    }
+    if words.len() >= MAX_ENTRIES {
+        return Fate::Aside(Some("too many"));
+    }
+    words.push(word);
+    Fate::Mapped
+}
+
+/// A text without control characters and blanks at its ends. Without `lines`, line breaks and tabs become one blank.
+pub(crate) fn clean(text: &str, lines: bool) -> String {
+    let tidy = if lines { text::many_lines } else { text::one_line };
+    tidy(text.into(), Tidy::Yes)
+}

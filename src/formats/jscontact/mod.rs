@@ -1,0 +1,66 @@
+//! JSContact (RFC 9553). What a contact has no place for is kept aside: an entry of a collection under `collection/key`, any other
+//! member under its name, as JSON. A property that JSContact has no member for stands in `vCardProps` and is read back from there.
+
+mod components;
+pub(crate) mod own;
+pub(crate) mod read;
+
+use crate::json::Json;
+
+/// How a name in `vCardProps` begins that holds one of our properties.
+pub(crate) const OWN: &str = "x-contactd-";
+/// `prodId` of the Cards that are written here. In them every blank is meant.
+pub(crate) const PRODUCT: &str = "-//contactd//contactd//EN";
+
+/// A member of an object.
+pub(crate) fn member<'a>(object: &'a [(String, Json)], name: &str) -> Option<&'a Json> {
+    object.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+}
+
+/// The text of a member.
+pub(crate) fn text<'a>(object: &'a [(String, Json)], name: &str) -> Option<&'a str> {
+    match member(object, name) {
+        Some(Json::Text(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// The members of an object that is a member.
+pub(crate) fn object<'a>(object: &'a [(String, Json)], name: &str) -> Option<&'a [(String, Json)]> {
+    match member(object, name) {
+        Some(Json::Object(members)) => Some(members),
+        _ => None,
+    }
+}
+
+/// The keys of a set: `{"work": true}`.
+pub(crate) fn set<'a>(entry: &'a [(String, Json)], name: &str) -> Vec<&'a str> {
+    let members = object(entry, name).unwrap_or_default();
+    members.iter().filter(|(_, value)| *value == Json::Bool(true)).map(|(key, _)| key.as_str()).collect()
+}
+
+/// The entries of a collection (`Id[…]`) that are objects, the preferred ones first, else as they stand.
+pub(crate) fn entries(value: &Json) -> Vec<(&str, &[(String, Json)])> {
+    let Json::Object(members) = value else { return Vec::new() };
+    let mut entries: Vec<(&str, &[(String, Json)])> = members
+        .iter()
+        .filter_map(|(key, value)| match value {
+            Json::Object(entry) => Some((key.as_str(), entry.as_slice())),
+            _ => None,
+        })
+        .collect();
+    let preference = |entry: &[(String, Json)]| match member(entry, "pref") {
+        Some(Json::Number(number)) => number.parse().unwrap_or(u32::MAX),
+        _ => u32::MAX,
+    };
+    entries.sort_by_key(|(_, entry)| preference(entry));
+    entries
+}
+
+/// Whether an entry has a member that is none of these. `@type` and `pref` say nothing that is lost.
+pub(crate) fn has_more(entry: &[(String, Json)], known: &[&str]) -> bool {
+    let says = |value: &Json| !matches!(value, Json::Null);
+    entry
+        .iter()
+        .any(|(name, value)| says(value) && name != "@type" && name != "pref" && !known.contains(&name.as_str()))
+}

@@ -1,0 +1,355 @@
+//! Reads a Card.
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+
+use crate::domain::contact::{Email, Text};
+use crate::domain::date;
+use crate::domain::photo::Picture;
+use crate::formats::csv::dates::of_numbers;
+use crate::formats::draft::{Draft, MAX_PHOTO};
+use crate::formats::jscontact::{PRODUCT, components, entries, has_more, member, object, own, set, text};
+use crate::json::Json;
+use crate::vcard::record::{Fate, Found, GroupRecord, Outcome, RecordPhoto, Refusal, SAYS_NOTHING};
+
+/// Schemes of instant messengers.
+const SCHEMES: [&str; 10] = ["aim", "xmpp", "msnim", "skype", "ymsgr", "icq", "gtalk", "qq", "sip", "im"];
+
+type Members = [(String, Json)];
+
+/// Reads a Card. An object of another type is refused.
+pub(crate) fn card(members: &Members) -> Found {
+    if text(members, "@type") != Some("Card") {
+        let detail = Some("A Card of JSContact has '@type': 'Card'.".to_owned());
+        return Found::Refused(Refusal { reason: "no Card", detail });
+    }
+    if text(members, "kind") == Some("group") {
+        return group(members);
+    }
+    let mut draft = Draft::new("jscontact");
+    draft.exact = text(members, "prodId") == Some(PRODUCT);
+    draft.uid = text(members, "uid").map(str::to_owned);
+    // Our own entries of vCardProps tell what the other members do not: they come last.
+    let (props, others): (Vec<_>, Vec<_>) = members.iter().partition(|(name, _)| name == "vCardProps");
+    for (name, value) in others.into_iter().chain(props).filter(|(_, value)| !matches!(value, Json::Null)) {
+        take(&mut draft, name, value);
+    }
+    draft.finish()
+}
+
+/// A group: a category of its members.
+fn group(members: &Members) -> Found {
+    let name = object(members, "name").and_then(|name| text(name, "full")).unwrap_or_default().trim().to_owned();
+    if name.is_empty() {
+        let detail = Some("The group has no name.".to_owned());
+        return Found::Refused(Refusal { reason: "empty", detail });
+    }
+    let outcome = |(name, _): &(String, Json)| {
+        let fate = match name.as_str() {
+            "name" | "members" | "uid" | "kind" => Fate::Mapped,
+            "@type" | "version" | "updated" | "created" | "prodId" => Fate::Ignored(SAYS_NOTHING),
+            _ => Fate::Ignored("a group has a name and members only"),
+        };
+        Outcome { name: name.clone(), fate }
+    };
+    Found::Group(Box::new(GroupRecord {
+        name,
+        members: set(members, "members").into_iter().map(str::to_owned).collect(),
+        uid: text(members, "uid").map(str::to_owned),
+        card: None,
+        outcomes: members.iter().map(outcome).collect(),
+    }))
+}
+
+/// Takes a member of the Card.
+fn take(draft: &mut Draft, name: &str, value: &Json) {
+    match (name, value) {
+        ("uid", Json::Text(_)) => draft.note(name, Fate::Mapped),
+        ("@type" | "version" | "updated" | "created" | "prodId", _) => draft.note(name, Fate::Ignored(SAYS_NOTHING)),
+        ("kind", Json::Text(kind)) if kind == "individual" => draft.note(name, Fate::Ignored(SAYS_NOTHING)),
+        ("name", Json::Object(members)) => {
+            if components::name(draft, members) {
+                let of = own::name_of(&draft.patch);
+                draft.keep_rest(name, &value.to_string(), &of);
+            } else {
+                draft.note(name, Fate::Mapped);
+            }
+        }
+        ("keywords", Json::Object(words)) => keywords(draft, words),
+        ("vCardProps", Json::Array(values)) => own::props(draft, values),
+        (
+            "nicknames" | "titles" | "organizations" | "emails" | "phones" | "addresses" | "links" | "onlineServices"
+            | "anniversaries" | "notes" | "media",
+            Json::Object(members),
+        ) => {
+            for (key, entry) in entries(value) {
+                take_entry(draft, name, key, entry);
+            }
+            for (key, value) in members.iter().filter(|(_, value)| !matches!(value, Json::Object(_) | Json::Null)) {
+                draft.keep_as(name, &format!("{name}/{key}"), &value.to_string(), None);
+            }
+        }
+        _ => draft.keep(name, &value.to_string(), None),
+    }
+}
+
+fn keywords(draft: &mut Draft, words: &Members) {
+    let mut outcome = Fate::Mapped;
+    for (word, _) in words.iter().filter(|(_, value)| *value == Json::Bool(true)) {
+        if let Fate::Aside(_) = draft.category(word) {
+            outcome = Fate::Partial;
+            draft.keep_silently(&format!("keywords/{word}"), "true", "");
+        }
+    }
+    draft.note("keywords", outcome);
+}
+
+/// What became of an entry.
+enum Taken {
+    /// All of it is mapped.
+    All,
+    /// A part is mapped, which has this text; the rest is kept with the whole.
+    Part(String),
+    No(Option<&'static str>),
+    Lost(&'static str),
+}
+
+impl Taken {
+    fn of(fate: Fate, partial: bool, of: impl FnOnce() -> String) -> Self {
+        match fate {
+            Fate::Aside(why) => Self::No(why),
+            _ if partial => Self::Part(of()),
+            _ => Self::All,
+        }
+    }
+}
+
+/// Takes an entry of a collection.
+fn take_entry(draft: &mut Draft, name: &str, key: &str, entry: &Members) {
+    let taken = match name {
+        "nicknames" => first_text(draft, Text::NickName, entry, "name"),
+        "titles" => title(draft, entry),
+        "organizations" => organization(draft, entry),
+        "emails" => email(draft, entry),
+        "phones" => phone(draft, entry),
+        "addresses" => {
+            let (address, partial) = components::address(draft, entry);
+            let of = own::address_of(&address);
+            if of.trim_matches('|').is_empty() {
+                Taken::No(None)
+            } else {
+                Taken::of(draft.address(address), partial, || of)
+            }
+        }
+        "links" => link(draft, entry),
+        "onlineServices" => service(draft, entry),
+        "anniversaries" => anniversary(draft, entry),
+        "notes" => note(draft, entry),
+        _ => media(draft, entry),
+    };
+    let place = format!("{name}/{key}");
+    let json = || Json::Object(entry.to_vec()).to_string();
+    match taken {
+        Taken::All => draft.note(name, Fate::Mapped),
+        Taken::Part(of) => {
+            draft.note(name, Fate::Partial);
+            draft.keep_silently(&place, &json(), &of);
+        }
+        Taken::No(why) => draft.keep_as(name, &place, &json(), why),
+        Taken::Lost(why) => draft.note(name, Fate::Lost(why)),
+    }
+}
+
+/// Takes a text that a contact has once: the first entry has it.
+fn first_text(draft: &mut Draft, property: Text, entry: &Members, from: &str) -> Taken {
+    let Some(value) = text(entry, from).filter(|value| !value.is_empty()) else { return Taken::No(None) };
+    if draft.text_of(property).is_some() {
+        return Taken::No(None);
+    }
+    let partial = has_more(entry, &[from, "kind"]);
+    Taken::of(draft.text(property, value), partial, || value.to_owned())
+}
+
+fn title(draft: &mut Draft, entry: &Members) -> Taken {
+    match text(entry, "kind").unwrap_or("title") {
+        "title" => first_text(draft, Text::JobTitle, entry, "name"),
+        "role" => first_text(draft, Text::Profession, entry, "name"),
+        _ => Taken::No(None),
+    }
+}
+
+/// The first organization; of its units the first.
+fn organization(draft: &mut Draft, entry: &Members) -> Taken {
+    let units: &[Json] = match member(entry, "units") {
+        Some(Json::Array(units)) => units,
+        _ => &[],
+    };
+    let unit = match units.first() {
+        Some(Json::Object(unit)) => text(unit, "name"),
+        _ => None,
+    };
+    let company = text(entry, "name");
+    let known = draft.text_of(Text::CompanyName).is_some() || draft.text_of(Text::Department).is_some();
+    if known || company.is_none() && unit.is_none() {
+        return Taken::No(None);
+    }
+    let mut partial = units.len() > 1 || has_more(entry, &["name", "units"]);
+    for (property, value) in [(Text::CompanyName, company), (Text::Department, unit)] {
+        partial |= value.is_some_and(|value| matches!(draft.text(property, value), Fate::Aside(_)));
+    }
+    let of = format!("{}|{}", company.unwrap_or_default(), unit.unwrap_or_default());
+    Taken::of(Fate::Mapped, partial, || of)
+}
+
+fn email(draft: &mut Draft, entry: &Members) -> Taken {
+    let Some(address) = text(entry, "address").filter(|address| !address.is_empty()) else { return Taken::No(None) };
+    let contexts = set(entry, "contexts");
+    let label = text(entry, "label").filter(|label| !label.is_empty());
+    let kind = match label {
+        _ if contexts.contains(&"work") => Some("work"),
+        _ if contexts.contains(&"private") => Some("personal"),
+        Some(_) => Some("other"),
+        None => None,
+    };
+    let partial = contexts.len() > 1 || has_more(entry, &["address", "contexts", "label"]);
+    let address = draft.clean(address, false);
+    let fate = draft.email(Email {
+        address: Some(address.clone()),
+        kind: kind.map(str::to_owned),
+        other_label: label.map(|label| draft.clean(label, false)),
+        name: None,
+    });
+    Taken::of(fate, partial, || address)
+}
+
+/// A number; a URI of telephones is taken apart (RFC 3966).
+fn number_of(text: &str) -> String {
+    let Some(rest) = text.get(..4).filter(|start| start.eq_ignore_ascii_case("tel:")).and(text.get(4..)) else {
+        return text.to_owned();
+    };
+    let plain = crate::percent::percent_decode(rest, false).unwrap_or_else(|| rest.to_owned());
+    match plain.split_once(";ext=") {
+        Some((number, extension)) => format!("{number} ext. {extension}"),
+        None => plain,
+    }
+}
+
+fn phone(draft: &mut Draft, entry: &Members) -> Taken {
+    let Some(number) = text(entry, "number").filter(|number| !number.is_empty()) else { return Taken::No(None) };
+    let (contexts, features) = (set(entry, "contexts"), set(entry, "features"));
+    let (work, home) = (contexts.contains(&"work"), contexts.contains(&"private"));
+    let kind = match () {
+        () if features.contains(&"fax") && home => "homeFax",
+        () if features.contains(&"fax") && work => "businessFax",
+        () if features.contains(&"fax") => "otherFax",
+        () if features.contains(&"pager") => "pager",
+        () if features.contains(&"mobile") => "mobile",
+        () if home => "home",
+        () if work => "business",
+        () => "other",
+    };
+    let said = ["fax", "pager", "mobile", "voice", "text"];
+    let partial =
+        has_more(entry, &["number", "contexts", "features"]) || features.iter().any(|feature| !said.contains(feature));
+    let number = draft.clean(&number_of(number), false);
+    Taken::of(draft.phone(kind, &number), partial, || format!("{kind}|{number}"))
+}
+
+fn link(draft: &mut Draft, entry: &Members) -> Taken {
+    let uri = text(entry, "uri").filter(|uri| !uri.is_empty() && member(entry, "kind").is_none());
+    let Some(uri) = uri else { return Taken::No(None) };
+    let contexts = set(entry, "contexts");
+    let kind = match () {
+        () if contexts.contains(&"work") => "work",
+        () if contexts.contains(&"private") => "home",
+        () => "other",
+    };
+    let partial = contexts.len() > 1 || has_more(entry, &["uri", "contexts", "label"]);
+    let label = text(entry, "label").map(|label| draft.clean(label, false));
+    Taken::of(draft.website(kind, uri, label), partial, || uri.to_owned())
+}
+
+fn service(draft: &mut Draft, entry: &Members) -> Taken {
+    let uri = text(entry, "uri").unwrap_or_default();
+    let scheme = uri.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
+    if !SCHEMES.contains(&scheme.as_str()) {
+        return Taken::No(None);
+    }
+    let partial = has_more(entry, &["uri", "service", "contexts"]);
+    Taken::of(draft.im("", uri), partial, || uri.to_owned())
+}
+
+/// A date of JSContact as a day, or as an instant if it has a time that says something.
+enum When {
+    Day(String),
+    Instant(String),
+}
+
+fn when(value: &Json) -> Option<When> {
+    let Json::Object(date) = value else { return None };
+    if let Some(utc) = text(date, "utc") {
+        date::instant(utc)?;
+        let day = utc[..10].to_owned();
+        let midnight = utc.get(11..19).is_some_and(|time| time == "00:00:00");
+        return Some(if midnight { When::Day(day) } else { When::Instant(utc.to_owned()) });
+    }
+    let gregorian = text(date, "calendarScale").is_none_or(|scale| scale.eq_ignore_ascii_case("gregorian"));
+    let number = |name| match member(date, name) {
+        Some(Json::Number(number)) => Some(number.as_str()),
+        _ => None,
+    };
+    let year = number("year").map(|year| format!("{year:0>4}"));
+    gregorian.then(|| of_numbers(year.as_deref(), number("month")?, number("day")?)).flatten().map(When::Day)
+}
+
+fn anniversary(draft: &mut Draft, entry: &Members) -> Taken {
+    let Some(when) = member(entry, "date").and_then(when) else { return Taken::No(None) };
+    let partial = has_more(entry, &["kind", "date"]);
+    let fate = match (text(entry, "kind"), &when) {
+        (Some("birth"), When::Day(day)) => draft.birthday(day),
+        (Some("birth"), When::Instant(instant)) if draft.patch.birthday.is_none() => {
+            draft.patch.birthday = Some(Some(instant.clone()));
+            Fate::Mapped
+        }
+        (Some("wedding"), When::Day(day)) => draft.anniversary(day),
+        (Some("wedding"), When::Instant(instant)) => draft.anniversary(&instant[..10]),
+        _ => Fate::Aside(None),
+    };
+    let (When::Day(of) | When::Instant(of)) = when;
+    Taken::of(fate, partial, || of)
+}
+
+/// Notes are joined by a line break.
+fn note(draft: &mut Draft, entry: &Members) -> Taken {
+    let Some(note) = text(entry, "note").filter(|note| !note.is_empty()) else { return Taken::No(None) };
+    let note = draft.clean(note, true);
+    let joined = match draft.text_of(Text::PersonalNotes) {
+        Some(before) => format!("{before}\n{note}"),
+        None => note.clone(),
+    };
+    let before = draft.patch.texts[Text::PersonalNotes as usize].take();
+    let fate = draft.text(Text::PersonalNotes, &joined);
+    if fate != Fate::Mapped {
+        draft.patch.texts[Text::PersonalNotes as usize] = before;
+    }
+    Taken::of(fate, has_more(entry, &["note"]), || note)
+}
+
+/// A photo that is in the Card itself. Nothing is fetched.
+fn media(draft: &mut Draft, entry: &Members) -> Taken {
+    let uri = text(entry, "uri").unwrap_or_default();
+    let data = uri.strip_prefix("data:").and_then(|data| data.split_once(";base64,")).map(|(_, data)| data);
+    let bytes = data.and_then(|data| BASE64_STANDARD.decode(data.trim()).ok());
+    match bytes {
+        Some(bytes) if text(entry, "kind") == Some("photo") && draft.photo.is_none() => {
+            if bytes.len() > MAX_PHOTO {
+                return Taken::Lost("too large");
+            }
+            if Picture::recognize(&bytes).is_err() {
+                return Taken::No(Some("no picture"));
+            }
+            draft.photo = Some(RecordPhoto { bytes });
+            Taken::All
+        }
+        _ => Taken::No(None),
+    }
+}

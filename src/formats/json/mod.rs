@@ -1,0 +1,147 @@
+//! JSON: contacts of Microsoft Graph in either shape, and JSContact. A file is an array, a saved list, or an object a line.
+
+pub mod graph;
+mod values;
+
+use std::collections::VecDeque;
+
+use crate::formats::detect::{Detected, Format};
+use crate::formats::draft::{Draft, settle};
+use crate::formats::jscontact;
+use crate::formats::json::graph::{GraphContact, GraphJson};
+use crate::formats::json::values::{Piece, Values};
+use crate::json::Json;
+use crate::vcard::record::{Fate, Found, Item, Refusal};
+
+/// Reads the records of a JSON file.
+pub(crate) struct JsonReader {
+    values: Values,
+    format: Format,
+    graph: &'static dyn GraphJson,
+    /// Records that are read and not handed out. The last one waits for the rest of its bytes if it is broken.
+    ready: VecDeque<Item>,
+    broken: bool,
+    ended: bool,
+}
+
+impl JsonReader {
+    /// Of a file that begins with these bytes, which are pushed later.
+    pub(crate) fn new(format: Format, sample: &[u8], graph: &'static dyn GraphJson) -> Self {
+        Self { values: Values::new(sample), format, graph, ready: VecDeque::new(), broken: false, ended: false }
+    }
+
+    /// What the file is.
+    pub(crate) fn detected(&self, encoding: Option<&'static str>) -> Detected {
+        let why = match self.format {
+            Format::JsContact => "it is JSON with '@type': 'Card'",
+            _ => "it is JSON without '@type': 'Card'",
+        };
+        Detected {
+            format: self.format,
+            variant: None,
+            encoding: Some(encoding.unwrap_or("utf-8")),
+            separator: None,
+            date_order: None,
+            why: vec![why.to_owned()],
+        }
+    }
+
+    /// What else the report says.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let around = String::from_utf8_lossy(self.values.around());
+        let more = around.contains("@odata.nextLink");
+        let note =
+            "The file is one page of a list: it has an '@odata.nextLink', and the contacts behind that are not in it.";
+        more.then(|| note.to_owned()).into_iter().collect()
+    }
+
+    /// Adds bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.values.push(bytes);
+    }
+
+    /// Tells that no more bytes come.
+    pub(crate) fn finish(&mut self) {
+        self.values.finish();
+        self.ended = true;
+    }
+
+    /// The next record that is complete.
+    pub(crate) fn next_item(&mut self) -> Option<Item> {
+        loop {
+            if self.ready.len() > usize::from(self.broken) {
+                return self.ready.pop_front();
+            }
+            let Some(mut piece) = self.values.next_piece() else {
+                return if self.ended { self.ready.pop_front() } else { None };
+            };
+            if piece.rest {
+                if let Some(Item { raw, .. }) = self.ready.back_mut().filter(|_| self.broken) {
+                    raw.extend_from_slice(&piece.raw);
+                }
+                continue;
+            }
+            let value = value(&piece);
+            if matches!(value, Err(Refusal { reason: "not JSON", .. })) {
+                self.values.give_back(&mut piece);
+            }
+            // What follows a broken record and begins no other is its rest.
+            let rest = self.broken && !piece.raw.starts_with(b"{") && piece.position.unit == "item";
+            if let Some(Item { raw, .. }) = self.ready.back_mut().filter(|_| rest) {
+                raw.extend_from_slice(&piece.raw);
+                continue;
+            }
+            self.broken = matches!(value, Err(Refusal { reason: "not JSON", .. })) && piece.position.unit == "item";
+            let found = match value {
+                Ok(Json::Object(members)) => {
+                    self.values.learn(&piece.raw);
+                    self.object(members)
+                }
+                Ok(other) => {
+                    let detail = Some(format!("A contact is a JSON object, not {}.", other.kind()));
+                    Found::Refused(Refusal { reason: "not an object", detail })
+                }
+                Err(refusal) => Found::Refused(refusal),
+            };
+            self.ready.push_back(Item { position: piece.position, raw: piece.raw, found });
+        }
+    }
+
+    fn object(&self, members: Vec<(String, Json)>) -> Found {
+        if self.format == Format::JsContact {
+            return jscontact::read::card(&members);
+        }
+        let contact = match self.graph.read(members) {
+            Ok(contact) => contact,
+            Err(refusal) => return Found::Refused(refusal),
+        };
+        let GraphContact { patch, id, members } = contact;
+        let mut draft = Draft::new(self.format.name());
+        draft.patch = patch;
+        draft.uid = id;
+        for (name, fate, json) in members {
+            match (fate, json) {
+                (Fate::Partial, Some(json)) => draft.keep_rest(&name, &json, ""),
+                (Fate::Aside(why), Some(json)) => draft.keep(&name, &json, why),
+                (fate, _) => draft.note(&name, fate),
+            }
+        }
+        if settle(&mut draft.patch).is_none() {
+            return Found::Refused(Refusal { reason: "empty", detail: None });
+        }
+        draft.finish()
+    }
+}
+
+/// The value of a record.
+fn value(piece: &Piece) -> Result<Json, Refusal> {
+    if piece.too_large {
+        let detail = Some("The record has more than 8 MiB.".to_owned());
+        return Err(Refusal { reason: "too large", detail });
+    }
+    let raw = piece.raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&piece.raw);
+    Json::read(raw).map_err(|why| {
+        let reason = if why.contains("recursion limit") { "too deep" } else { "not JSON" };
+        Refusal { reason, detail: Some(why) }
+    })
+}

@@ -1,0 +1,435 @@
+//! Splits JSON into the values that are records, as the bytes arrive: the members of an array, those of a list's `value` or
+//! `list`, or the lines of a file with an object a line.
+
+use std::mem;
+
+use crate::vcard::record::Position;
+
+/// Longest record, in bytes. A longer one is passed over.
+const MAX_VALUE: usize = 8 << 20;
+/// Bytes behind a list's array that are looked at for an address of its next page.
+const MAX_TAIL: usize = 64 << 10;
+/// Bytes that may be looked at twice, beyond as many as the file has, to find the next record behind a broken one.
+const MAX_AGAIN: u64 = 64 << 20;
+
+/// A record's bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) position: Position,
+    /// Empty if the record is too long.
+    pub(crate) raw: Vec<u8>,
+    /// It is no record but what follows a broken one, up to where the next begins.
+    pub(crate) rest: bool,
+    pub(crate) too_large: bool,
+}
+
+/// How the records stand in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// A value a line.
+    Lines,
+    /// Members of an array, or values one after the other.
+    Items,
+}
+
+/// Where the reader is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// Before the first value; so many bytes precede it.
+    Before(usize),
+    Between,
+    In,
+    /// Behind the array.
+    Behind,
+}
+
+/// The values of what was pushed.
+#[derive(Debug)]
+pub(crate) struct Values {
+    layout: Layout,
+    at: At,
+    bytes: Vec<u8>,
+    start: usize,
+    scanned: usize,
+    line: u64,
+    breaks: u64,
+    number: u64,
+    nesting: Nesting,
+    dropping: bool,
+    ended: bool,
+    /// How records begin, to find the next one behind a broken one.
+    sign: Vec<u8>,
+    /// Behind a broken record: everything is passed over up to the next that begins so.
+    lost: bool,
+    pushed: u64,
+    again: u64,
+    tail: Vec<u8>,
+}
+
+/// How deep in a value a byte stands.
+#[derive(Debug, Clone, Copy, Default)]
+struct Nesting {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Nesting {
+    /// Takes a byte; tells whether it ends the value that it belongs to.
+    fn after(&mut self, byte: u8) -> bool {
+        if self.in_string {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                // No string of JSON has a line break: one that has is broken, and the next line is read as if it were none.
+                b'"' | b'\n' => self.in_string = false,
+                _ => {}
+            }
+            return byte == b'"' && !self.in_string && self.depth == 0;
+        }
+        match byte {
+            b'"' => (self.in_string, self.escaped) = (true, false),
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                return self.depth == 0;
+            }
+            _ => {}
+        }
+        false
+    }
+}
+
+impl Values {
+    /// Of a file that begins with these bytes, which are pushed later.
+    pub(crate) fn new(sample: &[u8]) -> Self {
+        let (layout, before) = layout(sample);
+        Self {
+            layout,
+            at: At::Before(before),
+            bytes: Vec::new(),
+            start: 0,
+            scanned: 0,
+            line: 1,
+            breaks: 0,
+            number: 0,
+            nesting: Nesting::default(),
+            dropping: false,
+            ended: false,
+            sign: if layout == Layout::Items { frequent_sign(&sample[before..]) } else { Vec::new() },
+            lost: false,
+            pushed: 0,
+            again: 0,
+            tail: Vec::new(),
+        }
+    }
+
+    /// Adds bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.start);
+        self.scanned -= self.start;
+        self.start = 0;
+        self.pushed += bytes.len() as u64;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Tells that no more bytes come.
+    pub(crate) fn finish(&mut self) {
+        self.ended = true;
+    }
+
+    /// What stands before and behind the array of a list.
+    pub(crate) fn around(&self) -> &[u8] {
+        &self.tail
+    }
+
+    /// The next value that is complete.
+    pub(crate) fn next_piece(&mut self) -> Option<Piece> {
+        if let At::Before(before) = self.at {
+            if self.bytes.len() < before {
+                return None;
+            }
+            self.tail.extend_from_slice(&self.bytes[..before.min(MAX_TAIL)]);
+            self.breaks += line_ends(&self.bytes[..before]);
+            self.pass(before);
+            self.at = At::Between;
+        }
+        match self.layout {
+            Layout::Lines => self.next_line(),
+            Layout::Items => self.next_value(),
+        }
+    }
+
+    /// Goes on behind so many bytes.
+    fn pass(&mut self, to: usize) {
+        (self.start, self.scanned) = (to, to);
+        self.line += mem::take(&mut self.breaks);
+    }
+
+    fn next_line(&mut self) -> Option<Piece> {
+        loop {
+            let rest = &self.bytes[self.scanned..];
+            let end = match rest.iter().position(|byte| *byte == b'\n') {
+                Some(at) => self.scanned + at + 1,
+                None if self.ended && (self.bytes.len() > self.start || self.dropping) => self.bytes.len(),
+                None => {
+                    self.scanned = self.bytes.len();
+                    if self.scanned - self.start > MAX_VALUE {
+                        self.dropping = true;
+                        self.start = self.scanned;
+                    }
+                    return None;
+                }
+            };
+            self.breaks = 1;
+            let line = self.line;
+            let position = Position { unit: "line", number: line, line };
+            let too_large = mem::take(&mut self.dropping) || end - self.start > MAX_VALUE;
+            let raw = if too_large { Vec::new() } else { self.bytes[self.start..end].to_vec() };
+            self.pass(end);
+            let says = |byte: &u8| !byte.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(byte);
+            if too_large || raw.iter().any(says) {
+                return Some(Piece { position, raw, rest: false, too_large });
+            }
+        }
+    }
+
+    fn next_value(&mut self) -> Option<Piece> {
+        if self.lost
+            && let Some(rest) = self.passed_over()?
+        {
+            return Some(rest);
+        }
+        while let Some(&byte) = self.bytes.get(self.scanned) {
+            match self.at {
+                At::Before(_) | At::Between => match byte {
+                    b',' | b' ' | b'\t' | b'\r' | b'\n' => {
+                        self.breaks += u64::from(byte == b'\n');
+                        self.pass(self.scanned + 1);
+                    }
+                    b']' => {
+                        self.at = At::Behind;
+                        self.pass(self.scanned + 1);
+                    }
+                    _ => {
+                        self.at = At::In;
+                        self.nesting = Nesting::default();
+                    }
+                },
+                At::In => {
+                    if self.nesting.depth == 0 && !self.nesting.in_string && b",] \t\r\n".contains(&byte) {
+                        return Some(self.value());
+                    }
+                    self.scanned += 1;
+                    self.breaks += u64::from(byte == b'\n');
+                    if self.nesting.after(byte) {
+                        return Some(self.value());
+                    }
+                    if self.scanned - self.start > MAX_VALUE {
+                        self.dropping = true;
+                        self.start = self.scanned;
+                    }
+                }
+                At::Behind => {
+                    let rest = &self.bytes[self.scanned..];
+                    if !self.sign.is_empty() && rest.starts_with(&self.sign) {
+                        // The array ended too early: a bracket is broken.
+                        self.at = At::Between;
+                        continue;
+                    }
+                    if !self.ended && byte == b'{' && self.sign.starts_with(rest) {
+                        return None;
+                    }
+                    if self.tail.len() < MAX_TAIL {
+                        self.tail.push(byte);
+                    }
+                    self.breaks += u64::from(byte == b'\n');
+                    self.pass(self.scanned + 1);
+                }
+            }
+        }
+        (self.ended && self.at == At::In && (self.scanned > self.start || self.dropping)).then(|| self.value())
+    }
+
+    /// What stands between a broken record and the next one. `Some(None)` if the next one begins here.
+    fn passed_over(&mut self) -> Option<Option<Piece>> {
+        let ahead = &self.bytes[self.start..];
+        let found = find(ahead, &self.sign);
+        let end = match found {
+            Some(at) => at,
+            None if self.ended => ahead.len(),
+            // The sign may have begun at the end of what is here.
+            None => ahead.len().saturating_sub(self.sign.len()),
+        };
+        self.lost = found.is_none() && !self.ended;
+        if end == 0 {
+            return if self.lost { None } else { Some(None) };
+        }
+        let raw = ahead[..end].to_vec();
+        self.breaks += line_ends(&raw);
+        let position = Position { unit: "item", number: self.number, line: self.line };
+        self.pass(self.start + end);
+        Some(Some(Piece { position, raw, rest: true, too_large: false }))
+    }
+
+    fn value(&mut self) -> Piece {
+        self.at = At::Between;
+        self.number += 1;
+        let position = Position { unit: "item", number: self.number, line: self.line };
+        let too_large = mem::take(&mut self.dropping);
+        let raw = if too_large { Vec::new() } else { self.bytes[self.start..self.scanned].to_vec() };
+        self.pass(self.scanned);
+        Piece { position, raw, rest: false, too_large }
+    }
+
+    /// Remembers how records begin, by one that is whole, unless the first bytes told it.
+    pub(crate) fn learn(&mut self, raw: &[u8]) {
+        if self.sign.is_empty() && self.layout == Layout::Items {
+            self.sign = sign(raw);
+        }
+    }
+
+    /// Shortens a value that is no JSON by the records that it swallowed, which are read again: one lost quote or bracket must
+    /// not cost those behind it.
+    pub(crate) fn give_back(&mut self, piece: &mut Piece) {
+        let (raw, sign) = (&piece.raw, &self.sign);
+        if sign.is_empty() || raw.is_empty() || self.layout == Layout::Lines {
+            return;
+        }
+        let Some(at) = find(&raw[1..], sign).map(|at| at + 1) else {
+            self.lost = true;
+            return;
+        };
+        let length = raw.len() - at;
+        self.again += length as u64;
+        if self.again > self.pushed + MAX_AGAIN || self.start < length {
+            return;
+        }
+        let back = line_ends(&raw[at..]);
+        piece.raw.truncate(at);
+        self.line -= back;
+        self.pass(self.start - length);
+    }
+}
+
+fn line_ends(bytes: &[u8]) -> u64 {
+    bytes.split(|byte| *byte == b'\n').skip(1).count() as u64
+}
+
+/// Where the first of these bytes stands.
+fn find(bytes: &[u8], sign: &[u8]) -> Option<usize> {
+    bytes.windows(sign.len()).position(|window| window == sign)
+}
+
+/// How records begin, by the first of them, or by those behind a comma if no other begins as the first does: it may be broken.
+fn frequent_sign(sample: &[u8]) -> Vec<u8> {
+    let behind_comma = |(at, pair): (usize, &[u8])| (pair == b"},").then_some(at + 2);
+    let places = sample.windows(2).enumerate().filter_map(behind_comma).take(20);
+    let mut signs = [0].into_iter().chain(places).map(|place| sign(sample[place..].trim_ascii_start()));
+    let again =
+        |sign: &Vec<u8>| !sign.is_empty() && sample.windows(sign.len()).filter(|window| window == sign).count() > 1;
+    signs.find(again).unwrap_or_default()
+}
+
+/// How a record begins: up to the value of its first member, with the value if it is the type.
+fn sign(raw: &[u8]) -> Vec<u8> {
+    let Some(colon) = raw.iter().position(|byte| *byte == b':').filter(|_| raw.starts_with(b"{")) else {
+        return Vec::new();
+    };
+    let end = if raw[..colon].ends_with(b"\"@type\"") {
+        raw.iter().position(|byte| *byte == b',').unwrap_or(colon + 1)
+    } else {
+        colon + 1
+    };
+    raw[..end].to_vec()
+}
+
+/// How the records stand, and how many bytes precede the first.
+fn layout(sample: &[u8]) -> (Layout, usize) {
+    let begin = sample.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(sample.len());
+    let text = &sample[begin..];
+    if text.starts_with(b"[") {
+        return (Layout::Items, begin + 1);
+    }
+    let mut nesting = Nesting::default();
+    let (mut key, mut string) = (Vec::new(), None);
+    for (at, &byte) in text.iter().enumerate() {
+        if nesting.depth == 1 && !nesting.in_string {
+            match byte {
+                b'"' => string = Some(at + 1),
+                b'[' if key.eq_ignore_ascii_case(b"value") || key.eq_ignore_ascii_case(b"list") => {
+                    return (Layout::Items, begin + at + 1);
+                }
+                b',' => key.clear(),
+                _ => {}
+            }
+        } else if nesting.depth == 1 && byte == b'"' && !nesting.escaped {
+            key = string.take().map_or_else(Vec::new, |from| text[from..at].to_vec());
+        }
+        if byte == b'\n' && is_line(&text[..at], &text[at..]) {
+            return (Layout::Lines, 0);
+        }
+        if nesting.after(byte) {
+            // One line, or an object over several.
+            let lines = text[..at].contains(&b'\n');
+            return if lines { (Layout::Items, begin) } else { (Layout::Lines, 0) };
+        }
+    }
+    if text.contains(&b'\n') { (Layout::Items, begin) } else { (Layout::Lines, 0) }
+}
+
+/// Whether a broken first line is a record of its own: it does not end as an object that goes on does, and the next line begins
+/// another.
+fn is_line(line: &[u8], rest: &[u8]) -> bool {
+    let goes_on = line.trim_ascii_end().last().is_none_or(|byte| b"{[,:".contains(byte));
+    !goes_on && rest.trim_ascii_start().starts_with(b"{")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str, step: usize) -> Vec<(String, u64, u64)> {
+        let mut values = Values::new(text.as_bytes());
+        let mut found = Vec::new();
+        let mut take = |values: &mut Values| {
+            while let Some(piece) = values.next_piece() {
+                let Position { number, line, .. } = piece.position;
+                found.push((String::from_utf8(piece.raw).unwrap().trim().to_owned(), number, line));
+            }
+        };
+        for piece in text.as_bytes().chunks(step) {
+            values.push(piece);
+            take(&mut values);
+        }
+        values.finish();
+        take(&mut values);
+        found
+    }
+
+    #[test]
+    fn records_are_found_in_arrays_lists_and_lines() {
+        type Cases<'a> = [(&'a str, &'a [(&'a str, u64, u64)]); 9];
+        let cases: Cases<'_> = [
+            (
+                "[{\"a\":\"]}\"},\n 1, \"x\", null]",
+                &[("{\"a\":\"]}\"}", 1, 1), ("1", 2, 2), ("\"x\"", 3, 2), ("null", 4, 2)],
+            ),
+            ("{\"@c\":\"value\",\n\"value\":[{\"value\":[1]},{}],\"x\":1}", &[("{\"value\":[1]}", 1, 2), ("{}", 2, 2)]),
+            ("{\"a\":{\"value\":[1]},\"list\" : [ {} ]}", &[("{}", 1, 1)]),
+            ("{\"a\":1}", &[("{\"a\":1}", 1, 1)]),
+            ("{\n\"a\":1\n}\n{\"b\":2}", &[("{\n\"a\":1\n}", 1, 1), ("{\"b\":2}", 2, 4)]),
+            ("{\"a\":1}\r\n\r\n{\"a\"\n[1]", &[("{\"a\":1}", 1, 1), ("{\"a\"", 3, 3), ("[1]", 4, 4)]),
+            ("{\"a\":\"half\n{\"a\":2}\n", &[("{\"a\":\"half", 1, 1), ("{\"a\":2}", 2, 2)]),
+            ("[]", &[]),
+            ("{\"value\":[]}", &[]),
+        ];
+        for (text, expected) in cases {
+            let expected: Vec<_> =
+                expected.iter().map(|(raw, number, line)| ((*raw).to_owned(), *number, *line)).collect();
+            for step in 1..=text.len() {
+                assert_eq!(split(text, step), expected, "{text} in pieces of {step} bytes");
+            }
+        }
+    }
+}

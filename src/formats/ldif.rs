@@ -1,0 +1,445 @@
+//! LDIF (RFC 2849), as Thunderbird, SOGo and ldapsearch write it. URLs (`attribute:< url`) are never read.
+
+use std::mem;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+
+use crate::domain::contact::{Address, Email, Text};
+use crate::domain::photo::Picture;
+use crate::formats::charset::Charset;
+use crate::formats::csv::dates;
+use crate::formats::detect::{Detected, Format};
+use crate::formats::draft::{Draft, MAX_PHOTO, clean};
+use crate::vcard::record::{Fate, Found, GroupRecord, Item, Outcome, Position, RecordPhoto, Refusal, SAYS_NOTHING};
+
+/// Longest entry, in bytes. A longer one is passed over and refused.
+const MAX_ENTRY: usize = 8 << 20;
+/// The name of what is no attribute.
+const JUNK: &str = "(lines that are no LDIF)";
+
+/// Reads the entries of an LDIF file.
+#[derive(Debug)]
+pub(crate) struct LdifReader {
+    charset: Charset,
+    bytes: Vec<u8>,
+    /// Where the unread line begins, and how far it was looked at.
+    start: usize,
+    scanned: usize,
+    ended: bool,
+    line: u64,
+    /// The entry so far: its bytes and where it begins.
+    raw: Vec<u8>,
+    begins: u64,
+    too_large: bool,
+    /// Whether the entry has a line that is no comment and no version.
+    has_lines: bool,
+    number: u64,
+}
+
+impl LdifReader {
+    /// Of a file that begins with these bytes.
+    pub(crate) fn new(sample: &[u8]) -> Self {
+        Self {
+            charset: Charset::guess(sample),
+            bytes: Vec::new(),
+            start: 0,
+            scanned: 0,
+            ended: false,
+            line: 1,
+            raw: Vec::new(),
+            begins: 1,
+            too_large: false,
+            has_lines: false,
+            number: 0,
+        }
+    }
+
+    /// What the file is.
+    pub(crate) fn detected(&self, encoding: Option<&'static str>) -> Detected {
+        Detected {
+            format: Format::Ldif,
+            variant: None,
+            encoding: Some(encoding.unwrap_or(self.charset.name())),
+            separator: None,
+            date_order: None,
+            why: vec!["it begins as LDIF".to_owned()],
+        }
+    }
+
+    /// Adds bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.start);
+        self.scanned -= self.start;
+        self.start = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Tells that no more bytes come.
+    pub(crate) fn finish(&mut self) {
+        self.ended = true;
+    }
+
+    /// The next entry that is complete.
+    pub(crate) fn next_item(&mut self) -> Option<Item> {
+        while let Some((from, to)) = self.next_line() {
+            let line = &self.bytes[from..to];
+            if line.trim_ascii().is_empty() {
+                if let Some(item) = self.entry() {
+                    return Some(item);
+                }
+                self.begins = self.line;
+                continue;
+            }
+            let says = !line.starts_with(b"#") && !is_version(line) && !line.starts_with(b" ");
+            self.has_lines |= says;
+            if self.raw.len() + line.len() > MAX_ENTRY {
+                self.too_large = true;
+                self.raw.clear();
+            }
+            if !self.too_large {
+                self.raw.extend_from_slice(line);
+            }
+        }
+        if self.ended { self.entry() } else { None }
+    }
+
+    /// The next line, with its end. A line that is too long is handed in pieces.
+    fn next_line(&mut self) -> Option<(usize, usize)> {
+        let rest = &self.bytes[self.scanned..];
+        let end = match rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            Some(at) => self.scanned + at,
+            None if self.bytes.len() - self.start > MAX_ENTRY || self.ended && self.bytes.len() > self.start => {
+                let piece = (self.start, self.bytes.len());
+                (self.start, self.scanned) = (self.bytes.len(), self.bytes.len());
+                return Some(piece);
+            }
+            None => {
+                self.scanned = self.bytes.len();
+                return None;
+            }
+        };
+        let behind = match &self.bytes[end..] {
+            [b'\r', b'\n', ..] => end + 2,
+            [b'\r'] if !self.ended => {
+                self.scanned = end;
+                return None;
+            }
+            _ => end + 1,
+        };
+        let piece = (self.start, behind);
+        (self.start, self.scanned) = (behind, behind);
+        self.line += 1;
+        Some(piece)
+    }
+
+    /// The entry that ends here, if there is one.
+    fn entry(&mut self) -> Option<Item> {
+        let raw = mem::take(&mut self.raw);
+        let too_large = mem::take(&mut self.too_large);
+        if !mem::take(&mut self.has_lines) && !too_large {
+            return None;
+        }
+        self.number += 1;
+        let position = Position { unit: "record", number: self.number, line: self.begins };
+        self.begins = self.line;
+        let found = if too_large {
+            let detail = Some("The entry has more than 8 MiB.".to_owned());
+            Found::Refused(Refusal { reason: "too large", detail })
+        } else {
+            read(&raw, self.charset)
+        };
+        Some(Item { position, raw, found })
+    }
+}
+
+fn is_version(line: &[u8]) -> bool {
+    line.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"version:"))
+}
+
+/// An attribute of an entry.
+struct Attribute {
+    /// In lower case, without options.
+    name: String,
+    value: Value,
+}
+
+enum Value {
+    Text(String),
+    /// Base64 that is no text.
+    Bytes(Vec<u8>),
+    /// A line that is no attribute, or one whose base64 cannot be read.
+    Junk(String),
+}
+
+/// The attributes of an entry, with continued lines joined.
+fn attributes(raw: &[u8], charset: Charset) -> Vec<Attribute> {
+    let mut lines: Vec<Vec<u8>> = Vec::new();
+    for line in raw.split(|byte| *byte == b'\n').flat_map(|line| line.split(|byte| *byte == b'\r')) {
+        match (line, lines.last_mut()) {
+            ([b' ', rest @ ..], Some(last)) => last.extend_from_slice(rest),
+            ([], _) => {}
+            _ => lines.push(line.to_vec()),
+        }
+    }
+    let says = |line: &Vec<u8>| !line.starts_with(b"#") && !is_version(line);
+    lines.into_iter().filter(says).map(|line| attribute(&line, charset)).collect()
+}
+
+fn attribute(line: &[u8], charset: Charset) -> Attribute {
+    let junk = |line: &[u8]| Attribute { name: String::new(), value: Value::Junk(charset.text(line).into_owned()) };
+    let Some(colon) = line.iter().position(|byte| *byte == b':') else { return junk(line) };
+    let (name, value) = (charset.text(&line[..colon]), &line[colon + 1..]);
+    let name = name.split(';').next().unwrap_or_default().trim().to_lowercase();
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
+    if !is_name(&name) || value.starts_with(b"<") {
+        return junk(line);
+    }
+    let Some(coded) = value.strip_prefix(b":") else {
+        return Attribute { name, value: Value::Text(charset.text(value).trim().to_owned()) };
+    };
+    let coded: Vec<u8> = coded.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    match BASE64_STANDARD.decode(&coded) {
+        Ok(bytes) if name == "jpegphoto" => Attribute { name, value: Value::Bytes(bytes) },
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Attribute { name, value: Value::Text(text) },
+            // A NUL never stands in the text of a code page.
+            Err(wrong) if !wrong.as_bytes().contains(&0) => {
+                let text = charset.text(wrong.as_bytes()).into_owned();
+                Attribute { name, value: Value::Text(text) }
+            }
+            Err(wrong) => Attribute { name, value: Value::Bytes(wrong.into_bytes()) },
+        },
+        Err(_) => junk(line),
+    }
+}
+
+/// The texts of an attribute.
+fn texts<'a>(attributes: &'a [Attribute], wanted: &str) -> Vec<&'a str> {
+    let of = attributes.iter().filter(|attribute| attribute.name == wanted);
+    let text = |attribute: &'a Attribute| match &attribute.value {
+        Value::Text(text) => Some(text.as_str()),
+        Value::Bytes(_) | Value::Junk(_) => None,
+    };
+    of.filter_map(text).collect()
+}
+
+fn read(raw: &[u8], charset: Charset) -> Found {
+    let attributes = attributes(raw, charset);
+    let texts = |wanted: &str| texts(&attributes, wanted);
+    if let Some(kind) = texts("changetype").first().filter(|kind| !kind.eq_ignore_ascii_case("add")) {
+        let detail = Some(format!("The entry is a change of the type '{kind}', not a contact."));
+        return Found::Refused(Refusal { reason: "changetype", detail });
+    }
+    let is_group = |class: &&str| class.to_lowercase().starts_with("groupof");
+    if texts("objectclass").iter().any(is_group) {
+        return group(&attributes);
+    }
+    let mut draft = Draft::new(Format::Ldif.name());
+    draft.alias = texts("dn").first().map(|dn| (*dn).to_owned());
+    draft.uid = texts("entryuuid").first().map(|id| (*id).to_owned());
+    let mut parts = Parts::default();
+    for attribute in &attributes {
+        take(&mut draft, &mut parts, attribute);
+    }
+    parts.finish(&mut draft);
+    draft.finish()
+}
+
+/// A list of members: a category of those entries.
+fn group(attributes: &[Attribute]) -> Found {
+    let first = |name: &str| texts(attributes, name).first().map(|text| clean(text, false));
+    let Some(name) = first("cn").filter(|name| !name.is_empty()) else {
+        return Found::Refused(Refusal { reason: "empty", detail: Some("The list has no name (cn).".to_owned()) });
+    };
+    let members =
+        ["member", "uniquemember"].into_iter().flat_map(|name| texts(attributes, name)).map(str::to_owned).collect();
+    let mut outcomes = Vec::new();
+    for attribute in attributes {
+        let fate = match attribute.name.as_str() {
+            "cn" | "member" | "uniquemember" | "entryuuid" => Fate::Mapped,
+            "dn" | "objectclass" | "modifytimestamp" => Fate::Ignored(SAYS_NOTHING),
+            _ => Fate::Ignored("a list has a name and members only"),
+        };
+        let name = if attribute.name.is_empty() { JUNK } else { &attribute.name };
+        outcomes.push(Outcome { name: name.to_owned(), fate });
+    }
+    let uid = first("entryuuid");
+    Found::Group(Box::new(GroupRecord { name, members, uid, card: None, outcomes }))
+}
+
+/// What is put together of several attributes.
+#[derive(Default)]
+struct Parts {
+    /// `mail` and `mozillaSecondEmail`, which stands behind it wherever it is written.
+    emails: [Vec<(String, String)>; 2],
+    work: Place,
+    home: Place,
+    /// Year, month and day.
+    birthday: [Option<(String, String)>; 3],
+    junk: Vec<String>,
+}
+
+/// An address: street, its second line, box, city, state, code, country.
+#[derive(Default)]
+struct Place([Option<(String, String)>; 7]);
+
+/// What an attribute means.
+enum Meaning {
+    Text(Text),
+    Email(usize),
+    Phone(&'static str),
+    Work(usize),
+    Home(usize),
+    Website(&'static str),
+    Im(&'static str),
+    Birthday(usize),
+    Nothing,
+    Identity,
+    Photo,
+    Aside,
+}
+
+fn meaning(name: &str) -> Meaning {
+    match name {
+        "cn" => Meaning::Text(Text::DisplayName),
+        "givenname" => Meaning::Text(Text::GivenName),
+        "sn" => Meaning::Text(Text::Surname),
+        "mozillanickname" | "xmozillanickname" => Meaning::Text(Text::NickName),
+        "initials" => Meaning::Text(Text::Initials),
+        "title" => Meaning::Text(Text::JobTitle),
+        "ou" | "department" | "departmentnumber" | "orgunit" => Meaning::Text(Text::Department),
+        "o" | "company" => Meaning::Text(Text::CompanyName),
+        "description" | "notes" => Meaning::Text(Text::PersonalNotes),
+        "roomnumber" | "physicaldeliveryofficename" => Meaning::Text(Text::OfficeLocation),
+        "mail" => Meaning::Email(0),
+        "mozillasecondemail" => Meaning::Email(1),
+        "telephonenumber" => Meaning::Phone("business"),
+        "homephone" => Meaning::Phone("home"),
+        "mobile" | "cellphone" => Meaning::Phone("mobile"),
+        "facsimiletelephonenumber" | "fax" => Meaning::Phone("businessFax"),
+        "pager" | "pagerphone" => Meaning::Phone("pager"),
+        "street" | "streetaddress" => Meaning::Work(0),
+        "mozillaworkstreet2" => Meaning::Work(1),
+        "postofficebox" => Meaning::Work(2),
+        "l" | "locality" => Meaning::Work(3),
+        "st" | "region" => Meaning::Work(4),
+        "postalcode" | "zip" => Meaning::Work(5),
+        "c" | "countryname" => Meaning::Work(6),
+        "mozillahomestreet" | "homepostaladdress" => Meaning::Home(0),
+        "mozillahomestreet2" => Meaning::Home(1),
+        "mozillahomelocalityname" => Meaning::Home(3),
+        "mozillahomestate" => Meaning::Home(4),
+        "mozillahomepostalcode" => Meaning::Home(5),
+        "mozillahomecountryname" => Meaning::Home(6),
+        "mozillaworkurl" | "workurl" => Meaning::Website("work"),
+        "mozillahomeurl" | "homeurl" => Meaning::Website("home"),
+        "nsaimid" | "nscpaimscreenname" => Meaning::Im("aim"),
+        "birthyear" => Meaning::Birthday(0),
+        "birthmonth" => Meaning::Birthday(1),
+        "birthday" => Meaning::Birthday(2),
+        "entryuuid" => Meaning::Identity,
+        "jpegphoto" => Meaning::Photo,
+        "objectclass" | "modifytimestamp" | "mozillausehtmlmail" | "dn" | "changetype" => Meaning::Nothing,
+        _ => Meaning::Aside,
+    }
+}
+
+/// Takes an attribute.
+fn take(draft: &mut Draft, parts: &mut Parts, attribute: &Attribute) {
+    let name = attribute.name.as_str();
+    let text = match &attribute.value {
+        Value::Junk(line) => return parts.junk.push(line.clone()),
+        Value::Bytes(bytes) => return photo(draft, name, bytes),
+        Value::Text(text) => clean(text, true),
+    };
+    let cell = || Some((name.to_owned(), text.clone()));
+    let meaning = meaning(name);
+    if text.is_empty() || matches!(meaning, Meaning::Nothing) {
+        return draft.note(name, Fate::Ignored(SAYS_NOTHING));
+    }
+    match meaning {
+        Meaning::Text(property) => {
+            let fate = draft.text(property, &text);
+            draft.took(name, &text, fate);
+        }
+        Meaning::Email(place) => parts.emails[place].extend(cell()),
+        Meaning::Phone(kind) => {
+            let fate = draft.phone(kind, &text);
+            draft.took(name, &text, fate);
+        }
+        Meaning::Website(kind) => {
+            let fate = draft.website(kind, &text, None);
+            draft.took(name, &text, fate);
+        }
+        Meaning::Im(scheme) => {
+            let fate = draft.im(scheme, &text);
+            draft.took(name, &text, fate);
+        }
+        Meaning::Work(at) if parts.work.0[at].is_none() => parts.work.0[at] = cell(),
+        Meaning::Home(at) if parts.home.0[at].is_none() => parts.home.0[at] = cell(),
+        Meaning::Birthday(at) if parts.birthday[at].is_none() => parts.birthday[at] = cell(),
+        Meaning::Identity => draft.note(name, Fate::Mapped),
+        _ => draft.keep(name, &text, None),
+    }
+}
+
+/// A picture, or bytes that are no text: kept as base64.
+fn photo(draft: &mut Draft, name: &str, bytes: &[u8]) {
+    if name == "jpegphoto" && draft.photo.is_none() && Picture::recognize(bytes).is_ok() {
+        if bytes.len() > MAX_PHOTO {
+            return draft.note(name, Fate::Lost("too large"));
+        }
+        draft.photo = Some(RecordPhoto { bytes: bytes.to_vec() });
+        return draft.note(name, Fate::Mapped);
+    }
+    draft.keep(name, &BASE64_STANDARD.encode(bytes), Some("no text"));
+}
+
+impl Parts {
+    fn finish(self, draft: &mut Draft) {
+        for (name, address) in self.emails.into_iter().flatten() {
+            let fate = draft.email(Email { address: Some(clean(&address, false)), ..Email::default() });
+            draft.took(&name, &address, fate);
+        }
+        self.work.finish(draft, "business");
+        self.home.finish(draft, "home");
+        let [year, month, day] = &self.birthday;
+        let text = |part: &Option<(String, String)>| part.as_ref().map(|(_, text)| text.clone());
+        let day = match (text(month), text(day)) {
+            (Some(month), Some(day)) => dates::of_numbers(text(year).as_deref(), &month, &day),
+            _ => None,
+        };
+        let fate = day.map_or(Fate::Aside(None), |day| draft.birthday(&day));
+        for (name, text) in self.birthday.into_iter().flatten() {
+            draft.took(&name, &text, fate);
+        }
+        if !self.junk.is_empty() {
+            draft.keep_rest(JUNK, &self.junk.join("\n"), "");
+        }
+    }
+}
+
+impl Place {
+    fn finish(self, draft: &mut Draft, kind: &str) {
+        if self.0.iter().all(Option::is_none) {
+            return;
+        }
+        let text = |at: usize| self.0[at].as_ref().map(|(_, text)| text.clone());
+        let line = |at: usize| text(at).map(|text| clean(&text, false));
+        let street = [text(0), text(1)].into_iter().flatten().collect::<Vec<_>>().join("\n");
+        let fate = draft.address(Address {
+            kind: Some(kind.to_owned()),
+            post_office_box: line(2),
+            street: Some(street).filter(|street| !street.is_empty()),
+            city: line(3),
+            state: line(4),
+            postal_code: line(5),
+            country_or_region: line(6),
+        });
+        for (name, text) in self.0.into_iter().flatten() {
+            draft.took(&name, &text, fate);
+        }
+    }
+}

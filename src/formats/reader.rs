@@ -1,0 +1,192 @@
+//! One reader for every format: it finds out by the first bytes what the file is, and yields its records as they are complete.
+
+use std::mem;
+
+use crate::formats::cards::CardReader;
+use crate::formats::charset::{Start, Widened};
+use crate::formats::csv::CsvReader;
+use crate::formats::csv::layout::Layout;
+use crate::formats::detect::{self, Detected, Format, Options, Unrecognised};
+use crate::formats::json::JsonReader;
+use crate::formats::json::graph::GraphJson;
+use crate::formats::ldif::LdifReader;
+use crate::vcard::record::{Found, Item, Position, Refusal};
+
+/// Bytes that are kept until it is decided what the file is. The order of dates and the code page are judged by them.
+const SAMPLE: usize = 1 << 20;
+
+/// Reads a file piece by piece: [`Reader::push`] bytes, take what [`Reader::next_item`] yields, and [`Reader::finish`] at the end. It
+/// holds at most one record, what was pushed last, and at first 1 MiB.
+pub struct Reader {
+    options: Options,
+    graph: &'static dyn GraphJson,
+    state: State,
+    wide: Option<Widened>,
+    /// What the first bytes say of the encoding.
+    encoding: Option<&'static str>,
+    started: bool,
+    finished: bool,
+}
+
+enum State {
+    /// Bytes in UTF-8 or a code page, until there are enough.
+    Sampling(Vec<u8>),
+    Unrecognised(Option<Item>),
+    VCard(Box<CardReader>),
+    Csv(Box<CsvReader>),
+    Ldif(Box<LdifReader>),
+    Json(Box<JsonReader>),
+}
+
+impl Reader {
+    /// A reader with what the user says of the file, and with what reads the JSON of Graph.
+    pub fn new(options: Options, graph: &'static dyn GraphJson) -> Self {
+        Self {
+            options,
+            graph,
+            state: State::Sampling(Vec::new()),
+            wide: None,
+            encoding: None,
+            started: false,
+            finished: false,
+        }
+    }
+
+    /// Adds bytes of the file.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.take(bytes, false);
+    }
+
+    /// Tells that the file is at its end.
+    pub fn finish(&mut self) {
+        if mem::replace(&mut self.finished, true) {
+            return;
+        }
+        self.take(&[], true);
+        if let State::Sampling(_) = self.state {
+            self.decide(true);
+        }
+        match &mut self.state {
+            State::Sampling(_) | State::Unrecognised(_) => {}
+            State::VCard(reader) => reader.finish(),
+            State::Csv(reader) => reader.finish(),
+            State::Ldif(reader) => reader.finish(),
+            State::Json(reader) => reader.finish(),
+        }
+    }
+
+    /// The next record that is complete. None until more bytes come.
+    pub fn next_item(&mut self) -> Option<Item> {
+        match &mut self.state {
+            State::Sampling(_) => None,
+            State::Unrecognised(item) => item.take(),
+            State::VCard(reader) => reader.next_item(),
+            State::Csv(reader) => reader.next_item(),
+            State::Ldif(reader) => reader.next_item(),
+            State::Json(reader) => reader.next_item(),
+        }
+    }
+
+    /// What the file is, once that is decided.
+    pub fn detected(&self) -> Option<Detected> {
+        match &self.state {
+            State::Sampling(_) | State::Unrecognised(_) => None,
+            State::VCard(reader) => Some(reader.detected(self.encoding)),
+            State::Csv(reader) => Some(reader.detected(self.encoding)),
+            State::Ldif(reader) => Some(reader.detected(self.encoding)),
+            State::Json(reader) => Some(reader.detected(self.encoding)),
+        }
+    }
+
+    /// What else the report says, at the end of the file.
+    pub fn notes(&self) -> Vec<String> {
+        match &self.state {
+            State::VCard(reader) => reader.notes(),
+            State::Csv(reader) => reader.notes(),
+            State::Json(reader) => reader.notes(),
+            State::Sampling(_) | State::Unrecognised(_) | State::Ldif(_) => Vec::new(),
+        }
+    }
+
+    /// What refused records need before them in a file of their own: the header row of CSV.
+    pub fn preface(&self) -> &[u8] {
+        match &self.state {
+            State::Csv(reader) => reader.header(),
+            _ => &[],
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], last: bool) {
+        let mut bytes = bytes;
+        let held;
+        if !self.started {
+            let State::Sampling(first) = &mut self.state else { return };
+            first.extend_from_slice(bytes);
+            if first.len() < 64 && !last {
+                return;
+            }
+            held = mem::take(first);
+            self.started = true;
+            let start = Start::of(&held);
+            self.encoding = start.name;
+            self.wide = start.wide.map(Widened::new);
+            bytes = &held[start.skip..];
+        }
+        let mut widened = Vec::new();
+        if let Some(wide) = &mut self.wide {
+            wide.push(bytes, last, &mut widened);
+            bytes = &widened;
+        }
+        match &mut self.state {
+            State::Sampling(sample) => {
+                sample.extend_from_slice(bytes);
+                if sample.len() >= SAMPLE {
+                    self.decide(false);
+                }
+            }
+            State::Unrecognised(_) => {}
+            State::VCard(reader) => reader.push(bytes),
+            State::Csv(reader) => reader.push(bytes),
+            State::Ldif(reader) => reader.push(bytes),
+            State::Json(reader) => reader.push(bytes),
+        }
+    }
+
+    /// Chooses the reader by the first bytes, and gives it these.
+    fn decide(&mut self, whole: bool) {
+        let State::Sampling(sample) = &mut self.state else { return };
+        let sample = mem::take(sample);
+        if sample.trim_ascii().is_empty() {
+            let empty = refused(&Unrecognised::known("The file is empty."));
+            self.state = State::Unrecognised(Some(empty));
+            return;
+        }
+        let format = self.options.format.map_or_else(|| detect::family(&sample), Ok);
+        let state = match format {
+            Ok(format) if format.is_csv() => Layout::find(&sample, &self.options).map(|layout| {
+                let mut reader = CsvReader::new(layout);
+                reader.push(&sample);
+                State::Csv(Box::new(reader))
+            }),
+            Ok(Format::VCard) => Ok(State::VCard(Box::new(CardReader::new(&sample, whole)))),
+            Ok(Format::Ldif) => {
+                let mut reader = LdifReader::new(&sample);
+                reader.push(&sample);
+                Ok(State::Ldif(Box::new(reader)))
+            }
+            Ok(format) => {
+                let mut reader = JsonReader::new(format, &sample, self.graph);
+                reader.push(&sample);
+                Ok(State::Json(Box::new(reader)))
+            }
+            Err(unrecognised) => Err(unrecognised),
+        };
+        self.state = state.unwrap_or_else(|unrecognised| State::Unrecognised(Some(refused(&unrecognised))));
+    }
+}
+
+/// The refusal of a whole file.
+fn refused(unrecognised: &Unrecognised) -> Item {
+    let refusal = Refusal { reason: "not recognised", detail: Some(unrecognised.told()) };
+    Item { position: Position { unit: "line", number: 1, line: 1 }, raw: Vec::new(), found: Found::Refused(refusal) }
+}

@@ -1,0 +1,341 @@
+//! Cards of JSContact (RFC 9553).
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+
+use crate::domain::contact::patch::ContactPatch;
+use crate::domain::contact::{Address, Properties, Text};
+use crate::domain::date;
+use crate::domain::photo::Picture;
+use crate::formats::aside::{self, Aside};
+use crate::formats::jscontact::own::{self, Own};
+use crate::formats::jscontact::{PRODUCT, read};
+use crate::formats::write::Source;
+use crate::json::Json;
+use crate::vcard::record::Found;
+
+type Members = Vec<(String, Json)>;
+
+/// A contact as a Card, on one line without its end. Every property comes back when the Card is read: those that JSContact has
+/// no member for, or not in this form, stand in `vCardProps` as well.
+pub fn jscontact(source: &Source<'_>) -> String {
+    let properties = &source.contact.properties;
+    let mut card = Card::default();
+    card.of(properties);
+    let asides = source.asides("jscontact");
+    let mut members = card.members(properties, &asides);
+    let mut props = further(&mut members, &asides);
+    let said = said(&members);
+    for own in Own::all() {
+        let (value, of) = (own.value(properties), own.value(&said));
+        if value != of {
+            props.push(own::prop(own, &of, &value));
+        }
+    }
+    let mut head = head(source);
+    if let Some(photo) = source.photo {
+        photo_entry(&mut members, photo);
+    }
+    head.extend(members);
+    if !props.is_empty() {
+        head.push(("vCardProps".to_owned(), Json::Array(props)));
+    }
+    Json::Object(head).to_string()
+}
+
+fn string(value: &str) -> Json {
+    Json::Text(value.to_owned())
+}
+
+fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
+    Json::Object(members.map(|(name, value)| (name.to_owned(), value)).to_vec())
+}
+
+fn set(name: &str) -> Json {
+    object([(name, Json::Bool(true))])
+}
+
+fn head(source: &Source<'_>) -> Members {
+    let id = source.contact.id.to_string();
+    let uid = source.card.and_then(aside::uid).unwrap_or_else(|| format!("urn:uuid:{id}"));
+    let Json::Object(head) = object([
+        ("@type", string("Card")),
+        ("version", string("1.0")),
+        ("prodId", string(PRODUCT)),
+        ("uid", Json::Text(uid)),
+        ("created", Json::Text(date::print(source.contact.created_date_time))),
+        ("updated", Json::Text(date::print(source.contact.last_modified_date_time))),
+    ]) else {
+        return Vec::new();
+    };
+    head
+}
+
+/// What the members say when they are read.
+fn said(members: &Members) -> Properties {
+    let Json::Object(mut card) = object([("@type", string("Card")), ("prodId", string(PRODUCT))]) else {
+        return Properties::default();
+    };
+    card.extend(members.iter().cloned());
+    match read::card(&card) {
+        Found::Contact(record) => record.patch.into_properties(),
+        Found::Group(_) | Found::Refused(_) => ContactPatch::default().into_properties(),
+    }
+}
+
+/// An entry of a collection, with what tells it from others.
+struct Entry {
+    collection: &'static str,
+    key: String,
+    of: String,
+    value: Json,
+}
+
+#[derive(Default)]
+struct Card {
+    entries: Vec<Entry>,
+}
+
+impl Card {
+    fn add(&mut self, collection: &'static str, letter: &str, of: impl Into<String>, value: Json) {
+        let number = self.entries.iter().filter(|entry| entry.collection == collection).count() + 1;
+        self.entries.push(Entry { collection, key: format!("{letter}{number}"), of: of.into(), value });
+    }
+
+    fn of(&mut self, properties: &Properties) {
+        let text = |text: Text| properties.text(text).filter(|text| !text.is_empty());
+        if let Some(name) = text(Text::NickName) {
+            self.add("nicknames", "k", name, object([("name", string(name))]));
+        }
+        for (property, kind) in [(Text::JobTitle, "title"), (Text::Profession, "role")] {
+            if let Some(name) = text(property) {
+                self.add("titles", "t", name, object([("kind", string(kind)), ("name", string(name))]));
+            }
+        }
+        self.organization(text(Text::CompanyName), text(Text::Department));
+        self.emails(properties);
+        self.phones(properties);
+        for address in &properties.addresses {
+            self.add("addresses", "a", own::address_of(address), address_entry(address));
+        }
+        for site in &properties.websites {
+            let mut entry = Members::new();
+            match site.kind.as_deref() {
+                Some("work") => entry.push(("contexts".to_owned(), set("work"))),
+                Some("home") => entry.push(("contexts".to_owned(), set("private"))),
+                _ => {}
+            }
+            let uri = site.address.as_deref().unwrap_or_default();
+            entry.push(("uri".to_owned(), string(uri)));
+            entry.extend(site.display_name.as_deref().map(|name| ("label".to_owned(), string(name))));
+            self.add("links", "l", uri, Json::Object(entry));
+        }
+        for address in &properties.im_addresses {
+            self.add("onlineServices", "s", address, object([("uri", string(address))]));
+        }
+        let days = [("birth", properties.birthday.as_deref()), ("wedding", properties.wedding_anniversary.as_deref())];
+        for (kind, day) in days {
+            if let Some((of, date)) = day.and_then(date_entry) {
+                self.add("anniversaries", "d", of, object([("kind", string(kind)), ("date", date)]));
+            }
+        }
+        if let Some(note) = text(Text::PersonalNotes) {
+            self.add("notes", "n", note, object([("note", string(note))]));
+        }
+    }
+
+    fn organization(&mut self, company: Option<&str>, department: Option<&str>) {
+        let mut entry = Members::new();
+        entry.extend(company.map(|name| ("name".to_owned(), string(name))));
+        let unit = department.map(|name| Json::Array(vec![object([("name", string(name))])]));
+        entry.extend(unit.map(|units| ("units".to_owned(), units)));
+        if !entry.is_empty() {
+            let of = format!("{}|{}", company.unwrap_or_default(), department.unwrap_or_default());
+            self.add("organizations", "o", of, Json::Object(entry));
+        }
+    }
+
+    fn emails(&mut self, properties: &Properties) {
+        for email in &properties.emails {
+            let mut entry = Members::new();
+            match email.kind.as_deref() {
+                Some("work") => entry.push(("contexts".to_owned(), set("work"))),
+                Some("personal") => entry.push(("contexts".to_owned(), set("private"))),
+                _ => {}
+            }
+            let address = email.address.as_deref().unwrap_or_default();
+            entry.push(("address".to_owned(), string(address)));
+            entry.extend(email.other_label.as_deref().map(|label| ("label".to_owned(), string(label))));
+            self.add("emails", "e", address, Json::Object(entry));
+        }
+    }
+
+    fn phones(&mut self, properties: &Properties) {
+        for phone in &properties.phones {
+            let kind = phone.kind.as_deref().unwrap_or("other");
+            let mut entry = Members::new();
+            let context = match kind {
+                "home" | "homeFax" => Some("private"),
+                "business" | "businessFax" => Some("work"),
+                _ => None,
+            };
+            let feature = match kind {
+                "homeFax" | "businessFax" | "otherFax" => "fax",
+                "mobile" => "mobile",
+                "pager" => "pager",
+                _ => "voice",
+            };
+            entry.extend(context.map(|context| ("contexts".to_owned(), set(context))));
+            entry.push(("features".to_owned(), set(feature)));
+            let number = phone.number.as_deref().unwrap_or_default();
+            entry.push(("number".to_owned(), string(number)));
+            self.add("phones", "p", format!("{kind}|{number}"), Json::Object(entry));
+        }
+    }
+
+    /// The members of the Card. An entry of which more is kept, and that is what it was, stands as it came.
+    fn members(mut self, properties: &Properties, asides: &[Aside]) -> Members {
+        for entry in &mut self.entries {
+            let kept = |aside: &&Aside| {
+                aside.of.as_ref() == Some(&entry.of)
+                    && aside.name.split_once('/').is_some_and(|(collection, _)| collection == entry.collection)
+            };
+            let kept = asides.iter().find(kept).and_then(|aside| Json::read(aside.value.as_bytes()).ok());
+            if let Some(value @ Json::Object(_)) = kept {
+                entry.value = value;
+            }
+        }
+        let mut members = Members::new();
+        members.extend(name_entry(properties, asides).map(|name| ("name".to_owned(), name)));
+        for Entry { collection, key, value, .. } in self.entries {
+            put(&mut members, collection, &key, value);
+        }
+        if !properties.categories.is_empty() {
+            let mut words = Members::new();
+            // Names of members that differ in their letter case only are refused by many readers, ours too.
+            for word in &properties.categories {
+                let word_lower = word.to_lowercase();
+                if words.iter().all(|(known, _)| known.to_lowercase() != word_lower) {
+                    words.push((word.clone(), Json::Bool(true)));
+                }
+            }
+            members.push(("keywords".to_owned(), Json::Object(words)));
+        }
+        members
+    }
+}
+
+/// Adds an entry to a collection. Its key is kept unless another entry has it.
+fn put(members: &mut Members, collection: &str, key: &str, value: Json) {
+    let at = members.iter().position(|(name, _)| name == collection).unwrap_or_else(|| {
+        members.push((collection.to_owned(), Json::Object(Vec::new())));
+        members.len() - 1
+    });
+    if let Json::Object(entries) = &mut members[at].1 {
+        let mut key = key.to_owned();
+        while entries.iter().any(|(known, _)| *known == key) {
+            key.push('x');
+        }
+        entries.push((key, value));
+    }
+}
+
+/// Adds what is kept aside as a whole, and returns the further entries of `vCardProps`.
+fn further(members: &mut Members, asides: &[Aside]) -> Vec<Json> {
+    let mut props = Vec::new();
+    for aside in asides.iter().filter(|aside| aside.of.is_none()) {
+        let Ok(value) = Json::read(aside.value.as_bytes()) else { continue };
+        match aside.name.split_once('/') {
+            None if aside.name == "vCardProps" => props.push(value),
+            Some((collection, key)) => put(members, collection, key, value),
+            None if members.iter().all(|(name, _)| *name != aside.name) => members.push((aside.name.clone(), value)),
+            None => {}
+        }
+    }
+    props
+}
+
+/// The name. One of which more is kept, and whose parts are what they were, stands as it came, but for the name that is shown.
+fn name_entry(properties: &Properties, asides: &[Aside]) -> Option<Json> {
+    let text = |text: Text| properties.text(text).filter(|text| !text.is_empty());
+    let full = text(Text::DisplayName);
+    let patch = ContactPatch { texts: properties.texts.clone().map(Some), ..ContactPatch::default() };
+    let of = own::name_of(&patch);
+    let kept = asides.iter().find(|aside| aside.name == "name" && aside.of.as_ref() == Some(&of));
+    if let Some(Json::Object(mut name)) = kept.and_then(|aside| Json::read(aside.value.as_bytes()).ok()) {
+        name.retain(|(member, _)| member != "full");
+        name.extend(full.map(|full| ("full".to_owned(), string(full))));
+        return Some(Json::Object(name));
+    }
+    let kinds = [
+        (Text::Title, "title", None),
+        (Text::GivenName, "given", Some(Text::YomiGivenName)),
+        (Text::MiddleName, "given2", None),
+        (Text::Surname, "surname", Some(Text::YomiSurname)),
+        (Text::Generation, "generation", None),
+    ];
+    let mut components = Vec::new();
+    for (property, kind, spoken) in kinds {
+        let Some(value) = text(property) else { continue };
+        let mut component = vec![("kind".to_owned(), string(kind)), ("value".to_owned(), string(value))];
+        component.extend(spoken.and_then(text).map(|spoken| ("phonetic".to_owned(), string(spoken))));
+        components.push(Json::Object(component));
+    }
+    let mut name = Members::new();
+    if !components.is_empty() {
+        name.push(("components".to_owned(), Json::Array(components)));
+    }
+    name.extend(full.map(|full| ("full".to_owned(), string(full))));
+    (!name.is_empty()).then_some(Json::Object(name))
+}
+
+fn address_entry(address: &Address) -> Json {
+    let parts = [
+        ("postOfficeBox", &address.post_office_box),
+        ("name", &address.street),
+        ("locality", &address.city),
+        ("region", &address.state),
+        ("postcode", &address.postal_code),
+        ("country", &address.country_or_region),
+    ];
+    let component = |(kind, text): (&str, &Option<String>)| {
+        let text = text.as_deref().filter(|text| !text.is_empty())?;
+        Some(object([("kind", string(kind)), ("value", string(text))]))
+    };
+    let mut entry = Members::new();
+    match address.kind.as_deref() {
+        Some("home") => entry.push(("contexts".to_owned(), set("private"))),
+        Some("business") => entry.push(("contexts".to_owned(), set("work"))),
+        _ => {}
+    }
+    entry.push(("components".to_owned(), Json::Array(parts.into_iter().filter_map(component).collect())));
+    Json::Object(entry)
+}
+
+/// A day as a date of JSContact; with the year 1604 it has none. A birthday with another time than 11:59 is an instant.
+fn date_entry(text: &str) -> Option<(String, Json)> {
+    let day = text.strip_suffix("T11:59:00Z").unwrap_or(text);
+    if date::date(day).is_none() {
+        let micros = date::instant(text)?;
+        let utc = date::print(micros);
+        return Some((utc.clone(), object([("@type", string("Timestamp")), ("utc", Json::Text(utc))])));
+    }
+    let number = |part: &str| Json::Number(part.trim_start_matches('0').to_owned());
+    let (month, of_month) = (number(&day[5..7]), number(&day[8..]));
+    let date = if day.starts_with("1604") {
+        object([("month", month), ("day", of_month)])
+    } else {
+        object([("year", number(&day[..4])), ("month", month), ("day", of_month)])
+    };
+    Some((day.to_owned(), date))
+}
+
+fn photo_entry(members: &mut Members, photo: &[u8]) {
+    let kind = Picture::recognize(photo).map_or("application/octet-stream", |picture| picture.format.content_type());
+    let uri = format!("data:{kind};base64,{}", BASE64_STANDARD.encode(photo));
+    put(
+        members,
+        "media",
+        "photo",
+        object([("kind", string("photo")), ("mediaType", string(kind)), ("uri", Json::Text(uri))]),
+    );
+}

@@ -1,0 +1,167 @@
+//! Broken files: whatever one byte, one cut or one repetition does, the records beside it are read as before.
+
+use contactd::vcard::record::{Found, Item};
+use proptest::prelude::*;
+
+use crate::corpus::read;
+
+/// A generator of numbers: the same files are broken each time (SplitMix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut number = self.0;
+        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((number ^ (number >> 31)) % most as u64).unwrap()
+    }
+}
+
+/// Where each record stands in its file, by its bytes.
+fn places(bytes: &[u8], items: &[Item]) -> Vec<(usize, usize)> {
+    let mut from = 0;
+    let mut places = Vec::new();
+    for item in items {
+        let length = item.raw.len();
+        let at = (from..=bytes.len() - length).find(|at| bytes[*at..*at + length] == item.raw[..]).unwrap();
+        places.push((at, at + length));
+        from = at + length;
+    }
+    places
+}
+
+/// What came out, without its place.
+fn contacts(items: &[Item]) -> Vec<String> {
+    let of = |item: &Item| match &item.found {
+        Found::Contact(record) => Some(format!("{:?}", record.patch)),
+        _ => None,
+    };
+    items.iter().filter_map(of).collect()
+}
+
+/// Breaks a file, and asserts that the records away from the break are all there.
+fn broken(path: &str, numbers: &mut Numbers, count: usize) {
+    let whole = std::fs::read(path).unwrap();
+    let items = read(&whole, usize::MAX).1;
+    let places = places(&whole, &items);
+    let first = places[0].0;
+    for _ in 0..count {
+        let at = numbers.below(whole.len());
+        let mut bytes = whole.clone();
+        let kind = numbers.below(3);
+        let end = match kind {
+            0 => {
+                bytes[at] ^= 1 << numbers.below(8);
+                at + 1
+            }
+            1 => {
+                let end = (at + 1 + numbers.below(40)).min(whole.len());
+                bytes.drain(at..end);
+                end
+            }
+            _ => {
+                let end = (at + 1 + numbers.below(40)).min(whole.len());
+                let again = bytes[at..end].to_vec();
+                bytes.splice(end..end, again);
+                end
+            }
+        };
+        let found = contacts(&read(&bytes, 1 + numbers.below(5000)).1);
+        // A lost quote of a CSV file costs what it swallows. In JSON of one line a lost bracket may make the records behind it
+        // members of the broken one, and the whole still JSON. What stands before the first record decides how all are read.
+        let signs: &[u8] = match path.rsplit('.').next() {
+            Some("csv") => b"\"",
+            Some("json") if !whole.contains(&b'\n') => b"{}[]",
+            _ => b"",
+        };
+        let changed = whole[at..end].iter().chain(&bytes[at.min(bytes.len())..end.min(bytes.len())]);
+        if at < first || changed.into_iter().any(|byte| signs.contains(byte)) {
+            continue;
+        }
+        for ((from, to), item) in places.iter().zip(&items) {
+            // The record that is touched, and the one behind it if the end between them is touched.
+            let near = *to + 2 > at && *from < end + 2;
+            if let (Found::Contact(record), false) = (&item.found, near) {
+                let record = format!("{:?}", record.patch);
+                assert!(
+                    found.contains(&record),
+                    "{path}: {:?} is lost after a break of kind {kind} at {at} to {end}: {}",
+                    item.position,
+                    String::from_utf8_lossy(&bytes[at.saturating_sub(40)..(at + 80).min(bytes.len())])
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn two_hundred_broken_files_lose_no_other_record() {
+    let mut numbers = Numbers(0x5eed);
+    for path in [
+        "tests/corpus/csv/google-new.csv",
+        "tests/corpus/csv/outlook-com-utf8.csv",
+        "tests/corpus/other/thunderbird.ldif",
+        "tests/corpus/other/graph-v1.ndjson",
+        "tests/corpus/other/graph-beta-list.json",
+        "tests/corpus/other/jscontact-array.json",
+    ] {
+        broken(path, &mut numbers, 40);
+    }
+}
+
+/// Pieces of files that mean something to a reader.
+const PIECES: [&str; 36] = [
+    "First Name",
+    "Last Name",
+    "E-mail Address",
+    "E-mail 1 - Value",
+    "Phone 1 - Label",
+    "Address 1 - Street",
+    "Labels",
+    "Birthday",
+    "Anniversary",
+    ",",
+    ";",
+    "\t",
+    "\"",
+    "\n",
+    "\r\n",
+    "\r",
+    " ::: ",
+    "* ",
+    "12/31/1990",
+    "0/0/00",
+    "'=",
+    "dn: ",
+    "cn:: ",
+    " ",
+    ":",
+    "mail",
+    "[",
+    "]",
+    "{",
+    "}",
+    "\"value\":",
+    "\"@type\":\"Card\"",
+    "\"name\":",
+    "é",
+    "\u{0}",
+    "\\",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read_the_same_however_they_arrive(bytes in prop::collection::vec(any::<u8>(), 0..400), step in 1_usize..50) {
+        prop_assert_eq!(read(&bytes, step).1, read(&bytes, usize::MAX).1);
+    }
+
+    #[test]
+    fn any_text_of_pieces_is_read_the_same_however_it_arrives(pieces in prop::collection::vec(0..PIECES.len(), 0..80), start in 0_usize..6, step in 1_usize..50) {
+        let start = ["", "First Name,Last Name,E-mail Address\n", "First Name,Labels,File As,Phone 1 - Label,Phone 1 - Value\n", "dn: a\n", "[", "{\"@type\":\"Card\""][start];
+        let text = start.to_owned() + &pieces.iter().map(|piece| PIECES[*piece]).collect::<String>();
+        prop_assert_eq!(read(text.as_bytes(), step).1, read(text.as_bytes(), usize::MAX).1);
+    }
+}
