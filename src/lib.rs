@@ -40,6 +40,7 @@ pub mod graph;
 pub mod http;
 #[doc(hidden)]
 pub mod json;
+mod metrics;
 pub mod notify;
 #[doc(hidden)]
 pub mod odata;

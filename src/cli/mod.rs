@@ -9,6 +9,7 @@ pub(crate) mod first_start;
 pub mod health;
 pub(crate) mod lifetime;
 pub mod limits;
+pub(crate) mod monitored;
 pub(crate) mod output;
 pub mod serve;
 pub mod serve_options;

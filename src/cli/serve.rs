@@ -15,8 +15,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::first_start;
 use crate::cli::lifetime::{ReadyFile, Stop};
-use crate::cli::limits;
 use crate::cli::serve_options::{LogAddresses, LogFormat, LogLevel, Serve};
+use crate::cli::{limits, monitored};
 use crate::http::authenticate::Access;
 use crate::http::connections::Connections;
 use crate::http::listen::{self, At, Bound, Listen, Listener};
@@ -102,6 +102,8 @@ pub(crate) async fn run_until<T>(
     };
     // Before the database: if an address is not available, no database is created or changed.
     let front = Front::new(&config, &places)?;
+    let readiness = Readiness::default();
+    let monitored = monitored::start(config.metrics_listen.as_ref(), &readiness)?;
     if access.is_none() && !front.is_local() && is_new(&database) {
         return Err(NOBODY.to_owned());
     }
@@ -110,11 +112,12 @@ pub(crate) async fn run_until<T>(
         Database::Temporary | Database::Postgres(_) => None,
     };
     let store = Store::open(&database, Options { lock, ..options }).await.map_err(|error| error.to_string())?;
-    let parts = Parts { front, access, notifier };
+    let parts = Parts { front, access, notifier, readiness };
     let served = serve(&config, parts, &database, &store, async |ready| work(ready, &mut stop).await).await;
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the database does not answer; stopping without it");
     }
+    monitored.stop().await;
     served
 }
 
@@ -168,11 +171,12 @@ struct Parts {
     front: Front,
     access: Option<Access>,
     notifier: Notifier,
+    readiness: Readiness,
 }
 
 async fn serve<T>(
     config: &Serve,
-    Parts { front, access, notifier }: Parts,
+    Parts { front, access, notifier, readiness }: Parts,
     database: &Database,
     store: &Store,
     work: impl AsyncFnOnce(Ready) -> T,
@@ -191,8 +195,7 @@ async fn serve<T>(
     };
     store.trust_claim(access.trusted_claim()).await.map_err(|error| error.to_string())?;
     warn(config, &front, store).await?;
-    let settings = settings(config, notifier.clone());
-    let readiness = settings.readiness.clone();
+    let settings = Settings { readiness: readiness.clone(), ..settings(config, notifier.clone()) };
     let new = |store| if config.dev { Api::for_tests(store, settings) } else { Api::new(store, access, settings) };
     let api = new(store.clone());
     let (connections, workers) = connections(config);
@@ -305,7 +308,7 @@ fn settings(config: &Serve, notifier: Notifier) -> Settings {
         cors: config.cors_origins(),
         log_addresses: config.log_addresses == LogAddresses::On,
         notifier: Some(notifier),
-        readiness: Readiness::default(),
+        ..Settings::default()
     }
 }
 

@@ -30,6 +30,10 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub listen: Vec<List<String>>,
 
+    /// Address for Prometheus (/metrics) and orchestrators (/livez, /readyz), without TLS and tokens. Clients need not reach it
+    #[arg(long, env = "CONTACTD_METRICS_LISTEN", value_name = "ADDR:PORT")]
+    pub metrics_listen: Option<List<String>>,
+
     /// The database: a SQLite file, created if missing; :memory: for a private temporary one; or
     /// postgres://USER:PASSWORD@HOST:PORT/NAME (HOST:PORT,HOST:PORT names a primary and its standbys)
     #[arg(

@@ -37,6 +37,7 @@ use crate::http::authenticate::Caller;
 use crate::http::front_end::{Head, Source};
 use crate::http::inspect::{self, Asked};
 use crate::http::limits::Permit;
+use crate::metrics::calls;
 use crate::odata::address::{Address, Item, Resource};
 use crate::odata::query::Query;
 
@@ -168,6 +169,7 @@ impl Batch<'_> {
                 if let Err(full) = self.hold(sent, size(&shown)) {
                     shown = self::shown(&sent.id, error::answer(&full, &ids())).await?;
                 }
+                self.count(sent, shown.status);
                 bytes += size(&shown);
                 answered[i] = Some(shown);
             }
@@ -249,6 +251,16 @@ impl Batch<'_> {
         let answer = answer.unwrap_or_else(|error| error::answer(&error, &RequestIds::of(&headers)));
         inspector.record(&asked, begun.elapsed(), &answer, struck.as_ref().map(|(fault, _)| fault.as_str()));
         Ok(answer)
+    }
+
+    /// Counts a step like a request, if it names a call.
+    fn count(&self, sent: &Step, status: u16) {
+        let address = address(self.call, &sent.url).and_then(|(path, _)| Address::parse(&path));
+        let (Ok(method), Ok(address)) = (sent.method(), address) else { return };
+        let of = (method.as_str(), address.pattern());
+        if let Some((method, route)) = routes::names().find(|name| *name == of) {
+            calls::answered(method, route, calls::From::Batch, status);
+        }
     }
 
     /// Logs a refused step: the log line of the batch does not say so.

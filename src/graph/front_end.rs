@@ -71,6 +71,10 @@ impl FrontEnd for Graph {
         Some(subject(&routed.call.address, caller))
     }
 
+    fn calls() -> Vec<(&'static str, &'static str)> {
+        routes::names().collect()
+    }
+
     fn class(Routed { call, route }: &Routed<'_>) -> RequestClass {
         match (&call.address.resource, route) {
             (Resource::Health, _) => RequestClass::Health,

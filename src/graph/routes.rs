@@ -199,6 +199,11 @@ static CALLS: &[Route] = &[
     call(GET,    "/subscriptions/{id}/deliveries",                 Read,      NoBody, Plain,  caller!(subscriptions::deliveries, id)).only(Notified),
 ];
 
+/// Method and address of each call.
+pub(crate) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CALLS.iter().map(|row| (row.method, row.address))
+}
+
 /// The row of a call.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use crate::domain::error::Error;
 use crate::domain::scopes::Scopes;
 use crate::domain::secret::{self, Digest};
 use crate::domain::user::{self, EXPECTED_NAME, Identity, Principal, Trusted, User, UserName};
+use crate::metrics::list::{AUTH, Auth, Credential as Kind};
 use crate::oidc::{self, Provider, Unverified, Verified};
 use crate::store::{Bearer, Store, TokenFacts};
 
@@ -203,16 +204,47 @@ impl Access {
         credential: Option<Credential<'_>>,
         turn: Option<&Semaphore>,
     ) -> Result<Caller, Error> {
+        let (mut kind, mut end) = (Kind::Stored, Auth::Unknown);
+        let found = self.find_caller(store, credential, turn, &mut kind, &mut end).await;
+        // Without a credential nothing was checked.
+        if credential.is_some() {
+            AUTH.one(
+                kind,
+                match &found {
+                    Ok(_) => Auth::Ok,
+                    Err(Error::Unauthorized) => end,
+                    Err(Error::Denied(_)) => Auth::Denied,
+                    Err(_) => Auth::Failed,
+                },
+            );
+        }
+        found
+    }
+
+    /// The same. It also says what kind of credential that is, and whether it has expired.
+    async fn find_caller(
+        &self,
+        store: &Store,
+        credential: Option<Credential<'_>>,
+        turn: Option<&Semaphore>,
+        kind: &mut Kind,
+        end: &mut Auth,
+    ) -> Result<Caller, Error> {
         let Credential::Bearer(token) = credential.ok_or(Error::Unauthorized)?;
         let (principals, stored) = match &*self.0 {
-            KnownTokens::Names => return named(store, developer(token).ok_or(Error::Unauthorized)?).await,
+            KnownTokens::Names => {
+                *kind = Kind::Dev;
+                return named(store, developer(token).ok_or(Error::Unauthorized)?).await;
+            }
             KnownTokens::Tokens { principals, stored, .. } => (principals, stored),
         };
         let digest = secret::digest(token);
         if let Some(principal) = principals.get(&digest) {
+            *kind = Kind::Named;
             return named(store, principal.clone()).await;
         }
         if let Some(provider) = self.1.as_ref().filter(|_| oidc::is_token(token)) {
+            *kind = Kind::Provider;
             return self.of_provider(store, &verified(provider, token).await?).await;
         }
         let remembered = remembered(stored, &digest);
@@ -226,6 +258,7 @@ impl Access {
             store.token_of_digest(&secret::hex(&digest)).await?.ok_or(Error::Unauthorized)?
         };
         if facts.expires.is_some_and(|end| end <= clock::now()) {
+            *end = Auth::Expired;
             return Err(Error::Unauthorized);
         }
         if is_to_be_told(stored, digest, &facts) {

@@ -12,6 +12,7 @@ use crate::domain::error::{Error, Kind};
 use crate::http::MAX_BODY;
 use crate::http::aside::{SHORT, aside};
 use crate::http::limits::Permit;
+use crate::metrics::list::REQUEST_BYTES;
 
 /// Largest rest of a body that is read and discarded, in bytes, and how long that may take.
 const MAX_LEFT: usize = 64 << 10;
@@ -105,6 +106,7 @@ async fn receive(payload: &mut Payload, permit: &Permit) -> Result<Vec<u8>, Erro
             return Err(Error::TooLarge(MAX_BODY));
         }
         permit.hold(chunk.len())?;
+        REQUEST_BYTES.add(chunk.len() as u64);
         body.extend_from_slice(&chunk);
     }
     Ok(body)

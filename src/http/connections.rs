@@ -20,6 +20,7 @@ use socket2::{SockRef, Socket};
 
 use crate::http::client::{self, Client};
 use crate::http::logged;
+use crate::metrics::list::{CLOSED, CONNECTIONS, Closed, Conn as Counted, REFUSED, Refused};
 
 /// ConnectionLimits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,8 +182,8 @@ impl Shared {
 
     fn close_late(&self, now: Instant) {
         let mut table = self.table();
-        while let Some(id) = table.late(now, self.limits) {
-            table.close(id);
+        while let Some((id, why)) = table.late(now, self.limits) {
+            table.close(id, why);
         }
     }
 }
@@ -194,10 +195,10 @@ impl ConnectionTable {
         let own = client.and_then(|client| self.clients.get(&client));
         if let Some(own) = own.filter(|own| own.open >= limits.of_address) {
             let longest = own.idle.first_key_value().map(|(_, id)| *id)?;
-            self.close(longest);
+            self.close(longest, Closed::Address);
         } else if self.conns.len() >= limits.most {
             let longest = self.idle.first_key_value().map(|(_, id)| *id)?;
-            self.close(longest);
+            self.close(longest, Closed::TooMany);
         }
         self.last += 1;
         let id = self.last;
@@ -233,6 +234,13 @@ impl ConnectionTable {
             ConnState::Working | ConnState::Closed => {}
         }
         self.last += 1;
+        for (state, more) in [(conn.state, -1), (state, 1)] {
+            match state {
+                ConnState::Idle => CONNECTIONS.add(Counted::Idle, more),
+                ConnState::Working | ConnState::Answering(_) => CONNECTIONS.add(Counted::Active, more),
+                ConnState::Closed => {}
+            }
+        }
         (conn.state, conn.turn, conn.since) = (state, self.last, now);
         match state {
             ConnState::Idle => {
@@ -258,7 +266,12 @@ impl ConnectionTable {
     }
 
     /// Closes a connection. The framework finds it closed, and drops it.
-    fn close(&mut self, id: u64) {
+    fn close(&mut self, id: u64, why: Closed) {
+        CLOSED.one(why);
+        self.shut(id);
+    }
+
+    fn shut(&mut self, id: u64) {
         if let Some(conn) = self.conns.get(&id) {
             let _ = conn.socket.shutdown(Shutdown::Both);
         }
@@ -266,13 +279,14 @@ impl ConnectionTable {
     }
 
     /// A connection that is late.
-    fn late(&self, now: Instant, limits: ConnectionLimits) -> Option<u64> {
+    fn late(&self, now: Instant, limits: ConnectionLimits) -> Option<(u64, Closed)> {
         let idle = || {
             let (_, id) = self.idle.first_key_value()?;
             let conn = self.conns.get(id)?;
-            (now.saturating_duration_since(conn.since) >= limits.idle).then_some(*id)
+            (now.saturating_duration_since(conn.since) >= limits.idle).then_some((*id, Closed::Idle))
         };
-        let answering = || self.answering.first().filter(|(due, _)| *due <= now).map(|(_, id)| *id);
+        let answering =
+            || self.answering.first().filter(|(due, _)| *due <= now).map(|(_, id)| (*id, Closed::SlowReader));
         idle().or_else(answering)
     }
 
@@ -300,6 +314,11 @@ impl Drop for Connection {
         self.shared.table().drop_conn(self.id);
         // The framework logs the reason on the same thread right before it drops the connection.
         if let Some(reason) = logged::reason() {
+            if reason.contains("timeout") {
+                CLOSED.one(Closed::SlowHead);
+            } else {
+                REFUSED.one(Refused::Head);
+            }
             let address = self.peer.as_deref().filter(|_| self.shared.log_addresses);
             tracing::info!(address, reason, "a connection was given up");
         }
@@ -339,7 +358,7 @@ impl Exchange {
             // A connection to nowhere is how a socket that others hold too is reset.
             let _ = rustix::net::connect_unspec(&conn.socket);
         }
-        table.close(*id);
+        table.shut(*id);
     }
 
     /// The server waits for the client: the connection may be closed in favour of another.
@@ -407,19 +426,19 @@ mod tests {
         // As slow as may be: what was given is taken at the least rate, four seconds a piece.
         for piece in 0..100 {
             table.goes_on(id, piece * PIECE, at(piece * 4), LIMITS);
-            assert_eq!(table.late(at(piece * 4 + 29), LIMITS), None, "{piece}");
+            assert_eq!(table.late(at(piece * 4 + 29), LIMITS).map(|(id, _)| id), None, "{piece}");
         }
         table.note_state(id, ConnState::Working, at(400));
         // Each piece in time, and all together not: 30 seconds and what the rate gives are over.
         table.goes_on(id, 0, at(1_000), LIMITS);
         table.goes_on(id, PIECE, at(1_029), LIMITS);
-        assert_eq!(table.late(at(1_033), LIMITS), None);
-        assert_eq!(table.late(at(1_034), LIMITS), Some(id));
+        assert_eq!(table.late(at(1_033), LIMITS).map(|(id, _)| id), None);
+        assert_eq!(table.late(at(1_034), LIMITS).map(|(id, _)| id), Some(id));
         // A next answer begins anew, and a piece that is not taken at all is late by itself.
         table.note_state(id, ConnState::Working, at(1_033));
         table.goes_on(id, 0, at(1_100), LIMITS);
-        assert_eq!(table.late(at(1_129), LIMITS), None);
-        assert_eq!(table.late(at(1_130), LIMITS), Some(id));
+        assert_eq!(table.late(at(1_129), LIMITS).map(|(id, _)| id), None);
+        assert_eq!(table.late(at(1_130), LIMITS).map(|(id, _)| id), Some(id));
         table.drop_conn(id);
         assert!(table.answering.is_empty() && table.idle.is_empty());
     }

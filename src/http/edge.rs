@@ -19,12 +19,14 @@ use crate::http::answer::{Answer, Body};
 use crate::http::authenticate::{Caller, Credential, Who};
 use crate::http::client::{self, Client};
 use crate::http::connections::Exchange;
+use crate::http::counted::{count_refusal, method_of};
 use crate::http::front_end::{FrontEnd, Head, Source};
 use crate::http::held::Held;
 use crate::http::inspect::{Asked, Cut, Subject, Watched};
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::paced::Paced;
 use crate::http::{Api, Origin, RequestIds, Settings, body, cors, host, inspect, origin, packed};
+use crate::metrics::calls;
 
 /// Time for the system to send what was written before a fault ends the connection.
 const SENT: Duration = Duration::from_millis(50);
@@ -75,10 +77,14 @@ pub(crate) async fn serve<F: FrontEnd>(
     let ids = RequestIds::of(request.headers());
     let address = client::shown(&request, api.settings.limits.forwarded);
     let mut entry = LogEntry { address, ..LogEntry::default() };
+    let mut measured = calls::Exchange::begin();
     let mut held = Held { exchange: Exchange::begin(&request), ..Held::default() };
     let watched = api.inspector.as_deref().map(|inspector| Watched { inspector, request: ids.id });
     let answer = answer(&*front_end, &request, &mut payload, &api, &ids, &mut entry, &mut held).await;
     let answer = cors::preflight(&request, &api.settings.cors, answer);
+    if let Err(error) = &answer {
+        count_refusal(error);
+    }
     entry.code = answer.as_ref().err().map(F::code);
     let answer = answer.unwrap_or_else(|error| F::error(&error, &ids));
     if let Some(watched) = watched {
@@ -97,11 +103,12 @@ pub(crate) async fn serve<F: FrontEnd>(
             rest.await;
         }
     }
+    measured.answers(method_of(&request), entry.route, answer.status.as_u16());
     log(&request, &api.settings, &entry, &answer, &ids, started.elapsed());
     if let Some(cut) = entry.seen.cut {
         return broken(cut, answer, held);
     }
-    respond::<F>(answer, ids, &request, &api, held)
+    respond::<F>(answer, ids, &request, &api, held.measured_by(measured))
 }
 
 /// Writes a request to the journal.
@@ -167,12 +174,7 @@ fn log(
     ids: &RequestIds,
     took: Duration,
 ) {
-    let method = match *request.method() {
-        Method::GET | Method::HEAD | Method::POST | Method::PATCH | Method::PUT | Method::DELETE | Method::OPTIONS => {
-            request.method().as_str()
-        }
-        _ => "other",
-    };
+    let method = method_of(request);
     let LogEntry { route, code, .. } = *entry;
     let address = entry.address.as_deref().filter(|_| settings.log_addresses);
     let token = entry.token.map(tracing::field::display);

@@ -67,6 +67,11 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
         None
     }
 
+    /// All calls, each a method and what [`FrontEnd::route`] says of it, so that their metrics exist from the start.
+    fn calls() -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+
     /// How admission counts the call. The edge itself answers [`RequestClass::Health`].
     fn class(call: &Self::Call<'_>) -> RequestClass;
 

@@ -3,6 +3,7 @@
 use crate::http::connections::Exchange;
 use crate::http::front_end::Counted;
 use crate::http::limits::Permit;
+use crate::metrics::calls;
 
 /// Dropped with the answer.
 #[derive(Default)]
@@ -10,9 +11,15 @@ pub(crate) struct Held {
     pub(crate) permit: Option<Permit>,
     pub(crate) counted: Counted,
     pub(crate) exchange: Exchange,
+    pub(crate) measured: Option<calls::Exchange>,
 }
 
 impl Held {
+    /// The same, measured until it is dropped.
+    pub(crate) fn measured_by(self, measured: calls::Exchange) -> Self {
+        Self { measured: Some(measured), ..self }
+    }
+
     /// Gives back what others may need, but for the memory that the answer takes.
     pub(crate) fn give_back(&mut self) {
         self.counted = None;

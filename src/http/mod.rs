@@ -8,6 +8,7 @@ pub(crate) mod bounded_map;
 pub(crate) mod client;
 pub mod conditional;
 pub(crate) mod cors;
+pub(crate) mod counted;
 pub(crate) mod edge;
 pub(crate) mod front_end;
 pub(crate) mod health;
@@ -17,6 +18,7 @@ pub(crate) mod inspect;
 pub(crate) mod limits;
 pub mod listen;
 pub(crate) mod logged;
+pub(crate) mod monitoring;
 pub(crate) mod mount;
 pub(crate) mod origin;
 pub(crate) mod paced;
@@ -146,6 +148,7 @@ impl Api {
         let admission = Arc::new(Admission::new(settings.limits));
         let (warned, health) = Default::default();
         settings.readiness.watch(&store);
+        front_ends.announce();
         Self { unguarded: store, access, settings, front_ends, admission, warned, health, inspector: None }
     }
 

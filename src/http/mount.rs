@@ -7,10 +7,16 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::http::front_end::FrontEnd;
 use crate::http::{Api, edge};
+use crate::metrics::calls;
 
 /// A front end of any kind.
 pub(crate) trait Mounted: Send + Sync {
     fn knows(&self, path: &str) -> bool;
+
+    /// Its calls, for the metrics: method and route.
+    fn calls(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
 
     /// Answers a request. In a box, which is the only one on the way to a handler.
     fn serve(
@@ -24,6 +30,10 @@ pub(crate) trait Mounted: Send + Sync {
 impl<F: FrontEnd> Mounted for F {
     fn knows(&self, path: &str) -> bool {
         FrontEnd::knows(self, path)
+    }
+
+    fn calls(&self) -> Vec<(&'static str, &'static str)> {
+        F::calls()
     }
 
     fn serve(
@@ -47,6 +57,14 @@ impl FrontEnds {
     /// `root` answers every path whose first segment is none of those `below` it.
     pub(crate) fn new(root: impl FrontEnd, below: Vec<(&'static str, Arc<dyn Mounted>)>) -> Self {
         Self { root: Arc::new(root), below }
+    }
+
+    /// Makes the metrics of all calls, so that they exist before the first request.
+    pub(crate) fn announce(&self) {
+        let all = self.below.iter().map(|(_, front_end)| front_end).chain([&self.root]);
+        all.for_each(|front_end| calls::announce(front_end.calls()));
+        // What names no call.
+        calls::announce([("GET", "unknown")]);
     }
 
     /// The front end of a path.

@@ -55,6 +55,9 @@ impl MessageBody for Paced {
         }
         let piece = self.rest.len().min(PIECE as usize);
         self.given += piece as u64;
+        if let Some(measured) = &mut self.held.measured {
+            measured.gives(piece);
+        }
         Poll::Ready(Some(Ok(self.rest.split_to(piece))))
     }
 }

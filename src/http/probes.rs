@@ -44,6 +44,11 @@ impl Readiness {
         let _ = self.0.store.set(store.clone());
     }
 
+    /// The store, once it is open.
+    pub(crate) fn store(&self) -> Option<&Store> {
+        self.0.store.get()
+    }
+
     /// What was found at most a second ago.
     pub(crate) async fn look(&self) -> Vec<Finding> {
         let mut last = self.0.last.lock().await;

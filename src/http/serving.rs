@@ -2,6 +2,7 @@
 //! a `Wire` wraps each stream.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -22,6 +23,7 @@ use tokio_rustls::rustls::ServerConfig;
 use crate::http::Api;
 use crate::http::connections::Connections;
 use crate::http::wire::Wire;
+use crate::metrics::list::{HANDSHAKES, Handshake};
 
 /// How long a client may take to close its end after the server has: the default of `HttpServer`.
 const DISCONNECT: Duration = Duration::from_secs(1);
@@ -87,11 +89,16 @@ impl Serving {
             let mut acceptor = Acceptor::new(tls.clone());
             acceptor.set_handshake_timeout(self.handshake_timeout);
             let accept = |stream: TlsStream<TcpStream>| {
+                HANDSHAKES.one(Handshake::Ok);
                 let peer = stream.get_ref().0.peer_addr().ok();
                 (Wire::new(stream), Protocol::Http1, peer)
             };
             let service = self.service(arrival, &stopping).map_err(TlsError::Service);
-            acceptor.map_err(TlsError::into_service_error).map(accept).and_then(service)
+            let refused = |error: TlsError<_, Infallible>| {
+                HANDSHAKES.one(Handshake::Failed);
+                error.into_service_error()
+            };
+            acceptor.map_err(refused).map(accept).and_then(service)
         })
     }
 

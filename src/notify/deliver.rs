@@ -14,6 +14,7 @@ use crate::clock;
 use crate::domain::error::Error;
 use crate::domain::subscription::{Delivery, Lifecycle, Notice};
 use crate::graph::json::notice;
+use crate::metrics::list::{NOTIFICATION_DELAY, NOTIFICATIONS, Notified};
 use crate::notify::Notifier;
 use crate::store::{Attempts, Due, LeasedSubscription, Store};
 
@@ -180,6 +181,9 @@ impl Notifier {
         let delivery = delivery(attempted, "notifications", progress.attempts, &answer, &notices);
         let now = clock::now();
         if is_accepted(&answer) {
+            for notice in &notices {
+                NOTIFICATION_DELAY.observe(u64::try_from(now - notice.changed_date_time).unwrap_or_default());
+            }
             progress.delivered = batch.up_to;
             progress.attempts = Attempts { failed: 0, next: now };
             return Ok((more, Some(delivery)));
@@ -188,6 +192,7 @@ impl Notifier {
             progress.attempts = next;
         } else {
             // A subscriber that missed changes has to read everything again anyway.
+            NOTIFICATIONS.one(Notified::Dropped);
             progress.delivered = batch.last;
             progress.attempts = Attempts { failed: 0, next: now };
             progress.event = Some(Lifecycle::Missed);
@@ -205,10 +210,16 @@ impl Notifier {
         if clock::now() + micros(self.0.times.answer) > held.until {
             return Err(Error::unavailable("the database took too long"));
         }
-        Ok(match self.0.poster.read(url) {
+        let answer = match self.0.poster.read(url) {
             Ok(target) => self.0.poster.tell(&target, body).await,
             Err(refused) => Err(refused),
-        })
+        };
+        NOTIFICATIONS.one(match &answer {
+            Ok(_) if is_accepted(&answer) => Notified::Taken,
+            Ok(_) => Notified::Refused,
+            Err(_) => Notified::Failed,
+        });
+        Ok(answer)
     }
 
     /// The attempts after one more failure; `None` if it was the last one.

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::domain::plain;
 use crate::domain::user::Trusted;
+use crate::metrics::list::{Done, KEY_FETCHES};
 use crate::oidc::issuer::Issuer;
 use crate::oidc::keys::KeySet;
 use crate::oidc::token::{Expected, MAX_TOKEN, SKEW, UnverifiedToken};
@@ -325,6 +326,7 @@ impl KeyCache {
                 self.verified.retain(|_, known| keys.has(&known.key));
                 self.keys = Some(FetchedKeys { keys: Arc::new(keys), at });
                 self.failing = false;
+                KEY_FETCHES.one(Done::Ok);
             }
             Err(reason) => {
                 // Log once per outage.
@@ -332,6 +334,7 @@ impl KeyCache {
                     tracing::warn!(reason, "cannot fetch the identity provider's keys");
                 }
                 self.failing = true;
+                KEY_FETCHES.one(Done::Failed);
             }
         }
     }

@@ -28,6 +28,7 @@ use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
 use crate::domain::folder::{Folder, FolderPatch};
 use crate::domain::user::{self, User, UserName};
+use crate::metrics::list::{QUERIES, Query};
 pub use crate::store::db::backup::backup;
 pub use crate::store::db::check::{Verify, check};
 pub use crate::store::db::cluster::Address;
@@ -210,6 +211,7 @@ impl Store {
         id: Uuid,
         expand: &Expand,
     ) -> Result<Contact, Error> {
+        let _timed = QUERIES.time(if expand.is_empty() { Query::Get } else { Query::Expand });
         let get = async |session: &mut Session| {
             if !expand.is_empty() {
                 session.begin_snapshot().await?;
@@ -228,6 +230,7 @@ impl Store {
     /// # Errors
     /// 400 for a cursor of another order, else those of the database.
     pub async fn contacts(&self, mailbox: i64, listing: &Listing, at_least: Option<i64>) -> Result<Page, Error> {
+        let _timed = QUERIES.time(listing.metric());
         let page = async |session: &mut Session| listing::page(session, mailbox, listing).await;
         self.read_mailbox(mailbox, at_least, page).await
     }
@@ -237,6 +240,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn count(&self, mailbox: i64, listing: &Listing, at_least: Option<i64>) -> Result<i64, Error> {
+        let _timed = QUERIES.time(Query::Count);
         let count = async |session: &mut Session| listing::count(session, mailbox, listing).await;
         self.read_mailbox(mailbox, at_least, count).await
     }

@@ -37,6 +37,7 @@ mod hostile;
 mod lifetime;
 mod listening;
 mod lost_answers;
+mod measured;
 mod memory;
 mod notifications;
 mod operating;

@@ -11,6 +11,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::domain::error::Error;
+use crate::metrics::list::{CONNECTS, Done};
 use crate::store::db::engine::{Backend, Session};
 use crate::store::db::statement::Statement;
 
@@ -260,7 +261,8 @@ select pg_is_in_recovery(), current_setting('default_transaction_read_only') = '
         Ok(session.asking(time))
     };
     let late = |_| Error::unavailable("connecting to the server took too long");
-    let session = tokio::time::timeout(CONNECT, connecting).await.map_err(late)?;
+    let session = tokio::time::timeout(CONNECT, connecting).await.map_err(late).and_then(|session| session);
+    CONNECTS.one(if session.is_ok() { Done::Ok } else { Done::Failed });
     // Errors on connecting (no such database, wrong password) mean that the store is unavailable.
     session.map_err(|error| match error {
         Error::Internal(cause) => Error::Unavailable(cause),

@@ -15,6 +15,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Executor, Postgres, Row as _, Sqlite, Type};
 
 use crate::domain::error::Error;
+use crate::metrics::list::{FAULTS, INTERRUPTED};
 use crate::store::db::faults;
 use crate::store::db::opened::Opened;
 use crate::store::db::statement::Statement;
@@ -253,8 +254,12 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
                 };
                 // The connection is still usable.
                 if self.asking.as_ref().is_some_and(is_late) {
+                    INTERRUPTED.one();
                     return Error::Inefficient;
                 }
+            }
+            if let Some(fault) = faults::kind(&error) {
+                FAULTS.one(fault);
             }
             let error = Error::from(error);
             self.aborted = self.is_postgres();

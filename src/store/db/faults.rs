@@ -8,6 +8,7 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sqlx::sqlite::SqliteError;
 
 use crate::domain::error::Error;
+use crate::metrics::list::Fault;
 
 /// The message of the database, without the driver's text around it.
 pub(in crate::store) fn message(error: &sqlx::Error) -> String {
@@ -76,6 +77,35 @@ pub(in crate::store) fn may_have_committed(error: &(dyn std::error::Error + Send
     }
     // NOMEM or IOERR, for instance of fsync. Not IOERR_WRITE: then the frame that commits was not written completely.
     sqlite_code(error).is_none_or(|code| matches!(code & 0xff, 7 | 10) && code != IOERR_WRITE)
+}
+
+/// How the database failed, for the metrics; `None` if it has only refused the statement.
+pub(in crate::store) fn kind(error: &sqlx::Error) -> Option<Fault> {
+    if let Some(code) = sqlite_code(error) {
+        // BUSY, LOCKED; IOERR; FULL; CORRUPT, NOTADB; NOMEM, READONLY, CANTOPEN, PROTOCOL.
+        return match code & 0xff {
+            5 | 6 => Some(Fault::Busy),
+            10 => Some(Fault::Io),
+            13 => Some(Fault::Full),
+            11 | 26 => Some(Fault::Corrupt),
+            7 | 8 | 14 | 15 => Some(Fault::Other),
+            _ => None,
+        };
+    }
+    if let Some(error) = postgres_error(error) {
+        let class = error.code().get(..2).unwrap_or_default();
+        return match (error.code(), class) {
+            ("XX001" | "XX002", _) => Some(Fault::Corrupt),
+            ("53100", _) => Some(Fault::Full),
+            ("55P03", _) | (_, "40") => Some(Fault::Busy),
+            ("57014", _) => None,
+            (_, "58") => Some(Fault::Io),
+            (_, "08" | "57") => Some(Fault::Lost),
+            (_, "28" | "3D" | "53") => Some(Fault::Other),
+            _ => None,
+        };
+    }
+    is_unavailable(error).then_some(Fault::Lost)
 }
 
 /// Whether the database is unavailable and has not executed the statement. Other errors are bugs of this program.

@@ -11,6 +11,7 @@ pub(in crate::store) mod health;
 pub(in crate::store) mod leased;
 pub(in crate::store) mod lock;
 pub(in crate::store) mod log;
+mod measure;
 pub(in crate::store) mod migrate;
 pub(in crate::store) mod open;
 pub(in crate::store) mod opened;

@@ -1,7 +1,7 @@
 //! A connection of the store's own for health and readiness. Clients' reads cannot use it up.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
@@ -21,6 +21,8 @@ const WAIT: Duration = Duration::from_secs(5);
 pub(in crate::store) struct Probe {
     at: At,
     session: Mutex<Option<Session>>,
+    /// When rows were counted last.
+    counted: std::sync::Mutex<Option<Instant>>,
 }
 
 /// Where it goes.
@@ -31,11 +33,21 @@ enum At {
 
 impl Probe {
     pub(in crate::store) fn file(opened: Arc<Opened>) -> Self {
-        Self { at: At::File(opened), session: Mutex::default() }
+        Self { at: At::File(opened), session: Mutex::default(), counted: std::sync::Mutex::default() }
     }
 
     pub(in crate::store) fn cluster(cluster: Arc<Cluster>) -> Self {
-        Self { at: At::Cluster(cluster), session: Mutex::default() }
+        Self { at: At::Cluster(cluster), session: Mutex::default(), counted: std::sync::Mutex::default() }
+    }
+
+    /// Whether rows are to be counted: they were not for so long. The next call will say no.
+    pub(in crate::store) fn is_due(&self, now: Instant, every: Duration) -> bool {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = counted.is_none_or(|last| now.saturating_duration_since(last) >= every);
+        if is_due {
+            *counted = Some(now);
+        }
+        is_due
     }
 
     /// Reads from the file, or from the server that accepts writes now. It is repeated once if the connection was lost.

@@ -10,6 +10,7 @@ use deadpool::managed::{Pool, PoolError, TimeoutType};
 use sqlx::sqlite::SqlitePool;
 
 use crate::domain::error::Error;
+use crate::metrics::list::{READER_WAIT, READERS, Reader, STANDBY_READS, Standby as Fresh};
 use crate::store::db::cluster::Cluster;
 use crate::store::db::engine::{SQLITE_READERS, Session};
 use crate::store::db::faults;
@@ -109,6 +110,13 @@ impl Readers {
     /// # Errors
     /// [`Error::Unavailable`] if no turn comes in time, or the database is not available.
     pub(in crate::store) async fn lend(&self, need: Need<'_>) -> Result<LeasedSession, Error> {
+        let begun = Instant::now();
+        let lent = self.lend_to(need).await;
+        READER_WAIT.took(begun.elapsed());
+        lent
+    }
+
+    async fn lend_to(&self, need: Need<'_>) -> Result<LeasedSession, Error> {
         match &self.engine {
             Engine::Sqlite(pool, turns, opened) => {
                 if opened.is_gone() {
@@ -147,6 +155,22 @@ impl Readers {
             }
             _ => self.read(need, work).await,
         }
+    }
+
+    /// Records how many connections are in use, and how many are not.
+    pub(in crate::store) fn measure(&self) {
+        let (open, idle) = match &self.engine {
+            Engine::Sqlite(pool, ..) => (pool.size() as usize, pool.num_idle()),
+            Engine::Postgres(servers) => {
+                let pools = servers.standbys.iter().map(|standby| &standby.pool).chain([&servers.primary]);
+                pools
+                    .map(Pool::status)
+                    .fold((0, 0), |(open, idle), status| (open + status.size, idle + status.available))
+            }
+        };
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        READERS.set(Reader::Busy, number(open.saturating_sub(idle)));
+        READERS.set(Reader::Idle, number(idle));
     }
 
     /// Closes all connections.
@@ -195,7 +219,13 @@ impl Servers {
         };
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         for standby in self.standbys.iter().cycle().skip(first % self.standbys.len()).take(self.standbys.len()) {
-            match standby.read(mailbox, need, at_least, work).await {
+            let read = standby.read(mailbox, need, at_least, work).await;
+            STANDBY_READS.one(match &read {
+                None if standby.is_failed() => Fresh::Failed,
+                None => Fresh::Behind,
+                Some(_) => Fresh::Fresh,
+            });
+            match read {
                 None => {}
                 // The primary allows more time.
                 Some(Err(Error::Inefficient)) if time > STANDBY_STATEMENT => break,
@@ -247,6 +277,10 @@ impl Standby {
             Ok(Err(error)) => self.rest(&error),
             Err(_) => self.rest(&Error::unavailable("it does not answer")),
         }
+    }
+
+    fn is_failed(&self) -> bool {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Whether it is not asked after a failure. After the pause one caller tries it, while others still skip it.

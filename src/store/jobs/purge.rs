@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::domain::error::Error;
+use crate::metrics::list::{PURGE_SUCCESS, PURGED, Purged};
 use crate::store::db::engine::Row;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
@@ -123,7 +124,7 @@ pub(in crate::store) async fn purge(
     while let Some(store) = shared.upgrade().map(|shared| Store { shared, actor: None, snapshot: None }) {
         match store.forget_audit_entries(entries).await {
             Ok(true) => {}
-            Ok(false) => return,
+            Ok(false) => return PURGE_SUCCESS.set(clock::now() / 1_000_000),
             Err(_) if store.writer().is_err() => return,
             Err(error) => {
                 return tracing::warn!(%error, "purging the audit log failed; the next purge tries again");
@@ -205,6 +206,7 @@ async fn remove_contacts(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, 
     let contacts = rows.iter().map(contacts::read).collect::<Result<Vec<_>, _>>()?;
     if !contacts.is_empty() {
         trash::remove(tx, mailbox, &contacts).await?;
+        PURGED.add(Purged::Contacts, contacts.len() as u64);
     }
     Ok(!contacts.is_empty())
 }
@@ -212,15 +214,17 @@ async fn remove_contacts(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, 
 /// Removes the first expired entries of the change log. Returns whether there may be more.
 async fn remove_changes(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
     let text = "
-select max(seq) from (
+select max(seq), count(*) from (
     select seq, changed_date_time from changes where mailbox = $1 order by seq limit $3
 ) first where changed_date_time <= $2";
     let statement = Statement::new(text).bind(mailbox).bind(until).bind(MAX_CHANGES);
-    let row = tx.reading().await?.row(statement).await?;
-    let Some(last) = row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? else { return Ok(false) };
+    let row = tx.reading().await?.one(statement).await?;
+    let (last, count): (Option<i64>, i64) = (row.get(0)?, row.get(1)?);
+    let Some(last) = last else { return Ok(false) };
     let text = "delete from changes where mailbox = $1 and seq <= $2";
     tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
     cards::forget(tx, mailbox, last).await?;
+    PURGED.add(Purged::Changes, u64::try_from(count).unwrap_or_default());
     Ok(true)
 }
 
@@ -242,5 +246,6 @@ limit $3";
         let text = "delete from folders where mailbox = $1 and id = $2";
         tx.execute(Statement::new(text).bind(mailbox).bind(id)).await?;
     }
+    PURGED.add(Purged::Folders, ids.len() as u64);
     Ok(!ids.is_empty())
 }

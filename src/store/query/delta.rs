@@ -12,6 +12,7 @@ use crate::domain::error::Error;
 use crate::domain::folder::Folder;
 use crate::domain::query::cursor::{Anchor, Cursor};
 use crate::domain::sync::{SyncState, Watermark};
+use crate::metrics::list::{QUERIES, Query};
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
@@ -103,6 +104,7 @@ impl Store {
         size: u16,
         kept_since: i64,
     ) -> Result<Delta, Error> {
+        let _timed = QUERIES.time(Query::Delta);
         let page = async |session: &mut Session| {
             session.begin_snapshot().await?;
             let folder = see_folder(session, mailbox, within).await?;

@@ -8,6 +8,7 @@ use crate::domain::error::Error;
 use crate::domain::query::cursor::Cursor;
 use crate::domain::query::search::Search;
 use crate::domain::query::typed::{Condition, Order};
+use crate::metrics::list::Query;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Sql;
 use crate::store::jobs::emptying;
@@ -50,6 +51,15 @@ pub struct Listing {
 }
 
 impl Listing {
+    /// How a page of it is measured.
+    pub(in crate::store) fn metric(&self) -> Query {
+        match &self.search {
+            Some(_) => Query::Search,
+            None if !self.expand.is_empty() => Query::Expand,
+            None => Query::Page,
+        }
+    }
+
     fn takes_several_reads(&self) -> bool {
         let is_cut = self.after.as_ref().is_some_and(|cursor| pager::is_cut(&cursor.keys));
         self.count || is_cut || self.search.is_some() || !self.within.is_empty() || !self.expand.is_empty()

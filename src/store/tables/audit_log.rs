@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::error::Error;
 use crate::domain::user;
+use crate::metrics::list::{PURGED, Purged};
 use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
@@ -98,12 +99,14 @@ impl Store {
     pub(in crate::store) async fn forget_audit_entries(&self, before: i64) -> Result<bool, Error> {
         let work = async move |tx: &mut Tx| {
             let text = "
-select max(audit_date_time) from (
+select max(audit_date_time), count(*) from (
     select audit_date_time from audit where audit_date_time < $1 order by audit_date_time limit $2
 ) first";
-            let row = tx.reading().await?.row(Statement::new(text).bind(before).bind(MAX_REMOVED)).await?;
-            let Some(last) = row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? else { return Ok(false) };
+            let row = tx.reading().await?.one(Statement::new(text).bind(before).bind(MAX_REMOVED)).await?;
+            let (last, count): (Option<i64>, i64) = (row.get(0)?, row.get(1)?);
+            let Some(last) = last else { return Ok(false) };
             tx.execute(Statement::new("delete from audit where audit_date_time <= $1").bind(last)).await?;
+            PURGED.add(Purged::Audit, u64::try_from(count).unwrap_or_default());
             Ok(true)
         };
         self.write(None, work).await

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::domain::error::Error;
+use crate::metrics::list::{QUEUED, WRITES, Write};
 use crate::store::write::job::Job;
 
 /// Maximum number of writes in one commit.
@@ -20,12 +21,33 @@ pub(in crate::store) type Lane = Option<i64>;
 /// A write that was handed in.
 pub(in crate::store) struct Handed {
     pub(in crate::store) lane: Lane,
-    pub(in crate::store) since: Instant,
+    pub(in crate::store) since: Queued,
     pub(in crate::store) job: Box<dyn Job>,
 }
 
+/// When a write was handed in. It counts as waiting until this is dropped.
+pub(in crate::store) struct Queued(Instant);
+
+impl Queued {
+    pub(in crate::store) fn now() -> Self {
+        QUEUED.add(1);
+        Self(Instant::now())
+    }
+
+    /// Time since it was handed in.
+    pub(in crate::store) fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        QUEUED.add(-1);
+    }
+}
+
 /// A write and when it was handed in.
-pub(in crate::store) type Waiting = (Instant, Box<dyn Job>);
+pub(in crate::store) type Waiting = (Queued, Box<dyn Job>);
 
 #[derive(Default)]
 pub(in crate::store) struct Lanes {
@@ -98,6 +120,7 @@ impl Lanes {
             while queue.jobs.front().is_some_and(|(since, _)| since.elapsed() > MAX_WAIT) {
                 if let Some((_, job)) = queue.jobs.pop_front() {
                     self.waiting -= 1;
+                    WRITES.one(Write::GaveUp);
                     job.fail(&Error::unavailable("other writes took too long"));
                 }
             }

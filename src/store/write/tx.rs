@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::domain::error::Error;
+use crate::metrics::list::{COMMIT, LOOKUPS, Lookup};
 use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::faults;
@@ -289,7 +290,7 @@ impl Tx {
     async fn call_autocommit(&mut self, statement: Statement<'_>) -> Result<Called, Error> {
         let mut again = false;
         loop {
-            let error = match self.session.rows(statement.clone()).await {
+            let error = match COMMIT.timed(self.session.rows(statement.clone())).await {
                 Ok(rows) => return Ok(Called::Rows(rows)),
                 Err(error) => error,
             };
@@ -366,7 +367,8 @@ impl Tx {
         if !keep {
             return self.session.execute(Statement::new("rollback")).await;
         }
-        match self.session.execute(Statement::new("commit")).await {
+        let committing = self.session.execute(Statement::new("commit"));
+        match COMMIT.timed(committing).await {
             Ok(()) => Ok(()),
             Err(error) => match self.resolve_commit(error).await? {
                 CommitOutcome::Happened(_) => Ok(()),
@@ -448,10 +450,12 @@ impl Tx {
         while started.elapsed() < RESOLVE && !self.closing.load(Ordering::Acquire) {
             match self.look().await {
                 Ok(Some(number)) => {
+                    LOOKUPS.one(Lookup::Found);
                     tracing::info!("the commit happened");
                     return Ok(CommitOutcome::Happened(number));
                 }
                 Ok(None) => {
+                    LOOKUPS.one(Lookup::Absent);
                     tracing::info!("the commit did not happen");
                     return Ok(undone);
                 }
@@ -459,6 +463,7 @@ impl Tx {
             }
             tokio::time::sleep(RETRY).await;
         }
+        LOOKUPS.one(Lookup::Unknown);
         Err(self.session.give_up(unknown))
     }
 

@@ -20,9 +20,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::error::Error;
+use crate::metrics::list::{COMMIT_JOBS, WAITED, WRITES, Write};
 use crate::store::write::call::Limits;
 use crate::store::write::job::{Finished, Job};
-use crate::store::write::lanes::{Handed, Lane, Lanes, Waiting};
+use crate::store::write::lanes::{Handed, Lane, Lanes, Queued, Waiting};
 use crate::store::write::tx::{Connector, Tx};
 
 /// Maximum number of writes that are handed in and not in a lane yet; further callers block.
@@ -116,7 +117,7 @@ impl Writer {
     pub(in crate::store) fn hand_in(&self, lane: Lane, job: impl FnOnce() -> Box<dyn Job>) -> Result<(), Error> {
         // A refused job is not created, because dropping it could take a lock that the caller holds.
         let place = self.queue.try_reserve().map_err(|error| Error::unavailable(error.to_string()))?;
-        place.send(Handed { lane, since: Instant::now(), job: job() });
+        place.send(Handed { lane, since: Queued::now(), job: job() });
         Ok(())
     }
 
@@ -129,7 +130,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let lane = self.connector.lane(mailbox);
         // A refused job drops its sender, so `answer` fails in both cases.
-        let _ = self.queue.send(Handed { lane, since: Instant::now(), job: Box::new(Work { work, reply }) }).await;
+        let _ = self.queue.send(Handed { lane, since: Queued::now(), job: Box::new(Work { work, reply }) }).await;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer gave no answer")))
     }
 }
@@ -241,7 +242,9 @@ impl Crew {
 /// Runs a batch up to its commit and answers all its callers, except jobs that it has no time for. An error means that nothing
 /// was stored, or, if it is not [`Error::Unavailable`], that the outcome is unknown. The connection must then not be reused.
 async fn run(tx: &mut Tx, lane: Lane, batch: Vec<Waiting>) -> Result<Vec<Waiting>, Error> {
+    let all = batch.len();
     let wanted: Vec<_> = batch.into_iter().filter(|(_, job)| job.is_wanted()).collect();
+    WRITES.add(Write::GaveUp, (all - wanted.len()) as u64);
     tx.next_batch(lane, wanted.len());
     let started = Instant::now();
     let mut finished = Vec::with_capacity(wanted.len());
@@ -249,14 +252,17 @@ async fn run(tx: &mut Tx, lane: Lane, batch: Vec<Waiting>) -> Result<Vec<Waiting
     let mut fate = Ok(());
     while fate.is_ok()
         && started.elapsed() < MAX_HELD
-        && let Some((_, job)) = jobs.next()
+        && let Some((queued, job)) = jobs.next()
     {
+        WAITED.took(queued.elapsed());
+        drop(queued);
         fate = run_one(tx, job, &mut finished).await;
     }
     if fate.is_ok() {
         fate = tx.end(finished.iter().any(|job| job.error.is_none())).await.and_then(|()| tx.check_files_again());
     }
     let error = fate.as_ref().err();
+    count(&finished, error.is_some());
     for Finished { answer, .. } in finished {
         answer(error);
     }
@@ -266,10 +272,27 @@ async fn run(tx: &mut Tx, lane: Lane, batch: Vec<Waiting>) -> Result<Vec<Waiting
     fate.map(|()| jobs.collect())
 }
 
+/// Counts the writes of a batch.
+fn count(finished: &[Finished], is_lost: bool) {
+    let of = |job: &Finished| match &job.error {
+        None if !is_lost => Write::Ok,
+        None | Some(Error::Internal(_) | Error::Unavailable(_)) => Write::Failed,
+        Some(_) => Write::Refused,
+    };
+    for job in finished {
+        WRITES.one(of(job));
+    }
+    let kept = finished.iter().filter(|job| job.error.is_none()).count();
+    if kept > 0 && !is_lost {
+        COMMIT_JOBS.observe(kept as u64);
+    }
+}
+
 /// Runs one job. An error means that the transaction may have ended.
 async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -> Result<(), Error> {
     tx.next_job();
     let Ok(done) = AssertUnwindSafe(job.run(tx)).catch_unwind().await else {
+        WRITES.one(Write::Panicked);
         // The panic may have interrupted the driver, so the connection is not reused. The job's own caller gets an error
         // from its dropped channel.
         return Err(Error::unavailable("another write panicked"));

@@ -1,0 +1,45 @@
+//! What the edge counts of a request for the metrics.
+
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+
+use crate::domain::error::{Error, Limit};
+use crate::metrics::list::{CLOSED, Closed, REFUSED, Refused};
+
+/// The method, if it is one of HTTP's usual ones.
+pub(crate) fn method_of(request: &HttpRequest) -> &'static str {
+    match *request.method() {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// Counts a request that a limit has refused.
+pub(crate) fn count_refusal(error: &Error) {
+    REFUSED.one(match error {
+        Error::Throttled(limit, _) => match limit {
+            Limit::Token => Refused::TokenRate,
+            Limit::Address => Refused::AddressRate,
+            Limit::AtOnce => Refused::InFlightEach,
+            Limit::Buffered => Refused::Buffered,
+            Limit::Guesses => Refused::UnknownToken,
+            Limit::Confirmations => Refused::Confirmations,
+            Limit::App | Limit::MailboxRequests | Limit::MailboxConcurrency | Limit::MailboxUpload => {
+                Refused::GraphThrottle
+            }
+        },
+        Error::Busy => Refused::InFlight,
+        Error::TooLarge(_) => Refused::BodySize,
+        Error::TooSlow => {
+            CLOSED.one(Closed::SlowBody);
+            Refused::BodyTime
+        }
+        _ => return,
+    });
+}

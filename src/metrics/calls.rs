@@ -1,0 +1,146 @@
+//! Requests by call. A call is a method and a pattern of the tables of calls, so its names are the program's own.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use crate::metrics::kinds::{Buckets, head, micros};
+use crate::metrics::list::{IN_FLIGHT, RESPONSE_BYTES, TIMES};
+
+/// Statuses that each call has a series of from the start. Another one appears when it is first answered.
+const STATUSES: [u16; 14] = [200, 201, 204, 304, 400, 401, 403, 404, 409, 412, 429, 500, 501, 503];
+/// All others that may be answered, and the end: one for those that are not listed.
+const FURTHER: [u16; 13] = [202, 206, 207, 405, 406, 408, 410, 413, 415, 422, 424, 507, 0];
+
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    /// By itself.
+    Http,
+    /// As a step of a batch.
+    Batch,
+}
+
+/// The figures of a call.
+struct Figures {
+    http: [AtomicU64; STATUSES.len() + FURTHER.len()],
+    batch: [AtomicU64; STATUSES.len() + FURTHER.len()],
+    took: Buckets,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        let zeros = || [const { AtomicU64::new(0) }; STATUSES.len() + FURTHER.len()];
+        Self { http: zeros(), batch: zeros(), took: Buckets::new(TIMES, 1_000_000) }
+    }
+}
+
+/// A method and a pattern, both texts of the program.
+type Call = (&'static str, &'static str);
+
+/// Calls are added and never removed; their number is that of the program's tables.
+static CALLS: LazyLock<RwLock<HashMap<Call, &'static Figures>>> = LazyLock::new(RwLock::default);
+
+/// Makes the series of calls, so that they exist before the first request.
+pub(crate) fn announce(calls: impl IntoIterator<Item = Call>) {
+    for call in calls {
+        figures(call);
+    }
+}
+
+fn figures(call: Call) -> &'static Figures {
+    let found = CALLS.read().unwrap_or_else(PoisonError::into_inner).get(&call).copied();
+    found.unwrap_or_else(|| {
+        let mut calls = CALLS.write().unwrap_or_else(PoisonError::into_inner);
+        calls.entry(call).or_insert_with(|| Box::leak(Box::default()))
+    })
+}
+
+/// Counts an answer.
+pub(crate) fn answered(method: &'static str, route: &'static str, from: From, status: u16) {
+    figures((method, route)).count(from, status);
+}
+
+impl Figures {
+    fn count(&self, from: From, status: u16) {
+        let mut statuses = STATUSES.iter().chain(&FURTHER);
+        let at = statuses.position(|known| *known == status).unwrap_or(STATUSES.len() + FURTHER.len() - 1);
+        let counters = if from == From::Http { &self.http } else { &self.batch };
+        if let Some(counter) = counters.get(at) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A request, until its answer is taken or it is given up.
+pub(crate) struct Exchange {
+    started: Instant,
+    figures: Option<&'static Figures>,
+    bytes: u64,
+}
+
+impl Exchange {
+    pub(crate) fn begin() -> Self {
+        IN_FLIGHT.add(1);
+        Self { started: Instant::now(), figures: None, bytes: 0 }
+    }
+
+    /// The head of the answer is known.
+    pub(crate) fn answers(&mut self, method: &'static str, route: &'static str, status: u16) {
+        // What names no call, as a stranger may send it.
+        let figures = figures((method, if route.is_empty() { "unknown" } else { route }));
+        figures.count(From::Http, status);
+        self.figures = Some(figures);
+    }
+
+    /// Bytes of the body that were handed over.
+    pub(crate) fn gives(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// Time since the head arrived.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        IN_FLIGHT.add(-1);
+        RESPONSE_BYTES.add(self.bytes);
+        if let Some(figures) = self.figures {
+            figures.took.observe(micros(self.elapsed()));
+        }
+    }
+}
+
+/// Writes the metrics of all calls.
+pub(crate) fn write(out: &mut String) {
+    let calls = CALLS.read().unwrap_or_else(PoisonError::into_inner);
+    let mut calls: Vec<_> = calls.iter().collect();
+    calls.sort_by_key(|((method, route), _)| (*route, *method));
+    let name = "contactd_http_requests_total";
+    head(out, name, "Requests by call and status; steps of batches have the source batch.", "counter");
+    for ((method, route), figures) in &calls {
+        for (source, counters) in [("http", &figures.http), ("batch", &figures.batch)] {
+            for (at, (status, count)) in STATUSES.iter().chain(&FURTHER).zip(counters).enumerate() {
+                let count = count.load(Ordering::Relaxed);
+                if count == 0 && (at >= STATUSES.len() || source == "batch" && !route.starts_with("/{user}")) {
+                    continue;
+                }
+                let _ = match status {
+                    0 => write!(out, "{name}{{route=\"{method} {route}\",source=\"{source}\",status=\"other\"}}"),
+                    _ => write!(out, "{name}{{route=\"{method} {route}\",source=\"{source}\",status=\"{status}\"}}"),
+                };
+                let _ = writeln!(out, " {count}");
+            }
+        }
+    }
+    let name = "contactd_http_request_duration_seconds";
+    head(out, name, "Time from the head of a request to the last byte of its answer.", "histogram");
+    for ((method, route), figures) in &calls {
+        figures.took.write(out, name, &format!("route=\"{method} {route}\","));
+    }
+}

@@ -1,0 +1,394 @@
+//! The kinds of metrics, and how each is written in Prometheus' text format (version 0.0.4). A metric is a static of atomic
+//! numbers, so that counting costs some nanoseconds and never waits.
+
+use std::fmt::Write as _;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Maximum number of values of the labels of a metric together.
+const MOST: usize = 32;
+/// Maximum number of bounds of a histogram.
+const BOUNDS: usize = 15;
+
+/// The values of a label: all there are, so that each series exists from the start.
+pub(crate) trait Label: Copy + 'static {
+    /// The name of the label.
+    const NAME: &'static str;
+    /// Its values, in the order of the variants.
+    const VALUES: &'static [&'static str];
+    /// The place of this value among them.
+    fn index(self) -> usize;
+}
+
+/// A label and its values.
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident, $label:literal: $($variant:ident = $text:literal),+ $(,)?) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum $name { $($variant),+ }
+
+        impl $crate::metrics::kinds::Label for $name {
+            const NAME: &'static str = $label;
+            const VALUES: &'static [&'static str] = &[$($text),+];
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+pub(crate) use label;
+
+/// Something that can be written out.
+pub(crate) trait Metric: Sync {
+    fn write(&self, out: &mut String);
+}
+
+/// Writes the two lines above the samples of a metric.
+pub(crate) fn head(out: &mut String, name: &str, help: &str, kind: &str) {
+    // Writing to a string does not fail, here and below.
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+/// A number that only grows.
+pub(crate) struct Counter {
+    name: &'static str,
+    help: &'static str,
+    value: AtomicU64,
+}
+
+impl Counter {
+    pub(crate) const fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, value: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn one(&self) {
+        self.add(1);
+    }
+
+    pub(crate) fn add(&self, count: u64) {
+        self.value.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+impl Metric for Counter {
+    fn write(&self, out: &mut String) {
+        head(out, self.name, self.help, "counter");
+        let _ = writeln!(out, "{} {}", self.name, self.value.load(Ordering::Relaxed));
+    }
+}
+
+/// A number that is unknown until it is set.
+pub(crate) struct Gauge {
+    name: &'static str,
+    help: &'static str,
+    value: AtomicI64,
+}
+
+/// The value of a gauge that is not known, which is not written.
+const UNKNOWN: i64 = i64::MIN;
+
+impl Gauge {
+    /// A gauge that starts at 0.
+    pub(crate) const fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, value: AtomicI64::new(0) }
+    }
+
+    /// A gauge that is not written before it is set.
+    pub(crate) const fn unknown(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, value: AtomicI64::new(UNKNOWN) }
+    }
+
+    pub(crate) fn set(&self, value: i64) {
+        self.value.store(value, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add(&self, more: i64) {
+        self.value.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+impl Metric for Gauge {
+    fn write(&self, out: &mut String) {
+        let value = self.value.load(Ordering::Relaxed);
+        if value != UNKNOWN {
+            head(out, self.name, self.help, "gauge");
+            let _ = writeln!(out, "{} {value}", self.name);
+        }
+    }
+}
+
+/// A gauge for each value of a label.
+pub(crate) struct Gauges<L> {
+    name: &'static str,
+    help: &'static str,
+    values: [AtomicI64; MOST],
+    label: PhantomData<fn() -> L>,
+}
+
+impl<L: Label> Gauges<L> {
+    pub(crate) const fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, values: [const { AtomicI64::new(0) }; MOST], label: PhantomData }
+    }
+
+    pub(crate) fn set(&self, of: L, value: i64) {
+        if let Some(gauge) = self.values.get(of.index()) {
+            gauge.store(value, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn add(&self, of: L, more: i64) {
+        if let Some(gauge) = self.values.get(of.index()) {
+            gauge.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<L: Label> Metric for Gauges<L> {
+    fn write(&self, out: &mut String) {
+        head(out, self.name, self.help, "gauge");
+        for (text, value) in L::VALUES.iter().zip(&self.values) {
+            let _ = writeln!(out, "{}{{{}=\"{text}\"}} {}", self.name, L::NAME, value.load(Ordering::Relaxed));
+        }
+    }
+}
+
+/// A counter for each value of a label.
+pub(crate) struct Counters<L> {
+    name: &'static str,
+    help: &'static str,
+    values: [AtomicU64; MOST],
+    label: PhantomData<fn() -> L>,
+}
+
+impl<L: Label> Counters<L> {
+    pub(crate) const fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, values: [const { AtomicU64::new(0) }; MOST], label: PhantomData }
+    }
+
+    pub(crate) fn one(&self, of: L) {
+        self.add(of, 1);
+    }
+
+    pub(crate) fn add(&self, of: L, count: u64) {
+        if let Some(counter) = self.values.get(of.index()) {
+            counter.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<L: Label> Metric for Counters<L> {
+    fn write(&self, out: &mut String) {
+        head(out, self.name, self.help, "counter");
+        for (text, value) in L::VALUES.iter().zip(&self.values) {
+            let _ = writeln!(out, "{}{{{}=\"{text}\"}} {}", self.name, L::NAME, value.load(Ordering::Relaxed));
+        }
+    }
+}
+
+/// A counter for each pair of values of two labels.
+pub(crate) struct Pairs<A, B> {
+    name: &'static str,
+    help: &'static str,
+    values: [AtomicU64; MOST],
+    labels: PhantomData<fn() -> (A, B)>,
+}
+
+impl<A: Label, B: Label> Pairs<A, B> {
+    pub(crate) const fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, values: [const { AtomicU64::new(0) }; MOST], labels: PhantomData }
+    }
+
+    pub(crate) fn one(&self, a: A, b: B) {
+        if let Some(counter) = self.values.get(a.index() * B::VALUES.len() + b.index()) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<A: Label, B: Label> Metric for Pairs<A, B> {
+    fn write(&self, out: &mut String) {
+        head(out, self.name, self.help, "counter");
+        let pairs = A::VALUES.iter().flat_map(|a| B::VALUES.iter().map(move |b| (a, b)));
+        for ((a, b), value) in pairs.zip(&self.values) {
+            let value = value.load(Ordering::Relaxed);
+            let _ = writeln!(out, "{}{{{}=\"{a}\",{}=\"{b}\"}} {value}", self.name, A::NAME, B::NAME);
+        }
+    }
+}
+
+/// How often a value was at most so much.
+pub(crate) struct Buckets {
+    /// Upper bounds, in the unit of the values.
+    bounds: &'static [u64],
+    /// Values of a unit of what is written: a million microseconds are a second.
+    scale: u32,
+    /// The last one is that above all bounds.
+    counts: [AtomicU64; BOUNDS + 1],
+    sum: AtomicU64,
+}
+
+impl Buckets {
+    pub(crate) const fn new(bounds: &'static [u64], scale: u32) -> Self {
+        Self { bounds, scale, counts: [const { AtomicU64::new(0) }; BOUNDS + 1], sum: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn observe(&self, value: u64) {
+        let at = self.bounds.partition_point(|bound| *bound < value);
+        if let Some(count) = self.counts.get(at) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.sum.fetch_add(value, Ordering::Relaxed);
+    }
+
+    /// Writes the samples. `labels` are those of all of them, each followed by a comma.
+    pub(crate) fn write(&self, out: &mut String, name: &str, labels: &str) {
+        let mut total = 0;
+        for (bound, count) in self.bounds.iter().zip(&self.counts) {
+            total += count.load(Ordering::Relaxed);
+            let _ = writeln!(out, "{name}_bucket{{{labels}le=\"{}\"}} {total}", self.scaled(*bound));
+        }
+        total += self.counts.get(self.bounds.len()).map_or(0, |count| count.load(Ordering::Relaxed));
+        let sum = self.scaled(self.sum.load(Ordering::Relaxed));
+        let braced = |labels: &str| if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+        let own = braced(labels.trim_end_matches(','));
+        let _ = writeln!(out, "{name}_bucket{{{labels}le=\"+Inf\"}} {total}");
+        let _ = writeln!(out, "{name}_sum{own} {sum}\n{name}_count{own} {total}");
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a sum of 285 years in microseconds is exact enough")]
+    fn scaled(&self, value: u64) -> f64 {
+        value as f64 / f64::from(self.scale)
+    }
+}
+
+/// A histogram of values.
+pub(crate) struct Histogram {
+    name: &'static str,
+    help: &'static str,
+    buckets: Buckets,
+}
+
+impl Histogram {
+    /// Of periods, with bounds in microseconds; they are written in seconds.
+    pub(crate) const fn of_times(name: &'static str, help: &'static str, bounds: &'static [u64]) -> Self {
+        Self { name, help, buckets: Buckets::new(bounds, 1_000_000) }
+    }
+
+    /// Of numbers.
+    pub(crate) const fn of_numbers(name: &'static str, help: &'static str, bounds: &'static [u64]) -> Self {
+        Self { name, help, buckets: Buckets::new(bounds, 1) }
+    }
+
+    pub(crate) fn observe(&self, value: u64) {
+        self.buckets.observe(value);
+    }
+
+    pub(crate) fn took(&self, period: Duration) {
+        self.observe(micros(period));
+    }
+
+    /// Records how long some work takes.
+    pub(crate) async fn timed<T>(&self, work: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let done = work.await;
+        self.took(begun.elapsed());
+        done
+    }
+}
+
+impl Metric for Histogram {
+    fn write(&self, out: &mut String) {
+        head(out, self.name, self.help, "histogram");
+        self.buckets.write(out, self.name, "");
+    }
+}
+
+/// A histogram of periods for each value of a label.
+pub(crate) struct Histograms<L> {
+    name: &'static str,
+    help: &'static str,
+    values: [Buckets; 8],
+    label: PhantomData<fn() -> L>,
+}
+
+impl<L: Label> Histograms<L> {
+    pub(crate) const fn of_times(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, values: [const { Buckets::new(super::list::TIMES, 1_000_000) }; 8], label: PhantomData }
+    }
+
+    /// Records the time until what is returned is dropped.
+    pub(crate) fn time(&self, of: L) -> Timed<'_> {
+        Timed { into: self.values.get(of.index()), started: Instant::now() }
+    }
+}
+
+impl<L: Label> Metric for Histograms<L> {
+    fn write(&self, out: &mut String) {
+        head(out, self.name, self.help, "histogram");
+        for (text, buckets) in L::VALUES.iter().zip(&self.values) {
+            buckets.write(out, self.name, &format!("{}=\"{text}\",", L::NAME));
+        }
+    }
+}
+
+/// Records how long it has lived when it is dropped.
+pub(crate) struct Timed<'a> {
+    into: Option<&'a Buckets>,
+    started: Instant,
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        if let Some(buckets) = self.into {
+            buckets.observe(micros(self.started.elapsed()));
+        }
+    }
+}
+
+/// A period in microseconds.
+pub(crate) fn micros(period: Duration) -> u64 {
+    u64::try_from(period.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    label!(
+        /// For the tests.
+        Colour, "colour": Red = "red", Blue = "blue"
+    );
+
+    #[test]
+    fn a_metric_is_written_as_prometheus_reads_it_with_all_values_from_the_start() {
+        let (counters, gauge) = (Counters::<Colour>::new("a_total", "Things."), Gauge::unknown("b", "More."));
+        let mut out = String::new();
+        counters.add(Colour::Red, 0);
+        counters.one(Colour::Blue);
+        counters.write(&mut out);
+        gauge.write(&mut out);
+        assert_eq!(
+            out,
+            "# HELP a_total Things.\n# TYPE a_total counter\na_total{colour=\"red\"} 0\na_total{colour=\"blue\"} 1\n"
+        );
+        gauge.set(-2);
+        out.clear();
+        gauge.write(&mut out);
+        assert_eq!(out, "# HELP b More.\n# TYPE b gauge\nb -2\n");
+    }
+
+    #[test]
+    fn a_histogram_counts_a_value_at_its_bound_and_all_above() {
+        let histogram = Histogram::of_times("t_seconds", "Times.", &[500, 1_000]);
+        for value in [0, 500, 501, 1_000, 1_001, 2_000_000] {
+            histogram.observe(value);
+        }
+        let mut out = String::new();
+        histogram.write(&mut out);
+        let expected = "t_seconds_bucket{le=\"0.0005\"} 2\nt_seconds_bucket{le=\"0.001\"} 4\n\
+                        t_seconds_bucket{le=\"+Inf\"} 6\nt_seconds_sum 2.003002\nt_seconds_count 6\n";
+        assert_eq!(out.split_once("histogram\n").unwrap().1, expected);
+    }
+}

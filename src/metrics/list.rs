@@ -1,0 +1,145 @@
+//! The metrics. Their names, types and labels are part of what operators rely on: docs/metrics.md.
+
+use crate::metrics::kinds::{Counter, Counters, Gauge, Gauges, Histogram, Histograms, Metric, Pairs, label};
+
+/// Bounds of most periods, in microseconds: half a millisecond to ten seconds.
+pub(crate) const TIMES: &[u64] = &[
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000,
+];
+
+label!(
+    /// Why a request was refused before its work began.
+    Refused, "reason":
+    TokenRate = "token_rate", AddressRate = "address_rate", InFlight = "in_flight", InFlightEach = "in_flight_each",
+    Buffered = "buffered", UnknownToken = "unknown_token", GraphThrottle = "graph_throttle", Confirmations = "confirmations",
+    BodySize = "body_size", BodyTime = "body_time", Head = "head",
+);
+label!(
+    /// What a connection does.
+    Conn, "state": Active = "active", Idle = "idle",
+);
+label!(
+    /// Why the server closed a connection.
+    Closed, "reason":
+    Idle = "idle", SlowHead = "slow_head", SlowBody = "slow_body", SlowReader = "slow_reader", TooMany = "too_many",
+    Address = "address",
+);
+label!(
+    /// How a TLS handshake ended.
+    Handshake, "result": Ok = "ok", Failed = "failed",
+);
+label!(
+    /// The kind of a credential.
+    Credential, "kind": Stored = "stored", Named = "named", Provider = "provider", Dev = "dev",
+);
+label!(
+    /// What was found of a credential.
+    Auth, "result":
+    Ok = "ok", Unknown = "unknown", Expired = "expired", Denied = "denied", Failed = "failed",
+);
+label!(
+    /// How something ended.
+    Done, "result": Ok = "ok", Failed = "failed",
+);
+label!(
+    /// How a write ended.
+    Write, "result":
+    Ok = "ok", Refused = "refused", Failed = "failed", Panicked = "panicked", GaveUp = "gave_up",
+);
+label!(
+    /// What was read.
+    Query, "kind": Get = "get", Page = "page", Count = "count", Search = "search", Delta = "delta", Expand = "expand",
+);
+label!(
+    /// What a connection for reads does.
+    Reader, "state": Busy = "busy", Idle = "idle",
+);
+label!(
+    /// How the database failed.
+    Fault, "kind":
+    Full = "full", Io = "io", Busy = "busy", Lost = "lost", Corrupt = "corrupt", Other = "other",
+);
+label!(
+    /// What a standby answered.
+    Standby, "result": Fresh = "fresh", Behind = "behind", Failed = "failed",
+);
+label!(
+    /// What became of a commit whose answer was lost.
+    Lookup, "result": Found = "found", Absent = "absent", Unknown = "unknown",
+);
+label!(
+    /// How a notification ended.
+    Notified, "result": Taken = "taken", Refused = "refused", Failed = "failed", Dropped = "dropped",
+);
+label!(
+    /// What a purge removed.
+    Purged, "what":
+    Contacts = "contacts", Folders = "folders", Changes = "changes", Audit = "audit",
+);
+
+macro_rules! metrics {
+    ($($name:ident: $kind:ty = $made:expr;)+) => {
+        $(pub(crate) static $name: $kind = $made;)+
+
+        /// All of them, in the order in which they are written.
+        pub(crate) static ALL: &[&dyn Metric] = &[$(&$name),+];
+    };
+}
+
+metrics! {
+    IN_FLIGHT: Gauge = Gauge::new("contactd_http_requests_in_flight", "Requests that are not answered completely.");
+    REQUEST_BYTES: Counter = Counter::new("contactd_http_request_bytes_total", "Bytes of request bodies as sent.");
+    RESPONSE_BYTES: Counter = Counter::new("contactd_http_response_bytes_total", "Bytes of answers' bodies as sent.");
+    REFUSED: Counters<Refused> = Counters::new("contactd_http_refused_total", "Requests refused by a limit.");
+    CONNECTIONS: Gauges<Conn> = Gauges::new("contactd_http_connections", "Open connections of clients.");
+    CLOSED: Counters<Closed> =
+        Counters::new("contactd_http_connections_closed_total", "Connections that the server closed, by reason.");
+    HANDSHAKES: Counters<Handshake> = Counters::new("contactd_tls_handshakes_total", "TLS handshakes.");
+    AUTH: Pairs<Credential, Auth> = Pairs::new("contactd_auth_total", "Credentials that were checked.");
+    KEY_FETCHES: Counters<Done> =
+        Counters::new("contactd_provider_key_fetches_total", "Fetches of the identity provider's keys.");
+
+    QUEUED: Gauge = Gauge::new("contactd_store_write_queue_jobs", "Writes that wait for the writer.");
+    WAITED: Histogram =
+        Histogram::of_times("contactd_store_write_wait_seconds", "Time for which a write waited for the writer.", TIMES);
+    COMMIT: Histogram =
+        Histogram::of_times("contactd_store_commit_duration_seconds", "Time of a commit with its sync.", TIMES);
+    COMMIT_JOBS: Histogram = Histogram::of_numbers(
+        "contactd_store_commit_jobs", "Writes that shared a commit.", &[1, 2, 4, 8, 16, 32, 64, 128, 256]);
+    WRITES: Counters<Write> = Counters::new("contactd_store_writes_total", "Writes by how they ended.");
+    QUERIES: Histograms<Query> =
+        Histograms::of_times("contactd_store_query_duration_seconds", "Time of a read with its wait for a connection.");
+    INTERRUPTED: Counter =
+        Counter::new("contactd_store_queries_interrupted_total", "Reads that exceeded --query-timeout.");
+    READERS: Gauges<Reader> = Gauges::new("contactd_store_readers", "Open connections for reads.");
+    READER_WAIT: Histogram = Histogram::of_times(
+        "contactd_store_reader_wait_seconds", "Time for which a read waited for a connection.", TIMES);
+    FAULTS: Counters<Fault> = Counters::new("contactd_store_errors_total", "Errors of the database by kind.");
+    DATABASE_BYTES: Gauge = Gauge::unknown("contactd_sqlite_database_bytes", "Size of the database file.");
+    WAL_BYTES: Gauge = Gauge::unknown("contactd_sqlite_wal_bytes", "Size of the write-ahead log.");
+    FREE_BYTES: Gauge =
+        Gauge::unknown("contactd_sqlite_free_bytes", "Space in the database file that no row uses.");
+    DISK_FREE: Gauge =
+        Gauge::unknown("contactd_sqlite_disk_free_bytes", "Free space of the file system of the database.");
+    CONNECTS: Counters<Done> =
+        Counters::new("contactd_postgres_connects_total", "Attempts to connect to a PostgreSQL server.");
+    STANDBY_READS: Counters<Standby> =
+        Counters::new("contactd_postgres_standby_reads_total", "Reads that were sent to a standby.");
+    LOOKUPS: Counters<Lookup> = Counters::new(
+        "contactd_postgres_commit_lookups_total", "Commits whose answer was lost, by what was found of them.");
+    USERS: Gauge = Gauge::unknown("contactd_users", "Users.");
+    CONTACTS: Gauge =
+        Gauge::unknown("contactd_contacts", "Contacts of all mailboxes, including deleted ones that are not purged.");
+    SUBSCRIPTIONS: Gauge = Gauge::unknown("contactd_subscriptions", "Subscriptions to change notifications.");
+    NOTIFICATIONS: Counters<Notified> =
+        Counters::new("contactd_notifications_total", "Deliveries of change notifications by how they ended.");
+    NOTIFICATION_DELAY: Histogram = Histogram::of_times(
+        "contactd_notification_delay_seconds", "Time from a change to the delivery of its notification.",
+        &[10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000, 30_000_000, 60_000_000, 300_000_000, 3_600_000_000]);
+    BACKLOG: Gauge = Gauge::unknown(
+        "contactd_notification_backlog_changes", "Changes that subscriptions have not been told of yet.");
+    PURGED: Counters<Purged> = Counters::new("contactd_purged_total", "Rows that purges removed.");
+    PURGE_SUCCESS: Gauge = Gauge::unknown(
+        "contactd_purge_last_success_timestamp_seconds", "End of the last purge that failed nowhere, as Unix time.");
+}

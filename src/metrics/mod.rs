@@ -1,0 +1,26 @@
+//! Figures of the running process for Prometheus (docs/metrics.md). Every room may count here; nothing is imported from them.
+//!
+//! A metric is a static, because there is one of each in a process. No label has a value that a client or a user chooses.
+
+pub(crate) mod calls;
+pub(crate) mod kinds;
+pub(crate) mod list;
+mod process;
+
+use std::fmt::Write as _;
+
+/// All metrics in Prometheus' text format. `engine` is the database's, once it is open.
+pub(crate) fn render(engine: &str) -> String {
+    let mut out = String::with_capacity(256 << 10);
+    kinds::head(&mut out, "contactd_build_info", "The running program.", "gauge");
+    let (version, revision) = (env!("CARGO_PKG_VERSION"), option_env!("CONTACTD_REVISION").unwrap_or("unknown"));
+    let labels = format!("version=\"{version}\",revision=\"{revision}\",engine=\"{engine}\"");
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "contactd_build_info{{{labels}}} 1");
+    calls::write(&mut out);
+    for metric in list::ALL {
+        metric.write(&mut out);
+    }
+    process::write(&mut out);
+    out
+}

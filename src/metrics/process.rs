@@ -1,0 +1,46 @@
+//! What the operating system tells of the process, from /proc: the standard `process_` metrics.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use crate::metrics::kinds::head;
+
+/// Clock ticks per second of /proc: the same on all of Linux's architectures.
+const TICKS: f64 = 100.0;
+
+/// Writes them. What cannot be read is left out, for instance on other systems than Linux.
+pub(crate) fn write(out: &mut String) {
+    let mut one = |name: &str, help: &str, kind: &str, value: Option<f64>| {
+        if let Some(value) = value {
+            head(out, name, help, kind);
+            // Writing to a string does not fail.
+            let _ = writeln!(out, "{name} {value}");
+        }
+    };
+    let fields_text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The second field is the program's name, which may have blanks; the third is the first one here.
+    let fields: Vec<&str> = fields_text.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
+    let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<f64>().ok());
+    let cpu = field(14).zip(field(15)).map(|(user, system)| (user + system) / TICKS);
+    one("process_cpu_seconds_total", "Processor time of the process.", "counter", cpu);
+    let pages = field(24).map(|pages| pages * page_size());
+    one("process_resident_memory_bytes", "Resident memory of the process.", "gauge", pages);
+    one("process_threads", "Threads of the process.", "gauge", field(20));
+    #[expect(clippy::cast_precision_loss, reason = "the number of open files is small")]
+    let open = fs::read_dir("/proc/self/fd").ok().map(|files| files.count() as f64);
+    one("process_open_fds", "Open files of the process.", "gauge", open);
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let most = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let most = most.and_then(|rest| rest.split_whitespace().next()).and_then(|text| text.parse().ok());
+    one("process_max_fds", "Files that the process may open.", "gauge", most);
+    let boot = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let boot =
+        boot.lines().find_map(|line| line.strip_prefix("btime ")).and_then(|text| text.trim().parse::<f64>().ok());
+    let start = boot.zip(field(22)).map(|(boot, ticks)| boot + ticks / TICKS);
+    one("process_start_time_seconds", "Start of the process, as Unix time.", "gauge", start);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the size of a page is small")]
+fn page_size() -> f64 {
+    rustix::param::page_size() as f64
+}

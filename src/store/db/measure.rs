@@ -1,0 +1,55 @@
+//! Figures of the database for the metrics, read when they are asked for.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::domain::error::Error;
+use crate::metrics::list::{BACKLOG, CONTACTS, DATABASE_BYTES, DISK_FREE, FREE_BYTES, SUBSCRIPTIONS, USERS, WAL_BYTES};
+use crate::store::db::engine::Session;
+use crate::store::db::files::beside;
+use crate::store::db::statement::Statement;
+use crate::store::{Store, StoreLocation};
+
+/// How often rows are counted.
+const COUNT: Duration = Duration::from_mins(1);
+
+impl Store {
+    /// Brings the gauges of the database up to date. What cannot be read stays as it was.
+    pub(crate) async fn measure(&self) {
+        self.shared.readers.measure();
+        if let StoreLocation::File(opened) = &self.shared.location {
+            measure_files(opened.path());
+            let free = "select freelist_count * page_size from pragma_freelist_count(), pragma_page_size()";
+            self.read_gauge(free, &FREE_BYTES).await;
+        }
+        let backlog = "
+select cast(coalesce(sum(m.seq - s.delivered_seq), 0) as bigint)
+from subscriptions s join mailboxes m on m.id = s.mailbox";
+        self.read_gauge(backlog, &BACKLOG).await;
+        if self.shared.probe.is_due(Instant::now(), COUNT) {
+            self.read_gauge("select count(*) from users", &USERS).await;
+            // The mailboxes' own counters, so that no contact is looked at.
+            self.read_gauge("select cast(coalesce(sum(contacts), 0) as bigint) from mailboxes", &CONTACTS).await;
+            self.read_gauge("select count(*) from subscriptions", &SUBSCRIPTIONS).await;
+        }
+    }
+
+    async fn read_gauge(&self, text: &'static str, gauge: &crate::metrics::kinds::Gauge) {
+        let read = async |session: &mut Session| session.count(Statement::new(text)).await;
+        let found: Result<i64, Error> = self.shared.probe.read(read).await;
+        match found {
+            Ok(number) => gauge.set(number),
+            Err(error) => tracing::debug!(%error, "a figure cannot be read"),
+        }
+    }
+}
+
+fn measure_files(path: &Path) {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |file| i64::try_from(file.len()).unwrap_or(i64::MAX));
+    DATABASE_BYTES.set(size(path));
+    WAL_BYTES.set(size(&beside(path, "-wal")));
+    if let Ok(found) = rustix::fs::statvfs(path) {
+        DISK_FREE.set(i64::try_from(found.f_bavail.saturating_mul(found.f_frsize)).unwrap_or(i64::MAX));
+    }
+}
