@@ -136,7 +136,10 @@ impl Cards {
             "utf-16be" => Some(UTF_16BE),
             _ => None,
         };
-        let cr = look.contains(&b'\r') && !look.contains(&b'\n');
+        // One LF in a file of CRs is an accident, and so is one CR in a file of LFs.
+        let lone = look.windows(2).filter(|two| two[0] == b'\r' && two[1] != b'\n').count();
+        let lone = lone + usize::from(look.last() == Some(&b'\r'));
+        let cr = lone >= look.split(|byte| *byte == b'\n').count();
         let decoder = encoding.map(encoding_rs::Encoding::new_decoder_without_bom_handling);
         self.form = Some(Form { name, decoder, cr, after_cr: false });
         self.decode(&look[skip..], false);

@@ -176,10 +176,8 @@ fn an_unchanged_card_is_given_to_the_octet_and_changes_nothing() {
                 .map(str::to_owned)
                 .collect::<Vec<_>>()
         };
-        // What Google alone means by a category is not in the contact, so its line changes.
-        if !card.contains("myContacts") {
-            assert_eq!(without(&merged), without(&card));
-        }
+        // Google's mark of a favourite is in no card for CardDAV.
+        assert_eq!(without(&merged), without(&card));
         for version in BOTH {
             let shown = render(&shown, Some(Kept { contact_current: false, ..kept }), Some(version), Door::CardDav);
             let same = put(&properties, &shown, &shown);
@@ -209,7 +207,7 @@ fn a_card_goes_to_the_other_version_and_back() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn after_any_changes_the_card_says_what_the_contact_says_and_keeps_the_rest(
@@ -227,19 +225,15 @@ proptest! {
         }
         let now = changed(&shown(&properties, record), card, door);
         let version = if card.contains("\r\nVERSION:4.0") { Version::V4 } else { Version::V3 };
-        let mut expected = says(&write(&shown(&properties, record), version, Door::Export));
+        let mut expected = says(&write(&shown(&properties, record), version, door));
         let mut found = says(&now);
         if door == Door::CardDav {
-            // What cards do not say of their own accord.
+            // What cards do not say of their own accord, but say on if they did.
+            let all = says(&write(&shown(&properties, record), version, Door::Export));
             for hidden in ["fileAs", "gender", "initials", "officeLocation"] {
-                if found.get(hidden).is_none() {
-                    expected.as_object_mut().unwrap().remove(hidden);
+                if found.get(hidden).is_some() {
+                    expected[hidden] = all.get(hidden).cloned().unwrap_or_default();
                 }
-            }
-            expected.as_object_mut().unwrap().remove("isFavorite");
-            // A contact without a name is shown with its number.
-            if expected.get("displayName").is_none() {
-                found.as_object_mut().unwrap().remove("displayName");
             }
         }
         for value in [&mut expected, &mut found] {
@@ -253,10 +247,7 @@ proptest! {
             prop_assert!(after.contains(line), "{} of\n{}\n{}", line, card, now);
         }
         let back = changed(&shown(&original, record), &now, door);
-        let mut expected = says(card);
-        if card.contains("myContacts") {
-            expected["categories"] = says(&back)["categories"].clone();
-        }
+        let expected = says(card);
         prop_assert_eq!(says(&back)["phones"].clone(), expected["phones"].clone());
         prop_assert_eq!(says(&back)["emailAddresses"].clone(), expected["emailAddresses"].clone());
     }

@@ -8,6 +8,9 @@
 )]
 
 mod corpus;
+mod hostile;
 mod kept;
 mod round;
+mod second;
 mod shape;
+mod traps;

@@ -12,7 +12,7 @@ use contactd::vcard::{Door, Version};
 use crate::shape;
 
 /// Texts that a card must escape, quote or fold.
-const HARD: [&str; 14] = [
+pub(crate) const HARD: [&str; 14] = [
     "plain",
     r"back\slash \n \, \;",
     "semi;colon",
@@ -121,7 +121,7 @@ fn each(value: &str) -> Vec<Properties> {
 }
 
 /// All that can be said at once.
-fn all(value: &str) -> Properties {
+pub(crate) fn all(value: &str) -> Properties {
     let mut properties = with(|_| ());
     for one in each(value) {
         for (to, from) in properties.texts.iter_mut().zip(one.texts) {

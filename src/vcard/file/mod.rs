@@ -40,7 +40,10 @@ pub(crate) fn unfold(card: &[u8], fallback: &Fallback) -> Unfolded {
 
 /// Lets a survey hear the values of a card that name no character set.
 pub fn survey(survey: &mut Survey, card: &[u8]) {
-    let quoted = |card: &[u8]| card.windows(6).any(|six| six.eq_ignore_ascii_case(b"QUOTED"));
+    let quoted = |card: &[u8]| {
+        let mut at = card.iter().enumerate().filter(|(_, byte)| matches!(byte, b'Q' | b'q'));
+        at.any(|(at, _)| card.get(at..at + 6).is_some_and(|six| six.eq_ignore_ascii_case(b"QUOTED")))
+    };
     if card.is_ascii() && !quoted(card) {
         return;
     }

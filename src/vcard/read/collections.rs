@@ -235,7 +235,13 @@ impl<'a> Reader<'a> {
             };
             let mut name = name.as_str();
             if self.google {
-                name = name.strip_prefix("* ").unwrap_or(name).trim();
+                let bare = name.strip_prefix("* ").unwrap_or(name).trim();
+                if (bare.len() < name.len() || matches!(bare, "myContacts" | "starred"))
+                    && self.out.adapted.last() != Some(&i)
+                {
+                    self.out.adapted.push(i);
+                }
+                name = bare;
                 if name == "myContacts" {
                     self.out.my_contacts = true;
                     fate = fate.or(MAPPED);

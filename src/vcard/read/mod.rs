@@ -77,6 +77,8 @@ pub struct Projection {
     pub fates: Vec<Option<Fate>>,
     /// Whether Google's `myContacts` was left out of the categories.
     pub my_contacts: bool,
+    /// Lines of categories that are other ones in the contact: without what Google alone means.
+    pub adapted: Vec<usize>,
     /// Lines of entries that are there already, each with the line of the first.
     pub twins: Vec<(usize, usize)>,
 }

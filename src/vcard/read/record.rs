@@ -8,7 +8,7 @@ use crate::vcard::read::{From, Projection, Source};
 use crate::vcard::record::{Fate, Found, GroupRecord, Outcome, Record, RecordPhoto, Refusal, SAYS_NOTHING};
 use crate::vcard::split::{End, RawCard};
 use crate::vcard::write::fold;
-use crate::vcard::{Version, file};
+use crate::vcard::{Version, file, text};
 
 /// Most bytes of what is kept aside of one card.
 pub const MAX_ASIDE: usize = 1 << 20;
@@ -16,7 +16,8 @@ pub const MAX_ASIDE: usize = 1 << 20;
 /// Reads a card of a file, of any version. `fallback` is the code page of values that name none and are no UTF-8
 /// ([`file::survey`]).
 ///
-/// The card in the record is in 3.0 (2.1, too) or 4.0.
+/// The card in the record is in 3.0 (2.1, too) or 4.0. What Google means by `myContacts`, `starred` and `* ` is not among its
+/// categories, since clients would take it for some.
 pub fn read(card: &RawCard, fallback: &Fallback) -> Found {
     let refused = |reason| Found::Refused(Refusal { reason, detail: None });
     match card.end {
@@ -90,11 +91,28 @@ fn kept(lines: &[Line<'_>], version: Version, projection: &mut Projection) -> St
             whole.push_str(line.head);
         }
         whole.push(':');
-        whole.push_str(line.value);
+        if projection.adapted.binary_search(&i).is_err() {
+            whole.push_str(line.value);
+        } else if !push_categories(projection, i, &mut whole) {
+            continue;
+        }
         fold(&whole, &mut text);
     }
     text.push_str("END:VCARD\r\n");
     text
+}
+
+/// Appends the categories that the contact has from a line. Whether there are any.
+fn push_categories(projection: &Projection, line: usize, out: &mut String) -> bool {
+    let mut any = false;
+    for name in projection.categories.iter().filter(|from| from.line == line) {
+        if any {
+            out.push(',');
+        }
+        text::escape(&name.value, out);
+        any = true;
+    }
+    any
 }
 
 /// Whether there is nothing that a contact has a property for. UID, a photo and what is kept aside are nothing.
