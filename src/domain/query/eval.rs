@@ -30,13 +30,14 @@ pub(crate) enum Sorted {
     Text(String),
 }
 
-/// The order of two contacts; the id is the last key.
+/// The order of two contacts; the id is the last key, in the direction of the one before it.
 pub(crate) fn order(keys: &[Order], a: &Contact, b: &Contact) -> Ordering {
     let by_keys = keys.iter().map(|order| {
         let ordering = Subject::new(a).key(&order.key).cmp(&Subject::new(b).key(&order.key));
         if order.descending { ordering.reverse() } else { ordering }
     });
-    by_keys.fold(Ordering::Equal, Ordering::then).then(a.id.cmp(&b.id))
+    let by_id = if keys.last().is_some_and(|order| order.descending) { b.id.cmp(&a.id) } else { a.id.cmp(&b.id) };
+    by_keys.fold(Ordering::Equal, Ordering::then).then(by_id)
 }
 
 impl<'c> Subject<'c> {

@@ -5,13 +5,8 @@
 use crate::domain::error::Error;
 use crate::store::Store;
 use crate::store::db::statement::{Sql, Statement};
-use crate::store::tables::{cards, changes};
+use crate::store::tables::{cards, changes, counts};
 use crate::store::write::tx::Tx;
-
-/// Marks the contacts of log entries after `$3` as deleted at `$2`.
-pub(in crate::store) const MARK_CONTACTS: &str = "
-update contacts set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
-from changes l where l.mailbox = $1 and l.seq > $3 and contacts.mailbox = $1 and contacts.id = l.contact_id";
 
 /// Maximum number of contacts that a transaction marks.
 pub(in crate::store) const PIECE: i64 = 500;
@@ -87,7 +82,7 @@ from (
         let text = "update folders set emptying = null where mailbox = $1 and id = $2";
         return tx.execute(Statement::new(text).bind(mailbox).bind(folder.as_str())).await;
     }
-    tx.execute(Statement::new(MARK_CONTACTS).bind(mailbox).bind(time).bind(before)).await?;
+    counts::mark_contacts(tx, mailbox, time, before).await?;
     cards::deleted_since(tx, mailbox, before).await?;
     changes::catch_up(tx, mailbox, last).await
 }

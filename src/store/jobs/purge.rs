@@ -166,6 +166,13 @@ select id from contacts where mailbox = $1 and coalesce(deleted_date_time, 1) > 
     let rows = tx.reading().await?.rows(Statement::new(text).bind(mailbox).bind(MAX_CONTACTS)).await?;
     let Some(last) = rows.last() else { return Ok(false) };
     let last: Uuid = last.get(0)?;
+    // The index of what is not deleted finds these, however many were marked before.
+    let text = "
+update folders set contacts = contacts - (
+    select count(*) from contacts c
+    where c.mailbox = $1 and c.parent_folder_id = folders.id and c.deleted_date_time is null and c.id <= $2)
+where mailbox = $1 and contacts > 0";
+    tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
     let text = "update contacts set deleted_date_time = 0 where mailbox = $1 and id <= $2";
     tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
     Ok(true)

@@ -14,9 +14,10 @@ use crate::store::db::statement::Sql;
 use crate::store::jobs::emptying;
 use crate::store::query::pager::{self, After, Keyset, Tie};
 use crate::store::query::search::PrefixExpansions;
+use crate::store::query::walk::{self, Found};
 use crate::store::query::{filter, search};
 use crate::store::tables::contacts::{COLUMNS, read, select_columns};
-use crate::store::tables::{along, folders};
+use crate::store::tables::{along, counts, folders};
 
 /// About how many bytes of JSON a page may be, unless its first contact is larger.
 const MAX_PAGE_BYTES: i64 = 4 << 20;
@@ -62,7 +63,8 @@ impl Listing {
 
     fn takes_several_reads(&self) -> bool {
         let is_cut = self.after.as_ref().is_some_and(|cursor| pager::is_cut(&cursor.keys));
-        self.count || is_cut || self.search.is_some() || !self.within.is_empty() || !self.expand.is_empty()
+        let is_looked_up = self.search.is_some() || walk::merges(self);
+        self.count || is_cut || is_looked_up || !self.within.is_empty() || !self.expand.is_empty()
     }
 
     /// The same of the folder that the path leads to, whose id may be another than the path's last: the default folder
@@ -98,14 +100,8 @@ pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing:
     }
     let listing = &*listing.located(session, mailbox).await?;
     let keyset = keyset(mailbox, listing);
-    let after = match &listing.after {
-        Some(cursor) => {
-            Some(keyset.find(session, &Sql::new(" from contacts c where c.mailbox = ").value(mailbox), cursor).await?)
-        }
-        None => None,
-    };
-    let expansions = search::expansions(session, mailbox, listing.search.as_ref()).await?;
-    let rows = session.rows(select_page(mailbox, listing, &expansions, after.as_ref()).into()).await?;
+    let found = found(session, mailbox, listing).await?;
+    let rows = session.rows(select_page(mailbox, listing, found).into()).await?;
     let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COLUMNS))?;
     let size = usize::from(listing.size);
     let mut contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
@@ -118,12 +114,6 @@ pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing:
     Ok(Page { contacts, next, count })
 }
 
-/// The statement of a first page.
-#[cfg(test)]
-pub(in crate::store) fn select(mailbox: i64, listing: &Listing) -> Sql {
-    select_page(mailbox, listing, &PrefixExpansions::default(), None)
-}
-
 /// How many contacts there are on all pages.
 pub(in crate::store) async fn count(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<i64, Error> {
     if listing.takes_several_reads() {
@@ -134,6 +124,9 @@ pub(in crate::store) async fn count(session: &mut Session, mailbox: i64, listing
 }
 
 async fn count_all(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<i64, Error> {
+    if listing.filter.is_none() && listing.search.is_none() && !listing.deleted {
+        return counts::contacts(session, mailbox, listing.folder.as_deref()).await;
+    }
     let expansions = search::expansions(session, mailbox, listing.search.as_ref()).await?;
     let scope = scope(mailbox, listing, &expansions);
     let statement = Sql::new("select count(*)").then(source(listing)).text(" where ").then(scope);
@@ -141,14 +134,10 @@ async fn count_all(session: &mut Session, mailbox: i64, listing: &Listing) -> Re
 }
 
 /// Where contacts `c` are looked for. SQLite, which knows nothing of how many there are, would rather read the mailbox than
-/// the folder or the trash; where a condition may find those of a folder sooner, that is left to it.
+/// the trash.
 fn source(listing: &Listing) -> Sql {
     let source = Sql::new(" from contacts c");
-    if listing.deleted {
-        return source.per_engine(" indexed by contacts_deleted", "");
-    }
-    let alone = listing.folder.is_some() && listing.filter.is_none() && listing.search.is_none();
-    if alone { source.per_engine(" indexed by contacts_by_folder", "") } else { source }
+    if listing.deleted { source.per_engine(" indexed by contacts_deleted", "") } else { source }
 }
 
 /// What a contact `c` must be to be listed.
@@ -164,34 +153,68 @@ fn scope(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions) -> Sql 
     }
     let conditions = [
         listing.search.as_ref().map(|search| search::condition(mailbox, search, expansions)),
-        listing.filter.as_ref().map(|condition| filter::condition(mailbox, condition)),
+        listing.filter.as_ref().map(|condition| {
+            // The indexes have nothing that is deleted.
+            let of_deleted = listing.deleted.then(|| filter::residue(mailbox, condition));
+            of_deleted.unwrap_or_else(|| filter::condition_in(mailbox, listing.folder.as_deref(), condition))
+        }),
     ];
     conditions.into_iter().flatten().fold(scope, |scope, condition| scope.text(" and ").then(condition))
 }
 
 fn keyset(mailbox: i64, listing: &Listing) -> Keyset<'_> {
-    Keyset { mailbox, order: &listing.order, ties: &[Tie::Id("c.id")], max_text: MAX_TEXT }
+    Keyset { mailbox, order: &listing.order, ties: &[Tie::Id("c.id")], turns: true, max_text: MAX_TEXT }
 }
 
-/// The page's rows: the columns of `read`, how many there are with the one behind, and the keys.
-fn select_page(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions, after: Option<&After>) -> Sql {
-    // One more than asked tells whether there is more.
-    let limit = i64::from(listing.size) + 1;
+/// How many rows are looked for: one more than asked tells whether there is more.
+pub(in crate::store) fn limit(listing: &Listing) -> i64 {
+    i64::from(listing.size) + 1
+}
+
+/// The rows of a page in their order: `size`, and the names of the keyset.
+pub(in crate::store) async fn found(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Sql, Error> {
     let keyset = keyset(mailbox, listing);
-    let keyed = Sql::new("with keyed as (select c.size").then(keyset.columns());
+    let after = match &listing.after {
+        Some(cursor) => {
+            Some(keyset.find(session, &Sql::new(" from contacts c where c.mailbox = ").value(mailbox), cursor).await?)
+        }
+        None => None,
+    };
+    let after = after.as_ref();
+    let walk = walk::of(session, mailbox, listing).await?;
+    let found = Found { mailbox, listing, keyset, after };
+    if let Some(rows) = walk.and_then(|walk| found.rows(&walk)) {
+        return Ok(rows);
+    }
+    let expansions = search::expansions(session, mailbox, listing.search.as_ref()).await?;
+    Ok(sorted(mailbox, listing, &expansions, after))
+}
+
+/// The same of a list that no index has in its order.
+fn sorted(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions, after: Option<&After>) -> Sql {
+    let keyset = keyset(mailbox, listing);
+    let keyed = Sql::new("select size").then(keyset.names("")).text(" from (select c.size as size");
+    let keyed = keyed.then(keyset.columns());
     let keyed = keyed.then(source(listing)).text(" where ").then(scope(mailbox, listing, expansions));
     let keyed = match after.and_then(After::id) {
         // What can be told of the row itself is told there, so that its key serves.
         Some(id) => keyed.text(" and c.id > ").value(id),
         None => keyed,
     };
-    let found = keyed.text("), found as (select size").then(keyset.names("")).text(" from keyed");
+    let found = keyed.text(") keyed");
     let found = match after {
         Some(after) if after.id().is_none() => found.text(" where ").then(keyset.behind(after)),
         _ => found,
     };
-    let found = found.then(keyset.order_by()).text(" limit ").value(limit).text(" offset ").value(listing.skip);
-    let measured = found.text("), measured as (select row_number() over (").then(keyset.order_by());
+    let found = found.then(keyset.order_by()).text(" limit ").value(limit(listing));
+    found.text(" offset ").value(listing.skip)
+}
+
+/// The page's rows: the columns of `read`, how many there are with the one behind, and the keys.
+fn select_page(mailbox: i64, listing: &Listing, found: Sql) -> Sql {
+    let keyset = keyset(mailbox, listing);
+    let found = Sql::new("with found as (").then(found).text(")");
+    let measured = found.text(", measured as (select row_number() over (").then(keyset.order_by());
     let measured = measured.text(") as place, sum(size) over (").then(keyset.order_by());
     let measured = measured.text(" rows unbounded preceding) - size as before, count(*) over () as count");
     let measured = measured.then(keyset.names("")).text(" from found)");

@@ -39,6 +39,9 @@ pub(in crate::store) struct Keyset<'o> {
     pub(in crate::store) mailbox: i64,
     pub(in crate::store) order: &'o [Order],
     pub(in crate::store) ties: &'static [Tie],
+    /// Whether rows with the same keys come in the reverse order of creation where the last key descends, so that an index read
+    /// backwards has them in order.
+    pub(in crate::store) turns: bool,
     /// How many bytes of texts a cursor may hold.
     pub(in crate::store) max_text: usize,
 }
@@ -85,7 +88,13 @@ impl Keyset<'_> {
         let keys = self.order.iter().zip(KEYS).map(|(order, name)| {
             Sql::new(name).text(if order.descending { " desc nulls last" } else { " asc nulls first" })
         });
-        Sql::new(" order by ").then(Sql::list(keys.chain(TIES.into_iter().take(self.ties.len()).map(Sql::new))))
+        let way = if self.ties_descend() { " desc" } else { "" };
+        let ties = TIES.into_iter().take(self.ties.len()).map(|name| Sql::new(name).text(way));
+        Sql::new(" order by ").then(Sql::list(keys.chain(ties)))
+    }
+
+    fn ties_descend(self) -> bool {
+        self.turns && self.order.last().is_some_and(|order| order.descending)
     }
 
     /// The place of a row, whose keys begin at a column.
@@ -189,7 +198,7 @@ impl Keyset<'_> {
 
     /// That a row, whose keys have their names, comes behind a place.
     pub(in crate::store) fn behind(self, after: &After) -> Sql {
-        let descending = |i: usize| self.order.get(i).is_some_and(|order| order.descending);
+        let descending = |i: usize| self.order.get(i).map_or(self.ties_descend(), |order| order.descending);
         let keys: Vec<_> = self.all_names().zip(&after.place).enumerate().collect();
         let mut behind: Option<Sql> = None;
         for (i, (name, value)) in keys.into_iter().rev() {
@@ -207,7 +216,9 @@ impl Keyset<'_> {
                     let all_with_it = Sql::of(text.clone() + "\u{10ffff}");
                     key().text(" <= ").then(all_with_it).text(" or ").text(name).text(" is null)")
                 }
-                (value, false) if behind.is_none() => key().text(" > ").then(bound(value)).text(")"),
+                (value, descending) if behind.is_none() => {
+                    key().text(if descending { " < " } else { " > " }).then(bound(value)).text(")")
+                }
                 (value, false) => {
                     let from = key().text(" >= ").then(bound(value)).text(" and (").text(name).text(" > ");
                     from.then(bound(value)).then(rest(" or ")).text("))")
@@ -223,6 +234,46 @@ impl Keyset<'_> {
         let id = self.ties.len().checked_sub(1).and_then(|last| TIES.get(last)).copied().unwrap_or_default();
         after.shown.iter().fold(behind, |behind, shown| behind.text(" and ").text(id).text(" <> ").value(*shown))
     }
+}
+
+impl Keyset<'_> {
+    /// Columns that are what [`Self::columns`] are, as those: each with its name and behind a comma.
+    pub(in crate::store) fn named(self, columns: &[Sql]) -> Sql {
+        let named = columns.iter().zip(self.all_names());
+        named.fold(Sql::default(), |all, (column, name)| all.text(", ").then(column.clone()).text(" as ").text(name))
+    }
+
+    /// The rows behind a place as ranges of an index that has these columns, each of which is read from where it begins: a
+    /// condition for each. The last column tells rows apart, and all keys ascend or all descend. `None` where a key is not known
+    /// whole.
+    pub(in crate::store) fn ranges(self, columns: &[Sql], after: &After) -> Option<Vec<Sql>> {
+        let is_whole = after.shown.is_empty() && !is_cut(&after.place) && columns.len() == after.place.len();
+        is_whole.then(|| ranges(columns, &after.place, self.ties_descend()))
+    }
+}
+
+/// The rows that come behind these values, of which only the last is never null.
+fn ranges(columns: &[Sql], values: &[KeyValue], descend: bool) -> Vec<Sql> {
+    let ([column, columns_behind @ ..], [value, values_behind @ ..]) = (columns, values) else { return Vec::new() };
+    let deeper = ranges(columns_behind, values_behind, descend).into_iter();
+    let is_null = column.clone().text(" is null");
+    if *value == KeyValue::Null {
+        let greater = (!descend).then(|| column.clone().text(" is not null"));
+        return deeper.map(|range| is_null.clone().text(" and ").then(range)).chain(greater).collect();
+    }
+    let is_whole = !values_behind.contains(&KeyValue::Null);
+    let count = if is_whole { columns.len() } else { 1 };
+    let row = |of: &mut dyn Iterator<Item = Sql>| Sql::list(of.take(count)).parenthesized();
+    let beyond = row(&mut columns.iter().cloned()).text(if descend { " < " } else { " > " });
+    let beyond = beyond.then(row(&mut values.iter().map(bound)));
+    // PostgreSQL would not see that an index has in order what is equal to a value.
+    let at_least = column.clone().text(" >= ").then(bound(value)).text(" and ");
+    let between = at_least.then(column.clone()).text(" <= ").then(bound(value));
+    let equal = Sql::either(column.clone().text(" = ").then(bound(value)), between).text(" and ");
+    let nulls = (descend && !columns_behind.is_empty()).then_some(is_null);
+    // The comparison of whole rows has the first of these in it.
+    let deeper = deeper.skip(usize::from(is_whole)).map(|range| equal.clone().then(range));
+    [beyond].into_iter().chain(nulls).chain(deeper).collect()
 }
 
 impl After {
@@ -361,7 +412,8 @@ impl<T> Rows<T> {
         if by.count || by.after.as_ref().is_some_and(|cursor| is_cut(&cursor.keys)) {
             session.begin_snapshot().await?;
         }
-        let keyset = Keyset { mailbox: self.mailbox, order: &by.order, ties: self.ties, max_text: MAX_TEXT };
+        let keyset =
+            Keyset { mailbox: self.mailbox, order: &by.order, ties: self.ties, turns: false, max_text: MAX_TEXT };
         let after = match &by.after {
             Some(cursor) => Some(keyset.find(session, &self.from, cursor).await?),
             None => None,

@@ -39,6 +39,19 @@ pub(in crate::store) const fn of_text(text: Text) -> Column {
     Column { name, kind: Kind::Text }
 }
 
+/// The column with the folded form of a text property, for those that have one.
+pub(in crate::store) const fn key_of(text: Text) -> Option<&'static str> {
+    Some(match text {
+        Text::DisplayName => "display_name_key",
+        Text::GivenName => "given_name_key",
+        Text::Surname => "surname_key",
+        Text::CompanyName => "company_name_key",
+        Text::NickName => "nick_name_key",
+        Text::FileAs => "file_as_key",
+        _ => return None,
+    })
+}
+
 /// Properties that are stored as they are, in a column of the field's name.
 macro_rules! plain {
     ($($name:ident $kind:ident),*) => {
@@ -84,7 +97,19 @@ values! { DERIVED, write_derived, |contact: &Contact|
     given_name_key Text = contact.properties.text(Text::GivenName).map(fold),
     surname_key Text = contact.properties.text(Text::Surname).map(fold),
     company_name_key Text = contact.properties.text(Text::CompanyName).map(fold),
+    nick_name_key Text = contact.properties.text(Text::NickName).map(fold),
+    file_as_key Text = fold(contact.properties.text(Text::FileAs).unwrap_or_default()),
+    has_long_keys Bool = has_long_keys(contact),
     size Int = contact.size(),
+}
+
+/// Most characters of a key in an index of PostgreSQL's.
+const MAX_KEY: usize = 128;
+
+/// Whether a text that has a column for its folded form is too long for such an index. Folding keeps the number of characters.
+fn has_long_keys(contact: &Contact) -> bool {
+    let keyed = Text::ALL.into_iter().filter(|text| key_of(*text).is_some());
+    keyed.filter_map(|text| contact.properties.text(text)).any(|text| text.chars().nth(MAX_KEY).is_some())
 }
 
 /// Writes the values of the columns of [`FLAGS`](crate::store::tables::schema::FLAGS).

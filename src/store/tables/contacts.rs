@@ -21,7 +21,7 @@ use crate::store::tables::extended::{self, Owner};
 use crate::store::tables::rights::{self, Actor, To};
 use crate::store::tables::schema::{COLLECTIONS, FLAGS};
 use crate::store::tables::table::Table;
-use crate::store::tables::{cards, changes, extensions, folders, quota};
+use crate::store::tables::{cards, changes, counts, extensions, folders, quota};
 use crate::store::write::call::ProcedureCall;
 use crate::store::write::procedures;
 use crate::store::write::rows::Written;
@@ -340,6 +340,8 @@ pub(in crate::store) async fn update(
         if folder != contact.parent_folder_id {
             let seq = changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
             cards::moved(tx, mailbox, id, (&contact.parent_folder_id, &folder), seq).await?;
+            counts::count(tx, mailbox, &contact.parent_folder_id, -1).await?;
+            counts::count(tx, mailbox, &folder, 1).await?;
             contact.parent_folder_id = folder;
         }
     }

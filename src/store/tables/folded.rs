@@ -4,6 +4,7 @@
 use crate::domain::contact::{Address, Complex, DateTimeTimeZone, Email, Phone, Properties, Text, Website};
 use crate::domain::fold::fold;
 use crate::domain::query::typed::{Property, Table};
+use crate::store::tables::columns;
 
 /// A row of the table: the property, which entry of it, and the folded text.
 pub(in crate::store) type Folded = (String, usize, String);
@@ -11,11 +12,8 @@ pub(in crate::store) type Folded = (String, usize, String);
 /// The name of a property in the table; `None` for one that has a column for its folded form.
 pub(in crate::store) fn name(property: Property) -> Option<String> {
     match property {
-        Property::Name
-        | Property::Color
-        | Property::User(_)
-        | Property::Text(Text::DisplayName | Text::GivenName | Text::Surname | Text::CompanyName) => None,
-        Property::Text(text) => Some(text.json().to_owned()),
+        Property::Name | Property::Color | Property::User(_) => None,
+        Property::Text(text) => columns::key_of(text).is_none().then(|| text.json().to_owned()),
         Property::FlagStatus => Some("flag/flagStatus".to_owned()),
         Property::FlagTime(i) => {
             let time = ["completedDateTime", "dueDateTime", "startDateTime"].get(i / 2)?;

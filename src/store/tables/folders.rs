@@ -12,7 +12,7 @@ use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
 use crate::store::tables::extended::{self, Owner};
-use crate::store::tables::{cards, changes};
+use crate::store::tables::{cards, changes, counts};
 use crate::store::write::tx::Tx;
 
 /// How many folders may lie inside each other below the default one.
@@ -206,12 +206,14 @@ pub(in crate::store) async fn delete(
     let before = changes::last(tx, mailbox).await?;
     let statement = Statement::new(MANY_CONTACTS).bind(mailbox).bind(folder.id.as_str()).bind(emptying::PIECE);
     let is_much = tx.reading().await?.row(statement).await?.is_some();
-    let contacts = (!is_much).then_some((LOG_CONTACTS, emptying::MARK_CONTACTS));
-    for (log, mark) in contacts.into_iter().chain([(LOG_FOLDERS, MARK_FOLDERS)]) {
-        let last = changes::logged(tx, mailbox, before).await?;
-        tx.execute(Statement::new(log).bind(mailbox).bind(folder.id.as_str()).bind(now).bind(last)).await?;
-        tx.execute(Statement::new(mark).bind(mailbox).bind(time).bind(last)).await?;
+    let log = |text, last| Statement::new(text).bind(mailbox).bind(folder.id.as_str()).bind(now).bind(last);
+    if !is_much {
+        tx.execute(log(LOG_CONTACTS, before)).await?;
+        counts::mark_contacts(tx, mailbox, time, before).await?;
     }
+    let last = changes::logged(tx, mailbox, before).await?;
+    tx.execute(log(LOG_FOLDERS, last)).await?;
+    tx.execute(Statement::new(MARK_FOLDERS).bind(mailbox).bind(time).bind(last)).await?;
     let last = changes::logged(tx, mailbox, before).await?;
     changes::catch_up(tx, mailbox, last).await?;
     cards::deleted_since(tx, mailbox, before).await?;

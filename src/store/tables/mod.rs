@@ -8,6 +8,7 @@ pub(in crate::store) mod categories;
 pub(in crate::store) mod changes;
 pub(in crate::store) mod columns;
 pub(in crate::store) mod contacts;
+pub(in crate::store) mod counts;
 pub(in crate::store) mod exports;
 pub(in crate::store) mod extended;
 pub(in crate::store) mod extensions;

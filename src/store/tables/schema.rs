@@ -109,7 +109,7 @@ pub(in crate::store) const TABLES: &[Table] = &[
     Table {
         self_reference: Some("parent_folder_id"),
         ..table!(folders(mailbox Int, id Text) parent_folder_id Text, display_name Text, display_name_key Text, version Int,
-            created_date_time Int, last_modified_date_time Int, deleted_date_time Int, emptying Int)
+            created_date_time Int, last_modified_date_time Int, deleted_date_time Int, emptying Int, contacts Int)
     },
     CONTACTS,
     EMAILS,

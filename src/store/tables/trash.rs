@@ -14,7 +14,7 @@ use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
 use crate::store::tables::contacts::{self, find};
-use crate::store::tables::{along, cards, changes, folders, quota};
+use crate::store::tables::{along, cards, changes, counts, folders, quota};
 use crate::store::write::tx::Tx;
 
 /// The deletion time of rows that are deleted permanently and wait to be removed.
@@ -60,6 +60,7 @@ impl Store {
         let within = within.to_vec();
         let work = async move |tx: &mut Tx| {
             let contact = contacts::get(tx.reading().await?, mailbox, &within, id).await?;
+            counts::count(tx, mailbox, &contact.parent_folder_id, -1).await?;
             delete_for_good(tx, mailbox, contact, &expected).await
         };
         self.write(Some(mailbox), work).await
@@ -117,6 +118,7 @@ async fn restore(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) 
     let before: i64 = tx.reading().await?.row(statement).await?.ok_or(Error::NotFound)?.get(0)?;
     // Deleted contacts count too.
     quota::count(tx, mailbox, 0, size - before).await?;
+    counts::count(tx, mailbox, &contact.parent_folder_id, 1).await?;
     let text = "
 update contacts
 set deleted_date_time = null, change_key = null, parent_folder_id = $3, last_modified_date_time = $4, version = $5,

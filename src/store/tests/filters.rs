@@ -15,7 +15,7 @@ pub(super) mod both {
     use crate::store::tests::constants::constants;
     use crate::store::tests::*;
 
-    fn parsed(text: &str, model: Model) -> crate::domain::query::typed::Condition {
+    pub(in crate::store::tests) fn parsed(text: &str, model: Model) -> crate::domain::query::typed::Condition {
         filter(text, &Aliases::default(), model, Handling::Lenient).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 

@@ -8,27 +8,10 @@ mod both {
     use crate::odata::filter::{Aliases, Model, filter};
     use crate::odata::search;
     use crate::store::db::statement::Statement;
-    use crate::store::query::listing;
     use crate::store::tables::folded;
     use crate::store::tests::awkward::{filled, noted};
+    use crate::store::tests::plans::both::plan;
     use crate::store::tests::*;
-
-    /// How the database goes about a page.
-    async fn plan(o: &Opened, listing: &Listing) -> String {
-        let mailbox = o.mailbox;
-        let explain = async move |session: &mut Session| {
-            let statement = statement::Sql::default()
-                .per_engine("explain query plan ", "explain ")
-                .then(listing::select(mailbox, listing));
-            let rows = session.rows(statement.into()).await?;
-            Ok(rows
-                .iter()
-                .map(|row| row.get::<String>(3).or_else(|_| row.get::<String>(0)).unwrap())
-                .collect::<Vec<_>>()
-                .join("\n"))
-        };
-        o.store.read(explain).await.unwrap()
-    }
 
     #[actix_web::test]
     async fn the_common_look_ups_use_an_index() {

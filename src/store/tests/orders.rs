@@ -1,6 +1,6 @@
 //! Orders: a database sorts as the plain Rust of `domain::query::eval` does, and pages in any order are walked once.
 
-mod both {
+pub(super) mod both {
     use proptest::prelude::*;
     use proptest::strategy::ValueTree as _;
 
@@ -34,12 +34,13 @@ mod both {
         let key = (key, proptest::sample::select(vec!["", " asc", " desc"])).prop_map(|(key, way)| key + way);
         proptest::collection::vec(key, 1..4).prop_map(|keys| keys.join(","))
     }
-    fn ordered(text: &str, model: Model) -> Vec<Order> {
+
+    pub(in crate::store::tests) fn ordered(text: &str, model: Model) -> Vec<Order> {
         order(text, &Aliases::default(), model, Handling::Lenient).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     /// Walks through all pages, as tokens take one from each to the next.
-    async fn walk(o: &Opened, listing: &Listing) -> Vec<Contact> {
+    pub(in crate::store::tests) async fn walk(o: &Opened, listing: &Listing) -> Vec<Contact> {
         let mut found = Vec::new();
         let mut listing = listing.clone();
         loop {

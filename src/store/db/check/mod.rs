@@ -235,6 +235,18 @@ where m.contacts <> coalesce(c.number, 0) order by m.id limit $1"
     ),
     rule!(
         "counter",
+        true,
+        "
+select 'folder ' || f.id || ' of mailbox ' || f.mailbox || ' counts ' || f.contacts || ' contacts, and has '
+    || coalesce(c.number, 0)
+from folders f left join (
+    select mailbox, parent_folder_id, count(*) as number from contacts where deleted_date_time is null
+    group by mailbox, parent_folder_id
+) c on c.mailbox = f.mailbox and c.parent_folder_id = f.id
+where f.contacts <> coalesce(c.number, 0) order by f.mailbox, f.id limit $1"
+    ),
+    rule!(
+        "counter",
         false,
         "
 select 'mailbox ' || m.id || ' counts ' || m.bytes || ' bytes, and has ' || coalesce(b.number, 0)

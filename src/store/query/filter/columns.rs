@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::domain::contact::{self, Text};
+use crate::domain::contact;
 use crate::domain::query::typed::{Id, List, Of, Property, Table, UserText};
 use crate::store::db::statement::Sql;
 use crate::store::query::filter::{VARIABLES, binary};
@@ -20,10 +20,8 @@ const GUID: (&str, &str) = (
 /// A text property, folded.
 pub(super) fn property_of(property: Property) -> Sql {
     match property {
-        Property::Text(Text::DisplayName) | Property::Name => Sql::new("c.display_name_key"),
-        Property::Text(Text::GivenName) => Sql::new("c.given_name_key"),
-        Property::Text(Text::Surname) => Sql::new("c.surname_key"),
-        Property::Text(Text::CompanyName) => Sql::new("c.company_name_key"),
+        Property::Name => Sql::new("c.display_name_key"),
+        Property::Text(text) if let Some(key) = columns::key_of(text) => Sql::new("c.").text(key),
         Property::Text(text) => {
             let folded = fold_of(
                 property,
@@ -212,7 +210,8 @@ fn fold_of(property: Property, column: &Sql, mailbox: &'static str, contact: &'s
     all.text(") end").parenthesized()
 }
 
-pub(super) fn table(table: Table) -> &'static str {
+/// The name of a table.
+pub(in crate::store) fn table(table: Table) -> &'static str {
     match table {
         Table::Emails => "emails",
         Table::Phones => "phones",

@@ -3,23 +3,24 @@
 //! whole, and what is not the same on both (null in `greatest`, places past the end) is not left to them. What is used more
 //! than once is selected first, with a limit: without, PostgreSQL would put it in each place, and grow with every level.
 //!
-//! Where only truth counts, false and null being the same, an index can serve. PostgreSQL's have the first characters of
-//! a key only, which are then compared as well, by the expression the index is made of. SQLite, which knows nothing of how
-//! many contacts a mailbox has, would rather read them all in the order of the page: there the index is asked first.
+//! Where only truth counts, false and null being the same, an index can serve (`lookups`). PostgreSQL's indexes of entries have the
+//! first characters of a key only, which are then compared as well, by the expression the index is made of.
 
 mod columns;
+mod lookups;
 mod unserved;
 
-pub(in crate::store) use crate::store::query::filter::columns::id_text;
-use crate::store::query::filter::columns::{is_id, of_type, owner, rows_of, table};
+pub(in crate::store) use crate::store::query::filter::columns::{id_text, table};
+use crate::store::query::filter::columns::{is_id, rows_of};
+use crate::store::query::filter::lookups::{Lookup, after_all_with, begins, head_of, of_moment};
+pub(in crate::store) use crate::store::query::filter::lookups::{bounded, conjuncts, equal_entry, equal_text};
 use crate::store::query::filter::unserved::is_read;
 
 use std::sync::LazyLock;
 
-use crate::domain::contact::Text;
 use crate::domain::literal::MILLION;
 use crate::domain::query::typed::{
-    Arithmetic, Calendar, Cast, Comparison, Condition, Find, Id, List, Moment, NumberValue, Property, Table, TextValue,
+    Arithmetic, Calendar, Cast, Comparison, Condition, Find, List, Moment, NumberValue, TextValue,
 };
 use crate::store::db::statement::Sql;
 
@@ -33,32 +34,52 @@ const VARIABLES: [&str; 4] = ["x1", "x2", "x3", "x4"];
 
 /// `condition` as SQL that is true where it is; it may be null where it is false.
 pub(in crate::store) fn condition(mailbox: i64, condition: &Condition) -> Sql {
-    Compiler { mailbox, depth: 0 }.condition(condition, true)
+    Compiler::new(mailbox).condition(condition, true)
+}
+
+/// The same of contacts that are not deleted, in one folder or all.
+pub(in crate::store) fn condition_in(mailbox: i64, folder: Option<&str>, condition: &Condition) -> Sql {
+    Compiler { folder, ..Compiler::new(mailbox) }.condition(condition, true)
+}
+
+/// The same of contacts that are found otherwise: no index is asked.
+pub(in crate::store) fn residue(mailbox: i64, condition: &Condition) -> Sql {
+    Compiler { asks: false, ..Compiler::new(mailbox) }.condition(condition, true)
+}
+
+/// The entries `x1` of a list for which `body` is true, behind their mailbox.
+pub(in crate::store) fn entries(mailbox: i64, of: List, body: &Condition) -> Sql {
+    let compiler = Compiler { asks: false, depth: 1, ..Compiler::new(mailbox) };
+    columns::of_type(of, "x1").text(" and ").then(compiler.condition(body, true))
 }
 
 /// A text's folded form.
 pub(in crate::store) fn text(mailbox: i64, value: &TextValue) -> Sql {
-    Compiler { mailbox, depth: 0 }.text(value)
+    Compiler::new(mailbox).text(value)
 }
 
 /// A number.
 pub(in crate::store) fn number(mailbox: i64, value: &NumberValue) -> Sql {
-    Compiler { mailbox, depth: 0 }.number(value)
+    Compiler::new(mailbox).number(value)
 }
 
 /// A condition as a number: 0, 1 or null.
 pub(in crate::store) fn truth(mailbox: i64, condition: &Condition) -> Sql {
-    let condition = Compiler { mailbox, depth: 0 }.condition(condition, false);
+    let condition = Compiler::new(mailbox).condition(condition, false);
     Sql::new("(select case t.v when true then 1 when false then 0 end from (select ")
         .then(condition)
         .text(" as v limit 1) t)")
 }
 
 #[derive(Clone, Copy)]
-struct Compiler {
+struct Compiler<'f> {
     mailbox: i64,
     /// How many range variables are in scope.
     depth: usize,
+    /// Whether indexes are asked for contacts.
+    asks: bool,
+    /// The only folder whose contacts they are asked for.
+    folder: Option<&'f str>,
 }
 
 /// `(left op right)`
@@ -72,7 +93,11 @@ fn list(of: impl IntoIterator<Item = Sql>) -> Sql {
     of.into_iter().enumerate().fold(Sql::default(), separated)
 }
 
-impl Compiler {
+impl Compiler<'_> {
+    fn new(mailbox: i64) -> Self {
+        Self { mailbox, depth: 0, asks: true, folder: None }
+    }
+
     fn condition(self, condition: &Condition, truth_alone: bool) -> Sql {
         match condition {
             Condition::Constant(Some(true)) => Sql::new("true"),
@@ -107,28 +132,7 @@ impl Compiler {
                 .then(columns::value(*depth, ".value_key"))
                 .text(" when 'true' then true when 'false' then false end)"),
             Condition::Any(of, None) => self.exists(*of, Sql::default()),
-            Condition::Any(of, Some(body)) if self.is_looked_up(body) => {
-                let variable = self.variable();
-                let inner = Self { depth: self.depth + 1, ..self };
-                let key = match of.within.and_then(|depth| VARIABLES.get(depth)) {
-                    None => Sql::new("(c.id in (select ").text(variable).text(owner(of.table)),
-                    Some(outer) => {
-                        let key = Sql::new("((").text(outer).text(owner(of.table)).text(", ").text(outer);
-                        let key = key.text(".pos) in (select ").text(variable).text(owner(of.table));
-                        key.text(", ").text(variable).text(".pos")
-                    }
-                };
-                let rows = key
-                    .text(" from ")
-                    .text(table(of.table))
-                    .text(" ")
-                    .text(variable)
-                    .text(" where ")
-                    .text(variable)
-                    .text(".mailbox = ");
-                let rows = rows.value(self.mailbox).then(of_type(*of, variable)).text(" and ");
-                rows.then(inner.condition(body, true)).text("))")
-            }
+            Condition::Any(of, Some(body)) if self.asks && self.is_looked_up(body) => self.is_among(*of, body),
             Condition::Any(of, Some(body)) => {
                 let body = Self { depth: self.depth + 1, ..self }.condition(body, true);
                 self.exists(*of, Sql::new(" and ").then(body))
@@ -162,30 +166,6 @@ impl Compiler {
         Sql::new("exists (select 1 from ").then(rows_of(of, variable)).then(also).text(")")
     }
 
-    /// Whether an index finds the entries that a lambda is true for.
-    fn is_looked_up(self, body: &Condition) -> bool {
-        let is_key = |text: &TextValue| match text {
-            TextValue::Property(property @ Property::Variable(depth, ..)) => {
-                *depth == self.depth && is_indexed(*property)
-            }
-            _ => false,
-        };
-        let is_constant = |text: &TextValue| matches!(text, TextValue::Constant(Some(_)));
-        match body {
-            Condition::CompareText(Comparison::Eq, left, right) => {
-                is_key(left) && is_constant(right) || is_key(right) && is_constant(left)
-            }
-            Condition::InTexts(text, _, false) => is_key(text),
-            Condition::IsId(Id::Entry(depth, _), Some(_)) => *depth == self.depth,
-            Condition::Find(Find::StartsWith, text, TextValue::Constant(Some(part))) => {
-                is_key(text) && !part.is_empty()
-            }
-            Condition::And(operands) => operands.iter().any(|operand| self.is_looked_up(operand)),
-            Condition::Or(operands) => operands.iter().all(|operand| self.is_looked_up(operand)),
-            _ => false,
-        }
-    }
-
     fn compare_texts(self, op: Comparison, left: &TextValue, right: &TextValue, truth_alone: bool) -> Sql {
         let word = match op {
             Comparison::Eq => " = ",
@@ -201,10 +181,13 @@ impl Compiler {
         let (left, right) = if matches!(left, TextValue::Constant(_)) { (right, left) } else { (left, right) };
         match right {
             TextValue::Constant(None) => Sql::new("(").then(self.text(left)).text(" is null)"),
-            TextValue::Constant(Some(value)) if truth_alone && let Some(key) = Self::indexed(left) => {
-                let head = binary(head_of(left, key.clone()), " = ", head_of(left, Sql::of(value.clone())));
-                self.looked_up(left, binary(head, " and ", binary(key, " = ", Sql::of(value.clone()))))
-            }
+            TextValue::Constant(Some(value)) if truth_alone && let Some(lookup) = Lookup::of(left) => match lookup {
+                Lookup::Contact(index, key) => self.asked_first(index, key, |key| key.text(" = ").value(value.clone())),
+                Lookup::Entry(key) => {
+                    let head = binary(head_of(left, key.clone()), " = ", head_of(left, Sql::of(value.clone())));
+                    binary(head, " and ", binary(key, " = ", Sql::of(value.clone()))).parenthesized()
+                }
+            },
             TextValue::Constant(Some(value)) if truth_alone => binary(self.text(left), " = ", Sql::of(value.clone())),
             right => binary(self.text(left), " is not distinct from ", self.text(right)),
         }
@@ -216,11 +199,12 @@ impl Compiler {
         }
         let values = || among.iter().map(|value| Sql::of(value.clone()));
         let among_all = |key: Sql| key.text(" in (").then(list(values())).text(")");
-        match Self::indexed(text) {
-            Some(key) if truth_alone && !null => {
+        match Lookup::of(text) {
+            Some(Lookup::Contact(index, key)) if truth_alone && !null => self.asked_first(index, key, among_all),
+            Some(Lookup::Entry(key)) if truth_alone && !null => {
                 let heads = list(values().map(|value| head_of(text, value)));
                 let heads = head_of(text, key.clone()).text(" in (").then(heads).text(")");
-                self.looked_up(text, heads.text(" and ").then(among_all(key)))
+                heads.text(" and ").then(among_all(key)).parenthesized()
             }
             _ => {
                 let among = Sql::new("coalesce(").then(among_all(self.text(text)));
@@ -255,19 +239,13 @@ impl Compiler {
 
     fn find(self, find: Find, text: &TextValue, part: &TextValue, truth_alone: bool) -> Sql {
         if truth_alone
-            && let (Find::StartsWith, Some(key), TextValue::Constant(Some(prefix))) = (find, Self::indexed(text), part)
+            && let (Find::StartsWith, Some(lookup), TextValue::Constant(Some(prefix))) = (find, Lookup::of(text), part)
             && let Some(end) = after_all_with(prefix)
         {
-            let head = prefix.chars().take(INDEXED).collect::<String>();
-            let from = binary(head_of(text, key.clone()), " >= ", Sql::of(head.clone()));
-            // All that begin so come together.
-            let range = match after_all_with(&head) {
-                Some(end) => binary(from, " and ", binary(head_of(text, key.clone()), " < ", Sql::of(end))),
-                None => from,
+            return match lookup {
+                Lookup::Contact(index, key) => self.in_range(index, key, prefix, &end),
+                Lookup::Entry(key) => begins(text, key, prefix, end),
             };
-            let whole =
-                binary(binary(key.clone(), " >= ", Sql::of(prefix.clone())), " and ", binary(key, " < ", Sql::of(end)));
-            return self.looked_up(text, binary(range, " and ", whole));
         }
         let (text, part) = (self.text(text), self.text(part));
         match find {
@@ -296,53 +274,26 @@ impl Compiler {
         let second = number.div_euclid(MILLION).saturating_mul(MILLION);
         let next = second.saturating_add(MILLION);
         let first_at_least = if second == number { second } else { next };
-        let is_last = matches!(moment, Moment::LastModified | Moment::LastModifiedExactly);
-        let lately = truth_alone && is_last && !matches!(op, Comparison::Lt | Comparison::Le);
-        let column = || match stamp(moment) {
-            _ if lately => Sql::default().per_engine("n.last_modified_date_time", "c.last_modified_date_time"),
-            column => Sql::new(column.unwrap_or_default()),
-        };
-        let compared = |op, number: i64| binary(column(), op, Sql::of(number));
-        let condition = match op {
-            Comparison::Eq if is_exact(moment) => compared(" = ", number),
-            Comparison::Gt if is_exact(moment) => compared(" > ", number),
-            Comparison::Ge if is_exact(moment) => compared(" >= ", number),
-            Comparison::Lt if is_exact(moment) => compared(" < ", number),
-            Comparison::Le if is_exact(moment) => compared(" <= ", number),
-            Comparison::Eq if second != number => return Sql::new("false"),
-            Comparison::Eq => binary(compared(" >= ", second), " and ", compared(" < ", next)),
-            Comparison::Gt => compared(" >= ", next),
-            Comparison::Ge => compared(" >= ", first_at_least),
-            Comparison::Lt => compared(" < ", first_at_least),
-            Comparison::Le => compared(" < ", next),
-        };
-        if lately { self.asked_first(condition) } else { condition }
-    }
-
-    /// What an index finds of the contacts themselves: `condition` is on the row `n` on SQLite, on `c` elsewhere.
-    fn asked_first(self, condition: Sql) -> Sql {
-        let rows =
-            Sql::default().per_engine("(c.id in (select n.id from contacts n where n.mailbox = ", "(c.mailbox = ");
-        rows.value(self.mailbox).text(" and ").then(condition).per_engine("))", ")")
-    }
-
-    /// The same for a text that has an index, as [`Self::indexed`] names it.
-    fn looked_up(self, text: &TextValue, condition: Sql) -> Sql {
-        match text {
-            TextValue::Property(Property::Text(_)) => self.asked_first(condition),
-            _ => condition.parenthesized(),
-        }
-    }
-
-    /// The key column of a text that an index is made of.
-    fn indexed(text: &TextValue) -> Option<Sql> {
-        let TextValue::Property(property) = text else { return None };
-        match property {
-            Property::Text(Text::DisplayName) => {
-                Some(Sql::default().per_engine("n.display_name_key", "c.display_name_key"))
+        let compared_by = |column: Sql| {
+            let compared = |op, number: i64| binary(column.clone(), op, Sql::of(number));
+            match op {
+                Comparison::Eq if is_exact(moment) => compared(" = ", number),
+                Comparison::Gt if is_exact(moment) => compared(" > ", number),
+                Comparison::Ge if is_exact(moment) => compared(" >= ", number),
+                Comparison::Lt if is_exact(moment) => compared(" < ", number),
+                Comparison::Le if is_exact(moment) => compared(" <= ", number),
+                Comparison::Eq if second != number => Sql::new("false"),
+                Comparison::Eq => binary(compared(" >= ", second), " and ", compared(" < ", next)),
+                Comparison::Gt => compared(" >= ", next),
+                Comparison::Ge => compared(" >= ", first_at_least),
+                Comparison::Lt => compared(" < ", first_at_least),
+                Comparison::Le => compared(" < ", next),
             }
-            property if is_indexed(*property) => Some(columns::property_of(*property)),
-            _ => None,
+        };
+        let lately = truth_alone && !matches!(op, Comparison::Lt | Comparison::Le);
+        match of_moment(moment) {
+            Some((index, key)) if lately => self.asked_first(index, key, compared_by),
+            _ => compared_by(Sql::new(stamp(moment).unwrap_or_default())),
         }
     }
 
@@ -425,15 +376,6 @@ impl Compiler {
     }
 }
 
-/// Whether an index finds entries by this member.
-fn is_indexed(property: Property) -> bool {
-    matches!(
-        property,
-        Property::Variable(_, Table::Emails, 1)
-            | Property::Variable(_, Table::Categories | Table::SingleValues(_) | Table::MultiValues(_), 0)
-    )
-}
-
 /// The civil calendar from a day's number, in whole numbers: the engines' own calendars differ before the year 1 and past
 /// 9999, where an offset can lead. Years begin in March here, so that the leap day is their last (Howard Hinnant's
 /// `civil_from_days`).
@@ -449,30 +391,6 @@ from (select q.y, q.d, (5 * q.d + 2) / 153 as m
             from (select s.era, s.doe, (s.doe - s.doe / 1460 + s.doe / 36524 - s.doe / 146096) / 365 as y
                   from (select t.z / 146097 as era, t.z % 146097 as doe from (select ";
     Sql::new(part).text(steps).then(day).text(" + 719468 as z limit 1) t) s) r) q) p)")
-}
-
-/// The least text greater than all that begin with this one; `None` where there is no such text.
-fn after_all_with(prefix: &str) -> Option<String> {
-    let mut chars: Vec<char> = prefix.chars().collect();
-    while let Some(last) = chars.pop() {
-        // Behind U+D7FF comes U+E000.
-        let next = (u32::from(last) + 1..=0x0010_ffff).find_map(char::from_u32);
-        if let Some(next) = next {
-            chars.push(next);
-            return Some(chars.into_iter().collect());
-        }
-    }
-    None
-}
-
-/// The part of a key of `text` that its index has: on SQLite all of it, but of values that may be long.
-fn head_of(text: &TextValue, key: Sql) -> Sql {
-    match text {
-        TextValue::Property(Property::Variable(_, Table::SingleValues(_) | Table::MultiValues(_), _)) => {
-            Sql::new("substr(").then(key).text(", 1, 64)")
-        }
-        _ => Sql::default().per_engine("", "substr(").then(key).per_engine("", ", 1, 64)"),
-    }
 }
 
 /// The column of a time that is stored with its microseconds and shown without.

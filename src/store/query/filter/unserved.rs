@@ -1,18 +1,16 @@
 //! What no index serves.
 
-use crate::domain::query::typed::{Comparison, Condition, Find, Moment, NumberValue, TextValue};
-use crate::store::query::filter::Compiler;
+use crate::domain::query::typed::{Comparison, Condition, Find, NumberValue, TextValue};
+use crate::store::query::filter::lookups::{Lookup, of_moment};
 
 /// Whether no index can serve a condition: all contacts are read for it.
 pub(super) fn is_read(condition: &Condition) -> bool {
-    let is_late = |number: &NumberValue| {
-        matches!(number, NumberValue::Moment(Moment::LastModified | Moment::LastModifiedExactly))
-    };
-    let has_none = |text: &TextValue| Compiler::indexed(text).is_none();
+    let is_stamp = |number: &NumberValue| matches!(number, NumberValue::Moment(moment) if of_moment(*moment).is_some());
+    let has_none = |text: &TextValue| Lookup::of(text).is_none();
     match condition {
         Condition::CompareText(Comparison::Eq, left, right) => has_none(left) && has_none(right),
         Condition::InTexts(text, ..) | Condition::Find(Find::StartsWith, text, _) => has_none(text),
-        Condition::CompareNumber(_, left, right) => !is_late(left) && !is_late(right),
+        Condition::CompareNumber(_, left, right) => !is_stamp(left) && !is_stamp(right),
         Condition::And(operands) => operands.iter().all(is_read),
         Condition::Or(operands) => operands.iter().any(is_read),
         Condition::Any(..) | Condition::IsId(..) => false,

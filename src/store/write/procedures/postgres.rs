@@ -31,11 +31,19 @@ with sent as materialized (
     select $2, version, {parent_folder_id}, id, false, now from numbered
 ), ";
 
+/// Counts the new contacts in their folders. The update locks a folder, which makes it the folder of now and not of when the
+/// statement began to wait for the counter.
+const COUNTED: &str = "counted as (
+    update folders f set contacts = f.contacts + new.n
+    from (select {parent_folder_id} as folder, count(*) as n from numbered group by 1) new
+    where f.mailbox = $2 and f.id = new.folder and f.deleted_date_time is null
+    returning f.id
+), ";
+
 /// The folder of a new contact. There is no value where there is no such folder, no right (`rights::check`) or no room
-/// (`quota`): then nothing is written. The lock makes it the folder of now and not of when the statement began to wait for the
-/// counter.
-const FOLDER: &str = "(select f.id from folders f
-             where f.mailbox = $2 and f.id = {parent_folder_id} and f.deleted_date_time is null and fits
+/// (`quota`): then nothing is written.
+const FOLDER: &str = "(select f.id from counted f
+             where f.id = {parent_folder_id} and fits
                 and ({actor} is null
                     or exists (select 1 from users where mailbox = $2)
                     and ({token} is null or exists (
@@ -45,8 +53,7 @@ const FOLDER: &str = "(select f.id from folders f
                     and ({user} is null
                         or exists (select 1 from users where mailbox = {user} and disabled_date_time is null)
                         and ({user} = $2 or exists (
-                            select 1 from shares where mailbox = $2 and grantee = {user} and can_write))))
-             for share)";
+                            select 1 from shares where mailbox = $2 and grantee = {user} and can_write)))))";
 
 /// Entries of a table of a contact's.
 const ENTRIES: &str = "new_{table} as (
@@ -87,12 +94,14 @@ with counter as (
 ), gone as (
     update contacts set deleted_date_time = $3, last_modified_date_time = $3, version = counter.seq
     from counter where mailbox = $1 and id = $2
+), counted as (
+    update folders set contacts = contacts - 1 from counter where mailbox = $1 and id = $4
 )
 select seq from counter";
 
 /// Creates contacts. Returns the version of each.
 pub(super) fn insert() -> Sql {
-    let text = "{sent}new_contacts as (
+    let text = "{sent}{counted}new_contacts as (
     insert into contacts (mailbox, id, created_date_time, {columns}, version)
     select $2, id, now, {values}, numbered.version from numbered
 ), {entries}, new_words as ({new_words}), new_flags as ({new_flags}
@@ -106,6 +115,7 @@ select version from numbered order by n";
     parts.push(("contacts", Sql::new("(select count(*) from sent)")));
     parts.push(("bytes", Sql::filled("(select sum({size}) from sent)::bigint", &parts)));
     parts.push(("sent", Sql::filled(SENT, &parts)));
+    parts.push(("counted", Sql::filled(COUNTED, &parts)));
     Sql::filled(text, &parts)
 }
 

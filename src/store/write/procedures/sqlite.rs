@@ -18,6 +18,7 @@ create temp trigger insert_contact_does instead of insert on insert_contact begi
     {log}
     insert into contacts (mailbox, id, created_date_time, {columns}, version)
     values (new.mailbox, new.id, new.last_modified_date_time, {inserted}, {seq});
+    update folders set contacts = contacts + 1 where mailbox = new.mailbox and id = new.parent_folder_id;
     insert into searched (mailbox, contact_id) values (new.mailbox, new.id);
     insert into audit (mailbox, id, audit_date_time, actor, token_id, address, request_id, action, item)
     select new.mailbox, new.audit_id, new.last_modified_date_time, new.actor, new.token, new.address, new.request, new.action,
@@ -51,6 +52,7 @@ create temp trigger delete_contact_does instead of insert on delete_contact begi
     set deleted_date_time = new.last_modified_date_time, last_modified_date_time = new.last_modified_date_time,
         version = {seq}
     where mailbox = new.mailbox and id = new.id;
+    update folders set contacts = contacts - 1 where mailbox = new.mailbox and id = new.parent_folder_id;
 end;";
 
 /// The log's entry that the contact is in the folder.

@@ -1,0 +1,225 @@
+//! What indexes find. Where the rows of a page come in an order of their own, SQLite, which knows nothing of how many contacts a
+//! mailbox has, would rather read them all in that order: there the index is asked first.
+
+use crate::domain::contact::Text;
+use crate::domain::query::typed::{
+    Comparison, Condition, Find, Id, List, Moment, NumberValue, Of, Property, Table, TextValue,
+};
+use crate::store::db::statement::Sql;
+use crate::store::query::filter::columns::{owner, table};
+use crate::store::query::filter::{Compiler, INDEXED, VARIABLES, binary, columns};
+use crate::store::query::indexes::{CHANGE, CREATION, Index, IndexKey};
+
+/// The key that an index is made of.
+pub(super) enum Lookup {
+    /// One of the contacts' own.
+    Contact(&'static Index, IndexKey),
+    /// One of entries, by its column.
+    Entry(Sql),
+}
+
+impl Lookup {
+    pub(super) fn of(text: &TextValue) -> Option<Self> {
+        let TextValue::Property(property) = text else { return None };
+        match property {
+            Property::Text(text) => Some(Self::Contact(Index::of_text(*text)?, IndexKey::Text(*text))),
+            property if is_indexed(*property) => Some(Self::Entry(columns::property_of(*property))),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an index finds entries by this member.
+fn is_indexed(property: Property) -> bool {
+    matches!(
+        property,
+        Property::Variable(_, Table::Emails, 1)
+            | Property::Variable(_, Table::Categories | Table::SingleValues(_) | Table::MultiValues(_), 0)
+    )
+}
+
+impl Compiler<'_> {
+    /// Whether an index finds the entries that a lambda is true for.
+    pub(super) fn is_looked_up(self, body: &Condition) -> bool {
+        let is_key = |text: &TextValue| match text {
+            TextValue::Property(property @ Property::Variable(depth, ..)) => {
+                *depth == self.depth && is_indexed(*property)
+            }
+            _ => false,
+        };
+        let is_constant = |text: &TextValue| matches!(text, TextValue::Constant(Some(_)));
+        match body {
+            Condition::CompareText(Comparison::Eq, left, right) => {
+                is_key(left) && is_constant(right) || is_key(right) && is_constant(left)
+            }
+            Condition::InTexts(text, _, false) => is_key(text),
+            Condition::IsId(Id::Entry(depth, _), Some(_)) => *depth == self.depth,
+            Condition::Find(Find::StartsWith, text, TextValue::Constant(Some(part))) => {
+                is_key(text) && !part.is_empty()
+            }
+            Condition::And(operands) => operands.iter().any(|operand| self.is_looked_up(operand)),
+            Condition::Or(operands) => operands.iter().all(|operand| self.is_looked_up(operand)),
+            _ => false,
+        }
+    }
+
+    /// Whether some entry is one of those that an index finds.
+    pub(super) fn is_among(self, of: List, body: &Condition) -> Sql {
+        let variable = self.variable();
+        let inner = Self { depth: self.depth + 1, ..self };
+        let key = match of.within.and_then(|depth| VARIABLES.get(depth)) {
+            None => Sql::new("(c.id in (select ").text(variable).text(owner(of.table)),
+            Some(outer) => {
+                let key = Sql::new("((").text(outer).text(owner(of.table)).text(", ").text(outer);
+                let key = key.text(".pos) in (select ").text(variable).text(owner(of.table));
+                key.text(", ").text(variable).text(".pos")
+            }
+        };
+        let rows = key.text(" from ").text(table(of.table)).text(" ").text(variable);
+        let rows = rows.text(" where ").text(variable).text(".mailbox = ").value(self.mailbox);
+        let rows = rows.then(columns::of_type(of, variable)).text(" and ");
+        rows.then(inner.condition(body, true)).text("))")
+    }
+
+    /// What an index finds of the contacts themselves, by a condition on a key.
+    pub(super) fn asked_first(self, index: &Index, key: IndexKey, condition: impl Fn(Sql) -> Sql) -> Sql {
+        if !self.asks {
+            return condition(key.column("c.")).parenthesized();
+        }
+        let ids = || {
+            let ids = Sql::new("select n.id from contacts n").per_engine(index.by, "");
+            let ids = ids.text(" where n.mailbox = ").value(self.mailbox);
+            let ids = ids.text(" and n.deleted_date_time is null and n.parent_folder_id");
+            let ids = if let Some(folder) = self.folder {
+                ids.text(" = ").value(folder.to_owned())
+            } else {
+                let all = ids.per_engine(" in (", " = any(array(");
+                let all = all.text("select a.id from folders a where a.mailbox = ").value(self.mailbox);
+                all.per_engine(")", "))")
+            };
+            ids.text(" and ").then(condition(key.column("n.")).parenthesized())
+        };
+        let parts = index.parts("n.").into_iter().map(|part| ids().text(" and ").then(part));
+        let parts = parts.reduce(|all, part| all.text(" union all ").then(part)).unwrap_or_default();
+        Sql::new("(c.id in (").then(Sql::either(ids(), parts)).text("))")
+    }
+
+    /// What is in a range of texts: from one on, and before another if there is one.
+    pub(super) fn in_range(self, index: &Index, key: IndexKey, from: &str, end: &str) -> Sql {
+        self.asked_first(index, key, |key| {
+            let from = key.clone().text(" >= ").value(from.to_owned()).text(" and ");
+            from.then(key).text(" < ").value(end.to_owned())
+        })
+    }
+}
+
+/// The index of a time that is stored with its microseconds.
+pub(super) fn of_moment(moment: Moment) -> Option<(&'static Index, IndexKey)> {
+    match moment {
+        Moment::Created | Moment::CreatedExactly => Some((&CREATION, IndexKey::Created)),
+        Moment::LastModified | Moment::LastModifiedExactly => Some((&CHANGE, IndexKey::LastModified)),
+        Moment::Birthday | Moment::WeddingAnniversary => None,
+    }
+}
+
+/// The least text greater than all that begin with this one; `None` where there is no such text.
+pub(super) fn after_all_with(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        // Behind U+D7FF comes U+E000.
+        let next = (u32::from(last) + 1..=0x0010_ffff).find_map(char::from_u32);
+        if let Some(next) = next {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
+/// The part of a key of an entry that its index has: on SQLite all of it, but of values that may be long.
+pub(super) fn head_of(text: &TextValue, key: Sql) -> Sql {
+    match text {
+        TextValue::Property(Property::Variable(_, Table::SingleValues(_) | Table::MultiValues(_), _)) => {
+            Sql::new("substr(").then(key).text(", 1, 64)")
+        }
+        _ => Sql::default().per_engine("", "substr(").then(key).per_engine("", ", 1, 64)"),
+    }
+}
+
+/// What an entry's key begins with, as a condition on it.
+pub(super) fn begins(text: &TextValue, key: Sql, prefix: &str, end: String) -> Sql {
+    let head = prefix.chars().take(INDEXED).collect::<String>();
+    let from = binary(head_of(text, key.clone()), " >= ", Sql::of(head.clone()));
+    // All that begin so come together.
+    let range = match after_all_with(&head) {
+        Some(end) => binary(from, " and ", binary(head_of(text, key.clone()), " < ", Sql::of(end))),
+        None => from,
+    };
+    let from = binary(key.clone(), " >= ", Sql::of(prefix.to_owned()));
+    binary(range, " and ", binary(from, " and ", binary(key, " < ", Sql::of(end)))).parenthesized()
+}
+
+/// The parts of a condition that must all be true.
+pub(in crate::store) fn conjuncts(condition: &Condition) -> Vec<&Condition> {
+    match condition {
+        Condition::And(operands) => operands.iter().flat_map(conjuncts).collect(),
+        one => vec![one],
+    }
+}
+
+/// The text property that a condition says to be equal to a text.
+pub(in crate::store) fn equal_text(condition: &Condition) -> Option<Text> {
+    match condition {
+        Condition::CompareText(
+            Comparison::Eq,
+            TextValue::Property(Property::Text(text)),
+            TextValue::Constant(Some(_)),
+        )
+        | Condition::CompareText(
+            Comparison::Eq,
+            TextValue::Constant(Some(_)),
+            TextValue::Property(Property::Text(text)),
+        ) => Some(*text),
+        _ => None,
+    }
+}
+
+/// The key that a condition puts a lower bound to.
+pub(in crate::store) fn bounded(condition: &Condition) -> Option<IndexKey> {
+    match condition {
+        Condition::Find(
+            Find::StartsWith,
+            TextValue::Property(Property::Text(text)),
+            TextValue::Constant(Some(part)),
+        ) if after_all_with(part).is_some() => Some(IndexKey::Text(*text)),
+        Condition::CompareNumber(_, NumberValue::Moment(moment), NumberValue::Constant(Some(_)))
+        | Condition::CompareNumber(_, NumberValue::Constant(Some(_)), NumberValue::Moment(moment)) => {
+            of_moment(*moment).map(|(_, key)| key)
+        }
+        condition => equal_text(condition).map(IndexKey::Text),
+    }
+}
+
+/// The list whose entries an index has in the order of their contacts, where the condition says what an entry of it must be equal
+/// to, and that index.
+pub(in crate::store) fn equal_entry(condition: &Condition) -> Option<(List, &Condition, &'static str)> {
+    let Condition::Any(of @ List { within: None, .. }, Some(body)) = condition else { return None };
+    let is_id = |one: &&Condition| matches!(one, Condition::IsId(Id::Entry(0, _), Some(_)));
+    let is_key = |one: &&Condition| match one {
+        Condition::CompareText(Comparison::Eq, TextValue::Property(property), TextValue::Constant(Some(_)))
+        | Condition::CompareText(Comparison::Eq, TextValue::Constant(Some(_)), TextValue::Property(property)) => {
+            matches!(property, Property::Variable(0, ..)) && is_indexed(*property)
+        }
+        _ => false,
+    };
+    let parts = conjuncts(body);
+    let (has_id, has_key) = (parts.iter().any(is_id), parts.iter().any(is_key));
+    let index = match of.table {
+        Table::Emails if has_key => " indexed by emails_by_address",
+        Table::Categories if has_key => " indexed by categories_by_name",
+        Table::Extensions if has_id => " indexed by extensions_by_name",
+        Table::SingleValues(Of::Contact) if has_id && has_key => " indexed by single_values_by_value",
+        _ => return None,
+    };
+    Some((*of, body, index))
+}

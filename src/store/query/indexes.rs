@@ -1,0 +1,100 @@
+//! The indexes of contacts that are not deleted (migrations, V22): each begins with mailbox and folder, and ends with the id.
+//!
+//! PostgreSQL's have the contacts whose keys are short enough for an index there; those with a longer one are in another index,
+//! which few are in. What asks for either takes both together.
+
+use crate::domain::contact::Text;
+use crate::domain::query::typed::{Key, Moment, NumberValue, Order, Property, TextValue};
+use crate::store::db::statement::Sql;
+use crate::store::tables::columns;
+
+/// An index of contacts.
+#[derive(Debug)]
+pub(in crate::store) struct Index {
+    /// ` indexed by …`
+    pub(in crate::store) by: &'static str,
+    /// What it sorts the contacts of a folder by, before the id.
+    pub(in crate::store) keys: &'static [IndexKey],
+    /// Whether it has contacts without the key too, and so all of a folder.
+    is_whole: bool,
+}
+
+/// A key of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum IndexKey {
+    Text(Text),
+    Created,
+    LastModified,
+}
+
+/// In the order of their creation.
+pub(in crate::store) static FOLDER: Index = Index { by: " indexed by contacts_by_folder", keys: &[], is_whole: true };
+
+pub(in crate::store) static CHANGE: Index =
+    Index { by: " indexed by contacts_by_change", keys: &[IndexKey::LastModified], is_whole: true };
+
+pub(in crate::store) static CREATION: Index =
+    Index { by: " indexed by contacts_by_creation", keys: &[IndexKey::Created], is_whole: true };
+
+static OF_TEXTS: [Index; 6] = [
+    Index { by: " indexed by contacts_by_name", keys: &[IndexKey::Text(Text::DisplayName)], is_whole: true },
+    Index {
+        by: " indexed by contacts_by_surname",
+        keys: &[IndexKey::Text(Text::Surname), IndexKey::Text(Text::GivenName)],
+        is_whole: true,
+    },
+    Index { by: " indexed by contacts_by_company", keys: &[IndexKey::Text(Text::CompanyName)], is_whole: true },
+    Index { by: " indexed by contacts_by_file_as", keys: &[IndexKey::Text(Text::FileAs)], is_whole: true },
+    Index { by: " indexed by contacts_by_given_name", keys: &[IndexKey::Text(Text::GivenName)], is_whole: false },
+    Index { by: " indexed by contacts_by_nick_name", keys: &[IndexKey::Text(Text::NickName)], is_whole: false },
+];
+
+impl IndexKey {
+    /// The column, of a row with this name and a dot.
+    pub(in crate::store) fn column(self, row: &'static str) -> Sql {
+        let column = match self {
+            Self::Text(text) => columns::key_of(text).unwrap_or_default(),
+            Self::Created => "created_date_time",
+            Self::LastModified => "last_modified_date_time",
+        };
+        Sql::new(row).text(column)
+    }
+
+    fn is(self, key: &Key) -> bool {
+        match (self, key) {
+            (Self::Text(text), Key::Text(TextValue::Property(Property::Text(of)))) => text == *of,
+            (Self::Created, Key::Number(NumberValue::Moment(moment))) => *moment == Moment::CreatedExactly,
+            (Self::LastModified, Key::Number(NumberValue::Moment(moment))) => *moment == Moment::LastModifiedExactly,
+            _ => false,
+        }
+    }
+}
+
+impl Index {
+    /// The one whose first key is this text.
+    pub(in crate::store) fn of_text(text: Text) -> Option<&'static Self> {
+        OF_TEXTS.iter().find(|index| index.keys.first() == Some(&IndexKey::Text(text)))
+    }
+
+    /// The one that sorts by these keys, ascending or descending. Where `is_bounded`, contacts without the first key are not asked
+    /// for.
+    pub(in crate::store) fn of_order(order: &[Order], is_bounded: bool) -> Option<&'static Self> {
+        let first = order.first()?;
+        if order.iter().any(|order| order.descending != first.descending) {
+            return None;
+        }
+        let sorts = |index: &&Self| {
+            let is_each = index.keys.iter().zip(order).all(|(key, order)| key.is(&order.key));
+            order.len() <= index.keys.len() && is_each && (index.is_whole || is_bounded)
+        };
+        OF_TEXTS.iter().chain([&CHANGE, &CREATION]).find(sorts)
+    }
+
+    /// Conditions on a row: the contacts that PostgreSQL's index has, and those it has not. One where it has all.
+    pub(in crate::store) fn parts(&self, row: &'static str) -> Vec<Sql> {
+        if !self.keys.iter().any(|key| matches!(key, IndexKey::Text(_))) {
+            return vec![Sql::new("true")];
+        }
+        [Sql::new("not "), Sql::default()].map(|not| not.text(row).text("has_long_keys")).to_vec()
+    }
+}

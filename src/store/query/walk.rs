@@ -1,0 +1,168 @@
+//! Lists that an index has in their order, so that a page ends where it is full, however much is behind it. An index begins with
+//! the folder (`indexes`). A list of a mailbox merges those of its folders, and a page that is not the first one merges the ranges of
+//! the index that are behind its place.
+
+use crate::domain::error::Error;
+use crate::domain::query::typed::{Condition, List, Table};
+use crate::store::db::engine::Session;
+use crate::store::db::statement::Sql;
+use crate::store::jobs::emptying;
+use crate::store::query::filter;
+use crate::store::query::indexes::{FOLDER, Index, IndexKey};
+use crate::store::query::listing::{self, Listing};
+use crate::store::query::pager::{After, Keyset};
+use crate::store::tables::counts;
+
+/// Most folders whose lists are merged. Where a mailbox has more with contacts in them, its lists are sorted instead.
+const MAX_FOLDERS: usize = 32;
+
+/// How a list is read in its order.
+pub(in crate::store) enum Walk<'l> {
+    /// By an index of contacts, in these folders; sorted by other keys than the index's where those are equal.
+    Contacts(&'static Index, Vec<String>),
+    /// By an index of entries, in the order of their contacts: of this list those for which the condition is true. The rest of the
+    /// filter is left.
+    Entries { of: List, body: &'l Condition, by: &'static str, rest: Vec<&'l Condition> },
+}
+
+/// Whether a way needs to know the folders of a mailbox.
+pub(in crate::store) fn merges(listing: &Listing) -> bool {
+    listing.folder.is_none() && index(listing).is_some()
+}
+
+/// The index of contacts that has a list in its order.
+fn index(listing: &Listing) -> Option<&'static Index> {
+    if listing.deleted || listing.search.is_some() {
+        return None;
+    }
+    let conjuncts = listing.filter.as_ref().map(filter::conjuncts).unwrap_or_default();
+    let is_found_otherwise = conjuncts.iter().any(|one| filter::equal_entry(one).is_some());
+    let texts = || conjuncts.iter().filter_map(|one| filter::equal_text(one));
+    match listing.order.as_slice() {
+        [] if conjuncts.is_empty() => listing.folder.is_some().then_some(&FOLDER),
+        [] if is_found_otherwise => None,
+        [] => texts().find_map(Index::of_text),
+        order => {
+            let is_bounded = |key: &IndexKey| conjuncts.iter().any(|one| filter::bounded(one) == Some(*key));
+            let unbounded = || Index::of_order(order, false);
+            let index = if conjuncts.is_empty() { unbounded() } else { Index::of_order(order, true) }?;
+            let first = index.keys.first()?;
+            let others = || texts().any(|text| IndexKey::Text(text) != *first);
+            let is_best = conjuncts.is_empty() || is_bounded(first) && !is_found_otherwise && !others();
+            is_best.then_some(index)
+        }
+    }
+}
+
+/// The way that a list is read in its order, if there is one.
+pub(in crate::store) async fn of<'l>(
+    session: &mut Session,
+    mailbox: i64,
+    listing: &'l Listing,
+) -> Result<Option<Walk<'l>>, Error> {
+    let Some(index) = index(listing) else { return Ok(entries(listing)) };
+    let folders = if let Some(folder) = &listing.folder {
+        vec![folder.clone()]
+    } else {
+        let limit = i64::try_from(MAX_FOLDERS + 1).map_err(Error::internal)?;
+        counts::filled(session, mailbox, limit).await?
+    };
+    let fits = (1..=MAX_FOLDERS).contains(&folders.len());
+    Ok(fits.then_some(Walk::Contacts(index, folders)))
+}
+
+fn entries(listing: &Listing) -> Option<Walk<'_>> {
+    if listing.deleted || listing.search.is_some() || !listing.order.is_empty() {
+        return None;
+    }
+    let conjuncts = filter::conjuncts(listing.filter.as_ref()?);
+    let found = conjuncts.iter().enumerate().filter_map(|(i, one)| Some((i, filter::equal_entry(one)?)));
+    // An address is rarer than a category.
+    let (i, (of, body, by)) = found.min_by_key(|(_, (of, ..))| of.table == Table::Categories)?;
+    let rest = conjuncts.iter().enumerate().filter(|(other, _)| *other != i).map(|(_, one)| *one).collect();
+    Some(Walk::Entries { of, body, by, rest })
+}
+
+/// The rows of a page, in their order: `size`, and the names of the keyset.
+pub(in crate::store) struct Found<'q> {
+    pub(in crate::store) mailbox: i64,
+    pub(in crate::store) listing: &'q Listing,
+    pub(in crate::store) keyset: Keyset<'q>,
+    pub(in crate::store) after: Option<&'q After>,
+}
+
+impl Found<'_> {
+    /// `None` where the page's place is not known whole, so that it is none of the index.
+    pub(in crate::store) fn rows(&self, walk: &Walk<'_>) -> Option<Sql> {
+        let rows = match walk {
+            Walk::Contacts(index, folders) => self.of_contacts(index, folders)?,
+            Walk::Entries { of, body, by, rest } => self.of_entries(*of, body, by, rest)?,
+        };
+        let limit = listing::limit(self.listing);
+        let rows = rows.then(self.keyset.order_by()).text(" limit ").value(limit);
+        Some(rows.text(" offset ").value(self.listing.skip))
+    }
+
+    fn of_contacts(&self, index: &Index, folders: &[String]) -> Option<Sql> {
+        // Plain columns, by which PostgreSQL knows the index's order.
+        let keys = index.keys.iter().take(self.listing.order.len()).map(|key| key.column("c."));
+        let columns: Vec<_> = keys.chain([Sql::new("c.id")]).collect();
+        let ranges = match self.after {
+            None => vec![None],
+            Some(after) => self.keyset.ranges(&columns, after)?.into_iter().map(Some).collect(),
+        };
+        let places = || folders.iter().flat_map(|folder| ranges.iter().map(move |range| (folder, range)));
+        let all = |branches: &mut dyn Iterator<Item = Sql>| {
+            branches.reduce(|all, branch| all.text(" union all ").then(branch)).unwrap_or_default()
+        };
+        let of_sqlite =
+            &mut places().map(|(folder, range)| self.branch(index, folder, &columns, range.iter().cloned().collect()));
+        // PostgreSQL merges what is in order, and sees that only where each has its own order and limit.
+        let most = listing::limit(self.listing).saturating_add(self.listing.skip);
+        let parts = index.parts("c.");
+        let is_alone = parts.len() * folders.len() * ranges.len() == 1;
+        let of_postgres = &mut parts.iter().flat_map(|part| places().map(move |place| (part, place))).map(
+            |(part, (folder, range))| {
+                let conditions = range.iter().chain([part]).cloned().collect();
+                let rows = self.branch(index, folder, &columns, conditions);
+                if is_alone {
+                    return rows;
+                }
+                Sql::new("(").then(rows).then(self.keyset.order_by()).text(" limit ").value(most).text(")")
+            },
+        );
+        Some(Sql::either(all(of_sqlite), all(of_postgres)))
+    }
+
+    /// The contacts of a folder for which conditions are true.
+    fn branch(&self, index: &Index, folder: &str, columns: &[Sql], conditions: Vec<Sql>) -> Sql {
+        let rows = Sql::new("select c.size as size").then(self.keyset.named(columns)).text(" from contacts c");
+        let rows = rows.per_engine(index.by, "").text(" where c.mailbox = ").value(self.mailbox);
+        let rows = rows.text(" and c.deleted_date_time is null and c.parent_folder_id = ").value(folder.to_owned());
+        let residue = self.listing.filter.as_ref().map(|filter| filter::residue(self.mailbox, filter));
+        residue.into_iter().chain(conditions).fold(rows, |rows, condition| rows.text(" and ").then(condition))
+    }
+
+    /// A contact may have several such entries.
+    fn of_entries(&self, of: List, body: &Condition, by: &'static str, rest: &[&Condition]) -> Option<Sql> {
+        let contact = Sql::new("x1.contact_id");
+        let ranges = match self.after {
+            None => Vec::new(),
+            Some(after) => self.keyset.ranges(std::slice::from_ref(&contact), after)?,
+        };
+        let rows = Sql::new("select ").per_engine("", "distinct on (x1.contact_id) ").text("c.size as size, ");
+        let rows = rows.then(contact).text(" as t1 from ").text(filter::table(of.table)).text(" x1");
+        // SQLite keeps the order of a cross join.
+        let rows = rows.per_engine(by, "").per_engine(" cross join ", " join ");
+        let rows = rows.text("contacts c on c.mailbox = x1.mailbox and c.id = x1.contact_id where x1.mailbox = ");
+        let rows = rows.value(self.mailbox).then(filter::entries(self.mailbox, of, body));
+        let rows = rows.text(" and c.deleted_date_time is null");
+        let rows = match &self.listing.folder {
+            Some(folder) => rows.text(" and c.parent_folder_id = ").value(folder.clone()),
+            None => rows.then(emptying::is_in_none(self.mailbox)),
+        };
+        let rest = rest.iter().map(|condition| filter::residue(self.mailbox, condition));
+        let rows = ranges.into_iter().chain(rest).fold(rows, |rows, condition| rows.text(" and ").then(condition));
+        Some(rows.per_engine(" group by x1.contact_id", ""))
+    }
+}

@@ -1,0 +1,154 @@
+//! How the database goes about the lists that clients ask for: by an index that has them in their order, so that a page costs the
+//! same in a mailbox of any size. docs/performance.md measures what is asserted here.
+
+pub(super) mod both {
+    use crate::odata::filter::Model;
+    use crate::odata::search;
+    use crate::store::query::listing;
+    use crate::store::tests::filters::both::parsed;
+    use crate::store::tests::orders::both::ordered;
+    use crate::store::tests::*;
+
+    /// How the database looks for the rows of a page.
+    pub(in crate::store::tests) async fn plan(o: &Opened, listing: &Listing) -> String {
+        let mailbox = o.mailbox;
+        let explain = async move |session: &mut Session| {
+            let found = listing::found(session, mailbox, listing).await?;
+            let statement = statement::Sql::default().per_engine("explain query plan ", "explain ").then(found);
+            let rows = session.rows(statement.into()).await?;
+            let line = |row: &engine::Row| row.get::<String>(3).or_else(|_| row.get::<String>(0)).unwrap();
+            Ok(rows.iter().map(line).collect::<Vec<_>>().join("\n"))
+        };
+        o.store.read(explain).await.unwrap()
+    }
+
+    /// Contacts in two folders, enough of them that an index is worth it, and statistics of them.
+    pub(in crate::store::tests) async fn many() -> Opened {
+        let o = opened().await;
+        for i in 0..6 {
+            let new = |j: usize| {
+                let (number, name) = (i * 500 + j, format!("n{}", i * 500 + j));
+                let mut patch = titled("x");
+                patch.parent_folder_id = Some(if j.is_multiple_of(2) { "contacts" } else { "Few" }.to_owned());
+                let address = |text| Email { address: Some(text), ..Email::default() };
+                patch.emails =
+                    Some(vec![address(name.clone() + "@example.org"), address("all@example.org".to_owned())]);
+                patch.phones =
+                    Some(vec![Phone { number: Some(format!("+1 732 555 {number:04}")), ..Phone::default() }]);
+                patch.categories = Some(vec![name.clone(), "All".to_owned()]);
+                for text in [Text::GivenName, Text::CompanyName, Text::NickName, Text::FileAs, Text::DisplayName] {
+                    patch.texts[text as usize] = Some(Some(name.clone()));
+                }
+                patch.texts[Text::Surname as usize] = Some(Some(format!("s{}", number % 300)));
+                patch
+            };
+            o.store.insert_many(o.mailbox, (0..500).map(new).collect()).await.unwrap();
+        }
+        let settle = async |tx: &mut Tx| {
+            tx.execute(Statement::per_engine("select 1", "select gin_clean_pending_list('words_by_word')")).await?;
+            tx.execute(Statement::per_engine("select 1", "analyze")).await
+        };
+        o.job(settle).await.unwrap();
+        o
+    }
+
+    /// The lists of the mailbox, of its default folder as under `/v1.0`, and of another folder.
+    fn scopes() -> [Option<String>; 3] {
+        [None, Some("contacts".to_owned()), Some("Few".to_owned())]
+    }
+
+    /// The first page of a list and one further on.
+    async fn pages(o: &Opened, listing: Listing) -> Vec<Listing> {
+        let page = o.store.contacts(o.mailbox, &listing, None).await.unwrap();
+        let deep = page.next.map(|next| Listing { after: Some(next), ..listing.clone() });
+        [listing].into_iter().chain(deep).collect()
+    }
+
+    /// That nothing is read through or sorted. PostgreSQL may sort the few contacts whose keys are too long for its indexes.
+    fn assert_flat(what: &str, plan: &str) {
+        let lines: Vec<_> = plan.lines().map(|line| line.trim_start_matches(['-', '>', ' '])).collect();
+        for (i, line) in lines.iter().enumerate() {
+            let sorts =
+                line.contains("TEMP B-TREE") || line.starts_with("Sort  (") || line.starts_with("Incremental Sort  (");
+            let of_long = lines[i..].iter().take(8).any(|line| line.contains("contacts_with_long_keys"));
+            assert!(!sorts || of_long, "{what}: {line}\n{plan}");
+            let reads = line.starts_with("SCAN ") && !line.contains("VIRTUAL TABLE INDEX 0:M");
+            let reads = reads || line.starts_with("Seq Scan on ") && !line.starts_with("Seq Scan on folders");
+            assert!(!reads, "{what}: {line}\n{plan}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_page_in_an_order_that_clients_ask_for_is_read_from_an_index() {
+        let o = many().await;
+        for folder in scopes() {
+            let mut orders = vec![String::new()];
+            for (keys, index) in [
+                ("displayName", "contacts_by_name"),
+                ("surname,givenName", "contacts_by_surname"),
+                ("companyName", "contacts_by_company"),
+                ("fileAs", "contacts_by_file_as"),
+                ("createdDateTime", "contacts_by_creation"),
+                ("lastModifiedDateTime", "contacts_by_change"),
+            ] {
+                for order in [keys.to_owned(), keys.replace(',', " desc,") + " desc"] {
+                    let by = Listing { order: ordered(&order, Model::Beta), folder: folder.clone(), ..first(10) };
+                    for page in pages(&o, by).await {
+                        let plan = plan(&o, &page).await;
+                        assert!(plan.contains(index), "{order}:\n{plan}");
+                        assert_flat(&format!("{order} in {folder:?}"), &plan);
+                    }
+                    orders.push(order);
+                }
+            }
+            for page in pages(&o, Listing { folder: folder.clone(), ..first(10) }).await {
+                assert_flat(&format!("a page in {folder:?}"), &plan(&o, &page).await);
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_is_looked_up_is_found_by_an_index() {
+        let o = many().await;
+        for folder in scopes() {
+            for (text, order, index) in [
+                ("startswith(displayName,'n1')", "displayName", "contacts_by_name"),
+                ("startswith(displayName,'n1')", "displayName desc", "contacts_by_name"),
+                ("startswith(surname,'s')", "surname,givenName", "contacts_by_surname"),
+                ("lastModifiedDateTime ge 2020-01-01", "lastModifiedDateTime", "contacts_by_change"),
+                ("displayName eq 'n17'", "", "contacts_by_name"),
+                ("givenName eq 'n17'", "", "contacts_by_given_name"),
+                ("companyName eq 'n17'", "", "contacts_by_company"),
+                ("nickName eq 'n17'", "", "contacts_by_nick_name"),
+                ("fileAs eq 'n17' and surname eq 's17'", "", "contacts_by_file_as"),
+                ("categories/any(c:c eq 'n17')", "", "categories_by_name"),
+                ("categories/any(c:c eq 'All')", "", "categories_by_name"),
+                ("emailAddresses/any(e:e/address eq 'n17@example.org')", "", "emails_by_address"),
+            ] {
+                let order = if order.is_empty() { Vec::new() } else { ordered(order, Model::Beta) };
+                let filter = Some(parsed(text, Model::Beta));
+                for page in pages(&o, Listing { filter, order, folder: folder.clone(), ..first(1) }).await {
+                    let plan = plan(&o, &page).await;
+                    assert!(plan.contains(index), "{text}:\n{plan}");
+                    assert_flat(&format!("{text} in {folder:?}"), &plan);
+                }
+            }
+            // An index finds these, and what it finds is sorted.
+            for (text, index) in [
+                ("surname eq 's17'", "contacts_by_surname"),
+                ("startswith(displayName,'n17')", "contacts_by_name"),
+                ("lastModifiedDateTime ge 2099-01-01", "contacts_by_change"),
+            ] {
+                let by = Listing { filter: Some(parsed(text, Model::Beta)), folder: folder.clone(), ..first(10) };
+                let plan = plan(&o, &by).await;
+                assert!(plan.contains(index) && !plan.contains("SCAN") && !plan.contains("Seq Scan on c"), "{plan}");
+            }
+            for text in ["\"n17 example\"", "\"n17@example.org\"", "n17 x"] {
+                let search = Some(search::parse(text).unwrap());
+                let plan = plan(&o, &Listing { search, folder: folder.clone(), ..first(10) }).await;
+                let index = o.schema.as_ref().map_or("VIRTUAL TABLE INDEX 0:M", |_| "words_by_word");
+                assert!(plan.contains(index), "{text}:\n{plan}");
+            }
+        }
+    }
+}
