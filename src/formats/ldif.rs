@@ -14,6 +14,8 @@ use crate::vcard::record::{Fate, Found, GroupRecord, Item, Outcome, Position, Re
 
 /// Longest entry, in bytes. A longer one is passed over and refused.
 const MAX_ENTRY: usize = 8 << 20;
+/// Most lines of an entry.
+const MAX_LINES: usize = 50_000;
 /// The name of what is no attribute.
 const JUNK: &str = "(lines that are no LDIF)";
 
@@ -33,6 +35,8 @@ pub(crate) struct LdifReader {
     too_large: bool,
     /// Whether the entry has a line that is no comment and no version.
     has_lines: bool,
+    /// How many lines the entry has so far.
+    lines: usize,
     number: u64,
 }
 
@@ -50,6 +54,7 @@ impl LdifReader {
             begins: 1,
             too_large: false,
             has_lines: false,
+            lines: 0,
             number: 0,
         }
     }
@@ -92,7 +97,8 @@ impl LdifReader {
             }
             let says = !line.starts_with(b"#") && !is_version(line) && !line.starts_with(b" ");
             self.has_lines |= says;
-            if self.raw.len() + line.len() > MAX_ENTRY {
+            self.lines += 1;
+            if self.raw.len() + line.len() > MAX_ENTRY || self.lines > MAX_LINES {
                 self.too_large = true;
                 self.raw.clear();
             }
@@ -136,6 +142,7 @@ impl LdifReader {
     fn entry(&mut self) -> Option<Item> {
         let raw = mem::take(&mut self.raw);
         let too_large = mem::take(&mut self.too_large);
+        self.lines = 0;
         if !mem::take(&mut self.has_lines) && !too_large {
             return None;
         }
@@ -143,7 +150,7 @@ impl LdifReader {
         let position = Position { unit: "record", number: self.number, line: self.begins };
         self.begins = self.line;
         let found = if too_large {
-            let detail = Some("The entry has more than 8 MiB.".to_owned());
+            let detail = Some("The entry has more than 8 MiB, or more than 50,000 lines.".to_owned());
             Found::Refused(Refusal { reason: "too large", detail })
         } else {
             read(&raw, self.charset)

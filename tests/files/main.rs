@@ -12,4 +12,5 @@
 mod broken;
 mod corpus;
 mod counted;
+mod limits;
 mod round;

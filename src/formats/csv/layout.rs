@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::formats::charset::Charset;
 use crate::formats::csv::dates::{self, DateOrder};
 use crate::formats::csv::google::{self, Entry};
-use crate::formats::csv::rows::{Rows, cells};
+use crate::formats::csv::rows::{MAX_CELLS, Rows, cells};
 use crate::formats::csv::tables::{self, Table};
 use crate::formats::csv::target::{Target, normalize};
 use crate::formats::csv::unguarded;
@@ -100,7 +100,7 @@ fn first_rows(sample: &[u8], separator: u8, count: usize) -> Vec<Vec<u8>> {
 fn names(raw: &[u8], separator: u8, charset: Charset) -> Vec<String> {
     let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
     let name = |cell: Vec<u8>| unguarded(charset.text(&cell).trim_matches(blank)).to_owned();
-    cells(raw, separator).into_iter().map(name).collect()
+    cells(raw, separator).into_iter().take(MAX_CELLS).map(name).collect()
 }
 
 /// The row and the separator with the most columns that are known.

@@ -6,6 +6,9 @@ use std::mem;
 /// Longest row, in bytes. A longer one is passed over.
 pub(crate) const MAX_ROW: usize = 8 << 20;
 
+/// Most cells of a row. What stands behind them is one cell.
+pub(crate) const MAX_CELLS: usize = 5_000;
+
 /// A row.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -111,7 +114,7 @@ impl Rows {
     }
 }
 
-/// The cells of a row, without quotes.
+/// The cells of a row, without quotes: at most [`MAX_CELLS`] and one more.
 pub(crate) fn cells(raw: &[u8], separator: u8) -> Vec<Vec<u8>> {
     let raw = raw.strip_suffix(b"\n").unwrap_or(raw);
     let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
@@ -123,7 +126,7 @@ pub(crate) fn cells(raw: &[u8], separator: u8) -> Vec<Vec<u8>> {
         match (at, after) {
             // A quote that begins a field, and one that may end it.
             (At::FieldStart, At::Quoted) | (At::Quoted, At::Quote) => {}
-            (_, At::FieldStart) => cells.push(mem::take(&mut cell)),
+            (_, At::FieldStart) if cells.len() < MAX_CELLS => cells.push(mem::take(&mut cell)),
             _ => cell.push(byte),
         }
         at = after;

@@ -29,11 +29,19 @@ impl Table {
 
 /// The English header of one of Outlook's columns, by its header in any language.
 pub(crate) fn in_english(header: &str) -> Option<&'static str> {
-    let header = normalize(header);
-    let is = |cell: &&str| cell.split('|').any(|name| normalize(name) == header);
-    let lines = include_str!("outlook.tsv").lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
-    let line = lines.into_iter().find(|line| line[1..].iter().any(is))?;
-    line[1].split('|').next()
+    static NAMES: OnceLock<HashMap<String, &'static str>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        let mut names = HashMap::new();
+        for line in include_str!("outlook.tsv").lines().skip(1) {
+            let cells: Vec<&str> = line.split('\t').skip(1).collect();
+            let english = cells.first().and_then(|cell| cell.split('|').next()).unwrap_or_default();
+            for name in cells.iter().flat_map(|cell| cell.split('|')).filter(|name| !name.is_empty()) {
+                names.entry(normalize(name)).or_insert(english);
+            }
+        }
+        names
+    });
+    names.get(&normalize(header)).copied()
 }
 
 fn parse(text: &'static str) -> Vec<Table> {

@@ -12,6 +12,21 @@ pub(crate) const OWN: &str = "x-contactd-";
 /// `prodId` of the Cards that are written here. In them every blank is meant.
 pub(crate) const PRODUCT: &str = "-//contactd//contactd//EN";
 
+/// The collections whose entries are read one by one.
+pub(crate) const COLLECTIONS: [&str; 11] = [
+    "nicknames",
+    "titles",
+    "organizations",
+    "emails",
+    "phones",
+    "addresses",
+    "links",
+    "onlineServices",
+    "anniversaries",
+    "notes",
+    "media",
+];
+
 /// A member of an object.
 pub(crate) fn member<'a>(object: &'a [(String, Json)], name: &str) -> Option<&'a Json> {
     object.iter().find(|(known, _)| known == name).map(|(_, value)| value)

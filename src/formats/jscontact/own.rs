@@ -213,6 +213,7 @@ fn hash(value: &Json) -> String {
 pub(super) fn props(draft: &mut Draft, values: &[Json]) {
     let mut patch = draft.patch.clone();
     let said = settle(&mut patch).unwrap_or_else(|| ContactPatch::default().into_properties());
+    let mut seen = Vec::new();
     for value in values {
         let own = match value {
             Json::Array(parts) => match parts.as_slice() {
@@ -227,6 +228,11 @@ pub(super) fn props(draft: &mut Draft, values: &[Json]) {
             draft.keep("vCardProps", &value.to_string(), None);
             continue;
         };
+        if seen.contains(&own) {
+            draft.note("vCardProps", Fate::Ignored("the property has another entry"));
+            continue;
+        }
+        seen.push(own);
         let is_same = text(params, "of") == Some(hash(&own.value(&said)).as_str());
         let json = Json::read(json.as_bytes()).ok().filter(|_| is_same);
         match json.and_then(|json| own.set(&mut draft.patch, &json)) {

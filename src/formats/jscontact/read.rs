@@ -7,7 +7,7 @@ use crate::domain::date;
 use crate::domain::photo::Picture;
 use crate::formats::csv::dates::of_numbers;
 use crate::formats::draft::{Draft, MAX_PHOTO};
-use crate::formats::jscontact::{PRODUCT, components, entries, has_more, member, object, own, set, text};
+use crate::formats::jscontact::{COLLECTIONS, PRODUCT, components, entries, has_more, member, object, own, set, text};
 use crate::json::Json;
 use crate::vcard::record::{Fate, Found, GroupRecord, Outcome, RecordPhoto, Refusal, SAYS_NOTHING};
 
@@ -76,11 +76,7 @@ fn take(draft: &mut Draft, name: &str, value: &Json) {
         }
         ("keywords", Json::Object(words)) => keywords(draft, words),
         ("vCardProps", Json::Array(values)) => own::props(draft, values),
-        (
-            "nicknames" | "titles" | "organizations" | "emails" | "phones" | "addresses" | "links" | "onlineServices"
-            | "anniversaries" | "notes" | "media",
-            Json::Object(members),
-        ) => {
+        (name, Json::Object(members)) if COLLECTIONS.contains(&name) => {
             for (key, entry) in entries(value) {
                 take_entry(draft, name, key, entry);
             }

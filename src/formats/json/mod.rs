@@ -9,7 +9,7 @@ use crate::formats::detect::{Detected, Format};
 use crate::formats::draft::{Draft, settle};
 use crate::formats::jscontact;
 use crate::formats::json::graph::{GraphContact, GraphJson};
-use crate::formats::json::values::{Piece, Values};
+use crate::formats::json::values::{MAX_VALUE, Piece, Values};
 use crate::json::Json;
 use crate::vcard::record::{Fate, Found, Item, Refusal};
 
@@ -76,9 +76,7 @@ impl JsonReader {
                 return if self.ended { self.ready.pop_front() } else { None };
             };
             if piece.rest {
-                if let Some(Item { raw, .. }) = self.ready.back_mut().filter(|_| self.broken) {
-                    raw.extend_from_slice(&piece.raw);
-                }
+                self.append(&piece.raw);
                 continue;
             }
             let value = value(&piece);
@@ -87,8 +85,8 @@ impl JsonReader {
             }
             // What follows a broken record and begins no other is its rest.
             let rest = self.broken && !piece.raw.starts_with(b"{") && piece.position.unit == "item";
-            if let Some(Item { raw, .. }) = self.ready.back_mut().filter(|_| rest) {
-                raw.extend_from_slice(&piece.raw);
+            if rest {
+                self.append(&piece.raw);
                 continue;
             }
             self.broken = matches!(value, Err(Refusal { reason: "not JSON", .. })) && piece.position.unit == "item";
@@ -104,6 +102,17 @@ impl JsonReader {
                 Err(refusal) => Found::Refused(refusal),
             };
             self.ready.push_back(Item { position: piece.position, raw: piece.raw, found });
+        }
+    }
+
+    /// Adds to the bytes of the broken record.
+    fn append(&mut self, bytes: &[u8]) {
+        let Some(Item { raw, found, .. }) = self.ready.back_mut().filter(|_| self.broken) else { return };
+        if raw.len() + bytes.len() <= MAX_VALUE {
+            raw.extend_from_slice(bytes);
+        } else {
+            raw.clear();
+            *found = Found::Refused(too_large());
         }
     }
 
@@ -133,11 +142,14 @@ impl JsonReader {
     }
 }
 
+fn too_large() -> Refusal {
+    Refusal { reason: "too large", detail: Some("The record has more than 8 MiB.".to_owned()) }
+}
+
 /// The value of a record.
 fn value(piece: &Piece) -> Result<Json, Refusal> {
     if piece.too_large {
-        let detail = Some("The record has more than 8 MiB.".to_owned());
-        return Err(Refusal { reason: "too large", detail });
+        return Err(too_large());
     }
     let raw = piece.raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&piece.raw);
     Json::read(raw).map_err(|why| {

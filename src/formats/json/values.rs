@@ -6,7 +6,9 @@ use std::mem;
 use crate::vcard::record::Position;
 
 /// Longest record, in bytes. A longer one is passed over.
-const MAX_VALUE: usize = 8 << 20;
+pub(crate) const MAX_VALUE: usize = 8 << 20;
+/// Longest sign that tells where a record begins, in bytes.
+const MAX_SIGN: usize = 256;
 /// Bytes behind a list's array that are looked at for an address of its next page.
 const MAX_TAIL: usize = 64 << 10;
 /// Bytes that may be looked at twice, beyond as many as the file has, to find the next record behind a broken one.
@@ -341,7 +343,7 @@ fn sign(raw: &[u8]) -> Vec<u8> {
     } else {
         colon + 1
     };
-    raw[..end].to_vec()
+    if end > MAX_SIGN { Vec::new() } else { raw[..end].to_vec() }
 }
 
 /// How the records stand, and how many bytes precede the first.

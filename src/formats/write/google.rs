@@ -1,7 +1,7 @@
 //! CSV for Google Contacts: the columns of 2024 and later. How many numbered columns there are is known only after all contacts
 //! were seen: [`GoogleColumns::see`] each of them first, then write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::contact::{Address, Email, Properties, Text, Website};
 use crate::domain::date;
@@ -51,6 +51,10 @@ const NUMBERED: [(Family, &[&str]); 7] = [
     (Family::Custom, &["Label", "Value"]),
 ];
 
+/// Most entries of a numbered family, and most columns behind the numbered ones: one odd contact must not make every row long.
+/// What is kept aside beyond that is left out, and counted.
+const MAX_COLUMNS: usize = 200;
+
 /// The cells of one number, by part.
 type Parts = Vec<(&'static str, String)>;
 
@@ -68,7 +72,7 @@ struct Cells {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GoogleColumns {
     numbers: [usize; NUMBERED.len()],
-    further: Vec<String>,
+    further: BTreeSet<String>,
 }
 
 impl GoogleColumns {
@@ -79,8 +83,8 @@ impl GoogleColumns {
             *most = numbered.last_key_value().map_or(0, |(number, _)| *number).max(*most);
         }
         for name in cells.further.into_keys() {
-            if !self.further.contains(&name) {
-                self.further.push(name);
+            if self.further.len() < MAX_COLUMNS {
+                self.further.insert(name);
             }
         }
     }
@@ -166,7 +170,7 @@ impl Cells {
         let properties = &source.contact.properties;
         let asides = source.asides(DIALECT);
         let mut cells = Self::default();
-        cells.keep(&asides);
+        left_out.add("kept aside", cells.keep(&asides));
         cells.front(properties);
         cells.emails(&properties.emails, left_out);
         cells.phones(properties, &asides);
@@ -180,22 +184,30 @@ impl Cells {
         cells
     }
 
-    /// Puts what was kept aside into its columns.
-    fn keep(&mut self, asides: &[Aside]) {
+    /// Puts what was kept aside into its columns, and tells how much has none.
+    fn keep(&mut self, asides: &[Aside]) -> usize {
+        let mut beyond = 0;
         for Aside { name, value, .. } in asides.iter().filter(|aside| aside.of.is_none()) {
+            let room = self.further.len() < MAX_COLUMNS;
             let known = entry(&normalize(name)).and_then(|entry| self.place(&entry));
             let front = FRONT.iter().find(|(front, property)| front == name && property.is_none());
             match (known, front) {
                 (Some((parts, part)), _) => parts.push((part, value.clone())),
                 (None, Some((front, _))) => drop(self.front.insert(front, value.clone())),
-                // A column of our own names would be read as something else.
-                (None, None) => drop(self.further.insert(name.clone(), value.clone())),
+                (None, None) if room => {
+                    self.further.insert(name.clone(), value.clone());
+                }
+                (None, None) => beyond += 1,
             }
         }
+        beyond
     }
 
     fn place(&mut self, entry: &Entry) -> Option<(&mut Parts, &'static str)> {
         let at = NUMBERED.iter().position(|(family, _)| *family == entry.family)?;
+        if usize::from(entry.number) > MAX_COLUMNS {
+            return None;
+        }
         let part = NUMBERED[at].1.iter().find(|part| part.eq_ignore_ascii_case(&entry.part))?;
         Some((self.numbered[at].entry(usize::from(entry.number)).or_default(), part))
     }

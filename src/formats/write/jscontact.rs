@@ -1,5 +1,7 @@
 //! Cards of JSContact (RFC 9553).
 
+use std::collections::HashSet;
+
 use base64::prelude::{BASE64_STANDARD, Engine};
 
 use crate::domain::contact::patch::ContactPatch;
@@ -8,7 +10,7 @@ use crate::domain::date;
 use crate::domain::photo::Picture;
 use crate::formats::aside::{self, Aside};
 use crate::formats::jscontact::own::{self, Own};
-use crate::formats::jscontact::{PRODUCT, read};
+use crate::formats::jscontact::{COLLECTIONS, PRODUCT, read};
 use crate::formats::write::Source;
 use crate::json::Json;
 use crate::vcard::record::Found;
@@ -224,31 +226,39 @@ impl Card {
     }
 }
 
-/// Adds an entry to a collection. Its key is kept unless another entry has it.
+/// Adds an entry to a collection.
 fn put(members: &mut Members, collection: &str, key: &str, value: Json) {
     let at = members.iter().position(|(name, _)| name == collection).unwrap_or_else(|| {
         members.push((collection.to_owned(), Json::Object(Vec::new())));
         members.len() - 1
     });
     if let Json::Object(entries) = &mut members[at].1 {
-        let mut key = key.to_owned();
-        while entries.iter().any(|(known, _)| *known == key) {
-            key.push('x');
-        }
-        entries.push((key, value));
+        entries.push((key.to_owned(), value));
     }
 }
 
-/// Adds what is kept aside as a whole, and returns the further entries of `vCardProps`.
+/// Adds what is kept aside as a whole, and returns the further entries of `vCardProps`. A key or a member that is there already is
+/// not written twice: an entry gets another key.
 fn further(members: &mut Members, asides: &[Aside]) -> Vec<Json> {
+    let mut taken: HashSet<String> = members.iter().map(|(name, _)| name.to_lowercase()).collect();
+    for (name, value) in members.iter() {
+        if let Json::Object(entries) = value {
+            taken.extend(entries.iter().map(|(key, _)| format!("{name}/{key}").to_lowercase()));
+        }
+    }
     let mut props = Vec::new();
-    for aside in asides.iter().filter(|aside| aside.of.is_none()) {
+    for (number, aside) in asides.iter().enumerate().filter(|(_, aside)| aside.of.is_none()) {
         let Ok(value) = Json::read(aside.value.as_bytes()) else { continue };
+        let free = taken.insert(aside.name.to_lowercase());
         match aside.name.split_once('/') {
             None if aside.name == "vCardProps" => props.push(value),
-            Some((collection, key)) => put(members, collection, key, value),
-            None if members.iter().all(|(name, _)| *name != aside.name) => members.push((aside.name.clone(), value)),
-            None => {}
+            Some((collection, key)) if COLLECTIONS.contains(&collection) => {
+                taken.insert(collection.to_lowercase());
+                let other = format!("{key}-{number}");
+                put(members, collection, if free { key } else { &other }, value);
+            }
+            _ if free => members.push((aside.name.clone(), value)),
+            _ => {}
         }
     }
     props

@@ -1,0 +1,145 @@
+//! Limits: what is too long, too many or too large is kept aside, refused or told to be lost, and costs nothing else.
+
+use contactd::formats::aside;
+use contactd::vcard::record::{Fate, Found, Item, Record};
+use serde_json::json;
+
+use crate::corpus::read;
+
+fn items(file: &str) -> Vec<Item> {
+    read(file.as_bytes(), 64 << 10).1
+}
+
+fn record(item: &Item) -> &Record {
+    match &item.found {
+        Found::Contact(record) => record,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn fate(record: &Record, name: &str) -> Fate {
+    record.outcomes.iter().find(|outcome| outcome.name == name).unwrap().fate
+}
+
+fn reason(item: &Item) -> &'static str {
+    match &item.found {
+        Found::Refused(refusal) => refusal.reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_text_that_is_too_long_is_kept_aside_and_the_rest_is_taken() {
+    let long = "x".repeat(4097);
+    let files = [
+        (format!("First Name,Last Name,E-mail Address\n{long},Lee,a@example.org\n"), "First Name"),
+        (format!("dn: cn=a\ngivenName: {long}\nsn: Lee\n"), "givenname"),
+        (json!({"givenName": long, "surname": "Lee"}).to_string(), "givenName"),
+        (
+            json!({"@type": "Card", "nicknames": {"k": {"name": long}}, "titles": {"t": {"name": "Lead"}}}).to_string(),
+            "nicknames",
+        ),
+    ];
+    for (file, name) in files {
+        let items = items(&file);
+        let record = record(&items[0]);
+        assert_eq!(fate(record, name), Fate::Aside(Some("too long")), "{name}");
+        assert!(aside::read(record.card.as_ref().unwrap())[0].value.contains(&long));
+    }
+}
+
+#[test]
+fn of_too_many_entries_a_hundred_are_taken() {
+    let emails = |count: usize| (0..count).map(|i| format!("{i}@example.org")).collect::<Vec<_>>();
+    let all = emails(101);
+    let card: serde_json::Map<_, _> =
+        all.iter().enumerate().map(|(i, address)| (format!("e{i}"), json!({"address": address}))).collect();
+    let entries: Vec<_> = all.iter().map(|address| json!({"address": address})).collect();
+    let files = [
+        format!("First Name,Labels,File As,E-mail 1 - Label,E-mail 1 - Value\nAnn,,,Home,{}\n", all.join(" ::: ")),
+        format!("dn: cn=a\n{}", all.iter().map(|address| format!("mail: {address}\n")).collect::<String>()),
+        json!({"@type": "Card", "emails": card}).to_string(),
+        json!({"emailAddresses": entries}).to_string(),
+    ];
+    for file in files {
+        let items = items(&file);
+        let record = record(&items[0]);
+        assert_eq!(record.patch.emails.as_ref().unwrap().len(), 100, "{file}");
+        assert!(record.card.as_ref().unwrap().replace("\r\n ", "").contains("100@example.org"), "{file}");
+    }
+}
+
+#[test]
+fn a_photo_that_is_too_large_is_told_to_be_lost() {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+
+    let mut photo = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89".to_vec();
+    photo.resize((4 << 20) + 1, 0);
+    let photo = BASE64_STANDARD.encode(photo);
+    let card = json!({"@type": "Card", "nicknames": {"k": {"name": "Ann"}},
+        "media": {"m": {"kind": "photo", "uri": format!("data:image/png;base64,{photo}")}}});
+    for (file, name) in
+        [(format!("dn: cn=a\nsn: Lee\njpegPhoto:: {photo}\n"), "jpegphoto"), (card.to_string(), "media")]
+    {
+        let items = items(&file);
+        let record = record(&items[0]);
+        assert_eq!(fate(record, name), Fate::Lost("too large"));
+        assert_eq!(record.photo, None);
+    }
+}
+
+#[test]
+fn what_is_kept_aside_beyond_a_mebibyte_is_told_to_be_lost() {
+    let items =
+        items(&format!("First Name,Last Name,E-mail Address,Hobby,User 1\nAnn,Lee,,{},small\n", "x".repeat(1 << 20)));
+    let record = record(&items[0]);
+    assert_eq!(fate(record, "Hobby"), Fate::Lost("too much"));
+    assert_eq!(fate(record, "User 1"), Fate::Aside(None));
+}
+
+#[test]
+fn a_record_that_is_too_large_costs_itself_only() {
+    let large = "x".repeat(9 << 20);
+    let files = [
+        format!("First Name,Last Name,E-mail Address\nAnn,{large},\nBea,Lee,\n"),
+        format!("dn: cn=a\nsn: {large}\n\ndn: cn=b\nsn: Lee\n"),
+        format!("dn: cn=a\n{}\ndn: cn=b\nsn: Lee\n", "a: b\n".repeat(60_000)),
+        format!("{{\"surname\":\"Lee\"}}\n{{\"surname\":\"{large}\"}}\n{{\"surname\":\"Lee\"}}\n"),
+        format!("[{{\"surname\":\"Lee\"}},\n{{\"surname\":\"{large}\"}},\n{{\"surname\":\"Lee\"}}]"),
+    ];
+    for file in files {
+        let items = items(&file);
+        let refused = items.iter().position(|item| matches!(item.found, Found::Refused(_))).unwrap();
+        assert_eq!(reason(&items[refused]), "too large");
+        record(&items[refused + 1]);
+        assert_eq!(items.len(), refused + 2);
+    }
+}
+
+#[test]
+fn many_small_pieces_take_no_longer_than_they_are_long() {
+    let lines = "a:b\n".repeat(40_000);
+    let columns = (0..20_000).map(|i| format!("Column {i}")).collect::<Vec<_>>().join(",");
+    let files = [
+        format!("First Name,Last Name,E-mail Address,{columns}\nAnn,Lee,,{}\n", "x,".repeat(20_000)),
+        format!("First Name,Last Name,E-mail Address\nAnn,Lee,{}\n", ",".repeat(4 << 20)),
+        format!("dn: cn=a\nsn: Lee\n{lines}"),
+        format!("{{\"surname\":\"Lee\",\"x\":[{}0]}}", "0,".repeat(40_000)),
+        format!("[{{\"surname\":\"Lee\"}}{}", ",{\"surname\":\"".repeat(100_000)),
+        format!("{}\n", "[".repeat(1 << 20)),
+        "{".repeat(1 << 20),
+        format!("First Name,Labels,File As,E-mail 1 - Value\nAnn,,,{}\n", "a ::: ".repeat(100_000)),
+    ];
+    for file in files {
+        assert!(!items(&file).is_empty(), "{}", &file[..100]);
+    }
+}
+
+#[test]
+fn a_page_of_a_list_and_spoilt_numbers_are_told() {
+    let (reader, _) = read(b"{\"value\":[{\"surname\":\"Lee\"}],\"@odata.nextLink\":\"https://x.example\"}", 10);
+    assert!(reader.notes()[0].contains("one page"), "{:?}", reader.notes());
+    let rows = "Ann,Lee,a@example.org,4.93023E+11\n".repeat(4);
+    let (reader, _) = read(format!("First Name,Last Name,E-mail Address,Mobile Phone\n{rows}").as_bytes(), 10);
+    assert!(reader.notes()[0].starts_with("suspicious: 4 of 4"), "{:?}", reader.notes());
+}
