@@ -83,7 +83,7 @@ const COLLECTIONS: [&str; 11] = [
 
 #[test]
 fn every_value_of_every_file_is_told() {
-    for path in files(&["csv", "other", "hostile"]) {
+    for path in files(&["vcard", "csv", "other", "hostile"]) {
         let bytes = std::fs::read(&path).unwrap();
         let (reader, items) = read(&bytes, usize::MAX);
         let Some(detected) = reader.detected() else { continue };
