@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::dav::front_end::Dav;
 use crate::graph::front_end::Graph;
 use crate::http::authenticate::Access;
-use crate::http::mount::{FrontEnds, Mounted};
+use crate::http::mount::{FrontEnds, Mount, Mounted};
 use crate::http::probes::Probe;
 use crate::http::{Api, Settings};
 use crate::store::Store;
@@ -13,7 +14,7 @@ use crate::testkit::{self, Kit, Watch};
 impl Api {
     /// An API that answers from `store` to the callers that `access` knows.
     pub fn new(store: Store, access: Access, settings: Settings) -> Self {
-        let front_ends = FrontEnds::new(Graph::new(&settings), below());
+        let front_ends = FrontEnds::new(Graph::new(&settings), others(&settings));
         Self::with_front_ends(store, access, settings, front_ends)
     }
 
@@ -21,15 +22,26 @@ impl Api {
     /// below `/_contactd` (docs/testing.md). Set [`Settings::hosts`], or any web page can call.
     pub fn for_tests(store: Store, settings: Settings) -> Self {
         let kit = Arc::<Kit>::default();
-        let mut below = below();
-        below.push((testkit::SEGMENT, Arc::clone(&kit) as Arc<dyn Mounted>));
-        let front_ends = FrontEnds::new(Graph::new(&settings), below);
+        let mut others = others(&settings);
+        others.push((Mount::Segment(testkit::SEGMENT), Arc::clone(&kit) as Arc<dyn Mounted>));
+        let front_ends = FrontEnds::new(Graph::new(&settings), others);
         let api = Self::with_front_ends(store, Access::development(), settings, front_ends);
         Self { inspector: Some(Arc::new(Watch(kit))), ..api }
     }
 }
 
-/// What answers below a first segment of its own.
-fn below() -> Vec<(&'static str, Arc<dyn Mounted>)> {
-    vec![(Probe::Livez.name(), Arc::new(Probe::Livez)), (Probe::Readyz.name(), Arc::new(Probe::Readyz))]
+/// What answers besides Graph.
+fn others(settings: &Settings) -> Vec<(Mount, Arc<dyn Mounted>)> {
+    let mut others: Vec<(Mount, Arc<dyn Mounted>)> = vec![
+        (Mount::Segment(Probe::Livez.name()), Arc::new(Probe::Livez)),
+        (Mount::Segment(Probe::Readyz.name()), Arc::new(Probe::Readyz)),
+    ];
+    if settings.carddav {
+        let dav: Arc<dyn Mounted> = Arc::new(Dav::new(settings));
+        others.push((Mount::Segment("dav"), Arc::clone(&dav)));
+        others.push((Mount::Segments(&[".well-known", "carddav"]), Arc::clone(&dav)));
+        // Where clients begin that know only the server's name. GET is Graph's.
+        others.push((Mount::Root(&["OPTIONS", "PROPFIND"]), dav));
+    }
+    others
 }

@@ -31,6 +31,7 @@
 pub mod cli;
 mod client;
 mod clock;
+mod dav;
 pub mod domain;
 #[doc(hidden)]
 pub mod formats;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::cli::arguments::{AnyDatabase, any_name, display_name, issuer, period, user_name};
 use crate::cli::output::{micros, print_line, print_rows, reason, time};
+use crate::cli::phone::{Phone, SignIn};
 use crate::clock;
 use crate::domain::date;
 use crate::domain::error::Error;
@@ -111,6 +112,9 @@ enum TokenCommand {
         /// Name of the token
         #[arg(long, value_parser = display_name, value_name = "TEXT")]
         name: Option<String>,
+        /// For a phone.
+        #[command(flatten)]
+        phone: Phone,
     },
     /// List the tokens, without their secrets
     List {
@@ -265,38 +269,8 @@ pub async fn tokens(config: Tokens) -> Result<(), String> {
     config
         .at
         .with_store(async |store: &Store| match config.command {
-            TokenCommand::Create { user, app, scope, expires, name } => {
-                let bearer = match (app.as_deref(), user) {
-                    (None, Some(user)) => Principal::User(user),
-                    (Some(""), Some(app)) => Principal::App(app),
-                    (Some("") | None, None) => return Err("name the application: --app NAME".to_owned()),
-                    (Some(_), Some(_)) => {
-                        return Err("name the application either with --app or with --user, not both".to_owned());
-                    }
-                    (Some(app), None) => user_name(app).map(Principal::App).map_err(|why| format!("--app: {why}"))?,
-                };
-                let is_application = matches!(bearer, Principal::App(_));
-                let scopes = match scope.as_slice() {
-                    [] => Scopes::usual(is_application),
-                    named => {
-                        Scopes::parse(&named.join(" "), is_application).map_err(|why| format!("--scope: {why}"))?
-                    }
-                };
-                let expires = expires.map(|period| clock::now().saturating_add(micros(period)));
-                let secret = secret::token()?;
-                let digest = secret::hex(&secret::digest(&secret));
-                let token = NewToken { bearer, digest, name, scopes, expires };
-                let token = store.make_token(token).await.map_err(reason)?;
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "token {} of {}, permits {}, valid until {}. It will not be shown again:",
-                    token.id,
-                    token.bearer,
-                    token.scopes,
-                    token.expires.map_or_else(|| "it is revoked".to_owned(), date::print)
-                );
-                print_line(&secret);
-                Ok(())
+            TokenCommand::Create { user, app, scope, expires, name, phone } => {
+                create_token(store, Wanted { user, app, scope, expires, name, phone }).await
             }
             TokenCommand::List { user: only } => {
                 let only = match &only {
@@ -317,6 +291,55 @@ pub async fn tokens(config: Tokens) -> Result<(), String> {
             }
         })
         .await
+}
+
+/// What `contactd token create` is asked for.
+struct Wanted {
+    user: Option<UserName>,
+    app: Option<String>,
+    scope: Vec<String>,
+    expires: Option<Duration>,
+    name: Option<String>,
+    phone: Phone,
+}
+
+async fn create_token(store: &Store, wanted: Wanted) -> Result<(), String> {
+    let Wanted { user, app, scope, expires, name, phone } = wanted;
+    let bearer = match (app.as_deref(), user) {
+        (None, Some(user)) => Principal::User(user),
+        (Some(""), Some(app)) => Principal::App(app),
+        (Some("") | None, None) => return Err("name the application: --app NAME".to_owned()),
+        (Some(_), Some(_)) => {
+            return Err("name the application either with --app or with --user, not both".to_owned());
+        }
+        (Some(app), None) => user_name(app).map(Principal::App).map_err(|why| format!("--app: {why}"))?,
+    };
+    let is_application = matches!(bearer, Principal::App(_));
+    if is_application && phone.wants_more() {
+        return Err("--qr and --apple-profile are for users: CardDAV has no applications".to_owned());
+    }
+    let scopes = match scope.as_slice() {
+        [] => Scopes::usual(is_application),
+        named => Scopes::parse(&named.join(" "), is_application).map_err(|why| format!("--scope: {why}"))?,
+    };
+    let expires = expires.map(|period| clock::now().saturating_add(micros(period)));
+    let secret = secret::token()?;
+    let digest = secret::hex(&secret::digest(&secret));
+    let token = NewToken { bearer, digest, name, scopes, expires };
+    let token = store.make_token(token).await.map_err(reason)?;
+    let _ = writeln!(
+        std::io::stderr(),
+        "token {} of {}, permits {}, valid until {}. It will not be shown again:",
+        token.id,
+        token.bearer,
+        token.scopes,
+        token.expires.map_or_else(|| "it is revoked".to_owned(), date::print)
+    );
+    print_line(&secret);
+    if is_application {
+        return Ok(());
+    }
+    phone.tell(&SignIn { user: &token.bearer, password: &secret, name: token.name.as_deref() })
 }
 
 fn token_row(token: &Token) -> [String; 7] {

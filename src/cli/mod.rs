@@ -11,6 +11,7 @@ pub(crate) mod lifetime;
 pub mod limits;
 pub(crate) mod monitored;
 pub(crate) mod output;
+pub mod phone;
 pub mod serve;
 pub mod serve_options;
 pub mod upkeep;

@@ -307,6 +307,8 @@ fn settings(config: &Serve, notifier: Notifier) -> Settings {
         hosts: hosts(config),
         cors: config.cors_origins(),
         log_addresses: config.log_addresses == LogAddresses::On,
+        carddav: !config.no_carddav,
+        plain_basic: config.allow_plain_basic,
         notifier: Some(notifier),
         ..Settings::default()
     }

@@ -94,6 +94,15 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_HANDLING", value_enum, default_value_t)]
     pub handling: Handling,
 
+    /// Serve no CardDAV, which is below /dav/
+    #[arg(long, env = "CONTACTD_NO_CARDDAV", value_parser = FalseyValueParser::new())]
+    pub no_carddav: bool,
+
+    /// Take passwords of CardDAV clients over plain http from other machines too. Anyone on the way can read them; behind a
+    /// proxy with TLS use --trust-forwarded or --public-url instead
+    #[arg(long, env = "CONTACTD_ALLOW_PLAIN_BASIC", value_parser = FalseyValueParser::new())]
+    pub allow_plain_basic: bool,
+
     /// The certificate for https.
     #[command(flatten)]
     pub tls: tls::Flags,

@@ -111,6 +111,8 @@ pub enum Error {
     Stale,
     /// A folder with this name exists in the same parent.
     FolderExists,
+    /// Another card of the folder has the UID: its name.
+    UidTaken(String),
     /// A category with this name exists.
     CategoryExists,
     /// The contact has an extension with this name.
@@ -183,6 +185,7 @@ impl fmt::Display for Error {
             Self::NoMe => f.write_str("/me with an application token"),
             Self::Stale => f.write_str("precondition failed"),
             Self::FolderExists => f.write_str("a folder of this name exists"),
+            Self::UidTaken(_) => f.write_str("another card of the folder has this UID"),
             Self::CategoryExists => f.write_str("a category of this name exists"),
             Self::ExtensionExists => f.write_str("an extension of this name exists"),
             Self::DefaultFolder => f.write_str("the default folder cannot be changed"),

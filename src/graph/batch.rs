@@ -322,7 +322,7 @@ async fn shown(id: &str, answer: Answer) -> Result<Answered<'_>, Error> {
             let bytes = match body {
                 Body::Bytes(bytes) => bytes,
                 Body::Static(bytes) => bytes.to_vec(),
-                Body::Chunks(_, chunks) => chunks.try_concat().await?,
+                Body::Chunks(_, chunks) | Body::Stream(chunks) => chunks.try_concat().await?,
             };
             let json = match media.split(';').next().unwrap_or_default() {
                 // A number is JSON too.

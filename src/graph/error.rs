@@ -137,7 +137,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::Denied(_) => (S::FORBIDDEN, "ErrorAccessDenied"),
         Error::Stale => (S::PRECONDITION_FAILED, "ErrorIrresolvableConflict"),
         Error::FolderExists => (S::CONFLICT, "ErrorFolderExists"),
-        Error::CategoryExists | Error::ExtensionExists => (S::CONFLICT, "nameAlreadyExists"),
+        Error::CategoryExists | Error::ExtensionExists | Error::UidTaken(_) => (S::CONFLICT, "nameAlreadyExists"),
         Error::DefaultFolder => (S::FORBIDDEN, "ErrorDeleteDistinguishedFolder"),
         Error::Cycle => (S::BAD_REQUEST, "ErrorInvalidRequest"),
         Error::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge"),
@@ -187,6 +187,7 @@ fn message(error: &Error) -> String {
             "The item has changed, or is not as the request's If-Match or If-None-Match expects. Nothing was written."
         }
         Error::FolderExists => "A folder with the specified name already exists.",
+        Error::UidTaken(_) => "Another card of the folder has this UID.",
         Error::CategoryExists => "A category with the specified name already exists, in some letter case.",
         Error::ExtensionExists => "The contact already has an extension of this name.",
         Error::DefaultFolder => "The default folder cannot be renamed, moved or deleted.",

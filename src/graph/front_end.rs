@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
     use crate::http::authenticate::Access;
-    use crate::http::mount::FrontEnds;
+    use crate::http::mount::{FrontEnds, Mount};
     use crate::store::tests::opened;
 
     /// A front end that greets its caller.
@@ -222,7 +222,7 @@ mod tests {
     async fn a_front_end_answers_below_its_segment_in_its_own_words_and_graph_everywhere_else() {
         let o = opened().await;
         let settings = Settings::default();
-        let front_ends = FrontEnds::new(Graph::new(&settings), vec![("hello", Arc::new(Hello))]);
+        let front_ends = FrontEnds::new(Graph::new(&settings), vec![(Mount::Segment("hello"), Arc::new(Hello))]);
         let api = Api::with_front_ends(o.store.clone(), Access::development(), settings, front_ends);
         let app = test::init_service(App::new().service(api.service(""))).await;
         let ask = async |request: test::TestRequest, path: &str| {

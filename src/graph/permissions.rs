@@ -127,7 +127,7 @@ async fn find(mailbox: &Mailbox, id: &str) -> Result<Share, Error> {
 
 /// The user of this address, see [`Call::user`].
 async fn user(call: &Call<'_>, address: &str) -> Result<User, Error> {
-    call.user(address).await?.ok_or_else(|| Error::UnknownUser(address.to_owned()))
+    call.api.user(address).await?.ok_or_else(|| Error::UnknownUser(address.to_owned()))
 }
 
 fn read(body: Json) -> Result<PermissionPatch, Error> {

@@ -195,8 +195,8 @@ impl Step {
                 }
                 Ok(text.as_bytes().to_vec())
             }
-            Taken::Bytes if text.len() <= SHORT => decoded(text),
-            Taken::Bytes => {
+            Taken::Bytes | Taken::UpTo(_) if text.len() <= SHORT => decoded(text),
+            Taken::Bytes | Taken::UpTo(_) => {
                 let text = text.to_owned();
                 aside(move || decoded(&text)).await?
             }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::http::header::{self, HeaderMap};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -15,6 +17,7 @@ use crate::domain::secret::{self, Digest};
 use crate::domain::user::{self, EXPECTED_NAME, Identity, Principal, Trusted, User, UserName};
 use crate::metrics::list::{AUTH, Auth, Credential as Kind};
 use crate::oidc::{self, Provider, Unverified, Verified};
+use crate::percent::percent_decode;
 use crate::store::{Bearer, Store, TokenFacts};
 
 /// CachedToken tokens whose facts are cached, at most.
@@ -27,12 +30,15 @@ const USED_EVERY: i64 = 10 * 60 * 1_000_000;
 pub(crate) enum Scheme {
     /// RFC 6750
     Bearer,
+    /// RFC 7617, with a token as the password.
+    Basic,
 }
 
 impl Scheme {
     fn name(self) -> &'static str {
         match self {
             Self::Bearer => "bearer",
+            Self::Basic => "basic",
         }
     }
 }
@@ -42,6 +48,8 @@ impl Scheme {
 pub(crate) enum Credential<'a> {
     /// A token.
     Bearer(&'a str),
+    /// A user and a token of theirs, as sent: in base64, with a colon between them.
+    Basic(&'a str),
 }
 
 impl<'a> Credential<'a> {
@@ -51,6 +59,7 @@ impl<'a> Credential<'a> {
         let (sent, rest) = value.trim().split_once(' ')?;
         match schemes.iter().find(|scheme| scheme.name().eq_ignore_ascii_case(sent))? {
             Scheme::Bearer => Some(Self::Bearer(rest.trim())),
+            Scheme::Basic => Some(Self::Basic(rest.trim())),
         }
     }
 
@@ -58,8 +67,22 @@ impl<'a> Credential<'a> {
     pub(crate) fn digest(self) -> Digest {
         match self {
             Self::Bearer(token) => secret::digest(token),
+            Self::Basic(sent) => secret::digest(&basic(sent).map(|(_, token)| token).unwrap_or_default()),
         }
     }
+}
+
+/// The user and the password of Basic.
+fn basic(sent: &str) -> Option<(String, String)> {
+    let text = String::from_utf8(STANDARD.decode(sent).ok()?).ok()?;
+    text.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()))
+}
+
+/// Whether a caller is the user of this name, as Basic sends it: iOS sends it percent-encoded, once.
+fn is_called(caller: &Caller, name: &str) -> bool {
+    let Who::User(user) = &caller.who else { return false };
+    let fits = |name: &str| user.is_called(name) || user.mail.eq_ignore_ascii_case(name);
+    fits(name) || percent_decode(name, false).is_some_and(|name| fits(&name))
 }
 
 /// A caller and the scopes of their token. The store checks whether both are still valid when it does something
@@ -230,7 +253,25 @@ impl Access {
         kind: &mut Kind,
         end: &mut Auth,
     ) -> Result<Caller, Error> {
-        let Credential::Bearer(token) = credential.ok_or(Error::Unauthorized)?;
+        match credential.ok_or(Error::Unauthorized)? {
+            Credential::Bearer(token) => self.bearer(store, token, turn, kind, end).await,
+            Credential::Basic(sent) => {
+                let (name, token) = basic(sent).ok_or(Error::Unauthorized)?;
+                let caller = self.bearer(store, &token, turn, kind, end).await?;
+                if is_called(&caller, &name) { Ok(caller) } else { Err(Error::Unauthorized) }
+            }
+        }
+    }
+
+    /// The bearer of a token.
+    async fn bearer(
+        &self,
+        store: &Store,
+        token: &str,
+        turn: Option<&Semaphore>,
+        kind: &mut Kind,
+        end: &mut Auth,
+    ) -> Result<Caller, Error> {
         let (principals, stored) = match &*self.0 {
             KnownTokens::Names => {
                 *kind = Kind::Dev;
@@ -375,7 +416,7 @@ mod tests {
     fn principal(access: &Access, authorization: &str) -> Option<Principal> {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
-        let Credential::Bearer(token) = Credential::read(&headers, &[Scheme::Bearer])?;
+        let Credential::Bearer(token) = Credential::read(&headers, &[Scheme::Bearer])? else { return None };
         match &*access.0 {
             KnownTokens::Names => developer(token),
             KnownTokens::Tokens { principals, .. } => principals.get(&secret::digest(token)).cloned(),

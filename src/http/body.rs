@@ -32,6 +32,8 @@ pub(crate) enum Taken {
     Json,
     /// It is read whatever its type.
     Bytes,
+    /// The same, up to this many bytes in place of [`MAX_BODY`].
+    UpTo(usize),
 }
 
 /// Reads a body and decompresses it.
@@ -50,9 +52,10 @@ pub(crate) async fn read(
         return Ok(Vec::new());
     }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let most = if let Taken::UpTo(most) = taken { most } else { MAX_BODY };
     let declared = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or_default();
-    if declared > MAX_BODY as u64 {
-        return Err(Error::TooLarge(MAX_BODY));
+    if declared > most as u64 {
+        return Err(Error::TooLarge(most));
     }
     let media_type = text(header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim());
     if taken == Taken::Json && !media_type.is_some_and(|found| found.eq_ignore_ascii_case("application/json")) {
@@ -69,12 +72,12 @@ pub(crate) async fn read(
             ));
         }
     };
-    let body = tokio::time::timeout(timeout, receive(payload, permit)).await.map_err(|_| Error::TooSlow)??;
+    let body = tokio::time::timeout(timeout, receive(payload, most, permit)).await.map_err(|_| Error::TooSlow)??;
     if gzip || body.len() > SHORT {
         permit.is_long().await?;
     }
     let body = if gzip {
-        let unpacked = unpacked(body).await?;
+        let unpacked = unpacked(body, most).await?;
         permit.hold(unpacked.len())?;
         unpacked
     } else {
@@ -98,12 +101,12 @@ fn utf_8(mut body: Vec<u8>) -> Result<Vec<u8>, Error> {
     Err(Error::invalid(Kind::Json, "", message))
 }
 
-async fn receive(payload: &mut Payload, permit: &Permit) -> Result<Vec<u8>, Error> {
+async fn receive(payload: &mut Payload, most: usize, permit: &Permit) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body breaks off before its end."))?;
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(Error::TooLarge(MAX_BODY));
+        if body.len() + chunk.len() > most {
+            return Err(Error::TooLarge(most));
         }
         permit.hold(chunk.len())?;
         REQUEST_BYTES.add(chunk.len() as u64);
@@ -123,13 +126,13 @@ pub(crate) async fn finish(headers: &HeaderMap, payload: &mut Payload) {
 }
 
 /// Decompresses a body, on a blocking thread if it is long in either form.
-async fn unpacked(packed: Vec<u8>) -> Result<Vec<u8>, Error> {
+async fn unpacked(packed: Vec<u8>, most: usize) -> Result<Vec<u8>, Error> {
     if packed.len() <= SHORT
         && let Some(body) = unpack(&packed, SHORT)?
     {
         return Ok(body);
     }
-    aside(move || unpack(&packed, MAX_BODY)).await??.ok_or(Error::TooLarge(MAX_BODY))
+    aside(move || unpack(&packed, most)).await??.ok_or(Error::TooLarge(most))
 }
 
 /// `None` if the body is longer than `most` bytes; it never holds more than that.

@@ -13,7 +13,8 @@ use crate::domain::error::Error;
 use crate::http::answer::{Answer, POSITION};
 
 /// Headers that a page may read besides those of the standard.
-const EXPOSED: [&str; 8] = [
+const EXPOSED: [&str; 9] = [
+    "DAV",
     "request-id",
     "client-request-id",
     "ETag",

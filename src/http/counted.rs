@@ -16,9 +16,12 @@ pub(crate) fn method_of(request: &HttpRequest) -> &'static str {
         Method::PUT => "PUT",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
-        _ => "other",
+        _ => WEBDAV.into_iter().find(|method| *method == request.method().as_str()).unwrap_or("other"),
     }
 }
+
+/// Methods of WebDAV, which CardDAV has.
+const WEBDAV: [&str; 6] = ["PROPFIND", "PROPPATCH", "REPORT", "MKCOL", "COPY", "MOVE"];
 
 /// Counts a request that a limit has refused.
 pub(crate) fn count_refusal(error: &Error) {

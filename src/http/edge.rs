@@ -62,7 +62,7 @@ pub(crate) fn dispatch(
     api: web::Data<Api>,
 ) -> LocalBoxFuture<'static, HttpResponse> {
     let path = place(&request, &api).map_or("", |(_, path)| path);
-    let front_end = Arc::clone(api.front_ends.of(path));
+    let front_end = Arc::clone(api.front_ends.of(request.method().as_str(), path));
     front_end.serve(request, payload, api)
 }
 
@@ -136,7 +136,7 @@ fn broken(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
     let body = match answer.body {
         Some(Body::Bytes(body)) => web::Bytes::from(body),
         Some(Body::Static(body)) => web::Bytes::from_static(body),
-        Some(Body::Chunks(..)) | None => web::Bytes::new(),
+        Some(Body::Chunks(..) | Body::Stream(_)) | None => web::Bytes::new(),
     };
     let mut response = HttpResponse::build(answer.status);
     for (name, value) in answer.headers {
@@ -162,7 +162,7 @@ fn broken(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
     };
     let chunks = stream::iter([Ok(sent)].into_iter().filter(|sent| !sent.as_ref().is_ok_and(web::Bytes::is_empty)));
     response.insert_header((header::CONTENT_TYPE, "application/json"));
-    response.body(Paced::chunks(size as u64, Box::pin(chunks.chain(stream::once(end))), held))
+    response.body(Paced::chunks(Some(size as u64), Box::pin(chunks.chain(stream::once(end))), held))
 }
 
 /// One line a request, without anything a client wrote.
@@ -254,7 +254,7 @@ async fn answer<F: FrontEnd>(
     if class == RequestClass::Batch {
         permit.is_long().await?;
     }
-    let reads = method == Method::GET || method == Method::HEAD;
+    let reads = F::reads(&call, method);
     permit.is_at_work(reads).await?;
     let work = perform::<F>(api, &call, &caller, credential, permit, &body);
     let answer = match &api.inspector {
@@ -366,7 +366,7 @@ async fn health(api: &Api) -> Result<Answer, Error> {
 /// The path of the mount, and the path below it.
 pub(crate) fn place<'a>(request: &'a HttpRequest, api: &Api) -> Result<(&'a str, &'a str), Error> {
     let (mount, path) = split_mount(request)?;
-    let knows = |path: &str| api.front_ends.of(path).knows(path);
+    let knows = |path: &str| api.front_ends.of(request.method().as_str(), path).knows(path);
     Ok((mount, if mount.is_empty() { origin::below(&api.settings.origin, path, knows) } else { path }))
 }
 
@@ -397,7 +397,7 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
     let typed = answer.headers.iter().any(|(name, _)| *name == header::CONTENT_TYPE);
     for (name, value) in answer.headers {
         // It may depend on more than one thing.
-        if name == header::VARY {
+        if name == header::VARY || name == header::WWW_AUTHENTICATE {
             response.append_header((name, value));
         } else {
             response.insert_header((name, value));
@@ -422,7 +422,14 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
                 tracing::warn!(request_id = ids.request, %error, "an answer broke off");
             };
             let chunks = chunks.map_ok(web::Bytes::from).inspect_err(broke_off);
-            response.body(Paced::chunks(size, Box::pin(chunks), held))
+            response.body(Paced::chunks(Some(size), Box::pin(chunks), held))
+        }
+        Some(Body::Stream(chunks)) => {
+            let broke_off = move |error: &Error| {
+                tracing::warn!(request_id = ids.request, %error, "an answer broke off");
+            };
+            let chunks = chunks.map_ok(web::Bytes::from).inspect_err(broke_off);
+            response.body(Paced::chunks(None, Box::pin(chunks), held))
         }
         None => response.finish(),
     }

@@ -75,6 +75,11 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     /// How admission counts the call. The edge itself answers [`RequestClass::Health`].
     fn class(call: &Self::Call<'_>) -> RequestClass;
 
+    /// Whether it only reads: a read uses one of a few database connections.
+    fn reads(_: &Self::Call<'_>, method: &Method) -> bool {
+        method == Method::GET || method == Method::HEAD
+    }
+
     /// What the call does with a body.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod aside;
+pub(crate) mod authorize;
 pub(crate) mod body;
 pub(crate) mod bounded_map;
 pub(crate) mod client;
@@ -93,6 +94,10 @@ pub struct Settings {
     pub cors: Vec<WebOrigin>,
     /// Whether the request log shows the addresses of clients.
     pub log_addresses: bool,
+    /// Whether CardDAV is served, below `/dav/`.
+    pub carddav: bool,
+    /// Whether CardDAV takes passwords over plain HTTP from other machines.
+    pub plain_basic: bool,
     /// Confirms subscriptions and delivers notifications; without it no subscription is offered. Its owner must also run
     /// [`Notifier::deliver`].
     pub notifier: Option<Notifier>,
@@ -137,6 +142,8 @@ impl Default for Settings {
             hosts: None,
             cors: Vec::new(),
             log_addresses: true,
+            carddav: true,
+            plain_basic: false,
             notifier: None,
             readiness: Readiness::default(),
         }

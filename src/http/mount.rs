@@ -46,31 +46,49 @@ impl<F: FrontEnd> Mounted for F {
     }
 }
 
-/// The front ends, by the first segment of the path. Cheap to clone.
+/// Where a front end is mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mount {
+    /// Below this first segment, in any letter case.
+    Segment(&'static str),
+    /// Below these first segments.
+    Segments(&'static [&'static str]),
+    /// At `/` itself, for these methods.
+    Root(&'static [&'static str]),
+}
+
+/// The front ends, by the first segments of the path. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct FrontEnds {
     root: Arc<dyn Mounted>,
-    below: Vec<(&'static str, Arc<dyn Mounted>)>,
+    others: Vec<(Mount, Arc<dyn Mounted>)>,
 }
 
 impl FrontEnds {
-    /// `root` answers every path whose first segment is none of those `below` it.
-    pub(crate) fn new(root: impl FrontEnd, below: Vec<(&'static str, Arc<dyn Mounted>)>) -> Self {
-        Self { root: Arc::new(root), below }
+    /// `root` answers everything that none of the others is mounted for.
+    pub(crate) fn new(root: impl FrontEnd, others: Vec<(Mount, Arc<dyn Mounted>)>) -> Self {
+        Self { root: Arc::new(root), others }
     }
 
     /// Makes the metrics of all calls, so that they exist before the first request.
     pub(crate) fn announce(&self) {
-        let all = self.below.iter().map(|(_, front_end)| front_end).chain([&self.root]);
+        let all = self.others.iter().map(|(_, front_end)| front_end).chain([&self.root]);
         all.for_each(|front_end| calls::announce(front_end.calls()));
         // What names no call.
         calls::announce([("GET", "unknown")]);
     }
 
-    /// The front end of a path.
-    pub(crate) fn of(&self, path: &str) -> &Arc<dyn Mounted> {
-        let first = path.split('/').find(|segment| !segment.is_empty()).unwrap_or_default();
-        let found = self.below.iter().find(|(segment, _)| segment.eq_ignore_ascii_case(first));
+    /// The front end of a path, for requests of this method.
+    pub(crate) fn of(&self, method: &str, path: &str) -> &Arc<dyn Mounted> {
+        let begins = |segments: &[&str]| {
+            let mut path = path.split('/').filter(|segment| !segment.is_empty());
+            segments.iter().all(|segment| path.next().is_some_and(|sent| sent.eq_ignore_ascii_case(segment)))
+        };
+        let found = self.others.iter().find(|(mount, _)| match mount {
+            Mount::Segment(segment) => begins(&[*segment]),
+            Mount::Segments(segments) => begins(segments),
+            Mount::Root(methods) => path.bytes().all(|byte| byte == b'/') && methods.contains(&method),
+        });
         found.map_or(&self.root, |(_, front_end)| front_end)
     }
 }

@@ -13,9 +13,9 @@ use crate::domain::error::Error;
 use crate::http::answer::PIECE;
 use crate::http::held::Held;
 
-/// A body of known size.
+/// A body, of known size unless it is a stream.
 pub(crate) struct Paced {
-    size: u64,
+    size: Option<u64>,
     /// Bytes that were passed on.
     given: u64,
     rest: Bytes,
@@ -27,11 +27,11 @@ impl Paced {
     /// A body in memory.
     pub(crate) fn bytes(bytes: impl Into<Bytes>, held: Held) -> Self {
         let rest = bytes.into();
-        Self { size: rest.len() as u64, given: 0, rest, chunks: None, held }
+        Self { size: Some(rest.len() as u64), given: 0, rest, chunks: None, held }
     }
 
     /// A body that is read as the client takes it.
-    pub(crate) fn chunks(size: u64, chunks: LocalBoxStream<'static, Result<Bytes, Error>>, held: Held) -> Self {
+    pub(crate) fn chunks(size: Option<u64>, chunks: LocalBoxStream<'static, Result<Bytes, Error>>, held: Held) -> Self {
         Self { size, given: 0, rest: Bytes::new(), chunks: Some(chunks), held }
     }
 }
@@ -40,7 +40,7 @@ impl MessageBody for Paced {
     type Error = Error;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.size)
+        self.size.map_or(BodySize::Stream, BodySize::Sized)
     }
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {

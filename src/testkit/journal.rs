@@ -276,6 +276,7 @@ impl Entry {
                 Some(Body::Bytes(bytes)) => shown(bytes),
                 Some(Body::Static(bytes)) => shown(bytes),
                 Some(Body::Chunks(size, _)) => raw(&serde_json::json!({"bytes": size})),
+                Some(Body::Stream(_)) => raw(&serde_json::json!({"streamed": true})),
             },
             fault: fault.map(str::to_owned),
             batch: asked.step.map(|(_, id)| OfBatch { number: 0, id: id.to_owned() }),

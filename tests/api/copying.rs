@@ -14,7 +14,7 @@ use crate::postgres::{Postgres, Schema};
 use crate::program::{Program, contactd, fails, serve_dev};
 use crate::receiver::{Receiver, until};
 
-const TABLES: [&str; 39] = [
+const TABLES: [&str; 40] = [
     "mailboxes",
     "users",
     "tokens",
@@ -54,6 +54,7 @@ const TABLES: [&str; 39] = [
     "import_contacts",
     "import_befores",
     "changes",
+    "dav_properties",
 ];
 
 fn path(path: &Path) -> &str {

@@ -49,6 +49,30 @@ pub struct ContactAdditions {
 }
 
 impl ContactPatch {
+    /// All of a contact's properties, as for a new one.
+    pub fn of(properties: &Properties) -> Self {
+        let p = properties.clone();
+        let mut texts = p.texts.map(|text| text.map(Some));
+        if p.display_name_derived {
+            texts[Text::DisplayName as usize] = None;
+        }
+        Self {
+            texts,
+            birthday: p.birthday.map(Some),
+            wedding_anniversary: p.wedding_anniversary.map(Some),
+            is_favorite: p.is_favorite.map(Some),
+            flag: p.flag.map(Some),
+            categories: Some(p.categories),
+            im_addresses: Some(p.im_addresses),
+            children: Some(p.children),
+            emails: Some(p.emails),
+            phones: Some(p.phones),
+            addresses: Some(p.addresses),
+            websites: Some(p.websites),
+            ..Self::default()
+        }
+    }
+
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

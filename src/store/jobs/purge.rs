@@ -15,7 +15,7 @@ use crate::store::db::engine::Row;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
 use crate::store::tables::contacts::{self, select_columns};
-use crate::store::tables::{cards, idempotency, quota, trash};
+use crate::store::tables::{cards, dav_properties, idempotency, quota, trash};
 use crate::store::write::tx::Tx;
 use crate::store::{OpenError, Options, Shared, Store};
 
@@ -29,6 +29,8 @@ const MAX_FOLDERS: i64 = 5;
 const MAX_CHANGES: i64 = 5_000;
 /// Tolerance for differences between the clocks of processes, in microseconds: a day.
 const CLOCKS: i64 = 24 * 60 * 60 * 1_000_000;
+/// How long a sync token of CardDAV leads on, in microseconds: 400 days.
+const KEPT_FOR_CARDS: i64 = 400 * CLOCKS;
 /// Number of mailboxes that are checked at once.
 const MAILBOXES: i64 = 500;
 
@@ -75,6 +77,7 @@ impl Store {
         self.purge_mailbox(mailbox, trash::FOR_GOOD).await?;
         self.forget_imports(mailbox).await?;
         while self.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, i64::MAX).await).await? {}
+        while self.write(Some(mailbox), async move |tx| remove_kept(tx, mailbox, i64::MAX, true).await).await? {}
         self.write(Some(mailbox), async move |tx| cards::forget(tx, mailbox, i64::MAX).await).await
     }
 
@@ -146,13 +149,16 @@ async fn purge_some(store: &Store, until: i64, changes: i64, last: i64) -> Resul
         }
         store.purge_mailbox(mailbox, until).await?;
         while store.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, changes).await).await? {}
+        let kept = changes.min(clock::now() - KEPT_FOR_CARDS);
+        while store.write(Some(mailbox), async move |tx| remove_kept(tx, mailbox, kept, false).await).await? {}
         store.write(Some(mailbox), async move |tx| idempotency::forget(tx, mailbox).await).await?;
     }
     Ok(next)
 }
 
 /// Further content of a mailbox whose user is removed. Folders are only marked, because they must be empty to be removed.
-const EMPTY: [&str; 4] = [
+const EMPTY: [&str; 5] = [
+    "delete from dav_properties where mailbox = $1",
     "update cards set deleted_date_time = 0 where mailbox = $1 and is_group",
     "update folders set deleted_date_time = 0 where mailbox = $1",
     "delete from master_categories where mailbox = $1",
@@ -187,7 +193,10 @@ select id,
     or exists (select 1 from cards where mailbox = m.id and is_group and deleted_date_time <= $1)
     or exists (select 1 from folders where mailbox = m.id and emptying is not null)
     or exists (select 1 from idempotency_keys where mailbox = m.id and created_date_time <= $2)
-    or coalesce((select changed_date_time from changes where mailbox = m.id order by seq limit 1) <= $5, false),
+    or coalesce((
+        select changed_date_time from changes where mailbox = m.id and seq > coalesce((
+            select max(seq) from changes where mailbox = m.id and kept), 0)
+        order by seq limit 1) <= $5, false),
     not exists (select 1 from users where mailbox = m.id) and (
         exists (select 1 from folders where mailbox = m.id) or exists (select 1 from changes where mailbox = m.id))
 from mailboxes m where id > $3 order by id limit $4";
@@ -222,16 +231,44 @@ async fn remove_contacts(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, 
 async fn remove_changes(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
     let text = "
 select max(seq), count(*) from (
-    select seq, changed_date_time from changes where mailbox = $1 order by seq limit $3
+    select seq, changed_date_time from changes
+    where mailbox = $1 and seq > coalesce((select max(seq) from changes where mailbox = $1 and kept), 0)
+    order by seq limit $3
 ) first where changed_date_time <= $2";
     let statement = Statement::new(text).bind(mailbox).bind(until).bind(MAX_CHANGES);
     let row = tx.reading().await?.one(statement).await?;
     let (last, count): (Option<i64>, i64) = (row.get(0)?, row.get(1)?);
     let Some(last) = last else { return Ok(false) };
-    let text = "delete from changes where mailbox = $1 and seq <= $2";
+    let text = "
+delete from changes
+where mailbox = $1 and seq <= $2 and not kept and (contact_id is null or not removed and seq < (
+    select max(e.seq) from changes e where e.mailbox = $1 and e.folder_id = changes.folder_id and e.contact_id is not null))";
     tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
-    cards::forget(tx, mailbox, last).await?;
+    let text = "update changes set kept = true where mailbox = $1 and seq <= $2 and not kept";
+    tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
     PURGED.add(Purged::Changes, u64::try_from(count).unwrap_or_default());
+    Ok(true)
+}
+
+/// Removes the first entries that are kept for CardDAV and expired, but the last of each folder, whose number tells how far its
+/// clients are. Returns whether there may be more.
+async fn remove_kept(tx: &mut Tx, mailbox: i64, until: i64, even_last: bool) -> Result<bool, Error> {
+    let text = "
+select max(seq) from (
+    select seq from changes l
+    where mailbox = $1 and kept and changed_date_time <= $2 and ($4 or seq < (
+        select max(e.seq) from changes e where e.mailbox = $1 and e.folder_id = l.folder_id and e.contact_id is not null))
+    order by seq limit $3
+) first";
+    let statement = Statement::new(text).bind(mailbox).bind(until).bind(MAX_CHANGES).bind(even_last);
+    let row = tx.reading().await?.row(statement).await?;
+    let Some(last) = row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? else { return Ok(false) };
+    let text = "
+delete from changes
+where mailbox = $1 and seq <= $2 and kept and changed_date_time <= $3 and ($4 or seq < (
+    select max(e.seq) from changes e where e.mailbox = $1 and e.folder_id = changes.folder_id and e.contact_id is not null))";
+    tx.execute(Statement::new(text).bind(mailbox).bind(last).bind(until).bind(even_last)).await?;
+    cards::forget(tx, mailbox, last).await?;
     Ok(true)
 }
 
@@ -250,6 +287,7 @@ limit $3";
     for id in &ids {
         let held = quota::of_folder(tx.reading().await?, mailbox, id).await?;
         quota::count(tx, mailbox, 0, -held).await?;
+        dav_properties::clear(tx, mailbox, id).await?;
         let text = "delete from folders where mailbox = $1 and id = $2";
         tx.execute(Statement::new(text).bind(mailbox).bind(id)).await?;
     }

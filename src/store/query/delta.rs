@@ -147,7 +147,7 @@ async fn moment(session: &mut Session, mailbox: i64, then: Option<i64>) -> Resul
     let text = "
 select m.seq, c.seq, c.changed_date_time
 from mailboxes m left join changes c on c.mailbox = m.id
-    and c.seq = (select max(seq) from changes where mailbox = m.id and seq <= coalesce($2, m.seq))
+    and c.seq = (select max(seq) from changes where mailbox = m.id and seq <= coalesce($2, m.seq) and not kept)
 where m.id = $1";
     let row = session.row(Statement::new(text).bind(mailbox).bind(then)).await?;
     let row = row.ok_or_else(|| Error::internal("the mailbox is gone"))?;
@@ -223,7 +223,7 @@ async fn changed(
 ) -> Result<Delta, Error> {
     let select = Sql::new(
         "select l.seq, l.changed_date_time, l.folder_id, l.contact_id, coalesce(c.size, 0)
-from changes l left join contacts c on c.mailbox = l.mailbox and c.id = l.contact_id where l.mailbox = ",
+from changes l left join contacts c on c.mailbox = l.mailbox and c.id = l.contact_id where not l.of_card and l.mailbox = ",
     );
     let select = select.value(mailbox).text(" and l.seq > ").value(then.seq).text(" and l.seq <= ").value(now.seq);
     let select = match of {

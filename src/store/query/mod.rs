@@ -1,4 +1,6 @@
 //! Reads of many rows: filters, searches, orders and pages.
+pub(in crate::store) mod book_changes;
+pub(in crate::store) mod books;
 pub(in crate::store) mod delta;
 pub(in crate::store) mod filter;
 pub(in crate::store) mod folder_listing;

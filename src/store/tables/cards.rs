@@ -63,7 +63,7 @@ impl Store {
                 card.uid.as_deref().map_or_else(|| id.to_string(), card::uid_key),
             );
             let (name, uid_key) = free(tx, mailbox, &contact.parent_folder_id, id, wanted).await?;
-            let version = changes::number(tx, mailbox).await?;
+            let version = changes::record_card(tx, mailbox, &contact.parent_folder_id, id, false).await?;
             let (folder, contact_version) = (contact.parent_folder_id, contact.version);
             let card = NewCard { name: Some(name), ..card };
             let kept = Kept { id, folder, contact_version, photo: None, card, uid_key: Some(uid_key), version };
@@ -96,7 +96,7 @@ fn made(Kept { id, folder, contact_version, photo, card, uid_key, version }: Kep
     let NewCard { name, uid, is_group, version: vcard, text } = card;
     let (photo_version, bytes) = photo.unzip();
     let (text, place) = match (text, bytes) {
-        (Some(text), Some(bytes)) => match PhotoPlace::cut(&text, &bytes) {
+        (Some(text), Some(bytes)) if !bytes.is_empty() => match PhotoPlace::cut(&text, &bytes) {
             Some((text, place)) => (Some(text), Some(place)),
             None => (Some(text), None),
         },
@@ -347,6 +347,36 @@ async fn arrived(tx: &mut Tx, mailbox: i64, id: Uuid, folder: &str, seq: i64) ->
     let folder = folder.to_owned();
     let kept = Kept { id, folder, contact_version: 0, photo: None, card, uid_key: None, version: seq };
     put(tx, mailbox, vec![kept]).await.map(drop)
+}
+
+/// Gives a card that is in this folder another name: the change `version`. Its `former` name in the same folder is kept for those
+/// who follow the folder.
+pub(in crate::store) async fn rename(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: Uuid,
+    (folder, name): (&str, &str),
+    former: Option<&str>,
+    version: i64,
+) -> Result<(), Error> {
+    let text = "
+update cards set name = $3, version = $4, last_modified_date_time = $5
+where mailbox = $1 and contact_id = $2 and deleted_date_time is null";
+    let is_kept = of(tx.reading().await?, mailbox, &[id]).await?.contains_key(&id);
+    if is_kept {
+        let statement = Statement::new(text).bind(mailbox).bind(id).bind(name).bind(version);
+        tx.execute(statement.bind(tx.now())).await?;
+    } else {
+        let (name, uid) = (Some(name.to_owned()), Some(id.to_string()));
+        let card = NewCard { name, uid, is_group: false, version: CardVersion::V3, text: None };
+        let folder = folder.to_owned();
+        let kept = Kept { id, folder, contact_version: 0, photo: None, card, uid_key: None, version };
+        put(tx, mailbox, vec![kept]).await?;
+    }
+    match former {
+        Some(former) => leave_name(tx, mailbox, folder, former, version).await,
+        None => Ok(()),
+    }
 }
 
 /// Keeps a name that a card of the folder no longer has since the change `seq`, for those who follow the folder.

@@ -24,6 +24,33 @@ insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_
     Ok(seq)
 }
 
+/// Records that the card of a contact or a group changed in a way that only the card tells of: clients of Graph are not told.
+/// Returns the number.
+pub(in crate::store) async fn record_card(
+    tx: &mut Tx,
+    mailbox: i64,
+    folder: &str,
+    card: Uuid,
+    removed: bool,
+) -> Result<i64, Error> {
+    let (seq, now) = (number(tx, mailbox).await?, tx.now());
+    let text = "
+insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time, of_card)
+values ($1, $2, $3, $4, $5, $6, true)";
+    let statement = Statement::new(text).bind(mailbox).bind(seq).bind(folder).bind(card);
+    tx.execute(statement.bind(removed).bind(now)).await?;
+    tx.mark_change(mailbox, Some(seq), Some(card));
+    Ok(seq)
+}
+
+/// The same of a contact, whose photo changed.
+pub(in crate::store) async fn record_photo(tx: &mut Tx, mailbox: i64, contact: Uuid) -> Result<i64, Error> {
+    let text = "select parent_folder_id from contacts where mailbox = $1 and id = $2";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(contact)).await?;
+    let folder: String = row.ok_or(Error::NotFound)?.get(0)?;
+    record_card(tx, mailbox, &folder, contact, false).await
+}
+
 /// Takes the mailbox's next number for a write.
 pub(in crate::store) async fn number(tx: &mut Tx, mailbox: i64) -> Result<i64, Error> {
     tx.execute(Statement::new("update mailboxes set seq = seq + 1 where id = $1").bind(mailbox)).await?;

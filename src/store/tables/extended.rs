@@ -12,12 +12,12 @@ use crate::domain::fold::fold;
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Sql;
-use crate::store::tables::quota;
 use crate::store::tables::schema::{
     FOLDER_MULTI_VALUE_PROPERTIES, FOLDER_MULTI_VALUES, FOLDER_SINGLE_VALUES, MULTI_VALUE_PROPERTIES, MULTI_VALUES,
     SINGLE_VALUES,
 };
 use crate::store::tables::table::Table;
+use crate::store::tables::{dav_properties, quota};
 use crate::store::write::tx::Tx;
 
 /// The owner of the properties.
@@ -208,10 +208,11 @@ async fn clear<V: ExtendedValue>(tx: &mut Tx, mailbox: i64, owner: Owner<'_>) ->
     tx.execute(delete.text(" in ").then(owner.key()).into()).await
 }
 
-/// Removes all properties of a folder.
+/// Removes all properties of a folder, those of CardDAV clients too.
 pub(in crate::store) async fn clear_folder(tx: &mut Tx, mailbox: i64, folder: &str) -> Result<(), Error> {
     let (held, owner) = (quota::of_folder(tx.reading().await?, mailbox, folder).await?, Owner::Folder(folder));
     quota::count(tx, mailbox, 0, -held).await?;
+    dav_properties::clear(tx, mailbox, folder).await?;
     clear::<SingleValue>(tx, mailbox, owner).await?;
     clear::<MultiValue>(tx, mailbox, owner).await
 }

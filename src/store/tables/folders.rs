@@ -130,6 +130,27 @@ pub(in crate::store) async fn create(
     })
 }
 
+/// Makes a folder with this id inside the default one.
+///
+/// # Errors
+/// As [`create`], and [`Error::FolderExists`] where the id is taken.
+pub(in crate::store) async fn create_as(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: &str,
+    name: &str,
+    max: i64,
+) -> Result<(), Error> {
+    if known(tx.reading().await?, mailbox, id).await?.is_some() {
+        return Err(Error::FolderExists);
+    }
+    is_free(tx, mailbox, DEFAULT_FOLDER, name, id).await?;
+    room_for(tx, mailbox, id, max).await?;
+    write(tx, mailbox, id, name, Some(DEFAULT_FOLDER)).await?;
+    tx.set_created(id.to_owned());
+    Ok(())
+}
+
 /// Renames a folder, moves it into another, or changes its extended properties.
 ///
 /// # Errors

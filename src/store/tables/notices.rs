@@ -60,7 +60,7 @@ async fn of_contacts(
     let text = "
 select c.seq, c.contact_id, c.changed_date_time, c.removed,
     coalesce(k.created_date_time = c.changed_date_time, not exists (
-        select 1 from changes e where e.mailbox = c.mailbox and e.contact_id = c.contact_id and e.seq < c.seq))
+        select 1 from changes e where e.mailbox = c.mailbox and e.contact_id = c.contact_id and e.seq < c.seq and not e.of_card))
         or coalesce(b.folder_id = c.folder_id, false),
     b.seq is not null
 from changes c
@@ -69,7 +69,7 @@ from changes c
         and b.changed_date_time = c.changed_date_time
     left join changes a on a.mailbox = c.mailbox and a.seq = c.seq + 1 and a.contact_id = c.contact_id and not a.removed
         and a.changed_date_time = c.changed_date_time
-where c.mailbox = $1 and c.seq > $2 and c.seq <= $3 and c.contact_id is not null
+where c.mailbox = $1 and c.seq > $2 and c.seq <= $3 and c.contact_id is not null and not c.of_card
     and (c.folder_id = $4 and not coalesce(c.removed and a.folder_id = c.folder_id, false)
         or $4 is null and not (c.removed and a.seq is not null))
 order by c.seq limit $5";

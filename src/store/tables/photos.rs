@@ -53,8 +53,8 @@ impl Store {
         Ok((photo, stream::once(async { Ok(first) }).chain(rest).boxed_local()))
     }
 
-    /// Gives a contact a photo, in place of the one it may have. That is no change of the contact: neither its version
-    /// nor the change log tells of it. The bytes are those of `picture`.
+    /// Gives a contact a photo, in place of the one it may have. That is no change of the contact: its version stays,
+    /// and the change log tells of it for cards only. The bytes are those of `picture`.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the contact, [`Error::Stale`] when a precondition fails.
@@ -188,7 +188,7 @@ pub(in crate::store) async fn put(
         0
     };
     quota::grow(tx, mailbox, quota::bytes([bytes.len()]) - before).await?;
-    let version = changes::number(tx, mailbox).await?;
+    let version = changes::record_photo(tx, mailbox, id).await?;
     let photo = Photo { picture, size: bytes.len() as u64, version, last_modified_date_time: tx.now() };
     let text = "
 insert into photos (mailbox, contact_id, content_type, width, height, size, version, last_modified_date_time)
@@ -218,7 +218,7 @@ pub(in crate::store) async fn delete(
     let Some(known) = find(tx.reading().await?, mailbox, within, id).await? else { return Ok(None) };
     expected.check(&known.version_token())?;
     quota::count(tx, mailbox, 0, -counted(known.size)?).await?;
-    let (version, now) = (changes::number(tx, mailbox).await?, tx.now());
+    let (version, now) = (changes::record_photo(tx, mailbox, id).await?, tx.now());
     let text = "
 update photos set version = $3, last_modified_date_time = $4, deleted_date_time = $4
 where mailbox = $1 and contact_id = $2";

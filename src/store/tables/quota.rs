@@ -91,7 +91,8 @@ pub(in crate::store) async fn of_folder(session: &mut Session, mailbox: i64, fol
 select (select coalesce(sum(octet_length(id) + octet_length(value)), 0) from folder_single_values
         where mailbox = $1 and folder_id = $2)
     + (select coalesce(sum(octet_length(id)), 0) from folder_multi_value_properties where mailbox = $1 and folder_id = $2)
-    + (select coalesce(sum(octet_length(value)), 0) from folder_multi_values where mailbox = $1 and folder_id = $2)";
+    + (select coalesce(sum(octet_length(value)), 0) from folder_multi_values where mailbox = $1 and folder_id = $2)
+    + (select coalesce(sum(octet_length(value)), 0) from dav_properties where mailbox = $1 and folder_id = $2)";
     session.count(Statement::new(text).bind(mailbox).bind(folder)).await
 }
 

@@ -153,5 +153,6 @@ pub(in crate::store) const TABLES: &[Table] = &[
         updated Int, unchanged Int, refused Int),
     IMPORT_CONTACTS,
     table!(import_befores(mailbox Int, import_id Id, contact_id Id) contact Text, card Text, photo Bytes),
-    table!(changes(mailbox Int, seq Int) folder_id Text, contact_id Id, removed Bool, changed_date_time Int),
+    table!(changes(mailbox Int, seq Int) folder_id Text, contact_id Id, removed Bool, changed_date_time Int, of_card Bool, kept Bool),
+    table!(dav_properties(mailbox Int, folder_id Text, pos Int) namespace Text, name Text, value Text),
 ];

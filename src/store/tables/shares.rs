@@ -49,6 +49,18 @@ impl Store {
         self.read_vital(find).await
     }
 
+    /// The mailboxes that are shared with the owner of another, by their owners' ids.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn shared_to(&self, grantee: i64) -> Result<Vec<Share>, Error> {
+        let text = concat!(select!("mailbox"), " where s.grantee = $1 order by u.id");
+        let list = async |session: &mut Session| {
+            session.rows(Statement::new(text).bind(grantee)).await?.iter().map(read).collect()
+        };
+        self.read_vital(list).await
+    }
+
     /// The users a mailbox is shared with, in the order in which they were created.
     ///
     /// # Errors

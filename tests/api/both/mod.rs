@@ -12,6 +12,7 @@ mod contacts;
 pub mod contacts_ref;
 mod control;
 mod costs;
+mod dav;
 mod delta;
 mod described;
 mod embedding;

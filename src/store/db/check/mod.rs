@@ -222,6 +222,7 @@ from mailboxes m join (
     union all select mailbox, version from extensions
     union all select mailbox, version from extension_writes
     union all select mailbox, version from master_categories
+    union all select mailbox, version from cards
 ) w on w.mailbox = m.id
 group by m.id, m.seq having max(w.number) > m.seq order by m.id limit $1"
     ),
@@ -261,6 +262,8 @@ from mailboxes m left join (
         union all select mailbox, octet_length(id) + octet_length(value) from folder_single_values
         union all select mailbox, octet_length(id) from folder_multi_value_properties
         union all select mailbox, octet_length(value) from folder_multi_values
+        union all select mailbox, octet_length(text) from card_texts
+        union all select mailbox, octet_length(value) from dav_properties
     ) as held group by mailbox
 ) b on b.mailbox = m.id
 where m.bytes <> coalesce(b.number, 0) order by m.id limit $1"
@@ -300,7 +303,7 @@ limit $1"
         " || ' of mailbox ' || c.mailbox || ' was written with number ' || c.version
     || ', and the log has no such change of it'
 from contacts c
-where c.version >= (select min(seq) from changes where mailbox = c.mailbox)
+where c.version >= (select min(seq) from changes where mailbox = c.mailbox and not kept)
     and not exists (select 1 from changes l where l.mailbox = c.mailbox and l.seq = c.version and l.contact_id = c.id)
 limit $1"
     ),

@@ -1,0 +1,182 @@
+//! Address books: which there are, which a request means, and their removal.
+
+use super::error::Fail;
+use super::headers::{self, Depth};
+use super::href::{Place, owned};
+use super::multistatus::Asked;
+use super::propfind::CLASSES;
+use super::routes::Request;
+use super::token;
+use super::xml::Element;
+use super::xml::read::{MAX_BYTES, read};
+use crate::domain::error::Error;
+use crate::domain::etag::Preconditions;
+use crate::domain::user::User;
+use crate::http::answer::Answer;
+use crate::http::aside::{SHORT, aside};
+use crate::http::authorize::Need;
+use crate::store::{Book, DavProperty, Store};
+
+/// Most shared mailboxes that are listed in a home.
+const MAX_SHARED: usize = 100;
+
+/// The XML in the body.
+///
+/// # Errors
+/// 415 for another type, 413 for more than 4 MiB, 400 for what is no XML.
+pub(crate) async fn xml(request: &Request<'_>) -> Result<Element, Fail> {
+    let media_type = headers::text(request.call.head.headers, "content-type").unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !matches!(media_type.as_str(), "" | "application/xml" | "text/xml") {
+        let message = "The body must be XML, sent as application/xml or text/xml.";
+        return Err(Error::UnsupportedMediaType(message.to_owned()).into());
+    }
+    if request.body.len() > MAX_BYTES {
+        return Err(Error::TooLarge(MAX_BYTES).into());
+    }
+    if request.body.len() <= SHORT {
+        return Ok(read(request.body)?);
+    }
+    let body = request.body.to_vec();
+    Ok(aside(move || read(&body)).await??)
+}
+
+/// The book that a request means, and the card's name in it.
+pub(crate) struct Target {
+    pub(crate) book: Book,
+    /// The address of the book.
+    pub(crate) href: String,
+    /// Empty where the request names no card.
+    pub(crate) name: String,
+}
+
+impl Target {
+    /// # Errors
+    /// [`Error::NotFound`]
+    pub(crate) async fn find(request: &Request<'_>) -> Result<Self, Error> {
+        let mailbox = request.mailbox;
+        let place = &request.call.place;
+        let book = mailbox.store.book(mailbox.user.mailbox, place.folder().unwrap_or_default()).await?;
+        let (home, folder) = shown(request, &book.folder.id);
+        let href = request.call.hrefs.of(&Place::Book(home, folder));
+        Ok(Self { book, href, name: place.name().unwrap_or_default().to_owned() })
+    }
+}
+
+/// The home and the folder, as addresses in the answer name them: as the request does, with ids for names.
+pub(crate) fn shown(request: &Request<'_>, folder: &str) -> (String, String) {
+    let owner = &request.mailbox.user.id;
+    if request.call.place.shared().is_some() {
+        (request.user.id.clone(), owned(owner, folder))
+    } else {
+        (owner.clone(), folder.to_owned())
+    }
+}
+
+/// A book in a list.
+pub(crate) struct Listed {
+    /// The store with the caller's rights on the mailbox it is in.
+    pub(crate) store: Store,
+    pub(crate) owner: User,
+    pub(crate) book: Book,
+    pub(crate) may_write: bool,
+    pub(crate) href: String,
+}
+
+/// The books of a home: the default one first, since some clients use one only, then by name, then those of shared mailboxes.
+pub(crate) async fn list(request: &Request<'_>) -> Result<Vec<Listed>, Error> {
+    let mailbox = request.mailbox;
+    let hrefs = &request.call.hrefs;
+    let own = mailbox.store.books(mailbox.user.mailbox).await?;
+    let listed = |book: Book| Listed {
+        store: mailbox.store.clone(),
+        owner: mailbox.user.clone(),
+        may_write: mailbox.may_write,
+        href: hrefs.of(&Place::Book(mailbox.user.id.clone(), book.folder.id.clone())),
+        book,
+    };
+    let mut books: Vec<_> = sorted(own).into_iter().map(listed).collect();
+    if mailbox.user.mailbox == request.user.mailbox && request.caller.scopes.may_read_shared() {
+        books.extend(shared(request).await?);
+    }
+    Ok(books)
+}
+
+/// The books of the mailboxes that are shared with the caller.
+async fn shared(request: &Request<'_>) -> Result<Vec<Listed>, Error> {
+    let api = request.call.api;
+    let mut books = Vec::new();
+    for share in api.unguarded.shared_to(request.user.mailbox).await?.into_iter().take(MAX_SHARED) {
+        let actor = super::front_end::actor(request.call, request.caller);
+        let mailbox = match api.mailbox(request.caller, Some(&share.user.id), Need::Read, actor).await {
+            Ok(mailbox) => mailbox,
+            // It was taken back meanwhile.
+            Err(Error::UnknownUser(_)) => continue,
+            Err(error) => return Err(error),
+        };
+        for book in sorted(mailbox.store.books(mailbox.user.mailbox).await?) {
+            let place = Place::Book(request.user.id.clone(), owned(&mailbox.user.id, &book.folder.id));
+            books.push(Listed {
+                store: mailbox.store.clone(),
+                owner: mailbox.user.clone(),
+                may_write: mailbox.may_write,
+                href: request.call.hrefs.of(&place),
+                book,
+            });
+        }
+    }
+    Ok(books)
+}
+
+fn sorted(mut books: Vec<Book>) -> Vec<Book> {
+    books.sort_by_cached_key(|book| {
+        (!book.folder.is_default(), book.folder.display_name.to_lowercase(), book.folder.id.clone())
+    });
+    books
+}
+
+/// What clients keep with a book, or with a home, if it is asked for.
+pub(crate) async fn kept(store: &Store, mailbox: i64, folder: &str, asked: &Asked) -> Result<Vec<DavProperty>, Error> {
+    if asked.may_ask_kept() { store.dav_properties(mailbox, folder).await } else { Ok(Vec::new()) }
+}
+
+/// `GET` of a home or a book: a line for people, never the cards.
+pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
+    let (what, tag) = if request.call.place.folder().is_some() {
+        let Target { book, .. } = Target::find(request).await?;
+        let mailbox = request.mailbox.user.mailbox;
+        let tag = token::print(request.call.api.unguarded.history(), mailbox, &book, book.moment);
+        (format!("The address book {}", book.folder.display_name), tag)
+    } else {
+        (format!("The address books of {}", request.mailbox.user.display_name), "home".to_owned())
+    };
+    let text = format!("{what}, for CardDAV clients.\n");
+    let answer = Answer { body: Some(text.into_bytes().into()), ..Answer::empty(200)? };
+    let answer = answer.header("Content-Type", "text/plain; charset=utf-8")?.header("ETag", &token::quoted(&tag))?;
+    Ok(answer.header("DAV", CLASSES)?.header("Cache-Control", "no-cache")?)
+}
+
+/// `DELETE` of a book, as Graph deletes a folder.
+pub(crate) async fn delete(request: &Request<'_>) -> Result<Answer, Fail> {
+    if matches!(Depth::read(request.call.head.headers)?, Some(Depth::Zero | Depth::One)) {
+        return Err(Fail::bad("A collection is deleted with a Depth of infinity, or none."));
+    }
+    let Target { book, .. } = Target::find(request).await?;
+    let mailbox = request.mailbox;
+    let tag = token::print(request.call.api.unguarded.history(), mailbox.user.mailbox, &book, book.moment);
+    headers::preconditions(request.call.head.headers).check(&tag)?;
+    headers::If::read(request, &tag)?.check(Some(&tag))?;
+    let all = mailbox.store.books(mailbox.user.mailbox).await?;
+    if all.iter().any(|other| other.folder.parent_folder_id.as_deref() == Some(book.folder.id.as_str()))
+        && !book.folder.is_default()
+    {
+        return Err(Fail::new(
+            403,
+            "",
+            "The folder has folders in it, which are address books of their own. Delete those first.",
+        ));
+    }
+    let path = [book.folder.id];
+    mailbox.store.delete_folder(mailbox.user.mailbox, &path, Preconditions::default()).await?;
+    Ok(Answer::empty(204)?)
+}

@@ -1,0 +1,344 @@
+//! Cards between clients and the store: what is accepted of a PUT and how it is mended, what it changes, and what is given back. How
+//! a card and a contact correspond is vcard's.
+
+use std::sync::LazyLock;
+
+use super::error::Fail;
+use crate::clock;
+use crate::domain::card::{CardVersion, uid_key};
+use crate::domain::contact::patch::{ContactPatch, derived_name};
+use crate::domain::contact::{Properties, Text};
+use crate::domain::photo::Picture;
+use crate::store::{CardChange, PhotoChange, WholeCard};
+use crate::vcard::Door;
+use crate::vcard::line::Line;
+use crate::vcard::put::{put, read_card};
+use crate::vcard::read::Projection;
+use crate::vcard::render::{self, Kept};
+use crate::vcard::text::escaped;
+use crate::vcard::write::Shown;
+
+/// Most lines of a card, unfolded, and most parameters of a line.
+const MAX_LINES: usize = 10_000;
+const MAX_PARAMETERS: usize = 255;
+
+/// Stands in the place of a photo that has changed since, so that its line is seen and replaced.
+const ANOTHER_PHOTO: &[u8] = b"GIF89a\x01\0\x01\0\0\0\0";
+
+static NOTHING: LazyLock<Properties> = LazyLock::new(Properties::default);
+
+/// A card as clients get it: in a version or, without one, as it is stored.
+pub(crate) fn render(whole: &WholeCard, asked: Option<CardVersion>) -> String {
+    let id = whole.member.id.to_string();
+    let card = whole.card.as_ref();
+    let bytes = whole.photo.as_ref().and_then(|(_, bytes)| bytes.as_deref());
+    let version = whole.photo.as_ref().map(|(version, _)| *version);
+    let shown = Shown {
+        properties: whole.contact.as_ref().map_or(&NOTHING, |contact| &contact.properties),
+        uid: card.map_or(id.as_str(), |card| card.shown_uid()),
+        photo: bytes,
+        last_modified: Some(whole.member.last_modified_date_time),
+    };
+    let photo_current = card.is_some_and(|card| card.photo_version == version);
+    let text = card.and_then(|card| card.whole_text(if photo_current { bytes } else { Some(ANOTHER_PHOTO) }));
+    let kept = card.zip(text.as_deref()).map(|(card, text)| {
+        // A group has nothing but its text. A UID that another card had before is replaced.
+        let is_same = whole.contact.as_ref().is_none_or(|contact| contact.version == card.contact_version);
+        let has_uid = card.uid.as_deref().is_none_or(|uid| uid_key(uid) == card.uid_key);
+        let is_group = whole.contact.is_none();
+        Kept { text, contact_current: is_group || is_same && has_uid, photo_current: is_group || photo_current }
+    });
+    render::render(&shown, kept, asked, Door::CardDav)
+}
+
+/// Checks the media type of a PUT.
+///
+/// # Errors
+/// 403 for what is no vCard, and for another character set than UTF-8.
+pub(crate) fn check_type(content_type: &str) -> Result<(), Fail> {
+    let mut parts = content_type.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let is_known = ["", "text/vcard", "text/x-vcard", "text/directory", "application/octet-stream"];
+    if !is_known.contains(&media_type.as_str()) {
+        return Err(Fail::new(403, "<C:supported-address-data/>", "A card is sent as text/vcard."));
+    }
+    let charset =
+        parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    let charset = charset.map_or_else(String::new, |(_, value)| value.trim().trim_matches('"').to_ascii_lowercase());
+    if !matches!(charset.as_str(), "" | "utf-8" | "utf8" | "us-ascii") {
+        return Err(invalid("A card is sent as UTF-8."));
+    }
+    Ok(())
+}
+
+fn invalid(message: &str) -> Fail {
+    Fail::new(403, "<C:valid-address-data/>", message)
+}
+
+/// A card that a client sent.
+pub(crate) struct Sent {
+    body: String,
+    version: CardVersion,
+    projection: Projection,
+    has_name: bool,
+}
+
+impl Sent {
+    /// Reads the body of a PUT.
+    ///
+    /// # Errors
+    /// 403 for what is no card, or one of another version than 3.0 and 4.0.
+    pub(crate) fn read(body: &[u8]) -> Result<Self, Fail> {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        let body = str::from_utf8(body).map_err(|_| invalid("The card is not UTF-8."))?;
+        let is_bad =
+            |c: char| matches!(c, '\0'..'\t' | '\x0b' | '\x0c' | '\x0e'..' ' | '\x7f' | '\u{fffe}' | '\u{ffff}');
+        if body.contains(is_bad) || body.replace("\r\n", "").contains('\r') {
+            return Err(invalid("The card has a control character."));
+        }
+        let (version, has_name) = check_lines(body)?;
+        Ok(Self { version, has_name, projection: read_card(body), body: body.to_owned() })
+    }
+
+    /// Whether it is a group's.
+    pub(crate) fn is_group(&self) -> bool {
+        self.projection.is_group
+    }
+
+    /// What it changes of the card as it is; `None` if it is what a GET gives already.
+    pub(crate) fn change(self, before: Option<&WholeCard>) -> Option<CardChange> {
+        if before.is_some_and(|before| render(before, None) == self.body) {
+            return None;
+        }
+        let (patch, photo) = self.changes(before);
+        let Self { body, version, projection, has_name } = self;
+        let is_group = projection.is_group;
+        let sent_uid = projection.uid.as_ref().map(|from| from.value.clone());
+        let (mut uid, mut missing) = (sent_uid, Vec::new());
+        if uid.is_none() {
+            let id = before.map(|before| before.member.id.to_string());
+            let kept = before.and_then(|before| before.card.as_ref()).map(|card| card.shown_uid().to_owned());
+            let made = kept.or(id).unwrap_or_else(|| clock::new_id().to_string());
+            missing.push(format!("UID:{}", escaped(&made)));
+            uid = Some(made);
+        }
+        // Apple drops cards without FN silently.
+        if projection.texts[Text::DisplayName as usize].is_none() && !has_line(&body, "FN") {
+            missing.push(format!("FN:{}", escaped(&shown_name(&projection))));
+        }
+        if version == CardVersion::V3 && !has_name {
+            missing.push("N:;;;;".to_owned());
+        }
+        let text = with_lines(body, &missing);
+        Some(CardChange { patch, photo, uid, is_group, version, text })
+    }
+
+    /// What changes of contact and photo.
+    fn changes(&self, before: Option<&WholeCard>) -> (ContactPatch, PhotoChange) {
+        if self.projection.is_group {
+            return (ContactPatch::default(), PhotoChange::Keep);
+        }
+        let recognized = |bytes: Vec<u8>| match Picture::recognize(&bytes) {
+            Ok(picture) => PhotoChange::Put(picture, bytes),
+            // The line stays in the card.
+            Err(_) => PhotoChange::Keep,
+        };
+        let Some((whole, contact)) = before.and_then(|whole| Some((whole, whole.contact.as_ref()?))) else {
+            let mut projection = self.projection.clone();
+            let photo = projection.photo.take().map_or(PhotoChange::Keep, |from| recognized(from.value));
+            return (projection.into_patch(), photo);
+        };
+        let shown = render(whole, Some(self.version));
+        let changed = put(&contact.properties, &shown, &self.body);
+        let photo = match changed.photo {
+            None => PhotoChange::Keep,
+            Some(None) => PhotoChange::Remove,
+            Some(Some(bytes)) => recognized(bytes),
+        };
+        (changed.patch, photo)
+    }
+}
+
+/// The name of a contact that sends none.
+fn shown_name(projection: &Projection) -> String {
+    let text = |text: Text| projection.texts[text as usize].as_ref().map(|from| from.value.as_str());
+    let email = projection.emails.iter().find_map(|from| from.value.address.as_deref());
+    let derived = derived_name(text(Text::GivenName), text(Text::Surname), text(Text::CompanyName), email);
+    let phone = || projection.phones.iter().find_map(|from| from.value.number.clone());
+    derived.or_else(phone).unwrap_or_default()
+}
+
+/// Checks the lines of a card. Returns its version, and whether it has N.
+fn check_lines(body: &str) -> Result<(CardVersion, bool), Fail> {
+    let (mut version, mut has_name, mut has_ended, mut count) = (None, false, false, 0);
+    for line in unfolded(body) {
+        if line.trim().is_empty() {
+            continue;
+        }
+        if has_ended {
+            return Err(invalid("There is something behind the end of the card."));
+        }
+        count += 1;
+        if count > MAX_LINES {
+            return Err(invalid("The card has more than 10,000 lines."));
+        }
+        let Some(parsed) = Line::parse(&line) else {
+            return Err(invalid("A line of the card has no name, or no colon."));
+        };
+        if count == 1 && !(parsed.is("BEGIN") && parsed.value.trim().eq_ignore_ascii_case("VCARD")) {
+            return Err(invalid("The body does not begin with BEGIN:VCARD."));
+        }
+        if parsed.is("BEGIN") && count > 1 {
+            return Err(invalid("There is more than one card in the body, or one in the other."));
+        }
+        if parsed.params().take(MAX_PARAMETERS + 1).count() > MAX_PARAMETERS {
+            return Err(invalid("A line of the card has more than 255 parameters."));
+        }
+        if parsed.is("VERSION") {
+            let found = CardVersion::of(parsed.value.trim());
+            let refused = || Fail::new(403, "<C:supported-address-data/>", "Cards are taken in version 3.0 and 4.0.");
+            let found = found.ok_or_else(refused)?;
+            if version.replace(found).is_some() {
+                return Err(invalid("The card names its version twice."));
+            }
+        }
+        has_name |= parsed.is("N");
+        if parsed.is("END") {
+            if !parsed.value.trim().eq_ignore_ascii_case("VCARD") {
+                return Err(invalid("The card does not end with END:VCARD."));
+            }
+            has_ended = true;
+        }
+    }
+    match version {
+        _ if count == 0 || !has_ended => Err(invalid("The card does not begin, or does not end.")),
+        None => Err(invalid("The card names no version.")),
+        Some(version) => Ok((version, has_name)),
+    }
+}
+
+/// The lines of a card, with their folds undone.
+pub(crate) fn unfolded(body: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in body.split('\n') {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        match (line.strip_prefix([' ', '\t']), lines.last_mut()) {
+            (Some(rest), Some(before)) => before.push_str(rest),
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines
+}
+
+fn has_line(body: &str, name: &str) -> bool {
+    unfolded(body).iter().any(|line| Line::parse(line).is_some_and(|line| line.is(name)))
+}
+
+/// A card with more lines, before its end.
+fn with_lines(body: String, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return body;
+    }
+    let end = if body.contains("\r\n") { "\r\n" } else { "\n" };
+    // The card is checked: its last line that is not blank is END.
+    let last = body.trim_end().rfind('\n').map_or(0, |at| at + 1);
+    let (card, ending) = body.split_at(last);
+    let mut out = card.to_owned();
+    for line in lines {
+        out.push_str(line);
+        out.push_str(end);
+    }
+    out.push_str(ending);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn card(lines: &str) -> String {
+        format!("BEGIN:VCARD\r\nVERSION:3.0\r\n{lines}END:VCARD\r\n")
+    }
+
+    fn refusal(body: &str) -> String {
+        match Sent::read(body.as_bytes()) {
+            Ok(_) => String::new(),
+            Err(Fail::Precondition(status, element, _)) => format!("{status} {element}"),
+            Err(Fail::Error(error)) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_is_no_card_is_refused_by_its_precondition() {
+        let many = |count: usize| card(&"X-A:b\r\n".repeat(count));
+        let parameters = |count: usize| card(&format!("X-A{}:b\r\n", ";x=y".repeat(count)));
+        let version = |version: &str| format!("BEGIN:VCARD\r\nVERSION:{version}\r\nFN:a\r\nEND:VCARD\r\n");
+        for body in [
+            card(""),
+            many(9_997),
+            parameters(255),
+            version("4.0"),
+            version(" 3.0 "),
+            "\u{feff}".to_owned() + &card(""),
+            card("") + "\r\n \r\n",
+            card("").replace("\r\n", "\n"),
+            "begin:vcard\nFN:x\nversion:4.0\nend:vcard".to_owned(),
+            card("NOTE:a\r\n\tb\r\n"),
+        ] {
+            assert_eq!(refusal(&body), "", "{}", &body[..body.len().min(60)]);
+        }
+        for body in [version("2.1"), version("5"), version("")] {
+            assert_eq!(refusal(&body), "403 <C:supported-address-data/>", "{body}");
+        }
+        for body in [
+            String::new(),
+            "x".to_owned(),
+            many(9_998),
+            parameters(256),
+            card("") + &card(""),
+            card("BEGIN:VCARD\r\nEND:VCARD\r\n"),
+            card("no colon\r\n"),
+            card("NOTE:\u{1}\r\n"),
+            card("NOTE:a\rb\r\n"),
+            card("NOTE:\u{ffff}\r\n"),
+            card("VERSION:3.0\r\n"),
+            "BEGIN:VCARD\r\nFN:a\r\nEND:VCARD\r\n".to_owned(),
+            "BEGIN:VCARD\r\nVERSION:3.0\r\n".to_owned(),
+            "VERSION:3.0\r\nEND:VCARD\r\n".to_owned(),
+            "BEGIN:VCALENDAR\r\nVERSION:3.0\r\nEND:VCALENDAR\r\n".to_owned(),
+        ] {
+            assert_eq!(refusal(&body), "403 <C:valid-address-data/>", "{}", &body[..body.len().min(60)]);
+        }
+        assert!(matches!(
+            Sent::read(b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:\xff\r\nEND:VCARD"),
+            Err(Fail::Precondition(403, ..))
+        ));
+    }
+
+    #[test]
+    fn what_a_card_lacks_is_added_before_its_end() {
+        let sent = Sent::read(card("EMAIL:ann@example.org\r\n").as_bytes()).ok().unwrap();
+        let change = sent.change(None).unwrap();
+        let uid = change.uid.unwrap();
+        let added = format!("EMAIL:ann@example.org\r\nUID:{uid}\r\nFN:ann@example.org\r\nN:;;;;\r\n");
+        assert_eq!(change.text, card(&added));
+        let whole = card("UID:u\r\nFN:\r\nN:;;;;\r\n");
+        assert_eq!(Sent::read(whole.as_bytes()).ok().unwrap().change(None).unwrap().text, whole);
+    }
+
+    #[test]
+    fn types_are_those_that_clients_send() {
+        for sent in [
+            "",
+            "text/vcard",
+            "text/vcard; charset=\"UTF-8\"",
+            "Text/X-vCard;charset=us-ascii",
+            "application/octet-stream",
+        ] {
+            assert!(check_type(sent).is_ok(), "{sent}");
+        }
+        for sent in ["text/calendar", "application/vcard+json", "text/vcard; charset=latin1"] {
+            assert!(check_type(sent).is_err(), "{sent}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Cards: GET, HEAD, PUT and DELETE.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::books::Target;
+use super::card::{self, Sent};
+use super::error::Fail;
+use super::headers::{self, If, Prefer, Wanted};
+use super::href::Place;
+use super::properties;
+use super::propfind::CLASSES;
+use super::routes::Request;
+use super::token;
+use crate::domain::card::{CardVersion, MAX_NAME};
+use crate::domain::error::Error;
+use crate::http::answer::Answer;
+use crate::http::aside::{SHORT, aside};
+use crate::store::WholeCard;
+
+/// `GET` and `HEAD`: the card as it is stored, or in the version that is asked for.
+pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
+    let wanted = headers::accepted(request.call.head.headers)?;
+    let Target { book, name, .. } = Target::find(request).await?;
+    let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
+    let member = store.member(mailbox, &book.folder.id, &name).await?;
+    let tag = token::tag(&member);
+    if headers::preconditions(request.call.head.headers).unchanged(&tag) {
+        return Ok(Answer::empty(304)?.header("ETag", &token::quoted(&tag))?);
+    }
+    let (mut wholes, _) = store.whole_cards(mailbox, &[member]).await?;
+    let whole = wholes.pop().ok_or(Error::NotFound)?;
+    Ok(shown(200, &whole, wanted)?)
+}
+
+/// The answer with a card.
+fn shown(status: u16, whole: &WholeCard, wanted: Wanted) -> Result<Answer, Error> {
+    let asked = if let Wanted::Version(version) = wanted { Some(version) } else { None };
+    let text = card::render(whole, asked);
+    let media_type = if asked == Some(CardVersion::V4) {
+        "text/vcard; charset=utf-8; version=4.0"
+    } else {
+        "text/vcard; charset=utf-8"
+    };
+    let answer = Answer { body: Some(text.into_bytes().into()), ..Answer::empty(status)? };
+    let answer =
+        answer.header("Content-Type", media_type)?.header("ETag", &token::quoted(&token::tag(&whole.member)))?;
+    answer.header("Cache-Control", "no-cache")?.header("Vary", "Accept, Authorization")?.header("DAV", CLASSES)
+}
+
+/// Whether a new card may have this name.
+pub(crate) fn may_be_named(name: &str) -> bool {
+    let is_bad = |c: char| c == '/' || c.is_control();
+    !name.contains(is_bad) && !matches!(name, "." | "..") && name.chars().count() <= MAX_NAME
+}
+
+/// `PUT`. What fails first of these answers: name, type, text, conditions, UID, room.
+pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
+    let sent_headers = request.call.head.headers;
+    let Target { book, name, .. } = match Target::find(request).await {
+        Err(Error::NotFound) => return Err(Fail::new(409, "", "There is no such address book.")),
+        target => target?,
+    };
+    if !may_be_named(&name) {
+        return Err(Fail::new(
+            403,
+            "",
+            "A card cannot have this name: at most 255 characters, without / and control characters.",
+        ));
+    }
+    card::check_type(&headers::text(sent_headers, "content-type").unwrap_or_default())?;
+    if sent_headers.contains_key("content-range") {
+        return Err(Fail::bad("A card is sent whole, without Content-Range."));
+    }
+    let sent = if request.body.len() <= SHORT {
+        Sent::read(request.body)?
+    } else {
+        let body = request.body.to_vec();
+        aside(move || Sent::read(&body)).await??
+    };
+    let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
+    let book_token = token::print(request.call.api.unguarded.history(), mailbox, &book, book.moment);
+    let (expected, conditions) = (headers::preconditions(sent_headers), If::read(request, &book_token)?);
+    let is_other_kind = Arc::new(AtomicBool::new(false));
+    let other_kind = Arc::clone(&is_other_kind);
+    let decide = move |before: Option<&WholeCard>| {
+        let tag = before.map(|before| token::tag(&before.member));
+        match &tag {
+            Some(tag) => expected.check(tag)?,
+            None => expected.check_absent()?,
+        }
+        conditions.check(tag.as_deref())?;
+        if before.is_some_and(|before| before.contact.is_none() != sent.is_group()) {
+            other_kind.store(true, Ordering::Relaxed);
+            return Err(Error::Stale);
+        }
+        Ok(sent.change(before))
+    };
+    let put = match store.put_card(mailbox, &book.folder.id, &name, Box::new(decide)).await {
+        Ok(put) => put,
+        Err(Error::Stale) if is_other_kind.load(Ordering::Relaxed) => {
+            let message = "A contact's card cannot become a group's, nor a group's a contact's.";
+            return Err(Fail::new(403, "<C:valid-address-data/>", message));
+        }
+        Err(Error::UidTaken(other)) => return Err(uid_taken(request, &book.folder.id, other)),
+        Err(Error::NotFound) => return Err(Fail::new(409, "", "There is no such address book.")),
+        Err(error) => return Err(error.into()),
+    };
+    let status = if put.created { 201 } else { 204 };
+    if Prefer::read(sent_headers).representation {
+        let status = if put.created { 201 } else { 200 };
+        return Ok(shown(status, &put.whole, Wanted::Stored)?.header("Preference-Applied", "return=representation")?);
+    }
+    let answer = Answer::empty(status)?;
+    // A tag promises that a GET gives the same octets.
+    if card::render(&put.whole, None).as_bytes() == request.body {
+        return Ok(answer.header("ETag", &token::quoted(&token::tag(&put.whole.member)))?);
+    }
+    Ok(answer)
+}
+
+/// Another card of the folder has the UID.
+pub(crate) fn uid_taken(request: &Request<'_>, folder: &str, name: String) -> Fail {
+    let (home, folder) = super::books::shown(request, folder);
+    let href = properties::href(&request.call.hrefs.of(&Place::Card(home, folder, name)));
+    let element = format!("<C:no-uid-conflict>{href}</C:no-uid-conflict>");
+    Fail::new(403, element, "Another card of this address book has the UID, or the card of this name has another UID.")
+}
+
+/// `DELETE`, as Graph deletes a contact.
+pub(crate) async fn delete(request: &Request<'_>) -> Result<Answer, Fail> {
+    let Target { book, name, .. } = Target::find(request).await?;
+    let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
+    let book_token = token::print(request.call.api.unguarded.history(), mailbox, &book, book.moment);
+    let expected = headers::preconditions(request.call.head.headers);
+    let conditions = If::read(request, &book_token)?;
+    let check = move |whole: &WholeCard| {
+        let tag = token::tag(&whole.member);
+        expected.check(&tag)?;
+        conditions.check(Some(&tag))
+    };
+    match store.delete_card(mailbox, &book.folder.id, &name, Box::new(check)).await {
+        Ok(()) => Ok(Answer::empty(204)?),
+        Err(error) => Err(error.into()),
+    }
+}

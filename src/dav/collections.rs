@@ -1,0 +1,259 @@
+//! PROPPATCH (RFC 4918, section 9.2) and MKCOL, plain and extended (RFC 5689).
+
+use super::books::{Target, xml};
+use super::error::Fail;
+use super::headers::{If, Prefer};
+use super::multistatus::Multistatus;
+use super::properties::is_protected;
+use super::propfind::{CLASSES, multistatus};
+use super::routes::{Request, allowed};
+use super::token;
+use super::xml::write::{DECLARATION, SPACES, empty, whole};
+use super::xml::{CARDDAV, DAV, Element, Name};
+use crate::domain::contact::MAX_FOLDER_ID;
+use crate::domain::error::Error;
+use crate::domain::plain;
+use crate::http::answer::Answer;
+use crate::store::{DavChanges, MAX_DAV_VALUE};
+
+/// What becomes of one property.
+type Outcome = Result<(), (u16, &'static str, &'static str)>;
+
+const PROTECTED: Outcome = Err((403, "Forbidden", "<D:error><D:cannot-modify-protected-property/></D:error>"));
+const BAD_VALUE: Outcome = Err((409, "Conflict", ""));
+const FULL: Outcome = Err((507, "Insufficient Storage", ""));
+const DEPENDENT: (u16, &str) = (424, "Failed Dependency");
+
+/// What properties are set with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum On {
+    Home,
+    Book { is_default: bool },
+    Card,
+}
+
+/// The changes that are asked for, in their order, and what becomes of each.
+#[derive(Default)]
+struct Changes {
+    named: Vec<(Name, Outcome)>,
+    changes: DavChanges,
+}
+
+impl Changes {
+    /// Reads the `set` and `remove` elements of a body.
+    fn read(body: &Element, on: On) -> Self {
+        let mut read = Self::default();
+        for update in body.children().filter(|child| &*child.name.space == DAV) {
+            let sets = match update.name.local.as_str() {
+                "set" => true,
+                "remove" => false,
+                _ => continue,
+            };
+            for property in update.children().filter(|child| child.is(DAV, "prop")).flat_map(Element::children) {
+                let outcome = read.property(property, sets, on);
+                read.named.push((property.name.clone(), outcome));
+            }
+        }
+        read
+    }
+
+    fn property(&mut self, property: &Element, sets: bool, on: On) -> Outcome {
+        let name = &property.name;
+        let kept = |value: Option<String>| (name.space.to_string(), name.local.clone(), value);
+        match on {
+            On::Card => return PROTECTED,
+            On::Book { is_default } if name.is(DAV, "displayname") => {
+                let text = property.text().trim().to_owned();
+                if !sets || is_default {
+                    return PROTECTED;
+                }
+                if text.is_empty() || text.chars().count() > MAX_FOLDER_ID || !plain::is_plain(&text) {
+                    return BAD_VALUE;
+                }
+                self.changes.display_name = Some(text);
+                return Ok(());
+            }
+            On::Book { .. } if name.is(CARDDAV, "addressbook-description") => {
+                let text = property.text();
+                if text.len() > MAX_DAV_VALUE {
+                    return FULL;
+                }
+                self.changes.properties.push(kept(sets.then_some(text)));
+                return Ok(());
+            }
+            _ => {}
+        }
+        if is_protected(name) {
+            return PROTECTED;
+        }
+        let value = sets.then(|| whole(property));
+        if value.as_ref().is_some_and(|value| value.len() > MAX_DAV_VALUE) {
+            return FULL;
+        }
+        self.changes.properties.push(kept(value));
+        Ok(())
+    }
+
+    fn fails(&self) -> bool {
+        self.named.iter().any(|(_, outcome)| outcome.is_err())
+    }
+
+    /// The outcome of each property, as `propstat` elements.
+    fn propstats(&self, document: &mut Multistatus) {
+        let fails = self.fails();
+        for (name, outcome) in &self.named {
+            let mut element = String::new();
+            empty(&mut element, name);
+            match outcome {
+                Ok(()) if fails => document.propstat(&element, DEPENDENT.0, DEPENDENT.1, ""),
+                Ok(()) => document.propstat(&element, 200, "OK", ""),
+                Err((status, reason, error)) => document.propstat(&element, *status, reason, error),
+            }
+        }
+    }
+}
+
+/// `PROPPATCH`: all or nothing.
+pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
+    let body = xml(request).await?;
+    if !body.is(DAV, "propertyupdate") {
+        return Err(Fail::bad("The body of a PROPPATCH is a DAV: propertyupdate."));
+    }
+    let (mailbox, call) = (request.mailbox, request.call);
+    let (on, folder, tag) = if call.place.folder().is_some() {
+        let Target { book, name, .. } = Target::find(request).await?;
+        let tag = token::print(call.api.unguarded.history(), mailbox.user.mailbox, &book, book.moment);
+        if name.is_empty() {
+            (On::Book { is_default: book.folder.is_default() }, book.folder.id, tag)
+        } else {
+            mailbox.store.member(mailbox.user.mailbox, &book.folder.id, &name).await?;
+            (On::Card, book.folder.id, tag)
+        }
+    } else {
+        (On::Home, String::new(), String::new())
+    };
+    If::read(request, &tag)?.check(Some(&tag))?;
+    let mut changes = Changes::read(&body, on);
+    if changes.named.is_empty() {
+        return Err(Fail::bad("The propertyupdate names no property."));
+    }
+    if !changes.fails() {
+        let wanted = changes.changes.clone();
+        let outcome = match mailbox.store.change_dav_properties(mailbox.user.mailbox, &folder, wanted).await {
+            Ok(()) => Ok(()),
+            Err(Error::Quota(_)) => FULL,
+            Err(Error::FolderExists) => BAD_VALUE,
+            Err(Error::DefaultFolder) => PROTECTED,
+            Err(error) => return Err(error.into()),
+        };
+        if let Err(fault) = outcome {
+            // A name fails for itself, and a store that is full for all.
+            let is_name = |name: &Name| fault.0 == 507 || name.is(DAV, "displayname");
+            for (_, outcome) in changes.named.iter_mut().filter(|(name, _)| is_name(name)) {
+                *outcome = Err(fault);
+            }
+        }
+    }
+    let prefer = Prefer { no_root: false, ..Prefer::read(call.head.headers) };
+    if prefer.minimal && !changes.fails() {
+        return Ok(Answer::empty(204)?.header("Preference-Applied", "return=minimal")?.header("DAV", CLASSES)?);
+    }
+    let mut document = Multistatus::new(false);
+    document.open(&call.hrefs.of(&call.place));
+    changes.propstats(&mut document);
+    document.out.push_str("</D:response>\n");
+    multistatus(document.end(None), Prefer { minimal: false, ..prefer })
+}
+
+/// `MKCOL`: a new folder, whose id is the last segment of the path.
+pub(crate) async fn mkcol(request: &Request<'_>) -> Result<Answer, Fail> {
+    let (mailbox, place) = (request.mailbox, &request.call.place);
+    let here = || Fail::new(403, "<C:addressbook-collection-location-ok/>", "Address books are made in a home only.");
+    let id = place.folder().unwrap_or_default();
+    if place.shared().is_some() {
+        return Err(here());
+    }
+    if place.name().is_some() {
+        let parent = mailbox.store.book(mailbox.user.mailbox, id).await;
+        return Err(match parent {
+            Ok(_) => here(),
+            Err(Error::NotFound) => Fail::new(409, "", "There is no such address book."),
+            Err(error) => error.into(),
+        });
+    }
+    if id.starts_with('=')
+        || id.contains('/')
+        || id.chars().count() > MAX_FOLDER_ID
+        || !plain::is_plain(id)
+        || matches!(id, "." | "..")
+    {
+        return Err(Fail::new(
+            403,
+            "",
+            "An address book cannot have this name: at most 255 characters, no /, and no = at the beginning.",
+        ));
+    }
+    If::read(request, "")?.check(None)?;
+    let mut changes = Changes::default();
+    if !request.body.iter().all(u8::is_ascii_whitespace) {
+        let body = xml(request).await?;
+        if !body.is(DAV, "mkcol") {
+            let message = "The body of an extended MKCOL is a DAV: mkcol.";
+            return Err(Error::UnsupportedMediaType(message.to_owned()).into());
+        }
+        let sets = body.children().filter(|child| child.is(DAV, "set")).flat_map(Element::children);
+        let mut types = sets.flat_map(Element::children).filter(|property| property.is(DAV, "resourcetype"));
+        if types.any(|kind| kind.child(CARDDAV, "addressbook").is_none() || kind.child(DAV, "collection").is_none()) {
+            return Err(Fail::new(403, "<D:valid-resourcetype/>", "Only address books can be made here."));
+        }
+        changes = Changes::read(&body, On::Book { is_default: false });
+        for (name, outcome) in &mut changes.named {
+            if name.is(DAV, "resourcetype") {
+                *outcome = Ok(());
+            }
+        }
+    }
+    if changes.fails() {
+        let mut inside = Multistatus::piece(false);
+        changes.propstats(&mut inside);
+        let xml = format!("{DECLARATION}<D:mkcol-response{SPACES}>{}</D:mkcol-response>\n", inside.out);
+        let answer = Answer { body: Some(xml.into_bytes().into()), ..Answer::empty(424)? };
+        return Ok(answer);
+    }
+    match mailbox.store.make_book(mailbox.user.mailbox, id, changes.changes).await {
+        Ok(()) => Ok(Answer::empty(201)?.header("Location", &request.call.hrefs.of(place))?.header("DAV", CLASSES)?),
+        Err(Error::FolderExists) => match mailbox.store.book(mailbox.user.mailbox, id).await {
+            Ok(_) => {
+                Err(Error::MethodNotAllowed(allowed(place).into_iter().filter(|method| *method != "MKCOL").collect())
+                    .into())
+            }
+            Err(_) => Err(Fail::new(409, "", "Another address book has this name.")),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::xml::CALENDAR_SERVER;
+    use super::*;
+
+    #[test]
+    fn what_is_the_server_s_own_is_protected() {
+        for (space, local, expected) in [
+            (DAV, "getetag", true),
+            (DAV, "anything", true),
+            (CARDDAV, "supported-address-data", true),
+            (CALENDAR_SERVER, "getctag", true),
+            (CALENDAR_SERVER, "me-card", false),
+            ("http://inf-it.com/ns/ab/", "addressbook-color", false),
+            ("", "x", false),
+        ] {
+            assert_eq!(
+                is_protected(&Name { space: space.into(), local: local.to_owned() }),
+                expected,
+                "{space}{local}"
+            );
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `address-data` (RFC 6352, section 10.4): in which form a report gives cards, whole or in part.
+
+use super::card::{self, unfolded};
+use super::error::Fail;
+use super::xml::{CARDDAV, DAV, Element};
+use crate::domain::card::CardVersion;
+use crate::store::WholeCard;
+use crate::vcard::line::Line;
+use crate::vcard::write::fold;
+
+/// In which form a report gives cards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AddressData {
+    version: CardVersion,
+    /// Only these properties; none for the whole card.
+    parts: Vec<Part>,
+}
+
+/// A property of a card that is given only in part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    group: Option<String>,
+    name: String,
+    without_value: bool,
+}
+
+impl AddressData {
+    /// Reads `address-data` in the properties that a report asks for. Without a version it is 3.0, as the RFC says: some clients
+    /// fail on 4.0 for ever.
+    ///
+    /// # Errors
+    /// 403 for another type or version.
+    pub(crate) fn read(body: &Element) -> Result<Option<Self>, Fail> {
+        let Some(asked) = body.child(DAV, "prop").and_then(|prop| prop.child(CARDDAV, "address-data")) else {
+            return Ok(None);
+        };
+        let refused =
+            || Fail::new(403, "<C:supported-address-data/>", "Cards are given as text/vcard, version 3.0 or 4.0.");
+        let content_type = asked.attribute("content-type");
+        if content_type.is_some_and(|media_type| !media_type.trim().eq_ignore_ascii_case("text/vcard")) {
+            return Err(refused());
+        }
+        let version = asked.attribute("version");
+        let version = version.map_or(Some(CardVersion::V3), |version| CardVersion::of(version.trim()));
+        let parts = asked.children().filter(|child| child.is(CARDDAV, "prop")).filter_map(Part::read).collect();
+        Ok(Some(Self { version: version.ok_or_else(refused)?, parts }))
+    }
+
+    /// A card in this form.
+    pub(crate) fn of(&self, whole: &WholeCard) -> String {
+        let text = card::render(whole, Some(self.version));
+        if self.parts.is_empty() { text } else { self.part_of(&text) }
+    }
+
+    /// The lines that are asked for, in their order.
+    fn part_of(&self, text: &str) -> String {
+        let mut out = String::new();
+        for line in unfolded(text) {
+            let Some(parsed) = Line::parse(&line) else { continue };
+            if ["BEGIN", "VERSION", "END"].iter().any(|name| parsed.is(name)) {
+                fold(&line, &mut out);
+                continue;
+            }
+            match self.parts.iter().find(|part| part.is_of(&parsed)) {
+                Some(part) if part.without_value => {
+                    let head = line.strip_suffix(parsed.value).unwrap_or(&line);
+                    fold(head, &mut out);
+                }
+                Some(_) => fold(&line, &mut out),
+                None => {}
+            }
+        }
+        out
+    }
+}
+
+impl Part {
+    fn read(element: &Element) -> Option<Self> {
+        let name = element.attribute("name")?.trim();
+        let (group, name) = match name.rsplit_once('.') {
+            Some((group, name)) => (Some(group.to_owned()), name.to_owned()),
+            None => (None, name.to_owned()),
+        };
+        let without_value = element.attribute("novalue").is_some_and(|value| value.eq_ignore_ascii_case("yes"));
+        Some(Self { group, name, without_value })
+    }
+
+    /// A name without a group is that of lines of any group.
+    fn is_of(&self, line: &Line<'_>) -> bool {
+        let fits = |group: &String| line.group.is_some_and(|own| own.eq_ignore_ascii_case(group));
+        line.is(&self.name) && self.group.as_ref().is_none_or(fits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::xml::read::read;
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_card_is_what_was_asked_for_of_it() {
+        let body = format!(
+            "<q xmlns:D='DAV:' xmlns='{CARDDAV}'><D:prop><address-data><prop name='email'/><prop name='TEL' novalue='yes'/>\
+             <prop name='item2.URL'/></address-data></D:prop></q>"
+        );
+        let data = AddressData::read(&read(body.as_bytes()).unwrap()).ok().unwrap().unwrap();
+        let card = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:x\r\nitem1.EMAIL;TYPE=work:a@b\r\nTEL;TYPE=home:1\r\n 2\r\nitem1.URL:u\r\nitem2.URL:v\r\nEND:VCARD\r\n";
+        let part =
+            "BEGIN:VCARD\r\nVERSION:3.0\r\nitem1.EMAIL;TYPE=work:a@b\r\nTEL;TYPE=home:\r\nitem2.URL:v\r\nEND:VCARD\r\n";
+        assert_eq!(data.part_of(card), part);
+    }
+}

@@ -1,0 +1,80 @@
+//! `expand-property` (RFC 3253, section 3.8), which RFC 6352 requires, on principals and homes: the addresses in a property's value
+//! are answered with properties of what they name.
+
+use super::error::Fail;
+use super::headers::Prefer;
+use super::href::Place;
+use super::multistatus::Multistatus;
+use super::properties::{Subject, Surroundings, Value};
+use super::propfind::{multistatus, surroundings};
+use super::routes::Request;
+use super::xml::write::{around, empty};
+use super::xml::{CARDDAV, DAV, Element, Name};
+use crate::domain::user::User;
+use crate::http::answer::Answer;
+
+/// How deep addresses are followed.
+const MAX_LEVELS: usize = 2;
+
+/// `expand-property`
+pub(crate) async fn expand(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
+    let owner = &request.mailbox.user;
+    let surroundings = surroundings(request, owner.mailbox, request.user, owner, request.mailbox.may_write);
+    let is_home = matches!(request.call.place, Place::Home(_));
+    let node = Node { owner, is_home };
+    let mut document = Multistatus::new(false);
+    document.out.push_str(&node.response(body, &surroundings, 0));
+    let prefer = Prefer::default();
+    std::future::ready(multistatus(document.end(None), prefer)).await
+}
+
+/// A principal, or a home.
+struct Node<'a> {
+    owner: &'a User,
+    is_home: bool,
+}
+
+impl Node<'_> {
+    /// The response for it, with what the `property` elements inside another ask for.
+    fn response(&self, asked: &Element, surroundings: &Surroundings<'_>, level: usize) -> String {
+        let id = self.owner.id.clone();
+        let place = if self.is_home { Place::Home(id) } else { Place::Principal(id) };
+        let subject = if self.is_home { Subject::Home(&[]) } else { Subject::Principal };
+        let (mut found, mut missing) = (String::new(), String::new());
+        for property in asked.children().filter(|child| child.is(DAV, "property")) {
+            let Some(local) = property.attribute("name") else { continue };
+            let space = property.attribute("namespace").unwrap_or(DAV);
+            let name = Name { space: space.into(), local: local.to_owned() };
+            let inside = property.children().any(|child| child.is(DAV, "property"));
+            let target = self.target(&name, surroundings).filter(|_| inside && level < MAX_LEVELS);
+            match (target, subject.value(&name, surroundings)) {
+                (Some(target), _) => around(&mut found, &name, &target.response(property, surroundings, level + 1)),
+                (None, Some(Value::Content(content))) => around(&mut found, &name, &content),
+                (None, Some(Value::Whole(whole))) => found.push_str(&whole),
+                (None, None) => empty(&mut missing, &name),
+            }
+        }
+        let mut piece = Multistatus::piece(false);
+        piece.open(&surroundings.hrefs.of(&place));
+        if !found.is_empty() || missing.is_empty() {
+            piece.propstat(&found, 200, "OK", "");
+        }
+        if !missing.is_empty() {
+            piece.propstat(&missing, 404, "Not Found", "");
+        }
+        piece.out.push_str("</D:response>\n");
+        piece.out
+    }
+
+    /// What the address in a property names.
+    fn target<'a>(&'a self, name: &Name, surroundings: &'a Surroundings<'_>) -> Option<Node<'a>> {
+        if name.is(CARDDAV, "addressbook-home-set") {
+            return Some(Node { owner: self.owner, is_home: true });
+        }
+        if name.is(DAV, "current-user-principal") {
+            return Some(Node { owner: surroundings.caller, is_home: false });
+        }
+        let is_owner = name.is(DAV, "owner") || name.is(DAV, "principal-URL");
+        is_owner.then_some(Node { owner: self.owner, is_home: false })
+    }
+}

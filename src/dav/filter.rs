@@ -1,0 +1,333 @@
+//! Filters of `addressbook-query` (RFC 6352, section 10.5), tested on the lines of a card.
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::card::unfolded;
+use super::error::Fail;
+use super::xml::{CARDDAV, Element};
+use crate::domain::fold::fold;
+use crate::vcard::line::Line;
+use crate::vcard::text::unescape;
+
+/// A filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Filter {
+    all_of: bool,
+    properties: Vec<PropertyFilter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PropertyFilter {
+    group: Option<String>,
+    name: String,
+    all_of: bool,
+    tests: Tests,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Tests {
+    NotDefined,
+    /// On one line. None at all: there is such a line.
+    Line(Vec<Test>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Test {
+    Text(TextMatch),
+    /// There is, or is not, such a parameter.
+    Parameter(String, bool),
+    ParameterText(String, TextMatch),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Collation {
+    Ascii,
+    Octet,
+    Unicode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Equals,
+    Contains,
+    StartsWith,
+    EndsWith,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TextMatch {
+    collation: Collation,
+    kind: Kind,
+    negated: bool,
+    /// As the collation compares it.
+    text: String,
+}
+
+impl Filter {
+    /// Reads the filter of a query; without one, or with an empty one, every card fits.
+    ///
+    /// # Errors
+    /// 400 for what cannot be read, 403 for a collation or a test that is not offered.
+    pub(crate) fn read(query: &Element) -> Result<Self, Fail> {
+        // In another namespace it would be skipped, and all cards answered.
+        if query.children().any(|child| child.name.local == "filter" && &*child.name.space != CARDDAV) {
+            return Err(Fail::bad("The filter is in another namespace than CardDAV's."));
+        }
+        let Some(filter) = query.child(CARDDAV, "filter") else {
+            return Ok(Self { all_of: false, properties: Vec::new() });
+        };
+        let properties = filter.children().filter(|child| child.is(CARDDAV, "prop-filter")).map(PropertyFilter::read);
+        Ok(Self { all_of: all_of(filter)?, properties: properties.collect::<Result<_, _>>()? })
+    }
+
+    /// Whether every card fits, since every card has FN.
+    pub(crate) fn is_always_true(&self) -> bool {
+        let is_true = |filter: &PropertyFilter| {
+            filter.name == "FN" && filter.group.is_none() && filter.tests == Tests::Line(Vec::new())
+        };
+        if self.all_of {
+            self.properties.iter().all(is_true)
+        } else {
+            self.properties.is_empty() || self.properties.iter().any(is_true)
+        }
+    }
+
+    /// Whether a card fits.
+    pub(crate) fn fits(&self, card: &str) -> bool {
+        if self.properties.is_empty() {
+            return true;
+        }
+        let texts = unfolded(card);
+        let lines: Vec<_> = texts.iter().filter_map(|line| Line::parse(line)).collect();
+        if self.all_of {
+            self.properties.iter().all(|filter| filter.fits(&lines))
+        } else {
+            self.properties.iter().any(|filter| filter.fits(&lines))
+        }
+    }
+}
+
+/// Whether all of the tests must hold; by default one is enough.
+fn all_of(element: &Element) -> Result<bool, Fail> {
+    match element.attribute("test") {
+        None | Some("anyof") => Ok(false),
+        Some("allof") => Ok(true),
+        Some(_) => Err(Fail::bad("The test of a filter is anyof or allof.")),
+    }
+}
+
+fn named(element: &Element) -> Result<String, Fail> {
+    let name = element.attribute("name").map(str::trim).filter(|name| !name.is_empty());
+    name.map(str::to_ascii_uppercase).ok_or_else(|| Fail::bad("A filter has no name."))
+}
+
+impl PropertyFilter {
+    fn read(element: &Element) -> Result<Self, Fail> {
+        let name = named(element)?;
+        let (group, name) = match name.rsplit_once('.') {
+            Some((group, name)) => (Some(group.to_owned()), name.to_owned()),
+            None => (None, name),
+        };
+        let mut tests = Vec::new();
+        let mut not_defined = false;
+        for child in element.children().filter(|child| &*child.name.space == CARDDAV) {
+            match child.name.local.as_str() {
+                "is-not-defined" => not_defined = true,
+                "text-match" if ["PHOTO", "LOGO", "SOUND", "KEY"].contains(&name.as_str()) => {
+                    return Err(Fail::new(403, "<C:supported-filter/>", "Pictures and sounds are not searched."));
+                }
+                "text-match" => tests.push(Test::Text(TextMatch::read(child)?)),
+                "param-filter" => tests.push(parameter(child)?),
+                _ => {}
+            }
+        }
+        if not_defined && !tests.is_empty() {
+            return Err(Fail::bad("is-not-defined stands alone."));
+        }
+        let tests = if not_defined { Tests::NotDefined } else { Tests::Line(tests) };
+        Ok(Self { group, name, all_of: all_of(element)?, tests })
+    }
+
+    fn fits(&self, lines: &[Line<'_>]) -> bool {
+        let is_meant = |line: &&Line<'_>| {
+            line.is(&self.name)
+                && self.group.as_ref().is_none_or(|group| line.group.is_some_and(|own| own.eq_ignore_ascii_case(group)))
+        };
+        let mut lines = lines.iter().filter(is_meant);
+        match &self.tests {
+            Tests::NotDefined => lines.next().is_none(),
+            Tests::Line(tests) if tests.is_empty() => lines.next().is_some(),
+            Tests::Line(tests) if self.all_of => lines.any(|line| tests.iter().all(|test| test.fits(line))),
+            Tests::Line(tests) => lines.any(|line| tests.iter().any(|test| test.fits(line))),
+        }
+    }
+}
+
+fn parameter(element: &Element) -> Result<Test, Fail> {
+    let name = named(element)?;
+    if element.child(CARDDAV, "is-not-defined").is_some() {
+        return Ok(Test::Parameter(name, false));
+    }
+    match element.child(CARDDAV, "text-match") {
+        Some(text) => Ok(Test::ParameterText(name, TextMatch::read(text)?)),
+        None => Ok(Test::Parameter(name, true)),
+    }
+}
+
+impl Test {
+    fn fits(&self, line: &Line<'_>) -> bool {
+        match self {
+            Self::Text(text) => text.fits(&unescape(line.value)),
+            Self::Parameter(name, is_there) => values(line, name).is_empty() != *is_there,
+            Self::ParameterText(name, text) => values(line, name).iter().any(|value| text.fits(value)),
+        }
+    }
+}
+
+/// The values of a parameter, of a list one by one. A bare type is a type.
+fn values(line: &Line<'_>, name: &str) -> Vec<String> {
+    let mut values = Vec::new();
+    if name == "TYPE" {
+        values.extend(line.types().flat_map(|kind| kind.split(',')).map(|kind| kind.trim_matches('"').to_owned()));
+        return values;
+    }
+    for param in line.params().filter(|param| param.name.eq_ignore_ascii_case(name)) {
+        values.extend(param.values().map(std::borrow::Cow::into_owned));
+    }
+    values
+}
+
+impl TextMatch {
+    fn read(element: &Element) -> Result<Self, Fail> {
+        let collation = match element.attribute("collation") {
+            None | Some("default" | "i;unicode-casemap") => Collation::Unicode,
+            Some("i;ascii-casemap") => Collation::Ascii,
+            Some("i;octet") => Collation::Octet,
+            Some(_) => return Err(Fail::new(403, "<C:supported-collation/>", "There is no such collation here.")),
+        };
+        let kind = match element.attribute("match-type") {
+            None | Some("contains") => Kind::Contains,
+            Some("equals") => Kind::Equals,
+            Some("starts-with") => Kind::StartsWith,
+            Some("ends-with") => Kind::EndsWith,
+            Some(_) => return Err(Fail::bad("A match-type is equals, contains, starts-with or ends-with.")),
+        };
+        let negated = match element.attribute("negate-condition") {
+            None | Some("no") => false,
+            Some("yes") => true,
+            Some(_) => return Err(Fail::bad("A negate-condition is yes or no.")),
+        };
+        Ok(Self { collation, kind, negated, text: collation.compared(&element.text()) })
+    }
+
+    fn fits(&self, value: &str) -> bool {
+        let value = self.collation.compared(value);
+        let fits = match self.kind {
+            Kind::Equals => value == self.text,
+            Kind::Contains => value.contains(&self.text),
+            Kind::StartsWith => value.starts_with(&self.text),
+            Kind::EndsWith => value.ends_with(&self.text),
+        };
+        fits != self.negated
+    }
+}
+
+impl Collation {
+    /// A text as it is compared. RFC 5051 folds case and decomposes; a mark stays a difference.
+    fn compared(self, text: &str) -> String {
+        match self {
+            Self::Octet => text.to_owned(),
+            Self::Ascii => text.to_ascii_lowercase(),
+            Self::Unicode => fold(&text.nfkd().collect::<String>()).nfkd().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::xml::read::read;
+    use super::*;
+
+    fn filter(inside: &str, test: &str) -> Result<Filter, String> {
+        let query = format!("<q xmlns='{CARDDAV}'><filter test='{test}'>{inside}</filter></q>");
+        Filter::read(&read(query.as_bytes()).unwrap()).map_err(|fail| match fail {
+            Fail::Precondition(status, element, _) => format!("{status} {element}"),
+            Fail::Error(error) => error.to_string(),
+        })
+    }
+
+    const CARD: &str = "BEGIN:VCARD\r\nFN:Änne O\\, Ré\r\nitem1.EMAIL;TYPE=work,INTERNET:Ann@Example.org\r\n\
+EMAIL;HOME:home@example.org\r\nNICKNAME:A\r\n n\r\nEND:VCARD\r\n";
+
+    #[test]
+    fn a_line_fits_by_value_group_and_parameter() {
+        let text = |name: &str, attributes: &str, text: &str| {
+            format!("<prop-filter name='{name}'><text-match {attributes}>{text}</text-match></prop-filter>")
+        };
+        let param = |name: &str, inside: &str| {
+            format!("<prop-filter name='EMAIL'><param-filter name='{name}'>{inside}</param-filter></prop-filter>")
+        };
+        for (inside, expected) in [
+            (text("fn", "", "änne"), true),
+            (text("FN", "", "A\u{308}NNE"), true),
+            (text("FN", "", "anne"), false),
+            (text("FN", "collation='i;ascii-casemap'", "ÄNNE"), true),
+            (text("FN", "collation='i;ascii-casemap'", "änne"), false),
+            (text("FN", "collation='i;octet'", "änne"), false),
+            (text("FN", "match-type='equals'", "Änne O, Ré"), true),
+            (text("FN", "match-type='starts-with'", "änne"), true),
+            (text("FN", "match-type='ends-with'", "änne"), false),
+            (text("FN", "match-type='ends-with' negate-condition='yes'", "änne"), true),
+            (text("NICKNAME", "match-type='equals'", "an"), true),
+            (text("TEL", "negate-condition='yes'", "x"), false),
+            (text("item1.EMAIL", "", "ann"), true),
+            (text("item2.EMAIL", "", "ann"), false),
+            (text("EMAIL", "negate-condition='yes'", "ann"), true),
+            (param("TYPE", "<text-match match-type='equals'>WORK</text-match>"), true),
+            (param("type", "<text-match match-type='equals'>home</text-match>"), true),
+            (param("TYPE", "<text-match match-type='equals'>cell</text-match>"), false),
+            (param("PREF", "<is-not-defined/>"), true),
+            (param("PREF", ""), false),
+            ("<prop-filter name='TEL'><is-not-defined/></prop-filter>".to_owned(), true),
+            ("<prop-filter name='EMAIL'/>".to_owned(), true),
+            ("<prop-filter name='EMAIL' test='allof'><text-match>ann</text-match><param-filter name='TYPE'><text-match>home</text-match></param-filter></prop-filter>".to_owned(), false),
+            ("<prop-filter name='EMAIL' test='anyof'><text-match>nobody</text-match><param-filter name='TYPE'><text-match>home</text-match></param-filter></prop-filter>".to_owned(), true),
+        ] {
+            assert_eq!(filter(&inside, "anyof").unwrap().fits(CARD), expected, "{inside}");
+        }
+        let both = text("FN", "", "änne") + &text("TEL", "", "1");
+        assert_eq!(
+            (filter(&both, "allof").unwrap().fits(CARD), filter(&both, "anyof").unwrap().fits(CARD)),
+            (false, true)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_is_not_offered_is_refused() {
+        for (inside, test, expected) in [
+            ("", "both", "400 "),
+            ("<prop-filter/>", "anyof", "400 "),
+            ("<prop-filter name='FN' test='x'/>", "anyof", "400 "),
+            ("<prop-filter name='FN'><is-not-defined/><text-match>a</text-match></prop-filter>", "anyof", "400 "),
+            ("<prop-filter name='FN'><text-match match-type='x'>a</text-match></prop-filter>", "anyof", "400 "),
+            ("<prop-filter name='FN'><text-match negate-condition='x'>a</text-match></prop-filter>", "anyof", "400 "),
+            (
+                "<prop-filter name='FN'><text-match collation='i;x'>a</text-match></prop-filter>",
+                "anyof",
+                "403 <C:supported-collation/>",
+            ),
+            (
+                "<prop-filter name='PHOTO'><text-match>a</text-match></prop-filter>",
+                "anyof",
+                "403 <C:supported-filter/>",
+            ),
+        ] {
+            assert_eq!(filter(inside, test).unwrap_err(), expected, "{inside}");
+        }
+        let other = read(b"<q><filter xmlns='urn:ietf:params:xml:ns:caldav'/></q>").unwrap();
+        assert!(Filter::read(&other).is_err());
+        assert!(filter("", "anyof").unwrap().is_always_true());
+        assert!(filter("<prop-filter name='FN'/>", "allof").unwrap().is_always_true());
+        assert!(!filter("<prop-filter name='FN'/><prop-filter name='TEL'/>", "allof").unwrap().is_always_true());
+    }
+}

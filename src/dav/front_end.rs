@@ -1,0 +1,196 @@
+//! CardDAV's side of the edge: what a request's head says, which row of the table it is, and who signs in how.
+
+use std::net::IpAddr;
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap};
+
+use super::error::{self, Fail};
+use super::href::{Hrefs, Place};
+use super::routes::{self, Call, Row};
+use crate::domain::error::Error;
+use crate::http::answer::Answer;
+use crate::http::authenticate::{Caller, Scheme, Who};
+use crate::http::authorize::{Mailbox, Need};
+use crate::http::body::Taken;
+use crate::http::front_end::{Counted, FrontEnd, Head, Source};
+use crate::http::limits::{Permit, RequestClass};
+use crate::http::{Api, RequestIds, Settings};
+use crate::store::Actor;
+
+/// The CardDAV front end.
+pub(crate) struct Dav {
+    /// Whether Basic is taken over plain HTTP from other machines.
+    plain_basic: bool,
+}
+
+/// A call and its row in the table, or why it has none.
+pub(crate) struct Routed<'a> {
+    call: Call<'a>,
+    row: Result<&'static Row, Error>,
+}
+
+impl Dav {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self { plain_basic: settings.plain_basic }
+    }
+
+    /// Refuses passwords where others could read them, before a client is asked for one.
+    fn check_transport(&self, head: &Head<'_>) -> Result<(), Error> {
+        let Source { root, address, .. } = &head.source;
+        let is_here = |address: &str| {
+            address == crate::http::client::AT_FILE
+                || address.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+        };
+        let is_safe = root.starts_with("https://") || address.as_deref().is_none_or(is_here);
+        let sent = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_bearer = sent.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+        if is_safe || is_bearer || self.plain_basic {
+            return Ok(());
+        }
+        Err(Error::Denied(
+            "This connection is not encrypted, so no password is taken over it. Use https, directly or through a proxy \
+             (--trust-forwarded), or start the server with --allow-plain-basic.",
+        ))
+    }
+}
+
+impl FrontEnd for Dav {
+    type Call<'a> = Routed<'a>;
+
+    const SCHEMES: &'static [Scheme] = &[Scheme::Basic, Scheme::Bearer];
+    const HEADERS: &'static [(&'static str, &'static str)] = &[];
+
+    fn knows(&self, path: &str) -> bool {
+        matches!(Place::parse(path), Ok(Some(_)))
+    }
+
+    fn read<'a>(&'a self, api: &'a Api, head: Head<'a>) -> Result<Routed<'a>, Error> {
+        let place = Place::parse(head.path)?.ok_or_else(|| Error::NoSegment(head.path.to_owned()))?;
+        if place != Place::WellKnown {
+            self.check_transport(&head)?;
+        }
+        let row = routes::of(head.method, &place);
+        // A browser asks without credentials, and the edge answers it.
+        let is_preflight =
+            *head.method == Method::OPTIONS && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let row = if is_preflight { Err(Error::MethodNotAllowed(routes::allowed(&place))) } else { row };
+        let hrefs = Hrefs::new(&head.source.root);
+        Ok(Routed { call: Call { api, head, place, hrefs }, row })
+    }
+
+    fn route(routed: &Routed<'_>) -> &'static str {
+        routes::pattern(&routed.call.place)
+    }
+
+    fn calls() -> Vec<(&'static str, &'static str)> {
+        routes::names().collect()
+    }
+
+    fn class(_: &Routed<'_>) -> RequestClass {
+        RequestClass::Request
+    }
+
+    fn reads(routed: &Routed<'_>, _: &Method) -> bool {
+        routed.row.as_ref().is_ok_and(|row| row.need != Need::Write)
+    }
+
+    fn body(routed: &Routed<'_>) -> Result<Taken, Error> {
+        routed.row.clone().map(|row| row.body)
+    }
+
+    fn open(routed: &Routed<'_>) -> Option<Result<Answer, Error>> {
+        if routed.call.place != Place::WellKnown {
+            return None;
+        }
+        // A path, which is right behind every proxy; 301, since 303 makes a GET of a PROPFIND.
+        let to = routed.call.hrefs.of(&Place::Start);
+        Some(Answer::empty(301).and_then(|answer| answer.header("Location", &to)))
+    }
+
+    fn admit(&self, _: &Routed<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
+        Ok(None)
+    }
+
+    fn received(&self, _: &Routed<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn perform(routed: &Self::Call<'_>, caller: &Caller, _: &Permit, body: &[u8]) -> Result<Answer, Error> {
+        let row = routed.row.clone()?;
+        let call = &routed.call;
+        let Who::User(user) = &caller.who else {
+            return Err(Error::Denied("CardDAV is for users: an application has no home. It has /v1.0."));
+        };
+        let mailbox = match mailbox(call, caller, row.need).await {
+            Err(Error::Denied(why)) if row.need == Need::Write => return needs_privilege(call, row, why),
+            mailbox => mailbox?,
+        };
+        let request = routes::Request { call, caller, user, mailbox: &mailbox, body };
+        match (row.handler)(&request).await {
+            Ok(answer) => Ok(answer),
+            Err(Fail::Error(Error::Denied(why))) if row.need == Need::Write => needs_privilege(call, row, why),
+            Err(fail) => fail.answer(),
+        }
+    }
+
+    fn error(error: &Error, ids: &RequestIds) -> Answer {
+        error::answer(error, ids)
+    }
+
+    fn code(error: &Error) -> &'static str {
+        error::code(error)
+    }
+
+    fn media_type(_: &str, _: &str, _: &HeaderMap) -> &'static str {
+        "application/xml; charset=utf-8"
+    }
+}
+
+/// The mailbox of a call: that of the address, which may be another's that is shown in the caller's home.
+async fn mailbox(call: &Call<'_>, caller: &Caller, need: Need) -> Result<Mailbox, Error> {
+    let actor = actor(call, caller);
+    let asked = call.place.user();
+    let own = call
+        .api
+        .mailbox(caller, asked, if call.place.shared().is_some() { Need::Read } else { need }, actor.clone())
+        .await?;
+    match call.place.shared() {
+        // Only in one's own home.
+        Some(owner) if matches!(&caller.who, Who::User(user) if user.mailbox == own.user.mailbox) => {
+            call.api.mailbox(caller, Some(owner), need, actor).await
+        }
+        Some(_) => Err(Error::NotFound),
+        None => Ok(own),
+    }
+}
+
+/// Who does what, for the store and the audit log.
+pub(super) fn actor(call: &Call<'_>, caller: &Caller) -> Actor {
+    let user = match &caller.who {
+        Who::User(user) => Some(user.mailbox),
+        Who::App(_) => None,
+    };
+    let Source { address, request, .. } = &call.head.source;
+    Actor {
+        name: caller.name(),
+        token: caller.token,
+        user,
+        mailbox: None,
+        asked: String::new(),
+        address: address.clone(),
+        request: Some(*request),
+        action: format!("{} {}", call.head.method, routes::pattern(&call.place)),
+        item: None,
+    }
+}
+
+/// The answer to a write that the caller may not make (RFC 3744, section 7.1.1): clients drop their change then.
+fn needs_privilege(call: &Call<'_>, row: &Row, why: &str) -> Result<Answer, Error> {
+    let href = super::properties::href(&call.hrefs.of(&call.place));
+    let privilege = row.privilege;
+    let element = format!(
+        "<D:need-privileges><D:resource>{href}<D:privilege><D:{privilege}/></D:privilege></D:resource></D:need-privileges>"
+    );
+    error::body(403, &element, why)
+}

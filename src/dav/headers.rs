@@ -1,0 +1,344 @@
+//! The headers of WebDAV: `Depth`, `Prefer`, `Accept`, `If`, and the entity tags as clients and proxies send them.
+
+use actix_web::http::header::HeaderMap;
+
+use crate::domain::card::CardVersion;
+use crate::domain::error::{Error, Kind};
+use crate::domain::etag::{EntityTags, Preconditions};
+
+/// The value of a header that is text; several lines are joined as RFC 9110 (5.3) says.
+pub(crate) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut lines = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let first = lines.next()?;
+    Some(lines.fold(first, |all, line| [all, line].join(", ")))
+}
+
+/// `Depth` (RFC 4918, section 10.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    Zero,
+    One,
+    Infinity,
+}
+
+impl Depth {
+    /// # Errors
+    /// 400 for any other value.
+    pub(crate) fn read(headers: &HeaderMap) -> Result<Option<Self>, Error> {
+        let Some(value) = text(headers, "depth") else { return Ok(None) };
+        match value.trim().to_ascii_lowercase().as_str() {
+            "0" => Ok(Some(Self::Zero)),
+            "1" => Ok(Some(Self::One)),
+            "infinity" => Ok(Some(Self::Infinity)),
+            _ => Err(Error::invalid(Kind::Request, "Depth", "Depth is 0, 1 or infinity.")),
+        }
+    }
+}
+
+/// `Prefer` (RFC 7240, 8144), as far as it is followed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Prefer {
+    /// `return=minimal`
+    pub(crate) minimal: bool,
+    /// `return=representation`
+    pub(crate) representation: bool,
+    /// `depth-noroot`
+    pub(crate) no_root: bool,
+}
+
+impl Prefer {
+    pub(crate) fn read(headers: &HeaderMap) -> Self {
+        let mut prefer = Self::default();
+        // Microsoft's older spelling is sent by some.
+        if text(headers, "brief").is_some_and(|value| value.trim().eq_ignore_ascii_case("t")) {
+            prefer.minimal = true;
+        }
+        for preference in text(headers, "prefer").unwrap_or_default().split(',') {
+            let preference: String = preference.chars().filter(|c| !c.is_whitespace() && *c != '"').collect();
+            match preference.to_ascii_lowercase().as_str() {
+                "return=minimal" => prefer.minimal = true,
+                "return=representation" => prefer.representation = true,
+                "depth-noroot" => prefer.no_root = true,
+                _ => {}
+            }
+        }
+        prefer
+    }
+
+    /// `Preference-Applied`, of what was followed.
+    pub(crate) fn applied(self) -> Option<&'static str> {
+        match (self.minimal, self.no_root) {
+            (true, true) => Some("return=minimal, depth-noroot"),
+            (true, false) => Some("return=minimal"),
+            (false, true) => Some("depth-noroot"),
+            (false, false) => None,
+        }
+    }
+}
+
+/// What `Accept` says of cards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// No version is preferred: what is stored.
+    Stored,
+    /// This one.
+    Version(CardVersion),
+}
+
+/// Which version of a card is accepted.
+///
+/// # Errors
+/// [`Error::NotAcceptable`] where no vCard is.
+pub(crate) fn accepted(headers: &HeaderMap) -> Result<Wanted, Error> {
+    let Some(accept) = text(headers, "accept").filter(|accept| !accept.trim().is_empty()) else {
+        return Ok(Wanted::Stored);
+    };
+    let mut best: Option<((f32, u8), Wanted)> = None;
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let (mut weight, mut version) = (1.0_f32, None);
+        for parameter in parts {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let value = value.trim().trim_matches('"');
+            match name.trim().to_ascii_lowercase().as_str() {
+                "q" => weight = value.parse().unwrap_or(0.0),
+                "version" => version = Some(value),
+                _ => {}
+            }
+        }
+        let is_card = ["text/vcard", "text/x-vcard", "text/directory"].contains(&media_type.as_str());
+        if !is_card && !matches!(media_type.as_str(), "*/*" | "text/*") || weight <= 0.0 {
+            continue;
+        }
+        // Of the same weight the more specific range counts, then the first.
+        let (wanted, specific) = match (is_card, version) {
+            (true, Some(version)) => match CardVersion::of(version) {
+                Some(version) => (Wanted::Version(version), 2),
+                None => continue,
+            },
+            (is_card, _) => (Wanted::Stored, u8::from(is_card)),
+        };
+        if best.is_none_or(|(other, _)| (weight, specific) > other) {
+            best = Some(((weight, specific), wanted));
+        }
+    }
+    best.map(|(_, wanted)| wanted).ok_or_else(|| Error::NotAcceptable("text/vcard".to_owned()))
+}
+
+/// `If-Match` and `If-None-Match`, as clients really send them: also weak, unquoted, and with what reverse proxies append to a
+/// tag when they compress.
+pub(crate) fn preconditions(headers: &HeaderMap) -> Preconditions {
+    let tags = |name| text(headers, name).map(|value| tags(&value));
+    Preconditions { if_match: tags("if-match"), if_none_match: tags("if-none-match") }
+}
+
+fn tags(value: &str) -> EntityTags {
+    if value.trim() == "*" {
+        return EntityTags::Any;
+    }
+    // No tag of ours has a comma in it.
+    EntityTags::List(value.split(',').map(inner).filter(|tag| !tag.is_empty()).collect())
+}
+
+/// The text inside a tag.
+fn inner(tag: &str) -> String {
+    let tag = tag.trim();
+    let tag = tag.strip_prefix("W/").or_else(|| tag.strip_prefix("w/")).unwrap_or(tag).trim_matches('"');
+    let tag =
+        ["-gzip", "-br", "-zstd", "-deflate", ";gzip"].iter().find_map(|end| tag.strip_suffix(end)).unwrap_or(tag);
+    tag.to_owned()
+}
+
+/// A condition of the `If` header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Condition {
+    pub(crate) not: bool,
+    pub(crate) state: State,
+}
+
+/// What a condition names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    /// `<token>`
+    Token(String),
+    /// `["etag"]`, without quotes.
+    Tag(String),
+}
+
+/// A list of the `If` header: the address it is about, if it is tagged, and its conditions, all of which must hold.
+pub(crate) type IfList = (Option<String>, Vec<Condition>);
+
+/// Reads `If` (RFC 4918, section 10.4).
+///
+/// # Errors
+/// 400 for what cannot be read.
+pub(crate) fn if_header(headers: &HeaderMap) -> Result<Vec<IfList>, Error> {
+    let Some(value) = text(headers, "if") else { return Ok(Vec::new()) };
+    let bad = || Error::invalid(Kind::Request, "If", "The If header cannot be read (RFC 4918, section 10.4).");
+    let (mut lists, mut tag, mut rest) = (Vec::new(), None, value.trim());
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix('<') {
+            let (address, after) = after.split_once('>').ok_or_else(bad)?;
+            tag = Some(address.to_owned());
+            rest = after.trim_start();
+            if !rest.starts_with('(') {
+                return Err(bad());
+            }
+            continue;
+        }
+        let inside = rest.strip_prefix('(').ok_or_else(bad)?;
+        let (conditions, after) = conditions(inside).ok_or_else(bad)?;
+        lists.push((tag.clone(), conditions));
+        rest = after.trim_start_matches([' ', '\t', ',']);
+    }
+    if lists.is_empty() { Err(bad()) } else { Ok(lists) }
+}
+
+/// The `If` header of a request, with what its state tokens are compared with.
+#[derive(Debug, Clone)]
+pub(crate) struct If {
+    lists: Vec<IfList>,
+    /// Which lists are about the request's own address.
+    own: Vec<bool>,
+    /// The sync token of the book, which is a state token while it is current.
+    token: String,
+}
+
+impl If {
+    /// # Errors
+    /// 400 for what cannot be read.
+    pub(crate) fn read(request: &super::routes::Request<'_>, token: &str) -> Result<Self, Error> {
+        let call = request.call;
+        let lists = if_header(call.head.headers)?;
+        let is_own = |list: &IfList| match &list.0 {
+            None => true,
+            Some(address) => call.hrefs.read(address).is_some_and(|place| {
+                // The book's own address stands for its token.
+                place == call.place || place.name().is_none() && place.folder() == call.place.folder()
+            }),
+        };
+        Ok(Self { own: lists.iter().map(is_own).collect(), lists, token: token.to_owned() })
+    }
+
+    /// Checks the conditions against the state of the request's own resource.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] where no list holds.
+    pub(crate) fn check(&self, tag: Option<&str>) -> Result<(), Error> {
+        let holds = |condition: &Condition, own: bool| {
+            let is_so = own
+                && match &condition.state {
+                    State::Token(token) => *token == self.token,
+                    State::Tag(sent) => tag == Some(sent.as_str()),
+                };
+            is_so != condition.not
+        };
+        let mut lists = self.lists.iter().zip(&self.own);
+        let met = lists.any(|((_, conditions), own)| conditions.iter().all(|condition| holds(condition, *own)));
+        if self.lists.is_empty() || met { Ok(()) } else { Err(Error::Stale) }
+    }
+}
+
+/// The conditions up to the closing parenthesis.
+fn conditions(mut rest: &str) -> Option<(Vec<Condition>, &str)> {
+    let mut conditions = Vec::new();
+    loop {
+        rest = rest.trim_start();
+        if let Some(after) = rest.strip_prefix(')') {
+            return (!conditions.is_empty()).then_some((conditions, after));
+        }
+        let not = rest.get(..3).is_some_and(|not| not.eq_ignore_ascii_case("not"));
+        if not {
+            rest = rest[3..].trim_start();
+        }
+        let state = if let Some(after) = rest.strip_prefix('<') {
+            let (token, after) = after.split_once('>')?;
+            rest = after;
+            State::Token(token.to_owned())
+        } else {
+            let (tag, after) = rest.strip_prefix('[')?.split_once(']')?;
+            rest = after;
+            State::Tag(inner(tag))
+        };
+        conditions.push(Condition { not, state });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn with(name: &'static str, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Ok(value) = actix_web::http::header::HeaderValue::from_bytes(value.as_bytes()) {
+            headers.insert(actix_web::http::header::HeaderName::from_static(name), value);
+        }
+        headers
+    }
+
+    #[test]
+    fn tags_are_found_as_proxies_leave_them() {
+        for value in ["\"a+/=.1\"", "W/\"a+/=.1\"", "a+/=.1", "\"a+/=.1-gzip\"", "\"x\", \"a+/=.1\"", "*"] {
+            assert!(preconditions(&with("if-match", value)).check("a+/=.1").is_ok(), "{value}");
+            assert!(preconditions(&with("if-none-match", value)).unchanged("a+/=.1"), "{value}");
+        }
+        for value in ["\"b\"", "", "\"a+/=.1-other\""] {
+            assert!(preconditions(&with("if-match", value)).check("a+/=.1").is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_chosen_by_weight() {
+        let (v3, v4) = (Wanted::Version(CardVersion::V3), Wanted::Version(CardVersion::V4));
+        for (accept, wanted) in [
+            ("", Wanted::Stored),
+            ("*/*", Wanted::Stored),
+            ("text/vcard", Wanted::Stored),
+            ("text/vcard; charset=utf-8; Version=\"4.0\"", v4),
+            ("text/vcard;version=4.0;q=0.5, text/vcard; version=3.0", v3),
+            ("text/vcard;version=4.0, text/vcard;version=3.0", v4),
+            ("text/html, */*;q=0.1", Wanted::Stored),
+            ("*/*, text/vcard;version=4.0", v4),
+            ("text/vcard;version=2.1, text/*;q=0.1", Wanted::Stored),
+        ] {
+            assert_eq!(accepted(&with("accept", accept)).unwrap(), wanted, "{accept}");
+        }
+        for accept in ["text/html", "application/json", "text/vcard;version=2.1", "text/vcard;q=0"] {
+            assert!(accepted(&with("accept", accept)).is_err(), "{accept}");
+        }
+    }
+
+    #[test]
+    fn the_if_header_is_read_with_tags_and_lists() {
+        let lists = if_header(&with("if", "</dav/x> (<data:,1> Not [\"e\"]) ([W/\"f\"])")).unwrap();
+        let token = |not, token: &str| Condition { not, state: State::Token(token.to_owned()) };
+        let tag = |not, tag: &str| Condition { not, state: State::Tag(tag.to_owned()) };
+        let at = Some("/dav/x".to_owned());
+        assert_eq!(lists, [(at.clone(), vec![token(false, "data:,1"), tag(true, "e")]), (at, vec![tag(false, "f")])]);
+        assert_eq!(if_header(&with("if", "(Not <DAV:no-lock>)")).unwrap(), [(None, vec![token(true, "DAV:no-lock")])]);
+        for bad in ["x", "(", "()", "(<a)", "(x)", "<a>", "(<a>) x", "([a)", "(not)"] {
+            assert!(if_header(&with("if", bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn preferences_and_depth() {
+        let prefer = Prefer::read(&with("prefer", "return=minimal, depth-noroot"));
+        assert_eq!(prefer, Prefer { minimal: true, no_root: true, representation: false });
+        assert_eq!(prefer.applied(), Some("return=minimal, depth-noroot"));
+        assert!(Prefer::read(&with("prefer", "Return = \"representation\"")).representation);
+        assert_eq!(Depth::read(&with("depth", "Infinity")).unwrap(), Some(Depth::Infinity));
+        assert!(Depth::read(&with("depth", "2")).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read_or_refused(value in "(\\(|\\)|<|>|\\[|\\]|\"|not |,|;|=|\\PC){0,20}") {
+            let _ = if_header(&with("if", &value));
+            let _ = accepted(&with("accept", &value));
+            let _ = preconditions(&with("if-match", &value));
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The addresses of principals, homes, address books and cards, as paths and back.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::domain::error::{Error, Kind};
+use crate::percent::percent_decode;
+
+/// Between an owner and the folder of theirs that is shown in another's home: a character that no other path can have.
+const OWNED: char = '\0';
+
+/// A shared folder as a path in another's home names it.
+pub(crate) fn owned(owner: &str, folder: &str) -> String {
+    format!("{owner}{OWNED}{folder}")
+}
+
+/// What a path names. Users and folders are as the path has them: a user may be named by their principal name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// `/`, where clients begin that know only a server's name.
+    Root,
+    /// `/.well-known/carddav`
+    WellKnown,
+    /// `/dav/`
+    Start,
+    /// `/dav/principals/`
+    Principals,
+    /// A user.
+    Principal(String),
+    /// The collection of a user's address books.
+    Home(String),
+    /// A folder.
+    Book(String, String),
+    /// A contact or a group.
+    Card(String, String, String),
+}
+
+impl Place {
+    /// Reads a path, as sent. `Ok(None)` for one that names nothing.
+    ///
+    /// # Errors
+    /// 400 for a broken escape and for what is not UTF-8.
+    pub(crate) fn parse(path: &str) -> Result<Option<Self>, Error> {
+        let path = path.trim_start_matches('/');
+        let (path, is_closed) = path.strip_suffix('/').map_or((path, false), |path| (path, true));
+        if path.is_empty() {
+            return Ok(Some(Self::Root));
+        }
+        let mut segments = Vec::new();
+        for segment in path.split('/') {
+            let decoded = percent_decode(segment, false).filter(|segment| !segment.is_empty());
+            segments.push(decoded.ok_or_else(|| {
+                Error::invalid(Kind::Request, "", "The path has a broken escape, an empty segment, or is not UTF-8.")
+            })?);
+        }
+        let mut segments = segments.into_iter();
+        let first = segments.next().unwrap_or_default();
+        let rest: Vec<_> = segments.collect();
+        if first.eq_ignore_ascii_case(".well-known") {
+            return Ok(matches!(rest.as_slice(), [only] if only == "carddav").then_some(Self::WellKnown));
+        }
+        if !first.eq_ignore_ascii_case("dav") {
+            return Ok(None);
+        }
+        Ok(match rest.as_slice() {
+            [] => Some(Self::Start),
+            [kind] if kind == "principals" => Some(Self::Principals),
+            [kind, user] if kind == "principals" => Some(Self::Principal(user.clone())),
+            [kind, user] if kind == "addressbooks" => Some(Self::Home(user.clone())),
+            [kind, user, folder] if kind == "addressbooks" => Some(Self::Book(user.clone(), folder_id(folder)?)),
+            [kind, user, folder, name] if kind == "addressbooks" && !is_closed => {
+                Some(Self::Card(user.clone(), folder_id(folder)?, name.clone()))
+            }
+            _ => None,
+        })
+    }
+
+    /// The user it belongs to.
+    pub(crate) fn user(&self) -> Option<&str> {
+        match self {
+            Self::Root | Self::WellKnown | Self::Start | Self::Principals => None,
+            Self::Principal(user) | Self::Home(user) | Self::Book(user, _) | Self::Card(user, ..) => Some(user),
+        }
+    }
+
+    /// The folder, as the path has it.
+    fn sent_folder(&self) -> Option<&str> {
+        match self {
+            Self::Book(_, folder) | Self::Card(_, folder, _) => Some(folder),
+            _ => None,
+        }
+    }
+
+    /// The owner of a shared mailbox, whose folder is shown in another user's home.
+    pub(crate) fn shared(&self) -> Option<&str> {
+        self.sent_folder()?.split_once(OWNED).map(|(owner, _)| owner)
+    }
+
+    /// The id of the folder.
+    pub(crate) fn folder(&self) -> Option<&str> {
+        let sent = self.sent_folder()?;
+        Some(sent.split_once(OWNED).map_or(sent, |(_, folder)| folder))
+    }
+
+    /// The name of the card.
+    pub(crate) fn name(&self) -> Option<&str> {
+        if let Self::Card(_, _, name) = self { Some(name) } else { None }
+    }
+}
+
+/// The folder that a segment names: an id that no segment could be is shown as `=` and its base64.
+fn folder_id(segment: &str) -> Result<String, Error> {
+    let Some(encoded) = segment.strip_prefix('=') else { return Ok(segment.to_owned()) };
+    let decoded = URL_SAFE_NO_PAD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.ok_or(Error::NotFound)
+}
+
+/// Writes paths behind the one under which the server is reached.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hrefs {
+    base: String,
+}
+
+impl Hrefs {
+    /// Paths below `root`, an address as links begin with it.
+    pub(crate) fn new(root: &str) -> Self {
+        let rest = root.split_once("://").map_or(root, |(_, rest)| rest);
+        Self { base: rest.find('/').map(|slash| rest[slash..].trim_end_matches('/').to_owned()).unwrap_or_default() }
+    }
+
+    /// The path of a place.
+    pub(crate) fn of(&self, place: &Place) -> String {
+        let mut href = self.base.clone();
+        match place {
+            Place::Root => href.push('/'),
+            Place::WellKnown => href.push_str("/.well-known/carddav"),
+            Place::Start => href.push_str("/dav/"),
+            Place::Principals => href.push_str("/dav/principals/"),
+            Place::Principal(user) => {
+                href.push_str("/dav/principals/");
+                segment(&mut href, user);
+                href.push('/');
+            }
+            Place::Home(user) => {
+                href.push_str("/dav/addressbooks/");
+                segment(&mut href, user);
+                href.push('/');
+            }
+            Place::Book(user, id) => {
+                href = self.of(&Place::Home(user.clone()));
+                folder(&mut href, id);
+                href.push('/');
+            }
+            Place::Card(user, id, name) => {
+                href = self.of(&Place::Book(user.clone(), id.clone()));
+                segment(&mut href, name);
+            }
+        }
+        href
+    }
+
+    /// The place that an address in a body or a header names: a path, or a whole address of any host, since a server behind a
+    /// proxy does not know its own.
+    pub(crate) fn read(&self, href: &str) -> Option<Place> {
+        let href = href.trim();
+        let path = match href.split_once("://") {
+            Some((scheme, rest)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c)) => {
+                rest.find('/').map_or("/", |slash| &rest[slash..])
+            }
+            _ => href,
+        };
+        if !path.starts_with('/') || path.contains(['?', '#']) {
+            return None;
+        }
+        let below = path.strip_prefix(&self.base).filter(|rest| rest.starts_with('/')).unwrap_or(path);
+        Place::parse(below).ok().flatten()
+    }
+}
+
+/// Appends a segment. `@` stays as it is: clients compare addresses as text.
+pub(crate) fn segment(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'@') {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                out.extend(char::from_digit(u32::from(digit), 16).map(|c| c.to_ascii_uppercase()));
+            }
+        }
+    }
+}
+
+fn folder(out: &mut String, id: &str) {
+    if id.contains(['/', OWNED]) || id.starts_with('=') || matches!(id, "." | ".." | "") {
+        out.push('=');
+        out.push_str(&URL_SAFE_NO_PAD.encode(id));
+    } else {
+        segment(out, id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn card(user: &str, folder: &str, name: &str) -> Place {
+        Place::Card(user.to_owned(), folder.to_owned(), name.to_owned())
+    }
+
+    #[test]
+    fn paths_name_places_with_and_without_a_slash_at_the_end() {
+        for (path, place) in [
+            ("/", Some(Place::Root)),
+            ("/dav", Some(Place::Start)),
+            ("/dav/", Some(Place::Start)),
+            ("//dav/principals/", Some(Place::Principals)),
+            ("/dav/principals/ann%40x", Some(Place::Principal("ann@x".into()))),
+            ("/dav/addressbooks/ann/", Some(Place::Home("ann".into()))),
+            ("/dav/addressbooks/ann/b%c3%A4", Some(Place::Book("ann".into(), "bä".into()))),
+            ("/dav/addressbooks/ann/=Li4/", Some(Place::Book("ann".into(), "..".into()))),
+            ("/dav/addressbooks/ann/b/%7Ec.vcf", Some(card("ann", "b", "~c.vcf"))),
+            ("/dav/addressbooks/ann/b/c.vcf/", None),
+            ("/dav/addressbooks", None),
+            ("/dav/other/ann", None),
+            ("/dav/addressbooks/ann/b/c/d", None),
+            ("/.well-known/carddav", Some(Place::WellKnown)),
+            ("/.well-known/caldav", None),
+        ] {
+            assert_eq!(Place::parse(path).unwrap(), place, "{path}");
+        }
+        for path in ["/dav/%", "/dav/%zz", "/dav/%ff", "/dav/%00", "/dav//x", "/dav/addressbooks//"] {
+            assert!(Place::parse(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_read_wherever_the_server_is_reached() {
+        let hrefs = Hrefs::new("https://a.example/graph");
+        assert_eq!(hrefs.of(&card("ann", "a/b", "ü&.vcf")), "/graph/dav/addressbooks/ann/=YS9i/%C3%BC%26.vcf");
+        for href in [
+            "/graph/dav/addressbooks/ann/b/c%20d",
+            " /dav/addressbooks/ann/b/c%20d\n",
+            "http://other:1/graph/dav/addressbooks/ann/b/c%20d",
+            "https://inner/dav/addressbooks/ann/b/c%20d",
+        ] {
+            assert_eq!(hrefs.read(href), Some(card("ann", "b", "c d")), "{href}");
+        }
+        for href in
+            ["", "c.vcf", "dav/addressbooks/ann/b/c", "/dav/addressbooks/ann/b/c?x", "/graphdav/x", "/dav/%zz", "://"]
+        {
+            assert_eq!(hrefs.read(href), None, "{href}");
+        }
+        assert_eq!(Hrefs::new("http://a.example").of(&Place::Start), "/dav/");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(user in "[^\0]{1,20}", folder in "[^\0]{1,20}", name in "[^\0]{1,20}") {
+            let hrefs = Hrefs::default();
+            let place = card(&user, &folder, &name);
+            let href = hrefs.of(&place);
+            prop_assert!(href.is_ascii() && !href.contains('&'));
+            prop_assert_eq!(hrefs.read(&href), Some(place));
+        }
+
+        #[test]
+        fn any_path_is_read_or_refused(path in "(/|%|dav|addressbooks|=|\\PC){0,20}") {
+            let _ = Place::parse(&path);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The `multistatus` of an answer, response by response.
+
+use std::fmt::Write as _;
+
+use super::properties::{Subject, Surroundings, Value, escaped};
+use super::xml::write::{DECLARATION, SPACES, around as element, empty};
+use super::xml::{CARDDAV, DAV, Element, Name};
+use crate::domain::error::{Error, Kind};
+
+/// What a request asks of each resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// `allprop`, with what `include` names.
+    All(Vec<Name>),
+    /// `propname`
+    Names,
+    /// `prop`
+    These(Vec<Name>),
+}
+
+impl Asked {
+    /// Reads what stands in the body of a PROPFIND or a report; without any, everything is asked for.
+    ///
+    /// # Errors
+    /// 400 where two of the three are asked for.
+    pub(crate) fn read(body: &Element) -> Result<Self, Error> {
+        let mut found = Vec::new();
+        for child in body.children().filter(|child| &*child.name.space == DAV) {
+            match child.name.local.as_str() {
+                "prop" => found.push(Self::These(names(child))),
+                "propname" => found.push(Self::Names),
+                "allprop" => found.push(Self::All(body.child(DAV, "include").map(names).unwrap_or_default())),
+                _ => {}
+            }
+        }
+        if found.len() > 1 {
+            return Err(Error::invalid(Kind::Body, "", "Only one of prop, allprop and propname can be asked for."));
+        }
+        Ok(found.pop().unwrap_or(Self::All(Vec::new())))
+    }
+
+    /// Whether this property is asked for by its name.
+    pub(crate) fn names(&self, space: &str, local: &str) -> bool {
+        match self {
+            Self::All(names) | Self::These(names) => names.iter().any(|name| name.is(space, local)),
+            Self::Names => false,
+        }
+    }
+
+    /// Whether properties that clients keep can be part of the answer.
+    pub(crate) fn may_ask_kept(&self) -> bool {
+        match self {
+            Self::All(_) | Self::Names => true,
+            Self::These(names) => names
+                .iter()
+                .any(|name| name.is(CARDDAV, "addressbook-description") || !matches!(&*name.space, DAV | CARDDAV)),
+        }
+    }
+}
+
+fn names(element: &Element) -> Vec<Name> {
+    let mut names: Vec<_> = element.children().map(|child| child.name.clone()).collect();
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+/// A `multistatus` that is being written.
+#[derive(Debug, Default)]
+pub(crate) struct Multistatus {
+    pub(crate) out: String,
+    /// Properties that are not there are left out.
+    minimal: bool,
+}
+
+impl Multistatus {
+    /// Begins a document.
+    pub(crate) fn new(minimal: bool) -> Self {
+        Self { out: [DECLARATION, "<D:multistatus", SPACES, ">\n"].concat(), minimal }
+    }
+
+    /// A piece in the middle of a document.
+    pub(crate) fn piece(minimal: bool) -> Self {
+        Self { out: String::new(), minimal }
+    }
+
+    /// Ends the document, with a sync token if there is one.
+    pub(crate) fn end(mut self, token: Option<&str>) -> String {
+        if let Some(token) = token {
+            let _ = writeln!(self.out, "<D:sync-token>{}</D:sync-token>", escaped(token));
+        }
+        self.out.push_str("</D:multistatus>\n");
+        self.out
+    }
+
+    /// What is asked for, of one resource. `data` is its `address-data`, where a report gives it.
+    pub(crate) fn properties(
+        &mut self,
+        href: &str,
+        subject: &Subject<'_>,
+        asked: &Asked,
+        surroundings: &Surroundings<'_>,
+        data: Option<&str>,
+    ) {
+        let (mut found, mut missing) = (String::new(), String::new());
+        let names = match asked {
+            Asked::Names => {
+                for name in subject.names(true) {
+                    empty(&mut found, &name);
+                }
+                Vec::new()
+            }
+            Asked::All(include) => {
+                let mut names = subject.names(false);
+                names.extend(include.iter().filter(|name| !subject.names(false).contains(name)).cloned());
+                names
+            }
+            Asked::These(names) => names.clone(),
+        };
+        for name in names {
+            if let Some(data) = data.filter(|_| name.is(CARDDAV, "address-data")) {
+                element(&mut found, &name, &escaped(data));
+                continue;
+            }
+            match subject.value(&name, surroundings) {
+                Some(Value::Content(content)) => element(&mut found, &name, &content),
+                Some(Value::Whole(whole)) => found.push_str(&whole),
+                None => empty(&mut missing, &name),
+            }
+        }
+        self.open(href);
+        if self.minimal {
+            missing.clear();
+        }
+        if !found.is_empty() || missing.is_empty() {
+            self.propstat(&found, 200, "OK", "");
+        }
+        if !missing.is_empty() {
+            self.propstat(&missing, 404, "Not Found", "");
+        }
+        self.out.push_str("</D:response>\n");
+    }
+
+    /// Properties, by status, each group with the XML of an error or without.
+    pub(crate) fn propstat(&mut self, properties: &str, status: u16, reason: &str, error: &str) {
+        self.out.push_str("<D:propstat><D:prop>");
+        self.out.push_str(properties);
+        let _ = write!(self.out, "</D:prop><D:status>HTTP/1.1 {status} {reason}</D:status>{error}</D:propstat>");
+    }
+
+    /// Begins a response, which the caller ends.
+    pub(crate) fn open(&mut self, href: &str) {
+        let _ = write!(self.out, "<D:response><D:href>{}</D:href>", escaped(href));
+    }
+
+    /// A response of one status, with the XML of an error or without.
+    pub(crate) fn status(&mut self, href: &str, status: u16, reason: &str, error: &str) {
+        self.open(href);
+        let _ = writeln!(self.out, "<D:status>HTTP/1.1 {status} {reason}</D:status>{error}</D:response>");
+    }
+
+    /// There is more than was answered.
+    pub(crate) fn cut(&mut self, href: &str) {
+        let error = "<D:error><D:number-of-matches-within-limits/></D:error>";
+        self.status(href, 507, "Insufficient Storage", error);
+    }
+}

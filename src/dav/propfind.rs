@@ -1,0 +1,309 @@
+//! OPTIONS and PROPFIND (RFC 4918, section 9.1). A list of cards is streamed: what it needs of memory does not grow with it.
+
+use futures_util::stream::{self, StreamExt as _};
+
+use super::books::{self, Target};
+use super::card;
+use super::error::Fail;
+use super::headers::{Depth, Prefer};
+use super::href::Place;
+use super::multistatus::{Asked, Multistatus};
+use super::properties::{Subject, Surroundings};
+use super::routes::{Request, allowed};
+use super::xml::DAV;
+use crate::domain::error::Error;
+use crate::domain::user::User;
+use crate::http::answer::{Answer, Body};
+use crate::store::{Book, Member, Store};
+
+/// What is offered, on OPTIONS and PROPFIND. There are no locks (class 2).
+pub(crate) const CLASSES: &str = "1, 3, addressbook, extended-mkcol";
+/// Cards that are read at once.
+pub(crate) const PAGE: i64 = 500;
+
+/// `OPTIONS`
+pub(crate) async fn options(request: &Request<'_>) -> Result<Answer, Fail> {
+    let allow = allowed(&request.call.place).join(", ");
+    let answer = Answer::empty(200)?.header("DAV", CLASSES)?.header("Allow", &allow)?.header("Content-Length", "0")?;
+    Ok(answer)
+}
+
+/// What a PROPFIND asks.
+pub(crate) struct Find {
+    asked: Asked,
+    depth: Depth,
+    prefer: Prefer,
+}
+
+impl Find {
+    async fn read(request: &Request<'_>) -> Result<Self, Fail> {
+        let headers = request.call.head.headers;
+        let depth = match Depth::read(headers)? {
+            Some(depth @ (Depth::Zero | Depth::One)) => depth,
+            None | Some(Depth::Infinity) => {
+                let message = "A PROPFIND must have a Depth of 0 or 1.";
+                return Err(Fail::new(403, "<D:propfind-finite-depth/>", message));
+            }
+        };
+        Ok(Self { asked: asked(request).await?, depth, prefer: Prefer::read(headers) })
+    }
+
+    fn document(&self) -> Multistatus {
+        Multistatus::new(self.prefer.minimal)
+    }
+}
+
+/// What the body of a PROPFIND asks for.
+async fn asked(request: &Request<'_>) -> Result<Asked, Fail> {
+    if request.body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Asked::All(Vec::new()));
+    }
+    let root = books::xml(request).await?;
+    if !root.is(DAV, "propfind") {
+        return Err(Fail::bad("The body of a PROPFIND is a DAV: propfind."));
+    }
+    Ok(Asked::read(&root)?)
+}
+
+/// The answer with a document that is complete.
+pub(crate) fn multistatus(document: String, prefer: Prefer) -> Result<Answer, Fail> {
+    answer(Body::Bytes(document.into_bytes()), prefer)
+}
+
+/// The answer with a document that may still be written.
+pub(crate) fn answer(body: Body, prefer: Prefer) -> Result<Answer, Fail> {
+    let answer = Answer { body: Some(body), ..Answer::empty(207)? }.header("DAV", CLASSES)?;
+    let answer = answer.header("Content-Type", "application/xml; charset=utf-8")?;
+    Ok(match prefer.applied() {
+        Some(applied) => answer.header("Preference-Applied", applied)?.header("Vary", "Prefer")?,
+        None => answer,
+    })
+}
+
+/// `PROPFIND` of `/`, `/dav/` and `/dav/principals/`. What is below is not listed: it would list users.
+pub(crate) async fn start(request: &Request<'_>) -> Result<Answer, Fail> {
+    let find = Find::read(request).await?;
+    let mut document = find.document();
+    let around = surroundings(request, request.mailbox.user.mailbox, request.user, &request.mailbox.user, false);
+    document.properties(&request.call.hrefs.of(&request.call.place), &Subject::Start, &find.asked, &around, None);
+    multistatus(document.end(None), find.prefer)
+}
+
+/// `PROPFIND` of a principal.
+pub(crate) async fn principal(request: &Request<'_>) -> Result<Answer, Fail> {
+    let find = Find::read(request).await?;
+    let owner = &request.mailbox.user;
+    let around = surroundings(request, owner.mailbox, request.user, owner, false);
+    let mut document = find.document();
+    let href = request.call.hrefs.of(&Place::Principal(owner.id.clone()));
+    document.properties(&href, &Subject::Principal, &find.asked, &around, None);
+    multistatus(document.end(None), find.prefer)
+}
+
+/// `PROPFIND` of a home: itself and its address books, the default one first.
+pub(crate) async fn home(request: &Request<'_>) -> Result<Answer, Fail> {
+    let find = Find::read(request).await?;
+    let mailbox = request.mailbox;
+    let mut document = find.document();
+    let kept = books::kept(&mailbox.store, mailbox.user.mailbox, "", &find.asked).await?;
+    let around = surroundings(request, mailbox.user.mailbox, request.user, &mailbox.user, mailbox.may_write);
+    if find.depth == Depth::Zero || !find.prefer.no_root {
+        let href = request.call.hrefs.of(&Place::Home(mailbox.user.id.clone()));
+        document.properties(&href, &Subject::Home(&kept), &find.asked, &around, None);
+    }
+    if find.depth == Depth::One {
+        for listed in books::list(request).await? {
+            let kept = books::kept(&listed.store, listed.owner.mailbox, &listed.book.folder.id, &find.asked).await?;
+            let around = surroundings(request, listed.owner.mailbox, request.user, &listed.owner, listed.may_write);
+            document.properties(&listed.href, &Subject::Book(&listed.book, &kept), &find.asked, &around, None);
+        }
+    }
+    multistatus(document.end(None), find.prefer)
+}
+
+/// `PROPFIND` of an address book: itself, and its cards.
+pub(crate) async fn book(request: &Request<'_>) -> Result<Answer, Fail> {
+    let find = Find::read(request).await?;
+    let target = Target::find(request).await?;
+    let mailbox = request.mailbox;
+    let mut document = find.document();
+    if find.depth == Depth::Zero || !find.prefer.no_root {
+        let kept = books::kept(&mailbox.store, mailbox.user.mailbox, &target.book.folder.id, &find.asked).await?;
+        let around = surroundings(request, mailbox.user.mailbox, request.user, &mailbox.user, mailbox.may_write);
+        document.properties(&target.href, &Subject::Book(&target.book, &kept), &find.asked, &around, None);
+    }
+    if find.depth == Depth::Zero {
+        return multistatus(document.end(None), find.prefer);
+    }
+    let lister = Lister::new(request, &target.book, find.asked.clone(), find.prefer.minimal);
+    let pages = lister.pages(document.out, |_| Multistatus::piece(false).end(None));
+    answer(Body::Stream(pages), find.prefer)
+}
+
+/// `PROPFIND` of a card.
+pub(crate) async fn card(request: &Request<'_>) -> Result<Answer, Fail> {
+    let find = Find::read(request).await?;
+    let target = Target::find(request).await?;
+    let mailbox = request.mailbox;
+    let member = mailbox.store.member(mailbox.user.mailbox, &target.book.folder.id, &target.name).await?;
+    let lister = Lister::new(request, &target.book, find.asked.clone(), find.prefer.minimal);
+    let mut document = find.document();
+    document.out.push_str(&lister.write(&[member]).await?);
+    multistatus(document.end(None), find.prefer)
+}
+
+/// What properties depend on besides their subject.
+pub(crate) fn surroundings<'a>(
+    request: &'a Request<'_>,
+    mailbox: i64,
+    caller: &'a User,
+    owner: &'a User,
+    may_write: bool,
+) -> Surroundings<'a> {
+    let call = request.call;
+    Surroundings { hrefs: &call.hrefs, caller, owner, mailbox, may_write, history: call.api.unguarded.history() }
+}
+
+/// Writes the responses of cards, also after the request's own data is gone.
+#[derive(Clone)]
+pub(crate) struct Lister {
+    store: Store,
+    caller: User,
+    owner: User,
+    may_write: bool,
+    hrefs: super::href::Hrefs,
+    book: Book,
+    /// Whose home the addresses are in, and the folder as they name it.
+    home: String,
+    folder: String,
+    asked: Asked,
+    /// The version and the properties of `address-data`.
+    data: Option<super::data::AddressData>,
+    minimal: bool,
+}
+
+impl Lister {
+    pub(crate) fn new(request: &Request<'_>, book: &Book, asked: Asked, minimal: bool) -> Self {
+        let mailbox = request.mailbox;
+        let (home, folder) = books::shown(request, &book.folder.id);
+        Self {
+            store: mailbox.store.clone(),
+            caller: request.user.clone(),
+            owner: mailbox.user.clone(),
+            may_write: mailbox.may_write,
+            hrefs: request.call.hrefs.clone(),
+            book: book.clone(),
+            home,
+            folder,
+            asked,
+            data: None,
+            minimal,
+        }
+    }
+
+    /// Gives cards in this form too.
+    pub(crate) fn with_data(self, data: Option<super::data::AddressData>) -> Self {
+        Self { data, ..self }
+    }
+
+    /// The address of a card of this name.
+    pub(crate) fn href(&self, name: &str) -> String {
+        self.hrefs.of(&Place::Card(self.home.clone(), self.folder.clone(), name.to_owned()))
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn mailbox(&self) -> i64 {
+        self.owner.mailbox
+    }
+
+    pub(crate) fn book(&self) -> &Book {
+        &self.book
+    }
+
+    fn around(&self) -> Surroundings<'_> {
+        Surroundings {
+            hrefs: &self.hrefs,
+            caller: &self.caller,
+            owner: &self.owner,
+            mailbox: self.owner.mailbox,
+            may_write: self.may_write,
+            history: self.store.history(),
+        }
+    }
+
+    /// The responses of some cards. Only what is asked for is read.
+    pub(crate) async fn write(&self, members: &[Member]) -> Result<String, Error> {
+        let mut piece = Multistatus::piece(self.minimal);
+        let wants_text = self.asked.names(DAV, "getcontentlength");
+        if !wants_text && self.data.is_none() {
+            for member in members {
+                piece.properties(
+                    &self.href(&member.name),
+                    &Subject::Card(member, None),
+                    &self.asked,
+                    &self.around(),
+                    None,
+                );
+            }
+            return Ok(piece.out);
+        }
+        let mut rest = members;
+        while !rest.is_empty() {
+            let (wholes, read) = self.store.whole_cards(self.owner.mailbox, rest).await?;
+            rest = rest.get(read.max(1)..).unwrap_or_default();
+            for whole in wholes {
+                let text = if wants_text { Some(card::render(&whole, None)) } else { None };
+                let data = self.data.as_ref().map(|data| data.of(&whole));
+                let subject = Subject::Card(&whole.member, text.as_deref());
+                piece.properties(
+                    &self.href(&whole.member.name),
+                    &subject,
+                    &self.asked,
+                    &self.around(),
+                    data.as_deref(),
+                );
+            }
+        }
+        Ok(piece.out)
+    }
+
+    /// All cards of the book, page by page, behind what is written already and before what ends it.
+    pub(crate) fn pages(self, begun: String, end: impl FnOnce(&Self) -> String + 'static) -> crate::store::Chunks {
+        /// Contacts first, then groups, then the end.
+        enum At {
+            Contacts(Option<uuid::Uuid>),
+            Groups(Option<uuid::Uuid>),
+            End,
+            Over,
+        }
+        let state = (self, At::Contacts(None), Some(end));
+        let rest = stream::try_unfold(state, |(lister, at, mut end)| async move {
+            let (groups, after) = match at {
+                At::Contacts(after) => (false, after),
+                At::Groups(after) => (true, after),
+                At::End => {
+                    let last = end.take().map(|end| end(&lister)).unwrap_or_default();
+                    return Ok(Some((last.into_bytes(), (lister, At::Over, end))));
+                }
+                At::Over => return Ok(None),
+            };
+            let (mailbox, folder) = (lister.owner.mailbox, lister.book.folder.id.clone());
+            let page = lister.store.members(mailbox, &folder, groups, after, PAGE).await?;
+            let piece = lister.write(&page).await?;
+            let last = page.last().map(|member| member.id);
+            let is_full = i64::try_from(page.len()).is_ok_and(|found| found == PAGE);
+            let next = match (is_full, groups) {
+                (true, false) => At::Contacts(last),
+                (true, true) => At::Groups(last),
+                (false, false) => At::Groups(None),
+                (false, true) => At::End,
+            };
+            Ok(Some((piece.into_bytes(), (lister, next, end))))
+        });
+        let rest = rest.filter(|piece| std::future::ready(!matches!(piece, Ok(bytes) if bytes.is_empty())));
+        stream::once(async move { Ok(begun.into_bytes()) }).chain(rest).boxed_local()
+    }
+}

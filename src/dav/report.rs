@@ -1,0 +1,187 @@
+//! REPORT: which one it is, and `addressbook-multiget` (RFC 6352, section 8.7).
+
+use futures_util::stream::{self, StreamExt as _};
+
+use super::books::{Target, xml};
+use super::data::AddressData;
+use super::error::Fail;
+use super::expand;
+use super::headers::Prefer;
+use super::href::Place;
+use super::multistatus::{Asked, Multistatus};
+use super::propfind::{Lister, answer};
+use super::query;
+use super::routes::Request;
+use super::sync;
+use super::xml::{CARDDAV, DAV, Element};
+use crate::domain::error::Error;
+use crate::http::answer::{Answer, Body};
+
+/// Cards of a list that are read at once.
+const BLOCK: usize = 200;
+
+/// `REPORT`
+pub(crate) async fn report(request: &Request<'_>) -> Result<Answer, Fail> {
+    let unknown = || Fail::new(403, "<D:supported-report/>", "There is no such report here.");
+    if request.body.iter().all(u8::is_ascii_whitespace) {
+        return Err(unknown());
+    }
+    let body = xml(request).await?;
+    let is_book = matches!(request.call.place, Place::Book(..));
+    if body.is(DAV, "sync-collection") && is_book {
+        return sync::collection(request, &body).await;
+    }
+    if body.is(CARDDAV, "addressbook-multiget") && !matches!(request.call.place, Place::Principal(_)) {
+        return multiget(request, &body).await;
+    }
+    if body.is(DAV, "expand-property") && matches!(request.call.place, Place::Principal(_) | Place::Home(_)) {
+        return expand::expand(request, &body).await;
+    }
+    if body.is(CARDDAV, "addressbook-query") && !matches!(request.call.place, Place::Principal(_)) {
+        return query::query(request, &body).await;
+    }
+    Err(unknown())
+}
+
+/// What one address of a list means.
+enum Listed {
+    /// A card of a book, and the book's number.
+    Card(usize, String),
+    /// Nothing below the request's address.
+    Nothing,
+}
+
+/// The cards at a list of addresses, each once, in the order in which they are listed.
+async fn multiget(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
+    let data = AddressData::read(body)?;
+    let asked = Asked::read(body)?;
+    let prefer = Prefer::read(request.call.head.headers);
+    let mut hrefs = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for href in body.children().filter(|child| child.is(DAV, "href")) {
+        let href = href.text().trim().to_owned();
+        if seen.insert(href.clone()) {
+            hrefs.push(href);
+        }
+    }
+    if hrefs.is_empty() {
+        return Err(Fail::bad("A multiget lists the addresses of cards in DAV: href elements."));
+    }
+    let (listers, listed) = sorted(request, &hrefs, &asked, prefer.minimal).await?;
+    let listers: Vec<_> = listers.into_iter().map(|lister| lister.with_data(data.clone())).collect();
+    let minimal = prefer.minimal;
+    let items: Vec<_> = hrefs.into_iter().zip(listed).collect();
+    let begun = Multistatus::new(minimal).out;
+    let pieces = stream::try_unfold((items, 0), move |(items, at)| {
+        let listers = listers.clone();
+        async move {
+            let Some(block) = items.get(at..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
+            let block = &block[..block.len().min(BLOCK)];
+            let piece = written(&listers, block, minimal).await?;
+            let next = at + block.len();
+            Ok::<_, Error>(Some((piece.into_bytes(), (items, next))))
+        }
+    });
+    let end = stream::once(async { Ok(Multistatus::piece(false).end(None).into_bytes()) });
+    let pieces = stream::once(async move { Ok(begun.into_bytes()) }).chain(pieces).chain(end);
+    answer(Body::Stream(pieces.boxed_local()), prefer)
+}
+
+/// What each address means, and what writes the cards of each book that is named.
+async fn sorted(
+    request: &Request<'_>,
+    hrefs: &[String],
+    asked: &Asked,
+    minimal: bool,
+) -> Result<(Vec<Lister>, Vec<Listed>), Fail> {
+    let own = &request.call.place;
+    let mailbox = request.mailbox;
+    let mut listers: Vec<Lister> = Vec::new();
+    let mut listed = Vec::with_capacity(hrefs.len());
+    if own.folder().is_some() {
+        let Target { book, .. } = Target::find(request).await?;
+        listers.push(Lister::new(request, &book, asked.clone(), minimal));
+    }
+    for href in hrefs {
+        let place = request.call.hrefs.read(href);
+        let found = place.as_ref().and_then(|place| {
+            let is_owners = place.user().is_some_and(|user| {
+                mailbox.user.is_called(user) || own.shared().is_some() && request.user.is_called(user)
+            });
+            let is_shared = match (place.shared(), own.shared()) {
+                (Some(owner), Some(_)) => mailbox.user.is_called(owner),
+                (None, None) => true,
+                _ => false,
+            };
+            let is_card = own.name().is_none_or(|own| place.name() == Some(own));
+            Some((place.folder()?, place.name()?)).filter(|_| is_owners && is_shared && is_card)
+        });
+        let Some((folder, name)) = found else {
+            listed.push(Listed::Nothing);
+            continue;
+        };
+        let known = listers.iter().position(|lister| lister.book().folder.id == folder);
+        let at = match known {
+            Some(at) => Some(at),
+            // At a home, each book that is named.
+            None if own.folder().is_none() => match mailbox.store.book(mailbox.user.mailbox, folder).await {
+                Ok(book) => {
+                    listers.push(Lister::new(request, &book, asked.clone(), minimal));
+                    Some(listers.len() - 1)
+                }
+                Err(Error::NotFound) => None,
+                Err(error) => return Err(error.into()),
+            },
+            None => None,
+        };
+        listed.push(at.map_or(Listed::Nothing, |at| Listed::Card(at, name.to_owned())));
+    }
+    Ok((listers, listed))
+}
+
+/// The responses of a block of addresses.
+async fn written(listers: &[Lister], block: &[(String, Listed)], minimal: bool) -> Result<String, Error> {
+    let mut found = std::collections::HashMap::new();
+    for (number, lister) in listers.iter().enumerate() {
+        let wanted = block.iter().filter_map(|(_, listed)| match listed {
+            Listed::Card(at, name) if *at == number => Some(name.clone()),
+            _ => None,
+        });
+        let names: Vec<_> = wanted.collect();
+        if names.is_empty() {
+            continue;
+        }
+        for member in lister.store().members_named(lister.mailbox(), &lister.book().folder.id, &names).await? {
+            found.insert((number, member.name.clone()), member);
+        }
+    }
+    let mut piece = Multistatus::piece(minimal);
+    // Cards that follow each other are read together.
+    let mut run: (usize, Vec<_>) = (0, Vec::new());
+    for (href, listed) in block {
+        let member = match listed {
+            Listed::Card(at, name) => found.remove(&(*at, name.clone())).map(|member| (*at, member)),
+            Listed::Nothing => None,
+        };
+        match member {
+            Some((at, member)) if at == run.0 || run.1.is_empty() => {
+                run.0 = at;
+                run.1.push(member);
+            }
+            other => {
+                if let Some(lister) = listers.get(run.0).filter(|_| !run.1.is_empty()) {
+                    piece.out.push_str(&lister.write(&run.1).await?);
+                }
+                run.1.clear();
+                match other {
+                    Some((at, member)) => run = (at, vec![member]),
+                    None => piece.status(href, 404, "Not Found", ""),
+                }
+            }
+        }
+    }
+    if let Some(lister) = listers.get(run.0).filter(|_| !run.1.is_empty()) {
+        piece.out.push_str(&lister.write(&run.1).await?);
+    }
+    Ok(piece.out)
+}

@@ -1,0 +1,129 @@
+//! `sync-collection` (RFC 6578).
+
+use super::books::Target;
+use super::data::AddressData;
+use super::error::Fail;
+use super::headers::{self, Depth, Prefer};
+use super::multistatus::{Asked, Multistatus};
+use super::propfind::{Lister, answer, multistatus};
+
+use super::routes::Request;
+use super::token;
+use super::xml::{DAV, Element};
+use crate::clock;
+use crate::domain::error::Error;
+use crate::http::answer::{Answer, Body};
+use crate::store::Member;
+
+/// Most responses that are not cut unasked.
+const MOST: i64 = 100_000;
+/// Most cards, and bytes of them, that are answered in full; clients fetch more by multiget.
+const MAX_WHOLE: usize = 1_000;
+const MAX_WHOLE_BYTES: i64 = 4 << 20;
+/// Cards whose responses are written at once.
+const BLOCK: usize = 500;
+
+/// What is asked.
+struct Round {
+    since: Option<String>,
+    limit: Option<i64>,
+    asked: Asked,
+    data: Option<AddressData>,
+}
+
+impl Round {
+    fn read(request: &Request<'_>, body: &Element) -> Result<Self, Fail> {
+        // The RFC wants 0; several clients send 1.
+        if Depth::read(request.call.head.headers)? == Some(Depth::Infinity) {
+            return Err(Fail::bad("A sync-collection has a Depth of 0."));
+        }
+        let level = body.child(DAV, "sync-level").map(|level| level.text().trim().to_ascii_lowercase());
+        if level.is_some_and(|level| level != "1" && level != "infinite") {
+            return Err(Fail::bad("The sync-level is 1 or infinite."));
+        }
+        let since = body.child(DAV, "sync-token").map(|token| token.text().trim().to_owned());
+        let limit = body.child(DAV, "limit").and_then(|limit| limit.child(DAV, "nresults"));
+        let limit = limit.map(|limit| limit.text().trim().parse::<i64>());
+        let limit = limit.transpose().ok().filter(|limit| limit.is_none_or(|limit| limit > 0));
+        let Some(limit) = limit else { return Err(Fail::bad("The limit's nresults is a number above 0.")) };
+        let since = since.filter(|token| !token.is_empty());
+        Ok(Self { since, limit, asked: Asked::read(body)?, data: AddressData::read(body)? })
+    }
+}
+
+/// What has changed in a book since a token; without one, all that is there.
+pub(crate) async fn collection(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
+    let round = Round::read(request, body)?;
+    let prefer = Prefer::read(request.call.head.headers);
+    let Target { book, href, .. } = Target::find(request).await?;
+    let (history, mailbox) = (request.call.api.unguarded.history().clone(), request.mailbox.user.mailbox);
+    let since = match &round.since {
+        None => None,
+        Some(text) => match token::read(&history, mailbox, &book, text, clock::now()) {
+            Some(moment) => Some(moment),
+            None => return Err(bad_token(request)),
+        },
+    };
+    let lister = Lister::new(request, &book, round.asked, prefer.minimal);
+    if since.is_none() && round.limit.is_none() && round.data.is_none() {
+        // What changes meanwhile is told again in the next round.
+        let begun = Multistatus::new(prefer.minimal).out;
+        let token = token::print(&history, mailbox, &book, book.moment);
+        let pages = lister.pages(begun, move |_| Multistatus::piece(false).end(Some(&token)));
+        return answer(Body::Stream(pages), prefer);
+    }
+    let limit = round.limit.unwrap_or(MOST).min(MOST);
+    let kept_since = request.call.api.settings.kept_since();
+    let store = &request.mailbox.store;
+    let changes = match store.book_changes(mailbox, &book.folder.id, since, limit, kept_since).await {
+        Err(Error::OutOfSync(..)) => return Err(bad_token(request)),
+        changes => changes?,
+    };
+    // Not in the RFC, but some clients ask for it.
+    let lister = lister.with_data(round.data.filter(|_| is_small(&changes.changed)));
+    let mut document = Multistatus::new(prefer.minimal);
+    for name in &changes.gone {
+        document.status(&lister.href(name), 404, "Not Found", "");
+    }
+    if changes.more {
+        document.cut(&href);
+    }
+    let token = token::print(&history, mailbox, &book, changes.moment);
+    if changes.changed.len() <= BLOCK {
+        document.out.push_str(&lister.write(&changes.changed).await?);
+        return multistatus(document.end(Some(&token)), prefer);
+    }
+    let pieces = in_blocks(lister, changes.changed);
+    let pieces = futures_util::StreamExt::chain(
+        futures_util::stream::once(async move { Ok(document.out.into_bytes()) }),
+        pieces,
+    );
+    let end = futures_util::stream::once(async move { Ok(Multistatus::piece(false).end(Some(&token)).into_bytes()) });
+    let pieces = futures_util::StreamExt::chain(pieces, end);
+    answer(Body::Stream(futures_util::StreamExt::boxed_local(pieces)), prefer)
+}
+
+fn is_small(members: &[Member]) -> bool {
+    members.len() <= MAX_WHOLE && members.iter().map(|member| member.size).sum::<i64>() <= MAX_WHOLE_BYTES
+}
+
+fn in_blocks(lister: Lister, members: Vec<Member>) -> crate::store::Chunks {
+    let pieces = futures_util::stream::try_unfold((lister, members, 0), |(lister, members, at)| async move {
+        let Some(rest) = members.get(at..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
+        let block = &rest[..rest.len().min(BLOCK)];
+        let (piece, next) = (lister.write(block).await?, at + block.len());
+        Ok(Some((piece.into_bytes(), (lister, members, next))))
+    });
+    Box::pin(pieces)
+}
+
+/// The token is no token of this book that leads on. Thunderbird begins anew on 400 only, and all others on 403.
+fn bad_token(request: &Request<'_>) -> Fail {
+    let agent = headers::text(request.call.head.headers, "user-agent").unwrap_or_default();
+    let status = if agent.contains("Thunderbird/") { 400 } else { 403 };
+    Fail::new(
+        status,
+        "<D:valid-sync-token/>",
+        "The sync token is not one of this address book, or too old. Begin with an empty one.",
+    )
+}

@@ -1,0 +1,85 @@
+//! XML as WebDAV uses it: a small tree of a request's body, and the text of answers. Namespaces decide, never prefixes.
+
+pub(crate) mod read;
+pub(crate) mod write;
+
+use std::sync::Arc;
+
+/// WebDAV's namespace.
+pub(crate) const DAV: &str = "DAV:";
+/// CardDAV's.
+pub(crate) const CARDDAV: &str = "urn:ietf:params:xml:ns:carddav";
+/// That of Apple's extensions, such as `getctag`.
+pub(crate) const CALENDAR_SERVER: &str = "http://calendarserver.org/ns/";
+
+/// A name in its namespace, which is empty for none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Name {
+    pub(crate) space: Arc<str>,
+    pub(crate) local: String,
+}
+
+impl Name {
+    pub(crate) fn is(&self, space: &str, local: &str) -> bool {
+        &*self.space == space && self.local == local
+    }
+}
+
+/// An attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attribute {
+    pub(crate) name: Name,
+    pub(crate) value: String,
+}
+
+/// What stands inside an element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Node {
+    Element(Element),
+    Text(String),
+}
+
+/// An element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Element {
+    pub(crate) name: Name,
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) content: Vec<Node>,
+}
+
+impl Element {
+    pub(crate) fn is(&self, space: &str, local: &str) -> bool {
+        self.name.is(space, local)
+    }
+
+    /// The elements inside it.
+    pub(crate) fn children(&self) -> impl Iterator<Item = &Element> {
+        self.content.iter().filter_map(|node| match node {
+            Node::Element(element) => Some(element),
+            Node::Text(_) => None,
+        })
+    }
+
+    /// The first element of this name inside it.
+    pub(crate) fn child(&self, space: &str, local: &str) -> Option<&Element> {
+        self.children().find(|child| child.is(space, local))
+    }
+
+    /// The text inside it, without that of elements inside.
+    pub(crate) fn text(&self) -> String {
+        let texts = self.content.iter().filter_map(|node| match node {
+            Node::Text(text) => Some(text.as_str()),
+            Node::Element(_) => None,
+        });
+        texts.collect()
+    }
+
+    /// The value of an attribute without a namespace. Letter case does not count: some clients write `Content-Type`.
+    pub(crate) fn attribute(&self, local: &str) -> Option<&str> {
+        let found = self
+            .attributes
+            .iter()
+            .find(|attribute| attribute.name.space.is_empty() && attribute.name.local.eq_ignore_ascii_case(local));
+        found.map(|attribute| attribute.value.as_str())
+    }
+}

@@ -1,0 +1,136 @@
+//! Authorization: the mailbox of a call, and what its caller may do with it (docs/graph.md, "Permissions").
+
+use crate::domain::error::Error;
+use crate::domain::scopes::Scopes;
+use crate::domain::user::{User, UserName};
+use crate::http::Api;
+use crate::http::authenticate::{Caller, Who};
+use crate::store::{Actor, Store};
+
+/// What a call needs of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing: not even a token.
+    Open,
+    /// A valid token.
+    Token,
+    /// To read what is in a mailbox.
+    Read,
+    /// To write to it.
+    Write,
+    /// To list users.
+    Users,
+    /// To see whom a mailbox is shared with.
+    SeeShares,
+    /// To share it, which takes an application that may list users.
+    Share,
+    /// To take that back.
+    Unshare,
+}
+
+impl Api {
+    /// The mailbox of a user, the caller's own without a name, for a caller who may do this with it. The store acts as `actor`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`] for a user who does not exist or whom the caller may not see; [`Error::NoMe`] where an application
+    /// names none; [`Error::Denied`] if the token does not permit the call.
+    pub(crate) async fn mailbox(
+        &self,
+        caller: &Caller,
+        asked: Option<&str>,
+        need: Need,
+        actor: Actor,
+    ) -> Result<Mailbox, Error> {
+        let store = &self.unguarded;
+        let (user, may) = match (&caller.who, asked) {
+            (Who::App(_), None) => return Err(Error::NoMe),
+            (Who::App(_), Some(asked)) => {
+                let may = May::as_application(caller.scopes);
+                may.check(need)?;
+                (self.user(asked).await?.ok_or_else(|| Error::UnknownUser(asked.to_owned()))?, may)
+            }
+            (Who::User(own), asked) if asked.is_none_or(|asked| own.is_called(asked)) => {
+                (own.clone(), May::as_owner(caller.scopes))
+            }
+            (Who::User(own), asked) => {
+                let asked = asked.unwrap_or_default();
+                // For a token without shared scopes, other users do not exist.
+                let share =
+                    if caller.scopes.may_read_shared() { store.shared_with(own.mailbox, asked).await? } else { None };
+                let share = share.ok_or_else(|| Error::UnknownUser(asked.to_owned()))?;
+                (share.user, May::as_guest(share.can_write && caller.scopes.may_write_shared()))
+            }
+        };
+        may.check(need)?;
+        let asked = asked.map_or_else(|| user.id.clone(), str::to_owned);
+        let actor = Actor { mailbox: Some(user.mailbox), asked: asked.clone(), ..actor };
+        Ok(Mailbox { store: store.acting(actor), asked, may_write: may.write, user })
+    }
+
+    /// The user of this name or id. Creates it if the operator has named it and its mailbox is created at first use.
+    pub(crate) async fn user(&self, called: &str) -> Result<Option<User>, Error> {
+        if let Some(user) = self.unguarded.find_user_called(called).await? {
+            return Ok(Some(user));
+        }
+        match UserName::of_address(called).and_then(|name| self.access.named(&name)) {
+            Some(named) => self.unguarded.user(&named).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// What a caller may do with a mailbox.
+#[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a right of its own")]
+pub(crate) struct May {
+    read: bool,
+    write: bool,
+    see_shares: bool,
+    share: bool,
+    unshare: bool,
+}
+
+impl May {
+    pub(crate) fn as_application(scopes: Scopes) -> Self {
+        let (read, share) = (scopes.may_read(), scopes.may_share());
+        Self { read, write: scopes.may_write(), see_shares: read || share, share, unshare: share }
+    }
+
+    pub(crate) fn as_owner(scopes: Scopes) -> Self {
+        let (read, write) = (scopes.may_read(), scopes.may_write());
+        Self { read, write, see_shares: read, share: false, unshare: write }
+    }
+
+    /// For a mailbox that another user shares.
+    pub(crate) fn as_guest(write: bool) -> Self {
+        Self { read: true, write, see_shares: false, share: false, unshare: false }
+    }
+
+    /// # Errors
+    /// [`Error::Denied`]
+    pub(crate) fn check(self, need: Need) -> Result<(), Error> {
+        let (may, why) = match need {
+            Need::Open | Need::Token => return Ok(()),
+            Need::Read => (self.read, "The token does not permit reading contacts, which takes Contacts.Read."),
+            Need::Write => {
+                (self.write, "The token does not permit writing contacts here, which takes Contacts.ReadWrite.")
+            }
+            Need::Users => (false, "The token does not permit listing users, which takes User.Read.All."),
+            Need::SeeShares => (self.see_shares, "Only its owner may see whom a mailbox is shared with."),
+            Need::Share => (self.share, "Only an application with User.ReadWrite.All may share mailboxes."),
+            Need::Unshare => (self.unshare, "Only its owner may end a share, with Contacts.ReadWrite."),
+        };
+        if may { Ok(()) } else { Err(Error::Denied(why)) }
+    }
+}
+
+/// A mailbox and how the request named its owner.
+pub(crate) struct Mailbox {
+    pub(crate) user: User,
+    /// The store with the rights of the caller on this mailbox.
+    pub(crate) store: Store,
+    /// Whether the caller may write to it, by token and share.
+    pub(crate) may_write: bool,
+    /// The user as in the request, or the id for `/me`: for contexts and links.
+    pub(crate) asked: String,
+}

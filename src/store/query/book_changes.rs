@@ -1,0 +1,171 @@
+//! What has changed in a folder since a moment: by the change log, as far as it goes back, and by the rows themselves.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::domain::card;
+use crate::domain::error::Error;
+use crate::domain::sync::Watermark;
+use crate::store::Store;
+use crate::store::db::engine::Session;
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::query::books::{Member, members_of, moment};
+
+/// What has changed in a folder since a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BookChanges {
+    /// What is there, new or changed, in the order of the last changes.
+    pub changed: Vec<Member>,
+    /// The names that are no longer there.
+    pub gone: Vec<String>,
+    /// Up to where this tells.
+    pub moment: Watermark,
+    /// Whether more has changed.
+    pub more: bool,
+}
+
+impl Store {
+    /// What has changed in a folder since a moment; without one, all that is there. At most `limit` of both kinds together. What
+    /// changed before `kept_since` (UTC microseconds) may no longer be in the log.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the folder, [`Error::OutOfSync`] for a moment of another history.
+    pub async fn book_changes(
+        &self,
+        mailbox: i64,
+        folder: &str,
+        since: Option<Watermark>,
+        limit: i64,
+        kept_since: i64,
+    ) -> Result<BookChanges, Error> {
+        let read = async |session: &mut Session| {
+            session.begin_snapshot().await?;
+            if let Some(then) = since {
+                leads_on(session, mailbox, then, kept_since).await?;
+            }
+            let now = moment(session, mailbox, folder).await?;
+            changes(session, mailbox, folder, (since, now), limit, kept_since).await
+        };
+        self.read_much(Some(mailbox), read).await
+    }
+}
+
+/// Checks that the mailbox has been at the moment: the log has the same entry, or it is so old that it may have been purged.
+async fn leads_on(session: &mut Session, mailbox: i64, then: Watermark, kept_since: i64) -> Result<(), Error> {
+    let text = "
+select m.seq, c.changed_date_time from mailboxes m left join changes c on c.mailbox = m.id and c.seq = $2 where m.id = $1";
+    let row = session.row(Statement::new(text).bind(mailbox).bind(then.seq)).await?;
+    let row = row.ok_or_else(|| Error::internal("the mailbox is gone"))?;
+    let is_there = match row.get::<Option<i64>>(1)? {
+        Some(time) => time == then.entry.1,
+        None => then == Watermark::default() || then.entry.1 < kept_since,
+    };
+    if is_there && row.get::<i64>(0)? >= then.seq {
+        return Ok(());
+    }
+    Err(Error::OutOfSync("The token is of another history of changes, or ahead of this one.", String::new()))
+}
+
+/// The changes of a folder since a moment up to now.
+async fn changes(
+    session: &mut Session,
+    mailbox: i64,
+    folder: &str,
+    (since, now): (Option<Watermark>, Watermark),
+    limit: i64,
+    kept_since: i64,
+) -> Result<BookChanges, Error> {
+    let after = since.unwrap_or_default().seq;
+    let of = |text: &'static str, folder_column: &'static str| {
+        Sql::new(text).value(mailbox).text(folder_column).value(folder.to_owned())
+    };
+    // The log from there on is whole if nothing after it is old enough to be purged.
+    let is_whole = since.is_some_and(|then| then.entry.1 >= kept_since);
+    let mut items = Vec::new();
+    if since.is_some() {
+        let log =
+            "select l.contact_id as id, l.seq as seq from changes l where l.contact_id is not null and l.mailbox = ";
+        let log = of(log, " and l.folder_id = ").text(" and l.seq > ").value(after);
+        // Of what is no longer there the log has kept the entries; what is there says itself when it changed.
+        items.push(if is_whole { log } else { log.text(" and l.removed") });
+        let names =
+            "select k.contact_id, k.version from cards k where k.deleted_date_time is not null and k.mailbox = ";
+        items.push(of(names, " and k.folder_id = ").text(" and k.version > ").value(after));
+    }
+    if !is_whole {
+        let contacts =
+            "select c.id as id, c.version as seq from contacts c where c.deleted_date_time is null and c.mailbox = ";
+        items.push(of(contacts, " and c.parent_folder_id = ").text(" and c.version > ").value(after));
+        let photos =
+            "select c.id, p.version from photos p join contacts c on c.mailbox = p.mailbox and c.id = p.contact_id
+where c.deleted_date_time is null and c.mailbox = ";
+        items.push(of(photos, " and c.parent_folder_id = ").text(" and p.version > ").value(after));
+        let kept = "select k.contact_id, k.version from cards k where k.deleted_date_time is null and k.mailbox = ";
+        items.push(of(kept, " and k.folder_id = ").text(" and k.version > ").value(after));
+    }
+    let mut items = items.into_iter();
+    let first = items.next().unwrap_or_default();
+    let items = items.fold(first, |all, more| all.text(" union all ").then(more));
+    let select = Sql::new("select id, max(seq) from (").then(items).text(") as items group by id order by 2 limit ");
+    let rows = session.rows(select.value(limit.saturating_add(1)).into()).await?;
+    let more = i64::try_from(rows.len()).is_ok_and(|found| found > limit);
+    let taken = usize::try_from(limit).unwrap_or(usize::MAX);
+    let items = rows.iter().take(taken).map(|row| Ok((row.get(0)?, row.get(1)?)));
+    let items = items.collect::<Result<Vec<(Uuid, i64)>, Error>>()?;
+    let ids: Vec<_> = items.iter().map(|(id, _)| *id).collect();
+    let mut there = members_of(session, mailbox, folder, &ids).await?;
+    let mut changed = Vec::new();
+    let mut lost = Vec::new();
+    for (id, _) in &items {
+        match there.remove(id) {
+            Some(member) => changed.push(member),
+            None => lost.push(*id),
+        }
+    }
+    // At the beginning a client knows nothing that could be gone.
+    let gone = if since.is_some() { gone(session, mailbox, folder, &lost).await? } else { Vec::new() };
+    let moment = match items.last().filter(|_| more) {
+        Some((_, seq)) => at(session, mailbox, *seq, &changed).await?,
+        None => Watermark {
+            seq: now.seq.max(after),
+            entry: if now.seq >= after { now.entry } else { since.unwrap_or_default().entry },
+        },
+    };
+    Ok(BookChanges { changed, gone, moment, more })
+}
+
+/// The moment of a change: by the log, or by the row that was written then.
+async fn at(session: &mut Session, mailbox: i64, seq: i64, changed: &[Member]) -> Result<Watermark, Error> {
+    let text = "select changed_date_time from changes where mailbox = $1 and seq = $2";
+    let row = session.row(Statement::new(text).bind(mailbox).bind(seq)).await?;
+    let time = match row {
+        Some(row) => row.get(0)?,
+        None => changed.iter().find(|member| member.version == seq).map_or(0, |member| member.last_modified_date_time),
+    };
+    Ok(Watermark { seq, entry: (seq, time) })
+}
+
+/// The names of what is no longer there, but those that something else has now.
+async fn gone(session: &mut Session, mailbox: i64, folder: &str, ids: &[Uuid]) -> Result<Vec<String>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let select = Sql::new("select contact_id, name from cards where mailbox = ").value(mailbox);
+    let select = select.text(" and folder_id = ").value(folder.to_owned()).text(" and contact_id in ");
+    let mut names: HashMap<Uuid, String> = HashMap::new();
+    for row in &session.rows(select.then(Sql::among(ids)).into()).await? {
+        names.insert(row.get(0)?, row.get(1)?);
+    }
+    let mut all: Vec<_> = ids.iter().map(|id| names.remove(id).unwrap_or_else(|| card::own_name(*id))).collect();
+    let mut seen = HashSet::new();
+    all.retain(|name| seen.insert(name.clone()));
+    let select = Sql::new("select name from cards where deleted_date_time is null and mailbox = ").value(mailbox);
+    let select = select.text(" and folder_id = ").value(folder.to_owned()).text(" and name in ");
+    let mut taken = HashSet::new();
+    for row in &session.rows(select.then(Sql::among_texts(&all)).into()).await? {
+        taken.insert(row.get::<String>(0)?);
+    }
+    all.retain(|name| !taken.contains(name));
+    Ok(all)
+}

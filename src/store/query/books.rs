@@ -1,0 +1,358 @@
+//! Folders as address books: their cards, listed and looked up, and what has changed in one since a moment.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::domain::card::{self, Card};
+use crate::domain::contact::Contact;
+use crate::domain::error::Error;
+use crate::domain::folder::Folder;
+use crate::domain::sync::Watermark;
+use crate::store::Store;
+use crate::store::db::engine::{Row, Session};
+use crate::store::db::statement::{Sql, Statement};
+use crate::store::jobs::emptying;
+use crate::store::tables::contacts::{read, select_columns};
+use crate::store::tables::{cards, folders};
+
+/// About how many bytes of cards are read at once.
+const MAX_READ: i64 = 4 << 20;
+
+/// A folder, and the moment that those who follow it have come to when they know all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Book {
+    /// The folder.
+    pub folder: Folder,
+    /// The names of the folders around it, the outermost first, without the default one.
+    pub path: Vec<String>,
+    /// Its last change.
+    pub moment: Watermark,
+}
+
+/// A card as a list names it: of a contact, or of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The contact's id, or the group's own.
+    pub id: Uuid,
+    /// The last segment of its address.
+    pub name: String,
+    /// The number of the last change of contact, photo or card, and its time in UTC microseconds.
+    pub version: i64,
+    /// See `version`.
+    pub last_modified_date_time: i64,
+    /// UTC microseconds.
+    pub created_date_time: i64,
+    /// The contact's `displayName`.
+    pub display_name: Option<String>,
+    /// About how many bytes contact, photo and card have.
+    pub size: i64,
+}
+
+/// A card with all that it is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WholeCard {
+    /// What lists say of it.
+    pub member: Member,
+    /// The contact; a group has none.
+    pub contact: Option<Contact>,
+    /// The version of the photo, also of one that was taken away, and the bytes of one that is there.
+    pub photo: Option<(i64, Option<Vec<u8>>)>,
+    /// The card that is kept beside it.
+    pub card: Option<Card>,
+}
+
+impl Store {
+    /// All folders of a mailbox as address books, by id.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn books(&self, mailbox: i64) -> Result<Vec<Book>, Error> {
+        let read = async |session: &mut Session| {
+            session.begin_snapshot().await?;
+            let text = "
+select f.id, f.parent_folder_id, f.display_name, f.version, f.created_date_time, f.last_modified_date_time
+from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.id";
+            let rows = session.rows(Statement::new(text).bind(mailbox)).await?;
+            let folders = rows.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
+            let by_id: HashMap<_, _> = folders.iter().map(|folder| (folder.id.as_str(), folder)).collect();
+            let mut books = Vec::with_capacity(folders.len());
+            for folder in &folders {
+                let moment = moment(session, mailbox, &folder.id).await?;
+                books.push(Book { folder: folder.clone(), path: path(&by_id, folder), moment });
+            }
+            Ok(books)
+        };
+        self.read_much(Some(mailbox), read).await
+    }
+
+    /// A folder as an address book.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]
+    pub async fn book(&self, mailbox: i64, id: &str) -> Result<Book, Error> {
+        let read = async |session: &mut Session| {
+            session.begin_snapshot().await?;
+            let folder = folders::get(session, mailbox, &[id.to_owned()]).await?;
+            let moment = moment(session, mailbox, &folder.id).await?;
+            let (mut above, mut path) = (folder.parent_folder_id.clone(), Vec::new());
+            while let Some(id) = above.take() {
+                let parent = folders::get(session, mailbox, &[id]).await?;
+                if !parent.is_default() && path.len() < 100 {
+                    path.insert(0, parent.display_name);
+                    above = parent.parent_folder_id;
+                }
+            }
+            Ok(Book { folder, path, moment })
+        };
+        self.read(read).await
+    }
+
+    /// The next cards of a folder after one, by id: first those of contacts, or those of groups.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn members(
+        &self,
+        mailbox: i64,
+        folder: &str,
+        groups: bool,
+        after: Option<Uuid>,
+        limit: i64,
+    ) -> Result<Vec<Member>, Error> {
+        let after = after.unwrap_or_default();
+        let read = async |session: &mut Session| {
+            let select = if groups { of_groups(mailbox, folder) } else { of_contacts(mailbox, folder) };
+            let id = if groups { " and k.contact_id > " } else { " and c.id > " };
+            let order = if groups { " order by k.contact_id limit " } else { " order by c.id limit " };
+            let select = select.text(id).value(after).text(order).value(limit);
+            session.rows(select.into()).await?.iter().map(member).collect()
+        };
+        self.read_much(Some(mailbox), read).await
+    }
+
+    /// The card with this name in a folder.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]
+    pub async fn member(&self, mailbox: i64, folder: &str, name: &str) -> Result<Member, Error> {
+        let read = async |session: &mut Session| {
+            session.begin_snapshot().await?;
+            let id = cards::by_name(session, mailbox, folder, name).await?.ok_or(Error::NotFound)?;
+            let mut found = members_of(session, mailbox, folder, &[id]).await?;
+            found.remove(&id).ok_or(Error::NotFound)
+        };
+        self.read(read).await
+    }
+
+    /// The cards with these names in a folder, without those that are not there.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn members_named(&self, mailbox: i64, folder: &str, names: &[String]) -> Result<Vec<Member>, Error> {
+        let read = async |session: &mut Session| {
+            session.begin_snapshot().await?;
+            let select = Sql::new("select contact_id from cards where deleted_date_time is null and mailbox = ");
+            let select = select.value(mailbox).text(" and folder_id = ").value(folder.to_owned()).text(" and name in ");
+            let rows = session.rows(select.then(Sql::among_texts(names)).into()).await?;
+            let mut ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+            ids.extend(names.iter().filter_map(|name| card::id_of_name(name)));
+            let mut found = members_of(session, mailbox, folder, &ids).await?;
+            // A contact may have another name than that of its id.
+            let wanted: HashSet<_> = names.iter().collect();
+            found.retain(|_, member| wanted.contains(&member.name));
+            Ok(found.into_values().collect())
+        };
+        self.read_much(Some(mailbox), read).await
+    }
+
+    /// The first of these cards with all that they are made of, up to some megabytes; how many that were.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn whole_cards(&self, mailbox: i64, members: &[Member]) -> Result<(Vec<WholeCard>, usize), Error> {
+        let mut bytes = 0;
+        let fitting = members.iter().take_while(|member| {
+            let fits = bytes == 0 || bytes + member.size <= MAX_READ;
+            bytes += member.size.max(1);
+            fits
+        });
+        let members: Vec<_> = fitting.collect();
+        let folder_of = async |session: &mut Session| {
+            session.begin_snapshot().await?;
+            let ids: Vec<_> = members.iter().map(|member| member.id).collect();
+            wholes(session, mailbox, &ids).await
+        };
+        let mut found = self.read_much(Some(mailbox), folder_of).await?;
+        let whole = members.iter().filter_map(|member| found.remove(&member.id)).collect();
+        Ok((whole, members.len()))
+    }
+}
+
+fn path(by_id: &HashMap<&str, &Folder>, folder: &Folder) -> Vec<String> {
+    let (mut path, mut above) = (Vec::new(), folder.parent_folder_id.as_deref());
+    while let Some(parent) = above.and_then(|id| by_id.get(id)).filter(|parent| !parent.is_default()) {
+        path.insert(0, parent.display_name.clone());
+        above = parent.parent_folder_id.as_deref().filter(|_| path.len() < 100);
+    }
+    path
+}
+
+/// The last change of a folder's cards.
+pub(in crate::store) async fn moment(session: &mut Session, mailbox: i64, folder: &str) -> Result<Watermark, Error> {
+    let text = "
+select seq, changed_date_time from changes
+where mailbox = $1 and folder_id = $2 and contact_id is not null order by seq desc limit 1";
+    let row = session.row(Statement::new(text).bind(mailbox).bind(folder)).await?;
+    let Some(row) = row else { return Ok(Watermark::default()) };
+    let seq = row.get(0)?;
+    Ok(Watermark { seq, entry: (seq, row.get(1)?) })
+}
+
+/// The greatest of the versions of contact, photo and card, and when that was.
+const NEWEST: &str = "
+    case when coalesce(k.version, 0) >= coalesce(p.version, 0) and coalesce(k.version, 0) >= c.version then k.version
+        when coalesce(p.version, 0) >= c.version then p.version else c.version end,
+    case when coalesce(k.version, 0) >= coalesce(p.version, 0) and coalesce(k.version, 0) >= c.version
+        then k.last_modified_date_time
+        when coalesce(p.version, 0) >= c.version then p.last_modified_date_time else c.last_modified_date_time end";
+
+const OF_CONTACTS: &str = "
+from contacts c
+    left join photos p on p.mailbox = c.mailbox and p.contact_id = c.id
+    left join cards k on k.mailbox = c.mailbox and k.contact_id = c.id and k.deleted_date_time is null
+where c.deleted_date_time is null and c.mailbox = ";
+
+/// Members that are contacts of a folder, but for the end of the statement.
+fn of_contacts(mailbox: i64, folder: &str) -> Sql {
+    let select = Sql::new("select c.id, k.name, ").text(NEWEST).text(
+        ", c.created_date_time, c.display_name, c.size + case when p.deleted_date_time is null then coalesce(p.size, 0) else 0 end
+    + coalesce((select sum(octet_length(t.text)) from card_texts t where t.mailbox = k.mailbox and t.contact_id = k.contact_id), 0)",
+    );
+    let select = select.text(OF_CONTACTS).value(mailbox).text(" and c.parent_folder_id = ").value(folder.to_owned());
+    select.then(emptying::is_in_none(mailbox))
+}
+
+/// The same of groups.
+fn of_groups(mailbox: i64, folder: &str) -> Sql {
+    let select = "select k.contact_id, k.name, k.version, k.last_modified_date_time, k.last_modified_date_time, null,
+    coalesce((select sum(octet_length(t.text)) from card_texts t where t.mailbox = k.mailbox and t.contact_id = k.contact_id), 0)
+from cards k where k.is_group and k.deleted_date_time is null and k.mailbox = ";
+    Sql::new(select).value(mailbox).text(" and k.folder_id = ").value(folder.to_owned())
+}
+
+fn member(row: &Row) -> Result<Member, Error> {
+    let id = row.get(0)?;
+    let name: Option<String> = row.get(1)?;
+    Ok(Member {
+        id,
+        name: name.unwrap_or_else(|| card::own_name(id)),
+        version: row.get(2)?,
+        last_modified_date_time: row.get(3)?,
+        created_date_time: row.get(4)?,
+        display_name: row.get(5)?,
+        size: row.get(6)?,
+    })
+}
+
+/// The members of a folder among these.
+pub(in crate::store) async fn members_of(
+    session: &mut Session,
+    mailbox: i64,
+    folder: &str,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, Member>, Error> {
+    let contacts = of_contacts(mailbox, folder).text(" and c.id in ").then(Sql::among(ids));
+    let groups = of_groups(mailbox, folder).text(" and k.contact_id in ").then(Sql::among(ids));
+    let mut found = HashMap::new();
+    for select in [contacts, groups] {
+        for row in &session.rows(select.into()).await? {
+            let member = member(row)?;
+            found.insert(member.id, member);
+        }
+    }
+    Ok(found)
+}
+
+/// Cards with all that they are made of.
+async fn wholes(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<HashMap<Uuid, WholeCard>, Error> {
+    let from = "
+from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
+where c.deleted_date_time is null and c.mailbox = ";
+    let select = select_columns().text(from).value(mailbox).text(" and c.id in ").then(Sql::among(ids));
+    let mut contacts = HashMap::new();
+    for row in &session.rows(select.into()).await? {
+        let contact = read(row)?;
+        contacts.insert(contact.id, contact);
+    }
+    let mut photos = photos(session, mailbox, ids).await?;
+    let mut kept = cards::of(session, mailbox, ids).await?;
+    let mut found = HashMap::new();
+    for id in ids {
+        let (contact, card) = (contacts.remove(id), kept.remove(id));
+        if contact.is_none() && !card.as_ref().is_some_and(|card| card.is_group) {
+            continue;
+        }
+        let photo = photos.remove(id);
+        let versions = [
+            contact.as_ref().map(|contact| (contact.version, contact.last_modified_date_time)),
+            photo.as_ref().map(|(version, time, _)| (*version, *time)),
+            card.as_ref().map(|card| (card.version, card.last_modified_date_time)),
+        ];
+        let (version, time) = versions.into_iter().flatten().max().unwrap_or_default();
+        let member = Member {
+            id: *id,
+            name: card.as_ref().map_or_else(|| card::own_name(*id), |card| card.name.clone()),
+            version,
+            last_modified_date_time: time,
+            created_date_time: contact.as_ref().map_or(time, |contact| contact.created_date_time),
+            display_name: contact
+                .as_ref()
+                .and_then(|c| c.properties.text(crate::domain::contact::Text::DisplayName).map(str::to_owned)),
+            size: 0,
+        };
+        let photo = photo.map(|(version, _, bytes)| (version, bytes));
+        found.insert(*id, WholeCard { member, contact, photo, card });
+    }
+    Ok(found)
+}
+
+/// The photos of some contacts: version, time, and the bytes of those that are there.
+async fn photos(
+    session: &mut Session,
+    mailbox: i64,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, (i64, i64, Option<Vec<u8>>)>, Error> {
+    let select = Sql::new(
+        "select p.contact_id, p.version, p.last_modified_date_time, p.deleted_date_time is null from photos p where p.mailbox = ",
+    );
+    let rows = session.rows(select.value(mailbox).text(" and p.contact_id in ").then(Sql::among(ids)).into()).await?;
+    let mut photos = HashMap::new();
+    for row in &rows {
+        let bytes = row.get::<bool>(3)?.then(Vec::new);
+        photos.insert(row.get::<Uuid>(0)?, (row.get(1)?, row.get(2)?, bytes));
+    }
+    if !photos.is_empty() {
+        let select = Sql::new("select b.contact_id, b.bytes from photo_chunks b where b.mailbox = ").value(mailbox);
+        let select = select.text(" and b.contact_id in ").then(Sql::among(ids)).text(" order by b.contact_id, b.pos");
+        for row in &session.rows(select.into()).await? {
+            if let Some((_, _, Some(bytes))) = photos.get_mut(&row.get::<Uuid>(0)?) {
+                bytes.extend(row.get::<Vec<u8>>(1)?);
+            }
+        }
+    }
+    Ok(photos)
+}
+
+/// One card with all that it is made of, by its name.
+pub(in crate::store) async fn whole_named(
+    session: &mut Session,
+    mailbox: i64,
+    folder: &str,
+    name: &str,
+) -> Result<Option<WholeCard>, Error> {
+    match cards::by_name(session, mailbox, folder, name).await? {
+        Some(id) => Ok(wholes(session, mailbox, &[id]).await?.remove(&id)),
+        None => Ok(None),
+    }
+}

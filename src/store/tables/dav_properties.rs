@@ -1,0 +1,133 @@
+//! Properties that CardDAV clients keep with folders and homes.
+
+use crate::domain::error::Error;
+use crate::domain::etag::Preconditions;
+use crate::domain::folder::FolderPatch;
+use crate::store::Store;
+use crate::store::db::engine::Session;
+use crate::store::db::statement::Statement;
+use crate::store::tables::{folders, quota};
+use crate::store::write::tx::Tx;
+
+/// A property that a client keeps with a folder or, under an empty folder id, with the home of a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DavProperty {
+    /// The namespace of its element; empty for none.
+    pub namespace: String,
+    /// The local name.
+    pub name: String,
+    /// The whole element as XML; of `addressbook-description` the text.
+    pub value: String,
+}
+
+impl Store {
+    /// The properties that clients keep with a folder, in the order in which they were set.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn dav_properties(&self, mailbox: i64, folder: &str) -> Result<Vec<DavProperty>, Error> {
+        self.read(async |session: &mut Session| of(session, mailbox, folder).await).await
+    }
+}
+
+pub(in crate::store) async fn of(session: &mut Session, mailbox: i64, folder: &str) -> Result<Vec<DavProperty>, Error> {
+    let text = "
+select namespace, name, value from dav_properties where mailbox = $1 and folder_id = $2 order by pos";
+    let rows = session.rows(Statement::new(text).bind(mailbox).bind(folder)).await?;
+    let read = |row: &crate::store::db::engine::Row| {
+        Ok(DavProperty { namespace: row.get(0)?, name: row.get(1)?, value: row.get(2)? })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Most properties of a folder or a home, and the longest value in bytes.
+const MAX_PROPERTIES: usize = 50;
+/// See `MAX_PROPERTIES`.
+pub const MAX_VALUE: usize = 4 << 10;
+
+/// What a client sets with a folder, or with a home.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DavChanges {
+    /// Another name of the folder.
+    pub display_name: Option<String>,
+    /// Properties to set, or without a value to remove: namespace, name, value.
+    pub properties: Vec<(String, String, Option<String>)>,
+}
+
+impl Store {
+    /// Changes what clients keep with a folder or, under an empty id, with a home; and the folder's name.
+    ///
+    /// # Errors
+    /// As [`Store::update_folder`]; [`Error::Quota`] for too many or too long ones.
+    pub async fn change_dav_properties(&self, mailbox: i64, folder: &str, changes: DavChanges) -> Result<(), Error> {
+        let folder = folder.to_owned();
+        let work = async move |tx: &mut Tx| {
+            if let Some(name) = changes.display_name {
+                let patch = FolderPatch { display_name: Some(name), ..FolderPatch::default() };
+                folders::update(tx, mailbox, std::slice::from_ref(&folder), patch, &Preconditions::default()).await?;
+            } else if !folder.is_empty() && !folders::exists(tx.reading().await?, mailbox, &folder).await? {
+                return Err(Error::NotFound);
+            }
+            change(tx, mailbox, &folder, changes.properties).await
+        };
+        self.write(Some(mailbox), work).await
+    }
+
+    /// Makes a folder with this id in the default one.
+    ///
+    /// # Errors
+    /// As [`Store::create_folder`], and [`Error::FolderExists`] where the id is taken; those of
+    /// [`Store::change_dav_properties`].
+    pub async fn make_book(&self, mailbox: i64, id: &str, changes: DavChanges) -> Result<(), Error> {
+        let (id, max) = (id.to_owned(), self.shared.options.max_folders);
+        let work = async move |tx: &mut Tx| {
+            let name = changes.display_name.unwrap_or_else(|| id.clone());
+            folders::create_as(tx, mailbox, &id, &name, max).await?;
+            change(tx, mailbox, &id, changes.properties).await
+        };
+        self.write(Some(mailbox), work).await
+    }
+}
+
+async fn change(
+    tx: &mut Tx,
+    mailbox: i64,
+    folder: &str,
+    changes: Vec<(String, String, Option<String>)>,
+) -> Result<(), Error> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let mut all = of(tx.reading().await?, mailbox, folder).await?;
+    let size = |all: &[DavProperty]| quota::bytes(all.iter().map(|property| property.value.len()));
+    let before = size(&all);
+    for (namespace, name, value) in changes {
+        let at = all.iter().position(|known| known.namespace == namespace && known.name == name);
+        match (at, value) {
+            (Some(at), None) => drop(all.remove(at)),
+            (Some(at), Some(value)) => all[at].value = value,
+            (None, Some(value)) => all.push(DavProperty { namespace, name, value }),
+            (None, None) => {}
+        }
+    }
+    if all.len() > MAX_PROPERTIES || all.iter().any(|property| property.value.len() > MAX_VALUE) {
+        let message =
+            format!("At most {MAX_PROPERTIES} properties are kept with a folder, of at most {MAX_VALUE} bytes each.");
+        return Err(Error::Quota(message));
+    }
+    quota::grow(tx, mailbox, size(&all) - before).await?;
+    clear(tx, mailbox, folder).await?;
+    let text = "
+insert into dav_properties (mailbox, folder_id, pos, namespace, name, value) values ($1, $2, $3, $4, $5, $6)";
+    for (pos, DavProperty { namespace, name, value }) in (0_i64..).zip(all) {
+        let statement = Statement::new(text).bind(mailbox).bind(folder).bind(pos).bind(namespace);
+        tx.execute(statement.bind(name).bind(value)).await?;
+    }
+    Ok(())
+}
+
+/// Removes the properties of a folder, whose bytes the caller counts.
+pub(in crate::store) async fn clear(tx: &mut Tx, mailbox: i64, folder: &str) -> Result<(), Error> {
+    let text = "delete from dav_properties where mailbox = $1 and folder_id = $2";
+    tx.execute(Statement::new(text).bind(mailbox).bind(folder)).await
+}

@@ -1,0 +1,209 @@
+//! Every call of CardDAV times every kind of caller, and that shares, tokens and scopes mean the same as everywhere.
+
+use contactd::domain::scopes::Scopes;
+
+use super::{ADA, BOOK, ask, card, propfind, put, with_basic};
+use crate::app::{Answer, Client};
+use crate::both::rights::{SHARED, app, name, secret_of, token, user};
+
+/// One mark for each kind of answer: served, 401, 403, 404.
+fn mark(answer: &Answer) -> char {
+    match answer.status {
+        401 => '1',
+        403 => '3',
+        404 => '4',
+        200..=299 => '+',
+        _ => '?',
+    }
+}
+
+const CALLERS: [&str; 11] = [
+    "nobody",
+    "ann, revoked",
+    "ann, expired",
+    "ann, Contacts.Read",
+    "ann, Contacts.ReadWrite",
+    "bob, another",
+    "carl, shared to read",
+    "dora, shared to write",
+    "dora, but Contacts.ReadWrite",
+    "erik, disabled, shared to write",
+    "an application",
+];
+
+/// Method, path, headers, body, and who may.
+type Called<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+
+const TOKEN: &str = "111++++++13";
+const READ: &str = "111++4++413";
+const WRITE: &str = "1113+43+413";
+
+#[test]
+fn every_call_times_every_caller() {
+    let app = app();
+    let nobody = app.user("");
+    let callers: Vec<Client> = app.beside(async |store| {
+        let owner = user(store, "ann").await;
+        for (id, shared) in [("bob", None), ("carl", Some(false)), ("dora", Some(true)), ("erik", Some(true))] {
+            let with = user(store, id).await;
+            if let Some(can_write) = shared {
+                store.share(owner.mailbox, with, can_write).await.unwrap();
+            }
+        }
+        let usual = Scopes::usual(false).to_string();
+        let of = async |bearer: &str, scopes: &str| {
+            let secret = secret_of(store, bearer, scopes).await;
+            with_basic(&nobody, bearer, &secret)
+        };
+        let (revoked, secret) = token(store, "ann", &usual, None).await;
+        store.revoke_token(revoked.id).await.unwrap();
+        let expired = token(store, "ann", &usual, Some(1)).await.1;
+        let erik = of("erik", SHARED).await;
+        store.disable_user(&name("erik"), true).await.unwrap();
+        let application = secret_of(store, "app:sync", "Contacts.ReadWrite").await;
+        vec![
+            nobody.clone(),
+            with_basic(&nobody, "ann", &secret),
+            with_basic(&nobody, "ann", &expired),
+            of("ann", "Contacts.Read").await,
+            of("ann", "Contacts.ReadWrite").await,
+            of("bob", &usual).await,
+            of("carl", SHARED).await,
+            of("dora", SHARED).await,
+            of("dora", "Contacts.ReadWrite").await,
+            erik,
+            app.user(&application),
+        ]
+    });
+    let ann = &callers[4];
+    let find = "<propfind xmlns=\"DAV:\"><prop><getetag/></prop></propfind>";
+    let change = "<propertyupdate xmlns=\"DAV:\"><set><prop><x xmlns=\"urn:x\"/></prop></set></propertyupdate>";
+    let get = format!(
+        "<m:addressbook-multiget xmlns:m=\"urn:ietf:params:xml:ns:carddav\" xmlns:D=\"DAV:\"><D:prop/><D:href>{BOOK}a.vcf</D:href></m:addressbook-multiget>"
+    );
+    let (home, one, other) = ("/dav/addressbooks/ann/", format!("{BOOK}a.vcf"), "/dav/addressbooks/ann/other/");
+    let whole = card("A", ADA);
+    let there = format!("{other}a.vcf");
+    let to = [("Destination", there.as_str())];
+    let zero = [("Depth", "0")];
+    let calls: Vec<Called> = vec![
+        ("OPTIONS", "/dav/", &[], "", TOKEN),
+        ("PROPFIND", "/dav/", &zero, find, TOKEN),
+        ("PROPFIND", "/", &zero, find, TOKEN),
+        ("OPTIONS", "/dav/principals/ann/", &[], "", READ),
+        ("PROPFIND", "/dav/principals/ann/", &zero, find, READ),
+        ("OPTIONS", home, &[], "", READ),
+        ("GET", home, &[], "", READ),
+        ("HEAD", home, &[], "", READ),
+        ("PROPFIND", home, &zero, find, READ),
+        ("PROPPATCH", home, &[], change, WRITE),
+        ("REPORT", home, &[], &get, READ),
+        ("OPTIONS", BOOK, &[], "", READ),
+        ("GET", BOOK, &[], "", READ),
+        ("HEAD", BOOK, &[], "", READ),
+        ("PROPFIND", BOOK, &[("Depth", "1")], find, READ),
+        ("PROPPATCH", BOOK, &[], change, WRITE),
+        ("REPORT", BOOK, &[], &get, READ),
+        ("MKCOL", "/dav/addressbooks/ann/new/", &[], "", WRITE),
+        ("DELETE", other, &[], "", WRITE),
+        ("OPTIONS", &one, &[], "", READ),
+        ("GET", &one, &[], "", READ),
+        ("HEAD", &one, &[], "", READ),
+        ("PUT", &one, &[], &whole, WRITE),
+        ("PROPFIND", &one, &zero, find, READ),
+        ("REPORT", &one, &[], &get, READ),
+        ("COPY", &one, &to, "", WRITE),
+        ("MOVE", &one, &to, "", WRITE),
+        ("DELETE", &one, &[], "", WRITE),
+    ];
+    for (method, path, headers, body, expected) in calls {
+        let marks: String = callers
+            .iter()
+            .map(|caller| {
+                // Each finds the same.
+                ask(ann, "MKCOL", other, &[], "");
+                ask(ann, "DELETE", "/dav/addressbooks/ann/new/", &[], "");
+                ask(ann, "DELETE", &there, &[], "");
+                put(ann, &one, &[], &whole);
+                let before = app.sql("select sum(seq) from mailboxes");
+                let answer = ask(caller, method, path, headers, body);
+                let mark = mark(&answer);
+                if mark != '+' {
+                    assert_eq!(app.sql("select sum(seq) from mailboxes"), before, "{method} {path} changed something");
+                    assert!(!answer.text().contains("Lovelace"), "{method} {path} tells something");
+                }
+                if mark == '3' && expected == WRITE && !answer.text().contains("application") {
+                    assert!(answer.text().contains("<D:need-privileges>"), "{method} {path}: {}", answer.text());
+                }
+                mark
+            })
+            .collect();
+        assert_eq!(marks, expected, "{method} {path}: {CALLERS:?}");
+    }
+}
+
+#[test]
+fn privileges_tell_what_the_caller_may_do_and_the_log_who_did_it() {
+    let app = app();
+    let nobody = app.user("");
+    let (reads, writes, id) = app.beside(async |store| {
+        user(store, "ann").await;
+        let (made, secret) = token(store, "ann", "Contacts.ReadWrite", None).await;
+        let reads = secret_of(store, "ann", "Contacts.Read").await;
+        (with_basic(&nobody, "ann", &reads), with_basic(&nobody, "ann", &secret), made.id)
+    });
+    let privileges = |client: &Client| propfind(client, BOOK, "0", "<D:current-user-privilege-set/>").text();
+    assert!(privileges(&writes).contains("<D:write/>") && !privileges(&reads).contains("<D:write/>"));
+    assert_eq!(put(&writes, &format!("{BOOK}a.vcf"), &[], &card("A", ADA)).status, 201);
+    let actions = app.sql("select action from audit order by id desc");
+    assert_eq!(actions.lines().next(), Some("PUT /dav/addressbooks/{user}/{folder}/{card}"), "{actions}");
+    app.beside(async |store| store.revoke_token(id).await.unwrap());
+    assert_eq!(put(&writes, &format!("{BOOK}b.vcf"), &[], &card("B", ADA)).status, 401);
+}
+
+#[test]
+fn shared_mailboxes_are_further_books_of_one_s_own_home() {
+    let app = app();
+    let nobody = app.user("");
+    let (ann, carl, dora, alone) = app.beside(async |store| {
+        let owner = user(store, "ann").await;
+        for (id, can_write) in [("carl", false), ("dora", true)] {
+            let with = user(store, id).await;
+            store.share(owner.mailbox, with, can_write).await.unwrap();
+        }
+        let of =
+            async |bearer: &str, scopes: &str| with_basic(&nobody, bearer, &secret_of(store, bearer, scopes).await);
+        (
+            of("ann", SHARED).await,
+            of("carl", SHARED).await,
+            of("dora", SHARED).await,
+            of("dora", "Contacts.ReadWrite").await,
+        )
+    });
+    put(&ann, &format!("{BOOK}a.vcf"), &[], &card("A", ADA));
+    let wanted = "<D:displayname/><D:current-user-privilege-set/>";
+    let home = |client: &Client, name: &str| {
+        let text = propfind(client, &format!("/dav/addressbooks/{name}/"), "1", wanted).text();
+        super::all(&text, "<D:response>", "</D:response>")
+    };
+    for (client, name, may_write) in [(&carl, "carl", false), (&dora, "dora", true)] {
+        let books = home(client, name);
+        assert_eq!(books.len(), 3, "{books:?}");
+        let (book, href) = (&books[2], super::between(&books[2], "<D:href>", "</D:href>"));
+        assert!(href.starts_with(&format!("/dav/addressbooks/{name}/=")), "{href}");
+        assert!(book.contains("<D:displayname>Contacts (ann)</D:displayname>"), "{book}");
+        assert_eq!(book.contains("<D:write/>"), may_write, "{book}");
+        let (there, _, token) = super::sync(client, &href, "");
+        assert_eq!(there.len(), 1);
+        assert_eq!(there[0].0, format!("{href}a.vcf"));
+        let text = super::multiget(client, &href, "<C:address-data/>", &[&there[0].0]).text();
+        assert!(text.contains("Lovelace"), "{text}");
+        let answer = put(client, &format!("{href}{name}.vcf"), &[], &card(name, ADA));
+        assert_eq!(answer.status, if may_write { 201 } else { 403 }, "{}", answer.text());
+        assert_eq!(super::sync(client, &href, &token).0.len(), usize::from(may_write));
+        let stranger = if may_write { &carl } else { &dora };
+        assert_eq!(propfind(stranger, &href, "0", wanted).status, 404, "it is in another's home");
+    }
+    assert_eq!(home(&alone, "dora").len(), 2);
+    assert_eq!(home(&ann, "ann").len(), 2);
+}

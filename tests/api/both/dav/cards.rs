@@ -1,0 +1,293 @@
+//! Cards: what is put comes back to the octet, Graph and CardDAV work on the same contact, and each refusal has its element.
+
+use serde_json::json;
+
+use super::{ADA, BOOK, ask, basic, between, card, contacts, propfind, put};
+use crate::app::TestApp;
+use crate::both::pictures::gif;
+
+const ODD: &str = "BEGIN:VCARD\r\nversion:3.0\r\nPRODID:-//x//y\r\nUID:9F3C\r\nitem1.TEL;type=CELL;type=pref:+1 2\r\n\
+item1.X-ABLabel:_$!<Mobile>!$_\r\nFN:Ada Lovelace\r\nn:Lovelace;Ada;;;\r\nX-ODD;X-P=\"a;b\":e\\,f\r\n g\r\nNOTE:caf\u{e9} \u{1f600}\r\n\
+BDAY;X-APPLE-OMIT-YEAR=1604:1604-12-10\r\nREV:2020-01-01T00:00:00Z\r\nEND:VCARD\r\n";
+
+#[test]
+fn a_card_comes_back_to_the_octet_and_its_tag_says_so() {
+    let app = TestApp::new();
+    let ann = basic(&app, "ann");
+    let path = format!("{BOOK}9F3C.vcf");
+    let made = put(&ann, &path, &[("If-None-Match", "*")], ODD);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let tag = made.header("etag");
+    assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
+    let got = ann.get(&path);
+    assert_eq!((got.text().as_str(), got.header("etag")), (ODD, tag.clone()));
+    assert_eq!(got.header("content-type"), "text/vcard; charset=utf-8");
+    assert_eq!(ask(&ann, "HEAD", &path, &[], "").header("etag"), tag);
+    assert_eq!(ask(&ann, "GET", &path, &[("If-None-Match", &tag)], "").status, 304);
+    assert_eq!(put(&ann, &path, &[("If-None-Match", "*")], ODD).status, 412);
+    // The same again writes nothing.
+    let seq = app.count("select seq from mailboxes");
+    let same = put(&ann, &path, &[("If-Match", &tag)], ODD);
+    assert_eq!((same.status, same.header("etag")), (204, tag.clone()));
+    assert_eq!(app.count("select seq from mailboxes"), seq);
+    let contact = &contacts(&app.user("ann"))[0];
+    assert_eq!(contact["displayName"], "Ada Lovelace");
+    assert_eq!(contact["mobilePhone"], "+1 2");
+    assert_eq!(contact["personalNotes"], "caf\u{e9} \u{1f600}");
+    let changed = ODD.replace("+1 2", "+3 4");
+    let answer = put(&ann, &path, &[("If-Match", &tag)], &changed);
+    assert_eq!(answer.status, 204);
+    assert_ne!(answer.header("etag"), tag);
+    assert_eq!(put(&ann, &path, &[("If-Match", &tag)], ODD).status, 412);
+    assert_eq!(contacts(&app.user("ann"))[0]["mobilePhone"], "+3 4");
+    // A tag as proxies leave it.
+    let weak = format!("W/{}", answer.header("etag").replace('"', "").replace(".1", ".1-gzip"));
+    assert_eq!(put(&ann, &path, &[("If-Match", &weak)], ODD).status, 204);
+    // Without a condition the last one wins: Thunderbird and Evolution send none.
+    assert_eq!(put(&ann, &path, &[], &changed).status, 204);
+}
+
+#[test]
+fn a_change_by_graph_rewrites_its_own_line_and_a_put_keeps_what_no_card_shows() {
+    let app = TestApp::new();
+    let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
+    let path = format!("{BOOK}9F3C.vcf");
+    put(&ann, &path, &[], ODD);
+    let id = contacts(&graph)[0]["id"].as_str().unwrap().to_owned();
+    let before = ann.get(&path).header("etag");
+    let wanted =
+        json!({"jobTitle": "Countess", "flag": {"flagStatus": "flagged"}, "isFavorite": true, "initials": "AL"});
+    graph.patch(&format!("/me/contacts/{id}"), wanted).json(200);
+    let got = ann.get(&path);
+    assert_ne!(got.header("etag"), before);
+    let text = got.text();
+    assert!(text.contains("TITLE:Countess\r\n"), "{text}");
+    let kept = |line: &&str| !line.starts_with("REV") && !line.starts_with("END");
+    for line in ODD.split("\r\n").filter(kept) {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    // The phone sends it back with another note, and without what it does not know.
+    let sent = text.replace("caf\u{e9} \u{1f600}", "tea");
+    assert_eq!(put(&ann, &path, &[("If-Match", &got.header("etag"))], &sent).status, 204);
+    let contact = graph.get(&format!("/me/contacts/{id}")).json(200);
+    assert_eq!(contact["personalNotes"], "tea");
+    assert_eq!(
+        (&contact["jobTitle"], &contact["isFavorite"], &contact["initials"]),
+        (&json!("Countess"), &json!(true), &json!("AL"))
+    );
+    assert_eq!(contact["flag"]["flagStatus"], "flagged");
+    graph.patch(&format!("/me/contacts/{id}"), json!({"jobTitle": null})).json(200);
+    assert!(!ann.get(&path).text().contains("TITLE"));
+}
+
+#[test]
+fn a_contact_of_graph_is_a_card_named_by_its_id() {
+    let app = TestApp::new();
+    let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
+    let id = graph.post("/v1.0/me/contacts", json!({"givenName": "Grace", "surname": "Hopper"})).id();
+    let path = format!("{BOOK}{id}.vcf");
+    let got = ann.get(&path);
+    assert!(
+        got.text().contains("FN:Grace Hopper\r\n") && got.text().contains(&format!("UID:{id}\r\n")),
+        "{}",
+        got.text()
+    );
+    let four = ask(&ann, "GET", &path, &[("Accept", "text/vcard; version=4.0")], "");
+    assert!(four.text().contains("VERSION:4.0\r\n"));
+    assert_eq!(
+        (four.header("content-type"), four.header("etag")),
+        ("text/vcard; charset=utf-8; version=4.0".into(), got.header("etag"))
+    );
+    assert_eq!(ask(&ann, "GET", &path, &[("Accept", "text/html")], "").status, 406);
+    let sent = got.text().replace("Grace", "Grace Brewster");
+    assert_eq!(put(&ann, &path, &[("If-Match", &got.header("etag"))], &sent).status, 204);
+    let contact = graph.get(&format!("/v1.0/me/contacts/{id}")).json(200);
+    assert_eq!(contact["givenName"], "Grace Brewster");
+    assert_eq!(ann.get(&path).text(), sent);
+}
+
+#[test]
+fn what_is_refused_says_by_which_precondition_and_stores_nothing() {
+    let app = TestApp::new();
+    let ann = basic(&app, "ann");
+    let first = format!("{BOOK}a.vcf");
+    put(&ann, &first, &[], &card("A", ADA));
+    let before = app.sql("select seq from mailboxes");
+    let path = format!("{BOOK}b.vcf");
+    let whole = card("B", ADA);
+    let large = card("B", &format!("NOTE:{}\r\n", "x".repeat(8 << 20)));
+    for (path, headers, body, status, element) in [
+        (path.as_str(), vec![("Content-Type", "text/calendar")], whole.as_str(), 403, "C:supported-address-data"),
+        (&path, vec![("Content-Type", "text/vcard; charset=latin1")], &whole, 403, "C:valid-address-data"),
+        (&path, vec![("Content-Range", "bytes 0-1/2")], &whole, 400, ""),
+        (&path, vec![], &whole.replace("3.0", "2.1"), 403, "C:supported-address-data"),
+        (&path, vec![("Content-Type", "text/vcard")], "nonsense", 403, "C:valid-address-data"),
+        (&path, vec![], &(whole.clone() + &whole), 403, "C:valid-address-data"),
+        (&path, vec![], &large, 403, "C:max-resource-size"),
+        (&path, vec![("If-Match", "*")], &whole, 412, ""),
+        (&path, vec![("If-Match", "\"x\"")], &whole, 412, ""),
+        (&path, vec![("If", "(<data:,x>)")], &whole, 412, ""),
+        (&path, vec![("If", "nonsense")], &whole, 400, ""),
+        (&first, vec![("If-None-Match", "*")], &whole, 412, ""),
+        (&first, vec![], &whole, 403, "C:no-uid-conflict"),
+        (&path, vec![], &card("urn:uuid:a", ADA), 403, "C:no-uid-conflict"),
+        ("/dav/addressbooks/ann/nowhere/b.vcf", vec![], &whole, 409, ""),
+        ("/dav/addressbooks/ann/contacts/a%2Fb", vec![], &whole, 403, ""),
+        ("/dav/addressbooks/ann/contacts/%01", vec![], &whole, 403, ""),
+        ("/dav/addressbooks/ann/contacts/..", vec![], &whole, 404, ""),
+    ] {
+        let answer = put(&ann, path, &headers, body);
+        if path.ends_with("..") {
+            // The client itself takes it away.
+            continue;
+        }
+        assert_eq!(answer.status, status, "{path} {headers:?}: {}", answer.text());
+        assert!(element.is_empty() || answer.text().contains(&format!("<{element}")), "{element}: {}", answer.text());
+        if element == "C:no-uid-conflict" {
+            assert_eq!(between(&answer.text(), "<D:href>", "</D:href>"), first);
+        }
+        assert!(!answer.headers.contains_key("etag"));
+    }
+    assert_eq!(app.sql("select seq from mailboxes"), before);
+    // The same UID may be in another book: that is how clients move.
+    let id = app.user("ann").post("/me/contactFolders", "{\"displayName\":\"Other\"}").id();
+    assert_eq!(put(&ann, &format!("/dav/addressbooks/ann/{id}/a.vcf"), &[], &card("A", ADA)).status, 201);
+}
+
+#[test]
+fn a_card_that_lacks_something_is_mended_and_one_bad_value_never_refuses_it() {
+    let app = TestApp::new();
+    let ann = basic(&app, "ann");
+    let bare = "BEGIN:VCARD\r\nVERSION:3.0\r\nEMAIL:x@example.org\r\nEND:VCARD\r\n";
+    let path = format!("{BOOK}bare.vcf");
+    let made = put(&ann, &path, &[], bare);
+    assert_eq!((made.status, made.headers.contains_key("etag")), (201, false));
+    let text = ann.get(&path).text();
+    assert!(text.contains("FN:x@example.org\r\n") && text.contains("UID:") && text.contains("N:;;;;\r\n"), "{text}");
+    let again = put(&ann, &path, &[("Prefer", "return=representation")], bare);
+    assert_eq!((again.status, again.header("preference-applied").as_str()), (200, "return=representation"));
+    assert_eq!(between(&again.text(), "UID:", "\r\n"), between(&text, "UID:", "\r\n"), "it keeps its UID");
+    let odd = card(
+        "odd",
+        &format!(
+            "{ADA}BDAY:1980-02-31\r\nPHOTO;ENCODING=b:!!!\r\nPHOTO;VALUE=uri:https://example.org/a.jpg\r\nTITLE:{}\r\n{}",
+            "x".repeat(5_000),
+            "EMAIL:a@b.example\r\n".repeat(150)
+        ),
+    );
+    let path = format!("{BOOK}odd.vcf");
+    let made = put(&ann, &path, &[], &odd);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let got = ann.get(&path);
+    assert_eq!((got.text(), got.header("etag")), (odd, made.header("etag")));
+}
+
+#[test]
+fn a_deleted_card_is_in_the_trash_and_comes_back_with_its_lines() {
+    let app = TestApp::new();
+    let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
+    let path = format!("{BOOK}9F3C.vcf");
+    let tag = put(&ann, &path, &[], ODD).header("etag");
+    let id = contacts(&graph)[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(ask(&ann, "DELETE", &path, &[("If-Match", "\"x\"")], "").status, 412);
+    ask(&ann, "DELETE", &path, &[("If-Match", &tag)], "").empty(204);
+    assert_eq!((ann.get(&path).status, ask(&ann, "DELETE", &path, &[], "").status), (404, 404));
+    graph.get(&format!("/me/deletedContacts/{id}")).json(200);
+    // Name and UID are free at once.
+    assert_eq!(put(&ann, &path, &[("If-None-Match", "*")], ODD).status, 201);
+    graph.post(&format!("/me/deletedContacts/{id}/restore"), "{}").json(200);
+    let other = format!("{BOOK}{id}.vcf");
+    let text = ann.get(&other).text();
+    assert!(text.contains("X-ODD;X-P=\"a;b\":e\\,f\r\n g\r\n") && text.contains(&format!("UID:{id}\r\n")), "{text}");
+    assert_eq!(ann.get(&path).text(), ODD);
+}
+
+#[test]
+fn a_photo_is_one_on_either_side() {
+    use base64::Engine as _;
+    let app = TestApp::new();
+    let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
+    let path = format!("{BOOK}p.vcf");
+    let encoded = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let first = gif(1, 1, 40_000, 1);
+    let sent = card("p", &format!("{ADA}PHOTO;ENCODING=b;TYPE=GIF:{}\r\n", encoded(&first)));
+    let made = put(&ann, &path, &[], &sent);
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(ann.get(&path).text(), sent);
+    let id = contacts(&graph)[0]["id"].as_str().unwrap().to_owned();
+    let photo = format!("/me/contacts/{id}/photo/$value");
+    assert_eq!(graph.get(&photo).body, first);
+    // It is stored once.
+    assert!(app.count("select sum(length(text)) from card_texts") < 1_000);
+    let second = gif(2, 2, 3_000, 2);
+    graph.send("PUT", &photo, Some(second.clone())).json(200);
+    let got = ann.get(&path);
+    assert_ne!(got.header("etag"), made.header("etag"));
+    let unfolded = got.text().replace("\r\n ", "");
+    assert!(unfolded.contains(&encoded(&second)) && !unfolded.contains(&encoded(&first)[..500]));
+    graph.delete(&photo).empty(204);
+    assert!(!ann.get(&path).text().contains("PHOTO"));
+    assert_eq!(put(&ann, &path, &[], &sent).status, 204);
+    assert_eq!(graph.get(&photo).body, first);
+    assert_eq!(put(&ann, &path, &[], &card("p", ADA)).status, 204);
+    assert_eq!(graph.get(&photo).status, 404);
+}
+
+#[test]
+fn cards_are_moved_and_copied_by_the_rules_of_litmus() {
+    let app = TestApp::new();
+    let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
+    let other = graph.post("/me/contactFolders", "{\"displayName\":\"Other\"}").id();
+    let (a, b) = (format!("{BOOK}a.vcf"), format!("{BOOK}b.vcf"));
+    let there = format!("/dav/addressbooks/ann/{other}/a.vcf");
+    put(&ann, &a, &[], &card("A", ADA));
+    put(&ann, &b, &[], &card("B", ADA));
+    let send = |method: &str, from: &str, to: &str, overwrite: &str| {
+        let answer = ask(&ann, method, from, &[("Destination", to), ("Overwrite", overwrite)], "");
+        (answer.status, answer.text())
+    };
+    assert_eq!(ask(&ann, "MOVE", &a, &[], "").status, 400);
+    assert_eq!(send("MOVE", &a, &a, "T").0, 403);
+    assert_eq!(send("COPY", &format!("{BOOK}none.vcf"), &there, "T").0, 404);
+    assert_eq!(send("COPY", &a, "/dav/addressbooks/ann/nowhere/a.vcf", "T").0, 409);
+    assert_eq!(send("COPY", &a, "/dav/addressbooks/bob/contacts/a.vcf", "T").0, 403);
+    assert_eq!(send("MOVE", BOOK, "/dav/addressbooks/ann/x/", "T").0, 403);
+    let within = send("COPY", &a, &format!("{BOOK}c.vcf"), "T");
+    assert!(within.0 == 403 && within.1.contains("C:no-uid-conflict"), "{within:?}");
+    let onto = send("MOVE", &a, &b, "T");
+    assert!(onto.0 == 403 && onto.1.contains("C:no-uid-conflict"), "{onto:?}");
+    assert_eq!(send("MOVE", &a, &b, "F").0, 412);
+    // Another host is this one, by another name.
+    assert_eq!(send("COPY", &a, &format!("https://proxy.example{there}"), "F").0, 201);
+    assert_eq!(send("COPY", &a, &there, "F").0, 412);
+    assert_eq!(send("COPY", &a, &there, "T").0, 204);
+    assert_eq!((ann.get(&a).status, ann.get(&there).text()), (200, card("A", ADA)));
+    assert_eq!(send("MOVE", &a, &format!("{BOOK}renamed.vcf"), "T").0, 201);
+    assert_eq!((ann.get(&a).status, ann.get(&format!("{BOOK}renamed.vcf")).text()), (404, card("A", ADA)));
+    assert_eq!(send("MOVE", &b, &format!("/dav/addressbooks/ann/{other}/b.vcf"), "T").0, 201);
+    assert_eq!(graph.get(&format!("/me/contactFolders/{other}/contacts/$count")).body, b"2");
+    // A contact of Graph, without a card yet.
+    let id = graph.post("/me/contacts", "{}").id();
+    assert_eq!(send("MOVE", &format!("{BOOK}{id}.vcf"), &format!("{BOOK}g.vcf"), "T").0, 201);
+    assert_eq!((ann.get(&format!("{BOOK}{id}.vcf")).status, ann.get(&format!("{BOOK}g.vcf")).status), (404, 200));
+}
+
+#[test]
+fn one_card_answers_a_propfind() {
+    let app = TestApp::new();
+    let ann = basic(&app, "ann");
+    let path = format!("{BOOK}a.vcf");
+    let tag = put(&ann, &path, &[], &card("A", ADA)).header("etag");
+    let text = propfind(
+        &ann,
+        &path,
+        "0",
+        "<D:getetag/><D:getcontenttype/><D:displayname/><D:getcontentlength/><C:address-data/>",
+    )
+    .text();
+    assert_eq!(between(&text, "<D:getetag>", "</D:getetag>"), tag);
+    assert_eq!(between(&text, "<D:getcontenttype>", "</D:getcontenttype>"), "text/vcard; charset=utf-8");
+    assert_eq!(between(&text, "<D:displayname>", "</D:displayname>"), "Ada Lovelace");
+    assert_eq!(between(&text, "<D:getcontentlength>", "</D:getcontentlength>"), card("A", ADA).len().to_string());
+    assert!(text.contains("<D:prop><C:address-data/></D:prop><D:status>HTTP/1.1 404 Not Found"), "{text}");
+}

@@ -1,0 +1,91 @@
+"""Evolution's back end, unchanged, against a server: create, read, change and delete on either side."""
+
+import os
+import sys
+
+if "EVOLUTION_SESSION" not in os.environ:
+    # In a session bus and a home of its own.
+    from graph import environment
+
+    os.execvpe(
+        "dbus-run-session", ["dbus-run-session", "--", sys.executable, *sys.argv], {**environment(), "EVOLUTION_SESSION": "1"}
+    )
+
+import pathlib
+import threading
+import time
+from urllib.parse import urlsplit
+
+import gi
+
+for name in ("EDataServer", "EBook", "EBookContacts"):
+    gi.require_version(name, "1.2")
+from gi.repository import EBook, EBookContacts, EDataServer, GLib
+
+from graph import contacts, graph, origin, password, user
+
+address = urlsplit(origin)
+sources = pathlib.Path(os.environ["HOME"]) / ".config/evolution/sources"
+sources.mkdir(parents=True)
+(sources / "contactd.source").write_text(f"""[Data Source]
+DisplayName=contactd
+Enabled=true
+Parent=carddav-stub
+[Address Book]
+BackendName=carddav
+[Authentication]
+Host={address.hostname}
+Port={address.port}
+User={user}
+Method=plain/password
+RememberPassword=true
+[Security]
+Method=none
+[WebDAV Backend]
+ResourcePath=/dav/addressbooks/{user}/contacts/
+[Offline]
+StaySynchronized=true
+""")
+loop = GLib.MainLoop()
+threading.Thread(target=loop.run, daemon=True).start()
+registry = EDataServer.SourceRegistry.new_sync(None)
+source = registry.ref_source("contactd")
+
+
+def credentials(source, reason, pem, errors, error):
+    given = EDataServer.NamedParameters()
+    given.set(EDataServer.SOURCE_CREDENTIAL_USERNAME, user)
+    given.set(EDataServer.SOURCE_CREDENTIAL_PASSWORD, password)
+    source.invoke_authenticate(given, None, None, None)
+
+
+source.connect("credentials-required", credentials)
+client = EBook.BookClient.connect_sync(source, 30, None)
+
+
+def until(what, wanted):
+    for _ in range(60):
+        client.refresh_sync(None)
+        found = client.get_contacts_sync('(contains "x-evolution-any-field" "")', None)[1]
+        if wanted(found):
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"{what}: {[contact.get_property('full-name') for contact in found]}")
+
+
+graph("POST", "v1.0/me/contacts", {"givenName": "Grace", "surname": "Hopper"})
+until("Graph's contact is seen", lambda found: [one.get_property("full-name") for one in found] == ["Grace Hopper"])
+made = EBookContacts.Contact.new_from_vcard("BEGIN:VCARD\nVERSION:3.0\nFN:Ada\nN:Ada;;;;\nEMAIL:ada@example.org\nX-ODD:1\nEND:VCARD\n")
+client.add_contact_sync(made, EBookContacts.BookOperationFlags.NONE if hasattr(EBookContacts, "BookOperationFlags") else 0, None)
+[ada] = [contact for contact in contacts() if contact["displayName"] == "Ada"]
+graph("PATCH", f"v1.0/me/contacts/{ada['id']}", {"jobTitle": "Countess"})
+found = until("Graph's change is seen", lambda found: any(one.get_property("title") == "Countess" for one in found))
+[ada_here] = [one for one in found if one.get_property("full-name") == "Ada"]
+ada_here.set_property("nickname", "Augusta")
+client.modify_contact_sync(ada_here, 0, None)
+assert graph("GET", f"v1.0/me/contacts/{ada['id']}")["nickName"] == "Augusta"
+assert graph("GET", f"v1.0/me/contacts/{ada['id']}")["jobTitle"] == "Countess"
+client.remove_contact_sync(ada_here, 0, None)
+assert [contact["displayName"] for contact in contacts()] == ["Grace Hopper"]
+print("Evolution's back end is done")
+os._exit(0)
