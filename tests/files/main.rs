@@ -12,5 +12,6 @@
 mod broken;
 mod corpus;
 mod counted;
+mod dialects;
 mod limits;
 mod round;
