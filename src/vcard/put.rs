@@ -1,11 +1,14 @@
 //! What a PUT of a card changes of its contact: what the card showed and says otherwise now. What no card shows is left alone
 //! (docs/carddav.md).
 
+use std::collections::BTreeMap;
+
 use crate::domain::contact::patch::{ContactPatch, derived_name};
 use crate::domain::contact::{Address, Email, Phone, Properties, Text, Website};
 use crate::vcard::card::Card;
 use crate::vcard::line::Line;
 use crate::vcard::read::{From, Projection, Source};
+use crate::vcard::record::Fate;
 use crate::vcard::write::{self, Class, NewLine};
 use crate::vcard::{Door, Version, text};
 
@@ -16,6 +19,9 @@ pub struct Put {
     pub patch: ContactPatch,
     /// The photo: `None` if it stays, else the new one or none.
     pub photo: Option<Option<Vec<u8>>>,
+    /// The properties that are over a limit and were not before, each with the reason: `too long`, `too many`, `too large`. The
+    /// card cannot be taken then: the contact would lose what it has.
+    pub over: Vec<(String, &'static str)>,
 }
 
 impl Put {
@@ -47,10 +53,38 @@ pub fn put(current: &Properties, shown: &str, body: &str) -> Put {
     let flag = |of: &Projection| of.flag.as_ref().map(|from| from.value.clone());
     put.patch.flag = flag(&now).filter(|now| flag(&then).as_ref() != Some(now)).map(Some);
     collections(current, &then, &now, &mut put.patch);
+    let mut before = BTreeMap::new();
+    for one in over(&then, shown) {
+        *before.entry(one).or_insert(0_usize) += 1;
+    }
+    put.over = over(&now, body);
+    put.over.retain(|one| match before.get_mut(one) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    });
     let photo = |of: Projection| of.photo.map(|from| from.value);
     let (then, now) = (photo(then), photo(now));
     put.photo = (then != now).then_some(now);
     put
+}
+
+/// The properties of a card that are over a limit.
+pub fn over(card: &Projection, text: &str) -> Vec<(String, &'static str)> {
+    let over = |fate: &Option<Fate>| match fate {
+        Some(Fate::Aside(Some(reason)) | Fate::Lost(reason)) => Some(*reason),
+        _ => None,
+    };
+    if !card.fates.iter().any(|fate| over(fate).is_some()) {
+        return Vec::new();
+    }
+    let parsed = Card::parse(text);
+    let lines = parsed.lines();
+    let with =
+        lines.iter().zip(&card.fates).filter_map(|(line, fate)| Some((line.name.to_ascii_uppercase(), over(fate)?)));
+    with.collect()
 }
 
 fn texts(current: &Properties, then: &Projection, now: &Projection, patch: &mut ContactPatch) {

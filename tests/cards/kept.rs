@@ -285,3 +285,26 @@ proptest! {
 thread_local! {
     static ALL: std::rc::Rc<Vec<Record>> = std::rc::Rc::new(records());
 }
+
+#[test]
+fn a_card_over_a_limit_is_told_and_a_photo_comes_and_goes() {
+    let jpeg = b"\xff\xd8\xff\xe0\0\x04ab\xff\xff\xff\xfe\0\x02\xff\xc2\0\x0b\x08\x01\0\x02\0\x01\x01\x11\0";
+    let gif = b"GIF89a\x40\x01\xc8\x00\0\0\0";
+    let properties = crate::round::record("BEGIN:VCARD\r\nFN:x\r\nEND:VCARD\r\n").patch.into_properties();
+    let card = "BEGIN:VCARD\nVERSION:3.0\nUID:1\nFN:x\nX-A:b\nEND:VCARD\n";
+    let over = put(&properties, card, &card.replace("X-A", &format!("TITLE:{}\nX-A", "a".repeat(4_097)))).over;
+    assert_eq!(over, [("TITLE".to_owned(), "too long")]);
+    let with = |photo: Option<&[u8]>, text: &str| {
+        let shown = Shown { properties: &properties, uid: "1", photo, last_modified: Some(0) };
+        render(&shown, Some(Kept { text, contact_current: true, photo_current: false }), None, Door::CardDav)
+    };
+    let first = with(Some(jpeg), card);
+    assert!(first.contains("X-A:b\nPHOTO;ENCODING=b;TYPE=JPEG:") && first.ends_with("\nEND:VCARD\n"), "{first}");
+    let put_photo = put(&properties, card, &first);
+    assert_eq!((put_photo.patch.is_empty(), put_photo.photo), (true, Some(Some(jpeg.to_vec()))));
+    let cropped = first.replace("PHOTO;", "item1.PHOTO;X-ABCROP-RECTANGLE=a;X-B=c;");
+    let second = with(Some(gif), &cropped);
+    assert!(second.contains("\nitem1.PHOTO;X-B=c;ENCODING=b;TYPE=GIF:R0lGOD"), "{second}");
+    assert_eq!(with(None, &second), card);
+    assert_eq!(with(None, &card.replace("X-A:b\n", "X-A:b\nPHOTO;ENCODING=b;TYPE=JPEG:\n")), card);
+}

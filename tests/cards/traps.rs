@@ -149,3 +149,12 @@ fn an_old_card_is_kept_as_one_of_3_0() {
     let expected = "BEGIN:VCARD\r\nVERSION:3.0\r\nN:Müller;Jörg\r\nTEL;TYPE=CELL;TYPE=PREF:1\r\nKEY;TYPE=X509;ENCODING=b:AAECAwQF\r\nX-NEW:a;b\\c\r\nNOTE:C:\\\\new\r\nEND:VCARD\r\n";
     assert_eq!(card("2.1", lines).card.as_deref(), Some(expected));
 }
+
+#[test]
+fn a_hidden_end_ends_no_card_and_is_not_kept() {
+    let lines = "N:A;B\r\nEN\r\n D:VCARD\r\n\u{1}BEGIN:VCARD\r\nITEM1.END:VCARD\r\nNOTE:x\\nEND:VCARD";
+    let record = card("3.0", lines);
+    assert_eq!(record.junk_lines, 3);
+    let expected = "BEGIN:VCARD\r\nVERSION:3.0\r\nN:A;B\r\nNOTE:x\\nEND:VCARD\r\nEND:VCARD\r\n";
+    assert_eq!(record.card.as_deref(), Some(expected));
+}

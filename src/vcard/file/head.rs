@@ -74,7 +74,7 @@ impl<'a> Head<'a> {
     pub(super) fn write(&self, fallback: &Fallback, out: &mut String) {
         let mut push = |bytes: &[u8]| {
             let text = fallback.decode(bytes, None);
-            out.extend(text.chars().filter(|c| !c.is_control() || *c == '\t'));
+            out.push_str(&text);
         };
         push(self.whole);
         if !self.unusual {

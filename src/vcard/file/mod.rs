@@ -4,6 +4,8 @@
 mod head;
 mod value;
 
+use std::borrow::Cow;
+
 use crate::vcard::Version;
 use crate::vcard::charset::{Fallback, Survey};
 use crate::vcard::file::head::{Coding, Head};
@@ -267,14 +269,21 @@ impl Reader {
             self.junk += 1;
             return;
         };
-        let head = Head::of(&bytes[..colon]);
+        let (mut head_bytes, control) =
+            (Cow::Borrowed(&bytes[..colon]), |byte: &u8| byte.is_ascii_control() && *byte != b'\t');
+        if head_bytes.iter().any(control) {
+            head_bytes.to_mut().retain(|byte| !control(byte));
+        }
+        let head = Head::of(&head_bytes);
         if let Some(survey) = &mut self.survey {
             if head.charset.is_none() {
                 value::heard(&head, &bytes[colon + 1..], survey);
             }
             return;
         }
-        if !head.is_name() {
+        // A fold or a control character may have hidden that it is no property, and it would be none in the card that is kept.
+        let mark = [b"BEGIN".as_slice(), b"END"].into_iter().any(|mark| head.name.eq_ignore_ascii_case(mark));
+        if mark || !head.is_name() {
             self.junk += 1;
             return;
         }

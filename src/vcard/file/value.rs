@@ -77,7 +77,10 @@ impl Reader {
     /// Appends a value.
     pub(super) fn value(&mut self, head: &Head<'_>, value: &[u8]) {
         match head.coding {
-            Coding::Base64 => self.text.extend(value.iter().filter(|b| b.is_ascii_graphic()).map(|b| char::from(*b))),
+            Coding::Base64 => match std::str::from_utf8(value) {
+                Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => self.text.push_str(text),
+                _ => self.text.extend(value.iter().filter(|b| b.is_ascii_graphic()).map(|b| char::from(*b))),
+            },
             Coding::None if self.dialect != Dialect::V21 => {
                 let text = self.fallback.decode(value, head.charset);
                 push_line(&text, &mut self.text);

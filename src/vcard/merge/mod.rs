@@ -326,6 +326,16 @@ impl Merger<'_> {
             (None, new) => self.append(new.as_ref()),
             (Some(then), None) => self.edits[then.line] = Edit::Remove,
         }
+        if current {
+            return;
+        }
+        // What is left of a photo that is gone: its line without a value.
+        for (i, line) in self.lines.iter().enumerate().filter(|(_, line)| line.is("PHOTO")) {
+            let empty = line.value.trim().is_empty() || line.value.trim_end().ends_with(";base64,");
+            if empty && self.edits[i] == Edit::Keep {
+                self.edits[i] = Edit::Remove;
+            }
+        }
     }
 
     fn uid(&mut self, uid: &str) {
