@@ -22,9 +22,10 @@ lint:
 forbid:
     tests/forbid
 
-# Creates over HTTP beside a plain loop, and both engines beside each other.
+# Speed and cost beside their limits, on both engines: a table, docs/bench.json and docs/bench.svg (Linux; some ten minutes).
 bench:
-    cargo bench --bench creates --bench engines
+    cargo bench --bench cost --bench creates --bench engines --bench lists --bench sync
+    cargo bench --bench report
 
 # How the work of each reader grows with its input (Linux).
 growth:

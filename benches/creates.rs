@@ -13,6 +13,7 @@ mod load;
 
 use std::time::Duration;
 
+use load::figures::Figures;
 use load::{Client, Server, by_library, median, plain_sqlite, together};
 
 const ROUNDS: usize = 5;
@@ -42,11 +43,15 @@ fn main() {
         "creates per second, median of {ROUNDS} interleaved rounds of {SPAN:?} each, and the ratio to the plain loop"
     );
     println!("{:<34}{:>10.0}{:>8.2}", "plain loop, rusqlite", median(plain.clone()), 1.0);
+    let mut figures = Figures::new("creates", "Creates per second beside a plain loop on SQLite; more is better");
     for ((name, _), rates) in kinds.iter().zip(http) {
+        figures.add(&format!("over HTTP, {name}"), "/s", &rates, ("the plain loop", &plain));
         let ratios = rates.iter().zip(&plain).map(|(rate, plain)| rate / plain).collect();
         println!("{:<34}{:>10.0}{:>8.2}", format!("contactd over HTTP, {name}"), median(rates), median(ratios));
     }
     let [before, after] = rights;
+    figures.add("by the library, with rights and the audit log", "/s", &after, ("without", &before));
+    figures.keep();
     let ratios = after.iter().zip(&before).map(|(after, before)| after / before).collect();
     println!("\nthe same by the library, 16 at a time, and the ratio to the first");
     println!("{:<34}{:>10.0}{:>8.2}", "no rights looked at", median(before), 1.0);

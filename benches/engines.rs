@@ -13,6 +13,7 @@ mod postgres;
 
 use std::time::Duration;
 
+use load::figures::Figures;
 use load::{Client, Server, median, plain_postgres, plain_sqlite, together};
 use postgres::Postgres;
 
@@ -41,7 +42,9 @@ impl Kind {
             // Every mailbox has a page full.
             for i in 0..mailboxes {
                 let mut client = Client::creates(address(0), &user(i * servers.len()));
-                (0..100).for_each(|_| client.call());
+                (0..100).for_each(|_| {
+                    client.call();
+                });
             }
             self.reads[at].push(together(SPAN, CONNECTIONS, |i| Client::reads(address(i), &user(i))));
         }
@@ -88,4 +91,14 @@ fn main() {
     for (name, kind) in names.iter().zip(&kinds) {
         row(name, &kind.reads, &kinds[0].reads);
     }
+    let mut figures =
+        Figures::new("engines", "Per second over HTTP at 64 connections, PostgreSQL beside SQLite; more is better");
+    for (name, kind) in names.iter().zip(&kinds).skip(1) {
+        for (at, mailboxes) in MAILBOXES.iter().enumerate() {
+            let of = |what: &str| format!("{name}: {what}, mailboxes: {mailboxes}");
+            figures.add(&of("creates"), "/s", &kind.creates[at], ("SQLite", &kinds[0].creates[at]));
+            figures.add(&of("pages of 100"), "/s", &kind.reads[at], ("SQLite", &kinds[0].reads[at]));
+        }
+    }
+    figures.keep();
 }

@@ -19,6 +19,7 @@ use contactd::domain::query::cursor::{Anchor, Cursor};
 use contactd::domain::user::UserName;
 use contactd::odata::page::PageToken;
 use contactd::store::{Database, Options, Store};
+use load::figures::Figures;
 use load::{Client, Server};
 use postgres::Postgres;
 
@@ -140,11 +141,19 @@ fn main() {
         print!("{size:>18}");
     }
     println!();
+    let mut figures =
+        Figures::new("lists", "Growth with the mailbox, microseconds beside the smallest; less is better");
     for ((name, _), micros) in kinds.iter().zip(micros) {
+        for (size, of_size) in sizes.iter().zip(&micros).skip(1) {
+            let (value, first) = (percentile_20(of_size), percentile_20(&micros[0]));
+            let beside = format!("of {}", sizes[0]);
+            figures.add(&format!("{name}, of {size}"), "µs", &[value], (&beside, &[first]));
+        }
         let columns = micros.iter().map(|of_size| {
             let (micros, first) = (percentile_20(of_size), percentile_20(&micros[0]));
             format!("{micros:>11.0}{:>7.2}", micros / first)
         });
         println!("{name:<34}{}", columns.collect::<String>());
     }
+    figures.keep();
 }

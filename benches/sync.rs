@@ -13,6 +13,7 @@ use contactd::domain::contact::Text;
 use contactd::domain::contact::patch::ContactPatch;
 use contactd::domain::user::UserName;
 use contactd::store::{Database, Options, Store};
+use load::figures::Figures;
 use load::{Server, median};
 use serde_json::{Value, json};
 
@@ -115,6 +116,11 @@ fn main() {
             now.as_str().unwrap().clone_into(&mut followed[0].1);
         }
     }
+    let mut figures = Figures::new("sync", "Delta and batches, microseconds; less is better");
+    let (small, large) = (&rounds[0], &rounds[1]);
+    figures.add("a delta round in 100,000 contacts", "µs", large, ("in 1,000", small));
+    figures.add("20 creates in a batch", "µs", &batches, ("one after the other", &singles));
+    figures.keep();
     println!("microseconds over HTTP, median of {ROUNDS} interleaved rounds, and the ratio");
     row(&format!("a delta round after one change, {}", SIZES[0]), &rounds[0], &rounds[0]);
     row(&format!("a delta round after one change, {}", SIZES[1]), &rounds[1], &rounds[0]);

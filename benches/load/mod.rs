@@ -3,6 +3,9 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each bench uses a part of it")]
 
+pub mod figures;
+
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -200,18 +203,45 @@ pub struct Server {
 }
 
 impl Server {
-    /// On a database as `--database` takes it.
+    /// On a database as `--database` takes it. `CONTACTD_PROGRAM` names another build, to compare with.
     pub fn start(database: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_contactd"))
+        let program = std::env::var("CONTACTD_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_contactd").to_owned());
+        let child = Command::new(program)
             .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--log-level", "off", "--database", database])
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        Self::of(child)
+    }
+
+    /// A program that prints its address in the same way.
+    pub fn of(mut child: Child) -> Self {
         let mut line = String::new();
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("contactd listening on http://").unwrap().to_owned();
+        let address = line.trim().split_once(" listening on http://").unwrap().1.to_owned();
         Self { child, address }
     }
+
+    /// The processor time that it has used, in microseconds.
+    pub fn processor(&self) -> f64 {
+        processor(&self.child.id().to_string())
+    }
+
+    /// Its resident memory in bytes.
+    pub fn resident(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1_024.0
+    }
+}
+
+/// The processor time of a process, `self` or its number, in microseconds: of its user and of the kernel, in clock ticks of
+/// 10 milliseconds.
+pub fn processor(process: &str) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name, in parentheses, may have spaces.
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) * 10_000.0
 }
 
 impl Drop for Server {
@@ -221,13 +251,38 @@ impl Drop for Server {
     }
 }
 
+/// Requests of so many connections at once, and how many they were; `client` makes the one of a number.
+pub fn counted(span: Duration, connections: usize, client: impl Fn(usize) -> Client) -> f64 {
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..connections)
+            .map(|i| {
+                let mut client = client(i);
+                scope.spawn(move || {
+                    let mut calls = 0_u32;
+                    while started.elapsed() < span {
+                        client.call();
+                        calls += 1;
+                    }
+                    f64::from(calls)
+                })
+            })
+            .collect();
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    })
+}
+
 /// Requests a second of so many connections at once; `client` makes the one of a number.
 pub fn together(span: Duration, connections: usize, client: impl Fn(usize) -> Client) -> f64 {
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..connections)
             .map(|i| {
                 let mut client = client(i);
-                scope.spawn(move || rate(span, || client.call()))
+                scope.spawn(move || {
+                    rate(span, || {
+                        client.call();
+                    })
+                })
             })
             .collect();
         clients.into_iter().map(|client| client.join().unwrap()).sum()
@@ -245,10 +300,7 @@ pub struct Client {
 impl Client {
     /// One that creates contacts.
     pub fn creates(address: &str, user: &str) -> Self {
-        let head = format!("POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {user}");
-        let length = BODY.len();
-        let request = format!("{head}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{BODY}");
-        Self::connect(address, request, "HTTP/1.1 201 ")
+        Self::posts(address, user, "/me/contacts", BODY)
     }
 
     /// One that reads a page of 100.
@@ -262,17 +314,31 @@ impl Client {
         Self::connect(address, format!("{head}\r\n\r\n"), "HTTP/1.1 200 ")
     }
 
+    /// One that sends any request without a body; `path` begins with `/`.
+    pub fn gets(address: &str, user: &str, path: &str) -> Self {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {user}");
+        Self::connect(address, format!("{head}\r\n\r\n"), "HTTP/1.1 200 ")
+    }
+
+    /// One that posts a JSON body over and over.
+    pub fn posts(address: &str, user: &str, path: &str, body: &str) -> Self {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {user}");
+        let length = body.len();
+        let request = format!("{head}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
+        Self::connect(address, request, "HTTP/1.1 201 ")
+    }
+
     fn connect(address: &str, request: String, expected: &'static str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, request: request.into_bytes(), expected, answer: vec![0; 1 << 20] }
     }
 
-    /// Sends the request and reads its answer.
-    pub fn call(&mut self) {
+    /// Sends the request and reads its answer, whose body is returned.
+    pub fn call(&mut self) -> &[u8] {
         self.stream.write_all(&self.request).unwrap();
         let mut read = 0;
-        let mut whole = usize::MAX;
+        let (mut body, mut whole) = (0, usize::MAX);
         while read < whole {
             read += self.stream.read(&mut self.answer[read..]).unwrap();
             let text = &self.answer[..read];
@@ -282,8 +348,10 @@ impl Client {
                 let head = std::str::from_utf8(&text[..end]).unwrap();
                 assert!(head.starts_with(self.expected), "{head}");
                 let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
-                whole = end + 4 + length.parse::<usize>().unwrap();
+                body = end + 4;
+                whole = body + length.parse::<usize>().unwrap();
             }
         }
+        &self.answer[body..read]
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_server::{Server, ServerBuilder};
 use actix_tls::accept::max_concurrent_tls_connect;
 use tokio::sync::oneshot;
-use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -388,6 +388,10 @@ fn access(config: &Serve) -> Result<Option<Access>, String> {
     })
 }
 
+/// Maximum number of log lines that wait to be written: about a second of a busy server. The queue takes 32 bytes for each
+/// from the start.
+const MAX_LOG_LINES: usize = 8_192;
+
 /// Starts the log. A separate thread writes the lines, and drops some if it cannot keep up. Dropping the guard writes the
 /// rest.
 fn start_log(format: LogFormat, level: LogLevel) -> WorkerGuard {
@@ -402,7 +406,8 @@ fn start_log(format: LogFormat, level: LogLevel) -> WorkerGuard {
     let framework = if level == LevelFilter::DEBUG { level } else { level.min(LevelFilter::WARN) };
     let which = Targets::new().with_default(level).with_target("actix_server", framework);
     let terminal = std::io::stderr().is_terminal();
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let queue = NonBlockingBuilder::default().buffered_lines_limit(MAX_LOG_LINES);
+    let (writer, guard) = queue.finish(std::io::stderr());
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(writer)

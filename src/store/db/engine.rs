@@ -1,48 +1,20 @@
-//! Sessions and rows of either engine. Storage functions use these and `statement`, never the driver; `faults` classifies
+//! Sessions of either engine. Storage functions use these and `statement`, never the driver; `faults` classifies
 //! the driver's errors.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgConnection;
 pub(in crate::store) use sqlx::sqlite::SqliteSynchronous as SqliteSync;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Executor, Postgres, Row as _, Sqlite, Type};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 
 use crate::domain::error::Error;
 use crate::metrics::list::{FAULTS, INTERRUPTED};
 use crate::store::db::faults;
-use crate::store::db::opened::Opened;
+pub(in crate::store) use crate::store::db::row::Row;
 use crate::store::db::statement::Statement;
-
-/// A type that a column can be read as.
-pub(in crate::store) trait Column:
-    for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
-{
-}
-impl<T> Column for T where T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
-
-/// A row of a result.
-pub(in crate::store) enum Row {
-    Sqlite(SqliteRow),
-    Postgres(PgRow),
-}
-
-impl Row {
-    /// The value of a column; the first is 0.
-    pub(in crate::store) fn get<T: Column>(&self, column: usize) -> Result<T, Error> {
-        let value = match self {
-            Self::Sqlite(row) => row.try_get(column),
-            Self::Postgres(row) => row.try_get(column),
-        };
-        Ok(value?)
-    }
-}
 
 /// A connection that runs statements.
 pub(in crate::store) struct Session {
@@ -59,23 +31,49 @@ pub(in crate::store) struct Session {
     snapshot: bool,
     /// Whether a statement was started and has not ended. If its caller was dropped, it may still run.
     busy: bool,
+    /// A question that the next statement takes along.
+    along: Along,
     /// The server process.
     pub(in crate::store) backend: Backend,
     /// Time of the last use.
     used: Instant,
 }
 
+/// See [`Session::ask_along`].
+enum Along {
+    Nothing,
+    Asked(Statement<'static>, usize),
+    Answered(Vec<Option<bool>>),
+}
+
 /// Time limit of a read, which may be several statements.
 struct Asking {
     time: Duration,
     end: Instant,
-    /// Set if the caller was dropped; SQLite then stops the statement.
-    stop: Arc<AtomicBool>,
+    /// When SQLite stops the statement: at the end, or at once if the caller was dropped.
+    stop: Arc<Mutex<Instant>>,
 }
 
 impl Asking {
     fn new(time: Duration) -> Self {
-        Self { time, end: Instant::now() + time, stop: Arc::default() }
+        let end = Instant::now() + time;
+        Self { time, end, stop: Arc::new(Mutex::new(end)) }
+    }
+
+    /// Starts the time again.
+    fn restart(&mut self) {
+        self.end = Instant::now() + self.time;
+        self.stop_at(self.end);
+    }
+
+    fn stop_at(&self, time: Instant) {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    /// Whether a statement of SQLite goes on.
+    fn goes_on(&self) -> impl FnMut() -> bool + Send + 'static {
+        let stop = Arc::clone(&self.stop);
+        move || Instant::now() < *stop.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,16 +98,15 @@ const MAX_IDLE: Duration = Duration::from_mins(5);
 
 enum Connection {
     Sqlite(SqliteConnection),
-    /// One of SQLite's readers.
-    SqlitePooled(PoolConnection<Sqlite>),
     Postgres(Box<PgConnection>),
 }
 
 impl Session {
     fn new(connection: Connection) -> Self {
         let (backend, used) = (Backend::default(), Instant::now());
-        let (patience, asking) = (None, None);
-        Self { connection, broken: None, aborted: false, patience, asking, snapshot: false, busy: false, backend, used }
+        let (patience, asking, along) = (None, None, Along::Nothing);
+        let (broken, aborted, snapshot, busy) = (None, false, false, false);
+        Self { connection, broken, aborted, patience, asking, snapshot, busy, along, backend, used }
     }
 
     /// A connection to PostgreSQL. A statement that takes longer than `patience` ends the session. The server's own statement
@@ -124,42 +121,52 @@ impl Session {
     }
 
     /// A reader of a SQLite file with a time limit. After it the running statement is stopped, and later ones fail.
-    pub(in crate::store) async fn reader(
-        mut connection: PoolConnection<Sqlite>,
-        time: Duration,
-    ) -> Result<Self, Error> {
-        let asking = Asking::new(time);
-        let (end, stop) = (asking.end, Arc::clone(&asking.stop));
-        let goes_on = move || Instant::now() < end && !stop.load(Ordering::Relaxed);
-        connection.lock_handle().await?.set_progress_handler(OPERATIONS, goes_on);
-        Ok(Self { asking: Some(asking), ..Self::new(Connection::SqlitePooled(connection)) })
+    pub(in crate::store) async fn reader(options: &SqliteConnectOptions, time: Duration) -> Result<Self, Error> {
+        let mut session = Self::open(options).await?;
+        session.script(READER).await?;
+        session.stop_after(time).await?;
+        Ok(session)
     }
 
-    /// Sets a time limit for a connection to a SQLite file that is not pooled.
+    /// Sets a time limit for a connection to a SQLite file.
     pub(in crate::store) async fn stop_after(&mut self, time: Duration) -> Result<(), Error> {
         if let Connection::Sqlite(connection) = &mut self.connection {
             let asking = Asking::new(time);
-            let end = asking.end;
-            connection.lock_handle().await?.set_progress_handler(OPERATIONS, move || Instant::now() < end);
+            connection.lock_handle().await?.set_progress_handler(OPERATIONS, asking.goes_on());
             self.asking = Some(asking);
         }
         Ok(())
     }
 
-    /// Starts the time limit of a session that only reads again.
-    pub(in crate::store) fn restart_time_limit(&mut self) {
-        self.asking = self.asking.as_ref().map(|asking| Asking::new(asking.time));
+    /// Has the next [`Session::row`] answer a question as well, which saves a call to the database. The question is a statement
+    /// of one row of so many booleans. Returns whether that can be: it is for SQLite, where a call is a change of threads.
+    pub(in crate::store) fn ask_along(&mut self, question: Statement<'static>, booleans: usize) -> bool {
+        let can = !self.is_postgres();
+        if can {
+            self.along = Along::Asked(question, booleans);
+        }
+        can
     }
 
-    /// The same while a snapshot is open, whose reads are so many that together they may take longer.
-    pub(in crate::store) async fn renew_time_limit(&mut self) -> Result<(), Error> {
-        self.restart_time_limit();
-        if let (Some(asking), Connection::SqlitePooled(connection)) = (&self.asking, &mut self.connection) {
-            let (end, stop) = (asking.end, Arc::clone(&asking.stop));
-            let goes_on = move || Instant::now() < end && !stop.load(Ordering::Relaxed);
-            connection.lock_handle().await?.set_progress_handler(OPERATIONS, goes_on);
+    /// The answer. There is none if no row was found.
+    pub(in crate::store) fn answered_along(&mut self) -> Option<Vec<Option<bool>>> {
+        match std::mem::replace(&mut self.along, Along::Nothing) {
+            Along::Answered(booleans) => Some(booleans),
+            Along::Nothing | Along::Asked(..) => None,
         }
-        Ok(())
+    }
+
+    /// Makes the session ready for another read, whose time limit starts now.
+    pub(in crate::store) fn restart(&mut self) {
+        self.along = Along::Nothing;
+        self.restart_time_limit();
+    }
+
+    /// Starts the time limit of a session that only reads again.
+    pub(in crate::store) fn restart_time_limit(&mut self) {
+        if let Some(asking) = &mut self.asking {
+            asking.restart();
+        }
     }
 
     /// Makes all further reads see one snapshot, until [`Session::reset`]. It costs a call to the database, so a single
@@ -181,10 +188,10 @@ impl Session {
 
     /// Ends the snapshot of a session that only reads, and the statement of a dropped caller.
     pub(in crate::store) async fn reset(&mut self) -> Result<(), Error> {
-        if let Some(asking) = &self.asking {
-            asking.stop.store(self.busy, Ordering::Relaxed);
-        }
         self.restart_time_limit();
+        if let Some(asking) = self.asking.as_ref().filter(|_| self.busy) {
+            asking.stop_at(Instant::now());
+        }
         let end = if std::mem::take(&mut self.snapshot) { "rollback" } else { "select 1" };
         self.script(end).await
     }
@@ -296,7 +303,6 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         let text = || sqlx::raw_sql(AssertSqlSafe(text));
         let done = match &mut self.connection {
             Connection::Sqlite(connection) => connection.execute(text()).await.map(drop),
-            Connection::SqlitePooled(connection) => connection.execute(text()).await.map(drop),
             Connection::Postgres(connection) => in_time(self.patience, connection.execute(text())).await.map(drop),
         };
         self.noted(begun, done)
@@ -322,11 +328,8 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         let begun = self.begin_statement()?;
         let text = || sqlx::raw_sql(AssertSqlSafe(text));
         let rows = match &mut self.connection {
-            Connection::Sqlite(connection) => connection.fetch_all(text()).await.map(of_sqlite),
-            Connection::SqlitePooled(connection) => connection.fetch_all(text()).await.map(of_sqlite),
-            Connection::Postgres(connection) => {
-                in_time(self.patience, connection.fetch_all(text())).await.map(of_postgres)
-            }
+            Connection::Sqlite(connection) => connection.fetch_all(text()).await.map(rows),
+            Connection::Postgres(connection) => in_time(self.patience, connection.fetch_all(text())).await.map(rows),
         };
         self.noted(begun, rows)
     }
@@ -339,10 +342,9 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         }
         let begun = self.begin_statement()?;
         let rows = match &mut self.connection {
-            Connection::Sqlite(connection) => connection.fetch_all(statement.of_sqlite()).await.map(of_sqlite),
-            Connection::SqlitePooled(connection) => connection.fetch_all(statement.of_sqlite()).await.map(of_sqlite),
+            Connection::Sqlite(connection) => connection.fetch_all(statement.of_sqlite()).await.map(rows),
             Connection::Postgres(connection) => {
-                in_time(self.patience, connection.fetch_all(statement.of_postgres())).await.map(of_postgres)
+                in_time(self.patience, connection.fetch_all(statement.of_postgres())).await.map(rows)
             }
         };
         self.noted(begun, rows)
@@ -355,8 +357,45 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
 
     /// The first row, if there is one.
     pub(in crate::store) async fn row(&mut self, statement: Statement<'_>) -> Result<Option<Row>, Error> {
-        // Not with the driver's `fetch_optional`: it stops the statement at the first row.
-        Ok(self.rows(statement).await?.into_iter().next())
+        if self.asking.is_none() || self.is_postgres() {
+            // Not with the driver's `fetch_optional`: it stops the statement at the first row.
+            return Ok(self.rows(statement).await?.into_iter().next());
+        }
+        #[cfg(test)]
+        crate::store::tests::between::statement().await;
+        let begun = self.begin_statement()?;
+        let (statement, before) = match std::mem::replace(&mut self.along, Along::Nothing) {
+            Along::Asked(question, booleans) if statement.can_answer() => (statement.answering(question), booleans),
+            other => {
+                self.along = other;
+                (statement, 0)
+            }
+        };
+        let row = match &mut self.connection {
+            Connection::Sqlite(connection) => connection.fetch_optional(statement.of_sqlite()).await,
+            Connection::Postgres(_) => Ok(None),
+        };
+        let Some(row) = self.noted(begun, row)?.map(Row::from) else { return Ok(None) };
+        if before == 0 {
+            return Ok(Some(row));
+        }
+        self.along = Along::Answered((0..before).map(|column| row.get(column)).collect::<Result<_, _>>()?);
+        Ok(Some(row.without(before)))
+    }
+
+    /// All rows of so many columns, of which those of `ids` are UUIDs. SQLite packs them into one: the driver sends rows between
+    /// threads one by one, and each of their values is an allocation.
+    pub(in crate::store) async fn packed_rows(
+        &mut self,
+        statement: Statement<'_>,
+        columns: usize,
+        ids: &[usize],
+    ) -> Result<Vec<Row>, Error> {
+        if self.is_postgres() {
+            return self.rows(statement).await;
+        }
+        let packed: Option<String> = self.one(statement.packed(columns, ids)).await?.get(0)?;
+        packed.map_or_else(|| Ok(Vec::new()), |packed| Row::unpacked(&packed))
     }
 
     /// Runs a statement without reading its rows.
@@ -364,7 +403,6 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         let begun = self.begin_statement()?;
         let done = match &mut self.connection {
             Connection::Sqlite(connection) => connection.execute(statement.of_sqlite()).await.map(drop),
-            Connection::SqlitePooled(connection) => connection.execute(statement.of_sqlite()).await.map(drop),
             Connection::Postgres(connection) => {
                 in_time(self.patience, connection.execute(statement.of_postgres())).await.map(drop)
             }
@@ -372,7 +410,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         self.noted(begun, done)
     }
 
-    /// Ends the session. A pooled connection goes back to its pool instead.
+    /// Ends the session.
     pub(in crate::store) async fn close(self) {
         let closed = match self.connection {
             Connection::Sqlite(connection) => connection.close().await,
@@ -380,7 +418,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
                 in_time(self.patience, connection.close()).await
             }
             // A lost server cannot be told.
-            Connection::SqlitePooled(_) | Connection::Postgres(_) => Ok(()),
+            Connection::Postgres(_) => Ok(()),
         };
         if let Err(error) = closed {
             tracing::warn!(%error, "closing the database failed");
@@ -388,12 +426,8 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
     }
 }
 
-fn of_sqlite(rows: Vec<SqliteRow>) -> Vec<Row> {
-    rows.into_iter().map(Row::Sqlite).collect()
-}
-
-fn of_postgres(rows: Vec<PgRow>) -> Vec<Row> {
-    rows.into_iter().map(Row::Postgres).collect()
+fn rows<R: Into<Row>>(rows: Vec<R>) -> Vec<Row> {
+    rows.into_iter().map(Into::into).collect()
 }
 
 async fn in_time<T>(
@@ -436,22 +470,4 @@ create virtual table temp.terms using fts5vocab(main, words, instance);
 pragma query_only = on";
 
 /// Number of readers of a SQLite file: four for expensive reads (see `turns`), and two for all others.
-pub(in crate::store) const SQLITE_READERS: u32 = 6;
-
-/// The pool of SQLite readers, opened when first needed.
-pub(in crate::store) fn sqlite_readers(options: SqliteConnectOptions, opened: Arc<Opened>) -> SqlitePool {
-    SqlitePoolOptions::new()
-        .max_connections(SQLITE_READERS)
-        // The test would query the database before each use.
-        .test_before_acquire(false)
-        .acquire_timeout(Duration::from_secs(10))
-        .after_connect(move |connection, _| {
-            let opened = Arc::clone(&opened);
-            Box::pin(async move {
-                // The path may name another file by now.
-                opened.look().map_err(|error| sqlx::Error::Io(std::io::Error::other(error.to_string())))?;
-                connection.execute(READER).await.map(drop)
-            })
-        })
-        .connect_lazy_with(options)
-}
+pub(in crate::store) const SQLITE_READERS: usize = 6;

@@ -5,37 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, RecycleError, RecycleResult};
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::runtime::Handle;
 
 use crate::domain::error::Error;
 use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::engine::Session;
+use crate::store::db::opened::Opened;
 use crate::store::db::turns::Turn;
 
 /// A session for one read, and its turn.
 pub(in crate::store) struct LeasedSession {
     /// `None` only while this is dropped.
-    of: Option<PooledSession>,
+    of: Option<Object<Connections>>,
     turn: Turn,
 }
 
-/// A session of a pool.
-pub(in crate::store) enum PooledSession {
-    Sqlite(Session),
-    Postgres(Object<Connections>),
-}
-
-impl PooledSession {
-    fn session(&mut self) -> &mut Session {
-        match self {
-            Self::Sqlite(session) => session,
-            Self::Postgres(object) => object,
-        }
-    }
-}
-
 impl LeasedSession {
-    pub(in crate::store) fn new(of: PooledSession, turn: Turn) -> Self {
+    /// Its time limit starts now.
+    pub(in crate::store) fn new(mut of: Object<Connections>, turn: Turn) -> Self {
+        of.restart();
         Self { of: Some(of), turn }
     }
 
@@ -44,7 +33,7 @@ impl LeasedSession {
     /// # Errors
     /// None until this is dropped.
     pub(in crate::store) fn session(&mut self) -> Result<&mut Session, Error> {
-        self.of.as_mut().map(PooledSession::session).ok_or_else(|| Error::internal("the connection was given back"))
+        self.of.as_deref_mut().ok_or_else(|| Error::internal("the connection was given back"))
     }
 }
 
@@ -52,13 +41,13 @@ impl Drop for LeasedSession {
     fn drop(&mut self) {
         let Some(mut of) = self.of.take() else { return };
         // Without a runtime the program is ending, and no other read needs the connection.
-        if of.session().needs_reset()
+        if of.needs_reset()
             && let Ok(runtime) = Handle::try_current()
         {
             let turn = std::mem::take(&mut self.turn);
             runtime.spawn(async move {
                 // A connection that fails is not used again.
-                let _ = of.session().reset().await;
+                let _ = of.reset().await;
                 drop((of, turn));
             });
         }
@@ -67,6 +56,7 @@ impl Drop for LeasedSession {
 
 /// Creates the connections of a pool; the duration is the time limit for a read.
 pub(in crate::store) enum Connections {
+    Sqlite(Box<SqliteConnectOptions>, Arc<Opened>, Duration),
     Primary(Arc<Cluster>, Duration),
     Standby(Cluster, Duration),
 }
@@ -77,18 +67,24 @@ impl Manager for Connections {
 
     async fn create(&self) -> Result<Session, Error> {
         match self {
+            Self::Sqlite(options, opened, time) => {
+                // The path may name another file by now.
+                opened.look()?;
+                Session::reader(options, *time).await
+            }
             Self::Primary(cluster, time) => cluster.primary(Use::Read(*time)).await,
             Self::Standby(cluster, time) => cluster.standby(*time).await,
         }
     }
 
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
-        let current = match self {
-            Self::Primary(cluster, _) => cluster.is_current(session),
-            Self::Standby(..) => true,
+        // A server's connection is not used after any error: its cached state, for instance of an older schema, may be wrong.
+        let is_stale = match self {
+            Self::Sqlite(..) => false,
+            Self::Primary(cluster, _) => session.is_aborted() || session.is_old() || !cluster.is_current(session),
+            Self::Standby(..) => session.is_aborted() || session.is_old(),
         };
-        // Nor after any error: its cached state, for instance of an older schema, may be wrong.
-        if session.broken().is_some() || session.is_aborted() || session.is_old() || !current {
+        if session.broken().is_some() || is_stale {
             return Err(RecycleError::message("it is stale"));
         }
         Ok(())

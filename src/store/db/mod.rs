@@ -19,6 +19,7 @@ pub(in crate::store) mod probe;
 pub(in crate::store) mod readers;
 pub(in crate::store) mod renew;
 pub(in crate::store) mod restore;
+pub(in crate::store) mod row;
 pub(in crate::store) mod scratch;
 pub(in crate::store) mod snapshot;
 pub(in crate::store) mod statement;

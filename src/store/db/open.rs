@@ -129,8 +129,8 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let how = if options.upgrade { engine::sqlite_options(path) } else { engine::sqlite_options_as_is(path) };
         let how = how.synchronous(sync);
-        let readers = engine::sqlite_readers(how.clone(), Arc::clone(&opened));
-        let readers = Readers::sqlite(readers, Arc::clone(&opened), options.query_timeout);
+        let readers = Readers::sqlite(how.clone(), Arc::clone(&opened), options.query_timeout);
+        let readers = readers.map_err(|error| OpenError::of(&shown, &error))?;
         let connector = Connector::Sqlite(Box::new(how), Arc::clone(&opened), procedures::sqlite_views());
         let writer = Writer::start(connector, 1, options.limits(), on_end)
             .await

@@ -81,10 +81,8 @@ impl Probe {
         session: &mut Session,
         work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if let At::File(_) = self.at {
-            session.stop_after(TIME).await?;
-        } else {
-            session.restart_time_limit();
+        session.restart();
+        if let At::Cluster(_) = self.at {
             let standby: bool = session.one(Statement::new("select pg_is_in_recovery()")).await?.get(0)?;
             if standby {
                 return Err(session.give_up(Error::unavailable("the server does not accept writes")));
@@ -99,6 +97,7 @@ impl Probe {
                 opened.look()?;
                 let mut session = Session::open(&engine::sqlite_options_as_is(opened.path())).await?;
                 session.script("pragma query_only = on").await?;
+                session.stop_after(TIME).await?;
                 Ok(session)
             }
             At::Cluster(cluster) => cluster.primary(Use::Read(TIME)).await,

@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use deadpool::Runtime;
-use deadpool::managed::{Pool, PoolError, TimeoutType};
-use sqlx::sqlite::SqlitePool;
+use deadpool::managed::{Pool, PoolError, QueueMode, TimeoutType};
+use deadpool::{Runtime, Status};
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::domain::error::Error;
 use crate::metrics::list::{READER_WAIT, READERS, Reader, STANDBY_READS, Standby as Fresh};
 use crate::store::db::cluster::Cluster;
 use crate::store::db::engine::{SQLITE_READERS, Session};
 use crate::store::db::faults;
-use crate::store::db::leased::{Connections, LeasedSession, PooledSession};
+use crate::store::db::leased::{Connections, LeasedSession};
 use crate::store::db::opened::Opened;
 use crate::store::db::statement::Statement;
 use crate::store::db::turns::{Need, Turns};
@@ -36,7 +36,7 @@ pub(in crate::store) struct Readers {
 }
 
 enum Engine {
-    Sqlite(SqlitePool, Arc<Turns>, Arc<Opened>),
+    Sqlite(Pool<Connections>, Arc<Turns>, Arc<Opened>),
     Postgres(Servers),
 }
 
@@ -56,9 +56,15 @@ struct Standby {
 }
 
 impl Readers {
-    /// Readers of a SQLite file.
-    pub(in crate::store) fn sqlite(pool: SqlitePool, opened: Arc<Opened>, time: Duration) -> Self {
-        Self { engine: Engine::Sqlite(pool, Turns::at(SQLITE_READERS as usize), opened), time }
+    /// Readers of a SQLite file, opened when first needed.
+    pub(in crate::store) fn sqlite(
+        options: SqliteConnectOptions,
+        opened: Arc<Opened>,
+        time: Duration,
+    ) -> Result<Self, Error> {
+        let kind = Connections::Sqlite(Box::new(options), Arc::clone(&opened), time);
+        let pool = pool(kind, SQLITE_READERS, WAIT)?;
+        Ok(Self { engine: Engine::Sqlite(pool, Turns::at(SQLITE_READERS), opened), time })
     }
 
     /// Readers with `connections` to the primary and to each standby, opened when first needed.
@@ -68,16 +74,13 @@ impl Readers {
         connections: usize,
         time: Duration,
     ) -> Result<Self, Error> {
-        let pool = |kind, wait| {
-            let pool = Pool::builder(kind).max_size(connections).runtime(Runtime::Tokio1).wait_timeout(Some(wait));
-            pool.build().map_err(Error::internal)
-        };
         let standby = |cluster| {
-            let pool = pool(Connections::Standby(cluster, time.min(STANDBY_STATEMENT)), STANDBY / 4)?;
+            let kind = Connections::Standby(cluster, time.min(STANDBY_STATEMENT));
+            let pool = pool(kind, connections, STANDBY / 4)?;
             Ok(Standby { pool, turns: Turns::of_much(connections), failed: Mutex::new(None) })
         };
         let engine = Engine::Postgres(Servers {
-            primary: pool(Connections::Primary(cluster, time), WAIT)?,
+            primary: pool(Connections::Primary(cluster, time), connections, WAIT)?,
             turns: Turns::at(connections),
             standbys: standbys.into_iter().map(standby).collect::<Result<_, Error>>()?,
             next: AtomicUsize::new(0),
@@ -124,10 +127,7 @@ impl Readers {
                     opened.look()?;
                 }
                 let turn = turns.next(need, WAIT).await?;
-                Ok(LeasedSession::new(
-                    PooledSession::Sqlite(Session::reader(pool.acquire().await?, self.time).await?),
-                    turn,
-                ))
+                Ok(LeasedSession::new(pool.get().await.map_err(of_pool)?, turn))
             }
             Engine::Postgres(servers) => servers.lend(need).await,
         }
@@ -159,15 +159,14 @@ impl Readers {
 
     /// Records how many connections are in use, and how many are not.
     pub(in crate::store) fn measure(&self) {
-        let (open, idle) = match &self.engine {
-            Engine::Sqlite(pool, ..) => (pool.size() as usize, pool.num_idle()),
+        let pools: Vec<_> = match &self.engine {
+            Engine::Sqlite(pool, ..) => vec![pool],
             Engine::Postgres(servers) => {
-                let pools = servers.standbys.iter().map(|standby| &standby.pool).chain([&servers.primary]);
-                pools
-                    .map(Pool::status)
-                    .fold((0, 0), |(open, idle), status| (open + status.size, idle + status.available))
+                servers.standbys.iter().map(|standby| &standby.pool).chain([&servers.primary]).collect()
             }
         };
+        let add = |(open, idle), status: Status| (open + status.size, idle + status.available);
+        let (open, idle) = pools.into_iter().map(Pool::status).fold((0, 0), add);
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         READERS.set(Reader::Busy, number(open.saturating_sub(idle)));
         READERS.set(Reader::Idle, number(idle));
@@ -176,7 +175,12 @@ impl Readers {
     /// Closes all connections.
     pub(in crate::store) async fn close(&self) {
         match &self.engine {
-            Engine::Sqlite(pool, ..) => pool.close().await,
+            Engine::Sqlite(pool, ..) => {
+                for session in pool.retain(|_, _| false).removed {
+                    session.close().await;
+                }
+                pool.close();
+            }
             Engine::Postgres(servers) => {
                 servers.primary.close();
                 servers.standbys.iter().for_each(|standby| standby.pool.close());
@@ -200,9 +204,7 @@ impl Servers {
 
     async fn lend(&self, need: Need<'_>) -> Result<LeasedSession, Error> {
         let turn = self.turns.next(need, WAIT).await?;
-        let mut object = self.primary.get().await.map_err(of_pool)?;
-        object.restart_time_limit();
-        Ok(LeasedSession::new(PooledSession::Postgres(object), turn))
+        Ok(LeasedSession::new(self.primary.get().await.map_err(of_pool)?, turn))
     }
 
     async fn read_mailbox<T>(
@@ -251,14 +253,13 @@ impl Standby {
         let reading = async {
             // A caller without a free turn here may have one at another server.
             let Ok(turn) = self.turns.next(need, STANDBY / 4).await else { return Ok(None) };
-            let mut object = match self.pool.get().await {
+            let object = match self.pool.get().await {
                 Ok(object) => object,
                 // All its connections are in use; the primary may have a free one.
                 Err(PoolError::Timeout(TimeoutType::Wait)) => return Ok(None),
                 Err(error) => return Err(of_pool(error)),
             };
-            object.restart_time_limit();
-            let mut leased = LeasedSession::new(PooledSession::Postgres(object), turn);
+            let mut leased = LeasedSession::new(object, turn);
             match replayed(leased.session()?, mailbox).await? {
                 Some(number) if number >= at_least => match work(leased.session()?).await {
                     Err(Error::Inefficient) => Ok(Some(Err(Error::Inefficient))),
@@ -313,6 +314,12 @@ async fn replayed(session: &mut Session, mailbox: i64) -> Result<Option<i64>, Er
 async fn position(session: &mut Session, mailbox: i64) -> Result<i64, Error> {
     let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
     session.row(statement).await?.map_or(Ok(0), |row| row.get(0))
+}
+
+/// The most recently used connection is used first: its caches are warm, and those that a peak needed stay idle.
+fn pool(kind: Connections, connections: usize, wait: Duration) -> Result<Pool<Connections>, Error> {
+    let pool = Pool::builder(kind).max_size(connections).runtime(Runtime::Tokio1).wait_timeout(Some(wait));
+    pool.queue_mode(QueueMode::Lifo).build().map_err(Error::internal)
 }
 
 fn of_pool(error: PoolError<Error>) -> Error {

@@ -46,10 +46,10 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn goes_on(&self) -> Result<(), Error> {
-        match &self.snapshot {
-            Some(snapshot) => snapshot.0.lock().await.session()?.renew_time_limit().await,
-            None => Ok(()),
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.0.lock().await.session()?.restart_time_limit();
         }
+        Ok(())
     }
 
     async fn begin(&self, snapshot: &Snapshot) -> Result<(), Error> {

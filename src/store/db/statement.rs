@@ -255,6 +255,32 @@ impl<'q> Statement<'q> {
         self
     }
 
+    /// Whether [`Statement::answering`] can be.
+    pub(in crate::store) fn can_answer(&self) -> bool {
+        self.sqlite.trim_start().starts_with("select ")
+    }
+
+    /// The same with the columns of a question, which is a `select` without `from`, before its own. Only for SQLite.
+    pub(in crate::store) fn answering(mut self, question: Self) -> Self {
+        let columns = self.sqlite.trim_start().trim_start_matches("select ");
+        self.sqlite = (shifted(&question.sqlite, self.values.len()) + ",\n" + columns).into();
+        self.values.extend(question.values);
+        self
+    }
+
+    /// The same with all its rows in one text: a JSON array in each line. Of its so many columns, those of `ids` are UUIDs. Only
+    /// for SQLite, which keeps the order of the rows for such an aggregate.
+    pub(in crate::store) fn packed(mut self, columns: usize, ids: &[usize]) -> Self {
+        let names: Vec<_> = (0..columns).map(|i| format!("c{i}")).collect();
+        let value = |i| if ids.contains(&i) { format!("hex(c{i})") } else { format!("c{i}") };
+        let values: Vec<_> = (0..columns).map(value).collect();
+        let (names, values) = (names.join(", "), values.join(", "));
+        let sqlite = &self.sqlite;
+        let aggregate = format!("group_concat(json_array({values}), char(10))");
+        self.sqlite = format!("with page ({names}) as ({sqlite})\nselect {aggregate} from page").into();
+        self
+    }
+
     /// SQLite treats a missing value as null without an error, so debug builds compare the counts for every statement.
     fn checked(sql: Cow<'static, str>, values: &[Value<'_>]) -> AssertSqlSafe<Cow<'static, str>> {
         debug_assert_eq!(placeholders(&sql), values.len(), "values bound to: {sql}");
@@ -290,6 +316,21 @@ where
     })
 }
 
+/// A text whose `$n` have become greater.
+fn shifted(sql: &str, by: usize) -> String {
+    let mut pieces = sql.split('$');
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let digits = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
+        let (number, rest) = piece.split_at(digits);
+        let number: usize = number.parse().unwrap_or_default();
+        text.push('$');
+        text += &(number + by).to_string();
+        text += rest;
+    }
+    text
+}
+
 /// The highest `$n` of a text.
 fn placeholders(sql: &str) -> usize {
     let number = |rest: &str| {
@@ -307,6 +348,16 @@ mod tests {
     fn placeholders_are_counted_by_the_highest() {
         assert_eq!(placeholders("select 1"), 0);
         assert_eq!(placeholders("select $1, $12, $2"), 12);
+    }
+
+    #[test]
+    fn a_statement_that_answers_a_question_keeps_its_values_and_the_question_has_those_behind_them() {
+        let question = Statement::new("select $1, $2 || $1").bind("a").bind(7_i64);
+        let both =
+            Statement::new("\nselect a from t where b = $2 and c = $1").bind(1_i64).bind(2_i64).answering(question);
+        assert_eq!(both.sqlite, "select $3, $4 || $3,\na from t where b = $2 and c = $1");
+        let values: [Value<'_>; 4] = [1_i64.into(), 2_i64.into(), "a".into(), 7_i64.into()];
+        assert_eq!(both.values, values);
     }
 
     #[test]

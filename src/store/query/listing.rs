@@ -93,6 +93,11 @@ pub struct Page {
     pub count: Option<i64>,
 }
 
+/// The columns of a page's rows behind those of the contact: how many rows there are, the row's place, and its keys.
+const COUNT: usize = COLUMNS;
+const PLACE: usize = COLUMNS + 1;
+const KEYS: usize = COLUMNS + 2;
+
 /// See [`crate::store::Store::contacts`].
 pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Page, Error> {
     if listing.takes_several_reads() {
@@ -101,14 +106,18 @@ pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing:
     let listing = &*listing.located(session, mailbox).await?;
     let keyset = keyset(mailbox, listing);
     let found = found(session, mailbox, listing).await?;
-    let rows = session.rows(select_page(mailbox, listing, found).into()).await?;
-    let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COLUMNS))?;
+    // The last column is the id again.
+    let last = KEYS + listing.order.len();
+    let mut rows = session.packed_rows(select_page(mailbox, listing, found).into(), last + 1, &[0, last]).await?;
+    // SQLite takes longer, since it would sort all columns.
+    rows.sort_by_cached_key(|row| row.get::<i64>(PLACE).unwrap_or(i64::MAX));
+    let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COUNT))?;
     let size = usize::from(listing.size);
     let mut contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
     along::read_along(session, mailbox, &mut contacts, &listing.expand).await?;
     let more = usize::try_from(found).unwrap_or_default() > contacts.len();
     let shown = rows.iter().take(if more { contacts.len() } else { 0 });
-    let places = shown.map(|row| keyset.place(row, COLUMNS + 1)).collect::<Result<Vec<_>, _>>()?;
+    let places = shown.map(|row| keyset.place(row, KEYS)).collect::<Result<Vec<_>, _>>()?;
     let next = keyset.cursor(&places, listing.after.as_ref());
     let count = if listing.count { Some(count_all(session, mailbox, listing).await?) } else { None };
     Ok(Page { contacts, next, count })
@@ -210,16 +219,15 @@ fn sorted(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions, after:
     found.text(" offset ").value(listing.skip)
 }
 
-/// The page's rows: the columns of `read`, how many there are with the one behind, and the keys.
+/// The page's rows in any order: the columns of `read`, how many there are with the one behind, the row's place, and the keys.
 fn select_page(mailbox: i64, listing: &Listing, found: Sql) -> Sql {
     let keyset = keyset(mailbox, listing);
     let found = Sql::new("with found as (").then(found).text(")");
-    let measured = found.text(", measured as (select row_number() over (").then(keyset.order_by());
-    let measured = measured.text(") as place, sum(size) over (").then(keyset.order_by());
-    let measured = measured.text(" rows unbounded preceding) - size as before, count(*) over () as count");
-    let measured = measured.then(keyset.names("")).text(" from found)");
-    let page = measured.then(select_columns()).text(", m.count").then(keyset.names("m."));
+    let measured = found.text(", measured as (select row_number() over w as place, sum(size) over w - size as before");
+    let measured = measured.text(", (select count(*) from found) as count").then(keyset.names("")).text(" from found");
+    let measured = measured.text(" window w as (").then(keyset.order_by()).text(" rows unbounded preceding))");
+    let page = measured.then(select_columns()).text(", m.count, m.place").then(keyset.names("m."));
     let page = page.text(" from measured m join contacts c on c.mailbox = ").value(mailbox).text(" and c.id = m.t1");
     let page = page.text(" left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id where m.before < ");
-    page.value(MAX_PAGE_BYTES).text(" order by m.place")
+    page.value(MAX_PAGE_BYTES)
 }

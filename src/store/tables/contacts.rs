@@ -55,10 +55,11 @@ fn select() -> Sql {
             [_] => columns,
             _ => Sql::default().per_engine("json_array(", "json_build_array(").then(columns).text(")"),
         };
-        let list =
-            Sql::new("(select ").per_engine("json_group_array(", "json_agg(").then(entry).text(" order by x.pos");
-        let list = list.per_engine(")", ")::text").text(" from ").text(table.name);
-        list.text(" x where x.mailbox = c.mailbox and x.contact_id = c.id)")
+        // SQLite finds the rows in this order, while an aggregate would sort them.
+        let list = Sql::new("(select ").per_engine("json_group_array(", "json_agg(").then(entry);
+        let list = list.per_engine(") from (select x.* from ", " order by x.pos)::text from ").text(table.name);
+        let of_contact = " x where x.mailbox = c.mailbox and x.contact_id = c.id";
+        list.text(of_contact).per_engine(" order by x.pos) x)", ")")
     };
     let flag = FLAGS.values.iter().map(|column| Sql::new("f.").text(column.name));
     let own = own_columns().map(|name| Sql::new("c.").text(name));

@@ -1,0 +1,136 @@
+//! Rows of a result, of either engine.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
+use uuid::Uuid;
+
+use crate::domain::error::Error;
+
+/// A type that a column can be read as.
+pub(in crate::store) trait Column:
+    for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
+{
+    /// The value of a packed column.
+    fn of_json(json: &str) -> Result<Self, Error>;
+}
+
+macro_rules! column {
+    ($($type:ty),*) => {$(
+        impl Column for $type {
+            fn of_json(json: &str) -> Result<Self, Error> {
+                parsed(json)
+            }
+        }
+    )*};
+}
+column!(i16, i32, i64, String, Uuid, Vec<u8>);
+
+impl Column for bool {
+    /// SQLite keeps them as numbers.
+    fn of_json(json: &str) -> Result<Self, Error> {
+        parsed::<i64>(json).map(|number| number != 0)
+    }
+}
+
+impl<T: Column> Column for Option<T>
+where
+    Self: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
+{
+    fn of_json(json: &str) -> Result<Self, Error> {
+        if json == "null" { Ok(None) } else { T::of_json(json).map(Some) }
+    }
+}
+
+fn parsed<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
+    serde_json::from_str(json).map_err(Error::internal)
+}
+
+/// A row of a result.
+pub(in crate::store) struct Row {
+    of: Of,
+    /// The number of columns that stand before the first.
+    before: usize,
+}
+
+enum Of {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+    /// The rows of a result as JSON, and where the columns of this one are in it.
+    Packed(Arc<str>, Vec<Range<usize>>),
+}
+
+impl From<SqliteRow> for Row {
+    fn from(row: SqliteRow) -> Self {
+        Self { of: Of::Sqlite(row), before: 0 }
+    }
+}
+
+impl From<PgRow> for Row {
+    fn from(row: PgRow) -> Self {
+        Self { of: Of::Postgres(row), before: 0 }
+    }
+}
+
+impl Row {
+    /// The value of a column; the first is 0.
+    pub(in crate::store) fn get<T: Column>(&self, column: usize) -> Result<T, Error> {
+        let column = self.before + column;
+        let value = match &self.of {
+            Of::Sqlite(row) => row.try_get(column),
+            Of::Postgres(row) => row.try_get(column),
+            Of::Packed(text, columns) => {
+                let json = columns.get(column).and_then(|range| text.get(range.clone()));
+                return T::of_json(json.ok_or_else(|| Error::internal("a packed row has too few columns"))?);
+            }
+        };
+        Ok(value?)
+    }
+
+    /// The same row without its first columns.
+    pub(in crate::store) fn without(self, before: usize) -> Self {
+        Self { before, ..self }
+    }
+
+    /// Rows as `Statement::packed` has SQLite write them: an array in each line.
+    pub(in crate::store) fn unpacked(text: &str) -> Result<Vec<Self>, Error> {
+        let text: Arc<str> = text.into();
+        let row = |line: &str| {
+            let values: Vec<&RawValue> = serde_json::from_str(line).map_err(Error::internal)?;
+            let range = |value: &RawValue| {
+                let from = value.get().as_ptr().addr() - text.as_ptr().addr();
+                from..from + value.get().len()
+            };
+            let columns = values.into_iter().map(range).collect();
+            Ok(Self { of: Of::Packed(Arc::clone(&text), columns), before: 0 })
+        };
+        text.lines().map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_rows_have_the_values_of_their_columns() {
+        let id = Uuid::from_u128(7);
+        let text = format!("[1,null,\"a\\n\\\"b\\u0001\",\"{}\"]\n[0,-2,\"[]\",null]", id.simple());
+        let rows = Row::unpacked(&text).unwrap();
+        assert_eq!(rows.len(), 2);
+        assert!(rows[0].get::<bool>(0).unwrap());
+        assert_eq!(rows[0].get::<Option<i64>>(1).unwrap(), None);
+        assert_eq!(rows[0].get::<String>(2).unwrap(), "a\n\"b\u{1}");
+        assert_eq!(rows[0].get::<Uuid>(3).unwrap(), id);
+        assert!(!rows[1].get::<bool>(0).unwrap());
+        assert_eq!(rows[1].get::<Option<i64>>(1).unwrap(), Some(-2));
+        assert_eq!(rows[1].get::<Option<Uuid>>(3).unwrap(), None);
+        assert!(rows[1].get::<i64>(2).is_err() && rows[1].get::<i64>(4).is_err());
+        assert!(Row::unpacked("").unwrap().is_empty());
+    }
+}
