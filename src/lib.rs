@@ -52,4 +52,6 @@ mod permission;
 pub mod store;
 mod testkit;
 #[doc(hidden)]
+pub mod transfer;
+#[doc(hidden)]
 pub mod vcard;

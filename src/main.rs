@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use contactd::cli::config::{Cli, Command};
 use contactd::cli::health::Unwell;
-use contactd::cli::{admin, audit, copy, exec, health, serve, upkeep};
+use contactd::cli::{admin, audit, copy, exec, export, health, import, serve, upkeep};
 use contactd::domain::plain::printed;
 use contactd::http::tls;
 
@@ -25,6 +25,8 @@ async fn main() -> ExitCode {
             Err(reason) => Err(reason),
         },
         Command::Copy(config) => copy::run(&config).await,
+        Command::Import(config) => import::run(*config).await,
+        Command::Export(config) => export::run(config).await,
         Command::Health(config) => match health::check(&config) {
             Err(Unwell::Silent(reason)) => return failed(&reason, ExitCode::from(2)),
             Err(Unwell::Said(reason)) => Err(reason),

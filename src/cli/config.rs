@@ -6,7 +6,9 @@ use crate::cli::admin::{Shares, Tokens, Users};
 use crate::cli::audit::Audit;
 use crate::cli::copy::Copy;
 use crate::cli::exec::{self, Exec};
+use crate::cli::export::Export;
 use crate::cli::health::Health;
+use crate::cli::import::Import;
 use crate::cli::serve_options::Serve;
 use crate::cli::upkeep::{Backup, Check, Restore};
 use crate::http::tls;
@@ -36,6 +38,10 @@ pub enum Command {
     Check(Check),
     /// Copy a database to another one, from a file to PostgreSQL or back
     Copy(Copy),
+    /// Import files of contacts into a user's mailbox, also while it is served
+    Import(Box<Import>),
+    /// Export a user's contacts to a file
+    Export(Export),
     /// Ask a running server for its health, by http or https; exits with 0 if it is healthy
     Health(Health),
     /// Add, list, disable and remove users

@@ -302,6 +302,7 @@ fn settings(config: &Serve, notifier: Notifier) -> Settings {
         body_timeout: config.request_timeout(),
         keep_changes: config.keep_changes,
         batch_limit: config.batch_limit,
+        max_import: config.max_import_bytes,
         limits: config.limits.requests(config.trust_forwarded),
         origin,
         hosts: hosts(config),

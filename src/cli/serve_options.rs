@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 use crate::cli::arguments::{self, DatabaseArg, List, all, batch_limit, databases, days, public_url, week_or_more};
 use crate::cli::limits;
 use crate::domain::handling::Handling;
-use crate::http::WebOrigin;
 use crate::http::listen::Listen;
 use crate::http::tls;
+use crate::http::{MAX_IMPORT, WebOrigin};
 use crate::notify::{Allowed, DeliveryTimes};
 use crate::oidc;
 use crate::store::Database;
@@ -145,6 +145,11 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_BATCH_LIMIT", default_value_t = 20, value_name = "N",
           value_parser = batch_limit)]
     pub batch_limit: usize,
+
+    /// Maximum size of a file that is imported over HTTP, in bytes, as sent and unpacked
+    #[arg(long, env = "CONTACTD_MAX_IMPORT_BYTES", default_value_t = MAX_IMPORT, value_name = "N",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_import_bytes: u64,
 
     /// Days for which deleted contacts can be restored
     #[arg(long, env = "CONTACTD_KEEP_DELETED", default_value = "30d", value_name = "DAYS", value_parser = days)]

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::domain::contact::Properties;
+use crate::domain::contact::patch::ContactAdditions;
 use crate::domain::photo::Picture;
 
 /// Most contacts of one commit.
@@ -23,6 +24,8 @@ pub struct Incoming {
     pub hash: [u8; 16],
     /// All that it will have.
     pub properties: Properties,
+    /// Extensions of a new contact, and extended properties.
+    pub added: Option<Box<ContactAdditions>>,
     /// Its photo.
     pub photo: Option<(Picture, Vec<u8>)>,
     /// The file's format has no photos, so that the contact's own stays.

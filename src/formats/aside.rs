@@ -8,7 +8,7 @@ use crate::vcard::write::{self, Shown, fold};
 use crate::vcard::{Door, Version, text};
 
 /// The property of a card.
-const PROPERTY: &str = "X-CONTACTD-ASIDE";
+pub const PROPERTY: &str = "X-CONTACTD-ASIDE";
 /// How a card ends.
 const END: &str = "END:VCARD\r\n";
 

@@ -223,6 +223,9 @@ impl Batch<'_> {
             }
             Resource::Health => return Err(refused("url", "A step asks for data: '/healthz' is asked for by itself.")),
             Resource::Metadata => return Err(refused("url", "A step's answer cannot be XML.")),
+            Resource::Owned(_, Item::ContactsImport(_) | Item::ContactsExport(_)) => {
+                return Err(refused("url", "Files are imported and exported by themselves, not in a batch."));
+            }
             _ => {}
         }
         let route = routes::of(&call)?;

@@ -1,5 +1,6 @@
 //! The context of a call: its address, its headers, and what lists derive from them.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use actix_web::http::Method;
@@ -14,6 +15,7 @@ use crate::http::Api;
 use crate::http::answer::POSITION;
 use crate::http::conditional;
 use crate::http::front_end::{Head, Source};
+use crate::http::streamed::Streamed;
 use crate::odata::address::{Address, Deleted, Item, Resource, Version};
 use crate::odata::filter::{self, Model};
 use crate::odata::format;
@@ -68,6 +70,8 @@ pub(crate) struct Call<'a> {
     pub(crate) headers: &'a HeaderMap,
     source: Source,
     method: &'a Method,
+    /// The body that the handler reads itself.
+    stream: Cell<Option<Streamed>>,
 }
 
 impl<'a> Call<'a> {
@@ -89,7 +93,12 @@ impl<'a> Call<'a> {
             | Resource::UsersCount
             | Resource::Owned(
                 _,
-                Item::ContactsCount(_) | Item::FoldersCount(_) | Item::CategoriesCount | Item::Deleted(Deleted::Count),
+                Item::ContactsCount(_)
+                | Item::FoldersCount(_)
+                | Item::CategoriesCount
+                | Item::Deleted(Deleted::Count)
+                | Item::ContactsImport(_)
+                | Item::ContactsExport(_),
             ) => true,
             _ => format::is_annotated(query, &lines("accept").unwrap_or_default())?,
         };
@@ -108,7 +117,21 @@ impl<'a> Call<'a> {
             source,
             // The edge omits the body.
             method: if *method == Method::HEAD { &Method::GET } else { method },
+            stream: Cell::default(),
         })
+    }
+
+    /// Gives it the body that its handler reads itself.
+    pub(crate) fn set_stream(&self, body: Streamed) {
+        self.stream.set(Some(body));
+    }
+
+    /// That body, once.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where there is none.
+    pub(crate) fn take_stream(&self) -> Result<Streamed, Error> {
+        self.stream.take().ok_or_else(|| Error::internal("the body was taken before"))
     }
 
     /// The size of a page. Later pages have that of the first: a nextLink repeats `$top`, but clients do not repeat

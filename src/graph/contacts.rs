@@ -8,6 +8,7 @@ use crate::domain::query::search::Search;
 use crate::graph::authorize::Mailbox;
 use crate::graph::body;
 use crate::graph::call::Call;
+use crate::graph::exports;
 use crate::graph::idempotency;
 use crate::graph::json::contact::read::{self, Purpose};
 use crate::graph::json::contact::select::Selection;
@@ -157,6 +158,9 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], i
     // The contact's version does not cover its extensions.
     if expand.is_empty() && call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
+    }
+    if let Some(file) = exports::of_one(call, mailbox, &contact).await? {
+        return Ok(file);
     }
     shown(call, mailbox, &contact, select.as_ref())
 }

@@ -157,7 +157,8 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     }
 }
 
-fn message(error: &Error) -> String {
+/// The sentence of an error.
+pub(crate) fn message(error: &Error) -> String {
     let fixed = match error {
         Error::Invalid(_) => return error.to_string(),
         Error::OutOfSync(why, _) => {

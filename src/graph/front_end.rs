@@ -16,6 +16,7 @@ use crate::http::body::Taken;
 use crate::http::front_end::{Counted, FrontEnd, Head};
 use crate::http::inspect::Subject;
 use crate::http::limits::{Permit, RequestClass};
+use crate::http::streamed::Streamed;
 use crate::http::{Api, RequestIds, Settings};
 use crate::odata::address::{Address, Owner, Resource};
 use crate::odata::format;
@@ -103,6 +104,10 @@ impl FrontEnd for Graph {
         throttle.request(Instant::now(), app, mailbox.as_deref())?;
         let permit = mailbox.as_deref().map(|mailbox| throttle.begin(app, mailbox)).transpose()?;
         Ok(permit.map(|permit| Box::new(permit) as _))
+    }
+
+    fn stream(routed: &Routed<'_>, body: Streamed) {
+        routed.call.set_stream(body);
     }
 
     fn received(&self, routed: &Routed<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error> {

@@ -11,12 +11,12 @@ use crate::graph::authorize::Mailbox;
 use crate::graph::authorize::Need::{self, Open, Read, SeeShares, Share, Token, Unshare, Users, Write};
 use crate::graph::call::Call;
 use crate::graph::{
-    categories, contacts, contacts_ref, delta, exchange_ids, extensions, folders, permissions, photos, service,
-    subscriptions, trash, users,
+    categories, contacts, contacts_ref, delta, exchange_ids, exports, extensions, folders, imports, permissions,
+    photos, service, subscriptions, trash, users,
 };
 use crate::http::answer::Answer;
 use crate::http::authenticate::Caller;
-use crate::http::body::Taken::{self, Bytes, Json, Not as NoBody};
+use crate::http::body::Taken::{self, Bytes, Json, Not as NoBody, Streamed};
 
 /// A call.
 pub(crate) struct Route {
@@ -142,6 +142,8 @@ static CALLS: &[Route] = &[
     call(GET,    "/{user}/contacts/delta",                         Read,      NoBody, Pages,  mailbox!(delta::contacts, path)),
     call(GET,    "/{user}/contacts/$ref",                          Read,      NoBody, Pages,  mailbox!(contacts_ref::list, path)),
     call(POST,   "/{user}/contacts/$ref",                          Write,     Json,   Return, mailbox!(contacts_ref::add, caller, path, body)),
+    call(POST,   "/{user}/contacts/$import",                       Write,     Streamed, Query, mailbox!(imports::import, path)).only(Lenient),
+    call(GET,    "/{user}/contacts/$export",                       Read,      NoBody, Query,  mailbox!(exports::export, path)).only(Lenient),
     call(GET,    "/{user}/contacts/{id}",                          Read,      NoBody, Query,  mailbox!(contacts::get, path, id)),
     call(PATCH,  "/{user}/contacts/{id}",                          Write,     Json,   Return, mailbox!(contacts::update, path, id, body)),
     call(DELETE, "/{user}/contacts/{id}",                          Write,     NoBody, Plain,  mailbox!(contacts::delete, path, id)),

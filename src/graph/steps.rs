@@ -185,7 +185,7 @@ impl Step {
     pub(crate) async fn body(&self, taken: Taken, headers: &HeaderMap) -> Result<Vec<u8>, Error> {
         let text = self.body.as_deref().map_or("", RawValue::get);
         match taken {
-            Taken::Not => Ok(Vec::new()),
+            Taken::Not | Taken::Streamed => Ok(Vec::new()),
             Taken::Json => {
                 let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
                 let bare = declared.map(|value| value.split(';').next().unwrap_or_default().trim());

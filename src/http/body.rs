@@ -3,8 +3,8 @@
 use std::io::Read as _;
 use std::time::Duration;
 
+use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::web::Payload;
 use flate2::bufread::GzDecoder;
 use futures_util::StreamExt as _;
 
@@ -34,6 +34,8 @@ pub(crate) enum Taken {
     Bytes,
     /// The same, up to this many bytes in place of [`MAX_BODY`].
     UpTo(usize),
+    /// The handler reads it as it arrives, however long it is (`streamed`).
+    Streamed,
 }
 
 /// Reads a body and decompresses it.
@@ -48,7 +50,7 @@ pub(crate) async fn read(
     timeout: Duration,
     permit: &Permit,
 ) -> Result<Vec<u8>, Error> {
-    if taken == Taken::Not {
+    if matches!(taken, Taken::Not | Taken::Streamed) {
         return Ok(Vec::new());
     }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -63,15 +65,7 @@ pub(crate) async fn read(
             "The body must be sent with Content-Type: application/json.".to_owned(),
         ));
     }
-    let gzip = match text(header::CONTENT_ENCODING).unwrap_or("identity").to_ascii_lowercase().as_str() {
-        "identity" | "" => false,
-        "gzip" | "x-gzip" => true,
-        _ => {
-            return Err(Error::UnsupportedMediaType(
-                "The body may be sent as it is, or with Content-Encoding: gzip.".to_owned(),
-            ));
-        }
-    };
+    let gzip = is_gzip(headers)?;
     let body = tokio::time::timeout(timeout, receive(payload, most, permit)).await.map_err(|_| Error::TooSlow)??;
     if gzip || body.len() > SHORT {
         permit.is_long().await?;
@@ -84,6 +78,21 @@ pub(crate) async fn read(
         body
     };
     if taken == Taken::Json { utf_8(body) } else { Ok(body) }
+}
+
+/// Whether a body is compressed.
+///
+/// # Errors
+/// [`Error::UnsupportedMediaType`] for any other encoding.
+pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
+    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).map(str::trim);
+    match encoding.unwrap_or("identity").to_ascii_lowercase().as_str() {
+        "identity" | "" => Ok(false),
+        "gzip" | "x-gzip" => Ok(true),
+        _ => Err(Error::UnsupportedMediaType(
+            "The body may be sent as it is, or with Content-Encoding: gzip.".to_owned(),
+        )),
+    }
 }
 
 /// JSON is UTF-8 (RFC 8259, section 8.1); a byte order mark in front is ignored.

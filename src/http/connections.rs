@@ -361,6 +361,13 @@ impl Exchange {
         table.shut(*id);
     }
 
+    /// The client waits for the server, which makes the next piece of an answer.
+    pub(crate) fn works(&self) {
+        if let Some(connection) = &self.0 {
+            connection.note_state(ConnState::Working);
+        }
+    }
+
     /// The server waits for the client: the connection may be closed in favour of another.
     pub(crate) fn waits(&self) {
         if let Some(connection) = &self.0 {

@@ -6,17 +6,19 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix_web::body::SizedStream;
+use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, LocalBoxStream, StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
 use crate::domain::error::{Error, Limit};
 use crate::http::answer::{Answer, Body};
 use crate::http::authenticate::{Caller, Credential, Who};
+use crate::http::body::Taken;
 use crate::http::client::{self, Client};
 use crate::http::connections::Exchange;
 use crate::http::counted::{count_refusal, method_of};
@@ -25,8 +27,10 @@ use crate::http::held::Held;
 use crate::http::inspect::{Asked, Cut, Subject, Watched};
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::paced::Paced;
+use crate::http::streamed::Streamed;
 use crate::http::{Api, Origin, RequestIds, Settings, body, cors, host, inspect, origin, packed};
 use crate::metrics::calls;
+use crate::store::Chunks;
 
 /// Time for the system to send what was written before a fault ends the connection.
 const SENT: Duration = Duration::from_millis(50);
@@ -70,9 +74,10 @@ pub(crate) fn dispatch(
 pub(crate) async fn serve<F: FrontEnd>(
     front_end: Arc<F>,
     request: HttpRequest,
-    mut payload: web::Payload,
+    payload: web::Payload,
     api: web::Data<Api>,
 ) -> HttpResponse {
+    let mut payload = payload.into_inner();
     let started = Instant::now();
     let ids = RequestIds::of(request.headers());
     let address = client::shown(&request, api.settings.limits.forwarded);
@@ -215,7 +220,7 @@ fn warn_of_proxy(request: &HttpRequest, api: &Api) {
 async fn answer<F: FrontEnd>(
     front_end: &F,
     request: &HttpRequest,
-    payload: &mut web::Payload,
+    payload: &mut Payload,
     api: &Api,
     ids: &RequestIds,
     entry: &mut LogEntry,
@@ -250,6 +255,9 @@ async fn answer<F: FrontEnd>(
     permit.is_known(caller.counts_as, class)?;
     held.counted = front_end.admit(&call, &caller, permit)?;
     let body = body::read(taken, headers, payload, api.settings.body_timeout, permit).await?;
+    if taken == Taken::Streamed {
+        F::stream(&call, Streamed::of(headers, payload.take(), &api.settings)?);
+    }
     front_end.received(&call, &caller, permit, body.len())?;
     if class == RequestClass::Batch {
         permit.is_long().await?;
@@ -417,20 +425,15 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
         Some(Body::Chunks(size, _)) if request.method() == Method::HEAD => {
             response.body(SizedStream::new(size, stream::empty::<Result<_, Error>>()))
         }
-        Some(Body::Chunks(size, chunks)) => {
-            let broke_off = move |error: &Error| {
-                tracing::warn!(request_id = ids.request, %error, "an answer broke off");
-            };
-            let chunks = chunks.map_ok(web::Bytes::from).inspect_err(broke_off);
-            response.body(Paced::chunks(Some(size), Box::pin(chunks), held))
-        }
-        Some(Body::Stream(chunks)) => {
-            let broke_off = move |error: &Error| {
-                tracing::warn!(request_id = ids.request, %error, "an answer broke off");
-            };
-            let chunks = chunks.map_ok(web::Bytes::from).inspect_err(broke_off);
-            response.body(Paced::chunks(None, Box::pin(chunks), held))
-        }
+        Some(Body::Stream(_)) if request.method() == Method::HEAD => response.finish(),
+        Some(Body::Stream(pieces)) => response.body(Paced::chunks(None, logged(pieces, ids.request), held)),
+        Some(Body::Chunks(size, chunks)) => response.body(Paced::chunks(Some(size), logged(chunks, ids.request), held)),
         None => response.finish(),
     }
+}
+
+/// The pieces of an answer. An error ends them, breaks the connection off, and is logged.
+fn logged(pieces: Chunks, request_id: String) -> LocalBoxStream<'static, Result<web::Bytes, Error>> {
+    let broke_off = move |error: &Error| tracing::warn!(request_id, %error, "an answer broke off");
+    Box::pin(pieces.map_ok(web::Bytes::from).inspect_err(broke_off))
 }

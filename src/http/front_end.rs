@@ -12,6 +12,7 @@ use crate::http::authenticate::{Caller, Scheme};
 use crate::http::body::Taken;
 use crate::http::inspect::Subject;
 use crate::http::limits::{Permit, RequestClass};
+use crate::http::streamed::Streamed;
 use crate::http::{Api, RequestIds};
 
 /// The head of a request.
@@ -94,6 +95,9 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Throttled`]
     fn admit(&self, call: &Self::Call<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error>;
+
+    /// Gives a call the body that its handler reads itself ([`Taken::Streamed`]).
+    fn stream(_call: &Self::Call<'_>, _body: Streamed) {}
 
     /// Counts a body against them.
     ///

@@ -25,6 +25,7 @@ pub(crate) mod origin;
 pub(crate) mod paced;
 pub(crate) mod packed;
 pub mod probes;
+pub(crate) mod streamed;
 pub mod tls;
 mod wire;
 
@@ -32,8 +33,8 @@ pub mod authenticate;
 pub mod connections;
 pub mod serving;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
@@ -57,6 +58,9 @@ use crate::store::Store;
 /// Largest request body in bytes, as sent and unpacked.
 pub const MAX_BODY: usize = 4 << 20;
 
+/// Default of [`Settings::max_import`].
+pub const MAX_IMPORT: u64 = 1 << 30;
+
 /// The API over a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
@@ -67,6 +71,8 @@ pub struct Api {
     pub(crate) front_ends: FrontEnds,
     pub(crate) admission: Arc<Admission>,
     pub(crate) warned: Arc<AtomicBool>,
+    /// The mailboxes that files are imported into at this time.
+    pub(crate) importing: Arc<Mutex<Vec<i64>>>,
     pub(crate) health: Arc<Health>,
     /// The kit for tests.
     pub(crate) inspector: Option<Arc<dyn Inspector>>,
@@ -79,6 +85,8 @@ pub struct Settings {
     pub handling: Handling,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
+    /// Largest file that can be imported, in bytes, as sent and unpacked.
+    pub max_import: u64,
     /// Steps of a batch, at most.
     pub batch_limit: usize,
     /// How long a delta link stays valid.
@@ -136,6 +144,7 @@ impl Default for Settings {
             handling: Handling::Lenient,
             body_timeout: Duration::from_secs(30),
             keep_changes: KEEP_CHANGES,
+            max_import: MAX_IMPORT,
             batch_limit: 20,
             limits: Limits::default(),
             origin: Origin::Host,
@@ -153,10 +162,10 @@ impl Default for Settings {
 impl Api {
     pub(crate) fn with_front_ends(store: Store, access: Access, settings: Settings, front_ends: FrontEnds) -> Self {
         let admission = Arc::new(Admission::new(settings.limits));
-        let (warned, health) = Default::default();
+        let (warned, importing, health) = Default::default();
         settings.readiness.watch(&store);
         front_ends.announce();
-        Self { unguarded: store, access, settings, front_ends, admission, warned, health, inspector: None }
+        Self { unguarded: store, access, settings, front_ends, admission, warned, importing, health, inspector: None }
     }
 
     /// The API as a scope of an actix application, below `prefix` (`""`, or like `/graph`; it must not need

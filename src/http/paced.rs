@@ -2,7 +2,7 @@
 //! running until the last piece.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
@@ -47,10 +47,17 @@ impl MessageBody for Paced {
         self.held.exchange.goes_on(self.given);
         while self.rest.is_empty() {
             let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
-            match ready!(chunks.poll_next_unpin(context)) {
-                Some(Ok(chunk)) => self.rest = chunk,
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
+            match chunks.poll_next_unpin(context) {
+                Poll::Ready(Some(Ok(chunk))) => self.rest = chunk,
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    if self.size.is_none() {
+                        // It is not the client that is slow.
+                        self.held.exchange.works();
+                    }
+                    return Poll::Pending;
+                }
             }
         }
         let piece = self.rest.len().min(PIECE as usize);

@@ -263,7 +263,7 @@ pub fn length_in_link(text: &str) -> usize {
 }
 
 /// The value of the first option with this name. Decoding errors are reported later, when all options are parsed.
-pub(super) fn value_of(text: &str, name: &str) -> Option<String> {
+pub(crate) fn value_of(text: &str, name: &str) -> Option<String> {
     text.split('&').find_map(|piece| {
         let (own, value) = piece.split_once('=').unwrap_or((piece, ""));
         let own = percent_decode(own, true)?;

@@ -34,6 +34,7 @@ mod engines;
 mod faults;
 mod fuzz;
 mod hostile;
+mod importing;
 mod lifetime;
 mod listening;
 mod lost_answers;

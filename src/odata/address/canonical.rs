@@ -29,6 +29,8 @@ impl Item {
             Self::ContactsCount(path) => format!("{}/contacts/$count", folders(path)),
             Self::ContactsDelta(path) => format!("{}/contacts/delta", folders(path)),
             Self::ContactsRef(path) => format!("{}/contacts/$ref", folders(path)),
+            Self::ContactsImport(path) => format!("{}/contacts/$import", folders(path)),
+            Self::ContactsExport(path) => format!("{}/contacts/$export", folders(path)),
             Self::Contact(path, id) => format!("{}/contacts/{id}", folders(path)),
             Self::ContactRef => "/contacts/{id}/$ref".to_owned(),
             Self::Extensions(path, id) => format!("{}/contacts/{id}/extensions", folders(path)),

@@ -21,6 +21,8 @@ impl Address {
                 | Item::Contacts(path)
                 | Item::Folders(path)
                 | Item::ContactsRef(path)
+                | Item::ContactsImport(path)
+                | Item::ContactsExport(path)
                 | Item::PermanentDelete(path, None) => path.last().map(String::as_str),
                 _ => None,
             },
@@ -48,6 +50,8 @@ impl Resource {
             | Item::ContactsCount(path)
             | Item::ContactsDelta(path)
             | Item::ContactsRef(path)
+            | Item::ContactsImport(path)
+            | Item::ContactsExport(path)
             | Item::Folders(path)
             | Item::FoldersCount(path)
             | Item::Folder(path)

@@ -89,6 +89,10 @@ pub enum Item {
     ContactsDelta(Path),
     /// `…/contacts/$ref`
     ContactsRef(Path),
+    /// `…/contacts/$import`
+    ContactsImport(Path),
+    /// `…/contacts/$export`
+    ContactsExport(Path),
     /// `…/contacts/{id}`
     Contact(Path, String),
     /// `…/contacts/{id}/$ref`, which supports no method.
@@ -189,6 +193,8 @@ impl Address {
             Resource::Owned(_, Item::ContactsDelta(_)) => "/{user}/contacts/delta",
             Resource::Owned(_, Item::FoldersDelta) => "/{user}/contactFolders/delta",
             Resource::Owned(_, Item::ContactsRef(_)) => "/{user}/contacts/$ref",
+            Resource::Owned(_, Item::ContactsImport(_)) => "/{user}/contacts/$import",
+            Resource::Owned(_, Item::ContactsExport(_)) => "/{user}/contacts/$export",
             Resource::Owned(_, Item::Contact(..)) => "/{user}/contacts/{id}",
             Resource::Owned(_, Item::Extensions(..)) => "/{user}/contacts/{id}/extensions",
             Resource::Owned(_, Item::Extension(..)) => "/{user}/contacts/{id}/extensions/{extension}",
@@ -342,6 +348,12 @@ impl Segments {
             }
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$count") => {
                 return Ok(Resource::Owned(owner, Item::ContactsCount(path)));
+            }
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$import") => {
+                return Ok(Resource::Owned(owner, Item::ContactsImport(path)));
+            }
+            Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$export") => {
+                return Ok(Resource::Owned(owner, Item::ContactsExport(path)));
             }
             Some(Segment::Word(word)) if known(&word, DELTA).is_some() => {
                 return Ok(Resource::Owned(owner, Item::ContactsDelta(path)));

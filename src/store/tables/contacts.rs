@@ -302,7 +302,12 @@ async fn may_all_write(tx: &mut Tx, contacts: &[Written]) -> Result<(), Error> {
 }
 
 /// Writes the extensions and extended properties of a contact that was just written. New extensions are in the answer.
-async fn add(tx: &mut Tx, mailbox: i64, contact: &mut Contact, added: ContactAdditions) -> Result<(), Error> {
+pub(in crate::store) async fn add(
+    tx: &mut Tx,
+    mailbox: i64,
+    contact: &mut Contact,
+    added: ContactAdditions,
+) -> Result<(), Error> {
     let ContactAdditions { extensions, single_values, multi_values } = added;
     let ids = [contact.id];
     extended::change(tx, mailbox, Owner::Contacts(&ids), single_values).await?;

@@ -60,6 +60,8 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn photo_to_export(&self, mailbox: i64, id: Uuid) -> Result<Vec<u8>, Error> {
+        // The client may have taken its time since the last read.
+        self.goes_on().await?;
         self.read(async |session: &mut Session| found::photo_bytes(session, mailbox, id).await).await
     }
 }

@@ -25,6 +25,7 @@ mod both {
             email: None,
             hash: [said; 16],
             properties,
+            added: None,
             photo: None,
             keeps_photo: false,
             card: Some(card),

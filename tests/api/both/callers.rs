@@ -39,13 +39,15 @@ const READERS: &str = "1111+++++++++3+";
 const ANYBODY: &str = "1111+++++++++++";
 
 /// Every call of docs/graph.md that needs a token.
-const ROUTES: [(&str, &str); 67] = [
+const ROUTES: [(&str, &str); 71] = [
     ("GET …/contacts", READ),
     ("POST …/contacts", WRITE),
     ("POST …/contacts/$ref", WRITE),
     ("GET …/contacts/$ref", READ),
     ("GET …/contacts/$count", READ),
     ("GET …/contacts/delta", READ),
+    ("POST …/contacts/$import", WRITE),
+    ("GET …/contacts/$export", READ),
     ("GET …/contacts/{id}", READ),
     ("PATCH …/contacts/{id}", WRITE),
     ("DELETE …/contacts/{id}", WRITE),
@@ -56,6 +58,8 @@ const ROUTES: [(&str, &str); 67] = [
     ("POST …/F/contacts/$ref", WRITE),
     ("GET …/F/contacts/$count", READ),
     ("GET …/F/contacts/delta", READ),
+    ("POST …/F/contacts/$import", WRITE),
+    ("GET …/F/contacts/$export", READ),
     ("GET …/F/contacts/{id}", READ),
     ("PATCH …/F/contacts/{id}", WRITE),
     ("DELETE …/F/contacts/{id}", WRITE),

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::domain::card::{Card, CardVersion, NewCard};
+use crate::domain::contact::patch::ContactAdditions;
 use crate::domain::contact::{Contact, MAX_ENTRIES, Properties};
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
@@ -190,7 +191,12 @@ async fn create(tx: &mut Tx, target: &Target<'_>, new: &mut [Writing], done: &mu
         return Ok(());
     }
     let properties: Vec<_> = new.iter_mut().map(|one| std::mem::take(&mut one.incoming.properties)).collect();
-    let made = contacts::insert_whole(tx, target.mailbox, target.folder, properties).await?;
+    let mut made = contacts::insert_whole(tx, target.mailbox, target.folder, properties).await?;
+    for (one, contact) in new.iter_mut().zip(&mut made) {
+        if let Some(added) = one.incoming.added.take() {
+            contacts::add(tx, target.mailbox, contact, *added).await?;
+        }
+    }
     for (one, contact) in new.iter().zip(&made) {
         if let Some(imported) = done.get_mut(one.at) {
             imported.id = Some(contact.id);
@@ -209,7 +215,14 @@ async fn update(tx: &mut Tx, target: &Target<'_>, other: &mut [Writing]) -> Resu
             written.push((stored.contact.clone(), std::mem::take(&mut one.incoming.properties)));
         }
     }
-    let made = contacts::overwrite(tx, target.mailbox, written).await?;
+    let mut made = contacts::overwrite(tx, target.mailbox, written).await?;
+    for (one, contact) in other.iter_mut().zip(&mut made) {
+        // Its extensions are what their programs have made of them since.
+        if let Some(added) = one.incoming.added.take() {
+            let added = ContactAdditions { extensions: Vec::new(), ..*added };
+            contacts::add(tx, target.mailbox, contact, added).await?;
+        }
+    }
     finish(tx, target, other, &made, false).await
 }
 

@@ -1,0 +1,226 @@
+//! `contactd export`: the contacts of a mailbox as files that other programs take.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::arguments::{AnyDatabase, any_name};
+use crate::cli::import::owner;
+use crate::cli::output::reason;
+use crate::domain::error::Error;
+use crate::domain::handling::Handling;
+use crate::graph::json::contact::file::GraphFile;
+use crate::odata::filter::{self, Aliases, Model};
+use crate::store::{Listing, Store};
+use crate::transfer::encode::FileFormat;
+use crate::transfer::export::{self, Export as Asked, Output, Photos, Summary};
+use crate::transfer::folder_named;
+
+/// Options of `contactd export`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The file has the contacts of one moment, whatever is written meanwhile. It gets its name when it is whole. \
+docs/import-export.md tells which program takes what.")]
+pub struct Export {
+    #[command(flatten)]
+    at: AnyDatabase,
+
+    /// The user whose contacts they are
+    #[arg(long, value_parser = any_name, value_name = "NAME")]
+    user: String,
+
+    /// vcard3, vcard4, csv-google, csv-outlook, jscontact or ndjson
+    #[arg(long, value_parser = format, value_name = "FORMAT", default_value = "vcard3")]
+    format: FileFormat,
+
+    /// The file; by default standard output
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+
+    /// Maximum number of contacts of a file: the names become FILE-0001 and so on
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "N", requires = "to")]
+    split: Option<u64>,
+
+    /// Only the contacts of this folder, by id or name
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<String>,
+
+    /// Only contacts for which this is true, as in $filter with the names of the beta shape
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<String>,
+
+    /// Which photos; small leaves out those over 224 KB, which iCloud does not take
+    #[arg(long, value_enum, default_value_t)]
+    photos: WhichPhotos,
+
+    /// Do not put an apostrophe before cells of CSV that a spreadsheet would run
+    #[arg(long)]
+    no_guard: bool,
+
+    /// Show in vCards what came from files of other formats and no property holds
+    #[arg(long)]
+    aside: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum WhichPhotos {
+    None,
+    Small,
+    #[default]
+    All,
+}
+
+fn format(text: &str) -> Result<FileFormat, String> {
+    FileFormat::parse(text).ok_or_else(|| format!("expected {}", FileFormat::ALL.map(FileFormat::name).join(", ")))
+}
+
+/// Runs `contactd export`.
+///
+/// # Errors
+/// One line that says why. No file is left that is not whole.
+pub async fn run(config: Export) -> Result<(), String> {
+    config
+        .at
+        .with_store(async |store: &Store| {
+            let user = owner(store, &config.user).await?;
+            let store = store.acting_for_operator(user.mailbox, "export");
+            let asked = asked(&store, &config, user.mailbox).await?;
+            let mut files = Files::new(config.to.as_deref(), config.split.is_some())?;
+            let summary = export::run(&store, &asked, &mut files).await.map_err(|error| files.explained(error))?;
+            files.finish()?;
+            tell(&summary);
+            Ok(())
+        })
+        .await
+}
+
+async fn asked(store: &Store, config: &Export, mailbox: i64) -> Result<Asked, String> {
+    let folder = match &config.folder {
+        Some(name) => Some(folder_named(store, mailbox, name).await.map_err(|error| match error {
+            Error::NotFound => format!("--folder: there is no folder '{name}'"),
+            error => reason(error),
+        })?),
+        None => None,
+    };
+    let read = |text: &String| filter::filter(text, &Aliases::default(), Model::Beta, Handling::Lenient);
+    let filter = config.filter.as_ref().map(read).transpose().map_err(|error| format!("--filter: {error}"))?;
+    let photos = match config.photos {
+        WhichPhotos::None => Photos::None,
+        WhichPhotos::Small => Photos::Small,
+        WhichPhotos::All => Photos::All,
+    };
+    let listing = Listing { folder, filter, ..Listing::default() };
+    let (format, guard, aside, split) = (config.format, !config.no_guard, config.aside, config.split);
+    Ok(Asked { mailbox, listing, format, photos, guard, aside, split, graph: &GraphFile })
+}
+
+/// Tells on standard error what was exported: standard output may be the file.
+fn tell(summary: &Summary) {
+    let mut out = io::stderr().lock();
+    let _ = writeln!(out, "{} contacts exported", summary.contacts);
+    if summary.photos_left_out > 0 {
+        let _ = writeln!(out, "{} photos over 224 KB left out", summary.photos_left_out);
+    }
+    if !summary.left_out.is_empty() {
+        let _ = writeln!(out, "{}", summary.left_out.text());
+    }
+}
+
+/// The files that are written. Each is written beside its name, and all get their names at the end.
+struct Files {
+    to: Option<PathBuf>,
+    split: bool,
+    current: Option<BufWriter<Box<dyn Write>>>,
+    written: Vec<(tempfile::TempPath, PathBuf)>,
+    begun: bool,
+    why: Option<String>,
+}
+
+impl Files {
+    fn new(to: Option<&Path>, split: bool) -> Result<Self, String> {
+        let (current, written, why) = Default::default();
+        let mut files = Self { to: to.map(Path::to_owned), split, current, written, begun: false, why };
+        files.open()?;
+        Ok(files)
+    }
+
+    /// Begins the next file.
+    fn open(&mut self) -> Result<(), String> {
+        let Some(to) = &self.to else {
+            self.current = Some(BufWriter::new(Box::new(io::stdout())));
+            return Ok(());
+        };
+        let name = if self.split { numbered(to, self.written.len() + 1) } else { to.clone() };
+        let failed = |error: io::Error| format!("{}: {error}", name.display());
+        let folder = name.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = tempfile::Builder::new().prefix(".contactd-export").tempfile_in(folder).map_err(failed)?;
+        let (file, path) = file.into_parts();
+        self.current = Some(BufWriter::new(Box::new(Synced(file))));
+        self.written.push((path, name));
+        Ok(())
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        self.current.take().map_or(Ok(()), |mut file| file.flush())
+    }
+
+    /// Gives the files their names.
+    fn finish(&mut self) -> Result<(), String> {
+        self.close().map_err(|error| error.to_string())?;
+        for (path, name) in self.written.drain(..) {
+            path.persist(&name).map_err(|error| format!("{}: {}", name.display(), error.error))?;
+        }
+        Ok(())
+    }
+
+    /// An error of the store, or of the file that could not be written.
+    fn explained(&mut self, error: Error) -> String {
+        self.why.take().unwrap_or_else(|| reason(error))
+    }
+
+    fn failed(&mut self, why: String) -> Error {
+        self.why = Some(why.clone());
+        Error::unavailable(why)
+    }
+}
+
+/// A file whose bytes are on the disk when it is flushed.
+struct Synced(File);
+
+impl Write for Synced {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
+
+/// `contacts.vcf` as `contacts-0001.vcf`.
+fn numbered(name: &Path, number: usize) -> PathBuf {
+    let stem = name.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = name.extension().map(|extension| format!(".{}", extension.to_string_lossy())).unwrap_or_default();
+    name.with_file_name(format!("{stem}-{number:04}{extension}"))
+}
+
+impl Output for Files {
+    fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    async fn put(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
+        self.begun = true;
+        let Some(file) = &mut self.current else { return Err(Error::internal("no file is open")) };
+        let written = file.write_all(&bytes);
+        written.map_err(|error| self.failed(format!("the file cannot be written: {error}")))
+    }
+
+    async fn next_file(&mut self) -> Result<(), Error> {
+        let closed = self.close().map_err(|error| error.to_string());
+        let opened = closed.and_then(|()| self.open());
+        opened.map_err(|why| self.failed(why))
+    }
+}

@@ -1,0 +1,204 @@
+//! `GET …/contacts/$export`: contacts as a file, from one snapshot, while the client reads it; and a single contact as a file
+//! (docs/import-export.md, "Over HTTP").
+
+use std::time::{Duration, Instant};
+
+use actix_web::http::header;
+use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::domain::contact::Contact;
+use crate::domain::date;
+use crate::domain::error::{Error, Kind};
+use crate::graph::authorize::Mailbox;
+use crate::graph::call::Call;
+use crate::graph::contacts;
+use crate::graph::json::contact::file::GraphFile;
+use crate::http::answer::{Answer, Body};
+use crate::odata::query::{self, Query};
+use crate::store::Listing;
+use crate::transfer::encode::FileFormat;
+use crate::transfer::export::{self, Export, Output, Photos};
+
+/// Pieces that wait for the client.
+const WAITING: usize = 4;
+/// How long a client may keep the snapshot waiting: this long, and as long again as what it has read takes at the least rate, in
+/// bytes a second.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LEAST_RATE: u64 = 128 << 10;
+
+/// `GET …/contacts/$export`, also of a folder.
+pub(crate) async fn export(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    let query = Query::parse(call.query)?;
+    let given = [
+        ("$top", query.top.is_some()),
+        ("$skip", query.skip.is_some()),
+        ("$skiptoken", query.skip_token.is_some()),
+        ("$count", query.count.is_some()),
+        ("$select", query.select.is_some()),
+        ("$expand", query.expand.is_some()),
+    ];
+    if let Some((name, _)) = given.iter().find(|(_, given)| *given) {
+        let message = format!("An export has all properties of all contacts that are found: '{name}' cannot be given.");
+        return Err(Error::invalid(Kind::Query, *name, message));
+    }
+    let format = match &query.format {
+        Some(name) => FileFormat::parse(name).ok_or_else(|| {
+            let names = FileFormat::ALL.map(FileFormat::name).join(", ");
+            Error::invalid(Kind::Query, "format", format!("'format' must be one of {names}."))
+        })?,
+        None => accepted(call)?.unwrap_or(FileFormat::VCard3),
+    };
+    let listing = contacts::listing(call, path, &query)?;
+    let export = asked(call, mailbox, format, listing)?;
+    let (pieces, answer) = mpsc::channel(WAITING);
+    let (begun, begins) = oneshot::channel();
+    let store = mailbox.store.clone();
+    actix_web::rt::spawn(async move {
+        let mut sending = Sending { pieces: pieces.clone(), begun: Some(begun), given: 0, waited: Duration::ZERO };
+        let done = export::run(&store, &export, &mut sending).await;
+        let Err(error) = done.and_then(|_| sending.begin()) else { return };
+        match sending.begun.take() {
+            Some(begun) => drop(begun.send(Err(error))),
+            // The connection breaks off: what was sent is not whole.
+            None => drop(pieces.send(Err(error)).await),
+        }
+    });
+    begins.await.unwrap_or_else(|_| Err(Error::internal("the export ended without an answer")))?;
+    let pieces = stream::unfold(answer, |mut answer| async { answer.recv().await.map(|piece| (piece, answer)) });
+    headed(Answer { body: Some(Body::Stream(pieces.boxed_local())), ..Answer::empty(200)? }, format)
+}
+
+/// A contact as a file, if that is what the request's `Accept` prefers.
+pub(crate) async fn of_one(call: &Call<'_>, mailbox: &Mailbox, contact: &Contact) -> Result<Option<Answer>, Error> {
+    let Some(format) = preferred(call) else { return Ok(None) };
+    let export = asked(call, mailbox, format, Listing::default())?;
+    let body = export::one(&mailbox.store, &export, contact.clone()).await?;
+    let answer = Answer { body: Some(Body::Bytes(body)), ..Answer::empty(200)? };
+    headed(answer.header("ETag", &contact.etag())?, format).map(Some)
+}
+
+/// What the query string says of the file.
+fn asked(call: &Call<'_>, mailbox: &Mailbox, format: FileFormat, listing: Listing) -> Result<Export, Error> {
+    let refused = |name: &str, message: &str| Error::invalid(Kind::Query, name, message);
+    let photos = match query::value_of(call.query, "photos").as_deref() {
+        None | Some("all") => Photos::All,
+        Some("small") => Photos::Small,
+        Some("none") => Photos::None,
+        Some(_) => return Err(refused("photos", "'photos' must be none, small or all.")),
+    };
+    let truth = |name: &str, otherwise| match query::value_of(call.query, name).as_deref() {
+        None => Ok(otherwise),
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(_) => Err(refused(name, &format!("'{name}' must be true or false."))),
+    };
+    let (guard, aside) = (truth("guard", true)?, truth("aside", false)?);
+    Ok(Export { mailbox: mailbox.user.mailbox, listing, format, photos, guard, aside, split: None, graph: &GraphFile })
+}
+
+fn headed(answer: Answer, format: FileFormat) -> Result<Answer, Error> {
+    let today = date::print(clock::now());
+    let name =
+        format!("attachment; filename=\"contacts-{}.{}\"", today.get(..10).unwrap_or_default(), format.extension());
+    answer.header("Content-Type", format.media_type())?.header("Content-Disposition", &name)?.header("Vary", "Accept")
+}
+
+/// Sends pieces to the client.
+struct Sending {
+    pieces: mpsc::Sender<Result<Vec<u8>, Error>>,
+    /// Until the answer begins.
+    begun: Option<oneshot::Sender<Result<(), Error>>>,
+    given: u64,
+    waited: Duration,
+}
+
+impl Sending {
+    /// Begins the answer, once.
+    fn begin(&mut self) -> Result<(), Error> {
+        self.begun.take().map_or(Ok(()), |begun| begun.send(Ok(())).map_err(|_| gone()))
+    }
+}
+
+fn gone() -> Error {
+    Error::unavailable("the client has gone")
+}
+
+impl Output for Sending {
+    fn has_begun(&self) -> bool {
+        self.begun.is_none()
+    }
+
+    async fn put(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
+        self.begin()?;
+        let size = bytes.len() as u64;
+        let patience = PATIENCE + Duration::from_millis(self.given.saturating_mul(1_000) / LEAST_RATE);
+        let started = Instant::now();
+        let sent = tokio::time::timeout(patience.saturating_sub(self.waited), self.pieces.send(Ok(bytes))).await;
+        self.waited += started.elapsed();
+        self.given += size;
+        sent.map_err(|_| Error::unavailable("the client reads too slowly"))?.map_err(|_| gone())
+    }
+
+    async fn next_file(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// The format that an `Accept` prefers to JSON; none where it does not.
+fn preferred(call: &Call<'_>) -> Option<FileFormat> {
+    if call.handling() == crate::domain::handling::Handling::Strict {
+        return None;
+    }
+    let best = best(&ranges(call), |range| match range {
+        "application/json" | "application/*" | "*/*" => Some(None),
+        range => FileFormat::accepts(range).map(Some),
+    });
+    best.flatten()
+}
+
+/// The format of an export by its `Accept`; none where any will do.
+///
+/// # Errors
+/// [`Error::NotAcceptable`]
+fn accepted(call: &Call<'_>) -> Result<Option<FileFormat>, Error> {
+    let ranges = ranges(call);
+    if ranges.is_empty() {
+        return Ok(None);
+    }
+    let known = |range: &str| match range {
+        "*/*" | "text/*" => Some(None),
+        range => FileFormat::accepts(range).map(Some),
+    };
+    best(&ranges, known).ok_or_else(|| {
+        let types = FileFormat::ALL.map(FileFormat::media_type).join(", ");
+        Error::NotAcceptable(format!("An export can be {types}; 'format' names them too."))
+    })
+}
+
+/// The ranges of an `Accept` (RFC 9110, section 12.5.1) with their weights, in lower case and without blanks.
+fn ranges(call: &Call<'_>) -> Vec<(String, f32)> {
+    let lines = call.headers.get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+    let range = |text: &str| {
+        let text = text.to_ascii_lowercase().replace([' ', '\t', '"'], "");
+        let (range, weight) = text.split_once(";q=").unwrap_or((&text, "1"));
+        let weight = weight.split(';').next().and_then(|weight| weight.parse().ok()).unwrap_or(0.0);
+        (range.to_owned(), weight)
+    };
+    lines.flat_map(|line| line.split(',')).filter(|text| !text.trim().is_empty()).map(range).collect()
+}
+
+/// What the range with the greatest weight means; of several the first that is no wildcard.
+fn best<T>(ranges: &[(String, f32)], known: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let mut best: Option<(f32, bool, T)> = None;
+    for (range, weight) in ranges {
+        let Some(meaning) = known(range).filter(|_| *weight > 0.0) else { continue };
+        let exact = !range.contains('*');
+        let is_better = best.as_ref().is_none_or(|(other, is_exact, _)| (*weight, exact) > (*other, *is_exact));
+        if is_better {
+            best = Some((*weight, exact, meaning));
+        }
+    }
+    best.map(|(.., meaning)| meaning)
+}

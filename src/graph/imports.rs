@@ -1,0 +1,267 @@
+//! `POST …/contacts/$import`: a file of contacts, read as it arrives. The answer is NDJSON: a line for each record once it is
+//! committed, and at last the counts (docs/import-export.md, "Over HTTP").
+
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::web::Bytes;
+use futures_util::stream::{self, StreamExt as _};
+use multer::Multipart;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::domain::error::{Error, Kind};
+use crate::domain::import::{Progress, Run};
+use crate::formats::csv::dates::DateOrder;
+use crate::formats::detect::{ColumnMap, Format, Options};
+use crate::graph::authorize::Mailbox;
+use crate::graph::call::Call;
+use crate::graph::error;
+use crate::graph::json::contact::file::GraphFile;
+use crate::http::answer::{Answer, Body};
+use crate::http::streamed::Streamed;
+use crate::odata::query::{self, Query};
+use crate::transfer::import::{self, Job, Listener};
+use crate::transfer::reading::{How, Taken};
+
+/// Imports that run at once, because each has a thread, and those into one mailbox; others are refused.
+const AT_ONCE: usize = 8;
+const OF_MAILBOX: usize = 2;
+/// Pieces of a body, and of an answer, that wait.
+const WAITING: usize = 8;
+
+/// A place among the imports that run, until it is dropped.
+struct Turn(Arc<Mutex<Vec<i64>>>, i64);
+
+impl Turn {
+    /// # Errors
+    /// [`Error::Busy`]
+    fn take(all: &Arc<Mutex<Vec<i64>>>, mailbox: i64) -> Result<Self, Error> {
+        let mut running = all.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = running.iter().filter(|other| **other == mailbox).count();
+        if running.len() >= AT_ONCE || own >= OF_MAILBOX {
+            return Err(Error::Busy);
+        }
+        running.push(mailbox);
+        Ok(Self(Arc::clone(all), mailbox))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = running.iter().position(|mailbox| *mailbox == self.1) {
+            running.swap_remove(at);
+        }
+    }
+}
+
+/// A piece of the file on its way to the thread that reads it.
+enum Fed {
+    Bytes(Bytes),
+    End,
+    Broken(Error),
+}
+
+/// `POST …/contacts/$import`, also of a folder.
+pub(crate) async fn import(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
+    Query::none(call.query)?;
+    let mut job = job(call)?;
+    job.mailbox = mailbox.user.mailbox;
+    if !path.is_empty() {
+        job.folder = Some(mailbox.store.folder(job.mailbox, path).await?.id);
+    }
+    let body = call.take_stream()?;
+    let boundary = boundary(&body)?;
+    job.how.is_gzip = body.is_gzip;
+    if body.is_gzip && boundary.is_some() {
+        let message = "A form is sent as it is; the file in it may be compressed.";
+        return Err(Error::UnsupportedMediaType(message.to_owned()));
+    }
+    let turn = Turn::take(&call.api.importing, job.mailbox)?;
+    let (pieces, file) = mpsc::channel(WAITING);
+    let (lines, answer) = mpsc::channel(WAITING);
+    let (begun, begins) = oneshot::channel();
+    let store = mailbox.store.clone();
+    actix_web::rt::spawn(async move {
+        let _turn = turn;
+        let mut telling = Telling { lines: lines.clone(), begun: Some(begun) };
+        let file = Box::new(File { pieces: file, rest: Bytes::new(), ended: false });
+        let fed = feed_all(body, boundary, pieces);
+        let (done, ()) = futures_util::join!(import::run(&store, job, file, &mut telling), fed);
+        let last = match (done, telling.begun.take()) {
+            // The answer has not begun, so that it can still say so.
+            (Err(error), Some(begun)) => return drop(begun.send(Err(error))),
+            (Err(error), None) => {
+                let told = json!({"error": {"code": error::code(&error), "message": error::message(&error)}});
+                let _ = lines.send(line(&told)).await;
+                Err(error)
+            }
+            (Ok(totals), _) => line(&totals.json("")),
+        };
+        let _ = lines.send(last).await;
+    });
+    begins.await.unwrap_or_else(|_| Err(Error::internal("the import ended without an answer")))?;
+    let pieces = stream::unfold(answer, |mut answer| async { answer.recv().await.map(|piece| (piece, answer)) });
+    let answer = Answer { body: Some(Body::Stream(pieces.boxed_local())), ..Answer::empty(200)? };
+    answer.header("Content-Type", "application/x-ndjson")
+}
+
+/// What the query string says of the file.
+fn job(call: &Call<'_>) -> Result<Job, Error> {
+    let option = |name| query::value_of(call.query, name);
+    let refused = |name: &str, message: String| Error::invalid(Kind::Query, name, message);
+    let mut options = Options::default();
+    if let Some(name) = option("format") {
+        let names = || Format::NAMES.iter().map(|(_, names)| names[0]).collect::<Vec<_>>().join(", ");
+        let unknown = || refused("format", format!("'format' must be one of {}.", names()));
+        options.format = Some(Format::parse(&name).ok_or_else(unknown)?);
+    }
+    if let Some(name) = option("dateOrder") {
+        let unknown = || refused("dateOrder", "'dateOrder' must be dmy or mdy.".to_owned());
+        options.date_order = Some(DateOrder::parse(&name).ok_or_else(unknown)?);
+    }
+    if let Some(entries) = option("map") {
+        let mut map = ColumnMap::default();
+        map.add(&entries).map_err(|message| refused("map", message))?;
+        options.map = map;
+    }
+    let match_email = match option("match").as_deref() {
+        None => false,
+        Some("email") => true,
+        Some(_) => return Err(refused("match", "'match' can be email.".to_owned())),
+    };
+    let dry_run = match option("dryRun").as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(refused("dryRun", "'dryRun' must be true or false.".to_owned())),
+    };
+    let most = Some(call.api.settings.max_import);
+    let how = How { match_email, most, ..How::new(options, &GraphFile) };
+    let name = format!("request {}", call.source().request);
+    Ok(Job { dry_run, ..Job::new(0, name, how) })
+}
+
+/// The boundary of a form.
+fn boundary(body: &Streamed) -> Result<Option<String>, Error> {
+    let declared = body.content_type.as_deref().unwrap_or_default();
+    if !declared.get(..20).is_some_and(|kind| kind.eq_ignore_ascii_case("multipart/form-data;"))
+        && !declared.eq_ignore_ascii_case("multipart/form-data")
+    {
+        return Ok(None);
+    }
+    let message = "The form's Content-Type has no boundary.";
+    multer::parse_boundary(declared).map(Some).map_err(|_| Error::UnsupportedMediaType(message.to_owned()))
+}
+
+fn line(value: &Value) -> Result<Vec<u8>, Error> {
+    let mut line = serde_json::to_vec(value).map_err(Error::internal)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Tells the client.
+struct Telling {
+    lines: mpsc::Sender<Result<Vec<u8>, Error>>,
+    /// Until the answer begins.
+    begun: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+impl Listener for Telling {
+    async fn begins(&mut self, _: Option<&Run>, _: Vec<u8>) -> Result<(), Error> {
+        self.begun.take().map_or(Ok(()), |begun| begun.send(Ok(())).map_err(|_| gone()))
+    }
+
+    async fn settled(&mut self, records: &[Taken], _: Progress) -> Result<(), Error> {
+        let mut piece = Vec::new();
+        for record in records {
+            piece.extend(line(&record.line.json()?)?);
+        }
+        self.lines.send(Ok(piece)).await.map_err(|_| gone())
+    }
+}
+
+fn gone() -> Error {
+    Error::unavailable("the client has gone")
+}
+
+/// Passes a body on to the thread that reads it. Its end is told: where it is not, the body was given up.
+async fn feed_all(mut body: Streamed, boundary: Option<String>, to: mpsc::Sender<Fed>) {
+    let fed = match boundary {
+        None => feed_body(&mut body, &to).await,
+        Some(boundary) => feed_form(&mut body, boundary, &to).await,
+    };
+    let _ = to.send(fed.map_or_else(Fed::Broken, |()| Fed::End)).await;
+}
+
+async fn feed_body(body: &mut Streamed, to: &mpsc::Sender<Fed>) -> Result<(), Error> {
+    while let Some(piece) = body.next().await? {
+        to.send(Fed::Bytes(piece)).await.map_err(|_| gone())?;
+    }
+    Ok(())
+}
+
+/// The file of a form, as browsers send it. Other fields are passed over; a second file is refused.
+async fn feed_form(body: &mut Streamed, boundary: String, to: &mpsc::Sender<Fed>) -> Result<(), Error> {
+    let (pump, pieces) = mpsc::channel::<Result<Bytes, io::Error>>(1);
+    let pieces = stream::unfold(pieces, |mut pieces| async { pieces.recv().await.map(|piece| (piece, pieces)) });
+    let mut form = Multipart::new(pieces, boundary);
+    let pumped = async move {
+        while let Some(piece) = body.next().await? {
+            if pump.send(Ok(piece)).await.is_err() {
+                break;
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    let taken = async {
+        let mut files = 0;
+        while let Some(mut field) = form.next_field().await.map_err(|error| no_form(&error))? {
+            if field.file_name().is_none() {
+                continue;
+            }
+            files += 1;
+            if files > 1 {
+                return Err(Error::invalid(Kind::Request, "", "A form can have one file. The first was imported."));
+            }
+            while let Some(piece) = field.chunk().await.map_err(|error| no_form(&error))? {
+                to.send(Fed::Bytes(piece)).await.map_err(|_| gone())?;
+            }
+        }
+        if files == 0 {
+            return Err(Error::invalid(Kind::Request, "", "The form has no file."));
+        }
+        Ok(())
+    };
+    let (pumped, taken) = futures_util::join!(pumped, taken);
+    // Where the body breaks off, the form does too.
+    pumped.and(taken)
+}
+
+fn no_form(error: &multer::Error) -> Error {
+    Error::invalid(Kind::Request, "", format!("The form cannot be read: {error}."))
+}
+
+/// The file, as the thread reads it.
+struct File {
+    pieces: mpsc::Receiver<Fed>,
+    rest: Bytes,
+    ended: bool,
+}
+
+impl Read for File {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() && !self.ended {
+            match self.pieces.blocking_recv() {
+                Some(Fed::Bytes(piece)) => self.rest = piece,
+                Some(Fed::End) => self.ended = true,
+                Some(Fed::Broken(error)) => return Err(io::Error::other(error)),
+                None => return Err(io::Error::other(gone())),
+            }
+        }
+        let read = self.rest.len().min(into.len());
+        let piece = self.rest.split_to(read);
+        into[..read].copy_from_slice(&piece);
+        Ok(read)
+    }
+}

@@ -1,0 +1,214 @@
+//! The formats that are written, and contacts as parts of a file.
+
+use std::borrow::Cow;
+
+use crate::domain::card::CardVersion;
+use crate::formats::csv::dates::DateOrder;
+use crate::formats::json::graph::GraphJson;
+use crate::formats::write::{GoogleColumns, GoogleWriter, LeftOut, OutlookWriter, Source, jscontact, ndjson};
+use crate::store::Exported;
+use crate::transfer::export::Export;
+use crate::vcard::Door;
+use crate::vcard::render::{Kept, render, without_aside};
+use crate::vcard::write::Shown;
+
+/// A format that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the format of its name")]
+pub enum FileFormat {
+    VCard3,
+    VCard4,
+    CsvGoogle,
+    CsvOutlook,
+    JsContact,
+    Ndjson,
+}
+
+impl FileFormat {
+    /// All formats.
+    pub const ALL: [Self; 6] =
+        [Self::VCard3, Self::VCard4, Self::CsvGoogle, Self::CsvOutlook, Self::JsContact, Self::Ndjson];
+
+    /// Its name on the command line and in a query string.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::VCard3 => "vcard3",
+            Self::VCard4 => "vcard4",
+            Self::CsvGoogle => "csv-google",
+            Self::CsvOutlook => "csv-outlook",
+            Self::JsContact => "jscontact",
+            Self::Ndjson => "ndjson",
+        }
+    }
+
+    /// The format with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// The `Content-Type` of a file.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::VCard3 => "text/vcard; charset=utf-8",
+            Self::VCard4 => "text/vcard; charset=utf-8; version=4.0",
+            Self::CsvGoogle | Self::CsvOutlook => "text/csv; charset=utf-8; header=present",
+            Self::JsContact => "application/jscontact+json",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+
+    /// The format of a range of `Accept`, in lower case and without blanks and quotes.
+    pub fn accepts(range: &str) -> Option<Self> {
+        let mut parts = range.split(';');
+        let version = |parts: std::str::Split<'_, char>| parts.clone().any(|parameter| parameter == "version=4.0");
+        match parts.next()? {
+            "text/vcard" | "text/x-vcard" | "text/directory" if version(parts.clone()) => Some(Self::VCard4),
+            "text/vcard" | "text/x-vcard" | "text/directory" => Some(Self::VCard3),
+            "text/csv" => Some(Self::CsvGoogle),
+            "application/jscontact+json" => Some(Self::JsContact),
+            "application/x-ndjson" => Some(Self::Ndjson),
+            _ => None,
+        }
+    }
+
+    /// The end of a file's name.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::VCard3 | Self::VCard4 => "vcf",
+            Self::CsvGoogle | Self::CsvOutlook => "csv",
+            Self::JsContact => "json",
+            Self::Ndjson => "ndjson",
+        }
+    }
+
+    /// Whether it has photos.
+    pub(super) fn has_photos(self) -> bool {
+        matches!(self, Self::VCard3 | Self::VCard4 | Self::JsContact)
+    }
+}
+
+/// Turns contacts into the bytes of a file.
+pub(super) struct Encoder {
+    kind: Kind,
+    aside: bool,
+}
+
+enum Kind {
+    VCard(CardVersion),
+    Google(GoogleColumns, bool),
+    GoogleRows(GoogleWriter),
+    Outlook(OutlookWriter),
+    /// Whether it has a contact already.
+    JsContact(bool),
+    Ndjson(&'static dyn GraphJson),
+}
+
+/// A spreadsheet of Windows takes CSV for UTF-8 by it.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+impl Encoder {
+    pub(super) fn new(export: &Export) -> Self {
+        let kind = match export.format {
+            FileFormat::VCard3 => Kind::VCard(CardVersion::V3),
+            FileFormat::VCard4 => Kind::VCard(CardVersion::V4),
+            FileFormat::CsvGoogle => Kind::Google(GoogleColumns::default(), export.guard),
+            // Outlook reads the short form of its Windows, which is mostly the English one.
+            FileFormat::CsvOutlook => Kind::Outlook(OutlookWriter::new(DateOrder::MonthFirst, export.guard)),
+            FileFormat::JsContact => Kind::JsContact(false),
+            FileFormat::Ndjson => Kind::Ndjson(export.graph),
+        };
+        Self { kind, aside: export.aside }
+    }
+
+    /// Whether it must have seen all contacts before it can begin.
+    pub(super) fn measures(&self) -> bool {
+        matches!(self.kind, Kind::Google(..))
+    }
+
+    /// Makes room for a contact.
+    pub(super) fn measure(&mut self, exported: &Exported) {
+        if let Kind::Google(columns, _) = &mut self.kind {
+            let card = card_of(exported, None);
+            columns.see(&Source { contact: &exported.contact, card: card.as_deref(), photo: None });
+        }
+    }
+
+    /// Begins a file.
+    pub(super) fn begin(&mut self, out: &mut Vec<u8>) {
+        if let Kind::Google(columns, guard) = &mut self.kind {
+            self.kind = Kind::GoogleRows(GoogleWriter::new(std::mem::take(columns), *guard));
+        }
+        match &mut self.kind {
+            Kind::GoogleRows(writer) => out.extend(writer.header().into_bytes()),
+            Kind::Outlook(writer) => {
+                out.extend(BYTE_ORDER_MARK.as_bytes());
+                out.extend(writer.header().into_bytes());
+            }
+            Kind::JsContact(has_some) => {
+                *has_some = false;
+                out.push(b'[');
+            }
+            Kind::VCard(_) | Kind::Google(..) | Kind::Ndjson(_) => {}
+        }
+    }
+
+    /// Adds a contact.
+    pub(super) fn add(&mut self, exported: &Exported, photo: Option<&[u8]>, out: &mut Vec<u8>) {
+        let card = card_of(exported, photo);
+        let source = Source { contact: &exported.contact, card: card.as_deref(), photo };
+        match &mut self.kind {
+            Kind::VCard(version) => {
+                let card = vcard(exported, card.as_deref(), photo, *version);
+                let shown = if self.aside { Cow::Borrowed(card.as_str()) } else { without_aside(&card) };
+                out.extend(shown.as_bytes());
+            }
+            Kind::GoogleRows(writer) => out.extend(writer.row(&source).into_bytes()),
+            Kind::Outlook(writer) => out.extend(writer.row(&source).into_bytes()),
+            Kind::JsContact(has_some) => {
+                out.extend(if std::mem::replace(has_some, true) { b",\n".as_slice() } else { b"\n" });
+                out.extend(jscontact::jscontact(&source).into_bytes());
+            }
+            Kind::Ndjson(graph) => out.extend(ndjson(&source, *graph).into_bytes()),
+            Kind::Google(..) => {}
+        }
+    }
+
+    /// Ends a file.
+    pub(super) fn end(&self, out: &mut Vec<u8>) {
+        if matches!(self.kind, Kind::JsContact(_)) {
+            out.extend(b"\n]\n");
+        }
+    }
+
+    /// What the format had no place for, by property.
+    pub(super) fn left_out(&self) -> Option<&LeftOut> {
+        match &self.kind {
+            Kind::GoogleRows(writer) => Some(&writer.left_out),
+            Kind::Outlook(writer) => Some(&writer.left_out),
+            Kind::VCard(_) | Kind::Google(..) | Kind::JsContact(_) | Kind::Ndjson(_) => None,
+        }
+    }
+}
+
+/// The card that is kept beside a contact. One of which only the identity is kept has nothing else.
+fn card_of(exported: &Exported, photo: Option<&[u8]>) -> Option<String> {
+    let card = exported.card.as_ref()?;
+    let identity = || format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{}\r\nEND:VCARD\r\n", card.shown_uid());
+    Some(card.whole_text(photo).unwrap_or_else(identity))
+}
+
+/// A contact as a card: the one that is kept beside it, with what was changed since, or one in our form.
+fn vcard(exported: &Exported, card: Option<&str>, photo: Option<&[u8]>, version: CardVersion) -> String {
+    let Exported { contact, card: kept, photo: known } = exported;
+    let own = contact.id.to_string();
+    let uid = kept.as_ref().map_or(own.as_str(), |kept| kept.shown_uid());
+    let last_modified = Some(contact.last_modified_date_time);
+    let shown = Shown { properties: &contact.properties, uid, photo, last_modified };
+    let kept = kept.as_ref().filter(|kept| kept.text.is_some()).zip(card).map(|(kept, text)| Kept {
+        text,
+        contact_current: kept.contact_version == contact.version,
+        // One that is left out is no longer what the card shows.
+        photo_current: kept.photo_version == known.map(|(version, _)| version) && known.is_some() == photo.is_some(),
+    });
+    render(&shown, kept, Some(version), Door::Export)
+}

@@ -1,0 +1,188 @@
+//! An export: the contacts of one moment, page by page, as a file. However many they are, a page of them is in memory, and one
+//! photo.
+
+use tokio::sync::Mutex;
+
+use crate::domain::contact::Contact;
+use crate::domain::error::Error;
+use crate::domain::query::cursor::Cursor;
+use crate::formats::json::graph::GraphJson;
+use crate::formats::write::LeftOut;
+use crate::store::{Exported, Listing, Store};
+use crate::transfer::encode::{Encoder, FileFormat};
+
+/// Contacts that are read at once.
+const PAGE: u16 = 100;
+/// Bytes that are put out at once, about.
+const PIECE: usize = 64 << 10;
+/// Largest photo that iCloud takes, in bytes.
+const SMALL: u64 = 224_000;
+
+/// Which photos are exported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Photos {
+    /// None.
+    None,
+    /// Those that iCloud takes, up to 224 KB.
+    Small,
+    /// All.
+    #[default]
+    All,
+}
+
+/// An export that is asked for.
+#[derive(Clone)]
+pub struct Export {
+    /// The mailbox.
+    pub mailbox: i64,
+    /// Its contacts.
+    pub listing: Listing,
+    /// The format of the file.
+    pub format: FileFormat,
+    /// Which photos it has.
+    pub photos: Photos,
+    /// Cells of CSV that a spreadsheet would run begin with an apostrophe.
+    pub guard: bool,
+    /// A vCard also shows what came from files of other formats and no property holds.
+    pub aside: bool,
+    /// Most contacts of a file.
+    pub split: Option<u64>,
+    /// What writes the JSON of Graph.
+    pub graph: &'static dyn GraphJson,
+}
+
+/// What was exported.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Contacts.
+    pub contacts: u64,
+    /// Photos that were left out, because of [`Photos::Small`].
+    pub photos_left_out: u64,
+    /// What the format has no place for.
+    pub left_out: LeftOut,
+}
+
+/// Where an export goes.
+pub trait Output {
+    /// Whether something is out already and cannot be taken back.
+    fn has_begun(&self) -> bool;
+
+    /// Puts bytes out.
+    ///
+    /// # Errors
+    /// The export ends with them.
+    fn put(&mut self, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>>;
+
+    /// Ends a file and begins the next.
+    ///
+    /// # Errors
+    /// The export ends with them.
+    fn next_file(&mut self) -> impl Future<Output = Result<(), Error>>;
+}
+
+/// Exports contacts as they are at one moment.
+///
+/// # Errors
+/// Those of the store and of the output. What is out then is not whole.
+pub async fn run(store: &Store, export: &Export, output: &mut impl Output) -> Result<Summary, Error> {
+    let output = Mutex::new(output);
+    let all = async |store: &Store| {
+        let mut output = output.lock().await;
+        if output.has_begun() {
+            // The snapshot was lost, and the rest would be of another moment.
+            return Err(Error::unavailable("the connection to the database was lost"));
+        }
+        let mut exporting = Exporting { store, export, summary: Summary::default(), piece: Vec::new() };
+        exporting.all(&mut **output).await?;
+        Ok(exporting.summary)
+    };
+    store.in_snapshot(export.mailbox, all).await
+}
+
+/// One contact as a file.
+///
+/// # Errors
+/// Those of the store.
+pub async fn one(store: &Store, export: &Export, contact: Contact) -> Result<Vec<u8>, Error> {
+    let exported = store.contact_to_export(export.mailbox, contact).await?;
+    let mut exporting = Exporting { store, export, summary: Summary::default(), piece: Vec::new() };
+    let mut encoder = Encoder::new(export);
+    encoder.measure(&exported);
+    encoder.begin(&mut exporting.piece);
+    exporting.add(&mut encoder, &exported).await?;
+    encoder.end(&mut exporting.piece);
+    Ok(exporting.piece)
+}
+
+struct Exporting<'a> {
+    store: &'a Store,
+    export: &'a Export,
+    summary: Summary,
+    piece: Vec<u8>,
+}
+
+impl Exporting<'_> {
+    async fn all(&mut self, output: &mut impl Output) -> Result<(), Error> {
+        let mut encoder = Encoder::new(self.export);
+        if encoder.measures() {
+            let mut after = None;
+            loop {
+                let (page, next) = self.page(after).await?;
+                for exported in &page {
+                    encoder.measure(exported);
+                }
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        encoder.begin(&mut self.piece);
+        let (mut after, mut in_file) = (None, 0);
+        loop {
+            let (page, next) = self.page(after).await?;
+            for exported in &page {
+                if self.export.split == Some(in_file) {
+                    encoder.end(&mut self.piece);
+                    output.put(std::mem::take(&mut self.piece)).await?;
+                    output.next_file().await?;
+                    encoder.begin(&mut self.piece);
+                    in_file = 0;
+                }
+                self.add(&mut encoder, exported).await?;
+                in_file += 1;
+                if self.piece.len() >= PIECE {
+                    output.put(std::mem::take(&mut self.piece)).await?;
+                }
+            }
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        encoder.end(&mut self.piece);
+        self.summary.left_out = encoder.left_out().cloned().unwrap_or_default();
+        output.put(std::mem::take(&mut self.piece)).await
+    }
+
+    async fn page(&self, after: Option<Cursor>) -> Result<(Vec<Exported>, Option<Cursor>), Error> {
+        let listing = Listing { after, size: PAGE, ..self.export.listing.clone() };
+        self.store.contacts_to_export(self.export.mailbox, &listing).await
+    }
+
+    /// Adds a contact, with its photo if that is wanted.
+    async fn add(&mut self, encoder: &mut Encoder, exported: &Exported) -> Result<(), Error> {
+        let Export { mailbox, format, photos, .. } = *self.export;
+        let mut photo = None;
+        if let Some((_, size)) = exported.photo.filter(|_| format.has_photos() && photos != Photos::None) {
+            if photos == Photos::Small && size > SMALL {
+                self.summary.photos_left_out += 1;
+            } else {
+                photo = Some(self.store.photo_to_export(mailbox, exported.contact.id).await?);
+            }
+        }
+        encoder.add(exported, photo.as_deref(), &mut self.piece);
+        self.summary.contacts += 1;
+        Ok(())
+    }
+}

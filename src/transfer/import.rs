@@ -1,0 +1,244 @@
+//! An import: what the reading thread hands over is committed by hundreds, and what became of it is told after each commit.
+//! What is committed stays, whatever comes then; the same file again does the rest.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::domain::error::Error;
+use crate::domain::import::{Effect, Imported, Incoming, MAX_BATCH, Progress, Run, Source};
+use crate::formats::detect::Detected;
+use crate::formats::report::Report;
+use crate::store::Store;
+use crate::transfer::reading::{self, Bytes, Group, How, Part, Taken};
+use crate::transfer::told::Totals;
+
+/// How long a contact waits for others to be committed with it, and most bytes of a commit.
+const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_BYTES: usize = 4 << 20;
+
+/// An import that is asked for.
+#[derive(Clone)]
+pub struct Job {
+    /// The mailbox.
+    pub mailbox: i64,
+    /// The folder of new contacts; without one the default folder.
+    pub folder: Option<String>,
+    /// The file's name, for people.
+    pub name: String,
+    /// Its size in bytes, if it is known.
+    pub size: Option<u64>,
+    /// Nothing is written.
+    pub dry_run: bool,
+    /// What an earlier import of the same file has read is passed over.
+    pub resume: bool,
+    /// How it is read.
+    pub how: How,
+}
+
+impl Job {
+    /// Of a whole file, into the mailbox's own folder.
+    pub fn new(mailbox: i64, name: String, how: How) -> Self {
+        Self { mailbox, folder: None, name, size: None, dry_run: false, resume: false, how }
+    }
+}
+
+/// Who is told how an import goes.
+pub trait Listener {
+    /// The file is recognised. There is the import that is kept of it, unless nothing is written, and what refused records need
+    /// before them in a file of their own.
+    ///
+    /// # Errors
+    /// The import ends with them.
+    fn begins(&mut self, run: Option<&Run>, preface: Vec<u8>) -> impl Future<Output = Result<(), Error>>;
+
+    /// Records whose fate is settled: contacts are committed.
+    ///
+    /// # Errors
+    /// The import ends with them.
+    fn settled(&mut self, records: &[Taken], progress: Progress) -> impl Future<Output = Result<(), Error>>;
+}
+
+/// Imports a file.
+///
+/// # Errors
+/// Those of the file, of the store and of the listener. What was committed stays.
+pub async fn run(store: &Store, job: Job, file: Bytes, listener: &mut impl Listener) -> Result<Totals, Error> {
+    let mut parts = reading::begin(file, job.how.clone())?;
+    let (head, detected, preface) = match parts.recv().await {
+        Some(Part::Head { head, detected, preface }) => (head, detected, preface),
+        Some(Part::Failed(error)) => return Err(error),
+        _ => return Err(Error::internal("the file was not read")),
+    };
+    let run = if job.dry_run { None } else { Some(entered(store, &job, head, &detected).await?) };
+    listener.begins(run.as_ref(), preface).await?;
+    let passed = run.as_ref().map_or(0, |run| run.records);
+    let progress = Progress { records: 0, bytes: 0, refused: 0, is_finished: false };
+    let report = Report { detected: Some(*detected), ..Report::default() };
+    let totals = Totals { report, run: run.as_ref().map(|run| run.id) };
+    let mut importing = Importing {
+        store,
+        mailbox: job.mailbox,
+        run: run.map(|run| run.id),
+        passed,
+        progress,
+        waiting: Vec::new(),
+        contacts: 0,
+        size: 0,
+        seen: HashMap::new(),
+        totals,
+    };
+    importing.all(&mut parts, listener).await?;
+    Ok(importing.totals)
+}
+
+/// The import that goes on, or a new one.
+async fn entered(store: &Store, job: &Job, head: String, detected: &Detected) -> Result<Run, Error> {
+    if job.resume
+        && let Some(run) = store.broken_off_import(job.mailbox, job.size, &head).await?
+    {
+        return Ok(run);
+    }
+    let source = Source { name: job.name.clone(), size: job.size, head, format: detected.format.name().to_owned() };
+    store.begin_import(job.mailbox, source, job.folder.as_deref()).await
+}
+
+struct Importing<'a> {
+    store: &'a Store,
+    mailbox: i64,
+    run: Option<Uuid>,
+    /// Records that an earlier part of the import has settled.
+    passed: u64,
+    progress: Progress,
+    waiting: Vec<Taken>,
+    contacts: usize,
+    size: usize,
+    /// Of an import that only looks: the hashes of keys, and of what the file last said under them.
+    seen: HashMap<u64, u64>,
+    totals: Totals,
+}
+
+impl Importing<'_> {
+    async fn all(&mut self, parts: &mut mpsc::Receiver<Part>, listener: &mut impl Listener) -> Result<(), Error> {
+        let mut since: Option<Instant> = None;
+        loop {
+            let next = match since {
+                // Contacts that wait are committed when their time is over, whether more come or not.
+                Some(since) => {
+                    let rest = PATIENCE.saturating_sub(since.elapsed());
+                    if let Ok(next) = tokio::time::timeout(rest, parts.recv()).await {
+                        next
+                    } else {
+                        self.settle(listener).await?;
+                        parts.recv().await
+                    }
+                }
+                None => parts.recv().await,
+            };
+            match next {
+                Some(Part::Piece { records, bytes }) => {
+                    for record in records {
+                        self.take(record);
+                        if self.contacts == MAX_BATCH || self.size >= MAX_BYTES || self.waiting.len() >= 2 * MAX_BATCH {
+                            self.progress.bytes = bytes;
+                            self.settle(listener).await?;
+                        }
+                    }
+                    self.progress.bytes = bytes;
+                }
+                Some(Part::End { groups, notes }) => {
+                    self.settle(listener).await?;
+                    self.totals.report.notes = notes;
+                    self.add_groups(groups).await?;
+                    return self.finish().await;
+                }
+                Some(Part::Failed(error)) => {
+                    self.settle(listener).await?;
+                    return Err(error);
+                }
+                Some(Part::Head { .. }) => return Err(Error::internal("the file began twice")),
+                None => return Err(Error::internal("the reading of the file ended before the file")),
+            }
+            since = (!self.waiting.is_empty()).then(|| since.unwrap_or_else(Instant::now));
+        }
+    }
+
+    fn take(&mut self, record: Taken) {
+        self.progress.records += 1;
+        if self.progress.records <= self.passed {
+            return;
+        }
+        self.contacts += usize::from(record.contact.is_some());
+        self.size += record.contact.as_ref().map_or(0, Incoming::size) + record.raw.len();
+        self.waiting.push(record);
+    }
+
+    /// Commits what waits, and tells it.
+    async fn settle(&mut self, listener: &mut impl Listener) -> Result<(), Error> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let mut records = std::mem::take(&mut self.waiting);
+        (self.contacts, self.size) = (0, 0);
+        let contacts: Vec<_> = records.iter_mut().filter_map(|record| record.contact.take()).collect();
+        let refused = records.iter().filter(|record| record.line.is_refused()).count() as u64;
+        let progress = Progress { refused, ..self.progress };
+        let done = match self.run {
+            Some(run) => self.store.import(self.mailbox, run, contacts, progress).await?,
+            None => self.look(&contacts).await?,
+        };
+        let settled = records.iter_mut().filter(|record| record.line.is_contact()).zip(done);
+        settled.for_each(|(record, done)| record.line.settle(done));
+        for record in &records {
+            record.line.count(&mut self.totals.report);
+        }
+        listener.settled(&records, progress).await
+    }
+
+    /// What would be done with contacts. Of those that the file has twice, the second is compared with the first.
+    async fn look(&mut self, contacts: &[Incoming]) -> Result<Vec<Imported>, Error> {
+        let mut done = self.store.would_import(self.mailbox, contacts).await?;
+        for (contact, done) in contacts.iter().zip(&mut done) {
+            let said = number(&contact.hash);
+            if let Some(before) = self.seen.insert(number(&hash(&contact.key)), said) {
+                done.effect = if before == said { Effect::Unchanged } else { Effect::Updated };
+            }
+        }
+        Ok(done)
+    }
+
+    /// Gives the members of groups their category.
+    async fn add_groups(&mut self, groups: Vec<Group>) -> Result<(), Error> {
+        let Some(run) = self.run else { return Ok(()) };
+        let mut missing = 0;
+        for Group { name, members } in groups {
+            for some in members.chunks(MAX_BATCH) {
+                let (found, _) = self.store.import_category(self.mailbox, run, name.clone(), some.to_vec()).await?;
+                missing += (some.len() as u64).saturating_sub(found);
+            }
+        }
+        if missing > 0 {
+            self.totals
+                .report
+                .notes
+                .push(format!("{missing} members of groups are no contacts of the file or the mailbox"));
+        }
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> Result<(), Error> {
+        let Some(run) = self.run else { return Ok(()) };
+        let progress = Progress { refused: 0, is_finished: true, ..self.progress };
+        self.store.import(self.mailbox, run, Vec::new(), progress).await.map(drop)
+    }
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    crate::domain::secret::digest(text)
+}
+
+fn number(hash: &[u8]) -> u64 {
+    hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}

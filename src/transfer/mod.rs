@@ -1,0 +1,30 @@
+//! Imports and exports of files, for the command line and HTTP. A file is read by a thread of its own (`reading`), its contacts
+//! are committed by hundreds (`import`), and what became of each is told (`told`). An export reads one snapshot (`export`).
+
+pub mod encode;
+pub mod export;
+pub mod identity;
+pub mod import;
+#[cfg(test)]
+mod mapping;
+pub mod reading;
+pub mod told;
+
+use crate::domain::error::Error;
+use crate::store::{FolderListing, Sorting, Store};
+
+/// The id of a folder: by its id, or by the name of one directly inside the mailbox's own.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is none.
+pub async fn folder_named(store: &Store, mailbox: i64, name: &str) -> Result<String, Error> {
+    match store.folder(mailbox, &[name.to_owned()]).await {
+        Err(Error::NotFound) => {}
+        found => return found.map(|folder| folder.id),
+    }
+    let by = Sorting { size: 1_000, ..Sorting::default() };
+    let listing = FolderListing { by, ..FolderListing::default() };
+    let page = store.folders(mailbox, &[], &listing).await?;
+    let found = page.value.into_iter().find(|folder| folder.display_name == name);
+    found.map(|folder| folder.id).ok_or(Error::NotFound)
+}

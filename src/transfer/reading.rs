@@ -1,0 +1,298 @@
+//! The reading of a file, by a thread of its own: it is unpacked, recognised, read and hashed there, and what comes of it is
+//! handed over in small pieces. However large the file is, a few pieces are in memory.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+
+use flate2::read::MultiGzDecoder;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+
+use crate::domain::error::{Error, Kind};
+use crate::domain::import::Incoming;
+use crate::formats::detect::{Detected, Format, Options};
+use crate::formats::json::graph::GraphJson;
+use crate::formats::reader::Reader;
+use crate::transfer::identity::{self, Matching};
+use crate::transfer::told::Line;
+use crate::vcard::record::{Found, GroupRecord, Item};
+
+/// How much of a file is known by its hash.
+const HEAD: u64 = 64 << 10;
+/// Bytes that are read at once.
+const CHUNK: usize = 64 << 10;
+/// Most records of a piece, and most bytes of it.
+const RECORDS: usize = 50;
+const BYTES: usize = 1 << 20;
+/// Pieces that wait to be taken.
+const WAITING: usize = 4;
+/// Most members of all groups of a file, and most names by which they are referred to.
+const MAX_MEMBERS: usize = 200_000;
+
+/// A file, as bytes.
+pub type Bytes = Box<dyn Read + Send>;
+
+/// How a file is read.
+#[derive(Clone)]
+pub struct How {
+    /// What the user says of it.
+    pub options: Options,
+    /// Contacts without an identity are found by their first e-mail address.
+    pub match_email: bool,
+    /// Most bytes, unpacked.
+    pub most: Option<u64>,
+    /// It must be compressed.
+    pub is_gzip: bool,
+    /// The bytes of refused records are wanted.
+    pub keeps_refused: bool,
+    /// What reads the JSON of Graph.
+    pub graph: &'static dyn GraphJson,
+}
+
+impl How {
+    /// As the options say, however large it is.
+    pub fn new(options: Options, graph: &'static dyn GraphJson) -> Self {
+        Self { options, match_email: false, most: None, is_gzip: false, keeps_refused: false, graph }
+    }
+}
+
+/// A record of a file.
+pub struct Taken {
+    /// What is told of it.
+    pub line: Line,
+    /// The contact, if it is one.
+    pub contact: Option<Incoming>,
+    /// The bytes of one that is refused.
+    pub raw: Vec<u8>,
+}
+
+/// A group of a file: its members become contacts with a category.
+pub struct Group {
+    /// The category.
+    pub name: String,
+    /// The folded identities of the members.
+    pub members: Vec<String>,
+}
+
+/// What the thread hands over, in this order: the head once, pieces, the end.
+pub enum Part {
+    /// What the file is.
+    Head {
+        /// The SHA-256 of its first 64 KiB, in hexadecimal.
+        head: String,
+        /// What it was found to be.
+        detected: Box<Detected>,
+        /// What refused records need before them in a file of their own.
+        preface: Vec<u8>,
+    },
+    /// Some records.
+    Piece {
+        /// The records.
+        records: Vec<Taken>,
+        /// How many bytes of the file were read up to here.
+        bytes: u64,
+    },
+    /// The file has ended.
+    End {
+        /// Its groups.
+        groups: Vec<Group>,
+        /// What else the report says.
+        notes: Vec<String>,
+    },
+    /// It cannot be read on.
+    Failed(Error),
+}
+
+/// Reads a file. The thread ends with the file, or when the receiver is dropped.
+///
+/// # Errors
+/// [`Error::Unavailable`] where no thread can be started.
+pub fn begin(file: Bytes, how: How) -> Result<mpsc::Receiver<Part>, Error> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let work = move || {
+        let mut reading = Reading::new(how, sender);
+        if let Err(error) = reading.all(file) {
+            // The receiver may be gone.
+            let _ = reading.sender.blocking_send(Part::Failed(error));
+        }
+    };
+    std::thread::Builder::new().name("contactd-import".to_owned()).spawn(work).map_err(Error::unavailable)?;
+    Ok(receiver)
+}
+
+/// The state of the thread.
+struct Reading {
+    how: How,
+    sender: mpsc::Sender<Part>,
+    records: Vec<Taken>,
+    size: usize,
+    bytes: u64,
+    matching: Matching,
+    groups: Vec<GroupRecord>,
+    members: usize,
+    /// The keys of records that groups refer to by another name, by the hash of that name.
+    aliases: HashMap<u64, String>,
+}
+
+/// The receiver is gone: nobody wants the rest.
+struct Unwanted;
+
+impl Reading {
+    fn new(how: How, sender: mpsc::Sender<Part>) -> Self {
+        let matching = Matching { by_email: how.match_email, keeps_photo: false };
+        let (records, groups, aliases) = Default::default();
+        Self { how, sender, records, size: 0, bytes: 0, matching, groups, members: 0, aliases }
+    }
+
+    fn all(&mut self, mut file: Bytes) -> Result<(), Error> {
+        let mut head = Vec::new();
+        file.by_ref().take(HEAD).read_to_end(&mut head).map_err(failed)?;
+        let hash = identity::hex(&Sha256::digest(&head));
+        let is_gzip = head.starts_with(b"\x1f\x8b");
+        if self.how.is_gzip && !is_gzip {
+            return Err(Error::invalid(Kind::Request, "", "The body is not what gzip makes."));
+        }
+        let file: Bytes = Box::new(io::Cursor::new(head).chain(file));
+        let mut file: Bytes = if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { file };
+        let mut reader = Reader::new(self.how.options.clone(), self.how.graph);
+        let mut chunk = vec![0; CHUNK];
+        let mut head = Some(hash);
+        loop {
+            let read = match file.read(&mut chunk) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            self.bytes += read as u64;
+            if let Some(most) = self.how.most.filter(|most| self.bytes > *most) {
+                return Err(Error::TooLarge(usize::try_from(most).unwrap_or(usize::MAX)));
+            }
+            if read == 0 {
+                reader.finish();
+            } else {
+                reader.push(&chunk[..read]);
+            }
+            let handed = self.take_all(&mut reader, &mut head)?;
+            if handed.is_err() {
+                return Ok(());
+            }
+            if read == 0 {
+                let end = Part::End { groups: self.groups(), notes: reader.notes() };
+                let _ = self.hand(end);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes the records that are complete. The inner error means that nobody wants them.
+    fn take_all(&mut self, reader: &mut Reader, head: &mut Option<String>) -> Result<Result<(), Unwanted>, Error> {
+        if head.is_some()
+            && let Some(detected) = reader.detected()
+        {
+            self.matching.keeps_photo = !has_photos(detected.format);
+            let (head, preface) = (head.take().unwrap_or_default(), reader.preface().to_vec());
+            if self.hand(Part::Head { head, detected: Box::new(detected), preface }).is_err() {
+                return Ok(Err(Unwanted));
+            }
+        }
+        while let Some(item) = reader.next_item() {
+            if head.is_some()
+                && let Found::Refused(refusal) = &item.found
+            {
+                let why = refusal.detail.as_deref().unwrap_or_default();
+                return Err(Error::invalid(Kind::Request, "", format!("The file is not recognised. {why}")));
+            }
+            self.take(item);
+            if (self.records.len() >= RECORDS || self.size >= BYTES) && self.hand_records().is_err() {
+                return Ok(Err(Unwanted));
+            }
+        }
+        // The next bytes may take their time: nobody waits for these records with them.
+        if self.sender.capacity() == WAITING {
+            return Ok(self.hand_records());
+        }
+        Ok(Ok(()))
+    }
+
+    fn take(&mut self, item: Item) {
+        let Item { position, raw, found } = item;
+        match found {
+            Found::Contact(mut record) => {
+                let outcomes = std::mem::take(&mut record.outcomes);
+                let alias = record.alias.take();
+                let contact = identity::incoming(*record, &outcomes, self.matching);
+                if let Some(alias) = alias.filter(|_| self.aliases.len() < MAX_MEMBERS) {
+                    self.aliases.insert(hash_of(&alias), contact.key.clone());
+                }
+                self.size += contact.size() + 64 * outcomes.len();
+                let line = Line::contact(position, outcomes);
+                self.records.push(Taken { line, contact: Some(contact), raw: Vec::new() });
+            }
+            Found::Group(mut group) => {
+                let outcomes = std::mem::take(&mut group.outcomes);
+                self.records.push(Taken { line: Line::group(position, outcomes), contact: None, raw: Vec::new() });
+                group.card = None;
+                if self.members + group.members.len() < MAX_MEMBERS {
+                    self.members += group.members.len() + 1;
+                    self.groups.push(*group);
+                }
+            }
+            Found::Refused(refusal) => {
+                let raw = if self.how.keeps_refused { raw } else { Vec::new() };
+                self.size += raw.len();
+                self.records.push(Taken { line: Line::refused(position, refusal), contact: None, raw });
+            }
+        }
+    }
+
+    fn hand_records(&mut self) -> Result<(), Unwanted> {
+        if self.records.is_empty() {
+            return Ok(());
+        }
+        self.size = 0;
+        let (records, bytes) = (std::mem::take(&mut self.records), self.bytes);
+        self.hand(Part::Piece { records, bytes })
+    }
+
+    fn hand(&mut self, part: Part) -> Result<(), Unwanted> {
+        if matches!(part, Part::End { .. }) {
+            self.hand_records()?;
+        }
+        self.sender.blocking_send(part).map_err(|_| Unwanted)
+    }
+
+    /// The groups with the keys of their members.
+    fn groups(&mut self) -> Vec<Group> {
+        let key = |member: &String| {
+            let known = self.aliases.get(&hash_of(member)).cloned();
+            known.unwrap_or_else(|| identity::key(member))
+        };
+        let group =
+            |group: &GroupRecord| Group { name: group.name.clone(), members: group.members.iter().map(key).collect() };
+        std::mem::take(&mut self.groups).iter().map(group).collect()
+    }
+}
+
+/// Whether contacts of a format can have photos. Where they cannot, those of the mailbox stay.
+fn has_photos(format: Format) -> bool {
+    matches!(format, Format::VCard | Format::Ldif | Format::JsContact)
+}
+
+fn hash_of(alias: &str) -> u64 {
+    let digest = Sha256::digest(alias.trim().to_lowercase().as_bytes());
+    digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+}
+
+/// The error of a file that cannot be read on. One that was handed through comes out as it was.
+fn failed(error: io::Error) -> Error {
+    if error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).is_some() {
+        let inner = error.into_inner().and_then(|inner| inner.downcast::<Error>().ok());
+        return inner.map_or_else(|| Error::internal("an error was lost"), |inner| *inner);
+    }
+    match error.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            Error::invalid(Kind::Request, "", "The file is compressed, and its rest is not what gzip makes.")
+        }
+        _ => Error::unavailable(error),
+    }
+}

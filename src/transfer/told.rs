@@ -1,0 +1,137 @@
+//! What is told of an import: a line of JSON for each record, and the report at the end.
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::domain::error::Error;
+use crate::domain::import::{Effect, Imported};
+use crate::formats::report::{self, At, Report};
+use crate::vcard::record::{Fate, Outcome, Position, Refusal, SAYS_NOTHING, WITH_ITS_VALUE};
+
+/// What became of a record.
+pub struct Line {
+    position: Position,
+    what: What,
+}
+
+enum What {
+    Contact(Vec<Outcome>, Option<Imported>),
+    Group(Vec<Outcome>),
+    Refused(Refusal),
+}
+
+impl Line {
+    pub(super) fn contact(position: Position, outcomes: Vec<Outcome>) -> Self {
+        Self { position, what: What::Contact(outcomes, None) }
+    }
+
+    pub(super) fn group(position: Position, outcomes: Vec<Outcome>) -> Self {
+        Self { position, what: What::Group(outcomes) }
+    }
+
+    pub(super) fn refused(position: Position, refusal: Refusal) -> Self {
+        Self { position, what: What::Refused(refusal) }
+    }
+
+    pub(super) fn is_contact(&self) -> bool {
+        matches!(self.what, What::Contact(..))
+    }
+
+    /// Whether it is no contact.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.what, What::Refused(_))
+    }
+
+    pub(super) fn settle(&mut self, done: Imported) {
+        if let What::Contact(_, imported) = &mut self.what {
+            *imported = Some(done);
+        }
+    }
+
+    /// Counts it in a report.
+    pub(super) fn count(&self, report: &mut Report) {
+        match &self.what {
+            What::Contact(outcomes, Some(done)) => report.stored(outcomes, effect(done.effect)),
+            What::Contact(_, None) => {}
+            What::Group(outcomes) => report.group(outcomes),
+            What::Refused(refusal) => report.refused(&self.position, refusal.reason, refusal.detail.clone()),
+        }
+    }
+
+    /// The line as JSON: where the record stands, what was done, and the names that no property holds whole.
+    ///
+    /// # Errors
+    /// [`Error::Internal`]
+    pub fn json(&self) -> Result<Value, Error> {
+        let at = serde_json::to_value(At(self.position.clone())).map_err(Error::internal)?;
+        let Value::Object(mut line) = at else { return Err(Error::internal("a place is an object")) };
+        let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
+        match &self.what {
+            What::Contact(outcomes, done) => {
+                if let Some(Imported { id, effect }) = done {
+                    put("result", json!(effect.word()));
+                    if let Some(id) = id {
+                        put("id", json!(id));
+                    }
+                }
+                add_outcomes(&mut line, outcomes);
+            }
+            What::Group(outcomes) => {
+                put("result", json!("group"));
+                add_outcomes(&mut line, outcomes);
+            }
+            What::Refused(Refusal { reason, detail }) => {
+                put("result", json!("refused"));
+                put("reason", json!(reason));
+                if let Some(detail) = detail {
+                    put("detail", json!(detail));
+                }
+            }
+        }
+        Ok(Value::Object(line))
+    }
+}
+
+/// The names that were not wholly mapped, by what became of them.
+fn add_outcomes(line: &mut Map<String, Value>, outcomes: &[Outcome]) {
+    for Outcome { name, fate } in outcomes {
+        let kind = match fate {
+            Fate::Mapped | Fate::Ignored(SAYS_NOTHING) | Fate::Aside(Some(WITH_ITS_VALUE)) => continue,
+            Fate::Partial => "partial",
+            Fate::Aside(_) => "aside",
+            Fate::Ignored(_) => "ignored",
+            Fate::Lost(_) => "lost",
+        };
+        if let Value::Array(names) = line.entry(kind).or_insert_with(|| json!([])) {
+            names.push(json!(name));
+        }
+    }
+}
+
+/// The whole of an import.
+pub struct Totals {
+    /// What became of the file.
+    pub report: Report,
+    /// The import that can be undone; none where nothing was written.
+    pub run: Option<Uuid>,
+}
+
+impl Totals {
+    /// Everything, for a machine.
+    pub fn json(&self, file: &str) -> Value {
+        let mut value = serde_json::to_value(self.report.json(file)).unwrap_or_default();
+        if let (Value::Object(members), Some(run)) = (&mut value, self.run) {
+            members.insert("import".to_owned(), json!(run));
+        }
+        value
+    }
+}
+
+/// How the effects of the store are counted.
+fn effect(effect: Effect) -> report::Effect {
+    match effect {
+        Effect::Created => report::Effect::Created,
+        Effect::Updated => report::Effect::Updated,
+        Effect::Unchanged => report::Effect::Unchanged,
+    }
+}

@@ -1,0 +1,204 @@
+//! Every file of the corpus, as it is, over HTTP into a mailbox of its own: what comes out is what stands beside the file. A file
+//! that is added needs no code.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::app::{Answer, Client, TestApp};
+
+/// The files that have an expectation, in their order.
+pub fn files() -> Vec<(PathBuf, Value)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let mut files = Vec::new();
+    for folder in ["vcard", "csv", "other", "hostile"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let expected = PathBuf::from(format!("{}.expected.json", path.display()));
+            if expected.exists() {
+                files.push((path, serde_json::from_slice(&std::fs::read(expected).unwrap()).unwrap()));
+            }
+        }
+    }
+    files.sort_by(|(a, _), (b, _)| a.cmp(b));
+    assert!(files.len() > 40, "{}", files.len());
+    files
+}
+
+/// Sends a file. Returns the lines of the answer, the last one apart.
+pub fn import(user: &Client, path: &str, file: &[u8]) -> (Vec<Value>, Value) {
+    let answer = user.with("Content-Type", "application/octet-stream").send("POST", path, Some(file.to_vec()));
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    lines(&answer)
+}
+
+pub fn lines(answer: &Answer) -> (Vec<Value>, Value) {
+    assert_eq!(answer.header("content-type"), "application/x-ndjson");
+    let text = String::from_utf8(answer.body.clone()).unwrap();
+    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = lines.pop().unwrap();
+    (lines, last)
+}
+
+/// All contacts of a mailbox, in the order of their creation.
+pub fn contacts(user: &Client, prefix: &str) -> Vec<Value> {
+    let mut contacts = Vec::new();
+    let mut next = Some(format!("{prefix}/me/contacts?$top=1000"));
+    while let Some(path) = next {
+        let page = user.get(&path).json(200);
+        contacts.extend(page["value"].as_array().unwrap().iter().cloned());
+        next = page["@odata.nextLink"].as_str().map(str::to_owned);
+    }
+    contacts
+}
+
+/// What a file can say: without annotations, times, ids, nulls, empty texts and empty lists.
+pub fn said(contact: &Value) -> Value {
+    let own = ["id", "changeKey", "createdDateTime", "lastModifiedDateTime", "parentFolderId"];
+    // v1.0 shows these a second time.
+    let again = ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"];
+    let own = [&own[..], &again].concat();
+    let members = contact.as_object().unwrap().iter().filter(|(name, _)| !own.contains(&name.as_str()));
+    stripped(&Value::Object(members.map(|(name, value)| (name.clone(), value.clone())).collect()))
+        .unwrap_or_else(|| Value::Object(Map::new()))
+}
+
+fn stripped(value: &Value) -> Option<Value> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::Array(values) => {
+            let values: Vec<_> = values.iter().filter_map(stripped).collect();
+            (!values.is_empty()).then_some(Value::Array(values))
+        }
+        Value::Object(members) => {
+            let members = members.iter().filter(|(name, _)| !name.contains("@odata"));
+            let members: Map<_, _> =
+                members.filter_map(|(name, value)| Some((name.clone(), stripped(value)?))).collect();
+            let is_unset = members.len() == 1 && members.get("flagStatus") == Some(&"notFlagged".into());
+            (!members.is_empty() && !is_unset).then_some(Value::Object(members))
+        }
+        other => Some(other.clone()),
+    }
+}
+
+/// The contacts that remain of those of a file: the last of each identity, and of those without one each once.
+fn remaining<'a>(expected: &'a Value, shape: &str) -> Vec<(&'a Value, Option<&'a Value>)> {
+    let mut order = Vec::new();
+    let mut last: BTreeMap<String, (&Value, Option<&Value>)> = BTreeMap::new();
+    for contact in expected["contacts"].as_array().unwrap() {
+        let key = match contact["uid"].as_str() {
+            Some(uid) => uid.to_lowercase().trim_start_matches("urn:uuid:").to_owned(),
+            None => format!("{} {}", contact["stored"], contact["photo"]),
+        };
+        if last.insert(key.clone(), (&contact[shape], contact.get("photo"))).is_none() {
+            order.push(key);
+        }
+    }
+    order.into_iter().map(|key| last[&key]).collect()
+}
+
+#[test]
+fn every_file_of_the_corpus_comes_in_as_it_should_and_again_changes_nothing() {
+    let app = TestApp::new();
+    let mut wrong = Vec::new();
+    for (number, (path, expected)) in files().into_iter().enumerate() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let user = app.user(&format!("user{number}"));
+        let file = std::fs::read(&path).unwrap();
+        let sent = user.with("Content-Type", "text/plain").send("POST", "/me/contacts/$import", Some(file.clone()));
+        if expected["detected"]["format"].is_null() || expected["refused"][0]["reason"] == "not recognised" {
+            assert_eq!(sent.status, 400, "{name}");
+            continue;
+        }
+        if sent.status != 200 {
+            wrong.push(format!("{name}: {} {}", sent.status, String::from_utf8_lossy(&sent.body)));
+            continue;
+        }
+        let (lines, last) = lines(&sent);
+        let counts = &expected["counts"];
+        for (what, counted) in [("refused", &last["counts"]["refused"]), ("groups", &last["counts"]["groups"])] {
+            if counts[what] != *counted {
+                wrong.push(format!("{name}: {what} {} and not {counted}", counts[what]));
+            }
+        }
+        let refused: Vec<_> =
+            lines.iter().filter(|line| line["result"] == "refused").map(|line| &line["reason"]).collect();
+        let expected_refused: Vec<_> =
+            expected["refused"].as_array().unwrap().iter().map(|one| &one["reason"]).collect();
+        if refused != expected_refused {
+            wrong.push(format!("{name}: refused {refused:?} and not {expected_refused:?}"));
+        }
+        compare(&user, &name, &expected, &mut wrong);
+        let changes = app.count("select count(*) from changes");
+        let (_, again) = import(&user, "/me/contacts/$import", &file);
+        let has_doubles = counts["contacts"].as_u64() > counts["stored"].as_u64();
+        let has_groups = counts["groups"].as_u64() > Some(0);
+        if again["counts"]["created"] != 0 || (!has_doubles && !has_groups && again["counts"]["updated"] != 0) {
+            wrong.push(format!("{name}: the second time {}", again["counts"]));
+        }
+        if !has_doubles && app.count("select count(*) from changes") != changes {
+            wrong.push(format!("{name}: the second time it is in the change log"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// SHA-256 in hexadecimal.
+fn digest(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in Sha256::digest(bytes) {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
+}
+
+/// Compares the contacts of a mailbox with what is expected, in both shapes, and their photos.
+fn compare(user: &Client, name: &str, expected: &Value, wrong: &mut Vec<String>) {
+    for (prefix, shape) in [("", "stored"), ("/v1.0", "v1")] {
+        let stored = contacts(user, prefix);
+        if Some(stored.len() as u64) != expected["counts"]["stored"].as_u64() {
+            wrong.push(format!("{name}: {} contacts and not {}", stored.len(), expected["counts"]["stored"]));
+            return;
+        }
+        for (contact, (expected, photo)) in stored.iter().zip(remaining(expected, shape)) {
+            let found = said(contact);
+            if found != *expected {
+                wrong.push(format!("{name}, {shape}:\n  {found}\n  and not\n  {expected}"));
+                return;
+            }
+            let path = format!("/me/contacts/{}/photo/$value", contact["id"].as_str().unwrap());
+            let answer = user.get(&path);
+            let found = (answer.status == 200).then(|| digest(&answer.body));
+            if found.as_deref() != photo.and_then(|photo| photo["sha256"].as_str()) {
+                wrong.push(format!("{name}: the photo of {}", expected["displayName"]));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_file_changes_what_is_other_and_nothing_else() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/reimport");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let expected: Value = serde_json::from_slice(&read("reimport.expected.json")).unwrap();
+    let steps = [
+        ("first.vcf", "/me/contacts/$import", "after_first"),
+        ("second.vcf", "/me/contacts/$import", "after_second"),
+        ("second.vcf", "/me/contacts/$import", "after_second_again"),
+        ("first.vcf", "/me/contacts/$import?dryRun=true", "dry_run_first"),
+    ];
+    for (file, path, step) in steps {
+        let (_, last) = import(&ann, path, &read(file));
+        for what in ["created", "updated", "unchanged", "refused"] {
+            assert_eq!(last["counts"][what], expected[step][what], "{step}: {what}");
+        }
+        let stored = contacts(&ann, "").len();
+        assert_eq!(Some(stored as u64), expected[step]["stored"].as_u64(), "{step}");
+    }
+}

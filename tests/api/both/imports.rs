@@ -1,0 +1,272 @@
+//! `POST …/contacts/$import`: how a file may be sent, what is answered while it is read, and what is left when it breaks off.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use contactd::http::Settings;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use super::corpus::{contacts, import, lines};
+use crate::app::{Client, Setup, TestApp};
+
+const IMPORT: &str = "/me/contacts/$import";
+
+/// Cards of so many contacts, from a number on.
+pub fn cards(numbers: std::ops::Range<usize>) -> String {
+    let card = |n| {
+        format!(
+            "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:c-{n}\r\nFN:Contact {n}\r\nN:{n};Contact;;;\r\nTEL;TYPE=CELL:+1555{n:07}\r\n\
+             EMAIL:c{n}@example.org\r\nX-KEEP:{n}\r\nEND:VCARD\r\n"
+        )
+    };
+    numbers.map(card).collect()
+}
+
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn names(user: &Client) -> Vec<String> {
+    contacts(user, "").iter().map(|contact| contact["displayName"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What is answered, whatever it is.
+fn sent(user: &Client, path: &str, kind: &str, body: &[u8]) -> crate::app::Answer {
+    user.with("Content-Type", kind).send("POST", path, Some(body.to_vec()))
+}
+
+#[test]
+fn each_record_is_a_line_and_the_last_line_has_the_counts() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let file = cards(1..2) + "BEGIN:VCARD\r\nVERSION:3.0\r\nEND:VCARD\r\n" + &cards(2..3) + "BEGIN:VCARD\r\nFN:cut";
+    let answer = sent(&ann, IMPORT, "text/vcard", file.as_bytes());
+    assert_eq!(answer.status, 200);
+    let (lines, last) = lines(&answer);
+    let all = contacts(&ann, "");
+    let created = |card: u64, line: u64, contact: &Value| json!({"card": card, "line": line, "result": "created", "id": contact["id"], "aside": ["X-KEEP"]});
+    let refused =
+        |card: u64, line: u64, reason: &str| json!({"card": card, "line": line, "result": "refused", "reason": reason});
+    let expected =
+        [created(1, 1, &all[0]), refused(2, 10, "empty"), created(3, 13, &all[1]), refused(4, 22, "unterminated")];
+    assert_eq!(lines, expected);
+    assert_eq!(last["counts"], json!({"created": 2, "updated": 0, "unchanged": 0, "refused": 2, "groups": 0}));
+    assert_eq!(last["names"]["X-KEEP"], json!({"aside": 2}));
+    assert_eq!(last["detected"]["format"], "vcard");
+    // The import is kept, to be undone.
+    let run = last["import"].as_str().unwrap().replace('-', "");
+    assert_eq!(app.sql("select created, refused from imports"), "2|2");
+    assert_eq!(run.len(), 32);
+    assert_eq!(
+        app.sql("select action, item from audit where action like '%import%' limit 1").split('|').next(),
+        Some("POST /{user}/contacts/$import")
+    );
+}
+
+#[test]
+fn a_file_may_come_compressed_as_a_form_and_as_any_type() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let file = cards(0..3);
+    let gzip = ann.with("Content-Encoding", "gzip");
+    let (_, last) = import(&gzip, IMPORT, &packed(file.as_bytes()));
+    assert_eq!(last["counts"]["created"], 3);
+    // A compressed file as it is, in two members.
+    let (_, last) = import(&ann, IMPORT, &[packed(&file.as_bytes()[..300]), packed(&file.as_bytes()[300..])].concat());
+    assert_eq!(last["counts"]["unchanged"], 3);
+    let form = format!(
+        "--x\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nno file\r\n--x\r\nContent-Disposition: form-data; \
+         name=\"file\"; filename=\"a.vcf\"\r\nContent-Type: text/vcard\r\n\r\n{file}\r\n--x--\r\n"
+    );
+    let answer = sent(&ann, IMPORT, "multipart/form-data; boundary=x", form.as_bytes());
+    assert_eq!(lines(&answer).1["counts"]["unchanged"], 3);
+    assert_eq!(names(&ann), ["Contact 0", "Contact 1", "Contact 2"]);
+}
+
+#[test]
+fn what_cannot_be_imported_is_refused_before_anything_is_answered() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let error = |path: &str, kind: &str, body: &[u8]| {
+        let answer = sent(&ann, path, kind, body);
+        let (status, code, target) = answer.error();
+        (status, code, target, answer.message())
+    };
+    let refused = |path: &str, status: u16, target: &str, message: &str| {
+        let found = error(path, "text/vcard", cards(0..1).as_bytes());
+        assert_eq!((found.0, found.2.as_str()), (status, target), "{path}: {found:?}");
+        assert!(found.3.contains(message), "{path}: {found:?}");
+    };
+    refused("/me/contacts/$import?format=xml", 400, "format", "'format' must be one of vcard, csv-google");
+    refused("/me/contacts/$import?dateOrder=ymd", 400, "dateOrder", "dmy or mdy");
+    refused("/me/contacts/$import?map=x", 400, "map", "Column=property");
+    refused("/me/contacts/$import?match=name", 400, "match", "email");
+    refused("/me/contacts/$import?dryRun=1", 400, "dryRun", "true or false");
+    refused("/me/contacts/$import?$top=1", 400, "$top", "$top");
+    refused("/me/contactFolders/none/contacts/$import", 404, "", "");
+    let (status, .., message) = error(IMPORT, "text/csv", b"x,y\n1,2\n");
+    assert!(status == 400 && message.contains("not recognised") && message.contains("--map"), "{message}");
+    let form = "multipart/form-data; boundary=x";
+    for (kind, body, message) in [
+        (form, "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n", "no file"),
+        (form, "no form", "cannot be read"),
+        ("multipart/form-data", "x", "no boundary"),
+    ] {
+        let found = error(IMPORT, kind, body.as_bytes());
+        assert!(found.3.contains(message), "{found:?}");
+    }
+    let gzip = ann.with("Content-Encoding", "gzip").with("Content-Type", "text/vcard");
+    let answer = gzip.send("POST", IMPORT, Some(b"BEGIN:VCARD".to_vec()));
+    assert!(answer.message().contains("not what gzip makes"));
+    let answer = ann.with("Content-Encoding", "br").send("POST", IMPORT, Some(b"x".to_vec()));
+    assert_eq!(answer.error().0, 415);
+    let strict = ann.with("Prefer", "handling=strict");
+    assert_eq!(strict.send("POST", IMPORT, Some(b"x".to_vec())).status, 405);
+    assert_eq!(strict.get("/me/contacts/$export").status, 405);
+    let batch = json!({"requests": [
+        {"id": "1", "method": "POST", "url": "/me/contacts/$import"}, {"id": "2", "method": "GET", "url": "/me/contacts/$export"},
+    ]});
+    let answer = ann.post("/v1.0/$batch", batch).json(200);
+    for step in answer["responses"].as_array().unwrap() {
+        assert_eq!(step["status"], 400, "{step}");
+    }
+    assert_eq!(app.count("select count(*) from contacts"), 0);
+    assert_eq!(app.count("select count(*) from imports"), 0);
+}
+
+#[test]
+fn a_folder_gets_the_new_contacts_and_others_stay_where_they_are() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let folder = ann.post("/me/contactFolders", json!({"displayName": "Friends"})).id();
+    import(&ann, IMPORT, cards(0..1).as_bytes());
+    let (_, last) = import(&ann, &format!("/me/contactFolders/{folder}/contacts/$import"), cards(0..3).as_bytes());
+    assert_eq!((&last["counts"]["unchanged"], &last["counts"]["created"]), (&json!(1), &json!(2)));
+    let inside = ann.get(&format!("/me/contactFolders/{folder}/contacts?$select=displayName")).json(200);
+    assert_eq!(inside["value"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_contact_is_found_by_its_address_where_that_is_asked() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let body = json!({"givenName": "Old", "emailAddresses": [{"address": "Bea@example.org"}]});
+    let id = ann.post("/me/contacts", body).id();
+    let card = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Bea\r\nN:;Bea;;;\r\nEMAIL:bea@example.org\r\nEND:VCARD\r\n";
+    let (lines, _) = import(&ann, "/me/contacts/$import?match=email", card);
+    assert_eq!((&lines[0]["result"], &lines[0]["id"]), (&json!("updated"), &json!(id)));
+    assert_eq!(names(&ann), ["Bea"]);
+}
+
+#[test]
+fn a_dry_run_says_the_same_and_writes_nothing() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let file = cards(0..2) + &cards(0..1);
+    let (lines, last) = import(&ann, "/me/contacts/$import?dryRun=true", file.as_bytes());
+    assert_eq!(last["counts"], json!({"created": 2, "updated": 0, "unchanged": 1, "refused": 0, "groups": 0}));
+    assert!(lines[0].get("id").is_none() && last.get("import").is_none(), "{lines:?}");
+    assert_eq!(app.sql("select count(*) from contacts"), "0");
+    assert_eq!(app.sql("select count(*) from imports"), "0");
+}
+
+/// A request that is sent by hand, piece by piece.
+fn begun(app: &TestApp, headers: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(&app.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let head = format!("POST {IMPORT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n{headers}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+fn chunk(stream: &mut TcpStream, bytes: &[u8]) {
+    let head = format!("{:x}\r\n", bytes.len());
+    stream.write_all(&[head.as_bytes(), bytes, b"\r\n"].concat()).unwrap();
+}
+
+#[test]
+fn what_came_before_a_body_breaks_off_stays_and_the_rest_can_be_sent_again() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let file = cards(0..12_000);
+    let mut stream = begun(&app, "Content-Type: text/vcard\r\nTransfer-Encoding: chunked");
+    chunk(&mut stream, &file.as_bytes()[..file.len() / 3 * 2]);
+    // The answer has begun when the first contacts are stored.
+    let mut answer = [0; 1_024];
+    let read = stream.read(&mut answer).unwrap();
+    assert!(answer[..read].starts_with(b"HTTP/1.1 200 "));
+    drop(stream);
+    let stored = contacts(&ann, "").len();
+    assert!((500..12_000).contains(&stored), "{stored}");
+    let (_, last) = import(&ann, IMPORT, file.as_bytes());
+    assert_eq!((&last["counts"]["unchanged"], &last["counts"]["created"]), (&json!(stored), &json!(12_000 - stored)));
+    assert_eq!(contacts(&ann, "").len(), 12_000);
+}
+
+#[test]
+fn a_file_over_the_limit_and_one_that_does_not_go_on_are_given_up() {
+    let settings = Settings { max_import: 2_000_000, body_timeout: Duration::from_millis(700), ..Settings::default() };
+    let app = TestApp::with(Setup { settings, ..Setup::default() });
+    let ann = app.user("ann");
+    let file = cards(0..15_000);
+    let answer = sent(&ann, IMPORT, "text/vcard", file.as_bytes());
+    assert_eq!(answer.error().0, 413);
+    // Unpacked it is too large as well, and that shows when a part of it is stored.
+    let result = ann.with("Content-Encoding", "gzip").try_send("POST", IMPORT, Some(packed(file.as_bytes())));
+    assert!(result.is_err(), "{result:?}");
+    let stored = contacts(&ann, "").len();
+    assert!((1..15_000).contains(&stored), "{stored}");
+    // Nothing comes any more.
+    let mut stream = begun(&app, "Connection: close\r\nContent-Type: text/vcard\r\nTransfer-Encoding: chunked");
+    chunk(&mut stream, cards(5_000..5_001).as_bytes());
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[test]
+fn an_import_beside_other_writers_stores_all_and_a_follower_sees_each_contact_once() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let file = cards(0..1_500);
+    let (_, writers) = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..2)
+            .map(|writer| {
+                let ann = ann.clone();
+                let create = move || {
+                    (0..40).for_each(|n| {
+                        ann.post("/me/contacts", json!({"givenName": format!("w{writer}-{n}")})).json(201);
+                    });
+                };
+                scope.spawn(create)
+            })
+            .collect();
+        let importing = scope.spawn(|| import(&ann, IMPORT, file.as_bytes()));
+        let mut link = "/me/contacts/delta?$select=displayName".to_owned();
+        let mut seen = std::collections::BTreeMap::new();
+        let mut finished = false;
+        loop {
+            let page = ann.get(&link).json(200);
+            for contact in page["value"].as_array().unwrap() {
+                *seen.entry(contact["id"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+            }
+            let next = page["@odata.nextLink"].as_str();
+            link = next.or(page["@odata.deltaLink"].as_str()).unwrap().to_owned();
+            if next.is_none() {
+                if finished {
+                    break;
+                }
+                finished = importing.is_finished() && writers.iter().all(std::thread::ScopedJoinHandle::is_finished);
+            }
+        }
+        assert!(seen.values().all(|count| *count == 1));
+        (importing.join().unwrap(), seen.len())
+    });
+    assert_eq!(writers, 1_580);
+    assert_eq!(contacts(&ann, "").len(), 1_580);
+}

@@ -1,0 +1,229 @@
+//! `contactd import` and `contactd export`, as people and scripts use them: beside a server, broken off, continued and undone.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::both::corpus::{contacts, said};
+use crate::both::imports::cards;
+use crate::program::{Place, Program, contactd, serve_dev};
+
+/// Contacts of the file whose import is killed.
+const ALL: usize = 20_000;
+
+/// A database with a server on it, and the commands beside it.
+struct Beside {
+    place: Place,
+    server: Program,
+}
+
+impl Beside {
+    fn new() -> Self {
+        let place = Place::new();
+        let server = Program::start(serve_dev(&place.database()));
+        server.user("ann").get("/me/contacts").json(200);
+        Self { place, server }
+    }
+
+    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+        let path = self.place.file(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.place.file(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = contactd(arguments);
+        command.args(["--database", self.place.database().to_str().unwrap()]);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// What a command that works says on standard output.
+    fn says(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What a command that fails says on standard error.
+    fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn import(&self, arguments: &[&str]) -> Value {
+        let text = self.says(&[&["import", "--user", "ann", "--json"], arguments].concat());
+        serde_json::from_str::<Value>(&text).unwrap()["files"][0].clone()
+    }
+
+    fn contacts(&self) -> Vec<Value> {
+        contacts(&self.server.user("ann"), "")
+    }
+}
+
+fn json_of(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_file_is_imported_beside_a_server_reported_and_undone() {
+    let o = Beside::new();
+    let file = o.file("a.vcf", cards(0..2) + "BEGIN:VCARD\r\nFN:cut");
+    let (report, refused) = (o.path("report.json"), o.path("refused.vcf"));
+    let arguments = [
+        "import",
+        &file,
+        "--user",
+        "ann",
+        "--report",
+        report.to_str().unwrap(),
+        "--refused",
+        refused.to_str().unwrap(),
+    ];
+    let text = o.says(&arguments);
+    for part in [
+        "a.vcf: vcard",
+        "2 created, 0 updated, 0 unchanged, 1 refused",
+        "X-KEEP: 2 kept aside",
+        "unterminated",
+        "--undo ",
+    ] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+    let report = &json_of(&report)["files"][0];
+    assert_eq!(report["counts"]["created"], 2);
+    assert_eq!(report["records"].as_array().unwrap().len(), 3);
+    assert_eq!(report["records"][2]["reason"], "unterminated");
+    assert_eq!(std::fs::read_to_string(refused).unwrap(), "BEGIN:VCARD\r\nFN:cut");
+    assert_eq!(o.contacts().len(), 2);
+
+    let list = o.says(&["import", "--list"]);
+    let row: Vec<_> = list.lines().nth(1).unwrap().split('\t').collect();
+    assert_eq!((row[2], row[4], &row[5..], row.len()), ("ann", "vcard", &["2", "0", "0", "1", "finished"][..], 10));
+    // One is edited before the undoing.
+    let id = o.contacts()[0]["id"].as_str().unwrap().to_owned();
+    o.server.user("ann").patch(&format!("/me/contacts/{id}"), json!({"jobTitle": "x"})).json(200);
+    let text = o.says(&["import", "--undo", row[0]]);
+    assert_eq!(
+        text,
+        format!(
+            "1 removed, 0 restored, 0 deleted before, 1 left\nleft, because they were changed after the import:\n  {id}\n"
+        )
+    );
+    assert_eq!(o.contacts().len(), 1);
+    assert_eq!(o.server.user("ann").get("/me/deletedContacts").json(200)["value"].as_array().unwrap().len(), 1);
+    assert!(o.says(&["import", "--list", "--user", "ann"]).contains("\tundone\n"));
+    let audit = o.says(&["audit", "--by", "operator"]);
+    assert!(audit.contains("\timport\t") && audit.contains("\timport undo\t"), "{audit}");
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_one_line() {
+    let o = Beside::new();
+    let file = o.file("a.csv", "x,y\n1,2\n");
+    let none = o.path("none.vcf");
+    let id = "0197b0ae-0000-7000-8000-000000000000";
+    for (arguments, says) in [
+        (vec!["import", &file, "--user", "nobody"], "there is no user 'nobody'"),
+        (vec!["import", &file, "--user", "ann"], "not recognised"),
+        (vec!["import", none.to_str().unwrap(), "--user", "ann"], "No such file"),
+        (vec!["import", &file, "--user", "ann", "--folder", "none"], "--folder: there is no folder 'none'"),
+        (vec!["import", &file, "--user", "ann", "--map", "x"], "--map: 'x' is not of the form"),
+        (vec!["import", "--undo", id], "there is no import 0197b0ae"),
+        (vec!["export", "--user", "ann", "--filter", "x eq"], "--filter: "),
+        (vec!["export", "--user", "ann", "--to", "/nowhere/a.vcf"], "/nowhere/a.vcf: "),
+    ] {
+        let error = o.fails(&arguments);
+        assert!(
+            error.starts_with("contactd: ") && error.contains(says) && error.lines().count() == 1,
+            "{arguments:?}: {error}"
+        );
+    }
+    // Wrong usage is told with what is right.
+    assert_eq!(o.run(&["import"]).status.code(), Some(2));
+    assert_eq!(o.run(&["import", &file, "--user", "ann", "--format", "xls"]).status.code(), Some(2));
+}
+
+#[test]
+fn standard_input_is_read_and_a_map_says_what_columns_mean() {
+    let o = Beside::new();
+    let mut child = o
+        .command(&[
+            "import",
+            "-",
+            "--user",
+            "ann",
+            "--map",
+            "Vorname=givenName",
+            "--map",
+            "Handy=phone/mobile",
+            "--json",
+        ])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"Vorname,Handy,Hund\nAnn,+49 1,Rex\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let contact = said(&o.contacts()[0]);
+    assert_eq!(
+        (&contact["givenName"], &contact["phones"]),
+        (&json!("Ann"), &json!([{"type": "mobile", "number": "+49 1"}]))
+    );
+}
+
+#[test]
+fn a_killed_import_is_continued_and_comes_to_exactly_the_contacts_of_the_file() {
+    let o = Beside::new();
+    let file = o.file("a.vcf", cards(0..ALL));
+    let mut child = o.command(&["import", &file, "--user", "ann"]).spawn().unwrap();
+    let begun = Instant::now();
+    let stored = || {
+        let count = o.server.user("ann").get("/me/contacts/$count");
+        String::from_utf8(count.body).unwrap().trim_start_matches('\u{feff}').parse::<usize>().unwrap()
+    };
+    while stored() == 0 {
+        assert!(begun.elapsed() < Duration::from_mins(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = stored();
+    assert!((1..ALL).contains(&before), "{before}");
+    assert!(o.says(&["import", "--list"]).contains("broken off"));
+    let report = o.import(&[&file, "--resume"]);
+    assert_eq!((&report["counts"]["created"], &report["counts"]["unchanged"]), (&json!(ALL - before), &json!(0)));
+    assert_eq!(stored(), ALL);
+    assert_eq!(o.says(&["import", "--list"]).lines().count(), 2);
+    let report = o.import(&[&file]);
+    assert_eq!(report["counts"]["unchanged"], ALL);
+}
+
+#[test]
+fn an_export_is_whole_and_goes_into_files_that_other_programs_take() {
+    let o = Beside::new();
+    let file = o.file("a.vcf", cards(0..5));
+    o.import(&[&file]);
+    let to = o.path("out.vcf");
+    let output = o.run(&["export", "--user", "ann", "--to", to.to_str().unwrap(), "--split", "2"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "5 contacts exported\n");
+    let cards_of = |name: &str| std::fs::read_to_string(o.path(name)).unwrap().matches("BEGIN:VCARD").count();
+    assert_eq!(["out-0001.vcf", "out-0002.vcf", "out-0003.vcf"].map(cards_of), [2, 2, 1]);
+    let text = o.says(&["export", "--user", "ann", "--format", "ndjson", "--filter", "displayName eq 'Contact 3'"]);
+    let contact: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!((&contact["displayName"], text.lines().count()), (&json!("Contact 3"), 1));
+    // No other file is left in the folder.
+    let left: Vec<_> = std::fs::read_dir(o.place.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with(".contactd")), "{left:?}");
+}
