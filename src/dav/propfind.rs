@@ -14,6 +14,7 @@ use super::xml::DAV;
 use crate::domain::error::Error;
 use crate::domain::user::User;
 use crate::http::answer::{Answer, Body};
+use crate::http::aside::{SHORT, aside};
 use crate::store::{Book, Member, Store};
 
 /// What is offered, on OPTIONS and PROPFIND. There are no locks (class 2).
@@ -152,6 +153,16 @@ pub(crate) async fn card(request: &Request<'_>) -> Result<Answer, Fail> {
     multistatus(document.end(None), find.prefer)
 }
 
+/// Does what takes long for many cards, or large ones, on a blocking thread.
+pub(crate) async fn beside<T: Send + 'static>(
+    members: &[Member],
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let bytes: i64 = members.iter().map(|member| member.size).sum();
+    let is_short = usize::try_from(bytes).is_ok_and(|bytes| bytes <= SHORT);
+    if is_short { Ok(work()) } else { aside(work).await }
+}
+
 /// What properties depend on besides their subject.
 pub(crate) fn surroundings<'a>(
     request: &'a Request<'_>,
@@ -253,18 +264,21 @@ impl Lister {
         let mut rest = members;
         while !rest.is_empty() {
             let (wholes, read) = self.store.whole_cards(self.owner.mailbox, rest).await?;
-            rest = rest.get(read.max(1)..).unwrap_or_default();
-            for whole in wholes {
-                let text = if wants_text { Some(card::render(&whole, None)) } else { None };
-                let data = self.data.as_ref().map(|data| data.of(&whole));
-                let subject = Subject::Card(&whole.member, text.as_deref());
-                piece.properties(
-                    &self.href(&whole.member.name),
-                    &subject,
-                    &self.asked,
-                    &self.around(),
-                    data.as_deref(),
-                );
+            let (shown, behind) = rest.split_at_checked(read.max(1)).unwrap_or((rest, &[]));
+            rest = behind;
+            let data = self.data.clone();
+            let render = move || {
+                let rendered = wholes.into_iter().map(|whole| {
+                    let text = wants_text.then(|| card::render(&whole, None));
+                    let data = data.as_ref().map(|data| data.of(&whole));
+                    (whole.member, text, data)
+                });
+                rendered.collect::<Vec<_>>()
+            };
+            for (member, text, data) in beside(shown, render).await? {
+                let subject = Subject::Card(&member, text.as_deref());
+                let href = self.href(&member.name);
+                piece.properties(&href, &subject, &self.asked, &self.around(), data.as_deref());
             }
         }
         Ok(piece.out)

@@ -9,7 +9,7 @@ use super::error::Fail;
 use super::filter::Filter;
 use super::headers::{Depth, Prefer};
 use super::multistatus::{Asked, Multistatus};
-use super::propfind::{Lister, PAGE, answer};
+use super::propfind::{Lister, PAGE, answer, beside};
 use super::routes::Request;
 use super::xml::{CARDDAV, Element};
 use crate::domain::error::Error;
@@ -121,10 +121,14 @@ async fn fitting(
     let (mut fits, mut rest) = (Vec::new(), members.as_slice());
     while !rest.is_empty() && fits.len() <= room {
         let (wholes, read) = lister.store().whole_cards(lister.mailbox(), rest).await?;
-        rest = rest.get(read.max(1)..).unwrap_or_default();
-        fits.extend(
-            wholes.into_iter().filter(|whole| filter.fits(&card::render(whole, None))).map(|whole| whole.member),
-        );
+        let (tested, behind) = rest.split_at_checked(read.max(1)).unwrap_or((rest, &[]));
+        rest = behind;
+        let filter = filter.clone();
+        let test = move || {
+            let fits = wholes.into_iter().filter(|whole| filter.fits(&card::render(whole, None)));
+            fits.map(|whole| whole.member).collect::<Vec<_>>()
+        };
+        fits.extend(beside(tested, test).await?);
     }
     let found = fits.len().min(room.saturating_add(1));
     fits.truncate(room);

@@ -38,6 +38,8 @@ fn rows(app: &TestApp) -> Vec<(String, i64)> {
 fn full(client: &Client, folder: &str) -> String {
     let mut body: Value = serde_json::from_str(SEED_REQUEST).unwrap();
     body["nickName"] = json!("Éva");
+    // A text that no column of its own is searched by.
+    body["profession"] = json!("Épéiste");
     body["parentFolderId"] = json!(folder);
     body["singleValueExtendedProperties"] = json!([{"id": "String 0x1", "value": "x"}]);
     body["multiValueExtendedProperties"] = json!([{"id": "StringArray 0x2", "value": ["x"]}]);
