@@ -1,21 +1,223 @@
 //! The only source of time, ids and random numbers.
+//!
+//! Tests can stop the clock, and have ids made from a seed (docs/testing.md). Both are of the process, as the time is.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::Utc;
-use uuid::Uuid;
+use sha2::{Digest as _, Sha256};
+use uuid::{Builder, Uuid};
+
+/// The time at which the clock stands.
+static STOPPED: AtomicI64 = AtomicI64::new(RUNNING);
+/// In place of a time: the clock runs.
+const RUNNING: i64 = i64::MIN;
+/// By how much a stopped clock moves on after each write.
+static TICK: AtomicI64 = AtomicI64::new(0);
+/// Ids that were made while the clock stood.
+static MADE: AtomicU64 = AtomicU64::new(0);
+/// Where ids come from, if not from chance.
+static SEED: OnceLock<Seed> = OnceLock::new();
+
+struct Seed {
+    number: u64,
+    names: Mutex<Names>,
+}
+
+/// Whose ids are how far, and who owns which mailbox.
+#[derive(Default)]
+struct Names {
+    counts: HashMap<String, u64>,
+    owners: HashMap<i64, String>,
+}
+
+/// How far the ids of everybody are.
+pub(crate) type Counts = HashMap<String, u64>;
+
+/// How the clock goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    System,
+    /// It stands at a time, in UTC microseconds since 1970, and moves on by some after each write.
+    Frozen {
+        now: i64,
+        tick: i64,
+    },
+}
+
+/// For whom an id is made. Where ids come from a seed, those of one do not depend on what others do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whose<'a> {
+    /// No client sees it.
+    Nobody,
+    /// The owner of a mailbox.
+    Mailbox(i64),
+    /// A caller, by name.
+    Caller(&'a str),
+    /// A request with this credential.
+    Request(&'a str),
+}
 
 /// UTC microseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn now() -> i64 {
+    match STOPPED.load(Ordering::Acquire) {
+        RUNNING => real(),
+        stopped => stopped,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+fn real() -> i64 {
     Utc::now().timestamp_micros()
 }
 
-/// A UUIDv7, greater than all others this process made, even within one millisecond.
+/// The same for a write, after which a stopped clock may move on.
+pub(crate) fn now_of_write() -> i64 {
+    let tick = TICK.load(Ordering::Acquire);
+    let moved = |stopped| (stopped != RUNNING && tick > 0).then_some(stopped + tick);
+    match STOPPED.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved) {
+        Ok(before) => before,
+        Err(_) => now(),
+    }
+}
+
+/// How the clock goes.
+pub(crate) fn mode() -> Mode {
+    match STOPPED.load(Ordering::Acquire) {
+        RUNNING => Mode::System,
+        now => Mode::Frozen { now, tick: TICK.load(Ordering::Acquire) },
+    }
+}
+
+/// Sets the clock.
+pub(crate) fn set(mode: Mode) {
+    let (stopped, tick) = match mode {
+        Mode::System => (RUNNING, 0),
+        Mode::Frozen { now, tick } => (now, tick),
+    };
+    TICK.store(tick, Ordering::Release);
+    STOPPED.store(stopped, Ordering::Release);
+}
+
+/// From now on ids are made from a seed, for as long as the process runs.
+pub(crate) fn seed(number: u64) {
+    let _ = SEED.set(Seed { number, names: Mutex::default() });
+}
+
+/// The seed.
+pub(crate) fn seeded() -> Option<u64> {
+    SEED.get().map(|seed| seed.number)
+}
+
+/// Says who owns a mailbox: its number depends on who came first.
+pub(crate) fn introduce(mailbox: i64, owner: &str) {
+    if let Some(seed) = SEED.get() {
+        seed.names().owners.insert(mailbox, owner.to_ascii_lowercase());
+    }
+}
+
+/// How far the ids of everybody are.
+pub(crate) fn counts() -> Counts {
+    SEED.get().map(|seed| seed.names().counts.clone()).unwrap_or_default()
+}
+
+/// Goes back, or on, to counts of earlier; those of some only, by a condition on their names.
+pub(crate) fn set_counts(counts: &Counts, of: impl Fn(&str) -> bool) {
+    let Some(seed) = SEED.get() else { return };
+    let mut names = seed.names();
+    let is_meant = |key: &str| key.split_once(' ').is_some_and(|(_, name)| of(name));
+    names.counts.retain(|key, _| !is_meant(key));
+    names.counts.extend(counts.iter().filter(|(key, _)| is_meant(key)).map(|(key, count)| (key.clone(), *count)));
+}
+
+impl Seed {
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next of somebody's bytes, and their number.
+    fn next(&self, key: &str) -> (u64, [u8; 32]) {
+        let mut names = self.names();
+        let count = names.counts.entry(key.to_owned()).or_default();
+        *count += 1;
+        let text = format!("{} {key} {count}", self.number);
+        (*count, Sha256::digest(text.as_bytes()).into())
+    }
+}
+
+impl Whose<'_> {
+    fn key(self, seed: &Seed) -> String {
+        match self {
+            Self::Nobody => "nobody".to_owned(),
+            Self::Mailbox(mailbox) => {
+                format!("mailbox {}", seed.names().owners.get(&mailbox).map_or("", String::as_str))
+            }
+            Self::Caller(name) => format!("caller {}", name.to_ascii_lowercase()),
+            Self::Request(token) => format!("request {}", token.to_ascii_lowercase()),
+        }
+    }
+}
+
+/// A UUIDv7, greater than all others this process made, even within one millisecond. From a seed, it is greater than the others
+/// of the same owner.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-pub(crate) fn new_id() -> Uuid {
-    Uuid::now_v7()
+pub(crate) fn new_id(whose: Whose<'_>) -> Uuid {
+    let seed = SEED.get();
+    let Mode::Frozen { now, .. } = mode() else {
+        return seed.map_or_else(Uuid::now_v7, |seed| from_seed(seed, real(), whose));
+    };
+    seed.map_or_else(
+        || numbered(now, MADE.fetch_add(1, Ordering::Relaxed), *Uuid::new_v4().as_bytes()),
+        |seed| from_seed(seed, now, whose),
+    )
+}
+
+fn from_seed(seed: &Seed, now: i64, whose: Whose<'_>) -> Uuid {
+    let (count, bytes) = seed.next(&whose.key(seed));
+    let mut half = [0; 16];
+    half.copy_from_slice(&bytes[..16]);
+    numbered(now, count, half)
+}
+
+/// A UUIDv7 of a time, in UTC microseconds, with a number before what is left of its random bits.
+fn numbered(now: i64, number: u64, random: [u8; 16]) -> Uuid {
+    let bits = |shift: u32, mask: u64| u8::try_from((number >> shift) & mask).unwrap_or_default();
+    // The builder overwrites the upper bits of the first byte and of the third, by the version and the variant.
+    let mut bytes = [0; 10];
+    bytes[..5].copy_from_slice(&[bits(30, 0xf), bits(22, 0xff), bits(16, 0x3f), bits(8, 0xff), bits(0, 0xff)]);
+    bytes[5..].copy_from_slice(&random[..5]);
+    Builder::from_unix_timestamp_millis(now.max(0).unsigned_abs() / 1_000, &bytes).into_uuid()
+}
+
+/// The id of the database's history.
+pub(crate) fn new_epoch() -> Uuid {
+    new_id(Whose::Caller("epoch"))
 }
 
 /// 244 random bits, in hexadecimal.
 pub(crate) fn new_secret() -> String {
+    if let Some(seed) = SEED.get() {
+        let (_, bytes) = seed.next("secret");
+        return bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+    }
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_with_a_number_follows_those_before_it() {
+        let at = 1_767_225_600_000_000;
+        let ids: Vec<_> = [0, 1, 255, 256, 65_535, 65_536, 4_194_303, 4_194_304, 1 << 30, (1 << 34) - 1]
+            .map(|number| numbered(at, number, [0xff; 16]))
+            .into();
+        assert!(ids.is_sorted() && ids.windows(2).all(|pair| pair[0] != pair[1]), "{ids:?}");
+        assert!(ids.iter().all(|id| id.get_version_num() == 7));
+        assert_eq!(ids[0].to_string(), "019b76da-a800-7000-8000-00ffffffffff");
+        assert!(numbered(at + 1_000, 0, [0; 16]) > *ids.last().unwrap());
+    }
 }

@@ -26,6 +26,7 @@ use crate::http::{Api, Origin, Readiness, Settings, Strangers};
 use crate::notify::{self, Notifier};
 use crate::permission;
 use crate::store::{Database, Lock, Options, Store};
+use crate::{clock, testkit};
 
 /// Time limit for requests in progress when the server stops. With the closing of the store, a stop takes at most 8 seconds.
 const DRAIN_SECONDS: u64 = 4;
@@ -70,6 +71,13 @@ pub(crate) async fn run_until<T>(
     config: Serve,
     work: impl AsyncFnOnce(Ready, &mut Stop) -> T,
 ) -> Result<Option<T>, String> {
+    if let Some(seed) = config.deterministic {
+        if !config.dev {
+            return Err("--deterministic makes secrets that can be guessed, so it needs --dev".to_owned());
+        }
+        clock::seed(seed);
+        clock::set(clock::Mode::Frozen { now: testkit::DETERMINISTIC, tick: 0 });
+    }
     let _log = start_log(config.log_format, config.level()?);
     // Before anything that takes time, so that no signal is missed.
     let mut stop = Stop::listen(config.stop_with_stdin).map_err(|error| error.to_string())?;
@@ -198,6 +206,9 @@ async fn serve<T>(
     let settings = Settings { readiness: readiness.clone(), ..settings(config, notifier.clone()) };
     let new = |store| if config.dev { Api::for_tests(store, settings) } else { Api::new(store, access, settings) };
     let api = new(store.clone());
+    if let (Some(inspector), Database::File(_) | Database::Postgres(_)) = (&api.inspector, database) {
+        inspector.begin(store).await.map_err(|error| error.to_string())?;
+    }
     let (connections, workers) = connections(config);
     let serving = Serving {
         api,

@@ -63,6 +63,11 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_DEV", value_parser = FalseyValueParser::new())]
     pub dev: bool,
 
+    /// With --dev: ids, secrets and times come from this number and from each user's own calls, so that the same calls have the
+    /// same answers on every machine. The clock stands at 2026-01-01T00:00:00Z until the control plane moves it
+    #[arg(long, env = "CONTACTD_DETERMINISTIC", value_name = "SEED")]
+    pub deterministic: Option<u64>,
+
     /// Allow --dev on other than loopback addresses, and requests with any Host. Anyone who reaches the server, web pages
     /// included, can then read and write everything
     #[arg(long, env = "CONTACTD_DEV_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]

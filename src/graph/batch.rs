@@ -11,7 +11,7 @@ use std::future::poll_fn;
 use std::time::Instant;
 
 use actix_web::http::Method;
-use actix_web::http::header::HeaderName;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::{FutureExt as _, join_all};
@@ -19,6 +19,7 @@ use futures_util::stream::TryStreamExt as _;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::clock::{self, Whose};
 use crate::domain::error::Error;
 use crate::domain::plain::shorten;
 use crate::graph::authorize::Need;
@@ -155,7 +156,7 @@ impl Batch<'_> {
             self.slots.borrow_mut().clear();
             for (i, answer) in run.into_iter().zip(answers) {
                 let sent = &self.steps[i];
-                let ids = || RequestIds::of(&sent.headers().unwrap_or_default());
+                let ids = || self.ids(&sent.headers().unwrap_or_default());
                 let mut answer = answer.unwrap_or_else(|error| {
                     let answer = error::answer(&error, &ids());
                     self.log(sent, &answer, &error);
@@ -251,7 +252,7 @@ impl Batch<'_> {
             step: Some((i, &sent.id)),
         };
         let (answer, struck) = inspect::perform(inspector, &asked, work).await;
-        let answer = answer.unwrap_or_else(|error| error::answer(&error, &RequestIds::of(&headers)));
+        let answer = answer.unwrap_or_else(|error| error::answer(&error, &self.ids(&headers)));
         inspector.record(&asked, begun.elapsed(), &answer, struck.as_ref().map(|(fault, _)| fault.as_str()));
         Ok(answer)
     }
@@ -264,6 +265,11 @@ impl Batch<'_> {
         if let Some((method, route)) = routes::names().find(|name| *name == of) {
             calls::answered(method, route, calls::From::Batch, status);
         }
+    }
+
+    /// The ids of a step, which has no credential of its own.
+    fn ids(&self, headers: &HeaderMap) -> RequestIds {
+        RequestIds::again(clock::new_id(Whose::Caller(&self.caller.name())), headers)
     }
 
     /// Logs a refused step: the log line of the batch does not say so.

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use actix_web::body::SizedStream;
 use actix_web::dev::Payload;
@@ -15,6 +15,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{self, LocalBoxStream, StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
+use crate::clock;
 use crate::domain::error::{Error, Limit};
 use crate::http::answer::{Answer, Body};
 use crate::http::authenticate::{Caller, Credential, Who};
@@ -283,7 +284,9 @@ async fn answer<F: FrontEnd>(
                 request: ids.id,
                 step: None,
             };
+            let passing = inspector.gate().read().await;
             let (answer, struck) = inspect::perform(&**inspector, &asked, work).await;
+            drop(passing);
             let (fault, cut) = struck.unzip();
             entry.seen = Seen { subject: Some(subject), token: Some(name), body, fault, cut: cut.flatten() };
             answer
@@ -386,6 +389,11 @@ fn split_mount(request: &HttpRequest) -> Result<(&str, &str), Error> {
     path.strip_prefix(decoded).map(|rest| (&path[..matched], rest)).ok_or_else(|| Error::NoSegment(path.to_owned()))
 }
 
+/// A time as HTTP writes it.
+fn httpdate(now: i64) -> header::HttpDate {
+    (UNIX_EPOCH + Duration::from_micros(now.max(0).unsigned_abs())).into()
+}
+
 fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, api: &Api, held: Held) -> HttpResponse {
     let mut response = HttpResponse::build(answer.status);
     for header in F::HEADERS {
@@ -394,6 +402,9 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
     response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
     // It is somebody's data, or tells of it. What is not says so itself.
     response.insert_header((header::CACHE_CONTROL, "no-store"));
+    if let clock::Mode::Frozen { now, .. } = clock::mode() {
+        response.insert_header((header::DATE, httpdate(now)));
+    }
     for (name, value) in cors::headers(request, &api.settings.cors) {
         response.insert_header((name, value));
     }

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::RwLock;
 use uuid::Uuid;
 
 use crate::domain::error::Error;
 use crate::http::answer::Answer;
+use crate::store::Store;
 
 /// A request, or a step of a batch.
 pub(crate) struct Asked<'a> {
@@ -64,6 +67,12 @@ pub(crate) enum Cut {
 
 /// A kit for tests.
 pub(crate) trait Inspector: Send + Sync {
+    /// Keeps the state of the start, which a reset goes back to.
+    fn begin<'a>(&'a self, store: &'a Store) -> LocalBoxFuture<'a, Result<(), Error>>;
+
+    /// Requests pass it together, and what changes the whole store alone.
+    fn gate(&self) -> &RwLock<()>;
+
     /// The fault that strikes a request.
     fn strike(&self, asked: &Asked<'_>) -> Option<Strike>;
 

@@ -37,11 +37,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::{Scope, web};
 use uuid::Uuid;
 
-use crate::clock;
+use crate::clock::{self, Whose};
 use crate::domain::handling::Handling;
 use crate::http::authenticate::Access;
 pub use crate::http::cors::WebOrigin;
@@ -185,7 +185,8 @@ pub(crate) struct RequestIds {
 
 impl RequestIds {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        Self::again(clock::new_id(), headers)
+        let credential = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        Self::again(clock::new_id(Whose::Request(credential)), headers)
     }
 
     /// Those of a request that has its id already.

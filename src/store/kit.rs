@@ -1,9 +1,19 @@
 //! What the kit for tests asks of the store.
 
+use crate::clock;
 use crate::domain::error::Error;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Statement;
 use crate::store::{Store, StoreLocation};
+
+/// How much there is of what time changes.
+pub(crate) struct Standing {
+    /// Contacts in the trash, and those that wait for the purge.
+    pub(crate) deleted: i64,
+    /// Tokens that expire.
+    pub(crate) expiring: i64,
+    pub(crate) subscriptions: i64,
+}
 
 impl Store {
     /// The number of users, and of contacts that are not deleted.
@@ -16,6 +26,48 @@ impl Store {
         let count = async |session: &mut Session| session.one(Statement::new(text)).await;
         let row = self.read_vital(count).await?;
         Ok((row.get(0)?, row.get(1)?))
+    }
+
+    /// Whether a mailbox has contacts that are not deleted.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn has_contacts(&self, mailbox: i64) -> Result<bool, Error> {
+        let text = "select count(*) from contacts where mailbox = $1 and deleted_date_time is null";
+        let count = async |session: &mut Session| session.count(Statement::new(text).bind(mailbox)).await;
+        Ok(self.read_vital(count).await? > 0)
+    }
+
+    /// What time changes, for a clock that moves from `now` to `then`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn standing(&self, now: i64, then: i64) -> Result<Standing, Error> {
+        let text = "
+select (select count(*) from contacts where deleted_date_time is not null),
+    (select count(*) from tokens where revoked_date_time is null and expiration_date_time > $1 and expiration_date_time <= $2),
+    (select count(*) from subscriptions)";
+        let read = async |session: &mut Session| session.one(Statement::new(text).bind(now).bind(then)).await;
+        let row = self.read_vital(read).await?;
+        Ok(Standing { deleted: row.get(0)?, expiring: row.get(1)?, subscriptions: row.get(2)? })
+    }
+
+    /// The number of subscriptions with something to be delivered now, or being delivered.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn undelivered(&self) -> Result<i64, Error> {
+        let text = "select count(*) from subscriptions where coalesce(lease_until_date_time, 0) > $1";
+        let read = async |session: &mut Session| session.count(Statement::new(text).bind(clock::now())).await;
+        let leased = self.read_vital(read).await?;
+        // None is reminded early, so what comes soon is not waited for.
+        let due = self.due_subscriptions(0).await?.len();
+        Ok(leased + i64::try_from(due).unwrap_or(i64::MAX))
+    }
+
+    /// Has notifications that are due looked for at once.
+    pub(crate) fn wake(&self) {
+        self.shared.written.notify_one();
     }
 
     /// The name of the engine.

@@ -12,6 +12,7 @@ mod tables;
 pub(crate) mod tests;
 mod write;
 
+use crate::clock;
 use crate::store::jobs::purge;
 use crate::store::query::{folder_listing, listing};
 use crate::store::tables::{along, contacts, folders, rights, users};
@@ -44,6 +45,7 @@ use crate::store::db::probe::Probe;
 use crate::store::db::readers::Readers;
 pub use crate::store::db::restore::restore;
 use crate::store::db::snapshot::Snapshot;
+pub(crate) use crate::store::jobs::copy::kept::Kept;
 pub use crate::store::jobs::copy::{Copied, CopyTarget, Step, copy};
 pub(crate) use crate::store::jobs::leases::{Attempts, Due, LeasedSubscription};
 pub use crate::store::query::book_changes::BookChanges;
@@ -168,12 +170,18 @@ impl Store {
         self.shared.users.write().unwrap_or_else(PoisonError::into_inner).users.remove(&user::key(called));
     }
 
+    /// Removes all users from the cache.
+    pub(crate) fn forget_users(&self) {
+        self.shared.users.write().unwrap_or_else(PoisonError::into_inner).users.clear();
+    }
+
     fn remembered(&self, term: usize, key: &str) -> Option<User> {
         let remembered = self.shared.users.read().unwrap_or_else(PoisonError::into_inner);
         remembered.users.get(key).filter(|_| remembered.term == term).cloned()
     }
 
     fn remember(&self, term: usize, key: String, user: &User) {
+        clock::introduce(user.mailbox, &user.id);
         let mut remembered = self.shared.users.write().unwrap_or_else(PoisonError::into_inner);
         if remembered.term != term || remembered.users.len() >= MAX_REMEMBERED {
             *remembered = Remembered { term, users: HashMap::new() };

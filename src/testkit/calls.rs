@@ -12,11 +12,11 @@ use serde_json::{Map, Value, json};
 use crate::domain::error::{Error, Kind};
 use crate::http::Api;
 use crate::http::answer::Answer;
-use crate::testkit::Kit;
 use crate::testkit::control::json as read;
 use crate::testkit::faults::FaultSpec;
 use crate::testkit::journal::{Filter, Found};
 use crate::testkit::span::Span;
+use crate::testkit::{Kit, clock, states};
 
 /// A call.
 pub(crate) struct Call {
@@ -45,6 +45,17 @@ const fn call(method: &'static str, path: &'static str, handler: Handler) -> Cal
 /// The calls.
 pub(crate) const CALLS: &[Call] = &[
     call("GET", "/", |asking| Box::pin(status(asking))),
+    call("POST", "/reset", |asking| Box::pin(states::reset(asking))),
+    call("GET", "/snapshots", |asking| Box::pin(async move { states::all(&asking) })),
+    call("PUT", "/snapshots/{name}", |asking| Box::pin(states::save(asking))),
+    call("GET", "/snapshots/{name}", |asking| Box::pin(async move { states::one(&asking) })),
+    call("DELETE", "/snapshots/{name}", |asking| Box::pin(async move { states::remove(&asking) })),
+    call("POST", "/snapshots/{name}/restore", |asking| Box::pin(states::restore(asking))),
+    call("POST", "/users/{name}/copy", |asking| Box::pin(states::copy(asking))),
+    call("GET", "/clock", |asking| Box::pin(async move { clock::get(&asking) })),
+    call("PUT", "/clock", |asking| Box::pin(async move { clock::put(&asking) })),
+    call("POST", "/clock/advance", |asking| Box::pin(clock::advance(asking))),
+    call("POST", "/settle", |asking| Box::pin(clock::settle(asking))),
     call("POST", "/faults", |asking| Box::pin(async move { add_fault(&asking) })),
     call("GET", "/faults", |asking| Box::pin(async move { faults(&asking) })),
     call("DELETE", "/faults", |asking| Box::pin(async move { clear_faults(&asking) })),
@@ -73,7 +84,7 @@ impl Asking<'_> {
 
     /// # Errors
     /// 400 for any other option.
-    fn only(&self, known: &[&str]) -> Result<(), Error> {
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Error> {
         let unknown = self.options.keys().find(|name| !known.contains(&name.as_str()));
         unknown.map_or(Ok(()), |name| {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -91,7 +102,11 @@ async fn status(asking: Asking<'_>) -> Result<Answer, Error> {
     let version = env!("CARGO_PKG_VERSION");
     Answer::json(
         200,
-        &json!({"version": version, "engine": engine, "users": users, "contacts": contacts, "requests": requests, "faults": faults}),
+        &json!({
+            "version": version, "engine": engine, "deterministic": crate::clock::seeded(), "clock": clock::shown(),
+            "users": users, "contacts": contacts, "requests": requests, "faults": faults,
+            "snapshots": kit.snapshots().keys().collect::<Vec<_>>()
+        }),
     )
 }
 

@@ -2,21 +2,32 @@
 //! (docs/testing.md).
 
 mod calls;
+mod clock;
 mod control;
 mod faults;
 mod journal;
 mod matching;
 mod span;
+mod states;
 
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::RwLock;
 use uuid::Uuid;
 
+use crate::domain::error::Error;
 use crate::http::answer::Answer;
 use crate::http::inspect::{Asked, Inspector, Strike};
+use crate::store::Store;
 use crate::testkit::faults::Faults;
 use crate::testkit::journal::Journal;
+use crate::testkit::states::Snapshot;
+
+pub(crate) use crate::testkit::clock::DETERMINISTIC;
 
 /// The first segment of its paths.
 pub(crate) const SEGMENT: &str = "_contactd";
@@ -26,9 +37,17 @@ pub(crate) const SEGMENT: &str = "_contactd";
 pub(crate) struct Kit {
     faults: Mutex<Faults>,
     journal: Journal,
+    snapshots: Mutex<BTreeMap<String, Arc<Snapshot>>>,
+    gate: RwLock<()>,
+    /// The state of the start is too large to be kept.
+    lacks_baseline: AtomicBool,
 }
 
 impl Kit {
+    fn snapshots(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Snapshot>>> {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -38,6 +57,14 @@ impl Kit {
 pub(crate) struct Watch(pub(crate) Arc<Kit>);
 
 impl Inspector for Watch {
+    fn begin<'a>(&'a self, store: &'a Store) -> LocalBoxFuture<'a, Result<(), Error>> {
+        Box::pin(states::begin(&self.0, store))
+    }
+
+    fn gate(&self) -> &RwLock<()> {
+        &self.0.gate
+    }
+
     fn strike(&self, asked: &Asked<'_>) -> Option<Strike> {
         self.0.faults().strike(asked)
     }

@@ -45,6 +45,7 @@ mod operating;
 mod probing;
 mod recipes;
 mod running;
+mod same_answers;
 mod signing_in;
 mod starting;
 mod tls;

@@ -293,7 +293,7 @@ async fn make(path: &Path, shown: impl Display) -> Result<bool, OpenError> {
 async fn describe(tx: &mut Tx) -> Result<(i64, History), Error> {
     let text = "
 insert into store (id, epoch, folding, created_date_time) values (1, $1, $2, $3) on conflict (id) do nothing";
-    let (epoch, now) = (Tx::new_id(), tx.now());
+    let (epoch, now) = (clock::new_epoch(), tx.now());
     tx.execute(Statement::new(text).bind(epoch).bind(FOLDING).bind(now)).await?;
     let secret = Statement::new("update store set token_key = $1 where token_key is null").bind(clock::new_secret());
     tx.execute(secret).await?;

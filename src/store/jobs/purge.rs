@@ -63,6 +63,12 @@ impl Store {
         Ok(())
     }
 
+    /// Purges what is due by now.
+    pub(crate) async fn purge_now(&self) {
+        let Options { keep_deleted, keep_changes, keep_audit, .. } = self.shared.options;
+        purge(&Arc::downgrade(&self.shared), keep_deleted, keep_changes, keep_audit).await;
+    }
+
     /// Removes the content of a mailbox whose user is removed.
     pub(in crate::store) async fn empty_mailbox(&self, mailbox: i64) -> Result<(), Error> {
         let mark = async move |tx: &mut Tx| mark_contacts(tx, mailbox).await;

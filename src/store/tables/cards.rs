@@ -296,7 +296,7 @@ pub(in crate::store) async fn free(
     (name, uid_key): (String, String),
 ) -> Result<(String, String), Error> {
     let others = |found: Option<Uuid>| found.is_some_and(|found| found != id);
-    let fresh = Tx::new_id();
+    let fresh = Tx::new_id(mailbox);
     let (mut free_name, mut free_key) = (card::own_name(fresh), fresh.to_string());
     for candidate in [name, card::own_name(id)] {
         if !others(by_name(tx.reading().await?, mailbox, folder, &candidate).await?) {
@@ -391,7 +391,7 @@ pub(in crate::store) async fn leave_name(
 insert into cards (mailbox, contact_id, folder_id, name, uid_key, is_group, vcard_version, contact_version, version,
     last_modified_date_time, deleted_date_time)
 values ($1, $2, $3, $4, '', false, '3.0', 0, $5, $6, $6)";
-    let statement = Statement::new(text).bind(mailbox).bind(Tx::new_id()).bind(folder).bind(name).bind(seq);
+    let statement = Statement::new(text).bind(mailbox).bind(Tx::new_id(mailbox)).bind(folder).bind(name).bind(seq);
     tx.execute(statement.bind(tx.now())).await
 }
 

@@ -148,7 +148,7 @@ from master_categories where mailbox = $1 and deleted_date_time is null";
     if row.get::<i64>(0)? >= MAX_CATEGORIES {
         return Err(Error::Quota(format!("A mailbox has at most {MAX_CATEGORIES} categories.")));
     }
-    let id = Tx::new_id();
+    let id = Tx::new_id(mailbox);
     let version = changes::number(tx, mailbox).await?;
     let text = "
 insert into master_categories

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use uuid::Uuid;
 
+use crate::clock;
 use crate::domain::contact::expand::Expanded;
 use crate::domain::contact::patch::{ContactAdditions, ContactPatch};
 use crate::domain::contact::{self, Complex, Contact, DEFAULT_FOLDER, Properties, Text};
@@ -138,6 +139,8 @@ where (c.mailbox, c.id) > (";
 #[derive(Clone)]
 pub(in crate::store) struct New {
     pub(in crate::store) mailbox: i64,
+    /// Where ids come from a seed, it has its own before it shares a statement with the creates of others.
+    pub(in crate::store) id: Option<Uuid>,
     /// The folder it goes into, which must be there; without it that of the patch, which is made if it is not.
     pub(in crate::store) folder: Option<String>,
     pub(in crate::store) patch: ContactPatch,
@@ -148,7 +151,8 @@ pub(in crate::store) struct New {
 impl New {
     /// One that goes where it says itself.
     pub(in crate::store) fn of(mailbox: i64, patch: ContactPatch) -> Self {
-        Self { mailbox, folder: None, patch, actor: None }
+        let id = clock::seeded().map(|_| Tx::new_id(mailbox));
+        Self { mailbox, id, folder: None, patch, actor: None }
     }
 }
 
@@ -161,7 +165,7 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
     let mut contacts = Vec::with_capacity(new.len());
     let mut added = Vec::new();
     let mut given = HashSet::new();
-    for New { mailbox, folder, mut patch, actor } in new {
+    for New { mailbox, id, folder, mut patch, actor } in new {
         added.push(patch.added.take());
         let is_given = folder.is_some();
         let mut folder = folder.or_else(|| patch.parent_folder_id.clone()).unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
@@ -173,7 +177,7 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
             given.insert((mailbox, folder.clone()));
         }
         let contact = Contact {
-            id: Tx::new_id(),
+            id: id.unwrap_or_else(|| Tx::new_id(mailbox)),
             parent_folder_id: folder,
             version: 0,
             created_date_time: tx.now(),
@@ -238,7 +242,7 @@ pub(in crate::store) async fn insert_whole(
 ) -> Result<Vec<Contact>, Error> {
     let now = tx.now();
     let contact = |properties| Contact {
-        id: Tx::new_id(),
+        id: Tx::new_id(mailbox),
         parent_folder_id: folder.to_owned(),
         version: 0,
         created_date_time: now,

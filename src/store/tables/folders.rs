@@ -114,7 +114,7 @@ pub(in crate::store) async fn create(
     let name = new.display_name.unwrap_or_default();
     fits(tx, mailbox, None, &parent).await?;
     is_free(tx, mailbox, &parent, &name, "").await?;
-    let id = Tx::new_id().to_string();
+    let id = Tx::new_id(mailbox).to_string();
     room_for(tx, mailbox, &id, max).await?;
     let version = write(tx, mailbox, &id, &name, Some(&parent)).await?;
     extended::change(tx, mailbox, Owner::Folder(&id), new.single_values).await?;

@@ -199,7 +199,7 @@ where issuer = $1 and subject = $2";
 
 /// Makes a user without a name, and an identity of theirs.
 async fn create(tx: &mut Tx, issuer: &str, subject: &str, display_name: Option<&str>) -> Result<User, Error> {
-    let id = Tx::new_id().to_string();
+    let id = Tx::own_id().to_string();
     let name = user::nameless(&id);
     let new = User {
         id,

@@ -198,7 +198,7 @@ pub(in crate::store) async fn record(tx: &mut Tx, actor: &Actor) -> Result<(), E
 insert into audit (mailbox, id, audit_date_time, actor, token_id, address, request_id, action, item)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let item = tx.created().map(str::to_owned).or_else(|| actor.item.clone());
-    let (mailbox, id) = (actor.mailbox.unwrap_or(0), Tx::new_id());
+    let (mailbox, id) = (actor.mailbox.unwrap_or(0), Tx::own_id());
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(tx.now());
     let statement = statement.bind(&actor.name).bind(actor.token).bind(actor.address.as_ref());
     tx.note(statement.bind(actor.request).bind(&actor.action).bind(item)).await?;

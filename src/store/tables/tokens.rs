@@ -221,7 +221,7 @@ where revoked_date_time is null and (expiration_date_time is null or expiration_
         Principal::User(name) => (Some(users::own(users::existing(tx, name).await?)?.mailbox), None),
         Principal::App(name) => (None, Some(name.as_str())),
     };
-    let id = Tx::new_id();
+    let id = Tx::own_id();
     let text = "
 insert into tokens (id, digest, mailbox, app, name, scopes, created_date_time, expiration_date_time)
 values ($1, $2, $3, $4, $5, $6, $7, $8)";

@@ -65,7 +65,7 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
     let half = o.job(async move |tx| {
         tx.open_savepoint().await?;
         let nowhere = Contact {
-            id: Tx::new_id(),
+            id: Tx::own_id(),
             parent_folder_id: "nowhere".to_owned(),
             version: 0,
             created_date_time: 0,

@@ -122,7 +122,7 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         assert_eq!(o.store.card(o.mailbox, second.id).await.unwrap(), Some(kept.clone()));
         assert_eq!(with_uid(&o, "contacts", "u").await, Some(first.id));
         assert_eq!(o.store.keep_card(o.mailbox, second.id, card("a.vcf", "U", TEXT)).await.unwrap().name, kept.name);
-        let unknown = o.store.keep_card(o.mailbox, Tx::new_id(), card("b", "v", TEXT)).await;
+        let unknown = o.store.keep_card(o.mailbox, Tx::own_id(), card("b", "v", TEXT)).await;
         assert!(matches!(unknown, Err(Error::NotFound)));
     }
 
@@ -214,7 +214,7 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         let o = opened().await;
         let other = folder(&o, "Other").await;
         let inside = contact(&o, &other, card("a.vcf", "u", TEXT)).await;
-        let group = Tx::new_id();
+        let group = Tx::own_id();
         let mailbox = o.mailbox;
         let place = other.clone();
         let work = async move |tx: &mut Tx| {

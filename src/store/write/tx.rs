@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::SqliteConnectOptions;
 use uuid::Uuid;
 
-use crate::clock;
+use crate::clock::{self, Whose};
 use crate::domain::error::Error;
 use crate::metrics::list::{COMMIT, LOOKUPS, Lookup};
 use crate::store::db::cluster::{Cluster, Use};
@@ -153,7 +153,7 @@ impl Tx {
 
     /// Prepares for the next job of the batch.
     pub(in crate::store) fn next_job(&mut self) {
-        self.now = clock::now();
+        self.now = clock::now_of_write();
         self.unprotected = false;
         self.created = None;
     }
@@ -174,9 +174,14 @@ impl Tx {
         if self.is_postgres() { self.now.max(last + 1) } else { last + 1 }
     }
 
-    /// A new id. Ids are in the order of writes.
-    pub(in crate::store) fn new_id() -> Uuid {
-        clock::new_id()
+    /// A new id of something in a mailbox. Ids are in the order of writes.
+    pub(in crate::store) fn new_id(mailbox: i64) -> Uuid {
+        clock::new_id(Whose::Mailbox(mailbox))
+    }
+
+    /// A new id of something that clients do not see.
+    pub(in crate::store) fn own_id() -> Uuid {
+        clock::new_id(Whose::Nobody)
     }
 
     /// Whether this is PostgreSQL, where each mailbox has a lane.

@@ -52,6 +52,7 @@ mod refusals;
 mod rights;
 mod search;
 mod shapes;
+mod states;
 mod subscriptions;
 mod tags;
 mod throttling;

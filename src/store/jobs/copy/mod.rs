@@ -2,6 +2,7 @@
 //! committed, so that an interrupted copy continues after the last key in the target. The target is marked as unfinished
 //! (`store.folding` is 0) until the rows of both sides are counted and hashed.
 
+pub(crate) mod kept;
 mod tables;
 
 use std::borrow::Cow;

@@ -181,7 +181,7 @@ fn read(row: &Row) -> Result<Run, Error> {
 
 async fn begin(tx: &mut Tx, mailbox: i64, source: Source, folder: &str) -> Result<Run, Error> {
     let folder = folders::known(tx.reading().await?, mailbox, folder).await?.ok_or(Error::NotFound)?;
-    let (id, now) = (Tx::new_id(), tx.now());
+    let (id, now) = (Tx::new_id(mailbox), tx.now());
     tx.set_created(id.to_string());
     let text = "
 insert into imports (mailbox, id, source, size, head, format, folder_id, started_date_time, records, bytes, created, updated,

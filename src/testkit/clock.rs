@@ -1,0 +1,175 @@
+//! The clock: freeze it, move it on, and have done what falls due.
+
+use std::time::{Duration, Instant};
+
+use chrono::DateTime;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::clock::{self, Mode};
+use crate::domain::date;
+use crate::domain::error::{Error, Kind};
+use crate::http::Api;
+use crate::http::answer::Answer;
+use crate::testkit::calls::Asking;
+use crate::testkit::control::json as read;
+use crate::testkit::span::Span;
+
+/// Where the clock of a deterministic server stands: 2026-01-01T00:00:00Z.
+pub(crate) const DETERMINISTIC: i64 = 1_767_225_600_000_000;
+/// The last moment a clock can stand at: the end of the year 9999.
+const LAST: i64 = 253_402_300_799_999_999;
+/// How long what is due may take, by default and at most.
+const SETTLE: Duration = Duration::from_secs(30);
+const MAX_SETTLE: Duration = Duration::from_mins(10);
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_millis(10);
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Setting {
+    mode: ModeName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tick: Option<Span>,
+}
+
+#[derive(Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+enum ModeName {
+    System,
+    Frozen,
+}
+
+/// The clock as it is shown.
+pub(crate) fn shown() -> Value {
+    let now = date::print(clock::now());
+    match clock::mode() {
+        Mode::System => json!({"mode": "system", "now": now}),
+        Mode::Frozen { tick, .. } => json!({"mode": "frozen", "now": now, "tick": Span(tick)}),
+    }
+}
+
+/// `GET /clock`
+pub(crate) fn get(asking: &Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    Answer::json(200, &shown())
+}
+
+fn refused(target: &str, message: &str) -> Error {
+    Error::invalid(Kind::Body, target, message)
+}
+
+fn moment(text: &str, target: &str) -> Result<i64, Error> {
+    let read = DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_micros());
+    let fits = read.ok().filter(|micros| (0..=LAST).contains(micros));
+    fits.ok_or_else(|| refused(target, "Expected a time like 2026-01-01T00:00:00Z, from 1970 on."))
+}
+
+/// `PUT /clock`
+pub(crate) fn put(asking: &Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let Setting { mode, now, tick } = read(&asking.body)?;
+    if mode == ModeName::System {
+        if now.is_some() || tick.is_some() {
+            return Err(refused("mode", "'now' and 'tick' are of a frozen clock."));
+        }
+        if let Mode::Frozen { now, .. } = clock::mode() {
+            clock::set(Mode::System);
+            if clock::now() < now {
+                clock::set(Mode::Frozen { now, tick: 0 });
+                return Err(refused(
+                    "mode",
+                    "The clock stands in the future, and never goes back but by reset and restore.",
+                ));
+            }
+        }
+        return Answer::json(200, &shown());
+    }
+    let before = match clock::mode() {
+        Mode::Frozen { now, .. } => Some(now),
+        // The first time that it is frozen it may stand anywhere.
+        Mode::System => None,
+    };
+    let now = now.map_or(Ok(clock::now()), |now| moment(&now, "now"))?;
+    if before.is_some_and(|before| now < before) {
+        return Err(refused("now", "The clock never goes back but by reset and restore."));
+    }
+    clock::set(Mode::Frozen { now, tick: tick.map_or(0, |tick| tick.0) });
+    Answer::json(200, &shown())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    by: Option<Span>,
+    to: Option<String>,
+}
+
+/// `POST /clock/advance`: answers when all that fell due is done.
+pub(crate) async fn advance(asking: Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let Advance { by, to } = read(&asking.body)?;
+    let Mode::Frozen { now, tick } = clock::mode() else {
+        return Err(refused("", "Only a frozen clock is moved on: PUT /_contactd/clock freezes it."));
+    };
+    let then = match (by, to) {
+        (Some(by), None) => now.saturating_add(by.0),
+        (None, Some(to)) => moment(&to, "to")?,
+        _ => return Err(refused("", "Expected 'by', a span like P31D, or 'to', a time.")),
+    };
+    if !(now..=LAST).contains(&then) {
+        return Err(refused("to", "The clock moves on only, and no further than the year 9999."));
+    }
+    let store = &asking.api.unguarded;
+    let before = store.standing(now, then).await?;
+    clock::set(Mode::Frozen { now: then, tick });
+    store.purge_now().await;
+    if !is_settled(asking.api, SETTLE).await? {
+        return Err(Error::unavailable("what fell due was not done in time"));
+    }
+    let after = store.standing(now, then).await?;
+    let done = json!({
+        "purged": before.deleted.saturating_sub(after.deleted),
+        "tokensExpired": before.expiring,
+        "subscriptionsEnded": before.subscriptions.saturating_sub(after.subscriptions),
+    });
+    Answer::json(200, &json!({"now": date::print(clock::now()), "done": done}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settle {
+    timeout: Option<Span>,
+}
+
+/// `POST /settle`: answers when nothing is pending.
+pub(crate) async fn settle(asking: Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let Settle { timeout } = read(&asking.body)?;
+    let timeout = timeout.map_or(SETTLE, Span::duration);
+    if timeout > MAX_SETTLE {
+        return Err(refused("timeout", "'timeout' is ten minutes at most: PT10M."));
+    }
+    asking.api.unguarded.purge_now().await;
+    if is_settled(asking.api, timeout).await? {
+        return Answer::empty(204);
+    }
+    let left = asking.api.unguarded.undelivered().await?;
+    let error = json!({"code": "timeout", "message": format!("{left} subscriptions have something to be delivered.")});
+    Answer::json(408, &json!({"error": error}))
+}
+
+/// Waits until no notification is due.
+async fn is_settled(api: &Api, timeout: Duration) -> Result<bool, Error> {
+    let begun = Instant::now();
+    api.unguarded.wake();
+    while api.settings.notifier.is_some() && api.unguarded.undelivered().await? > 0 {
+        if begun.elapsed() > timeout {
+            return Ok(false);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(true)
+}

@@ -1,0 +1,266 @@
+//! Whole states of the store: reset, snapshots, and copies of mailboxes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::RwLockWriteGuard;
+
+use crate::clock::{self, Counts, Mode};
+use crate::domain::date;
+use crate::domain::error::{Error, Kind};
+use crate::domain::user::UserName;
+use crate::http::answer::Answer;
+use crate::store::{Kept, Store};
+use crate::testkit::Kit;
+use crate::testkit::calls::Asking;
+use crate::testkit::control::json as read;
+use crate::testkit::journal::Filter;
+use crate::testkit::matching::is_user;
+
+/// Snapshots at once.
+const MAX_SNAPSHOTS: usize = 100;
+/// The state right after the start.
+const BASELINE: &str = "baseline";
+/// Nothing at all.
+const EMPTY: &str = "empty";
+/// How long requests under way may take to end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A state that was saved.
+pub(crate) struct Snapshot {
+    name: String,
+    created: i64,
+    /// The users it is of; all if `None`.
+    users: Option<Vec<String>>,
+    kept: Arc<Kept>,
+    clock: Mode,
+    counts: Counts,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    name: &'a str,
+    created_date_time: String,
+    users: Vec<String>,
+    contacts: usize,
+    bytes: usize,
+}
+
+impl Snapshot {
+    fn shown(&self) -> Shown<'_> {
+        let (contacts, bytes) = self.kept.size();
+        let users = self.users.clone().unwrap_or_else(|| self.kept.names());
+        Shown { name: &self.name, created_date_time: date::print(self.created), users, contacts, bytes }
+    }
+}
+
+impl Kit {
+    /// Waits until no request is under way, and holds back those that come.
+    ///
+    /// # Errors
+    /// [`Error::Busy`]
+    async fn alone(&self) -> Result<RwLockWriteGuard<'_, ()>, Error> {
+        tokio::time::timeout(DRAIN, self.gate.write()).await.map_err(|_| Error::Busy)
+    }
+
+    fn snapshot(&self, name: &str) -> Result<Arc<Snapshot>, Error> {
+        self.snapshots().get(name).cloned().ok_or(Error::NotFound)
+    }
+}
+
+/// Keeps what is there at the start.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn begin(kit: &Kit, store: &Store) -> Result<(), Error> {
+    if store.totals().await?.0 == 0 {
+        return Ok(());
+    }
+    match store.keep().await {
+        Ok(kept) => drop(kit.snapshots().insert(BASELINE.to_owned(), snapshot_of(BASELINE, None, kept))),
+        Err(Error::Quota(why)) => {
+            tracing::warn!(why, "the state of the start is not kept, so it is none that a reset can go back to");
+            kit.lacks_baseline.store(true, Ordering::Release);
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reset {
+    #[serde(default)]
+    users: Vec<String>,
+    to: Option<String>,
+}
+
+/// `POST /reset`
+pub(crate) async fn reset(asking: Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let Reset { users, to } = read(&asking.body)?;
+    let (kit, store) = (asking.kit, &asking.api.unguarded);
+    let baseline = kit.snapshot(BASELINE).ok();
+    let target =
+        match to.as_deref() {
+            None | Some(BASELINE) if kit.lacks_baseline.load(Ordering::Acquire) => {
+                return Err(Error::Denied(
+                    "The state of the start was too large to be kept. Reset to a snapshot, or to 'empty'.",
+                ));
+            }
+            None | Some(BASELINE) => baseline.clone(),
+            Some(EMPTY) => None,
+            Some(name) => Some(kit.snapshot(name).map_err(|_| {
+                Error::invalid(Kind::Body, "to", "'to' is 'baseline', 'empty' or the name of a snapshot.")
+            })?),
+        };
+    let _alone = kit.alone().await?;
+    let kept = target.as_ref().map(|snapshot| Arc::clone(&snapshot.kept));
+    let counts = target.as_ref().map(|snapshot| snapshot.counts.clone()).unwrap_or_default();
+    if users.is_empty() {
+        store.put_back(kept).await?;
+        kit.faults().clear(&[]);
+        kit.journal.remove(&Filter::default());
+        clock::set(target.or(baseline).map_or_else(kit_clock, |snapshot| snapshot.clock));
+        clock::set_counts(&counts, |_| true);
+    } else {
+        store.put_back_of(users.clone(), kept).await?;
+        kit.faults().clear(&users);
+        for user in &users {
+            kit.journal.remove(&Filter { user: Some(user.clone()), ..Filter::default() });
+        }
+        clock::set_counts(&counts, |name| users.iter().any(|user| is_user(user, name)));
+    }
+    Answer::empty(204)
+}
+
+/// How the clock goes at the start.
+fn kit_clock() -> Mode {
+    clock::seeded().map_or(Mode::System, |_| Mode::Frozen { now: super::clock::DETERMINISTIC, tick: 0 })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Save {
+    users: Option<Vec<String>>,
+}
+
+/// `PUT /snapshots/{name}`
+pub(crate) async fn save(asking: Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let name = asking.key;
+    let fits = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if !fits || name == BASELINE || name == EMPTY {
+        let message = "A snapshot has a name of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-', but not 'baseline' or 'empty'.";
+        return Err(Error::invalid(Kind::Request, "name", message));
+    }
+    let Save { users } = read(&asking.body)?;
+    let kit = asking.kit;
+    let alone = kit.alone().await?;
+    let snapshot = snapshot_of(name, users, asking.api.unguarded.keep().await?);
+    drop(alone);
+    let mut snapshots = kit.snapshots();
+    if snapshots.len() >= MAX_SNAPSHOTS && !snapshots.contains_key(name) {
+        return Err(Error::invalid(Kind::Limit, "", format!("There are {MAX_SNAPSHOTS} snapshots at most.")));
+    }
+    let replaced = snapshots.insert(name.to_owned(), Arc::clone(&snapshot)).is_some();
+    Answer::json(if replaced { 200 } else { 201 }, &snapshot.shown())
+}
+
+fn snapshot_of(name: &str, users: Option<Vec<String>>, kept: Kept) -> Arc<Snapshot> {
+    let (clock, counts) = (clock::mode(), clock::counts());
+    Arc::new(Snapshot { name: name.to_owned(), created: clock::now(), users, kept: Arc::new(kept), clock, counts })
+}
+
+/// `GET /snapshots`
+pub(crate) fn all(asking: &Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let snapshots: Vec<_> = asking.kit.snapshots().values().cloned().collect();
+    let shown: Vec<_> = snapshots.iter().map(|snapshot| snapshot.shown()).collect();
+    Answer::json(200, &json!({"value": shown}))
+}
+
+/// `GET /snapshots/{name}`
+pub(crate) fn one(asking: &Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    Answer::json(200, &asking.kit.snapshot(asking.key)?.shown())
+}
+
+/// `DELETE /snapshots/{name}`
+pub(crate) fn remove(asking: &Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    if asking.key == BASELINE {
+        return Err(Error::Denied("The baseline is the server's own."));
+    }
+    asking.kit.snapshots().remove(asking.key).ok_or(Error::NotFound)?;
+    Answer::empty(204)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Restore {
+    users: Option<Vec<String>>,
+    clock: Option<KeepClock>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum KeepClock {
+    Keep,
+}
+
+/// `POST /snapshots/{name}/restore`
+pub(crate) async fn restore(asking: Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let Restore { users, clock } = read(&asking.body)?;
+    let (kit, store) = (asking.kit, &asking.api.unguarded);
+    let snapshot = kit.snapshot(asking.key)?;
+    let _alone = kit.alone().await?;
+    let kept = Some(Arc::clone(&snapshot.kept));
+    if let Some(users) = users.or_else(|| snapshot.users.clone()) {
+        store.put_back_of(users.clone(), kept).await?;
+        clock::set_counts(&snapshot.counts, |name| users.iter().any(|user| is_user(user, name)));
+    } else {
+        store.put_back(kept).await?;
+        clock::set_counts(&snapshot.counts, |_| true);
+    }
+    if clock.is_none() {
+        clock::set(snapshot.clock);
+    }
+    Answer::empty(204)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Copy {
+    from: String,
+    #[serde(default)]
+    replace: bool,
+}
+
+/// `POST /users/{name}/copy`
+pub(crate) async fn copy(asking: Asking<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let Copy { from, replace } = read(&asking.body)?;
+    let store = &asking.api.unguarded;
+    let name = |text: &str, target: &str| {
+        UserName::parse(text)
+            .ok_or_else(|| Error::invalid(Kind::Body, target, format!("'{target}' is the name of a user.")))
+    };
+    let (from_name, to_name) = (name(&from, "from")?, name(asking.key, "name")?);
+    let from = store.find_user(&from_name).await?.ok_or_else(|| Error::UnknownUser(from.clone()))?;
+    let _alone = asking.kit.alone().await?;
+    let to = store.user(&to_name).await?;
+    if to.mailbox == from.mailbox {
+        return Err(Error::invalid(Kind::Body, "from", "A mailbox cannot be copied to itself."));
+    }
+    if !replace && store.has_contacts(to.mailbox).await? {
+        return Err(Error::FolderExists);
+    }
+    let (contacts, folders) = store.copy_mailbox(from.mailbox, to.mailbox).await?;
+    Answer::json(201, &json!({"user": to.id, "contacts": contacts, "folders": folders}))
+}
