@@ -113,7 +113,7 @@ fn profile(server: &str, SignIn { user, password, name }: &SignIn<'_>) -> String
         text("CardDAVPrincipalURL", &principal),
         text("PayloadType", "com.apple.carddav.account"),
         text("PayloadIdentifier", &format!("contactd.{user}.carddav")),
-        text("PayloadUUID", &clock::new_id().to_string()),
+        text("PayloadUUID", &clock::new_id(clock::Whose::Nobody).to_string()),
         "      <key>PayloadVersion</key>\n      <integer>1</integer>\n".to_owned(),
     ]
     .concat();
@@ -121,7 +121,7 @@ fn profile(server: &str, SignIn { user, password, name }: &SignIn<'_>) -> String
         text("PayloadDisplayName", description),
         text("PayloadType", "Configuration"),
         text("PayloadIdentifier", &format!("contactd.{user}")),
-        text("PayloadUUID", &clock::new_id().to_string()),
+        text("PayloadUUID", &clock::new_id(clock::Whose::Nobody).to_string()),
     ]
     .concat()
     .replace("      <", "  <");

@@ -118,7 +118,7 @@ impl Sent {
         if uid.is_none() {
             let id = before.map(|before| before.member.id.to_string());
             let kept = before.and_then(|before| before.card.as_ref()).map(|card| card.shown_uid().to_owned());
-            let made = kept.or(id).unwrap_or_else(|| clock::new_id().to_string());
+            let made = kept.or(id).unwrap_or_else(|| clock::new_id(clock::Whose::Nobody).to_string());
             missing.push(format!("UID:{}", escaped(&made)));
             uid = Some(made);
         }

@@ -251,6 +251,11 @@ async fn answer<F: FrontEnd>(
     if let Some(answer) = F::open(&call) {
         return answer;
     }
+    // Before the caller is looked up: a user may be another after a reset.
+    let _passing = match &api.inspector {
+        Some(inspector) => Some(inspector.gate().read().await),
+        None => None,
+    };
     let caller = who(api, permit, credential).await?;
     entry.token = caller.token;
     permit.is_known(caller.counts_as, class)?;
@@ -284,9 +289,7 @@ async fn answer<F: FrontEnd>(
                 request: ids.id,
                 step: None,
             };
-            let passing = inspector.gate().read().await;
             let (answer, struck) = inspect::perform(&**inspector, &asked, work).await;
-            drop(passing);
             let (fault, cut) = struck.unzip();
             entry.seen = Seen { subject: Some(subject), token: Some(name), body, fault, cut: cut.flatten() };
             answer

@@ -42,6 +42,7 @@ mod measured;
 mod memory;
 mod notifications;
 mod operating;
+mod packages;
 mod probing;
 mod recipes;
 mod running;

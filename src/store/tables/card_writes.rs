@@ -192,7 +192,7 @@ async fn write(
     let (mut contact_version, mut number) = (0, None);
     let id = match &before {
         Some(before) => before.member.id,
-        None if is_group => Tx::new_id(),
+        None if is_group => Tx::new_id(mailbox),
         None => Uuid::nil(),
     };
     let (id, id_is_new) = match (&before, is_group) {
@@ -287,7 +287,7 @@ async fn copy(tx: &mut Tx, mailbox: i64, to: (&str, &str), whole: WholeCard, max
         let made = made.ok_or_else(|| Error::internal("nothing was written"))?;
         (made.id, made.version, made.version)
     } else if folders::exists(tx.reading().await?, mailbox, to.0).await? {
-        let id = Tx::new_id();
+        let id = Tx::new_id(mailbox);
         (id, 0, changes::record_card(tx, mailbox, to.0, id, false).await?)
     } else {
         return Err(Error::NotFound);

@@ -81,7 +81,6 @@ pub(in crate::store) struct Tx {
 }
 
 /// A row that proves that the commit of a transaction happened.
-///
 /// It is the last row written that is never changed. Other rows may have been overwritten by another process since. The
 /// transaction id was rejected as proof: a promoted standby may reuse an id that it has not replayed.
 #[derive(Debug, Clone, Copy)]
@@ -178,8 +177,7 @@ impl Tx {
     pub(in crate::store) fn new_id(mailbox: i64) -> Uuid {
         clock::new_id(Whose::Mailbox(mailbox))
     }
-
-    /// A new id of something that clients do not see.
+    /// A new id of what no client sees.
     pub(in crate::store) fn own_id() -> Uuid {
         clock::new_id(Whose::Nobody)
     }

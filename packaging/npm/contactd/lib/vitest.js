@@ -1,0 +1,23 @@
+// Vitest's `test` with `contactd`: a user with a mailbox of the test's own.
+import { test as base, inject } from 'vitest'
+import { Server, start, userName } from './index.js'
+
+export * from 'vitest'
+
+const name = (task) => userName(`${task.file.name}-${task.suite?.name ?? ''}-${task.name}`)
+
+export const test = base.extend({
+  contactd: async ({ task }, use) => {
+    const user = new Server(inject('contactdUrl')).user(name(task))
+    await use(user)
+    // A test that failed leaves no fault behind.
+    await user.clearFaults()
+  },
+  // On a server of its own, since the clock is the server's, and with answers that repeat.
+  contactdClock: async ({ task }, use) => {
+    const server = await start({ flags: ['--handling', 'strict', '--deterministic', '1'] })
+    await use(server.user(name(task)))
+    await server.stop()
+  },
+})
+export const it = test

@@ -1,0 +1,195 @@
+"""contactd, a stand-in for the contacts of Microsoft Graph, for tests."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+
+__all__ = ["Server", "User", "Response", "find"]
+
+_SERVE = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:", "--stop-with-stdin"]
+# Headers that each version of a client chooses for itself.
+_OF_CLIENTS = {"user-agent", "accept", "accept-encoding", "accept-language", "connection", "sec-fetch-mode"}
+# A test's server is on this machine: no proxy is asked.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def find():
+    """The path of the program."""
+    named = os.environ.get("CONTACTD_BIN")
+    if named:
+        return named
+    folders = [sysconfig.get_path("scripts"), str(pathlib.Path(sys.executable).parent)]
+    folders.append(sysconfig.get_path("scripts", f"{os.name}_user"))
+    found = shutil.which("contactd", path=os.pathsep.join(folders)) or shutil.which("contactd")
+    if not found:
+        raise FileNotFoundError(
+            "contactd is not there: it was looked for in CONTACTD_BIN, in " + ", ".join(folders) + " and on PATH"
+        )
+    return found
+
+
+class Response:
+    """An answer: status, headers and body."""
+
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def _send(method, url, body=None, headers=None, timeout=60):
+    data = None if body is None else json.dumps(body).encode()
+    headers = {**({} if data is None else {"Content-Type": "application/json"}), **(headers or {})}
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)
+    try:
+        with _OPENER.open(request, timeout=timeout) as answer:
+            return Response(answer.status, answer.headers, answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Response(error.code, error.headers, error.read())
+
+
+class Server:
+    """A server of its own. It ends with this process, however that ends."""
+
+    def __init__(self, *flags, url=None, env=None):
+        self._process = None
+        self.url = url or self._start(flags, env)
+        self.base_url = f"{self.url}/v1.0"
+
+    def _start(self, flags, env):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CONTACTD_")}
+        environment.update(env or {})
+        self._process = subprocess.Popen(
+            [find(), *_SERVE, *flags], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        said = []
+        for line in self._process.stderr:
+            said.append(line)
+            ready = re.match(r"contactd listening on (\S+)", line)
+            if ready:
+                # What it logs is passed on, so that the pipe never fills up.
+                threading.Thread(target=self._pass_on, daemon=True).start()
+                return ready.group(1)
+        raise RuntimeError("contactd did not start: " + "".join(said))
+
+    def _pass_on(self):
+        for line in self._process.stderr:
+            sys.stderr.write(line)
+
+    def stop(self):
+        """Ends the server, if this started it."""
+        if self._process and self._process.poll() is None:
+            self._process.stdin.close()
+            self._process.wait(10)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def control(self, method, path, body=None):
+        """A call to the control plane: its JSON, or None where there is none."""
+        answer = _send(method, f"{self.url}/_contactd{path}", body)
+        if answer.status >= 400:
+            raise RuntimeError(f"{method} {path}: {answer.status} {answer.body.decode(errors='replace')}")
+        return answer.json() if answer.body else None
+
+    def user(self, name):
+        """A user, who needs no preparation."""
+        return User(self, name)
+
+    def reset(self, **options):
+        self.control("POST", "/reset", options)
+
+    def freeze(self, now, tick=None):
+        """Stops the clock, which is the server's."""
+        return self.control("PUT", "/clock", {"mode": "frozen", "now": now, **({"tick": tick} if tick else {})})
+
+    def advance(self, by):
+        """Moves a stopped clock on, and returns when what fell due is done."""
+        return self.control("POST", "/clock/advance", {"by": by})
+
+
+class User:
+    """A user of a server, with a mailbox of their own."""
+
+    def __init__(self, server, name):
+        self.server, self.name, self.token = server, name, name
+        self.url, self.base_url = server.url, server.base_url
+        self.headers = {"Authorization": f"Bearer {name}"}
+
+    def call(self, method, path, body=None, headers=None):
+        """Sends a request as this user, to a path below the version or to a link."""
+        url = path if path.startswith("http") else self.base_url + path
+        return _send(method, url, body, {**self.headers, **(headers or {})})
+
+    def graph(self):
+        """A client of the official SDK, msgraph-sdk, which must be installed."""
+        from kiota_abstractions.authentication import (
+            AccessTokenProvider,
+            AllowedHostsValidator,
+            BaseBearerTokenAuthenticationProvider,
+        )
+        from msgraph import GraphRequestAdapter, GraphServiceClient
+
+        token = self.token
+
+        class Token(AccessTokenProvider):
+            async def get_authorization_token(self, uri, additional_authentication_context=None):
+                return token
+
+            def get_allowed_hosts_validator(self):
+                return AllowedHostsValidator([])
+
+        adapter = GraphRequestAdapter(BaseBearerTokenAuthenticationProvider(Token()))
+        adapter.base_url = self.base_url
+        return GraphServiceClient(request_adapter=adapter)
+
+    def fault(self, method=None, path=None, *, status=None, code=None, retry_after=None, headers=None, **more):
+        """Puts a fault on this user's requests; `more` are members as docs/testing.md has them, such as times and when."""
+        match = {"user": self.name, **more.pop("match", {})}
+        match.update({key: value for key, value in (("method", method), ("path", path)) if value})
+        answer = {"status": status, "code": code, "retryAfter": retry_after, "headers": headers}
+        answer = {key: value for key, value in answer.items() if value is not None}
+        return self.server.control("POST", "/faults", {"match": match, **({"answer": answer} if answer else {}), **more})
+
+    def clear_faults(self):
+        self.server.control("DELETE", "/faults?" + urllib.parse.urlencode({"user": self.name}))
+
+    def requests(self, method=None, path=None, **filters):
+        """This user's requests in the journal, the first 1,000 of them."""
+        options = {"user": self.name, "method": method, "path": path, "top": 1000, **filters}
+        options = {key: value for key, value in options.items() if value is not None}
+        return self.server.control("GET", "/requests?" + urllib.parse.urlencode(options))["value"]
+
+    def copy_of(self, template, replace=False):
+        """Fills this user's mailbox with what is in another one."""
+        return self.server.control("POST", f"/users/{urllib.parse.quote(self.name)}/copy", {"from": template, "replace": replace})
+
+    def assert_golden(self, path):
+        """Compares this user's requests with a file; UPDATE_GOLDEN=1 writes it."""
+        entries = [{key: value for key, value in entry.items() if key != "durationMicros"} for entry in self.requests()]
+        for place, entry in enumerate(entries, 1):
+            entry["number"] = place
+            entry["headers"] = {name: value for name, value in entry["headers"].items() if name not in _OF_CLIENTS}
+        text = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
+        text = text.replace(self.url, "{base}").replace(self.url.split("://")[1], "{host}")
+        path = pathlib.Path(path)
+        if os.environ.get("UPDATE_GOLDEN") == "1":
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists():
+            raise AssertionError(f"{path} is not there: run the test once with UPDATE_GOLDEN=1")
+        else:
+            assert text == path.read_text(encoding="utf-8"), f"the requests are not those of {path}; UPDATE_GOLDEN=1 rewrites it"

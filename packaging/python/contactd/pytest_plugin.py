@@ -1,0 +1,48 @@
+"""pytest fixtures: `contactd` is a user with a mailbox of the test's own."""
+
+import re
+
+import pytest
+
+from . import Server
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("contactd")
+    group.addoption("--contactd-url", help="use the server at this URL, which has --dev, in place of one of the tests' own")
+    parser.addini("contactd_handling", "strict (as Graph) or lenient", default="strict")
+    parser.addini("contactd_flags", "further flags of contactd serve", type="args", default=[])
+
+
+def _server(config, *flags):
+    flags = [*config.getini("contactd_flags"), *flags]
+    return Server("--handling", config.getini("contactd_handling"), *flags)
+
+
+def _name(node):
+    """A user's name from a test's: its end tells tests apart."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", node.nodeid)[-64:].strip("-._")
+
+
+@pytest.fixture(scope="session")
+def contactd_server(pytestconfig):
+    """The server of the session; with pytest-xdist each worker has one."""
+    url = pytestconfig.getoption("--contactd-url")
+    with Server(url=url) if url else _server(pytestconfig) as server:
+        yield server
+
+
+@pytest.fixture
+def contactd(contactd_server, request):
+    """A user of this test's own."""
+    user = contactd_server.user(_name(request.node))
+    yield user
+    # A test that failed leaves no fault behind.
+    user.clear_faults()
+
+
+@pytest.fixture
+def contactd_clock(pytestconfig, request):
+    """The same on a server of its own, since the clock is the server's, and with answers that repeat."""
+    with _server(pytestconfig, "--deterministic", "1") as server:
+        yield server.user(_name(request.node))

@@ -1,0 +1,77 @@
+//! The packages for Python and Node, made from the program and installed without a network: their examples pass.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where `tests/run` installs what the packages are used with.
+fn installed(what: &str) -> PathBuf {
+    root().join("target/recipes").join(what)
+}
+
+#[track_caller]
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {said}\ntests/run installs what this needs");
+    said
+}
+
+/// The packages, in a folder. Without its symbols the program is packed in less time.
+fn built(folder: &Path) -> Vec<PathBuf> {
+    let program = folder.join("contactd");
+    run(Command::new("strip").arg("-o").arg(&program).arg(env!("CARGO_BIN_EXE_contactd")));
+    let packages = folder.join("packages");
+    let said = run(Command::new("python3").arg(root().join("packaging/build")).arg(&program).arg(&packages));
+    said.lines().map(PathBuf::from).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn the_examples_pass_with_the_packages_installed() {
+    let folder = tempfile::tempdir().unwrap();
+    let [wheel, main, platform] = &built(folder.path())[..] else { panic!("three packages are made") };
+    // A golden file is written, and is the same the next time.
+    let twice = |command: &dyn Fn() -> Command, passed: &str| {
+        for update in ["1", "0"] {
+            let said = run(command().env("UPDATE_GOLDEN", update).env_remove("CONTACTD_BIN"));
+            assert!(said.contains(passed), "{said}");
+        }
+    };
+
+    let python = installed("pytest").join("bin/python");
+    let install = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--force-reinstall"];
+    run(Command::new(&python).args(install).arg(wheel));
+    let tests = folder.path().join("pytest");
+    copy(&root().join("examples/pytest"), &tests);
+    let pytest = || {
+        let mut command = Command::new(&python);
+        command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).current_dir(&tests);
+        command
+    };
+    twice(&pytest, "6 passed");
+
+    let tests = installed("vitest");
+    copy(&root().join("examples/vitest"), &tests);
+    let install = ["install", "--offline", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--silent"];
+    run(Command::new("npm").args(install).arg(main).arg(platform).current_dir(&tests));
+    let vitest = || {
+        let mut command = Command::new(tests.join("node_modules/.bin/vitest"));
+        command.arg("run").current_dir(&tests);
+        command
+    };
+    twice(&vitest, "6 passed");
+    let starter = tests.join("node_modules/.bin/contactd");
+    assert_eq!(run(Command::new(&starter).arg("--version")).trim(), concat!("contactd ", env!("CARGO_PKG_VERSION")));
+    let status = Command::new(&starter).args(["exec", "--", "sh", "-c", "exit 7"]).output().unwrap().status;
+    assert_eq!(status.code(), Some(7));
+}
