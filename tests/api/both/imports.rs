@@ -207,7 +207,9 @@ fn what_came_before_a_body_breaks_off_stays_and_the_rest_can_be_sent_again() {
     let stored = contacts(&ann, "").len();
     assert!((500..12_000).contains(&stored), "{stored}");
     let (_, last) = import(&ann, IMPORT, file.as_bytes());
-    assert_eq!((&last["counts"]["unchanged"], &last["counts"]["created"]), (&json!(stored), &json!(12_000 - stored)));
+    // A commit may have been under way when the client went.
+    let count = |what: &str| usize::try_from(last["counts"][what].as_u64().unwrap()).unwrap();
+    assert!(count("unchanged") >= stored && count("unchanged") + count("created") == 12_000, "{last}");
     assert_eq!(contacts(&ann, "").len(), 12_000);
 }
 
