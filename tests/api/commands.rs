@@ -40,8 +40,8 @@ const ELSEWHERE: [&str; 3] = ["postgres://db1", "@db.example.org", "postgres://â
 /// What a shell reads as the end of a command's words.
 const ENDS: [char; 4] = ['|', '>', '<', '&'];
 
-/// What looks like a command and is the line that the server writes.
-const OUTPUT: &str = "contactd listening on ";
+/// What looks like a command and is a line that the server writes.
+const OUTPUT: [&str; 2] = ["contactd listening on ", "contactd metrics on "];
 
 struct Found {
     section: String,
@@ -80,7 +80,7 @@ fn commands(name: &str) -> Vec<Found> {
                 title.clone_into(&mut section);
             }
             let spans = line.split('`').skip(1).step_by(2);
-            let spans = spans.filter(|text| is_command(text) && !text.starts_with(OUTPUT));
+            let spans = spans.filter(|text| is_command(text) && !OUTPUT.iter().any(|line| text.starts_with(line)));
             found.extend(spans.map(|text| Found { section: section.clone(), text: text.to_owned(), in_block: false }));
         }
     }
