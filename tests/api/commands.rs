@@ -37,6 +37,16 @@ const NOT_RUN: [(&str, &str); 10] = [
 /// Servers that the documents name, and that are not there.
 const ELSEWHERE: [&str; 3] = ["postgres://db1", "@db.example.org", "postgres://…"];
 
+/// The files of contacts that documents name, for the commands that read them. An export writes over its own.
+const FILES: [(&str, &str); 6] = [
+    ("contacts.vcf", "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Adele Vance\r\nN:Vance;Adele;;;\r\nEND:VCARD\r\n"),
+    ("contacts.csv", "First Name,Last Name,E-mail 1 - Label,E-mail 1 - Value\nAdele,Vance,Work,adele@example.com\n"),
+    ("contacts.json", r#"[{"givenName": "Adele", "surname": "Vance"}]"#),
+    ("cards.json", r#"{"@type": "Card", "version": "1.0", "uid": "card-1", "name": {"full": "Adele Vance"}}"#),
+    ("people.ldif", "dn: cn=Adele Vance,o=example\nobjectClass: inetOrgPerson\ncn: Adele Vance\nsn: Vance\n"),
+    ("members.csv", "Vorname,Handy,Mail\nAdele,+1 555 0100,adele@example.com\n"),
+];
+
 /// What a shell reads as the end of a command's words.
 const ENDS: [char; 4] = ['|', '>', '<', '&'];
 
@@ -161,6 +171,9 @@ impl World {
         fs::write(programs.join("cargo"), cargo).unwrap();
         fs::set_permissions(programs.join("cargo"), fs::Permissions::from_mode(0o755)).unwrap();
         symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), folder.path().join("tests")).unwrap();
+        for (name, content) in FILES {
+            fs::write(folder.path().join(name), content).unwrap();
+        }
         let mut world = Self { folder, server: None };
         world.serve("contactd serve");
         for user in ["bob", "carl"] {
