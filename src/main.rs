@@ -3,16 +3,30 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use contactd::cli::config::{Cli, Command};
 use contactd::cli::health::Unwell;
-use contactd::cli::{admin, audit, copy, exec, export, health, import, serve, upkeep};
+use contactd::cli::layers::{self, Stopped};
+use contactd::cli::{admin, audit, copy, exec, export, health, import, manual, serve, upkeep, version};
 use contactd::domain::plain::printed;
 use contactd::http::tls;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(text) = version::asked(&arguments) {
+        let _ = std::io::stdout().write_all(text.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    let command = match layers::parse(&arguments) {
+        Ok(Cli { command }) => command,
+        Err(Stopped::Clap(error)) => error.exit(),
+        Err(Stopped::Refused(reason)) => return failed(&reason, ExitCode::from(2)),
+        Err(Stopped::Printed(text)) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+    };
+    let done = match command {
         Command::Serve(config) => serve::run(*config).await,
         Command::Exec(config) => match exec::run(*config).await {
             Ok(status) => return status,
@@ -37,6 +51,11 @@ async fn main() -> ExitCode {
         Command::Share(config) => admin::shares(config).await,
         Command::Audit(config) => audit::run(config).await,
         Command::DevCert(config) => tls::dev_cert(&config),
+        Command::Man(config) => manual::manual(&config),
+        Command::Completions(config) => {
+            manual::completions(&config);
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,6 +9,7 @@ use crate::cli::exec::{self, Exec};
 use crate::cli::export::Export;
 use crate::cli::health::Health;
 use crate::cli::import::Import;
+use crate::cli::manual::{Completions, Manual};
 use crate::cli::serve_options::Serve;
 use crate::cli::upkeep::{Backup, Check, Restore};
 use crate::http::tls;
@@ -54,6 +55,10 @@ pub enum Command {
     Audit(Audit),
     /// Create a certificate authority and a certificate for development, and print how clients trust them
     DevCert(tls::DevCert),
+    /// Print the manual page, or write one for each command
+    Man(Manual),
+    /// Print completions for a shell
+    Completions(Completions),
 }
 
 #[cfg(test)]

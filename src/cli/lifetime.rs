@@ -26,6 +26,7 @@ pub(crate) struct Stop {
     quit: unix::Signal,
     hangup: unix::Signal,
     input: Option<oneshot::Receiver<()>>,
+    on_hangup: Box<dyn Fn()>,
 }
 
 impl Stop {
@@ -40,15 +41,20 @@ impl Stop {
             quit: signal(SignalKind::quit())?,
             hangup: signal(SignalKind::hangup())?,
             input: if with_input { Some(end_of_input()?) } else { None },
+            on_hangup: Box::new(|| {}),
         })
     }
 
-    /// Waits for what stops the server. SIGHUP is ignored: it comes from a closed terminal, or as a request to reload files,
-    /// and certificates are reloaded without it.
+    /// What SIGHUP does. It never stops the server: it may come from a closed terminal.
+    pub(crate) fn on_hangup(&mut self, work: impl Fn() + 'static) {
+        self.on_hangup = Box::new(work);
+    }
+
+    /// Waits for what stops the server. Certificates are reloaded without SIGHUP.
     pub(crate) async fn wait(&mut self) {
         loop {
             match self.next().await {
-                Some(Signal::Hangup) => tracing::info!("SIGHUP is ignored"),
+                Some(Signal::Hangup) => (self.on_hangup)(),
                 _ => return,
             }
         }

@@ -1,30 +1,28 @@
 //! `contactd serve`: starts the server from its options, and stops it.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_server::{Server, ServerBuilder};
 use actix_tls::accept::max_concurrent_tls_connect;
 use tokio::sync::oneshot;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::cli::config::{Cli, Command};
 use crate::cli::first_start;
 use crate::cli::lifetime::{ReadyFile, Stop};
-use crate::cli::serve_options::{LogAddresses, LogFormat, LogLevel, Serve};
-use crate::cli::{limits, monitored};
+use crate::cli::log::{self, Log};
+use crate::cli::notified::Manager;
+use crate::cli::serve_options::{LogAddresses, Serve};
+use crate::cli::{layers, limits, monitored};
 use crate::http::authenticate::Access;
 use crate::http::connections::Connections;
 use crate::http::listen::{self, At, Bound, Listen, Listener};
 use crate::http::serving::Serving;
 use crate::http::tls::Tls;
-use crate::http::{Api, Origin, Readiness, Settings, Strangers};
+use crate::http::{Api, Origin, Readiness, Settings};
 use crate::notify::{self, Notifier};
-use crate::permission;
 use crate::store::{Database, Lock, Options, Store};
 use crate::{clock, testkit};
 
@@ -78,7 +76,7 @@ pub(crate) async fn run_until<T>(
         clock::seed(seed);
         clock::set(clock::Mode::Frozen { now: testkit::DETERMINISTIC, tick: 0 });
     }
-    let _log = start_log(config.log_format, config.level()?);
+    let log = log::start(config.log_format, config.level()?);
     // Before anything that takes time, so that no signal is missed.
     let mut stop = Stop::listen(config.stop_with_stdin).map_err(|error| error.to_string())?;
     let access = access(&config)?;
@@ -112,6 +110,10 @@ pub(crate) async fn run_until<T>(
     let front = Front::new(&config, &places)?;
     let readiness = Readiness::default();
     let monitored = monitored::start(config.metrics_listen.as_ref(), &readiness)?;
+    let manager = Manager::find();
+    let watching = actix_web::rt::spawn(manager.clone().watch(readiness.clone()));
+    let named = Arc::new(OnceLock::new());
+    stop.on_hangup(reloader(&log, Arc::clone(&named)));
     if access.is_none() && !front.is_local() && is_new(&database) {
         return Err(NOBODY.to_owned());
     }
@@ -120,12 +122,14 @@ pub(crate) async fn run_until<T>(
         Database::Temporary | Database::Postgres(_) => None,
     };
     let store = Store::open(&database, Options { lock, ..options }).await.map_err(|error| error.to_string())?;
-    let parts = Parts { front, access, notifier, readiness };
+    let parts = Parts { front, access, notifier, readiness, named, manager: manager.clone() };
     let served = serve(&config, parts, &database, &store, async |ready| work(ready, &mut stop).await).await;
+    manager.tell("STOPPING=1");
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the database does not answer; stopping without it");
     }
     monitored.stop().await;
+    watching.abort();
     served
 }
 
@@ -180,11 +184,14 @@ struct Parts {
     access: Option<Access>,
     notifier: Notifier,
     readiness: Readiness,
+    /// Where the tokens are put that SIGHUP reads again.
+    named: Arc<OnceLock<Access>>,
+    manager: Manager,
 }
 
 async fn serve<T>(
     config: &Serve,
-    Parts { front, access, notifier, readiness }: Parts,
+    Parts { front, access, notifier, readiness, named, manager }: Parts,
     database: &Database,
     store: &Store,
     work: impl AsyncFnOnce(Ready) -> T,
@@ -201,6 +208,7 @@ async fn serve<T>(
         }
         Access::stored()
     };
+    let _ = named.set(access.clone());
     store.trust_claim(access.trusted_claim()).await.map_err(|error| error.to_string())?;
     warn(config, &front, store).await?;
     let settings = Settings { readiness: readiness.clone(), ..settings(config, notifier.clone()) };
@@ -245,7 +253,7 @@ async fn serve<T>(
     let watching = actix_web::rt::spawn(async move { connections.watch().await });
     let deliverer = store.clone();
     let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, stopped).await });
-    announce(&reached, ready_file.as_mut())?;
+    announce(&reached, ready_file.as_mut(), &manager)?;
     let ready = Ready { url: reached.into_iter().next().unwrap_or_default(), authority, readiness };
     let (ended, done) = tokio::select! {
         done = work(ready) => {
@@ -281,7 +289,8 @@ fn builder(connections: &Connections, workers: usize) -> ServerBuilder {
 
 /// Tells where the server is reached. Programs wait for these lines, so they are the same in every log format. A closed output
 /// is no error.
-fn announce(reached: &[String], file: Option<&mut ReadyFile>) -> Result<(), String> {
+fn announce(reached: &[String], file: Option<&mut ReadyFile>, manager: &Manager) -> Result<(), String> {
+    manager.tell("READY=1\nSTATUS=Serving");
     if let Some(file) = file {
         file.write(&(reached.join("\n") + "\n"))?;
     }
@@ -372,6 +381,33 @@ fn connections(config: &Serve) -> (Connections, usize) {
     (Connections::new(limits, config.log_addresses == LogAddresses::On), workers)
 }
 
+/// Reads the log level and the tokens again. What cannot be read stays as it was.
+fn reloader(log: &Log, named: Arc<OnceLock<Access>>) -> impl Fn() + use<> {
+    let set = log.setter();
+    move || {
+        let arguments: Vec<_> = std::env::args_os().collect();
+        let config = match layers::parse(&arguments) {
+            Ok(Cli { command: Command::Serve(config) }) => config,
+            Ok(_) => return,
+            Err(layers::Stopped::Refused(reason)) => return tracing::error!(reason, "the settings stay as they were"),
+            Err(_) => return tracing::error!("the settings stay as they were: they cannot be read"),
+        };
+        match config.level() {
+            Ok(level) => set(level),
+            Err(reason) => tracing::error!(reason, "the log level stays as it was"),
+        }
+        let tokens = layers::named_tokens(config.token_file.as_deref());
+        let read = tokens.and_then(|text| match named.get() {
+            Some(access) => access.read_again(&text),
+            None => Ok(()),
+        });
+        match read {
+            Ok(()) => tracing::info!("log level and tokens are read again; other settings need a restart"),
+            Err(reason) => tracing::error!(reason, "the tokens stay as they were"),
+        }
+    }
+}
+
 /// Why a server on other than loopback addresses does not start if it has no users.
 const NOBODY: &str = "there is no user who can sign in: start once on a loopback address, which creates a user and a token (contactd user add \
     and contactd token create create more), name tokens in CONTACTD_TOKENS=name=secret,… or --token-file, name an identity \
@@ -379,12 +415,7 @@ const NOBODY: &str = "there is no user who can sign in: start once on a loopback
 
 /// Tokens from the environment and the token file, and the identity provider; `None` if only tokens of the database count.
 fn access(config: &Serve) -> Result<Option<Access>, String> {
-    let mut tokens = std::env::var("CONTACTD_TOKENS").unwrap_or_default();
-    if let Some(path) = &config.token_file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("--token-file {}", permission::reason(path, &error)))?;
-        tokens = format!("{tokens}\n{text}");
-    }
+    let tokens = layers::named_tokens(config.token_file.as_deref())?;
     let provider = config.provider()?;
     if config.dev {
         return match (tokens.trim().is_empty(), provider) {
@@ -398,41 +429,4 @@ fn access(config: &Serve) -> Result<Option<Access>, String> {
         Some(provider) => Some(named.unwrap_or_else(Access::stored).with_provider(provider)),
         None => named,
     })
-}
-
-/// Maximum number of log lines that wait to be written: about a second of a busy server. The queue takes 32 bytes for each
-/// from the start.
-const MAX_LOG_LINES: usize = 8_192;
-
-/// Starts the log. A separate thread writes the lines, and drops some if it cannot keep up. Dropping the guard writes the
-/// rest.
-fn start_log(format: LogFormat, level: LogLevel) -> WorkerGuard {
-    let level = match level {
-        LogLevel::Off => LevelFilter::OFF,
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-    };
-    // The framework's messages about its workers matter only for debugging.
-    let framework = if level == LevelFilter::DEBUG { level } else { level.min(LevelFilter::WARN) };
-    let which = Targets::new().with_default(level).with_target("actix_server", framework);
-    let terminal = std::io::stderr().is_terminal();
-    let queue = NonBlockingBuilder::default().buffered_lines_limit(MAX_LOG_LINES);
-    let (writer, guard) = queue.finish(std::io::stderr());
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(writer)
-        .with_ansi(terminal)
-        // They would go to standard error, which has just failed.
-        .log_internal_errors(false);
-    // The log of an embedding program, set up before, stays.
-    let _ = match format {
-        LogFormat::Text => log.finish().with(Strangers).with(which).try_init(),
-        LogFormat::Auto if terminal => log.finish().with(Strangers).with(which).try_init(),
-        LogFormat::Json | LogFormat::Auto => {
-            log.json().flatten_event(true).finish().with(Strangers).with(which).try_init()
-        }
-    };
-    guard
 }

@@ -25,6 +25,14 @@ form app:NAME is an application, which may open every mailbox. There is no such 
 can read flags.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Serve {
+    /// File of settings, in TOML: the names of these flags with _ for -. Flags and variables take precedence
+    #[arg(long, env = "CONTACTD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Print each setting with where it comes from, and end
+    #[arg(long, env = "CONTACTD_PRINT_CONFIG", value_parser = FalseyValueParser::new())]
+    pub print_config: bool,
+
     /// Address to listen on: ADDR:PORT (port 0 picks a free one), :PORT for all addresses of the machine, or unix:PATH for a
     /// Unix socket, which its owner and group can use; can be repeated
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
@@ -286,6 +294,9 @@ impl Serve {
     /// # Errors
     /// One line that says which of its settings cannot be used.
     pub fn provider(&self) -> Result<Option<oidc::Provider>, String> {
+        if self.oidc_issuer.is_some() == self.oidc_audience.is_empty() {
+            return Err("--oidc-issuer and --oidc-audience are given together or not at all".to_owned());
+        }
         let Some(issuer) = self.oidc_issuer.clone() else { return Ok(None) };
         let settings = oidc::OidcSettings {
             issuer,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine as _;
@@ -124,12 +124,17 @@ enum KnownTokens {
     /// Development: every well-formed name is its own token.
     Names,
     Tokens {
-        /// By SHA-256, so that neither memory nor timing reveals a secret.
-        principals: HashMap<Digest, Principal>,
-        /// The users that have a token, by key.
-        users: HashMap<String, UserName>,
+        named: RwLock<Named>,
         stored: Mutex<HashMap<Digest, CachedToken>>,
     },
+}
+
+/// The tokens that the operator names outside of the database.
+struct Named {
+    /// By SHA-256, so that neither memory nor timing reveals a secret.
+    principals: HashMap<Digest, Principal>,
+    /// The users that have a token, by key.
+    users: HashMap<String, UserName>,
 }
 
 /// The cached facts of a stored token.
@@ -158,7 +163,26 @@ impl Access {
     }
 
     fn known(principals: HashMap<Digest, Principal>, users: HashMap<String, UserName>) -> Self {
-        Self(Arc::new(KnownTokens::Tokens { principals, users, stored: Mutex::default() }), None)
+        let named = RwLock::new(Named { principals, users });
+        Self(Arc::new(KnownTokens::Tokens { named, stored: Mutex::default() }), None)
+    }
+
+    /// Takes the tokens of a text instead of those that were named before, also in clones.
+    ///
+    /// # Errors
+    /// As [`Access::tokens`]. Nothing is changed then, nor if no token is left: the file may be written just now.
+    pub(crate) fn read_again(&self, text: &str) -> Result<(), String> {
+        let KnownTokens::Tokens { named, .. } = &*self.0 else { return Ok(()) };
+        let mut named = named.write().unwrap_or_else(PoisonError::into_inner);
+        if named.principals.is_empty() && text.trim().is_empty() {
+            return Ok(());
+        }
+        let new = Self::tokens(text)?;
+        if let KnownTokens::Tokens { named: new, .. } = &*new.0 {
+            let mut new = new.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut *named, &mut *new);
+        }
+        Ok(())
     }
 
     /// Reads `name=secret` entries, separated by commas or line ends; `app:name=secret` is an application. Blank entries and
@@ -272,17 +296,21 @@ impl Access {
         kind: &mut Kind,
         end: &mut Auth,
     ) -> Result<Caller, Error> {
-        let (principals, stored) = match &*self.0 {
+        let (named_tokens, stored) = match &*self.0 {
             KnownTokens::Names => {
                 *kind = Kind::Dev;
                 return named(store, developer(token).ok_or(Error::Unauthorized)?).await;
             }
-            KnownTokens::Tokens { principals, stored, .. } => (principals, stored),
+            KnownTokens::Tokens { named, stored } => (named, stored),
         };
         let digest = secret::digest(token);
-        if let Some(principal) = principals.get(&digest) {
+        let principal = {
+            let named = named_tokens.read().unwrap_or_else(PoisonError::into_inner);
+            named.principals.get(&digest).cloned()
+        };
+        if let Some(principal) = principal {
             *kind = Kind::Named;
-            return named(store, principal.clone()).await;
+            return named(store, principal).await;
         }
         if let Some(provider) = self.1.as_ref().filter(|_| oidc::is_token(token)) {
             *kind = Kind::Provider;
@@ -347,7 +375,9 @@ impl Access {
     pub(crate) fn named(&self, user: &UserName) -> Option<UserName> {
         match &*self.0 {
             KnownTokens::Names => Some(user.clone()),
-            KnownTokens::Tokens { users, .. } => users.get(&user.key()).cloned(),
+            KnownTokens::Tokens { named, .. } => {
+                named.read().unwrap_or_else(PoisonError::into_inner).users.get(&user.key()).cloned()
+            }
         }
     }
 }
@@ -419,7 +449,7 @@ mod tests {
         let Credential::Bearer(token) = Credential::read(&headers, &[Scheme::Bearer])? else { return None };
         match &*access.0 {
             KnownTokens::Names => developer(token),
-            KnownTokens::Tokens { principals, .. } => principals.get(&secret::digest(token)).cloned(),
+            KnownTokens::Tokens { named, .. } => named.read().unwrap().principals.get(&secret::digest(token)).cloned(),
         }
     }
 

@@ -39,6 +39,7 @@ use crate::store::db::engine::Session;
 pub use crate::store::db::faults::OpenError;
 pub use crate::store::db::health::Finding;
 pub use crate::store::db::lock::Lock;
+pub use crate::store::db::migrate::schema_version;
 pub use crate::store::db::open::Options;
 use crate::store::db::opened::Opened;
 use crate::store::db::probe::Probe;

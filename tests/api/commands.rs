@@ -240,7 +240,7 @@ impl World {
 
     /// Does what a command of the documents says.
     fn act(&mut self, text: &str) {
-        if text.contains(" serve") && !text.contains("--help") {
+        if text.contains(" serve") && !["--help", "--print-config"].iter().any(|flag| text.contains(flag)) {
             return self.serve(text);
         }
         if text.contains("contactd restore") {

@@ -47,6 +47,7 @@ mod probing;
 mod recipes;
 mod running;
 mod same_answers;
+mod settings;
 mod signing_in;
 mod starting;
 mod tls;

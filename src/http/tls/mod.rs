@@ -56,6 +56,9 @@ impl Flags {
         if let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) {
             return Tls::open(Pair::new(("--tls-cert", cert), ("--tls-key", key))).map(Some);
         }
+        if self.tls_cert.is_some() || self.tls_key.is_some() {
+            return Err("--tls-cert and --tls-key are given together or not at all".to_owned());
+        }
         match (self.tls, is_dev) {
             (false, _) => Ok(None),
             (true, false) => Err(

@@ -69,6 +69,15 @@ impl Store {
         ]
     }
 
+    /// Whether the writer's thread answers, be it with an error.
+    pub(crate) async fn answers(&self, within: Duration) -> bool {
+        match self.writer() {
+            Ok(writer) => tokio::time::timeout(within, writer.write(None, async |_| Ok(()))).await.is_ok(),
+            // It is being closed.
+            Err(_) => true,
+        }
+    }
+
     async fn ask_writer(&self) -> Result<String, String> {
         let writer = self.writer().map_err(|error| reason(&error))?;
         match tokio::time::timeout(WRITER, writer.write(None, async |_| Ok(()))).await {

@@ -133,6 +133,11 @@ async fn schema_in(session: &mut Session, newest: i32) -> Result<Schema, Error> 
     })
 }
 
+/// The version of the schema that this program writes: the same on both engines.
+pub fn schema_version() -> i32 {
+    newest(&in_sqlite::migrations::runner())
+}
+
 /// The version of the schema that this program writes, and that of a database.
 pub(in crate::store) async fn versions(session: &mut Session) -> Result<(i64, i64), Error> {
     let runner =

@@ -26,7 +26,9 @@ fn assert_habits(answer: &Answer, what: &str) {
     }
     if answer.status >= 400 {
         let text = String::from_utf8_lossy(&answer.body).to_lowercase();
-        for word in ["sqlite", "sqlx", "postgres", "actix", "contactd", "src/", ".rs:", "panicked", "0.1.0"] {
+        for word in
+            ["sqlite", "sqlx", "postgres", "actix", "contactd", "src/", ".rs:", "panicked", env!("CARGO_PKG_VERSION")]
+        {
             assert!(!text.contains(word), "{what}: {word}: {text}");
         }
     }

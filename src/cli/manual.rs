@@ -1,0 +1,117 @@
+//! `contactd man` and `contactd completions`: made of the same description of the command line that parses it.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Command, CommandFactory as _};
+use clap_complete::Shell;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+
+use crate::cli::config::Cli;
+use crate::permission;
+
+/// Options of `contactd man`.
+#[derive(Debug, Args)]
+pub struct Manual {
+    /// Folder to write a page for each command to; without it the page of contactd itself is printed
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// Options of `contactd completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+/// Exit statuses of all commands.
+const STATUSES: [(&str, &str); 6] = [
+    ("0", "Done. For health: it is well. For check: no faults."),
+    ("1", "Refused or failed; the reason is on standard error. For health: it is not well."),
+    ("2", "Wrong usage, or a file of settings that cannot be used. For health: it could not be asked."),
+    ("3", "check: the database has faults, which are printed."),
+    ("126, 127", "exec: the command cannot be run, or was not found."),
+    ("128 + N", "exec: signal N ended the command. Any other status of exec is the command's."),
+];
+
+const ENVIRONMENT: [&str; 4] = [
+    "Each option of contactd serve is also a variable: CONTACTD_ and its name in capitals, with _ for -.",
+    "CONTACTD_TOKENS has users and tokens: name=secret,name=secret. CONTACTD_TOKENS_FILE and CONTACTD_DATABASE_FILE name files \
+     with such a value.",
+    "NOTIFY_SOCKET, WATCHDOG_USEC and CREDENTIALS_DIRECTORY are systemd's.",
+    "NO_COLOR turns colours off.",
+];
+
+const FILES: [(&str, &str); 2] = [
+    ("contacts.db, contacts.db-wal, contacts.db-shm", "The database. Copy it with contactd backup, not with cp."),
+    ("contacts.db.lock", "Prevents a second server on the same database."),
+];
+
+const EXAMPLES: [(&str, &str); 4] = [
+    ("contactd serve --dev", "A server for tests, in which every token NAME is the user NAME."),
+    ("contactd backup --to copy.db", "A checked copy of a database, also while it is served."),
+    ("contactd health --ready", "Whether a server is ready for requests."),
+    ("contactd serve --config contactd.toml --print-config", "Each setting, and where it comes from."),
+];
+
+/// Prints the manual page of contactd, or writes one for each command to a folder.
+///
+/// # Errors
+/// One line: a file cannot be written.
+pub fn manual(config: &Manual) -> Result<(), String> {
+    let mut command = Cli::command();
+    command.build();
+    let Some(dir) = &config.dir else {
+        let page = page(command, true).map_err(|error| error.to_string())?;
+        // A closed output is no error.
+        let _ = io::stdout().write_all(&page);
+        return Ok(());
+    };
+    fs::create_dir_all(dir).map_err(|error| permission::reason(dir, &error))?;
+    write_pages(dir, command, "contactd".to_owned())
+}
+
+fn write_pages(dir: &Path, command: Command, name: String) -> Result<(), String> {
+    let below: Vec<_> = command.get_subcommands().filter(|below| below.get_name() != "help").cloned().collect();
+    for one in below {
+        let longer = format!("{name}-{}", one.get_name());
+        write_pages(dir, one, longer)?;
+    }
+    let file = dir.join(format!("{name}.1"));
+    let is_first = name == "contactd";
+    let page = page(command.name(name), is_first).map_err(|error| error.to_string())?;
+    fs::write(&file, page).map_err(|error| permission::reason(&file, &error))
+}
+
+/// A page as roff. The first has what concerns all commands.
+fn page(command: Command, is_first: bool) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    Man::new(command).render(&mut page)?;
+    let mut more = Roff::new();
+    if is_first {
+        more.control("SH", ["ENVIRONMENT"]);
+        for text in ENVIRONMENT {
+            more.control("PP", []).text([roman(text)]);
+        }
+        listed(&mut more, "FILES", &FILES);
+        listed(&mut more, "EXAMPLES", &EXAMPLES);
+    }
+    listed(&mut more, "EXIT STATUS", &STATUSES);
+    more.to_writer(&mut page)?;
+    Ok(page)
+}
+
+fn listed(page: &mut Roff, title: &str, entries: &[(&str, &str)]) {
+    page.control("SH", [title]);
+    for (name, text) in entries {
+        page.control("TP", []).text([roman(*name)]).text([roman(*text)]);
+    }
+}
+
+/// Prints completions for a shell.
+pub fn completions(config: &Completions) {
+    clap_complete::generate(config.shell, &mut Cli::command(), "contactd", &mut io::stdout());
+}

@@ -1,0 +1,69 @@
+//! What systemd is told of the server (sd_notify(3)): that it starts, is ready, stops, and is not stuck.
+
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::{Duration, Instant};
+
+use crate::http::Readiness;
+
+/// Where the service manager listens; nothing without one.
+#[derive(Clone)]
+pub(crate) struct Manager(Option<SocketAddr>);
+
+/// How often it is looked whether the database is open.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often a start that takes long asks for more time, and for how much.
+const EXTEND: Duration = Duration::from_secs(10);
+const MORE_MICROS: u64 = 60_000_000;
+
+impl Manager {
+    /// The one that `$NOTIFY_SOCKET` names: a path, or an abstract name after `@`.
+    pub(crate) fn find() -> Self {
+        let named = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
+        Self(named.and_then(|name| {
+            match name.as_bytes().strip_prefix(b"@") {
+                Some(name) => SocketAddr::from_abstract_name(name),
+                None => SocketAddr::from_pathname(&name),
+            }
+            .ok()
+        }))
+    }
+
+    /// Tells something. Whether it arrives does not matter to the server.
+    pub(crate) fn tell(&self, text: &str) {
+        if let Some(address) = &self.0
+            && let Ok(socket) = UnixDatagram::unbound()
+        {
+            let _ = socket.send_to_addr(text.as_bytes(), address);
+        }
+    }
+
+    /// Asks for more time until the server is ready: an upgrade of the schema may take long. Then says every so often that the
+    /// server is not stuck, if the manager wants to hear it. Never returns.
+    pub(crate) async fn watch(self, readiness: Readiness) {
+        if self.0.is_none() {
+            return;
+        }
+        self.tell("STATUS=Opening the database");
+        let mut extended: Option<Instant> = None;
+        while readiness.store().is_none() {
+            if extended.is_none_or(|last| last.elapsed() > EXTEND) {
+                self.tell(&format!("EXTEND_TIMEOUT_USEC={MORE_MICROS}"));
+                extended = Some(Instant::now());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        let micros =
+            std::env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse().ok()).filter(|micros| *micros > 0);
+        let Some(every) = micros.map(|micros: u64| Duration::from_micros(micros) / 3) else { return };
+        loop {
+            if let Some(store) = readiness.store()
+                && store.answers(every).await
+            {
+                self.tell("WATCHDOG=1");
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
+}
