@@ -164,9 +164,7 @@ impl Hrefs {
     pub(crate) fn read(&self, href: &str) -> Option<Place> {
         let href = href.trim();
         let path = match href.split_once("://") {
-            Some((scheme, rest)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c)) => {
-                rest.find('/').map_or("/", |slash| &rest[slash..])
-            }
+            Some((scheme, rest)) if is_scheme(scheme) => rest.find('/').map_or("/", |slash| &rest[slash..]),
             _ => href,
         };
         if !path.starts_with('/') || path.contains(['?', '#']) {
@@ -175,6 +173,12 @@ impl Hrefs {
         let below = path.strip_prefix(&self.base).filter(|rest| rest.starts_with('/')).unwrap_or(path);
         Place::parse(below).ok().flatten()
     }
+}
+
+/// Whether a text is the scheme of an address (RFC 3986, 3.1).
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c))
 }
 
 /// Appends a segment. `@` stays as it is: clients compare addresses as text.

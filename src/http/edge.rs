@@ -67,7 +67,7 @@ pub(crate) fn dispatch(
     api: web::Data<Api>,
 ) -> LocalBoxFuture<'static, HttpResponse> {
     let path = place(&request, &api).map_or("", |(_, path)| path);
-    let front_end = Arc::clone(api.front_ends.of(request.method().as_str(), path));
+    let front_end = Arc::clone(api.front_ends.of(&request, path));
     front_end.serve(request, payload, api)
 }
 
@@ -380,7 +380,7 @@ async fn health(api: &Api) -> Result<Answer, Error> {
 /// The path of the mount, and the path below it.
 pub(crate) fn place<'a>(request: &'a HttpRequest, api: &Api) -> Result<(&'a str, &'a str), Error> {
     let (mount, path) = split_mount(request)?;
-    let knows = |path: &str| api.front_ends.of(request.method().as_str(), path).knows(path);
+    let knows = |path: &str| api.front_ends.of(request, path).knows(path);
     Ok((mount, if mount.is_empty() { origin::below(&api.settings.origin, path, knows) } else { path }))
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
 
@@ -78,8 +79,10 @@ impl FrontEnds {
         calls::announce([("GET", "unknown")]);
     }
 
-    /// The front end of a path, for requests of this method.
-    pub(crate) fn of(&self, method: &str, path: &str) -> &Arc<dyn Mounted> {
+    /// The front end of a path, for requests of this method. What a browser asks about `/` before a request goes to the first one.
+    pub(crate) fn of(&self, request: &HttpRequest, path: &str) -> &Arc<dyn Mounted> {
+        let method = request.method().as_str();
+        let is_preflight = method == "OPTIONS" && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         let begins = |segments: &[&str]| {
             let mut path = path.split('/').filter(|segment| !segment.is_empty());
             segments.iter().all(|segment| path.next().is_some_and(|sent| sent.eq_ignore_ascii_case(segment)))
@@ -87,7 +90,7 @@ impl FrontEnds {
         let found = self.others.iter().find(|(mount, _)| match mount {
             Mount::Segment(segment) => begins(&[*segment]),
             Mount::Segments(segments) => begins(segments),
-            Mount::Root(methods) => path.bytes().all(|byte| byte == b'/') && methods.contains(&method),
+            Mount::Root(methods) => path.bytes().all(|byte| byte == b'/') && methods.contains(&method) && !is_preflight,
         });
         found.map_or(&self.root, |(_, front_end)| front_end)
     }

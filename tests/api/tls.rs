@@ -105,7 +105,7 @@ fn serve_copy(folder: &TempDir, dev: &DevCert) -> Program {
     let [cert, key] = copied(folder);
     fs::copy(dev.file("dev.pem"), &cert).unwrap();
     fs::copy(dev.file("dev.key"), &key).unwrap();
-    let serve = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"];
+    let serve = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:", "--log-level", "info"];
     let mut command = contactd(&serve);
     command.env("CONTACTD_TLS_CERT", cert).env("CONTACTD_TLS_KEY", key);
     Program::start(command)

@@ -290,10 +290,16 @@ async fn a_lost_commit_of_an_operators_command_is_known() {
 async fn a_lost_commit_that_left_nothing_to_know_it_by_is_not_said_to_be_undone() {
     let (o, proxy) = behind_a_proxy().await;
     let mine = Scene::of(&o).await;
+    mine.make_category().await.unwrap();
+    let (id, colors) = (mine.category().await.unwrap(), ["preset0", "preset1"]);
     for cut in [Cut::Answer, Cut::Request] {
-        // By nobody, so the audit log has nothing of it.
-        let put = losing(&proxy, cut, async |_| mine.put_photo().await).await;
-        assert!(matches!(put, Err(Error::Internal(_))), "{put:?}");
+        // By nobody, so neither the audit log nor the change log shows it.
+        let colored = losing(&proxy, cut, async |n| {
+            let patch = category::CategoryPatch { color: Some(colors[n % 2]), display_name: None };
+            mine.store.update_category(mine.mailbox, id, patch, Preconditions::default()).await.map(drop)
+        })
+        .await;
+        assert!(matches!(colored, Err(Error::Internal(_))), "{colored:?}");
         // Where nothing was written, that is known.
         let read = losing(&proxy, cut, async |_| {
             o.job(async move |tx| tx.reading().await?.row(Statement::new("select 1")).await.map(drop)).await
