@@ -68,7 +68,7 @@ pub fn plain_sqlite(span: Duration, database: &Path) -> f64 {
             '1974-07-22T00:00:00Z', 143683200000000, 'ann lee', 'ann', 'lee', 'acme')",
     );
     let mut email = prepare("insert into emails values (1, ?1, ?2, ?3, ?4, ?4, ?5, null)");
-    let mut phone = prepare("insert into phones values (1, ?1, ?2, ?3, ?4)");
+    let mut phone = prepare("insert into phones values (1, ?1, ?2, ?3, ?4, ?4)");
     let mut address =
         prepare("insert into addresses values (1, ?1, 0, 'home', null, '1 Elm', 'Oslo', null, 'Norway', '0150')");
     let mut website = prepare("insert into websites values (1, ?1, 0, 'blog', 'https://example.org/ann', null)");
@@ -173,7 +173,8 @@ pub fn plain_postgres(span: Duration, url: &str) -> f64 {
                     ($3, $1, $2 * 0, 'Ann Lee', 'ann@example.org', 'ann@example.org', 'work', null),
                     ($3, $1, 1, 'Ann', 'ann@example.com', 'ann@example.com', 'personal', null)",
                 "insert into phones values
-                    ($3, $1, $2 * 0, 'business', '+1 732 555 0102'), ($3, $1, 1, 'mobile', '+1 732 555 0103')",
+                    ($3, $1, $2 * 0, 'business', '+1 732 555 0102', '17325550102'),
+                    ($3, $1, 1, 'mobile', '+1 732 555 0103', '17325550103')",
                 "insert into addresses values
                     ($3, $1, $2 * 0, 'home', null, '1 Elm', 'Oslo', null, 'Norway', '0150')",
                 "insert into websites values ($3, $1, $2 * 0, 'blog', 'https://example.org/ann', null)",
@@ -326,6 +327,14 @@ impl Client {
         let length = body.len();
         let request = format!("{head}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
         Self::connect(address, request, "HTTP/1.1 201 ")
+    }
+
+    /// The body of an answer.
+    pub fn body(&mut self) -> String {
+        self.call();
+        let text = String::from_utf8_lossy(&self.answer);
+        let text = text.split_once("\r\n\r\n").unwrap().1;
+        text.trim_end_matches('\0').to_owned()
     }
 
     fn connect(address: &str, request: String, expected: &'static str) -> Self {

@@ -319,6 +319,7 @@ fn settings(config: &Serve, notifier: Notifier) -> Settings {
     };
     Settings {
         handling: config.handling,
+        phone_region: config.phone_region,
         body_timeout: config.request_timeout(),
         keep_changes: config.keep_changes,
         batch_limit: config.batch_limit,

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::arguments::{self, DatabaseArg, List, all, batch_limit, databases, days, public_url, week_or_more};
 use crate::cli::limits;
 use crate::domain::handling::Handling;
+use crate::domain::phone::Region;
 use crate::http::listen::Listen;
 use crate::http::tls;
 use crate::http::{MAX_IMPORT, WebOrigin};
@@ -115,6 +116,10 @@ pub struct Serve {
     /// proxy with TLS use --trust-forwarded or --public-url instead
     #[arg(long, env = "CONTACTD_ALLOW_PLAIN_BASIC", value_parser = FalseyValueParser::new())]
     pub allow_plain_basic: bool,
+
+    /// Region, such as US or DE, whose phone numbers a filter also finds as they are dialled there: 030 901820 as +49 30 901820
+    #[arg(long, env = "CONTACTD_PHONE_REGION", value_name = "CC")]
+    pub phone_region: Option<Region>,
 
     /// The certificate for https.
     #[command(flatten)]

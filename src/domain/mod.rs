@@ -12,6 +12,7 @@ pub mod folder;
 pub mod handling;
 pub mod import;
 pub(crate) mod literal;
+pub mod phone;
 pub mod photo;
 pub mod plain;
 pub mod query;

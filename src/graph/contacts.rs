@@ -91,8 +91,9 @@ pub(crate) fn listing(call: &Call<'_>, path: &[String], query: &Query) -> Result
         Shape::Beta => Model::Beta,
         Shape::V1 => Model::V1,
     };
-    let (aliases, handling) = (&query.aliases, call.handling());
-    let filter = query.filter.as_deref().map(|text| filter::filter(text, aliases, model, handling)).transpose()?;
+    let (aliases, handling, region) = (&query.aliases, call.handling(), call.api.settings.phone_region);
+    let filter =
+        query.filter.as_deref().map(|text| filter::filter_in(region, text, aliases, model, handling)).transpose()?;
     let order = query.order_by.as_deref().map(|text| filter::order(text, aliases, model, handling)).transpose()?;
     let folder = match path {
         // Lists of the mailbox: all folders in the beta shape, the default one in v1.0 (docs/graph.md, decision 10).

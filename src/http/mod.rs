@@ -43,6 +43,7 @@ use uuid::Uuid;
 
 use crate::clock::{self, Whose};
 use crate::domain::handling::Handling;
+use crate::domain::phone::Region;
 use crate::http::authenticate::Access;
 pub use crate::http::cors::WebOrigin;
 use crate::http::health::Health;
@@ -83,6 +84,8 @@ pub struct Api {
 pub struct Settings {
     /// How to treat input that Graph would refuse, unless the request says so in `Prefer: handling=`.
     pub handling: Handling,
+    /// The region whose numbers of phones are also found as they are dialled there.
+    pub phone_region: Option<Region>,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
     /// Largest file that can be imported, in bytes, as sent and unpacked.
@@ -142,6 +145,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             handling: Handling::Lenient,
+            phone_region: None,
             body_timeout: Duration::from_secs(30),
             keep_changes: KEEP_CHANGES,
             max_import: MAX_IMPORT,

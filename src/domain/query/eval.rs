@@ -11,9 +11,10 @@ use crate::domain::extended::{self, Comparable, MultiValue, SingleValue};
 use crate::domain::extension::Extension;
 use crate::domain::fold::fold;
 use crate::domain::literal::{DAY, MILLION, is_guid};
+use crate::domain::phone;
 use crate::domain::query::typed::{
-    Arithmetic, Calendar, Cast, Comparison, Condition, Find, Id, Key, List, Moment, NumberValue, Order, Property,
-    Table, TextValue,
+    Arithmetic, Calendar, Cast, Comparison, Condition, Find, Id, Key, List, Moment, NUMBER, NUMBER_KEY, NumberValue,
+    Order, Property, Table, TextValue,
 };
 
 /// A contact, and the entries that range variables stand for.
@@ -112,7 +113,14 @@ impl<'c> Subject<'c> {
 
     fn property(&self, property: Property) -> Option<String> {
         let p = &self.contact.properties;
+        let key = |number: Option<&str>| number.map(phone::key);
         let text = match property {
+            Property::Entry(list, nth, NUMBER_KEY) if list.table == Table::Phones => {
+                return key(self.member(list.table, *self.entries_of(list).get(nth)?, NUMBER));
+            }
+            Property::Variable(depth, Table::Phones, NUMBER_KEY) => {
+                return key(self.member(Table::Phones, self.entries[depth].1, NUMBER));
+            }
             Property::Text(text) => p.text(text).or(text.unset()),
             Property::FlagStatus => match &p.flag {
                 Some(flag) => flag.status.as_deref(),

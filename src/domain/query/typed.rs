@@ -242,6 +242,11 @@ impl Table {
     }
 }
 
+/// The member of a phone that is its number.
+pub const NUMBER: usize = 1;
+/// What stands behind the members of a phone: the key of its number ([`crate::domain::phone::key`]).
+pub const NUMBER_KEY: usize = 2;
+
 /// The entries of a table, or those of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct List {

@@ -9,6 +9,7 @@ use crate::domain::extension;
 use crate::domain::fold::fold;
 use crate::domain::folder::ROOT;
 use crate::domain::handling::Handling;
+use crate::domain::phone::Region;
 use crate::domain::plain::shorten;
 use crate::domain::query::typed::{
     Arithmetic, Comparison, Condition, Id, Key, List, Moment, NumberValue, Of, Order, Property, Table, TextValue,
@@ -21,7 +22,7 @@ pub(super) use crate::odata::filter::views::{Bound, Variables};
 use crate::odata::filter::{Fault, views};
 
 /// Deepest nesting of range variables.
-const MAX_VARIABLES: usize = 4;
+pub(super) const MAX_VARIABLES: usize = 4;
 /// Graph's message for filters it does not support.
 const INVALID_NODES: &str = "The query filter contains one or more invalid nodes.";
 
@@ -29,13 +30,15 @@ pub(super) struct Checker<'a> {
     model: Model,
     pub(super) aliases: &'a Resolver<'a>,
     strict: bool,
+    /// Where numbers of phones are dialled from.
+    pub(super) region: Option<Region>,
     /// How many more views on the contact may be substituted for extended properties. Each one repeats its condition.
     pub(super) views: Cell<usize>,
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(model: Model, aliases: &'a Resolver<'a>, handling: Handling) -> Self {
-        Self { model, aliases, strict: handling == Handling::Strict, views: Cell::new(views::MAX) }
+    pub(super) fn new(model: Model, aliases: &'a Resolver<'a>, handling: Handling, region: Option<Region>) -> Self {
+        Self { model, aliases, strict: handling == Handling::Strict, region, views: Cell::new(views::MAX) }
     }
 
     pub(super) fn filter(&self, expr: &Expr) -> Result<Condition, Fault> {
@@ -277,7 +280,8 @@ impl<'a> Checker<'a> {
             Binary::Mod => Arithmetic::Mod,
             _ => {
                 let (left, right) = (self.value(left, scope)?, self.value(right, scope)?);
-                return self.compare(op, left, right, at).map(Typed::Condition);
+                let compared = self.compare(op, left, right, at)?;
+                return Ok(Typed::Condition(self.by_number(compared, scope)));
             }
         };
         self.beyond_graph(at)?;
@@ -443,7 +447,9 @@ impl<'a> Checker<'a> {
         }
         let whole = |(value, at)| self.compared(Comparison::Eq, left.clone(), value, at, "in");
         match of_text.map(whole).transpose()? {
-            Some(Condition::CompareText(_, left, _)) => others.push(Condition::InTexts(left, texts, null)),
+            Some(Condition::CompareText(_, left, _)) => {
+                others.push(self.by_number(Condition::InTexts(left, texts, null), scope));
+            }
             other => others.extend(other),
         }
         match of_number.map(whole).transpose()? {

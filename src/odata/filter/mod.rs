@@ -20,6 +20,7 @@ mod functions;
 pub(crate) mod lexer;
 pub mod model;
 pub mod parse;
+mod phones;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -31,6 +32,7 @@ pub use crate::odata::filter::model::Model;
 use crate::domain::date;
 use crate::domain::error::{Error, Kind};
 use crate::domain::handling::Handling;
+use crate::domain::phone::Region;
 use crate::domain::plain::shorten;
 use crate::domain::query::typed::{Condition, Order};
 use crate::odata::filter::aliases::Resolver;
@@ -71,9 +73,23 @@ impl Fault {
 /// # Errors
 /// 400 if the text is not a condition on the model's type or, in strict handling, if Graph would refuse it.
 pub fn filter(text: &str, aliases: &Aliases, model: Model, handling: Handling) -> Result<Condition, Error> {
+    filter_in(None, text, aliases, model, handling)
+}
+
+/// The same, where numbers of phones are also those that are dialled as they are in a region.
+///
+/// # Errors
+/// As [`filter`].
+pub fn filter_in(
+    region: Option<Region>,
+    text: &str,
+    aliases: &Aliases,
+    model: Model,
+    handling: Handling,
+) -> Result<Condition, Error> {
     let read = || {
         let expr = parse::expression(text)?;
-        check::Checker::new(model, &Resolver::new(aliases), handling).filter(&expr)
+        check::Checker::new(model, &Resolver::new(aliases), handling, region).filter(&expr)
     };
     read().map_err(|fault| told("$filter", text, fault))
 }
@@ -85,7 +101,7 @@ pub fn filter(text: &str, aliases: &Aliases, model: Model, handling: Handling) -
 pub fn order(text: &str, aliases: &Aliases, model: Model, handling: Handling) -> Result<Vec<Order>, Error> {
     let read = || {
         let aliases = Resolver::new(aliases);
-        let checker = check::Checker::new(model, &aliases, handling);
+        let checker = check::Checker::new(model, &aliases, handling, None);
         parse::order(text)?
             .iter()
             .map(|(key, descending)| checker.order(key, *descending))

@@ -6,7 +6,7 @@ use crate::domain::contact::tags::View;
 use crate::domain::contact::{FLAG_STATUS, Text};
 use crate::domain::extended::{MULTI, SINGLE};
 use crate::domain::plain::shorten;
-use crate::domain::query::typed::{Id, List, Moment, Of, Property, Table, UserText};
+use crate::domain::query::typed::{Id, List, Moment, NUMBER, Of, Property, Table, UserText};
 use crate::odata::shape::Shape;
 
 /// The type that is filtered, for contacts with the shape.
@@ -132,8 +132,7 @@ const BETA: &[ModelProperty] = &[
     named("flag", ModelTarget::ModelComplex(ModelComplex::Flag), true),
 ];
 
-/// The position of `number` in a phone and of `address` in a website.
-const NUMBER: usize = 1;
+/// The position of `address` in a website.
 const ADDRESS: usize = 1;
 
 const V1: &[ModelProperty] = &[

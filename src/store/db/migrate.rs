@@ -19,7 +19,7 @@ use crate::store::db::engine::{BUSY_TIMEOUT, Session, plain_options, sqlite_opti
 use crate::store::db::faults::{is_busy, message, reason};
 use crate::store::db::lock::Lock;
 use crate::store::db::log::Header;
-use crate::store::db::renew::{read_values, renew};
+use crate::store::db::renew::{fold_names, key_numbers, read_values, renew};
 use crate::store::db::statement::Statement;
 
 pub(super) mod in_sqlite {
@@ -204,6 +204,10 @@ async fn upgrade(mut session: Session, runner: &Runner) -> Result<(), Reason> {
 
 /// The migration that adds the numbers and dates of extended property values.
 const CASTS: i32 = 19;
+/// The one that adds the folded forms of names.
+const ORDERS: i32 = 22;
+/// The one that adds the keys of phone numbers.
+const NUMBERS: i32 = 23;
 
 async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migration>, Reason> {
     let reason = |error: Error| reason(&error);
@@ -230,8 +234,15 @@ async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migrat
     })?;
     // After the migrations: the statements need the current schema.
     renew(session).await.map_err(reason)?;
-    if done.applied_migrations().iter().any(|migration| migration.version() == CASTS) {
+    let has_applied = |version| done.applied_migrations().iter().any(|migration| migration.version() == version);
+    if has_applied(CASTS) {
         read_values(session).await.map_err(reason)?;
+    }
+    if has_applied(ORDERS) {
+        fold_names(session).await.map_err(reason)?;
+    }
+    if has_applied(NUMBERS) {
+        key_numbers(session).await.map_err(reason)?;
     }
     if !session.is_postgres() && !done.applied_migrations().is_empty() {
         let broken = session.row(Statement::new("pragma foreign_key_check")).await.map_err(reason)?;
@@ -304,7 +315,8 @@ insert into folders
 values (1, 'contacts', null, 'Contacts', 'contacts', 0, 0, 0, null);
 insert into contacts (mailbox, id, parent_folder_id, version, created_date_time, last_modified_date_time, size, display_name_derived)
 values (1, x'01890000000070008000000000000000', 'contacts', 1, 0, 0, 0, true);
-insert into phones values (1, x'01890000000070008000000000000000', 0, 'home', '1');
+insert into phones (mailbox, contact_id, pos, type, number)
+values (1, x'01890000000070008000000000000000', 0, 'home', '1');
 insert into emails (mailbox, contact_id, pos) values (1, x'01890000000070008000000000000000', 0);";
 
     struct Database(tempfile::TempDir);
@@ -373,10 +385,16 @@ select group_concat(line, '\n') from (
         let database = Database::new();
         database.run(&in_sqlite::migrations::runner().set_target(Target::Version(1))).await.unwrap();
         database.execute(CONTACT).await;
+        database.execute("update contacts set nick_name = 'ÉVA'; update phones set number = '(1) 2'").await;
         for _ in 0..2 {
             database.run(&in_sqlite::migrations::runner()).await.unwrap();
         }
         assert_eq!(database.count("select count(*) from contacts join phones on contact_id = id").await, 1);
+        // What an upgrade makes of what was there.
+        let keys = "
+select count(*) from contacts c join phones p on p.contact_id = c.id join folders f on f.id = c.parent_folder_id
+where nick_name_key = 'éva' and file_as_key = '' and not has_long_keys and number_key = '12' and f.contacts = 1";
+        assert_eq!(database.count(keys).await, 1);
     }
 
     #[actix_web::test]

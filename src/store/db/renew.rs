@@ -5,7 +5,8 @@ use uuid::Uuid;
 use crate::domain::contact::{Contact, tags};
 use crate::domain::error::Error;
 use crate::domain::extended::Comparable;
-use crate::domain::fold::FOLDING;
+use crate::domain::fold::{FOLDING, fold};
+use crate::domain::phone;
 use crate::domain::words;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
@@ -68,6 +69,71 @@ pub(in crate::store) async fn read_values(session: &mut Session) -> Result<(), E
         session.execute(update.bind(id).bind(id_key).bind(key)).await?;
     }
     Ok(())
+}
+
+/// Rows that get a key at once.
+const ROWS: i64 = 2_000;
+
+/// Folds the names that are not plain ASCII, which SQL cannot.
+pub(in crate::store) async fn fold_names(session: &mut Session) -> Result<(), Error> {
+    let select = "
+select mailbox, id, nick_name, file_as from contacts
+where (mailbox, id) > ($1, $2) and (octet_length(nick_name) <> length(nick_name) or octet_length(file_as) <> length(file_as))
+order by mailbox, id limit $3";
+    let update = Statement::per_engine(
+        "
+update contacts set nick_name_key = value ->> 2, file_as_key = value ->> 3
+from json_each($1) where contacts.mailbox = value ->> 0 and contacts.id = unhex(value ->> 1)",
+        "
+update contacts set nick_name_key = value ->> 2, file_as_key = value ->> 3
+from jsonb_array_elements($1::text::jsonb) as sent (value)
+where contacts.mailbox = (value ->> 0)::bigint and contacts.id = (value ->> 1)::uuid",
+    );
+    let mut last = FIRST;
+    loop {
+        let statement = Statement::new(select).bind(last.0).bind(last.1).bind(ROWS);
+        let mut sent = Vec::new();
+        for row in session.rows(statement).await? {
+            last = (row.get(0)?, row.get(1)?);
+            let (nick, file_as) = (row.get::<Option<String>>(2)?, row.get::<Option<String>>(3)?);
+            let id = last.1.as_simple().to_string();
+            sent.push((last.0, id, nick.as_deref().map(fold), fold(&file_as.unwrap_or_default())));
+        }
+        if sent.is_empty() {
+            return Ok(());
+        }
+        session.execute(update.clone().bind(serde_json::to_string(&sent).map_err(Error::internal)?)).await?;
+    }
+}
+
+/// Makes the keys of all phone numbers.
+pub(in crate::store) async fn key_numbers(session: &mut Session) -> Result<(), Error> {
+    let select = "
+select mailbox, contact_id, pos, number from phones
+where (mailbox, contact_id, pos) > ($1, $2, $3) and number is not null order by mailbox, contact_id, pos limit $4";
+    let update = Statement::per_engine(
+        "
+update phones set number_key = value ->> 3
+from json_each($1) where phones.mailbox = value ->> 0 and phones.contact_id = unhex(value ->> 1) and phones.pos = value ->> 2",
+        "
+update phones set number_key = value ->> 3
+from jsonb_array_elements($1::text::jsonb) as sent (value)
+where phones.mailbox = (value ->> 0)::bigint and phones.contact_id = (value ->> 1)::uuid
+    and phones.pos = (value ->> 2)::bigint",
+    );
+    let mut last = (FIRST.0, FIRST.1, -1_i64);
+    loop {
+        let statement = Statement::new(select).bind(last.0).bind(last.1).bind(last.2).bind(ROWS);
+        let mut sent = Vec::new();
+        for row in session.rows(statement).await? {
+            last = (row.get(0)?, row.get(1)?, row.get(2)?);
+            sent.push((last.0, last.1.as_simple().to_string(), last.2, phone::key(&row.get::<String>(3)?)));
+        }
+        if sent.is_empty() {
+            return Ok(());
+        }
+        session.execute(update.clone().bind(serde_json::to_string(&sent).map_err(Error::internal)?)).await?;
+    }
 }
 
 /// The namespace of the named ids.

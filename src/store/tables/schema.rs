@@ -54,7 +54,7 @@ pub(in crate::store) const FLAGS: Table = table!(flags(mailbox Int, contact_id I
 
 const EMAILS: Table = table!(emails(mailbox Int, contact_id Id, pos Int) name Text, address Text, type Text,
     other_label Text; address_key Text);
-const PHONES: Table = table!(phones(mailbox Int, contact_id Id, pos Int) type Text, number Text);
+const PHONES: Table = table!(phones(mailbox Int, contact_id Id, pos Int) type Text, number Text; number_key Text);
 const ADDRESSES: Table = table!(addresses(mailbox Int, contact_id Id, pos Int) type Text, post_office_box Text,
     street Text, city Text, state Text, country_or_region Text, postal_code Text);
 const WEBSITES: Table =

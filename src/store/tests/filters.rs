@@ -20,7 +20,7 @@ pub(super) mod both {
     }
 
     /// The awkward contacts, with all that can be read along with them.
-    async fn whole() -> (Opened, Vec<Contact>) {
+    pub(in crate::store::tests) async fn whole() -> (Opened, Vec<Contact>) {
         let (o, contacts) = filled().await;
         let all = || Some(ExpandSelection::All);
         let expand = Expand { extensions: all(), single: all(), multi: all(), ..Expand::default() };

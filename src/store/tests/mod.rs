@@ -13,6 +13,7 @@ mod identities;
 mod imports;
 mod keys;
 mod lost;
+mod numbers;
 mod orders;
 mod plans;
 mod postgres;

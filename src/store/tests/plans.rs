@@ -121,6 +121,7 @@ pub(super) mod both {
                 ("companyName eq 'n17'", "", "contacts_by_company"),
                 ("nickName eq 'n17'", "", "contacts_by_nick_name"),
                 ("fileAs eq 'n17' and surname eq 's17'", "", "contacts_by_file_as"),
+                ("phones/any(p:p/number eq '(1) 732-555-0017')", "", "phones_by_number"),
                 ("categories/any(c:c eq 'n17')", "", "categories_by_name"),
                 ("categories/any(c:c eq 'All')", "", "categories_by_name"),
                 ("emailAddresses/any(e:e/address eq 'n17@example.org')", "", "emails_by_address"),

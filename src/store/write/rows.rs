@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use uuid::Uuid;
 
-use crate::domain::contact::{Complex, Contact, Email, Properties, Text};
+use crate::domain::contact::{Complex, Contact, Email, Phone, Properties, Text};
 use crate::domain::error::Error;
 use crate::domain::fold::fold;
+use crate::domain::phone;
 use crate::domain::words;
 use crate::store::query::search;
 use crate::store::tables::columns::{self, DERIVED, PLAIN, values};
@@ -107,7 +108,7 @@ impl Serialize for Row<'_> {
         columns::write_flag(&mut row, p.flag.as_ref())?;
         write_actor(&mut row, actor.as_deref())?;
         row.serialize_element(&p.emails.iter().map(Entry).map(WithAddressKey).collect::<Vec<_>>())?;
-        row.serialize_element(&p.phones.iter().map(Entry).collect::<Vec<_>>())?;
+        row.serialize_element(&p.phones.iter().map(Entry).map(WithNumberKey).collect::<Vec<_>>())?;
         row.serialize_element(&p.addresses.iter().map(Entry).collect::<Vec<_>>())?;
         row.serialize_element(&p.websites.iter().map(Entry).collect::<Vec<_>>())?;
         row.serialize_element(&p.categories.iter().map(|name| [name.clone(), fold(name)]).collect::<Vec<_>>())?;
@@ -137,6 +138,16 @@ impl<T: Complex> Entry<'_, T> {
 impl<T: Complex> Serialize for Entry<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.members())
+    }
+}
+
+/// A phone's entry, and the key it is looked up by.
+struct WithNumberKey<'a>(Entry<'a, Phone>);
+
+impl Serialize for WithNumberKey<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let key = self.0.0.number.as_deref().map(phone::key);
+        serializer.collect_seq(self.0.members().chain([key.as_deref()]))
     }
 }
 

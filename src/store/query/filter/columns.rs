@@ -168,7 +168,7 @@ fn entry(property: Property, variable: &'static str) -> Sql {
     let Property::Variable(_, table, member) = property else { return Sql::default() };
     let columns: &[&str] = match table {
         Table::Emails => &[".name", ".address_key", ".type", ".other_label"],
-        Table::Phones => &[".type", ".number"],
+        Table::Phones => &[".type", ".number", ".number_key"],
         Table::Addresses => {
             &[".type", ".post_office_box", ".street", ".city", ".state", ".country_or_region", ".postal_code"]
         }

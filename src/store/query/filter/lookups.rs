@@ -3,7 +3,7 @@
 
 use crate::domain::contact::Text;
 use crate::domain::query::typed::{
-    Comparison, Condition, Find, Id, List, Moment, NumberValue, Of, Property, Table, TextValue,
+    Comparison, Condition, Find, Id, List, Moment, NUMBER_KEY, NumberValue, Of, Property, Table, TextValue,
 };
 use crate::store::db::statement::Sql;
 use crate::store::query::filter::columns::{owner, table};
@@ -34,6 +34,7 @@ fn is_indexed(property: Property) -> bool {
     matches!(
         property,
         Property::Variable(_, Table::Emails, 1)
+            | Property::Variable(_, Table::Phones, NUMBER_KEY)
             | Property::Variable(_, Table::Categories | Table::SingleValues(_) | Table::MultiValues(_), 0)
     )
 }
@@ -216,6 +217,7 @@ pub(in crate::store) fn equal_entry(condition: &Condition) -> Option<(List, &Con
     let (has_id, has_key) = (parts.iter().any(is_id), parts.iter().any(is_key));
     let index = match of.table {
         Table::Emails if has_key => " indexed by emails_by_address",
+        Table::Phones if has_key => " indexed by phones_by_number",
         Table::Categories if has_key => " indexed by categories_by_name",
         Table::Extensions if has_id => " indexed by extensions_by_name",
         Table::SingleValues(Of::Contact) if has_id && has_key => " indexed by single_values_by_value",
