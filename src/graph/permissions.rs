@@ -125,7 +125,7 @@ async fn find(mailbox: &Mailbox, id: &str) -> Result<Share, Error> {
     shares.into_iter().find(|share| share.user.is_called(id)).ok_or(Error::NotFound)
 }
 
-/// The user of this address, see [`Call::user`].
+/// The user of this address.
 async fn user(call: &Call<'_>, address: &str) -> Result<User, Error> {
     call.api.user(address).await?.ok_or_else(|| Error::UnknownUser(address.to_owned()))
 }
