@@ -31,6 +31,7 @@ fn value(layer: i32, name: &str) -> String {
         "log_format" => ["auto", "text", "json"][usize::try_from(layer).unwrap()].to_owned(),
         "log_level" => ["warn", "error", "debug"][usize::try_from(layer).unwrap()].to_owned(),
         "log_addresses" => ["on", "off", "off"][usize::try_from(layer).unwrap()].to_owned(),
+        "phone_region" => ["DE", "FR", "US"][usize::try_from(layer).unwrap()].to_owned(),
         name if name.starts_with("keep_") && name != "keep_alive" => format!("{}d", 40 + layer),
         "listen" | "metrics_listen" => format!("127.0.0.1:{}", 8100 + layer),
         "cors_origin" | "public_url" | "oidc_issuer" => format!("https://layer{layer}.example"),
