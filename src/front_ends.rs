@@ -18,7 +18,7 @@ impl Api {
         Self::with_front_ends(store, access, settings, front_ends)
     }
 
-    /// The same for tests: every token NAME is the user NAME ([`Access::development`]), and whoever reaches it can control it
+    /// The same for tests: every token NAME is the user NAME ([`Access::development`]), and anyone who can connect can control it
     /// below `/_contactd` (docs/testing.md). Set [`Settings::hosts`], or any web page can call.
     pub fn for_tests(store: Store, settings: Settings) -> Self {
         let kit = Arc::<Kit>::default();

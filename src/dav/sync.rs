@@ -117,7 +117,7 @@ fn in_blocks(lister: Lister, members: Vec<Member>) -> crate::store::Chunks {
     Box::pin(pieces)
 }
 
-/// The token is no token of this book that leads on. Thunderbird begins anew on 400 only, and all others on 403.
+/// The token cannot be continued in this book. Thunderbird starts over on 400 only, all other clients on 403.
 fn bad_token(request: &Request<'_>) -> Fail {
     let agent = headers::text(request.call.head.headers, "user-agent").unwrap_or_default();
     let status = if agent.contains("Thunderbird/") { 400 } else { 403 };

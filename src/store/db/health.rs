@@ -69,7 +69,7 @@ impl Store {
         ]
     }
 
-    /// Whether the writer's thread answers, be it with an error.
+    /// Whether the writer's thread answers. An error is an answer too.
     pub(crate) async fn answers(&self, within: Duration) -> bool {
         match self.writer() {
             Ok(writer) => tokio::time::timeout(within, writer.write(None, async |_| Ok(()))).await.is_ok(),

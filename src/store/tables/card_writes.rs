@@ -159,7 +159,7 @@ async fn name_of(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<String, Error> {
     Ok(kept.get(&id).map_or_else(|| card::own_name(id), |card| card.name.clone()))
 }
 
-/// Checks that a UID is the card's own or nobody's.
+/// Checks that no other card has the UID.
 async fn check_uid(
     tx: &mut Tx,
     mailbox: i64,

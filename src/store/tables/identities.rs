@@ -218,8 +218,8 @@ async fn add(tx: &mut Tx, issuer: &str, subject: &str, user: &User) -> Result<()
     tx.execute(Statement::new(text).bind(issuer).bind(subject).bind(user.mailbox).bind(tx.now())).await
 }
 
-/// Assigns a name that a provider vouches for to the one user who claims it. If two claim it, neither gets it, whoever came
-/// first. A user of contactd's own keeps it, and so does one to whom the operator has bound it.
+/// Assigns a name that a provider vouches for to the one user who claims it. If two claim it, neither gets it, in
+/// either order. A user of contactd's own keeps it, and so does one to whom the operator has bound it.
 async fn assign_name(tx: &mut Tx, key: &str) -> Result<(), Error> {
     let text = concat!(select!(), " where i.name_key = $1 limit 2");
     let claimants = tx.reading().await?.rows(Statement::new(text).bind(key)).await?;

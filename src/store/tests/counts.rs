@@ -54,7 +54,7 @@ select count(*) from folders f where contacts <> (
         store.restore(mailbox, others[0], any()).await.unwrap();
         assert_counted(&o, "restored without its folder", 3).await;
         create(&o, "Other", 2).await;
-        assert_counted(&o, "the folder was made anew", 5).await;
+        assert_counted(&o, "the folder was created again", 5).await;
         create(&o, "Full", 1_100).await;
         store.delete_folder(mailbox, &["Full".to_owned()], any()).await.unwrap();
         assert_counted(&o, "a large folder was deleted", 5).await;

@@ -29,7 +29,7 @@ const NOT_COPIED: [&str; 11] = [
     "imports",
     "import_befores",
 ];
-/// Nor the log of changes: its readers begin anew.
+/// The change log is left out too: clients that follow it start over.
 const LOG: &str = "changes";
 
 type Line = Vec<Value<'static>>;
