@@ -14,7 +14,7 @@ use crate::cli::first_start;
 use crate::cli::lifetime::{ReadyFile, Stop};
 use crate::cli::log::{self, Log};
 use crate::cli::notified::Manager;
-use crate::cli::serve_options::{LogAddresses, Serve};
+use crate::cli::serve_options::{LogAddresses, Serve, WalCheckpoint};
 use crate::cli::{layers, limits, monitored};
 use crate::http::authenticate::Access;
 use crate::http::connections::Connections;
@@ -103,6 +103,7 @@ pub(crate) async fn run_until<T>(
         keep_changes: Some(config.keep_changes),
         keep_audit: Some(config.keep_audit),
         query_timeout: config.limits.query_timeout(),
+        checkpoint: config.wal_checkpoint == WalCheckpoint::Auto,
         create: config.create,
         ..Options::default()
     };

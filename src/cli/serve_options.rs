@@ -59,6 +59,11 @@ pub struct Serve {
     #[arg(long, env = "CONTACTD_CREATE", value_parser = FalseyValueParser::new())]
     pub create: bool,
 
+    /// Whether commits move the write-ahead log of a SQLite file into the file. With off, another program has to, such as
+    /// Litestream, or the log grows without limit
+    #[arg(long, env = "CONTACTD_WAL_CHECKPOINT", value_enum, default_value_t)]
+    pub wal_checkpoint: WalCheckpoint,
+
     /// PostgreSQL standby to read lists from, once it has replayed the mailbox's own writes; can be repeated
     #[arg(long, env = "CONTACTD_DATABASE_READ", value_name = "URL", value_parser = databases, hide_env_values = true)]
     pub database_read: Vec<List<DatabaseArg>>,
@@ -238,6 +243,16 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Who moves the write-ahead log of a SQLite file into the file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum WalCheckpoint {
+    /// The server.
+    #[default]
+    Auto,
+    /// Another program.
+    Off,
 }
 
 /// Whether the log has clients' addresses.

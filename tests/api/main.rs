@@ -22,6 +22,7 @@ mod receiver;
 mod storm;
 
 mod both;
+mod checkpoints;
 mod cluster;
 mod commands;
 mod copying;
@@ -43,6 +44,7 @@ mod memory;
 mod notifications;
 mod operating;
 mod packages;
+mod poolers;
 mod probing;
 mod recipes;
 mod running;

@@ -27,6 +27,7 @@ fn printed(mut command: Command) -> BTreeMap<String, (String, String)> {
 fn value(layer: i32, name: &str) -> String {
     match name {
         "handling" => ["lenient", "strict", "strict"][usize::try_from(layer).unwrap()].to_owned(),
+        "wal_checkpoint" => ["auto", "off", "auto"][usize::try_from(layer).unwrap()].to_owned(),
         "throttle" => ["off", "graph", "graph"][usize::try_from(layer).unwrap()].to_owned(),
         "log_format" => ["auto", "text", "json"][usize::try_from(layer).unwrap()].to_owned(),
         "log_level" => ["warn", "error", "debug"][usize::try_from(layer).unwrap()].to_owned(),

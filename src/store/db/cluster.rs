@@ -159,8 +159,10 @@ impl Cluster {
             let named = host.get_application_name().is_some();
             if named { host.clone() } else { host.clone().application_name("contactd") }
         });
+        // A pooler refuses parameters that it does not know; no value of ours is a floating-point number.
+        let hosts = hosts.map(|host| host.disable_statement_logging().extra_float_digits(None));
         Self {
-            hosts: hosts.map(PgConnectOptions::disable_statement_logging).collect(),
+            hosts: hosts.collect(),
             primary: AtomicUsize::new(0),
             failed: Mutex::new(None),
             changes: AtomicUsize::new(0),

@@ -464,6 +464,14 @@ pub(in crate::store) fn sqlite_options_as_is(path: &Path) -> SqliteConnectOption
         .row_buffer_size(1_024)
 }
 
+/// How long to wait where another program moves the log into the file, for which it locks the file.
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The same for a file whose write-ahead log another program moves into it.
+pub(in crate::store) fn without_checkpoints(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options.pragma("wal_autocheckpoint", "0").busy_timeout(CHECKPOINT_TIMEOUT)
+}
+
 /// Setup of a reader: `terms` lists each position of each word of the full-text index, and the reader cannot write.
 const READER: &str = "
 create virtual table temp.terms using fts5vocab(main, words, instance);

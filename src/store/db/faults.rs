@@ -52,6 +52,18 @@ pub(in crate::store) fn is_stopped(error: &sqlx::Error) -> bool {
         || postgres_error(error).is_some_and(|error| error.code() == "57014")
 }
 
+/// The cause where two sessions were seen in one server process.
+pub(in crate::store) const SHARED: &str = "sessions share a server process";
+
+/// Whether a session found another's prepared statement, or missed its own: it shares a server process.
+pub(in crate::store) fn is_of_pooler(error: &Error) -> bool {
+    let (Error::Unavailable(cause) | Error::Internal(cause)) = error else { return false };
+    let error = cause.downcast_ref().and_then(postgres_error);
+    let is_told = |error: &PgDatabaseError| error.message().contains("in statement pooling mode");
+    cause.to_string() == SHARED
+        || error.is_some_and(|error| matches!(error.code(), "42P05" | "26000") || is_told(error))
+}
+
 /// Whether a statement violated a not-null constraint.
 pub(in crate::store) fn lacks_value(error: &Error) -> bool {
     let Error::Internal(cause) = error else { return false };

@@ -15,6 +15,7 @@ mod measure;
 pub(in crate::store) mod migrate;
 pub(in crate::store) mod open;
 pub(in crate::store) mod opened;
+pub(in crate::store) mod pooler;
 pub(in crate::store) mod probe;
 pub(in crate::store) mod readers;
 pub(in crate::store) mod renew;

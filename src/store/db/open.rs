@@ -24,7 +24,7 @@ use crate::store::db::readers::Readers;
 use crate::store::db::renew::UNFINISHED;
 use crate::store::db::scratch::Scratch;
 use crate::store::db::statement::Statement;
-use crate::store::db::{check, creation, engine, faults, files, migrate, restore};
+use crate::store::db::{check, creation, engine, faults, files, migrate, pooler, restore};
 use crate::store::query::delta::History;
 use crate::store::write::call::Limits;
 use crate::store::write::creates::Creates;
@@ -58,6 +58,8 @@ pub struct Options {
     pub keep_audit: Option<Duration>,
     /// Time limit for a read; a longer one ends in [`Error::Inefficient`].
     pub query_timeout: Duration,
+    /// Whether commits move the write-ahead log of a SQLite file into the file; otherwise another program has to.
+    pub checkpoint: bool,
     /// Whether to create a missing file and to upgrade an older schema. Otherwise both are refused.
     pub upgrade: bool,
     /// Whether to create a database in an existing empty file, which may be one that lost its content.
@@ -78,6 +80,7 @@ impl Default for Options {
             keep_changes: None,
             keep_audit: None,
             query_timeout: Duration::from_secs(10),
+            checkpoint: true,
             upgrade: true,
             create: false,
             lock: None,
@@ -129,6 +132,7 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let how = if options.upgrade { engine::sqlite_options(path) } else { engine::sqlite_options_as_is(path) };
         let how = how.synchronous(sync);
+        let how = if options.checkpoint { how } else { engine::without_checkpoints(how) };
         let readers = Readers::sqlite(how.clone(), Arc::clone(&opened), options.query_timeout);
         let readers = readers.map_err(|error| OpenError::of(&shown, &error))?;
         let connector = Connector::Sqlite(Box::new(how), Arc::clone(&opened), procedures::sqlite_views());
@@ -141,6 +145,11 @@ impl Store {
     async fn open_cluster(address: &Address, options: Options) -> Result<Self, OpenError> {
         let reason = |error: Error| OpenError::of(address, &error);
         let cluster = Arc::new(Cluster::new(address));
+        pooler::refuse(&cluster).await.map_err(|why| OpenError::new(address, why))?;
+        let standbys: Vec<_> = options.read_from.iter().map(Cluster::new).collect();
+        for (place, standby) in options.read_from.iter().zip(&standbys) {
+            pooler::refuse_standby(standby).await.map_err(|why| OpenError::new(place, why))?;
+        }
         let ready = if options.upgrade {
             migrate::postgres(&cluster).await
         } else {
@@ -151,7 +160,6 @@ impl Store {
         let reading = usize::from(options.connections).saturating_sub(writing).max(1);
         let connector = Connector::Postgres(Arc::clone(&cluster));
         let writer = Writer::start(connector, writing, options.limits(), ()).await.map_err(reason)?;
-        let standbys = options.read_from.iter().map(Cluster::new).collect();
         let readers = Readers::postgres(Arc::clone(&cluster), standbys, reading, options.query_timeout);
         let readers = readers.map_err(reason)?;
         Self::start(writer, readers, options, StoreLocation::Cluster(cluster), address).await

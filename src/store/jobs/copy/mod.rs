@@ -21,7 +21,7 @@ use crate::store::db::migrate::Schema;
 use crate::store::db::opened::Opened;
 use crate::store::db::renew::{self, UNFINISHED};
 use crate::store::db::statement::{Statement, Value};
-use crate::store::db::{creation, files, migrate};
+use crate::store::db::{creation, files, migrate, pooler};
 use crate::store::tables::schema::TABLES;
 use crate::store::tables::table::{Column, Kind, Table};
 
@@ -131,6 +131,7 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
         }
         Database::Postgres(address) => {
             let cluster = Cluster::new(address);
+            pooler::refuse(&cluster).await.map_err(|reason| OpenError::new(&place, reason))?;
             if writes {
                 migrate::fill_postgres(&cluster).await.map_err(|reason| OpenError::new(&place, reason))?;
             }
