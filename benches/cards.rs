@@ -14,9 +14,9 @@ use calcard::vcard::VCard;
 use contactd::vcard::charset::Survey;
 use contactd::vcard::file::survey;
 use contactd::vcard::read::read;
-use contactd::vcard::record::Found;
+use contactd::vcard::record::RecordContent;
 use contactd::vcard::split::Cards;
-use contactd::vcard::write::{Shown, write};
+use contactd::vcard::write::{CardContent, write};
 use contactd::vcard::{Door, Version};
 
 const TURNS: usize = 9;
@@ -38,7 +38,7 @@ fn ours(bytes: &[u8]) -> usize {
         survey(&mut heard, &card.bytes);
     }
     let fallback = heard.verdict();
-    batch.iter().filter(|card| matches!(black_box(read(card, &fallback)), Found::Contact(_))).count()
+    batch.iter().filter(|card| matches!(black_box(read(card, &fallback)), RecordContent::Contact(_))).count()
 }
 
 /// The fastest of several turns.
@@ -72,7 +72,7 @@ fn main() {
         let (parsed_in, _) = fastest(|| cards.iter().filter(|card| black_box(VCard::parse(card)).is_ok()).count());
         let contacts: Vec<_> = contacts(&once);
         let (written_in, written) = fastest(|| {
-            let shown = |properties| Shown { properties, uid: "u-1", photo: None, last_modified: Some(0) };
+            let shown = |properties| CardContent { properties, uid: "u-1", photo: None, last_modified: Some(0) };
             let lengths = contacts.iter().map(|contact| write(&shown(contact), Version::V3, Door::Export).len());
             black_box(lengths.sum::<usize>());
             contacts.len()
@@ -88,6 +88,7 @@ fn contacts(bytes: &[u8]) -> Vec<contactd::domain::contact::Properties> {
     cards.push(bytes);
     cards.finish();
     let found = std::iter::from_fn(|| cards.next_card()).map(|card| read(&card, &Survey::default().verdict()));
-    let contact = |found| if let Found::Contact(record) = found { Some(record.patch.into_properties()) } else { None };
+    let contact =
+        |found| if let RecordContent::Contact(record) = found { Some(record.patch.into_properties()) } else { None };
     found.filter_map(contact).collect()
 }

@@ -12,17 +12,17 @@ use std::time::Instant;
 
 use contactd::domain::contact::patch::ContactPatch;
 use contactd::domain::error::Error;
-use contactd::domain::import::{Progress, Run};
+use contactd::domain::import::{ImportProgress, Run};
 use contactd::domain::user::UserName;
-use contactd::formats::detect::Options as Detect;
-use contactd::formats::reader::Reader;
+use contactd::formats::detect::ReadOptions as Detect;
+use contactd::formats::reader::FileReader;
 use contactd::graph::json::contact::file::GraphFile;
 use contactd::store::{Database, Listing, Options, Store};
-use contactd::transfer::encode::FileFormat;
-use contactd::transfer::export::{self, Export, Output, Photos};
-use contactd::transfer::import::{self, Job, Listener};
-use contactd::transfer::reading::{How, Taken};
-use contactd::vcard::record::Found;
+use contactd::transfer::encode::ExportFormat;
+use contactd::transfer::export::{self, Export, ExportOutput, Photos};
+use contactd::transfer::import::{self, ImportJob, ImportListener};
+use contactd::transfer::reading::{How, ReadRecord};
+use contactd::vcard::record::RecordContent;
 
 const ROUNDS: usize = 3;
 /// Cards of the file.
@@ -42,12 +42,12 @@ fn card(n: usize) -> String {
 
 struct Silent;
 
-impl Listener for Silent {
+impl ImportListener for Silent {
     async fn begins(&mut self, _: Option<&Run>, _: Vec<u8>) -> Result<(), Error> {
         Ok(())
     }
 
-    async fn settled(&mut self, _: &[Taken], _: Progress) -> Result<(), Error> {
+    async fn settled(&mut self, _: &[ReadRecord], _: ImportProgress) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -55,7 +55,7 @@ impl Listener for Silent {
 #[derive(Default)]
 struct Counted(u64);
 
-impl Output for Counted {
+impl ExportOutput for Counted {
     fn has_begun(&self) -> bool {
         self.0 > 0
     }
@@ -72,7 +72,7 @@ impl Output for Counted {
 
 /// The contacts of a file, ready-made.
 fn read(file: &[u8]) -> Vec<ContactPatch> {
-    let mut reader = Reader::new(Detect::default(), &GraphFile);
+    let mut reader = FileReader::new(Detect::default(), &GraphFile);
     let mut patches = Vec::new();
     for piece in file.chunks(64 << 10) {
         reader.push(piece);
@@ -83,9 +83,11 @@ fn read(file: &[u8]) -> Vec<ContactPatch> {
     patches
 }
 
-fn taken(reader: &mut Reader) -> Vec<ContactPatch> {
+fn taken(reader: &mut FileReader) -> Vec<ContactPatch> {
     let items = std::iter::from_fn(|| reader.next_item());
-    items.filter_map(|item| if let Found::Contact(record) = item.found { Some(record.patch) } else { None }).collect()
+    items
+        .filter_map(|item| if let RecordContent::Contact(record) = item.found { Some(record.patch) } else { None })
+        .collect()
 }
 
 fn parsed(file: &str) -> usize {
@@ -107,7 +109,7 @@ async fn opened(path: &Path) -> (Store, i64) {
 }
 
 async fn imported(store: &Store, mailbox: i64, file: Box<dyn Read + Send>) {
-    let job = Job::new(mailbox, "bench".to_owned(), How::new(Detect::default(), &GraphFile));
+    let job = ImportJob::new(mailbox, "bench".to_owned(), How::new(Detect::default(), &GraphFile));
     import::run(store, job, file, &mut Silent).await.unwrap();
 }
 
@@ -222,7 +224,7 @@ async fn main() {
         let asked = Export {
             mailbox,
             listing: Listing::default(),
-            format: FileFormat::VCard3,
+            format: ExportFormat::VCard3,
             photos: Photos::All,
             guard: true,
             aside: false,

@@ -23,18 +23,18 @@ static SEED: OnceLock<Seed> = OnceLock::new();
 
 struct Seed {
     number: u64,
-    names: Mutex<Names>,
+    names: Mutex<IdNames>,
 }
 
 /// Whose ids are how far, and who owns which mailbox.
 #[derive(Default)]
-struct Names {
+struct IdNames {
     counts: HashMap<String, u64>,
     owners: HashMap<i64, String>,
 }
 
 /// How far the ids of everybody are.
-pub(crate) type Counts = HashMap<String, u64>;
+pub(crate) type IdCounts = HashMap<String, u64>;
 
 /// How the clock goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(crate) enum Mode {
 
 /// For whom an id is made. Where ids come from a seed, those of one do not depend on what others do.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Whose<'a> {
+pub(crate) enum IdOwner<'a> {
     /// No client sees it.
     Nobody,
     /// The owner of a mailbox.
@@ -119,12 +119,12 @@ pub(crate) fn introduce(mailbox: i64, owner: &str) {
 }
 
 /// How far the ids of everybody are.
-pub(crate) fn counts() -> Counts {
+pub(crate) fn counts() -> IdCounts {
     SEED.get().map(|seed| seed.names().counts.clone()).unwrap_or_default()
 }
 
 /// Goes back, or on, to counts of earlier; those of some only, by a condition on their names.
-pub(crate) fn set_counts(counts: &Counts, of: impl Fn(&str) -> bool) {
+pub(crate) fn set_counts(counts: &IdCounts, of: impl Fn(&str) -> bool) {
     let Some(seed) = SEED.get() else { return };
     let mut names = seed.names();
     let is_meant = |key: &str| key.split_once(' ').is_some_and(|(_, name)| of(name));
@@ -133,7 +133,7 @@ pub(crate) fn set_counts(counts: &Counts, of: impl Fn(&str) -> bool) {
 }
 
 impl Seed {
-    fn names(&self) -> MutexGuard<'_, Names> {
+    fn names(&self) -> MutexGuard<'_, IdNames> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -147,7 +147,7 @@ impl Seed {
     }
 }
 
-impl Whose<'_> {
+impl IdOwner<'_> {
     fn key(self, seed: &Seed) -> String {
         match self {
             Self::Nobody => "nobody".to_owned(),
@@ -163,7 +163,7 @@ impl Whose<'_> {
 /// A UUIDv7, greater than all others this process made, even within one millisecond. From a seed, it is greater than the others
 /// of the same owner.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-pub(crate) fn new_id(whose: Whose<'_>) -> Uuid {
+pub(crate) fn new_id(whose: IdOwner<'_>) -> Uuid {
     let seed = SEED.get();
     let Mode::Frozen { now, .. } = mode() else {
         return seed.map_or_else(Uuid::now_v7, |seed| from_seed(seed, real(), whose));
@@ -174,7 +174,7 @@ pub(crate) fn new_id(whose: Whose<'_>) -> Uuid {
     )
 }
 
-fn from_seed(seed: &Seed, now: i64, whose: Whose<'_>) -> Uuid {
+fn from_seed(seed: &Seed, now: i64, whose: IdOwner<'_>) -> Uuid {
     let (count, bytes) = seed.next(&whose.key(seed));
     let mut half = [0; 16];
     half.copy_from_slice(&bytes[..16]);
@@ -193,7 +193,7 @@ fn numbered(now: i64, number: u64, random: [u8; 16]) -> Uuid {
 
 /// The id of the database's history.
 pub(crate) fn new_epoch() -> Uuid {
-    new_id(Whose::Caller("epoch"))
+    new_id(IdOwner::Caller("epoch"))
 }
 
 /// 244 random bits, in hexadecimal.

@@ -38,9 +38,9 @@ impl Json {
     /// The message for the client: what is wrong, with line and column.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let (shown, numbers) = without_numbers(bytes);
-        let state = RefCell::new(State { left: MAX_VALUES, numbers: numbers.into_iter() });
+        let state = RefCell::new(ParseState { left: MAX_VALUES, numbers: numbers.into_iter() });
         let mut reader = serde_json::Deserializer::from_slice(&shown);
-        Value { state: &state }
+        ValueSeed { state: &state }
             .deserialize(&mut reader)
             .and_then(|value| reader.end().map(|()| value))
             .map_err(|error| error.to_string())
@@ -146,7 +146,7 @@ fn is_number(text: &str) -> bool {
         && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
 }
 
-struct State {
+struct ParseState {
     /// How many more values are allowed.
     left: usize,
     /// The remaining numbers.
@@ -154,11 +154,11 @@ struct State {
 }
 
 #[derive(Clone, Copy)]
-struct Value<'a> {
-    state: &'a RefCell<State>,
+struct ValueSeed<'a> {
+    state: &'a RefCell<ParseState>,
 }
 
-impl<'de> DeserializeSeed<'de> for Value<'_> {
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Json;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Json, D::Error> {
@@ -169,7 +169,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Value<'_> {
+impl<'de> Visitor<'de> for ValueSeed<'_> {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::cli::arguments::{AnyDatabase, any_name, display_name, issuer, period, user_name};
 use crate::cli::output::{micros, print_line, print_rows, reason, time};
-use crate::cli::phone::{Phone, SignIn};
+use crate::cli::phone::{PhoneArgs, SignIn};
 use crate::clock;
 use crate::domain::date;
 use crate::domain::error::Error;
@@ -21,7 +21,7 @@ use crate::store::{NewToken, Store, Token};
 
 /// `contactd user`
 #[derive(Debug, Args)]
-pub struct Users {
+pub struct UsersArgs {
     #[command(flatten)]
     at: AnyDatabase,
     #[command(subcommand)]
@@ -84,7 +84,7 @@ enum UserCommand {
 
 /// `contactd token`
 #[derive(Debug, Args)]
-pub struct Tokens {
+pub struct TokensArgs {
     #[command(flatten)]
     at: AnyDatabase,
     #[command(subcommand)]
@@ -114,7 +114,7 @@ enum TokenCommand {
         name: Option<String>,
         /// For a phone.
         #[command(flatten)]
-        phone: Phone,
+        phone: PhoneArgs,
     },
     /// List the tokens, without their secrets
     List {
@@ -131,7 +131,7 @@ enum TokenCommand {
 
 /// `contactd share`
 #[derive(Debug, Args)]
-pub struct Shares {
+pub struct SharesArgs {
     #[command(flatten)]
     at: AnyDatabase,
     #[command(subcommand)]
@@ -178,7 +178,7 @@ async fn user(store: &Store, name: &UserName) -> Result<User, String> {
 ///
 /// # Errors
 /// One line that says why.
-pub async fn users(config: Users) -> Result<(), String> {
+pub async fn users(config: UsersArgs) -> Result<(), String> {
     config
         .at
         .with_store(async |store: &Store| match config.command {
@@ -265,12 +265,12 @@ fn confirmed(id: &str) -> Result<bool, String> {
 ///
 /// # Errors
 /// One line that says why.
-pub async fn tokens(config: Tokens) -> Result<(), String> {
+pub async fn tokens(config: TokensArgs) -> Result<(), String> {
     config
         .at
         .with_store(async |store: &Store| match config.command {
             TokenCommand::Create { user, app, scope, expires, name, phone } => {
-                create_token(store, Wanted { user, app, scope, expires, name, phone }).await
+                create_token(store, TokenOptions { user, app, scope, expires, name, phone }).await
             }
             TokenCommand::List { user: only } => {
                 let only = match &only {
@@ -294,17 +294,17 @@ pub async fn tokens(config: Tokens) -> Result<(), String> {
 }
 
 /// What `contactd token create` is asked for.
-struct Wanted {
+struct TokenOptions {
     user: Option<UserName>,
     app: Option<String>,
     scope: Vec<String>,
     expires: Option<Duration>,
     name: Option<String>,
-    phone: Phone,
+    phone: PhoneArgs,
 }
 
-async fn create_token(store: &Store, wanted: Wanted) -> Result<(), String> {
-    let Wanted { user, app, scope, expires, name, phone } = wanted;
+async fn create_token(store: &Store, wanted: TokenOptions) -> Result<(), String> {
+    let TokenOptions { user, app, scope, expires, name, phone } = wanted;
     let bearer = match (app.as_deref(), user) {
         (None, Some(user)) => Principal::User(user),
         (Some(""), Some(app)) => Principal::App(app),
@@ -363,7 +363,7 @@ fn token_row(token: &Token) -> [String; 7] {
 ///
 /// # Errors
 /// One line that says why.
-pub async fn shares(config: Shares) -> Result<(), String> {
+pub async fn shares(config: SharesArgs) -> Result<(), String> {
     config
         .at
         .with_store(async |store: &Store| match config.command {

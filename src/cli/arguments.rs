@@ -8,7 +8,7 @@ use clap::Args;
 use crate::domain::plain::is_plain;
 use crate::domain::user::{self, EXPECTED_NAME, UserName};
 use crate::http::listen::Listen;
-use crate::store::{Address, Database, Options, Store};
+use crate::store::{Database, Options, PostgresUrl, Store};
 
 /// Longest period, in days.
 const MAX_DAYS: u64 = 36_500;
@@ -33,7 +33,7 @@ impl DatabaseArg {
     ///
     /// # Errors
     /// As [`DatabaseArg::database`].
-    pub fn address(&self, flag: &str) -> Result<Address, String> {
+    pub fn address(&self, flag: &str) -> Result<PostgresUrl, String> {
         self.0.parse().map_err(|expected| format!("{flag}: {expected}"))
     }
 }
@@ -119,9 +119,9 @@ const TEMPORARY: &str = "--database :memory:: only the process that made it can 
 
 /// The values of one flag or variable, separated by blanks or commas.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct List<T>(Vec<T>);
+pub struct ListArg<T>(Vec<T>);
 
-impl<T: std::str::FromStr> std::str::FromStr for List<T> {
+impl<T: std::str::FromStr> std::str::FromStr for ListArg<T> {
     type Err = T::Err;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -133,13 +133,13 @@ impl<T: std::str::FromStr> std::str::FromStr for List<T> {
 }
 
 /// The values of all occurrences of a flag.
-pub(crate) fn all<T: Clone>(lists: &[List<T>]) -> Vec<T> {
+pub(crate) fn all<T: Clone>(lists: &[ListArg<T>]) -> Vec<T> {
     lists.iter().flat_map(|list| list.0.iter().cloned()).collect()
 }
 
 /// URLs of PostgreSQL servers. A URL may itself have commas, between its hosts.
 #[allow(clippy::unnecessary_wraps, reason = "clap asks for a result")]
-pub(crate) fn databases(text: &str) -> Result<List<DatabaseArg>, std::convert::Infallible> {
+pub(crate) fn databases(text: &str) -> Result<ListArg<DatabaseArg>, std::convert::Infallible> {
     let mut urls: Vec<String> = Vec::new();
     for piece in text.split(' ').flat_map(|piece| piece.split(',')).filter(|piece| !piece.is_empty()) {
         match urls.last_mut().filter(|_| !piece.contains("://")) {
@@ -147,14 +147,14 @@ pub(crate) fn databases(text: &str) -> Result<List<DatabaseArg>, std::convert::I
             None => urls.push(piece.to_owned()),
         }
     }
-    Ok(List(urls.into_iter().map(DatabaseArg).collect()))
+    Ok(ListArg(urls.into_iter().map(DatabaseArg).collect()))
 }
 
 /// The values of `--listen`.
 ///
 /// # Errors
 /// One line.
-pub(crate) fn listen(texts: &[List<String>]) -> Result<Vec<Listen>, String> {
+pub(crate) fn listen(texts: &[ListArg<String>]) -> Result<Vec<Listen>, String> {
     let read = |text: &String| text.parse().map_err(|expected| format!("--listen {text}: {expected}"));
     all(texts).iter().map(read).collect()
 }
@@ -239,11 +239,13 @@ mod tests {
 
     #[test]
     fn what_can_be_given_more_than_once_stands_with_blanks_or_commas_between() {
-        let list = |text: &str| text.parse::<List<String>>().unwrap().0;
+        let list = |text: &str| text.parse::<ListArg<String>>().unwrap().0;
         for text in ["a b", "a,b", " a , b,"] {
             assert_eq!(list(text), ["a", "b"]);
         }
-        assert!(matches!("".parse::<List<WebOrigin>>(), Err(expected) if expected.starts_with("expected an origin")));
+        assert!(
+            matches!("".parse::<ListArg<WebOrigin>>(), Err(expected) if expected.starts_with("expected an origin"))
+        );
         for text in ["postgres://a,b/x postgres://c/x", "postgres://a,b/x,postgres://c/x"] {
             assert_eq!(
                 databases(text).unwrap().0.iter().map(|database| database.0.as_str()).collect::<Vec<_>>(),

@@ -11,7 +11,7 @@ use crate::store::{AuditQuery, Store};
 
 /// `contactd audit`
 #[derive(Debug, Args)]
-pub struct Audit {
+pub struct AuditArgs {
     #[command(flatten)]
     at: AnyDatabase,
     /// Only entries by this user, by app:NAME, or by operator; removed:NAME is a removed user who had the name
@@ -35,7 +35,7 @@ pub struct Audit {
 ///
 /// # Errors
 /// One line that says why.
-pub async fn run(config: Audit) -> Result<(), String> {
+pub async fn run(config: AuditArgs) -> Result<(), String> {
     config
         .at
         .with_store(async |store: &Store| {

@@ -2,16 +2,16 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::admin::{Shares, Tokens, Users};
-use crate::cli::audit::Audit;
-use crate::cli::copy::Copy;
-use crate::cli::exec::{self, Exec};
-use crate::cli::export::Export;
-use crate::cli::health::Health;
-use crate::cli::import::Import;
-use crate::cli::manual::{Completions, Manual};
-use crate::cli::serve_options::Serve;
-use crate::cli::upkeep::{Backup, Check, Restore};
+use crate::cli::admin::{SharesArgs, TokensArgs, UsersArgs};
+use crate::cli::audit::AuditArgs;
+use crate::cli::copy::CopyArgs;
+use crate::cli::exec::{self, ExecArgs};
+use crate::cli::export::ExportArgs;
+use crate::cli::health::HealthArgs;
+use crate::cli::import::ImportArgs;
+use crate::cli::manual::{CompletionsArgs, ManualArgs};
+use crate::cli::serve_options::ServeArgs;
+use crate::cli::upkeep::{BackupArgs, CheckArgs, RestoreArgs};
 use crate::http::tls;
 
 /// An embedded, persistent contact store that speaks the contacts part of the Microsoft Graph API.
@@ -27,38 +27,38 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the API until SIGTERM, SIGINT or SIGQUIT
-    Serve(Box<Serve>),
+    Serve(Box<ServeArgs>),
     /// Run a command, such as a test runner, beside a server of its own, and end with its exit status
     #[command(mut_arg("listen", exec::free_port), mut_arg("database", exec::temporary))]
-    Exec(Box<Exec>),
+    Exec(Box<ExecArgs>),
     /// Back up a SQLite database to a new file, also while it is served
-    Backup(Backup),
+    Backup(BackupArgs),
     /// Replace a SQLite database that is not served with a backup, and keep the old files
-    Restore(Restore),
+    Restore(RestoreArgs),
     /// Check a database for faults, also while it is served; exits with 0 if there are none, with 3 if there are
-    Check(Check),
+    Check(CheckArgs),
     /// Copy a database to another one, from a file to PostgreSQL or back
-    Copy(Copy),
+    Copy(CopyArgs),
     /// Import files of contacts into a user's mailbox, also while it is served
-    Import(Box<Import>),
+    Import(Box<ImportArgs>),
     /// Export a user's contacts to a file
-    Export(Export),
+    Export(ExportArgs),
     /// Ask a running server for its health, by http or https; exits with 0 if it is healthy
-    Health(Health),
+    Health(HealthArgs),
     /// Add, list, disable and remove users
-    User(Users),
+    User(UsersArgs),
     /// Create, list and revoke tokens
-    Token(Tokens),
+    Token(TokensArgs),
     /// Share mailboxes with other users
-    Share(Shares),
+    Share(SharesArgs),
     /// Read the audit log
-    Audit(Audit),
+    Audit(AuditArgs),
     /// Create a certificate authority and a certificate for development, and print how clients trust them
     DevCert(tls::DevCert),
     /// Print the manual page, or write one for each command
-    Man(Manual),
+    Man(ManualArgs),
     /// Print completions for a shell
-    Completions(Completions),
+    Completions(CompletionsArgs),
 }
 
 #[cfg(test)]

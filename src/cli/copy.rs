@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::arguments::DatabaseArg;
-use crate::store::{self, CopyTarget, Database, Lock, Step};
+use crate::store::{self, CopyProgress, CopyTarget, Database, Lock};
 
 /// Options of `contactd copy`.
 #[derive(Debug, Args)]
@@ -14,7 +14,7 @@ use crate::store::{self, CopyTarget, Database, Lock, Step};
 Stop the servers of both databases: what is written after the copy has begun is not copied. Both must have this program's \
 schema, or the target none. Each part is committed on arrival. At the end the rows of both sides are counted and hashed; \
 until they are equal, no server opens the target.")]
-pub struct Copy {
+pub struct CopyArgs {
     /// Source: a SQLite file, or a postgres:// URL
     #[arg(long, value_name = "FILE|URL")]
     from: DatabaseArg,
@@ -36,7 +36,7 @@ pub struct Copy {
 ///
 /// # Errors
 /// One line, as [`store::copy`].
-pub async fn run(config: &Copy) -> Result<(), String> {
+pub async fn run(config: &CopyArgs) -> Result<(), String> {
     let (from, to) = (config.from.database("--from")?, config.to.database("--to")?);
     if let Database::File(path) = &from
         && !path.exists()
@@ -58,8 +58,8 @@ pub async fn run(config: &Copy) -> Result<(), String> {
     let style = ProgressStyle::with_template("{bar:40} {percent:>3}% {pos}/{len} rows, {eta} to go");
     bar.set_style(style.map_err(|error| error.to_string())?);
     let copied = store::copy(&from, &to, target, |step| match step {
-        Step::Total(rows) => bar.set_length(2 * rows),
-        Step::Rows(rows) => bar.inc(rows),
+        CopyProgress::Total(rows) => bar.set_length(2 * rows),
+        CopyProgress::Rows(rows) => bar.inc(rows),
     });
     let copied = copied.await;
     drop(locks);

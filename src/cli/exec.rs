@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use crate::cli::lifetime::{Signal, Stop};
 use crate::cli::serve::{self, Ready};
-use crate::cli::serve_options::Serve;
+use crate::cli::serve_options::ServeArgs;
 
 /// Options of `contactd exec`.
 #[derive(Debug, Args)]
@@ -22,10 +22,10 @@ command finds it in CONTACTD_URL, and the control plane for tests in CONTACTD_CO
 NODE_EXTRA_CA_CERTS and REQUESTS_CA_BUNDLE name the development certificate authority. Signals are passed on to the command, \
 and the exit status is the command's; 128 and the number of the signal that ended it; 127 if it was not found, 126 if it \
 cannot be run.")]
-pub struct Exec {
+pub struct ExecArgs {
     /// The server.
     #[command(flatten)]
-    serve: Serve,
+    serve: ServeArgs,
 
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
@@ -46,7 +46,7 @@ pub(crate) fn temporary(argument: Arg) -> Arg {
 ///
 /// # Errors
 /// One line that says why the server cannot start, or ended before the command.
-pub async fn run(Exec { mut serve, command }: Exec) -> Result<ExitCode, String> {
+pub async fn run(ExecArgs { mut serve, command }: ExecArgs) -> Result<ExitCode, String> {
     if serve.stop_with_stdin {
         return Err("--stop-with-stdin: with `contactd exec` the standard input is the command's".to_owned());
     }

@@ -14,8 +14,8 @@ use crate::domain::handling::Handling;
 use crate::graph::json::contact::file::GraphFile;
 use crate::odata::filter::{self, Aliases, Model};
 use crate::store::{Listing, Store};
-use crate::transfer::encode::FileFormat;
-use crate::transfer::export::{self, Export as Asked, Output, Photos, Summary};
+use crate::transfer::encode::ExportFormat;
+use crate::transfer::export::{self, Export as Asked, ExportOutput, Photos, Summary};
 use crate::transfer::folder_named;
 
 /// Options of `contactd export`.
@@ -23,7 +23,7 @@ use crate::transfer::folder_named;
 #[command(after_help = "\
 The file has the contacts of one moment, whatever is written meanwhile. It gets its name when it is whole. \
 docs/import-export.md tells which program takes what.")]
-pub struct Export {
+pub struct ExportArgs {
     #[command(flatten)]
     at: AnyDatabase,
 
@@ -33,7 +33,7 @@ pub struct Export {
 
     /// vcard3, vcard4, csv-google, csv-outlook, jscontact or ndjson
     #[arg(long, value_parser = format, value_name = "FORMAT", default_value = "vcard3")]
-    format: FileFormat,
+    format: ExportFormat,
 
     /// The file; by default standard output
     #[arg(long, value_name = "FILE")]
@@ -72,22 +72,23 @@ enum WhichPhotos {
     All,
 }
 
-fn format(text: &str) -> Result<FileFormat, String> {
-    FileFormat::parse(text).ok_or_else(|| format!("expected {}", FileFormat::ALL.map(FileFormat::name).join(", ")))
+fn format(text: &str) -> Result<ExportFormat, String> {
+    ExportFormat::parse(text)
+        .ok_or_else(|| format!("expected {}", ExportFormat::ALL.map(ExportFormat::name).join(", ")))
 }
 
 /// Runs `contactd export`.
 ///
 /// # Errors
 /// One line that says why. No file is left that is not whole.
-pub async fn run(config: Export) -> Result<(), String> {
+pub async fn run(config: ExportArgs) -> Result<(), String> {
     config
         .at
         .with_store(async |store: &Store| {
             let user = owner(store, &config.user).await?;
             let store = store.acting_for_operator(user.mailbox, "export");
             let asked = asked(&store, &config, user.mailbox).await?;
-            let mut files = Files::new(config.to.as_deref(), config.split.is_some())?;
+            let mut files = ExportFiles::new(config.to.as_deref(), config.split.is_some())?;
             let summary = export::run(&store, &asked, &mut files).await.map_err(|error| files.explained(error))?;
             files.finish()?;
             tell(&summary);
@@ -96,7 +97,7 @@ pub async fn run(config: Export) -> Result<(), String> {
         .await
 }
 
-async fn asked(store: &Store, config: &Export, mailbox: i64) -> Result<Asked, String> {
+async fn asked(store: &Store, config: &ExportArgs, mailbox: i64) -> Result<Asked, String> {
     let folder = match &config.folder {
         Some(name) => Some(folder_named(store, mailbox, name).await.map_err(|error| match error {
             Error::NotFound => format!("--folder: there is no folder '{name}'"),
@@ -129,7 +130,7 @@ fn tell(summary: &Summary) {
 }
 
 /// The files that are written. Each is written beside its name, and all get their names at the end.
-struct Files {
+struct ExportFiles {
     to: Option<PathBuf>,
     split: bool,
     current: Option<BufWriter<Box<dyn Write>>>,
@@ -138,7 +139,7 @@ struct Files {
     why: Option<String>,
 }
 
-impl Files {
+impl ExportFiles {
     fn new(to: Option<&Path>, split: bool) -> Result<Self, String> {
         let (current, written, why) = Default::default();
         let mut files = Self { to: to.map(Path::to_owned), split, current, written, begun: false, why };
@@ -206,7 +207,7 @@ fn numbered(name: &Path, number: usize) -> PathBuf {
     name.with_file_name(format!("{stem}-{number:04}{extension}"))
 }
 
-impl Output for Files {
+impl ExportOutput for ExportFiles {
     fn has_begun(&self) -> bool {
         self.begun
     }

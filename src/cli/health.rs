@@ -16,16 +16,16 @@ use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
 };
 
-use crate::cli::arguments::{self, List};
+use crate::cli::arguments::{self, ListArg};
 use crate::http::listen::Listen;
 
 /// Options of `contactd health`.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 it is well, 1 it is not, 2 it could not be asked.")]
-pub struct Health {
+pub struct HealthArgs {
     /// Address that the server listens on; the first one is asked
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
-    pub listen: Vec<List<String>>,
+    pub listen: Vec<ListArg<String>>,
 
     /// Ask whether the server is ready for requests (/readyz) instead of whether it is healthy (/healthz)
     #[arg(long)]
@@ -49,7 +49,7 @@ const MAX_ANSWER: u64 = 4_096;
 ///
 /// # Errors
 /// One line: it cannot be reached, or is not well.
-pub fn check(config: &Health) -> Result<(), Unwell> {
+pub fn check(config: &HealthArgs) -> Result<(), Unwell> {
     let (asked, answer) = ask_server(config).map_err(Unwell::Silent)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     match head.split(' ').nth(1).unwrap_or("nothing") {
@@ -67,7 +67,7 @@ pub fn check(config: &Health) -> Result<(), Unwell> {
 }
 
 /// The server's address and its answer.
-fn ask_server(config: &Health) -> Result<(String, String), String> {
+fn ask_server(config: &HealthArgs) -> Result<(String, String), String> {
     let place = arguments::listen(&config.listen)?.into_iter().next().ok_or("--listen names no address")?;
     let path = if config.ready { "/readyz" } else { "/healthz" };
     match &place {

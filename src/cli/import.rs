@@ -12,15 +12,15 @@ use uuid::Uuid;
 use crate::cli::arguments::{AnyDatabase, any_name};
 use crate::cli::output::{print_line, print_rows, reason, time};
 use crate::domain::error::Error;
-use crate::domain::import::{Progress, Run, Undone};
+use crate::domain::import::{ImportProgress, Run, Undone};
 use crate::domain::user::User;
 use crate::formats::csv::dates::DateOrder;
-use crate::formats::detect::{ColumnMap, Format, Options};
+use crate::formats::detect::{ColumnMap, FileFormat, ReadOptions};
 use crate::graph::json::contact::file::GraphFile;
 use crate::store::Store;
 use crate::transfer::folder_named;
-use crate::transfer::import::{self, Job, Listener};
-use crate::transfer::reading::{Bytes, How, Taken};
+use crate::transfer::import::{self, ImportJob, ImportListener};
+use crate::transfer::reading::{Bytes, How, ReadRecord};
 
 /// Contacts that were left as they are, at most, that a person is shown.
 const SHOWN: usize = 15;
@@ -33,7 +33,7 @@ JSContact, or contacts of Microsoft Graph as JSON; each may be compressed with g
 changed is not written, and contacts that are not in the file stay. It runs while the database is served. docs/import-export.md \
 tells how to export from which program, and what becomes of what.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub struct Import {
+pub struct ImportArgs {
     #[command(flatten)]
     at: AnyDatabase,
 
@@ -52,7 +52,7 @@ pub struct Import {
     /// The format, where the content does not tell it: vcard, csv-google, csv-outlook, csv-thunderbird, csv-yahoo,
     /// csv-linkedin, csv, ldif, jscontact or graph
     #[arg(long, value_parser = format, value_name = "FORMAT")]
-    format: Option<Format>,
+    format: Option<FileFormat>,
 
     /// Only show what would be done
     #[arg(long)]
@@ -95,8 +95,8 @@ pub struct Import {
     undo: Option<Uuid>,
 }
 
-fn format(text: &str) -> Result<Format, String> {
-    Format::parse(text).ok_or_else(|| "it is none of those in --help".to_owned())
+fn format(text: &str) -> Result<FileFormat, String> {
+    FileFormat::parse(text).ok_or_else(|| "it is none of those in --help".to_owned())
 }
 
 fn order(text: &str) -> Result<DateOrder, String> {
@@ -107,7 +107,7 @@ fn order(text: &str) -> Result<DateOrder, String> {
 ///
 /// # Errors
 /// One line that says why.
-pub async fn run(config: Import) -> Result<(), String> {
+pub async fn run(config: ImportArgs) -> Result<(), String> {
     config
         .at
         .with_store(async |store: &Store| {
@@ -131,7 +131,7 @@ pub(crate) async fn owner(store: &Store, name: &str) -> Result<User, String> {
     found.ok_or_else(|| format!("there is no user '{name}'"))
 }
 
-async fn import_files(store: &Store, user: &User, config: &Import) -> Result<(), String> {
+async fn import_files(store: &Store, user: &User, config: &ImportArgs) -> Result<(), String> {
     let store = store.acting_for_operator(user.mailbox, "import");
     let folder = match &config.folder {
         Some(name) => Some(folder_named(&store, user.mailbox, name).await.map_err(|error| match error {
@@ -142,21 +142,21 @@ async fn import_files(store: &Store, user: &User, config: &Import) -> Result<(),
     };
     let mut map = ColumnMap::default();
     config.map.iter().try_for_each(|entry| map.add(entry)).map_err(|error| format!("--map: {error}"))?;
-    let options = Options { format: config.format, map, date_order: config.date_order };
+    let options = ReadOptions { format: config.format, map, date_order: config.date_order };
     let keeps_refused = config.refused.is_some();
     let match_email = config.matching.is_some();
     let how = How { match_email, keeps_refused, ..How::new(options, &GraphFile) };
-    let mut output = Output::new(config)?;
+    let mut output = ReportFiles::new(config)?;
     let mut told = Vec::new();
     for path in &config.files {
         let name = path.display().to_string();
         let (file, size) = open(path)?;
-        let job = Job {
+        let job = ImportJob {
             folder: folder.clone(),
             size,
             dry_run: config.dry_run,
             resume: config.resume,
-            ..Job::new(user.mailbox, name.clone(), how.clone())
+            ..ImportJob::new(user.mailbox, name.clone(), how.clone())
         };
         output.begin(size)?;
         let done = import::run(&store, job, file, &mut output).await;
@@ -181,7 +181,7 @@ async fn import_files(store: &Store, user: &User, config: &Import) -> Result<(),
 }
 
 /// An error, and what can be done when contacts were imported before it.
-fn explained(error: &Error, output: &Output) -> String {
+fn explained(error: &Error, output: &ReportFiles) -> String {
     let why = reason(error.clone());
     match output.settled {
         0 => why,
@@ -206,7 +206,7 @@ fn open(path: &Path) -> Result<(Bytes, Option<u64>), String> {
 }
 
 /// Where the report and the refused records go.
-struct Output {
+struct ReportFiles {
     bar: ProgressBar,
     report: Option<BufWriter<File>>,
     refused: Option<BufWriter<File>>,
@@ -217,8 +217,8 @@ struct Output {
     settled: u64,
 }
 
-impl Output {
-    fn new(config: &Import) -> Result<Self, String> {
+impl ReportFiles {
+    fn new(config: &ImportArgs) -> Result<Self, String> {
         let create = |path: &Option<PathBuf>| {
             let create = |path: &PathBuf| File::create(path).map_err(|error| format!("{}: {error}", path.display()));
             path.as_ref().map(create).transpose().map(|file| file.map(BufWriter::new))
@@ -263,13 +263,13 @@ impl Output {
     }
 }
 
-impl Listener for Output {
+impl ImportListener for ReportFiles {
     async fn begins(&mut self, _: Option<&Run>, preface: Vec<u8>) -> Result<(), Error> {
         self.preface = preface;
         Ok(())
     }
 
-    async fn settled(&mut self, records: &[Taken], progress: Progress) -> Result<(), Error> {
+    async fn settled(&mut self, records: &[ReadRecord], progress: ImportProgress) -> Result<(), Error> {
         self.bar.set_position(progress.bytes);
         self.bar.set_message(format!("{} records", progress.records));
         self.settled = progress.records;

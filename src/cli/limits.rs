@@ -18,7 +18,7 @@ const FEWEST_CONNECTIONS: u64 = 16;
 
 /// Options of `contactd serve` that limit its clients.
 #[derive(Debug, Clone, Args)]
-pub struct Options {
+pub struct LimitArgs {
     /// Requests per second for each token, with bursts of ten times as many; 0: unlimited
     #[arg(long, env = "CONTACTD_RATE_LIMIT", default_value_t = 0, value_name = "N",
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
@@ -71,12 +71,12 @@ pub struct Options {
 
     /// Additional limits: graph applies Graph's own limits, for tests of clients
     #[arg(long, env = "CONTACTD_THROTTLE", value_enum, default_value_t)]
-    pub throttle: Throttle,
+    pub throttle: ThrottleMode,
 }
 
 /// Limits in addition to the server's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Throttle {
+pub enum ThrottleMode {
     /// None.
     #[default]
     Off,
@@ -84,7 +84,7 @@ pub enum Throttle {
     Graph,
 }
 
-impl Options {
+impl LimitArgs {
     /// `--keep-alive` as a period.
     pub fn keep_alive(&self) -> Duration {
         Duration::from_secs(self.keep_alive)
@@ -105,7 +105,7 @@ impl Options {
             requests_each: self.max_requests_each,
             buffered: bytes(self.max_buffered),
             buffered_each: bytes(self.max_buffered_each),
-            mailbox: (self.throttle == Throttle::Graph).then(MailboxLimits::of_graph),
+            mailbox: (self.throttle == ThrottleMode::Graph).then(MailboxLimits::of_graph),
             forwarded,
         }
     }

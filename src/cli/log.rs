@@ -20,13 +20,13 @@ use crate::http::Strangers;
 const MAX_LOG_LINES: usize = 8_192;
 
 /// The running log. Dropping it writes the rest.
-pub(crate) struct Log {
+pub(crate) struct RunningLog {
     _worker: WorkerGuard,
     set: Arc<dyn Fn(Targets) + Send + Sync>,
 }
 
 /// Starts the log. A separate thread writes the lines, and drops some if it cannot keep up.
-pub(crate) fn start(format: LogFormat, level: LogLevel) -> Log {
+pub(crate) fn start(format: LogFormat, level: LogLevel) -> RunningLog {
     let terminal = io::stderr().is_terminal();
     let queue = NonBlockingBuilder::default().buffered_lines_limit(MAX_LOG_LINES);
     let (writer, worker) = queue.finish(io::stderr());
@@ -40,7 +40,7 @@ pub(crate) fn start(format: LogFormat, level: LogLevel) -> Log {
         // They would go to standard error, which has just failed.
         .log_internal_errors(false);
     let set = if is_text { init(log.finish(), level) } else { init(log.json().flatten_event(true).finish(), level) };
-    Log { _worker: worker, set }
+    RunningLog { _worker: worker, set }
 }
 
 fn init<S>(log: S, level: LogLevel) -> Arc<dyn Fn(Targets) + Send + Sync>
@@ -67,7 +67,7 @@ fn targets(level: LogLevel) -> Targets {
     Targets::new().with_default(level).with_target("actix_server", framework)
 }
 
-impl Log {
+impl RunningLog {
     /// Changes the level from now on.
     pub(crate) fn setter(&self) -> impl Fn(LogLevel) + Send + Sync + use<> {
         let set = Arc::clone(&self.set);

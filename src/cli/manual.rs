@@ -14,7 +14,7 @@ use crate::permission;
 
 /// Options of `contactd man`.
 #[derive(Debug, Args)]
-pub struct Manual {
+pub struct ManualArgs {
     /// Folder to write a page for each command to; without it the page of contactd itself is printed
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -22,7 +22,7 @@ pub struct Manual {
 
 /// Options of `contactd completions`.
 #[derive(Debug, Args)]
-pub struct Completions {
+pub struct CompletionsArgs {
     /// The shell
     shell: Shell,
 }
@@ -61,7 +61,7 @@ const EXAMPLES: [(&str, &str); 4] = [
 ///
 /// # Errors
 /// One line: a file cannot be written.
-pub fn manual(config: &Manual) -> Result<(), String> {
+pub fn manual(config: &ManualArgs) -> Result<(), String> {
     let mut command = Cli::command();
     command.build();
     let Some(dir) = &config.dir else {
@@ -112,6 +112,6 @@ fn listed(page: &mut Roff, title: &str, entries: &[(&str, &str)]) {
 }
 
 /// Prints completions for a shell.
-pub fn completions(config: &Completions) {
+pub fn completions(config: &CompletionsArgs) {
     clap_complete::generate(config.shell, &mut Cli::command(), "contactd", &mut io::stdout());
 }

@@ -2,23 +2,23 @@
 
 use std::io::Write as _;
 
-use crate::cli::arguments::{self, List};
+use crate::cli::arguments::{self, ListArg};
 use crate::http::Readiness;
-use crate::http::listen::{self, At};
+use crate::http::listen::{self, ListenAddress};
 use crate::http::monitoring::{self, Monitoring};
 
 /// The running listener; nothing if none is asked for.
 pub(crate) struct Monitored {
     server: Option<Monitoring>,
     /// Where it is reached. Dropping a socket's file removes it.
-    _at: Vec<At>,
+    _at: Vec<ListenAddress>,
 }
 
 /// Starts it, and says where it is reached.
 ///
 /// # Errors
 /// One line: the address cannot be used.
-pub(crate) fn start(place: Option<&List<String>>, readiness: &Readiness) -> Result<Monitored, String> {
+pub(crate) fn start(place: Option<&ListArg<String>>, readiness: &Readiness) -> Result<Monitored, String> {
     let Some(place) = place else { return Ok(Monitored { server: None, _at: Vec::new() }) };
     let name = |error: String| error.replacen("--listen", "--metrics-listen", 1);
     let places = arguments::listen(std::slice::from_ref(place)).map_err(name)?;
@@ -29,8 +29,8 @@ pub(crate) fn start(place: Option<&List<String>>, readiness: &Readiness) -> Resu
     let (server, at) =
         monitoring::serve(bound, readiness.clone()).map_err(|error| format!("--metrics-listen: {error}"))?;
     let line = match &at {
-        At::Address(address) => format!("contactd metrics on http://{address}/metrics\n"),
-        At::File(file) => format!("contactd metrics on unix:{}\n", file.path.display()),
+        ListenAddress::Address(address) => format!("contactd metrics on http://{address}/metrics\n"),
+        ListenAddress::File(file) => format!("contactd metrics on unix:{}\n", file.path.display()),
     };
     // A closed output is no error.
     let _ = std::io::stderr().write_all(line.as_bytes());

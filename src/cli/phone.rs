@@ -14,7 +14,7 @@ use crate::clock;
 
 /// Options of `contactd token create` for a phone.
 #[derive(Debug, Args)]
-pub struct Phone {
+pub struct PhoneArgs {
     /// Address of the server as phones reach it (`https://host:port/prefix`)
     #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     server: Option<String>,
@@ -34,7 +34,7 @@ pub(crate) struct SignIn<'a> {
     pub(crate) name: Option<&'a str>,
 }
 
-impl Phone {
+impl PhoneArgs {
     /// Whether more than text is asked for.
     pub(crate) fn wants_more(&self) -> bool {
         self.qr || self.apple_profile.is_some()
@@ -113,7 +113,7 @@ fn profile(server: &str, SignIn { user, password, name }: &SignIn<'_>) -> String
         text("CardDAVPrincipalURL", &principal),
         text("PayloadType", "com.apple.carddav.account"),
         text("PayloadIdentifier", &format!("contactd.{user}.carddav")),
-        text("PayloadUUID", &clock::new_id(clock::Whose::Nobody).to_string()),
+        text("PayloadUUID", &clock::new_id(clock::IdOwner::Nobody).to_string()),
         "      <key>PayloadVersion</key>\n      <integer>1</integer>\n".to_owned(),
     ]
     .concat();
@@ -121,7 +121,7 @@ fn profile(server: &str, SignIn { user, password, name }: &SignIn<'_>) -> String
         text("PayloadDisplayName", description),
         text("PayloadType", "Configuration"),
         text("PayloadIdentifier", &format!("contactd.{user}")),
-        text("PayloadUUID", &clock::new_id(clock::Whose::Nobody).to_string()),
+        text("PayloadUUID", &clock::new_id(clock::IdOwner::Nobody).to_string()),
     ]
     .concat()
     .replace("      <", "  <");

@@ -12,13 +12,13 @@ use tokio::sync::oneshot;
 use crate::cli::config::{Cli, Command};
 use crate::cli::first_start;
 use crate::cli::lifetime::{ReadyFile, Stop};
-use crate::cli::log::{self, Log};
+use crate::cli::log::{self, RunningLog};
 use crate::cli::notified::Manager;
-use crate::cli::serve_options::{LogAddresses, Serve, WalCheckpoint};
+use crate::cli::serve_options::{LogAddresses, ServeArgs, WalCheckpoint};
 use crate::cli::{layers, limits, monitored};
 use crate::http::authenticate::Access;
 use crate::http::connections::Connections;
-use crate::http::listen::{self, At, Bound, Listen, Listener};
+use crate::http::listen::{self, BoundAddress, Listen, ListenAddress, Listener};
 use crate::http::serving::Serving;
 use crate::http::tls::Tls;
 use crate::http::{Api, Origin, Readiness, Settings};
@@ -42,7 +42,7 @@ const HANDSHAKES: usize = 25_000;
 ///
 /// # Errors
 /// One line that says why it cannot start.
-pub async fn run(config: Serve) -> Result<(), String> {
+pub async fn run(config: ServeArgs) -> Result<(), String> {
     let delay = config.drain_delay();
     let work = async |ready: Ready, stop: &mut Stop| {
         stop.wait().await;
@@ -66,7 +66,7 @@ pub(crate) struct Ready {
 /// # Errors
 /// As [`run`].
 pub(crate) async fn run_until<T>(
-    config: Serve,
+    config: ServeArgs,
     work: impl AsyncFnOnce(Ready, &mut Stop) -> T,
 ) -> Result<Option<T>, String> {
     if let Some(seed) = config.deterministic {
@@ -123,7 +123,7 @@ pub(crate) async fn run_until<T>(
         Database::Temporary | Database::Postgres(_) => None,
     };
     let store = Store::open(&database, Options { lock, ..options }).await.map_err(|error| error.to_string())?;
-    let parts = Parts { front, access, notifier, readiness, named, manager: manager.clone() };
+    let parts = ServerParts { front, access, notifier, readiness, named, manager: manager.clone() };
     let served = serve(&config, parts, &database, &store, async |ready| work(ready, &mut stop).await).await;
     manager.tell("STOPPING=1");
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
@@ -136,15 +136,15 @@ pub(crate) async fn run_until<T>(
 
 /// The listeners, and the certificate if they use TLS.
 struct Front {
-    bound: Vec<Bound>,
+    bound: Vec<BoundAddress>,
     tls: Option<Tls>,
 }
 
 impl Front {
-    fn new(config: &Serve, places: &[Listen]) -> Result<Self, String> {
+    fn new(config: &ServeArgs, places: &[Listen]) -> Result<Self, String> {
         let bound = listen::bind(places)?;
         let tls = config.tls.open(config.dev)?;
-        if tls.is_some() && bound.iter().any(|bound| matches!(bound.at, At::File(_))) {
+        if tls.is_some() && bound.iter().any(|bound| matches!(bound.at, ListenAddress::File(_))) {
             return Err(
                 "--listen unix:PATH is served without TLS, so it cannot be combined with a certificate".to_owned()
             );
@@ -153,7 +153,7 @@ impl Front {
     }
 
     fn is_local(&self) -> bool {
-        self.bound.iter().all(Bound::is_local)
+        self.bound.iter().all(BoundAddress::is_local)
     }
 
     fn scheme(&self) -> &'static str {
@@ -163,8 +163,8 @@ impl Front {
     /// curl's arguments for the server's address, with the quote of the URL open.
     fn curl(&self) -> String {
         match self.bound.first().map(|bound| &bound.at) {
-            Some(At::File(file)) => format!("--unix-socket '{}' 'http://localhost", file.path.display()),
-            Some(At::Address(address)) => format!("'{}://{address}", self.scheme()),
+            Some(ListenAddress::File(file)) => format!("--unix-socket '{}' 'http://localhost", file.path.display()),
+            Some(ListenAddress::Address(address)) => format!("'{}://{address}", self.scheme()),
             None => String::new(),
         }
     }
@@ -180,7 +180,7 @@ fn is_new(database: &Database) -> bool {
 }
 
 /// What a server is made of, besides its store.
-struct Parts {
+struct ServerParts {
     front: Front,
     access: Option<Access>,
     notifier: Notifier,
@@ -191,8 +191,8 @@ struct Parts {
 }
 
 async fn serve<T>(
-    config: &Serve,
-    Parts { front, access, notifier, readiness, named, manager }: Parts,
+    config: &ServeArgs,
+    ServerParts { front, access, notifier, readiness, named, manager }: ServerParts,
     database: &Database,
     store: &Store,
     work: impl AsyncFnOnce(Ready) -> T,
@@ -241,8 +241,8 @@ async fn serve<T>(
         }
         .map_err(listen)?;
         match at {
-            At::Address(address) => reached.push(format!("{scheme}://{address}")),
-            At::File(file) => {
+            ListenAddress::Address(address) => reached.push(format!("{scheme}://{address}")),
+            ListenAddress::File(file) => {
                 reached.push(format!("unix:{}", file.path.display()));
                 files.push(file);
             }
@@ -312,7 +312,7 @@ async fn drain(ready: &Ready, delay: Duration, stop: &mut Stop) {
 }
 
 /// The API's settings.
-fn settings(config: &Serve, notifier: Notifier) -> Settings {
+fn settings(config: &ServeArgs, notifier: Notifier) -> Settings {
     let origin = match &config.public_url {
         Some(url) => Origin::Public(url.clone()),
         None if config.trust_forwarded => Origin::Forwarded,
@@ -338,7 +338,7 @@ fn settings(config: &Serve, notifier: Notifier) -> Settings {
 }
 
 /// Warns of settings that are probably a mistake. A start that fails prints only the reason.
-async fn warn(config: &Serve, front: &Front, store: &Store) -> Result<(), String> {
+async fn warn(config: &ServeArgs, front: &Front, store: &Store) -> Result<(), String> {
     if config.dev && store.has_real_users().await.map_err(|error| error.to_string())? {
         tracing::warn!(
             "--dev lets every client act as any user, and this database has users that were not created by --dev"
@@ -366,14 +366,14 @@ async fn warn(config: &Serve, front: &Front, store: &Store) -> Result<(), String
 
 /// Values of `Host` that a server with `--dev` accepts besides loopback names: those of its own flags. Other names are
 /// refused against DNS rebinding by web pages.
-fn hosts(config: &Serve) -> Option<Vec<String>> {
+fn hosts(config: &ServeArgs) -> Option<Vec<String>> {
     let listen = config.places().unwrap_or_default().into_iter().map(|place| place.to_string());
     let public = config.public_url.iter().filter_map(|url| url.split('/').nth(2)).map(str::to_owned);
     (config.dev && !config.dev_allow_remote).then(|| listen.chain(public).collect())
 }
 
 /// The limits for connections, and the number of worker threads, which is the framework's default.
-fn connections(config: &Serve) -> (Connections, usize) {
+fn connections(config: &ServeArgs) -> (Connections, usize) {
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let servers = 1 + config.read_from().len();
     let database = u64::from(config.database_connections) * servers as u64;
@@ -384,7 +384,7 @@ fn connections(config: &Serve) -> (Connections, usize) {
 }
 
 /// Reads the log level and the tokens again. What cannot be read stays as it was.
-fn reloader(log: &Log, named: Arc<OnceLock<Access>>) -> impl Fn() + use<> {
+fn reloader(log: &RunningLog, named: Arc<OnceLock<Access>>) -> impl Fn() + use<> {
     let set = log.setter();
     move || {
         let arguments: Vec<_> = std::env::args_os().collect();
@@ -416,7 +416,7 @@ const NOBODY: &str = "there is no user who can sign in: start once on a loopback
     provider with --oidc-issuer, or use --dev";
 
 /// Tokens from the environment and the token file, and the identity provider; `None` if only tokens of the database count.
-fn access(config: &Serve) -> Result<Option<Access>, String> {
+fn access(config: &ServeArgs) -> Result<Option<Access>, String> {
     let tokens = layers::named_tokens(config.token_file.as_deref())?;
     let provider = config.provider()?;
     if config.dev {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
-use crate::cli::arguments::{self, DatabaseArg, List, all, batch_limit, databases, days, public_url, week_or_more};
+use crate::cli::arguments::{self, DatabaseArg, ListArg, all, batch_limit, databases, days, public_url, week_or_more};
 use crate::cli::limits;
 use crate::domain::handling::Handling;
 use crate::domain::phone::Region;
@@ -25,7 +25,7 @@ one of each. The environment variable CONTACTD_TOKENS names more users and token
 form app:NAME is an application, which may open every mailbox. There is no such flag, because every process of the machine \
 can read flags.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub struct Serve {
+pub struct ServeArgs {
     /// File of settings, in TOML: the names of these flags with _ for -. Flags and variables take precedence
     #[arg(long, env = "CONTACTD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -37,11 +37,11 @@ pub struct Serve {
     /// Address to listen on: ADDR:PORT (port 0 picks a free one), :PORT for all addresses of the machine, or unix:PATH for a
     /// Unix socket, which its owner and group can use; can be repeated
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
-    pub listen: Vec<List<String>>,
+    pub listen: Vec<ListArg<String>>,
 
     /// Address for Prometheus (/metrics) and orchestrators (/livez, /readyz), without TLS and tokens. Clients need not reach it
     #[arg(long, env = "CONTACTD_METRICS_LISTEN", value_name = "ADDR:PORT")]
-    pub metrics_listen: Option<List<String>>,
+    pub metrics_listen: Option<ListArg<String>>,
 
     /// The database: a SQLite file, created if missing; :memory: for a private temporary one; or
     /// postgres://USER:PASSWORD@HOST:PORT/NAME (HOST:PORT,HOST:PORT names a primary and its standbys)
@@ -66,7 +66,7 @@ pub struct Serve {
 
     /// PostgreSQL standby to read lists from, once it has replayed the mailbox's own writes; can be repeated
     #[arg(long, env = "CONTACTD_DATABASE_READ", value_name = "URL", value_parser = databases, hide_env_values = true)]
-    pub database_read: Vec<List<DatabaseArg>>,
+    pub database_read: Vec<ListArg<DatabaseArg>>,
 
     /// Maximum number of connections to PostgreSQL
     #[arg(long, env = "CONTACTD_DATABASE_CONNECTIONS", default_value_t = 10, value_name = "N",
@@ -97,7 +97,7 @@ pub struct Serve {
 
     /// Required aud claim of those tokens; can be repeated
     #[arg(long, env = "CONTACTD_OIDC_AUDIENCE", value_name = "TEXT", requires = "oidc_issuer")]
-    pub oidc_audience: Vec<List<String>>,
+    pub oidc_audience: Vec<ListArg<String>>,
 
     /// Claim by whose value shares and paths find the provider's users, such as upn or preferred_username. Use only a claim
     /// that users cannot choose themselves. An email claim counts only with email_verified
@@ -132,7 +132,7 @@ pub struct Serve {
 
     /// Origin, like `https://app.example.org`, whose web pages may call the API from a browser (CORS); can be repeated
     #[arg(long, env = "CONTACTD_CORS_ORIGIN", value_name = "ORIGIN")]
-    pub cors_origin: Vec<List<WebOrigin>>,
+    pub cors_origin: Vec<ListArg<WebOrigin>>,
 
     /// Address that clients use, if a proxy is in front: links begin with it (`https://host:port/prefix`). The proxy may
     /// remove the prefix from requests or not
@@ -196,7 +196,7 @@ pub struct Serve {
     /// Host that change notifications may be sent to by http, and although its address is not public (for development); can
     /// be repeated
     #[arg(long, env = "CONTACTD_ALLOW_NOTIFICATION_TARGET", value_name = "HOST[:PORT]")]
-    pub allow_notification_target: Vec<List<Allowed>>,
+    pub allow_notification_target: Vec<ListArg<Allowed>>,
 
     /// Certificate authorities, in PEM, to trust in outgoing calls (notifications and the identity provider), in addition to
     /// the public ones
@@ -210,7 +210,7 @@ pub struct Serve {
 
     /// Limits for clients.
     #[command(flatten)]
-    pub limits: limits::Options,
+    pub limits: limits::LimitArgs,
 
     /// Format of log lines: auto is text on a terminal and JSON elsewhere
     #[arg(long, env = "CONTACTD_LOG_FORMAT", value_enum, default_value_t)]
@@ -276,7 +276,7 @@ pub enum LogLevel {
     Debug,
 }
 
-impl Serve {
+impl ServeArgs {
     /// The values of `--listen`.
     ///
     /// # Errors

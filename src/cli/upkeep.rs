@@ -14,7 +14,7 @@ use crate::store::{self, Lock, Verify};
 /// Options of `contactd backup`.
 #[derive(Debug, Args)]
 #[command(after_help = "Use pg_dump for PostgreSQL.")]
-pub struct Backup {
+pub struct BackupArgs {
     #[command(flatten)]
     at: SqliteDatabase,
 
@@ -33,7 +33,7 @@ pub struct Backup {
 Stop the server first. The backup is checked completely before anything is changed. The old files stay beside the database, \
 under the names that are printed. If the command is interrupted, either the old or the new database is there, complete; \
 contactd serve finishes what was begun. Use pg_restore for PostgreSQL.")]
-pub struct Restore {
+pub struct RestoreArgs {
     /// The backup, as contactd backup makes it
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
@@ -46,7 +46,7 @@ pub struct Restore {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 It prints a line for each fault. Exit status: 0 no faults, 1 the check could not run, 2 wrong usage, 3 faults.")]
-pub struct Check {
+pub struct CheckArgs {
     #[command(flatten)]
     at: AnyDatabase,
 
@@ -62,7 +62,7 @@ const FAULTS: u8 = 3;
 ///
 /// # Errors
 /// One line that says why.
-pub async fn backup(config: &Backup) -> Result<(), String> {
+pub async fn backup(config: &BackupArgs) -> Result<(), String> {
     let path = config.at.file("pg_dump")?;
     store::backup(&path, &config.to, config.verify).await.map_err(|error| error.to_string())?;
     print_line(&format!("{} is a copy of {}", config.to.display(), path.display()));
@@ -73,7 +73,7 @@ pub async fn backup(config: &Backup) -> Result<(), String> {
 ///
 /// # Errors
 /// One line that says why.
-pub async fn restore(config: &Restore) -> Result<(), String> {
+pub async fn restore(config: &RestoreArgs) -> Result<(), String> {
     let path = config.at.file("pg_restore")?;
     if !config.from.is_file() {
         return Err(format!("{}: there is no such file", config.from.display()));
@@ -92,7 +92,7 @@ pub async fn restore(config: &Restore) -> Result<(), String> {
 ///
 /// # Errors
 /// One line: the check could not run.
-pub async fn check(config: &Check) -> Result<ExitCode, String> {
+pub async fn check(config: &CheckArgs) -> Result<ExitCode, String> {
     let verify = if config.quick { Verify::Quick } else { Verify::Full };
     let faults = store::check(&config.at.get()?, verify).await.map_err(|error| error.to_string())?;
     let mut out = std::io::stdout().lock();

@@ -2,8 +2,8 @@
 
 use super::error::Fail;
 use super::headers::{self, Depth};
-use super::href::{Place, owned};
-use super::multistatus::Asked;
+use super::href::{DavPlace, owned};
+use super::multistatus::RequestedProperties;
 use super::propfind::CLASSES;
 use super::routes::Request;
 use super::token;
@@ -42,7 +42,7 @@ pub(crate) async fn xml(request: &Request<'_>) -> Result<Element, Fail> {
 }
 
 /// The book that a request means, and the card's name in it.
-pub(crate) struct Target {
+pub(crate) struct CardTarget {
     pub(crate) book: Book,
     /// The address of the book.
     pub(crate) href: String,
@@ -50,7 +50,7 @@ pub(crate) struct Target {
     pub(crate) name: String,
 }
 
-impl Target {
+impl CardTarget {
     /// # Errors
     /// [`Error::NotFound`]
     pub(crate) async fn find(request: &Request<'_>) -> Result<Self, Error> {
@@ -58,7 +58,7 @@ impl Target {
         let place = &request.call.place;
         let book = mailbox.store.book(mailbox.user.mailbox, place.folder().unwrap_or_default()).await?;
         let (home, folder) = shown(request, &book.folder.id);
-        let href = request.call.hrefs.of(&Place::Book(home, folder));
+        let href = request.call.hrefs.of(&DavPlace::Book(home, folder));
         Ok(Self { book, href, name: place.name().unwrap_or_default().to_owned() })
     }
 }
@@ -74,7 +74,7 @@ pub(crate) fn shown(request: &Request<'_>, folder: &str) -> (String, String) {
 }
 
 /// A book in a list.
-pub(crate) struct Listed {
+pub(crate) struct ListedBook {
     /// The store with the caller's rights on the mailbox it is in.
     pub(crate) store: Store,
     pub(crate) owner: User,
@@ -84,15 +84,15 @@ pub(crate) struct Listed {
 }
 
 /// The books of a home: the default one first, since some clients use one only, then by name, then those of shared mailboxes.
-pub(crate) async fn list(request: &Request<'_>) -> Result<Vec<Listed>, Error> {
+pub(crate) async fn list(request: &Request<'_>) -> Result<Vec<ListedBook>, Error> {
     let mailbox = request.mailbox;
     let hrefs = &request.call.hrefs;
     let own = mailbox.store.books(mailbox.user.mailbox).await?;
-    let listed = |book: Book| Listed {
+    let listed = |book: Book| ListedBook {
         store: mailbox.store.clone(),
         owner: mailbox.user.clone(),
         may_write: mailbox.may_write,
-        href: hrefs.of(&Place::Book(mailbox.user.id.clone(), book.folder.id.clone())),
+        href: hrefs.of(&DavPlace::Book(mailbox.user.id.clone(), book.folder.id.clone())),
         book,
     };
     let mut books: Vec<_> = sorted(own).into_iter().map(listed).collect();
@@ -103,7 +103,7 @@ pub(crate) async fn list(request: &Request<'_>) -> Result<Vec<Listed>, Error> {
 }
 
 /// The books of the mailboxes that are shared with the caller.
-async fn shared(request: &Request<'_>) -> Result<Vec<Listed>, Error> {
+async fn shared(request: &Request<'_>) -> Result<Vec<ListedBook>, Error> {
     let api = request.call.api;
     let mut books = Vec::new();
     for share in api.unguarded.shared_to(request.user.mailbox).await?.into_iter().take(MAX_SHARED) {
@@ -115,8 +115,8 @@ async fn shared(request: &Request<'_>) -> Result<Vec<Listed>, Error> {
             Err(error) => return Err(error),
         };
         for book in sorted(mailbox.store.books(mailbox.user.mailbox).await?) {
-            let place = Place::Book(request.user.id.clone(), owned(&mailbox.user.id, &book.folder.id));
-            books.push(Listed {
+            let place = DavPlace::Book(request.user.id.clone(), owned(&mailbox.user.id, &book.folder.id));
+            books.push(ListedBook {
                 store: mailbox.store.clone(),
                 owner: mailbox.user.clone(),
                 may_write: mailbox.may_write,
@@ -136,14 +136,19 @@ fn sorted(mut books: Vec<Book>) -> Vec<Book> {
 }
 
 /// What clients keep with a book, or with a home, if it is asked for.
-pub(crate) async fn kept(store: &Store, mailbox: i64, folder: &str, asked: &Asked) -> Result<Vec<DavProperty>, Error> {
+pub(crate) async fn kept(
+    store: &Store,
+    mailbox: i64,
+    folder: &str,
+    asked: &RequestedProperties,
+) -> Result<Vec<DavProperty>, Error> {
     if asked.may_ask_kept() { store.dav_properties(mailbox, folder).await } else { Ok(Vec::new()) }
 }
 
 /// `GET` of a home or a book: a line for people, never the cards.
 pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
     let (what, tag) = if request.call.place.folder().is_some() {
-        let Target { book, .. } = Target::find(request).await?;
+        let CardTarget { book, .. } = CardTarget::find(request).await?;
         let mailbox = request.mailbox.user.mailbox;
         let tag = token::print(request.call.api.unguarded.history(), mailbox, &book, book.moment);
         (format!("The address book {}", book.folder.display_name), tag)
@@ -161,7 +166,7 @@ pub(crate) async fn delete(request: &Request<'_>) -> Result<Answer, Fail> {
     if matches!(Depth::read(request.call.head.headers)?, Some(Depth::Zero | Depth::One)) {
         return Err(Fail::bad("A collection is deleted with a Depth of infinity, or none."));
     }
-    let Target { book, .. } = Target::find(request).await?;
+    let CardTarget { book, .. } = CardTarget::find(request).await?;
     let mailbox = request.mailbox;
     let tag = token::print(request.call.api.unguarded.history(), mailbox.user.mailbox, &book, book.moment);
     headers::preconditions(request.call.head.headers).check(&tag)?;

@@ -14,9 +14,9 @@ use crate::vcard::Door;
 use crate::vcard::line::Line;
 use crate::vcard::put::{put, read_card};
 use crate::vcard::read::Projection;
-use crate::vcard::render::{self, Kept};
+use crate::vcard::render::{self, KeptCard};
 use crate::vcard::text::escaped;
-use crate::vcard::write::Shown;
+use crate::vcard::write::CardContent;
 
 /// Most lines of a card, unfolded, and most parameters of a line.
 const MAX_LINES: usize = 10_000;
@@ -33,7 +33,7 @@ pub(crate) fn render(whole: &WholeCard, asked: Option<CardVersion>) -> String {
     let card = whole.card.as_ref();
     let bytes = whole.photo.as_ref().and_then(|(_, bytes)| bytes.as_deref());
     let version = whole.photo.as_ref().map(|(version, _)| *version);
-    let shown = Shown {
+    let shown = CardContent {
         properties: whole.contact.as_ref().map_or(&NOTHING, |contact| &contact.properties),
         uid: card.map_or(id.as_str(), |card| card.shown_uid()),
         photo: bytes,
@@ -46,7 +46,7 @@ pub(crate) fn render(whole: &WholeCard, asked: Option<CardVersion>) -> String {
         let is_same = whole.contact.as_ref().is_none_or(|contact| contact.version == card.contact_version);
         let has_uid = card.uid.as_deref().is_none_or(|uid| uid_key(uid) == card.uid_key);
         let is_group = whole.contact.is_none();
-        Kept { text, contact_current: is_group || is_same && has_uid, photo_current: is_group || photo_current }
+        KeptCard { text, contact_current: is_group || is_same && has_uid, photo_current: is_group || photo_current }
     });
     render::render(&shown, kept, asked, Door::CardDav)
 }
@@ -118,7 +118,7 @@ impl Sent {
         if uid.is_none() {
             let id = before.map(|before| before.member.id.to_string());
             let kept = before.and_then(|before| before.card.as_ref()).map(|card| card.shown_uid().to_owned());
-            let made = kept.or(id).unwrap_or_else(|| clock::new_id(clock::Whose::Nobody).to_string());
+            let made = kept.or(id).unwrap_or_else(|| clock::new_id(clock::IdOwner::Nobody).to_string());
             missing.push(format!("UID:{}", escaped(&made)));
             uid = Some(made);
         }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::books::Target;
+use super::books::CardTarget;
 use super::card::{self, Sent};
 use super::error::Fail;
-use super::headers::{self, If, Prefer, Wanted};
-use super::href::Place;
+use super::headers::{self, DavPrefer, If, WantedVersion};
+use super::href::DavPlace;
 use super::properties;
 use super::propfind::CLASSES;
 use super::routes::Request;
@@ -21,7 +21,7 @@ use crate::store::WholeCard;
 /// `GET` and `HEAD`: the card as it is stored, or in the version that is asked for.
 pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
     let wanted = headers::accepted(request.call.head.headers)?;
-    let Target { book, name, .. } = Target::find(request).await?;
+    let CardTarget { book, name, .. } = CardTarget::find(request).await?;
     let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
     let member = store.member(mailbox, &book.folder.id, &name).await?;
     let tag = token::tag(&member);
@@ -34,8 +34,8 @@ pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
 }
 
 /// The answer with a card.
-fn shown(status: u16, whole: &WholeCard, wanted: Wanted) -> Result<Answer, Error> {
-    let asked = if let Wanted::Version(version) = wanted { Some(version) } else { None };
+fn shown(status: u16, whole: &WholeCard, wanted: WantedVersion) -> Result<Answer, Error> {
+    let asked = if let WantedVersion::Version(version) = wanted { Some(version) } else { None };
     let text = card::render(whole, asked);
     let media_type = if asked == Some(CardVersion::V4) {
         "text/vcard; charset=utf-8; version=4.0"
@@ -57,7 +57,7 @@ pub(crate) fn may_be_named(name: &str) -> bool {
 /// `PUT`. What fails first of these answers: name, type, text, conditions, UID, room.
 pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
     let sent_headers = request.call.head.headers;
-    let Target { book, name, .. } = match Target::find(request).await {
+    let CardTarget { book, name, .. } = match CardTarget::find(request).await {
         Err(Error::NotFound) => return Err(Fail::new(409, "", "There is no such address book.")),
         target => target?,
     };
@@ -107,9 +107,11 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
         Err(error) => return Err(error.into()),
     };
     let status = if put.created { 201 } else { 204 };
-    if Prefer::read(sent_headers).representation {
+    if DavPrefer::read(sent_headers).representation {
         let status = if put.created { 201 } else { 200 };
-        return Ok(shown(status, &put.whole, Wanted::Stored)?.header("Preference-Applied", "return=representation")?);
+        return Ok(
+            shown(status, &put.whole, WantedVersion::Stored)?.header("Preference-Applied", "return=representation")?
+        );
     }
     let answer = Answer::empty(status)?;
     // A tag promises that a GET gives the same octets.
@@ -122,14 +124,14 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
 /// Another card of the folder has the UID.
 pub(crate) fn uid_taken(request: &Request<'_>, folder: &str, name: String) -> Fail {
     let (home, folder) = super::books::shown(request, folder);
-    let href = properties::href(&request.call.hrefs.of(&Place::Card(home, folder, name)));
+    let href = properties::href(&request.call.hrefs.of(&DavPlace::Card(home, folder, name)));
     let element = format!("<C:no-uid-conflict>{href}</C:no-uid-conflict>");
     Fail::new(403, element, "Another card of this address book has the UID, or the card of this name has another UID.")
 }
 
 /// `DELETE`, as Graph deletes a contact.
 pub(crate) async fn delete(request: &Request<'_>) -> Result<Answer, Fail> {
-    let Target { book, name, .. } = Target::find(request).await?;
+    let CardTarget { book, name, .. } = CardTarget::find(request).await?;
     let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
     let book_token = token::print(request.call.api.unguarded.history(), mailbox, &book, book.moment);
     let expected = headers::preconditions(request.call.head.headers);

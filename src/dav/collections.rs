@@ -1,8 +1,8 @@
 //! PROPPATCH (RFC 4918, section 9.2) and MKCOL, plain and extended (RFC 5689).
 
-use super::books::{Target, xml};
+use super::books::{CardTarget, xml};
 use super::error::Fail;
-use super::headers::{If, Prefer};
+use super::headers::{DavPrefer, If};
 use super::multistatus::Multistatus;
 use super::properties::is_protected;
 use super::propfind::{CLASSES, multistatus};
@@ -17,11 +17,11 @@ use crate::http::answer::Answer;
 use crate::store::{DavChanges, MAX_DAV_VALUE};
 
 /// What becomes of one property.
-type Outcome = Result<(), (u16, &'static str, &'static str)>;
+type PropertyResult = Result<(), (u16, &'static str, &'static str)>;
 
-const PROTECTED: Outcome = Err((403, "Forbidden", "<D:error><D:cannot-modify-protected-property/></D:error>"));
-const BAD_VALUE: Outcome = Err((409, "Conflict", ""));
-const FULL: Outcome = Err((507, "Insufficient Storage", ""));
+const PROTECTED: PropertyResult = Err((403, "Forbidden", "<D:error><D:cannot-modify-protected-property/></D:error>"));
+const BAD_VALUE: PropertyResult = Err((409, "Conflict", ""));
+const FULL: PropertyResult = Err((507, "Insufficient Storage", ""));
 const DEPENDENT: (u16, &str) = (424, "Failed Dependency");
 
 /// What properties are set with.
@@ -34,12 +34,12 @@ enum On {
 
 /// The changes that are asked for, in their order, and what becomes of each.
 #[derive(Default)]
-struct Changes {
-    named: Vec<(Name, Outcome)>,
+struct PropertyChanges {
+    named: Vec<(Name, PropertyResult)>,
     changes: DavChanges,
 }
 
-impl Changes {
+impl PropertyChanges {
     /// Reads the `set` and `remove` elements of a body.
     fn read(body: &Element, on: On) -> Self {
         let mut read = Self::default();
@@ -57,7 +57,7 @@ impl Changes {
         read
     }
 
-    fn property(&mut self, property: &Element, sets: bool, on: On) -> Outcome {
+    fn property(&mut self, property: &Element, sets: bool, on: On) -> PropertyResult {
         let name = &property.name;
         let kept = |value: Option<String>| (name.space.to_string(), name.local.clone(), value);
         match on {
@@ -121,7 +121,7 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
     }
     let (mailbox, call) = (request.mailbox, request.call);
     let (on, folder, tag) = if call.place.folder().is_some() {
-        let Target { book, name, .. } = Target::find(request).await?;
+        let CardTarget { book, name, .. } = CardTarget::find(request).await?;
         let tag = token::print(call.api.unguarded.history(), mailbox.user.mailbox, &book, book.moment);
         if name.is_empty() {
             (On::Book { is_default: book.folder.is_default() }, book.folder.id, tag)
@@ -133,7 +133,7 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
         (On::Home, String::new(), String::new())
     };
     If::read(request, &tag)?.check(Some(&tag))?;
-    let mut changes = Changes::read(&body, on);
+    let mut changes = PropertyChanges::read(&body, on);
     if changes.named.is_empty() {
         return Err(Fail::bad("The propertyupdate names no property."));
     }
@@ -154,7 +154,7 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
             }
         }
     }
-    let prefer = Prefer { no_root: false, ..Prefer::read(call.head.headers) };
+    let prefer = DavPrefer { no_root: false, ..DavPrefer::read(call.head.headers) };
     if prefer.minimal && !changes.fails() {
         return Ok(Answer::empty(204)?.header("Preference-Applied", "return=minimal")?.header("DAV", CLASSES)?);
     }
@@ -162,7 +162,7 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
     document.open(&call.hrefs.of(&call.place));
     changes.propstats(&mut document);
     document.out.push_str("</D:response>\n");
-    multistatus(document.end(None), Prefer { minimal: false, ..prefer })
+    multistatus(document.end(None), DavPrefer { minimal: false, ..prefer })
 }
 
 /// `MKCOL`: a new folder, whose id is the last segment of the path.
@@ -194,7 +194,7 @@ pub(crate) async fn mkcol(request: &Request<'_>) -> Result<Answer, Fail> {
         ));
     }
     If::read(request, "")?.check(None)?;
-    let mut changes = Changes::default();
+    let mut changes = PropertyChanges::default();
     if !request.body.iter().all(u8::is_ascii_whitespace) {
         let body = xml(request).await?;
         if !body.is(DAV, "mkcol") {
@@ -206,7 +206,7 @@ pub(crate) async fn mkcol(request: &Request<'_>) -> Result<Answer, Fail> {
         if types.any(|kind| kind.child(CARDDAV, "addressbook").is_none() || kind.child(DAV, "collection").is_none()) {
             return Err(Fail::new(403, "<D:valid-resourcetype/>", "Only address books can be made here."));
         }
-        changes = Changes::read(&body, On::Book { is_default: false });
+        changes = PropertyChanges::read(&body, On::Book { is_default: false });
         for (name, outcome) in &mut changes.named {
             if name.is(DAV, "resourcetype") {
                 *outcome = Ok(());

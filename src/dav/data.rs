@@ -13,12 +13,12 @@ use crate::vcard::write::fold;
 pub(crate) struct AddressData {
     version: CardVersion,
     /// Only these properties; none for the whole card.
-    parts: Vec<Part>,
+    parts: Vec<RequestedProperty>,
 }
 
 /// A property of a card that is given only in part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Part {
+struct RequestedProperty {
     group: Option<String>,
     name: String,
     without_value: bool,
@@ -42,7 +42,8 @@ impl AddressData {
         }
         let version = asked.attribute("version");
         let version = version.map_or(Some(CardVersion::V3), |version| CardVersion::of(version.trim()));
-        let parts = asked.children().filter(|child| child.is(CARDDAV, "prop")).filter_map(Part::read).collect();
+        let parts =
+            asked.children().filter(|child| child.is(CARDDAV, "prop")).filter_map(RequestedProperty::read).collect();
         Ok(Some(Self { version: version.ok_or_else(refused)?, parts }))
     }
 
@@ -74,7 +75,7 @@ impl AddressData {
     }
 }
 
-impl Part {
+impl RequestedProperty {
     fn read(element: &Element) -> Option<Self> {
         let name = element.attribute("name")?.trim();
         let (group, name) = match name.rsplit_once('.') {

@@ -2,10 +2,10 @@
 //! are answered with properties of what they name.
 
 use super::error::Fail;
-use super::headers::Prefer;
-use super::href::Place;
+use super::headers::DavPrefer;
+use super::href::DavPlace;
 use super::multistatus::Multistatus;
-use super::properties::{Subject, Surroundings, Value};
+use super::properties::{PropertyOwner, PropertyValue, Surroundings};
 use super::propfind::{multistatus, surroundings};
 use super::routes::Request;
 use super::xml::write::{around, empty};
@@ -20,26 +20,26 @@ const MAX_LEVELS: usize = 2;
 pub(crate) async fn expand(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
     let owner = &request.mailbox.user;
     let surroundings = surroundings(request, owner.mailbox, request.user, owner, request.mailbox.may_write);
-    let is_home = matches!(request.call.place, Place::Home(_));
-    let node = Node { owner, is_home };
+    let is_home = matches!(request.call.place, DavPlace::Home(_));
+    let node = ExpandedResource { owner, is_home };
     let mut document = Multistatus::new(false);
     document.out.push_str(&node.response(body, &surroundings, 0));
-    let prefer = Prefer::default();
+    let prefer = DavPrefer::default();
     std::future::ready(multistatus(document.end(None), prefer)).await
 }
 
 /// A principal, or a home.
-struct Node<'a> {
+struct ExpandedResource<'a> {
     owner: &'a User,
     is_home: bool,
 }
 
-impl Node<'_> {
+impl ExpandedResource<'_> {
     /// The response for it, with what the `property` elements inside another ask for.
     fn response(&self, asked: &Element, surroundings: &Surroundings<'_>, level: usize) -> String {
         let id = self.owner.id.clone();
-        let place = if self.is_home { Place::Home(id) } else { Place::Principal(id) };
-        let subject = if self.is_home { Subject::Home(&[]) } else { Subject::Principal };
+        let place = if self.is_home { DavPlace::Home(id) } else { DavPlace::Principal(id) };
+        let subject = if self.is_home { PropertyOwner::Home(&[]) } else { PropertyOwner::Principal };
         let (mut found, mut missing) = (String::new(), String::new());
         for property in asked.children().filter(|child| child.is(DAV, "property")) {
             let Some(local) = property.attribute("name") else { continue };
@@ -49,8 +49,8 @@ impl Node<'_> {
             let target = self.target(&name, surroundings).filter(|_| inside && level < MAX_LEVELS);
             match (target, subject.value(&name, surroundings)) {
                 (Some(target), _) => around(&mut found, &name, &target.response(property, surroundings, level + 1)),
-                (None, Some(Value::Content(content))) => around(&mut found, &name, &content),
-                (None, Some(Value::Whole(whole))) => found.push_str(&whole),
+                (None, Some(PropertyValue::Content(content))) => around(&mut found, &name, &content),
+                (None, Some(PropertyValue::Whole(whole))) => found.push_str(&whole),
                 (None, None) => empty(&mut missing, &name),
             }
         }
@@ -67,14 +67,14 @@ impl Node<'_> {
     }
 
     /// What the address in a property names.
-    fn target<'a>(&'a self, name: &Name, surroundings: &'a Surroundings<'_>) -> Option<Node<'a>> {
+    fn target<'a>(&'a self, name: &Name, surroundings: &'a Surroundings<'_>) -> Option<ExpandedResource<'a>> {
         if name.is(CARDDAV, "addressbook-home-set") {
-            return Some(Node { owner: self.owner, is_home: true });
+            return Some(ExpandedResource { owner: self.owner, is_home: true });
         }
         if name.is(DAV, "current-user-principal") {
-            return Some(Node { owner: surroundings.caller, is_home: false });
+            return Some(ExpandedResource { owner: surroundings.caller, is_home: false });
         }
         let is_owner = name.is(DAV, "owner") || name.is(DAV, "principal-URL");
-        is_owner.then_some(Node { owner: self.owner, is_home: false })
+        is_owner.then_some(ExpandedResource { owner: self.owner, is_home: false })
     }
 }

@@ -11,7 +11,7 @@ use crate::vcard::text::unescape;
 
 /// A filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Filter {
+pub(crate) struct CardFilter {
     all_of: bool,
     properties: Vec<PropertyFilter>,
 }
@@ -47,7 +47,7 @@ enum Collation {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum MatchType {
     Equals,
     Contains,
     StartsWith,
@@ -57,13 +57,13 @@ enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct TextMatch {
     collation: Collation,
-    kind: Kind,
+    kind: MatchType,
     negated: bool,
     /// As the collation compares it.
     text: String,
 }
 
-impl Filter {
+impl CardFilter {
     /// Reads the filter of a query; without one, or with an empty one, every card fits.
     ///
     /// # Errors
@@ -206,10 +206,10 @@ impl TextMatch {
             Some(_) => return Err(Fail::new(403, "<C:supported-collation/>", "There is no such collation here.")),
         };
         let kind = match element.attribute("match-type") {
-            None | Some("contains") => Kind::Contains,
-            Some("equals") => Kind::Equals,
-            Some("starts-with") => Kind::StartsWith,
-            Some("ends-with") => Kind::EndsWith,
+            None | Some("contains") => MatchType::Contains,
+            Some("equals") => MatchType::Equals,
+            Some("starts-with") => MatchType::StartsWith,
+            Some("ends-with") => MatchType::EndsWith,
             Some(_) => return Err(Fail::bad("A match-type is equals, contains, starts-with or ends-with.")),
         };
         let negated = match element.attribute("negate-condition") {
@@ -223,10 +223,10 @@ impl TextMatch {
     fn fits(&self, value: &str) -> bool {
         let value = self.collation.compared(value);
         let fits = match self.kind {
-            Kind::Equals => value == self.text,
-            Kind::Contains => value.contains(&self.text),
-            Kind::StartsWith => value.starts_with(&self.text),
-            Kind::EndsWith => value.ends_with(&self.text),
+            MatchType::Equals => value == self.text,
+            MatchType::Contains => value.contains(&self.text),
+            MatchType::StartsWith => value.starts_with(&self.text),
+            MatchType::EndsWith => value.ends_with(&self.text),
         };
         fits != self.negated
     }
@@ -248,9 +248,9 @@ mod tests {
     use super::super::xml::read::read;
     use super::*;
 
-    fn filter(inside: &str, test: &str) -> Result<Filter, String> {
+    fn filter(inside: &str, test: &str) -> Result<CardFilter, String> {
         let query = format!("<q xmlns='{CARDDAV}'><filter test='{test}'>{inside}</filter></q>");
-        Filter::read(&read(query.as_bytes()).unwrap()).map_err(|fail| match fail {
+        CardFilter::read(&read(query.as_bytes()).unwrap()).map_err(|fail| match fail {
             Fail::Precondition(status, element, _) => format!("{status} {element}"),
             Fail::Error(error) => error.to_string(),
         })
@@ -325,7 +325,7 @@ EMAIL;HOME:home@example.org\r\nNICKNAME:A\r\n n\r\nEND:VCARD\r\n";
             assert_eq!(filter(inside, test).unwrap_err(), expected, "{inside}");
         }
         let other = read(b"<q><filter xmlns='urn:ietf:params:xml:ns:caldav'/></q>").unwrap();
-        assert!(Filter::read(&other).is_err());
+        assert!(CardFilter::read(&other).is_err());
         assert!(filter("", "anyof").unwrap().is_always_true());
         assert!(filter("<prop-filter name='FN'/>", "allof").unwrap().is_always_true());
         assert!(!filter("<prop-filter name='FN'/><prop-filter name='TEL'/>", "allof").unwrap().is_always_true());

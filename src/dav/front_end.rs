@@ -6,14 +6,14 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap};
 
 use super::error::{self, Fail};
-use super::href::{Hrefs, Place};
-use super::routes::{self, Call, Row};
+use super::href::{DavPlace, Hrefs};
+use super::routes::{self, DavCall, DavRoute};
 use crate::domain::error::Error;
 use crate::http::answer::Answer;
 use crate::http::authenticate::{Caller, Scheme, Who};
 use crate::http::authorize::{Mailbox, Need};
-use crate::http::body::Taken;
-use crate::http::front_end::{Counted, FrontEnd, Head, Source};
+use crate::http::body::BodyUse;
+use crate::http::front_end::{Counted, FrontEnd, RequestHead, RequestSource};
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::{Api, RequestIds, Settings};
 use crate::store::Actor;
@@ -25,9 +25,9 @@ pub(crate) struct Dav {
 }
 
 /// A call and its row in the table, or why it has none.
-pub(crate) struct Routed<'a> {
-    call: Call<'a>,
-    row: Result<&'static Row, Error>,
+pub(crate) struct RoutedDavCall<'a> {
+    call: DavCall<'a>,
+    row: Result<&'static DavRoute, Error>,
 }
 
 impl Dav {
@@ -36,8 +36,8 @@ impl Dav {
     }
 
     /// Refuses passwords where others could read them, before a client is asked for one.
-    fn check_transport(&self, head: &Head<'_>) -> Result<(), Error> {
-        let Source { root, address, .. } = &head.source;
+    fn check_transport(&self, head: &RequestHead<'_>) -> Result<(), Error> {
+        let RequestSource { root, address, .. } = &head.source;
         let is_here = |address: &str| {
             address == crate::http::client::AT_FILE
                 || address.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
@@ -56,18 +56,18 @@ impl Dav {
 }
 
 impl FrontEnd for Dav {
-    type Call<'a> = Routed<'a>;
+    type Call<'a> = RoutedDavCall<'a>;
 
     const SCHEMES: &'static [Scheme] = &[Scheme::Basic, Scheme::Bearer];
     const HEADERS: &'static [(&'static str, &'static str)] = &[];
 
     fn knows(&self, path: &str) -> bool {
-        matches!(Place::parse(path), Ok(Some(_)))
+        matches!(DavPlace::parse(path), Ok(Some(_)))
     }
 
-    fn read<'a>(&'a self, api: &'a Api, head: Head<'a>) -> Result<Routed<'a>, Error> {
-        let place = Place::parse(head.path)?.ok_or_else(|| Error::NoSegment(head.path.to_owned()))?;
-        if place != Place::WellKnown {
+    fn read<'a>(&'a self, api: &'a Api, head: RequestHead<'a>) -> Result<RoutedDavCall<'a>, Error> {
+        let place = DavPlace::parse(head.path)?.ok_or_else(|| Error::NoSegment(head.path.to_owned()))?;
+        if place != DavPlace::WellKnown {
             self.check_transport(&head)?;
         }
         let row = routes::of(head.method, &place);
@@ -76,10 +76,10 @@ impl FrontEnd for Dav {
             *head.method == Method::OPTIONS && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         let row = if is_preflight { Err(Error::MethodNotAllowed(routes::allowed(&place))) } else { row };
         let hrefs = Hrefs::new(&head.source.root);
-        Ok(Routed { call: Call { api, head, place, hrefs }, row })
+        Ok(RoutedDavCall { call: DavCall { api, head, place, hrefs }, row })
     }
 
-    fn route(routed: &Routed<'_>) -> &'static str {
+    fn route(routed: &RoutedDavCall<'_>) -> &'static str {
         routes::pattern(&routed.call.place)
     }
 
@@ -87,32 +87,32 @@ impl FrontEnd for Dav {
         routes::names().collect()
     }
 
-    fn class(_: &Routed<'_>) -> RequestClass {
+    fn class(_: &RoutedDavCall<'_>) -> RequestClass {
         RequestClass::Request
     }
 
-    fn reads(routed: &Routed<'_>, _: &Method) -> bool {
+    fn reads(routed: &RoutedDavCall<'_>, _: &Method) -> bool {
         routed.row.as_ref().is_ok_and(|row| row.need != Need::Write)
     }
 
-    fn body(routed: &Routed<'_>) -> Result<Taken, Error> {
+    fn body(routed: &RoutedDavCall<'_>) -> Result<BodyUse, Error> {
         routed.row.clone().map(|row| row.body)
     }
 
-    fn open(routed: &Routed<'_>) -> Option<Result<Answer, Error>> {
-        if routed.call.place != Place::WellKnown {
+    fn open(routed: &RoutedDavCall<'_>) -> Option<Result<Answer, Error>> {
+        if routed.call.place != DavPlace::WellKnown {
             return None;
         }
         // A path, which is right behind every proxy; 301, since 303 makes a GET of a PROPFIND.
-        let to = routed.call.hrefs.of(&Place::Start);
+        let to = routed.call.hrefs.of(&DavPlace::Start);
         Some(Answer::empty(301).and_then(|answer| answer.header("Location", &to)))
     }
 
-    fn admit(&self, _: &Routed<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
+    fn admit(&self, _: &RoutedDavCall<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
         Ok(None)
     }
 
-    fn received(&self, _: &Routed<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
+    fn received(&self, _: &RoutedDavCall<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
         Ok(())
     }
 
@@ -148,7 +148,7 @@ impl FrontEnd for Dav {
 }
 
 /// The mailbox of a call: that of the address, which may be another's that is shown in the caller's home.
-async fn mailbox(call: &Call<'_>, caller: &Caller, need: Need) -> Result<Mailbox, Error> {
+async fn mailbox(call: &DavCall<'_>, caller: &Caller, need: Need) -> Result<Mailbox, Error> {
     let actor = actor(call, caller);
     let asked = call.place.user();
     let own = call
@@ -166,12 +166,12 @@ async fn mailbox(call: &Call<'_>, caller: &Caller, need: Need) -> Result<Mailbox
 }
 
 /// Who does what, for the store and the audit log.
-pub(super) fn actor(call: &Call<'_>, caller: &Caller) -> Actor {
+pub(super) fn actor(call: &DavCall<'_>, caller: &Caller) -> Actor {
     let user = match &caller.who {
         Who::User(user) => Some(user.mailbox),
         Who::App(_) => None,
     };
-    let Source { address, request, .. } = &call.head.source;
+    let RequestSource { address, request, .. } = &call.head.source;
     Actor {
         name: caller.name(),
         token: caller.token,
@@ -186,7 +186,7 @@ pub(super) fn actor(call: &Call<'_>, caller: &Caller) -> Actor {
 }
 
 /// The answer to a write that the caller may not make (RFC 3744, section 7.1.1): clients drop their change then.
-fn needs_privilege(call: &Call<'_>, row: &Row, why: &str) -> Result<Answer, Error> {
+fn needs_privilege(call: &DavCall<'_>, row: &DavRoute, why: &str) -> Result<Answer, Error> {
     let href = super::properties::href(&call.hrefs.of(&call.place));
     let privilege = row.privilege;
     let element = format!(

@@ -1,4 +1,4 @@
-//! The headers of WebDAV: `Depth`, `Prefer`, `Accept`, `If`, and the entity tags as clients and proxies send them.
+//! The headers of WebDAV: `Depth`, `DavPrefer`, `Accept`, `If`, and the entity tags as clients and proxies send them.
 
 use actix_web::http::header::HeaderMap;
 
@@ -35,9 +35,9 @@ impl Depth {
     }
 }
 
-/// `Prefer` (RFC 7240, 8144), as far as it is followed.
+/// `DavPrefer` (RFC 7240, 8144), as far as it is followed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Prefer {
+pub(crate) struct DavPrefer {
     /// `return=minimal`
     pub(crate) minimal: bool,
     /// `return=representation`
@@ -46,7 +46,7 @@ pub(crate) struct Prefer {
     pub(crate) no_root: bool,
 }
 
-impl Prefer {
+impl DavPrefer {
     pub(crate) fn read(headers: &HeaderMap) -> Self {
         let mut prefer = Self::default();
         // Microsoft's older spelling is sent by some.
@@ -78,7 +78,7 @@ impl Prefer {
 
 /// What `Accept` says of cards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum WantedVersion {
     /// No version is preferred: what is stored.
     Stored,
     /// This one.
@@ -89,11 +89,11 @@ pub(crate) enum Wanted {
 ///
 /// # Errors
 /// [`Error::NotAcceptable`] where no vCard is.
-pub(crate) fn accepted(headers: &HeaderMap) -> Result<Wanted, Error> {
+pub(crate) fn accepted(headers: &HeaderMap) -> Result<WantedVersion, Error> {
     let Some(accept) = text(headers, "accept").filter(|accept| !accept.trim().is_empty()) else {
-        return Ok(Wanted::Stored);
+        return Ok(WantedVersion::Stored);
     };
-    let mut best: Option<((f32, u8), Wanted)> = None;
+    let mut best: Option<((f32, u8), WantedVersion)> = None;
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -114,10 +114,10 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Result<Wanted, Error> {
         // Of the same weight the more specific range counts, then the first.
         let (wanted, specific) = match (is_card, version) {
             (true, Some(version)) => match CardVersion::of(version) {
-                Some(version) => (Wanted::Version(version), 2),
+                Some(version) => (WantedVersion::Version(version), 2),
                 None => continue,
             },
-            (is_card, _) => (Wanted::Stored, u8::from(is_card)),
+            (is_card, _) => (WantedVersion::Stored, u8::from(is_card)),
         };
         if best.is_none_or(|(other, _)| (weight, specific) > other) {
             best = Some(((weight, specific), wanted));
@@ -152,14 +152,14 @@ fn inner(tag: &str) -> String {
 
 /// A condition of the `If` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Condition {
+pub(crate) struct IfCondition {
     pub(crate) not: bool,
-    pub(crate) state: State,
+    pub(crate) state: ConditionState,
 }
 
 /// What a condition names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum ConditionState {
     /// `<token>`
     Token(String),
     /// `["etag"]`, without quotes.
@@ -167,7 +167,7 @@ pub(crate) enum State {
 }
 
 /// A list of the `If` header: the address it is about, if it is tagged, and its conditions, all of which must hold.
-pub(crate) type IfList = (Option<String>, Vec<Condition>);
+pub(crate) type IfList = (Option<String>, Vec<IfCondition>);
 
 /// Reads `If` (RFC 4918, section 10.4).
 ///
@@ -226,11 +226,11 @@ impl If {
     /// # Errors
     /// [`Error::Stale`] where no list holds.
     pub(crate) fn check(&self, tag: Option<&str>) -> Result<(), Error> {
-        let holds = |condition: &Condition, own: bool| {
+        let holds = |condition: &IfCondition, own: bool| {
             let is_so = own
                 && match &condition.state {
-                    State::Token(token) => *token == self.token,
-                    State::Tag(sent) => tag == Some(sent.as_str()),
+                    ConditionState::Token(token) => *token == self.token,
+                    ConditionState::Tag(sent) => tag == Some(sent.as_str()),
                 };
             is_so != condition.not
         };
@@ -241,7 +241,7 @@ impl If {
 }
 
 /// The conditions up to the closing parenthesis.
-fn conditions(mut rest: &str) -> Option<(Vec<Condition>, &str)> {
+fn conditions(mut rest: &str) -> Option<(Vec<IfCondition>, &str)> {
     let mut conditions = Vec::new();
     loop {
         rest = rest.trim_start();
@@ -255,13 +255,13 @@ fn conditions(mut rest: &str) -> Option<(Vec<Condition>, &str)> {
         let state = if let Some(after) = rest.strip_prefix('<') {
             let (token, after) = after.split_once('>')?;
             rest = after;
-            State::Token(token.to_owned())
+            ConditionState::Token(token.to_owned())
         } else {
             let (tag, after) = rest.strip_prefix('[')?.split_once(']')?;
             rest = after;
-            State::Tag(inner(tag))
+            ConditionState::Tag(inner(tag))
         };
-        conditions.push(Condition { not, state });
+        conditions.push(IfCondition { not, state });
     }
 }
 
@@ -291,17 +291,17 @@ mod tests {
 
     #[test]
     fn a_version_is_chosen_by_weight() {
-        let (v3, v4) = (Wanted::Version(CardVersion::V3), Wanted::Version(CardVersion::V4));
+        let (v3, v4) = (WantedVersion::Version(CardVersion::V3), WantedVersion::Version(CardVersion::V4));
         for (accept, wanted) in [
-            ("", Wanted::Stored),
-            ("*/*", Wanted::Stored),
-            ("text/vcard", Wanted::Stored),
+            ("", WantedVersion::Stored),
+            ("*/*", WantedVersion::Stored),
+            ("text/vcard", WantedVersion::Stored),
             ("text/vcard; charset=utf-8; Version=\"4.0\"", v4),
             ("text/vcard;version=4.0;q=0.5, text/vcard; version=3.0", v3),
             ("text/vcard;version=4.0, text/vcard;version=3.0", v4),
-            ("text/html, */*;q=0.1", Wanted::Stored),
+            ("text/html, */*;q=0.1", WantedVersion::Stored),
             ("*/*, text/vcard;version=4.0", v4),
-            ("text/vcard;version=2.1, text/*;q=0.1", Wanted::Stored),
+            ("text/vcard;version=2.1, text/*;q=0.1", WantedVersion::Stored),
         ] {
             assert_eq!(accepted(&with("accept", accept)).unwrap(), wanted, "{accept}");
         }
@@ -313,8 +313,8 @@ mod tests {
     #[test]
     fn the_if_header_is_read_with_tags_and_lists() {
         let lists = if_header(&with("if", "</dav/x> (<data:,1> Not [\"e\"]) ([W/\"f\"])")).unwrap();
-        let token = |not, token: &str| Condition { not, state: State::Token(token.to_owned()) };
-        let tag = |not, tag: &str| Condition { not, state: State::Tag(tag.to_owned()) };
+        let token = |not, token: &str| IfCondition { not, state: ConditionState::Token(token.to_owned()) };
+        let tag = |not, tag: &str| IfCondition { not, state: ConditionState::Tag(tag.to_owned()) };
         let at = Some("/dav/x".to_owned());
         assert_eq!(lists, [(at.clone(), vec![token(false, "data:,1"), tag(true, "e")]), (at, vec![tag(false, "f")])]);
         assert_eq!(if_header(&with("if", "(Not <DAV:no-lock>)")).unwrap(), [(None, vec![token(true, "DAV:no-lock")])]);
@@ -325,10 +325,10 @@ mod tests {
 
     #[test]
     fn preferences_and_depth() {
-        let prefer = Prefer::read(&with("prefer", "return=minimal, depth-noroot"));
-        assert_eq!(prefer, Prefer { minimal: true, no_root: true, representation: false });
+        let prefer = DavPrefer::read(&with("prefer", "return=minimal, depth-noroot"));
+        assert_eq!(prefer, DavPrefer { minimal: true, no_root: true, representation: false });
         assert_eq!(prefer.applied(), Some("return=minimal, depth-noroot"));
-        assert!(Prefer::read(&with("prefer", "Return = \"representation\"")).representation);
+        assert!(DavPrefer::read(&with("prefer", "Return = \"representation\"")).representation);
         assert_eq!(Depth::read(&with("depth", "Infinity")).unwrap(), Some(Depth::Infinity));
         assert!(Depth::read(&with("depth", "2")).is_err());
     }

@@ -16,7 +16,7 @@ pub(crate) fn owned(owner: &str, folder: &str) -> String {
 
 /// What a path names. Users and folders are as the path has them: a user may be named by their principal name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum DavPlace {
     /// `/`, where clients begin that know only a server's name.
     Root,
     /// `/.well-known/carddav`
@@ -35,7 +35,7 @@ pub(crate) enum Place {
     Card(String, String, String),
 }
 
-impl Place {
+impl DavPlace {
     /// Reads a path, as sent. `Ok(None)` for one that names nothing.
     ///
     /// # Errors
@@ -129,30 +129,30 @@ impl Hrefs {
     }
 
     /// The path of a place.
-    pub(crate) fn of(&self, place: &Place) -> String {
+    pub(crate) fn of(&self, place: &DavPlace) -> String {
         let mut href = self.base.clone();
         match place {
-            Place::Root => href.push('/'),
-            Place::WellKnown => href.push_str("/.well-known/carddav"),
-            Place::Start => href.push_str("/dav/"),
-            Place::Principals => href.push_str("/dav/principals/"),
-            Place::Principal(user) => {
+            DavPlace::Root => href.push('/'),
+            DavPlace::WellKnown => href.push_str("/.well-known/carddav"),
+            DavPlace::Start => href.push_str("/dav/"),
+            DavPlace::Principals => href.push_str("/dav/principals/"),
+            DavPlace::Principal(user) => {
                 href.push_str("/dav/principals/");
                 segment(&mut href, user);
                 href.push('/');
             }
-            Place::Home(user) => {
+            DavPlace::Home(user) => {
                 href.push_str("/dav/addressbooks/");
                 segment(&mut href, user);
                 href.push('/');
             }
-            Place::Book(user, id) => {
-                href = self.of(&Place::Home(user.clone()));
+            DavPlace::Book(user, id) => {
+                href = self.of(&DavPlace::Home(user.clone()));
                 folder(&mut href, id);
                 href.push('/');
             }
-            Place::Card(user, id, name) => {
-                href = self.of(&Place::Book(user.clone(), id.clone()));
+            DavPlace::Card(user, id, name) => {
+                href = self.of(&DavPlace::Book(user.clone(), id.clone()));
                 segment(&mut href, name);
             }
         }
@@ -161,7 +161,7 @@ impl Hrefs {
 
     /// The place that an address in a body or a header names: a path, or a whole address of any host, since a server behind a
     /// proxy does not know its own.
-    pub(crate) fn read(&self, href: &str) -> Option<Place> {
+    pub(crate) fn read(&self, href: &str) -> Option<DavPlace> {
         let href = href.trim();
         let path = match href.split_once("://") {
             Some((scheme, rest)) if is_scheme(scheme) => rest.find('/').map_or("/", |slash| &rest[slash..]),
@@ -171,7 +171,7 @@ impl Hrefs {
             return None;
         }
         let below = path.strip_prefix(&self.base).filter(|rest| rest.starts_with('/')).unwrap_or(path);
-        Place::parse(below).ok().flatten()
+        DavPlace::parse(below).ok().flatten()
     }
 }
 
@@ -209,33 +209,33 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn card(user: &str, folder: &str, name: &str) -> Place {
-        Place::Card(user.to_owned(), folder.to_owned(), name.to_owned())
+    fn card(user: &str, folder: &str, name: &str) -> DavPlace {
+        DavPlace::Card(user.to_owned(), folder.to_owned(), name.to_owned())
     }
 
     #[test]
     fn paths_name_places_with_and_without_a_slash_at_the_end() {
         for (path, place) in [
-            ("/", Some(Place::Root)),
-            ("/dav", Some(Place::Start)),
-            ("/dav/", Some(Place::Start)),
-            ("//dav/principals/", Some(Place::Principals)),
-            ("/dav/principals/ann%40x", Some(Place::Principal("ann@x".into()))),
-            ("/dav/addressbooks/ann/", Some(Place::Home("ann".into()))),
-            ("/dav/addressbooks/ann/b%c3%A4", Some(Place::Book("ann".into(), "bä".into()))),
-            ("/dav/addressbooks/ann/=Li4/", Some(Place::Book("ann".into(), "..".into()))),
+            ("/", Some(DavPlace::Root)),
+            ("/dav", Some(DavPlace::Start)),
+            ("/dav/", Some(DavPlace::Start)),
+            ("//dav/principals/", Some(DavPlace::Principals)),
+            ("/dav/principals/ann%40x", Some(DavPlace::Principal("ann@x".into()))),
+            ("/dav/addressbooks/ann/", Some(DavPlace::Home("ann".into()))),
+            ("/dav/addressbooks/ann/b%c3%A4", Some(DavPlace::Book("ann".into(), "bä".into()))),
+            ("/dav/addressbooks/ann/=Li4/", Some(DavPlace::Book("ann".into(), "..".into()))),
             ("/dav/addressbooks/ann/b/%7Ec.vcf", Some(card("ann", "b", "~c.vcf"))),
             ("/dav/addressbooks/ann/b/c.vcf/", None),
             ("/dav/addressbooks", None),
             ("/dav/other/ann", None),
             ("/dav/addressbooks/ann/b/c/d", None),
-            ("/.well-known/carddav", Some(Place::WellKnown)),
+            ("/.well-known/carddav", Some(DavPlace::WellKnown)),
             ("/.well-known/caldav", None),
         ] {
-            assert_eq!(Place::parse(path).unwrap(), place, "{path}");
+            assert_eq!(DavPlace::parse(path).unwrap(), place, "{path}");
         }
         for path in ["/dav/%", "/dav/%zz", "/dav/%ff", "/dav/%00", "/dav//x", "/dav/addressbooks//"] {
-            assert!(Place::parse(path).is_err(), "{path}");
+            assert!(DavPlace::parse(path).is_err(), "{path}");
         }
     }
 
@@ -256,7 +256,7 @@ mod tests {
         {
             assert_eq!(hrefs.read(href), None, "{href}");
         }
-        assert_eq!(Hrefs::new("http://a.example").of(&Place::Start), "/dav/");
+        assert_eq!(Hrefs::new("http://a.example").of(&DavPlace::Start), "/dav/");
     }
 
     proptest! {
@@ -271,7 +271,7 @@ mod tests {
 
         #[test]
         fn any_path_is_read_or_refused(path in "(/|%|dav|addressbooks|=|\\PC){0,20}") {
-            let _ = Place::parse(&path);
+            let _ = DavPlace::parse(&path);
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::properties::{Subject, Surroundings, Value, escaped};
+use super::properties::{PropertyOwner, PropertyValue, Surroundings, escaped};
 use super::xml::write::{DECLARATION, SPACES, around as element, empty};
 use super::xml::{CARDDAV, DAV, Element, Name};
 use crate::domain::error::{Error, Kind};
 
 /// What a request asks of each resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum RequestedProperties {
     /// `allprop`, with what `include` names.
     All(Vec<Name>),
     /// `propname`
@@ -18,7 +18,7 @@ pub(crate) enum Asked {
     These(Vec<Name>),
 }
 
-impl Asked {
+impl RequestedProperties {
     /// Reads what stands in the body of a PROPFIND or a report; without any, everything is asked for.
     ///
     /// # Errors
@@ -97,25 +97,25 @@ impl Multistatus {
     pub(crate) fn properties(
         &mut self,
         href: &str,
-        subject: &Subject<'_>,
-        asked: &Asked,
+        subject: &PropertyOwner<'_>,
+        asked: &RequestedProperties,
         surroundings: &Surroundings<'_>,
         data: Option<&str>,
     ) {
         let (mut found, mut missing) = (String::new(), String::new());
         let names = match asked {
-            Asked::Names => {
+            RequestedProperties::Names => {
                 for name in subject.names(true) {
                     empty(&mut found, &name);
                 }
                 Vec::new()
             }
-            Asked::All(include) => {
+            RequestedProperties::All(include) => {
                 let mut names = subject.names(false);
                 names.extend(include.iter().filter(|name| !subject.names(false).contains(name)).cloned());
                 names
             }
-            Asked::These(names) => names.clone(),
+            RequestedProperties::These(names) => names.clone(),
         };
         for name in names {
             if let Some(data) = data.filter(|_| name.is(CARDDAV, "address-data")) {
@@ -123,8 +123,8 @@ impl Multistatus {
                 continue;
             }
             match subject.value(&name, surroundings) {
-                Some(Value::Content(content)) => element(&mut found, &name, &content),
-                Some(Value::Whole(whole)) => found.push_str(&whole),
+                Some(PropertyValue::Content(content)) => element(&mut found, &name, &content),
+                Some(PropertyValue::Whole(whole)) => found.push_str(&whole),
                 None => empty(&mut missing, &name),
             }
         }

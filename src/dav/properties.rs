@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use chrono::DateTime;
 
-use super::href::{Hrefs, Place};
+use super::href::{DavPlace, Hrefs};
 use super::token;
 use super::xml::write::{empty, text};
 use super::xml::{CALENDAR_SERVER, CARDDAV, DAV, Name};
 use crate::domain::user::User;
-use crate::store::{Book, DavProperty, History, Member};
+use crate::store::{Book, DavProperty, History, ListedCard};
 
 /// Largest card, in bytes: a photo of 4 MiB in base64, and the notes.
 pub(crate) const MAX_CARD: usize = 8 << 20;
@@ -17,7 +17,7 @@ pub(crate) const MAX_CARD: usize = 8 << 20;
 const MAX_PHOTO: usize = 4 << 20;
 
 /// What has properties.
-pub(crate) enum Subject<'a> {
+pub(crate) enum PropertyOwner<'a> {
     /// `/`, `/dav/` and `/dav/principals/`.
     Start,
     /// A user.
@@ -27,7 +27,7 @@ pub(crate) enum Subject<'a> {
     /// An address book, the same.
     Book(&'a Book, &'a [DavProperty]),
     /// A card, and its text where that was asked for.
-    Card(&'a Member, Option<&'a str>),
+    Card(&'a ListedCard, Option<&'a str>),
 }
 
 /// What properties depend on besides their subject.
@@ -52,10 +52,10 @@ const ON_CARD: u8 = 16;
 const EVERYWHERE: u8 = 31;
 
 /// A live property: namespace, name, on what, and whether `allprop` has it.
-type Live = (&'static str, &'static str, u8, bool);
+type LiveProperty = (&'static str, &'static str, u8, bool);
 
 #[rustfmt::skip]
-const LIVE: &[Live] = &[
+const LIVE: &[LiveProperty] = &[
     (DAV, "resourcetype", EVERYWHERE, true),
     (DAV, "displayname", ON_PRINCIPAL | ON_HOME | ON_BOOK | ON_CARD, true),
     (DAV, "getetag", ON_BOOK | ON_CARD, true),
@@ -90,7 +90,7 @@ pub(crate) fn is_protected(name: &Name) -> bool {
     is_live || matches!(&*name.space, DAV | CARDDAV)
 }
 
-impl Subject<'_> {
+impl PropertyOwner<'_> {
     fn bit(&self) -> u8 {
         match self {
             Self::Start => ON_START,
@@ -118,22 +118,22 @@ impl Subject<'_> {
     }
 
     /// The content of a property's element; `None` if there is no such property here.
-    pub(crate) fn value(&self, name: &Name, around: &Surroundings<'_>) -> Option<Value> {
+    pub(crate) fn value(&self, name: &Name, around: &Surroundings<'_>) -> Option<PropertyValue> {
         let live = LIVE.iter().find(|(space, local, on, _)| on & self.bit() != 0 && name.is(space, local));
         let Some((space, local, ..)) = live else {
             let kept = self.kept().iter().find(|kept| kept.name == name.local && kept.namespace == *name.space);
-            return kept.map(|kept| Value::Whole(kept.value.clone()));
+            return kept.map(|kept| PropertyValue::Whole(kept.value.clone()));
         };
         let content = match *space {
             DAV => self.of_dav(local, around),
             CARDDAV => self.of_carddav(local, around),
             _ => self.ctag(around),
         };
-        content.map(Value::Content)
+        content.map(PropertyValue::Content)
     }
 
     fn of_dav(&self, local: &str, around: &Surroundings<'_>) -> Option<String> {
-        let principal = |user: &User| href(&around.hrefs.of(&Place::Principal(user.id.clone())));
+        let principal = |user: &User| href(&around.hrefs.of(&DavPlace::Principal(user.id.clone())));
         Some(match local {
             "resourcetype" => match self {
                 Self::Start | Self::Home(_) => "<D:collection/>",
@@ -163,7 +163,7 @@ impl Subject<'_> {
             "creationdate" => date(self.times()?.0, "%Y-%m-%dT%H:%M:%SZ")?,
             "current-user-principal" => principal(around.caller),
             "principal-URL" | "owner" => principal(around.owner),
-            "principal-collection-set" => href(&around.hrefs.of(&Place::Principals)),
+            "principal-collection-set" => href(&around.hrefs.of(&DavPlace::Principals)),
             "current-user-privilege-set" => {
                 privileges(around.may_write && !matches!(self, Self::Start | Self::Principal))
             }
@@ -194,7 +194,7 @@ impl Subject<'_> {
         Some(match local {
             "addressbook-home-set" => {
                 let user = if matches!(self, Self::Start) { around.caller } else { around.owner };
-                href(&around.hrefs.of(&Place::Home(user.id.clone())))
+                href(&around.hrefs.of(&DavPlace::Home(user.id.clone())))
             }
             "supported-address-data" => SUPPORTED_DATA.to_owned(),
             "max-resource-size" => MAX_CARD.to_string(),
@@ -234,7 +234,7 @@ impl Subject<'_> {
 }
 
 /// The value of a property.
-pub(crate) enum Value {
+pub(crate) enum PropertyValue {
     /// What stands inside its element.
     Content(String),
     /// The whole element, as a client sent it.

@@ -2,20 +2,20 @@
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::books::{self, Target};
+use super::books::{self, CardTarget};
 use super::card;
 use super::error::Fail;
-use super::headers::{Depth, Prefer};
-use super::href::Place;
-use super::multistatus::{Asked, Multistatus};
-use super::properties::{Subject, Surroundings};
+use super::headers::{DavPrefer, Depth};
+use super::href::DavPlace;
+use super::multistatus::{Multistatus, RequestedProperties};
+use super::properties::{PropertyOwner, Surroundings};
 use super::routes::{Request, allowed};
 use super::xml::DAV;
 use crate::domain::error::Error;
 use crate::domain::user::User;
 use crate::http::answer::{Answer, Body};
 use crate::http::aside::{SHORT, aside};
-use crate::store::{Book, Member, Store};
+use crate::store::{Book, ListedCard, Store};
 
 /// What is offered, on OPTIONS and PROPFIND. There are no locks (class 2).
 pub(crate) const CLASSES: &str = "1, 3, addressbook, extended-mkcol";
@@ -30,13 +30,13 @@ pub(crate) async fn options(request: &Request<'_>) -> Result<Answer, Fail> {
 }
 
 /// What a PROPFIND asks.
-pub(crate) struct Find {
-    asked: Asked,
+pub(crate) struct Propfind {
+    asked: RequestedProperties,
     depth: Depth,
-    prefer: Prefer,
+    prefer: DavPrefer,
 }
 
-impl Find {
+impl Propfind {
     async fn read(request: &Request<'_>) -> Result<Self, Fail> {
         let headers = request.call.head.headers;
         let depth = match Depth::read(headers)? {
@@ -46,7 +46,7 @@ impl Find {
                 return Err(Fail::new(403, "<D:propfind-finite-depth/>", message));
             }
         };
-        Ok(Self { asked: asked(request).await?, depth, prefer: Prefer::read(headers) })
+        Ok(Self { asked: asked(request).await?, depth, prefer: DavPrefer::read(headers) })
     }
 
     fn document(&self) -> Multistatus {
@@ -55,24 +55,24 @@ impl Find {
 }
 
 /// What the body of a PROPFIND asks for.
-async fn asked(request: &Request<'_>) -> Result<Asked, Fail> {
+async fn asked(request: &Request<'_>) -> Result<RequestedProperties, Fail> {
     if request.body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Asked::All(Vec::new()));
+        return Ok(RequestedProperties::All(Vec::new()));
     }
     let root = books::xml(request).await?;
     if !root.is(DAV, "propfind") {
         return Err(Fail::bad("The body of a PROPFIND is a DAV: propfind."));
     }
-    Ok(Asked::read(&root)?)
+    Ok(RequestedProperties::read(&root)?)
 }
 
 /// The answer with a document that is complete.
-pub(crate) fn multistatus(document: String, prefer: Prefer) -> Result<Answer, Fail> {
+pub(crate) fn multistatus(document: String, prefer: DavPrefer) -> Result<Answer, Fail> {
     answer(Body::Bytes(document.into_bytes()), prefer)
 }
 
 /// The answer with a document that may still be written.
-pub(crate) fn answer(body: Body, prefer: Prefer) -> Result<Answer, Fail> {
+pub(crate) fn answer(body: Body, prefer: DavPrefer) -> Result<Answer, Fail> {
     let answer = Answer { body: Some(body), ..Answer::empty(207)? }.header("DAV", CLASSES)?;
     let answer = answer.header("Content-Type", "application/xml; charset=utf-8")?;
     Ok(match prefer.applied() {
@@ -83,40 +83,40 @@ pub(crate) fn answer(body: Body, prefer: Prefer) -> Result<Answer, Fail> {
 
 /// `PROPFIND` of `/`, `/dav/` and `/dav/principals/`. What is below is not listed: it would list users.
 pub(crate) async fn start(request: &Request<'_>) -> Result<Answer, Fail> {
-    let find = Find::read(request).await?;
+    let find = Propfind::read(request).await?;
     let mut document = find.document();
     let around = surroundings(request, request.mailbox.user.mailbox, request.user, &request.mailbox.user, false);
-    document.properties(&request.call.hrefs.of(&request.call.place), &Subject::Start, &find.asked, &around, None);
+    document.properties(&request.call.hrefs.of(&request.call.place), &PropertyOwner::Start, &find.asked, &around, None);
     multistatus(document.end(None), find.prefer)
 }
 
 /// `PROPFIND` of a principal.
 pub(crate) async fn principal(request: &Request<'_>) -> Result<Answer, Fail> {
-    let find = Find::read(request).await?;
+    let find = Propfind::read(request).await?;
     let owner = &request.mailbox.user;
     let around = surroundings(request, owner.mailbox, request.user, owner, false);
     let mut document = find.document();
-    let href = request.call.hrefs.of(&Place::Principal(owner.id.clone()));
-    document.properties(&href, &Subject::Principal, &find.asked, &around, None);
+    let href = request.call.hrefs.of(&DavPlace::Principal(owner.id.clone()));
+    document.properties(&href, &PropertyOwner::Principal, &find.asked, &around, None);
     multistatus(document.end(None), find.prefer)
 }
 
 /// `PROPFIND` of a home: itself and its address books, the default one first.
 pub(crate) async fn home(request: &Request<'_>) -> Result<Answer, Fail> {
-    let find = Find::read(request).await?;
+    let find = Propfind::read(request).await?;
     let mailbox = request.mailbox;
     let mut document = find.document();
     let kept = books::kept(&mailbox.store, mailbox.user.mailbox, "", &find.asked).await?;
     let around = surroundings(request, mailbox.user.mailbox, request.user, &mailbox.user, mailbox.may_write);
     if find.depth == Depth::Zero || !find.prefer.no_root {
-        let href = request.call.hrefs.of(&Place::Home(mailbox.user.id.clone()));
-        document.properties(&href, &Subject::Home(&kept), &find.asked, &around, None);
+        let href = request.call.hrefs.of(&DavPlace::Home(mailbox.user.id.clone()));
+        document.properties(&href, &PropertyOwner::Home(&kept), &find.asked, &around, None);
     }
     if find.depth == Depth::One {
         for listed in books::list(request).await? {
             let kept = books::kept(&listed.store, listed.owner.mailbox, &listed.book.folder.id, &find.asked).await?;
             let around = surroundings(request, listed.owner.mailbox, request.user, &listed.owner, listed.may_write);
-            document.properties(&listed.href, &Subject::Book(&listed.book, &kept), &find.asked, &around, None);
+            document.properties(&listed.href, &PropertyOwner::Book(&listed.book, &kept), &find.asked, &around, None);
         }
     }
     multistatus(document.end(None), find.prefer)
@@ -124,14 +124,14 @@ pub(crate) async fn home(request: &Request<'_>) -> Result<Answer, Fail> {
 
 /// `PROPFIND` of an address book: itself, and its cards.
 pub(crate) async fn book(request: &Request<'_>) -> Result<Answer, Fail> {
-    let find = Find::read(request).await?;
-    let target = Target::find(request).await?;
+    let find = Propfind::read(request).await?;
+    let target = CardTarget::find(request).await?;
     let mailbox = request.mailbox;
     let mut document = find.document();
     if find.depth == Depth::Zero || !find.prefer.no_root {
         let kept = books::kept(&mailbox.store, mailbox.user.mailbox, &target.book.folder.id, &find.asked).await?;
         let around = surroundings(request, mailbox.user.mailbox, request.user, &mailbox.user, mailbox.may_write);
-        document.properties(&target.href, &Subject::Book(&target.book, &kept), &find.asked, &around, None);
+        document.properties(&target.href, &PropertyOwner::Book(&target.book, &kept), &find.asked, &around, None);
     }
     if find.depth == Depth::Zero {
         return multistatus(document.end(None), find.prefer);
@@ -143,8 +143,8 @@ pub(crate) async fn book(request: &Request<'_>) -> Result<Answer, Fail> {
 
 /// `PROPFIND` of a card.
 pub(crate) async fn card(request: &Request<'_>) -> Result<Answer, Fail> {
-    let find = Find::read(request).await?;
-    let target = Target::find(request).await?;
+    let find = Propfind::read(request).await?;
+    let target = CardTarget::find(request).await?;
     let mailbox = request.mailbox;
     let member = mailbox.store.member(mailbox.user.mailbox, &target.book.folder.id, &target.name).await?;
     let lister = Lister::new(request, &target.book, find.asked.clone(), find.prefer.minimal);
@@ -155,7 +155,7 @@ pub(crate) async fn card(request: &Request<'_>) -> Result<Answer, Fail> {
 
 /// Does what takes long for many cards, or large ones, on a blocking thread.
 pub(crate) async fn beside<T: Send + 'static>(
-    members: &[Member],
+    members: &[ListedCard],
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     let bytes: i64 = members.iter().map(|member| member.size).sum();
@@ -187,14 +187,14 @@ pub(crate) struct Lister {
     /// Whose home the addresses are in, and the folder as they name it.
     home: String,
     folder: String,
-    asked: Asked,
+    asked: RequestedProperties,
     /// The version and the properties of `address-data`.
     data: Option<super::data::AddressData>,
     minimal: bool,
 }
 
 impl Lister {
-    pub(crate) fn new(request: &Request<'_>, book: &Book, asked: Asked, minimal: bool) -> Self {
+    pub(crate) fn new(request: &Request<'_>, book: &Book, asked: RequestedProperties, minimal: bool) -> Self {
         let mailbox = request.mailbox;
         let (home, folder) = books::shown(request, &book.folder.id);
         Self {
@@ -219,7 +219,7 @@ impl Lister {
 
     /// The address of a card of this name.
     pub(crate) fn href(&self, name: &str) -> String {
-        self.hrefs.of(&Place::Card(self.home.clone(), self.folder.clone(), name.to_owned()))
+        self.hrefs.of(&DavPlace::Card(self.home.clone(), self.folder.clone(), name.to_owned()))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -246,14 +246,14 @@ impl Lister {
     }
 
     /// The responses of some cards. Only what is asked for is read.
-    pub(crate) async fn write(&self, members: &[Member]) -> Result<String, Error> {
+    pub(crate) async fn write(&self, members: &[ListedCard]) -> Result<String, Error> {
         let mut piece = Multistatus::piece(self.minimal);
         let wants_text = self.asked.names(DAV, "getcontentlength");
         if !wants_text && self.data.is_none() {
             for member in members {
                 piece.properties(
                     &self.href(&member.name),
-                    &Subject::Card(member, None),
+                    &PropertyOwner::Card(member, None),
                     &self.asked,
                     &self.around(),
                     None,
@@ -276,7 +276,7 @@ impl Lister {
                 rendered.collect::<Vec<_>>()
             };
             for (member, text, data) in beside(shown, render).await? {
-                let subject = Subject::Card(&member, text.as_deref());
+                let subject = PropertyOwner::Card(&member, text.as_deref());
                 let href = self.href(&member.name);
                 piece.properties(&href, &subject, &self.asked, &self.around(), data.as_deref());
             }
@@ -287,22 +287,22 @@ impl Lister {
     /// All cards of the book, page by page, behind what is written already and before what ends it.
     pub(crate) fn pages(self, begun: String, end: impl FnOnce(&Self) -> String + 'static) -> crate::store::Chunks {
         /// Contacts first, then groups, then the end.
-        enum At {
+        enum ListingPosition {
             Contacts(Option<uuid::Uuid>),
             Groups(Option<uuid::Uuid>),
             End,
             Over,
         }
-        let state = (self, At::Contacts(None), Some(end));
+        let state = (self, ListingPosition::Contacts(None), Some(end));
         let rest = stream::try_unfold(state, |(lister, at, mut end)| async move {
             let (groups, after) = match at {
-                At::Contacts(after) => (false, after),
-                At::Groups(after) => (true, after),
-                At::End => {
+                ListingPosition::Contacts(after) => (false, after),
+                ListingPosition::Groups(after) => (true, after),
+                ListingPosition::End => {
                     let last = end.take().map(|end| end(&lister)).unwrap_or_default();
-                    return Ok(Some((last.into_bytes(), (lister, At::Over, end))));
+                    return Ok(Some((last.into_bytes(), (lister, ListingPosition::Over, end))));
                 }
-                At::Over => return Ok(None),
+                ListingPosition::Over => return Ok(None),
             };
             let (mailbox, folder) = (lister.owner.mailbox, lister.book.folder.id.clone());
             let page = lister.store.members(mailbox, &folder, groups, after, PAGE).await?;
@@ -310,10 +310,10 @@ impl Lister {
             let last = page.last().map(|member| member.id);
             let is_full = i64::try_from(page.len()).is_ok_and(|found| found == PAGE);
             let next = match (is_full, groups) {
-                (true, false) => At::Contacts(last),
-                (true, true) => At::Groups(last),
-                (false, false) => At::Groups(None),
-                (false, true) => At::End,
+                (true, false) => ListingPosition::Contacts(last),
+                (true, true) => ListingPosition::Groups(last),
+                (false, false) => ListingPosition::Groups(None),
+                (false, true) => ListingPosition::End,
             };
             Ok(Some((piece.into_bytes(), (lister, next, end))))
         });

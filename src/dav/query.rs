@@ -2,30 +2,30 @@
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::books::Target;
+use super::books::CardTarget;
 use super::card;
 use super::data::AddressData;
 use super::error::Fail;
-use super::filter::Filter;
-use super::headers::{Depth, Prefer};
-use super::multistatus::{Asked, Multistatus};
+use super::filter::CardFilter;
+use super::headers::{DavPrefer, Depth};
+use super::multistatus::{Multistatus, RequestedProperties};
 use super::propfind::{Lister, PAGE, answer, beside};
 use super::routes::Request;
 use super::xml::{CARDDAV, Element};
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
-use crate::store::Member;
+use crate::store::ListedCard;
 
 /// Most cards that are answered with their content.
 const MOST: usize = 10_000;
 
 /// What remains to be done of a query.
-struct Query {
+struct AddressBookQuery {
     listers: std::vec::IntoIter<Lister>,
     current: Option<Lister>,
     groups: bool,
     after: Option<uuid::Uuid>,
-    filter: Filter,
+    filter: CardFilter,
     room: usize,
     /// The address that is said to have more.
     href: String,
@@ -35,16 +35,16 @@ struct Query {
 /// The cards that fit a filter.
 pub(crate) async fn query(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
     Depth::read(request.call.head.headers)?;
-    let (data, asked) = (AddressData::read(body)?, Asked::read(body)?);
-    let filter = Filter::read(body)?;
+    let (data, asked) = (AddressData::read(body)?, RequestedProperties::read(body)?);
+    let filter = CardFilter::read(body)?;
     let limit = body.child(CARDDAV, "limit").and_then(|limit| limit.child(CARDDAV, "nresults"));
     let limit = limit.map(|limit| limit.text().trim().parse::<usize>());
     let limit = limit.transpose().map_err(|_| Fail::bad("The limit's nresults is a number."))?;
     let bound = if data.is_some() { MOST } else { usize::MAX };
-    let prefer = Prefer::read(request.call.head.headers);
+    let prefer = DavPrefer::read(request.call.head.headers);
     let place = &request.call.place;
     let books = if place.folder().is_some() {
-        vec![Target::find(request).await?.book]
+        vec![CardTarget::find(request).await?.book]
     } else {
         request.mailbox.store.books(request.mailbox.user.mailbox).await?
     };
@@ -57,7 +57,7 @@ pub(crate) async fn query(request: &Request<'_>, body: &Element) -> Result<Answe
         let document = [begun, piece, Multistatus::piece(false).end(None)].concat();
         return super::propfind::multistatus(document, prefer);
     }
-    let query = Query {
+    let query = AddressBookQuery {
         listers: listers.into_iter(),
         current: None,
         groups: false,
@@ -73,7 +73,7 @@ pub(crate) async fn query(request: &Request<'_>, body: &Element) -> Result<Answe
     answer(Body::Stream(pieces.boxed_local()), prefer)
 }
 
-impl Query {
+impl AddressBookQuery {
     /// The responses of the next page.
     async fn next(mut self) -> Result<Option<(Vec<u8>, Self)>, Error> {
         if self.over {
@@ -109,8 +109,8 @@ impl Query {
 /// The responses of the cards that fit, up to a number of them, and how many fit; of those beyond it, one is counted.
 async fn fitting(
     lister: &Lister,
-    filter: &Filter,
-    members: Vec<Member>,
+    filter: &CardFilter,
+    members: Vec<ListedCard>,
     room: usize,
 ) -> Result<(String, usize), Error> {
     if filter.is_always_true() {

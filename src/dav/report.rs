@@ -2,13 +2,13 @@
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::books::{Target, xml};
+use super::books::{CardTarget, xml};
 use super::data::AddressData;
 use super::error::Fail;
 use super::expand;
-use super::headers::Prefer;
-use super::href::Place;
-use super::multistatus::{Asked, Multistatus};
+use super::headers::DavPrefer;
+use super::href::DavPlace;
+use super::multistatus::{Multistatus, RequestedProperties};
 use super::propfind::{Lister, answer};
 use super::query;
 use super::routes::Request;
@@ -27,24 +27,24 @@ pub(crate) async fn report(request: &Request<'_>) -> Result<Answer, Fail> {
         return Err(unknown());
     }
     let body = xml(request).await?;
-    let is_book = matches!(request.call.place, Place::Book(..));
+    let is_book = matches!(request.call.place, DavPlace::Book(..));
     if body.is(DAV, "sync-collection") && is_book {
         return sync::collection(request, &body).await;
     }
-    if body.is(CARDDAV, "addressbook-multiget") && !matches!(request.call.place, Place::Principal(_)) {
+    if body.is(CARDDAV, "addressbook-multiget") && !matches!(request.call.place, DavPlace::Principal(_)) {
         return multiget(request, &body).await;
     }
-    if body.is(DAV, "expand-property") && matches!(request.call.place, Place::Principal(_) | Place::Home(_)) {
+    if body.is(DAV, "expand-property") && matches!(request.call.place, DavPlace::Principal(_) | DavPlace::Home(_)) {
         return expand::expand(request, &body).await;
     }
-    if body.is(CARDDAV, "addressbook-query") && !matches!(request.call.place, Place::Principal(_)) {
+    if body.is(CARDDAV, "addressbook-query") && !matches!(request.call.place, DavPlace::Principal(_)) {
         return query::query(request, &body).await;
     }
     Err(unknown())
 }
 
 /// What one address of a list means.
-enum Listed {
+enum ListedHref {
     /// A card of a book, and the book's number.
     Card(usize, String),
     /// Nothing below the request's address.
@@ -54,8 +54,8 @@ enum Listed {
 /// The cards at a list of addresses, each once, in the order in which they are listed.
 async fn multiget(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
     let data = AddressData::read(body)?;
-    let asked = Asked::read(body)?;
-    let prefer = Prefer::read(request.call.head.headers);
+    let asked = RequestedProperties::read(body)?;
+    let prefer = DavPrefer::read(request.call.head.headers);
     let mut hrefs = Vec::new();
     let mut seen = std::collections::HashSet::new();
     for href in body.children().filter(|child| child.is(DAV, "href")) {
@@ -91,15 +91,15 @@ async fn multiget(request: &Request<'_>, body: &Element) -> Result<Answer, Fail>
 async fn sorted(
     request: &Request<'_>,
     hrefs: &[String],
-    asked: &Asked,
+    asked: &RequestedProperties,
     minimal: bool,
-) -> Result<(Vec<Lister>, Vec<Listed>), Fail> {
+) -> Result<(Vec<Lister>, Vec<ListedHref>), Fail> {
     let own = &request.call.place;
     let mailbox = request.mailbox;
     let mut listers: Vec<Lister> = Vec::new();
     let mut listed = Vec::with_capacity(hrefs.len());
     if own.folder().is_some() {
-        let Target { book, .. } = Target::find(request).await?;
+        let CardTarget { book, .. } = CardTarget::find(request).await?;
         listers.push(Lister::new(request, &book, asked.clone(), minimal));
     }
     for href in hrefs {
@@ -117,7 +117,7 @@ async fn sorted(
             Some((place.folder()?, place.name()?)).filter(|_| is_owners && is_shared && is_card)
         });
         let Some((folder, name)) = found else {
-            listed.push(Listed::Nothing);
+            listed.push(ListedHref::Nothing);
             continue;
         };
         let known = listers.iter().position(|lister| lister.book().folder.id == folder);
@@ -134,17 +134,17 @@ async fn sorted(
             },
             None => None,
         };
-        listed.push(at.map_or(Listed::Nothing, |at| Listed::Card(at, name.to_owned())));
+        listed.push(at.map_or(ListedHref::Nothing, |at| ListedHref::Card(at, name.to_owned())));
     }
     Ok((listers, listed))
 }
 
 /// The responses of a block of addresses.
-async fn written(listers: &[Lister], block: &[(String, Listed)], minimal: bool) -> Result<String, Error> {
+async fn written(listers: &[Lister], block: &[(String, ListedHref)], minimal: bool) -> Result<String, Error> {
     let mut found = std::collections::HashMap::new();
     for (number, lister) in listers.iter().enumerate() {
         let wanted = block.iter().filter_map(|(_, listed)| match listed {
-            Listed::Card(at, name) if *at == number => Some(name.clone()),
+            ListedHref::Card(at, name) if *at == number => Some(name.clone()),
             _ => None,
         });
         let names: Vec<_> = wanted.collect();
@@ -160,8 +160,8 @@ async fn written(listers: &[Lister], block: &[(String, Listed)], minimal: bool) 
     let mut run: (usize, Vec<_>) = (0, Vec::new());
     for (href, listed) in block {
         let member = match listed {
-            Listed::Card(at, name) => found.remove(&(*at, name.clone())).map(|member| (*at, member)),
-            Listed::Nothing => None,
+            ListedHref::Card(at, name) => found.remove(&(*at, name.clone())).map(|member| (*at, member)),
+            ListedHref::Nothing => None,
         };
         match member {
             Some((at, member)) if at == run.0 || run.1.is_empty() => {

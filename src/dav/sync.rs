@@ -1,10 +1,10 @@
 //! `sync-collection` (RFC 6578).
 
-use super::books::Target;
+use super::books::CardTarget;
 use super::data::AddressData;
 use super::error::Fail;
-use super::headers::{self, Depth, Prefer};
-use super::multistatus::{Asked, Multistatus};
+use super::headers::{self, DavPrefer, Depth};
+use super::multistatus::{Multistatus, RequestedProperties};
 use super::propfind::{Lister, answer, multistatus};
 
 use super::routes::Request;
@@ -13,7 +13,7 @@ use super::xml::{DAV, Element};
 use crate::clock;
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
-use crate::store::Member;
+use crate::store::ListedCard;
 
 /// Most responses that are not cut unasked.
 const MOST: i64 = 100_000;
@@ -27,7 +27,7 @@ const BLOCK: usize = 500;
 struct Round {
     since: Option<String>,
     limit: Option<i64>,
-    asked: Asked,
+    asked: RequestedProperties,
     data: Option<AddressData>,
 }
 
@@ -47,15 +47,15 @@ impl Round {
         let limit = limit.transpose().ok().filter(|limit| limit.is_none_or(|limit| limit > 0));
         let Some(limit) = limit else { return Err(Fail::bad("The limit's nresults is a number above 0.")) };
         let since = since.filter(|token| !token.is_empty());
-        Ok(Self { since, limit, asked: Asked::read(body)?, data: AddressData::read(body)? })
+        Ok(Self { since, limit, asked: RequestedProperties::read(body)?, data: AddressData::read(body)? })
     }
 }
 
 /// What has changed in a book since a token; without one, all that is there.
 pub(crate) async fn collection(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
     let round = Round::read(request, body)?;
-    let prefer = Prefer::read(request.call.head.headers);
-    let Target { book, href, .. } = Target::find(request).await?;
+    let prefer = DavPrefer::read(request.call.head.headers);
+    let CardTarget { book, href, .. } = CardTarget::find(request).await?;
     let (history, mailbox) = (request.call.api.unguarded.history().clone(), request.mailbox.user.mailbox);
     let since = match &round.since {
         None => None,
@@ -103,11 +103,11 @@ pub(crate) async fn collection(request: &Request<'_>, body: &Element) -> Result<
     answer(Body::Stream(futures_util::StreamExt::boxed_local(pieces)), prefer)
 }
 
-fn is_small(members: &[Member]) -> bool {
+fn is_small(members: &[ListedCard]) -> bool {
     members.len() <= MAX_WHOLE && members.iter().map(|member| member.size).sum::<i64>() <= MAX_WHOLE_BYTES
 }
 
-fn in_blocks(lister: Lister, members: Vec<Member>) -> crate::store::Chunks {
+fn in_blocks(lister: Lister, members: Vec<ListedCard>) -> crate::store::Chunks {
     let pieces = futures_util::stream::try_unfold((lister, members, 0), |(lister, members, at)| async move {
         let Some(rest) = members.get(at..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
         let block = &rest[..rest.len().min(BLOCK)];

@@ -4,7 +4,7 @@
 use crate::domain::etag;
 use crate::domain::sync::{SyncState, Watermark};
 use crate::odata::delta::DeltaToken;
-use crate::store::{Book, History, Member};
+use crate::store::{Book, History, ListedCard};
 
 /// What the rendering of cards is numbered by. It is raised when unchanged data is rendered otherwise, which makes all clients
 /// read all cards again.
@@ -14,7 +14,7 @@ const KEPT: i64 = 400 * 24 * 60 * 60 * 1_000_000;
 const SCHEME: &str = "data:,";
 
 /// The entity tag of a card, without quotes.
-pub(crate) fn tag(member: &Member) -> String {
+pub(crate) fn tag(member: &ListedCard) -> String {
     [&etag::token(member.last_modified_date_time, member.version), ".", RENDERER].concat()
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::books::Target;
+use super::books::CardTarget;
 use super::cards::{may_be_named, uid_taken};
 use super::error::Fail;
 use super::headers::{self, If};
-use super::href::Place;
+use super::href::DavPlace;
 use super::routes::Request;
 use super::token;
 use crate::domain::error::Error;
@@ -44,7 +44,7 @@ fn destination(request: &Request<'_>) -> Result<(String, String), Fail> {
         )
     };
     let place = call.hrefs.read(&sent).ok_or_else(elsewhere)?;
-    let Place::Card(user, ..) = &place else { return Err(elsewhere()) };
+    let DavPlace::Card(user, ..) = &place else { return Err(elsewhere()) };
     let is_same = match (place.shared(), call.place.shared()) {
         (Some(owner), _) => request.user.is_called(user) && request.mailbox.user.is_called(owner),
         (None, _) => request.mailbox.user.is_called(user),
@@ -58,7 +58,7 @@ fn destination(request: &Request<'_>) -> Result<(String, String), Fail> {
 async fn transfer(request: &Request<'_>, copy: bool) -> Result<Answer, Fail> {
     let (call, mailbox) = (request.call, request.mailbox);
     let (folder, name) = destination(request)?;
-    let Target { book, name: own, .. } = Target::find(request).await?;
+    let CardTarget { book, name: own, .. } = CardTarget::find(request).await?;
     let may_replace =
         headers::text(call.head.headers, "overwrite").is_none_or(|value| !value.trim().eq_ignore_ascii_case("f"));
     let to = match mailbox.store.book(mailbox.user.mailbox, &folder).await {

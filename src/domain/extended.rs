@@ -229,7 +229,7 @@ pub struct ExtendedProperty<V> {
 }
 
 /// Properties to set or, without a value, to remove. No two have the same id.
-pub type Changes<V> = Vec<(PropertyId, Option<V>)>;
+pub type ExtendedChanges<V> = Vec<(PropertyId, Option<V>)>;
 
 /// The properties once the changes are made: those that are not named stay.
 ///
@@ -237,7 +237,7 @@ pub type Changes<V> = Vec<(PropertyId, Option<V>)>;
 /// [`Error::Quota`] where they become too many or too large.
 pub fn applied<V: ExtendedValue>(
     mut stored: Vec<ExtendedProperty<V>>,
-    changes: Changes<V>,
+    changes: ExtendedChanges<V>,
 ) -> Result<Vec<ExtendedProperty<V>>, Error> {
     for (PropertyId { text: id, key, .. }, value) in changes {
         match (stored.iter().position(|known| known.key == key), value) {

@@ -2,7 +2,7 @@
 
 use crate::domain::contact::DEFAULT_FOLDER;
 use crate::domain::etag;
-use crate::domain::extended::{Changes, MultiValue, SingleValue};
+use crate::domain::extended::{ExtendedChanges, MultiValue, SingleValue};
 use crate::domain::words::{self, Word};
 
 /// The id shown as the parent of the default folder: the mailbox itself, which no route serves.
@@ -57,7 +57,7 @@ pub struct FolderPatch {
     /// The folder to move it into.
     pub parent_folder_id: Option<String>,
     /// Extended properties.
-    pub single_values: Changes<SingleValue>,
+    pub single_values: ExtendedChanges<SingleValue>,
     /// Extended properties with lists.
-    pub multi_values: Changes<MultiValue>,
+    pub multi_values: ExtendedChanges<MultiValue>,
 }

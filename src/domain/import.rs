@@ -77,7 +77,7 @@ pub struct Imported {
 
 /// How many contacts had which effect.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct EffectCounts {
     /// New contacts.
     pub created: u64,
     /// Contacts that were changed.
@@ -88,7 +88,7 @@ pub struct Counts {
     pub refused: u64,
 }
 
-impl Counts {
+impl EffectCounts {
     /// Counts one more.
     pub fn add(&mut self, effect: Effect) {
         match effect {
@@ -101,7 +101,7 @@ impl Counts {
 
 /// What a file is known by when an import of it goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct ImportSource {
     /// Its name, for people.
     pub name: String,
     /// Its size in bytes; a stream has none.
@@ -120,7 +120,7 @@ pub struct Run {
     /// The mailbox that it fills.
     pub mailbox: i64,
     /// The file.
-    pub source: Source,
+    pub source: ImportSource,
     /// The folder of new contacts.
     pub folder: String,
     /// UTC microseconds.
@@ -134,12 +134,12 @@ pub struct Run {
     /// How many bytes of the file that was.
     pub bytes: u64,
     /// What came of them.
-    pub counts: Counts,
+    pub counts: EffectCounts,
 }
 
 /// How far an import has come with a commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct ImportProgress {
     /// Records that were read, from the first on.
     pub records: u64,
     /// Bytes that were read.

@@ -10,7 +10,7 @@ pub const MAX_PIXELS: u64 = 100_000_000;
 
 /// The accepted picture formats. All hold pixels only; SVG is refused because it can hold scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum PhotoFormat {
     /// `image/jpeg`
     Jpeg,
     /// `image/png`
@@ -21,7 +21,7 @@ pub enum Format {
     Webp,
 }
 
-impl Format {
+impl PhotoFormat {
     const ALL: [Self; 4] = [Self::Jpeg, Self::Png, Self::Gif, Self::Webp];
 
     /// Its media type.
@@ -66,7 +66,7 @@ impl Format {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Picture {
     /// The format.
-    pub format: Format,
+    pub format: PhotoFormat,
     /// In pixels.
     pub width: u32,
     /// In pixels.
@@ -80,7 +80,7 @@ impl Picture {
     /// [`Error::UnsupportedMediaType`] for any other format; 400 if the header is truncated or invalid, or the picture has
     /// too many pixels.
     pub fn recognize(bytes: &[u8]) -> Result<Self, Error> {
-        let format = Format::begun(bytes).ok_or_else(|| {
+        let format = PhotoFormat::begun(bytes).ok_or_else(|| {
             let message = "The photo must be a JPEG, PNG, GIF or WebP picture. Its first bytes match none of these.";
             Error::UnsupportedMediaType(message.to_owned())
         })?;
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn size(bytes: &[u8]) -> Option<(Format, u32, u32)> {
+    fn size(bytes: &[u8]) -> Option<(PhotoFormat, u32, u32)> {
         Picture::recognize(bytes).ok().map(|picture| (picture.format, picture.width, picture.height))
     }
 
@@ -215,13 +215,13 @@ mod tests {
     #[test]
     fn the_size_is_read_from_every_kind_of_header() {
         for (bytes, expected) in [
-            (JPEG, (Format::Jpeg, 512, 256)),
-            (PNG, (Format::Png, 640, 480)),
-            (GIF, (Format::Gif, 320, 200)),
+            (JPEG, (PhotoFormat::Jpeg, 512, 256)),
+            (PNG, (PhotoFormat::Png, 640, 480)),
+            (GIF, (PhotoFormat::Gif, 320, 200)),
             // The scale bits are not part of the size.
-            (VP8, (Format::Webp, 16, 32)),
-            (VP8L, (Format::Webp, 16, 32)),
-            (VP8X, (Format::Webp, 400, 300)),
+            (VP8, (PhotoFormat::Webp, 16, 32)),
+            (VP8L, (PhotoFormat::Webp, 16, 32)),
+            (VP8X, (PhotoFormat::Webp, 400, 300)),
         ] {
             assert_eq!(size(bytes), Some(expected));
             for end in 0..bytes.len() {
@@ -269,7 +269,7 @@ mod tests {
             Picture::recognize(&[&PNG[..16], &sides, &PNG[24..]].concat())
         };
         for (width, height) in [(MAX_SIDE, 1), (1, MAX_SIDE), (10_000, 10_000)] {
-            assert_eq!(png(width, height).unwrap(), Picture { format: Format::Png, width, height });
+            assert_eq!(png(width, height).unwrap(), Picture { format: PhotoFormat::Png, width, height });
         }
         for (width, height) in [(MAX_SIDE + 1, 1), (1, MAX_SIDE + 1), (10_001, 10_000), (u32::MAX, u32::MAX)] {
             let Err(Error::Invalid(problems)) = png(width, height) else { panic!("{width} x {height}") };
@@ -301,7 +301,7 @@ mod tests {
                 bytes.extend(content);
             }
             bytes.extend(b"\xff\xc0\0\x0b\x08\0\x10\0\x20\x01\x01\x11\0");
-            prop_assert_eq!(size(&bytes), Some((Format::Jpeg, 32, 16)));
+            prop_assert_eq!(size(&bytes), Some((PhotoFormat::Jpeg, 32, 16)));
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use crate::formats::detect::{Detected, Format};
+use crate::formats::detect::{Detected, FileFormat};
 use crate::vcard::charset::{Fallback, Survey};
 use crate::vcard::file;
 use crate::vcard::read;
-use crate::vcard::record::Item;
+use crate::vcard::record::FileRecord;
 use crate::vcard::split::{Cards, RawCard};
 
 /// Reads the cards of a file.
@@ -38,7 +38,7 @@ impl CardReader {
     /// What the file is.
     pub(crate) fn detected(&self, encoding: Option<&'static str>) -> Detected {
         Detected {
-            format: Format::VCard,
+            format: FileFormat::VCard,
             variant: None,
             encoding: Some(encoding.unwrap_or(self.cards.encoding())),
             separator: None,
@@ -68,9 +68,9 @@ impl CardReader {
     }
 
     /// The next card that is complete.
-    pub(crate) fn next_item(&mut self) -> Option<Item> {
+    pub(crate) fn next_item(&mut self) -> Option<FileRecord> {
         let card = self.first.pop_front().or_else(|| self.cards.next_card())?;
         let found = read::read(&card, &self.fallback);
-        Some(Item { position: card.position, raw: card.bytes, found })
+        Some(FileRecord { position: card.position, raw: card.bytes, found })
     }
 }

@@ -1,12 +1,12 @@
 //! What a file is, by its first bytes and never by its name (docs/import-export.md, "Detection").
 
 use crate::formats::csv::dates::DateOrder;
-use crate::formats::csv::target::{Target, normalize};
+use crate::formats::csv::target::{ColumnTarget, normalize};
 
 /// The formats that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the format of its name")]
-pub enum Format {
+pub enum FileFormat {
     VCard,
     CsvGoogle,
     CsvOutlook,
@@ -21,7 +21,7 @@ pub enum Format {
     Graph,
 }
 
-impl Format {
+impl FileFormat {
     /// Every format, with the names that `--format` accepts; the first is the one of reports.
     pub const NAMES: &[(Self, &[&str])] = &[
         (Self::VCard, &["vcard"]),
@@ -73,7 +73,7 @@ impl Format {
 
 /// Columns of a CSV file by what they mean, as `--map 'Column=property'` gives them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ColumnMap(Vec<(String, Target)>);
+pub struct ColumnMap(Vec<(String, ColumnTarget)>);
 
 impl ColumnMap {
     /// Adds entries like `Surname=surname,Cell=phone/mobile`.
@@ -84,7 +84,7 @@ impl ColumnMap {
         for entry in entries.split(',') {
             let (column, property) =
                 entry.rsplit_once('=').ok_or_else(|| format!("'{entry}' is not of the form 'Column=property'."))?;
-            let target = Target::parse(property.trim()).ok_or_else(|| {
+            let target = ColumnTarget::parse(property.trim()).ok_or_else(|| {
                 format!(
                     "'{}' is not a property that a column can hold. There are the text properties like givenName, and \
                      email/1, email/1/name, phone/mobile, address/home/city, website/work, im, birthday, \
@@ -103,16 +103,16 @@ impl ColumnMap {
     }
 
     /// What the column means, by its normalized name.
-    pub(crate) fn target(&self, column: &str) -> Option<Target> {
+    pub(crate) fn target(&self, column: &str) -> Option<ColumnTarget> {
         self.0.iter().find(|(known, _)| known == column).map(|(_, target)| *target)
     }
 }
 
 /// What the user says of a file.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct ReadOptions {
     /// Its format, instead of what its content says.
-    pub format: Option<Format>,
+    pub format: Option<FileFormat>,
     /// The meaning of columns.
     pub map: ColumnMap,
     /// The order of day and month.
@@ -123,7 +123,7 @@ pub struct Options {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detected {
     /// The format.
-    pub format: Format,
+    pub format: FileFormat,
     /// The language or the age of the dialect: `de`, `old`.
     pub variant: Option<&'static str>,
     /// How the characters are written: `utf-8`, `utf-16le`, `cp1252`.
@@ -146,7 +146,7 @@ pub struct Unrecognised {
     /// The cells of the first row.
     pub headers: Vec<String>,
     /// The program whose columns are the nearest.
-    pub nearest: Option<Format>,
+    pub nearest: Option<FileFormat>,
     /// What it is instead, if that is known.
     pub sentence: Option<&'static str>,
 }
@@ -175,16 +175,16 @@ impl Unrecognised {
 }
 
 /// The family of formats, by the first bytes that are not blank.
-pub(crate) fn family(sample: &[u8]) -> Result<Format, Unrecognised> {
+pub(crate) fn family(sample: &[u8]) -> Result<FileFormat, Unrecognised> {
     let start = sample.trim_ascii_start();
     let begins = |word: &[u8]| start.get(..word.len()).is_some_and(|first| first.eq_ignore_ascii_case(word));
     Ok(match start.first() {
-        _ if begins(b"BEGIN:VCARD") => Format::VCard,
+        _ if begins(b"BEGIN:VCARD") => FileFormat::VCard,
         Some(b'[' | b'{') => json(start)?,
         Some(b'<') => return Err(Unrecognised::known(XML)),
-        _ if is_ldif(start) => Format::Ldif,
-        _ if has_card(start) => Format::VCard,
-        _ => Format::Csv,
+        _ if is_ldif(start) => FileFormat::Ldif,
+        _ if has_card(start) => FileFormat::VCard,
+        _ => FileFormat::Csv,
     })
 }
 
@@ -212,13 +212,13 @@ fn is_ldif(start: &[u8]) -> bool {
 }
 
 /// Which contacts JSON holds: a Card of JSContact says so in `@type`.
-fn json(start: &[u8]) -> Result<Format, Unrecognised> {
+fn json(start: &[u8]) -> Result<FileFormat, Unrecognised> {
     let text: Vec<u8> = start.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(64 << 10).collect();
     let has = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
     if text.starts_with(b"[\"vcard\"") || text.starts_with(b"[[\"vcard\"") {
         return Err(Unrecognised::known(JCARD));
     }
-    Ok(if has(b"\"@type\":\"Card\"") { Format::JsContact } else { Format::Graph })
+    Ok(if has(b"\"@type\":\"Card\"") { FileFormat::JsContact } else { FileFormat::Graph })
 }
 
 #[cfg(test)]
@@ -227,18 +227,18 @@ mod tests {
 
     #[test]
     fn the_family_is_found_by_the_first_bytes() {
-        let cases: [(&str, Format); 11] = [
-            ("\r\n begin:vcard\r\n", Format::VCard),
-            ("From: ann\n\nBEGIN:VCARD\n", Format::VCard),
-            ("[{\"@type\": \"Card\"}]", Format::JsContact),
-            ("{\"value\":[]}", Format::Graph),
-            ("{\"givenName\":\"Ann\"}\n", Format::Graph),
-            ("dn: cn=Ann\n", Format::Ldif),
-            ("DN:: Y249\n", Format::Ldif),
-            ("# a comment\n  that is folded\nversion: 1\n", Format::Ldif),
-            ("First Name,Last Name\n", Format::Csv),
-            ("version,dn\n", Format::Csv),
-            ("", Format::Csv),
+        let cases: [(&str, FileFormat); 11] = [
+            ("\r\n begin:vcard\r\n", FileFormat::VCard),
+            ("From: ann\n\nBEGIN:VCARD\n", FileFormat::VCard),
+            ("[{\"@type\": \"Card\"}]", FileFormat::JsContact),
+            ("{\"value\":[]}", FileFormat::Graph),
+            ("{\"givenName\":\"Ann\"}\n", FileFormat::Graph),
+            ("dn: cn=Ann\n", FileFormat::Ldif),
+            ("DN:: Y249\n", FileFormat::Ldif),
+            ("# a comment\n  that is folded\nversion: 1\n", FileFormat::Ldif),
+            ("First Name,Last Name\n", FileFormat::Csv),
+            ("version,dn\n", FileFormat::Csv),
+            ("", FileFormat::Csv),
         ];
         for (text, format) in cases {
             assert_eq!(family(text.as_bytes()), Ok(format), "{text}");

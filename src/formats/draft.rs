@@ -5,7 +5,7 @@ use crate::domain::contact::{Address, Complex, Email, MAX_ENTRIES, MAX_TEXT, Pho
 use crate::formats::aside::{self, Aside};
 use crate::vcard::read::MAX_ASIDE;
 pub(crate) use crate::vcard::read::MAX_PHOTO;
-use crate::vcard::record::{Fate, Found, Outcome, Record, RecordPhoto, Refusal, SAYS_NOTHING};
+use crate::vcard::record::{Fate, PropertyOutcome, Record, RecordContent, RecordPhoto, Refusal, SAYS_NOTHING};
 use crate::vcard::text::{self, Tidy};
 
 /// A contact that is being read.
@@ -17,7 +17,7 @@ pub(crate) struct Draft {
     pub(crate) alias: Option<String>,
     /// Texts are taken as they are, since the file is one of ours and every blank in it is meant.
     pub(crate) exact: bool,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<PropertyOutcome>,
     /// What is kept aside, each with the place of its outcome.
     asides: Vec<(Aside, usize)>,
     dialect: &'static str,
@@ -31,7 +31,7 @@ impl Draft {
 
     /// Notes what became of a name.
     pub(crate) fn note(&mut self, name: &str, fate: Fate) {
-        self.outcomes.push(Outcome { name: name.to_owned(), fate });
+        self.outcomes.push(PropertyOutcome { name: name.to_owned(), fate });
     }
 
     /// Keeps a value aside.
@@ -196,13 +196,13 @@ impl Draft {
     }
 
     /// The contact, or the refusal of a record that says nothing.
-    pub(crate) fn finish(mut self) -> Found {
+    pub(crate) fn finish(mut self) -> RecordContent {
         self.empty_collections();
         let Some(properties) = settle(&mut self.patch) else {
-            return Found::Refused(Refusal { reason: "empty", detail: None });
+            return RecordContent::Refused(Refusal { reason: "empty", detail: None });
         };
         let card = self.card(&properties);
-        Found::Contact(Box::new(Record {
+        RecordContent::Contact(Box::new(Record {
             patch: self.patch,
             photo: self.photo,
             uid: self.uid,

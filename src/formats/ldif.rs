@@ -8,9 +8,11 @@ use crate::domain::contact::{Address, Email, Text};
 use crate::domain::photo::Picture;
 use crate::formats::charset::Charset;
 use crate::formats::csv::dates;
-use crate::formats::detect::{Detected, Format};
+use crate::formats::detect::{Detected, FileFormat};
 use crate::formats::draft::{Draft, MAX_PHOTO, clean};
-use crate::vcard::record::{Fate, Found, GroupRecord, Item, Outcome, Position, RecordPhoto, Refusal, SAYS_NOTHING};
+use crate::vcard::record::{
+    Fate, FileRecord, GroupRecord, Position, PropertyOutcome, RecordContent, RecordPhoto, Refusal, SAYS_NOTHING,
+};
 
 /// Longest entry, in bytes. A longer one is passed over and refused.
 const MAX_ENTRY: usize = 8 << 20;
@@ -62,7 +64,7 @@ impl LdifReader {
     /// What the file is.
     pub(crate) fn detected(&self, encoding: Option<&'static str>) -> Detected {
         Detected {
-            format: Format::Ldif,
+            format: FileFormat::Ldif,
             variant: None,
             encoding: Some(encoding.unwrap_or(self.charset.name())),
             separator: None,
@@ -85,7 +87,7 @@ impl LdifReader {
     }
 
     /// The next entry that is complete.
-    pub(crate) fn next_item(&mut self) -> Option<Item> {
+    pub(crate) fn next_item(&mut self) -> Option<FileRecord> {
         while let Some((from, to)) = self.next_line() {
             let line = &self.bytes[from..to];
             if line.trim_ascii().is_empty() {
@@ -139,7 +141,7 @@ impl LdifReader {
     }
 
     /// The entry that ends here, if there is one.
-    fn entry(&mut self) -> Option<Item> {
+    fn entry(&mut self) -> Option<FileRecord> {
         let raw = mem::take(&mut self.raw);
         let too_large = mem::take(&mut self.too_large);
         self.lines = 0;
@@ -151,11 +153,11 @@ impl LdifReader {
         self.begins = self.line;
         let found = if too_large {
             let detail = Some("The entry has more than 8 MiB, or more than 50,000 lines.".to_owned());
-            Found::Refused(Refusal { reason: "too large", detail })
+            RecordContent::Refused(Refusal { reason: "too large", detail })
         } else {
             read(&raw, self.charset)
         };
-        Some(Item { position, raw, found })
+        Some(FileRecord { position, raw, found })
     }
 }
 
@@ -164,13 +166,13 @@ fn is_version(line: &[u8]) -> bool {
 }
 
 /// An attribute of an entry.
-struct Attribute {
+struct LdifAttribute {
     /// In lower case, without options.
     name: String,
-    value: Value,
+    value: AttributeValue,
 }
 
-enum Value {
+enum AttributeValue {
     Text(String),
     /// Base64 that is no text.
     Bytes(Vec<u8>),
@@ -179,7 +181,7 @@ enum Value {
 }
 
 /// The attributes of an entry, with continued lines joined.
-fn attributes(raw: &[u8], charset: Charset) -> Vec<Attribute> {
+fn attributes(raw: &[u8], charset: Charset) -> Vec<LdifAttribute> {
     let mut lines: Vec<Vec<u8>> = Vec::new();
     for line in raw.split(|byte| *byte == b'\n').flat_map(|line| line.split(|byte| *byte == b'\r')) {
         match (line, lines.last_mut()) {
@@ -192,8 +194,11 @@ fn attributes(raw: &[u8], charset: Charset) -> Vec<Attribute> {
     lines.into_iter().filter(says).map(|line| attribute(&line, charset)).collect()
 }
 
-fn attribute(line: &[u8], charset: Charset) -> Attribute {
-    let junk = |line: &[u8]| Attribute { name: String::new(), value: Value::Junk(charset.text(line).into_owned()) };
+fn attribute(line: &[u8], charset: Charset) -> LdifAttribute {
+    let junk = |line: &[u8]| LdifAttribute {
+        name: String::new(),
+        value: AttributeValue::Junk(charset.text(line).into_owned()),
+    };
     let Some(colon) = line.iter().position(|byte| *byte == b':') else { return junk(line) };
     let (name, value) = (charset.text(&line[..colon]), &line[colon + 1..]);
     let name = name.split(';').next().unwrap_or_default().trim().to_lowercase();
@@ -204,49 +209,49 @@ fn attribute(line: &[u8], charset: Charset) -> Attribute {
         return junk(line);
     }
     let Some(coded) = value.strip_prefix(b":") else {
-        return Attribute { name, value: Value::Text(charset.text(value).trim().to_owned()) };
+        return LdifAttribute { name, value: AttributeValue::Text(charset.text(value).trim().to_owned()) };
     };
     let coded: Vec<u8> = coded.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     match BASE64_STANDARD.decode(&coded) {
-        Ok(bytes) if name == "jpegphoto" => Attribute { name, value: Value::Bytes(bytes) },
+        Ok(bytes) if name == "jpegphoto" => LdifAttribute { name, value: AttributeValue::Bytes(bytes) },
         Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => Attribute { name, value: Value::Text(text) },
+            Ok(text) => LdifAttribute { name, value: AttributeValue::Text(text) },
             // A NUL never stands in the text of a code page.
             Err(wrong) if !wrong.as_bytes().contains(&0) => {
                 let text = charset.text(wrong.as_bytes()).into_owned();
-                Attribute { name, value: Value::Text(text) }
+                LdifAttribute { name, value: AttributeValue::Text(text) }
             }
-            Err(wrong) => Attribute { name, value: Value::Bytes(wrong.into_bytes()) },
+            Err(wrong) => LdifAttribute { name, value: AttributeValue::Bytes(wrong.into_bytes()) },
         },
         Err(_) => junk(line),
     }
 }
 
 /// The texts of an attribute.
-fn texts<'a>(attributes: &'a [Attribute], wanted: &str) -> Vec<&'a str> {
+fn texts<'a>(attributes: &'a [LdifAttribute], wanted: &str) -> Vec<&'a str> {
     let of = attributes.iter().filter(|attribute| attribute.name == wanted);
-    let text = |attribute: &'a Attribute| match &attribute.value {
-        Value::Text(text) => Some(text.as_str()),
-        Value::Bytes(_) | Value::Junk(_) => None,
+    let text = |attribute: &'a LdifAttribute| match &attribute.value {
+        AttributeValue::Text(text) => Some(text.as_str()),
+        AttributeValue::Bytes(_) | AttributeValue::Junk(_) => None,
     };
     of.filter_map(text).collect()
 }
 
-fn read(raw: &[u8], charset: Charset) -> Found {
+fn read(raw: &[u8], charset: Charset) -> RecordContent {
     let attributes = attributes(raw, charset);
     let texts = |wanted: &str| texts(&attributes, wanted);
     if let Some(kind) = texts("changetype").first().filter(|kind| !kind.eq_ignore_ascii_case("add")) {
         let detail = Some(format!("The entry is a change of the type '{kind}', not a contact."));
-        return Found::Refused(Refusal { reason: "changetype", detail });
+        return RecordContent::Refused(Refusal { reason: "changetype", detail });
     }
     let is_group = |class: &&str| class.to_lowercase().starts_with("groupof");
     if texts("objectclass").iter().any(is_group) {
         return group(&attributes);
     }
-    let mut draft = Draft::new(Format::Ldif.name());
+    let mut draft = Draft::new(FileFormat::Ldif.name());
     draft.alias = texts("dn").first().map(|dn| (*dn).to_owned());
     draft.uid = texts("entryuuid").first().map(|id| (*id).to_owned());
-    let mut parts = Parts::default();
+    let mut parts = CollectedAttributes::default();
     for attribute in &attributes {
         take(&mut draft, &mut parts, attribute);
     }
@@ -255,10 +260,13 @@ fn read(raw: &[u8], charset: Charset) -> Found {
 }
 
 /// A list of members: a category of those entries.
-fn group(attributes: &[Attribute]) -> Found {
+fn group(attributes: &[LdifAttribute]) -> RecordContent {
     let first = |name: &str| texts(attributes, name).first().map(|text| clean(text, false));
     let Some(name) = first("cn").filter(|name| !name.is_empty()) else {
-        return Found::Refused(Refusal { reason: "empty", detail: Some("The list has no name (cn).".to_owned()) });
+        return RecordContent::Refused(Refusal {
+            reason: "empty",
+            detail: Some("The list has no name (cn).".to_owned()),
+        });
     };
     let members =
         ["member", "uniquemember"].into_iter().flat_map(|name| texts(attributes, name)).map(str::to_owned).collect();
@@ -270,19 +278,19 @@ fn group(attributes: &[Attribute]) -> Found {
             _ => Fate::Ignored("a list has a name and members only"),
         };
         let name = if attribute.name.is_empty() { JUNK } else { &attribute.name };
-        outcomes.push(Outcome { name: name.to_owned(), fate });
+        outcomes.push(PropertyOutcome { name: name.to_owned(), fate });
     }
     let uid = first("entryuuid");
-    Found::Group(Box::new(GroupRecord { name, members, uid, card: None, outcomes }))
+    RecordContent::Group(Box::new(GroupRecord { name, members, uid, card: None, outcomes }))
 }
 
 /// What is put together of several attributes.
 #[derive(Default)]
-struct Parts {
+struct CollectedAttributes {
     /// `mail` and `mozillaSecondEmail`, which stands behind it wherever it is written.
     emails: [Vec<(String, String)>; 2],
-    work: Place,
-    home: Place,
+    work: LdifAddress,
+    home: LdifAddress,
     /// Year, month and day.
     birthday: [Option<(String, String)>; 3],
     junk: Vec<String>,
@@ -290,10 +298,10 @@ struct Parts {
 
 /// An address: street, its second line, box, city, state, code, country.
 #[derive(Default)]
-struct Place([Option<(String, String)>; 7]);
+struct LdifAddress([Option<(String, String)>; 7]);
 
 /// What an attribute means.
-enum Meaning {
+enum AttributeMeaning {
     Text(Text),
     Email(usize),
     Phone(&'static str),
@@ -308,86 +316,86 @@ enum Meaning {
     Aside,
 }
 
-fn meaning(name: &str) -> Meaning {
+fn meaning(name: &str) -> AttributeMeaning {
     match name {
-        "cn" => Meaning::Text(Text::DisplayName),
-        "givenname" => Meaning::Text(Text::GivenName),
-        "sn" => Meaning::Text(Text::Surname),
-        "mozillanickname" | "xmozillanickname" => Meaning::Text(Text::NickName),
-        "initials" => Meaning::Text(Text::Initials),
-        "title" => Meaning::Text(Text::JobTitle),
-        "ou" | "department" | "departmentnumber" | "orgunit" => Meaning::Text(Text::Department),
-        "o" | "company" => Meaning::Text(Text::CompanyName),
-        "description" | "notes" => Meaning::Text(Text::PersonalNotes),
-        "roomnumber" | "physicaldeliveryofficename" => Meaning::Text(Text::OfficeLocation),
-        "mail" => Meaning::Email(0),
-        "mozillasecondemail" => Meaning::Email(1),
-        "telephonenumber" => Meaning::Phone("business"),
-        "homephone" => Meaning::Phone("home"),
-        "mobile" | "cellphone" => Meaning::Phone("mobile"),
-        "facsimiletelephonenumber" | "fax" => Meaning::Phone("businessFax"),
-        "pager" | "pagerphone" => Meaning::Phone("pager"),
-        "street" | "streetaddress" => Meaning::Work(0),
-        "mozillaworkstreet2" => Meaning::Work(1),
-        "postofficebox" => Meaning::Work(2),
-        "l" | "locality" => Meaning::Work(3),
-        "st" | "region" => Meaning::Work(4),
-        "postalcode" | "zip" => Meaning::Work(5),
-        "c" | "countryname" => Meaning::Work(6),
-        "mozillahomestreet" | "homepostaladdress" => Meaning::Home(0),
-        "mozillahomestreet2" => Meaning::Home(1),
-        "mozillahomelocalityname" => Meaning::Home(3),
-        "mozillahomestate" => Meaning::Home(4),
-        "mozillahomepostalcode" => Meaning::Home(5),
-        "mozillahomecountryname" => Meaning::Home(6),
-        "mozillaworkurl" | "workurl" => Meaning::Website("work"),
-        "mozillahomeurl" | "homeurl" => Meaning::Website("home"),
-        "nsaimid" | "nscpaimscreenname" => Meaning::Im("aim"),
-        "birthyear" => Meaning::Birthday(0),
-        "birthmonth" => Meaning::Birthday(1),
-        "birthday" => Meaning::Birthday(2),
-        "entryuuid" => Meaning::Identity,
-        "jpegphoto" => Meaning::Photo,
-        "objectclass" | "modifytimestamp" | "mozillausehtmlmail" | "dn" | "changetype" => Meaning::Nothing,
-        _ => Meaning::Aside,
+        "cn" => AttributeMeaning::Text(Text::DisplayName),
+        "givenname" => AttributeMeaning::Text(Text::GivenName),
+        "sn" => AttributeMeaning::Text(Text::Surname),
+        "mozillanickname" | "xmozillanickname" => AttributeMeaning::Text(Text::NickName),
+        "initials" => AttributeMeaning::Text(Text::Initials),
+        "title" => AttributeMeaning::Text(Text::JobTitle),
+        "ou" | "department" | "departmentnumber" | "orgunit" => AttributeMeaning::Text(Text::Department),
+        "o" | "company" => AttributeMeaning::Text(Text::CompanyName),
+        "description" | "notes" => AttributeMeaning::Text(Text::PersonalNotes),
+        "roomnumber" | "physicaldeliveryofficename" => AttributeMeaning::Text(Text::OfficeLocation),
+        "mail" => AttributeMeaning::Email(0),
+        "mozillasecondemail" => AttributeMeaning::Email(1),
+        "telephonenumber" => AttributeMeaning::Phone("business"),
+        "homephone" => AttributeMeaning::Phone("home"),
+        "mobile" | "cellphone" => AttributeMeaning::Phone("mobile"),
+        "facsimiletelephonenumber" | "fax" => AttributeMeaning::Phone("businessFax"),
+        "pager" | "pagerphone" => AttributeMeaning::Phone("pager"),
+        "street" | "streetaddress" => AttributeMeaning::Work(0),
+        "mozillaworkstreet2" => AttributeMeaning::Work(1),
+        "postofficebox" => AttributeMeaning::Work(2),
+        "l" | "locality" => AttributeMeaning::Work(3),
+        "st" | "region" => AttributeMeaning::Work(4),
+        "postalcode" | "zip" => AttributeMeaning::Work(5),
+        "c" | "countryname" => AttributeMeaning::Work(6),
+        "mozillahomestreet" | "homepostaladdress" => AttributeMeaning::Home(0),
+        "mozillahomestreet2" => AttributeMeaning::Home(1),
+        "mozillahomelocalityname" => AttributeMeaning::Home(3),
+        "mozillahomestate" => AttributeMeaning::Home(4),
+        "mozillahomepostalcode" => AttributeMeaning::Home(5),
+        "mozillahomecountryname" => AttributeMeaning::Home(6),
+        "mozillaworkurl" | "workurl" => AttributeMeaning::Website("work"),
+        "mozillahomeurl" | "homeurl" => AttributeMeaning::Website("home"),
+        "nsaimid" | "nscpaimscreenname" => AttributeMeaning::Im("aim"),
+        "birthyear" => AttributeMeaning::Birthday(0),
+        "birthmonth" => AttributeMeaning::Birthday(1),
+        "birthday" => AttributeMeaning::Birthday(2),
+        "entryuuid" => AttributeMeaning::Identity,
+        "jpegphoto" => AttributeMeaning::Photo,
+        "objectclass" | "modifytimestamp" | "mozillausehtmlmail" | "dn" | "changetype" => AttributeMeaning::Nothing,
+        _ => AttributeMeaning::Aside,
     }
 }
 
 /// Takes an attribute.
-fn take(draft: &mut Draft, parts: &mut Parts, attribute: &Attribute) {
+fn take(draft: &mut Draft, parts: &mut CollectedAttributes, attribute: &LdifAttribute) {
     let name = attribute.name.as_str();
     let text = match &attribute.value {
-        Value::Junk(line) => return parts.junk.push(line.clone()),
-        Value::Bytes(bytes) => return photo(draft, name, bytes),
-        Value::Text(text) => clean(text, true),
+        AttributeValue::Junk(line) => return parts.junk.push(line.clone()),
+        AttributeValue::Bytes(bytes) => return photo(draft, name, bytes),
+        AttributeValue::Text(text) => clean(text, true),
     };
     let cell = || Some((name.to_owned(), text.clone()));
     let meaning = meaning(name);
-    if text.is_empty() || matches!(meaning, Meaning::Nothing) {
+    if text.is_empty() || matches!(meaning, AttributeMeaning::Nothing) {
         return draft.note(name, Fate::Ignored(SAYS_NOTHING));
     }
     match meaning {
-        Meaning::Text(property) => {
+        AttributeMeaning::Text(property) => {
             let fate = draft.text(property, &text);
             draft.took(name, &text, fate);
         }
-        Meaning::Email(place) => parts.emails[place].extend(cell()),
-        Meaning::Phone(kind) => {
+        AttributeMeaning::Email(place) => parts.emails[place].extend(cell()),
+        AttributeMeaning::Phone(kind) => {
             let fate = draft.phone(kind, &text);
             draft.took(name, &text, fate);
         }
-        Meaning::Website(kind) => {
+        AttributeMeaning::Website(kind) => {
             let fate = draft.website(kind, &text, None);
             draft.took(name, &text, fate);
         }
-        Meaning::Im(scheme) => {
+        AttributeMeaning::Im(scheme) => {
             let fate = draft.im(scheme, &text);
             draft.took(name, &text, fate);
         }
-        Meaning::Work(at) if parts.work.0[at].is_none() => parts.work.0[at] = cell(),
-        Meaning::Home(at) if parts.home.0[at].is_none() => parts.home.0[at] = cell(),
-        Meaning::Birthday(at) if parts.birthday[at].is_none() => parts.birthday[at] = cell(),
-        Meaning::Identity => draft.note(name, Fate::Mapped),
+        AttributeMeaning::Work(at) if parts.work.0[at].is_none() => parts.work.0[at] = cell(),
+        AttributeMeaning::Home(at) if parts.home.0[at].is_none() => parts.home.0[at] = cell(),
+        AttributeMeaning::Birthday(at) if parts.birthday[at].is_none() => parts.birthday[at] = cell(),
+        AttributeMeaning::Identity => draft.note(name, Fate::Mapped),
         _ => draft.keep(name, &text, None),
     }
 }
@@ -404,7 +412,7 @@ fn photo(draft: &mut Draft, name: &str, bytes: &[u8]) {
     draft.keep(name, &BASE64_STANDARD.encode(bytes), Some("no text"));
 }
 
-impl Parts {
+impl CollectedAttributes {
     fn finish(self, draft: &mut Draft) {
         for (name, address) in self.emails.into_iter().flatten() {
             let fate = draft.email(Email { address: Some(clean(&address, false)), ..Email::default() });
@@ -428,7 +436,7 @@ impl Parts {
     }
 }
 
-impl Place {
+impl LdifAddress {
     fn finish(self, draft: &mut Draft, kind: &str) {
         if self.0.iter().all(Option::is_none) {
             return;

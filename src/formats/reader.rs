@@ -5,22 +5,22 @@ use std::mem;
 use crate::formats::cards::CardReader;
 use crate::formats::charset::{Start, Widened};
 use crate::formats::csv::CsvReader;
-use crate::formats::csv::layout::Layout;
-use crate::formats::detect::{self, Detected, Format, Options, Unrecognised};
+use crate::formats::csv::layout::CsvLayout;
+use crate::formats::detect::{self, Detected, FileFormat, ReadOptions, Unrecognised};
 use crate::formats::json::JsonReader;
 use crate::formats::json::graph::GraphJson;
 use crate::formats::ldif::LdifReader;
-use crate::vcard::record::{Found, Item, Position, Refusal};
+use crate::vcard::record::{FileRecord, Position, RecordContent, Refusal};
 
 /// Bytes that are kept until it is decided what the file is. The order of dates and the code page are judged by them.
 const SAMPLE: usize = 1 << 20;
 
-/// Reads a file piece by piece: [`Reader::push`] bytes, take what [`Reader::next_item`] yields, and [`Reader::finish`] at the end. It
+/// Reads a file piece by piece: [`FileReader::push`] bytes, take what [`FileReader::next_item`] yields, and [`FileReader::finish`] at the end. It
 /// holds at most one record, what was pushed last, and at first 1 MiB.
-pub struct Reader {
-    options: Options,
+pub struct FileReader {
+    options: ReadOptions,
     graph: &'static dyn GraphJson,
-    state: State,
+    state: ReaderState,
     wide: Option<Widened>,
     /// What the first bytes say of the encoding.
     encoding: Option<&'static str>,
@@ -28,23 +28,23 @@ pub struct Reader {
     finished: bool,
 }
 
-enum State {
+enum ReaderState {
     /// Bytes in UTF-8 or a code page, until there are enough.
     Sampling(Vec<u8>),
-    Unrecognised(Option<Item>),
+    Unrecognised(Option<FileRecord>),
     VCard(Box<CardReader>),
     Csv(Box<CsvReader>),
     Ldif(Box<LdifReader>),
     Json(Box<JsonReader>),
 }
 
-impl Reader {
+impl FileReader {
     /// A reader with what the user says of the file, and with what reads the JSON of Graph.
-    pub fn new(options: Options, graph: &'static dyn GraphJson) -> Self {
+    pub fn new(options: ReadOptions, graph: &'static dyn GraphJson) -> Self {
         Self {
             options,
             graph,
-            state: State::Sampling(Vec::new()),
+            state: ReaderState::Sampling(Vec::new()),
             wide: None,
             encoding: None,
             started: false,
@@ -63,55 +63,55 @@ impl Reader {
             return;
         }
         self.take(&[], true);
-        if let State::Sampling(_) = self.state {
+        if let ReaderState::Sampling(_) = self.state {
             self.decide(true);
         }
         match &mut self.state {
-            State::Sampling(_) | State::Unrecognised(_) => {}
-            State::VCard(reader) => reader.finish(),
-            State::Csv(reader) => reader.finish(),
-            State::Ldif(reader) => reader.finish(),
-            State::Json(reader) => reader.finish(),
+            ReaderState::Sampling(_) | ReaderState::Unrecognised(_) => {}
+            ReaderState::VCard(reader) => reader.finish(),
+            ReaderState::Csv(reader) => reader.finish(),
+            ReaderState::Ldif(reader) => reader.finish(),
+            ReaderState::Json(reader) => reader.finish(),
         }
     }
 
     /// The next record that is complete. None until more bytes come.
-    pub fn next_item(&mut self) -> Option<Item> {
+    pub fn next_item(&mut self) -> Option<FileRecord> {
         match &mut self.state {
-            State::Sampling(_) => None,
-            State::Unrecognised(item) => item.take(),
-            State::VCard(reader) => reader.next_item(),
-            State::Csv(reader) => reader.next_item(),
-            State::Ldif(reader) => reader.next_item(),
-            State::Json(reader) => reader.next_item(),
+            ReaderState::Sampling(_) => None,
+            ReaderState::Unrecognised(item) => item.take(),
+            ReaderState::VCard(reader) => reader.next_item(),
+            ReaderState::Csv(reader) => reader.next_item(),
+            ReaderState::Ldif(reader) => reader.next_item(),
+            ReaderState::Json(reader) => reader.next_item(),
         }
     }
 
     /// What the file is, once that is decided.
     pub fn detected(&self) -> Option<Detected> {
         match &self.state {
-            State::Sampling(_) | State::Unrecognised(_) => None,
-            State::VCard(reader) => Some(reader.detected(self.encoding)),
-            State::Csv(reader) => Some(reader.detected(self.encoding)),
-            State::Ldif(reader) => Some(reader.detected(self.encoding)),
-            State::Json(reader) => Some(reader.detected(self.encoding)),
+            ReaderState::Sampling(_) | ReaderState::Unrecognised(_) => None,
+            ReaderState::VCard(reader) => Some(reader.detected(self.encoding)),
+            ReaderState::Csv(reader) => Some(reader.detected(self.encoding)),
+            ReaderState::Ldif(reader) => Some(reader.detected(self.encoding)),
+            ReaderState::Json(reader) => Some(reader.detected(self.encoding)),
         }
     }
 
     /// What else the report says, at the end of the file.
     pub fn notes(&self) -> Vec<String> {
         match &self.state {
-            State::VCard(reader) => reader.notes(),
-            State::Csv(reader) => reader.notes(),
-            State::Json(reader) => reader.notes(),
-            State::Sampling(_) | State::Unrecognised(_) | State::Ldif(_) => Vec::new(),
+            ReaderState::VCard(reader) => reader.notes(),
+            ReaderState::Csv(reader) => reader.notes(),
+            ReaderState::Json(reader) => reader.notes(),
+            ReaderState::Sampling(_) | ReaderState::Unrecognised(_) | ReaderState::Ldif(_) => Vec::new(),
         }
     }
 
     /// What refused records need before them in a file of their own: the header row of CSV.
     pub fn preface(&self) -> &[u8] {
         match &self.state {
-            State::Csv(reader) => reader.header(),
+            ReaderState::Csv(reader) => reader.header(),
             _ => &[],
         }
     }
@@ -120,7 +120,7 @@ impl Reader {
         let mut bytes = bytes;
         let held;
         if !self.started {
-            let State::Sampling(first) = &mut self.state else { return };
+            let ReaderState::Sampling(first) = &mut self.state else { return };
             first.extend_from_slice(bytes);
             if first.len() < 64 && !last {
                 return;
@@ -138,55 +138,59 @@ impl Reader {
             bytes = &widened;
         }
         match &mut self.state {
-            State::Sampling(sample) => {
+            ReaderState::Sampling(sample) => {
                 sample.extend_from_slice(bytes);
                 if sample.len() >= SAMPLE {
                     self.decide(false);
                 }
             }
-            State::Unrecognised(_) => {}
-            State::VCard(reader) => reader.push(bytes),
-            State::Csv(reader) => reader.push(bytes),
-            State::Ldif(reader) => reader.push(bytes),
-            State::Json(reader) => reader.push(bytes),
+            ReaderState::Unrecognised(_) => {}
+            ReaderState::VCard(reader) => reader.push(bytes),
+            ReaderState::Csv(reader) => reader.push(bytes),
+            ReaderState::Ldif(reader) => reader.push(bytes),
+            ReaderState::Json(reader) => reader.push(bytes),
         }
     }
 
     /// Chooses the reader by the first bytes, and gives it these.
     fn decide(&mut self, whole: bool) {
-        let State::Sampling(sample) = &mut self.state else { return };
+        let ReaderState::Sampling(sample) = &mut self.state else { return };
         let sample = mem::take(sample);
         if sample.trim_ascii().is_empty() {
             let empty = refused(&Unrecognised::known("The file is empty."));
-            self.state = State::Unrecognised(Some(empty));
+            self.state = ReaderState::Unrecognised(Some(empty));
             return;
         }
         let format = self.options.format.map_or_else(|| detect::family(&sample), Ok);
         let state = match format {
-            Ok(format) if format.is_csv() => Layout::find(&sample, &self.options).map(|layout| {
+            Ok(format) if format.is_csv() => CsvLayout::find(&sample, &self.options).map(|layout| {
                 let mut reader = CsvReader::new(layout);
                 reader.push(&sample);
-                State::Csv(Box::new(reader))
+                ReaderState::Csv(Box::new(reader))
             }),
-            Ok(Format::VCard) => Ok(State::VCard(Box::new(CardReader::new(&sample, whole)))),
-            Ok(Format::Ldif) => {
+            Ok(FileFormat::VCard) => Ok(ReaderState::VCard(Box::new(CardReader::new(&sample, whole)))),
+            Ok(FileFormat::Ldif) => {
                 let mut reader = LdifReader::new(&sample);
                 reader.push(&sample);
-                Ok(State::Ldif(Box::new(reader)))
+                Ok(ReaderState::Ldif(Box::new(reader)))
             }
             Ok(format) => {
                 let mut reader = JsonReader::new(format, &sample, self.graph);
                 reader.push(&sample);
-                Ok(State::Json(Box::new(reader)))
+                Ok(ReaderState::Json(Box::new(reader)))
             }
             Err(unrecognised) => Err(unrecognised),
         };
-        self.state = state.unwrap_or_else(|unrecognised| State::Unrecognised(Some(refused(&unrecognised))));
+        self.state = state.unwrap_or_else(|unrecognised| ReaderState::Unrecognised(Some(refused(&unrecognised))));
     }
 }
 
 /// The refusal of a whole file.
-fn refused(unrecognised: &Unrecognised) -> Item {
+fn refused(unrecognised: &Unrecognised) -> FileRecord {
     let refusal = Refusal { reason: "not recognised", detail: Some(unrecognised.told()) };
-    Item { position: Position { unit: "line", number: 1, line: 1 }, raw: Vec::new(), found: Found::Refused(refusal) }
+    FileRecord {
+        position: Position { unit: "line", number: 1, line: 1 },
+        raw: Vec::new(),
+        found: RecordContent::Refused(refusal),
+    }
 }

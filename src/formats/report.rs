@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 
+use crate::domain::import::Effect;
 use crate::domain::plain::{printed, shorten};
 use crate::formats::detect::Detected;
-use crate::vcard::record::{Fate, Found, Item, Outcome, Position};
+use crate::vcard::record::{Fate, FileRecord, Position, PropertyOutcome, RecordContent};
 
 /// Most refused records that a report lists one by one. The others are counted.
 const MAX_REFUSED: usize = 10_000;
@@ -19,21 +20,10 @@ const FURTHER: &str = "(further names)";
 /// Names and refused records that a person is shown.
 const SHOWN: usize = 15;
 
-/// What happened to a contact of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// It is new.
-    Created,
-    /// It was there and is replaced.
-    Updated,
-    /// It was there and is the same.
-    Unchanged,
-}
-
 /// How many records became what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "each is the count of its name")]
-pub struct Counts {
+pub struct RecordCounts {
     pub created: u64,
     pub updated: u64,
     pub unchanged: u64,
@@ -93,7 +83,7 @@ impl Fates {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refused {
     /// Where it stands.
-    pub at: At,
+    pub at: PositionJson,
     /// Why, in a word or two.
     pub reason: &'static str,
     /// Why, for a person.
@@ -103,9 +93,9 @@ pub struct Refused {
 
 /// A place in a file: `{"row": 3, "line": 7}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct At(pub Position);
+pub struct PositionJson(pub Position);
 
-impl Serialize for At {
+impl Serialize for PositionJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Position { unit, number, line } = self.0;
         let line = (unit != "line").then_some(("line", line));
@@ -119,7 +109,7 @@ pub struct Report {
     /// What the file was taken for, and why.
     pub detected: Option<Detected>,
     /// How many records became what.
-    pub counts: Counts,
+    pub counts: RecordCounts,
     /// Each name with what it became.
     pub names: BTreeMap<String, Fates>,
     /// The refused records, up to 10,000.
@@ -130,7 +120,7 @@ pub struct Report {
 
 impl Report {
     /// Counts a record that was stored, or found to be there already.
-    pub fn stored(&mut self, outcomes: &[Outcome], effect: Effect) {
+    pub fn stored(&mut self, outcomes: &[PropertyOutcome], effect: Effect) {
         match effect {
             Effect::Created => self.counts.created += 1,
             Effect::Updated => self.counts.updated += 1,
@@ -140,7 +130,7 @@ impl Report {
     }
 
     /// Counts a group.
-    pub fn group(&mut self, outcomes: &[Outcome]) {
+    pub fn group(&mut self, outcomes: &[PropertyOutcome]) {
         self.counts.groups += 1;
         self.outcomes(outcomes);
     }
@@ -149,21 +139,21 @@ impl Report {
     pub fn refused(&mut self, at: &Position, reason: &'static str, detail: Option<String>) {
         self.counts.refused += 1;
         if self.refused.len() < MAX_REFUSED {
-            self.refused.push(Refused { at: At(at.clone()), reason, detail });
+            self.refused.push(Refused { at: PositionJson(at.clone()), reason, detail });
         }
     }
 
     /// Counts what a reader yields, as if every contact were new: for a dry run without a store.
-    pub fn item(&mut self, item: &Item) {
+    pub fn item(&mut self, item: &FileRecord) {
         match &item.found {
-            Found::Contact(record) => self.stored(&record.outcomes, Effect::Created),
-            Found::Group(group) => self.group(&group.outcomes),
-            Found::Refused(refusal) => self.refused(&item.position, refusal.reason, refusal.detail.clone()),
+            RecordContent::Contact(record) => self.stored(&record.outcomes, Effect::Created),
+            RecordContent::Group(group) => self.group(&group.outcomes),
+            RecordContent::Refused(refusal) => self.refused(&item.position, refusal.reason, refusal.detail.clone()),
         }
     }
 
-    fn outcomes(&mut self, outcomes: &[Outcome]) {
-        for Outcome { name, fate } in outcomes {
+    fn outcomes(&mut self, outcomes: &[PropertyOutcome]) {
+        for PropertyOutcome { name, fate } in outcomes {
             if let Some(fates) = self.names.get_mut(name) {
                 fates.add(*fate);
                 continue;
@@ -179,14 +169,14 @@ impl Report {
         if let Some(detected) = &self.detected {
             let _ = write!(text, ": {}", detected.words());
         }
-        let Counts { created, updated, unchanged, refused, groups } = self.counts;
+        let RecordCounts { created, updated, unchanged, refused, groups } = self.counts;
         let _ = write!(text, "\n  {created} created, {updated} updated, {unchanged} unchanged, {refused} refused");
         if groups > 0 {
             let _ = write!(text, ", {groups} groups");
         }
         text.push('\n');
         self.names_text(&mut text);
-        for Refused { at: At(at), reason, detail } in self.refused.iter().take(SHOWN) {
+        for Refused { at: PositionJson(at), reason, detail } in self.refused.iter().take(SHOWN) {
             let _ = write!(text, "  refused: {} {}, line {}: {reason}", at.unit, at.number, at.line);
             let detail = detail.as_deref().map(|detail| format!(". {}", shorten(&printed(detail))));
             text.push_str(&detail.unwrap_or_default());
@@ -231,15 +221,15 @@ impl Report {
     pub fn json(&self, file: &str) -> impl Serialize {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
-        struct Json<'a> {
+        struct ReportJson<'a> {
             file: &'a str,
             detected: Option<DetectedJson<'a>>,
-            counts: Counts,
+            counts: RecordCounts,
             names: &'a BTreeMap<String, Fates>,
             refused: &'a [Refused],
             notes: &'a [String],
         }
-        serde_json::to_value(Json {
+        serde_json::to_value(ReportJson {
             file,
             detected: self.detected.as_ref().map(DetectedJson::of),
             counts: self.counts,
@@ -252,7 +242,7 @@ impl Report {
 }
 
 /// What became of one contact of a file, for a line of an answer: `{"mapped":[…],"partial":[…],"aside":[…],…}`.
-pub fn outcomes_json(outcomes: &[Outcome]) -> serde_json::Value {
+pub fn outcomes_json(outcomes: &[PropertyOutcome]) -> serde_json::Value {
     let names = |wanted: &dyn Fn(&Fate) -> bool| -> Vec<&str> {
         outcomes.iter().filter(|outcome| wanted(&outcome.fate)).map(|outcome| outcome.name.as_str()).collect()
     };

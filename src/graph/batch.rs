@@ -19,7 +19,7 @@ use futures_util::stream::TryStreamExt as _;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::clock::{self, Whose};
+use crate::clock::{self, IdOwner};
 use crate::domain::error::Error;
 use crate::domain::plain::shorten;
 use crate::graph::authorize::Need;
@@ -28,15 +28,15 @@ use crate::graph::dispatch;
 use crate::graph::front_end::subject;
 use crate::graph::keys::own_path;
 use crate::graph::routes::{self, Route};
-use crate::graph::steps::{self, Step, refused, sendable};
+use crate::graph::steps::{self, BatchStep, refused, sendable};
 use crate::graph::throttle::{MailboxPermit, mailbox};
 use crate::graph::{error, service};
 use crate::http::RequestIds;
 use crate::http::answer::{Answer, Body};
 use crate::http::aside::{SHORT, aside};
 use crate::http::authenticate::Caller;
-use crate::http::front_end::{Head, Source};
-use crate::http::inspect::{self, Asked};
+use crate::http::front_end::{RequestHead, RequestSource};
+use crate::http::inspect::{self, InspectedRequest};
 use crate::http::limits::Permit;
 use crate::metrics::calls;
 use crate::odata::address::{Address, Item, Resource};
@@ -93,9 +93,10 @@ enum CreateKind {
 }
 
 /// The kind of a step that creates a contact and can run with others.
-fn create(call: &Call<'_>, sent: &Step) -> Option<CreateKind> {
+fn create(call: &Call<'_>, sent: &BatchStep) -> Option<CreateKind> {
     let (method, (path, _), headers) = (sent.method().ok()?, address(call, &sent.url).ok()?, sent.headers().ok()?);
-    let head = Head { method: &method, path: &path, query: "", headers: &headers, source: Source::default() };
+    let head =
+        RequestHead { method: &method, path: &path, query: "", headers: &headers, source: RequestSource::default() };
     let step = Call::new(call.throttle, call.api, head).ok()?;
     if method != Method::POST {
         return None;
@@ -115,7 +116,7 @@ struct Batch<'a> {
     call: &'a Call<'a>,
     caller: &'a Caller,
     permit: &'a Permit,
-    steps: Vec<Step>,
+    steps: Vec<BatchStep>,
     /// For each step, the steps that it depends on.
     before: Vec<Vec<usize>>,
     creates: Vec<Option<CreateKind>>,
@@ -212,8 +213,13 @@ impl Batch<'_> {
         let (outer, sent) = (self.call, &self.steps[i]);
         let (method, headers, (path, query)) = (sent.method()?, sent.headers()?, address(outer, &sent.url)?);
         let query = sendable(query);
-        let head =
-            Head { method: &method, path: &path, query: &query, headers: &headers, source: outer.source().clone() };
+        let head = RequestHead {
+            method: &method,
+            path: &path,
+            query: &query,
+            headers: &headers,
+            source: outer.source().clone(),
+        };
         let call = Call::new(outer.throttle, outer.api, head)?;
         match call.address.resource {
             Resource::Batch => return Err(refused("url", "A batch cannot be a step of another.")),
@@ -239,7 +245,7 @@ impl Batch<'_> {
         let Some(inspector) = outer.api.inspector.as_deref() else { return work.await };
         let (subject, token, begun) = (subject(&call.address, self.caller), self.caller.name(), Instant::now());
         let url = if query.is_empty() { path.clone() } else { format!("{path}?{query}") };
-        let asked = Asked {
+        let asked = InspectedRequest {
             method: method.as_str(),
             url: &url,
             route: call.address.pattern(),
@@ -258,22 +264,22 @@ impl Batch<'_> {
     }
 
     /// Counts a step like a request, if it names a call.
-    fn count(&self, sent: &Step, status: u16) {
+    fn count(&self, sent: &BatchStep, status: u16) {
         let address = address(self.call, &sent.url).and_then(|(path, _)| Address::parse(&path));
         let (Ok(method), Ok(address)) = (sent.method(), address) else { return };
         let of = (method.as_str(), address.pattern());
         if let Some((method, route)) = routes::names().find(|name| *name == of) {
-            calls::answered(method, route, calls::From::Batch, status);
+            calls::answered(method, route, calls::CallOrigin::Batch, status);
         }
     }
 
     /// The ids of a step, which has no credential of its own.
     fn ids(&self, headers: &HeaderMap) -> RequestIds {
-        RequestIds::again(clock::new_id(Whose::Caller(&self.caller.name())), headers)
+        RequestIds::again(clock::new_id(IdOwner::Caller(&self.caller.name())), headers)
     }
 
     /// Logs a refused step: the log line of the batch does not say so.
-    fn log(&self, sent: &Step, answer: &Answer, error: &Error) {
+    fn log(&self, sent: &BatchStep, answer: &Answer, error: &Error) {
         let address = address(self.call, &sent.url).and_then(|(path, _)| Address::parse(&path));
         let route = address.as_ref().map_or("", Address::pattern);
         let (request_id, status, code) = (self.call.source().request, answer.status.as_u16(), error::code(error));
@@ -281,7 +287,7 @@ impl Batch<'_> {
     }
 
     /// Counts the answer of a step while it is in memory. The answer of a read can still be refused.
-    fn hold(&self, sent: &Step, bytes: usize) -> Result<(), Error> {
+    fn hold(&self, sent: &BatchStep, bytes: usize) -> Result<(), Error> {
         if sent.method().is_ok_and(|method| method == Method::GET) {
             return self.permit.hold(bytes);
         }

@@ -1,7 +1,7 @@
 //! JSON bodies.
 
 use crate::domain::error::{Error, Kind};
-use crate::http::aside::{SHORT, Turn};
+use crate::http::aside::{BlockingPermit, SHORT};
 use crate::odata::json::Json;
 
 /// Reads the body of a call as JSON, and that by `read`: away from the event loop if it is long.
@@ -16,7 +16,7 @@ pub(crate) async fn json<T: Send + 'static>(
         return parse(body).and_then(read);
     }
     // The turn first: what waits has no copy of its body.
-    let turn = Turn::wait().await?;
+    let turn = BlockingPermit::wait().await?;
     let body = body.to_vec();
     turn.work(move || parse(&body).and_then(read)).await?
 }

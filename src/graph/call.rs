@@ -14,7 +14,7 @@ use crate::graph::throttle::Throttle;
 use crate::http::Api;
 use crate::http::answer::POSITION;
 use crate::http::conditional;
-use crate::http::front_end::{Head, Source};
+use crate::http::front_end::{RequestHead, RequestSource};
 use crate::http::streamed::Streamed;
 use crate::odata::address::{Address, Deleted, Item, Resource, Version};
 use crate::odata::filter::{self, Model};
@@ -68,7 +68,7 @@ pub(crate) struct Call<'a> {
     /// As sent; see `once`.
     pub(crate) idempotency_key: Option<String>,
     pub(crate) headers: &'a HeaderMap,
-    source: Source,
+    source: RequestSource,
     method: &'a Method,
     /// The body that the handler reads itself.
     stream: Cell<Option<Streamed>>,
@@ -77,8 +77,8 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// # Errors
     /// [`Error::NoSegment`], [`Error::NotAcceptable`], or 400 for a precondition that cannot be read.
-    pub(crate) fn new(throttle: Option<&'a Arc<Throttle>>, api: &'a Api, head: Head<'a>) -> Result<Self, Error> {
-        let Head { method, path, query, headers, source } = head;
+    pub(crate) fn new(throttle: Option<&'a Arc<Throttle>>, api: &'a Api, head: RequestHead<'a>) -> Result<Self, Error> {
+        let RequestHead { method, path, query, headers, source } = head;
         // Repeated lines of a header are one list (RFC 9110, section 5.3).
         let lines = |name: &str| {
             let lines: Vec<_> = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
@@ -212,7 +212,7 @@ impl<'a> Call<'a> {
         &self.source.root
     }
 
-    pub(crate) fn source(&self) -> &Source {
+    pub(crate) fn source(&self) -> &RequestSource {
         &self.source
     }
 

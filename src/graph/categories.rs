@@ -12,7 +12,7 @@ use crate::graph::list::List;
 use crate::graph::written;
 use crate::http::answer::Answer;
 use crate::odata::entity;
-use crate::odata::expand::{self, Source};
+use crate::odata::expand::{self, ExpandSource};
 use crate::odata::filter::Model;
 use crate::odata::query::Query;
 
@@ -20,7 +20,7 @@ use crate::odata::query::Query;
 pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let select = selection(&query)?;
-    expand::none(&query, Source::Category)?;
+    expand::none(&query, ExpandSource::Category)?;
     let (condition, order) = options(call, &query)?;
     let by = call.sorting(&query, order)?;
     let page = mailbox.store.categories(mailbox.user.mailbox, condition.as_ref(), &by).await?;
@@ -60,7 +60,7 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> R
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let query = Query::of_one(call.query)?;
     let select = selection(&query)?;
-    expand::none(&query, Source::Category)?;
+    expand::none(&query, ExpandSource::Category)?;
     let category = mailbox.store.category(mailbox.user.mailbox, parse_id(id)?).await?;
     if call.expected.unchanged(&category.version_token()) {
         return Answer::empty(304)?.header("ETag", &category.etag());

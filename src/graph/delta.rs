@@ -19,7 +19,7 @@ use crate::odata::page::MAX_SIZE;
 use crate::odata::query::Query;
 use crate::odata::shape::Shape;
 use crate::percent::percent_encode;
-use crate::store::{Change, Delta, DeltaScope, Reason};
+use crate::store::{Change, Delta, DeltaScope, RemovalReason};
 
 /// `GET …/contacts/delta`, of a folder, or of the contacts that the mailbox lists.
 pub(crate) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
@@ -261,8 +261,8 @@ struct Removed {
 fn gone<'a, T>(change: &'a Change, kind: Option<&'static str>) -> Option<DeltaEntry<'a, T>> {
     let Change::Gone(id, reason) = change else { return None };
     let reason = match reason {
-        Reason::Moved => "changed",
-        Reason::Deleted => "deleted",
+        RemovalReason::Moved => "changed",
+        RemovalReason::Deleted => "deleted",
     };
     Some(DeltaEntry::Gone { kind, id, removed: Removed { reason } })
 }

@@ -11,7 +11,7 @@ use crate::graph::json::contact::select::Selection;
 use crate::graph::json::folder::{ExpandedEntries, FolderExpansion};
 use crate::graph::keys::quoted;
 use crate::odata::entity;
-use crate::odata::expand::{self, ExpandItem, Navigation, Source};
+use crate::odata::expand::{self, ExpandItem, ExpandSource, Navigation};
 use crate::odata::page::PageToken;
 use crate::odata::query::Query;
 use crate::store::{FolderListing, Listing, Sorting, Store};
@@ -38,7 +38,7 @@ impl Expansion {
     pub(crate) fn read(call: &Call<'_>, query: &Query) -> Result<Vec<Self>, Error> {
         let mut expansions = Vec::new();
         let Some(text) = &query.expand else { return Ok(expansions) };
-        for ExpandItem { what, options } in expand::parse(text, &query.aliases, Source::Folder)? {
+        for ExpandItem { what, options } in expand::parse(text, &query.aliases, ExpandSource::Folder)? {
             let of = ExpansionKind::read(call, what, &options).map_err(|error| expand::within(what.name(), error))?;
             expansions.push(Self { what, options, of });
         }

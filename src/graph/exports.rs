@@ -18,8 +18,8 @@ use crate::graph::json::contact::file::GraphFile;
 use crate::http::answer::{Answer, Body};
 use crate::odata::query::{self, Query};
 use crate::store::Listing;
-use crate::transfer::encode::FileFormat;
-use crate::transfer::export::{self, Export, Output, Photos};
+use crate::transfer::encode::ExportFormat;
+use crate::transfer::export::{self, Export, ExportOutput, Photos};
 
 /// Pieces that wait for the client.
 const WAITING: usize = 4;
@@ -44,11 +44,11 @@ pub(crate) async fn export(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
         return Err(Error::invalid(Kind::Query, *name, message));
     }
     let format = match &query.format {
-        Some(name) => FileFormat::parse(name).ok_or_else(|| {
-            let names = FileFormat::ALL.map(FileFormat::name).join(", ");
+        Some(name) => ExportFormat::parse(name).ok_or_else(|| {
+            let names = ExportFormat::ALL.map(ExportFormat::name).join(", ");
             Error::invalid(Kind::Query, "format", format!("'format' must be one of {names}."))
         })?,
-        None => accepted(call)?.unwrap_or(FileFormat::VCard3),
+        None => accepted(call)?.unwrap_or(ExportFormat::VCard3),
     };
     let listing = contacts::listing(call, path, &query)?;
     let export = asked(call, mailbox, format, listing)?;
@@ -80,7 +80,7 @@ pub(crate) async fn of_one(call: &Call<'_>, mailbox: &Mailbox, contact: &Contact
 }
 
 /// What the query string says of the file.
-fn asked(call: &Call<'_>, mailbox: &Mailbox, format: FileFormat, listing: Listing) -> Result<Export, Error> {
+fn asked(call: &Call<'_>, mailbox: &Mailbox, format: ExportFormat, listing: Listing) -> Result<Export, Error> {
     let refused = |name: &str, message: &str| Error::invalid(Kind::Query, name, message);
     let photos = match query::value_of(call.query, "photos").as_deref() {
         None | Some("all") => Photos::All,
@@ -98,7 +98,7 @@ fn asked(call: &Call<'_>, mailbox: &Mailbox, format: FileFormat, listing: Listin
     Ok(Export { mailbox: mailbox.user.mailbox, listing, format, photos, guard, aside, split: None, graph: &GraphFile })
 }
 
-fn headed(answer: Answer, format: FileFormat) -> Result<Answer, Error> {
+fn headed(answer: Answer, format: ExportFormat) -> Result<Answer, Error> {
     let today = date::print(clock::now());
     let name =
         format!("attachment; filename=\"contacts-{}.{}\"", today.get(..10).unwrap_or_default(), format.extension());
@@ -125,7 +125,7 @@ fn gone() -> Error {
     Error::unavailable("the client has gone")
 }
 
-impl Output for Sending {
+impl ExportOutput for Sending {
     fn has_begun(&self) -> bool {
         self.begun.is_none()
     }
@@ -147,13 +147,13 @@ impl Output for Sending {
 }
 
 /// The format that an `Accept` prefers to JSON; none where it does not.
-fn preferred(call: &Call<'_>) -> Option<FileFormat> {
+fn preferred(call: &Call<'_>) -> Option<ExportFormat> {
     if call.handling() == crate::domain::handling::Handling::Strict {
         return None;
     }
     let best = best(&ranges(call), |range| match range {
         "application/json" | "application/*" | "*/*" => Some(None),
-        range => FileFormat::accepts(range).map(Some),
+        range => ExportFormat::accepts(range).map(Some),
     });
     best.flatten()
 }
@@ -162,17 +162,17 @@ fn preferred(call: &Call<'_>) -> Option<FileFormat> {
 ///
 /// # Errors
 /// [`Error::NotAcceptable`]
-fn accepted(call: &Call<'_>) -> Result<Option<FileFormat>, Error> {
+fn accepted(call: &Call<'_>) -> Result<Option<ExportFormat>, Error> {
     let ranges = ranges(call);
     if ranges.is_empty() {
         return Ok(None);
     }
     let known = |range: &str| match range {
         "*/*" | "text/*" => Some(None),
-        range => FileFormat::accepts(range).map(Some),
+        range => ExportFormat::accepts(range).map(Some),
     };
     best(&ranges, known).ok_or_else(|| {
-        let types = FileFormat::ALL.map(FileFormat::media_type).join(", ");
+        let types = ExportFormat::ALL.map(ExportFormat::media_type).join(", ");
         Error::NotAcceptable(format!("An export can be {types}; 'format' names them too."))
     })
 }

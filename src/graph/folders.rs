@@ -29,7 +29,7 @@ const MAX_EXPANDED_BYTES: usize = 4 << 20;
 /// inside the default folder; only the beta shape lists the default folder too.
 pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
-    let view = View::read(call, &query)?;
+    let view = FolderView::read(call, &query)?;
     let mut listing = listing(call, &query)?;
     let by = call.sorting(&query, mem::take(&mut listing.by.order))?;
     let size = if view.expansions.is_empty() { by.size } else { by.size.min(MAX_EXPANDED) };
@@ -75,12 +75,12 @@ async fn found(
 
 /// `$select` and `$expand` of a request for folders.
 #[derive(Default)]
-struct View {
+struct FolderView {
     select: Option<Vec<&'static str>>,
     expansions: Vec<Expansion>,
 }
 
-impl View {
+impl FolderView {
     fn read(call: &Call<'_>, query: &Query) -> Result<Self, Error> {
         Ok(Self { select: selection(call, query)?, expansions: Expansion::read(call, query)? })
     }
@@ -159,12 +159,12 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
     };
     let id = quoted(&folder.id);
     let location = format!("/users('{}')/contactFolders('{id}')", quoted(&mailbox.asked));
-    written::created(call, &folder, &location, || shown(call, mailbox, &folder, &View::default(), &[]))
+    written::created(call, &folder, &location, || shown(call, mailbox, &folder, &FolderView::default(), &[]))
 }
 
 /// `GET …/contactFolders/{id}`.
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
-    let view = View::read(call, &Query::of_one(call.query)?)?;
+    let view = FolderView::read(call, &Query::of_one(call.query)?)?;
     let number = mailbox.user.mailbox;
     if !view.expansions.is_empty() {
         let read = async |store: &Store| {
@@ -188,7 +188,7 @@ pub(crate) async fn update(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
     let handling = call.handling();
     let sent = body::json(body, move |body| folder::read(body, handling)).await?;
     let folder = mailbox.store.update_folder(mailbox.user.mailbox, path, sent, call.expected.clone()).await?;
-    written::updated(call, &folder, || shown(call, mailbox, &folder, &View::default(), &[]))
+    written::updated(call, &folder, || shown(call, mailbox, &folder, &FolderView::default(), &[]))
 }
 
 /// `DELETE …/contactFolders/{id}`, with everything inside.
@@ -201,7 +201,7 @@ fn shown(
     call: &Call<'_>,
     mailbox: &Mailbox,
     folder: &Folder,
-    view: &View,
+    view: &FolderView,
     inside: &[FolderExpansion<'_>],
 ) -> Result<Answer, Error> {
     let (owner, names) = (quoted(&mailbox.asked), view.print());

@@ -12,9 +12,9 @@ use crate::graph::throttle::{Throttle, mailbox};
 use crate::graph::{batch, dispatch, error};
 use crate::http::answer::Answer;
 use crate::http::authenticate::{Caller, Scheme};
-use crate::http::body::Taken;
-use crate::http::front_end::{Counted, FrontEnd, Head};
-use crate::http::inspect::Subject;
+use crate::http::body::BodyUse;
+use crate::http::front_end::{Counted, FrontEnd, RequestHead};
+use crate::http::inspect::CallSubject;
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::streamed::Streamed;
 use crate::http::{Api, RequestIds, Settings};
@@ -23,12 +23,12 @@ use crate::odata::format;
 use crate::odata::query::Query;
 
 /// What a call is about, for the journal of tests.
-pub(crate) fn subject(address: &Address, caller: &Caller) -> Subject {
+pub(crate) fn subject(address: &Address, caller: &Caller) -> CallSubject {
     let user = match &address.resource {
         Resource::Owned(Owner::User(name), _) => name.clone(),
         _ => caller.name(),
     };
-    Subject { path: address.canonical(), user: Some(user) }
+    CallSubject { path: address.canonical(), user: Some(user) }
 }
 
 /// The Graph facade.
@@ -37,7 +37,7 @@ pub(crate) struct Graph {
 }
 
 /// A call and its row in the table, or why it has none.
-pub(crate) struct Routed<'a> {
+pub(crate) struct RoutedCall<'a> {
     call: Call<'a>,
     route: Result<&'static Route, Error>,
 }
@@ -49,7 +49,7 @@ impl Graph {
 }
 
 impl FrontEnd for Graph {
-    type Call<'a> = Routed<'a>;
+    type Call<'a> = RoutedCall<'a>;
 
     const SCHEMES: &'static [Scheme] = &[Scheme::Bearer];
     const HEADERS: &'static [(&'static str, &'static str)] = &[("OData-Version", "4.0")];
@@ -58,17 +58,17 @@ impl FrontEnd for Graph {
         Address::parse(path).is_ok()
     }
 
-    fn read<'a>(&'a self, api: &'a Api, head: Head<'a>) -> Result<Routed<'a>, Error> {
+    fn read<'a>(&'a self, api: &'a Api, head: RequestHead<'a>) -> Result<RoutedCall<'a>, Error> {
         let call = Call::new(self.throttle.as_ref(), api, head)?;
         let route = routes::of(&call);
-        Ok(Routed { call, route })
+        Ok(RoutedCall { call, route })
     }
 
-    fn route(routed: &Routed<'_>) -> &'static str {
+    fn route(routed: &RoutedCall<'_>) -> &'static str {
         routed.call.address.pattern()
     }
 
-    fn subject(routed: &Routed<'_>, caller: &Caller) -> Option<Subject> {
+    fn subject(routed: &RoutedCall<'_>, caller: &Caller) -> Option<CallSubject> {
         Some(subject(&routed.call.address, caller))
     }
 
@@ -76,7 +76,7 @@ impl FrontEnd for Graph {
         routes::names().collect()
     }
 
-    fn class(Routed { call, route }: &Routed<'_>) -> RequestClass {
+    fn class(RoutedCall { call, route }: &RoutedCall<'_>) -> RequestClass {
         match (&call.address.resource, route) {
             (Resource::Health, _) => RequestClass::Health,
             (Resource::Batch, Ok(_)) => RequestClass::Batch,
@@ -84,17 +84,22 @@ impl FrontEnd for Graph {
         }
     }
 
-    fn body(routed: &Routed<'_>) -> Result<Taken, Error> {
+    fn body(routed: &RoutedCall<'_>) -> Result<BodyUse, Error> {
         routed.route.clone().map(|route| route.body)
     }
 
-    fn open(Routed { call, route }: &Routed<'_>) -> Option<Result<Answer, Error>> {
+    fn open(RoutedCall { call, route }: &RoutedCall<'_>) -> Option<Result<Answer, Error>> {
         let Ok(Route { handler: Handler::Public(handler), options, .. }) = route else { return None };
         let checked = if *options == RouteOptions::Plain { Query::none(call.query) } else { Ok(()) };
         Some(checked.and_then(|()| handler(call)))
     }
 
-    fn admit(&self, Routed { call, .. }: &Routed<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error> {
+    fn admit(
+        &self,
+        RoutedCall { call, .. }: &RoutedCall<'_>,
+        caller: &Caller,
+        permit: &Permit,
+    ) -> Result<Counted, Error> {
         // Each step of a batch counts for itself.
         let is_batch = call.address.resource == Resource::Batch;
         let Some((throttle, app)) = self.throttle.as_ref().zip(permit.counts_as()).filter(|_| !is_batch) else {
@@ -106,18 +111,18 @@ impl FrontEnd for Graph {
         Ok(permit.map(|permit| Box::new(permit) as _))
     }
 
-    fn stream(routed: &Routed<'_>, body: Streamed) {
+    fn stream(routed: &RoutedCall<'_>, body: Streamed) {
         routed.call.set_stream(body);
     }
 
-    fn received(&self, routed: &Routed<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error> {
+    fn received(&self, routed: &RoutedCall<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error> {
         let Some((throttle, app)) = self.throttle.as_ref().zip(permit.counts_as()) else { return Ok(()) };
         let mailbox = mailbox(caller, &routed.call.address.resource);
         mailbox.map_or(Ok(()), |mailbox| throttle.upload(Instant::now(), app, &mailbox, bytes))
     }
 
     async fn perform(
-        Routed { call, route }: &Self::Call<'_>,
+        RoutedCall { call, route }: &Self::Call<'_>,
         caller: &Caller,
         permit: &Permit,
         body: &[u8],
@@ -168,7 +173,7 @@ mod tests {
     struct Hello;
 
     impl FrontEnd for Hello {
-        type Call<'a> = Head<'a>;
+        type Call<'a> = RequestHead<'a>;
 
         const SCHEMES: &'static [Scheme] = &[Scheme::Bearer];
         const HEADERS: &'static [(&'static str, &'static str)] = &[];
@@ -177,31 +182,31 @@ mod tests {
             true
         }
 
-        fn read<'a>(&'a self, _: &'a Api, head: Head<'a>) -> Result<Head<'a>, Error> {
+        fn read<'a>(&'a self, _: &'a Api, head: RequestHead<'a>) -> Result<RequestHead<'a>, Error> {
             Ok(head)
         }
 
-        fn route(_: &Head<'_>) -> &'static str {
+        fn route(_: &RequestHead<'_>) -> &'static str {
             "/hello"
         }
 
-        fn class(_: &Head<'_>) -> RequestClass {
+        fn class(_: &RequestHead<'_>) -> RequestClass {
             RequestClass::Request
         }
 
-        fn body(head: &Head<'_>) -> Result<Taken, Error> {
-            if head.method == Method::GET { Ok(Taken::Not) } else { Err(Error::MethodNotAllowed(vec!["GET"])) }
+        fn body(head: &RequestHead<'_>) -> Result<BodyUse, Error> {
+            if head.method == Method::GET { Ok(BodyUse::Not) } else { Err(Error::MethodNotAllowed(vec!["GET"])) }
         }
 
-        fn open(_: &Head<'_>) -> Option<Result<Answer, Error>> {
+        fn open(_: &RequestHead<'_>) -> Option<Result<Answer, Error>> {
             None
         }
 
-        fn admit(&self, _: &Head<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
+        fn admit(&self, _: &RequestHead<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
             Ok(None)
         }
 
-        fn received(&self, _: &Head<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
+        fn received(&self, _: &RequestHead<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
             Ok(())
         }
 

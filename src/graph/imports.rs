@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::error::{Error, Kind};
-use crate::domain::import::{Progress, Run};
+use crate::domain::import::{ImportProgress, Run};
 use crate::formats::csv::dates::DateOrder;
-use crate::formats::detect::{ColumnMap, Format, Options};
+use crate::formats::detect::{ColumnMap, FileFormat, ReadOptions};
 use crate::graph::authorize::Mailbox;
 use crate::graph::call::Call;
 use crate::graph::error;
@@ -21,8 +21,8 @@ use crate::graph::json::contact::file::GraphFile;
 use crate::http::answer::{Answer, Body};
 use crate::http::streamed::Streamed;
 use crate::odata::query::{self, Query};
-use crate::transfer::import::{self, Job, Listener};
-use crate::transfer::reading::{How, Taken};
+use crate::transfer::import::{self, ImportJob, ImportListener};
+use crate::transfer::reading::{How, ReadRecord};
 
 /// Imports that run at once, because each has a thread, and those into one mailbox; others are refused.
 const AT_ONCE: usize = 8;
@@ -31,9 +31,9 @@ const OF_MAILBOX: usize = 2;
 const WAITING: usize = 8;
 
 /// A place among the imports that run, until it is dropped.
-struct Turn(Arc<Mutex<Vec<i64>>>, i64);
+struct ImportPermit(Arc<Mutex<Vec<i64>>>, i64);
 
-impl Turn {
+impl ImportPermit {
     /// # Errors
     /// [`Error::Busy`]
     fn take(all: &Arc<Mutex<Vec<i64>>>, mailbox: i64) -> Result<Self, Error> {
@@ -47,7 +47,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for ImportPermit {
     fn drop(&mut self) {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = running.iter().position(|mailbox| *mailbox == self.1) {
@@ -78,7 +78,7 @@ pub(crate) async fn import(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
         let message = "A form is sent as it is; the file in it may be compressed.";
         return Err(Error::UnsupportedMediaType(message.to_owned()));
     }
-    let turn = Turn::take(&call.api.importing, job.mailbox)?;
+    let turn = ImportPermit::take(&call.api.importing, job.mailbox)?;
     let (pieces, file) = mpsc::channel(WAITING);
     let (lines, answer) = mpsc::channel(WAITING);
     let (begun, begins) = oneshot::channel();
@@ -108,14 +108,14 @@ pub(crate) async fn import(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
 }
 
 /// What the query string says of the file.
-fn job(call: &Call<'_>) -> Result<Job, Error> {
+fn job(call: &Call<'_>) -> Result<ImportJob, Error> {
     let option = |name| query::value_of(call.query, name);
     let refused = |name: &str, message: String| Error::invalid(Kind::Query, name, message);
-    let mut options = Options::default();
+    let mut options = ReadOptions::default();
     if let Some(name) = option("format") {
-        let names = || Format::NAMES.iter().map(|(_, names)| names[0]).collect::<Vec<_>>().join(", ");
+        let names = || FileFormat::NAMES.iter().map(|(_, names)| names[0]).collect::<Vec<_>>().join(", ");
         let unknown = || refused("format", format!("'format' must be one of {}.", names()));
-        options.format = Some(Format::parse(&name).ok_or_else(unknown)?);
+        options.format = Some(FileFormat::parse(&name).ok_or_else(unknown)?);
     }
     if let Some(name) = option("dateOrder") {
         let unknown = || refused("dateOrder", "'dateOrder' must be dmy or mdy.".to_owned());
@@ -139,7 +139,7 @@ fn job(call: &Call<'_>) -> Result<Job, Error> {
     let most = Some(call.api.settings.max_import);
     let how = How { match_email, most, ..How::new(options, &GraphFile) };
     let name = format!("request {}", call.source().request);
-    Ok(Job { dry_run, ..Job::new(0, name, how) })
+    Ok(ImportJob { dry_run, ..ImportJob::new(0, name, how) })
 }
 
 /// The boundary of a form.
@@ -167,12 +167,12 @@ struct Telling {
     begun: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
-impl Listener for Telling {
+impl ImportListener for Telling {
     async fn begins(&mut self, _: Option<&Run>, _: Vec<u8>) -> Result<(), Error> {
         self.begun.take().map_or(Ok(()), |begun| begun.send(Ok(())).map_err(|_| gone()))
     }
 
-    async fn settled(&mut self, records: &[Taken], _: Progress) -> Result<(), Error> {
+    async fn settled(&mut self, records: &[ReadRecord], _: ImportProgress) -> Result<(), Error> {
         let mut piece = Vec::new();
         for record in records {
             piece.extend(line(&record.line.json()?)?);

@@ -16,7 +16,7 @@ use crate::graph::{
 };
 use crate::http::answer::Answer;
 use crate::http::authenticate::Caller;
-use crate::http::body::Taken::{self, Bytes, Json, Not as NoBody, Streamed};
+use crate::http::body::BodyUse::{self, Bytes, Json, Not as NoBody, Streamed};
 
 /// A call.
 pub(crate) struct Route {
@@ -26,7 +26,7 @@ pub(crate) struct Route {
     /// What its caller must be permitted (docs/graph.md, "Permissions").
     pub(crate) need: Need,
     /// What it does with a body.
-    pub(crate) body: Taken,
+    pub(crate) body: BodyUse,
     pub(crate) options: RouteOptions,
     pub(crate) offered: Offered,
     pub(crate) handler: Handler,
@@ -110,7 +110,7 @@ const fn call(
     method: &'static str,
     address: &'static str,
     need: Need,
-    body: Taken,
+    body: BodyUse,
     options: RouteOptions,
     handler: Handler,
 ) -> Route {

@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
 use crate::graph::body;
-use crate::http::aside::{SHORT, Turn, aside};
-use crate::http::body::Taken;
+use crate::http::aside::{BlockingPermit, SHORT, aside};
+use crate::http::body::BodyUse;
 
 /// Longest url of a step, in bytes, as of a request line.
 const MAX_URL: usize = 65_534;
@@ -26,12 +26,12 @@ const MAX_HEADER_BYTES: usize = 64 << 10;
 
 #[derive(Deserialize)]
 struct Envelope {
-    requests: Vec<Step>,
+    requests: Vec<BatchStep>,
 }
 
 /// A step, as sent. Other members are ignored.
 #[derive(Deserialize)]
-pub(crate) struct Step {
+pub(crate) struct BatchStep {
     pub(crate) id: String,
     method: String,
     pub(crate) url: String,
@@ -44,23 +44,23 @@ pub(crate) struct Step {
 }
 
 /// The steps of a batch, and for each the steps that it depends on.
-type Steps = (Vec<Step>, Vec<Vec<usize>>);
+type BatchSteps = (Vec<BatchStep>, Vec<Vec<usize>>);
 
 /// Reads a batch, on a blocking thread if it is long.
 ///
 /// # Errors
 /// 400 if the whole is invalid: not a batch, too many steps, steps that are too long, a duplicate id, or dependencies that
 /// cannot be met.
-pub(crate) async fn read(body: &[u8], limit: usize) -> Result<Steps, Error> {
+pub(crate) async fn read(body: &[u8], limit: usize) -> Result<BatchSteps, Error> {
     if body.len() <= SHORT {
         return steps(body, limit);
     }
-    let turn = Turn::wait().await?;
+    let turn = BlockingPermit::wait().await?;
     let body = body.to_vec();
     turn.work(move || steps(&body, limit)).await?
 }
 
-fn steps(body: &[u8], limit: usize) -> Result<Steps, Error> {
+fn steps(body: &[u8], limit: usize) -> Result<BatchSteps, Error> {
     body::parse(body)?;
     let Envelope { requests: steps } = serde_json::from_slice(body).map_err(|why| {
         let message = format!(
@@ -83,7 +83,7 @@ pub(crate) fn refused(target: &str, message: impl Into<String>) -> Error {
 
 /// # Errors
 /// 400 for a step that exceeds the limits of a request, and for urls that are too long together.
-fn check_lengths(steps: &[Step]) -> Result<(), Error> {
+fn check_lengths(steps: &[BatchStep]) -> Result<(), Error> {
     for (i, step) in steps.iter().enumerate() {
         if step.url.len() > MAX_URL {
             let message = format!("The url of a step has at most {MAX_URL} bytes, not {}.", step.url.len());
@@ -106,7 +106,7 @@ fn check_lengths(steps: &[Step]) -> Result<(), Error> {
 ///
 /// # Errors
 /// 400 for an id that is empty or a duplicate in any letter case, an unknown one, and a circle.
-fn dependencies(steps: &[Step]) -> Result<Vec<Vec<usize>>, Error> {
+fn dependencies(steps: &[BatchStep]) -> Result<Vec<Vec<usize>>, Error> {
     let mut places = HashMap::with_capacity(steps.len());
     for (i, step) in steps.iter().enumerate() {
         match places.entry(step.id.to_ascii_lowercase()) {
@@ -155,7 +155,7 @@ fn in_a_circle(before: &[Vec<usize>]) -> Option<usize> {
     waits.iter().position(|waits| *waits > 0)
 }
 
-impl Step {
+impl BatchStep {
     pub(crate) fn method(&self) -> Result<Method, Error> {
         let known = "Use GET, POST, PUT, PATCH or DELETE.";
         let unknown = |_| refused("method", format!("'{}' is not a method. {known}", shorten(&self.method)));
@@ -182,11 +182,11 @@ impl Step {
     }
 
     /// The body as the call reads it: the JSON text as sent, or bytes from base64.
-    pub(crate) async fn body(&self, taken: Taken, headers: &HeaderMap) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn body(&self, taken: BodyUse, headers: &HeaderMap) -> Result<Vec<u8>, Error> {
         let text = self.body.as_deref().map_or("", RawValue::get);
         match taken {
-            Taken::Not | Taken::Streamed => Ok(Vec::new()),
-            Taken::Json => {
+            BodyUse::Not | BodyUse::Streamed => Ok(Vec::new()),
+            BodyUse::Json => {
                 let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
                 let bare = declared.map(|value| value.split(';').next().unwrap_or_default().trim());
                 if bare.is_some_and(|declared| !declared.eq_ignore_ascii_case("application/json")) {
@@ -195,8 +195,8 @@ impl Step {
                 }
                 Ok(text.as_bytes().to_vec())
             }
-            Taken::Bytes | Taken::UpTo(_) if text.len() <= SHORT => decoded(text),
-            Taken::Bytes | Taken::UpTo(_) => {
+            BodyUse::Bytes | BodyUse::UpTo(_) if text.len() <= SHORT => decoded(text),
+            BodyUse::Bytes | BodyUse::UpTo(_) => {
                 let text = text.to_owned();
                 aside(move || decoded(&text)).await?
             }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::clock::{self, Whose};
+use crate::clock::{self, IdOwner};
 use crate::domain::contact;
 use crate::domain::error::{Error, Kind};
 use crate::domain::handling::Handling;
@@ -136,7 +136,7 @@ pub(crate) async fn create(call: &Call<'_>, caller: &Caller, body: &[u8]) -> Res
         notifier.check(property, url)?;
     }
     store.room_for_subscription(mailbox, &creator).await?;
-    let id = clock::new_id(Whose::Caller(&caller.name()));
+    let id = clock::new_id(IdOwner::Caller(&caller.name()));
     urls.dedup_by_key(|(_, url)| *url);
     for (property, url) in urls {
         notifier.confirm(property, url, id, &creator).await?;

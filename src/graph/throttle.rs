@@ -30,13 +30,13 @@ const MOST: usize = 20_000;
 
 /// An app: the bearer of a token.
 type App = [u8; 32];
-type Mailbox = (App, String);
+type MailboxKey = (App, String);
 
 /// Counts requests against Graph's limits.
 pub(crate) struct Throttle {
     limits: MailboxLimits,
     apps: Mutex<BoundedMap<App, FixedWindow>>,
-    mailboxes: Mutex<BoundedMap<Mailbox, Usage>>,
+    mailboxes: Mutex<BoundedMap<MailboxKey, Usage>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,7 +74,7 @@ struct Usage {
 /// One of the concurrent requests of an app to a mailbox, until this is dropped.
 pub(crate) struct MailboxPermit {
     throttle: Arc<Throttle>,
-    mailbox: Mailbox,
+    mailbox: MailboxKey,
 }
 
 impl Drop for MailboxPermit {

@@ -9,7 +9,7 @@ use crate::graph::list::List;
 use crate::http::answer::Answer;
 use crate::http::authenticate::Caller;
 use crate::odata::entity;
-use crate::odata::expand::{self, Source};
+use crate::odata::expand::{self, ExpandSource};
 use crate::odata::filter::Model;
 use crate::odata::query::Query;
 
@@ -17,7 +17,7 @@ use crate::odata::query::Query;
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::of_one(call.query)?;
     let select = selection(&query)?;
-    expand::none(&query, Source::User)?;
+    expand::none(&query, ExpandSource::User)?;
     mailbox.store.permits().await?;
     let select = select.as_deref();
     let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}/$entity", entity::printed(select))));
@@ -28,7 +28,7 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Er
 pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let select = selection(&query)?;
-    expand::none(&query, Source::User)?;
+    expand::none(&query, ExpandSource::User)?;
     let (condition, order) = options(call, &query)?;
     let store = call.api.unguarded.acting(call.actor(caller));
     let by = call.sorting(&query, order)?;

@@ -16,17 +16,17 @@ static TURNS: LazyLock<Arc<Semaphore>> =
     LazyLock::new(|| Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))));
 
 /// A permit to work on a blocking thread.
-pub(crate) struct Turn(OwnedSemaphorePermit);
+pub(crate) struct BlockingPermit(OwnedSemaphorePermit);
 
 /// Waits for a turn and does `work`.
 ///
 /// # Errors
 /// [`Error::Internal`] where it panics.
 pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    Turn::wait().await?.work(work).await
+    BlockingPermit::wait().await?.work(work).await
 }
 
-impl Turn {
+impl BlockingPermit {
     /// Waits for a turn.
     ///
     /// # Errors

@@ -124,13 +124,13 @@ enum KnownTokens {
     /// Development: every well-formed name is its own token.
     Names,
     Tokens {
-        named: RwLock<Named>,
-        stored: Mutex<HashMap<Digest, CachedToken>>,
+        named: RwLock<OperatorTokens>,
+        stored: Mutex<HashMap<Digest, CachedFacts>>,
     },
 }
 
 /// The tokens that the operator names outside of the database.
-struct Named {
+struct OperatorTokens {
     /// By SHA-256, so that neither memory nor timing reveals a secret.
     principals: HashMap<Digest, Principal>,
     /// The users that have a token, by key.
@@ -138,7 +138,7 @@ struct Named {
 }
 
 /// The cached facts of a stored token.
-struct CachedToken {
+struct CachedFacts {
     facts: TokenFacts,
     /// When its use was last recorded, in UTC microseconds.
     used: i64,
@@ -163,7 +163,7 @@ impl Access {
     }
 
     fn known(principals: HashMap<Digest, Principal>, users: HashMap<String, UserName>) -> Self {
-        let named = RwLock::new(Named { principals, users });
+        let named = RwLock::new(OperatorTokens { principals, users });
         Self(Arc::new(KnownTokens::Tokens { named, stored: Mutex::default() }), None)
     }
 
@@ -419,19 +419,19 @@ async fn named(store: &Store, principal: Principal) -> Result<Caller, Error> {
     })
 }
 
-fn remembered(stored: &Mutex<HashMap<Digest, CachedToken>>, digest: &Digest) -> Option<TokenFacts> {
+fn remembered(stored: &Mutex<HashMap<Digest, CachedFacts>>, digest: &Digest) -> Option<TokenFacts> {
     let stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
     stored.get(digest).map(|stored| stored.facts.clone())
 }
 
 /// Caches a token. Returns whether its use is due to be recorded.
-fn is_to_be_told(stored: &Mutex<HashMap<Digest, CachedToken>>, digest: Digest, facts: &TokenFacts) -> bool {
+fn is_to_be_told(stored: &Mutex<HashMap<Digest, CachedFacts>>, digest: Digest, facts: &TokenFacts) -> bool {
     let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
     if stored.len() >= MAX_REMEMBERED && !stored.contains_key(&digest) {
         stored.clear();
     }
     let now = clock::now();
-    let entry = stored.entry(digest).or_insert_with(|| CachedToken { facts: facts.clone(), used: 0 });
+    let entry = stored.entry(digest).or_insert_with(|| CachedFacts { facts: facts.clone(), used: 0 });
     let due = now - entry.used >= USED_EVERY;
     if due {
         entry.used = now;

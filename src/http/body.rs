@@ -25,7 +25,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a call does with a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum BodyUse {
     /// It is not read.
     Not,
     /// It must be sent as `application/json`.
@@ -44,23 +44,23 @@ pub(crate) enum Taken {
 /// [`Error::TooLarge`] (at once where the length is declared), [`Error::UnsupportedMediaType`], [`Error::TooSlow`],
 /// 400 if it breaks off or is not gzip, and [`Error::Throttled`] or [`Error::Busy`] if there is no room for it.
 pub(crate) async fn read(
-    taken: Taken,
+    taken: BodyUse,
     headers: &HeaderMap,
     payload: &mut Payload,
     timeout: Duration,
     permit: &Permit,
 ) -> Result<Vec<u8>, Error> {
-    if matches!(taken, Taken::Not | Taken::Streamed) {
+    if matches!(taken, BodyUse::Not | BodyUse::Streamed) {
         return Ok(Vec::new());
     }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let most = if let Taken::UpTo(most) = taken { most } else { MAX_BODY };
+    let most = if let BodyUse::UpTo(most) = taken { most } else { MAX_BODY };
     let declared = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or_default();
     if declared > most as u64 {
         return Err(Error::TooLarge(most));
     }
     let media_type = text(header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim());
-    if taken == Taken::Json && !media_type.is_some_and(|found| found.eq_ignore_ascii_case("application/json")) {
+    if taken == BodyUse::Json && !media_type.is_some_and(|found| found.eq_ignore_ascii_case("application/json")) {
         return Err(Error::UnsupportedMediaType(
             "The body must be sent with Content-Type: application/json.".to_owned(),
         ));
@@ -77,7 +77,7 @@ pub(crate) async fn read(
     } else {
         body
     };
-    if taken == Taken::Json { utf_8(body) } else { Ok(body) }
+    if taken == BodyUse::Json { utf_8(body) } else { Ok(body) }
 }
 
 /// Whether a body is compressed.

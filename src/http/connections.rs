@@ -46,9 +46,9 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// The connections of a server. Cheap to clone.
 #[derive(Clone)]
-pub struct Connections(Arc<Shared>);
+pub struct Connections(Arc<SharedConnections>);
 
-struct Shared {
+struct SharedConnections {
     limits: ConnectionLimits,
     /// Whether the log shows the addresses of clients.
     log_addresses: bool,
@@ -97,7 +97,7 @@ enum ConnState {
 
 /// A connection of the framework; dropped with it.
 pub(crate) struct Connection {
-    shared: Arc<Shared>,
+    shared: Arc<SharedConnections>,
     id: u64,
     /// The peer as the log shows it.
     peer: Option<String>,
@@ -106,7 +106,7 @@ pub(crate) struct Connection {
 impl Connections {
     /// No connections yet.
     pub fn new(limits: ConnectionLimits, log_addresses: bool) -> Self {
-        Self(Arc::new(Shared { limits, log_addresses, table: Mutex::default() }))
+        Self(Arc::new(SharedConnections { limits, log_addresses, table: Mutex::default() }))
     }
 
     /// The callback for `HttpServer::on_connect`.
@@ -148,7 +148,7 @@ fn socket(stream: &dyn Any) -> Option<(BorrowedFd<'_>, Option<Client>, Option<St
     Some((stream.as_fd(), peer.map(Client::from), peer.map(|peer| peer.to_string())))
 }
 
-impl Shared {
+impl SharedConnections {
     fn table(&self) -> MutexGuard<'_, ConnectionTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -327,9 +327,9 @@ impl Drop for Connection {
 
 /// A request on a connection, until the client has read its answer. Without [`Connections`] it does nothing.
 #[derive(Default)]
-pub(crate) struct Exchange(Option<Rc<Connection>>);
+pub(crate) struct ConnectionExchange(Option<Rc<Connection>>);
 
-impl Exchange {
+impl ConnectionExchange {
     pub(crate) fn begin(request: &HttpRequest) -> Self {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         if let Some(connection) = &connection {
@@ -346,7 +346,7 @@ impl Exchange {
     }
 
     /// The same connection, whose state this does not change.
-    pub(crate) fn again(&self) -> Exchange {
+    pub(crate) fn again(&self) -> ConnectionExchange {
         Self(self.0.clone())
     }
 
@@ -376,7 +376,7 @@ impl Exchange {
     }
 }
 
-impl Drop for Exchange {
+impl Drop for ConnectionExchange {
     fn drop(&mut self) {
         if let Some(connection) = &self.0 {
             connection.note_state(ConnState::Idle);

@@ -19,13 +19,13 @@ use crate::clock;
 use crate::domain::error::{Error, Limit};
 use crate::http::answer::{Answer, Body};
 use crate::http::authenticate::{Caller, Credential, Who};
-use crate::http::body::Taken;
+use crate::http::body::BodyUse;
 use crate::http::client::{self, Client};
-use crate::http::connections::Exchange;
+use crate::http::connections::ConnectionExchange;
 use crate::http::counted::{count_refusal, method_of};
-use crate::http::front_end::{FrontEnd, Head, Source};
+use crate::http::front_end::{FrontEnd, RequestHead, RequestSource};
 use crate::http::held::Held;
-use crate::http::inspect::{Asked, Cut, Subject, Watched};
+use crate::http::inspect::{CallSubject, Cut, InspectedRequest, Watched};
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::paced::Paced;
 use crate::http::streamed::Streamed;
@@ -52,7 +52,7 @@ struct LogEntry {
 /// What a kit for tests is told of a request.
 #[derive(Default)]
 struct Seen {
-    subject: Option<Subject>,
+    subject: Option<CallSubject>,
     token: Option<String>,
     body: Vec<u8>,
     /// The fault that struck.
@@ -83,8 +83,8 @@ pub(crate) async fn serve<F: FrontEnd>(
     let ids = RequestIds::of(request.headers());
     let address = client::shown(&request, api.settings.limits.forwarded);
     let mut entry = LogEntry { address, ..LogEntry::default() };
-    let mut measured = calls::Exchange::begin();
-    let mut held = Held { exchange: Exchange::begin(&request), ..Held::default() };
+    let mut measured = calls::CountedExchange::begin();
+    let mut held = Held { exchange: ConnectionExchange::begin(&request), ..Held::default() };
     let watched = api.inspector.as_deref().map(|inspector| Watched { inspector, request: ids.id });
     let answer = answer(&*front_end, &request, &mut payload, &api, &ids, &mut entry, &mut held).await;
     let answer = cors::preflight(&request, &api.settings.cors, answer);
@@ -121,8 +121,8 @@ pub(crate) async fn serve<F: FrontEnd>(
 fn record(watched: &Watched<'_>, request: &HttpRequest, api: &Api, entry: &LogEntry, answer: &Answer, took: Duration) {
     let path = place(request, api).map_or_else(|_| request.uri().path(), |(_, path)| path);
     let url = request.uri().query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    let unknown = Subject { path: path.to_owned(), user: None };
-    let asked = Asked {
+    let unknown = CallSubject { path: path.to_owned(), user: None };
+    let asked = InspectedRequest {
         method: request.method().as_str(),
         url: &url,
         route: entry.route,
@@ -231,14 +231,14 @@ async fn answer<F: FrontEnd>(
     is_meant(request, api)?;
     warn_of_proxy(request, api);
     let (method, headers) = (request.method(), request.headers());
-    let source = Source {
+    let source = RequestSource {
         root: origin::root(request, &api.settings.origin, mount),
         address: entry.address.clone(),
         request: ids.id,
     };
     let query = request.uri().query().unwrap_or_default();
     let root = api.inspector.as_ref().map(|_| source.root.clone());
-    let call = front_end.read(api, Head { method, path, query, headers, source })?;
+    let call = front_end.read(api, RequestHead { method, path, query, headers, source })?;
     entry.route = F::route(&call);
     let class = F::class(&call);
     let credential = Credential::read(headers, F::SCHEMES);
@@ -261,7 +261,7 @@ async fn answer<F: FrontEnd>(
     permit.is_known(caller.counts_as, class)?;
     held.counted = front_end.admit(&call, &caller, permit)?;
     let body = body::read(taken, headers, payload, api.settings.body_timeout, permit).await?;
-    if taken == Taken::Streamed {
+    if taken == BodyUse::Streamed {
         F::stream(&call, Streamed::of(headers, payload.take(), &api.settings)?);
     }
     front_end.received(&call, &caller, permit, body.len())?;
@@ -274,10 +274,11 @@ async fn answer<F: FrontEnd>(
     let answer = match &api.inspector {
         None => work.await,
         Some(inspector) => {
-            let subject = F::subject(&call, &caller).unwrap_or_else(|| Subject { path: path.to_owned(), user: None });
+            let subject =
+                F::subject(&call, &caller).unwrap_or_else(|| CallSubject { path: path.to_owned(), user: None });
             let name = caller.name();
             let url = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-            let asked = Asked {
+            let asked = InspectedRequest {
                 method: method.as_str(),
                 url: &url,
                 route: entry.route,

@@ -9,26 +9,26 @@ use uuid::Uuid;
 use crate::domain::error::Error;
 use crate::http::answer::Answer;
 use crate::http::authenticate::{Caller, Scheme};
-use crate::http::body::Taken;
-use crate::http::inspect::Subject;
+use crate::http::body::BodyUse;
+use crate::http::inspect::CallSubject;
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::streamed::Streamed;
 use crate::http::{Api, RequestIds};
 
 /// The head of a request.
-pub(crate) struct Head<'a> {
+pub(crate) struct RequestHead<'a> {
     pub(crate) method: &'a Method,
     /// As sent, below the mount.
     pub(crate) path: &'a str,
     /// As sent.
     pub(crate) query: &'a str,
     pub(crate) headers: &'a HeaderMap,
-    pub(crate) source: Source,
+    pub(crate) source: RequestSource,
 }
 
 /// How a request came here.
 #[derive(Clone, Default)]
-pub(crate) struct Source {
+pub(crate) struct RequestSource {
     /// Scheme, host and mount: what every link begins with.
     pub(crate) root: String,
     /// The client's address, where it is known.
@@ -58,13 +58,13 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of the address and of headers that cannot be read.
-    fn read<'a>(&'a self, api: &'a Api, head: Head<'a>) -> Result<Self::Call<'a>, Error>;
+    fn read<'a>(&'a self, api: &'a Api, head: RequestHead<'a>) -> Result<Self::Call<'a>, Error>;
 
     /// The shape of the path for the log, which must not hold what a client wrote.
     fn route(call: &Self::Call<'_>) -> &'static str;
 
     /// What the call is about, for the journal of tests; `None` if the front end does not tell.
-    fn subject(_: &Self::Call<'_>, _: &Caller) -> Option<Subject> {
+    fn subject(_: &Self::Call<'_>, _: &Caller) -> Option<CallSubject> {
         None
     }
 
@@ -85,7 +85,7 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::MethodNotAllowed`]
-    fn body(call: &Self::Call<'_>) -> Result<Taken, Error>;
+    fn body(call: &Self::Call<'_>) -> Result<BodyUse, Error>;
 
     /// The answer of a call that needs no caller; `None` for every other call.
     fn open(call: &Self::Call<'_>) -> Option<Result<Answer, Error>>;
@@ -96,7 +96,7 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     /// [`Error::Throttled`]
     fn admit(&self, call: &Self::Call<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error>;
 
-    /// Gives a call the body that its handler reads itself ([`Taken::Streamed`]).
+    /// Gives a call the body that its handler reads itself ([`BodyUse::Streamed`]).
     fn stream(_call: &Self::Call<'_>, _body: Streamed) {}
 
     /// Counts a body against them.

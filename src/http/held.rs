@@ -1,6 +1,6 @@
 //! What a request holds until the client has read its answer.
 
-use crate::http::connections::Exchange;
+use crate::http::connections::ConnectionExchange;
 use crate::http::front_end::Counted;
 use crate::http::limits::Permit;
 use crate::metrics::calls;
@@ -10,13 +10,13 @@ use crate::metrics::calls;
 pub(crate) struct Held {
     pub(crate) permit: Option<Permit>,
     pub(crate) counted: Counted,
-    pub(crate) exchange: Exchange,
-    pub(crate) measured: Option<calls::Exchange>,
+    pub(crate) exchange: ConnectionExchange,
+    pub(crate) measured: Option<calls::CountedExchange>,
 }
 
 impl Held {
     /// The same, measured until it is dropped.
-    pub(crate) fn measured_by(self, measured: calls::Exchange) -> Self {
+    pub(crate) fn measured_by(self, measured: calls::CountedExchange) -> Self {
         Self { measured: Some(measured), ..self }
     }
 

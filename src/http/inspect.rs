@@ -12,12 +12,12 @@ use crate::http::answer::Answer;
 use crate::store::Store;
 
 /// A request, or a step of a batch.
-pub(crate) struct Asked<'a> {
+pub(crate) struct InspectedRequest<'a> {
     pub(crate) method: &'a str,
     /// Path and query, as sent, below the mount.
     pub(crate) url: &'a str,
     pub(crate) route: &'a str,
-    pub(crate) subject: &'a Subject,
+    pub(crate) subject: &'a CallSubject,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
     /// The name of the caller; none if it is not known.
@@ -32,7 +32,7 @@ pub(crate) struct Asked<'a> {
 
 /// What a call is about.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Subject {
+pub(crate) struct CallSubject {
     /// The path in its one spelling.
     pub(crate) path: String,
     /// The user whose mailbox it is.
@@ -74,10 +74,10 @@ pub(crate) trait Inspector: Send + Sync {
     fn gate(&self) -> &RwLock<()>;
 
     /// The fault that strikes a request.
-    fn strike(&self, asked: &Asked<'_>) -> Option<Strike>;
+    fn strike(&self, asked: &InspectedRequest<'_>) -> Option<Strike>;
 
     /// Writes a request to the journal; a step of a batch is written with its batch.
-    fn record(&self, asked: &Asked<'_>, took: Duration, answer: &Answer, fault: Option<&str>);
+    fn record(&self, asked: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>);
 
     /// A request has ended, whether it was recorded or its client left.
     fn forget(&self, request: Uuid);
@@ -86,7 +86,7 @@ pub(crate) trait Inspector: Send + Sync {
 /// Does what is asked, unless a fault prevents it. Returns the fault's id and what it does to the connection.
 pub(crate) async fn perform(
     inspector: &dyn Inspector,
-    asked: &Asked<'_>,
+    asked: &InspectedRequest<'_>,
     work: impl Future<Output = Result<Answer, Error>>,
 ) -> (Result<Answer, Error>, Option<(String, Option<Cut>)>) {
     let Some(Strike { fault, delay, is_after, answer, cut }) = inspector.strike(asked) else {

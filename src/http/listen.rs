@@ -77,14 +77,14 @@ impl Listen {
 
 /// A bound address. It accepts no connections yet; to a Unix socket clients can connect, and wait.
 #[derive(Debug)]
-pub(crate) struct Bound {
+pub(crate) struct BoundAddress {
     socket: Socket,
-    pub(crate) at: At,
+    pub(crate) at: ListenAddress,
 }
 
 /// The address of a listener.
 #[derive(Debug)]
-pub(crate) enum At {
+pub(crate) enum ListenAddress {
     Address(SocketAddr),
     File(SocketFile),
 }
@@ -110,12 +110,12 @@ impl Drop for SocketFile {
     }
 }
 
-impl Bound {
+impl BoundAddress {
     /// Whether only this machine can reach it.
     pub(crate) fn is_local(&self) -> bool {
         match &self.at {
-            At::Address(address) => address.ip().is_loopback(),
-            At::File(_) => true,
+            ListenAddress::Address(address) => address.ip().is_loopback(),
+            ListenAddress::File(_) => true,
         }
     }
 
@@ -123,13 +123,13 @@ impl Bound {
     ///
     /// # Errors
     /// Those of the system, for instance that another process listens there by now.
-    pub(crate) fn listen(self) -> Result<(Listener, At), Error> {
+    pub(crate) fn listen(self) -> Result<(Listener, ListenAddress), Error> {
         match &self.at {
-            At::Address(_) => {
+            ListenAddress::Address(_) => {
                 self.socket.listen(BACKLOG)?;
                 Ok((Listener::Tcp(self.socket.into()), self.at))
             }
-            At::File(_) => Ok((Listener::Unix(self.socket.into()), self.at)),
+            ListenAddress::File(_) => Ok((Listener::Unix(self.socket.into()), self.at)),
         }
     }
 }
@@ -138,8 +138,8 @@ impl Bound {
 ///
 /// # Errors
 /// One line that names the first that cannot be bound.
-pub(crate) fn bind(places: &[Listen]) -> Result<Vec<Bound>, String> {
-    let mut bound: Vec<Bound> = Vec::new();
+pub(crate) fn bind(places: &[Listen]) -> Result<Vec<BoundAddress>, String> {
+    let mut bound: Vec<BoundAddress> = Vec::new();
     for place in places {
         let reason = |error: Error| format!("--listen {place}: {error}");
         match place {
@@ -164,16 +164,16 @@ pub(crate) fn bind(places: &[Listen]) -> Result<Vec<Bound>, String> {
 
 /// Binds the addresses of one host on one port. Addresses that this machine does not have, such as IPv6, are skipped if it
 /// has another one.
-fn bind_addresses(addresses: &[SocketAddr], before: &[Bound]) -> Result<Vec<Bound>, Error> {
-    let mut bound: Vec<Bound> = Vec::new();
+fn bind_addresses(addresses: &[SocketAddr], before: &[BoundAddress]) -> Result<Vec<BoundAddress>, Error> {
+    let mut bound: Vec<BoundAddress> = Vec::new();
     let mut missing = Some(Error::new(ErrorKind::AddrNotAvailable, "the name has no address"));
     for address in addresses {
         let mut address = *address;
-        if let Some(Bound { at: At::Address(first), .. }) = bound.first() {
+        if let Some(BoundAddress { at: ListenAddress::Address(first), .. }) = bound.first() {
             address.set_port(first.port());
         }
         let has = |is: &dyn Fn(&SocketAddr) -> bool| {
-            before.iter().chain(&bound).any(|bound| matches!(&bound.at, At::Address(address) if is(address)))
+            before.iter().chain(&bound).any(|bound| matches!(&bound.at, ListenAddress::Address(address) if is(address)))
         };
         if has(&|other| *other == address) {
             missing = None;
@@ -193,7 +193,7 @@ fn is_not_here(error: &Error) -> bool {
     error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
 }
 
-fn bind_address(address: SocketAddr, beside_v4: bool) -> Result<Bound, Error> {
+fn bind_address(address: SocketAddr, beside_v4: bool) -> Result<BoundAddress, Error> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     // Else connections of a server that has just ended would block the address.
     socket.set_reuse_address(true)?;
@@ -202,12 +202,12 @@ fn bind_address(address: SocketAddr, beside_v4: bool) -> Result<Bound, Error> {
     }
     socket.bind(&address.into())?;
     let address = socket.local_addr()?.as_socket().unwrap_or(address);
-    Ok(Bound { socket, at: At::Address(address) })
+    Ok(BoundAddress { socket, at: ListenAddress::Address(address) })
 }
 
 /// Creates a Unix socket, and replaces one on which no process listens. It listens at once: other processes would take a
 /// socket that does not listen for a stale one.
-fn bind_file(path: &Path) -> Result<Bound, Error> {
+fn bind_file(path: &Path) -> Result<BoundAddress, Error> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // If several processes start at once, one creates the socket and the others find it.
     let _lock = File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
@@ -227,7 +227,7 @@ fn bind_file(path: &Path) -> Result<Bound, Error> {
     // Before it listens: until then no client can connect, so the first mode does not matter.
     fs::set_permissions(path, Permissions::from_mode(MODE))?;
     socket.listen(BACKLOG)?;
-    Ok(Bound { socket, at: At::File(file) })
+    Ok(BoundAddress { socket, at: ListenAddress::File(file) })
 }
 
 fn is_served(path: &Path) -> Result<bool, Error> {
@@ -272,11 +272,13 @@ mod tests {
         let addresses: Vec<_> = bound
             .iter()
             .map(|bound| match &bound.at {
-                At::Address(address) => *address,
-                At::File(file) => panic!("{file:?}"),
+                ListenAddress::Address(address) => *address,
+                ListenAddress::File(file) => panic!("{file:?}"),
             })
             .collect();
-        assert!(bound.iter().all(Bound::is_local) && addresses.iter().all(|one| one.port() == addresses[0].port()));
+        assert!(
+            bound.iter().all(BoundAddress::is_local) && addresses.iter().all(|one| one.port() == addresses[0].port())
+        );
         assert_eq!(addresses[0].ip(), Ipv4Addr::LOCALHOST);
         assert!(std::net::TcpStream::connect(addresses[0]).is_err());
         let listening: Vec<_> = bound.into_iter().map(|bound| bound.listen().unwrap()).collect();

@@ -41,7 +41,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{Scope, web};
 use uuid::Uuid;
 
-use crate::clock::{self, Whose};
+use crate::clock::{self, IdOwner};
 use crate::domain::handling::Handling;
 use crate::domain::phone::Region;
 use crate::http::authenticate::Access;
@@ -190,7 +190,7 @@ pub(crate) struct RequestIds {
 impl RequestIds {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let credential = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        Self::again(clock::new_id(Whose::Request(credential)), headers)
+        Self::again(clock::new_id(IdOwner::Request(credential)), headers)
     }
 
     /// Those of a request that has its id already.

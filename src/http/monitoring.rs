@@ -7,7 +7,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::http::{Method, header};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 
-use crate::http::listen::{At, Bound, Listener};
+use crate::http::listen::{BoundAddress, ListenAddress, Listener};
 use crate::http::probes::{Probe, Readiness};
 use crate::metrics;
 
@@ -22,7 +22,7 @@ const STOP_SECONDS: u64 = 1;
 ///
 /// # Errors
 /// Those of the socket.
-pub(crate) fn serve(bound: Bound, readiness: Readiness) -> std::io::Result<(Monitoring, At)> {
+pub(crate) fn serve(bound: BoundAddress, readiness: Readiness) -> std::io::Result<(Monitoring, ListenAddress)> {
     let app = move || App::new().app_data(web::Data::new(readiness.clone())).default_service(web::to(answer));
     let server =
         HttpServer::new(app).workers(1).max_connections(CONNECTIONS).disable_signals().shutdown_timeout(STOP_SECONDS);

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
-use crate::http::aside::{SHORT, Turn};
+use crate::http::aside::{BlockingPermit, SHORT};
 
 /// Shortest body that is compressed, in bytes: a shorter one fits into one or two packets.
 const LEAST: usize = 2 << 10;
@@ -28,7 +28,7 @@ pub(crate) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer
     };
     answer.headers.push((header::VARY, HeaderValue::from_static("Accept-Encoding")));
     let is_short = body.len() <= SHORT;
-    let body = match Turn::now().filter(|_| !is_short) {
+    let body = match BlockingPermit::now().filter(|_| !is_short) {
         _ if !wants_gzip(asked) => body,
         // Not worth waiting for: the client can do without.
         None if !is_short => body,

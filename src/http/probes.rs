@@ -22,10 +22,10 @@ const LOOK: Duration = Duration::from_secs(8);
 
 /// Whether the server is ready for requests. Clones share it.
 #[derive(Clone, Default)]
-pub struct Readiness(Arc<State>);
+pub struct Readiness(Arc<ReadinessState>);
 
 #[derive(Default)]
-struct State {
+struct ReadinessState {
     store: OnceLock<Store>,
     is_draining: AtomicBool,
     /// What was found last, and when.

@@ -16,7 +16,7 @@ const FURTHER: [u16; 13] = [202, 206, 207, 405, 406, 408, 410, 413, 415, 422, 42
 
 /// How a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum From {
+pub(crate) enum CallOrigin {
     /// By itself.
     Http,
     /// As a step of a batch.
@@ -38,19 +38,19 @@ impl Default for Figures {
 }
 
 /// A method and a pattern, both texts of the program.
-type Call = (&'static str, &'static str);
+type CallKey = (&'static str, &'static str);
 
 /// Calls are added and never removed; their number is that of the program's tables.
-static CALLS: LazyLock<RwLock<HashMap<Call, &'static Figures>>> = LazyLock::new(RwLock::default);
+static CALLS: LazyLock<RwLock<HashMap<CallKey, &'static Figures>>> = LazyLock::new(RwLock::default);
 
 /// Makes the series of calls, so that they exist before the first request.
-pub(crate) fn announce(calls: impl IntoIterator<Item = Call>) {
+pub(crate) fn announce(calls: impl IntoIterator<Item = CallKey>) {
     for call in calls {
         figures(call);
     }
 }
 
-fn figures(call: Call) -> &'static Figures {
+fn figures(call: CallKey) -> &'static Figures {
     let found = CALLS.read().unwrap_or_else(PoisonError::into_inner).get(&call).copied();
     found.unwrap_or_else(|| {
         let mut calls = CALLS.write().unwrap_or_else(PoisonError::into_inner);
@@ -59,15 +59,15 @@ fn figures(call: Call) -> &'static Figures {
 }
 
 /// Counts an answer.
-pub(crate) fn answered(method: &'static str, route: &'static str, from: From, status: u16) {
+pub(crate) fn answered(method: &'static str, route: &'static str, from: CallOrigin, status: u16) {
     figures((method, route)).count(from, status);
 }
 
 impl Figures {
-    fn count(&self, from: From, status: u16) {
+    fn count(&self, from: CallOrigin, status: u16) {
         let mut statuses = STATUSES.iter().chain(&FURTHER);
         let at = statuses.position(|known| *known == status).unwrap_or(STATUSES.len() + FURTHER.len() - 1);
-        let counters = if from == From::Http { &self.http } else { &self.batch };
+        let counters = if from == CallOrigin::Http { &self.http } else { &self.batch };
         if let Some(counter) = counters.get(at) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
@@ -75,13 +75,13 @@ impl Figures {
 }
 
 /// A request, until its answer is taken or it is given up.
-pub(crate) struct Exchange {
+pub(crate) struct CountedExchange {
     started: Instant,
     figures: Option<&'static Figures>,
     bytes: u64,
 }
 
-impl Exchange {
+impl CountedExchange {
     pub(crate) fn begin() -> Self {
         IN_FLIGHT.add(1);
         Self { started: Instant::now(), figures: None, bytes: 0 }
@@ -91,7 +91,7 @@ impl Exchange {
     pub(crate) fn answers(&mut self, method: &'static str, route: &'static str, status: u16) {
         // What names no call, as a stranger may send it.
         let figures = figures((method, if route.is_empty() { "unknown" } else { route }));
-        figures.count(From::Http, status);
+        figures.count(CallOrigin::Http, status);
         self.figures = Some(figures);
     }
 
@@ -106,7 +106,7 @@ impl Exchange {
     }
 }
 
-impl Drop for Exchange {
+impl Drop for CountedExchange {
     fn drop(&mut self) {
         IN_FLIGHT.add(-1);
         RESPONSE_BYTES.add(self.bytes);

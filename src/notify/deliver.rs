@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::client::CallError;
-use crate::clock::{self, Whose};
+use crate::clock::{self, IdOwner};
 use crate::domain::error::Error;
 use crate::domain::subscription::{Delivery, Lifecycle, Notice};
 use crate::graph::json::notice;
@@ -34,7 +34,7 @@ const SOON: i64 = 15 * 60 * 1_000_000;
 impl Notifier {
     /// Delivers until `stop` is sent or dropped.
     pub async fn deliver(&self, store: &Store, stop: oneshot::Receiver<()>) {
-        let owner = clock::new_id(Whose::Nobody);
+        let owner = clock::new_id(IdOwner::Nobody);
         let mut stop = pin!(stop);
         let mut at_work: HashSet<Due> = HashSet::new();
         let mut working = FuturesUnordered::new();

@@ -10,7 +10,7 @@
 //! assert_eq!((found[0].options.filter.as_deref(), found[0].options.top), (Some("surname eq ')'"), Some(5)));
 //! ```
 
-use crate::domain::contact::expand::{Asked, Expand, ExpandSelection};
+use crate::domain::contact::expand::{Expand, ExpandSelection, RequestedTag};
 use crate::domain::contact::tags;
 use crate::domain::error::{Error, Kind};
 use crate::domain::extended::{MULTI, MultiValue, PropertyId, SINGLE, SingleValue};
@@ -30,7 +30,7 @@ const OPTIONS: [&str; 6] = ["$select", "$filter", "$orderby", "$top", "$skip", "
 
 /// The type that is expanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum ExpandSource {
     /// A user.
     User,
     /// A contact.
@@ -102,7 +102,7 @@ impl Offer {
     }
 }
 
-impl Source {
+impl ExpandSource {
     /// The type's name, the known properties, and the expandable ones for messages.
     fn offers(self) -> (&'static str, &'static [Offer], &'static str) {
         use Offer::{Never, Served};
@@ -137,7 +137,7 @@ impl Source {
 ///
 /// # Errors
 /// 400 for a syntax error, an unknown or repeated name, or an unsupported option.
-pub fn parse(text: &str, aliases: &Aliases, source: Source) -> Result<Vec<ExpandItem>, Error> {
+pub fn parse(text: &str, aliases: &Aliases, source: ExpandSource) -> Result<Vec<ExpandItem>, Error> {
     if text.len() > MAX_TEXT {
         return Err(refused("$expand", format!("'$expand' is longer than {MAX_TEXT} bytes.")));
     }
@@ -176,7 +176,7 @@ pub fn parse(text: &str, aliases: &Aliases, source: Source) -> Result<Vec<Expand
 pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
     let mut expand = Expand::default();
     let Some(text) = &query.expand else { return Ok(expand) };
-    let found = parse(text, &query.aliases, Source::Contact)?;
+    let found = parse(text, &query.aliases, ExpandSource::Contact)?;
     if handling == Handling::Strict && found.len() > 1 {
         return Err(refused("$expand", "Only one relationship can be expanded in a request.".to_owned()));
     }
@@ -198,8 +198,8 @@ pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
 }
 
 /// Moves the views on the contact out of the list of extended properties.
-fn take_views(wanted: &mut ExpandSelection) -> Vec<Asked> {
-    let mut views: Vec<Asked> = Vec::new();
+fn take_views(wanted: &mut ExpandSelection) -> Vec<RequestedTag> {
+    let mut views: Vec<RequestedTag> = Vec::new();
     if let ExpandSelection::These(ids) = wanted {
         ids.retain_mut(|text| {
             let Ok(id) = PropertyId::parse::<SingleValue>(text) else { return false };
@@ -208,7 +208,7 @@ fn take_views(wanted: &mut ExpandSelection) -> Vec<Asked> {
             if let Some(view) = view
                 && views.iter().all(|asked| asked.id.key != id.key)
             {
-                views.push(Asked { id, view });
+                views.push(RequestedTag { id, view });
             }
             view.is_none()
         });
@@ -238,7 +238,7 @@ fn named(what: Navigation, options: &Query, of: impl Fn(PropertyId) -> String) -
 ///
 /// # Errors
 /// Those of [`parse`].
-pub fn none(query: &Query, source: Source) -> Result<(), Error> {
+pub fn none(query: &Query, source: ExpandSource) -> Result<(), Error> {
     query.expand.as_deref().map_or(Ok(()), |text| parse(text, &query.aliases, source).map(drop))
 }
 
@@ -374,7 +374,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<Vec<ExpandItem>, Error> {
-        parse(text, &Aliases(vec![("p".into(), "'x'".into())]), Source::Folder)
+        parse(text, &Aliases(vec![("p".into(), "'x'".into())]), ExpandSource::Folder)
     }
 
     #[test]
@@ -445,9 +445,9 @@ mod tests {
             ("extensions($select=id)", "refused", "refused", "refused"),
             ("multiValueExtendedProperties,photo", "refused", "never", "refused"),
         ] {
-            assert_eq!(code(text, Source::Folder), of_folder, "{text}");
-            assert_eq!(code(text, Source::Contact), of_contact, "{text}");
-            assert_eq!(code(text, Source::User), of_user, "{text}");
+            assert_eq!(code(text, ExpandSource::Folder), of_folder, "{text}");
+            assert_eq!(code(text, ExpandSource::Contact), of_contact, "{text}");
+            assert_eq!(code(text, ExpandSource::User), of_user, "{text}");
         }
     }
 

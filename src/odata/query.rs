@@ -18,7 +18,7 @@ const MAX_FORMAT: usize = 256;
 
 /// The supported options of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Known {
+enum ListOption {
     Top,
     Skip,
     SkipToken,
@@ -32,19 +32,19 @@ enum Known {
     DeltaToken,
 }
 
-fn known(name: &str) -> Option<Known> {
+fn known(name: &str) -> Option<ListOption> {
     Some(match name.to_ascii_lowercase().as_str() {
-        "top" => Known::Top,
-        "skip" => Known::Skip,
-        "skiptoken" => Known::SkipToken,
-        "filter" => Known::Filter,
-        "orderby" => Known::OrderBy,
-        "count" => Known::Count,
-        "select" => Known::Select,
-        "search" => Known::Search,
-        "expand" => Known::Expand,
-        "format" => Known::Format,
-        "deltatoken" => Known::DeltaToken,
+        "top" => ListOption::Top,
+        "skip" => ListOption::Skip,
+        "skiptoken" => ListOption::SkipToken,
+        "filter" => ListOption::Filter,
+        "orderby" => ListOption::OrderBy,
+        "count" => ListOption::Count,
+        "select" => ListOption::Select,
+        "search" => ListOption::Search,
+        "expand" => ListOption::Expand,
+        "format" => ListOption::Format,
+        "deltatoken" => ListOption::DeltaToken,
         _ => return None,
     })
 }
@@ -152,26 +152,26 @@ impl Query {
                 continue;
             }
             match known(bare.unwrap_or(&name)) {
-                Some(Known::Filter) => once(&mut query.filter, "$filter", value)?,
-                Some(Known::OrderBy) => once(&mut query.order_by, "$orderby", value)?,
-                Some(Known::Count) => once(&mut query.count, "$count", truth(&value)?)?,
-                Some(Known::Top) => once(&mut query.top, "$top", whole("$top", 1, &value)?)?,
-                Some(Known::Skip) => {
+                Some(ListOption::Filter) => once(&mut query.filter, "$filter", value)?,
+                Some(ListOption::OrderBy) => once(&mut query.order_by, "$orderby", value)?,
+                Some(ListOption::Count) => once(&mut query.count, "$count", truth(&value)?)?,
+                Some(ListOption::Top) => once(&mut query.top, "$top", whole("$top", 1, &value)?)?,
+                Some(ListOption::Skip) => {
                     once(&mut query.skip, "$skip", whole("$skip", 0, &value)?)?;
                     continue;
                 }
-                Some(Known::SkipToken) => {
+                Some(ListOption::SkipToken) => {
                     once(&mut query.skip_token, "$skiptoken", value)?;
                     continue;
                 }
-                Some(Known::Select) => once(&mut query.select, "$select", value)?,
-                Some(Known::Search) => once(&mut query.search, "$search", value)?,
-                Some(Known::Expand) => once(&mut query.expand, "$expand", value)?,
-                Some(Known::Format) if value.len() > MAX_FORMAT => {
+                Some(ListOption::Select) => once(&mut query.select, "$select", value)?,
+                Some(ListOption::Search) => once(&mut query.search, "$search", value)?,
+                Some(ListOption::Expand) => once(&mut query.expand, "$expand", value)?,
+                Some(ListOption::Format) if value.len() > MAX_FORMAT => {
                     return Err(invalid("$format", &format!("'$format' has more than {MAX_FORMAT} bytes.")));
                 }
-                Some(Known::Format) => once(&mut query.format, "$format", value)?,
-                Some(Known::DeltaToken) => once(&mut query.delta_token, "$deltatoken", value)?,
+                Some(ListOption::Format) => once(&mut query.format, "$format", value)?,
+                Some(ListOption::DeltaToken) => once(&mut query.delta_token, "$deltatoken", value)?,
                 None if bare.is_some() => {
                     let name = crate::domain::plain::shorten(&name);
                     return Err(invalid(
@@ -256,7 +256,7 @@ fn as_in_link(byte: u8) -> impl Iterator<Item = char> {
 pub fn length_in_link(text: &str) -> usize {
     let is_token = |piece: &&str| {
         let name = percent_decode(piece.split_once('=').map_or(*piece, |(name, _)| name), true).unwrap_or_default();
-        matches!(known(name.strip_prefix('$').unwrap_or(&name)), Some(Known::SkipToken | Known::DeltaToken))
+        matches!(known(name.strip_prefix('$').unwrap_or(&name)), Some(ListOption::SkipToken | ListOption::DeltaToken))
     };
     let repeated = text.split('&').filter(|piece| !is_token(piece));
     repeated.map(|piece| piece.bytes().map(|byte| if is_kept(byte) { 1 } else { 3 }).sum::<usize>() + 1).sum()

@@ -147,7 +147,7 @@ struct KeyCache {
     /// Closes when the current fetch ends.
     asking: Option<watch::Receiver<()>>,
     /// Verified tokens, by their SHA-256.
-    verified: HashMap<[u8; 32], CachedToken>,
+    verified: HashMap<[u8; 32], VerifiedToken>,
 }
 
 #[derive(Clone)]
@@ -156,7 +156,7 @@ struct FetchedKeys {
     at: Instant,
 }
 
-struct CachedToken {
+struct VerifiedToken {
     verified: Verified,
     /// The key that signed it.
     key: [u8; 32],
@@ -210,7 +210,7 @@ impl Provider {
             keys = self.newer(keys).await;
         }
         let Some(key) = keys.signer(&token) else { return Err(Unverified::Refused("no key of the issuer signed it")) };
-        self.0.state().remember(digest, CachedToken { verified: claims.clone(), key: key.fingerprint }, now);
+        self.0.state().remember(digest, VerifiedToken { verified: claims.clone(), key: key.fingerprint }, now);
         Ok(claims)
     }
 
@@ -305,7 +305,7 @@ impl KeyCache {
         found.map(|found| found.verified.clone())
     }
 
-    fn remember(&mut self, digest: [u8; 32], new: CachedToken, now: i64) {
+    fn remember(&mut self, digest: [u8; 32], new: VerifiedToken, now: i64) {
         // The key may have been revoked during verification.
         if !self.keys.as_ref().is_some_and(|had| had.keys.has(&new.key)) {
             return;

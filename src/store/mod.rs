@@ -32,8 +32,8 @@ use crate::domain::user::{self, User, UserName};
 use crate::metrics::list::{QUERIES, Query};
 pub use crate::store::db::backup::backup;
 pub use crate::store::db::check::{Verify, check};
-pub use crate::store::db::cluster::Address;
 use crate::store::db::cluster::Cluster;
+pub use crate::store::db::cluster::PostgresUrl;
 pub use crate::store::db::database::Database;
 use crate::store::db::engine::Session;
 pub use crate::store::db::faults::OpenError;
@@ -42,16 +42,16 @@ pub use crate::store::db::lock::Lock;
 pub use crate::store::db::migrate::schema_version;
 pub use crate::store::db::open::Options;
 use crate::store::db::opened::Opened;
-use crate::store::db::probe::Probe;
+use crate::store::db::probe::ProbeConnection;
 use crate::store::db::readers::Readers;
 pub use crate::store::db::restore::restore;
 use crate::store::db::snapshot::Snapshot;
-pub(crate) use crate::store::jobs::copy::kept::Kept;
-pub use crate::store::jobs::copy::{Copied, CopyTarget, Step, copy};
+pub(crate) use crate::store::jobs::copy::kept::KeptRows;
+pub use crate::store::jobs::copy::{Copied, CopyProgress, CopyTarget, copy};
 pub(crate) use crate::store::jobs::leases::{Attempts, Due, LeasedSubscription};
 pub use crate::store::query::book_changes::BookChanges;
-pub use crate::store::query::books::{Book, Member, WholeCard};
-pub use crate::store::query::delta::{Change, Delta, DeltaScope, History, Reason};
+pub use crate::store::query::books::{Book, ListedCard, WholeCard};
+pub use crate::store::query::delta::{Change, Delta, DeltaScope, History, RemovalReason};
 pub use crate::store::query::folder_listing::FolderListing;
 pub use crate::store::query::listing::{Listing, Page};
 pub use crate::store::query::pager::{SortedPage, Sorting};
@@ -62,7 +62,7 @@ use crate::store::tables::contacts::New;
 pub use crate::store::tables::dav_properties::{DavChanges, DavProperty, MAX_VALUE as MAX_DAV_VALUE};
 pub use crate::store::tables::exports::Exported;
 pub use crate::store::tables::idempotency::IdempotencyKey;
-pub use crate::store::tables::identities::Known;
+pub use crate::store::tables::identities::KnownIdentity;
 pub use crate::store::tables::photos::Chunks;
 pub use crate::store::tables::rights::Actor;
 use crate::store::tables::rights::To;
@@ -78,19 +78,19 @@ const MAX_REMEMBERED: usize = 10_000;
 /// An open store. Clones share it.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    shared: Arc<SharedStore>,
     /// The caller that everything is done for; without one, the program acts for itself.
     actor: Option<Arc<Actor>>,
     /// All reads are of this snapshot, see [`Store::in_snapshot`].
     snapshot: Option<Arc<Snapshot>>,
 }
 
-struct Shared {
+struct SharedStore {
     writer: RwLock<Option<Arc<Writer>>>,
     /// Is notified when the writer has ended.
     ended: Mutex<Option<oneshot::Receiver<()>>>,
     readers: Readers,
-    probe: Probe,
+    probe: ProbeConnection,
     creates: Creates,
     history: History,
     options: Options,

@@ -14,22 +14,22 @@ use crate::http::Api;
 use crate::http::answer::Answer;
 use crate::testkit::control::json as read;
 use crate::testkit::faults::FaultSpec;
-use crate::testkit::journal::{Filter, Found};
+use crate::testkit::journal::{JournalFilter, JournalPage};
 use crate::testkit::span::Span;
 use crate::testkit::{Kit, clock, states};
 
 /// A call.
-pub(crate) struct Call {
+pub(crate) struct KitCall {
     pub(crate) method: &'static str,
     /// Below the control plane.
     pub(crate) path: &'static str,
-    pub(crate) handler: Handler,
+    pub(crate) handler: KitHandler,
 }
 
-type Handler = for<'a> fn(Asking<'a>) -> LocalBoxFuture<'a, Result<Answer, Error>>;
+type KitHandler = for<'a> fn(KitRequest<'a>) -> LocalBoxFuture<'a, Result<Answer, Error>>;
 
 /// What a handler is given of a request.
-pub(crate) struct Asking<'a> {
+pub(crate) struct KitRequest<'a> {
     pub(crate) kit: &'a Arc<Kit>,
     pub(crate) api: &'a Api,
     /// What the path has in braces.
@@ -38,12 +38,12 @@ pub(crate) struct Asking<'a> {
     pub(crate) body: Vec<u8>,
 }
 
-const fn call(method: &'static str, path: &'static str, handler: Handler) -> Call {
-    Call { method, path, handler }
+const fn call(method: &'static str, path: &'static str, handler: KitHandler) -> KitCall {
+    KitCall { method, path, handler }
 }
 
 /// The calls.
-pub(crate) const CALLS: &[Call] = &[
+pub(crate) const CALLS: &[KitCall] = &[
     call("GET", "/", |asking| Box::pin(status(asking))),
     call("POST", "/reset", |asking| Box::pin(states::reset(asking))),
     call("GET", "/snapshots", |asking| Box::pin(async move { states::all(&asking) })),
@@ -76,7 +76,7 @@ const MAX_WAIT: Duration = Duration::from_mins(10);
 /// Near misses that are told.
 const MISSES: usize = 10;
 
-impl Asking<'_> {
+impl KitRequest<'_> {
     /// The users that the call is narrowed to; empty for all.
     fn users(&self) -> Vec<String> {
         self.options.get("user").cloned().into_iter().collect()
@@ -93,9 +93,9 @@ impl Asking<'_> {
     }
 }
 
-async fn status(asking: Asking<'_>) -> Result<Answer, Error> {
+async fn status(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
-    let Asking { kit, api, .. } = asking;
+    let KitRequest { kit, api, .. } = asking;
     let (users, contacts) = api.unguarded.totals().await?;
     let (faults, requests) = (kit.faults().all().len(), kit.journal.len());
     let engine = api.unguarded.engine();
@@ -110,38 +110,38 @@ async fn status(asking: Asking<'_>) -> Result<Answer, Error> {
     )
 }
 
-fn add_fault(asking: &Asking<'_>) -> Result<Answer, Error> {
+fn add_fault(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let spec: FaultSpec = read(&asking.body)?;
     let made = asking.kit.faults().add(spec)?;
     Answer::json(201, &made)
 }
 
-fn faults(asking: &Asking<'_>) -> Result<Answer, Error> {
+fn faults(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     Answer::json(200, &json!({"value": asking.kit.faults().all()}))
 }
 
-fn clear_faults(asking: &Asking<'_>) -> Result<Answer, Error> {
+fn clear_faults(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&["user"])?;
     asking.kit.faults().clear(&asking.users());
     Answer::empty(204)
 }
 
-fn fault(asking: &Asking<'_>) -> Result<Answer, Error> {
+fn fault(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let fault = asking.kit.faults().one(asking.key)?;
     Answer::json(200, &fault)
 }
 
-fn remove_fault(asking: &Asking<'_>) -> Result<Answer, Error> {
+fn remove_fault(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     asking.kit.faults().remove(asking.key)?;
     Answer::empty(204)
 }
 
 /// The filter in the options, and the most that is asked for.
-fn filter(asking: &Asking<'_>) -> Result<(Filter, usize), Error> {
+fn filter(asking: &KitRequest<'_>) -> Result<(JournalFilter, usize), Error> {
     let mut members = Map::new();
     let mut most = PAGE;
     for (name, value) in &asking.options {
@@ -167,17 +167,17 @@ fn filter(asking: &Asking<'_>) -> Result<(Filter, usize), Error> {
     Ok((filter.map_err(|error| Error::invalid(Kind::Query, "status", error.to_string()))?, most))
 }
 
-fn requests(asking: &Asking<'_>) -> Result<Answer, Error> {
+fn requests(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     let (filter, most) = filter(asking)?;
     Answer::json(200, &asking.kit.journal.find(&filter, most))
 }
 
-fn count_requests(asking: &Asking<'_>) -> Result<Answer, Error> {
+fn count_requests(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     let (filter, _) = filter(asking)?;
     Answer::json(200, &json!({"count": asking.kit.journal.count(&filter)}))
 }
 
-fn clear_requests(asking: &Asking<'_>) -> Result<Answer, Error> {
+fn clear_requests(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     let (filter, _) = filter(asking)?;
     asking.kit.journal.remove(&filter);
     Answer::empty(204)
@@ -187,7 +187,7 @@ fn clear_requests(asking: &Asking<'_>) -> Result<Answer, Error> {
 #[serde(deny_unknown_fields)]
 struct Wait {
     #[serde(default, rename = "match")]
-    filter: Filter,
+    filter: JournalFilter,
     #[serde(default = "one")]
     count: usize,
     timeout: Option<Span>,
@@ -197,7 +197,7 @@ fn one() -> usize {
     1
 }
 
-async fn wait_for_requests(asking: Asking<'_>) -> Result<Answer, Error> {
+async fn wait_for_requests(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let Wait { filter, count, timeout } = read(&asking.body)?;
     if count > MAX_PAGE {
@@ -216,7 +216,7 @@ async fn wait_for_requests(asking: Asking<'_>) -> Result<Answer, Error> {
     let message = format!("{} of {count} requests came in time.", found.value.len());
     let error = Some(json!({"code": "timeout", "message": message}));
     let near_misses = Some(journal.near_misses(&filter, MISSES));
-    Answer::json(StatusCode::REQUEST_TIMEOUT.as_u16(), &Found { error, near_misses, ..found })
+    Answer::json(StatusCode::REQUEST_TIMEOUT.as_u16(), &JournalPage { error, near_misses, ..found })
 }
 
 #[cfg(test)]

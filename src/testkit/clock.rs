@@ -11,7 +11,7 @@ use crate::domain::date;
 use crate::domain::error::{Error, Kind};
 use crate::http::Api;
 use crate::http::answer::Answer;
-use crate::testkit::calls::Asking;
+use crate::testkit::calls::KitRequest;
 use crate::testkit::control::json as read;
 use crate::testkit::span::Span;
 
@@ -52,7 +52,7 @@ pub(crate) fn shown() -> Value {
 }
 
 /// `GET /clock`
-pub(crate) fn get(asking: &Asking<'_>) -> Result<Answer, Error> {
+pub(crate) fn get(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     Answer::json(200, &shown())
 }
@@ -68,7 +68,7 @@ fn moment(text: &str, target: &str) -> Result<i64, Error> {
 }
 
 /// `PUT /clock`
-pub(crate) fn put(asking: &Asking<'_>) -> Result<Answer, Error> {
+pub(crate) fn put(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let Setting { mode, now, tick } = read(&asking.body)?;
     if mode == ModeName::System {
@@ -108,7 +108,7 @@ struct Advance {
 }
 
 /// `POST /clock/advance`: answers when all that fell due is done.
-pub(crate) async fn advance(asking: Asking<'_>) -> Result<Answer, Error> {
+pub(crate) async fn advance(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let Advance { by, to } = read(&asking.body)?;
     let Mode::Frozen { now, tick } = clock::mode() else {
@@ -145,7 +145,7 @@ struct Settle {
 }
 
 /// `POST /settle`: answers when nothing is pending.
-pub(crate) async fn settle(asking: Asking<'_>) -> Result<Answer, Error> {
+pub(crate) async fn settle(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let Settle { timeout } = read(&asking.body)?;
     let timeout = timeout.map_or(SETTLE, Span::duration);

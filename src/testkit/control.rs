@@ -17,7 +17,7 @@ use crate::http::answer::{Answer, Body};
 use crate::http::mount::Mounted;
 use crate::http::{Api, RequestIds, edge};
 use crate::percent::percent_decode;
-use crate::testkit::calls::{Asking, CALLS};
+use crate::testkit::calls::{CALLS, KitRequest};
 use crate::testkit::{Kit, SEGMENT};
 
 /// Longest message about a body, which repeats some of it.
@@ -74,7 +74,7 @@ async fn answer(kit: &Arc<Kit>, request: &HttpRequest, payload: &mut web::Payloa
     };
     let options = options(request.uri().query().unwrap_or_default())?;
     let body = receive(payload).await?;
-    let asking = Asking { kit, api, key: keys.first().map_or("", String::as_str), options, body };
+    let asking = KitRequest { kit, api, key: keys.first().map_or("", String::as_str), options, body };
     let answer = (call.handler)(asking).await?;
     Ok(if request.method() == Method::HEAD { Answer { body: None, ..answer } } else { answer })
 }

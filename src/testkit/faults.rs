@@ -12,8 +12,8 @@ use crate::domain::error::{Error, Kind};
 use crate::graph::error;
 use crate::http::RequestIds;
 use crate::http::answer::Answer;
-use crate::http::inspect::{Asked, Cut, Strike};
-use crate::testkit::matching::Match;
+use crate::http::inspect::{Cut, InspectedRequest, Strike};
+use crate::testkit::matching::RequestMatch;
 use crate::testkit::span::Span;
 
 /// Faults at once.
@@ -28,7 +28,7 @@ const MAX_DELAY: Duration = Duration::from_mins(10);
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FaultSpec {
     #[serde(default, rename = "match")]
-    matches: Match,
+    matches: RequestMatch,
     #[serde(default)]
     after: u64,
     /// Absent: once, or once for each answer. `null`: until it is deleted.
@@ -37,7 +37,7 @@ pub(crate) struct FaultSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<Span>,
     #[serde(default)]
-    when: When,
+    when: FaultTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<AnswerSpec>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ pub(crate) struct FaultSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     throttle: Option<Quota>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    delta_token: Option<DeltaToken>,
+    delta_token: Option<DeltaTokenFault>,
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
@@ -58,7 +58,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-enum When {
+enum FaultTime {
     #[default]
     Before,
     After,
@@ -103,12 +103,12 @@ struct Quota {
 
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-enum DeltaToken {
+enum DeltaTokenFault {
     Expired,
 }
 
 /// A fault and what it has done so far.
-struct Fault {
+struct InjectedFault {
     id: String,
     spec: FaultSpec,
     /// Matches that were let pass.
@@ -122,7 +122,7 @@ struct Fault {
 /// A fault as it is shown.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Shown {
+pub(crate) struct FaultJson {
     id: String,
     hits: u64,
     remaining: Option<u64>,
@@ -133,7 +133,7 @@ pub(crate) struct Shown {
 /// The faults, in the order in which they were made.
 #[derive(Default)]
 pub(crate) struct Faults {
-    faults: Vec<Fault>,
+    faults: Vec<InjectedFault>,
     last: u64,
 }
 
@@ -216,7 +216,7 @@ impl AnswerSpec {
         Ok(headers)
     }
 
-    fn answer(&self, asked: &Asked<'_>) -> Option<Answer> {
+    fn answer(&self, asked: &InspectedRequest<'_>) -> Option<Answer> {
         let status = StatusCode::from_u16(self.status).ok()?;
         let code = self.code.as_deref().unwrap_or_else(|| code_of(status));
         let message = self.message.as_deref().unwrap_or("A fault that a test asked for.");
@@ -246,14 +246,14 @@ fn code_of(status: StatusCode) -> &'static str {
     }
 }
 
-impl Fault {
-    fn shown(&self) -> Shown {
+impl InjectedFault {
+    fn shown(&self) -> FaultJson {
         let remaining = self.spec.most().map(|most| most.saturating_sub(self.hits));
-        Shown { id: self.id.clone(), hits: self.hits, remaining, spec: self.spec.clone() }
+        FaultJson { id: self.id.clone(), hits: self.hits, remaining, spec: self.spec.clone() }
     }
 
     /// Whether it strikes a request that it matches.
-    fn counts(&mut self, asked: &Asked<'_>) -> Option<Strike> {
+    fn counts(&mut self, asked: &InspectedRequest<'_>) -> Option<Strike> {
         let is_delta = || asked.url.to_ascii_lowercase().replace("%24", "$").contains("$deltatoken=");
         if self.spec.delta_token.is_some() && !is_delta() {
             return None;
@@ -280,7 +280,7 @@ impl Fault {
             ConnectionSpec::Stall => Cut::Stall,
             ConnectionSpec::Truncate { bytes } => Cut::Truncate(bytes),
         });
-        let is_after = self.spec.when == When::After;
+        let is_after = self.spec.when == FaultTime::After;
         // A connection that fails before anything is done still needs something to lose.
         let answer = match answer {
             None if cut.is_some() && !is_after => {
@@ -296,7 +296,7 @@ impl Fault {
 }
 
 /// The answer beyond a quota; `None` within it.
-fn over(quota: Quota, (begun, count): &mut (i64, u64), asked: &Asked<'_>) -> Option<Answer> {
+fn over(quota: Quota, (begun, count): &mut (i64, u64), asked: &InspectedRequest<'_>) -> Option<Answer> {
     let now = clock::now();
     if now.saturating_sub(*begun) >= quota.per.0 || now < *begun {
         (*begun, *count) = (now, 0);
@@ -312,7 +312,7 @@ fn over(quota: Quota, (begun, count): &mut (i64, u64), asked: &Asked<'_>) -> Opt
 }
 
 /// The answer to a delta link that is too old.
-fn expired(asked: &Asked<'_>) -> Answer {
+fn expired(asked: &InspectedRequest<'_>) -> Answer {
     let path = asked.url.split('?').next().unwrap_or_default();
     let ids = RequestIds::again(asked.request, asked.headers);
     let message = "The token is too old. Start over, without a token: the Location header says where.";
@@ -327,7 +327,7 @@ impl Faults {
     ///
     /// # Errors
     /// 400 that names the member.
-    pub(crate) fn add(&mut self, spec: FaultSpec) -> Result<Shown, Error> {
+    pub(crate) fn add(&mut self, spec: FaultSpec) -> Result<FaultJson, Error> {
         spec.check()?;
         self.drop_ended();
         if self.faults.len() >= MAX_FAULTS {
@@ -335,30 +335,30 @@ impl Faults {
         }
         self.last += 1;
         let ends = spec.expires.and_then(|span| Instant::now().checked_add(span.duration()));
-        let fault = Fault { id: self.last.to_string(), spec, passed: 0, hits: 0, ends, window: (0, 0) };
+        let fault = InjectedFault { id: self.last.to_string(), spec, passed: 0, hits: 0, ends, window: (0, 0) };
         let shown = fault.shown();
         self.faults.push(fault);
         Ok(shown)
     }
 
     /// The fault that strikes a request.
-    pub(crate) fn strike(&mut self, asked: &Asked<'_>) -> Option<Strike> {
+    pub(crate) fn strike(&mut self, asked: &InspectedRequest<'_>) -> Option<Strike> {
         self.drop_ended();
         let on = self.faults.iter_mut().filter(|fault| fault.spec.most().is_none_or(|most| fault.hits < most));
         let mut matching = on.filter(|fault| fault.spec.matches.fits(asked));
         matching.find_map(|fault| fault.counts(asked))
     }
 
-    pub(crate) fn all(&mut self) -> Vec<Shown> {
+    pub(crate) fn all(&mut self) -> Vec<FaultJson> {
         self.drop_ended();
-        self.faults.iter().map(Fault::shown).collect()
+        self.faults.iter().map(InjectedFault::shown).collect()
     }
 
     /// # Errors
     /// [`Error::NotFound`]
-    pub(crate) fn one(&mut self, id: &str) -> Result<Shown, Error> {
+    pub(crate) fn one(&mut self, id: &str) -> Result<FaultJson, Error> {
         self.drop_ended();
-        self.faults.iter().find(|fault| fault.id == id).map(Fault::shown).ok_or(Error::NotFound)
+        self.faults.iter().find(|fault| fault.id == id).map(InjectedFault::shown).ok_or(Error::NotFound)
     }
 
     /// # Errors

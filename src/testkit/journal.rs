@@ -16,7 +16,7 @@ use crate::clock;
 use crate::domain::date;
 use crate::domain::secret;
 use crate::http::answer::{Answer, Body};
-use crate::http::inspect::Asked;
+use crate::http::inspect::InspectedRequest;
 use crate::testkit::matching::{is_path, is_user};
 
 /// Requests that are kept, and bytes of them.
@@ -30,7 +30,7 @@ const ENTRY: usize = 512;
 /// A request and its answer.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Entry {
+pub(crate) struct JournalEntry {
     pub(crate) number: u64,
     time: String,
     duration_micros: u64,
@@ -59,7 +59,7 @@ struct OfBatch {
 /// Which entries are meant; all that is given must fit.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Filter {
+pub(crate) struct JournalFilter {
     pub(crate) user: Option<String>,
     pub(crate) method: Option<String>,
     pub(crate) path: Option<String>,
@@ -80,19 +80,19 @@ pub(crate) struct NearMiss {
     expected: String,
     found: Option<String>,
     #[serde(serialize_with = "inner")]
-    request: Arc<Entry>,
+    request: Arc<JournalEntry>,
 }
 
-fn inner<S: Serializer>(entry: &Arc<Entry>, serializer: S) -> Result<S::Ok, S::Error> {
+fn inner<S: Serializer>(entry: &Arc<JournalEntry>, serializer: S) -> Result<S::Ok, S::Error> {
     entry.as_ref().serialize(serializer)
 }
 
 /// Entries that were found, as they are shown: not by way of values, which would sort the members of bodies.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Found {
+pub(crate) struct JournalPage {
     #[serde(serialize_with = "all")]
-    pub(crate) value: Vec<Arc<Entry>>,
+    pub(crate) value: Vec<Arc<JournalEntry>>,
     /// The number after the last that was looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<u64>,
@@ -102,28 +102,28 @@ pub(crate) struct Found {
     pub(crate) near_misses: Option<Vec<NearMiss>>,
 }
 
-fn all<S: Serializer>(entries: &[Arc<Entry>], serializer: S) -> Result<S::Ok, S::Error> {
+fn all<S: Serializer>(entries: &[Arc<JournalEntry>], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(entries.iter().map(Arc::as_ref))
 }
 
 /// The journal. Cheap to share.
 #[derive(Default)]
 pub(crate) struct Journal {
-    kept: Mutex<Kept>,
+    kept: Mutex<JournalEntries>,
     recorded: Notify,
 }
 
 #[derive(Default)]
-struct Kept {
-    entries: VecDeque<(usize, Arc<Entry>)>,
+struct JournalEntries {
+    entries: VecDeque<(usize, Arc<JournalEntry>)>,
     bytes: usize,
     last: u64,
     /// Steps of batches that are not answered yet.
-    steps: HashMap<Uuid, BTreeMap<usize, Entry>>,
+    steps: HashMap<Uuid, BTreeMap<usize, JournalEntry>>,
 }
 
-impl Kept {
-    fn add(&mut self, mut entry: Entry, batch: Option<u64>) -> u64 {
+impl JournalEntries {
+    fn add(&mut self, mut entry: JournalEntry, batch: Option<u64>) -> u64 {
         self.last += 1;
         entry.number = self.last;
         if let (Some(of), Some(number)) = (&mut entry.batch, batch) {
@@ -141,13 +141,13 @@ impl Kept {
 }
 
 impl Journal {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, JournalEntries> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes a request and the steps in it. A step waits for its batch.
-    pub(crate) fn record(&self, asked: &Asked<'_>, took: Duration, answer: &Answer, fault: Option<&str>) {
-        let entry = Entry::of(asked, took, answer, fault);
+    pub(crate) fn record(&self, asked: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>) {
+        let entry = JournalEntry::of(asked, took, answer, fault);
         let mut kept = self.kept();
         if let Some((place, _)) = asked.step {
             kept.steps.entry(asked.request).or_default().insert(place, entry);
@@ -168,29 +168,29 @@ impl Journal {
     }
 
     /// The first entries that are meant.
-    pub(crate) fn find(&self, filter: &Filter, most: usize) -> Found {
+    pub(crate) fn find(&self, filter: &JournalFilter, most: usize) -> JournalPage {
         let kept = self.kept();
         let entries = kept.entries.iter().map(|(_, entry)| entry);
         let mut found: Vec<_> = entries.filter(|entry| filter.fits(entry)).take(most + 1).cloned().collect();
         let next = if found.len() > most { found[most].number } else { kept.last + 1 };
         found.truncate(most);
-        Found { value: found, next: Some(next), ..Found::default() }
+        JournalPage { value: found, next: Some(next), ..JournalPage::default() }
     }
 
     /// How many entries are meant.
-    pub(crate) fn count(&self, filter: &Filter) -> usize {
+    pub(crate) fn count(&self, filter: &JournalFilter) -> usize {
         self.kept().entries.iter().filter(|(_, entry)| filter.fits(entry)).count()
     }
 
     /// Removes the entries that are meant. Numbers go on.
-    pub(crate) fn remove(&self, filter: &Filter) {
+    pub(crate) fn remove(&self, filter: &JournalFilter) {
         let mut kept = self.kept();
         kept.entries.retain(|(_, entry)| !filter.fits(entry));
         kept.bytes = kept.entries.iter().map(|(size, _)| size).sum();
     }
 
     /// Waits until there are so many entries that are meant. The result says whether there are.
-    pub(crate) async fn wait(&self, filter: &Filter, count: usize, timeout: Duration) -> bool {
+    pub(crate) async fn wait(&self, filter: &JournalFilter, count: usize, timeout: Duration) -> bool {
         let end = Instant::now() + timeout;
         loop {
             // Registered before the look, so that nothing recorded in between is missed.
@@ -206,7 +206,7 @@ impl Journal {
     }
 
     /// The last entries that fit but for one criterion.
-    pub(crate) fn near_misses(&self, filter: &Filter, most: usize) -> Vec<NearMiss> {
+    pub(crate) fn near_misses(&self, filter: &JournalFilter, most: usize) -> Vec<NearMiss> {
         let kept = self.kept();
         let misses =
             kept.entries.iter().rev().filter(|(_, entry)| entry.number >= filter.since).filter_map(|(_, entry)| {
@@ -224,13 +224,13 @@ impl Journal {
     }
 }
 
-impl Filter {
-    fn fits(&self, entry: &Entry) -> bool {
+impl JournalFilter {
+    fn fits(&self, entry: &JournalEntry) -> bool {
         entry.number >= self.since && self.differences(entry).is_empty()
     }
 
     /// The criteria that an entry does not meet: name, what was expected, what was found.
-    fn differences(&self, entry: &Entry) -> Vec<(String, String, Option<String>)> {
+    fn differences(&self, entry: &JournalEntry) -> Vec<(String, String, Option<String>)> {
         let mut differences = Vec::new();
         let mut check = |name: &str, expected: Option<&str>, found: Option<&str>, fits: &dyn Fn(&str, &str) -> bool| {
             let Some(expected) = expected else { return };
@@ -253,8 +253,8 @@ impl Filter {
     }
 }
 
-impl Entry {
-    fn of(asked: &Asked<'_>, took: Duration, answer: &Answer, fault: Option<&str>) -> Self {
+impl JournalEntry {
+    fn of(asked: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>) -> Self {
         // A token may be a secret, also where every token is accepted; its name is told.
         let headers = asked.headers.iter().filter(|(name, _)| *name != "authorization");
         Self {

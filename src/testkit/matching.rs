@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::error::{Error, Kind};
-use crate::http::inspect::Asked;
+use crate::http::inspect::InspectedRequest;
 
 /// All that are given must fit.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Match {
+pub(crate) struct RequestMatch {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,7 +24,7 @@ pub(crate) struct Match {
     pub(crate) header: BTreeMap<String, String>,
 }
 
-impl Match {
+impl RequestMatch {
     /// # Errors
     /// 400 that names the member.
     pub(crate) fn check(&self, target: &str) -> Result<(), Error> {
@@ -39,7 +39,7 @@ impl Match {
         }
     }
 
-    pub(crate) fn fits(&self, asked: &Asked<'_>) -> bool {
+    pub(crate) fn fits(&self, asked: &InspectedRequest<'_>) -> bool {
         let header = |name: &str| asked.headers.get(name).and_then(|value| value.to_str().ok());
         self.user.as_deref().is_none_or(|user| asked.subject.user.as_deref().is_some_and(|of| is_user(user, of)))
             && self.method.as_deref().is_none_or(|method| method.eq_ignore_ascii_case(asked.method))

@@ -21,11 +21,11 @@ use uuid::Uuid;
 
 use crate::domain::error::Error;
 use crate::http::answer::Answer;
-use crate::http::inspect::{Asked, Inspector, Strike};
+use crate::http::inspect::{InspectedRequest, Inspector, Strike};
 use crate::store::Store;
 use crate::testkit::faults::Faults;
 use crate::testkit::journal::Journal;
-use crate::testkit::states::Snapshot;
+use crate::testkit::states::SavedState;
 
 pub(crate) use crate::testkit::clock::DETERMINISTIC;
 
@@ -37,14 +37,14 @@ pub(crate) const SEGMENT: &str = "_contactd";
 pub(crate) struct Kit {
     faults: Mutex<Faults>,
     journal: Journal,
-    snapshots: Mutex<BTreeMap<String, Arc<Snapshot>>>,
+    snapshots: Mutex<BTreeMap<String, Arc<SavedState>>>,
     gate: RwLock<()>,
     /// The state of the start is too large to be kept.
     lacks_baseline: AtomicBool,
 }
 
 impl Kit {
-    fn snapshots(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Snapshot>>> {
+    fn snapshots(&self) -> MutexGuard<'_, BTreeMap<String, Arc<SavedState>>> {
         self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -65,11 +65,11 @@ impl Inspector for Watch {
         &self.0.gate
     }
 
-    fn strike(&self, asked: &Asked<'_>) -> Option<Strike> {
+    fn strike(&self, asked: &InspectedRequest<'_>) -> Option<Strike> {
         self.0.faults().strike(asked)
     }
 
-    fn record(&self, asked: &Asked<'_>, took: Duration, answer: &Answer, fault: Option<&str>) {
+    fn record(&self, asked: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>) {
         self.0.journal.record(asked, took, answer, fault);
     }
 

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::RwLockWriteGuard;
 
-use crate::clock::{self, Counts, Mode};
+use crate::clock::{self, IdCounts, Mode};
 use crate::domain::date;
 use crate::domain::error::{Error, Kind};
 use crate::domain::user::UserName;
 use crate::http::answer::Answer;
-use crate::store::{Kept, Store};
+use crate::store::{KeptRows, Store};
 use crate::testkit::Kit;
-use crate::testkit::calls::Asking;
+use crate::testkit::calls::KitRequest;
 use crate::testkit::control::json as read;
-use crate::testkit::journal::Filter;
+use crate::testkit::journal::JournalFilter;
 use crate::testkit::matching::is_user;
 
 /// Snapshots at once.
@@ -30,19 +30,19 @@ const EMPTY: &str = "empty";
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// A state that was saved.
-pub(crate) struct Snapshot {
+pub(crate) struct SavedState {
     name: String,
     created: i64,
     /// The users it is of; all if `None`.
     users: Option<Vec<String>>,
-    kept: Arc<Kept>,
+    kept: Arc<KeptRows>,
     clock: Mode,
-    counts: Counts,
+    counts: IdCounts,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+struct SavedStateJson<'a> {
     name: &'a str,
     created_date_time: String,
     users: Vec<String>,
@@ -50,11 +50,11 @@ struct Shown<'a> {
     bytes: usize,
 }
 
-impl Snapshot {
-    fn shown(&self) -> Shown<'_> {
+impl SavedState {
+    fn shown(&self) -> SavedStateJson<'_> {
         let (contacts, bytes) = self.kept.size();
         let users = self.users.clone().unwrap_or_else(|| self.kept.names());
-        Shown { name: &self.name, created_date_time: date::print(self.created), users, contacts, bytes }
+        SavedStateJson { name: &self.name, created_date_time: date::print(self.created), users, contacts, bytes }
     }
 }
 
@@ -67,7 +67,7 @@ impl Kit {
         tokio::time::timeout(DRAIN, self.gate.write()).await.map_err(|_| Error::Busy)
     }
 
-    fn snapshot(&self, name: &str) -> Result<Arc<Snapshot>, Error> {
+    fn snapshot(&self, name: &str) -> Result<Arc<SavedState>, Error> {
         self.snapshots().get(name).cloned().ok_or(Error::NotFound)
     }
 }
@@ -100,7 +100,7 @@ struct Reset {
 }
 
 /// `POST /reset`
-pub(crate) async fn reset(asking: Asking<'_>) -> Result<Answer, Error> {
+pub(crate) async fn reset(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let Reset { users, to } = read(&asking.body)?;
     let (kit, store) = (asking.kit, &asking.api.unguarded);
@@ -124,14 +124,14 @@ pub(crate) async fn reset(asking: Asking<'_>) -> Result<Answer, Error> {
     if users.is_empty() {
         store.put_back(kept).await?;
         kit.faults().clear(&[]);
-        kit.journal.remove(&Filter::default());
+        kit.journal.remove(&JournalFilter::default());
         clock::set(target.or(baseline).map_or_else(kit_clock, |snapshot| snapshot.clock));
         clock::set_counts(&counts, |_| true);
     } else {
         store.put_back_of(users.clone(), kept).await?;
         kit.faults().clear(&users);
         for user in &users {
-            kit.journal.remove(&Filter { user: Some(user.clone()), ..Filter::default() });
+            kit.journal.remove(&JournalFilter { user: Some(user.clone()), ..JournalFilter::default() });
         }
         clock::set_counts(&counts, |name| users.iter().any(|user| is_user(user, name)));
     }
@@ -150,7 +150,7 @@ struct Save {
 }
 
 /// `PUT /snapshots/{name}`
-pub(crate) async fn save(asking: Asking<'_>) -> Result<Answer, Error> {
+pub(crate) async fn save(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let name = asking.key;
     let fits = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
@@ -171,13 +171,13 @@ pub(crate) async fn save(asking: Asking<'_>) -> Result<Answer, Error> {
     Answer::json(if replaced { 200 } else { 201 }, &snapshot.shown())
 }
 
-fn snapshot_of(name: &str, users: Option<Vec<String>>, kept: Kept) -> Arc<Snapshot> {
+fn snapshot_of(name: &str, users: Option<Vec<String>>, kept: KeptRows) -> Arc<SavedState> {
     let (clock, counts) = (clock::mode(), clock::counts());
-    Arc::new(Snapshot { name: name.to_owned(), created: clock::now(), users, kept: Arc::new(kept), clock, counts })
+    Arc::new(SavedState { name: name.to_owned(), created: clock::now(), users, kept: Arc::new(kept), clock, counts })
 }
 
 /// `GET /snapshots`
-pub(crate) fn all(asking: &Asking<'_>) -> Result<Answer, Error> {
+pub(crate) fn all(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let snapshots: Vec<_> = asking.kit.snapshots().values().cloned().collect();
     let shown: Vec<_> = snapshots.iter().map(|snapshot| snapshot.shown()).collect();
@@ -185,13 +185,13 @@ pub(crate) fn all(asking: &Asking<'_>) -> Result<Answer, Error> {
 }
 
 /// `GET /snapshots/{name}`
-pub(crate) fn one(asking: &Asking<'_>) -> Result<Answer, Error> {
+pub(crate) fn one(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     Answer::json(200, &asking.kit.snapshot(asking.key)?.shown())
 }
 
 /// `DELETE /snapshots/{name}`
-pub(crate) fn remove(asking: &Asking<'_>) -> Result<Answer, Error> {
+pub(crate) fn remove(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     if asking.key == BASELINE {
         return Err(Error::Denied("The baseline is the server's own."));
@@ -202,7 +202,7 @@ pub(crate) fn remove(asking: &Asking<'_>) -> Result<Answer, Error> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Restore {
+struct RestoreBody {
     users: Option<Vec<String>>,
     clock: Option<KeepClock>,
 }
@@ -214,9 +214,9 @@ enum KeepClock {
 }
 
 /// `POST /snapshots/{name}/restore`
-pub(crate) async fn restore(asking: Asking<'_>) -> Result<Answer, Error> {
+pub(crate) async fn restore(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
-    let Restore { users, clock } = read(&asking.body)?;
+    let RestoreBody { users, clock } = read(&asking.body)?;
     let (kit, store) = (asking.kit, &asking.api.unguarded);
     let snapshot = kit.snapshot(asking.key)?;
     let _alone = kit.alone().await?;
@@ -236,16 +236,16 @@ pub(crate) async fn restore(asking: Asking<'_>) -> Result<Answer, Error> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Copy {
+struct CopyBody {
     from: String,
     #[serde(default)]
     replace: bool,
 }
 
 /// `POST /users/{name}/copy`
-pub(crate) async fn copy(asking: Asking<'_>) -> Result<Answer, Error> {
+pub(crate) async fn copy(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
-    let Copy { from, replace } = read(&asking.body)?;
+    let CopyBody { from, replace } = read(&asking.body)?;
     let store = &asking.api.unguarded;
     let name = |text: &str, target: &str| {
         UserName::parse(text)

@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use crate::domain::card::CardVersion;
 use crate::formats::csv::dates::DateOrder;
 use crate::formats::json::graph::GraphJson;
-use crate::formats::write::{GoogleColumns, GoogleWriter, LeftOut, OutlookWriter, Source, jscontact, ndjson};
+use crate::formats::write::{ContactToWrite, GoogleColumns, GoogleWriter, LeftOut, OutlookWriter, jscontact, ndjson};
 use crate::store::Exported;
 use crate::transfer::export::Export;
 use crate::vcard::Door;
-use crate::vcard::render::{Kept, render, without_aside};
-use crate::vcard::write::Shown;
+use crate::vcard::render::{KeptCard, render, without_aside};
+use crate::vcard::write::CardContent;
 
 /// A format that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the format of its name")]
-pub enum FileFormat {
+pub enum ExportFormat {
     VCard3,
     VCard4,
     CsvGoogle,
@@ -24,7 +24,7 @@ pub enum FileFormat {
     Ndjson,
 }
 
-impl FileFormat {
+impl ExportFormat {
     /// All formats.
     pub const ALL: [Self; 6] =
         [Self::VCard3, Self::VCard4, Self::CsvGoogle, Self::CsvOutlook, Self::JsContact, Self::Ndjson];
@@ -89,11 +89,11 @@ impl FileFormat {
 
 /// Turns contacts into the bytes of a file.
 pub(super) struct Encoder {
-    kind: Kind,
+    kind: FormatEncoder,
     aside: bool,
 }
 
-enum Kind {
+enum FormatEncoder {
     VCard(CardVersion),
     Google(GoogleColumns, bool),
     GoogleRows(GoogleWriter),
@@ -109,73 +109,73 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 impl Encoder {
     pub(super) fn new(export: &Export) -> Self {
         let kind = match export.format {
-            FileFormat::VCard3 => Kind::VCard(CardVersion::V3),
-            FileFormat::VCard4 => Kind::VCard(CardVersion::V4),
-            FileFormat::CsvGoogle => Kind::Google(GoogleColumns::default(), export.guard),
+            ExportFormat::VCard3 => FormatEncoder::VCard(CardVersion::V3),
+            ExportFormat::VCard4 => FormatEncoder::VCard(CardVersion::V4),
+            ExportFormat::CsvGoogle => FormatEncoder::Google(GoogleColumns::default(), export.guard),
             // Outlook reads the short form of its Windows, which is mostly the English one.
-            FileFormat::CsvOutlook => Kind::Outlook(OutlookWriter::new(DateOrder::MonthFirst, export.guard)),
-            FileFormat::JsContact => Kind::JsContact(false),
-            FileFormat::Ndjson => Kind::Ndjson(export.graph),
+            ExportFormat::CsvOutlook => FormatEncoder::Outlook(OutlookWriter::new(DateOrder::MonthFirst, export.guard)),
+            ExportFormat::JsContact => FormatEncoder::JsContact(false),
+            ExportFormat::Ndjson => FormatEncoder::Ndjson(export.graph),
         };
         Self { kind, aside: export.aside }
     }
 
     /// Whether it must have seen all contacts before it can begin.
     pub(super) fn measures(&self) -> bool {
-        matches!(self.kind, Kind::Google(..))
+        matches!(self.kind, FormatEncoder::Google(..))
     }
 
     /// Makes room for a contact.
     pub(super) fn measure(&mut self, exported: &Exported) {
-        if let Kind::Google(columns, _) = &mut self.kind {
+        if let FormatEncoder::Google(columns, _) = &mut self.kind {
             let card = card_of(exported, None);
-            columns.see(&Source { contact: &exported.contact, card: card.as_deref(), photo: None });
+            columns.see(&ContactToWrite { contact: &exported.contact, card: card.as_deref(), photo: None });
         }
     }
 
     /// Begins a file.
     pub(super) fn begin(&mut self, out: &mut Vec<u8>) {
-        if let Kind::Google(columns, guard) = &mut self.kind {
-            self.kind = Kind::GoogleRows(GoogleWriter::new(std::mem::take(columns), *guard));
+        if let FormatEncoder::Google(columns, guard) = &mut self.kind {
+            self.kind = FormatEncoder::GoogleRows(GoogleWriter::new(std::mem::take(columns), *guard));
         }
         match &mut self.kind {
-            Kind::GoogleRows(writer) => out.extend(writer.header().into_bytes()),
-            Kind::Outlook(writer) => {
+            FormatEncoder::GoogleRows(writer) => out.extend(writer.header().into_bytes()),
+            FormatEncoder::Outlook(writer) => {
                 out.extend(BYTE_ORDER_MARK.as_bytes());
                 out.extend(writer.header().into_bytes());
             }
-            Kind::JsContact(has_some) => {
+            FormatEncoder::JsContact(has_some) => {
                 *has_some = false;
                 out.push(b'[');
             }
-            Kind::VCard(_) | Kind::Google(..) | Kind::Ndjson(_) => {}
+            FormatEncoder::VCard(_) | FormatEncoder::Google(..) | FormatEncoder::Ndjson(_) => {}
         }
     }
 
     /// Adds a contact.
     pub(super) fn add(&mut self, exported: &Exported, photo: Option<&[u8]>, out: &mut Vec<u8>) {
         let card = card_of(exported, photo);
-        let source = Source { contact: &exported.contact, card: card.as_deref(), photo };
+        let source = ContactToWrite { contact: &exported.contact, card: card.as_deref(), photo };
         match &mut self.kind {
-            Kind::VCard(version) => {
+            FormatEncoder::VCard(version) => {
                 let card = vcard(exported, card.as_deref(), photo, *version);
                 let shown = if self.aside { Cow::Borrowed(card.as_str()) } else { without_aside(&card) };
                 out.extend(shown.as_bytes());
             }
-            Kind::GoogleRows(writer) => out.extend(writer.row(&source).into_bytes()),
-            Kind::Outlook(writer) => out.extend(writer.row(&source).into_bytes()),
-            Kind::JsContact(has_some) => {
+            FormatEncoder::GoogleRows(writer) => out.extend(writer.row(&source).into_bytes()),
+            FormatEncoder::Outlook(writer) => out.extend(writer.row(&source).into_bytes()),
+            FormatEncoder::JsContact(has_some) => {
                 out.extend(if std::mem::replace(has_some, true) { b",\n".as_slice() } else { b"\n" });
                 out.extend(jscontact::jscontact(&source).into_bytes());
             }
-            Kind::Ndjson(graph) => out.extend(ndjson(&source, *graph).into_bytes()),
-            Kind::Google(..) => {}
+            FormatEncoder::Ndjson(graph) => out.extend(ndjson(&source, *graph).into_bytes()),
+            FormatEncoder::Google(..) => {}
         }
     }
 
     /// Ends a file.
     pub(super) fn end(&self, out: &mut Vec<u8>) {
-        if matches!(self.kind, Kind::JsContact(_)) {
+        if matches!(self.kind, FormatEncoder::JsContact(_)) {
             out.extend(b"\n]\n");
         }
     }
@@ -183,9 +183,12 @@ impl Encoder {
     /// What the format had no place for, by property.
     pub(super) fn left_out(&self) -> Option<&LeftOut> {
         match &self.kind {
-            Kind::GoogleRows(writer) => Some(&writer.left_out),
-            Kind::Outlook(writer) => Some(&writer.left_out),
-            Kind::VCard(_) | Kind::Google(..) | Kind::JsContact(_) | Kind::Ndjson(_) => None,
+            FormatEncoder::GoogleRows(writer) => Some(&writer.left_out),
+            FormatEncoder::Outlook(writer) => Some(&writer.left_out),
+            FormatEncoder::VCard(_)
+            | FormatEncoder::Google(..)
+            | FormatEncoder::JsContact(_)
+            | FormatEncoder::Ndjson(_) => None,
         }
     }
 }
@@ -203,8 +206,8 @@ fn vcard(exported: &Exported, card: Option<&str>, photo: Option<&[u8]>, version:
     let own = contact.id.to_string();
     let uid = kept.as_ref().map_or(own.as_str(), |kept| kept.shown_uid());
     let last_modified = Some(contact.last_modified_date_time);
-    let shown = Shown { properties: &contact.properties, uid, photo, last_modified };
-    let kept = kept.as_ref().filter(|kept| kept.text.is_some()).zip(card).map(|(kept, text)| Kept {
+    let shown = CardContent { properties: &contact.properties, uid, photo, last_modified };
+    let kept = kept.as_ref().filter(|kept| kept.text.is_some()).zip(card).map(|(kept, text)| KeptCard {
         text,
         contact_current: kept.contact_version == contact.version,
         // One that is left out is no longer what the card shows.

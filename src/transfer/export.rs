@@ -9,7 +9,7 @@ use crate::domain::query::cursor::Cursor;
 use crate::formats::json::graph::GraphJson;
 use crate::formats::write::LeftOut;
 use crate::store::{Exported, Listing, Store};
-use crate::transfer::encode::{Encoder, FileFormat};
+use crate::transfer::encode::{Encoder, ExportFormat};
 
 /// Contacts that are read at once.
 const PAGE: u16 = 100;
@@ -38,7 +38,7 @@ pub struct Export {
     /// Its contacts.
     pub listing: Listing,
     /// The format of the file.
-    pub format: FileFormat,
+    pub format: ExportFormat,
     /// Which photos it has.
     pub photos: Photos,
     /// Cells of CSV that a spreadsheet would run begin with an apostrophe.
@@ -63,7 +63,7 @@ pub struct Summary {
 }
 
 /// Where an export goes.
-pub trait Output {
+pub trait ExportOutput {
     /// Whether something is out already and cannot be taken back.
     fn has_begun(&self) -> bool;
 
@@ -71,20 +71,20 @@ pub trait Output {
     ///
     /// # Errors
     /// The export ends with them.
-    fn put(&mut self, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>>;
+    fn put(&mut self, bytes: Vec<u8>) -> impl Future<ExportOutput = Result<(), Error>>;
 
     /// Ends a file and begins the next.
     ///
     /// # Errors
     /// The export ends with them.
-    fn next_file(&mut self) -> impl Future<Output = Result<(), Error>>;
+    fn next_file(&mut self) -> impl Future<ExportOutput = Result<(), Error>>;
 }
 
 /// Exports contacts as they are at one moment.
 ///
 /// # Errors
 /// Those of the store and of the output. What is out then is not whole.
-pub async fn run(store: &Store, export: &Export, output: &mut impl Output) -> Result<Summary, Error> {
+pub async fn run(store: &Store, export: &Export, output: &mut impl ExportOutput) -> Result<Summary, Error> {
     let output = Mutex::new(output);
     let all = async |store: &Store| {
         let mut output = output.lock().await;
@@ -122,7 +122,7 @@ struct Exporting<'a> {
 }
 
 impl Exporting<'_> {
-    async fn all(&mut self, output: &mut impl Output) -> Result<(), Error> {
+    async fn all(&mut self, output: &mut impl ExportOutput) -> Result<(), Error> {
         let mut encoder = Encoder::new(self.export);
         if encoder.measures() {
             let mut after = None;

@@ -8,7 +8,7 @@ use crate::domain::contact::{Complex, Properties, Text, parse_id};
 use crate::domain::fold::fold;
 use crate::domain::import::Incoming;
 use crate::domain::photo::Picture;
-use crate::vcard::record::{Fate, Outcome, Record};
+use crate::vcard::record::{Fate, PropertyOutcome, Record};
 
 /// Longest key that is kept as it is, in bytes; of a longer one its hash is kept.
 const MAX_KEY: usize = 255;
@@ -29,7 +29,7 @@ pub fn key(uid: &str) -> String {
 }
 
 /// A record as the store takes it.
-pub fn incoming(record: Record, outcomes: &[Outcome], matching: Matching) -> Incoming {
+pub fn incoming(record: Record, outcomes: &[PropertyOutcome], matching: Matching) -> Incoming {
     let Record { mut patch, photo, uid, card, .. } = record;
     let added = patch.added.take();
     let keeps = outcomes.iter().any(|outcome| matches!(outcome.fate, Fate::Aside(_) | Fate::Partial));

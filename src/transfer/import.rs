@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::domain::error::Error;
-use crate::domain::import::{Effect, Imported, Incoming, MAX_BATCH, Progress, Run, Source};
+use crate::domain::import::{Effect, ImportProgress, ImportSource, Imported, Incoming, MAX_BATCH, Run};
 use crate::formats::detect::Detected;
 use crate::formats::report::Report;
 use crate::store::Store;
-use crate::transfer::reading::{self, Bytes, Group, How, Part, Taken};
+use crate::transfer::reading::{self, Bytes, ContactGroup, How, ReadPart, ReadRecord};
 use crate::transfer::told::Totals;
 
 /// How long a contact waits for others to be committed with it, and most bytes of a commit.
@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 4 << 20;
 
 /// An import that is asked for.
 #[derive(Clone)]
-pub struct Job {
+pub struct ImportJob {
     /// The mailbox.
     pub mailbox: i64,
     /// The folder of new contacts; without one the default folder.
@@ -38,7 +38,7 @@ pub struct Job {
     pub how: How,
 }
 
-impl Job {
+impl ImportJob {
     /// Of a whole file, into the mailbox's own folder.
     pub fn new(mailbox: i64, name: String, how: How) -> Self {
         Self { mailbox, folder: None, name, size: None, dry_run: false, resume: false, how }
@@ -46,7 +46,7 @@ impl Job {
 }
 
 /// Who is told how an import goes.
-pub trait Listener {
+pub trait ImportListener {
     /// The file is recognised. There is the import that is kept of it, unless nothing is written, and what refused records need
     /// before them in a file of their own.
     ///
@@ -58,24 +58,29 @@ pub trait Listener {
     ///
     /// # Errors
     /// The import ends with them.
-    fn settled(&mut self, records: &[Taken], progress: Progress) -> impl Future<Output = Result<(), Error>>;
+    fn settled(&mut self, records: &[ReadRecord], progress: ImportProgress) -> impl Future<Output = Result<(), Error>>;
 }
 
 /// Imports a file.
 ///
 /// # Errors
 /// Those of the file, of the store and of the listener. What was committed stays.
-pub async fn run(store: &Store, job: Job, file: Bytes, listener: &mut impl Listener) -> Result<Totals, Error> {
+pub async fn run(
+    store: &Store,
+    job: ImportJob,
+    file: Bytes,
+    listener: &mut impl ImportListener,
+) -> Result<Totals, Error> {
     let mut parts = reading::begin(file, job.how.clone())?;
     let (head, detected, preface) = match parts.recv().await {
-        Some(Part::Head { head, detected, preface }) => (head, detected, preface),
-        Some(Part::Failed(error)) => return Err(error),
+        Some(ReadPart::Head { head, detected, preface }) => (head, detected, preface),
+        Some(ReadPart::Failed(error)) => return Err(error),
         _ => return Err(Error::internal("the file was not read")),
     };
     let run = if job.dry_run { None } else { Some(entered(store, &job, head, &detected).await?) };
     listener.begins(run.as_ref(), preface).await?;
     let passed = run.as_ref().map_or(0, |run| run.records);
-    let progress = Progress { records: 0, bytes: 0, refused: 0, is_finished: false };
+    let progress = ImportProgress { records: 0, bytes: 0, refused: 0, is_finished: false };
     let report = Report { detected: Some(*detected), ..Report::default() };
     let totals = Totals { report, run: run.as_ref().map(|run| run.id) };
     let mut importing = Importing {
@@ -95,13 +100,14 @@ pub async fn run(store: &Store, job: Job, file: Bytes, listener: &mut impl Liste
 }
 
 /// The import that goes on, or a new one.
-async fn entered(store: &Store, job: &Job, head: String, detected: &Detected) -> Result<Run, Error> {
+async fn entered(store: &Store, job: &ImportJob, head: String, detected: &Detected) -> Result<Run, Error> {
     if job.resume
         && let Some(run) = store.broken_off_import(job.mailbox, job.size, &head).await?
     {
         return Ok(run);
     }
-    let source = Source { name: job.name.clone(), size: job.size, head, format: detected.format.name().to_owned() };
+    let source =
+        ImportSource { name: job.name.clone(), size: job.size, head, format: detected.format.name().to_owned() };
     store.begin_import(job.mailbox, source, job.folder.as_deref()).await
 }
 
@@ -111,8 +117,8 @@ struct Importing<'a> {
     run: Option<Uuid>,
     /// Records that an earlier part of the import has settled.
     passed: u64,
-    progress: Progress,
-    waiting: Vec<Taken>,
+    progress: ImportProgress,
+    waiting: Vec<ReadRecord>,
     contacts: usize,
     size: usize,
     /// Of an import that only looks: the hashes of keys, and of what the file last said under them.
@@ -121,7 +127,11 @@ struct Importing<'a> {
 }
 
 impl Importing<'_> {
-    async fn all(&mut self, parts: &mut mpsc::Receiver<Part>, listener: &mut impl Listener) -> Result<(), Error> {
+    async fn all(
+        &mut self,
+        parts: &mut mpsc::Receiver<ReadPart>,
+        listener: &mut impl ImportListener,
+    ) -> Result<(), Error> {
         let mut since: Option<Instant> = None;
         loop {
             let next = match since {
@@ -138,7 +148,7 @@ impl Importing<'_> {
                 None => parts.recv().await,
             };
             match next {
-                Some(Part::Piece { records, bytes }) => {
+                Some(ReadPart::Piece { records, bytes }) => {
                     for record in records {
                         self.take(record);
                         if self.contacts == MAX_BATCH || self.size >= MAX_BYTES || self.waiting.len() >= 2 * MAX_BATCH {
@@ -148,24 +158,24 @@ impl Importing<'_> {
                     }
                     self.progress.bytes = bytes;
                 }
-                Some(Part::End { groups, notes }) => {
+                Some(ReadPart::End { groups, notes }) => {
                     self.settle(listener).await?;
                     self.totals.report.notes = notes;
                     self.add_groups(groups).await?;
                     return self.finish().await;
                 }
-                Some(Part::Failed(error)) => {
+                Some(ReadPart::Failed(error)) => {
                     self.settle(listener).await?;
                     return Err(error);
                 }
-                Some(Part::Head { .. }) => return Err(Error::internal("the file began twice")),
+                Some(ReadPart::Head { .. }) => return Err(Error::internal("the file began twice")),
                 None => return Err(Error::internal("the reading of the file ended before the file")),
             }
             since = (!self.waiting.is_empty()).then(|| since.unwrap_or_else(Instant::now));
         }
     }
 
-    fn take(&mut self, record: Taken) {
+    fn take(&mut self, record: ReadRecord) {
         self.progress.records += 1;
         if self.progress.records <= self.passed {
             return;
@@ -176,7 +186,7 @@ impl Importing<'_> {
     }
 
     /// Commits what waits, and tells it.
-    async fn settle(&mut self, listener: &mut impl Listener) -> Result<(), Error> {
+    async fn settle(&mut self, listener: &mut impl ImportListener) -> Result<(), Error> {
         if self.waiting.is_empty() {
             return Ok(());
         }
@@ -184,7 +194,7 @@ impl Importing<'_> {
         (self.contacts, self.size) = (0, 0);
         let contacts: Vec<_> = records.iter_mut().filter_map(|record| record.contact.take()).collect();
         let refused = records.iter().filter(|record| record.line.is_refused()).count() as u64;
-        let progress = Progress { refused, ..self.progress };
+        let progress = ImportProgress { refused, ..self.progress };
         let done = match self.run {
             Some(run) => self.store.import(self.mailbox, run, contacts, progress).await?,
             None => self.look(&contacts).await?,
@@ -210,10 +220,10 @@ impl Importing<'_> {
     }
 
     /// Gives the members of groups their category.
-    async fn add_groups(&mut self, groups: Vec<Group>) -> Result<(), Error> {
+    async fn add_groups(&mut self, groups: Vec<ContactGroup>) -> Result<(), Error> {
         let Some(run) = self.run else { return Ok(()) };
         let mut missing = 0;
-        for Group { name, members } in groups {
+        for ContactGroup { name, members } in groups {
             for some in members.chunks(MAX_BATCH) {
                 let (found, _) = self.store.import_category(self.mailbox, run, name.clone(), some.to_vec()).await?;
                 missing += (some.len() as u64).saturating_sub(found);
@@ -230,7 +240,7 @@ impl Importing<'_> {
 
     async fn finish(&mut self) -> Result<(), Error> {
         let Some(run) = self.run else { return Ok(()) };
-        let progress = Progress { refused: 0, is_finished: true, ..self.progress };
+        let progress = ImportProgress { refused: 0, is_finished: true, ..self.progress };
         self.store.import(self.mailbox, run, Vec::new(), progress).await.map(drop)
     }
 }

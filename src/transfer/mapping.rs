@@ -7,9 +7,9 @@ use uuid::Uuid;
 use crate::domain::card::CardVersion;
 use crate::domain::contact::{Address, Contact, DEFAULT_FOLDER, Email, Flag, Phone, Properties, Text, Website};
 use crate::formats::csv::dates::DateOrder;
-use crate::formats::write::{GoogleColumns, GoogleWriter, OutlookWriter, Source, jscontact};
+use crate::formats::write::{ContactToWrite, GoogleColumns, GoogleWriter, OutlookWriter, jscontact};
 use crate::vcard::Door;
-use crate::vcard::write::{self, Shown};
+use crate::vcard::write::{self, CardContent};
 
 fn contact(properties: Properties) -> Contact {
     Contact {
@@ -58,7 +58,7 @@ fn samples() -> Vec<(&'static str, Properties)> {
 
 /// The names of a card's lines, each with its line.
 fn lines(contact: &Contact, version: CardVersion) -> Vec<(String, String)> {
-    let shown = Shown { properties: &contact.properties, uid: "x", photo: None, last_modified: None };
+    let shown = CardContent { properties: &contact.properties, uid: "x", photo: None, last_modified: None };
     let card = write::write(&shown, version, Door::Export).replace("\r\n ", "");
     let name = |line: &str| {
         let name = line.split([':', ';']).next().unwrap_or_default();
@@ -76,7 +76,7 @@ fn cells(header: &str, row: &str) -> Vec<(String, String)> {
 }
 
 fn google(contact: &Contact) -> Vec<(String, String)> {
-    let source = Source { contact, card: None, photo: None };
+    let source = ContactToWrite { contact, card: None, photo: None };
     let mut columns = GoogleColumns::default();
     columns.see(&source);
     let mut writer = GoogleWriter::new(columns, true);
@@ -85,11 +85,11 @@ fn google(contact: &Contact) -> Vec<(String, String)> {
 
 fn outlook(contact: &Contact) -> Vec<(String, String)> {
     let mut writer = OutlookWriter::new(DateOrder::MonthFirst, true);
-    cells(&writer.header(), &writer.row(&Source { contact, card: None, photo: None }))
+    cells(&writer.header(), &writer.row(&ContactToWrite { contact, card: None, photo: None }))
 }
 
 fn members(contact: &Contact) -> Vec<(String, String)> {
-    let card = jscontact::jscontact(&Source { contact, card: None, photo: None });
+    let card = jscontact::jscontact(&ContactToWrite { contact, card: None, photo: None });
     let card: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&card).unwrap();
     card.into_iter().map(|(name, value)| (name, value.to_string())).collect()
 }

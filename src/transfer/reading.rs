@@ -10,12 +10,12 @@ use tokio::sync::mpsc;
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::import::Incoming;
-use crate::formats::detect::{Detected, Format, Options};
+use crate::formats::detect::{Detected, FileFormat, ReadOptions};
 use crate::formats::json::graph::GraphJson;
-use crate::formats::reader::Reader;
+use crate::formats::reader::FileReader;
 use crate::transfer::identity::{self, Matching};
-use crate::transfer::told::Line;
-use crate::vcard::record::{Found, GroupRecord, Item};
+use crate::transfer::told::ReportLine;
+use crate::vcard::record::{FileRecord, GroupRecord, RecordContent};
 
 /// How much of a file is known by its hash.
 const HEAD: u64 = 64 << 10;
@@ -36,7 +36,7 @@ pub type Bytes = Box<dyn Read + Send>;
 #[derive(Clone)]
 pub struct How {
     /// What the user says of it.
-    pub options: Options,
+    pub options: ReadOptions,
     /// Contacts without an identity are found by their first e-mail address.
     pub match_email: bool,
     /// Most bytes, unpacked.
@@ -51,15 +51,15 @@ pub struct How {
 
 impl How {
     /// As the options say, however large it is.
-    pub fn new(options: Options, graph: &'static dyn GraphJson) -> Self {
+    pub fn new(options: ReadOptions, graph: &'static dyn GraphJson) -> Self {
         Self { options, match_email: false, most: None, is_gzip: false, keeps_refused: false, graph }
     }
 }
 
 /// A record of a file.
-pub struct Taken {
+pub struct ReadRecord {
     /// What is told of it.
-    pub line: Line,
+    pub line: ReportLine,
     /// The contact, if it is one.
     pub contact: Option<Incoming>,
     /// The bytes of one that is refused.
@@ -67,7 +67,7 @@ pub struct Taken {
 }
 
 /// A group of a file: its members become contacts with a category.
-pub struct Group {
+pub struct ContactGroup {
     /// The category.
     pub name: String,
     /// The folded identities of the members.
@@ -75,7 +75,7 @@ pub struct Group {
 }
 
 /// What the thread hands over, in this order: the head once, pieces, the end.
-pub enum Part {
+pub enum ReadPart {
     /// What the file is.
     Head {
         /// The SHA-256 of its first 64 KiB, in hexadecimal.
@@ -88,14 +88,14 @@ pub enum Part {
     /// Some records.
     Piece {
         /// The records.
-        records: Vec<Taken>,
+        records: Vec<ReadRecord>,
         /// How many bytes of the file were read up to here.
         bytes: u64,
     },
     /// The file has ended.
     End {
         /// Its groups.
-        groups: Vec<Group>,
+        groups: Vec<ContactGroup>,
         /// What else the report says.
         notes: Vec<String>,
     },
@@ -107,13 +107,13 @@ pub enum Part {
 ///
 /// # Errors
 /// [`Error::Unavailable`] where no thread can be started.
-pub fn begin(file: Bytes, how: How) -> Result<mpsc::Receiver<Part>, Error> {
+pub fn begin(file: Bytes, how: How) -> Result<mpsc::Receiver<ReadPart>, Error> {
     let (sender, receiver) = mpsc::channel(WAITING);
     let work = move || {
         let mut reading = Reading::new(how, sender);
         if let Err(error) = reading.all(file) {
             // The receiver may be gone.
-            let _ = reading.sender.blocking_send(Part::Failed(error));
+            let _ = reading.sender.blocking_send(ReadPart::Failed(error));
         }
     };
     std::thread::Builder::new().name("contactd-import".to_owned()).spawn(work).map_err(Error::unavailable)?;
@@ -123,8 +123,8 @@ pub fn begin(file: Bytes, how: How) -> Result<mpsc::Receiver<Part>, Error> {
 /// The state of the thread.
 struct Reading {
     how: How,
-    sender: mpsc::Sender<Part>,
-    records: Vec<Taken>,
+    sender: mpsc::Sender<ReadPart>,
+    records: Vec<ReadRecord>,
     size: usize,
     bytes: u64,
     matching: Matching,
@@ -138,7 +138,7 @@ struct Reading {
 struct Unwanted;
 
 impl Reading {
-    fn new(how: How, sender: mpsc::Sender<Part>) -> Self {
+    fn new(how: How, sender: mpsc::Sender<ReadPart>) -> Self {
         let matching = Matching { by_email: how.match_email, keeps_photo: false };
         let (records, groups, aliases) = Default::default();
         Self { how, sender, records, size: 0, bytes: 0, matching, groups, members: 0, aliases }
@@ -154,7 +154,7 @@ impl Reading {
         }
         let file: Bytes = Box::new(io::Cursor::new(head).chain(file));
         let mut file: Bytes = if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { file };
-        let mut reader = Reader::new(self.how.options.clone(), self.how.graph);
+        let mut reader = FileReader::new(self.how.options.clone(), self.how.graph);
         let mut chunk = vec![0; CHUNK];
         let mut head = Some(hash);
         loop {
@@ -177,7 +177,7 @@ impl Reading {
                 return Ok(());
             }
             if read == 0 {
-                let end = Part::End { groups: self.groups(), notes: reader.notes() };
+                let end = ReadPart::End { groups: self.groups(), notes: reader.notes() };
                 let _ = self.hand(end);
                 return Ok(());
             }
@@ -185,19 +185,19 @@ impl Reading {
     }
 
     /// Takes the records that are complete. The inner error means that nobody wants them.
-    fn take_all(&mut self, reader: &mut Reader, head: &mut Option<String>) -> Result<Result<(), Unwanted>, Error> {
+    fn take_all(&mut self, reader: &mut FileReader, head: &mut Option<String>) -> Result<Result<(), Unwanted>, Error> {
         if head.is_some()
             && let Some(detected) = reader.detected()
         {
             self.matching.keeps_photo = !has_photos(detected.format);
             let (head, preface) = (head.take().unwrap_or_default(), reader.preface().to_vec());
-            if self.hand(Part::Head { head, detected: Box::new(detected), preface }).is_err() {
+            if self.hand(ReadPart::Head { head, detected: Box::new(detected), preface }).is_err() {
                 return Ok(Err(Unwanted));
             }
         }
         while let Some(item) = reader.next_item() {
             if head.is_some()
-                && let Found::Refused(refusal) = &item.found
+                && let RecordContent::Refused(refusal) = &item.found
             {
                 let why = refusal.detail.as_deref().unwrap_or_default();
                 return Err(Error::invalid(Kind::Request, "", format!("The file is not recognised. {why}")));
@@ -214,10 +214,10 @@ impl Reading {
         Ok(Ok(()))
     }
 
-    fn take(&mut self, item: Item) {
-        let Item { position, raw, found } = item;
+    fn take(&mut self, item: FileRecord) {
+        let FileRecord { position, raw, found } = item;
         match found {
-            Found::Contact(mut record) => {
+            RecordContent::Contact(mut record) => {
                 let outcomes = std::mem::take(&mut record.outcomes);
                 let alias = record.alias.take();
                 let contact = identity::incoming(*record, &outcomes, self.matching);
@@ -225,22 +225,26 @@ impl Reading {
                     self.aliases.insert(hash_of(&alias), contact.key.clone());
                 }
                 self.size += contact.size() + 64 * outcomes.len();
-                let line = Line::contact(position, outcomes);
-                self.records.push(Taken { line, contact: Some(contact), raw: Vec::new() });
+                let line = ReportLine::contact(position, outcomes);
+                self.records.push(ReadRecord { line, contact: Some(contact), raw: Vec::new() });
             }
-            Found::Group(mut group) => {
+            RecordContent::Group(mut group) => {
                 let outcomes = std::mem::take(&mut group.outcomes);
-                self.records.push(Taken { line: Line::group(position, outcomes), contact: None, raw: Vec::new() });
+                self.records.push(ReadRecord {
+                    line: ReportLine::group(position, outcomes),
+                    contact: None,
+                    raw: Vec::new(),
+                });
                 group.card = None;
                 if self.members + group.members.len() < MAX_MEMBERS {
                     self.members += group.members.len() + 1;
                     self.groups.push(*group);
                 }
             }
-            Found::Refused(refusal) => {
+            RecordContent::Refused(refusal) => {
                 let raw = if self.how.keeps_refused { raw } else { Vec::new() };
                 self.size += raw.len();
-                self.records.push(Taken { line: Line::refused(position, refusal), contact: None, raw });
+                self.records.push(ReadRecord { line: ReportLine::refused(position, refusal), contact: None, raw });
             }
         }
     }
@@ -251,31 +255,33 @@ impl Reading {
         }
         self.size = 0;
         let (records, bytes) = (std::mem::take(&mut self.records), self.bytes);
-        self.hand(Part::Piece { records, bytes })
+        self.hand(ReadPart::Piece { records, bytes })
     }
 
-    fn hand(&mut self, part: Part) -> Result<(), Unwanted> {
-        if matches!(part, Part::End { .. }) {
+    fn hand(&mut self, part: ReadPart) -> Result<(), Unwanted> {
+        if matches!(part, ReadPart::End { .. }) {
             self.hand_records()?;
         }
         self.sender.blocking_send(part).map_err(|_| Unwanted)
     }
 
     /// The groups with the keys of their members.
-    fn groups(&mut self) -> Vec<Group> {
+    fn groups(&mut self) -> Vec<ContactGroup> {
         let key = |member: &String| {
             let known = self.aliases.get(&hash_of(member)).cloned();
             known.unwrap_or_else(|| identity::key(member))
         };
-        let group =
-            |group: &GroupRecord| Group { name: group.name.clone(), members: group.members.iter().map(key).collect() };
+        let group = |group: &GroupRecord| ContactGroup {
+            name: group.name.clone(),
+            members: group.members.iter().map(key).collect(),
+        };
         std::mem::take(&mut self.groups).iter().map(group).collect()
     }
 }
 
 /// Whether contacts of a format can have photos. Where they cannot, those of the mailbox stay.
-fn has_photos(format: Format) -> bool {
-    matches!(format, Format::VCard | Format::Ldif | Format::JsContact)
+fn has_photos(format: FileFormat) -> bool {
+    matches!(format, FileFormat::VCard | FileFormat::Ldif | FileFormat::JsContact)
 }
 
 fn hash_of(alias: &str) -> u64 {

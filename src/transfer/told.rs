@@ -4,28 +4,28 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::domain::error::Error;
-use crate::domain::import::{Effect, Imported};
-use crate::formats::report::{self, At, Report};
-use crate::vcard::record::{Fate, Outcome, Position, Refusal, SAYS_NOTHING, WITH_ITS_VALUE};
+use crate::domain::import::Imported;
+use crate::formats::report::{PositionJson, Report};
+use crate::vcard::record::{Fate, Position, PropertyOutcome, Refusal, SAYS_NOTHING, WITH_ITS_VALUE};
 
 /// What became of a record.
-pub struct Line {
+pub struct ReportLine {
     position: Position,
     what: What,
 }
 
 enum What {
-    Contact(Vec<Outcome>, Option<Imported>),
-    Group(Vec<Outcome>),
+    Contact(Vec<PropertyOutcome>, Option<Imported>),
+    Group(Vec<PropertyOutcome>),
     Refused(Refusal),
 }
 
-impl Line {
-    pub(super) fn contact(position: Position, outcomes: Vec<Outcome>) -> Self {
+impl ReportLine {
+    pub(super) fn contact(position: Position, outcomes: Vec<PropertyOutcome>) -> Self {
         Self { position, what: What::Contact(outcomes, None) }
     }
 
-    pub(super) fn group(position: Position, outcomes: Vec<Outcome>) -> Self {
+    pub(super) fn group(position: Position, outcomes: Vec<PropertyOutcome>) -> Self {
         Self { position, what: What::Group(outcomes) }
     }
 
@@ -51,7 +51,7 @@ impl Line {
     /// Counts it in a report.
     pub(super) fn count(&self, report: &mut Report) {
         match &self.what {
-            What::Contact(outcomes, Some(done)) => report.stored(outcomes, effect(done.effect)),
+            What::Contact(outcomes, Some(done)) => report.stored(outcomes, done.effect),
             What::Contact(_, None) => {}
             What::Group(outcomes) => report.group(outcomes),
             What::Refused(refusal) => report.refused(&self.position, refusal.reason, refusal.detail.clone()),
@@ -63,7 +63,7 @@ impl Line {
     /// # Errors
     /// [`Error::Internal`]
     pub fn json(&self) -> Result<Value, Error> {
-        let at = serde_json::to_value(At(self.position.clone())).map_err(Error::internal)?;
+        let at = serde_json::to_value(PositionJson(self.position.clone())).map_err(Error::internal)?;
         let Value::Object(mut line) = at else { return Err(Error::internal("a place is an object")) };
         let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
         match &self.what {
@@ -93,8 +93,8 @@ impl Line {
 }
 
 /// The names that were not wholly mapped, by what became of them.
-fn add_outcomes(line: &mut Map<String, Value>, outcomes: &[Outcome]) {
-    for Outcome { name, fate } in outcomes {
+fn add_outcomes(line: &mut Map<String, Value>, outcomes: &[PropertyOutcome]) {
+    for PropertyOutcome { name, fate } in outcomes {
         let kind = match fate {
             Fate::Mapped | Fate::Ignored(SAYS_NOTHING) | Fate::Aside(Some(WITH_ITS_VALUE)) => continue,
             Fate::Partial => "partial",
@@ -124,14 +124,5 @@ impl Totals {
             members.insert("import".to_owned(), json!(run));
         }
         value
-    }
-}
-
-/// How the effects of the store are counted.
-fn effect(effect: Effect) -> report::Effect {
-    match effect {
-        Effect::Created => report::Effect::Created,
-        Effect::Updated => report::Effect::Updated,
-        Effect::Unchanged => report::Effect::Unchanged,
     }
 }

@@ -7,7 +7,7 @@ use crate::vcard::line::Line;
 
 /// A line of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Piece<'a> {
+pub(crate) struct CardPiece<'a> {
     /// As it stands, folds and line end included.
     pub raw: &'a str,
     /// Unfolded, without its end.
@@ -16,14 +16,14 @@ pub(crate) struct Piece<'a> {
 
 /// A text of vCard 3.0 or 4.0, taken apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Card<'a> {
-    pub pieces: Vec<Piece<'a>>,
+pub(crate) struct CardText<'a> {
+    pub pieces: Vec<CardPiece<'a>>,
 }
 
 /// A line that is none, in the place of what cannot be read.
 const NONE: Line<'static> = Line { group: None, name: "", head: "", value: "" };
 
-impl<'a> Card<'a> {
+impl<'a> CardText<'a> {
     /// Takes a text apart. Line ends are CRLF or LF; a blank or a tab at the beginning of a line continues the one before.
     pub(crate) fn parse(text: &'a str) -> Self {
         let mut pieces = Vec::new();
@@ -36,7 +36,7 @@ impl<'a> Card<'a> {
                 line.to_mut().push_str(rest[end + 1..next].trim_end_matches(['\r', '\n']));
                 end = next;
             }
-            pieces.push(Piece { raw: &rest[..end], line });
+            pieces.push(CardPiece { raw: &rest[..end], line });
             rest = &rest[end..];
         }
         Self { pieces }
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn the_pieces_are_the_text() {
         let text = "BEGIN:VCARD\r\nVERSION:4.0\r\nNOTE:a\r\n b\r\n\tc\r\n\r\nx\nEND:VCARD";
-        let card = Card::parse(text);
+        let card = CardText::parse(text);
         assert_eq!(card.pieces.iter().map(|piece| piece.raw).collect::<String>(), text);
         let lines: Vec<_> = card.pieces.iter().map(|piece| piece.line.as_ref()).collect();
         assert_eq!(lines, ["BEGIN:VCARD", "VERSION:4.0", "NOTE:abc", "", "x", "END:VCARD"]);

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::Datelike as _;
 
 use crate::vcard::Version;
-use crate::vcard::card::{Card, Piece};
-use crate::vcard::dates::{NO_YEAR, When, day_text};
+use crate::vcard::card::{CardPiece, CardText};
+use crate::vcard::dates::{CardDate, NO_YEAR, day_text};
 use crate::vcard::edit::{fold_as, name_of, push_param, push_types};
 use crate::vcard::line::{Line, Param};
 use crate::vcard::read::number;
@@ -15,7 +15,7 @@ use crate::vcard::text::unescape_uri;
 
 /// The card in a version. A card that is in it already stays as it is.
 pub fn convert(text: &str, to: Version) -> String {
-    let card = Card::parse(text);
+    let card = CardText::parse(text);
     if card.version() == to {
         return text.to_owned();
     }
@@ -71,7 +71,7 @@ struct Converter {
 const BINARY: [&str; 4] = ["PHOTO", "LOGO", "SOUND", "KEY"];
 
 impl Converter {
-    fn push(&mut self, piece: &Piece<'_>, line: &Line<'_>, line_end: &str, out: &mut String) {
+    fn push(&mut self, piece: &CardPiece<'_>, line: &Line<'_>, line_end: &str, out: &mut String) {
         if self.to == Version::V3 && self.is_copy(line) {
             return;
         }
@@ -235,7 +235,7 @@ fn data_uri(value: &str) -> Option<(String, String)> {
 
 /// A date in the extended form, and whether it has no year. `None` if it is no whole date.
 fn long_date(line: &Line<'_>) -> Option<(bool, String)> {
-    let when = When::read(line.value, None)?;
+    let when = CardDate::read(line.value, None)?;
     let no_year = line.value.trim().starts_with("--");
     if when.day.year() == NO_YEAR && !no_year {
         return None;
@@ -245,7 +245,7 @@ fn long_date(line: &Line<'_>) -> Option<(bool, String)> {
 
 /// A date in the basic form. `None` if it is no whole date.
 fn short_date(line: &Line<'_>) -> Option<String> {
-    let when = When::read(line.value, line.param("X-APPLE-OMIT-YEAR").as_deref())?;
+    let when = CardDate::read(line.value, line.param("X-APPLE-OMIT-YEAR").as_deref())?;
     if when.day.year() == NO_YEAR {
         return Some(format!("--{}", when.day.format("%m%d")));
     }

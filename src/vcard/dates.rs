@@ -10,14 +10,14 @@ pub const NO_YEAR: i32 = 1604;
 
 /// A date of a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct When {
+pub struct CardDate {
     /// The day. The year is [`NO_YEAR`] if none is known.
     pub day: NaiveDate,
     /// The instant as a DateTimeOffset, if a time and a zone were given and the time is not midnight.
     pub instant: Option<String>,
 }
 
-impl When {
+impl CardDate {
     /// Reads `1974-07-22`, `19740722`, `--07-22` and `--0722`, each with or without a time. `omitted` is the year that stands
     /// for no year, which Apple names in a parameter. `None` for anything else, such as `1985-04` and 30 February.
     pub fn read(text: &str, omitted: Option<&str>) -> Option<Self> {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn birthday_of(text: &str) -> Option<String> {
-        When::read(text, None).map(|when| when.birthday())
+        CardDate::read(text, None).map(|when| when.birthday())
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn apple_s_year_is_none() {
-        let read = |text, year| When::read(text, Some(year)).map(|when| day_text(when.day));
+        let read = |text, year| CardDate::read(text, Some(year)).map(|when| day_text(when.day));
         assert_eq!(read("1604-03-24", "1604").as_deref(), Some("1604-03-24"));
         assert_eq!(read("1904-03-24", "1904").as_deref(), Some("1604-03-24"));
         assert_eq!(read("1974-03-24", "1604").as_deref(), Some("1974-03-24"));

@@ -13,23 +13,23 @@ pub fn shown(label: &str) -> &str {
 
 /// A type, and whether something of what was written is left over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind {
+pub struct LabelledType {
     /// The contact's type.
     pub kind: &'static str,
     /// Whether the type says less than what was written.
     pub partial: bool,
 }
 
-const fn whole(kind: &'static str) -> Kind {
-    Kind { kind, partial: false }
+const fn whole(kind: &'static str) -> LabelledType {
+    LabelledType { kind, partial: false }
 }
 
-const fn partial(kind: &'static str) -> Kind {
-    Kind { kind, partial: true }
+const fn partial(kind: &'static str) -> LabelledType {
+    LabelledType { kind, partial: true }
 }
 
 /// The type of a phone by its label, where the label is a known one.
-pub fn phone_label(label: &str) -> Option<Kind> {
+pub fn phone_label(label: &str) -> Option<LabelledType> {
     Some(match word(label).as_str() {
         "home" => whole("home"),
         "work" | "business" => whole("business"),
@@ -86,7 +86,7 @@ enum PhoneWord {
 }
 
 /// The type of a phone by its types and its label.
-pub fn phone<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> Kind {
+pub fn phone<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> LabelledType {
     let label = label.filter(|label| !shown(label).is_empty());
     if let Some(kind) = label.and_then(phone_label) {
         return kind;
@@ -110,13 +110,13 @@ pub fn phone<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> K
     } else if let Some(place) = place {
         whole(place)
     } else {
-        Kind { kind: "other", partial: has(PhoneWord::Unknown) }
+        LabelledType { kind: "other", partial: has(PhoneWord::Unknown) }
     };
     if label.is_some() { partial(kind.kind) } else { kind }
 }
 
 /// The type of an e-mail address, and its label if that is no known word.
-pub fn email<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> (Option<Kind>, Option<String>) {
+pub fn email<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> (Option<LabelledType>, Option<String>) {
     if let Some(label) = label.filter(|label| !shown(label).is_empty()) {
         return match email_label(label) {
             Some(kind) => (Some(whole(kind)), None),
@@ -144,7 +144,7 @@ pub fn email_label(label: &str) -> Option<&'static str> {
 }
 
 /// The type of a postal address.
-pub fn address<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> Kind {
+pub fn address<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> LabelledType {
     if let Some(label) = label.filter(|label| !shown(label).is_empty()) {
         return address_label(label).map_or(partial("other"), whole);
     }
@@ -159,7 +159,7 @@ pub fn address<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) ->
             }
         }
     }
-    Kind { kind: "other", partial: unknown }
+    LabelledType { kind: "other", partial: unknown }
 }
 
 /// The type of a postal address by a known label.

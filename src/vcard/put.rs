@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::domain::contact::patch::{ContactPatch, derived_name};
 use crate::domain::contact::{Address, Email, Phone, Properties, Text, Website};
-use crate::vcard::card::Card;
+use crate::vcard::card::CardText;
 use crate::vcard::line::Line;
-use crate::vcard::read::{From, Projection, Source};
+use crate::vcard::read::{CardOrigin, FromLine, Projection};
 use crate::vcard::record::Fate;
 use crate::vcard::write::{self, Class, NewLine};
 use crate::vcard::{Door, Version, text};
@@ -33,7 +33,7 @@ impl Put {
 
 /// Reads the card of a CardDAV client, of version 3.0 or 4.0.
 pub fn read_card(card: &str) -> Projection {
-    Projection::of(&Card::parse(card).lines(), Source::CardDav)
+    Projection::of(&CardText::parse(card).lines(), CardOrigin::CardDav)
 }
 
 /// What a PUT of `body` changes of a contact. `shown` is the card that a GET in the body's version gives now.
@@ -41,8 +41,8 @@ pub fn put(current: &Properties, shown: &str, body: &str) -> Put {
     let (then, now) = (read_card(shown), read_card(body));
     let mut put = Put::default();
     texts(current, &then, &now, &mut put.patch);
-    let changed = |then: &Option<From<String>>, now: &Option<From<String>>| {
-        let value = |from: &Option<From<String>>| from.as_ref().map(|from| from.value.clone());
+    let changed = |then: &Option<FromLine<String>>, now: &Option<FromLine<String>>| {
+        let value = |from: &Option<FromLine<String>>| from.as_ref().map(|from| from.value.clone());
         (value(then) != value(now)).then(|| value(now))
     };
     put.patch.birthday = changed(&then.birthday, &now.birthday);
@@ -80,7 +80,7 @@ pub fn over(card: &Projection, text: &str) -> Vec<(String, &'static str)> {
     if !card.fates.iter().any(|fate| over(fate).is_some()) {
         return Vec::new();
     }
-    let parsed = Card::parse(text);
+    let parsed = CardText::parse(text);
     let lines = parsed.lines();
     let with =
         lines.iter().zip(&card.fates).filter_map(|(line, fate)| Some((line.name.to_ascii_uppercase(), over(fate)?)));
@@ -184,10 +184,10 @@ fn said(line: Option<NewLine>) -> Option<Projection> {
         line.label.map(|label| format!("g.X-ABLabel:{}", text::escaped(&label))),
     ];
     let lines: Vec<Line<'_>> = texts.iter().flatten().filter_map(|text| Line::parse(text)).collect();
-    Some(Projection::of(&lines, Source::CardDav))
+    Some(Projection::of(&lines, CardOrigin::CardDav))
 }
 
-fn first<T>(list: Vec<From<T>>) -> Option<T> {
+fn first<T>(list: Vec<FromLine<T>>) -> Option<T> {
     list.into_iter().next().map(|from| from.value)
 }
 
@@ -212,8 +212,8 @@ fn website_shown(row: &Website) -> Option<Website> {
 /// at the end.
 fn merged<T: Clone + PartialEq>(
     current: &[T],
-    then: &[From<T>],
-    now: &[From<T>],
+    then: &[FromLine<T>],
+    now: &[FromLine<T>],
     row_shown: impl Fn(&T) -> Option<T>,
     same_key: impl Fn(&T, &T) -> bool,
     alike: impl Fn(&T, &T) -> bool,

@@ -15,7 +15,7 @@ pub struct Position {
 
 /// What became of one property, column or member of a record. The name is upper case for vCard, as in the header for CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct PropertyOutcome {
     /// The name.
     pub name: String,
     /// What became of it.
@@ -64,7 +64,7 @@ pub struct Record {
     /// Another name by which a group of the same file refers to it: the `dn` of LDIF. It is no identity.
     pub alias: Option<String>,
     /// What became of each property, in the record's order.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<PropertyOutcome>,
     /// The card to keep beside the contact: vCard 3.0 or 4.0 as UTF-8 with CRLF. `None` if nothing is kept aside and the record
     /// was no card. The photo is in it, too.
     pub card: Option<String>,
@@ -84,7 +84,7 @@ pub struct GroupRecord {
     /// The card, as in [`Record`].
     pub card: Option<String>,
     /// What became of each property.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<PropertyOutcome>,
 }
 
 /// Why a record is no contact: `unterminated`, `empty`, `not JSON`, `not an object`, `wrong type`, `too deep`, `removed`,
@@ -99,7 +99,7 @@ pub struct Refusal {
 
 /// What came out of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum RecordContent {
     /// A contact.
     Contact(Box<Record>),
     /// A group.
@@ -110,11 +110,11 @@ pub enum Found {
 
 /// One record with its place and its bytes as they stood in the file, so that a refused one can be written out and mended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct FileRecord {
     /// Where it stands.
     pub position: Position,
     /// The bytes as they came.
     pub raw: Vec<u8>,
     /// What it is.
-    pub found: Found,
+    pub found: RecordContent,
 }

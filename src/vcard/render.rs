@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 
 use crate::domain::contact::Text;
-use crate::vcard::card::Card;
+use crate::vcard::card::CardText;
 use crate::vcard::convert::convert;
 use crate::vcard::merge::merge;
-use crate::vcard::write::{Shown, write};
+use crate::vcard::write::{CardContent, write};
 use crate::vcard::{Door, Version};
 
 /// A card that is kept beside its contact.
 #[derive(Debug, Clone, Copy)]
-pub struct Kept<'a> {
+pub struct KeptCard<'a> {
     /// Its text, with the photo.
     pub text: &'a str,
     /// Whether the contact has not changed since the text was stored.
@@ -23,13 +23,13 @@ pub struct Kept<'a> {
 /// The card of a contact in a version: by default that of the kept card, else 3.0. A kept card that nothing has changed since
 /// is given to the octet. The same input gives the same card, always. The work is bounded by the lines of the card times the
 /// entries of one collection, of which there are at most 100.
-pub fn render(shown: &Shown<'_>, kept: Option<Kept<'_>>, asked: Option<Version>, door: Door) -> String {
+pub fn render(shown: &CardContent<'_>, kept: Option<KeptCard<'_>>, asked: Option<Version>, door: Door) -> String {
     let Some(kept) = kept else { return write(shown, asked.unwrap_or(Version::V3), door) };
     let says_more = door == Door::Export && says_more(shown);
     let text = if kept.contact_current && kept.photo_current && !says_more {
         Cow::Borrowed(kept.text)
     } else {
-        Cow::Owned(merge(&Card::parse(kept.text), shown, kept.photo_current, door))
+        Cow::Owned(merge(&CardText::parse(kept.text), shown, kept.photo_current, door))
     };
     match asked {
         Some(version) => convert(&text, version),
@@ -38,7 +38,7 @@ pub fn render(shown: &Shown<'_>, kept: Option<Kept<'_>>, asked: Option<Version>,
 }
 
 /// Whether a contact says what only files say.
-fn says_more(shown: &Shown<'_>) -> bool {
+fn says_more(shown: &CardContent<'_>) -> bool {
     let properties = shown.properties;
     let text = |text| properties.text(text).is_some_and(|text| !text.is_empty());
     [Text::Initials, Text::OfficeLocation, Text::FileAs, Text::Gender].into_iter().any(text)
@@ -52,7 +52,7 @@ pub fn without_aside(text: &str) -> Cow<'_, str> {
     if !text.contains("X-CONTACTD-ASIDE") {
         return Cow::Borrowed(text);
     }
-    let card = Card::parse(text);
+    let card = CardText::parse(text);
     let lines = card.lines();
     let kept = card.pieces.iter().zip(&lines).filter(|(_, line)| !line.is("X-CONTACTD-ASIDE"));
     Cow::Owned(kept.map(|(piece, _)| piece.raw).collect())

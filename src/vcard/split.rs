@@ -42,7 +42,7 @@ pub struct RawCard {
 pub struct Cards {
     /// The first bytes, until the encoding is decided.
     look: Vec<u8>,
-    form: Option<Form>,
+    form: Option<TextForm>,
     /// The beginning of a line whose end has not come.
     rest: Vec<u8>,
     /// The line is longer than a card may be; it is passed over until its end.
@@ -54,7 +54,7 @@ pub struct Cards {
     ready: VecDeque<RawCard>,
 }
 
-struct Form {
+struct TextForm {
     name: &'static str,
     /// From UTF-16.
     decoder: Option<Decoder>,
@@ -64,7 +64,7 @@ struct Form {
     after_cr: bool,
 }
 
-impl std::fmt::Debug for Form {
+impl std::fmt::Debug for TextForm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
     }
@@ -141,7 +141,7 @@ impl Cards {
         let lone = lone + usize::from(look.last() == Some(&b'\r'));
         let cr = lone >= look.split(|byte| *byte == b'\n').count();
         let decoder = encoding.map(encoding_rs::Encoding::new_decoder_without_bom_handling);
-        self.form = Some(Form { name, decoder, cr, after_cr: false });
+        self.form = Some(TextForm { name, decoder, cr, after_cr: false });
         self.decode(&look[skip..], false);
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use contactd::vcard::charset::Survey;
 use contactd::vcard::file::survey;
 use contactd::vcard::read::read;
-use contactd::vcard::record::Item;
+use contactd::vcard::record::FileRecord;
 use contactd::vcard::split::{Cards, RawCard};
 
 /// The files of the corpus that hold cards.
@@ -40,7 +40,7 @@ pub(crate) fn split(bytes: &[u8], piece: usize) -> (Vec<RawCard>, Cards) {
 }
 
 /// What is in a file.
-pub(crate) fn items(bytes: &[u8], piece: usize) -> Vec<Item> {
+pub(crate) fn items(bytes: &[u8], piece: usize) -> Vec<FileRecord> {
     let (cards, _) = split(bytes, piece);
     let mut heard = Survey::default();
     for card in &cards {
@@ -49,7 +49,7 @@ pub(crate) fn items(bytes: &[u8], piece: usize) -> Vec<Item> {
     let fallback = heard.verdict();
     let item = |card: RawCard| {
         let found = read(&card, &fallback);
-        Item { position: card.position, raw: card.bytes, found }
+        FileRecord { position: card.position, raw: card.bytes, found }
     };
     cards.into_iter().map(item).collect()
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use contactd::vcard::charset::Fallback;
 use contactd::vcard::read::read;
-use contactd::vcard::record::{Fate, Found, Item, Record};
+use contactd::vcard::record::{Fate, FileRecord, Record, RecordContent};
 use contactd::vcard::split::{Cards, End, RawCard};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -26,16 +26,16 @@ impl Numbers {
     }
 }
 
-fn contacts(items: &[Item]) -> Vec<Value> {
-    let contact = |item: &Item| match &item.found {
-        Found::Contact(record) => Some(shape::created(record.patch.clone())),
+fn contacts(items: &[FileRecord]) -> Vec<Value> {
+    let contact = |item: &FileRecord| match &item.found {
+        RecordContent::Contact(record) => Some(shape::created(record.patch.clone())),
         _ => None,
     };
     items.iter().filter_map(contact).collect()
 }
 
 /// Where each card begins in a file whose lines end in LF.
-fn begins(bytes: &[u8], items: &[Item]) -> Vec<usize> {
+fn begins(bytes: &[u8], items: &[FileRecord]) -> Vec<usize> {
     let mut ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
     let mut starts = vec![0];
     starts.extend(ends.by_ref());
@@ -83,7 +83,7 @@ fn a_broken_place_costs_the_card_that_it_is_in() {
         let found = contacts(&items(&broken, 1 << 16));
         let mut rest = found.iter();
         for (i, item) in whole.iter().enumerate() {
-            let Found::Contact(record) = &item.found else { continue };
+            let RecordContent::Contact(record) = &item.found else { continue };
             let from = begins[i];
             let to = begins.get(i + 1).copied().unwrap_or(bytes.len());
             if touched.start <= to && touched.end >= from {
@@ -99,7 +99,7 @@ fn a_broken_place_costs_the_card_that_it_is_in() {
 }
 
 /// The end of a file that is pushed in pieces and never kept.
-fn streamed(pieces: impl Iterator<Item = Vec<u8>>) -> Vec<RawCard> {
+fn streamed(pieces: impl Iterator<FileRecord = Vec<u8>>) -> Vec<RawCard> {
     let mut cards = Cards::new();
     let mut found = Vec::new();
     for piece in pieces {
@@ -125,7 +125,7 @@ fn a_card_that_is_too_large_streams_by() {
     assert_eq!(ends(&never_ends), [(End::TooLarge, 0)]);
     let no_line = streamed((0..20).map(|_| a()));
     assert_eq!(ends(&no_line), []);
-    let Found::Refused(why) = read(&one_line[0], &Fallback::default()) else { panic!() };
+    let RecordContent::Refused(why) = read(&one_line[0], &Fallback::default()) else { panic!() };
     assert_eq!(why.reason, "too large");
 }
 
@@ -191,7 +191,7 @@ fn base64(bytes: &[u8]) -> String {
 fn what_is_kept_of_a_file_reads_as_the_file_does() {
     for path in files() {
         for item in items(&std::fs::read(&path).unwrap(), 1 << 16) {
-            let Found::Contact(first) = item.found else { continue };
+            let RecordContent::Contact(first) = item.found else { continue };
             let card = first.card.clone().unwrap();
             let again = record(&card);
             assert_eq!(again.card.as_deref(), Some(card.as_str()), "{path:?}");
@@ -200,7 +200,7 @@ fn what_is_kept_of_a_file_reads_as_the_file_does() {
             stored.as_object_mut().unwrap().remove("isFavorite");
             assert_eq!(shape::created(again.patch), stored, "{card}");
             assert_eq!((again.uid, again.photo), (first.uid.clone(), first.photo.clone()));
-            let kept = |record: &[contactd::vcard::record::Outcome]| {
+            let kept = |record: &[contactd::vcard::record::PropertyOutcome]| {
                 let kept = record.iter().filter(|outcome| matches!(outcome.fate, Fate::Aside(_) | Fate::Partial));
                 kept.cloned().collect::<Vec<_>>()
             };
@@ -272,11 +272,11 @@ proptest! {
         let whole = items(&bytes, bytes.len());
         prop_assert!(items(&bytes, size) == whole);
         for item in whole {
-            let Found::Contact(first) = item.found else { continue };
+            let RecordContent::Contact(first) = item.found else { continue };
             let card = first.card.unwrap();
             let again = items(card.as_bytes(), 1 << 16);
             prop_assert_eq!(again.len(), 1);
-            let Found::Contact(again) = &again[0].found else { panic!("{card}") };
+            let RecordContent::Contact(again) = &again[0].found else { panic!("{card}") };
             prop_assert_eq!(again.card.as_deref(), Some(card.as_str()));
             let mut stored = shape::created(first.patch);
             stored.as_object_mut().unwrap().remove("isFavorite");

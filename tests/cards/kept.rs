@@ -4,9 +4,9 @@ use contactd::domain::contact::patch::ContactPatch;
 use contactd::domain::contact::{Address, Email, Phone, Properties, Text, Website};
 use contactd::vcard::convert::convert;
 use contactd::vcard::put::{put, read_card};
-use contactd::vcard::record::{Found, Record};
-use contactd::vcard::render::{Kept, render};
-use contactd::vcard::write::{Shown, write};
+use contactd::vcard::record::{Record, RecordContent};
+use contactd::vcard::render::{KeptCard, render};
+use contactd::vcard::write::{CardContent, write};
 use contactd::vcard::{Door, Version};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -22,7 +22,7 @@ fn records() -> Vec<Record> {
     let mut records = Vec::new();
     for path in files() {
         for item in items(&std::fs::read(&path).unwrap(), 1 << 16) {
-            if let Found::Contact(record) = item.found {
+            if let RecordContent::Contact(record) = item.found {
                 records.push(*record);
             }
         }
@@ -30,13 +30,13 @@ fn records() -> Vec<Record> {
     records
 }
 
-fn shown<'a>(properties: &'a Properties, record: &'a Record) -> Shown<'a> {
+fn shown<'a>(properties: &'a Properties, record: &'a Record) -> CardContent<'a> {
     let photo = record.photo.as_ref().map(|photo| photo.bytes.as_slice());
-    Shown { properties, uid: record.uid.as_deref().unwrap_or("u-1"), photo, last_modified: Some(1_000_000) }
+    CardContent { properties, uid: record.uid.as_deref().unwrap_or("u-1"), photo, last_modified: Some(1_000_000) }
 }
 
-fn changed(shown: &Shown<'_>, text: &str, door: Door) -> String {
-    render(shown, Some(Kept { text, contact_current: false, photo_current: true }), None, door)
+fn changed(shown: &CardContent<'_>, text: &str, door: Door) -> String {
+    render(shown, Some(KeptCard { text, contact_current: false, photo_current: true }), None, door)
 }
 
 /// What a card says, as a contact. Of a birthday only the day: a card may keep the time that the contact does not show.
@@ -167,7 +167,7 @@ fn an_unchanged_card_is_given_to_the_octet_and_changes_nothing() {
     for record in records() {
         let (properties, card) = (record.patch.clone().into_properties(), record.card.clone().unwrap());
         let shown = shown(&properties, &record);
-        let kept = Kept { text: &card, contact_current: true, photo_current: true };
+        let kept = KeptCard { text: &card, contact_current: true, photo_current: true };
         assert_eq!(render(&shown, Some(kept), None, Door::CardDav), card);
         let merged = changed(&shown, &card, Door::CardDav);
         let without = |card: &str| {
@@ -179,7 +179,7 @@ fn an_unchanged_card_is_given_to_the_octet_and_changes_nothing() {
         // Google's mark of a favourite is in no card for CardDAV.
         assert_eq!(without(&merged), without(&card));
         for version in BOTH {
-            let shown = render(&shown, Some(Kept { contact_current: false, ..kept }), Some(version), Door::CardDav);
+            let shown = render(&shown, Some(KeptCard { contact_current: false, ..kept }), Some(version), Door::CardDav);
             let same = put(&properties, &shown, &shown);
             assert!(same.is_empty(), "{same:?}\n{shown}");
         }
@@ -264,7 +264,7 @@ proptest! {
         let mut current = record.patch.clone().into_properties();
         current.is_favorite = Some(true);
         current.texts[Text::OfficeLocation as usize] = some("Room 1");
-        let kept = Some(Kept { text: card, contact_current: false, photo_current: true });
+        let kept = Some(KeptCard { text: card, contact_current: false, photo_current: true });
         let before = render(&shown(&current, record), kept, Some(version), Door::CardDav);
         let mut wanted = current.clone();
         for change in &changes {
@@ -295,8 +295,8 @@ fn a_card_over_a_limit_is_told_and_a_photo_comes_and_goes() {
     let over = put(&properties, card, &card.replace("X-A", &format!("TITLE:{}\nX-A", "a".repeat(4_097)))).over;
     assert_eq!(over, [("TITLE".to_owned(), "too long")]);
     let with = |photo: Option<&[u8]>, text: &str| {
-        let shown = Shown { properties: &properties, uid: "1", photo, last_modified: Some(0) };
-        render(&shown, Some(Kept { text, contact_current: true, photo_current: false }), None, Door::CardDav)
+        let shown = CardContent { properties: &properties, uid: "1", photo, last_modified: Some(0) };
+        render(&shown, Some(KeptCard { text, contact_current: true, photo_current: false }), None, Door::CardDav)
     };
     let first = with(Some(jpeg), card);
     assert!(first.contains("X-A:b\nPHOTO;ENCODING=b;TYPE=JPEG:") && first.ends_with("\nEND:VCARD\n"), "{first}");

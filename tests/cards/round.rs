@@ -4,9 +4,9 @@ use contactd::domain::contact::patch::ContactPatch;
 use contactd::domain::contact::{Address, DateTimeTimeZone, Email, Flag, Phone, Properties, Text, Website};
 use contactd::vcard::charset::Fallback;
 use contactd::vcard::read::read;
-use contactd::vcard::record::{Found, Position, Record};
+use contactd::vcard::record::{Position, Record, RecordContent};
 use contactd::vcard::split::{End, RawCard};
-use contactd::vcard::write::{Shown, write};
+use contactd::vcard::write::{CardContent, write};
 use contactd::vcard::{Door, Version};
 
 use crate::shape;
@@ -45,7 +45,7 @@ fn raw(card: &str) -> RawCard {
 
 pub(crate) fn record(card: &str) -> Record {
     match read(&raw(card), &Fallback::default()) {
-        Found::Contact(record) => *record,
+        RecordContent::Contact(record) => *record,
         other => panic!("{other:?}\n{card}"),
     }
 }
@@ -143,7 +143,8 @@ pub(crate) fn all(value: &str) -> Properties {
 }
 
 fn comes_back(properties: &Properties, version: Version) {
-    let shown = Shown { properties, uid: "01a209e8-4e17-741e-824e-693ba24680db", photo: None, last_modified: Some(0) };
+    let shown =
+        CardContent { properties, uid: "01a209e8-4e17-741e-824e-693ba24680db", photo: None, last_modified: Some(0) };
     let card = write(&shown, version, Door::Export);
     assert!(card.split("\r\n").all(|line| line.len() <= 75 && !line.contains(['\r', '\n'])), "{card}");
     let record = record(&card);

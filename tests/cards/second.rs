@@ -2,12 +2,12 @@
 
 use calcard::vcard::{VCard, VCardEntry, VCardValue};
 use contactd::domain::contact::{Properties, Text};
-use contactd::vcard::write::{Shown, write};
+use contactd::vcard::write::{CardContent, write};
 use contactd::vcard::{Door, Version};
 
 use crate::corpus::{files, items};
 use crate::round::{HARD, all};
-use contactd::vcard::record::Found;
+use contactd::vcard::record::RecordContent;
 
 /// The values of an entry: a text for each component.
 fn values(entry: &VCardEntry) -> Vec<String> {
@@ -30,7 +30,7 @@ fn plain(text: &str) -> String {
 }
 
 fn same(properties: &Properties, version: Version) {
-    let shown = Shown { properties, uid: "u-1", photo: None, last_modified: Some(0) };
+    let shown = CardContent { properties, uid: "u-1", photo: None, last_modified: Some(0) };
     let text = write(&shown, version, Door::Export);
     let card = VCard::parse(&text).unwrap_or_else(|entry| panic!("{entry:?}\n{text}"));
     let set = |text: Text| properties.text(text).filter(|text| !text.is_empty()).map(plain);
@@ -75,7 +75,7 @@ fn another_reader_reads_what_is_written() {
         }
         for path in files() {
             for item in items(&std::fs::read(&path).unwrap(), 1 << 16) {
-                if let Found::Contact(record) = item.found {
+                if let RecordContent::Contact(record) = item.found {
                     same(&record.patch.into_properties(), version);
                 }
             }

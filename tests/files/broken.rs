@@ -1,6 +1,6 @@
 //! Broken files: whatever one byte, one cut or one repetition does, the records beside it are read as before.
 
-use contactd::vcard::record::{Found, Item};
+use contactd::vcard::record::{FileRecord, RecordContent};
 use proptest::prelude::*;
 
 use crate::corpus::read;
@@ -19,7 +19,7 @@ impl Numbers {
 }
 
 /// Where each record stands in its file, by its bytes.
-fn places(bytes: &[u8], items: &[Item]) -> Vec<(usize, usize)> {
+fn places(bytes: &[u8], items: &[FileRecord]) -> Vec<(usize, usize)> {
     let mut from = 0;
     let mut places = Vec::new();
     for item in items {
@@ -32,9 +32,9 @@ fn places(bytes: &[u8], items: &[Item]) -> Vec<(usize, usize)> {
 }
 
 /// What came out, without its place.
-fn contacts(items: &[Item]) -> Vec<String> {
-    let of = |item: &Item| match &item.found {
-        Found::Contact(record) => Some(format!("{:?}", record.patch)),
+fn contacts(items: &[FileRecord]) -> Vec<String> {
+    let of = |item: &FileRecord| match &item.found {
+        RecordContent::Contact(record) => Some(format!("{:?}", record.patch)),
         _ => None,
     };
     items.iter().filter_map(of).collect()
@@ -82,7 +82,7 @@ fn broken(path: &str, numbers: &mut Numbers, count: usize) {
         for ((from, to), item) in places.iter().zip(&items) {
             // The record that is touched, and the one behind it if the end between them is touched.
             let near = *to + 2 > at && *from < end + 2;
-            if let (Found::Contact(record), false) = (&item.found, near) {
+            if let (RecordContent::Contact(record), false) = (&item.found, near) {
                 let record = format!("{:?}", record.patch);
                 assert!(
                     found.contains(&record),

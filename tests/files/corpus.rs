@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use contactd::domain::contact::Contact;
 use contactd::domain::photo::Picture;
-use contactd::formats::detect::Options;
-use contactd::formats::reader::Reader;
+use contactd::formats::detect::ReadOptions;
+use contactd::formats::reader::FileReader;
 use contactd::graph::json::contact::file::GraphFile;
 use contactd::graph::json::contact::write::ContactJson;
 use contactd::odata::shape::Shape;
 use contactd::vcard::record::{
-    Fate, Found, GroupRecord, Item, Outcome, Position, Record, SAYS_NOTHING, WITH_ITS_VALUE,
+    Fate, FileRecord, GroupRecord, Position, PropertyOutcome, Record, RecordContent, SAYS_NOTHING, WITH_ITS_VALUE,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -39,8 +39,8 @@ fn expected_of(path: &Path) -> PathBuf {
 }
 
 /// What a file yields, read in pieces of some bytes.
-pub fn read(bytes: &[u8], step: usize) -> (Reader, Vec<Item>) {
-    let mut reader = Reader::new(Options::default(), &GraphFile);
+pub fn read(bytes: &[u8], step: usize) -> (FileReader, Vec<FileRecord>) {
+    let mut reader = FileReader::new(ReadOptions::default(), &GraphFile);
     let mut items = Vec::new();
     for piece in bytes.chunks(step) {
         reader.push(piece);
@@ -52,7 +52,7 @@ pub fn read(bytes: &[u8], step: usize) -> (Reader, Vec<Item>) {
 }
 
 /// The names of outcomes that an expectation lists, sorted.
-fn named(outcomes: &[Outcome], wanted: fn(&Fate) -> bool, once: bool) -> Vec<String> {
+fn named(outcomes: &[PropertyOutcome], wanted: fn(&Fate) -> bool, once: bool) -> Vec<String> {
     let mut names: Vec<String> =
         outcomes.iter().filter(|outcome| wanted(&outcome.fate)).map(|outcome| outcome.name.clone()).collect();
     names.sort();
@@ -125,24 +125,24 @@ fn at(position: &Position) -> Value {
 }
 
 /// What came out, in the form of an expectation.
-fn told(items: &[Item]) -> (Vec<Value>, Vec<Value>, usize) {
+fn told(items: &[FileRecord]) -> (Vec<Value>, Vec<Value>, usize) {
     let groups: Vec<&GroupRecord> = items
         .iter()
         .filter_map(|item| match &item.found {
-            Found::Group(group) => Some(&**group),
+            RecordContent::Group(group) => Some(&**group),
             _ => None,
         })
         .collect();
     let (mut contacts, mut refused) = (Vec::new(), Vec::new());
-    for Item { position, found, .. } in items {
+    for FileRecord { position, found, .. } in items {
         match found {
-            Found::Group(_) => {}
-            Found::Refused(refusal) => {
+            RecordContent::Group(_) => {}
+            RecordContent::Refused(refusal) => {
                 let mut refused_at = at(position);
                 refused_at["reason"] = json!(refusal.reason);
                 refused.push(refused_at);
             }
-            Found::Contact(record) => {
+            RecordContent::Contact(record) => {
                 let is_member = |member: &String| {
                     let same = |name: &Option<String>| name.as_ref().is_some_and(|name| plain(name) == plain(member));
                     same(&record.uid) || same(&record.alias)

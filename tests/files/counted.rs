@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use contactd::vcard::record::{Found, Outcome};
+use contactd::vcard::record::{PropertyOutcome, RecordContent};
 use serde_json::Value;
 
 use crate::corpus::{files, read};
@@ -27,7 +27,7 @@ fn cells(text: &str, separator: char) -> Vec<String> {
 }
 
 /// How often each name has an outcome.
-fn told(outcomes: &[Outcome]) -> BTreeMap<String, usize> {
+fn told(outcomes: &[PropertyOutcome]) -> BTreeMap<String, usize> {
     let mut told = BTreeMap::new();
     // The group that every contact of Google is in is told beside its column.
     for outcome in outcomes.iter().filter(|outcome| outcome.name != "myContacts") {
@@ -94,16 +94,17 @@ fn every_value_of_every_file_is_told() {
         let mut values = 0;
         for item in &items {
             let outcomes = match &item.found {
-                Found::Contact(record) => &record.outcomes,
-                Found::Group(group) => &group.outcomes,
-                Found::Refused(_) => continue,
+                RecordContent::Contact(record) => &record.outcomes,
+                RecordContent::Group(group) => &group.outcomes,
+                RecordContent::Refused(_) => continue,
             };
             let expected = match name {
                 "vcard" => continue,
                 "ldif" => attributes(&latin(&item.raw)),
                 "graph" => members(&serde_json::from_slice(&item.raw).unwrap(), &[]),
                 "jscontact" => {
-                    let collections = if matches!(item.found, Found::Group(_)) { &[] } else { &COLLECTIONS[..] };
+                    let collections =
+                        if matches!(item.found, RecordContent::Group(_)) { &[] } else { &COLLECTIONS[..] };
                     members(&serde_json::from_slice(&item.raw).unwrap(), collections)
                 }
                 _ => {

@@ -2,22 +2,22 @@
 
 use contactd::domain::contact::Properties;
 use contactd::formats::csv::dates::DateOrder;
-use contactd::formats::detect::{ColumnMap, Format, Options};
-use contactd::formats::reader::Reader;
+use contactd::formats::detect::{ColumnMap, FileFormat, ReadOptions};
+use contactd::formats::reader::FileReader;
 use contactd::graph::json::contact::file::GraphFile;
-use contactd::vcard::record::{Found, Item};
+use contactd::vcard::record::{FileRecord, RecordContent};
 
-fn read(file: &str, options: Options) -> (Reader, Vec<Item>) {
-    let mut reader = Reader::new(options, &GraphFile);
+fn read(file: &str, options: ReadOptions) -> (FileReader, Vec<FileRecord>) {
+    let mut reader = FileReader::new(options, &GraphFile);
     reader.push(file.as_bytes());
     reader.finish();
     let items = std::iter::from_fn(|| reader.next_item()).collect();
     (reader, items)
 }
 
-fn properties(item: &Item) -> Properties {
+fn properties(item: &FileRecord) -> Properties {
     match &item.found {
-        Found::Contact(record) => record.patch.clone().into_properties(),
+        RecordContent::Contact(record) => record.patch.clone().into_properties(),
         other => panic!("{other:?}"),
     }
 }
@@ -49,10 +49,10 @@ fn in_language(table: &str, language: &str, among: &str) -> String {
 fn outlook_says_the_same_in_six_languages() {
     let table = include_str!("../../src/formats/csv/outlook.tsv");
     for language in ["de", "fr", "es", "nl", "ja"] {
-        let (reader, items) = read(&in_language(table, language, language), Options::default());
+        let (reader, items) = read(&in_language(table, language, language), ReadOptions::default());
         let detected = reader.detected().unwrap();
-        assert_eq!((detected.format, detected.variant), (Format::CsvOutlook, Some(language)));
-        let (english, in_english) = read(&in_language(table, "en", language), Options::default());
+        assert_eq!((detected.format, detected.variant), (FileFormat::CsvOutlook, Some(language)));
+        let (english, in_english) = read(&in_language(table, "en", language), ReadOptions::default());
         assert_eq!(english.detected().unwrap().variant, Some("en"));
         let mut found = properties(&items[0]);
         // An address in a language may name its parts in another order.
@@ -67,13 +67,13 @@ fn outlook_says_the_same_in_six_languages() {
 fn thunderbird_says_the_same_in_german() {
     let table = include_str!("../../src/formats/csv/thunderbird.tsv");
     let (reader, items) =
-        read(&in_language(table, "de", "de").replace("\",\"", "\"\t\"").replace(',', "\t"), Options::default());
+        read(&in_language(table, "de", "de").replace("\",\"", "\"\t\"").replace(',', "\t"), ReadOptions::default());
     let detected = reader.detected().unwrap();
     assert_eq!(
         (detected.format, detected.variant, detected.separator),
-        (Format::CsvThunderbird, Some("de"), Some('\t'))
+        (FileFormat::CsvThunderbird, Some("de"), Some('\t'))
     );
-    let (_, in_english) = read(&in_language(table, "en", "de"), Options::default());
+    let (_, in_english) = read(&in_language(table, "en", "de"), ReadOptions::default());
     assert_eq!(properties(&items[0]), properties(&in_english[0]));
     assert_eq!(properties(&items[0]).birthday.as_deref(), Some("1990-12-12T11:59:00Z"));
 }
@@ -82,8 +82,8 @@ fn thunderbird_says_the_same_in_german() {
 fn yahoo_is_read() {
     let header = "\"First\",\"Last\",\"Email\",\"Category\",\"Messenger ID\",\"Home\",\"Yahoo Phone\",\"Title\",\"Work City\",\"Birthday\",\"Skype ID\",\"IRC ID\"";
     let row = "\"Ann\",\"Lee\",\"a@example.org\",\"Friends,VIP\",\"annlee\",\"1\",\"2\",\"Lead\",\"Norwich\",\"7/22/1974\",\"ann\",\"ann42\"";
-    let (reader, items) = read(&format!("{header}\n{row}\n"), Options::default());
-    assert_eq!(reader.detected().unwrap().format, Format::CsvYahoo);
+    let (reader, items) = read(&format!("{header}\n{row}\n"), ReadOptions::default());
+    assert_eq!(reader.detected().unwrap().format, FileFormat::CsvYahoo);
     let found = properties(&items[0]);
     assert_eq!(found.categories, ["Friends", "VIP"]);
     assert_eq!(found.im_addresses, ["ymsgr:annlee", "skype:ann"]);
@@ -99,35 +99,35 @@ fn any_header_is_read_by_a_map_of_its_columns() {
     map.add("Familienname=surname,Cell=phone/mobile,Born=birthday").unwrap();
     map.add("Town=address/home/city").unwrap();
     let file = "Club members of 2026\nFamilienname;Cell;Born;Town;Shoe Size\nLee;555-0130;3.4.1985;Norwich;43\n";
-    let (reader, items) = read(file, Options { map: map.clone(), ..Options::default() });
-    assert_eq!(reader.detected().unwrap().format, Format::Csv);
+    let (reader, items) = read(file, ReadOptions { map: map.clone(), ..ReadOptions::default() });
+    assert_eq!(reader.detected().unwrap().format, FileFormat::Csv);
     let found = properties(&items[0]);
     assert_eq!(found.phones[0].number.as_deref(), Some("555-0130"));
     assert_eq!(found.birthday.as_deref(), Some("1985-04-03T11:59:00Z"));
     assert_eq!(found.addresses[0].city.as_deref(), Some("Norwich"));
-    let (_, items) = read(file, Options { map, date_order: Some(DateOrder::MonthFirst), ..Options::default() });
+    let (_, items) = read(file, ReadOptions { map, date_order: Some(DateOrder::MonthFirst), ..ReadOptions::default() });
     assert_eq!(properties(&items[0]).birthday.as_deref(), Some("1985-03-04T11:59:00Z"));
 }
 
 #[test]
 fn a_format_that_is_given_is_not_detected() {
     let file = "First Name,E-mail Address\nAnn,a@example.org\n";
-    let refused = |items: &[Item]| match &items[0].found {
-        Found::Refused(refusal) => (refusal.reason, refusal.detail.clone().unwrap()),
+    let refused = |items: &[FileRecord]| match &items[0].found {
+        RecordContent::Refused(refusal) => (refusal.reason, refusal.detail.clone().unwrap()),
         other => panic!("{other:?}"),
     };
-    let (reason, detail) = refused(&read(file, Options::default()).1);
+    let (reason, detail) = refused(&read(file, ReadOptions::default()).1);
     assert_eq!(reason, "not recognised");
     assert_eq!(
         detail,
         "The first row has the columns First Name, E-mail Address. The nearest known format is csv-outlook. Say what they mean \
          with --map 'Column=property'."
     );
-    let (_, items) = read(file, Options { format: Some(Format::CsvOutlook), ..Options::default() });
+    let (_, items) = read(file, ReadOptions { format: Some(FileFormat::CsvOutlook), ..ReadOptions::default() });
     assert_eq!(properties(&items[0]).emails[0].address.as_deref(), Some("a@example.org"));
-    assert!(refused(&read("", Options::default()).1).1.contains("empty"));
-    assert!(refused(&read("[\"vcard\",[]]", Options::default()).1).1.contains("jCard"));
-    let (_, items) = read("Name\nMary Jane van der Berg\n", Options::default());
+    assert!(refused(&read("", ReadOptions::default()).1).1.contains("empty"));
+    assert!(refused(&read("[\"vcard\",[]]", ReadOptions::default()).1).1.contains("jCard"));
+    let (_, items) = read("Name\nMary Jane van der Berg\n", ReadOptions::default());
     assert_eq!(
         properties(&items[0]).text(contactd::domain::contact::Text::DisplayName),
         Some("Mary Jane van der Berg")

@@ -1,18 +1,18 @@
 //! Limits: what is too long, too many or too large is kept aside, refused or told to be lost, and costs nothing else.
 
 use contactd::formats::aside;
-use contactd::vcard::record::{Fate, Found, Item, Record};
+use contactd::vcard::record::{Fate, FileRecord, Record, RecordContent};
 use serde_json::json;
 
 use crate::corpus::read;
 
-fn items(file: &str) -> Vec<Item> {
+fn items(file: &str) -> Vec<FileRecord> {
     read(file.as_bytes(), 64 << 10).1
 }
 
-fn record(item: &Item) -> &Record {
+fn record(item: &FileRecord) -> &Record {
     match &item.found {
-        Found::Contact(record) => record,
+        RecordContent::Contact(record) => record,
         other => panic!("{other:?}"),
     }
 }
@@ -21,9 +21,9 @@ fn fate(record: &Record, name: &str) -> Fate {
     record.outcomes.iter().find(|outcome| outcome.name == name).unwrap().fate
 }
 
-fn reason(item: &Item) -> &'static str {
+fn reason(item: &FileRecord) -> &'static str {
     match &item.found {
-        Found::Refused(refusal) => refusal.reason,
+        RecordContent::Refused(refusal) => refusal.reason,
         other => panic!("{other:?}"),
     }
 }
@@ -109,7 +109,7 @@ fn a_record_that_is_too_large_costs_itself_only() {
     ];
     for file in files {
         let items = items(&file);
-        let refused = items.iter().position(|item| matches!(item.found, Found::Refused(_))).unwrap();
+        let refused = items.iter().position(|item| matches!(item.found, RecordContent::Refused(_))).unwrap();
         assert_eq!(reason(&items[refused]), "too large");
         record(&items[refused + 1]);
         assert_eq!(items.len(), refused + 2);

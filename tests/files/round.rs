@@ -3,9 +3,11 @@
 use contactd::domain::contact::{Address, Contact, DateTimeTimeZone, Email, Flag, Phone, Properties, Text, Website};
 use contactd::formats::aside;
 use contactd::formats::csv::dates::DateOrder;
-use contactd::formats::write::{GoogleColumns, GoogleWriter, LeftOut, OutlookWriter, Source, jscontact, ndjson};
+use contactd::formats::write::{
+    ContactToWrite, GoogleColumns, GoogleWriter, LeftOut, OutlookWriter, jscontact, ndjson,
+};
 use contactd::graph::json::contact::file::GraphFile;
-use contactd::vcard::record::{Found, Record};
+use contactd::vcard::record::{Record, RecordContent};
 use uuid::Uuid;
 
 use crate::corpus::{contact, read};
@@ -228,8 +230,8 @@ fn together() -> Properties {
 /// The contacts of a file that was written, which is read whole.
 fn records(file: &str) -> Vec<Record> {
     let (_, items) = read(file.as_bytes(), usize::MAX);
-    let record = |item: contactd::vcard::record::Item| match item.found {
-        Found::Contact(record) => *record,
+    let record = |item: contactd::vcard::record::FileRecord| match item.found {
+        RecordContent::Contact(record) => *record,
         other => panic!("{other:?} in\n{file}"),
     };
     items.into_iter().map(record).collect()
@@ -241,8 +243,8 @@ fn properties(file: &str) -> Properties {
     records.remove(0).patch.into_properties()
 }
 
-fn source(contact: &Contact) -> Source<'_> {
-    Source { contact, card: None, photo: None }
+fn source(contact: &Contact) -> ContactToWrite<'_> {
+    ContactToWrite { contact, card: None, photo: None }
 }
 
 fn has_something(properties: &Properties) -> bool {
@@ -276,7 +278,7 @@ fn graph_json_brings_every_property_back_exactly() {
     }
 }
 
-fn google(contacts: &[Source<'_>]) -> (String, LeftOut) {
+fn google(contacts: &[ContactToWrite<'_>]) -> (String, LeftOut) {
     let mut columns = GoogleColumns::default();
     for source in contacts {
         columns.see(source);
@@ -365,7 +367,7 @@ fn csv_of_outlook_brings_its_92_columns_back_and_names_the_others() {
 fn a_photo_comes_back_in_jscontact_and_is_counted_elsewhere() {
     let png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89".as_slice();
     let contact = with(text(Text::Surname, "Lee"));
-    let source = Source { photo: Some(png), ..source(&contact) };
+    let source = ContactToWrite { photo: Some(png), ..source(&contact) };
     let record = records(&jscontact::jscontact(&source)).remove(0);
     assert_eq!(record.photo.unwrap().bytes, png);
     assert_eq!(record.uid.as_deref(), Some("urn:uuid:00000000-0000-0000-0000-000000000007"));
@@ -376,9 +378,9 @@ fn a_photo_comes_back_in_jscontact_and_is_counted_elsewhere() {
 #[test]
 fn what_a_file_has_beyond_the_contact_comes_back_in_the_same_dialect() {
     let file = |path: &str| read(&std::fs::read(format!("tests/corpus/{path}")).unwrap(), usize::MAX).1;
-    let contacts = |items: Vec<contactd::vcard::record::Item>| -> Vec<Record> {
-        let of = |item: contactd::vcard::record::Item| match item.found {
-            Found::Contact(record) => Some(*record),
+    let contacts = |items: Vec<contactd::vcard::record::FileRecord>| -> Vec<Record> {
+        let of = |item: contactd::vcard::record::FileRecord| match item.found {
+            RecordContent::Contact(record) => Some(*record),
             _ => None,
         };
         items.into_iter().filter_map(of).collect()
@@ -392,10 +394,10 @@ fn what_a_file_has_beyond_the_contact_comes_back_in_the_same_dialect() {
     ] {
         let first = contacts(file(path));
         let stored: Vec<Contact> = first.iter().map(|record| contact(record, &[])).collect();
-        let sources: Vec<Source<'_>> = stored
+        let sources: Vec<ContactToWrite<'_>> = stored
             .iter()
             .zip(&first)
-            .map(|(contact, record)| Source { contact, card: record.card.as_deref(), photo: None })
+            .map(|(contact, record)| ContactToWrite { contact, card: record.card.as_deref(), photo: None })
             .collect();
         let written = match dialect {
             "google" => google(&sources).0,

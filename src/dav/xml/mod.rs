@@ -27,14 +27,14 @@ impl Name {
 
 /// An attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Attribute {
+pub(crate) struct XmlAttribute {
     pub(crate) name: Name,
     pub(crate) value: String,
 }
 
 /// What stands inside an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Node {
+pub(crate) enum XmlNode {
     Element(Element),
     Text(String),
 }
@@ -43,8 +43,8 @@ pub(crate) enum Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Element {
     pub(crate) name: Name,
-    pub(crate) attributes: Vec<Attribute>,
-    pub(crate) content: Vec<Node>,
+    pub(crate) attributes: Vec<XmlAttribute>,
+    pub(crate) content: Vec<XmlNode>,
 }
 
 impl Element {
@@ -55,8 +55,8 @@ impl Element {
     /// The elements inside it.
     pub(crate) fn children(&self) -> impl Iterator<Item = &Element> {
         self.content.iter().filter_map(|node| match node {
-            Node::Element(element) => Some(element),
-            Node::Text(_) => None,
+            XmlNode::Element(element) => Some(element),
+            XmlNode::Text(_) => None,
         })
     }
 
@@ -68,8 +68,8 @@ impl Element {
     /// The text inside it, without that of elements inside.
     pub(crate) fn text(&self) -> String {
         let texts = self.content.iter().filter_map(|node| match node {
-            Node::Text(text) => Some(text.as_str()),
-            Node::Element(_) => None,
+            XmlNode::Text(text) => Some(text.as_str()),
+            XmlNode::Element(_) => None,
         });
         texts.collect()
     }

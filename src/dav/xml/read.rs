@@ -8,7 +8,7 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{PrefixDeclaration, ResolveResult};
 use quick_xml::reader::NsReader;
 
-use super::{Attribute, Element, Name, Node};
+use super::{Element, Name, XmlAttribute, XmlNode};
 use crate::domain::error::{Error, Kind};
 
 /// Longest body, in bytes.
@@ -41,7 +41,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Element, Error> {
             u32::from(character)
         )));
     }
-    Reader { open: Vec::new(), root: None, elements: 0, spaces: Vec::new() }.read(text)
+    TreeBuilder { open: Vec::new(), root: None, elements: 0, spaces: Vec::new() }.read(text)
 }
 
 fn refused(message: &str) -> Error {
@@ -53,7 +53,7 @@ fn is_allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
-struct Reader {
+struct TreeBuilder {
     open: Vec<Element>,
     root: Option<Element>,
     elements: usize,
@@ -61,7 +61,7 @@ struct Reader {
     spaces: Vec<Arc<str>>,
 }
 
-impl Reader {
+impl TreeBuilder {
     fn read(mut self, text: &str) -> Result<Element, Error> {
         let mut reader = NsReader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
@@ -128,7 +128,7 @@ impl Reader {
                 None => {
                     let (space, local) = reader.resolver().resolve_attribute(attribute.key);
                     attributes
-                        .push(Attribute { name: self.name(&space, local.into_inner())?, value: value.into_owned() });
+                        .push(XmlAttribute { name: self.name(&space, local.into_inner())?, value: value.into_owned() });
                 }
             }
         }
@@ -162,7 +162,7 @@ impl Reader {
     fn end(&mut self) {
         let Some(ended) = self.open.pop() else { return };
         match self.open.last_mut() {
-            Some(parent) => parent.content.push(Node::Element(ended)),
+            Some(parent) => parent.content.push(XmlNode::Element(ended)),
             None => self.root = Some(ended),
         }
     }
@@ -170,8 +170,8 @@ impl Reader {
     fn text(&mut self, text: &str) -> Result<(), Error> {
         let Some(parent) = self.open.last_mut() else { return outside(text.trim_ascii().is_empty()) };
         match parent.content.last_mut() {
-            Some(Node::Text(before)) => before.push_str(text),
-            _ => parent.content.push(Node::Text(text.to_owned())),
+            Some(XmlNode::Text(before)) => before.push_str(text),
+            _ => parent.content.push(XmlNode::Text(text.to_owned())),
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{CALENDAR_SERVER, CARDDAV, DAV, Element, Name, Node};
+use super::{CALENDAR_SERVER, CARDDAV, DAV, Element, Name, XmlNode};
 
 /// What every document begins with.
 pub(crate) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
@@ -124,8 +124,8 @@ fn put(out: &mut String, element: &Element, spaces: &mut Vec<std::sync::Arc<str>
     out.push('>');
     for node in &element.content {
         match node {
-            Node::Text(content) => text(out, content),
-            Node::Element(inner) => put(out, inner, spaces, false),
+            XmlNode::Text(content) => text(out, content),
+            XmlNode::Element(inner) => put(out, inner, spaces, false),
         }
     }
     out.push_str("</");

@@ -16,14 +16,14 @@ pub enum ExpandSelection {
 
 /// A property of the contact that is asked for as an extended property.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestedTag {
     /// The id as the client wrote it; the answer repeats it.
     pub id: PropertyId,
     /// The property it stands for.
     pub view: View,
 }
 
-impl Asked {
+impl RequestedTag {
     /// The extended property, if the property has a value.
     pub fn of(&self, properties: &Properties) -> Option<ExtendedProperty<SingleValue>> {
         let value = self.view.read(properties)?.to_owned();
@@ -39,7 +39,7 @@ pub struct Expand {
     pub single: Option<ExpandSelection>,
     pub multi: Option<ExpandSelection>,
     /// Views on the contact that were asked for among the single values.
-    pub views: Vec<Asked>,
+    pub views: Vec<RequestedTag>,
 }
 
 impl Expand {

@@ -3,7 +3,7 @@
 use crate::domain::contact::slots::Slots;
 use crate::domain::contact::tags::{self, View};
 use crate::domain::contact::{Address, Email, Flag, MAX_TEXT, Phone, Properties, Text, Website};
-use crate::domain::extended::{Changes, MultiValue, SingleValue};
+use crate::domain::extended::{ExtendedChanges, MultiValue, SingleValue};
 use crate::domain::extension::NewExtension;
 
 /// Absent (keep), null (clear) or a value (set). PATCH distinguishes the three.
@@ -43,9 +43,9 @@ pub struct ContactAdditions {
     /// Extensions of a new contact.
     pub extensions: Vec<NewExtension>,
     /// Extended properties to set or remove.
-    pub single_values: Changes<SingleValue>,
+    pub single_values: ExtendedChanges<SingleValue>,
     /// Extended properties with lists, to set or remove.
-    pub multi_values: Changes<MultiValue>,
+    pub multi_values: ExtendedChanges<MultiValue>,
 }
 
 impl ContactPatch {

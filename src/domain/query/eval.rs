@@ -13,14 +13,14 @@ use crate::domain::fold::fold;
 use crate::domain::literal::{DAY, MILLION, is_guid};
 use crate::domain::phone;
 use crate::domain::query::typed::{
-    Arithmetic, Calendar, Cast, Comparison, Condition, Find, Id, Key, List, Moment, NUMBER, NUMBER_KEY, NumberValue,
-    Order, Property, Table, TextValue,
+    Arithmetic, Calendar, Cast, Comparison, Condition, EntryList, EntryTable, Find, Id, Key, Moment, NUMBER,
+    NUMBER_KEY, NumberValue, Order, Property, TextValue,
 };
 
 /// A contact, and the entries that range variables stand for.
-pub(crate) struct Subject<'c> {
+pub(crate) struct EvaluatedContact<'c> {
     pub(crate) contact: &'c Contact,
-    entries: Vec<(Table, usize)>,
+    entries: Vec<(EntryTable, usize)>,
 }
 
 /// The value of a sort key; null sorts first.
@@ -34,14 +34,14 @@ pub(crate) enum Sorted {
 /// The order of two contacts; the id is the last key, in the direction of the one before it.
 pub(crate) fn order(keys: &[Order], a: &Contact, b: &Contact) -> Ordering {
     let by_keys = keys.iter().map(|order| {
-        let ordering = Subject::new(a).key(&order.key).cmp(&Subject::new(b).key(&order.key));
+        let ordering = EvaluatedContact::new(a).key(&order.key).cmp(&EvaluatedContact::new(b).key(&order.key));
         if order.descending { ordering.reverse() } else { ordering }
     });
     let by_id = if keys.last().is_some_and(|order| order.descending) { b.id.cmp(&a.id) } else { a.id.cmp(&b.id) };
     by_keys.fold(Ordering::Equal, Ordering::then).then(by_id)
 }
 
-impl<'c> Subject<'c> {
+impl<'c> EvaluatedContact<'c> {
     pub(crate) fn new(contact: &'c Contact) -> Self {
         Self { contact, entries: Vec::new() }
     }
@@ -65,7 +65,7 @@ impl<'c> Subject<'c> {
     }
 
     /// The indexes of a list's entries in its table.
-    fn entries_of(&self, list: List) -> Vec<usize> {
+    fn entries_of(&self, list: EntryList) -> Vec<usize> {
         if let Some(depth) = list.within {
             let of_list = self.entries[depth].1;
             let values = self.values();
@@ -73,41 +73,41 @@ impl<'c> Subject<'c> {
         }
         let p = &self.contact.properties;
         let count = match list.table {
-            Table::Emails => p.emails.len(),
-            Table::Phones => p.phones.len(),
-            Table::Addresses => p.addresses.len(),
-            Table::Websites => p.websites.len(),
-            Table::Categories => p.categories.len(),
-            Table::ImAddresses => p.im_addresses.len(),
-            Table::Children => p.children.len(),
-            Table::Extensions => self.extensions().len(),
-            Table::SingleValues(_) => self.single().len(),
-            Table::Multi(_) => self.multi().len(),
-            Table::MultiValues(_) => unreachable!("they are within a list"),
+            EntryTable::Emails => p.emails.len(),
+            EntryTable::Phones => p.phones.len(),
+            EntryTable::Addresses => p.addresses.len(),
+            EntryTable::Websites => p.websites.len(),
+            EntryTable::Categories => p.categories.len(),
+            EntryTable::ImAddresses => p.im_addresses.len(),
+            EntryTable::Children => p.children.len(),
+            EntryTable::Extensions => self.extensions().len(),
+            EntryTable::SingleValues(_) => self.single().len(),
+            EntryTable::Multi(_) => self.multi().len(),
+            EntryTable::MultiValues(_) => unreachable!("they are within a list"),
         };
         let type_of = list.table.members().and_then(|members| members.iter().position(|member| member.json == "type"));
         let fits = |i: &usize| list.of_type.is_none() || self.member(list.table, *i, type_of.unwrap()) == list.of_type;
         (0..count).filter(fits).collect()
     }
 
-    fn member(&self, table: Table, i: usize, member: usize) -> Option<&str> {
+    fn member(&self, table: EntryTable, i: usize, member: usize) -> Option<&str> {
         let p = &self.contact.properties;
         match table {
-            Table::Emails => p.emails[i].member(member),
-            Table::Phones => p.phones[i].member(member),
-            Table::Addresses => p.addresses[i].member(member),
-            Table::Websites => p.websites[i].member(member),
-            Table::Categories => Some(&p.categories[i]),
-            Table::ImAddresses => Some(&p.im_addresses[i]),
-            Table::Children => Some(&p.children[i]),
-            Table::SingleValues(_) => Some(&self.single()[i].value[0]),
-            Table::MultiValues(_) => Some(self.values()[i].1),
-            Table::Extensions | Table::Multi(_) => unreachable!("they are known by their ids only"),
+            EntryTable::Emails => p.emails[i].member(member),
+            EntryTable::Phones => p.phones[i].member(member),
+            EntryTable::Addresses => p.addresses[i].member(member),
+            EntryTable::Websites => p.websites[i].member(member),
+            EntryTable::Categories => Some(&p.categories[i]),
+            EntryTable::ImAddresses => Some(&p.im_addresses[i]),
+            EntryTable::Children => Some(&p.children[i]),
+            EntryTable::SingleValues(_) => Some(&self.single()[i].value[0]),
+            EntryTable::MultiValues(_) => Some(self.values()[i].1),
+            EntryTable::Extensions | EntryTable::Multi(_) => unreachable!("they are known by their ids only"),
         }
     }
 
     /// The value of an extended property, folded.
-    fn value(&self, depth: usize, table: Table) -> String {
+    fn value(&self, depth: usize, table: EntryTable) -> String {
         fold(self.member(table, self.entries[depth].1, 0).unwrap_or_default())
     }
 
@@ -115,11 +115,11 @@ impl<'c> Subject<'c> {
         let p = &self.contact.properties;
         let key = |number: Option<&str>| number.map(phone::key);
         let text = match property {
-            Property::Entry(list, nth, NUMBER_KEY) if list.table == Table::Phones => {
+            Property::Entry(list, nth, NUMBER_KEY) if list.table == EntryTable::Phones => {
                 return key(self.member(list.table, *self.entries_of(list).get(nth)?, NUMBER));
             }
-            Property::Variable(depth, Table::Phones, NUMBER_KEY) => {
-                return key(self.member(Table::Phones, self.entries[depth].1, NUMBER));
+            Property::Variable(depth, EntryTable::Phones, NUMBER_KEY) => {
+                return key(self.member(EntryTable::Phones, self.entries[depth].1, NUMBER));
             }
             Property::Text(text) => p.text(text).or(text.unset()),
             Property::FlagStatus => match &p.flag {
@@ -180,7 +180,7 @@ impl<'c> Subject<'c> {
         }
     }
 
-    fn each(&mut self, list: List, body: &Condition) -> Vec<Option<bool>> {
+    fn each(&mut self, list: EntryList, body: &Condition) -> Vec<Option<bool>> {
         let mut truths = Vec::new();
         for i in self.entries_of(list) {
             self.entries.push((list.table, i));
@@ -195,8 +195,8 @@ impl<'c> Subject<'c> {
             Id::Contact => self.contact.id.to_string(),
             Id::ChangeKey => self.contact.sent_change_key.clone().unwrap_or_else(|| self.contact.version_token()),
             Id::ParentFolder => self.contact.parent_folder_id.clone(),
-            Id::Entry(depth, Table::Extensions) => self.extensions()[self.entries[depth].1].name.clone(),
-            Id::Entry(depth, Table::SingleValues(_)) => self.single()[self.entries[depth].1].key.clone(),
+            Id::Entry(depth, EntryTable::Extensions) => self.extensions()[self.entries[depth].1].name.clone(),
+            Id::Entry(depth, EntryTable::SingleValues(_)) => self.single()[self.entries[depth].1].key.clone(),
             Id::Entry(depth, _) => self.multi()[self.entries[depth].1].key.clone(),
             Id::Folder | Id::FolderParent | Id::Category | Id::User => return None,
         })

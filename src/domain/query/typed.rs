@@ -26,11 +26,11 @@ pub enum Condition {
     IsId(Id, Option<String>),
     Find(Find, TextValue, TextValue),
     /// Whether the value of the range variable's extended property is `true` or `false`; null for other values.
-    Truth(usize, Table),
+    Truth(usize, EntryTable),
     /// Whether some entry matches, or exists. The entry is bound to the variable of its depth.
-    Any(List, Option<Box<Self>>),
+    Any(EntryList, Option<Box<Self>>),
     /// Whether every entry matches.
-    All(List, Box<Self>),
+    All(EntryList, Box<Self>),
 }
 
 /// All comparisons except `ne`, which is `not eq`.
@@ -64,7 +64,7 @@ pub enum TextValue {
     Substring(Box<Self>, Box<NumberValue>, Option<Box<NumberValue>>),
     Trim(Box<Self>),
     /// The value of the range variable's extended property, if it is a GUID.
-    Guid(usize, Table),
+    Guid(usize, EntryTable),
 }
 
 /// A whole number, or null.
@@ -74,13 +74,13 @@ pub enum NumberValue {
     Constant(Option<i64>),
     Moment(Moment),
     /// The value of the range variable's extended property, if it converts.
-    Cast(Cast, usize, Table),
+    Cast(Cast, usize, EntryTable),
     Negate(Box<Self>),
     Arithmetic(Arithmetic, Box<Self>, Box<Self>),
     Length(TextValue),
     /// The index from 0, or -1.
     IndexOf(TextValue, TextValue),
-    Count(List),
+    Count(EntryList),
     /// A part of a day.
     Calendar(Calendar, Box<Self>),
     /// The day of an instant, in UTC.
@@ -147,11 +147,11 @@ pub enum Property {
     /// A text of a user.
     User(UserText),
     /// A member of the n-th entry of a list: list, index, member.
-    Entry(List, usize, usize),
+    Entry(EntryList, usize, usize),
     /// A member of the entry bound to the range variable of this depth, from 0.
-    Variable(usize, Table, usize),
+    Variable(usize, EntryTable, usize),
     /// As `Variable`, for an entry that is shown as just this member; a missing one reads as `""`.
-    Item(usize, Table, usize),
+    Item(usize, EntryTable, usize),
 }
 
 /// A property that is a day or an instant.
@@ -196,13 +196,13 @@ pub enum Id {
     User,
     /// The id of the entry bound to the range variable of this depth: of an extension or extended property. Compared in
     /// normalized form.
-    Entry(usize, Table),
+    Entry(usize, EntryTable),
 }
 
 /// The tables of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the table of its name")]
-pub enum Table {
+pub enum EntryTable {
     Emails,
     Phones,
     Addresses,
@@ -212,22 +212,22 @@ pub enum Table {
     Children,
     Extensions,
     /// Extended properties with one value.
-    SingleValues(Of),
+    SingleValues(ExtendedOf),
     /// Extended properties with lists.
-    Multi(Of),
+    Multi(ExtendedOf),
     /// The values of such a list. It always belongs to a range variable.
-    MultiValues(Of),
+    MultiValues(ExtendedOf),
 }
 
 /// The owners of extended properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the type of its name")]
-pub enum Of {
+pub enum ExtendedOf {
     Contact,
     Folder,
 }
 
-impl Table {
+impl EntryTable {
     /// The members of an entry in the order of its type; `None` if an entry is just a text.
     pub fn members(self) -> Option<&'static [crate::domain::contact::Member]> {
         match self {
@@ -249,9 +249,9 @@ pub const NUMBER_KEY: usize = 2;
 
 /// The entries of a table, or those of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct List {
+pub struct EntryList {
     /// The table.
-    pub table: Table,
+    pub table: EntryTable,
     /// Their `type`, case-sensitively.
     pub of_type: Option<&'static str>,
     /// The member that stands for an entry in a list of texts.

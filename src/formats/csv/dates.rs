@@ -47,12 +47,12 @@ pub(crate) fn read(text: &str, order: DateOrder) -> Cell {
         };
     }
     match parts(text) {
-        Some(Parts { first, second, third: Some(third), .. }) if first.len() == 4 => all(first, second, third),
-        Some(Parts { first, second, third: Some(third), .. }) if third.len() == 4 => match order {
+        Some(DateParts { first, second, third: Some(third), .. }) if first.len() == 4 => all(first, second, third),
+        Some(DateParts { first, second, third: Some(third), .. }) if third.len() == 4 => match order {
             DateOrder::DayFirst => all(third, second, first),
             DateOrder::MonthFirst => all(third, first, second),
         },
-        Some(Parts { first, second: "", third: None, .. }) if first.len() == 8 => {
+        Some(DateParts { first, second: "", third: None, .. }) if first.len() == 8 => {
             all(&first[..4], &first[4..6], &first[6..])
         }
         _ => Cell::Unknown,
@@ -61,7 +61,7 @@ pub(crate) fn read(text: &str, order: DateOrder) -> Cell {
 
 /// In which order alone it is a day, if its year stands last, and whether its separator is a dot.
 pub(crate) fn vote(text: &str) -> (Option<DateOrder>, bool) {
-    let Some(Parts { first, second, third: Some(third), sign }) = parts(text.trim()) else { return (None, false) };
+    let Some(DateParts { first, second, third: Some(third), sign }) = parts(text.trim()) else { return (None, false) };
     if third.len() != 4 {
         return (None, false);
     }
@@ -84,7 +84,7 @@ pub(crate) fn of_numbers(year: Option<&str>, month: &str, day: &str) -> Option<S
     }
 }
 
-struct Parts<'a> {
+struct DateParts<'a> {
     first: &'a str,
     second: &'a str,
     third: Option<&'a str>,
@@ -92,20 +92,20 @@ struct Parts<'a> {
 }
 
 /// The numbers of a date; a time may follow behind a blank or a `T`.
-fn parts(text: &str) -> Option<Parts<'_>> {
+fn parts(text: &str) -> Option<DateParts<'_>> {
     let is_sign = |c: char| matches!(c, '/' | '.' | '-');
     let (first, rest) = digits(text);
     if first.is_empty() {
         return None;
     }
     let Some(sign) = rest.trim_start().chars().next().filter(|c| is_sign(*c)) else {
-        return is_end(rest).then_some(Parts { first, second: "", third: None, sign: ' ' });
+        return is_end(rest).then_some(DateParts { first, second: "", third: None, sign: ' ' });
     };
     let (second, rest) = digits(rest.trim_start()[1..].trim_start());
     let rest = rest.trim_start().strip_prefix(sign)?;
     let (third, rest) = digits(rest.trim_start());
     let rest = rest.strip_prefix('.').unwrap_or(rest);
-    (!second.is_empty() && !third.is_empty() && is_end(rest)).then_some(Parts {
+    (!second.is_empty() && !third.is_empty() && is_end(rest)).then_some(DateParts {
         first,
         second,
         third: Some(third),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::domain::contact::{Address, Email, Text};
 use crate::domain::date;
 use crate::formats::csv::dates::{self, Cell, DateOrder};
-use crate::formats::csv::layout::Meaning;
-use crate::formats::csv::target::{Target, normalize};
+use crate::formats::csv::layout::ColumnMeaning;
+use crate::formats::csv::target::{ColumnTarget, normalize};
 use crate::formats::draft::{Draft, clean};
 use crate::vcard::record::{Fate, SAYS_NOTHING, WITH_ITS_VALUE};
 
@@ -49,7 +49,7 @@ pub(crate) const FAMILIES: &[(&str, Family)] = &[
 
 /// One of the numbered columns: `E-mail 2 - Value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct NumberedColumn {
     pub(crate) family: Family,
     pub(crate) number: u16,
     /// In lower case: `label` (in old files `type`), `value`, `street`.
@@ -57,12 +57,16 @@ pub(crate) struct Entry {
 }
 
 /// The numbered column of a normalized header.
-pub(crate) fn entry(header: &str) -> Option<Entry> {
+pub(crate) fn entry(header: &str) -> Option<NumberedColumn> {
     let (front, part) = header.split_once(" - ")?;
     let (words, number) = front.rsplit_once(' ')?;
     let number = number.parse().ok().filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))?;
     let (_, family) = FAMILIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(words))?;
-    Some(Entry { family: *family, number, part: if part == "type" { "label".to_owned() } else { part.to_owned() } })
+    Some(NumberedColumn {
+        family: *family,
+        number,
+        part: if part == "type" { "label".to_owned() } else { part.to_owned() },
+    })
 }
 
 /// The column by which the header is Google's, if it is.
@@ -82,33 +86,33 @@ pub(crate) fn variant(names: &[String]) -> &'static str {
 }
 
 /// Whether the column holds dates.
-pub(crate) fn is_date(means: &Meaning) -> bool {
+pub(crate) fn is_date(means: &ColumnMeaning) -> bool {
     match means {
-        Meaning::Is(target) => matches!(target, Target::Birthday | Target::Anniversary),
-        Meaning::Of(entry) => entry.family == Family::Event && entry.part == "value",
+        ColumnMeaning::Is(target) => matches!(target, ColumnTarget::Birthday | ColumnTarget::Anniversary),
+        ColumnMeaning::Of(entry) => entry.family == Family::Event && entry.part == "value",
     }
 }
 
 /// A cell: the column's name and the text.
-type Named<'a> = (&'a str, String);
+type NamedCell<'a> = (&'a str, String);
 
 /// The cells of one number of a family, by part.
 #[derive(Debug, Default)]
-struct Group<'a>(BTreeMap<&'a str, Named<'a>>);
+struct CellsOfNumber<'a>(BTreeMap<&'a str, NamedCell<'a>>);
 
-impl<'a> Group<'a> {
-    fn take(&mut self, part: &str) -> Option<Named<'a>> {
+impl<'a> CellsOfNumber<'a> {
+    fn take(&mut self, part: &str) -> Option<NamedCell<'a>> {
         self.0.remove(part)
     }
 }
 
 /// The numbered cells of a row.
 #[derive(Debug, Default)]
-pub(crate) struct Groups<'a>(BTreeMap<(Family, u16), Group<'a>>);
+pub(crate) struct NumberedCells<'a>(BTreeMap<(Family, u16), CellsOfNumber<'a>>);
 
-impl<'a> Groups<'a> {
+impl<'a> NumberedCells<'a> {
     /// Adds a cell that has a text.
-    pub(crate) fn add(&mut self, entry: &'a Entry, name: &'a str, text: String) {
+    pub(crate) fn add(&mut self, entry: &'a NumberedColumn, name: &'a str, text: String) {
         self.0.entry((entry.family, entry.number)).or_default().0.insert(&entry.part, (name, text));
     }
 
@@ -141,7 +145,7 @@ impl<'a> Groups<'a> {
 }
 
 /// The words of a label, and whether it is the primary one of its family.
-fn label_of(label: Option<&Named<'_>>) -> (String, bool) {
+fn label_of(label: Option<&NamedCell<'_>>) -> (String, bool) {
     let text = label.map_or("", |(_, text)| text.trim());
     match text.strip_prefix('*') {
         Some(rest) => (rest.trim().to_owned(), true),
@@ -150,14 +154,14 @@ fn label_of(label: Option<&Named<'_>>) -> (String, bool) {
 }
 
 /// A label is mapped with its value; alone it says nothing.
-fn note_label(draft: &mut Draft, label: Option<&Named<'_>>, fate: Fate) {
+fn note_label(draft: &mut Draft, label: Option<&NamedCell<'_>>, fate: Fate) {
     if let Some((name, _)) = label {
         draft.note(name, fate);
     }
 }
 
 /// Keeps a value and its label.
-fn keep_both(draft: &mut Draft, label: Option<&Named<'_>>, value: &Named<'_>) {
+fn keep_both(draft: &mut Draft, label: Option<&NamedCell<'_>>, value: &NamedCell<'_>) {
     if let Some((name, text)) = label {
         draft.keep(name, text, Some(WITH_ITS_VALUE));
     }
@@ -174,7 +178,12 @@ struct ReadEmail<'a> {
     name: &'a str,
 }
 
-fn read_emails<'a>(draft: &mut Draft, label: Option<&Named<'a>>, group: &mut Group<'a>, into: &mut Vec<ReadEmail<'a>>) {
+fn read_emails<'a>(
+    draft: &mut Draft,
+    label: Option<&NamedCell<'a>>,
+    group: &mut CellsOfNumber<'a>,
+    into: &mut Vec<ReadEmail<'a>>,
+) {
     let Some((name, text)) = group.take("value") else {
         return note_label(draft, label, Fate::Ignored(SAYS_NOTHING));
     };
@@ -231,7 +240,12 @@ pub(crate) fn phone_kind(label: &str) -> Option<&'static str> {
     })
 }
 
-fn read_phones<'a>(draft: &mut Draft, label: Option<&Named<'a>>, group: &mut Group<'a>, into: &mut Vec<ReadPhone<'a>>) {
+fn read_phones<'a>(
+    draft: &mut Draft,
+    label: Option<&NamedCell<'a>>,
+    group: &mut CellsOfNumber<'a>,
+    into: &mut Vec<ReadPhone<'a>>,
+) {
     let Some((name, text)) = group.take("value") else {
         return note_label(draft, label, Fate::Ignored(SAYS_NOTHING));
     };
@@ -257,10 +271,10 @@ fn add_phones(draft: &mut Draft, mut phones: Vec<ReadPhone<'_>>) {
 
 /// Several addresses of one label stand in all columns at once: taken apart only if the columns that have a text agree in their
 /// number.
-fn addresses(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+fn addresses(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNumber<'_>) {
     const PARTS: [&str; 8] =
         ["street", "extended address", "city", "po box", "region", "postal code", "country", "formatted"];
-    let mut parts: Vec<(usize, Named<'_>)> =
+    let mut parts: Vec<(usize, NamedCell<'_>)> =
         PARTS.iter().enumerate().filter_map(|(at, part)| Some((at, group.take(part)?))).collect();
     if parts.is_empty() {
         return note_label(draft, label, Fate::Ignored(SAYS_NOTHING));
@@ -330,7 +344,7 @@ pub(crate) fn fingerprint(address: &Address) -> String {
     parts.map(|part| part.as_deref().unwrap_or_default()).join("|")
 }
 
-fn im(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+fn im(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNumber<'_>) {
     let service = group.take("service");
     note_label(draft, label, Fate::Ignored(SAYS_NOTHING));
     let Some((name, text)) = group.take("value") else {
@@ -357,7 +371,7 @@ fn scheme(service: &str) -> String {
     }
 }
 
-fn organization(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+fn organization(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNumber<'_>) {
     note_label(draft, label, Fate::Ignored(SAYS_NOTHING));
     let parts = [
         ("name", Text::CompanyName),
@@ -374,7 +388,7 @@ fn organization(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<
     }
 }
 
-fn relation(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+fn relation(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNumber<'_>) {
     let Some(value) = group.take("value") else { return aside(draft, label, group) };
     let (word, _) = label_of(label);
     let text = match word.to_lowercase().as_str() {
@@ -394,7 +408,7 @@ fn relation(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>)
     }
 }
 
-fn website(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+fn website(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNumber<'_>) {
     let Some((name, text)) = group.take("value") else { return aside(draft, label, group) };
     let (word, _) = label_of(label);
     let (kind, shown) = match word.to_lowercase().as_str() {
@@ -412,7 +426,7 @@ fn website(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) 
     }
 }
 
-fn event(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>, order: DateOrder) {
+fn event(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNumber<'_>, order: DateOrder) {
     let Some(value) = group.take("value") else { return aside(draft, label, group) };
     let (word, _) = label_of(label);
     let day = dates::read(&value.1, order);
@@ -426,7 +440,7 @@ fn event(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>, or
 }
 
 /// A custom field: one of ours holds a property that Google has no column for.
-fn custom(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+fn custom(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNumber<'_>) {
     let Some(value) = group.take("value") else { return aside(draft, label, group) };
     let (word, _) = label_of(label);
     let own = word.strip_prefix(OWN);
@@ -456,7 +470,7 @@ fn custom(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
 }
 
 /// Keeps all cells of a group.
-fn aside(draft: &mut Draft, label: Option<&Named<'_>>, group: &mut Group<'_>) {
+fn aside(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNumber<'_>) {
     let value = group.take("value");
     match (label, value) {
         (label, Some(value)) => keep_both(draft, label, &value),

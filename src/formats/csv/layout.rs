@@ -4,38 +4,38 @@ use std::collections::HashMap;
 
 use crate::formats::charset::Charset;
 use crate::formats::csv::dates::{self, DateOrder};
-use crate::formats::csv::google::{self, Entry};
-use crate::formats::csv::rows::{MAX_CELLS, Rows, cells};
-use crate::formats::csv::tables::{self, Table};
-use crate::formats::csv::target::{Target, normalize};
+use crate::formats::csv::google::{self, NumberedColumn};
+use crate::formats::csv::rows::{CsvRows, MAX_CELLS, cells};
+use crate::formats::csv::tables::{self, HeaderTable};
+use crate::formats::csv::target::{ColumnTarget, normalize};
 use crate::formats::csv::unguarded;
-use crate::formats::detect::{Format, Options, Unrecognised};
+use crate::formats::detect::{FileFormat, ReadOptions, Unrecognised};
 
 /// Rows at the start among which the header is looked for.
 const HEADER_WITHIN: usize = 10;
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Column {
+pub(crate) struct CsvColumn {
     /// Its header as written, trimmed.
     pub(crate) name: String,
     /// What it means.
-    pub(crate) means: Meaning,
+    pub(crate) means: ColumnMeaning,
 }
 
 /// What a column means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Meaning {
+pub(crate) enum ColumnMeaning {
     /// It holds this.
-    Is(Target),
+    Is(ColumnTarget),
     /// It is one of Google's numbered columns.
-    Of(Entry),
+    Of(NumberedColumn),
 }
 
 /// What a CSV file is.
 #[derive(Debug)]
-pub(crate) struct Layout {
-    pub(crate) format: Format,
+pub(crate) struct CsvLayout {
+    pub(crate) format: FileFormat,
     pub(crate) variant: &'static str,
     pub(crate) separator: u8,
     pub(crate) charset: Charset,
@@ -43,17 +43,17 @@ pub(crate) struct Layout {
     pub(crate) skip: usize,
     /// The header row as it came.
     pub(crate) header: Vec<u8>,
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Vec<CsvColumn>,
     pub(crate) order: DateOrder,
     /// Reasons, for the report.
     pub(crate) why: Vec<String>,
 }
 
 /// A header row that was recognised.
-struct Match {
-    format: Format,
+struct HeaderMatch {
+    format: FileFormat,
     variant: &'static str,
-    table: Option<&'static Table>,
+    table: Option<&'static HeaderTable>,
     matched: usize,
     separator: u8,
     charset: Charset,
@@ -63,12 +63,12 @@ struct Match {
     why: String,
 }
 
-impl Layout {
+impl CsvLayout {
     /// Finds the layout by the first bytes of the file.
     ///
     /// # Errors
     /// [`Unrecognised`] if no program's header is among the first rows.
-    pub(crate) fn find(sample: &[u8], options: &Options) -> Result<Self, Unrecognised> {
+    pub(crate) fn find(sample: &[u8], options: &ReadOptions) -> Result<Self, Unrecognised> {
         let guess = Charset::guess(sample);
         let found = best(sample, guess, options);
         let found = found.or_else(|| Charset::PAGES.into_iter().find_map(|page| best(sample, page, options)));
@@ -91,7 +91,7 @@ impl Layout {
 
 /// The first rows with a separator.
 fn first_rows(sample: &[u8], separator: u8, count: usize) -> Vec<Vec<u8>> {
-    let mut rows = Rows::new(separator);
+    let mut rows = CsvRows::new(separator);
     rows.push(sample);
     rows.finish();
     std::iter::from_fn(|| rows.next_row()).take(count).map(|row| row.raw).collect()
@@ -104,33 +104,34 @@ fn names(raw: &[u8], separator: u8, charset: Charset) -> Vec<String> {
 }
 
 /// The row and the separator with the most columns that are known.
-fn best(sample: &[u8], charset: Charset, options: &Options) -> Option<Match> {
-    let mut best: Option<Match> = None;
+fn best(sample: &[u8], charset: Charset, options: &ReadOptions) -> Option<HeaderMatch> {
+    let mut best: Option<HeaderMatch> = None;
     for separator in [b',', b';', b'\t'] {
         for (skip, header) in first_rows(sample, separator, HEADER_WITHIN).into_iter().enumerate() {
             let names = names(&header, separator, charset);
             let Some((format, table, matched, why)) = recognise(&names, options) else { continue };
             if best.as_ref().is_none_or(|best| matched > best.matched) {
                 let variant = match format {
-                    Format::CsvGoogle => google::variant(&names),
+                    FileFormat::CsvGoogle => google::variant(&names),
                     _ => table.map_or("", |table| table.language),
                 };
-                best = Some(Match { format, variant, table, matched, separator, charset, skip, header, names, why });
+                best =
+                    Some(HeaderMatch { format, variant, table, matched, separator, charset, skip, header, names, why });
             }
         }
     }
     best
 }
 
-type Recognised = (Format, Option<&'static Table>, usize, String);
+type Recognised = (FileFormat, Option<&'static HeaderTable>, usize, String);
 
 /// Whose header it is: the program, the table of its language, how many columns are known, and why.
-fn recognise(names: &[String], options: &Options) -> Option<Recognised> {
+fn recognise(names: &[String], options: &ReadOptions) -> Option<Recognised> {
     let headers: Vec<String> = names.iter().map(|name| normalize(name)).collect();
     let has = |header: &str| headers.iter().any(|known| known == header);
     let mapped = options.map.columns().filter(|column| has(column)).count();
     let found = match options.format {
-        Some(Format::Csv) => None,
+        Some(FileFormat::Csv) => None,
         Some(format) => table_of(format, &headers).map(|(table, matched)| {
             (format, Some(table), matched, format!("the format is given; {matched} columns are known"))
         }),
@@ -138,11 +139,11 @@ fn recognise(names: &[String], options: &Options) -> Option<Recognised> {
     };
     match found {
         Some((format, table, matched, why)) if matched > 0 => Some((format, table, matched + mapped, why)),
-        _ if mapped > 0 => Some((Format::Csv, None, mapped, format!("{mapped} columns are named by --map"))),
+        _ if mapped > 0 => Some((FileFormat::Csv, None, mapped, format!("{mapped} columns are named by --map"))),
         // A list of names is the only file without a program that means something by itself.
-        _ if options.format.is_none_or(|format| format == Format::Csv) && headers == ["name"] => {
+        _ if options.format.is_none_or(|format| format == FileFormat::Csv) && headers == ["name"] => {
             let table = &tables::google()[0];
-            Some((Format::Csv, Some(table), 1, "its only column is 'Name'".to_owned()))
+            Some((FileFormat::Csv, Some(table), 1, "its only column is 'Name'".to_owned()))
         }
         _ => None,
     }
@@ -154,13 +155,13 @@ fn by_content(headers: &[String], has: &dyn Fn(&str) -> bool) -> Option<Recognis
     if let Some(name) = google::sign(has) {
         let matched = headers.iter().filter(|header| google::entry(header).is_some()).count();
         let table = &tables::google()[0];
-        return Some((Format::CsvGoogle, Some(table), matched + table.matches(headers), sign(name)));
+        return Some((FileFormat::CsvGoogle, Some(table), matched + table.matches(headers), sign(name)));
     }
     for (table, email) in tables::thunderbird().iter().zip(["primary email", "primäre e-mail-adresse"]) {
         let matched = table.matches(headers);
         if headers.len() > 20 && matched * 5 >= headers.len() * 4 && has(email) {
             return Some((
-                Format::CsvThunderbird,
+                FileFormat::CsvThunderbird,
                 Some(table),
                 matched,
                 format!("{matched} columns are Thunderbird's"),
@@ -169,28 +170,28 @@ fn by_content(headers: &[String], has: &dyn Fn(&str) -> bool) -> Option<Recognis
     }
     if has("connected on") && has("position") {
         let table = &tables::linkedin()[0];
-        return Some((Format::CsvLinkedIn, Some(table), table.matches(headers), sign("Connected On")));
+        return Some((FileFormat::CsvLinkedIn, Some(table), table.matches(headers), sign("Connected On")));
     }
     if has("messenger id") || has("yahoo phone") {
         let table = &tables::yahoo()[0];
-        return Some((Format::CsvYahoo, Some(table), table.matches(headers), sign("Messenger ID")));
+        return Some((FileFormat::CsvYahoo, Some(table), table.matches(headers), sign("Messenger ID")));
     }
-    let (table, matched) = table_of(Format::CsvOutlook, headers)?;
+    let (table, matched) = table_of(FileFormat::CsvOutlook, headers)?;
     let why = format!("{matched} columns are Outlook's in the language '{}'", table.language);
-    (matched >= 3).then_some((Format::CsvOutlook, Some(table), matched, why))
+    (matched >= 3).then_some((FileFormat::CsvOutlook, Some(table), matched, why))
 }
 
 /// The table of a program in the language that knows the most columns; English wins a tie.
-fn table_of(format: Format, headers: &[String]) -> Option<(&'static Table, usize)> {
+fn table_of(format: FileFormat, headers: &[String]) -> Option<(&'static HeaderTable, usize)> {
     let tables = match format {
-        Format::CsvGoogle => tables::google(),
-        Format::CsvOutlook => tables::outlook(),
-        Format::CsvThunderbird => tables::thunderbird(),
-        Format::CsvYahoo => tables::yahoo(),
-        Format::CsvLinkedIn => tables::linkedin(),
+        FileFormat::CsvGoogle => tables::google(),
+        FileFormat::CsvOutlook => tables::outlook(),
+        FileFormat::CsvThunderbird => tables::thunderbird(),
+        FileFormat::CsvYahoo => tables::yahoo(),
+        FileFormat::CsvLinkedIn => tables::linkedin(),
         _ => return None,
     };
-    let mut best: Option<(&Table, usize)> = None;
+    let mut best: Option<(&HeaderTable, usize)> = None;
     for table in tables {
         let matched = table.matches(headers);
         if best.is_none_or(|(_, most)| matched > most) {
@@ -201,28 +202,28 @@ fn table_of(format: Format, headers: &[String]) -> Option<(&'static Table, usize
 }
 
 /// What each column means.
-fn columns(found: &Match, options: &Options) -> Vec<Column> {
+fn columns(found: &HeaderMatch, options: &ReadOptions) -> Vec<CsvColumn> {
     let mut seen: HashMap<String, usize> = HashMap::new();
-    let english = (found.format == Format::CsvOutlook).then(|| &tables::outlook()[0]);
+    let english = (found.format == FileFormat::CsvOutlook).then(|| &tables::outlook()[0]);
     let column = |name: &String| {
         let header = normalize(name);
         let nth = seen.entry(header.clone()).or_default();
         let place = *nth;
         *nth += 1;
-        let entry = (found.format == Format::CsvGoogle && place == 0).then(|| google::entry(&header)).flatten();
-        let of = |table: Option<&Table>| table.and_then(|table| table.target(&header, place));
+        let entry = (found.format == FileFormat::CsvGoogle && place == 0).then(|| google::entry(&header)).flatten();
+        let of = |table: Option<&HeaderTable>| table.and_then(|table| table.target(&header, place));
         let means = match (options.map.target(&header), entry) {
-            (Some(target), _) => Meaning::Is(target),
-            (None, Some(entry)) => Meaning::Of(entry),
-            (None, None) => Meaning::Is(of(found.table).or_else(|| of(english)).unwrap_or(Target::Aside)),
+            (Some(target), _) => ColumnMeaning::Is(target),
+            (None, Some(entry)) => ColumnMeaning::Of(entry),
+            (None, None) => ColumnMeaning::Is(of(found.table).or_else(|| of(english)).unwrap_or(ColumnTarget::Aside)),
         };
-        Column { name: name.clone(), means }
+        CsvColumn { name: name.clone(), means }
     };
     found.names.iter().map(column).collect()
 }
 
 /// The order of day and month, and why.
-fn order(sample: &[u8], found: &Match, columns: &[Column], options: &Options) -> (DateOrder, String) {
+fn order(sample: &[u8], found: &HeaderMatch, columns: &[CsvColumn], options: &ReadOptions) -> (DateOrder, String) {
     let told = |order: DateOrder, why: &str| (order, format!("date order: {}, {why}", order.words()));
     if let Some(order) = options.date_order {
         return told(order, "as given");
@@ -269,8 +270,13 @@ fn unrecognised(sample: &[u8], charset: Charset) -> Unrecognised {
         }
     }
     let normal: Vec<String> = headers.iter().map(|name| normalize(name)).collect();
-    let programs =
-        [Format::CsvOutlook, Format::CsvGoogle, Format::CsvThunderbird, Format::CsvYahoo, Format::CsvLinkedIn];
+    let programs = [
+        FileFormat::CsvOutlook,
+        FileFormat::CsvGoogle,
+        FileFormat::CsvThunderbird,
+        FileFormat::CsvYahoo,
+        FileFormat::CsvLinkedIn,
+    ];
     let near = programs.into_iter().filter_map(|format| Some((format, table_of(format, &normal)?.1)));
     let nearest =
         near.filter(|(_, matched)| *matched > 0).max_by_key(|(_, matched)| *matched).map(|(format, _)| format);

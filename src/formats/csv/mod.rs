@@ -9,12 +9,12 @@ pub(crate) mod tables;
 pub(crate) mod target;
 
 use crate::formats::csv::dates::DateOrder;
-use crate::formats::csv::layout::{Layout, Meaning};
-use crate::formats::csv::rows::{Row, Rows, cells};
+use crate::formats::csv::layout::{ColumnMeaning, CsvLayout};
+use crate::formats::csv::rows::{CsvRow, CsvRows, cells};
 use crate::formats::csv::simple::Simple;
 use crate::formats::detect::Detected;
 use crate::formats::draft::Draft;
-use crate::vcard::record::{Found, Item, Position, Refusal};
+use crate::vcard::record::{FileRecord, Position, RecordContent, Refusal};
 
 /// The name of cells that no header stands above.
 pub(crate) const BEYOND: &str = "(more columns than the header)";
@@ -24,8 +24,8 @@ const SUSPICIOUS: u64 = 3;
 /// Reads the rows of a CSV file whose layout is known.
 #[derive(Debug)]
 pub(crate) struct CsvReader {
-    layout: Layout,
-    rows: Rows,
+    layout: CsvLayout,
+    rows: CsvRows,
     /// Rows passed so far, those before the data too.
     passed: u64,
     /// How many phones there were, and how many of them look like `4.93023E+11`.
@@ -34,14 +34,14 @@ pub(crate) struct CsvReader {
 
 impl CsvReader {
     /// Of a file with this layout, from its first byte.
-    pub(crate) fn new(layout: Layout) -> Self {
-        let rows = Rows::new(layout.separator);
+    pub(crate) fn new(layout: CsvLayout) -> Self {
+        let rows = CsvRows::new(layout.separator);
         Self { layout, rows, passed: 0, phones: (0, 0) }
     }
 
     /// What the file is.
     pub(crate) fn detected(&self, encoding: Option<&'static str>) -> Detected {
-        let Layout { format, variant, separator, charset, order, ref why, .. } = self.layout;
+        let CsvLayout { format, variant, separator, charset, order, ref why, .. } = self.layout;
         Detected {
             format,
             variant: Some(variant).filter(|variant| !variant.is_empty()),
@@ -80,7 +80,7 @@ impl CsvReader {
     }
 
     /// The next row that says something.
-    pub(crate) fn next_item(&mut self) -> Option<Item> {
+    pub(crate) fn next_item(&mut self) -> Option<FileRecord> {
         loop {
             let row = self.rows.next_row()?;
             self.passed += 1;
@@ -90,13 +90,14 @@ impl CsvReader {
             }
             let position = Position { unit: "row", number: self.passed - before, line: row.line };
             if let Some(found) = self.found(&row) {
-                return Some(Item { position, raw: row.raw, found });
+                return Some(FileRecord { position, raw: row.raw, found });
             }
         }
     }
 
-    fn found(&mut self, row: &Row) -> Option<Found> {
-        let refused = |reason, detail: &str| Some(Found::Refused(Refusal { reason, detail: Some(detail.to_owned()) }));
+    fn found(&mut self, row: &CsvRow) -> Option<RecordContent> {
+        let refused =
+            |reason, detail: &str| Some(RecordContent::Refused(Refusal { reason, detail: Some(detail.to_owned()) }));
         if row.open {
             return refused("unclosed quote", "A quote is opened here and not closed until the end of the file.");
         }
@@ -112,16 +113,16 @@ impl CsvReader {
         Some(self.mapped(&texts))
     }
 
-    fn mapped(&mut self, texts: &[String]) -> Found {
-        let Layout { format, columns, order, .. } = &self.layout;
+    fn mapped(&mut self, texts: &[String]) -> RecordContent {
+        let CsvLayout { format, columns, order, .. } = &self.layout;
         let mut draft = Draft::new(format.name());
         let mut simple = Simple::default();
-        let mut groups = google::Groups::default();
+        let mut groups = google::NumberedCells::default();
         for (at, text) in texts.iter().enumerate().filter(|(_, text)| !text.is_empty()) {
             let Some(column) = columns.get(at) else { break };
             match &column.means {
-                Meaning::Is(target) => simple.cell(&mut draft, *target, &column.name, text, *format, *order),
-                Meaning::Of(entry) => groups.add(entry, &column.name, text.clone()),
+                ColumnMeaning::Is(target) => simple.cell(&mut draft, *target, &column.name, text, *format, *order),
+                ColumnMeaning::Of(entry) => groups.add(entry, &column.name, text.clone()),
             }
         }
         simple.finish(&mut draft);

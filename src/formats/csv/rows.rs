@@ -11,7 +11,7 @@ pub(crate) const MAX_CELLS: usize = 5_000;
 
 /// A row.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct CsvRow {
     /// The bytes as they came, with the end of the line. Empty if the row is too long.
     pub(crate) raw: Vec<u8>,
     /// The physical line where it begins, from 1.
@@ -23,7 +23,7 @@ pub(crate) struct Row {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum At {
+enum FieldState {
     #[default]
     FieldStart,
     Plain,
@@ -32,7 +32,7 @@ enum At {
     Quote,
 }
 
-impl At {
+impl FieldState {
     fn after(self, byte: u8, separator: u8) -> Self {
         match (self, byte) {
             (Self::Quoted, b'"') => Self::Quote,
@@ -45,13 +45,13 @@ impl At {
 
 /// The rows of what was pushed.
 #[derive(Debug)]
-pub(crate) struct Rows {
+pub(crate) struct CsvRows {
     separator: u8,
     bytes: Vec<u8>,
     /// Where the unfinished row begins, and how far it was looked at.
     start: usize,
     scanned: usize,
-    at: At,
+    at: FieldState,
     line: u64,
     /// Line ends within the unfinished row.
     breaks: u64,
@@ -60,10 +60,10 @@ pub(crate) struct Rows {
     ended: bool,
 }
 
-impl Rows {
+impl CsvRows {
     /// Rows with this separator.
     pub(crate) fn new(separator: u8) -> Self {
-        let (bytes, at) = (Vec::new(), At::FieldStart);
+        let (bytes, at) = (Vec::new(), FieldState::FieldStart);
         Self { separator, bytes, start: 0, scanned: 0, at, line: 1, breaks: 0, dropping: false, ended: false }
     }
 
@@ -82,7 +82,7 @@ impl Rows {
     }
 
     /// The next row that is complete.
-    pub(crate) fn next_row(&mut self) -> Option<Row> {
+    pub(crate) fn next_row(&mut self) -> Option<CsvRow> {
         while let Some(&byte) = self.bytes.get(self.scanned) {
             if self.scanned - self.start >= MAX_ROW {
                 self.dropping = true;
@@ -95,21 +95,21 @@ impl Rows {
             }
             self.scanned += if pair { 2 } else { 1 };
             self.breaks += u64::from(ends);
-            if ends && self.at != At::Quoted {
+            if ends && self.at != FieldState::Quoted {
                 return Some(self.row(false));
             }
             self.at = self.at.after(byte, self.separator);
         }
-        (self.ended && (self.scanned > self.start || self.dropping)).then(|| self.row(self.at == At::Quoted))
+        (self.ended && (self.scanned > self.start || self.dropping)).then(|| self.row(self.at == FieldState::Quoted))
     }
 
-    fn row(&mut self, open: bool) -> Row {
+    fn row(&mut self, open: bool) -> CsvRow {
         let too_large = mem::take(&mut self.dropping);
         let raw = if too_large { Vec::new() } else { self.bytes[self.start..self.scanned].to_vec() };
-        let row = Row { raw, line: self.line, open, too_large };
+        let row = CsvRow { raw, line: self.line, open, too_large };
         self.start = self.scanned;
         self.line += mem::take(&mut self.breaks);
-        self.at = At::FieldStart;
+        self.at = FieldState::FieldStart;
         row
     }
 }
@@ -120,13 +120,13 @@ pub(crate) fn cells(raw: &[u8], separator: u8) -> Vec<Vec<u8>> {
     let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
     let mut cells = Vec::new();
     let mut cell = Vec::new();
-    let mut at = At::FieldStart;
+    let mut at = FieldState::FieldStart;
     for &byte in raw {
         let after = at.after(byte, separator);
         match (at, after) {
             // A quote that begins a field, and one that may end it.
-            (At::FieldStart, At::Quoted) | (At::Quoted, At::Quote) => {}
-            (_, At::FieldStart) if cells.len() < MAX_CELLS => cells.push(mem::take(&mut cell)),
+            (FieldState::FieldStart, FieldState::Quoted) | (FieldState::Quoted, FieldState::Quote) => {}
+            (_, FieldState::FieldStart) if cells.len() < MAX_CELLS => cells.push(mem::take(&mut cell)),
             _ => cell.push(byte),
         }
         at = after;
@@ -140,9 +140,9 @@ mod tests {
     use super::*;
 
     fn split(text: &[u8], step: usize) -> Vec<(Vec<String>, u64, bool)> {
-        let mut rows = Rows::new(b',');
+        let mut rows = CsvRows::new(b',');
         let mut found = Vec::new();
-        let mut take = |rows: &mut Rows| {
+        let mut take = |rows: &mut CsvRows| {
             while let Some(row) = rows.next_row() {
                 let cells = cells(&row.raw, b',').into_iter().map(|cell| String::from_utf8(cell).unwrap()).collect();
                 found.push((cells, row.line, row.open));
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_row_that_is_too_long_is_passed_over_and_the_next_is_read() {
-        let mut rows = Rows::new(b',');
+        let mut rows = CsvRows::new(b',');
         let mut held = 0;
         for _ in 0..20 {
             rows.push(&vec![b'a'; 1 << 20]);

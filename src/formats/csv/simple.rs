@@ -4,8 +4,8 @@ use crate::domain::contact::{Address, Email, Text};
 use crate::formats::csv::dates::{self, Cell, DateOrder};
 use crate::formats::csv::google;
 use crate::formats::csv::tables;
-use crate::formats::csv::target::{ADDRESSES, DatePart, EMAILS, EmailPart, Part, Target, normalize};
-use crate::formats::detect::Format;
+use crate::formats::csv::target::{ADDRESSES, AddressPart, ColumnTarget, DatePart, EMAILS, EmailPart, normalize};
+use crate::formats::detect::FileFormat;
 use crate::formats::draft::{Draft, clean};
 use crate::vcard::record::{Fate, SAYS_NOTHING};
 
@@ -38,49 +38,49 @@ impl Simple {
     pub(crate) fn cell(
         &mut self,
         draft: &mut Draft,
-        target: Target,
+        target: ColumnTarget,
         column: &str,
         text: &str,
-        format: Format,
+        format: FileFormat,
         order: DateOrder,
     ) {
         match target {
-            Target::Text(Text::Gender) => gender(draft, column, text),
-            Target::Text(property) => {
+            ColumnTarget::Text(Text::Gender) => gender(draft, column, text),
+            ColumnTarget::Text(property) => {
                 let fate = draft.text(property, text);
                 draft.took(column, text, fate);
             }
-            Target::Email(place, part) => self.email(draft, place, part, column, text),
-            Target::Phone(kind, partial) => phone(draft, kind, partial, column, text),
-            Target::Address(kind, part) => self.address(draft, kind, part, column, text),
-            Target::Website(kind) => {
+            ColumnTarget::Email(place, part) => self.email(draft, place, part, column, text),
+            ColumnTarget::Phone(kind, partial) => phone(draft, kind, partial, column, text),
+            ColumnTarget::Address(kind, part) => self.address(draft, kind, part, column, text),
+            ColumnTarget::Website(kind) => {
                 let fate = draft.website(kind, text, None);
                 draft.took(column, text, fate);
             }
-            Target::Im(scheme) => {
+            ColumnTarget::Im(scheme) => {
                 let fate = draft.im(scheme, text);
                 draft.took(column, text, fate);
             }
-            Target::Birthday => day(draft, column, text, order, Draft::birthday),
-            Target::Anniversary => day(draft, column, text, order, Draft::anniversary),
-            Target::BirthdayPart(part) => {
+            ColumnTarget::Birthday => day(draft, column, text, order, Draft::birthday),
+            ColumnTarget::Anniversary => day(draft, column, text, order, Draft::anniversary),
+            ColumnTarget::BirthdayPart(part) => {
                 self.birthday[part as usize] = Some((column.to_owned(), text.to_owned()));
             }
-            Target::Categories => {
-                let sign = if format == Format::CsvOutlook && text.contains(';') { ';' } else { ',' };
+            ColumnTarget::Categories => {
+                let sign = if format == FileFormat::CsvOutlook && text.contains(';') { ';' } else { ',' };
                 list(draft, column, text, sign, Draft::category);
             }
-            Target::Children => list(draft, column, text, ',', Draft::child),
-            Target::Favorite => {
+            ColumnTarget::Children => list(draft, column, text, ',', Draft::child),
+            ColumnTarget::Favorite => {
                 let truth = matches!(normalize(text).as_str(), "true" | "yes" | "1");
                 draft.patch.is_favorite = Some(Some(truth));
                 draft.note(column, Fate::Mapped);
             }
-            Target::Labels => google::labels(draft, column, text),
-            Target::UnlessDefault if tables::DEFAULTS.contains(&normalize(text).as_str()) => {
+            ColumnTarget::Labels => google::labels(draft, column, text),
+            ColumnTarget::UnlessDefault if tables::DEFAULTS.contains(&normalize(text).as_str()) => {
                 draft.note(column, Fate::Ignored(SAYS_NOTHING));
             }
-            Target::Aside | Target::UnlessDefault => draft.keep(column, text, None),
+            ColumnTarget::Aside | ColumnTarget::UnlessDefault => draft.keep(column, text, None),
         }
     }
 
@@ -96,23 +96,23 @@ impl Simple {
         }
     }
 
-    fn address(&mut self, draft: &mut Draft, kind: usize, part: Part, column: &str, text: &str) {
+    fn address(&mut self, draft: &mut Draft, kind: usize, part: AddressPart, column: &str, text: &str) {
         if !self.seen.contains(&kind) {
             self.seen.push(kind);
         }
         let PartsOfAddress { address, street, cells } = &mut self.addresses[kind];
-        if let Part::Street(line) = part {
+        if let AddressPart::Street(line) = part {
             if !street[line].is_empty() {
                 return draft.keep(column, text, None);
             }
             street[line] = clean(text, true);
         } else {
             let member = match part {
-                Part::City => &mut address.city,
-                Part::State => &mut address.state,
-                Part::PostalCode => &mut address.postal_code,
-                Part::Country => &mut address.country_or_region,
-                Part::PoBox | Part::Street(_) => &mut address.post_office_box,
+                AddressPart::City => &mut address.city,
+                AddressPart::State => &mut address.state,
+                AddressPart::PostalCode => &mut address.postal_code,
+                AddressPart::Country => &mut address.country_or_region,
+                AddressPart::PoBox | AddressPart::Street(_) => &mut address.post_office_box,
             };
             if member.is_some() {
                 return draft.keep(column, text, None);

@@ -4,21 +4,21 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use crate::formats::csv::target::{Target, normalize};
+use crate::formats::csv::target::{ColumnTarget, normalize};
 
 /// The columns of a program in one language.
-pub(crate) struct Table {
+pub(crate) struct HeaderTable {
     /// The language, like `de`.
     pub(crate) language: &'static str,
     /// The meanings of a normalized header: more than one if the program writes it more than once.
-    headers: HashMap<String, Vec<Target>>,
+    headers: HashMap<String, Vec<ColumnTarget>>,
 }
 
-impl Table {
+impl HeaderTable {
     /// What the header means where it stands for the nth time, from 0. A column that is repeated beyond that means nothing.
-    pub(crate) fn target(&self, header: &str, nth: usize) -> Option<Target> {
+    pub(crate) fn target(&self, header: &str, nth: usize) -> Option<ColumnTarget> {
         let targets = self.headers.get(header)?;
-        Some(targets.get(nth).copied().unwrap_or(Target::Aside))
+        Some(targets.get(nth).copied().unwrap_or(ColumnTarget::Aside))
     }
 
     /// How many of the headers it has.
@@ -44,13 +44,13 @@ pub(crate) fn in_english(header: &str) -> Option<&'static str> {
     names.get(&normalize(header)).copied()
 }
 
-fn parse(text: &'static str) -> Vec<Table> {
+fn parse(text: &'static str) -> Vec<HeaderTable> {
     let mut lines = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
     let languages = lines.next().unwrap_or_default().split_off(1);
-    let mut tables: Vec<Table> =
-        languages.into_iter().map(|language| Table { language, headers: HashMap::new() }).collect();
+    let mut tables: Vec<HeaderTable> =
+        languages.into_iter().map(|language| HeaderTable { language, headers: HashMap::new() }).collect();
     for line in lines {
-        let Some(target) = line.first().and_then(|word| Target::parse(word)) else { continue };
+        let Some(target) = line.first().and_then(|word| ColumnTarget::parse(word)) else { continue };
         for (table, names) in tables.iter_mut().zip(&line[1..]) {
             for name in names.split('|').filter(|name| !name.is_empty()) {
                 let targets = table.headers.entry(normalize(name)).or_default();
@@ -67,8 +67,8 @@ fn parse(text: &'static str) -> Vec<Table> {
 macro_rules! table {
     ($(#[$doc:meta])* $name:ident $file:literal) => {
         $(#[$doc])*
-        pub(crate) fn $name() -> &'static [Table] {
-            static TABLES: OnceLock<Vec<Table>> = OnceLock::new();
+        pub(crate) fn $name() -> &'static [HeaderTable] {
+            static TABLES: OnceLock<Vec<HeaderTable>> = OnceLock::new();
             TABLES.get_or_init(|| parse(include_str!($file)))
         }
     };
@@ -140,7 +140,7 @@ mod tests {
         ];
         for line in files.into_iter().flat_map(|file| file.lines().skip(1)) {
             let word = line.split('\t').next().unwrap();
-            assert!(Target::parse(word).is_some(), "{word} means nothing: {line}");
+            assert!(ColumnTarget::parse(word).is_some(), "{word} means nothing: {line}");
         }
     }
 
@@ -149,8 +149,8 @@ mod tests {
         use crate::domain::contact::Text;
 
         let french = outlook().iter().find(|table| table.language == "fr").unwrap();
-        assert_eq!(french.target("titre", 0), Some(Target::Text(Text::Title)));
-        assert_eq!(french.target("titre", 1), Some(Target::Text(Text::JobTitle)));
-        assert_eq!(french.target("titre", 2), Some(Target::Aside));
+        assert_eq!(french.target("titre", 0), Some(ColumnTarget::Text(Text::Title)));
+        assert_eq!(french.target("titre", 1), Some(ColumnTarget::Text(Text::JobTitle)));
+        assert_eq!(french.target("titre", 2), Some(ColumnTarget::Aside));
     }
 }

@@ -4,7 +4,7 @@ use crate::domain::contact::Text;
 
 /// The part of an address that a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum AddressPart {
     /// Its line, from 0 to 2.
     Street(usize),
     City,
@@ -38,14 +38,14 @@ pub(crate) const EMAILS: usize = 9;
 
 /// What a column means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum ColumnTarget {
     Text(Text),
     /// The place among the e-mail addresses, from 0.
     Email(usize, EmailPart),
     /// Its type, and whether the column's name says more than that.
     Phone(&'static str, bool),
     /// The kind, as a place in [`ADDRESSES`].
-    Address(usize, Part),
+    Address(usize, AddressPart),
     Website(&'static str),
     /// The scheme of the service, or none.
     Im(&'static str),
@@ -62,7 +62,7 @@ pub(crate) enum Target {
     UnlessDefault,
 }
 
-impl Target {
+impl ColumnTarget {
     /// Parses a word: the name of a text property, `email/2`, `email/2/name`, `phone/mobile`, `address/home/city`,
     /// `website/work`, `im`, `im/skype`, `birthday`, `birthday/year`, `weddingAnniversary`, `categories`, `children`,
     /// `isFavorite`, `aside`. Letter case does not count.
@@ -110,16 +110,16 @@ impl Target {
         Some(Self::Email(place - 1, part))
     }
 
-    fn part(part: &str) -> Option<Part> {
+    fn part(part: &str) -> Option<AddressPart> {
         Some(match part {
-            "street" => Part::Street(0),
-            "street2" => Part::Street(1),
-            "street3" => Part::Street(2),
-            "city" => Part::City,
-            "state" => Part::State,
-            "postalcode" => Part::PostalCode,
-            "countryorregion" => Part::Country,
-            "postofficebox" => Part::PoBox,
+            "street" => AddressPart::Street(0),
+            "street2" => AddressPart::Street(1),
+            "street3" => AddressPart::Street(2),
+            "city" => AddressPart::City,
+            "state" => AddressPart::State,
+            "postalcode" => AddressPart::PostalCode,
+            "countryorregion" => AddressPart::Country,
+            "postofficebox" => AddressPart::PoBox,
             _ => return None,
         })
     }

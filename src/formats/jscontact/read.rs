@@ -9,18 +9,18 @@ use crate::formats::csv::dates::of_numbers;
 use crate::formats::draft::{Draft, MAX_PHOTO};
 use crate::formats::jscontact::{COLLECTIONS, PRODUCT, components, entries, has_more, member, object, own, set, text};
 use crate::json::Json;
-use crate::vcard::record::{Fate, Found, GroupRecord, Outcome, RecordPhoto, Refusal, SAYS_NOTHING};
+use crate::vcard::record::{Fate, GroupRecord, PropertyOutcome, RecordContent, RecordPhoto, Refusal, SAYS_NOTHING};
 
 /// Schemes of instant messengers.
 const SCHEMES: [&str; 10] = ["aim", "xmpp", "msnim", "skype", "ymsgr", "icq", "gtalk", "qq", "sip", "im"];
 
-type Members = [(String, Json)];
+type CardMembers = [(String, Json)];
 
 /// Reads a Card. An object of another type is refused.
-pub(crate) fn card(members: &Members) -> Found {
+pub(crate) fn card(members: &CardMembers) -> RecordContent {
     if text(members, "@type") != Some("Card") {
         let detail = Some("A Card of JSContact has '@type': 'Card'.".to_owned());
-        return Found::Refused(Refusal { reason: "no Card", detail });
+        return RecordContent::Refused(Refusal { reason: "no Card", detail });
     }
     if text(members, "kind") == Some("group") {
         return group(members);
@@ -37,11 +37,11 @@ pub(crate) fn card(members: &Members) -> Found {
 }
 
 /// A group: a category of its members.
-fn group(members: &Members) -> Found {
+fn group(members: &CardMembers) -> RecordContent {
     let name = object(members, "name").and_then(|name| text(name, "full")).unwrap_or_default().trim().to_owned();
     if name.is_empty() {
         let detail = Some("The group has no name.".to_owned());
-        return Found::Refused(Refusal { reason: "empty", detail });
+        return RecordContent::Refused(Refusal { reason: "empty", detail });
     }
     let outcome = |(name, _): &(String, Json)| {
         let fate = match name.as_str() {
@@ -49,9 +49,9 @@ fn group(members: &Members) -> Found {
             "@type" | "version" | "updated" | "created" | "prodId" => Fate::Ignored(SAYS_NOTHING),
             _ => Fate::Ignored("a group has a name and members only"),
         };
-        Outcome { name: name.clone(), fate }
+        PropertyOutcome { name: name.clone(), fate }
     };
-    Found::Group(Box::new(GroupRecord {
+    RecordContent::Group(Box::new(GroupRecord {
         name,
         members: set(members, "members").into_iter().map(str::to_owned).collect(),
         uid: text(members, "uid").map(str::to_owned),
@@ -88,7 +88,7 @@ fn take(draft: &mut Draft, name: &str, value: &Json) {
     }
 }
 
-fn keywords(draft: &mut Draft, words: &Members) {
+fn keywords(draft: &mut Draft, words: &CardMembers) {
     let mut outcome = Fate::Mapped;
     for (word, _) in words.iter().filter(|(_, value)| *value == Json::Bool(true)) {
         if let Fate::Aside(_) = draft.category(word) {
@@ -100,7 +100,7 @@ fn keywords(draft: &mut Draft, words: &Members) {
 }
 
 /// What became of an entry.
-enum Taken {
+enum MappedEntry {
     /// All of it is mapped.
     All,
     /// A part is mapped, which has this text; the rest is kept with the whole.
@@ -109,7 +109,7 @@ enum Taken {
     Lost(&'static str),
 }
 
-impl Taken {
+impl MappedEntry {
     fn of(fate: Fate, partial: bool, of: impl FnOnce() -> String) -> Self {
         match fate {
             Fate::Aside(why) => Self::No(why),
@@ -120,7 +120,7 @@ impl Taken {
 }
 
 /// Takes an entry of a collection.
-fn take_entry(draft: &mut Draft, name: &str, key: &str, entry: &Members) {
+fn take_entry(draft: &mut Draft, name: &str, key: &str, entry: &CardMembers) {
     let taken = match name {
         "nicknames" => first_text(draft, Text::NickName, entry, "name"),
         "titles" => title(draft, entry),
@@ -131,9 +131,9 @@ fn take_entry(draft: &mut Draft, name: &str, key: &str, entry: &Members) {
             let (address, partial) = components::address(draft, entry);
             let of = own::address_of(&address);
             if of.trim_matches('|').is_empty() {
-                Taken::No(None)
+                MappedEntry::No(None)
             } else {
-                Taken::of(draft.address(address), partial, || of)
+                MappedEntry::of(draft.address(address), partial, || of)
             }
         }
         "links" => link(draft, entry),
@@ -145,36 +145,36 @@ fn take_entry(draft: &mut Draft, name: &str, key: &str, entry: &Members) {
     let place = format!("{name}/{key}");
     let json = || Json::Object(entry.to_vec()).to_string();
     match taken {
-        Taken::All => draft.note(name, Fate::Mapped),
-        Taken::Part(of) => {
+        MappedEntry::All => draft.note(name, Fate::Mapped),
+        MappedEntry::Part(of) => {
             draft.note(name, Fate::Partial);
             draft.keep_silently(&place, &json(), &of);
         }
-        Taken::No(why) => draft.keep_as(name, &place, &json(), why),
-        Taken::Lost(why) => draft.note(name, Fate::Lost(why)),
+        MappedEntry::No(why) => draft.keep_as(name, &place, &json(), why),
+        MappedEntry::Lost(why) => draft.note(name, Fate::Lost(why)),
     }
 }
 
 /// Takes a text that a contact has once: the first entry has it.
-fn first_text(draft: &mut Draft, property: Text, entry: &Members, from: &str) -> Taken {
-    let Some(value) = text(entry, from).filter(|value| !value.is_empty()) else { return Taken::No(None) };
+fn first_text(draft: &mut Draft, property: Text, entry: &CardMembers, from: &str) -> MappedEntry {
+    let Some(value) = text(entry, from).filter(|value| !value.is_empty()) else { return MappedEntry::No(None) };
     if draft.text_of(property).is_some() {
-        return Taken::No(None);
+        return MappedEntry::No(None);
     }
     let partial = has_more(entry, &[from, "kind"]);
-    Taken::of(draft.text(property, value), partial, || value.to_owned())
+    MappedEntry::of(draft.text(property, value), partial, || value.to_owned())
 }
 
-fn title(draft: &mut Draft, entry: &Members) -> Taken {
+fn title(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     match text(entry, "kind").unwrap_or("title") {
         "title" => first_text(draft, Text::JobTitle, entry, "name"),
         "role" => first_text(draft, Text::Profession, entry, "name"),
-        _ => Taken::No(None),
+        _ => MappedEntry::No(None),
     }
 }
 
 /// The first organization; of its units the first.
-fn organization(draft: &mut Draft, entry: &Members) -> Taken {
+fn organization(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     let units: &[Json] = match member(entry, "units") {
         Some(Json::Array(units)) => units,
         _ => &[],
@@ -186,18 +186,20 @@ fn organization(draft: &mut Draft, entry: &Members) -> Taken {
     let company = text(entry, "name");
     let known = draft.text_of(Text::CompanyName).is_some() || draft.text_of(Text::Department).is_some();
     if known || company.is_none() && unit.is_none() {
-        return Taken::No(None);
+        return MappedEntry::No(None);
     }
     let mut partial = units.len() > 1 || has_more(entry, &["name", "units"]);
     for (property, value) in [(Text::CompanyName, company), (Text::Department, unit)] {
         partial |= value.is_some_and(|value| matches!(draft.text(property, value), Fate::Aside(_)));
     }
     let of = format!("{}|{}", company.unwrap_or_default(), unit.unwrap_or_default());
-    Taken::of(Fate::Mapped, partial, || of)
+    MappedEntry::of(Fate::Mapped, partial, || of)
 }
 
-fn email(draft: &mut Draft, entry: &Members) -> Taken {
-    let Some(address) = text(entry, "address").filter(|address| !address.is_empty()) else { return Taken::No(None) };
+fn email(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
+    let Some(address) = text(entry, "address").filter(|address| !address.is_empty()) else {
+        return MappedEntry::No(None);
+    };
     let contexts = set(entry, "contexts");
     let label = text(entry, "label").filter(|label| !label.is_empty());
     let kind = match label {
@@ -214,7 +216,7 @@ fn email(draft: &mut Draft, entry: &Members) -> Taken {
         other_label: label.map(|label| draft.clean(label, false)),
         name: None,
     });
-    Taken::of(fate, partial, || address)
+    MappedEntry::of(fate, partial, || address)
 }
 
 /// A number; a URI of telephones is taken apart (RFC 3966).
@@ -229,8 +231,8 @@ fn number_of(text: &str) -> String {
     }
 }
 
-fn phone(draft: &mut Draft, entry: &Members) -> Taken {
-    let Some(number) = text(entry, "number").filter(|number| !number.is_empty()) else { return Taken::No(None) };
+fn phone(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
+    let Some(number) = text(entry, "number").filter(|number| !number.is_empty()) else { return MappedEntry::No(None) };
     let (contexts, features) = (set(entry, "contexts"), set(entry, "features"));
     let (work, home) = (contexts.contains(&"work"), contexts.contains(&"private"));
     let kind = match () {
@@ -247,12 +249,12 @@ fn phone(draft: &mut Draft, entry: &Members) -> Taken {
     let partial =
         has_more(entry, &["number", "contexts", "features"]) || features.iter().any(|feature| !said.contains(feature));
     let number = draft.clean(&number_of(number), false);
-    Taken::of(draft.phone(kind, &number), partial, || format!("{kind}|{number}"))
+    MappedEntry::of(draft.phone(kind, &number), partial, || format!("{kind}|{number}"))
 }
 
-fn link(draft: &mut Draft, entry: &Members) -> Taken {
+fn link(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     let uri = text(entry, "uri").filter(|uri| !uri.is_empty() && member(entry, "kind").is_none());
-    let Some(uri) = uri else { return Taken::No(None) };
+    let Some(uri) = uri else { return MappedEntry::No(None) };
     let contexts = set(entry, "contexts");
     let kind = match () {
         () if contexts.contains(&"work") => "work",
@@ -261,32 +263,32 @@ fn link(draft: &mut Draft, entry: &Members) -> Taken {
     };
     let partial = contexts.len() > 1 || has_more(entry, &["uri", "contexts", "label"]);
     let label = text(entry, "label").map(|label| draft.clean(label, false));
-    Taken::of(draft.website(kind, uri, label), partial, || uri.to_owned())
+    MappedEntry::of(draft.website(kind, uri, label), partial, || uri.to_owned())
 }
 
-fn service(draft: &mut Draft, entry: &Members) -> Taken {
+fn service(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     let uri = text(entry, "uri").unwrap_or_default();
     let scheme = uri.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
     if !SCHEMES.contains(&scheme.as_str()) {
-        return Taken::No(None);
+        return MappedEntry::No(None);
     }
     let partial = has_more(entry, &["uri", "service", "contexts"]);
-    Taken::of(draft.im("", uri), partial, || uri.to_owned())
+    MappedEntry::of(draft.im("", uri), partial, || uri.to_owned())
 }
 
 /// A date of JSContact as a day, or as an instant if it has a time that says something.
-enum When {
+enum DateOrInstant {
     Day(String),
     Instant(String),
 }
 
-fn when(value: &Json) -> Option<When> {
+fn when(value: &Json) -> Option<DateOrInstant> {
     let Json::Object(date) = value else { return None };
     if let Some(utc) = text(date, "utc") {
         date::instant(utc)?;
         let day = utc[..10].to_owned();
         let midnight = utc.get(11..19).is_some_and(|time| time == "00:00:00");
-        return Some(if midnight { When::Day(day) } else { When::Instant(utc.to_owned()) });
+        return Some(if midnight { DateOrInstant::Day(day) } else { DateOrInstant::Instant(utc.to_owned()) });
     }
     let gregorian = text(date, "calendarScale").is_none_or(|scale| scale.eq_ignore_ascii_case("gregorian"));
     let number = |name| match member(date, name) {
@@ -294,29 +296,29 @@ fn when(value: &Json) -> Option<When> {
         _ => None,
     };
     let year = number("year").map(|year| format!("{year:0>4}"));
-    gregorian.then(|| of_numbers(year.as_deref(), number("month")?, number("day")?)).flatten().map(When::Day)
+    gregorian.then(|| of_numbers(year.as_deref(), number("month")?, number("day")?)).flatten().map(DateOrInstant::Day)
 }
 
-fn anniversary(draft: &mut Draft, entry: &Members) -> Taken {
-    let Some(when) = member(entry, "date").and_then(when) else { return Taken::No(None) };
+fn anniversary(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
+    let Some(when) = member(entry, "date").and_then(when) else { return MappedEntry::No(None) };
     let partial = has_more(entry, &["kind", "date"]);
     let fate = match (text(entry, "kind"), &when) {
-        (Some("birth"), When::Day(day)) => draft.birthday(day),
-        (Some("birth"), When::Instant(instant)) if draft.patch.birthday.is_none() => {
+        (Some("birth"), DateOrInstant::Day(day)) => draft.birthday(day),
+        (Some("birth"), DateOrInstant::Instant(instant)) if draft.patch.birthday.is_none() => {
             draft.patch.birthday = Some(Some(instant.clone()));
             Fate::Mapped
         }
-        (Some("wedding"), When::Day(day)) => draft.anniversary(day),
-        (Some("wedding"), When::Instant(instant)) => draft.anniversary(&instant[..10]),
+        (Some("wedding"), DateOrInstant::Day(day)) => draft.anniversary(day),
+        (Some("wedding"), DateOrInstant::Instant(instant)) => draft.anniversary(&instant[..10]),
         _ => Fate::Aside(None),
     };
-    let (When::Day(of) | When::Instant(of)) = when;
-    Taken::of(fate, partial, || of)
+    let (DateOrInstant::Day(of) | DateOrInstant::Instant(of)) = when;
+    MappedEntry::of(fate, partial, || of)
 }
 
 /// Notes are joined by a line break.
-fn note(draft: &mut Draft, entry: &Members) -> Taken {
-    let Some(note) = text(entry, "note").filter(|note| !note.is_empty()) else { return Taken::No(None) };
+fn note(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
+    let Some(note) = text(entry, "note").filter(|note| !note.is_empty()) else { return MappedEntry::No(None) };
     let note = draft.clean(note, true);
     let joined = match draft.text_of(Text::PersonalNotes) {
         Some(before) => format!("{before}\n{note}"),
@@ -327,25 +329,25 @@ fn note(draft: &mut Draft, entry: &Members) -> Taken {
     if fate != Fate::Mapped {
         draft.patch.texts[Text::PersonalNotes as usize] = before;
     }
-    Taken::of(fate, has_more(entry, &["note"]), || note)
+    MappedEntry::of(fate, has_more(entry, &["note"]), || note)
 }
 
 /// A photo that is in the Card itself. Nothing is fetched.
-fn media(draft: &mut Draft, entry: &Members) -> Taken {
+fn media(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     let uri = text(entry, "uri").unwrap_or_default();
     let data = uri.strip_prefix("data:").and_then(|data| data.split_once(";base64,")).map(|(_, data)| data);
     let bytes = data.and_then(|data| BASE64_STANDARD.decode(data.trim()).ok());
     match bytes {
         Some(bytes) if text(entry, "kind") == Some("photo") && draft.photo.is_none() => {
             if bytes.len() > MAX_PHOTO {
-                return Taken::Lost("too large");
+                return MappedEntry::Lost("too large");
             }
             if Picture::recognize(&bytes).is_err() {
-                return Taken::No(Some("no picture"));
+                return MappedEntry::No(Some("no picture"));
             }
             draft.photo = Some(RecordPhoto { bytes });
-            Taken::All
+            MappedEntry::All
         }
-        _ => Taken::No(None),
+        _ => MappedEntry::No(None),
     }
 }

@@ -5,35 +5,35 @@ mod values;
 
 use std::collections::VecDeque;
 
-use crate::formats::detect::{Detected, Format};
+use crate::formats::detect::{Detected, FileFormat};
 use crate::formats::draft::{Draft, settle};
 use crate::formats::jscontact;
 use crate::formats::json::graph::{GraphContact, GraphJson};
-use crate::formats::json::values::{MAX_VALUE, Piece, Values};
+use crate::formats::json::values::{JsonPiece, MAX_VALUE, Values};
 use crate::json::Json;
-use crate::vcard::record::{Fate, Found, Item, Refusal};
+use crate::vcard::record::{Fate, FileRecord, RecordContent, Refusal};
 
 /// Reads the records of a JSON file.
 pub(crate) struct JsonReader {
     values: Values,
-    format: Format,
+    format: FileFormat,
     graph: &'static dyn GraphJson,
     /// Records that are read and not handed out. The last one waits for the rest of its bytes if it is broken.
-    ready: VecDeque<Item>,
+    ready: VecDeque<FileRecord>,
     broken: bool,
     ended: bool,
 }
 
 impl JsonReader {
     /// Of a file that begins with these bytes, which are pushed later.
-    pub(crate) fn new(format: Format, sample: &[u8], graph: &'static dyn GraphJson) -> Self {
+    pub(crate) fn new(format: FileFormat, sample: &[u8], graph: &'static dyn GraphJson) -> Self {
         Self { values: Values::new(sample), format, graph, ready: VecDeque::new(), broken: false, ended: false }
     }
 
     /// What the file is.
     pub(crate) fn detected(&self, encoding: Option<&'static str>) -> Detected {
         let why = match self.format {
-            Format::JsContact => "it is JSON with '@type': 'Card'",
+            FileFormat::JsContact => "it is JSON with '@type': 'Card'",
             _ => "it is JSON without '@type': 'Card'",
         };
         Detected {
@@ -67,7 +67,7 @@ impl JsonReader {
     }
 
     /// The next record that is complete.
-    pub(crate) fn next_item(&mut self) -> Option<Item> {
+    pub(crate) fn next_item(&mut self) -> Option<FileRecord> {
         loop {
             if self.ready.len() > usize::from(self.broken) {
                 return self.ready.pop_front();
@@ -97,32 +97,32 @@ impl JsonReader {
                 }
                 Ok(other) => {
                     let detail = Some(format!("A contact is a JSON object, not {}.", other.kind()));
-                    Found::Refused(Refusal { reason: "not an object", detail })
+                    RecordContent::Refused(Refusal { reason: "not an object", detail })
                 }
-                Err(refusal) => Found::Refused(refusal),
+                Err(refusal) => RecordContent::Refused(refusal),
             };
-            self.ready.push_back(Item { position: piece.position, raw: piece.raw, found });
+            self.ready.push_back(FileRecord { position: piece.position, raw: piece.raw, found });
         }
     }
 
     /// Adds to the bytes of the broken record.
     fn append(&mut self, bytes: &[u8]) {
-        let Some(Item { raw, found, .. }) = self.ready.back_mut().filter(|_| self.broken) else { return };
+        let Some(FileRecord { raw, found, .. }) = self.ready.back_mut().filter(|_| self.broken) else { return };
         if raw.len() + bytes.len() <= MAX_VALUE {
             raw.extend_from_slice(bytes);
         } else {
             raw.clear();
-            *found = Found::Refused(too_large());
+            *found = RecordContent::Refused(too_large());
         }
     }
 
-    fn object(&self, members: Vec<(String, Json)>) -> Found {
-        if self.format == Format::JsContact {
+    fn object(&self, members: Vec<(String, Json)>) -> RecordContent {
+        if self.format == FileFormat::JsContact {
             return jscontact::read::card(&members);
         }
         let contact = match self.graph.read(members) {
             Ok(contact) => contact,
-            Err(refusal) => return Found::Refused(refusal),
+            Err(refusal) => return RecordContent::Refused(refusal),
         };
         let GraphContact { patch, id, members } = contact;
         let mut draft = Draft::new(self.format.name());
@@ -136,7 +136,7 @@ impl JsonReader {
             }
         }
         if settle(&mut draft.patch).is_none() {
-            return Found::Refused(Refusal { reason: "empty", detail: None });
+            return RecordContent::Refused(Refusal { reason: "empty", detail: None });
         }
         draft.finish()
     }
@@ -147,7 +147,7 @@ fn too_large() -> Refusal {
 }
 
 /// The value of a record.
-fn value(piece: &Piece) -> Result<Json, Refusal> {
+fn value(piece: &JsonPiece) -> Result<Json, Refusal> {
     if piece.too_large {
         return Err(too_large());
     }

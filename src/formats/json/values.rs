@@ -16,7 +16,7 @@ const MAX_AGAIN: u64 = 64 << 20;
 
 /// A record's bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub(crate) struct JsonPiece {
     pub(crate) position: Position,
     /// Empty if the record is too long.
     pub(crate) raw: Vec<u8>,
@@ -27,7 +27,7 @@ pub(crate) struct Piece {
 
 /// How the records stand in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
+enum JsonLayout {
     /// A value a line.
     Lines,
     /// Members of an array, or values one after the other.
@@ -36,7 +36,7 @@ enum Layout {
 
 /// Where the reader is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
+enum ReadState {
     /// Before the first value; so many bytes precede it.
     Before(usize),
     Between,
@@ -48,8 +48,8 @@ enum At {
 /// The values of what was pushed.
 #[derive(Debug)]
 pub(crate) struct Values {
-    layout: Layout,
-    at: At,
+    layout: JsonLayout,
+    at: ReadState,
     bytes: Vec<u8>,
     start: usize,
     scanned: usize,
@@ -108,7 +108,7 @@ impl Values {
         let (layout, before) = layout(sample);
         Self {
             layout,
-            at: At::Before(before),
+            at: ReadState::Before(before),
             bytes: Vec::new(),
             start: 0,
             scanned: 0,
@@ -118,7 +118,7 @@ impl Values {
             nesting: Nesting::default(),
             dropping: false,
             ended: false,
-            sign: if layout == Layout::Items { frequent_sign(&sample[before..]) } else { Vec::new() },
+            sign: if layout == JsonLayout::Items { frequent_sign(&sample[before..]) } else { Vec::new() },
             lost: false,
             pushed: 0,
             again: 0,
@@ -146,19 +146,19 @@ impl Values {
     }
 
     /// The next value that is complete.
-    pub(crate) fn next_piece(&mut self) -> Option<Piece> {
-        if let At::Before(before) = self.at {
+    pub(crate) fn next_piece(&mut self) -> Option<JsonPiece> {
+        if let ReadState::Before(before) = self.at {
             if self.bytes.len() < before {
                 return None;
             }
             self.tail.extend_from_slice(&self.bytes[..before.min(MAX_TAIL)]);
             self.breaks += line_ends(&self.bytes[..before]);
             self.pass(before);
-            self.at = At::Between;
+            self.at = ReadState::Between;
         }
         match self.layout {
-            Layout::Lines => self.next_line(),
-            Layout::Items => self.next_value(),
+            JsonLayout::Lines => self.next_line(),
+            JsonLayout::Items => self.next_value(),
         }
     }
 
@@ -168,7 +168,7 @@ impl Values {
         self.line += mem::take(&mut self.breaks);
     }
 
-    fn next_line(&mut self) -> Option<Piece> {
+    fn next_line(&mut self) -> Option<JsonPiece> {
         loop {
             let rest = &self.bytes[self.scanned..];
             let end = match rest.iter().position(|byte| *byte == b'\n') {
@@ -191,12 +191,12 @@ impl Values {
             self.pass(end);
             let says = |byte: &u8| !byte.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(byte);
             if too_large || raw.iter().any(says) {
-                return Some(Piece { position, raw, rest: false, too_large });
+                return Some(JsonPiece { position, raw, rest: false, too_large });
             }
         }
     }
 
-    fn next_value(&mut self) -> Option<Piece> {
+    fn next_value(&mut self) -> Option<JsonPiece> {
         if self.lost
             && let Some(rest) = self.passed_over()?
         {
@@ -204,21 +204,21 @@ impl Values {
         }
         while let Some(&byte) = self.bytes.get(self.scanned) {
             match self.at {
-                At::Before(_) | At::Between => match byte {
+                ReadState::Before(_) | ReadState::Between => match byte {
                     b',' | b' ' | b'\t' | b'\r' | b'\n' => {
                         self.breaks += u64::from(byte == b'\n');
                         self.pass(self.scanned + 1);
                     }
                     b']' => {
-                        self.at = At::Behind;
+                        self.at = ReadState::Behind;
                         self.pass(self.scanned + 1);
                     }
                     _ => {
-                        self.at = At::In;
+                        self.at = ReadState::In;
                         self.nesting = Nesting::default();
                     }
                 },
-                At::In => {
+                ReadState::In => {
                     if self.nesting.depth == 0 && !self.nesting.in_string && b",] \t\r\n".contains(&byte) {
                         return Some(self.value());
                     }
@@ -232,11 +232,11 @@ impl Values {
                         self.start = self.scanned;
                     }
                 }
-                At::Behind => {
+                ReadState::Behind => {
                     let rest = &self.bytes[self.scanned..];
                     if !self.sign.is_empty() && rest.starts_with(&self.sign) {
                         // The array ended too early: a bracket is broken.
-                        self.at = At::Between;
+                        self.at = ReadState::Between;
                         continue;
                     }
                     if !self.ended && byte == b'{' && self.sign.starts_with(rest) {
@@ -250,11 +250,11 @@ impl Values {
                 }
             }
         }
-        (self.ended && self.at == At::In && (self.scanned > self.start || self.dropping)).then(|| self.value())
+        (self.ended && self.at == ReadState::In && (self.scanned > self.start || self.dropping)).then(|| self.value())
     }
 
     /// What stands between a broken record and the next one. `Some(None)` if the next one begins here.
-    fn passed_over(&mut self) -> Option<Option<Piece>> {
+    fn passed_over(&mut self) -> Option<Option<JsonPiece>> {
         let ahead = &self.bytes[self.start..];
         let found = find(ahead, &self.sign);
         let end = match found {
@@ -271,31 +271,31 @@ impl Values {
         self.breaks += line_ends(&raw);
         let position = Position { unit: "item", number: self.number, line: self.line };
         self.pass(self.start + end);
-        Some(Some(Piece { position, raw, rest: true, too_large: false }))
+        Some(Some(JsonPiece { position, raw, rest: true, too_large: false }))
     }
 
-    fn value(&mut self) -> Piece {
-        self.at = At::Between;
+    fn value(&mut self) -> JsonPiece {
+        self.at = ReadState::Between;
         self.number += 1;
         let position = Position { unit: "item", number: self.number, line: self.line };
         let too_large = mem::take(&mut self.dropping);
         let raw = if too_large { Vec::new() } else { self.bytes[self.start..self.scanned].to_vec() };
         self.pass(self.scanned);
-        Piece { position, raw, rest: false, too_large }
+        JsonPiece { position, raw, rest: false, too_large }
     }
 
     /// Remembers how records begin, by one that is whole, unless the first bytes told it.
     pub(crate) fn learn(&mut self, raw: &[u8]) {
-        if self.sign.is_empty() && self.layout == Layout::Items {
+        if self.sign.is_empty() && self.layout == JsonLayout::Items {
             self.sign = sign(raw);
         }
     }
 
     /// Shortens a value that is no JSON by the records that it swallowed, which are read again: one lost quote or bracket must
     /// not cost those behind it.
-    pub(crate) fn give_back(&mut self, piece: &mut Piece) {
+    pub(crate) fn give_back(&mut self, piece: &mut JsonPiece) {
         let (raw, sign) = (&piece.raw, &self.sign);
-        if sign.is_empty() || raw.is_empty() || self.layout == Layout::Lines {
+        if sign.is_empty() || raw.is_empty() || self.layout == JsonLayout::Lines {
             return;
         }
         let Some(at) = find(&raw[1..], sign).map(|at| at + 1) else {
@@ -347,11 +347,11 @@ fn sign(raw: &[u8]) -> Vec<u8> {
 }
 
 /// How the records stand, and how many bytes precede the first.
-fn layout(sample: &[u8]) -> (Layout, usize) {
+fn layout(sample: &[u8]) -> (JsonLayout, usize) {
     let begin = sample.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(sample.len());
     let text = &sample[begin..];
     if text.starts_with(b"[") {
-        return (Layout::Items, begin + 1);
+        return (JsonLayout::Items, begin + 1);
     }
     let mut nesting = Nesting::default();
     let (mut key, mut string) = (Vec::new(), None);
@@ -360,7 +360,7 @@ fn layout(sample: &[u8]) -> (Layout, usize) {
             match byte {
                 b'"' => string = Some(at + 1),
                 b'[' if key.eq_ignore_ascii_case(b"value") || key.eq_ignore_ascii_case(b"list") => {
-                    return (Layout::Items, begin + at + 1);
+                    return (JsonLayout::Items, begin + at + 1);
                 }
                 b',' => key.clear(),
                 _ => {}
@@ -369,15 +369,15 @@ fn layout(sample: &[u8]) -> (Layout, usize) {
             key = string.take().map_or_else(Vec::new, |from| text[from..at].to_vec());
         }
         if byte == b'\n' && is_line(&text[..at], &text[at..]) {
-            return (Layout::Lines, 0);
+            return (JsonLayout::Lines, 0);
         }
         if nesting.after(byte) {
             // One line, or an object over several.
             let lines = text[..at].contains(&b'\n');
-            return if lines { (Layout::Items, begin) } else { (Layout::Lines, 0) };
+            return if lines { (JsonLayout::Items, begin) } else { (JsonLayout::Lines, 0) };
         }
     }
-    if text.contains(&b'\n') { (Layout::Items, begin) } else { (Layout::Lines, 0) }
+    if text.contains(&b'\n') { (JsonLayout::Items, begin) } else { (JsonLayout::Lines, 0) }
 }
 
 /// Whether a broken first line is a record of its own: it does not end as an object that goes on does, and the next line begins

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::contact::{Address, Email, Properties, Text, Website};
 use crate::domain::date;
 use crate::formats::aside::Aside;
-use crate::formats::csv::google::{BETWEEN, Entry, FAMILIES, Family, OWN, entry, fingerprint, phone_kind};
+use crate::formats::csv::google::{BETWEEN, FAMILIES, Family, NumberedColumn, OWN, entry, fingerprint, phone_kind};
 use crate::formats::csv::target::normalize;
-use crate::formats::write::{LeftOut, Source, cells};
+use crate::formats::write::{ContactToWrite, LeftOut, cells};
 
 /// The dialect of what is kept aside.
 const DIALECT: &str = "csv-google";
@@ -56,14 +56,14 @@ const NUMBERED: [(Family, &[&str]); 7] = [
 const MAX_COLUMNS: usize = 200;
 
 /// The cells of one number, by part.
-type Parts = Vec<(&'static str, String)>;
+type NumberCells = Vec<(&'static str, String)>;
 
 /// The cells of a contact.
 #[derive(Debug, Default)]
-struct Cells {
+struct GoogleCells {
     front: BTreeMap<&'static str, String>,
     /// By number, for each of [`NUMBERED`].
-    numbered: [BTreeMap<usize, Parts>; NUMBERED.len()],
+    numbered: [BTreeMap<usize, NumberCells>; NUMBERED.len()],
     /// Columns that only files of this dialect have.
     further: BTreeMap<String, String>,
 }
@@ -77,8 +77,8 @@ pub struct GoogleColumns {
 
 impl GoogleColumns {
     /// Makes room for a contact.
-    pub fn see(&mut self, source: &Source<'_>) {
-        let cells = Cells::of(source, &mut LeftOut::default());
+    pub fn see(&mut self, source: &ContactToWrite<'_>) {
+        let cells = GoogleCells::of(source, &mut LeftOut::default());
         for (most, numbered) in self.numbers.iter_mut().zip(&cells.numbered) {
             *most = numbered.last_key_value().map_or(0, |(number, _)| *number).max(*most);
         }
@@ -130,8 +130,8 @@ impl GoogleWriter {
     }
 
     /// The row of a contact, with its end.
-    pub fn row(&mut self, source: &Source<'_>) -> String {
-        let cells = Cells::of(source, &mut self.left_out);
+    pub fn row(&mut self, source: &ContactToWrite<'_>) -> String {
+        let cells = GoogleCells::of(source, &mut self.left_out);
         let mut row: Vec<(&str, bool)> = Vec::new();
         for (name, _) in FRONT {
             row.push((cells.front.get(name).map_or("", String::as_str), false));
@@ -165,8 +165,8 @@ impl GoogleWriter {
     }
 }
 
-impl Cells {
-    fn of(source: &Source<'_>, left_out: &mut LeftOut) -> Self {
+impl GoogleCells {
+    fn of(source: &ContactToWrite<'_>, left_out: &mut LeftOut) -> Self {
         let properties = &source.contact.properties;
         let asides = source.asides(DIALECT);
         let mut cells = Self::default();
@@ -203,7 +203,7 @@ impl Cells {
         beyond
     }
 
-    fn place(&mut self, entry: &Entry) -> Option<(&mut Parts, &'static str)> {
+    fn place(&mut self, entry: &NumberedColumn) -> Option<(&mut NumberCells, &'static str)> {
         let at = NUMBERED.iter().position(|(family, _)| *family == entry.family)?;
         if usize::from(entry.number) > MAX_COLUMNS {
             return None;
@@ -213,7 +213,7 @@ impl Cells {
     }
 
     /// Adds an entry under the first number that is free.
-    fn add(&mut self, family: Family, parts: Parts) {
+    fn add(&mut self, family: Family, parts: NumberCells) {
         let Some(at) = NUMBERED.iter().position(|(known, _)| *known == family) else { return };
         let numbered = &mut self.numbered[at];
         let free = (1..=numbered.len() + 1).find(|number| !numbered.contains_key(number)).unwrap_or(1);

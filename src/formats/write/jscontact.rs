@@ -11,17 +11,17 @@ use crate::domain::photo::Picture;
 use crate::formats::aside::{self, Aside};
 use crate::formats::jscontact::own::{self, Own};
 use crate::formats::jscontact::{COLLECTIONS, PRODUCT, read};
-use crate::formats::write::Source;
+use crate::formats::write::ContactToWrite;
 use crate::json::Json;
-use crate::vcard::record::Found;
+use crate::vcard::record::RecordContent;
 
-type Members = Vec<(String, Json)>;
+type ObjectMembers = Vec<(String, Json)>;
 
 /// A contact as a Card, on one line without its end. Every property comes back when the Card is read: those that JSContact has
 /// no member for, or not in this form, stand in `vCardProps` as well.
-pub fn jscontact(source: &Source<'_>) -> String {
+pub fn jscontact(source: &ContactToWrite<'_>) -> String {
     let properties = &source.contact.properties;
-    let mut card = Card::default();
+    let mut card = CardBuilder::default();
     card.of(properties);
     let asides = source.asides("jscontact");
     let mut members = card.members(properties, &asides);
@@ -56,7 +56,7 @@ fn set(name: &str) -> Json {
     object([(name, Json::Bool(true))])
 }
 
-fn head(source: &Source<'_>) -> Members {
+fn head(source: &ContactToWrite<'_>) -> ObjectMembers {
     let id = source.contact.id.to_string();
     let uid = source.card.and_then(aside::uid).unwrap_or_else(|| format!("urn:uuid:{id}"));
     let Json::Object(head) = object([
@@ -73,19 +73,19 @@ fn head(source: &Source<'_>) -> Members {
 }
 
 /// What the members say when they are read.
-fn said(members: &Members) -> Properties {
+fn said(members: &ObjectMembers) -> Properties {
     let Json::Object(mut card) = object([("@type", string("Card")), ("prodId", string(PRODUCT))]) else {
         return Properties::default();
     };
     card.extend(members.iter().cloned());
     match read::card(&card) {
-        Found::Contact(record) => record.patch.into_properties(),
-        Found::Group(_) | Found::Refused(_) => ContactPatch::default().into_properties(),
+        RecordContent::Contact(record) => record.patch.into_properties(),
+        RecordContent::Group(_) | RecordContent::Refused(_) => ContactPatch::default().into_properties(),
     }
 }
 
 /// An entry of a collection, with what tells it from others.
-struct Entry {
+struct CardEntry {
     collection: &'static str,
     key: String,
     of: String,
@@ -93,14 +93,14 @@ struct Entry {
 }
 
 #[derive(Default)]
-struct Card {
-    entries: Vec<Entry>,
+struct CardBuilder {
+    entries: Vec<CardEntry>,
 }
 
-impl Card {
+impl CardBuilder {
     fn add(&mut self, collection: &'static str, letter: &str, of: impl Into<String>, value: Json) {
         let number = self.entries.iter().filter(|entry| entry.collection == collection).count() + 1;
-        self.entries.push(Entry { collection, key: format!("{letter}{number}"), of: of.into(), value });
+        self.entries.push(CardEntry { collection, key: format!("{letter}{number}"), of: of.into(), value });
     }
 
     fn of(&mut self, properties: &Properties) {
@@ -120,7 +120,7 @@ impl Card {
             self.add("addresses", "a", own::address_of(address), address_entry(address));
         }
         for site in &properties.websites {
-            let mut entry = Members::new();
+            let mut entry = ObjectMembers::new();
             match site.kind.as_deref() {
                 Some("work") => entry.push(("contexts".to_owned(), set("work"))),
                 Some("home") => entry.push(("contexts".to_owned(), set("private"))),
@@ -146,7 +146,7 @@ impl Card {
     }
 
     fn organization(&mut self, company: Option<&str>, department: Option<&str>) {
-        let mut entry = Members::new();
+        let mut entry = ObjectMembers::new();
         entry.extend(company.map(|name| ("name".to_owned(), string(name))));
         let unit = department.map(|name| Json::Array(vec![object([("name", string(name))])]));
         entry.extend(unit.map(|units| ("units".to_owned(), units)));
@@ -158,7 +158,7 @@ impl Card {
 
     fn emails(&mut self, properties: &Properties) {
         for email in &properties.emails {
-            let mut entry = Members::new();
+            let mut entry = ObjectMembers::new();
             match email.kind.as_deref() {
                 Some("work") => entry.push(("contexts".to_owned(), set("work"))),
                 Some("personal") => entry.push(("contexts".to_owned(), set("private"))),
@@ -174,7 +174,7 @@ impl Card {
     fn phones(&mut self, properties: &Properties) {
         for phone in &properties.phones {
             let kind = phone.kind.as_deref().unwrap_or("other");
-            let mut entry = Members::new();
+            let mut entry = ObjectMembers::new();
             let context = match kind {
                 "home" | "homeFax" => Some("private"),
                 "business" | "businessFax" => Some("work"),
@@ -195,7 +195,7 @@ impl Card {
     }
 
     /// The members of the Card. An entry of which more is kept, and that is what it was, stands as it came.
-    fn members(mut self, properties: &Properties, asides: &[Aside]) -> Members {
+    fn members(mut self, properties: &Properties, asides: &[Aside]) -> ObjectMembers {
         for entry in &mut self.entries {
             let kept = |aside: &&Aside| {
                 aside.of.as_ref() == Some(&entry.of)
@@ -206,13 +206,13 @@ impl Card {
                 entry.value = value;
             }
         }
-        let mut members = Members::new();
+        let mut members = ObjectMembers::new();
         members.extend(name_entry(properties, asides).map(|name| ("name".to_owned(), name)));
-        for Entry { collection, key, value, .. } in self.entries {
+        for CardEntry { collection, key, value, .. } in self.entries {
             put(&mut members, collection, &key, value);
         }
         if !properties.categories.is_empty() {
-            let mut words = Members::new();
+            let mut words = ObjectMembers::new();
             // Names of members that differ in their letter case only are refused by many readers, ours too.
             for word in &properties.categories {
                 let word_lower = word.to_lowercase();
@@ -227,7 +227,7 @@ impl Card {
 }
 
 /// Adds an entry to a collection.
-fn put(members: &mut Members, collection: &str, key: &str, value: Json) {
+fn put(members: &mut ObjectMembers, collection: &str, key: &str, value: Json) {
     let at = members.iter().position(|(name, _)| name == collection).unwrap_or_else(|| {
         members.push((collection.to_owned(), Json::Object(Vec::new())));
         members.len() - 1
@@ -239,7 +239,7 @@ fn put(members: &mut Members, collection: &str, key: &str, value: Json) {
 
 /// Adds what is kept aside as a whole, and returns the further entries of `vCardProps`. A key or a member that is there already is
 /// not written twice: an entry gets another key.
-fn further(members: &mut Members, asides: &[Aside]) -> Vec<Json> {
+fn further(members: &mut ObjectMembers, asides: &[Aside]) -> Vec<Json> {
     let mut taken: HashSet<String> = members.iter().map(|(name, _)| name.to_lowercase()).collect();
     for (name, value) in members.iter() {
         if let Json::Object(entries) = value {
@@ -290,7 +290,7 @@ fn name_entry(properties: &Properties, asides: &[Aside]) -> Option<Json> {
         component.extend(spoken.and_then(text).map(|spoken| ("phonetic".to_owned(), string(spoken))));
         components.push(Json::Object(component));
     }
-    let mut name = Members::new();
+    let mut name = ObjectMembers::new();
     if !components.is_empty() {
         name.push(("components".to_owned(), Json::Array(components)));
     }
@@ -311,7 +311,7 @@ fn address_entry(address: &Address) -> Json {
         let text = text.as_deref().filter(|text| !text.is_empty())?;
         Some(object([("kind", string(kind)), ("value", string(text))]))
     };
-    let mut entry = Members::new();
+    let mut entry = ObjectMembers::new();
     match address.kind.as_deref() {
         Some("home") => entry.push(("contexts".to_owned(), set("private"))),
         Some("business") => entry.push(("contexts".to_owned(), set("work"))),
@@ -339,7 +339,7 @@ fn date_entry(text: &str) -> Option<(String, Json)> {
     Some((day.to_owned(), date))
 }
 
-fn photo_entry(members: &mut Members, photo: &[u8]) {
+fn photo_entry(members: &mut ObjectMembers, photo: &[u8]) {
     let kind = Picture::recognize(photo).map_or("application/octet-stream", |picture| picture.format.content_type());
     let uri = format!("data:{kind};base64,{}", BASE64_STANDARD.encode(photo));
     put(

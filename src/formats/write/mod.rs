@@ -21,7 +21,7 @@ use crate::formats::aside::{self, Aside};
 
 /// A contact to be written.
 #[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
+pub struct ContactToWrite<'a> {
     /// The contact.
     pub contact: &'a Contact,
     /// The card beside it, which has what is kept aside and its identity.
@@ -30,7 +30,7 @@ pub struct Source<'a> {
     pub photo: Option<&'a [u8]>,
 }
 
-impl Source<'_> {
+impl ContactToWrite<'_> {
     /// What is kept aside in this dialect.
     pub(crate) fn asides(&self, dialect: &str) -> Vec<Aside> {
         let asides = self.card.map(aside::read).unwrap_or_default();

@@ -1,10 +1,10 @@
 //! Contacts in the JSON of Graph, a line each.
 
 use crate::formats::json::graph::GraphJson;
-use crate::formats::write::Source;
+use crate::formats::write::ContactToWrite;
 
 /// A contact as a line, with its end. Members that no property holds, and that a file of this format brought, come back.
-pub fn ndjson(source: &Source<'_>, graph: &dyn GraphJson) -> String {
+pub fn ndjson(source: &ContactToWrite<'_>, graph: &dyn GraphJson) -> String {
     let mut line = graph.write(source.contact);
     for aside in source.asides("graph").iter().filter(|aside| aside.of.is_none()) {
         let name = serde_json::Value::String(aside.name.clone()).to_string();

@@ -6,7 +6,7 @@ use crate::domain::contact::{Address, Properties, Text};
 use crate::domain::date;
 use crate::formats::csv::dates::DateOrder;
 use crate::formats::csv::tables;
-use crate::formats::write::{LeftOut, Source, cells};
+use crate::formats::write::{ContactToWrite, LeftOut, cells};
 
 /// The dialect of what is kept aside.
 const DIALECT: &str = "csv-outlook";
@@ -150,7 +150,7 @@ pub struct OutlookWriter {
     pub left_out: LeftOut,
 }
 
-type Cells = BTreeMap<&'static str, String>;
+type OutlookCells = BTreeMap<&'static str, String>;
 
 impl OutlookWriter {
     /// Dates in this order; `guard` keeps spreadsheets from running cells.
@@ -165,7 +165,7 @@ impl OutlookWriter {
     }
 
     /// The row of a contact, with its end. Every cell that is not empty is quoted, as Outlook does it.
-    pub fn row(&mut self, source: &Source<'_>) -> String {
+    pub fn row(&mut self, source: &ContactToWrite<'_>) -> String {
         let cells = self.cells(source);
         let mut row = String::new();
         for (at, name) in COLUMNS.iter().enumerate() {
@@ -185,9 +185,9 @@ impl OutlookWriter {
         row
     }
 
-    fn cells(&mut self, source: &Source<'_>) -> Cells {
+    fn cells(&mut self, source: &ContactToWrite<'_>) -> OutlookCells {
         let properties = &source.contact.properties;
-        let mut cells = Cells::new();
+        let mut cells = OutlookCells::new();
         for (name, property) in TEXTS {
             if let Some(text) = properties.text(property) {
                 cells.insert(name, text.to_owned());
@@ -218,7 +218,7 @@ impl OutlookWriter {
     }
 
     /// Counts the properties that have no column.
-    fn count(&mut self, source: &Source<'_>) {
+    fn count(&mut self, source: &ContactToWrite<'_>) {
         let properties = &source.contact.properties;
         let texts = [Text::NickName, Text::FileAs, Text::YomiGivenName, Text::YomiSurname, Text::YomiCompanyName];
         for text in texts {
@@ -232,7 +232,7 @@ impl OutlookWriter {
         self.left_out.add("photo", usize::from(source.photo.is_some()));
     }
 
-    fn phones(&mut self, properties: &Properties, source: &Source<'_>, cells: &mut Cells) {
+    fn phones(&mut self, properties: &Properties, source: &ContactToWrite<'_>, cells: &mut OutlookCells) {
         let asides = source.asides(DIALECT);
         let mut beyond = 0;
         for phone in &properties.phones {
@@ -252,7 +252,7 @@ impl OutlookWriter {
         self.left_out.add("phones", beyond);
     }
 
-    fn emails(&mut self, properties: &Properties, cells: &mut Cells) {
+    fn emails(&mut self, properties: &Properties, cells: &mut OutlookCells) {
         let columns = [
             ("E-mail Address", "E-mail Type", "E-mail Display Name"),
             ("E-mail 2 Address", "E-mail 2 Type", "E-mail 2 Display Name"),
@@ -269,7 +269,7 @@ impl OutlookWriter {
         self.left_out.add("types of emailAddresses", typed);
     }
 
-    fn addresses(&mut self, properties: &Properties, cells: &mut Cells) {
+    fn addresses(&mut self, properties: &Properties, cells: &mut OutlookCells) {
         let mut beyond = 0;
         let mut taken = [false; 3];
         for address in &properties.addresses {
@@ -287,7 +287,7 @@ impl OutlookWriter {
         self.left_out.add("postalAddresses", beyond);
     }
 
-    fn dates(&mut self, properties: &Properties, cells: &mut Cells) {
+    fn dates(&mut self, properties: &Properties, cells: &mut OutlookCells) {
         let day = properties.birthday.as_deref().and_then(|birthday| birthday.get(..10));
         let dates = [
             ("Birthday", "birthday", day),
@@ -347,7 +347,7 @@ const OTHER: Columns = [
     "Other Address PO Box",
 ];
 
-fn address_cells(address: &Address, columns: Columns, cells: &mut Cells) {
+fn address_cells(address: &Address, columns: Columns, cells: &mut OutlookCells) {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let street = text(&address.street);
     let mut lines = street.splitn(3, '\n').map(str::to_owned);

@@ -5,7 +5,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq as _, Serializer};
 use crate::domain::contact::expand::{Expand, Expanded};
 use crate::domain::error::{Error, Kind, Problem};
 use crate::domain::extended::{
-    Changes, ExtendedProperty, ExtendedValue, MAX_BYTES, MAX_PROPERTIES, MULTI, MultiValue, PropertyId, SINGLE,
+    ExtendedChanges, ExtendedProperty, ExtendedValue, MAX_BYTES, MAX_PROPERTIES, MULTI, MultiValue, PropertyId, SINGLE,
     SingleValue,
 };
 use crate::domain::extension::Extension;
@@ -59,7 +59,7 @@ fn wrong_type(place: &str, expected: &str, found: &Json) -> Error {
 ///
 /// # Errors
 /// 400 if it is not such a list, an id is invalid or repeated, or a limit is exceeded.
-pub(crate) fn read<V: ReadValue>(value: Json, deviations: &mut Vec<Problem>) -> Result<Changes<V>, Error> {
+pub(crate) fn read<V: ReadValue>(value: Json, deviations: &mut Vec<Problem>) -> Result<ExtendedChanges<V>, Error> {
     let entries = match value {
         Json::Null => return Ok(Vec::new()),
         Json::Array(entries) => entries,
@@ -69,7 +69,7 @@ pub(crate) fn read<V: ReadValue>(value: Json, deviations: &mut Vec<Problem>) -> 
         let message = format!("'{}' has {} entries, more than the {MAX_PROPERTIES} allowed.", V::OF, entries.len());
         return Err(Error::invalid(Kind::Limit, V::OF, message));
     }
-    let mut changes = Changes::<V>::with_capacity(entries.len());
+    let mut changes = ExtendedChanges::<V>::with_capacity(entries.len());
     let mut size = 0;
     for (i, entry) in entries.into_iter().enumerate() {
         let place = format!("{}/{i}", V::OF);

@@ -46,14 +46,14 @@ const AUTHORITY_DAYS: i64 = 30 * 365;
 The authority is constrained to localhost, 127.0.0.1, ::1 and graph.microsoft.com. It is created once, so that clients \
 keep trusting it; the certificate is replaced when it has less than 30 days left. `contactd serve --dev --tls` serves with \
 it.")]
-pub struct Arguments {
+pub struct DevCertArgs {
     /// Folder for the files; by default $XDG_DATA_HOME/contactd or ~/.local/share/contactd
     #[arg(long, env = "CONTACTD_DEV_CERT_DIR", value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }
 
 /// The files of a folder, with the flag that named it.
-pub(crate) struct Files {
+pub(crate) struct CertFiles {
     pub(crate) authority: PathBuf,
     authority_key: PathBuf,
     cert: PathBuf,
@@ -63,7 +63,7 @@ pub(crate) struct Files {
     flag: &'static str,
 }
 
-impl Files {
+impl CertFiles {
     fn of(folder: PathBuf, flag: &'static str) -> Self {
         let file = |name| folder.join(name);
         Self {
@@ -91,7 +91,7 @@ impl Files {
 ///
 /// # Errors
 /// One line that names the folder or the file.
-pub fn run(arguments: &Arguments) -> Result<(), String> {
+pub fn run(arguments: &DevCertArgs) -> Result<(), String> {
     let files = make("--dir", arguments.dir.as_deref())?;
     let told = tell(&files.authority, arguments.dir.as_ref().map(|_| files.folder.as_path()));
     // A closed output is no error.
@@ -103,7 +103,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
 ///
 /// # Errors
 /// One line that names the flag, the folder or the file.
-pub(crate) fn make(flag: &'static str, folder: Option<&Path>) -> Result<Files, String> {
+pub(crate) fn make(flag: &'static str, folder: Option<&Path>) -> Result<CertFiles, String> {
     let usual = || {
         let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
@@ -113,13 +113,13 @@ pub(crate) fn make(flag: &'static str, folder: Option<&Path>) -> Result<Files, S
     let folder = folder
         .or_else(usual)
         .ok_or_else(|| format!("{flag} names no folder, and XDG_DATA_HOME and HOME are not set"))?;
-    let files = Files::of(folder, flag);
+    let files = CertFiles::of(folder, flag);
     make_at(&files, clock::now() / 1_000_000)?;
     Ok(files)
 }
 
 /// As of a time in seconds since 1970.
-fn make_at(files: &Files, now: i64) -> Result<(), String> {
+fn make_at(files: &CertFiles, now: i64) -> Result<(), String> {
     let folder = &files.folder;
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| files.wrong(folder, error))?;
     // If several processes start at once, one creates the files and the others find them.
@@ -146,7 +146,7 @@ fn make_at(files: &Files, now: i64) -> Result<(), String> {
 }
 
 /// Whether a client that trusts the authority would accept the certificate for all its names at this time.
-fn is_trusted(files: &Files, at: i64) -> bool {
+fn is_trusted(files: &CertFiles, at: i64) -> bool {
     let check = || {
         let certificate = CertificateDer::from_pem_file(&files.cert).ok()?;
         let mut roots = RootCertStore::empty();
@@ -162,7 +162,7 @@ fn is_trusted(files: &Files, at: i64) -> bool {
     check().is_some()
 }
 
-fn new_authority(files: &Files, now: i64) -> Result<KeyPair, String> {
+fn new_authority(files: &CertFiles, now: i64) -> Result<KeyPair, String> {
     let wrong = |error| files.wrong(&files.authority, error);
     let key = KeyPair::generate().map_err(wrong)?;
     let certificate = authority(&key, now).and_then(|params| params.self_signed(&key)).map_err(wrong)?;
@@ -190,7 +190,7 @@ fn authority(key: &KeyPair, now: i64) -> Result<CertificateParams, rcgen::Error>
     Ok(params)
 }
 
-fn new_certificate(files: &Files, authority_key: &KeyPair, now: i64) -> Result<(), String> {
+fn new_certificate(files: &CertFiles, authority_key: &KeyPair, now: i64) -> Result<(), String> {
     let make = || {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(NAMES.map(str::to_owned))?;
@@ -212,7 +212,7 @@ fn time(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-fn read(files: &Files, path: &Path) -> Result<Option<String>, String> {
+fn read(files: &CertFiles, path: &Path) -> Result<Option<String>, String> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -221,7 +221,7 @@ fn read(files: &Files, path: &Path) -> Result<Option<String>, String> {
 }
 
 /// Writes a file atomically, with this mode from the start.
-fn write(files: &Files, path: &Path, text: &str, mode: u32) -> Result<(), String> {
+fn write(files: &CertFiles, path: &Path, text: &str, mode: u32) -> Result<(), String> {
     let written = tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(&files.folder);
     let written = written.and_then(|mut file| {
         file.write_all(text.as_bytes())?;
@@ -272,8 +272,8 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000;
 
-    fn files(folder: &tempfile::TempDir) -> Files {
-        Files::of(folder.path().join("new/folder"), "--dir")
+    fn files(folder: &tempfile::TempDir) -> CertFiles {
+        CertFiles::of(folder.path().join("new/folder"), "--dir")
     }
 
     fn text(path: &Path) -> String {

@@ -16,17 +16,17 @@ use crate::permission;
 /// The files of a certificate and its key, with the flags that named them.
 #[derive(Debug, Clone)]
 pub struct Pair {
-    cert: Named,
-    key: Named,
+    cert: FlaggedFile,
+    key: FlaggedFile,
 }
 
 #[derive(Debug, Clone)]
-struct Named {
+struct FlaggedFile {
     flag: &'static str,
     path: PathBuf,
 }
 
-impl Named {
+impl FlaggedFile {
     fn wrong(&self, what: impl Display) -> String {
         format!("{} {}: {what}", self.flag, self.path.display())
     }
@@ -42,16 +42,16 @@ impl Named {
 /// Identifies a version of a file: device, inode, size, and the times of the last change of content and of metadata.
 type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
 /// The stamps of both files; `None` for a file that is missing.
-pub(crate) type State = [Option<Stamp>; 2];
+pub(crate) type FileStamps = [Option<Stamp>; 2];
 
 impl Pair {
     /// A pair of files, each with the flag that named it.
     pub fn new(cert: (&'static str, &Path), key: (&'static str, &Path)) -> Self {
-        let named = |(flag, path): (&'static str, &Path)| Named { flag, path: path.to_owned() };
+        let named = |(flag, path): (&'static str, &Path)| FlaggedFile { flag, path: path.to_owned() };
         Self { cert: named(cert), key: named(key) }
     }
 
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> FileStamps {
         [&self.cert, &self.key].map(|named| {
             let file = fs::metadata(&named.path).ok()?;
             let (content, rights) = ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));

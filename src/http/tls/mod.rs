@@ -4,7 +4,7 @@
 mod dev_cert;
 mod files;
 
-pub use crate::http::tls::dev_cert::{Arguments as DevCert, run as dev_cert};
+pub use crate::http::tls::dev_cert::{DevCertArgs as DevCert, run as dev_cert};
 pub use crate::http::tls::files::Pair;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-use crate::http::tls::files::State;
+use crate::http::tls::files::FileStamps;
 
 /// How often the files are checked for a change. They are read once they are the same in two checks in a row, because a
 /// certificate and its key are written one after the other.
@@ -78,12 +78,12 @@ impl Flags {
 /// A certificate that is served. Cheap to clone; while a clone exists, a thread watches its files.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    live: Arc<Live>,
+    live: Arc<LiveCertificate>,
     authority: Option<Arc<Path>>,
 }
 
 #[derive(Debug)]
-struct Live {
+struct LiveCertificate {
     pair: Pair,
     served: RwLock<Served>,
 }
@@ -109,7 +109,7 @@ impl Tls {
     /// One line that names the flag and the file.
     pub fn open(pair: Pair) -> Result<Self, String> {
         let state = pair.state();
-        let live = Arc::new(Live { served: RwLock::new(Served::new(pair.read()?)), pair });
+        let live = Arc::new(LiveCertificate { served: RwLock::new(Served::new(pair.read()?)), pair });
         let served = Arc::downgrade(&live);
         let watcher = thread::Builder::new().name("certificate".to_owned()).spawn(move || watch(&served, state));
         watcher.map_err(|error| error.to_string())?;
@@ -135,19 +135,19 @@ impl Tls {
     }
 }
 
-impl Live {
+impl LiveCertificate {
     fn sessions(&self) -> Arc<ServerSessionMemoryCache> {
         Arc::clone(&self.served.read().unwrap_or_else(PoisonError::into_inner).sessions)
     }
 }
 
-impl ResolvesServerCert for Live {
+impl ResolvesServerCert for LiveCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.served.read().unwrap_or_else(PoisonError::into_inner).key))
     }
 }
 
-impl StoresServerSessions for Live {
+impl StoresServerSessions for LiveCertificate {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
         self.sessions().put(key, value)
     }
@@ -167,7 +167,7 @@ impl StoresServerSessions for Live {
 
 /// Watches the files while they are served. It compares their metadata. File notifications were rejected: they miss a
 /// symbolic link to a folder that is switched, which is how containers and ACME clients replace certificates.
-fn watch(live: &Weak<Live>, mut known: State) {
+fn watch(live: &Weak<LiveCertificate>, mut known: FileStamps) {
     let mut before = known;
     loop {
         thread::sleep(PERIOD);

@@ -80,7 +80,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
 
 /// Where the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
+enum HeadState {
     Method,
     /// The first byte of the target.
     Target,
@@ -117,7 +117,7 @@ enum Framing {
 /// The requests on a connection.
 #[derive(Debug)]
 struct Requests {
-    at: At,
+    at: HeadState,
     /// The method or the line that is being read, as far as it is inspected.
     line: Vec<u8>,
     /// Whether the request is HTTP/1.1.
@@ -127,7 +127,7 @@ struct Requests {
 
 impl Default for Requests {
     fn default() -> Self {
-        Self { at: At::Method, line: Vec::new(), is_recent: false, body: Framing::None }
+        Self { at: HeadState::Method, line: Vec::new(), is_recent: false, body: Framing::None }
     }
 }
 
@@ -138,7 +138,7 @@ impl Requests {
         let (mut copied, mut next) = (0, 0);
         while let Some(rest) = bytes.get(next..).filter(|rest| !rest.is_empty()) {
             match rest.first() {
-                Some(byte) if self.at == At::Path && must_be_encoded(*byte) => {
+                Some(byte) if self.at == HeadState::Path && must_be_encoded(*byte) => {
                     let digit = |value: u8| b"0123456789ABCDEF".get(usize::from(value)).copied().unwrap_or_default();
                     encoded.extend_from_slice(bytes.get(copied..next).unwrap_or_default());
                     encoded.extend([b'%', digit(byte >> 4), digit(byte & 15)]);
@@ -160,36 +160,38 @@ impl Requests {
         let until = |ends: fn(u8) -> bool| rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len());
         let first = rest.first().copied().unwrap_or_default();
         match self.at {
-            At::Blind => return rest.len(),
-            At::Body(left) => {
+            HeadState::Blind => return rest.len(),
+            HeadState::Body(left) => {
                 let (read, left) = part(left, rest);
-                self.at = if left == 0 { At::Method } else { At::Body(left) };
+                self.at = if left == 0 { HeadState::Method } else { HeadState::Body(left) };
                 return read;
             }
-            At::Chunk(left) => {
+            HeadState::Chunk(left) => {
                 let (read, left) = part(left, rest);
-                self.at = if left == 0 { At::ChunkEnd } else { At::Chunk(left) };
+                self.at = if left == 0 { HeadState::ChunkEnd } else { HeadState::Chunk(left) };
                 return read;
             }
-            At::Method => return self.method(rest),
-            At::Target if first == b'/' => {
-                self.at = At::Path;
+            HeadState::Method => return self.method(rest),
+            HeadState::Target if first == b'/' => {
+                self.at = HeadState::Path;
                 return 1;
             }
-            At::Target => self.at = At::Host,
-            At::Path | At::Host => {}
-            At::Version | At::Header | At::Size | At::ChunkEnd | At::Last => return self.line(rest),
+            HeadState::Target => self.at = HeadState::Host,
+            HeadState::Path | HeadState::Host => {}
+            HeadState::Version | HeadState::Header | HeadState::Size | HeadState::ChunkEnd | HeadState::Last => {
+                return self.line(rest);
+            }
         }
         // A target must end with the single space before the version.
         let run = match self.at {
-            At::Path => until(|byte| !byte.is_ascii_graphic() || must_be_encoded(byte)),
+            HeadState::Path => until(|byte| !byte.is_ascii_graphic() || must_be_encoded(byte)),
             _ => until(|byte| byte == b'?' || byte <= b' ' || byte == 0x7f),
         };
         if run == 0 {
             self.at = match first {
-                b' ' => At::Version,
-                b'?' => At::Path,
-                _ => At::Blind,
+                b' ' => HeadState::Version,
+                b'?' => HeadState::Path,
+                _ => HeadState::Blind,
             };
             return 1;
         }
@@ -204,11 +206,11 @@ impl Requests {
         match byte {
             b'\r' | b'\n' if self.line.is_empty() => {}
             b' ' if (1..=LINE).contains(&self.line.len()) => {
-                self.at = At::Target;
+                self.at = HeadState::Target;
                 self.body = if self.line.eq_ignore_ascii_case(b"CONNECT") { Framing::Unknown } else { Framing::None };
                 self.line.clear();
             }
-            _ => self.at = At::Blind,
+            _ => self.at = HeadState::Blind,
         }
         end + 1
     }
@@ -234,40 +236,40 @@ impl Requests {
     }
 
     /// The state after a line.
-    fn behind(&mut self, line: &[u8]) -> At {
+    fn behind(&mut self, line: &[u8]) -> HeadState {
         let without_return = line.strip_suffix(b"\r");
         match (self.at, without_return) {
-            (At::Version, _) => {
+            (HeadState::Version, _) => {
                 let version = without_return.unwrap_or(line);
                 self.is_recent = version == b"HTTP/1.1";
-                if self.is_recent || version == b"HTTP/1.0" { At::Header } else { At::Blind }
+                if self.is_recent || version == b"HTTP/1.0" { HeadState::Header } else { HeadState::Blind }
             }
-            (At::Header, _) => self.behind_header(line),
+            (HeadState::Header, _) => self.behind_header(line),
             // The framework accepts chunk extensions and trailers, which no client sends.
-            (At::Size, Some(size)) if line.len() <= LINE => match chunk_size(size) {
-                Some(0) => At::Last,
-                Some(size) => At::Chunk(size),
-                None => At::Blind,
+            (HeadState::Size, Some(size)) if line.len() <= LINE => match chunk_size(size) {
+                Some(0) => HeadState::Last,
+                Some(size) => HeadState::Chunk(size),
+                None => HeadState::Blind,
             },
-            (At::ChunkEnd, Some(b"")) => At::Size,
-            (At::Last, Some(b"")) => At::Method,
-            _ => At::Blind,
+            (HeadState::ChunkEnd, Some(b"")) => HeadState::Size,
+            (HeadState::Last, Some(b"")) => HeadState::Method,
+            _ => HeadState::Blind,
         }
     }
 
-    fn behind_header(&mut self, line: &[u8]) -> At {
+    fn behind_header(&mut self, line: &[u8]) -> HeadState {
         if matches!(line, b"" | b"\r") {
             return match self.body {
-                Framing::None | Framing::Length(0) => At::Method,
-                Framing::Length(length) => At::Body(length),
-                Framing::Chunked => At::Size,
-                Framing::Unknown => At::Blind,
+                Framing::None | Framing::Length(0) => HeadState::Method,
+                Framing::Length(length) => HeadState::Body(length),
+                Framing::Chunked => HeadState::Size,
+                Framing::Unknown => HeadState::Blind,
             };
         }
         let mut parts = line.splitn(2, |byte| *byte == b':');
-        let (Some(name), Some(value)) = (parts.next(), parts.next()) else { return At::Blind };
+        let (Some(name), Some(value)) = (parts.next(), parts.next()) else { return HeadState::Blind };
         if !name.iter().all(u8::is_ascii_graphic) {
-            return At::Blind;
+            return HeadState::Blind;
         }
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         let framing = if is("content-length") {
@@ -279,12 +281,12 @@ impl Requests {
             // Another protocol may follow.
             Framing::Unknown
         } else {
-            return At::Header;
+            return HeadState::Header;
         };
         // Duplicate headers are refused.
         let is_first = self.body == Framing::None && line.len() <= LINE;
         self.body = if is_first { framing } else { Framing::Unknown };
-        At::Header
+        HeadState::Header
     }
 }
 

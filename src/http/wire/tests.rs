@@ -8,7 +8,7 @@ use tokio_util::codec::Decoder as _;
 
 use crate::http::wire::*;
 
-fn read(pieces: &[&[u8]]) -> (Vec<u8>, At) {
+fn read(pieces: &[&[u8]]) -> (Vec<u8>, HeadState) {
     let mut requests = Requests::default();
     let mut read = Vec::new();
     for piece in pieces {
@@ -42,7 +42,7 @@ fn requests() -> Vec<(String, String)> {
 fn targets_are_encoded_and_nothing_else_is() {
     for (sent, expected) in requests() {
         let (found, at) = read(&[sent.as_bytes()]);
-        assert_eq!((String::from_utf8_lossy(&found).as_ref(), at), (expected.as_str(), At::Method), "{sent}");
+        assert_eq!((String::from_utf8_lossy(&found).as_ref(), at), (expected.as_str(), HeadState::Method), "{sent}");
     }
     assert_eq!(read(&[b"GET /<`>\xff HTTP/1.1\r\n\r\n"]).0, b"GET /%3C%60%3E%FF HTTP/1.1\r\n\r\n");
     let mut requests = Requests::default();
@@ -81,7 +81,7 @@ fn what_is_not_plain_passes_as_it_is_with_all_behind_it() {
         "\u{16}\u{3}\u{1}",
     ] {
         let sent = format!("{head}{RAW}");
-        assert_eq!(read(&[sent.as_bytes()]), (sent.clone().into_bytes(), At::Blind), "{head}");
+        assert_eq!(read(&[sent.as_bytes()]), (sent.clone().into_bytes(), HeadState::Blind), "{head}");
     }
     let zeros = "0".repeat(LINE);
     for long in [
@@ -89,7 +89,7 @@ fn what_is_not_plain_passes_as_it_is_with_all_behind_it() {
         format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{zeros}\r5\r\n"),
         format!("{zeros}0 / HTTP/1.1\r\n"),
     ] {
-        assert_eq!(read(&[long.as_bytes()]).1, At::Blind, "{long}");
+        assert_eq!(read(&[long.as_bytes()]).1, HeadState::Blind, "{long}");
     }
 }
 
@@ -126,7 +126,7 @@ proptest! {
         cuts.sort_unstable();
         let pieces: Vec<_> = cuts.windows(2).map(|ends| &sent.as_bytes()[ends[0]..ends[1]]).collect();
         let (found, at) = read(&pieces);
-        prop_assert_eq!((String::from_utf8(found).unwrap(), at), (expected, At::Method));
+        prop_assert_eq!((String::from_utf8(found).unwrap(), at), (expected, HeadState::Method));
     }
 }
 
@@ -246,7 +246,7 @@ fn no_byte_is_taken_for_one_of_a_target_that_the_framework_takes_for_another() {
             let (ends, refused) = messages(&bytes);
             let mut requests = Requests::default();
             for (i, byte) in bytes.iter().enumerate() {
-                if requests.at == At::Path && i < refused {
+                if requests.at == HeadState::Path && i < refused {
                     let begin = ends.iter().rev().find(|end| **end <= i).copied().unwrap_or_default();
                     let line = bytes[begin..i].trim_ascii_start();
                     prop_assert!(!line.contains(&b'\n'), "{} at {i}", bytes.escape_ascii());

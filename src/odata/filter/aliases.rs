@@ -5,7 +5,7 @@ use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 
 use crate::domain::plain::shorten;
-use crate::odata::filter::ast::{Expr, Literal, Node};
+use crate::odata::filter::ast::{Expr, ExprNode, Literal};
 use crate::odata::filter::parse::{self, MAX_LENGTH};
 
 /// Most bytes that the aliases in one expression may stand for.
@@ -48,7 +48,7 @@ impl<'a> Resolver<'a> {
 
 fn read(name: &str, text: &str) -> Result<Literal, String> {
     match parse::expression(text) {
-        Ok(Expr { node: Node::Literal(literal), .. }) => Ok(literal),
+        Ok(Expr { node: ExprNode::Literal(literal), .. }) => Ok(literal),
         Ok(_) => Err(format!("the value of '@{}' is not a literal", shorten(name))),
         Err(fault) => Err(format!("the value of '@{}' cannot be read: {}", shorten(name), fault.message)),
     }

@@ -8,7 +8,7 @@ pub struct Expr {
     /// Its position.
     pub at: usize,
     /// The expression.
-    pub node: Node,
+    pub node: ExprNode,
 }
 
 impl PartialEq for Expr {
@@ -18,21 +18,21 @@ impl PartialEq for Expr {
 }
 
 /// The names of a path. The first may be `$it` or a range variable.
-pub type Names = Vec<String>;
+pub type PathNames = Vec<String>;
 
 /// The kinds of expressions.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "each is what its name says in OData's ABNF")]
-pub enum Node {
+pub enum ExprNode {
     Literal(Literal),
     /// `@name`, without `@`.
     Alias(String),
-    Path(Names),
+    Path(PathNames),
     /// `path/$count`
-    Count(Names),
+    Count(PathNames),
     /// `path/any(variable:body)`, or `path/any()`.
-    Any(Names, Option<(String, Box<Expr>)>),
-    All(Names, String, Box<Expr>),
+    Any(PathNames, Option<(String, Box<Expr>)>),
+    All(PathNames, String, Box<Expr>),
     Call(String, Vec<Expr>),
     Not(Box<Expr>),
     Negate(Box<Expr>),
@@ -121,7 +121,7 @@ impl Binary {
     }
 }
 
-impl Node {
+impl ExprNode {
     fn power(&self) -> u8 {
         match self {
             Self::Or(_) => 1,
@@ -156,28 +156,28 @@ impl fmt::Display for Expr {
             Ok(())
         };
         match &self.node {
-            Node::Literal(literal) => write!(f, "{literal}"),
-            Node::Alias(name) => write!(f, "@{name}"),
-            Node::Path(names) => f.write_str(&names.join("/")),
-            Node::Count(names) => write!(f, "{}/$count", names.join("/")),
-            Node::Any(names, None) => write!(f, "{}/any()", names.join("/")),
-            Node::Any(names, Some((variable, body))) => write!(f, "{}/any({variable}:{body})", names.join("/")),
-            Node::All(names, variable, body) => write!(f, "{}/all({variable}:{body})", names.join("/")),
-            Node::Call(name, arguments) => {
+            ExprNode::Literal(literal) => write!(f, "{literal}"),
+            ExprNode::Alias(name) => write!(f, "@{name}"),
+            ExprNode::Path(names) => f.write_str(&names.join("/")),
+            ExprNode::Count(names) => write!(f, "{}/$count", names.join("/")),
+            ExprNode::Any(names, None) => write!(f, "{}/any()", names.join("/")),
+            ExprNode::Any(names, Some((variable, body))) => write!(f, "{}/any({variable}:{body})", names.join("/")),
+            ExprNode::All(names, variable, body) => write!(f, "{}/all({variable}:{body})", names.join("/")),
+            ExprNode::Call(name, arguments) => {
                 write!(f, "{name}(")?;
                 list(f, arguments)?;
                 f.write_str(")")
             }
-            Node::Not(operand) => write!(f, "not {}", Operand(operand, 7)),
+            ExprNode::Not(operand) => write!(f, "not {}", Operand(operand, 7)),
             // A minus before digits would be parsed as part of the number.
-            Node::Negate(operand) => write!(f, "-({operand})"),
-            Node::Binary(op, left, right) => {
+            ExprNode::Negate(operand) => write!(f, "-({operand})"),
+            ExprNode::Binary(op, left, right) => {
                 let power = op.power();
                 write!(f, "{} {} {}", Operand(left, power), op.word(), Operand(right, power + 1))
             }
-            Node::And(operands) => chain(f, "and", operands, 3),
-            Node::Or(operands) => chain(f, "or", operands, 2),
-            Node::In(operand, values) => {
+            ExprNode::And(operands) => chain(f, "and", operands, 3),
+            ExprNode::Or(operands) => chain(f, "or", operands, 2),
+            ExprNode::In(operand, values) => {
                 write!(f, "{} in (", Operand(operand, 9))?;
                 list(f, values)?;
                 f.write_str(")")

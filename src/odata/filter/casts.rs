@@ -1,10 +1,10 @@
 //! `cast`, for the values of extended properties, which are stored as texts.
 
 use crate::domain::plain::shorten;
-use crate::domain::query::typed::{Cast, Condition, NumberValue, Property, Table, TextValue};
-use crate::odata::filter::Fault;
-use crate::odata::filter::ast::{Expr, Node};
-use crate::odata::filter::check::{Bound, Checker, Variables};
+use crate::domain::query::typed::{Cast, Condition, EntryTable, NumberValue, Property, TextValue};
+use crate::odata::filter::FilterFault;
+use crate::odata::filter::ast::{Expr, ExprNode};
+use crate::odata::filter::check::{Checker, VariableBinding, Variables};
 use crate::odata::filter::value::{Number, Typed};
 
 const TYPES: &str = "Edm.Int16, Edm.Int32, Edm.Int64, Edm.Single, Edm.Double, Edm.Decimal, Edm.Boolean, Edm.Guid, Edm.Date, \
@@ -12,29 +12,29 @@ const TYPES: &str = "Edm.Int16, Edm.Int32, Edm.Int64, Edm.Single, Edm.Double, Ed
 
 impl Checker<'_> {
     /// A value that does not convert is null.
-    pub(super) fn cast(&self, arguments: &[Expr], at: usize, scope: &Variables<'_>) -> Result<Typed, Fault> {
+    pub(super) fn cast(&self, arguments: &[Expr], at: usize, scope: &Variables<'_>) -> Result<Typed, FilterFault> {
         let [of, to] = arguments else {
             let message = "'cast' takes the value of an extended property and a type, as in cast(ep/value, Edm.Int32).";
-            return Err(Fault::wrong(at, message));
+            return Err(FilterFault::wrong(at, message));
         };
         let text = match self.value(of, scope)? {
             Typed::Text(text, _) => text,
             Typed::Null => TextValue::Constant(None),
-            _ => return Err(Fault::wrong(of.at, "'cast' takes the value of an extended property here.")),
+            _ => return Err(FilterFault::wrong(of.at, "'cast' takes the value of an extended property here.")),
         };
-        let is_view = matches!(scope.last(), Some((_, Bound::View(_))));
+        let is_view = matches!(scope.last(), Some((_, VariableBinding::View(_))));
         let place = match text {
             TextValue::Property(Property::Variable(
                 depth,
-                table @ (Table::SingleValues(_) | Table::MultiValues(_)),
+                table @ (EntryTable::SingleValues(_) | EntryTable::MultiValues(_)),
                 _,
             )) => Some((depth, table)),
             // The value is a text and has no other type.
             TextValue::Property(_) | TextValue::Constant(_) if is_view => None,
-            _ => return Err(Fault::wrong(of.at, "'cast' takes the value of an extended property here.")),
+            _ => return Err(FilterFault::wrong(of.at, "'cast' takes the value of an extended property here.")),
         };
-        let Node::Path(names) = &to.node else {
-            return Err(Fault::wrong(to.at, format!("Expected a type behind the comma: {TYPES}.")));
+        let ExprNode::Path(names) = &to.node else {
+            return Err(FilterFault::wrong(to.at, format!("Expected a type behind the comma: {TYPES}.")));
         };
         let name = names.join("/");
         let number =
@@ -60,7 +60,10 @@ impl Checker<'_> {
             "edm.string" => Typed::Text(text, None),
             _ => {
                 let name = shorten(&name);
-                return Err(Fault::wrong(to.at, format!("'{name}' is not a type to cast to. There are {TYPES}.")));
+                return Err(FilterFault::wrong(
+                    to.at,
+                    format!("'{name}' is not a type to cast to. There are {TYPES}."),
+                ));
             }
         })
     }

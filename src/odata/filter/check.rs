@@ -12,14 +12,15 @@ use crate::domain::handling::Handling;
 use crate::domain::phone::Region;
 use crate::domain::plain::shorten;
 use crate::domain::query::typed::{
-    Arithmetic, Comparison, Condition, Id, Key, List, Moment, NumberValue, Of, Order, Property, Table, TextValue,
+    Arithmetic, Comparison, Condition, EntryList, EntryTable, ExtendedOf, Id, Key, Moment, NumberValue, Order,
+    Property, TextValue,
 };
 use crate::odata::filter::aliases::Resolver;
-use crate::odata::filter::ast::{Binary, Expr, Node};
+use crate::odata::filter::ast::{Binary, Expr, ExprNode};
 use crate::odata::filter::model::{Model, ModelComplex, ModelProperty, ModelTarget};
 use crate::odata::filter::value::{Enumeration, Number, Typed, alike, compare_ordered, literal};
-pub(super) use crate::odata::filter::views::{Bound, Variables};
-use crate::odata::filter::{Fault, views};
+pub(super) use crate::odata::filter::views::{VariableBinding, Variables};
+use crate::odata::filter::{FilterFault, views};
 
 /// Deepest nesting of range variables.
 pub(super) const MAX_VARIABLES: usize = 4;
@@ -41,14 +42,14 @@ impl<'a> Checker<'a> {
         Self { model, aliases, strict: handling == Handling::Strict, region, views: Cell::new(views::MAX) }
     }
 
-    pub(super) fn filter(&self, expr: &Expr) -> Result<Condition, Fault> {
+    pub(super) fn filter(&self, expr: &Expr) -> Result<Condition, FilterFault> {
         self.condition(expr, &[])
     }
 
-    pub(super) fn order(&self, expr: &Expr, descending: bool) -> Result<Order, Fault> {
+    pub(super) fn order(&self, expr: &Expr, descending: bool) -> Result<Order, FilterFault> {
         let at = expr.at;
-        if self.strict && !matches!(expr.node, Node::Path(_)) {
-            return Err(Fault::strict(at, Kind::Filter, "In strict handling only properties can be sorted by."));
+        if self.strict && !matches!(expr.node, ExprNode::Path(_)) {
+            return Err(FilterFault::strict(at, Kind::Filter, "In strict handling only properties can be sorted by."));
         }
         // Properties that cannot be filtered by can still be sorted by.
         let key = match (Self { strict: false, views: self.views.clone(), ..*self }).value(expr, &[])?.folded() {
@@ -60,23 +61,23 @@ impl<'a> Checker<'a> {
                 Key::Number(value)
             }
             Typed::Id(Id::ChangeKey) => {
-                return Err(Fault::wrong(at, "'changeKey' cannot be sorted by; 'lastModifiedDateTime' can."));
+                return Err(FilterFault::wrong(at, "'changeKey' cannot be sorted by; 'lastModifiedDateTime' can."));
             }
             Typed::Id(id) => Key::Id(id),
             Typed::Null | Typed::Quoted(_) | Typed::Fraction(_) | Typed::ViewId(_) | Typed::Guid(_) => {
-                return Err(Fault::wrong(at, "null cannot be sorted by."));
+                return Err(FilterFault::wrong(at, "null cannot be sorted by."));
             }
         };
         Ok(Order { key, descending })
     }
 
-    pub(super) fn condition(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Condition, Fault> {
+    pub(super) fn condition(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Condition, FilterFault> {
         match self.value(expr, scope)? {
             Typed::Condition(condition) => Ok(condition),
             Typed::Null => Ok(Condition::Constant(None)),
             other => {
                 let name = other.name();
-                Err(Fault::wrong(
+                Err(FilterFault::wrong(
                     expr.at,
                     format!("Expected a condition, found {name}: compare it, for example with 'eq'."),
                 ))
@@ -85,50 +86,50 @@ impl<'a> Checker<'a> {
     }
 
     /// In strict handling, refuses what Graph refuses.
-    pub(super) fn beyond_graph(&self, at: usize) -> Result<(), Fault> {
-        if self.strict { Err(Fault::strict(at, Kind::Filter, INVALID_NODES)) } else { Ok(()) }
+    pub(super) fn beyond_graph(&self, at: usize) -> Result<(), FilterFault> {
+        if self.strict { Err(FilterFault::strict(at, Kind::Filter, INVALID_NODES)) } else { Ok(()) }
     }
 
     pub(super) fn is_strict(&self) -> bool {
         self.strict
     }
 
-    pub(super) fn value(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Typed, Fault> {
+    pub(super) fn value(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Typed, FilterFault> {
         let at = expr.at;
         match &expr.node {
-            Node::Literal(value) => literal(value, at),
-            Node::Alias(name) => literal(
+            ExprNode::Literal(value) => literal(value, at),
+            ExprNode::Alias(name) => literal(
                 &self
                     .aliases
                     .resolve(name)
-                    .map_err(|why| Fault::wrong(at, format!("In the parameter alias: {why}.")))?,
+                    .map_err(|why| FilterFault::wrong(at, format!("In the parameter alias: {why}.")))?,
                 at,
             ),
-            Node::Path(names) => self.path(names, at, scope),
-            Node::Count(names) => {
+            ExprNode::Path(names) => self.path(names, at, scope),
+            ExprNode::Count(names) => {
                 self.beyond_graph(at)?;
                 Ok(Typed::whole(NumberValue::Count(self.list(names, at, scope)?), 1 << 20))
             }
-            Node::Any(names, lambda) => {
+            ExprNode::Any(names, lambda) => {
                 let list = self.list(names, at, scope)?;
                 let Some((variable, body)) = lambda else {
                     self.beyond_graph(at)?;
                     return Ok(Typed::Condition(Condition::Any(list, None)));
                 };
-                let of_entries = self.lambda(Bound::Entries(list), variable, body, scope)?;
+                let of_entries = self.lambda(VariableBinding::Entries(list), variable, body, scope)?;
                 let any = Condition::Any(list, Some(Box::new(of_entries)));
                 Ok(Typed::Condition(self.with_views(list, any, variable, body, scope)?))
             }
-            Node::All(names, variable, body) => {
+            ExprNode::All(names, variable, body) => {
                 self.beyond_graph(at)?;
                 let list = self.list(names, at, scope)?;
                 Ok(Typed::Condition(Condition::All(
                     list,
-                    Box::new(self.lambda(Bound::Entries(list), variable, body, scope)?),
+                    Box::new(self.lambda(VariableBinding::Entries(list), variable, body, scope)?),
                 )))
             }
-            Node::Call(name, arguments) => self.call(name, arguments, at, scope),
-            Node::Not(operand) => {
+            ExprNode::Call(name, arguments) => self.call(name, arguments, at, scope),
+            ExprNode::Not(operand) => {
                 self.beyond_graph(at)?;
                 let condition = match self.value(operand, scope)? {
                     Typed::Condition(condition) => condition,
@@ -136,48 +137,54 @@ impl<'a> Checker<'a> {
                     other => {
                         let name = other.name();
                         let hint = "it binds tighter than a comparison, so write not (a eq b)";
-                        return Err(Fault::wrong(operand.at, format!("'not' takes a condition, not {name}; {hint}.")));
+                        return Err(FilterFault::wrong(
+                            operand.at,
+                            format!("'not' takes a condition, not {name}; {hint}."),
+                        ));
                     }
                 };
                 Ok(Typed::Condition(Condition::Not(Box::new(condition))))
             }
-            Node::Negate(operand) => {
+            ExprNode::Negate(operand) => {
                 self.beyond_graph(at)?;
                 match self.value(operand, scope)? {
                     Typed::Number(Number { value, millionths, bound }) => {
                         Ok(Typed::Number(Number { value: NumberValue::Negate(Box::new(value)), millionths, bound }))
                     }
                     Typed::Null => Ok(Typed::Null),
-                    other => Err(Fault::wrong(operand.at, format!("'-' takes a number, not {}.", other.name()))),
+                    other => Err(FilterFault::wrong(operand.at, format!("'-' takes a number, not {}.", other.name()))),
                 }
             }
-            Node::Binary(op, left, right) => self.binary(*op, left, right, at, scope),
-            Node::And(operands) => Ok(Typed::Condition(Condition::And(self.conditions(operands, scope)?))),
-            Node::Or(operands) => Ok(Typed::Condition(Condition::Or(self.conditions(operands, scope)?))),
-            Node::In(operand, values) => {
+            ExprNode::Binary(op, left, right) => self.binary(*op, left, right, at, scope),
+            ExprNode::And(operands) => Ok(Typed::Condition(Condition::And(self.conditions(operands, scope)?))),
+            ExprNode::Or(operands) => Ok(Typed::Condition(Condition::Or(self.conditions(operands, scope)?))),
+            ExprNode::In(operand, values) => {
                 self.beyond_graph(at)?;
                 self.one_of(operand, values, scope)
             }
         }
     }
 
-    fn conditions(&self, operands: &[Expr], scope: &Variables<'_>) -> Result<Vec<Condition>, Fault> {
+    fn conditions(&self, operands: &[Expr], scope: &Variables<'_>) -> Result<Vec<Condition>, FilterFault> {
         operands.iter().map(|operand| self.condition(operand, scope)).collect()
     }
 
     pub(super) fn lambda(
         &self,
-        bound: Bound,
+        bound: VariableBinding,
         variable: &str,
         body: &Expr,
         scope: &Variables<'_>,
-    ) -> Result<Condition, Fault> {
+    ) -> Result<Condition, FilterFault> {
         if scope.len() == MAX_VARIABLES {
-            return Err(Fault::wrong(body.at, format!("Range variables can be nested {MAX_VARIABLES} deep at most.")));
+            return Err(FilterFault::wrong(
+                body.at,
+                format!("Range variables can be nested {MAX_VARIABLES} deep at most."),
+            ));
         }
         if scope.iter().any(|(known, _)| *known == variable) {
             let variable = shorten(variable);
-            return Err(Fault::wrong(
+            return Err(FilterFault::wrong(
                 body.at,
                 format!("The range variable '{variable}' is already used by an outer expression."),
             ));
@@ -187,14 +194,14 @@ impl<'a> Checker<'a> {
         self.condition(body, &inner)
     }
 
-    fn list(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<List, Fault> {
+    fn list(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<EntryList, FilterFault> {
         match self.target(names, at, scope)? {
             ModelTarget::List(list) => Ok(list),
-            _ => Err(Fault::wrong(at, self.model.no_collection(names))),
+            _ => Err(FilterFault::wrong(at, self.model.no_collection(names))),
         }
     }
 
-    fn path(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<Typed, Fault> {
+    fn path(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<Typed, FilterFault> {
         let instant = |moment| NumberValue::Moment(moment);
         Ok(match self.target(names, at, scope)? {
             ModelTarget::Text(property) => Typed::Text(TextValue::Property(property), None),
@@ -211,26 +218,26 @@ impl<'a> Checker<'a> {
                 let members = self.model.members_of(complex);
                 let members = members.iter().map(|member| member.name).collect::<Vec<_>>().join(", ");
                 let path = shorten(&names.join("/"));
-                return Err(Fault::wrong(at, format!("'{path}' has members: use one of {path}/{{{members}}}.")));
+                return Err(FilterFault::wrong(at, format!("'{path}' has members: use one of {path}/{{{members}}}.")));
             }
             ModelTarget::List(_) => {
                 let path = shorten(&names.join("/"));
                 let hint = format!("use {path}/any(x:…), {path}/all(x:…) or {path}/$count");
-                return Err(Fault::wrong(at, format!("'{path}' is a collection: {hint}.")));
+                return Err(FilterFault::wrong(at, format!("'{path}' is a collection: {hint}.")));
             }
         })
     }
 
     /// Resolves a path.
-    fn target(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<ModelTarget, Fault> {
+    fn target(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<ModelTarget, FilterFault> {
         let mut names = names.iter();
         let mut first = names.next().map_or("", String::as_str);
         let variable = scope.iter().position(|(name, _)| *name == first);
         let bound = variable.and_then(|at| Some((at, scope.get(at)?.1)));
-        let mut target = if let Some((_, Bound::View(view))) = bound {
+        let mut target = if let Some((_, VariableBinding::View(view))) = bound {
             ModelTarget::ModelComplex(ModelComplex::View(view))
-        } else if let Some((at, Bound::Entries(list))) = bound {
-            let depth = scope.iter().take(at).filter(|(_, bound)| matches!(bound, Bound::Entries(_))).count();
+        } else if let Some((at, VariableBinding::Entries(list))) = bound {
+            let depth = scope.iter().take(at).filter(|(_, bound)| matches!(bound, VariableBinding::Entries(_))).count();
             match list.member {
                 Some(member) => ModelTarget::Text(Property::Item(depth, list.table, member)),
                 None if list.table.members().is_none() => ModelTarget::Text(Property::Variable(depth, list.table, 0)),
@@ -239,25 +246,28 @@ impl<'a> Checker<'a> {
         } else {
             if first.eq_ignore_ascii_case("$it") {
                 let Some(name) = names.next() else {
-                    return Err(Fault::wrong(at, "'$it' is the whole entity: name a property, as in $it/displayName."));
+                    return Err(FilterFault::wrong(
+                        at,
+                        "'$it' is the whole entity: name a property, as in $it/displayName.",
+                    ));
                 };
                 first = name;
             }
             let member = find(self.model.members(), first);
             let member = member.ok_or_else(|| {
-                Fault::wrong(at, self.model.no_such(first, self.model.type_name(), &self.model.members()))
+                FilterFault::wrong(at, self.model.no_such(first, self.model.type_name(), &self.model.members()))
             })?;
             if self.strict && !member.filterable {
                 let mut name = member.name.to_owned();
                 name[..1].make_ascii_uppercase();
                 let message = format!("The property '{name}' does not support filtering.");
-                return Err(Fault::strict(at, Kind::Property, message));
+                return Err(FilterFault::strict(at, Kind::Property, message));
             }
             member.target
         };
         for name in names {
             let ModelTarget::ModelComplex(complex) = target else {
-                return Err(Fault::wrong(
+                return Err(FilterFault::wrong(
                     at,
                     format!("'{}' is a member of a value that has no members.", shorten(name)),
                 ));
@@ -265,13 +275,20 @@ impl<'a> Checker<'a> {
             let members = self.model.members_of(complex);
             target = match find(self.model.members_of(complex), name) {
                 Some(member) => member.target,
-                None => return Err(Fault::wrong(at, self.model.no_such(name, "the value before it", &members))),
+                None => return Err(FilterFault::wrong(at, self.model.no_such(name, "the value before it", &members))),
             };
         }
         Ok(target)
     }
 
-    fn binary(&self, op: Binary, left: &Expr, right: &Expr, at: usize, scope: &Variables<'_>) -> Result<Typed, Fault> {
+    fn binary(
+        &self,
+        op: Binary,
+        left: &Expr,
+        right: &Expr,
+        at: usize,
+        scope: &Variables<'_>,
+    ) -> Result<Typed, FilterFault> {
         let arithmetic = match op {
             Binary::Add => Arithmetic::Add,
             Binary::Sub => Arithmetic::Sub,
@@ -296,7 +313,7 @@ impl<'a> Checker<'a> {
                 Typed::Null => values.push(NumberValue::Constant(None)),
                 other => {
                     let message = format!("'{}' takes whole numbers, not {}.", op.word(), other.name());
-                    return Err(Fault::wrong(operand.at, message));
+                    return Err(FilterFault::wrong(operand.at, message));
                 }
             }
         }
@@ -307,13 +324,13 @@ impl<'a> Checker<'a> {
             Arithmetic::Div => Some(a),
             Arithmetic::Mod => Some(a.min(b)),
         };
-        let bound = bound.ok_or_else(|| Fault::wrong(at, "The result may not fit into 64 bits."))?;
+        let bound = bound.ok_or_else(|| FilterFault::wrong(at, "The result may not fit into 64 bits."))?;
         let right = values.pop().map_or(NumberValue::Constant(None), |value| value);
         let left = values.pop().map_or(NumberValue::Constant(None), |value| value);
         Ok(Typed::whole(NumberValue::Arithmetic(arithmetic, Box::new(left), Box::new(right)), bound))
     }
 
-    fn compare(&self, op: Binary, left: Typed, right: Typed, at: usize) -> Result<Condition, Fault> {
+    fn compare(&self, op: Binary, left: Typed, right: Typed, at: usize) -> Result<Condition, FilterFault> {
         let (comparison, negated) = match op {
             Binary::Ne => (Comparison::Eq, true),
             Binary::Gt => (Comparison::Gt, false),
@@ -326,17 +343,24 @@ impl<'a> Checker<'a> {
         Ok(if negated { Condition::Not(Box::new(compared)) } else { compared })
     }
 
-    fn compared(&self, op: Comparison, left: Typed, right: Typed, at: usize, word: &str) -> Result<Condition, Fault> {
+    fn compared(
+        &self,
+        op: Comparison,
+        left: Typed,
+        right: Typed,
+        at: usize,
+        word: &str,
+    ) -> Result<Condition, FilterFault> {
         let unfit = |left: &Typed, right: &Typed| {
             let (left, right) = (left.name(), right.name());
-            Fault::wrong(at, format!("'{word}' cannot compare {left} with {right}."))
+            FilterFault::wrong(at, format!("'{word}' cannot compare {left} with {right}."))
         };
         let is_exact = matches!(left, Typed::Fraction(_)) || matches!(right, Typed::Fraction(_));
         let (left, right) = match (left, right) {
             (Typed::Id(id), Typed::Quoted(text)) | (Typed::Quoted(text), Typed::Id(id)) if op == Comparison::Eq => {
-                let text = same_id(id, text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
+                let text = same_id(id, text).map_err(|why| FilterFault::wrong(at, format!("{why}.")))?;
                 let is_view = text.as_deref().is_some_and(|key| tags::view(key).is_some());
-                if matches!(id, Id::Entry(_, Table::SingleValues(Of::Contact))) && is_view {
+                if matches!(id, Id::Entry(_, EntryTable::SingleValues(ExtendedOf::Contact))) && is_view {
                     // No stored extended property has the id of a view.
                     return Ok(Condition::Constant(Some(false)));
                 }
@@ -345,7 +369,8 @@ impl<'a> Checker<'a> {
             (Typed::ViewId(view), Typed::Quoted(text)) | (Typed::Quoted(text), Typed::ViewId(view))
                 if op == Comparison::Eq =>
             {
-                let id = PropertyId::parse::<SingleValue>(&text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
+                let id =
+                    PropertyId::parse::<SingleValue>(&text).map_err(|why| FilterFault::wrong(at, format!("{why}.")))?;
                 return Ok(Condition::Constant(Some(tags::view(&id.key) == Some(view))));
             }
             (left, right) => (left.folded(), right.folded()),
@@ -369,7 +394,7 @@ impl<'a> Checker<'a> {
                 if let (Some((known, _)), Some((other, _))) = (known, other)
                     && known != other
                 {
-                    return Err(Fault::wrong(at, format!("'{word}' cannot compare a {known} with a {other}.")));
+                    return Err(FilterFault::wrong(at, format!("'{word}' cannot compare a {known} with a {other}.")));
                 }
                 Condition::CompareText(op, left, right)
             }
@@ -380,8 +405,9 @@ impl<'a> Checker<'a> {
             (Typed::Text(text, _), Typed::Null) => Condition::CompareText(op, text, TextValue::Constant(None)),
             (Typed::Null, Typed::Text(text, _)) => Condition::CompareText(op, TextValue::Constant(None), text),
             (Typed::Number(left), Typed::Number(right)) => {
-                let [left, right] = alike(left, right)
-                    .ok_or_else(|| Fault::wrong(at, "The number is too large to compare with a decimal number."))?;
+                let [left, right] = alike(left, right).ok_or_else(|| {
+                    FilterFault::wrong(at, "The number is too large to compare with a decimal number.")
+                })?;
                 Condition::CompareNumber(op, left, right)
             }
             (left, right) => {
@@ -392,7 +418,7 @@ impl<'a> Checker<'a> {
     }
 
     /// In strict handling, a literal compared with an enumeration must be one of its members.
-    fn check_member(&self, known: Option<Enumeration>, sides: [&TextValue; 2], at: usize) -> Result<(), Fault> {
+    fn check_member(&self, known: Option<Enumeration>, sides: [&TextValue; 2], at: usize) -> Result<(), FilterFault> {
         let Some((name, members)) = known.filter(|_| self.strict) else { return Ok(()) };
         for side in sides {
             if let TextValue::Constant(Some(text)) = side
@@ -400,20 +426,20 @@ impl<'a> Checker<'a> {
             {
                 let members = members.join(", ");
                 let message = format!("'{}' is not a member of {name}: {members}.", shorten(text));
-                return Err(Fault::strict(at, Kind::Filter, message));
+                return Err(FilterFault::strict(at, Kind::Filter, message));
             }
         }
         Ok(())
     }
 
-    fn one_of(&self, operand: &Expr, values: &[Expr], scope: &Variables<'_>) -> Result<Typed, Fault> {
+    fn one_of(&self, operand: &Expr, values: &[Expr], scope: &Variables<'_>) -> Result<Typed, FilterFault> {
         let left = self.value(operand, scope)?;
         let (mut texts, mut numbers, mut others, mut null) = (Vec::new(), Vec::new(), Vec::new(), false);
         // Long operands are not repeated: each comparison but the first of its type has a short stand-in on the left, which
         // has the same type.
         let (mut of_text, mut of_number, mut kind) = (None, None, None);
         if matches!(left, Typed::Condition(_)) {
-            return Err(Fault::wrong(operand.at, "'in' does not accept conditions: compare them with 'eq'."));
+            return Err(FilterFault::wrong(operand.at, "'in' does not accept conditions: compare them with 'eq'."));
         }
         for value in values {
             let (at, value) = (value.at, self.value(value, scope)?);
@@ -425,7 +451,7 @@ impl<'a> Checker<'a> {
             };
             let of = (kind_of(&value), is_decimal);
             if !matches!(value, Typed::Null) && *kind.get_or_insert(of) != of {
-                return Err(Fault::wrong(at, "All in the list of 'in' must be of one type."));
+                return Err(FilterFault::wrong(at, "All in the list of 'in' must be of one type."));
             }
             match self.compared(Comparison::Eq, left.stand_in(), value.clone(), at, "in")? {
                 Condition::CompareText(_, _, TextValue::Constant(text)) => {
@@ -463,9 +489,9 @@ impl<'a> Checker<'a> {
 /// The normalized form of an id that can be written in several ways.
 fn same_id(id: Id, text: String) -> Result<Option<String>, String> {
     Ok(Some(match id {
-        Id::Entry(_, Table::Extensions) => extension::name_of(&text).to_owned(),
-        Id::Entry(_, Table::SingleValues(_)) => PropertyId::parse::<SingleValue>(&text)?.key,
-        Id::Entry(_, Table::Multi(_)) => PropertyId::parse::<MultiValue>(&text)?.key,
+        Id::Entry(_, EntryTable::Extensions) => extension::name_of(&text).to_owned(),
+        Id::Entry(_, EntryTable::SingleValues(_)) => PropertyId::parse::<SingleValue>(&text)?.key,
+        Id::Entry(_, EntryTable::Multi(_)) => PropertyId::parse::<MultiValue>(&text)?.key,
         // The default folder has no stored parent.
         Id::FolderParent if text.eq_ignore_ascii_case(ROOT) => return Ok(None),
         Id::Folder | Id::FolderParent | Id::ParentFolder if is_default_otherwise(&text) => DEFAULT_FOLDER.to_owned(),

@@ -3,10 +3,10 @@
 use crate::domain::error::Kind;
 use crate::domain::literal::MILLION;
 use crate::domain::plain::shorten;
-use crate::domain::query::typed::{Calendar, Condition, Find, NumberValue, Table, TextValue};
-use crate::odata::filter::Fault;
+use crate::domain::query::typed::{Calendar, Condition, EntryTable, Find, NumberValue, TextValue};
+use crate::odata::filter::FilterFault;
 use crate::odata::filter::ast::Expr;
-use crate::odata::filter::check::{Bound, Checker, Variables};
+use crate::odata::filter::check::{Checker, VariableBinding, Variables};
 use crate::odata::filter::value::{Number, Typed};
 
 /// Longest text, in characters.
@@ -23,7 +23,7 @@ impl Checker<'_> {
         arguments: &[Expr],
         at: usize,
         scope: &Variables<'_>,
-    ) -> Result<Typed, Fault> {
+    ) -> Result<Typed, FilterFault> {
         let lower = name.to_ascii_lowercase();
         if lower == "cast" {
             return self.cast(arguments, at, scope);
@@ -35,25 +35,27 @@ impl Checker<'_> {
             | "fractionalseconds" | "date" | "time" => 1..=1,
             _ => {
                 let name = shorten(name);
-                return Err(Fault::wrong(at, format!("There is no function '{name}'. There are {ALL}.")));
+                return Err(FilterFault::wrong(at, format!("There is no function '{name}'. There are {ALL}.")));
             }
         };
         if !counts.contains(&arguments.len()) {
             let count = if lower == "substring" { "2 or 3".to_owned() } else { counts.start().to_string() };
-            return Err(Fault::wrong(at, format!("'{lower}' takes {count} arguments, not {}.", arguments.len())));
+            return Err(FilterFault::wrong(at, format!("'{lower}' takes {count} arguments, not {}.", arguments.len())));
         }
         // Graph supports only this function, and inside any() only for the values of extended properties.
         let of_values = scope.last().is_some_and(|(_, bound)| match bound {
-            Bound::Entries(list) => matches!(list.table, Table::SingleValues(_) | Table::MultiValues(_)),
-            Bound::View(_) => true,
+            VariableBinding::Entries(list) => {
+                matches!(list.table, EntryTable::SingleValues(_) | EntryTable::MultiValues(_))
+            }
+            VariableBinding::View(_) => true,
         });
         match lower.as_str() {
             "startswith" if scope.is_empty() || of_values => {}
             "contains" if of_values => {}
-            "contains" if self.is_strict() => return Err(Fault::strict(at, Kind::Filter, NO_CONTAINS)),
+            "contains" if self.is_strict() => return Err(FilterFault::strict(at, Kind::Filter, NO_CONTAINS)),
             _ => self.beyond_graph(at)?,
         }
-        let mut arguments = Arguments { checker: self, function: &lower, rest: arguments, scope };
+        let mut arguments = CallArguments { checker: self, function: &lower, rest: arguments, scope };
         Ok(match lower.as_str() {
             "contains" => Typed::Condition(Condition::Find(Find::Contains, arguments.text()?, arguments.text()?)),
             "startswith" => Typed::Condition(Condition::Find(Find::StartsWith, arguments.text()?, arguments.text()?)),
@@ -94,24 +96,24 @@ fn clock(time: NumberValue, unit: i64, modulo: i64) -> NumberValue {
 }
 
 /// The remaining arguments of a call.
-struct Arguments<'c, 'a> {
+struct CallArguments<'c, 'a> {
     checker: &'c Checker<'a>,
     function: &'c str,
     rest: &'c [Expr],
     scope: &'c Variables<'c>,
 }
 
-impl Arguments<'_, '_> {
-    fn next<T>(&mut self, what: &str, read: impl FnOnce(Typed) -> Option<T>) -> Result<T, Fault> {
+impl CallArguments<'_, '_> {
+    fn next<T>(&mut self, what: &str, read: impl FnOnce(Typed) -> Option<T>) -> Result<T, FilterFault> {
         let Some((first, rest)) = self.rest.split_first() else {
-            return Err(Fault::wrong(0, format!("'{}' takes {what}.", self.function)));
+            return Err(FilterFault::wrong(0, format!("'{}' takes {what}.", self.function)));
         };
         self.rest = rest;
         let value = self.checker.value(first, self.scope)?.folded();
-        read(value).ok_or_else(|| Fault::wrong(first.at, format!("'{}' takes {what} here.", self.function)))
+        read(value).ok_or_else(|| FilterFault::wrong(first.at, format!("'{}' takes {what} here.", self.function)))
     }
 
-    fn text(&mut self) -> Result<TextValue, Fault> {
+    fn text(&mut self) -> Result<TextValue, FilterFault> {
         self.next("a String, like 'text'", |value| match value {
             Typed::Text(text, _) => Some(text),
             Typed::Null => Some(TextValue::Constant(None)),
@@ -119,7 +121,7 @@ impl Arguments<'_, '_> {
         })
     }
 
-    fn whole(&mut self) -> Result<NumberValue, Fault> {
+    fn whole(&mut self) -> Result<NumberValue, FilterFault> {
         self.next("a whole number", |value| match value {
             Typed::Number(Number { value, millionths: false, .. }) => Some(value),
             Typed::Null => Some(NumberValue::Constant(None)),
@@ -127,7 +129,7 @@ impl Arguments<'_, '_> {
         })
     }
 
-    fn day(&mut self) -> Result<NumberValue, Fault> {
+    fn day(&mut self) -> Result<NumberValue, FilterFault> {
         self.next("a Date or DateTimeOffset", |value| match value {
             Typed::Date(day) => Some(day),
             Typed::Instant(instant) => Some(NumberValue::DayOf(Box::new(instant))),
@@ -136,7 +138,7 @@ impl Arguments<'_, '_> {
         })
     }
 
-    fn time(&mut self) -> Result<NumberValue, Fault> {
+    fn time(&mut self) -> Result<NumberValue, FilterFault> {
         self.next("a TimeOfDay or DateTimeOffset", |value| match value {
             Typed::Time(time) => Some(time),
             Typed::Instant(instant) => Some(NumberValue::TimeOf(Box::new(instant))),

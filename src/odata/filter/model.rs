@@ -6,7 +6,7 @@ use crate::domain::contact::tags::View;
 use crate::domain::contact::{FLAG_STATUS, Text};
 use crate::domain::extended::{MULTI, SINGLE};
 use crate::domain::plain::shorten;
-use crate::domain::query::typed::{Id, List, Moment, NUMBER, Of, Property, Table, UserText};
+use crate::domain::query::typed::{EntryList, EntryTable, ExtendedOf, Id, Moment, NUMBER, Property, UserText};
 use crate::odata::shape::Shape;
 
 /// The type that is filtered, for contacts with the shape.
@@ -37,7 +37,7 @@ pub(super) enum ModelTarget {
     View(View),
     ViewId(View),
     ModelComplex(ModelComplex),
-    List(List),
+    List(EntryList),
 }
 
 /// A value that has members.
@@ -47,9 +47,9 @@ pub(super) enum ModelComplex {
     /// One of the flag's three times.
     FlagTime(usize),
     /// The n-th entry of a list.
-    Entry(List, usize),
+    Entry(EntryList, usize),
     /// The entry bound to a range variable.
-    Variable(usize, Table),
+    Variable(usize, EntryTable),
     /// The extended property that is this view on the contact.
     View(View),
 }
@@ -66,32 +66,32 @@ const fn named(name: &'static str, target: ModelTarget, filterable: bool) -> Mod
     ModelProperty { name, target, filterable }
 }
 
-const fn all(table: Table) -> List {
-    List { table, of_type: None, member: None, within: None }
+const fn all(table: EntryTable) -> EntryList {
+    EntryList { table, of_type: None, member: None, within: None }
 }
 
-const fn list(table: Table) -> ModelTarget {
+const fn list(table: EntryTable) -> ModelTarget {
     ModelTarget::List(all(table))
 }
 
-const fn texts_of(table: Table, of_type: &'static str, member: usize) -> ModelTarget {
-    ModelTarget::List(List { of_type: Some(of_type), member: Some(member), ..all(table) })
+const fn texts_of(table: EntryTable, of_type: &'static str, member: usize) -> ModelTarget {
+    ModelTarget::List(EntryList { of_type: Some(of_type), member: Some(member), ..all(table) })
 }
 
-const fn first(table: Table, of_type: &'static str) -> List {
-    List { of_type: Some(of_type), ..all(table) }
+const fn first(table: EntryTable, of_type: &'static str) -> EntryList {
+    EntryList { of_type: Some(of_type), ..all(table) }
 }
 
 const fn email(nth: usize) -> ModelTarget {
-    ModelTarget::ModelComplex(ModelComplex::Entry(all(Table::Emails), nth))
+    ModelTarget::ModelComplex(ModelComplex::Entry(all(EntryTable::Emails), nth))
 }
 
 const FOLDER: &[ModelProperty] = &[
     named("id", ModelTarget::Id(Id::Folder), false),
     named("displayName", ModelTarget::Text(Property::Name), true),
     named("parentFolderId", ModelTarget::Id(Id::FolderParent), false),
-    named(SINGLE, list(Table::SingleValues(Of::Folder)), true),
-    named(MULTI, list(Table::Multi(Of::Folder)), true),
+    named(SINGLE, list(EntryTable::SingleValues(ExtendedOf::Folder)), true),
+    named(MULTI, list(EntryTable::Multi(ExtendedOf::Folder)), true),
 ];
 
 const CATEGORY: &[ModelProperty] = &[
@@ -112,21 +112,21 @@ const BOTH: &[ModelProperty] = &[
     named("createdDateTime", ModelTarget::Moment(Moment::Created), true),
     named("lastModifiedDateTime", ModelTarget::Moment(Moment::LastModified), true),
     named("changeKey", ModelTarget::Id(Id::ChangeKey), false),
-    named("categories", list(Table::Categories), false),
+    named("categories", list(EntryTable::Categories), false),
     named("parentFolderId", ModelTarget::Id(Id::ParentFolder), false),
     named("birthday", ModelTarget::Moment(Moment::Birthday), true),
-    named("emailAddresses", list(Table::Emails), true),
-    named("imAddresses", list(Table::ImAddresses), false),
-    named("children", list(Table::Children), true),
-    named("extensions", list(Table::Extensions), true),
-    named(SINGLE, list(Table::SingleValues(Of::Contact)), true),
-    named(MULTI, list(Table::Multi(Of::Contact)), true),
+    named("emailAddresses", list(EntryTable::Emails), true),
+    named("imAddresses", list(EntryTable::ImAddresses), false),
+    named("children", list(EntryTable::Children), true),
+    named("extensions", list(EntryTable::Extensions), true),
+    named(SINGLE, list(EntryTable::SingleValues(ExtendedOf::Contact)), true),
+    named(MULTI, list(EntryTable::Multi(ExtendedOf::Contact)), true),
 ];
 
 const BETA: &[ModelProperty] = &[
-    named("websites", list(Table::Websites), false),
-    named("phones", list(Table::Phones), true),
-    named("postalAddresses", list(Table::Addresses), false),
+    named("websites", list(EntryTable::Websites), false),
+    named("phones", list(EntryTable::Phones), true),
+    named("postalAddresses", list(EntryTable::Addresses), false),
     named("weddingAnniversary", ModelTarget::Moment(Moment::WeddingAnniversary), true),
     named("isFavorite", ModelTarget::IsFavorite, true),
     named("flag", ModelTarget::ModelComplex(ModelComplex::Flag), true),
@@ -136,20 +136,28 @@ const BETA: &[ModelProperty] = &[
 const ADDRESS: usize = 1;
 
 const V1: &[ModelProperty] = &[
-    named("businessHomePage", ModelTarget::Text(Property::Entry(first(Table::Websites, "work"), 0, ADDRESS)), true),
-    named("homePhones", texts_of(Table::Phones, "home", NUMBER), false),
-    named("mobilePhone", ModelTarget::Text(Property::Entry(first(Table::Phones, "mobile"), 0, NUMBER)), true),
-    named("businessPhones", texts_of(Table::Phones, "business", NUMBER), false),
+    named(
+        "businessHomePage",
+        ModelTarget::Text(Property::Entry(first(EntryTable::Websites, "work"), 0, ADDRESS)),
+        true,
+    ),
+    named("homePhones", texts_of(EntryTable::Phones, "home", NUMBER), false),
+    named("mobilePhone", ModelTarget::Text(Property::Entry(first(EntryTable::Phones, "mobile"), 0, NUMBER)), true),
+    named("businessPhones", texts_of(EntryTable::Phones, "business", NUMBER), false),
     named("primaryEmailAddress", email(0), true),
     named("secondaryEmailAddress", email(1), true),
     named("tertiaryEmailAddress", email(2), true),
-    named("homeAddress", ModelTarget::ModelComplex(ModelComplex::Entry(first(Table::Addresses, "home"), 0)), true),
+    named("homeAddress", ModelTarget::ModelComplex(ModelComplex::Entry(first(EntryTable::Addresses, "home"), 0)), true),
     named(
         "businessAddress",
-        ModelTarget::ModelComplex(ModelComplex::Entry(first(Table::Addresses, "business"), 0)),
+        ModelTarget::ModelComplex(ModelComplex::Entry(first(EntryTable::Addresses, "business"), 0)),
         true,
     ),
-    named("otherAddress", ModelTarget::ModelComplex(ModelComplex::Entry(first(Table::Addresses, "other"), 0)), true),
+    named(
+        "otherAddress",
+        ModelTarget::ModelComplex(ModelComplex::Entry(first(EntryTable::Addresses, "other"), 0)),
+        true,
+    ),
 ];
 
 const FLAG: &[ModelProperty] = &[
@@ -160,11 +168,11 @@ const FLAG: &[ModelProperty] = &[
 ];
 
 /// The enumeration types, by the table whose entries have them.
-fn enumeration(table: Table) -> &'static str {
+fn enumeration(table: EntryTable) -> &'static str {
     match table {
-        Table::Emails => "emailType",
-        Table::Phones => "phoneType",
-        Table::Websites => "websiteType",
+        EntryTable::Emails => "emailType",
+        EntryTable::Phones => "phoneType",
+        EntryTable::Websites => "websiteType",
         _ => "physicalAddressType",
     }
 }
@@ -184,7 +192,7 @@ pub(super) fn members_of(name: &str) -> Option<&'static [&'static str]> {
     if name.eq_ignore_ascii_case("categoryColor") {
         return Some(&category::COLORS);
     }
-    let tables = [Table::Emails, Table::Phones, Table::Websites, Table::Addresses];
+    let tables = [EntryTable::Emails, EntryTable::Phones, EntryTable::Websites, EntryTable::Addresses];
     let table = tables.into_iter().find(|table| enumeration(*table).eq_ignore_ascii_case(name))?;
     table.members()?.iter().map(|member| member.members).find(|members| !members.is_empty())
 }
@@ -259,7 +267,7 @@ impl Model {
 
     /// The members of a complex value.
     pub(super) fn members_of(self, complex: ModelComplex) -> Vec<ModelProperty> {
-        let (table, property): (Table, &dyn Fn(usize) -> Property) = match complex {
+        let (table, property): (EntryTable, &dyn Fn(usize) -> Property) = match complex {
             ModelComplex::Flag => return FLAG.iter().map(|m| named(m.name, m.target, true)).collect(),
             ModelComplex::FlagTime(i) => {
                 let member = |name, j| named(name, ModelTarget::Text(Property::FlagTime(2 * i + j)), true);
@@ -271,13 +279,17 @@ impl Model {
                     named("value", ModelTarget::View(view), true),
                 ];
             }
-            ModelComplex::Variable(depth, table @ (Table::Extensions | Table::SingleValues(_) | Table::Multi(_))) => {
+            ModelComplex::Variable(
+                depth,
+                table @ (EntryTable::Extensions | EntryTable::SingleValues(_) | EntryTable::Multi(_)),
+            ) => {
                 let id = ModelTarget::Id(Id::Entry(depth, table));
                 let (name, second) = match table {
-                    Table::Multi(of) => {
-                        ("value", ModelTarget::List(List { within: Some(depth), ..all(Table::MultiValues(of)) }))
-                    }
-                    Table::Extensions => ("extensionName", id),
+                    EntryTable::Multi(of) => (
+                        "value",
+                        ModelTarget::List(EntryList { within: Some(depth), ..all(EntryTable::MultiValues(of)) }),
+                    ),
+                    EntryTable::Extensions => ("extensionName", id),
                     _ => ("value", ModelTarget::Text(Property::Variable(depth, table, 0))),
                 };
                 return vec![named("id", id, true), named(name, second, true)];

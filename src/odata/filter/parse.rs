@@ -1,8 +1,8 @@
 //! The grammar: OData 4.01, with operators and functions in any letter case. Time is linear in the length; depth and number
 //! of nodes are limited.
 
-use crate::odata::filter::Fault;
-use crate::odata::filter::ast::{Binary, Expr, Literal, Names, Node};
+use crate::odata::filter::FilterFault;
+use crate::odata::filter::ast::{Binary, Expr, ExprNode, Literal, PathNames};
 use crate::odata::filter::lexer::{self, FilterToken};
 
 /// Longest text, in bytes.
@@ -18,7 +18,7 @@ pub const MAX_KEYS: usize = 8;
 ///
 /// # Errors
 /// A syntax error and its position.
-pub fn expression(text: &str) -> Result<Expr, Fault> {
+pub fn expression(text: &str) -> Result<Expr, FilterFault> {
     let mut parser = Parser::new(text)?;
     let expr = parser.or()?;
     parser.end("an operator or the end")?;
@@ -29,13 +29,13 @@ pub fn expression(text: &str) -> Result<Expr, Fault> {
 ///
 /// # Errors
 /// A syntax error and its position; also for more than [`MAX_KEYS`] keys.
-pub fn order(text: &str) -> Result<Vec<(Expr, bool)>, Fault> {
+pub fn order(text: &str) -> Result<Vec<(Expr, bool)>, FilterFault> {
     let mut parser = Parser::new(text)?;
     let mut keys = Vec::new();
     loop {
         let at = parser.at();
         if keys.len() == MAX_KEYS {
-            return Err(Fault::new(at, format!("there are more than {MAX_KEYS} sort keys")));
+            return Err(FilterFault::new(at, format!("there are more than {MAX_KEYS} sort keys")));
         }
         let key = parser.or()?;
         let descending = parser.skip_word("desc");
@@ -58,9 +58,9 @@ struct Parser {
 }
 
 impl Parser {
-    fn new(text: &str) -> Result<Self, Fault> {
+    fn new(text: &str) -> Result<Self, FilterFault> {
         if text.len() > MAX_LENGTH {
-            return Err(Fault::new(0, format!("it is longer than {MAX_LENGTH} bytes")));
+            return Err(FilterFault::new(0, format!("it is longer than {MAX_LENGTH} bytes")));
         }
         Ok(Self { tokens: lexer::read(text)?, next: 0, depth: 0, nodes: 0 })
     }
@@ -92,15 +92,15 @@ impl Parser {
         found
     }
 
-    fn expect(&mut self, token: &FilterToken, what: &str) -> Result<(), Fault> {
+    fn expect(&mut self, token: &FilterToken, what: &str) -> Result<(), FilterFault> {
         if self.skip(token) { Ok(()) } else { Err(self.expected(what)) }
     }
 
-    fn end(&self, what: &str) -> Result<(), Fault> {
+    fn end(&self, what: &str) -> Result<(), FilterFault> {
         if *self.peek() == FilterToken::End { Ok(()) } else { Err(self.expected(what)) }
     }
 
-    fn expected(&self, what: &str) -> Fault {
+    fn expected(&self, what: &str) -> FilterFault {
         let found = match self.peek() {
             FilterToken::End => "the end".to_owned(),
             FilterToken::Word(word) => format!("'{}'", crate::domain::plain::shorten(word)),
@@ -113,19 +113,19 @@ impl Parser {
             FilterToken::Colon => "':'".to_owned(),
             FilterToken::Minus => "'-'".to_owned(),
         };
-        Fault::new(self.at(), format!("expected {what}, found {found}"))
+        FilterFault::new(self.at(), format!("expected {what}, found {found}"))
     }
 
-    fn node(&mut self, at: usize, node: Node) -> Result<Expr, Fault> {
+    fn node(&mut self, at: usize, node: ExprNode) -> Result<Expr, FilterFault> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
-            return Err(Fault::new(at, format!("the expression has more than {MAX_NODES} parts")));
+            return Err(FilterFault::new(at, format!("the expression has more than {MAX_NODES} parts")));
         }
         Ok(Expr { at, node })
     }
 
     /// Enters a nested level, up to the limit.
-    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, FilterFault>) -> Result<T, FilterFault> {
         self.check_depth(1)?;
         self.depth += 1;
         let done = read(self);
@@ -133,27 +133,27 @@ impl Parser {
         done
     }
 
-    fn check_depth(&self, more: usize) -> Result<(), Fault> {
+    fn check_depth(&self, more: usize) -> Result<(), FilterFault> {
         if self.depth + more > MAX_DEPTH {
-            return Err(Fault::new(self.at(), format!("the expression is nested more than {MAX_DEPTH} deep")));
+            return Err(FilterFault::new(self.at(), format!("the expression is nested more than {MAX_DEPTH} deep")));
         }
         Ok(())
     }
 
-    fn or(&mut self) -> Result<Expr, Fault> {
-        self.chain("or", Self::and, Node::Or)
+    fn or(&mut self) -> Result<Expr, FilterFault> {
+        self.chain("or", Self::and, ExprNode::Or)
     }
 
-    fn and(&mut self) -> Result<Expr, Fault> {
-        self.chain("and", |parser| parser.binary(3), Node::And)
+    fn and(&mut self) -> Result<Expr, FilterFault> {
+        self.chain("and", |parser| parser.binary(3), ExprNode::And)
     }
 
     fn chain(
         &mut self,
         word: &str,
-        operand: fn(&mut Self) -> Result<Expr, Fault>,
-        node: fn(Vec<Expr>) -> Node,
-    ) -> Result<Expr, Fault> {
+        operand: fn(&mut Self) -> Result<Expr, FilterFault>,
+        node: fn(Vec<Expr>) -> ExprNode,
+    ) -> Result<Expr, FilterFault> {
         let at = self.at();
         let first = operand(self)?;
         if !self.skip_word(word) {
@@ -167,7 +167,7 @@ impl Parser {
     }
 
     /// Operators of at least this precedence, left-associative.
-    fn binary(&mut self, power: u8) -> Result<Expr, Fault> {
+    fn binary(&mut self, power: u8) -> Result<Expr, FilterFault> {
         let mut left = self.unary()?;
         let mut chained = 0;
         while let Some(op) = self.operator().filter(|op| op.power() >= power) {
@@ -175,7 +175,7 @@ impl Parser {
             self.check_depth(chained)?;
             self.next += 1;
             let right = self.deeper(|parser| parser.binary(op.power() + 1))?;
-            left = self.node(left.at, Node::Binary(op, Box::new(left), Box::new(right)))?;
+            left = self.node(left.at, ExprNode::Binary(op, Box::new(left), Box::new(right)))?;
         }
         Ok(left)
     }
@@ -185,12 +185,12 @@ impl Parser {
         Binary::ALL.into_iter().find(|op| op.word().eq_ignore_ascii_case(word))
     }
 
-    fn unary(&mut self) -> Result<Expr, Fault> {
+    fn unary(&mut self) -> Result<Expr, FilterFault> {
         let at = self.at();
         if matches!(self.peek(), FilterToken::Word(word) if word.eq_ignore_ascii_case("not")) {
             self.next += 1;
             let operand = self.deeper(Self::unary)?;
-            return self.node(at, Node::Not(Box::new(operand)));
+            return self.node(at, ExprNode::Not(Box::new(operand)));
         }
         if self.skip(&FilterToken::Minus) {
             if let FilterToken::Literal(Literal::Int(_) | Literal::Decimal(_)) = self.peek()
@@ -198,18 +198,18 @@ impl Parser {
                 && let FilterToken::Literal(literal) = self.take()
                 && let Some(negative) = lexer::number_or_date(&format!("-{literal}"))
             {
-                let literal = self.node(at, Node::Literal(negative))?;
+                let literal = self.node(at, ExprNode::Literal(negative))?;
                 return self.member(literal);
             }
             let operand = self.deeper(Self::unary)?;
-            return self.node(at, Node::Negate(Box::new(operand)));
+            return self.node(at, ExprNode::Negate(Box::new(operand)));
         }
         let operand = self.primary()?;
         self.member(operand)
     }
 
     /// The list of an `in (…)`.
-    fn member(&mut self, operand: Expr) -> Result<Expr, Fault> {
+    fn member(&mut self, operand: Expr) -> Result<Expr, FilterFault> {
         if !self.skip_word("in") {
             return Ok(operand);
         }
@@ -218,8 +218,8 @@ impl Parser {
         loop {
             let at = self.at();
             let value = self.deeper(Self::unary)?;
-            if !matches!(value.node, Node::Literal(_) | Node::Alias(_)) {
-                return Err(Fault::new(at, "expected a literal, since the list of 'in' has only literals"));
+            if !matches!(value.node, ExprNode::Literal(_) | ExprNode::Alias(_)) {
+                return Err(FilterFault::new(at, "expected a literal, since the list of 'in' has only literals"));
             }
             values.push(value);
             if !self.skip(&FilterToken::Comma) {
@@ -227,10 +227,10 @@ impl Parser {
             }
         }
         self.expect(&FilterToken::Close, "',' or ')'")?;
-        self.node(operand.at, Node::In(Box::new(operand), values))
+        self.node(operand.at, ExprNode::In(Box::new(operand), values))
     }
 
-    fn primary(&mut self) -> Result<Expr, Fault> {
+    fn primary(&mut self) -> Result<Expr, FilterFault> {
         let at = self.at();
         match self.peek() {
             FilterToken::Open => {
@@ -241,11 +241,11 @@ impl Parser {
             }
             FilterToken::Literal(_) => {
                 let FilterToken::Literal(literal) = self.take() else { return Err(self.expected("a literal")) };
-                self.node(at, Node::Literal(literal))
+                self.node(at, ExprNode::Literal(literal))
             }
             FilterToken::Alias(_) => {
                 let FilterToken::Alias(name) = self.take() else { return Err(self.expected("an alias")) };
-                self.node(at, Node::Alias(name))
+                self.node(at, ExprNode::Alias(name))
             }
             FilterToken::Word(_) => {
                 let FilterToken::Word(word) = self.take() else { return Err(self.expected("a name")) };
@@ -255,7 +255,7 @@ impl Parser {
         }
     }
 
-    fn word(&mut self, at: usize, word: String) -> Result<Expr, Fault> {
+    fn word(&mut self, at: usize, word: String) -> Result<Expr, FilterFault> {
         if self.skip(&FilterToken::Open) {
             let mut arguments = Vec::new();
             if !self.skip(&FilterToken::Close) {
@@ -267,7 +267,7 @@ impl Parser {
                 }
                 self.expect(&FilterToken::Close, "',' or ')'")?;
             }
-            return self.node(at, Node::Call(word, arguments));
+            return self.node(at, ExprNode::Call(word, arguments));
         }
         let literal = match word.as_str() {
             "null" => Some(Literal::Null),
@@ -276,7 +276,7 @@ impl Parser {
             _ => None,
         };
         if let Some(literal) = literal {
-            return self.node(at, Node::Literal(literal));
+            return self.node(at, ExprNode::Literal(literal));
         }
         let mut names = vec![word];
         while self.skip(&FilterToken::Slash) {
@@ -286,27 +286,27 @@ impl Parser {
                 return Err(self.expected("a name behind '/'"));
             };
             if name.eq_ignore_ascii_case("$count") {
-                return self.node(at, Node::Count(names));
+                return self.node(at, ExprNode::Count(names));
             }
             if *self.peek() == FilterToken::Open {
                 return self.lambda(at, step, names, &name);
             }
             if names.len() == MAX_DEPTH {
-                return Err(Fault::new(step, "the path is too long"));
+                return Err(FilterFault::new(step, "the path is too long"));
             }
             names.push(name);
         }
-        self.node(at, Node::Path(names))
+        self.node(at, ExprNode::Path(names))
     }
 
-    fn lambda(&mut self, at: usize, step: usize, names: Names, name: &str) -> Result<Expr, Fault> {
+    fn lambda(&mut self, at: usize, step: usize, names: PathNames, name: &str) -> Result<Expr, FilterFault> {
         let any = name.eq_ignore_ascii_case("any");
         if !any && !name.eq_ignore_ascii_case("all") {
-            return Err(Fault::new(step, "expected 'any', 'all', '$count' or a property behind '/'"));
+            return Err(FilterFault::new(step, "expected 'any', 'all', '$count' or a property behind '/'"));
         }
         self.next += 1;
         if any && self.skip(&FilterToken::Close) {
-            return self.node(at, Node::Any(names, None));
+            return self.node(at, ExprNode::Any(names, None));
         }
         let variable = match self.peek() {
             FilterToken::Word(word) if !word.starts_with('$') && !word.contains('.') => word.clone(),
@@ -316,6 +316,9 @@ impl Parser {
         self.expect(&FilterToken::Colon, "':' behind the range variable")?;
         let body = Box::new(self.deeper(Self::or)?);
         self.expect(&FilterToken::Close, "an operator or ')'")?;
-        self.node(at, if any { Node::Any(names, Some((variable, body))) } else { Node::All(names, variable, body) })
+        self.node(
+            at,
+            if any { ExprNode::Any(names, Some((variable, body))) } else { ExprNode::All(names, variable, body) },
+        )
     }
 }

@@ -2,8 +2,10 @@
 //! (docs/graph.md, "Filters"). Either way by its key, which has an index.
 
 use crate::domain::phone;
-use crate::domain::query::typed::{Comparison, Condition, List, NUMBER, NUMBER_KEY, Property, Table, TextValue};
-use crate::odata::filter::check::{Bound, Checker, MAX_VARIABLES, Variables};
+use crate::domain::query::typed::{
+    Comparison, Condition, EntryList, EntryTable, NUMBER, NUMBER_KEY, Property, TextValue,
+};
+use crate::odata::filter::check::{Checker, MAX_VARIABLES, VariableBinding, Variables};
 
 impl Checker<'_> {
     /// The same condition by the keys of numbers, where it says that one is equal to a text.
@@ -40,17 +42,17 @@ impl Checker<'_> {
         };
         let mut all = Vec::new();
         match number {
-            Property::Entry(list @ List { .. }, nth, _) => {
+            Property::Entry(list @ EntryList { .. }, nth, _) => {
                 // Of whose phones the index has one with the number, the one in question is looked at.
-                let depth = scope.iter().filter(|(_, bound)| matches!(bound, Bound::Entries(_))).count();
+                let depth = scope.iter().filter(|(_, bound)| matches!(bound, VariableBinding::Entries(_))).count();
                 if depth < MAX_VARIABLES {
-                    let of_any = is_among(Property::Variable(depth, Table::Phones, NUMBER_KEY), &keys);
+                    let of_any = is_among(Property::Variable(depth, EntryTable::Phones, NUMBER_KEY), &keys);
                     all.push(Condition::Any(list, Some(Box::new(of_any))));
                 }
                 all.push(is_among(Property::Entry(list, nth, NUMBER_KEY), &keys));
             }
             Property::Variable(depth, ..) | Property::Item(depth, ..) => {
-                all.push(is_among(Property::Variable(depth, Table::Phones, NUMBER_KEY), &keys));
+                all.push(is_among(Property::Variable(depth, EntryTable::Phones, NUMBER_KEY), &keys));
             }
             _ => {}
         }
@@ -66,9 +68,9 @@ impl Checker<'_> {
 
 fn is_number(property: Property) -> bool {
     match property {
-        Property::Entry(list, _, member) => list.table == Table::Phones && member == NUMBER,
+        Property::Entry(list, _, member) => list.table == EntryTable::Phones && member == NUMBER,
         Property::Variable(_, table, member) | Property::Item(_, table, member) => {
-            table == Table::Phones && member == NUMBER
+            table == EntryTable::Phones && member == NUMBER
         }
         _ => false,
     }

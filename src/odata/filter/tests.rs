@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::domain::error::Problem;
-use crate::odata::filter::ast::{Binary, Expr, Literal, Node};
+use crate::odata::filter::ast::{Binary, Expr, ExprNode, Literal};
 use crate::odata::filter::*;
 
 fn printed(text: &str) -> String {
@@ -14,14 +14,14 @@ fn printed(text: &str) -> String {
 fn grouped(expr: &Expr) -> String {
     let chain = |word: &str, of: &[Expr]| format!("({})", of.iter().map(grouped).collect::<Vec<_>>().join(word));
     match &expr.node {
-        Node::And(of) => chain(" and ", of),
-        Node::Or(of) => chain(" or ", of),
-        Node::Not(of) => format!("(not {})", grouped(of)),
-        Node::Negate(of) => format!("(-{})", grouped(of)),
-        Node::Binary(op, left, right) => format!("({} {} {})", grouped(left), op.word(), grouped(right)),
-        Node::In(of, values) => format!("({} in {})", grouped(of), values.len()),
-        Node::Any(path, Some((v, body))) => format!("{}/any({v}:{})", path.join("/"), grouped(body)),
-        Node::All(path, v, body) => format!("{}/all({v}:{})", path.join("/"), grouped(body)),
+        ExprNode::And(of) => chain(" and ", of),
+        ExprNode::Or(of) => chain(" or ", of),
+        ExprNode::Not(of) => format!("(not {})", grouped(of)),
+        ExprNode::Negate(of) => format!("(-{})", grouped(of)),
+        ExprNode::Binary(op, left, right) => format!("({} {} {})", grouped(left), op.word(), grouped(right)),
+        ExprNode::In(of, values) => format!("({} in {})", grouped(of), values.len()),
+        ExprNode::Any(path, Some((v, body))) => format!("{}/any({v}:{})", path.join("/"), grouped(body)),
+        ExprNode::All(path, v, body) => format!("{}/all({v}:{})", path.join("/"), grouped(body)),
         _ => expr.to_string(),
     }
 }
@@ -84,7 +84,7 @@ fn literals_are_read_as_they_are_written() {
         ("microsoft.graph.phoneType'home'", Literal::Enum("microsoft.graph.phoneType".into(), "home".into())),
     ];
     for (text, literal) in cases {
-        assert_eq!(parse::expression(text).unwrap().node, Node::Literal(literal), "{text}");
+        assert_eq!(parse::expression(text).unwrap().node, ExprNode::Literal(literal), "{text}");
     }
 }
 
@@ -288,28 +288,28 @@ fn expr() -> impl Strategy<Value = Expr> {
     let made = |node| Expr { at: 0, node };
     let names = || proptest::collection::vec("x[a-z]{0,3}", 1..3);
     let leaf = prop_oneof![
-        literal().prop_map(Node::Literal),
-        "[a-z]{1,4}".prop_map(Node::Alias),
-        names().prop_map(Node::Path),
-        names().prop_map(Node::Count),
-        names().prop_map(|names| Node::Any(names, None)),
+        literal().prop_map(ExprNode::Literal),
+        "[a-z]{1,4}".prop_map(ExprNode::Alias),
+        names().prop_map(ExprNode::Path),
+        names().prop_map(ExprNode::Count),
+        names().prop_map(|names| ExprNode::Any(names, None)),
     ];
     let leaf = leaf.prop_map(made);
     leaf.prop_recursive(5, 40, 4, move |inner| {
         let boxed = || inner.clone().prop_map(Box::new);
         let many = |least| proptest::collection::vec(inner.clone(), least..4);
-        let literals = proptest::collection::vec(literal().prop_map(move |of| made(Node::Literal(of))), 1..4);
+        let literals = proptest::collection::vec(literal().prop_map(move |of| made(ExprNode::Literal(of))), 1..4);
         prop_oneof![
-            boxed().prop_map(Node::Not),
-            boxed().prop_map(Node::Negate),
+            boxed().prop_map(ExprNode::Not),
+            boxed().prop_map(ExprNode::Negate),
             (proptest::sample::select(Binary::ALL.to_vec()), boxed(), boxed())
-                .prop_map(|(op, left, right)| Node::Binary(op, left, right)),
-            many(2).prop_map(Node::And),
-            many(2).prop_map(Node::Or),
-            (boxed(), literals).prop_map(|(of, values)| Node::In(of, values)),
-            ("f[a-z]{0,3}", many(0)).prop_map(|(name, arguments)| Node::Call(name, arguments)),
-            (names(), boxed()).prop_map(|(names, body)| Node::Any(names, Some(("v".into(), body)))),
-            (names(), boxed()).prop_map(|(names, body)| Node::All(names, "v".into(), body)),
+                .prop_map(|(op, left, right)| ExprNode::Binary(op, left, right)),
+            many(2).prop_map(ExprNode::And),
+            many(2).prop_map(ExprNode::Or),
+            (boxed(), literals).prop_map(|(of, values)| ExprNode::In(of, values)),
+            ("f[a-z]{0,3}", many(0)).prop_map(|(name, arguments)| ExprNode::Call(name, arguments)),
+            (names(), boxed()).prop_map(|(names, body)| ExprNode::Any(names, Some(("v".into(), body)))),
+            (names(), boxed()).prop_map(|(names, body)| ExprNode::All(names, "v".into(), body)),
         ]
         .prop_map(made)
     })

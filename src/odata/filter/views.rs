@@ -4,9 +4,9 @@
 use crate::domain::contact::tags::{self, View};
 use crate::domain::extended::{PropertyId, SingleValue};
 use crate::domain::fold::fold;
-use crate::domain::query::typed::{Comparison, Condition, List, Of, Property, Table, TextValue};
-use crate::odata::filter::Fault;
-use crate::odata::filter::ast::{Binary, Expr, Literal, Node};
+use crate::domain::query::typed::{Comparison, Condition, EntryList, EntryTable, ExtendedOf, Property, TextValue};
+use crate::odata::filter::FilterFault;
+use crate::odata::filter::ast::{Binary, Expr, ExprNode, Literal};
 use crate::odata::filter::check::Checker;
 
 /// Most views that are substituted in one filter.
@@ -14,29 +14,29 @@ pub(super) const MAX: usize = 32;
 
 /// What a range variable is bound to.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Bound {
+pub(super) enum VariableBinding {
     /// The entries of a list, one after the other.
-    Entries(List),
+    Entries(EntryList),
     /// The extended property that is this view on the contact.
     View(View),
 }
 
 /// The range variables in scope, outermost first.
-pub(super) type Variables<'e> = [(&'e str, Bound)];
+pub(super) type Variables<'e> = [(&'e str, VariableBinding)];
 
 /// The value of a view, folded.
 pub(super) fn value(view: View) -> TextValue {
-    let all = |table| List { table, of_type: None, member: None, within: None };
-    let of_type = |table, kind| List { of_type: Some(kind), ..all(table) };
+    let all = |table| EntryList { table, of_type: None, member: None, within: None };
+    let of_type = |table, kind| EntryList { of_type: Some(kind), ..all(table) };
     // `number` is the second member of a phone, and `address` of a website.
     TextValue::Property(match view {
         View::Class => return TextValue::Constant(Some(fold(tags::CLASS))),
         View::Text(text) => Property::Text(text),
-        View::Phone(kind, nth) => Property::Entry(of_type(Table::Phones, kind), nth, 1),
-        View::Address(kind, member) => Property::Entry(of_type(Table::Addresses, kind), 0, member),
-        View::Website(kind) => Property::Entry(of_type(Table::Websites, kind), 0, 1),
-        View::Email(nth, member) => Property::Entry(all(Table::Emails), nth, member),
-        View::Im => Property::Entry(all(Table::ImAddresses), 0, 0),
+        View::Phone(kind, nth) => Property::Entry(of_type(EntryTable::Phones, kind), nth, 1),
+        View::Address(kind, member) => Property::Entry(of_type(EntryTable::Addresses, kind), 0, member),
+        View::Website(kind) => Property::Entry(of_type(EntryTable::Websites, kind), 0, 1),
+        View::Email(nth, member) => Property::Entry(all(EntryTable::Emails), nth, member),
+        View::Im => Property::Entry(all(EntryTable::ImAddresses), 0, 0),
     })
 }
 
@@ -53,13 +53,13 @@ impl Checker<'_> {
     /// `any` over the stored extended properties of contacts, or over the views that `body` names.
     pub(super) fn with_views(
         &self,
-        list: List,
+        list: EntryList,
         any: Condition,
         variable: &str,
         body: &Expr,
         scope: &Variables<'_>,
-    ) -> Result<Condition, Fault> {
-        if list.table != Table::SingleValues(Of::Contact) {
+    ) -> Result<Condition, FilterFault> {
+        if list.table != EntryTable::SingleValues(ExtendedOf::Contact) {
             return Ok(any);
         }
         let mut views = Vec::new();
@@ -68,8 +68,8 @@ impl Checker<'_> {
         for view in views {
             let left = self.views.get().checked_sub(1);
             let message = || format!("A filter names at most {MAX} of Outlook's tags.");
-            self.views.set(left.ok_or_else(|| Fault::wrong(body.at, message()))?);
-            let of_view = self.lambda(Bound::View(view), variable, body, scope)?;
+            self.views.set(left.ok_or_else(|| FilterFault::wrong(body.at, message()))?);
+            let of_view = self.lambda(VariableBinding::View(view), variable, body, scope)?;
             either.push(simple(Condition::And(vec![is_there(view), of_view])));
         }
         Ok(simple(Condition::Or(either)))
@@ -77,11 +77,11 @@ impl Checker<'_> {
 
     /// Collects the views whose ids are compared with the variable's id.
     fn named(&self, expr: &Expr, variable: &str, views: &mut Vec<View>) {
-        let is_id = |expr: &Expr| matches!(&expr.node, Node::Path(names) if matches!(names.as_slice(), [of, id] if of == variable && id.eq_ignore_ascii_case("id")));
+        let is_id = |expr: &Expr| matches!(&expr.node, ExprNode::Path(names) if matches!(names.as_slice(), [of, id] if of == variable && id.eq_ignore_ascii_case("id")));
         let mut see = |value: &Expr| {
             let literal = match &value.node {
-                Node::Literal(literal) => Some(literal.clone()),
-                Node::Alias(name) => self.aliases.resolve(name).ok(),
+                ExprNode::Literal(literal) => Some(literal.clone()),
+                ExprNode::Alias(name) => self.aliases.resolve(name).ok(),
                 _ => None,
             };
             let Some(Literal::Text(text)) = literal else { return };
@@ -89,18 +89,24 @@ impl Checker<'_> {
             views.extend(view.filter(|view| !views.contains(view)));
         };
         match &expr.node {
-            Node::Binary(Binary::Eq | Binary::Ne, left, right) if is_id(left) => see(right),
-            Node::Binary(Binary::Eq | Binary::Ne, left, right) if is_id(right) => see(left),
-            Node::In(operand, values) if is_id(operand) => values.iter().for_each(see),
-            Node::Binary(_, left, right) => [left, right].iter().for_each(|side| self.named(side, variable, views)),
-            Node::Not(operand) | Node::Negate(operand) | Node::In(operand, _) => self.named(operand, variable, views),
-            Node::Any(_, Some((_, body))) | Node::All(_, _, body) => self.named(body, variable, views),
-            Node::And(operands) | Node::Or(operands) | Node::Call(_, operands) => {
+            ExprNode::Binary(Binary::Eq | Binary::Ne, left, right) if is_id(left) => see(right),
+            ExprNode::Binary(Binary::Eq | Binary::Ne, left, right) if is_id(right) => see(left),
+            ExprNode::In(operand, values) if is_id(operand) => values.iter().for_each(see),
+            ExprNode::Binary(_, left, right) => [left, right].iter().for_each(|side| self.named(side, variable, views)),
+            ExprNode::Not(operand) | ExprNode::Negate(operand) | ExprNode::In(operand, _) => {
+                self.named(operand, variable, views)
+            }
+            ExprNode::Any(_, Some((_, body))) | ExprNode::All(_, _, body) => self.named(body, variable, views),
+            ExprNode::And(operands) | ExprNode::Or(operands) | ExprNode::Call(_, operands) => {
                 for operand in operands {
                     self.named(operand, variable, views);
                 }
             }
-            Node::Literal(_) | Node::Alias(_) | Node::Path(_) | Node::Count(_) | Node::Any(_, None) => {}
+            ExprNode::Literal(_)
+            | ExprNode::Alias(_)
+            | ExprNode::Path(_)
+            | ExprNode::Count(_)
+            | ExprNode::Any(_, None) => {}
         }
     }
 }

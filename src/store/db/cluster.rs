@@ -25,19 +25,19 @@ const REST: Duration = Duration::from_millis(250);
 /// A `postgres://` URL. The host part may list several hosts: `postgres://user@one:5432,two:5432/name`. The password is never
 /// shown.
 #[derive(Clone)]
-pub struct Address {
+pub struct PostgresUrl {
     url: String,
     hosts: Vec<PgConnectOptions>,
 }
 
-impl Address {
+impl PostgresUrl {
     /// Whether a text names a PostgreSQL server and not a file.
     pub fn is_meant(text: &str) -> bool {
         text.starts_with("postgres:") || text.starts_with("postgresql:")
     }
 }
 
-impl FromStr for Address {
+impl FromStr for PostgresUrl {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
@@ -69,15 +69,15 @@ fn is_percent_encoded(text: &str) -> bool {
     })
 }
 
-impl PartialEq for Address {
+impl PartialEq for PostgresUrl {
     fn eq(&self, other: &Self) -> bool {
         self.url == other.url
     }
 }
 
-impl Eq for Address {}
+impl Eq for PostgresUrl {}
 
-impl fmt::Display for Address {
+impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("postgres://")?;
         for (i, host) in self.hosts.iter().enumerate() {
@@ -89,7 +89,7 @@ impl fmt::Display for Address {
     }
 }
 
-impl fmt::Debug for Address {
+impl fmt::Debug for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -154,7 +154,7 @@ pub(in crate::store) struct Cluster {
 }
 
 impl Cluster {
-    pub(in crate::store) fn new(address: &Address) -> Self {
+    pub(in crate::store) fn new(address: &PostgresUrl) -> Self {
         let hosts = address.hosts.iter().map(|host| {
             let named = host.get_application_name().is_some();
             if named { host.clone() } else { host.clone().application_name("contactd") }
@@ -278,16 +278,16 @@ mod tests {
 
     #[test]
     fn an_address_may_have_several_hosts_and_hides_its_password() {
-        let address: Address = "postgres://ann:s3cret@one:5433,two/book?sslmode=disable".parse().unwrap();
+        let address: PostgresUrl = "postgres://ann:s3cret@one:5433,two/book?sslmode=disable".parse().unwrap();
         assert_eq!(
             format!("{address} {address:?}"),
             "postgres://one:5433,two:5432/book postgres://one:5433,two:5432/book"
         );
         assert!(address.hosts.iter().all(|host| host.get_username() == "ann"));
-        let socket: Address = "postgres:///book?host=/run/postgresql".parse().unwrap();
+        let socket: PostgresUrl = "postgres:///book?host=/run/postgresql".parse().unwrap();
         assert_eq!(socket.hosts[0].get_database(), Some("book"));
         for bad in ["postgres:book", "postgres://one:port/book", "postgres://one,two:x/book"] {
-            assert!(bad.parse::<Address>().unwrap_err().starts_with("expected postgres://"), "{bad}");
+            assert!(bad.parse::<PostgresUrl>().unwrap_err().starts_with("expected postgres://"), "{bad}");
         }
     }
 
@@ -296,12 +296,12 @@ mod tests {
         for sign in ["@", "#", "/", "?", "%", "@#", "/@", "%zz"] {
             for (before, after) in [("1", "zz77"), ("s3", "cret"), ("", "zz77")] {
                 let address = format!("postgres://ann:{before}{sign}{after}@one:5433/book");
-                let why = address.parse::<Address>().unwrap_err();
+                let why = address.parse::<PostgresUrl>().unwrap_err();
                 assert!(why.contains("%40 for @") && why.contains("%23 for #") && why.contains("%2F for /"), "{why}");
                 assert!(!why.contains("77") && !why.contains("cret") && !why.contains("ann"), "{why}");
             }
         }
-        let address: Address = "postgres://ann:%40%23%2F%25%3F%3A@one/book".parse().unwrap();
+        let address: PostgresUrl = "postgres://ann:%40%23%2F%25%3F%3A@one/book".parse().unwrap();
         assert_eq!(
             (address.to_string().as_str(), address.hosts[0].get_username()),
             ("postgres://one:5432/book", "ann")

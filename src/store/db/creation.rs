@@ -10,7 +10,7 @@ use crate::permission;
 use crate::store::db::engine::{Session, plain_options};
 use crate::store::db::faults::{OpenError, reason};
 use crate::store::db::files::{create_private, folder_of, name};
-use crate::store::db::migrate::{Adaptor, Reason, in_sqlite};
+use crate::store::db::migrate::{Adaptor, OpenFailure, in_sqlite};
 use crate::store::db::scratch::{NEW_PREFIX, Scratch};
 use crate::store::db::statement::Statement;
 
@@ -37,7 +37,7 @@ pub(in crate::store) async fn make_temporary(path: &Path) -> Result<(), OpenErro
 }
 
 /// Creates the tables in an empty SQLite file, without syncing it.
-async fn fill_sqlite(path: &Path, mode: SqliteJournalMode) -> Result<(), Reason> {
+async fn fill_sqlite(path: &Path, mode: SqliteJournalMode) -> Result<(), OpenFailure> {
     let options = plain_options(path).foreign_keys(false).synchronous(SqliteSynchronous::Off);
     let mut session = Session::open(&options.journal_mode(mode)).await.map_err(|error| reason(&error))?;
     let done = fill_in(&mut session, in_sqlite::migrations::runner()).await;
@@ -45,7 +45,7 @@ async fn fill_sqlite(path: &Path, mode: SqliteJournalMode) -> Result<(), Reason>
     done
 }
 
-async fn fill_in(session: &mut Session, runner: Runner) -> Result<(), Reason> {
+async fn fill_in(session: &mut Session, runner: Runner) -> Result<(), OpenFailure> {
     let mut migrations: Vec<_> = runner.get_migrations().iter().collect();
     migrations.sort_unstable();
     let texts: Vec<_> = migrations.iter().filter_map(|migration| migration.sql()).collect();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::percent::percent_decode;
-use crate::store::db::cluster::Address;
+use crate::store::db::cluster::PostgresUrl;
 
 /// The forms, for error messages.
 const KNOWN: &str = "a file, :memory:, sqlite://FILE, file:FILE or postgres://USER:PASSWORD@HOST:PORT/NAME";
@@ -17,7 +17,7 @@ pub enum Database {
     /// `:memory:`: a private temporary file, removed when the store is closed.
     Temporary,
     /// A PostgreSQL database, which other processes may serve too.
-    Postgres(Address),
+    Postgres(PostgresUrl),
 }
 
 impl FromStr for Database {
@@ -33,7 +33,7 @@ impl FromStr for Database {
             };
         };
         match scheme.to_ascii_lowercase().as_str() {
-            "postgres" | "postgresql" => text.parse::<Address>().map(Self::Postgres),
+            "postgres" | "postgresql" => text.parse::<PostgresUrl>().map(Self::Postgres),
             "sqlite" => of_url(rest.strip_prefix("//").unwrap_or(rest)),
             "file" => match rest.strip_prefix("//") {
                 None => of_url(rest),

@@ -18,7 +18,7 @@ use crate::store::db::statement::Statement;
 
 /// A connection that runs statements.
 pub(in crate::store) struct Session {
-    connection: Connection,
+    connection: EngineConnection,
     /// The first failure of the database itself; it may have ended the transaction.
     broken: Option<Error>,
     /// PostgreSQL refuses further statements in this transaction until a rollback to a savepoint.
@@ -26,7 +26,7 @@ pub(in crate::store) struct Session {
     /// Time without an answer after which a PostgreSQL server counts as lost.
     patience: Option<Duration>,
     /// Time limit of a session that only reads.
-    asking: Option<Asking>,
+    asking: Option<ReadDeadline>,
     /// Whether a snapshot is open, see [`Session::begin_snapshot`].
     snapshot: bool,
     /// Whether a statement was started and has not ended. If its caller was dropped, it may still run.
@@ -47,14 +47,14 @@ enum Along {
 }
 
 /// Time limit of a read, which may be several statements.
-struct Asking {
+struct ReadDeadline {
     time: Duration,
     end: Instant,
     /// When SQLite stops the statement: at the end, or at once if the caller was dropped.
     stop: Arc<Mutex<Instant>>,
 }
 
-impl Asking {
+impl ReadDeadline {
     fn new(time: Duration) -> Self {
         let end = Instant::now() + time;
         Self { time, end, stop: Arc::new(Mutex::new(end)) }
@@ -96,13 +96,13 @@ const OPERATIONS: i32 = 10_000;
 /// Maximum idle time of a session: firewalls and proxies drop idle connections.
 const MAX_IDLE: Duration = Duration::from_mins(5);
 
-enum Connection {
+enum EngineConnection {
     Sqlite(SqliteConnection),
     Postgres(Box<PgConnection>),
 }
 
 impl Session {
-    fn new(connection: Connection) -> Self {
+    fn new(connection: EngineConnection) -> Self {
         let (backend, used) = (Backend::default(), Instant::now());
         let (patience, asking, along) = (None, None, Along::Nothing);
         let (broken, aborted, snapshot, busy) = (None, false, false, false);
@@ -112,12 +112,12 @@ impl Session {
     /// A connection to PostgreSQL. A statement that takes longer than `patience` ends the session. The server's own statement
     /// timeout should be shorter, so that only a hanging server, or a commit that waits for a standby, ends it.
     pub(in crate::store) fn postgres(connection: PgConnection, patience: Option<Duration>) -> Self {
-        Self { patience, ..Self::new(Connection::Postgres(Box::new(connection))) }
+        Self { patience, ..Self::new(EngineConnection::Postgres(Box::new(connection))) }
     }
 
     /// Makes this a session that only reads, whose server cancels statements after `time`.
     pub(in crate::store) fn asking(self, time: Duration) -> Self {
-        Self { asking: Some(Asking::new(time)), ..self }
+        Self { asking: Some(ReadDeadline::new(time)), ..self }
     }
 
     /// A reader of a SQLite file with a time limit. After it the running statement is stopped, and later ones fail.
@@ -130,8 +130,8 @@ impl Session {
 
     /// Sets a time limit for a connection to a SQLite file.
     pub(in crate::store) async fn stop_after(&mut self, time: Duration) -> Result<(), Error> {
-        if let Connection::Sqlite(connection) = &mut self.connection {
-            let asking = Asking::new(time);
+        if let EngineConnection::Sqlite(connection) = &mut self.connection {
+            let asking = ReadDeadline::new(time);
             connection.lock_handle().await?.set_progress_handler(OPERATIONS, asking.goes_on());
             self.asking = Some(asking);
         }
@@ -198,12 +198,12 @@ impl Session {
 
     /// A connection to an existing SQLite file, outside of pools.
     pub(in crate::store) async fn open(options: &SqliteConnectOptions) -> Result<Self, Error> {
-        Ok(Self::new(Connection::Sqlite(SqliteConnection::connect_with(options).await?)))
+        Ok(Self::new(EngineConnection::Sqlite(SqliteConnection::connect_with(options).await?)))
     }
 
     /// Whether this is PostgreSQL, where other processes write at the same time and a failed statement aborts its transaction.
     pub(in crate::store) fn is_postgres(&self) -> bool {
-        matches!(self.connection, Connection::Postgres(_))
+        matches!(self.connection, EngineConnection::Postgres(_))
     }
 
     /// The error after which the session must not be used again.
@@ -256,7 +256,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         done.map_err(|error| {
             if faults::is_stopped(&error) {
                 // An operator can cancel a statement too; only one at its time limit counts as too expensive.
-                let is_late = |asking: &Asking| {
+                let is_late = |asking: &ReadDeadline| {
                     asking.end <= self.used || asking.time <= self.used.duration_since(begun) + CLOCKS
                 };
                 // The connection is still usable.
@@ -302,8 +302,10 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         let begun = self.begin_statement()?;
         let text = || sqlx::raw_sql(AssertSqlSafe(text));
         let done = match &mut self.connection {
-            Connection::Sqlite(connection) => connection.execute(text()).await.map(drop),
-            Connection::Postgres(connection) => in_time(self.patience, connection.execute(text())).await.map(drop),
+            EngineConnection::Sqlite(connection) => connection.execute(text()).await.map(drop),
+            EngineConnection::Postgres(connection) => {
+                in_time(self.patience, connection.execute(text())).await.map(drop)
+            }
         };
         self.noted(begun, done)
     }
@@ -328,8 +330,10 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         let begun = self.begin_statement()?;
         let text = || sqlx::raw_sql(AssertSqlSafe(text));
         let rows = match &mut self.connection {
-            Connection::Sqlite(connection) => connection.fetch_all(text()).await.map(rows),
-            Connection::Postgres(connection) => in_time(self.patience, connection.fetch_all(text())).await.map(rows),
+            EngineConnection::Sqlite(connection) => connection.fetch_all(text()).await.map(rows),
+            EngineConnection::Postgres(connection) => {
+                in_time(self.patience, connection.fetch_all(text())).await.map(rows)
+            }
         };
         self.noted(begun, rows)
     }
@@ -342,8 +346,8 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         }
         let begun = self.begin_statement()?;
         let rows = match &mut self.connection {
-            Connection::Sqlite(connection) => connection.fetch_all(statement.of_sqlite()).await.map(rows),
-            Connection::Postgres(connection) => {
+            EngineConnection::Sqlite(connection) => connection.fetch_all(statement.of_sqlite()).await.map(rows),
+            EngineConnection::Postgres(connection) => {
                 in_time(self.patience, connection.fetch_all(statement.of_postgres())).await.map(rows)
             }
         };
@@ -372,8 +376,8 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
             }
         };
         let row = match &mut self.connection {
-            Connection::Sqlite(connection) => connection.fetch_optional(statement.of_sqlite()).await,
-            Connection::Postgres(_) => Ok(None),
+            EngineConnection::Sqlite(connection) => connection.fetch_optional(statement.of_sqlite()).await,
+            EngineConnection::Postgres(_) => Ok(None),
         };
         let Some(row) = self.noted(begun, row)?.map(Row::from) else { return Ok(None) };
         if before == 0 {
@@ -402,8 +406,8 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
     pub(in crate::store) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
         let begun = self.begin_statement()?;
         let done = match &mut self.connection {
-            Connection::Sqlite(connection) => connection.execute(statement.of_sqlite()).await.map(drop),
-            Connection::Postgres(connection) => {
+            EngineConnection::Sqlite(connection) => connection.execute(statement.of_sqlite()).await.map(drop),
+            EngineConnection::Postgres(connection) => {
                 in_time(self.patience, connection.execute(statement.of_postgres())).await.map(drop)
             }
         };
@@ -413,12 +417,12 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
     /// Ends the session.
     pub(in crate::store) async fn close(self) {
         let closed = match self.connection {
-            Connection::Sqlite(connection) => connection.close().await,
-            Connection::Postgres(connection) if self.broken.is_none() => {
+            EngineConnection::Sqlite(connection) => connection.close().await,
+            EngineConnection::Postgres(connection) if self.broken.is_none() => {
                 in_time(self.patience, connection.close()).await
             }
             // A lost server cannot be told.
-            Connection::Postgres(_) => Ok(()),
+            EngineConnection::Postgres(_) => Ok(()),
         };
         if let Err(error) = closed {
             tracing::warn!(%error, "closing the database failed");

@@ -17,13 +17,13 @@ use crate::store::db::turns::Turn;
 /// A session for one read, and its turn.
 pub(in crate::store) struct LeasedSession {
     /// `None` only while this is dropped.
-    of: Option<Object<Connections>>,
+    of: Option<Object<ConnectionFactory>>,
     turn: Turn,
 }
 
 impl LeasedSession {
     /// Its time limit starts now.
-    pub(in crate::store) fn new(mut of: Object<Connections>, turn: Turn) -> Self {
+    pub(in crate::store) fn new(mut of: Object<ConnectionFactory>, turn: Turn) -> Self {
         of.restart();
         Self { of: Some(of), turn }
     }
@@ -55,13 +55,13 @@ impl Drop for LeasedSession {
 }
 
 /// Creates the connections of a pool; the duration is the time limit for a read.
-pub(in crate::store) enum Connections {
+pub(in crate::store) enum ConnectionFactory {
     Sqlite(Box<SqliteConnectOptions>, Arc<Opened>, Duration),
     Primary(Arc<Cluster>, Duration),
     Standby(Cluster, Duration),
 }
 
-impl Manager for Connections {
+impl Manager for ConnectionFactory {
     type Type = Session;
     type Error = Error;
 

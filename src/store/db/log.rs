@@ -63,13 +63,13 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// A log that is not empty.
-struct Log {
+struct WriteAheadLog {
     page_size: u32,
     /// The run in the first page of the file, if the log has that page.
     run: Option<u32>,
 }
 
-impl Log {
+impl WriteAheadLog {
     /// Reads a log; `None` if SQLite would read nothing from it.
     fn read(path: &Path) -> Result<Option<Self>, IoError> {
         let mut file = match File::open(path) {
@@ -128,7 +128,7 @@ pub(in crate::store) fn belongs(path: &Path, file: &File) -> Result<(), String> 
 }
 
 fn why_foreign(path: &Path, file: &File) -> Result<Option<&'static str>, IoError> {
-    let Some(log) = Log::read(&beside(path, "-wal"))? else { return Ok(None) };
+    let Some(log) = WriteAheadLog::read(&beside(path, "-wal"))? else { return Ok(None) };
     let runs = lock::runs(path);
     let header = match Header::read(file) {
         Err(error) if error.kind() == ErrorKind::InvalidData => {

@@ -36,15 +36,15 @@ const LOCK: i64 = 0x636f_6e74_6163_7464;
 const RETRY: Duration = Duration::from_millis(10);
 
 /// Why a database cannot be opened, as one line for the operator.
-pub(in crate::store) type Reason = String;
+pub(in crate::store) type OpenFailure = String;
 
 /// Upgrades the schema of a SQLite file; an empty file becomes a new database.
-pub(in crate::store) async fn sqlite(path: &Path) -> Result<(), Reason> {
+pub(in crate::store) async fn sqlite(path: &Path) -> Result<(), OpenFailure> {
     run(path, &in_sqlite::migrations::runner()).await
 }
 
 /// Prepares a file with the current schema for being written to. With the lock, a new run begins.
-pub(in crate::store) async fn begin_writing(path: &Path, lock: Option<&Lock>) -> Result<(), Reason> {
+pub(in crate::store) async fn begin_writing(path: &Path, lock: Option<&Lock>) -> Result<(), OpenFailure> {
     if let Some(lock) = lock {
         begin_run(path, lock).await?;
     }
@@ -53,7 +53,7 @@ pub(in crate::store) async fn begin_writing(path: &Path, lock: Option<&Lock>) ->
 
 /// Gives the file a new run number while it has no log, see [`crate::store::db::log`]. If another process has the file open,
 /// it may have a log, and the number stays.
-async fn begin_run(path: &Path, lock: &Lock) -> Result<(), Reason> {
+async fn begin_run(path: &Path, lock: &Lock) -> Result<(), OpenFailure> {
     let header = || File::open(path).and_then(|file| Header::read(&file)).map_err(|error| error.to_string());
     let note = |runs: &[u32]| lock.note(runs).map_err(|error| format!("{}: {error}", lock.path().display()));
     let old = header()?.run;
@@ -74,14 +74,14 @@ pub(in crate::store) enum Schema {
     /// The current schema.
     Today,
     /// An older schema, which can be upgraded.
-    Older(Reason),
+    Older(OpenFailure),
     /// No schema, or one that cannot be upgraded.
-    Other(Reason),
+    Other(OpenFailure),
 }
 
 impl Schema {
     /// Fails unless it is the current schema.
-    pub(in crate::store) fn of_today(self) -> Result<(), Reason> {
+    pub(in crate::store) fn of_today(self) -> Result<(), OpenFailure> {
         match self {
             Self::Today => Ok(()),
             Self::Older(why) | Self::Other(why) => Err(why),
@@ -90,26 +90,26 @@ impl Schema {
 }
 
 /// The schema of a SQLite file. Nothing is changed.
-pub(in crate::store) async fn of_sqlite(options: &SqliteConnectOptions) -> Result<Schema, Reason> {
+pub(in crate::store) async fn of_sqlite(options: &SqliteConnectOptions) -> Result<Schema, OpenFailure> {
     let session = Session::open(options).await.map_err(|error| reason(&error))?;
     schema(session, &in_sqlite::migrations::runner()).await
 }
 
 /// The same for a PostgreSQL database.
-pub(in crate::store) async fn of_postgres(cluster: &Cluster) -> Result<Schema, Reason> {
+pub(in crate::store) async fn of_postgres(cluster: &Cluster) -> Result<Schema, OpenFailure> {
     let session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
     schema(session, &in_postgres::migrations::runner()).await
 }
 
 /// Creates the tables in a PostgreSQL schema that has none.
-pub(in crate::store) async fn fill_postgres(cluster: &Cluster) -> Result<(), Reason> {
+pub(in crate::store) async fn fill_postgres(cluster: &Cluster) -> Result<(), OpenFailure> {
     let mut session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
     let found = tables(&mut session).await.map_err(|error| reason(&error));
     session.close().await;
     if found?.0 == 0 { postgres(cluster).await } else { Ok(()) }
 }
 
-async fn schema(mut session: Session, runner: &Runner) -> Result<Schema, Reason> {
+async fn schema(mut session: Session, runner: &Runner) -> Result<Schema, OpenFailure> {
     let found = schema_in(&mut session, newest(runner)).await;
     session.close().await;
     found.map_err(|error| reason(&error))
@@ -154,7 +154,7 @@ fn newest(runner: &Runner) -> i32 {
     runner.get_migrations().iter().map(Migration::version).max().unwrap_or_default()
 }
 
-fn too_new(version: impl std::fmt::Display, newest: i32) -> Reason {
+fn too_new(version: impl std::fmt::Display, newest: i32) -> OpenFailure {
     format!("its schema has version {version}, this contactd knows {newest}: use a newer contactd")
 }
 
@@ -174,7 +174,7 @@ async fn use_wal(path: &Path) -> Result<(), sqlx::Error> {
 }
 
 /// Upgrades the schema of a PostgreSQL database; an empty schema becomes a new database.
-pub(in crate::store) async fn postgres(cluster: &Cluster) -> Result<(), Reason> {
+pub(in crate::store) async fn postgres(cluster: &Cluster) -> Result<(), OpenFailure> {
     let session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
     upgrade(session, &in_postgres::migrations::runner()).await
 }
@@ -182,13 +182,13 @@ pub(in crate::store) async fn postgres(cluster: &Cluster) -> Result<(), Reason> 
 /// Foreign keys are off on this connection, because a migration that rebuilds a table would otherwise delete the
 /// rows that refer to it; they are checked before the commit. The journal mode is not changed, so that the file of another
 /// program is refused without a change.
-async fn run(path: &Path, runner: &Runner) -> Result<(), Reason> {
+async fn run(path: &Path, runner: &Runner) -> Result<(), OpenFailure> {
     let options = plain_options(path).foreign_keys(false).synchronous(SqliteSynchronous::Full);
     upgrade(Session::open(&options).await.map_err(|error| reason(&error))?, runner).await
 }
 
 /// Upgrades completely or not at all: closing the session rolls an open transaction back.
-async fn upgrade(mut session: Session, runner: &Runner) -> Result<(), Reason> {
+async fn upgrade(mut session: Session, runner: &Runner) -> Result<(), OpenFailure> {
     let done = upgrade_in(&mut session, runner).await;
     session.close().await;
     let done = done?;
@@ -209,7 +209,7 @@ const ORDERS: i32 = 22;
 /// The one that adds the keys of phone numbers.
 const NUMBERS: i32 = 23;
 
-async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migration>, Reason> {
+async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migration>, OpenFailure> {
     let reason = |error: Error| reason(&error);
     session.begin(None).await.map_err(reason)?;
     if session.is_postgres() {
@@ -319,16 +319,16 @@ insert into phones (mailbox, contact_id, pos, type, number)
 values (1, x'01890000000070008000000000000000', 0, 'home', '1');
 insert into emails (mailbox, contact_id, pos) values (1, x'01890000000070008000000000000000', 0);";
 
-    struct Database(tempfile::TempDir);
+    struct TestFile(tempfile::TempDir);
 
-    impl Database {
+    impl TestFile {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             crate::store::db::files::create_private(&folder.path().join("x.db")).unwrap();
             Self(folder)
         }
 
-        async fn run(&self, runner: &Runner) -> Result<(), Reason> {
+        async fn run(&self, runner: &Runner) -> Result<(), OpenFailure> {
             run(&self.0.path().join("x.db"), runner).await
         }
 
@@ -358,7 +358,7 @@ select group_concat(line, '\n') from (
     select type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '') as line from sqlite_master
     union all select version || ' ' || name || ' ' || checksum from refinery_schema_history
     union all select 'empty ' || (select count(*) from contacts) order by 1)";
-        let migrated = Database::new();
+        let migrated = TestFile::new();
         migrated.run(&in_sqlite::migrations::runner()).await.unwrap();
         let expected: String = migrated.execute(sql).await[0].get(0);
         assert!(expected.contains("table contacts") && expected.contains("\n21 names "), "{expected}");
@@ -382,7 +382,7 @@ select group_concat(line, '\n') from (
 
     #[actix_web::test]
     async fn a_database_of_the_first_migration_opens_after_the_last() {
-        let database = Database::new();
+        let database = TestFile::new();
         database.run(&in_sqlite::migrations::runner().set_target(Target::Version(1))).await.unwrap();
         database.execute(CONTACT).await;
         database.execute("update contacts set nick_name = 'ÉVA'; update phones set number = '(1) 2'").await;
@@ -399,7 +399,7 @@ where nick_name_key = 'éva' and file_as_key = '' and not has_long_keys and numb
 
     #[actix_web::test]
     async fn names_that_whoever_came_first_had_find_nobody_after_the_upgrade() {
-        let database = Database::new();
+        let database = TestFile::new();
         database.run(&in_sqlite::migrations::runner().set_target(Target::Version(15))).await.unwrap();
         database
             .execute(
@@ -429,7 +429,7 @@ ann ann@localhost ann@localhost ann@localhost ann -
 
     #[actix_web::test]
     async fn rebuilding_a_table_loses_no_row_that_refers_to_it() {
-        let database = Database::new();
+        let database = TestFile::new();
         database.run(&with(&[])).await.unwrap();
         database.execute(CONTACT).await;
         let rebuild = "
@@ -444,7 +444,7 @@ drop table rebuilt;";
 
     #[actix_web::test]
     async fn an_upgrade_that_breaks_references_or_fails_half_way_leaves_nothing() {
-        let database = Database::new();
+        let database = TestFile::new();
         database.run(&with(&[])).await.unwrap();
         database.execute(CONTACT).await;
         let error = database.run(&with(&[("V9001__lose", "delete from contacts;")])).await.unwrap_err();
@@ -460,7 +460,7 @@ drop table rebuilt;";
 
     #[actix_web::test]
     async fn a_newer_a_divergent_and_a_foreign_database_are_refused() {
-        let database = Database::new();
+        let database = TestFile::new();
         let newer = Migration::unapplied("V9001__new", "select 1;").unwrap();
         database.run(&with(&[("V9001__new", "select 1;")])).await.unwrap();
         let error = database.run(&with(&[])).await.unwrap_err();
@@ -472,7 +472,7 @@ drop table rebuilt;";
         let error = database.run(&with(&[("V9001__new", "select 2;")])).await.unwrap_err();
         assert!(error.starts_with("its schema is not a version of contactd's"), "{error}");
 
-        let foreign = Database::new();
+        let foreign = TestFile::new();
         foreign.execute("create table songs (id integer)").await;
         assert_eq!(foreign.run(&with(&[])).await.unwrap_err(), "it is the database of another program");
         assert_eq!(foreign.count("select count(*) from sqlite_master").await, 1);
@@ -482,7 +482,7 @@ drop table rebuilt;";
 
     #[actix_web::test]
     async fn of_starters_at_once_one_upgrades() {
-        let database = Database::new();
+        let database = TestFile::new();
         let runs = (0..4).map(|_| async { database.run(&with(&[])).await });
         for run in futures_util::future::join_all(runs).await {
             run.unwrap();

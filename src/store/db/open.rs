@@ -12,26 +12,26 @@ use crate::clock;
 use crate::domain::error::Error;
 use crate::domain::fold::FOLDING;
 use crate::permission;
-use crate::store::db::cluster::{Address, Cluster};
+use crate::store::db::cluster::{Cluster, PostgresUrl};
 use crate::store::db::database::Database;
 use crate::store::db::engine::Session;
 use crate::store::db::faults::OpenError;
 use crate::store::db::lock::Lock;
 use crate::store::db::migrate::Schema;
 use crate::store::db::opened::Opened;
-use crate::store::db::probe::Probe;
+use crate::store::db::probe::ProbeConnection;
 use crate::store::db::readers::Readers;
 use crate::store::db::renew::UNFINISHED;
 use crate::store::db::scratch::Scratch;
 use crate::store::db::statement::Statement;
 use crate::store::db::{check, creation, engine, faults, files, migrate, pooler, restore};
 use crate::store::query::delta::History;
-use crate::store::write::call::Limits;
+use crate::store::write::call::MailboxRoom;
 use crate::store::write::creates::Creates;
 use crate::store::write::procedures;
 use crate::store::write::tx::{Connector, Tx};
 use crate::store::write::writer::Writer;
-use crate::store::{Shared, Store, StoreLocation};
+use crate::store::{SharedStore, Store, StoreLocation};
 
 /// Time limit for the check of a file at the start of a server.
 const LOOK: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ pub struct Options {
     /// read from the primary.
     pub connections: u16,
     /// PostgreSQL standbys to read lists from.
-    pub read_from: Vec<Address>,
+    pub read_from: Vec<PostgresUrl>,
     /// Period after which deleted items are purged; `None` keeps them.
     pub keep_deleted: Option<Duration>,
     /// The same for the change log, which delta queries need.
@@ -89,8 +89,8 @@ impl Default for Options {
 }
 
 impl Options {
-    fn limits(&self) -> Limits {
-        Limits { contacts: self.max_contacts, bytes: self.max_mailbox_bytes }
+    fn limits(&self) -> MailboxRoom {
+        MailboxRoom { contacts: self.max_contacts, bytes: self.max_mailbox_bytes }
     }
 }
 
@@ -142,7 +142,7 @@ impl Store {
         Self::start(writer, readers, options, StoreLocation::File(opened), shown).await
     }
 
-    async fn open_cluster(address: &Address, options: Options) -> Result<Self, OpenError> {
+    async fn open_cluster(address: &PostgresUrl, options: Options) -> Result<Self, OpenError> {
         let reason = |error: Error| OpenError::of(address, &error);
         let cluster = Arc::new(Cluster::new(address));
         pooler::refuse(&cluster).await.map_err(|why| OpenError::new(address, why))?;
@@ -173,13 +173,13 @@ impl Store {
         shown: impl Display,
     ) -> Result<Self, OpenError> {
         let probe = match &location {
-            StoreLocation::File(opened) => Probe::file(Arc::clone(opened)),
-            StoreLocation::Cluster(cluster) => Probe::cluster(Arc::clone(cluster)),
+            StoreLocation::File(opened) => ProbeConnection::file(Arc::clone(opened)),
+            StoreLocation::Cluster(cluster) => ProbeConnection::cluster(Arc::clone(cluster)),
         };
         let described = writer.write(None, async |tx| describe(tx).await).await;
         let history = described.as_ref().map_or_else(|_| History::default(), |(_, history)| history.clone());
         let store = Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(SharedStore {
                 writer: RwLock::new(Some(Arc::new(writer))),
                 ended: Mutex::new(Some(ended)),
                 readers,

@@ -16,21 +16,21 @@ use crate::store::db::files::beside;
 use crate::store::db::log::{self, Header};
 
 /// Device and inode: unique among the files while it is open.
-type Identity = (u64, u64);
+type FileIdentity = (u64, u64);
 
 /// The files that this process has open. While SQLite has a file open, no other handle on it may be closed: the system
 /// releases all locks of a process on a file when the process closes any handle on it.
-static OPEN: Mutex<Vec<(Identity, Arc<File>)>> = Mutex::new(Vec::new());
+static OPEN: Mutex<Vec<(FileIdentity, Arc<File>)>> = Mutex::new(Vec::new());
 
 /// An open file. Dropping this closes it.
 pub(in crate::store) struct Opened {
     path: PathBuf,
     log: PathBuf,
-    identity: Identity,
+    identity: FileIdentity,
     /// Shared with `OPEN`, which drops the last one.
     file: Arc<File>,
     /// The log and the header of the file that are expected while SQLite has it open.
-    expected: Mutex<Option<(Identity, Header)>>,
+    expected: Mutex<Option<(FileIdentity, Header)>>,
     /// Whether the last check found other files.
     gone: AtomicBool,
 }
@@ -154,7 +154,7 @@ impl Drop for Opened {
     }
 }
 
-fn identity(metadata: &fs::Metadata) -> Identity {
+fn identity(metadata: &fs::Metadata) -> FileIdentity {
     (metadata.dev(), metadata.ino())
 }
 

@@ -18,26 +18,26 @@ const TIME: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_secs(5);
 
 /// The connection, opened when first needed.
-pub(in crate::store) struct Probe {
-    at: At,
+pub(in crate::store) struct ProbeConnection {
+    at: ProbeTarget,
     session: Mutex<Option<Session>>,
     /// When rows were counted last.
     counted: std::sync::Mutex<Option<Instant>>,
 }
 
 /// Where it goes.
-enum At {
+enum ProbeTarget {
     File(Arc<Opened>),
     Cluster(Arc<Cluster>),
 }
 
-impl Probe {
+impl ProbeConnection {
     pub(in crate::store) fn file(opened: Arc<Opened>) -> Self {
-        Self { at: At::File(opened), session: Mutex::default(), counted: std::sync::Mutex::default() }
+        Self { at: ProbeTarget::File(opened), session: Mutex::default(), counted: std::sync::Mutex::default() }
     }
 
     pub(in crate::store) fn cluster(cluster: Arc<Cluster>) -> Self {
-        Self { at: At::Cluster(cluster), session: Mutex::default(), counted: std::sync::Mutex::default() }
+        Self { at: ProbeTarget::Cluster(cluster), session: Mutex::default(), counted: std::sync::Mutex::default() }
     }
 
     /// Whether rows are to be counted: they were not for so long. The next call will say no.
@@ -82,7 +82,7 @@ impl Probe {
         work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         session.restart();
-        if let At::Cluster(_) = self.at {
+        if let ProbeTarget::Cluster(_) = self.at {
             let standby: bool = session.one(Statement::new("select pg_is_in_recovery()")).await?.get(0)?;
             if standby {
                 return Err(session.give_up(Error::unavailable("the server does not accept writes")));
@@ -93,21 +93,21 @@ impl Probe {
 
     async fn connect(&self) -> Result<Session, Error> {
         match &self.at {
-            At::File(opened) => {
+            ProbeTarget::File(opened) => {
                 opened.look()?;
                 let mut session = Session::open(&engine::sqlite_options_as_is(opened.path())).await?;
                 session.script("pragma query_only = on").await?;
                 session.stop_after(TIME).await?;
                 Ok(session)
             }
-            At::Cluster(cluster) => cluster.primary(Use::Read(TIME)).await,
+            ProbeTarget::Cluster(cluster) => cluster.primary(Use::Read(TIME)).await,
         }
     }
 
     fn is_usable(&self, session: &Session) -> bool {
         match &self.at {
-            At::File(_) => true,
-            At::Cluster(cluster) => cluster.is_current(session) && !session.is_old(),
+            ProbeTarget::File(_) => true,
+            ProbeTarget::Cluster(cluster) => cluster.is_current(session) && !session.is_old(),
         }
     }
 

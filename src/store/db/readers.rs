@@ -14,10 +14,10 @@ use crate::metrics::list::{READER_WAIT, READERS, Reader, STANDBY_READS, Standby 
 use crate::store::db::cluster::Cluster;
 use crate::store::db::engine::{SQLITE_READERS, Session};
 use crate::store::db::faults;
-use crate::store::db::leased::{Connections, LeasedSession};
+use crate::store::db::leased::{ConnectionFactory, LeasedSession};
 use crate::store::db::opened::Opened;
 use crate::store::db::statement::Statement;
-use crate::store::db::turns::{Need, Turns};
+use crate::store::db::turns::{ReadCost, Turns};
 
 /// Time limit for waiting for a connection.
 const WAIT: Duration = Duration::from_secs(10);
@@ -36,13 +36,13 @@ pub(in crate::store) struct Readers {
 }
 
 enum Engine {
-    Sqlite(Pool<Connections>, Arc<Turns>, Arc<Opened>),
+    Sqlite(Pool<ConnectionFactory>, Arc<Turns>, Arc<Opened>),
     Postgres(Servers),
 }
 
 /// The primary of a cluster, and standbys.
 pub(in crate::store) struct Servers {
-    primary: Pool<Connections>,
+    primary: Pool<ConnectionFactory>,
     turns: Arc<Turns>,
     standbys: Vec<Standby>,
     /// Counter for asking the standbys in turn.
@@ -50,7 +50,7 @@ pub(in crate::store) struct Servers {
 }
 
 struct Standby {
-    pool: Pool<Connections>,
+    pool: Pool<ConnectionFactory>,
     turns: Arc<Turns>,
     failed: Mutex<Option<Instant>>,
 }
@@ -62,7 +62,7 @@ impl Readers {
         opened: Arc<Opened>,
         time: Duration,
     ) -> Result<Self, Error> {
-        let kind = Connections::Sqlite(Box::new(options), Arc::clone(&opened), time);
+        let kind = ConnectionFactory::Sqlite(Box::new(options), Arc::clone(&opened), time);
         let pool = pool(kind, SQLITE_READERS, WAIT)?;
         Ok(Self { engine: Engine::Sqlite(pool, Turns::at(SQLITE_READERS), opened), time })
     }
@@ -75,12 +75,12 @@ impl Readers {
         time: Duration,
     ) -> Result<Self, Error> {
         let standby = |cluster| {
-            let kind = Connections::Standby(cluster, time.min(STANDBY_STATEMENT));
+            let kind = ConnectionFactory::Standby(cluster, time.min(STANDBY_STATEMENT));
             let pool = pool(kind, connections, STANDBY / 4)?;
             Ok(Standby { pool, turns: Turns::of_much(connections), failed: Mutex::new(None) })
         };
         let engine = Engine::Postgres(Servers {
-            primary: pool(Connections::Primary(cluster, time), connections, WAIT)?,
+            primary: pool(ConnectionFactory::Primary(cluster, time), connections, WAIT)?,
             turns: Turns::at(connections),
             standbys: standbys.into_iter().map(standby).collect::<Result<_, Error>>()?,
             next: AtomicUsize::new(0),
@@ -99,7 +99,7 @@ impl Readers {
     /// Those of `work`, and [`Error::Unavailable`] if no turn comes in time.
     pub(in crate::store) async fn read<T>(
         &self,
-        need: Need<'_>,
+        need: ReadCost<'_>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         match &self.engine {
@@ -112,14 +112,14 @@ impl Readers {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if no turn comes in time, or the database is not available.
-    pub(in crate::store) async fn lend(&self, need: Need<'_>) -> Result<LeasedSession, Error> {
+    pub(in crate::store) async fn lend(&self, need: ReadCost<'_>) -> Result<LeasedSession, Error> {
         let begun = Instant::now();
         let lent = self.lend_to(need).await;
         READER_WAIT.took(begun.elapsed());
         lent
     }
 
-    async fn lend_to(&self, need: Need<'_>) -> Result<LeasedSession, Error> {
+    async fn lend_to(&self, need: ReadCost<'_>) -> Result<LeasedSession, Error> {
         match &self.engine {
             Engine::Sqlite(pool, turns, opened) => {
                 if opened.is_gone() {
@@ -145,7 +145,7 @@ impl Readers {
     pub(in crate::store) async fn read_mailbox<T>(
         &self,
         mailbox: i64,
-        need: Need<'_>,
+        need: ReadCost<'_>,
         at_least: Option<i64>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
@@ -190,7 +190,11 @@ impl Readers {
 }
 
 impl Servers {
-    async fn read<T>(&self, need: Need<'_>, work: &impl AsyncFn(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+    async fn read<T>(
+        &self,
+        need: ReadCost<'_>,
+        work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let mut leased = self.lend(need).await?;
         let done = work(leased.session()?).await;
         if !leased.session()?.broken().is_some_and(faults::is_lost) {
@@ -202,7 +206,7 @@ impl Servers {
         work(self.lend(need).await?.session()?).await
     }
 
-    async fn lend(&self, need: Need<'_>) -> Result<LeasedSession, Error> {
+    async fn lend(&self, need: ReadCost<'_>) -> Result<LeasedSession, Error> {
         let turn = self.turns.next(need, WAIT).await?;
         Ok(LeasedSession::new(self.primary.get().await.map_err(of_pool)?, turn))
     }
@@ -210,14 +214,16 @@ impl Servers {
     async fn read_mailbox<T>(
         &self,
         mailbox: i64,
-        need: Need<'_>,
+        need: ReadCost<'_>,
         at_least: Option<i64>,
         time: Duration,
         work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let at_least = match at_least {
             Some(number) => number,
-            None => self.read(Need::Little, &async |session: &mut Session| position(session, mailbox).await).await?,
+            None => {
+                self.read(ReadCost::Little, &async |session: &mut Session| position(session, mailbox).await).await?
+            }
         };
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         for standby in self.standbys.iter().cycle().skip(first % self.standbys.len()).take(self.standbys.len()) {
@@ -243,7 +249,7 @@ impl Standby {
     async fn read<T>(
         &self,
         mailbox: i64,
-        need: Need<'_>,
+        need: ReadCost<'_>,
         at_least: i64,
         work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Option<Result<T, Error>> {
@@ -317,7 +323,7 @@ async fn position(session: &mut Session, mailbox: i64) -> Result<i64, Error> {
 }
 
 /// The most recently used connection is used first: its caches are warm, and those that a peak needed stay idle.
-fn pool(kind: Connections, connections: usize, wait: Duration) -> Result<Pool<Connections>, Error> {
+fn pool(kind: ConnectionFactory, connections: usize, wait: Duration) -> Result<Pool<ConnectionFactory>, Error> {
     let pool = Pool::builder(kind).max_size(connections).runtime(Runtime::Tokio1).wait_timeout(Some(wait));
     pool.queue_mode(QueueMode::Lifo).build().map_err(Error::internal)
 }

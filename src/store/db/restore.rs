@@ -33,7 +33,7 @@ pub async fn restore(copy: &Path, database: &Path, lock: &Lock) -> Result<Vec<Pa
 }
 
 /// The changes to files. Tests interrupt them.
-pub(in crate::store) trait Steps {
+pub(in crate::store) trait RestoreSteps {
     /// Called before each change.
     fn next(&mut self) -> Result<(), IoError>;
     /// Renames a file over another one.
@@ -44,7 +44,7 @@ pub(in crate::store) trait Steps {
 
 pub(in crate::store) struct Real;
 
-impl Steps for Real {
+impl RestoreSteps for Real {
     fn next(&mut self) -> Result<(), IoError> {
         Ok(())
     }
@@ -62,7 +62,7 @@ pub(in crate::store) async fn restore_by(
     copy: &Path,
     database: &Path,
     lock: &Lock,
-    steps: &mut impl Steps,
+    steps: &mut impl RestoreSteps,
 ) -> Result<Vec<PathBuf>, OpenError> {
     let of_copy = |why: String| OpenError::new(copy.display(), why);
     let of_target = |error: IoError| OpenError::new(database.display(), error);
@@ -96,7 +96,7 @@ pub(in crate::store) fn finish(database: &Path, lock: &Lock) -> Result<(), IoErr
     finish_by(database, lock, &mut Real)
 }
 
-fn finish_by(database: &Path, _lock: &Lock, steps: &mut impl Steps) -> Result<(), IoError> {
+fn finish_by(database: &Path, _lock: &Lock, steps: &mut impl RestoreSteps) -> Result<(), IoError> {
     let new = beside(database, RESTORING);
     if !is_unfinished(database) {
         return Ok(());
@@ -169,7 +169,7 @@ fn like(old: &Path, new: &Path) -> Result<(), IoError> {
 }
 
 /// Keeps the old files under new names. The index of the log (`-shm`) is left out; SQLite rebuilds it.
-fn keep(database: &Path, steps: &mut impl Steps) -> Result<Vec<PathBuf>, IoError> {
+fn keep(database: &Path, steps: &mut impl RestoreSteps) -> Result<Vec<PathBuf>, IoError> {
     const KEPT: [&str; 3] = ["", "-wal", "-journal"];
     let there = |path: &Path| path.symlink_metadata().is_ok();
     let now = date::print(clock::now()).replace(['-', ':'], "");
@@ -189,7 +189,7 @@ fn keep(database: &Path, steps: &mut impl Steps) -> Result<Vec<PathBuf>, IoError
     Ok(names)
 }
 
-fn keep_one(old: &Path, kept: &Path, steps: &mut impl Steps) -> Result<(), IoError> {
+fn keep_one(old: &Path, kept: &Path, steps: &mut impl RestoreSteps) -> Result<(), IoError> {
     match steps.link(old, kept) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             // A mount point, or a file system without hard links: the file will be overwritten.
@@ -205,7 +205,7 @@ fn keep_one(old: &Path, kept: &Path, steps: &mut impl Steps) -> Result<(), IoErr
 const OTHER_NAMES: &str = "it has other hard links, whose content would be overwritten";
 
 /// Overwrites a file with the bytes of another, and keeps its inode.
-fn write_over(new: &Path, database: &Path, steps: &mut impl Steps) -> Result<(), IoError> {
+fn write_over(new: &Path, database: &Path, steps: &mut impl RestoreSteps) -> Result<(), IoError> {
     let mut from = File::open(new)?;
     if fs::metadata(database)?.nlink() > 1 {
         return Err(IoError::other(OTHER_NAMES));

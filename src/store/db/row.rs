@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::domain::error::Error;
 
 /// A type that a column can be read as.
-pub(in crate::store) trait Column:
+pub(in crate::store) trait FromColumn:
     for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
 {
     /// The value of a packed column.
@@ -22,7 +22,7 @@ pub(in crate::store) trait Column:
 
 macro_rules! column {
     ($($type:ty),*) => {$(
-        impl Column for $type {
+        impl FromColumn for $type {
             fn of_json(json: &str) -> Result<Self, Error> {
                 parsed(json)
             }
@@ -31,14 +31,14 @@ macro_rules! column {
 }
 column!(i16, i32, i64, String, Uuid, Vec<u8>);
 
-impl Column for bool {
+impl FromColumn for bool {
     /// SQLite keeps them as numbers.
     fn of_json(json: &str) -> Result<Self, Error> {
         parsed::<i64>(json).map(|number| number != 0)
     }
 }
 
-impl<T: Column> Column for Option<T>
+impl<T: FromColumn> FromColumn for Option<T>
 where
     Self: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
 {
@@ -53,12 +53,12 @@ fn parsed<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
 
 /// A row of a result.
 pub(in crate::store) struct Row {
-    of: Of,
+    of: RowSource,
     /// The number of columns that stand before the first.
     before: usize,
 }
 
-enum Of {
+enum RowSource {
     Sqlite(SqliteRow),
     Postgres(PgRow),
     /// The rows of a result as JSON, and where the columns of this one are in it.
@@ -67,24 +67,24 @@ enum Of {
 
 impl From<SqliteRow> for Row {
     fn from(row: SqliteRow) -> Self {
-        Self { of: Of::Sqlite(row), before: 0 }
+        Self { of: RowSource::Sqlite(row), before: 0 }
     }
 }
 
 impl From<PgRow> for Row {
     fn from(row: PgRow) -> Self {
-        Self { of: Of::Postgres(row), before: 0 }
+        Self { of: RowSource::Postgres(row), before: 0 }
     }
 }
 
 impl Row {
     /// The value of a column; the first is 0.
-    pub(in crate::store) fn get<T: Column>(&self, column: usize) -> Result<T, Error> {
+    pub(in crate::store) fn get<T: FromColumn>(&self, column: usize) -> Result<T, Error> {
         let column = self.before + column;
         let value = match &self.of {
-            Of::Sqlite(row) => row.try_get(column),
-            Of::Postgres(row) => row.try_get(column),
-            Of::Packed(text, columns) => {
+            RowSource::Sqlite(row) => row.try_get(column),
+            RowSource::Postgres(row) => row.try_get(column),
+            RowSource::Packed(text, columns) => {
                 let json = columns.get(column).and_then(|range| text.get(range.clone()));
                 return T::of_json(json.ok_or_else(|| Error::internal("a packed row has too few columns"))?);
             }
@@ -107,7 +107,7 @@ impl Row {
                 from..from + value.get().len()
             };
             let columns = values.into_iter().map(range).collect();
-            Ok(Self { of: Of::Packed(Arc::clone(&text), columns), before: 0 })
+            Ok(Self { of: RowSource::Packed(Arc::clone(&text), columns), before: 0 })
         };
         text.lines().map(row).collect()
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// A bound value. Null has a type too, because PostgreSQL needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::store) enum Value<'q> {
+pub(in crate::store) enum SqlValue<'q> {
     Int(Option<i64>),
     Bool(Option<bool>),
     Text(Option<Cow<'q, str>>),
@@ -18,7 +18,7 @@ pub(in crate::store) enum Value<'q> {
     Bytes(Option<Cow<'q, [u8]>>),
 }
 
-impl Value<'_> {
+impl SqlValue<'_> {
     /// The cast in a text for PostgreSQL. The driver caches a prepared statement for each text with the types of its first
     /// values; without casts, the same text with other types would be sent wrongly typed values.
     fn cast(&self) -> &'static str {
@@ -34,12 +34,12 @@ impl Value<'_> {
 
 macro_rules! value_from {
     ($($kind:ident $type:ty),*) => {$(
-        impl<'q> From<$type> for Value<'q> {
+        impl<'q> From<$type> for SqlValue<'q> {
             fn from(value: $type) -> Self {
                 Self::$kind(Some(value.into()))
             }
         }
-        impl<'q> From<Option<$type>> for Value<'q> {
+        impl<'q> From<Option<$type>> for SqlValue<'q> {
             fn from(value: Option<$type>) -> Self {
                 Self::$kind(value.map(Into::into))
             }
@@ -53,24 +53,24 @@ value_from!(Int i64, Bool bool, Text &'q str, Text &'q String, Text String, Uuid
 pub(in crate::store) struct Statement<'q> {
     sqlite: Cow<'static, str>,
     postgres: Cow<'static, str>,
-    values: Vec<Value<'q>>,
+    values: Vec<SqlValue<'q>>,
     /// The values for PostgreSQL, if they differ.
-    of_postgres: Option<Vec<Value<'q>>>,
+    of_postgres: Option<Vec<SqlValue<'q>>>,
 }
 
 /// A statement, or a part of one, that is composed at run time from static texts and from values, which are bound in their
 /// order. No other text can get in.
 #[derive(Debug, Clone, Default)]
 pub(in crate::store) struct Sql {
-    pieces: Vec<Piece>,
+    pieces: Vec<SqlPiece>,
 }
 
 #[derive(Debug, Clone)]
-enum Piece {
+enum SqlPiece {
     Text(&'static str),
     PerEngine(&'static str, &'static str),
     Number(usize),
-    Value(Value<'static>),
+    Value(SqlValue<'static>),
     Either(Sql, Sql),
 }
 
@@ -94,33 +94,33 @@ impl Sql {
     }
 
     /// A value.
-    pub(in crate::store) fn of(value: impl Into<Value<'static>>) -> Self {
+    pub(in crate::store) fn of(value: impl Into<SqlValue<'static>>) -> Self {
         Self::default().value(value)
     }
 
     pub(in crate::store) fn text(mut self, text: &'static str) -> Self {
-        self.pieces.push(Piece::Text(text));
+        self.pieces.push(SqlPiece::Text(text));
         self
     }
 
     pub(in crate::store) fn per_engine(mut self, sqlite: &'static str, postgres: &'static str) -> Self {
-        self.pieces.push(Piece::PerEngine(sqlite, postgres));
+        self.pieces.push(SqlPiece::PerEngine(sqlite, postgres));
         self
     }
 
-    pub(in crate::store) fn value(mut self, value: impl Into<Value<'static>>) -> Self {
-        self.pieces.push(Piece::Value(value.into()));
+    pub(in crate::store) fn value(mut self, value: impl Into<SqlValue<'static>>) -> Self {
+        self.pieces.push(SqlPiece::Value(value.into()));
         self
     }
 
     /// A part that differs between the engines, with its own values.
     pub(in crate::store) fn either(sqlite: Self, postgres: Self) -> Self {
-        Self { pieces: vec![Piece::Either(sqlite, postgres)] }
+        Self { pieces: vec![SqlPiece::Either(sqlite, postgres)] }
     }
 
     /// A number that is ours, such as a position.
     pub(in crate::store) fn number(mut self, number: usize) -> Self {
-        self.pieces.push(Piece::Number(number));
+        self.pieces.push(SqlPiece::Number(number));
         self
     }
 
@@ -150,7 +150,7 @@ impl Sql {
 
     /// The texts of what has no values.
     pub(in crate::store) fn texts(&self) -> Texts {
-        let (mut sqlite, mut postgres) = <(Written, Written)>::default();
+        let (mut sqlite, mut postgres) = <(SqlText, SqlText)>::default();
         sqlite.write(self, false);
         postgres.write(self, true);
         debug_assert!(sqlite.values.is_empty() && postgres.values.is_empty(), "values would be lost");
@@ -194,7 +194,7 @@ fn json(texts: &[String]) -> String {
 
 impl From<Sql> for Statement<'static> {
     fn from(sql: Sql) -> Self {
-        let (mut sqlite, mut postgres) = <(Written, Written)>::default();
+        let (mut sqlite, mut postgres) = <(SqlText, SqlText)>::default();
         sqlite.write(&sql, false);
         postgres.write(&sql, true);
         let of_postgres = (sqlite.values != postgres.values).then_some(postgres.values);
@@ -204,22 +204,24 @@ impl From<Sql> for Statement<'static> {
 
 /// The composed text and values for one engine.
 #[derive(Default)]
-struct Written {
+struct SqlText {
     text: String,
-    values: Vec<Value<'static>>,
+    values: Vec<SqlValue<'static>>,
 }
 
-impl Written {
+impl SqlText {
     fn write(&mut self, sql: &Sql, postgres: bool) {
         for piece in &sql.pieces {
             match piece {
-                Piece::Text(text) => self.text += text,
-                Piece::PerEngine(of_sqlite, of_postgres) => self.text += if postgres { of_postgres } else { of_sqlite },
-                Piece::Number(number) => self.text += &number.to_string(),
-                Piece::Either(of_sqlite, of_postgres) => {
+                SqlPiece::Text(text) => self.text += text,
+                SqlPiece::PerEngine(of_sqlite, of_postgres) => {
+                    self.text += if postgres { of_postgres } else { of_sqlite }
+                }
+                SqlPiece::Number(number) => self.text += &number.to_string(),
+                SqlPiece::Either(of_sqlite, of_postgres) => {
                     self.write(if postgres { of_postgres } else { of_sqlite }, postgres);
                 }
-                Piece::Value(value) => {
+                SqlPiece::Value(value) => {
                     self.values.push(value.clone());
                     let placeholder = format!("${}", self.values.len());
                     self.text += &placeholder;
@@ -248,7 +250,7 @@ impl<'q> Statement<'q> {
         Self::per_engine(&texts.sqlite, &texts.postgres)
     }
 
-    pub(in crate::store) fn bind(mut self, value: impl Into<Value<'q>>) -> Self {
+    pub(in crate::store) fn bind(mut self, value: impl Into<SqlValue<'q>>) -> Self {
         let value = value.into();
         self.of_postgres.iter_mut().for_each(|values| values.push(value.clone()));
         self.values.push(value);
@@ -282,7 +284,7 @@ impl<'q> Statement<'q> {
     }
 
     /// SQLite treats a missing value as null without an error, so debug builds compare the counts for every statement.
-    fn checked(sql: Cow<'static, str>, values: &[Value<'_>]) -> AssertSqlSafe<Cow<'static, str>> {
+    fn checked(sql: Cow<'static, str>, values: &[SqlValue<'_>]) -> AssertSqlSafe<Cow<'static, str>> {
         debug_assert_eq!(placeholders(&sql), values.len(), "values bound to: {sql}");
         // The text is static, or composed of static texts by `Sql`.
         AssertSqlSafe(sql)
@@ -298,7 +300,7 @@ impl<'q> Statement<'q> {
     }
 }
 
-fn bound<'q, DB>(query: Query<'q, DB, DB::Arguments>, values: Vec<Value<'q>>) -> Query<'q, DB, DB::Arguments>
+fn bound<'q, DB>(query: Query<'q, DB, DB::Arguments>, values: Vec<SqlValue<'q>>) -> Query<'q, DB, DB::Arguments>
 where
     DB: sqlx::Database,
     Option<i64>: Encode<'q, DB> + Type<DB>,
@@ -308,11 +310,11 @@ where
     Option<Cow<'q, [u8]>>: Encode<'q, DB> + Type<DB>,
 {
     values.into_iter().fold(query, |query, value| match value {
-        Value::Int(value) => query.bind(value),
-        Value::Bool(value) => query.bind(value),
-        Value::Text(value) => query.bind(value),
-        Value::Uuid(value) => query.bind(value),
-        Value::Bytes(value) => query.bind(value),
+        SqlValue::Int(value) => query.bind(value),
+        SqlValue::Bool(value) => query.bind(value),
+        SqlValue::Text(value) => query.bind(value),
+        SqlValue::Uuid(value) => query.bind(value),
+        SqlValue::Bytes(value) => query.bind(value),
     })
 }
 
@@ -356,7 +358,7 @@ mod tests {
         let both =
             Statement::new("\nselect a from t where b = $2 and c = $1").bind(1_i64).bind(2_i64).answering(question);
         assert_eq!(both.sqlite, "select $3, $4 || $3,\na from t where b = $2 and c = $1");
-        let values: [Value<'_>; 4] = [1_i64.into(), 2_i64.into(), "a".into(), 7_i64.into()];
+        let values: [SqlValue<'_>; 4] = [1_i64.into(), 2_i64.into(), "a".into(), 7_i64.into()];
         assert_eq!(both.values, values);
     }
 

@@ -12,7 +12,7 @@ use crate::domain::error::Error;
 
 /// The kind of a read.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::store) enum Need<'a> {
+pub(in crate::store) enum ReadCost<'a> {
     /// Health, tokens, users and rights, which every request needs.
     Vital,
     /// A read by key.
@@ -23,7 +23,7 @@ pub(in crate::store) enum Need<'a> {
 
 /// The owner of a share of the turns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Whose {
+enum ShareOwner {
     Caller(String),
     Mailbox(i64),
 }
@@ -37,22 +37,22 @@ pub(in crate::store) struct Turns {
     /// For expensive reads and for reads by key.
     any: Arc<Semaphore>,
     /// The shares of callers and mailboxes that have a turn or wait for one.
-    each: Mutex<HashMap<Whose, Arc<Semaphore>>>,
+    each: Mutex<HashMap<ShareOwner, Arc<Semaphore>>>,
 }
 
 /// A turn. Dropping it ends it.
 #[derive(Default)]
 pub(in crate::store) struct Turn {
-    caller: Option<Share>,
-    mailbox: Option<Share>,
+    caller: Option<SharedTurn>,
+    mailbox: Option<SharedTurn>,
     much: Option<OwnedSemaphorePermit>,
     any: Option<OwnedSemaphorePermit>,
 }
 
 /// A turn within the share of a caller or a mailbox.
-struct Share {
+struct SharedTurn {
     turns: Arc<Turns>,
-    whose: Whose,
+    whose: ShareOwner,
     semaphore: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -83,46 +83,46 @@ impl Turns {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if none comes within `wait`.
-    pub(in crate::store) async fn next(self: &Arc<Self>, need: Need<'_>, wait: Duration) -> Result<Turn, Error> {
+    pub(in crate::store) async fn next(self: &Arc<Self>, need: ReadCost<'_>, wait: Duration) -> Result<Turn, Error> {
         let mut turn = Turn::default();
         match tokio::time::timeout(wait, self.take(need, &mut turn)).await {
             Ok(taken) => taken.map(|()| turn),
             Err(_) => Err(Error::unavailable(match (&turn.caller, &turn.mailbox, &turn.much) {
-                (Some(Share { permit: None, .. }), ..) => "the caller has too many reads in progress",
-                (_, Some(Share { permit: None, .. }), _) => "too many reads of the mailbox are in progress",
+                (Some(SharedTurn { permit: None, .. }), ..) => "the caller has too many reads in progress",
+                (_, Some(SharedTurn { permit: None, .. }), _) => "too many reads of the mailbox are in progress",
                 _ => "too many reads are in progress",
             })),
         }
     }
 
     /// The narrowest share comes first, so that waiting for it blocks no one else.
-    async fn take(self: &Arc<Self>, need: Need<'_>, turn: &mut Turn) -> Result<(), Error> {
-        if let Need::Much { mailbox, caller } = need {
+    async fn take(self: &Arc<Self>, need: ReadCost<'_>, turn: &mut Turn) -> Result<(), Error> {
+        if let ReadCost::Much { mailbox, caller } = need {
             if let Some(caller) = caller {
-                let share = turn.caller.insert(self.share(Whose::Caller(caller.to_owned()), self.of_caller));
+                let share = turn.caller.insert(self.share(ShareOwner::Caller(caller.to_owned()), self.of_caller));
                 share.wait().await?;
             }
             if let Some(mailbox) = mailbox {
-                let share = turn.mailbox.insert(self.share(Whose::Mailbox(mailbox), self.of_mailbox));
+                let share = turn.mailbox.insert(self.share(ShareOwner::Mailbox(mailbox), self.of_mailbox));
                 share.wait().await?;
             }
             turn.much = Some(Arc::clone(&self.much).acquire_owned().await.map_err(Error::unavailable)?);
         }
-        if !matches!(need, Need::Vital) {
+        if !matches!(need, ReadCost::Vital) {
             turn.any = Some(Arc::clone(&self.any).acquire_owned().await.map_err(Error::unavailable)?);
         }
         Ok(())
     }
 
     /// Created before waiting, so that its drop cleans up if the wait is given up.
-    fn share(self: &Arc<Self>, whose: Whose, most: usize) -> Share {
+    fn share(self: &Arc<Self>, whose: ShareOwner, most: usize) -> SharedTurn {
         let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
         let semaphore = Arc::clone(each.entry(whose.clone()).or_insert_with(|| Arc::new(Semaphore::new(most))));
-        Share { turns: Arc::clone(self), whose, semaphore, permit: None }
+        SharedTurn { turns: Arc::clone(self), whose, semaphore, permit: None }
     }
 }
 
-impl Share {
+impl SharedTurn {
     async fn wait(&mut self) -> Result<(), Error> {
         let permit = Arc::clone(&self.semaphore).acquire_owned().await;
         self.permit = Some(permit.map_err(Error::unavailable)?);
@@ -130,7 +130,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for SharedTurn {
     fn drop(&mut self) {
         let mut each = self.turns.each.lock().unwrap_or_else(PoisonError::into_inner);
         self.permit = None;
@@ -147,11 +147,11 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(20);
 
-    fn much(mailbox: i64, caller: &str) -> Need<'_> {
-        Need::Much { mailbox: Some(mailbox), caller: Some(caller) }
+    fn much(mailbox: i64, caller: &str) -> ReadCost<'_> {
+        ReadCost::Much { mailbox: Some(mailbox), caller: Some(caller) }
     }
 
-    async fn has_none(turns: &Arc<Turns>, need: Need<'_>) -> bool {
+    async fn has_none(turns: &Arc<Turns>, need: ReadCost<'_>) -> bool {
         matches!(turns.next(need, SOON).await, Err(Error::Unavailable(_)))
     }
 
@@ -183,12 +183,12 @@ mod tests {
     #[tokio::test]
     async fn what_costs_much_leaves_a_connection_to_what_does_not_and_both_leave_one_to_what_everybody_needs() {
         let turns = Turns::at(6);
-        let many = (0..4).map(|mailbox| turns.next(Need::Much { mailbox: Some(mailbox), caller: None }, SOON));
+        let many = (0..4).map(|mailbox| turns.next(ReadCost::Much { mailbox: Some(mailbox), caller: None }, SOON));
         let _many: Vec<_> = futures_util::future::try_join_all(many).await.unwrap();
-        assert!(has_none(&turns, Need::Much { mailbox: Some(9), caller: None }).await);
-        let _little = turns.next(Need::Little, SOON).await.unwrap();
-        assert!(has_none(&turns, Need::Little).await);
-        turns.next(Need::Vital, SOON).await.unwrap();
+        assert!(has_none(&turns, ReadCost::Much { mailbox: Some(9), caller: None }).await);
+        let _little = turns.next(ReadCost::Little, SOON).await.unwrap();
+        assert!(has_none(&turns, ReadCost::Little).await);
+        turns.next(ReadCost::Vital, SOON).await.unwrap();
     }
 
     #[tokio::test]
@@ -196,9 +196,9 @@ mod tests {
         for connections in [1, 2, 3] {
             let turns = Turns::at(connections);
             let held = turns.next(much(1, "ann"), SOON).await.unwrap();
-            assert_eq!(has_none(&turns, Need::Little).await, connections == 1);
+            assert_eq!(has_none(&turns, ReadCost::Little).await, connections == 1);
             drop(held);
-            turns.next(Need::Little, SOON).await.unwrap();
+            turns.next(ReadCost::Little, SOON).await.unwrap();
         }
     }
 }

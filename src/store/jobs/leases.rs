@@ -9,7 +9,7 @@ use crate::domain::subscription::{Delivery, Lifecycle, Subscription};
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Statement;
-use crate::store::tables::notices::{self, Batch};
+use crate::store::tables::notices::{self, NoticeBatch};
 use crate::store::tables::subscriptions::{COLUMNS, read, select_subscriptions};
 use crate::store::write::tx::Tx;
 
@@ -35,12 +35,12 @@ pub(crate) struct LeasedSubscription {
     /// End of the subscription, in UTC microseconds: its expiration or that of its creator's token. 0 if the creator may not
     /// read the mailbox any more.
     pub(crate) end: i64,
-    pub(crate) progress: Progress,
+    pub(crate) progress: DeliveryProgress,
 }
 
 /// Progress of the delivery.
 #[derive(Debug, Clone)]
-pub(crate) struct Progress {
+pub(crate) struct DeliveryProgress {
     /// Log entries up to this number are delivered.
     pub(crate) delivered: i64,
     /// Attempts at the notifications after it.
@@ -125,7 +125,7 @@ order by s.next_attempt_date_time"
     }
 
     /// The notifications that are not delivered yet.
-    pub(crate) async fn notices(&self, held: &LeasedSubscription) -> Result<Batch, Error> {
+    pub(crate) async fn notices(&self, held: &LeasedSubscription) -> Result<NoticeBatch, Error> {
         let (subscription, after) = (&held.subscription, held.progress.delivered);
         let read = async |session: &mut Session| {
             notices::read(session, subscription.mailbox, &subscription.subject, after).await
@@ -198,7 +198,7 @@ where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";
         until: row.get(COLUMNS + 8)?,
         end: end.map_or(Ok(0), |row| row.get(0))?,
         user: row.get(COLUMNS + 7)?,
-        progress: Progress {
+        progress: DeliveryProgress {
             delivered: row.get(COLUMNS)?,
             attempts: Attempts { failed: row.get(COLUMNS + 1)?, next: row.get(COLUMNS + 2)? },
             event: event.as_deref().and_then(Lifecycle::of),
@@ -213,7 +213,7 @@ async fn end_lease(
     mailbox: i64,
     id: Uuid,
     owner: Uuid,
-    progress: Progress,
+    progress: DeliveryProgress,
     delivery: Option<Delivery>,
 ) -> Result<(), Error> {
     let text = "
@@ -221,7 +221,7 @@ update subscriptions
 set delivered_seq = $4, attempts = $5, next_attempt_date_time = $6, lifecycle_event = $7, lifecycle_attempts = $8,
     next_lifecycle_date_time = $9, reminded_of_date_time = $10
 where mailbox = $1 and id = $2 and lease_owner = $3";
-    let Progress { delivered, attempts, event, event_attempts, reminded_of } = progress;
+    let DeliveryProgress { delivered, attempts, event, event_attempts, reminded_of } = progress;
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(owner).bind(delivered);
     let statement = statement.bind(attempts.failed).bind(attempts.next).bind(event.map(Lifecycle::name));
     tx.execute(statement.bind(event_attempts.failed).bind(event_attempts.next).bind(reminded_of)).await?;

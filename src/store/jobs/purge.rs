@@ -17,7 +17,7 @@ use crate::store::jobs::emptying;
 use crate::store::tables::contacts::{self, select_columns};
 use crate::store::tables::{cards, dav_properties, idempotency, quota, trash};
 use crate::store::write::tx::Tx;
-use crate::store::{OpenError, Options, Shared, Store};
+use crate::store::{OpenError, Options, SharedStore, Store};
 
 const EVERY: Duration = Duration::from_hours(1);
 /// Maximum number of contacts that a transaction removes, and their approximate size in bytes.
@@ -102,7 +102,7 @@ impl Store {
 
 /// One purge. The next one repeats what fails.
 pub(in crate::store) async fn purge(
-    shared: &Weak<Shared>,
+    shared: &Weak<SharedStore>,
     keep_deleted: Option<Duration>,
     keep_changes: Option<Duration>,
     keep_audit: Option<Duration>,

@@ -10,13 +10,13 @@ use crate::domain::sync::Watermark;
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
-use crate::store::query::books::{Member, members_of, moment};
+use crate::store::query::books::{ListedCard, members_of, moment};
 
 /// What has changed in a folder since a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BookChanges {
     /// What is there, new or changed, in the order of the last changes.
-    pub changed: Vec<Member>,
+    pub changed: Vec<ListedCard>,
     /// The names that are no longer there.
     pub gone: Vec<String>,
     /// Up to where this tells.
@@ -136,7 +136,7 @@ where c.deleted_date_time is null and c.mailbox = ";
 }
 
 /// The moment of a change: by the log, or by the row that was written then.
-async fn at(session: &mut Session, mailbox: i64, seq: i64, changed: &[Member]) -> Result<Watermark, Error> {
+async fn at(session: &mut Session, mailbox: i64, seq: i64, changed: &[ListedCard]) -> Result<Watermark, Error> {
     let text = "select changed_date_time from changes where mailbox = $1 and seq = $2";
     let row = session.row(Statement::new(text).bind(mailbox).bind(seq)).await?;
     let time = match row {

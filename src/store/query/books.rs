@@ -32,7 +32,7 @@ pub struct Book {
 
 /// A card as a list names it: of a contact, or of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub struct ListedCard {
     /// The contact's id, or the group's own.
     pub id: Uuid,
     /// The last segment of its address.
@@ -53,7 +53,7 @@ pub struct Member {
 #[derive(Debug, Clone, PartialEq)]
 pub struct WholeCard {
     /// What lists say of it.
-    pub member: Member,
+    pub member: ListedCard,
     /// The contact; a group has none.
     pub contact: Option<Contact>,
     /// The version of the photo, also of one that was taken away, and the bytes of one that is there.
@@ -119,7 +119,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
         groups: bool,
         after: Option<Uuid>,
         limit: i64,
-    ) -> Result<Vec<Member>, Error> {
+    ) -> Result<Vec<ListedCard>, Error> {
         let after = after.unwrap_or_default();
         let read = async |session: &mut Session| {
             let select = if groups { of_groups(mailbox, folder) } else { of_contacts(mailbox, folder) };
@@ -135,7 +135,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
     ///
     /// # Errors
     /// [`Error::NotFound`]
-    pub async fn member(&self, mailbox: i64, folder: &str, name: &str) -> Result<Member, Error> {
+    pub async fn member(&self, mailbox: i64, folder: &str, name: &str) -> Result<ListedCard, Error> {
         let read = async |session: &mut Session| {
             session.begin_snapshot().await?;
             let id = cards::by_name(session, mailbox, folder, name).await?.ok_or(Error::NotFound)?;
@@ -149,7 +149,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn members_named(&self, mailbox: i64, folder: &str, names: &[String]) -> Result<Vec<Member>, Error> {
+    pub async fn members_named(&self, mailbox: i64, folder: &str, names: &[String]) -> Result<Vec<ListedCard>, Error> {
         let read = async |session: &mut Session| {
             session.begin_snapshot().await?;
             let select = Sql::new("select contact_id from cards where deleted_date_time is null and mailbox = ");
@@ -170,7 +170,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn whole_cards(&self, mailbox: i64, members: &[Member]) -> Result<(Vec<WholeCard>, usize), Error> {
+    pub async fn whole_cards(&self, mailbox: i64, members: &[ListedCard]) -> Result<(Vec<WholeCard>, usize), Error> {
         let mut bytes = 0;
         let fitting = members.iter().take_while(|member| {
             let fits = bytes == 0 || bytes + member.size <= MAX_READ;
@@ -241,10 +241,10 @@ from cards k where k.is_group and k.deleted_date_time is null and k.mailbox = ";
     Sql::new(select).value(mailbox).text(" and k.folder_id = ").value(folder.to_owned())
 }
 
-fn member(row: &Row) -> Result<Member, Error> {
+fn member(row: &Row) -> Result<ListedCard, Error> {
     let id = row.get(0)?;
     let name: Option<String> = row.get(1)?;
-    Ok(Member {
+    Ok(ListedCard {
         id,
         name: name.unwrap_or_else(|| card::own_name(id)),
         version: row.get(2)?,
@@ -261,7 +261,7 @@ pub(in crate::store) async fn members_of(
     mailbox: i64,
     folder: &str,
     ids: &[Uuid],
-) -> Result<HashMap<Uuid, Member>, Error> {
+) -> Result<HashMap<Uuid, ListedCard>, Error> {
     let contacts = of_contacts(mailbox, folder).text(" and c.id in ").then(Sql::among(ids));
     let groups = of_groups(mailbox, folder).text(" and k.contact_id in ").then(Sql::among(ids));
     let mut found = HashMap::new();
@@ -300,7 +300,7 @@ where c.deleted_date_time is null and c.mailbox = ";
             card.as_ref().map(|card| (card.version, card.last_modified_date_time)),
         ];
         let (version, time) = versions.into_iter().flatten().max().unwrap_or_default();
-        let member = Member {
+        let member = ListedCard {
             id: *id,
             name: card.as_ref().map_or_else(|| card::own_name(*id), |card| card.name.clone()),
             version,

@@ -40,12 +40,12 @@ pub enum Change {
     Contact(Box<Contact>),
     Folder(Folder),
     /// By its id; it was deleted, or moved to where nobody looks here.
-    Gone(String, Reason),
+    Gone(String, RemovalReason),
 }
 
 /// Why something is no longer there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum RemovalReason {
     /// It is in another folder now.
     Moved,
     /// It was deleted.
@@ -286,8 +286,8 @@ where c.deleted_date_time is null and c.mailbox = ";
         Some(contact) if folder.is_none_or(|folder| folder == contact.parent_folder_id) => {
             Change::Contact(Box::new(contact))
         }
-        Some(_) => Change::Gone(id.clone(), Reason::Moved),
-        None => Change::Gone(id.clone(), Reason::Deleted),
+        Some(_) => Change::Gone(id.clone(), RemovalReason::Moved),
+        None => Change::Gone(id.clone(), RemovalReason::Deleted),
     };
     Ok(ids.iter().map(now).collect())
 }
@@ -304,7 +304,7 @@ from folders c where c.deleted_date_time is null and c.mailbox = ",
     let found = rows.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
     let now = |id: &String| match found.iter().find(|folder| folder.id == *id) {
         Some(folder) => Change::Folder(folder.clone()),
-        None => Change::Gone(id.clone(), Reason::Deleted),
+        None => Change::Gone(id.clone(), RemovalReason::Deleted),
     };
     Ok(ids.iter().map(now).collect())
 }

@@ -7,7 +7,7 @@ use crate::domain::query::typed::Condition;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Sql;
 use crate::store::query::filter;
-use crate::store::query::pager::{Rows, SortedPage, Sorting, Tie};
+use crate::store::query::pager::{PagedRows, SortedPage, Sorting, Tie};
 use crate::store::tables::folders;
 
 /// Which folders are listed.
@@ -32,7 +32,7 @@ pub(in crate::store) async fn page(
 ) -> Result<SortedPage<Folder>, Error> {
     session.begin_snapshot().await?;
     let parent = folders::get(session, mailbox, path).await?.id;
-    let rows = Rows {
+    let rows = PagedRows {
         mailbox,
         select: "
 select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time, c.last_modified_date_time",

@@ -14,7 +14,7 @@ use crate::store::db::statement::Sql;
 use crate::store::jobs::emptying;
 use crate::store::query::pager::{self, After, Keyset, Tie};
 use crate::store::query::search::PrefixExpansions;
-use crate::store::query::walk::{self, Found};
+use crate::store::query::walk::{self, IndexPage};
 use crate::store::query::{filter, search};
 use crate::store::tables::contacts::{COLUMNS, read, select_columns};
 use crate::store::tables::{along, counts, folders};
@@ -191,7 +191,7 @@ pub(in crate::store) async fn found(session: &mut Session, mailbox: i64, listing
     };
     let after = after.as_ref();
     let walk = walk::of(session, mailbox, listing).await?;
-    let found = Found { mailbox, listing, keyset, after };
+    let found = IndexPage { mailbox, listing, keyset, after };
     if let Some(rows) = walk.and_then(|walk| found.rows(&walk)) {
         return Ok(rows);
     }

@@ -47,11 +47,11 @@ pub(in crate::store) struct Keyset<'o> {
 }
 
 /// The sort keys and ties of a row.
-pub(in crate::store) type Place = Vec<KeyValue>;
+pub(in crate::store) type RowPosition = Vec<KeyValue>;
 
 /// What a page begins behind.
 pub(in crate::store) struct After {
-    place: Place,
+    place: RowPosition,
     /// Rows that were shown and may be found again.
     shown: Vec<Uuid>,
 }
@@ -98,7 +98,7 @@ impl Keyset<'_> {
     }
 
     /// The place of a row, whose keys begin at a column.
-    pub(in crate::store) fn place(self, row: &Row, from: usize) -> Result<Place, Error> {
+    pub(in crate::store) fn place(self, row: &Row, from: usize) -> Result<RowPosition, Error> {
         let key = |(i, order): (usize, &Order)| {
             Ok(match &order.key {
                 Key::Text(_) | Key::Id(_) => {
@@ -123,7 +123,7 @@ impl Keyset<'_> {
     }
 
     /// The cursor behind the last of the places, which were shown behind a cursor.
-    pub(in crate::store) fn cursor(self, places: &[Place], before: Option<&Cursor>) -> Option<Cursor> {
+    pub(in crate::store) fn cursor(self, places: &[RowPosition], before: Option<&Cursor>) -> Option<Cursor> {
         cursor(places, before.map(|before| before.shown.as_slice()).unwrap_or_default(), self.max_text)
     }
 
@@ -295,13 +295,13 @@ fn bound(value: &KeyValue) -> Sql {
     }
 }
 
-fn cursor(places: &[Place], before: &[Anchor], max_text: usize) -> Option<Cursor> {
+fn cursor(places: &[RowPosition], before: &[Anchor], max_text: usize) -> Option<Cursor> {
     let last = places.last()?;
     let mut left = max_text;
     let keys = last.iter().filter(|key| !matches!(key, KeyValue::Id(_)));
     let keys: Vec<_> = keys.map(|key| cut(key, &mut left)).collect();
     let is_cut = is_cut(&keys);
-    let anchor = |place: &Place| Anchor {
+    let anchor = |place: &RowPosition| Anchor {
         id: if let Some(KeyValue::Id(id)) = place.last() { *id } else { Uuid::nil() },
         hash: if is_cut { hash(place) } else { 0 },
     };
@@ -370,7 +370,7 @@ pub struct SortedPage<T> {
     pub more: bool,
     /// How many there are on all pages, where that was asked.
     pub count: Option<i64>,
-    places: Vec<Place>,
+    places: Vec<RowPosition>,
     /// The rows on earlier pages.
     before: Vec<Anchor>,
 }
@@ -386,7 +386,7 @@ impl<T> SortedPage<T> {
 }
 
 /// The rows `c` of such a list.
-pub(in crate::store) struct Rows<T> {
+pub(in crate::store) struct PagedRows<T> {
     pub(in crate::store) mailbox: i64,
     /// `select …`
     pub(in crate::store) select: &'static str,
@@ -398,7 +398,7 @@ pub(in crate::store) struct Rows<T> {
     pub(in crate::store) read: fn(&Row) -> Result<T, Error>,
 }
 
-impl<T> Rows<T> {
+impl<T> PagedRows<T> {
     /// A page of those that are in ` and …`.
     ///
     /// # Errors

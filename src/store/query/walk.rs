@@ -3,7 +3,7 @@
 //! the index that are behind its place.
 
 use crate::domain::error::Error;
-use crate::domain::query::typed::{Condition, List, Table};
+use crate::domain::query::typed::{Condition, EntryList, EntryTable};
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Sql;
 use crate::store::jobs::emptying;
@@ -22,7 +22,7 @@ pub(in crate::store) enum Walk<'l> {
     Contacts(&'static Index, Vec<String>),
     /// By an index of entries, in the order of their contacts: of this list those for which the condition is true. The rest of the
     /// filter is left.
-    Entries { of: List, body: &'l Condition, by: &'static str, rest: Vec<&'l Condition> },
+    Entries { of: EntryList, body: &'l Condition, by: &'static str, rest: Vec<&'l Condition> },
 }
 
 /// Whether a way needs to know the folders of a mailbox.
@@ -78,20 +78,20 @@ fn entries(listing: &Listing) -> Option<Walk<'_>> {
     let conjuncts = filter::conjuncts(listing.filter.as_ref()?);
     let found = conjuncts.iter().enumerate().filter_map(|(i, one)| Some((i, filter::equal_entry(one)?)));
     // An address is rarer than a category.
-    let (i, (of, body, by)) = found.min_by_key(|(_, (of, ..))| of.table == Table::Categories)?;
+    let (i, (of, body, by)) = found.min_by_key(|(_, (of, ..))| of.table == EntryTable::Categories)?;
     let rest = conjuncts.iter().enumerate().filter(|(other, _)| *other != i).map(|(_, one)| *one).collect();
     Some(Walk::Entries { of, body, by, rest })
 }
 
 /// The rows of a page, in their order: `size`, and the names of the keyset.
-pub(in crate::store) struct Found<'q> {
+pub(in crate::store) struct IndexPage<'q> {
     pub(in crate::store) mailbox: i64,
     pub(in crate::store) listing: &'q Listing,
     pub(in crate::store) keyset: Keyset<'q>,
     pub(in crate::store) after: Option<&'q After>,
 }
 
-impl Found<'_> {
+impl IndexPage<'_> {
     /// `None` where the page's place is not known whole, so that it is none of the index.
     pub(in crate::store) fn rows(&self, walk: &Walk<'_>) -> Option<Sql> {
         let rows = match walk {
@@ -144,7 +144,7 @@ impl Found<'_> {
     }
 
     /// A contact may have several such entries.
-    fn of_entries(&self, of: List, body: &Condition, by: &'static str, rest: &[&Condition]) -> Option<Sql> {
+    fn of_entries(&self, of: EntryList, body: &Condition, by: &'static str, rest: &[&Condition]) -> Option<Sql> {
         let contact = Sql::new("x1.contact_id");
         let ranges = match self.after {
             None => Vec::new(),

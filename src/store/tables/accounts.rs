@@ -5,7 +5,7 @@ use crate::domain::user::{User, UserName};
 use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Statement;
-use crate::store::tables::identities::Known;
+use crate::store::tables::identities::KnownIdentity;
 use crate::store::tables::{audit, identities, users};
 use crate::store::write::tx::Tx;
 
@@ -26,7 +26,7 @@ pub struct Account {
     /// Since when they may not sign in, if so.
     pub disabled: Option<i64>,
     /// Whom identity providers mean by it; none of a user of contactd's own, unless the operator has bound the name.
-    pub identities: Vec<Known>,
+    pub identities: Vec<KnownIdentity>,
 }
 
 impl Store {

@@ -10,7 +10,7 @@ use crate::domain::error::Error;
 use crate::domain::extended::{MultiValue, SingleValue};
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Sql;
-use crate::store::tables::extended::{Owner, from, of};
+use crate::store::tables::extended::{ExtendedOwner, from, of};
 use crate::store::tables::{extensions, quota};
 
 /// About how many bytes of what is read along with the contacts of a page, unless its first contact has more.
@@ -73,7 +73,7 @@ async fn fitting(
     ids: &[Uuid],
     expand: &Expand,
 ) -> Result<usize, Error> {
-    let owner = Owner::Contacts(ids);
+    let owner = ExtendedOwner::Contacts(ids);
     let sources = [
         expand.extensions.as_ref().map(|wanted| ("m.name", extensions::from(mailbox, ids, wanted))),
         expand.single.as_ref().map(|wanted| ("e.id", from::<SingleValue>(mailbox, owner, wanted))),

@@ -9,7 +9,7 @@ use crate::domain::etag::Preconditions;
 use crate::domain::photo::Picture;
 use crate::store::Store;
 use crate::store::query::books::{self, WholeCard};
-use crate::store::tables::cards::{self, Kept};
+use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::contacts::{self, New};
 use crate::store::tables::{changes, folders, photos};
 use crate::store::write::tx::Tx;
@@ -52,7 +52,7 @@ pub struct PutCard {
 }
 
 /// Looks at a card before it is changed.
-type Check = Box<dyn FnOnce(&WholeCard) -> Result<(), Error> + Send>;
+type CardCheck = Box<dyn FnOnce(&WholeCard) -> Result<(), Error> + Send>;
 
 /// The same of a card that goes elsewhere, and of what has its new name.
 type CheckBoth = Box<dyn FnOnce(&WholeCard, Option<&WholeCard>) -> Result<(), Error> + Send>;
@@ -93,7 +93,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`]; those of `check`, which is given the card.
-    pub async fn delete_card(&self, mailbox: i64, folder: &str, name: &str, check: Check) -> Result<(), Error> {
+    pub async fn delete_card(&self, mailbox: i64, folder: &str, name: &str, check: CardCheck) -> Result<(), Error> {
         let (folder, name) = (folder.to_owned(), name.to_owned());
         let work = async move |tx: &mut Tx| {
             let whole =
@@ -237,7 +237,7 @@ async fn write(
     let uid = uid.or(kept_uid).or_else(|| id_is_new.then(|| id.to_string()));
     let photo = photo.map(|(version, bytes)| (version, bytes.unwrap_or_default()));
     let card = NewCard { name: Some(name.to_owned()), uid, is_group, version: vcard, text: Some(text) };
-    let kept = Kept { id, folder: folder.to_owned(), contact_version, photo, card, uid_key: None, version };
+    let kept = StoredCard { id, folder: folder.to_owned(), contact_version, photo, card, uid_key: None, version };
     cards::put(tx, mailbox, vec![kept]).await.map(drop)
 }
 
@@ -307,6 +307,6 @@ async fn copy(tx: &mut Tx, mailbox: i64, to: (&str, &str), whole: WholeCard, max
     let card = NewCard { name: Some(to.1.to_owned()), uid: Some(uid), is_group, version: vcard, text };
     // What the text did not show before it does not show now.
     let contact_version = if is_shown { contact_version } else { 0 };
-    let kept = Kept { id, folder: to.0.to_owned(), contact_version, photo, card, uid_key: None, version };
+    let kept = StoredCard { id, folder: to.0.to_owned(), contact_version, photo, card, uid_key: None, version };
     cards::put(tx, mailbox, vec![kept]).await.map(drop)
 }

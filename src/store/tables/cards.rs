@@ -25,7 +25,7 @@ const COLUMNS: &str =
 
 /// A card, and what it is kept beside.
 #[derive(Debug, Clone)]
-pub(in crate::store) struct Kept {
+pub(in crate::store) struct StoredCard {
     /// The contact's id, or the group's own.
     pub(in crate::store) id: Uuid,
     /// The folder.
@@ -66,7 +66,7 @@ impl Store {
             let version = changes::record_card(tx, mailbox, &contact.parent_folder_id, id, false).await?;
             let (folder, contact_version) = (contact.parent_folder_id, contact.version);
             let card = NewCard { name: Some(name), ..card };
-            let kept = Kept { id, folder, contact_version, photo: None, card, uid_key: Some(uid_key), version };
+            let kept = StoredCard { id, folder, contact_version, photo: None, card, uid_key: Some(uid_key), version };
             put(tx, mailbox, vec![kept]).await?.pop().ok_or_else(|| Error::internal("no card was kept"))
         };
         self.write(Some(mailbox), work).await
@@ -77,7 +77,7 @@ impl Store {
 ///
 /// # Errors
 /// [`Error::Quota`] where they grow and there is no room.
-pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, kept: Vec<Kept>) -> Result<Vec<Card>, Error> {
+pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, kept: Vec<StoredCard>) -> Result<Vec<Card>, Error> {
     let ids: Vec<_> = kept.iter().map(|kept| kept.id).collect();
     let now = tx.now();
     let cards: Vec<_> = kept.into_iter().map(|kept| made(kept, now)).collect();
@@ -92,7 +92,7 @@ pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, kept: Vec<Kept>) ->
 }
 
 /// The card as it is kept.
-fn made(Kept { id, folder, contact_version, photo, card, uid_key, version }: Kept, now: i64) -> Card {
+fn made(StoredCard { id, folder, contact_version, photo, card, uid_key, version }: StoredCard, now: i64) -> Card {
     let NewCard { name, uid, is_group, version: vcard, text } = card;
     let (photo_version, bytes) = photo.unzip();
     let (text, place) = match (text, bytes) {
@@ -345,7 +345,7 @@ async fn arrived(tx: &mut Tx, mailbox: i64, id: Uuid, folder: &str, seq: i64) ->
     }
     let card = NewCard { name: Some(name), uid: Some(uid_key), is_group: false, version: CardVersion::V3, text: None };
     let folder = folder.to_owned();
-    let kept = Kept { id, folder, contact_version: 0, photo: None, card, uid_key: None, version: seq };
+    let kept = StoredCard { id, folder, contact_version: 0, photo: None, card, uid_key: None, version: seq };
     put(tx, mailbox, vec![kept]).await.map(drop)
 }
 
@@ -370,7 +370,7 @@ where mailbox = $1 and contact_id = $2 and deleted_date_time is null";
         let (name, uid) = (Some(name.to_owned()), Some(id.to_string()));
         let card = NewCard { name, uid, is_group: false, version: CardVersion::V3, text: None };
         let folder = folder.to_owned();
-        let kept = Kept { id, folder, contact_version: 0, photo: None, card, uid_key: None, version };
+        let kept = StoredCard { id, folder, contact_version: 0, photo: None, card, uid_key: None, version };
         put(tx, mailbox, vec![kept]).await?;
     }
     match former {

@@ -12,7 +12,7 @@ use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::query::filter;
-use crate::store::query::pager::{Rows, SortedPage, Sorting, Tie};
+use crate::store::query::pager::{PagedRows, SortedPage, Sorting, Tie};
 use crate::store::tables::changes;
 use crate::store::write::tx::Tx;
 
@@ -47,7 +47,7 @@ impl Store {
         filter: Option<&Condition>,
         by: &Sorting,
     ) -> Result<SortedPage<Category>, Error> {
-        let rows = || Rows {
+        let rows = || PagedRows {
             mailbox,
             select: select!(),
             columns: 5,

@@ -8,7 +8,7 @@ use crate::domain::date;
 use crate::domain::error::Error;
 use crate::domain::fold::fold;
 use crate::store::db::engine::Row;
-use crate::store::tables::table::{Column, Kind, column_list};
+use crate::store::tables::table::{Column, ColumnType, column_list};
 
 /// The column of a text property.
 pub(in crate::store) const fn of_text(text: Text) -> Column {
@@ -36,7 +36,7 @@ pub(in crate::store) const fn of_text(text: Text) -> Column {
         Text::PersonalNotes => "personal_notes",
         Text::Gender => "gender",
     };
-    Column { name, kind: Kind::Text }
+    Column { name, kind: ColumnType::Text }
 }
 
 /// The column with the folded form of a text property, for those that have one.

@@ -18,14 +18,14 @@ use crate::store::db::faults;
 use crate::store::db::statement::{Sql, Texts};
 use crate::store::jobs::emptying;
 use crate::store::tables::columns::{self, PLAIN};
-use crate::store::tables::extended::{self, Owner};
+use crate::store::tables::extended::{self, ExtendedOwner};
 use crate::store::tables::rights::{self, Actor, To};
 use crate::store::tables::schema::{COLLECTIONS, FLAGS};
 use crate::store::tables::table::Table;
 use crate::store::tables::{cards, changes, counts, extensions, folders, quota};
 use crate::store::write::call::ProcedureCall;
 use crate::store::write::procedures;
-use crate::store::write::rows::Written;
+use crate::store::write::rows::ContactWrite;
 use crate::store::write::tx::Tx;
 
 /// About how many bytes of JSON one call may carry.
@@ -186,7 +186,7 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
             properties: patch.into_properties(),
             expanded: None,
         };
-        contacts.push(Written { mailbox, contact, words: None, actor });
+        contacts.push(ContactWrite { mailbox, contact, words: None, actor });
     }
     // Folders are nearly always there, and rights good. Where the statement is all there is, it finds out by itself and
     // there is nothing to undo if that is not so.
@@ -197,7 +197,7 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
         }
     }
     let mut ensured = HashSet::new();
-    for Written { mailbox, contact, .. } in &contacts {
+    for ContactWrite { mailbox, contact, .. } in &contacts {
         let folder = contact.parent_folder_id.as_str();
         if folder == DEFAULT_FOLDER || !ensured.insert((*mailbox, folder)) {
             continue;
@@ -251,7 +251,7 @@ pub(in crate::store) async fn insert_whole(
         properties,
         expanded: None,
     };
-    let written = |contact| Written { mailbox, contact, words: None, actor: None };
+    let written = |contact| ContactWrite { mailbox, contact, words: None, actor: None };
     let contacts: Vec<_> = properties.into_iter().map(contact).map(written).collect();
     match write(tx, procedures::insert, &contacts).await {
         Err(error) if faults::lacks_value(&error) => {
@@ -278,7 +278,7 @@ pub(in crate::store) async fn overwrite(
         contact.sent_change_key = None;
         contact.last_modified_date_time = now;
         contact.properties = properties;
-        Written { mailbox, contact, words, actor: None }
+        ContactWrite { mailbox, contact, words, actor: None }
     };
     let contacts: Vec<_> = contacts.into_iter().map(written).collect();
     match write(tx, procedures::update, &contacts).await {
@@ -288,7 +288,7 @@ pub(in crate::store) async fn overwrite(
 }
 
 /// Repeats the checks of the statement, to find out which failed.
-async fn may_all_write(tx: &mut Tx, contacts: &[Written]) -> Result<(), Error> {
+async fn may_all_write(tx: &mut Tx, contacts: &[ContactWrite]) -> Result<(), Error> {
     let now = tx.now();
     for actor in contacts.iter().filter_map(|written| written.actor.as_deref()) {
         rights::check(tx.reading().await?, actor, To::Write, now).await?;
@@ -314,8 +314,8 @@ pub(in crate::store) async fn add(
 ) -> Result<(), Error> {
     let ContactAdditions { extensions, single_values, multi_values } = added;
     let ids = [contact.id];
-    extended::change(tx, mailbox, Owner::Contacts(&ids), single_values).await?;
-    extended::change(tx, mailbox, Owner::Contacts(&ids), multi_values).await?;
+    extended::change(tx, mailbox, ExtendedOwner::Contacts(&ids), single_values).await?;
+    extended::change(tx, mailbox, ExtendedOwner::Contacts(&ids), multi_values).await?;
     if extensions.is_empty() {
         return Ok(());
     }
@@ -363,7 +363,7 @@ pub(in crate::store) async fn update(
         tx.open_savepoint().await?;
     }
     patch.apply_to(&mut contact.properties);
-    let contact = [Written { mailbox, contact, words: Some(words), actor: None }];
+    let contact = [ContactWrite { mailbox, contact, words: Some(words), actor: None }];
     let versions = match write(tx, procedures::update, &contact).await {
         Err(error) if faults::lacks_value(&error) => return Err(quota::too_large(tx.limits())),
         versions => versions?,
@@ -396,10 +396,10 @@ pub(in crate::store) async fn delete(
 }
 
 /// A statement for some contacts.
-type Procedure = fn(&Tx, &[Written]) -> Result<ProcedureCall<'static>, Error>;
+type Procedure = fn(&Tx, &[ContactWrite]) -> Result<ProcedureCall<'static>, Error>;
 
 /// Calls a procedure with contacts, as many at a time as make a parameter of reasonable size. Returns their versions.
-async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[Written]) -> Result<Vec<i64>, Error> {
+async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[ContactWrite]) -> Result<Vec<i64>, Error> {
     let mut versions = Vec::with_capacity(contacts.len());
     while !contacts.is_empty() {
         let (now, rest) = contacts.split_at(fitting(contacts));
@@ -413,12 +413,12 @@ async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[Written]) -> R
 }
 
 /// The contacts with the versions they were written as.
-fn numbered(contacts: impl IntoIterator<Item = Written>, versions: Vec<i64>) -> Vec<Contact> {
+fn numbered(contacts: impl IntoIterator<Item = ContactWrite>, versions: Vec<i64>) -> Vec<Contact> {
     contacts.into_iter().zip(versions).map(|(written, version)| Contact { version, ..written.contact }).collect()
 }
 
 /// How many of the contacts, from the first on, go into one call.
-fn fitting(contacts: &[Written]) -> usize {
+fn fitting(contacts: &[ContactWrite]) -> usize {
     let mut size = 0;
     let fitting = contacts.iter().take_while(|written| {
         let fits = size < MAX_CALL_BYTES;

@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use crate::domain::contact::expand::ExpandSelection;
 use crate::domain::error::Error;
-use crate::domain::extended::{Changes, Comparable, ExtendedProperty, ExtendedValue, MultiValue, SingleValue, applied};
+use crate::domain::extended::{
+    Comparable, ExtendedChanges, ExtendedProperty, ExtendedValue, MultiValue, SingleValue, applied,
+};
 use crate::domain::fold::fold;
 use crate::store::Store;
 use crate::store::db::engine::Session;
@@ -22,7 +24,7 @@ use crate::store::write::tx::Tx;
 
 /// The owner of the properties.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::store) enum Owner<'a> {
+pub(in crate::store) enum ExtendedOwner<'a> {
     Contacts(&'a [Uuid]),
     Folder(&'a str),
 }
@@ -38,12 +40,12 @@ impl Store {
         folder: &str,
         ids: &ExpandSelection,
     ) -> Result<Vec<ExtendedProperty<V>>, Error> {
-        let read = async |session: &mut Session| of_owner(session, mailbox, Owner::Folder(folder), ids).await;
+        let read = async |session: &mut Session| of_owner(session, mailbox, ExtendedOwner::Folder(folder), ids).await;
         self.read(read).await
     }
 }
 
-impl Owner<'_> {
+impl ExtendedOwner<'_> {
     /// The table of the properties, the one of their values where these are lists, and the column that names the owner.
     fn tables<V: ExtendedValue>(self) -> (&'static Table, Option<&'static Table>, &'static str) {
         match (self, V::IS_LIST) {
@@ -63,7 +65,7 @@ impl Owner<'_> {
 }
 
 /// ` from … where …`: properties `e` with their values `m`.
-pub(in crate::store) fn from<V: ExtendedValue>(mailbox: i64, owner: Owner<'_>, ids: &ExpandSelection) -> Sql {
+pub(in crate::store) fn from<V: ExtendedValue>(mailbox: i64, owner: ExtendedOwner<'_>, ids: &ExpandSelection) -> Sql {
     let (table, values, column) = owner.tables::<V>();
     let from = Sql::new(" from ").text(table.name).text(" e ");
     let from = match values {
@@ -88,7 +90,7 @@ pub(in crate::store) async fn of<V: ExtendedValue>(
     contacts: &[Uuid],
     ids: &ExpandSelection,
 ) -> Result<HashMap<Uuid, Vec<ExtendedProperty<V>>>, Error> {
-    let owner = Owner::Contacts(contacts);
+    let owner = ExtendedOwner::Contacts(contacts);
     let select = Sql::new("select e.pos, e.id, e.id_key, m.value, e.contact_id").then(from::<V>(mailbox, owner, ids));
     let rows = session.rows(select.text(" order by e.contact_id, e.pos").text(order::<V>()).into()).await?;
     let mut found: HashMap<Uuid, Vec<ExtendedProperty<V>>> = HashMap::new();
@@ -104,7 +106,7 @@ pub(in crate::store) async fn of<V: ExtendedValue>(
 async fn of_owner<V: ExtendedValue>(
     session: &mut Session,
     mailbox: i64,
-    owner: Owner<'_>,
+    owner: ExtendedOwner<'_>,
     ids: &ExpandSelection,
 ) -> Result<Vec<ExtendedProperty<V>>, Error> {
     let select = Sql::new("select e.pos, e.id, e.id_key, m.value").then(from::<V>(mailbox, owner, ids));
@@ -132,8 +134,8 @@ fn property<V: ExtendedValue>(rows: &[crate::store::db::engine::Row]) -> Result<
 pub(in crate::store) async fn change<V: ExtendedValue>(
     tx: &mut Tx,
     mailbox: i64,
-    owner: Owner<'_>,
-    changes: Changes<V>,
+    owner: ExtendedOwner<'_>,
+    changes: ExtendedChanges<V>,
 ) -> Result<(), Error> {
     if changes.is_empty() {
         return Ok(());
@@ -186,7 +188,7 @@ fn size<V: ExtendedValue>(properties: &[ExtendedProperty<V>]) -> i64 {
 async fn insert<R: Serialize>(
     tx: &mut Tx,
     mailbox: i64,
-    owner: Owner<'_>,
+    owner: ExtendedOwner<'_>,
     table: &'static Table,
     rows: &[R],
 ) -> Result<(), Error> {
@@ -201,7 +203,7 @@ async fn insert<R: Serialize>(
 }
 
 /// Removes the properties of one kind. Lists go with what they are of.
-async fn clear<V: ExtendedValue>(tx: &mut Tx, mailbox: i64, owner: Owner<'_>) -> Result<(), Error> {
+async fn clear<V: ExtendedValue>(tx: &mut Tx, mailbox: i64, owner: ExtendedOwner<'_>) -> Result<(), Error> {
     let (table, _, column) = owner.tables::<V>();
     let delete =
         Sql::new("delete from ").text(table.name).text(" where mailbox = ").value(mailbox).text(" and ").text(column);
@@ -210,7 +212,7 @@ async fn clear<V: ExtendedValue>(tx: &mut Tx, mailbox: i64, owner: Owner<'_>) ->
 
 /// Removes all properties of a folder, those of CardDAV clients too.
 pub(in crate::store) async fn clear_folder(tx: &mut Tx, mailbox: i64, folder: &str) -> Result<(), Error> {
-    let (held, owner) = (quota::of_folder(tx.reading().await?, mailbox, folder).await?, Owner::Folder(folder));
+    let (held, owner) = (quota::of_folder(tx.reading().await?, mailbox, folder).await?, ExtendedOwner::Folder(folder));
     quota::count(tx, mailbox, 0, -held).await?;
     dav_properties::clear(tx, mailbox, folder).await?;
     clear::<SingleValue>(tx, mailbox, owner).await?;

@@ -3,7 +3,7 @@
 
 use crate::domain::contact::{Address, Complex, DateTimeTimeZone, Email, Phone, Properties, Text, Website};
 use crate::domain::fold::fold;
-use crate::domain::query::typed::{Property, Table};
+use crate::domain::query::typed::{EntryTable, Property};
 use crate::store::tables::columns;
 
 /// A row of the table: the property, which entry of it, and the folded text.
@@ -22,21 +22,21 @@ pub(in crate::store) fn name(property: Property) -> Option<String> {
         Property::Entry(list, _, member) => name(Property::Variable(0, list.table, member)),
         Property::Variable(_, table, member) | Property::Item(_, table, member) => {
             let collection = match table {
-                Table::Emails => "emailAddresses",
-                Table::Phones => "phones",
-                Table::Addresses => "postalAddresses",
-                Table::Websites => "websites",
+                EntryTable::Emails => "emailAddresses",
+                EntryTable::Phones => "phones",
+                EntryTable::Addresses => "postalAddresses",
+                EntryTable::Websites => "websites",
                 // They have columns for it, what is folded of them.
-                Table::Categories
-                | Table::Extensions
-                | Table::SingleValues(_)
-                | Table::Multi(_)
-                | Table::MultiValues(_) => return None,
-                Table::ImAddresses => return Some("imAddresses".to_owned()),
-                Table::Children => return Some("children".to_owned()),
+                EntryTable::Categories
+                | EntryTable::Extensions
+                | EntryTable::SingleValues(_)
+                | EntryTable::Multi(_)
+                | EntryTable::MultiValues(_) => return None,
+                EntryTable::ImAddresses => return Some("imAddresses".to_owned()),
+                EntryTable::Children => return Some("children".to_owned()),
             };
             let member = table.members()?.get(member)?.json;
-            (table != Table::Emails || member != "address").then(|| format!("{collection}/{member}"))
+            (table != EntryTable::Emails || member != "address").then(|| format!("{collection}/{member}"))
         }
     }
 }
@@ -47,11 +47,11 @@ pub(in crate::store) fn of(p: &Properties) -> Vec<Folded> {
     for text in Text::ALL {
         keep(&mut rows, Property::Text(text), 0, p.text(text));
     }
-    entries::<Email>(&mut rows, Table::Emails, &p.emails);
-    entries::<Phone>(&mut rows, Table::Phones, &p.phones);
-    entries::<Address>(&mut rows, Table::Addresses, &p.addresses);
-    entries::<Website>(&mut rows, Table::Websites, &p.websites);
-    for (table, texts) in [(Table::ImAddresses, &p.im_addresses), (Table::Children, &p.children)] {
+    entries::<Email>(&mut rows, EntryTable::Emails, &p.emails);
+    entries::<Phone>(&mut rows, EntryTable::Phones, &p.phones);
+    entries::<Address>(&mut rows, EntryTable::Addresses, &p.addresses);
+    entries::<Website>(&mut rows, EntryTable::Websites, &p.websites);
+    for (table, texts) in [(EntryTable::ImAddresses, &p.im_addresses), (EntryTable::Children, &p.children)] {
         for (entry, text) in texts.iter().enumerate() {
             keep(&mut rows, Property::Variable(0, table, 0), entry, Some(text));
         }
@@ -67,7 +67,7 @@ pub(in crate::store) fn of(p: &Properties) -> Vec<Folded> {
     rows
 }
 
-fn entries<T: Complex>(rows: &mut Vec<Folded>, table: Table, entries: &[T]) {
+fn entries<T: Complex>(rows: &mut Vec<Folded>, table: EntryTable, entries: &[T]) {
     for (i, entry) in entries.iter().enumerate() {
         for member in 0..T::MEMBERS.len() {
             keep(rows, Property::Variable(0, table, member), i, entry.member(member));

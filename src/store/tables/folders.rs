@@ -11,7 +11,7 @@ use crate::domain::folder::{Folder, FolderPatch, ROOT};
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
-use crate::store::tables::extended::{self, Owner};
+use crate::store::tables::extended::{self, ExtendedOwner};
 use crate::store::tables::{cards, changes, counts};
 use crate::store::write::tx::Tx;
 
@@ -117,8 +117,8 @@ pub(in crate::store) async fn create(
     let id = Tx::new_id(mailbox).to_string();
     room_for(tx, mailbox, &id, max).await?;
     let version = write(tx, mailbox, &id, &name, Some(&parent)).await?;
-    extended::change(tx, mailbox, Owner::Folder(&id), new.single_values).await?;
-    extended::change(tx, mailbox, Owner::Folder(&id), new.multi_values).await?;
+    extended::change(tx, mailbox, ExtendedOwner::Folder(&id), new.single_values).await?;
+    extended::change(tx, mailbox, ExtendedOwner::Folder(&id), new.multi_values).await?;
     tx.set_created(id.clone());
     Ok(Folder {
         id,
@@ -175,8 +175,8 @@ pub(in crate::store) async fn update(
     };
     let name = changes.display_name.unwrap_or_else(|| folder.display_name.clone());
     let has_properties = !(changes.single_values.is_empty() && changes.multi_values.is_empty());
-    extended::change(tx, mailbox, Owner::Folder(&folder.id), changes.single_values).await?;
-    extended::change(tx, mailbox, Owner::Folder(&folder.id), changes.multi_values).await?;
+    extended::change(tx, mailbox, ExtendedOwner::Folder(&folder.id), changes.single_values).await?;
+    extended::change(tx, mailbox, ExtendedOwner::Folder(&folder.id), changes.multi_values).await?;
     if parent == folder.parent_folder_id && name == folder.display_name {
         if !has_properties {
             return Ok(folder);

@@ -11,7 +11,7 @@ use crate::store::write::tx::Tx;
 
 /// Whom an identity provider means, as far as the operator is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownIdentity {
     /// The provider.
     pub issuer: String,
     /// Its own name for somebody.
@@ -25,7 +25,7 @@ pub struct Known {
 /// A stored identity, with its user.
 struct StoredIdentity {
     user: User,
-    known: Known,
+    known: KnownIdentity,
     trusted: Option<Trusted>,
     said: i64,
 }
@@ -128,7 +128,7 @@ where name_key is not null and (issuer is distinct from $1 or claim is distinct 
 }
 
 /// All identities, by the mailboxes of their users.
-pub(in crate::store) async fn all(session: &mut Session) -> Result<Vec<(i64, Known)>, Error> {
+pub(in crate::store) async fn all(session: &mut Session) -> Result<Vec<(i64, KnownIdentity)>, Error> {
     let text = concat!(select!(), " order by i.mailbox, i.issuer, i.subject");
     let rows = session.rows(Statement::new(text)).await?;
     rows.iter().map(|row| read(row).map(|stored| (stored.user.mailbox, stored.known))).collect()
@@ -157,7 +157,12 @@ fn read(row: &Row) -> Result<StoredIdentity, Error> {
     let (claim, name): (Option<String>, Option<String>) = (row.get(9)?, row.get(10)?);
     Ok(StoredIdentity {
         user: users::read(row, 0)?,
-        known: Known { issuer: row.get(5)?, subject: row.get(6)?, claimed_name: row.get(7)?, bound: row.get(8)? },
+        known: KnownIdentity {
+            issuer: row.get(5)?,
+            subject: row.get(6)?,
+            claimed_name: row.get(7)?,
+            bound: row.get(8)?,
+        },
         trusted: claim.zip(name).map(|(claim, name)| Trusted { claim, name }),
         said: row.get(11)?,
     })

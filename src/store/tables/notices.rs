@@ -13,7 +13,7 @@ const MAX_NOTICES: i64 = 100;
 
 /// A part of the log.
 #[derive(Debug)]
-pub(crate) struct Batch {
+pub(crate) struct NoticeBatch {
     /// In the order of the changes.
     pub(crate) notices: Vec<Notice>,
     /// It goes up to this number,
@@ -28,7 +28,7 @@ pub(in crate::store) async fn read(
     mailbox: i64,
     subject: &Subject,
     after: i64,
-) -> Result<Batch, Error> {
+) -> Result<NoticeBatch, Error> {
     // Numbers are in the order of commits, so all entries up to this one are there to be read.
     session.begin_snapshot().await?;
     let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
@@ -41,7 +41,7 @@ pub(in crate::store) async fn read(
     };
     let is_full = i64::try_from(notices.len()).is_ok_and(|count| count >= MAX_NOTICES);
     let up_to = notices.last().filter(|_| is_full).map_or(up_to, |notice| notice.seq);
-    Ok(Batch { notices, up_to, last })
+    Ok(NoticeBatch { notices, up_to, last })
 }
 
 /// Of contacts, in one folder or in all.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
-use crate::domain::photo::{Format, Photo, Picture};
+use crate::domain::photo::{Photo, PhotoFormat, Picture};
 use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Statement;
@@ -152,7 +152,7 @@ async fn of_contact_in(session: &mut Session, mailbox: i64, within: &[String], r
 fn read(row: &Row) -> Result<Option<Photo>, Error> {
     let Some(content_type) = row.get::<Option<String>>(1)? else { return Ok(None) };
     let side = |column| u32::try_from(row.get::<i64>(column)?).map_err(Error::internal);
-    let format = Format::of(&content_type).ok_or_else(|| Error::internal("a photo of an unknown type"))?;
+    let format = PhotoFormat::of(&content_type).ok_or_else(|| Error::internal("a photo of an unknown type"))?;
     Ok(Some(Photo {
         picture: Picture { format, width: side(2)?, height: side(3)? },
         size: u64::try_from(row.get::<i64>(4)?).map_err(Error::internal)?,

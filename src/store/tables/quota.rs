@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::domain::error::Error;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
-use crate::store::write::call::Limits;
+use crate::store::write::call::MailboxRoom;
 use crate::store::write::tx::Tx;
 
 /// Counts what a write adds or, where it is less than nothing, removes.
@@ -46,7 +46,7 @@ pub(in crate::store) async fn room(tx: &mut Tx, mailbox: i64, contacts: i64, byt
 }
 
 /// The message for a mailbox that would hold too many bytes.
-pub(in crate::store) fn too_large(limits: Limits) -> Error {
+pub(in crate::store) fn too_large(limits: MailboxRoom) -> Error {
     Error::Quota(format!(
         "A mailbox holds at most {} bytes of contacts, photos and extensions; deleted ones count until they are deleted for good.",
         limits.bytes

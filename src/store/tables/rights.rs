@@ -9,7 +9,7 @@ use crate::domain::error::Error;
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Statement;
-use crate::store::db::turns::Need;
+use crate::store::db::turns::ReadCost;
 use crate::store::tables::audit;
 use crate::store::write::tx::Tx;
 
@@ -76,7 +76,7 @@ impl Store {
         &self,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.read_for(Need::Little, work).await
+        self.read_for(ReadCost::Little, work).await
     }
 
     /// The same of what may cost much: a list, or a number of many. Of a mailbox, unless it is of all.
@@ -93,12 +93,12 @@ impl Store {
         &self,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.read_for(Need::Vital, work).await
+        self.read_for(ReadCost::Vital, work).await
     }
 
     async fn read_for<T>(
         &self,
-        need: Need<'_>,
+        need: ReadCost<'_>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         if let Some(snapshot) = &self.snapshot {
@@ -109,7 +109,7 @@ impl Store {
         let checked = async |session: &mut Session| {
             let now = clock::now();
             // Nothing expensive is read for somebody who may not.
-            if matches!(need, Need::Much { .. }) || !session.ask_along(question(actor, now), ANSWERS) {
+            if matches!(need, ReadCost::Much { .. }) || !session.ask_along(question(actor, now), ANSWERS) {
                 check(session, actor, To::Read, now).await?;
                 return work(session).await;
             }
@@ -124,8 +124,8 @@ impl Store {
         Box::pin(self.shared.readers.read(need, checked)).await
     }
 
-    pub(in crate::store) fn much(&self, mailbox: Option<i64>) -> Need<'_> {
-        Need::Much { mailbox, caller: self.actor.as_deref().map(|actor| actor.name.as_str()) }
+    pub(in crate::store) fn much(&self, mailbox: Option<i64>) -> ReadCost<'_> {
+        ReadCost::Much { mailbox, caller: self.actor.as_deref().map(|actor| actor.name.as_str()) }
     }
 
     /// Reads of a mailbox what may cost much, as [`crate::store::db::readers::Readers::read_mailbox`]. The right is looked up at the

@@ -4,7 +4,7 @@ use crate::store::db::statement::Sql;
 
 /// A column's type, in the words of neither engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Kind {
+pub(in crate::store) enum ColumnType {
     Int,
     Bool,
     Text,
@@ -12,7 +12,7 @@ pub(in crate::store) enum Kind {
     Bytes,
 }
 
-impl Kind {
+impl ColumnType {
     /// A value of the type out of a text in JSON, such as `value ->> 0`: ids and bytes are hexadecimal there.
     pub(in crate::store) fn of_json(self, text: Sql) -> Sql {
         let ([before, of_postgres], [after, behind]) = match self {
@@ -30,7 +30,7 @@ impl Kind {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Column {
     pub(in crate::store) name: &'static str,
-    pub(in crate::store) kind: Kind,
+    pub(in crate::store) kind: ColumnType,
 }
 
 /// A table and all its columns.
@@ -61,7 +61,7 @@ macro_rules! column_list {
     ($($name:ident $kind:ident),* $(,)?) => {
         &[$($crate::store::tables::table::Column {
             name: stringify!($name),
-            kind: $crate::store::tables::table::Kind::$kind,
+            kind: $crate::store::tables::table::ColumnType::$kind,
         }),*]
     };
 }

@@ -7,7 +7,7 @@ use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::query::filter;
-use crate::store::query::pager::{Rows, SortedPage, Sorting, Tie};
+use crate::store::query::pager::{PagedRows, SortedPage, Sorting, Tie};
 use crate::store::tables::{folders, quota};
 use crate::store::write::tx::Tx;
 
@@ -28,7 +28,7 @@ impl Store {
     /// # Errors
     /// 400 for a cursor of another order, else those of the database.
     pub async fn users(&self, filter: Option<&Condition>, by: &Sorting) -> Result<SortedPage<User>, Error> {
-        let rows = || Rows {
+        let rows = || PagedRows {
             mailbox: 0,
             select: select!(),
             columns: 5,

@@ -5,9 +5,9 @@ mod both {
     use base64::engine::general_purpose::STANDARD;
 
     use crate::domain::card::{Card, CardVersion, NewCard, own_name};
-    use crate::domain::photo::{Format, Picture};
+    use crate::domain::photo::{PhotoFormat, Picture};
     use crate::store::jobs::purge::purge;
-    use crate::store::tables::cards::{self, Kept};
+    use crate::store::tables::cards::{self, StoredCard};
     use crate::store::tables::{changes, photos};
     use crate::store::tests::*;
 
@@ -28,13 +28,21 @@ mod both {
         let (id, version) = (contact.id, contact.version);
         keep(
             o,
-            Kept { id, folder: folder.to_owned(), contact_version: version, photo: None, card, uid_key: None, version },
+            StoredCard {
+                id,
+                folder: folder.to_owned(),
+                contact_version: version,
+                photo: None,
+                card,
+                uid_key: None,
+                version,
+            },
         )
         .await;
         contact
     }
 
-    async fn keep(o: &Opened, kept: Kept) {
+    async fn keep(o: &Opened, kept: StoredCard) {
         let mailbox = o.mailbox;
         o.job(async move |tx| cards::put(tx, mailbox, vec![kept]).await.map(drop)).await.unwrap();
     }
@@ -93,7 +101,7 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         assert_eq!(with_uid(&o, "contacts", "a").await, Some(kept.id));
         let bytes = o.count("select bytes from mailboxes").await;
         let (id, version) = (kept.id, kept.version);
-        let short = Kept {
+        let short = StoredCard {
             id,
             folder: "contacts".to_owned(),
             contact_version: version,
@@ -134,10 +142,10 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         let made = o.store.insert(o.mailbox, titled("x")).await.unwrap();
         let (mailbox, sent, photo, id) = (o.mailbox, text.clone(), bytes.clone(), made.id);
         let work = async move |tx: &mut Tx| {
-            let picture = Picture { format: Format::Gif, width: 1, height: 1 };
+            let picture = Picture { format: PhotoFormat::Gif, width: 1, height: 1 };
             let photo_version =
                 photos::put(tx, mailbox, &[], id, picture, &photo, &Preconditions::default()).await?.version;
-            let kept = Kept {
+            let kept = StoredCard {
                 id,
                 folder: "contacts".to_owned(),
                 contact_version: made.version,
@@ -220,8 +228,15 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         let work = async move |tx: &mut Tx| {
             let version = changes::number(tx, mailbox).await?;
             let card = NewCard { is_group: true, ..card("g.vcf", "g", TEXT) };
-            let kept =
-                Kept { id: group, folder: place, contact_version: version, photo: None, card, uid_key: None, version };
+            let kept = StoredCard {
+                id: group,
+                folder: place,
+                contact_version: version,
+                photo: None,
+                card,
+                uid_key: None,
+                version,
+            };
             cards::put(tx, mailbox, vec![kept]).await.map(drop)
         };
         o.job(work).await.unwrap();
@@ -254,7 +269,7 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         let made = o.store.insert_many(o.mailbox, new).await.unwrap();
         let (mailbox, place) = (o.mailbox, other.clone());
         let work = async move |tx: &mut Tx| {
-            let kept = made.iter().enumerate().map(|(at, contact)| Kept {
+            let kept = made.iter().enumerate().map(|(at, contact)| StoredCard {
                 id: contact.id,
                 folder: place.clone(),
                 contact_version: contact.version,

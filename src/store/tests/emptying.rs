@@ -162,7 +162,7 @@ where c.removed and c.contact_id is not null and not d.removed";
         assert_eq!(full.o.count("select count(*) from folders").await, 1);
     }
 
-    fn weak_of(full: &Full) -> std::sync::Weak<crate::store::Shared> {
+    fn weak_of(full: &Full) -> std::sync::Weak<crate::store::SharedStore> {
         Arc::downgrade(&full.o.store.shared)
     }
 

@@ -32,14 +32,14 @@ pub(super) mod both {
     /// Asks the database and the evaluator; answers how many there are.
     pub(in crate::store::tests) async fn agree(o: &Opened, contacts: &[Contact], text: &str, model: Model) -> usize {
         let condition = parsed(text, model);
-        let fits = |contact: &&Contact| eval::Subject::new(contact).condition(&condition) == Some(true);
+        let fits = |contact: &&Contact| eval::EvaluatedContact::new(contact).condition(&condition) == Some(true);
         let expected: Vec<_> = contacts.iter().filter(fits).map(|contact| contact.id).collect();
         let listing = Listing { filter: Some(condition), count: true, ..first(1_000) };
         let page = o.store.contacts(o.mailbox, &listing, None).await.unwrap_or_else(|error| panic!("{text}: {error}"));
         let found: Vec<_> = page.contacts.iter().map(|contact| contact.id).collect();
         if found != expected {
             let odd = contacts.iter().find(|c| found.contains(&c.id) != expected.contains(&c.id)).unwrap();
-            let truth = eval::Subject::new(odd).condition(&parsed(text, model));
+            let truth = eval::EvaluatedContact::new(odd).condition(&parsed(text, model));
             panic!("{text}: {truth:?} for {odd:?}");
         }
         assert_eq!(page.count, Some(i64::try_from(expected.len()).unwrap()), "{text}");

@@ -3,15 +3,15 @@
 mod both {
     use crate::domain::card::{CardVersion, NewCard};
     use crate::domain::etag::Preconditions;
-    use crate::domain::import::{Counts, Effect, Incoming, Progress, Source, Undone};
+    use crate::domain::import::{Effect, EffectCounts, ImportProgress, ImportSource, Incoming, Undone};
     use crate::domain::photo::Picture;
     use crate::store::tests::*;
 
     const SMALL: &[u8] = b"GIF89a\x01\0\x01\0\0\0\0";
     const LARGE: &[u8] = b"GIF89a\x09\0\x09\0\0\0\0";
 
-    fn source() -> Source {
-        Source { name: "a.vcf".to_owned(), size: Some(7), head: "00".to_owned(), format: "vcard".to_owned() }
+    fn source() -> ImportSource {
+        ImportSource { name: "a.vcf".to_owned(), size: Some(7), head: "00".to_owned(), format: "vcard".to_owned() }
     }
 
     /// A contact of a file; `said` stands for all that it says.
@@ -43,7 +43,7 @@ mod both {
 
     async fn import(o: &Opened, run: Uuid, batch: Vec<Incoming>) -> Vec<Effect> {
         let looked = o.store.would_import(o.mailbox, &batch).await.unwrap();
-        let done = o.store.import(o.mailbox, run, batch, Progress::default()).await.unwrap();
+        let done = o.store.import(o.mailbox, run, batch, ImportProgress::default()).await.unwrap();
         assert_eq!(looked.len(), done.len());
         done.iter().map(|imported| imported.effect).collect()
     }
@@ -190,14 +190,14 @@ mod both {
     async fn an_import_that_was_broken_off_is_found_by_its_file_and_old_ones_are_forgotten() {
         let o = opened().await;
         let run = begin(&o).await;
-        let progress = Progress { records: 2, bytes: 5, refused: 1, is_finished: false };
+        let progress = ImportProgress { records: 2, bytes: 5, refused: 1, is_finished: false };
         o.store.import(o.mailbox, run, vec![incoming("a", "A", 1)], progress).await.unwrap();
         let find = async |size| o.store.broken_off_import(o.mailbox, size, "00").await.unwrap();
         let found = find(Some(7)).await.unwrap();
-        let counts = Counts { created: 1, refused: 1, ..Counts::default() };
+        let counts = EffectCounts { created: 1, refused: 1, ..EffectCounts::default() };
         assert_eq!((found.id, found.records, found.bytes, found.counts), (run, 2, 5, counts));
         assert_eq!((find(Some(8)).await, find(None).await), (None, None));
-        let progress = Progress { is_finished: true, ..progress };
+        let progress = ImportProgress { is_finished: true, ..progress };
         o.store.import(o.mailbox, run, Vec::new(), progress).await.unwrap();
         assert_eq!(find(Some(7)).await, None);
 
@@ -215,7 +215,7 @@ mod both {
         let o = opened_with(Options { max_contacts: 2, ..Options::default() }).await;
         let run = begin(&o).await;
         let batch = (0..3).map(|i| incoming(&i.to_string(), "x", i)).collect();
-        let refused = o.store.import(o.mailbox, run, batch, Progress::default()).await;
+        let refused = o.store.import(o.mailbox, run, batch, ImportProgress::default()).await;
         assert!(matches!(refused, Err(Error::Quota(_))), "{refused:?}");
         assert_eq!(o.titles().await, [""; 0]);
         assert_eq!(o.count("select count(*) from imported").await, 0);

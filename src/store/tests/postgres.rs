@@ -3,7 +3,7 @@
 use crate::domain::handling::Handling;
 use crate::odata::filter::{Aliases, Model, filter as read_filter};
 use crate::store::tables::schema;
-use crate::store::tables::table::{Column, Kind};
+use crate::store::tables::table::{Column, ColumnType};
 use crate::store::tests::*;
 
 async fn on_postgres() -> Opened {
@@ -234,10 +234,10 @@ where t.type = 'table' and t.name not in ('refinery_schema_history', 'store', 's
         .flat_map(|table| table.columns().map(move |column| (table.name, column)))
         .map(|(table, Column { name: column, kind })| {
             let kind = match kind {
-                Kind::Int => "bigint",
-                Kind::Bool => "boolean",
-                Kind::Text => "text",
-                Kind::Id | Kind::Bytes => "blob",
+                ColumnType::Int => "bigint",
+                ColumnType::Bool => "boolean",
+                ColumnType::Text => "text",
+                ColumnType::Id | ColumnType::Bytes => "blob",
             };
             format!("{table}.{column} {kind}")
         })

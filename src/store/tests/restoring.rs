@@ -5,7 +5,7 @@ use std::io::{Error as IoError, ErrorKind};
 use std::path::Path;
 
 use crate::store::db::files::beside;
-use crate::store::db::restore::{Real, Steps, is_unfinished, restore_by};
+use crate::store::db::restore::{Real, RestoreSteps, is_unfinished, restore_by};
 use crate::store::tests::*;
 
 /// Breaks off before a change, and may be on a file system that neither renames nor links.
@@ -14,7 +14,7 @@ struct Broken {
     renames: bool,
 }
 
-impl Steps for Broken {
+impl RestoreSteps for Broken {
     fn next(&mut self) -> Result<(), IoError> {
         self.left = self.left.checked_sub(1).ok_or_else(|| IoError::other("killed"))?;
         Ok(())

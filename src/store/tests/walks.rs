@@ -110,7 +110,7 @@ mod both {
             for folder in [None, Some("contacts")] {
                 let fits = |c: &&Contact| {
                     folder.is_none_or(|id| c.parent_folder_id == id)
-                        && eval::Subject::new(c).condition(&condition) == Some(true)
+                        && eval::EvaluatedContact::new(c).condition(&condition) == Some(true)
                 };
                 let listed: Vec<_> = contacts.iter().filter(fits).cloned().collect();
                 let folder = folder.map(str::to_owned);

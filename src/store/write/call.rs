@@ -6,7 +6,7 @@ use crate::store::db::statement::Statement;
 
 /// Most of what one mailbox may hold.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::store) struct Limits {
+pub(in crate::store) struct MailboxRoom {
     pub(in crate::store) contacts: i64,
     pub(in crate::store) bytes: i64,
 }

@@ -22,19 +22,19 @@ const MAX_WAITING: usize = 1_024;
 
 /// The waiting creates.
 #[derive(Clone, Default)]
-pub(in crate::store) struct Creates(Arc<Mutex<State>>);
+pub(in crate::store) struct Creates(Arc<Mutex<CreateQueue>>);
 
 #[derive(Default)]
-struct State {
+struct CreateQueue {
     /// A lane with creates has a job in the writer that takes them, or is in `without_job`.
-    lanes: HashMap<Lane, Vec<Waiting>>,
+    lanes: HashMap<Lane, Vec<WaitingCreate>>,
     /// Number of callers that hold creates back to have them written together.
     held: usize,
     /// Lanes whose job is handed in on release.
     without_job: Vec<Lane>,
 }
 
-struct Waiting {
+struct WaitingCreate {
     new: New,
     reply: oneshot::Sender<Result<Contact, Error>>,
 }
@@ -43,12 +43,12 @@ impl Creates {
     /// Creates a contact and waits for its commit.
     pub(in crate::store) async fn create(&self, writer: &Writer, max_folders: i64, new: New) -> Result<Contact, Error> {
         let (reply, answer) = oneshot::channel();
-        self.hand_in(writer, max_folders, Waiting { new, reply })?;
+        self.hand_in(writer, max_folders, WaitingCreate { new, reply })?;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer has stopped")))
     }
 
     /// Not async: a dropped caller cannot leave creates without a job.
-    fn hand_in(&self, writer: &Writer, max_folders: i64, create: Waiting) -> Result<(), Error> {
+    fn hand_in(&self, writer: &Writer, max_folders: i64, create: WaitingCreate) -> Result<(), Error> {
         let lane = writer.lane(create.new.mailbox);
         let mut state = self.state();
         if let Some(waiting) = state.lanes.get_mut(&lane) {
@@ -95,7 +95,7 @@ impl Creates {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, CreateQueue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -109,7 +109,7 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn take(&mut self) -> Vec<Waiting> {
+    fn take(&mut self) -> Vec<WaitingCreate> {
         self.creates.take().and_then(|creates| creates.state().lanes.remove(&self.lane)).unwrap_or_default()
     }
 }

@@ -47,7 +47,7 @@ impl Drop for Queued {
 }
 
 /// A write and when it was handed in.
-pub(in crate::store) type Waiting = (Queued, Box<dyn Job>);
+pub(in crate::store) type WaitingWrite = (Queued, Box<dyn Job>);
 
 #[derive(Default)]
 pub(in crate::store) struct Lanes {
@@ -59,7 +59,7 @@ pub(in crate::store) struct Lanes {
 
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Waiting>,
+    jobs: VecDeque<WaitingWrite>,
     /// The lane is in `ready`, or running.
     known: bool,
 }
@@ -84,7 +84,7 @@ impl Lanes {
     }
 
     /// The next lane with waiting writes, and a batch of them. The lane is running until [`Lanes::done`].
-    pub(in crate::store) fn take(&mut self) -> Option<(Lane, Vec<Waiting>)> {
+    pub(in crate::store) fn take(&mut self) -> Option<(Lane, Vec<WaitingWrite>)> {
         while let Some(lane) = self.ready.pop_front() {
             let Entry::Occupied(mut queue) = self.all.entry(lane) else { continue };
             let count = queue.get().jobs.len().min(MAX_BATCH);
@@ -100,7 +100,7 @@ impl Lanes {
     }
 
     /// Ends the lane's batch. `rest` are its writes that were not begun; they stay first in the lane.
-    pub(in crate::store) fn done(&mut self, lane: Lane, rest: Vec<Waiting>) {
+    pub(in crate::store) fn done(&mut self, lane: Lane, rest: Vec<WaitingWrite>) {
         if let Entry::Occupied(mut queue) = self.all.entry(lane) {
             self.waiting += rest.len();
             for waiting in rest.into_iter().rev() {

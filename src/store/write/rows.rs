@@ -20,7 +20,7 @@ use crate::store::tables::table::{Column, Table};
 use crate::store::write::tx::Tx;
 
 /// A contact as it is to be written.
-pub(in crate::store) struct Written {
+pub(in crate::store) struct ContactWrite {
     pub(in crate::store) mailbox: i64,
     pub(in crate::store) contact: Contact,
     /// The words it has had so far, if it is not new.
@@ -30,12 +30,12 @@ pub(in crate::store) struct Written {
 }
 
 /// The parameter for some contacts. Their words are told, as the engine keeps them, where they are not the same as before.
-pub(in crate::store) fn json(contacts: &[Written], postgres: bool) -> Result<String, Error> {
-    let rows: Vec<_> = contacts.iter().map(|written| Row { written, postgres }).collect();
+pub(in crate::store) fn json(contacts: &[ContactWrite], postgres: bool) -> Result<String, Error> {
+    let rows: Vec<_> = contacts.iter().map(|written| ContactRow { written, postgres }).collect();
     serde_json::to_string(&rows).map_err(Error::internal)
 }
 
-values! { KEYS, write_keys, |written: &Written|
+values! { KEYS, write_keys, |written: &ContactWrite|
     mailbox Int = written.mailbox,
     id Id = written.contact.id.as_simple(),
 }
@@ -86,15 +86,15 @@ pub(in crate::store) fn lists() -> impl Iterator<Item = &'static str> {
     tables().map(|table| table.name).chain(["words"])
 }
 
-struct Row<'a> {
-    written: &'a Written,
+struct ContactRow<'a> {
+    written: &'a ContactWrite,
     postgres: bool,
 }
 
-impl Serialize for Row<'_> {
+impl Serialize for ContactRow<'_> {
     /// In the order of [`singles`] and [`lists`].
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Written { mailbox, contact, words, actor } = self.written;
+        let ContactWrite { mailbox, contact, words, actor } = self.written;
         let p = &contact.properties;
         let mut row = serializer.serialize_seq(None)?;
         write_keys(&mut row, self.written)?;
@@ -107,10 +107,10 @@ impl Serialize for Row<'_> {
         write_flagged(&mut row, p)?;
         columns::write_flag(&mut row, p.flag.as_ref())?;
         write_actor(&mut row, actor.as_deref())?;
-        row.serialize_element(&p.emails.iter().map(Entry).map(WithAddressKey).collect::<Vec<_>>())?;
-        row.serialize_element(&p.phones.iter().map(Entry).map(WithNumberKey).collect::<Vec<_>>())?;
-        row.serialize_element(&p.addresses.iter().map(Entry).collect::<Vec<_>>())?;
-        row.serialize_element(&p.websites.iter().map(Entry).collect::<Vec<_>>())?;
+        row.serialize_element(&p.emails.iter().map(EntryRow).map(WithAddressKey).collect::<Vec<_>>())?;
+        row.serialize_element(&p.phones.iter().map(EntryRow).map(WithNumberKey).collect::<Vec<_>>())?;
+        row.serialize_element(&p.addresses.iter().map(EntryRow).collect::<Vec<_>>())?;
+        row.serialize_element(&p.websites.iter().map(EntryRow).collect::<Vec<_>>())?;
         row.serialize_element(&p.categories.iter().map(|name| [name.clone(), fold(name)]).collect::<Vec<_>>())?;
         row.serialize_element(&p.im_addresses)?;
         row.serialize_element(&p.children)?;
@@ -127,22 +127,22 @@ impl Serialize for Row<'_> {
 }
 
 /// An entry of a collection: its members in order.
-struct Entry<'a, T>(&'a T);
+struct EntryRow<'a, T>(&'a T);
 
-impl<T: Complex> Entry<'_, T> {
+impl<T: Complex> EntryRow<'_, T> {
     fn members(&self) -> impl Iterator<Item = Option<&str>> {
         (0..T::MEMBERS.len()).map(|i| self.0.member(i))
     }
 }
 
-impl<T: Complex> Serialize for Entry<'_, T> {
+impl<T: Complex> Serialize for EntryRow<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.members())
     }
 }
 
 /// A phone's entry, and the key it is looked up by.
-struct WithNumberKey<'a>(Entry<'a, Phone>);
+struct WithNumberKey<'a>(EntryRow<'a, Phone>);
 
 impl Serialize for WithNumberKey<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -152,7 +152,7 @@ impl Serialize for WithNumberKey<'_> {
 }
 
 /// An e-mail's entry, and the key it is looked up by.
-struct WithAddressKey<'a>(Entry<'a, Email>);
+struct WithAddressKey<'a>(EntryRow<'a, Email>);
 
 impl Serialize for WithAddressKey<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::SqliteConnectOptions;
 use uuid::Uuid;
 
-use crate::clock::{self, Whose};
+use crate::clock::{self, IdOwner};
 use crate::domain::error::Error;
 use crate::metrics::list::{COMMIT, LOOKUPS, Lookup};
 use crate::store::db::cluster::{Cluster, Use};
@@ -15,7 +15,7 @@ use crate::store::db::engine::{Row, Session};
 use crate::store::db::faults;
 use crate::store::db::opened::Opened;
 use crate::store::db::statement::{Statement, Texts};
-use crate::store::write::call::{Limits, ProcedureCall};
+use crate::store::write::call::{MailboxRoom, ProcedureCall};
 
 /// Time limit for finding out the outcome of a commit after a lost connection: longer than a fail-over, shorter than client
 /// timeouts.
@@ -77,7 +77,7 @@ pub(in crate::store) struct Tx {
     /// The store is closing, so waits are cut short.
     closing: Arc<AtomicBool>,
     /// How much a mailbox may hold.
-    limits: Limits,
+    limits: MailboxRoom,
 }
 
 /// A row that proves that the commit of a transaction happened.
@@ -123,7 +123,7 @@ impl Tx {
     pub(in crate::store) async fn connect(
         connector: &Connector,
         closing: &Arc<AtomicBool>,
-        limits: Limits,
+        limits: MailboxRoom,
     ) -> Result<Self, Error> {
         Ok(Self {
             session: connector.connect().await?,
@@ -158,7 +158,7 @@ impl Tx {
     }
 
     /// How much a mailbox may hold.
-    pub(in crate::store) fn limits(&self) -> Limits {
+    pub(in crate::store) fn limits(&self) -> MailboxRoom {
         self.limits
     }
 
@@ -175,11 +175,11 @@ impl Tx {
 
     /// A new id of something in a mailbox. Ids are in the order of writes.
     pub(in crate::store) fn new_id(mailbox: i64) -> Uuid {
-        clock::new_id(Whose::Mailbox(mailbox))
+        clock::new_id(IdOwner::Mailbox(mailbox))
     }
     /// A new id of what no client sees.
     pub(in crate::store) fn own_id() -> Uuid {
-        clock::new_id(Whose::Nobody)
+        clock::new_id(IdOwner::Nobody)
     }
 
     /// Whether this is PostgreSQL, where each mailbox has a lane.

@@ -21,9 +21,9 @@ use tokio::time::MissedTickBehavior;
 
 use crate::domain::error::Error;
 use crate::metrics::list::{COMMIT_JOBS, WAITED, WRITES, Write};
-use crate::store::write::call::Limits;
+use crate::store::write::call::MailboxRoom;
 use crate::store::write::job::{Finished, Job};
-use crate::store::write::lanes::{Handed, Lane, Lanes, Queued, Waiting};
+use crate::store::write::lanes::{Handed, Lane, Lanes, Queued, WaitingWrite};
 use crate::store::write::tx::{Connector, Tx};
 
 /// Maximum number of writes that are handed in and not in a lane yet; further callers block.
@@ -79,7 +79,7 @@ impl Writer {
     pub(in crate::store) async fn start(
         connector: Connector,
         connections: usize,
-        limits: Limits,
+        limits: MailboxRoom,
         on_end: impl Send + 'static,
     ) -> Result<(Self, oneshot::Receiver<()>), Error> {
         let (alive, ended) = oneshot::channel();
@@ -145,7 +145,7 @@ impl Drop for Writer {
 struct Crew {
     connector: Connector,
     closing: Arc<AtomicBool>,
-    limits: Limits,
+    limits: MailboxRoom,
 }
 
 impl Crew {
@@ -203,7 +203,7 @@ impl Crew {
 
     /// Runs a batch on a connection, on a new one if needed. Returns the connection if it can be reused, and the jobs that were
     /// not begun.
-    async fn work(&self, tx: Option<Tx>, lane: Lane, batch: Vec<Waiting>) -> (Option<Tx>, Vec<Waiting>) {
+    async fn work(&self, tx: Option<Tx>, lane: Lane, batch: Vec<WaitingWrite>) -> (Option<Tx>, Vec<WaitingWrite>) {
         let tx = match tx {
             Some(tx) if !tx.is_stale() => Ok(tx),
             _ => Tx::connect(&self.connector, &self.closing, self.limits).await,
@@ -241,7 +241,7 @@ impl Crew {
 
 /// Runs a batch up to its commit and answers all its callers, except jobs that it has no time for. An error means that nothing
 /// was stored, or, if it is not [`Error::Unavailable`], that the outcome is unknown. The connection must then not be reused.
-async fn run(tx: &mut Tx, lane: Lane, batch: Vec<Waiting>) -> Result<Vec<Waiting>, Error> {
+async fn run(tx: &mut Tx, lane: Lane, batch: Vec<WaitingWrite>) -> Result<Vec<WaitingWrite>, Error> {
     let all = batch.len();
     let wanted: Vec<_> = batch.into_iter().filter(|(_, job)| job.is_wanted()).collect();
     WRITES.add(Write::GaveUp, (all - wanted.len()) as u64);

@@ -18,7 +18,7 @@ pub(super) enum Coding {
 
 /// A head, looked at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Head<'a> {
+pub(super) struct LineHead<'a> {
     /// Group and name.
     whole: &'a [u8],
     /// The name without its group.
@@ -30,14 +30,14 @@ pub(super) struct Head<'a> {
     unusual: bool,
 }
 
-impl<'a> Head<'a> {
+impl<'a> LineHead<'a> {
     pub(super) fn of(bytes: &'a [u8]) -> Self {
         let end = bytes.iter().position(|byte| *byte == b';');
         let whole = bytes[..end.unwrap_or(bytes.len())].trim_ascii();
         let params = end.map_or(&bytes[..0], |end| &bytes[end + 1..]);
         let name = whole.iter().rposition(|byte| *byte == b'.').map_or(whole, |dot| &whole[dot + 1..]);
         let mut head = Self { whole, name, params, coding: Coding::None, charset: None, unusual: false };
-        for (name, value) in (Params { rest: params }) {
+        for (name, value) in (HeadParams { rest: params }) {
             head.note(name, value);
         }
         head
@@ -84,7 +84,7 @@ impl<'a> Head<'a> {
             }
             return;
         }
-        for (name, value) in (Params { rest: self.params }) {
+        for (name, value) in (HeadParams { rest: self.params }) {
             let is = |text: &[u8], words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
             if is(name, &["CHARSET"]) || (value.is_empty() && (name.is_empty() || is(name, &["TYPE"]))) {
                 continue;
@@ -114,11 +114,11 @@ impl<'a> Head<'a> {
 }
 
 /// Names and values of parameters, in bytes. A bare one has no name.
-struct Params<'a> {
+struct HeadParams<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Iterator for Params<'a> {
+impl<'a> Iterator for HeadParams<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use crate::vcard::Version;
 use crate::vcard::charset::{Fallback, Survey};
-use crate::vcard::file::head::{Coding, Head};
+use crate::vcard::file::head::{Coding, LineHead};
 use crate::vcard::line;
 use crate::vcard::split::is_mark;
 
@@ -26,11 +26,11 @@ pub(crate) struct Unfolded {
 /// Takes a card apart.
 pub(crate) fn unfold(card: &[u8], fallback: &Fallback) -> Unfolded {
     let dialect = dialect(card);
-    let mut reader = Reader::new(dialect, *fallback, false);
+    let mut reader = FileLines::new(dialect, *fallback, false);
     reader.read(card);
     // A blank after a soft line break is text, unless that breaks a character and its absence does not.
     if reader.broken && reader.soft_blanks {
-        let mut other = Reader::new(dialect, *fallback, true);
+        let mut other = FileLines::new(dialect, *fallback, true);
         other.read(card);
         if !other.broken {
             reader = other;
@@ -54,7 +54,7 @@ pub fn survey(survey: &mut Survey, card: &[u8]) {
         survey.utf8(lines.count() as u64);
         return;
     }
-    let mut reader = Reader::new(dialect(card), Fallback::default(), false);
+    let mut reader = FileLines::new(dialect(card), Fallback::default(), false);
     reader.survey = Some(std::mem::take(survey));
     reader.read(card);
     *survey = reader.survey.take().unwrap_or_default();
@@ -116,7 +116,7 @@ impl Logical {
             match byte {
                 b'"' => self.quoted = !self.quoted,
                 b':' if !self.quoted => {
-                    let head = Head::of(&self.bytes[..at]);
+                    let head = LineHead::of(&self.bytes[..at]);
                     self.colon = Some(at);
                     self.coding = head.coding;
                     let names: [&[u8]; 5] = [b"FN", b"NOTE", b"TITLE", b"LABEL", b"ADR"];
@@ -131,7 +131,7 @@ impl Logical {
     }
 }
 
-struct Reader {
+struct FileLines {
     dialect: Dialect,
     fallback: Fallback,
     /// Blanks after soft line breaks are folds.
@@ -145,7 +145,7 @@ struct Reader {
     survey: Option<Survey>,
 }
 
-impl Reader {
+impl FileLines {
     fn new(dialect: Dialect, fallback: Fallback, drop_blanks: bool) -> Self {
         let (text, survey) = (String::new(), None);
         Self { dialect, fallback, drop_blanks, text, junk: 0, broken: false, soft_blanks: false, survey }
@@ -274,7 +274,7 @@ impl Reader {
         if head_bytes.iter().any(control) {
             head_bytes.to_mut().retain(|byte| !control(byte));
         }
-        let head = Head::of(&head_bytes);
+        let head = LineHead::of(&head_bytes);
         if let Some(survey) = &mut self.survey {
             if head.charset.is_none() {
                 value::heard(&head, &bytes[colon + 1..], survey);
@@ -299,7 +299,7 @@ impl Reader {
 
 /// Whether a line begins like a property.
 fn is_property(line: &[u8]) -> bool {
-    line::colon(line).is_some_and(|colon| Head::of(&line[..colon]).is_name())
+    line::colon(line).is_some_and(|colon| LineHead::of(&line[..colon]).is_name())
 }
 
 /// The physical lines, without their ends.

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use crate::vcard::charset::Survey;
-use crate::vcard::file::head::{Coding, Head};
-use crate::vcard::file::{Dialect, Reader};
+use crate::vcard::file::head::{Coding, LineHead};
+use crate::vcard::file::{Dialect, FileLines};
 use crate::vcard::text;
 
 /// What a value is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum ValueForm {
     /// Components by semicolon; those of N are lists by comma.
     Components { lists: bool },
     /// A list by comma, of CATEGORIES in 2.1 also by semicolon.
@@ -58,24 +58,24 @@ const TEXTS: &[&str] = &[
     "X-ABRELATEDNAMES",
 ];
 
-fn form(name: &[u8]) -> Form {
+fn form(name: &[u8]) -> ValueForm {
     let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
     if is("N") {
-        Form::Components { lists: true }
+        ValueForm::Components { lists: true }
     } else if ["ADR", "ORG", "SOUND", "GENDER", "X-ANDROID-CUSTOM"].into_iter().any(is) {
-        Form::Components { lists: false }
+        ValueForm::Components { lists: false }
     } else if is("NICKNAME") || is("CATEGORIES") {
-        Form::List
+        ValueForm::List
     } else if TEXTS.iter().any(|word| is(word)) {
-        Form::Text
+        ValueForm::Text
     } else {
-        Form::Raw
+        ValueForm::Raw
     }
 }
 
-impl Reader {
+impl FileLines {
     /// Appends a value.
-    pub(super) fn value(&mut self, head: &Head<'_>, value: &[u8]) {
+    pub(super) fn value(&mut self, head: &LineHead<'_>, value: &[u8]) {
         match head.coding {
             Coding::Base64 => match std::str::from_utf8(value) {
                 Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => self.text.push_str(text),
@@ -94,14 +94,16 @@ impl Reader {
     }
 
     /// Appends a value of 2.1, or one in quoted-printable, with the escapes of 3.0.
-    fn converted(&mut self, head: &Head<'_>, value: &[u8], quoted: bool, out: &mut String) {
+    fn converted(&mut self, head: &LineHead<'_>, value: &[u8], quoted: bool, out: &mut String) {
         let separators: &[(u8, char)] = match form(head.name) {
-            Form::Components { lists: true } => &[(b';', ';'), (b',', ',')],
-            Form::Components { lists: false } => &[(b';', ';')],
-            Form::List if head.name.eq_ignore_ascii_case(b"CATEGORIES") && !value.contains(&b',') => &[(b';', ',')],
-            Form::List => &[(b',', ',')],
-            Form::Text => &[],
-            Form::Raw => {
+            ValueForm::Components { lists: true } => &[(b';', ';'), (b',', ',')],
+            ValueForm::Components { lists: false } => &[(b';', ';')],
+            ValueForm::List if head.name.eq_ignore_ascii_case(b"CATEGORIES") && !value.contains(&b',') => {
+                &[(b';', ',')]
+            }
+            ValueForm::List => &[(b',', ',')],
+            ValueForm::Text => &[],
+            ValueForm::Raw => {
                 let text = if quoted { self.quoted(head, value) } else { self.fallback.decode(value, head.charset) };
                 push_line(&text, out);
                 return;
@@ -116,7 +118,7 @@ impl Reader {
         }
     }
 
-    fn parts(&mut self, head: &Head<'_>, value: &[u8], separators: &[(u8, char)], out: &mut String) {
+    fn parts(&mut self, head: &LineHead<'_>, value: &[u8], separators: &[(u8, char)], out: &mut String) {
         let Some(((by, shown), further)) = separators.split_first() else {
             let text = self.quoted(head, value).into_owned();
             return self.text_parts(&text, &[], out);
@@ -143,7 +145,7 @@ impl Reader {
     }
 
     /// Decodes quoted-printable.
-    fn quoted<'a>(&mut self, head: &Head<'_>, value: &[u8]) -> Cow<'a, str> {
+    fn quoted<'a>(&mut self, head: &LineHead<'_>, value: &[u8]) -> Cow<'a, str> {
         let bytes = unquote(value);
         self.broken |=
             head.charset.is_none_or(|charset| charset == encoding_rs::UTF_8) && std::str::from_utf8(&bytes).is_err();
@@ -152,7 +154,7 @@ impl Reader {
 }
 
 /// Lets a survey hear a value that names no character set.
-pub(super) fn heard(head: &Head<'_>, value: &[u8], survey: &mut Survey) {
+pub(super) fn heard(head: &LineHead<'_>, value: &[u8], survey: &mut Survey) {
     match head.coding {
         Coding::None => survey.value(value),
         Coding::Quoted => survey.value(&unquote(value)),

@@ -8,11 +8,11 @@ use crate::vcard::edit::{self, Edit, Rewrite, rewritten};
 use crate::vcard::labels;
 use crate::vcard::line::{Line, colon};
 use crate::vcard::merge::Merger;
-use crate::vcard::read::From;
+use crate::vcard::read::FromLine;
 use crate::vcard::write::{Class, NewLine, entries};
 
 /// What becomes of an entry that the contact has now.
-enum Target {
+enum EntryChange {
     /// It stands in the line of this index, which is changed if there is a new text.
     There(usize, Option<String>),
     /// It gets a line of its own.
@@ -38,7 +38,7 @@ impl Merger<'_> {
 
     /// LABEL, the text of an address, goes where the addresses of its type changed: it would lie.
     fn address_labels(&mut self) {
-        let of = |list: &[From<Address>], kind: &str| -> Vec<Address> {
+        let of = |list: &[FromLine<Address>], kind: &str| -> Vec<Address> {
             let of_kind = list.iter().filter(|from| from.value.kind.as_deref() == Some(kind));
             of_kind.map(|from| from.value.clone()).collect()
         };
@@ -55,15 +55,15 @@ impl Merger<'_> {
     fn collection<T: PartialEq>(
         &mut self,
         class: Class,
-        then: &[From<T>],
-        now: &[From<T>],
+        then: &[FromLine<T>],
+        now: &[FromLine<T>],
         alike: impl Fn(&T, &T) -> bool,
     ) {
         if then.len() == now.len() && then.iter().zip(now).all(|(then, now)| then.value == now.value) {
             return;
         }
         // LABEL is an address only where there is no other of its type, so it does not stay among changes.
-        let stays = |from: &From<T>| !self.lines[from.line].is("LABEL");
+        let stays = |from: &FromLine<T>| !self.lines[from.line].is("LABEL");
         let mut free: Vec<bool> = then.iter().map(stays).collect();
         let mut matched: Vec<Option<usize>> = vec![None; now.len()];
         for (now, matched) in now.iter().zip(&mut matched) {
@@ -74,7 +74,7 @@ impl Merger<'_> {
         for (now, matched) in now.iter().zip(&matched) {
             let Some(new) = self.ours.line(now.line) else { continue };
             if let Some(i) = matched {
-                targets.push(Target::There(then[*i].line, None));
+                targets.push(EntryChange::There(then[*i].line, None));
                 continue;
             }
             let place = (0..then.len()).find(|i| free[*i] && alike(&then[*i].value, &now.value));
@@ -85,9 +85,9 @@ impl Merger<'_> {
             match changed {
                 Some((i, line)) => {
                     free[i] = false;
-                    targets.push(Target::There(then[i].line, Some(line)));
+                    targets.push(EntryChange::There(then[i].line, Some(line)));
                 }
-                None => targets.push(Target::New(new.clone())),
+                None => targets.push(EntryChange::New(new.clone())),
             }
         }
         let order: Vec<usize> = then.iter().map(|from| from.line).collect();
@@ -101,11 +101,11 @@ impl Merger<'_> {
     }
 
     /// Lines that said the same as one that is gone or changed go with it.
-    fn twins(&mut self, targets: &[Target]) {
+    fn twins(&mut self, targets: &[EntryChange]) {
         let changed: BTreeSet<usize> = targets
             .iter()
             .filter_map(|target| match target {
-                Target::There(line, Some(_)) => Some(*line),
+                EntryChange::There(line, Some(_)) => Some(*line),
                 _ => None,
             })
             .collect();
@@ -117,20 +117,20 @@ impl Merger<'_> {
     }
 
     /// Puts the entries into their order. `order` has the lines in the order in which they were read.
-    fn place(&mut self, targets: Vec<Target>, order: &[usize]) {
+    fn place(&mut self, targets: Vec<EntryChange>, order: &[usize]) {
         let rank = |line: usize| order.iter().position(|other| *other == line);
         let there: Vec<Option<usize>> = targets
             .iter()
             .map(|target| match target {
-                Target::There(line, _) => rank(*line),
-                Target::New(_) => None,
+                EntryChange::There(line, _) => rank(*line),
+                EntryChange::New(_) => None,
             })
             .collect();
         let old = there.iter().take_while(|rank| rank.is_some()).count();
         let in_order = there[old..].iter().all(Option::is_none) && there[..old].is_sorted();
         let mut slots: Vec<usize> = targets
             .iter()
-            .filter_map(|target| if let Target::There(line, _) = target { Some(*line) } else { None })
+            .filter_map(|target| if let EntryChange::There(line, _) = target { Some(*line) } else { None })
             .collect();
         slots.sort_unstable();
         let last = slots.last().copied();
@@ -138,17 +138,17 @@ impl Merger<'_> {
         let mut further = Vec::new();
         for (i, target) in targets.into_iter().enumerate() {
             match target {
-                Target::There(line, changed) if in_order => {
+                EntryChange::There(line, changed) if in_order => {
                     if let Some(changed) = changed {
                         self.edits[line] = Edit::Line(changed);
                     }
                 }
-                Target::New(new) if in_order => further.push(new),
+                EntryChange::New(new) if in_order => further.push(new),
                 target => {
                     let whole = match target {
-                        Target::There(_, Some(changed)) => Moved::Line(changed),
-                        Target::There(line, None) => Moved::Line(self.lines[line].whole()),
-                        Target::New(new) => Moved::New(new),
+                        EntryChange::There(_, Some(changed)) => Moved::Line(changed),
+                        EntryChange::There(line, None) => Moved::Line(self.lines[line].whole()),
+                        EntryChange::New(new) => Moved::New(new),
                     };
                     match (slots.next(), whole) {
                         (Some(slot), Moved::Line(line)) => {

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::contact::patch::derived_name;
 use crate::domain::contact::{Properties, Text};
-use crate::vcard::card::Card;
+use crate::vcard::card::CardText;
 use crate::vcard::dates;
 use crate::vcard::edit::{Edit, Rewrite, fold_as, rewritten};
 use crate::vcard::line::Line;
-use crate::vcard::read::{From, Projection, Source, labels_of};
-use crate::vcard::write::{Class, Groups, NewLine, Shown, lines, photo_line, rev, single};
+use crate::vcard::read::{CardOrigin, FromLine, Projection, labels_of};
+use crate::vcard::write::{CardContent, Class, FreeGroups, NewLine, lines, photo_line, rev, single};
 use crate::vcard::{Door, Version, text};
 
 /// A contact in our lines, and what these say.
@@ -44,7 +44,7 @@ impl Ours {
             }
         }
         let parsed: Vec<Line<'_>> = texts.iter().filter_map(|text| Line::parse(text)).collect();
-        let said = Projection::of(&parsed, Source::CardDav);
+        let said = Projection::of(&parsed, CardOrigin::CardDav);
         let nameless = single::shown_name(properties).1;
         Self { lines: new, of, said, nameless }
     }
@@ -127,9 +127,9 @@ fn hidden(then: &Projection) -> bool {
 }
 
 /// The card with what the contact says now. `photo_current` is false if the photo changed since the text was stored.
-pub(crate) fn merge(card: &Card<'_>, shown: &Shown<'_>, photo_current: bool, door: Door) -> String {
+pub(crate) fn merge(card: &CardText<'_>, shown: &CardContent<'_>, photo_current: bool, door: Door) -> String {
     let lines = card.lines();
-    let then = Projection::of(&lines, Source::CardDav);
+    let then = Projection::of(&lines, CardOrigin::CardDav);
     let version = card.version();
     let ours = Ours::of(shown.properties, version, door, &then);
     let mut merger = Merger {
@@ -254,7 +254,7 @@ impl Merger<'_> {
             let label = line.group.and_then(|group| self.label_of.get(&group.to_ascii_lowercase()));
             let label = label.map(|at| &self.lines[*at]);
             let alone: Vec<Line<'_>> = [Some(line), label].into_iter().flatten().copied().collect();
-            let said = Projection::of(&alone, Source::CardDav);
+            let said = Projection::of(&alone, CardOrigin::CardDav);
             let says = match class {
                 Class::Birthday => said.birthday.is_some(),
                 Class::Anniversary => said.wedding_anniversary.is_some(),
@@ -267,7 +267,7 @@ impl Merger<'_> {
     }
 
     fn dates(&mut self) {
-        let shown = |from: &Option<From<String>>| from.as_ref().map(|from| from.value.clone());
+        let shown = |from: &Option<FromLine<String>>| from.as_ref().map(|from| from.value.clone());
         let (then, now) = (shown(&self.then.birthday), shown(&self.ours.said.birthday));
         let day = |text: &Option<String>| text.as_deref().and_then(dates::shown);
         // A card that has the time of day keeps it while the day is the same.
@@ -383,13 +383,13 @@ impl Merger<'_> {
         }
     }
 
-    fn output(mut self, card: &Card<'_>, door: Door) -> String {
+    fn output(mut self, card: &CardText<'_>, door: Door) -> String {
         let line_end = card.line_end();
-        let mut groups = Groups::default();
+        let mut groups = FreeGroups::default();
         self.lines.iter().filter_map(|line| line.group).for_each(|group| groups.used(group));
         let end = self.lines.iter().rposition(|line| line.is("END"));
         let mut out = String::with_capacity(card.pieces.iter().map(|piece| piece.raw.len()).sum::<usize>() + 256);
-        let push = |lines: &[NewLine], groups: &mut Groups, out: &mut String| {
+        let push = |lines: &[NewLine], groups: &mut FreeGroups, out: &mut String| {
             let mut folded = String::new();
             for line in lines {
                 line.push(groups, door, &mut folded);

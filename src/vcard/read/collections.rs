@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use crate::domain::contact::{Address, Email, MAX_TEXT, Phone, Website};
-use crate::vcard::labels::{self, Kind};
+use crate::vcard::labels::{self, LabelledType};
 use crate::vcard::line::Line;
 use crate::vcard::read::names::{scheme, with_breaks};
-use crate::vcard::read::{ASIDE, MAPPED, Reader, TOO_LONG};
+use crate::vcard::read::{ASIDE, CardLines, MAPPED, TOO_LONG};
 use crate::vcard::record::Fate;
 use crate::vcard::text::{many_lines, one_line, split, unescape, unescape_uri};
 
@@ -21,7 +21,7 @@ fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> &'a str {
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> CardLines<'a> {
     /// The type that a card of ours names where no form of the property says it; empty is none.
     fn own_kind(&self, line: &Line<'a>) -> Option<Option<String>> {
         let kind = line.param("X-CONTACTD-TYPE").filter(|_| self.exact)?;
@@ -41,7 +41,7 @@ impl<'a> Reader<'a> {
         }
         let label = self.own_label(line);
         let (kind, other_label) = if self.exact && label.as_deref().is_some_and(|label| !label.is_empty()) {
-            (Some(Kind { kind: "other", partial: false }), label)
+            (Some(LabelledType { kind: "other", partial: false }), label)
         } else {
             labels::email(line.types(), label.as_deref())
         };
@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
         let text = one_line(self.unescaped(line), self.tidy);
         let number = if self.exact { text } else { number(&text) };
         let label = self.own_label(line);
-        let Kind { kind, partial } = labels::phone(line.types(), label.as_deref());
+        let LabelledType { kind, partial } = labels::phone(line.types(), label.as_deref());
         let own = self.own_kind(line);
         if number.is_empty() && own.is_none() {
             return None;
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
             }
         }
         let label = self.own_label(line);
-        let Kind { kind, partial } = labels::address(line.types(), label.as_deref());
+        let LabelledType { kind, partial } = labels::address(line.types(), label.as_deref());
         let kind = own.unwrap_or_else(|| Some(kind.to_owned()));
         let partial =
             further || partial || named.is_some() || line.param("GEO").is_some() || line.param("TZ").is_some();
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
     /// LABEL of 2.1 and 3.0: the text of an address. It is one where there is no other of its type.
     pub(super) fn address_label(&mut self, i: usize) -> Option<Fate> {
         let line = &self.lines[i];
-        let Kind { kind, .. } = labels::address(line.types(), self.own_label(line).as_deref());
+        let LabelledType { kind, .. } = labels::address(line.types(), self.own_label(line).as_deref());
         if self.out.addresses.iter().any(|address| address.value.kind.as_deref() == Some(kind)) {
             return ASIDE;
         }
@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
                     continue;
                 }
                 if name == "starred" {
-                    self.out.is_favorite = Some(crate::vcard::read::From { line: i, value: true });
+                    self.out.is_favorite = Some(crate::vcard::read::FromLine { line: i, value: true });
                     fate = fate.or(MAPPED);
                     continue;
                 }

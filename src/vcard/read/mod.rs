@@ -20,7 +20,7 @@ use crate::vcard::{PRODUCT, labels};
 
 /// Who wrote the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum CardOrigin {
     /// A program that exports files. What Google alone means by `myContacts`, `starred` and `* ` holds.
     File,
     /// A CardDAV client, or a card that is kept.
@@ -29,7 +29,7 @@ pub enum Source {
 
 /// A value and the line that it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct From<T> {
+pub struct FromLine<T> {
     /// The index of the line.
     pub line: usize,
     /// The value.
@@ -40,35 +40,35 @@ pub struct From<T> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Projection {
     /// Indexed by [`Text`]. `personalNotes` has the line of the first note.
-    pub texts: [Option<From<String>>; Text::ALL.len()],
+    pub texts: [Option<FromLine<String>>; Text::ALL.len()],
     /// FN is what was derived from other lines.
     pub derived: bool,
     /// A DateTimeOffset.
-    pub birthday: Option<From<String>>,
+    pub birthday: Option<FromLine<String>>,
     /// A day.
-    pub wedding_anniversary: Option<From<String>>,
+    pub wedding_anniversary: Option<FromLine<String>>,
     /// `isFavorite`
-    pub is_favorite: Option<From<bool>>,
+    pub is_favorite: Option<FromLine<bool>>,
     /// `flag`
-    pub flag: Option<From<Flag>>,
+    pub flag: Option<FromLine<Flag>>,
     /// By preference, then as written.
-    pub emails: Vec<From<Email>>,
+    pub emails: Vec<FromLine<Email>>,
     /// By preference, then as written.
-    pub phones: Vec<From<Phone>>,
+    pub phones: Vec<FromLine<Phone>>,
     /// As written.
-    pub addresses: Vec<From<Address>>,
+    pub addresses: Vec<FromLine<Address>>,
     /// As written.
-    pub websites: Vec<From<Website>>,
+    pub websites: Vec<FromLine<Website>>,
     /// As written.
-    pub im_addresses: Vec<From<String>>,
+    pub im_addresses: Vec<FromLine<String>>,
     /// As written.
-    pub children: Vec<From<String>>,
+    pub children: Vec<FromLine<String>>,
     /// As written.
-    pub categories: Vec<From<String>>,
+    pub categories: Vec<FromLine<String>>,
     /// The photo's bytes.
-    pub photo: Option<From<Vec<u8>>>,
+    pub photo: Option<FromLine<Vec<u8>>>,
     /// UID as written.
-    pub uid: Option<From<String>>,
+    pub uid: Option<FromLine<String>>,
     /// The card is a group.
     pub is_group: bool,
     /// The identities of a group's members, as written.
@@ -85,15 +85,15 @@ pub struct Projection {
 
 impl Projection {
     /// Reads lines.
-    pub fn of(lines: &[Line<'_>], source: Source) -> Self {
+    pub fn of(lines: &[Line<'_>], source: CardOrigin) -> Self {
         let own = lines.iter().any(|line| line.is("PRODID") && line.value.starts_with(PRODUCT));
-        let exact = own && source == Source::File;
-        let mut reader = Reader {
+        let exact = own && source == CardOrigin::File;
+        let mut reader = CardLines {
             lines,
             labels: labels_of(lines),
             tidy: if exact { Tidy::No } else { Tidy::Yes },
             exact,
-            google: source == Source::File && !exact,
+            google: source == CardOrigin::File && !exact,
             notes: 0,
             out: Self { fates: vec![None; lines.len()], ..Self::default() },
             ranks: Ranks::default(),
@@ -124,7 +124,7 @@ struct Ranks {
     phones: Vec<u32>,
 }
 
-struct Reader<'a> {
+struct CardLines<'a> {
     lines: &'a [Line<'a>],
     labels: BTreeMap<String, usize>,
     tidy: Tidy,
@@ -142,7 +142,7 @@ const ASIDE: Option<Fate> = Some(Fate::Aside(None));
 const TOO_LONG: Option<Fate> = Some(Fate::Aside(Some("too long")));
 const TOO_MANY: Option<Fate> = Some(Fate::Aside(Some("too many")));
 
-impl<'a> Reader<'a> {
+impl<'a> CardLines<'a> {
     fn line(&mut self, i: usize, line: &Line<'a>) {
         let mut buffer = [0_u8; 40];
         let Some(name) = buffer.get_mut(..line.name.len()) else {
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
         if self.out.uid.is_some() {
             return ASIDE;
         }
-        self.out.uid = Some(From { line: i, value: crate::vcard::text::unescape(uid).into_owned() });
+        self.out.uid = Some(FromLine { line: i, value: crate::vcard::text::unescape(uid).into_owned() });
         MAPPED
     }
 
@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
     /// Adds an entry unless it is there or there is no room.
     fn add<T: PartialEq>(
         exact: bool,
-        list: &mut Vec<From<T>>,
+        list: &mut Vec<FromLine<T>>,
         twins: &mut Vec<(usize, usize)>,
         line: usize,
         value: T,
@@ -243,7 +243,7 @@ impl<'a> Reader<'a> {
             twins.push((line, first.line));
             return (false, MAPPED);
         }
-        list.push(From { line, value });
+        list.push(FromLine { line, value });
         (true, MAPPED)
     }
 
@@ -286,7 +286,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Sorts entries by how much they are preferred; those alike stay in their order.
-fn by_rank<T>(entries: &mut Vec<From<T>>, ranks: &[u32]) {
+fn by_rank<T>(entries: &mut Vec<FromLine<T>>, ranks: &[u32]) {
     if ranks.is_sorted() {
         return;
     }

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use crate::domain::contact::{DateTimeTimeZone, Flag, Text};
-use crate::vcard::dates::{When, day_text};
+use crate::vcard::dates::{CardDate, day_text};
 use crate::vcard::labels::{self, Relation};
 use crate::vcard::line::Line;
-use crate::vcard::read::{ASIDE, From, MAPPED, Reader, TOO_LONG};
+use crate::vcard::read::{ASIDE, CardLines, FromLine, MAPPED, TOO_LONG};
 use crate::vcard::record::Fate;
 use crate::vcard::text::{many_lines, one_line, split, unescape};
 
-impl<'a> Reader<'a> {
+impl<'a> CardLines<'a> {
     /// Reads a property of one value, given its name in upper case. What is not known is kept aside.
     pub(super) fn single(&mut self, i: usize, line: &Line<'a>, name: &str) -> Option<Fate> {
         use Text as T;
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
         if value.len() > text.max() && value.chars().count() > text.max() {
             return TOO_LONG;
         }
-        self.out.texts[text as usize] = Some(From { line: i, value });
+        self.out.texts[text as usize] = Some(FromLine { line: i, value });
         MAPPED
     }
 
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
                 notes.value.push('\n');
                 notes.value.push_str(&note);
             }
-            None => *notes = Some(From { line: i, value: note }),
+            None => *notes = Some(FromLine { line: i, value: note }),
         }
         MAPPED
     }
@@ -219,12 +219,12 @@ impl<'a> Reader<'a> {
         let value = match own_value(self.exact, line) {
             Some(value) => value,
             None if is_text(line) => return ASIDE,
-            None => match When::read(line.value, line.param("X-APPLE-OMIT-YEAR").as_deref()) {
+            None => match CardDate::read(line.value, line.param("X-APPLE-OMIT-YEAR").as_deref()) {
                 Some(when) => when.birthday(),
                 None => return ASIDE,
             },
         };
-        self.out.birthday = Some(From { line: i, value });
+        self.out.birthday = Some(FromLine { line: i, value });
         MAPPED
     }
 
@@ -235,12 +235,12 @@ impl<'a> Reader<'a> {
         let value = match own_value(self.exact, line) {
             Some(value) => value,
             None if is_text(line) => return ASIDE,
-            None => match When::read(value, line.param("X-APPLE-OMIT-YEAR").as_deref()) {
+            None => match CardDate::read(value, line.param("X-APPLE-OMIT-YEAR").as_deref()) {
                 Some(when) => day_text(when.day),
                 None => return ASIDE,
             },
         };
-        self.out.wedding_anniversary = Some(From { line: i, value });
+        self.out.wedding_anniversary = Some(FromLine { line: i, value });
         MAPPED
     }
 
@@ -322,7 +322,7 @@ impl<'a> Reader<'a> {
             value if value.eq_ignore_ascii_case("false") => false,
             _ => return ASIDE,
         };
-        self.out.is_favorite = Some(From { line: i, value });
+        self.out.is_favorite = Some(FromLine { line: i, value });
         MAPPED
     }
 
@@ -338,7 +338,7 @@ impl<'a> Reader<'a> {
         if value == Flag::default() || self.out.flag.is_some() {
             return ASIDE;
         }
-        self.out.flag = Some(From { line: i, value });
+        self.out.flag = Some(FromLine { line: i, value });
         MAPPED
     }
 }

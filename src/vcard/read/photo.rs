@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::domain::photo::Picture;
 use crate::vcard::line::Line;
-use crate::vcard::read::{ASIDE, From, MAPPED, Reader};
+use crate::vcard::read::{ASIDE, CardLines, FromLine, MAPPED};
 use crate::vcard::record::Fate;
 use crate::vcard::text::unescape_uri;
 
@@ -42,7 +42,7 @@ pub(crate) fn bytes(line: &Line<'_>) -> Option<Vec<u8>> {
     base64(value)
 }
 
-impl<'a> Reader<'a> {
+impl<'a> CardLines<'a> {
     pub(super) fn photo(&mut self, i: usize, line: &Line<'a>) -> Option<Fate> {
         if line.value.trim().is_empty() {
             return None;
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
         if Picture::recognize(&value).is_err() {
             return ASIDE;
         }
-        self.out.photo = Some(From { line: i, value });
+        self.out.photo = Some(FromLine { line: i, value });
         MAPPED
     }
 }

@@ -4,8 +4,10 @@ use crate::domain::contact::Text;
 use crate::domain::contact::patch::{ContactPatch, derived_name};
 use crate::vcard::charset::Fallback;
 use crate::vcard::line::Line;
-use crate::vcard::read::{From, Projection, Source};
-use crate::vcard::record::{Fate, Found, GroupRecord, Outcome, Record, RecordPhoto, Refusal, SAYS_NOTHING};
+use crate::vcard::read::{CardOrigin, FromLine, Projection};
+use crate::vcard::record::{
+    Fate, GroupRecord, PropertyOutcome, Record, RecordContent, RecordPhoto, Refusal, SAYS_NOTHING,
+};
 use crate::vcard::split::{End, RawCard};
 use crate::vcard::write::fold;
 use crate::vcard::{Version, file, text};
@@ -18,8 +20,8 @@ pub const MAX_ASIDE: usize = 1 << 20;
 ///
 /// The card in the record is in 3.0 (2.1, too) or 4.0. What Google means by `myContacts`, `starred` and `* ` is not among its
 /// categories, since clients would take it for some.
-pub fn read(card: &RawCard, fallback: &Fallback) -> Found {
-    let refused = |reason| Found::Refused(Refusal { reason, detail: None });
+pub fn read(card: &RawCard, fallback: &Fallback) -> RecordContent {
+    let refused = |reason| RecordContent::Refused(Refusal { reason, detail: None });
     match card.end {
         End::Unterminated => return refused("unterminated"),
         End::TooLarge => return refused("too large"),
@@ -27,17 +29,17 @@ pub fn read(card: &RawCard, fallback: &Fallback) -> Found {
     }
     let unfolded = file::unfold(&card.bytes, fallback);
     let lines: Vec<Line<'_>> = unfolded.text.lines().filter_map(Line::parse).collect();
-    let mut projection = Projection::of(&lines, Source::File);
+    let mut projection = Projection::of(&lines, CardOrigin::File);
     let text = kept(&lines, unfolded.version, &mut projection);
     let mut outcomes = outcomes(&lines, &projection);
     if card.end == End::NoEnd {
-        outcomes.push(Outcome { name: "no END".to_owned(), fate: Fate::Ignored("no END") });
+        outcomes.push(PropertyOutcome { name: "no END".to_owned(), fate: Fate::Ignored("no END") });
     }
     if projection.is_group {
         let name = projection.texts[Text::DisplayName as usize].take().map(|from| from.value).unwrap_or_default();
         let Projection { members, uid, .. } = projection;
         let uid = uid.map(|from| from.value);
-        return Found::Group(Box::new(GroupRecord { name, members, uid, card: Some(text), outcomes }));
+        return RecordContent::Group(Box::new(GroupRecord { name, members, uid, card: Some(text), outcomes }));
     }
     if is_empty(&projection) {
         return refused("empty");
@@ -46,18 +48,18 @@ pub fn read(card: &RawCard, fallback: &Fallback) -> Found {
     let uid = projection.uid.take().map(|from| from.value);
     let junk_lines = unfolded.junk;
     let patch = projection.into_patch();
-    Found::Contact(Box::new(Record { patch, photo, uid, alias: None, outcomes, card: Some(text), junk_lines }))
+    RecordContent::Contact(Box::new(Record { patch, photo, uid, alias: None, outcomes, card: Some(text), junk_lines }))
 }
 
-fn outcomes(lines: &[Line<'_>], projection: &Projection) -> Vec<Outcome> {
+fn outcomes(lines: &[Line<'_>], projection: &Projection) -> Vec<PropertyOutcome> {
     let mut outcomes = Vec::with_capacity(lines.len() + 2);
     for (line, fate) in lines.iter().zip(&projection.fates) {
         let fate = fate.unwrap_or(Fate::Ignored(SAYS_NOTHING));
-        outcomes.push(Outcome { name: line.name.to_ascii_uppercase(), fate });
+        outcomes.push(PropertyOutcome { name: line.name.to_ascii_uppercase(), fate });
     }
     if projection.my_contacts {
         let fate = Fate::Ignored("Google's own group of all contacts");
-        outcomes.push(Outcome { name: "myContacts".to_owned(), fate });
+        outcomes.push(PropertyOutcome { name: "myContacts".to_owned(), fate });
     }
     outcomes
 }
@@ -131,7 +133,7 @@ fn is_empty(projection: &Projection) -> bool {
         && [im_addresses, children, categories].into_iter().all(Vec::is_empty)
 }
 
-fn values<T>(entries: Vec<From<T>>) -> Option<Vec<T>> {
+fn values<T>(entries: Vec<FromLine<T>>) -> Option<Vec<T>> {
     if entries.is_empty() { None } else { Some(entries.into_iter().map(|entry| entry.value).collect()) }
 }
 

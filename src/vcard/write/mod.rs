@@ -8,12 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::contact::Properties;
-use crate::domain::photo::{Format, Picture};
+use crate::domain::photo::{PhotoFormat, Picture};
 use crate::vcard::{Door, PRODUCT, Version, text};
 
 /// What a card shows.
 #[derive(Debug, Clone, Copy)]
-pub struct Shown<'a> {
+pub struct CardContent<'a> {
     /// The contact.
     pub properties: &'a Properties,
     /// Its identity: the UID that it came with, else its id.
@@ -104,7 +104,7 @@ impl NewLine {
     }
 
     /// Appends the line and the line of its label, folded. `group` is the number of its group.
-    pub(crate) fn push(&self, group: &mut Groups, door: Door, out: &mut String) {
+    pub(crate) fn push(&self, group: &mut FreeGroups, door: Door, out: &mut String) {
         let Some(label) = &self.label else {
             return fold(&format!("{}:{}", self.head, self.value), out);
         };
@@ -136,12 +136,12 @@ fn breaks(texts: &[&str]) -> String {
 
 /// The numbers of groups that are free: `item1` and on.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Groups {
+pub(crate) struct FreeGroups {
     taken: std::collections::BTreeSet<u64>,
     last: u64,
 }
 
-impl Groups {
+impl FreeGroups {
     /// A group that is in use.
     pub(crate) fn used(&mut self, group: &str) {
         let number = group.get(..4).filter(|item| item.eq_ignore_ascii_case("item"));
@@ -177,13 +177,13 @@ pub(crate) fn lines(properties: &Properties, version: Version, door: Door) -> Ve
 ///
 /// The same contact gives the same card, always. For [`Door::Export`] everything a contact says comes back when the card is
 /// read, except what docs/import-export.md lists.
-pub fn write(shown: &Shown<'_>, version: Version, door: Door) -> String {
+pub fn write(shown: &CardContent<'_>, version: Version, door: Door) -> String {
     let mut out = String::with_capacity(512 + shown.photo.map_or(0, |photo| photo.len() / 2 * 3));
     for line in ["BEGIN:VCARD", &format!("VERSION:{}", version.name()), &format!("PRODID:{PRODUCT}")] {
         fold(line, &mut out);
     }
     fold(&format!("UID:{}", text::escaped(&uid(shown.uid, version, door))), &mut out);
-    let mut groups = Groups::default();
+    let mut groups = FreeGroups::default();
     for line in lines(shown.properties, version, door) {
         line.push(&mut groups, door, &mut out);
     }
@@ -221,7 +221,7 @@ pub(crate) fn photo_line(photo: &[u8], version: Version) -> NewLine {
 
 /// The head of a photo's line, and what its value begins with.
 pub(crate) fn photo_head(photo: &[u8], version: Version) -> (String, String) {
-    let format = Picture::recognize(photo).map_or(Format::Jpeg, |picture| picture.format);
+    let format = Picture::recognize(photo).map_or(PhotoFormat::Jpeg, |picture| picture.format);
     match version {
         Version::V3 => {
             let kind = format.content_type().trim_start_matches("image/").to_ascii_uppercase();

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::domain::contact::patch::derived_name;
 use crate::domain::contact::{DateTimeTimeZone, Flag, Properties, Text};
 use crate::domain::date;
-use crate::vcard::dates::{self, NO_YEAR, When};
+use crate::vcard::dates::{self, CardDate, NO_YEAR};
 use crate::vcard::write::{Class, NewLine};
 use crate::vcard::{Door, Version, text};
 
@@ -106,7 +106,7 @@ pub(crate) fn birthday_line(birthday: &str, version: Version, door: Door) -> Opt
             (Version::V4, false) => ("BDAY", dates::day_text(day).replace('-', "")),
         }
     };
-    let read = When::read(&value, None).map(|when| when.birthday());
+    let read = CardDate::read(&value, None).map(|when| when.birthday());
     let mut line = NewLine::new(Class::Birthday, head, value);
     if door == Door::Export && read.as_deref() != Some(birthday) {
         line.param("X-CONTACTD-VALUE", birthday);

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Rows, insert};
+use super::{TableRows, insert};
 use crate::domain::error::Error;
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::renew;
-use crate::store::db::statement::{Sql, Statement, Value};
+use crate::store::db::statement::{Sql, SqlValue, Statement};
 use crate::store::tables::schema::TABLES;
 use crate::store::tables::table::Table;
 use crate::store::write::tx::Tx;
@@ -32,21 +32,21 @@ const NOT_COPIED: [&str; 11] = [
 /// The change log is left out too: clients that follow it start over.
 const LOG: &str = "changes";
 
-type Line = Vec<Value<'static>>;
+type RowValues = Vec<SqlValue<'static>>;
 
 /// All rows of a store, by the place of their table in [`TABLES`].
-pub(crate) struct Kept(Vec<Vec<Line>>);
+pub(crate) struct KeptRows(Vec<Vec<RowValues>>);
 
-impl Kept {
+impl KeptRows {
     /// The users' ids, and the numbers of their mailboxes.
     fn users(&self) -> impl Iterator<Item = (&str, i64)> {
         self.of("users").filter_map(|row| match (row.first()?, row.get(place(by_name("users")?, "mailbox")?)?) {
-            (Value::Text(Some(id)), Value::Int(Some(mailbox))) => Some((id.as_ref(), *mailbox)),
+            (SqlValue::Text(Some(id)), SqlValue::Int(Some(mailbox))) => Some((id.as_ref(), *mailbox)),
             _ => None,
         })
     }
 
-    fn of(&self, table: &str) -> impl Iterator<Item = &Line> {
+    fn of(&self, table: &str) -> impl Iterator<Item = &RowValues> {
         TABLES.iter().zip(&self.0).filter(move |(of, _)| of.name == table).flat_map(|(_, rows)| rows)
     }
 
@@ -83,7 +83,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Quota`] where they are too many, and those of the database.
-    pub(crate) async fn keep(&self) -> Result<Kept, Error> {
+    pub(crate) async fn keep(&self) -> Result<KeptRows, Error> {
         self.write(None, async move |tx| all(tx.reading().await?).await).await
     }
 
@@ -91,7 +91,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn put_back(&self, kept: Option<Arc<Kept>>) -> Result<(), Error> {
+    pub(crate) async fn put_back(&self, kept: Option<Arc<KeptRows>>) -> Result<(), Error> {
         let work = async move |tx: &mut Tx| {
             for table in TABLES.iter().rev() {
                 tx.execute(table.delete().into()).await?;
@@ -112,7 +112,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn put_back_of(&self, users: Vec<String>, kept: Option<Arc<Kept>>) -> Result<(), Error> {
+    pub(crate) async fn put_back_of(&self, users: Vec<String>, kept: Option<Arc<KeptRows>>) -> Result<(), Error> {
         let work = async move |tx: &mut Tx| {
             for user in &users {
                 let now = all(tx.reading().await?).await?;
@@ -153,7 +153,7 @@ where id = $2";
             renew::words(tx.reading().await?).await?;
             let count = |table: &'static str| {
                 let column = by_name(table).and_then(|table| place(table, owner(table))).unwrap_or_default();
-                now.of(table).filter(|row| row.get(column) == Some(&Value::Int(Some(from)))).count()
+                now.of(table).filter(|row| row.get(column) == Some(&SqlValue::Int(Some(from)))).count()
             };
             Ok((count("contacts"), count("folders")))
         };
@@ -161,10 +161,10 @@ where id = $2";
     }
 }
 
-async fn all(session: &mut Session) -> Result<Kept, Error> {
+async fn all(session: &mut Session) -> Result<KeptRows, Error> {
     let (mut tables, mut count) = (Vec::with_capacity(TABLES.len()), 0);
     for table in TABLES {
-        let (mut rows, mut kept) = (Rows::new(table, None), Vec::new());
+        let (mut rows, mut kept) = (TableRows::new(table, None), Vec::new());
         while let Some(chunk) = rows.next(session).await? {
             count += chunk.len();
             if count > MAX_ROWS {
@@ -176,11 +176,11 @@ async fn all(session: &mut Session) -> Result<Kept, Error> {
         }
         tables.push(kept);
     }
-    Ok(Kept(tables))
+    Ok(KeptRows(tables))
 }
 
 /// Inserts rows. References within a table are set last.
-async fn insert_all(session: &mut Session, table: &Table, rows: Vec<Line>) -> Result<(), Error> {
+async fn insert_all(session: &mut Session, table: &Table, rows: Vec<RowValues>) -> Result<(), Error> {
     let mut first = rows.clone();
     table.leave_out_late(&mut first);
     insert(session, table, &first).await?;
@@ -200,13 +200,13 @@ async fn remove(tx: &mut Tx, mailbox: i64, of: impl Fn(&Table) -> bool) -> Resul
 }
 
 /// Puts the rows of a mailbox into some tables, under another number.
-async fn put(tx: &mut Tx, kept: &Kept, from: i64, to: i64, of: impl Fn(&Table) -> bool) -> Result<(), Error> {
+async fn put(tx: &mut Tx, kept: &KeptRows, from: i64, to: i64, of: impl Fn(&Table) -> bool) -> Result<(), Error> {
     for (table, rows) in TABLES.iter().zip(&kept.0).filter(|(table, _)| of(table) && table.name != "shares") {
         let Some(column) = place(table, owner(table)) else { continue };
-        let own = rows.iter().filter(|row| row.get(column) == Some(&Value::Int(Some(from))));
-        let mut own: Vec<Line> = own.cloned().collect();
+        let own = rows.iter().filter(|row| row.get(column) == Some(&SqlValue::Int(Some(from))));
+        let mut own: Vec<RowValues> = own.cloned().collect();
         for row in &mut own {
-            row[column] = Value::Int(Some(to));
+            row[column] = SqlValue::Int(Some(to));
         }
         tx.open_savepoint().await?;
         insert_all(tx.reading().await?, table, own).await?;

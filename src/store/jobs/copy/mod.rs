@@ -20,10 +20,10 @@ use crate::store::db::faults::{self, OpenError};
 use crate::store::db::migrate::Schema;
 use crate::store::db::opened::Opened;
 use crate::store::db::renew::{self, UNFINISHED};
-use crate::store::db::statement::{Statement, Value};
+use crate::store::db::statement::{SqlValue, Statement};
 use crate::store::db::{creation, files, migrate, pooler};
 use crate::store::tables::schema::TABLES;
-use crate::store::tables::table::{Column, Kind, Table};
+use crate::store::tables::table::{Column, ColumnType, Table};
 
 /// Maximum number of rows that are read at once.
 const MAX_ROWS: usize = 250;
@@ -54,7 +54,7 @@ pub struct Copied {
 
 /// Progress of a copy.
 #[derive(Debug, Clone, Copy)]
-pub enum Step {
+pub enum CopyProgress {
     /// Number of rows to copy. Each is then read again on both sides.
     Total(u64),
     /// Number of rows that were copied or read since the last step.
@@ -70,7 +70,7 @@ pub async fn copy(
     from: &Database,
     to: &Database,
     target: CopyTarget,
-    mut progress: impl FnMut(Step),
+    mut progress: impl FnMut(CopyProgress),
 ) -> Result<Vec<Copied>, OpenError> {
     let (mut source, _source_file) = open(from, false).await?;
     let (mut sink, _sink_file) = open(to, true).await?;
@@ -148,12 +148,12 @@ async fn copy_all(
     source: &mut Session,
     sink: &mut Session,
     target: CopyTarget,
-    progress: &mut impl FnMut(Step),
+    progress: &mut impl FnMut(CopyProgress),
 ) -> Result<Vec<Copied>, Failure> {
     // One snapshot for all tables.
     let begin = Statement::per_engine("begin", "begin isolation level repeatable read read only");
     source.execute(begin).await.map_err(at(Side::Source))?;
-    let store = Store::read(source).await.map_err(at(Side::Source))?;
+    let store = StoreRow::read(source).await.map_err(at(Side::Source))?;
     let store =
         store.ok_or_else(|| (Side::Source, "no contactd has served it yet, so there is nothing to copy".to_owned()))?;
     match store.folding {
@@ -168,7 +168,7 @@ async fn copy_all(
     for table in TABLES {
         total += count(source, table).await.map_err(at(Side::Source))?;
     }
-    progress(Step::Total(total));
+    progress(CopyProgress::Total(total));
     for table in TABLES {
         copy_table(source, sink, table, progress).await?;
     }
@@ -183,7 +183,7 @@ async fn copy_all(
             );
             return Err((Side::Target, why));
         }
-        progress(Step::Rows(here.0));
+        progress(CopyProgress::Rows(here.0));
         copied.push(Copied { table: table.name, rows: here.0, hash: here.1 });
     }
     if store.finish(sink).await.map_err(at(Side::Target))? {
@@ -194,8 +194,8 @@ async fn copy_all(
 }
 
 /// Checks or empties the target, and marks it as unfinished.
-async fn prepare(sink: &mut Session, store: &Store, target: CopyTarget) -> Result<(), Failure> {
-    let known = Store::read(sink).await.map_err(at(Side::Target))?;
+async fn prepare(sink: &mut Session, store: &StoreRow, target: CopyTarget) -> Result<(), Failure> {
+    let known = StoreRow::read(sink).await.map_err(at(Side::Target))?;
     let begun = known.is_some_and(|known| known.folding == UNFINISHED && known.epoch == store.epoch);
     let mut rows = 0;
     for table in TABLES {
@@ -230,7 +230,7 @@ async fn prepare(sink: &mut Session, store: &Store, target: CopyTarget) -> Resul
 }
 
 /// The row of table `store`.
-struct Store {
+struct StoreRow {
     epoch: Uuid,
     folding: i64,
     created: i64,
@@ -238,7 +238,7 @@ struct Store {
     token_key: Option<String>,
 }
 
-impl Store {
+impl StoreRow {
     async fn read(session: &mut Session) -> Result<Option<Self>, Error> {
         let text = "select epoch, folding, created_date_time, token_key from store where id = 1";
         let Some(row) = session.row(Statement::new(text)).await? else { return Ok(None) };
@@ -278,21 +278,21 @@ async fn copy_table(
     source: &mut Session,
     sink: &mut Session,
     table: &'static Table,
-    progress: &mut impl FnMut(Step),
+    progress: &mut impl FnMut(CopyProgress),
 ) -> Result<(), Failure> {
     let last = sink.row(table.last_key().into()).await.map_err(at(Side::Target))?;
     let key = last.map(|row| table.read(&row, table.keys.len())).transpose().map_err(at(Side::Target))?;
     if key.is_some() {
-        progress(Step::Rows(count(sink, table).await.map_err(at(Side::Target))?));
+        progress(CopyProgress::Rows(count(sink, table).await.map_err(at(Side::Target))?));
     }
-    let mut rows = Rows::new(table, key);
+    let mut rows = TableRows::new(table, key);
     while let Some(mut chunk) = rows.next(source).await.map_err(at(Side::Source))? {
         table.leave_out_late(&mut chunk);
         insert(sink, table, &chunk).await.map_err(at(Side::Target))?;
-        progress(Step::Rows(chunk.len() as u64));
+        progress(CopyProgress::Rows(chunk.len() as u64));
     }
     if table.self_reference.is_some() {
-        let mut rows = Rows::new(table, None);
+        let mut rows = TableRows::new(table, None);
         while let Some(chunk) = rows.next(source).await.map_err(at(Side::Source))? {
             insert(sink, table, &chunk).await.map_err(at(Side::Target))?;
         }
@@ -301,7 +301,7 @@ async fn copy_table(
 }
 
 /// Inserts rows in several transactions, each with a JSON parameter of limited size.
-async fn insert(sink: &mut Session, table: &Table, mut rows: &[Vec<Value<'static>>]) -> Result<(), Error> {
+async fn insert(sink: &mut Session, table: &Table, mut rows: &[Vec<SqlValue<'static>>]) -> Result<(), Error> {
     while !rows.is_empty() {
         let mut bytes = 0;
         let fitting = rows.iter().take_while(|row| {
@@ -319,11 +319,11 @@ async fn insert(sink: &mut Session, table: &Table, mut rows: &[Vec<Value<'static
 }
 
 /// Approximate size of a value in bytes.
-fn size_of(value: &Value<'_>) -> usize {
+fn size_of(value: &SqlValue<'_>) -> usize {
     match value {
-        Value::Text(Some(text)) => text.len(),
+        SqlValue::Text(Some(text)) => text.len(),
         // It is sent in hexadecimal.
-        Value::Bytes(Some(bytes)) => 2 * bytes.len(),
+        SqlValue::Bytes(Some(bytes)) => 2 * bytes.len(),
         _ => 8,
     }
 }
@@ -332,22 +332,26 @@ fn size_of(value: &Value<'_>) -> usize {
 async fn hash(session: &mut Session, table: &'static Table) -> Result<(u64, String), Error> {
     let mut hash = Sha256::new();
     let mut count = 0;
-    let mut rows = Rows::new(table, None);
+    let mut rows = TableRows::new(table, None);
     while let Some(chunk) = rows.next(session).await? {
         for value in chunk.iter().flatten() {
             match value {
-                Value::Int(Some(number)) => hash.update(number.to_be_bytes()),
-                Value::Bool(Some(truth)) => hash.update([u8::from(*truth)]),
-                Value::Uuid(Some(id)) => hash.update(id.as_bytes()),
-                Value::Text(Some(text)) => {
+                SqlValue::Int(Some(number)) => hash.update(number.to_be_bytes()),
+                SqlValue::Bool(Some(truth)) => hash.update([u8::from(*truth)]),
+                SqlValue::Uuid(Some(id)) => hash.update(id.as_bytes()),
+                SqlValue::Text(Some(text)) => {
                     hash.update(text.len().to_be_bytes());
                     hash.update(text.as_bytes());
                 }
-                Value::Bytes(Some(bytes)) => {
+                SqlValue::Bytes(Some(bytes)) => {
                     hash.update(bytes.len().to_be_bytes());
                     hash.update(bytes);
                 }
-                Value::Int(None) | Value::Bool(None) | Value::Uuid(None) | Value::Text(None) | Value::Bytes(None) => {
+                SqlValue::Int(None)
+                | SqlValue::Bool(None)
+                | SqlValue::Uuid(None)
+                | SqlValue::Text(None)
+                | SqlValue::Bytes(None) => {
                     hash.update("null");
                 }
             }
@@ -364,29 +368,29 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Reads a table in the order of its keys.
-struct Rows {
+struct TableRows {
     table: &'static Table,
     /// The key of the last row.
-    after: Vec<Value<'static>>,
+    after: Vec<SqlValue<'static>>,
     /// Number of rows to read next.
     size: usize,
 }
 
-impl Rows {
-    fn new(table: &'static Table, after: Option<Vec<Value<'static>>>) -> Self {
+impl TableRows {
+    fn new(table: &'static Table, after: Option<Vec<SqlValue<'static>>>) -> Self {
         // Before every key: no text is empty and no id is nil.
         let first = table.keys.iter().map(|column| match column.kind {
-            Kind::Int => Value::Int(Some(i64::MIN)),
-            Kind::Bool => Value::Bool(Some(false)),
-            Kind::Text => Value::Text(Some("".into())),
-            Kind::Id => Value::Uuid(Some(Uuid::nil())),
-            Kind::Bytes => Value::Bytes(Some(Cow::Borrowed(&[]))),
+            ColumnType::Int => SqlValue::Int(Some(i64::MIN)),
+            ColumnType::Bool => SqlValue::Bool(Some(false)),
+            ColumnType::Text => SqlValue::Text(Some("".into())),
+            ColumnType::Id => SqlValue::Uuid(Some(Uuid::nil())),
+            ColumnType::Bytes => SqlValue::Bytes(Some(Cow::Borrowed(&[]))),
         });
         Self { table, after: after.unwrap_or_else(|| first.collect()), size: 16 }
     }
 
     /// The next rows; `None` when there are no more.
-    async fn next(&mut self, session: &mut Session) -> Result<Option<Vec<Vec<Value<'static>>>>, Error> {
+    async fn next(&mut self, session: &mut Session) -> Result<Option<Vec<Vec<SqlValue<'static>>>>, Error> {
         let limit = i64::try_from(self.size).unwrap_or(i64::MAX);
         let rows = session.rows(self.table.select(&self.after, limit).into()).await?;
         let rows: Vec<_> = rows.iter().map(|row| self.table.read(row, usize::MAX)).collect::<Result<_, _>>()?;
@@ -400,33 +404,33 @@ impl Rows {
 
 impl Table {
     /// The first values of a row.
-    fn read(&self, row: &Row, count: usize) -> Result<Vec<Value<'static>>, Error> {
+    fn read(&self, row: &Row, count: usize) -> Result<Vec<SqlValue<'static>>, Error> {
         let columns = self.columns().take(count).enumerate();
         columns
             .map(|(i, Column { kind, .. })| {
                 Ok(match kind {
-                    Kind::Int => Value::Int(row.get(i)?),
-                    Kind::Bool => Value::Bool(row.get(i)?),
-                    Kind::Text => row.get::<Option<String>>(i)?.into(),
-                    Kind::Id => Value::Uuid(row.get(i)?),
-                    Kind::Bytes => row.get::<Option<Vec<u8>>>(i)?.into(),
+                    ColumnType::Int => SqlValue::Int(row.get(i)?),
+                    ColumnType::Bool => SqlValue::Bool(row.get(i)?),
+                    ColumnType::Text => row.get::<Option<String>>(i)?.into(),
+                    ColumnType::Id => SqlValue::Uuid(row.get(i)?),
+                    ColumnType::Bytes => row.get::<Option<Vec<u8>>>(i)?.into(),
                 })
             })
             .collect()
     }
 
-    fn leave_out_late(&self, rows: &mut [Vec<Value<'static>>]) {
+    fn leave_out_late(&self, rows: &mut [Vec<SqlValue<'static>>]) {
         let Some(late) = self.columns().position(|column| Some(column.name) == self.self_reference) else { return };
         for row in rows {
             if let Some(value) = row.get_mut(late) {
-                *value = Value::Text(None);
+                *value = SqlValue::Text(None);
             }
         }
     }
 }
 
 /// A row as a JSON object, as the inserts take it.
-struct JsonRow<'r>(&'r Table, &'r [Value<'static>]);
+struct JsonRow<'r>(&'r Table, &'r [SqlValue<'static>]);
 
 impl serde::Serialize for JsonRow<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -434,11 +438,11 @@ impl serde::Serialize for JsonRow<'_> {
         let mut object = serializer.serialize_map(None)?;
         for (Column { name, .. }, value) in self.0.columns().zip(self.1) {
             match value {
-                Value::Int(value) => object.serialize_entry(name, value)?,
-                Value::Bool(value) => object.serialize_entry(name, value)?,
-                Value::Text(value) => object.serialize_entry(name, value)?,
-                Value::Uuid(value) => object.serialize_entry(name, &value.map(|id| id.simple().to_string()))?,
-                Value::Bytes(value) => object.serialize_entry(name, &value.as_deref().map(hex))?,
+                SqlValue::Int(value) => object.serialize_entry(name, value)?,
+                SqlValue::Bool(value) => object.serialize_entry(name, value)?,
+                SqlValue::Text(value) => object.serialize_entry(name, value)?,
+                SqlValue::Uuid(value) => object.serialize_entry(name, &value.map(|id| id.simple().to_string()))?,
+                SqlValue::Bytes(value) => object.serialize_entry(name, &value.as_deref().map(hex))?,
             }
         }
         object.end()

@@ -1,11 +1,11 @@
 //! The statements that read and write a table's rows as they are.
 
-use crate::store::db::statement::{Sql, Value};
+use crate::store::db::statement::{Sql, SqlValue};
 use crate::store::tables::table::Table;
 
 impl Table {
     /// So many rows behind a key, in the order of the keys.
-    pub(super) fn select(&self, after: &[Value<'static>], limit: i64) -> Sql {
+    pub(super) fn select(&self, after: &[SqlValue<'static>], limit: i64) -> Sql {
         let columns = Sql::list(self.columns().map(|column| Sql::new(column.name)));
         let after = Sql::list(after.iter().map(|value| Sql::of(value.clone())));
         let select = Sql::new("select ").then(columns).text(" from ").text(self.name).text(" where (");

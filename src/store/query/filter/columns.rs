@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::contact;
-use crate::domain::query::typed::{Id, List, Of, Property, Table, UserText};
+use crate::domain::query::typed::{EntryList, EntryTable, ExtendedOf, Id, Property, UserText};
 use crate::store::db::statement::Sql;
 use crate::store::query::filter::{VARIABLES, binary};
 use crate::store::tables::{columns, folded};
@@ -83,7 +83,7 @@ pub(super) fn is_id(id: Id, value: Option<&str>) -> Sql {
     };
     match id {
         Id::Entry(depth, table) => {
-            let column = if table == Table::Extensions { ".name" } else { ".id_key" };
+            let column = if table == EntryTable::Extensions { ".name" } else { ".id_key" };
             binary(Sql::new(variable(depth)).text(column), " = ", Sql::of(value.to_owned()))
         }
         Id::Contact | Id::Category => match contact::parse_id(value) {
@@ -121,7 +121,7 @@ pub(in crate::store) fn id_text(id: Id) -> Sql {
 }
 
 /// `table x where …`: the entries of a list.
-pub(super) fn rows_of(of: List, name: &'static str) -> Sql {
+pub(super) fn rows_of(of: EntryList, name: &'static str) -> Sql {
     let rows = Sql::new(table(of.table)).text(" ").text(name).text(" where ").text(name).text(".mailbox = ");
     let owner = owner(of.table);
     let Some(depth) = of.within else {
@@ -134,9 +134,11 @@ pub(super) fn rows_of(of: List, name: &'static str) -> Sql {
 }
 
 /// The column that says whose an entry is.
-pub(super) fn owner(table: Table) -> &'static str {
+pub(super) fn owner(table: EntryTable) -> &'static str {
     match table {
-        Table::SingleValues(Of::Folder) | Table::Multi(Of::Folder) | Table::MultiValues(Of::Folder) => ".folder_id",
+        EntryTable::SingleValues(ExtendedOf::Folder)
+        | EntryTable::Multi(ExtendedOf::Folder)
+        | EntryTable::MultiValues(ExtendedOf::Folder) => ".folder_id",
         _ => ".contact_id",
     }
 }
@@ -156,7 +158,7 @@ fn variable(depth: usize) -> &'static str {
     VARIABLES.get(depth).copied().unwrap_or_default()
 }
 
-pub(super) fn of_type(of: List, variable: &'static str) -> Sql {
+pub(super) fn of_type(of: EntryList, variable: &'static str) -> Sql {
     match of.of_type {
         Some(of_type) => Sql::new(" and ").text(variable).text(".type = ").value(of_type.to_owned()),
         None => Sql::default(),
@@ -167,18 +169,18 @@ pub(super) fn of_type(of: List, variable: &'static str) -> Sql {
 fn entry(property: Property, variable: &'static str) -> Sql {
     let Property::Variable(_, table, member) = property else { return Sql::default() };
     let columns: &[&str] = match table {
-        Table::Emails => &[".name", ".address_key", ".type", ".other_label"],
-        Table::Phones => &[".type", ".number", ".number_key"],
-        Table::Addresses => {
+        EntryTable::Emails => &[".name", ".address_key", ".type", ".other_label"],
+        EntryTable::Phones => &[".type", ".number", ".number_key"],
+        EntryTable::Addresses => {
             &[".type", ".post_office_box", ".street", ".city", ".state", ".country_or_region", ".postal_code"]
         }
-        Table::Websites => &[".type", ".address", ".display_name"],
-        Table::Categories => &[".name_key"],
-        Table::ImAddresses => &[".address"],
-        Table::Children => &[".name"],
-        Table::SingleValues(_) | Table::MultiValues(_) => &[".value_key"],
+        EntryTable::Websites => &[".type", ".address", ".display_name"],
+        EntryTable::Categories => &[".name_key"],
+        EntryTable::ImAddresses => &[".address"],
+        EntryTable::Children => &[".name"],
+        EntryTable::SingleValues(_) | EntryTable::MultiValues(_) => &[".value_key"],
         // These are known by their ids only.
-        Table::Extensions | Table::Multi(_) => &[],
+        EntryTable::Extensions | EntryTable::Multi(_) => &[],
     };
     let column = Sql::new(variable).text(columns.get(member).copied().unwrap_or_default());
     if folded::name(property).is_none() {
@@ -211,21 +213,21 @@ fn fold_of(property: Property, column: &Sql, mailbox: &'static str, contact: &'s
 }
 
 /// The name of a table.
-pub(in crate::store) fn table(table: Table) -> &'static str {
+pub(in crate::store) fn table(table: EntryTable) -> &'static str {
     match table {
-        Table::Emails => "emails",
-        Table::Phones => "phones",
-        Table::Addresses => "addresses",
-        Table::Websites => "websites",
-        Table::Categories => "categories",
-        Table::ImAddresses => "im_addresses",
-        Table::Children => "children",
-        Table::Extensions => "extensions",
-        Table::SingleValues(Of::Contact) => "single_values",
-        Table::SingleValues(Of::Folder) => "folder_single_values",
-        Table::Multi(Of::Contact) => "multi_value_properties",
-        Table::Multi(Of::Folder) => "folder_multi_value_properties",
-        Table::MultiValues(Of::Contact) => "multi_values",
-        Table::MultiValues(Of::Folder) => "folder_multi_values",
+        EntryTable::Emails => "emails",
+        EntryTable::Phones => "phones",
+        EntryTable::Addresses => "addresses",
+        EntryTable::Websites => "websites",
+        EntryTable::Categories => "categories",
+        EntryTable::ImAddresses => "im_addresses",
+        EntryTable::Children => "children",
+        EntryTable::Extensions => "extensions",
+        EntryTable::SingleValues(ExtendedOf::Contact) => "single_values",
+        EntryTable::SingleValues(ExtendedOf::Folder) => "folder_single_values",
+        EntryTable::Multi(ExtendedOf::Contact) => "multi_value_properties",
+        EntryTable::Multi(ExtendedOf::Folder) => "folder_multi_value_properties",
+        EntryTable::MultiValues(ExtendedOf::Contact) => "multi_values",
+        EntryTable::MultiValues(ExtendedOf::Folder) => "folder_multi_values",
     }
 }

@@ -3,7 +3,8 @@
 
 use crate::domain::contact::Text;
 use crate::domain::query::typed::{
-    Comparison, Condition, Find, Id, List, Moment, NUMBER_KEY, NumberValue, Of, Property, Table, TextValue,
+    Comparison, Condition, EntryList, EntryTable, ExtendedOf, Find, Id, Moment, NUMBER_KEY, NumberValue, Property,
+    TextValue,
 };
 use crate::store::db::statement::Sql;
 use crate::store::query::filter::columns::{owner, table};
@@ -33,9 +34,13 @@ impl Lookup {
 fn is_indexed(property: Property) -> bool {
     matches!(
         property,
-        Property::Variable(_, Table::Emails, 1)
-            | Property::Variable(_, Table::Phones, NUMBER_KEY)
-            | Property::Variable(_, Table::Categories | Table::SingleValues(_) | Table::MultiValues(_), 0)
+        Property::Variable(_, EntryTable::Emails, 1)
+            | Property::Variable(_, EntryTable::Phones, NUMBER_KEY)
+            | Property::Variable(
+                _,
+                EntryTable::Categories | EntryTable::SingleValues(_) | EntryTable::MultiValues(_),
+                0
+            )
     )
 }
 
@@ -65,7 +70,7 @@ impl Compiler<'_> {
     }
 
     /// Whether some entry is one of those that an index finds.
-    pub(super) fn is_among(self, of: List, body: &Condition) -> Sql {
+    pub(super) fn is_among(self, of: EntryList, body: &Condition) -> Sql {
         let variable = self.variable();
         let inner = Self { depth: self.depth + 1, ..self };
         let key = match of.within.and_then(|depth| VARIABLES.get(depth)) {
@@ -140,7 +145,7 @@ pub(super) fn after_all_with(prefix: &str) -> Option<String> {
 /// The part of a key of an entry that its index has: on SQLite all of it, but of values that may be long.
 pub(super) fn head_of(text: &TextValue, key: Sql) -> Sql {
     match text {
-        TextValue::Property(Property::Variable(_, Table::SingleValues(_) | Table::MultiValues(_), _)) => {
+        TextValue::Property(Property::Variable(_, EntryTable::SingleValues(_) | EntryTable::MultiValues(_), _)) => {
             Sql::new("substr(").then(key).text(", 1, 64)")
         }
         _ => Sql::default().per_engine("", "substr(").then(key).per_engine("", ", 1, 64)"),
@@ -203,8 +208,8 @@ pub(in crate::store) fn bounded(condition: &Condition) -> Option<IndexKey> {
 
 /// The list whose entries an index has in the order of their contacts, where the condition says what an entry of it must be equal
 /// to, and that index.
-pub(in crate::store) fn equal_entry(condition: &Condition) -> Option<(List, &Condition, &'static str)> {
-    let Condition::Any(of @ List { within: None, .. }, Some(body)) = condition else { return None };
+pub(in crate::store) fn equal_entry(condition: &Condition) -> Option<(EntryList, &Condition, &'static str)> {
+    let Condition::Any(of @ EntryList { within: None, .. }, Some(body)) = condition else { return None };
     let is_id = |one: &&Condition| matches!(one, Condition::IsId(Id::Entry(0, _), Some(_)));
     let is_key = |one: &&Condition| match one {
         Condition::CompareText(Comparison::Eq, TextValue::Property(property), TextValue::Constant(Some(_)))
@@ -216,11 +221,11 @@ pub(in crate::store) fn equal_entry(condition: &Condition) -> Option<(List, &Con
     let parts = conjuncts(body);
     let (has_id, has_key) = (parts.iter().any(is_id), parts.iter().any(is_key));
     let index = match of.table {
-        Table::Emails if has_key => " indexed by emails_by_address",
-        Table::Phones if has_key => " indexed by phones_by_number",
-        Table::Categories if has_key => " indexed by categories_by_name",
-        Table::Extensions if has_id => " indexed by extensions_by_name",
-        Table::SingleValues(Of::Contact) if has_id && has_key => " indexed by single_values_by_value",
+        EntryTable::Emails if has_key => " indexed by emails_by_address",
+        EntryTable::Phones if has_key => " indexed by phones_by_number",
+        EntryTable::Categories if has_key => " indexed by categories_by_name",
+        EntryTable::Extensions if has_id => " indexed by extensions_by_name",
+        EntryTable::SingleValues(ExtendedOf::Contact) if has_id && has_key => " indexed by single_values_by_value",
         _ => return None,
     };
     Some((*of, body, index))

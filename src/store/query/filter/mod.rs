@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 
 use crate::domain::literal::MILLION;
 use crate::domain::query::typed::{
-    Arithmetic, Calendar, Cast, Comparison, Condition, Find, List, Moment, NumberValue, TextValue,
+    Arithmetic, Calendar, Cast, Comparison, Condition, EntryList, Find, Moment, NumberValue, TextValue,
 };
 use crate::store::db::statement::Sql;
 
@@ -48,7 +48,7 @@ pub(in crate::store) fn residue(mailbox: i64, condition: &Condition) -> Sql {
 }
 
 /// The entries `x1` of a list for which `body` is true, behind their mailbox.
-pub(in crate::store) fn entries(mailbox: i64, of: List, body: &Condition) -> Sql {
+pub(in crate::store) fn entries(mailbox: i64, of: EntryList, body: &Condition) -> Sql {
     let compiler = Compiler { asks: false, depth: 1, ..Compiler::new(mailbox) };
     columns::of_type(of, "x1").text(" and ").then(compiler.condition(body, true))
 }
@@ -161,7 +161,7 @@ impl Compiler<'_> {
     }
 
     /// Whether there is an entry for which `also` holds.
-    fn exists(self, of: List, also: Sql) -> Sql {
+    fn exists(self, of: EntryList, also: Sql) -> Sql {
         let variable = self.variable();
         Sql::new("exists (select 1 from ").then(rows_of(of, variable)).then(also).text(")")
     }

@@ -10,12 +10,12 @@ use crate::domain::contact::{Contact, MAX_ENTRIES, Properties};
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
 use crate::domain::fold::fold;
-use crate::domain::import::{Effect, Imported, Incoming, MAX_BATCH, Progress};
+use crate::domain::import::{Effect, ImportProgress, Imported, Incoming, MAX_BATCH};
 use crate::domain::photo::Picture;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
-use crate::store::tables::cards::{self, Kept};
-use crate::store::tables::imports::found::{self, Found};
+use crate::store::tables::cards::{self, StoredCard};
+use crate::store::tables::imports::found::{self, ExistingContact};
 use crate::store::tables::imports::{advance, before, folder_of};
 use crate::store::tables::schema::{IMPORT_CONTACTS, IMPORTED};
 use crate::store::tables::table::Table;
@@ -58,7 +58,7 @@ pub(super) async fn import(
     mailbox: i64,
     run: Uuid,
     batch: Vec<Incoming>,
-    progress: Progress,
+    progress: ImportProgress,
 ) -> Result<Vec<Imported>, Error> {
     if batch.len() > MAX_BATCH {
         return Err(Error::internal("too many contacts for one transaction"));
@@ -73,7 +73,7 @@ pub(super) async fn import(
         let found = found::all(tx.reading().await?, mailbox, &rest).await?;
         let mut again = rest.split_off(apart(&found));
         again.extend(behind);
-        let target = Target { mailbox, run, folder: &folder };
+        let target = ImportTarget { mailbox, run, folder: &folder };
         let found = found.into_iter().take(rest.len()).collect();
         done.extend(write(tx, &target, rest, found).await?);
         rest = again;
@@ -87,7 +87,7 @@ pub(super) async fn import(
 pub(super) async fn preview(session: &mut Session, mailbox: i64, batch: &[Incoming]) -> Result<Vec<Imported>, Error> {
     let found = found::all(session, mailbox, batch).await?;
     let stored = changed(session, mailbox, batch, &found).await?;
-    let one = |(incoming, found): (&Incoming, Option<Found>)| {
+    let one = |(incoming, found): (&Incoming, Option<ExistingContact>)| {
         let Some(found) = found else { return Imported { id: None, effect: Effect::Created } };
         let is_same = stored.get(&found.id).is_none_or(|stored| stored.is(incoming));
         Imported { id: Some(found.id), effect: if is_same { Effect::Unchanged } else { Effect::Updated } }
@@ -106,7 +106,7 @@ fn distinct(batch: &[Incoming]) -> usize {
 }
 
 /// How many of those found, from the first on, are different contacts.
-fn apart(found: &[Option<Found>]) -> usize {
+fn apart(found: &[Option<ExistingContact>]) -> usize {
     let mut seen = HashSet::new();
     found.iter().take_while(|found| found.as_ref().is_none_or(|found| seen.insert(found.id))).count()
 }
@@ -116,7 +116,7 @@ async fn changed(
     session: &mut Session,
     mailbox: i64,
     batch: &[Incoming],
-    found: &[Option<Found>],
+    found: &[Option<ExistingContact>],
 ) -> Result<HashMap<Uuid, Stored>, Error> {
     let others =
         batch.iter().zip(found).filter_map(|(one, found)| found.as_ref().filter(|found| found.hash != one.hash));
@@ -143,7 +143,7 @@ async fn stored(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<Has
 }
 
 /// Where contacts go.
-struct Target<'a> {
+struct ImportTarget<'a> {
     mailbox: i64,
     run: Uuid,
     folder: &'a str,
@@ -160,9 +160,9 @@ struct Writing {
 /// Writes those contacts that are new or other. No two of them are the same.
 async fn write(
     tx: &mut Tx,
-    target: &Target<'_>,
+    target: &ImportTarget<'_>,
     batch: Vec<Incoming>,
-    found: Vec<Option<Found>>,
+    found: Vec<Option<ExistingContact>>,
 ) -> Result<Vec<Imported>, Error> {
     let mut stored = changed(tx.reading().await?, target.mailbox, &batch, &found).await?;
     let mut done: Vec<_> = Vec::with_capacity(batch.len());
@@ -186,7 +186,12 @@ async fn write(
     Ok(done)
 }
 
-async fn create(tx: &mut Tx, target: &Target<'_>, new: &mut [Writing], done: &mut [Imported]) -> Result<(), Error> {
+async fn create(
+    tx: &mut Tx,
+    target: &ImportTarget<'_>,
+    new: &mut [Writing],
+    done: &mut [Imported],
+) -> Result<(), Error> {
     if new.is_empty() {
         return Ok(());
     }
@@ -205,7 +210,7 @@ async fn create(tx: &mut Tx, target: &Target<'_>, new: &mut [Writing], done: &mu
     finish(tx, target, new, &made, true).await
 }
 
-async fn update(tx: &mut Tx, target: &Target<'_>, other: &mut [Writing]) -> Result<(), Error> {
+async fn update(tx: &mut Tx, target: &ImportTarget<'_>, other: &mut [Writing]) -> Result<(), Error> {
     if other.is_empty() {
         return Ok(());
     }
@@ -230,7 +235,7 @@ async fn update(tx: &mut Tx, target: &Target<'_>, other: &mut [Writing]) -> Resu
 /// import has done.
 async fn finish(
     tx: &mut Tx,
-    target: &Target<'_>,
+    target: &ImportTarget<'_>,
     written: &mut [Writing],
     made: &[Contact],
     created: bool,
@@ -265,7 +270,7 @@ async fn finish(
 /// Notes how an import has left contacts.
 async fn note(
     tx: &mut Tx,
-    target: &Target<'_>,
+    target: &ImportTarget<'_>,
     left: impl Iterator<Item = (&Contact, Option<i64>)>,
     created: bool,
 ) -> Result<(), Error> {
@@ -299,7 +304,7 @@ pub(super) async fn write_photo(
 
 async fn write_cards(
     tx: &mut Tx,
-    target: &Target<'_>,
+    target: &ImportTarget<'_>,
     written: &mut [Writing],
     made: &[Contact],
     photo_versions: &[Option<i64>],
@@ -318,7 +323,7 @@ async fn write_cards(
         let is_taken = taken.get(&(one.incoming.key.clone(), contact.parent_folder_id.clone()));
         let is_own = is_taken.is_none_or(|id| *id == contact.id);
         let photo = one.incoming.photo.take().zip(*photo_version).map(|((_, bytes), version)| (version, bytes));
-        kept.push(Kept {
+        kept.push(StoredCard {
             id: contact.id,
             folder: contact.parent_folder_id.clone(),
             contact_version: contact.version,
@@ -346,7 +351,7 @@ pub(super) fn version_of(text: &str) -> CardVersion {
 
 /// Keeps what a contact was before the import changed it. Of what the import has made itself, and what it changed before,
 /// nothing more is kept.
-async fn keep_before(tx: &mut Tx, target: &Target<'_>, stored: &Stored) -> Result<(), Error> {
+async fn keep_before(tx: &mut Tx, target: &ImportTarget<'_>, stored: &Stored) -> Result<(), Error> {
     let photo = stored.photo.as_ref().map(|(_, bytes)| bytes.clone());
     let card = stored.card.as_ref().and_then(|card| card.whole_text(photo.as_deref()));
     let text = "
@@ -407,7 +412,7 @@ pub(super) async fn add_category(
     ids.extend(found::of_cards(session, mailbox, members.iter().cloned()).await?.into_values());
     let mut ids: Vec<_> = ids.into_iter().collect();
     ids.sort_unstable();
-    let (key, target) = (fold(name), Target { mailbox, run, folder: &folder });
+    let (key, target) = (fold(name), ImportTarget { mailbox, run, folder: &folder });
     let (mut written, mut stored_before) = (Vec::new(), Vec::new());
     for stored in stored(session, mailbox, &ids).await?.into_values() {
         let properties = &stored.contact.properties;

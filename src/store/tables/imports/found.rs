@@ -13,18 +13,22 @@ use crate::store::jobs::emptying;
 
 /// A contact of the mailbox that is one of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct ExistingContact {
     pub(super) id: Uuid,
     /// The hash of what it was imported as; empty where that is not known.
     pub(super) hash: Vec<u8>,
 }
 
 /// The contact of the mailbox that each of these is.
-pub(super) async fn all(session: &mut Session, mailbox: i64, batch: &[Incoming]) -> Result<Vec<Option<Found>>, Error> {
+pub(super) async fn all(
+    session: &mut Session,
+    mailbox: i64,
+    batch: &[Incoming],
+) -> Result<Vec<Option<ExistingContact>>, Error> {
     let keys: Vec<_> = batch.iter().map(|one| one.key.clone()).collect();
     let by_key = imported(session, mailbox, &keys).await?;
     let mut found: Vec<_> = batch.iter().map(|one| by_key.get(&one.key).cloned()).collect();
-    let missing = |found: &[Option<Found>]| found.iter().any(Option::is_none);
+    let missing = |found: &[Option<ExistingContact>]| found.iter().any(Option::is_none);
     if missing(&found) {
         let rest = || batch.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(one, _)| one);
         let by_uid =
@@ -35,7 +39,7 @@ pub(super) async fn all(session: &mut Session, mailbox: i64, batch: &[Incoming])
             let id = by_uid.get(&one.key).copied();
             let id = id.or_else(|| one.id.filter(|id| there.contains(id)));
             let id = id.or_else(|| by_email.get(one.email.as_ref()?).copied());
-            *found = id.map(|id| Found { id, hash: Vec::new() });
+            *found = id.map(|id| ExistingContact { id, hash: Vec::new() });
         }
     }
     Ok(found)
@@ -46,7 +50,7 @@ pub(super) async fn imported(
     session: &mut Session,
     mailbox: i64,
     keys: &[String],
-) -> Result<HashMap<String, Found>, Error> {
+) -> Result<HashMap<String, ExistingContact>, Error> {
     let select = Sql::new(
         "
 select i.uid_key, i.contact_id, i.hash from imported i join contacts c on c.mailbox = i.mailbox and c.id = i.contact_id
@@ -55,7 +59,7 @@ where i.mailbox = ",
     let select = select.value(mailbox).text(" and i.uid_key in ").then(Sql::among_texts(keys));
     let select = select.then(is_there(mailbox)).text(" order by i.contact_id");
     let rows = session.rows(select.into()).await?;
-    rows.iter().map(|row| Ok((row.get(0)?, Found { id: row.get(1)?, hash: row.get(2)? }))).collect()
+    rows.iter().map(|row| Ok((row.get(0)?, ExistingContact { id: row.get(1)?, hash: row.get(2)? }))).collect()
 }
 
 fn is_there(mailbox: i64) -> Sql {

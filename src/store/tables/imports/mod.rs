@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::domain::contact::DEFAULT_FOLDER;
 use crate::domain::error::Error;
-use crate::domain::import::{Counts, Imported, Incoming, Progress, Run, Source, Undone};
+use crate::domain::import::{EffectCounts, ImportProgress, ImportSource, Imported, Incoming, Run, Undone};
 use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Statement;
@@ -35,13 +35,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] for the folder.
-    pub async fn begin_import(&self, mailbox: i64, source: Source, folder: Option<&str>) -> Result<Run, Error> {
+    pub async fn begin_import(&self, mailbox: i64, source: ImportSource, folder: Option<&str>) -> Result<Run, Error> {
         while self.write(Some(mailbox), async move |tx| forget_some(tx, mailbox, KEPT - 1).await).await? {}
         let folder = folder.unwrap_or(DEFAULT_FOLDER).to_owned();
         self.write(Some(mailbox), async move |tx| begin(tx, mailbox, source, &folder).await).await
     }
 
-    /// The last import of a file that was broken off, if there is one. `size` and `head` are as in [`Source`].
+    /// The last import of a file that was broken off, if there is one. `size` and `head` are as in [`ImportSource`].
     ///
     /// # Errors
     /// Those of the database.
@@ -70,7 +70,7 @@ order by started_date_time desc, id desc limit 1"
         mailbox: i64,
         run: Uuid,
         batch: Vec<Incoming>,
-        progress: Progress,
+        progress: ImportProgress,
     ) -> Result<Vec<Imported>, Error> {
         self.write(Some(mailbox), async move |tx| batch::import(tx, mailbox, run, batch, progress).await).await
     }
@@ -158,7 +158,7 @@ fn read(row: &Row) -> Result<Run, Error> {
     Ok(Run {
         id: row.get(0)?,
         mailbox: row.get(1)?,
-        source: Source {
+        source: ImportSource {
             name: row.get(2)?,
             size: size.map(u64::try_from).transpose().map_err(Error::internal)?,
             head: row.get(4)?,
@@ -170,7 +170,7 @@ fn read(row: &Row) -> Result<Run, Error> {
         undone: row.get(9)?,
         records: counted(row, 10)?,
         bytes: counted(row, 11)?,
-        counts: Counts {
+        counts: EffectCounts {
             created: counted(row, 12)?,
             updated: counted(row, 13)?,
             unchanged: counted(row, 14)?,
@@ -179,7 +179,7 @@ fn read(row: &Row) -> Result<Run, Error> {
     })
 }
 
-async fn begin(tx: &mut Tx, mailbox: i64, source: Source, folder: &str) -> Result<Run, Error> {
+async fn begin(tx: &mut Tx, mailbox: i64, source: ImportSource, folder: &str) -> Result<Run, Error> {
     let folder = folders::known(tx.reading().await?, mailbox, folder).await?.ok_or(Error::NotFound)?;
     let (id, now) = (Tx::new_id(mailbox), tx.now());
     tx.set_created(id.to_string());
@@ -191,7 +191,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, 0, 0, 0)";
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(source.name.clone()).bind(size);
     let statement = statement.bind(source.head.clone()).bind(source.format.clone()).bind(folder.clone()).bind(now);
     tx.execute(statement).await?;
-    let (finished, undone, counts) = (None, None, Counts::default());
+    let (finished, undone, counts) = (None, None, EffectCounts::default());
     Ok(Run { id, mailbox, source, folder, started: now, finished, undone, records: 0, bytes: 0, counts })
 }
 
@@ -205,8 +205,14 @@ where i.mailbox = $1 and i.id = $2 and f.deleted_date_time is null";
 }
 
 /// Records how far an import has come.
-async fn advance(tx: &mut Tx, mailbox: i64, run: Uuid, progress: Progress, done: &[Imported]) -> Result<(), Error> {
-    let mut counts = Counts::default();
+async fn advance(
+    tx: &mut Tx,
+    mailbox: i64,
+    run: Uuid,
+    progress: ImportProgress,
+    done: &[Imported],
+) -> Result<(), Error> {
+    let mut counts = EffectCounts::default();
     for imported in done {
         counts.add(imported.effect);
     }

@@ -10,7 +10,7 @@ use crate::domain::import::Undone;
 use crate::domain::photo::Picture;
 use crate::store::db::engine::Row;
 use crate::store::db::statement::Statement;
-use crate::store::tables::cards::{self, Kept};
+use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::contacts;
 use crate::store::tables::imports::{batch, before, found};
 use crate::store::write::tx::Tx;
@@ -108,7 +108,7 @@ async fn restore_card(
     let Some(card) = cards::of(tx.reading().await?, mailbox, &[contact.id]).await?.remove(&contact.id) else {
         return Ok(());
     };
-    let kept = Kept {
+    let kept = StoredCard {
         id: contact.id,
         folder: contact.parent_folder_id.clone(),
         contact_version: contact.version,

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::domain::error::Error;
 use crate::store::db::statement::{Sql, Statement, Texts};
 use crate::store::tables::table::{Column, Table};
-use crate::store::write::call::{Limits, ProcedureCall};
-use crate::store::write::rows::{self, Written};
+use crate::store::write::call::{MailboxRoom, ProcedureCall};
+use crate::store::write::rows::{self, ContactWrite};
 use crate::store::write::tx::Tx;
 
 static INSERT: LazyLock<Texts> = LazyLock::new(|| Sql::either(sqlite::insert(), postgres::insert()).texts());
@@ -26,22 +26,22 @@ pub(in crate::store) fn sqlite_views() -> Texts {
 
 /// Creates contacts, on PostgreSQL of one mailbox. Writes nothing, and fails for a missing value, where the folder of one
 /// does not exist, or its mailbox has no room.
-pub(in crate::store) fn insert(tx: &Tx, contacts: &[Written]) -> Result<ProcedureCall<'static>, Error> {
+pub(in crate::store) fn insert(tx: &Tx, contacts: &[ContactWrite]) -> Result<ProcedureCall<'static>, Error> {
     with_contacts(tx, &INSERT, contacts)
 }
 
 /// Overwrites contacts, their rows included. Fails for a missing value where one grows and its mailbox has no room.
-pub(in crate::store) fn update(tx: &Tx, contacts: &[Written]) -> Result<ProcedureCall<'static>, Error> {
+pub(in crate::store) fn update(tx: &Tx, contacts: &[ContactWrite]) -> Result<ProcedureCall<'static>, Error> {
     with_contacts(tx, &UPDATE, contacts)
 }
 
-fn with_contacts(tx: &Tx, texts: &'static Texts, contacts: &[Written]) -> Result<ProcedureCall<'static>, Error> {
-    let Written { mailbox, contact: last, .. } =
+fn with_contacts(tx: &Tx, texts: &'static Texts, contacts: &[ContactWrite]) -> Result<ProcedureCall<'static>, Error> {
+    let ContactWrite { mailbox, contact: last, .. } =
         contacts.last().ok_or_else(|| Error::internal("there is nothing to write"))?;
     let statement = Statement::prepared(texts).bind(rows::json(contacts, tx.is_postgres())?);
     // There a statement names its mailbox, so that one that is spread over servers knows where to go.
     let statement = if tx.is_postgres() { statement.bind(*mailbox) } else { statement };
-    let Limits { contacts: most, bytes } = tx.limits();
+    let MailboxRoom { contacts: most, bytes } = tx.limits();
     let statement = statement.bind(most).bind(bytes);
     Ok(ProcedureCall { statement, mailbox: *mailbox, last: last.id, count: contacts.len() })
 }

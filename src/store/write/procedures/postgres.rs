@@ -141,10 +141,10 @@ select version from numbered order by n";
     Sql::filled(text, &parts)
 }
 
-type Part = (&'static str, Sql);
+type NamedSql = (&'static str, Sql);
 
 /// What is sent of the row `contact`, by name.
-fn sent() -> Vec<Part> {
+fn sent() -> Vec<NamedSql> {
     let text = |at| Sql::new("contact ->> ").number(at);
     let singles = rows::singles().enumerate().map(|(at, column)| (column.name, column.kind.of_json(text(at))));
     let lists = rows::lists().zip(rows::singles().count()..);
@@ -152,7 +152,7 @@ fn sent() -> Vec<Part> {
 }
 
 /// What both texts are put together of.
-fn parts(entries: &'static str, folder: &Sql) -> Vec<Part> {
+fn parts(entries: &'static str, folder: &Sql) -> Vec<NamedSql> {
     let mut parts = sent();
     let of = |name: &'static str| parts.iter().find(|(part, _)| *part == name).map(|(_, value)| value.clone());
     let values = rows::contact_columns().filter_map(|Column { name, .. }| match name {
