@@ -27,9 +27,10 @@ use crate::store::db::statement::Statement;
 use crate::store::db::{check, creation, engine, faults, files, migrate, pooler, restore};
 use crate::store::query::delta::History;
 use crate::store::write::call::MailboxRoom;
+use crate::store::write::connector::Connector;
 use crate::store::write::creates::Creates;
 use crate::store::write::procedures;
-use crate::store::write::tx::{Connector, Tx};
+use crate::store::write::tx::Tx;
 use crate::store::write::writer::Writer;
 use crate::store::{SharedStore, Store, StoreLocation};
 

@@ -1,5 +1,7 @@
 //! Writes: lanes, the writer, shared transactions.
 pub(in crate::store) mod call;
+mod commit;
+pub(in crate::store) mod connector;
 pub(in crate::store) mod creates;
 pub(in crate::store) mod job;
 pub(in crate::store) mod lanes;

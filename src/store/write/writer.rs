@@ -22,9 +22,10 @@ use tokio::time::MissedTickBehavior;
 use crate::domain::error::Error;
 use crate::metrics::list::{COMMIT_JOBS, WAITED, WRITES, Write};
 use crate::store::write::call::MailboxRoom;
+use crate::store::write::connector::Connector;
 use crate::store::write::job::{Finished, Job};
 use crate::store::write::lanes::{Handed, Lane, Lanes, Queued, WaitingWrite};
-use crate::store::write::tx::{Connector, Tx};
+use crate::store::write::tx::Tx;
 
 /// Maximum number of writes that are handed in and not in a lane yet; further callers block.
 const MAX_HANDED: usize = 1_024;

@@ -72,7 +72,6 @@ impl Compiler<'_> {
     /// Whether some entry is one of those that an index finds.
     pub(super) fn is_among(self, of: EntryList, body: &Condition) -> Sql {
         let variable = self.variable();
-        let inner = Self { depth: self.depth + 1, ..self };
         let key = match of.within.and_then(|depth| VARIABLES.get(depth)) {
             None => Sql::new("(c.id in (select ").text(variable).text(owner(of.table)),
             Some(outer) => {
@@ -84,12 +83,12 @@ impl Compiler<'_> {
         let rows = key.text(" from ").text(table(of.table)).text(" ").text(variable);
         let rows = rows.text(" where ").text(variable).text(".mailbox = ").value(self.mailbox);
         let rows = rows.then(columns::of_type(of, variable)).text(" and ");
-        rows.then(inner.condition(body, true)).text("))")
+        rows.then(self.inner().selects(body)).text("))")
     }
 
     /// What an index finds of the contacts themselves, by a condition on a key.
-    pub(super) fn asked_first(self, index: &Index, key: IndexKey, condition: impl Fn(Sql) -> Sql) -> Sql {
-        if !self.asks {
+    pub(super) fn by_index(self, index: &Index, key: IndexKey, condition: impl Fn(Sql) -> Sql) -> Sql {
+        if !self.uses_indexes {
             return condition(key.column("c.")).parenthesized();
         }
         let ids = || {
@@ -112,7 +111,7 @@ impl Compiler<'_> {
 
     /// What is in a range of texts: from one on, and before another if there is one.
     pub(super) fn in_range(self, index: &Index, key: IndexKey, from: &str, end: &str) -> Sql {
-        self.asked_first(index, key, |key| {
+        self.by_index(index, key, |key| {
             let from = key.clone().text(" >= ").value(from.to_owned()).text(" and ");
             from.then(key).text(" < ").value(end.to_owned())
         })
