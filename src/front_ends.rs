@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::dav::front_end::Dav;
-use crate::graph::front_end::Graph;
+use crate::graph::settings::{Graph, GraphSettings};
 use crate::http::authenticate::Access;
 use crate::http::mount::{FrontEnds, Mount, Mounted};
 use crate::http::probes::Probe;
@@ -14,17 +14,22 @@ use crate::testkit::{self, Kit, Watch};
 impl Api {
     /// An API that answers from `store` to the callers that `access` knows.
     pub fn new(store: Store, access: Access, settings: Settings) -> Self {
-        let front_ends = FrontEnds::new(Graph::new(&settings), others(&settings));
+        Self::with(store, access, settings, GraphSettings::default())
+    }
+
+    /// The same with settings of the Graph facade.
+    pub fn with(store: Store, access: Access, settings: Settings, graph: GraphSettings) -> Self {
+        let front_ends = FrontEnds::new(Graph::new(graph), others(&settings));
         Self::with_front_ends(store, access, settings, front_ends)
     }
 
     /// The same for tests: every token NAME is the user NAME ([`Access::development`]), and anyone who can connect can control it
     /// below `/_contactd` (docs/testing.md). Set [`Settings::hosts`], or any web page can call.
-    pub fn for_tests(store: Store, settings: Settings) -> Self {
+    pub fn for_tests(store: Store, settings: Settings, graph: GraphSettings) -> Self {
         let kit = Arc::<Kit>::default();
         let mut others = others(&settings);
         others.push((Mount::Segment(testkit::SEGMENT), Arc::clone(&kit) as Arc<dyn Mounted>));
-        let front_ends = FrontEnds::new(Graph::new(&settings), others);
+        let front_ends = FrontEnds::new(Graph::new(graph), others);
         let api = Self::with_front_ends(store, Access::development(), settings, front_ends);
         Self { inspector: Some(Arc::new(Watch(kit))), ..api }
     }

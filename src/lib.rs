@@ -55,3 +55,6 @@ mod testkit;
 pub mod transfer;
 #[doc(hidden)]
 pub mod vcard;
+
+pub use graph::settings::GraphSettings;
+pub use graph::throttle::MailboxLimits;

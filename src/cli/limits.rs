@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::http::{Limits, MailboxLimits, connections};
+use crate::graph::throttle::MailboxLimits;
+use crate::http::{Limits, connections};
 
 /// Default limit of client connections, if the open-file limit allows it.
 const MOST_CONNECTIONS: u64 = 10_000;
@@ -105,9 +106,13 @@ impl LimitArgs {
             requests_each: self.max_requests_each,
             buffered: bytes(self.max_buffered),
             buffered_each: bytes(self.max_buffered_each),
-            mailbox: (self.throttle == ThrottleMode::Graph).then(MailboxLimits::of_graph),
             forwarded,
         }
+    }
+
+    /// Graph's own limits, if they apply too.
+    pub fn throttle(&self) -> Option<MailboxLimits> {
+        (self.throttle == ThrottleMode::Graph).then(MailboxLimits::of_graph)
     }
 
     /// Limits for connections, with `workers` threads in a process that may have `files` files open, of which its database

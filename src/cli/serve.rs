@@ -16,6 +16,7 @@ use crate::cli::log::{self, RunningLog};
 use crate::cli::notified::Manager;
 use crate::cli::serve_options::{LogAddresses, ServeArgs, WalCheckpoint};
 use crate::cli::{layers, limits, monitored};
+use crate::graph::settings::GraphSettings;
 use crate::http::authenticate::Access;
 use crate::http::connections::Connections;
 use crate::http::listen::{self, BoundAddress, Listen, ListenAddress, Listener};
@@ -213,8 +214,16 @@ async fn serve<T>(
     store.trust_claim(access.trusted_claim()).await.map_err(|error| error.to_string())?;
     warn(config, &front, store).await?;
     let settings = Settings { readiness: readiness.clone(), ..settings(config, notifier.clone()) };
-    let new = |store| if config.dev { Api::for_tests(store, settings) } else { Api::new(store, access, settings) };
-    let api = new(store.clone());
+    let graph = GraphSettings {
+        handling: config.handling,
+        batch_limit: config.batch_limit,
+        throttle: config.limits.throttle(),
+    };
+    let api = if config.dev {
+        Api::for_tests(store.clone(), settings, graph)
+    } else {
+        Api::with(store.clone(), access, settings, graph)
+    };
     if let (Some(inspector), Database::File(_) | Database::Postgres(_)) = (&api.inspector, database) {
         inspector.begin(store).await.map_err(|error| error.to_string())?;
     }
@@ -319,11 +328,9 @@ fn settings(config: &ServeArgs, notifier: Notifier) -> Settings {
         None => Origin::Host,
     };
     Settings {
-        handling: config.handling,
         phone_region: config.phone_region,
         body_timeout: config.request_timeout(),
         keep_changes: config.keep_changes,
-        batch_limit: config.batch_limit,
         max_import: config.max_import_bytes,
         limits: config.limits.requests(config.trust_forwarded),
         origin,

@@ -74,7 +74,7 @@ pub(crate) async fn perform(
     Query::none(call.query)?;
     // So that an empty batch is refused too.
     call.api.unguarded.acting(call.actor(caller)).permits().await?;
-    let (steps, before) = steps::read(body, call.api.settings.batch_limit).await?;
+    let (steps, before) = steps::read(body, call.graph.settings.batch_limit).await?;
     let creates = steps.iter().map(|step| create(call, step)).collect();
     let batch = Batch { call, caller, permit, creates, steps, before, slots: RefCell::default() };
     let answered = batch.perform().await?;
@@ -97,7 +97,7 @@ fn create(call: &Call<'_>, sent: &BatchStep) -> Option<CreateKind> {
     let (method, (path, _), headers) = (sent.method().ok()?, address(call, &sent.url).ok()?, sent.headers().ok()?);
     let head =
         RequestHead { method: &method, path: &path, query: "", headers: &headers, source: RequestSource::default() };
-    let step = Call::new(call.throttle, call.api, head).ok()?;
+    let step = Call::new(call.graph, call.api, head).ok()?;
     if method != Method::POST {
         return None;
     }
@@ -220,7 +220,7 @@ impl Batch<'_> {
             headers: &headers,
             source: outer.source().clone(),
         };
-        let call = Call::new(outer.throttle, outer.api, head)?;
+        let call = Call::new(outer.graph, outer.api, head)?;
         match call.address.resource {
             Resource::Batch => return Err(refused("url", "A batch cannot be a step of another.")),
             Resource::Service => {
@@ -297,7 +297,9 @@ impl Batch<'_> {
 
     /// Counts a step as Graph does, where its limits apply.
     fn meets_graph(&self, call: &Call<'_>, bytes: usize) -> Result<(), Error> {
-        let Some((throttle, app)) = self.call.throttle.zip(self.permit.counts_as()) else { return Ok(()) };
+        let Some((throttle, app)) = self.call.graph.throttle.as_ref().zip(self.permit.counts_as()) else {
+            return Ok(());
+        };
         let (now, mailbox) = (Instant::now(), mailbox(self.caller, &call.address.resource));
         throttle.request(now, app, mailbox.as_deref())?;
         let Some(mailbox) = mailbox else { return Ok(()) };

@@ -1,7 +1,6 @@
 //! The context of a call: its address, its headers, and what lists derive from them.
 
 use std::cell::Cell;
-use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
@@ -10,7 +9,7 @@ use crate::domain::error::{Error, Kind};
 use crate::domain::etag::Preconditions;
 use crate::domain::handling::Handling;
 use crate::domain::query::typed::{Condition, Order};
-use crate::graph::throttle::Throttle;
+use crate::graph::settings::Graph;
 use crate::http::Api;
 use crate::http::answer::POSITION;
 use crate::http::conditional;
@@ -51,8 +50,7 @@ fn parse_position(value: &str) -> Result<i64, Error> {
 
 /// A request, read as far as its head goes.
 pub(crate) struct Call<'a> {
-    /// Graph's own limits, where they apply.
-    pub(crate) throttle: Option<&'a Arc<Throttle>>,
+    pub(crate) graph: &'a Graph,
     pub(crate) api: &'a Api,
     pub(crate) address: Address,
     /// As sent, below the mount.
@@ -77,7 +75,7 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// # Errors
     /// [`Error::NoSegment`], [`Error::NotAcceptable`], or 400 for a precondition that cannot be read.
-    pub(crate) fn new(throttle: Option<&'a Arc<Throttle>>, api: &'a Api, head: RequestHead<'a>) -> Result<Self, Error> {
+    pub(crate) fn new(graph: &'a Graph, api: &'a Api, head: RequestHead<'a>) -> Result<Self, Error> {
         let RequestHead { method, path, query, headers, source } = head;
         // Repeated lines of a header are one list (RFC 9110, section 5.3).
         let lines = |name: &str| {
@@ -103,7 +101,7 @@ impl<'a> Call<'a> {
             _ => format::is_annotated(query, &lines("accept").unwrap_or_default())?,
         };
         Ok(Self {
-            throttle,
+            graph,
             api,
             address,
             path,
@@ -225,6 +223,6 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn handling(&self) -> Handling {
-        self.prefer.handling.unwrap_or(self.api.settings.handling)
+        self.prefer.handling.unwrap_or(self.graph.settings.handling)
     }
 }

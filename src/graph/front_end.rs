@@ -1,6 +1,5 @@
 //! Graph as a front end of the edge.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap};
@@ -8,7 +7,8 @@ use actix_web::http::header::{self, HeaderMap};
 use crate::domain::error::Error;
 use crate::graph::call::Call;
 use crate::graph::routes::{self, Handler, Route, RouteOptions};
-use crate::graph::throttle::{Throttle, mailbox};
+use crate::graph::settings::Graph;
+use crate::graph::throttle::mailbox;
 use crate::graph::{batch, dispatch, error};
 use crate::http::answer::Answer;
 use crate::http::authenticate::{Caller, Scheme};
@@ -17,7 +17,7 @@ use crate::http::front_end::{Counted, FrontEnd, RequestHead};
 use crate::http::inspect::CallSubject;
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::streamed::Streamed;
-use crate::http::{Api, RequestIds, Settings};
+use crate::http::{Api, RequestIds};
 use crate::odata::address::{Address, Owner, Resource};
 use crate::odata::format;
 use crate::odata::query::Query;
@@ -31,21 +31,10 @@ pub(crate) fn subject(address: &Address, caller: &Caller) -> CallSubject {
     CallSubject { path: address.canonical(), user: Some(user) }
 }
 
-/// The Graph facade.
-pub(crate) struct Graph {
-    throttle: Option<Arc<Throttle>>,
-}
-
 /// A call and its row in the table, or why it has none.
 pub(crate) struct RoutedCall<'a> {
     call: Call<'a>,
     route: Result<&'static Route, Error>,
-}
-
-impl Graph {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        Self { throttle: settings.limits.mailbox.map(|limits| Arc::new(Throttle::new(limits))) }
-    }
 }
 
 impl FrontEnd for Graph {
@@ -59,7 +48,7 @@ impl FrontEnd for Graph {
     }
 
     fn read<'a>(&'a self, api: &'a Api, head: RequestHead<'a>) -> Result<RoutedCall<'a>, Error> {
-        let call = Call::new(self.throttle.as_ref(), api, head)?;
+        let call = Call::new(self, api, head)?;
         let route = routes::of(&call);
         Ok(RoutedCall { call, route })
     }
@@ -161,10 +150,14 @@ impl FrontEnd for Graph {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use actix_web::http::Method;
     use actix_web::{App, test};
 
     use super::*;
+    use crate::graph::settings::GraphSettings;
+    use crate::http::Settings;
     use crate::http::authenticate::Access;
     use crate::http::mount::{FrontEnds, Mount};
     use crate::store::tests::opened;
@@ -232,7 +225,8 @@ mod tests {
     async fn a_front_end_answers_below_its_segment_in_its_own_words_and_graph_everywhere_else() {
         let o = opened().await;
         let settings = Settings::default();
-        let front_ends = FrontEnds::new(Graph::new(&settings), vec![(Mount::Segment("hello"), Arc::new(Hello))]);
+        let graph = Graph::new(GraphSettings::default());
+        let front_ends = FrontEnds::new(graph, vec![(Mount::Segment("hello"), Arc::new(Hello))]);
         let api = Api::with_front_ends(o.store.clone(), Access::development(), settings, front_ends);
         let app = test::init_service(App::new().service(api.service(""))).await;
         let ask = async |request: test::TestRequest, path: &str| {

@@ -28,6 +28,7 @@ pub(crate) mod permissions;
 pub(crate) mod photos;
 pub(crate) mod routes;
 pub(crate) mod service;
+pub(crate) mod settings;
 pub(crate) mod steps;
 pub(crate) mod subscriptions;
 pub(crate) mod throttle;

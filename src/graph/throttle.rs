@@ -6,10 +6,26 @@ use std::time::{Duration, Instant};
 
 use crate::domain::error::{Error, Limit};
 use crate::domain::user::UserName;
-use crate::http::MailboxLimits;
 use crate::http::authenticate::{Caller, Who};
 use crate::http::bounded_map::BoundedMap;
 use crate::odata::address::{Owner, Resource};
+
+/// Limits of one app on one mailbox, in fixed windows that begin with a first request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailboxLimits {
+    /// Requests of one app to one mailbox in a window.
+    pub requests: u64,
+    /// Length of that window.
+    pub window: Duration,
+    /// Concurrent requests of one app to one mailbox.
+    pub at_once: u32,
+    /// Bytes that one app sends to one mailbox in a window.
+    pub upload: u64,
+    /// Length of that window.
+    pub upload_window: Duration,
+    /// Requests of one app in a second.
+    pub app_requests: u64,
+}
 
 impl MailboxLimits {
     /// The limits that Graph documents for Outlook and for all services.

@@ -42,14 +42,13 @@ use actix_web::{Scope, web};
 use uuid::Uuid;
 
 use crate::clock::{self, IdOwner};
-use crate::domain::handling::Handling;
 use crate::domain::phone::Region;
 use crate::http::authenticate::Access;
 pub use crate::http::cors::WebOrigin;
 use crate::http::health::Health;
 use crate::http::inspect::Inspector;
 use crate::http::limits::Admission;
-pub use crate::http::limits::{Limits, MailboxLimits};
+pub use crate::http::limits::Limits;
 pub use crate::http::logged::Strangers;
 use crate::http::mount::FrontEnds;
 pub use crate::http::probes::Readiness;
@@ -79,19 +78,15 @@ pub struct Api {
     pub(crate) inspector: Option<Arc<dyn Inspector>>,
 }
 
-/// Settings of the API.
+/// Settings of the API that every front end shares.
 #[derive(Clone)]
 pub struct Settings {
-    /// How to treat input that Graph would refuse, unless the request says so in `Prefer: handling=`.
-    pub handling: Handling,
     /// The region whose numbers of phones are also found as they are dialled there.
     pub phone_region: Option<Region>,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
     /// Largest file that can be imported, in bytes, as sent and unpacked.
     pub max_import: u64,
-    /// Steps of a batch, at most.
-    pub batch_limit: usize,
     /// How long a delta link stays valid.
     pub keep_changes: Duration,
     /// Limits per caller and in total.
@@ -144,12 +139,10 @@ pub enum Origin {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            handling: Handling::Lenient,
             phone_region: None,
             body_timeout: Duration::from_secs(30),
             keep_changes: KEEP_CHANGES,
             max_import: MAX_IMPORT,
-            batch_limit: 20,
             limits: Limits::default(),
             origin: Origin::Host,
             hosts: None,

@@ -62,11 +62,8 @@ pub(crate) fn entry(header: &str) -> Option<NumberedColumn> {
     let (words, number) = front.rsplit_once(' ')?;
     let number = number.parse().ok().filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))?;
     let (_, family) = FAMILIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(words))?;
-    Some(NumberedColumn {
-        family: *family,
-        number,
-        part: if part == "type" { "label".to_owned() } else { part.to_owned() },
-    })
+    let part = if part == "type" { "label" } else { part };
+    Some(NumberedColumn { family: *family, number, part: part.to_owned() })
 }
 
 /// The column by which the header is Google's, if it is.

@@ -36,8 +36,6 @@ pub struct Limits {
     pub buffered: usize,
     /// Bytes of bodies and answers in memory, of one token.
     pub buffered_each: usize,
-    /// Limits of one app on one mailbox, which a front end applies besides where its protocol has such.
-    pub mailbox: Option<MailboxLimits>,
     /// Whether to trust the client address that a proxy names (`X-Forwarded-For`, `Forwarded`).
     pub forwarded: bool,
 }
@@ -51,27 +49,9 @@ impl Default for Limits {
             requests_each: 250,
             buffered: 256 << 20,
             buffered_each: 64 << 20,
-            mailbox: None,
             forwarded: false,
         }
     }
-}
-
-/// Limits of one app on one mailbox, in fixed windows that begin with a first request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MailboxLimits {
-    /// Requests of one app to one mailbox in a window.
-    pub requests: u64,
-    /// Length of that window.
-    pub window: Duration,
-    /// Concurrent requests of one app to one mailbox.
-    pub at_once: u32,
-    /// Bytes that one app sends to one mailbox in a window.
-    pub upload: u64,
-    /// Length of that window.
-    pub upload_window: Duration,
-    /// Requests of one app in a second.
-    pub app_requests: u64,
 }
 
 /// Seconds of unused requests that a caller may save up.

@@ -2,7 +2,7 @@
 
 use crate::domain::plain::shorten;
 use crate::domain::query::typed::{Cast, Condition, EntryTable, NumberValue, Property, TextValue};
-use crate::odata::filter::FilterFault;
+use crate::odata::filter::Fault;
 use crate::odata::filter::ast::{Expr, ExprNode};
 use crate::odata::filter::check::{Checker, VariableBinding, Variables};
 use crate::odata::filter::value::{Number, Typed};
@@ -12,15 +12,15 @@ const TYPES: &str = "Edm.Int16, Edm.Int32, Edm.Int64, Edm.Single, Edm.Double, Ed
 
 impl Checker<'_> {
     /// A value that does not convert is null.
-    pub(super) fn cast(&self, arguments: &[Expr], at: usize, scope: &Variables<'_>) -> Result<Typed, FilterFault> {
+    pub(super) fn cast(&self, arguments: &[Expr], at: usize, scope: &Variables<'_>) -> Result<Typed, Fault> {
         let [of, to] = arguments else {
             let message = "'cast' takes the value of an extended property and a type, as in cast(ep/value, Edm.Int32).";
-            return Err(FilterFault::wrong(at, message));
+            return Err(Fault::wrong(at, message));
         };
         let text = match self.value(of, scope)? {
             Typed::Text(text, _) => text,
             Typed::Null => TextValue::Constant(None),
-            _ => return Err(FilterFault::wrong(of.at, "'cast' takes the value of an extended property here.")),
+            _ => return Err(Fault::wrong(of.at, "'cast' takes the value of an extended property here.")),
         };
         let is_view = matches!(scope.last(), Some((_, VariableBinding::View(_))));
         let place = match text {
@@ -31,10 +31,10 @@ impl Checker<'_> {
             )) => Some((depth, table)),
             // The value is a text and has no other type.
             TextValue::Property(_) | TextValue::Constant(_) if is_view => None,
-            _ => return Err(FilterFault::wrong(of.at, "'cast' takes the value of an extended property here.")),
+            _ => return Err(Fault::wrong(of.at, "'cast' takes the value of an extended property here.")),
         };
         let ExprNode::Path(names) = &to.node else {
-            return Err(FilterFault::wrong(to.at, format!("Expected a type behind the comma: {TYPES}.")));
+            return Err(Fault::wrong(to.at, format!("Expected a type behind the comma: {TYPES}.")));
         };
         let name = names.join("/");
         let number =
@@ -60,10 +60,7 @@ impl Checker<'_> {
             "edm.string" => Typed::Text(text, None),
             _ => {
                 let name = shorten(&name);
-                return Err(FilterFault::wrong(
-                    to.at,
-                    format!("'{name}' is not a type to cast to. There are {TYPES}."),
-                ));
+                return Err(Fault::wrong(to.at, format!("'{name}' is not a type to cast to. There are {TYPES}.")));
             }
         })
     }

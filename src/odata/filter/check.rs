@@ -20,7 +20,7 @@ use crate::odata::filter::ast::{Binary, Expr, ExprNode};
 use crate::odata::filter::model::{Model, ModelComplex, ModelProperty, ModelTarget};
 use crate::odata::filter::value::{Enumeration, Number, Typed, alike, compare_ordered, literal};
 pub(super) use crate::odata::filter::views::{VariableBinding, Variables};
-use crate::odata::filter::{FilterFault, views};
+use crate::odata::filter::{Fault, views};
 
 /// Deepest nesting of range variables.
 pub(super) const MAX_VARIABLES: usize = 4;
@@ -42,14 +42,14 @@ impl<'a> Checker<'a> {
         Self { model, aliases, strict: handling == Handling::Strict, region, views: Cell::new(views::MAX) }
     }
 
-    pub(super) fn filter(&self, expr: &Expr) -> Result<Condition, FilterFault> {
+    pub(super) fn filter(&self, expr: &Expr) -> Result<Condition, Fault> {
         self.condition(expr, &[])
     }
 
-    pub(super) fn order(&self, expr: &Expr, descending: bool) -> Result<Order, FilterFault> {
+    pub(super) fn order(&self, expr: &Expr, descending: bool) -> Result<Order, Fault> {
         let at = expr.at;
         if self.strict && !matches!(expr.node, ExprNode::Path(_)) {
-            return Err(FilterFault::strict(at, Kind::Filter, "In strict handling only properties can be sorted by."));
+            return Err(Fault::strict(at, Kind::Filter, "In strict handling only properties can be sorted by."));
         }
         // Properties that cannot be filtered by can still be sorted by.
         let key = match (Self { strict: false, views: self.views.clone(), ..*self }).value(expr, &[])?.folded() {
@@ -61,23 +61,23 @@ impl<'a> Checker<'a> {
                 Key::Number(value)
             }
             Typed::Id(Id::ChangeKey) => {
-                return Err(FilterFault::wrong(at, "'changeKey' cannot be sorted by; 'lastModifiedDateTime' can."));
+                return Err(Fault::wrong(at, "'changeKey' cannot be sorted by; 'lastModifiedDateTime' can."));
             }
             Typed::Id(id) => Key::Id(id),
             Typed::Null | Typed::Quoted(_) | Typed::Fraction(_) | Typed::ViewId(_) | Typed::Guid(_) => {
-                return Err(FilterFault::wrong(at, "null cannot be sorted by."));
+                return Err(Fault::wrong(at, "null cannot be sorted by."));
             }
         };
         Ok(Order { key, descending })
     }
 
-    pub(super) fn condition(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Condition, FilterFault> {
+    pub(super) fn condition(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Condition, Fault> {
         match self.value(expr, scope)? {
             Typed::Condition(condition) => Ok(condition),
             Typed::Null => Ok(Condition::Constant(None)),
             other => {
                 let name = other.name();
-                Err(FilterFault::wrong(
+                Err(Fault::wrong(
                     expr.at,
                     format!("Expected a condition, found {name}: compare it, for example with 'eq'."),
                 ))
@@ -86,15 +86,15 @@ impl<'a> Checker<'a> {
     }
 
     /// In strict handling, refuses what Graph refuses.
-    pub(super) fn beyond_graph(&self, at: usize) -> Result<(), FilterFault> {
-        if self.strict { Err(FilterFault::strict(at, Kind::Filter, INVALID_NODES)) } else { Ok(()) }
+    pub(super) fn beyond_graph(&self, at: usize) -> Result<(), Fault> {
+        if self.strict { Err(Fault::strict(at, Kind::Filter, INVALID_NODES)) } else { Ok(()) }
     }
 
     pub(super) fn is_strict(&self) -> bool {
         self.strict
     }
 
-    pub(super) fn value(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Typed, FilterFault> {
+    pub(super) fn value(&self, expr: &Expr, scope: &Variables<'_>) -> Result<Typed, Fault> {
         let at = expr.at;
         match &expr.node {
             ExprNode::Literal(value) => literal(value, at),
@@ -102,7 +102,7 @@ impl<'a> Checker<'a> {
                 &self
                     .aliases
                     .resolve(name)
-                    .map_err(|why| FilterFault::wrong(at, format!("In the parameter alias: {why}.")))?,
+                    .map_err(|why| Fault::wrong(at, format!("In the parameter alias: {why}.")))?,
                 at,
             ),
             ExprNode::Path(names) => self.path(names, at, scope),
@@ -137,10 +137,7 @@ impl<'a> Checker<'a> {
                     other => {
                         let name = other.name();
                         let hint = "it binds tighter than a comparison, so write not (a eq b)";
-                        return Err(FilterFault::wrong(
-                            operand.at,
-                            format!("'not' takes a condition, not {name}; {hint}."),
-                        ));
+                        return Err(Fault::wrong(operand.at, format!("'not' takes a condition, not {name}; {hint}.")));
                     }
                 };
                 Ok(Typed::Condition(Condition::Not(Box::new(condition))))
@@ -152,7 +149,7 @@ impl<'a> Checker<'a> {
                         Ok(Typed::Number(Number { value: NumberValue::Negate(Box::new(value)), millionths, bound }))
                     }
                     Typed::Null => Ok(Typed::Null),
-                    other => Err(FilterFault::wrong(operand.at, format!("'-' takes a number, not {}.", other.name()))),
+                    other => Err(Fault::wrong(operand.at, format!("'-' takes a number, not {}.", other.name()))),
                 }
             }
             ExprNode::Binary(op, left, right) => self.binary(*op, left, right, at, scope),
@@ -165,7 +162,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn conditions(&self, operands: &[Expr], scope: &Variables<'_>) -> Result<Vec<Condition>, FilterFault> {
+    fn conditions(&self, operands: &[Expr], scope: &Variables<'_>) -> Result<Vec<Condition>, Fault> {
         operands.iter().map(|operand| self.condition(operand, scope)).collect()
     }
 
@@ -175,16 +172,13 @@ impl<'a> Checker<'a> {
         variable: &str,
         body: &Expr,
         scope: &Variables<'_>,
-    ) -> Result<Condition, FilterFault> {
+    ) -> Result<Condition, Fault> {
         if scope.len() == MAX_VARIABLES {
-            return Err(FilterFault::wrong(
-                body.at,
-                format!("Range variables can be nested {MAX_VARIABLES} deep at most."),
-            ));
+            return Err(Fault::wrong(body.at, format!("Range variables can be nested {MAX_VARIABLES} deep at most.")));
         }
         if scope.iter().any(|(known, _)| *known == variable) {
             let variable = shorten(variable);
-            return Err(FilterFault::wrong(
+            return Err(Fault::wrong(
                 body.at,
                 format!("The range variable '{variable}' is already used by an outer expression."),
             ));
@@ -194,14 +188,14 @@ impl<'a> Checker<'a> {
         self.condition(body, &inner)
     }
 
-    fn list(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<EntryList, FilterFault> {
+    fn list(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<EntryList, Fault> {
         match self.target(names, at, scope)? {
             ModelTarget::List(list) => Ok(list),
-            _ => Err(FilterFault::wrong(at, self.model.no_collection(names))),
+            _ => Err(Fault::wrong(at, self.model.no_collection(names))),
         }
     }
 
-    fn path(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<Typed, FilterFault> {
+    fn path(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<Typed, Fault> {
         let instant = |moment| NumberValue::Moment(moment);
         Ok(match self.target(names, at, scope)? {
             ModelTarget::Text(property) => Typed::Text(TextValue::Property(property), None),
@@ -218,18 +212,18 @@ impl<'a> Checker<'a> {
                 let members = self.model.members_of(complex);
                 let members = members.iter().map(|member| member.name).collect::<Vec<_>>().join(", ");
                 let path = shorten(&names.join("/"));
-                return Err(FilterFault::wrong(at, format!("'{path}' has members: use one of {path}/{{{members}}}.")));
+                return Err(Fault::wrong(at, format!("'{path}' has members: use one of {path}/{{{members}}}.")));
             }
             ModelTarget::List(_) => {
                 let path = shorten(&names.join("/"));
                 let hint = format!("use {path}/any(x:…), {path}/all(x:…) or {path}/$count");
-                return Err(FilterFault::wrong(at, format!("'{path}' is a collection: {hint}.")));
+                return Err(Fault::wrong(at, format!("'{path}' is a collection: {hint}.")));
             }
         })
     }
 
     /// Resolves a path.
-    fn target(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<ModelTarget, FilterFault> {
+    fn target(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<ModelTarget, Fault> {
         let mut names = names.iter();
         let mut first = names.next().map_or("", String::as_str);
         let variable = scope.iter().position(|(name, _)| *name == first);
@@ -246,28 +240,25 @@ impl<'a> Checker<'a> {
         } else {
             if first.eq_ignore_ascii_case("$it") {
                 let Some(name) = names.next() else {
-                    return Err(FilterFault::wrong(
-                        at,
-                        "'$it' is the whole entity: name a property, as in $it/displayName.",
-                    ));
+                    return Err(Fault::wrong(at, "'$it' is the whole entity: name a property, as in $it/displayName."));
                 };
                 first = name;
             }
             let member = find(self.model.members(), first);
             let member = member.ok_or_else(|| {
-                FilterFault::wrong(at, self.model.no_such(first, self.model.type_name(), &self.model.members()))
+                Fault::wrong(at, self.model.no_such(first, self.model.type_name(), &self.model.members()))
             })?;
             if self.strict && !member.filterable {
                 let mut name = member.name.to_owned();
                 name[..1].make_ascii_uppercase();
                 let message = format!("The property '{name}' does not support filtering.");
-                return Err(FilterFault::strict(at, Kind::Property, message));
+                return Err(Fault::strict(at, Kind::Property, message));
             }
             member.target
         };
         for name in names {
             let ModelTarget::ModelComplex(complex) = target else {
-                return Err(FilterFault::wrong(
+                return Err(Fault::wrong(
                     at,
                     format!("'{}' is a member of a value that has no members.", shorten(name)),
                 ));
@@ -275,20 +266,13 @@ impl<'a> Checker<'a> {
             let members = self.model.members_of(complex);
             target = match find(self.model.members_of(complex), name) {
                 Some(member) => member.target,
-                None => return Err(FilterFault::wrong(at, self.model.no_such(name, "the value before it", &members))),
+                None => return Err(Fault::wrong(at, self.model.no_such(name, "the value before it", &members))),
             };
         }
         Ok(target)
     }
 
-    fn binary(
-        &self,
-        op: Binary,
-        left: &Expr,
-        right: &Expr,
-        at: usize,
-        scope: &Variables<'_>,
-    ) -> Result<Typed, FilterFault> {
+    fn binary(&self, op: Binary, left: &Expr, right: &Expr, at: usize, scope: &Variables<'_>) -> Result<Typed, Fault> {
         let arithmetic = match op {
             Binary::Add => Arithmetic::Add,
             Binary::Sub => Arithmetic::Sub,
@@ -313,7 +297,7 @@ impl<'a> Checker<'a> {
                 Typed::Null => values.push(NumberValue::Constant(None)),
                 other => {
                     let message = format!("'{}' takes whole numbers, not {}.", op.word(), other.name());
-                    return Err(FilterFault::wrong(operand.at, message));
+                    return Err(Fault::wrong(operand.at, message));
                 }
             }
         }
@@ -324,13 +308,13 @@ impl<'a> Checker<'a> {
             Arithmetic::Div => Some(a),
             Arithmetic::Mod => Some(a.min(b)),
         };
-        let bound = bound.ok_or_else(|| FilterFault::wrong(at, "The result may not fit into 64 bits."))?;
+        let bound = bound.ok_or_else(|| Fault::wrong(at, "The result may not fit into 64 bits."))?;
         let right = values.pop().map_or(NumberValue::Constant(None), |value| value);
         let left = values.pop().map_or(NumberValue::Constant(None), |value| value);
         Ok(Typed::whole(NumberValue::Arithmetic(arithmetic, Box::new(left), Box::new(right)), bound))
     }
 
-    fn compare(&self, op: Binary, left: Typed, right: Typed, at: usize) -> Result<Condition, FilterFault> {
+    fn compare(&self, op: Binary, left: Typed, right: Typed, at: usize) -> Result<Condition, Fault> {
         let (comparison, negated) = match op {
             Binary::Ne => (Comparison::Eq, true),
             Binary::Gt => (Comparison::Gt, false),
@@ -343,22 +327,15 @@ impl<'a> Checker<'a> {
         Ok(if negated { Condition::Not(Box::new(compared)) } else { compared })
     }
 
-    fn compared(
-        &self,
-        op: Comparison,
-        left: Typed,
-        right: Typed,
-        at: usize,
-        word: &str,
-    ) -> Result<Condition, FilterFault> {
+    fn compared(&self, op: Comparison, left: Typed, right: Typed, at: usize, word: &str) -> Result<Condition, Fault> {
         let unfit = |left: &Typed, right: &Typed| {
             let (left, right) = (left.name(), right.name());
-            FilterFault::wrong(at, format!("'{word}' cannot compare {left} with {right}."))
+            Fault::wrong(at, format!("'{word}' cannot compare {left} with {right}."))
         };
         let is_exact = matches!(left, Typed::Fraction(_)) || matches!(right, Typed::Fraction(_));
         let (left, right) = match (left, right) {
             (Typed::Id(id), Typed::Quoted(text)) | (Typed::Quoted(text), Typed::Id(id)) if op == Comparison::Eq => {
-                let text = same_id(id, text).map_err(|why| FilterFault::wrong(at, format!("{why}.")))?;
+                let text = same_id(id, text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
                 let is_view = text.as_deref().is_some_and(|key| tags::view(key).is_some());
                 if matches!(id, Id::Entry(_, EntryTable::SingleValues(ExtendedOf::Contact))) && is_view {
                     // No stored extended property has the id of a view.
@@ -369,8 +346,7 @@ impl<'a> Checker<'a> {
             (Typed::ViewId(view), Typed::Quoted(text)) | (Typed::Quoted(text), Typed::ViewId(view))
                 if op == Comparison::Eq =>
             {
-                let id =
-                    PropertyId::parse::<SingleValue>(&text).map_err(|why| FilterFault::wrong(at, format!("{why}.")))?;
+                let id = PropertyId::parse::<SingleValue>(&text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
                 return Ok(Condition::Constant(Some(tags::view(&id.key) == Some(view))));
             }
             (left, right) => (left.folded(), right.folded()),
@@ -394,7 +370,7 @@ impl<'a> Checker<'a> {
                 if let (Some((known, _)), Some((other, _))) = (known, other)
                     && known != other
                 {
-                    return Err(FilterFault::wrong(at, format!("'{word}' cannot compare a {known} with a {other}.")));
+                    return Err(Fault::wrong(at, format!("'{word}' cannot compare a {known} with a {other}.")));
                 }
                 Condition::CompareText(op, left, right)
             }
@@ -405,9 +381,8 @@ impl<'a> Checker<'a> {
             (Typed::Text(text, _), Typed::Null) => Condition::CompareText(op, text, TextValue::Constant(None)),
             (Typed::Null, Typed::Text(text, _)) => Condition::CompareText(op, TextValue::Constant(None), text),
             (Typed::Number(left), Typed::Number(right)) => {
-                let [left, right] = alike(left, right).ok_or_else(|| {
-                    FilterFault::wrong(at, "The number is too large to compare with a decimal number.")
-                })?;
+                let [left, right] = alike(left, right)
+                    .ok_or_else(|| Fault::wrong(at, "The number is too large to compare with a decimal number."))?;
                 Condition::CompareNumber(op, left, right)
             }
             (left, right) => {
@@ -418,7 +393,7 @@ impl<'a> Checker<'a> {
     }
 
     /// In strict handling, a literal compared with an enumeration must be one of its members.
-    fn check_member(&self, known: Option<Enumeration>, sides: [&TextValue; 2], at: usize) -> Result<(), FilterFault> {
+    fn check_member(&self, known: Option<Enumeration>, sides: [&TextValue; 2], at: usize) -> Result<(), Fault> {
         let Some((name, members)) = known.filter(|_| self.strict) else { return Ok(()) };
         for side in sides {
             if let TextValue::Constant(Some(text)) = side
@@ -426,20 +401,20 @@ impl<'a> Checker<'a> {
             {
                 let members = members.join(", ");
                 let message = format!("'{}' is not a member of {name}: {members}.", shorten(text));
-                return Err(FilterFault::strict(at, Kind::Filter, message));
+                return Err(Fault::strict(at, Kind::Filter, message));
             }
         }
         Ok(())
     }
 
-    fn one_of(&self, operand: &Expr, values: &[Expr], scope: &Variables<'_>) -> Result<Typed, FilterFault> {
+    fn one_of(&self, operand: &Expr, values: &[Expr], scope: &Variables<'_>) -> Result<Typed, Fault> {
         let left = self.value(operand, scope)?;
         let (mut texts, mut numbers, mut others, mut null) = (Vec::new(), Vec::new(), Vec::new(), false);
         // Long operands are not repeated: each comparison but the first of its type has a short stand-in on the left, which
         // has the same type.
         let (mut of_text, mut of_number, mut kind) = (None, None, None);
         if matches!(left, Typed::Condition(_)) {
-            return Err(FilterFault::wrong(operand.at, "'in' does not accept conditions: compare them with 'eq'."));
+            return Err(Fault::wrong(operand.at, "'in' does not accept conditions: compare them with 'eq'."));
         }
         for value in values {
             let (at, value) = (value.at, self.value(value, scope)?);
@@ -451,7 +426,7 @@ impl<'a> Checker<'a> {
             };
             let of = (kind_of(&value), is_decimal);
             if !matches!(value, Typed::Null) && *kind.get_or_insert(of) != of {
-                return Err(FilterFault::wrong(at, "All in the list of 'in' must be of one type."));
+                return Err(Fault::wrong(at, "All in the list of 'in' must be of one type."));
             }
             match self.compared(Comparison::Eq, left.stand_in(), value.clone(), at, "in")? {
                 Condition::CompareText(_, _, TextValue::Constant(text)) => {

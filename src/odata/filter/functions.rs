@@ -4,7 +4,7 @@ use crate::domain::error::Kind;
 use crate::domain::literal::MILLION;
 use crate::domain::plain::shorten;
 use crate::domain::query::typed::{Calendar, Condition, EntryTable, Find, NumberValue, TextValue};
-use crate::odata::filter::FilterFault;
+use crate::odata::filter::Fault;
 use crate::odata::filter::ast::Expr;
 use crate::odata::filter::check::{Checker, VariableBinding, Variables};
 use crate::odata::filter::value::{Number, Typed};
@@ -23,7 +23,7 @@ impl Checker<'_> {
         arguments: &[Expr],
         at: usize,
         scope: &Variables<'_>,
-    ) -> Result<Typed, FilterFault> {
+    ) -> Result<Typed, Fault> {
         let lower = name.to_ascii_lowercase();
         if lower == "cast" {
             return self.cast(arguments, at, scope);
@@ -35,12 +35,12 @@ impl Checker<'_> {
             | "fractionalseconds" | "date" | "time" => 1..=1,
             _ => {
                 let name = shorten(name);
-                return Err(FilterFault::wrong(at, format!("There is no function '{name}'. There are {ALL}.")));
+                return Err(Fault::wrong(at, format!("There is no function '{name}'. There are {ALL}.")));
             }
         };
         if !counts.contains(&arguments.len()) {
             let count = if lower == "substring" { "2 or 3".to_owned() } else { counts.start().to_string() };
-            return Err(FilterFault::wrong(at, format!("'{lower}' takes {count} arguments, not {}.", arguments.len())));
+            return Err(Fault::wrong(at, format!("'{lower}' takes {count} arguments, not {}.", arguments.len())));
         }
         // Graph supports only this function, and inside any() only for the values of extended properties.
         let of_values = scope.last().is_some_and(|(_, bound)| match bound {
@@ -52,7 +52,7 @@ impl Checker<'_> {
         match lower.as_str() {
             "startswith" if scope.is_empty() || of_values => {}
             "contains" if of_values => {}
-            "contains" if self.is_strict() => return Err(FilterFault::strict(at, Kind::Filter, NO_CONTAINS)),
+            "contains" if self.is_strict() => return Err(Fault::strict(at, Kind::Filter, NO_CONTAINS)),
             _ => self.beyond_graph(at)?,
         }
         let mut arguments = CallArguments { checker: self, function: &lower, rest: arguments, scope };
@@ -104,16 +104,16 @@ struct CallArguments<'c, 'a> {
 }
 
 impl CallArguments<'_, '_> {
-    fn next<T>(&mut self, what: &str, read: impl FnOnce(Typed) -> Option<T>) -> Result<T, FilterFault> {
+    fn next<T>(&mut self, what: &str, read: impl FnOnce(Typed) -> Option<T>) -> Result<T, Fault> {
         let Some((first, rest)) = self.rest.split_first() else {
-            return Err(FilterFault::wrong(0, format!("'{}' takes {what}.", self.function)));
+            return Err(Fault::wrong(0, format!("'{}' takes {what}.", self.function)));
         };
         self.rest = rest;
         let value = self.checker.value(first, self.scope)?.folded();
-        read(value).ok_or_else(|| FilterFault::wrong(first.at, format!("'{}' takes {what} here.", self.function)))
+        read(value).ok_or_else(|| Fault::wrong(first.at, format!("'{}' takes {what} here.", self.function)))
     }
 
-    fn text(&mut self) -> Result<TextValue, FilterFault> {
+    fn text(&mut self) -> Result<TextValue, Fault> {
         self.next("a String, like 'text'", |value| match value {
             Typed::Text(text, _) => Some(text),
             Typed::Null => Some(TextValue::Constant(None)),
@@ -121,7 +121,7 @@ impl CallArguments<'_, '_> {
         })
     }
 
-    fn whole(&mut self) -> Result<NumberValue, FilterFault> {
+    fn whole(&mut self) -> Result<NumberValue, Fault> {
         self.next("a whole number", |value| match value {
             Typed::Number(Number { value, millionths: false, .. }) => Some(value),
             Typed::Null => Some(NumberValue::Constant(None)),
@@ -129,7 +129,7 @@ impl CallArguments<'_, '_> {
         })
     }
 
-    fn day(&mut self) -> Result<NumberValue, FilterFault> {
+    fn day(&mut self) -> Result<NumberValue, Fault> {
         self.next("a Date or DateTimeOffset", |value| match value {
             Typed::Date(day) => Some(day),
             Typed::Instant(instant) => Some(NumberValue::DayOf(Box::new(instant))),
@@ -138,7 +138,7 @@ impl CallArguments<'_, '_> {
         })
     }
 
-    fn time(&mut self) -> Result<NumberValue, FilterFault> {
+    fn time(&mut self) -> Result<NumberValue, Fault> {
         self.next("a TimeOfDay or DateTimeOffset", |value| match value {
             Typed::Time(time) => Some(time),
             Typed::Instant(instant) => Some(NumberValue::TimeOf(Box::new(instant))),

@@ -2,7 +2,7 @@
 
 use crate::domain::date;
 use crate::domain::literal::{GUID, decimal, is_guid};
-use crate::odata::filter::FilterFault;
+use crate::odata::filter::Fault;
 use crate::odata::filter::ast::Literal;
 
 /// A token.
@@ -23,7 +23,7 @@ pub(super) enum FilterToken {
 }
 
 /// Splits the text. Each token comes with its position, in characters; the last one is the end.
-pub(super) fn read(text: &str) -> Result<Vec<(usize, FilterToken)>, FilterFault> {
+pub(super) fn read(text: &str) -> Result<Vec<(usize, FilterToken)>, Fault> {
     let mut rest = Rest { chars: text.chars().peekable(), at: 0 };
     let mut tokens = Vec::new();
     loop {
@@ -67,10 +67,7 @@ pub(super) fn read(text: &str) -> Result<Vec<(usize, FilterToken)>, FilterFault>
                 FilterToken::Word(word)
             }
         } else {
-            return Err(FilterFault::new(
-                at,
-                "this character is not allowed in an expression; texts go in single quotes",
-            ));
+            return Err(Fault::new(at, "this character is not allowed in an expression; texts go in single quotes"));
         };
         tokens.push((at, token));
     }
@@ -118,7 +115,7 @@ impl Rest<'_> {
     }
 
     /// A text in quotes; a doubled quote inside is one quote.
-    fn quoted(&mut self) -> Result<String, FilterFault> {
+    fn quoted(&mut self) -> Result<String, Fault> {
         let begin = self.at;
         self.next();
         let mut text = String::new();
@@ -130,7 +127,7 @@ impl Rest<'_> {
                 }
                 Some('\'') => return Ok(text),
                 Some(c) => text.push(c),
-                None => return Err(FilterFault::new(begin, "the text that begins here has no closing quote")),
+                None => return Err(Fault::new(begin, "the text that begins here has no closing quote")),
             }
         }
     }
@@ -154,9 +151,9 @@ pub(super) fn number_or_date(run: &str) -> Option<Literal> {
     super::time_of_day(run).map(|_| Literal::Time(run.to_owned()))
 }
 
-fn unreadable(at: usize, run: &str) -> FilterFault {
+fn unreadable(at: usize, run: &str) -> Fault {
     let run = crate::domain::plain::shorten(run);
-    FilterFault::new(
+    Fault::new(
         at,
         format!(
             "'{run}' is neither a number of up to 18 digits, 6 of them behind the point, nor a date like 2024-02-29, \

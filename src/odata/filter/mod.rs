@@ -40,7 +40,7 @@ use crate::odata::filter::ast::{Expr, ExprNode, Literal};
 
 /// A fault and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FilterFault {
+pub struct Fault {
     /// The position in the text, in characters from 0.
     pub at: usize,
     /// The rule, which decides the code.
@@ -51,7 +51,7 @@ pub struct FilterFault {
     pub syntax: bool,
 }
 
-impl FilterFault {
+impl Fault {
     /// A syntax error.
     fn new(at: usize, message: impl Into<String>) -> Self {
         Self { at, kind: Kind::Query, message: message.into(), syntax: true }
@@ -129,9 +129,9 @@ fn collect(
     aliases: &Resolver<'_>,
     read: &impl Fn(&str) -> Result<String, String>,
     ids: &mut Vec<String>,
-) -> Result<(), FilterFault> {
+) -> Result<(), Fault> {
     let is_id = |expr: &Expr| matches!(&expr.node, ExprNode::Path(names) if matches!(names.as_slice(), [name] if name.eq_ignore_ascii_case("id")));
-    let unfit = |at| FilterFault::wrong(at, "This filter can only name ids, as in id eq 'a' or id eq 'b'.");
+    let unfit = |at| Fault::wrong(at, "This filter can only name ids, as in id eq 'a' or id eq 'b'.");
     let values = match &expr.node {
         ExprNode::Or(operands) => return operands.iter().try_for_each(|operand| collect(operand, aliases, read, ids)),
         ExprNode::Binary(ast::Binary::Eq, left, right) if is_id(left) => std::slice::from_ref(&**right),
@@ -144,22 +144,20 @@ fn collect(
             ExprNode::Literal(literal) => literal.clone(),
             ExprNode::Alias(name) => aliases
                 .resolve(name)
-                .map_err(|why| FilterFault::wrong(value.at, format!("In the parameter alias: {why}.")))?,
+                .map_err(|why| Fault::wrong(value.at, format!("In the parameter alias: {why}.")))?,
             _ => return Err(unfit(value.at)),
         };
         match literal {
-            Literal::Text(text) => {
-                ids.push(read(&text).map_err(|why| FilterFault::wrong(value.at, format!("{why}.")))?)
-            }
+            Literal::Text(text) => ids.push(read(&text).map_err(|why| Fault::wrong(value.at, format!("{why}.")))?),
             // Null matches no id.
             Literal::Null => {}
-            _ => return Err(FilterFault::wrong(value.at, "An id is a String, like 'text'.")),
+            _ => return Err(Fault::wrong(value.at, "An id is a String, like 'text'.")),
         }
     }
     Ok(())
 }
 
-fn told(option: &str, text: &str, FilterFault { at, kind, message, syntax }: FilterFault) -> Error {
+fn told(option: &str, text: &str, Fault { at, kind, message, syntax }: Fault) -> Error {
     let text = shorten(text);
     let message = if syntax {
         format!("Syntax error at position {at} in '{text}': {message}.")

@@ -1,7 +1,7 @@
 //! The grammar: OData 4.01, with operators and functions in any letter case. Time is linear in the length; depth and number
 //! of nodes are limited.
 
-use crate::odata::filter::FilterFault;
+use crate::odata::filter::Fault;
 use crate::odata::filter::ast::{Binary, Expr, ExprNode, Literal, PathNames};
 use crate::odata::filter::lexer::{self, FilterToken};
 
@@ -18,7 +18,7 @@ pub const MAX_KEYS: usize = 8;
 ///
 /// # Errors
 /// A syntax error and its position.
-pub fn expression(text: &str) -> Result<Expr, FilterFault> {
+pub fn expression(text: &str) -> Result<Expr, Fault> {
     let mut parser = Parser::new(text)?;
     let expr = parser.or()?;
     parser.end("an operator or the end")?;
@@ -29,13 +29,13 @@ pub fn expression(text: &str) -> Result<Expr, FilterFault> {
 ///
 /// # Errors
 /// A syntax error and its position; also for more than [`MAX_KEYS`] keys.
-pub fn order(text: &str) -> Result<Vec<(Expr, bool)>, FilterFault> {
+pub fn order(text: &str) -> Result<Vec<(Expr, bool)>, Fault> {
     let mut parser = Parser::new(text)?;
     let mut keys = Vec::new();
     loop {
         let at = parser.at();
         if keys.len() == MAX_KEYS {
-            return Err(FilterFault::new(at, format!("there are more than {MAX_KEYS} sort keys")));
+            return Err(Fault::new(at, format!("there are more than {MAX_KEYS} sort keys")));
         }
         let key = parser.or()?;
         let descending = parser.skip_word("desc");
@@ -58,9 +58,9 @@ struct Parser {
 }
 
 impl Parser {
-    fn new(text: &str) -> Result<Self, FilterFault> {
+    fn new(text: &str) -> Result<Self, Fault> {
         if text.len() > MAX_LENGTH {
-            return Err(FilterFault::new(0, format!("it is longer than {MAX_LENGTH} bytes")));
+            return Err(Fault::new(0, format!("it is longer than {MAX_LENGTH} bytes")));
         }
         Ok(Self { tokens: lexer::read(text)?, next: 0, depth: 0, nodes: 0 })
     }
@@ -92,15 +92,15 @@ impl Parser {
         found
     }
 
-    fn expect(&mut self, token: &FilterToken, what: &str) -> Result<(), FilterFault> {
+    fn expect(&mut self, token: &FilterToken, what: &str) -> Result<(), Fault> {
         if self.skip(token) { Ok(()) } else { Err(self.expected(what)) }
     }
 
-    fn end(&self, what: &str) -> Result<(), FilterFault> {
+    fn end(&self, what: &str) -> Result<(), Fault> {
         if *self.peek() == FilterToken::End { Ok(()) } else { Err(self.expected(what)) }
     }
 
-    fn expected(&self, what: &str) -> FilterFault {
+    fn expected(&self, what: &str) -> Fault {
         let found = match self.peek() {
             FilterToken::End => "the end".to_owned(),
             FilterToken::Word(word) => format!("'{}'", crate::domain::plain::shorten(word)),
@@ -113,19 +113,19 @@ impl Parser {
             FilterToken::Colon => "':'".to_owned(),
             FilterToken::Minus => "'-'".to_owned(),
         };
-        FilterFault::new(self.at(), format!("expected {what}, found {found}"))
+        Fault::new(self.at(), format!("expected {what}, found {found}"))
     }
 
-    fn node(&mut self, at: usize, node: ExprNode) -> Result<Expr, FilterFault> {
+    fn node(&mut self, at: usize, node: ExprNode) -> Result<Expr, Fault> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
-            return Err(FilterFault::new(at, format!("the expression has more than {MAX_NODES} parts")));
+            return Err(Fault::new(at, format!("the expression has more than {MAX_NODES} parts")));
         }
         Ok(Expr { at, node })
     }
 
     /// Enters a nested level, up to the limit.
-    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, FilterFault>) -> Result<T, FilterFault> {
+    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
         self.check_depth(1)?;
         self.depth += 1;
         let done = read(self);
@@ -133,27 +133,27 @@ impl Parser {
         done
     }
 
-    fn check_depth(&self, more: usize) -> Result<(), FilterFault> {
+    fn check_depth(&self, more: usize) -> Result<(), Fault> {
         if self.depth + more > MAX_DEPTH {
-            return Err(FilterFault::new(self.at(), format!("the expression is nested more than {MAX_DEPTH} deep")));
+            return Err(Fault::new(self.at(), format!("the expression is nested more than {MAX_DEPTH} deep")));
         }
         Ok(())
     }
 
-    fn or(&mut self) -> Result<Expr, FilterFault> {
+    fn or(&mut self) -> Result<Expr, Fault> {
         self.chain("or", Self::and, ExprNode::Or)
     }
 
-    fn and(&mut self) -> Result<Expr, FilterFault> {
+    fn and(&mut self) -> Result<Expr, Fault> {
         self.chain("and", |parser| parser.binary(3), ExprNode::And)
     }
 
     fn chain(
         &mut self,
         word: &str,
-        operand: fn(&mut Self) -> Result<Expr, FilterFault>,
+        operand: fn(&mut Self) -> Result<Expr, Fault>,
         node: fn(Vec<Expr>) -> ExprNode,
-    ) -> Result<Expr, FilterFault> {
+    ) -> Result<Expr, Fault> {
         let at = self.at();
         let first = operand(self)?;
         if !self.skip_word(word) {
@@ -167,7 +167,7 @@ impl Parser {
     }
 
     /// Operators of at least this precedence, left-associative.
-    fn binary(&mut self, power: u8) -> Result<Expr, FilterFault> {
+    fn binary(&mut self, power: u8) -> Result<Expr, Fault> {
         let mut left = self.unary()?;
         let mut chained = 0;
         while let Some(op) = self.operator().filter(|op| op.power() >= power) {
@@ -185,7 +185,7 @@ impl Parser {
         Binary::ALL.into_iter().find(|op| op.word().eq_ignore_ascii_case(word))
     }
 
-    fn unary(&mut self) -> Result<Expr, FilterFault> {
+    fn unary(&mut self) -> Result<Expr, Fault> {
         let at = self.at();
         if matches!(self.peek(), FilterToken::Word(word) if word.eq_ignore_ascii_case("not")) {
             self.next += 1;
@@ -209,7 +209,7 @@ impl Parser {
     }
 
     /// The list of an `in (…)`.
-    fn member(&mut self, operand: Expr) -> Result<Expr, FilterFault> {
+    fn member(&mut self, operand: Expr) -> Result<Expr, Fault> {
         if !self.skip_word("in") {
             return Ok(operand);
         }
@@ -219,7 +219,7 @@ impl Parser {
             let at = self.at();
             let value = self.deeper(Self::unary)?;
             if !matches!(value.node, ExprNode::Literal(_) | ExprNode::Alias(_)) {
-                return Err(FilterFault::new(at, "expected a literal, since the list of 'in' has only literals"));
+                return Err(Fault::new(at, "expected a literal, since the list of 'in' has only literals"));
             }
             values.push(value);
             if !self.skip(&FilterToken::Comma) {
@@ -230,7 +230,7 @@ impl Parser {
         self.node(operand.at, ExprNode::In(Box::new(operand), values))
     }
 
-    fn primary(&mut self) -> Result<Expr, FilterFault> {
+    fn primary(&mut self) -> Result<Expr, Fault> {
         let at = self.at();
         match self.peek() {
             FilterToken::Open => {
@@ -255,7 +255,7 @@ impl Parser {
         }
     }
 
-    fn word(&mut self, at: usize, word: String) -> Result<Expr, FilterFault> {
+    fn word(&mut self, at: usize, word: String) -> Result<Expr, Fault> {
         if self.skip(&FilterToken::Open) {
             let mut arguments = Vec::new();
             if !self.skip(&FilterToken::Close) {
@@ -292,17 +292,17 @@ impl Parser {
                 return self.lambda(at, step, names, &name);
             }
             if names.len() == MAX_DEPTH {
-                return Err(FilterFault::new(step, "the path is too long"));
+                return Err(Fault::new(step, "the path is too long"));
             }
             names.push(name);
         }
         self.node(at, ExprNode::Path(names))
     }
 
-    fn lambda(&mut self, at: usize, step: usize, names: PathNames, name: &str) -> Result<Expr, FilterFault> {
+    fn lambda(&mut self, at: usize, step: usize, names: PathNames, name: &str) -> Result<Expr, Fault> {
         let any = name.eq_ignore_ascii_case("any");
         if !any && !name.eq_ignore_ascii_case("all") {
-            return Err(FilterFault::new(step, "expected 'any', 'all', '$count' or a property behind '/'"));
+            return Err(Fault::new(step, "expected 'any', 'all', '$count' or a property behind '/'"));
         }
         self.next += 1;
         if any && self.skip(&FilterToken::Close) {

@@ -8,7 +8,7 @@ use crate::domain::plain::shorten;
 use crate::domain::query::typed::{Arithmetic, Comparison, Condition, Id, Moment, NumberValue, Property, TextValue};
 use crate::odata::filter::ast::Literal;
 use crate::odata::filter::model::{enumerations, members_of};
-use crate::odata::filter::{FilterFault, time_of_day};
+use crate::odata::filter::{Fault, time_of_day};
 
 /// A typed expression.
 #[derive(Debug, Clone)]
@@ -131,7 +131,7 @@ pub(super) fn number(value: Typed) -> NumberValue {
 }
 
 /// A literal with its type.
-pub(super) fn literal(literal: &Literal, at: usize) -> Result<Typed, FilterFault> {
+pub(super) fn literal(literal: &Literal, at: usize) -> Result<Typed, Fault> {
     let constant = |number| NumberValue::Constant(Some(number));
     Ok(match literal {
         Literal::Null => Typed::Null,
@@ -140,13 +140,13 @@ pub(super) fn literal(literal: &Literal, at: usize) -> Result<Typed, FilterFault
         Literal::Enum(name, member) => {
             let shown = shorten(name);
             let Some(members) = members_of(name) else {
-                return Err(FilterFault::wrong(
+                return Err(Fault::wrong(
                     at,
                     format!("There is no enumeration '{shown}'. There are {}.", enumerations()),
                 ));
             };
             let Some(known) = members.iter().find(|known| known.eq_ignore_ascii_case(member)) else {
-                return Err(FilterFault::wrong(at, format!("The members of '{shown}' are {}.", members.join(", "))));
+                return Err(Fault::wrong(at, format!("The members of '{shown}' are {}.", members.join(", "))));
             };
             Typed::Text(TextValue::Constant(Some(fold(known))), None)
         }

@@ -5,7 +5,7 @@ use crate::domain::contact::tags::{self, View};
 use crate::domain::extended::{PropertyId, SingleValue};
 use crate::domain::fold::fold;
 use crate::domain::query::typed::{Comparison, Condition, EntryList, EntryTable, ExtendedOf, Property, TextValue};
-use crate::odata::filter::FilterFault;
+use crate::odata::filter::Fault;
 use crate::odata::filter::ast::{Binary, Expr, ExprNode, Literal};
 use crate::odata::filter::check::Checker;
 
@@ -58,7 +58,7 @@ impl Checker<'_> {
         variable: &str,
         body: &Expr,
         scope: &Variables<'_>,
-    ) -> Result<Condition, FilterFault> {
+    ) -> Result<Condition, Fault> {
         if list.table != EntryTable::SingleValues(ExtendedOf::Contact) {
             return Ok(any);
         }
@@ -68,7 +68,7 @@ impl Checker<'_> {
         for view in views {
             let left = self.views.get().checked_sub(1);
             let message = || format!("A filter names at most {MAX} of Outlook's tags.");
-            self.views.set(left.ok_or_else(|| FilterFault::wrong(body.at, message()))?);
+            self.views.set(left.ok_or_else(|| Fault::wrong(body.at, message()))?);
             let of_view = self.lambda(VariableBinding::View(view), variable, body, scope)?;
             either.push(simple(Condition::And(vec![is_there(view), of_view])));
         }

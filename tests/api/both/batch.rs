@@ -1,6 +1,6 @@
 //! `$batch`: the envelope, the order, and that a step answers as it would alone.
 
-use contactd::http::Settings;
+use contactd::GraphSettings;
 use serde_json::{Value, json};
 
 use crate::app::{Client, Setup, TestApp};
@@ -193,8 +193,8 @@ fn what_is_no_batch_does_nothing_at_all() {
     assert_eq!(ann.post("/v1.0/$batch", json!({"requests": []})).json(200), json!({"responses": []}));
     assert_eq!(batch(&ann, "/beta/%24batch", many(20)["requests"].clone()).len(), 20);
     assert_eq!(app.count("select count(*) from contacts"), 20);
-    let settings = Settings { batch_limit: 21, ..Settings::default() };
-    let more = TestApp::with(Setup { settings, ..Setup::default() });
+    let graph = GraphSettings { batch_limit: 21, ..GraphSettings::default() };
+    let more = TestApp::with(Setup { graph, ..Setup::default() });
     assert_eq!(batch(&more.user("ann"), "/$batch", many(21)["requests"].clone()).len(), 21);
 }
 

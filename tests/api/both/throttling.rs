@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use contactd::http::authenticate::Access;
-use contactd::http::{Limits, MAX_BODY, MailboxLimits, Settings};
+use contactd::http::{Limits, MAX_BODY, Settings};
+use contactd::{GraphSettings, MailboxLimits};
 use serde_json::{Value, json};
 
 use crate::app::{Answer, Setup, TestApp};
@@ -230,8 +231,9 @@ fn who_tries_tokens_is_found_out_and_a_token_that_proves_good_is_let_in() {
     assert_eq!(app.count(CONTACTS), 1);
 }
 
-fn as_graph(graph: MailboxLimits) -> TestApp {
-    app(Limits { mailbox: Some(graph), ..Limits::default() })
+fn as_graph(limits: MailboxLimits) -> TestApp {
+    let graph = GraphSettings { throttle: Some(limits), ..GraphSettings::default() };
+    TestApp::with(Setup { graph, ..Setup::default() })
 }
 
 #[test]
