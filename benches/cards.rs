@@ -17,7 +17,7 @@ use contactd::vcard::read::read;
 use contactd::vcard::record::RecordContent;
 use contactd::vcard::split::Cards;
 use contactd::vcard::write::{CardContent, write};
-use contactd::vcard::{Door, Version};
+use contactd::vcard::{Audience, Version};
 
 const TURNS: usize = 9;
 /// How much each file is repeated to, in bytes.
@@ -73,7 +73,7 @@ fn main() {
         let contacts: Vec<_> = contacts(&once);
         let (written_in, written) = fastest(|| {
             let shown = |properties| CardContent { properties, uid: "u-1", photo: None, last_modified: Some(0) };
-            let lengths = contacts.iter().map(|contact| write(&shown(contact), Version::V3, Door::Export).len());
+            let lengths = contacts.iter().map(|contact| write(&shown(contact), Version::V3, Audience::Export).len());
             black_box(lengths.sum::<usize>());
             contacts.len()
         });

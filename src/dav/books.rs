@@ -1,4 +1,4 @@
-//! Address books: which there are, which a request means, and their removal.
+//! Address books: their list, the one that a request names, and their removal.
 
 use super::error::Fail;
 use super::headers::{self, Depth};
@@ -17,13 +17,13 @@ use crate::http::aside::{SHORT, aside};
 use crate::http::authorize::Need;
 use crate::store::{Book, DavProperty, Store};
 
-/// Most shared mailboxes that are listed in a home.
+/// Maximum number of shared mailboxes that a home lists.
 const MAX_SHARED: usize = 100;
 
 /// The XML in the body.
 ///
 /// # Errors
-/// 415 for another type, 413 for more than 4 MiB, 400 for what is no XML.
+/// 415 for another type, 413 for more than 4 MiB, 400 if it is not XML.
 pub(crate) async fn xml(request: &Request<'_>) -> Result<Element, Fail> {
     let media_type = headers::text(request.call.head.headers, "content-type").unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -41,12 +41,12 @@ pub(crate) async fn xml(request: &Request<'_>) -> Result<Element, Fail> {
     Ok(aside(move || read(&body)).await??)
 }
 
-/// The book that a request means, and the card's name in it.
+/// The book that a request names, and the card's name in it.
 pub(crate) struct CardTarget {
     pub(crate) book: Book,
     /// The address of the book.
     pub(crate) href: String,
-    /// Empty where the request names no card.
+    /// Empty if the request names no card.
     pub(crate) name: String,
 }
 
@@ -63,7 +63,7 @@ impl CardTarget {
     }
 }
 
-/// The home and the folder, as addresses in the answer name them: as the request does, with ids for names.
+/// The home and the folder in the addresses of the answer: as in the request, with ids instead of names.
 pub(crate) fn shown(request: &Request<'_>, folder: &str) -> (String, String) {
     let owner = &request.mailbox.user.id;
     if request.call.place.shared().is_some() {
@@ -110,7 +110,7 @@ async fn shared(request: &Request<'_>) -> Result<Vec<ListedBook>, Error> {
         let actor = super::front_end::actor(request.call, request.caller);
         let mailbox = match api.mailbox(request.caller, Some(&share.user.id), Need::Read, actor).await {
             Ok(mailbox) => mailbox,
-            // It was taken back meanwhile.
+            // The share was removed meanwhile.
             Err(Error::UnknownUser(_)) => continue,
             Err(error) => return Err(error),
         };
@@ -135,7 +135,7 @@ fn sorted(mut books: Vec<Book>) -> Vec<Book> {
     books
 }
 
-/// What clients keep with a book, or with a home, if it is asked for.
+/// The properties that clients set on a book or a home, if the request asks for them.
 pub(crate) async fn kept(
     store: &Store,
     mailbox: i64,
@@ -145,7 +145,7 @@ pub(crate) async fn kept(
     if asked.may_ask_kept() { store.dav_properties(mailbox, folder).await } else { Ok(Vec::new()) }
 }
 
-/// `GET` of a home or a book: a line for people, never the cards.
+/// `GET` of a home or a book: a line for people, without cards.
 pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
     let (what, tag) = if request.call.place.folder().is_some() {
         let CardTarget { book, .. } = CardTarget::find(request).await?;
@@ -161,7 +161,7 @@ pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
     Ok(answer.header("DAV", CLASSES)?.header("Cache-Control", "no-cache")?)
 }
 
-/// `DELETE` of a book, as Graph deletes a folder.
+/// `DELETE` of a book, like Graph's `DELETE` of a folder.
 pub(crate) async fn delete(request: &Request<'_>) -> Result<Answer, Fail> {
     if matches!(Depth::read(request.call.head.headers)?, Some(Depth::Zero | Depth::One)) {
         return Err(Fail::bad("A collection is deleted with a Depth of infinity, or none."));

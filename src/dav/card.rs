@@ -1,5 +1,5 @@
-//! Cards between clients and the store: what is accepted of a PUT and how it is mended, what it changes, and what is given back. How
-//! a card and a contact correspond is vcard's.
+//! Cards between clients and the store: what a PUT may contain, how it is repaired, what it changes, and what is
+//! returned. `vcard` maps cards to contacts.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use crate::domain::contact::patch::{ContactPatch, derived_name};
 use crate::domain::contact::{Properties, Text};
 use crate::domain::photo::Picture;
 use crate::store::{CardChange, PhotoChange, WholeCard};
-use crate::vcard::Door;
+use crate::vcard::Audience;
 use crate::vcard::line::Line;
 use crate::vcard::put::{put, read_card};
 use crate::vcard::read::Projection;
@@ -18,16 +18,16 @@ use crate::vcard::render::{self, KeptCard};
 use crate::vcard::text::escaped;
 use crate::vcard::write::CardContent;
 
-/// Most lines of a card, unfolded, and most parameters of a line.
+/// Maximum number of unfolded lines of a card, and of parameters of a line.
 const MAX_LINES: usize = 10_000;
 const MAX_PARAMETERS: usize = 255;
 
-/// Stands in the place of a photo that has changed since, so that its line is seen and replaced.
+/// Stands for a photo that has changed since, so that its line differs and is replaced.
 const ANOTHER_PHOTO: &[u8] = b"GIF89a\x01\0\x01\0\0\0\0";
 
 static NOTHING: LazyLock<Properties> = LazyLock::new(Properties::default);
 
-/// A card as clients get it: in a version or, without one, as it is stored.
+/// A card for clients: in the given version or, without one, as it is stored.
 pub(crate) fn render(whole: &WholeCard, asked: Option<CardVersion>) -> String {
     let id = whole.member.id.to_string();
     let card = whole.card.as_ref();
@@ -42,19 +42,19 @@ pub(crate) fn render(whole: &WholeCard, asked: Option<CardVersion>) -> String {
     let photo_current = card.is_some_and(|card| card.photo_version == version);
     let text = card.and_then(|card| card.whole_text(if photo_current { bytes } else { Some(ANOTHER_PHOTO) }));
     let kept = card.zip(text.as_deref()).map(|(card, text)| {
-        // A group has nothing but its text. A UID that another card had before is replaced.
+        // A group has only its text. A UID that another card has is replaced.
         let is_same = whole.contact.as_ref().is_none_or(|contact| contact.version == card.contact_version);
         let has_uid = card.uid.as_deref().is_none_or(|uid| uid_key(uid) == card.uid_key);
         let is_group = whole.contact.is_none();
         KeptCard { text, contact_current: is_group || is_same && has_uid, photo_current: is_group || photo_current }
     });
-    render::render(&shown, kept, asked, Door::CardDav)
+    render::render(&shown, kept, asked, Audience::CardDav)
 }
 
 /// Checks the media type of a PUT.
 ///
 /// # Errors
-/// 403 for what is no vCard, and for another character set than UTF-8.
+/// 403 if it is not a vCard, or in another character set than UTF-8.
 pub(crate) fn check_type(content_type: &str) -> Result<(), Fail> {
     let mut parts = content_type.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -87,7 +87,7 @@ impl Sent {
     /// Reads the body of a PUT.
     ///
     /// # Errors
-    /// 403 for what is no card, or one of another version than 3.0 and 4.0.
+    /// 403 if it is not a card of version 3.0 or 4.0.
     pub(crate) fn read(body: &[u8]) -> Result<Self, Fail> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let body = str::from_utf8(body).map_err(|_| invalid("The card is not UTF-8."))?;
@@ -100,12 +100,12 @@ impl Sent {
         Ok(Self { version, has_name, projection: read_card(body), body: body.to_owned() })
     }
 
-    /// Whether it is a group's.
+    /// Whether it is the card of a group.
     pub(crate) fn is_group(&self) -> bool {
         self.projection.is_group
     }
 
-    /// What it changes of the card as it is; `None` if it is what a GET gives already.
+    /// What it changes of the current card; `None` if a GET returns the same already.
     pub(crate) fn change(self, before: Option<&WholeCard>) -> Option<CardChange> {
         if before.is_some_and(|before| render(before, None) == self.body) {
             return None;
@@ -122,7 +122,7 @@ impl Sent {
             missing.push(format!("UID:{}", escaped(&made)));
             uid = Some(made);
         }
-        // Apple drops cards without FN silently.
+        // Apple silently drops cards without FN.
         if projection.texts[Text::DisplayName as usize].is_none() && !has_line(&body, "FN") {
             missing.push(format!("FN:{}", escaped(&shown_name(&projection))));
         }
@@ -133,7 +133,7 @@ impl Sent {
         Some(CardChange { patch, photo, uid, is_group, version, text })
     }
 
-    /// What changes of contact and photo.
+    /// The changes to the contact and the photo.
     fn changes(&self, before: Option<&WholeCard>) -> (ContactPatch, PhotoChange) {
         if self.projection.is_group {
             return (ContactPatch::default(), PhotoChange::Keep);
@@ -159,7 +159,7 @@ impl Sent {
     }
 }
 
-/// The name of a contact that sends none.
+/// The name of a contact whose card has none.
 fn shown_name(projection: &Projection) -> String {
     let text = |text: Text| projection.texts[text as usize].as_ref().map(|from| from.value.as_str());
     let email = projection.emails.iter().find_map(|from| from.value.address.as_deref());

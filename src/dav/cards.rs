@@ -18,7 +18,7 @@ use crate::http::answer::Answer;
 use crate::http::aside::{SHORT, aside};
 use crate::store::WholeCard;
 
-/// `GET` and `HEAD`: the card as it is stored, or in the version that is asked for.
+/// `GET` and `HEAD`: the card as it is stored, or in the requested version.
 pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
     let wanted = headers::accepted(request.call.head.headers)?;
     let CardTarget { book, name, .. } = CardTarget::find(request).await?;
@@ -54,7 +54,7 @@ pub(crate) fn may_be_named(name: &str) -> bool {
     !name.contains(is_bad) && !matches!(name, "." | "..") && name.chars().count() <= MAX_NAME
 }
 
-/// `PUT`. What fails first of these answers: name, type, text, conditions, UID, room.
+/// `PUT`. The checks are in this order: name, type, text, conditions, UID, room.
 pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
     let sent_headers = request.call.head.headers;
     let CardTarget { book, name, .. } = match CardTarget::find(request).await {
@@ -114,14 +114,14 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
         );
     }
     let answer = Answer::empty(status)?;
-    // A tag promises that a GET gives the same octets.
+    // A tag promises that a GET returns the same octets.
     if card::render(&put.whole, None).as_bytes() == request.body {
         return Ok(answer.header("ETag", &token::quoted(&token::tag(&put.whole.member)))?);
     }
     Ok(answer)
 }
 
-/// Another card of the folder has the UID.
+/// The error if another card of the folder has the UID.
 pub(crate) fn uid_taken(request: &Request<'_>, folder: &str, name: String) -> Fail {
     let (home, folder) = super::books::shown(request, folder);
     let href = properties::href(&request.call.hrefs.of(&DavPlace::Card(home, folder, name)));
@@ -129,7 +129,7 @@ pub(crate) fn uid_taken(request: &Request<'_>, folder: &str, name: String) -> Fa
     Fail::new(403, element, "Another card of this address book has the UID, or the card of this name has another UID.")
 }
 
-/// `DELETE`, as Graph deletes a contact.
+/// `DELETE`, like Graph's `DELETE` of a contact.
 pub(crate) async fn delete(request: &Request<'_>) -> Result<Answer, Fail> {
     let CardTarget { book, name, .. } = CardTarget::find(request).await?;
     let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);

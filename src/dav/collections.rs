@@ -16,7 +16,7 @@ use crate::domain::plain;
 use crate::http::answer::Answer;
 use crate::store::{DavChanges, MAX_DAV_VALUE};
 
-/// What becomes of one property.
+/// The outcome for one property.
 type PropertyResult = Result<(), (u16, &'static str, &'static str)>;
 
 const PROTECTED: PropertyResult = Err((403, "Forbidden", "<D:error><D:cannot-modify-protected-property/></D:error>"));
@@ -24,7 +24,7 @@ const BAD_VALUE: PropertyResult = Err((409, "Conflict", ""));
 const FULL: PropertyResult = Err((507, "Insufficient Storage", ""));
 const DEPENDENT: (u16, &str) = (424, "Failed Dependency");
 
-/// What properties are set with.
+/// The resource whose properties are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum On {
     Home,
@@ -32,7 +32,7 @@ enum On {
     Card,
 }
 
-/// The changes that are asked for, in their order, and what becomes of each.
+/// The requested changes, in their order, and the outcome of each.
 #[derive(Default)]
 struct PropertyChanges {
     named: Vec<(Name, PropertyResult)>,
@@ -147,7 +147,7 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
             Err(error) => return Err(error.into()),
         };
         if let Err(fault) = outcome {
-            // A name fails for itself, and a store that is full for all.
+            // A bad name fails alone; a full store fails all properties.
             let is_name = |name: &Name| fault.0 == 507 || name.is(DAV, "displayname");
             for (_, outcome) in changes.named.iter_mut().filter(|(name, _)| is_name(name)) {
                 *outcome = Err(fault);

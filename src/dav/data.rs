@@ -1,4 +1,4 @@
-//! `address-data` (RFC 6352, section 10.4): in which form a report gives cards, whole or in part.
+//! `address-data` (RFC 6352, section 10.4): the form in which a report returns cards, whole or in part.
 
 use super::card::{self, unfolded};
 use super::error::Fail;
@@ -8,7 +8,7 @@ use crate::store::WholeCard;
 use crate::vcard::line::Line;
 use crate::vcard::write::fold;
 
-/// In which form a report gives cards.
+/// The form in which a report returns cards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddressData {
     version: CardVersion,
@@ -16,7 +16,7 @@ pub(crate) struct AddressData {
     parts: Vec<RequestedProperty>,
 }
 
-/// A property of a card that is given only in part.
+/// A property of a card of which only parts are requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct RequestedProperty {
     group: Option<String>,
@@ -25,8 +25,8 @@ struct RequestedProperty {
 }
 
 impl AddressData {
-    /// Reads `address-data` in the properties that a report asks for. Without a version it is 3.0, as the RFC says: some clients
-    /// fail on 4.0 for ever.
+    /// Reads `address-data` in the properties that a report asks for. The default version is 3.0, as the RFC says: some
+    /// clients cannot read 4.0.
     ///
     /// # Errors
     /// 403 for another type or version.
@@ -53,7 +53,7 @@ impl AddressData {
         if self.parts.is_empty() { text } else { self.part_of(&text) }
     }
 
-    /// The lines that are asked for, in their order.
+    /// The requested lines, in their order.
     fn part_of(&self, text: &str) -> String {
         let mut out = String::new();
         for line in unfolded(text) {
@@ -86,7 +86,7 @@ impl RequestedProperty {
         Some(Self { group, name, without_value })
     }
 
-    /// A name without a group is that of lines of any group.
+    /// A name without a group matches lines of any group.
     fn is_of(&self, line: &Line<'_>) -> bool {
         let fits = |group: &String| line.group.is_some_and(|own| own.eq_ignore_ascii_case(group));
         line.is(&self.name) && self.group.as_ref().is_none_or(fits)

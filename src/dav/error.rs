@@ -1,4 +1,4 @@
-//! The answers that errors become: XML with the element of the precondition that failed, if there is one, and a sentence for
+//! The error bodies of CardDAV: XML with the element of the failed precondition, if there is one, and a sentence for
 //! people.
 
 use crate::domain::error::Error;
@@ -9,9 +9,9 @@ use crate::http::answer::Answer;
 use super::properties::{MAX_CARD, escaped};
 use super::xml::write::{DECLARATION, SPACES};
 
-/// Why a call is not done.
+/// Why a call failed.
 pub(crate) enum Fail {
-    /// In the words of the domain.
+    /// An error of the domain.
     Error(Error),
     /// A precondition: status, its element, and a sentence.
     Precondition(u16, String, String),
@@ -33,7 +33,7 @@ impl Fail {
         Self::new(400, "", message)
     }
 
-    /// The answer, where it is no error of the domain.
+    /// The answer, unless it is an error of the domain.
     ///
     /// # Errors
     /// That one.
@@ -72,14 +72,14 @@ fn words(error: &Error) -> (u16, &'static str) {
         Error::UnsupportedMediaType(_) => (415, ""),
         Error::OutOfSync(..) => (403, "<D:valid-sync-token/>"),
         Error::NotImplemented(_) => (501, ""),
-        // DAVx5 reads Retry-After of 503 only.
+        // DAVx5 reads Retry-After only with 503.
         Error::Throttled(..) | Error::Busy | Error::Unavailable(_) => (503, ""),
         Error::Quota(_) => (507, "<D:quota-not-exceeded/>"),
         Error::Inefficient | Error::Internal(_) => (500, ""),
     }
 }
 
-/// A sentence for people, without anything of a card.
+/// A sentence for people, without content of a card.
 fn message(error: &Error) -> String {
     match error {
         Error::Invalid(problems) => problems.first().map(|problem| problem.message.clone()).unwrap_or_default(),

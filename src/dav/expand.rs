@@ -1,5 +1,5 @@
-//! `expand-property` (RFC 3253, section 3.8), which RFC 6352 requires, on principals and homes: the addresses in a property's value
-//! are answered with properties of what they name.
+//! `expand-property` (RFC 3253, section 3.8), which RFC 6352 requires, on principals and homes: for the addresses in a
+//! property's value, the answer has properties of the resources that they name.
 
 use super::error::Fail;
 use super::headers::DavPrefer;
@@ -13,7 +13,7 @@ use super::xml::{CARDDAV, DAV, Element, Name};
 use crate::domain::user::User;
 use crate::http::answer::Answer;
 
-/// How deep addresses are followed.
+/// Maximum depth to which addresses are followed.
 const MAX_LEVELS: usize = 2;
 
 /// `expand-property`
@@ -35,7 +35,7 @@ struct ExpandedResource<'a> {
 }
 
 impl ExpandedResource<'_> {
-    /// The response for it, with what the `property` elements inside another ask for.
+    /// The response for it, with the properties that nested `property` elements ask for.
     fn response(&self, asked: &Element, surroundings: &Surroundings<'_>, level: usize) -> String {
         let id = self.owner.id.clone();
         let place = if self.is_home { DavPlace::Home(id) } else { DavPlace::Principal(id) };
@@ -66,7 +66,7 @@ impl ExpandedResource<'_> {
         piece.out
     }
 
-    /// What the address in a property names.
+    /// The resource that the address in a property names.
     fn target<'a>(&'a self, name: &Name, surroundings: &'a Surroundings<'_>) -> Option<ExpandedResource<'a>> {
         if name.is(CARDDAV, "addressbook-home-set") {
             return Some(ExpandedResource { owner: self.owner, is_home: true });

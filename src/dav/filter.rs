@@ -27,14 +27,14 @@ struct PropertyFilter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Tests {
     NotDefined,
-    /// On one line. None at all: there is such a line.
+    /// Tests on one line. Without tests, the line must exist.
     Line(Vec<Test>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Test {
     Text(TextMatch),
-    /// There is, or is not, such a parameter.
+    /// The parameter exists, or does not exist.
     Parameter(String, bool),
     ParameterText(String, TextMatch),
 }
@@ -59,17 +59,17 @@ struct TextMatch {
     collation: Collation,
     kind: MatchType,
     negated: bool,
-    /// As the collation compares it.
+    /// The text in the form of the collation.
     text: String,
 }
 
 impl CardFilter {
-    /// Reads the filter of a query; without one, or with an empty one, every card fits.
+    /// Reads the filter of a query. Without one, or with an empty one, every card matches.
     ///
     /// # Errors
-    /// 400 for what cannot be read, 403 for a collation or a test that is not offered.
+    /// 400 if it cannot be read, 403 for an unsupported collation or test.
     pub(crate) fn read(query: &Element) -> Result<Self, Fail> {
-        // In another namespace it would be skipped, and all cards answered.
+        // A filter in another namespace would be skipped, and the answer would have all cards.
         if query.children().any(|child| child.name.local == "filter" && &*child.name.space != CARDDAV) {
             return Err(Fail::bad("The filter is in another namespace than CardDAV's."));
         }
@@ -80,7 +80,7 @@ impl CardFilter {
         Ok(Self { all_of: all_of(filter)?, properties: properties.collect::<Result<_, _>>()? })
     }
 
-    /// Whether every card fits, since every card has FN.
+    /// Whether every card matches, because every card has FN.
     pub(crate) fn is_always_true(&self) -> bool {
         let is_true = |filter: &PropertyFilter| {
             filter.name == "FN" && filter.group.is_none() && filter.tests == Tests::Line(Vec::new())
@@ -92,7 +92,7 @@ impl CardFilter {
         }
     }
 
-    /// Whether a card fits.
+    /// Whether a card matches.
     pub(crate) fn fits(&self, card: &str) -> bool {
         if self.properties.is_empty() {
             return true;
@@ -107,7 +107,7 @@ impl CardFilter {
     }
 }
 
-/// Whether all of the tests must hold; by default one is enough.
+/// Whether all tests must match; by default one is enough.
 fn all_of(element: &Element) -> Result<bool, Fail> {
     match element.attribute("test") {
         None | Some("anyof") => Ok(false),
@@ -184,7 +184,7 @@ impl Test {
     }
 }
 
-/// The values of a parameter, of a list one by one. A bare type is a type.
+/// The values of a parameter, with lists split. A bare type counts as TYPE.
 fn values(line: &Line<'_>, name: &str) -> Vec<String> {
     let mut values = Vec::new();
     if name == "TYPE" {
@@ -233,7 +233,7 @@ impl TextMatch {
 }
 
 impl Collation {
-    /// A text as it is compared. RFC 5051 folds case and decomposes; a mark stays a difference.
+    /// The form in which a text is compared. RFC 5051 folds case and decomposes; diacritical marks still differ.
     fn compared(self, text: &str) -> String {
         match self {
             Self::Octet => text.to_owned(),

@@ -1,4 +1,4 @@
-//! CardDAV's side of the edge: what a request's head says, which row of the table it is, and who signs in how.
+//! CardDAV as a front end of the edge: the head of a request, its row in the table, and how callers sign in.
 
 use std::net::IpAddr;
 
@@ -20,11 +20,11 @@ use crate::store::Actor;
 
 /// The CardDAV front end.
 pub(crate) struct Dav {
-    /// Whether Basic is taken over plain HTTP from other machines.
+    /// Whether Basic is accepted over plain HTTP from other machines.
     plain_basic: bool,
 }
 
-/// A call and its row in the table, or why it has none.
+/// A call and its row in the table, or the error if it has none.
 pub(crate) struct RoutedDavCall<'a> {
     call: DavCall<'a>,
     row: Result<&'static DavRoute, Error>,
@@ -35,7 +35,7 @@ impl Dav {
         Self { plain_basic: settings.plain_basic }
     }
 
-    /// Refuses passwords where others could read them, before a client is asked for one.
+    /// Refuses passwords over a connection that others could read, before the client is asked for one.
     fn check_transport(&self, head: &RequestHead<'_>) -> Result<(), Error> {
         let RequestSource { root, address, .. } = &head.source;
         let is_here = |address: &str| {
@@ -71,7 +71,7 @@ impl FrontEnd for Dav {
             self.check_transport(&head)?;
         }
         let row = routes::of(head.method, &place);
-        // A browser asks without credentials, and the edge answers it.
+        // Browsers send preflights without credentials, and the edge answers them.
         let is_preflight =
             *head.method == Method::OPTIONS && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         let row = if is_preflight { Err(Error::MethodNotAllowed(routes::allowed(&place))) } else { row };
@@ -103,7 +103,7 @@ impl FrontEnd for Dav {
         if routed.call.place != DavPlace::WellKnown {
             return None;
         }
-        // A path, which is right behind every proxy; 301, since 303 makes a GET of a PROPFIND.
+        // A path is right behind every proxy. 301, because 303 would turn a PROPFIND into a GET.
         let to = routed.call.hrefs.of(&DavPlace::Start);
         Some(Answer::empty(301).and_then(|answer| answer.header("Location", &to)))
     }
@@ -147,7 +147,7 @@ impl FrontEnd for Dav {
     }
 }
 
-/// The mailbox of a call: that of the address, which may be another's that is shown in the caller's home.
+/// The mailbox of a call: that of the address, which may be a shared one in the caller's home.
 async fn mailbox(call: &DavCall<'_>, caller: &Caller, need: Need) -> Result<Mailbox, Error> {
     let actor = actor(call, caller);
     let asked = call.place.user();
@@ -156,7 +156,7 @@ async fn mailbox(call: &DavCall<'_>, caller: &Caller, need: Need) -> Result<Mail
         .mailbox(caller, asked, if call.place.shared().is_some() { Need::Read } else { need }, actor.clone())
         .await?;
     match call.place.shared() {
-        // Only in one's own home.
+        // Shared mailboxes are in the caller's own home only.
         Some(owner) if matches!(&caller.who, Who::User(user) if user.mailbox == own.user.mailbox) => {
             call.api.mailbox(caller, Some(owner), need, actor).await
         }
@@ -165,7 +165,7 @@ async fn mailbox(call: &DavCall<'_>, caller: &Caller, need: Need) -> Result<Mail
     }
 }
 
-/// Who does what, for the store and the audit log.
+/// The actor, for the store and the audit log.
 pub(super) fn actor(call: &DavCall<'_>, caller: &Caller) -> Actor {
     let user = match &caller.who {
         Who::User(user) => Some(user.mailbox),
@@ -185,7 +185,7 @@ pub(super) fn actor(call: &DavCall<'_>, caller: &Caller) -> Actor {
     }
 }
 
-/// The answer to a write that the caller may not make (RFC 3744, section 7.1.1): clients drop their change then.
+/// The answer to a write that the caller may not make (RFC 3744, section 7.1.1). Clients then drop their change.
 fn needs_privilege(call: &DavCall<'_>, row: &DavRoute, why: &str) -> Result<Answer, Error> {
     let href = super::properties::href(&call.hrefs.of(&call.place));
     let privilege = row.privilege;

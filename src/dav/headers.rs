@@ -1,4 +1,4 @@
-//! The headers of WebDAV: `Depth`, `DavPrefer`, `Accept`, `If`, and the entity tags as clients and proxies send them.
+//! The headers of WebDAV: `Depth`, `Prefer`, `Accept`, `If`, and the entity tags as clients and proxies send them.
 
 use actix_web::http::header::HeaderMap;
 
@@ -6,7 +6,7 @@ use crate::domain::card::CardVersion;
 use crate::domain::error::{Error, Kind};
 use crate::domain::etag::{EntityTags, Preconditions};
 
-/// The value of a header that is text; several lines are joined as RFC 9110 (5.3) says.
+/// The value of a header as text, with several lines joined (RFC 9110, section 5.3).
 pub(crate) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     let mut lines = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let first = lines.next()?;
@@ -35,7 +35,7 @@ impl Depth {
     }
 }
 
-/// `DavPrefer` (RFC 7240, 8144), as far as it is followed.
+/// `Prefer` (RFC 7240, 8144), as far as it is followed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct DavPrefer {
     /// `return=minimal`
@@ -49,7 +49,7 @@ pub(crate) struct DavPrefer {
 impl DavPrefer {
     pub(crate) fn read(headers: &HeaderMap) -> Self {
         let mut prefer = Self::default();
-        // Microsoft's older spelling is sent by some.
+        // Some clients send Microsoft's older spelling.
         if text(headers, "brief").is_some_and(|value| value.trim().eq_ignore_ascii_case("t")) {
             prefer.minimal = true;
         }
@@ -65,7 +65,7 @@ impl DavPrefer {
         prefer
     }
 
-    /// `Preference-Applied`, of what was followed.
+    /// The value of `Preference-Applied`.
     pub(crate) fn applied(self) -> Option<&'static str> {
         match (self.minimal, self.no_root) {
             (true, true) => Some("return=minimal, depth-noroot"),
@@ -76,19 +76,19 @@ impl DavPrefer {
     }
 }
 
-/// What `Accept` says of cards.
+/// The version of cards that `Accept` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WantedVersion {
-    /// No version is preferred: what is stored.
+    /// No version is preferred: the stored one.
     Stored,
     /// This one.
     Version(CardVersion),
 }
 
-/// Which version of a card is accepted.
+/// The version of a card that `Accept` asks for.
 ///
 /// # Errors
-/// [`Error::NotAcceptable`] where no vCard is.
+/// [`Error::NotAcceptable`] if no vCard is accepted.
 pub(crate) fn accepted(headers: &HeaderMap) -> Result<WantedVersion, Error> {
     let Some(accept) = text(headers, "accept").filter(|accept| !accept.trim().is_empty()) else {
         return Ok(WantedVersion::Stored);
@@ -111,7 +111,7 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Result<WantedVersion, Error> {
         if !is_card && !matches!(media_type.as_str(), "*/*" | "text/*") || weight <= 0.0 {
             continue;
         }
-        // Of the same weight the more specific range counts, then the first.
+        // With equal weight the more specific range wins, then the first.
         let (wanted, specific) = match (is_card, version) {
             (true, Some(version)) => match CardVersion::of(version) {
                 Some(version) => (WantedVersion::Version(version), 2),
@@ -126,8 +126,8 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Result<WantedVersion, Error> {
     best.map(|(_, wanted)| wanted).ok_or_else(|| Error::NotAcceptable("text/vcard".to_owned()))
 }
 
-/// `If-Match` and `If-None-Match`, as clients really send them: also weak, unquoted, and with what reverse proxies append to a
-/// tag when they compress.
+/// `If-Match` and `If-None-Match` as clients really send them: also weak, unquoted, and with the suffix that reverse
+/// proxies append to a tag when they compress.
 pub(crate) fn preconditions(headers: &HeaderMap) -> Preconditions {
     let tags = |name| text(headers, name).map(|value| tags(&value));
     Preconditions { if_match: tags("if-match"), if_none_match: tags("if-none-match") }
@@ -137,7 +137,7 @@ fn tags(value: &str) -> EntityTags {
     if value.trim() == "*" {
         return EntityTags::Any;
     }
-    // No tag of ours has a comma in it.
+    // None of our tags contains a comma.
     EntityTags::List(value.split(',').map(inner).filter(|tag| !tag.is_empty()).collect())
 }
 
@@ -157,7 +157,7 @@ pub(crate) struct IfCondition {
     pub(crate) state: ConditionState,
 }
 
-/// What a condition names.
+/// The state that a condition names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ConditionState {
     /// `<token>`
@@ -166,13 +166,13 @@ pub(crate) enum ConditionState {
     Tag(String),
 }
 
-/// A list of the `If` header: the address it is about, if it is tagged, and its conditions, all of which must hold.
+/// A list of the `If` header: the address, if it is tagged, and the conditions, which must all hold.
 pub(crate) type IfList = (Option<String>, Vec<IfCondition>);
 
 /// Reads `If` (RFC 4918, section 10.4).
 ///
 /// # Errors
-/// 400 for what cannot be read.
+/// 400 if it cannot be read.
 pub(crate) fn if_header(headers: &HeaderMap) -> Result<Vec<IfList>, Error> {
     let Some(value) = text(headers, "if") else { return Ok(Vec::new()) };
     let bad = || Error::invalid(Kind::Request, "If", "The If header cannot be read (RFC 4918, section 10.4).");
@@ -195,26 +195,26 @@ pub(crate) fn if_header(headers: &HeaderMap) -> Result<Vec<IfList>, Error> {
     if lists.is_empty() { Err(bad()) } else { Ok(lists) }
 }
 
-/// The `If` header of a request, with what its state tokens are compared with.
+/// The `If` header of a request, and the state it is compared with.
 #[derive(Debug, Clone)]
 pub(crate) struct If {
     lists: Vec<IfList>,
-    /// Which lists are about the request's own address.
+    /// Whether each list is about the request's own address.
     own: Vec<bool>,
-    /// The sync token of the book, which is a state token while it is current.
+    /// The current sync token of the book, which counts as a state token.
     token: String,
 }
 
 impl If {
     /// # Errors
-    /// 400 for what cannot be read.
+    /// 400 if it cannot be read.
     pub(crate) fn read(request: &super::routes::Request<'_>, token: &str) -> Result<Self, Error> {
         let call = request.call;
         let lists = if_header(call.head.headers)?;
         let is_own = |list: &IfList| match &list.0 {
             None => true,
             Some(address) => call.hrefs.read(address).is_some_and(|place| {
-                // The book's own address stands for its token.
+                // A list about the book's address may name its token.
                 place == call.place || place.name().is_none() && place.folder() == call.place.folder()
             }),
         };
@@ -224,7 +224,7 @@ impl If {
     /// Checks the conditions against the state of the request's own resource.
     ///
     /// # Errors
-    /// [`Error::Stale`] where no list holds.
+    /// [`Error::Stale`] if no list holds.
     pub(crate) fn check(&self, tag: Option<&str>) -> Result<(), Error> {
         let holds = |condition: &IfCondition, own: bool| {
             let is_so = own

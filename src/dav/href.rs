@@ -1,4 +1,4 @@
-//! The addresses of principals, homes, address books and cards, as paths and back.
+//! The paths of principals, homes, address books and cards.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,18 +6,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::domain::error::{Error, Kind};
 use crate::percent::percent_decode;
 
-/// Between an owner and the folder of theirs that is shown in another's home: a character that no other path can have.
+/// Separates the owner and the folder of a shared book in a path: a character that no other path can have.
 const OWNED: char = '\0';
 
-/// A shared folder as a path in another's home names it.
+/// The segment of a shared folder in another user's home.
 pub(crate) fn owned(owner: &str, folder: &str) -> String {
     format!("{owner}{OWNED}{folder}")
 }
 
-/// What a path names. Users and folders are as the path has them: a user may be named by their principal name.
+/// The resource that a path names. Users and folders are as in the path: a user may be named by the principal name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DavPlace {
-    /// `/`, where clients begin that know only a server's name.
+    /// `/`, where clients begin that only know the server's name.
     Root,
     /// `/.well-known/carddav`
     WellKnown,
@@ -36,10 +36,10 @@ pub(crate) enum DavPlace {
 }
 
 impl DavPlace {
-    /// Reads a path, as sent. `Ok(None)` for one that names nothing.
+    /// Reads a path, as sent. `Ok(None)` if it names nothing.
     ///
     /// # Errors
-    /// 400 for a broken escape and for what is not UTF-8.
+    /// 400 for a broken escape, or if it is not UTF-8.
     pub(crate) fn parse(path: &str) -> Result<Option<Self>, Error> {
         let path = path.trim_start_matches('/');
         let (path, is_closed) = path.strip_suffix('/').map_or((path, false), |path| (path, true));
@@ -108,21 +108,21 @@ impl DavPlace {
     }
 }
 
-/// The folder that a segment names: an id that no segment could be is shown as `=` and its base64.
+/// The folder id of a segment. An id that cannot be a segment is written as `=` and its base64.
 fn folder_id(segment: &str) -> Result<String, Error> {
     let Some(encoded) = segment.strip_prefix('=') else { return Ok(segment.to_owned()) };
     let decoded = URL_SAFE_NO_PAD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     decoded.ok_or(Error::NotFound)
 }
 
-/// Writes paths behind the one under which the server is reached.
+/// Writes paths below the address of the server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Hrefs {
     base: String,
 }
 
 impl Hrefs {
-    /// Paths below `root`, an address as links begin with it.
+    /// Paths below `root`, the address with which links begin.
     pub(crate) fn new(root: &str) -> Self {
         let rest = root.split_once("://").map_or(root, |(_, rest)| rest);
         Self { base: rest.find('/').map(|slash| rest[slash..].trim_end_matches('/').to_owned()).unwrap_or_default() }
@@ -159,8 +159,8 @@ impl Hrefs {
         href
     }
 
-    /// The place that an address in a body or a header names: a path, or a whole address of any host, since a server behind a
-    /// proxy does not know its own.
+    /// The place that an address in a body or a header names. It is a path, or a whole address of any host, because a
+    /// server behind a proxy does not know its own host.
     pub(crate) fn read(&self, href: &str) -> Option<DavPlace> {
         let href = href.trim();
         let path = match href.split_once("://") {
@@ -175,13 +175,13 @@ impl Hrefs {
     }
 }
 
-/// Whether a text is the scheme of an address (RFC 3986, 3.1).
+/// Whether a text is a URI scheme (RFC 3986, section 3.1).
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c))
 }
 
-/// Appends a segment. `@` stays as it is: clients compare addresses as text.
+/// Appends a segment. `@` is not escaped, because clients compare addresses as text.
 pub(crate) fn segment(out: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'@') {

@@ -1,4 +1,4 @@
-//! The `multistatus` of an answer, response by response.
+//! Writes the `multistatus` of an answer, response by response.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use super::xml::write::{DECLARATION, SPACES, around as element, empty};
 use super::xml::{CARDDAV, DAV, Element, Name};
 use crate::domain::error::{Error, Kind};
 
-/// What a request asks of each resource.
+/// The properties that a request asks for, of each resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RequestedProperties {
     /// `allprop`, with what `include` names.
@@ -19,10 +19,10 @@ pub(crate) enum RequestedProperties {
 }
 
 impl RequestedProperties {
-    /// Reads what stands in the body of a PROPFIND or a report; without any, everything is asked for.
+    /// Reads the properties in the body of a PROPFIND or a report. Without any, the request asks for all.
     ///
     /// # Errors
-    /// 400 where two of the three are asked for.
+    /// 400 if the body has two of the three.
     pub(crate) fn read(body: &Element) -> Result<Self, Error> {
         let mut found = Vec::new();
         for child in body.children().filter(|child| &*child.name.space == DAV) {
@@ -39,7 +39,7 @@ impl RequestedProperties {
         Ok(found.pop().unwrap_or(Self::All(Vec::new())))
     }
 
-    /// Whether this property is asked for by its name.
+    /// Whether the request asks for this property by its name.
     pub(crate) fn names(&self, space: &str, local: &str) -> bool {
         match self {
             Self::All(names) | Self::These(names) => names.iter().any(|name| name.is(space, local)),
@@ -47,7 +47,7 @@ impl RequestedProperties {
         }
     }
 
-    /// Whether properties that clients keep can be part of the answer.
+    /// Whether the answer may have properties that clients set.
     pub(crate) fn may_ask_kept(&self) -> bool {
         match self {
             Self::All(_) | Self::Names => true,
@@ -69,7 +69,7 @@ fn names(element: &Element) -> Vec<Name> {
 #[derive(Debug, Default)]
 pub(crate) struct Multistatus {
     pub(crate) out: String,
-    /// Properties that are not there are left out.
+    /// Missing properties are left out.
     minimal: bool,
 }
 
@@ -93,7 +93,7 @@ impl Multistatus {
         self.out
     }
 
-    /// What is asked for, of one resource. `data` is its `address-data`, where a report gives it.
+    /// The requested properties of one resource. `data` is its `address-data`, if a report returns it.
     pub(crate) fn properties(
         &mut self,
         href: &str,
@@ -141,7 +141,7 @@ impl Multistatus {
         self.out.push_str("</D:response>\n");
     }
 
-    /// Properties, by status, each group with the XML of an error or without.
+    /// Properties with one status, and optionally the XML of an error.
     pub(crate) fn propstat(&mut self, properties: &str, status: u16, reason: &str, error: &str) {
         self.out.push_str("<D:propstat><D:prop>");
         self.out.push_str(properties);
@@ -153,13 +153,13 @@ impl Multistatus {
         let _ = write!(self.out, "<D:response><D:href>{}</D:href>", escaped(href));
     }
 
-    /// A response of one status, with the XML of an error or without.
+    /// A response with one status, and optionally the XML of an error.
     pub(crate) fn status(&mut self, href: &str, status: u16, reason: &str, error: &str) {
         self.open(href);
         let _ = writeln!(self.out, "<D:status>HTTP/1.1 {status} {reason}</D:status>{error}</D:response>");
     }
 
-    /// There is more than was answered.
+    /// A response that says that the answer is truncated.
     pub(crate) fn cut(&mut self, href: &str) {
         let error = "<D:error><D:number-of-matches-within-limits/></D:error>";
         self.status(href, 507, "Insufficient Storage", error);

@@ -16,28 +16,28 @@ pub(crate) const MAX_CARD: usize = 8 << 20;
 /// Largest photo, in bytes.
 const MAX_PHOTO: usize = 4 << 20;
 
-/// What has properties.
+/// A resource with properties.
 pub(crate) enum PropertyOwner<'a> {
     /// `/`, `/dav/` and `/dav/principals/`.
     Start,
     /// A user.
     Principal,
-    /// A user's home, with what clients keep with it.
+    /// A user's home, with the properties that clients set on it.
     Home(&'a [DavProperty]),
-    /// An address book, the same.
+    /// An address book, with the same.
     Book(&'a Book, &'a [DavProperty]),
-    /// A card, and its text where that was asked for.
+    /// A card, and its text if the request asks for it.
     Card(&'a ListedCard, Option<&'a str>),
 }
 
-/// What properties depend on besides their subject.
+/// What property values depend on besides the resource.
 pub(crate) struct Surroundings<'a> {
     pub(crate) hrefs: &'a Hrefs,
     /// The caller.
     pub(crate) caller: &'a User,
-    /// Whose home or book it is.
+    /// The owner of the home or book.
     pub(crate) owner: &'a User,
-    /// The mailbox of what is shown.
+    /// The mailbox of the resource.
     pub(crate) mailbox: i64,
     /// Whether the caller may write there.
     pub(crate) may_write: bool,
@@ -51,7 +51,7 @@ const ON_BOOK: u8 = 8;
 const ON_CARD: u8 = 16;
 const EVERYWHERE: u8 = 31;
 
-/// A live property: namespace, name, on what, and whether `allprop` has it.
+/// A live property: namespace, name, the resources that have it, and whether `allprop` includes it.
 type LiveProperty = (&'static str, &'static str, u8, bool);
 
 #[rustfmt::skip]
@@ -84,7 +84,7 @@ const LIVE: &[LiveProperty] = &[
     (CALENDAR_SERVER, "getctag", ON_BOOK, false),
 ];
 
-/// Whether a property is the server's own, which no client sets.
+/// Whether only the server sets the property.
 pub(crate) fn is_protected(name: &Name) -> bool {
     let is_live = LIVE.iter().any(|(space, local, ..)| name.is(space, local));
     is_live || matches!(&*name.space, DAV | CARDDAV)
@@ -108,7 +108,7 @@ impl PropertyOwner<'_> {
         }
     }
 
-    /// The names of all properties, or of those that `allprop` has.
+    /// The names of all properties, or of those that `allprop` includes.
     pub(crate) fn names(&self, all: bool) -> Vec<Name> {
         let live = LIVE.iter().filter(|(_, _, on, in_all)| on & self.bit() != 0 && (all || *in_all));
         let live = live.map(|(space, local, ..)| Name { space: (*space).into(), local: (*local).to_owned() });
@@ -117,7 +117,7 @@ impl PropertyOwner<'_> {
         live.chain(kept).collect()
     }
 
-    /// The content of a property's element; `None` if there is no such property here.
+    /// The value of a property; `None` if the resource does not have it.
     pub(crate) fn value(&self, name: &Name, around: &Surroundings<'_>) -> Option<PropertyValue> {
         let live = LIVE.iter().find(|(space, local, on, _)| on & self.bit() != 0 && name.is(space, local));
         let Some((space, local, ..)) = live else {
@@ -205,7 +205,7 @@ impl PropertyOwner<'_> {
                 match kept.iter().find(|kept| kept.namespace == CARDDAV && kept.name == local) {
                     Some(kept) => escaped(&kept.value),
                     None if book.path.is_empty() => return None,
-                    // Clients show books beside each other, so a nested one says where it is.
+                    // Clients show all books in one list, so a nested book has its path in the name.
                     None => escaped(
                         &[book.path.as_slice(), std::slice::from_ref(&book.folder.display_name)].concat().join(" / "),
                     ),
@@ -220,7 +220,7 @@ impl PropertyOwner<'_> {
         Some(token::print(around.history, around.mailbox, book, book.moment))
     }
 
-    /// When it was created and changed, in UTC microseconds.
+    /// The times of creation and last change, in UTC microseconds.
     fn times(&self) -> Option<(i64, i64)> {
         match self {
             Self::Book(book, _) => {
@@ -235,7 +235,7 @@ impl PropertyOwner<'_> {
 
 /// The value of a property.
 pub(crate) enum PropertyValue {
-    /// What stands inside its element.
+    /// The content of its element.
     Content(String),
     /// The whole element, as a client sent it.
     Whole(String),
@@ -267,7 +267,7 @@ fn reports(names: &[&str]) -> String {
     out
 }
 
-/// What the caller may do, by rights and token.
+/// The privileges of the caller, by rights and token.
 fn privileges(may_write: bool) -> String {
     let mut out = String::new();
     let writes = ["write", "write-content", "write-properties", "bind", "unbind"];

@@ -1,4 +1,5 @@
-//! OPTIONS and PROPFIND (RFC 4918, section 9.1). A list of cards is streamed: what it needs of memory does not grow with it.
+//! OPTIONS and PROPFIND (RFC 4918, section 9.1). A list of cards is streamed, so its memory does not grow with its
+//! length.
 
 use futures_util::stream::{self, StreamExt as _};
 
@@ -17,9 +18,9 @@ use crate::http::answer::{Answer, Body};
 use crate::http::aside::{SHORT, aside};
 use crate::store::{Book, ListedCard, Store};
 
-/// What is offered, on OPTIONS and PROPFIND. There are no locks (class 2).
+/// The supported classes, for OPTIONS and PROPFIND. Locks (class 2) are not supported.
 pub(crate) const CLASSES: &str = "1, 3, addressbook, extended-mkcol";
-/// Cards that are read at once.
+/// Number of cards that are read at once.
 pub(crate) const PAGE: i64 = 500;
 
 /// `OPTIONS`
@@ -29,7 +30,7 @@ pub(crate) async fn options(request: &Request<'_>) -> Result<Answer, Fail> {
     Ok(answer)
 }
 
-/// What a PROPFIND asks.
+/// The request of a PROPFIND.
 pub(crate) struct Propfind {
     asked: RequestedProperties,
     depth: Depth,
@@ -54,7 +55,7 @@ impl Propfind {
     }
 }
 
-/// What the body of a PROPFIND asks for.
+/// The properties that the body of a PROPFIND asks for.
 async fn asked(request: &Request<'_>) -> Result<RequestedProperties, Fail> {
     if request.body.iter().all(u8::is_ascii_whitespace) {
         return Ok(RequestedProperties::All(Vec::new()));
@@ -66,12 +67,12 @@ async fn asked(request: &Request<'_>) -> Result<RequestedProperties, Fail> {
     Ok(RequestedProperties::read(&root)?)
 }
 
-/// The answer with a document that is complete.
+/// The answer with a complete document.
 pub(crate) fn multistatus(document: String, prefer: DavPrefer) -> Result<Answer, Fail> {
     answer(Body::Bytes(document.into_bytes()), prefer)
 }
 
-/// The answer with a document that may still be written.
+/// The answer with a document that may be streamed.
 pub(crate) fn answer(body: Body, prefer: DavPrefer) -> Result<Answer, Fail> {
     let answer = Answer { body: Some(body), ..Answer::empty(207)? }.header("DAV", CLASSES)?;
     let answer = answer.header("Content-Type", "application/xml; charset=utf-8")?;
@@ -81,7 +82,7 @@ pub(crate) fn answer(body: Body, prefer: DavPrefer) -> Result<Answer, Fail> {
     })
 }
 
-/// `PROPFIND` of `/`, `/dav/` and `/dav/principals/`. What is below is not listed: it would list users.
+/// `PROPFIND` of `/`, `/dav/` and `/dav/principals/`. Children are not listed, because they would be the list of users.
 pub(crate) async fn start(request: &Request<'_>) -> Result<Answer, Fail> {
     let find = Propfind::read(request).await?;
     let mut document = find.document();
@@ -101,7 +102,7 @@ pub(crate) async fn principal(request: &Request<'_>) -> Result<Answer, Fail> {
     multistatus(document.end(None), find.prefer)
 }
 
-/// `PROPFIND` of a home: itself and its address books, the default one first.
+/// `PROPFIND` of a home: the home and its address books, the default one first.
 pub(crate) async fn home(request: &Request<'_>) -> Result<Answer, Fail> {
     let find = Propfind::read(request).await?;
     let mailbox = request.mailbox;
@@ -122,7 +123,7 @@ pub(crate) async fn home(request: &Request<'_>) -> Result<Answer, Fail> {
     multistatus(document.end(None), find.prefer)
 }
 
-/// `PROPFIND` of an address book: itself, and its cards.
+/// `PROPFIND` of an address book: the book and its cards.
 pub(crate) async fn book(request: &Request<'_>) -> Result<Answer, Fail> {
     let find = Propfind::read(request).await?;
     let target = CardTarget::find(request).await?;
@@ -153,7 +154,7 @@ pub(crate) async fn card(request: &Request<'_>) -> Result<Answer, Fail> {
     multistatus(document.end(None), find.prefer)
 }
 
-/// Does what takes long for many cards, or large ones, on a blocking thread.
+/// Runs `work` on a blocking thread if the cards are many or large.
 pub(crate) async fn beside<T: Send + 'static>(
     members: &[ListedCard],
     work: impl FnOnce() -> T + Send + 'static,
@@ -163,7 +164,7 @@ pub(crate) async fn beside<T: Send + 'static>(
     if is_short { Ok(work()) } else { aside(work).await }
 }
 
-/// What properties depend on besides their subject.
+/// What property values depend on besides the resource.
 pub(crate) fn surroundings<'a>(
     request: &'a Request<'_>,
     mailbox: i64,
@@ -175,7 +176,7 @@ pub(crate) fn surroundings<'a>(
     Surroundings { hrefs: &call.hrefs, caller, owner, mailbox, may_write, history: call.api.unguarded.history() }
 }
 
-/// Writes the responses of cards, also after the request's own data is gone.
+/// Writes the responses of cards. It owns its data, because it outlives the request.
 #[derive(Clone)]
 pub(crate) struct Lister {
     store: Store,
@@ -184,7 +185,7 @@ pub(crate) struct Lister {
     may_write: bool,
     hrefs: super::href::Hrefs,
     book: Book,
-    /// Whose home the addresses are in, and the folder as they name it.
+    /// The home and the folder in the addresses.
     home: String,
     folder: String,
     asked: RequestedProperties,
@@ -212,12 +213,12 @@ impl Lister {
         }
     }
 
-    /// Gives cards in this form too.
+    /// Adds `address-data` in this form.
     pub(crate) fn with_data(self, data: Option<super::data::AddressData>) -> Self {
         Self { data, ..self }
     }
 
-    /// The address of a card of this name.
+    /// The address of the card with this name.
     pub(crate) fn href(&self, name: &str) -> String {
         self.hrefs.of(&DavPlace::Card(self.home.clone(), self.folder.clone(), name.to_owned()))
     }
@@ -245,7 +246,7 @@ impl Lister {
         }
     }
 
-    /// The responses of some cards. Only what is asked for is read.
+    /// The responses of some cards. Only what the request asks for is read.
     pub(crate) async fn write(&self, members: &[ListedCard]) -> Result<String, Error> {
         let mut piece = Multistatus::piece(self.minimal);
         let wants_text = self.asked.names(DAV, "getcontentlength");
@@ -284,7 +285,7 @@ impl Lister {
         Ok(piece.out)
     }
 
-    /// All cards of the book, page by page, behind what is written already and before what ends it.
+    /// The body with all cards of the book, page by page, between `begun` and `end`.
     pub(crate) fn pages(self, begun: String, end: impl FnOnce(&Self) -> String + 'static) -> crate::store::Chunks {
         /// Contacts first, then groups, then the end.
         enum ListingPosition {

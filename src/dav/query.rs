@@ -1,4 +1,5 @@
-//! `addressbook-query` (RFC 6352, section 8.6). The cards of a book are read page by page and tested; what fits is streamed.
+//! `addressbook-query` (RFC 6352, section 8.6). The cards of a book are read page by page and tested, and matches are
+//! streamed.
 
 use futures_util::stream::{self, StreamExt as _};
 
@@ -16,10 +17,10 @@ use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
 use crate::store::ListedCard;
 
-/// Most cards that are answered with their content.
+/// Maximum number of cards in an answer.
 const MOST: usize = 10_000;
 
-/// What remains to be done of a query.
+/// The remaining part of a query.
 struct AddressBookQuery {
     listers: std::vec::IntoIter<Lister>,
     current: Option<Lister>,
@@ -27,12 +28,12 @@ struct AddressBookQuery {
     after: Option<uuid::Uuid>,
     filter: CardFilter,
     room: usize,
-    /// The address that is said to have more.
+    /// The address that is reported as truncated.
     href: String,
     over: bool,
 }
 
-/// The cards that fit a filter.
+/// The cards that match a filter.
 pub(crate) async fn query(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
     Depth::read(request.call.head.headers)?;
     let (data, asked) = (AddressData::read(body)?, RequestedProperties::read(body)?);
@@ -88,7 +89,7 @@ impl AddressBookQuery {
         let page = lister.store().members(lister.mailbox(), &folder, self.groups, self.after, PAGE).await?;
         let (last, is_full) =
             (page.last().map(|member| member.id), i64::try_from(page.len()).is_ok_and(|found| found == PAGE));
-        // One more tells whether there is more than may be answered.
+        // One card more than the limit shows whether the answer is truncated.
         let (mut piece, found) = fitting(&lister, &self.filter, page, self.room).await?;
         if found > self.room {
             let mut cut = Multistatus::piece(false);
@@ -106,7 +107,7 @@ impl AddressBookQuery {
     }
 }
 
-/// The responses of the cards that fit, up to a number of them, and how many fit; of those beyond it, one is counted.
+/// The responses of the matching cards, up to `room`, and their number, in which at most one card beyond it counts.
 async fn fitting(
     lister: &Lister,
     filter: &CardFilter,

@@ -1,4 +1,4 @@
-//! REPORT: which one it is, and `addressbook-multiget` (RFC 6352, section 8.7).
+//! REPORT, and `addressbook-multiget` (RFC 6352, section 8.7).
 
 use futures_util::stream::{self, StreamExt as _};
 
@@ -17,7 +17,7 @@ use super::xml::{CARDDAV, DAV, Element};
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
 
-/// Cards of a list that are read at once.
+/// Number of cards that are read at once.
 const BLOCK: usize = 200;
 
 /// `REPORT`
@@ -43,15 +43,15 @@ pub(crate) async fn report(request: &Request<'_>) -> Result<Answer, Fail> {
     Err(unknown())
 }
 
-/// What one address of a list means.
+/// The meaning of one address in a list.
 enum ListedHref {
-    /// A card of a book, and the book's number.
+    /// A card: the number of its book, and its name.
     Card(usize, String),
-    /// Nothing below the request's address.
+    /// It is not below the request's address.
     Nothing,
 }
 
-/// The cards at a list of addresses, each once, in the order in which they are listed.
+/// The cards at a list of addresses, each once, in the order of the list.
 async fn multiget(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
     let data = AddressData::read(body)?;
     let asked = RequestedProperties::read(body)?;
@@ -87,7 +87,7 @@ async fn multiget(request: &Request<'_>, body: &Element) -> Result<Answer, Fail>
     answer(Body::Stream(pieces.boxed_local()), prefer)
 }
 
-/// What each address means, and what writes the cards of each book that is named.
+/// The meaning of each address, and a lister for each book that is named.
 async fn sorted(
     request: &Request<'_>,
     hrefs: &[String],
@@ -123,7 +123,7 @@ async fn sorted(
         let known = listers.iter().position(|lister| lister.book().folder.id == folder);
         let at = match known {
             Some(at) => Some(at),
-            // At a home, each book that is named.
+            // A request at a home may name several books.
             None if own.folder().is_none() => match mailbox.store.book(mailbox.user.mailbox, folder).await {
                 Ok(book) => {
                     listers.push(Lister::new(request, &book, asked.clone(), minimal));
@@ -156,7 +156,7 @@ async fn written(listers: &[Lister], block: &[(String, ListedHref)], minimal: bo
         }
     }
     let mut piece = Multistatus::piece(minimal);
-    // Cards that follow each other are read together.
+    // Consecutive cards of one book are read together.
     let mut run: (usize, Vec<_>) = (0, Vec::new());
     for (href, listed) in block {
         let member = match listed {

@@ -1,5 +1,5 @@
-//! The table of CardDAV's calls. Everything that depends on which call it is comes from here: `Allow`, what admission and
-//! authorization do, whether a body is read, and the handler.
+//! The table of CardDAV's calls. Everything that depends on the call comes from here: `Allow`, the required rights,
+//! whether a body is read, and the handler.
 
 use actix_web::http::Method;
 use futures_util::future::LocalBoxFuture;
@@ -18,7 +18,7 @@ use crate::http::authorize::Need::{self, Open, Read, Token, Write};
 use crate::http::body::BodyUse::{self, Bytes, Not as NoBody, UpTo};
 use crate::http::front_end::RequestHead;
 
-/// A request, read as far as its head goes.
+/// A request after its head is read.
 pub(crate) struct DavCall<'a> {
     pub(crate) api: &'a Api,
     pub(crate) head: RequestHead<'a>,
@@ -26,13 +26,13 @@ pub(crate) struct DavCall<'a> {
     pub(crate) hrefs: Hrefs,
 }
 
-/// What handlers are given.
+/// The parameter of handlers.
 pub(crate) struct Request<'r> {
     pub(crate) call: &'r DavCall<'r>,
     pub(crate) caller: &'r Caller,
     /// The caller, as a user.
     pub(crate) user: &'r User,
-    /// The mailbox of the address; the caller's own where it names none.
+    /// The mailbox of the address, or the caller's own if it names none.
     pub(crate) mailbox: &'r Mailbox,
     pub(crate) body: &'r [u8],
 }
@@ -43,16 +43,16 @@ type DavAnswering<'r> = LocalBoxFuture<'r, Result<Answer, Fail>>;
 pub(crate) struct DavRoute {
     method: &'static str,
     kind: PlaceKind,
-    /// What its caller must be permitted.
+    /// The right that the caller needs.
     pub(crate) need: Need,
-    /// The privilege that a write needs, in WebDAV's words.
+    /// The WebDAV privilege that a write needs.
     pub(crate) privilege: &'static str,
     /// What it does with a body.
     pub(crate) body: BodyUse,
     pub(crate) handler: for<'r> fn(&'r Request<'r>) -> DavAnswering<'r>,
 }
 
-/// A kind of place.
+/// The kind of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PlaceKind {
     WellKnown,
@@ -93,7 +93,7 @@ macro_rules! calls {
     };
 }
 
-/// A line a call: method, place, need, privilege, body, handler. `Allow` lists methods in this order.
+/// One line for each call: method, place, need, privilege, body, handler. `Allow` lists methods in this order.
 #[rustfmt::skip]
 static CALLS: &[DavRoute] = &[
     row("GET",       PlaceKind::WellKnown, Open,  "read",             NoBody,          calls!(propfind::options)),
@@ -136,18 +136,18 @@ static CALLS: &[DavRoute] = &[
     row("REPORT",    PlaceKind::Card,      Read,  "read",             Bytes,           calls!(report::report)),
 ];
 
-/// Methods that some place has, or that are known and never offered.
+/// Methods that some place supports, or that are known and never supported.
 const REFUSED: [&str; 12] =
     ["LOCK", "UNLOCK", "ACL", "POST", "BIND", "UNBIND", "REBIND", "PATCH", "SEARCH", "MKCALENDAR", "TRACE", "CONNECT"];
 
 /// The row of a method at a place.
 ///
 /// # Errors
-/// [`Error::MethodNotAllowed`], and [`Error::NotImplemented`] for a method that nothing has.
+/// [`Error::MethodNotAllowed`], and [`Error::NotImplemented`] for an unknown method.
 pub(crate) fn of(method: &Method, place: &DavPlace) -> Result<&'static DavRoute, Error> {
     let kind = PlaceKind::of(place);
     if kind == PlaceKind::WellKnown {
-        // Every method is redirected.
+        // Every method gets the redirect.
         return CALLS.first().ok_or_else(|| Error::internal("the table is empty"));
     }
     let name = method.as_str();

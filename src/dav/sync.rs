@@ -15,15 +15,15 @@ use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
 use crate::store::ListedCard;
 
-/// Most responses that are not cut unasked.
+/// Maximum number of responses in an answer without a limit.
 const MOST: i64 = 100_000;
-/// Most cards, and bytes of them, that are answered in full; clients fetch more by multiget.
+/// Maximum number of cards, and of their bytes, with content in the answer. Clients fetch others by multiget.
 const MAX_WHOLE: usize = 1_000;
 const MAX_WHOLE_BYTES: i64 = 4 << 20;
-/// Cards whose responses are written at once.
+/// Number of cards whose responses are written at once.
 const BLOCK: usize = 500;
 
-/// What is asked.
+/// The request.
 struct Round {
     since: Option<String>,
     limit: Option<i64>,
@@ -33,7 +33,7 @@ struct Round {
 
 impl Round {
     fn read(request: &Request<'_>, body: &Element) -> Result<Self, Fail> {
-        // The RFC wants 0; several clients send 1.
+        // The RFC requires 0, but several clients send 1.
         if Depth::read(request.call.head.headers)? == Some(Depth::Infinity) {
             return Err(Fail::bad("A sync-collection has a Depth of 0."));
         }
@@ -51,7 +51,7 @@ impl Round {
     }
 }
 
-/// What has changed in a book since a token; without one, all that is there.
+/// The changes of a book since a token; without one, all its cards.
 pub(crate) async fn collection(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
     let round = Round::read(request, body)?;
     let prefer = DavPrefer::read(request.call.head.headers);
@@ -66,7 +66,7 @@ pub(crate) async fn collection(request: &Request<'_>, body: &Element) -> Result<
     };
     let lister = Lister::new(request, &book, round.asked, prefer.minimal);
     if since.is_none() && round.limit.is_none() && round.data.is_none() {
-        // What changes meanwhile is told again in the next round.
+        // Changes during the answer come again in the next round.
         let begun = Multistatus::new(prefer.minimal).out;
         let token = token::print(&history, mailbox, &book, book.moment);
         let pages = lister.pages(begun, move |_| Multistatus::piece(false).end(Some(&token)));
@@ -79,7 +79,7 @@ pub(crate) async fn collection(request: &Request<'_>, body: &Element) -> Result<
         Err(Error::OutOfSync(..)) => return Err(bad_token(request)),
         changes => changes?,
     };
-    // Not in the RFC, but some clients ask for it.
+    // This is not in the RFC, but some clients ask for it.
     let lister = lister.with_data(round.data.filter(|_| is_small(&changes.changed)));
     let mut document = Multistatus::new(prefer.minimal);
     for name in &changes.gone {

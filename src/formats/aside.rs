@@ -5,7 +5,7 @@
 use crate::domain::contact::Properties;
 use crate::vcard::line::{Line, write_param};
 use crate::vcard::write::{self, CardContent, fold};
-use crate::vcard::{Door, Version, text};
+use crate::vcard::{Audience, Version, text};
 
 /// The property of a card.
 pub const PROPERTY: &str = "X-CONTACTD-ASIDE";
@@ -61,7 +61,7 @@ impl Aside {
 /// The card of a contact with what is kept aside.
 pub(crate) fn card(properties: &Properties, uid: Option<&str>, asides: &[Aside]) -> String {
     let shown = CardContent { properties, uid: uid.unwrap_or_default(), photo: None, last_modified: None };
-    let card = write::write(&shown, Version::V3, Door::Export);
+    let card = write::write(&shown, Version::V3, Audience::Export);
     // A record without an identity has no UID: its contact's id will be that.
     let mut card = if uid.is_none() { card.replacen("UID:\r\n", "", 1) } else { card };
     if card.ends_with(END) {

@@ -8,7 +8,7 @@ use crate::formats::json::graph::GraphJson;
 use crate::formats::write::{ContactToWrite, GoogleColumns, GoogleWriter, LeftOut, OutlookWriter, jscontact, ndjson};
 use crate::store::Exported;
 use crate::transfer::export::Export;
-use crate::vcard::Door;
+use crate::vcard::Audience;
 use crate::vcard::render::{KeptCard, render, without_aside};
 use crate::vcard::write::CardContent;
 
@@ -213,5 +213,5 @@ fn vcard(exported: &Exported, card: Option<&str>, photo: Option<&[u8]>, version:
         // One that is left out is no longer what the card shows.
         photo_current: kept.photo_version == known.map(|(version, _)| version) && known.is_some() == photo.is_some(),
     });
-    render(&shown, kept, Some(version), Door::Export)
+    render(&shown, kept, Some(version), Audience::Export)
 }

@@ -71,13 +71,13 @@ pub trait ExportOutput {
     ///
     /// # Errors
     /// The export ends with them.
-    fn put(&mut self, bytes: Vec<u8>) -> impl Future<ExportOutput = Result<(), Error>>;
+    fn put(&mut self, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>>;
 
     /// Ends a file and begins the next.
     ///
     /// # Errors
     /// The export ends with them.
-    fn next_file(&mut self) -> impl Future<ExportOutput = Result<(), Error>>;
+    fn next_file(&mut self) -> impl Future<Output = Result<(), Error>>;
 }
 
 /// Exports contacts as they are at one moment.

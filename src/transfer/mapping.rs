@@ -8,7 +8,7 @@ use crate::domain::card::CardVersion;
 use crate::domain::contact::{Address, Contact, DEFAULT_FOLDER, Email, Flag, Phone, Properties, Text, Website};
 use crate::formats::csv::dates::DateOrder;
 use crate::formats::write::{ContactToWrite, GoogleColumns, GoogleWriter, OutlookWriter, jscontact};
-use crate::vcard::Door;
+use crate::vcard::Audience;
 use crate::vcard::write::{self, CardContent};
 
 fn contact(properties: Properties) -> Contact {
@@ -59,7 +59,7 @@ fn samples() -> Vec<(&'static str, Properties)> {
 /// The names of a card's lines, each with its line.
 fn lines(contact: &Contact, version: CardVersion) -> Vec<(String, String)> {
     let shown = CardContent { properties: &contact.properties, uid: "x", photo: None, last_modified: None };
-    let card = write::write(&shown, version, Door::Export).replace("\r\n ", "");
+    let card = write::write(&shown, version, Audience::Export).replace("\r\n ", "");
     let name = |line: &str| {
         let name = line.split([':', ';']).next().unwrap_or_default();
         name.rsplit_once('.').map_or(name, |(_, name)| name).to_owned()

@@ -26,7 +26,7 @@ pub use crate::domain::card::CardVersion as Version;
 
 /// Whom a card is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum Audience {
     /// A file. It says everything; what no standard has a property for is in `X-CONTACTD-` ones.
     Export,
     /// CardDAV clients. It says what these know; the rest is theirs to leave alone.

@@ -10,7 +10,7 @@ use crate::vcard::line::Line;
 use crate::vcard::read::{CardOrigin, FromLine, Projection};
 use crate::vcard::record::Fate;
 use crate::vcard::write::{self, Class, NewLine};
-use crate::vcard::{Door, Version, text};
+use crate::vcard::{Audience, Version, text};
 
 /// What a PUT changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -163,9 +163,9 @@ fn collections(current: &Properties, then: &Projection, now: &Projection, patch:
 /// What a card shows of an entry that is a text.
 fn text_shown(class: Class, row: &str) -> Option<String> {
     let line = match class {
-        Class::ImAddresses => write::entries::im_line(row, Door::CardDav),
-        Class::Children => write::entries::related_line(class, row, Version::V3, Door::CardDav),
-        _ => write::entries::categories_line(&[row], Door::CardDav)?,
+        Class::ImAddresses => write::entries::im_line(row, Audience::CardDav),
+        Class::Children => write::entries::related_line(class, row, Version::V3, Audience::CardDav),
+        _ => write::entries::categories_line(&[row], Audience::CardDav)?,
     };
     let said = said(Some(line))?;
     first(match class {
@@ -192,19 +192,19 @@ fn first<T>(list: Vec<FromLine<T>>) -> Option<T> {
 }
 
 fn email_shown(row: &Email) -> Option<Email> {
-    first(said(write::entries::email_line(row, Version::V3, Door::CardDav))?.emails)
+    first(said(write::entries::email_line(row, Version::V3, Audience::CardDav))?.emails)
 }
 
 fn phone_shown(row: &Phone) -> Option<Phone> {
-    first(said(write::entries::phone_line(row, Version::V3, Door::CardDav))?.phones)
+    first(said(write::entries::phone_line(row, Version::V3, Audience::CardDav))?.phones)
 }
 
 fn address_shown(row: &Address) -> Option<Address> {
-    first(said(write::entries::address_line(row, Version::V3, Door::CardDav))?.addresses)
+    first(said(write::entries::address_line(row, Version::V3, Audience::CardDav))?.addresses)
 }
 
 fn website_shown(row: &Website) -> Option<Website> {
-    first(said(write::entries::website_line(row, Version::V3, Door::CardDav))?.websites)
+    first(said(write::entries::website_line(row, Version::V3, Audience::CardDav))?.websites)
 }
 
 /// The rows of a collection after a PUT, or `None` if they stay. An entry of now is one of then if they are equal, else if they

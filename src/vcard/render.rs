@@ -7,7 +7,7 @@ use crate::vcard::card::CardText;
 use crate::vcard::convert::convert;
 use crate::vcard::merge::merge;
 use crate::vcard::write::{CardContent, write};
-use crate::vcard::{Door, Version};
+use crate::vcard::{Audience, Version};
 
 /// A card that is kept beside its contact.
 #[derive(Debug, Clone, Copy)]
@@ -23,13 +23,18 @@ pub struct KeptCard<'a> {
 /// The card of a contact in a version: by default that of the kept card, else 3.0. A kept card that nothing has changed since
 /// is given to the octet. The same input gives the same card, always. The work is bounded by the lines of the card times the
 /// entries of one collection, of which there are at most 100.
-pub fn render(shown: &CardContent<'_>, kept: Option<KeptCard<'_>>, asked: Option<Version>, door: Door) -> String {
-    let Some(kept) = kept else { return write(shown, asked.unwrap_or(Version::V3), door) };
-    let says_more = door == Door::Export && says_more(shown);
+pub fn render(
+    shown: &CardContent<'_>,
+    kept: Option<KeptCard<'_>>,
+    asked: Option<Version>,
+    audience: Audience,
+) -> String {
+    let Some(kept) = kept else { return write(shown, asked.unwrap_or(Version::V3), audience) };
+    let says_more = audience == Audience::Export && says_more(shown);
     let text = if kept.contact_current && kept.photo_current && !says_more {
         Cow::Borrowed(kept.text)
     } else {
-        Cow::Owned(merge(&CardText::parse(kept.text), shown, kept.photo_current, door))
+        Cow::Owned(merge(&CardText::parse(kept.text), shown, kept.photo_current, audience))
     };
     match asked {
         Some(version) => convert(&text, version),

@@ -7,7 +7,7 @@ use contactd::vcard::put::{put, read_card};
 use contactd::vcard::record::{Record, RecordContent};
 use contactd::vcard::render::{KeptCard, render};
 use contactd::vcard::write::{CardContent, write};
-use contactd::vcard::{Door, Version};
+use contactd::vcard::{Audience, Version};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::Value;
@@ -35,8 +35,8 @@ fn shown<'a>(properties: &'a Properties, record: &'a Record) -> CardContent<'a> 
     CardContent { properties, uid: record.uid.as_deref().unwrap_or("u-1"), photo, last_modified: Some(1_000_000) }
 }
 
-fn changed(shown: &CardContent<'_>, text: &str, door: Door) -> String {
-    render(shown, Some(KeptCard { text, contact_current: false, photo_current: true }), None, door)
+fn changed(shown: &CardContent<'_>, text: &str, audience: Audience) -> String {
+    render(shown, Some(KeptCard { text, contact_current: false, photo_current: true }), None, audience)
 }
 
 /// What a card says, as a contact. Of a birthday only the day: a card may keep the time that the contact does not show.
@@ -168,8 +168,8 @@ fn an_unchanged_card_is_given_to_the_octet_and_changes_nothing() {
         let (properties, card) = (record.patch.clone().into_properties(), record.card.clone().unwrap());
         let shown = shown(&properties, &record);
         let kept = KeptCard { text: &card, contact_current: true, photo_current: true };
-        assert_eq!(render(&shown, Some(kept), None, Door::CardDav), card);
-        let merged = changed(&shown, &card, Door::CardDav);
+        assert_eq!(render(&shown, Some(kept), None, Audience::CardDav), card);
+        let merged = changed(&shown, &card, Audience::CardDav);
         let without = |card: &str| {
             card.split("\r\n")
                 .filter(|l| !l.starts_with("REV") && !l.starts_with("UID:u-1"))
@@ -179,7 +179,8 @@ fn an_unchanged_card_is_given_to_the_octet_and_changes_nothing() {
         // Google's mark of a favourite is in no card for CardDAV.
         assert_eq!(without(&merged), without(&card));
         for version in BOTH {
-            let shown = render(&shown, Some(KeptCard { contact_current: false, ..kept }), Some(version), Door::CardDav);
+            let shown =
+                render(&shown, Some(KeptCard { contact_current: false, ..kept }), Some(version), Audience::CardDav);
             let same = put(&properties, &shown, &shown);
             assert!(same.is_empty(), "{same:?}\n{shown}");
         }
@@ -213,7 +214,7 @@ proptest! {
     fn after_any_changes_the_card_says_what_the_contact_says_and_keeps_the_rest(
         at in any::<Index>(),
         changes in proptest::collection::vec(changes(), 1..4),
-        door in select(vec![Door::CardDav, Door::Export]),
+        audience in select(vec![Audience::CardDav, Audience::Export]),
     ) {
         let all = ALL.with(Clone::clone);
         let record = &all[at.index(all.len())];
@@ -223,13 +224,13 @@ proptest! {
         for change in &changes {
             change.apply(&mut properties);
         }
-        let now = changed(&shown(&properties, record), card, door);
+        let now = changed(&shown(&properties, record), card, audience);
         let version = if card.contains("\r\nVERSION:4.0") { Version::V4 } else { Version::V3 };
-        let mut expected = says(&write(&shown(&properties, record), version, door));
+        let mut expected = says(&write(&shown(&properties, record), version, audience));
         let mut found = says(&now);
-        if door == Door::CardDav {
+        if audience == Audience::CardDav {
             // What cards do not say of their own accord, but say on if they did.
-            let all = says(&write(&shown(&properties, record), version, Door::Export));
+            let all = says(&write(&shown(&properties, record), version, Audience::Export));
             for hidden in ["fileAs", "gender", "initials", "officeLocation"] {
                 if found.get(hidden).is_some() {
                     expected[hidden] = all.get(hidden).cloned().unwrap_or_default();
@@ -246,7 +247,7 @@ proptest! {
         for line in &before {
             prop_assert!(after.contains(line), "{} of\n{}\n{}", line, card, now);
         }
-        let back = changed(&shown(&original, record), &now, door);
+        let back = changed(&shown(&original, record), &now, audience);
         let expected = says(card);
         prop_assert_eq!(says(&back)["phones"].clone(), expected["phones"].clone());
         prop_assert_eq!(says(&back)["emailAddresses"].clone(), expected["emailAddresses"].clone());
@@ -265,17 +266,17 @@ proptest! {
         current.is_favorite = Some(true);
         current.texts[Text::OfficeLocation as usize] = some("Room 1");
         let kept = Some(KeptCard { text: card, contact_current: false, photo_current: true });
-        let before = render(&shown(&current, record), kept, Some(version), Door::CardDav);
+        let before = render(&shown(&current, record), kept, Some(version), Audience::CardDav);
         let mut wanted = current.clone();
         for change in &changes {
             change.apply(&mut wanted);
         }
-        let body = render(&shown(&wanted, record), kept, Some(version), Door::CardDav);
+        let body = render(&shown(&wanted, record), kept, Some(version), Audience::CardDav);
         let put = put(&current, &before, &body);
         prop_assert_eq!(put.photo, None);
         let mut after = current.clone();
         put.patch.apply_to(&mut after);
-        let shown_after = render(&shown(&after, record), kept, Some(version), Door::CardDav);
+        let shown_after = render(&shown(&after, record), kept, Some(version), Audience::CardDav);
         prop_assert_eq!(says(&shown_after), says(&body), "{:?}\n{}\n{}", changes, before, body);
         prop_assert_eq!(after.is_favorite, Some(true));
         prop_assert_eq!(after.text(Text::OfficeLocation), Some("Room 1"));
@@ -296,7 +297,7 @@ fn a_card_over_a_limit_is_told_and_a_photo_comes_and_goes() {
     assert_eq!(over, [("TITLE".to_owned(), "too long")]);
     let with = |photo: Option<&[u8]>, text: &str| {
         let shown = CardContent { properties: &properties, uid: "1", photo, last_modified: Some(0) };
-        render(&shown, Some(KeptCard { text, contact_current: true, photo_current: false }), None, Door::CardDav)
+        render(&shown, Some(KeptCard { text, contact_current: true, photo_current: false }), None, Audience::CardDav)
     };
     let first = with(Some(jpeg), card);
     assert!(first.contains("X-A:b\nPHOTO;ENCODING=b;TYPE=JPEG:") && first.ends_with("\nEND:VCARD\n"), "{first}");

@@ -7,7 +7,7 @@ use contactd::vcard::read::read;
 use contactd::vcard::record::{Position, Record, RecordContent};
 use contactd::vcard::split::{End, RawCard};
 use contactd::vcard::write::{CardContent, write};
-use contactd::vcard::{Door, Version};
+use contactd::vcard::{Audience, Version};
 
 use crate::shape;
 
@@ -145,7 +145,7 @@ pub(crate) fn all(value: &str) -> Properties {
 fn comes_back(properties: &Properties, version: Version) {
     let shown =
         CardContent { properties, uid: "01a209e8-4e17-741e-824e-693ba24680db", photo: None, last_modified: Some(0) };
-    let card = write(&shown, version, Door::Export);
+    let card = write(&shown, version, Audience::Export);
     assert!(card.split("\r\n").all(|line| line.len() <= 75 && !line.contains(['\r', '\n'])), "{card}");
     let record = record(&card);
     assert_eq!(shape::created(record.patch), shape::properties(properties), "{card}");

@@ -3,7 +3,7 @@
 use calcard::vcard::{VCard, VCardEntry, VCardValue};
 use contactd::domain::contact::{Properties, Text};
 use contactd::vcard::write::{CardContent, write};
-use contactd::vcard::{Door, Version};
+use contactd::vcard::{Audience, Version};
 
 use crate::corpus::{files, items};
 use crate::round::{HARD, all};
@@ -31,7 +31,7 @@ fn plain(text: &str) -> String {
 
 fn same(properties: &Properties, version: Version) {
     let shown = CardContent { properties, uid: "u-1", photo: None, last_modified: Some(0) };
-    let text = write(&shown, version, Door::Export);
+    let text = write(&shown, version, Audience::Export);
     let card = VCard::parse(&text).unwrap_or_else(|entry| panic!("{entry:?}\n{text}"));
     let set = |text: Text| properties.text(text).filter(|text| !text.is_empty()).map(plain);
     for (name, property) in [

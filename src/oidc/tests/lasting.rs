@@ -246,7 +246,7 @@ async fn a_remembered_token_ends_when_it_says() {
     let known = |i: usize, expires| {
         let verified = Verified { expires, ..provider.0.state().verified[&digest].verified.clone() };
         let key = provider.0.state().verified[&digest].key;
-        provider.0.state().remember(Sha256::digest(i.to_string()).into(), CachedToken { verified, key }, now);
+        provider.0.state().remember(Sha256::digest(i.to_string()).into(), VerifiedToken { verified, key }, now);
     };
     for i in 0..MAX_REMEMBERED {
         known(i, now - SKEW);

@@ -1,4 +1,4 @@
-//! What has changed in a folder since a moment: by the change log, as far as it goes back, and by the rows themselves.
+//! The changes of a folder since a watermark, from the change log as far as it goes back, and from the rows themselves.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,25 +12,25 @@ use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::query::books::{ListedCard, members_of, moment};
 
-/// What has changed in a folder since a moment.
+/// The changes of a folder since a watermark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BookChanges {
-    /// What is there, new or changed, in the order of the last changes.
+    /// Existing cards that are new or changed, in the order of their last change.
     pub changed: Vec<ListedCard>,
-    /// The names that are no longer there.
+    /// Names that no longer exist.
     pub gone: Vec<String>,
-    /// Up to where this tells.
+    /// The watermark after these changes.
     pub moment: Watermark,
-    /// Whether more has changed.
+    /// Whether there are more changes.
     pub more: bool,
 }
 
 impl Store {
-    /// What has changed in a folder since a moment; without one, all that is there. At most `limit` of both kinds together. What
-    /// changed before `kept_since` (UTC microseconds) may no longer be in the log.
+    /// The changes of a folder since a watermark; without one, all existing cards. At most `limit` changed and removed
+    /// ones together. The log may no longer have changes before `kept_since` (UTC microseconds).
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the folder, [`Error::OutOfSync`] for a moment of another history.
+    /// [`Error::NotFound`] for the folder, [`Error::OutOfSync`] for a watermark of another history.
     pub async fn book_changes(
         &self,
         mailbox: i64,
@@ -51,7 +51,8 @@ impl Store {
     }
 }
 
-/// Checks that the mailbox has been at the moment: the log has the same entry, or it is so old that it may have been purged.
+/// Checks that the watermark belongs to this mailbox's history: the log has the same entry, or the entry is so old that
+/// it may have been purged.
 async fn leads_on(session: &mut Session, mailbox: i64, then: Watermark, kept_since: i64) -> Result<(), Error> {
     let text = "
 select m.seq, c.changed_date_time from mailboxes m left join changes c on c.mailbox = m.id and c.seq = $2 where m.id = $1";
@@ -67,7 +68,7 @@ select m.seq, c.changed_date_time from mailboxes m left join changes c on c.mail
     Err(Error::OutOfSync("The token is of another history of changes, or ahead of this one.", String::new()))
 }
 
-/// The changes of a folder since a moment up to now.
+/// The changes of a folder between a watermark and now.
 async fn changes(
     session: &mut Session,
     mailbox: i64,
@@ -80,14 +81,14 @@ async fn changes(
     let of = |text: &'static str, folder_column: &'static str| {
         Sql::new(text).value(mailbox).text(folder_column).value(folder.to_owned())
     };
-    // The log from there on is whole if nothing after it is old enough to be purged.
+    // The log is complete from there on if no later entry is old enough to be purged.
     let is_whole = since.is_some_and(|then| then.entry.1 >= kept_since);
     let mut items = Vec::new();
     if since.is_some() {
         let log =
             "select l.contact_id as id, l.seq as seq from changes l where l.contact_id is not null and l.mailbox = ";
         let log = of(log, " and l.folder_id = ").text(" and l.seq > ").value(after);
-        // Of what is no longer there the log has kept the entries; what is there says itself when it changed.
+        // For removed cards, the log keeps the entries. An existing card has the time of its change in its own row.
         items.push(if is_whole { log } else { log.text(" and l.removed") });
         let names =
             "select k.contact_id, k.version from cards k where k.deleted_date_time is not null and k.mailbox = ";
@@ -123,7 +124,7 @@ where c.deleted_date_time is null and c.mailbox = ";
             None => lost.push(*id),
         }
     }
-    // At the beginning a client knows nothing that could be gone.
+    // In the first round a client knows no cards, so none can be gone.
     let gone = if since.is_some() { gone(session, mailbox, folder, &lost).await? } else { Vec::new() };
     let moment = match items.last().filter(|_| more) {
         Some((_, seq)) => at(session, mailbox, *seq, &changed).await?,
@@ -135,7 +136,7 @@ where c.deleted_date_time is null and c.mailbox = ";
     Ok(BookChanges { changed, gone, moment, more })
 }
 
-/// The moment of a change: by the log, or by the row that was written then.
+/// The watermark of a change, from the log or from the row that was written then.
 async fn at(session: &mut Session, mailbox: i64, seq: i64, changed: &[ListedCard]) -> Result<Watermark, Error> {
     let text = "select changed_date_time from changes where mailbox = $1 and seq = $2";
     let row = session.row(Statement::new(text).bind(mailbox).bind(seq)).await?;
@@ -146,7 +147,7 @@ async fn at(session: &mut Session, mailbox: i64, seq: i64, changed: &[ListedCard
     Ok(Watermark { seq, entry: (seq, time) })
 }
 
-/// The names of what is no longer there, but those that something else has now.
+/// The names of removed cards, without those that another card has now.
 async fn gone(session: &mut Session, mailbox: i64, folder: &str, ids: &[Uuid]) -> Result<Vec<String>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Folders as address books: their cards, listed and looked up, and what has changed in one since a moment.
+//! Folders as address books: lists and look-ups of their cards.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,21 +16,21 @@ use crate::store::jobs::emptying;
 use crate::store::tables::contacts::{read, select_columns};
 use crate::store::tables::{cards, folders};
 
-/// About how many bytes of cards are read at once.
+/// Approximate number of bytes of cards in one read.
 const MAX_READ: i64 = 4 << 20;
 
-/// A folder, and the moment that those who follow it have come to when they know all of it.
+/// A folder and its current watermark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Book {
     /// The folder.
     pub folder: Folder,
-    /// The names of the folders around it, the outermost first, without the default one.
+    /// The names of its parent folders, the outermost first, without the default folder.
     pub path: Vec<String>,
     /// Its last change.
     pub moment: Watermark,
 }
 
-/// A card as a list names it: of a contact, or of a group.
+/// An entry in a list of cards. The card is a contact's or a group's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedCard {
     /// The contact's id, or the group's own.
@@ -45,20 +45,20 @@ pub struct ListedCard {
     pub created_date_time: i64,
     /// The contact's `displayName`.
     pub display_name: Option<String>,
-    /// About how many bytes contact, photo and card have.
+    /// Approximate size of contact, photo and card, in bytes.
     pub size: i64,
 }
 
-/// A card with all that it is made of.
+/// A card with everything it is rendered from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WholeCard {
-    /// What lists say of it.
+    /// Its entry in lists.
     pub member: ListedCard,
-    /// The contact; a group has none.
+    /// The contact; `None` for a group.
     pub contact: Option<Contact>,
-    /// The version of the photo, also of one that was taken away, and the bytes of one that is there.
+    /// The version of the photo, and its bytes. A removed photo has a version and no bytes.
     pub photo: Option<(i64, Option<Vec<u8>>)>,
-    /// The card that is kept beside it.
+    /// The card that is stored with it.
     pub card: Option<Card>,
 }
 
@@ -108,7 +108,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
         self.read(read).await
     }
 
-    /// The next cards of a folder after one, by id: first those of contacts, or those of groups.
+    /// The cards of a folder after the given one, by id: either those of contacts or those of groups.
     ///
     /// # Errors
     /// Those of the database.
@@ -145,7 +145,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
         self.read(read).await
     }
 
-    /// The cards with these names in a folder, without those that are not there.
+    /// The cards with these names in a folder. Names without a card are skipped.
     ///
     /// # Errors
     /// Those of the database.
@@ -158,7 +158,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
             let mut ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
             ids.extend(names.iter().filter_map(|name| card::id_of_name(name)));
             let mut found = members_of(session, mailbox, folder, &ids).await?;
-            // A contact may have another name than that of its id.
+            // The name of a contact's card may differ from its id.
             let wanted: HashSet<_> = names.iter().collect();
             found.retain(|_, member| wanted.contains(&member.name));
             Ok(found.into_values().collect())
@@ -166,7 +166,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
         self.read_much(Some(mailbox), read).await
     }
 
-    /// The first of these cards with all that they are made of, up to some megabytes; how many that were.
+    /// The first of these cards with everything they are rendered from, up to some megabytes, and how many that were.
     ///
     /// # Errors
     /// Those of the database.
@@ -209,7 +209,7 @@ where mailbox = $1 and folder_id = $2 and contact_id is not null order by seq de
     Ok(Watermark { seq, entry: (seq, row.get(1)?) })
 }
 
-/// The greatest of the versions of contact, photo and card, and when that was.
+/// The greatest version of contact, photo and card, and its time.
 const NEWEST: &str = "
     case when coalesce(k.version, 0) >= coalesce(p.version, 0) and coalesce(k.version, 0) >= c.version then k.version
         when coalesce(p.version, 0) >= c.version then p.version else c.version end,
@@ -223,7 +223,7 @@ from contacts c
     left join cards k on k.mailbox = c.mailbox and k.contact_id = c.id and k.deleted_date_time is null
 where c.deleted_date_time is null and c.mailbox = ";
 
-/// Members that are contacts of a folder, but for the end of the statement.
+/// The start of a statement: the contacts of a folder as members.
 fn of_contacts(mailbox: i64, folder: &str) -> Sql {
     let select = Sql::new("select c.id, k.name, ").text(NEWEST).text(
         ", c.created_date_time, c.display_name, c.size + case when p.deleted_date_time is null then coalesce(p.size, 0) else 0 end
@@ -233,7 +233,7 @@ fn of_contacts(mailbox: i64, folder: &str) -> Sql {
     select.then(emptying::is_in_none(mailbox))
 }
 
-/// The same of groups.
+/// The same for groups.
 fn of_groups(mailbox: i64, folder: &str) -> Sql {
     let select = "select k.contact_id, k.name, k.version, k.last_modified_date_time, k.last_modified_date_time, null,
     coalesce((select sum(octet_length(t.text)) from card_texts t where t.mailbox = k.mailbox and t.contact_id = k.contact_id), 0)
@@ -255,7 +255,7 @@ fn member(row: &Row) -> Result<ListedCard, Error> {
     })
 }
 
-/// The members of a folder among these.
+/// Those of the given members that are in the folder.
 pub(in crate::store) async fn members_of(
     session: &mut Session,
     mailbox: i64,
@@ -274,7 +274,7 @@ pub(in crate::store) async fn members_of(
     Ok(found)
 }
 
-/// Cards with all that they are made of.
+/// Cards with everything they are rendered from.
 async fn wholes(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<HashMap<Uuid, WholeCard>, Error> {
     let from = "
 from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
@@ -317,7 +317,7 @@ where c.deleted_date_time is null and c.mailbox = ";
     Ok(found)
 }
 
-/// The photos of some contacts: version, time, and the bytes of those that are there.
+/// The photos of some contacts: version, time, and the bytes of those that exist.
 async fn photos(
     session: &mut Session,
     mailbox: i64,
@@ -344,7 +344,7 @@ async fn photos(
     Ok(photos)
 }
 
-/// One card with all that it is made of, by its name.
+/// A card with everything it is rendered from, by its name.
 pub(in crate::store) async fn whole_named(
     session: &mut Session,
     mailbox: i64,

@@ -1,6 +1,6 @@
-//! What has changed since a moment, from the change log. A first round reads what is there; what is written meanwhile has
-//! later numbers, and comes in the next. Numbers are given out in the order of commits (`Session::begin`), so that nothing
-//! with a lower one turns up behind a client's back.
+//! Changes since a watermark, from the change log. The first round reads the existing rows; writes during that round
+//! get later numbers and come in the next one. Numbers are assigned in the order of commits (`Session::begin`), so no
+//! change appears later with a lower number.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +21,7 @@ use crate::store::tables::contacts::{read, select_columns};
 use crate::store::tables::folders;
 use crate::store::{Listing, Store};
 
-/// About how many bytes of JSON a page may be, unless its first contact is larger.
+/// Approximate maximum size of a page as JSON, in bytes, unless its first contact is larger.
 const MAX_PAGE_BYTES: i64 = 4 << 20;
 
 /// What a delta query covers.
@@ -29,21 +29,21 @@ const MAX_PAGE_BYTES: i64 = 4 << 20;
 pub enum DeltaScope {
     /// The contacts of one folder, or of all.
     Contacts(Option<String>),
-    /// All folders; the default one only if this says so.
+    /// All folders, with the default one if `true`.
     Folders(bool),
 }
 
-/// Something that is there, or is no longer.
+/// A changed or a removed item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is what its name says")]
 pub enum Change {
     Contact(Box<Contact>),
     Folder(Folder),
-    /// By its id; it was deleted, or moved to where nobody looks here.
+    /// The id of an item that was deleted, or moved out of the scope.
     Gone(String, RemovalReason),
 }
 
-/// Why something is no longer there.
+/// Why an item was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemovalReason {
     /// It is in another folder now.
@@ -55,18 +55,18 @@ pub enum RemovalReason {
 /// A page of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delta {
-    /// In the order of their last change, each once.
+    /// Each item once, in the order of the last changes.
     pub changes: Vec<Change>,
     /// Where the next page begins, or the next round.
     pub progress: SyncState,
-    /// Whether others follow in this round.
+    /// Whether more pages follow in this round.
     pub more: bool,
 }
 
-/// Which history of changes a database has, and what signs tokens of it.
+/// The identity of a database's history of changes, and the key that signs its tokens.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct History {
-    /// A different one if the log does not continue the earlier one.
+    /// Changes when the log does not continue the earlier one.
     pub epoch: Uuid,
     /// A secret.
     pub key: String,
@@ -78,7 +78,7 @@ impl Store {
         &self.shared.history
     }
 
-    /// The moment a mailbox is at, for who follows the folder at the end of a path of ids or, without one, something else.
+    /// The current watermark of a mailbox. With a path of ids, the folder at its end must exist.
     ///
     /// # Errors
     /// As [`Store::folder`].
@@ -90,11 +90,11 @@ impl Store {
         self.read_mailbox(mailbox, None, read).await
     }
 
-    /// What has changed since a client came so far, or without that all there is: a page of that size at most, fewer where
-    /// they would pass some 4 MiB. What changed before `kept_since` (UTC microseconds) may no longer be in the log.
+    /// The changes since a sync state; without one, all existing items. A page has at most the given size, and ends
+    /// early at about 4 MiB. The log may no longer have changes before `kept_since` (UTC microseconds).
     ///
     /// # Errors
-    /// As [`Store::moment`]; [`Error::OutOfSync`] where the log does not lead on from there.
+    /// As [`Store::moment`]; [`Error::OutOfSync`] if the log does not continue from there.
     pub async fn delta(
         &self,
         mailbox: i64,
@@ -108,7 +108,7 @@ impl Store {
         let page = async |session: &mut Session| {
             session.begin_snapshot().await?;
             let folder = see_folder(session, mailbox, within).await?;
-            // The default folder has several names; the path may have another than its id.
+            // The default folder has several names, so the path may end in one that is not its id.
             let of = &match (of, folder) {
                 (DeltaScope::Contacts(Some(_)), Some(folder)) => DeltaScope::Contacts(Some(folder)),
                 (of, _) => of.clone(),
@@ -130,7 +130,7 @@ impl Store {
     }
 }
 
-/// The id of the folder at the end of a path, if there is a path.
+/// The id of the folder at the end of a path; `None` without a path.
 ///
 /// # Errors
 /// As [`Store::folder`].
@@ -142,7 +142,7 @@ async fn see_folder(session: &mut Session, mailbox: i64, within: &[String]) -> R
     Ok(Some(folders::get(session, mailbox, within).await?.id))
 }
 
-/// The moment a mailbox is at, or was at when it had this number.
+/// The current watermark of a mailbox, or the one it had at this number.
 async fn moment(session: &mut Session, mailbox: i64, then: Option<i64>) -> Result<Watermark, Error> {
     let text = "
 select m.seq, c.seq, c.changed_date_time
@@ -155,8 +155,8 @@ where m.id = $1";
     Ok(Watermark { seq: row.get(0)?, entry })
 }
 
-/// Checks that the log of now has been at the moment: its last entry then was the same, unless that is so old that it may have
-/// been purged.
+/// Checks that the watermark belongs to the current log: the log has the same entry, unless that is so old that it may
+/// have been purged.
 ///
 /// # Errors
 /// [`Error::OutOfSync`]
@@ -212,7 +212,7 @@ order by c.id limit $5";
     Ok(Delta { changes, progress, more })
 }
 
-/// A page of changes: the log's next entries, with the present state of their contacts or folders.
+/// A page of changes: the next entries of the log, with the current state of their contacts or folders.
 async fn changed(
     session: &mut Session,
     mailbox: i64,
@@ -251,7 +251,7 @@ from changes l left join contacts c on c.mailbox = l.mailbox and c.id = l.contac
         });
     }
     let more = ids.len() < rows.len();
-    // Of what changed more than once, the last place counts.
+    // An item that changed more than once counts at its last place.
     let mut seen = HashSet::new();
     ids = ids.into_iter().rev().filter(|id| seen.insert(id.clone())).collect();
     ids.reverse();

@@ -1,4 +1,4 @@
-//! Pages of folders, filtered and in any order (`pager` tells how).
+//! Pages of folders, filtered and in any order (see `pager`).
 
 use crate::domain::error::Error;
 use crate::domain::folder::Folder;
@@ -10,16 +10,16 @@ use crate::store::query::filter;
 use crate::store::query::pager::{PagedRows, SortedPage, Sorting, Tie};
 use crate::store::tables::folders;
 
-/// Which folders are listed.
+/// A request for a list of folders.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FolderListing {
-    /// Besides those inside the folder, itself.
+    /// Whether the parent itself is listed too.
     pub and_itself: bool,
-    /// Folders for which this is true.
+    /// Only folders for which this is true.
     pub filter: Option<Condition>,
-    /// Folders that this finds.
+    /// Only folders that this search finds.
     pub search: Option<Search>,
-    /// In which order, and which part.
+    /// The order, and the part of the list.
     pub by: Sorting,
 }
 
@@ -43,7 +43,7 @@ select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time,
     };
     let mut scope = scope(mailbox, parent, listing);
     if let Some(search) = &listing.search {
-        // Words of folders have no index: a mailbox has few folders.
+        // The words of folders are not indexed, because a mailbox has few folders.
         let all = session.rows(Sql::new(rows.select).then(rows.from.clone()).then(scope.clone()).into()).await?;
         let all = all.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
         let found = all.into_iter().filter(|folder| search.matches(&folder.words())).map(|folder| folder.id);
@@ -52,7 +52,7 @@ select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time,
     rows.page(session, scope, &listing.by).await
 }
 
-/// Those of the mailbox's that are listed.
+/// The condition for folders in the list.
 fn scope(mailbox: i64, parent: String, listing: &FolderListing) -> Sql {
     let scope = Sql::new(" and c.deleted_date_time is null and (c.parent_folder_id = ").value(parent.clone());
     let scope = if listing.and_itself { scope.text(" or c.id = ").value(parent) } else { scope }.text(")");

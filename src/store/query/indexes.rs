@@ -1,7 +1,8 @@
-//! The indexes of contacts that are not deleted (migrations, V22): each begins with mailbox and folder, and ends with the id.
+//! The indexes of contacts that are not deleted (migrations, V22). Each begins with mailbox and folder and ends with
+//! the id.
 //!
-//! PostgreSQL's have the contacts whose keys are short enough for an index there; those with a longer one are in another index,
-//! which few are in. What asks for either takes both together.
+//! On PostgreSQL an index has only the contacts whose keys are short enough for it. The few contacts with a longer key
+//! are in a second index, so a query reads both.
 
 use crate::domain::contact::Text;
 use crate::domain::query::typed::{Key, Moment, NumberValue, Order, Property, TextValue};
@@ -13,9 +14,9 @@ use crate::store::tables::columns;
 pub(in crate::store) struct Index {
     /// ` indexed by …`
     pub(in crate::store) by: &'static str,
-    /// What it sorts the contacts of a folder by, before the id.
+    /// The sort keys within a folder, before the id.
     pub(in crate::store) keys: &'static [IndexKey],
-    /// Whether it has contacts without the key too, and so all of a folder.
+    /// Whether it also has contacts without the key, that is, all contacts of a folder.
     is_whole: bool,
 }
 
@@ -27,7 +28,7 @@ pub(in crate::store) enum IndexKey {
     LastModified,
 }
 
-/// In the order of their creation.
+/// In the order of creation.
 pub(in crate::store) static FOLDER: Index = Index { by: " indexed by contacts_by_folder", keys: &[], is_whole: true };
 
 pub(in crate::store) static CHANGE: Index =
@@ -50,7 +51,7 @@ static OF_TEXTS: [Index; 6] = [
 ];
 
 impl IndexKey {
-    /// The column, of a row with this name and a dot.
+    /// The column of a row; `row` is the row's name with a dot.
     pub(in crate::store) fn column(self, row: &'static str) -> Sql {
         let column = match self {
             Self::Text(text) => columns::key_of(text).unwrap_or_default(),
@@ -71,13 +72,13 @@ impl IndexKey {
 }
 
 impl Index {
-    /// The one whose first key is this text.
+    /// The index whose first key is this text.
     pub(in crate::store) fn of_text(text: Text) -> Option<&'static Self> {
         OF_TEXTS.iter().find(|index| index.keys.first() == Some(&IndexKey::Text(text)))
     }
 
-    /// The one that sorts by these keys, ascending or descending. Where `is_bounded`, contacts without the first key are not asked
-    /// for.
+    /// The index that sorts by these keys, ascending or descending. `is_bounded`: contacts without the first key are
+    /// not wanted.
     pub(in crate::store) fn of_order(order: &[Order], is_bounded: bool) -> Option<&'static Self> {
         let first = order.first()?;
         if order.iter().any(|order| order.descending != first.descending) {
@@ -90,7 +91,8 @@ impl Index {
         OF_TEXTS.iter().chain([&CHANGE, &CREATION]).find(sorts)
     }
 
-    /// Conditions on a row: the contacts that PostgreSQL's index has, and those it has not. One where it has all.
+    /// Conditions on a row: one for the contacts in PostgreSQL's index, and one for the others. A single condition if
+    /// the index has all.
     pub(in crate::store) fn parts(&self, row: &'static str) -> Vec<Sql> {
         if !self.keys.iter().any(|key| matches!(key, IndexKey::Text(_))) {
             return vec![Sql::new("true")];

@@ -1,4 +1,4 @@
-//! Pages of contacts, filtered and in any order (`pager` tells how).
+//! Pages of contacts, filtered and in any order (see `pager`).
 
 use std::borrow::Cow;
 
@@ -19,40 +19,40 @@ use crate::store::query::{filter, search};
 use crate::store::tables::contacts::{COLUMNS, read, select_columns};
 use crate::store::tables::{along, counts, folders};
 
-/// About how many bytes of JSON a page may be, unless its first contact is larger.
+/// Approximate maximum size of a page as JSON, in bytes, unless its first contact is larger.
 const MAX_PAGE_BYTES: i64 = 4 << 20;
-/// How many bytes of texts a cursor holds; its keys share them.
+/// Maximum number of bytes of text in a cursor, for all its keys together.
 const MAX_TEXT: usize = 480;
 
-/// What is listed.
+/// A request for a list of contacts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Listing {
-    /// Contacts of this folder only.
+    /// Only contacts of this folder.
     pub folder: Option<String>,
-    /// The path of ids that leads to the folder, if it is to be looked at: else there is none.
+    /// The path of ids that leads to the folder, if it must be checked; else empty.
     pub within: Vec<String>,
-    /// Those that were deleted, and no others.
+    /// Only deleted contacts; otherwise only contacts that are not deleted.
     pub deleted: bool,
-    /// Contacts for which this is true.
+    /// Only contacts for which this is true.
     pub filter: Option<Condition>,
-    /// Contacts that this finds.
+    /// Only contacts that this search finds.
     pub search: Option<Search>,
     /// Sorted by these, and then by creation.
     pub order: Vec<Order>,
-    /// Contacts on a page at most; fewer where they are so large that a page would pass some 4 MiB.
+    /// Maximum number of contacts on a page. A page ends early at about 4 MiB.
     pub size: u16,
-    /// How many are left out first.
+    /// Number of entries to skip.
     pub skip: i64,
-    /// Where the page before ended.
+    /// The end of the page before.
     pub after: Option<Cursor>,
     /// Whether [`Page::count`] is wanted.
     pub count: bool,
-    /// What is shown with each; a page then also ends early where that is too much.
+    /// What is shown with each contact. A page also ends early if that is too large.
     pub expand: Expand,
 }
 
 impl Listing {
-    /// How a page of it is measured.
+    /// The metric that times a page of this list.
     pub(in crate::store) fn metric(&self) -> Query {
         match &self.search {
             Some(_) => Query::Search,
@@ -67,11 +67,11 @@ impl Listing {
         self.count || is_cut || is_looked_up || !self.within.is_empty() || !self.expand.is_empty()
     }
 
-    /// The same of the folder that the path leads to, whose id may be another than the path's last: the default folder
-    /// has several names.
+    /// The same with the id of the folder at the end of the path. The default folder has several names, so the path's
+    /// last id may differ.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the path leads nowhere.
+    /// [`Error::NotFound`] if the path leads nowhere.
     async fn located(&self, session: &mut Session, mailbox: i64) -> Result<Cow<'_, Self>, Error> {
         if self.within.is_empty() {
             return Ok(Cow::Borrowed(self));
@@ -87,13 +87,13 @@ impl Listing {
 pub struct Page {
     /// Never empty while there is more.
     pub contacts: Vec<Contact>,
-    /// Where the next page begins, if others follow.
+    /// The beginning of the next page, if there is one.
     pub next: Option<Cursor>,
-    /// How many there are on all pages, where that was asked.
+    /// The number of entries on all pages, if it was asked for.
     pub count: Option<i64>,
 }
 
-/// The columns of a page's rows behind those of the contact: how many rows there are, the row's place, and its keys.
+/// The columns of a page after those of the contact: the number of rows, the row's place, and its keys.
 const COUNT: usize = COLUMNS;
 const PLACE: usize = COLUMNS + 1;
 const KEYS: usize = COLUMNS + 2;
@@ -109,7 +109,7 @@ pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing:
     // The last column is the id again.
     let last = KEYS + listing.order.len();
     let mut rows = session.packed_rows(select_page(mailbox, listing, found).into(), last + 1, &[0, last]).await?;
-    // SQLite takes longer, since it would sort all columns.
+    // Sorting here is faster than in SQLite, which would sort whole rows.
     rows.sort_by_cached_key(|row| row.get::<i64>(PLACE).unwrap_or(i64::MAX));
     let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COUNT))?;
     let size = usize::from(listing.size);
@@ -123,7 +123,7 @@ pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing:
     Ok(Page { contacts, next, count })
 }
 
-/// How many contacts there are on all pages.
+/// The number of contacts on all pages.
 pub(in crate::store) async fn count(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<i64, Error> {
     if listing.takes_several_reads() {
         session.begin_snapshot().await?;
@@ -142,14 +142,14 @@ async fn count_all(session: &mut Session, mailbox: i64, listing: &Listing) -> Re
     session.count(statement).await
 }
 
-/// Where contacts `c` are looked for. SQLite, which knows nothing of how many there are, would rather read the mailbox than
-/// the trash.
+/// The source of contacts `c`. The index is named because SQLite has no statistics and would read the mailbox instead
+/// of the trash.
 fn source(listing: &Listing) -> Sql {
     let source = Sql::new(" from contacts c");
     if listing.deleted { source.per_engine(" indexed by contacts_deleted", "") } else { source }
 }
 
-/// What a contact `c` must be to be listed.
+/// The condition for a contact `c` in the list.
 fn scope(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions) -> Sql {
     let scope = Sql::new("c.mailbox = ").value(mailbox);
     let mut scope =
@@ -163,7 +163,7 @@ fn scope(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions) -> Sql 
     let conditions = [
         listing.search.as_ref().map(|search| search::condition(mailbox, search, expansions)),
         listing.filter.as_ref().map(|condition| {
-            // The indexes have nothing that is deleted.
+            // Deleted contacts are in no index.
             let of_deleted = listing.deleted.then(|| filter::residue(mailbox, condition));
             of_deleted.unwrap_or_else(|| filter::condition_in(mailbox, listing.folder.as_deref(), condition))
         }),
@@ -175,7 +175,7 @@ fn keyset(mailbox: i64, listing: &Listing) -> Keyset<'_> {
     Keyset { mailbox, order: &listing.order, ties: &[Tie::Id("c.id")], turns: true, max_text: MAX_TEXT }
 }
 
-/// How many rows are looked for: one more than asked tells whether there is more.
+/// The number of rows to read: one more than a page, to know whether there are more.
 pub(in crate::store) fn limit(listing: &Listing) -> i64 {
     i64::from(listing.size) + 1
 }
@@ -199,14 +199,14 @@ pub(in crate::store) async fn found(session: &mut Session, mailbox: i64, listing
     Ok(sorted(mailbox, listing, &expansions, after))
 }
 
-/// The same of a list that no index has in its order.
+/// The same for a list whose order no index has.
 fn sorted(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions, after: Option<&After>) -> Sql {
     let keyset = keyset(mailbox, listing);
     let keyed = Sql::new("select size").then(keyset.names("")).text(" from (select c.size as size");
     let keyed = keyed.then(keyset.columns());
     let keyed = keyed.then(source(listing)).text(" where ").then(scope(mailbox, listing, expansions));
     let keyed = match after.and_then(After::id) {
-        // What can be told of the row itself is told there, so that its key serves.
+        // The condition is on the row's own id where possible, so that the primary key serves.
         Some(id) => keyed.text(" and c.id > ").value(id),
         None => keyed,
     };
@@ -219,7 +219,8 @@ fn sorted(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions, after:
     found.text(" offset ").value(listing.skip)
 }
 
-/// The page's rows in any order: the columns of `read`, how many there are with the one behind, the row's place, and the keys.
+/// The page's rows in any order: the columns of `read`, the number of rows (with the one after the page), the row's
+/// place, and the keys.
 fn select_page(mailbox: i64, listing: &Listing, found: Sql) -> Sql {
     let keyset = keyset(mailbox, listing);
     let found = Sql::new("with found as (").then(found).text(")");

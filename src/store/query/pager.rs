@@ -1,11 +1,11 @@
 //! Pages of a list in any order, by keyset.
 //!
-//! A page begins behind the last row of the one before: behind its sort keys and, where those are the same, behind the columns
-//! that tell rows apart. So a row that is there throughout a walk, and whose keys do not change, comes exactly once, whatever
-//! is written meanwhile. The keys travel in the page's token, which must stay short: of a long text only the beginning does.
-//! Then the cursor has anchors: the rows shown last, each with a hash of its keys. The walk resumes after the newest anchor
-//! whose keys are still the same. If the keys of all of them have changed, it resumes where the beginning of the key begins:
-//! what shares it may come again, but nothing is left out.
+//! A page begins after the last row of the page before: after its sort keys and, among equal keys, after the columns
+//! that tell rows apart. So a row that exists during the whole walk and whose keys do not change comes exactly once,
+//! whatever else is written. The keys are in the page's token. The token must stay short, so it has only the beginning
+//! of a long text. Then the cursor has anchors: the rows shown last, each with a hash of its keys. The walk resumes
+//! after the newest anchor whose keys are still the same. If the keys of all anchors have changed, it resumes at the
+//! first row with the same beginning of the key: rows with that beginning may come again, but none is left out.
 
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -17,9 +17,9 @@ use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Sql;
 use crate::store::query::filter;
 
-/// Most anchors of a cursor.
+/// Maximum number of anchors of a cursor.
 const MAX_ANCHORS: usize = 4;
-/// The names of sort keys in SQL. There are never more.
+/// The names of sort keys in SQL, as many as there can be.
 const KEYS: [&str; 8] = ["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8"];
 const TIES: [&str; 2] = ["t1", "t2"];
 
@@ -28,28 +28,28 @@ const TIES: [&str; 2] = ["t1", "t2"];
 pub(in crate::store) enum Tie {
     Number(&'static str),
     Text(&'static str),
-    /// The last one, and the one by which an anchor is found.
+    /// The last tie. An anchor is found by it.
     Id(&'static str),
 }
 
 /// The order of the rows `c` of a list: sort keys, then ties, in the order of creation.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Keyset<'o> {
-    /// Whose keys are looked up, where they are somebody's.
+    /// The mailbox whose keys are looked up; 0 for users.
     pub(in crate::store) mailbox: i64,
     pub(in crate::store) order: &'o [Order],
     pub(in crate::store) ties: &'static [Tie],
-    /// Whether rows with the same keys come in the reverse order of creation where the last key descends, so that an index read
-    /// backwards has them in order.
+    /// Whether rows with equal keys come in reverse order of creation if the last key descends, so that an index read
+    /// backwards has this order.
     pub(in crate::store) turns: bool,
-    /// How many bytes of texts a cursor may hold.
+    /// Maximum number of bytes of text in a cursor.
     pub(in crate::store) max_text: usize,
 }
 
 /// The sort keys and ties of a row.
 pub(in crate::store) type RowPosition = Vec<KeyValue>;
 
-/// What a page begins behind.
+/// The row after which a page begins.
 pub(in crate::store) struct After {
     place: RowPosition,
     /// Rows that were shown and may be found again.
@@ -57,7 +57,7 @@ pub(in crate::store) struct After {
 }
 
 impl Keyset<'_> {
-    /// The keys and ties of a row `c`, each with its name and behind a comma.
+    /// `, … as k1, … as t1`: the keys and ties of a row `c`.
     pub(in crate::store) fn columns(self) -> Sql {
         let keys = self.order.iter().zip(KEYS).fold(Sql::default(), |all, (order, name)| {
             let key = match &order.key {
@@ -78,12 +78,12 @@ impl Keyset<'_> {
         KEYS.into_iter().take(self.order.len()).chain(TIES.into_iter().take(self.ties.len()))
     }
 
-    /// `, k1, k2, t1`, each behind a prefix.
+    /// `, k1, k2, t1`, each with a prefix.
     pub(in crate::store) fn names(self, prefix: &'static str) -> Sql {
         self.all_names().fold(Sql::default(), |all, name| all.text(", ").text(prefix).text(name))
     }
 
-    /// `order by …`, null being the least.
+    /// `order by …`, with null first.
     pub(in crate::store) fn order_by(self) -> Sql {
         let keys = self.order.iter().zip(KEYS).map(|(order, name)| {
             Sql::new(name).text(if order.descending { " desc nulls last" } else { " asc nulls first" })
@@ -97,7 +97,7 @@ impl Keyset<'_> {
         self.turns && self.order.last().is_some_and(|order| order.descending)
     }
 
-    /// The place of a row, whose keys begin at a column.
+    /// The position of a row; `from` is the column of its first key.
     pub(in crate::store) fn place(self, row: &Row, from: usize) -> Result<RowPosition, Error> {
         let key = |(i, order): (usize, &Order)| {
             Ok(match &order.key {
@@ -122,15 +122,15 @@ impl Keyset<'_> {
         self.order.iter().enumerate().map(key).chain(self.ties.iter().enumerate().map(tie)).collect()
     }
 
-    /// The cursor behind the last of the places, which were shown behind a cursor.
+    /// The cursor after the last of the given positions, which came after the cursor `before`.
     pub(in crate::store) fn cursor(self, places: &[RowPosition], before: Option<&Cursor>) -> Option<Cursor> {
         cursor(places, before.map(|before| before.shown.as_slice()).unwrap_or_default(), self.max_text)
     }
 
-    /// The place that a cursor names, in the rows ` from … where …`.
+    /// The position of a cursor in the rows ` from … where …`.
     ///
     /// # Errors
-    /// 400 where it is not one of this order.
+    /// 400 if the cursor is of another order.
     pub(in crate::store) async fn find(
         self,
         session: &mut Session,
@@ -180,7 +180,7 @@ impl Keyset<'_> {
         Ok(After { place, shown })
     }
 
-    /// Whether a place can be one of this order.
+    /// Whether a position fits this order.
     fn fits(self, place: &[KeyValue]) -> bool {
         let keys = self.order.iter().map(|order| match order.key {
             Key::Text(_) | Key::Id(_) => (true, Tie::Text("")),
@@ -196,7 +196,7 @@ impl Keyset<'_> {
         self.order.len() + self.ties.len() == place.len() && kinds.zip(place).all(fits)
     }
 
-    /// That a row, whose keys have their names, comes behind a place.
+    /// The condition that a row with named keys comes after a position.
     pub(in crate::store) fn behind(self, after: &After) -> Sql {
         let descending = |i: usize| self.order.get(i).map_or(self.ties_descend(), |order| order.descending);
         let keys: Vec<_> = self.all_names().zip(&after.place).enumerate().collect();
@@ -210,7 +210,7 @@ impl Keyset<'_> {
             behind = Some(match (value, descending(i)) {
                 (KeyValue::Null, false) => key().text(" is not null").then(rest(" or ")).text(")"),
                 (KeyValue::Null, true) => key().text(" is null").then(rest(" and ")).text(")"),
-                // What is known by its beginning only decides nothing more.
+                // A key that is known only by its beginning cannot order rows any further.
                 (KeyValue::Cut(_), false) => key().text(" >= ").then(bound(value)).text(")"),
                 (KeyValue::Cut(text), true) => {
                     let all_with_it = Sql::of(text.clone() + "\u{10ffff}");
@@ -230,29 +230,28 @@ impl Keyset<'_> {
             });
         }
         let behind = behind.unwrap_or_default();
-        // There are only such of a list with an id, whose name is that of its last tie.
+        // Only lists with an id have anchors; the id is the last tie.
         let id = self.ties.len().checked_sub(1).and_then(|last| TIES.get(last)).copied().unwrap_or_default();
         after.shown.iter().fold(behind, |behind, shown| behind.text(" and ").text(id).text(" <> ").value(*shown))
     }
 }
 
 impl Keyset<'_> {
-    /// Columns that are what [`Self::columns`] are, as those: each with its name and behind a comma.
+    /// The given columns in place of [`Self::columns`], with the same names.
     pub(in crate::store) fn named(self, columns: &[Sql]) -> Sql {
         let named = columns.iter().zip(self.all_names());
         named.fold(Sql::default(), |all, (column, name)| all.text(", ").then(column.clone()).text(" as ").text(name))
     }
 
-    /// The rows behind a place as ranges of an index that has these columns, each of which is read from where it begins: a
-    /// condition for each. The last column tells rows apart, and all keys ascend or all descend. `None` where a key is not known
-    /// whole.
+    /// The rows after a position as ranges of an index on these columns, one condition for each range. The last column
+    /// tells rows apart, and all keys ascend or all descend. `None` if a key is known only by its beginning.
     pub(in crate::store) fn ranges(self, columns: &[Sql], after: &After) -> Option<Vec<Sql>> {
         let is_whole = after.shown.is_empty() && !is_cut(&after.place) && columns.len() == after.place.len();
         is_whole.then(|| ranges(columns, &after.place, self.ties_descend()))
     }
 }
 
-/// The rows that come behind these values, of which only the last is never null.
+/// The rows after these values. Only the last value is never null.
 fn ranges(columns: &[Sql], values: &[KeyValue], descend: bool) -> Vec<Sql> {
     let ([column, columns_behind @ ..], [value, values_behind @ ..]) = (columns, values) else { return Vec::new() };
     let deeper = ranges(columns_behind, values_behind, descend).into_iter();
@@ -266,18 +265,18 @@ fn ranges(columns: &[Sql], values: &[KeyValue], descend: bool) -> Vec<Sql> {
     let row = |of: &mut dyn Iterator<Item = Sql>| Sql::list(of.take(count)).parenthesized();
     let beyond = row(&mut columns.iter().cloned()).text(if descend { " < " } else { " > " });
     let beyond = beyond.then(row(&mut values.iter().map(bound)));
-    // PostgreSQL would not see that an index has in order what is equal to a value.
+    // With `=` PostgreSQL would not see that the index has these rows in order.
     let at_least = column.clone().text(" >= ").then(bound(value)).text(" and ");
     let between = at_least.then(column.clone()).text(" <= ").then(bound(value));
     let equal = Sql::either(column.clone().text(" = ").then(bound(value)), between).text(" and ");
     let nulls = (descend && !columns_behind.is_empty()).then_some(is_null);
-    // The comparison of whole rows has the first of these in it.
+    // The comparison of whole rows already covers the first of these.
     let deeper = deeper.skip(usize::from(is_whole)).map(|range| equal.clone().then(range));
     [beyond].into_iter().chain(nulls).chain(deeper).collect()
 }
 
 impl After {
-    /// The last row's id, where that is all that the place is.
+    /// The last row's id, if the position has nothing else.
     pub(in crate::store) fn id(&self) -> Option<Uuid> {
         match self.place.as_slice() {
             [KeyValue::Id(id)] => Some(*id),
@@ -307,12 +306,12 @@ fn cursor(places: &[RowPosition], before: &[Anchor], max_text: usize) -> Option<
     };
     // Without a cut key, only the id of the last row is needed.
     let most = if is_cut { MAX_ANCHORS } else { usize::from(keys.len() < last.len()) };
-    // A page may have fewer than are to be known again.
+    // A page may have fewer rows than the cursor has anchors.
     let shown = places.iter().rev().map(anchor).chain(before.iter().copied()).take(most).collect();
     Some(Cursor { shown, keys })
 }
 
-/// A value of no more than so many bytes, which are then no longer left.
+/// Cuts a value to the bytes that are left, and takes them from `left`.
 fn cut(value: &KeyValue, left: &mut usize) -> KeyValue {
     let KeyValue::Text(text) = value else { return value.clone() };
     let kept = text.get(..text.floor_char_boundary(*left)).unwrap_or_default();
@@ -320,7 +319,7 @@ fn cut(value: &KeyValue, left: &mut usize) -> KeyValue {
     if kept.len() < text.len() { KeyValue::Cut(kept.to_owned()) } else { value.clone() }
 }
 
-/// Whether a cursor has anchors to be looked for, which takes several reads.
+/// Whether the anchors of a cursor must be looked up, which takes several reads.
 pub(in crate::store) fn is_cut(keys: &[KeyValue]) -> bool {
     keys.iter().any(|key| matches!(key, KeyValue::Cut(_)))
 }
@@ -346,16 +345,16 @@ fn hash(keys: &[KeyValue]) -> u64 {
     hash.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-/// In which order, and which part of it.
+/// The order, and the part of the list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sorting {
     /// Sorted by these, and then by creation.
     pub order: Vec<Order>,
-    /// How many on a page at most.
+    /// Maximum number on a page.
     pub size: u16,
-    /// How many are left out first.
+    /// Number of entries to skip.
     pub skip: i64,
-    /// Where the page before ended.
+    /// The end of the page before.
     pub after: Option<Cursor>,
     /// Whether [`SortedPage::count`] is wanted.
     pub count: bool,
@@ -366,40 +365,40 @@ pub struct Sorting {
 pub struct SortedPage<T> {
     /// Never empty while there is more.
     pub value: Vec<T>,
-    /// Whether others follow.
+    /// Whether there are more.
     pub more: bool,
-    /// How many there are on all pages, where that was asked.
+    /// The number of entries on all pages, if it was asked for.
     pub count: Option<i64>,
     places: Vec<RowPosition>,
     /// The rows on earlier pages.
     before: Vec<Anchor>,
 }
 
-/// How many bytes of texts a cursor of such a list holds: one longest name and a UUID.
+/// Maximum number of bytes of text in a cursor of such a list: the longest name and a UUID.
 const MAX_TEXT: usize = 1_060;
 
 impl<T> SortedPage<T> {
-    /// Where the next page begins if only this many rows are shown.
+    /// The beginning of the next page if only this many rows are shown.
     pub fn after(&self, shown: usize) -> Cursor {
         cursor(self.places.get(..shown).unwrap_or(&self.places), &self.before, MAX_TEXT).unwrap_or_default()
     }
 }
 
-/// The rows `c` of such a list.
+/// The rows `c` of a list of folders, categories or users.
 pub(in crate::store) struct PagedRows<T> {
     pub(in crate::store) mailbox: i64,
     /// `select …`
     pub(in crate::store) select: &'static str,
-    /// How many columns that has.
+    /// The number of its columns.
     pub(in crate::store) columns: usize,
-    /// ` from … where …`: all of them, deleted ones too.
+    /// ` from … where …`: all rows, also deleted ones.
     pub(in crate::store) from: Sql,
     pub(in crate::store) ties: &'static [Tie],
     pub(in crate::store) read: fn(&Row) -> Result<T, Error>,
 }
 
 impl<T> PagedRows<T> {
-    /// A page of those that are in ` and …`.
+    /// A page of the rows for which `scope` (` and …`) is true.
     ///
     /// # Errors
     /// 400 for a cursor of another order.
@@ -427,7 +426,7 @@ impl<T> PagedRows<T> {
             Some(after) => page.text(" where ").then(keyset.behind(after)),
             None => page,
         };
-        // One more than asked tells whether there is more.
+        // One row more than the page, to know whether there are more.
         let limit = i64::from(by.size) + 1;
         let page = page.then(keyset.order_by()).text(" limit ").value(limit).text(" offset ").value(by.skip);
         let mut rows = session.rows(page.into()).await?;

@@ -1,6 +1,6 @@
-//! A search as SQL on a row `c` of contacts: ids looked up among the words, by how a word begins. Each engine has its own
-//! full-text index, of all mailboxes together: a word there begins with its mailbox's number. SQLite's knows in which field
-//! a word is and which follows it. On PostgreSQL a second column tells that of the contacts which the index has found:
+//! A search as SQL on a row `c` of contacts: a look-up of ids by the beginnings of words. Each engine has its own
+//! full-text index of all mailboxes, in which each word begins with its mailbox's number. SQLite's index knows the
+//! field and the position of a word. On PostgreSQL a second column has these for the contacts that the index has found;
 //! there, a word begins with its field's number.
 
 use std::collections::HashMap;
@@ -11,18 +11,18 @@ use crate::domain::words::{self, Field, FieldWords};
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 
-/// What stands between two values in SQLite's index: a word of no mailbox.
+/// Separates two values in SQLite's index: a word of no mailbox.
 const GAP: &str = " 0 ";
 
-/// Most words that one which may go on is taken for.
+/// Maximum number of words that a prefix is expanded to.
 const MAX_WAYS: i64 = 32;
 
-/// The words of SQLite's index that begin with one, by this; none where they are too many.
+/// The words of SQLite's index by the prefix that they begin with; empty if there are too many.
 #[derive(Debug, Default)]
 pub(in crate::store) struct PrefixExpansions(HashMap<String, Vec<String>>);
 
-/// How the words of a search go on. SQLite would put together all that is found by a word which may go on before it looks
-/// for the others, however common the word and rare the others; of whole words it reads what it needs.
+/// Expands the prefixes of a search. SQLite would collect everything that a prefix finds before it looks for the other
+/// words, even if those are rare. Of whole words it reads only what it needs.
 pub(in crate::store) async fn expansions(
     session: &mut Session,
     mailbox: i64,
@@ -31,7 +31,7 @@ pub(in crate::store) async fn expansions(
     let mut expansions = HashMap::new();
     let mut last = Vec::new();
     let words = search.map_or(0, |search| last_words(&search.0, &mut last));
-    // Each is found by going to where a word begins that is behind the one before.
+    // Each word is found by a seek to the first word after the one before.
     let text = "
 with recursive expansions (word, number) as (
     select (select term from terms where term >= $1 and term < $2 limit 1), 1
@@ -40,7 +40,7 @@ with recursive expansions (word, number) as (
     from expansions where word is not null and number <= $3
 )
 select word from expansions where word is not null";
-    // What a single word finds has to be put together anyway.
+    // A search of a single word must be collected anyway.
     for word in last.into_iter().filter(|_| words > 1) {
         let from = of_mailbox(mailbox, std::slice::from_ref(word));
         let statement = Statement::new(text).bind(&from).bind(from.clone() + "\u{10ffff}").bind(MAX_WAYS);
@@ -52,7 +52,7 @@ select word from expansions where word is not null";
     Ok(PrefixExpansions(expansions))
 }
 
-/// Adds the words that may go on; answers how many words there are in all.
+/// Adds the prefixes. Returns the number of all words.
 fn last_words<'e>(expr: &'e SearchExpr, last: &mut Vec<&'e String>) -> usize {
     match expr {
         SearchExpr::Words(_, words) => {
@@ -68,15 +68,15 @@ fn last_words<'e>(expr: &'e SearchExpr, last: &mut Vec<&'e String>) -> usize {
 
 /// `search` as a condition.
 pub(in crate::store) fn condition(mailbox: i64, search: &Search, expansions: &PrefixExpansions) -> Sql {
-    // On PostgreSQL what must be found is found first, so that no page is looked for by reading contacts until enough of
-    // them fit.
+    // On PostgreSQL the required words are looked up first. Otherwise a page could be filled by reading contacts until
+    // enough of them match.
     let first = found(mailbox, &search.0).map(|found| Sql::new("c.id = any(array(").then(found).text("))"));
     let rows = first.unwrap_or_else(|| of_vectors(mailbox, &search.0));
     Sql::either(of_index(mailbox, &search.0, expansions), rows)
 }
 
-/// What SQLite's index is asked: all at once, since it then reads no more of the longer lists than of the shorter ones
-/// need be. Only what is found by what is not there is left to us.
+/// The question to SQLite's index. It is one question, because SQLite then reads only as much of the long lists as the
+/// short ones require. Only searches for missing words are answered outside the index.
 fn of_index(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> Sql {
     if let Some(wanted) = wanted(mailbox, expr, expansions) {
         let ids = Sql::new(
@@ -87,7 +87,7 @@ fn of_index(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> S
     otherwise(expr, |expr| of_index(mailbox, expr, expansions))
 }
 
-/// The same on PostgreSQL.
+/// The same for PostgreSQL.
 fn of_vectors(mailbox: i64, expr: &SearchExpr) -> Sql {
     match found(mailbox, expr) {
         Some(found) => Sql::new("c.id in (").then(found).text(")"),
@@ -95,7 +95,7 @@ fn of_vectors(mailbox: i64, expr: &SearchExpr) -> Sql {
     }
 }
 
-/// An expression by its parts.
+/// Compiles an expression by its parts.
 fn otherwise(expr: &SearchExpr, of: impl Fn(&SearchExpr) -> Sql) -> Sql {
     match expr {
         SearchExpr::Not(operand) => Sql::new("not (").then(of(operand)).text(")"),
@@ -111,8 +111,8 @@ fn joined(parts: impl IntoIterator<Item = Sql>, word: &'static str) -> Sql {
     parts.fold(first, |all, part| all.text(word).then(part))
 }
 
-/// An expression in the words of SQLite's index, which must be told something that is there. Between its quotes there is
-/// nothing but letters and digits.
+/// An expression in the language of SQLite's index, which needs at least one word that must exist. Quoted words have
+/// only letters and digits.
 fn wanted(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> Option<String> {
     let all = |operands: &[SearchExpr], word| {
         let each = operands.iter().map(|expr| wanted(mailbox, expr, expansions)).collect::<Option<Vec<_>>>()?;
@@ -142,7 +142,7 @@ fn wanted(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> Opt
     }
 }
 
-/// The ids of all that PostgreSQL finds, where something is asked that is there.
+/// The ids that PostgreSQL's index finds, if at least one word must exist.
 fn found(mailbox: i64, expr: &SearchExpr) -> Option<Sql> {
     let words = in_words(mailbox, expr)?;
     let select = Sql::new("select contact_id from words where words @@ ").value(words.query).text("::text::tsquery");
@@ -152,10 +152,10 @@ fn found(mailbox: i64, expr: &SearchExpr) -> Option<Sql> {
     Some(select.text(" and places @@ ").value(in_places(expr)).text("::text::tsquery"))
 }
 
-/// What PostgreSQL's index is asked.
+/// A question to PostgreSQL's index.
 struct InWords {
     query: String,
-    /// Whether that is all, and not only what must be so.
+    /// Whether this is the whole expression, and not only a necessary condition.
     is_all: bool,
 }
 
@@ -197,7 +197,7 @@ fn in_words(mailbox: i64, expr: &SearchExpr) -> Option<InWords> {
     }
 }
 
-/// What PostgreSQL is asked of each contact that its index has found.
+/// The question that PostgreSQL answers for each contact that its index has found.
 fn in_places(expr: &SearchExpr) -> String {
     let join = |operands: &[SearchExpr], operator| {
         format!("({})", operands.iter().map(in_places).collect::<Vec<_>>().join(operator))
@@ -214,14 +214,14 @@ fn in_places(expr: &SearchExpr) -> String {
     }
 }
 
-/// Words in PostgreSQL's language, of which the last may go on, behind what each begins with. Nothing in them is a sign of
-/// that language.
+/// Words in the language of PostgreSQL's index, each after `prefix`; the last word is a prefix. None of them contains
+/// an operator of that language.
 fn of_prefix(prefix: &str, words: &[String], operator: &str) -> String {
     let words: Vec<_> = words.iter().map(|word| format!("{prefix}x{word}")).collect();
     format!("({}:*)", words.join(operator))
 }
 
-/// The words of a contact as SQLite's index takes them: a text for each field.
+/// The words of a contact for SQLite's index: a text for each field.
 pub(in crate::store) fn texts(mailbox: i64, values: &[FieldWords]) -> Vec<String> {
     let mut texts = vec![String::new(); Field::ALL.len()];
     for (field, words) in values {
@@ -235,7 +235,7 @@ pub(in crate::store) fn texts(mailbox: i64, values: &[FieldWords]) -> Vec<String
     texts
 }
 
-/// The same as PostgreSQL takes them: which words there are, and where each is.
+/// The same for PostgreSQL: the words, and the place of each.
 pub(in crate::store) fn vectors(mailbox: i64, values: &[FieldWords]) -> [String; 2] {
     let mut words: Vec<_> = values.iter().flat_map(|(_, words)| words).collect();
     words.sort_unstable();

@@ -1,6 +1,6 @@
-//! Lists that an index has in their order, so that a page ends where it is full, however much is behind it. An index begins with
-//! the folder (`indexes`). A list of a mailbox merges those of its folders, and a page that is not the first one merges the ranges of
-//! the index that are behind its place.
+//! Lists whose order an index has, so that a page reads only as many rows as it shows. An index begins with the folder
+//! (`indexes`), so a list of a mailbox merges the lists of its folders. A page after the first one merges the ranges of
+//! the index after its position.
 
 use crate::domain::error::Error;
 use crate::domain::query::typed::{Condition, EntryList, EntryTable};
@@ -13,24 +13,25 @@ use crate::store::query::listing::{self, Listing};
 use crate::store::query::pager::{After, Keyset};
 use crate::store::tables::counts;
 
-/// Most folders whose lists are merged. Where a mailbox has more with contacts in them, its lists are sorted instead.
+/// Maximum number of folders whose lists are merged. If more folders of a mailbox have contacts, its lists are sorted
+/// instead.
 const MAX_FOLDERS: usize = 32;
 
 /// How a list is read in its order.
 pub(in crate::store) enum Walk<'l> {
-    /// By an index of contacts, in these folders; sorted by other keys than the index's where those are equal.
+    /// By an index of contacts, in these folders.
     Contacts(&'static Index, Vec<String>),
-    /// By an index of entries, in the order of their contacts: of this list those for which the condition is true. The rest of the
-    /// filter is left.
+    /// By an index of entries, in the order of their contacts: the entries of this list for which `body` is true.
+    /// `rest` is the rest of the filter.
     Entries { of: EntryList, body: &'l Condition, by: &'static str, rest: Vec<&'l Condition> },
 }
 
-/// Whether a way needs to know the folders of a mailbox.
+/// Whether the folders of a mailbox must be known.
 pub(in crate::store) fn merges(listing: &Listing) -> bool {
     listing.folder.is_none() && index(listing).is_some()
 }
 
-/// The index of contacts that has a list in its order.
+/// The index of contacts that has the list's order.
 fn index(listing: &Listing) -> Option<&'static Index> {
     if listing.deleted || listing.search.is_some() {
         return None;
@@ -54,7 +55,7 @@ fn index(listing: &Listing) -> Option<&'static Index> {
     }
 }
 
-/// The way that a list is read in its order, if there is one.
+/// How a list can be read in its order, if at all.
 pub(in crate::store) async fn of<'l>(
     session: &mut Session,
     mailbox: i64,
@@ -77,7 +78,7 @@ fn entries(listing: &Listing) -> Option<Walk<'_>> {
     }
     let conjuncts = filter::conjuncts(listing.filter.as_ref()?);
     let found = conjuncts.iter().enumerate().filter_map(|(i, one)| Some((i, filter::equal_entry(one)?)));
-    // An address is rarer than a category.
+    // An e-mail address selects fewer contacts than a category.
     let (i, (of, body, by)) = found.min_by_key(|(_, (of, ..))| of.table == EntryTable::Categories)?;
     let rest = conjuncts.iter().enumerate().filter(|(other, _)| *other != i).map(|(_, one)| *one).collect();
     Some(Walk::Entries { of, body, by, rest })
@@ -92,7 +93,7 @@ pub(in crate::store) struct IndexPage<'q> {
 }
 
 impl IndexPage<'_> {
-    /// `None` where the page's place is not known whole, so that it is none of the index.
+    /// `None` if the page's position is only known in part, so that it is no place in the index.
     pub(in crate::store) fn rows(&self, walk: &Walk<'_>) -> Option<Sql> {
         let rows = match walk {
             Walk::Contacts(index, folders) => self.of_contacts(index, folders)?,
@@ -104,7 +105,7 @@ impl IndexPage<'_> {
     }
 
     fn of_contacts(&self, index: &Index, folders: &[String]) -> Option<Sql> {
-        // Plain columns, by which PostgreSQL knows the index's order.
+        // Plain columns, so that PostgreSQL recognizes the index's order.
         let keys = index.keys.iter().take(self.listing.order.len()).map(|key| key.column("c."));
         let columns: Vec<_> = keys.chain([Sql::new("c.id")]).collect();
         let ranges = match self.after {
@@ -117,7 +118,7 @@ impl IndexPage<'_> {
         };
         let of_sqlite =
             &mut places().map(|(folder, range)| self.branch(index, folder, &columns, range.iter().cloned().collect()));
-        // PostgreSQL merges what is in order, and sees that only where each has its own order and limit.
+        // PostgreSQL merges sorted inputs only if each has its own order and limit.
         let most = listing::limit(self.listing).saturating_add(self.listing.skip);
         let parts = index.parts("c.");
         let is_alone = parts.len() * folders.len() * ranges.len() == 1;
@@ -134,7 +135,7 @@ impl IndexPage<'_> {
         Some(Sql::either(all(of_sqlite), all(of_postgres)))
     }
 
-    /// The contacts of a folder for which conditions are true.
+    /// The contacts of a folder for which the conditions are true.
     fn branch(&self, index: &Index, folder: &str, columns: &[Sql], conditions: Vec<Sql>) -> Sql {
         let rows = Sql::new("select c.size as size").then(self.keyset.named(columns)).text(" from contacts c");
         let rows = rows.per_engine(index.by, "").text(" where c.mailbox = ").value(self.mailbox);
@@ -143,7 +144,7 @@ impl IndexPage<'_> {
         residue.into_iter().chain(conditions).fold(rows, |rows, condition| rows.text(" and ").then(condition))
     }
 
-    /// A contact may have several such entries.
+    /// A contact may have several of these entries.
     fn of_entries(&self, of: EntryList, body: &Condition, by: &'static str, rest: &[&Condition]) -> Option<Sql> {
         let contact = Sql::new("x1.contact_id");
         let ranges = match self.after {

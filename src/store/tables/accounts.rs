@@ -9,7 +9,7 @@ use crate::store::tables::identities::KnownIdentity;
 use crate::store::tables::{audit, identities, users};
 use crate::store::write::tx::Tx;
 
-/// What goes with a user.
+/// The rows that are removed with a user.
 const FORGET: [&str; 3] = [
     "delete from tokens where mailbox = $1",
     "delete from shares where mailbox = $1 or grantee = $1",
@@ -21,16 +21,16 @@ const FORGET: [&str; 3] = [
 pub struct Account {
     /// The user.
     pub user: User,
-    /// When they were made, in UTC microseconds.
+    /// Time of creation, in UTC microseconds.
     pub created: i64,
-    /// Since when they may not sign in, if so.
+    /// The time since which the user is disabled, in UTC microseconds.
     pub disabled: Option<i64>,
-    /// Whom identity providers mean by it; none of a user of contactd's own, unless the operator has bound the name.
+    /// The identities at identity providers. A user of contactd's own has none, unless the operator has bound the name.
     pub identities: Vec<KnownIdentity>,
 }
 
 impl Store {
-    /// All users with what the operator knows of them, in the order in which they were made.
+    /// All users as the operator sees them, in the order of creation.
     ///
     /// # Errors
     /// Those of the database.
@@ -51,8 +51,8 @@ impl Store {
         self.read_much(None, list).await
     }
 
-    /// Whether there are users that an operator or an identity provider brought here, or tokens: then it is not only a
-    /// test's.
+    /// Whether there are tokens, or users that an operator or an identity provider created. Then the database is not
+    /// only for tests.
     ///
     /// # Errors
     /// Those of the database.
@@ -65,7 +65,7 @@ select 1 where exists (select 1 from tokens) or exists (select 1 from identities
         Ok(self.read(any).await?.is_some())
     }
 
-    /// Makes a user, shown by a name of their own if one is given. `None` if there is one of this name.
+    /// Creates a user, with a display name if one is given. `None` if the user exists already.
     ///
     /// # Errors
     /// As [`Store::user`].
@@ -87,7 +87,7 @@ select 1 where exists (select 1 from tokens) or exists (select 1 from identities
         self.write(None, work).await
     }
 
-    /// Keeps a user out, or lets them in again, at once and in every process.
+    /// Disables or enables a user, at once and in every process.
     ///
     /// # Errors
     /// [`Error::UnknownUser`]
@@ -104,8 +104,8 @@ select 1 where exists (select 1 from tokens) or exists (select 1 from identities
         self.write(None, work).await
     }
 
-    /// Takes a user away with the whole mailbox, for good: the user in one transaction, which nothing of theirs outlives
-    /// for anybody, and then what they had in pieces. Should that be interrupted, the next purge continues.
+    /// Removes a user and the mailbox permanently. One transaction removes the user, and from then on nobody sees their
+    /// data. The data is then removed in pieces; if that is interrupted, the next purge continues.
     ///
     /// # Errors
     /// [`Error::UnknownUser`]

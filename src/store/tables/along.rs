@@ -1,4 +1,4 @@
-//! What is read along with contacts: their extensions and extended properties.
+//! Reads the extensions and extended properties of contacts.
 
 use std::collections::HashMap;
 
@@ -13,11 +13,10 @@ use crate::store::db::statement::Sql;
 use crate::store::tables::extended::{ExtendedOwner, from, of};
 use crate::store::tables::{extensions, quota};
 
-/// About how many bytes of what is read along with the contacts of a page, unless its first contact has more.
+/// Approximate maximum number of bytes read for the contacts of a page, unless its first contact has more.
 const MAX_PAGE_BYTES: i64 = 4 << 20;
 
-/// Reads along with contacts what is to be shown with them: of as many of them, from the first on, as make a page of
-/// reasonable size. The others are left out.
+/// Reads what is shown with contacts, and drops the contacts at the end that would make the page too large.
 pub(in crate::store) async fn read_along(
     session: &mut Session,
     mailbox: i64,
@@ -65,7 +64,7 @@ pub(in crate::store) async fn read_along_one(
     contacts.pop().ok_or(Error::NotFound)
 }
 
-/// How many of the contacts, from the first on: at least one.
+/// How many of the contacts fit on a page: at least one.
 async fn fitting(
     session: &mut Session,
     mailbox: i64,
@@ -81,7 +80,7 @@ async fn fitting(
     ];
     let mut sizes: HashMap<Uuid, i64> = HashMap::new();
     for (name, from) in sources.into_iter().flatten() {
-        // In bytes, and about what stands around each.
+        // Lengths in bytes, and an estimate for the JSON around each value.
         let select =
             Sql::new("select e.contact_id, sum(128 + coalesce(octet_length(m.value) + octet_length(").text(name);
         let select = select.text("), 0))").then(from).text(" group by e.contact_id");

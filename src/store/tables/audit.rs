@@ -1,5 +1,5 @@
-//! Entries of the audit log (docs/security.md, "The audit log") that the operator's commands make. What is done on somebody's
-//! behalf is recorded by `rights` and by the hot writes; `audit_log` reads all of them.
+//! Audit log entries of the operator's commands (docs/security.md, "The audit log"). `rights` and the frequent writes
+//! record what callers do; `audit_log` reads the log.
 
 use uuid::Uuid;
 
@@ -8,12 +8,12 @@ use crate::domain::error::Error;
 use crate::store::db::statement::Statement;
 use crate::store::write::tx::Tx;
 
-/// Who runs the program's commands.
+/// The actor of the program's commands.
 pub(in crate::store) const OPERATOR: &str = "operator";
-/// What it is called that a user is removed.
+/// The action of removing a user.
 pub(in crate::store) const REMOVAL: &str = "user remove";
 
-/// Writes down what a command does.
+/// Records an action of a command.
 pub(in crate::store) async fn by_operator(
     tx: &mut Tx,
     mailbox: i64,

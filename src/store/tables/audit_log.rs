@@ -1,5 +1,4 @@
-//! The audit log (docs/security.md, "The audit log"). `rights` and the frequent writes record what callers do; this file records the
-//! operator's commands, reads the log, and removes old entries.
+//! The audit log (docs/security.md, "The audit log"). This file reads the log and removes old entries.
 
 use std::collections::HashMap;
 
@@ -15,10 +14,10 @@ use crate::store::tables::audit::{OPERATOR, REMOVAL};
 use crate::store::tables::users;
 use crate::store::write::tx::Tx;
 
-/// Most entries that one transaction removes.
+/// Maximum number of entries that one transaction removes.
 const MAX_REMOVED: i64 = 5_000;
 
-/// An entry of the audit log: a write, and who made it.
+/// An entry of the audit log: a write and its actor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is what its name says")]
 pub struct AuditEntry {
@@ -45,22 +44,22 @@ const REMOVED: &str = "removed:";
 /// Filters for entries of the audit log.
 #[derive(Debug, Clone, Default)]
 pub struct AuditQuery {
-    /// Those of this actor, as [`AuditEntry`] has it.
+    /// Only this actor, as in [`AuditEntry`].
     pub actor: Option<String>,
-    /// Those in the mailbox of this user, as [`AuditEntry`] has it. Where there is no such user, those of this name who were removed
-    /// are meant.
+    /// Only the mailbox of this user, as in [`AuditEntry`]. If there is no such user, removed users of this name are
+    /// meant.
     pub owner: Option<String>,
-    /// Those about this item.
+    /// Only this item.
     pub item: Option<String>,
-    /// Those since, in UTC microseconds.
+    /// Only entries since this time, in UTC microseconds.
     pub since: i64,
 }
 
 impl Store {
-    /// The last entries, `limit` at most, oldest first.
+    /// The last entries, at most `limit`, the oldest first.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`] where the owner never was one, as far as the log goes; else those of the database.
+    /// [`Error::UnknownUser`] if neither the users nor the log know the owner; else those of the database.
     pub async fn audit_entries(&self, which: &AuditQuery, limit: i64) -> Result<Vec<AuditEntry>, Error> {
         let list = async |session: &mut Session| {
             let mut sql = Sql::new(SELECT).value(which.since);
@@ -95,7 +94,7 @@ impl Store {
         self.read_much(None, list).await
     }
 
-    /// Removes some of what was done before, in UTC microseconds. Returns whether there may be more.
+    /// Removes some of the entries before a time in UTC microseconds. Returns whether there may be more.
     pub(in crate::store) async fn forget_audit_entries(&self, before: i64) -> Result<bool, Error> {
         let work = async move |tx: &mut Tx| {
             let text = "
@@ -157,7 +156,8 @@ async fn by(session: &mut Session, actor: &str) -> Result<Sql, Error> {
     })
 }
 
-/// The mailboxes of the user of this name; where there is none, or those are asked for, of all who had it and were removed.
+/// The mailbox of the user with this name. If there is none, or removed users are asked for: the mailboxes of all
+/// removed users that had the name.
 ///
 /// # Errors
 /// [`Error::UnknownUser`]

@@ -1,4 +1,4 @@
-//! Writes of cards by their names, as CardDAV makes them: each is one transaction with the contact and the photo that a card shows.
+//! Writes of cards by name, for CardDAV. Each is one transaction with the contact and the photo that the card shows.
 
 use uuid::Uuid;
 
@@ -17,17 +17,17 @@ use crate::store::write::tx::Tx;
 /// What a write of a card changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CardChange {
-    /// What of the contact; empty for a group.
+    /// The changes to the contact; empty for a group.
     pub patch: ContactPatch,
-    /// What of its photo.
+    /// The change to the photo.
     pub photo: PhotoChange,
-    /// The UID as written, `None` to keep or to make one.
+    /// The UID as written; `None` to keep the current one or to create one.
     pub uid: Option<String>,
     /// Whether it is a group.
     pub is_group: bool,
     /// The version of the text.
     pub version: CardVersion,
-    /// The text to keep.
+    /// The text to store.
     pub text: String,
 }
 
@@ -38,7 +38,7 @@ pub enum PhotoChange {
     Keep,
     /// It is replaced.
     Put(Picture, Vec<u8>),
-    /// It is taken away.
+    /// It is removed.
     Remove,
 }
 
@@ -47,25 +47,25 @@ pub enum PhotoChange {
 pub struct PutCard {
     /// Whether it is new.
     pub created: bool,
-    /// The card as it is now.
+    /// The card after the write.
     pub whole: WholeCard,
 }
 
-/// Looks at a card before it is changed.
+/// Checks a card before it is changed.
 type CardCheck = Box<dyn FnOnce(&WholeCard) -> Result<(), Error> + Send>;
 
-/// The same of a card that goes elsewhere, and of what has its new name.
+/// The same for a card that is moved or copied, and for the card at the target name.
 type CheckBoth = Box<dyn FnOnce(&WholeCard, Option<&WholeCard>) -> Result<(), Error> + Send>;
 
-/// Decides what a write does, given the card as it is; `None` for no change.
+/// Decides what a write does, given the current card; `None` for no change.
 type Decide = Box<dyn FnOnce(Option<&WholeCard>) -> Result<Option<CardChange>, Error> + Send>;
 
 impl Store {
-    /// Writes the card of this name in a folder, and the contact that it shows. What is written is decided in the transaction.
+    /// Writes the card with this name in a folder, and the contact that it shows. `decide` runs in the transaction.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the folder, [`Error::UidTaken`] where another card has the UID, or the card of this name another
-    /// one, [`Error::Quota`] where there is no room, and those of `decide`.
+    /// [`Error::NotFound`] for the folder, [`Error::UidTaken`] if another card has the UID or this card has another
+    /// UID, [`Error::Quota`] if there is no room, and those of `decide`.
     pub async fn put_card(&self, mailbox: i64, folder: &str, name: &str, decide: Decide) -> Result<PutCard, Error> {
         let (folder, name) = (folder.to_owned(), name.to_owned());
         let max_folders = self.shared.options.max_folders;
@@ -89,7 +89,7 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// Deletes the card of this name, and its contact, as [`Store::delete`] does.
+    /// Deletes the card with this name and its contact, like [`Store::delete`].
     ///
     /// # Errors
     /// [`Error::NotFound`]; those of `check`, which is given the card.
@@ -105,12 +105,12 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// Moves or copies the card of this name to another name, in this folder or another. What has that name there is replaced if it
-    /// has the same UID. Answers whether it is new there.
+    /// Moves or copies a card to another name, in this folder or another. A card at the target is replaced if it has
+    /// the same UID. Returns whether the target is new.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::UidTaken`] where another card there has the UID; those of `check`, which is given the card and
-    /// what has the name.
+    /// [`Error::NotFound`], [`Error::UidTaken`] if another card there has the UID, and those of `check`, which gets the
+    /// card and the card at the target.
     pub async fn transfer_card(
         &self,
         mailbox: i64,
@@ -276,7 +276,7 @@ async fn relocate(
     cards::rename(tx, mailbox, id, to, (from.0 == to.0).then_some(from.1), version).await
 }
 
-/// Makes a new contact, or group, with the same card.
+/// Creates a contact or group with the same card.
 async fn copy(tx: &mut Tx, mailbox: i64, to: (&str, &str), whole: WholeCard, max_folders: i64) -> Result<(), Error> {
     let uid = uid_of(&whole);
     let is_group = whole.contact.is_none();
@@ -305,7 +305,7 @@ async fn copy(tx: &mut Tx, mailbox: i64, to: (&str, &str), whole: WholeCard, max
         .is_some_and(|card| whole.contact.as_ref().is_none_or(|contact| contact.version == card.contact_version));
     let vcard = whole.card.as_ref().map_or(CardVersion::V3, |card| card.vcard);
     let card = NewCard { name: Some(to.1.to_owned()), uid: Some(uid), is_group, version: vcard, text };
-    // What the text did not show before it does not show now.
+    // A text that was outdated before is outdated now.
     let contact_version = if is_shown { contact_version } else { 0 };
     let kept = StoredCard { id, folder: to.0.to_owned(), contact_version, photo, card, uid_key: None, version };
     cards::put(tx, mailbox, vec![kept]).await.map(drop)

@@ -1,6 +1,6 @@
-//! The cards kept beside contacts, and those of groups (docs/carddav.md). A contact's row follows it into another folder, into
-//! the trash and back, in the transaction that moves it. What remains of a name that a card no longer has is a row without a
-//! contact, deleted: by it clients are told that the name is gone.
+//! The cards stored with contacts, and those of groups (docs/carddav.md). The card's row moves with its contact to
+//! another folder, to the trash and back, in the same transaction. When a card loses its name, a deleted row without a
+//! contact keeps the name, so that clients learn that it is gone.
 
 use std::collections::HashMap;
 
@@ -16,14 +16,14 @@ use crate::store::tables::table::Table;
 use crate::store::tables::{changes, contacts, quota};
 use crate::store::write::tx::Tx;
 
-/// Most bytes of a piece of text.
+/// Maximum size of a piece of text in bytes.
 const PIECE: usize = 256 << 10;
 
 const COLUMNS: &str =
     "select k.contact_id, k.folder_id, k.name, k.uid, k.uid_key, k.is_group, k.vcard_version, k.contact_version,
     k.photo_version, k.photo_at, k.photo_first, k.photo_width, k.photo_break, k.version, k.last_modified_date_time";
 
-/// A card, and what it is kept beside.
+/// A card, with the contact or group it belongs to.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct StoredCard {
     /// The contact's id, or the group's own.
@@ -35,14 +35,14 @@ pub(in crate::store) struct StoredCard {
     pub(in crate::store) photo: Option<(i64, Vec<u8>)>,
     /// Its name must be free in the folder ([`free`]), or the contact's own.
     pub(in crate::store) card: NewCard,
-    /// The same of the UID key; without one it is that of the card's UID.
+    /// The same for the UID key. `None`: the key of the card's UID.
     pub(in crate::store) uid_key: Option<String>,
     /// The mailbox's number of this write.
     pub(in crate::store) version: i64,
 }
 
 impl Store {
-    /// The card kept beside the contact with this id, or of the group with it.
+    /// The card stored with the contact with this id, or of the group with this id.
     ///
     /// # Errors
     /// Those of the database.
@@ -50,8 +50,8 @@ impl Store {
         self.read(async |session: &mut Session| Ok(of(session, mailbox, &[id]).await?.remove(&id))).await
     }
 
-    /// Keeps a card beside the contact with this id, in place of another, as what the contact is shown as from now on. Where
-    /// another card of the folder has its name or its UID, it gets others.
+    /// Stores a card with the contact with this id and replaces the one it had. If another card of the folder has its
+    /// name or UID, it gets a new one.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the contact, [`Error::Quota`] where there is no room.
@@ -73,10 +73,10 @@ impl Store {
     }
 }
 
-/// Keeps cards, each in place of the one its contact may have. Two statements and one for what there was before.
+/// Stores cards. Each replaces the one its contact has. This takes two statements, and one for the earlier cards.
 ///
 /// # Errors
-/// [`Error::Quota`] where they grow and there is no room.
+/// [`Error::Quota`] if they grow and there is no room.
 pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, kept: Vec<StoredCard>) -> Result<Vec<Card>, Error> {
     let ids: Vec<_> = kept.iter().map(|kept| kept.id).collect();
     let now = tx.now();
@@ -91,7 +91,7 @@ pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, kept: Vec<StoredCar
     Ok(cards)
 }
 
-/// The card as it is kept.
+/// The card as it is stored.
 fn made(StoredCard { id, folder, contact_version, photo, card, uid_key, version }: StoredCard, now: i64) -> Card {
     let NewCard { name, uid, is_group, version: vcard, text } = card;
     let (photo_version, bytes) = photo.unzip();
@@ -119,7 +119,7 @@ fn made(StoredCard { id, folder, contact_version, photo, card, uid_key, version 
     }
 }
 
-/// The values of a card behind the mailbox, in the order of the columns, ids in hexadecimal.
+/// The values of a card after the mailbox, in the order of the columns, with ids in hexadecimal.
 fn row(card: &Card) -> serde_json::Value {
     let place = card.photo.as_ref();
     serde_json::json!([
@@ -153,7 +153,7 @@ fn pieces(card: &Card) -> Vec<serde_json::Value> {
     pieces
 }
 
-/// Writes rows of one of the two tables, each of the values behind the mailbox.
+/// Writes rows of one of the two tables. A row has the values after the mailbox.
 async fn insert(tx: &mut Tx, mailbox: i64, table: &'static Table, rows: &[serde_json::Value]) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
@@ -194,7 +194,7 @@ async fn clear_texts(tx: &mut Tx, mailbox: i64, ids: &[Uuid]) -> Result<i64, Err
     Ok(bytes)
 }
 
-/// The cards kept with these contacts, or of these groups, that are not deleted.
+/// The cards of these contacts or groups that are not deleted.
 pub(in crate::store) async fn of(
     session: &mut Session,
     mailbox: i64,
@@ -277,7 +277,7 @@ select contact_id from cards where mailbox = $1 and uid_key = $2 and folder_id =
     }
 }
 
-/// The contact with this id, if it is in the folder and no card is kept with it.
+/// The contact with this id, if it is in the folder and has no stored card.
 async fn unnamed(session: &mut Session, mailbox: i64, folder: &str, id: Uuid) -> Result<Option<Uuid>, Error> {
     let text = "
 select c.id from contacts c
@@ -287,7 +287,7 @@ where c.mailbox = $1 and c.id = $2 and c.parent_folder_id = $3 and c.deleted_dat
     row.map(|row| row.get(0)).transpose()
 }
 
-/// A name and a UID key for a card that comes into a folder: those it has, or else its id's, or new ones.
+/// A free name and UID key for a card that comes into a folder: its own, else its id, else new ones.
 pub(in crate::store) async fn free(
     tx: &mut Tx,
     mailbox: i64,
@@ -313,8 +313,8 @@ pub(in crate::store) async fn free(
     Ok((free_name, free_key))
 }
 
-/// Moves the card kept with a contact into another folder with it: the change `seq`. Where name or UID are taken there, it gets
-/// others.
+/// Moves the card of a contact to the contact's new folder, with the change `seq`. If its name or UID is taken there,
+/// it gets a new one.
 pub(in crate::store) async fn moved(
     tx: &mut Tx,
     mailbox: i64,
@@ -336,7 +336,7 @@ where mailbox = $1 and contact_id = $2";
     leave_name(tx, mailbox, from, &name, seq).await
 }
 
-/// Names a contact without a card whose own name or UID another card of its folder has.
+/// Gives a contact without a stored card a name of its own if another card of the folder has its default name or UID.
 async fn arrived(tx: &mut Tx, mailbox: i64, id: Uuid, folder: &str, seq: i64) -> Result<(), Error> {
     let (own, key) = (card::own_name(id), id.to_string());
     let (name, uid_key) = free(tx, mailbox, folder, id, (own.clone(), key.clone())).await?;
@@ -349,8 +349,7 @@ async fn arrived(tx: &mut Tx, mailbox: i64, id: Uuid, folder: &str, seq: i64) ->
     put(tx, mailbox, vec![kept]).await.map(drop)
 }
 
-/// Gives a card that is in this folder another name: the change `version`. Its `former` name in the same folder is kept for those
-/// who follow the folder.
+/// Renames a card, with the change `version`. Its `former` name is kept for clients that sync the folder.
 pub(in crate::store) async fn rename(
     tx: &mut Tx,
     mailbox: i64,
@@ -379,7 +378,7 @@ where mailbox = $1 and contact_id = $2 and deleted_date_time is null";
     }
 }
 
-/// Keeps a name that a card of the folder no longer has since the change `seq`, for those who follow the folder.
+/// Keeps a name that a card lost with the change `seq`, for clients that sync the folder.
 pub(in crate::store) async fn leave_name(
     tx: &mut Tx,
     mailbox: i64,
@@ -395,7 +394,7 @@ values ($1, $2, $3, $4, '', false, '3.0', 0, $5, $6, $6)";
     tx.execute(statement.bind(tx.now())).await
 }
 
-/// Marks the card kept with a contact, or of a group, as deleted with it: the change `seq`.
+/// Marks the card of a contact or group as deleted, with the change `seq`.
 pub(in crate::store) async fn deleted(tx: &mut Tx, mailbox: i64, id: Uuid, seq: i64) -> Result<(), Error> {
     let now = tx.now();
     let text = "
@@ -404,7 +403,7 @@ where mailbox = $1 and contact_id = $2 and deleted_date_time is null";
     tx.note(Statement::new(text).bind(mailbox).bind(id).bind(now).bind(seq)).await
 }
 
-/// The same of the contacts that entries of the log after `before` say were deleted.
+/// The same for the contacts that log entries after `before` deleted.
 pub(in crate::store) async fn deleted_since(tx: &mut Tx, mailbox: i64, before: i64) -> Result<(), Error> {
     let now = tx.now();
     let text = "
@@ -415,7 +414,7 @@ where l.mailbox = $1 and l.seq > $3 and l.removed and cards.mailbox = $1 and car
     tx.execute(Statement::new(text).bind(mailbox).bind(now).bind(before)).await
 }
 
-/// The groups of folders that entries of the log after `before` say were deleted are deleted with them.
+/// Deletes the groups in the folders that log entries after `before` deleted.
 pub(in crate::store) async fn groups_deleted_since(tx: &mut Tx, mailbox: i64, before: i64) -> Result<(), Error> {
     let now = tx.now();
     let text = "
@@ -426,7 +425,7 @@ where l.mailbox = $1 and l.seq > $3 and l.removed and l.contact_id is null and c
     tx.execute(Statement::new(text).bind(mailbox).bind(now).bind(before)).await
 }
 
-/// Brings the card kept with a contact back with it, into this folder: the change `seq`.
+/// Restores the card of a contact in this folder, with the change `seq`.
 pub(in crate::store) async fn restored(
     tx: &mut Tx,
     mailbox: i64,
@@ -450,8 +449,8 @@ where mailbox = $1 and contact_id = $2";
     tx.execute(statement.bind(tx.now())).await
 }
 
-/// Removes the texts of contacts that are removed; the mailbox's bytes are counted by the caller. Their names stay, to be told
-/// to clients, until the log forgets them ([`forget`]).
+/// Removes the texts of removed contacts. The caller counts the mailbox's bytes. The names stay until the log forgets
+/// them ([`forget`]), so that clients learn that they are gone.
 pub(in crate::store) async fn removed(tx: &mut Tx, mailbox: i64, ids: &[Uuid]) -> Result<(), Error> {
     let delete = Sql::new("delete from card_texts where mailbox = ").value(mailbox).text(" and contact_id in ");
     tx.execute(delete.then(Sql::among(ids)).into()).await?;
@@ -461,7 +460,7 @@ pub(in crate::store) async fn removed(tx: &mut Tx, mailbox: i64, ids: &[Uuid]) -
     tx.execute(update.text(" and contact_id in ").then(Sql::among(ids)).into()).await
 }
 
-/// Removes the first groups that were deleted at `until` or before. Returns whether there may be more.
+/// Removes some of the groups that were deleted at `until` or before. Returns whether there may be more.
 pub(in crate::store) async fn remove_groups(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
     let text = "
 select contact_id from cards where mailbox = $1 and is_group and deleted_date_time <= $2 limit 200";
@@ -472,14 +471,14 @@ select contact_id from cards where mailbox = $1 and is_group and deleted_date_ti
     }
     let bytes = clear_texts(tx, mailbox, &ids).await?;
     quota::count(tx, mailbox, 0, -bytes).await?;
-    // What remains is a name.
+    // Only the name remains.
     let update =
         Sql::new("update cards set is_group = false where mailbox = ").value(mailbox).text(" and contact_id in ");
     tx.execute(update.then(Sql::among(&ids)).into()).await?;
     Ok(true)
 }
 
-/// Forgets the names of what is gone since the change `last` or before.
+/// Forgets the names that were lost with the change `last` or before.
 pub(in crate::store) async fn forget(tx: &mut Tx, mailbox: i64, last: i64) -> Result<(), Error> {
     let text = "
 delete from cards

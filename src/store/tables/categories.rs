@@ -1,5 +1,5 @@
-//! Categories: the names that a mailbox has colours for. Their writes take a number of the mailbox's, which makes their
-//! version, and no entry in the change log: that is of contacts and folders, and no contact changes with them.
+//! Categories: names with a colour. A write takes the mailbox's next number as the version. It has no entry in the
+//! change log, which is for contacts and folders.
 
 use uuid::Uuid;
 
@@ -16,10 +16,10 @@ use crate::store::query::pager::{PagedRows, SortedPage, Sorting, Tie};
 use crate::store::tables::changes;
 use crate::store::write::tx::Tx;
 
-/// Most categories of one mailbox.
+/// Maximum number of categories of one mailbox.
 const MAX_CATEGORIES: i64 = 1_000;
-/// For how many further changes of its mailbox a deleted one keeps its row, by which its commit could be told to have
-/// happened. Names come and go, and their rows must not pile up.
+/// Number of later changes of the mailbox after which the row of a deleted category is removed. Until then it proves
+/// that the commit happened. The rows are removed so that they do not pile up.
 const KEPT: i64 = 1_000;
 
 macro_rules! select {
@@ -59,7 +59,7 @@ impl Store {
         self.read_much(Some(mailbox), page).await
     }
 
-    /// How many of them there are.
+    /// The number of them.
     ///
     /// # Errors
     /// Those of the database.
@@ -69,10 +69,10 @@ impl Store {
         self.read_much(Some(mailbox), count).await
     }
 
-    /// Makes a category, without a colour if none is named.
+    /// Creates a category, without a colour if none is named.
     ///
     /// # Errors
-    /// [`Error::CategoryExists`] for a name that is taken, [`Error::Quota`] at the cap.
+    /// [`Error::CategoryExists`] for a name that is taken, [`Error::Quota`] at the limit.
     pub async fn create_category(
         &self,
         mailbox: i64,
@@ -82,7 +82,7 @@ impl Store {
         self.write(Some(mailbox), async move |tx| create(tx, mailbox, name, color.unwrap_or(COLORS[0])).await).await
     }
 
-    /// Gives a category another colour. A patch that says nothing new changes nothing, not even the version.
+    /// Changes the colour of a category. A patch without a change leaves the version as it is.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Stale`] when a precondition fails, 400 for another name.
@@ -119,7 +119,7 @@ fn all(mailbox: i64) -> Sql {
     Sql::new(" from master_categories c where c.mailbox = ").value(mailbox)
 }
 
-/// Those of them that are listed.
+/// The condition for rows in the list.
 fn scope(mailbox: i64, filter: Option<&Condition>) -> Sql {
     let scope = Sql::new(" and c.deleted_date_time is null");
     match filter {

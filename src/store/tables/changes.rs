@@ -1,4 +1,4 @@
-//! The change log and the number every write of a mailbox takes from it.
+//! The change log, and the number that each write of a mailbox takes.
 
 use uuid::Uuid;
 
@@ -6,8 +6,8 @@ use crate::domain::error::Error;
 use crate::store::db::statement::Statement;
 use crate::store::write::tx::Tx;
 
-/// Records that something is, or is no longer, in a folder; without a contact it is the folder itself. Returns the
-/// number. The hot writes of contacts do the same inside their procedure.
+/// Records that a contact, or the folder itself, was changed or removed. Returns the number. The frequent writes of
+/// contacts do the same inside their procedure.
 pub(in crate::store) async fn record(
     tx: &mut Tx,
     mailbox: i64,
@@ -24,8 +24,7 @@ insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_
     Ok(seq)
 }
 
-/// Records that the card of a contact or a group changed in a way that only the card tells of: clients of Graph are not told.
-/// Returns the number.
+/// Records a change that only the card of a contact or group shows: clients of Graph do not see it. Returns the number.
 pub(in crate::store) async fn record_card(
     tx: &mut Tx,
     mailbox: i64,
@@ -43,7 +42,7 @@ values ($1, $2, $3, $4, $5, $6, true)";
     Ok(seq)
 }
 
-/// The same of a contact, whose photo changed.
+/// The same for a contact whose photo changed.
 pub(in crate::store) async fn record_photo(tx: &mut Tx, mailbox: i64, contact: Uuid) -> Result<i64, Error> {
     let text = "select parent_folder_id from contacts where mailbox = $1 and id = $2";
     let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(contact)).await?;
@@ -57,19 +56,19 @@ pub(in crate::store) async fn number(tx: &mut Tx, mailbox: i64) -> Result<i64, E
     last(tx, mailbox).await
 }
 
-/// The number of the mailbox's last change, which nobody else can make before this transaction ends.
+/// The number of the mailbox's last change. Nobody else can take the next one before this transaction ends.
 pub(in crate::store) async fn last(tx: &mut Tx, mailbox: i64) -> Result<i64, Error> {
     let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
     tx.reading().await?.row(statement).await?.ok_or_else(|| Error::internal("the mailbox is gone"))?.get(0)
 }
 
-/// The number of the log's last entry, or `otherwise` if it has none after that.
+/// The number of the log's last entry, or `otherwise` if the log has no entry after that number.
 pub(in crate::store) async fn logged(tx: &mut Tx, mailbox: i64, otherwise: i64) -> Result<i64, Error> {
     let text = "select coalesce(max(seq), $2) from changes where mailbox = $1 and seq > $2";
     tx.reading().await?.count(Statement::new(text).bind(mailbox).bind(otherwise)).await
 }
 
-/// Brings the mailbox's number to that of entries that were written to the log all at once.
+/// Raises the mailbox's number to that of entries that were written to the log in one statement.
 pub(in crate::store) async fn catch_up(tx: &mut Tx, mailbox: i64, seq: i64) -> Result<(), Error> {
     tx.execute(Statement::new("update mailboxes set seq = $2 where id = $1").bind(mailbox).bind(seq)).await?;
     tx.mark_change(mailbox, Some(seq), None);

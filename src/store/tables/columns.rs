@@ -1,5 +1,5 @@
 //! The columns of a contact's properties, each in one line: its name, its type, and the value that is written to it.
-//! CONTRIBUTING.md tells what else a new property needs.
+//! CONTRIBUTING.md lists what else a new property needs.
 
 use serde::ser::SerializeSeq;
 
@@ -63,7 +63,7 @@ macro_rules! plain {
             Ok(())
         }
 
-        /// Reads the columns of [`PLAIN`], the first of which is the next.
+        /// Reads the columns of [`PLAIN`], from the next column on.
         pub(in crate::store) fn read_plain(
             row: &Row,
             next: &mut impl FnMut() -> usize,
@@ -76,7 +76,7 @@ macro_rules! plain {
 }
 plain!(display_name_derived Bool, birthday Text, wedding_anniversary Text, is_favorite Bool);
 
-/// Columns, and a function that writes the values that are sent for them.
+/// Columns, and a function that writes their values.
 macro_rules! values {
     ($columns:ident, $write:ident, |$from:ident: $type:ty| $($name:ident $kind:ident = $value:expr),* $(,)?) => {
         pub(in crate::store) const $columns: &[$crate::store::tables::table::Column] = $crate::store::tables::table::column_list![$($name $kind),*];
@@ -103,10 +103,10 @@ values! { DERIVED, write_derived, |contact: &Contact|
     size Int = contact.size(),
 }
 
-/// Most characters of a key in an index of PostgreSQL's.
+/// Maximum number of characters of a key in an index of PostgreSQL.
 const MAX_KEY: usize = 128;
 
-/// Whether a text that has a column for its folded form is too long for such an index. Folding keeps the number of characters.
+/// Whether a text with a key column is too long for such an index. Folding keeps the number of characters.
 fn has_long_keys(contact: &Contact) -> bool {
     let keyed = Text::ALL.into_iter().filter(|text| key_of(*text).is_some());
     keyed.filter_map(|text| contact.properties.text(text)).any(|text| text.chars().nth(MAX_KEY).is_some())

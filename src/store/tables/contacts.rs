@@ -1,4 +1,4 @@
-//! Contacts: rows of the tables in, rows out.
+//! Reads and writes of contacts.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
@@ -28,7 +28,7 @@ use crate::store::write::procedures;
 use crate::store::write::rows::ContactWrite;
 use crate::store::write::tx::Tx;
 
-/// About how many bytes of JSON one call may carry.
+/// Approximate maximum size of the JSON of one call, in bytes.
 const MAX_CALL_BYTES: usize = 1 << 20;
 
 static SELECT: LazyLock<Texts> = LazyLock::new(|| select().texts());
@@ -43,12 +43,12 @@ fn own_columns() -> impl Iterator<Item = &'static str> {
     OWN.into_iter().chain(properties.map(|column| column.name))
 }
 
-/// How many columns [`read`] reads. Before the flag's own is one that tells whether there is a flag.
+/// The number of columns that [`read`] reads. The column before the flag's own says whether there is a flag.
 pub(in crate::store) const COLUMNS: usize =
     OWN.len() + PLAIN.len() + Text::ALL.len() + COLLECTIONS.len() + 1 + FLAGS.values.len();
 
 /// A contact and its children in one row: the children as JSON, made from their rows as the query runs. The engines'
-/// words for JSON differ.
+/// functions for JSON differ.
 fn select() -> Sql {
     let list = |table: &Table| {
         let columns = Sql::list(table.values.iter().map(|column| Sql::new("x.").text(column.name)));
@@ -56,7 +56,7 @@ fn select() -> Sql {
             [_] => columns,
             _ => Sql::default().per_engine("json_array(", "json_build_array(").then(columns).text(")"),
         };
-        // SQLite finds the rows in this order, while an aggregate would sort them.
+        // SQLite reads the rows in this order; an order in the aggregate would sort them again.
         let list = Sql::new("(select ").per_engine("json_group_array(", "json_agg(").then(entry);
         let list = list.per_engine(") from (select x.* from ", " order by x.pos)::text from ").text(table.name);
         let of_contact = " x where x.mailbox = c.mailbox and x.contact_id = c.id";
@@ -68,7 +68,7 @@ fn select() -> Sql {
     Sql::new("select ").then(Sql::list(all))
 }
 
-/// What `read` reads, of the contacts `c` with their flags `f`.
+/// The columns that `read` reads, from contacts `c` with their flags `f`.
 pub(in crate::store) fn select_columns() -> Sql {
     Sql::prepared(&SELECT)
 }
@@ -139,28 +139,29 @@ where (c.mailbox, c.id) > (";
 #[derive(Clone)]
 pub(in crate::store) struct New {
     pub(in crate::store) mailbox: i64,
-    /// Where ids come from a seed, it has its own before it shares a statement with the creates of others.
+    /// Its id, if ids come from a seed: then it is assigned before the create shares a statement with others.
     pub(in crate::store) id: Option<Uuid>,
-    /// The folder it goes into, which must be there; without it that of the patch, which is made if it is not.
+    /// The folder it is created in, which must exist. `None`: the folder that the patch names, which is created if it
+    /// does not exist.
     pub(in crate::store) folder: Option<String>,
     pub(in crate::store) patch: ContactPatch,
-    /// On whose behalf, where the statement itself is to see to that.
+    /// The actor, if the statement itself checks the rights.
     pub(in crate::store) actor: Option<Arc<Actor>>,
 }
 
 impl New {
-    /// One that goes where it says itself.
+    /// A contact for the folder that its patch names.
     pub(in crate::store) fn of(mailbox: i64, patch: ContactPatch) -> Self {
         let id = clock::seeded().map(|_| Tx::new_id(mailbox));
         Self { mailbox, id, folder: None, patch, actor: None }
     }
 }
 
-/// Stores new contacts and their rows, each in the folder it names or else the default one: all or none.
+/// Stores new contacts and their rows, all or none, each in the folder it names or in the default one.
 ///
 /// # Errors
-/// [`Error::NotFound`] when a folder that must be there is not, [`Error::Quota`] when one would have to be made and its
-/// mailbox has as many as it may, or has no room for the contact; those of [`rights::check`].
+/// [`Error::NotFound`] if a folder that must exist does not, [`Error::Quota`] if the mailbox has no room for the
+/// contact or for a new folder, and those of [`rights::check`].
 pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
     let mut contacts = Vec::with_capacity(new.len());
     let mut added = Vec::new();
@@ -188,8 +189,8 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
         };
         contacts.push(ContactWrite { mailbox, contact, words: None, actor });
     }
-    // Folders are nearly always there, and rights good. Where the statement is all there is, it finds out by itself and
-    // there is nothing to undo if that is not so.
+    // Folders nearly always exist, and rights are nearly always good. If the statement is the whole transaction, it
+    // checks both itself, and nothing must be undone if a check fails.
     if tx.is_autocommit() && fitting(&contacts) == contacts.len() && added.iter().all(Option::is_none) {
         match write(tx, procedures::insert, &contacts).await {
             Err(error) if faults::lacks_value(&error) => may_all_write(tx, &contacts).await?,
@@ -213,7 +214,7 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
     }
     let versions = match write(tx, procedures::insert, &contacts).await {
         Err(error) if faults::lacks_value(&error) => {
-            // The folders are there.
+            // The folders exist now.
             tx.undo().await?;
             may_all_write(tx, &contacts).await?;
             return Err(error);
@@ -230,10 +231,10 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
     Ok(contacts)
 }
 
-/// Stores new contacts in one folder, which must be there: all or none. The caller has opened a savepoint.
+/// Stores new contacts, all or none, in one folder that must exist. The caller has opened a savepoint.
 ///
 /// # Errors
-/// [`Error::Quota`] where the mailbox has no room for them.
+/// [`Error::Quota`] if the mailbox has no room for them.
 pub(in crate::store) async fn insert_whole(
     tx: &mut Tx,
     mailbox: i64,
@@ -263,10 +264,10 @@ pub(in crate::store) async fn insert_whole(
     }
 }
 
-/// Gives contacts other properties, whatever they had.
+/// Replaces the properties of contacts.
 ///
 /// # Errors
-/// [`Error::Quota`] where one grows and there is no room.
+/// [`Error::Quota`] if one grows and there is no room.
 pub(in crate::store) async fn overwrite(
     tx: &mut Tx,
     mailbox: i64,
@@ -305,7 +306,8 @@ async fn may_all_write(tx: &mut Tx, contacts: &[ContactWrite]) -> Result<(), Err
     Ok(())
 }
 
-/// Writes the extensions and extended properties of a contact that was just written. New extensions are in the answer.
+/// Writes the extensions and extended properties of a contact that was just written. Returns the contact with the new
+/// extensions.
 pub(in crate::store) async fn add(
     tx: &mut Tx,
     mailbox: i64,
@@ -330,8 +332,8 @@ pub(in crate::store) async fn add(
 /// Applies a patch; an empty one leaves the contact as it is.
 ///
 /// # Errors
-/// [`Error::NotFound`] for the contact or the folder it is to move to, [`Error::Stale`] when a precondition fails,
-/// [`Error::Quota`] where it grows and there is no room.
+/// [`Error::NotFound`] for the contact or the target folder, [`Error::Stale`] when a precondition fails,
+/// [`Error::Quota`] if it grows and there is no room.
 pub(in crate::store) async fn update(
     tx: &mut Tx,
     mailbox: i64,
@@ -398,7 +400,7 @@ pub(in crate::store) async fn delete(
 /// A statement for some contacts.
 type Procedure = fn(&Tx, &[ContactWrite]) -> Result<ProcedureCall<'static>, Error>;
 
-/// Calls a procedure with contacts, as many at a time as make a parameter of reasonable size. Returns their versions.
+/// Calls a procedure with contacts, in parts so that the parameter stays small. Returns the versions.
 async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[ContactWrite]) -> Result<Vec<i64>, Error> {
     let mut versions = Vec::with_capacity(contacts.len());
     while !contacts.is_empty() {
@@ -417,7 +419,7 @@ fn numbered(contacts: impl IntoIterator<Item = ContactWrite>, versions: Vec<i64>
     contacts.into_iter().zip(versions).map(|(written, version)| Contact { version, ..written.contact }).collect()
 }
 
-/// How many of the contacts, from the first on, go into one call.
+/// How many of the contacts fit into one call.
 fn fitting(contacts: &[ContactWrite]) -> usize {
     let mut size = 0;
     let fitting = contacts.iter().take_while(|written| {
@@ -475,7 +477,7 @@ fn entries<T: Complex>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
-    // PostgreSQL makes no list of no rows.
+    // PostgreSQL's aggregate of no rows is null.
     let json: Option<String> = row.get(column)?;
     json.map_or_else(|| Ok(Vec::new()), |json| serde_json::from_str(&json).map_err(Error::internal))
 }

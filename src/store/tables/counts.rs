@@ -1,19 +1,20 @@
-//! How many contacts a folder has that are not deleted. Its row has the number, kept in the transaction of each write that changes it,
-//! so that a list is counted without reading it. The number of a mailbox is that of its folders.
+//! The number of contacts in a folder that are not deleted. It is stored in the folder's row and updated in the
+//! transaction of each write, so that a list is counted without reading it. The number of a mailbox is the sum of its
+//! folders.
 
 use crate::domain::error::Error;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Statement;
 use crate::store::write::tx::Tx;
 
-/// Counts contacts that come into a folder or, if it is less than nothing, leave it. Frequent writes do so themselves
+/// Adds to the number of contacts in a folder; a negative number subtracts. The frequent writes do this themselves
 /// (`procedures`).
 pub(in crate::store) async fn count(tx: &mut Tx, mailbox: i64, folder: &str, contacts: i64) -> Result<(), Error> {
     let text = "update folders set contacts = contacts + $3 where mailbox = $1 and id = $2";
     tx.execute(Statement::new(text).bind(mailbox).bind(folder).bind(contacts)).await
 }
 
-/// Counts the contacts of log entries after `$2` out of their folders, which they leave because they are deleted.
+/// Subtracts the contacts that log entries after `$2` deleted from their folders.
 const COUNT_OUT: &str = "
 update folders set contacts = folders.contacts - l.n
 from (
@@ -28,12 +29,12 @@ pub(in crate::store) async fn mark_contacts(tx: &mut Tx, mailbox: i64, time: i64
     tx.execute(Statement::new(COUNT_OUT).bind(mailbox).bind(last)).await
 }
 
-/// The same of `$2` and `$3`.
+/// The same for `$2` and `$3`.
 const MARK_CONTACTS: &str = "
 update contacts set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
 from changes l where l.mailbox = $1 and l.seq > $3 and contacts.mailbox = $1 and contacts.id = l.contact_id";
 
-/// How many contacts a folder has, or all folders of a mailbox together, but for those that are being emptied.
+/// The number of contacts in a folder, or in all folders of a mailbox. Folders that are being emptied do not count.
 pub(in crate::store) async fn contacts(
     session: &mut Session,
     mailbox: i64,
@@ -47,7 +48,7 @@ where mailbox = $1 and (id = $2::text or $2::text is null and emptying is null)"
     session.count(sum.bind(mailbox).bind(folder)).await
 }
 
-/// The folders that have contacts, so many at most, but for those that are being emptied.
+/// The folders with contacts, at most `limit`, without those that are being emptied.
 pub(in crate::store) async fn filled(session: &mut Session, mailbox: i64, limit: i64) -> Result<Vec<String>, Error> {
     let text = "
 select id from folders where mailbox = $1 and contacts > 0 and emptying is null order by id limit $2";

@@ -1,4 +1,4 @@
-//! Properties that CardDAV clients keep with folders and homes.
+//! Properties that CardDAV clients set on folders and homes.
 
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
@@ -9,7 +9,7 @@ use crate::store::db::statement::Statement;
 use crate::store::tables::{folders, quota};
 use crate::store::write::tx::Tx;
 
-/// A property that a client keeps with a folder or, under an empty folder id, with the home of a mailbox.
+/// A property that a client set on a folder or, with an empty folder id, on the home of a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DavProperty {
     /// The namespace of its element; empty for none.
@@ -21,7 +21,7 @@ pub struct DavProperty {
 }
 
 impl Store {
-    /// The properties that clients keep with a folder, in the order in which they were set.
+    /// The properties that clients set on a folder, in the order in which they were set.
     ///
     /// # Errors
     /// Those of the database.
@@ -40,22 +40,22 @@ select namespace, name, value from dav_properties where mailbox = $1 and folder_
     rows.iter().map(read).collect()
 }
 
-/// Most properties of a folder or a home, and the longest value in bytes.
+/// Maximum number of properties of a folder or a home.
 const MAX_PROPERTIES: usize = 50;
-/// See `MAX_PROPERTIES`.
+/// Maximum length of a value, in bytes.
 pub const MAX_VALUE: usize = 4 << 10;
 
-/// What a client sets with a folder, or with a home.
+/// Changes to the properties of a folder or a home.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DavChanges {
-    /// Another name of the folder.
+    /// The new name of the folder.
     pub display_name: Option<String>,
-    /// Properties to set, or without a value to remove: namespace, name, value.
+    /// Properties as namespace, name, value. One without a value is removed.
     pub properties: Vec<(String, String, Option<String>)>,
 }
 
 impl Store {
-    /// Changes what clients keep with a folder or, under an empty id, with a home; and the folder's name.
+    /// Changes the properties of a folder or, with an empty id, of a home, and the folder's name.
     ///
     /// # Errors
     /// As [`Store::update_folder`]; [`Error::Quota`] for too many or too long ones.
@@ -73,10 +73,10 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// Makes a folder with this id in the default one.
+    /// Creates a folder with this id in the default folder.
     ///
     /// # Errors
-    /// As [`Store::create_folder`], and [`Error::FolderExists`] where the id is taken; those of
+    /// As [`Store::create_folder`], and [`Error::FolderExists`] if the id is taken; those of
     /// [`Store::change_dav_properties`].
     pub async fn make_book(&self, mailbox: i64, id: &str, changes: DavChanges) -> Result<(), Error> {
         let (id, max) = (id.to_owned(), self.shared.options.max_folders);
@@ -126,7 +126,7 @@ insert into dav_properties (mailbox, folder_id, pos, namespace, name, value) val
     Ok(())
 }
 
-/// Removes the properties of a folder, whose bytes the caller counts.
+/// Removes the properties of a folder. The caller counts the bytes.
 pub(in crate::store) async fn clear(tx: &mut Tx, mailbox: i64, folder: &str) -> Result<(), Error> {
     let text = "delete from dav_properties where mailbox = $1 and folder_id = $2";
     tx.execute(Statement::new(text).bind(mailbox).bind(folder)).await

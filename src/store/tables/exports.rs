@@ -1,4 +1,4 @@
-//! Contacts with all that an export shows of them.
+//! Contacts with everything that an export shows.
 
 use uuid::Uuid;
 
@@ -17,15 +17,15 @@ use crate::store::tables::imports::found;
 pub struct Exported {
     /// The contact.
     pub contact: Contact,
-    /// The card that is kept beside it.
+    /// The card that is stored with it.
     pub card: Option<Card>,
-    /// Version and size of its photo, in bytes.
+    /// The version of its photo, and the size in bytes.
     pub photo: Option<(i64, u64)>,
 }
 
 impl Store {
-    /// A page of contacts with their cards, and where the next page begins. The photos are read one by one
-    /// ([`Store::photo_to_export`]), since a page of them may be large.
+    /// A page of contacts with their cards, and the beginning of the next page. The photos are read one by one
+    /// ([`Store::photo_to_export`]), because those of a page may be large.
     ///
     /// # Errors
     /// As [`Store::contacts`].
@@ -60,7 +60,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn photo_to_export(&self, mailbox: i64, id: Uuid) -> Result<Vec<u8>, Error> {
-        // The client may have taken its time since the last read.
+        // The time limit restarts, because the client may have read slowly.
         self.goes_on().await?;
         self.read(async |session: &mut Session| found::photo_bytes(session, mailbox, id).await).await
     }

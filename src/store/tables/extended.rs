@@ -1,4 +1,4 @@
-//! Extended properties of contacts and folders, which are written in the same transaction.
+//! Extended properties of contacts and folders. They are written in the owner's transaction.
 
 use std::collections::HashMap;
 
@@ -46,7 +46,7 @@ impl Store {
 }
 
 impl ExtendedOwner<'_> {
-    /// The table of the properties, the one of their values where these are lists, and the column that names the owner.
+    /// The table of the properties, the table of their values if these are lists, and the column of the owner.
     fn tables<V: ExtendedValue>(self) -> (&'static Table, Option<&'static Table>, &'static str) {
         match (self, V::IS_LIST) {
             (Self::Contacts(_), false) => (&SINGLE_VALUES, None, "contact_id"),
@@ -69,7 +69,7 @@ pub(in crate::store) fn from<V: ExtendedValue>(mailbox: i64, owner: ExtendedOwne
     let (table, values, column) = owner.tables::<V>();
     let from = Sql::new(" from ").text(table.name).text(" e ");
     let from = match values {
-        // What holds one value has it itself.
+        // A property with a single value has the value in its own row.
         None => from.text("join ").text(table.name).text(" m on m.mailbox = e.mailbox and m.").text(column),
         Some(values) => {
             from.text("left join ").text(values.name).text(" m on m.mailbox = e.mailbox and m.").text(column)
@@ -83,7 +83,7 @@ pub(in crate::store) fn from<V: ExtendedValue>(mailbox: i64, owner: ExtendedOwne
     }
 }
 
-/// The properties of some contacts, each contact's in their order.
+/// The properties of some contacts, each contact's in order.
 pub(in crate::store) async fn of<V: ExtendedValue>(
     session: &mut Session,
     mailbox: i64,
@@ -118,7 +118,7 @@ fn order<V: ExtendedValue>() -> &'static str {
     if V::IS_LIST { ", m.entry" } else { "" }
 }
 
-/// A property from its rows, which are one for each value, or one without.
+/// A property from its rows: one for each value, or one without a value.
 fn property<V: ExtendedValue>(rows: &[crate::store::db::engine::Row]) -> Result<ExtendedProperty<V>, Error> {
     let first = rows.first().ok_or_else(|| Error::internal("a property without rows"))?;
     let texts =
@@ -127,10 +127,10 @@ fn property<V: ExtendedValue>(rows: &[crate::store::db::engine::Row]) -> Result<
     Ok(ExtendedProperty { id: first.get(1)?, key: first.get(2)?, value })
 }
 
-/// Changes the properties of one that are named.
+/// Changes the named properties of an owner.
 ///
 /// # Errors
-/// [`Error::Quota`] where they become too many or too large.
+/// [`Error::Quota`] if they become too many or too large.
 pub(in crate::store) async fn change<V: ExtendedValue>(
     tx: &mut Tx,
     mailbox: i64,
@@ -172,7 +172,7 @@ pub(in crate::store) async fn change<V: ExtendedValue>(
     insert(tx, mailbox, owner, values, &rows).await
 }
 
-/// A value, and all that it is compared as.
+/// A value, with the forms in which it is compared.
 fn written(text: String) -> (String, String, [Option<i64>; 3]) {
     let (folded, Comparable { number, millionths, instant }) = (fold(&text), Comparable::of(&text));
     (text, folded, [number, millionths, instant])
@@ -184,7 +184,7 @@ fn size<V: ExtendedValue>(properties: &[ExtendedProperty<V>]) -> i64 {
     quota::bytes(lengths)
 }
 
-/// Inserts rows, each of the values of a table's columns behind the mailbox and the owner.
+/// Inserts rows. A row has the values of the columns after the mailbox and the owner.
 async fn insert<R: Serialize>(
     tx: &mut Tx,
     mailbox: i64,
@@ -202,7 +202,7 @@ async fn insert<R: Serialize>(
     tx.execute(insert.per_engine(")", "::jsonb) as sent (value)").into()).await
 }
 
-/// Removes the properties of one kind. Lists go with what they are of.
+/// Removes the properties of one kind. The values of lists are removed by their foreign key.
 async fn clear<V: ExtendedValue>(tx: &mut Tx, mailbox: i64, owner: ExtendedOwner<'_>) -> Result<(), Error> {
     let (table, _, column) = owner.tables::<V>();
     let delete =
@@ -210,7 +210,7 @@ async fn clear<V: ExtendedValue>(tx: &mut Tx, mailbox: i64, owner: ExtendedOwner
     tx.execute(delete.text(" in ").then(owner.key()).into()).await
 }
 
-/// Removes all properties of a folder, those of CardDAV clients too.
+/// Removes all properties of a folder, also those of CardDAV clients.
 pub(in crate::store) async fn clear_folder(tx: &mut Tx, mailbox: i64, folder: &str) -> Result<(), Error> {
     let (held, owner) = (quota::of_folder(tx.reading().await?, mailbox, folder).await?, ExtendedOwner::Folder(folder));
     quota::count(tx, mailbox, 0, -held).await?;

@@ -1,5 +1,5 @@
-//! Open extensions of contacts. Their writes take a number of the mailbox's, which makes their version, and no entry in the
-//! change log: the contact is what it was. Those that come with a new contact are of its own write.
+//! Open extensions of contacts. A write takes the mailbox's next number as the version. It has no entry in the change
+//! log, because the contact does not change. Extensions of a new contact belong to the contact's own write.
 
 use std::collections::HashMap;
 
@@ -18,11 +18,11 @@ use crate::store::tables::{changes, folders, quota};
 use crate::store::write::tx::Tx;
 
 impl Store {
-    /// The extensions of a contact, in the order in which they were made. The contact is in the folder at the end of a path
-    /// of ids or, without one, in any folder.
+    /// The extensions of a contact, in the order of creation. The contact is in the folder at the end of a path of ids
+    /// or, without one, in any folder.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the contact is not there, or deleted.
+    /// [`Error::NotFound`] if the contact does not exist or is deleted.
     pub async fn extensions(
         &self,
         mailbox: i64,
@@ -38,11 +38,11 @@ impl Store {
         self.read(read).await
     }
 
-    /// Gives a contact an extension. That is no change of the contact: neither its version nor the change log tells of it.
+    /// Adds an extension to a contact. The contact does not change: its version stays, and the change log has no entry.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the contact, [`Error::ExtensionExists`] for a name that it has, [`Error::Quota`] when it has
-    /// as many extensions as it may, or as much in them.
+    /// [`Error::NotFound`] for the contact, [`Error::ExtensionExists`] for a name that it has, [`Error::Quota`] if it
+    /// has too many extensions or too much in them.
     pub async fn create_extension(
         &self,
         mailbox: i64,
@@ -54,11 +54,11 @@ impl Store {
         self.write(Some(mailbox), async move |tx| create(tx, mailbox, &within, id, new).await).await
     }
 
-    /// Changes the members of an extension that are named. Without any it stays as it is, its version too.
+    /// Changes the named members of an extension. Without any, the version stays as it is.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the contact and the extension, [`Error::Stale`] when a precondition fails, 400 for another
-    /// name and for what makes it too large, [`Error::Quota`] as with [`Store::create_extension`].
+    /// [`Error::NotFound`] for the contact and the extension, [`Error::Stale`] when a precondition fails, 400 for
+    /// another name or if it becomes too large, [`Error::Quota`] as with [`Store::create_extension`].
     pub async fn update_extension(
         &self,
         mailbox: i64,
@@ -72,7 +72,7 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// Takes an extension away. Returns the number of that write.
+    /// Removes an extension. Returns the number of the write.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the contact and the extension, [`Error::Stale`] when a precondition fails.
@@ -101,7 +101,7 @@ where e.mailbox = ";
     }
 }
 
-/// The extensions of some contacts, each contact's in their order.
+/// The extensions of some contacts, each contact's in order.
 pub(in crate::store) async fn of(
     session: &mut Session,
     mailbox: i64,
@@ -125,7 +125,7 @@ pub(in crate::store) async fn of(
     Ok(found)
 }
 
-/// Those of one contact, whatever its state.
+/// The extensions of one contact, also of a deleted one.
 pub(in crate::store) async fn of_one(
     session: &mut Session,
     mailbox: i64,
@@ -135,7 +135,7 @@ pub(in crate::store) async fn of_one(
     Ok(of(session, mailbox, &[id], ids).await?.remove(&id).unwrap_or_default())
 }
 
-/// Writes the extensions of a contact that is written as this version, behind those it has.
+/// Adds extensions to a contact that is written with this version.
 pub(in crate::store) async fn insert(
     tx: &mut Tx,
     mailbox: i64,
@@ -155,7 +155,7 @@ insert into extensions (mailbox, contact_id, pos, name, version, last_modified_d
     Ok(())
 }
 
-/// What members count for.
+/// The size of members as they are counted.
 fn size(members: &[ExtensionMember]) -> i64 {
     quota::bytes(members.iter().map(|(name, value)| name.len() + value.len()))
 }
@@ -248,13 +248,13 @@ pub(in crate::store) async fn delete(
     expected.check(&extension.version_token())?;
     let number = number(tx, mailbox, id).await?;
     quota::count(tx, mailbox, 0, -size(&extension.members)).await?;
-    // Its members refer to it and go with it.
+    // Its members are removed by their foreign key.
     let text = "delete from extensions where mailbox = $1 and contact_id = $2 and pos = $3";
     tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(pos)).await?;
     Ok(number)
 }
 
-/// An extension and its place among the contact's.
+/// An extension, and its position among those of the contact.
 async fn find(tx: &mut Tx, mailbox: i64, within: &[String], id: Uuid, name: &str) -> Result<(i64, Extension), Error> {
     folders::see_contact(tx.reading().await?, mailbox, within, id).await?;
     let text = "select pos from extensions where mailbox = $1 and contact_id = $2 and name = $3";
@@ -265,7 +265,7 @@ async fn find(tx: &mut Tx, mailbox: i64, within: &[String], id: Uuid, name: &str
     Ok((pos, extension.ok_or(Error::NotFound)?))
 }
 
-/// The number of a write to a contact's extensions, which is remembered.
+/// Takes the number of a write to a contact's extensions, and stores it.
 async fn number(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<i64, Error> {
     let number = changes::number(tx, mailbox).await?;
     let text = "
@@ -277,7 +277,7 @@ set version = excluded.version, last_modified_date_time = excluded.last_modified
 }
 
 /// # Errors
-/// [`Error::Quota`] when there is more in a contact's extensions than may be.
+/// [`Error::Quota`] if a contact's extensions are too large.
 async fn check_size(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<(), Error> {
     let text = "
 select coalesce(sum(octet_length(name) + octet_length(value)), 0) from extension_members

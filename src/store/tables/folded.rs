@@ -1,15 +1,15 @@
-//! The folded form of texts without a `*_key` column. Of a text in ASCII letters `lower()` makes it on either engine;
-//! of others it is kept beside the contact (table `folded`), where it is not the same anyway.
+//! The folded form of texts without a `*_key` column. `lower()` folds ASCII text on both engines. For other texts the
+//! folded form is stored in the table `folded`, if it differs from `lower()`.
 
 use crate::domain::contact::{Address, Complex, DateTimeTimeZone, Email, Phone, Properties, Text, Website};
 use crate::domain::fold::fold;
 use crate::domain::query::typed::{EntryTable, Property};
 use crate::store::tables::columns;
 
-/// A row of the table: the property, which entry of it, and the folded text.
+/// A row of the table: the property, the number of the entry, and the folded text.
 pub(in crate::store) type Folded = (String, usize, String);
 
-/// The name of a property in the table; `None` for one that has a column for its folded form.
+/// The name of a property in the table; `None` if it has a key column.
 pub(in crate::store) fn name(property: Property) -> Option<String> {
     match property {
         Property::Name | Property::Color | Property::User(_) => None,
@@ -26,7 +26,7 @@ pub(in crate::store) fn name(property: Property) -> Option<String> {
                 EntryTable::Phones => "phones",
                 EntryTable::Addresses => "postalAddresses",
                 EntryTable::Websites => "websites",
-                // They have columns for it, what is folded of them.
+                // Their folded texts have columns.
                 EntryTable::Categories
                 | EntryTable::Extensions
                 | EntryTable::SingleValues(_)

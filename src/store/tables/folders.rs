@@ -1,5 +1,5 @@
-//! Folders of contacts. A contact may name a folder that does not exist: it is then made, whatever others are called.
-//! Where a folder route names one, names are unique beside each other.
+//! Folders of contacts. A create may name a folder that does not exist; then it is created, even if another folder has
+//! the same display name. A folder that is created by a folder route has a name that is unique in its parent.
 
 use uuid::Uuid;
 
@@ -15,9 +15,9 @@ use crate::store::tables::extended::{self, ExtendedOwner};
 use crate::store::tables::{cards, changes, counts};
 use crate::store::write::tx::Tx;
 
-/// How many folders may lie inside each other below the default one.
+/// Maximum depth of folders below the default one.
 const MAX_DEPTH: i64 = 100;
-/// Most ids of a path: the default folder's may be the first.
+/// Maximum number of ids in a path: the first may be the default folder.
 const MAX_PATH: usize = 101;
 
 macro_rules! select_folders {
@@ -48,7 +48,7 @@ pub(in crate::store) async fn exists(session: &mut Session, mailbox: i64, id: &s
     Ok(session.row(Statement::new(text).bind(mailbox).bind(id)).await?.is_some())
 }
 
-/// The id of the folder that this one means, if there is one.
+/// The id of the folder that this id stands for, if it exists: the default folder has several ids.
 pub(in crate::store) async fn known(session: &mut Session, mailbox: i64, id: &str) -> Result<Option<String>, Error> {
     if exists(session, mailbox, id).await? {
         return Ok(Some(id.to_owned()));
@@ -56,10 +56,10 @@ pub(in crate::store) async fn known(session: &mut Session, mailbox: i64, id: &st
     Ok(is_default_otherwise(id).then(|| DEFAULT_FOLDER.to_owned()))
 }
 
-/// The folder at the end of a path of ids, each of which must be inside the one before it. The first may be anywhere.
+/// The folder at the end of a path of ids. Each must be inside the one before it. The first may be anywhere.
 ///
 /// # Errors
-/// [`Error::NotFound`] when one is not there, or not inside the one before it.
+/// [`Error::NotFound`] if one does not exist or is not inside the one before it.
 pub(in crate::store) async fn get(session: &mut Session, mailbox: i64, path: &[String]) -> Result<Folder, Error> {
     let text = select_folders!("where f.mailbox = $1 and f.id = $2 and f.deleted_date_time is null");
     if path.len() > 1 {
@@ -80,7 +80,7 @@ pub(in crate::store) async fn get(session: &mut Session, mailbox: i64, path: &[S
     found.filter(|_| path.len() <= MAX_PATH).ok_or(Error::NotFound)
 }
 
-/// Makes a mailbox's default folder.
+/// Creates the default folder of a mailbox.
 pub(in crate::store) async fn create_default(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
     write(tx, mailbox, DEFAULT_FOLDER, "Contacts", None).await.map(drop)
 }
@@ -89,7 +89,7 @@ pub(in crate::store) async fn create_default(tx: &mut Tx, mailbox: i64) -> Resul
 /// name as sent (docs/graph.md, "Folders").
 ///
 /// # Errors
-/// [`Error::Quota`] when it is unknown and the mailbox has `max` folders already, deleted ones counted.
+/// [`Error::Quota`] if it is unknown and the mailbox has `max` folders already, including deleted ones.
 pub(in crate::store) async fn ensure(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Result<(), Error> {
     if exists(tx.reading().await?, mailbox, id).await? {
         return Ok(());
@@ -98,11 +98,12 @@ pub(in crate::store) async fn ensure(tx: &mut Tx, mailbox: i64, id: &str, max: i
     write(tx, mailbox, id, id, Some(DEFAULT_FOLDER)).await.map(drop)
 }
 
-/// Makes a folder inside another.
+/// Creates a folder inside another.
 ///
 /// # Errors
-/// [`Error::NotFound`] without the parent, [`Error::FolderExists`] when a folder beside it has the name,
-/// [`Error::Quota`] when the mailbox has `max` folders already, it would lie too deep, or have too many extended properties.
+/// [`Error::NotFound`] for the parent, [`Error::FolderExists`] if the parent has a folder of this name,
+/// [`Error::Quota`] if the mailbox has `max` folders already, the folder would be too deep, or it would have too many
+/// extended properties.
 pub(in crate::store) async fn create(
     tx: &mut Tx,
     mailbox: i64,
@@ -130,10 +131,10 @@ pub(in crate::store) async fn create(
     })
 }
 
-/// Makes a folder with this id inside the default one.
+/// Creates a folder with this id in the default folder.
 ///
 /// # Errors
-/// As [`create`], and [`Error::FolderExists`] where the id is taken.
+/// As [`create`], and [`Error::FolderExists`] if the id is taken.
 pub(in crate::store) async fn create_as(
     tx: &mut Tx,
     mailbox: i64,
@@ -154,8 +155,8 @@ pub(in crate::store) async fn create_as(
 /// Renames a folder, moves it into another, or changes its extended properties.
 ///
 /// # Errors
-/// [`Error::NotFound`] for the folder or the one it is to move into, [`Error::FolderExists`] when a folder there has its
-/// name, [`Error::DefaultFolder`] for the default one, [`Error::Cycle`] into itself, [`Error::Quota`] where it would lie too
+/// [`Error::NotFound`] for the folder or the target, [`Error::FolderExists`] if the target has a folder of this name,
+/// [`Error::DefaultFolder`] for the default folder, [`Error::Cycle`] into itself, [`Error::Quota`] if it would be too
 /// deep, [`Error::Stale`] when a precondition fails.
 pub(in crate::store) async fn update(
     tx: &mut Tx,
@@ -167,7 +168,7 @@ pub(in crate::store) async fn update(
     let mut folder = get(tx.reading().await?, mailbox, path).await?;
     expected.check(&folder.version_token())?;
     let parent = match changes.parent_folder_id {
-        // As it is answered.
+        // Answers show the default folder's parent as the root.
         Some(id) if folder.is_default() && id.eq_ignore_ascii_case(ROOT) => None,
         Some(id) if is_default_otherwise(&id) => known(tx.reading().await?, mailbox, &id).await?,
         Some(id) => Some(id),
@@ -205,8 +206,8 @@ where mailbox = $1 and id = $2";
     Ok(Folder { parent_folder_id: Some(parent), display_name: name, ..folder })
 }
 
-/// Marks a folder as deleted at `time`, with all folders and contacts inside it. Returns the number of the last change, and
-/// whether all is marked: where it is much, that is left to [`emptying`].
+/// Marks a folder as deleted at `time`, with all folders and contacts inside it. Returns the number of the last change,
+/// and whether everything is marked: a large folder is left to [`emptying`].
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::DefaultFolder`] for the default one, [`Error::Stale`] when a precondition fails.
@@ -222,7 +223,8 @@ pub(in crate::store) async fn delete(
     if folder.is_default() {
         return Err(Error::DefaultFolder);
     }
-    // Contacts first, then folders, numbered in the order of their keys. The log's new entries then tell what is marked.
+    // Contacts first, then folders, numbered in the order of their keys. The new log entries then say what must be
+    // marked.
     let now = tx.now();
     let before = changes::last(tx, mailbox).await?;
     let statement = Statement::new(MANY_CONTACTS).bind(mailbox).bind(folder.id.as_str()).bind(emptying::PIECE);
@@ -258,7 +260,7 @@ with recursive tree (id) as (
     };
 }
 
-/// A row where there are more than `$3` contacts.
+/// One row if there are more than `$3` contacts.
 const MANY_CONTACTS: &str = concat!(
     tree!(),
     "
@@ -286,7 +288,7 @@ update folders set deleted_date_time = $2, last_modified_date_time = $2, version
 from changes l where l.mailbox = $1 and l.seq > $3 and folders.mailbox = $1 and folders.id = l.folder_id";
 
 /// # Errors
-/// [`Error::FolderExists`] when a folder in `parent` other than `own` has the name, in any letter case.
+/// [`Error::FolderExists`] if another folder than `own` in `parent` has the name, in any letter case.
 async fn is_free(tx: &mut Tx, mailbox: i64, parent: &str, name: &str, own: &str) -> Result<(), Error> {
     let text = "
 select 1 from folders
@@ -298,11 +300,11 @@ where mailbox = $1 and parent_folder_id = $2 and display_name_key = $3 and id <>
     }
 }
 
-/// Checks that a folder, with all folders inside it, has room inside another. Without an id it is a new one.
+/// Checks that a folder, with all folders inside it, fits inside another. `None` is a new folder.
 ///
 /// # Errors
-/// [`Error::NotFound`] when there is no `parent`, [`Error::Cycle`] when it is `id` or inside it, [`Error::Quota`] where one
-/// would lie too deep.
+/// [`Error::NotFound`] if `parent` does not exist, [`Error::Cycle`] if it is `id` or inside it, [`Error::Quota`] if a
+/// folder would be too deep.
 async fn fits(tx: &mut Tx, mailbox: i64, id: Option<&str>, parent: &str) -> Result<(), Error> {
     let text = "
 with recursive above (id, parent) as (
@@ -312,7 +314,7 @@ with recursive above (id, parent) as (
 )
 select count(*), count(*) filter (where id = $3) from above";
     let row = tx.reading().await?.one(Statement::new(text).bind(mailbox).bind(parent).bind(id)).await?;
-    // The default folder is one of those above, and not counted: this is how deep the folder itself would lie.
+    // The default folder is among those above and does not count, so this is the depth of the folder itself.
     let depth: i64 = row.get(0)?;
     if depth == 0 {
         return Err(Error::NotFound);
@@ -337,7 +339,7 @@ select coalesce(max(depth), 0) from below";
 }
 
 /// # Errors
-/// [`Error::Quota`] when the mailbox has `max` folders, deleted ones counted, and `id` is not among them.
+/// [`Error::Quota`] if the mailbox has `max` folders, including deleted ones, and `id` is not among them.
 async fn room_for(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Result<(), Error> {
     let text = "select count(*), count(*) filter (where id = $2) from folders where mailbox = $1";
     let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
@@ -374,7 +376,7 @@ set parent_folder_id = excluded.parent_folder_id, display_name = excluded.displa
     Ok(version)
 }
 
-/// Checks that the contact with this id is there, without reading it.
+/// Checks that the contact with this id exists, without reading it.
 ///
 /// # Errors
 /// [`Error::NotFound`], also when it is deleted or in another folder.

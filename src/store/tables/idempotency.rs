@@ -1,6 +1,6 @@
-//! Creates that happen once however often they are sent: the key that a request names (docs/graph.md, "Repeated creates")
-//! is written in the transaction of what it makes. A mailbox's writes take turns, in all processes, so of requests with
-//! one key the first makes something and the others find it.
+//! Creates that take effect once, even if the request is repeated (docs/graph.md, "Repeated creates"). The key is
+//! written in the transaction of the create. The writes of a mailbox are serialized across all processes, so the first
+//! request with a key creates the item and the others find it.
 
 use uuid::Uuid;
 
@@ -15,9 +15,9 @@ use crate::store::tables::contacts::{self, New};
 use crate::store::tables::{extensions, folders};
 use crate::store::write::tx::Tx;
 
-/// How long a key is known, in microseconds: a day.
+/// Lifetime of a key in microseconds: one day.
 pub(in crate::store) const KEPT: i64 = 24 * 60 * 60 * 1_000_000;
-/// Most keys of a mailbox that are known at once.
+/// Maximum number of keys of a mailbox.
 const MAX_KEYS: i64 = 10_000;
 
 /// The key by which a repeated create is recognized.
@@ -30,12 +30,12 @@ pub struct IdempotencyKey {
 }
 
 impl Store {
-    /// As [`Store::insert`] or, with a path of folders, [`Store::insert_in`], but for a create that was done before: its
-    /// contact as it is now.
+    /// Like [`Store::insert`] or, with a path of folders, [`Store::insert_in`]. If the create was done before, returns
+    /// its contact as it is now.
     ///
     /// # Errors
-    /// As these; [`Error::KeyReused`] when the key was of another request, [`Error::NotFound`] when the contact was
-    /// deleted since, [`Error::Quota`] when the mailbox has too many keys.
+    /// As these; [`Error::KeyReused`] if another request used the key, [`Error::NotFound`] if the contact was deleted
+    /// since, [`Error::Quota`] if the mailbox has too many keys.
     pub async fn insert_once(
         &self,
         mailbox: i64,
@@ -58,7 +58,7 @@ impl Store {
             if !folder.is_empty() {
                 folders::get(tx.reading().await?, mailbox, &folder).await?;
             }
-            // This job has looked at the right itself, and writes down whose it was.
+            // This job has checked the rights itself and writes the audit entry itself.
             let new = New { folder: folder.last().cloned(), ..New::of(mailbox, new) };
             let contact = contacts::insert(tx, vec![new], max_folders).await?.pop();
             let contact = contact.ok_or_else(|| Error::internal("nothing was written"))?;
@@ -69,7 +69,7 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// As [`Store::create_folder`], but for a create that was done before: its folder as it is now.
+    /// Like [`Store::create_folder`]. If the create was done before, returns its folder as it is now.
     ///
     /// # Errors
     /// As that and [`Store::insert_once`].
@@ -107,7 +107,7 @@ select request, item_id from idempotency_keys where mailbox = $1 and key = $2 an
 }
 
 /// # Errors
-/// [`Error::Quota`] when the mailbox has as many keys as it may.
+/// [`Error::Quota`] if the mailbox has too many keys.
 async fn remember(tx: &mut Tx, mailbox: i64, once: &IdempotencyKey, item: &str) -> Result<(), Error> {
     forget(tx, mailbox).await?;
     let count = Statement::new("select count(*) from idempotency_keys where mailbox = $1").bind(mailbox);
@@ -121,7 +121,7 @@ insert into idempotency_keys (mailbox, key, request, item_id, created_date_time)
     tx.execute(statement.bind(tx.now())).await
 }
 
-/// Removes the keys whose day is over.
+/// Removes expired keys.
 pub(in crate::store) async fn forget(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
     let text = "delete from idempotency_keys where mailbox = $1 and created_date_time <= $2";
     tx.execute(Statement::new(text).bind(mailbox).bind(tx.now() - KEPT)).await

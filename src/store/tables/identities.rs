@@ -1,5 +1,5 @@
-//! Users whom an identity provider knows. Each is found by the provider and its own name for them, and by their id. What else
-//! it calls them finds nobody, but for a name that the operator has bound, or that stands in a claim which the operator trusts.
+//! Users of identity providers. A user is found by the provider's URL and subject, and by the id. No other name from a
+//! token finds a user, except a name that the operator has bound, or one from a claim that the operator trusts.
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::user::{self, Identity, Trusted, User};
@@ -9,16 +9,16 @@ use crate::store::db::statement::Statement;
 use crate::store::tables::{audit, quota, users};
 use crate::store::write::tx::Tx;
 
-/// Whom an identity provider means, as far as the operator is told.
+/// An identity at an identity provider, as the operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownIdentity {
     /// The provider.
     pub issuer: String,
-    /// Its own name for somebody.
+    /// The provider's id of the user.
     pub subject: String,
-    /// What it calls them to people.
+    /// The name in the provider's claim.
     pub claimed_name: Option<String>,
-    /// Whether the operator has bound the name of their user.
+    /// Whether the operator has bound the user's name.
     pub bound: bool,
 }
 
@@ -31,11 +31,11 @@ struct StoredIdentity {
 }
 
 impl StoredIdentity {
-    /// Whether an identity tells nothing that is new.
+    /// Whether an identity has nothing new.
     fn has(&self, identity: &Identity) -> bool {
         let shown = identity.display_name.as_ref().is_none_or(|name| *name == self.user.display_name);
         let told = self.known.claimed_name == identity.claimed_name && self.trusted == identity.trusted;
-        // Of an older token. A name that was changed is not changed back by it.
+        // An older token must not change a name back.
         identity.said < self.said || told && (shown || !self.user.is_of_provider())
     }
 }
@@ -51,12 +51,12 @@ from identities i join users c on c.mailbox = i.mailbox"
 }
 
 impl Store {
-    /// The user of an identity, made with an empty mailbox if there is none, and called what it is called now.
+    /// The user of an identity, with the current name. A new user is created with an empty mailbox.
     ///
     /// # Errors
-    /// [`Error::Quota`] past 100,000 users, else those of the database.
+    /// [`Error::Quota`] above 100,000 users, else those of the database.
     pub async fn user_of_identity(&self, identity: &Identity) -> Result<User, Error> {
-        // Not remembered between requests: another process may bind a name at any time.
+        // This is not cached, because another process may bind a name at any time.
         let found = self
             .read_vital(async |session: &mut Session| find(session, &identity.issuer, &identity.subject).await)
             .await?;
@@ -67,7 +67,7 @@ impl Store {
         self.write(None, async move |tx| ensure(tx, &identity).await).await
     }
 
-    /// Takes back the names that other claims than this one of this issuer have given: the operator trusts it alone.
+    /// Removes the names that came from any other claim or issuer: the operator trusts only this one.
     ///
     /// # Errors
     /// Those of the database.
@@ -96,20 +96,21 @@ where name_key is not null and (issuer is distinct from $1 or claim is distinct 
         self.write(None, work).await
     }
 
-    /// Binds a name to whom a provider means by a subject, so that they are found by it and no claim changes that. The name of
-    /// a user of contactd's own has that user be theirs. Without an issuer, the one who has brought the subject here is meant.
+    /// Binds a name to a subject of a provider, so that the name finds that user and no claim changes it. If the name
+    /// is that of a user of contactd's own, the subject gets that user. Without an issuer, the provider that has sent
+    /// the subject before is meant.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that says in whose way it is.
+    /// [`Error::Invalid`] with the conflict.
     pub async fn bind_name(&self, name: &str, issuer: Option<String>, subject: &str) -> Result<User, Error> {
         let (name, subject) = (user::shown(name), subject.to_owned());
         self.write(None, async move |tx| bind(tx, &name, issuer, &subject).await).await
     }
 
-    /// Takes a bound name back.
+    /// Removes the binding of a name.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`], [`Error::Invalid`] where the name is not bound.
+    /// [`Error::UnknownUser`], [`Error::Invalid`] if the name is not bound.
     pub async fn unbind_name(&self, name: &str) -> Result<User, Error> {
         let name = name.to_owned();
         let work = async move |tx: &mut Tx| {
@@ -127,14 +128,14 @@ where name_key is not null and (issuer is distinct from $1 or claim is distinct 
     }
 }
 
-/// All identities, by the mailboxes of their users.
+/// All identities, by mailbox.
 pub(in crate::store) async fn all(session: &mut Session) -> Result<Vec<(i64, KnownIdentity)>, Error> {
     let text = concat!(select!(), " order by i.mailbox, i.issuer, i.subject");
     let rows = session.rows(Statement::new(text)).await?;
     rows.iter().map(|row| read(row).map(|stored| (stored.user.mailbox, stored.known))).collect()
 }
 
-/// Forgets the identities of a user who is removed. The names that they had go to whom else these are due.
+/// Removes the identities of a user who is removed. Others who claim their names get them.
 pub(in crate::store) async fn forget(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
     let text = "
 select user_principal_name_key from users where mailbox = $1
@@ -194,7 +195,7 @@ where issuer = $1 and subject = $2";
         tx.execute(Statement::new(text).bind(user.mailbox).bind(name)).await?;
     }
     let before = stored.and_then(|stored| stored.trusted).map(|trusted| user::key(&trusted.name));
-    // The new name first: a user who gets it releases the old one.
+    // The new name first, because a user who gets it releases the old one.
     for key in key.iter().chain(before.iter().filter(|before| Some(*before) != key.as_ref())) {
         assign_name(tx, key).await?;
     }
@@ -202,7 +203,7 @@ where issuer = $1 and subject = $2";
     found.map(|found| found.user).ok_or_else(|| Error::internal("an identity was not kept"))
 }
 
-/// Makes a user without a name, and an identity of theirs.
+/// Creates a user without a name, and the user's identity.
 async fn create(tx: &mut Tx, issuer: &str, subject: &str, display_name: Option<&str>) -> Result<User, Error> {
     let id = Tx::own_id().to_string();
     let name = user::nameless(&id);
@@ -250,7 +251,7 @@ async fn assign_name(tx: &mut Tx, key: &str) -> Result<(), Error> {
     }
 }
 
-/// Who is found by a name.
+/// The user whom a name finds.
 async fn holder(session: &mut Session, key: &str) -> Result<Option<User>, Error> {
     let text = concat!(users::select!(), " from users c where c.user_principal_name_key = $1");
     session.row(Statement::new(text).bind(key)).await?.map(|row| users::read(&row, 0)).transpose()
@@ -261,7 +262,7 @@ async fn is_bound(session: &mut Session, mailbox: i64) -> Result<bool, Error> {
     Ok(session.row(Statement::new(text).bind(mailbox)).await?.is_some())
 }
 
-/// Calls a user so from now on.
+/// Renames a user.
 async fn call(tx: &mut Tx, user: &User, name: &str) -> Result<(), Error> {
     let text = "update users set user_principal_name = $2, user_principal_name_key = $3, mail = $2 where mailbox = $1";
     tx.execute(Statement::new(text).bind(user.mailbox).bind(name).bind(user::key(name))).await
@@ -271,7 +272,7 @@ fn refused(why: impl Into<String>) -> Error {
     Error::invalid(Kind::Request, "", why)
 }
 
-/// By whom a subject was brought here, unless that is said.
+/// The issuer: the given one, or the only one that has sent the subject.
 async fn issuer(session: &mut Session, said: Option<String>, subject: &str) -> Result<String, Error> {
     if let Some(issuer) = said {
         return Ok(issuer);
@@ -333,17 +334,17 @@ async fn bind(tx: &mut Tx, name: &str, said: Option<String>, subject: &str) -> R
     };
     let text = "update identities set bound = true where issuer = $1 and subject = $2";
     tx.execute(Statement::new(text).bind(&issuer).bind(subject)).await?;
-    // What they were called before is free.
+    // The earlier name is free now.
     assign_name(tx, &user::key(&user.user_principal_name)).await?;
     audit::by_operator(tx, user.mailbox, "user bind", Some(&user.id), None).await?;
     let user = users::find(tx.reading().await?, &user.id).await?;
     user.ok_or_else(|| Error::internal("a user who was bound is gone"))
 }
 
-/// Has the claims decide again.
+/// Lets the claims decide the name again.
 async fn unbind(tx: &mut Tx, user: &User) -> Result<(), Error> {
     if !user.is_of_provider() {
-        // Who signs in as that subject is somebody else from now on.
+        // From now on the subject is a different user.
         let text = "delete from identities where mailbox = $1";
         return tx.execute(Statement::new(text).bind(user.mailbox)).await;
     }

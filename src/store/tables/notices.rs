@@ -1,4 +1,4 @@
-//! Notifications that are due: entries of the change log, as a subscriber sees them.
+//! Notifications to send: entries of the change log as a subscriber sees them.
 
 use uuid::Uuid;
 
@@ -7,7 +7,7 @@ use crate::domain::subscription::{ChangeType, Notice, Subject};
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Statement;
 
-/// Most entries of the log that are looked through at once, and most notices that are made of them.
+/// Maximum number of log entries in one read, and maximum number of notices from them.
 const MAX_ENTRIES: i64 = 10_000;
 const MAX_NOTICES: i64 = 100;
 
@@ -16,9 +16,9 @@ const MAX_NOTICES: i64 = 100;
 pub(crate) struct NoticeBatch {
     /// In the order of the changes.
     pub(crate) notices: Vec<Notice>,
-    /// It goes up to this number,
+    /// The last number that was read.
     pub(crate) up_to: i64,
-    /// and the log to this one.
+    /// The last number of the log.
     pub(crate) last: i64,
 }
 
@@ -29,7 +29,7 @@ pub(in crate::store) async fn read(
     subject: &Subject,
     after: i64,
 ) -> Result<NoticeBatch, Error> {
-    // Numbers are in the order of commits, so all entries up to this one are there to be read.
+    // Numbers are in the order of commits, so all entries up to this one are visible.
     session.begin_snapshot().await?;
     let statement = Statement::new("select seq from mailboxes where id = $1").bind(mailbox);
     let last = session.row(statement).await?.map_or(Ok(after), |row| row.get(0))?;
@@ -44,12 +44,12 @@ pub(in crate::store) async fn read(
     Ok(NoticeBatch { notices, up_to, last })
 }
 
-/// Of contacts, in one folder or in all.
+/// Notices of contacts, in one folder or in all.
 ///
-/// A contact is created by the entry that has the time of its creation, and where it is deleted permanently, by the first. A move
-/// leaves two entries, one behind the other: it is not there any more, it is elsewhere. In the one folder that is deleted,
-/// in the other created, and for the mailbox as a whole updated. A contact that is restored leaves two in one folder, and is
-/// created.
+/// The entry with the time of a contact's creation is its creation; for a contact that was deleted permanently, the
+/// first entry is. A move leaves two entries in a row: removed from one folder, and changed in another. That is deleted
+/// in the one folder, created in the other, and updated for the mailbox. A restored contact leaves two entries in one
+/// folder, and is created.
 async fn of_contacts(
     session: &mut Session,
     mailbox: i64,
@@ -88,7 +88,8 @@ order by c.seq limit $5";
     notices.collect()
 }
 
-/// Of folders. A deleted folder may be created again, so its row describes the last time only; the log has the earlier ones.
+/// Notices of folders. A deleted folder may be created again, so its row only describes the last creation; the log has
+/// the earlier ones.
 async fn of_folders(session: &mut Session, mailbox: i64, after: i64, up_to: i64) -> Result<Vec<Notice>, Error> {
     let text = "
 select c.seq, c.folder_id, c.changed_date_time, c.removed,

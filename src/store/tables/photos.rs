@@ -1,4 +1,4 @@
-//! Photos of contacts: a row for each, and its bytes in chunks, so that a reader holds one chunk in memory.
+//! Photos of contacts: one row for each, with the bytes in chunks, so that a reader holds one chunk in memory.
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, LocalBoxStream};
@@ -13,7 +13,7 @@ use crate::store::db::statement::Statement;
 use crate::store::tables::{changes, folders, quota};
 use crate::store::write::tx::Tx;
 
-/// How many bytes a chunk has, but for the last of a photo.
+/// The size of a chunk in bytes; the last chunk of a photo may be smaller.
 const CHUNK: usize = 256 << 10;
 
 /// The bytes of a photo, a chunk at a time.
@@ -23,14 +23,14 @@ impl Store {
     /// The photo of the contact with this id, in the folder at the end of a path of ids or, without one, in any folder.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it has none, also when the contact is deleted or in another folder.
+    /// [`Error::NotFound`] if it has none, or the contact is deleted or in another folder.
     pub async fn photo(&self, mailbox: i64, within: &[String], id: Uuid) -> Result<Photo, Error> {
         let read = async |session: &mut Session| find(session, mailbox, within, id).await;
         self.read(read).await?.ok_or(Error::NotFound)
     }
 
-    /// The same with its bytes, which are read as they are asked for. They end in an error if the photo
-    /// is replaced while it is read.
+    /// The same with its bytes, which are read on demand. They end in an error if the photo is replaced during the
+    /// read.
     ///
     /// # Errors
     /// As [`Store::photo`].
@@ -53,8 +53,8 @@ impl Store {
         Ok((photo, stream::once(async { Ok(first) }).chain(rest).boxed_local()))
     }
 
-    /// Gives a contact a photo, in place of the one it may have. That is no change of the contact: its version stays,
-    /// and the change log tells of it for cards only. The bytes are those of `picture`.
+    /// Sets or replaces the photo of a contact. The contact does not change: its version stays, and the change log has
+    /// an entry for cards only. `picture` describes the bytes.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the contact, [`Error::Stale`] when a precondition fails.
@@ -72,7 +72,7 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// Takes the photo of a contact away. Returns the number of that write; `None` if there was none.
+    /// Removes the photo of a contact. Returns the number of the write; `None` if there was no photo.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the contact, [`Error::Stale`] when a precondition fails.
@@ -89,7 +89,7 @@ impl Store {
     }
 }
 
-/// The contact's folder, its photo, and what else is given.
+/// Selects the contact's folder, its photo, and further columns.
 macro_rules! select_photo {
     ($more:literal, $join:literal) => {
         concat!(
@@ -110,7 +110,7 @@ where c.mailbox = $1 and c.id = $2 and c.deleted_date_time is null
 /// The photo of a contact, if it has one.
 ///
 /// # Errors
-/// [`Error::NotFound`] when the contact is not there, or not at the end of the path.
+/// [`Error::NotFound`] if the contact does not exist or is not in the folder at the end of the path.
 async fn find(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) -> Result<Option<Photo>, Error> {
     if !within.is_empty() {
         session.begin_snapshot().await?;
@@ -121,7 +121,7 @@ async fn find(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) 
     read(&row)
 }
 
-/// The photo of a contact and its first chunk, both as of one moment.
+/// The photo of a contact and its first chunk, from one snapshot.
 async fn find_with_bytes(
     session: &mut Session,
     mailbox: i64,

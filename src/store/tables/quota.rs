@@ -1,5 +1,5 @@
-//! How much a mailbox may hold. What it holds is counted in its row, in the transaction of each write that changes it: the hot
-//! writes do so themselves (`procedures`), all others here. Deleted contacts count until they are purged.
+//! The quota of a mailbox. Its usage is stored in its row and updated in the transaction of each write: by the frequent
+//! writes themselves (`procedures`), for all others here. Deleted contacts count until they are purged.
 
 use uuid::Uuid;
 
@@ -9,7 +9,7 @@ use crate::store::db::statement::{Sql, Statement};
 use crate::store::write::call::MailboxRoom;
 use crate::store::write::tx::Tx;
 
-/// Counts what a write adds or, where it is less than nothing, removes.
+/// Adds to the usage; negative numbers subtract.
 pub(in crate::store) async fn count(tx: &mut Tx, mailbox: i64, contacts: i64, bytes: i64) -> Result<(), Error> {
     if (contacts, bytes) == (0, 0) {
         return Ok(());
@@ -18,16 +18,16 @@ pub(in crate::store) async fn count(tx: &mut Tx, mailbox: i64, contacts: i64, by
     tx.execute(Statement::new(text).bind(mailbox).bind(contacts).bind(bytes)).await
 }
 
-/// Counts by how many bytes something grows or shrinks.
+/// Adds to the usage of bytes; a negative number subtracts.
 ///
 /// # Errors
-/// [`Error::Quota`] where it grows and the mailbox then holds more than it may.
+/// [`Error::Quota`] if it grows above the mailbox's limit.
 pub(in crate::store) async fn grow(tx: &mut Tx, mailbox: i64, bytes: i64) -> Result<(), Error> {
     count(tx, mailbox, 0, bytes).await?;
     if bytes > 0 { room(tx, mailbox, 0, 0).await } else { Ok(()) }
 }
 
-/// Checks that there is room for so much more.
+/// Checks that there is room for more contacts and bytes.
 ///
 /// # Errors
 /// [`Error::Quota`]
@@ -53,7 +53,7 @@ pub(in crate::store) fn too_large(limits: MailboxRoom) -> Error {
     ))
 }
 
-/// How many contacts these are, and how many bytes they and all that belongs to them have.
+/// The number of these contacts, and their size in bytes with everything that belongs to them.
 pub(in crate::store) async fn of_contacts(
     session: &mut Session,
     mailbox: i64,
@@ -85,7 +85,7 @@ pub(in crate::store) async fn of_contacts(
     Ok((row.get(0)?, row.get(1)?))
 }
 
-/// How many bytes of programs are kept with a folder.
+/// The bytes of a folder's properties that clients set.
 pub(in crate::store) async fn of_folder(session: &mut Session, mailbox: i64, folder: &str) -> Result<i64, Error> {
     let text = "
 select (select coalesce(sum(octet_length(id) + octet_length(value)), 0) from folder_single_values
@@ -96,13 +96,13 @@ select (select coalesce(sum(octet_length(id) + octet_length(value)), 0) from fol
     session.count(Statement::new(text).bind(mailbox).bind(folder)).await
 }
 
-/// A length as it is counted.
+/// A sum of lengths as it is counted.
 pub(in crate::store) fn bytes(lengths: impl IntoIterator<Item = usize>) -> i64 {
     i64::try_from(lengths.into_iter().sum::<usize>()).unwrap_or(i64::MAX)
 }
 
-/// Lets one process at a time continue from here until it commits, so that counts stay true. It locks a row that exists in every
-/// database.
+/// Lets one process at a time continue from here until its commit, so that counts stay correct. It locks a row that
+/// exists in every database.
 pub(in crate::store) async fn one_at_a_time(tx: &mut Tx) -> Result<(), Error> {
     tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await
 }

@@ -1,6 +1,6 @@
-//! On whose behalf something is done, and whether they may still do it when it is done: looked at by the statement or in
-//! the transaction that does it, so that a token that is revoked, a user who is disabled and a share that is taken back
-//! are so at once, in every process.
+//! The actor of a read or write, and the check of the actor's rights. The check is part of the statement or of the
+//! transaction that does the work, so a revoked token, a disabled user and a removed share take effect at once in every
+//! process.
 
 use uuid::Uuid;
 
@@ -13,30 +13,30 @@ use crate::store::db::turns::ReadCost;
 use crate::store::tables::audit;
 use crate::store::write::tx::Tx;
 
-/// Who does something, as the audit log names them, and by what right.
+/// The actor of a read or write, as the audit log names them, with the rights they act by.
 #[derive(Debug, Clone, Default)]
 pub struct Actor {
     /// A user's id, or `app:NAME`.
     pub name: String,
-    /// The stored token that was shown, which must not be revoked or expired.
+    /// The stored token of the request, which must not be revoked or expired.
     pub token: Option<Uuid>,
-    /// The own mailbox of a user, who must not be disabled. Without one it is an application.
+    /// The mailbox of the user, who must not be disabled. `None` for an application.
     pub user: Option<i64>,
-    /// The mailbox that something is done to. Where it is not the user's own, it must be shared with them.
+    /// The mailbox that is read or written. If it is not the user's own, it must be shared with the user.
     pub mailbox: Option<i64>,
-    /// Its owner as the request named them.
+    /// The mailbox's owner as the request named them.
     pub asked: String,
-    /// Where the request came from.
+    /// The client's address.
     pub address: Option<String>,
     /// The id in the request log.
     pub request: Option<Uuid>,
     /// The method and the route.
     pub action: String,
-    /// The id of what it is about, where the route names one.
+    /// The id of the item, if the route names one.
     pub item: Option<String>,
 }
 
-/// Why [`check`] is asked.
+/// The access that [`check`] checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum To {
     Read,
@@ -44,34 +44,34 @@ pub(in crate::store) enum To {
 }
 
 impl Store {
-    /// The same store for a caller: it refuses and rolls back what the caller is not permitted at that time.
+    /// The same store for a caller. It refuses and rolls back what the caller is not permitted at the time of the work.
     #[must_use]
     pub fn acting(&self, actor: Actor) -> Self {
         Self { actor: Some(actor.into()), ..self.clone() }
     }
 
-    /// The same store for a command of the operator's, on a mailbox.
+    /// The same store for a command of the operator on a mailbox.
     #[must_use]
     pub fn acting_for_operator(&self, mailbox: i64, command: &str) -> Self {
         let (name, action) = (audit::OPERATOR.to_owned(), command.to_owned());
         self.acting(Actor { name, action, mailbox: Some(mailbox), ..Actor::default() })
     }
 
-    /// The same store for what the program does of itself.
+    /// The same store for the program's own work.
     pub(in crate::store) fn itself(&self) -> Self {
         Self { actor: None, ..self.clone() }
     }
 
-    /// Checks that the actor may do anything at all here, or that the mailbox is theirs to read.
+    /// Checks that the actor may read the mailbox or, without a mailbox, may act at all.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] where token or user are no longer good, [`Error::UnknownUser`] where the mailbox is gone or
-    /// nobody's to see.
+    /// [`Error::Unauthorized`] if the token or user is no longer good, [`Error::UnknownUser`] if the mailbox is gone or
+    /// not shared with the user.
     pub async fn permits(&self) -> Result<(), Error> {
         self.read_vital(async |_: &mut Session| Ok(())).await
     }
 
-    /// Reads something by its key on the actor's behalf, if there is one.
+    /// Runs a read by key for the actor, if there is one.
     pub(in crate::store) async fn read<T>(
         &self,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
@@ -79,7 +79,7 @@ impl Store {
         self.read_for(ReadCost::Little, work).await
     }
 
-    /// The same of what may cost much: a list, or a number of many. Of a mailbox, unless it is of all.
+    /// The same for an expensive read: a list, or a count. `mailbox` is `None` if it reads more than one mailbox.
     pub(in crate::store) async fn read_much<T>(
         &self,
         mailbox: Option<i64>,
@@ -88,7 +88,7 @@ impl Store {
         self.read_for(self.much(mailbox), work).await
     }
 
-    /// The same of what all others wait for: health, tokens, users and rights.
+    /// The same for reads that every request waits for: health, tokens, users and rights.
     pub(in crate::store) async fn read_vital<T>(
         &self,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
@@ -102,13 +102,13 @@ impl Store {
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         if let Some(snapshot) = &self.snapshot {
-            // What may be read was looked at when the moment began.
+            // The rights were checked when the snapshot began.
             return Box::pin(async { work(snapshot.0.lock().await.session()?).await }).await;
         }
         let Some(actor) = self.actor.as_deref() else { return Box::pin(self.shared.readers.read(need, work)).await };
         let checked = async |session: &mut Session| {
             let now = clock::now();
-            // Nothing expensive is read for somebody who may not.
+            // The rights are checked before an expensive read.
             if matches!(need, ReadCost::Much { .. }) || !session.ask_along(question(actor, now), ANSWERS) {
                 check(session, actor, To::Read, now).await?;
                 return work(session).await;
@@ -120,7 +120,7 @@ impl Store {
             }
             done
         };
-        // On the heap: all that a call may read would else lie beside each other on its stack.
+        // On the heap: otherwise the stack of a call would have room for every read it may do.
         Box::pin(self.shared.readers.read(need, checked)).await
     }
 
@@ -128,8 +128,8 @@ impl Store {
         ReadCost::Much { mailbox, caller: self.actor.as_deref().map(|actor| actor.name.as_str()) }
     }
 
-    /// Reads of a mailbox what may cost much, as [`crate::store::db::readers::Readers::read_mailbox`]. The right is looked up at the
-    /// primary: a standby may not have heard yet that it is gone.
+    /// An expensive read of a mailbox, like [`crate::store::db::readers::Readers::read_mailbox`]. The rights are
+    /// checked on the primary, because a standby may lag behind.
     pub(in crate::store) async fn read_mailbox<T>(
         &self,
         mailbox: i64,
@@ -145,21 +145,21 @@ impl Store {
     }
 }
 
-/// Checks that an actor may do something now (UTC microseconds).
+/// Checks the rights of an actor at `now` (UTC microseconds).
 ///
 /// # Errors
-/// [`Error::Unauthorized`] where token or user are no longer good, [`Error::UnknownUser`] where the mailbox is gone or
-/// nobody's to see, [`Error::Denied`] where it may be read only.
+/// [`Error::Unauthorized`] if the token or user is no longer good, [`Error::UnknownUser`] if the mailbox is gone or not
+/// shared with the user, [`Error::Denied`] if it may only be read.
 pub(in crate::store) async fn check(session: &mut Session, actor: &Actor, to: To, now: i64) -> Result<(), Error> {
     let row = session.one(question(actor, now)).await?;
     let answers = (0..ANSWERS).map(|column| row.get(column)).collect::<Result<Vec<_>, _>>()?;
     judge(&answers, actor, to)
 }
 
-/// How many booleans answer a [`question`].
+/// The number of booleans that answer a [`question`].
 const ANSWERS: usize = 4;
 
-/// Asks what [`judge`] judges by.
+/// The query whose answer [`judge`] evaluates.
 fn question(actor: &Actor, now: i64) -> Statement<'static> {
     let text = "
 select
@@ -172,7 +172,7 @@ select
     Statement::new(text).bind(actor.token).bind(now).bind(actor.user).bind(actor.mailbox)
 }
 
-/// Whether the token, the user and the mailbox are good, and whether a share permits writing.
+/// Evaluates whether the token, the user and the mailbox are good, and whether a share permits writing.
 fn judge(answers: &[Option<bool>], actor: &Actor, to: To) -> Result<(), Error> {
     let [token, user, mailbox, share] = *answers else { return Err(Error::internal("a question was not answered")) };
     if !(token.unwrap_or_default() && user.unwrap_or_default()) {
@@ -192,7 +192,7 @@ fn judge(answers: &[Option<bool>], actor: &Actor, to: To) -> Result<(), Error> {
     }
 }
 
-/// Writes down that the actor has done what the transaction does.
+/// Writes the audit entry of the transaction.
 pub(in crate::store) async fn record(tx: &mut Tx, actor: &Actor) -> Result<(), Error> {
     let text = "
 insert into audit (mailbox, id, audit_date_time, actor, token_id, address, request_id, action, item)

@@ -18,7 +18,7 @@ macro_rules! table {
     };
 }
 
-/// The columns of a contact's own that are shown, those of `columns` included.
+/// The columns of `contacts` that are shown, including those of `columns`.
 const CONTACT_VALUES: [Column; 6 + PLAIN.len() + Text::ALL.len()] = {
     let own: [Column; 6] = *column_list![
         parent_folder_id Text, version Int, created_date_time Int, last_modified_date_time Int, deleted_date_time Int,
@@ -47,7 +47,7 @@ const CONTACTS: Table = Table {
     self_reference: None,
 };
 
-/// A contact's flag: a row where it has one.
+/// A contact's flag: one row if it has a flag.
 pub(in crate::store) const FLAGS: Table = table!(flags(mailbox Int, contact_id Id) flag_status Text,
     completed_date_time Text, completed_time_zone Text, due_date_time Text, due_time_zone Text, start_date_time Text,
     start_time_zone Text);
@@ -62,13 +62,13 @@ const WEBSITES: Table =
 const CATEGORIES: Table = table!(categories(mailbox Int, contact_id Id, pos Int) name Text; name_key Text);
 const IM_ADDRESSES: Table = table!(im_addresses(mailbox Int, contact_id Id, pos Int) address Text);
 const CHILDREN: Table = table!(children(mailbox Int, contact_id Id, pos Int) name Text);
-/// Entries too, which are never shown (`folded`).
+/// Folded texts, which are never shown (`folded`).
 pub(in crate::store) const FOLDED: Table =
     table!(folded(mailbox Int, contact_id Id, pos Int); property Text, entry Int, key Text);
 
-/// The tables of a contact's collections, in the order in which `write::rows` sends the entries: each a row, numbered from 0
-/// by `pos`. An entry is sent as a JSON array of the columns behind the key, in their order, or, where a table has one such
-/// column, as its value.
+/// The tables of a contact's collections, in the order in which `write::rows` sends them. Each entry is a row, numbered
+/// from 0 by `pos`. An entry is sent as a JSON array of the columns after the key or, if there is only one such column,
+/// as its value.
 pub(in crate::store) const COLLECTIONS: [&Table; 7] =
     [&EMAILS, &PHONES, &ADDRESSES, &WEBSITES, &CATEGORIES, &IM_ADDRESSES, &CHILDREN];
 
@@ -86,17 +86,17 @@ pub(in crate::store) const FOLDER_MULTI_VALUE_PROPERTIES: Table =
 pub(in crate::store) const FOLDER_MULTI_VALUES: Table = table!(folder_multi_values(mailbox Int, folder_id Text, pos Int, entry Int) value Text, value_key Text,
         value_number Int, value_millionths Int, value_instant Int);
 
-/// The cards kept beside contacts, and those of groups.
+/// The cards of contacts and groups.
 pub(in crate::store) const CARDS: Table = table!(cards(mailbox Int, contact_id Id) folder_id Text, name Text, uid Text,
     uid_key Text, is_group Bool, vcard_version Text, contact_version Int, photo_version Int, photo_at Int, photo_first Int,
     photo_width Int, photo_break Text, version Int, last_modified_date_time Int, deleted_date_time Int);
 pub(in crate::store) const CARD_TEXTS: Table = table!(card_texts(mailbox Int, contact_id Id, pos Int) text Text);
-/// What contacts were imported as, and what an import has made and changed.
+/// What contacts were imported as, and what each import created and changed.
 pub(in crate::store) const IMPORTED: Table = table!(imported(mailbox Int, contact_id Id) uid_key Text, hash Bytes);
 pub(in crate::store) const IMPORT_CONTACTS: Table = table!(import_contacts(mailbox Int, import_id Id, contact_id Id)
     created Bool, version Int, photo_version Int);
 
-/// Every table but `store` and what is made from the others, in an order in which each refers to those before it only.
+/// Every table except `store` and the search index. A table refers only to tables before it.
 pub(in crate::store) const TABLES: &[Table] = &[
     table!(mailboxes(id Int) seq Int, contacts Int, bytes Int),
     table!(users(id Text) user_principal_name Text, user_principal_name_key Text, display_name Text, mail Text,

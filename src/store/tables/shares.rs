@@ -1,4 +1,4 @@
-//! Mailboxes that their owners let other users see, or write to.
+//! Shares: mailboxes that other users may read or write.
 
 use crate::domain::error::Error;
 use crate::domain::user::{self, User};
@@ -8,15 +8,15 @@ use crate::store::db::statement::Statement;
 use crate::store::tables::users;
 use crate::store::write::tx::Tx;
 
-/// Most users that one mailbox is shared with.
+/// Maximum number of users that one mailbox is shared with.
 const MAX_SHARES: i64 = 1_000;
 
-/// That a user may see another's mailbox.
+/// The permission of a user to see another user's mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
-    /// The mailbox's owner, if it is read for the user it is shared with; else that user.
+    /// The mailbox's owner in a list of the user it is shared with; in the owner's list, that user.
     pub user: User,
-    /// Whether it may be written to as well.
+    /// Whether it also permits writing.
     pub can_write: bool,
 }
 
@@ -32,7 +32,7 @@ from shares s join users u on u.mailbox = s.",
 }
 
 impl Store {
-    /// The mailbox of the user of this name or id, if it is shared with the owner of another.
+    /// The mailbox of the user with this name or id, if it is shared with the owner of the mailbox `grantee`.
     ///
     /// # Errors
     /// Those of the database.
@@ -49,7 +49,7 @@ impl Store {
         self.read_vital(find).await
     }
 
-    /// The mailboxes that are shared with the owner of another, by their owners' ids.
+    /// The mailboxes that are shared with the owner of the mailbox `grantee`, by their owners' ids.
     ///
     /// # Errors
     /// Those of the database.
@@ -73,10 +73,10 @@ impl Store {
         self.read_much(Some(mailbox), list).await
     }
 
-    /// Shares a mailbox with a user, whether it was before or not.
+    /// Shares a mailbox with a user, or changes the share.
     ///
     /// # Errors
-    /// [`Error::Quota`] when it is shared with 1,000.
+    /// [`Error::Quota`] if it is shared with 1,000 users.
     pub async fn share(&self, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
         let work = async move |tx: &mut Tx| {
             let text = "select count(*) from shares where mailbox = $1 and grantee <> $2";
@@ -98,7 +98,7 @@ on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
     /// Changes how a mailbox is shared. A share that was removed in between stays removed.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none.
+    /// [`Error::NotFound`] if there is no share.
     pub async fn change_share(&self, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
         let work = async move |tx: &mut Tx| {
             exists(tx, mailbox, &with).await?;
@@ -110,10 +110,10 @@ on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
         self.write(Some(mailbox), work).await
     }
 
-    /// Takes a share back. It ends at once, and with it the subscriptions to the mailbox that its user has made.
+    /// Removes a share at once, with the subscriptions that its user has made to the mailbox.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none.
+    /// [`Error::NotFound`] if there is no share.
     pub async fn unshare(&self, mailbox: i64, with: User) -> Result<(), Error> {
         let work = async move |tx: &mut Tx| {
             exists(tx, mailbox, &with).await?;

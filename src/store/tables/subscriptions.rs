@@ -11,11 +11,12 @@ use crate::store::db::statement::Statement;
 use crate::store::tables::quota;
 use crate::store::write::tx::Tx;
 
-/// Most subscriptions of one creator to one mailbox, and most of the server, which looks them all over each second.
+/// Maximum number of subscriptions of one creator to one mailbox, and of the server, which checks all of them each
+/// second.
 const MAX_OF_CREATOR: i64 = 100;
 const MAX_SUBSCRIPTIONS: i64 = 10_000;
 
-/// What [`read`] reads, and more.
+/// Selects the columns that [`read`] reads, and further ones.
 macro_rules! select_subscriptions {
     ($where:literal) => {
         select_subscriptions!("", "", $where)
@@ -39,15 +40,15 @@ pub(in crate::store) const COLUMNS: usize = 13;
 pub(in crate::store) use select_subscriptions;
 
 impl Store {
-    /// Checks that there is room for one more, before anybody is asked to confirm it.
+    /// Checks that there is room for one more subscription, before its receiver is asked to confirm it.
     ///
     /// # Errors
-    /// [`Error::Quota`] when a creator has 100 in the mailbox, or the server 10,000.
+    /// [`Error::Quota`] if the creator has 100 for the mailbox, or the server has 10,000.
     pub async fn room_for_subscription(&self, mailbox: i64, creator: &str) -> Result<(), Error> {
         self.read(async |session: &mut Session| room(session, mailbox, creator).await).await
     }
 
-    /// Stores a subscription. It tells of what happens from now on.
+    /// Stores a subscription for changes from now on.
     ///
     /// # Errors
     /// As [`Store::room_for_subscription`].
@@ -63,7 +64,7 @@ impl Store {
         self.read(async |session: &mut Session| get(session, creator, id).await).await
     }
 
-    /// A creator's subscriptions after one, up to a number, in the order of their creation.
+    /// A creator's subscriptions after the given one, at most `limit`, in the order of creation.
     ///
     /// # Errors
     /// Those of the database.
@@ -78,7 +79,7 @@ impl Store {
         self.read(list).await
     }
 
-    /// Gives a subscription a new end or a new address, and retries failed notifications at once.
+    /// Changes the expiration or the address of a subscription, and retries failed notifications at once.
     ///
     /// # Errors
     /// As [`Store::subscription`].
@@ -101,7 +102,7 @@ update subscriptions set notification_url = $3, attempts = 0, next_attempt_date_
         self.write(None, work).await
     }
 
-    /// Binds a subscription to another token of its creator's, or to none.
+    /// Binds a subscription to another token of its creator, or to none.
     ///
     /// # Errors
     /// As [`Store::subscription`].
@@ -116,7 +117,7 @@ update subscriptions set token_id = $3, reminded_of_date_time = null where mailb
         self.write(None, work).await
     }
 
-    /// Takes a subscription away.
+    /// Removes a subscription.
     ///
     /// # Errors
     /// As [`Store::subscription`].
@@ -130,7 +131,7 @@ update subscriptions set token_id = $3, reminded_of_date_time = null where mailb
         self.write(None, work).await
     }
 
-    /// The last attempts to tell a subscriber something, in their order.
+    /// The last delivery attempts, in order.
     ///
     /// # Errors
     /// As [`Store::subscription`].

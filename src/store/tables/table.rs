@@ -1,8 +1,8 @@
-//! What a table is described by: its columns and their types.
+//! The description of a table: its columns and their types.
 
 use crate::store::db::statement::Sql;
 
-/// A column's type, in the words of neither engine.
+/// The type of a column, independent of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum ColumnType {
     Int,
@@ -13,7 +13,7 @@ pub(in crate::store) enum ColumnType {
 }
 
 impl ColumnType {
-    /// A value of the type out of a text in JSON, such as `value ->> 0`: ids and bytes are hexadecimal there.
+    /// A value of the type from the text of a JSON value, such as `value ->> 0`. Ids and bytes are hexadecimal in it.
     pub(in crate::store) fn of_json(self, text: Sql) -> Sql {
         let ([before, of_postgres], [after, behind]) = match self {
             Self::Text => return text,
@@ -39,7 +39,7 @@ pub(in crate::store) struct Table {
     /// The primary key.
     pub(in crate::store) keys: &'static [Column],
     pub(in crate::store) values: &'static [Column],
-    /// Columns that are made from other values, to search and sort by. They are written and never shown.
+    /// Columns for searching and sorting that are derived from other values. They are written and never shown.
     pub(in crate::store) derived: &'static [Column],
     /// A column that refers to other rows of the same table.
     pub(in crate::store) self_reference: Option<&'static str>,

@@ -1,5 +1,5 @@
-//! Tokens: of each the SHA-256 is stored, what it permits, and whose it is. Who shows one is looked up by that, so neither
-//! the database nor the time that a comparison takes tells anything of a secret.
+//! Tokens: the SHA-256, the scopes and the bearer are stored. A token is looked up by its SHA-256, so neither the
+//! database nor the timing of a comparison reveals a secret.
 
 use uuid::Uuid;
 
@@ -13,21 +13,21 @@ use crate::store::db::statement::Statement;
 use crate::store::tables::{audit, quota, users};
 use crate::store::write::tx::Tx;
 
-/// Most tokens of one store that are neither revoked nor expired.
+/// Maximum number of tokens that are neither revoked nor expired.
 const MAX_TOKENS: i64 = 100_000;
 
-/// A token that is to be made.
+/// A token to create.
 #[derive(Debug, Clone)]
 pub struct NewToken {
-    /// Whose it is. A user must exist.
+    /// The bearer. A user must exist.
     pub bearer: Principal,
     /// SHA-256 of the secret, in hexadecimal.
     pub digest: String,
-    /// What its maker calls it.
+    /// Its name, for people.
     pub name: Option<String>,
-    /// What it permits.
+    /// Its scopes.
     pub scopes: Scopes,
-    /// Until when it is good, in UTC microseconds.
+    /// Its expiration, in UTC microseconds.
     pub expires: Option<i64>,
 }
 
@@ -43,11 +43,11 @@ pub struct Token {
     pub created: i64,
     pub expires: Option<i64>,
     pub revoked: Option<i64>,
-    /// To some minutes.
+    /// Precise to some minutes.
     pub last_used: Option<i64>,
 }
 
-/// Whose a token is.
+/// The bearer of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bearer {
     /// A user.
@@ -56,16 +56,16 @@ pub enum Bearer {
     App(String),
 }
 
-/// What never changes of a token. Whether it was revoked is looked up when something is done with it.
+/// The facts of a token that never change. Whether it was revoked is checked with each use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenFacts {
-    /// By which it is revoked.
+    /// The id that revokes it.
     pub id: Uuid,
-    /// Whose it is.
+    /// The bearer.
     pub bearer: Bearer,
-    /// What it permits.
+    /// Its scopes.
     pub scopes: Scopes,
-    /// Until when it is good, in UTC microseconds.
+    /// Its expiration, in UTC microseconds.
     pub expires: Option<i64>,
 }
 
@@ -73,13 +73,13 @@ impl Store {
     /// Stores a token.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`]; [`Error::Denied`] where the name is that of an identity provider's user; [`Error::Quota`] when
-    /// there are 100,000.
+    /// [`Error::UnknownUser`]; [`Error::Denied`] if the user is an identity provider's; [`Error::Quota`] if there are
+    /// 100,000 tokens.
     pub async fn make_token(&self, new: NewToken) -> Result<Token, Error> {
         self.write(None, async move |tx| make(tx, &new).await).await
     }
 
-    /// Whether anybody could sign in: whether a token is good, and its bearer let in.
+    /// Whether anybody can sign in: whether there is a valid token of an enabled bearer.
     ///
     /// # Errors
     /// Those of the database.
@@ -87,11 +87,10 @@ impl Store {
         self.read(async |session: &mut Session| has_way_in(session, clock::now()).await).await
     }
 
-    /// Makes a user, where there is none of this name, with a token, unless somebody could sign in already. Returns whether
-    /// it has.
+    /// Creates a token, and its user if needed, unless somebody can sign in already. Returns whether it did.
     ///
     /// # Errors
-    /// [`Error::Denied`] where the user of that name is disabled; else those of the database.
+    /// [`Error::Denied`] if the user is disabled; else those of the database.
     pub async fn make_first_user(&self, name: &UserName, token: NewToken) -> Result<bool, Error> {
         let name = name.clone();
         let work = async move |tx: &mut Tx| {
@@ -108,7 +107,7 @@ impl Store {
         self.write(None, work).await
     }
 
-    /// All tokens, in the order in which they were made.
+    /// All tokens, in the order of creation.
     ///
     /// # Errors
     /// Those of the database.
@@ -120,7 +119,7 @@ impl Store {
         self.read_much(None, list).await
     }
 
-    /// Makes a token worthless, at once and in every process. Returns it as it is then.
+    /// Revokes a token, at once and in every process. Returns the revoked token.
     ///
     /// # Errors
     /// [`Error::NotFound`]
@@ -135,7 +134,7 @@ impl Store {
         self.write(None, work).await
     }
 
-    /// The token whose secret has this SHA-256, in hexadecimal, if it is good.
+    /// The token whose secret has this SHA-256, in hexadecimal, if it is valid.
     ///
     /// # Errors
     /// Those of the database.
@@ -160,7 +159,7 @@ where t.digest = $1 and t.revoked_date_time is null and coalesce(t.expiration_da
         self.read_vital(find).await
     }
 
-    /// Writes down that a token is used.
+    /// Records the use of a token.
     ///
     /// # Errors
     /// Those of the database.

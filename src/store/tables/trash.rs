@@ -1,7 +1,7 @@
-//! Deleted contacts. A contact that was deleted is in the trash until it is restored or its time is over
-//! (`purge`). What is deleted permanently is gone from the API in one transaction. A contact's rows go with it; those of a
-//! folder's content may be many, so they are marked with the time 0, which is in no trash, and removed in pieces at
-//! once, as what is in the trash leaves such a folder in pieces. Should that be interrupted, the next purge continues.
+//! Deleted contacts. A deleted contact is in the trash until it is restored or purged (`purge`). A permanent deletion
+//! removes the item from the API in one transaction. The rows of a contact are removed in the same transaction. The
+//! content of a folder may be large, so it is marked with the deletion time 0, which is not in the trash, and removed
+//! in pieces right after. If that is interrupted, the next purge continues.
 
 use uuid::Uuid;
 
@@ -17,16 +17,16 @@ use crate::store::tables::contacts::{self, find};
 use crate::store::tables::{along, cards, changes, counts, folders, quota};
 use crate::store::write::tx::Tx;
 
-/// The deletion time of rows that are deleted permanently and wait to be removed.
+/// The deletion time of rows that are deleted permanently and not yet removed.
 pub(in crate::store) const FOR_GOOD: i64 = 0;
 
 const IN_TRASH: &str = " and c.deleted_date_time > 0";
 
 impl Store {
-    /// The deleted contact with this id, with the expanded properties. Its last modification is its deletion.
+    /// The deleted contact with this id, with the expanded properties. Its deletion is its last modification.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it is not there, or not deleted.
+    /// [`Error::NotFound`] if it does not exist or is not deleted.
     pub async fn deleted_contact(&self, mailbox: i64, id: Uuid, expand: &Expand) -> Result<Contact, Error> {
         let read = async |session: &mut Session| {
             if !expand.is_empty() {
@@ -38,7 +38,7 @@ impl Store {
         self.read(read).await
     }
 
-    /// Brings a deleted contact back to its folder, or to the default one if that is gone.
+    /// Restores a deleted contact to its folder, or to the default folder if that is gone.
     ///
     /// # Errors
     /// As [`Store::deleted_contact`], and [`Error::Stale`] when a precondition fails.
@@ -46,7 +46,7 @@ impl Store {
         self.write(Some(mailbox), async move |tx| restore(tx, mailbox, id, &expected).await).await
     }
 
-    /// Deletes a contact for good, with all that belongs to it. Returns the number of that change.
+    /// Deletes a contact permanently, with everything that belongs to it. Returns the number of the change.
     ///
     /// # Errors
     /// As [`Store::update`].
@@ -66,7 +66,7 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// The same with one that is in the trash.
+    /// The same for a contact in the trash.
     ///
     /// # Errors
     /// As [`Store::restore`].
@@ -78,8 +78,8 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// Deletes the folder at the end of a path for good, and all that is inside it. What was deleted there before stays in
-    /// the trash, and would be restored to the default folder. Returns the number of the last change.
+    /// Deletes the folder at the end of a path permanently, with everything inside it. Contacts that were deleted
+    /// before stay in the trash; a restore puts them into the default folder. Returns the number of the last change.
     ///
     /// # Errors
     /// As [`Store::delete_folder`].
@@ -94,7 +94,7 @@ impl Store {
         let number = self.write(Some(mailbox), work).await?;
         self.empty_folders(mailbox).await;
         if let Err(error) = self.itself().purge_mailbox(mailbox, FOR_GOOD).await {
-            // It is gone for everybody; its rows go with the next purge.
+            // Nobody sees it any more; the next purge removes its rows.
             tracing::warn!(%error, "what was deleted for good could not be taken away yet");
         }
         Ok(number)
@@ -109,14 +109,14 @@ async fn restore(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) 
     }
     contact.sent_change_key = None;
     contact.last_modified_date_time = tx.now();
-    // As where it moves: by the two together it is known to have come back (`notices`).
+    // Two entries, as for a move: `notices` recognizes a restored contact by them.
     changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
     contact.version = changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), false).await?;
     cards::restored(tx, mailbox, id, &contact.parent_folder_id, contact.version).await?;
     let size = i64::try_from(contact.size()).map_err(Error::internal)?;
     let statement = Statement::new("select size from contacts where mailbox = $1 and id = $2").bind(mailbox).bind(id);
     let before: i64 = tx.reading().await?.row(statement).await?.ok_or(Error::NotFound)?.get(0)?;
-    // Deleted contacts count too.
+    // Deleted contacts count as well.
     quota::count(tx, mailbox, 0, size - before).await?;
     counts::count(tx, mailbox, &contact.parent_folder_id, 1).await?;
     let text = "
@@ -148,7 +148,7 @@ pub(in crate::store) async fn delete_folder(
     Ok(number)
 }
 
-/// Moves some of what is in the trash out of folders that were deleted permanently, so that those can be removed. Answers
+/// Moves some contacts in the trash out of folders that were deleted permanently, so that those can be removed. Returns
 /// whether there may be more.
 pub(in crate::store) async fn leave_folders(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
     let some = "
@@ -167,7 +167,7 @@ where mailbox = $1 and deleted_date_time > 0 and id <= $2
     Ok(true)
 }
 
-/// The folder `$2` and all inside it that were deleted before.
+/// The folder `$2` and all folders inside it that were deleted before.
 const FORGET_DELETED_FOLDERS: &str = "
 update folders set deleted_date_time = 0
 where mailbox = $1 and deleted_date_time is not null and id in (
@@ -178,7 +178,7 @@ with recursive tree (id) as (
 )
 select id from tree)";
 
-/// Removes contacts and all rows that are theirs. The log keeps what it says of them.
+/// Removes contacts with all their rows. The log keeps its entries.
 pub(in crate::store) async fn remove(tx: &mut Tx, mailbox: i64, contacts: &[Contact]) -> Result<(), Error> {
     let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
     let (count, bytes) = quota::of_contacts(tx.reading().await?, mailbox, &ids).await?;
@@ -186,14 +186,14 @@ pub(in crate::store) async fn remove(tx: &mut Tx, mailbox: i64, contacts: &[Cont
     cards::removed(tx, mailbox, &ids).await?;
     let ids: Vec<_> = ids.iter().map(|id| id.as_simple().to_string()).collect();
     let ids = serde_json::to_string(&ids).map_err(Error::internal)?;
-    // SQLite's index refers to no row (migrations, V3).
+    // SQLite's search index has no foreign key (migrations, V3).
     let index = Sql::new("delete from words where rowid in (select row from searched where mailbox = ").value(mailbox);
     let index = index.text(" and contact_id in (select unhex(value) from json_each(").value(ids.clone()).text(")))");
     tx.execute(Sql::either(index, Sql::new("select 1")).into()).await?;
     let numbers = Sql::new("delete from searched where mailbox = ").value(mailbox);
     let numbers = numbers.text(" and contact_id in (select unhex(value) from json_each(").value(ids.clone()).text("))");
     tx.execute(Sql::either(numbers, Sql::new("select 1")).into()).await?;
-    // All other rows of a contact but its card's name refer to it and go with it.
+    // All other rows of a contact, except its card's name, are removed by their foreign keys.
     let text = Sql::new("delete from contacts where mailbox = ").value(mailbox).text(" and id in (select ");
     let text = text.per_engine("unhex(value) from json_each(", "value::uuid from jsonb_array_elements_text(");
     tx.execute(text.value(ids).per_engine("))", "::text::jsonb) as ids (value))").into()).await

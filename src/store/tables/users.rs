@@ -11,7 +11,7 @@ use crate::store::query::pager::{PagedRows, SortedPage, Sorting, Tie};
 use crate::store::tables::{folders, quota};
 use crate::store::write::tx::Tx;
 
-/// Most users of one store: in development mode any token makes one.
+/// Maximum number of users: in development mode any token creates one.
 const MAX_USERS: i64 = 100_000;
 
 macro_rules! select {
@@ -22,8 +22,8 @@ macro_rules! select {
 pub(in crate::store) use select;
 
 impl Store {
-    /// A page of the users for whom a condition on users is true, sorted by creation last. There may be many: only those of the
-    /// page are read.
+    /// A page of the users for whom a condition on users is true, sorted by creation last. Only the rows of the page
+    /// are read, because there may be many users.
     ///
     /// # Errors
     /// 400 for a cursor of another order, else those of the database.
@@ -39,7 +39,7 @@ impl Store {
         self.read_much(None, async |session: &mut Session| rows().page(session, scope(filter), by).await).await
     }
 
-    /// How many of them there are.
+    /// The number of them.
     ///
     /// # Errors
     /// Those of the database.
@@ -50,11 +50,11 @@ impl Store {
 }
 
 fn scope(filter: Option<&Condition>) -> Sql {
-    // Nothing of a user's is looked up by mailbox.
+    // Users have no mailbox column, so 0 is not used.
     filter.map_or(Sql::default(), |filter| Sql::new(" and ").then(filter::condition(0, filter)))
 }
 
-/// A user from five columns, the first of which is this one.
+/// A user from five columns, beginning with this one.
 pub(in crate::store) fn read(row: &Row, first: usize) -> Result<User, Error> {
     Ok(User {
         id: row.get(first)?,
@@ -72,8 +72,8 @@ pub(in crate::store) async fn find(session: &mut Session, called: &str) -> Resul
     row.as_ref().map(|row| read(row, 0)).transpose()
 }
 
-/// Checks that a user is one of contactd's own, and who has their name may act for them: an identity provider's users are
-/// found by the provider's word alone.
+/// Checks that a user is one of contactd's own, whose name may be used to sign in. An identity provider's users sign in
+/// through their provider only.
 pub(in crate::store) fn own(user: User) -> Result<User, Error> {
     if user.is_of_provider() {
         return Err(Error::Denied(
@@ -83,13 +83,13 @@ pub(in crate::store) fn own(user: User) -> Result<User, Error> {
     Ok(user)
 }
 
-/// A mailbox outlives its user: its number is never another's.
+/// A mailbox outlives its user, and its number is never used again.
 const LAST_MAILBOX: &str = "select coalesce((select max(id) from mailboxes), 0), count(*) from users";
 
-/// The user of this name, made with an empty mailbox if there is none.
+/// The user with this name, created with an empty mailbox if there is none.
 ///
 /// # Errors
-/// [`Error::Quota`] past 100,000 users; [`Error::Denied`] where it is a user of an identity provider.
+/// [`Error::Quota`] above 100,000 users; [`Error::Denied`] if the user is an identity provider's.
 pub(in crate::store) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
     quota::one_at_a_time(tx).await?;
     if let Some(user) = find(tx.reading().await?, name.as_str()).await? {
@@ -105,10 +105,10 @@ pub(in crate::store) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<Use
     insert(tx, user, &name.key()).await
 }
 
-/// Makes a user who is not there, with an empty mailbox of a number of its own.
+/// Creates a user that does not exist, with an empty mailbox of a new number.
 ///
 /// # Errors
-/// [`Error::Quota`] past 100,000 users.
+/// [`Error::Quota`] above 100,000 users.
 pub(in crate::store) async fn insert(tx: &mut Tx, user: User, key: &str) -> Result<User, Error> {
     let row = tx.reading().await?.one(Statement::new(LAST_MAILBOX)).await?;
     if row.get::<i64>(1)? >= MAX_USERS {

@@ -74,7 +74,8 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
             expanded: None,
             properties: Properties::default(),
         };
-        let call = procedures::insert(tx, &[rows::Written { mailbox, contact: nowhere, words: None, actor: None }])?;
+        let call =
+            procedures::insert(tx, &[rows::ContactWrite { mailbox, contact: nowhere, words: None, actor: None }])?;
         tx.call(call).await.map(drop)
     });
     let results = o.in_one_commit(vec![o.insert("a"), refused, o.insert("b"), broken, half, o.insert("c")]).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::contact::Address;
-use crate::vcard::Door;
+use crate::vcard::Audience;
 use crate::vcard::edit::{self, Edit, Rewrite, rewritten};
 use crate::vcard::labels;
 use crate::vcard::line::{Line, colon};
@@ -181,7 +181,7 @@ impl Merger<'_> {
             return;
         }
         let names: Vec<&str> = now.iter().map(|from| from.value.as_str()).collect();
-        let new = entries::categories_line(&names, Door::CardDav);
+        let new = entries::categories_line(&names, Audience::CardDav);
         let new = self.new_line(Class::Categories).cloned().or(new);
         let first = then.iter().map(|from| from.line).min();
         let mapped: BTreeSet<usize> = then.iter().map(|from| from.line).collect();

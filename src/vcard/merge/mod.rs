@@ -13,7 +13,7 @@ use crate::vcard::edit::{Edit, Rewrite, fold_as, rewritten};
 use crate::vcard::line::Line;
 use crate::vcard::read::{CardOrigin, FromLine, Projection, labels_of};
 use crate::vcard::write::{CardContent, Class, FreeGroups, NewLine, lines, photo_line, rev, single};
-use crate::vcard::{Door, Version, text};
+use crate::vcard::{Audience, Version, text};
 
 /// A contact in our lines, and what these say.
 struct Ours {
@@ -26,12 +26,12 @@ struct Ours {
 }
 
 impl Ours {
-    fn of(properties: &Properties, version: Version, door: Door, then: &Projection) -> Self {
-        let mut new = lines(properties, version, door);
-        if door == Door::CardDav && hidden(then) {
+    fn of(properties: &Properties, version: Version, audience: Audience, then: &Projection) -> Self {
+        let mut new = lines(properties, version, audience);
+        if audience == Audience::CardDav && hidden(then) {
             let shown: BTreeSet<Class> = new.iter().map(|line| line.class).collect();
             let known = |line: &NewLine| has(then, line.class) && !shown.contains(&line.class);
-            new.extend(lines(properties, version, Door::Export).into_iter().filter(known));
+            new.extend(lines(properties, version, Audience::Export).into_iter().filter(known));
         }
         let (mut texts, mut of) = (Vec::new(), Vec::new());
         for (i, line) in new.iter().enumerate() {
@@ -127,11 +127,11 @@ fn hidden(then: &Projection) -> bool {
 }
 
 /// The card with what the contact says now. `photo_current` is false if the photo changed since the text was stored.
-pub(crate) fn merge(card: &CardText<'_>, shown: &CardContent<'_>, photo_current: bool, door: Door) -> String {
+pub(crate) fn merge(card: &CardText<'_>, shown: &CardContent<'_>, photo_current: bool, audience: Audience) -> String {
     let lines = card.lines();
     let then = Projection::of(&lines, CardOrigin::CardDav);
     let version = card.version();
-    let ours = Ours::of(shown.properties, version, door, &then);
+    let ours = Ours::of(shown.properties, version, audience, &then);
     let mut merger = Merger {
         lines: &lines,
         then: &then,
@@ -152,7 +152,7 @@ pub(crate) fn merge(card: &CardText<'_>, shown: &CardContent<'_>, photo_current:
     merger.uid(shown.uid);
     merger.rev(shown.last_modified);
     merger.labels();
-    merger.output(card, door)
+    merger.output(card, audience)
 }
 
 struct Merger<'a> {
@@ -383,7 +383,7 @@ impl Merger<'_> {
         }
     }
 
-    fn output(mut self, card: &CardText<'_>, door: Door) -> String {
+    fn output(mut self, card: &CardText<'_>, audience: Audience) -> String {
         let line_end = card.line_end();
         let mut groups = FreeGroups::default();
         self.lines.iter().filter_map(|line| line.group).for_each(|group| groups.used(group));
@@ -392,7 +392,7 @@ impl Merger<'_> {
         let push = |lines: &[NewLine], groups: &mut FreeGroups, out: &mut String| {
             let mut folded = String::new();
             for line in lines {
-                line.push(groups, door, &mut folded);
+                line.push(groups, audience, &mut folded);
             }
             out.push_str(&if line_end == "\n" { folded.replace("\r\n", "\n") } else { folded });
         };

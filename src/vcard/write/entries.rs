@@ -4,7 +4,7 @@ use crate::domain::contact::{Address, Email, Phone, Properties, Text, Website};
 use crate::vcard::read::scheme;
 use crate::vcard::write::single::{components, set};
 use crate::vcard::write::{Class, NewLine};
-use crate::vcard::{Door, Version, text};
+use crate::vcard::{Audience, Version, text};
 
 /// `TYPE=` as each version has it: upper case, or lower case and quoted if it is a list.
 fn types(head: &str, kinds: &str, version: Version) -> String {
@@ -17,8 +17,8 @@ fn types(head: &str, kinds: &str, version: Version) -> String {
 }
 
 /// Names the type that no form of the property says, in files.
-fn own_kind(line: &mut NewLine, kind: Option<&str>, door: Door) {
-    if door == Door::Export {
+fn own_kind(line: &mut NewLine, kind: Option<&str>, audience: Audience) {
+    if audience == Audience::Export {
         line.param("X-CONTACTD-TYPE", kind.unwrap_or_default());
     }
 }
@@ -27,13 +27,13 @@ fn some(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
-pub(crate) fn emails(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
-    out.extend(properties.emails.iter().filter_map(|email| email_line(email, version, door)));
+pub(crate) fn emails(properties: &Properties, version: Version, audience: Audience, out: &mut Vec<NewLine>) {
+    out.extend(properties.emails.iter().filter_map(|email| email_line(email, version, audience)));
 }
 
-pub(crate) fn email_line(email: &Email, version: Version, door: Door) -> Option<NewLine> {
+pub(crate) fn email_line(email: &Email, version: Version, audience: Audience) -> Option<NewLine> {
     let (address, name) = (some(email.address.as_ref()), some(email.name.as_ref()));
-    if address.is_none() && (name.is_none() || door != Door::Export) {
+    if address.is_none() && (name.is_none() || audience != Audience::Export) {
         return None;
     }
     let label = some(email.other_label.as_ref());
@@ -50,30 +50,31 @@ pub(crate) fn email_line(email: &Email, version: Version, door: Door) -> Option<
         (Version::V3, word) => format!("INTERNET,{word}"),
         (Version::V4, word) => word.to_owned(),
     };
-    let mut line = NewLine::text(Class::Emails, &types("EMAIL", &kinds, version), address.unwrap_or_default(), door);
+    let mut line =
+        NewLine::text(Class::Emails, &types("EMAIL", &kinds, version), address.unwrap_or_default(), audience);
     let said = match (kind, label) {
         (Some("other"), _) | (None, None) => true,
         (Some(_), None) => !word.is_empty(),
         (_, Some(_)) => false,
     };
     if !said {
-        own_kind(&mut line, kind, door);
+        own_kind(&mut line, kind, audience);
     }
-    if door == Door::Export && name.is_some() && name != address {
+    if audience == Audience::Export && name.is_some() && name != address {
         line.param("X-CONTACTD-NAME", name.unwrap_or_default());
     }
     line.label = label.map(str::to_owned);
     Some(line)
 }
 
-pub(crate) fn phones(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
-    out.extend(properties.phones.iter().filter_map(|phone| phone_line(phone, version, door)));
+pub(crate) fn phones(properties: &Properties, version: Version, audience: Audience, out: &mut Vec<NewLine>) {
+    out.extend(properties.phones.iter().filter_map(|phone| phone_line(phone, version, audience)));
 }
 
-pub(crate) fn phone_line(phone: &Phone, version: Version, door: Door) -> Option<NewLine> {
+pub(crate) fn phone_line(phone: &Phone, version: Version, audience: Audience) -> Option<NewLine> {
     let number = some(phone.number.as_ref());
     let kind = phone.kind.as_deref();
-    if number.is_none() && (kind.is_none() || door != Door::Export) {
+    if number.is_none() && (kind.is_none() || audience != Audience::Export) {
         return None;
     }
     let (kinds, label, said) = match kind {
@@ -89,16 +90,16 @@ pub(crate) fn phone_line(phone: &Phone, version: Version, door: Door) -> Option<
         Some("radio") => ("VOICE", Some("Radio"), true),
         other => ("VOICE", other.filter(|kind| !kind.is_empty()), false),
     };
-    let mut line = NewLine::text(Class::Phones, &types("TEL", kinds, version), number.unwrap_or_default(), door);
+    let mut line = NewLine::text(Class::Phones, &types("TEL", kinds, version), number.unwrap_or_default(), audience);
     if !said || number.is_none() {
-        own_kind(&mut line, kind, door);
+        own_kind(&mut line, kind, audience);
     }
     line.label = label.map(str::to_owned);
     Some(line)
 }
 
-pub(crate) fn addresses(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
-    out.extend(properties.addresses.iter().filter_map(|address| address_line(address, version, door)));
+pub(crate) fn addresses(properties: &Properties, version: Version, audience: Audience, out: &mut Vec<NewLine>) {
+    out.extend(properties.addresses.iter().filter_map(|address| address_line(address, version, audience)));
 }
 
 /// The parts of ADR.
@@ -114,11 +115,11 @@ pub(crate) fn address_parts(address: &Address) -> [&str; 7] {
     ]
 }
 
-pub(crate) fn address_line(address: &Address, version: Version, door: Door) -> Option<NewLine> {
+pub(crate) fn address_line(address: &Address, version: Version, audience: Audience) -> Option<NewLine> {
     let parts = address_parts(address);
     let empty = parts.iter().all(|part| part.is_empty());
     let kind = address.kind.as_deref();
-    if empty && (kind.is_none() || door != Door::Export) {
+    if empty && (kind.is_none() || audience != Audience::Export) {
         return None;
     }
     let (word, said) = match kind {
@@ -127,21 +128,21 @@ pub(crate) fn address_line(address: &Address, version: Version, door: Door) -> O
         Some("other") => ("", true),
         _ => ("", false),
     };
-    let mut line = components(Class::Addresses, &types("ADR", word, version), &parts, door);
+    let mut line = components(Class::Addresses, &types("ADR", word, version), &parts, audience);
     if !said || empty {
-        own_kind(&mut line, kind, door);
+        own_kind(&mut line, kind, audience);
     }
     Some(line)
 }
 
-pub(crate) fn websites(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
-    out.extend(properties.websites.iter().filter_map(|website| website_line(website, version, door)));
+pub(crate) fn websites(properties: &Properties, version: Version, audience: Audience, out: &mut Vec<NewLine>) {
+    out.extend(properties.websites.iter().filter_map(|website| website_line(website, version, audience)));
 }
 
-pub(crate) fn website_line(website: &Website, version: Version, door: Door) -> Option<NewLine> {
+pub(crate) fn website_line(website: &Website, version: Version, audience: Audience) -> Option<NewLine> {
     let (address, name) = (some(website.address.as_ref()), some(website.display_name.as_ref()));
     let kind = website.kind.as_deref();
-    if address.is_none() && ((name.is_none() && kind.is_none()) || door != Door::Export) {
+    if address.is_none() && ((name.is_none() && kind.is_none()) || audience != Audience::Export) {
         return None;
     }
     let (word, said) = match kind {
@@ -152,35 +153,35 @@ pub(crate) fn website_line(website: &Website, version: Version, door: Door) -> O
         Some("other") => ("", true),
         _ => ("", false),
     };
-    let mut line = uri(Class::Websites, &types("URL", word, version), address.unwrap_or_default(), door);
+    let mut line = uri(Class::Websites, &types("URL", word, version), address.unwrap_or_default(), audience);
     if !said || address.is_none() {
-        own_kind(&mut line, kind, door);
+        own_kind(&mut line, kind, audience);
     }
     match (kind, name) {
         (Some("other"), Some(name)) => line.label = Some(name.to_owned()),
-        (_, Some(name)) if door == Door::Export => line.param("X-CONTACTD-NAME", name),
+        (_, Some(name)) if audience == Audience::Export => line.param("X-CONTACTD-NAME", name),
         _ => {}
     }
     Some(line)
 }
 
 /// An address of the web or of a messenger. Nothing in it is escaped; where that cannot be, it is a text.
-fn uri(class: Class, head: &str, address: &str, door: Door) -> NewLine {
+fn uri(class: Class, head: &str, address: &str, audience: Audience) -> NewLine {
     if address.contains(['\\', '\n', '\r']) {
-        return NewLine::text(class, &format!("{head};VALUE=text"), address, door);
+        return NewLine::text(class, &format!("{head};VALUE=text"), address, audience);
     }
     NewLine::new(class, head, address)
 }
 
-pub(crate) fn im_addresses(properties: &Properties, door: Door, out: &mut Vec<NewLine>) {
+pub(crate) fn im_addresses(properties: &Properties, audience: Audience, out: &mut Vec<NewLine>) {
     out.extend(
-        properties.im_addresses.iter().filter(|address| !address.is_empty()).map(|address| im_line(address, door)),
+        properties.im_addresses.iter().filter(|address| !address.is_empty()).map(|address| im_line(address, audience)),
     );
 }
 
-pub(crate) fn im_line(address: &str, door: Door) -> NewLine {
+pub(crate) fn im_line(address: &str, audience: Audience) -> NewLine {
     let Some(scheme) = scheme(address) else {
-        return NewLine::text(Class::ImAddresses, "X-MS-IMADDRESS", address, door);
+        return NewLine::text(Class::ImAddresses, "X-MS-IMADDRESS", address, audience);
     };
     let service = match scheme.to_ascii_lowercase().as_str() {
         "aim" => Some("AIM"),
@@ -194,22 +195,22 @@ pub(crate) fn im_line(address: &str, door: Door) -> NewLine {
         _ => None,
     };
     let head = service.map_or_else(|| "IMPP".to_owned(), |service| format!("IMPP;X-SERVICE-TYPE={service}"));
-    uri(Class::ImAddresses, &head, address, door)
+    uri(Class::ImAddresses, &head, address, audience)
 }
 
-pub(crate) fn related(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
+pub(crate) fn related(properties: &Properties, version: Version, audience: Audience, out: &mut Vec<NewLine>) {
     for (class, text) in
         [(Class::Spouse, Text::SpouseName), (Class::Manager, Text::Manager), (Class::Assistant, Text::AssistantName)]
     {
-        out.extend(set(properties, text).map(|name| related_line(class, name, version, door)));
+        out.extend(set(properties, text).map(|name| related_line(class, name, version, audience)));
     }
     for child in properties.children.iter().filter(|name| !name.is_empty()) {
-        out.push(related_line(Class::Children, child, version, door));
+        out.push(related_line(Class::Children, child, version, audience));
     }
 }
 
 /// The line of a related person: spouse, manager, assistant or child.
-pub(crate) fn related_line(class: Class, name: &str, version: Version, door: Door) -> NewLine {
+pub(crate) fn related_line(class: Class, name: &str, version: Version, audience: Audience) -> NewLine {
     let (label, kind) = match class {
         Class::Spouse => ("_$!<Spouse>!$_", Some("spouse")),
         Class::Manager => ("_$!<Manager>!$_", None),
@@ -217,17 +218,17 @@ pub(crate) fn related_line(class: Class, name: &str, version: Version, door: Doo
         _ => ("_$!<Child>!$_", Some("child")),
     };
     match (version, kind) {
-        (Version::V4, Some(kind)) => NewLine::text(class, &format!("RELATED;TYPE={kind};VALUE=text"), name, door),
-        _ => NewLine::text(class, "X-ABRELATEDNAMES", name, door).labelled(label),
+        (Version::V4, Some(kind)) => NewLine::text(class, &format!("RELATED;TYPE={kind};VALUE=text"), name, audience),
+        _ => NewLine::text(class, "X-ABRELATEDNAMES", name, audience).labelled(label),
     }
 }
 
-pub(crate) fn categories(properties: &Properties, door: Door, out: &mut Vec<NewLine>) {
+pub(crate) fn categories(properties: &Properties, audience: Audience, out: &mut Vec<NewLine>) {
     let names: Vec<&str> = properties.categories.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-    out.extend(categories_line(&names, door));
+    out.extend(categories_line(&names, audience));
 }
 
-pub(crate) fn categories_line(names: &[&str], door: Door) -> Option<NewLine> {
+pub(crate) fn categories_line(names: &[&str], audience: Audience) -> Option<NewLine> {
     if names.is_empty() {
         return None;
     }
@@ -239,6 +240,6 @@ pub(crate) fn categories_line(names: &[&str], door: Door) -> Option<NewLine> {
         text::escape(name, &mut value);
     }
     let mut line = NewLine::new(Class::Categories, "CATEGORIES", value);
-    line.breaks(names, door);
+    line.breaks(names, audience);
     Some(line)
 }

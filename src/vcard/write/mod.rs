@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::contact::Properties;
 use crate::domain::photo::{PhotoFormat, Picture};
-use crate::vcard::{Door, PRODUCT, Version, text};
+use crate::vcard::{Audience, PRODUCT, Version, text};
 
 /// What a card shows.
 #[derive(Debug, Clone, Copy)]
@@ -76,9 +76,9 @@ impl NewLine {
     }
 
     /// A line whose value is one text.
-    pub(crate) fn text(class: Class, head: &str, value: &str, door: Door) -> Self {
+    pub(crate) fn text(class: Class, head: &str, value: &str, audience: Audience) -> Self {
         let mut line = Self::new(class, head, text::escaped(value));
-        line.breaks(&[value], door);
+        line.breaks(&[value], audience);
         line
     }
 
@@ -96,21 +96,21 @@ impl NewLine {
     }
 
     /// Says which line breaks the texts have, if there is a CR among them: `\n` stands for all in a card.
-    pub(crate) fn breaks(&mut self, texts: &[&str], door: Door) {
-        if door == Door::Export && texts.iter().any(|text| text.contains('\r')) {
+    pub(crate) fn breaks(&mut self, texts: &[&str], audience: Audience) {
+        if audience == Audience::Export && texts.iter().any(|text| text.contains('\r')) {
             let breaks = breaks(texts);
             self.param("X-CONTACTD-BREAKS", &breaks);
         }
     }
 
     /// Appends the line and the line of its label, folded. `group` is the number of its group.
-    pub(crate) fn push(&self, group: &mut FreeGroups, door: Door, out: &mut String) {
+    pub(crate) fn push(&self, group: &mut FreeGroups, audience: Audience, out: &mut String) {
         let Some(label) = &self.label else {
             return fold(&format!("{}:{}", self.head, self.value), out);
         };
         let number = group.take();
         fold(&format!("item{number}.{}:{}", self.head, self.value), out);
-        let label = Self::text(self.class, "X-ABLabel", label, door);
+        let label = Self::text(self.class, "X-ABLabel", label, audience);
         fold(&format!("item{number}.{}:{}", label.head, label.value), out);
     }
 }
@@ -158,37 +158,37 @@ impl FreeGroups {
 }
 
 /// The lines of a contact in our form and order, without its photo.
-pub(crate) fn lines(properties: &Properties, version: Version, door: Door) -> Vec<NewLine> {
+pub(crate) fn lines(properties: &Properties, version: Version, audience: Audience) -> Vec<NewLine> {
     let mut out = Vec::with_capacity(24);
-    single::names(properties, door, &mut out);
-    entries::emails(properties, version, door, &mut out);
-    entries::phones(properties, version, door, &mut out);
-    entries::addresses(properties, version, door, &mut out);
-    entries::websites(properties, version, door, &mut out);
-    entries::im_addresses(properties, door, &mut out);
-    single::dates(properties, version, door, &mut out);
-    entries::related(properties, version, door, &mut out);
-    entries::categories(properties, door, &mut out);
-    single::others(properties, version, door, &mut out);
+    single::names(properties, audience, &mut out);
+    entries::emails(properties, version, audience, &mut out);
+    entries::phones(properties, version, audience, &mut out);
+    entries::addresses(properties, version, audience, &mut out);
+    entries::websites(properties, version, audience, &mut out);
+    entries::im_addresses(properties, audience, &mut out);
+    single::dates(properties, version, audience, &mut out);
+    entries::related(properties, version, audience, &mut out);
+    entries::categories(properties, audience, &mut out);
+    single::others(properties, version, audience, &mut out);
     out
 }
 
 /// Writes a card. Lines end in CRLF.
 ///
-/// The same contact gives the same card, always. For [`Door::Export`] everything a contact says comes back when the card is
+/// The same contact gives the same card, always. For [`Audience::Export`] everything a contact says comes back when the card is
 /// read, except what docs/import-export.md lists.
-pub fn write(shown: &CardContent<'_>, version: Version, door: Door) -> String {
+pub fn write(shown: &CardContent<'_>, version: Version, audience: Audience) -> String {
     let mut out = String::with_capacity(512 + shown.photo.map_or(0, |photo| photo.len() / 2 * 3));
     for line in ["BEGIN:VCARD", &format!("VERSION:{}", version.name()), &format!("PRODID:{PRODUCT}")] {
         fold(line, &mut out);
     }
-    fold(&format!("UID:{}", text::escaped(&uid(shown.uid, version, door))), &mut out);
+    fold(&format!("UID:{}", text::escaped(&uid(shown.uid, version, audience))), &mut out);
     let mut groups = FreeGroups::default();
-    for line in lines(shown.properties, version, door) {
-        line.push(&mut groups, door, &mut out);
+    for line in lines(shown.properties, version, audience) {
+        line.push(&mut groups, audience, &mut out);
     }
     if let Some(photo) = shown.photo {
-        photo_line(photo, version).push(&mut groups, door, &mut out);
+        photo_line(photo, version).push(&mut groups, audience, &mut out);
     }
     if let Some(last_modified) = shown.last_modified {
         fold(&format!("REV:{}", rev(last_modified)), &mut out);
@@ -203,8 +203,8 @@ pub(crate) fn rev(micros: i64) -> String {
 }
 
 /// An identity as a card has it: in files of 4.0 a UUID is a URI.
-fn uid(uid: &str, version: Version, door: Door) -> String {
-    if version == Version::V4 && door == Door::Export && uuid::Uuid::try_parse(uid).is_ok() && uid.len() == 36 {
+fn uid(uid: &str, version: Version, audience: Audience) -> String {
+    if version == Version::V4 && audience == Audience::Export && uuid::Uuid::try_parse(uid).is_ok() && uid.len() == 36 {
         return format!("urn:uuid:{uid}");
     }
     uid.to_owned()

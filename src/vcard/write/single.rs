@@ -7,7 +7,7 @@ use crate::domain::contact::{DateTimeTimeZone, Flag, Properties, Text};
 use crate::domain::date;
 use crate::vcard::dates::{self, CardDate, NO_YEAR};
 use crate::vcard::write::{Class, NewLine};
-use crate::vcard::{Door, Version, text};
+use crate::vcard::{Audience, Version, text};
 
 pub(crate) fn set(properties: &Properties, text: Text) -> Option<&str> {
     properties.text(text).filter(|text| !text.is_empty())
@@ -26,18 +26,18 @@ pub(crate) fn shown_name(properties: &Properties) -> (String, bool) {
 }
 
 /// FN, N and what else names the person or the company.
-pub(crate) fn names(properties: &Properties, door: Door, out: &mut Vec<NewLine>) {
+pub(crate) fn names(properties: &Properties, audience: Audience, out: &mut Vec<NewLine>) {
     let (name, derived) = shown_name(properties);
-    let mut line = NewLine::text(Class::DisplayName, "FN", &name, door);
-    if derived && door == Door::Export {
+    let mut line = NewLine::text(Class::DisplayName, "FN", &name, audience);
+    if derived && audience == Audience::Export {
         line.param("X-CONTACTD-DERIVED", "1");
     }
     out.push(line);
     let texts = [Text::Surname, Text::GivenName, Text::MiddleName, Text::Title, Text::Generation];
-    out.push(components(Class::Name, "N", &texts.map(|text| properties.text(text).unwrap_or_default()), door));
+    out.push(components(Class::Name, "N", &texts.map(|text| properties.text(text).unwrap_or_default()), audience));
     let mut text = |class, head: &str, text| {
         if let Some(value) = set(properties, text) {
-            out.push(NewLine::text(class, head, value, door));
+            out.push(NewLine::text(class, head, value, audience));
         }
     };
     text(Class::NickName, "NICKNAME", Text::NickName);
@@ -47,15 +47,15 @@ pub(crate) fn names(properties: &Properties, door: Door, out: &mut Vec<NewLine>)
     let company = [Text::CompanyName, Text::Department].map(|text| set(properties, text));
     match company {
         [None, None] => {}
-        [Some(company), None] => out.push(components(Class::Organisation, "ORG", &[company], door)),
+        [Some(company), None] => out.push(components(Class::Organisation, "ORG", &[company], audience)),
         _ => {
             let both = company.map(Option::unwrap_or_default);
-            out.push(components(Class::Organisation, "ORG", &both, door));
+            out.push(components(Class::Organisation, "ORG", &both, audience));
         }
     }
     let mut text = |class, head: &str, text| {
         if let Some(value) = set(properties, text) {
-            out.push(NewLine::text(class, head, value, door));
+            out.push(NewLine::text(class, head, value, audience));
         }
     };
     text(Class::JobTitle, "TITLE", Text::JobTitle);
@@ -63,7 +63,7 @@ pub(crate) fn names(properties: &Properties, door: Door, out: &mut Vec<NewLine>)
 }
 
 /// A line of components.
-pub(crate) fn components(class: Class, head: &str, values: &[&str], door: Door) -> NewLine {
+pub(crate) fn components(class: Class, head: &str, values: &[&str], audience: Audience) -> NewLine {
     let mut value = String::new();
     for (i, part) in values.iter().enumerate() {
         if i > 0 {
@@ -72,26 +72,26 @@ pub(crate) fn components(class: Class, head: &str, values: &[&str], door: Door) 
         text::escape(part, &mut value);
     }
     let mut line = NewLine::new(class, head, value);
-    line.breaks(values, door);
+    line.breaks(values, audience);
     line
 }
 
 /// Birthday and wedding anniversary.
-pub(crate) fn dates(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
+pub(crate) fn dates(properties: &Properties, version: Version, audience: Audience, out: &mut Vec<NewLine>) {
     if let Some(birthday) = &properties.birthday {
-        out.extend(birthday_line(birthday, version, door));
+        out.extend(birthday_line(birthday, version, audience));
     }
     if let Some(anniversary) = properties.wedding_anniversary.as_deref().filter(|day| !day.is_empty()) {
-        out.extend(anniversary_line(anniversary, version, door));
+        out.extend(anniversary_line(anniversary, version, audience));
     }
 }
 
 /// BDAY. A time of day is in files only.
-pub(crate) fn birthday_line(birthday: &str, version: Version, door: Door) -> Option<NewLine> {
+pub(crate) fn birthday_line(birthday: &str, version: Version, audience: Audience) -> Option<NewLine> {
     let Some((day, timed)) = dates::shown(birthday) else {
-        return own(Class::Birthday, "BDAY", birthday, door);
+        return own(Class::Birthday, "BDAY", birthday, audience);
     };
-    let (head, value) = if timed && door == Door::Export {
+    let (head, value) = if timed && audience == Audience::Export {
         let utc = date::print(date::instant(birthday)?);
         match version {
             Version::V3 => ("BDAY;VALUE=date-time", utc),
@@ -108,14 +108,14 @@ pub(crate) fn birthday_line(birthday: &str, version: Version, door: Door) -> Opt
     };
     let read = CardDate::read(&value, None).map(|when| when.birthday());
     let mut line = NewLine::new(Class::Birthday, head, value);
-    if door == Door::Export && read.as_deref() != Some(birthday) {
+    if audience == Audience::Export && read.as_deref() != Some(birthday) {
         line.param("X-CONTACTD-VALUE", birthday);
     }
     Some(line)
 }
 
 /// The line of a wedding anniversary.
-pub(crate) fn anniversary_line(anniversary: &str, version: Version, door: Door) -> Option<NewLine> {
+pub(crate) fn anniversary_line(anniversary: &str, version: Version, audience: Audience) -> Option<NewLine> {
     let day = date::date(anniversary);
     let line = match (day, version) {
         (Some(day), Version::V3) => NewLine::new(Class::Anniversary, "X-ABDATE", dates::day_text(day)),
@@ -123,15 +123,15 @@ pub(crate) fn anniversary_line(anniversary: &str, version: Version, door: Door) 
             NewLine::new(Class::Anniversary, "ANNIVERSARY", format!("--{}", day.format("%m%d")))
         }
         (Some(_), Version::V4) => NewLine::new(Class::Anniversary, "ANNIVERSARY", anniversary.replace('-', "")),
-        (None, Version::V3) => own(Class::Anniversary, "X-ABDATE", anniversary, door)?,
-        (None, Version::V4) => own(Class::Anniversary, "ANNIVERSARY", anniversary, door)?,
+        (None, Version::V3) => own(Class::Anniversary, "X-ABDATE", anniversary, audience)?,
+        (None, Version::V4) => own(Class::Anniversary, "ANNIVERSARY", anniversary, audience)?,
     };
     Some(if version == Version::V3 { line.labelled("_$!<Anniversary>!$_") } else { line })
 }
 
 /// A date that is none: as text, in files only.
-fn own(class: Class, head: &str, value: &str, door: Door) -> Option<NewLine> {
-    if door != Door::Export {
+fn own(class: Class, head: &str, value: &str, audience: Audience) -> Option<NewLine> {
+    if audience != Audience::Export {
         return None;
     }
     let mut line = NewLine::new(class, format!("{head};VALUE=text"), text::escaped(value));
@@ -140,14 +140,14 @@ fn own(class: Class, head: &str, value: &str, door: Door) -> Option<NewLine> {
 }
 
 /// Notes, gender, and what only files say.
-pub(crate) fn others(properties: &Properties, version: Version, door: Door, out: &mut Vec<NewLine>) {
+pub(crate) fn others(properties: &Properties, version: Version, audience: Audience, out: &mut Vec<NewLine>) {
     if let Some(notes) = set(properties, Text::PersonalNotes) {
-        out.push(NewLine::text(Class::Notes, "NOTE", notes, door));
+        out.push(NewLine::text(Class::Notes, "NOTE", notes, audience));
     }
     if let Some(gender) = set(properties, Text::Gender) {
-        out.extend(gender_line(gender, version, door));
+        out.extend(gender_line(gender, version, audience));
     }
-    if door != Door::Export {
+    if audience != Audience::Export {
         return;
     }
     for (class, head, text) in [
@@ -156,21 +156,21 @@ pub(crate) fn others(properties: &Properties, version: Version, door: Door, out:
         (Class::OfficeLocation, "X-CONTACTD-OFFICE-LOCATION", Text::OfficeLocation),
     ] {
         if let Some(value) = set(properties, text) {
-            out.push(NewLine::text(class, head, value, door));
+            out.push(NewLine::text(class, head, value, audience));
         }
     }
     if let Some(favorite) = properties.is_favorite {
         out.push(NewLine::new(Class::Favorite, "X-CONTACTD-FAVORITE", favorite.to_string()));
     }
     if let Some(flag) = &properties.flag {
-        out.push(NewLine::text(Class::Flag, "X-CONTACTD-FLAG", &flag_json(flag), door));
+        out.push(NewLine::text(Class::Flag, "X-CONTACTD-FLAG", &flag_json(flag), audience));
     }
 }
 
 /// The line of a gender. 3.0 has no property for it; X-GENDER is in files only.
-pub(crate) fn gender_line(gender: &str, version: Version, door: Door) -> Option<NewLine> {
+pub(crate) fn gender_line(gender: &str, version: Version, audience: Audience) -> Option<NewLine> {
     if version == Version::V3 {
-        return (door == Door::Export).then(|| NewLine::text(Class::Gender, "X-GENDER", gender, door));
+        return (audience == Audience::Export).then(|| NewLine::text(Class::Gender, "X-GENDER", gender, audience));
     }
     let sex = match gender {
         "Male" => "M",
@@ -178,7 +178,7 @@ pub(crate) fn gender_line(gender: &str, version: Version, door: Door) -> Option<
         "Other" => "O",
         "Not applicable" => "N",
         "Unknown" => "U",
-        _ => return Some(components(Class::Gender, "GENDER", &["", gender], door)),
+        _ => return Some(components(Class::Gender, "GENDER", &["", gender], audience)),
     };
     Some(NewLine::new(Class::Gender, "GENDER", sex))
 }

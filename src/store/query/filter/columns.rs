@@ -1,4 +1,4 @@
-//! Where a property is: columns and tables by the names of the model.
+//! The columns and tables of properties.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use crate::store::db::statement::Sql;
 use crate::store::query::filter::{VARIABLES, binary};
 use crate::store::tables::{columns, folded};
 
-/// What a folded text is like that is a GUID.
+/// The pattern of a GUID in folded text.
 const GUID: (&str, &str) = (
     " glob '[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-\
 [0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-\
@@ -32,9 +32,9 @@ pub(super) fn property_of(property: Property) -> Sql {
             );
             if text.unset().is_some() { Sql::new("coalesce(").then(folded).text(", '')") } else { folded }
         }
-        // Members are stored in their exact spelling; one with a capital letter would need a key.
+        // Members are stored in their exact spelling. A member with a capital letter would need a folded key.
         Property::Color => Sql::new("c.color"),
-        // Names of users are of ASCII letters (`UserName`), which lower() folds.
+        // Names of users have ASCII letters only (`UserName`), which lower() folds.
         Property::User(UserText::DisplayName) => Sql::new("lower(c.display_name").per_engine(")", " collate \"C\")"),
         Property::User(UserText::UserPrincipalName) => Sql::new("c.user_principal_name_key"),
         Property::User(UserText::Mail) => Sql::new("lower(c.mail").per_engine(")", " collate \"C\")"),
@@ -91,7 +91,7 @@ pub(super) fn is_id(id: Id, value: Option<&str>) -> Sql {
             None => Sql::new("false"),
         },
         Id::ChangeKey => {
-            // What is not sent by a client is the version token, which is made of these.
+            // A change key that no client sent is the version token, which is made of these columns.
             let version = match STANDARD.decode(value).ok().as_deref().and_then(<[u8]>::split_first_chunk::<8>) {
                 Some((time, number)) if let Ok(number) = <[u8; 8]>::try_from(number) => {
                     let time = binary(Sql::new("c.last_modified_date_time"), " = ", Sql::of(i64::from_be_bytes(*time)));
@@ -108,14 +108,14 @@ pub(super) fn is_id(id: Id, value: Option<&str>) -> Sql {
     }
 }
 
-/// An id as a text to sort by.
+/// The text of an id for sorting.
 pub(in crate::store) fn id_text(id: Id) -> Sql {
     match id {
         Id::Contact | Id::Category => {
             Sql::default().per_engine("lower(hex(c.id))", "replace(cast(c.id as text), '-', '') collate \"C\"")
         }
         Id::ParentFolder | Id::FolderParent => Sql::new("c.parent_folder_id"),
-        // The last is never sorted by: there is no range variable.
+        // `Entry` is never a sort key, because an order has no range variable.
         Id::Folder | Id::User | Id::ChangeKey | Id::Entry(..) => Sql::new("c.id"),
     }
 }
@@ -133,7 +133,7 @@ pub(super) fn rows_of(of: EntryList, name: &'static str) -> Sql {
     rows.text(" and ").text(name).text(".pos = ").text(outer).text(".pos")
 }
 
-/// The column that says whose an entry is.
+/// The column with the owner of an entry.
 pub(super) fn owner(table: EntryTable) -> &'static str {
     match table {
         EntryTable::SingleValues(ExtendedOf::Folder)
@@ -143,12 +143,12 @@ pub(super) fn owner(table: EntryTable) -> &'static str {
     }
 }
 
-/// A column of the value that a range variable stands for.
+/// A column of a range variable's value.
 pub(super) fn value(depth: usize, column: &'static str) -> Sql {
     Sql::new(variable(depth)).text(column)
 }
 
-/// The value that a range variable stands for, if it is a GUID.
+/// A range variable's value, if it is a GUID.
 pub(super) fn guid(depth: usize) -> Sql {
     let value = || value(depth, ".value_key");
     Sql::new("(case when ").then(value()).per_engine(GUID.0, GUID.1).text(" then ").then(value()).text(" end)")
@@ -165,7 +165,7 @@ pub(super) fn of_type(of: EntryList, variable: &'static str) -> Sql {
     }
 }
 
-/// A member of the entry of this name.
+/// A member of the entry that `variable` names.
 fn entry(property: Property, variable: &'static str) -> Sql {
     let Property::Variable(_, table, member) = property else { return Sql::default() };
     let columns: &[&str] = match table {
@@ -179,7 +179,7 @@ fn entry(property: Property, variable: &'static str) -> Sql {
         EntryTable::ImAddresses => &[".address"],
         EntryTable::Children => &[".name"],
         EntryTable::SingleValues(_) | EntryTable::MultiValues(_) => &[".value_key"],
-        // These are known by their ids only.
+        // These have ids only.
         EntryTable::Extensions | EntryTable::Multi(_) => &[],
     };
     let column = Sql::new(variable).text(columns.get(member).copied().unwrap_or_default());
@@ -201,7 +201,7 @@ fn flag(property: Property, column: &'static str) -> Sql {
     Sql::new("(select ").then(folded).text(" from flags f where f.mailbox = c.mailbox and f.contact_id = c.id)")
 }
 
-/// The folded form of a column without a key of its own: as many bytes as characters are ASCII letters.
+/// The folded form of a column without a key of its own. A text with as many bytes as characters is ASCII.
 fn fold_of(property: Property, column: &Sql, mailbox: &'static str, contact: &'static str, entry: Sql) -> Sql {
     let lower = || Sql::new("lower(").then(column.clone()).per_engine(")", " collate \"C\")");
     let name = folded::name(property).unwrap_or_default();

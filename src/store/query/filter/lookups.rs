@@ -1,5 +1,5 @@
-//! What indexes find. Where the rows of a page come in an order of their own, SQLite, which knows nothing of how many contacts a
-//! mailbox has, would rather read them all in that order: there the index is asked first.
+//! Look-ups in indexes. The index is asked in a subquery, because SQLite has no statistics on mailboxes and would
+//! otherwise read all contacts in the order of the page.
 
 use crate::domain::contact::Text;
 use crate::domain::query::typed::{
@@ -11,11 +11,11 @@ use crate::store::query::filter::columns::{owner, table};
 use crate::store::query::filter::{Compiler, INDEXED, VARIABLES, binary, columns};
 use crate::store::query::indexes::{CHANGE, CREATION, Index, IndexKey};
 
-/// The key that an index is made of.
+/// The key of an index.
 pub(super) enum Lookup {
-    /// One of the contacts' own.
+    /// Of an index of contacts.
     Contact(&'static Index, IndexKey),
-    /// One of entries, by its column.
+    /// Of an index of entries, by its column.
     Entry(Sql),
 }
 
@@ -30,7 +30,7 @@ impl Lookup {
     }
 }
 
-/// Whether an index finds entries by this member.
+/// Whether an index of entries has this member as its key.
 fn is_indexed(property: Property) -> bool {
     matches!(
         property,
@@ -45,7 +45,7 @@ fn is_indexed(property: Property) -> bool {
 }
 
 impl Compiler<'_> {
-    /// Whether an index finds the entries that a lambda is true for.
+    /// Whether an index finds the entries for which a lambda is true.
     pub(super) fn is_looked_up(self, body: &Condition) -> bool {
         let is_key = |text: &TextValue| match text {
             TextValue::Property(property @ Property::Variable(depth, ..)) => {
@@ -69,7 +69,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether some entry is one of those that an index finds.
+    /// The condition that the contact has an entry that an index finds.
     pub(super) fn is_among(self, of: EntryList, body: &Condition) -> Sql {
         let variable = self.variable();
         let key = match of.within.and_then(|depth| VARIABLES.get(depth)) {
@@ -86,7 +86,7 @@ impl Compiler<'_> {
         rows.then(self.inner().selects(body)).text("))")
     }
 
-    /// What an index finds of the contacts themselves, by a condition on a key.
+    /// The condition that an index of contacts finds the contact by a condition on its key.
     pub(super) fn by_index(self, index: &Index, key: IndexKey, condition: impl Fn(Sql) -> Sql) -> Sql {
         if !self.uses_indexes {
             return condition(key.column("c.")).parenthesized();
@@ -109,7 +109,7 @@ impl Compiler<'_> {
         Sql::new("(c.id in (").then(Sql::either(ids(), parts)).text("))")
     }
 
-    /// What is in a range of texts: from one on, and before another if there is one.
+    /// The condition that a key is in the range `from..end`.
     pub(super) fn in_range(self, index: &Index, key: IndexKey, from: &str, end: &str) -> Sql {
         self.by_index(index, key, |key| {
             let from = key.clone().text(" >= ").value(from.to_owned()).text(" and ");
@@ -127,11 +127,11 @@ pub(super) fn of_moment(moment: Moment) -> Option<(&'static Index, IndexKey)> {
     }
 }
 
-/// The least text greater than all that begin with this one; `None` where there is no such text.
+/// The least text greater than all texts with this prefix; `None` if there is none.
 pub(super) fn after_all_with(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {
-        // Behind U+D7FF comes U+E000.
+        // U+E000 follows U+D7FF.
         let next = (u32::from(last) + 1..=0x0010_ffff).find_map(char::from_u32);
         if let Some(next) = next {
             chars.push(next);
@@ -141,7 +141,8 @@ pub(super) fn after_all_with(prefix: &str) -> Option<String> {
     None
 }
 
-/// The part of a key of an entry that its index has: on SQLite all of it, but of values that may be long.
+/// The part of an entry's key that the index has. On SQLite it is the whole key, except for values that may be long.
+/// The index has an expression, so the condition repeats it.
 pub(super) fn head_of(text: &TextValue, key: Sql) -> Sql {
     match text {
         TextValue::Property(Property::Variable(_, EntryTable::SingleValues(_) | EntryTable::MultiValues(_), _)) => {
@@ -151,11 +152,11 @@ pub(super) fn head_of(text: &TextValue, key: Sql) -> Sql {
     }
 }
 
-/// What an entry's key begins with, as a condition on it.
+/// The condition that an entry's key has a prefix.
 pub(super) fn begins(text: &TextValue, key: Sql, prefix: &str, end: String) -> Sql {
     let head = prefix.chars().take(INDEXED).collect::<String>();
     let from = binary(head_of(text, key.clone()), " >= ", Sql::of(head.clone()));
-    // All that begin so come together.
+    // Keys with the same beginning are a range.
     let range = match after_all_with(&head) {
         Some(end) => binary(from, " and ", binary(head_of(text, key.clone()), " < ", Sql::of(end))),
         None => from,
@@ -172,7 +173,7 @@ pub(in crate::store) fn conjuncts(condition: &Condition) -> Vec<&Condition> {
     }
 }
 
-/// The text property that a condition says to be equal to a text.
+/// The text property that the condition compares with a text for equality.
 pub(in crate::store) fn equal_text(condition: &Condition) -> Option<Text> {
     match condition {
         Condition::CompareText(
@@ -189,7 +190,7 @@ pub(in crate::store) fn equal_text(condition: &Condition) -> Option<Text> {
     }
 }
 
-/// The key that a condition puts a lower bound to.
+/// The key for which the condition is a lower bound.
 pub(in crate::store) fn bounded(condition: &Condition) -> Option<IndexKey> {
     match condition {
         Condition::Find(
@@ -205,8 +206,8 @@ pub(in crate::store) fn bounded(condition: &Condition) -> Option<IndexKey> {
     }
 }
 
-/// The list whose entries an index has in the order of their contacts, where the condition says what an entry of it must be equal
-/// to, and that index.
+/// If the condition is that an entry of a list equals a constant, and an index has the entries in the order of their
+/// contacts: the list, the condition on the entry, and the index.
 pub(in crate::store) fn equal_entry(condition: &Condition) -> Option<(EntryList, &Condition, &'static str)> {
     let Condition::Any(of @ EntryList { within: None, .. }, Some(body)) = condition else { return None };
     let is_id = |one: &&Condition| matches!(one, Condition::IsId(Id::Entry(0, _), Some(_)));

@@ -1,9 +1,9 @@
-//! What no index serves.
+//! Conditions that no index serves.
 
 use crate::domain::query::typed::{Comparison, Condition, Find, NumberValue, TextValue};
 use crate::store::query::filter::lookups::{Lookup, of_moment};
 
-/// Whether no index can serve a condition: all contacts are read for it.
+/// Whether no index can serve the condition, so that all contacts are read for it.
 pub(super) fn is_read(condition: &Condition) -> bool {
     let is_stamp = |number: &NumberValue| matches!(number, NumberValue::Moment(moment) if of_moment(*moment).is_some());
     let has_none = |text: &TextValue| Lookup::of(text).is_none();

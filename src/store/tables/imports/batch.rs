@@ -1,4 +1,4 @@
-//! A part of a file, in one transaction: each contact is looked up, compared, and written only if something is other.
+//! Imports a part of a file in one transaction: each contact is looked up, compared, and written only if it differs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -30,7 +30,7 @@ struct Stored {
 }
 
 impl Stored {
-    /// Whether it is what the file has.
+    /// Whether it equals the contact of the file.
     fn is(&self, incoming: &Incoming) -> bool {
         let photo = match (&self.photo, &incoming.photo) {
             (Some((_, stored)), Some((_, bytes))) => stored == bytes,
@@ -41,7 +41,7 @@ impl Stored {
         photo && self.contact.properties == incoming.properties && self.has_card(incoming)
     }
 
-    /// Whether the card beside it is that of the file, or has nothing to add. A file without cards leaves it alone.
+    /// Whether its stored card equals that of the file, or the file has no card.
     fn has_card(&self, incoming: &Incoming) -> bool {
         let Some(text) = &incoming.card else { return true };
         let photo = self.photo.as_ref().map(|(_, bytes)| bytes.as_slice());
@@ -63,7 +63,7 @@ pub(super) async fn import(
     if batch.len() > MAX_BATCH {
         return Err(Error::internal("too many contacts for one transaction"));
     }
-    // All of it can be undone at once.
+    // The savepoint undoes the whole batch if one contact fails.
     tx.open_savepoint().await?;
     let folder = folder_of(tx, mailbox, run).await?;
     let mut done = Vec::with_capacity(batch.len());
@@ -95,7 +95,7 @@ pub(super) async fn preview(session: &mut Session, mailbox: i64, batch: &[Incomi
     Ok(batch.iter().zip(found).map(one).collect())
 }
 
-/// How many of the contacts, from the first on, are found by different things.
+/// The length of the leading part of the batch in which no two contacts have a key in common.
 fn distinct(batch: &[Incoming]) -> usize {
     let mut seen = HashSet::new();
     let is_new = |one: &&Incoming| {
@@ -105,13 +105,13 @@ fn distinct(batch: &[Incoming]) -> usize {
     batch.iter().take_while(is_new).count().max(1)
 }
 
-/// How many of those found, from the first on, are different contacts.
+/// The length of the leading part in which all found contacts are different.
 fn apart(found: &[Option<ExistingContact>]) -> usize {
     let mut seen = HashSet::new();
     found.iter().take_while(|found| found.as_ref().is_none_or(|found| seen.insert(found.id))).count()
 }
 
-/// The contacts that may be other than those of the file.
+/// The contacts that may differ from those of the file.
 async fn changed(
     session: &mut Session,
     mailbox: i64,
@@ -123,7 +123,7 @@ async fn changed(
     stored(session, mailbox, &others.map(|found| found.id).collect::<Vec<_>>()).await
 }
 
-/// Contacts with all that an import may change.
+/// Contacts with everything that an import may change.
 async fn stored(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<HashMap<Uuid, Stored>, Error> {
     if ids.is_empty() {
         return Ok(HashMap::new());
@@ -142,22 +142,22 @@ async fn stored(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<Has
     Ok(stored)
 }
 
-/// Where contacts go.
+/// The target of an import.
 struct ImportTarget<'a> {
     mailbox: i64,
     run: Uuid,
     folder: &'a str,
 }
 
-/// A contact that is to be written.
+/// A contact to write.
 struct Writing {
-    /// Its place in the batch.
+    /// Its index in the batch.
     at: usize,
     incoming: Incoming,
     stored: Option<Stored>,
 }
 
-/// Writes those contacts that are new or other. No two of them are the same.
+/// Writes the contacts that are new or different. No two of them are the same contact.
 async fn write(
     tx: &mut Tx,
     target: &ImportTarget<'_>,
@@ -222,7 +222,7 @@ async fn update(tx: &mut Tx, target: &ImportTarget<'_>, other: &mut [Writing]) -
     }
     let mut made = contacts::overwrite(tx, target.mailbox, written).await?;
     for (one, contact) in other.iter_mut().zip(&mut made) {
-        // Its extensions are what their programs have made of them since.
+        // The extensions of an existing contact stay: programs may have changed them since.
         if let Some(added) = one.incoming.added.take() {
             let added = ContactAdditions { extensions: Vec::new(), ..*added };
             contacts::add(tx, target.mailbox, contact, added).await?;
@@ -231,8 +231,8 @@ async fn update(tx: &mut Tx, target: &ImportTarget<'_>, other: &mut [Writing]) -
     finish(tx, target, other, &made, false).await
 }
 
-/// Writes what belongs to contacts that were written: photos and cards, what they were imported as, and for undoing what the
-/// import has done.
+/// Writes what belongs to written contacts: photos, cards, what they were imported as, and the record for undoing the
+/// import.
 async fn finish(
     tx: &mut Tx,
     target: &ImportTarget<'_>,
@@ -267,7 +267,7 @@ async fn finish(
     write_cards(tx, target, written, made, &photo_versions).await
 }
 
-/// Notes how an import has left contacts.
+/// Records the state in which an import left contacts.
 async fn note(
     tx: &mut Tx,
     target: &ImportTarget<'_>,
@@ -278,12 +278,12 @@ async fn note(
     let row = |(contact, photo): (&Contact, Option<i64>)| {
         serde_json::json!([run, simple(contact.id), created, contact.version, photo])
     };
-    // Whether it was made is known from the first time.
+    // The first record says whether the import created the contact.
     insert(tx, target.mailbox, &IMPORT_CONTACTS, &left.map(row).collect::<Vec<_>>(), &["version", "photo_version"])
         .await
 }
 
-/// Gives a contact its photo, or takes it away. Returns the version of the photo that it has then.
+/// Sets or removes a contact's photo. Returns the version of the photo after that.
 pub(super) async fn write_photo(
     tx: &mut Tx,
     mailbox: i64,
@@ -315,7 +315,7 @@ async fn write_cards(
     for ((one, contact), photo_version) in written.iter_mut().zip(made).zip(photo_versions) {
         let before = one.stored.as_ref().and_then(|stored| stored.card.as_ref());
         let text = one.incoming.card.take();
-        // Without a card only the identity is kept, if it is not the contact's own id.
+        // Without a card, only an identity that is not the contact's own id is stored.
         let is_new_identity = before.is_none() && one.incoming.uid.is_some() && one.incoming.id != Some(contact.id);
         if text.is_none() && !is_new_identity {
             continue;
@@ -335,7 +335,7 @@ async fn write_cards(
                 version: text.as_deref().map_or(CardVersion::V3, version_of),
                 text,
             },
-            // Another card of the folder may have the UID: a group's.
+            // A group's card in the folder may have the UID.
             uid_key: if is_own { None } else { Some(contact.id.to_string()) },
             version: contact.version,
         });
@@ -343,14 +343,14 @@ async fn write_cards(
     cards::put(tx, target.mailbox, kept).await.map(drop)
 }
 
-/// The version that a card says it has.
+/// The version in the text of a card.
 pub(super) fn version_of(text: &str) -> CardVersion {
     let line = text.lines().take(8).find_map(|line| line.strip_prefix("VERSION:"));
     line.and_then(|version| CardVersion::of(version.trim())).unwrap_or(CardVersion::V3)
 }
 
-/// Keeps what a contact was before the import changed it. Of what the import has made itself, and what it changed before,
-/// nothing more is kept.
+/// Stores the state of contacts before the import changes them. Contacts that the import created or has changed before
+/// are skipped.
 async fn keep_before(tx: &mut Tx, target: &ImportTarget<'_>, stored: &Stored) -> Result<(), Error> {
     let photo = stored.photo.as_ref().map(|(_, bytes)| bytes.clone());
     let card = stored.card.as_ref().and_then(|card| card.whole_text(photo.as_deref()));
@@ -365,7 +365,7 @@ on conflict (mailbox, import_id, contact_id) do nothing";
     tx.execute(statement.bind(photo)).await
 }
 
-/// Inserts rows, each of the values behind the mailbox; of those that are there, some columns are set.
+/// Inserts rows of the values after the mailbox, or sets some columns of existing rows.
 async fn insert(
     tx: &mut Tx,
     mailbox: i64,

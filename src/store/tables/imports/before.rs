@@ -1,4 +1,4 @@
-//! A contact's properties as one text, for the undoing of an import.
+//! A contact's properties as one text, to undo an import.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! By what a contact of a file is found in the mailbox: what it was imported as, the UID of its card, its id, and at last, where
-//! that is asked, an e-mail address.
+//! Finds the contacts of a file in the mailbox: by what they were imported as, by the UID of the card, by the id and,
+//! if that is asked for, by an e-mail address.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,15 +11,15 @@ use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
 
-/// A contact of the mailbox that is one of a file.
+/// A contact of the mailbox that a file has too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ExistingContact {
     pub(super) id: Uuid,
-    /// The hash of what it was imported as; empty where that is not known.
+    /// The hash of what it was imported as; empty if that is not known.
     pub(super) hash: Vec<u8>,
 }
 
-/// The contact of the mailbox that each of these is.
+/// The contact of the mailbox for each contact of the file.
 pub(super) async fn all(
     session: &mut Session,
     mailbox: i64,
@@ -45,7 +45,7 @@ pub(super) async fn all(
     Ok(found)
 }
 
-/// What was imported under these keys and is there.
+/// Existing contacts that were imported under these keys.
 pub(super) async fn imported(
     session: &mut Session,
     mailbox: i64,
@@ -85,7 +85,7 @@ where k.deleted_date_time is null and k.mailbox = ",
     pairs(&session.rows(select.then(is_there(mailbox)).text(" order by k.contact_id").into()).await?)
 }
 
-/// Which of these contacts are there.
+/// Those of these contacts that exist.
 async fn of_ids(session: &mut Session, mailbox: i64, ids: impl Iterator<Item = Uuid>) -> Result<HashSet<Uuid>, Error> {
     let ids: Vec<_> = ids.collect();
     if ids.is_empty() {
@@ -112,7 +112,7 @@ select e.address_key, e.contact_id from emails e join contacts c on c.mailbox = 
 where e.mailbox = ",
     );
     let select = select.value(mailbox).text(" and e.address_key in ").then(Sql::among_texts(&keys));
-    // Of several the last one stays in the map, which is the oldest.
+    // The map keeps the last one, which is the oldest.
     pairs(&session.rows(select.then(is_there(mailbox)).text(" order by e.contact_id desc").into()).await?)
 }
 
@@ -141,7 +141,7 @@ pub(in crate::store) async fn photo_bytes(session: &mut Session, mailbox: i64, i
     Ok(chunks.concat())
 }
 
-/// Whose cards have these keys, by key and folder.
+/// The owners of the cards with these keys, by key and folder.
 pub(super) async fn taken(
     session: &mut Session,
     mailbox: i64,

@@ -1,5 +1,5 @@
-//! Imports of files: what contacts were imported as, and what each import has made and changed. `batch` commits a part of a
-//! file, `undo` takes an import back.
+//! Imports of files: what contacts were imported as, and what each import created and changed. `batch` commits a part
+//! of a file, `undo` undoes an import.
 
 mod batch;
 mod before;
@@ -17,9 +17,9 @@ use crate::store::db::statement::Statement;
 use crate::store::tables::folders;
 use crate::store::write::tx::Tx;
 
-/// How many imports of a mailbox can be undone. What the older ones have made and changed is forgotten.
+/// Number of imports of a mailbox that can be undone. The records of older ones are removed.
 const KEPT: i64 = 20;
-/// Maximum number of rows that a transaction forgets.
+/// Maximum number of rows that a transaction removes.
 const PIECE: i64 = 5_000;
 
 macro_rules! select {
@@ -31,7 +31,7 @@ from imports "
 }
 
 impl Store {
-    /// Begins an import. New contacts go into `folder`, which must be there.
+    /// Begins an import. New contacts are created in `folder`, which must exist.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the folder.
@@ -41,7 +41,7 @@ impl Store {
         self.write(Some(mailbox), async move |tx| begin(tx, mailbox, source, &folder).await).await
     }
 
-    /// The last import of a file that was broken off, if there is one. `size` and `head` are as in [`ImportSource`].
+    /// The last interrupted import of a file, if there is one. `size` and `head` are as in [`ImportSource`].
     ///
     /// # Errors
     /// Those of the database.
@@ -60,8 +60,8 @@ order by started_date_time desc, id desc limit 1"
         self.read(find).await
     }
 
-    /// Imports contacts, at most [`crate::domain::import::MAX_BATCH`] of them: all in one transaction, with what is then known of
-    /// the import. What is the same as at its last import is not written.
+    /// Imports contacts, at most [`crate::domain::import::MAX_BATCH`] of them: all in one transaction, with the
+    /// progress of the import. A contact that is the same as at its last import is not written.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the import or its folder is gone, [`Error::Quota`] if there is no room.
@@ -75,7 +75,7 @@ order by started_date_time desc, id desc limit 1"
         self.write(Some(mailbox), async move |tx| batch::import(tx, mailbox, run, batch, progress).await).await
     }
 
-    /// What [`Store::import`] would do with contacts that are not like each other.
+    /// What [`Store::import`] would do with contacts, no two of which are alike.
     ///
     /// # Errors
     /// Those of the database.
@@ -87,8 +87,8 @@ order by started_date_time desc, id desc limit 1"
         self.read_much(Some(mailbox), look).await
     }
 
-    /// Adds a category to the contacts with these keys, at most [`crate::domain::import::MAX_BATCH`] of them, as part of an
-    /// import. Returns how many of them there are, and how many did not have it.
+    /// Adds a category to the contacts with these keys, at most [`crate::domain::import::MAX_BATCH`] of them, as part
+    /// of an import. Returns the number of those contacts, and how many did not have the category.
     ///
     /// # Errors
     /// As [`Store::import`].
@@ -103,7 +103,7 @@ order by started_date_time desc, id desc limit 1"
         self.write(Some(mailbox), work).await
     }
 
-    /// The imports of a mailbox or of all, the newest first.
+    /// The imports of one mailbox or of all mailboxes, the newest first.
     ///
     /// # Errors
     /// Those of the database.
@@ -129,16 +129,16 @@ order by started_date_time desc, id desc limit 1"
         self.read(find).await?.as_ref().map(read).ok_or(Error::NotFound)?
     }
 
-    /// Undoes an import from behind a contact on, a piece in each transaction. Returns what was done with each contact; none when
-    /// all is done.
+    /// Undoes a piece of an import in one transaction, beginning after the contact `after`. Returns what was done with
+    /// each contact; empty when the import is undone.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the import, [`Error::Quota`] where a contact grows and there is no room.
+    /// [`Error::NotFound`] for the import, [`Error::Quota`] if a contact grows and there is no room.
     pub async fn undo_import(&self, mailbox: i64, run: Uuid, after: Uuid) -> Result<Vec<(Uuid, Undone)>, Error> {
         self.write(Some(mailbox), async move |tx| undo::some(tx, mailbox, run, after).await).await
     }
 
-    /// Forgets all imports of a mailbox whose user is removed.
+    /// Removes the records of all imports of a mailbox whose user is removed.
     pub(in crate::store) async fn forget_imports(&self, mailbox: i64) -> Result<(), Error> {
         while self.write(Some(mailbox), async move |tx| forget_some(tx, mailbox, 0).await).await? {}
         Ok(())
@@ -227,8 +227,8 @@ where mailbox = $1 and id = $2";
     tx.execute(statement.bind(number(progress.refused)?).bind(finished)).await
 }
 
-/// Forgets some of what the imports before the last `kept` have made and changed, and then such an import. Returns whether there
-/// may be more.
+/// Removes some records of the imports before the last `kept`, and an import without records. Returns whether there may
+/// be more.
 async fn forget_some(tx: &mut Tx, mailbox: i64, kept: i64) -> Result<bool, Error> {
     let oldest = "
 select id from imports where mailbox = $1 order by started_date_time desc, id desc limit 1 offset $2";

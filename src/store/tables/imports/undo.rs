@@ -1,5 +1,5 @@
-//! Takes an import back: what it made goes into the trash, what it changed becomes what it was. What somebody has changed since
-//! stays.
+//! Undoes an import: contacts that it created go to the trash, and contacts that it changed get their earlier state.
+//! Contacts that were changed since stay as they are.
 
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ const PIECE: i64 = 200;
 struct Touched {
     id: Uuid,
     created: bool,
-    /// Whether it is there, and whether it is as the import left it.
+    /// Whether it exists, and whether it is as the import left it.
     is_there: bool,
     is_same: bool,
 }
@@ -73,7 +73,7 @@ fn read(row: &Row) -> Result<Touched, Error> {
     Ok(Touched { id: row.get(0)?, created: row.get(1)?, is_there: row.get(2)?, is_same })
 }
 
-/// Makes a contact what it was before the import.
+/// Restores a contact to its state before the import.
 async fn restore(tx: &mut Tx, mailbox: i64, run: Uuid, id: Uuid) -> Result<(), Error> {
     let text = "
 select contact, card, photo from import_befores where mailbox = $1 and import_id = $2 and contact_id = $3";
@@ -92,12 +92,12 @@ select contact, card, photo from import_befores where mailbox = $1 and import_id
     let picture = photo.map(|bytes| Picture::recognize(&bytes).map(|picture| (picture, bytes))).transpose()?;
     let version = batch::write_photo(tx, mailbox, id, known.as_ref(), picture.as_ref()).await?;
     restore_card(tx, mailbox, contact, card, picture.map(|(_, bytes)| bytes).zip(version)).await?;
-    // The same file again changes it again.
+    // Without the hash, a new import of the same file changes the contact again.
     let (text, none) = ("update imported set hash = $3 where mailbox = $1 and contact_id = $2", Vec::<u8>::new());
     tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(none)).await
 }
 
-/// Keeps the card that was beside a contact, under the name that it has now. Where there was none, the name is left.
+/// Restores the earlier card of a contact, under its current name. If there was no card, only the name stays.
 async fn restore_card(
     tx: &mut Tx,
     mailbox: i64,
