@@ -213,17 +213,7 @@ async fn serve<T>(
     let _ = named.set(access.clone());
     store.trust_claim(access.trusted_claim()).await.map_err(|error| error.to_string())?;
     warn(config, &front, store).await?;
-    let settings = Settings { readiness: readiness.clone(), ..settings(config, notifier.clone()) };
-    let graph = GraphSettings {
-        handling: config.handling,
-        batch_limit: config.batch_limit,
-        throttle: config.limits.throttle(),
-    };
-    let api = if config.dev {
-        Api::for_tests(store.clone(), settings, graph)
-    } else {
-        Api::with(store.clone(), access, settings, graph)
-    };
+    let api = api(config, access, notifier.clone(), readiness.clone(), store);
     if let (Some(inspector), Database::File(_) | Database::Postgres(_)) = (&api.inspector, database) {
         inspector.begin(store).await.map_err(|error| error.to_string())?;
     }
@@ -318,6 +308,18 @@ async fn drain(ready: &Ready, delay: Duration, stop: &mut Stop) {
     }
     tracing::info!(seconds = delay.as_secs(), "stopping after --drain-delay");
     let _ = tokio::time::timeout(delay, stop.wait()).await;
+}
+
+/// The API that these options ask for.
+fn api(config: &ServeArgs, access: Access, notifier: Notifier, readiness: Readiness, store: &Store) -> Api {
+    let settings = Settings { readiness, ..settings(config, notifier) };
+    let (handling, batch_limit) = (config.handling, config.batch_limit);
+    let graph = GraphSettings { handling, batch_limit, throttle: config.limits.throttle() };
+    if config.dev {
+        Api::for_tests(store.clone(), settings, graph)
+    } else {
+        Api::with(store.clone(), access, settings, graph)
+    }
 }
 
 /// The API's settings.

@@ -1,15 +1,15 @@
-//! Entity tags and sync tokens. A sync token is what delta tokens are: signed, and bound to mailbox, folder, and the history of
-//! changes. It looks like `data:,…`, since some clients take a text of digits for a number.
+//! Entity tags and sync tokens. A sync token is like a delta token: signed, and bound to mailbox, folder, and the
+//! history of changes. It begins with `data:,`, because some clients take a text of digits for a number.
 
 use crate::domain::etag;
 use crate::domain::sync::{SyncState, Watermark};
 use crate::odata::delta::DeltaToken;
 use crate::store::{Book, History, ListedCard};
 
-/// What the rendering of cards is numbered by. It is raised when unchanged data is rendered otherwise, which makes all clients
-/// read all cards again.
+/// The version of the rendering of cards. Raise it when unchanged data is rendered differently; all clients then read
+/// all cards again.
 const RENDERER: &str = "1";
-/// How long a token leads on, in microseconds: 400 days.
+/// Lifetime of a token in microseconds: 400 days.
 const KEPT: i64 = 400 * 24 * 60 * 60 * 1_000_000;
 const SCHEME: &str = "data:,";
 
@@ -24,12 +24,12 @@ pub(crate) fn quoted(tag: &str) -> String {
 }
 
 fn bound(mailbox: i64, book: &Book) -> [u8; 8] {
-    // A folder that is created again with the id of a deleted one is another.
+    // A folder that is created again with the id of a deleted one is a different folder.
     let (mailbox, created) = (mailbox.to_be_bytes(), book.folder.created_date_time.to_be_bytes());
     DeltaToken::bound(&[b"carddav", &mailbox, book.folder.id.as_bytes(), &created])
 }
 
-/// The token of a moment of a book.
+/// The token for a watermark of a book.
 pub(crate) fn print(history: &History, mailbox: i64, book: &Book, moment: Watermark) -> String {
     let token = DeltaToken {
         of: bound(mailbox, book),
@@ -42,12 +42,12 @@ pub(crate) fn print(history: &History, mailbox: i64, book: &Book, moment: Waterm
     [SCHEME, &token.print(history.key.as_bytes())].concat()
 }
 
-/// The moment of a token, if it is one of this book's that still leads on at this time.
+/// The watermark of a token, if it is this book's and not expired.
 pub(crate) fn read(history: &History, mailbox: i64, book: &Book, text: &str, now: i64) -> Option<Watermark> {
     let token = DeltaToken::parse("", text.strip_prefix(SCHEME)?, history.key.as_bytes()).ok()?;
     let is_ours = token.of == bound(mailbox, book) && token.epoch == DeltaToken::bound(&[history.epoch.as_bytes()]);
     let SyncState::Knows(moment) = token.progress else { return None };
-    // A book in which nothing happened for so long has lost nothing.
+    // A book without changes since then has lost no entries of the log.
     let leads_on = moment == book.moment || moment == Watermark::default() || moment.entry.1 > now - KEPT;
     (is_ours && leads_on).then_some(moment)
 }

@@ -24,13 +24,13 @@ pub(crate) async fn relocate(request: &Request<'_>) -> Result<Answer, Fail> {
     transfer(request, false).await
 }
 
-/// `COPY` and `MOVE` of a collection, which no home can have.
+/// `COPY` and `MOVE` of a collection, which are not supported.
 pub(crate) async fn of_collection(_: &Request<'_>) -> Result<Answer, Fail> {
     let message = "Address books are not moved or copied.";
     std::future::ready(Err(Fail::new(403, "<C:addressbook-collection-location-ok/>", message))).await
 }
 
-/// The folder and the name that the destination names, in the same mailbox.
+/// The folder and the name in the header `Destination`, in the same mailbox.
 fn destination(request: &Request<'_>) -> Result<(String, String), Fail> {
     let call = request.call;
     let Some(sent) = headers::text(call.head.headers, "destination") else {

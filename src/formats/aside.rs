@@ -1,6 +1,6 @@
-//! What a file says and a contact has no place for. It is kept in the card beside the contact, a line
-//! `X-CONTACTD-ASIDE;X-DIALECT=csv-google;X-NAME="Hobby":sailing` for each, and comes back in an export of the same dialect
-//! (docs/import-export.md).
+//! Data of a file that a contact has no property for. It is kept in the stored card, in a line such as
+//! `X-CONTACTD-ASIDE;X-DIALECT=csv-google;X-NAME="Hobby":sailing` for each value, and comes back in an export of the
+//! same dialect (docs/import-export.md).
 
 use crate::domain::contact::Properties;
 use crate::vcard::line::{Line, write_param};
@@ -9,7 +9,7 @@ use crate::vcard::{Audience, Version, text};
 
 /// The property of a card.
 pub const PROPERTY: &str = "X-CONTACTD-ASIDE";
-/// How a card ends.
+/// The end of a card.
 const END: &str = "END:VCARD\r\n";
 
 /// A value that is kept aside.
@@ -19,14 +19,15 @@ pub struct Aside {
     pub dialect: String,
     /// The column, attribute or member.
     pub name: String,
-    /// Of a value that was partly mapped: the mapped part. The rest comes back only while the contact has it.
+    /// For a value that was mapped in part: the mapped part. The rest comes back only as long as the contact has that
+    /// part.
     pub of: Option<String>,
     /// The value.
     pub value: String,
 }
 
 impl Aside {
-    /// Bytes of text.
+    /// Size of the text in bytes.
     pub(crate) fn size(&self) -> usize {
         self.dialect.len() + self.name.len() + self.of.as_deref().map_or(0, str::len) + self.value.len()
     }
@@ -46,7 +47,7 @@ impl Aside {
         fold(&line, out);
     }
 
-    /// What a line of a card keeps.
+    /// Reads a line of a card.
     fn read(line: &Line<'_>) -> Option<Self> {
         let param = |name| line.param(name).map(std::borrow::Cow::into_owned);
         line.is(PROPERTY).then(|| Self {
@@ -58,11 +59,11 @@ impl Aside {
     }
 }
 
-/// The card of a contact with what is kept aside.
+/// The card of a contact with the values that are kept aside.
 pub(crate) fn card(properties: &Properties, uid: Option<&str>, asides: &[Aside]) -> String {
     let shown = CardContent { properties, uid: uid.unwrap_or_default(), photo: None, last_modified: None };
     let card = write::write(&shown, Version::V3, Audience::Export);
-    // A record without an identity has no UID: its contact's id will be that.
+    // A record without an identity has no UID. It becomes the contact's id.
     let mut card = if uid.is_none() { card.replacen("UID:\r\n", "", 1) } else { card };
     if card.ends_with(END) {
         card.truncate(card.len() - END.len());
@@ -78,7 +79,7 @@ fn unfolded(card: &str) -> String {
     card.replace("\r\n ", "").replace("\r\n\t", "")
 }
 
-/// What is kept aside in a card.
+/// The values that are kept aside in a card.
 pub fn read(card: &str) -> Vec<Aside> {
     if !card.contains(PROPERTY) {
         return Vec::new();
@@ -86,7 +87,7 @@ pub fn read(card: &str) -> Vec<Aside> {
     unfolded(card).lines().filter_map(Line::parse).filter_map(|line| Aside::read(&line)).collect()
 }
 
-/// The identity that a card has.
+/// The identity of a card.
 pub fn uid(card: &str) -> Option<String> {
     let lines = unfolded(card);
     let mut lines = lines.lines().filter_map(Line::parse);

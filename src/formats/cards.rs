@@ -1,4 +1,4 @@
-//! vCard as one of the formats: cards are found and read by `vcard/`.
+//! vCard as one of the formats; `vcard/` finds and reads the cards.
 
 use std::collections::VecDeque;
 
@@ -13,14 +13,14 @@ use crate::vcard::split::{Cards, RawCard};
 #[derive(Debug)]
 pub(crate) struct CardReader {
     cards: Cards,
-    /// Cards of the first bytes, which the code page was guessed by.
+    /// The cards of the first bytes, from which the code page was guessed.
     first: VecDeque<RawCard>,
     fallback: Fallback,
     ended: bool,
 }
 
 impl CardReader {
-    /// Of a file that begins with these bytes.
+    /// A reader for a file that begins with these bytes.
     pub(crate) fn new(sample: &[u8], whole: bool) -> Self {
         let mut cards = Cards::new();
         cards.push(sample);
@@ -35,7 +35,7 @@ impl CardReader {
         Self { cards, first, fallback: survey.verdict(), ended: whole }
     }
 
-    /// What the file is.
+    /// The detected file.
     pub(crate) fn detected(&self, encoding: Option<&'static str>) -> Detected {
         Detected {
             format: FileFormat::VCard,
@@ -47,7 +47,7 @@ impl CardReader {
         }
     }
 
-    /// What else the report says.
+    /// Further notes for the report.
     pub(crate) fn notes(&self) -> Vec<String> {
         let junk = self.cards.junk_lines();
         let note = || format!("{junk} lines between the cards are no vCard and were passed over.");
@@ -59,7 +59,7 @@ impl CardReader {
         self.cards.push(bytes);
     }
 
-    /// Tells that no more bytes come.
+    /// Marks the end of the file.
     pub(crate) fn finish(&mut self) {
         if !self.ended {
             self.ended = true;
@@ -67,7 +67,7 @@ impl CardReader {
         }
     }
 
-    /// The next card that is complete.
+    /// The next complete card.
     pub(crate) fn next_item(&mut self) -> Option<FileRecord> {
         let card = self.first.pop_front().or_else(|| self.cards.next_card())?;
         let found = read::read(&card, &self.fallback);

@@ -1,4 +1,4 @@
-//! The characters of a file that does not say how it is written.
+//! The encoding of a file that does not declare it.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,12 @@ use encoding_rs::{
 
 use crate::vcard::charset::{Fallback, Survey};
 
-/// How the values of a file are written: in UTF-8, or what is invalid as that in a code page.
+/// The encoding of the values of a file: UTF-8, and a code page for values that are not valid UTF-8.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Charset(Fallback);
 
 impl Charset {
-    /// The code pages that a header is tried in if it matches nothing.
+    /// The code pages that are tried for a header that matches nothing.
     pub(crate) const PAGES: [Self; 4] = [
         Self(Fallback { encoding: WINDOWS_1252, everywhere: true }),
         Self(Fallback { encoding: SHIFT_JIS, everywhere: true }),
@@ -21,7 +21,7 @@ impl Charset {
         Self(Fallback { encoding: WINDOWS_1251, everywhere: true }),
     ];
 
-    /// Guesses by the first bytes of a file.
+    /// Guesses from the first bytes of a file.
     pub(crate) fn guess(sample: &[u8]) -> Self {
         let mut survey = Survey::default();
         let values = sample.split(|byte| matches!(byte, b'\n' | b'\r' | b',' | b';' | b'\t' | b'"'));
@@ -29,7 +29,7 @@ impl Charset {
         Self(survey.verdict())
     }
 
-    /// The text of a value. What is invalid in every way becomes U+FFFD.
+    /// The text of a value. Invalid bytes become U+FFFD.
     pub(crate) fn text<'a>(&self, bytes: &'a [u8]) -> Cow<'a, str> {
         self.0.decode(bytes, None)
     }
@@ -47,18 +47,18 @@ impl Charset {
     }
 }
 
-/// What the first bytes say of the encoding of the whole file.
+/// The encoding of the whole file, as far as the first bytes show it.
 pub(crate) struct Start {
-    /// The name for a report, if the bytes say more than a guess.
+    /// The name for a report, if it is not a guess.
     pub(crate) name: Option<&'static str>,
-    /// UTF-16 of either order, or `None`.
+    /// UTF-16 in either byte order, or `None`.
     pub(crate) wide: Option<&'static Encoding>,
     /// Length of the byte order mark.
     pub(crate) skip: usize,
 }
 
 impl Start {
-    /// A byte order mark, or NULs in every second byte of the first 64.
+    /// Looks for a byte order mark, or for NULs in every second one of the first 64 bytes.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         if let Some((encoding, skip)) = Encoding::for_bom(bytes) {
             return match encoding {
@@ -82,7 +82,7 @@ impl Start {
 pub(crate) struct Widened(Decoder);
 
 impl Widened {
-    /// Of this UTF-16.
+    /// A decoder for this byte order.
     pub(crate) fn new(encoding: &'static Encoding) -> Self {
         Self(encoding.new_decoder_without_bom_handling())
     }

@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes and never by its name (docs/import-export.md, "Detection").
+//! Detects the format of a file from its first bytes, never from its name (docs/import-export.md, "Detection").
 
 use crate::formats::csv::dates::DateOrder;
 use crate::formats::csv::target::{ColumnTarget, normalize};
@@ -13,16 +13,16 @@ pub enum FileFormat {
     CsvThunderbird,
     CsvYahoo,
     CsvLinkedIn,
-    /// CSV of another program, by a map of its columns.
+    /// CSV of another program, with a map of its columns.
     Csv,
     Ldif,
     JsContact,
-    /// Contacts of Microsoft Graph as JSON, in either shape: a list, an array, or an object a line.
+    /// Contacts of Microsoft Graph as JSON, in either shape: a list, an array, or one object on each line.
     Graph,
 }
 
 impl FileFormat {
-    /// Every format, with the names that `--format` accepts; the first is the one of reports.
+    /// Every format, with the names that `--format` accepts. Reports use the first.
     pub const NAMES: &[(Self, &[&str])] = &[
         (Self::VCard, &["vcard"]),
         (Self::CsvGoogle, &["csv-google"]),
@@ -41,7 +41,7 @@ impl FileFormat {
         Self::NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(format, _)| *format)
     }
 
-    /// Its name in reports. It is the dialect of what is kept aside of such a file.
+    /// Its name in reports, which is also the dialect of values that are kept aside.
     pub fn name(self) -> &'static str {
         match self {
             Self::VCard => "vcard",
@@ -57,7 +57,7 @@ impl FileFormat {
         }
     }
 
-    /// Whose form of the format it is: the name without `csv-`.
+    /// The program whose dialect it is: the name without `csv-`.
     pub fn dialect(self) -> Option<&'static str> {
         match self {
             Self::VCard | Self::Csv => None,
@@ -71,7 +71,7 @@ impl FileFormat {
     }
 }
 
-/// Columns of a CSV file by what they mean, as `--map 'Column=property'` gives them.
+/// The meaning of columns of a CSV file, from `--map 'Column=property'`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnMap(Vec<(String, ColumnTarget)>);
 
@@ -79,7 +79,7 @@ impl ColumnMap {
     /// Adds entries like `Surname=surname,Cell=phone/mobile`.
     ///
     /// # Errors
-    /// What is wrong with an entry, and which properties there are.
+    /// The fault of an entry, with the known properties.
     pub fn add(&mut self, entries: &str) -> Result<(), String> {
         for entry in entries.split(',') {
             let (column, property) =
@@ -102,16 +102,16 @@ impl ColumnMap {
         self.0.iter().map(|(column, _)| column.as_str())
     }
 
-    /// What the column means, by its normalized name.
+    /// The meaning of the column with this normalized name.
     pub(crate) fn target(&self, column: &str) -> Option<ColumnTarget> {
         self.0.iter().find(|(known, _)| known == column).map(|(_, target)| *target)
     }
 }
 
-/// What the user says of a file.
+/// The user's options for a file.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
-    /// Its format, instead of what its content says.
+    /// The format, instead of the detected one.
     pub format: Option<FileFormat>,
     /// The meaning of columns.
     pub map: ColumnMap,
@@ -119,45 +119,45 @@ pub struct ReadOptions {
     pub date_order: Option<DateOrder>,
 }
 
-/// What a file is.
+/// A detected file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detected {
     /// The format.
     pub format: FileFormat,
     /// The language or the age of the dialect: `de`, `old`.
     pub variant: Option<&'static str>,
-    /// How the characters are written: `utf-8`, `utf-16le`, `cp1252`.
+    /// The encoding: `utf-8`, `utf-16le`, `cp1252`.
     pub encoding: Option<&'static str>,
-    /// What separates the cells.
+    /// The separator of cells.
     pub separator: Option<char>,
     /// The order of day and month in dates.
     pub date_order: Option<DateOrder>,
-    /// Why, a sentence each.
+    /// The reasons, one sentence each.
     pub why: Vec<String>,
 }
 
-/// Why a file is not recognised.
+/// What was found in a file that is not recognised.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unrecognised {
-    /// How the characters are written.
+    /// The encoding.
     pub encoding: &'static str,
-    /// What separates the most cells.
+    /// The separator with the most cells.
     pub separator: Option<char>,
     /// The cells of the first row.
     pub headers: Vec<String>,
-    /// The program whose columns are the nearest.
+    /// The program with the most similar columns.
     pub nearest: Option<FileFormat>,
-    /// What it is instead, if that is known.
+    /// What the file is, if that is known.
     pub sentence: Option<&'static str>,
 }
 
 impl Unrecognised {
-    /// A file that is known and not read.
+    /// A known kind of file that cannot be read.
     pub(crate) fn known(sentence: &'static str) -> Self {
         Self { encoding: "utf-8", sentence: Some(sentence), ..Self::default() }
     }
 
-    /// For a person: what was seen, and what to do.
+    /// For a person: what was found, and what to do.
     pub fn told(&self) -> String {
         if let Some(sentence) = self.sentence {
             return sentence.to_owned();
@@ -174,7 +174,7 @@ impl Unrecognised {
     }
 }
 
-/// The family of formats, by the first bytes that are not blank.
+/// The family of formats, from the first bytes that are not blank.
 pub(crate) fn family(sample: &[u8]) -> Result<FileFormat, Unrecognised> {
     let start = sample.trim_ascii_start();
     let begins = |word: &[u8]| start.get(..word.len()).is_some_and(|first| first.eq_ignore_ascii_case(word));
@@ -188,7 +188,7 @@ pub(crate) fn family(sample: &[u8]) -> Result<FileFormat, Unrecognised> {
     })
 }
 
-/// Whether a card begins in the first lines: mail headers may precede it.
+/// Whether a card begins in the first lines, possibly after mail headers.
 fn has_card(start: &[u8]) -> bool {
     let first = &start[..start.len().min(16 << 10)];
     let is_begin = |line: &[u8]| line.get(..11).is_some_and(|line| line.eq_ignore_ascii_case(b"BEGIN:VCARD"));
@@ -198,7 +198,7 @@ fn has_card(start: &[u8]) -> bool {
 const XML: &str = "This is XML. xCard and other XML formats are not read: export vCard instead.";
 const JCARD: &str = "This is jCard. It is not read: export vCard or JSContact instead.";
 
-/// Whether it is LDIF: its first line that is no comment begins with `dn:` or is `version: 1`.
+/// Whether it is LDIF: the first line that is not a comment begins with `dn:` or is `version: 1`.
 fn is_ldif(start: &[u8]) -> bool {
     let mut comment = false;
     for line in start.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()) {
@@ -211,7 +211,7 @@ fn is_ldif(start: &[u8]) -> bool {
     false
 }
 
-/// Which contacts JSON holds: a Card of JSContact says so in `@type`.
+/// The format of a JSON file. A JSContact Card has `@type`.
 fn json(start: &[u8]) -> Result<FileFormat, Unrecognised> {
     let text: Vec<u8> = start.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(64 << 10).collect();
     let has = |word: &[u8]| text.windows(word.len()).any(|part| part == word);

@@ -1,4 +1,4 @@
-//! A contact while its record is read: what was mapped, what is kept aside, and what became of each name.
+//! A contact while its record is read: what was mapped, what is kept aside, and the outcome of each name.
 
 use crate::domain::contact::patch::ContactPatch;
 use crate::domain::contact::{Address, Complex, Email, MAX_ENTRIES, MAX_TEXT, Phone, Properties, Text, Website};
@@ -15,21 +15,21 @@ pub(crate) struct Draft {
     pub(crate) photo: Option<RecordPhoto>,
     pub(crate) uid: Option<String>,
     pub(crate) alias: Option<String>,
-    /// Texts are taken as they are, since the file is one of ours and every blank in it is meant.
+    /// Texts are not cleaned, because this program wrote the file and every blank is intended.
     pub(crate) exact: bool,
     outcomes: Vec<PropertyOutcome>,
-    /// What is kept aside, each with the place of its outcome.
+    /// The values that are kept aside, each with the index of its outcome.
     asides: Vec<(Aside, usize)>,
     dialect: &'static str,
 }
 
 impl Draft {
-    /// An empty one. What is kept aside comes back in exports of this dialect.
+    /// An empty draft. Values that are kept aside come back in exports of this dialect.
     pub(crate) fn new(dialect: &'static str) -> Self {
         Self { dialect, ..Self::default() }
     }
 
-    /// Notes what became of a name.
+    /// Records the outcome of a name.
     pub(crate) fn note(&mut self, name: &str, fate: Fate) {
         self.outcomes.push(PropertyOutcome { name: name.to_owned(), fate });
     }
@@ -42,7 +42,7 @@ impl Draft {
         self.asides.push((aside, self.outcomes.len() - 1));
     }
 
-    /// Keeps a value aside under a name that tells more than that of its outcome.
+    /// Keeps a value aside under a more specific name than that of its outcome.
     pub(crate) fn keep_as(&mut self, name: &str, place: &str, value: &str, why: Option<&'static str>) {
         self.note(name, Fate::Aside(why));
         let aside =
@@ -50,14 +50,14 @@ impl Draft {
         self.asides.push((aside, self.outcomes.len() - 1));
     }
 
-    /// Notes that a part of a value was mapped, and keeps what tells the rest. `of` is the mapped part: the rest comes back only
-    /// while that is unchanged.
+    /// Records that a part of a value was mapped, and keeps the rest. `of` is the mapped part: the rest comes back only
+    /// as long as that is unchanged.
     pub(crate) fn keep_rest(&mut self, name: &str, rest: &str, of: &str) {
         self.note(name, Fate::Partial);
         self.keep_silently(name, rest, of);
     }
 
-    /// Keeps the rest of a value whose name was told already.
+    /// Keeps the rest of a value whose outcome is recorded already.
     pub(crate) fn keep_silently(&mut self, name: &str, rest: &str, of: &str) {
         let (dialect, name, of) = (self.dialect.to_owned(), name.to_owned(), Some(of.to_owned()));
         let aside = Aside { dialect, name, of, value: rest.to_owned() };
@@ -65,7 +65,7 @@ impl Draft {
         self.asides.push((aside, told.unwrap_or(self.outcomes.len().saturating_sub(1))));
     }
 
-    /// Takes a value that may go to a property: notes the outcome, and keeps the value if it was not taken.
+    /// Records the outcome of a value, and keeps the value if it was not mapped.
     pub(crate) fn took(&mut self, name: &str, value: &str, fate: Fate) {
         match fate {
             Fate::Aside(why) => self.keep(name, value, why),
@@ -73,7 +73,8 @@ impl Draft {
         }
     }
 
-    /// Takes one of several values of a name, which has one outcome: partly mapped if some of the values were not taken.
+    /// The same for one of several values of a name, which has a single outcome: mapped in part if some values were not
+    /// mapped.
     pub(crate) fn took_value(&mut self, name: &str, value: &str, fate: Fate) {
         let Some(at) = self.outcomes.iter().rposition(|outcome| outcome.name == name) else {
             return self.took(name, value, fate);
@@ -95,7 +96,8 @@ impl Draft {
         self.patch.texts[text as usize].as_ref()?.as_deref()
     }
 
-    /// A text as it is kept: without control characters, its ends trimmed, on one line unless the property has lines.
+    /// A text as it is stored: trimmed, without control characters, and on one line unless the property has several
+    /// lines.
     pub(crate) fn clean(&self, text: &str, lines: bool) -> String {
         if self.exact { text.to_owned() } else { clean(text, lines) }
     }
@@ -172,7 +174,7 @@ impl Draft {
         }
     }
 
-    /// Sets the birthday: a day is kept as its 11:59 in UTC, at which most zones have that day.
+    /// Sets the birthday. A day is stored as 11:59 UTC, at which most time zones have the same day.
     pub(crate) fn birthday(&mut self, day: &str) -> Fate {
         let value = format!("{day}T11:59:00Z");
         match &self.patch.birthday {
@@ -195,7 +197,7 @@ impl Draft {
         }
     }
 
-    /// The contact, or the refusal of a record that says nothing.
+    /// The contact, or a refusal if the record has no data.
     pub(crate) fn finish(mut self) -> RecordContent {
         self.empty_collections();
         let Some(properties) = settle(&mut self.patch) else {
@@ -213,7 +215,7 @@ impl Draft {
         }))
     }
 
-    /// A collection to which nothing was added is not spoken of.
+    /// A collection without entries stays unset.
     fn empty_collections(&mut self) {
         let patch = &mut self.patch;
         patch.emails.take_if(|entries| entries.is_empty());
@@ -225,7 +227,7 @@ impl Draft {
         patch.children.take_if(|entries| entries.is_empty());
     }
 
-    /// The card with what is kept aside, within the limit.
+    /// The card with the values that are kept aside, within the limit.
     fn card(&mut self, properties: &Properties) -> Option<String> {
         let mut left = MAX_ASIDE;
         let mut kept = Vec::with_capacity(self.asides.len());
@@ -242,8 +244,8 @@ impl Draft {
     }
 }
 
-/// Lets `displayName` follow the other names if it is what they make, and returns the properties of the new contact: none if it
-/// has nothing.
+/// Unsets `displayName` if it equals the derived one, so that it follows the other names. Returns the properties of the
+/// new contact; `None` if it has none.
 pub(crate) fn settle(patch: &mut ContactPatch) -> Option<Properties> {
     let name = patch.texts[Text::DisplayName as usize].take();
     let mut properties = patch.clone().into_properties();

@@ -1,4 +1,4 @@
-//! LDIF (RFC 2849), as Thunderbird, SOGo and ldapsearch write it. URLs (`attribute:< url`) are never read.
+//! LDIF (RFC 2849) of Thunderbird, SOGo and ldapsearch. URLs (`attribute:< url`) are never read.
 
 use std::mem;
 
@@ -14,11 +14,11 @@ use crate::vcard::record::{
     Fate, FileRecord, GroupRecord, Position, PropertyOutcome, RecordContent, RecordPhoto, Refusal, SAYS_NOTHING,
 };
 
-/// Longest entry, in bytes. A longer one is passed over and refused.
+/// Maximum size of an entry, in bytes. A larger one is skipped and refused.
 const MAX_ENTRY: usize = 8 << 20;
-/// Most lines of an entry.
+/// Maximum number of lines of an entry.
 const MAX_LINES: usize = 50_000;
-/// The name of what is no attribute.
+/// The name of lines that are not attributes.
 const JUNK: &str = "(lines that are no LDIF)";
 
 /// Reads the entries of an LDIF file.
@@ -26,24 +26,24 @@ const JUNK: &str = "(lines that are no LDIF)";
 pub(crate) struct LdifReader {
     charset: Charset,
     bytes: Vec<u8>,
-    /// Where the unread line begins, and how far it was looked at.
+    /// The beginning of the unread line, and how far it was searched.
     start: usize,
     scanned: usize,
     ended: bool,
     line: u64,
-    /// The entry so far: its bytes and where it begins.
+    /// The bytes and the beginning of the current entry.
     raw: Vec<u8>,
     begins: u64,
     too_large: bool,
-    /// Whether the entry has a line that is no comment and no version.
+    /// Whether the entry has a line that is neither a comment nor the version.
     has_lines: bool,
-    /// How many lines the entry has so far.
+    /// Number of lines of the current entry.
     lines: usize,
     number: u64,
 }
 
 impl LdifReader {
-    /// Of a file that begins with these bytes.
+    /// A reader for a file that begins with these bytes.
     pub(crate) fn new(sample: &[u8]) -> Self {
         Self {
             charset: Charset::guess(sample),
@@ -61,7 +61,7 @@ impl LdifReader {
         }
     }
 
-    /// What the file is.
+    /// The detected file.
     pub(crate) fn detected(&self, encoding: Option<&'static str>) -> Detected {
         Detected {
             format: FileFormat::Ldif,
@@ -81,12 +81,12 @@ impl LdifReader {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Tells that no more bytes come.
+    /// Marks the end of the file.
     pub(crate) fn finish(&mut self) {
         self.ended = true;
     }
 
-    /// The next entry that is complete.
+    /// The next complete entry.
     pub(crate) fn next_item(&mut self) -> Option<FileRecord> {
         while let Some((from, to)) = self.next_line() {
             let line = &self.bytes[from..to];
@@ -111,7 +111,7 @@ impl LdifReader {
         if self.ended { self.entry() } else { None }
     }
 
-    /// The next line, with its end. A line that is too long is handed in pieces.
+    /// The next line, with its end. A line that is too long is returned in pieces.
     fn next_line(&mut self) -> Option<(usize, usize)> {
         let rest = &self.bytes[self.scanned..];
         let end = match rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
@@ -174,9 +174,9 @@ struct LdifAttribute {
 
 enum AttributeValue {
     Text(String),
-    /// Base64 that is no text.
+    /// Base64 that is not text.
     Bytes(Vec<u8>),
-    /// A line that is no attribute, or one whose base64 cannot be read.
+    /// A line that is not an attribute, or has invalid base64.
     Junk(String),
 }
 
@@ -216,7 +216,7 @@ fn attribute(line: &[u8], charset: Charset) -> LdifAttribute {
         Ok(bytes) if name == "jpegphoto" => LdifAttribute { name, value: AttributeValue::Bytes(bytes) },
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => LdifAttribute { name, value: AttributeValue::Text(text) },
-            // A NUL never stands in the text of a code page.
+            // Text in a code page never has a NUL.
             Err(wrong) if !wrong.as_bytes().contains(&0) => {
                 let text = charset.text(wrong.as_bytes()).into_owned();
                 LdifAttribute { name, value: AttributeValue::Text(text) }
@@ -259,7 +259,7 @@ fn read(raw: &[u8], charset: Charset) -> RecordContent {
     draft.finish()
 }
 
-/// A list of members: a category of those entries.
+/// A list of members becomes a category of those entries.
 fn group(attributes: &[LdifAttribute]) -> RecordContent {
     let first = |name: &str| texts(attributes, name).first().map(|text| clean(text, false));
     let Some(name) = first("cn").filter(|name| !name.is_empty()) else {
@@ -284,10 +284,10 @@ fn group(attributes: &[LdifAttribute]) -> RecordContent {
     RecordContent::Group(Box::new(GroupRecord { name, members, uid, card: None, outcomes }))
 }
 
-/// What is put together of several attributes.
+/// Values that are assembled from several attributes.
 #[derive(Default)]
 struct CollectedAttributes {
-    /// `mail` and `mozillaSecondEmail`, which stands behind it wherever it is written.
+    /// `mail`, and `mozillaSecondEmail`, which comes second in any order of lines.
     emails: [Vec<(String, String)>; 2],
     work: LdifAddress,
     home: LdifAddress,
@@ -300,7 +300,7 @@ struct CollectedAttributes {
 #[derive(Default)]
 struct LdifAddress([Option<(String, String)>; 7]);
 
-/// What an attribute means.
+/// The meaning of an attribute.
 enum AttributeMeaning {
     Text(Text),
     Email(usize),
@@ -361,7 +361,7 @@ fn meaning(name: &str) -> AttributeMeaning {
     }
 }
 
-/// Takes an attribute.
+/// Maps an attribute.
 fn take(draft: &mut Draft, parts: &mut CollectedAttributes, attribute: &LdifAttribute) {
     let name = attribute.name.as_str();
     let text = match &attribute.value {
@@ -400,7 +400,7 @@ fn take(draft: &mut Draft, parts: &mut CollectedAttributes, attribute: &LdifAttr
     }
 }
 
-/// A picture, or bytes that are no text: kept as base64.
+/// Keeps a picture or other bytes aside as base64.
 fn photo(draft: &mut Draft, name: &str, bytes: &[u8]) {
     if name == "jpegphoto" && draft.photo.is_none() && Picture::recognize(bytes).is_ok() {
         if bytes.len() > MAX_PHOTO {

@@ -1,5 +1,5 @@
-//! Files with contacts in formats other than vCard: what they are, what they say, and how they are written
-//! (docs/import-export.md). Pure: no I/O and no SQL. Readers get bytes and yield records; writers get contacts and make bytes.
+//! Detects, reads and writes files of contacts in formats other than vCard (docs/import-export.md). Pure: no I/O and no
+//! SQL. Readers turn bytes into records; writers turn contacts into bytes.
 
 pub mod aside;
 mod cards;

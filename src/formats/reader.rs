@@ -1,4 +1,4 @@
-//! One reader for every format: it finds out by the first bytes what the file is, and yields its records as they are complete.
+//! One reader for every format. It detects the format from the first bytes and yields records as they are complete.
 
 use std::mem;
 
@@ -12,24 +12,25 @@ use crate::formats::json::graph::GraphJson;
 use crate::formats::ldif::LdifReader;
 use crate::vcard::record::{FileRecord, Position, RecordContent, Refusal};
 
-/// Bytes that are kept until it is decided what the file is. The order of dates and the code page are judged by them.
+/// Number of bytes that are collected before the format is decided. The order of dates and the code page are guessed
+/// from them.
 const SAMPLE: usize = 1 << 20;
 
-/// Reads a file piece by piece: [`FileReader::push`] bytes, take what [`FileReader::next_item`] yields, and [`FileReader::finish`] at the end. It
-/// holds at most one record, what was pushed last, and at first 1 MiB.
+/// Reads a file in pieces: call [`FileReader::push`] with bytes, take records with [`FileReader::next_item`], and call
+/// [`FileReader::finish`] at the end. It holds at most one record, the bytes pushed last, and 1 MiB at the beginning.
 pub struct FileReader {
     options: ReadOptions,
     graph: &'static dyn GraphJson,
     state: ReaderState,
     wide: Option<Widened>,
-    /// What the first bytes say of the encoding.
+    /// The encoding, if the first bytes show it.
     encoding: Option<&'static str>,
     started: bool,
     finished: bool,
 }
 
 enum ReaderState {
-    /// Bytes in UTF-8 or a code page, until there are enough.
+    /// Collects bytes in UTF-8 or a code page until there are enough.
     Sampling(Vec<u8>),
     Unrecognised(Option<FileRecord>),
     VCard(Box<CardReader>),
@@ -39,7 +40,7 @@ enum ReaderState {
 }
 
 impl FileReader {
-    /// A reader with what the user says of the file, and with what reads the JSON of Graph.
+    /// A reader with the user's options and a reader for Graph's JSON.
     pub fn new(options: ReadOptions, graph: &'static dyn GraphJson) -> Self {
         Self {
             options,
@@ -57,7 +58,7 @@ impl FileReader {
         self.take(bytes, false);
     }
 
-    /// Tells that the file is at its end.
+    /// Marks the end of the file.
     pub fn finish(&mut self) {
         if mem::replace(&mut self.finished, true) {
             return;
@@ -75,7 +76,7 @@ impl FileReader {
         }
     }
 
-    /// The next record that is complete. None until more bytes come.
+    /// The next complete record; `None` if more bytes are needed.
     pub fn next_item(&mut self) -> Option<FileRecord> {
         match &mut self.state {
             ReaderState::Sampling(_) => None,
@@ -87,7 +88,7 @@ impl FileReader {
         }
     }
 
-    /// What the file is, once that is decided.
+    /// The detected file, once it is decided.
     pub fn detected(&self) -> Option<Detected> {
         match &self.state {
             ReaderState::Sampling(_) | ReaderState::Unrecognised(_) => None,
@@ -98,7 +99,7 @@ impl FileReader {
         }
     }
 
-    /// What else the report says, at the end of the file.
+    /// Further notes for the report, at the end of the file.
     pub fn notes(&self) -> Vec<String> {
         match &self.state {
             ReaderState::VCard(reader) => reader.notes(),
@@ -108,7 +109,7 @@ impl FileReader {
         }
     }
 
-    /// What refused records need before them in a file of their own: the header row of CSV.
+    /// The beginning of a file of refused records: the header row of CSV.
     pub fn preface(&self) -> &[u8] {
         match &self.state {
             ReaderState::Csv(reader) => reader.header(),
@@ -152,7 +153,7 @@ impl FileReader {
         }
     }
 
-    /// Chooses the reader by the first bytes, and gives it these.
+    /// Chooses the reader from the first bytes, and passes the bytes to it.
     fn decide(&mut self, whole: bool) {
         let ReaderState::Sampling(sample) = &mut self.state else { return };
         let sample = mem::take(sample);

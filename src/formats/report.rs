@@ -1,5 +1,5 @@
-//! What became of a file, so that nothing is lost unsaid (docs/import-export.md, "The report"): what it was taken for, what each
-//! name became, and which records were refused.
+//! The report of an import, so that no loss is silent (docs/import-export.md, "The report"): the detected format, the
+//! outcomes of each name, and the refused records.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,16 +11,16 @@ use crate::domain::plain::{printed, shorten};
 use crate::formats::detect::Detected;
 use crate::vcard::record::{Fate, FileRecord, Position, PropertyOutcome, RecordContent};
 
-/// Most refused records that a report lists one by one. The others are counted.
+/// Maximum number of refused records in a report. Further ones are counted.
 const MAX_REFUSED: usize = 10_000;
-/// Most different names that a report counts one by one; the names of further ones are counted together.
+/// Maximum number of names in a report. Further names are counted together.
 const MAX_NAMES: usize = 10_000;
-/// The name under which those are counted.
+/// The name for those.
 const FURTHER: &str = "(further names)";
-/// Names and refused records that a person is shown.
+/// Maximum number of names and refused records in the text for a person.
 const SHOWN: usize = 15;
 
-/// How many records became what.
+/// The number of records by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "each is the count of its name")]
 pub struct RecordCounts {
@@ -31,13 +31,13 @@ pub struct RecordCounts {
     pub groups: u64,
 }
 
-/// How often a name became what.
+/// The number of values of a name by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Fates {
     /// A property holds it.
     #[serde(skip_serializing_if = "is_zero")]
     pub mapped: u64,
-    /// A property holds a part, the rest is kept aside.
+    /// A property holds a part; the rest is kept aside.
     #[serde(skip_serializing_if = "is_zero")]
     pub partial: u64,
     /// It is kept aside.
@@ -49,7 +49,7 @@ pub struct Fates {
     /// It could not be kept.
     #[serde(skip_serializing_if = "is_zero")]
     pub lost: u64,
-    /// Why, where there is more to say, with how often.
+    /// The reasons, with their numbers.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub why: BTreeMap<&'static str, u64>,
 }
@@ -84,9 +84,9 @@ impl Fates {
 pub struct Refused {
     /// Where it stands.
     pub at: PositionJson,
-    /// Why, in a word or two.
+    /// The reason, in a word or two.
     pub reason: &'static str,
-    /// Why, for a person.
+    /// The detail, for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -103,23 +103,23 @@ impl Serialize for PositionJson {
     }
 }
 
-/// What became of a file.
+/// The report on a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What the file was taken for, and why.
+    /// The detected format, and why.
     pub detected: Option<Detected>,
-    /// How many records became what.
+    /// The number of records by outcome.
     pub counts: RecordCounts,
-    /// Each name with what it became.
+    /// The outcomes of each name.
     pub names: BTreeMap<String, Fates>,
     /// The refused records, up to 10,000.
     pub refused: Vec<Refused>,
-    /// What else there is to say.
+    /// Further notes.
     pub notes: Vec<String>,
 }
 
 impl Report {
-    /// Counts a record that was stored, or found to be there already.
+    /// Counts a record that was stored or existed already.
     pub fn stored(&mut self, outcomes: &[PropertyOutcome], effect: Effect) {
         match effect {
             Effect::Created => self.counts.created += 1,
@@ -143,7 +143,7 @@ impl Report {
         }
     }
 
-    /// Counts what a reader yields, as if every contact were new: for a dry run without a store.
+    /// Counts a record as if every contact were new, for a dry run without a store.
     pub fn item(&mut self, item: &FileRecord) {
         match &item.found {
             RecordContent::Contact(record) => self.stored(&record.outcomes, Effect::Created),
@@ -191,7 +191,7 @@ impl Report {
         text
     }
 
-    /// The names of which something did not become a property of the contact, the most frequent first.
+    /// The names with values that did not become properties of the contact, the most frequent first.
     fn names_text(&self, text: &mut String) {
         let rest = |fates: &Fates| fates.all() - fates.mapped;
         let mut names: Vec<(&String, &Fates)> = self.names.iter().filter(|(_, fates)| rest(fates) > 0).collect();
@@ -241,7 +241,7 @@ impl Report {
     }
 }
 
-/// What became of one contact of a file, for a line of an answer: `{"mapped":[…],"partial":[…],"aside":[…],…}`.
+/// The outcomes of one contact of a file as JSON: `{"mapped":[…],"partial":[…],"aside":[…],…}`.
 pub fn outcomes_json(outcomes: &[PropertyOutcome]) -> serde_json::Value {
     let names = |wanted: &dyn Fn(&Fate) -> bool| -> Vec<&str> {
         outcomes.iter().filter(|outcome| wanted(&outcome.fate)).map(|outcome| outcome.name.as_str()).collect()

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use crate::metrics::kinds::{Buckets, head, micros};
 use crate::metrics::list::{IN_FLIGHT, RESPONSE_BYTES, TIMES};
 
-/// Statuses that each call has a series of from the start. Another one appears when it is first answered.
+/// Statuses for which each call has a series from the start. Other series appear with the first answer.
 const STATUSES: [u16; 14] = [200, 201, 204, 304, 400, 401, 403, 404, 409, 412, 429, 500, 501, 503];
-/// All others that may be answered, and the end: one for those that are not listed.
+/// All other statuses. The last series is for statuses that are not listed.
 const FURTHER: [u16; 13] = [202, 206, 207, 405, 406, 408, 410, 413, 415, 422, 424, 507, 0];
 
-/// How a request came.
+/// The origin of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallOrigin {
-    /// By itself.
+    /// A request of its own.
     Http,
-    /// As a step of a batch.
+    /// A step of a batch.
     Batch,
 }
 
@@ -74,7 +74,7 @@ impl Figures {
     }
 }
 
-/// A request, until its answer is taken or it is given up.
+/// A request, until its answer is sent or the client is gone.
 pub(crate) struct CountedExchange {
     started: Instant,
     figures: Option<&'static Figures>,
@@ -89,13 +89,13 @@ impl CountedExchange {
 
     /// The head of the answer is known.
     pub(crate) fn answers(&mut self, method: &'static str, route: &'static str, status: u16) {
-        // What names no call, as a stranger may send it.
+        // A request that is no known call.
         let figures = figures((method, if route.is_empty() { "unknown" } else { route }));
         figures.count(CallOrigin::Http, status);
         self.figures = Some(figures);
     }
 
-    /// Bytes of the body that were handed over.
+    /// Counts bytes of the body.
     pub(crate) fn gives(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }

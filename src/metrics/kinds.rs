@@ -11,13 +11,13 @@ const MOST: usize = 32;
 /// Maximum number of bounds of a histogram.
 const BOUNDS: usize = 15;
 
-/// The values of a label: all there are, so that each series exists from the start.
+/// The values of a label. All are listed, so that each series exists from the start.
 pub(crate) trait Label: Copy + 'static {
     /// The name of the label.
     const NAME: &'static str;
     /// Its values, in the order of the variants.
     const VALUES: &'static [&'static str];
-    /// The place of this value among them.
+    /// The index of this value.
     fn index(self) -> usize;
 }
 
@@ -40,7 +40,7 @@ macro_rules! label {
 }
 pub(crate) use label;
 
-/// Something that can be written out.
+/// A metric that can be written.
 pub(crate) trait Metric: Sync {
     fn write(&self, out: &mut String);
 }
@@ -218,13 +218,13 @@ impl<A: Label, B: Label> Metric for Pairs<A, B> {
     }
 }
 
-/// How often a value was at most so much.
+/// The numbers of values up to each bound.
 pub(crate) struct Buckets {
     /// Upper bounds, in the unit of the values.
     bounds: &'static [u64],
-    /// Values of a unit of what is written: a million microseconds are a second.
+    /// Number of values in a written unit: a million microseconds in a second.
     scale: u32,
-    /// The last one is that above all bounds.
+    /// The last one is for values above all bounds.
     counts: [AtomicU64; BOUNDS + 1],
     sum: AtomicU64,
 }
@@ -271,12 +271,12 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
-    /// Of periods, with bounds in microseconds; they are written in seconds.
+    /// A histogram of periods, with bounds in microseconds. It is written in seconds.
     pub(crate) const fn of_times(name: &'static str, help: &'static str, bounds: &'static [u64]) -> Self {
         Self { name, help, buckets: Buckets::new(bounds, 1_000_000) }
     }
 
-    /// Of numbers.
+    /// A histogram of numbers.
     pub(crate) const fn of_numbers(name: &'static str, help: &'static str, bounds: &'static [u64]) -> Self {
         Self { name, help, buckets: Buckets::new(bounds, 1) }
     }
@@ -318,7 +318,7 @@ impl<L: Label> Histograms<L> {
         Self { name, help, values: [const { Buckets::new(super::list::TIMES, 1_000_000) }; 8], label: PhantomData }
     }
 
-    /// Records the time until what is returned is dropped.
+    /// Records the time until the returned value is dropped.
     pub(crate) fn time(&self, of: L) -> Timed<'_> {
         Timed { into: self.values.get(of.index()), started: Instant::now() }
     }
@@ -333,7 +333,7 @@ impl<L: Label> Metric for Histograms<L> {
     }
 }
 
-/// Records how long it has lived when it is dropped.
+/// Records its lifetime when it is dropped.
 pub(crate) struct Timed<'a> {
     into: Option<&'a Buckets>,
     started: Instant,

@@ -1,4 +1,4 @@
-//! The metrics. Their names, types and labels are part of what operators rely on: docs/metrics.md.
+//! The metrics. Operators rely on their names, types and labels (docs/metrics.md).
 
 use crate::metrics::kinds::{Counter, Counters, Gauge, Gauges, Histogram, Histograms, Metric, Pairs, label};
 
@@ -34,7 +34,7 @@ label!(
     Credential, "kind": Stored = "stored", Named = "named", Provider = "provider", Dev = "dev",
 );
 label!(
-    /// What was found of a credential.
+    /// The result of checking a credential.
     Auth, "result":
     Ok = "ok", Unknown = "unknown", Expired = "expired", Denied = "denied", Failed = "failed",
 );
@@ -65,7 +65,7 @@ label!(
     Standby, "result": Fresh = "fresh", Behind = "behind", Failed = "failed",
 );
 label!(
-    /// What became of a commit whose answer was lost.
+    /// The outcome of a commit whose answer was lost.
     Lookup, "result": Found = "found", Absent = "absent", Unknown = "unknown",
 );
 label!(

@@ -1,4 +1,4 @@
-//! What the operating system tells of the process, from /proc: the standard `process_` metrics.
+//! The standard `process_` metrics of the operating system, from /proc.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,7 +8,7 @@ use crate::metrics::kinds::head;
 /// Clock ticks per second of /proc: the same on all of Linux's architectures.
 const TICKS: f64 = 100.0;
 
-/// Writes them. What cannot be read is left out, for instance on other systems than Linux.
+/// Writes the metrics. Values that cannot be read are left out, for instance on other systems than Linux.
 pub(crate) fn write(out: &mut String) {
     let mut one = |name: &str, help: &str, kind: &str, value: Option<f64>| {
         if let Some(value) = value {

@@ -21,18 +21,18 @@ use crate::testkit::{Kit, clock, states};
 /// A call.
 pub(crate) struct KitCall {
     pub(crate) method: &'static str,
-    /// Below the control plane.
+    /// The path below the control plane.
     pub(crate) path: &'static str,
     pub(crate) handler: KitHandler,
 }
 
 type KitHandler = for<'a> fn(KitRequest<'a>) -> LocalBoxFuture<'a, Result<Answer, Error>>;
 
-/// What a handler is given of a request.
+/// The parameter of handlers.
 pub(crate) struct KitRequest<'a> {
     pub(crate) kit: &'a Arc<Kit>,
     pub(crate) api: &'a Api,
-    /// What the path has in braces.
+    /// The value of the path's `{…}`.
     pub(crate) key: &'a str,
     pub(crate) options: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
@@ -67,17 +67,17 @@ pub(crate) const CALLS: &[KitCall] = &[
     call("POST", "/requests/wait", |asking| Box::pin(wait_for_requests(asking))),
 ];
 
-/// Requests of a page, by default and at most.
+/// Default and maximum number of requests of a page.
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
-/// How long a wait takes, by default and at most.
+/// Default and maximum time of a wait.
 const WAIT: Duration = Duration::from_secs(5);
 const MAX_WAIT: Duration = Duration::from_mins(10);
-/// Near misses that are told.
+/// Maximum number of near misses in an answer.
 const MISSES: usize = 10;
 
 impl KitRequest<'_> {
-    /// The users that the call is narrowed to; empty for all.
+    /// The users that the call is about; empty for all.
     fn users(&self) -> Vec<String> {
         self.options.get("user").cloned().into_iter().collect()
     }
@@ -140,7 +140,7 @@ fn remove_fault(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     Answer::empty(204)
 }
 
-/// The filter in the options, and the most that is asked for.
+/// The filter in the options, and the maximum number of entries.
 fn filter(asking: &KitRequest<'_>) -> Result<(JournalFilter, usize), Error> {
     let mut members = Map::new();
     let mut most = PAGE;

@@ -1,4 +1,4 @@
-//! The clock: freeze it, move it on, and have done what falls due.
+//! Calls that freeze and advance the clock, and complete what becomes due.
 
 use std::time::{Duration, Instant};
 
@@ -15,14 +15,14 @@ use crate::testkit::calls::KitRequest;
 use crate::testkit::control::json as read;
 use crate::testkit::span::Span;
 
-/// Where the clock of a deterministic server stands: 2026-01-01T00:00:00Z.
+/// The frozen time of a deterministic server: 2026-01-01T00:00:00Z.
 pub(crate) const DETERMINISTIC: i64 = 1_767_225_600_000_000;
-/// The last moment a clock can stand at: the end of the year 9999.
+/// The latest time of a clock: the end of the year 9999.
 const LAST: i64 = 253_402_300_799_999_999;
-/// How long what is due may take, by default and at most.
+/// Default and maximum time for completing what is due.
 const SETTLE: Duration = Duration::from_secs(30);
 const MAX_SETTLE: Duration = Duration::from_mins(10);
-/// Pause between two looks.
+/// Pause between two checks.
 const LOOK: Duration = Duration::from_millis(10);
 
 #[derive(Deserialize, Serialize)]
@@ -42,7 +42,7 @@ enum ModeName {
     Frozen,
 }
 
-/// The clock as it is shown.
+/// The clock as JSON.
 pub(crate) fn shown() -> Value {
     let now = date::print(clock::now());
     match clock::mode() {
@@ -89,7 +89,7 @@ pub(crate) fn put(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     }
     let before = match clock::mode() {
         Mode::Frozen { now, .. } => Some(now),
-        // The first time that it is frozen it may stand anywhere.
+        // The first freeze may set any time.
         Mode::System => None,
     };
     let now = now.map_or(Ok(clock::now()), |now| moment(&now, "now"))?;
@@ -107,7 +107,7 @@ struct Advance {
     to: Option<String>,
 }
 
-/// `POST /clock/advance`: answers when all that fell due is done.
+/// `POST /clock/advance`: answers when everything that became due is done.
 pub(crate) async fn advance(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let Advance { by, to } = read(&asking.body)?;

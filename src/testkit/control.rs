@@ -1,5 +1,5 @@
-//! From a request to the control plane to its answer. It passes by the edge: its calls need no token, count against no limit,
-//! and are neither struck by faults nor in the journal.
+//! Answers requests to the control plane. They bypass the edge: they need no token, count against no limit, and neither
+//! faults nor the journal apply to them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use crate::percent::percent_decode;
 use crate::testkit::calls::{CALLS, KitRequest};
 use crate::testkit::{Kit, SEGMENT};
 
-/// Longest message about a body, which repeats some of it.
+/// Maximum length of a message about a body, which quotes a part of it.
 const MAX_MESSAGE: usize = 300;
-/// Longest body.
+/// Maximum size of a body in bytes.
 const MAX_BODY: usize = 64 << 20;
 
 impl Mounted for Kit {
@@ -79,7 +79,7 @@ async fn answer(kit: &Arc<Kit>, request: &HttpRequest, payload: &mut web::Payloa
     Ok(if request.method() == Method::HEAD { Answer { body: None, ..answer } } else { answer })
 }
 
-/// Refuses web pages: loopback is reachable from every browser of the machine.
+/// Refuses requests of web pages: every browser of the machine can reach loopback addresses.
 fn is_no_page(headers: &HeaderMap) -> Result<(), Error> {
     let site = headers.get("sec-fetch-site").map(|site| site.as_bytes().to_vec());
     let is_own = site.is_none_or(|site| site == b"same-origin" || site == b"none");
@@ -100,7 +100,7 @@ fn segments(path: &str) -> Result<Vec<String>, Error> {
     Ok(segments)
 }
 
-/// The decoded query options. A repeated one is refused.
+/// The decoded query options. A repeated option is refused.
 fn options(query: &str) -> Result<BTreeMap<String, String>, Error> {
     let mut options = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -115,7 +115,7 @@ fn options(query: &str) -> Result<BTreeMap<String, String>, Error> {
     Ok(options)
 }
 
-/// The keys of a path, if it is of this pattern.
+/// The keys of a path, if it matches the pattern.
 fn fit(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
     let pattern: Vec<_> = pattern.split('/').filter(|segment| !segment.is_empty()).collect();
     if pattern.len() != segments.len() {
@@ -147,7 +147,7 @@ async fn receive(payload: &mut web::Payload) -> Result<Vec<u8>, Error> {
 /// The JSON of a body. An empty one is an empty object.
 ///
 /// # Errors
-/// 400 that names the path of what cannot be read.
+/// 400 that names the path of the value that cannot be read.
 pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let text = if body.is_empty() { b"{}" } else { body };
     let mut reader = serde_json::Deserializer::from_slice(text);

@@ -1,4 +1,4 @@
-//! Faults: what strikes which request, and how often.
+//! Injected faults: the effect, the requests that it applies to, and how often.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,14 +16,14 @@ use crate::http::inspect::{Cut, InspectedRequest, Strike};
 use crate::testkit::matching::RequestMatch;
 use crate::testkit::span::Span;
 
-/// Faults at once.
+/// Maximum number of faults.
 const MAX_FAULTS: usize = 1_000;
-/// Answers in a sequence.
+/// Maximum number of answers in a sequence.
 const MAX_ANSWERS: usize = 1_000;
-/// Longest delay.
+/// Maximum delay.
 const MAX_DELAY: Duration = Duration::from_mins(10);
 
-/// A fault as it is asked for.
+/// A fault as requested.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FaultSpec {
@@ -107,19 +107,19 @@ enum DeltaTokenFault {
     Expired,
 }
 
-/// A fault and what it has done so far.
+/// A fault and its counters.
 struct InjectedFault {
     id: String,
     spec: FaultSpec,
-    /// Matches that were let pass.
+    /// Number of matches that passed.
     passed: u64,
     hits: u64,
     ends: Option<Instant>,
-    /// Of its quota: when the window began, and the requests in it.
+    /// The window of its quota: its beginning, and the requests in it.
     window: (i64, u64),
 }
 
-/// A fault as it is shown.
+/// A fault as JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FaultJson {
@@ -130,7 +130,7 @@ pub(crate) struct FaultJson {
     spec: FaultSpec,
 }
 
-/// The faults, in the order in which they were made.
+/// The faults, in the order of creation.
 #[derive(Default)]
 pub(crate) struct Faults {
     faults: Vec<InjectedFault>,
@@ -182,7 +182,7 @@ impl FaultSpec {
         self.matches.check("match")
     }
 
-    /// How often it strikes, at most.
+    /// Maximum number of requests that it applies to.
     fn most(&self) -> Option<u64> {
         match self.times {
             Some(times) => times,
@@ -229,7 +229,7 @@ impl AnswerSpec {
     }
 }
 
-/// The code that Graph has for a status.
+/// Graph's code for a status.
 fn code_of(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => "InvalidAuthenticationToken",
@@ -252,7 +252,7 @@ impl InjectedFault {
         FaultJson { id: self.id.clone(), hits: self.hits, remaining, spec: self.spec.clone() }
     }
 
-    /// Whether it strikes a request that it matches.
+    /// Whether it applies to a request that it matches.
     fn counts(&mut self, asked: &InspectedRequest<'_>) -> Option<Strike> {
         let is_delta = || asked.url.to_ascii_lowercase().replace("%24", "$").contains("$deltatoken=");
         if self.spec.delta_token.is_some() && !is_delta() {
@@ -281,7 +281,7 @@ impl InjectedFault {
             ConnectionSpec::Truncate { bytes } => Cut::Truncate(bytes),
         });
         let is_after = self.spec.when == FaultTime::After;
-        // A connection that fails before anything is done still needs something to lose.
+        // A connection that fails before the work still needs an answer to lose.
         let answer = match answer {
             None if cut.is_some() && !is_after => {
                 let nothing =
@@ -295,7 +295,7 @@ impl InjectedFault {
     }
 }
 
-/// The answer beyond a quota; `None` within it.
+/// The answer above a quota; `None` within it.
 fn over(quota: Quota, (begun, count): &mut (i64, u64), asked: &InspectedRequest<'_>) -> Option<Answer> {
     let now = clock::now();
     if now.saturating_sub(*begun) >= quota.per.0 || now < *begun {
@@ -311,7 +311,7 @@ fn over(quota: Quota, (begun, count): &mut (i64, u64), asked: &InspectedRequest<
     AnswerSpec { status: 429, code: None, message, retry_after, headers: BTreeMap::new() }.answer(asked)
 }
 
-/// The answer to a delta link that is too old.
+/// The answer to an expired delta link.
 fn expired(asked: &InspectedRequest<'_>) -> Answer {
     let path = asked.url.split('?').next().unwrap_or_default();
     let ids = RequestIds::again(asked.request, asked.headers);
@@ -323,7 +323,7 @@ fn expired(asked: &InspectedRequest<'_>) -> Answer {
 }
 
 impl Faults {
-    /// Makes a fault.
+    /// Creates a fault.
     ///
     /// # Errors
     /// 400 that names the member.
@@ -341,7 +341,7 @@ impl Faults {
         Ok(shown)
     }
 
-    /// The fault that strikes a request.
+    /// The fault that applies to a request.
     pub(crate) fn strike(&mut self, asked: &InspectedRequest<'_>) -> Option<Strike> {
         self.drop_ended();
         let on = self.faults.iter_mut().filter(|fault| fault.spec.most().is_none_or(|most| fault.hits < most));
@@ -369,12 +369,12 @@ impl Faults {
         Ok(())
     }
 
-    /// Removes all, or those of some users only.
+    /// Removes all faults, or only those of some users.
     pub(crate) fn clear(&mut self, users: &[String]) {
         self.faults.retain(|fault| !users.is_empty() && !fault.spec.matches.is_of(users));
     }
 
-    /// A test that died leaves no fault behind.
+    /// Faults with a time limit end, so that a crashed test leaves none.
     fn drop_ended(&mut self) {
         let now = Instant::now();
         self.faults.retain(|fault| fault.ends.is_none_or(|ends| ends > now));

@@ -1,4 +1,4 @@
-//! The request journal: what clients sent and were answered.
+//! The request journal: requests and their answers.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,12 +19,12 @@ use crate::http::answer::{Answer, Body};
 use crate::http::inspect::InspectedRequest;
 use crate::testkit::matching::{is_path, is_user};
 
-/// Requests that are kept, and bytes of them.
+/// Maximum number of entries, and of their bytes.
 const MAX_ENTRIES: usize = 10_000;
 const MAX_BYTES: usize = 16 << 20;
-/// Longest body that is kept.
+/// Maximum size of a body in the journal.
 const MAX_BODY: usize = 64 << 10;
-/// About what an entry takes besides its texts.
+/// Approximate size of an entry without its texts.
 const ENTRY: usize = 512;
 
 /// A request and its answer.
@@ -49,14 +49,14 @@ pub(crate) struct JournalEntry {
     batch: Option<OfBatch>,
 }
 
-/// The batch that a step belongs to.
+/// The batch of a step.
 #[derive(Debug, Serialize)]
 struct OfBatch {
     number: u64,
     id: String,
 }
 
-/// Which entries are meant; all that is given must fit.
+/// A filter for entries. All given criteria must match.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct JournalFilter {
@@ -67,12 +67,12 @@ pub(crate) struct JournalFilter {
     pub(crate) status: Option<u16>,
     #[serde(default)]
     pub(crate) header: BTreeMap<String, String>,
-    /// The number of the first.
+    /// The lowest number.
     #[serde(default)]
     pub(crate) since: u64,
 }
 
-/// A request that fits but for one criterion.
+/// A request that matches all criteria except one.
 #[derive(Debug, Serialize)]
 pub(crate) struct NearMiss {
     /// The criterion.
@@ -87,13 +87,13 @@ fn inner<S: Serializer>(entry: &Arc<JournalEntry>, serializer: S) -> Result<S::O
     entry.as_ref().serialize(serializer)
 }
 
-/// Entries that were found, as they are shown: not by way of values, which would sort the members of bodies.
+/// Found entries. They are not converted to JSON values, which would sort the members of bodies.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct JournalPage {
     #[serde(serialize_with = "all")]
     pub(crate) value: Vec<Arc<JournalEntry>>,
-    /// The number after the last that was looked at.
+    /// The number after the last entry that was examined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,7 +118,7 @@ struct JournalEntries {
     entries: VecDeque<(usize, Arc<JournalEntry>)>,
     bytes: usize,
     last: u64,
-    /// Steps of batches that are not answered yet.
+    /// Steps of unfinished batches.
     steps: HashMap<Uuid, BTreeMap<usize, JournalEntry>>,
 }
 
@@ -145,7 +145,7 @@ impl Journal {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a request and the steps in it. A step waits for its batch.
+    /// Records a request and its steps. A step waits for its batch.
     pub(crate) fn record(&self, asked: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>) {
         let entry = JournalEntry::of(asked, took, answer, fault);
         let mut kept = self.kept();
@@ -162,12 +162,12 @@ impl Journal {
         self.recorded.notify_waiters();
     }
 
-    /// A request has ended; what was noted of its steps and is not written is dropped.
+    /// Drops the steps of a request that has ended without being recorded.
     pub(crate) fn forget(&self, request: Uuid) {
         self.kept().steps.remove(&request);
     }
 
-    /// The first entries that are meant.
+    /// The first matching entries.
     pub(crate) fn find(&self, filter: &JournalFilter, most: usize) -> JournalPage {
         let kept = self.kept();
         let entries = kept.entries.iter().map(|(_, entry)| entry);
@@ -177,23 +177,23 @@ impl Journal {
         JournalPage { value: found, next: Some(next), ..JournalPage::default() }
     }
 
-    /// How many entries are meant.
+    /// The number of matching entries.
     pub(crate) fn count(&self, filter: &JournalFilter) -> usize {
         self.kept().entries.iter().filter(|(_, entry)| filter.fits(entry)).count()
     }
 
-    /// Removes the entries that are meant. Numbers go on.
+    /// Removes the matching entries. Numbers continue.
     pub(crate) fn remove(&self, filter: &JournalFilter) {
         let mut kept = self.kept();
         kept.entries.retain(|(_, entry)| !filter.fits(entry));
         kept.bytes = kept.entries.iter().map(|(size, _)| size).sum();
     }
 
-    /// Waits until there are so many entries that are meant. The result says whether there are.
+    /// Waits until there are `count` matching entries. Returns whether there are.
     pub(crate) async fn wait(&self, filter: &JournalFilter, count: usize, timeout: Duration) -> bool {
         let end = Instant::now() + timeout;
         loop {
-            // Registered before the look, so that nothing recorded in between is missed.
+            // Registered before the check, so that an entry in between is not missed.
             let mut recorded = std::pin::pin!(self.recorded.notified());
             recorded.as_mut().enable();
             if self.count(filter) >= count {
@@ -205,7 +205,7 @@ impl Journal {
         }
     }
 
-    /// The last entries that fit but for one criterion.
+    /// The last entries that match all criteria except one.
     pub(crate) fn near_misses(&self, filter: &JournalFilter, most: usize) -> Vec<NearMiss> {
         let kept = self.kept();
         let misses =
@@ -218,7 +218,7 @@ impl Journal {
         misses.take(most).collect()
     }
 
-    /// How many requests are kept.
+    /// The number of entries.
     pub(crate) fn len(&self) -> usize {
         self.kept().entries.len()
     }
@@ -229,7 +229,7 @@ impl JournalFilter {
         entry.number >= self.since && self.differences(entry).is_empty()
     }
 
-    /// The criteria that an entry does not meet: name, what was expected, what was found.
+    /// The criteria that an entry does not match: name, expected value, actual value.
     fn differences(&self, entry: &JournalEntry) -> Vec<(String, String, Option<String>)> {
         let mut differences = Vec::new();
         let mut check = |name: &str, expected: Option<&str>, found: Option<&str>, fits: &dyn Fn(&str, &str) -> bool| {
@@ -255,7 +255,7 @@ impl JournalFilter {
 
 impl JournalEntry {
     fn of(asked: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>) -> Self {
-        // A token may be a secret, also where every token is accepted; its name is told.
+        // A token may be a secret even if every token is accepted, so only its name is shown.
         let headers = asked.headers.iter().filter(|(name, _)| *name != "authorization");
         Self {
             number: 0,
@@ -303,7 +303,7 @@ fn texts<'h>(headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) -
     texts
 }
 
-/// A body: JSON as it is, anything else and what is long by its length and digest.
+/// A body for the journal: JSON as it is; anything else, and a long body, as its length and digest.
 fn shown(body: &[u8]) -> Option<Box<RawValue>> {
     if body.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! Which requests are meant: criteria that faults and the journal share.
+//! Criteria for requests, which faults and the journal share.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::error::{Error, Kind};
 use crate::http::inspect::InspectedRequest;
 
-/// All that are given must fit.
+/// All given criteria must match.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RequestMatch {
@@ -48,18 +48,18 @@ impl RequestMatch {
             && self.header.iter().all(|(name, value)| header(name) == Some(value))
     }
 
-    /// Whether it is of some users only, all of whom are among these.
+    /// Whether it names a user, who is among these.
     pub(crate) fn is_of(&self, users: &[String]) -> bool {
         self.user.as_deref().is_some_and(|user| users.iter().any(|other| is_user(other, user)))
     }
 }
 
-/// Names of users have no letter case.
+/// Names of users are compared without letter case.
 pub(crate) fn is_user(user: &str, other: &str) -> bool {
     user.eq_ignore_ascii_case(other)
 }
 
-/// Whether a path fits a pattern. A version in front of the pattern is passed over, since paths have none.
+/// Whether a path matches a pattern. A version at the beginning of the pattern is ignored, because paths have none.
 pub(crate) fn is_path(pattern: &str, path: &str) -> bool {
     let mut pattern = pattern.split('/').filter(|segment| !segment.is_empty()).peekable();
     pattern.next_if(|first| ["v1.0", "beta"].iter().any(|version| version.eq_ignore_ascii_case(first)));

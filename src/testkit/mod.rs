@@ -32,14 +32,14 @@ pub(crate) use crate::testkit::clock::DETERMINISTIC;
 /// The first segment of its paths.
 pub(crate) const SEGMENT: &str = "_contactd";
 
-/// The kit of one server.
+/// The state of the control plane of one server.
 #[derive(Default)]
 pub(crate) struct Kit {
     faults: Mutex<Faults>,
     journal: Journal,
     snapshots: Mutex<BTreeMap<String, Arc<SavedState>>>,
     gate: RwLock<()>,
-    /// The state of the start is too large to be kept.
+    /// The initial state is too large to save.
     lacks_baseline: AtomicBool,
 }
 
@@ -53,7 +53,7 @@ impl Kit {
     }
 }
 
-/// What the edge tells the kit.
+/// The edge's connection to the kit.
 pub(crate) struct Watch(pub(crate) Arc<Kit>);
 
 impl Inspector for Watch {

@@ -1,10 +1,10 @@
-//! Spans of time as ISO 8601 writes them.
+//! Durations in ISO 8601.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A span of whole microseconds.
+/// A duration in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span(pub(crate) i64);
 
@@ -12,12 +12,12 @@ const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// Longest span: a hundred years.
+/// Maximum duration: a hundred years.
 const MAX: i64 = 36_525 * DAY;
 const EXPECTED: &str = "expected a span like PT2S, PT0.5S, PT1H30M or P31D, up to a hundred years";
 
 impl Span {
-    /// Reads a span. Months and years have no fixed length, so they are refused.
+    /// Parses a duration. Months and years have no fixed length, so they are refused.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (days, time) =
             text.strip_prefix('P')?.split_once('T').map_or((text.get(1..)?, None), |(d, t)| (d, Some(t)));

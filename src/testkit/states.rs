@@ -20,20 +20,20 @@ use crate::testkit::control::json as read;
 use crate::testkit::journal::JournalFilter;
 use crate::testkit::matching::is_user;
 
-/// Snapshots at once.
+/// Maximum number of snapshots.
 const MAX_SNAPSHOTS: usize = 100;
-/// The state right after the start.
+/// The name of the state right after the start.
 const BASELINE: &str = "baseline";
-/// Nothing at all.
+/// The name of the empty state.
 const EMPTY: &str = "empty";
-/// How long requests under way may take to end.
+/// Time limit for requests in progress to end.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// A state that was saved.
+/// A saved state.
 pub(crate) struct SavedState {
     name: String,
     created: i64,
-    /// The users it is of; all if `None`.
+    /// The users in it; all if `None`.
     users: Option<Vec<String>>,
     kept: Arc<KeptRows>,
     clock: Mode,
@@ -59,7 +59,7 @@ impl SavedState {
 }
 
 impl Kit {
-    /// Waits until no request is under way, and holds back those that come.
+    /// Waits until no request is in progress, and holds back new ones.
     ///
     /// # Errors
     /// [`Error::Busy`]
@@ -72,7 +72,7 @@ impl Kit {
     }
 }
 
-/// Keeps what is there at the start.
+/// Saves the initial state.
 ///
 /// # Errors
 /// Those of the database.
@@ -138,7 +138,7 @@ pub(crate) async fn reset(asking: KitRequest<'_>) -> Result<Answer, Error> {
     Answer::empty(204)
 }
 
-/// How the clock goes at the start.
+/// The mode of the clock at the start.
 fn kit_clock() -> Mode {
     clock::seeded().map_or(Mode::System, |_| Mode::Frozen { now: super::clock::DETERMINISTIC, tick: 0 })
 }

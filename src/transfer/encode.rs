@@ -1,4 +1,4 @@
-//! The formats that are written, and contacts as parts of a file.
+//! The formats for exports, and the encoding of contacts.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::vcard::Audience;
 use crate::vcard::render::{KeptCard, render, without_aside};
 use crate::vcard::write::CardContent;
 
-/// A format that is written.
+/// A format for exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the format of its name")]
 pub enum ExportFormat {
@@ -57,7 +57,7 @@ impl ExportFormat {
         }
     }
 
-    /// The format of a range of `Accept`, in lower case and without blanks and quotes.
+    /// The format for a media range of `Accept`, which is in lower case and without blanks and quotes.
     pub fn accepts(range: &str) -> Option<Self> {
         let mut parts = range.split(';');
         let version = |parts: std::str::Split<'_, char>| parts.clone().any(|parameter| parameter == "version=4.0");
@@ -71,7 +71,7 @@ impl ExportFormat {
         }
     }
 
-    /// The end of a file's name.
+    /// The extension of the file's name.
     pub fn extension(self) -> &'static str {
         match self {
             Self::VCard3 | Self::VCard4 => "vcf",
@@ -81,7 +81,7 @@ impl ExportFormat {
         }
     }
 
-    /// Whether it has photos.
+    /// Whether the format has photos.
     pub(super) fn has_photos(self) -> bool {
         matches!(self, Self::VCard3 | Self::VCard4 | Self::JsContact)
     }
@@ -98,12 +98,12 @@ enum FormatEncoder {
     Google(GoogleColumns, bool),
     GoogleRows(GoogleWriter),
     Outlook(OutlookWriter),
-    /// Whether it has a contact already.
+    /// Whether a contact is written already.
     JsContact(bool),
     Ndjson(&'static dyn GraphJson),
 }
 
-/// A spreadsheet of Windows takes CSV for UTF-8 by it.
+/// Spreadsheets on Windows recognise UTF-8 by it.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 impl Encoder {
@@ -112,7 +112,7 @@ impl Encoder {
             ExportFormat::VCard3 => FormatEncoder::VCard(CardVersion::V3),
             ExportFormat::VCard4 => FormatEncoder::VCard(CardVersion::V4),
             ExportFormat::CsvGoogle => FormatEncoder::Google(GoogleColumns::default(), export.guard),
-            // Outlook reads the short form of its Windows, which is mostly the English one.
+            // Outlook reads dates in the short form of Windows, which is usually the English one.
             ExportFormat::CsvOutlook => FormatEncoder::Outlook(OutlookWriter::new(DateOrder::MonthFirst, export.guard)),
             ExportFormat::JsContact => FormatEncoder::JsContact(false),
             ExportFormat::Ndjson => FormatEncoder::Ndjson(export.graph),
@@ -120,7 +120,7 @@ impl Encoder {
         Self { kind, aside: export.aside }
     }
 
-    /// Whether it must have seen all contacts before it can begin.
+    /// Whether all contacts must be measured before it begins.
     pub(super) fn measures(&self) -> bool {
         matches!(self.kind, FormatEncoder::Google(..))
     }
@@ -180,7 +180,7 @@ impl Encoder {
         }
     }
 
-    /// What the format had no place for, by property.
+    /// The values that the format had no place for, by property.
     pub(super) fn left_out(&self) -> Option<&LeftOut> {
         match &self.kind {
             FormatEncoder::GoogleRows(writer) => Some(&writer.left_out),
@@ -193,14 +193,14 @@ impl Encoder {
     }
 }
 
-/// The card that is kept beside a contact. One of which only the identity is kept has nothing else.
+/// The stored card of a contact. Some cards have only the identity.
 fn card_of(exported: &Exported, photo: Option<&[u8]>) -> Option<String> {
     let card = exported.card.as_ref()?;
     let identity = || format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{}\r\nEND:VCARD\r\n", card.shown_uid());
     Some(card.whole_text(photo).unwrap_or_else(identity))
 }
 
-/// A contact as a card: the one that is kept beside it, with what was changed since, or one in our form.
+/// A contact as a card: the stored one, updated, or one in our form.
 fn vcard(exported: &Exported, card: Option<&str>, photo: Option<&[u8]>, version: CardVersion) -> String {
     let Exported { contact, card: kept, photo: known } = exported;
     let own = contact.id.to_string();
@@ -210,7 +210,7 @@ fn vcard(exported: &Exported, card: Option<&str>, photo: Option<&[u8]>, version:
     let kept = kept.as_ref().filter(|kept| kept.text.is_some()).zip(card).map(|(kept, text)| KeptCard {
         text,
         contact_current: kept.contact_version == contact.version,
-        // One that is left out is no longer what the card shows.
+        // A photo that is left out differs from the card's.
         photo_current: kept.photo_version == known.map(|(version, _)| version) && known.is_some() == photo.is_some(),
     });
     render(&shown, kept, Some(version), Audience::Export)

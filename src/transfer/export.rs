@@ -1,5 +1,4 @@
-//! An export: the contacts of one moment, page by page, as a file. However many they are, a page of them is in memory, and one
-//! photo.
+//! An export: the contacts of one snapshot, page by page, as a file. Only one page and one photo are in memory.
 
 use tokio::sync::Mutex;
 
@@ -11,26 +10,26 @@ use crate::formats::write::LeftOut;
 use crate::store::{Exported, Listing, Store};
 use crate::transfer::encode::{Encoder, ExportFormat};
 
-/// Contacts that are read at once.
+/// Number of contacts that are read at once.
 const PAGE: u16 = 100;
-/// Bytes that are put out at once, about.
+/// Approximate number of bytes that are written at once.
 const PIECE: usize = 64 << 10;
-/// Largest photo that iCloud takes, in bytes.
+/// Maximum size of a photo that iCloud accepts, in bytes.
 const SMALL: u64 = 224_000;
 
-/// Which photos are exported.
+/// The photos to export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Photos {
     /// None.
     None,
-    /// Those that iCloud takes, up to 224 KB.
+    /// Those that iCloud accepts, up to 224 KB.
     Small,
     /// All.
     #[default]
     All,
 }
 
-/// An export that is asked for.
+/// The parameters of an export.
 #[derive(Clone)]
 pub struct Export {
     /// The mailbox.
@@ -43,53 +42,53 @@ pub struct Export {
     pub photos: Photos,
     /// Cells of CSV that a spreadsheet would run begin with an apostrophe.
     pub guard: bool,
-    /// A vCard also shows what came from files of other formats and no property holds.
+    /// vCards also have the values from files of other formats that no property holds.
     pub aside: bool,
-    /// Most contacts of a file.
+    /// Maximum number of contacts in a file.
     pub split: Option<u64>,
-    /// What writes the JSON of Graph.
+    /// The writer for Graph's JSON.
     pub graph: &'static dyn GraphJson,
 }
 
-/// What was exported.
+/// The summary of an export.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Contacts.
     pub contacts: u64,
-    /// Photos that were left out, because of [`Photos::Small`].
+    /// Photos that [`Photos::Small`] left out.
     pub photos_left_out: u64,
-    /// What the format has no place for.
+    /// Values that the format has no place for.
     pub left_out: LeftOut,
 }
 
-/// Where an export goes.
+/// The output of an export.
 pub trait ExportOutput {
-    /// Whether something is out already and cannot be taken back.
+    /// Whether bytes were sent already, which cannot be taken back.
     fn has_begun(&self) -> bool;
 
-    /// Puts bytes out.
+    /// Writes bytes.
     ///
     /// # Errors
-    /// The export ends with them.
+    /// An error ends the export.
     fn put(&mut self, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>>;
 
     /// Ends a file and begins the next.
     ///
     /// # Errors
-    /// The export ends with them.
+    /// An error ends the export.
     fn next_file(&mut self) -> impl Future<Output = Result<(), Error>>;
 }
 
-/// Exports contacts as they are at one moment.
+/// Exports contacts from one snapshot.
 ///
 /// # Errors
-/// Those of the store and of the output. What is out then is not whole.
+/// Those of the store and of the output. The written file is then incomplete.
 pub async fn run(store: &Store, export: &Export, output: &mut impl ExportOutput) -> Result<Summary, Error> {
     let output = Mutex::new(output);
     let all = async |store: &Store| {
         let mut output = output.lock().await;
         if output.has_begun() {
-            // The snapshot was lost, and the rest would be of another moment.
+            // The snapshot was lost, and the rest would be from another one.
             return Err(Error::unavailable("the connection to the database was lost"));
         }
         let mut exporting = Exporting { store, export, summary: Summary::default(), piece: Vec::new() };
@@ -170,7 +169,7 @@ impl Exporting<'_> {
         self.store.contacts_to_export(self.export.mailbox, &listing).await
     }
 
-    /// Adds a contact, with its photo if that is wanted.
+    /// Adds a contact, with its photo if requested.
     async fn add(&mut self, encoder: &mut Encoder, exported: &Exported) -> Result<(), Error> {
         let Export { mailbox, format, photos, .. } = *self.export;
         let mut photo = None;

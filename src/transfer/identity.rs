@@ -1,5 +1,5 @@
-//! By what a contact of a file is known again, and by what it is seen that nothing has changed (docs/import-export.md,
-//! "The same file again").
+//! The keys by which contacts of a file are found again, and the hashes that show that nothing has changed
+//! (docs/import-export.md, "The same file again").
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,31 +10,31 @@ use crate::domain::import::Incoming;
 use crate::domain::photo::Picture;
 use crate::vcard::record::{Fate, PropertyOutcome, Record};
 
-/// Longest key that is kept as it is, in bytes; of a longer one its hash is kept.
+/// Maximum length of a key that is stored as it is, in bytes. A longer key is stored as its hash.
 const MAX_KEY: usize = 255;
 
-/// How contacts are found in the mailbox.
+/// The rules for finding contacts in the mailbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Matching {
-    /// Those without an identity are found by their first e-mail address.
+    /// Contacts without an identity are found by their first e-mail address.
     pub by_email: bool,
     /// The file's format has no photos.
     pub keeps_photo: bool,
 }
 
-/// The folded form of an identity, as it is kept.
+/// The stored form of an identity.
 pub fn key(uid: &str) -> String {
     let key = uid_key(uid);
     if key.len() <= MAX_KEY { key } else { format!("sha256:{}", hex(&Sha256::digest(key.as_bytes()))) }
 }
 
-/// A record as the store takes it.
+/// A record as a contact for the store.
 pub fn incoming(record: Record, outcomes: &[PropertyOutcome], matching: Matching) -> Incoming {
     let Record { mut patch, photo, uid, card, .. } = record;
     let added = patch.added.take();
     let keeps = outcomes.iter().any(|outcome| matches!(outcome.fate, Fate::Aside(_) | Fate::Partial));
     let properties = patch.into_properties();
-    // What is no picture that the store takes stays in the card.
+    // A photo that the store does not accept stays in the card.
     let photo = photo.and_then(|photo| Some((Picture::recognize(&photo.bytes).ok()?, photo.bytes)));
     let mut hasher = Hasher(Sha256::new());
     hasher.properties(&properties);
@@ -74,7 +74,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Hashes values by their names, so that a property that comes later changes no hash of contacts without it.
+/// Hashes values with their names, so that a new property does not change the hashes of contacts without it.
 struct Hasher(Sha256);
 
 impl Hasher {
@@ -125,8 +125,8 @@ impl Hasher {
         self.entries(&p.websites);
     }
 
-    /// The lines of a card in any order, without the identity, which may be spelled otherwise, and those that say when and by what
-    /// it was written.
+    /// Hashes the lines of a card, independent of their order, without the identity, which may be spelled differently,
+    /// and without lines that say when and by which program it was written.
     fn card(&mut self, card: &str) {
         let mut lines: Vec<&str> = Vec::new();
         let mut start = 0;

@@ -1,5 +1,5 @@
-//! An import: what the reading thread hands over is committed by hundreds, and what became of it is told after each commit.
-//! What is committed stays, whatever comes then; the same file again does the rest.
+//! An import. The contacts from the reading thread are committed by hundreds, and each commit is reported. Committed
+//! contacts stay even if the import fails later; importing the same file again completes it.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -15,16 +15,16 @@ use crate::store::Store;
 use crate::transfer::reading::{self, Bytes, ContactGroup, How, ReadPart, ReadRecord};
 use crate::transfer::told::Totals;
 
-/// How long a contact waits for others to be committed with it, and most bytes of a commit.
+/// How long a contact waits for others in its commit, and the maximum size of a commit in bytes.
 const PATIENCE: Duration = Duration::from_secs(1);
 const MAX_BYTES: usize = 4 << 20;
 
-/// An import that is asked for.
+/// The parameters of an import.
 #[derive(Clone)]
 pub struct ImportJob {
     /// The mailbox.
     pub mailbox: i64,
-    /// The folder of new contacts; without one the default folder.
+    /// The folder of new contacts; `None` for the default folder.
     pub folder: Option<String>,
     /// The file's name, for people.
     pub name: String,
@@ -32,39 +32,39 @@ pub struct ImportJob {
     pub size: Option<u64>,
     /// Nothing is written.
     pub dry_run: bool,
-    /// What an earlier import of the same file has read is passed over.
+    /// Skips what an interrupted import of the same file has read.
     pub resume: bool,
-    /// How it is read.
+    /// How the file is read.
     pub how: How,
 }
 
 impl ImportJob {
-    /// Of a whole file, into the mailbox's own folder.
+    /// An import of a whole file into the default folder.
     pub fn new(mailbox: i64, name: String, how: How) -> Self {
         Self { mailbox, folder: None, name, size: None, dry_run: false, resume: false, how }
     }
 }
 
-/// Who is told how an import goes.
+/// Receives the progress of an import.
 pub trait ImportListener {
-    /// The file is recognised. There is the import that is kept of it, unless nothing is written, and what refused records need
-    /// before them in a file of their own.
+    /// The file is recognised. `run` is the stored import, unless it is a dry run. `preface` is the beginning of a file
+    /// of refused records.
     ///
     /// # Errors
-    /// The import ends with them.
+    /// An error ends the import.
     fn begins(&mut self, run: Option<&Run>, preface: Vec<u8>) -> impl Future<Output = Result<(), Error>>;
 
-    /// Records whose fate is settled: contacts are committed.
+    /// The outcome of records is final: contacts are committed.
     ///
     /// # Errors
-    /// The import ends with them.
+    /// An error ends the import.
     fn settled(&mut self, records: &[ReadRecord], progress: ImportProgress) -> impl Future<Output = Result<(), Error>>;
 }
 
 /// Imports a file.
 ///
 /// # Errors
-/// Those of the file, of the store and of the listener. What was committed stays.
+/// Those of the file, of the store and of the listener. Committed contacts stay.
 pub async fn run(
     store: &Store,
     job: ImportJob,
@@ -99,7 +99,7 @@ pub async fn run(
     Ok(importing.totals)
 }
 
-/// The import that goes on, or a new one.
+/// The import that is continued, or a new one.
 async fn entered(store: &Store, job: &ImportJob, head: String, detected: &Detected) -> Result<Run, Error> {
     if job.resume
         && let Some(run) = store.broken_off_import(job.mailbox, job.size, &head).await?
@@ -115,13 +115,13 @@ struct Importing<'a> {
     store: &'a Store,
     mailbox: i64,
     run: Option<Uuid>,
-    /// Records that an earlier part of the import has settled.
+    /// Number of records of an earlier part of the import.
     passed: u64,
     progress: ImportProgress,
     waiting: Vec<ReadRecord>,
     contacts: usize,
     size: usize,
-    /// Of an import that only looks: the hashes of keys, and of what the file last said under them.
+    /// In a dry run: the hashes of keys, and of the last content with each key.
     seen: HashMap<u64, u64>,
     totals: Totals,
 }
@@ -135,7 +135,7 @@ impl Importing<'_> {
         let mut since: Option<Instant> = None;
         loop {
             let next = match since {
-                // Contacts that wait are committed when their time is over, whether more come or not.
+                // Waiting contacts are committed when their time is over, even if no more come.
                 Some(since) => {
                     let rest = PATIENCE.saturating_sub(since.elapsed());
                     if let Ok(next) = tokio::time::timeout(rest, parts.recv()).await {
@@ -185,7 +185,7 @@ impl Importing<'_> {
         self.waiting.push(record);
     }
 
-    /// Commits what waits, and tells it.
+    /// Commits waiting contacts, and reports them.
     async fn settle(&mut self, listener: &mut impl ImportListener) -> Result<(), Error> {
         if self.waiting.is_empty() {
             return Ok(());
@@ -207,7 +207,7 @@ impl Importing<'_> {
         listener.settled(&records, progress).await
     }
 
-    /// What would be done with contacts. Of those that the file has twice, the second is compared with the first.
+    /// What would be done with contacts. If the file has a contact twice, the second is compared with the first.
     async fn look(&mut self, contacts: &[Incoming]) -> Result<Vec<Imported>, Error> {
         let mut done = self.store.would_import(self.mailbox, contacts).await?;
         for (contact, done) in contacts.iter().zip(&mut done) {

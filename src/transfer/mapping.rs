@@ -1,4 +1,4 @@
-//! The table of docs/import-export.md, made from what the writers write.
+//! The table of docs/import-export.md, generated from the writers.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn contact(properties: Properties) -> Contact {
     }
 }
 
-/// A contact with each property alone.
+/// Contacts with one property each.
 fn samples() -> Vec<(&'static str, Properties)> {
     let some = |text: &str| Some(text.to_owned());
     let empty = Properties::default;
@@ -94,7 +94,7 @@ fn members(contact: &Contact) -> Vec<(String, String)> {
     card.into_iter().map(|(name, value)| (name, value.to_string())).collect()
 }
 
-/// The names of what one has and the other does not.
+/// The names that one has and the other does not.
 fn other(this: &[(String, String)], base: &[(String, String)]) -> String {
     let names: BTreeSet<_> =
         this.iter().filter(|one| !base.contains(one)).map(|(name, _)| format!("`{name}`")).collect();

@@ -1,5 +1,6 @@
-//! Imports and exports of files, for the command line and HTTP. A file is read by a thread of its own (`reading`), its contacts
-//! are committed by hundreds (`import`), and what became of each is told (`told`). An export reads one snapshot (`export`).
+//! Imports and exports of files, for the command line and HTTP. A thread reads a file (`reading`), its contacts are
+//! committed by hundreds (`import`), and the outcome of each is reported (`told`). An export reads one snapshot
+//! (`export`).
 
 pub mod encode;
 pub mod export;
@@ -13,7 +14,7 @@ pub mod told;
 use crate::domain::error::Error;
 use crate::store::{FolderListing, Sorting, Store};
 
-/// The id of a folder: by its id, or by the name of one directly inside the mailbox's own.
+/// The id of a folder, given its id, or its name if its parent is the default folder.
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is none.

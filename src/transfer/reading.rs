@@ -1,5 +1,5 @@
-//! The reading of a file, by a thread of its own: it is unpacked, recognised, read and hashed there, and what comes of it is
-//! handed over in small pieces. However large the file is, a few pieces are in memory.
+//! The thread that reads a file: it unpacks, recognises, reads and hashes the file, and sends the records in small
+//! pieces. Only a few pieces are in memory.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -17,16 +17,16 @@ use crate::transfer::identity::{self, Matching};
 use crate::transfer::told::ReportLine;
 use crate::vcard::record::{FileRecord, GroupRecord, RecordContent};
 
-/// How much of a file is known by its hash.
+/// Number of bytes of a file in its hash.
 const HEAD: u64 = 64 << 10;
-/// Bytes that are read at once.
+/// Number of bytes that are read at once.
 const CHUNK: usize = 64 << 10;
-/// Most records of a piece, and most bytes of it.
+/// Maximum number of records of a piece, and of its bytes.
 const RECORDS: usize = 50;
 const BYTES: usize = 1 << 20;
-/// Pieces that wait to be taken.
+/// Maximum number of waiting pieces.
 const WAITING: usize = 4;
-/// Most members of all groups of a file, and most names by which they are referred to.
+/// Maximum number of members of all groups of a file, and of names that refer to them.
 const MAX_MEMBERS: usize = 200_000;
 
 /// A file, as bytes.
@@ -35,22 +35,22 @@ pub type Bytes = Box<dyn Read + Send>;
 /// How a file is read.
 #[derive(Clone)]
 pub struct How {
-    /// What the user says of it.
+    /// The user's options.
     pub options: ReadOptions,
     /// Contacts without an identity are found by their first e-mail address.
     pub match_email: bool,
-    /// Most bytes, unpacked.
+    /// Maximum number of unpacked bytes.
     pub most: Option<u64>,
     /// It must be compressed.
     pub is_gzip: bool,
-    /// The bytes of refused records are wanted.
+    /// Whether the bytes of refused records are needed.
     pub keeps_refused: bool,
-    /// What reads the JSON of Graph.
+    /// The reader for Graph's JSON.
     pub graph: &'static dyn GraphJson,
 }
 
 impl How {
-    /// As the options say, however large it is.
+    /// With these options, and without a limit of size.
     pub fn new(options: ReadOptions, graph: &'static dyn GraphJson) -> Self {
         Self { options, match_email: false, most: None, is_gzip: false, keeps_refused: false, graph }
     }
@@ -58,11 +58,11 @@ impl How {
 
 /// A record of a file.
 pub struct ReadRecord {
-    /// What is told of it.
+    /// Its line in the report.
     pub line: ReportLine,
     /// The contact, if it is one.
     pub contact: Option<Incoming>,
-    /// The bytes of one that is refused.
+    /// The bytes of a refused record.
     pub raw: Vec<u8>,
 }
 
@@ -74,39 +74,39 @@ pub struct ContactGroup {
     pub members: Vec<String>,
 }
 
-/// What the thread hands over, in this order: the head once, pieces, the end.
+/// The messages of the thread, in this order: one head, pieces, the end.
 pub enum ReadPart {
     /// What the file is.
     Head {
         /// The SHA-256 of its first 64 KiB, in hexadecimal.
         head: String,
-        /// What it was found to be.
+        /// The detected format.
         detected: Box<Detected>,
-        /// What refused records need before them in a file of their own.
+        /// The beginning of a file of refused records.
         preface: Vec<u8>,
     },
     /// Some records.
     Piece {
         /// The records.
         records: Vec<ReadRecord>,
-        /// How many bytes of the file were read up to here.
+        /// Number of bytes of the file up to here.
         bytes: u64,
     },
     /// The file has ended.
     End {
         /// Its groups.
         groups: Vec<ContactGroup>,
-        /// What else the report says.
+        /// Further notes for the report.
         notes: Vec<String>,
     },
-    /// It cannot be read on.
+    /// The rest cannot be read.
     Failed(Error),
 }
 
 /// Reads a file. The thread ends with the file, or when the receiver is dropped.
 ///
 /// # Errors
-/// [`Error::Unavailable`] where no thread can be started.
+/// [`Error::Unavailable`] if no thread can be started.
 pub fn begin(file: Bytes, how: How) -> Result<mpsc::Receiver<ReadPart>, Error> {
     let (sender, receiver) = mpsc::channel(WAITING);
     let work = move || {
@@ -134,7 +134,7 @@ struct Reading {
     aliases: HashMap<u64, String>,
 }
 
-/// The receiver is gone: nobody wants the rest.
+/// The receiver was dropped.
 struct Unwanted;
 
 impl Reading {
@@ -184,7 +184,7 @@ impl Reading {
         }
     }
 
-    /// Takes the records that are complete. The inner error means that nobody wants them.
+    /// Sends the complete records. The inner error means that the receiver was dropped.
     fn take_all(&mut self, reader: &mut FileReader, head: &mut Option<String>) -> Result<Result<(), Unwanted>, Error> {
         if head.is_some()
             && let Some(detected) = reader.detected()
@@ -207,7 +207,7 @@ impl Reading {
                 return Ok(Err(Unwanted));
             }
         }
-        // The next bytes may take their time: nobody waits for these records with them.
+        // The next bytes may come late, so these records are sent first.
         if self.sender.capacity() == WAITING {
             return Ok(self.hand_records());
         }
@@ -279,7 +279,7 @@ impl Reading {
     }
 }
 
-/// Whether contacts of a format can have photos. Where they cannot, those of the mailbox stay.
+/// Whether a format has photos. If not, the photos of the mailbox stay.
 fn has_photos(format: FileFormat) -> bool {
     matches!(format, FileFormat::VCard | FileFormat::Ldif | FileFormat::JsContact)
 }
@@ -289,7 +289,7 @@ fn hash_of(alias: &str) -> u64 {
     digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
-/// The error of a file that cannot be read on. One that was handed through comes out as it was.
+/// The error for a file that cannot be read. An error that was wrapped is unwrapped.
 fn failed(error: io::Error) -> Error {
     if error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).is_some() {
         let inner = error.into_inner().and_then(|inner| inner.downcast::<Error>().ok());

@@ -1,4 +1,4 @@
-//! What is told of an import: a line of JSON for each record, and the report at the end.
+//! The output of an import: a line of JSON for each record, and the report at the end.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use crate::domain::import::Imported;
 use crate::formats::report::{PositionJson, Report};
 use crate::vcard::record::{Fate, Position, PropertyOutcome, Refusal, SAYS_NOTHING, WITH_ITS_VALUE};
 
-/// What became of a record.
+/// The outcome of a record.
 pub struct ReportLine {
     position: Position,
     what: What,
@@ -37,7 +37,7 @@ impl ReportLine {
         matches!(self.what, What::Contact(..))
     }
 
-    /// Whether it is no contact.
+    /// Whether it is refused.
     pub fn is_refused(&self) -> bool {
         matches!(self.what, What::Refused(_))
     }
@@ -58,7 +58,7 @@ impl ReportLine {
         }
     }
 
-    /// The line as JSON: where the record stands, what was done, and the names that no property holds whole.
+    /// The line as JSON: the place of the record, what was done, and the names that are not mapped as a whole.
     ///
     /// # Errors
     /// [`Error::Internal`]
@@ -92,7 +92,7 @@ impl ReportLine {
     }
 }
 
-/// The names that were not wholly mapped, by what became of them.
+/// Adds the names that are not mapped as a whole, by outcome.
 fn add_outcomes(line: &mut Map<String, Value>, outcomes: &[PropertyOutcome]) {
     for PropertyOutcome { name, fate } in outcomes {
         let kind = match fate {
@@ -108,11 +108,11 @@ fn add_outcomes(line: &mut Map<String, Value>, outcomes: &[PropertyOutcome]) {
     }
 }
 
-/// The whole of an import.
+/// The result of an import.
 pub struct Totals {
     /// What became of the file.
     pub report: Report,
-    /// The import that can be undone; none where nothing was written.
+    /// The import that can be undone; `None` if nothing was written.
     pub run: Option<Uuid>,
 }
 

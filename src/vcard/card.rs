@@ -1,4 +1,4 @@
-//! The text of a card that is kept, taken apart: each line unfolded, and as it stands in the text.
+//! The parsed text of a stored card: each line unfolded, and as it is in the text.
 
 use std::borrow::Cow;
 
@@ -8,23 +8,23 @@ use crate::vcard::line::Line;
 /// A line of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CardPiece<'a> {
-    /// As it stands, folds and line end included.
+    /// As in the text, with folds and line end.
     pub raw: &'a str,
     /// Unfolded, without its end.
     pub line: Cow<'a, str>,
 }
 
-/// A text of vCard 3.0 or 4.0, taken apart.
+/// A parsed text of vCard 3.0 or 4.0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct CardText<'a> {
     pub pieces: Vec<CardPiece<'a>>,
 }
 
-/// A line that is none, in the place of what cannot be read.
+/// Stands for a line that cannot be parsed.
 const NONE: Line<'static> = Line { group: None, name: "", head: "", value: "" };
 
 impl<'a> CardText<'a> {
-    /// Takes a text apart. Line ends are CRLF or LF; a blank or a tab at the beginning of a line continues the one before.
+    /// Parses a text. Line ends are CRLF or LF; a blank or a tab at the beginning of a line continues the one before.
     pub(crate) fn parse(text: &'a str) -> Self {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -47,21 +47,21 @@ impl<'a> CardText<'a> {
         self.pieces.iter().map(|piece| Line::parse(&piece.line).unwrap_or(NONE)).collect()
     }
 
-    /// The version that the text names, else 3.0.
+    /// The version in the text, else 3.0.
     pub(crate) fn version(&self) -> Version {
         let mut lines = self.pieces.iter().filter_map(|piece| Line::parse(&piece.line));
         let version = lines.find(|line| line.is("VERSION"));
         if version.is_some_and(|line| line.value.trim().starts_with('4')) { Version::V4 } else { Version::V3 }
     }
 
-    /// How the text ends its lines.
+    /// The line end that the text uses.
     pub(crate) fn line_end(&self) -> &'static str {
         let first = self.pieces.first().map_or("", |piece| piece.raw);
         if first.ends_with('\n') && !first.ends_with("\r\n") { "\n" } else { "\r\n" }
     }
 }
 
-/// Where the physical line that begins at `start` ends, its end included.
+/// The end of the physical line that begins at `start`, after its line end.
 fn physical(text: &str, start: usize) -> usize {
     text[start..].find('\n').map_or(text.len(), |at| start + at + 1)
 }

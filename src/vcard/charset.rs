@@ -1,21 +1,22 @@
-//! Character sets of old cards: a value is in the one it names, else UTF-8, else in the file's code page, which is guessed.
+//! Character sets of old cards. A value is in the character set that it names, else UTF-8, else in the file's code
+//! page, which is guessed.
 
 use std::borrow::Cow;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
-/// The bytes that the guess is made from at most.
+/// Maximum number of bytes for the guess.
 const MOST: usize = 64 * 1024;
-/// With fewer bytes than this nothing can be guessed.
+/// Minimum number of bytes for a guess.
 const FEWEST: usize = 16;
 
-/// The code page of what names none and is no UTF-8.
+/// The code page of values that name none and are not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fallback {
     /// The code page.
     pub encoding: &'static Encoding,
-    /// Whether most of the file is in it: then also what happens to be UTF-8.
+    /// Whether most of the file is in it; then values that happen to be UTF-8 are in it too.
     pub everywhere: bool,
 }
 
@@ -25,13 +26,13 @@ impl Default for Fallback {
     }
 }
 
-/// A known character set by its label, in any case. UTF-7 and labels that nobody knows are none.
+/// The character set with this label, in any case. `None` for UTF-7 and unknown labels.
 pub fn known(label: &str) -> Option<&'static Encoding> {
     Encoding::for_label(label.trim().trim_matches(['"', '\'']).as_bytes())
 }
 
 impl Fallback {
-    /// Decodes a value. `label` is the character set that it names. Bytes that are no text in any become `U+FFFD`.
+    /// Decodes a value. `label` is the character set that it names. Bytes that are not text become `U+FFFD`.
     pub fn decode<'a>(&self, bytes: &'a [u8], label: Option<&'static Encoding>) -> Cow<'a, str> {
         if bytes.is_ascii() && label.is_none_or(Encoding::is_ascii_compatible) {
             return String::from_utf8_lossy(bytes);
@@ -52,7 +53,7 @@ fn strictly<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Option<Cow<'a, 
     encoding.decode_without_bom_handling_and_without_replacement(bytes)
 }
 
-/// Hears the values of a file and guesses its code page. Feed it the cards, or as many of the first ones as can be held,
+/// Guesses the code page of a file from its values. Give it the cards, or as many of the first ones as fit into memory,
 /// before the first is read; see [`crate::vcard::file::survey`].
 #[derive(Debug, Default)]
 pub struct Survey {
@@ -62,7 +63,7 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Hears a value that names no character set.
+    /// Adds a value that names no character set.
     pub fn value(&mut self, bytes: &[u8]) {
         if bytes.is_ascii() {
             return;
@@ -79,12 +80,12 @@ impl Survey {
         }
     }
 
-    /// Hears `count` values that are UTF-8 and not ASCII.
+    /// Adds `count` values that are UTF-8 and not ASCII.
     pub fn utf8(&mut self, count: u64) {
         self.utf8 += count;
     }
 
-    /// What it makes of what it heard.
+    /// The result of the guess.
     pub fn verdict(&self) -> Fallback {
         let high = self.heard.iter().filter(|byte| !byte.is_ascii()).count();
         if high < FEWEST {

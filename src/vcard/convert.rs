@@ -1,5 +1,5 @@
-//! A card in the other version: what that version cannot say in the same way is changed, all else stays to the octet, so that a card may go
-//! back and forth (docs/carddav.md).
+//! Converts a card to the other version. Only what that version writes differently is changed; everything else stays
+//! the same to the octet, so that a card can be converted back and forth (docs/carddav.md).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::vcard::line::{Line, Param};
 use crate::vcard::read::number;
 use crate::vcard::text::unescape_uri;
 
-/// The card in a version. A card that is in it already stays as it is.
+/// Converts a card to a version. A card in that version stays as it is.
 pub fn convert(text: &str, to: Version) -> String {
     let card = CardText::parse(text);
     if card.version() == to {
@@ -48,7 +48,7 @@ pub fn convert(text: &str, to: Version) -> String {
     out
 }
 
-/// The lowest PREF of each property: what 3.0 calls preferred.
+/// The lowest PREF of each property, which is the preferred one in 3.0.
 fn preferred(lines: &[Line<'_>]) -> BTreeMap<String, u32> {
     let mut most = BTreeMap::new();
     for line in lines {
@@ -64,7 +64,7 @@ fn preferred(lines: &[Line<'_>]) -> BTreeMap<String, u32> {
 struct Converter {
     to: Version,
     most: BTreeMap<String, u32>,
-    /// Names and ALTIDs that were seen.
+    /// Names and ALTIDs so far.
     alternatives: BTreeSet<(String, String)>,
 }
 
@@ -85,7 +85,7 @@ impl Converter {
         }
     }
 
-    /// Whether it is the same in another language as a line before.
+    /// Whether it is an earlier line in another language.
     fn is_copy(&mut self, line: &Line<'_>) -> bool {
         line.param("ALTID")
             .is_some_and(|id| !self.alternatives.insert((line.name.to_ascii_uppercase(), id.into_owned())))
@@ -233,7 +233,7 @@ fn data_uri(value: &str) -> Option<(String, String)> {
     Some((kind.to_ascii_uppercase(), base64.to_owned()))
 }
 
-/// A date in the extended form, and whether it has no year. `None` if it is no whole date.
+/// A date in the extended form, and whether it has no year. `None` if it is not a complete date.
 fn long_date(line: &Line<'_>) -> Option<(bool, String)> {
     let when = CardDate::read(line.value, None)?;
     let no_year = line.value.trim().starts_with("--");
@@ -243,7 +243,7 @@ fn long_date(line: &Line<'_>) -> Option<(bool, String)> {
     Some((no_year, when.instant.unwrap_or_else(|| day_text(when.day))))
 }
 
-/// A date in the basic form. `None` if it is no whole date.
+/// A date in the basic form. `None` if it is not a complete date.
 fn short_date(line: &Line<'_>) -> Option<String> {
     let when = CardDate::read(line.value, line.param("X-APPLE-OMIT-YEAR").as_deref())?;
     if when.day.year() == NO_YEAR {

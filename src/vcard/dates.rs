@@ -1,11 +1,11 @@
-//! Dates of cards and other files, and the forms in which a contact has them: a birthday is a day at 11:59 UTC, a wedding
-//! anniversary a day (docs/import-export.md).
+//! Dates of cards and other files, and their forms in a contact: a birthday is a day at 11:59 UTC, a wedding
+//! anniversary is a day (docs/import-export.md).
 
 use chrono::{Datelike, NaiveDate, Timelike};
 
 use crate::domain::date;
 
-/// The year of a date that has none. Apple, Exchange and Nextcloud write it; it is a leap year.
+/// The year of a date without a year, as Apple, Exchange and Nextcloud write it. It is a leap year.
 pub const NO_YEAR: i32 = 1604;
 
 /// A date of a card.
@@ -18,8 +18,8 @@ pub struct CardDate {
 }
 
 impl CardDate {
-    /// Reads `1974-07-22`, `19740722`, `--07-22` and `--0722`, each with or without a time. `omitted` is the year that stands
-    /// for no year, which Apple names in a parameter. `None` for anything else, such as `1985-04` and 30 February.
+    /// Reads `1974-07-22`, `19740722`, `--07-22` and `--0722`, each with or without a time. `omitted` is the year that
+    /// means no year, from Apple's parameter. `None` for anything else, such as `1985-04` and 30 February.
     pub fn read(text: &str, omitted: Option<&str>) -> Option<Self> {
         let text = text.trim();
         let (date, time) = match text.find(['T', 't']) {
@@ -49,23 +49,23 @@ impl CardDate {
         Some(Self { day, instant })
     }
 
-    /// The birthday as a contact has it: the instant, else the day at 11:59 UTC.
+    /// The birthday for a contact: the instant, else the day at 11:59 UTC.
     pub fn birthday(&self) -> String {
         self.instant.clone().unwrap_or_else(|| birthday(self.day))
     }
 }
 
-/// A day as `birthday` has it.
+/// A day in the form of `birthday`.
 pub fn birthday(day: NaiveDate) -> String {
     format!("{}T11:59:00Z", day_text(day))
 }
 
-/// A day as `weddingAnniversary` has it: `YYYY-MM-DD`.
+/// A day in the form of `weddingAnniversary`: `YYYY-MM-DD`.
 pub fn day_text(day: NaiveDate) -> String {
     format!("{:04}-{:02}-{:02}", day.year(), day.month(), day.day())
 }
 
-/// The instant of a day and a time with a zone, unless the time is midnight. `None` if it is no time.
+/// The instant of a day and a time with a zone, unless the time is midnight. `None` if it is not a time.
 fn instant(day: NaiveDate, time: &str) -> Option<Option<String>> {
     let zone_at = time.find(['Z', 'z', '+', '-']);
     let (clock, zone) = time.split_at(zone_at.unwrap_or(time.len()));
@@ -89,8 +89,8 @@ fn instant(day: NaiveDate, time: &str) -> Option<Option<String>> {
     Some(Some(text))
 }
 
-/// What of a birthday a card shows: its day in its own offset, and whether it is more than a day: a time other than midnight
-/// and 11:59 UTC. `None` if it is no DateTimeOffset.
+/// What a card shows of a birthday: the day in its own offset, and whether it has a time other than midnight and 11:59
+/// UTC. `None` if it is not a DateTimeOffset.
 pub fn shown(birthday: &str) -> Option<(NaiveDate, bool)> {
     let day = date::date(birthday.get(..10)?)?;
     let instant = date::instant(birthday)?;

@@ -1,17 +1,17 @@
-//! Lines of a kept card with another value: group, name and the parameters that still hold stay.
+//! Changes the values of lines in a stored card. The group, the name and the parameters that still apply stay.
 
 use crate::vcard::line::{Line, Param};
 use crate::vcard::text::{self, split};
 use crate::vcard::write::{Class, NewLine, fold};
 
-/// What becomes of a line.
+/// The change to a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Edit {
-    /// It stays as it stands.
+    /// It stays as it is.
     Keep,
-    /// It goes.
+    /// It is removed.
     Remove,
-    /// It is this one now, unfolded.
+    /// It is replaced by this unfolded line.
     Line(String),
 }
 
@@ -40,7 +40,8 @@ pub(crate) fn push_param(param: &Param<'_>, out: &mut String) {
     out.push_str(param.raw);
 }
 
-/// A line with another value. `dropped` parameters go, and `X-CONTACTD-` ones are those of the line in our form.
+/// A line with another value, without the `dropped` parameters. `X-CONTACTD-` parameters are taken from the line in our
+/// form.
 pub(crate) fn rewritten(line: &Line<'_>, dropped: &[&str], ours: Option<&str>, value: &str) -> String {
     let mut out = name_of(line);
     let own = |name: &str| name.get(..11).is_some_and(|name| name.eq_ignore_ascii_case("X-CONTACTD-"));
@@ -81,7 +82,7 @@ pub(crate) fn without_preference(line: &Line<'_>) -> String {
     out
 }
 
-/// Appends a TYPE with those of its types that stay, quoted if it was. Nothing if none stays.
+/// Appends TYPE with the types that stay, quoted if it was quoted; nothing if none stays.
 pub(crate) fn push_types(param: &Param<'_>, stays: impl Fn(&str) -> bool, out: &mut String) {
     let all: Vec<&str> = param.raw.split([',', '"']).map(str::trim).filter(|kind| !kind.is_empty()).collect();
     let left: Vec<&str> = all.iter().copied().filter(|kind| stays(kind)).collect();
@@ -99,13 +100,13 @@ pub(crate) fn push_types(param: &Param<'_>, stays: impl Fn(&str) -> bool, out: &
     }
 }
 
-/// A line that gets another value in its own form.
+/// A line that gets another value and keeps its form.
 pub(crate) struct Rewrite<'a> {
     pub line: &'a Line<'a>,
 }
 
 impl Rewrite<'_> {
-    /// With the value of our line of a class whose values are texts. `None` if the form cannot say it.
+    /// With the value of our line, for a class of texts. `None` if the line's form cannot express it.
     pub(crate) fn text(&self, class: Class, new: &NewLine) -> Option<String> {
         let line = self.line;
         let head = Some(new.head.as_str());
@@ -173,7 +174,7 @@ impl Rewrite<'_> {
         out
     }
 
-    /// With another entry of the same type. `None` if the form cannot say it.
+    /// With another entry of the same type. `None` if the line's form cannot express it.
     pub(crate) fn entry(&self, class: Class, new: &NewLine) -> Option<String> {
         let line = self.line;
         let head = Some(new.head.as_str());

@@ -1,6 +1,6 @@
-//! Types and labels: what a card or a file calls a phone, an address, an e-mail or a web address, as a contact's type.
+//! Maps the types and labels of phones, postal, e-mail and web addresses in cards and files to a contact's types.
 
-/// What a label says: letters only, in lower case, without Apple's `_$!<…>!$_`. Empty if it says nothing.
+/// The letters of a label in lower case, without Apple's `_$!<…>!$_`.
 pub fn word(label: &str) -> String {
     label.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
@@ -11,12 +11,12 @@ pub fn shown(label: &str) -> &str {
     label.strip_prefix("_$!<").and_then(|label| label.strip_suffix(">!$_")).unwrap_or(label)
 }
 
-/// A type, and whether something of what was written is left over.
+/// A type, and whether it covers everything that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LabelledType {
     /// The contact's type.
     pub kind: &'static str,
-    /// Whether the type says less than what was written.
+    /// Whether the type covers only a part of what was written.
     pub partial: bool,
 }
 
@@ -28,7 +28,7 @@ const fn partial(kind: &'static str) -> LabelledType {
     LabelledType { kind, partial: true }
 }
 
-/// The type of a phone by its label, where the label is a known one.
+/// The type of a phone by its label, if the label is known.
 pub fn phone_label(label: &str) -> Option<LabelledType> {
     Some(match word(label).as_str() {
         "home" => whole("home"),
@@ -45,7 +45,7 @@ pub fn phone_label(label: &str) -> Option<LabelledType> {
     })
 }
 
-/// What one type of a phone says. The device counts more than the place, so the greatest decides.
+/// The meaning of one TYPE value of a phone. A device ranks above a place, and the highest rank wins.
 fn phone_word(kind: &str) -> PhoneWord {
     let is = |name: &str| kind.eq_ignore_ascii_case(name);
     let any = |names: &[&str]| names.iter().any(|name| is(name));
@@ -78,9 +78,9 @@ enum PhoneWord {
     Home,
     Work,
     Fax,
-    /// A device, and how much it counts.
+    /// A device, and its rank.
     Device(&'static str, u8),
-    /// A kind of line that a contact has no type for.
+    /// A kind of line without a type in a contact.
     Special,
     Unknown,
 }
@@ -115,7 +115,7 @@ pub fn phone<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> L
     if label.is_some() { partial(kind.kind) } else { kind }
 }
 
-/// The type of an e-mail address, and its label if that is no known word.
+/// The type of an e-mail address, and its label if that is not a known word.
 pub fn email<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> (Option<LabelledType>, Option<String>) {
     if let Some(label) = label.filter(|label| !shown(label).is_empty()) {
         return match email_label(label) {
@@ -172,7 +172,7 @@ pub fn address_label(label: &str) -> Option<&'static str> {
     })
 }
 
-/// The type of a web address, and its label if that is no known word.
+/// The type of a web address, and its label if that is not a known word.
 pub fn website<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> (&'static str, Option<String>) {
     if let Some(label) = label.filter(|label| !shown(label).is_empty()) {
         return match website_label(label) {
@@ -200,7 +200,7 @@ pub fn website_label(label: &str) -> Option<&'static str> {
     })
 }
 
-/// Who a related person is.
+/// The relation of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     /// `spouseName`

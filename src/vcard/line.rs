@@ -1,4 +1,4 @@
-//! One line of a card: group, name, parameters and value (RFC 6350, 3.3). Nothing is copied until it is asked for.
+//! One line of a card: group, name, parameters and value (RFC 6350, 3.3). Nothing is copied until it is needed.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ pub struct Line<'a> {
     pub value: &'a str,
 }
 
-/// Where the head of a line ends: at the first colon outside quotes, or at the first colon if a quote is never closed.
+/// The end of a line's head: the first colon outside quotes, or the first colon if a quote is never closed.
 pub fn colon(line: &[u8]) -> Option<usize> {
     let mut quoted = false;
     for (at, byte) in line.iter().enumerate() {
@@ -29,7 +29,7 @@ pub fn colon(line: &[u8]) -> Option<usize> {
 }
 
 impl<'a> Line<'a> {
-    /// Takes a line apart. `None` if it has no colon or no name.
+    /// Parses a line. `None` if it has no colon or no name.
     pub fn parse(line: &'a str) -> Option<Self> {
         let end = colon(line.as_bytes())?;
         let (head, value) = (&line[..end], &line[end + 1..]);
@@ -67,7 +67,7 @@ impl<'a> Line<'a> {
         self.params().find(|param| param.name.eq_ignore_ascii_case(name)).and_then(|param| param.values().next())
     }
 
-    /// The types, as written: of `TYPE=a,b`, `TYPE="a,b"`, `TYPE=a;TYPE=b`, and bare ones.
+    /// The types as written, from `TYPE=a,b`, `TYPE="a,b"`, `TYPE=a;TYPE=b`, and bare ones.
     pub fn types(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.params().flat_map(|param| {
             let raw = match param {
@@ -84,7 +84,7 @@ impl<'a> Line<'a> {
         self.types().any(|one| one.eq_ignore_ascii_case(kind))
     }
 
-    /// How much the line is preferred: 1 is most, 101 if nothing is said.
+    /// The preference of the line: 1 is the highest, 101 means none.
     pub fn preference(&self) -> u32 {
         if self.head.is_empty() {
             return 101;
@@ -178,7 +178,7 @@ fn plain(raw: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Appends a parameter's value, quoted where it needs be. Control characters but line breaks and tabs cannot be written.
+/// Appends a parameter's value, quoted if necessary. Control characters except line breaks and tabs are left out.
 pub fn write_param(value: &str, out: &mut String) {
     let quoted = value.contains([':', ';', ',', '=', ' ', '\t']) || value.is_empty();
     if quoted {
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(line.param("type").unwrap(), "work,fax");
         assert_eq!(Line::parse("no colon"), None);
         assert_eq!(Line::parse(":x"), None);
-        // The first colon ends the head, even behind a backslash; a quote that is never closed quotes nothing.
+        // The first colon ends the head, even after a backslash. A quote that is never closed quotes nothing.
         assert_eq!(Line::parse(r"ADR;LABEL=A\nB\:;;C").unwrap().value, ";;C");
         assert_eq!(Line::parse(r#"TEL;TYPE="work:1"#).unwrap().value, "1");
         assert_eq!(Line::parse("EMAIL;TYPE=;PREF=100:x").unwrap().preference(), 100);

@@ -1,9 +1,9 @@
-//! vCards and contacts: the one place that knows how a card and a contact correspond (docs/import-export.md). Import, export and
-//! CardDAV use it. Pure: no I/O and no SQL.
+//! Maps vCards to contacts and back (docs/import-export.md). Import, export and CardDAV use it. Pure: no I/O and no
+//! SQL.
 //!
-//! A file goes through [`split::Cards`], which finds its cards, and [`read::read`], which makes a [`record::Record`] of each.
-//! [`write::write`] makes a card of a contact. [`render::render`] is the card that is kept beside a contact, with what the contact
-//! says now, [`put::put`] what a client's card changes of it, [`convert::convert`] the card in the other version.
+//! [`split::Cards`] finds the cards of a file, and [`read::read`] turns each into a [`record::Record`].
+//! [`write::write`] writes a contact as a card. [`render::render`] updates a stored card from its contact. [`put::put`]
+//! finds what a client's card changes of the contact. [`convert::convert`] converts a card to the other version.
 
 pub(crate) mod card;
 pub mod charset;
@@ -24,14 +24,14 @@ pub mod write;
 
 pub use crate::domain::card::CardVersion as Version;
 
-/// Whom a card is written for.
+/// The reader of a written card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
-    /// A file. It says everything; what no standard has a property for is in `X-CONTACTD-` ones.
+    /// A file. It has everything; what has no standard property is in `X-CONTACTD-` properties.
     Export,
-    /// CardDAV clients. It says what these know; the rest is theirs to leave alone.
+    /// CardDAV clients. It has only what clients understand.
     CardDav,
 }
 
-/// Begins the PRODID of what this program writes. The version is left out, so that exports can be compared.
+/// The PRODID of cards from this program. It has no version, so that exports can be compared.
 pub const PRODUCT: &str = "-//contactd//contactd//EN";

@@ -1,5 +1,5 @@
-//! What a PUT of a card changes of its contact: what the card showed and says otherwise now. What no card shows is left alone
-//! (docs/carddav.md).
+//! What a PUT of a card changes of its contact: only what the card showed before and says differently now. Properties
+//! that no card shows stay (docs/carddav.md).
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,13 @@ pub struct Put {
     pub patch: ContactPatch,
     /// The photo: `None` if it stays, else the new one or none.
     pub photo: Option<Option<Vec<u8>>>,
-    /// The properties that are over a limit and were not before, each with the reason: `too long`, `too many`, `too large`. The
-    /// card cannot be taken then: the contact would lose what it has.
+    /// The properties that are above a limit now and were not before, each with the reason: `too long`, `too many`,
+    /// `too large`. The card must be refused then, because the contact would lose data.
     pub over: Vec<(String, &'static str)>,
 }
 
 impl Put {
-    /// Whether nothing of the contact changes. The card's text may have changed all the same.
+    /// Whether the contact does not change. The card's text may still have changed.
     pub fn is_empty(&self) -> bool {
         self.patch.is_empty() && self.photo.is_none()
     }
@@ -36,7 +36,7 @@ pub fn read_card(card: &str) -> Projection {
     Projection::of(&CardText::parse(card).lines(), CardOrigin::CardDav)
 }
 
-/// What a PUT of `body` changes of a contact. `shown` is the card that a GET in the body's version gives now.
+/// What a PUT of `body` changes of a contact. `shown` is the card that a GET in the body's version returns now.
 pub fn put(current: &Properties, shown: &str, body: &str) -> Put {
     let (then, now) = (read_card(shown), read_card(body));
     let mut put = Put::default();
@@ -47,7 +47,7 @@ pub fn put(current: &Properties, shown: &str, body: &str) -> Put {
     };
     put.patch.birthday = changed(&then.birthday, &now.birthday);
     put.patch.wedding_anniversary = changed(&then.wedding_anniversary, &now.wedding_anniversary);
-    // What only files say is never cleared: a client that drops unknown lines means nothing by it.
+    // Properties that only files have are never cleared, because clients drop unknown lines.
     let favorite = |of: &Projection| of.is_favorite.as_ref().map(|from| from.value);
     put.patch.is_favorite = favorite(&now).filter(|now| favorite(&then) != Some(*now)).map(Some);
     let flag = |of: &Projection| of.flag.as_ref().map(|from| from.value.clone());
@@ -71,7 +71,7 @@ pub fn put(current: &Properties, shown: &str, body: &str) -> Put {
     put
 }
 
-/// The properties of a card that are over a limit.
+/// The properties of a card that are above a limit.
 pub fn over(card: &Projection, text: &str) -> Vec<(String, &'static str)> {
     let over = |fate: &Option<Fate>| match fate {
         Some(Fate::Aside(Some(reason)) | Fate::Lost(reason)) => Some(*reason),
@@ -95,7 +95,7 @@ fn texts(current: &Properties, then: &Projection, now: &Projection, patch: &mut 
             continue;
         }
         patch.texts[text as usize] = match (text, new) {
-            // No card shows these of its own accord.
+            // Cards do not show these by default, so a missing line does not clear them.
             (Text::Initials | Text::OfficeLocation, None) => None,
             (Text::DisplayName, new) => {
                 let email = now.emails.iter().find_map(|from| from.value.address.as_deref());
@@ -160,7 +160,7 @@ fn collections(current: &Properties, then: &Projection, now: &Projection, patch:
     (patch.im_addresses, patch.children, patch.categories) = (ims, children, categories);
 }
 
-/// What a card shows of an entry that is a text.
+/// What a card shows of a text entry.
 fn text_shown(class: Class, row: &str) -> Option<String> {
     let line = match class {
         Class::ImAddresses => write::entries::im_line(row, Audience::CardDav),
@@ -175,7 +175,7 @@ fn text_shown(class: Class, row: &str) -> Option<String> {
     })
 }
 
-/// What a line in our form says.
+/// The content of a line in our form.
 fn said(line: Option<NewLine>) -> Option<Projection> {
     let line = line?;
     let group = if line.label.is_some() { "g." } else { "" };
@@ -207,9 +207,9 @@ fn website_shown(row: &Website) -> Option<Website> {
     first(said(write::entries::website_line(row, Version::V3, Audience::CardDav))?.websites)
 }
 
-/// The rows of a collection after a PUT, or `None` if they stay. An entry of now is one of then if they are equal, else if they
-/// have the same key, else by order among those that are alike; its row keeps what no card shows. Rows that no card shows stay,
-/// at the end.
+/// The rows of a collection after a PUT, or `None` if they stay. A new entry is matched with an old one if they are
+/// equal, else if they have the same key, else by order among similar ones; its row keeps what no card shows. Rows that
+/// no card shows stay, at the end.
 fn merged<T: Clone + PartialEq>(
     current: &[T],
     then: &[FromLine<T>],
@@ -258,7 +258,7 @@ fn merged<T: Clone + PartialEq>(
             None => now.value.clone(),
         });
     }
-    // Two rows that show the same are one entry of a card. The second stays while the first does.
+    // Two rows with the same text are one entry in a card. The second row stays as long as the first.
     let twin = |i: usize| row_free[i] && now.iter().any(|now| shown[i].as_ref() == Some(&now.value));
     rows.extend((0..current.len()).filter(|i| shown[*i].is_none() || twin(*i)).map(|i| current[i].clone()));
     (rows != current).then_some(rows)

@@ -1,19 +1,20 @@
-//! What a reader finds in one record of a file: a card, a CSV row, an LDIF entry, a JSON object.
+//! A record of a file as a reader returns it: a card, a CSV row, an LDIF entry, or a JSON object.
 
 use crate::domain::contact::patch::ContactPatch;
 
-/// Where a record stands in its file. Numbers begin at 1.
+/// The place of a record in its file. Numbers begin at 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// What is counted: `card`, `row`, `record`, `item` or `line`.
+    /// The unit: `card`, `row`, `record`, `item` or `line`.
     pub unit: &'static str,
-    /// The record's number in that count.
+    /// The record's number in this unit.
     pub number: u64,
     /// The physical line where the record begins.
     pub line: u64,
 }
 
-/// What became of one property, column or member of a record. The name is upper case for vCard, as in the header for CSV.
+/// The outcome of one property, column or member of a record. The name is upper case for vCard, as in the header for
+/// CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PropertyOutcome {
     /// The name.
@@ -22,14 +23,14 @@ pub struct PropertyOutcome {
     pub fate: Fate,
 }
 
-/// What becomes of a property: nothing is dropped without one of these.
+/// The outcome of a property. No property is dropped without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// A property of the contact holds it.
     Mapped,
     /// A property of the contact holds a part; the card keeps the whole.
     Partial,
-    /// No property of the contact holds it; the card keeps it. The reason, where there is more to say: `too long`, `too many`.
+    /// No property of the contact holds it; the card keeps it. The reason, if there is one: `too long`, `too many`.
     Aside(Option<&'static str>),
     /// Left out on purpose, with the reason.
     Ignored(&'static str),
@@ -37,12 +38,12 @@ pub enum Fate {
     Lost(&'static str),
 }
 
-/// The reason of [`Fate::Ignored`] for what says nothing about the person, like `VERSION`, or a default that a program writes into
-/// every record. A report counts it and does not list it for each contact.
+/// The reason of [`Fate::Ignored`] for what says nothing about the person, such as `VERSION`, or a default that a
+/// program writes into every record. A report counts it but does not list it for each contact.
 pub const SAYS_NOTHING: &str = "says nothing";
 
-/// The reason of [`Fate::Aside`] for a part that is kept because its value is: the label of a custom field. A report counts it and
-/// does not list it for each contact.
+/// The reason of [`Fate::Aside`] for a part that is kept with its value, such as the label of a custom field. A report
+/// counts it but does not list it for each contact.
 pub const WITH_ITS_VALUE: &str = "with its value";
 
 /// A photo of a record. Its format is read from its first bytes when it is stored.
@@ -55,20 +56,20 @@ pub struct RecordPhoto {
 /// A contact as a record describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Every property that the record speaks of. An import replaces the whole contact by it.
+    /// Every property of the record. An import replaces the whole contact with it.
     pub patch: ContactPatch,
     /// The photo.
     pub photo: Option<RecordPhoto>,
     /// The identity as written: UID, `id`, `entryUUID`. Identities are compared without `urn:uuid:` and without case.
     pub uid: Option<String>,
-    /// Another name by which a group of the same file refers to it: the `dn` of LDIF. It is no identity.
+    /// Another name by which a group of the same file refers to it: the `dn` of LDIF. It is not an identity.
     pub alias: Option<String>,
     /// What became of each property, in the record's order.
     pub outcomes: Vec<PropertyOutcome>,
-    /// The card to keep beside the contact: vCard 3.0 or 4.0 as UTF-8 with CRLF. `None` if nothing is kept aside and the record
-    /// was no card. The photo is in it, too.
+    /// The card to store with the contact: vCard 3.0 or 4.0 as UTF-8 with CRLF, including the photo. `None` if the
+    /// record was not a card and nothing is kept aside.
     pub card: Option<String>,
-    /// Lines of the record that are neither a property nor a part of one. They are left out, and counted.
+    /// Number of lines that are neither a property nor a part of one. They are left out.
     pub junk_lines: u64,
 }
 
@@ -77,7 +78,7 @@ pub struct Record {
 pub struct GroupRecord {
     /// The group's name.
     pub name: String,
-    /// The members' identities as written; of LDIF their `dn`, which is the members' [`Record::alias`].
+    /// The members' identities as written. In LDIF these are their `dn`s, the members' [`Record::alias`].
     pub members: Vec<String>,
     /// The group's own identity.
     pub uid: Option<String>,
@@ -87,33 +88,33 @@ pub struct GroupRecord {
     pub outcomes: Vec<PropertyOutcome>,
 }
 
-/// Why a record is no contact: `unterminated`, `empty`, `not JSON`, `not an object`, `wrong type`, `too deep`, `removed`,
-/// `unclosed quote`, `not recognised`, `no Card`, `changetype`, `too large`.
+/// Why a record is not a contact: `unterminated`, `empty`, `not JSON`, `not an object`, `wrong type`, `too deep`,
+/// `removed`, `unclosed quote`, `not recognised`, `no Card`, `changetype`, `too large`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// One of the reasons above.
     pub reason: &'static str,
-    /// More for a person, if there is more to say.
+    /// More detail for a person.
     pub detail: Option<String>,
 }
 
-/// What came out of one record.
+/// The result of reading one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordContent {
     /// A contact.
     Contact(Box<Record>),
     /// A group.
     Group(Box<GroupRecord>),
-    /// Nothing: it is refused.
+    /// It is refused.
     Refused(Refusal),
 }
 
-/// One record with its place and its bytes as they stood in the file, so that a refused one can be written out and mended.
+/// One record with its place and its bytes in the file, so that a refused one can be written out and repaired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileRecord {
-    /// Where it stands.
+    /// Its place.
     pub position: Position,
-    /// The bytes as they came.
+    /// Its bytes in the file.
     pub raw: Vec<u8>,
     /// What it is.
     pub found: RecordContent,

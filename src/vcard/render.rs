@@ -1,4 +1,4 @@
-//! The card of a contact: the one that is kept, with what the contact says now, or one in our form (docs/carddav.md).
+//! The card of a contact: the stored one, updated from the contact, or one in our form (docs/carddav.md).
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::vcard::merge::merge;
 use crate::vcard::write::{CardContent, write};
 use crate::vcard::{Audience, Version};
 
-/// A card that is kept beside its contact.
+/// A stored card.
 #[derive(Debug, Clone, Copy)]
 pub struct KeptCard<'a> {
     /// Its text, with the photo.
@@ -20,9 +20,9 @@ pub struct KeptCard<'a> {
     pub photo_current: bool,
 }
 
-/// The card of a contact in a version: by default that of the kept card, else 3.0. A kept card that nothing has changed since
-/// is given to the octet. The same input gives the same card, always. The work is bounded by the lines of the card times the
-/// entries of one collection, of which there are at most 100.
+/// The card of a contact in a version: by default that of the stored card, else 3.0. If nothing has changed since it
+/// was stored, the result equals the stored card. The same input always gives the same card. The work is bounded by the
+/// number of lines times the entries of one collection, at most 100.
 pub fn render(
     shown: &CardContent<'_>,
     kept: Option<KeptCard<'_>>,
@@ -42,7 +42,7 @@ pub fn render(
     }
 }
 
-/// Whether a contact says what only files say.
+/// Whether a contact has properties that only files show.
 fn says_more(shown: &CardContent<'_>) -> bool {
     let properties = shown.properties;
     let text = |text| properties.text(text).is_some_and(|text| !text.is_empty());
@@ -52,7 +52,7 @@ fn says_more(shown: &CardContent<'_>) -> bool {
         || properties.emails.iter().any(|email| email.name != email.address)
 }
 
-/// The card without what only this program kept aside in it: `X-CONTACTD-ASIDE`, of other formats than vCard.
+/// The card without `X-CONTACTD-ASIDE`, in which this program keeps aside data of other formats.
 pub fn without_aside(text: &str) -> Cow<'_, str> {
     if !text.contains("X-CONTACTD-ASIDE") {
         return Cow::Borrowed(text);

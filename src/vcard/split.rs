@@ -1,5 +1,5 @@
-//! Finds the cards of a file, in bytes and as they arrive (docs/import-export.md). Memory is bounded: of a card that is too
-//! large nothing is kept, and neither is anything of what stands between cards.
+//! Finds the cards of a file in its bytes as they arrive (docs/import-export.md). Memory is bounded: the bytes of a
+//! card that is too large are dropped, and so is everything between cards.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use crate::vcard::record::Position;
 
 /// Largest card, in bytes of UTF-8. A larger one is refused as `too large`.
 pub const MAX_CARD: usize = 8 * 1024 * 1024;
-/// How much of a file is looked at before its line ends and its encoding are decided.
+/// The bytes of a file that are examined to decide its line ends and its encoding.
 const LOOK: usize = 64 * 1024;
 
 /// How a card ends.
@@ -17,18 +17,18 @@ const LOOK: usize = 64 * 1024;
 pub enum End {
     /// With its END.
     Whole,
-    /// The next card begins before an END. It is taken.
+    /// The next card begins before an END. It is accepted.
     NoEnd,
-    /// The file ends in it. It is refused, since nobody knows what is missing.
+    /// The file ends in it. It is refused, because something is missing.
     Unterminated,
-    /// It is larger than [`MAX_CARD`]. It is refused, and its bytes are not kept.
+    /// It is larger than [`MAX_CARD`]. It is refused, and its bytes are dropped.
     TooLarge,
 }
 
-/// One card as it stood in the file. A file in UTF-16 is UTF-8 here, and line ends of CR alone are LF.
+/// One card as in the file. A file in UTF-16 is converted to UTF-8, and line ends of CR alone to LF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawCard {
-    /// Where it stands: its number among the cards, and the line of its BEGIN.
+    /// Its number among the cards, and the line of its BEGIN.
     pub position: Position,
     /// Its bytes, from BEGIN to END.
     pub bytes: Vec<u8>,
@@ -36,16 +36,16 @@ pub struct RawCard {
     pub end: End,
 }
 
-/// The cards of a file. Give it the file in pieces by [`Cards::push`], then [`Cards::finish`]; take the cards by
+/// The cards of a file. Give it the file in pieces with [`Cards::push`], then call [`Cards::finish`]; take cards with
 /// [`Cards::next_card`] after each.
 #[derive(Debug, Default)]
 pub struct Cards {
     /// The first bytes, until the encoding is decided.
     look: Vec<u8>,
     form: Option<TextForm>,
-    /// The beginning of a line whose end has not come.
+    /// The beginning of a line that has not ended.
     rest: Vec<u8>,
-    /// The line is longer than a card may be; it is passed over until its end.
+    /// The line is longer than a card may be and is skipped up to its end.
     passing: bool,
     line: u64,
     count: u64,
@@ -56,7 +56,7 @@ pub struct Cards {
 
 struct TextForm {
     name: &'static str,
-    /// From UTF-16.
+    /// Decodes UTF-16.
     decoder: Option<Decoder>,
     /// CR ends a line.
     cr: bool,
@@ -75,7 +75,7 @@ impl std::fmt::Debug for TextForm {
 struct Open {
     bytes: Vec<u8>,
     line: u64,
-    /// Cards inside of it that are open: AGENT of 2.1.
+    /// Number of open cards inside it: AGENT of 2.1.
     depth: u64,
     /// The last line that was not blank is an AGENT without a value.
     agent: bool,
@@ -113,12 +113,12 @@ impl Cards {
         self.close(End::Unterminated);
     }
 
-    /// The next card that is complete.
+    /// The next complete card.
     pub fn next_card(&mut self) -> Option<RawCard> {
         self.ready.pop_front()
     }
 
-    /// Lines between cards that are not blank.
+    /// Number of lines between cards that are not blank.
     pub fn junk_lines(&self) -> u64 {
         self.junk
     }
@@ -136,7 +136,7 @@ impl Cards {
             "utf-16be" => Some(UTF_16BE),
             _ => None,
         };
-        // One LF in a file of CRs is an accident, and so is one CR in a file of LFs.
+        // A single LF in a file with CRs is an accident, and so is a single CR in a file with LFs.
         let lone = look.windows(2).filter(|two| two[0] == b'\r' && two[1] != b'\n').count();
         let lone = lone + usize::from(look.last() == Some(&b'\r'));
         let cr = lone >= look.split(|byte| *byte == b'\n').count();
@@ -296,7 +296,7 @@ pub(crate) fn is_mark(line: &[u8], word: &[u8]) -> bool {
             .is_some_and(|rest| rest.trim_ascii().eq_ignore_ascii_case(b"VCARD"))
 }
 
-/// Whether a line is an AGENT whose value is the card that follows.
+/// Whether a line is an AGENT whose value is the following card.
 fn is_empty_agent(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     line.split_at_checked(5).is_some_and(|(name, rest)| {

@@ -1,4 +1,4 @@
-//! Texts of a card: escapes, lists and components (RFC 6350, 3.4), and what of a text a contact takes.
+//! Texts of a card: escapes, lists and components (RFC 6350, section 3.4), and their cleaning for a contact.
 
 use std::borrow::Cow;
 
@@ -28,7 +28,7 @@ pub fn unescape(raw: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Undoes what some programs escape in an address of the web: `\,`, `\:` and `\;`. Nothing else is an escape there.
+/// Undoes the escapes that some programs write in a web address: `\,`, `\:` and `\;`. Nothing else is an escape there.
 pub fn unescape_uri(raw: &str) -> Cow<'_, str> {
     if !raw.contains('\\') {
         return Cow::Borrowed(raw);
@@ -110,16 +110,16 @@ impl<'a> Iterator for Split<'a> {
     }
 }
 
-/// How much of a text is taken: as it stands in a card that this program wrote, tidied in others.
+/// Whether texts are cleaned. Those of a card that this program wrote are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tidy {
-    /// Control characters but line breaks and tabs go, and so do blanks at the ends.
+    /// Control characters except line breaks and tabs are removed, and blanks at the ends.
     Yes,
     /// The text stays as it is.
     No,
 }
 
-/// Whether a character goes from a text: a control character but a line break or a tab, or a byte order mark.
+/// Whether a character is removed from a text: a control character except a line break or a tab, or a byte order mark.
 fn goes(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t') || c == '\u{feff}'
 }

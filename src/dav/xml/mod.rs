@@ -1,4 +1,5 @@
-//! XML as WebDAV uses it: a small tree of a request's body, and the text of answers. Namespaces decide, never prefixes.
+//! XML as WebDAV uses it: a small tree of a request's body, and the text of answers. Names are compared by namespace,
+//! never by prefix.
 
 pub(crate) mod read;
 pub(crate) mod write;
@@ -7,12 +8,12 @@ use std::sync::Arc;
 
 /// WebDAV's namespace.
 pub(crate) const DAV: &str = "DAV:";
-/// CardDAV's.
+/// CardDAV's namespace.
 pub(crate) const CARDDAV: &str = "urn:ietf:params:xml:ns:carddav";
-/// That of Apple's extensions, such as `getctag`.
+/// The namespace of Apple's extensions, such as `getctag`.
 pub(crate) const CALENDAR_SERVER: &str = "http://calendarserver.org/ns/";
 
-/// A name in its namespace, which is empty for none.
+/// A name in a namespace; an empty namespace is none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Name {
     pub(crate) space: Arc<str>,
@@ -32,7 +33,7 @@ pub(crate) struct XmlAttribute {
     pub(crate) value: String,
 }
 
-/// What stands inside an element.
+/// A child of an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum XmlNode {
     Element(Element),
@@ -52,7 +53,7 @@ impl Element {
         self.name.is(space, local)
     }
 
-    /// The elements inside it.
+    /// Its child elements.
     pub(crate) fn children(&self) -> impl Iterator<Item = &Element> {
         self.content.iter().filter_map(|node| match node {
             XmlNode::Element(element) => Some(element),
@@ -60,12 +61,12 @@ impl Element {
         })
     }
 
-    /// The first element of this name inside it.
+    /// The first child element with this name.
     pub(crate) fn child(&self, space: &str, local: &str) -> Option<&Element> {
         self.children().find(|child| child.is(space, local))
     }
 
-    /// The text inside it, without that of elements inside.
+    /// Its own text, without that of child elements.
     pub(crate) fn text(&self) -> String {
         let texts = self.content.iter().filter_map(|node| match node {
             XmlNode::Text(text) => Some(text.as_str()),
@@ -74,7 +75,8 @@ impl Element {
         texts.collect()
     }
 
-    /// The value of an attribute without a namespace. Letter case does not count: some clients write `Content-Type`.
+    /// The value of an attribute without a namespace. Letter case is ignored, because some clients write
+    /// `Content-Type`.
     pub(crate) fn attribute(&self, local: &str) -> Option<&str> {
         let found = self
             .attributes

@@ -1,5 +1,5 @@
-//! Reads the body of a request. Everything that could make a body costly or ambiguous is refused while it is read: document
-//! types, entities besides XML's own, what XML 1.0 does not allow, and what passes the limits below.
+//! Reads the body of a request. Refuses everything that could make a body costly or ambiguous: document types, entities
+//! besides XML's own, characters that XML 1.0 does not allow, and bodies above the limits below.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::domain::error::{Error, Kind};
 /// Longest body, in bytes.
 pub(crate) const MAX_BYTES: usize = 4 << 20;
 const MAX_DEPTH: usize = 32;
-/// Most elements, and most where the body is a list of addresses.
+/// Maximum number of elements, and the maximum for a list of addresses.
 const MAX_ELEMENTS: usize = 10_000;
 const MAX_LISTED: usize = 100_000;
 const MAX_ATTRIBUTES: usize = 50;
@@ -24,7 +24,7 @@ const MAX_NAME: usize = 16 << 10;
 /// The root element of a body.
 ///
 /// # Errors
-/// 400 for what is no XML or is refused, [`Error::UnsupportedMediaType`] for another encoding than UTF-8.
+/// 400 if it is not XML or is refused, [`Error::UnsupportedMediaType`] for another encoding than UTF-8.
 pub(crate) fn read(body: &[u8]) -> Result<Element, Error> {
     if body.starts_with(&[0xfe, 0xff])
         || body.starts_with(&[0xff, 0xfe])
@@ -48,7 +48,7 @@ fn refused(message: &str) -> Error {
     Error::invalid(Kind::Body, "", message)
 }
 
-/// What XML 1.0 (production 2) allows.
+/// Whether XML 1.0 (production 2) allows the character.
 fn is_allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
@@ -57,7 +57,7 @@ struct TreeBuilder {
     open: Vec<Element>,
     root: Option<Element>,
     elements: usize,
-    /// Namespaces met so far, so that equal ones share their text.
+    /// The namespaces so far, so that equal ones share their text.
     spaces: Vec<Arc<str>>,
 }
 
@@ -150,7 +150,7 @@ impl TreeBuilder {
         let known = self.spaces.iter().find(|known| &***known == space).cloned();
         let space = known.unwrap_or_else(|| {
             let space: Arc<str> = space.into();
-            // There are few; a body of many namespaces only shares less.
+            // There are usually few. A body with many namespaces only shares less.
             if self.spaces.len() < 16 {
                 self.spaces.push(Arc::clone(&space));
             }
@@ -181,7 +181,7 @@ fn outside(is_blank: bool) -> Result<(), Error> {
     if is_blank { Ok(()) } else { Err(refused("The XML has text outside of its root element.")) }
 }
 
-/// The character that a reference stands for.
+/// The character of a reference.
 fn referred(reference: &BytesRef<'_>) -> Result<char, Error> {
     let character = match &**reference {
         "amp" => Some('&'),

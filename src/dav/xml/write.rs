@@ -1,17 +1,17 @@
-//! Writes the XML of answers. There is one place that escapes, and it is here.
+//! Writes the XML of answers. All escaping is here.
 
 use std::fmt::Write as _;
 
 use super::{CALENDAR_SERVER, CARDDAV, DAV, Element, Name, XmlNode};
 
-/// What every document begins with.
+/// The beginning of every document.
 pub(crate) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
 /// The namespaces that every root declares.
 pub(crate) const SPACES: &str =
     " xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:carddav\" xmlns:CS=\"http://calendarserver.org/ns/\"";
 
-/// Appends text. Characters that XML cannot carry are left out, and a carriage return is a reference, since a parser would make a
-/// line feed of CRLF.
+/// Appends text. Characters that XML cannot have are left out. A carriage return is written as a reference, because a
+/// parser turns CRLF into a line feed.
 pub(crate) fn text(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.find(|c| matches!(c, '&' | '<' | '>' | '\0'..=' ' | '\u{fffe}' | '\u{ffff}')) {
@@ -45,8 +45,8 @@ fn attribute(out: &mut String, value: &str) {
     }
 }
 
-/// Appends the start of an element's tag, with the declaration of a namespace that is not declared at the root. Returns what
-/// its end tag is called.
+/// Appends the start of an element's tag, with the declaration of a namespace that is not declared at the root. Returns
+/// the name for the end tag.
 fn open(out: &mut String, name: &Name) -> String {
     let prefix = match &*name.space {
         DAV => "D:",
@@ -85,7 +85,7 @@ pub(crate) fn around(out: &mut String, name: &Name, content: &str) {
     out.push('>');
 }
 
-/// An element as text that can stand anywhere: all its namespaces are declared in it.
+/// An element as text that is valid anywhere: it declares all its namespaces.
 pub(crate) fn whole(element: &Element) -> String {
     let mut out = String::new();
     let mut spaces = Vec::new();
@@ -93,7 +93,7 @@ pub(crate) fn whole(element: &Element) -> String {
     out
 }
 
-/// The depth of elements is bounded by the reader.
+/// The reader limits the depth of elements.
 fn put(out: &mut String, element: &Element, spaces: &mut Vec<std::sync::Arc<str>>, is_root: bool) {
     if is_root {
         gather(element, spaces);
@@ -133,7 +133,7 @@ fn put(out: &mut String, element: &Element, spaces: &mut Vec<std::sync::Arc<str>
     out.push('>');
 }
 
-/// The namespaces of an element and of what is inside it.
+/// Collects the namespaces of an element and its children.
 fn gather(element: &Element, spaces: &mut Vec<std::sync::Arc<str>>) {
     let names = element.attributes.iter().map(|attribute| &attribute.name).chain([&element.name]);
     for name in names {

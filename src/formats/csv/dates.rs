@@ -1,4 +1,5 @@
-//! Dates in cells (docs/import-export.md, "Dates"): ISO first, a year in front, else day and month in the order of the file.
+//! Dates in cells (docs/import-export.md, "Dates"): ISO, or a year in front, else day and month in the order of the
+//! file.
 
 use chrono::NaiveDate;
 
@@ -12,7 +13,7 @@ pub enum DateOrder {
 }
 
 impl DateOrder {
-    /// The words of a report.
+    /// The text for a report.
     pub fn words(self) -> &'static str {
         match self {
             Self::DayFirst => "day first",
@@ -21,14 +22,14 @@ impl DateOrder {
     }
 }
 
-/// What a cell of a date column says.
+/// The content of a cell in a date column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cell {
     /// The day, as `YYYY-MM-DD`. Without a year it is in 1604.
     Day(String),
-    /// No date: only zeros and signs, as Outlook writes it.
+    /// No date: only zeros and signs, as Outlook writes.
     Nothing,
-    /// No day in this order.
+    /// Not a day in this order.
     Unknown,
 }
 
@@ -59,7 +60,7 @@ pub(crate) fn read(text: &str, order: DateOrder) -> Cell {
     }
 }
 
-/// In which order alone it is a day, if its year stands last, and whether its separator is a dot.
+/// For a date that ends with its year: the order, if only one makes it a day, and whether its separator is a dot.
 pub(crate) fn vote(text: &str) -> (Option<DateOrder>, bool) {
     let Some(DateParts { first, second, third: Some(third), sign }) = parts(text.trim()) else { return (None, false) };
     if third.len() != 4 {
@@ -91,7 +92,7 @@ struct DateParts<'a> {
     sign: char,
 }
 
-/// The numbers of a date; a time may follow behind a blank or a `T`.
+/// The numbers of a date; a time may follow after a blank or a `T`.
 fn parts(text: &str) -> Option<DateParts<'_>> {
     let is_sign = |c: char| matches!(c, '/' | '.' | '-');
     let (first, rest) = digits(text);
@@ -117,7 +118,7 @@ fn digits(text: &str) -> (&str, &str) {
     text.split_at(text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len()))
 }
 
-/// Whether nothing but a time follows.
+/// Whether nothing except a time follows.
 fn is_end(rest: &str) -> bool {
     let time = rest.strip_prefix([' ', 'T', 't']).map(str::trim_start);
     rest.is_empty()

@@ -1,4 +1,4 @@
-//! Google Contacts: columns that come in numbers, as many as the fullest contact needs.
+//! Google Contacts: numbered columns, as many as the fullest contact needs.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::formats::csv::target::{ColumnTarget, normalize};
 use crate::formats::draft::{Draft, clean};
 use crate::vcard::record::{Fate, SAYS_NOTHING, WITH_ITS_VALUE};
 
-/// What stands between several values of one label.
+/// The separator between several values of one label.
 pub(crate) const BETWEEN: &str = " ::: ";
-/// How the labels of custom fields begin that hold what Google has no column for.
+/// The prefix of labels of custom fields for properties without a column.
 pub(crate) const OWN: &str = "contactd ";
 
 /// A numbered family of columns.
@@ -27,7 +27,7 @@ pub(crate) enum Family {
     Website,
     Event,
     Custom,
-    /// Kept aside: jots, external ids.
+    /// Jots and external ids, which are kept aside.
     Other,
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn entry(header: &str) -> Option<NumberedColumn> {
     Some(NumberedColumn { family: *family, number, part: part.to_owned() })
 }
 
-/// The column by which the header is Google's, if it is.
+/// The column that shows that the header is Google's, if there is one.
 pub(crate) fn sign(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     if has("labels") && has("file as") {
         return Some("Labels");
@@ -76,7 +76,7 @@ pub(crate) fn sign(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     signs.into_iter().find(|sign| has(&sign.to_lowercase()))
 }
 
-/// Which set of columns it is: `new` since 2024, `old` before.
+/// The set of columns: `new` since 2024, `old` before.
 pub(crate) fn variant(names: &[String]) -> &'static str {
     let has = |header: &str| names.iter().any(|name| normalize(name) == header);
     if has("e-mail 1 - label") || has("phone 1 - label") || has("labels") && has("file as") { "new" } else { "old" }
@@ -150,7 +150,7 @@ fn label_of(label: Option<&NamedCell<'_>>) -> (String, bool) {
     }
 }
 
-/// A label is mapped with its value; alone it says nothing.
+/// A label is mapped with its value. Without a value it says nothing.
 fn note_label(draft: &mut Draft, label: Option<&NamedCell<'_>>, fate: Fate) {
     if let Some((name, _)) = label {
         draft.note(name, fate);
@@ -200,7 +200,7 @@ fn read_emails<'a>(
     }
 }
 
-/// The primary entries come first, since the order decides what `/v1.0` shows.
+/// The primary entries come first, because the order decides what `/v1.0` shows.
 fn add_emails(draft: &mut Draft, mut emails: Vec<ReadEmail<'_>>) {
     emails.sort_by_key(|email| !email.primary);
     for ReadEmail { email, name, .. } in emails {
@@ -215,7 +215,7 @@ struct ReadPhone<'a> {
     number: String,
     primary: bool,
     name: &'a str,
-    /// A label that the type does not say, under the name of its column.
+    /// A label that the type does not cover, with the name of its column.
     rest: Option<(&'a str, String)>,
 }
 
@@ -266,8 +266,8 @@ fn add_phones(draft: &mut Draft, mut phones: Vec<ReadPhone<'_>>) {
     }
 }
 
-/// Several addresses of one label stand in all columns at once: taken apart only if the columns that have a text agree in their
-/// number.
+/// Several addresses of one label are in the same columns. They are split only if all columns with text have the same
+/// number of values.
 fn addresses(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNumber<'_>) {
     const PARTS: [&str; 8] =
         ["street", "extended address", "city", "po box", "region", "postal code", "country", "formatted"];
@@ -276,7 +276,7 @@ fn addresses(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut Cells
     if parts.is_empty() {
         return note_label(draft, label, Fate::Ignored(SAYS_NOTHING));
     }
-    // The formatted text says nothing that the parts do not say.
+    // The formatted text repeats the parts.
     let formatted = if parts.len() > 1 { parts.pop_if(|(at, _)| *at == 7) } else { None };
     let split: Vec<Vec<&str>> = parts.iter().map(|(_, (_, text))| text.split(BETWEEN).collect()).collect();
     let count = split.iter().map(Vec::len).max().unwrap_or(1);
@@ -328,7 +328,7 @@ fn addresses(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut Cells
     }
 }
 
-/// What tells an address from others, for a label that is kept for it.
+/// Identifies an address, for a label that is kept for it.
 pub(crate) fn fingerprint(address: &Address) -> String {
     let parts = [
         &address.post_office_box,
@@ -436,7 +436,7 @@ fn event(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNu
     }
 }
 
-/// A custom field: one of ours holds a property that Google has no column for.
+/// A custom field. Our own ones hold properties without a column.
 fn custom(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNumber<'_>) {
     let Some(value) = group.take("value") else { return aside(draft, label, group) };
     let (word, _) = label_of(label);
@@ -476,7 +476,7 @@ fn aside(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNu
     }
 }
 
-/// Labels and groups: categories, and two that mean something else.
+/// Labels and groups: categories, and two with a special meaning.
 pub(crate) fn labels(draft: &mut Draft, column: &str, text: &str) {
     let mut fate = Fate::Mapped;
     for label in text.split(BETWEEN).map(str::trim).filter(|label| !label.is_empty()) {

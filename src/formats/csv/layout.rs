@@ -1,4 +1,4 @@
-//! Finds out what a CSV file is: its separator, its header row, whose columns these are, and the order of its dates.
+//! Detects the layout of a CSV file: its separator, its header row, the program of the columns, and the order of dates.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::formats::csv::target::{ColumnTarget, normalize};
 use crate::formats::csv::unguarded;
 use crate::formats::detect::{FileFormat, ReadOptions, Unrecognised};
 
-/// Rows at the start among which the header is looked for.
+/// Number of rows at the beginning in which the header is searched.
 const HEADER_WITHIN: usize = 10;
 
 /// A column.
@@ -23,25 +23,25 @@ pub(crate) struct CsvColumn {
     pub(crate) means: ColumnMeaning,
 }
 
-/// What a column means.
+/// The meaning of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ColumnMeaning {
-    /// It holds this.
+    /// It holds this property.
     Is(ColumnTarget),
     /// It is one of Google's numbered columns.
     Of(NumberedColumn),
 }
 
-/// What a CSV file is.
+/// The layout of a CSV file.
 #[derive(Debug)]
 pub(crate) struct CsvLayout {
     pub(crate) format: FileFormat,
     pub(crate) variant: &'static str,
     pub(crate) separator: u8,
     pub(crate) charset: Charset,
-    /// How many rows stand before the first row of data.
+    /// Number of rows before the first row of data.
     pub(crate) skip: usize,
-    /// The header row as it came.
+    /// The header row as in the file.
     pub(crate) header: Vec<u8>,
     pub(crate) columns: Vec<CsvColumn>,
     pub(crate) order: DateOrder,
@@ -49,7 +49,7 @@ pub(crate) struct CsvLayout {
     pub(crate) why: Vec<String>,
 }
 
-/// A header row that was recognised.
+/// A recognised header row.
 struct HeaderMatch {
     format: FileFormat,
     variant: &'static str,
@@ -64,7 +64,7 @@ struct HeaderMatch {
 }
 
 impl CsvLayout {
-    /// Finds the layout by the first bytes of the file.
+    /// Detects the layout from the first bytes of the file.
     ///
     /// # Errors
     /// [`Unrecognised`] if no program's header is among the first rows.
@@ -103,7 +103,7 @@ fn names(raw: &[u8], separator: u8, charset: Charset) -> Vec<String> {
     cells(raw, separator).into_iter().take(MAX_CELLS).map(name).collect()
 }
 
-/// The row and the separator with the most columns that are known.
+/// The row and the separator with the most known columns.
 fn best(sample: &[u8], charset: Charset, options: &ReadOptions) -> Option<HeaderMatch> {
     let mut best: Option<HeaderMatch> = None;
     for separator in [b',', b';', b'\t'] {
@@ -125,7 +125,7 @@ fn best(sample: &[u8], charset: Charset, options: &ReadOptions) -> Option<Header
 
 type Recognised = (FileFormat, Option<&'static HeaderTable>, usize, String);
 
-/// Whose header it is: the program, the table of its language, how many columns are known, and why.
+/// The program of a header, the table of its language, the number of known columns, and the reason.
 fn recognise(names: &[String], options: &ReadOptions) -> Option<Recognised> {
     let headers: Vec<String> = names.iter().map(|name| normalize(name)).collect();
     let has = |header: &str| headers.iter().any(|known| known == header);
@@ -140,7 +140,7 @@ fn recognise(names: &[String], options: &ReadOptions) -> Option<Recognised> {
     match found {
         Some((format, table, matched, why)) if matched > 0 => Some((format, table, matched + mapped, why)),
         _ if mapped > 0 => Some((FileFormat::Csv, None, mapped, format!("{mapped} columns are named by --map"))),
-        // A list of names is the only file without a program that means something by itself.
+        // A single column of names is the only header that needs no program.
         _ if options.format.is_none_or(|format| format == FileFormat::Csv) && headers == ["name"] => {
             let table = &tables::google()[0];
             Some((FileFormat::Csv, Some(table), 1, "its only column is 'Name'".to_owned()))
@@ -149,7 +149,7 @@ fn recognise(names: &[String], options: &ReadOptions) -> Option<Recognised> {
     }
 }
 
-/// The rules in their order: the first that fits tells the program.
+/// The rules in order: the first match decides the program.
 fn by_content(headers: &[String], has: &dyn Fn(&str) -> bool) -> Option<Recognised> {
     let sign = |name: &str| format!("it has a column '{name}'");
     if let Some(name) = google::sign(has) {
@@ -201,7 +201,7 @@ fn table_of(format: FileFormat, headers: &[String]) -> Option<(&'static HeaderTa
     best
 }
 
-/// What each column means.
+/// The meaning of each column.
 fn columns(found: &HeaderMatch, options: &ReadOptions) -> Vec<CsvColumn> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let english = (found.format == FileFormat::CsvOutlook).then(|| &tables::outlook()[0]);
@@ -258,7 +258,7 @@ fn order(sample: &[u8], found: &HeaderMatch, columns: &[CsvColumn], options: &Re
     }
 }
 
-/// What was seen instead of a header.
+/// What was found instead of a header.
 fn unrecognised(sample: &[u8], charset: Charset) -> Unrecognised {
     let mut separator = b',';
     let mut headers = Vec::new();

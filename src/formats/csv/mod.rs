@@ -1,4 +1,4 @@
-//! CSV of Google, Outlook, Thunderbird, Yahoo, LinkedIn, and of any other program by a map of its columns.
+//! CSV of Google, Outlook, Thunderbird, Yahoo, LinkedIn, and of any other program with a map of its columns.
 
 pub mod dates;
 pub(crate) mod google;
@@ -16,9 +16,9 @@ use crate::formats::detect::Detected;
 use crate::formats::draft::Draft;
 use crate::vcard::record::{FileRecord, Position, RecordContent, Refusal};
 
-/// The name of cells that no header stands above.
+/// The name of cells without a header.
 pub(crate) const BEYOND: &str = "(more columns than the header)";
-/// Phones that a spreadsheet wrote as floating-point numbers are suspicious if they are at least this many, and most of all.
+/// Minimum number of phones written as floating-point numbers for a warning, if most phones are.
 const SUSPICIOUS: u64 = 3;
 
 /// Reads the rows of a CSV file whose layout is known.
@@ -26,20 +26,20 @@ const SUSPICIOUS: u64 = 3;
 pub(crate) struct CsvReader {
     layout: CsvLayout,
     rows: CsvRows,
-    /// Rows passed so far, those before the data too.
+    /// Number of rows so far, including those before the data.
     passed: u64,
-    /// How many phones there were, and how many of them look like `4.93023E+11`.
+    /// The number of phones, and of those like `4.93023E+11`.
     phones: (u64, u64),
 }
 
 impl CsvReader {
-    /// Of a file with this layout, from its first byte.
+    /// A reader for a file with this layout, from its first byte.
     pub(crate) fn new(layout: CsvLayout) -> Self {
         let rows = CsvRows::new(layout.separator);
         Self { layout, rows, passed: 0, phones: (0, 0) }
     }
 
-    /// What the file is.
+    /// The detected file.
     pub(crate) fn detected(&self, encoding: Option<&'static str>) -> Detected {
         let CsvLayout { format, variant, separator, charset, order, ref why, .. } = self.layout;
         Detected {
@@ -52,12 +52,12 @@ impl CsvReader {
         }
     }
 
-    /// The header row, which rows that are written out to be mended need.
+    /// The header row, for a file of refused rows.
     pub(crate) fn header(&self) -> &[u8] {
         &self.layout.header
     }
 
-    /// What else the report says.
+    /// Further notes for the report.
     pub(crate) fn notes(&self) -> Vec<String> {
         let (phones, broken) = self.phones;
         if broken < SUSPICIOUS || broken * 2 <= phones {
@@ -74,12 +74,12 @@ impl CsvReader {
         self.rows.push(bytes);
     }
 
-    /// Tells that no more bytes come.
+    /// Marks the end of the file.
     pub(crate) fn finish(&mut self) {
         self.rows.finish();
     }
 
-    /// The next row that says something.
+    /// The next row with content.
     pub(crate) fn next_item(&mut self) -> Option<FileRecord> {
         loop {
             let row = self.rows.next_row()?;
@@ -139,8 +139,8 @@ impl CsvReader {
     }
 }
 
-/// A cell without the apostrophe that keeps a spreadsheet from running it: one before `=`, `+`, `-` or `@`, or before further
-/// apostrophes and one of these.
+/// A cell without the apostrophe that keeps a spreadsheet from running it. It is removed before `=`, `+`, `-` or `@`,
+/// and before further apostrophes and one of these.
 pub(crate) fn unguarded(text: &str) -> &str {
     match text.strip_prefix('\'') {
         Some(rest) if rest.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r']) => rest,
@@ -156,9 +156,9 @@ fn is_float(number: &str) -> bool {
     digits(mantissa) && digits(exponent)
 }
 
-/// The order in which `--date-order` and a report name it.
+/// The names in `--date-order` and in reports.
 impl DateOrder {
-    /// The order of this name: `dmy` or `mdy`.
+    /// The order with this name: `dmy` or `mdy`.
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "dmy" => Some(Self::DayFirst),

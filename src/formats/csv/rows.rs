@@ -1,18 +1,19 @@
-//! Splits the bytes of a CSV file (RFC 4180) into rows as they arrive. The csv crate is not used: it skips blank rows without
-//! counting them, reads an unclosed quote to the end of the file without a word, and does not tell the bytes of a row.
+//! Splits the bytes of a CSV file (RFC 4180) into rows as they arrive. The csv crate is not used: it skips blank rows
+//! without counting them, reads an unclosed quote to the end of the file without an error, and does not return the
+//! bytes of a row.
 
 use std::mem;
 
-/// Longest row, in bytes. A longer one is passed over.
+/// Maximum size of a row, in bytes. A larger one is skipped.
 pub(crate) const MAX_ROW: usize = 8 << 20;
 
-/// Most cells of a row. What stands behind them is one cell.
+/// Maximum number of cells of a row. The rest is one more cell.
 pub(crate) const MAX_CELLS: usize = 5_000;
 
 /// A row.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CsvRow {
-    /// The bytes as they came, with the end of the line. Empty if the row is too long.
+    /// The bytes in the file, with the line end. Empty if the row is too long.
     pub(crate) raw: Vec<u8>,
     /// The physical line where it begins, from 1.
     pub(crate) line: u64,
@@ -28,7 +29,7 @@ enum FieldState {
     FieldStart,
     Plain,
     Quoted,
-    /// Behind a quote inside a quoted field: it ends the field, or is the first of two.
+    /// After a quote inside a quoted field. The quote ends the field, or is the first of two.
     Quote,
 }
 
@@ -43,25 +44,25 @@ impl FieldState {
     }
 }
 
-/// The rows of what was pushed.
+/// The rows of the pushed bytes.
 #[derive(Debug)]
 pub(crate) struct CsvRows {
     separator: u8,
     bytes: Vec<u8>,
-    /// Where the unfinished row begins, and how far it was looked at.
+    /// The beginning of the unfinished row, and how far it was searched.
     start: usize,
     scanned: usize,
     at: FieldState,
     line: u64,
     /// Line ends within the unfinished row.
     breaks: u64,
-    /// Whether the unfinished row is too long, so that its bytes are not kept.
+    /// Whether the unfinished row is too long, so that its bytes are dropped.
     dropping: bool,
     ended: bool,
 }
 
 impl CsvRows {
-    /// Rows with this separator.
+    /// Splits rows with this separator.
     pub(crate) fn new(separator: u8) -> Self {
         let (bytes, at) = (Vec::new(), FieldState::FieldStart);
         Self { separator, bytes, start: 0, scanned: 0, at, line: 1, breaks: 0, dropping: false, ended: false }
@@ -69,19 +70,19 @@ impl CsvRows {
 
     /// Adds bytes.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        // What was read is given up here, once for many rows.
+        // Read bytes are dropped here, once for many rows.
         self.bytes.drain(..self.start);
         self.scanned -= self.start;
         self.start = 0;
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Tells that no more bytes come.
+    /// Marks the end of the file.
     pub(crate) fn finish(&mut self) {
         self.ended = true;
     }
 
-    /// The next row that is complete.
+    /// The next complete row.
     pub(crate) fn next_row(&mut self) -> Option<CsvRow> {
         while let Some(&byte) = self.bytes.get(self.scanned) {
             if self.scanned - self.start >= MAX_ROW {

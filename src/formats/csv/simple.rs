@@ -1,4 +1,5 @@
-//! Rows whose columns have one meaning each: Outlook, Thunderbird, Yahoo, LinkedIn, and files with a map of columns.
+//! Rows whose columns have one fixed meaning each: Outlook, Thunderbird, Yahoo, LinkedIn, and files with a map of
+//! columns.
 
 use crate::domain::contact::{Address, Email, Text};
 use crate::formats::csv::dates::{self, Cell, DateOrder};
@@ -9,7 +10,7 @@ use crate::formats::detect::FileFormat;
 use crate::formats::draft::{Draft, clean};
 use crate::vcard::record::{Fate, SAYS_NOTHING};
 
-/// What is put together of several cells of a row.
+/// Values that are assembled from several cells of a row.
 #[derive(Debug, Default)]
 pub(crate) struct Simple {
     emails: [PartsOfEmail; EMAILS],
@@ -34,7 +35,7 @@ struct PartsOfAddress {
 }
 
 impl Simple {
-    /// Takes a cell that has a text.
+    /// Maps a cell with text.
     pub(crate) fn cell(
         &mut self,
         draft: &mut Draft,
@@ -90,7 +91,7 @@ impl Simple {
         match part {
             EmailPart::Address if email.address.is_none() => email.address = cell,
             EmailPart::Name if email.name.is_none() => email.name = cell,
-            // SMTP is what every address is. An address of Exchange (EX) is taken as it stands, and shows by itself what it is.
+            // SMTP is the normal kind. An address of Exchange (EX) is stored as it is; its form shows what it is.
             EmailPart::Kind if ["SMTP", "EX"].contains(&text) => draft.note(column, Fate::Ignored(SAYS_NOTHING)),
             _ => draft.keep(column, text, None),
         }
@@ -122,7 +123,7 @@ impl Simple {
         cells.push((column.to_owned(), text.to_owned()));
     }
 
-    /// Adds what was put together.
+    /// Adds the assembled values.
     pub(crate) fn finish(self, draft: &mut Draft) {
         for PartsOfEmail { address, name } in self.emails {
             let fate = match (&address, &name) {
@@ -144,7 +145,7 @@ impl Simple {
             let street = street.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
             address.street = Some(street).filter(|street| !street.is_empty());
             address.kind = Some(ADDRESSES[kind].to_owned());
-            // A row may have headers of addresses above cells that hold no more than blanks.
+            // An address may have only blanks in its cells.
             let fate = draft.address(address);
             for (column, text) in cells {
                 draft.took(&column, &text, fate);
@@ -169,7 +170,7 @@ fn birthday_of_parts(draft: &mut Draft, parts: [Option<(String, String)>; 3]) {
 
 fn phone(draft: &mut Draft, kind: &str, partial: bool, column: &str, text: &str) {
     match draft.phone(kind, text) {
-        // The column's own name is what the type does not say.
+        // The type does not cover the column's name, so the name is kept.
         Fate::Mapped if partial => draft.keep_rest(column, text, text),
         fate => draft.took(column, text, fate),
     }

@@ -1,5 +1,6 @@
-//! The header tables: which column of which program means what, in which language. They are data, in the .tsv files beside this
-//! one: a line for each column, its meaning first, then its names in each language, with `|` between the spellings of releases.
+//! The header tables: the meanings of columns by program and language. They are data in the .tsv files in this folder.
+//! A line is a column: its meaning first, then its names in each language, with `|` between the spellings of different
+//! releases.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -10,18 +11,18 @@ use crate::formats::csv::target::{ColumnTarget, normalize};
 pub(crate) struct HeaderTable {
     /// The language, like `de`.
     pub(crate) language: &'static str,
-    /// The meanings of a normalized header: more than one if the program writes it more than once.
+    /// The meanings of a normalized header, several if the program writes it several times.
     headers: HashMap<String, Vec<ColumnTarget>>,
 }
 
 impl HeaderTable {
-    /// What the header means where it stands for the nth time, from 0. A column that is repeated beyond that means nothing.
+    /// The meaning of the nth column with this header, from 0. `None` for further repetitions.
     pub(crate) fn target(&self, header: &str, nth: usize) -> Option<ColumnTarget> {
         let targets = self.headers.get(header)?;
         Some(targets.get(nth).copied().unwrap_or(ColumnTarget::Aside))
     }
 
-    /// How many of the headers it has.
+    /// The number of the headers that it has.
     pub(crate) fn matches(&self, headers: &[String]) -> usize {
         headers.iter().filter(|header| self.headers.contains_key(*header)).count()
     }
@@ -54,7 +55,7 @@ fn parse(text: &'static str) -> Vec<HeaderTable> {
         for (table, names) in tables.iter_mut().zip(&line[1..]) {
             for name in names.split('|').filter(|name| !name.is_empty()) {
                 let targets = table.headers.entry(normalize(name)).or_default();
-                // Two spellings may be the same when they are compared.
+                // Two spellings may be equal once they are normalized.
                 if !targets.contains(&target) {
                     targets.push(target);
                 }
@@ -95,7 +96,7 @@ table! {
     linkedin "linkedin.tsv"
 }
 
-/// What Outlook writes into a column of `unlessDefault` if nobody chose anything, normalized, in the languages of its table.
+/// The defaults that Outlook writes into columns of `unlessDefault`, normalized, in the languages of its table.
 pub(crate) const DEFAULTS: &[&str] = &[
     "unspecified",
     "normal",

@@ -1,4 +1,4 @@
-//! What a column means: the words of the header tables and of `--map`.
+//! The meanings of columns, as in the header tables and in `--map`.
 
 use crate::domain::contact::Text;
 
@@ -33,18 +33,18 @@ pub(crate) enum EmailPart {
 
 /// The kinds of postal addresses that columns are grouped by.
 pub(crate) const ADDRESSES: [&str; 3] = ["business", "home", "other"];
-/// Most e-mail addresses by columns.
+/// Maximum number of e-mail addresses in columns.
 pub(crate) const EMAILS: usize = 9;
 
-/// What a column means.
+/// The meaning of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ColumnTarget {
     Text(Text),
-    /// The place among the e-mail addresses, from 0.
+    /// The number of the e-mail address, from 0.
     Email(usize, EmailPart),
-    /// Its type, and whether the column's name says more than that.
+    /// Its type, and whether the column's name says more than the type.
     Phone(&'static str, bool),
-    /// The kind, as a place in [`ADDRESSES`].
+    /// The kind, as an index of [`ADDRESSES`].
     Address(usize, AddressPart),
     Website(&'static str),
     /// The scheme of the service, or none.
@@ -55,17 +55,17 @@ pub(crate) enum ColumnTarget {
     Categories,
     Children,
     Favorite,
-    /// Groups of Google: categories, and two groups that mean something else.
+    /// Groups of Google: categories, and two groups with a special meaning.
     Labels,
     Aside,
-    /// Kept aside unless it is what the program writes into every row.
+    /// Kept aside, unless it is the default that the program writes into every row.
     UnlessDefault,
 }
 
 impl ColumnTarget {
     /// Parses a word: the name of a text property, `email/2`, `email/2/name`, `phone/mobile`, `address/home/city`,
     /// `website/work`, `im`, `im/skype`, `birthday`, `birthday/year`, `weddingAnniversary`, `categories`, `children`,
-    /// `isFavorite`, `aside`. Letter case does not count.
+    /// `isFavorite`, `aside`. Letter case is ignored.
     pub(crate) fn parse(word: &str) -> Option<Self> {
         if let Some(text) = Text::ALL.into_iter().find(|text| text.json().eq_ignore_ascii_case(word)) {
             return Some(Self::Text(text));
@@ -138,7 +138,7 @@ fn place_of(kind: &str) -> Option<usize> {
     ADDRESSES.iter().position(|known| *known == kind)
 }
 
-/// A header as it is compared: without case, byte order mark and runs of blanks, with a plain apostrophe.
+/// The normalized form of a header: without case, byte order mark and repeated blanks, with a plain apostrophe.
 pub(crate) fn normalize(header: &str) -> String {
     let plain: String = header
         .chars()

@@ -1,4 +1,4 @@
-//! Names and addresses, which JSContact takes apart into components.
+//! Names and addresses, which JSContact splits into components.
 
 use crate::domain::contact::{Address, Text};
 use crate::formats::draft::{Draft, clean};
@@ -27,7 +27,7 @@ fn components<'a>(entry: &'a [(String, Json)]) -> Vec<Component<'a>> {
     values.iter().filter_map(component).collect()
 }
 
-/// Takes `name`. Tells whether something of it is left over.
+/// Maps `name`. Returns whether a part of it is not mapped.
 pub(super) fn name(draft: &mut Draft, name: &[(String, Json)]) -> bool {
     let known = ["components", "full", "isOrdered", "defaultSeparator", "phoneticSystem", "phoneticScript"];
     let mut partial = has_more(name, &known);
@@ -68,11 +68,11 @@ pub(super) fn name(draft: &mut Draft, name: &[(String, Json)]) -> bool {
     partial
 }
 
-/// Kinds that are written as they stand in the first line of a street, and those that have a line of their own.
+/// Kinds of components in the first line of a street. Others have a line of their own.
 const STREET: [&str; 4] = ["number", "name", "block", "direction"];
 const LINES: [&str; 7] = ["building", "floor", "room", "apartment", "landmark", "district", "subdistrict"];
 
-/// An address, and whether something of it is left over.
+/// An address, and whether a part of it is not mapped.
 pub(super) fn address(draft: &Draft, entry: &[(String, Json)]) -> (Address, bool) {
     let known = ["components", "full", "isOrdered", "defaultSeparator", "contexts"];
     let mut partial = has_more(entry, &known);
@@ -130,7 +130,7 @@ pub(super) fn address(draft: &Draft, entry: &[(String, Json)]) -> (Address, bool
         }
         separator = None;
     }
-    // The parts of a street are one text in a contact.
+    // A contact has the parts of a street as one text.
     partial |= in_street > 1;
     let mut street =
         vec![street.as_str()].into_iter().chain(lines).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");

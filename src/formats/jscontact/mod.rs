@@ -1,5 +1,6 @@
-//! JSContact (RFC 9553). What a contact has no place for is kept aside: an entry of a collection under `collection/key`, any other
-//! member under its name, as JSON. A property that JSContact has no member for stands in `vCardProps` and is read back from there.
+//! JSContact (RFC 9553). Members without a property are kept aside as JSON: an entry of a collection under
+//! `collection/key`, any other member under its name. A property without a member is written to `vCardProps` and read
+//! back from there.
 
 mod components;
 pub(crate) mod own;
@@ -7,9 +8,9 @@ pub(crate) mod read;
 
 use crate::json::Json;
 
-/// How a name in `vCardProps` begins that holds one of our properties.
+/// The prefix of our own names in `vCardProps`.
 pub(crate) const OWN: &str = "x-contactd-";
-/// `prodId` of the Cards that are written here. In them every blank is meant.
+/// `prodId` of the Cards that this program writes. In these, every blank is intended.
 pub(crate) const PRODUCT: &str = "-//contactd//contactd//EN";
 
 /// The collections whose entries are read one by one.
@@ -48,13 +49,13 @@ pub(crate) fn object<'a>(object: &'a [(String, Json)], name: &str) -> Option<&'a
     }
 }
 
-/// The keys of a set: `{"work": true}`.
+/// The keys of a set like `{"work": true}`.
 pub(crate) fn set<'a>(entry: &'a [(String, Json)], name: &str) -> Vec<&'a str> {
     let members = object(entry, name).unwrap_or_default();
     members.iter().filter(|(_, value)| *value == Json::Bool(true)).map(|(key, _)| key.as_str()).collect()
 }
 
-/// The entries of a collection (`Id[…]`) that are objects, the preferred ones first, else as they stand.
+/// The entries of a collection (`Id[…]`) that are objects, the preferred ones first, else in their order.
 pub(crate) fn entries(value: &Json) -> Vec<(&str, &[(String, Json)])> {
     let Json::Object(members) = value else { return Vec::new() };
     let mut entries: Vec<(&str, &[(String, Json)])> = members
@@ -72,7 +73,7 @@ pub(crate) fn entries(value: &Json) -> Vec<(&str, &[(String, Json)])> {
     entries
 }
 
-/// Whether an entry has a member that is none of these. `@type` and `pref` say nothing that is lost.
+/// Whether an entry has other members than these. `@type` and `pref` do not count, because nothing of them is lost.
 pub(crate) fn has_more(entry: &[(String, Json)], known: &[&str]) -> bool {
     let says = |value: &Json| !matches!(value, Json::Null);
     entry

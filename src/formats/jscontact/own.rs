@@ -1,8 +1,9 @@
-//! What JSContact has no member for: our own entries of `vCardProps`, and what tells an entry from others so that the rest of it
+//! Our own entries of `vCardProps`, for properties without a member, and the fingerprints by which the rest of an entry
 //! comes back with it.
 //!
-//! An entry is `["x-contactd-email-addresses", {"of": "…"}, "text", "[…]"]`: the property, what the other members say of it as a
-//! hash, and its value as JSON. Once the others say something else, somebody has changed the Card, and the entry says nothing.
+//! An entry is `["x-contactd-email-addresses", {"of": "…"}, "text", "[…]"]`: the property, a hash of its value in the
+//! other members, and its value as JSON. If the hash does not match, somebody has changed the Card, and the entry is
+//! ignored.
 
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use sha2::{Digest, Sha256};
@@ -15,7 +16,7 @@ use crate::formats::jscontact::{OWN, member, text};
 use crate::json::Json;
 use crate::vcard::record::Fate;
 
-/// The names of a contact, which a kept `name` belongs to.
+/// The fingerprint of a contact's names, for a kept `name`.
 pub(crate) fn name_of(patch: &ContactPatch) -> String {
     let texts = [
         Text::GivenName,
@@ -30,7 +31,7 @@ pub(crate) fn name_of(patch: &ContactPatch) -> String {
     texts.map(of).join("|")
 }
 
-/// What tells an address from others.
+/// The fingerprint of an address.
 pub(crate) fn address_of(address: &Address) -> String {
     fingerprint(address)
 }
@@ -118,7 +119,7 @@ impl Own {
         }
     }
 
-    /// Sets it. None if the value is of a wrong type.
+    /// Sets it. `None` if the value has a wrong type.
     fn set(self, patch: &mut ContactPatch, value: &Json) -> Option<()> {
         match self {
             Self::Text(property) => patch.texts[property as usize] = Some(text_of(value)?),
@@ -194,7 +195,7 @@ fn flag_of(value: &Json) -> Option<Flag> {
     Some(Flag { status, completed: time("completed")?, due: time("due")?, start: time("start")? })
 }
 
-/// The entry of a property. `of` is what the other members of the Card say of it.
+/// The entry of a property. `of` is its value in the other members of the Card.
 pub(crate) fn prop(own: Own, of: &Json, value: &Json) -> Json {
     Json::Array(vec![
         Json::Text(own.name()),
@@ -209,7 +210,7 @@ fn hash(value: &Json) -> String {
     BASE64_STANDARD_NO_PAD.encode(Sha256::digest(value.to_string().as_bytes()))
 }
 
-/// Takes the entries of `vCardProps`.
+/// Maps the entries of `vCardProps`.
 pub(super) fn props(draft: &mut Draft, values: &[Json]) {
     let mut patch = draft.patch.clone();
     let said = settle(&mut patch).unwrap_or_else(|| ContactPatch::default().into_properties());

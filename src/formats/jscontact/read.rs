@@ -28,7 +28,7 @@ pub(crate) fn card(members: &CardMembers) -> RecordContent {
     let mut draft = Draft::new("jscontact");
     draft.exact = text(members, "prodId") == Some(PRODUCT);
     draft.uid = text(members, "uid").map(str::to_owned);
-    // Our own entries of vCardProps tell what the other members do not: they come last.
+    // Our own entries of vCardProps override the other members, so they come last.
     let (props, others): (Vec<_>, Vec<_>) = members.iter().partition(|(name, _)| name == "vCardProps");
     for (name, value) in others.into_iter().chain(props).filter(|(_, value)| !matches!(value, Json::Null)) {
         take(&mut draft, name, value);
@@ -36,7 +36,7 @@ pub(crate) fn card(members: &CardMembers) -> RecordContent {
     draft.finish()
 }
 
-/// A group: a category of its members.
+/// A group becomes a category of its members.
 fn group(members: &CardMembers) -> RecordContent {
     let name = object(members, "name").and_then(|name| text(name, "full")).unwrap_or_default().trim().to_owned();
     if name.is_empty() {
@@ -60,7 +60,7 @@ fn group(members: &CardMembers) -> RecordContent {
     }))
 }
 
-/// Takes a member of the Card.
+/// Maps a member of the Card.
 fn take(draft: &mut Draft, name: &str, value: &Json) {
     match (name, value) {
         ("uid", Json::Text(_)) => draft.note(name, Fate::Mapped),
@@ -99,11 +99,11 @@ fn keywords(draft: &mut Draft, words: &CardMembers) {
     draft.note("keywords", outcome);
 }
 
-/// What became of an entry.
+/// The outcome of an entry.
 enum MappedEntry {
     /// All of it is mapped.
     All,
-    /// A part is mapped, which has this text; the rest is kept with the whole.
+    /// A part with this text is mapped, and the whole is kept.
     Part(String),
     No(Option<&'static str>),
     Lost(&'static str),
@@ -119,7 +119,7 @@ impl MappedEntry {
     }
 }
 
-/// Takes an entry of a collection.
+/// Maps an entry of a collection.
 fn take_entry(draft: &mut Draft, name: &str, key: &str, entry: &CardMembers) {
     let taken = match name {
         "nicknames" => first_text(draft, Text::NickName, entry, "name"),
@@ -155,7 +155,7 @@ fn take_entry(draft: &mut Draft, name: &str, key: &str, entry: &CardMembers) {
     }
 }
 
-/// Takes a text that a contact has once: the first entry has it.
+/// Maps a text that a contact has once, from the first entry.
 fn first_text(draft: &mut Draft, property: Text, entry: &CardMembers, from: &str) -> MappedEntry {
     let Some(value) = text(entry, from).filter(|value| !value.is_empty()) else { return MappedEntry::No(None) };
     if draft.text_of(property).is_some() {
@@ -173,7 +173,7 @@ fn title(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     }
 }
 
-/// The first organization; of its units the first.
+/// Maps the first organization, and its first unit.
 fn organization(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     let units: &[Json] = match member(entry, "units") {
         Some(Json::Array(units)) => units,
@@ -219,7 +219,7 @@ fn email(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     MappedEntry::of(fate, partial, || address)
 }
 
-/// A number; a URI of telephones is taken apart (RFC 3966).
+/// A phone number; a `tel:` URI is parsed (RFC 3966).
 fn number_of(text: &str) -> String {
     let Some(rest) = text.get(..4).filter(|start| start.eq_ignore_ascii_case("tel:")).and(text.get(4..)) else {
         return text.to_owned();
@@ -276,7 +276,7 @@ fn service(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     MappedEntry::of(draft.im("", uri), partial, || uri.to_owned())
 }
 
-/// A date of JSContact as a day, or as an instant if it has a time that says something.
+/// A date of JSContact: a day, or an instant if it has a relevant time.
 enum DateOrInstant {
     Day(String),
     Instant(String),
@@ -332,7 +332,7 @@ fn note(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     MappedEntry::of(fate, has_more(entry, &["note"]), || note)
 }
 
-/// A photo that is in the Card itself. Nothing is fetched.
+/// A photo that is in the Card itself. No URL is fetched.
 fn media(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     let uri = text(entry, "uri").unwrap_or_default();
     let data = uri.strip_prefix("data:").and_then(|data| data.split_once(";base64,")).map(|(_, data)| data);

@@ -1,4 +1,5 @@
-//! JSON: contacts of Microsoft Graph in either shape, and JSContact. A file is an array, a saved list, or an object a line.
+//! JSON: contacts of Microsoft Graph in either shape, and JSContact. A file is an array, a saved list, or one object on
+//! each line.
 
 pub mod graph;
 mod values;
@@ -18,19 +19,19 @@ pub(crate) struct JsonReader {
     values: Values,
     format: FileFormat,
     graph: &'static dyn GraphJson,
-    /// Records that are read and not handed out. The last one waits for the rest of its bytes if it is broken.
+    /// Records that are ready. If the last one is broken, it waits for the rest of its bytes.
     ready: VecDeque<FileRecord>,
     broken: bool,
     ended: bool,
 }
 
 impl JsonReader {
-    /// Of a file that begins with these bytes, which are pushed later.
+    /// A reader for a file that begins with these bytes, which are pushed later.
     pub(crate) fn new(format: FileFormat, sample: &[u8], graph: &'static dyn GraphJson) -> Self {
         Self { values: Values::new(sample), format, graph, ready: VecDeque::new(), broken: false, ended: false }
     }
 
-    /// What the file is.
+    /// The detected file.
     pub(crate) fn detected(&self, encoding: Option<&'static str>) -> Detected {
         let why = match self.format {
             FileFormat::JsContact => "it is JSON with '@type': 'Card'",
@@ -46,7 +47,7 @@ impl JsonReader {
         }
     }
 
-    /// What else the report says.
+    /// Further notes for the report.
     pub(crate) fn notes(&self) -> Vec<String> {
         let around = String::from_utf8_lossy(self.values.around());
         let more = around.contains("@odata.nextLink");
@@ -60,7 +61,7 @@ impl JsonReader {
         self.values.push(bytes);
     }
 
-    /// Tells that no more bytes come.
+    /// Marks the end of the file.
     pub(crate) fn finish(&mut self) {
         self.values.finish();
         self.ended = true;
@@ -83,7 +84,7 @@ impl JsonReader {
             if matches!(value, Err(Refusal { reason: "not JSON", .. })) {
                 self.values.give_back(&mut piece);
             }
-            // What follows a broken record and begins no other is its rest.
+            // Bytes after a broken record that do not begin another one belong to it.
             let rest = self.broken && !piece.raw.starts_with(b"{") && piece.position.unit == "item";
             if rest {
                 self.append(&piece.raw);

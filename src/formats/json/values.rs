@@ -1,17 +1,17 @@
-//! Splits JSON into the values that are records, as the bytes arrive: the members of an array, those of a list's `value` or
-//! `list`, or the lines of a file with an object a line.
+//! Splits JSON into the values that are records, as the bytes arrive: the members of an array, those of a list's
+//! `value` or `list`, or the lines of a file with one object on each.
 
 use std::mem;
 
 use crate::vcard::record::Position;
 
-/// Longest record, in bytes. A longer one is passed over.
+/// Maximum size of a record, in bytes. A larger one is skipped.
 pub(crate) const MAX_VALUE: usize = 8 << 20;
-/// Longest sign that tells where a record begins, in bytes.
+/// Maximum length of a sign, by which the beginning of a record is recognised, in bytes.
 const MAX_SIGN: usize = 256;
-/// Bytes behind a list's array that are looked at for an address of its next page.
+/// Number of bytes after a list's array that are searched for the address of the next page.
 const MAX_TAIL: usize = 64 << 10;
-/// Bytes that may be looked at twice, beyond as many as the file has, to find the next record behind a broken one.
+/// Number of bytes, beyond the file's size, that may be read a second time to find the next record after a broken one.
 const MAX_AGAIN: u64 = 64 << 20;
 
 /// A record's bytes.
@@ -20,32 +20,32 @@ pub(crate) struct JsonPiece {
     pub(crate) position: Position,
     /// Empty if the record is too long.
     pub(crate) raw: Vec<u8>,
-    /// It is no record but what follows a broken one, up to where the next begins.
+    /// It is not a record, but the bytes between a broken one and the next.
     pub(crate) rest: bool,
     pub(crate) too_large: bool,
 }
 
-/// How the records stand in the file.
+/// The layout of records in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum JsonLayout {
-    /// A value a line.
+    /// One value on each line.
     Lines,
     /// Members of an array, or values one after the other.
     Items,
 }
 
-/// Where the reader is.
+/// The position of the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReadState {
-    /// Before the first value; so many bytes precede it.
+    /// Before the first value, which comes after this many bytes.
     Before(usize),
     Between,
     In,
-    /// Behind the array.
+    /// After the array.
     Behind,
 }
 
-/// The values of what was pushed.
+/// The values of the pushed bytes.
 #[derive(Debug)]
 pub(crate) struct Values {
     layout: JsonLayout,
@@ -59,16 +59,16 @@ pub(crate) struct Values {
     nesting: Nesting,
     dropping: bool,
     ended: bool,
-    /// How records begin, to find the next one behind a broken one.
+    /// The beginning of records, to find the next one after a broken one.
     sign: Vec<u8>,
-    /// Behind a broken record: everything is passed over up to the next that begins so.
+    /// After a broken record: everything is skipped up to the next record.
     lost: bool,
     pushed: u64,
     again: u64,
     tail: Vec<u8>,
 }
 
-/// How deep in a value a byte stands.
+/// The depth of a byte in a value.
 #[derive(Debug, Clone, Copy, Default)]
 struct Nesting {
     depth: usize,
@@ -77,13 +77,13 @@ struct Nesting {
 }
 
 impl Nesting {
-    /// Takes a byte; tells whether it ends the value that it belongs to.
+    /// Advances by a byte. Returns whether the byte ends its value.
     fn after(&mut self, byte: u8) -> bool {
         if self.in_string {
             match byte {
                 _ if self.escaped => self.escaped = false,
                 b'\\' => self.escaped = true,
-                // No string of JSON has a line break: one that has is broken, and the next line is read as if it were none.
+                // Strings in JSON have no line breaks, so a line break ends a broken string.
                 b'"' | b'\n' => self.in_string = false,
                 _ => {}
             }
@@ -103,7 +103,7 @@ impl Nesting {
 }
 
 impl Values {
-    /// Of a file that begins with these bytes, which are pushed later.
+    /// A reader for a file that begins with these bytes, which are pushed later.
     pub(crate) fn new(sample: &[u8]) -> Self {
         let (layout, before) = layout(sample);
         Self {
@@ -135,17 +135,17 @@ impl Values {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Tells that no more bytes come.
+    /// Marks the end of the file.
     pub(crate) fn finish(&mut self) {
         self.ended = true;
     }
 
-    /// What stands before and behind the array of a list.
+    /// The bytes before and after the array of a list.
     pub(crate) fn around(&self) -> &[u8] {
         &self.tail
     }
 
-    /// The next value that is complete.
+    /// The next complete value.
     pub(crate) fn next_piece(&mut self) -> Option<JsonPiece> {
         if let ReadState::Before(before) = self.at {
             if self.bytes.len() < before {
@@ -162,7 +162,7 @@ impl Values {
         }
     }
 
-    /// Goes on behind so many bytes.
+    /// Continues after this many bytes.
     fn pass(&mut self, to: usize) {
         (self.start, self.scanned) = (to, to);
         self.line += mem::take(&mut self.breaks);
@@ -253,14 +253,14 @@ impl Values {
         (self.ended && self.at == ReadState::In && (self.scanned > self.start || self.dropping)).then(|| self.value())
     }
 
-    /// What stands between a broken record and the next one. `Some(None)` if the next one begins here.
+    /// The bytes between a broken record and the next one. `Some(None)` if the next one begins here.
     fn passed_over(&mut self) -> Option<Option<JsonPiece>> {
         let ahead = &self.bytes[self.start..];
         let found = find(ahead, &self.sign);
         let end = match found {
             Some(at) => at,
             None if self.ended => ahead.len(),
-            // The sign may have begun at the end of what is here.
+            // The sign may begin in the last bytes.
             None => ahead.len().saturating_sub(self.sign.len()),
         };
         self.lost = found.is_none() && !self.ended;
@@ -284,15 +284,15 @@ impl Values {
         JsonPiece { position, raw, rest: false, too_large }
     }
 
-    /// Remembers how records begin, by one that is whole, unless the first bytes told it.
+    /// Takes the sign from a complete record, unless the first bytes showed it.
     pub(crate) fn learn(&mut self, raw: &[u8]) {
         if self.sign.is_empty() && self.layout == JsonLayout::Items {
             self.sign = sign(raw);
         }
     }
 
-    /// Shortens a value that is no JSON by the records that it swallowed, which are read again: one lost quote or bracket must
-    /// not cost those behind it.
+    /// Shortens a value that is not JSON by the records that it swallowed, so that they are read again. A missing quote
+    /// or bracket must not lose the records after it.
     pub(crate) fn give_back(&mut self, piece: &mut JsonPiece) {
         let (raw, sign) = (&piece.raw, &self.sign);
         if sign.is_empty() || raw.is_empty() || self.layout == JsonLayout::Lines {
@@ -318,12 +318,13 @@ fn line_ends(bytes: &[u8]) -> u64 {
     bytes.split(|byte| *byte == b'\n').skip(1).count() as u64
 }
 
-/// Where the first of these bytes stands.
+/// The position of `sign` in the bytes.
 fn find(bytes: &[u8], sign: &[u8]) -> Option<usize> {
     bytes.windows(sign.len()).position(|window| window == sign)
 }
 
-/// How records begin, by the first of them, or by those behind a comma if no other begins as the first does: it may be broken.
+/// The sign of records: of the first one or, if no other has it because the first one is broken, of those after a
+/// comma.
 fn frequent_sign(sample: &[u8]) -> Vec<u8> {
     let behind_comma = |(at, pair): (usize, &[u8])| (pair == b"},").then_some(at + 2);
     let places = sample.windows(2).enumerate().filter_map(behind_comma).take(20);
@@ -333,7 +334,7 @@ fn frequent_sign(sample: &[u8]) -> Vec<u8> {
     signs.find(again).unwrap_or_default()
 }
 
-/// How a record begins: up to the value of its first member, with the value if it is the type.
+/// The sign of a record: its beginning up to the value of the first member, with the value if it is the type.
 fn sign(raw: &[u8]) -> Vec<u8> {
     let Some(colon) = raw.iter().position(|byte| *byte == b':').filter(|_| raw.starts_with(b"{")) else {
         return Vec::new();
@@ -346,7 +347,7 @@ fn sign(raw: &[u8]) -> Vec<u8> {
     if end > MAX_SIGN { Vec::new() } else { raw[..end].to_vec() }
 }
 
-/// How the records stand, and how many bytes precede the first.
+/// The layout, and the number of bytes before the first record.
 fn layout(sample: &[u8]) -> (JsonLayout, usize) {
     let begin = sample.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(sample.len());
     let text = &sample[begin..];
@@ -372,7 +373,7 @@ fn layout(sample: &[u8]) -> (JsonLayout, usize) {
             return (JsonLayout::Lines, 0);
         }
         if nesting.after(byte) {
-            // One line, or an object over several.
+            // One object on a line, or one over several lines.
             let lines = text[..at].contains(&b'\n');
             return if lines { (JsonLayout::Items, begin) } else { (JsonLayout::Lines, 0) };
         }
@@ -380,8 +381,8 @@ fn layout(sample: &[u8]) -> (JsonLayout, usize) {
     if text.contains(&b'\n') { (JsonLayout::Items, begin) } else { (JsonLayout::Lines, 0) }
 }
 
-/// Whether a broken first line is a record of its own: it does not end as an object that goes on does, and the next line begins
-/// another.
+/// Whether a broken first line is a record of its own: it does not end like an object that continues, and the next line
+/// begins another.
 fn is_line(line: &[u8], rest: &[u8]) -> bool {
     let goes_on = line.trim_ascii_end().last().is_none_or(|byte| b"{[,:".contains(byte));
     !goes_on && rest.trim_ascii_start().starts_with(b"{")

@@ -2,17 +2,17 @@
 
 use std::borrow::Cow;
 
-/// Whether a spreadsheet would run the cell, or take off its apostrophe.
+/// Whether a spreadsheet would run the cell, or remove its apostrophe.
 fn is_formula(cell: &str) -> bool {
     cell.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
-/// Whether a number is harmless as a formula: a plus sign, digits, blanks and `()-./` are at worst a sum.
+/// Whether a number is harmless as a formula: with only a plus sign, digits, blanks and `()-./` it is at worst a sum.
 fn is_number(cell: &str) -> bool {
     cell.bytes().all(|byte| byte.is_ascii_digit() || b"+ ()-./".contains(&byte))
 }
 
-/// The cell with an apostrophe in front if it needs one. `number` tells that the column holds phones.
+/// The cell, with an apostrophe in front if necessary. `number`: the column holds phones.
 pub(crate) fn guard(cell: &str, number: bool) -> Cow<'_, str> {
     if is_formula(cell) && !(number && is_number(cell)) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
 }
@@ -24,13 +24,13 @@ pub(crate) fn quoted(cell: &str, row: &mut String) {
     row.push('"');
 }
 
-/// Appends a cell, in quotes if it needs them.
+/// Appends a cell, in quotes if necessary.
 pub(crate) fn plain(cell: &str, row: &mut String) {
     let needs = cell.contains([',', '"', '\r', '\n']) || cell.starts_with(' ') || cell.ends_with(' ');
     if needs { quoted(cell, row) } else { row.push_str(cell) }
 }
 
-/// A text in windows-1252, for old versions of Outlook. Characters that it does not have become `?` and are counted.
+/// A text in windows-1252, for old versions of Outlook. Characters that it lacks become `?` and are counted.
 pub fn latin(text: &str, replaced: &mut u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     for c in text.chars() {

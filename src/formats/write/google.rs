@@ -1,5 +1,5 @@
-//! CSV for Google Contacts: the columns of 2024 and later. How many numbered columns there are is known only after all contacts
-//! were seen: [`GoogleColumns::see`] each of them first, then write.
+//! CSV for Google Contacts: the columns of 2024 and later. The number of numbered columns depends on all contacts: call
+//! [`GoogleColumns::see`] with each of them first, then write.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use crate::formats::csv::google::{BETWEEN, FAMILIES, Family, NumberedColumn, OWN
 use crate::formats::csv::target::normalize;
 use crate::formats::write::{ContactToWrite, LeftOut, cells};
 
-/// The dialect of what is kept aside.
+/// The dialect of values that are kept aside.
 const DIALECT: &str = "csv-google";
 
-/// The columns in front, with the property that each holds; those without one hold something else, or nothing of ours.
+/// The columns in front, each with its property. Columns without a property hold something else or nothing.
 const FRONT: [(&str, Option<Text>); 17] = [
     ("First Name", Some(Text::GivenName)),
     ("Middle Name", Some(Text::MiddleName)),
@@ -34,7 +34,7 @@ const FRONT: [(&str, Option<Text>); 17] = [
     ("Labels", None),
 ];
 
-/// The texts that Google has no column for: each is a custom field.
+/// Texts without a column. Each is a custom field.
 const CUSTOM: [Text; 5] = [Text::Initials, Text::OfficeLocation, Text::Profession, Text::Gender, Text::YomiCompanyName];
 
 /// The numbered families in their order, with the parts of each.
@@ -51,8 +51,8 @@ const NUMBERED: [(Family, &[&str]); 7] = [
     (Family::Custom, &["Label", "Value"]),
 ];
 
-/// Most entries of a numbered family, and most columns behind the numbered ones: one odd contact must not make every row long.
-/// What is kept aside beyond that is left out, and counted.
+/// Maximum number of entries of a numbered family, and of columns after the numbered ones, so that one odd contact does
+/// not make every row long. Values beyond it are left out and counted.
 const MAX_COLUMNS: usize = 200;
 
 /// The cells of one number, by part.
@@ -62,13 +62,13 @@ type NumberCells = Vec<(&'static str, String)>;
 #[derive(Debug, Default)]
 struct GoogleCells {
     front: BTreeMap<&'static str, String>,
-    /// By number, for each of [`NUMBERED`].
+    /// Cells by number, for each of [`NUMBERED`].
     numbered: [BTreeMap<usize, NumberCells>; NUMBERED.len()],
-    /// Columns that only files of this dialect have.
+    /// Further columns from files of this dialect.
     further: BTreeMap<String, String>,
 }
 
-/// How many columns the file has.
+/// The number of columns of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GoogleColumns {
     numbers: [usize; NUMBERED.len()],
@@ -108,17 +108,17 @@ fn column(family: Family, number: usize, part: &str) -> String {
     format!("{word} {number} - {part}")
 }
 
-/// Writes the rows.
+/// Writes rows.
 #[derive(Debug)]
 pub struct GoogleWriter {
     columns: GoogleColumns,
     guard: bool,
-    /// What Google has no place for.
+    /// Values without a place in Google's columns.
     pub left_out: LeftOut,
 }
 
 impl GoogleWriter {
-    /// With room for all contacts. `guard` keeps spreadsheets from running cells.
+    /// A writer with room for all contacts. `guard` keeps spreadsheets from running cells.
     pub fn new(columns: GoogleColumns, guard: bool) -> Self {
         Self { columns, guard, left_out: LeftOut::default() }
     }
@@ -184,7 +184,7 @@ impl GoogleCells {
         cells
     }
 
-    /// Puts what was kept aside into its columns, and tells how much has none.
+    /// Writes the values that are kept aside into their columns. Returns the number of those without a column.
     fn keep(&mut self, asides: &[Aside]) -> usize {
         let mut beyond = 0;
         for Aside { name, value, .. } in asides.iter().filter(|aside| aside.of.is_none()) {
@@ -212,7 +212,7 @@ impl GoogleCells {
         Some((self.numbered[at].entry(usize::from(entry.number)).or_default(), part))
     }
 
-    /// Adds an entry under the first number that is free.
+    /// Adds an entry under the first free number.
     fn add(&mut self, family: Family, parts: NumberCells) {
         let Some(at) = NUMBERED.iter().position(|(known, _)| *known == family) else { return };
         let numbered = &mut self.numbered[at];
@@ -341,7 +341,7 @@ impl GoogleCells {
         }
     }
 
-    /// A custom field that is read back.
+    /// Adds a custom field that is read back.
     fn own(&mut self, property: &str, value: &str) {
         self.labelled(Family::Custom, &format!("{OWN}{property}"), value);
     }
@@ -368,12 +368,12 @@ impl GoogleCells {
     }
 }
 
-/// The day of a birthday, if it says no more than a day.
+/// The day of a birthday without a time.
 fn day_of(birthday: &str) -> Option<&str> {
     birthday.strip_suffix("T11:59:00Z").filter(|day| date::date(day).is_some())
 }
 
-/// The label that was kept for a value of this family, while it has no type of its own.
+/// The label that was kept for a value of this family, if the value has no type.
 fn label_of<'a>(asides: &'a [Aside], family: &str, of: &str) -> Option<&'a str> {
     let kept = |aside: &&Aside| aside.of.as_deref() == Some(of) && aside.name.to_lowercase().starts_with(family);
     asides.iter().find(kept).map(|aside| aside.value.as_str())

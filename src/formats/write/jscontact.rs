@@ -17,8 +17,8 @@ use crate::vcard::record::RecordContent;
 
 type ObjectMembers = Vec<(String, Json)>;
 
-/// A contact as a Card, on one line without its end. Every property comes back when the Card is read: those that JSContact has
-/// no member for, or not in this form, stand in `vCardProps` as well.
+/// A contact as a Card, on one line without its end. Every property comes back when the Card is read: those that
+/// members cannot express exactly are also in `vCardProps`.
 pub fn jscontact(source: &ContactToWrite<'_>) -> String {
     let properties = &source.contact.properties;
     let mut card = CardBuilder::default();
@@ -72,7 +72,7 @@ fn head(source: &ContactToWrite<'_>) -> ObjectMembers {
     head
 }
 
-/// What the members say when they are read.
+/// The properties that are read from the members.
 fn said(members: &ObjectMembers) -> Properties {
     let Json::Object(mut card) = object([("@type", string("Card")), ("prodId", string(PRODUCT))]) else {
         return Properties::default();
@@ -84,7 +84,7 @@ fn said(members: &ObjectMembers) -> Properties {
     }
 }
 
-/// An entry of a collection, with what tells it from others.
+/// An entry of a collection, with its fingerprint.
 struct CardEntry {
     collection: &'static str,
     key: String,
@@ -194,7 +194,7 @@ impl CardBuilder {
         }
     }
 
-    /// The members of the Card. An entry of which more is kept, and that is what it was, stands as it came.
+    /// The members of the Card. An unchanged entry with a kept whole is written as it came.
     fn members(mut self, properties: &Properties, asides: &[Aside]) -> ObjectMembers {
         for entry in &mut self.entries {
             let kept = |aside: &&Aside| {
@@ -213,7 +213,7 @@ impl CardBuilder {
         }
         if !properties.categories.is_empty() {
             let mut words = ObjectMembers::new();
-            // Names of members that differ in their letter case only are refused by many readers, ours too.
+            // Many readers, also ours, refuse names of members that differ only in letter case.
             for word in &properties.categories {
                 let word_lower = word.to_lowercase();
                 if words.iter().all(|(known, _)| known.to_lowercase() != word_lower) {
@@ -237,8 +237,8 @@ fn put(members: &mut ObjectMembers, collection: &str, key: &str, value: Json) {
     }
 }
 
-/// Adds what is kept aside as a whole, and returns the further entries of `vCardProps`. A key or a member that is there already is
-/// not written twice: an entry gets another key.
+/// Adds the members that are kept aside as a whole, and returns further entries of `vCardProps`. An entry whose key
+/// exists gets another key; a member that exists is not written twice.
 fn further(members: &mut ObjectMembers, asides: &[Aside]) -> Vec<Json> {
     let mut taken: HashSet<String> = members.iter().map(|(name, _)| name.to_lowercase()).collect();
     for (name, value) in members.iter() {
@@ -264,7 +264,7 @@ fn further(members: &mut ObjectMembers, asides: &[Aside]) -> Vec<Json> {
     props
 }
 
-/// The name. One of which more is kept, and whose parts are what they were, stands as it came, but for the name that is shown.
+/// The name. An unchanged name with a kept whole is written as it came, except for the full name.
 fn name_entry(properties: &Properties, asides: &[Aside]) -> Option<Json> {
     let text = |text: Text| properties.text(text).filter(|text| !text.is_empty());
     let full = text(Text::DisplayName);
@@ -321,7 +321,7 @@ fn address_entry(address: &Address) -> Json {
     Json::Object(entry)
 }
 
-/// A day as a date of JSContact; with the year 1604 it has none. A birthday with another time than 11:59 is an instant.
+/// A day as a date of JSContact; the year 1604 means none. A birthday with another time than 11:59 is an instant.
 fn date_entry(text: &str) -> Option<(String, Json)> {
     let day = text.strip_suffix("T11:59:00Z").unwrap_or(text);
     if date::date(day).is_none() {

@@ -1,5 +1,5 @@
-//! Writes contacts, one by one: CSV for Google and for Outlook, JSContact, and the JSON of Graph a line each. Pure functions: who
-//! calls them streams what they return.
+//! Writes contacts one by one: CSV for Google and Outlook, JSContact, and the JSON of Graph on one line each. Pure
+//! functions: the caller streams the results.
 
 mod cells;
 mod google;
@@ -19,35 +19,35 @@ pub use crate::formats::write::outlook::OutlookWriter;
 use crate::domain::contact::Contact;
 use crate::formats::aside::{self, Aside};
 
-/// A contact to be written.
+/// A contact to write.
 #[derive(Debug, Clone, Copy)]
 pub struct ContactToWrite<'a> {
     /// The contact.
     pub contact: &'a Contact,
-    /// The card beside it, which has what is kept aside and its identity.
+    /// The stored card, with the identity and the values that are kept aside.
     pub card: Option<&'a str>,
     /// Its photo.
     pub photo: Option<&'a [u8]>,
 }
 
 impl ContactToWrite<'_> {
-    /// What is kept aside in this dialect.
+    /// The values that are kept aside in this dialect.
     pub(crate) fn asides(&self, dialect: &str) -> Vec<Aside> {
         let asides = self.card.map(aside::read).unwrap_or_default();
         asides.into_iter().filter(|aside| aside.dialect == dialect).collect()
     }
 }
 
-/// What a format has no place for, counted by property. An export tells it.
+/// The values that a format has no place for, counted by property, for the summary of an export.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct LeftOut(BTreeMap<&'static str, Count>);
 
-/// How much was left out.
+/// The number of values that were left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Count {
     /// Values.
     pub values: u64,
-    /// Contacts that have some.
+    /// Contacts with such values.
     pub contacts: u64,
 }
 

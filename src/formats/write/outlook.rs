@@ -8,7 +8,7 @@ use crate::formats::csv::dates::DateOrder;
 use crate::formats::csv::tables;
 use crate::formats::write::{ContactToWrite, LeftOut, cells};
 
-/// The dialect of what is kept aside.
+/// The dialect of values that are kept aside.
 const DIALECT: &str = "csv-outlook";
 
 /// The columns, in Outlook's order.
@@ -141,19 +141,19 @@ const PHONES: [(&str, &[&str]); 10] = [
     ("radio", &["Radio Phone"]),
 ];
 
-/// Writes the rows.
+/// Writes rows.
 #[derive(Debug)]
 pub struct OutlookWriter {
     order: DateOrder,
     guard: bool,
-    /// What Outlook has no place for.
+    /// Values without a place in Outlook's columns.
     pub left_out: LeftOut,
 }
 
 type OutlookCells = BTreeMap<&'static str, String>;
 
 impl OutlookWriter {
-    /// Dates in this order; `guard` keeps spreadsheets from running cells.
+    /// A writer with dates in this order. `guard` keeps spreadsheets from running cells.
     pub fn new(order: DateOrder, guard: bool) -> Self {
         Self { order, guard, left_out: LeftOut::default() }
     }
@@ -164,7 +164,7 @@ impl OutlookWriter {
         quoted.join(",") + "\r\n"
     }
 
-    /// The row of a contact, with its end. Every cell that is not empty is quoted, as Outlook does it.
+    /// The row of a contact, with its end. Every cell that is not empty is quoted, as in Outlook.
     pub fn row(&mut self, source: &ContactToWrite<'_>) -> String {
         let cells = self.cells(source);
         let mut row = String::new();
@@ -238,7 +238,7 @@ impl OutlookWriter {
         for phone in &properties.phones {
             let number = phone.number.clone().unwrap_or_default();
             let kind = phone.kind.as_deref().unwrap_or("other");
-            // A phone of a column whose name says more than the type goes back into that column.
+            // A phone from a column whose name says more than the type goes back into that column.
             let kept = asides.iter().find(|aside| kind == "other" && aside.of.as_ref() == Some(&number));
             let kept = kept.and_then(|aside| tables::in_english(&aside.name));
             let kept = kept.and_then(|name| COLUMNS.iter().copied().find(|known| *known == name));
@@ -295,7 +295,7 @@ impl OutlookWriter {
         ];
         for (column, property, day) in dates {
             let Some(day) = day.filter(|day| !day.is_empty()) else { continue };
-            // Outlook has no day without a year.
+            // Outlook has no days without a year.
             match Some(day).filter(|day| date::date(day).is_some() && !day.starts_with("1604")) {
                 Some(day) => drop(cells.insert(column, self.shown(day))),
                 None => self.left_out.add(property, 1),
@@ -303,7 +303,7 @@ impl OutlookWriter {
         }
     }
 
-    /// `YYYY-MM-DD` as Outlook writes it: `7/22/1974`.
+    /// `YYYY-MM-DD` in Outlook's form, like `7/22/1974`.
     fn shown(&self, day: &str) -> String {
         let number = |part: &str| part.trim_start_matches('0').to_owned();
         let (year, month, day) = (number(&day[..4]), number(&day[5..7]), number(&day[8..]));

@@ -94,7 +94,7 @@ impl Checker<'_> {
             ExprNode::In(operand, values) if is_id(operand) => values.iter().for_each(see),
             ExprNode::Binary(_, left, right) => [left, right].iter().for_each(|side| self.named(side, variable, views)),
             ExprNode::Not(operand) | ExprNode::Negate(operand) | ExprNode::In(operand, _) => {
-                self.named(operand, variable, views)
+                self.named(operand, variable, views);
             }
             ExprNode::Any(_, Some((_, body))) | ExprNode::All(_, _, body) => self.named(body, variable, views),
             ExprNode::And(operands) | ExprNode::Or(operands) | ExprNode::Call(_, operands) => {

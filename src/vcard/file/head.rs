@@ -16,7 +16,7 @@ pub(super) enum Coding {
     Base64,
 }
 
-/// A head, looked at.
+/// A parsed head.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LineHead<'a> {
     /// Group and name.
@@ -26,7 +26,7 @@ pub(super) struct LineHead<'a> {
     params: &'a [u8],
     pub coding: Coding,
     pub charset: Option<&'static Encoding>,
-    /// It has parameters that vCard 3.0 and 4.0 do not have, or write in another way.
+    /// It has parameters that vCard 3.0 and 4.0 do not have or write differently.
     unusual: bool,
 }
 
@@ -64,13 +64,13 @@ impl<'a> LineHead<'a> {
         }
     }
 
-    /// Whether the name can be one.
+    /// Whether the name is valid.
     pub(super) fn is_name(&self) -> bool {
         let is = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/');
         !self.name.is_empty() && self.name.iter().all(is) && self.whole.iter().all(|byte| is(byte) || *byte == b'.')
     }
 
-    /// Appends it as vCard 3.0 and 4.0 have it.
+    /// Appends it in the form of vCard 3.0 and 4.0.
     pub(super) fn write(&self, fallback: &Fallback, out: &mut String) {
         let mut push = |bytes: &[u8]| {
             let text = fallback.decode(bytes, None);

@@ -1,5 +1,6 @@
-//! Cards of files, of any version and in any character set, as lines of vCard 3.0 or 4.0 in UTF-8: folds, quoted-printable,
-//! base64 and character sets are undone in bytes, before anything is read as text (docs/import-export.md).
+//! Turns cards of files, of any version and in any character set, into lines of vCard 3.0 or 4.0 in UTF-8. Folds,
+//! quoted-printable, base64 and character sets are undone in bytes, before anything is read as text
+//! (docs/import-export.md).
 
 mod head;
 mod value;
@@ -12,23 +13,23 @@ use crate::vcard::file::head::{Coding, LineHead};
 use crate::vcard::line;
 use crate::vcard::split::is_mark;
 
-/// A card of a file as unfolded lines.
+/// A card of a file in unfolded lines.
 #[derive(Debug)]
 pub(crate) struct Unfolded {
     /// The lines, each ended by `\n`, without BEGIN, VERSION and END.
     pub text: String,
-    /// The version they are in.
+    /// The version of the lines.
     pub version: Version,
-    /// Lines that are neither a property nor a part of one.
+    /// Number of lines that are neither a property nor a part of one.
     pub junk: u64,
 }
 
-/// Takes a card apart.
+/// Unfolds a card.
 pub(crate) fn unfold(card: &[u8], fallback: &Fallback) -> Unfolded {
     let dialect = dialect(card);
     let mut reader = FileLines::new(dialect, *fallback, false);
     reader.read(card);
-    // A blank after a soft line break is text, unless that breaks a character and its absence does not.
+    // A blank after a soft line break is text, unless it breaks a character that is whole without it.
     if reader.broken && reader.soft_blanks {
         let mut other = FileLines::new(dialect, *fallback, true);
         other.read(card);
@@ -40,7 +41,7 @@ pub(crate) fn unfold(card: &[u8], fallback: &Fallback) -> Unfolded {
     Unfolded { text: reader.text, version, junk: reader.junk }
 }
 
-/// Lets a survey hear the values of a card that name no character set.
+/// Adds the values of a card that name no character set to a survey.
 pub fn survey(survey: &mut Survey, card: &[u8]) {
     let quoted = |card: &[u8]| {
         let mut at = card.iter().enumerate().filter(|(_, byte)| matches!(byte, b'Q' | b'q'));
@@ -60,7 +61,7 @@ pub fn survey(survey: &mut Survey, card: &[u8]) {
     *survey = reader.survey.take().unwrap_or_default();
 }
 
-/// What a card says of its version.
+/// The version of a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dialect {
     V21,
@@ -68,7 +69,7 @@ enum Dialect {
     V4,
 }
 
-/// The version by its first digit, wherever in the card it stands: 3.0 if there is none, or another.
+/// The version by its first digit, anywhere in the card. 3.0 if there is none or another one.
 fn dialect(card: &[u8]) -> Dialect {
     let mut depth = 0_i64;
     for line in card.split(|byte| *byte == b'\n') {
@@ -91,23 +92,23 @@ fn dialect(card: &[u8]) -> Dialect {
     Dialect::V3
 }
 
-/// A logical line that is being put together.
+/// A logical line that is being assembled.
 #[derive(Debug, Default)]
 struct Logical {
     bytes: Vec<u8>,
-    /// Where the search for the end of the head goes on, and whether it is inside quotes there.
+    /// Where the search for the end of the head continues, and whether it is inside quotes there.
     searched: usize,
     quoted: bool,
     colon: Option<usize>,
     coding: Coding,
-    /// It may go on in lines that are no properties.
+    /// It may continue in lines that are not properties.
     runs_on: bool,
     /// Nothing can be added: base64 before a blank line.
     done: bool,
 }
 
 impl Logical {
-    /// Looks for the end of the head in what was added, and at the head.
+    /// Searches the added bytes for the end of the head, and parses the head.
     fn look(&mut self) {
         if self.colon.is_some() {
             return;
@@ -138,7 +139,7 @@ struct FileLines {
     drop_blanks: bool,
     text: String,
     junk: u64,
-    /// A quoted-printable value is no text.
+    /// A quoted-printable value is not text.
     broken: bool,
     /// A soft line break is followed by a blank.
     soft_blanks: bool,
@@ -181,7 +182,7 @@ impl FileLines {
         self.flush(&mut current);
     }
 
-    /// A line that begins with a blank goes on with the one before.
+    /// A line that begins with a blank continues the one before.
     fn fold(&mut self, current: &mut Logical, line: &[u8]) {
         let soft = current.coding == Coding::Quoted && current.bytes.last() == Some(&b'=');
         if soft {
@@ -198,8 +199,8 @@ impl FileLines {
         current.look();
     }
 
-    /// Whether a line that begins with no blank goes on with the one before: after a soft line break, in base64, or as
-    /// further text of a note. Then it is added.
+    /// Whether a line without a blank at the beginning continues the one before: after a soft line break, in base64, or
+    /// as further text of a note. Then it is added.
     fn goes_on(&mut self, current: &mut Logical, line: &[u8], blanks: usize, indented: bool) -> bool {
         if current.colon.is_none() {
             return false;
@@ -281,7 +282,8 @@ impl FileLines {
             }
             return;
         }
-        // A fold or a control character may have hidden that it is no property, and it would be none in the card that is kept.
+        // A fold or a control character may have hidden that it is not a property. It would not be one in the stored
+        // card.
         let mark = [b"BEGIN".as_slice(), b"END"].into_iter().any(|mark| head.name.eq_ignore_ascii_case(mark));
         if mark || !head.is_name() {
             self.junk += 1;

@@ -1,4 +1,4 @@
-//! The value of a line of a file as vCard 3.0 and 4.0 write it.
+//! Converts the value of a line of a file to vCard 3.0 and 4.0.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use crate::vcard::file::head::{Coding, LineHead};
 use crate::vcard::file::{Dialect, FileLines};
 use crate::vcard::text;
 
-/// What a value is made of.
+/// The structure of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ValueForm {
     /// Components by semicolon; those of N are lists by comma.
@@ -16,7 +16,7 @@ enum ValueForm {
     List,
     /// One text.
     Text,
-    /// An address, a number, something unknown: nothing in it is escaped.
+    /// An address, a number, or something unknown: it has no escapes.
     Raw,
 }
 
@@ -110,7 +110,7 @@ impl FileLines {
             }
         };
         if quoted {
-            // What is encoded separates nothing.
+            // Encoded characters are not separators.
             self.parts(head, value, separators, out);
         } else {
             let text = self.fallback.decode(value, head.charset);
@@ -153,7 +153,7 @@ impl FileLines {
     }
 }
 
-/// Lets a survey hear a value that names no character set.
+/// Adds a value that names no character set to a survey.
 pub(super) fn heard(head: &LineHead<'_>, value: &[u8], survey: &mut Survey) {
     match head.coding {
         Coding::None => survey.value(value),
@@ -162,7 +162,7 @@ pub(super) fn heard(head: &LineHead<'_>, value: &[u8], survey: &mut Survey) {
     }
 }
 
-/// Appends a text as part of a value: escaped, without NUL, which no database keeps.
+/// Appends a text as part of a value: escaped, without NUL, which databases cannot store.
 pub(super) fn escape_into(text: &str, out: &mut String) {
     if text.contains('\0') {
         text::escape(&text.replace('\0', ""), out);
@@ -202,7 +202,7 @@ fn unescape_old(raw: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The parts between separators that no backslash precedes.
+/// The parts between separators without a backslash before them.
 fn split_bytes(value: &[u8], separator: u8) -> Vec<&[u8]> {
     let mut parts = Vec::new();
     let (mut start, mut at) = (0, 0);
@@ -221,7 +221,7 @@ fn split_bytes(value: &[u8], separator: u8) -> Vec<&[u8]> {
     parts
 }
 
-/// Decodes quoted-printable (RFC 2045, 6.7). What is no escape stays; a soft break at the end goes.
+/// Decodes quoted-printable (RFC 2045, 6.7). Other characters stay; a soft break at the end is removed.
 fn unquote(value: &[u8]) -> Vec<u8> {
     let value = value.strip_suffix(b"=").unwrap_or(value);
     let hex = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));

@@ -11,9 +11,9 @@ use crate::vcard::merge::Merger;
 use crate::vcard::read::FromLine;
 use crate::vcard::write::{Class, NewLine, entries};
 
-/// What becomes of an entry that the contact has now.
+/// The change for an entry of the contact.
 enum EntryChange {
-    /// It stands in the line of this index, which is changed if there is a new text.
+    /// It is in the line with this index, which gets the new text if there is one.
     There(usize, Option<String>),
     /// It gets a line of its own.
     New(NewLine),
@@ -36,7 +36,7 @@ impl Merger<'_> {
         self.categories();
     }
 
-    /// LABEL, the text of an address, goes where the addresses of its type changed: it would lie.
+    /// Removes LABEL, the text of an address, if the addresses of its type changed, because it would be wrong.
     fn address_labels(&mut self) {
         let of = |list: &[FromLine<Address>], kind: &str| -> Vec<Address> {
             let of_kind = list.iter().filter(|from| from.value.kind.as_deref() == Some(kind));
@@ -62,7 +62,7 @@ impl Merger<'_> {
         if then.len() == now.len() && then.iter().zip(now).all(|(then, now)| then.value == now.value) {
             return;
         }
-        // LABEL is an address only where there is no other of its type, so it does not stay among changes.
+        // LABEL counts as an address only if there is no other of its type, so it does not stay when these change.
         let stays = |from: &FromLine<T>| !self.lines[from.line].is("LABEL");
         let mut free: Vec<bool> = then.iter().map(stays).collect();
         let mut matched: Vec<Option<usize>> = vec![None; now.len()];
@@ -100,7 +100,7 @@ impl Merger<'_> {
         self.place(targets, &order);
     }
 
-    /// Lines that said the same as one that is gone or changed go with it.
+    /// Removes lines with the same content as a removed or changed line.
     fn twins(&mut self, targets: &[EntryChange]) {
         let changed: BTreeSet<usize> = targets
             .iter()
@@ -116,7 +116,7 @@ impl Merger<'_> {
         }
     }
 
-    /// Puts the entries into their order. `order` has the lines in the order in which they were read.
+    /// Puts the lines into the order of the entries. `order` has the lines in the order in which they were read.
     fn place(&mut self, targets: Vec<EntryChange>, order: &[usize]) {
         let rank = |line: usize| order.iter().position(|other| *other == line);
         let there: Vec<Option<usize>> = targets
@@ -215,7 +215,7 @@ fn split_line(line: &str) -> (&str, &str) {
     }
 }
 
-/// A line without what says how much it is preferred.
+/// A line without its preference.
 fn without_preference(line: &str) -> String {
     let Some(parsed) = Line::parse(line) else { return line.to_owned() };
     if parsed.preference() > 100 {

@@ -1,5 +1,5 @@
-//! A kept card with the changes that its contact had since. Lines that the contact says nothing about stay to the octet, and so
-//! do those that say what it says; a changed line keeps its group and the parameters that still hold (docs/carddav.md).
+//! Updates a stored card from its contact. Lines that the contact does not cover, and lines that agree with it, stay
+//! the same to the octet. A changed line keeps its group and the parameters that still apply (docs/carddav.md).
 
 mod entries;
 
@@ -15,13 +15,13 @@ use crate::vcard::read::{CardOrigin, FromLine, Projection, labels_of};
 use crate::vcard::write::{CardContent, Class, FreeGroups, NewLine, lines, photo_line, rev, single};
 use crate::vcard::{Audience, Version, text};
 
-/// A contact in our lines, and what these say.
+/// A contact as lines in our form, and what these say.
 struct Ours {
     lines: Vec<NewLine>,
     /// The index in `lines` of each line that was projected.
     of: Vec<usize>,
     said: Projection,
-    /// The contact has no name, and FN shows something else.
+    /// The contact has no name, so FN shows something else.
     nameless: bool,
 }
 
@@ -100,7 +100,7 @@ const TEXTS: [Class; 17] = [
     Class::OfficeLocation,
 ];
 
-/// The name of a card: FN, or what its other lines imply.
+/// The name of a card: FN, or the name that other lines imply.
 fn implied(then: &Projection) -> Option<String> {
     let text = |text: Text| then.texts[text as usize].as_ref().map(|from| from.value.as_str());
     let email = then.emails.iter().find_map(|from| from.value.address.as_deref());
@@ -108,7 +108,7 @@ fn implied(then: &Projection) -> Option<String> {
     text(Text::DisplayName).map(str::to_owned).or_else(implied)
 }
 
-/// Whether a card says something of a class that cards for CardDAV do not say of their own accord.
+/// Whether a card has lines of a class that cards for CardDAV do not have by default.
 fn has(then: &Projection, class: Class) -> bool {
     match class {
         Class::FileAs | Class::Gender | Class::Initials | Class::OfficeLocation => {
@@ -126,7 +126,7 @@ fn hidden(then: &Projection) -> bool {
         .any(|class| has(then, class))
 }
 
-/// The card with what the contact says now. `photo_current` is false if the photo changed since the text was stored.
+/// The card, updated from the contact. `photo_current` is false if the photo changed since the text was stored.
 pub(crate) fn merge(card: &CardText<'_>, shown: &CardContent<'_>, photo_current: bool, audience: Audience) -> String {
     let lines = card.lines();
     let then = Projection::of(&lines, CardOrigin::CardDav);
@@ -160,10 +160,10 @@ struct Merger<'a> {
     then: &'a Projection,
     ours: &'a Ours,
     version: Version,
-    /// The line of the label of each group, which is in lower case.
+    /// The line with the label of each group; groups are in lower case.
     label_of: BTreeMap<String, usize>,
     edits: Vec<Edit>,
-    /// New lines behind a line.
+    /// New lines after a line.
     behind: BTreeMap<usize, Vec<NewLine>>,
     /// New lines before END.
     appended: Vec<NewLine>,
@@ -174,7 +174,7 @@ impl Merger<'_> {
         self.appended.extend(line.cloned());
     }
 
-    /// Puts a changed line in the place of another, or removes that and adds one in our form.
+    /// Replaces a line with a changed one, or removes it and adds one in our form.
     fn replace(&mut self, at: usize, edited: Option<String>, new: Option<&NewLine>) {
         if let Some(line) = edited {
             self.edits[at] = Edit::Line(line);
@@ -216,7 +216,7 @@ impl Merger<'_> {
         }
         if gone {
             self.remove_class(class);
-            // A card always has a name, if an empty one.
+            // A card always has a name, even an empty one.
             if !matches!(class, Class::Name | Class::DisplayName) {
                 return;
             }
@@ -234,7 +234,7 @@ impl Merger<'_> {
         self.replace(from, edited, new.as_ref());
     }
 
-    /// Removes lines but one.
+    /// Removes lines except one.
     fn remove_all(&mut self, is: impl Fn(&Line<'_>, usize) -> bool, but: usize) {
         for (i, line) in self.lines.iter().enumerate() {
             let kept_aside = matches!(self.then.fates[i], Some(crate::vcard::record::Fate::Aside(Some(_))));
@@ -244,7 +244,7 @@ impl Merger<'_> {
         }
     }
 
-    /// Removes every line that says something of a class: also one that stood behind another.
+    /// Removes every line of a class, also one that another line overrides.
     fn remove_class(&mut self, class: Class) {
         let texts = texts_of(class);
         for (i, line) in self.lines.iter().enumerate() {
@@ -270,7 +270,7 @@ impl Merger<'_> {
         let shown = |from: &Option<FromLine<String>>| from.as_ref().map(|from| from.value.clone());
         let (then, now) = (shown(&self.then.birthday), shown(&self.ours.said.birthday));
         let day = |text: &Option<String>| text.as_deref().and_then(dates::shown);
-        // A card that has the time of day keeps it while the day is the same.
+        // A card with a time of day keeps it as long as the day is the same.
         let same = then == now || (day(&then).is_some() && day(&then).map(|d| d.0) == day(&now).map(|d| d.0));
         if !same {
             self.date(Class::Birthday, self.then.birthday.as_ref().map(|from| from.line), now.is_none());
@@ -295,7 +295,7 @@ impl Merger<'_> {
         }
     }
 
-    /// What only files say.
+    /// Properties that only files have.
     fn others(&mut self) {
         let (then, now) = (self.then, &self.ours.said);
         let favorite = |of: &Projection| of.is_favorite.as_ref().map(|from| from.value);
@@ -329,7 +329,7 @@ impl Merger<'_> {
         if current {
             return;
         }
-        // What is left of a photo that is gone: its line without a value.
+        // A removed photo may leave a line without a value.
         for (i, line) in self.lines.iter().enumerate().filter(|(_, line)| line.is("PHOTO")) {
             let empty = line.value.trim().is_empty() || line.value.trim_end().ends_with(";base64,");
             if empty && self.edits[i] == Edit::Keep {
@@ -359,7 +359,7 @@ impl Merger<'_> {
         }
     }
 
-    /// The labels of groups whose lines are all gone go, too.
+    /// Removes the labels of groups without lines.
     fn labels(&mut self) {
         let with = |line: &Line<'_>| line.is("X-ABLABEL") || line.is("X-ABADR");
         let key = |group: &str| group.to_ascii_lowercase();
@@ -373,7 +373,7 @@ impl Merger<'_> {
             left.extend(now.map(key));
             lost.extend(line.group.filter(|_| *edit != Edit::Keep).map(key));
         }
-        // Lines that were moved stand among the new ones with the group they had.
+        // Moved lines are among the new ones and have their earlier group.
         let moved = self.behind.values().flatten().filter_map(|line| line.head.split(';').next()?.split_once('.'));
         left.extend(moved.map(|(group, _)| key(group)));
         for (line, edit) in self.lines.iter().zip(&mut self.edits) {

@@ -22,7 +22,7 @@ fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> &'a str {
 }
 
 impl<'a> CardLines<'a> {
-    /// The type that a card of ours names where no form of the property says it; empty is none.
+    /// The type in our own parameter, for types that the property cannot express; empty for none.
     fn own_kind(&self, line: &Line<'a>) -> Option<Option<String>> {
         let kind = line.param("X-CONTACTD-TYPE").filter(|_| self.exact)?;
         Some(Some(kind.into_owned()).filter(|kind| !kind.is_empty()))
@@ -141,7 +141,7 @@ impl<'a> CardLines<'a> {
         Self::add(self.exact, &mut self.out.addresses, &mut self.out.twins, i, address).1
     }
 
-    /// LABEL of 2.1 and 3.0: the text of an address. It is one where there is no other of its type.
+    /// LABEL of 2.1 and 3.0: the text of an address. It counts as an address if there is no other of its type.
     pub(super) fn address_label(&mut self, i: usize) -> Option<Fate> {
         let line = &self.lines[i];
         let LabelledType { kind, .. } = labels::address(line.types(), self.own_label(line).as_deref());
@@ -271,7 +271,7 @@ impl<'a> CardLines<'a> {
     }
 }
 
-/// What became of an entry of which something is left over.
+/// The outcome of an entry that may be mapped only in part.
 fn partly(fate: Option<Fate>, partial: bool) -> Option<Fate> {
     if fate == MAPPED && partial { Some(Fate::Partial) } else { fate }
 }
@@ -280,7 +280,7 @@ fn is_text(line: &Line<'_>) -> bool {
     !line.head.is_empty() && line.param("VALUE").is_some_and(|value| value.eq_ignore_ascii_case("text"))
 }
 
-/// A phone number as text: of a `tel:` URI without scheme and escapes, with its extension as ` ext. N`.
+/// A phone number as text: a `tel:` URI without scheme and escapes, with its extension as ` ext. N`.
 pub fn number(text: &str) -> String {
     let Some(first) = text.get(..4).filter(|first| first.eq_ignore_ascii_case("tel:")) else { return text.to_owned() };
     let mut parts = text[first.len()..].split(';');
@@ -317,7 +317,7 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
 }
 
-/// A messenger address: with its scheme, else with its service as one. Apple's `x-apple:` stands for the service.
+/// A messenger address: with its scheme, else with its service as one. Apple's `x-apple:` is replaced by the service.
 fn im_by_service(line: &Line<'_>, text: String) -> String {
     let service = line.param("X-SERVICE-TYPE").or_else(|| line.param("SERVICE-TYPE")).or_else(|| {
         let known = ["HOME", "WORK", "PREF", "PERSONAL", "BUSINESS", "MOBILE", "OTHER", "INTERNET", "VOICE", "CELL"];

@@ -1,4 +1,5 @@
-//! What the lines of a card say of a contact. Nothing is dropped: each line has an outcome, or says nothing about the person.
+//! Reads a contact from the lines of a card. Nothing is dropped: each line has an outcome, or says nothing about the
+//! person.
 
 mod collections;
 mod names;
@@ -18,16 +19,16 @@ use crate::vcard::record::Fate;
 use crate::vcard::text::Tidy;
 use crate::vcard::{PRODUCT, labels};
 
-/// Who wrote the lines.
+/// The origin of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CardOrigin {
-    /// A program that exports files. What Google alone means by `myContacts`, `starred` and `* ` holds.
+    /// A program that exports files. Google's special meanings of `myContacts`, `starred` and `* ` apply.
     File,
-    /// A CardDAV client, or a card that is kept.
+    /// A CardDAV client, or a stored card.
     CardDav,
 }
 
-/// A value and the line that it comes from.
+/// A value and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FromLine<T> {
     /// The index of the line.
@@ -36,12 +37,12 @@ pub struct FromLine<T> {
     pub value: T,
 }
 
-/// What the lines of a card say.
+/// The content of a card's lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Projection {
     /// Indexed by [`Text`]. `personalNotes` has the line of the first note.
     pub texts: [Option<FromLine<String>>; Text::ALL.len()],
-    /// FN is what was derived from other lines.
+    /// FN equals what other lines imply.
     pub derived: bool,
     /// A DateTimeOffset.
     pub birthday: Option<FromLine<String>>,
@@ -73,13 +74,13 @@ pub struct Projection {
     pub is_group: bool,
     /// The identities of a group's members, as written.
     pub members: Vec<String>,
-    /// What became of each line. `None`: it says nothing about the person.
+    /// The outcome of each line. `None`: it says nothing about the person.
     pub fates: Vec<Option<Fate>>,
     /// Whether Google's `myContacts` was left out of the categories.
     pub my_contacts: bool,
-    /// Lines of categories that are other ones in the contact: without what Google alone means.
+    /// Lines of categories that differ in the contact, because of Google's special meanings.
     pub adapted: Vec<usize>,
-    /// Lines of entries that are there already, each with the line of the first.
+    /// Lines that repeat an entry, each with the line of the first.
     pub twins: Vec<(usize, usize)>,
 }
 
@@ -117,7 +118,7 @@ pub(crate) fn labels_of(lines: &[Line<'_>]) -> BTreeMap<String, usize> {
     labels
 }
 
-/// How much the entries are preferred, in their order.
+/// The preference of each entry.
 #[derive(Debug, Default)]
 struct Ranks {
     emails: Vec<u32>,
@@ -128,7 +129,7 @@ struct CardLines<'a> {
     lines: &'a [Line<'a>],
     labels: BTreeMap<String, usize>,
     tidy: Tidy,
-    /// The card is a file of ours: every value is as it was.
+    /// This program wrote the card: every value is exact.
     exact: bool,
     google: bool,
     /// Characters of `personalNotes` so far.
@@ -228,7 +229,7 @@ impl<'a> CardLines<'a> {
         self.label_line(line).map(|label| label.value)
     }
 
-    /// Adds an entry unless it is there or there is no room.
+    /// Adds an entry unless it exists already or there is no room.
     fn add<T: PartialEq>(
         exact: bool,
         list: &mut Vec<FromLine<T>>,
@@ -266,7 +267,7 @@ impl<'a> CardLines<'a> {
         }
     }
 
-    /// A label is used with the lines of its group. It is kept aside with them, or if it has none.
+    /// A label is used with the lines of its group. It is kept aside if they are, or if it has none.
     fn label_fates(&mut self) {
         let used: Vec<&str> = if self.labels.is_empty() {
             Vec::new()
@@ -285,7 +286,7 @@ impl<'a> CardLines<'a> {
     }
 }
 
-/// Sorts entries by how much they are preferred; those alike stay in their order.
+/// Sorts entries by preference; the sort is stable.
 fn by_rank<T>(entries: &mut Vec<FromLine<T>>, ranks: &[u32]) {
     if ranks.is_sorted() {
         return;

@@ -11,7 +11,7 @@ use crate::vcard::record::Fate;
 use crate::vcard::text::{many_lines, one_line, split, unescape};
 
 impl<'a> CardLines<'a> {
-    /// Reads a property of one value, given its name in upper case. What is not known is kept aside.
+    /// Reads a property of one value, given its name in upper case. An unknown property is kept aside.
     pub(super) fn single(&mut self, i: usize, line: &Line<'a>, name: &str) -> Option<Fate> {
         use Text as T;
         let text = match name {
@@ -69,7 +69,7 @@ impl<'a> CardLines<'a> {
         }
     }
 
-    /// The value without escapes. In a card of ours the line breaks are those that the contact had.
+    /// The value without escapes. In a card that this program wrote, the line breaks are those of the contact.
     pub(super) fn unescaped(&self, line: &Line<'a>) -> Cow<'a, str> {
         let text = unescape(line.value);
         if !self.exact || !line.head.contains("X-CONTACTD-BREAKS") {
@@ -96,7 +96,7 @@ impl<'a> CardLines<'a> {
         MAPPED
     }
 
-    /// Sets several texts from one line. What is too long stays in the line only.
+    /// Sets several texts from one line. A text that is too long stays only in the line.
     fn parts(&mut self, i: usize, parts: impl IntoIterator<Item = (Text, String)>) -> Option<Fate> {
         let mut fate = None;
         for (text, value) in parts {
@@ -343,7 +343,7 @@ impl<'a> CardLines<'a> {
     }
 }
 
-/// The value that a contact had where no form of the property says it, in a card of ours.
+/// The exact value from our own parameter, for values that the property cannot express.
 fn own_value(exact: bool, line: &Line<'_>) -> Option<String> {
     line.param("X-CONTACTD-VALUE").filter(|_| exact).map(Cow::into_owned)
 }
@@ -352,7 +352,7 @@ fn is_text(line: &Line<'_>) -> bool {
     line.param("VALUE").is_some_and(|value| value.eq_ignore_ascii_case("text"))
 }
 
-/// Whether a text begins with a scheme and has no blank, as an address does.
+/// Whether a text begins with a scheme and has no blank, like an address.
 pub(super) fn has_scheme(text: &str) -> bool {
     scheme(text).is_some() && !text.trim().contains(char::is_whitespace)
 }
@@ -365,7 +365,7 @@ pub(crate) fn scheme(text: &str) -> Option<&str> {
     is.then_some(scheme)
 }
 
-/// Appends the words that are not there yet.
+/// Appends the words that it does not have yet.
 fn append_words(to: &mut String, more: &str) {
     let there: Vec<String> = to.split_whitespace().map(str::to_owned).collect();
     if more.split_whitespace().any(|word| there.iter().any(|known| known == word)) {
@@ -377,7 +377,7 @@ fn append_words(to: &mut String, more: &str) {
     to.push_str(more);
 }
 
-/// Puts back the line breaks that a text had: `r` for CR, `b` for CRLF, `n` for LF, one letter for each; the last goes on.
+/// Restores the line breaks of a text: `r` is CR, `b` CRLF, `n` LF, one letter for each break. The last letter repeats.
 /// `at` counts them.
 pub(super) fn with_breaks(text: &str, breaks: &str, at: &mut usize) -> String {
     let letters = breaks.as_bytes();

@@ -13,7 +13,7 @@ use crate::vcard::text::unescape_uri;
 /// Largest photo, in bytes.
 pub const MAX_PHOTO: usize = 4 << 20;
 
-/// Base64 as cards have it: padding may lack, and the last bits may be anything.
+/// Base64 as in cards: padding is optional, and the last bits may be anything.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -31,7 +31,7 @@ pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     BASE64.decode(text).ok()
 }
 
-/// The bytes of a property that holds some: base64, or a `data:` URI. `None` for any other address.
+/// The bytes of a property: base64, or a `data:` URI. `None` for any other address.
 pub(crate) fn bytes(line: &Line<'_>) -> Option<Vec<u8>> {
     let value = line.value.trim();
     if value.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {

@@ -1,4 +1,4 @@
-//! A card of a file as a record: the contact, what became of each property, and the card to keep.
+//! A card of a file as a record: the contact, the outcome of each property, and the card to store.
 
 use crate::domain::contact::Text;
 use crate::domain::contact::patch::{ContactPatch, derived_name};
@@ -12,14 +12,14 @@ use crate::vcard::split::{End, RawCard};
 use crate::vcard::write::fold;
 use crate::vcard::{Version, file, text};
 
-/// Most bytes of what is kept aside of one card.
+/// Maximum number of bytes that are kept aside for one card.
 pub const MAX_ASIDE: usize = 1 << 20;
 
-/// Reads a card of a file, of any version. `fallback` is the code page of values that name none and are no UTF-8
+/// Reads a card of a file, of any version. `fallback` is the code page of values that name none and are not UTF-8
 /// ([`file::survey`]).
 ///
-/// The card in the record is in 3.0 (2.1, too) or 4.0. What Google means by `myContacts`, `starred` and `* ` is not among its
-/// categories, since clients would take it for some.
+/// The card in the record is in 3.0 (also for 2.1) or 4.0. Google's `myContacts`, `starred` and `* ` are not among its
+/// categories, because clients would show them as categories.
 pub fn read(card: &RawCard, fallback: &Fallback) -> RecordContent {
     let refused = |reason| RecordContent::Refused(Refusal { reason, detail: None });
     match card.end {
@@ -64,7 +64,7 @@ fn outcomes(lines: &[Line<'_>], projection: &Projection) -> Vec<PropertyOutcome>
     outcomes
 }
 
-/// The card to keep: every line but what is lost, folded anew. What is kept aside beyond [`MAX_ASIDE`] is lost.
+/// The card to store: every line except lost ones, folded again. Lines above [`MAX_ASIDE`] are lost.
 fn kept(lines: &[Line<'_>], version: Version, projection: &mut Projection) -> String {
     let mut text = String::with_capacity(lines.iter().map(|line| line.value.len() + line.head.len() + 24).sum());
     text.push_str("BEGIN:VCARD\r\nVERSION:");
@@ -104,7 +104,7 @@ fn kept(lines: &[Line<'_>], version: Version, projection: &mut Projection) -> St
     text
 }
 
-/// Appends the categories that the contact has from a line. Whether there are any.
+/// Appends the categories that the contact has from a line. Returns whether there are any.
 fn push_categories(projection: &Projection, line: usize, out: &mut String) -> bool {
     let mut any = false;
     for name in projection.categories.iter().filter(|from| from.line == line) {
@@ -117,7 +117,7 @@ fn push_categories(projection: &Projection, line: usize, out: &mut String) -> bo
     any
 }
 
-/// Whether there is nothing that a contact has a property for. UID, a photo and what is kept aside are nothing.
+/// Whether no property of a contact is set. UID, photo and lines that are kept aside do not count.
 fn is_empty(projection: &Projection) -> bool {
     let Projection { texts, birthday, wedding_anniversary, is_favorite, flag, .. } = projection;
     let Projection { emails, phones, addresses, websites, im_addresses, children, categories, .. } = projection;
@@ -138,8 +138,8 @@ fn values<T>(entries: Vec<FromLine<T>>) -> Option<Vec<T>> {
 }
 
 impl Projection {
-    /// The contact that the card describes: what it names, and nothing else. A display name that would be derived is not set,
-    /// so that it follows later changes.
+    /// The contact that the card describes. A display name that would be derived is not set, so that it follows later
+    /// changes.
     pub fn into_patch(self) -> ContactPatch {
         let text = |text: Text| self.texts[text as usize].as_ref().map(|from| from.value.as_str());
         let email = self.emails.iter().find_map(|from| from.value.address.as_deref());

@@ -16,7 +16,7 @@ fn types(head: &str, kinds: &str, version: Version) -> String {
     }
 }
 
-/// Names the type that no form of the property says, in files.
+/// In files, adds our own parameter for a type that the property cannot express.
 fn own_kind(line: &mut NewLine, kind: Option<&str>, audience: Audience) {
     if audience == Audience::Export {
         line.param("X-CONTACTD-TYPE", kind.unwrap_or_default());
@@ -165,7 +165,7 @@ pub(crate) fn website_line(website: &Website, version: Version, audience: Audien
     Some(line)
 }
 
-/// An address of the web or of a messenger. Nothing in it is escaped; where that cannot be, it is a text.
+/// A web or messenger address. It is not escaped; if it cannot be written without escapes, it is a text.
 fn uri(class: Class, head: &str, address: &str, audience: Audience) -> NewLine {
     if address.contains(['\\', '\n', '\r']) {
         return NewLine::text(class, &format!("{head};VALUE=text"), address, audience);

@@ -1,5 +1,5 @@
-//! A contact as a card of version 3.0 or 4.0 (docs/import-export.md): standard properties first, then Apple's, which Google,
-//! Nextcloud and DAVx5 read too, and `X-CONTACTD-` where nobody has a form.
+//! Writes a contact as a card of version 3.0 or 4.0 (docs/import-export.md): with standard properties if possible, else
+//! with Apple's, which Google, Nextcloud and DAVx5 read too, else with `X-CONTACTD-` properties.
 
 pub(crate) mod entries;
 pub(crate) mod single;
@@ -11,7 +11,7 @@ use crate::domain::contact::Properties;
 use crate::domain::photo::{PhotoFormat, Picture};
 use crate::vcard::{Audience, PRODUCT, Version, text};
 
-/// What a card shows.
+/// The content of a card.
 #[derive(Debug, Clone, Copy)]
 pub struct CardContent<'a> {
     /// The contact.
@@ -24,7 +24,7 @@ pub struct CardContent<'a> {
     pub last_modified: Option<i64>,
 }
 
-/// What of a contact a line shows.
+/// The part of a contact that a line shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
     DisplayName,
@@ -95,7 +95,7 @@ impl NewLine {
         crate::vcard::line::write_param(value, &mut self.head);
     }
 
-    /// Says which line breaks the texts have, if there is a CR among them: `\n` stands for all in a card.
+    /// Adds a parameter with the line breaks of the texts if there is a CR among them, because a card has only `\n`.
     pub(crate) fn breaks(&mut self, texts: &[&str], audience: Audience) {
         if audience == Audience::Export && texts.iter().any(|text| text.contains('\r')) {
             let breaks = breaks(texts);
@@ -115,7 +115,7 @@ impl NewLine {
     }
 }
 
-/// One letter for each line break of the texts: `r` is CR, `b` CRLF, `n` LF. The last goes on.
+/// One letter for each line break of the texts: `r` is CR, `b` CRLF, `n` LF. The last letter repeats.
 fn breaks(texts: &[&str]) -> String {
     let mut letters = String::new();
     for text in texts {
@@ -134,7 +134,7 @@ fn breaks(texts: &[&str]) -> String {
     letters
 }
 
-/// The numbers of groups that are free: `item1` and on.
+/// The free group numbers, from `item1` on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FreeGroups {
     taken: std::collections::BTreeSet<u64>,
@@ -142,7 +142,7 @@ pub(crate) struct FreeGroups {
 }
 
 impl FreeGroups {
-    /// A group that is in use.
+    /// Marks a group as used.
     pub(crate) fn used(&mut self, group: &str) {
         let number = group.get(..4).filter(|item| item.eq_ignore_ascii_case("item"));
         self.taken.extend(number.and_then(|_| group[4..].parse::<u64>().ok()));
@@ -175,8 +175,8 @@ pub(crate) fn lines(properties: &Properties, version: Version, audience: Audienc
 
 /// Writes a card. Lines end in CRLF.
 ///
-/// The same contact gives the same card, always. For [`Audience::Export`] everything a contact says comes back when the card is
-/// read, except what docs/import-export.md lists.
+/// The same contact always gives the same card. With [`Audience::Export`] every property comes back when the card is
+/// read, except those that docs/import-export.md lists.
 pub fn write(shown: &CardContent<'_>, version: Version, audience: Audience) -> String {
     let mut out = String::with_capacity(512 + shown.photo.map_or(0, |photo| photo.len() / 2 * 3));
     for line in ["BEGIN:VCARD", &format!("VERSION:{}", version.name()), &format!("PRODID:{PRODUCT}")] {
@@ -202,7 +202,7 @@ pub(crate) fn rev(micros: i64) -> String {
     crate::domain::date::print(micros).chars().filter(|c| !matches!(c, '-' | ':')).collect()
 }
 
-/// An identity as a card has it: in files of 4.0 a UUID is a URI.
+/// The UID of a card: in files of 4.0 a UUID is a URI.
 fn uid(uid: &str, version: Version, audience: Audience) -> String {
     if version == Version::V4 && audience == Audience::Export && uuid::Uuid::try_parse(uid).is_ok() && uid.len() == 36 {
         return format!("urn:uuid:{uid}");
@@ -219,7 +219,7 @@ pub(crate) fn photo_line(photo: &[u8], version: Version) -> NewLine {
     NewLine::new(Class::Photo, head, value)
 }
 
-/// The head of a photo's line, and what its value begins with.
+/// The head of a photo's line, and the beginning of its value.
 pub(crate) fn photo_head(photo: &[u8], version: Version) -> (String, String) {
     let format = Picture::recognize(photo).map_or(PhotoFormat::Jpeg, |picture| picture.format);
     match version {

@@ -13,7 +13,7 @@ pub(crate) fn set(properties: &Properties, text: Text) -> Option<&str> {
     properties.text(text).filter(|text| !text.is_empty())
 }
 
-/// What FN shows of a contact, and whether that is no name: the name, else what would be derived, else a number.
+/// The FN of a contact, and whether it is not a name: the name, else the derived name, else a number.
 pub(crate) fn shown_name(properties: &Properties) -> (String, bool) {
     let text = |text| properties.text(text);
     if let Some(name) = set(properties, Text::DisplayName) {
@@ -25,7 +25,7 @@ pub(crate) fn shown_name(properties: &Properties) -> (String, bool) {
     (name.or_else(number).unwrap_or_default(), true)
 }
 
-/// FN, N and what else names the person or the company.
+/// FN, N and the other lines that name the person or the company.
 pub(crate) fn names(properties: &Properties, audience: Audience, out: &mut Vec<NewLine>) {
     let (name, derived) = shown_name(properties);
     let mut line = NewLine::text(Class::DisplayName, "FN", &name, audience);
@@ -86,7 +86,7 @@ pub(crate) fn dates(properties: &Properties, version: Version, audience: Audienc
     }
 }
 
-/// BDAY. A time of day is in files only.
+/// BDAY. Only files have the time of day.
 pub(crate) fn birthday_line(birthday: &str, version: Version, audience: Audience) -> Option<NewLine> {
     let Some((day, timed)) = dates::shown(birthday) else {
         return own(Class::Birthday, "BDAY", birthday, audience);
@@ -129,7 +129,7 @@ pub(crate) fn anniversary_line(anniversary: &str, version: Version, audience: Au
     Some(if version == Version::V3 { line.labelled("_$!<Anniversary>!$_") } else { line })
 }
 
-/// A date that is none: as text, in files only.
+/// A text that is not a date: as text, in files only.
 fn own(class: Class, head: &str, value: &str, audience: Audience) -> Option<NewLine> {
     if audience != Audience::Export {
         return None;
@@ -139,7 +139,7 @@ fn own(class: Class, head: &str, value: &str, audience: Audience) -> Option<NewL
     Some(line)
 }
 
-/// Notes, gender, and what only files say.
+/// Notes, gender, and properties that only files have.
 pub(crate) fn others(properties: &Properties, version: Version, audience: Audience, out: &mut Vec<NewLine>) {
     if let Some(notes) = set(properties, Text::PersonalNotes) {
         out.push(NewLine::text(Class::Notes, "NOTE", notes, audience));
@@ -167,7 +167,7 @@ pub(crate) fn others(properties: &Properties, version: Version, audience: Audien
     }
 }
 
-/// The line of a gender. 3.0 has no property for it; X-GENDER is in files only.
+/// The line of a gender. 3.0 has no property for it; only files have X-GENDER.
 pub(crate) fn gender_line(gender: &str, version: Version, audience: Audience) -> Option<NewLine> {
     if version == Version::V3 {
         return (audience == Audience::Export).then(|| NewLine::text(Class::Gender, "X-GENDER", gender, audience));
