@@ -23,11 +23,11 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-/// Longest URL, in bytes.
+/// Maximum length of a URL, in bytes.
 const MAX_URL: usize = 2_048;
-/// Most addresses of a host that are tried.
+/// Maximum number of addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 4;
-/// Largest head of an answer, in bytes.
+/// Maximum size of the head of an answer, in bytes.
 const MAX_HEAD: usize = 16 << 10;
 const MAX_HEADERS: usize = 100;
 
@@ -120,7 +120,7 @@ pub(crate) struct HttpClient {
     tls: TlsConnector,
     /// Time limit of the whole exchange, from name resolution to the end of the answer.
     patience: Duration,
-    /// Largest body of an answer, in bytes.
+    /// Maximum size of the body of an answer, in bytes.
     max_body: usize,
 }
 
@@ -177,9 +177,9 @@ impl HttpClient {
         request: Request<Full<Bytes>>,
         to_its_end: bool,
     ) -> Result<HttpAnswer, CallError> {
-        let mut stream = Err(CallError::from("a host that does not take connections"));
+        let mut stream = Err(CallError::from("a host that does not accept connections"));
         for address in addresses.await? {
-            stream = TcpStream::connect(address).await.map_err(|_| "a host that does not take connections".into());
+            stream = TcpStream::connect(address).await.map_err(|_| "a host that does not accept connections".into());
             if stream.is_ok() {
                 break;
             }
@@ -193,7 +193,7 @@ impl HttpClient {
             .tls
             .connect(name, stream)
             .await
-            .map_err(|error| CallError(format!("a host without TLS that can be trusted: {error}")))?;
+            .map_err(|error| CallError(format!("a host without a trusted certificate: {error}")))?;
         self.send(TokioIo::new(stream), request, to_its_end).await
     }
 

@@ -10,15 +10,15 @@ use chrono::Utc;
 use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
-/// The time at which the clock stands.
+/// The time of a stopped clock.
 static STOPPED: AtomicI64 = AtomicI64::new(RUNNING);
-/// In place of a time: the clock runs.
+/// Means that the clock runs.
 const RUNNING: i64 = i64::MIN;
-/// By how much a stopped clock moves on after each write.
+/// By how much a stopped clock advances after each write.
 static TICK: AtomicI64 = AtomicI64::new(0);
-/// Ids that were made while the clock stood.
+/// Number of ids that were made while the clock was stopped.
 static MADE: AtomicU64 = AtomicU64::new(0);
-/// Where ids come from, if not from chance.
+/// The seed of ids, if they are not random.
 static SEED: OnceLock<Seed> = OnceLock::new();
 
 struct Seed {
@@ -26,28 +26,28 @@ struct Seed {
     names: Mutex<IdNames>,
 }
 
-/// Whose ids are how far, and who owns which mailbox.
+/// The number of ids of each owner, and the owners of mailboxes.
 #[derive(Default)]
 struct IdNames {
     counts: HashMap<String, u64>,
     owners: HashMap<i64, String>,
 }
 
-/// How far the ids of everybody are.
+/// The number of ids of each owner.
 pub(crate) type IdCounts = HashMap<String, u64>;
 
-/// How the clock goes.
+/// The mode of the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     System,
-    /// It stands at a time, in UTC microseconds since 1970, and moves on by some after each write.
+    /// Stopped at a time, in UTC microseconds since 1970. It advances by `tick` after each write.
     Frozen {
         now: i64,
         tick: i64,
     },
 }
 
-/// For whom an id is made. Where ids come from a seed, those of one do not depend on what others do.
+/// The owner of a new id. If ids come from a seed, those of one owner do not depend on other owners.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum IdOwner<'a> {
     /// No client sees it.
@@ -73,7 +73,7 @@ fn real() -> i64 {
     Utc::now().timestamp_micros()
 }
 
-/// The same for a write, after which a stopped clock may move on.
+/// The same for a write, after which a stopped clock may advance.
 pub(crate) fn now_of_write() -> i64 {
     let tick = TICK.load(Ordering::Acquire);
     let moved = |stopped| (stopped != RUNNING && tick > 0).then_some(stopped + tick);
@@ -83,7 +83,7 @@ pub(crate) fn now_of_write() -> i64 {
     }
 }
 
-/// How the clock goes.
+/// The mode of the clock.
 pub(crate) fn mode() -> Mode {
     match STOPPED.load(Ordering::Acquire) {
         RUNNING => Mode::System,
@@ -111,19 +111,19 @@ pub(crate) fn seeded() -> Option<u64> {
     SEED.get().map(|seed| seed.number)
 }
 
-/// Says who owns a mailbox: its number depends on who came first.
+/// Records the owner of a mailbox. The mailbox's number depends on the order of users and is not used for ids.
 pub(crate) fn introduce(mailbox: i64, owner: &str) {
     if let Some(seed) = SEED.get() {
         seed.names().owners.insert(mailbox, owner.to_ascii_lowercase());
     }
 }
 
-/// How far the ids of everybody are.
+/// The number of ids of each owner.
 pub(crate) fn counts() -> IdCounts {
     SEED.get().map(|seed| seed.names().counts.clone()).unwrap_or_default()
 }
 
-/// Goes back, or on, to counts of earlier; those of some only, by a condition on their names.
+/// Restores earlier counts, only of owners whose names satisfy a condition.
 pub(crate) fn set_counts(counts: &IdCounts, of: impl Fn(&str) -> bool) {
     let Some(seed) = SEED.get() else { return };
     let mut names = seed.names();
@@ -137,7 +137,7 @@ impl Seed {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next of somebody's bytes, and their number.
+    /// The next bytes of an owner, and their number.
     fn next(&self, key: &str) -> (u64, [u8; 32]) {
         let mut names = self.names();
         let count = names.counts.entry(key.to_owned()).or_default();
@@ -181,7 +181,7 @@ fn from_seed(seed: &Seed, now: i64, whose: IdOwner<'_>) -> Uuid {
     numbered(now, count, half)
 }
 
-/// A UUIDv7 of a time, in UTC microseconds, with a number before what is left of its random bits.
+/// A UUIDv7 of a time in UTC microseconds, with a number in front of the remaining random bits.
 fn numbered(now: i64, number: u64, random: [u8; 16]) -> Uuid {
     let bits = |shift: u32, mask: u64| u8::try_from((number >> shift) & mask).unwrap_or_default();
     // The builder overwrites the upper bits of the first byte and of the third, by the version and the variant.

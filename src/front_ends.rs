@@ -1,4 +1,4 @@
-//! The list of front ends. It stands outside of `http`, which knows none of them, and of each of them.
+//! The list of front ends. It is outside of `http` and of the front ends, because `http` knows none of them.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Api {
     }
 }
 
-/// What answers besides Graph.
+/// The front ends besides Graph.
 fn others(settings: &Settings) -> Vec<(Mount, Arc<dyn Mounted>)> {
     let mut others: Vec<(Mount, Arc<dyn Mounted>)> = vec![
         (Mount::Segment(Probe::Livez.name()), Arc::new(Probe::Livez)),
@@ -45,7 +45,7 @@ fn others(settings: &Settings) -> Vec<(Mount, Arc<dyn Mounted>)> {
         let dav: Arc<dyn Mounted> = Arc::new(Dav::new(settings));
         others.push((Mount::Segment("dav"), Arc::clone(&dav)));
         others.push((Mount::Segments(&[".well-known", "carddav"]), Arc::clone(&dav)));
-        // Where clients begin that know only the server's name. GET is Graph's.
+        // Clients that only know the server's name begin here. GET belongs to Graph.
         others.push((Mount::Root(&["OPTIONS", "PROPFIND"]), dav));
     }
     others

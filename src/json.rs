@@ -11,7 +11,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-/// Most values in one text. A contact with [`crate::domain::contact::MAX_ENTRIES`] in each collection has about 4,000.
+/// Maximum number of values in one text. A contact with [`crate::domain::contact::MAX_ENTRIES`] in each collection has
+/// about 4,000.
 const MAX_VALUES: usize = 50_000;
 
 /// A JSON value.
@@ -116,7 +117,7 @@ fn without_numbers(bytes: &[u8]) -> (Cow<'_, [u8]>, Vec<String>) {
     (shown, numbers)
 }
 
-/// The offset behind the string that contains `at`.
+/// The offset after the string that contains `at`.
 fn behind_string(bytes: &[u8], mut at: usize) -> usize {
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -147,7 +148,7 @@ fn is_number(text: &str) -> bool {
 }
 
 struct ParseState {
-    /// How many more values are allowed.
+    /// Number of values that are still allowed.
     left: usize,
     /// The remaining numbers.
     numbers: std::vec::IntoIter<String>,

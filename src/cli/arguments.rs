@@ -1,4 +1,4 @@
-//! Values on the command line: how each is read, and what a wrong one is told.
+//! Parses values on the command line, with an error for wrong ones.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -71,7 +71,7 @@ impl AnyDatabase {
     /// The database.
     ///
     /// # Errors
-    /// One line: it is none, or a temporary one, which only the process that made it can open.
+    /// One line: it is not a database, or a temporary one, which only its own process can open.
     pub fn get(&self) -> Result<Database, String> {
         match self.database.database("--database")? {
             Database::Temporary => Err(TEMPORARY.to_owned()),
@@ -105,7 +105,7 @@ impl SqliteDatabase {
     /// The file. `tool` is the PostgreSQL program that does the same.
     ///
     /// # Errors
-    /// One line: it is no file.
+    /// One line: it is not a file.
     pub fn file(&self, tool: &str) -> Result<PathBuf, String> {
         match self.database.database("--database")? {
             Database::File(path) => Ok(path),

@@ -28,7 +28,7 @@ pub struct Cli {
 pub enum Command {
     /// Serve the API until SIGTERM, SIGINT or SIGQUIT
     Serve(Box<ServeArgs>),
-    /// Run a command, such as a test runner, beside a server of its own, and end with its exit status
+    /// Run a command, such as a test runner, with a server of its own, and end with its exit status
     #[command(mut_arg("listen", exec::free_port), mut_arg("database", exec::temporary))]
     Exec(Box<ExecArgs>),
     /// Back up a SQLite database to a new file, also while it is served

@@ -1,4 +1,4 @@
-//! `contactd exec`: runs a command beside a server of its own, and ends with its status.
+//! `contactd exec`: runs a command with a server of its own, and ends with its status.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write as _};
@@ -32,12 +32,12 @@ pub struct ExecArgs {
     command: Vec<OsString>,
 }
 
-/// The listener's default: a free port. A variable for `serve` must not move a test's server to the port of another one.
+/// Makes a free port the default. The variable for `serve` must not move a test's server to the port of another server.
 pub(crate) fn free_port(argument: Arg) -> Arg {
     argument.env(None).default_value("127.0.0.1:0")
 }
 
-/// The database's default: a temporary one. A variable for `serve` must not hand a test somebody's real contacts.
+/// Makes a temporary database the default. The variable for `serve` must not give a test somebody's real contacts.
 pub(crate) fn temporary(argument: Arg) -> Arg {
     argument.env(None).default_value(":memory:")
 }
@@ -62,13 +62,13 @@ pub async fn run(ExecArgs { mut serve, command }: ExecArgs) -> Result<ExitCode, 
     })
 }
 
-/// As shells say it.
+/// The exit status as shells report it.
 fn code(status: ExitStatus) -> u8 {
     let number = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     u8::try_from(number).unwrap_or(1)
 }
 
-/// Runs the command, or says why it cannot run, with the status that shells have for it.
+/// Runs the command. If it cannot run, says why, with the status of shells for that.
 async fn run_command(words: Vec<OsString>, ready: Ready, stop: &mut Stop) -> Result<ExitStatus, (String, u8)> {
     let Some((program, arguments)) = words.split_first() else { return Err(("no command".to_owned(), 127)) };
     let mut command = Command::new(program);
@@ -90,8 +90,8 @@ async fn run_command(words: Vec<OsString>, ready: Ready, stop: &mut Stop) -> Res
     }
 }
 
-/// Sends a signal to the command. Keys of a terminal reach all processes of its foreground, the command among them, which must
-/// not be interrupted twice.
+/// Sends a signal to the command. The terminal sends the signals of its keys to all foreground processes, also to the
+/// command, which must not be interrupted twice.
 fn pass_on(signal: Option<Signal>, child: &Child) {
     let (signal, is_key) = match signal {
         Some(Signal::Terminate) | None => (process::Signal::TERM, false),

@@ -1,4 +1,4 @@
-//! `contactd export`: the contacts of a mailbox as files that other programs take.
+//! `contactd export`: writes the contacts of a mailbox to files that other programs can read.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -27,7 +27,7 @@ pub struct ExportArgs {
     #[command(flatten)]
     at: AnyDatabase,
 
-    /// The user whose contacts they are
+    /// The user whose contacts are exported
     #[arg(long, value_parser = any_name, value_name = "NAME")]
     user: String,
 
@@ -51,7 +51,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "FILTER")]
     filter: Option<String>,
 
-    /// Which photos; small leaves out those over 224 KB, which iCloud does not take
+    /// Photos to export; small leaves out those above 224 KB, which iCloud does not accept
     #[arg(long, value_enum, default_value_t)]
     photos: WhichPhotos,
 
@@ -59,7 +59,7 @@ pub struct ExportArgs {
     #[arg(long)]
     no_guard: bool,
 
-    /// Show in vCards what came from files of other formats and no property holds
+    /// Also write data from files of other formats that no property holds into vCards
     #[arg(long)]
     aside: bool,
 }
@@ -80,7 +80,7 @@ fn format(text: &str) -> Result<ExportFormat, String> {
 /// Runs `contactd export`.
 ///
 /// # Errors
-/// One line that says why. No file is left that is not whole.
+/// One line that says why. No incomplete file is left.
 pub async fn run(config: ExportArgs) -> Result<(), String> {
     config
         .at
@@ -117,7 +117,7 @@ async fn asked(store: &Store, config: &ExportArgs, mailbox: i64) -> Result<Asked
     Ok(Asked { mailbox, listing, format, photos, guard, aside, split, graph: &GraphFile })
 }
 
-/// Tells on standard error what was exported: standard output may be the file.
+/// Reports the export on standard error, because standard output may be the file.
 fn tell(summary: &Summary) {
     let mut out = io::stderr().lock();
     let _ = writeln!(out, "{} contacts exported", summary.contacts);
@@ -129,7 +129,7 @@ fn tell(summary: &Summary) {
     }
 }
 
-/// The files that are written. Each is written beside its name, and all get their names at the end.
+/// The written files. Each has a temporary name until the end.
 struct ExportFiles {
     to: Option<PathBuf>,
     split: bool,
@@ -187,7 +187,7 @@ impl ExportFiles {
     }
 }
 
-/// A file whose bytes are on the disk when it is flushed.
+/// A file that is synced when it is flushed.
 struct Synced(File);
 
 impl Write for Synced {

@@ -1,4 +1,4 @@
-//! First start of a server that has no users: creates a user and a token, and tells the operator.
+//! First start of a server that has no users: creates a user and a token, and shows them to the operator.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(crate) async fn welcome(store: &Store, database: &Database, curl: &str) -> R
     let owner = UserName::parse(OWNER).ok_or("the first user has no name")?;
     let token = secret::token()?;
     let file = (!std::io::stderr().is_terminal()).then(|| beside(database));
-    // Before the token is valid: a crash in between would lose a valid one.
+    // The file is written before the token is valid: otherwise a crash in between would lose a valid token.
     let written =
         file.as_ref().map(|file| write_private(file, &token).map_err(|error| permission::reason(file, &error)));
     let written = written.transpose()?;
@@ -38,7 +38,7 @@ pub(crate) async fn welcome(store: &Store, database: &Database, curl: &str) -> R
     };
     match store.make_first_user(&owner, new).await {
         Ok(true) => {}
-        // Another process was first, and its file may have the name by now; or it failed.
+        // Another process was first, and its file may have the name now; or it failed.
         done => {
             return done.map(drop).map_err(|error| match error {
                 Error::Denied(why) => {

@@ -54,7 +54,7 @@ pub fn check(config: &HealthArgs) -> Result<(), Unwell> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     match head.split(' ').nth(1).unwrap_or("nothing") {
         "200" => {
-            // A closed output is no error.
+            // A closed output is not an error.
             let _ = writeln!(std::io::stdout(), "{asked} is {}", if config.ready { "ready" } else { "healthy" });
             Ok(())
         }

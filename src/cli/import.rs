@@ -1,4 +1,4 @@
-//! `contactd import`: files of contacts into a mailbox, the list of imports, and their undoing.
+//! `contactd import`: imports files of contacts into a mailbox, lists imports, and undoes them.
 
 use std::fs::File;
 use std::io::{BufWriter, Read as _, Write as _};
@@ -22,7 +22,7 @@ use crate::transfer::folder_named;
 use crate::transfer::import::{self, ImportJob, ImportListener};
 use crate::transfer::reading::{Bytes, How, ReadRecord};
 
-/// Contacts that were left as they are, at most, that a person is shown.
+/// Maximum number of unchanged contacts that are shown.
 const SHOWN: usize = 15;
 
 /// Options of `contactd import`.
@@ -41,7 +41,7 @@ pub struct ImportArgs {
     #[arg(value_name = "FILE", required_unless_present_any = ["list", "undo"])]
     files: Vec<PathBuf>,
 
-    /// The user into whose mailbox they go
+    /// The user whose mailbox receives them
     #[arg(long, value_parser = any_name, value_name = "NAME", required_unless_present_any = ["list", "undo"])]
     user: Option<String>,
 
@@ -49,8 +49,8 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FOLDER")]
     folder: Option<String>,
 
-    /// The format, where the content does not tell it: vcard, csv-google, csv-outlook, csv-thunderbird, csv-yahoo,
-    /// csv-linkedin, csv, ldif, jscontact or graph
+    /// The format, if it cannot be detected: vcard, csv-google, csv-outlook, csv-thunderbird, csv-yahoo, csv-linkedin,
+    /// csv, ldif, jscontact or graph
     #[arg(long, value_parser = format, value_name = "FORMAT")]
     format: Option<FileFormat>,
 
@@ -62,11 +62,11 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 
-    /// File for the records that are refused, as they stand, to be mended and imported again
+    /// File for the refused records as they are in the file, so that they can be repaired and imported again
     #[arg(long, value_name = "FILE")]
     refused: Option<PathBuf>,
 
-    /// Order of dates in CSV where the file does not tell it: dmy or mdy
+    /// Order of dates in CSV if it cannot be detected: dmy or mdy
     #[arg(long, value_parser = order, value_name = "ORDER")]
     date_order: Option<DateOrder>,
 
@@ -78,7 +78,7 @@ pub struct ImportArgs {
     #[arg(long = "match", value_parser = ["email"], value_name = "email")]
     matching: Option<String>,
 
-    /// Continue an import of the same file that was broken off
+    /// Continue an interrupted import of the same file
     #[arg(long, conflicts_with = "dry_run")]
     resume: bool,
 
@@ -90,7 +90,8 @@ pub struct ImportArgs {
     #[arg(long, conflicts_with_all = ["files", "undo"])]
     list: bool,
 
-    /// Undo an import: remove what it made, restore what it changed, and leave what was changed since
+    /// Undo an import: contacts it created go to the trash, contacts it changed are restored, and contacts changed
+    /// since then stay as they are
     #[arg(long, value_name = "IMPORT", conflicts_with = "files")]
     undo: Option<Uuid>,
 }
@@ -180,18 +181,18 @@ async fn import_files(store: &Store, user: &User, config: &ImportArgs) -> Result
     Ok(())
 }
 
-/// An error, and what can be done when contacts were imported before it.
+/// An error, and how to continue if contacts were imported before it.
 fn explained(error: &Error, output: &ReportFiles) -> String {
     let why = reason(error.clone());
     match output.settled {
         0 => why,
         settled => {
-            format!("{why}. {settled} records were settled before; the same command with --resume does the rest")
+            format!("{why}. {settled} records were imported before that; run the same command with --resume to continue")
         }
     }
 }
 
-/// A file, and its size where it has one.
+/// A file, and its size if it has one.
 fn open(path: &Path) -> Result<(Bytes, Option<u64>), String> {
     if path.as_os_str() == "-" {
         return Ok((Box::new(std::io::stdin()), None));
@@ -205,13 +206,13 @@ fn open(path: &Path) -> Result<(Bytes, Option<u64>), String> {
     Ok((Box::new(file.take(u64::MAX)), metadata.is_file().then_some(metadata.len())))
 }
 
-/// Where the report and the refused records go.
+/// The files for the report and the refused records.
 struct ReportFiles {
     bar: ProgressBar,
     report: Option<BufWriter<File>>,
     refused: Option<BufWriter<File>>,
     preface: Vec<u8>,
-    /// Files that the report has begun with, and records of the last.
+    /// The number of files in the report, and of records of the last one.
     files: usize,
     records: usize,
     settled: u64,
@@ -303,7 +304,7 @@ async fn list(store: &Store, user: Option<&User>) -> Result<(), String> {
         let state = match (run.undone, run.finished) {
             (Some(_), _) => "undone",
             (None, Some(_)) => "finished",
-            (None, None) => "broken off",
+            (None, None) => "interrupted",
         };
         let counts = run.counts;
         [
@@ -360,7 +361,7 @@ async fn undo(store: &Store, id: Uuid, user: Option<&User>, as_json: bool) -> Re
     }
     print_line(&format!("{removed} removed, {restored} restored, {gone} deleted before, {} left", left.len()));
     if !left.is_empty() {
-        print_line("left, because they were changed after the import:");
+        print_line("left as they are, because they were changed after the import:");
         left.iter().take(SHOWN).for_each(|id| print_line(&format!("  {id}")));
     }
     if left.len() > SHOWN {

@@ -1,7 +1,8 @@
-//! Where settings come from: a flag, else a variable, else the file of `--config`, else the default. docs/settings.md, "Where
-//! settings come from".
+//! Sources of settings: a flag, else a variable, else the file of `--config`, else the default (docs/settings.md,
+//! "Where settings come from").
 //!
-//! What is below variables becomes the default of its flag before the command line is parsed, so that one parser checks all.
+//! Values from sources below the variables become the defaults of their flags before the command line is parsed, so
+//! that one parser checks all values.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -24,12 +25,12 @@ const SECRETS: [(&str, &str, &str); 2] = [
     ("database", "CONTACTD_DATABASE", "CONTACTD_DATABASE_FILE"),
     ("database_read", "CONTACTD_DATABASE_READ", "CONTACTD_DATABASE_READ_FILE"),
 ];
-/// Largest file of settings, or with a secret, in bytes.
+/// Maximum size of a file with settings or a secret, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
 /// Why there is no command to run.
 pub enum Stopped {
-    /// Help, the version, or a usage that is wrong.
+    /// Help, the version, or a wrong usage.
     Clap(Box<clap::Error>),
     /// One line: a file of settings or a secret cannot be used.
     Refused(String),
@@ -43,16 +44,16 @@ impl From<clap::Error> for Stopped {
     }
 }
 
-/// The value of a setting from below the variables.
+/// The value of a setting from a source below the variables.
 struct Layered {
     /// The flag's id.
     id: String,
     values: Vec<String>,
-    /// Where it comes from.
+    /// Its source.
     origin: String,
 }
 
-/// Reads the command line and what is below it.
+/// Reads the command line and the other sources.
 ///
 /// # Errors
 /// [`Stopped`]
@@ -82,7 +83,8 @@ pub fn parse(arguments: &[OsString]) -> Result<Cli, Stopped> {
     Ok(Cli::from_arg_matches(&matches)?)
 }
 
-/// The command, with the values as defaults of its flags. `contactd exec` is left alone: its server is one for tests.
+/// The command, with the values as defaults of its flags. `contactd exec` is left as it is, because its server is for
+/// tests.
 fn with_defaults(command: Command, name: &str, layered: &[Layered]) -> Command {
     if name.is_empty() || name == "exec" || command.find_subcommand(name).is_none() {
         return command;
@@ -149,7 +151,7 @@ fn from_file(path: &Path, serve: &Command) -> Result<Vec<Layered>, String> {
         .collect()
 }
 
-/// A value as a flag would have it.
+/// A value as the text of a flag.
 fn texts(value: &toml::Value) -> Option<Vec<String>> {
     match value {
         toml::Value::String(text) => Some(vec![text.clone()]),
@@ -163,7 +165,7 @@ fn texts(value: &toml::Value) -> Option<Vec<String>> {
     }
 }
 
-/// What systemd has handed to the service (`LoadCredential=`).
+/// The credentials of systemd (`LoadCredential=`).
 fn from_credentials() -> Vec<Layered> {
     let file = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join("tokens"));
     let file = file.filter(|file| file.is_file()).and_then(|file| Some(file.to_str()?.to_owned()));
@@ -172,7 +174,7 @@ fn from_credentials() -> Vec<Layered> {
     file.map(layered).into_iter().collect()
 }
 
-/// The secrets that variables name files of.
+/// The secrets from files that variables name.
 fn secrets() -> Result<Vec<Layered>, String> {
     let mut found = Vec::new();
     for (id, variable, of_file) in SECRETS {
@@ -219,7 +221,7 @@ fn set(variable: &str) -> Option<OsString> {
 fn read_secret(path: &Path) -> Result<String, String> {
     let text = read(path)?;
     if fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o004 != 0) {
-        // Not in the log, which has not begun.
+        // Not in the log, which is not started yet.
         let place = path.display();
         let _ = writeln!(io::stderr(), "contactd: {place}: other users of this machine may read it: chmod o-r");
     }
@@ -236,7 +238,7 @@ fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| failed(&error))
 }
 
-/// An error of clap's about a value from below the command line, with the place of the value.
+/// An error of clap about a value that is not from the command line, with its source.
 fn explain(error: clap::Error, layered: &[Layered]) -> Stopped {
     let context = |kind| error.get(kind).map(ToString::to_string);
     let (flag, value) = (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue));
@@ -255,7 +257,7 @@ fn explain(error: clap::Error, layered: &[Layered]) -> Stopped {
     }
 }
 
-/// Each setting with its value and where that comes from, as a file of settings. Secrets are not shown.
+/// Each setting with its value and source, in the form of a file of settings. Secrets are not shown.
 fn printed(serve: &ArgMatches, layered: &[Layered]) -> String {
     let origins: BTreeMap<_, _> = layered.iter().map(|one| (one.id.as_str(), one.origin.as_str())).collect();
     let mut text = String::new();
@@ -290,7 +292,7 @@ fn printed(serve: &ArgMatches, layered: &[Layered]) -> String {
     text
 }
 
-/// A value as TOML. Of a database only what cannot be a secret.
+/// A value as TOML. Of a database, only the parts that cannot be a secret.
 fn shown(id: &str, value: &str) -> String {
     let is_secret = SECRETS.iter().any(|(secret, ..)| *secret == id);
     let value = match value.parse::<Database>() {

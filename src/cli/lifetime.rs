@@ -1,4 +1,4 @@
-//! What tells others that the server is ready, and what ends it.
+//! Signals that the server is ready, and the signals that end it.
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub(crate) enum Signal {
     Hangup,
 }
 
-/// The signals that stop the server, SIGHUP, which does not, and the end of standard input where it counts.
+/// The signals that stop the server, SIGHUP, which does not, and the end of standard input if that stops it too.
 pub(crate) struct Stop {
     terminate: unix::Signal,
     interrupt: unix::Signal,
@@ -50,7 +50,7 @@ impl Stop {
         self.on_hangup = Box::new(work);
     }
 
-    /// Waits for what stops the server. Certificates are reloaded without SIGHUP.
+    /// Waits until something stops the server. Certificates are reloaded without SIGHUP.
     pub(crate) async fn wait(&mut self) {
         loop {
             match self.next().await {
@@ -78,12 +78,13 @@ impl Stop {
     }
 }
 
-/// Waits in a thread of its own, which the end of the process ends: a read of the standard input cannot be cancelled.
+/// Waits in a thread of its own, because a read of the standard input cannot be cancelled. The thread ends with the
+/// process.
 fn end_of_input() -> io::Result<oneshot::Receiver<()>> {
     let (ended, end) = oneshot::channel();
     let read = move || {
         let (mut input, mut unused) = (io::stdin().lock(), [0; 512]);
-        // An input that cannot be read has no writer either.
+        // An input that cannot be read counts as ended.
         while input.read(&mut unused).is_ok_and(|read| read > 0) {}
         let _ = ended.send(());
     };
@@ -94,12 +95,13 @@ fn end_of_input() -> io::Result<oneshot::Receiver<()>> {
 /// The file of `--ready-file`. Dropping this removes it.
 pub(crate) struct ReadyFile {
     path: PathBuf,
-    /// What is written before it gets its name.
+    /// The file under its temporary name.
     new: Option<NamedTempFile>,
 }
 
 impl ReadyFile {
-    /// Removes the file of an earlier run, so that nobody takes it for this one's, and checks that it can be written.
+    /// Removes the file of an earlier run, so that it is not mistaken for this run's, and checks that the file can be
+    /// written.
     ///
     /// # Errors
     /// One line.

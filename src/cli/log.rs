@@ -53,7 +53,7 @@ where
     Arc::new(move |which| drop(handle.reload(which)))
 }
 
-/// What is logged at a level.
+/// The log targets of a level.
 fn targets(level: LogLevel) -> Targets {
     let level = match level {
         LogLevel::Off => LevelFilter::OFF,

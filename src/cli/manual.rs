@@ -1,4 +1,4 @@
-//! `contactd man` and `contactd completions`: made of the same description of the command line that parses it.
+//! `contactd man` and `contactd completions`, generated from the definition of the command line.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -15,7 +15,7 @@ use crate::permission;
 /// Options of `contactd man`.
 #[derive(Debug, Args)]
 pub struct ManualArgs {
-    /// Folder to write a page for each command to; without it the page of contactd itself is printed
+    /// Folder for a page of each command; without it the page of contactd itself is printed
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -66,7 +66,7 @@ pub fn manual(config: &ManualArgs) -> Result<(), String> {
     command.build();
     let Some(dir) = &config.dir else {
         let page = page(command, true).map_err(|error| error.to_string())?;
-        // A closed output is no error.
+        // A closed output is not an error.
         let _ = io::stdout().write_all(&page);
         return Ok(());
     };
@@ -86,7 +86,7 @@ fn write_pages(dir: &Path, command: Command, name: String) -> Result<(), String>
     fs::write(&file, page).map_err(|error| permission::reason(&file, &error))
 }
 
-/// A page as roff. The first has what concerns all commands.
+/// A page as roff. The first one has what applies to all commands.
 fn page(command: Command, is_first: bool) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     Man::new(command).render(&mut page)?;

@@ -1,4 +1,4 @@
-//! `--metrics-listen`: the listener of those who watch the server.
+//! `--metrics-listen`: the listener for monitoring.
 
 use std::io::Write as _;
 
@@ -7,14 +7,14 @@ use crate::http::Readiness;
 use crate::http::listen::{self, ListenAddress};
 use crate::http::monitoring::{self, Monitoring};
 
-/// The running listener; nothing if none is asked for.
+/// The running listener, if there is one.
 pub(crate) struct Monitored {
     server: Option<Monitoring>,
-    /// Where it is reached. Dropping a socket's file removes it.
+    /// Its addresses. Dropping a socket's file removes it.
     _at: Vec<ListenAddress>,
 }
 
-/// Starts it, and says where it is reached.
+/// Starts the listener and prints its address.
 ///
 /// # Errors
 /// One line: the address cannot be used.
@@ -32,7 +32,7 @@ pub(crate) fn start(place: Option<&ListArg<String>>, readiness: &Readiness) -> R
         ListenAddress::Address(address) => format!("contactd metrics on http://{address}/metrics\n"),
         ListenAddress::File(file) => format!("contactd metrics on unix:{}\n", file.path.display()),
     };
-    // A closed output is no error.
+    // A closed output is not an error.
     let _ = std::io::stderr().write_all(line.as_bytes());
     Ok(Monitored { server: Some(server), _at: vec![at] })
 }

@@ -1,4 +1,4 @@
-//! What systemd is told of the server (sd_notify(3)): that it starts, is ready, stops, and is not stuck.
+//! Notifications to systemd (sd_notify(3)): the server starts, is ready, stops, and is not stuck.
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use crate::http::Readiness;
 
-/// Where the service manager listens; nothing without one.
+/// The socket of the service manager, if there is one.
 #[derive(Clone)]
 pub(crate) struct Manager(Option<SocketAddr>);
 
-/// How often it is looked whether the database is open.
+/// Interval of checks whether the database is open.
 const LOOK: Duration = Duration::from_millis(200);
-/// How often a start that takes long asks for more time, and for how much.
+/// Interval at which a long start asks for more time, and the time it asks for.
 const EXTEND: Duration = Duration::from_secs(10);
 const MORE_MICROS: u64 = 60_000_000;
 
 impl Manager {
-    /// The one that `$NOTIFY_SOCKET` names: a path, or an abstract name after `@`.
+    /// The socket in `$NOTIFY_SOCKET`: a path, or an abstract name after `@`.
     pub(crate) fn find() -> Self {
         let named = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
         Self(named.and_then(|name| {
@@ -30,7 +30,7 @@ impl Manager {
         }))
     }
 
-    /// Tells something. Whether it arrives does not matter to the server.
+    /// Sends a text. Errors are ignored.
     pub(crate) fn tell(&self, text: &str) {
         if let Some(address) = &self.0
             && let Ok(socket) = UnixDatagram::unbound()
@@ -39,8 +39,8 @@ impl Manager {
         }
     }
 
-    /// Asks for more time until the server is ready: an upgrade of the schema may take long. Then says every so often that the
-    /// server is not stuck, if the manager wants to hear it. Never returns.
+    /// Asks for more time until the server is ready, because an upgrade of the schema may take long. Then reports
+    /// regularly that the server is not stuck, if the manager asks for it. Never returns.
     pub(crate) async fn watch(self, readiness: Readiness) {
         if self.0.is_none() {
             return;

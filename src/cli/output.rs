@@ -1,4 +1,4 @@
-//! What the commands print, and how they say times and errors.
+//! The output of commands, with the forms of times and errors.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use crate::domain::date;
 use crate::domain::error::Error;
 use crate::domain::plain::printed;
 
-/// Writes a line to standard output. A closed output is no error.
+/// Writes a line to standard output. A closed output is not an error.
 pub(crate) fn print_line(line: &str) {
     let _ = writeln!(std::io::stdout(), "{}", printed(line));
 }
 
-/// Writes rows to standard output, one a line, with tabs between the fields. Control characters in a field are escaped:
-/// users choose the texts, and could otherwise forge rows.
+/// Writes rows to standard output, one on each line, with tabs between the fields. Control characters in a field are
+/// escaped, because users choose the texts and could otherwise forge rows.
 pub(crate) fn print_rows<'a, R: IntoIterator<Item = &'a str>>(rows: impl IntoIterator<Item = R>) {
     let mut out = std::io::stdout().lock();
     for row in rows {
@@ -30,7 +30,7 @@ pub(crate) fn time(micros: Option<i64>) -> String {
     micros.map_or_else(|| "-".to_owned(), date::print)
 }
 
-/// The time that lies so far back, in UTC microseconds; 0 for none.
+/// The time before now by a period, in UTC microseconds; 0 without a period.
 pub(crate) fn ago(period: Option<Duration>) -> i64 {
     period.map_or(0, |period| clock::now().saturating_sub(micros(period)))
 }

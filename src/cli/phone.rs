@@ -1,5 +1,5 @@
-//! What a phone asks for when it signs in to CardDAV: server, user and password, as text, as QR codes, and as a set-up profile of
-//! Apple's.
+//! The data for signing in to CardDAV on a phone: server, user and password, as text, as QR codes, and as a set-up
+//! profile for Apple devices.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -26,21 +26,22 @@ pub struct PhoneArgs {
     apple_profile: Option<PathBuf>,
 }
 
-/// Who signs in.
+/// The account.
 pub(crate) struct SignIn<'a> {
     pub(crate) user: &'a str,
     pub(crate) password: &'a str,
-    /// What the token is called.
+    /// The name of the token.
     pub(crate) name: Option<&'a str>,
 }
 
 impl PhoneArgs {
-    /// Whether more than text is asked for.
+    /// Whether a QR code or a profile is requested.
     pub(crate) fn wants_more(&self) -> bool {
         self.qr || self.apple_profile.is_some()
     }
 
-    /// Tells on standard error what a phone asks for, and writes the profile. The password itself is on standard output.
+    /// Prints the data for a phone on standard error, and writes the profile. The password itself is on standard
+    /// output.
     ///
     /// # Errors
     /// One line: the profile cannot be written.
@@ -77,7 +78,7 @@ impl PhoneArgs {
     }
 }
 
-/// Writes a file that only its owner can read, where there is none yet.
+/// Creates a file that only its owner can read.
 fn write(path: &Path, content: &str) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(content.as_bytes())
@@ -90,7 +91,7 @@ fn link(server: &str, user: &str) -> String {
     format!("{scheme}://{}@{rest}/dav/", crate::percent::percent_encode(user))
 }
 
-/// A configuration profile of Apple's with one CardDAV account.
+/// An Apple configuration profile with one CardDAV account.
 fn profile(server: &str, SignIn { user, password, name }: &SignIn<'_>) -> String {
     let (scheme, rest) = server.split_once("://").unwrap_or(("https", server));
     let (authority, prefix) =

@@ -52,13 +52,13 @@ pub async fn run(config: ServeArgs) -> Result<(), String> {
     run_until(config, work).await.map(drop)
 }
 
-/// How a server that is ready is reached.
+/// A server that is ready.
 pub(crate) struct Ready {
-    /// Scheme, host and port, or `unix:` and a path.
+    /// Its address: scheme, host and port, or `unix:` and a path.
     pub(crate) url: String,
-    /// Of a development certificate.
+    /// The authority of a development certificate.
     pub(crate) authority: Option<PathBuf>,
-    /// What it tells load balancers.
+    /// The state that load balancers see.
     readiness: Readiness,
 }
 
@@ -78,7 +78,7 @@ pub(crate) async fn run_until<T>(
         clock::set(clock::Mode::Frozen { now: testkit::DETERMINISTIC, tick: 0 });
     }
     let log = log::start(config.log_format, config.level()?);
-    // Before anything that takes time, so that no signal is missed.
+    // First, so that no signal is missed.
     let mut stop = Stop::listen(config.stop_with_stdin).map_err(|error| error.to_string())?;
     let access = access(&config)?;
     let places = config.places()?;
@@ -180,13 +180,13 @@ fn is_new(database: &Database) -> bool {
     }
 }
 
-/// What a server is made of, besides its store.
+/// The parts of a server, besides its store.
 struct ServerParts {
     front: Front,
     access: Option<Access>,
     notifier: Notifier,
     readiness: Readiness,
-    /// Where the tokens are put that SIGHUP reads again.
+    /// The tokens that SIGHUP reads again.
     named: Arc<OnceLock<Access>>,
     manager: Manager,
 }
@@ -287,8 +287,8 @@ fn builder(connections: &Connections, workers: usize) -> ServerBuilder {
         .disable_signals()
 }
 
-/// Tells where the server is reached. Programs wait for these lines, so they are the same in every log format. A closed output
-/// is no error.
+/// Prints the addresses of the server. Programs wait for these lines, so they are the same in every log format. A
+/// closed output is not an error.
 fn announce(reached: &[String], file: Option<&mut ReadyFile>, manager: &Manager) -> Result<(), String> {
     manager.tell("READY=1\nSTATUS=Serving");
     if let Some(file) = file {
@@ -299,8 +299,8 @@ fn announce(reached: &[String], file: Option<&mut ReadyFile>, manager: &Manager)
     Ok(())
 }
 
-/// Goes on serving while `/readyz` says that the server stops, so that a load balancer sends nothing more. A second signal ends
-/// it.
+/// Continues to serve while `/readyz` reports that the server is stopping, so that a load balancer sends no more
+/// requests. A second signal ends it.
 async fn drain(ready: &Ready, delay: Duration, stop: &mut Stop) {
     ready.readiness.drain();
     if delay.is_zero() {
@@ -392,7 +392,7 @@ fn connections(config: &ServeArgs) -> (Connections, usize) {
     (Connections::new(limits, config.log_addresses == LogAddresses::On), workers)
 }
 
-/// Reads the log level and the tokens again. What cannot be read stays as it was.
+/// Reads the log level and the tokens again. A value that cannot be read stays as it was.
 fn reloader(log: &RunningLog, named: Arc<OnceLock<Access>>) -> impl Fn() + use<> {
     let set = log.setter();
     move || {

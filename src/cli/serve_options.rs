@@ -30,7 +30,7 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Print each setting with where it comes from, and end
+    /// Print each setting with its source, and exit
     #[arg(long, env = "CONTACTD_PRINT_CONFIG", value_parser = FalseyValueParser::new())]
     pub print_config: bool,
 
@@ -87,7 +87,7 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_DEV_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
     pub dev_allow_remote: bool,
 
-    /// File of users and tokens, one name=secret a line
+    /// File of users and tokens, one name=secret on each line
     #[arg(long, env = "CONTACTD_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
@@ -113,16 +113,17 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_HANDLING", value_enum, default_value_t)]
     pub handling: Handling,
 
-    /// Serve no CardDAV, which is below /dav/
+    /// Do not serve CardDAV (below /dav/)
     #[arg(long, env = "CONTACTD_NO_CARDDAV", value_parser = FalseyValueParser::new())]
     pub no_carddav: bool,
 
-    /// Take passwords of CardDAV clients over plain http from other machines too. Anyone on the way can read them; behind a
-    /// proxy with TLS use --trust-forwarded or --public-url instead
+    /// Accept passwords of CardDAV clients over plain http from other machines too. Anyone on the network path can read
+    /// them; behind a proxy with TLS use --trust-forwarded or --public-url instead
     #[arg(long, env = "CONTACTD_ALLOW_PLAIN_BASIC", value_parser = FalseyValueParser::new())]
     pub allow_plain_basic: bool,
 
-    /// Region, such as US or DE, whose phone numbers a filter also finds as they are dialled there: 030 901820 as +49 30 901820
+    /// Region, such as US or DE: a filter also finds phone numbers as they are dialled there, for instance 030 901820
+    /// as +49 30 901820
     #[arg(long, env = "CONTACTD_PHONE_REGION", value_name = "CC")]
     pub phone_region: Option<Region>,
 
@@ -139,9 +140,9 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<String>,
 
-    /// Take the address that clients use from X-Forwarded-Proto, -Host, -Port and -Prefix, or Forwarded, unless --public-url
-    /// sets it, and clients' own addresses from X-Forwarded-For or Forwarded. Use it only if nothing but the proxy can reach
-    /// the server
+    /// Take the address that clients use from X-Forwarded-Proto, -Host, -Port and -Prefix, or Forwarded, unless
+    /// --public-url sets it, and clients' own addresses from X-Forwarded-For or Forwarded. Use it only if only the
+    /// proxy can reach the server
     #[arg(long, env = "CONTACTD_TRUST_FORWARDED", value_parser = FalseyValueParser::new())]
     pub trust_forwarded: bool,
 
@@ -203,8 +204,8 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
-    /// For tests: milliseconds to wait for the answer to a notification, after which another process takes over the
-    /// subscription of a silent one, and before the second attempt
+    /// For tests: milliseconds to wait for the answer to a notification, until another process takes over the
+    /// subscription of a silent process, and before the second attempt
     #[arg(long, env = "CONTACTD_NOTIFICATION_TIMES", value_name = "ANSWER,LEASE,RETRY", hide = true)]
     pub notification_times: Option<DeliveryTimes>,
 
@@ -241,7 +242,7 @@ pub enum LogFormat {
     Auto,
     /// Text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object on each line.
     Json,
 }
 
@@ -280,7 +281,7 @@ impl ServeArgs {
     /// The values of `--listen`.
     ///
     /// # Errors
-    /// One line: one is no address, or not allowed with `--dev`.
+    /// One line: a value is not an address, or is not allowed with `--dev`.
     pub fn places(&self) -> Result<Vec<Listen>, String> {
         let places = arguments::listen(&self.listen)?;
         for place in places.iter().filter(|_| self.dev && !self.dev_allow_remote) {
@@ -328,10 +329,10 @@ impl ServeArgs {
         oidc::Provider::new(settings).map(Some)
     }
 
-    /// What is logged. A server of tests is not to fill their output.
+    /// The log level. A server for tests must not fill their output.
     ///
     /// # Errors
-    /// One line: the database is none.
+    /// One line: the database is invalid.
     pub fn level(&self) -> Result<LogLevel, String> {
         let is_of_tests = self.dev && matches!(self.database.database("--database")?, Database::Temporary);
         Ok(self.log_level.unwrap_or(if is_of_tests { LogLevel::Warn } else { LogLevel::default() }))

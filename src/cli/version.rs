@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use crate::store;
 
-/// What is printed, if that is what is asked for.
+/// The text, if it is requested.
 pub fn asked(arguments: &[OsString]) -> Option<String> {
     let rest = arguments.get(1..).filter(|rest| rest.len() == 2)?;
     let is_it = rest.iter().any(|one| one == "--version" || one == "-V") && rest.iter().any(|one| one == "--verbose");

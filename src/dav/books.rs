@@ -164,7 +164,7 @@ pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
 /// `DELETE` of a book, like Graph's `DELETE` of a folder.
 pub(crate) async fn delete(request: &Request<'_>) -> Result<Answer, Fail> {
     if matches!(Depth::read(request.call.head.headers)?, Some(Depth::Zero | Depth::One)) {
-        return Err(Fail::bad("A collection is deleted with a Depth of infinity, or none."));
+        return Err(Fail::bad("The Depth for deleting a collection is infinity or absent."));
     }
     let CardTarget { book, .. } = CardTarget::find(request).await?;
     let mailbox = request.mailbox;

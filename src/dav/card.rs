@@ -176,7 +176,7 @@ fn check_lines(body: &str) -> Result<(CardVersion, bool), Fail> {
             continue;
         }
         if has_ended {
-            return Err(invalid("There is something behind the end of the card."));
+            return Err(invalid("There is text after the end of the card."));
         }
         count += 1;
         if count > MAX_LINES {
@@ -189,14 +189,14 @@ fn check_lines(body: &str) -> Result<(CardVersion, bool), Fail> {
             return Err(invalid("The body does not begin with BEGIN:VCARD."));
         }
         if parsed.is("BEGIN") && count > 1 {
-            return Err(invalid("There is more than one card in the body, or one in the other."));
+            return Err(invalid("There is more than one card in the body, or a nested one."));
         }
         if parsed.params().take(MAX_PARAMETERS + 1).count() > MAX_PARAMETERS {
             return Err(invalid("A line of the card has more than 255 parameters."));
         }
         if parsed.is("VERSION") {
             let found = CardVersion::of(parsed.value.trim());
-            let refused = || Fail::new(403, "<C:supported-address-data/>", "Cards are taken in version 3.0 and 4.0.");
+            let refused = || Fail::new(403, "<C:supported-address-data/>", "Cards must be of version 3.0 or 4.0.");
             let found = found.ok_or_else(refused)?;
             if version.replace(found).is_some() {
                 return Err(invalid("The card names its version twice."));

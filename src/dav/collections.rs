@@ -168,7 +168,7 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
 /// `MKCOL`: a new folder, whose id is the last segment of the path.
 pub(crate) async fn mkcol(request: &Request<'_>) -> Result<Answer, Fail> {
     let (mailbox, place) = (request.mailbox, &request.call.place);
-    let here = || Fail::new(403, "<C:addressbook-collection-location-ok/>", "Address books are made in a home only.");
+    let here = || Fail::new(403, "<C:addressbook-collection-location-ok/>", "Address books can only be created in a home.");
     let id = place.folder().unwrap_or_default();
     if place.shared().is_some() {
         return Err(here());
@@ -204,7 +204,7 @@ pub(crate) async fn mkcol(request: &Request<'_>) -> Result<Answer, Fail> {
         let sets = body.children().filter(|child| child.is(DAV, "set")).flat_map(Element::children);
         let mut types = sets.flat_map(Element::children).filter(|property| property.is(DAV, "resourcetype"));
         if types.any(|kind| kind.child(CARDDAV, "addressbook").is_none() || kind.child(DAV, "collection").is_none()) {
-            return Err(Fail::new(403, "<D:valid-resourcetype/>", "Only address books can be made here."));
+            return Err(Fail::new(403, "<D:valid-resourcetype/>", "Only address books can be created here."));
         }
         changes = PropertyChanges::read(&body, On::Book { is_default: false });
         for (name, outcome) in &mut changes.named {

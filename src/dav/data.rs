@@ -35,7 +35,7 @@ impl AddressData {
             return Ok(None);
         };
         let refused =
-            || Fail::new(403, "<C:supported-address-data/>", "Cards are given as text/vcard, version 3.0 or 4.0.");
+            || Fail::new(403, "<C:supported-address-data/>", "Cards are returned as text/vcard, version 3.0 or 4.0.");
         let content_type = asked.attribute("content-type");
         if content_type.is_some_and(|media_type| !media_type.trim().eq_ignore_ascii_case("text/vcard")) {
             return Err(refused());

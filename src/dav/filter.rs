@@ -134,7 +134,7 @@ impl PropertyFilter {
             match child.name.local.as_str() {
                 "is-not-defined" => not_defined = true,
                 "text-match" if ["PHOTO", "LOGO", "SOUND", "KEY"].contains(&name.as_str()) => {
-                    return Err(Fail::new(403, "<C:supported-filter/>", "Pictures and sounds are not searched."));
+                    return Err(Fail::new(403, "<C:supported-filter/>", "Pictures and sounds cannot be searched."));
                 }
                 "text-match" => tests.push(Test::Text(TextMatch::read(child)?)),
                 "param-filter" => tests.push(parameter(child)?),
@@ -142,7 +142,7 @@ impl PropertyFilter {
             }
         }
         if not_defined && !tests.is_empty() {
-            return Err(Fail::bad("is-not-defined stands alone."));
+            return Err(Fail::bad("is-not-defined cannot be combined with other tests."));
         }
         let tests = if not_defined { Tests::NotDefined } else { Tests::Line(tests) };
         Ok(Self { group, name, all_of: all_of(element)?, tests })
@@ -203,7 +203,7 @@ impl TextMatch {
             None | Some("default" | "i;unicode-casemap") => Collation::Unicode,
             Some("i;ascii-casemap") => Collation::Ascii,
             Some("i;octet") => Collation::Octet,
-            Some(_) => return Err(Fail::new(403, "<C:supported-collation/>", "There is no such collation here.")),
+            Some(_) => return Err(Fail::new(403, "<C:supported-collation/>", "This collation is not supported.")),
         };
         let kind = match element.attribute("match-type") {
             None | Some("contains") => MatchType::Contains,

@@ -22,7 +22,7 @@ const BLOCK: usize = 200;
 
 /// `REPORT`
 pub(crate) async fn report(request: &Request<'_>) -> Result<Answer, Fail> {
-    let unknown = || Fail::new(403, "<D:supported-report/>", "There is no such report here.");
+    let unknown = || Fail::new(403, "<D:supported-report/>", "This report is not supported.");
     if request.body.iter().all(u8::is_ascii_whitespace) {
         return Err(unknown());
     }

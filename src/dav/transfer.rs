@@ -26,7 +26,7 @@ pub(crate) async fn relocate(request: &Request<'_>) -> Result<Answer, Fail> {
 
 /// `COPY` and `MOVE` of a collection, which are not supported.
 pub(crate) async fn of_collection(_: &Request<'_>) -> Result<Answer, Fail> {
-    let message = "Address books are not moved or copied.";
+    let message = "Address books cannot be moved or copied.";
     std::future::ready(Err(Fail::new(403, "<C:addressbook-collection-location-ok/>", message))).await
 }
 
@@ -40,7 +40,7 @@ fn destination(request: &Request<'_>) -> Result<(String, String), Fail> {
         Fail::new(
             403,
             "<C:addressbook-collection-location-ok/>",
-            "A card goes into an address book of the same mailbox only.",
+            "A card can only be moved or copied to an address book of the same mailbox.",
         )
     };
     let place = call.hrefs.read(&sent).ok_or_else(elsewhere)?;

@@ -125,7 +125,7 @@ pub struct Run {
     pub folder: String,
     /// UTC microseconds.
     pub started: i64,
-    /// UTC microseconds; none where it was broken off.
+    /// UTC microseconds; `None` if it was interrupted.
     pub finished: Option<i64>,
     /// UTC microseconds.
     pub undone: Option<i64>,

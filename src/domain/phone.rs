@@ -18,7 +18,7 @@ impl FromStr for Region {
     fn from_str(text: &str) -> Result<Self, String> {
         let is_code = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
         let id = is_code.then(|| text.to_ascii_uppercase().parse().ok()).flatten();
-        id.map(Self).ok_or_else(|| format!("'{text}' is no region: expected two letters, such as US or DE"))
+        id.map(Self).ok_or_else(|| format!("'{text}' is not a region: expected two letters, such as US or DE"))
     }
 }
 

@@ -50,7 +50,7 @@ impl CardReader {
     /// Further notes for the report.
     pub(crate) fn notes(&self) -> Vec<String> {
         let junk = self.cards.junk_lines();
-        let note = || format!("{junk} lines between the cards are no vCard and were passed over.");
+        let note = || format!("{junk} lines between the cards are not vCard and were skipped.");
         (junk > 0).then(note).into_iter().collect()
     }
 

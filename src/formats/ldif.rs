@@ -19,7 +19,7 @@ const MAX_ENTRY: usize = 8 << 20;
 /// Maximum number of lines of an entry.
 const MAX_LINES: usize = 50_000;
 /// The name of lines that are not attributes.
-const JUNK: &str = "(lines that are no LDIF)";
+const JUNK: &str = "(lines that are not LDIF)";
 
 /// Reads the entries of an LDIF file.
 #[derive(Debug)]

@@ -228,10 +228,10 @@ impl Batch<'_> {
                 Query::none(&query)?;
                 return service::document(&call);
             }
-            Resource::Health => return Err(refused("url", "A step asks for data: '/healthz' is asked for by itself.")),
+            Resource::Health => return Err(refused("url", "'/healthz' cannot be a step of a batch: send a request of its own.")),
             Resource::Metadata => return Err(refused("url", "A step's answer cannot be XML.")),
             Resource::Owned(_, Item::ContactsImport(_) | Item::ContactsExport(_)) => {
-                return Err(refused("url", "Files are imported and exported by themselves, not in a batch."));
+                return Err(refused("url", "Imports and exports cannot be steps of a batch."));
             }
             _ => {}
         }

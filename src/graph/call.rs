@@ -38,13 +38,13 @@ fn check_length(path: &str, query: &str) -> Result<(), Error> {
     if path.len() + 3 * query.len() <= MAX_ADDRESS || path.len() + query::length_in_link(query) <= MAX_ADDRESS {
         return Ok(());
     }
-    let message = format!("An address has at most {MAX_ADDRESS} bytes, what links must encode counted as encoded.");
+    let message = format!("An address has at most {MAX_ADDRESS} bytes, counted as links encode it.");
     Err(Error::invalid(Kind::Query, "", message))
 }
 
 fn parse_position(value: &str) -> Result<i64, Error> {
     value.trim().parse().ok().filter(|number| *number >= 0).ok_or_else(|| {
-        Error::invalid(Kind::Request, POSITION, format!("'{POSITION}' must be a number as an answer gave it."))
+        Error::invalid(Kind::Request, POSITION, format!("'{POSITION}' must be the number of an earlier answer."))
     })
 }
 

@@ -172,7 +172,7 @@ pub(crate) fn message(error: &Error) -> String {
         }
         Error::NoSegment(segment) => return format!("Resource not found for the segment '{}'.", shorten(segment)),
         Error::MethodNotAllowed(offered) => return not_allowed(offered),
-        Error::NotImplemented(what) => return format!("{what} is not offered by this server yet."),
+        Error::NotImplemented(what) => return format!("{what} is not supported by this server yet."),
         Error::Denied(why) => return format!("Access is denied. {why}"),
         Error::TooLarge(limit) => return format!("The request body is larger than {limit} bytes."),
         Error::NotAcceptable(message) | Error::UnsupportedMediaType(message) | Error::Quota(message) => {
@@ -181,7 +181,7 @@ pub(crate) fn message(error: &Error) -> String {
         Error::MalformedId => "Id is malformed. The id of a contact or category is a lower-case UUID of 36 characters.",
         Error::NotFound => "The specified object was not found in the store.",
         Error::Dependency => "A step that this one depends on has failed. Nothing was done.",
-        Error::TooMuch => "The answers of this batch are too large together. Ask for this one again in another batch.",
+        Error::TooMuch => "The answers of this batch are too large together. Send this step again in another batch.",
         Error::Unauthorized => "Access token is empty or not valid. Send a known one as Authorization: Bearer {token}.",
         Error::NoMe => "/me request is only valid with delegated authentication flow. An application uses /users/{id}.",
         Error::Stale => {

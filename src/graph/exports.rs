@@ -40,7 +40,7 @@ pub(crate) async fn export(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
         ("$expand", query.expand.is_some()),
     ];
     if let Some((name, _)) = given.iter().find(|(_, given)| *given) {
-        let message = format!("An export has all properties of all contacts that are found: '{name}' cannot be given.");
+        let message = format!("An export has all properties of all contacts that match: '{name}' does not apply.");
         return Err(Error::invalid(Kind::Query, *name, message));
     }
     let format = match &query.format {
@@ -173,7 +173,7 @@ fn accepted(call: &Call<'_>) -> Result<Option<ExportFormat>, Error> {
     };
     best(&ranges, known).ok_or_else(|| {
         let types = ExportFormat::ALL.map(ExportFormat::media_type).join(", ");
-        Error::NotAcceptable(format!("An export can be {types}; 'format' names them too."))
+        Error::NotAcceptable(format!("An export can be {types}; 'format' selects one too."))
     })
 }
 

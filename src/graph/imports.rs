@@ -75,7 +75,7 @@ pub(crate) async fn import(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
     let boundary = boundary(&body)?;
     job.how.is_gzip = body.is_gzip;
     if body.is_gzip && boundary.is_some() {
-        let message = "A form is sent as it is; the file in it may be compressed.";
+        let message = "A form cannot be compressed; the file in it can.";
         return Err(Error::UnsupportedMediaType(message.to_owned()));
     }
     let turn = ImportPermit::take(&call.api.importing, job.mailbox)?;

@@ -113,7 +113,7 @@ fn dependencies(steps: &[BatchStep]) -> Result<Vec<Vec<usize>>, Error> {
             Entry::Vacant(place) if !step.id.is_empty() => drop(place.insert(i)),
             _ => {
                 let id = shorten(&step.id);
-                let message = format!("The id '{id}' of a step must be there once, and not be empty.");
+                let message = format!("The id '{id}' of a step must be unique, and not empty.");
                 return Err(refused(&format!("requests/{i}/id"), message));
             }
         }
@@ -122,14 +122,14 @@ fn dependencies(steps: &[BatchStep]) -> Result<Vec<Vec<usize>>, Error> {
     for (i, step) in steps.iter().enumerate() {
         let named = step.depends_on.iter().flatten().map(|id| {
             places.get(&id.to_ascii_lowercase()).copied().ok_or_else(|| {
-                let message = format!("The step '{}' that is depended on is not in the batch.", shorten(id));
+                let message = format!("The step depends on '{}', which is not in the batch.", shorten(id));
                 refused(&format!("requests/{i}/dependsOn"), message)
             })
         });
         before.push(named.collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect::<Vec<_>>());
     }
     match in_a_circle(&before) {
-        Some(i) => Err(refused(&format!("requests/{i}/dependsOn"), "Steps wait for each other in a circle.")),
+        Some(i) => Err(refused(&format!("requests/{i}/dependsOn"), "Steps depend on each other in a circle.")),
         None => Ok(before),
     }
 }
@@ -273,6 +273,6 @@ mod tests {
             refusal(&all.into())
         };
         assert_eq!(chain(999), Default::default());
-        assert_eq!(chain(5), ("requests/0/dependsOn".into(), "Steps wait for each other in a circle.".into()));
+        assert_eq!(chain(5), ("requests/0/dependsOn".into(), "Steps depend on each other in a circle.".into()));
     }
 }

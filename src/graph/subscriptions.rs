@@ -123,7 +123,7 @@ pub(crate) async fn create(call: &Call<'_>, caller: &Caller, body: &[u8]) -> Res
     let found = call.mailbox(caller, &owner, Need::Read).await?;
     let (store, mailbox) = (&found.store, found.user.mailbox);
     if call.handling() == Handling::Strict && matches!(&caller.who, Who::User(own) if own.mailbox != mailbox) {
-        return Err(Error::Denied("Graph takes no subscription to what others share."));
+        return Err(Error::Denied("Graph does not support subscriptions to mailboxes that others share."));
     }
     let subject = match about {
         About::Contacts(path) if path.is_empty() => Subject::Contacts,

@@ -10,7 +10,7 @@ use crate::store::Chunks;
 /// The position of the mailbox after a write (docs/graph.md, "Positions").
 pub(crate) const POSITION: &str = "Contactd-Position";
 
-/// Bytes of a body that are passed to the connection at once, at most.
+/// Maximum number of bytes of a body that are passed to the connection at once.
 pub(crate) const PIECE: u32 = 64 << 10;
 
 /// Status, headers and, unless it is empty, a body. A body without `Content-Type` has the type of its front end.
@@ -20,7 +20,7 @@ pub(crate) struct Answer {
     pub(crate) body: Option<Body>,
 }
 
-/// What follows the head of an answer.
+/// The body of an answer.
 pub(crate) enum Body {
     Bytes(Vec<u8>),
     /// A constant of the program.

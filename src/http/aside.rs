@@ -21,7 +21,7 @@ pub(crate) struct BlockingPermit(OwnedSemaphorePermit);
 /// Waits for a turn and does `work`.
 ///
 /// # Errors
-/// [`Error::Internal`] where it panics.
+/// [`Error::Internal`] if it panics.
 pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     BlockingPermit::wait().await?.work(work).await
 }
@@ -43,7 +43,7 @@ impl BlockingPermit {
     /// Does `work`. The turn is returned when the work ends, even if the caller was dropped.
     ///
     /// # Errors
-    /// [`Error::Internal`] where it panics.
+    /// [`Error::Internal`] if it panics.
     pub(crate) async fn work<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
         let Self(turn) = self;
         let work = move || {

@@ -20,7 +20,7 @@ use crate::oidc::{self, Provider, Unverified, Verified};
 use crate::percent::percent_decode;
 use crate::store::{Bearer, Store, TokenFacts};
 
-/// CachedToken tokens whose facts are cached, at most.
+/// Maximum number of tokens whose facts are cached.
 const MAX_REMEMBERED: usize = 10_000;
 /// Interval at which the use of a token is recorded, in microseconds.
 const USED_EVERY: i64 = 10 * 60 * 1_000_000;

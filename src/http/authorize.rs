@@ -7,7 +7,7 @@ use crate::http::Api;
 use crate::http::authenticate::{Caller, Who};
 use crate::store::{Actor, Store};
 
-/// What a call needs of its caller.
+/// The right that a call needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// Nothing: not even a token.
@@ -22,18 +22,19 @@ pub(crate) enum Need {
     Users,
     /// To see whom a mailbox is shared with.
     SeeShares,
-    /// To share it, which takes an application that may list users.
+    /// To share it, which only an application that may list users can do.
     Share,
-    /// To take that back.
+    /// To remove a share.
     Unshare,
 }
 
 impl Api {
-    /// The mailbox of a user, the caller's own without a name, for a caller who may do this with it. The store acts as `actor`.
+    /// The mailbox of a user (without a name, the caller's own) for a caller with the right `need`. The store acts as
+    /// `actor`.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`] for a user who does not exist or whom the caller may not see; [`Error::NoMe`] where an application
-    /// names none; [`Error::Denied`] if the token does not permit the call.
+    /// [`Error::UnknownUser`] for a user who does not exist or whom the caller may not see; [`Error::NoMe`] if an
+    /// application names none; [`Error::Denied`] if the token does not permit the call.
     pub(crate) async fn mailbox(
         &self,
         caller: &Caller,
@@ -79,7 +80,7 @@ impl Api {
     }
 }
 
-/// What a caller may do with a mailbox.
+/// The rights of a caller on a mailbox.
 #[derive(Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a right of its own")]
 pub(crate) struct May {

@@ -18,19 +18,20 @@ use crate::metrics::list::REQUEST_BYTES;
 const MAX_LEFT: usize = 64 << 10;
 const LEFT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Members of a gzip body, at most. Clients send one; each costs tens of kilobytes of memory, however short it is.
+/// Maximum number of members of a gzip body. Clients send one; each costs tens of kilobytes of memory, however short it
+/// is.
 const MAX_MEMBERS: usize = 16;
 /// Some programs write it in front of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a call does with a body.
+/// How a call uses a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyUse {
     /// It is not read.
     Not,
     /// It must be sent as `application/json`.
     Json,
-    /// It is read whatever its type.
+    /// It is read with any type.
     Bytes,
     /// The same, up to this many bytes in place of [`MAX_BODY`].
     UpTo(usize),
@@ -41,8 +42,8 @@ pub(crate) enum BodyUse {
 /// Reads a body and decompresses it.
 ///
 /// # Errors
-/// [`Error::TooLarge`] (at once where the length is declared), [`Error::UnsupportedMediaType`], [`Error::TooSlow`],
-/// 400 if it breaks off or is not gzip, and [`Error::Throttled`] or [`Error::Busy`] if there is no room for it.
+/// [`Error::TooLarge`] (at once if the length is declared), [`Error::UnsupportedMediaType`], [`Error::TooSlow`], 400 if
+/// it breaks off or is not gzip, and [`Error::Throttled`] or [`Error::Busy`] if there is no room for it.
 pub(crate) async fn read(
     taken: BodyUse,
     headers: &HeaderMap,
@@ -113,7 +114,7 @@ fn utf_8(mut body: Vec<u8>) -> Result<Vec<u8>, Error> {
 async fn receive(payload: &mut Payload, most: usize, permit: &Permit) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body breaks off before its end."))?;
+        let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body ends too early."))?;
         if body.len() + chunk.len() > most {
             return Err(Error::TooLarge(most));
         }
@@ -158,7 +159,7 @@ fn unpack(packed: &[u8], most: usize) -> Result<Option<Vec<u8>>, Error> {
         if body.len() > most {
             return Ok(None);
         }
-        read.map_err(|_| refused("The body is not what gzip makes."))?;
+        read.map_err(|_| refused("The body is not valid gzip."))?;
         rest = member.into_inner();
     }
     Ok(Some(body))

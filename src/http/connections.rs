@@ -22,7 +22,7 @@ use crate::http::client::{self, Client};
 use crate::http::logged;
 use crate::metrics::list::{CLOSED, CONNECTIONS, Closed, Conn as Counted, REFUSED, Refused};
 
-/// ConnectionLimits of connections.
+/// Limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// Concurrent connections.
@@ -320,7 +320,7 @@ impl Drop for Connection {
                 REFUSED.one(Refused::Head);
             }
             let address = self.peer.as_deref().filter(|_| self.shared.log_addresses);
-            tracing::info!(address, reason, "a connection was given up");
+            tracing::info!(address, reason, "a connection was dropped");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the edge counts of a request for the metrics.
+//! The metrics of requests.
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
@@ -20,7 +20,7 @@ pub(crate) fn method_of(request: &HttpRequest) -> &'static str {
     }
 }
 
-/// Methods of WebDAV, which CardDAV has.
+/// Methods of WebDAV that CardDAV supports.
 const WEBDAV: [&str; 6] = ["PROPFIND", "PROPPATCH", "REPORT", "MKCOL", "COPY", "MOVE"];
 
 /// Counts a request that a limit has refused.

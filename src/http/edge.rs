@@ -1,4 +1,4 @@
-//! From a request of actix to its answer, for every front end: admission, authentication, the body, the log.
+//! Turns a request of actix into its answer, for every front end: admission, authentication, the body, the log.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -36,31 +36,31 @@ use crate::store::Chunks;
 /// Time for the system to send what was written before a fault ends the connection.
 const SENT: Duration = Duration::from_millis(50);
 
-/// What the log says of a request.
+/// The facts of a request for the log.
 #[derive(Default)]
 struct LogEntry {
     route: &'static str,
     address: Option<String>,
     /// The id of a stored token.
     token: Option<Uuid>,
-    /// Of an error.
+    /// The code of an error.
     code: Option<&'static str>,
-    /// Where a kit for tests watches, and the caller is known.
+    /// For the kit for tests, if there is one and the caller is known.
     seen: Seen,
 }
 
-/// What a kit for tests is told of a request.
+/// The facts of a request for the kit for tests.
 #[derive(Default)]
 struct Seen {
     subject: Option<CallSubject>,
     token: Option<String>,
     body: Vec<u8>,
-    /// The fault that struck.
+    /// The id of the fault that applied.
     fault: Option<String>,
     cut: Option<Cut>,
 }
 
-/// Has the front end of the path answer a request.
+/// Lets the front end of the path answer a request.
 pub(crate) fn dispatch(
     request: HttpRequest,
     payload: web::Payload,
@@ -99,7 +99,7 @@ pub(crate) async fn serve<F: FrontEnd>(
     let answer = packed::pack(request.headers(), answer).await;
     let answer = answer.unwrap_or_else(|error| F::error(&error, &ids));
     if !held.permit.as_ref().is_some_and(Permit::is_of_somebody) {
-        // However slowly a stranger takes an answer, it holds nothing.
+        // An unknown client holds no permits while it reads an answer.
         held = Held::default();
     }
     {
@@ -137,7 +137,7 @@ fn record(watched: &Watched<'_>, request: &HttpRequest, api: &Api, entry: &LogEn
     watched.inspector.record(&asked, took, answer, entry.seen.fault.as_deref());
 }
 
-/// The answer on a connection that fails as a test wants it to.
+/// The answer on a connection that fails as a test asks.
 fn broken(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
     let body = match answer.body {
         Some(Body::Bytes(body)) => web::Bytes::from(body),
@@ -157,7 +157,7 @@ fn broken(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
         _ => (web::Bytes::new(), body.len().max(1)),
     };
     let exchange = held.exchange.again();
-    // What was sent must be on its way before the connection ends.
+    // The sent bytes must leave before the connection ends.
     let end = async move {
         if cut == Cut::Stall {
             std::future::pending::<()>().await;
@@ -171,7 +171,7 @@ fn broken(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
     response.body(Paced::chunks(Some(size as u64), Box::pin(chunks.chain(stream::once(end))), held))
 }
 
-/// One line a request, without anything a client wrote.
+/// One line for each request, without anything that a client wrote.
 fn log(
     request: &HttpRequest,
     settings: &Settings,
@@ -193,12 +193,12 @@ fn log(
     }
 }
 
-/// Warns once that limits and the log take the proxy for every client.
+/// Warns once that limits and the log see the proxy as the only client.
 fn warn_of_proxy(request: &HttpRequest, api: &Api) {
     let trusted = api.settings.limits.forwarded;
     let is_told = match (trusted, &api.settings.origin) {
         (true, _) => client::contradicts(request.headers()),
-        // That there is a proxy was known at the start, and said.
+        // That there is a proxy was known and logged at the start.
         (false, Origin::Public(_)) => false,
         (false, _) => client::tells(request.headers()),
     };
@@ -217,7 +217,7 @@ fn warn_of_proxy(request: &HttpRequest, api: &Api) {
     }
 }
 
-/// From the address to the answer. The body is read only for a caller who is known and a call that wants one.
+/// Answers a request. The body is read only for a known caller and a call that uses it.
 async fn answer<F: FrontEnd>(
     front_end: &F,
     request: &HttpRequest,
@@ -251,7 +251,7 @@ async fn answer<F: FrontEnd>(
     if let Some(answer) = F::open(&call) {
         return answer;
     }
-    // Before the caller is looked up: a user may be another after a reset.
+    // Before the caller is looked up, because a reset may replace the user.
     let _passing = match &api.inspector {
         Some(inspector) => Some(inspector.gate().read().await),
         None => None,
@@ -305,7 +305,7 @@ async fn answer<F: FrontEnd>(
     Ok(answer)
 }
 
-/// Has the front end do what is asked, for the caller as the database has it now.
+/// Lets the front end perform the call, for the caller as in the database.
 async fn perform<F: FrontEnd>(
     api: &Api,
     call: &F::Call<'_>,
@@ -323,7 +323,7 @@ async fn perform<F: FrontEnd>(
     answer
 }
 
-/// Refuses what reaches a server that accepts every caller by a name that is not its own.
+/// On a server that accepts every caller, refuses requests whose host is not its own.
 ///
 /// # Errors
 /// [`Error::Denied`]
@@ -337,7 +337,7 @@ pub(crate) fn is_meant(request: &HttpRequest, api: &Api) -> Result<(), Error> {
     Ok(())
 }
 
-/// The caller of a credential. Of an address that has sent too many unknown tokens, one is looked up at a time.
+/// The caller of a credential. For an address that has sent too many unknown tokens, one token is looked up at a time.
 async fn who(api: &Api, permit: &Permit, credential: Option<Credential<'_>>) -> Result<Caller, Error> {
     let suspected = permit.suspected(Instant::now());
     let turn = suspected.map(|_| &api.admission.suspects);
@@ -351,8 +351,7 @@ async fn who(api: &Api, permit: &Permit, credential: Option<Credential<'_>>) -> 
     caller
 }
 
-/// The caller as the database has it now, if the cache had a user who was removed and added again. Nothing was done for
-/// the one that was cached.
+/// The caller as in the database, if the cached user was removed and added again. Nothing was done for the cached user.
 async fn replaced(api: &Api, caller: &Caller, credential: Option<Credential<'_>>) -> Result<Option<Caller>, Error> {
     let Who::User(known) = &caller.who else { return Ok(None) };
     api.unguarded.forget_user(&known.user_principal_name);
@@ -362,7 +361,7 @@ async fn replaced(api: &Api, caller: &Caller, credential: Option<Credential<'_>>
     Ok(is_other.then_some(current))
 }
 
-/// Counts an answer for as long as it is in memory. What has only been read can still be refused.
+/// Counts an answer for as long as it is in memory. The answer to a read can still be refused.
 fn hold(permit: &Permit, answer: &Answer, reads: bool) -> Result<(), Error> {
     let Some(Body::Bytes(bytes)) = &answer.body else { return Ok(()) };
     if reads {
@@ -393,7 +392,7 @@ fn split_mount(request: &HttpRequest) -> Result<(&str, &str), Error> {
     path.strip_prefix(decoded).map(|rest| (&path[..matched], rest)).ok_or_else(|| Error::NoSegment(path.to_owned()))
 }
 
-/// A time as HTTP writes it.
+/// A time in the format of HTTP.
 fn httpdate(now: i64) -> header::HttpDate {
     (UNIX_EPOCH + Duration::from_micros(now.max(0).unsigned_abs())).into()
 }
@@ -404,7 +403,7 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
         response.insert_header(*header);
     }
     response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
-    // It is somebody's data, or tells of it. What is not says so itself.
+    // By default no cache may store an answer: it may show somebody's data.
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     if let clock::Mode::Frozen { now, .. } = clock::mode() {
         response.insert_header((header::DATE, httpdate(now)));
@@ -419,7 +418,7 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
     }
     let typed = answer.headers.iter().any(|(name, _)| *name == header::CONTENT_TYPE);
     for (name, value) in answer.headers {
-        // It may depend on more than one thing.
+        // An answer may have several of these headers.
         if name == header::VARY || name == header::WWW_AUTHENTICATE {
             response.append_header((name, value));
         } else {
@@ -436,7 +435,7 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
             response.body(Paced::bytes(body, held))
         }
         Some(Body::Static(body)) => response.body(Paced::bytes(body, held)),
-        // The connection would read them all to send nothing.
+        // The connection would read all chunks and send none.
         Some(Body::Chunks(size, _)) if request.method() == Method::HEAD => {
             response.body(SizedStream::new(size, stream::empty::<Result<_, Error>>()))
         }
@@ -447,8 +446,8 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
     }
 }
 
-/// The pieces of an answer. An error ends them, breaks the connection off, and is logged.
+/// The pieces of an answer. An error ends them, breaks the connection, and is logged.
 fn logged(pieces: Chunks, request_id: String) -> LocalBoxStream<'static, Result<web::Bytes, Error>> {
-    let broke_off = move |error: &Error| tracing::warn!(request_id, %error, "an answer broke off");
+    let broke_off = move |error: &Error| tracing::warn!(request_id, %error, "an answer was interrupted");
     Box::pin(pieces.map_ok(web::Bytes::from).inspect_err(broke_off))
 }

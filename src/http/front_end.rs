@@ -1,4 +1,4 @@
-//! What the edge needs of a front end.
+//! The interface between the edge and a front end.
 
 use std::any::Any;
 
@@ -26,24 +26,24 @@ pub(crate) struct RequestHead<'a> {
     pub(crate) source: RequestSource,
 }
 
-/// How a request came here.
+/// The source of a request.
 #[derive(Clone, Default)]
 pub(crate) struct RequestSource {
-    /// Scheme, host and mount: what every link begins with.
+    /// Scheme, host and mount, with which every link begins.
     pub(crate) root: String,
-    /// The client's address, where it is known.
+    /// The client's address, if it is known.
     pub(crate) address: Option<String>,
     /// The request's id in the log.
     pub(crate) request: Uuid,
 }
 
-/// What a front end's own limits count until the answer is sent.
+/// A permit of a front end's own limits, held until the answer is sent.
 pub(crate) type Counted = Option<Box<dyn Any>>;
 
-/// A protocol over the store. The edge reads nothing of a request beyond its head, and calls these in the order in which
-/// they stand. Static, so that a request costs no allocation for it.
+/// A protocol over the store. The edge itself reads only the head of a request, and calls these functions in this
+/// order. They are static, so that a request costs no allocation for them.
 pub(crate) trait FrontEnd: Send + Sync + 'static {
-    /// A request, read as far as its head goes.
+    /// A request after its head is read.
     type Call<'a>;
 
     /// The credentials it accepts.
@@ -51,24 +51,24 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     /// Headers of every answer.
     const HEADERS: &'static [(&'static str, &'static str)];
 
-    /// Whether a path means something here.
+    /// Whether the front end has this path.
     fn knows(&self, path: &str) -> bool;
 
     /// Reads a head.
     ///
     /// # Errors
-    /// Those of the address and of headers that cannot be read.
+    /// Those of the address and of invalid headers.
     fn read<'a>(&'a self, api: &'a Api, head: RequestHead<'a>) -> Result<Self::Call<'a>, Error>;
 
     /// The shape of the path for the log, which must not hold what a client wrote.
     fn route(call: &Self::Call<'_>) -> &'static str;
 
-    /// What the call is about, for the journal of tests; `None` if the front end does not tell.
+    /// The subject of the call, for the journal of tests; `None` if the front end does not provide it.
     fn subject(_: &Self::Call<'_>, _: &Caller) -> Option<CallSubject> {
         None
     }
 
-    /// All calls, each a method and what [`FrontEnd::route`] says of it, so that their metrics exist from the start.
+    /// All calls, as a method and the value of [`FrontEnd::route`], so that their metrics exist from the start.
     fn calls() -> Vec<(&'static str, &'static str)> {
         Vec::new()
     }
@@ -81,7 +81,7 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
         method == Method::GET || method == Method::HEAD
     }
 
-    /// What the call does with a body.
+    /// How the call uses a body.
     ///
     /// # Errors
     /// [`Error::MethodNotAllowed`]
@@ -90,7 +90,7 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     /// The answer of a call that needs no caller; `None` for every other call.
     fn open(call: &Self::Call<'_>) -> Option<Result<Answer, Error>>;
 
-    /// Counts a call against limits of the front end's own.
+    /// Counts a call against the front end's own limits.
     ///
     /// # Errors
     /// [`Error::Throttled`]
@@ -99,24 +99,24 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     /// Gives a call the body that its handler reads itself ([`BodyUse::Streamed`]).
     fn stream(_call: &Self::Call<'_>, _body: Streamed) {}
 
-    /// Counts a body against them.
+    /// Counts a body against the front end's own limits.
     ///
     /// # Errors
     /// [`Error::Throttled`]
     fn received(&self, call: &Self::Call<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error>;
 
-    /// Does what is asked, for a caller who is authenticated.
+    /// Performs the call for an authenticated caller.
     ///
     /// # Errors
     /// Every error that a call can end with.
     async fn perform(call: &Self::Call<'_>, caller: &Caller, permit: &Permit, body: &[u8]) -> Result<Answer, Error>;
 
-    /// The answer an error becomes, in the front end's own words.
+    /// The answer for an error, in the form of the front end.
     fn error(error: &Error, ids: &RequestIds) -> Answer;
 
     /// The code of an error, for the log.
     fn code(error: &Error) -> &'static str;
 
-    /// The type of a body whose answer names none.
+    /// The type of a body if the answer names none.
     fn media_type(path: &str, query: &str, headers: &HeaderMap) -> &'static str;
 }

@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 
 use crate::domain::error::Error;
 
-/// The last check and who it answers.
+/// The last check, and the requests that it answers.
 pub(crate) struct Health {
     came: AtomicU64,
     /// The number of the last request that it answers, and its outcome.
@@ -53,7 +53,7 @@ mod tests {
             if number == 2 { Err(Error::unavailable("it is not well")) } else { Ok(()) }
         };
         let answers = join_all((0..100).map(|_| health.ask(look))).await;
-        // The first began before the others asked.
+        // The first check began before the other requests.
         assert_eq!(looks.get(), 2);
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
         assert!(health.ask(look).await.is_ok());

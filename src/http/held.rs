@@ -1,4 +1,4 @@
-//! What a request holds until the client has read its answer.
+//! The permits that a request holds until the client has read its answer.
 
 use crate::http::connections::ConnectionExchange;
 use crate::http::front_end::Counted;
@@ -20,7 +20,7 @@ impl Held {
         Self { measured: Some(measured), ..self }
     }
 
-    /// Gives back what others may need, but for the memory that the answer takes.
+    /// Releases the permits, except for the memory of the answer.
     pub(crate) fn give_back(&mut self) {
         self.counted = None;
         if let Some(permit) = &mut self.permit {

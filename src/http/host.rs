@@ -10,7 +10,7 @@ use crate::http::client::AtFile;
 use crate::http::origin::split_port;
 use crate::http::serving;
 
-/// The name under which clients of Graph are redirected to this machine, with the certificate of `contactd dev-cert`.
+/// The host name with which Graph clients reach this machine, with the certificate of `contactd dev-cert`.
 const GRAPH: &str = "graph.microsoft.com";
 
 /// Whether a request names this machine or one of these hosts. A request without a host is not from a browser, and a browser

@@ -1,4 +1,5 @@
-//! Where a kit for tests sees requests, and answers in place of the server. Without one, a request costs one check.
+//! The interface for a kit for tests that sees requests and answers in place of the server. Without a kit, a request
+//! costs one check.
 
 use std::time::Duration;
 
@@ -20,34 +21,34 @@ pub(crate) struct InspectedRequest<'a> {
     pub(crate) subject: &'a CallSubject,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
-    /// The name of the caller; none if it is not known.
+    /// The name of the caller, if it is known.
     pub(crate) token: Option<&'a str>,
     /// Scheme, host and mount.
     pub(crate) root: &'a str,
-    /// The request; that of the batch, for a step.
+    /// The id of the request; for a step, of the batch's request.
     pub(crate) request: Uuid,
-    /// The place of the step in its batch, and its id.
+    /// The index of the step in its batch, and its id.
     pub(crate) step: Option<(usize, &'a str)>,
 }
 
-/// What a call is about.
+/// The subject of a call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CallSubject {
-    /// The path in its one spelling.
+    /// The canonical path.
     pub(crate) path: String,
-    /// The user whose mailbox it is.
+    /// The owner of the mailbox.
     pub(crate) user: Option<String>,
 }
 
-/// A fault that strikes a request.
+/// A fault that applies to a request.
 pub(crate) struct Strike {
     /// Its id.
     pub(crate) fault: String,
-    /// Before the answer.
+    /// The delay before the answer.
     pub(crate) delay: Duration,
-    /// Whether what is asked is done, and only its answer lost.
+    /// Whether the call is performed and only its answer is lost.
     pub(crate) is_after: bool,
-    /// In place of the true one.
+    /// The answer that replaces the real one.
     pub(crate) answer: Option<Answer>,
     pub(crate) cut: Option<Cut>,
 }
@@ -67,23 +68,23 @@ pub(crate) enum Cut {
 
 /// A kit for tests.
 pub(crate) trait Inspector: Send + Sync {
-    /// Keeps the state of the start, which a reset goes back to.
+    /// Saves the initial state, to which a reset returns.
     fn begin<'a>(&'a self, store: &'a Store) -> LocalBoxFuture<'a, Result<(), Error>>;
 
-    /// Requests pass it together, and what changes the whole store alone.
+    /// Requests hold it shared; work that replaces the whole store holds it exclusively.
     fn gate(&self) -> &RwLock<()>;
 
-    /// The fault that strikes a request.
+    /// The fault that applies to a request.
     fn strike(&self, asked: &InspectedRequest<'_>) -> Option<Strike>;
 
-    /// Writes a request to the journal; a step of a batch is written with its batch.
+    /// Records a request in the journal. A step of a batch is recorded with its batch.
     fn record(&self, asked: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>);
 
-    /// A request has ended, whether it was recorded or its client left.
+    /// Called when a request has ended, also if the client left.
     fn forget(&self, request: Uuid);
 }
 
-/// Does what is asked, unless a fault prevents it. Returns the fault's id and what it does to the connection.
+/// Performs the call, unless a fault prevents it. Returns the fault's id and its effect on the connection.
 pub(crate) async fn perform(
     inspector: &dyn Inspector,
     asked: &InspectedRequest<'_>,

@@ -24,7 +24,7 @@ const MODE: u32 = 0o660;
 /// A value of `--listen`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
-    /// A host, or none for all addresses of the machine, and a port.
+    /// A host (`None` for all addresses of the machine) and a port.
     Port(Option<String>, u16),
     /// A Unix socket.
     Unix(PathBuf),
@@ -62,7 +62,7 @@ impl Listen {
     /// The addresses of the host; none for a Unix socket.
     ///
     /// # Errors
-    /// The host has none.
+    /// The host has no address.
     pub fn addresses(&self) -> Result<Vec<SocketAddr>, Error> {
         let Self::Port(host, port) = self else { return Ok(Vec::new()) };
         let both = |v4: Ipv4Addr, v6: Ipv6Addr| vec![(v4, *port).into(), (v6, *port).into()];
@@ -195,7 +195,7 @@ fn is_not_here(error: &Error) -> bool {
 
 fn bind_address(address: SocketAddr, beside_v4: bool) -> Result<BoundAddress, Error> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // Else connections of a server that has just ended would block the address.
+    // Otherwise connections of a server that has just ended would block the address.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() && beside_v4 {
         socket.set_only_v6(true)?;
@@ -215,7 +215,7 @@ fn bind_file(path: &Path) -> Result<BoundAddress, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(Error::new(ErrorKind::AlreadyExists, "it exists already and is no socket"));
+            return Err(Error::new(ErrorKind::AlreadyExists, "it exists already and is not a socket"));
         }
         Ok(_) if is_served(path)? => return Err(Error::new(ErrorKind::AddrInUse, "another process listens there")),
         Ok(_) => fs::remove_file(path)?,
@@ -301,7 +301,7 @@ mod tests {
         drop(first);
         assert!(!path.exists());
         fs::write(&path, "mine").unwrap();
-        assert!(bind(&place).unwrap_err().contains("is no socket"));
+        assert!(bind(&place).unwrap_err().contains("is not a socket"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
     }
 

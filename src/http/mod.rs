@@ -1,5 +1,5 @@
-//! The edge, for every front end: listener, admission, authentication, bodies, origin, CORS, request log. It knows none of
-//! them: a front end implements `front_end::FrontEnd` and is listed in `src/front_ends.rs`.
+//! The edge, for every front end: listener, admission, authentication, bodies, origin, CORS, request log. It knows no
+//! front end: a front end implements `front_end::FrontEnd` and is listed in `src/front_ends.rs`.
 
 pub(crate) mod answer;
 pub(crate) mod aside;
@@ -55,7 +55,7 @@ pub use crate::http::probes::Readiness;
 use crate::notify::Notifier;
 use crate::store::Store;
 
-/// Largest request body in bytes, as sent and unpacked.
+/// Maximum size of a request body in bytes, as sent and unpacked.
 pub const MAX_BODY: usize = 4 << 20;
 
 /// Default of [`Settings::max_import`].
@@ -71,7 +71,7 @@ pub struct Api {
     pub(crate) front_ends: FrontEnds,
     pub(crate) admission: Arc<Admission>,
     pub(crate) warned: Arc<AtomicBool>,
-    /// The mailboxes that files are imported into at this time.
+    /// The mailboxes with a running import.
     pub(crate) importing: Arc<Mutex<Vec<i64>>>,
     pub(crate) health: Arc<Health>,
     /// The kit for tests.
@@ -81,11 +81,11 @@ pub struct Api {
 /// Settings of the API that every front end shares.
 #[derive(Clone)]
 pub struct Settings {
-    /// The region whose numbers of phones are also found as they are dialled there.
+    /// The region in which phone numbers are also found as they are dialled there.
     pub phone_region: Option<Region>,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
-    /// Largest file that can be imported, in bytes, as sent and unpacked.
+    /// Maximum size of a file to import, in bytes, as sent and unpacked.
     pub max_import: u64,
     /// How long a delta link stays valid.
     pub keep_changes: Duration,
@@ -107,7 +107,7 @@ pub struct Settings {
     /// Confirms subscriptions and delivers notifications; without it no subscription is offered. Its owner must also run
     /// [`Notifier::deliver`].
     pub notifier: Option<Notifier>,
-    /// What `/readyz` answers from.
+    /// The state that `/readyz` reports.
     pub readiness: Readiness,
 }
 

@@ -1,5 +1,5 @@
-//! The listener of those who watch the server: `/metrics`, `/livez` and `/readyz`. It has an address and a thread of its own, so that
-//! it answers before the database is open and while the server is full, and clients cannot reach it.
+//! The listener for monitoring: `/metrics`, `/livez` and `/readyz`. It has its own address and thread, so that it
+//! answers before the database is open and while the server is full, and clients cannot reach it.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::http::listen::{BoundAddress, ListenAddress, Listener};
 use crate::http::probes::{Probe, Readiness};
 use crate::metrics;
 
-/// Connections at once: Prometheus, an orchestrator, and people who look.
+/// Maximum number of connections: Prometheus, an orchestrator, and a few people.
 const CONNECTIONS: usize = 64;
-/// Time limit for reading figures from the database. What was not read by then is as it was before.
+/// Time limit for reading figures from the database. Figures that were not read by then keep their last value.
 const MEASURE: Duration = Duration::from_secs(5);
-/// Seconds that a request has to end when the server stops.
+/// Seconds in which a request must end when the server stops.
 const STOP_SECONDS: u64 = 1;
 
-/// Serves the metrics and probes on a bound address. Returns the server and where it is reached.
+/// Serves the metrics and probes on a bound address. Returns the server and its address.
 ///
 /// # Errors
 /// Those of the socket.

@@ -1,4 +1,4 @@
-//! Which front end answers which path.
+//! The front ends and the paths that they answer.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(crate) trait Mounted: Send + Sync {
         Vec::new()
     }
 
-    /// Answers a request. In a box, which is the only one on the way to a handler.
+    /// Answers a request. This is the only boxed future on the way to a handler.
     fn serve(
         self: Arc<Self>,
         request: HttpRequest,
@@ -75,11 +75,12 @@ impl FrontEnds {
     pub(crate) fn announce(&self) {
         let all = self.others.iter().map(|(_, front_end)| front_end).chain([&self.root]);
         all.for_each(|front_end| calls::announce(front_end.calls()));
-        // What names no call.
+        // Requests that are no known call.
         calls::announce([("GET", "unknown")]);
     }
 
-    /// The front end of a path, for requests of this method. What a browser asks about `/` before a request goes to the first one.
+    /// The front end of a path, for requests of this method. The preflight of a browser for `/` goes to the root front
+    /// end.
     pub(crate) fn of(&self, request: &HttpRequest, path: &str) -> &Arc<dyn Mounted> {
         let method = request.method().as_str();
         let is_preflight = method == "OPTIONS" && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);

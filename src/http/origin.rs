@@ -1,4 +1,4 @@
-//! The address under which the client reached the API: what links and contexts begin with.
+//! The address under which the client reached the API, with which links and contexts begin.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
@@ -40,7 +40,7 @@ pub(crate) fn below<'a>(origin: &Origin, path: &'a str, knows: impl Fn(&str) -> 
     }
 }
 
-/// What the proxies in front say of the request. The first of several is the nearest to the client.
+/// The request as the proxies in front describe it. The first of several values is the nearest to the client.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Forwarded<'a> {
     scheme: Option<&'static str>,
@@ -196,7 +196,7 @@ mod tests {
         ] {
             assert_eq!(below(&origin, path, knows), expected, "{path}");
         }
-        // A prefix that names something: what came without it goes first.
+        // A prefix that is also a path: the path without the prefix is tried first.
         let origin = Origin::Public("https://a.example/me".to_owned());
         assert_eq!(["/me/contacts", "/me/me/contacts"].map(|path| below(&origin, path, knows)), ["/me/contacts"; 2]);
         for origin in [Origin::Host, Origin::Public("https://a.example".to_owned())] {

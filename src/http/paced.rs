@@ -16,7 +16,7 @@ use crate::http::held::Held;
 /// A body, of known size unless it is a stream.
 pub(crate) struct Paced {
     size: Option<u64>,
-    /// Bytes that were passed on.
+    /// Number of bytes that were passed on.
     given: u64,
     rest: Bytes,
     chunks: Option<LocalBoxStream<'static, Result<Bytes, Error>>>,
@@ -53,7 +53,7 @@ impl MessageBody for Paced {
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => {
                     if self.size.is_none() {
-                        // It is not the client that is slow.
+                        // The client is not the slow one now.
                         self.held.exchange.works();
                     }
                     return Poll::Pending;

@@ -12,7 +12,7 @@ use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
 use crate::http::aside::{BlockingPermit, SHORT};
 
-/// Shortest body that is compressed, in bytes: a shorter one fits into one or two packets.
+/// Minimum size of a body that is compressed, in bytes: a smaller one fits into one or two packets.
 const LEAST: usize = 2 << 10;
 
 /// Compresses an answer if the client accepts that, and adds `Vary`.
@@ -30,7 +30,7 @@ pub(crate) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer
     let is_short = body.len() <= SHORT;
     let body = match BlockingPermit::now().filter(|_| !is_short) {
         _ if !wants_gzip(asked) => body,
-        // Not worth waiting for: the client can do without.
+        // Compression is optional, so it is not waited for.
         None if !is_short => body,
         turn => {
             answer.headers.push((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")));

@@ -1,5 +1,5 @@
-//! `GET /livez` and `GET /readyz`, as Kubernetes asks them: whether the process answers, and whether requests should be sent to
-//! it. No token is needed, no limit counts them, and they wait for no connection that clients' requests use.
+//! `GET /livez` and `GET /readyz` for Kubernetes: whether the process answers, and whether it should get requests. They
+//! need no token, count against no limit, and wait for no connection that clients' requests use.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,9 +15,9 @@ use crate::http::Api;
 use crate::http::mount::Mounted;
 use crate::store::{Finding, Store};
 
-/// Time for which what was found is answered again, so that probes cost nothing.
+/// Time for which a result is reused, so that probes cost nothing.
 const FRESH: Duration = Duration::from_secs(1);
-/// Time limit for looking.
+/// Time limit for a check.
 const LOOK: Duration = Duration::from_secs(8);
 
 /// Whether the server is ready for requests. Clones share it.
@@ -28,19 +28,19 @@ pub struct Readiness(Arc<ReadinessState>);
 struct ReadinessState {
     store: OnceLock<Store>,
     is_draining: AtomicBool,
-    /// What was found last, and when.
+    /// The last findings, and their time.
     last: Mutex<Option<(Instant, Vec<Finding>)>>,
 }
 
 impl Readiness {
-    /// From now on it is not ready, because it stops soon.
+    /// Marks the server as not ready, because it stops soon.
     pub fn drain(&self) {
         self.0.is_draining.store(true, Ordering::Release);
     }
 
-    /// The store to look at. Until it is set the server is not ready.
+    /// Sets the store to check. Until then the server is not ready.
     pub(crate) fn watch(&self, store: &Store) {
-        // A second API over the same settings looks at the store of the first.
+        // A second API with the same settings keeps the store of the first.
         let _ = self.0.store.set(store.clone());
     }
 
@@ -49,7 +49,7 @@ impl Readiness {
         self.0.store.get()
     }
 
-    /// What was found at most a second ago.
+    /// The findings, at most a second old.
     pub(crate) async fn look(&self) -> Vec<Finding> {
         let mut last = self.0.last.lock().await;
         let found = match &*last {
@@ -92,7 +92,7 @@ impl Probe {
         }
     }
 
-    /// Its answer. A `verbose` one has a line for each check; one that is not well always has them.
+    /// Its answer. A `verbose` answer has a line for each check; the answer of a failed check always has them.
     pub(crate) async fn answer(self, request: &HttpRequest, readiness: &Readiness) -> HttpResponse {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET, HEAD")).finish();
@@ -119,7 +119,7 @@ impl Probe {
     }
 }
 
-/// A line for each check, as Kubernetes writes them.
+/// A line for each check, in the format of Kubernetes.
 fn told(name: &str, findings: &[Finding], is_well: bool) -> String {
     let mut text = String::new();
     for Finding { what, found } in findings {
@@ -146,7 +146,7 @@ impl Mounted for Probe {
         api: web::Data<Api>,
     ) -> LocalBoxFuture<'static, HttpResponse> {
         Box::pin(async move {
-            // Below the mount, and below a prefix that a proxy leaves in the path.
+            // The path may have the mount and the prefix of a proxy in front.
             let last = request.uri().path().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
             if last.eq_ignore_ascii_case(self.name()) {
                 self.answer(&request, &api.settings.readiness).await

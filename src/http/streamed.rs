@@ -1,4 +1,5 @@
-//! Request bodies that are read as they arrive: files to import. Only their progress is timed, since they may be of any length.
+//! Request bodies that are read as they arrive: files to import. Only their progress is timed, because they may have
+//! any length.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use crate::domain::error::{Error, Kind};
 use crate::http::Settings;
 use crate::http::body;
 
-/// Bytes a second that must come on average, once the time limit of a body is over.
+/// Minimum average of bytes per second after the time limit of a body.
 const LEAST_RATE: u64 = 1 << 10;
 
 /// A body that its handler reads.
@@ -22,10 +23,10 @@ pub(crate) struct Streamed {
     /// As sent.
     pub(crate) content_type: Option<String>,
     timeout: Duration,
-    /// How long it was waited for, and how many bytes came.
+    /// The time spent waiting, and the number of bytes that came.
     waited: Duration,
     received: u64,
-    /// How many more bytes may come.
+    /// Number of bytes that may still come.
     left: u64,
     most: u64,
 }
@@ -34,7 +35,7 @@ impl Streamed {
     /// The body of a request.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] where the declared length is over the limit, [`Error::UnsupportedMediaType`] for its encoding.
+    /// [`Error::TooLarge`] if the declared length is above the limit, [`Error::UnsupportedMediaType`] for its encoding.
     pub(crate) fn of(headers: &HeaderMap, payload: Payload, settings: &Settings) -> Result<Self, Error> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let declared = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or_default();
@@ -57,7 +58,8 @@ impl Streamed {
     /// The next piece; `None` at the end.
     ///
     /// # Errors
-    /// [`Error::TooSlow`] where nothing comes for too long, or too little all the time, [`Error::TooLarge`], 400 if it breaks off.
+    /// [`Error::TooSlow`] if nothing comes for too long, or too little on average, [`Error::TooLarge`], 400 if it
+    /// breaks off.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let earned = Duration::from_millis(self.received.saturating_mul(1_000) / LEAST_RATE);
         let patience = (self.timeout + earned).saturating_sub(self.waited).min(self.timeout);
@@ -65,7 +67,7 @@ impl Streamed {
         let next = tokio::time::timeout(patience, self.payload.next()).await;
         self.waited += started.elapsed();
         let Some(chunk) = next.map_err(|_| Error::TooSlow)? else { return Ok(None) };
-        let chunk = chunk.map_err(|_| Error::invalid(Kind::Request, "", "The body breaks off before its end."))?;
+        let chunk = chunk.map_err(|_| Error::invalid(Kind::Request, "", "The body ends too early."))?;
         self.received += chunk.len() as u64;
         self.left = self.left.checked_sub(chunk.len() as u64).ok_or_else(|| too_large(self.most))?;
         Ok(Some(chunk))

@@ -88,7 +88,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    IN_FLIGHT: Gauge = Gauge::new("contactd_http_requests_in_flight", "Requests that are not answered completely.");
+    IN_FLIGHT: Gauge = Gauge::new("contactd_http_requests_in_flight", "Requests in progress.");
     REQUEST_BYTES: Counter = Counter::new("contactd_http_request_bytes_total", "Bytes of request bodies as sent.");
     RESPONSE_BYTES: Counter = Counter::new("contactd_http_response_bytes_total", "Bytes of answers' bodies as sent.");
     REFUSED: Counters<Refused> = Counters::new("contactd_http_refused_total", "Requests refused by a limit.");
@@ -107,7 +107,7 @@ metrics! {
         Histogram::of_times("contactd_store_commit_duration_seconds", "Time of a commit with its sync.", TIMES);
     COMMIT_JOBS: Histogram = Histogram::of_numbers(
         "contactd_store_commit_jobs", "Writes that shared a commit.", &[1, 2, 4, 8, 16, 32, 64, 128, 256]);
-    WRITES: Counters<Write> = Counters::new("contactd_store_writes_total", "Writes by how they ended.");
+    WRITES: Counters<Write> = Counters::new("contactd_store_writes_total", "Writes by result.");
     QUERIES: Histograms<Query> =
         Histograms::of_times("contactd_store_query_duration_seconds", "Time of a read with its wait for a connection.");
     INTERRUPTED: Counter =
@@ -119,7 +119,7 @@ metrics! {
     DATABASE_BYTES: Gauge = Gauge::unknown("contactd_sqlite_database_bytes", "Size of the database file.");
     WAL_BYTES: Gauge = Gauge::unknown("contactd_sqlite_wal_bytes", "Size of the write-ahead log.");
     FREE_BYTES: Gauge =
-        Gauge::unknown("contactd_sqlite_free_bytes", "Space in the database file that no row uses.");
+        Gauge::unknown("contactd_sqlite_free_bytes", "Unused space in the database file.");
     DISK_FREE: Gauge =
         Gauge::unknown("contactd_sqlite_disk_free_bytes", "Free space of the file system of the database.");
     CONNECTS: Counters<Done> =
@@ -127,19 +127,19 @@ metrics! {
     STANDBY_READS: Counters<Standby> =
         Counters::new("contactd_postgres_standby_reads_total", "Reads that were sent to a standby.");
     LOOKUPS: Counters<Lookup> = Counters::new(
-        "contactd_postgres_commit_lookups_total", "Commits whose answer was lost, by what was found of them.");
+        "contactd_postgres_commit_lookups_total", "Commits whose answer was lost, by outcome.");
     USERS: Gauge = Gauge::unknown("contactd_users", "Users.");
     CONTACTS: Gauge =
         Gauge::unknown("contactd_contacts", "Contacts of all mailboxes, including deleted ones that are not purged.");
     SUBSCRIPTIONS: Gauge = Gauge::unknown("contactd_subscriptions", "Subscriptions to change notifications.");
     NOTIFICATIONS: Counters<Notified> =
-        Counters::new("contactd_notifications_total", "Deliveries of change notifications by how they ended.");
+        Counters::new("contactd_notifications_total", "Deliveries of change notifications by result.");
     NOTIFICATION_DELAY: Histogram = Histogram::of_times(
         "contactd_notification_delay_seconds", "Time from a change to the delivery of its notification.",
         &[10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000, 30_000_000, 60_000_000, 300_000_000, 3_600_000_000]);
     BACKLOG: Gauge = Gauge::unknown(
-        "contactd_notification_backlog_changes", "Changes that subscriptions have not been told of yet.");
+        "contactd_notification_backlog_changes", "Changes that are not delivered to subscriptions yet.");
     PURGED: Counters<Purged> = Counters::new("contactd_purged_total", "Rows that purges removed.");
     PURGE_SUCCESS: Gauge = Gauge::unknown(
-        "contactd_purge_last_success_timestamp_seconds", "End of the last purge that failed nowhere, as Unix time.");
+        "contactd_purge_last_success_timestamp_seconds", "End of the last purge without failures, as Unix time.");
 }

@@ -150,7 +150,7 @@ impl Notifier {
         } else if !media_type.eq_ignore_ascii_case("text/plain") {
             "a host whose answer is not text/plain".to_owned()
         } else if answer.body.is_none() {
-            format!("a host whose answer breaks off, or has more than {MAX_BODY} bytes")
+            format!("a host whose answer is incomplete, or has more than {MAX_BODY} bytes")
         } else if answer.body.is_none_or(|body| body != token.as_bytes()) {
             "a host that does not answer with the validationToken, decoded, and nothing else".to_owned()
         } else {

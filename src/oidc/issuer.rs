@@ -70,7 +70,7 @@ impl Issuer {
         let answer = self.client.exchange(target, addresses(target), request, String::new(), true).await?;
         match (answer.status, answer.body) {
             (200, Some(body)) => Ok(body),
-            (200, None) => Err(CallError(format!("an answer that breaks off, or has more than {MAX_BODY} bytes"))),
+            (200, None) => Err(CallError(format!("an answer that is incomplete, or has more than {MAX_BODY} bytes"))),
             // Redirects are refused too: the issuer must be at the configured address.
             (status, _) => Err(CallError(format!("a host that answers {status} and not 200"))),
         }

@@ -73,7 +73,7 @@ pub(crate) fn put(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     let Setting { mode, now, tick } = read(&asking.body)?;
     if mode == ModeName::System {
         if now.is_some() || tick.is_some() {
-            return Err(refused("mode", "'now' and 'tick' are of a frozen clock."));
+            return Err(refused("mode", "'now' and 'tick' apply to a frozen clock only."));
         }
         if let Mode::Frozen { now, .. } = clock::mode() {
             clock::set(Mode::System);
@@ -81,7 +81,7 @@ pub(crate) fn put(asking: &KitRequest<'_>) -> Result<Answer, Error> {
                 clock::set(Mode::Frozen { now, tick: 0 });
                 return Err(refused(
                     "mode",
-                    "The clock stands in the future, and never goes back but by reset and restore.",
+                    "The clock is in the future. Only reset and restore can set it back.",
                 ));
             }
         }
@@ -94,7 +94,7 @@ pub(crate) fn put(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     };
     let now = now.map_or(Ok(clock::now()), |now| moment(&now, "now"))?;
     if before.is_some_and(|before| now < before) {
-        return Err(refused("now", "The clock never goes back but by reset and restore."));
+        return Err(refused("now", "Only reset and restore can set the clock back."));
     }
     clock::set(Mode::Frozen { now, tick: tick.map_or(0, |tick| tick.0) });
     Answer::json(200, &shown())
@@ -112,7 +112,7 @@ pub(crate) async fn advance(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let Advance { by, to } = read(&asking.body)?;
     let Mode::Frozen { now, tick } = clock::mode() else {
-        return Err(refused("", "Only a frozen clock is moved on: PUT /_contactd/clock freezes it."));
+        return Err(refused("", "Only a frozen clock can be advanced: PUT /_contactd/clock freezes it."));
     };
     let then = match (by, to) {
         (Some(by), None) => now.saturating_add(by.0),
@@ -120,14 +120,14 @@ pub(crate) async fn advance(asking: KitRequest<'_>) -> Result<Answer, Error> {
         _ => return Err(refused("", "Expected 'by', a span like P31D, or 'to', a time.")),
     };
     if !(now..=LAST).contains(&then) {
-        return Err(refused("to", "The clock moves on only, and no further than the year 9999."));
+        return Err(refused("to", "The clock can only be advanced, up to the year 9999."));
     }
     let store = &asking.api.unguarded;
     let before = store.standing(now, then).await?;
     clock::set(Mode::Frozen { now: then, tick });
     store.purge_now().await;
     if !is_settled(asking.api, SETTLE).await? {
-        return Err(Error::unavailable("what fell due was not done in time"));
+        return Err(Error::unavailable("what became due was not done in time"));
     }
     let after = store.standing(now, then).await?;
     let done = json!({
@@ -157,7 +157,7 @@ pub(crate) async fn settle(asking: KitRequest<'_>) -> Result<Answer, Error> {
         return Answer::empty(204);
     }
     let left = asking.api.unguarded.undelivered().await?;
-    let error = json!({"code": "timeout", "message": format!("{left} subscriptions have something to be delivered.")});
+    let error = json!({"code": "timeout", "message": format!("{left} subscriptions have undelivered notifications.")});
     Answer::json(408, &json!({"error": error}))
 }
 

@@ -109,7 +109,7 @@ fn options(query: &str) -> Result<BTreeMap<String, String>, Error> {
             .zip(percent_decode(value, true))
             .ok_or_else(|| Error::invalid(Kind::Query, "", format!("'{pair}' is not percent-encoded as UTF-8.")))?;
         if options.insert(name.clone(), value).is_some() {
-            return Err(Error::invalid(Kind::Query, &name, format!("'{name}' is there twice.")));
+            return Err(Error::invalid(Kind::Query, &name, format!("'{name}' is given twice.")));
         }
     }
     Ok(options)
@@ -135,7 +135,7 @@ fn fit(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
 async fn receive(payload: &mut web::Payload) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body breaks off before its end."))?;
+        let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body ends too early."))?;
         if body.len() + chunk.len() > MAX_BODY {
             return Err(Error::TooLarge(MAX_BODY));
         }

@@ -165,7 +165,7 @@ impl FaultSpec {
                 );
             }
             1 => {}
-            _ => return refused("", "'throttle' and 'deltaToken' stand alone: they have their own answers."),
+            _ => return refused("", "'throttle' and 'deltaToken' cannot be combined with other effects: they have their own answers."),
         }
         for (target, answer) in self
             .answers
@@ -198,7 +198,7 @@ impl AnswerSpec {
             Error::invalid(
                 Kind::Body,
                 format!("answer/headers/{name}"),
-                format!("'{name}' is no header that an answer can have."),
+                format!("'{name}' is not a header of an answer."),
             )
         };
         let mut headers = Vec::new();

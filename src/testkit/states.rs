@@ -83,7 +83,7 @@ pub(crate) async fn begin(kit: &Kit, store: &Store) -> Result<(), Error> {
     match store.keep().await {
         Ok(kept) => drop(kit.snapshots().insert(BASELINE.to_owned(), snapshot_of(BASELINE, None, kept))),
         Err(Error::Quota(why)) => {
-            tracing::warn!(why, "the state of the start is not kept, so it is none that a reset can go back to");
+            tracing::warn!(why, "the initial state cannot be saved, so a reset cannot return to it");
             kit.lacks_baseline.store(true, Ordering::Release);
         }
         Err(error) => return Err(error),
@@ -109,7 +109,7 @@ pub(crate) async fn reset(asking: KitRequest<'_>) -> Result<Answer, Error> {
         match to.as_deref() {
             None | Some(BASELINE) if kit.lacks_baseline.load(Ordering::Acquire) => {
                 return Err(Error::Denied(
-                    "The state of the start was too large to be kept. Reset to a snapshot, or to 'empty'.",
+                    "The initial state was too large to be saved. Reset to a snapshot, or to 'empty'.",
                 ));
             }
             None | Some(BASELINE) => baseline.clone(),

@@ -233,7 +233,7 @@ impl Importing<'_> {
             self.totals
                 .report
                 .notes
-                .push(format!("{missing} members of groups are no contacts of the file or the mailbox"));
+                .push(format!("{missing} members of groups are not contacts of the file or the mailbox"));
         }
         Ok(())
     }

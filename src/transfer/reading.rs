@@ -150,7 +150,7 @@ impl Reading {
         let hash = identity::hex(&Sha256::digest(&head));
         let is_gzip = head.starts_with(b"\x1f\x8b");
         if self.how.is_gzip && !is_gzip {
-            return Err(Error::invalid(Kind::Request, "", "The body is not what gzip makes."));
+            return Err(Error::invalid(Kind::Request, "", "The body is not valid gzip."));
         }
         let file: Bytes = Box::new(io::Cursor::new(head).chain(file));
         let mut file: Bytes = if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { file };
@@ -297,7 +297,7 @@ fn failed(error: io::Error) -> Error {
     }
     match error.kind() {
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-            Error::invalid(Kind::Request, "", "The file is compressed, and its rest is not what gzip makes.")
+            Error::invalid(Kind::Request, "", "The file is compressed, and its end is not valid gzip.")
         }
         _ => Error::unavailable(error),
     }

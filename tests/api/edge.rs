@@ -87,7 +87,7 @@ fn the_log_has_no_addresses_where_it_is_not_to_have_them() {
     assert_eq!((&line["address"], &line["status"]), (&Value::Null, &json!(200)));
     assert!(line["token"].is_string(), "{line}");
     garbage(&server, b"GARBAGE\r\n\r\n");
-    until(|| !events(&server, "a connection was given up").is_empty());
+    until(|| !events(&server, "a connection was dropped").is_empty());
     assert!(!server.log().contains("127.0.0.1\""), "{}", server.log());
 }
 
@@ -116,9 +116,9 @@ fn what_is_no_http_is_logged_with_its_address_and_is_no_error_of_the_server() {
     for (i, bytes) in sent.into_iter().enumerate() {
         let answer = garbage(&server, bytes);
         assert!(answer.starts_with("HTTP/1.1 4"), "{i}: {answer}");
-        until(|| events(&server, "a connection was given up").len() == i + 1);
+        until(|| events(&server, "a connection was dropped").len() == i + 1);
     }
-    for event in events(&server, "a connection was given up") {
+    for event in events(&server, "a connection was dropped") {
         assert_eq!((&event["level"], &event["address"]), (&json!("INFO"), &json!("127.0.0.1")), "{event}");
         assert!(event["reason"].is_string(), "{event}");
     }

@@ -1,4 +1,4 @@
-//! `contactd import` and `contactd export`, as people and scripts use them: beside a server, broken off, continued and undone.
+//! `contactd import` and `contactd export`, as people and scripts use them: beside a server, interrupted, continued and undone.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -118,7 +118,7 @@ fn a_file_is_imported_beside_a_server_reported_and_undone() {
     assert_eq!(
         text,
         format!(
-            "1 removed, 0 restored, 0 deleted before, 1 left\nleft, because they were changed after the import:\n  {id}\n"
+            "1 removed, 0 restored, 0 deleted before, 1 left\nleft as they are, because they were changed after the import:\n  {id}\n"
         )
     );
     assert_eq!(o.contacts().len(), 1);
@@ -200,7 +200,7 @@ fn a_killed_import_is_continued_and_comes_to_exactly_the_contacts_of_the_file() 
     child.wait().unwrap();
     let before = stored();
     assert!((1..ALL).contains(&before), "{before}");
-    assert!(o.says(&["import", "--list"]).contains("broken off"));
+    assert!(o.says(&["import", "--list"]).contains("interrupted"));
     let report = o.import(&[&file, "--resume"]);
     assert_eq!((&report["counts"]["created"], &report["counts"]["unchanged"]), (&json!(ALL - before), &json!(0)));
     assert_eq!(stored(), ALL);

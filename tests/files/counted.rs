@@ -62,7 +62,7 @@ fn attributes(text: &str) -> BTreeMap<String, usize> {
     let name = |line: &str| {
         let (name, value) = line.split_once(':').unwrap();
         let junk = value.starts_with('<') || value.contains("not base64");
-        if junk { "(lines that are no LDIF)".to_owned() } else { name.split(';').next().unwrap().to_lowercase() }
+        if junk { "(lines that are not LDIF)".to_owned() } else { name.split(';').next().unwrap().to_lowercase() }
     };
     counted(lines.map(name))
 }
@@ -132,10 +132,10 @@ fn every_value_of_every_file_is_told() {
             let mut told = told(outcomes);
             if name == "ldif" {
                 // Lines that are no LDIF are told once.
-                let expected_junk = expected.contains_key("(lines that are no LDIF)");
-                told.entry("(lines that are no LDIF)".to_owned())
-                    .and_modify(|count| *count = expected["(lines that are no LDIF)"]);
-                assert_eq!(told.contains_key("(lines that are no LDIF)"), expected_junk);
+                let expected_junk = expected.contains_key("(lines that are not LDIF)");
+                told.entry("(lines that are not LDIF)".to_owned())
+                    .and_modify(|count| *count = expected["(lines that are not LDIF)"]);
+                assert_eq!(told.contains_key("(lines that are not LDIF)"), expected_junk);
             }
             assert_eq!(told, expected, "{} {:?}", path.display(), item.position);
         }

@@ -68,7 +68,7 @@ impl TreeBuilder {
         let mut is_first = true;
         loop {
             let event =
-                reader.read_event().map_err(|error| refused(&format!("The body is no well-formed XML: {error}.")))?;
+                reader.read_event().map_err(|error| refused(&format!("The body is not well-formed XML: {error}.")))?;
             match event {
                 Event::Start(start) => self.start(&reader, &start)?,
                 Event::End(_) => self.end(),
@@ -87,7 +87,7 @@ impl TreeBuilder {
         }
         match self.root {
             Some(root) if self.open.is_empty() => Ok(root),
-            _ => Err(refused("The XML has no root element, or one that does not end.")),
+            _ => Err(refused("The XML has no root element, or one that is not closed.")),
         }
     }
 
@@ -108,7 +108,7 @@ impl TreeBuilder {
         let name = self.name(&space, local.into_inner())?;
         let mut attributes = Vec::new();
         for attribute in start.attributes() {
-            let attribute = attribute.map_err(|error| refused(&format!("The body is no well-formed XML: {error}.")))?;
+            let attribute = attribute.map_err(|error| refused(&format!("The body is not well-formed XML: {error}.")))?;
             if attributes.len() >= MAX_ATTRIBUTES {
                 return Err(refused(&format!("An element of the XML has more than {MAX_ATTRIBUTES} attributes.")));
             }
@@ -122,7 +122,7 @@ impl TreeBuilder {
             }
             match attribute.key.as_namespace_binding() {
                 Some(PrefixDeclaration::Named(_)) if value.is_empty() => {
-                    return Err(refused("A prefix of the XML is bound to nothing."));
+                    return Err(refused("A prefix of the XML is not declared."));
                 }
                 Some(_) => {}
                 None => {
@@ -140,12 +140,12 @@ impl TreeBuilder {
         let space = match space {
             ResolveResult::Bound(space) => space.into_inner(),
             ResolveResult::Unbound => "",
-            ResolveResult::Unknown(_) => return Err(refused("A prefix of the XML is bound to nothing.")),
+            ResolveResult::Unknown(_) => return Err(refused("A prefix of the XML is not declared.")),
         };
         let starts = |c: char| c.is_alphabetic() || c == '_' || !c.is_ascii();
         let goes_on = |c: char| starts(c) || c.is_ascii_digit() || matches!(c, '-' | '.');
         if !local.starts_with(starts) || !local.chars().all(goes_on) || local.len().max(space.len()) > MAX_NAME {
-            return Err(refused("A name of the XML is too long, or none."));
+            return Err(refused("A name of the XML is too long or empty."));
         }
         let known = self.spaces.iter().find(|known| &***known == space).cloned();
         let space = known.unwrap_or_else(|| {

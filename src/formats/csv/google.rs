@@ -483,7 +483,7 @@ pub(crate) fn labels(draft: &mut Draft, column: &str, text: &str) {
         let name = label.strip_prefix('*').map_or(label, str::trim);
         let letters: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
         match letters.as_str() {
-            "mycontacts" => draft.note("myContacts", Fate::Ignored("every contact of Google's is in this group")),
+            "mycontacts" => draft.note("myContacts", Fate::Ignored("every Google contact is in this group")),
             "starred" | "starredinandroid" => draft.patch.is_favorite = Some(Some(true)),
             _ => match draft.category(name) {
                 Fate::Aside(why) => {

@@ -238,7 +238,7 @@ pub(super) fn props(draft: &mut Draft, values: &[Json]) {
         let json = Json::read(json.as_bytes()).ok().filter(|_| is_same);
         match json.and_then(|json| own.set(&mut draft.patch, &json)) {
             Some(()) => draft.note("vCardProps", Fate::Mapped),
-            None => draft.note("vCardProps", Fate::Ignored("the Card says something else by now")),
+            None => draft.note("vCardProps", Fate::Ignored("another member of the Card has changed")),
         }
     }
 }

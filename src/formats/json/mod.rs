@@ -52,7 +52,7 @@ impl JsonReader {
         let around = String::from_utf8_lossy(self.values.around());
         let more = around.contains("@odata.nextLink");
         let note =
-            "The file is one page of a list: it has an '@odata.nextLink', and the contacts behind that are not in it.";
+            "The file is one page of a list: it has an '@odata.nextLink', and the contacts of the next pages are not in it.";
         more.then(|| note.to_owned()).into_iter().collect()
     }
 

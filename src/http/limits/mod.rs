@@ -1,7 +1,7 @@
 //! Per-caller limits: requests per second, concurrent requests, bytes in memory, and unknown tokens. docs/graph.md,
 //! "Throttling".
 //!
-//! A rejected request had no effect: clients repeat what is answered 429 or 503.
+//! A rejected request had no effect, so clients can repeat it after 429 or 503.
 //!
 //! Until its token is verified a request counts against its address, and then against its token and the total. So clients
 //! without a valid token never use up what others need, elsewhere or at the same address, which a proxy may share among
@@ -59,7 +59,7 @@ const SAVED: u32 = 10;
 /// Unknown tokens of one address: per second, and as a burst.
 const GUESSES: u32 = 10;
 const GUESSES_SAVED: u32 = 1_000;
-/// Addresses, and tokens, that are remembered at most.
+/// Maximum number of addresses, and of tokens, that are remembered.
 const MOST: usize = 20_000;
 /// Bytes of a request that are not counted: as many are in transit anyway, and a small request is always served.
 const UNCOUNTED: usize = PIECE as usize;
@@ -99,7 +99,7 @@ const READ: u32 = 4;
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is remembered of an address.
+/// The state of an address.
 #[derive(Debug, Clone, Copy, Default)]
 struct AddressState {
     requests: Bucket,
@@ -112,7 +112,7 @@ fn is_asking(address: &AddressState) -> bool {
     address.asking > 0
 }
 
-/// What is remembered of a token.
+/// The state of a token.
 #[derive(Debug, Default)]
 struct TokenState {
     requests: Bucket,

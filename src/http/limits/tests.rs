@@ -12,7 +12,7 @@ fn enter(admission: &Arc<Admission>, from: &str, by: &str) -> Permit {
     try_enter(admission, from, by, RequestClass::Request).unwrap()
 }
 
-/// Of a token that is found to be known.
+/// Enters with a token that is known.
 fn enter_known(admission: &Arc<Admission>, from: &str, by: &str) -> Result<Permit, Error> {
     let mut permit = enter(admission, from, by);
     permit.is_known(None, RequestClass::Request).map(|()| permit)
@@ -54,7 +54,7 @@ fn a_bucket_gives_ten_seconds_at_once_and_then_as_many_a_second() {
 #[test]
 fn what_ends_is_not_counted_any_more_however_it_ends() {
     let admission = admission(Limits { requests: 3, requests_each: 2, ..Limits::default() });
-    // By token, wherever from.
+    // By token, from any address.
     let mut held: Vec<_> = (1..=2).map(|i| enter_known(&admission, &format!("192.0.2.{i}"), "a").unwrap()).collect();
     assert_eq!(limit(enter_known(&admission, "192.0.2.3", "a")), Some(Limit::AtOnce));
     held.push(enter_known(&admission, "192.0.2.1", "b").unwrap());

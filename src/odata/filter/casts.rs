@@ -34,7 +34,7 @@ impl Checker<'_> {
             _ => return Err(Fault::wrong(of.at, "'cast' takes the value of an extended property here.")),
         };
         let ExprNode::Path(names) = &to.node else {
-            return Err(Fault::wrong(to.at, format!("Expected a type behind the comma: {TYPES}.")));
+            return Err(Fault::wrong(to.at, format!("Expected a type after the comma: {TYPES}.")));
         };
         let name = names.join("/");
         let number =

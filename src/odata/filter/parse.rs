@@ -283,7 +283,7 @@ impl Parser {
             let step = self.at();
             let FilterToken::Word(name) = self.take() else {
                 self.next -= 1;
-                return Err(self.expected("a name behind '/'"));
+                return Err(self.expected("a name after '/'"));
             };
             if name.eq_ignore_ascii_case("$count") {
                 return self.node(at, ExprNode::Count(names));
@@ -302,7 +302,7 @@ impl Parser {
     fn lambda(&mut self, at: usize, step: usize, names: PathNames, name: &str) -> Result<Expr, Fault> {
         let any = name.eq_ignore_ascii_case("any");
         if !any && !name.eq_ignore_ascii_case("all") {
-            return Err(Fault::new(step, "expected 'any', 'all', '$count' or a property behind '/'"));
+            return Err(Fault::new(step, "expected 'any', 'all', '$count' or a property after '/'"));
         }
         self.next += 1;
         if any && self.skip(&FilterToken::Close) {
@@ -313,7 +313,7 @@ impl Parser {
             _ => return Err(self.expected("a range variable, as in any(e:e/address eq 'x')")),
         };
         self.next += 1;
-        self.expect(&FilterToken::Colon, "':' behind the range variable")?;
+        self.expect(&FilterToken::Colon, "':' after the range variable")?;
         let body = Box::new(self.deeper(Self::or)?);
         self.expect(&FilterToken::Close, "an operator or ')'")?;
         self.node(

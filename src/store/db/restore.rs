@@ -131,7 +131,7 @@ fn usable(copy: &Path, target: &Path) -> Result<File, String> {
         _ => error.to_string(),
     })?;
     if !metadata.is_file() {
-        return Err("it is no file".to_owned());
+        return Err("it is not a file".to_owned());
     }
     if fs::metadata(target).is_ok_and(|there| (there.dev(), there.ino()) == (metadata.dev(), metadata.ino())) {
         return Err("it is the database itself".to_owned());

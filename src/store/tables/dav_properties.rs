@@ -112,7 +112,7 @@ async fn change(
     }
     if all.len() > MAX_PROPERTIES || all.iter().any(|property| property.value.len() > MAX_VALUE) {
         let message =
-            format!("At most {MAX_PROPERTIES} properties are kept with a folder, of at most {MAX_VALUE} bytes each.");
+            format!("A folder has at most {MAX_PROPERTIES} properties set by clients, of at most {MAX_VALUE} bytes each.");
         return Err(Error::Quota(message));
     }
     quota::grow(tx, mailbox, size(&all) - before).await?;

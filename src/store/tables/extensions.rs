@@ -215,7 +215,7 @@ pub(in crate::store) async fn update(
     let (pos, mut extension) = find(tx, mailbox, within, id, name).await?;
     expected.check(&extension.version_token())?;
     if patch.name.as_ref().is_some_and(|name| *name != extension.name) {
-        let message = "'extensionName' is fixed: make another extension, and delete this one.";
+        let message = "'extensionName' cannot be changed: create another extension, and delete this one.";
         return Err(Error::invalid(Kind::ReadOnly, "extensionName", message));
     }
     if patch.members.is_empty() {

@@ -39,7 +39,7 @@ pub(in crate::store) async fn room(tx: &mut Tx, mailbox: i64, contacts: i64, byt
     if contacts > 0 && row.get::<i64>(0)?.saturating_add(contacts) > limits.contacts {
         let most = limits.contacts;
         let message =
-            format!("A mailbox holds at most {most} contacts; deleted ones count until they are deleted for good.");
+            format!("A mailbox holds at most {most} contacts; deleted ones count until they are deleted permanently.");
         return Err(Error::Quota(message));
     }
     if row.get::<i64>(1)?.saturating_add(bytes) > limits.bytes { Err(too_large(limits)) } else { Ok(()) }
@@ -48,7 +48,7 @@ pub(in crate::store) async fn room(tx: &mut Tx, mailbox: i64, contacts: i64, byt
 /// The message for a mailbox that would hold too many bytes.
 pub(in crate::store) fn too_large(limits: MailboxRoom) -> Error {
     Error::Quota(format!(
-        "A mailbox holds at most {} bytes of contacts, photos and extensions; deleted ones count until they are deleted for good.",
+        "A mailbox holds at most {} bytes of contacts, photos and extensions; deleted ones count until they are deleted permanently.",
         limits.bytes
     ))
 }

@@ -187,7 +187,7 @@ fn judge(answers: &[Option<bool>], actor: &Actor, to: To) -> Result<(), Error> {
     }
     match (share, to) {
         (None, _) => unknown(),
-        (Some(false), To::Write) => Err(Error::Denied("The mailbox is shared with you to be read only.")),
+        (Some(false), To::Write) => Err(Error::Denied("The mailbox is shared with you for reading only.")),
         (Some(_), _) => Ok(()),
     }
 }

@@ -95,7 +95,7 @@ impl Store {
         self.empty_folders(mailbox).await;
         if let Err(error) = self.itself().purge_mailbox(mailbox, FOR_GOOD).await {
             // Nobody sees it any more; the next purge removes its rows.
-            tracing::warn!(%error, "what was deleted for good could not be taken away yet");
+            tracing::warn!(%error, "permanently deleted rows could not be removed yet");
         }
         Ok(number)
     }

@@ -77,7 +77,7 @@ pub(in crate::store) async fn find(session: &mut Session, called: &str) -> Resul
 pub(in crate::store) fn own(user: User) -> Result<User, Error> {
     if user.is_of_provider() {
         return Err(Error::Denied(
-            "The name of the token's user is an identity provider's user's, who is somebody else.",
+            "The token's user name belongs to a user of an identity provider, who may be a different person.",
         ));
     }
     Ok(user)

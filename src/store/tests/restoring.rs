@@ -1,4 +1,4 @@
-//! A restore that is broken off.
+//! A restore that is interrupted.
 
 use std::fs;
 use std::io::{Error as IoError, ErrorKind};
