@@ -187,7 +187,9 @@ fn explained(error: &Error, output: &ReportFiles) -> String {
     match output.settled {
         0 => why,
         settled => {
-            format!("{why}. {settled} records were imported before that; run the same command with --resume to continue")
+            format!(
+                "{why}. {settled} records were imported before that; run the same command with --resume to continue"
+            )
         }
     }
 }

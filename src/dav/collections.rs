@@ -168,7 +168,8 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
 /// `MKCOL`: a new folder, whose id is the last segment of the path.
 pub(crate) async fn mkcol(request: &Request<'_>) -> Result<Answer, Fail> {
     let (mailbox, place) = (request.mailbox, &request.call.place);
-    let here = || Fail::new(403, "<C:addressbook-collection-location-ok/>", "Address books can only be created in a home.");
+    let here =
+        || Fail::new(403, "<C:addressbook-collection-location-ok/>", "Address books can only be created in a home.");
     let id = place.folder().unwrap_or_default();
     if place.shared().is_some() {
         return Err(here());

@@ -79,10 +79,7 @@ pub(crate) fn put(asking: &KitRequest<'_>) -> Result<Answer, Error> {
             clock::set(Mode::System);
             if clock::now() < now {
                 clock::set(Mode::Frozen { now, tick: 0 });
-                return Err(refused(
-                    "mode",
-                    "The clock is in the future. Only reset and restore can set it back.",
-                ));
+                return Err(refused("mode", "The clock is in the future. Only reset and restore can set it back."));
             }
         }
         return Answer::json(200, &shown());

@@ -165,7 +165,12 @@ impl FaultSpec {
                 );
             }
             1 => {}
-            _ => return refused("", "'throttle' and 'deltaToken' cannot be combined with other effects: they have their own answers."),
+            _ => {
+                return refused(
+                    "",
+                    "'throttle' and 'deltaToken' cannot be combined with other effects: they have their own answers.",
+                );
+            }
         }
         for (target, answer) in self
             .answers

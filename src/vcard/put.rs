@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::contact::patch::{ContactPatch, derived_name};
-use crate::domain::contact::{Address, Email, Phone, Properties, Text, Website};
+use crate::domain::contact::{Address, Complex, Email, Phone, Properties, Text, Website};
 use crate::vcard::card::CardText;
 use crate::vcard::line::Line;
 use crate::vcard::read::{CardOrigin, FromLine, Projection};
@@ -112,50 +112,23 @@ fn texts(current: &Properties, then: &Projection, now: &Projection, patch: &mut 
 }
 
 fn collections(current: &Properties, then: &Projection, now: &Projection, patch: &mut ContactPatch) {
-    patch.emails = merged(
-        &current.emails,
-        &then.emails,
-        &now.emails,
-        email_shown,
-        |a, b| a.address == b.address,
-        |a, b| a.kind == b.kind,
-        change_email,
-    );
-    patch.phones = merged(
-        &current.phones,
-        &then.phones,
-        &now.phones,
-        phone_shown,
-        |a, b| a.number == b.number,
-        |a, b| a.kind == b.kind,
-        change_phone,
-    );
-    patch.addresses = merged(
-        &current.addresses,
-        &then.addresses,
-        &now.addresses,
-        address_shown,
-        |_, _| false,
-        |a, b| a.kind == b.kind,
-        change_address,
-    );
-    patch.websites = merged(
-        &current.websites,
-        &then.websites,
-        &now.websites,
-        website_shown,
-        |a, b| a.address == b.address,
-        |a, b| a.kind == b.kind,
-        change_website,
-    );
-    let change = |row: &mut String, _: &String, now: &String| row.clone_from(now);
+    let (v3, card_dav) = (Version::V3, Audience::CardDav);
+    let shown = |row: &Email| first(said(write::entries::email_line(row, v3, card_dav))?.emails);
+    patch.emails = merged_complex(&current.emails, &then.emails, &now.emails, shown, "address", change_email);
+    let shown = |row: &Phone| first(said(write::entries::phone_line(row, v3, card_dav))?.phones);
+    patch.phones = merged_complex(&current.phones, &then.phones, &now.phones, shown, "number", change);
+    let shown = |row: &Address| first(said(write::entries::address_line(row, v3, card_dav))?.addresses);
+    patch.addresses = merged_complex(&current.addresses, &then.addresses, &now.addresses, shown, "", change);
+    let shown = |row: &Website| first(said(write::entries::website_line(row, v3, card_dav))?.websites);
+    patch.websites = merged_complex(&current.websites, &then.websites, &now.websites, shown, "address", change);
+    let replace = |row: &mut String, _: &String, now: &String| row.clone_from(now);
     let lists = [
         (&current.im_addresses, &then.im_addresses, &now.im_addresses, Class::ImAddresses),
         (&current.children, &then.children, &now.children, Class::Children),
         (&current.categories, &then.categories, &now.categories, Class::Categories),
     ];
     let [ims, children, categories] = lists.map(|(current, then, now, class)| {
-        merged(current, then, now, |row: &String| text_shown(class, row), |_, _| false, |_, _| false, change)
+        merged(current, then, now, |row: &String| text_shown(class, row), |_, _| false, |_, _| false, replace)
     });
     (patch.im_addresses, patch.children, patch.categories) = (ims, children, categories);
 }
@@ -191,20 +164,19 @@ fn first<T>(list: Vec<FromLine<T>>) -> Option<T> {
     list.into_iter().next().map(|from| from.value)
 }
 
-fn email_shown(row: &Email) -> Option<Email> {
-    first(said(write::entries::email_line(row, Version::V3, Audience::CardDav))?.emails)
-}
-
-fn phone_shown(row: &Phone) -> Option<Phone> {
-    first(said(write::entries::phone_line(row, Version::V3, Audience::CardDav))?.phones)
-}
-
-fn address_shown(row: &Address) -> Option<Address> {
-    first(said(write::entries::address_line(row, Version::V3, Audience::CardDav))?.addresses)
-}
-
-fn website_shown(row: &Website) -> Option<Website> {
-    first(said(write::entries::website_line(row, Version::V3, Audience::CardDav))?.websites)
+/// [`merged`] for entries whose key is the member of this name.
+fn merged_complex<T: Complex + Clone + PartialEq>(
+    current: &[T],
+    then: &[FromLine<T>],
+    now: &[FromLine<T>],
+    row_shown: impl Fn(&T) -> Option<T>,
+    key: &str,
+    change: impl Fn(&mut T, &T, &T),
+) -> Option<Vec<T>> {
+    let member = |name: &str| T::MEMBERS.iter().position(|member| member.json == name);
+    let (key, kind) = (member(key), member("type"));
+    let same = |a: &T, b: &T, member: Option<usize>| member.is_some_and(|i| a.member(i) == b.member(i));
+    merged(current, then, now, row_shown, |a, b| same(a, b, key), |a, b| same(a, b, kind), change)
 }
 
 /// The rows of a collection after a PUT, or `None` if they stay. A new entry is matched with an old one if they are
@@ -264,42 +236,20 @@ fn merged<T: Clone + PartialEq>(
     (rows != current).then_some(rows)
 }
 
-fn differs<T: PartialEq + Clone>(row: &mut T, then: &T, now: &T) {
-    if then != now {
-        row.clone_from(now);
+/// Changes the members of a row that the card changed.
+fn change<T: Complex>(row: &mut T, then: &T, now: &T) {
+    for i in (0..T::MEMBERS.len()).filter(|i| then.member(*i) != now.member(*i)) {
+        row.set(i, now.member(i).map(str::to_owned));
     }
 }
 
+/// The same; a name that repeats the address follows it.
 fn change_email(row: &mut Email, then: &Email, now: &Email) {
-    let by_address = row.name.is_none() || row.name == row.address;
-    differs(&mut row.address, &then.address, &now.address);
-    differs(&mut row.kind, &then.kind, &now.kind);
-    differs(&mut row.other_label, &then.other_label, &now.other_label);
+    let name = row.name.clone();
+    let by_address = name.is_none() || name == row.address;
+    change(row, then, now);
     let named = now.name != now.address && now.name != then.name;
-    if named {
-        row.name.clone_from(&now.name);
-    } else if by_address {
-        row.name.clone_from(&row.address);
+    if !named {
+        row.name = if by_address { row.address.clone() } else { name };
     }
-}
-
-fn change_phone(row: &mut Phone, then: &Phone, now: &Phone) {
-    differs(&mut row.number, &then.number, &now.number);
-    differs(&mut row.kind, &then.kind, &now.kind);
-}
-
-fn change_address(row: &mut Address, then: &Address, now: &Address) {
-    differs(&mut row.kind, &then.kind, &now.kind);
-    differs(&mut row.post_office_box, &then.post_office_box, &now.post_office_box);
-    differs(&mut row.street, &then.street, &now.street);
-    differs(&mut row.city, &then.city, &now.city);
-    differs(&mut row.state, &then.state, &now.state);
-    differs(&mut row.country_or_region, &then.country_or_region, &now.country_or_region);
-    differs(&mut row.postal_code, &then.postal_code, &now.postal_code);
-}
-
-fn change_website(row: &mut Website, then: &Website, now: &Website) {
-    differs(&mut row.kind, &then.kind, &now.kind);
-    differs(&mut row.address, &then.address, &now.address);
-    differs(&mut row.display_name, &then.display_name, &now.display_name);
 }

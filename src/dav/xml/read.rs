@@ -108,7 +108,8 @@ impl TreeBuilder {
         let name = self.name(&space, local.into_inner())?;
         let mut attributes = Vec::new();
         for attribute in start.attributes() {
-            let attribute = attribute.map_err(|error| refused(&format!("The body is not well-formed XML: {error}.")))?;
+            let attribute =
+                attribute.map_err(|error| refused(&format!("The body is not well-formed XML: {error}.")))?;
             if attributes.len() >= MAX_ATTRIBUTES {
                 return Err(refused(&format!("An element of the XML has more than {MAX_ATTRIBUTES} attributes.")));
             }

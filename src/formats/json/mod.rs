@@ -51,8 +51,7 @@ impl JsonReader {
     pub(crate) fn notes(&self) -> Vec<String> {
         let around = String::from_utf8_lossy(self.values.around());
         let more = around.contains("@odata.nextLink");
-        let note =
-            "The file is one page of a list: it has an '@odata.nextLink', and the contacts of the next pages are not in it.";
+        let note = "The file is one page of a list: it has an '@odata.nextLink', and the contacts of the next pages are not in it.";
         more.then(|| note.to_owned()).into_iter().collect()
     }
 

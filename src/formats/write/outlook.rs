@@ -12,100 +12,24 @@ use crate::formats::write::{ContactToWrite, LeftOut, cells};
 const DIALECT: &str = "csv-outlook";
 
 /// The columns, in Outlook's order.
-const COLUMNS: [&str; 92] = [
-    "Title",
-    "First Name",
-    "Middle Name",
-    "Last Name",
-    "Suffix",
-    "Company",
-    "Department",
-    "Job Title",
-    "Business Street",
-    "Business Street 2",
-    "Business Street 3",
-    "Business City",
-    "Business State",
-    "Business Postal Code",
-    "Business Country/Region",
-    "Home Street",
-    "Home Street 2",
-    "Home Street 3",
-    "Home City",
-    "Home State",
-    "Home Postal Code",
-    "Home Country/Region",
-    "Other Street",
-    "Other Street 2",
-    "Other Street 3",
-    "Other City",
-    "Other State",
-    "Other Postal Code",
-    "Other Country/Region",
-    "Assistant's Phone",
-    "Business Fax",
-    "Business Phone",
-    "Business Phone 2",
-    "Callback",
-    "Car Phone",
-    "Company Main Phone",
-    "Home Fax",
-    "Home Phone",
-    "Home Phone 2",
-    "ISDN",
-    "Mobile Phone",
-    "Other Fax",
-    "Other Phone",
-    "Pager",
-    "Primary Phone",
-    "Radio Phone",
-    "TTY/TDD Phone",
-    "Telex",
-    "Account",
-    "Anniversary",
-    "Assistant's Name",
-    "Billing Information",
-    "Birthday",
-    "Business Address PO Box",
-    "Categories",
-    "Children",
-    "Directory Server",
-    "E-mail Address",
-    "E-mail Type",
-    "E-mail Display Name",
-    "E-mail 2 Address",
-    "E-mail 2 Type",
-    "E-mail 2 Display Name",
-    "E-mail 3 Address",
-    "E-mail 3 Type",
-    "E-mail 3 Display Name",
-    "Gender",
-    "Government ID Number",
-    "Hobby",
-    "Home Address PO Box",
-    "Initials",
-    "Internet Free Busy",
-    "Keywords",
-    "Language",
-    "Location",
-    "Manager's Name",
-    "Mileage",
-    "Notes",
-    "Office Location",
-    "Organizational ID Number",
-    "Other Address PO Box",
-    "Priority",
-    "Private",
-    "Profession",
-    "Referred By",
-    "Sensitivity",
-    "Spouse",
-    "User 1",
-    "User 2",
-    "User 3",
-    "User 4",
-    "Web Page",
-];
+const HEADER: &str = "\
+Title,First Name,Middle Name,Last Name,Suffix,Company,Department,Job Title,Business Street,Business Street 2,\
+Business Street 3,Business City,Business State,Business Postal Code,Business Country/Region,Home Street,\
+Home Street 2,Home Street 3,Home City,Home State,Home Postal Code,Home Country/Region,Other Street,\
+Other Street 2,Other Street 3,Other City,Other State,Other Postal Code,Other Country/Region,Assistant's Phone,\
+Business Fax,Business Phone,Business Phone 2,Callback,Car Phone,Company Main Phone,Home Fax,Home Phone,\
+Home Phone 2,ISDN,Mobile Phone,Other Fax,Other Phone,Pager,Primary Phone,Radio Phone,TTY/TDD Phone,Telex,\
+Account,Anniversary,Assistant's Name,Billing Information,Birthday,Business Address PO Box,Categories,Children,\
+Directory Server,E-mail Address,E-mail Type,E-mail Display Name,E-mail 2 Address,E-mail 2 Type,\
+E-mail 2 Display Name,E-mail 3 Address,E-mail 3 Type,E-mail 3 Display Name,Gender,Government ID Number,Hobby,\
+Home Address PO Box,Initials,Internet Free Busy,Keywords,Language,Location,Manager's Name,Mileage,Notes,\
+Office Location,Organizational ID Number,Other Address PO Box,Priority,Private,Profession,Referred By,\
+Sensitivity,Spouse,User 1,User 2,User 3,User 4,Web Page";
+
+/// The column with this name.
+fn column(name: &str) -> Option<&'static str> {
+    HEADER.split(',').find(|known| *known == name)
+}
 
 /// The columns that hold a text property.
 const TEXTS: [(&str, Text); 16] = [
@@ -160,20 +84,19 @@ impl OutlookWriter {
 
     /// The header row, with its end.
     pub fn header(&self) -> String {
-        let quoted: Vec<String> = COLUMNS.iter().map(|name| format!("\"{name}\"")).collect();
-        quoted.join(",") + "\r\n"
+        format!("\"{}\"\r\n", HEADER.replace(',', "\",\""))
     }
 
     /// The row of a contact, with its end. Every cell that is not empty is quoted, as in Outlook.
     pub fn row(&mut self, source: &ContactToWrite<'_>) -> String {
         let cells = self.cells(source);
         let mut row = String::new();
-        for (at, name) in COLUMNS.iter().enumerate() {
+        for (at, name) in HEADER.split(',').enumerate() {
             if at > 0 {
                 row.push(',');
             }
             if let Some(cell) = cells.get(name).filter(|cell| !cell.is_empty()) {
-                let number = PHONES.iter().any(|(_, columns)| columns.contains(name));
+                let number = PHONES.iter().any(|(_, columns)| columns.contains(&name));
                 if self.guard {
                     cells::quoted(&cells::guard(cell, number), &mut row);
                 } else {
@@ -207,8 +130,7 @@ impl OutlookWriter {
         self.count(source);
         let mut beyond = 0;
         for aside in source.asides(DIALECT).iter().filter(|aside| aside.of.is_none()) {
-            let english = tables::in_english(&aside.name);
-            match english.and_then(|name| COLUMNS.iter().find(|known| **known == name)) {
+            match tables::in_english(&aside.name).and_then(column) {
                 Some(column) if !cells.contains_key(column) => drop(cells.insert(column, aside.value.clone())),
                 _ => beyond += 1,
             }
@@ -240,8 +162,7 @@ impl OutlookWriter {
             let kind = phone.kind.as_deref().unwrap_or("other");
             // A phone from a column whose name says more than the type goes back into that column.
             let kept = asides.iter().find(|aside| kind == "other" && aside.of.as_ref() == Some(&number));
-            let kept = kept.and_then(|aside| tables::in_english(&aside.name));
-            let kept = kept.and_then(|name| COLUMNS.iter().copied().find(|known| *known == name));
+            let kept = kept.and_then(|aside| column(tables::in_english(&aside.name)?));
             let columns = PHONES.iter().find(|(known, _)| *known == kind).map_or(&[][..], |(_, columns)| columns);
             let free = kept.iter().chain(columns).find(|column| !cells.contains_key(*column));
             match free {
@@ -273,15 +194,15 @@ impl OutlookWriter {
         let mut beyond = 0;
         let mut taken = [false; 3];
         for address in &properties.addresses {
-            let (at, columns) = match address.kind.as_deref() {
-                Some("business") => (0, BUSINESS),
-                Some("home") => (1, HOME),
-                _ => (2, OTHER),
+            let (at, kind) = match address.kind.as_deref() {
+                Some("business") => (0, "Business"),
+                Some("home") => (1, "Home"),
+                _ => (2, "Other"),
             };
             if std::mem::replace(&mut taken[at], true) {
                 beyond += 1;
             } else {
-                address_cells(address, columns, cells);
+                address_cells(address, kind, cells);
             }
         }
         self.left_out.add("postalAddresses", beyond);
@@ -314,53 +235,21 @@ impl OutlookWriter {
     }
 }
 
-/// Street, its further lines, city, state, code, country, box.
-type Columns = [&'static str; 8];
-const BUSINESS: Columns = [
-    "Business Street",
-    "Business Street 2",
-    "Business Street 3",
-    "Business City",
-    "Business State",
-    "Business Postal Code",
-    "Business Country/Region",
-    "Business Address PO Box",
-];
-const HOME: Columns = [
-    "Home Street",
-    "Home Street 2",
-    "Home Street 3",
-    "Home City",
-    "Home State",
-    "Home Postal Code",
-    "Home Country/Region",
-    "Home Address PO Box",
-];
-const OTHER: Columns = [
-    "Other Street",
-    "Other Street 2",
-    "Other Street 3",
-    "Other City",
-    "Other State",
-    "Other Postal Code",
-    "Other Country/Region",
-    "Other Address PO Box",
-];
-
-fn address_cells(address: &Address, columns: Columns, cells: &mut OutlookCells) {
+/// Fills the columns of an address, whose names begin with its kind.
+fn address_cells(address: &Address, kind: &str, cells: &mut OutlookCells) {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let street = text(&address.street);
     let mut lines = street.splitn(3, '\n').map(str::to_owned);
     let mut line = || lines.next().unwrap_or_default();
     let parts = [
-        line(),
-        line(),
-        line(),
-        text(&address.city),
-        text(&address.state),
-        text(&address.postal_code),
-        text(&address.country_or_region),
-        text(&address.post_office_box),
+        ("Street", line()),
+        ("Street 2", line()),
+        ("Street 3", line()),
+        ("City", text(&address.city)),
+        ("State", text(&address.state)),
+        ("Postal Code", text(&address.postal_code)),
+        ("Country/Region", text(&address.country_or_region)),
+        ("Address PO Box", text(&address.post_office_box)),
     ];
-    cells.extend(columns.into_iter().zip(parts));
+    cells.extend(parts.into_iter().filter_map(|(part, text)| Some((column(&format!("{kind} {part}"))?, text))));
 }

@@ -169,8 +169,7 @@ pub(in crate::store) async fn update(
     let category = get(tx.reading().await?, mailbox, id).await?;
     expected.check(&category.version_token())?;
     if patch.display_name.is_some_and(|name| name != category.display_name) {
-        let message =
-            "'displayName' of a category cannot be changed, because contacts refer to it. Create another category instead.";
+        let message = "'displayName' of a category cannot be changed, because contacts refer to it. Create another category instead.";
         return Err(Error::invalid(Kind::ReadOnly, "displayName", message));
     }
     let Some(color) = patch.color.filter(|color| *color != category.color) else { return Ok(category) };

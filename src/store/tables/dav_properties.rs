@@ -111,8 +111,9 @@ async fn change(
         }
     }
     if all.len() > MAX_PROPERTIES || all.iter().any(|property| property.value.len() > MAX_VALUE) {
-        let message =
-            format!("A folder has at most {MAX_PROPERTIES} properties set by clients, of at most {MAX_VALUE} bytes each.");
+        let message = format!(
+            "A folder has at most {MAX_PROPERTIES} properties set by clients, of at most {MAX_VALUE} bytes each."
+        );
         return Err(Error::Quota(message));
     }
     quota::grow(tx, mailbox, size(&all) - before).await?;
