@@ -16,7 +16,7 @@ use contactd::domain::handling::Handling;
 use contactd::domain::scopes::Scopes;
 use contactd::domain::user::{Principal, UserName};
 use contactd::graph::json::contact::read::{Purpose, read};
-use contactd::odata::json::Json;
+use contactd::json::Json;
 use contactd::odata::shape::Shape;
 use contactd::store::{Actor, Database, NewToken, Options, Store};
 use futures_util::future::join_all;

@@ -2,7 +2,7 @@
 
 use crate::domain::error::{Error, Kind};
 use crate::http::aside::{BlockingPermit, SHORT};
-use crate::odata::json::Json;
+use crate::json::Json;
 
 /// Reads the body of a call as JSON, and that by `read`: away from the event loop if it is long.
 ///

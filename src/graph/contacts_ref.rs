@@ -16,8 +16,8 @@ use crate::graph::keys::{own_path, quoted};
 use crate::graph::list::List;
 use crate::http::answer::Answer;
 use crate::http::authenticate::Caller;
+use crate::json::Json;
 use crate::odata::address::{Address, Item, Resource};
-use crate::odata::json::Json;
 use crate::odata::query::Query;
 
 /// `GET …/contacts/$ref`: contacts as references (OData JSON format, section 14).

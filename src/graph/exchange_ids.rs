@@ -8,8 +8,8 @@ use crate::graph::body;
 use crate::graph::call::Call;
 use crate::graph::list::List;
 use crate::http::answer::Answer;
+use crate::json::Json;
 use crate::odata::entity;
-use crate::odata::json::Json;
 
 /// The members of `exchangeIdFormat`.
 const FORMATS: [&str; 5] = ["entryId", "ewsId", "immutableEntryId", "restId", "restImmutableEntryId"];

@@ -19,7 +19,7 @@ use crate::graph::json::contact::read::{self, Purpose};
 use crate::graph::json::folder;
 use crate::http::authenticate::Access;
 use crate::http::{Api, Settings};
-use crate::odata::json::Json;
+use crate::json::Json;
 use crate::odata::shape::Shape;
 use crate::store::Store;
 use crate::store::tests::between::{self, Hook};

@@ -12,8 +12,8 @@ use crate::graph::keys::quoted;
 use crate::graph::list::List;
 use crate::graph::written;
 use crate::http::answer::Answer;
+use crate::json::Json;
 use crate::odata::entity;
-use crate::odata::json::Json;
 use crate::store::Share;
 
 const ROLES: [&str; 2] = ["read", "write"];

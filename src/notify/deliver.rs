@@ -13,9 +13,8 @@ use crate::client::CallError;
 use crate::clock::{self, IdOwner};
 use crate::domain::error::Error;
 use crate::domain::subscription::{Delivery, Lifecycle, Notice};
-use crate::graph::json::notice;
 use crate::metrics::list::{NOTIFICATION_DELAY, NOTIFICATIONS, Notified};
-use crate::notify::Notifier;
+use crate::notify::{Notifier, notice};
 use crate::store::{Attempts, Due, LeasedSubscription, Store};
 
 /// Poll interval: other processes write too, and retries become due.

@@ -2,6 +2,7 @@
 //! "Subscriptions"). Progress is stored in the database, so any process can continue.
 
 mod deliver;
+mod notice;
 mod post;
 mod target;
 

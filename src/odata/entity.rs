@@ -2,7 +2,7 @@
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
-use crate::odata::json::{Json, is_annotation};
+use crate::json::{Json, is_annotation};
 
 /// The members of a body that must be an object of type `of`. Names match in any letter case and are returned in their
 /// exact spelling. Annotations (`@odata.type`, `color@odata.type`) are skipped.

@@ -12,6 +12,3 @@ pub mod prefer;
 pub mod query;
 pub mod search;
 pub mod shape;
-
-/// Bodies are JSON. Its reader stands below all rooms, since files are read with it too.
-pub use crate::json;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::plain;
 use crate::domain::user::Trusted;
-use crate::odata::json::Json;
+use crate::json::Json;
 use crate::oidc::Verified;
 
 /// Longest token, in bytes; those of Entra have about 2 KiB.

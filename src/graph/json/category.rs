@@ -5,8 +5,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::domain::category::{COLORS, Category, CategoryPatch, MAX_NAME};
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain;
+use crate::json::Json;
 use crate::odata::entity;
-use crate::odata::json::Json;
 
 /// The properties of the type.
 pub(crate) const PROPERTIES: [&str; 3] = ["id", "displayName", "color"];

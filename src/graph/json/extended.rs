@@ -11,7 +11,7 @@ use crate::domain::extended::{
 use crate::domain::extension::Extension;
 use crate::domain::plain::shorten;
 use crate::graph::json::extension::ExtensionJson;
-use crate::odata::json::{Json, is_annotation};
+use crate::json::{Json, is_annotation};
 
 /// A value that is read from JSON.
 pub(crate) trait ReadValue: ExtendedValue {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::domain::error::{Error, Kind, Problem};
 use crate::domain::extension::{self, Extension, ExtensionPatch, MAX_NAME, NewExtension, name_of};
 use crate::domain::plain::shorten;
-use crate::odata::json::{Json, is_annotation};
+use crate::json::{Json, is_annotation};
 
 /// An extension to be written.
 pub(crate) struct ExtensionJson<'a> {

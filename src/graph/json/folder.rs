@@ -11,8 +11,8 @@ use crate::domain::plain;
 use crate::graph::json::contact::select::Selection;
 use crate::graph::json::contact::write::ContactJson;
 use crate::graph::json::extended;
+use crate::json::Json;
 use crate::odata::entity;
-use crate::odata::json::Json;
 use crate::odata::shape::Shape;
 
 /// The properties of the type in a shape.

@@ -5,7 +5,6 @@ pub mod contact;
 pub(crate) mod extended;
 pub(crate) mod extension;
 pub(crate) mod folder;
-pub(crate) mod notice;
 pub(crate) mod photo;
 pub(crate) mod subscription;
 pub(crate) mod user;

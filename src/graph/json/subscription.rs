@@ -5,9 +5,9 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::domain::date;
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
-use crate::domain::subscription::{ChangeType, MAX_CLIENT_STATE, MAX_MINUTES, Renewal, Subscription, Terms};
+use crate::domain::subscription::{ChangeType, Delivery, MAX_CLIENT_STATE, MAX_MINUTES, Renewal, Subscription, Terms};
+use crate::json::Json;
 use crate::odata::address::{Address, Item, Owner, Path, Resource, Version};
-use crate::odata::json::Json;
 
 /// Properties that Graph has and this server does not support. They may be sent unset.
 const NOT_YET: [&str; 5] = [
@@ -254,6 +254,21 @@ fn limited(property: &str, text: &str, max: usize) -> Result<(), Error> {
     }
     let message = format!("'{property}' has {count} characters, more than the {max} allowed.");
     Err(Error::invalid(Kind::Limit, property, message))
+}
+
+impl Serialize for Delivery {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("attemptDateTime", &date::print(self.attempt_date_time))?;
+        map.serialize_entry("about", &self.about)?;
+        map.serialize_entry("attempt", &self.attempt)?;
+        map.serialize_entry("notifications", &self.notifications)?;
+        map.serialize_entry("firstChange", &self.changes.map(|(first, _)| first))?;
+        map.serialize_entry("lastChange", &self.changes.map(|(_, last)| last))?;
+        map.serialize_entry("status", &self.status)?;
+        map.serialize_entry("error", &self.error)?;
+        map.end()
+    }
 }
 
 #[cfg(test)]

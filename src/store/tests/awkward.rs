@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::domain::contact::Contact;
 use crate::domain::handling::Handling;
 use crate::graph::json::contact::read::{Purpose, read};
-use crate::odata::json::Json;
+use crate::json::Json;
 use crate::odata::shape::Shape;
 use crate::store::tests::*;
 

@@ -13,8 +13,8 @@ use crate::domain::plain::{self, shorten};
 use crate::graph::json::contact::reader::{ContactReader, array, bad_literal, strings, text, unknown};
 use crate::graph::json::contact::{beta, v1};
 use crate::graph::json::{extended, extension};
+use crate::json::{Json, is_annotation};
 use crate::odata::entity;
-use crate::odata::json::{Json, is_annotation};
 use crate::odata::shape::Shape;
 
 /// The kind of request.

@@ -4,7 +4,7 @@ use crate::domain::contact::patch::{ContactAdditions, ContactPatch};
 use crate::domain::contact::{Complex, MAX_ENTRIES, MAX_TEXT, Member};
 use crate::domain::error::{Error, Kind, Problem};
 use crate::domain::plain::shorten;
-use crate::odata::json::{Json, is_annotation};
+use crate::json::{Json, is_annotation};
 
 /// What has been read so far.
 pub(crate) struct ContactReader {

@@ -4,7 +4,7 @@ use crate::domain::contact::{DateTimeTimeZone, Email, FLAG_STATUS, Flag, MAX_TEX
 use crate::domain::date;
 use crate::domain::error::{Error, Kind, Problem};
 use crate::graph::json::contact::reader::{ContactReader, DATE, bad_literal, boolean, object, text, unknown};
-use crate::odata::json::{Json, is_annotation};
+use crate::json::{Json, is_annotation};
 
 /// Reads a property, given its name in lower case. Returns whether it exists.
 pub(crate) fn property(reader: &mut ContactReader, name: &str, value: Json) -> Result<bool, Error> {

@@ -4,7 +4,7 @@ use crate::domain::contact::slots::{ADDRESS_KINDS, Slots};
 use crate::domain::contact::{Address, Email, MAX_TEXT};
 use crate::domain::error::Error;
 use crate::graph::json::contact::reader::{ContactReader, strings, text};
-use crate::odata::json::Json;
+use crate::json::Json;
 
 /// Reads a property, given its name in lower case. Returns whether it exists.
 pub(crate) fn property(reader: &mut ContactReader, name: &str, value: Json) -> Result<bool, Error> {

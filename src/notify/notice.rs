@@ -1,10 +1,9 @@
-//! JSON of notifications to subscribers, and of the log of deliveries.
+//! The JSON of notifications to subscribers.
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::domain::subscription::{Delivery, Lifecycle, Notice, Subject, Subscription};
+use crate::domain::subscription::{Lifecycle, Notice, Subject, Subscription};
 use crate::domain::{date, etag};
 use crate::percent::percent_encode;
 
@@ -54,19 +53,4 @@ pub(crate) fn lifecycle_notification(subscription: &Subscription, event: Lifecyc
         "tenantId": TENANT,
     });
     json!({"value": [notification]}).to_string()
-}
-
-impl Serialize for Delivery {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("attemptDateTime", &date::print(self.attempt_date_time))?;
-        map.serialize_entry("about", &self.about)?;
-        map.serialize_entry("attempt", &self.attempt)?;
-        map.serialize_entry("notifications", &self.notifications)?;
-        map.serialize_entry("firstChange", &self.changes.map(|(first, _)| first))?;
-        map.serialize_entry("lastChange", &self.changes.map(|(_, last)| last))?;
-        map.serialize_entry("status", &self.status)?;
-        map.serialize_entry("error", &self.error)?;
-        map.end()
-    }
 }
