@@ -1,5 +1,5 @@
-//! The vCard that is kept beside a contact, as a client or an import sent it, and the card of a group, which has no contact. The
-//! text is kept to the octet (docs/carddav.md); only the base64 of a photo that is stored anyway is cut out of it.
+//! The stored vCard of a contact, as a client or an import sent it, or of a group, which has no contact. The text is
+//! stored to the octet (docs/carddav.md), except the base64 of a photo, which is stored separately.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,7 +34,7 @@ impl CardVersion {
     }
 }
 
-/// What two UIDs have in common that are the same: letter case and `urn:uuid:` before them do not count.
+/// The form in which UIDs are compared: without letter case and without `urn:uuid:` in front.
 pub fn uid_key(uid: &str) -> String {
     let uid = uid.trim();
     let scheme = uid.get(..9).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:uuid:"));
@@ -75,7 +75,7 @@ pub struct PhotoPlace {
     pub first: usize,
     /// How many stood in each line after it.
     pub width: usize,
-    /// What stood between the lines.
+    /// The line break between the lines.
     pub line_break: String,
 }
 
@@ -90,7 +90,8 @@ pub struct Card {
     pub name: String,
     /// The UID as written.
     pub uid: Option<String>,
-    /// What it is compared as. Where another card of the folder has the UID, an id, which is shown as the UID.
+    /// The UID in the form in which it is compared. If another card of the folder has the UID, it is an id, which is
+    /// shown as the UID.
     pub uid_key: String,
     /// Whether it is a group's.
     pub is_group: bool,
@@ -211,7 +212,7 @@ fn begins_at(line: &str) -> Option<usize> {
         *c == ':' && !quoted
     });
     let value = colon?.0 + 1;
-    // A `data:` URI has its base64 behind the comma.
+    // A `data:` URI has its base64 after the comma.
     let is_data = line.get(value..value + 5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
     if is_data { Some(value + line[value..].find(',')? + 1) } else { Some(value) }
 }

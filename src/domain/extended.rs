@@ -231,7 +231,7 @@ pub struct ExtendedProperty<V> {
 /// Properties to set or, without a value, to remove. No two have the same id.
 pub type ExtendedChanges<V> = Vec<(PropertyId, Option<V>)>;
 
-/// The properties once the changes are made: those that are not named stay.
+/// The properties after the changes. Properties that are not named stay.
 ///
 /// # Errors
 /// [`Error::Quota`] where they become too many or too large.

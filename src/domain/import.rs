@@ -1,4 +1,4 @@
-//! What an import of a file hands to the store, and what came of it.
+//! The data of an import: what it passes to the store, and the results.
 
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ pub const MAX_BATCH: usize = 500;
 /// A contact as a file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incoming {
-    /// Its folded identity, or the hash of what it is if it came without one.
+    /// Its folded identity, or the hash of its content if it has no identity.
     pub key: String,
     /// The identity as it was written, if it came with one.
     pub uid: Option<String>,
@@ -30,28 +30,28 @@ pub struct Incoming {
     pub photo: Option<(Picture, Vec<u8>)>,
     /// The file's format has no photos, so that the contact's own stays.
     pub keeps_photo: bool,
-    /// The card to keep beside it.
+    /// The card to store with it.
     pub card: Option<String>,
     /// Whether the card says more than the properties do.
     pub keeps: bool,
 }
 
 impl Incoming {
-    /// Roughly what it takes in memory, in bytes.
+    /// Approximate size in memory, in bytes.
     pub fn size(&self) -> usize {
         let photo = self.photo.as_ref().map_or(0, |(_, bytes)| bytes.len());
         1_024 + photo + self.card.as_ref().map_or(0, String::len)
     }
 }
 
-/// What a contact of a file did to the mailbox.
+/// The effect of a contact of a file on the mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It is new.
     Created,
-    /// It was there, and something was other.
+    /// It existed and was different.
     Updated,
-    /// It was there, and nothing was other: nothing was written.
+    /// It existed and was the same: nothing was written.
     Unchanged,
 }
 
@@ -69,9 +69,9 @@ impl Effect {
 /// A contact of a file, once it is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Imported {
-    /// The contact; none where it would only be made.
+    /// The contact; `None` if a dry run would create it.
     pub id: Option<Uuid>,
-    /// What was done.
+    /// The effect.
     pub effect: Effect,
 }
 
@@ -99,7 +99,7 @@ impl EffectCounts {
     }
 }
 
-/// What a file is known by when an import of it goes on.
+/// Identifies a file when an import of it is continued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportSource {
     /// Its name, for people.
@@ -108,7 +108,7 @@ pub struct ImportSource {
     pub size: Option<u64>,
     /// The SHA-256 of its first 64 KiB, in hexadecimal.
     pub head: String,
-    /// What it was found to be.
+    /// The detected format.
     pub format: String,
 }
 
@@ -133,7 +133,7 @@ pub struct Run {
     pub records: u64,
     /// How many bytes of the file that was.
     pub bytes: u64,
-    /// What came of them.
+    /// The numbers of effects.
     pub counts: EffectCounts,
 }
 
@@ -150,10 +150,10 @@ pub struct ImportProgress {
     pub is_finished: bool,
 }
 
-/// What undoing an import did with a contact.
+/// The effect of undoing an import on a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undone {
-    /// The import had made it: it is in the trash now.
+    /// The import had created it; it is in the trash now.
     Removed,
     /// The import had changed it: it is as it was.
     Restored,

@@ -1,4 +1,4 @@
-//! What contactd keeps, and its rules: no I/O, no clock but `clock.rs`, no syntax of any front end.
+//! The stored data and its rules: no I/O, no clock except `clock.rs`, no syntax of a front end.
 pub mod card;
 pub mod category;
 pub mod contact;

@@ -1,4 +1,5 @@
-//! Numbers of phones as they are looked up: by their digits, however they are written, and with a region by what they are dialled as.
+//! The keys of phone numbers: their digits, independent of spelling, and with a region also the number as it is
+//! dialled.
 
 use std::str::FromStr;
 
@@ -22,8 +23,8 @@ impl FromStr for Region {
     }
 }
 
-/// What numbers that are written in different ways have in common: their digits. A text that is more than digits and what is
-/// written between them is no number, and has its folded form.
+/// The key of a number: its digits. A text with other characters than digits and separators is not a number; its key is
+/// its folded form.
 pub fn key(number: &str) -> String {
     digits(number).unwrap_or_else(|| fold(number))
 }
@@ -74,7 +75,7 @@ fn e164(number: &PhoneNumber) -> String {
     number.format().mode(Mode::E164).to_string().trim_start_matches('+').to_owned()
 }
 
-/// The digits of a text that has nothing else but what is written between them.
+/// The digits of a text that has only digits and separators.
 fn digits(text: &str) -> Option<String> {
     let mut digits = String::new();
     for c in text.nfkc() {
@@ -87,7 +88,7 @@ fn digits(text: &str) -> Option<String> {
     (!digits.is_empty()).then_some(digits)
 }
 
-/// Whether it is written between digits, or is one of the signs of direction and width that copied text has.
+/// Whether it is a separator of digits, or a mark of direction or width in copied text.
 fn is_between(c: char) -> bool {
     let is_dash = matches!(c, '-' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}');
     let is_sign = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');

@@ -5,8 +5,8 @@
 pub struct Watermark {
     /// The number of the mailbox's last change.
     pub seq: i64,
-    /// Number and time (UTC microseconds) of the last entry in the change log; zeros if the log was empty. It tells two
-    /// histories apart that have the same numbers, as after restoring a backup.
+    /// Number and time (UTC microseconds) of the last entry in the change log; zeros if the log was empty. It
+    /// distinguishes two histories with the same numbers, for instance after a backup is restored.
     pub entry: (i64, i64),
 }
 

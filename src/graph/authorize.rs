@@ -34,7 +34,7 @@ impl Call<'_> {
         self.api.mailbox(caller, asked, need, self.actor(caller)).await
     }
 
-    /// Who does what, for the store and the audit log.
+    /// The actor, for the store and the audit log.
     pub(crate) fn actor(&self, caller: &Caller) -> Actor {
         let user = match &caller.who {
             Who::User(user) => Some(user.mailbox),

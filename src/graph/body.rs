@@ -4,10 +4,10 @@ use crate::domain::error::{Error, Kind};
 use crate::http::aside::{BlockingPermit, SHORT};
 use crate::json::Json;
 
-/// Reads the body of a call as JSON, and that by `read`: away from the event loop if it is long.
+/// Reads the body of a call as JSON and passes it to `read`, on a blocking thread if it is long.
 ///
 /// # Errors
-/// 400 for what is no JSON, and those of `read`.
+/// 400 if it is not JSON, and those of `read`.
 pub(crate) async fn json<T: Send + 'static>(
     body: &[u8],
     read: impl FnOnce(Json) -> Result<T, Error> + Send + 'static,
@@ -15,7 +15,7 @@ pub(crate) async fn json<T: Send + 'static>(
     if body.len() <= SHORT {
         return parse(body).and_then(read);
     }
-    // The turn first: what waits has no copy of its body.
+    // The turn first, so that a waiting request has no copy of its body.
     let turn = BlockingPermit::wait().await?;
     let body = body.to_vec();
     turn.work(move || parse(&body).and_then(read)).await?

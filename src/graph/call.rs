@@ -48,7 +48,7 @@ fn parse_position(value: &str) -> Result<i64, Error> {
     })
 }
 
-/// A request, read as far as its head goes.
+/// A request after its head is read.
 pub(crate) struct Call<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) api: &'a Api,
@@ -124,10 +124,10 @@ impl<'a> Call<'a> {
         self.stream.set(Some(body));
     }
 
-    /// That body, once.
+    /// Takes that body.
     ///
     /// # Errors
-    /// [`Error::Internal`] where there is none.
+    /// [`Error::Internal`] if there is none.
     pub(crate) fn take_stream(&self) -> Result<Streamed, Error> {
         self.stream.take().ok_or_else(|| Error::internal("the body was taken before"))
     }
@@ -182,7 +182,7 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// The nextLink after the first `shown` of a page, if there is more.
+    /// The nextLink after the first `shown` entries of a page, if there are more.
     pub(crate) fn behind<T>(&self, query: &Query, page: &SortedPage<T>, shown: usize, size: u16) -> Option<String> {
         (page.more || shown < page.value.len()).then(|| {
             let token = PageToken { after: page.after(shown), size };

@@ -45,7 +45,7 @@ struct Reference {
     id: String,
 }
 
-/// What a body is.
+/// The content of a body.
 enum Added {
     Reference(Json),
     Contact(Box<ContactPatch>),

@@ -126,7 +126,7 @@ impl DeltaRequest {
             DeltaScope::Folders(_) => (b"folders", ""),
         };
         let shape: &[u8] = if call.shape() == Shape::V1 { b"v1" } else { b"beta" };
-        // The number of a mailbox depends on who came first, so it must not show where answers are to repeat.
+        // The number of a mailbox depends on the order of users, so it must not be visible if answers must repeat.
         let number = mailbox.user.mailbox.to_be_bytes();
         let owner = if clock::seeded().is_some() { mailbox.user.id.as_bytes() } else { &number };
         let of = DeltaToken::bound(&[kind, shape, owner, folder.as_bytes()]);

@@ -10,7 +10,7 @@ use crate::http::authenticate::Caller;
 use crate::odata::address::{Owner, Resource};
 use crate::odata::query::Query;
 
-/// Does what is asked.
+/// Performs the call.
 ///
 /// # Errors
 /// Every error that a call can end with.
@@ -46,8 +46,8 @@ pub(crate) async fn perform(call: &Call<'_>, route: &Route, caller: &Caller, bod
     preferences_applied(call, route, answer)
 }
 
-/// The mailbox as the database has it now, if the cache had one of a user who was removed and added again. Nothing was done
-/// for the one that was cached.
+/// The mailbox as in the database, if the cached user was removed and added again. Nothing was done for the cached
+/// user.
 async fn replaced(
     request: &RouteRequest<'_>,
     route: &Route,
@@ -68,7 +68,7 @@ pub(crate) fn preferences_applied(call: &Call<'_>, route: &Route, answer: Answer
         Some(Handling::Strict) => applied.push("handling=strict".to_owned()),
         None => {}
     }
-    // What is shown, or is not, whatever was preferred: a bare reference has nothing to show.
+    // The preference counts only if it was followed: a bare reference has no representation.
     let returned = prefer.minimal.filter(|minimal| *minimal == answer.body.is_none());
     match returned.filter(|_| route.options == RouteOptions::Return) {
         Some(true) => applied.push("return=minimal".to_owned()),

@@ -23,8 +23,8 @@ use crate::transfer::export::{self, Export, ExportOutput, Photos};
 
 /// Pieces that wait for the client.
 const WAITING: usize = 4;
-/// How long a client may keep the snapshot waiting: this long, and as long again as what it has read takes at the least rate, in
-/// bytes a second.
+/// How long a client may keep the snapshot waiting: this time, plus the time that the bytes it has read take at the
+/// least rate, in bytes per second.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LEAST_RATE: u64 = 128 << 10;
 
@@ -61,7 +61,7 @@ pub(crate) async fn export(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
         let Err(error) = done.and_then(|_| sending.begin()) else { return };
         match sending.begun.take() {
             Some(begun) => drop(begun.send(Err(error))),
-            // The connection breaks off: what was sent is not whole.
+            // The connection is broken, because the answer is incomplete.
             None => drop(pieces.send(Err(error)).await),
         }
     });
@@ -70,7 +70,7 @@ pub(crate) async fn export(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
     headed(Answer { body: Some(Body::Stream(pieces.boxed_local())), ..Answer::empty(200)? }, format)
 }
 
-/// A contact as a file, if that is what the request's `Accept` prefers.
+/// A contact as a file, if the request's `Accept` prefers that.
 pub(crate) async fn of_one(call: &Call<'_>, mailbox: &Mailbox, contact: &Contact) -> Result<Option<Answer>, Error> {
     let Some(format) = preferred(call) else { return Ok(None) };
     let export = asked(call, mailbox, format, Listing::default())?;
@@ -79,7 +79,7 @@ pub(crate) async fn of_one(call: &Call<'_>, mailbox: &Mailbox, contact: &Contact
     headed(answer.header("ETag", &contact.etag())?, format).map(Some)
 }
 
-/// What the query string says of the file.
+/// The options of the file in the query string.
 fn asked(call: &Call<'_>, mailbox: &Mailbox, format: ExportFormat, listing: Listing) -> Result<Export, Error> {
     let refused = |name: &str, message: &str| Error::invalid(Kind::Query, name, message);
     let photos = match query::value_of(call.query, "photos").as_deref() {
@@ -189,7 +189,7 @@ fn ranges(call: &Call<'_>) -> Vec<(String, f32)> {
     lines.flat_map(|line| line.split(',')).filter(|text| !text.trim().is_empty()).map(range).collect()
 }
 
-/// What the range with the greatest weight means; of several the first that is no wildcard.
+/// The meaning of the range with the greatest weight. Of several, the first that is not a wildcard.
 fn best<T>(ranges: &[(String, f32)], known: impl Fn(&str) -> Option<T>) -> Option<T> {
     let mut best: Option<(f32, bool, T)> = None;
     for (range, weight) in ranges {

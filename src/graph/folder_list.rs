@@ -1,4 +1,4 @@
-//! What the options ask of a list of folders: the list itself, and one inside another.
+//! The options of a list of folders.
 
 use crate::domain::error::Error;
 use crate::graph::call::Call;
@@ -12,7 +12,7 @@ use crate::store::{FolderListing, Sorting};
 /// The filter, search and order of a list.
 ///
 /// # Errors
-/// 400 for what cannot be read.
+/// 400 if they cannot be read.
 pub(crate) fn listing(call: &Call<'_>, query: &Query) -> Result<FolderListing, Error> {
     let filter = call.condition(query, Model::Folder)?;
     let order = call.order(query, Model::Folder)?.unwrap_or_default();

@@ -22,7 +22,7 @@ use crate::odata::address::{Address, Owner, Resource};
 use crate::odata::format;
 use crate::odata::query::Query;
 
-/// What a call is about, for the journal of tests.
+/// The subject of a call, for the journal of tests.
 pub(crate) fn subject(address: &Address, caller: &Caller) -> CallSubject {
     let user = match &address.resource {
         Resource::Owned(Owner::User(name), _) => name.clone(),

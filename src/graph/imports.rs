@@ -107,7 +107,7 @@ pub(crate) async fn import(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
     answer.header("Content-Type", "application/x-ndjson")
 }
 
-/// What the query string says of the file.
+/// The options of the file in the query string.
 fn job(call: &Call<'_>) -> Result<ImportJob, Error> {
     let option = |name| query::value_of(call.query, name);
     let refused = |name: &str, message: String| Error::invalid(Kind::Query, name, message);
@@ -160,7 +160,7 @@ fn line(value: &Value) -> Result<Vec<u8>, Error> {
     Ok(line)
 }
 
-/// Tells the client.
+/// Writes the answer to the client.
 struct Telling {
     lines: mpsc::Sender<Result<Vec<u8>, Error>>,
     /// Until the answer begins.

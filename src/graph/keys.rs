@@ -15,7 +15,7 @@ pub(crate) fn parse_id(id: &str) -> Result<Uuid, Error> {
     contact::parse_id(id).ok_or(Error::MalformedId)
 }
 
-/// A key as it stands between the quotes of an address.
+/// A key as it is between the quotes of an address.
 pub(crate) fn quoted(key: &str) -> String {
     percent_encode(&key.replace('\'', "''"))
 }

@@ -1,5 +1,5 @@
-//! Returns that are made of several reads are of one moment. A write that comes before any of the statements of a read is
-//! in all of the answer, or in nothing of it.
+//! Answers from several reads are of one snapshot. A write before any of the statements of a read is visible in the
+//! whole answer or not at all.
 
 // A write is prepared first and done later, in the middle of an answer.
 #![allow(clippy::async_yields_async)]
@@ -88,7 +88,7 @@ fn writes(o: &Opened) -> Writes {
     Writes { store: o.store.clone(), mailbox: o.mailbox }
 }
 
-/// Has the write done before the statement of this number of what is read next. Returns whether it was.
+/// Performs the write before the statement with this number of the next read. Returns whether it did.
 async fn with_write_before<T>(
     number: usize,
     write: BoxFuture<'static, ()>,
@@ -107,7 +107,7 @@ async fn with_write_before<T>(
     (read, left.is_none())
 }
 
-/// Has what `prepare` answers done before each of the statements of a read.
+/// Performs the write of `prepare` before each of the statements of a read.
 async fn is_whole<T: PartialEq + std::fmt::Debug>(
     read: impl AsyncFn() -> T,
     mut prepare: impl AsyncFnMut(usize) -> BoxFuture<'static, ()>,
@@ -229,7 +229,7 @@ async fn what_is_taken_away_for_good_is_there_whole_or_not_at_all() {
         let read = async || {
             let path = path.replace("ID", &current.lock().unwrap());
             let (status, body) = get("ann", &path).await;
-            // What is refused has ids of the request.
+            // An error has ids of the request.
             if status == 200 { (status, body) } else { (status, body["error"]["code"].clone()) }
         };
         is_whole(read, prepare).await;

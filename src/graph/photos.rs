@@ -10,7 +10,7 @@ use crate::graph::written;
 use crate::http::answer::{Answer, Body};
 use crate::http::aside::{SHORT, aside};
 
-/// Headers that make a browser only download the bytes, since a client uploaded them.
+/// Headers that make a browser only download the bytes, because a client uploaded them.
 const INERT: [(&str, &str); 4] = [
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Disposition", "attachment"),

@@ -1,5 +1,5 @@
-//! The table of calls. Everything that depends on which call it is comes from here: `Allow`, what admission and
-//! authorization do, whether a body and query options are read, which preferences apply, and the handler.
+//! The table of calls. Everything that depends on the call comes from here: `Allow`, the required rights, whether a
+//! body and query options are read, which preferences apply, and the handler.
 
 use futures_util::future::LocalBoxFuture;
 
@@ -23,9 +23,9 @@ pub(crate) struct Route {
     pub(crate) method: &'static str,
     /// As [`crate::odata::address::Address::pattern`] prints it.
     pub(crate) address: &'static str,
-    /// What its caller must be permitted (docs/graph.md, "Permissions").
+    /// The right that the caller needs (docs/graph.md, "Permissions").
     pub(crate) need: Need,
-    /// What it does with a body.
+    /// How it uses a body.
     pub(crate) body: BodyUse,
     pub(crate) options: RouteOptions,
     pub(crate) offered: Offered,
@@ -49,31 +49,31 @@ pub(crate) enum RouteOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Offered {
     Always,
-    /// Not in strict handling, since Graph does not have it.
+    /// Not in strict handling, because Graph does not have it.
     Lenient,
     /// Only where somebody delivers notifications.
     Notified,
 }
 
-/// A handler's answer. On the heap, and made outside of `async`: an unoptimized build would otherwise keep room for all of
-/// them on the stack, on which a deep filter is read.
+/// A handler's answer. On the heap, and created outside of `async`: otherwise an unoptimized build would reserve room
+/// for all of them on the stack, which deep filters need.
 pub(crate) type Answering<'r> = LocalBoxFuture<'r, Result<Answer, Error>>;
 
-/// What answers a call.
+/// The handler of a call.
 pub(crate) enum Handler {
     /// The edge itself.
     Edge,
     /// Without a caller.
     Public(fn(&Call<'_>) -> Result<Answer, Error>),
-    /// The steps are calls themselves, so the batch stands above this table.
+    /// The steps are calls themselves, so the batch is above this table.
     Batch,
     /// For a caller.
     Caller(for<'r> fn(&'r RouteRequest<'r>) -> Answering<'r>),
-    /// For a caller who may do this with the mailbox.
+    /// For a caller with the right on the mailbox.
     Mailbox(for<'r> fn(&'r RouteRequest<'r>, &'r Mailbox) -> Answering<'r>),
 }
 
-/// What handlers are given of a request.
+/// The parameter of handlers.
 pub(crate) struct RouteRequest<'r> {
     pub(crate) call: &'r Call<'r>,
     pub(crate) caller: &'r Caller,
@@ -129,7 +129,7 @@ static CALLS: &[Route] = &[
     call(GET,    "/healthz",                                       Open,      NoBody, Plain,  Handler::Edge),
     call(GET,    "/",                                              Open,      NoBody, Plain,  Handler::Public(service::document)),
     call(GET,    "/$metadata",                                     Open,      NoBody, Query,  Handler::Public(service::metadata)),
-    // Each step needs what it needs alone.
+    // Each step needs its own right.
     call(POST,   "/$batch",                                        Token,     Json,   Plain,  Handler::Batch),
 
     call(GET,    "/users",                                         Users,     NoBody, Pages,  caller!(users::list)),

@@ -134,7 +134,7 @@ fn dependencies(steps: &[BatchStep]) -> Result<Vec<Vec<usize>>, Error> {
     }
 }
 
-/// The first step of a circle, or behind one: those that remain after a topological sort.
+/// The first step in a circle or after one: those that remain after a topological sort.
 fn in_a_circle(before: &[Vec<usize>]) -> Option<usize> {
     let mut waits: Vec<usize> = before.iter().map(Vec::len).collect();
     let mut behind = vec![Vec::new(); before.len()];

@@ -12,7 +12,7 @@ use crate::graph::call::Call;
 use crate::http::answer::{Answer, POSITION};
 use crate::store::Share;
 
-/// What a write has stored.
+/// A stored item with a version.
 pub(crate) trait Versioned {
     /// The entity tag, and the position of the mailbox after the write; `None` where the resource has no versions.
     fn version(&self) -> Option<(String, i64)>;
@@ -41,7 +41,7 @@ impl Versioned for Subscription {
     }
 }
 
-/// 201 with what was created, or 204 where the client prefers that; `location` is a path below the API's prefix.
+/// 201 with the created item, or 204 if the client prefers that; `location` is a path below the API's prefix.
 pub(crate) fn created(
     call: &Call<'_>,
     stored: &impl Versioned,
@@ -49,12 +49,12 @@ pub(crate) fn created(
     show: impl FnOnce() -> Result<Answer, Error>,
 ) -> Result<Answer, Error> {
     let (answer, location) = (written(call, 201, stored, show)?, call.link(location));
-    // Where no body shows what it is (OData protocol, section 8.3.4).
+    // Without a body, a header identifies the item (OData protocol, section 8.3.4).
     let answer = if answer.body.is_none() { answer.header("OData-EntityId", &location)? } else { answer };
     answer.header("Location", &location)
 }
 
-/// 200 with what was changed, or 204 where the client prefers that.
+/// 200 with the changed item, or 204 if the client prefers that.
 pub(crate) fn updated(
     call: &Call<'_>,
     stored: &impl Versioned,

@@ -1,5 +1,5 @@
-//! What tokens are made of: big-endian numbers and texts behind their length, in unpadded base64 that needs no encoding in a
-//! URL.
+//! The encoding of tokens: big-endian numbers, and texts after their length, in unpadded base64 that needs no escapes
+//! in a URL.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

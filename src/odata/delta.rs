@@ -24,7 +24,7 @@ const MAX_BYTES: usize = 8 << 10;
 /// A parsed token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeltaToken {
-    /// What the token belongs to: see [`DeltaToken::bound`].
+    /// The hash of what the token is bound to, see [`DeltaToken::bound`].
     pub of: [u8; BOUND],
     /// The history of changes it belongs to, hashed the same way.
     pub epoch: [u8; BOUND],

@@ -8,7 +8,7 @@ use crate::json::{Json, is_annotation};
 /// exact spelling. Annotations (`@odata.type`, `color@odata.type`) are skipped.
 ///
 /// # Errors
-/// 400 if it is no object or has an unknown member.
+/// 400 if it is not an object or has an unknown member.
 pub fn members(body: Json, of: &str, known: &[&'static str]) -> Result<Vec<(&'static str, Json)>, Error> {
     let Json::Object(members) = body else {
         let message = format!("The body must be a JSON object, a {of}, not {}.", body.kind());

@@ -86,7 +86,7 @@ pub struct ExpandItem {
     pub options: Query,
 }
 
-/// What is known about a name.
+/// What a name in `$expand` stands for.
 enum Offer {
     Served(Navigation),
     /// Known to Graph, which does not expand it either.

@@ -1,6 +1,6 @@
-//! The token in a nextLink: opaque to clients, versioned, and complete in itself. It names the last contact or folder of
-//! the page before, and its sort keys, and not a row count, so that a walk visits each once whatever is created or deleted
-//! meanwhile. However long the keys are, it is short (`store::query::pager` tells how).
+//! The token in a nextLink: opaque to clients, versioned, and complete in itself. It names the last contact or folder
+//! of the page before, and its sort keys, instead of a row count, so that a walk visits each item once even if others
+//! are created or deleted meanwhile. It is short even if the keys are long (see `store::query::pager`).
 
 use uuid::Uuid;
 

@@ -224,8 +224,8 @@ impl Query {
         }
     }
 
-    /// The query of the next page. Characters that must not stand in a link are encoded, also braces, since one client
-    /// reads links as templates.
+    /// The query of the next page. Characters that are not allowed in a link are encoded, also braces, because one
+    /// client reads links as templates.
     pub fn with_token(&self, token: &str) -> String {
         let mut link = String::new();
         for piece in &self.kept {
@@ -238,7 +238,7 @@ impl Query {
     }
 }
 
-/// Whether a byte of a query stands unencoded in a link.
+/// Whether a byte of a query needs no encoding in a link.
 fn is_kept(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'"')
 }

@@ -167,7 +167,7 @@ impl<'a> UnverifiedToken<'a> {
     }
 }
 
-/// What a token must contain.
+/// The claims that a token must contain.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected<'a> {
     /// The issuer's name.

@@ -1,4 +1,4 @@
-//! What can be read along with a contact: open extensions and extended properties.
+//! What can be expanded with a contact: open extensions and extended properties.
 
 use crate::domain::contact::Properties;
 use crate::domain::contact::tags::View;
@@ -31,7 +31,7 @@ impl RequestedTag {
     }
 }
 
-/// What to read along with a contact or a folder. A folder has no extensions.
+/// What to expand with a contact or a folder. A folder has no extensions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the property of its name")]
 pub struct Expand {
@@ -49,7 +49,7 @@ impl Expand {
     }
 }
 
-/// What was read along with a contact.
+/// The expanded data of a contact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the property of its name")]
 pub struct Expanded {

@@ -217,7 +217,8 @@ pub struct Flag {
 }
 
 impl Flag {
-    /// Whether it is empty, or what an unset flag is shown as. A client that sends back what it read must not set a flag.
+    /// Whether it is empty, or equals the JSON of an unset flag. A client that sends back what it read must not set a
+    /// flag.
     pub fn is_unset(&self) -> bool {
         let shown = Self { status: Some(FLAG_STATUS[0].to_owned()), ..Self::default() };
         *self == Self::default() || *self == shown

@@ -37,7 +37,7 @@ pub struct ContactPatch {
     pub added: Option<Box<ContactAdditions>>,
 }
 
-/// What is written along with a contact: extensions and extended properties.
+/// Extensions and extended properties that are written with a contact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContactAdditions {
     /// Extensions of a new contact.

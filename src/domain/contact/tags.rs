@@ -316,7 +316,7 @@ mod tests {
             let mut one = all.clone();
             apply(vec![(*view, None)], &mut one);
             match view {
-                // Entries behind it move up, and a missing name reads as the address.
+                // Entries after it move up, and a missing name reads as the address.
                 View::Email(..) => assert_ne!(view.read(&one), view.read(&all)),
                 view => assert_eq!(view.read(&one), None, "{view:?}"),
             }

@@ -1,14 +1,15 @@
-//! Where a page of a list ends: what the next page starts behind.
+//! The end of a page of a list, after which the next page begins.
 
 use uuid::Uuid;
 
-/// The place behind a row of a list. It has no row count, so rows that are created or deleted meanwhile shift nothing.
+/// The position after a row of a list. It is not a row count, so rows that are created or deleted meanwhile do not
+/// shift pages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// The rows shown last, the very last one first: more than one only where a key is cut. There are none where no key is cut
-    /// and the rows are not told apart by a UUID.
+    /// The rows shown last, the last one first. There are several only if a key is cut, and none if no key is cut and
+    /// the rows have no UUID.
     pub shown: Vec<Anchor>,
-    /// The sort keys of the last, and what else tells it apart.
+    /// The sort keys of the last row, and its ties.
     pub keys: Vec<KeyValue>,
 }
 

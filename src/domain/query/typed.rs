@@ -244,7 +244,7 @@ impl EntryTable {
 
 /// The member of a phone that is its number.
 pub const NUMBER: usize = 1;
-/// What stands behind the members of a phone: the key of its number ([`crate::domain::phone::key`]).
+/// The column after the members of a phone: the key of its number ([`crate::domain::phone::key`]).
 pub const NUMBER_KEY: usize = 2;
 
 /// The entries of a table, or those of one type.

@@ -144,12 +144,12 @@ impl<V: ExtendedValue> Serialize for ExtendedProperty<V> {
     }
 }
 
-/// The names of what is asked for, as in a context: `extensions()`.
+/// The names of the requested expansions, as in a context: `extensions()`.
 pub(crate) fn expand_names(expand: &Expand) -> Vec<String> {
     names([expand.extensions.is_some(), expand.single.is_some(), expand.multi.is_some()])
 }
 
-/// The names of what is shown, in the form of [`expand_names`].
+/// The names of the shown expansions, in the form of [`expand_names`].
 pub(crate) fn expanded_names(expanded: &Expanded) -> Vec<String> {
     names([expanded.extensions.is_some(), expanded.single.is_some(), expanded.multi.is_some()])
 }

@@ -85,7 +85,7 @@ pub(crate) fn read(place: &str, body: Json, deviations: &mut Vec<Problem>) -> Re
     Ok(patch)
 }
 
-/// Makes a new extension of what was read at `place`.
+/// Turns a patch that was read at `place` into a new extension.
 ///
 /// # Errors
 /// 400 if the name is missing.

@@ -65,7 +65,7 @@ fn folders(path: &[String]) -> String {
     text
 }
 
-/// What the folders inside one are called.
+/// The name of the segment for the folders inside.
 fn inside(path: &[String]) -> &'static str {
     if path.is_empty() { "contactFolders" } else { "childFolders" }
 }

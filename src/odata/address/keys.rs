@@ -1,4 +1,4 @@
-//! What an address names besides its kind: folders, ids and names.
+//! The keys of an address: folders, ids and names.
 
 use super::{Address, Deleted, Item, Resource};
 

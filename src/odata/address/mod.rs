@@ -388,7 +388,7 @@ impl Segments {
         }
     }
 
-    /// Resources below `outlook`, which is none itself.
+    /// Resources below `outlook`, which is not a resource itself.
     fn outlook(&mut self, owner: Owner, outlook: String) -> Result<Resource, Error> {
         match self.next() {
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("masterCategories") => {}

@@ -55,7 +55,7 @@ impl<'a> Checker<'a> {
         let key = match (Self { strict: false, views: self.views.clone(), ..*self }).value(expr, &[])?.folded() {
             Typed::Text(text, _) => Key::Text(text),
             Typed::Condition(condition) => Key::Condition(condition),
-            // Sorted as they are stored, so that what was written within a second is in its order too.
+            // Sorted as stored, so that items written within one second are in order too.
             Typed::Instant(NumberValue::Moment(moment)) => Key::Number(NumberValue::Moment(moment.exactly())),
             Typed::Number(Number { value, .. }) | Typed::Date(value) | Typed::Instant(value) | Typed::Time(value) => {
                 Key::Number(value)

@@ -24,7 +24,7 @@ pub enum Model {
     User,
 }
 
-/// What a property stands for.
+/// The meaning of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ModelTarget {
     Text(Property),

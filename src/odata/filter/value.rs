@@ -122,7 +122,7 @@ pub(super) fn alike(left: Number, right: Number) -> Option<[NumberValue; 2]> {
     Some([scaled(left, millionths)?, scaled(right, millionths)?])
 }
 
-/// A literal number; null if it is none.
+/// A literal number; null if it is not one.
 pub(super) fn number(value: Typed) -> NumberValue {
     match value {
         Typed::Number(Number { value, .. }) | Typed::Date(value) | Typed::Instant(value) | Typed::Time(value) => value,

@@ -1,5 +1,5 @@
-//! Contacts of files in Graph's JSON. The room of formats reads and writes files and stands below the front ends, so it takes
-//! what reads and writes this shape from here, as an implementation of its trait.
+//! Contacts of files in Graph's JSON. `formats/` is below the front ends, so it gets this reader and writer as an
+//! implementation of its trait.
 
 use crate::domain::contact::patch::{ContactAdditions, ContactPatch};
 use crate::domain::contact::{Address, Complex, Contact, Email, FLAG_MEMBERS, MAX_ENTRIES, Phone, Website};
@@ -112,8 +112,8 @@ fn reason(error: &Error) -> Result<&'static str, Refusal> {
     Err(Refusal { reason: "wrong type", detail: Some(error.to_string()) })
 }
 
-/// Takes off what the properties of a contact do not have: unknown members of entries, and entries beyond the limit. Tells
-/// whether there was something.
+/// Removes what a contact cannot hold: unknown members of entries, and entries above the limit. Returns whether
+/// anything was removed.
 fn strip(name: &str, value: &mut Json) -> bool {
     fn known<T: Complex>() -> Vec<&'static str> {
         T::MEMBERS.iter().map(|member| member.json).collect()

@@ -1,4 +1,4 @@
-//! Writes the members of a contact: what both shapes have in common.
+//! Writes the members of a contact that both shapes share.
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 

@@ -1,4 +1,4 @@
-//! Reads the values of a contact: what both shapes have in common.
+//! Reads the values of a contact that both shapes share.
 
 use crate::domain::contact::patch::{ContactAdditions, ContactPatch};
 use crate::domain::contact::{Complex, MAX_ENTRIES, MAX_TEXT, Member};
@@ -6,7 +6,7 @@ use crate::domain::error::{Error, Kind, Problem};
 use crate::domain::plain::shorten;
 use crate::json::{Json, is_annotation};
 
-/// What has been read so far.
+/// The properties that are read so far.
 pub(crate) struct ContactReader {
     pub(crate) patch: ContactPatch,
     pub(crate) added: ContactAdditions,

@@ -30,7 +30,7 @@ pub(crate) fn property(reader: &mut ContactReader, name: &str, value: Json) -> R
             if let Some(at) = ranks.iter().position(|rank| rank.eq_ignore_ascii_case(name)) {
                 let mut email: Option<Email> = reader.complex_of(ranks[at], EMAIL, value)?;
                 email.iter_mut().for_each(Email::name_by_address);
-                // An empty address is none.
+                // An empty address counts as none.
                 slots(reader).ranked_emails[at] = Some(email.filter(|email| *email != Email::default()));
                 return Ok(true);
             }
