@@ -2,7 +2,6 @@
 //! people.
 
 use crate::domain::error::Error;
-use crate::domain::plain::printed;
 use crate::http::RequestIds;
 use crate::http::answer::Answer;
 
@@ -96,16 +95,7 @@ fn message(error: &Error) -> String {
 /// The answer an error becomes.
 pub(crate) fn answer(error: &Error, ids: &RequestIds) -> Answer {
     let (status, element) = words(error);
-    match error {
-        // The message of a database may contain values that a client sent.
-        Error::Internal(cause) => {
-            tracing::error!(request_id = ids.request, cause = printed(&cause.to_string()), "a call failed");
-        }
-        Error::Unavailable(cause) => {
-            tracing::warn!(request_id = ids.request, cause = printed(&cause.to_string()), "something is unavailable");
-        }
-        _ => {}
-    }
+    ids.log(error);
     let built = body(status, element, &message(error)).and_then(|answer| match error {
         Error::Unauthorized => answer
             .header("WWW-Authenticate", "Basic realm=\"contactd\", charset=\"UTF-8\"")?

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::clock;
 use crate::domain::date;
 use crate::domain::error::{Error, Kind, Limit, Problem};
-use crate::domain::plain::{printed, shorten};
+use crate::domain::plain::shorten;
 use crate::http::RequestIds;
 use crate::http::answer::Answer;
 
@@ -48,16 +48,7 @@ struct InnerError<'a> {
 
 /// The answer an error becomes.
 pub(crate) fn answer(error: &Error, ids: &RequestIds) -> Answer {
-    match error {
-        // The message of a database may contain values that a client sent.
-        Error::Internal(cause) => {
-            tracing::error!(request_id = ids.request, cause = printed(&cause.to_string()), "a call failed");
-        }
-        Error::Unavailable(cause) => {
-            tracing::warn!(request_id = ids.request, cause = printed(&cause.to_string()), "something is unavailable");
-        }
-        _ => {}
-    }
+    ids.log(error);
     let (status, code, message) = describe(error);
     let problems: &[Problem] = if let Error::Invalid(problems) = error { problems } else { &[] };
     let located = problems.iter().filter(|problem| !problem.target.is_empty());

@@ -69,7 +69,7 @@ async fn recognized(bytes: Vec<u8>) -> Result<(Picture, Vec<u8>), Error> {
     if is_short { recognize() } else { aside(recognize).await? }
 }
 
-/// `DELETE …/photo` and `DELETE …/photo/$value`, which Graph does not have. A missing photo is no error: clients delete the
+/// `DELETE …/photo` and `DELETE …/photo/$value`, which Graph does not have. A missing photo is not an error: clients delete the
 /// photo of every contact that has none on their side.
 pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
     let expected = call.expected.clone();

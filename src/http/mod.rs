@@ -42,7 +42,9 @@ use actix_web::{Scope, web};
 use uuid::Uuid;
 
 use crate::clock::{self, IdOwner};
+use crate::domain::error::Error;
 use crate::domain::phone::Region;
+use crate::domain::plain::printed;
 use crate::http::authenticate::Access;
 pub use crate::http::cors::WebOrigin;
 use crate::http::health::Health;
@@ -184,6 +186,21 @@ impl RequestIds {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let credential = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         Self::again(clock::new_id(IdOwner::Request(credential)), headers)
+    }
+
+    /// Logs the cause of an error that the operator can do something about.
+    pub(crate) fn log(&self, error: &Error) {
+        // The message of a database may contain values that a client sent.
+        let cause = |cause: &dyn std::fmt::Display| printed(&cause.to_string());
+        match error {
+            Error::Internal(why) => {
+                tracing::error!(request_id = self.request, cause = cause(why), "a call failed");
+            }
+            Error::Unavailable(why) => {
+                tracing::warn!(request_id = self.request, cause = cause(why), "something is unavailable");
+            }
+            _ => {}
+        }
     }
 
     /// Those of a request that has its id already.

@@ -72,17 +72,12 @@ pub(super) async fn of_cards(
     mailbox: i64,
     keys: impl Iterator<Item = String>,
 ) -> Result<HashMap<String, Uuid>, Error> {
-    let keys: Vec<_> = keys.collect();
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
     let select = Sql::new(
         "
 select k.uid_key, k.contact_id from cards k join contacts c on c.mailbox = k.mailbox and c.id = k.contact_id
 where k.deleted_date_time is null and k.mailbox = ",
     );
-    let select = select.value(mailbox).text(" and k.uid_key in ").then(Sql::among_texts(&keys));
-    pairs(&session.rows(select.then(is_there(mailbox)).text(" order by k.contact_id").into()).await?)
+    by_keys(session, mailbox, keys, select, [" and k.uid_key in ", " order by k.contact_id"]).await
 }
 
 /// Those of these contacts that exist.
@@ -102,18 +97,29 @@ async fn of_emails(
     mailbox: i64,
     keys: impl Iterator<Item = String>,
 ) -> Result<HashMap<String, Uuid>, Error> {
-    let keys: Vec<_> = keys.collect();
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
     let select = Sql::new(
         "
 select e.address_key, e.contact_id from emails e join contacts c on c.mailbox = e.mailbox and c.id = e.contact_id
 where e.mailbox = ",
     );
-    let select = select.value(mailbox).text(" and e.address_key in ").then(Sql::among_texts(&keys));
     // The map keeps the last one, which is the oldest.
-    pairs(&session.rows(select.then(is_there(mailbox)).text(" order by e.contact_id desc").into()).await?)
+    by_keys(session, mailbox, keys, select, [" and e.address_key in ", " order by e.contact_id desc"]).await
+}
+
+/// Existing contacts by key: `select`, the mailbox, and a condition on the key.
+async fn by_keys(
+    session: &mut Session,
+    mailbox: i64,
+    keys: impl Iterator<Item = String>,
+    select: Sql,
+    [key, order]: [&'static str; 2],
+) -> Result<HashMap<String, Uuid>, Error> {
+    let keys: Vec<_> = keys.collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let select = select.value(mailbox).text(key).then(Sql::among_texts(&keys));
+    pairs(&session.rows(select.then(is_there(mailbox)).text(order).into()).await?)
 }
 
 fn pairs(rows: &[Row]) -> Result<HashMap<String, Uuid>, Error> {
