@@ -241,20 +241,6 @@ impl Report {
     }
 }
 
-/// The outcomes of one contact of a file as JSON: `{"mapped":[…],"partial":[…],"aside":[…],…}`.
-pub fn outcomes_json(outcomes: &[PropertyOutcome]) -> serde_json::Value {
-    let names = |wanted: &dyn Fn(&Fate) -> bool| -> Vec<&str> {
-        outcomes.iter().filter(|outcome| wanted(&outcome.fate)).map(|outcome| outcome.name.as_str()).collect()
-    };
-    serde_json::json!({
-        "mapped": names(&|fate| *fate == Fate::Mapped),
-        "partial": names(&|fate| *fate == Fate::Partial),
-        "aside": names(&|fate| matches!(fate, Fate::Aside(_))),
-        "ignored": names(&|fate| matches!(fate, Fate::Ignored(_))),
-        "lost": names(&|fate| matches!(fate, Fate::Lost(_))),
-    })
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DetectedJson<'a> {
