@@ -99,7 +99,7 @@ fn a_broken_place_costs_the_card_that_it_is_in() {
 }
 
 /// The end of a file that is pushed in pieces and never kept.
-fn streamed(pieces: impl Iterator<FileRecord = Vec<u8>>) -> Vec<RawCard> {
+fn streamed(pieces: impl Iterator<Item = Vec<u8>>) -> Vec<RawCard> {
     let mut cards = Cards::new();
     let mut found = Vec::new();
     for piece in pieces {
