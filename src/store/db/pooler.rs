@@ -8,14 +8,14 @@ use crate::domain::error::Error;
 use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::engine::Session;
 use crate::store::db::faults::{self, reason};
-use crate::store::db::migrate::Reason;
+use crate::store::db::migrate::OpenFailure;
 
-/// How often it is looked. Under load, another client may take the process that a look relies on.
+/// Number of checks. Under load, another client may use the server process that a check relies on.
 const LOOKS: usize = 4;
 /// Time limit for a statement on a standby.
 const STANDBY: Duration = Duration::from_secs(1);
 
-/// What the operator is told.
+/// The message for the operator.
 const REFUSED: &str = "a pooler in front of the server gives one session several server processes, but contactd needs a session \
                        of its own for prepared statements, settings (synchronous_commit, time limits) and advisory locks: \
                        use pgbouncer with pool_mode = session and server_reset_query = DISCARD ALL, or connect directly";
@@ -24,7 +24,7 @@ const REFUSED: &str = "a pooler in front of the server gives one session several
 ///
 /// # Errors
 /// One line: a pooler shares the processes, or the server cannot be reached.
-pub(in crate::store) async fn refuse(cluster: &Cluster) -> Result<(), Reason> {
+pub(in crate::store) async fn refuse(cluster: &Cluster) -> Result<(), OpenFailure> {
     let session = async || cluster.primary(Use::Operate).await;
     look(session).await.map_err(|error| if faults::is_of_pooler(&error) { REFUSED.to_owned() } else { reason(&error) })
 }
@@ -33,7 +33,7 @@ pub(in crate::store) async fn refuse(cluster: &Cluster) -> Result<(), Reason> {
 ///
 /// # Errors
 /// One line: a pooler shares the processes.
-pub(in crate::store) async fn refuse_standby(cluster: &Cluster) -> Result<(), Reason> {
+pub(in crate::store) async fn refuse_standby(cluster: &Cluster) -> Result<(), OpenFailure> {
     match look(async || cluster.standby(STANDBY).await).await {
         Err(error) if faults::is_of_pooler(&error) => Err(REFUSED.to_owned()),
         _ => Ok(()),
