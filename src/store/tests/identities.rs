@@ -133,7 +133,7 @@ mod both {
         assert_eq!(found(store, "boss@corp.example").await, Some(squatter.id));
         assert!(refusal(store.bind_name("chief@corp.example", a(), "1").await).contains("another subject"));
         for id in [boss.id.clone(), format!("{}@identity", boss.id), "a\nb".to_owned(), String::new()] {
-            assert!(refusal(store.bind_name(&id, a(), "1").await).contains("no name that can be bound"), "{id}");
+            assert!(refusal(store.bind_name(&id, a(), "1").await).contains("cannot be bound"), "{id}");
         }
         // Free again, the provider's word decides.
         assert_eq!(store.unbind_name("chief@corp.example").await.unwrap().id, boss.id);
