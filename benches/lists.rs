@@ -150,8 +150,8 @@ fn target(kind: &Kind, scope: (&str, &str), middle: Option<(&Server, usize)>) ->
     let options = kind.1.replace("{phones}", phones).replace("{number}", number);
     let target = format!("{}{options}", scope.1);
     let Some((server, size)) = middle else { return target };
-    // Each scope has a third of the mailbox or more.
-    let answer = Client::gets(&server.address, "ann", &format!("{target}&$skip={}", size / 6)).body();
+    // Each scope has a third of the mailbox or more, so that two pages of 100 follow what is left out.
+    let answer = Client::gets(&server.address, "ann", &format!("{target}&$skip={}", size / 8)).body();
     let link = answer.split("@odata.nextLink\":\"").nth(1).unwrap().split('"').next().unwrap();
     format!("/{}", link.splitn(4, '/').nth(3).unwrap())
 }

@@ -59,7 +59,9 @@ pub fn plain_sqlite(span: Duration, database: &Path) -> f64 {
     let mut begin = prepare("begin immediate");
     let mut commit = prepare("commit");
     let mut bump = prepare("update mailboxes set seq = seq + 1 where id = 1 returning seq");
-    let mut change = prepare("insert into changes values (1, ?1, 'contacts', ?2, false, ?3)");
+    let mut change = prepare(
+        "insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time) values (1, ?1, 'contacts', ?2, false, ?3)",
+    );
     let mut contact = prepare(
         "insert into contacts (mailbox, id, parent_folder_id, version, created_date_time, last_modified_date_time, size,
             display_name_derived, display_name, given_name, surname, job_title, company_name, birthday, birthday_instant,
@@ -163,7 +165,7 @@ pub fn plain_postgres(span: Duration, url: &str) -> f64 {
             let bump = sqlx::query_scalar("update mailboxes set seq = seq + 1 where id = $1 returning seq").bind(mailbox);
             let seq: i64 = bump.fetch_one(&mut *all).await.unwrap();
             for text in [
-                "insert into changes values ($3, $2, 'contacts', $1, false, 0)",
+                "insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time) values ($3, $2, 'contacts', $1, false, 0)",
                 "insert into contacts (mailbox, id, parent_folder_id, version, created_date_time, last_modified_date_time,
                     size, display_name_derived, display_name, given_name, surname, job_title, company_name, birthday,
                     birthday_instant, display_name_key, given_name_key, surname_key, company_name_key)

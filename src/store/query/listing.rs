@@ -105,10 +105,10 @@ pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing:
     }
     let listing = &*listing.located(session, mailbox).await?;
     let keyset = keyset(mailbox, listing);
-    let found = found(session, mailbox, listing).await?;
+    let statement = page_rows(session, mailbox, listing).await?;
     // The last column is the id again.
     let last = KEYS + listing.order.len();
-    let mut rows = session.packed_rows(select_page(mailbox, listing, found).into(), last + 1, &[0, last]).await?;
+    let mut rows = session.packed_rows(statement.into(), last + 1, &[0, last]).await?;
     // Sorting here is faster than in SQLite, which would sort whole rows.
     rows.sort_by_cached_key(|row| row.get::<i64>(PLACE).unwrap_or(i64::MAX));
     let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COUNT))?;
@@ -175,13 +175,19 @@ fn keyset(mailbox: i64, listing: &Listing) -> Keyset<'_> {
     Keyset { mailbox, order: &listing.order, ties: &[Tie::Id("c.id")], turns: true, max_text: MAX_TEXT }
 }
 
+/// The statement that reads a page's rows.
+pub(in crate::store) async fn page_rows(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Sql, Error> {
+    let found = found(session, mailbox, listing).await?;
+    Ok(select_page(mailbox, listing, found))
+}
+
 /// The number of rows to read: one more than a page, to know whether there are more.
 pub(in crate::store) fn limit(listing: &Listing) -> i64 {
     i64::from(listing.size) + 1
 }
 
 /// The rows of a page in their order: `size`, and the names of the keyset.
-pub(in crate::store) async fn found(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Sql, Error> {
+async fn found(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Sql, Error> {
     let keyset = keyset(mailbox, listing);
     let after = match &listing.after {
         Some(cursor) => {
@@ -228,7 +234,9 @@ fn select_page(mailbox: i64, listing: &Listing, found: Sql) -> Sql {
     let measured = measured.text(", (select count(*) from found) as count").then(keyset.names("")).text(" from found");
     let measured = measured.text(" window w as (").then(keyset.order_by()).text(" rows unbounded preceding))");
     let page = measured.then(select_columns()).text(", m.count, m.place").then(keyset.names("m."));
-    let page = page.text(" from measured m join contacts c on c.mailbox = ").value(mailbox).text(" and c.id = m.t1");
+    // SQLite keeps the order of a cross join. It would rather read the whole mailbox and look for each contact in the page.
+    let page = page.text(" from measured m").per_engine(" cross join ", " join ");
+    let page = page.text("contacts c on c.mailbox = ").value(mailbox).text(" and c.id = m.t1");
     let page = page.text(" left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id where m.before < ");
     page.value(MAX_PAGE_BYTES)
 }
