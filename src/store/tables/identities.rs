@@ -289,7 +289,9 @@ async fn issuer(session: &mut Session, said: Option<String>, subject: &str) -> R
 async fn bind(tx: &mut Tx, name: &str, said: Option<String>, subject: &str) -> Result<User, Error> {
     quota::one_at_a_time(tx).await?;
     if !user::can_be_given(name) {
-        return Err(refused(format!("'{name}' cannot be bound: a name is one line, and not of the form of users' ids")));
+        return Err(refused(format!(
+            "'{name}' cannot be bound: a name is one line, and not of the form of users' ids"
+        )));
     }
     let issuer = issuer(tx.reading().await?, said, subject).await?;
     let stored = find(tx.reading().await?, &issuer, subject).await?;
