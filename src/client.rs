@@ -23,6 +23,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
+use crate::trace;
+
 /// Maximum length of a URL, in bytes.
 const MAX_URL: usize = 2_048;
 /// Maximum number of addresses of a host that are tried.
@@ -149,22 +151,23 @@ impl HttpClient {
         Ok(Self { tls, patience, max_body })
     }
 
-    /// Sends a request to one of the addresses. The body of the answer is read only if `to_its_end` is set.
+    /// Sends a request to one of the addresses, as a part of the trace that the running task works for. The body of the answer is
+    /// read only if `to_its_end` is set.
     pub(crate) async fn exchange(
         &self,
         target: &RequestTarget,
         addresses: impl Future<Output = Result<Vec<SocketAddr>, CallError>>,
         request: Builder,
-        body: String,
+        body: impl Into<Bytes>,
         to_its_end: bool,
     ) -> Result<HttpAnswer, CallError> {
         let late = || CallError(format!("a host that does not answer within {} ms", self.patience.as_millis()));
-        let request = request
+        let request = traced(request)
             .uri(&target.path)
             .header(HOST, &target.authority)
             .header(USER_AGENT, concat!("contactd/", env!("CARGO_PKG_VERSION")))
             .header(CONNECTION, "close")
-            .body(Full::new(Bytes::from(body)))
+            .body(Full::new(body.into()))
             .map_err(|_| "a URL that cannot be requested")?;
         let work = self.over_connection(target, addresses, request, to_its_end);
         tokio::time::timeout(self.patience, work).await.unwrap_or_else(|_| Err(late()))
@@ -223,5 +226,16 @@ impl HttpClient {
             // The connection has ended, but what it read is still available.
             Either::Right((_, exchange)) => exchange.await,
         }
+    }
+}
+
+/// A request with the trace that the running task works for, if there is one.
+fn traced(request: Builder) -> Builder {
+    let current = trace::current();
+    let Some(trace) = current.as_ref().and_then(|current| current.trace.as_ref()) else { return request };
+    let request = request.header("traceparent", trace.header());
+    match trace.state() {
+        Some(state) => request.header("tracestate", state),
+        None => request,
     }
 }

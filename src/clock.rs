@@ -191,6 +191,18 @@ fn numbered(now: i64, number: u64, random: [u8; 16]) -> Uuid {
     Builder::from_unix_timestamp_millis(now.max(0).unsigned_abs() / 1_000, &bytes).into_uuid()
 }
 
+/// A time in UTC microseconds as the system's.
+#[cfg(feature = "otlp")]
+pub(crate) fn system_time(micros: i64) -> std::time::SystemTime {
+    std::time::UNIX_EPOCH + std::time::Duration::from_micros(micros.max(0).unsigned_abs())
+}
+
+/// The id of a part of a trace: random, and never 0.
+pub(crate) fn new_span_id() -> u64 {
+    // Behind its time an id is random, and has a bit that is always set.
+    u64::try_from(new_id(IdOwner::Nobody).as_u128() & u128::from(u64::MAX)).unwrap_or(1)
+}
+
 /// The id of the database's history.
 pub(crate) fn new_epoch() -> Uuid {
     new_id(IdOwner::Caller("epoch"))

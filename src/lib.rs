@@ -51,6 +51,7 @@ pub mod percent;
 mod permission;
 pub mod store;
 mod testkit;
+mod trace;
 #[doc(hidden)]
 pub mod transfer;
 #[doc(hidden)]

@@ -4,10 +4,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use contactd::cli::config::{Cli, Command};
-use contactd::cli::health::Unwell;
 use contactd::cli::layers::{self, Stopped};
-use contactd::cli::{admin, audit, copy, exec, export, health, import, manual, serve, upkeep, version};
-use contactd::domain::plain::printed;
+use contactd::cli::output::Failure;
+use contactd::cli::{admin, audit, copy, exec, export, health, import, manual, serve, upgrade, upkeep, version};
 use contactd::http::tls;
 
 #[actix_web::main]
@@ -20,50 +19,34 @@ async fn main() -> ExitCode {
     let command = match layers::parse(&arguments) {
         Ok(Cli { command }) => command,
         Err(Stopped::Clap(error)) => error.exit(),
-        Err(Stopped::Refused(reason)) => return failed(&reason, ExitCode::from(2)),
+        Err(Stopped::Refused(reason)) => return Failure::usage(reason).tell(),
         Err(Stopped::Printed(text)) => {
             let _ = std::io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
     };
-    let done = match command {
-        Command::Serve(config) => serve::run(*config).await,
-        Command::Exec(config) => match exec::run(*config).await {
-            Ok(status) => return status,
-            Err(reason) => Err(reason),
-        },
-        Command::Backup(config) => upkeep::backup(&config).await,
-        Command::Restore(config) => upkeep::restore(&config).await,
-        Command::Check(config) => match upkeep::check(&config).await {
-            Ok(status) => return status,
-            Err(reason) => Err(reason),
-        },
-        Command::Copy(config) => copy::run(&config).await,
-        Command::Import(config) => import::run(*config).await,
-        Command::Export(config) => export::run(config).await,
-        Command::Health(config) => match health::check(&config) {
-            Err(Unwell::Silent(reason)) => return failed(&reason, ExitCode::from(2)),
-            Err(Unwell::Said(reason)) => Err(reason),
-            Ok(()) => Ok(()),
-        },
-        Command::User(config) => admin::users(config).await,
-        Command::Token(config) => admin::tokens(config).await,
-        Command::Share(config) => admin::shares(config).await,
-        Command::Audit(config) => audit::run(config).await,
-        Command::DevCert(config) => tls::dev_cert(&config),
-        Command::Man(config) => manual::manual(&config),
-        Command::Completions(config) => {
-            manual::completions(&config);
-            Ok(())
-        }
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => failed(&reason, ExitCode::FAILURE),
-    }
+    run(command).await.unwrap_or_else(|failure| failure.tell())
 }
 
-fn failed(reason: &str, status: ExitCode) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "contactd: {}", printed(reason));
-    status
+async fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve(config) => serve::run(*config).await?,
+        Command::Exec(config) => return exec::run(*config).await,
+        Command::Backup(config) => upkeep::backup(&config).await?,
+        Command::Restore(config) => upkeep::restore(&config).await?,
+        Command::Check(config) => return upkeep::check(&config).await,
+        Command::Upgrade(config) => upgrade::run(&config).await?,
+        Command::Copy(config) => copy::run(&config).await?,
+        Command::Import(config) => import::run(*config).await?,
+        Command::Export(config) => export::run(config).await?,
+        Command::Health(config) => health::check(&config)?,
+        Command::User(config) => admin::users(config).await?,
+        Command::Token(config) => admin::tokens(config).await?,
+        Command::Share(config) => admin::shares(config).await?,
+        Command::Audit(config) => audit::run(config).await?,
+        Command::DevCert(config) => tls::dev_cert(&config)?,
+        Command::Man(config) => manual::manual(&config)?,
+        Command::Completions(config) => manual::completions(&config),
+    }
+    Ok(ExitCode::SUCCESS)
 }

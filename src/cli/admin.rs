@@ -5,11 +5,13 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::cli::arguments::{AnyDatabase, any_name, display_name, issuer, period, user_name};
-use crate::cli::output::{micros, print_line, print_rows, reason, time};
+use crate::cli::output::{Form, micros, print_json, print_line, reason, time};
 use crate::cli::phone::{PhoneArgs, SignIn};
+use crate::cli::shown;
 use crate::clock;
 use crate::domain::date;
 use crate::domain::error::Error;
@@ -17,13 +19,15 @@ use crate::domain::plain::{printed, shell_word};
 use crate::domain::scopes::Scopes;
 use crate::domain::secret;
 use crate::domain::user::{Principal, User, UserName};
-use crate::store::{NewToken, Store, Token};
+use crate::store::{Account, NewToken, Share, Store, Token};
 
 /// `contactd user`
 #[derive(Debug, Args)]
 pub struct UsersArgs {
     #[command(flatten)]
     at: AnyDatabase,
+    #[command(flatten)]
+    form: Form,
     #[command(subcommand)]
     command: UserCommand,
 }
@@ -87,6 +91,8 @@ enum UserCommand {
 pub struct TokensArgs {
     #[command(flatten)]
     at: AnyDatabase,
+    #[command(flatten)]
+    form: Form,
     #[command(subcommand)]
     command: TokenCommand,
 }
@@ -134,6 +140,8 @@ enum TokenCommand {
 pub struct SharesArgs {
     #[command(flatten)]
     at: AnyDatabase,
+    #[command(flatten)]
+    form: Form,
     #[command(subcommand)]
     command: ShareCommand,
 }
@@ -179,6 +187,7 @@ async fn user(store: &Store, name: &UserName) -> Result<User, String> {
 /// # Errors
 /// One line that says why.
 pub async fn users(config: UsersArgs) -> Result<(), String> {
+    let form = config.form;
     config
         .at
         .with_store(async |store: &Store| match config.command {
@@ -186,51 +195,33 @@ pub async fn users(config: UsersArgs) -> Result<(), String> {
                 let made = store.add_user(&name, display_name).await.map_err(reason)?;
                 let user = made.ok_or_else(|| format!("user '{}' exists already", name.as_str()))?;
                 let word = shell_word(&user.id);
-                print_line(&format!("added {}; create a token with: contactd token create --user {word}", user.id));
+                let hint = format!("contactd token create --user {word}");
+                form.say(&format!("added {}; create a token with: {hint}", user.id), &shown::user(&user));
                 Ok(())
             }
             UserCommand::List => {
-                let accounts = store.accounts().await.map_err(reason)?;
-                let mut header = vec!["ID", "PRINCIPAL NAME", "DISPLAY NAME", "CREATED", "STATE"];
-                if accounts.iter().any(|account| !account.identities.is_empty()) {
-                    header.extend(["PROVIDER", "SUBJECT", "CLAIMED NAME", "BOUND"]);
-                }
-                print_rows([header]);
-                let times: Vec<_> = accounts.iter().map(|account| time(Some(account.created))).collect();
-                print_rows(accounts.iter().zip(&times).map(|(account, time)| {
-                    let (user, state) = (&account.user, if account.disabled.is_some() { "disabled" } else { "-" });
-                    let mut fields = vec![&*user.id, &user.user_principal_name, &user.display_name, time, state];
-                    for known in &account.identities {
-                        let bound = if known.bound { "bound" } else { "-" };
-                        fields.extend([
-                            &known.issuer,
-                            &known.subject,
-                            known.claimed_name.as_deref().unwrap_or("-"),
-                            bound,
-                        ]);
-                    }
-                    fields
-                }));
+                list_users(&store.accounts().await.map_err(reason)?, form);
                 Ok(())
             }
             UserCommand::Disable { name } => {
                 let user = store.disable_user(&name, true).await.map_err(reason)?;
-                print_line(&format!("{} is disabled", user.id));
+                form.say(&format!("{} is disabled", user.id), &shown::user_with(&user, "disabled", true));
                 Ok(())
             }
             UserCommand::Enable { name } => {
                 let user = store.disable_user(&name, false).await.map_err(reason)?;
-                print_line(&format!("{} is enabled", user.id));
+                form.say(&format!("{} is enabled", user.id), &shown::user_with(&user, "disabled", false));
                 Ok(())
             }
             UserCommand::Bind { name, subject, issuer } => {
                 let user = store.bind_name(&name, issuer, &subject).await.map_err(reason)?;
-                print_line(&format!("{} is {}", user.user_principal_name, user.id));
+                let line = format!("{} is {}", user.user_principal_name, user.id);
+                form.say(&line, &shown::user_with(&user, "bound", true));
                 Ok(())
             }
             UserCommand::Unbind { name } => {
                 let user = store.unbind_name(&name).await.map_err(reason)?;
-                print_line(&format!("{} is not bound any more", user.id));
+                form.say(&format!("{} is not bound any more", user.id), &shown::user_with(&user, "bound", false));
                 Ok(())
             }
             UserCommand::Remove { name, yes } => {
@@ -239,11 +230,30 @@ pub async fn users(config: UsersArgs) -> Result<(), String> {
                     return Err("nothing was removed".to_owned());
                 }
                 store.remove_user(&name).await.map_err(reason)?;
-                print_line(&format!("removed {} and all their contacts", found.id));
+                let line = format!("removed {} and all their contacts", found.id);
+                form.say(&line, &shown::user_with(&found, "removed", true));
                 Ok(())
             }
         })
         .await
+}
+
+fn list_users(accounts: &[Account], form: Form) {
+    let mut heads = vec!["ID", "PRINCIPAL NAME", "DISPLAY NAME", "CREATED", "STATE"];
+    if accounts.iter().any(|account| !account.identities.is_empty()) {
+        heads.extend(["PROVIDER", "SUBJECT", "CLAIMED NAME", "BOUND"]);
+    }
+    let row = |account: &Account| {
+        let (user, state) = (&account.user, if account.disabled.is_some() { "disabled" } else { "-" });
+        let created = time(Some(account.created));
+        let mut fields = vec![&*user.id, &user.user_principal_name, &user.display_name, &created, state];
+        for known in &account.identities {
+            let bound = if known.bound { "bound" } else { "-" };
+            fields.extend([&*known.issuer, &known.subject, known.claimed_name.as_deref().unwrap_or("-"), bound]);
+        }
+        (fields.into_iter().map(str::to_owned).collect(), shown::account(account))
+    };
+    form.list(&heads, &accounts.iter().map(row).collect::<Vec<_>>());
 }
 
 /// Asks for confirmation on the terminal, if there is one.
@@ -266,11 +276,12 @@ fn confirmed(id: &str) -> Result<bool, String> {
 /// # Errors
 /// One line that says why.
 pub async fn tokens(config: TokensArgs) -> Result<(), String> {
+    let form = config.form;
     config
         .at
         .with_store(async |store: &Store| match config.command {
             TokenCommand::Create { user, app, scope, expires, name, phone } => {
-                create_token(store, TokenOptions { user, app, scope, expires, name, phone }).await
+                create_token(store, TokenOptions { user, app, scope, expires, name, phone }, form).await
             }
             TokenCommand::List { user: only } => {
                 let only = match &only {
@@ -278,15 +289,14 @@ pub async fn tokens(config: TokensArgs) -> Result<(), String> {
                     None => None,
                 };
                 let tokens = store.tokens().await.map_err(reason)?;
-                let shown = tokens.iter().filter(|token| only.as_ref().is_none_or(|id| *id == token.bearer));
-                print_rows([["ID", "BEARER", "NAME", "PERMITS", "STATE", "CREATED", "USED"]]);
-                let rows: Vec<_> = shown.map(token_row).collect();
-                print_rows(rows.iter().map(|row| row.iter().map(String::as_str)));
+                let wanted = tokens.iter().filter(|token| only.as_ref().is_none_or(|id| *id == token.bearer));
+                let rows: Vec<_> = wanted.map(|token| (token_row(token), shown::token(token))).collect();
+                form.list(&["ID", "BEARER", "NAME", "PERMITS", "STATE", "CREATED", "USED"], &rows);
                 Ok(())
             }
             TokenCommand::Revoke { id } => {
                 let token = store.revoke_token(id).await.map_err(reason)?;
-                print_line(&format!("token {} of {} is revoked", token.id, token.bearer));
+                form.say(&format!("token {} of {} is revoked", token.id, token.bearer), &shown::token(&token));
                 Ok(())
             }
         })
@@ -303,7 +313,7 @@ struct TokenOptions {
     phone: PhoneArgs,
 }
 
-async fn create_token(store: &Store, wanted: TokenOptions) -> Result<(), String> {
+async fn create_token(store: &Store, wanted: TokenOptions, form: Form) -> Result<(), String> {
     let TokenOptions { user, app, scope, expires, name, phone } = wanted;
     let bearer = match (app.as_deref(), user) {
         (None, Some(user)) => Principal::User(user),
@@ -327,6 +337,13 @@ async fn create_token(store: &Store, wanted: TokenOptions) -> Result<(), String>
     let digest = secret::hex(&secret::digest(&secret));
     let token = NewToken { bearer, digest, name, scopes, expires };
     let token = store.make_token(token).await.map_err(reason)?;
+    if form.is_json() {
+        let mut told = shown::token(&token);
+        told["token"] = secret.clone().into();
+        print_json(&told);
+        let sign_in = SignIn { user: &token.bearer, password: &secret, name: token.name.as_deref() };
+        return if phone.wants_more() { phone.tell(&sign_in) } else { Ok(()) };
+    }
     let _ = writeln!(
         std::io::stderr(),
         "token {} of {}, permits {}, valid until {}. It will not be shown again:",
@@ -342,13 +359,12 @@ async fn create_token(store: &Store, wanted: TokenOptions) -> Result<(), String>
     phone.tell(&SignIn { user: &token.bearer, password: &secret, name: token.name.as_deref() })
 }
 
-fn token_row(token: &Token) -> [String; 7] {
-    let state = match (token.revoked, token.expires) {
-        (Some(_), _) => "revoked".to_owned(),
-        (None, Some(end)) if end <= clock::now() => "expired".to_owned(),
-        (None, end) => format!("until {}", time(end)),
+fn token_row(token: &Token) -> Vec<String> {
+    let state = match shown::state(token) {
+        "valid" => format!("until {}", time(token.expires)),
+        state => state.to_owned(),
     };
-    [
+    vec![
         token.id.to_string(),
         token.bearer.clone(),
         token.name.clone().unwrap_or_else(|| "-".to_owned()),
@@ -364,6 +380,7 @@ fn token_row(token: &Token) -> [String; 7] {
 /// # Errors
 /// One line that says why.
 pub async fn shares(config: SharesArgs) -> Result<(), String> {
+    let form = config.form;
     config
         .at
         .with_store(async |store: &Store| match config.command {
@@ -374,8 +391,10 @@ pub async fn shares(config: SharesArgs) -> Result<(), String> {
                 }
                 let share = store.acting_for_operator(of.mailbox, "share add").share(of.mailbox, with, write).await;
                 let share = share.map_err(reason)?;
-                print_line(&format!("{} may {} the mailbox of {}", share.user.id, role(share.can_write), of.id));
-                if let Some(missing) = missing(store, &share.user, write).await? {
+                let line = format!("{} may {} the mailbox of {}", share.user.id, role(share.can_write), of.id);
+                form.say(&line, &shown::share(&of, &share));
+                let missing = missing(store, &share.user, write).await?;
+                if let Some(missing) = missing.filter(|_| !form.is_json()) {
                     print_line(&missing);
                 }
                 Ok(())
@@ -383,8 +402,11 @@ pub async fn shares(config: SharesArgs) -> Result<(), String> {
             ShareCommand::List { of } => {
                 let of = user(store, &of).await?;
                 let shares = store.shares(of.mailbox).await.map_err(reason)?;
-                print_rows([["WITH", "MAY"]]);
-                print_rows(shares.iter().map(|share| [&*share.user.id, role(share.can_write)]));
+                let row = |share: &Share| {
+                    let fields = vec![share.user.id.clone(), role(share.can_write).to_owned()];
+                    (fields, shown::share(&of, share))
+                };
+                form.list(&["WITH", "MAY"], &shares.iter().map(row).collect::<Vec<_>>());
                 Ok(())
             }
             ShareCommand::Remove { of, with } => {
@@ -394,7 +416,8 @@ pub async fn shares(config: SharesArgs) -> Result<(), String> {
                     Error::NotFound => format!("the mailbox of {} is not shared with {}", of.id, with.id),
                     error => reason(error),
                 })?;
-                print_line(&format!("{} may not read the mailbox of {} any more", with.id, of.id));
+                let line = format!("{} may not read the mailbox of {} any more", with.id, of.id);
+                form.say(&line, &json!({"of": of.id, "with": with.id, "removed": true}));
                 Ok(())
             }
         })

@@ -189,6 +189,20 @@ pub(crate) fn period(text: &str) -> Result<Duration, String> {
     if (1..=MAX_DAYS * 24).contains(&hours) { Ok(Duration::from_hours(hours)) } else { Err(expected()) }
 }
 
+/// A short time like `500ms` or `2s`; 0 is none.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let time = number.parse().ok().and_then(|number: u64| match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "" if number == 0 => Some(Duration::ZERO),
+        _ => None,
+    });
+    let time = time.filter(|time| *time <= Duration::from_hours(1));
+    time.ok_or_else(|| "expected a time like 500ms or 2s, at most 3600s, or 0".to_owned())
+}
+
 /// A `--batch-limit`.
 pub(crate) fn batch_limit(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|limit| (1..=1_000).contains(limit)).ok_or_else(|| "expected 1 to 1000".to_owned())
@@ -251,6 +265,18 @@ mod tests {
                 databases(text).unwrap().0.iter().map(|database| database.0.as_str()).collect::<Vec<_>>(),
                 ["postgres://a,b/x", "postgres://c/x"]
             );
+        }
+    }
+
+    #[test]
+    fn a_duration_is_seconds_or_milliseconds() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
+        for zero in ["0", "0s", "0ms"] {
+            assert_eq!(duration(zero), Ok(Duration::ZERO));
+        }
+        for bad in ["", "s", "5", "-1s", "1.5s", "1m", "3601s", "99999999999999999999s", "é"] {
+            assert!(duration(bad).is_err(), "{bad}");
         }
     }
 

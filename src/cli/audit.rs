@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::arguments::{AnyDatabase, any_name, period};
-use crate::cli::output::{ago, print_rows, reason, time};
+use crate::cli::output::{Form, ago, reason, time};
+use crate::cli::shown;
 use crate::domain::error::Error;
 use crate::store::{AuditQuery, Store};
 
@@ -29,6 +30,9 @@ pub struct AuditArgs {
     /// Maximum number of entries; the newest are printed
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(i64).range(1..=1_000_000), value_name = "N")]
     limit: i64,
+
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Runs `contactd audit`.
@@ -47,24 +51,23 @@ pub async fn run(config: AuditArgs) -> Result<(), String> {
                 }
                 error => reason(error),
             })?;
-            let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-            let rows = entries.into_iter().map(|entry| {
-                let (time, token) = (time(Some(entry.time)), entry.token.map(|id| id.to_string()));
-                let (request, mailbox) = (entry.request.map(|id| id.to_string()), or_none(entry.mailbox));
-                [
-                    time,
-                    entry.actor,
-                    or_none(entry.address),
-                    entry.action,
-                    mailbox,
-                    or_none(entry.item),
-                    or_none(token),
-                    or_none(request),
-                ]
+            let or_none = |text: Option<&str>| text.unwrap_or("-").to_owned();
+            let rows = entries.iter().map(|entry| {
+                let (token, request) = (entry.token.map(|id| id.to_string()), entry.request.map(|id| id.to_string()));
+                let fields = vec![
+                    time(Some(entry.time)),
+                    entry.actor.clone(),
+                    or_none(entry.address.as_deref()),
+                    entry.action.clone(),
+                    or_none(entry.mailbox.as_deref()),
+                    or_none(entry.item.as_deref()),
+                    or_none(token.as_deref()),
+                    or_none(request.as_deref()),
+                ];
+                (fields, shown::audit(entry))
             });
-            let rows: Vec<_> = rows.collect();
-            print_rows([["TIME", "BY", "ADDRESS", "ACTION", "MAILBOX", "ITEM", "TOKEN", "REQUEST"]]);
-            print_rows(rows.iter().map(|row| row.iter().map(String::as_str)));
+            let heads = ["TIME", "BY", "ADDRESS", "ACTION", "MAILBOX", "ITEM", "TOKEN", "REQUEST"];
+            config.form.list(&heads, &rows.collect::<Vec<_>>());
             Ok(())
         })
         .await

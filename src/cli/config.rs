@@ -11,6 +11,7 @@ use crate::cli::health::HealthArgs;
 use crate::cli::import::ImportArgs;
 use crate::cli::manual::{CompletionsArgs, ManualArgs};
 use crate::cli::serve_options::ServeArgs;
+use crate::cli::upgrade::UpgradeArgs;
 use crate::cli::upkeep::{BackupArgs, CheckArgs, RestoreArgs};
 use crate::http::tls;
 
@@ -37,6 +38,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Check a database for faults, also while it is served; exits with 0 if there are none, with 3 if there are
     Check(CheckArgs),
+    /// Upgrade the schema of a database that is not served, or show what that would do
+    Upgrade(UpgradeArgs),
     /// Copy a database to another one, from a file to PostgreSQL or back
     Copy(CopyArgs),
     /// Import files of contacts into a user's mailbox, also while it is served

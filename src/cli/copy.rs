@@ -1,11 +1,11 @@
 //! `contactd copy`: copies one database to another, for instance a file to PostgreSQL.
 
-use std::io::Write as _;
-
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 
 use crate::cli::arguments::DatabaseArg;
+use crate::cli::output::{Failure, Form, print_line};
 use crate::store::{self, CopyProgress, CopyTarget, Database, Lock};
 
 /// Options of `contactd copy`.
@@ -30,18 +30,21 @@ pub struct CopyArgs {
     /// Delete what the target holds
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
+
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Copies, with a progress bar on a terminal, and prints the rows and the hash of each table.
 ///
 /// # Errors
 /// One line, as [`store::copy`].
-pub async fn run(config: &CopyArgs) -> Result<(), String> {
+pub async fn run(config: &CopyArgs) -> Result<(), Failure> {
     let (from, to) = (config.from.database("--from")?, config.to.database("--to")?);
     if let Database::File(path) = &from
         && !path.exists()
     {
-        return Err(format!("{}: there is no such file", path.display()));
+        return Err(format!("{}: there is no such file", path.display()).into());
     }
     // A server of either file would write rows that are not copied any more.
     let locks = [&from, &to].into_iter().filter_map(|database| match database {
@@ -64,10 +67,12 @@ pub async fn run(config: &CopyArgs) -> Result<(), String> {
     let copied = copied.await;
     drop(locks);
     bar.finish_and_clear();
-    let mut out = std::io::stdout().lock();
-    for table in copied.map_err(|error| error.to_string())? {
-        let _ = writeln!(out, "{:<13} {:>10} rows  {}", table.table, table.rows, table.hash);
+    for table in copied? {
+        let object = json!({"table": table.table, "rows": table.rows, "hash": table.hash});
+        config.form.say(&format!("{:<13} {:>10} rows  {}", table.table, table.rows, table.hash), &object);
     }
-    let _ = writeln!(out, "copied; counts and hashes of both sides are equal");
+    if !config.form.is_json() {
+        print_line("copied; counts and hashes of both sides are equal");
+    }
     Ok(())
 }

@@ -11,6 +11,7 @@ use rustix::termios;
 use tokio::process::{Child, Command};
 
 use crate::cli::lifetime::{Signal, Stop};
+use crate::cli::output::Failure;
 use crate::cli::serve::{self, Ready};
 use crate::cli::serve_options::ServeArgs;
 
@@ -46,9 +47,9 @@ pub(crate) fn temporary(argument: Arg) -> Arg {
 ///
 /// # Errors
 /// One line that says why the server cannot start, or ended before the command.
-pub async fn run(ExecArgs { mut serve, command }: ExecArgs) -> Result<ExitCode, String> {
+pub async fn run(ExecArgs { mut serve, command }: ExecArgs) -> Result<ExitCode, Failure> {
     if serve.stop_with_stdin {
-        return Err("--stop-with-stdin: with `contactd exec` the standard input is the command's".to_owned());
+        return Err("--stop-with-stdin: with `contactd exec` the standard input is the command's".into());
     }
     serve.dev = true;
     let status = serve::run_until(serve, async move |ready, stop| run_command(command, ready, stop).await).await?;

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
 
 use crate::cli::arguments::{AnyDatabase, any_name};
 use crate::cli::import::owner;
@@ -62,6 +63,10 @@ pub struct ExportArgs {
     /// Also write data from files of other formats that no property holds into vCards
     #[arg(long)]
     aside: bool,
+
+    /// Tell what was exported as JSON, on standard error: standard output may be the file
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -91,7 +96,7 @@ pub async fn run(config: ExportArgs) -> Result<(), String> {
             let mut files = ExportFiles::new(config.to.as_deref(), config.split.is_some())?;
             let summary = export::run(&store, &asked, &mut files).await.map_err(|error| files.explained(error))?;
             files.finish()?;
-            tell(&summary);
+            tell(&summary, config.json);
             Ok(())
         })
         .await
@@ -118,8 +123,15 @@ async fn asked(store: &Store, config: &ExportArgs, mailbox: i64) -> Result<Asked
 }
 
 /// Reports the export on standard error, because standard output may be the file.
-fn tell(summary: &Summary) {
+fn tell(summary: &Summary, as_json: bool) {
     let mut out = io::stderr().lock();
+    if as_json {
+        let counts = summary.left_out.counts().map(|(property, count)| (property.to_owned(), json!(count)));
+        let left_out: Map<String, Value> = counts.collect();
+        let (contacts, photos) = (summary.contacts, summary.photos_left_out);
+        let _ = writeln!(out, "{}", json!({"contacts": contacts, "photosLeftOut": photos, "leftOut": left_out}));
+        return;
+    }
     let _ = writeln!(out, "{} contacts exported", summary.contacts);
     if summary.photos_left_out > 0 {
         let _ = writeln!(out, "{} photos over 224 KB left out", summary.photos_left_out);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -17,6 +18,7 @@ use tokio_rustls::rustls::{
 };
 
 use crate::cli::arguments::{self, ListArg};
+use crate::cli::output::{Failure, Form, print_json, print_line};
 use crate::http::listen::Listen;
 
 /// Options of `contactd health`.
@@ -30,14 +32,9 @@ pub struct HealthArgs {
     /// Ask whether the server is ready for requests (/readyz) instead of whether it is healthy (/healthz)
     #[arg(long)]
     pub ready: bool,
-}
 
-/// Why the server is not well, or could not be asked.
-pub enum Unwell {
-    /// It answered that it is not well. Exit status 1.
-    Said(String),
-    /// It could not be asked. Exit status 2.
-    Silent(String),
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Time limit for connecting, and for each read and write.
@@ -49,27 +46,38 @@ const MAX_ANSWER: u64 = 4_096;
 ///
 /// # Errors
 /// One line: it cannot be reached, or is not well.
-pub fn check(config: &HealthArgs) -> Result<(), Unwell> {
-    let (asked, answer) = ask_server(config).map_err(Unwell::Silent)?;
+pub fn check(config: &HealthArgs) -> Result<(), Failure> {
+    let (asked, answer) = ask_server(config).map_err(Failure::usage)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    match head.split(' ').nth(1).unwrap_or("nothing") {
-        "200" => {
-            // A closed output is not an error.
-            let _ = writeln!(std::io::stdout(), "{asked} is {}", if config.ready { "ready" } else { "healthy" });
-            Ok(())
-        }
-        status if config.ready => {
-            let why: Vec<_> = body.lines().filter_map(|line| line.strip_prefix("[-]")).collect();
-            Err(Unwell::Said(format!("{asked}: answered {status}: {}", why.join("; "))))
-        }
-        status => Err(Unwell::Said(format!("{asked}: answered {status}"))),
+    let status = head.split(' ').nth(1).unwrap_or("nothing");
+    let path = config.path();
+    let is_well = status == "200";
+    let said = if config.ready { "ready" } else { "healthy" };
+    let failing: Vec<_> = body.lines().filter_map(|line| line.strip_prefix("[-]")).collect();
+    if config.form.is_json() {
+        let status = status.parse::<u16>().ok();
+        let shown = json!({"address": asked, "path": path, "status": status, "well": is_well, "failing": failing});
+        print_json(&shown);
+    } else if is_well {
+        print_line(&format!("{asked} is {said}"));
+    }
+    if is_well {
+        return Ok(());
+    }
+    let why = if config.ready { format!(": {}", failing.join("; ")) } else { String::new() };
+    Err(format!("{asked}: answered {status}{why}").into())
+}
+
+impl HealthArgs {
+    fn path(&self) -> &'static str {
+        if self.ready { "/readyz" } else { "/healthz" }
     }
 }
 
 /// The server's address and its answer.
 fn ask_server(config: &HealthArgs) -> Result<(String, String), String> {
     let place = arguments::listen(&config.listen)?.into_iter().next().ok_or("--listen names no address")?;
-    let path = if config.ready { "/readyz" } else { "/healthz" };
+    let path = config.path();
     match &place {
         Listen::Unix(socket) => {
             Ok((place.to_string(), ask_socket(socket, path).map_err(|error| format!("{place}: {error}"))?))

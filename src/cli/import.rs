@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::cli::arguments::{AnyDatabase, any_name};
-use crate::cli::output::{print_line, print_rows, reason, time};
+use crate::cli::output::{Form, print_json, print_line, reason, time};
+use crate::cli::shown;
 use crate::domain::error::Error;
 use crate::domain::import::{ImportProgress, Run, Undone};
 use crate::domain::user::User;
@@ -32,7 +33,6 @@ The file's content tells what it is: vCard 2.1, 3.0 or 4.0, CSV of Google, Outlo
 JSContact, or contacts of Microsoft Graph as JSON; each may be compressed with gzip. An import can be repeated: what has not \
 changed is not written, and contacts that are not in the file stay. It runs while the database is served. docs/import-export.md \
 tells how to export from which program, and what becomes of what.")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ImportArgs {
     #[command(flatten)]
     at: AnyDatabase,
@@ -82,10 +82,6 @@ pub struct ImportArgs {
     #[arg(long, conflicts_with = "dry_run")]
     resume: bool,
 
-    /// Print the report as JSON
-    #[arg(long)]
-    json: bool,
-
     /// List the imports of the user, or of all users
     #[arg(long, conflicts_with_all = ["files", "undo"])]
     list: bool,
@@ -94,6 +90,9 @@ pub struct ImportArgs {
     /// since then stay as they are
     #[arg(long, value_name = "IMPORT", conflicts_with = "files")]
     undo: Option<Uuid>,
+
+    #[command(flatten)]
+    form: Form,
 }
 
 fn format(text: &str) -> Result<FileFormat, String> {
@@ -117,8 +116,8 @@ pub async fn run(config: ImportArgs) -> Result<(), String> {
                 None => None,
             };
             match (&user, config.undo) {
-                (_, Some(run)) => undo(store, run, user.as_ref(), config.json).await,
-                (user, None) if config.list => list(store, user.as_ref()).await,
+                (_, Some(run)) => undo(store, run, user.as_ref(), config.form.is_json()).await,
+                (user, None) if config.list => list(store, user.as_ref(), config.form).await,
                 (Some(user), None) => import_files(store, user, &config).await,
                 (None, None) => Err("--user: name the user".to_owned()),
             }
@@ -164,7 +163,7 @@ async fn import_files(store: &Store, user: &User, config: &ImportArgs) -> Result
         output.bar.finish_and_clear();
         let totals = done.map_err(|error| format!("{name}: {}", explained(&error, &output)))?;
         output.end(&totals.json(&name))?;
-        if config.json {
+        if config.form.is_json() {
             told.push(totals.json(&name));
         } else {
             let mut out = std::io::stdout().lock();
@@ -175,8 +174,8 @@ async fn import_files(store: &Store, user: &User, config: &ImportArgs) -> Result
         }
     }
     output.close()?;
-    if config.json {
-        print_line(&json!({"files": told}).to_string());
+    if config.form.is_json() {
+        print_json(&json!({"files": told}));
     }
     Ok(())
 }
@@ -295,36 +294,31 @@ impl ImportListener for ReportFiles {
     }
 }
 
-async fn list(store: &Store, user: Option<&User>) -> Result<(), String> {
+async fn list(store: &Store, user: Option<&User>, form: Form) -> Result<(), String> {
     let runs = store.imports(user.map(|user| user.mailbox)).await.map_err(reason)?;
     let accounts = store.accounts().await.map_err(reason)?;
     let name = |mailbox: i64| {
         let account = accounts.iter().find(|account| account.user.mailbox == mailbox);
-        account.map_or_else(|| "-".to_owned(), |account| account.user.id.clone())
+        account.map(|account| account.user.id.as_str())
     };
     let rows = runs.iter().map(|run| {
-        let state = match (run.undone, run.finished) {
-            (Some(_), _) => "undone",
-            (None, Some(_)) => "finished",
-            (None, None) => "interrupted",
-        };
-        let counts = run.counts;
-        [
+        let (counts, user) = (run.counts, name(run.mailbox));
+        let fields = vec![
             run.id.to_string(),
             time(Some(run.started)),
-            name(run.mailbox),
+            user.unwrap_or("-").to_owned(),
             run.source.name.clone(),
             run.source.format.clone(),
             counts.created.to_string(),
             counts.updated.to_string(),
             counts.unchanged.to_string(),
             counts.refused.to_string(),
-            state.to_owned(),
-        ]
+            shown::import_state(run).to_owned(),
+        ];
+        (fields, shown::import(run, user))
     });
-    let rows: Vec<_> = rows.collect();
-    print_rows([["ID", "STARTED", "USER", "FILE", "FORMAT", "CREATED", "UPDATED", "UNCHANGED", "REFUSED", "STATE"]]);
-    print_rows(rows.iter().map(|row| row.iter().map(String::as_str)));
+    let heads = ["ID", "STARTED", "USER", "FILE", "FORMAT", "CREATED", "UPDATED", "UNCHANGED", "REFUSED", "STATE"];
+    form.list(&heads, &rows.collect::<Vec<_>>());
     Ok(())
 }
 
@@ -358,7 +352,7 @@ async fn undo(store: &Store, id: Uuid, user: Option<&User>, as_json: bool) -> Re
     bar.finish_and_clear();
     if as_json {
         let told = json!({"import": id, "removed": removed, "restored": restored, "gone": gone, "left": left});
-        print_line(&told.to_string());
+        print_json(&told);
         return Ok(());
     }
     print_line(&format!("{removed} removed, {restored} restored, {gone} deleted before, {} left", left.len()));

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -182,7 +181,7 @@ fn secrets() -> Result<Vec<Layered>, String> {
         if set(variable).is_some() {
             return Err(format!("{variable} and {of_file} are both set: remove one"));
         }
-        let text = read_secret(Path::new(&path)).map_err(|why| format!("{of_file}: {why}"))?;
+        let text = read(Path::new(&path)).map_err(|why| format!("{of_file}: {why}"))?;
         let values = vec![text.trim_end_matches(['\r', '\n']).to_owned()];
         found.push(Layered { id: id.to_owned(), values, origin: format!("variable {of_file}") });
     }
@@ -202,10 +201,8 @@ pub(crate) fn named_tokens(token_file: Option<&Path>) -> Result<String, String> 
         (_, Some(_), Some(_)) => {
             return Err("--token-file and CONTACTD_TOKENS_FILE are both given: remove one".to_owned());
         }
-        (_, Some(path), None) => {
-            Some(read_secret(Path::new(path)).map_err(|why| format!("CONTACTD_TOKENS_FILE: {why}"))?)
-        }
-        (_, None, Some(path)) => Some(read_secret(path).map_err(|why| format!("--token-file {why}"))?),
+        (_, Some(path), None) => Some(read(Path::new(path)).map_err(|why| format!("CONTACTD_TOKENS_FILE: {why}"))?),
+        (_, None, Some(path)) => Some(read(path).map_err(|why| format!("--token-file {why}"))?),
         (_, None, None) => None,
     };
     let given =
@@ -217,15 +214,12 @@ fn set(variable: &str) -> Option<OsString> {
     std::env::var_os(variable).filter(|value| !value.is_empty())
 }
 
-/// Reads a file with a secret, and warns if others may read it too.
-fn read_secret(path: &Path) -> Result<String, String> {
-    let text = read(path)?;
-    if fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o004 != 0) {
-        // Not in the log, which is not started yet.
-        let place = path.display();
-        let _ = writeln!(io::stderr(), "contactd: {place}: other users of this machine may read it: chmod o-r");
-    }
-    Ok(text)
+/// The files with secrets that other users of the machine may read.
+pub(crate) fn open_secrets(token_file: Option<&Path>) -> Vec<PathBuf> {
+    let named = SECRETS.iter().map(|(_, _, of_file)| *of_file).chain(["CONTACTD_TOKENS_FILE"]);
+    let files = named.filter_map(set).map(PathBuf::from).chain(token_file.map(Path::to_owned));
+    let is_open = |file: &PathBuf| fs::metadata(file).is_ok_and(|file| file.is_file() && file.mode() & 0o004 != 0);
+    files.filter(is_open).collect()
 }
 
 /// Reads a file of settings or with a secret.

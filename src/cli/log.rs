@@ -12,6 +12,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::cli::output::is_journal;
 use crate::cli::serve_options::{LogFormat, LogLevel};
 use crate::http::Strangers;
 
@@ -32,7 +33,7 @@ pub(crate) fn start(format: LogFormat, level: LogLevel) -> RunningLog {
     let (writer, worker) = queue.finish(io::stderr());
     let is_text = format == LogFormat::Text || format == LogFormat::Auto && terminal;
     // systemd reads a priority in front of a line of text.
-    let writer = Prioritized { writer, marks: is_text && std::env::var_os("JOURNAL_STREAM").is_some() };
+    let writer = Prioritized { writer, marks: is_text && is_journal() };
     let log = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::TRACE)
         .with_writer(writer)

@@ -28,11 +28,12 @@ pub struct CompletionsArgs {
 }
 
 /// Exit statuses of all commands.
-const STATUSES: [(&str, &str); 6] = [
+pub const STATUSES: [(&str, &str); 7] = [
     ("0", "Done. For health: it is well. For check: no faults."),
     ("1", "Refused or failed; the reason is on standard error. For health: it is not well."),
     ("2", "Wrong usage, or a file of settings that cannot be used. For health: it could not be asked."),
-    ("3", "check: the database has faults, which are printed."),
+    ("3", "The data is at fault. For check: the faults are printed. For backup and restore: nothing was changed."),
+    ("75", "The database is in use by another contactd: the same may succeed later."),
     ("126, 127", "exec: the command cannot be run, or was not found."),
     ("128 + N", "exec: signal N ended the command. Any other status of exec is the command's."),
 ];

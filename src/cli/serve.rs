@@ -14,6 +14,7 @@ use crate::cli::first_start;
 use crate::cli::lifetime::{ReadyFile, Stop};
 use crate::cli::log::{self, RunningLog};
 use crate::cli::notified::Manager;
+use crate::cli::output::Failure;
 use crate::cli::serve_options::{LogAddresses, ServeArgs, WalCheckpoint};
 use crate::cli::{layers, limits, monitored};
 use crate::graph::settings::GraphSettings;
@@ -25,6 +26,7 @@ use crate::http::tls::Tls;
 use crate::http::{Api, Origin, Readiness, Settings};
 use crate::notify::{self, Notifier};
 use crate::store::{Database, Lock, Options, Store};
+use crate::trace::{slow, spans};
 use crate::{clock, testkit};
 
 /// Time limit for requests in progress when the server stops. With the closing of the store, a stop takes at most 8 seconds.
@@ -43,7 +45,7 @@ const HANDSHAKES: usize = 25_000;
 ///
 /// # Errors
 /// One line that says why it cannot start.
-pub async fn run(config: ServeArgs) -> Result<(), String> {
+pub async fn run(config: ServeArgs) -> Result<(), Failure> {
     let delay = config.drain_delay();
     let work = async |ready: Ready, stop: &mut Stop| {
         stop.wait().await;
@@ -69,15 +71,17 @@ pub(crate) struct Ready {
 pub(crate) async fn run_until<T>(
     config: ServeArgs,
     work: impl AsyncFnOnce(Ready, &mut Stop) -> T,
-) -> Result<Option<T>, String> {
+) -> Result<Option<T>, Failure> {
     if let Some(seed) = config.deterministic {
         if !config.dev {
-            return Err("--deterministic makes secrets that can be guessed, so it needs --dev".to_owned());
+            return Err("--deterministic makes secrets that can be guessed, so it needs --dev".into());
         }
         clock::seed(seed);
         clock::set(clock::Mode::Frozen { now: testkit::DETERMINISTIC, tick: 0 });
     }
     let log = log::start(config.log_format, config.level()?);
+    slow::set(config.slow_query);
+    let _spans = spans::start(config.ca_file.as_deref())?;
     // First, so that no signal is missed.
     let mut stop = Stop::listen(config.stop_with_stdin).map_err(|error| error.to_string())?;
     let access = access(&config)?;
@@ -91,7 +95,7 @@ pub(crate) async fn run_until<T>(
     let database = config.database.database("--database")?;
     let standbys = config.read_from();
     if !standbys.is_empty() && !matches!(database, Database::Postgres(_)) {
-        return Err("--database-read needs a PostgreSQL server in --database".to_owned());
+        return Err("--database-read needs a PostgreSQL server in --database".into());
     }
     let read_from = standbys.iter().map(|place| place.address("--database-read"));
     let options = Options {
@@ -106,6 +110,7 @@ pub(crate) async fn run_until<T>(
         query_timeout: config.limits.query_timeout(),
         checkpoint: config.wal_checkpoint == WalCheckpoint::Auto,
         create: config.create,
+        backup_before_upgrade: !config.no_backup_before_upgrade,
         ..Options::default()
     };
     // Before the database: if an address is not available, no database is created or changed.
@@ -117,13 +122,13 @@ pub(crate) async fn run_until<T>(
     let named = Arc::new(OnceLock::new());
     stop.on_hangup(reloader(&log, Arc::clone(&named)));
     if access.is_none() && !front.is_local() && is_new(&database) {
-        return Err(NOBODY.to_owned());
+        return Err(NOBODY.into());
     }
     let lock = match &database {
         Database::File(path) => Some(Arc::new(Lock::take(path)?)),
         Database::Temporary | Database::Postgres(_) => None,
     };
-    let store = Store::open(&database, Options { lock, ..options }).await.map_err(|error| error.to_string())?;
+    let store = Store::open(&database, Options { lock, ..options }).await?;
     let parts = ServerParts { front, access, notifier, readiness, named, manager: manager.clone() };
     let served = serve(&config, parts, &database, &store, async |ready| work(ready, &mut stop).await).await;
     manager.tell("STOPPING=1");
@@ -132,7 +137,7 @@ pub(crate) async fn run_until<T>(
     }
     monitored.stop().await;
     watching.abort();
-    served
+    Ok(served?)
 }
 
 /// The listeners, and the certificate if they use TLS.
@@ -339,6 +344,7 @@ fn settings(config: &ServeArgs, notifier: Notifier) -> Settings {
         hosts: hosts(config),
         cors: config.cors_origins(),
         log_addresses: config.log_addresses == LogAddresses::On,
+        log_requests: config.log_requests,
         carddav: !config.no_carddav,
         plain_basic: config.allow_plain_basic,
         notifier: Some(notifier),
@@ -352,6 +358,9 @@ async fn warn(config: &ServeArgs, front: &Front, store: &Store) -> Result<(), St
         tracing::warn!(
             "--dev lets every client act as any user, and this database has users that were not created by --dev"
         );
+    }
+    for file in layers::open_secrets(config.token_file.as_deref()) {
+        tracing::warn!(file = %file.display(), "other users of this machine may read this file of secrets: chmod o-r");
     }
     if let Some(authority) = front.tls.as_ref().and_then(Tls::authority) {
         let authority = authority.display();

@@ -6,13 +6,15 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
-use crate::cli::arguments::{self, DatabaseArg, ListArg, all, batch_limit, databases, days, public_url, week_or_more};
+use crate::cli::arguments::{
+    self, DatabaseArg, ListArg, all, batch_limit, databases, days, duration, public_url, week_or_more,
+};
 use crate::cli::limits;
 use crate::domain::handling::Handling;
 use crate::domain::phone::Region;
 use crate::http::listen::Listen;
 use crate::http::tls;
-use crate::http::{MAX_IMPORT, WebOrigin};
+use crate::http::{LogRequests, MAX_IMPORT, WebOrigin};
 use crate::notify::{Allowed, DeliveryTimes};
 use crate::oidc;
 use crate::store::Database;
@@ -63,6 +65,10 @@ pub struct ServeArgs {
     /// Litestream, or the log grows without limit
     #[arg(long, env = "CONTACTD_WAL_CHECKPOINT", value_enum, default_value_t)]
     pub wal_checkpoint: WalCheckpoint,
+
+    /// Do not back up a SQLite file before its schema is upgraded
+    #[arg(long, env = "CONTACTD_NO_BACKUP_BEFORE_UPGRADE", value_parser = FalseyValueParser::new())]
+    pub no_backup_before_upgrade: bool,
 
     /// PostgreSQL standby to read lists from, once it has replayed the mailbox's own writes; can be repeated
     #[arg(long, env = "CONTACTD_DATABASE_READ", value_name = "URL", value_parser = databases, hide_env_values = true)]
@@ -220,6 +226,15 @@ pub struct ServeArgs {
     /// Least severe level that is logged; info by default, and warn with --dev and --database :memory:
     #[arg(long, env = "CONTACTD_LOG_LEVEL", value_enum)]
     pub log_level: Option<LogLevel>,
+
+    /// Which requests are logged: all; slow, which are those that take as long as --slow-query says, and errors; errors, which
+    /// are answers with a status of 400 or more; or none
+    #[arg(long, env = "CONTACTD_LOG_REQUESTS", value_enum, default_value_t)]
+    pub log_requests: LogRequests,
+
+    /// Time after which a statement of the database is logged, by its text without values, like 500ms or 2s; 0 for never
+    #[arg(long, env = "CONTACTD_SLOW_QUERY", default_value = "500ms", value_name = "DURATION", value_parser = duration)]
+    pub slow_query: Duration,
 
     /// File to write the server's URL to once it is reachable; it is complete when it appears, and removed at the end
     #[arg(long, env = "CONTACTD_READY_FILE", value_name = "FILE")]

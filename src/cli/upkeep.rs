@@ -1,15 +1,20 @@
 //! `contactd backup`, `restore` and `check`.
 
+use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use crate::cli::arguments::{AnyDatabase, SqliteDatabase};
-use crate::cli::output::print_line;
-use crate::domain::plain::printed;
+use crate::cli::output::{FAULTY, Failure, Form, print_json, print_line};
 use crate::store::{self, Lock, Verify};
+use crate::{clock, metrics, permission};
 
 /// Options of `contactd backup`.
 #[derive(Debug, Args)]
@@ -25,6 +30,13 @@ pub struct BackupArgs {
     /// How thoroughly the copy is checked before it gets its name
     #[arg(long, value_enum, default_value_t)]
     verify: Verify,
+
+    /// File to write figures of the backup to, for Prometheus' node_exporter (its textfile collector reads *.prom)
+    #[arg(long, value_name = "FILE")]
+    metrics_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Options of `contactd restore`.
@@ -40,6 +52,9 @@ pub struct RestoreArgs {
 
     #[command(flatten)]
     at: SqliteDatabase,
+
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Options of `contactd check`.
@@ -53,37 +68,70 @@ pub struct CheckArgs {
     /// Check only the file's structure and the counters, in a fraction of the time
     #[arg(long)]
     quick: bool,
-}
 
-/// Exit status of `contactd check` if there are faults.
-const FAULTS: u8 = 3;
+    #[command(flatten)]
+    form: Form,
+}
 
 /// Backs up a SQLite file.
 ///
 /// # Errors
 /// One line that says why.
-pub async fn backup(config: &BackupArgs) -> Result<(), String> {
+pub async fn backup(config: &BackupArgs) -> Result<(), Failure> {
+    let begun = Instant::now();
     let path = config.at.file("pg_dump")?;
-    store::backup(&path, &config.to, config.verify).await.map_err(|error| error.to_string())?;
-    print_line(&format!("{} is a copy of {}", config.to.display(), path.display()));
+    store::backup(&path, &config.to, config.verify).await?;
+    let (took, bytes) = (begun.elapsed(), fs::metadata(&config.to).map_or(0, |file| file.len()));
+    if let Some(file) = &config.metrics_file {
+        write_metrics(file, took, bytes)
+            .map_err(|error| format!("--metrics-file {}", permission::reason(file, &error)))?;
+    }
+    let verified = config.verify.to_possible_value().map(|value| value.get_name().to_owned());
+    let shown = json!({
+        "database": shown(&path),
+        "copy": shown(&config.to),
+        "bytes": bytes,
+        "verified": verified,
+        "millis": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    });
+    config.form.say(&format!("{} is a copy of {}", config.to.display(), path.display()), &shown);
     Ok(())
+}
+
+/// Writes the figures of a backup, so that whoever reads the file never reads half of it.
+fn write_metrics(file: &Path, took: Duration, bytes: u64) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut new = NamedTempFile::new_in(folder)?;
+    new.write_all(metrics::of_backup(clock::now() / 1_000_000, took, bytes).as_bytes())?;
+    // node_exporter runs as another user.
+    new.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    new.persist(file)?;
+    Ok(())
+}
+
+fn shown(path: &Path) -> Value {
+    path.display().to_string().into()
 }
 
 /// Replaces a SQLite file with a backup.
 ///
 /// # Errors
 /// One line that says why.
-pub async fn restore(config: &RestoreArgs) -> Result<(), String> {
+pub async fn restore(config: &RestoreArgs) -> Result<(), Failure> {
     let path = config.at.file("pg_restore")?;
     if !config.from.is_file() {
-        return Err(format!("{}: there is no such file", config.from.display()));
+        return Err(format!("{}: there is no such file", config.from.display()).into());
     }
     let lock = Lock::take(&path)?;
-    let kept = store::restore(&config.from, &path, &lock).await.map_err(|error| error.to_string())?;
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{} is restored from {}", path.display(), config.from.display());
+    let kept = store::restore(&config.from, &path, &lock).await?;
+    if config.form.is_json() {
+        let files: Vec<_> = kept.iter().map(|file| shown(file)).collect();
+        print_json(&json!({"database": shown(&path), "from": shown(&config.from), "kept": files}));
+        return Ok(());
+    }
+    print_line(&format!("{} is restored from {}", path.display(), config.from.display()));
     for file in kept {
-        let _ = writeln!(out, "the old file is kept: {}", file.display());
+        print_line(&format!("the old file is kept: {}", file.display()));
     }
     Ok(())
 }
@@ -92,16 +140,16 @@ pub async fn restore(config: &RestoreArgs) -> Result<(), String> {
 ///
 /// # Errors
 /// One line: the check could not run.
-pub async fn check(config: &CheckArgs) -> Result<ExitCode, String> {
+pub async fn check(config: &CheckArgs) -> Result<ExitCode, Failure> {
     let verify = if config.quick { Verify::Quick } else { Verify::Full };
-    let faults = store::check(&config.at.get()?, verify).await.map_err(|error| error.to_string())?;
-    let mut out = std::io::stdout().lock();
-    if faults.is_empty() {
-        let _ = writeln!(out, "no faults");
-        return Ok(ExitCode::SUCCESS);
+    let faults = store::check(&config.at.get()?, verify).await?;
+    if config.form.is_json() {
+        print_json(&json!({"faults": faults}));
+    } else if faults.is_empty() {
+        print_line("no faults");
     }
-    for fault in faults {
-        let _ = writeln!(out, "{}", printed(&fault));
+    for fault in faults.iter().filter(|_| !config.form.is_json()) {
+        print_line(fault);
     }
-    Ok(ExitCode::from(FAULTS))
+    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAULTY) })
 }

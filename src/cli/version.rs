@@ -2,15 +2,22 @@
 
 use std::ffi::OsString;
 
+use serde_json::json;
+
 use crate::store;
 
 /// The text, if it is requested.
 pub fn asked(arguments: &[OsString]) -> Option<String> {
-    let rest = arguments.get(1..).filter(|rest| rest.len() == 2)?;
-    let is_it = rest.iter().any(|one| one == "--version" || one == "-V") && rest.iter().any(|one| one == "--verbose");
+    let rest: Vec<_> = arguments.get(1..)?.iter().map(|one| one.to_str()).collect();
+    let has = |names: &[&str]| rest.iter().any(|one| one.is_some_and(|one| names.contains(&one)));
+    let (as_json, wanted) = (has(&["--json"]), has(&["--version", "-V"]) && has(&["--verbose"]));
+    let is_it = wanted && rest.len() == if as_json { 3 } else { 2 };
     is_it.then(|| {
         let revision = option_env!("CONTACTD_REVISION").unwrap_or("unknown");
         let (version, schema) = (env!("CARGO_PKG_VERSION"), store::schema_version());
+        if as_json {
+            return format!("{}\n", json!({"version": version, "schema": schema, "revision": revision}));
+        }
         format!("contactd {version}\nschema {schema}\nrevision {revision}\n")
     })
 }

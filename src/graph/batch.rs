@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::future::poll_fn;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName};
@@ -285,6 +285,9 @@ impl Batch<'_> {
         let address = address(self.call, &sent.url).and_then(|(path, _)| Address::parse(&path));
         let route = address.as_ref().map_or("", Address::pattern);
         let (request_id, status, code) = (self.call.source().request, answer.status.as_u16(), error::code(error));
+        if !self.call.api.settings.log_requests.has(status, Duration::ZERO) {
+            return;
+        }
         tracing::info!(%request_id, route, status, code, "a step of a batch was refused");
     }
 

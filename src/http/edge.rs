@@ -8,12 +8,11 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use actix_web::body::SizedStream;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{self, LocalBoxStream, StreamExt as _, TryStreamExt as _};
-use uuid::Uuid;
 
 use crate::clock;
 use crate::domain::error::{Error, Limit};
@@ -28,24 +27,22 @@ use crate::http::held::Held;
 use crate::http::inspect::{CallSubject, Cut, InspectedRequest, Watched};
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::paced::Paced;
+use crate::http::request_log::{LogEntry, answered, log, trace_of};
 use crate::http::streamed::Streamed;
-use crate::http::{Api, Origin, RequestIds, Settings, body, cors, host, inspect, origin, packed};
+use crate::http::{Api, Origin, RequestIds, body, cors, host, inspect, origin, packed};
 use crate::metrics::calls;
 use crate::store::Chunks;
+use crate::trace::spans::{self, Since};
+use crate::trace::{self, Current};
 
 /// Time for the system to send what was written before a fault ends the connection.
 const SENT: Duration = Duration::from_millis(50);
 
-/// The facts of a request for the log.
+/// What is found of a request on its way.
 #[derive(Default)]
-struct LogEntry {
-    route: &'static str,
-    address: Option<String>,
-    /// The id of a stored token.
-    token: Option<Uuid>,
-    /// The code of an error.
-    code: Option<&'static str>,
-    /// For the kit for tests, if there is one and the caller is known.
+struct Found {
+    log: LogEntry,
+    /// Where a kit for tests watches, and the caller is known.
     seen: Seen,
 }
 
@@ -82,19 +79,22 @@ pub(crate) async fn serve<F: FrontEnd>(
     let started = Instant::now();
     let ids = RequestIds::of(request.headers());
     let address = client::shown(&request, api.settings.limits.forwarded);
-    let mut entry = LogEntry { address, ..LogEntry::default() };
+    let mut found = Found { log: LogEntry { address, ..LogEntry::default() }, ..Found::default() };
+    let since = Since::now();
+    let current = Current::new(ids.id, spans::begin(ids.id, trace_of(request.headers())));
     let mut measured = calls::CountedExchange::begin();
     let mut held = Held { exchange: ConnectionExchange::begin(&request), ..Held::default() };
     let watched = api.inspector.as_deref().map(|inspector| Watched { inspector, request: ids.id });
-    let answer = answer(&*front_end, &request, &mut payload, &api, &ids, &mut entry, &mut held).await;
+    let answer = answer(&*front_end, &request, &mut payload, &api, &ids, &mut found, &mut held);
+    let answer = trace::within(Some(Arc::clone(&current)), answer).await;
     let answer = cors::preflight(&request, &api.settings.cors, answer);
     if let Err(error) = &answer {
         count_refusal(error);
     }
-    entry.code = answer.as_ref().err().map(F::code);
+    found.log.code = answer.as_ref().err().map(F::code);
     let answer = answer.unwrap_or_else(|error| F::error(&error, &ids));
     if let Some(watched) = watched {
-        record(&watched, &request, &api, &entry, &answer, started.elapsed());
+        record(&watched, &request, &api, &found, &answer, started.elapsed());
     }
     let answer = packed::pack(request.headers(), answer).await;
     let answer = answer.unwrap_or_else(|error| F::error(&error, &ids));
@@ -109,32 +109,33 @@ pub(crate) async fn serve<F: FrontEnd>(
             rest.await;
         }
     }
-    measured.answers(method_of(&request), entry.route, answer.status.as_u16());
-    log(&request, &api.settings, &entry, &answer, &ids, started.elapsed());
-    if let Some(cut) = entry.seen.cut {
+    measured.answers(method_of(&request), found.log.route, answer.status.as_u16());
+    log(&request, &api.settings, &found.log, &answer, (&ids, &current), started.elapsed());
+    spans::answered(&current, since, &answered(&request, &found.log, &answer));
+    if let Some(cut) = found.seen.cut {
         return broken(cut, answer, held);
     }
     respond::<F>(answer, ids, &request, &api, held.measured_by(measured))
 }
 
 /// Writes a request to the journal.
-fn record(watched: &Watched<'_>, request: &HttpRequest, api: &Api, entry: &LogEntry, answer: &Answer, took: Duration) {
+fn record(watched: &Watched<'_>, request: &HttpRequest, api: &Api, found: &Found, answer: &Answer, took: Duration) {
     let path = place(request, api).map_or_else(|_| request.uri().path(), |(_, path)| path);
     let url = request.uri().query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let unknown = CallSubject { path: path.to_owned(), user: None };
     let asked = InspectedRequest {
         method: request.method().as_str(),
         url: &url,
-        route: entry.route,
-        subject: entry.seen.subject.as_ref().unwrap_or(&unknown),
+        route: found.log.route,
+        subject: found.seen.subject.as_ref().unwrap_or(&unknown),
         headers: request.headers(),
-        body: &entry.seen.body,
-        token: entry.seen.token.as_deref(),
+        body: &found.seen.body,
+        token: found.seen.token.as_deref(),
         root: "",
         request: watched.request,
         step: None,
     };
-    watched.inspector.record(&asked, took, answer, entry.seen.fault.as_deref());
+    watched.inspector.record(&asked, took, answer, found.seen.fault.as_deref());
 }
 
 /// The answer on a connection that fails as a test asks.
@@ -171,28 +172,6 @@ fn broken(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
     response.body(Paced::chunks(Some(size as u64), Box::pin(chunks.chain(stream::once(end))), held))
 }
 
-/// One line for each request, without anything that a client wrote.
-fn log(
-    request: &HttpRequest,
-    settings: &Settings,
-    entry: &LogEntry,
-    answer: &Answer,
-    ids: &RequestIds,
-    took: Duration,
-) {
-    let method = method_of(request);
-    let LogEntry { route, code, .. } = *entry;
-    let address = entry.address.as_deref().filter(|_| settings.log_addresses);
-    let token = entry.token.map(tracing::field::display);
-    let status = answer.status.as_u16();
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    if route == "/healthz" && answer.status.is_success() {
-        tracing::debug!(request_id = ids.request, address, token, method, route, status, code, micros, "request");
-    } else {
-        tracing::info!(request_id = ids.request, address, token, method, route, status, code, micros, "request");
-    }
-}
-
 /// Warns once that limits and the log see the proxy as the only client.
 fn warn_of_proxy(request: &HttpRequest, api: &Api) {
     let trusted = api.settings.limits.forwarded;
@@ -224,7 +203,7 @@ async fn answer<F: FrontEnd>(
     payload: &mut Payload,
     api: &Api,
     ids: &RequestIds,
-    entry: &mut LogEntry,
+    found: &mut Found,
     held: &mut Held,
 ) -> Result<Answer, Error> {
     let (mount, path) = place(request, api)?;
@@ -233,13 +212,16 @@ async fn answer<F: FrontEnd>(
     let (method, headers) = (request.method(), request.headers());
     let source = RequestSource {
         root: origin::root(request, &api.settings.origin, mount),
-        address: entry.address.clone(),
+        address: found.log.address.clone(),
         request: ids.id,
     };
     let query = request.uri().query().unwrap_or_default();
     let root = api.inspector.as_ref().map(|_| source.root.clone());
     let call = front_end.read(api, RequestHead { method, path, query, headers, source })?;
-    entry.route = F::route(&call);
+    found.log.route = F::route(&call);
+    if let Some(current) = trace::current() {
+        current.goes_to(found.log.route);
+    }
     let class = F::class(&call);
     let credential = Credential::read(headers, F::SCHEMES);
     let client = Client::of(request, api.settings.limits.forwarded);
@@ -257,10 +239,10 @@ async fn answer<F: FrontEnd>(
         None => None,
     };
     let caller = who(api, permit, credential).await?;
-    entry.token = caller.token;
+    found.log.token = caller.token;
     permit.is_known(caller.counts_as, class)?;
     held.counted = front_end.admit(&call, &caller, permit)?;
-    let body = body::read(taken, headers, payload, api.settings.body_timeout, permit).await?;
+    let body = read_body(taken, headers, payload, api, permit).await?;
     if taken == BodyUse::Streamed {
         F::stream(&call, Streamed::of(headers, payload.take(), &api.settings)?);
     }
@@ -281,7 +263,7 @@ async fn answer<F: FrontEnd>(
             let asked = InspectedRequest {
                 method: method.as_str(),
                 url: &url,
-                route: entry.route,
+                route: found.log.route,
                 subject: &subject,
                 headers,
                 body: &body,
@@ -292,7 +274,7 @@ async fn answer<F: FrontEnd>(
             };
             let (answer, struck) = inspect::perform(&**inspector, &asked, work).await;
             let (fault, cut) = struck.unzip();
-            entry.seen = Seen { subject: Some(subject), token: Some(name), body, fault, cut: cut.flatten() };
+            found.seen = Seen { subject: Some(subject), token: Some(name), body, fault, cut: cut.flatten() };
             answer
         }
     };
@@ -303,6 +285,18 @@ async fn answer<F: FrontEnd>(
         hold(permit, &answer, reads)?;
     }
     Ok(answer)
+}
+
+/// Reads the body, which is a piece of work of its own.
+async fn read_body(
+    taken: BodyUse,
+    headers: &HeaderMap,
+    payload: &mut Payload,
+    api: &Api,
+    permit: &Permit,
+) -> Result<Vec<u8>, Error> {
+    let _span = (taken != BodyUse::Not).then(|| spans::span("read body"));
+    body::read(taken, headers, payload, api.settings.body_timeout, permit).await
 }
 
 /// Lets the front end perform the call, for the caller as in the database.

@@ -25,6 +25,7 @@ pub(crate) mod origin;
 pub(crate) mod paced;
 pub(crate) mod packed;
 pub mod probes;
+pub(crate) mod request_log;
 pub(crate) mod streamed;
 pub mod tls;
 mod wire;
@@ -54,6 +55,7 @@ pub use crate::http::limits::Limits;
 pub use crate::http::logged::Strangers;
 use crate::http::mount::FrontEnds;
 pub use crate::http::probes::Readiness;
+pub use crate::http::request_log::LogRequests;
 use crate::notify::Notifier;
 use crate::store::Store;
 
@@ -102,6 +104,8 @@ pub struct Settings {
     pub cors: Vec<WebOrigin>,
     /// Whether the request log shows the addresses of clients.
     pub log_addresses: bool,
+    /// Which requests are logged.
+    pub log_requests: LogRequests,
     /// Whether CardDAV is served, below `/dav/`.
     pub carddav: bool,
     /// Whether CardDAV takes passwords over plain HTTP from other machines.
@@ -150,6 +154,7 @@ impl Default for Settings {
             hosts: None,
             cors: Vec::new(),
             log_addresses: true,
+            log_requests: LogRequests::All,
             carddav: true,
             plain_basic: false,
             notifier: None,

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Maximum number of values of the labels of a metric together.
@@ -132,12 +133,6 @@ impl<L: Label> Gauges<L> {
         Self { name, help, values: [const { AtomicI64::new(0) }; MOST], label: PhantomData }
     }
 
-    pub(crate) fn set(&self, of: L, value: i64) {
-        if let Some(gauge) = self.values.get(of.index()) {
-            gauge.store(value, Ordering::Relaxed);
-        }
-    }
-
     pub(crate) fn add(&self, of: L, more: i64) {
         if let Some(gauge) = self.values.get(of.index()) {
             gauge.fetch_add(more, Ordering::Relaxed);
@@ -150,6 +145,64 @@ impl<L: Label> Metric for Gauges<L> {
         head(out, self.name, self.help, "gauge");
         for (text, value) in L::VALUES.iter().zip(&self.values) {
             let _ = writeln!(out, "{}{{{}=\"{text}\"}} {}", self.name, L::NAME, value.load(Ordering::Relaxed));
+        }
+    }
+}
+
+/// A gauge for each pair of values of two labels.
+pub(crate) struct GaugePairs<A, B> {
+    name: &'static str,
+    help: &'static str,
+    values: [AtomicI64; MOST],
+    labels: PhantomData<fn() -> (A, B)>,
+}
+
+impl<A: Label, B: Label> GaugePairs<A, B> {
+    pub(crate) const fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, values: [const { AtomicI64::new(0) }; MOST], labels: PhantomData }
+    }
+
+    pub(crate) fn set(&self, a: A, b: B, value: i64) {
+        if let Some(gauge) = self.values.get(a.index() * B::VALUES.len() + b.index()) {
+            gauge.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<A: Label, B: Label> Metric for GaugePairs<A, B> {
+    fn write(&self, out: &mut String) {
+        head(out, self.name, self.help, "gauge");
+        let pairs = A::VALUES.iter().flat_map(|a| B::VALUES.iter().map(move |b| (a, b)));
+        for ((a, b), value) in pairs.zip(&self.values) {
+            let value = value.load(Ordering::Relaxed);
+            let _ = writeln!(out, "{}{{{}=\"{a}\",{}=\"{b}\"}} {value}", self.name, A::NAME, B::NAME);
+        }
+    }
+}
+
+/// How long ago something happened. It is not written before that.
+pub(crate) struct Age {
+    name: &'static str,
+    help: &'static str,
+    happened: Mutex<Option<Instant>>,
+}
+
+impl Age {
+    pub(crate) const fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, happened: Mutex::new(None) }
+    }
+
+    /// It happened then.
+    pub(crate) fn since(&self, then: Instant) {
+        *self.happened.lock().unwrap_or_else(PoisonError::into_inner) = Some(then);
+    }
+}
+
+impl Metric for Age {
+    fn write(&self, out: &mut String) {
+        if let Some(then) = *self.happened.lock().unwrap_or_else(PoisonError::into_inner) {
+            head(out, self.name, self.help, "gauge");
+            let _ = writeln!(out, "{} {}", self.name, then.elapsed().as_secs_f64());
         }
     }
 }

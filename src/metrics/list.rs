@@ -1,6 +1,8 @@
 //! The metrics. Operators rely on their names, types and labels (docs/metrics.md).
 
-use crate::metrics::kinds::{Counter, Counters, Gauge, Gauges, Histogram, Histograms, Metric, Pairs, label};
+use crate::metrics::kinds::{
+    Age, Counter, Counters, Gauge, GaugePairs, Gauges, Histogram, Histograms, Metric, Pairs, label,
+};
 
 /// Bounds of most periods, in microseconds: half a millisecond to ten seconds.
 pub(crate) const TIMES: &[u64] = &[
@@ -36,7 +38,8 @@ label!(
 label!(
     /// The result of checking a credential.
     Auth, "result":
-    Ok = "ok", Unknown = "unknown", Expired = "expired", Denied = "denied", Failed = "failed",
+    Ok = "ok", Unknown = "unknown", Expired = "expired", Revoked = "revoked", Disabled = "disabled", Denied = "denied",
+    Failed = "failed",
 );
 label!(
     /// How something ended.
@@ -54,6 +57,10 @@ label!(
 label!(
     /// What a connection for reads does.
     Reader, "state": Busy = "busy", Idle = "idle",
+);
+label!(
+    /// The server that it is to; a SQLite file is the primary.
+    Server, "server": Primary = "primary", Standby = "standby",
 );
 label!(
     /// How the database failed.
@@ -75,7 +82,7 @@ label!(
 label!(
     /// What a purge removed.
     Purged, "what":
-    Contacts = "contacts", Folders = "folders", Changes = "changes", Audit = "audit",
+    Contacts = "contacts", Folders = "folders", Changes = "changes", Audit = "audit", Keys = "keys",
 );
 
 macro_rules! metrics {
@@ -96,9 +103,12 @@ metrics! {
     CLOSED: Counters<Closed> =
         Counters::new("contactd_http_connections_closed_total", "Connections that the server closed, by reason.");
     HANDSHAKES: Counters<Handshake> = Counters::new("contactd_tls_handshakes_total", "TLS handshakes.");
+    CERTIFICATE_EXPIRY: Gauge = Gauge::unknown(
+        "contactd_tls_certificate_expiry_timestamp_seconds", "End of the certificate that is served, as Unix time.");
     AUTH: Pairs<Credential, Auth> = Pairs::new("contactd_auth_total", "Credentials that were checked.");
     KEY_FETCHES: Counters<Done> =
         Counters::new("contactd_provider_key_fetches_total", "Fetches of the identity provider's keys.");
+    KEYS_AGE: Age = Age::new("contactd_provider_keys_age_seconds", "Age of the identity provider's keys.");
 
     QUEUED: Gauge = Gauge::new("contactd_store_write_queue_jobs", "Writes that wait for the writer.");
     WAITED: Histogram =
@@ -112,7 +122,7 @@ metrics! {
         Histograms::of_times("contactd_store_query_duration_seconds", "Time of a read with its wait for a connection.");
     INTERRUPTED: Counter =
         Counter::new("contactd_store_queries_interrupted_total", "Reads that exceeded --query-timeout.");
-    READERS: Gauges<Reader> = Gauges::new("contactd_store_readers", "Open connections for reads.");
+    READERS: GaugePairs<Reader, Server> = GaugePairs::new("contactd_store_readers", "Open connections for reads.");
     READER_WAIT: Histogram = Histogram::of_times(
         "contactd_store_reader_wait_seconds", "Time for which a read waited for a connection.", TIMES);
     FAULTS: Counters<Fault> = Counters::new("contactd_store_errors_total", "Errors of the database by kind.");
@@ -131,6 +141,11 @@ metrics! {
     USERS: Gauge = Gauge::unknown("contactd_users", "Users.");
     CONTACTS: Gauge =
         Gauge::unknown("contactd_contacts", "Contacts of all mailboxes, including deleted ones that are not purged.");
+    DELETED: Gauge = Gauge::unknown(
+        "contactd_deleted_contacts", "Deleted contacts of all mailboxes that are not purged.");
+    OLDEST_CHANGE: Gauge = Gauge::unknown(
+        "contactd_changes_oldest_timestamp_seconds", "Oldest change that delta reaches, as Unix time.");
+    AUDIT_ROWS: Counter = Counter::new("contactd_audit_rows_total", "Entries that were written to the audit log.");
     SUBSCRIPTIONS: Gauge = Gauge::unknown("contactd_subscriptions", "Subscriptions to change notifications.");
     NOTIFICATIONS: Counters<Notified> =
         Counters::new("contactd_notifications_total", "Deliveries of change notifications by result.");

@@ -8,6 +8,7 @@ pub(crate) mod list;
 mod process;
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// All metrics in Prometheus' text format. `engine` is the database's, once it is open.
 pub(crate) fn render(engine: &str) -> String {
@@ -22,5 +23,23 @@ pub(crate) fn render(engine: &str) -> String {
         metric.write(&mut out);
     }
     process::write(&mut out);
+    out
+}
+
+/// The metrics of a backup that ended at a time (Unix seconds).
+pub(crate) fn of_backup(ended: i64, took: Duration, bytes: u64) -> String {
+    let mut out = String::new();
+    let mut one = |name: &str, help: &str, value: String| {
+        kinds::head(&mut out, name, help, "gauge");
+        let _ = writeln!(out, "{name} {value}");
+    };
+    let name = "contactd_backup_last_success_timestamp_seconds";
+    one(name, "End of the last backup, as Unix time.", ended.to_string());
+    one(
+        "contactd_backup_duration_seconds",
+        "Time that the backup took with its check.",
+        took.as_secs_f64().to_string(),
+    );
+    one("contactd_backup_bytes", "Size of the backup.", bytes.to_string());
     out
 }

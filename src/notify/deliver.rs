@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::oneshot;
+use tracing::field::display;
 use uuid::Uuid;
 
 use crate::client::CallError;
@@ -16,6 +17,8 @@ use crate::domain::subscription::{Delivery, Lifecycle, Notice};
 use crate::metrics::list::{NOTIFICATION_DELAY, NOTIFICATIONS, Notified};
 use crate::notify::{Notifier, notice};
 use crate::store::{Attempts, Due, LeasedSubscription, Store};
+use crate::trace;
+use crate::trace::spans::{self, Since};
 
 /// Poll interval: other processes write too, and retries become due.
 const POLL: Duration = Duration::from_secs(1);
@@ -175,7 +178,9 @@ impl Notifier {
         }
         let attempted = clock::now();
         let body = notice::notifications(&held.subscription, &held.user, &notices);
-        let answer = self.post(held, &held.subscription.terms.notification_url, body).await?;
+        let cause = store.cause(held.subscription.mailbox, notices.iter().map(|notice| notice.seq));
+        let post = self.post(held, &held.subscription.terms.notification_url, body);
+        let answer = trace::within(cause.map(|cause| cause.later()), post).await?;
         let progress = &mut held.progress;
         let delivery = delivery(attempted, "notifications", progress.attempts, &answer, &notices);
         let now = clock::now();
@@ -209,10 +214,19 @@ impl Notifier {
         if clock::now() + micros(self.0.times.answer) > held.until {
             return Err(Error::unavailable("the database took too long"));
         }
+        let since = Since::now();
         let answer = match self.0.poster.read(url) {
             Ok(target) => self.0.poster.tell(&target, body).await,
             Err(refused) => Err(refused),
         };
+        if let Some(current) = trace::current() {
+            spans::notified(&current, since, answer.as_ref().ok().copied());
+            let trace = current.trace.as_ref();
+            let (trace_id, span_id) =
+                (trace.map(|trace| display(trace.id())), trace.map(|trace| display(trace.span())));
+            let (request_id, status) = (display(current.request), answer.as_ref().ok());
+            tracing::debug!(request_id, trace_id, span_id, status, "a notification was sent");
+        }
         NOTIFICATIONS.one(match &answer {
             Ok(_) if is_accepted(&answer) => Notified::Taken,
             Ok(_) => Notified::Refused,

@@ -20,10 +20,11 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::domain::plain;
 use crate::domain::user::Trusted;
-use crate::metrics::list::{Done, KEY_FETCHES};
+use crate::metrics::list::{Done, KEY_FETCHES, KEYS_AGE};
 use crate::oidc::issuer::Issuer;
 use crate::oidc::keys::KeySet;
 use crate::oidc::token::{Expected, MAX_TOKEN, SKEW, UnverifiedToken};
+use crate::trace;
 
 /// Most verified tokens in the cache.
 const MAX_REMEMBERED: usize = 10_000;
@@ -265,12 +266,14 @@ impl Provider {
         state.asked = Some(Instant::now());
         state.asking = Some(asking.clone());
         let shared = Arc::clone(&self.0);
-        tokio::spawn(async move {
+        let fetch = async move {
             let at = Instant::now();
             let keys = shared.issuer.keys().await;
             shared.state().take(keys, at);
             drop(done);
-        });
+        };
+        // For the request that needs them first.
+        tokio::spawn(trace::within(trace::current(), fetch));
         Some(asking)
     }
 }
@@ -326,6 +329,7 @@ impl KeyCache {
                 self.verified.retain(|_, known| keys.has(&known.key));
                 self.keys = Some(FetchedKeys { keys: Arc::new(keys), at });
                 self.failing = false;
+                KEYS_AGE.since(at);
                 KEY_FETCHES.one(Done::Ok);
             }
             Err(reason) => {

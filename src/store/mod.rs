@@ -29,7 +29,7 @@ use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
 use crate::domain::folder::{Folder, FolderPatch};
 use crate::domain::user::{self, User, UserName};
-use crate::metrics::list::{QUERIES, Query};
+use crate::metrics::list::Query;
 pub use crate::store::db::backup::backup;
 pub use crate::store::db::check::{Verify, check};
 use crate::store::db::cluster::Cluster;
@@ -38,14 +38,15 @@ pub use crate::store::db::database::Database;
 use crate::store::db::engine::Session;
 pub use crate::store::db::faults::OpenError;
 pub use crate::store::db::health::Finding;
-pub use crate::store::db::lock::Lock;
-pub use crate::store::db::migrate::schema_version;
+pub use crate::store::db::lock::{Lock, LockError};
+pub use crate::store::db::migrate::{Pending, schema_version};
 pub use crate::store::db::open::Options;
 use crate::store::db::opened::Opened;
 use crate::store::db::probe::ProbeConnection;
 use crate::store::db::readers::Readers;
 pub use crate::store::db::restore::restore;
 use crate::store::db::snapshot::Snapshot;
+pub use crate::store::db::upgrade::{Rehearsed, Upgraded, pending, rehearse, upgrade};
 pub(crate) use crate::store::jobs::copy::kept::KeptRows;
 pub use crate::store::jobs::copy::{Copied, CopyProgress, CopyTarget, copy};
 pub(crate) use crate::store::jobs::leases::{Attempts, Due, LeasedSubscription};
@@ -71,6 +72,7 @@ pub use crate::store::tables::tokens::{Bearer, NewToken, Token, TokenFacts};
 use crate::store::write::creates::Creates;
 use crate::store::write::tx::Tx;
 use crate::store::write::writer::Writer;
+use crate::trace::{self, Current};
 
 /// Most users remembered between requests.
 const MAX_REMEMBERED: usize = 10_000;
@@ -224,7 +226,7 @@ impl Store {
         id: Uuid,
         expand: &Expand,
     ) -> Result<Contact, Error> {
-        let _timed = QUERIES.time(if expand.is_empty() { Query::Get } else { Query::Expand });
+        let _timed = trace::question(if expand.is_empty() { Query::Get } else { Query::Expand });
         let get = async |session: &mut Session| {
             if !expand.is_empty() {
                 session.begin_snapshot().await?;
@@ -243,7 +245,7 @@ impl Store {
     /// # Errors
     /// 400 for a cursor of another order, else those of the database.
     pub async fn contacts(&self, mailbox: i64, listing: &Listing, at_least: Option<i64>) -> Result<Page, Error> {
-        let _timed = QUERIES.time(listing.metric());
+        let _timed = trace::question(listing.metric());
         let page = async |session: &mut Session| listing::page(session, mailbox, listing).await;
         self.read_mailbox(mailbox, at_least, page).await
     }
@@ -253,7 +255,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn count(&self, mailbox: i64, listing: &Listing, at_least: Option<i64>) -> Result<i64, Error> {
-        let _timed = QUERIES.time(Query::Count);
+        let _timed = trace::question(Query::Count);
         let count = async |session: &mut Session| listing::count(session, mailbox, listing).await;
         self.read_mailbox(mailbox, at_least, count).await
     }
@@ -423,6 +425,11 @@ impl Store {
             self.shared.written.notify_one();
         }
         done
+    }
+
+    /// Why the last of these changes of a mailbox was made, if a client of this process had it made as a part of a trace.
+    pub(crate) fn cause(&self, mailbox: i64, numbers: impl DoubleEndedIterator<Item = i64>) -> Option<Arc<Current>> {
+        self.writer().ok()?.carried().cause(mailbox, numbers)
     }
 
     fn writer(&self) -> Result<Arc<Writer>, Error> {

@@ -17,8 +17,8 @@ use crate::postgres::{Postgres, programs};
 use crate::program::{Program, contactd};
 
 /// What commands begin with.
-const PROGRAMS: [&str; 10] =
-    ["contactd", "curl", "cargo", "tests/run", "docker", "sudo", "export", "psql", "createdb", "pg_dump"];
+const PROGRAMS: [&str; 11] =
+    ["contactd", "curl", "cargo", "tests/run", "docker", "sudo", "export", "psql", "createdb", "pg_dump", "promtool"];
 
 /// What is not run, by how it begins, and why.
 const NOT_RUN: [(&str, &str); 10] = [
@@ -170,7 +170,9 @@ impl World {
         let cargo = "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec contactd \"$@\"\n";
         fs::write(programs.join("cargo"), cargo).unwrap();
         fs::set_permissions(programs.join("cargo"), fs::Permissions::from_mode(0o755)).unwrap();
-        symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), folder.path().join("tests")).unwrap();
+        for name in ["tests", "ops"] {
+            symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join(name), folder.path().join(name)).unwrap();
+        }
         for (name, content) in FILES {
             fs::write(folder.path().join(name), content).unwrap();
         }
@@ -194,17 +196,22 @@ impl World {
             command.env_remove(name);
         }
         command.env_remove("XDG_DATA_HOME").env("HOME", self.folder.path()).current_dir(self.folder.path());
-        command.env("PATH", format!("{}:{path}", self.folder.path().join("bin").display()));
+        let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/prometheus/usr/bin");
+        command.env("PATH", format!("{}:{path}:{}", self.folder.path().join("bin").display(), tools.display()));
         command.env("CONTACTD_LISTEN", listen);
         command
     }
 
+    fn stop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.signal("TERM");
+            server.ended(Duration::from_mins(1));
+        }
+    }
+
     /// Starts a server in place of the one before, on a free port, and has curl take it for the one on port 8080.
     fn serve(&mut self, text: &str) {
-        if let Some(mut before) = self.server.take() {
-            before.signal("TERM");
-            before.ended(Duration::from_mins(1));
-        }
+        self.stop();
         let server = Program::start(self.shell(&format!("exec env {text}"), "127.0.0.1:0"));
         let address = &server.address;
         let curl = format!(
@@ -227,15 +234,19 @@ impl World {
         said.into_owned()
     }
 
-    /// Puts a copy in the place of the database, with the server stopped, and goes on with it.
+    /// Puts a copy in the place of a database, with the server stopped if it is its own, and goes on with it.
     fn restore(&mut self, text: &str) {
-        self.output("contactd backup --to copy.db");
-        if let Some(mut server) = self.server.take() {
-            server.signal("TERM");
-            server.ended(Duration::from_mins(1));
+        if text.contains("--from copy.db") {
+            self.output("contactd backup --to copy.db");
         }
-        assert!(self.run(text).starts_with("contacts.db is restored from copy.db"));
-        self.serve("contactd serve");
+        let is_served = text.contains("--database contacts.db");
+        if is_served {
+            self.stop();
+        }
+        assert!(self.run(text).contains(".db is restored from "), "{text}");
+        if is_served {
+            self.serve("contactd serve");
+        }
     }
 
     /// Does what a command of the documents says.
@@ -245,6 +256,10 @@ impl World {
         }
         if text.contains("contactd restore") {
             return self.restore(text);
+        }
+        if text == "contactd upgrade" {
+            // The documents say so.
+            self.stop();
         }
         if ["--of ann", "--user ann"].iter().any(|flag| text.contains(flag)) {
             // They are there already where a line before makes them.

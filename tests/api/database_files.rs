@@ -326,7 +326,7 @@ fn commands_make_no_file_and_upgrade_none() {
     for (change, why) in [
         (
             "delete from refinery_schema_history where version = (select max(version) from refinery_schema_history)",
-            "contactd serve upgrades it",
+            "contactd upgrade does that, and contactd serve at its start",
         ),
         (
             "insert into refinery_schema_history select 999, 'new', applied_on, checksum from refinery_schema_history limit 1",

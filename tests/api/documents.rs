@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
 use contactd::cli::config::Cli;
+use contactd::cli::manual::STATUSES;
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -67,6 +68,15 @@ fn documented() -> BTreeMap<String, Setting> {
         (cells[2].clone(), (cells[1].clone(), cells[2].clone(), cells[3].clone()))
     });
     settings.collect()
+}
+
+#[test]
+fn the_page_of_operating_has_the_exit_statuses_of_the_manual() {
+    let text = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operating.md"));
+    let table = text.split("\n| Status | Meaning |\n|---|---|\n").nth(1).unwrap();
+    let rows: Vec<_> =
+        table.lines().map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | ")).collect();
+    assert_eq!(rows, STATUSES);
 }
 
 #[test]

@@ -2,21 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::app::{Client, SEED_REQUEST};
+use crate::notifications::subscribe;
+use crate::operating::{create, make, refuses, run};
+use crate::postgres::Postgres;
 use crate::program::{Place, Program, contactd, fails};
-use crate::receiver::until;
+use crate::receiver::{Mood, Receiver, until};
+use crate::traced::forged;
 
 /// A server of tests, and a client of its metrics' address.
 fn start(place: &Place, arguments: &[&str]) -> (Program, Client) {
-    let database = place.database();
+    serve_on(place.database().to_str().unwrap(), arguments)
+}
+
+fn serve_on(database: &str, arguments: &[&str]) -> (Program, Client) {
     let serve = ["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--database"];
-    let server = Program::start(contactd(&[&serve[..], &[database.to_str().unwrap()], arguments].concat()));
+    let server = Program::start(contactd(&[&serve[..], &[database], arguments].concat()));
     let log = server.log();
     let line = log.lines().find_map(|line| line.strip_prefix("contactd metrics on http://")).unwrap();
     let client = Client::new(line.strip_suffix("/metrics").unwrap(), "");
@@ -86,7 +95,10 @@ fn asked(expression: &str) -> Vec<(String, Vec<(String, String)>)> {
 #[test]
 fn what_the_dashboard_and_the_alerts_ask_for_is_what_a_server_tells() {
     let place = Place::new();
-    let (_server, metrics) = start(&place, &["--dev"]);
+    // With a certificate, which has metrics too.
+    let folder_of_certificate = place.file("certificate");
+    let tls = ["--dev", "--tls", "--dev-cert-dir", folder_of_certificate.to_str().unwrap()];
+    let (_server, metrics) = start(&place, &tls);
     until(|| samples(&metrics).contains_key("contactd_purge_last_success_timestamp_seconds"));
     let told = samples(&metrics);
     let dashboard: Value =
@@ -98,7 +110,8 @@ fn what_the_dashboard_and_the_alerts_ask_for_is_what_a_server_tells() {
         }
     }
     let mut names = BTreeSet::new();
-    for (name, labels) in expressions.iter().flat_map(|expression| asked(expression)) {
+    let asked = expressions.iter().flat_map(|expression| asked(expression));
+    for (name, labels) in asked.filter(|(name, _)| !OF_OTHERS.contains(&name.as_str())) {
         names.insert(name.clone());
         let series = |told: &&String| told.split('{').next() == Some(name.as_str());
         let known: Vec<_> = told.keys().filter(series).collect();
@@ -113,11 +126,19 @@ fn what_the_dashboard_and_the_alerts_ask_for_is_what_a_server_tells() {
     // The page of metrics names all of them and no other.
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md")).unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-    let documented: BTreeSet<_> = rows.map(str::to_owned).collect();
+    let documented: BTreeSet<_> = rows.map(str::to_owned).filter(|name| !OF_OTHERS.contains(&name.as_str())).collect();
     let text = metrics.get("/metrics").text();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     assert_eq!(types.map(str::to_owned).collect::<BTreeSet<_>>(), documented);
 }
+
+/// What this server does not tell: figures of backups, and of an identity provider.
+const OF_OTHERS: [&str; 4] = [
+    "contactd_backup_last_success_timestamp_seconds",
+    "contactd_backup_duration_seconds",
+    "contactd_backup_bytes",
+    "contactd_provider_keys_age_seconds",
+];
 
 /// The samples that have grown.
 fn grown(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>, names: &[&str]) {
@@ -180,11 +201,12 @@ fn each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_c
             "contactd_store_query_duration_seconds_count{kind=\"delta\"}",
             "contactd_store_query_duration_seconds_count{kind=\"expand\"}",
             "contactd_store_reader_wait_seconds_count",
+            "contactd_audit_rows_total",
             "process_cpu_seconds_total",
         ],
     );
     assert!(after["contactd_sqlite_database_bytes"] > 4096.0 && after["contactd_sqlite_wal_bytes"] > 4096.0);
-    assert!(after["contactd_store_readers{state=\"idle\"}"] > 0.0);
+    assert!(after["contactd_store_readers{state=\"idle\",server=\"primary\"}"] > 0.0);
     assert!(after["contactd_store_write_queue_jobs"] < 1.0);
     assert!(after["contactd_http_requests_in_flight"] < 1.0);
     assert!(after.keys().all(|name| !name.contains("evil") && !name.contains("ann") && !name.contains(&id)));
@@ -211,4 +233,232 @@ fn what_is_told_to_prometheus_is_told_to_nobody_else() {
         status == 1 && told.starts_with(&format!("contactd: --metrics-listen {}: Address already", plain.address)),
         "{told}"
     );
+}
+
+/// A server whose users have tokens in the database, and a client of its metrics' address.
+fn serve_tokens(place: &Place, arguments: &[&str]) -> (Program, Client) {
+    make(&place.database());
+    run(&place.database(), &["user", "add", "ann"]);
+    start(place, arguments)
+}
+
+#[test]
+fn credentials_count_by_what_was_found_of_them() {
+    let place = Place::new();
+    let (server, metrics) = serve_tokens(&place, &[]);
+    let database = place.database();
+    let auth = |result: &str| samples(&metrics)[&format!("contactd_auth_total{{kind=\"stored\",result=\"{result}\"}}")];
+    let token = create(&database, &["--user", "ann", "--name", "one"]);
+    let ann = server.user(&token);
+    ann.get("/me").json(200);
+    assert!(auth("ok") > 0.0 && auth("revoked") < 1.0 && auth("disabled") < 1.0);
+    run(&database, &["user", "disable", "ann"]);
+    assert_eq!(ann.get("/me/contacts").status, 401);
+    assert!(auth("disabled") > 0.0);
+    run(&database, &["user", "enable", "ann"]);
+    let listed = run(&database, &["token", "list", "--user", "ann", "--json"]);
+    let listed: Value = serde_json::from_str(listed.lines().last().unwrap()).unwrap();
+    run(&database, &["token", "revoke", listed["id"].as_str().unwrap()]);
+    assert_eq!(ann.get("/me/contacts").status, 401);
+    assert!(auth("revoked") > 0.0);
+    assert_eq!(server.user("nonsense").get("/me").status, 401);
+    assert!(auth("unknown") > 0.0);
+}
+
+#[test]
+fn limits_count_what_they_refuse_and_connections_why_they_are_closed() {
+    let place = Place::new();
+    let limits =
+        ["--dev", "--rate-limit", "1", "--request-timeout", "1", "--keep-alive", "1", "--max-connections-address", "3"];
+    let (server, metrics) = start(&place, &limits);
+    let refused = |reason: &str| samples(&metrics)[&format!("contactd_http_refused_total{{reason=\"{reason}\"}}")];
+    let closed =
+        |reason: &str| samples(&metrics)[&format!("contactd_http_connections_closed_total{{reason=\"{reason}\"}}")];
+    until(|| {
+        server.user("ann").get("/me");
+        refused("token_rate") > 0.0
+    });
+    // Heads that are none, bodies that never end, and connections that wait.
+    let send = |text: &str| {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        let _ = stream.write_all(text.as_bytes());
+        stream
+    };
+    drop(send("\0\0\r\n\r\n").read_to_end(&mut Vec::new()));
+    until(|| refused("head") > 0.0);
+    let head =
+        "POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer bob\r\nContent-Type: application/json";
+    let _ = send(&format!("{head}\r\nContent-Length: 9\r\n\r\n{{")).read_to_end(&mut Vec::new());
+    until(|| refused("body_time") > 0.0 && closed("slow_body") > 0.0);
+    let waiting: Vec<_> = (0..6).map(|_| send("")).collect();
+    until(|| closed("address") > 0.0);
+    drop(waiting);
+    // One without a token that is known, too often.
+    let place = Place::new();
+    let (server, metrics) = start(&place, &["--dev", "--rate-limit-address", "1"]);
+    until(|| {
+        server.user("").get("/me");
+        samples(&metrics)["contactd_http_refused_total{reason=\"address_rate\"}"] > 0.0
+    });
+}
+
+#[test]
+fn what_the_database_holds_and_what_purges_take_is_told() {
+    let place = Place::new();
+    let (server, metrics) = start(&place, &["--dev"]);
+    let ann = server.user("ann");
+    let id = ann.post("/me/contacts/$ref", SEED_REQUEST).json(201)["id"].as_str().unwrap().to_owned();
+    ann.post("/me/contacts", json!({})).json(201);
+    ann.with("Idempotency-Key", "a").post("/me/contacts", json!({})).json(201);
+    ann.delete(&format!("/me/contacts/{id}")).empty(204);
+    drop((server, metrics));
+    // Old enough for the next purge, but for the contacts that are not deleted.
+    let rows = rusqlite::Connection::open(place.database()).unwrap();
+    let old = "update contacts set deleted_date_time = 1 where deleted_date_time is not null;
+               update idempotency_keys set created_date_time = 1; update audit set audit_date_time = 1;
+               update changes set changed_date_time = 1 where seq <= 2";
+    rows.execute_batch(old).unwrap();
+    drop(rows);
+    let (server, metrics) = start(&place, &["--dev"]);
+    until(|| samples(&metrics).contains_key("contactd_purge_last_success_timestamp_seconds"));
+    let told = samples(&metrics);
+    for what in ["contacts", "changes", "audit", "keys"] {
+        assert!(told[&format!("contactd_purged_total{{what=\"{what}\"}}")] > 0.0, "{what}");
+    }
+    drop((server, metrics));
+    // Rows are counted once a minute, so at once after a start.
+    let (server, metrics) = start(&place, &["--dev"]);
+    let told = samples(&metrics);
+    assert!((told["contactd_users"] - 1.0).abs() < 0.1 && (told["contactd_contacts"] - 2.0).abs() < 0.1, "{told:?}");
+    assert!(told["contactd_deleted_contacts"].abs() < 0.1 && told["contactd_changes_oldest_timestamp_seconds"] > 1e9);
+    assert!(told["contactd_sqlite_free_bytes"] >= 0.0 && told["contactd_sqlite_disk_free_bytes"] > 0.0);
+    drop(server);
+}
+
+#[test]
+fn notifications_count_by_what_became_of_them() {
+    let (place, receiver) = (Place::new(), Receiver::new());
+    let notify = ["--dev", "--allow-notification-target", "127.0.0.1", "--notification-times", "1500,4000,1"];
+    let (server, metrics) = start(&place, &notify);
+    let sent = |result: &str| samples(&metrics)[&format!("contactd_notifications_total{{result=\"{result}\"}}")];
+    let ann = server.user("ann");
+    subscribe(&ann, &receiver.url("/"));
+    ann.post("/me/contacts", json!({})).json(201);
+    until(|| sent("taken") > 0.0);
+    assert!(samples(&metrics)["contactd_notification_delay_seconds_count"] > 0.0);
+    receiver.set(Mood::Refuses(500));
+    ann.post("/me/contacts", json!({})).json(201);
+    until(|| sent("refused") > 0.0 && samples(&metrics)["contactd_notification_backlog_changes"] > 0.0);
+    // After the last attempt it is given up.
+    until(|| sent("dropped") > 0.0);
+    let gone = receiver.port;
+    drop(receiver);
+    until(|| TcpStream::connect(("127.0.0.1", gone)).is_err());
+    ann.post("/me/contacts", json!({})).json(201);
+    until(|| sent("failed") > 0.0);
+}
+
+#[test]
+fn tls_counts_its_handshakes_and_tells_when_the_certificate_ends() {
+    let place = Place::new();
+    let folder = place.file("certificate");
+    let (server, metrics) = start(&place, &["--dev", "--tls", "--dev-cert-dir", folder.to_str().unwrap()]);
+    let told = samples(&metrics);
+    let now = chrono::Utc::now().timestamp();
+    #[expect(clippy::cast_precision_loss, reason = "a time in seconds is small")]
+    let days = (told["contactd_tls_certificate_expiry_timestamp_seconds"] - now as f64) / 86_400.0;
+    assert!((1.0..4_000.0).contains(&days), "{days}");
+    assert_eq!(fails(contactd(&["health", "--listen", &server.address])).0, 0);
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let _ = stream.write_all(b"no handshake\r\n\r\n").and_then(|()| stream.read_to_end(&mut Vec::new()));
+    let counted = |result: &str| samples(&metrics)[&format!("contactd_tls_handshakes_total{{result=\"{result}\"}}")];
+    until(|| counted("ok") > 0.0 && counted("failed") > 0.0);
+}
+
+#[test]
+fn the_keys_of_an_identity_provider_have_an_age_and_fetches_that_fail_count() {
+    let (place, provider) = (Place::new(), Receiver::new());
+    let issuer = provider.url("");
+    // The discovery document and the key set in one.
+    let answer = json!({"issuer": issuer, "jwks_uri": issuer, "keys": []}).to_string();
+    let length = answer.len();
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length";
+    provider.set(Mood::Says(format!("{head}: {length}\r\n\r\n{answer}")));
+    let oidc = ["--oidc-issuer", &issuer, "--oidc-audience", "api://contactd", "--oidc-times", "1,60000,1"];
+    let (server, metrics) = start(&place, &oidc);
+    let fetches =
+        |result: &str| samples(&metrics)[&format!("contactd_provider_key_fetches_total{{result=\"{result}\"}}")];
+    assert!(!samples(&metrics).contains_key("contactd_provider_keys_age_seconds"));
+    assert_eq!(server.user(&forged(&issuer)).get("/me").status, 401);
+    assert!(fetches("ok") > 0.0);
+    let age = || samples(&metrics)["contactd_provider_keys_age_seconds"];
+    let first = age();
+    until(|| age() > first);
+    assert!(samples(&metrics)["contactd_auth_total{kind=\"provider\",result=\"unknown\"}"] > 0.0);
+    provider.set(Mood::Refuses(500));
+    until(|| {
+        server.user(&forged(&issuer)).get("/me");
+        fetches("failed") > 0.0
+    });
+}
+
+#[test]
+fn errors_of_the_database_count_and_so_do_the_writes_that_they_end() {
+    let place = Place::new();
+    let (server, metrics) = start(&place, &["--dev"]);
+    let ann = server.user("ann");
+    ann.post("/me/contacts", json!({})).json(201);
+    // Another process holds the lock for longer than the writer waits.
+    let other = rusqlite::Connection::open(place.database()).unwrap();
+    other.execute_batch("begin immediate").unwrap();
+    assert_eq!(ann.post("/me/contacts", json!({})).status, 503);
+    other.execute_batch("rollback").unwrap();
+    let told = samples(&metrics);
+    assert!(told["contactd_store_errors_total{kind=\"busy\"}"] > 0.0, "{told:?}");
+    assert!(told["contactd_store_writes_total{result=\"failed\"}"] > 0.0, "{told:?}");
+}
+
+#[test]
+fn a_postgresql_server_that_goes_away_is_seen_in_its_metrics() {
+    let mut postgres = Postgres::start(&[]);
+    let schema = postgres.schema();
+    let (server, metrics) = serve_on(&schema.url, &["--dev"]);
+    let connects =
+        |result: &str| samples(&metrics)[&format!("contactd_postgres_connects_total{{result=\"{result}\"}}")];
+    server.user("ann").post("/me/contacts", json!({})).json(201);
+    assert!(connects("ok") > 0.0);
+    let told = samples(&metrics);
+    assert!(told.keys().any(|name| name.starts_with("contactd_build_info{") && name.contains("engine=\"postgres\"")));
+    assert!(!told.contains_key("contactd_sqlite_database_bytes"));
+    postgres.kill();
+    until(|| {
+        server.user("ann").get("/me/contacts");
+        connects("failed") > 0.0 && samples(&metrics)["contactd_store_errors_total{kind=\"lost\"}"] > 0.0
+    });
+}
+
+#[test]
+fn a_backup_leaves_its_figures_for_prometheus() {
+    let place = Place::new();
+    let (server, _metrics) = start(&place, &["--dev"]);
+    server.user("ann").post("/me/contacts/$ref", SEED_REQUEST).json(201);
+    let (copy, figures) = (place.file("copy.db"), place.file("contactd.prom"));
+    let backup = ["backup", "--to", copy.to_str().unwrap(), "--metrics-file", figures.to_str().unwrap(), "--json"];
+    let told: Value = serde_json::from_str(&run(&place.database(), &backup)).unwrap();
+    let text = fs::read_to_string(&figures).unwrap();
+    assert_eq!(promtool(&["check", "metrics"], &text), (true, String::new()));
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} "))).unwrap();
+        line.parse::<f64>().unwrap()
+    };
+    assert!(
+        value("contactd_backup_last_success_timestamp_seconds") > 1e9
+            && value("contactd_backup_duration_seconds") > 0.0
+    );
+    let size = fs::metadata(&copy).unwrap().len();
+    assert_eq!((value("contactd_backup_bytes").to_string(), &told["bytes"]), (size.to_string(), &json!(size)));
+    assert_eq!(fs::metadata(&figures).unwrap().permissions().mode() & 0o777, 0o644);
+    // One that fails leaves the figures as they were.
+    assert!(refuses(&place.database(), &backup).contains("it exists already"));
+    assert_eq!(fs::read_to_string(&figures).unwrap(), text);
 }

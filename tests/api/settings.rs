@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::program::{Place, Program, contactd, fails};
@@ -31,6 +31,8 @@ fn value(layer: i32, name: &str) -> String {
         "throttle" => ["off", "graph", "graph"][usize::try_from(layer).unwrap()].to_owned(),
         "log_format" => ["auto", "text", "json"][usize::try_from(layer).unwrap()].to_owned(),
         "log_level" => ["warn", "error", "debug"][usize::try_from(layer).unwrap()].to_owned(),
+        "log_requests" => ["all", "errors", "none"][usize::try_from(layer).unwrap()].to_owned(),
+        "slow_query" => format!("{}ms", 60 + layer),
         "log_addresses" => ["on", "off", "off"][usize::try_from(layer).unwrap()].to_owned(),
         "phone_region" => ["DE", "FR", "US"][usize::try_from(layer).unwrap()].to_owned(),
         name if name.starts_with("keep_") && name != "keep_alive" => format!("{}d", 40 + layer),
@@ -197,9 +199,10 @@ fn systemd_is_told_that_the_server_is_ready_not_stuck_and_stopping_and_hands_in_
     fs::write(&tokens, "ann=secret\n").unwrap();
     fs::set_permissions(&tokens, fs::Permissions::from_mode(0o600)).unwrap();
     let database = place.database();
-    let mut command = contactd(&["serve", "--listen", "127.0.0.1:0", "--log-format", "text", "--database"]);
-    command.arg(&database).env("NOTIFY_SOCKET", place.file("notify")).env("WATCHDOG_USEC", "300000");
-    command.env("CREDENTIALS_DIRECTORY", place.file("credentials")).env("JOURNAL_STREAM", "8:1");
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--log-format", "text", "--database", database.to_str().unwrap()];
+    let mut command = journalled(&serve);
+    command.env("NOTIFY_SOCKET", place.file("notify")).env("WATCHDOG_USEC", "300000");
+    command.env("CREDENTIALS_DIRECTORY", place.file("credentials"));
     let mut server = Program::start(command);
     let heard = |wanted: &str| {
         let mut bytes = [0; 512];
@@ -220,6 +223,46 @@ fn systemd_is_told_that_the_server_is_ready_not_stuck_and_stopping_and_hands_in_
     let log = server.log();
     let lines: Vec<_> = log.lines().filter(|line| !line.starts_with("contactd listening on ")).collect();
     assert!(lines.iter().all(|line| line.starts_with("<6>") || line.starts_with("<4>")), "{log}");
+    // So has the reason of a start that fails.
+    let (status, told) = fails(journalled(&["serve", "--database", "/nonexistent/x.db", "--listen", "127.0.0.1:0"]));
+    assert!(status == 1 && told.lines().last().unwrap().starts_with("<3>contactd: /nonexistent/"), "{told}");
+    // Where standard error was sent elsewhere since, nothing reads priorities.
+    let mut elsewhere = contactd(&["serve", "--database", "/nonexistent/x.db", "--listen", "127.0.0.1:0"]);
+    elsewhere.env("JOURNAL_STREAM", "8:1");
+    assert!(fails(elsewhere).1.starts_with("contactd: /nonexistent/"));
+}
+
+/// The program as a service whose standard error is the journal.
+fn journalled(arguments: &[&str]) -> Command {
+    let program = contactd(arguments);
+    let mut command = Command::new("sh");
+    command.args(["-c", "JOURNAL_STREAM=$(stat -L -c %d:%i /dev/stderr) exec \"$0\" \"$@\""]);
+    command.arg(program.get_program()).args(program.get_args());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, _) in program.get_envs() {
+        command.env_remove(name);
+    }
+    command
+}
+
+#[test]
+fn a_file_of_secrets_that_others_may_read_is_warned_of_and_a_start_that_fails_has_one_line() {
+    let place = Place::new();
+    let tokens = place.file("tokens");
+    fs::write(&tokens, "ann=secret\n").unwrap();
+    let database = place.database();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap(), "--token-file"];
+    let command = || contactd(&[&serve[..], &[tokens.to_str().unwrap()]].concat());
+    for (mode, warned) in [(0o600, false), (0o644, true)] {
+        fs::set_permissions(&tokens, fs::Permissions::from_mode(mode)).unwrap();
+        let mut server = Program::start(command());
+        server.signal("TERM");
+        server.ended(STOP);
+        assert_eq!(server.log().contains("other users of this machine may read this file"), warned, "{}", server.log());
+    }
+    fs::write(&tokens, "no secret\n").unwrap();
+    let (status, told) = fails(command());
+    assert!(status == 1 && told.starts_with("contactd: token 1: no '='") && told.lines().count() == 1, "{told}");
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn a_start_that_fails_late_says_why_and_nothing_else() {
     second.args(["--dev", "--tls"]).env("XDG_DATA_HOME", folder.path());
     let process = first.child.id();
     let expected = format!("contactd: {}: another contactd serves it (process {process})\n", database.display());
-    assert_eq!(fails(second), (1, expected));
+    assert_eq!(fails(second), (75, expected));
 }
 
 /// Starts a server on loopback, which must make a way in, and sees that it is one.

@@ -10,6 +10,7 @@ use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{Error, InconsistentKeys};
+use yasna::{BERReaderSeq, Tag, parse_der};
 
 use crate::permission;
 
@@ -86,5 +87,56 @@ impl Pair {
             }
             Err(error) => Err(self.cert.wrong(format_args!("the certificate cannot be served: {error}"))),
         }
+    }
+}
+
+/// When a certificate ends, as Unix time: `notAfter` of RFC 5280, section 4.1.2.5. `None` for what is no certificate.
+#[allow(clippy::redundant_closure_for_method_calls, reason = "a method is not general enough in its lifetimes")]
+pub(crate) fn ends(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let rest = |reader: &mut BERReaderSeq<'_, '_>| {
+        while reader.read_optional(|reader| reader.read_der())?.is_some() {}
+        Ok(())
+    };
+    let end = parse_der(certificate, |reader| {
+        reader.read_sequence(|certificate| {
+            let end = certificate.next().read_sequence(|signed| {
+                signed.read_optional(|version| version.read_tagged(Tag::context(0), |reader| reader.read_der()))?;
+                // The serial number, the algorithm, and the issuer.
+                for _ in 0..3 {
+                    signed.next().read_der()?;
+                }
+                let end = signed.next().read_sequence(|validity| {
+                    validity.next().read_der()?;
+                    validity.next().read_der()
+                })?;
+                rest(signed)?;
+                Ok(end)
+            })?;
+            rest(certificate)?;
+            Ok(end)
+        })
+    });
+    let end = end.ok()?;
+    // Until 2049 a year has two digits.
+    let short = parse_der(&end, |reader| Ok(reader.read_utctime()?.datetime().unix_timestamp()));
+    let long = || parse_der(&end, |reader| Ok(reader.read_generalized_time()?.datetime().unix_timestamp()));
+    short.or_else(|_| long()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_certificate_is_read() {
+        for (year, expected) in [(2031, 1_927_324_800), (2061, 2_874_096_000)] {
+            let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            params.not_after = date_time_ymd(year, 1, 28);
+            let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            assert_eq!(ends(certificate.der()), Some(expected), "{year}");
+        }
+        assert_eq!(ends(&CertificateDer::from_slice(b"no certificate")), None);
     }
 }

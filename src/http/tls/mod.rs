@@ -20,6 +20,7 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, ServerSessio
 use tokio_rustls::rustls::sign::CertifiedKey;
 
 use crate::http::tls::files::FileStamps;
+use crate::metrics::list::CERTIFICATE_EXPIRY;
 
 /// How often the files are checked for a change. They are read once they are the same in two checks in a row, because a
 /// certificate and its key are written one after the other.
@@ -98,6 +99,9 @@ struct Served {
 
 impl Served {
     fn new(key: CertifiedKey) -> Self {
+        if let Some(end) = key.cert.first().and_then(files::ends) {
+            CERTIFICATE_EXPIRY.set(end);
+        }
         Self { key: Arc::new(key), sessions: ServerSessionMemoryCache::new(SESSIONS) }
     }
 }

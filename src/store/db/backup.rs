@@ -1,12 +1,12 @@
 //! Backups of a SQLite file.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::store::db::check::{self, Verify};
 use crate::store::db::engine::{Session, plain_options};
 use crate::store::db::faults::OpenError;
-use crate::store::db::files::{BESIDE, beside, create_private, folder_of, name, real};
+use crate::store::db::files::{BESIDE, beside, create_private, folder_of, name, real, sync_folder_of};
 use crate::store::db::opened::Opened;
 use crate::store::db::scratch::{COPY_PREFIX, Scratch};
 use crate::store::db::statement::Statement;
@@ -36,28 +36,54 @@ pub async fn backup(source: &Path, target: &Path, verify: Verify) -> Result<(), 
     }
     let path = real(source);
     let _opened = Opened::enter(&path).map_err(of_source)?;
-    let scratch = Scratch::new_in(folder_of(&target), COPY_PREFIX).map_err(|error| of_target(error.to_string()))?;
-    let copy = scratch.file("copy.db");
-    copy_to(source, &path, &copy).await?;
-    let faults = check::copy(&copy, verify).await.map_err(of_target)?;
-    if let Some(first) = faults.first() {
-        let count = faults.len();
-        return Err(of_source(format!(
-            "its copy has {count} faults and was not kept (contactd check lists them); {first}"
-        )));
-    }
-    name(&copy, &target).map_err(|error| match error.kind() {
+    let copy = Copy::make(&path, &target, verify).await?;
+    name(&copy.file, &target).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => of_target("it exists already".to_owned()),
         _ => of_target(error.to_string()),
     })
 }
 
-async fn copy_to(source: &Path, path: &Path, copy: &Path) -> Result<(), OpenError> {
+/// A checked copy of a SQLite file, in a private folder beside where it is to be. Dropping this removes it.
+pub(in crate::store) struct Copy {
+    pub(in crate::store) file: PathBuf,
+    _folder: Scratch,
+}
+
+impl Copy {
+    /// Copies a file, which this process has entered, as one snapshot.
+    ///
+    /// # Errors
+    /// The source is damaged, or there is no room beside the target.
+    pub(in crate::store) async fn make(source: &Path, target: &Path, verify: Verify) -> Result<Self, OpenError> {
+        let of_target = |why: String| OpenError::new(target.display(), why);
+        let folder = Scratch::new_in(folder_of(target), COPY_PREFIX).map_err(|error| of_target(error.to_string()))?;
+        let file = folder.file("copy.db");
+        copy_to(source, &file).await?;
+        let faults = check::copy(&file, verify).await.map_err(of_target)?;
+        if let Some(first) = faults.first() {
+            let count = faults.len();
+            let why = format!("its copy has {count} faults and was not kept (contactd check lists them); {first}");
+            return Err(OpenError::faulty(source.display(), why));
+        }
+        Ok(Self { file, _folder: folder })
+    }
+
+    /// Gives it a name, in place of a file that has it.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(in crate::store) fn replace(self, target: &Path) -> std::io::Result<()> {
+        std::fs::rename(&self.file, target)?;
+        sync_folder_of(target)
+    }
+}
+
+async fn copy_to(source: &Path, copy: &Path) -> Result<(), OpenError> {
     let of_copy = |error: std::io::Error| OpenError::new(copy.display(), error);
     create_private(copy).map_err(of_copy)?;
     let name = copy.to_str().ok_or_else(|| OpenError::new(copy.display(), "its name is not UTF-8"))?.to_owned();
     let mut session =
-        Session::open(&plain_options(path)).await.map_err(|error| OpenError::of(source.display(), &error))?;
+        Session::open(&plain_options(source)).await.map_err(|error| OpenError::of(source.display(), &error))?;
     let copied = session.execute(Statement::new("vacuum into $1").bind(name)).await;
     session.close().await;
     copied.map_err(|error| OpenError::of(copy.display(), &error))?;

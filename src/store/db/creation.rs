@@ -17,7 +17,7 @@ use crate::store::db::statement::Statement;
 /// Creates a SQLite file with the schema. It gets its name when it is complete, so an interruption leaves no file. If another
 /// process creates the file first, that file is kept, and the result is `false`.
 pub(in crate::store) async fn make_sqlite(path: &Path) -> Result<bool, OpenError> {
-    let failed = |error: IoError| OpenError(permission::reason(path, &error));
+    let failed = |error: IoError| OpenError::because(permission::reason(path, &error));
     let scratch = Scratch::new_in(folder_of(path), NEW_PREFIX).map_err(failed)?;
     let new = scratch.file("new.db");
     let file = create_private(&new).map_err(failed)?;
@@ -32,7 +32,7 @@ pub(in crate::store) async fn make_sqlite(path: &Path) -> Result<bool, OpenError
 
 /// Creates a SQLite file with the schema that needs to survive nothing, and is ready to be written to.
 pub(in crate::store) async fn make_temporary(path: &Path) -> Result<(), OpenError> {
-    create_private(path).map_err(|error| OpenError(permission::reason(path, &error)))?;
+    create_private(path).map_err(|error| OpenError::because(permission::reason(path, &error)))?;
     fill_sqlite(path, SqliteJournalMode::Wal).await.map_err(|why| OpenError::new(path.display(), why))
 }
 

@@ -1,20 +1,24 @@
 //! Sessions of either engine. Storage functions use these and `statement`, never the driver; `faults` classifies
 //! the driver's errors.
 
-use std::path::Path;
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnection;
 pub(in crate::store) use sqlx::sqlite::SqliteSynchronous as SqliteSync;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use crate::domain::error::Error;
 use crate::metrics::list::{FAULTS, INTERRUPTED};
 use crate::store::db::faults;
+pub(in crate::store) use crate::store::db::file_options::{
+    BUSY_TIMEOUT, plain_options, sqlite_options, sqlite_options_as_is, without_checkpoints,
+};
 pub(in crate::store) use crate::store::db::row::Row;
 use crate::store::db::statement::Statement;
+use crate::trace::slow::{self, Slow};
 
 /// A connection that runs statements.
 pub(in crate::store) struct Session {
@@ -344,14 +348,16 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         if self.asking.is_some() {
             crate::store::tests::between::statement().await;
         }
-        let begun = self.begin_statement()?;
+        let (asked, begun) = (self.asked(&statement), self.begin_statement()?);
         let rows = match &mut self.connection {
             EngineConnection::Sqlite(connection) => connection.fetch_all(statement.of_sqlite()).await.map(rows),
             EngineConnection::Postgres(connection) => {
                 in_time(self.patience, connection.fetch_all(statement.of_postgres())).await.map(rows)
             }
         };
-        self.noted(begun, rows)
+        let rows = self.noted(begun, rows);
+        self.look_at(asked, begun, rows.as_ref().map(Vec::len)).await;
+        rows
     }
 
     /// All rows on SQLite; on PostgreSQL none.
@@ -367,7 +373,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         }
         #[cfg(test)]
         crate::store::tests::between::statement().await;
-        let begun = self.begin_statement()?;
+        let (asked, begun) = (self.asked(&statement), self.begin_statement()?);
         let (statement, before) = match std::mem::replace(&mut self.along, Along::Nothing) {
             Along::Asked(question, booleans) if statement.can_answer() => (statement.answering(question), booleans),
             other => {
@@ -379,7 +385,9 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
             EngineConnection::Sqlite(connection) => connection.fetch_optional(statement.of_sqlite()).await,
             EngineConnection::Postgres(_) => Ok(None),
         };
-        let Some(row) = self.noted(begun, row)?.map(Row::from) else { return Ok(None) };
+        let row = self.noted(begun, row);
+        self.look_at(asked, begun, row.as_ref().map(|row| usize::from(row.is_some()))).await;
+        let Some(row) = row?.map(Row::from) else { return Ok(None) };
         if before == 0 {
             return Ok(Some(row));
         }
@@ -404,14 +412,37 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
 
     /// Runs a statement without reading its rows.
     pub(in crate::store) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
-        let begun = self.begin_statement()?;
+        let (asked, begun) = (self.asked(&statement), self.begin_statement()?);
         let done = match &mut self.connection {
             EngineConnection::Sqlite(connection) => connection.execute(statement.of_sqlite()).await.map(drop),
             EngineConnection::Postgres(connection) => {
                 in_time(self.patience, connection.execute(statement.of_postgres())).await.map(drop)
             }
         };
-        self.noted(begun, done)
+        let done = self.noted(begun, done);
+        self.look_at(asked, begun, done.as_ref().map(|()| 0)).await;
+        done
+    }
+
+    /// The text of a statement, if it may be one that is logged.
+    fn asked(&self, statement: &Statement<'_>) -> Option<Cow<'static, str>> {
+        slow::is_watching().then(|| statement.text(self.is_postgres()))
+    }
+
+    /// Logs a statement if it was slow, at debug with SQLite's plan of it.
+    async fn look_at(&mut self, asked: Option<Cow<'static, str>>, begun: Instant, ended: Result<usize, &Error>) {
+        let took = self.used.saturating_duration_since(begun);
+        let Some(text) = asked.filter(|_| slow::is_slow(took)) else { return };
+        let (rows, interrupted) = (ended.ok(), matches!(ended, Err(Error::Inefficient)));
+        slow::tell(&Slow { text: &text, took, rows, interrupted, writes: self.asking.is_none() });
+        if self.is_postgres() || rows.is_none() || !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let plan = Box::pin(async { self.rows_of_text(&Statement::explained(&text)).await }).await;
+        // What cannot be explained, such as a commit, has no plan.
+        if let Ok(plan) = plan.and_then(|rows| rows.iter().map(|row| row.get(3)).collect::<Result<Vec<String>, _>>()) {
+            slow::tell_plan(&plan);
+        }
     }
 
     /// Ends the session.
@@ -443,47 +474,6 @@ async fn in_time<T>(
         Some(patience) => tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(late())),
         None => work.await,
     }
-}
-
-/// Pages of the write-ahead log after which a commit writes them into the file: 16 MB. The names of new contacts fall on pages all
-/// over the indexes. Among so many, most of these pages stand several times, and are written into the file once.
-const CHECKPOINT: &str = "4000";
-
-/// Size of a connection's page cache, in KiB as a negative number. A page of 100 contacts in the order of their names reads some 700
-/// pages of the file, several times each.
-const PAGE_CACHE: &str = "-4000";
-
-/// How long to wait for another process that writes to the same SQLite file.
-pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Options that leave the journal mode of a SQLite file as it is.
-pub(in crate::store) fn plain_options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
-}
-
-/// Options for reading and writing: a commit is synced before it is answered (WAL, synchronous=FULL), savepoints need no
-/// temporary file, and a page of 100 contacts fits the driver's channel.
-pub(in crate::store) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
-    sqlite_options_as_is(path).journal_mode(SqliteJournalMode::Wal)
-}
-
-/// The same without a change of the journal mode.
-pub(in crate::store) fn sqlite_options_as_is(path: &Path) -> SqliteConnectOptions {
-    plain_options(path)
-        .synchronous(SqliteSync::Full)
-        .foreign_keys(true)
-        .pragma("temp_store", "memory")
-        .row_buffer_size(1_024)
-        .pragma("wal_autocheckpoint", CHECKPOINT)
-        .pragma("cache_size", PAGE_CACHE)
-}
-
-/// How long to wait where another program moves the log into the file, for which it locks the file.
-const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// The same for a file whose write-ahead log another program moves into it.
-pub(in crate::store) fn without_checkpoints(options: SqliteConnectOptions) -> SqliteConnectOptions {
-    options.pragma("wal_autocheckpoint", "0").busy_timeout(CHECKPOINT_TIMEOUT)
 }
 
 /// Setup of a reader: `terms` lists each position of each word of the full-text index, and the reader cannot write.

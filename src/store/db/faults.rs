@@ -147,12 +147,30 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
 
 /// Why a store cannot be opened or copied, as one line for the operator.
 #[derive(Debug)]
-pub struct OpenError(pub(in crate::store) String);
+pub struct OpenError {
+    reason: String,
+    is_fault: bool,
+}
 
 impl OpenError {
+    /// A whole line.
+    pub(in crate::store) fn because(reason: String) -> Self {
+        Self { reason, is_fault: false }
+    }
+
     /// `PLACE: REASON`
     pub(in crate::store) fn new(place: impl Display, reason: impl Display) -> Self {
-        Self(format!("{place}: {reason}"))
+        Self::because(format!("{place}: {reason}"))
+    }
+
+    /// The same where the data itself is at fault.
+    pub(in crate::store) fn faulty(place: impl Display, reason: impl Display) -> Self {
+        Self { is_fault: true, ..Self::new(place, reason) }
+    }
+
+    /// Whether the data itself is at fault.
+    pub fn is_fault(&self) -> bool {
+        self.is_fault
     }
 
     /// The same with an error of the database as the reason.
@@ -163,7 +181,7 @@ impl OpenError {
 
 impl Display for OpenError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.reason)
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! The file also records the last run of a server on the database (see `log`).
 
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{Error as IoError, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -23,14 +24,32 @@ pub struct Lock {
     path: PathBuf,
 }
 
+/// Why a lock is not taken, as one line for the operator.
+#[derive(Debug)]
+pub enum LockError {
+    /// Another process holds it.
+    Held(String),
+    /// The file of the lock cannot be written.
+    Failed(String),
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Held(reason) | Self::Failed(reason)) = self;
+        f.write_str(reason)
+    }
+}
+
+impl std::error::Error for LockError {}
+
 impl Lock {
     /// Takes the lock of a SQLite file, which need not exist yet.
     ///
     /// # Errors
-    /// One line: another process holds it, or the lock file cannot be written.
-    pub fn take(database: &Path) -> Result<Self, String> {
+    /// [`LockError`]
+    pub fn take(database: &Path) -> Result<Self, LockError> {
         let path = beside(&real(database), ".lock");
-        let reason = |error: IoError| permission::reason(&path, &error);
+        let reason = |error: IoError| LockError::Failed(permission::reason(&path, &error));
         let mut options = File::options();
         options.create(true).truncate(false).read(true).write(true).mode(0o644);
         // A symbolic link is not followed: another user could have prepared it.
@@ -41,7 +60,8 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let text = read(&file);
                 let holder = text.lines().next().unwrap_or_default();
-                return Err(format!("{}: another contactd serves it (process {holder})", database.display()));
+                let why = format!("{}: another contactd serves it (process {holder})", database.display());
+                return Err(LockError::Held(why));
             }
             Err(TryLockError::Error(error)) => return Err(reason(error)),
         }

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::domain::error::Error;
-use crate::metrics::list::{BACKLOG, CONTACTS, DATABASE_BYTES, DISK_FREE, FREE_BYTES, SUBSCRIPTIONS, USERS, WAL_BYTES};
+use crate::metrics::list::{
+    BACKLOG, CONTACTS, DATABASE_BYTES, DELETED, DISK_FREE, FREE_BYTES, OLDEST_CHANGE, SUBSCRIPTIONS, USERS, WAL_BYTES,
+};
 use crate::store::db::engine::Session;
 use crate::store::db::files::beside;
 use crate::store::db::statement::Statement;
@@ -13,6 +15,16 @@ use crate::store::{Store, StoreLocation};
 
 /// How often rows are counted.
 const COUNT: Duration = Duration::from_mins(1);
+
+/// The oldest entry of the change log that delta reaches, as Unix time; the time of none is 0. It looks at one entry of each mailbox.
+const OLDEST: &str = "
+select cast(coalesce(min(oldest), 0) / 1000000 as bigint) from (
+    select (
+        select changed_date_time from changes where mailbox = m.id and seq > coalesce((
+            select max(seq) from changes where mailbox = m.id and kept), 0)
+        order by seq limit 1) as oldest
+    from mailboxes m
+) first";
 
 impl Store {
     /// Brings the gauges of the database up to date. What cannot be read stays as it was.
@@ -32,6 +44,9 @@ from subscriptions s join mailboxes m on m.id = s.mailbox";
             // The mailboxes' own counters, so that no contact is looked at.
             self.read_gauge("select cast(coalesce(sum(contacts), 0) as bigint) from mailboxes", &CONTACTS).await;
             self.read_gauge("select count(*) from subscriptions", &SUBSCRIPTIONS).await;
+            // By their index, which has no others.
+            self.read_gauge("select count(*) from contacts where deleted_date_time is not null", &DELETED).await;
+            self.read_gauge(OLDEST, &OLDEST_CHANGE).await;
         }
     }
 

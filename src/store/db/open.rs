@@ -24,7 +24,7 @@ use crate::store::db::readers::Readers;
 use crate::store::db::renew::UNFINISHED;
 use crate::store::db::scratch::Scratch;
 use crate::store::db::statement::Statement;
-use crate::store::db::{check, creation, engine, faults, files, migrate, pooler, restore};
+use crate::store::db::{check, creation, engine, faults, files, migrate, pooler, restore, upgrade};
 use crate::store::query::delta::History;
 use crate::store::write::call::MailboxRoom;
 use crate::store::write::connector::Connector;
@@ -39,6 +39,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Options of [`Store::open`].
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Options {
     /// Maximum number of folders of a mailbox, including deleted ones.
     pub max_folders: i64,
@@ -63,6 +64,8 @@ pub struct Options {
     pub checkpoint: bool,
     /// Whether to create a missing file and to upgrade an older schema. Otherwise both are refused.
     pub upgrade: bool,
+    /// Whether a SQLite file with users is copied before its schema is upgraded, to a file beside it.
+    pub backup_before_upgrade: bool,
     /// Whether to create a database in an existing empty file, which may be one that lost its content.
     pub create: bool,
     /// The lock of the file, if this process serves it.
@@ -83,6 +86,7 @@ impl Default for Options {
             query_timeout: Duration::from_secs(10),
             checkpoint: true,
             upgrade: true,
+            backup_before_upgrade: true,
             create: false,
             lock: None,
         }
@@ -112,7 +116,7 @@ impl Store {
             }
             Database::Temporary => {
                 let folder = Scratch::new_in(&std::env::temp_dir(), "contactd-memory-");
-                let folder = folder.map_err(|error| OpenError(format!("no temporary folder: {error}")))?;
+                let folder = folder.map_err(|error| OpenError::because(format!("no temporary folder: {error}")))?;
                 let path = folder.file("contacts.db");
                 creation::make_temporary(&path).await?;
                 let opened = Opened::enter(&path).map_err(|why| OpenError::new(path.display(), why))?;
@@ -252,7 +256,7 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
     let refused = |why: &str| OpenError::new(&shown, why);
     let mut is_new = false;
     if let Some(lock) = &options.lock {
-        restore::finish(path, lock).map_err(|error| OpenError(permission::reason(path, &error)))?;
+        restore::finish(path, lock).map_err(|error| OpenError::because(permission::reason(path, &error)))?;
     } else if restore::is_unfinished(path) {
         return Err(refused("a restore of it was interrupted: finish it with contactd serve or contactd restore"));
     }
@@ -268,7 +272,7 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
         }
         _ => {}
     }
-    permission::writable(path).map_err(|error| OpenError(permission::reason(path, &error)))?;
+    permission::writable(path).map_err(|error| OpenError::because(permission::reason(path, &error)))?;
     let opened = Opened::enter(path).map_err(|why| refused(&why))?;
     if options.lock.is_some() && files::is_open_to_others(path) {
         tracing::warn!(database = %path.display(), "other users of this machine may read the database: chmod 600");
@@ -276,7 +280,7 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
     let done = if options.upgrade {
         if !is_new {
             check::at_start(path, LOOK).await.map_err(|why| refused(&why))?;
-            migrate::sqlite(path).await.map_err(|why| refused(&why))?;
+            upgrade::upgrade_file(path, options.backup_before_upgrade).await.map_err(|why| refused(&why))?;
         }
         migrate::begin_writing(path, options.lock.as_deref()).await
     } else {

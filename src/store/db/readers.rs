@@ -10,7 +10,7 @@ use deadpool::{Runtime, Status};
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::domain::error::Error;
-use crate::metrics::list::{READER_WAIT, READERS, Reader, STANDBY_READS, Standby as Fresh};
+use crate::metrics::list::{READER_WAIT, READERS, Reader, STANDBY_READS, Server, Standby as Fresh};
 use crate::store::db::cluster::Cluster;
 use crate::store::db::engine::{SQLITE_READERS, Session};
 use crate::store::db::faults;
@@ -159,17 +159,22 @@ impl Readers {
 
     /// Records how many connections are in use, and how many are not.
     pub(in crate::store) fn measure(&self) {
-        let pools: Vec<_> = match &self.engine {
-            Engine::Sqlite(pool, ..) => vec![pool],
-            Engine::Postgres(servers) => {
-                servers.standbys.iter().map(|standby| &standby.pool).chain([&servers.primary]).collect()
-            }
+        let (primary, standbys) = match &self.engine {
+            Engine::Sqlite(pool, ..) => (pool, &[][..]),
+            Engine::Postgres(servers) => (&servers.primary, &servers.standbys[..]),
         };
-        let add = |(open, idle), status: Status| (open + status.size, idle + status.available);
-        let (open, idle) = pools.into_iter().map(Pool::status).fold((0, 0), add);
+        let sum = |pools: &mut dyn Iterator<Item = &Pool<ConnectionFactory>>| {
+            let add = |(open, idle), status: Status| (open + status.size, idle + status.available);
+            pools.map(Pool::status).fold((0, 0), add)
+        };
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        READERS.set(Reader::Busy, number(open.saturating_sub(idle)));
-        READERS.set(Reader::Idle, number(idle));
+        let of_standbys = sum(&mut standbys.iter().map(|standby| &standby.pool));
+        for (server, (open, idle)) in
+            [(Server::Primary, sum(&mut [primary].into_iter())), (Server::Standby, of_standbys)]
+        {
+            READERS.set(Reader::Busy, server, number(open.saturating_sub(idle)));
+            READERS.set(Reader::Idle, server, number(idle));
+        }
     }
 
     /// Closes all connections.

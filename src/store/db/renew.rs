@@ -9,6 +9,7 @@ use crate::domain::fold::{FOLDING, fold};
 use crate::domain::phone;
 use crate::domain::words;
 use crate::store::db::engine::Session;
+use crate::store::db::migrate::Progress;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::query::search;
 use crate::store::tables::{contacts, folded};
@@ -20,7 +21,7 @@ pub(in crate::store) const UNFINISHED: i64 = 0;
 const CHUNK: i64 = 50;
 
 /// Recomputes keys and words if they were made by an older rule.
-pub(in crate::store) async fn renew(session: &mut Session) -> Result<(), Error> {
+pub(in crate::store) async fn renew(session: &mut Session, progress: &Progress) -> Result<(), Error> {
     let Some(row) = session.row(Statement::new("select folding from store where id = 1")).await? else { return Ok(()) };
     if !(UNFINISHED + 1..FOLDING).contains(&row.get::<i64>(0)?) {
         return Ok(());
@@ -29,6 +30,7 @@ pub(in crate::store) async fn renew(session: &mut Session) -> Result<(), Error> 
     let mut last = FIRST;
     while let Some(chunk) = next(session, &mut last).await? {
         write_keys(session, &chunk).await?;
+        progress.add(chunk.len());
     }
     words(session).await?;
     session.execute(Statement::new("update store set folding = $1").bind(FOLDING)).await
@@ -75,7 +77,7 @@ pub(in crate::store) async fn read_values(session: &mut Session) -> Result<(), E
 const ROWS: i64 = 2_000;
 
 /// Folds the names that are not plain ASCII, which SQL cannot.
-pub(in crate::store) async fn fold_names(session: &mut Session) -> Result<(), Error> {
+pub(in crate::store) async fn fold_names(session: &mut Session, progress: &Progress) -> Result<(), Error> {
     let select = "
 select mailbox, id, nick_name, file_as from contacts
 where (mailbox, id) > ($1, $2) and (octet_length(nick_name) <> length(nick_name) or octet_length(file_as) <> length(file_as))
@@ -103,11 +105,12 @@ where contacts.mailbox = (value ->> 0)::bigint and contacts.id = (value ->> 1)::
             return Ok(());
         }
         session.execute(update.clone().bind(serde_json::to_string(&sent).map_err(Error::internal)?)).await?;
+        progress.add(sent.len());
     }
 }
 
 /// Makes the keys of all phone numbers.
-pub(in crate::store) async fn key_numbers(session: &mut Session) -> Result<(), Error> {
+pub(in crate::store) async fn key_numbers(session: &mut Session, progress: &Progress) -> Result<(), Error> {
     let select = "
 select mailbox, contact_id, pos, number from phones
 where (mailbox, contact_id, pos) > ($1, $2, $3) and number is not null order by mailbox, contact_id, pos limit $4";
@@ -133,6 +136,7 @@ where phones.mailbox = (value ->> 0)::bigint and phones.contact_id = (value ->> 
             return Ok(());
         }
         session.execute(update.clone().bind(serde_json::to_string(&sent).map_err(Error::internal)?)).await?;
+        progress.add(sent.len());
     }
 }
 

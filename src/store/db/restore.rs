@@ -75,10 +75,8 @@ pub(in crate::store) async fn restore_by(
     copy_bytes(&source, &new).map_err(|error| of_copy(error.to_string()))?;
     let faults = check::copy(&new, Verify::Full).await.map_err(of_copy)?;
     if let Some(first) = faults.first() {
-        return Err(of_copy(format!(
-            "it is damaged ({} faults, the first: {first}); nothing was changed",
-            faults.len()
-        )));
+        let why = format!("it is damaged ({} faults, the first: {first}); nothing was changed", faults.len());
+        return Err(OpenError::faulty(copy.display(), why));
     }
     like(&target, &new).map_err(of_target)?;
 

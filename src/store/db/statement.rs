@@ -257,6 +257,16 @@ impl<'q> Statement<'q> {
         self
     }
 
+    /// The text for an engine, which has no values.
+    pub(in crate::store) fn text(&self, postgres: bool) -> Cow<'static, str> {
+        if postgres { self.postgres.clone() } else { self.sqlite.clone() }
+    }
+
+    /// A statement's text as one that asks SQLite how it would be run.
+    pub(in crate::store) fn explained(text: &str) -> String {
+        ["explain query plan ", text].concat()
+    }
+
     /// Whether [`Statement::answering`] can be.
     pub(in crate::store) fn can_answer(&self) -> bool {
         self.sqlite.trim_start().starts_with("select ")

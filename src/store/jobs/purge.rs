@@ -58,7 +58,7 @@ impl Store {
             }
         };
         let thread = std::thread::Builder::new().name("contactd-purge".to_owned()).spawn(work);
-        thread.map_err(|error| OpenError(format!("no thread: {error}")))?;
+        thread.map_err(|error| OpenError::because(format!("no thread: {error}")))?;
         *self.shared.purging.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         Ok(())
     }
@@ -157,7 +157,7 @@ async fn purge_some(store: &Store, until: i64, changes: i64, last: i64) -> Resul
         while store.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, changes).await).await? {}
         let kept = changes.min(clock::now() - KEPT_FOR_CARDS);
         while store.write(Some(mailbox), async move |tx| remove_kept(tx, mailbox, kept, false).await).await? {}
-        store.write(Some(mailbox), async move |tx| idempotency::forget(tx, mailbox).await).await?;
+        store.write(Some(mailbox), async move |tx| idempotency::purge(tx, mailbox).await).await?;
     }
     Ok(next)
 }

@@ -12,7 +12,7 @@ use crate::domain::error::Error;
 use crate::domain::folder::Folder;
 use crate::domain::query::cursor::{Anchor, Cursor};
 use crate::domain::sync::{SyncState, Watermark};
-use crate::metrics::list::{QUERIES, Query};
+use crate::metrics::list::Query;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
@@ -20,6 +20,7 @@ use crate::store::query::listing;
 use crate::store::tables::contacts::{read, select_columns};
 use crate::store::tables::folders;
 use crate::store::{Listing, Store};
+use crate::trace;
 
 /// Approximate maximum size of a page as JSON, in bytes, unless its first contact is larger.
 const MAX_PAGE_BYTES: i64 = 4 << 20;
@@ -104,7 +105,7 @@ impl Store {
         size: u16,
         kept_since: i64,
     ) -> Result<Delta, Error> {
-        let _timed = QUERIES.time(Query::Delta);
+        let _timed = trace::question(Query::Delta);
         let page = async |session: &mut Session| {
             session.begin_snapshot().await?;
             let folder = see_folder(session, mailbox, within).await?;

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::domain::error::Error;
+use crate::metrics::list::AUDIT_ROWS;
 use crate::store::db::statement::Statement;
 use crate::store::write::tx::Tx;
 
@@ -27,5 +28,6 @@ insert into audit (mailbox, id, audit_date_time, actor, token_id, action, item) 
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(clock::now()).bind(OPERATOR);
     tx.execute(statement.bind(token).bind(action).bind(item)).await?;
     tx.mark_audit_entry(mailbox, id);
+    AUDIT_ROWS.one();
     Ok(())
 }

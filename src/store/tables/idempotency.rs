@@ -9,6 +9,7 @@ use crate::domain::contact::expand::{ExpandSelection, Expanded};
 use crate::domain::contact::patch::ContactPatch;
 use crate::domain::error::Error;
 use crate::domain::folder::{Folder, FolderPatch};
+use crate::metrics::list::{PURGED, Purged};
 use crate::store::Store;
 use crate::store::db::statement::Statement;
 use crate::store::tables::contacts::{self, New};
@@ -121,8 +122,17 @@ insert into idempotency_keys (mailbox, key, request, item_id, created_date_time)
     tx.execute(statement.bind(tx.now())).await
 }
 
-/// Removes expired keys.
-pub(in crate::store) async fn forget(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
+/// Removes the keys whose day is over, and counts them.
+pub(in crate::store) async fn purge(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
+    let text = "select count(*) from idempotency_keys where mailbox = $1 and created_date_time <= $2";
+    let over = Statement::new(text).bind(mailbox).bind(tx.now() - KEPT);
+    let count = tx.reading().await?.count(over).await?;
+    PURGED.add(Purged::Keys, u64::try_from(count).unwrap_or_default());
+    forget(tx, mailbox).await
+}
+
+/// Removes the keys whose day is over.
+async fn forget(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
     let text = "delete from idempotency_keys where mailbox = $1 and created_date_time <= $2";
     tx.execute(Statement::new(text).bind(mailbox).bind(tx.now() - KEPT)).await
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::domain::error::Error;
+use crate::metrics::list::{AUDIT_ROWS, AUTH, Auth, Credential};
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Statement;
@@ -175,7 +176,10 @@ select
 /// Evaluates whether the token, the user and the mailbox are good, and whether a share permits writing.
 fn judge(answers: &[Option<bool>], actor: &Actor, to: To) -> Result<(), Error> {
     let [token, user, mailbox, share] = *answers else { return Err(Error::internal("a question was not answered")) };
-    if !(token.unwrap_or_default() && user.unwrap_or_default()) {
+    let is_good = [(token, Auth::Revoked), (user, Auth::Disabled)];
+    if let Some((_, why)) = is_good.iter().find(|(answer, _)| !answer.unwrap_or_default()) {
+        // Where the credential was read, it was good.
+        AUTH.one(if actor.token.is_some() { Credential::Stored } else { Credential::Named }, *why);
         return Err(Error::Unauthorized);
     }
     let unknown = || Err(Error::UnknownUser(actor.asked.clone()));
@@ -203,5 +207,6 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let statement = statement.bind(&actor.name).bind(actor.token).bind(actor.address.as_ref());
     tx.note(statement.bind(actor.request).bind(&actor.action).bind(item)).await?;
     tx.mark_audit_entry(mailbox, id);
+    AUDIT_ROWS.one();
     Ok(())
 }

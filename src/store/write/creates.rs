@@ -16,6 +16,8 @@ use crate::store::write::job::{Finished, Job};
 use crate::store::write::lanes::Lane;
 use crate::store::write::tx::Tx;
 use crate::store::write::writer::Writer;
+use crate::trace::spans::{self, Since};
+use crate::trace::{self, Current};
 
 /// Maximum number of waiting creates of a lane, and of lanes with any; more are refused.
 const MAX_WAITING: usize = 1_024;
@@ -37,13 +39,16 @@ struct CreateQueue {
 struct WaitingCreate {
     new: New,
     reply: oneshot::Sender<Result<Contact, Error>>,
+    /// Why it is created.
+    cause: Option<Arc<Current>>,
+    since: Since,
 }
 
 impl Creates {
     /// Creates a contact and waits for its commit.
     pub(in crate::store) async fn create(&self, writer: &Writer, max_folders: i64, new: New) -> Result<Contact, Error> {
         let (reply, answer) = oneshot::channel();
-        self.hand_in(writer, max_folders, WaitingCreate { new, reply })?;
+        self.hand_in(writer, max_folders, WaitingCreate { new, reply, cause: trace::current(), since: Since::now() })?;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer has stopped")))
     }
 
@@ -121,18 +126,31 @@ impl Job for Gathered {
 
     fn run(mut self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished> {
         Box::pin(async move {
-            let wanted = self.take().into_iter().filter(|create| !create.reply.is_closed());
-            let (new, replies): (Vec<_>, Vec<_>) = wanted.map(|create| (create.new, create.reply)).unzip();
-            // A single create needs no savepoint.
-            let (results, error) = if new.len() == 1 {
-                let result = contacts::insert(tx, new, self.max_folders).await.and_then(only);
-                let error = result.as_ref().err().cloned();
-                (vec![result], error)
-            } else {
+            let wanted: Vec<_> = self.take().into_iter().filter(|create| !create.reply.is_closed()).collect();
+            for create in &wanted {
+                spans::waited(create.cause.as_ref(), create.since);
+            }
+            let cause = |create: &WaitingCreate| create.cause.clone().map(|cause| (create.new.mailbox, cause));
+            let causes: Vec<_> = wanted.iter().map(cause).collect();
+            let (new, replies): (Vec<_>, Vec<_>) = wanted.into_iter().map(|create| (create.new, create.reply)).unzip();
+            let first = causes.iter().flatten().next().map(|(_, cause)| Arc::clone(cause));
+            let insert = async {
+                // A single create needs no savepoint.
+                if new.len() == 1 {
+                    let result = contacts::insert(tx, new, self.max_folders).await.and_then(only);
+                    let error = result.as_ref().err().cloned();
+                    return (vec![result], error);
+                }
                 (insert_each(tx, new, self.max_folders).await, None)
             };
+            let (results, error) = trace::within(first, insert).await;
+            let made = causes.into_iter().zip(&results).filter_map(|(cause, result)| {
+                let (mailbox, cause) = cause?;
+                Some(((mailbox, result.as_ref().ok()?.version), cause))
+            });
             Finished {
                 error,
+                made: made.collect(),
                 answer: Box::new(move |error| {
                     for (reply, result) in replies.into_iter().zip(results) {
                         // The caller may have been dropped.

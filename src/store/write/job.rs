@@ -1,9 +1,12 @@
 //! A write that waits for its turn.
 
+use std::sync::Arc;
+
 use futures_util::future::LocalBoxFuture;
 
 use crate::domain::error::Error;
 use crate::store::write::tx::Tx;
+use crate::trace::Current;
 
 /// Answers a job's caller with its own result, or with the error of the batch.
 pub(in crate::store) type Tell = Box<dyn FnOnce(Option<&Error>)>;
@@ -12,7 +15,12 @@ pub(in crate::store) type Tell = Box<dyn FnOnce(Option<&Error>)>;
 pub(in crate::store) struct Finished {
     pub(in crate::store) error: Option<Error>,
     pub(in crate::store) answer: Tell,
+    /// The changes that it made, each with why, as far as that is to be remembered.
+    pub(in crate::store) made: Vec<Made>,
 }
+
+/// A change, by mailbox and number, and why it was made.
+pub(in crate::store) type Made = ((i64, i64), Arc<Current>);
 
 /// A write.
 pub(in crate::store) trait Job: Send {

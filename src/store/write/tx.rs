@@ -40,6 +40,8 @@ pub(in crate::store) struct Tx {
     marker_before: CommitMarker,
     /// The id of the item that the current job has created, for the audit log.
     created: Option<String>,
+    /// The last change that the current job has made: the mailbox and the number.
+    changed: Option<(i64, i64)>,
     /// The store is closing, so waits are cut short.
     pub(super) closing: Arc<AtomicBool>,
     /// How much a mailbox may hold.
@@ -66,6 +68,7 @@ impl Tx {
             marker: CommitMarker::Nothing,
             marker_before: CommitMarker::Nothing,
             created: None,
+            changed: None,
             closing: Arc::clone(closing),
             limits,
         })
@@ -83,6 +86,7 @@ impl Tx {
         self.now = clock::now_of_write();
         self.unprotected = false;
         self.created = None;
+        self.changed = None;
     }
 
     /// How much a mailbox may hold.
@@ -219,6 +223,12 @@ impl Tx {
     /// Records a change log entry of this transaction as proof of its commit.
     pub(in crate::store) fn mark_change(&mut self, mailbox: i64, seq: Option<i64>, contact: Option<Uuid>) {
         self.marker = CommitMarker::Change { mailbox, seq, contact, time: self.now };
+        self.changed = seq.map(|seq| (mailbox, seq)).or(self.changed);
+    }
+
+    /// The last change that the current job has made: the mailbox and the number.
+    pub(in crate::store) fn changed(&self) -> Option<(i64, i64)> {
+        self.changed
     }
 
     /// Records an audit log entry of this transaction as proof of its commit.

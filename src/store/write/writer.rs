@@ -26,6 +26,8 @@ use crate::store::write::connector::Connector;
 use crate::store::write::job::{Finished, Job};
 use crate::store::write::lanes::{Handed, Lane, Lanes, Queued, WaitingWrite};
 use crate::store::write::tx::Tx;
+use crate::trace::spans::{self, Since};
+use crate::trace::{self, Carried, Current};
 
 /// Maximum number of writes that are handed in and not in a lane yet; further callers block.
 const MAX_HANDED: usize = 1_024;
@@ -35,8 +37,11 @@ const MAX_HELD: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(500);
 
 struct Work<F, T> {
-    work: F,
+    what: F,
     reply: oneshot::Sender<Result<T, Error>>,
+    /// Why it is done.
+    cause: Option<Arc<Current>>,
+    since: Since,
 }
 
 impl<F, T> Job for Work<F, T>
@@ -50,10 +55,12 @@ where
 
     fn run(self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished> {
         Box::pin(async move {
-            let Self { work, reply } = *self;
-            let result = work(tx).await;
+            let Self { what, reply, cause, since } = *self;
+            spans::waited(cause.as_ref(), since);
+            let result = trace::within(cause.clone(), what(tx)).await;
             Finished {
                 error: result.as_ref().err().cloned(),
+                made: tx.changed().zip(cause).into_iter().collect(),
                 answer: Box::new(move |error| {
                     // The caller may have been dropped.
                     let _ = reply.send(error.map_or(result, |error| Err(error.clone())));
@@ -72,6 +79,7 @@ pub(in crate::store) struct Writer {
     queue: mpsc::Sender<Handed>,
     connector: Connector,
     closing: Arc<AtomicBool>,
+    carried: Arc<Carried>,
 }
 
 impl Writer {
@@ -86,8 +94,9 @@ impl Writer {
         let (alive, ended) = oneshot::channel();
         let (queue, jobs) = mpsc::channel(MAX_HANDED);
         let (started, start) = oneshot::channel();
-        let closing = Arc::new(AtomicBool::new(false));
-        let crew = Crew { connector: connector.clone(), closing: Arc::clone(&closing), limits };
+        let (closing, carried) = (Arc::new(AtomicBool::new(false)), Arc::<Carried>::default());
+        let crew =
+            Crew { connector: connector.clone(), closing: Arc::clone(&closing), carried: Arc::clone(&carried), limits };
         let thread = std::thread::Builder::new().name("contactd-writer".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
@@ -98,12 +107,17 @@ impl Writer {
         });
         thread.map_err(Error::internal)?;
         start.await.unwrap_or_else(|_| Err(Error::internal("the writer did not start")))?;
-        Ok((Self { queue, connector, closing }, ended))
+        Ok((Self { queue, connector, closing, carried }, ended))
     }
 
     /// Fails if the thread has ended.
     pub(in crate::store) fn check(&self) -> Result<(), Error> {
         if self.queue.is_closed() { Err(Error::unavailable("the writer is gone")) } else { Ok(()) }
+    }
+
+    /// Why changes were made.
+    pub(in crate::store) fn carried(&self) -> &Carried {
+        &self.carried
     }
 
     /// The lane that writes to a mailbox go by.
@@ -131,7 +145,8 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let lane = self.connector.lane(mailbox);
         // A refused job drops its sender, so `answer` fails in both cases.
-        let _ = self.queue.send(Handed { lane, since: Queued::now(), job: Box::new(Work { work, reply }) }).await;
+        let job = Box::new(Work { what: work, reply, cause: trace::current(), since: Since::now() });
+        let _ = self.queue.send(Handed { lane, since: Queued::now(), job }).await;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer gave no answer")))
     }
 }
@@ -146,6 +161,7 @@ impl Drop for Writer {
 struct Crew {
     connector: Connector,
     closing: Arc<AtomicBool>,
+    carried: Arc<Carried>,
     limits: MailboxRoom,
 }
 
@@ -224,7 +240,7 @@ impl Crew {
             }
             return (Some(tx), Vec::new());
         }
-        let done = run(&mut tx, lane, batch).await;
+        let done = run(&mut tx, lane, batch, &self.carried).await;
         // A problem with the files is logged already.
         if let Err(error) = &done
             && tx.check_files().is_ok()
@@ -242,12 +258,12 @@ impl Crew {
 
 /// Runs a batch up to its commit and answers all its callers, except jobs that it has no time for. An error means that nothing
 /// was stored, or, if it is not [`Error::Unavailable`], that the outcome is unknown. The connection must then not be reused.
-async fn run(tx: &mut Tx, lane: Lane, batch: Vec<WaitingWrite>) -> Result<Vec<WaitingWrite>, Error> {
+async fn run(tx: &mut Tx, lane: Lane, batch: Vec<WaitingWrite>, carried: &Carried) -> Result<Vec<WaitingWrite>, Error> {
     let all = batch.len();
     let wanted: Vec<_> = batch.into_iter().filter(|(_, job)| job.is_wanted()).collect();
     WRITES.add(Write::GaveUp, (all - wanted.len()) as u64);
     tx.next_batch(lane, wanted.len());
-    let started = Instant::now();
+    let (started, begun) = (Instant::now(), Since::now());
     let mut finished = Vec::with_capacity(wanted.len());
     let mut jobs = wanted.into_iter();
     let mut fate = Ok(());
@@ -263,8 +279,17 @@ async fn run(tx: &mut Tx, lane: Lane, batch: Vec<WaitingWrite>) -> Result<Vec<Wa
         fate = tx.end(finished.iter().any(|job| job.error.is_none())).await.and_then(|()| tx.check_files_again());
     }
     let error = fate.as_ref().err();
+    if error.is_none() {
+        spans::committed(finished.iter().flat_map(|job| &job.made).map(|(_, cause)| cause), begun);
+    }
     count(&finished, error.is_some());
-    for Finished { answer, .. } in finished {
+    for Finished { answer, made, error: own } in finished {
+        // Before whoever waits for it has the change looked for.
+        if error.is_none() && own.is_none() {
+            for (change, cause) in made {
+                carried.note(change, cause);
+            }
+        }
         answer(error);
     }
     if let Some(error) = error {

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use uuid::Uuid;
 
 use crate::domain::error::Error;
+use crate::metrics::list::AUDIT_ROWS;
 use crate::store::db::statement::{Sql, Statement, Texts};
 use crate::store::tables::table::{Column, Table};
 use crate::store::write::call::{MailboxRoom, ProcedureCall};
@@ -38,6 +39,8 @@ pub(in crate::store) fn update(tx: &Tx, contacts: &[ContactWrite]) -> Result<Pro
 fn with_contacts(tx: &Tx, texts: &'static Texts, contacts: &[ContactWrite]) -> Result<ProcedureCall<'static>, Error> {
     let ContactWrite { mailbox, contact: last, .. } =
         contacts.last().ok_or_else(|| Error::internal("there is nothing to write"))?;
+    let audited = contacts.iter().filter(|written| written.actor.is_some()).count();
+    AUDIT_ROWS.add(audited as u64);
     let statement = Statement::prepared(texts).bind(rows::json(contacts, tx.is_postgres())?);
     // There a statement names its mailbox, so that one that is spread over servers knows where to go.
     let statement = if tx.is_postgres() { statement.bind(*mailbox) } else { statement };

@@ -1,11 +1,15 @@
 //! Migrations with refinery on the store's own connection; refinery's drivers are off, so that there is one driver. An
 //! upgrade is one transaction. If several processes start at once, one of them upgrades.
 
+mod progress;
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use refinery::{Migration, Runner};
+use refinery::{Migration, Runner, Target};
 use refinery_core::error::Kind;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use sqlx::Connection as _;
@@ -22,7 +26,9 @@ use crate::store::db::log::Header;
 use crate::store::db::renew::{fold_names, key_numbers, read_values, renew};
 use crate::store::db::statement::Statement;
 
-pub(super) mod in_sqlite {
+pub(in crate::store) use crate::store::db::migrate::progress::Progress;
+
+pub(in crate::store::db) mod in_sqlite {
     refinery::embed_migrations!("migrations/sqlite");
 }
 
@@ -126,7 +132,7 @@ async fn schema_in(session: &mut Session, newest: i32) -> Result<Schema, Error> 
     Ok(match row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? {
         None => Schema::Other("nothing is in it yet: contactd serve creates its tables".to_owned()),
         Some(version) if version < i64::from(newest) => Schema::Older(format!(
-            "its schema has version {version}, this contactd needs {newest}: contactd serve upgrades it"
+            "its schema has version {version}, this contactd needs {newest}: contactd upgrade does that, and contactd serve at its start"
         )),
         Some(version) if version > i64::from(newest) => Schema::Other(too_new(version, newest)),
         Some(_) => Schema::Today,
@@ -146,6 +152,70 @@ pub(in crate::store) async fn versions(session: &mut Session) -> Result<(i64, i6
     let version = Statement::per_engine(text, "select max(version)::bigint from refinery_schema_history");
     let found: Option<i64> = session.one(version).await?.get(0)?;
     Ok((i64::from(newest(&runner)), found.unwrap_or_default()))
+}
+
+/// What an upgrade of a database has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// The version of its schema.
+    pub from: i64,
+    /// The version that this program needs.
+    pub to: i64,
+    /// The migrations, in order.
+    pub migrations: Vec<String>,
+    /// Contacts that it has, including deleted ones that are not purged.
+    pub contacts: i64,
+    /// Whether it has users, and so anything that could be lost.
+    pub has_data: bool,
+}
+
+/// What an upgrade of a SQLite file has to do. Nothing is changed.
+///
+/// # Errors
+/// One line: it has no schema, or one that cannot be upgraded.
+pub(in crate::store) async fn pending_in_sqlite(options: &SqliteConnectOptions) -> Result<Pending, OpenFailure> {
+    let session = Session::open(options).await.map_err(|error| reason(&error))?;
+    pending(session, &in_sqlite::migrations::runner()).await
+}
+
+/// The same for a PostgreSQL database.
+///
+/// # Errors
+/// As [`pending_in_sqlite`].
+pub(in crate::store) async fn pending_in_postgres(cluster: &Cluster) -> Result<Pending, OpenFailure> {
+    let session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
+    pending(session, &in_postgres::migrations::runner()).await
+}
+
+async fn pending(mut session: Session, runner: &Runner) -> Result<Pending, OpenFailure> {
+    let found = async {
+        if let Schema::Other(why) = schema_in(&mut session, newest(runner)).await.map_err(|error| reason(&error))? {
+            return Err(why);
+        }
+        pending_in(&mut session, runner).await.map_err(|error| reason(&error))
+    };
+    let found = found.await;
+    session.close().await;
+    found
+}
+
+async fn pending_in(session: &mut Session, runner: &Runner) -> Result<Pending, Error> {
+    let text = "select version from refinery_schema_history order by version";
+    let applied = Statement::per_engine(text, "select version::bigint from refinery_schema_history order by version");
+    let applied = session.rows(applied).await?;
+    let applied = applied.iter().map(|row| row.get::<i64>(0)).collect::<Result<Vec<_>, _>>()?;
+    let mut migrations: Vec<_> = runner.get_migrations().iter().collect();
+    migrations.sort_unstable();
+    let is_open = |migration: &&&Migration| !applied.contains(&i64::from(migration.version()));
+    let contacts = session.count(Statement::new("select count(*) from contacts")).await?;
+    let users = session.row(Statement::new("select 1 from users limit 1")).await?;
+    Ok(Pending {
+        from: applied.last().copied().unwrap_or_default(),
+        to: i64::from(newest(runner)),
+        migrations: migrations.iter().filter(is_open).map(ToString::to_string).collect(),
+        contacts,
+        has_data: users.is_some(),
+    })
 }
 
 const FOREIGN: &str = "it is the database of another program";
@@ -189,17 +259,10 @@ async fn run(path: &Path, runner: &Runner) -> Result<(), OpenFailure> {
 
 /// Upgrades completely or not at all: closing the session rolls an open transaction back.
 async fn upgrade(mut session: Session, runner: &Runner) -> Result<(), OpenFailure> {
-    let done = upgrade_in(&mut session, runner).await;
+    let progress = Progress::default();
+    let done = progress.told(upgrade_in(&mut session, runner, &progress)).await;
     session.close().await;
-    let done = done?;
-    if done.iter().any(|migration| migration.version() == 1) {
-        tracing::info!("database created");
-    } else {
-        for migration in done {
-            tracing::info!(%migration, "schema upgraded");
-        }
-    }
-    Ok(())
+    done
 }
 
 /// The migration that adds the numbers and dates of extended property values.
@@ -209,7 +272,7 @@ const ORDERS: i32 = 22;
 /// The one that adds the keys of phone numbers.
 const NUMBERS: i32 = 23;
 
-async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migration>, OpenFailure> {
+async fn upgrade_in(session: &mut Session, runner: &Runner, progress: &Progress) -> Result<(), OpenFailure> {
     let reason = |error: Error| reason(&error);
     session.begin(None).await.map_err(reason)?;
     if session.is_postgres() {
@@ -223,34 +286,75 @@ async fn upgrade_in(session: &mut Session, runner: &Runner) -> Result<Vec<Migrat
             return Err(format!("the encoding of the database is {encoding}; it must be UTF8"));
         }
     }
-    if let (1.., false) = tables(session).await.map_err(reason)? {
-        return Err(FOREIGN.to_owned());
+    let is_new = match tables(session).await.map_err(reason)? {
+        (1.., false) => return Err(FOREIGN.to_owned()),
+        (count, _) => count == 0,
+    };
+    let done = if is_new { apply(session, runner).await? } else { apply_each(session, runner, progress).await? };
+    // After the migrations: the statements need the current schema.
+    progress.begin("search keys and words");
+    renew(session, progress).await.map_err(reason)?;
+    let has_applied = |version| done.iter().any(|migration| migration.version() == version);
+    if has_applied(CASTS) {
+        progress.begin("numbers and dates of extended properties");
+        read_values(session).await.map_err(reason)?;
     }
+    if has_applied(ORDERS) {
+        progress.begin("names");
+        fold_names(session, progress).await.map_err(reason)?;
+    }
+    if has_applied(NUMBERS) {
+        progress.begin("phone numbers");
+        key_numbers(session, progress).await.map_err(reason)?;
+    }
+    if !session.is_postgres() && !done.is_empty() {
+        progress.begin("the check of references");
+        let broken = session.row(Statement::new("pragma foreign_key_check")).await.map_err(reason)?;
+        if broken.is_some() {
+            return Err("rows refer to rows that do not exist".to_owned());
+        }
+    }
+    progress.begin("the commit");
+    session.execute(Statement::new("commit")).await.map_err(reason)?;
+    if is_new {
+        tracing::info!("database created");
+    }
+    Ok(())
+}
+
+/// Applies the open migrations one by one, and tells of each.
+async fn apply_each(
+    session: &mut Session,
+    runner: &Runner,
+    progress: &Progress,
+) -> Result<Vec<Migration>, OpenFailure> {
+    let mut migrations = runner.get_migrations().clone();
+    migrations.sort_unstable();
+    let applied = match schema_in(session, newest(runner)).await.map_err(|error| reason(&error))? {
+        Schema::Older(_) => pending_in(session, runner).await.map_err(|error| reason(&error))?,
+        // The runner says what is wrong with it, if anything is.
+        Schema::Today | Schema::Other(_) => return apply(session, runner).await,
+    };
+    let (from, to, contacts) = (applied.from, applied.to, applied.contacts);
+    tracing::info!(from, to, contacts, "upgrading the schema");
+    let mut done = Vec::new();
+    for (at, name) in applied.migrations.iter().enumerate() {
+        let Some(migration) = migrations.iter().find(|migration| migration.to_string() == *name) else { continue };
+        progress.begin(name);
+        let up_to_it = Runner::new(&migrations).set_target(Target::Version(migration.version()));
+        done.extend(apply(session, &up_to_it).await?);
+        tracing::info!(migration = name, step = at + 1, of = applied.migrations.len(), "schema upgraded");
+    }
+    Ok(done)
+}
+
+async fn apply(session: &mut Session, runner: &Runner) -> Result<Vec<Migration>, OpenFailure> {
     let done = runner.run_async(&mut Adaptor(session)).await.map_err(|error| match error.kind() {
         Kind::MissingVersion(newer) => too_new(newer.version(), newest(runner)),
         Kind::DivergentVersion(..) => format!("its schema is not a version of contactd's: {error}"),
         Kind::Connection(what, cause) => format!("{what}: {cause}"),
         _ => error.to_string(),
     })?;
-    // After the migrations: the statements need the current schema.
-    renew(session).await.map_err(reason)?;
-    let has_applied = |version| done.applied_migrations().iter().any(|migration| migration.version() == version);
-    if has_applied(CASTS) {
-        read_values(session).await.map_err(reason)?;
-    }
-    if has_applied(ORDERS) {
-        fold_names(session).await.map_err(reason)?;
-    }
-    if has_applied(NUMBERS) {
-        key_numbers(session).await.map_err(reason)?;
-    }
-    if !session.is_postgres() && !done.applied_migrations().is_empty() {
-        let broken = session.row(Statement::new("pragma foreign_key_check")).await.map_err(reason)?;
-        if broken.is_some() {
-            return Err("rows refer to rows that do not exist".to_owned());
-        }
-    }
-    session.execute(Statement::new("commit")).await.map_err(reason)?;
     Ok(done.applied_migrations().clone())
 }
 
@@ -297,199 +401,3 @@ impl AsyncQuery<Vec<Migration>> for Adaptor<'_> {
 }
 
 impl AsyncMigrate for Adaptor<'_> {}
-
-#[cfg(test)]
-mod tests {
-    use refinery::Target;
-    use sqlx::{Executor as _, Row as _};
-
-    use super::*;
-    use crate::store::db::creation::{make_sqlite, make_temporary};
-
-    /// A contact with rows in child tables, in the columns of the first migration.
-    const CONTACT: &str = "
-insert into mailboxes (id, seq) values (1, 1);
-insert into folders
-    (mailbox, id, parent_folder_id, display_name, display_name_key, version, created_date_time, last_modified_date_time,
-     deleted_date_time)
-values (1, 'contacts', null, 'Contacts', 'contacts', 0, 0, 0, null);
-insert into contacts (mailbox, id, parent_folder_id, version, created_date_time, last_modified_date_time, size, display_name_derived)
-values (1, x'01890000000070008000000000000000', 'contacts', 1, 0, 0, 0, true);
-insert into phones (mailbox, contact_id, pos, type, number)
-values (1, x'01890000000070008000000000000000', 0, 'home', '1');
-insert into emails (mailbox, contact_id, pos) values (1, x'01890000000070008000000000000000', 0);";
-
-    struct TestFile(tempfile::TempDir);
-
-    impl TestFile {
-        fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            crate::store::db::files::create_private(&folder.path().join("x.db")).unwrap();
-            Self(folder)
-        }
-
-        async fn run(&self, runner: &Runner) -> Result<(), OpenFailure> {
-            run(&self.0.path().join("x.db"), runner).await
-        }
-
-        async fn execute(&self, sql: &'static str) -> Vec<sqlx::sqlite::SqliteRow> {
-            let options = SqliteConnectOptions::new().filename(self.0.path().join("x.db")).create_if_missing(true);
-            let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-            let rows = connection.fetch_all(sqlx::raw_sql(sql)).await.unwrap();
-            connection.close().await.unwrap();
-            rows
-        }
-
-        async fn count(&self, sql: &'static str) -> i64 {
-            self.execute(sql).await[0].get(0)
-        }
-    }
-
-    fn with(extra: &[(&str, &str)]) -> Runner {
-        let mut migrations = in_sqlite::migrations::runner().get_migrations().clone();
-        migrations.extend(extra.iter().map(|(name, sql)| Migration::unapplied(name, sql).unwrap()));
-        Runner::new(&migrations)
-    }
-
-    #[actix_web::test]
-    async fn a_new_file_is_what_the_migrations_make_one_by_one() {
-        let sql = "
-select group_concat(line, '\n') from (
-    select type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '') as line from sqlite_master
-    union all select version || ' ' || name || ' ' || checksum from refinery_schema_history
-    union all select 'empty ' || (select count(*) from contacts) order by 1)";
-        let migrated = TestFile::new();
-        migrated.run(&in_sqlite::migrations::runner()).await.unwrap();
-        let expected: String = migrated.execute(sql).await[0].get(0);
-        assert!(expected.contains("table contacts") && expected.contains("\n21 names "), "{expected}");
-        let folder = tempfile::tempdir().unwrap();
-        for (file, mode) in [("made.db", "delete"), ("temporary.db", "wal")] {
-            let path = folder.path().join(file);
-            if mode == "wal" {
-                make_temporary(&path).await.unwrap();
-            } else {
-                assert!(make_sqlite(&path).await.unwrap());
-                assert!(!make_sqlite(&path).await.unwrap(), "it was there already");
-            }
-            let made = SqliteConnection::connect_with(&plain_options(&path)).await;
-            let mut made = made.unwrap();
-            let text: String = made.fetch_one(sqlx::raw_sql(sql)).await.unwrap().get(0);
-            let journal: String = made.fetch_one(sqlx::raw_sql("pragma journal_mode")).await.unwrap().get(0);
-            assert_eq!((text, journal.as_str()), (expected.clone(), mode), "{file}");
-            made.close().await.unwrap();
-        }
-    }
-
-    #[actix_web::test]
-    async fn a_database_of_the_first_migration_opens_after_the_last() {
-        let database = TestFile::new();
-        database.run(&in_sqlite::migrations::runner().set_target(Target::Version(1))).await.unwrap();
-        database.execute(CONTACT).await;
-        database.execute("update contacts set nick_name = 'ÉVA'; update phones set number = '(1) 2'").await;
-        for _ in 0..2 {
-            database.run(&in_sqlite::migrations::runner()).await.unwrap();
-        }
-        assert_eq!(database.count("select count(*) from contacts join phones on contact_id = id").await, 1);
-        // What an upgrade makes of what was there.
-        let keys = "
-select count(*) from contacts c join phones p on p.contact_id = c.id join folders f on f.id = c.parent_folder_id
-where nick_name_key = 'éva' and file_as_key = '' and not has_long_keys and number_key = '12' and f.contacts = 1";
-        assert_eq!(database.count(keys).await, 1);
-    }
-
-    #[actix_web::test]
-    async fn names_that_whoever_came_first_had_find_nobody_after_the_upgrade() {
-        let database = TestFile::new();
-        database.run(&in_sqlite::migrations::runner().set_target(Target::Version(15))).await.unwrap();
-        database
-            .execute(
-                "
-insert into mailboxes values (1, 0), (2, 0), (3, 0), (4, 0);
-insert into users (id, user_principal_name, user_principal_name_key, display_name, mail, mailbox, created_date_time) values
-    ('ann', 'ann@localhost', 'ann@localhost', 'ann', 'ann@localhost', 1, 0),
-    ('0190-a', 'Boss@corp', 'boss@corp', 'Boss', 'Boss@corp', 2, 0),
-    ('0190-b', '0190-c@identity', '0190-c@identity', 'b', '0190-c@identity', 3, 0),
-    ('0190-c', '0190-c.1234@identity', '0190-c.1234@identity', 'c', '0190-c.1234@identity', 4, 0);
-insert into identities values ('i', '2', 2, 0), ('i', '3', 3, 0), ('i', '4', 4, 0);",
-            )
-            .await;
-        database.run(&in_sqlite::migrations::runner()).await.unwrap();
-        let sql = "
-select group_concat(u.id || ' ' || user_principal_name || ' ' || user_principal_name_key || ' ' || mail || ' ' ||
-    display_name || ' ' || coalesce(claimed_name, '-'), '\n' order by u.mailbox)
-from users u left join identities i on i.mailbox = u.mailbox";
-        let users: String = database.execute(sql).await[0].get(0);
-        let expected = "\
-ann ann@localhost ann@localhost ann@localhost ann -
-0190-a 0190-a@identity 0190-a@identity 0190-a@identity Boss Boss@corp
-0190-b 0190-b@identity 0190-b@identity 0190-b@identity b 0190-c@identity
-0190-c 0190-c@identity 0190-c@identity 0190-c@identity c 0190-c.1234@identity";
-        assert_eq!(users, expected);
-    }
-
-    #[actix_web::test]
-    async fn rebuilding_a_table_loses_no_row_that_refers_to_it() {
-        let database = TestFile::new();
-        database.run(&with(&[])).await.unwrap();
-        database.execute(CONTACT).await;
-        let rebuild = "
-create table rebuilt as select * from contacts;
-drop table contacts;
-create table contacts (mailbox bigint not null, id blob not null, parent_folder_id text not null, added text, primary key (mailbox, id)) without rowid;
-insert into contacts select mailbox, id, parent_folder_id, 'new' from rebuilt;
-drop table rebuilt;";
-        database.run(&with(&[("V9001__rebuild", rebuild)])).await.unwrap();
-        assert_eq!(database.count("select count(*) from contacts c join phones p on p.contact_id = c.id join emails e on e.contact_id = c.id where added = 'new'").await, 1);
-    }
-
-    #[actix_web::test]
-    async fn an_upgrade_that_breaks_references_or_fails_half_way_leaves_nothing() {
-        let database = TestFile::new();
-        database.run(&with(&[])).await.unwrap();
-        database.execute(CONTACT).await;
-        let error = database.run(&with(&[("V9001__lose", "delete from contacts;")])).await.unwrap_err();
-        assert_eq!(error, "rows refer to rows that do not exist");
-        let good = ("V9001__good", "create table good (id bigint);");
-        let bad = ("V9002__bad", "create table half (id bigint); select nonsense;");
-        let error = database.run(&with(&[good, bad])).await.unwrap_err();
-        assert!(error.contains("V9002__bad") && error.contains("nonsense"), "{error}");
-        assert_eq!(database.count("select count(*) from sqlite_master where name in ('good', 'half')").await, 0);
-        assert_eq!(database.count("select count(*) from contacts").await, 1);
-        database.run(&with(&[])).await.unwrap();
-    }
-
-    #[actix_web::test]
-    async fn a_newer_a_divergent_and_a_foreign_database_are_refused() {
-        let database = TestFile::new();
-        let newer = Migration::unapplied("V9001__new", "select 1;").unwrap();
-        database.run(&with(&[("V9001__new", "select 1;")])).await.unwrap();
-        let error = database.run(&with(&[])).await.unwrap_err();
-        let newest = with(&[]).get_migrations().iter().map(Migration::version).max().unwrap();
-        assert_eq!(
-            error,
-            format!("its schema has version {}, this contactd knows {newest}: use a newer contactd", newer.version())
-        );
-        let error = database.run(&with(&[("V9001__new", "select 2;")])).await.unwrap_err();
-        assert!(error.starts_with("its schema is not a version of contactd's"), "{error}");
-
-        let foreign = TestFile::new();
-        foreign.execute("create table songs (id integer)").await;
-        assert_eq!(foreign.run(&with(&[])).await.unwrap_err(), "it is the database of another program");
-        assert_eq!(foreign.count("select count(*) from sqlite_master").await, 1);
-        let journal: String = foreign.execute("pragma journal_mode").await[0].get(0);
-        assert_eq!(journal, "delete");
-    }
-
-    #[actix_web::test]
-    async fn of_starters_at_once_one_upgrades() {
-        let database = TestFile::new();
-        let runs = (0..4).map(|_| async { database.run(&with(&[])).await });
-        for run in futures_util::future::join_all(runs).await {
-            run.unwrap();
-        }
-        assert_eq!(
-            database.count("select count(*) from refinery_schema_history").await,
-            i64::try_from(with(&[]).get_migrations().len()).unwrap()
-        );
-    }
-}

@@ -1,0 +1,81 @@
+//! How far an upgrade is: an operator who waits wants to know.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
+
+/// How often a step that takes long is logged.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// What an upgrade does now.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Progress {
+    step: Mutex<String>,
+    rows: AtomicU64,
+}
+
+impl Progress {
+    /// The next step begins.
+    pub(in crate::store) fn begin(&self, step: &str) {
+        step.clone_into(&mut self.step.lock().unwrap_or_else(PoisonError::into_inner));
+        self.rows.store(0, Ordering::Relaxed);
+    }
+
+    /// So many more rows are done.
+    pub(in crate::store) fn add(&self, rows: usize) {
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// Does some work, and logs every few seconds how far it is.
+    pub(in crate::store) async fn told<T>(&self, work: impl Future<Output = T>) -> T {
+        self.told_every(EVERY, work, |step, rows, seconds| {
+            tracing::info!(step, rows, seconds, "still upgrading the schema");
+        })
+        .await
+    }
+
+    async fn told_every<T>(&self, every: Duration, work: impl Future<Output = T>, tell: impl Fn(&str, u64, u64)) -> T {
+        let begun = Instant::now();
+        let mut work = pin!(work);
+        let mut tick = tokio::time::interval(every);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first comes at once.
+        tick.tick().await;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                _ = tick.tick() => {
+                    let step = self.step.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                    tell(&step, self.rows.load(Ordering::Relaxed), begun.elapsed().as_secs());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn work_that_takes_long_is_told_of_with_its_step_and_rows() {
+        let progress = Progress::default();
+        let (tell, told) = oneshot::channel();
+        let tell = Mutex::new(Some(tell));
+        progress.begin("names");
+        progress.add(7);
+        let note = |step: &str, rows, _| {
+            if let Some(tell) = tell.lock().unwrap().take() {
+                let _ = tell.send((step.to_owned(), rows));
+            }
+        };
+        let done = progress.told_every(Duration::from_millis(1), told, note).await;
+        assert_eq!(done.unwrap(), ("names".to_owned(), 7));
+    }
+}

@@ -1,0 +1,139 @@
+//! Upgrades of the schema: what one has to do, the backup of a SQLite file before it, and how long one takes, found out on a copy.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::permission;
+use crate::store::db::backup::Copy;
+use crate::store::db::check::Verify;
+use crate::store::db::cluster::Cluster;
+use crate::store::db::database::Database;
+use crate::store::db::engine::plain_options;
+use crate::store::db::faults::OpenError;
+use crate::store::db::files::{beside, real};
+use crate::store::db::lock::Lock;
+use crate::store::db::migrate::{self, OpenFailure, Pending};
+use crate::store::db::opened::Opened;
+use crate::store::db::{pooler, restore};
+
+/// An upgrade that was done.
+#[derive(Debug, Clone)]
+pub struct Upgraded {
+    /// What it had to do.
+    pub pending: Pending,
+    /// The copy of the file as it was before.
+    pub backup: Option<PathBuf>,
+    /// How long it took, with the copy.
+    pub took: Duration,
+}
+
+/// An upgrade that was done on a copy of a SQLite file.
+#[derive(Debug, Clone, Copy)]
+pub struct Rehearsed {
+    /// How long it took, without the copy.
+    pub took: Duration,
+    /// The size of the file, in bytes, before and after.
+    pub bytes: (u64, u64),
+}
+
+/// What an upgrade of a database has to do. Nothing is changed.
+///
+/// # Errors
+/// There is no database, or it has no schema, or one that cannot be upgraded.
+pub async fn pending(database: &Database) -> Result<Pending, OpenError> {
+    match database {
+        Database::Temporary => Err(OpenError::new(":memory:", "only the process that made it can open it")),
+        Database::Postgres(address) => {
+            let found = migrate::pending_in_postgres(&Cluster::new(address)).await;
+            found.map_err(|why| OpenError::new(address, why))
+        }
+        Database::File(path) => {
+            let file = real(path);
+            let _opened = enter(&file).map_err(|why| OpenError::new(path.display(), why))?;
+            let found = migrate::pending_in_sqlite(&plain_options(&file)).await;
+            found.map_err(|why| OpenError::new(path.display(), why))
+        }
+    }
+}
+
+/// Upgrades a copy of a SQLite file, and removes it.
+///
+/// # Errors
+/// The file is damaged, there is no room for a copy beside it, or the upgrade fails.
+pub async fn rehearse(path: &Path) -> Result<Rehearsed, OpenError> {
+    let refused = |why: String| OpenError::new(path.display(), why);
+    let file = real(path);
+    let _opened = enter(&file).map_err(refused)?;
+    let copy = Copy::make(&file, &file, Verify::Quick).await?;
+    let size = || std::fs::metadata(&copy.file).map_or(0, |file| file.len());
+    let before = size();
+    let begun = Instant::now();
+    migrate::sqlite(&copy.file).await.map_err(refused)?;
+    Ok(Rehearsed { took: begun.elapsed(), bytes: (before, size()) })
+}
+
+/// Upgrades a database. With a `lock` it is that of the SQLite file, which nobody serves then.
+///
+/// # Errors
+/// As [`pending`]; the file cannot be written, no backup can be made of it, or a migration fails. Nothing is changed then.
+pub async fn upgrade(database: &Database, lock: Option<&Lock>, backs_up: bool) -> Result<Upgraded, OpenError> {
+    let begun = Instant::now();
+    if let (Database::File(path), Some(lock)) = (database, lock) {
+        restore::finish(&real(path), lock).map_err(|error| OpenError::because(permission::reason(path, &error)))?;
+    }
+    let pending = pending(database).await?;
+    let mut backup = None;
+    match database {
+        _ if pending.migrations.is_empty() => {}
+        Database::Temporary => {}
+        Database::Postgres(address) => {
+            let (cluster, refused) = (Cluster::new(address), |why: String| OpenError::new(address, why));
+            pooler::refuse(&cluster).await.map_err(refused)?;
+            migrate::postgres(&cluster).await.map_err(refused)?;
+        }
+        Database::File(path) => {
+            let file = real(path);
+            permission::writable(&file).map_err(|error| OpenError::because(permission::reason(path, &error)))?;
+            let refused = |why: String| OpenError::new(path.display(), why);
+            let _opened = enter(&file).map_err(refused)?;
+            backup = upgrade_file(&file, backs_up).await.map_err(refused)?;
+        }
+    }
+    Ok(Upgraded { pending, backup, took: begun.elapsed() })
+}
+
+fn enter(file: &Path) -> Result<std::sync::Arc<Opened>, OpenFailure> {
+    if std::fs::metadata(file).is_ok_and(|file| file.len() == 0) {
+        return Err("the file is empty and no database".to_owned());
+    }
+    Opened::enter(file)
+}
+
+/// Upgrades a SQLite file that this process has entered, if it has an older schema. One with users is copied before, unless that is
+/// not wanted. Returns where the copy is.
+pub(in crate::store) async fn upgrade_file(file: &Path, backs_up: bool) -> Result<Option<PathBuf>, OpenFailure> {
+    // What is no database of ours, or none yet, has nothing to be copied.
+    let pending = migrate::pending_in_sqlite(&plain_options(file)).await.ok();
+    let older = pending.filter(|pending| backs_up && pending.has_data && !pending.migrations.is_empty());
+    let backup = match older {
+        Some(pending) => Some(back_up(file, pending.from).await?),
+        None => None,
+    };
+    migrate::sqlite(file).await?;
+    Ok(backup)
+}
+
+/// Copies a file to the name that tells of its schema, in place of an earlier such copy: a program that is started again and again
+/// must not fill the disk.
+async fn back_up(file: &Path, schema: i64) -> Result<PathBuf, OpenFailure> {
+    let failed = |why: String| {
+        format!(
+            "no backup can be made before its schema is upgraded: {why}; --no-backup-before-upgrade upgrades without one"
+        )
+    };
+    let target = beside(file, &format!(".schema-{schema}"));
+    let copy = Copy::make(file, &target, Verify::Quick).await.map_err(|error| failed(error.to_string()))?;
+    copy.replace(&target).map_err(|error| failed(permission::reason(&target, &error)))?;
+    tracing::info!(backup = %target.display(), "the database was backed up before the upgrade of its schema");
+    Ok(target)
+}

@@ -1,0 +1,74 @@
+//! Which request made a change, for the notifications about it. It is known in the process that the request came to, and for the
+//! last changes only: without it a notification is sent all the same, as part of no trace.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::trace::Current;
+
+/// Changes that are remembered.
+const MOST: usize = 4_096;
+
+/// A change: the mailbox, and the number.
+type Change = (i64, i64);
+
+/// The last changes that were made in a trace.
+#[derive(Debug, Default)]
+pub(crate) struct Carried(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    causes: HashMap<Change, Arc<Current>>,
+    /// Oldest first.
+    order: VecDeque<Change>,
+}
+
+impl Carried {
+    /// Remembers why a change was made, unless that belongs to no trace.
+    pub(crate) fn note(&self, change: Change, cause: Arc<Current>) {
+        if cause.trace.is_none() {
+            return;
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.causes.insert(change, cause).is_none() {
+            known.order.push_back(change);
+        }
+        while known.order.len() > MOST
+            && let Some(oldest) = known.order.pop_front()
+        {
+            known.causes.remove(&oldest);
+        }
+    }
+
+    /// Why the last of these changes was made, of those that are known.
+    pub(crate) fn cause(&self, mailbox: i64, numbers: impl DoubleEndedIterator<Item = i64>) -> Option<Arc<Current>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.causes.is_empty() {
+            return None;
+        }
+        numbers.rev().find_map(|number| known.causes.get(&(mailbox, number)).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::trace::Trace;
+
+    #[test]
+    fn the_last_changes_of_traces_are_known_and_no_more_than_so_many() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let trace = Trace::read([parent.as_bytes()].into_iter(), [].into_iter());
+        let of = |trace| Current::new(Uuid::nil(), trace);
+        let carried = Carried::default();
+        carried.note((1, 1), of(None));
+        assert!(carried.cause(1, 1..=1).is_none());
+        for number in 1..=4_098 {
+            carried.note((1, number), of(trace.clone()));
+        }
+        assert!(carried.cause(1, 1..=2).is_none() && carried.cause(2, 3..=4_098).is_none());
+        assert!(carried.cause(1, 1..=3).is_some() && carried.cause(1, 4_098..=5_000).is_some());
+    }
+}

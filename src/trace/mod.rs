@@ -1,0 +1,94 @@
+//! What the running task works for: the request, and the trace that the request belongs to. The log, the writer and calls to
+//! others take it from here, so that it need not be handed through every function. It stands below all rooms.
+
+mod carried;
+mod context;
+pub(crate) mod slow;
+pub(crate) mod spans;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use uuid::Uuid;
+
+use crate::metrics::kinds::{Label as _, Timed};
+use crate::metrics::list::{QUERIES, Query};
+pub(crate) use crate::trace::carried::Carried;
+pub(crate) use crate::trace::context::Trace;
+
+tokio::task_local! {
+    static CURRENT: Option<Arc<Current>>;
+}
+
+/// What a task works for.
+#[derive(Debug)]
+pub(crate) struct Current {
+    /// The request's id in answers and in the log.
+    pub(crate) request: Uuid,
+    /// The trace, where the client has sent one.
+    pub(crate) trace: Option<Trace>,
+    route: OnceLock<&'static str>,
+    /// What is read, as the place of a [`Query`] among its values and one more; 0 for nothing of that.
+    reads: AtomicU8,
+}
+
+impl Current {
+    pub(crate) fn new(request: Uuid, trace: Option<Trace>) -> Arc<Self> {
+        Arc::new(Self { request, trace, route: OnceLock::new(), reads: AtomicU8::new(0) })
+    }
+
+    /// What is done later because of it, such as a notification.
+    pub(crate) fn later(&self) -> Arc<Self> {
+        Self::new(self.request, self.trace.as_ref().map(Trace::child))
+    }
+
+    /// The route is known.
+    pub(crate) fn goes_to(&self, route: &'static str) {
+        let _ = self.route.set(route);
+    }
+
+    pub(crate) fn route(&self) -> Option<&'static str> {
+        self.route.get().copied()
+    }
+
+    /// The kind of what is read.
+    fn kind(&self) -> Option<&'static str> {
+        let place = usize::from(self.reads.load(Ordering::Relaxed)).checked_sub(1)?;
+        Query::VALUES.get(place).copied()
+    }
+}
+
+/// What the running task works for.
+pub(crate) fn current() -> Option<Arc<Current>> {
+    CURRENT.try_with(Clone::clone).ok().flatten()
+}
+
+/// Runs some work for it.
+pub(crate) fn within<F: Future>(current: Option<Arc<Current>>, work: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(current, work)
+}
+
+/// Begins to read something of a kind: its time is measured, and a slow statement is logged with the kind, until this is dropped.
+pub(crate) fn question(kind: Query) -> Question {
+    let current = current();
+    if let Some(current) = &current {
+        current.reads.store(u8::try_from(kind.index() + 1).unwrap_or_default(), Ordering::Relaxed);
+    }
+    let span = spans::span(Query::VALUES.get(kind.index()).copied().unwrap_or_default());
+    Question { _timed: QUERIES.time(kind), _span: span, current }
+}
+
+/// A question to the database. See [`question`].
+pub(crate) struct Question {
+    _timed: Timed<'static>,
+    _span: spans::Span,
+    current: Option<Arc<Current>>,
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if let Some(current) = &self.current {
+            current.reads.store(0, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `--slow-query`: statements of the database that take long are logged, by their text, which has no values.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::metrics::kinds::micros;
+use crate::trace::{self, Current};
+
+/// Longest text of a statement in the log, in characters.
+const MAX_TEXT: usize = 2_000;
+/// In place of a threshold: nothing is slow.
+const OFF: u64 = u64::MAX;
+
+/// What takes as long is slow, in microseconds. It is of the process, as the log is.
+static THRESHOLD: AtomicU64 = AtomicU64::new(OFF);
+
+/// From now on what takes as long is slow; nothing, if the time is zero.
+pub(crate) fn set(threshold: Duration) {
+    THRESHOLD.store(if threshold.is_zero() { OFF } else { micros(threshold) }, Ordering::Relaxed);
+}
+
+/// Whether anything may be slow.
+pub(crate) fn is_watching() -> bool {
+    THRESHOLD.load(Ordering::Relaxed) != OFF
+}
+
+/// Whether a time is that of something slow.
+pub(crate) fn is_slow(took: Duration) -> bool {
+    micros(took) >= THRESHOLD.load(Ordering::Relaxed)
+}
+
+/// What is known of a slow statement.
+pub(crate) struct Slow<'a> {
+    /// Its text, with `$1..$n` for values.
+    pub(crate) text: &'a str,
+    pub(crate) took: Duration,
+    /// The number of its rows, if it has ended with some.
+    pub(crate) rows: Option<usize>,
+    /// It was stopped at `--query-timeout`.
+    pub(crate) interrupted: bool,
+    /// It was run by the writer.
+    pub(crate) writes: bool,
+}
+
+/// Logs a statement.
+pub(crate) fn tell(slow: &Slow<'_>) {
+    let current = trace::current();
+    let current = current.as_deref();
+    let kind = current.and_then(Current::kind);
+    let kind = kind.unwrap_or(if slow.writes { "write" } else { "other" });
+    let request_id = current.map(|current| tracing::field::display(current.request));
+    let route = current.and_then(Current::route);
+    let trace_id = current.and_then(|current| current.trace.as_ref()).map(|trace| tracing::field::display(trace.id()));
+    let (statement, millis) = (on_one_line(slow.text), u64::try_from(slow.took.as_millis()).unwrap_or(u64::MAX));
+    let (rows, interrupted) = (slow.rows.map(|rows| rows as u64), slow.interrupted);
+    tracing::warn!(request_id, trace_id, route, kind, millis, rows, interrupted, statement = &*statement, "slow");
+}
+
+/// Logs the plan of a statement.
+pub(crate) fn tell_plan(plan: &[String]) {
+    tracing::debug!(plan = plan.join("; "), "plan of a slow statement");
+}
+
+/// A statement's text with single blanks, cut if it is long.
+fn on_one_line(text: &str) -> Cow<'_, str> {
+    let mut line = String::with_capacity(text.len().min(MAX_TEXT));
+    for word in text.split_whitespace() {
+        if line.len() + word.len() > MAX_TEXT {
+            line.push_str(" …");
+            break;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    line.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_statement_is_one_line_and_not_endless() {
+        assert_eq!(on_one_line("\nselect a\n    from  t\nwhere b = $1"), "select a from t where b = $1");
+        let long = on_one_line(&"word ".repeat(1_000)).into_owned();
+        assert!(long.len() < MAX_TEXT + 10 && long.ends_with("word …"), "{long}");
+    }
+}

@@ -1,0 +1,25 @@
+//! Spans: pieces of work in the trace that a request belongs to, for OpenTelemetry (docs/operating.md, "Logs and traces"). They are
+//! exported by the feature `otlp`; without it everything here is nothing.
+
+#[cfg(not(feature = "otlp"))]
+mod nothing;
+#[cfg(feature = "otlp")]
+mod otlp;
+
+#[cfg(not(feature = "otlp"))]
+pub(crate) use crate::trace::spans::nothing::*;
+#[cfg(feature = "otlp")]
+pub(crate) use crate::trace::spans::otlp::*;
+
+/// What is known of a request when its answer is.
+#[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "nobody is told of it"))]
+pub(crate) struct Answered<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) route: &'static str,
+    pub(crate) status: u16,
+    /// The code of an error.
+    pub(crate) code: Option<&'static str>,
+    pub(crate) is_secure: bool,
+    /// The host that the client asked for.
+    pub(crate) host: &'a str,
+}

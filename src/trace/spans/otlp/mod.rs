@@ -1,0 +1,263 @@
+//! Spans by OTLP (HTTP, protobuf), configured by the variables of OpenTelemetry's specification alone. Spans are exported by a thread
+//! of its own from a bounded queue: whoever receives them slowly, or not at all, holds up no request.
+
+mod send;
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{
+    BatchSpanProcessor, Sampler, SamplingDecision, ShouldSample as _, SpanData, SpanEvents, SpanLinks,
+    SpanProcessor as _,
+};
+use uuid::Uuid;
+
+use crate::clock;
+use crate::trace::spans::Answered;
+use crate::trace::spans::otlp::send::Sender;
+use crate::trace::{Current, Trace, current};
+
+/// Time limit for exporting the rest when the server stops.
+const FLUSH: Duration = Duration::from_secs(2);
+/// Spans that a commit is linked to, at most: more writes do not share one.
+const MAX_LINKS: usize = 256;
+
+static EXPORTING: OnceLock<Exporting> = OnceLock::new();
+
+struct Exporting {
+    processor: BatchSpanProcessor,
+    sampling: Sampling,
+}
+
+/// Which traces are recorded: `OTEL_TRACES_SAMPLER`.
+struct Sampling {
+    /// Whether a trace that a client has begun is recorded if the client records it.
+    follows: bool,
+    sampler: Sampler,
+}
+
+/// When something began, in UTC microseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Since(i64);
+
+impl Since {
+    pub(crate) fn now() -> Self {
+        Self(clock::now())
+    }
+}
+
+/// A piece of work, which ends when this is dropped.
+pub(crate) struct Span {
+    name: &'static str,
+    since: Since,
+    current: Option<Arc<Current>>,
+}
+
+/// Begins a piece of work for what the task works for.
+pub(crate) fn span(name: &'static str) -> Span {
+    Span { name, since: Since::now(), current: EXPORTING.get().and_then(|_| current()) }
+}
+
+impl Drop for Span {
+    fn drop(&mut self) {
+        if let Some(current) = &self.current {
+            below(current, self.name, self.since, Vec::new());
+        }
+    }
+}
+
+/// The trace of a request: the one that its client has sent, or a new one whose id is the request's.
+pub(crate) fn begin(request: Uuid, sent: Option<Trace>) -> Option<Trace> {
+    let Some(exporting) = EXPORTING.get() else { return sent };
+    let trace = sent.unwrap_or_else(|| Trace::new(request.as_u128()));
+    let (id, _, parent) = trace.numbers();
+    let is_sampled = match parent {
+        Some(_) if exporting.sampling.follows => trace.is_sampled(),
+        _ => exporting.sampling.has(id),
+    };
+    // A trace that nobody records would only be noise in the log.
+    (parent.is_some() || is_sampled).then(|| trace.sampled(is_sampled))
+}
+
+/// The answer of a request is known: its own span ends.
+pub(crate) fn answered(current: &Current, since: Since, answered: &Answered<'_>) {
+    let Some(trace) = &current.trace else { return };
+    let Answered { method, route, status, code, is_secure, host } = *answered;
+    let (_, span, parent) = trace.numbers();
+    let name = if route.is_empty() { method.to_owned() } else { format!("{method} {route}") };
+    let mut attributes = vec![
+        KeyValue::new("http.request.method", method),
+        KeyValue::new("http.response.status_code", i64::from(status)),
+        KeyValue::new("url.scheme", if is_secure { "https" } else { "http" }),
+        KeyValue::new("server.address", host.to_owned()),
+        KeyValue::new("contactd.request_id", current.request.to_string()),
+    ];
+    if !route.is_empty() {
+        attributes.push(KeyValue::new("http.route", route));
+    }
+    let is_error = status >= 500;
+    if let Some(code) = code.filter(|_| is_error) {
+        attributes.push(KeyValue::new("error.type", code));
+    }
+    let status = if is_error { Status::error("") } else { Status::Unset };
+    let of = Of { trace, span, parent, is_remote: parent.is_some(), kind: SpanKind::Server };
+    export(&of, name, since, attributes, SpanLinks::default(), status);
+}
+
+/// A write has waited for the writer.
+pub(crate) fn waited(cause: Option<&Arc<Current>>, since: Since) {
+    if let Some(current) = cause {
+        below(current, "wait for writer", since, Vec::new());
+    }
+}
+
+/// A commit has served these. It is a part of the first one's trace, and linked to the others.
+pub(crate) fn committed<'a>(causes: impl Iterator<Item = &'a Arc<Current>>, since: Since) {
+    if EXPORTING.get().is_none() {
+        return;
+    }
+    let mut causes = causes.filter(|current| current.trace.as_ref().is_some_and(Trace::is_sampled));
+    let Some(first) = causes.next() else { return };
+    let linked = causes.filter(|other| other.request != first.request).take(MAX_LINKS);
+    let context = |other: &Arc<Current>| {
+        let (id, span, _) = other.trace.as_ref()?.numbers();
+        Some(Link::with_context(context(id, span)))
+    };
+    below(first, "commit", since, linked.filter_map(context).collect());
+}
+
+/// A notification was sent.
+pub(crate) fn notified(current: &Current, since: Since, status: Option<u16>) {
+    let Some(trace) = &current.trace else { return };
+    let (_, span, parent) = trace.numbers();
+    let mut attributes = vec![KeyValue::new("http.request.method", "POST")];
+    attributes.extend(status.map(|status| KeyValue::new("http.response.status_code", i64::from(status))));
+    let is_taken = status.is_some_and(|status| (200..300).contains(&status));
+    let status = if is_taken { Status::Unset } else { Status::error("") };
+    let of = Of { trace, span, parent, is_remote: false, kind: SpanKind::Client };
+    export(&of, "POST notification".to_owned(), since, attributes, SpanLinks::default(), status);
+}
+
+/// Exports a span inside of a request's.
+fn below(current: &Current, name: &'static str, since: Since, links: Vec<Link>) {
+    let Some(trace) = &current.trace else { return };
+    let (_, parent, _) = trace.numbers();
+    let span = clock::new_span_id();
+    let of = Of { trace, span, parent: Some(parent), is_remote: false, kind: SpanKind::Internal };
+    let mut all = SpanLinks::default();
+    all.links.extend(links);
+    export(&of, name.to_owned(), since, Vec::new(), all, Status::Unset);
+}
+
+/// Which span it is.
+struct Of<'a> {
+    trace: &'a Trace,
+    span: u64,
+    parent: Option<u64>,
+    /// Whether the parent is of another program.
+    is_remote: bool,
+    kind: SpanKind,
+}
+
+fn context(id: u128, span: u64) -> SpanContext {
+    let (id, span) = (TraceId::from_bytes(id.to_be_bytes()), SpanId::from_bytes(span.to_be_bytes()));
+    SpanContext::new(id, span, TraceFlags::SAMPLED, false, TraceState::default())
+}
+
+fn export(of: &Of<'_>, name: String, Since(begun): Since, attributes: Vec<KeyValue>, links: SpanLinks, status: Status) {
+    let Some(exporting) = EXPORTING.get().filter(|_| of.trace.is_sampled()) else { return };
+    let (id, ..) = of.trace.numbers();
+    let parent = of.parent.map_or(SpanId::INVALID, |parent| SpanId::from_bytes(parent.to_be_bytes()));
+    exporting.processor.on_end(SpanData {
+        span_context: context(id, of.span),
+        parent_span_id: parent,
+        parent_span_is_remote: of.is_remote,
+        span_kind: of.kind.clone(),
+        name: name.into(),
+        start_time: clock::system_time(begun),
+        end_time: clock::system_time(clock::now()),
+        attributes,
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links,
+        status,
+        instrumentation_scope: InstrumentationScope::builder("contactd")
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .build(),
+    });
+}
+
+/// What exports spans until it is dropped.
+pub(crate) struct Exporter(());
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        if let Some(exporting) = EXPORTING.get()
+            && let Err(error) = exporting.processor.shutdown_with_timeout(FLUSH)
+        {
+            tracing::warn!(%error, "not all spans were exported");
+        }
+    }
+}
+
+/// Starts the export, if `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` says where to. The receiver's
+/// certificate is trusted as in other outgoing calls.
+///
+/// # Errors
+/// One line: one of the variables cannot be used.
+pub(crate) fn start(ca_file: Option<&Path>) -> Result<Exporter, String> {
+    let has = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_off = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+    if is_off || !(has("OTEL_EXPORTER_OTLP_ENDPOINT") || has("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) {
+        return Ok(Exporter(()));
+    }
+    let sampling = Sampling::read()?;
+    let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
+    let exporter = exporter.with_http_client(Sender::new(ca_file)?).build();
+    let exporter = exporter.map_err(|error| format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"))?;
+    let mut processor = BatchSpanProcessor::builder(exporter).build();
+    let resource = Resource::builder();
+    let resource = if has("OTEL_SERVICE_NAME") { resource } else { resource.with_service_name("contactd") };
+    let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+    processor.set_resource(&resource.with_attribute(version).build());
+    let _ = EXPORTING.set(Exporting { processor, sampling });
+    tracing::info!("spans are exported by OTLP");
+    Ok(Exporter(()))
+}
+
+impl Sampling {
+    fn read() -> Result<Self, String> {
+        let name = std::env::var("OTEL_TRACES_SAMPLER").unwrap_or_default();
+        let ratio = || {
+            let text = std::env::var("OTEL_TRACES_SAMPLER_ARG").unwrap_or_default();
+            let ratio = if text.is_empty() { Some(1.0) } else { text.parse().ok() };
+            ratio
+                .filter(|ratio| (0.0..=1.0).contains(ratio))
+                .ok_or("OTEL_TRACES_SAMPLER_ARG: expected a number from 0 to 1")
+        };
+        let (follows, name) = match name.strip_prefix("parentbased_") {
+            Some(name) => (true, name),
+            None if name.is_empty() => (true, "always_on"),
+            None => (false, &*name),
+        };
+        let sampler = match name {
+            "always_on" => Sampler::AlwaysOn,
+            "always_off" => Sampler::AlwaysOff,
+            "traceidratio" => Sampler::TraceIdRatioBased(ratio()?),
+            _ => return Err("OTEL_TRACES_SAMPLER: expected always_on, always_off or traceidratio, or one of these behind parentbased_".to_owned()),
+        };
+        Ok(Self { follows, sampler })
+    }
+
+    /// Whether a trace is recorded that nobody has decided on.
+    fn has(&self, id: u128) -> bool {
+        let id = TraceId::from_bytes(id.to_be_bytes());
+        let result = self.sampler.should_sample(None, id, "", &SpanKind::Server, &[], &[]);
+        result.decision == SamplingDecision::RecordAndSample
+    }
+}
