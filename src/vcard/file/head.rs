@@ -16,6 +16,20 @@ pub(super) enum Coding {
     Base64,
 }
 
+/// A parsed head, as places in its bytes: so that a line is parsed once, however often it grows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Places {
+    /// Group and name, without blanks around.
+    whole: (usize, usize),
+    /// Where the name begins behind its group.
+    name: usize,
+    /// Where the parameters begin; the end if there are none.
+    params: usize,
+    pub coding: Coding,
+    charset: Option<&'static Encoding>,
+    unusual: bool,
+}
+
 /// A parsed head.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LineHead<'a> {
@@ -30,17 +44,23 @@ pub(super) struct LineHead<'a> {
     unusual: bool,
 }
 
-impl<'a> LineHead<'a> {
-    pub(super) fn of(bytes: &'a [u8]) -> Self {
-        let end = bytes.iter().position(|byte| *byte == b';');
-        let whole = bytes[..end.unwrap_or(bytes.len())].trim_ascii();
-        let params = end.map_or(&bytes[..0], |end| &bytes[end + 1..]);
-        let name = whole.iter().rposition(|byte| *byte == b'.').map_or(whole, |dot| &whole[dot + 1..]);
-        let mut head = Self { whole, name, params, coding: Coding::None, charset: None, unusual: false };
-        for (name, value) in (HeadParams { rest: params }) {
-            head.note(name, value);
+impl Places {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut places = Self::without_params(bytes);
+        for (name, value) in (HeadParams { rest: &bytes[places.params..] }) {
+            places.note(name, value);
         }
-        head
+        places
+    }
+
+    fn without_params(bytes: &[u8]) -> Self {
+        let end = bytes.iter().position(|byte| *byte == b';');
+        let section = &bytes[..end.unwrap_or(bytes.len())];
+        let start = section.len() - section.trim_ascii_start().len();
+        let whole = section.trim_ascii();
+        let name = whole.iter().rposition(|byte| *byte == b'.').map_or(start, |dot| start + dot + 1);
+        let params = end.map_or(bytes.len(), |end| end + 1);
+        Self { whole: (start, start + whole.len()), name, params, ..Self::default() }
     }
 
     fn note(&mut self, name: &[u8], value: &[u8]) {
@@ -64,6 +84,20 @@ impl<'a> LineHead<'a> {
         }
     }
 
+    /// The head in the bytes that it was parsed from.
+    pub(super) fn head<'a>(&self, bytes: &'a [u8]) -> LineHead<'a> {
+        let (start, end) = self.whole;
+        let (whole, name, params) = (&bytes[start..end], &bytes[self.name..end], &bytes[self.params..]);
+        LineHead { whole, name, params, coding: self.coding, charset: self.charset, unusual: self.unusual }
+    }
+}
+
+/// Whether a head begins like a property's.
+pub(super) fn is_name(bytes: &[u8]) -> bool {
+    Places::without_params(bytes).head(bytes).is_name()
+}
+
+impl LineHead<'_> {
     /// Whether the name is valid.
     pub(super) fn is_name(&self) -> bool {
         let is = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/');

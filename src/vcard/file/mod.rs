@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::vcard::Version;
 use crate::vcard::charset::{Fallback, Survey};
-use crate::vcard::file::head::{Coding, LineHead};
+use crate::vcard::file::head::{Coding, Places};
 use crate::vcard::line;
 use crate::vcard::split::is_mark;
 
@@ -100,6 +100,8 @@ struct Logical {
     searched: usize,
     quoted: bool,
     colon: Option<usize>,
+    /// The head, once its end is found.
+    head: Option<Places>,
     coding: Coding,
     /// It may continue in lines that are not properties.
     runs_on: bool,
@@ -117,9 +119,9 @@ impl Logical {
             match byte {
                 b'"' => self.quoted = !self.quoted,
                 b':' if !self.quoted => {
-                    let head = LineHead::of(&self.bytes[..at]);
-                    self.colon = Some(at);
-                    self.coding = head.coding;
+                    let places = Places::of(&self.bytes[..at]);
+                    let head = places.head(&self.bytes[..at]);
+                    (self.colon, self.head, self.coding) = (Some(at), Some(places), head.coding);
                     let names: [&[u8]; 5] = [b"FN", b"NOTE", b"TITLE", b"LABEL", b"ADR"];
                     self.runs_on =
                         head.coding == Coding::None && names.iter().any(|name| head.name.eq_ignore_ascii_case(name));
@@ -260,22 +262,31 @@ impl FileLines {
         self.text.push('\n');
     }
 
-    /// The line is complete.
+    /// The line is complete. The next one uses its memory.
     fn flush(&mut self, current: &mut Logical) {
-        let Logical { bytes, colon, .. } = std::mem::take(current);
+        let mut line = std::mem::take(current);
+        self.complete(&line);
+        line.bytes.clear();
+        current.bytes = line.bytes;
+    }
+
+    fn complete(&mut self, line: &Logical) {
+        let Logical { bytes, colon, head, .. } = line;
         if bytes.is_empty() {
             return;
         }
-        let Some(colon) = colon.or_else(|| line::colon(&bytes)) else {
+        let Some(colon) = colon.or_else(|| line::colon(bytes)) else {
             self.junk += 1;
             return;
         };
         let (mut head_bytes, control) =
             (Cow::Borrowed(&bytes[..colon]), |byte: &u8| byte.is_ascii_control() && *byte != b'\t');
+        let mut places = *head;
         if head_bytes.iter().any(control) {
             head_bytes.to_mut().retain(|byte| !control(byte));
+            places = None;
         }
-        let head = LineHead::of(&head_bytes);
+        let head = places.unwrap_or_else(|| Places::of(&head_bytes)).head(&head_bytes);
         if let Some(survey) = &mut self.survey {
             if head.charset.is_none() {
                 value::heard(&head, &bytes[colon + 1..], survey);
@@ -301,7 +312,7 @@ impl FileLines {
 
 /// Whether a line begins like a property.
 fn is_property(line: &[u8]) -> bool {
-    line::colon(line).is_some_and(|colon| LineHead::of(&line[..colon]).is_name())
+    line::colon(line).is_some_and(|colon| head::is_name(&line[..colon]))
 }
 
 /// The physical lines, without their ends.
