@@ -155,11 +155,16 @@ async fn purge_some(store: &Store, until: i64, changes: i64, last: i64) -> Resul
         }
         store.purge_mailbox(mailbox, until).await?;
         while store.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, changes).await).await? {}
-        let kept = changes.min(clock::now() - KEPT_FOR_CARDS);
+        let kept = kept_until(changes);
         while store.write(Some(mailbox), async move |tx| remove_kept(tx, mailbox, kept, false).await).await? {}
         store.write(Some(mailbox), async move |tx| idempotency::purge(tx, mailbox).await).await?;
     }
     Ok(next)
+}
+
+/// Until when entries that are kept for CardDAV have expired, given the same of all others.
+fn kept_until(changes: i64) -> i64 {
+    changes.min(clock::now() - KEPT_FOR_CARDS)
 }
 
 /// Further content of a mailbox whose user is removed. Folders are only marked, because they must be empty to be removed.
@@ -202,12 +207,20 @@ select id,
     or coalesce((
         select changed_date_time from changes where mailbox = m.id and seq > coalesce((
             select max(seq) from changes where mailbox = m.id and kept), 0)
-        order by seq limit 1) <= $5, false),
+        order by seq limit 1) <= $5, false)
+    or exists (
+        select 1 from (
+            select folder_id, seq, changed_date_time from changes where mailbox = m.id and kept order by seq limit 100) l
+        where l.changed_date_time <= $6
+            and (not exists (select 1 from folders f where f.mailbox = m.id and f.id = l.folder_id) or l.seq < (
+                select max(e.seq) from changes e
+                where e.mailbox = m.id and e.folder_id = l.folder_id and e.contact_id is not null))),
     not exists (select 1 from users where mailbox = m.id) and (
         exists (select 1 from folders where mailbox = m.id) or exists (select 1 from changes where mailbox = m.id))
 from mailboxes m where id > $3 order by id limit $4";
     let over = tx.now() - idempotency::KEPT;
     let statement = Statement::new(text).bind(until).bind(over).bind(last).bind(MAILBOXES).bind(changes);
+    let statement = statement.bind(kept_until(changes));
     let rows = tx.reading().await?.rows(statement).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
 }
@@ -256,13 +269,14 @@ where mailbox = $1 and seq <= $2 and not kept and (contact_id is null or not rem
     Ok(true)
 }
 
-/// Removes the first entries that are kept for CardDAV and expired, but the last of each folder, whose number tells how far its
-/// clients are. Returns whether there may be more.
+/// Removes the first entries that are kept for CardDAV and expired, but the last of each folder that is there, whose number tells
+/// how far its clients are. Returns whether there may be more.
 async fn remove_kept(tx: &mut Tx, mailbox: i64, until: i64, even_last: bool) -> Result<bool, Error> {
     let text = "
 select max(seq) from (
     select seq from changes l
-    where mailbox = $1 and kept and changed_date_time <= $2 and ($4 or seq < (
+    where mailbox = $1 and kept and changed_date_time <= $2 and ($4
+        or not exists (select 1 from folders f where f.mailbox = $1 and f.id = l.folder_id) or seq < (
         select max(e.seq) from changes e where e.mailbox = $1 and e.folder_id = l.folder_id and e.contact_id is not null))
     order by seq limit $3
 ) first";
@@ -271,7 +285,8 @@ select max(seq) from (
     let Some(last) = row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? else { return Ok(false) };
     let text = "
 delete from changes
-where mailbox = $1 and seq <= $2 and kept and changed_date_time <= $3 and ($4 or seq < (
+where mailbox = $1 and seq <= $2 and kept and changed_date_time <= $3 and ($4
+    or not exists (select 1 from folders f where f.mailbox = $1 and f.id = changes.folder_id) or seq < (
     select max(e.seq) from changes e where e.mailbox = $1 and e.folder_id = changes.folder_id and e.contact_id is not null))";
     tx.execute(Statement::new(text).bind(mailbox).bind(last).bind(until).bind(even_last)).await?;
     cards::forget(tx, mailbox, last).await?;
