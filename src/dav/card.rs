@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use super::error::Fail;
 use crate::clock;
-use crate::domain::card::{CardVersion, uid_key};
+use crate::domain::card::CardVersion;
 use crate::domain::contact::patch::{ContactPatch, derived_name};
 use crate::domain::contact::{Properties, Text};
 use crate::domain::photo::Picture;
@@ -44,7 +44,7 @@ pub(crate) fn render(whole: &WholeCard, asked: Option<CardVersion>) -> String {
     let kept = card.zip(text.as_deref()).map(|(card, text)| {
         // A group has only its text. A UID that another card has is replaced.
         let is_same = whole.contact.as_ref().is_none_or(|contact| contact.version == card.contact_version);
-        let has_uid = card.uid.as_deref().is_none_or(|uid| uid_key(uid) == card.uid_key);
+        let has_uid = card.has_own_uid();
         let is_group = whole.contact.is_none();
         KeptCard { text, contact_current: is_group || is_same && has_uid, photo_current: is_group || photo_current }
     });

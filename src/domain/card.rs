@@ -114,10 +114,12 @@ pub struct Card {
 impl Card {
     /// The UID it is shown with: its own, if no other card of the folder had it before.
     pub fn shown_uid(&self) -> &str {
-        match &self.uid {
-            Some(uid) if uid_key(uid) == self.uid_key => uid,
-            _ => &self.uid_key,
-        }
+        self.uid.as_deref().filter(|_| self.has_own_uid()).unwrap_or(&self.uid_key)
+    }
+
+    /// Whether it is shown with the UID of its text, if that has one. Otherwise the text is not what clients are to get.
+    pub fn has_own_uid(&self) -> bool {
+        self.uid.as_deref().is_none_or(|uid| uid_key(uid) == self.uid_key)
     }
 
     /// The text with the photo back in its place: the same octets as were sent, if the photo has not changed since.

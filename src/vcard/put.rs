@@ -1,14 +1,12 @@
 //! What a PUT of a card changes of its contact: only what the card showed before and says differently now. Properties
-//! that no card shows stay (docs/carddav.md).
-
-use std::collections::BTreeMap;
+//! that no card shows stay, and so does a value that the card replaces by one above a limit: that stays in the card only
+//! (docs/carddav.md).
 
 use crate::domain::contact::patch::{ContactPatch, derived_name};
-use crate::domain::contact::{Address, Complex, Email, Phone, Properties, Text, Website};
+use crate::domain::contact::{Address, Complex, Email, MAX_ENTRIES, Phone, Properties, Text, Website};
 use crate::vcard::card::CardText;
 use crate::vcard::line::Line;
 use crate::vcard::read::{CardOrigin, FromLine, Projection};
-use crate::vcard::record::Fate;
 use crate::vcard::write::{self, Class, NewLine};
 use crate::vcard::{Audience, Version, text};
 
@@ -19,9 +17,6 @@ pub struct Put {
     pub patch: ContactPatch,
     /// The photo: `None` if it stays, else the new one or none.
     pub photo: Option<Option<Vec<u8>>>,
-    /// The properties that are above a limit now and were not before, each with the reason: `too long`, `too many`,
-    /// `too large`. The card must be refused then, because the contact would lose data.
-    pub over: Vec<(String, &'static str)>,
 }
 
 impl Put {
@@ -53,45 +48,24 @@ pub fn put(current: &Properties, shown: &str, body: &str) -> Put {
     let flag = |of: &Projection| of.flag.as_ref().map(|from| from.value.clone());
     put.patch.flag = flag(&now).filter(|now| flag(&then).as_ref() != Some(now)).map(Some);
     collections(current, &then, &now, &mut put.patch);
-    let mut before = BTreeMap::new();
-    for one in over(&then, shown) {
-        *before.entry(one).or_insert(0_usize) += 1;
-    }
-    put.over = over(&now, body);
-    put.over.retain(|one| match before.get_mut(one) {
-        Some(count) if *count > 0 => {
-            *count -= 1;
-            false
-        }
-        _ => true,
-    });
+    let over = now.over.photo;
     let photo = |of: Projection| of.photo.map(|from| from.value);
     let (then, now) = (photo(then), photo(now));
-    put.photo = (then != now).then_some(now);
+    put.photo = (then != now && !(over && now.is_none())).then_some(now);
     put
-}
-
-/// The properties of a card that are above a limit.
-pub fn over(card: &Projection, text: &str) -> Vec<(String, &'static str)> {
-    let over = |fate: &Option<Fate>| match fate {
-        Some(Fate::Aside(Some(reason)) | Fate::Lost(reason)) => Some(*reason),
-        _ => None,
-    };
-    if !card.fates.iter().any(|fate| over(fate).is_some()) {
-        return Vec::new();
-    }
-    let parsed = CardText::parse(text);
-    let lines = parsed.lines();
-    let with =
-        lines.iter().zip(&card.fates).filter_map(|(line, fate)| Some((line.name.to_ascii_uppercase(), over(fate)?)));
-    with.collect()
 }
 
 fn texts(current: &Properties, then: &Projection, now: &Projection, patch: &mut ContactPatch) {
     let value = |of: &'_ Projection, text: Text| of.texts[text as usize].as_ref().map(|from| from.value.clone());
     for text in Text::ALL {
+        let is_over = now.over.texts[text as usize];
+        if is_over && (text == Text::PersonalNotes || now.texts[text as usize].is_none()) {
+            continue;
+        }
+        let was_over = then.over.texts[text as usize];
         let (then, new) = (value(then, text), value(now, text));
-        if then == new {
+        // The card did not show what the contact kept in place of a value above a limit.
+        if then == new && !(was_over && current.text(text) != new.as_deref()) {
             continue;
         }
         patch.texts[text as usize] = match (text, new) {
@@ -114,20 +88,60 @@ fn texts(current: &Properties, then: &Projection, now: &Projection, patch: &mut 
 fn collections(current: &Properties, then: &Projection, now: &Projection, patch: &mut ContactPatch) {
     let (v3, card_dav) = (Version::V3, Audience::CardDav);
     let shown = |row: &Email| first(said(write::entries::email_line(row, v3, card_dav))?.emails);
-    patch.emails = merged_complex(&current.emails, &then.emails, &now.emails, shown, "address", change_email);
+    patch.emails = merged_complex(
+        &current.emails,
+        (&then.emails, then.over.emails),
+        (&now.emails, now.over.emails),
+        shown,
+        "address",
+        change_email,
+    );
     let shown = |row: &Phone| first(said(write::entries::phone_line(row, v3, card_dav))?.phones);
-    patch.phones = merged_complex(&current.phones, &then.phones, &now.phones, shown, "number", change);
+    patch.phones = merged_complex(
+        &current.phones,
+        (&then.phones, then.over.phones),
+        (&now.phones, now.over.phones),
+        shown,
+        "number",
+        change,
+    );
     let shown = |row: &Address| first(said(write::entries::address_line(row, v3, card_dav))?.addresses);
-    patch.addresses = merged_complex(&current.addresses, &then.addresses, &now.addresses, shown, "", change);
+    patch.addresses = merged_complex(
+        &current.addresses,
+        (&then.addresses, then.over.addresses),
+        (&now.addresses, now.over.addresses),
+        shown,
+        "",
+        change,
+    );
     let shown = |row: &Website| first(said(write::entries::website_line(row, v3, card_dav))?.websites);
-    patch.websites = merged_complex(&current.websites, &then.websites, &now.websites, shown, "address", change);
+    patch.websites = merged_complex(
+        &current.websites,
+        (&then.websites, then.over.websites),
+        (&now.websites, now.over.websites),
+        shown,
+        "address",
+        change,
+    );
     let replace = |row: &mut String, _: &String, now: &String| row.clone_from(now);
     let lists = [
-        (&current.im_addresses, &then.im_addresses, &now.im_addresses, Class::ImAddresses),
-        (&current.children, &then.children, &now.children, Class::Children),
-        (&current.categories, &then.categories, &now.categories, Class::Categories),
+        (
+            &current.im_addresses,
+            [(&then.im_addresses, then.over.im_addresses), (&now.im_addresses, now.over.im_addresses)],
+            Class::ImAddresses,
+        ),
+        (
+            &current.children,
+            [(&then.children, then.over.children), (&now.children, now.over.children)],
+            Class::Children,
+        ),
+        (
+            &current.categories,
+            [(&then.categories, then.over.categories), (&now.categories, now.over.categories)],
+            Class::Categories,
+        ),
     ];
-    let [ims, children, categories] = lists.map(|(current, then, now, class)| {
+    let [ims, children, categories] = lists.map(|(current, [then, now], class)| {
         merged(current, then, now, |row: &String| text_shown(class, row), |_, _| false, |_, _| false, replace)
     });
     (patch.im_addresses, patch.children, patch.categories) = (ims, children, categories);
@@ -167,8 +181,8 @@ fn first<T>(list: Vec<FromLine<T>>) -> Option<T> {
 /// [`merged`] for entries whose key is the member of this name.
 fn merged_complex<T: Complex + Clone + PartialEq>(
     current: &[T],
-    then: &[FromLine<T>],
-    now: &[FromLine<T>],
+    then: (&Vec<FromLine<T>>, usize),
+    now: (&Vec<FromLine<T>>, usize),
     row_shown: impl Fn(&T) -> Option<T>,
     key: &str,
     change: impl Fn(&mut T, &T, &T),
@@ -181,17 +195,18 @@ fn merged_complex<T: Complex + Clone + PartialEq>(
 
 /// The rows of a collection after a PUT, or `None` if they stay. A new entry is matched with an old one if they are
 /// equal, else if they have the same key, else by order among similar ones; its row keeps what no card shows. Rows that
-/// no card shows stay, at the end.
+/// no card shows stay, at the end, and as many unmatched rows as there are entries above a limit, whose place they may have.
 fn merged<T: Clone + PartialEq>(
     current: &[T],
-    then: &[FromLine<T>],
-    now: &[FromLine<T>],
+    (then, over_then): (&Vec<FromLine<T>>, usize),
+    (now, over): (&Vec<FromLine<T>>, usize),
     row_shown: impl Fn(&T) -> Option<T>,
     same_key: impl Fn(&T, &T) -> bool,
     alike: impl Fn(&T, &T) -> bool,
     change: impl Fn(&mut T, &T, &T),
 ) -> Option<Vec<T>> {
-    if then.len() == now.len() && then.iter().zip(now).all(|(then, now)| then.value == now.value) {
+    let same = then.len() == now.len() && then.iter().zip(now).all(|(then, now)| then.value == now.value);
+    if same && over_then <= over {
         return None;
     }
     let mut matched: Vec<Option<usize>> = vec![None; now.len()];
@@ -219,6 +234,7 @@ fn merged<T: Clone + PartialEq>(
             Some(at)
         })
         .collect();
+    let taken: Vec<usize> = matched.iter().filter_map(|i| row_of[(*i)?]).collect();
     let mut rows: Vec<T> = Vec::with_capacity(now.len());
     for (now, matched) in now.iter().zip(&matched) {
         let row = matched.and_then(|i| Some((&then[i].value, current[row_of[i]?].clone())));
@@ -232,7 +248,18 @@ fn merged<T: Clone + PartialEq>(
     }
     // Two rows with the same text are one entry in a card. The second row stays as long as the first.
     let twin = |i: usize| row_free[i] && now.iter().any(|now| shown[i].as_ref() == Some(&now.value));
-    rows.extend((0..current.len()).filter(|i| shown[*i].is_none() || twin(*i)).map(|i| current[i].clone()));
+    let mut room = over.min(MAX_ENTRIES.saturating_sub(rows.len()));
+    let mut stays = |i: usize| {
+        let is = room > 0 && !taken.contains(&i);
+        room -= usize::from(is);
+        is
+    };
+    let kept = (0..current.len()).filter(|i| shown[*i].is_none() || twin(*i) || stays(*i));
+    rows.extend(kept.map(|i| current[i].clone()));
+    // Only the order differs, because rows that stay stand at the end.
+    if over > 0 && rows.len() == current.len() && current.iter().all(|row| rows.contains(row)) {
+        return None;
+    }
     (rows != current).then_some(rows)
 }
 

@@ -288,13 +288,17 @@ thread_local! {
 }
 
 #[test]
-fn a_card_over_a_limit_is_told_and_a_photo_comes_and_goes() {
+fn a_value_over_a_limit_changes_nothing_and_a_photo_comes_and_goes() {
     let jpeg = b"\xff\xd8\xff\xe0\0\x04ab\xff\xff\xff\xfe\0\x02\xff\xc2\0\x0b\x08\x01\0\x02\0\x01\x01\x11\0";
     let gif = b"GIF89a\x40\x01\xc8\x00\0\0\0";
     let properties = crate::round::record("BEGIN:VCARD\r\nFN:x\r\nEND:VCARD\r\n").patch.into_properties();
     let card = "BEGIN:VCARD\nVERSION:3.0\nUID:1\nFN:x\nX-A:b\nEND:VCARD\n";
-    let over = put(&properties, card, &card.replace("X-A", &format!("TITLE:{}\nX-A", "a".repeat(4_097)))).over;
-    assert_eq!(over, [("TITLE".to_owned(), "too long")]);
+    let titled = crate::round::record("BEGIN:VCARD\r\nFN:x\r\nTITLE:t\r\nEND:VCARD\r\n").patch.into_properties();
+    let with_title = |title: &str| card.replace("X-A", &format!("TITLE:{title}\nX-A"));
+    let (fits, long) = (with_title("t"), with_title(&"a".repeat(4_097)));
+    assert!(put(&titled, &fits, &long).is_empty());
+    assert_eq!(put(&titled, &long, &fits).patch.texts[Text::JobTitle as usize], Some(Some("t".to_owned())));
+    assert_eq!(put(&titled, &long, card).patch.texts[Text::JobTitle as usize], Some(None));
     let with = |photo: Option<&[u8]>, text: &str| {
         let shown = CardContent { properties: &properties, uid: "1", photo, last_modified: Some(0) };
         render(&shown, Some(KeptCard { text, contact_current: true, photo_current: false }), None, Audience::CardDav)

@@ -50,6 +50,7 @@ impl<'a> CardLines<'a> {
         let email = Email { name: name.or_else(|| address.clone()), address, kind, other_label };
         let members = [&email.name, &email.address, &email.other_label, &email.kind];
         if members.into_iter().flatten().any(|member| is_long(member)) {
+            self.out.over.emails += 1;
             return TOO_LONG;
         }
         let (added, fate) = Self::add(self.exact, &mut self.out.emails, &mut self.out.twins, i, email);
@@ -71,6 +72,7 @@ impl<'a> CardLines<'a> {
         let own = own.map(|own| (own, false));
         let (kind, partial) = own.unwrap_or_else(|| (Some(kind.to_owned()), partial));
         if is_long(&number) || kind.as_deref().is_some_and(is_long) {
+            self.out.over.phones += 1;
             return TOO_LONG;
         }
         let number = Some(number).filter(|number| !number.is_empty());
@@ -126,6 +128,7 @@ impl<'a> CardLines<'a> {
             street.push_str(&extended);
         }
         if [&post_office_box, &street, &city, &state, &postal_code, &country].into_iter().any(|text| is_long(text)) {
+            self.out.over.addresses += 1;
             return TOO_LONG;
         }
         let some = |text: String| Some(text).filter(|text| !text.is_empty());
@@ -176,6 +179,7 @@ impl<'a> CardLines<'a> {
         let website = Website { kind, address, display_name: own_name.or(name) };
         let members = [&website.kind, &website.address, &website.display_name];
         if members.into_iter().flatten().any(|member| is_long(member)) {
+            self.out.over.websites += 1;
             return TOO_LONG;
         }
         Self::add(self.exact, &mut self.out.websites, &mut self.out.twins, i, website).1
@@ -209,6 +213,7 @@ impl<'a> CardLines<'a> {
             }
         };
         if is_long(&address) {
+            self.out.over.im_addresses += 1;
             return TOO_LONG;
         }
         Self::add(self.exact, &mut self.out.im_addresses, &mut self.out.twins, i, address).1
@@ -220,6 +225,7 @@ impl<'a> CardLines<'a> {
             return None;
         }
         if is_long(&name) {
+            self.out.over.children += 1;
             return TOO_LONG;
         }
         Self::add(self.exact, &mut self.out.children, &mut self.out.twins, i, name).1
@@ -257,6 +263,7 @@ impl<'a> CardLines<'a> {
                 continue;
             }
             let next = if is_long(name) {
+                self.out.over.categories += 1;
                 TOO_LONG
             } else {
                 Self::add(self.exact, &mut self.out.categories, &mut self.out.twins, i, name.to_owned()).1

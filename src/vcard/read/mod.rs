@@ -82,6 +82,31 @@ pub struct Projection {
     pub adapted: Vec<usize>,
     /// Lines that repeat an entry, each with the line of the first.
     pub twins: Vec<(usize, usize)>,
+    /// What is over a limit.
+    pub over: OverLimit,
+}
+
+/// Values of a card that are longer or larger than a contact's may be. They stay in the card.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OverLimit {
+    /// Indexed by [`Text`].
+    pub texts: [bool; Text::ALL.len()],
+    /// How many entries.
+    pub emails: usize,
+    /// The same.
+    pub phones: usize,
+    /// The same.
+    pub addresses: usize,
+    /// The same.
+    pub websites: usize,
+    /// The same.
+    pub im_addresses: usize,
+    /// The same.
+    pub children: usize,
+    /// The same.
+    pub categories: usize,
+    /// Whether there is a photo.
+    pub photo: bool,
 }
 
 impl Projection {

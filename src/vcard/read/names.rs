@@ -90,6 +90,7 @@ impl<'a> CardLines<'a> {
             return ASIDE;
         }
         if value.len() > text.max() && value.chars().count() > text.max() {
+            self.out.over.texts[text as usize] = true;
             return TOO_LONG;
         }
         self.out.texts[text as usize] = Some(FromLine { line: i, value });
@@ -198,6 +199,7 @@ impl<'a> CardLines<'a> {
         }
         let length = note.chars().count() + usize::from(self.notes > 0);
         if self.notes + length > Text::PersonalNotes.max() {
+            self.out.over.texts[Text::PersonalNotes as usize] = true;
             return TOO_LONG;
         }
         self.notes += length;

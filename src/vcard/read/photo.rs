@@ -52,9 +52,11 @@ impl<'a> CardLines<'a> {
         }
         let Some(value) = bytes(line) else { return ASIDE };
         if value.len() > MAX_PHOTO {
+            self.out.over.photo = true;
             return Some(Fate::Lost("too large"));
         }
         if Picture::recognize(&value).is_err() {
+            self.out.over.photo = true;
             return ASIDE;
         }
         self.out.photo = Some(FromLine { line: i, value });

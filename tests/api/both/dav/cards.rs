@@ -1,8 +1,8 @@
 //! Cards: what is put comes back to the octet, Graph and CardDAV work on the same contact, and each refusal has its element.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{ADA, BOOK, ask, basic, between, card, contacts, propfind, put};
+use super::{ADA, BOOK, all, ask, basic, between, card, contacts, propfind, put};
 use crate::app::TestApp;
 use crate::both::pictures::gif;
 
@@ -180,6 +180,76 @@ fn a_card_that_lacks_something_is_mended_and_one_bad_value_never_refuses_it() {
     assert_eq!(made.status, 201, "{}", made.text());
     let got = ann.get(&path);
     assert_eq!((got.text(), got.header("etag")), (odd, made.header("etag")));
+}
+
+#[test]
+fn a_value_over_a_limit_stays_in_the_card_and_the_contact_keeps_what_it_had() {
+    let app = TestApp::new();
+    let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
+    let path = format!("{BOOK}a.vcf");
+    let with = |lines: &str| card("A", &format!("{ADA}{lines}"));
+    let tel = "TEL;TYPE=CELL:1\r\n";
+    put(
+        &ann,
+        &path,
+        &[],
+        &with(&format!("TITLE:Countess\r\nNOTE:n\r\nEMAIL:a@x.example\r\nEMAIL:b@x.example\r\n{tel}")),
+    );
+    let contact = || contacts(&graph).remove(0);
+    let before = contact();
+    let id = before["id"].as_str().unwrap().to_owned();
+    let (long, note) = ("x".repeat(5_000), "y".repeat(3 << 20));
+    let over = with(&format!("TITLE:{long}\r\nNOTE:{note}\r\nEMAIL:{long}@x.example\r\nEMAIL:b@x.example\r\n{tel}"));
+    let changed = put(&ann, &path, &[], &over);
+    assert_eq!((changed.status, changed.headers.contains_key("etag")), (204, true), "{}", changed.text());
+    assert_eq!(ann.get(&path).text(), over);
+    for name in ["jobTitle", "personalNotes", "emailAddresses", "mobilePhone", "surname"] {
+        assert_eq!(contact()[name], before[name], "{name}");
+    }
+    // Another change of the card changes only that, and a change by Graph takes nothing out of the card.
+    assert_eq!(put(&ann, &path, &[], &over.replace("CELL:1", "CELL:2")).status, 204);
+    assert_eq!((&contact()["mobilePhone"], &contact()["jobTitle"]), (&json!("2"), &json!("Countess")));
+    graph.patch(&format!("/v1.0/me/contacts/{id}"), json!({"department": "D"})).json(200);
+    let unfolded = ann.get(&path).text().replace("\r\n ", "");
+    for line in [
+        &format!("TITLE:{long}"),
+        "TITLE:Countess",
+        &format!("NOTE:{note}"),
+        &format!(":{long}@x.example"),
+        ":a@x.example",
+    ] {
+        assert!(unfolded.contains(&format!("{line}\r\n")), "{}", &line[..line.len().min(40)]);
+    }
+    // What fits again reaches the contact, and what goes is gone.
+    let short = with("TITLE:Baroness\r\nEMAIL:b@x.example\r\n");
+    assert_eq!(put(&ann, &path, &[], &short).status, 204);
+    let now = contact();
+    assert_eq!((&now["jobTitle"], &now["personalNotes"]), (&json!("Baroness"), &json!("")));
+    assert_eq!(now["emailAddresses"].as_array().unwrap().len(), 1);
+    put(&ann, &path, &[], &with(&format!("TITLE:{long}\r\nEMAIL:{long}@x.example\r\n")));
+    assert_eq!((&contact()["jobTitle"], &contact()["emailAddresses"]), (&json!("Baroness"), &now["emailAddresses"]));
+    put(&ann, &path, &[], &with(""));
+    assert_eq!((&contact()["jobTitle"], &contact()["emailAddresses"]), (&Value::Null, &json!([])));
+}
+
+#[test]
+fn a_card_whose_uid_another_has_is_shown_and_exported_with_a_uid_of_its_own() {
+    let app = TestApp::new();
+    let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
+    let other = graph.post("/me/contactFolders", "{\"displayName\":\"Other\"}").id();
+    put(&ann, &format!("{BOOK}a.vcf"), &[], &card("A", &format!("{ADA}X-ODD:first\r\n")));
+    put(&ann, &format!("/dav/addressbooks/ann/{other}/a.vcf"), &[], &card("A", &format!("{ADA}X-ODD:second\r\n")));
+    let inside = graph.get(&format!("/v1.0/me/contactFolders/{other}/contacts")).json(200);
+    let id = inside["value"][0]["id"].as_str().unwrap().to_owned();
+    graph.patch(&format!("/me/contacts/{id}"), json!({"parentFolderId": "contacts"})).json(200);
+    let shown = ann.get(&format!("{BOOK}{id}.vcf")).text();
+    assert!(shown.contains(&format!("UID:{id}\r\n")) && shown.contains("X-ODD:second\r\n"), "{shown}");
+    let exported = graph.get("/me/contacts/$export").text();
+    let mut uids = all(&exported, "UID:", "\r\n");
+    uids.sort();
+    let mut expected = vec!["A".to_owned(), id];
+    expected.sort();
+    assert_eq!(uids, expected, "{exported}");
 }
 
 #[test]
