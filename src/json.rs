@@ -1,5 +1,5 @@
 //! Parses JSON more strictly than serde_json, and without losing anything. An object that repeats a member name (ignoring
-//! case) is refused, and so are a text with too many values and NUL characters, which no engine stores faithfully.
+//! case, except in JSContact) is refused, and so are a text with too many values and NUL characters, which no engine stores faithfully.
 //! serde_json refuses everything else that RFC 8259 does not allow, nesting over 128 levels and lone surrogates. Numbers
 //! keep all their digits: serde_json would reduce them to 64 bits (or, with `arbitrary_precision`, turn them into an object
 //! that a client could send too), so it gets a 0 in place of each.
@@ -38,8 +38,21 @@ impl Json {
     /// # Errors
     /// The message for the client: what is wrong, with line and column.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        Self::read_names(bytes, false)
+    }
+
+    /// The same where names that differ in letter case are different names, as in JSContact, whose keys are any Id (RFC 9553,
+    /// section 1.4.1).
+    ///
+    /// # Errors
+    /// As [`Json::read`].
+    pub fn read_case_sensitive(bytes: &[u8]) -> Result<Self, String> {
+        Self::read_names(bytes, true)
+    }
+
+    fn read_names(bytes: &[u8], case_sensitive: bool) -> Result<Self, String> {
         let (shown, numbers) = without_numbers(bytes);
-        let state = RefCell::new(ParseState { left: MAX_VALUES, numbers: numbers.into_iter() });
+        let state = RefCell::new(ParseState { left: MAX_VALUES, case_sensitive, numbers: numbers.into_iter() });
         let mut reader = serde_json::Deserializer::from_slice(&shown);
         ValueSeed { state: &state }
             .deserialize(&mut reader)
@@ -150,6 +163,8 @@ fn is_number(text: &str) -> bool {
 struct ParseState {
     /// Number of values that are still allowed.
     left: usize,
+    /// Whether letter case tells names apart.
+    case_sensitive: bool,
     /// The remaining numbers.
     numbers: std::vec::IntoIter<String>,
 }
@@ -218,15 +233,18 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let case_sensitive = self.state.borrow().case_sensitive;
         let mut names = HashSet::new();
         let mut members = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
             if name.contains('\0') {
                 return Err(A::Error::custom("a member name holds the NUL character"));
             }
-            if !names.insert(name.to_lowercase()) {
+            let is_new = names.insert(if case_sensitive { name.clone() } else { name.to_lowercase() });
+            if !is_new {
+                let case = if case_sensitive { "" } else { " (letter case is ignored)" };
                 return Err(A::Error::custom(format_args!(
-                    "the member '{}' is repeated in one object (letter case is ignored)",
+                    "the member '{}' is repeated in one object{case}",
                     crate::domain::plain::shorten(&name)
                 )));
             }
@@ -291,6 +309,13 @@ mod tests {
             let error = Json::read(bytes).unwrap_err();
             assert!(error.contains(why), "{error:?} does not say {why:?}");
         }
+    }
+
+    #[test]
+    fn letter_case_tells_names_apart_where_that_is_asked() {
+        let text = r#"{"e1":{"a":1,"A":2},"E1":3}"#;
+        assert_eq!(Json::read_case_sensitive(text.as_bytes()).unwrap().to_string(), text);
+        assert!(Json::read_case_sensitive(br#"{"a":1,"a":2}"#).unwrap_err().contains("'a' is repeated in one object"));
     }
 
     #[test]

@@ -235,7 +235,7 @@ pub(super) fn props(draft: &mut Draft, values: &[Json]) {
         }
         seen.push(own);
         let is_same = text(params, "of") == Some(hash(&own.value(&said)).as_str());
-        let json = Json::read(json.as_bytes()).ok().filter(|_| is_same);
+        let json = Json::read_case_sensitive(json.as_bytes()).ok().filter(|_| is_same);
         match json.and_then(|json| own.set(&mut draft.patch, &json)) {
             Some(()) => draft.note("vCardProps", Fate::Mapped),
             None => draft.note("vCardProps", Fate::Ignored("another member of the Card has changed")),

@@ -79,7 +79,7 @@ impl JsonReader {
                 self.append(&piece.raw);
                 continue;
             }
-            let value = value(&piece);
+            let value = value(&piece, self.format);
             if matches!(value, Err(Refusal { reason: "not JSON", .. })) {
                 self.values.give_back(&mut piece);
             }
@@ -147,12 +147,13 @@ fn too_large() -> Refusal {
 }
 
 /// The value of a record.
-fn value(piece: &JsonPiece) -> Result<Json, Refusal> {
+fn value(piece: &JsonPiece, format: Format) -> Result<Json, Refusal> {
     if piece.too_large {
         return Err(too_large());
     }
     let raw = piece.raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&piece.raw);
-    Json::read(raw).map_err(|why| {
+    let read = if format == Format::JsContact { Json::read_case_sensitive(raw) } else { Json::read(raw) };
+    read.map_err(|why| {
         let reason = if why.contains("recursion limit") { "too deep" } else { "not JSON" };
         Refusal { reason, detail: Some(why) }
     })

@@ -201,7 +201,8 @@ impl CardBuilder {
                 aside.of.as_ref() == Some(&entry.of)
                     && aside.name.split_once('/').is_some_and(|(collection, _)| collection == entry.collection)
             };
-            let kept = asides.iter().find(kept).and_then(|aside| Json::read(aside.value.as_bytes()).ok());
+            let kept =
+                asides.iter().find(kept).and_then(|aside| Json::read_case_sensitive(aside.value.as_bytes()).ok());
             if let Some(value @ Json::Object(_)) = kept {
                 entry.value = value;
             }
@@ -213,7 +214,7 @@ impl CardBuilder {
         }
         if !properties.categories.is_empty() {
             let mut words = ObjectMembers::new();
-            // Many readers, also ours, refuse names of members that differ only in letter case.
+            // Many readers refuse names of members that differ only in letter case.
             for word in &properties.categories {
                 let word_lower = word.to_lowercase();
                 if words.iter().all(|(known, _)| known.to_lowercase() != word_lower) {
@@ -248,7 +249,7 @@ fn further(members: &mut ObjectMembers, asides: &[Aside]) -> Vec<Json> {
     }
     let mut props = Vec::new();
     for (number, aside) in asides.iter().enumerate().filter(|(_, aside)| aside.of.is_none()) {
-        let Ok(value) = Json::read(aside.value.as_bytes()) else { continue };
+        let Ok(value) = Json::read_case_sensitive(aside.value.as_bytes()) else { continue };
         let free = taken.insert(aside.name.to_lowercase());
         match aside.name.split_once('/') {
             None if aside.name == "vCardProps" => props.push(value),
@@ -257,7 +258,7 @@ fn further(members: &mut ObjectMembers, asides: &[Aside]) -> Vec<Json> {
                 let other = format!("{key}-{number}");
                 put(members, collection, if free { key } else { &other }, value);
             }
-            _ if free => members.push((aside.name.clone(), value)),
+            _ if members.iter().all(|(known, _)| *known != aside.name) => members.push((aside.name.clone(), value)),
             _ => {}
         }
     }
@@ -271,7 +272,8 @@ fn name_entry(properties: &Properties, asides: &[Aside]) -> Option<Json> {
     let patch = ContactPatch { texts: properties.texts.clone().map(Some), ..ContactPatch::default() };
     let of = own::name_of(&patch);
     let kept = asides.iter().find(|aside| aside.name == "name" && aside.of.as_ref() == Some(&of));
-    if let Some(Json::Object(mut name)) = kept.and_then(|aside| Json::read(aside.value.as_bytes()).ok()) {
+    if let Some(Json::Object(mut name)) = kept.and_then(|aside| Json::read_case_sensitive(aside.value.as_bytes()).ok())
+    {
         name.retain(|(member, _)| member != "full");
         name.extend(full.map(|full| ("full".to_owned(), string(full))));
         return Some(Json::Object(name));
