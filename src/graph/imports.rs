@@ -2,9 +2,11 @@
 //! committed, and at last the counts (docs/import-export.md, "Over HTTP").
 
 use std::io::{self, Read};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web::Bytes;
+use futures_util::future::{self, Either};
 use futures_util::stream::{self, StreamExt as _};
 use multer::Multipart;
 use serde_json::{Value, json};
@@ -12,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::import::{ImportProgress, Run};
+use crate::formats::charset::encoding_named;
 use crate::formats::csv::dates::DateOrder;
 use crate::formats::detect::{ColumnMap, FileFormat, ReadOptions};
 use crate::graph::authorize::Mailbox;
@@ -87,8 +90,14 @@ pub(crate) async fn import(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
         let _turn = turn;
         let mut telling = Telling { lines: lines.clone(), begun: Some(begun) };
         let file = Box::new(File { pieces: file, rest: Bytes::new(), ended: false });
-        let fed = feed_all(body, boundary, pieces);
-        let (done, ()) = futures_util::join!(import::run(&store, job, file, &mut telling), fed);
+        let done = {
+            let importing = pin!(import::run(&store, job, file, &mut telling));
+            match future::select(importing, pin!(feed_all(body, boundary, pieces))).await {
+                // Nobody wants the rest of the body, which may never come.
+                Either::Left((done, _)) => done,
+                Either::Right(((), importing)) => importing.await,
+            }
+        };
         let last = match (done, telling.begun.take()) {
             // The answer has not begun, so that it can still say so.
             (Err(error), Some(begun)) => return drop(begun.send(Err(error))),
@@ -120,6 +129,10 @@ fn job(call: &Call<'_>) -> Result<ImportJob, Error> {
     if let Some(name) = option("dateOrder") {
         let unknown = || refused("dateOrder", "'dateOrder' must be dmy or mdy.".to_owned());
         options.date_order = Some(DateOrder::parse(&name).ok_or_else(unknown)?);
+    }
+    if let Some(name) = option("encoding") {
+        let unknown = || refused("encoding", "'encoding' is no name of a character set.".to_owned());
+        options.encoding = Some(encoding_named(&name).ok_or_else(unknown)?);
     }
     if let Some(entries) = option("map") {
         let mut map = ColumnMap::default();
@@ -205,7 +218,7 @@ async fn feed_body(body: &mut Streamed, to: &mpsc::Sender<Fed>) -> Result<(), Er
 async fn feed_form(body: &mut Streamed, boundary: String, to: &mpsc::Sender<Fed>) -> Result<(), Error> {
     let (pump, pieces) = mpsc::channel::<Result<Bytes, io::Error>>(1);
     let pieces = stream::unfold(pieces, |mut pieces| async { pieces.recv().await.map(|piece| (piece, pieces)) });
-    let mut form = Multipart::new(pieces, boundary);
+    let form = Multipart::new(pieces, boundary);
     let pumped = async move {
         while let Some(piece) = body.next().await? {
             if pump.send(Ok(piece)).await.is_err() {
@@ -214,7 +227,9 @@ async fn feed_form(body: &mut Streamed, boundary: String, to: &mpsc::Sender<Fed>
         }
         Ok::<_, Error>(())
     };
-    let taken = async {
+    // The form ends with what takes it: what follows its last part is not waited for.
+    let taken = async move {
+        let mut form = form;
         let mut files = 0;
         while let Some(mut field) = form.next_field().await.map_err(|error| no_form(&error))? {
             if field.file_name().is_none() {

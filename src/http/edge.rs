@@ -35,7 +35,7 @@ use crate::store::Chunks;
 use crate::trace::spans::{self, Since};
 use crate::trace::{self, Current};
 
-/// Time for the system to send what was written before a fault ends the connection.
+/// Time for the system to send what was written before the connection is ended in the middle of an answer.
 const SENT: Duration = Duration::from_millis(50);
 
 /// What is found of a request on its way.
@@ -440,8 +440,15 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
     }
 }
 
-/// The pieces of an answer. An error ends them, breaks the connection, and is logged.
+/// The pieces of an answer. An error ends them, breaks the connection, and is logged. The pieces before it are sent first:
+/// the last of them may tell the client what is wrong.
 fn logged(pieces: Chunks, request_id: String) -> LocalBoxStream<'static, Result<web::Bytes, Error>> {
     let broke_off = move |error: &Error| tracing::warn!(request_id, %error, "an answer was interrupted");
-    Box::pin(pieces.map_ok(web::Bytes::from).inspect_err(broke_off))
+    let after_others = |piece: Result<web::Bytes, Error>| async {
+        if piece.is_err() {
+            tokio::time::sleep(SENT).await;
+        }
+        piece
+    };
+    Box::pin(pieces.map_ok(web::Bytes::from).inspect_err(broke_off).then(after_others))
 }

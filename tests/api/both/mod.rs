@@ -30,6 +30,7 @@ mod formats;
 mod headers;
 mod hints;
 pub mod imports;
+mod imports_refused;
 mod injection;
 mod limits;
 mod links;
