@@ -228,6 +228,7 @@ async fn main() {
             photos: Photos::All,
             guard: true,
             aside: false,
+            latin: false,
             split: None,
             graph: &GraphFile,
         };

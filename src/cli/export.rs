@@ -56,6 +56,10 @@ pub struct ExportArgs {
     #[arg(long, value_enum, default_value_t)]
     photos: WhichPhotos,
 
+    /// Character set of csv-outlook; old versions of Outlook read windows-1252. What it does not have is written as ? and counted
+    #[arg(long, value_enum, default_value_t)]
+    encoding: Encoding,
+
     /// Do not put an apostrophe before cells of CSV that a spreadsheet would run
     #[arg(long)]
     no_guard: bool,
@@ -75,6 +79,15 @@ enum WhichPhotos {
     Small,
     #[default]
     All,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Encoding {
+    #[default]
+    #[value(name = "utf-8")]
+    Utf8,
+    #[value(name = "windows-1252")]
+    Windows1252,
 }
 
 fn format(text: &str) -> Result<ExportFormat, String> {
@@ -119,7 +132,11 @@ async fn asked(store: &Store, config: &ExportArgs, mailbox: i64) -> Result<Asked
     };
     let listing = Listing { folder, filter, ..Listing::default() };
     let (format, guard, aside, split) = (config.format, !config.no_guard, config.aside, config.split);
-    Ok(Asked { mailbox, listing, format, photos, guard, aside, split, graph: &GraphFile })
+    let latin = config.encoding == Encoding::Windows1252;
+    if latin && format != ExportFormat::CsvOutlook {
+        return Err("--encoding windows-1252: only csv-outlook is written in it".to_owned());
+    }
+    Ok(Asked { mailbox, listing, format, photos, guard, aside, latin, split, graph: &GraphFile })
 }
 
 /// Reports the export on standard error, because standard output may be the file.
@@ -133,8 +150,14 @@ fn tell(summary: &Summary, as_json: bool) {
         return;
     }
     let _ = writeln!(out, "{} contacts exported", summary.contacts);
+    if summary.groups > 0 {
+        let _ = writeln!(out, "{} groups exported", summary.groups);
+    }
     if summary.photos_left_out > 0 {
         let _ = writeln!(out, "{} photos over 224 KB left out", summary.photos_left_out);
+    }
+    if summary.replaced > 0 {
+        let _ = writeln!(out, "{} characters that windows-1252 does not have are written as ?", summary.replaced);
     }
     if !summary.left_out.is_empty() {
         let _ = writeln!(out, "{}", summary.left_out.text());

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use encoding_rs::Encoding;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -15,6 +16,7 @@ use crate::cli::shown;
 use crate::domain::error::Error;
 use crate::domain::import::{ImportProgress, Run, Undone};
 use crate::domain::user::User;
+use crate::formats::charset::encoding_named;
 use crate::formats::csv::dates::DateOrder;
 use crate::formats::detect::{ColumnMap, FileFormat, ReadOptions};
 use crate::graph::json::contact::file::GraphFile;
@@ -70,6 +72,10 @@ pub struct ImportArgs {
     #[arg(long, value_parser = order, value_name = "ORDER")]
     date_order: Option<DateOrder>,
 
+    /// Character set of CSV where it is not found: windows-1252, shift_jis, utf-8 and so on, as web pages name them
+    #[arg(long, value_parser = encoding, value_name = "NAME")]
+    encoding: Option<&'static Encoding>,
+
     /// Meaning of columns in CSV of another program: Column=property, for instance Cell=phone/mobile. Can be repeated
     #[arg(long, value_name = "COLUMN=PROPERTY")]
     map: Vec<String>,
@@ -97,6 +103,10 @@ pub struct ImportArgs {
 
 fn format(text: &str) -> Result<FileFormat, String> {
     FileFormat::parse(text).ok_or_else(|| "it is none of those in --help".to_owned())
+}
+
+fn encoding(text: &str) -> Result<&'static Encoding, String> {
+    encoding_named(text).ok_or_else(|| "there is no character set of this name".to_owned())
 }
 
 fn order(text: &str) -> Result<DateOrder, String> {
@@ -142,7 +152,7 @@ async fn import_files(store: &Store, user: &User, config: &ImportArgs) -> Result
     };
     let mut map = ColumnMap::default();
     config.map.iter().try_for_each(|entry| map.add(entry)).map_err(|error| format!("--map: {error}"))?;
-    let options = ReadOptions { format: config.format, map, date_order: config.date_order };
+    let options = ReadOptions { format: config.format, map, date_order: config.date_order, encoding: config.encoding };
     let keeps_refused = config.refused.is_some();
     let match_email = config.matching.is_some();
     let how = How { match_email, keeps_refused, ..How::new(options, &GraphFile) };

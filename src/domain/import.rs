@@ -44,7 +44,16 @@ impl Incoming {
     }
 }
 
-/// The effect of a contact of a file on the mailbox.
+/// The card of a group of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncomingGroup {
+    /// Its identity.
+    pub uid: String,
+    /// The card, which has that UID.
+    pub text: String,
+}
+
+/// What a contact of a file did to the mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It is new.

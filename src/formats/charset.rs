@@ -3,10 +3,16 @@
 use std::borrow::Cow;
 
 use encoding_rs::{
-    CoderResult, Decoder, Encoding, SHIFT_JIS, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1251, WINDOWS_1252,
+    CoderResult, Decoder, Encoding, REPLACEMENT, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1251,
+    WINDOWS_1252,
 };
 
-use crate::vcard::charset::{Fallback, Survey};
+use crate::vcard::charset::{Fallback, Survey, known};
+
+/// The encoding with this name, as web pages name them, in any case. UTF-16 is none: a file tells it by its first bytes.
+pub fn encoding_named(name: &str) -> Option<&'static Encoding> {
+    known(name).filter(|encoding| ![UTF_16LE, UTF_16BE, REPLACEMENT].contains(encoding))
+}
 
 /// The encoding of the values of a file: UTF-8, and a code page for values that are not valid UTF-8.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +26,11 @@ impl Charset {
         Self(Fallback { encoding: WINDOWS_1250, everywhere: true }),
         Self(Fallback { encoding: WINDOWS_1251, everywhere: true }),
     ];
+
+    /// As the user says.
+    pub(crate) fn given(encoding: &'static Encoding) -> Self {
+        Self(Fallback { encoding, everywhere: true })
+    }
 
     /// Guesses from the first bytes of a file.
     pub(crate) fn guess(sample: &[u8]) -> Self {
@@ -42,6 +53,7 @@ impl Charset {
             page if page == WINDOWS_1250 => "cp1250",
             page if page == WINDOWS_1251 => "cp1251",
             page if page == SHIFT_JIS => "cp932",
+            page if page == UTF_8 => "utf-8",
             page => page.name(),
         }
     }

@@ -1,5 +1,7 @@
 //! Detects the format of a file from its first bytes, never from its name (docs/import-export.md, "Detection").
 
+use encoding_rs::Encoding;
+
 use crate::formats::csv::dates::DateOrder;
 use crate::formats::csv::target::{ColumnTarget, normalize};
 
@@ -117,6 +119,8 @@ pub struct ReadOptions {
     pub map: ColumnMap,
     /// The order of day and month.
     pub date_order: Option<DateOrder>,
+    /// How the characters of CSV are written. A byte order mark overrules it.
+    pub encoding: Option<&'static Encoding>,
 }
 
 /// A detected file.

@@ -3,7 +3,7 @@
 
 pub mod aside;
 mod cards;
-mod charset;
+pub mod charset;
 pub mod csv;
 pub mod detect;
 mod draft;

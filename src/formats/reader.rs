@@ -130,6 +130,9 @@ impl FileReader {
             self.started = true;
             let start = Start::of(&held);
             self.encoding = start.name;
+            if start.name.is_some() {
+                self.options.encoding = None;
+            }
             self.wide = start.wide.map(Widened::new);
             bytes = &held[start.skip..];
         }
@@ -164,6 +167,10 @@ impl FileReader {
         }
         let format = self.options.format.map_or_else(|| detect::family(&sample), Ok);
         let state = match format {
+            Ok(format) if !format.is_csv() && self.options.encoding.is_some() => {
+                let message = "An encoding can be given for CSV only: files of the other formats tell it themselves.";
+                Err(Unrecognised::known(message))
+            }
             Ok(format) if format.is_csv() => CsvLayout::find(&sample, &self.options).map(|layout| {
                 let mut reader = CsvReader::new(layout);
                 reader.push(&sample);

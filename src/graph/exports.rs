@@ -16,6 +16,7 @@ use crate::graph::call::Call;
 use crate::graph::contacts;
 use crate::graph::json::contact::file::GraphFile;
 use crate::http::answer::{Answer, Body};
+use crate::http::packed;
 use crate::odata::query::{self, Query};
 use crate::store::Listing;
 use crate::transfer::encode::ExportFormat;
@@ -67,7 +68,8 @@ pub(crate) async fn export(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
     });
     begins.await.unwrap_or_else(|_| Err(Error::internal("the export ended without an answer")))?;
     let pieces = stream::unfold(answer, |mut answer| async { answer.recv().await.map(|piece| (piece, answer)) });
-    headed(Answer { body: Some(Body::Stream(pieces.boxed_local())), ..Answer::empty(200)? }, format)
+    let answer = headed(Answer { body: Some(Body::Stream(pieces.boxed_local())), ..Answer::empty(200)? }, format)?;
+    packed::pack_stream(call.headers, answer)
 }
 
 /// A contact as a file, if the request's `Accept` prefers that.
@@ -95,7 +97,9 @@ fn asked(call: &Call<'_>, mailbox: &Mailbox, format: ExportFormat, listing: List
         Some(_) => Err(refused(name, &format!("'{name}' must be true or false."))),
     };
     let (guard, aside) = (truth("guard", true)?, truth("aside", false)?);
-    Ok(Export { mailbox: mailbox.user.mailbox, listing, format, photos, guard, aside, split: None, graph: &GraphFile })
+    let mailbox = mailbox.user.mailbox;
+    let (latin, split) = (false, None);
+    Ok(Export { mailbox, listing, format, photos, guard, aside, latin, split, graph: &GraphFile })
 }
 
 fn headed(answer: Answer, format: ExportFormat) -> Result<Answer, Error> {

@@ -1,5 +1,5 @@
 //! Compresses answers with gzip for clients that accept it (RFC 9110, section 12.5.3), except photos, which are compressed
-//! already, and short answers. `$metadata`, which needs no token, is compressed once.
+//! already, and short answers. `$metadata`, which needs no token, is compressed once; exports are compressed as they are read.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -7,10 +7,12 @@ use std::sync::OnceLock;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures_util::stream::{self, StreamExt as _};
 
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
-use crate::http::aside::{BlockingPermit, SHORT};
+use crate::http::aside::{BlockingPermit, SHORT, aside};
+use crate::store::Chunks;
 
 /// Minimum size of a body that is compressed, in bytes: a smaller one fits into one or two packets.
 const LEAST: usize = 2 << 10;
@@ -60,6 +62,46 @@ pub(crate) fn of_program(
         packed.get_or_init(|| bytes)
     };
     Answer { body: Some(Body::Static(bytes)), ..answer }.header("Content-Encoding", "gzip")
+}
+
+/// Compresses a streamed answer if the client accepts that, piece by piece, and adds `Vary`. A piece that fails ends it unfinished.
+///
+/// # Errors
+/// None but those of the answer's pieces.
+pub(crate) fn pack_stream(asked: &HeaderMap, mut answer: Answer) -> Result<Answer, Error> {
+    answer = answer.header("Vary", "Accept-Encoding")?;
+    match answer.body.take() {
+        Some(Body::Stream(pieces)) if wants_gzip(asked) => answer
+            .header("Content-Encoding", "gzip")
+            .map(|answer| Answer { body: Some(Body::Stream(zipped(pieces))), ..answer }),
+        other => Ok(Answer { body: other, ..answer }),
+    }
+}
+
+fn zipped(pieces: Chunks) -> Chunks {
+    let encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let next = |(mut pieces, encoder): (Chunks, Option<GzEncoder<Vec<u8>>>)| async move {
+        let Some(mut encoder) = encoder else { return Ok(None) };
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            encoder = if piece.len() <= SHORT {
+                added(encoder, &piece)?
+            } else {
+                aside(move || added(encoder, &piece)).await??
+            };
+            let out = std::mem::take(encoder.get_mut());
+            if !out.is_empty() {
+                return Ok(Some((out, (pieces, Some(encoder)))));
+            }
+        }
+        Ok(Some((encoder.finish().map_err(Error::internal)?, (pieces, None))))
+    };
+    stream::try_unfold((pieces, Some(encoder)), next).boxed_local()
+}
+
+fn added(mut encoder: GzEncoder<Vec<u8>>, piece: &[u8]) -> Result<GzEncoder<Vec<u8>>, Error> {
+    encoder.write_all(piece).map_err(Error::internal)?;
+    Ok(encoder)
 }
 
 fn packed(body: &[u8]) -> Result<Vec<u8>, Error> {

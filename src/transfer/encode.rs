@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::domain::card::CardVersion;
+use crate::domain::card::{Card, CardVersion};
+use crate::domain::contact::Properties;
 use crate::formats::csv::dates::DateOrder;
 use crate::formats::json::graph::GraphJson;
-use crate::formats::write::{ContactToWrite, GoogleColumns, GoogleWriter, LeftOut, OutlookWriter, jscontact, ndjson};
+use crate::formats::write::{
+    ContactToWrite, GoogleColumns, GoogleWriter, LeftOut, OutlookWriter, jscontact, latin, ndjson,
+};
 use crate::store::Exported;
 use crate::transfer::export::Export;
 use crate::vcard::Audience;
@@ -91,6 +94,9 @@ impl ExportFormat {
 pub(super) struct Encoder {
     kind: FormatEncoder,
     aside: bool,
+    /// In windows-1252; and the characters that were replaced, since it does not have them.
+    latin: bool,
+    pub(super) replaced: u64,
 }
 
 enum FormatEncoder {
@@ -117,7 +123,7 @@ impl Encoder {
             ExportFormat::JsContact => FormatEncoder::JsContact(false),
             ExportFormat::Ndjson => FormatEncoder::Ndjson(export.graph),
         };
-        Self { kind, aside: export.aside }
+        Self { kind, aside: export.aside, latin: export.latin, replaced: 0 }
     }
 
     /// Whether all contacts must be measured before it begins.
@@ -141,7 +147,9 @@ impl Encoder {
         match &mut self.kind {
             FormatEncoder::GoogleRows(writer) => out.extend(writer.header().into_bytes()),
             FormatEncoder::Outlook(writer) => {
-                out.extend(BYTE_ORDER_MARK.as_bytes());
+                if !self.latin {
+                    out.extend(BYTE_ORDER_MARK.as_bytes());
+                }
                 out.extend(writer.header().into_bytes());
             }
             FormatEncoder::JsContact(has_some) => {
@@ -163,7 +171,10 @@ impl Encoder {
                 out.extend(shown.as_bytes());
             }
             FormatEncoder::GoogleRows(writer) => out.extend(writer.row(&source).into_bytes()),
-            FormatEncoder::Outlook(writer) => out.extend(writer.row(&source).into_bytes()),
+            FormatEncoder::Outlook(writer) => {
+                let row = writer.row(&source);
+                out.extend(if self.latin { latin(&row, &mut self.replaced) } else { row.into_bytes() });
+            }
             FormatEncoder::JsContact(has_some) => {
                 out.extend(if std::mem::replace(has_some, true) { b",\n".as_slice() } else { b"\n" });
                 out.extend(jscontact::jscontact(&source).into_bytes());
@@ -171,6 +182,20 @@ impl Encoder {
             FormatEncoder::Ndjson(graph) => out.extend(ndjson(&source, *graph).into_bytes()),
             FormatEncoder::Google(..) => {}
         }
+    }
+
+    /// Whether groups are a part of such a file.
+    pub(super) fn has_groups(&self) -> bool {
+        matches!(self.kind, FormatEncoder::VCard(_))
+    }
+
+    /// Adds the card of a group.
+    pub(super) fn add_group(&self, card: &Card, out: &mut Vec<u8>) {
+        let (FormatEncoder::VCard(version), Some(text)) = (&self.kind, &card.text) else { return };
+        let properties = Properties::default();
+        let shown = CardContent { properties: &properties, uid: card.shown_uid(), photo: None, last_modified: None };
+        let kept = KeptCard { text, contact_current: true, photo_current: true };
+        out.extend(render(&shown, Some(kept), Some(*version), Audience::Export).into_bytes());
     }
 
     /// Ends a file.
@@ -209,7 +234,7 @@ fn vcard(exported: &Exported, card: Option<&str>, photo: Option<&[u8]>, version:
     let shown = CardContent { properties: &contact.properties, uid, photo, last_modified };
     let kept = kept.as_ref().filter(|kept| kept.text.is_some()).zip(card).map(|(kept, text)| KeptCard {
         text,
-        contact_current: kept.contact_version == contact.version,
+        contact_current: kept.contact_version == contact.version && kept.has_own_uid(),
         // A photo that is left out differs from the card's.
         photo_current: kept.photo_version == known.map(|(version, _)| version) && known.is_some() == photo.is_some(),
     });

@@ -1,6 +1,7 @@
 //! An export: the contacts of one snapshot, page by page, as a file. Only one page and one photo are in memory.
 
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use crate::domain::contact::Contact;
 use crate::domain::error::Error;
@@ -44,6 +45,8 @@ pub struct Export {
     pub guard: bool,
     /// vCards also have the values from files of other formats that no property holds.
     pub aside: bool,
+    /// CSV for Outlook is written in windows-1252, for old versions of it.
+    pub latin: bool,
     /// Maximum number of contacts in a file.
     pub split: Option<u64>,
     /// The writer for Graph's JSON.
@@ -55,10 +58,14 @@ pub struct Export {
 pub struct Summary {
     /// Contacts.
     pub contacts: u64,
+    /// Groups, which are cards of their own.
+    pub groups: u64,
     /// Photos that [`Photos::Small`] left out.
     pub photos_left_out: u64,
     /// Values that the format has no place for.
     pub left_out: LeftOut,
+    /// Characters that the encoding does not have: they are written as `?`.
+    pub replaced: u64,
 }
 
 /// The output of an export.
@@ -141,27 +148,59 @@ impl Exporting<'_> {
         loop {
             let (page, next) = self.page(after).await?;
             for exported in &page {
-                if self.export.split == Some(in_file) {
-                    encoder.end(&mut self.piece);
-                    output.put(std::mem::take(&mut self.piece)).await?;
-                    output.next_file().await?;
-                    encoder.begin(&mut self.piece);
-                    in_file = 0;
-                }
+                self.room(&mut encoder, &mut in_file, output).await?;
                 self.add(&mut encoder, exported).await?;
-                in_file += 1;
-                if self.piece.len() >= PIECE {
-                    output.put(std::mem::take(&mut self.piece)).await?;
-                }
             }
             after = next;
             if after.is_none() {
                 break;
             }
         }
+        let Listing { filter, search, .. } = &self.export.listing;
+        if encoder.has_groups() && filter.is_none() && search.is_none() {
+            self.groups(&mut encoder, &mut in_file, output).await?;
+        }
         encoder.end(&mut self.piece);
+        self.summary.replaced = encoder.replaced;
         self.summary.left_out = encoder.left_out().cloned().unwrap_or_default();
         output.put(std::mem::take(&mut self.piece)).await
+    }
+
+    /// Adds the cards of groups.
+    async fn groups(
+        &mut self,
+        encoder: &mut Encoder,
+        in_file: &mut u64,
+        output: &mut impl Output,
+    ) -> Result<(), Error> {
+        let Export { mailbox, ref listing, .. } = *self.export;
+        let mut after = Uuid::nil();
+        loop {
+            let page = self.store.groups_to_export(mailbox, listing.folder.as_deref(), after).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = *last;
+            for id in page {
+                let Some(card) = self.store.card(mailbox, id).await? else { continue };
+                self.room(encoder, in_file, output).await?;
+                encoder.add_group(&card, &mut self.piece);
+                self.summary.groups += 1;
+            }
+        }
+    }
+
+    /// Makes room for one more record: in the next file where this one is full, and by putting out what there is.
+    async fn room(&mut self, encoder: &mut Encoder, in_file: &mut u64, output: &mut impl Output) -> Result<(), Error> {
+        if self.export.split == Some(*in_file) {
+            encoder.end(&mut self.piece);
+            output.put(std::mem::take(&mut self.piece)).await?;
+            output.next_file().await?;
+            encoder.begin(&mut self.piece);
+            *in_file = 0;
+        } else if self.piece.len() >= PIECE {
+            output.put(std::mem::take(&mut self.piece)).await?;
+        }
+        *in_file += 1;
+        Ok(())
     }
 
     async fn page(&self, after: Option<Cursor>) -> Result<(Vec<Exported>, Option<Cursor>), Error> {

@@ -2,11 +2,12 @@
 //! (docs/import-export.md, "The same file again").
 
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::domain::card::uid_key;
 use crate::domain::contact::{Complex, Properties, Text, parse_id};
 use crate::domain::fold::fold;
-use crate::domain::import::Incoming;
+use crate::domain::import::{Incoming, IncomingGroup};
 use crate::domain::photo::Picture;
 use crate::vcard::record::{Fate, PropertyOutcome, Record};
 
@@ -63,6 +64,24 @@ pub fn incoming(record: Record, outcomes: &[PropertyOutcome], matching: Matching
         card,
         keeps,
     }
+}
+
+/// The card of a group as the store takes it. One without a UID gets one that is made from its name, so that it is found again.
+pub fn group(uid: Option<String>, name: &str, card: String) -> IncomingGroup {
+    if let Some(uid) = uid.filter(|uid| !uid.trim().is_empty()) {
+        return IncomingGroup { uid, text: card };
+    }
+    let digest = Sha256::digest(format!("group:{}", fold(name)).as_bytes());
+    let uid = Uuid::from_slice(&digest[..16]).unwrap_or_default().to_string();
+    let text = match card.match_indices("\r\n").nth(1) {
+        // Behind BEGIN and VERSION.
+        Some((at, end)) => {
+            let (head, rest) = card.split_at(at + end.len());
+            format!("{head}UID:{uid}\r\n{rest}")
+        }
+        None => card,
+    };
+    IncomingGroup { uid, text }
 }
 
 /// Bytes in hexadecimal.

@@ -219,14 +219,17 @@ impl Importing<'_> {
         Ok(done)
     }
 
-    /// Gives the members of groups their category.
+    /// Gives the members of groups their category, and keeps the cards of the groups.
     async fn add_groups(&mut self, groups: Vec<ContactGroup>) -> Result<(), Error> {
         let Some(run) = self.run else { return Ok(()) };
         let mut missing = 0;
-        for ContactGroup { name, members } in groups {
+        for ContactGroup { name, members, card } in groups {
             for some in members.chunks(MAX_BATCH) {
                 let (found, _) = self.store.import_category(self.mailbox, run, name.clone(), some.to_vec()).await?;
                 missing += (some.len() as u64).saturating_sub(found);
+            }
+            if let Some(card) = card {
+                self.store.import_group(self.mailbox, run, card).await?;
             }
         }
         if missing > 0 {

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use crate::domain::error::{Error, Kind};
-use crate::domain::import::Incoming;
+use crate::domain::import::{Incoming, IncomingGroup};
 use crate::formats::detect::{Detected, FileFormat, ReadOptions};
 use crate::formats::json::graph::GraphJson;
 use crate::formats::reader::FileReader;
@@ -28,6 +28,8 @@ const BYTES: usize = 1 << 20;
 const WAITING: usize = 4;
 /// Maximum number of members of all groups of a file, and of names that refer to them.
 const MAX_MEMBERS: usize = 200_000;
+/// Most bytes of the cards of all groups of a file.
+const MAX_GROUPS: usize = 16 << 20;
 
 /// A file, as bytes.
 pub type Bytes = Box<dyn Read + Send>;
@@ -72,6 +74,8 @@ pub struct ContactGroup {
     pub name: String,
     /// The folded identities of the members.
     pub members: Vec<String>,
+    /// Its card, of a file of cards.
+    pub card: Option<IncomingGroup>,
 }
 
 /// The messages of the thread, in this order: one head, pieces, the end.
@@ -130,6 +134,10 @@ struct Reading {
     matching: Matching,
     groups: Vec<GroupRecord>,
     members: usize,
+    /// Bytes of their cards.
+    group_bytes: usize,
+    /// Groups that were passed over, and cards of groups.
+    passed_over: (u64, u64),
     /// The keys of records that groups refer to by another name, by the hash of that name.
     aliases: HashMap<u64, String>,
 }
@@ -140,8 +148,9 @@ struct Unwanted;
 impl Reading {
     fn new(how: How, sender: mpsc::Sender<ReadPart>) -> Self {
         let matching = Matching { by_email: how.match_email, keeps_photo: false };
-        let (records, groups, aliases) = Default::default();
-        Self { how, sender, records, size: 0, bytes: 0, matching, groups, members: 0, aliases }
+        let (records, groups, aliases, passed_over) = Default::default();
+        let (size, bytes, members, group_bytes) = (0, 0, 0, 0);
+        Self { how, sender, records, size, bytes, matching, groups, members, group_bytes, passed_over, aliases }
     }
 
     fn all(&mut self, mut file: Bytes) -> Result<(), Error> {
@@ -177,7 +186,9 @@ impl Reading {
                 return Ok(());
             }
             if read == 0 {
-                let end = ReadPart::End { groups: self.groups(), notes: reader.notes() };
+                let mut notes = reader.notes();
+                notes.extend(self.notes());
+                let end = ReadPart::End { groups: self.groups(), notes };
                 let _ = self.hand(end);
                 return Ok(());
             }
@@ -235,11 +246,16 @@ impl Reading {
                     contact: None,
                     raw: Vec::new(),
                 });
-                group.card = None;
-                if self.members + group.members.len() < MAX_MEMBERS {
-                    self.members += group.members.len() + 1;
-                    self.groups.push(*group);
+                if self.members + group.members.len() >= MAX_MEMBERS {
+                    self.passed_over.0 += 1;
+                    return;
                 }
+                self.members += group.members.len() + 1;
+                self.group_bytes += group.card.as_ref().map_or(0, String::len);
+                if self.group_bytes > MAX_GROUPS {
+                    self.passed_over.1 += u64::from(group.card.take().is_some());
+                }
+                self.groups.push(*group);
             }
             RecordContent::Refused(refusal) => {
                 let raw = if self.how.keeps_refused { raw } else { Vec::new() };
@@ -271,11 +287,22 @@ impl Reading {
             let known = self.aliases.get(&hash_of(member)).cloned();
             known.unwrap_or_else(|| identity::key(member))
         };
-        let group = |group: &GroupRecord| ContactGroup {
-            name: group.name.clone(),
+        let group = |group: GroupRecord| ContactGroup {
             members: group.members.iter().map(key).collect(),
+            card: group.card.map(|card| identity::group(group.uid, &group.name, card)),
+            name: group.name,
         };
-        std::mem::take(&mut self.groups).iter().map(group).collect()
+        std::mem::take(&mut self.groups).into_iter().map(group).collect()
+    }
+
+    /// What was passed over, for the report.
+    fn notes(&self) -> Vec<String> {
+        let (groups, cards) = self.passed_over;
+        let notes = [
+            (groups, format!("{groups} groups were passed over: all together have more than {MAX_MEMBERS} members")),
+            (cards, format!("the cards of {cards} groups were not kept: all together have more than 16 MiB")),
+        ];
+        notes.into_iter().filter(|(count, _)| *count > 0).map(|(_, note)| note).collect()
     }
 }
 

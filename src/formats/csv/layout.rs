@@ -69,9 +69,11 @@ impl CsvLayout {
     /// # Errors
     /// [`Unrecognised`] if no program's header is among the first rows.
     pub(crate) fn find(sample: &[u8], options: &ReadOptions) -> Result<Self, Unrecognised> {
-        let guess = Charset::guess(sample);
+        let given = options.encoding.map(Charset::given);
+        let guess = given.unwrap_or_else(|| Charset::guess(sample));
         let found = best(sample, guess, options);
-        let found = found.or_else(|| Charset::PAGES.into_iter().find_map(|page| best(sample, page, options)));
+        let pages = || Charset::PAGES.into_iter().filter(|_| given.is_none());
+        let found = found.or_else(|| pages().find_map(|page| best(sample, page, options)));
         let Some(found) = found else { return Err(unrecognised(sample, guess)) };
         let columns = columns(&found, options);
         let (order, how) = order(sample, &found, &columns, options);

@@ -8,6 +8,7 @@ use crate::domain::error::Error;
 use crate::domain::query::cursor::Cursor;
 use crate::store::Store;
 use crate::store::db::engine::Session;
+use crate::store::db::statement::Statement;
 use crate::store::query::listing::{self, Listing};
 use crate::store::tables::cards;
 use crate::store::tables::imports::found;
@@ -39,6 +40,24 @@ impl Store {
             session.begin_snapshot().await?;
             let page = listing::page(session, mailbox, listing).await?;
             Ok((with_more(session, mailbox, page.contacts).await?, page.next))
+        };
+        self.read_mailbox(mailbox, None, page).await
+    }
+
+    /// The next groups behind `after` in a folder or in all, by their ids. Their cards are read one by one ([`Store::card`]).
+    ///
+    /// # Errors
+    /// As [`Store::contacts`].
+    pub async fn groups_to_export(&self, mailbox: i64, folder: Option<&str>, after: Uuid) -> Result<Vec<Uuid>, Error> {
+        let text = "
+select k.contact_id from cards k join folders f on f.mailbox = k.mailbox and f.id = k.folder_id
+where k.mailbox = $1 and k.is_group and k.deleted_date_time is null and f.deleted_date_time is null
+    and k.folder_id = coalesce($2, k.folder_id) and k.contact_id > $3
+order by k.contact_id limit 100";
+        self.goes_on().await?;
+        let page = async |session: &mut Session| {
+            let statement = Statement::new(text).bind(mailbox).bind(folder.map(str::to_owned)).bind(after);
+            session.rows(statement).await?.iter().map(|row| row.get(0)).collect()
         };
         self.read_mailbox(mailbox, None, page).await
     }

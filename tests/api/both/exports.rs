@@ -181,3 +181,45 @@ fn an_export_is_the_state_of_one_moment_while_others_write() {
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }
+
+#[test]
+fn an_export_is_compressed_for_those_who_ask_for_it() {
+    use std::io::Read as _;
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    import(&ann, "/me/contacts/$import", cards(0..300).as_bytes());
+    for format in ["vcard3", "csv-google", "ndjson"] {
+        let plain = export(&ann, &format!("format={format}"));
+        assert_eq!((plain.header("content-encoding"), varies(&plain)), (String::new(), true), "{format}");
+        let asking = ann.with("Accept-Encoding", "br;q=0.5, gzip");
+        let packed = export(&asking, &format!("format={format}"));
+        assert_eq!((packed.header("content-encoding").as_str(), varies(&packed)), ("gzip", true), "{format}");
+        assert!(packed.body.len() * 4 < plain.body.len(), "{format}: {} of {}", packed.body.len(), plain.body.len());
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(packed.body.as_slice()).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, plain.body, "{format}");
+        // As it came it can be imported.
+        let other = app.user(&format!("other-{format}"));
+        let (_, last) = import(&other.with("Content-Encoding", "gzip"), "/me/contacts/$import", &packed.body);
+        assert_eq!(last["counts"]["created"], 300, "{format}");
+    }
+    let refused = ann.with("Accept-Encoding", "gzip;q=0");
+    assert_eq!(export(&refused, "").header("content-encoding"), "");
+}
+
+/// Whether an answer tells caches what it depends on.
+fn varies(answer: &Answer) -> bool {
+    let lines: Vec<_> = answer.headers.get_all("vary").iter().map(|value| value.to_str().unwrap()).collect();
+    ["Accept", "Accept-Encoding"].iter().all(|name| lines.contains(name))
+}
+
+#[test]
+fn what_is_exported_is_read_by_libraries_that_know_nothing_of_this_program() {
+    let root = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let app = TestApp::new();
+    let mut script = std::process::Command::new(root.join("target/recipes/vobject/bin/python"));
+    script.arg(root.join("tests/exchange/read_back.py")).arg(format!("http://{}", app.address));
+    let output = script.output().unwrap_or_else(|error| panic!("{error}: tests/run installs vobject"));
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+}

@@ -1,16 +1,19 @@
 //! Imports of files: what contacts were imported as, and what each import created and changed. `batch` commits a part
-//! of a file, `undo` undoes an import.
+//! of a file, `groups` keeps the cards of its groups, `undo` undoes an import.
 
 mod batch;
 mod before;
 pub(in crate::store) mod found;
+mod groups;
 mod undo;
 
 use uuid::Uuid;
 
 use crate::domain::contact::DEFAULT_FOLDER;
 use crate::domain::error::Error;
-use crate::domain::import::{EffectCounts, ImportProgress, ImportSource, Imported, Incoming, Run, Undone};
+use crate::domain::import::{
+    Effect, EffectCounts, ImportProgress, ImportSource, Imported, Incoming, IncomingGroup, Run, Undone,
+};
 use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Statement;
@@ -101,6 +104,14 @@ order by started_date_time desc, id desc limit 1"
     ) -> Result<(u64, u64), Error> {
         let work = async move |tx: &mut Tx| batch::add_category(tx, mailbox, run, &name, &members).await;
         self.write(Some(mailbox), work).await
+    }
+
+    /// Keeps the card of a group as part of an import. One that is the same is not written.
+    ///
+    /// # Errors
+    /// As [`Store::import`].
+    pub async fn import_group(&self, mailbox: i64, run: Uuid, group: IncomingGroup) -> Result<Effect, Error> {
+        self.write(Some(mailbox), async move |tx| groups::keep(tx, mailbox, run, group).await).await
     }
 
     /// The imports of one mailbox or of all mailboxes, the newest first.

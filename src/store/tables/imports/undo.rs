@@ -12,16 +12,18 @@ use crate::store::db::engine::Row;
 use crate::store::db::statement::Statement;
 use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::contacts;
-use crate::store::tables::imports::{batch, before, found};
+use crate::store::tables::imports::{batch, before, found, groups};
 use crate::store::write::tx::Tx;
 
 /// Maximum number of contacts of a transaction.
 const PIECE: i64 = 200;
 
-/// A contact of an import.
+/// A contact of an import, or a group.
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of the query")]
 struct Touched {
     id: Uuid,
     created: bool,
+    is_group: bool,
     /// Whether it exists, and whether it is as the import left it.
     is_there: bool,
     is_same: bool,
@@ -32,9 +34,13 @@ pub(super) async fn some(tx: &mut Tx, mailbox: i64, run: Uuid, after: Uuid) -> R
     tx.open_savepoint().await?;
     tx.set_created(run.to_string());
     let text = "
-select k.contact_id, k.created, c.id is not null, c.version = k.version and coalesce(p.version, -1) = coalesce(k.photo_version, -1)
+select k.contact_id, k.created, c.id is not null or g.contact_id is not null,
+    coalesce(c.version, g.version) = k.version and coalesce(p.version, -1) = coalesce(k.photo_version, -1),
+    g.contact_id is not null
 from import_contacts k
     left join contacts c on c.mailbox = k.mailbox and c.id = k.contact_id and c.deleted_date_time is null
+    left join cards g
+        on g.mailbox = k.mailbox and g.contact_id = k.contact_id and g.is_group and g.deleted_date_time is null
     left join photos p on p.mailbox = k.mailbox and p.contact_id = k.contact_id and p.deleted_date_time is null
 where k.mailbox = $1 and k.import_id = $2 and k.contact_id > $3
 order by k.contact_id limit $4";
@@ -45,6 +51,7 @@ order by k.contact_id limit $4";
         let undone = match touched {
             Touched { is_there: false, .. } => Undone::Gone,
             Touched { is_same: false, .. } => Undone::Changed,
+            Touched { id, created, is_group: true, .. } => groups::undo(tx, mailbox, run, id, created).await?,
             Touched { id, created: true, .. } => {
                 contacts::delete(tx, mailbox, &[], id, &crate::domain::etag::Preconditions::default()).await?;
                 Undone::Removed
@@ -70,7 +77,7 @@ order by k.contact_id limit $4";
 
 fn read(row: &Row) -> Result<Touched, Error> {
     let is_same = row.get::<Option<bool>>(3)?.unwrap_or(false);
-    Ok(Touched { id: row.get(0)?, created: row.get(1)?, is_there: row.get(2)?, is_same })
+    Ok(Touched { id: row.get(0)?, created: row.get(1)?, is_group: row.get(4)?, is_there: row.get(2)?, is_same })
 }
 
 /// Restores a contact to its state before the import.

@@ -1,7 +1,12 @@
 //! Groups are cards of their own: no contact, nothing of Graph.
 
-use super::{ADA, BOOK, ask, basic, card, contacts, put, sync};
-use crate::app::TestApp;
+use contactd::domain::import::Undone;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{ADA, BOOK, all, ask, basic, card, contacts, put, sync};
+use crate::app::{Client, TestApp};
+use crate::both::corpus::import;
 
 const GROUP: &str = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:G\r\nFN:Family\r\nN:Family;;;;\r\nX-ADDRESSBOOKSERVER-KIND:group\r\n\
 X-ADDRESSBOOKSERVER-MEMBER:urn:uuid:nobody\r\nEND:VCARD\r\n";
@@ -32,4 +37,74 @@ fn a_group_is_a_card_and_no_contact() {
     ask(&ann, "DELETE", &path, &[], "").empty(204);
     let (there, gone, _) = sync(&ann, BOOK, &token);
     assert_eq!((there.len(), gone), (1, vec![path]));
+}
+
+/// The cards of a book: those of groups, and others.
+fn cards_of(client: &Client, book: &str) -> (Vec<String>, Vec<String>) {
+    let (there, ..) = sync(client, book, "");
+    let texts = there.iter().map(|(href, _)| client.get(href).text());
+    texts.partition(|text| text.contains("KIND:group"))
+}
+
+#[test]
+fn a_group_of_a_file_is_a_category_of_its_members_and_a_card_that_comes_back() {
+    const IMPORT: &str = "/me/contacts/$import";
+    let app = TestApp::new();
+    let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
+    let group = GROUP.replace("nobody", "A").replace("END:", "X-ODD:g\r\nEND:");
+    let file = card("A", &format!("{ADA}X-ODD:a\r\n")) + &group;
+    let (_, last) = import(&graph, IMPORT, file.as_bytes());
+    assert_eq!((&last["counts"]["created"], &last["counts"]["groups"]), (&json!(1), &json!(1)));
+    assert_eq!(contacts(&graph)[0]["categories"], json!(["Family"]));
+    let (groups, others) = cards_of(&ann, BOOK);
+    assert_eq!(groups, std::slice::from_ref(&group));
+    assert!(others[0].contains("CATEGORIES:Family\r\n") && others[0].contains("X-ODD:a\r\n"), "{others:?}");
+    // The same again changes nothing.
+    let before = app.sql("select seq from mailboxes");
+    let (_, again) = import(&graph, IMPORT, file.as_bytes());
+    assert_eq!((&again["counts"]["unchanged"], app.sql("select seq from mailboxes")), (&json!(1), before));
+    // It is exported in either version with all that it says, except where contacts are chosen.
+    let exported = graph.get("/me/contacts/$export").text();
+    assert!(exported.ends_with(&group), "{exported}");
+    let four = graph.get("/me/contacts/$export?format=vcard4").text();
+    assert!(four.contains("\r\nKIND:group\r\nMEMBER:urn:uuid:A\r\nX-ODD:g\r\n"), "{four}");
+    assert!(!graph.get("/me/contacts/$export?$search=Ada").text().contains("KIND:group"));
+    let (bob, bobs_graph) = (basic(&app, "bob"), app.user("bob"));
+    import(&bobs_graph, IMPORT, exported.as_bytes());
+    assert_eq!(contacts(&bobs_graph)[0]["categories"], json!(["Family"]));
+    assert_eq!(cards_of(&bob, "/dav/addressbooks/bob/contacts/").0, [group]);
+    // A client's group is exported too.
+    put(&ann, &format!("{BOOK}h.vcf"), &[], &GROUP.replace("UID:G", "UID:H"));
+    assert_eq!(all(&graph.get("/me/contacts/$export").text(), "KIND:", "\r\n"), ["group", "group"]);
+}
+
+#[test]
+fn a_group_that_an_import_made_or_changed_is_undone_with_it() {
+    let app = TestApp::new();
+    let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
+    let nameless = GROUP.replace("UID:G\r\n", "").replace("Family", "Friends");
+    let file = |group: &str| card("A", ADA) + group + &nameless;
+    let run = |file: &str| {
+        let (_, last) = import(&graph, "/me/contacts/$import", file.as_bytes());
+        last["import"].as_str().unwrap().parse::<Uuid>().unwrap()
+    };
+    let first = run(&file(GROUP));
+    let mut kept = cards_of(&ann, BOOK).0;
+    kept.sort();
+    assert!(kept.len() == 2 && kept.iter().all(|group| group.contains("\r\nUID:")), "{kept:?}");
+    let second = run(&file(&GROUP.replace("nobody", "A")));
+    assert_eq!(contacts(&graph)[0]["categories"], json!(["Family"]));
+    let undo = |run: Uuid| {
+        let mailbox = app.count("select mailbox from users where id = 'ann'");
+        let done = app.beside(async |store| store.undo_import(mailbox, run, Uuid::nil()).await.unwrap());
+        done.into_iter().map(|(_, undone)| undone).collect::<Vec<_>>()
+    };
+    assert_eq!(undo(second), [Undone::Restored, Undone::Restored]);
+    assert_eq!(contacts(&graph)[0]["categories"], json!([]));
+    let mut restored = cards_of(&ann, BOOK).0;
+    restored.sort();
+    assert_eq!(restored, kept);
+    // The second import has changed these since, and its undoing too.
+    assert_eq!(undo(first).iter().filter(|undone| **undone == Undone::Removed).count(), 1);
+    assert_eq!(cards_of(&ann, BOOK).0.len(), 1);
 }
