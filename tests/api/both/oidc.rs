@@ -339,3 +339,32 @@ fn what_is_shared_with_an_identitys_user_is_seen_with_a_permission_to() {
     ann.delete(&format!("/me/contactPermissions/{guest}")).empty(204);
     assert_eq!(bob.get(&paths[0]).error().0, 404);
 }
+
+#[test]
+fn a_token_of_the_provider_opens_the_address_books_as_far_as_its_scopes_say() {
+    use super::dav::{ADA, between, card, propfind, put};
+    let mut provider = IdentityProvider::start();
+    let app = app(&provider, "");
+    let writes = app.user(&provider.user("ann", "Contacts.ReadWrite"));
+    let href = |text: &str, element: &str| between(text, &format!("<{element}><D:href>"), "</D:href>");
+    let text = propfind(&writes, "/dav/", "0", "<D:current-user-principal/>").text();
+    let principal = href(&text, "D:current-user-principal");
+    let text = propfind(&writes, &principal, "0", "<C:addressbook-home-set/>").text();
+    let book = format!("{}contacts/", href(&text, "C:addressbook-home-set"));
+    let path = format!("{book}a.vcf");
+    assert_eq!(put(&writes, &path, &[], &card("A", ADA)).status, 201);
+    let listed = writes.get("/v1.0/me/contacts").json(200);
+    assert_eq!(listed["value"][0]["displayName"], "Ada Lovelace");
+
+    let reads = app.user(&provider.user("ann", "Contacts.Read"));
+    assert_eq!(reads.get(&path).text(), card("A", ADA));
+    let refused = put(&reads, &path, &[], &card("A", &format!("{ADA}NOTE:x\r\n")));
+    assert!(refused.status == 403 && refused.text().contains("<D:need-privileges>"), "{}", refused.text());
+    let privileges = propfind(&reads, &book, "0", "<D:current-user-privilege-set/>").text();
+    assert!(privileges.contains("<D:read/>") && !privileges.contains("<D:write"), "{privileges}");
+    // Another user, and a token that is none, see nothing of it.
+    let bob = app.user(&provider.user("bob", "Contacts.ReadWrite"));
+    bob.get("/v1.0/me/contacts").json(200);
+    assert_eq!((bob.get(&path).status, app.user("nonsense").get(&path).status), (404, 401));
+    assert_eq!(writes.get(&path).text(), card("A", ADA));
+}

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{ADA, BOOK, SPACES, ask, basic, card, contacts, parse, propfind, put, report, sync};
+use super::{ADA, BOOK, SPACES, ask, basic, card, contacts, parse, propfind, put, report, sync, with_basic};
 use crate::app::{Client, TestApp};
 use crate::both::pictures::gif;
+use crate::program::{Place, Program, contactd, serve_dev};
 
 fn page(
     client: &Client,
@@ -275,4 +276,32 @@ fn a_follower_ends_with_what_the_server_has_whatever_was_done() {
             assert_eq!(*known, listed, "round {round}, {book}");
         }
     }
+}
+
+#[test]
+fn who_follows_a_database_that_was_restored_is_told_to_begin_anew() {
+    let place = Place::new();
+    let run = |arguments: &[&str]| assert!(contactd(arguments).output().unwrap().status.success(), "{arguments:?}");
+    let (database, copy) = (place.database(), place.file("copy.db"));
+    let (database_text, copy_text) = (database.to_str().unwrap(), copy.to_str().unwrap());
+    let server = Program::start(serve_dev(&database));
+    let ann = with_basic(&server.user(""), "ann", "ann");
+    put(&ann, &format!("{BOOK}a.vcf"), &[], &card("A", ADA));
+    let (_, _, before) = sync(&ann, BOOK, "");
+    run(&["backup", "--database", database_text, "--to", copy_text]);
+    put(&ann, &format!("{BOOK}b.vcf"), &[], &card("B", ADA));
+    let (_, _, behind) = sync(&ann, BOOK, &before);
+    drop(server);
+    run(&["restore", "--from", copy_text, "--database", database_text]);
+    let server = Program::start(serve_dev(&database));
+    let ann = with_basic(&server.user(""), "ann", "ann");
+    // What this token knows never was, in the history that goes on; the one before it leads on.
+    let inside = format!("<D:sync-token>{behind}</D:sync-token><D:sync-level>1</D:sync-level><D:prop/>");
+    let answer = report(&ann, BOOK, "D:sync-collection", &inside);
+    assert!(answer.status == 403 && answer.text().contains("<D:valid-sync-token/>"), "{}", answer.text());
+    assert_eq!(sync(&ann, BOOK, &before), (Vec::new(), Vec::new(), before.clone()));
+    let (there, gone, token) = sync(&ann, BOOK, "");
+    assert_eq!((there.len(), there[0].0.clone(), gone.len()), (1, format!("{BOOK}a.vcf"), 0));
+    put(&ann, &format!("{BOOK}c.vcf"), &[], &card("C", ADA));
+    assert_eq!(sync(&ann, BOOK, &token).0[0].0, format!("{BOOK}c.vcf"));
 }

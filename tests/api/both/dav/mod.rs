@@ -7,7 +7,9 @@ mod discovery;
 mod following;
 mod groups;
 mod hostile;
+mod matrix;
 mod properties;
+mod replayed;
 mod reports;
 
 use base64::Engine as _;
