@@ -171,7 +171,7 @@ impl Exporting<'_> {
         &mut self,
         encoder: &mut Encoder,
         in_file: &mut u64,
-        output: &mut impl Output,
+        output: &mut impl ExportOutput,
     ) -> Result<(), Error> {
         let Export { mailbox, ref listing, .. } = *self.export;
         let mut after = Uuid::nil();
@@ -189,7 +189,12 @@ impl Exporting<'_> {
     }
 
     /// Makes room for one more record: in the next file where this one is full, and by putting out what there is.
-    async fn room(&mut self, encoder: &mut Encoder, in_file: &mut u64, output: &mut impl Output) -> Result<(), Error> {
+    async fn room(
+        &mut self,
+        encoder: &mut Encoder,
+        in_file: &mut u64,
+        output: &mut impl ExportOutput,
+    ) -> Result<(), Error> {
         if self.export.split == Some(*in_file) {
             encoder.end(&mut self.piece);
             output.put(std::mem::take(&mut self.piece)).await?;

@@ -147,12 +147,12 @@ fn too_large() -> Refusal {
 }
 
 /// The value of a record.
-fn value(piece: &JsonPiece, format: Format) -> Result<Json, Refusal> {
+fn value(piece: &JsonPiece, format: FileFormat) -> Result<Json, Refusal> {
     if piece.too_large {
         return Err(too_large());
     }
     let raw = piece.raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&piece.raw);
-    let read = if format == Format::JsContact { Json::read_case_sensitive(raw) } else { Json::read(raw) };
+    let read = if format == FileFormat::JsContact { Json::read_case_sensitive(raw) } else { Json::read(raw) };
     read.map_err(|why| {
         let reason = if why.contains("recursion limit") { "too deep" } else { "not JSON" };
         Refusal { reason, detail: Some(why) }

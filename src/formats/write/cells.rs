@@ -30,6 +30,22 @@ pub(crate) fn plain(cell: &str, row: &mut String) {
     if needs { quoted(cell, row) } else { row.push_str(cell) }
 }
 
+/// A text in windows-1252, for old versions of Outlook. Characters that it does not have become `?` and are counted.
+pub fn latin(text: &str, replaced: &mut u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        let mut piece = [0; 4];
+        let (encoded, _, lost) = encoding_rs::WINDOWS_1252.encode(c.encode_utf8(&mut piece));
+        if lost {
+            *replaced += 1;
+            bytes.push(b'?');
+        } else {
+            bytes.extend_from_slice(&encoded);
+        }
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +71,12 @@ mod tests {
         for (cell, number, guarded) in cases {
             assert_eq!(guard(cell, number), guarded, "{cell}");
         }
+    }
+
+    #[test]
+    fn what_windows_1252_does_not_have_is_counted() {
+        let mut replaced = 0;
+        assert_eq!(latin("Größe €, 山😀", &mut replaced), b"Gr\xf6\xdfe \x80, ??");
+        assert_eq!(replaced, 2);
     }
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use crate::formats::write::cells::latin;
 pub use crate::formats::write::google::{GoogleColumns, GoogleWriter};
 pub use crate::formats::write::ndjson::ndjson;
 pub use crate::formats::write::outlook::OutlookWriter;

@@ -333,7 +333,7 @@ update cards set folder_id = $3, name = $4, uid_key = $5, version = $6, last_mod
 where mailbox = $1 and contact_id = $2";
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(to).bind(new_name).bind(uid_key).bind(seq);
     tx.execute(statement.bind(tx.now())).await?;
-    leave_name(tx, mailbox, from, &name, seq).await
+    leave_name(tx, mailbox, from, &name).await
 }
 
 /// Gives a contact without a stored card a name of its own if another card of the folder has its default name or UID.
@@ -373,24 +373,21 @@ where mailbox = $1 and contact_id = $2 and deleted_date_time is null";
         put(tx, mailbox, vec![kept]).await?;
     }
     match former {
-        Some(former) => leave_name(tx, mailbox, folder, former, version).await,
+        Some(former) => leave_name(tx, mailbox, folder, former).await,
         None => Ok(()),
     }
 }
 
-/// Keeps a name that a card lost with the change `seq`, for clients that sync the folder.
-pub(in crate::store) async fn leave_name(
-    tx: &mut Tx,
-    mailbox: i64,
-    folder: &str,
-    name: &str,
-    seq: i64,
-) -> Result<(), Error> {
+/// Keeps a name that a card lost, for clients that sync the folder, as a change of its own: a page of changes may end
+/// before it.
+async fn leave_name(tx: &mut Tx, mailbox: i64, folder: &str, name: &str) -> Result<(), Error> {
+    let id = Tx::new_id(mailbox);
+    let seq = changes::record_card(tx, mailbox, folder, id, true).await?;
     let text = "
 insert into cards (mailbox, contact_id, folder_id, name, uid_key, is_group, vcard_version, contact_version, version,
     last_modified_date_time, deleted_date_time)
 values ($1, $2, $3, $4, '', false, '3.0', 0, $5, $6, $6)";
-    let statement = Statement::new(text).bind(mailbox).bind(Tx::new_id(mailbox)).bind(folder).bind(name).bind(seq);
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(folder).bind(name).bind(seq);
     tx.execute(statement.bind(tx.now())).await
 }
 
@@ -478,11 +475,13 @@ select contact_id from cards where mailbox = $1 and is_group and deleted_date_ti
     Ok(true)
 }
 
-/// Forgets the names that were lost with the change `last` or before.
+/// Forgets the names that were lost with the change `last` or before, or with a folder that has no more entries in the log.
 pub(in crate::store) async fn forget(tx: &mut Tx, mailbox: i64, last: i64) -> Result<(), Error> {
     let text = "
 delete from cards
-where mailbox = $1 and version <= $2 and deleted_date_time is not null and not is_group
+where mailbox = $1 and deleted_date_time is not null and not is_group
+    and (version <= $2 or not exists (select 1 from folders f where f.mailbox = $1 and f.id = cards.folder_id)
+        and not exists (select 1 from changes e where e.mailbox = $1 and e.folder_id = cards.folder_id))
     and not exists (select 1 from contacts c where c.mailbox = $1 and c.id = cards.contact_id)";
     tx.execute(Statement::new(text).bind(mailbox).bind(last)).await
 }

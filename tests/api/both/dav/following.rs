@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use contactd::domain::contact::Text;
+use contactd::domain::contact::patch::ContactPatch;
+use contactd::domain::user::UserName;
 use serde_json::json;
 
 use super::{ADA, BOOK, SPACES, ask, basic, card, contacts, parse, propfind, put, report, sync, with_basic};
@@ -219,7 +222,7 @@ fn a_follower_ends_with_what_the_server_has_whatever_was_done() {
             let some = (!all.is_empty())
                 .then(|| all[usize::try_from(next(all.len() as u64)).unwrap()]["id"].as_str().unwrap().to_owned());
             let path = some.map(|id| format!("/me/contacts/{id}")).unwrap_or_default();
-            match next(10) {
+            match next(13) {
                 0..=2 => {
                     drop(put(&ann, &name, &[], &card(&format!("{}", next(8)), &format!("{ADA}NOTE:{}\r\n", next(99)))));
                 }
@@ -241,6 +244,23 @@ fn a_follower_ends_with_what_the_server_has_whatever_was_done() {
                     let how = if next(3) == 0 { "permanentDelete" } else { "restore" };
                     drop(graph.post(&format!("/me/deletedContacts/{id}/{how}"), "{}"));
                 }
+                10 => {
+                    let cards: Vec<_> = (0..next(4))
+                        .map(|_| card(&format!("{}", next(8)), &format!("{ADA}NOTE:{}\r\n", next(9))))
+                        .collect();
+                    let group = card("group", &format!("FN:g{}\r\nX-ADDRESSBOOKSERVER-KIND:group\r\n", next(3)));
+                    let folder = if next(2) == 0 { "contacts" } else { other.as_str() };
+                    let path = format!("/me/contactFolders/{folder}/contacts/$import");
+                    let answer = graph.send("POST", &path, Some((cards.concat() + &group).into_bytes()));
+                    assert_eq!(answer.status, 200);
+                }
+                // Another process, which has the same database open.
+                11 => app.beside(async |store| {
+                    let mailbox = store.user(&UserName::parse("ann").unwrap()).await.unwrap().mailbox;
+                    let mut titled = ContactPatch::default();
+                    titled.texts[Text::JobTitle as usize] = Some(Some(next(99).to_string()));
+                    store.insert(mailbox, titled).await.unwrap();
+                }),
                 _ => drop(graph.post(
                     "/me/contacts",
                     json!({"parentFolderId": if next(2) == 0 { "contacts" } else { other.as_str() }}),
