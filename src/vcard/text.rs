@@ -5,43 +5,31 @@ use std::borrow::Cow;
 /// Undoes the escapes of a text: `\n`, `\N`, `\,`, `\;`, `\\`, and `\:`, `\"`, `\'`, which some programs write. A backslash
 /// before anything else stays.
 pub fn unescape(raw: &str) -> Cow<'_, str> {
-    if !raw.contains('\\') {
-        return Cow::Borrowed(raw);
-    }
-    let mut text = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(at) = rest.find('\\') {
-        text.push_str(&rest[..at]);
-        let mut after = rest[at + 1..].chars();
-        match after.next() {
-            Some('n' | 'N') => text.push('\n'),
-            Some(c @ (',' | ';' | '\\' | ':' | '"' | '\'')) => text.push(c),
-            Some(c) => {
-                text.push('\\');
-                text.push(c);
-            }
-            None => text.push('\\'),
-        }
-        rest = after.as_str();
-    }
-    text.push_str(rest);
-    Cow::Owned(text)
+    unescape_by(raw, |c| match c {
+        'n' | 'N' => Some('\n'),
+        ',' | ';' | '\\' | ':' | '"' | '\'' => Some(c),
+        _ => None,
+    })
 }
 
 /// Undoes the escapes that some programs write in a web address: `\,`, `\:` and `\;`. Nothing else is an escape there.
 pub fn unescape_uri(raw: &str) -> Cow<'_, str> {
+    unescape_by(raw, |c| matches!(c, ',' | ':' | ';').then_some(c))
+}
+
+/// Undoes escapes. `meaning` says what a backslash and a character mean; without a meaning the backslash stays.
+pub(crate) fn unescape_by(raw: &str, meaning: impl Fn(char) -> Option<char>) -> Cow<'_, str> {
     if !raw.contains('\\') {
         return Cow::Borrowed(raw);
     }
     let mut text = String::with_capacity(raw.len());
     let mut rest = raw;
-    while let Some(at) = rest.find('\\') {
-        text.push_str(&rest[..at]);
-        let escaped = rest[at + 1..].chars().next().filter(|c| matches!(c, ',' | ':' | ';'));
-        if escaped.is_none() {
-            text.push('\\');
-        }
-        rest = &rest[at + 1..];
+    while let Some((before, after)) = rest.split_once('\\') {
+        text.push_str(before);
+        let mut chars = after.chars();
+        let meant = chars.next().and_then(&meaning);
+        text.push(meant.unwrap_or('\\'));
+        rest = if meant.is_some() { chars.as_str() } else { after };
     }
     text.push_str(rest);
     Cow::Owned(text)

@@ -187,19 +187,7 @@ fn push_line(text: &str, out: &mut String) {
 
 /// Undoes the few escapes of 2.1: `\;`, `\,`, `\:` and `\\`. `\n` is a backslash and an n.
 fn unescape_old(raw: &str) -> Cow<'_, str> {
-    if !raw.contains('\\') {
-        return Cow::Borrowed(raw);
-    }
-    let mut text = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(at) = rest.find('\\') {
-        text.push_str(&rest[..at]);
-        let escaped = rest[at + 1..].chars().next().filter(|c| matches!(c, ',' | ':' | ';' | '\\'));
-        text.push(escaped.unwrap_or('\\'));
-        rest = &rest[at + 1 + usize::from(escaped.is_some())..];
-    }
-    text.push_str(rest);
-    Cow::Owned(text)
+    text::unescape_by(raw, |c| matches!(c, ',' | ':' | ';' | '\\').then_some(c))
 }
 
 /// The parts between separators without a backslash before them.

@@ -3,6 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::domain::contact::{Complex, Contact, Text};
+use crate::domain::date;
 use crate::graph::json::contact::select::{Only, Selection};
 
 /// The members of a contact that is being written.
@@ -45,6 +46,24 @@ impl<'a, M: SerializeMap> ContactMembers<'a, M> {
             Some(key) => self.entry("changeKey", key),
             None => self.entry("changeKey", &self.contact.version_token()),
         }
+    }
+
+    /// The members with which both shapes begin.
+    pub(crate) fn common(&mut self) -> Result<(), M::Error> {
+        use Text as T;
+        let contact = self.contact;
+        let p = &contact.properties;
+        self.entry("id", &contact.id)?;
+        self.entry("createdDateTime", &date::print(contact.created_date_time))?;
+        self.entry("lastModifiedDateTime", &date::print(contact.last_modified_date_time))?;
+        self.change_key()?;
+        self.entry("categories", &p.categories)?;
+        self.entry("parentFolderId", &contact.parent_folder_id)?;
+        self.entry("birthday", &p.birthday)?;
+        let names = [T::FileAs, T::DisplayName, T::GivenName, T::Initials, T::MiddleName, T::NickName];
+        self.texts(&names)?;
+        let others = [T::Surname, T::Title, T::YomiGivenName, T::YomiSurname, T::YomiCompanyName, T::Generation];
+        self.texts(&others)
     }
 
     pub(crate) fn texts(&mut self, texts: &[Text]) -> Result<(), M::Error> {

@@ -3,7 +3,7 @@
 use crate::domain::query::typed::{Comparison, Condition, Find, NumberValue, TextValue};
 use crate::store::db::statement::Sql;
 use crate::store::query::filter::lookups::{Lookup, after_all_with, begins, head_of, of_moment};
-use crate::store::query::filter::values::{Stamp, constant_last};
+use crate::store::query::filter::values::{StampComparison, constant_last};
 use crate::store::query::filter::{Compiler, binary, list};
 
 impl Compiler<'_> {
@@ -58,7 +58,7 @@ impl Compiler<'_> {
     }
 
     fn compares_numbers(self, op: Comparison, left: &NumberValue, right: &NumberValue) -> Option<Sql> {
-        if let Some(stamp) = Stamp::compared(op, left, right) {
+        if let Some(stamp) = StampComparison::compared(op, left, right) {
             // Lower bounds only: an index serves a search for what was written lately. Most contacts are below an upper bound.
             let is_bounded = !matches!(stamp.op, Comparison::Lt | Comparison::Le);
             let (index, key) = of_moment(stamp.moment).filter(|_| is_bounded)?;

@@ -15,14 +15,14 @@ static BLANKS: LazyLock<String> =
     LazyLock::new(|| (0..=0x3000).filter_map(char::from_u32).filter(|c| c.is_whitespace()).collect());
 
 /// A comparison of a stored time with a constant.
-pub(super) struct Stamp {
+pub(super) struct StampComparison {
     pub(super) moment: Moment,
     pub(super) op: Comparison,
     /// UTC microseconds.
     number: i64,
 }
 
-impl Stamp {
+impl StampComparison {
     /// The comparison of a time that is stored with its microseconds with a constant, which may be on either side.
     pub(super) fn compared(op: Comparison, left: &NumberValue, right: &NumberValue) -> Option<Self> {
         let (moment, op, number) = match (left, right) {
@@ -108,7 +108,7 @@ impl Compiler<'_> {
     }
 
     fn compare_numbers(self, op: Comparison, left: &NumberValue, right: &NumberValue) -> Sql {
-        if let Some(compared) = Stamp::compared(op, left, right) {
+        if let Some(compared) = StampComparison::compared(op, left, right) {
             return compared.condition(&Sql::new(stamp(compared.moment).unwrap_or_default()));
         }
         let null = |value: &NumberValue| matches!(value, NumberValue::Constant(None));

@@ -3,7 +3,6 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::domain::contact::{DateTimeTimeZone, FLAG_TYPE, Flag, Text};
-use crate::domain::date;
 use crate::graph::json::contact::beta::CONTACT_TYPE;
 use crate::graph::json::contact::members::{ContactMembers, EntriesJson, EntryJson};
 use crate::graph::json::contact::select::Only;
@@ -14,27 +13,7 @@ pub(crate) fn write<M: SerializeMap>(map: &mut ContactMembers<'_, M>) -> Result<
     let contact = map.contact;
     let p = &contact.properties;
     map.annotation("@odata.type", CONTACT_TYPE)?;
-    map.entry("id", &contact.id)?;
-    map.entry("createdDateTime", &date::print(contact.created_date_time))?;
-    map.entry("lastModifiedDateTime", &date::print(contact.last_modified_date_time))?;
-    map.change_key()?;
-    map.entry("categories", &p.categories)?;
-    map.entry("parentFolderId", &contact.parent_folder_id)?;
-    map.entry("birthday", &p.birthday)?;
-    map.texts(&[
-        T::FileAs,
-        T::DisplayName,
-        T::GivenName,
-        T::Initials,
-        T::MiddleName,
-        T::NickName,
-        T::Surname,
-        T::Title,
-        T::YomiGivenName,
-        T::YomiSurname,
-        T::YomiCompanyName,
-        T::Generation,
-    ])?;
+    map.common()?;
     let annotated = map.annotated;
     map.nested("emailAddresses", |only| EntriesJson { of: &p.emails, annotated, only })?;
     map.nested("websites", |only| EntriesJson { of: &p.websites, annotated, only })?;

@@ -3,7 +3,6 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::domain::contact::{Address, Complex, Email, Phone, Text};
-use crate::domain::date;
 use crate::graph::json::contact::members::ContactMembers;
 use crate::graph::json::contact::select::Only;
 
@@ -12,27 +11,7 @@ pub(crate) fn write<M: SerializeMap>(map: &mut ContactMembers<'_, M>) -> Result<
     use Text as T;
     let contact = map.contact;
     let p = &contact.properties;
-    map.entry("id", &contact.id)?;
-    map.entry("createdDateTime", &date::print(contact.created_date_time))?;
-    map.entry("lastModifiedDateTime", &date::print(contact.last_modified_date_time))?;
-    map.change_key()?;
-    map.entry("categories", &p.categories)?;
-    map.entry("parentFolderId", &contact.parent_folder_id)?;
-    map.entry("birthday", &p.birthday)?;
-    map.texts(&[
-        T::FileAs,
-        T::DisplayName,
-        T::GivenName,
-        T::Initials,
-        T::MiddleName,
-        T::NickName,
-        T::Surname,
-        T::Title,
-        T::YomiGivenName,
-        T::YomiSurname,
-        T::YomiCompanyName,
-        T::Generation,
-    ])?;
+    map.common()?;
     map.entry("imAddresses", &p.im_addresses)?;
     map.texts(&[T::JobTitle, T::CompanyName, T::Department, T::OfficeLocation, T::Profession])?;
     let page = p.websites.iter().find(|site| site.kind.as_deref() == Some("work"));
