@@ -1,44 +1,113 @@
-"""Tests of a program that uses contacts: here the program is a line or two in each test.
+"""Tests of a program that uses contacts by the official SDK: here the program is a line or two in each test.
 
-    pip install contactd pytest && pytest
+    pip install contactd pytest msgraph-sdk && pytest
 """
 
+import asyncio
+import datetime
 import pathlib
+
+from azure.identity import ClientSecretCredential
+from kiota_abstractions.base_request_configuration import RequestConfiguration
+from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
+from msgraph import GraphRequestAdapter, GraphServiceClient
+from msgraph.generated.models.contact import Contact
+from msgraph.generated.models.subscription import Subscription
+
+
+def keyed(key):
+    """Makes it safe to send a create again."""
+    configuration = RequestConfiguration()
+    configuration.headers.add("Idempotency-Key", key)
+    return configuration
+
+
+async def names(client):
+    return [contact.given_name for contact in (await client.me.contacts.get()).value]
 
 
 def test_each_test_has_a_mailbox_of_its_own(contactd):
-    assert contactd.call("GET", "/me/contacts").json()["value"] == []
-    assert contactd.call("POST", "/me/contacts", {"givenName": "Ann"}).status == 201
-    assert len(contactd.call("GET", "/me/contacts").json()["value"]) == 1
+    async def program(client):
+        assert await names(client) == []
+        await client.me.contacts.post(Contact(given_name="Ann"))
+        return await names(client)
+
+    assert asyncio.run(program(contactd.graph())) == ["Ann"]
 
 
 def test_and_so_has_this_one(contactd):
-    assert contactd.call("GET", "/me/contacts").json()["value"] == []
+    assert asyncio.run(names(contactd.graph())) == []
 
 
-def test_a_throttle_is_met(contactd):
-    contactd.fault("POST", "/me/contacts", status=429, retry_after=0, times=2)
-    while contactd.call("POST", "/me/contacts", {"givenName": "Ann"}).status == 429:
-        pass
-    assert [request["status"] for request in contactd.requests("POST")] == [429, 429, 201]
+def test_the_sdk_waits_for_a_throttle(contactd):
+    contactd.fault("POST", "/me/contacts", status=429, retry_after=1)
+    asyncio.run(contactd.graph().me.contacts.post(Contact(given_name="Ann")))
+    assert [request["status"] for request in contactd.requests("POST")] == [429, 201]
 
 
 def test_a_lost_acknowledgement_doubles_a_create_that_has_no_key(contactd):
-    for headers, stored in [({}, 2), ({"Idempotency-Key": "one"}, 3)]:
-        contactd.fault("POST", when="after", status=504)
-        create = [contactd.call("POST", "/me/contacts", {"givenName": "Ann"}, headers).status for _ in range(2)]
-        assert create == [504, 201]
-        assert len(contactd.call("GET", "/me/contacts").json()["value"]) == stored
+    async def program(client, configuration):
+        contactd.fault("POST", when="after", status=504, retry_after=1)
+        # The SDK sends it again by itself.
+        await client.me.contacts.post(Contact(given_name="Ann"), configuration)
+        return len(await names(client))
+
+    assert asyncio.run(program(contactd.graph(), None)) == 2
+    assert asyncio.run(program(contactd.graph(), keyed("one"))) == 3
+    assert [request["status"] for request in contactd.requests("POST")] == [504, 201, 504, 201]
+
+
+def test_a_subscription_is_told_of_a_contact(contactd):
+    inbox = contactd.server.inbox(contactd.name)
+
+    async def program(client):
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+        await client.subscriptions.post(
+            Subscription(
+                change_type="created",
+                notification_url=inbox.url,
+                resource="me/contacts",
+                expiration_date_time=end,
+            )
+        )
+        return await client.me.contacts.post(Contact(given_name="Ann"))
+
+    made = asyncio.run(program(contactd.graph()))
+    [post] = inbox.posts()
+    assert post["body"]["value"][0]["resourceData"]["id"] == made.id
 
 
 def test_the_trash_is_purged_after_thirty_days(contactd_clock):
-    made = contactd_clock.call("POST", "/me/contacts", {"givenName": "Ann"}).json()
-    assert made["createdDateTime"] == "2026-01-01T00:00:00Z"
-    contactd_clock.call("DELETE", f"/me/contacts/{made['id']}")
+    async def program(client):
+        made = await client.me.contacts.post(Contact(given_name="Ann"))
+        await client.me.contacts.by_contact_id(made.id).delete()
+        return made
+
+    made = asyncio.run(program(contactd_clock.graph()))
+    assert made.created_date_time.isoformat() == "2026-01-01T00:00:00+00:00"
     assert contactd_clock.server.advance("P31D")["done"]["purged"] == 1
 
 
 def test_the_same_requests_have_the_same_answers(contactd_clock):
-    contactd_clock.call("POST", "/me/contacts", {"givenName": "Ann"})
-    contactd_clock.call("GET", "/me/contacts?$select=givenName")
+    async def program(client):
+        await client.me.contacts.post(Contact(given_name="Ann"))
+        return await names(client)
+
+    assert asyncio.run(program(contactd_clock.graph())) == ["Ann"]
     contactd_clock.assert_golden(pathlib.Path(__file__).with_name("golden.json"))
+
+
+def test_an_application_signs_in_with_a_secret(contactd_tls):
+    async def program():
+        credential = ClientSecretCredential(
+            "tenant.example", "sync", "any secret", authority=contactd_tls.url, disable_instance_discovery=True
+        )
+        provider = AzureIdentityAuthenticationProvider(credential, allowed_hosts=["127.0.0.1"])
+        adapter = GraphRequestAdapter(provider)
+        adapter.base_url = contactd_tls.base_url
+        contacts = GraphServiceClient(request_adapter=adapter).users.by_user_id(contactd_tls.name).contacts
+        await contacts.post(Contact(given_name="Ann"))
+        return [contact.given_name for contact in (await contacts.get()).value]
+
+    assert asyncio.run(program()) == ["Ann"]
+    assert {request["token"] for request in contactd_tls.requests()} == {"app:sync"}

@@ -1,3 +1,4 @@
 import { defineConfig } from 'vitest/config'
 
-export default defineConfig({ test: { globalSetup: 'contactd/vitest/setup' } })
+// Over TLS, as Graph is: the official SDK sends no token otherwise.
+export default defineConfig({ test: { globalSetup: 'contactd/vitest/setup-tls' } })

@@ -1,4 +1,5 @@
-//! The packages for Python and Node, made from the program and installed without a network: their examples pass.
+//! The packages for Python and Node, made from the program and installed without a network: their examples pass, and the official
+//! SDKs meet a fault of each kind.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,6 +37,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// The code of a section of docs/testing.md.
+fn documented(section: &str) -> String {
+    let page = std::fs::read_to_string(root().join("docs/testing.md")).unwrap();
+    let section = page.split(&format!("\n## {section}\n")).nth(1).unwrap();
+    let code = section.split("```").nth(1).unwrap();
+    code.split_once('\n').unwrap().1.to_owned()
+}
+
 #[test]
 fn the_examples_pass_with_the_packages_installed() {
     let folder = tempfile::tempdir().unwrap();
@@ -53,23 +62,39 @@ fn the_examples_pass_with_the_packages_installed() {
     run(Command::new(&python).args(install).arg(wheel));
     let tests = folder.path().join("pytest");
     copy(&root().join("examples/pytest"), &tests);
+    copy(&root().join("tests/sdks"), &tests);
+    std::fs::write(tests.join("test_documented.py"), documented("Python")).unwrap();
     let pytest = || {
         let mut command = Command::new(&python);
         command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).current_dir(&tests);
         command
     };
-    twice(&pytest, "6 passed");
+    twice(&pytest, "11 passed");
 
-    let tests = installed("vitest");
-    copy(&root().join("examples/vitest"), &tests);
-    let install = ["install", "--offline", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--silent"];
-    run(Command::new("npm").args(install).arg(main).arg(platform).current_dir(&tests));
-    let vitest = || {
-        let mut command = Command::new(tests.join("node_modules/.bin/vitest"));
-        command.arg("run").current_dir(&tests);
+    let node = |name: &str| {
+        let tests = installed(name);
+        copy(&root().join("examples").join(name), &tests);
+        let install = ["install", "--offline", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--silent"];
+        run(Command::new("npm").args(install).arg(main).arg(platform).current_dir(&tests));
+        tests
+    };
+    let runner = |tests: &Path, name: &str| {
+        let mut command = Command::new(tests.join("node_modules/.bin").join(name));
+        command.current_dir(tests);
         command
     };
-    twice(&vitest, "6 passed");
+    let tests = node("jest");
+    std::fs::write(tests.join("documented.test.js"), documented("Jest")).unwrap();
+    twice(&|| runner(&tests, "jest"), "6 passed");
+    let tests = node("vitest");
+    copy(&root().join("tests/sdks"), &tests);
+    std::fs::write(tests.join("documented.test.js"), documented("Vitest")).unwrap();
+    let vitest = || {
+        let mut command = runner(&tests, "vitest");
+        command.arg("run");
+        command
+    };
+    twice(&vitest, "25 passed");
     let starter = tests.join("node_modules/.bin/contactd");
     assert_eq!(run(Command::new(&starter).arg("--version")).trim(), concat!("contactd ", env!("CARGO_PKG_VERSION")));
     let status = Command::new(&starter).args(["exec", "--", "sh", "-c", "exit 7"]).output().unwrap().status;

@@ -50,6 +50,6 @@ fn the_javascript_sdk_works_unchanged() {
 
 #[test]
 fn the_python_sdk_works_unchanged() {
-    let python = installed("python").join("bin/python");
+    let python = installed("pytest").join("bin/python");
     works(&example("python/recipe.py"), &python, "export SSL_CERT_FILE=", "the Python recipe is done");
 }

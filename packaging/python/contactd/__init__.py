@@ -5,21 +5,23 @@ import os
 import pathlib
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 
-__all__ = ["Server", "User", "Response", "find"]
+__all__ = ["Inbox", "Response", "Server", "User", "find"]
 
 _SERVE = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:", "--stop-with-stdin"]
 # Headers that each version of a client chooses for itself.
-_OF_CLIENTS = {"user-agent", "accept", "accept-encoding", "accept-language", "connection", "sec-fetch-mode"}
-# A test's server is on this machine: no proxy is asked.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_OF_CLIENTS = {
+    "user-agent", "accept", "accept-encoding", "accept-language", "connection", "sec-fetch-mode", "client-request-id", "sdkversion",
+}
 
 
 def find():
@@ -47,12 +49,20 @@ class Response:
         return json.loads(self.body)
 
 
-def _send(method, url, body=None, headers=None, timeout=60):
+def _opener(authority=None):
+    """Sends without a proxy, since a test's server is on this machine, and trusts its own authority."""
+    handlers = [urllib.request.ProxyHandler({})]
+    if authority:
+        handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authority)))
+    return urllib.request.build_opener(*handlers)
+
+
+def _send(opener, method, url, body=None, headers=None, timeout=60):
     data = None if body is None else json.dumps(body).encode()
     headers = {**({} if data is None else {"Content-Type": "application/json"}), **(headers or {})}
     request = urllib.request.Request(url, data=data, method=method, headers=headers)
     try:
-        with _OPENER.open(request, timeout=timeout) as answer:
+        with opener.open(request, timeout=timeout) as answer:
             return Response(answer.status, answer.headers, answer.read())
     except urllib.error.HTTPError as error:
         with error:
@@ -60,12 +70,21 @@ def _send(method, url, body=None, headers=None, timeout=60):
 
 
 class Server:
-    """A server of its own. It ends with this process, however that ends."""
+    """A server of its own. It ends with this process, however that ends.
 
-    def __init__(self, *flags, url=None, env=None):
-        self._process = None
+    With `tls` it speaks TLS, and `authority` is the file that clients must trust: in SSL_CERT_FILE for the Graph SDK, in
+    REQUESTS_CA_BUNDLE for the Azure SDKs.
+    """
+
+    def __init__(self, *flags, url=None, env=None, tls=False):
+        self._process, self._folder, self.authority = None, None, None
+        if tls and not url:
+            self._folder = tempfile.TemporaryDirectory(prefix="contactd-cert-")
+            self.authority = str(pathlib.Path(self._folder.name) / "dev-ca.pem")
+            flags = (*flags, "--tls", "--dev-cert-dir", self._folder.name)
         self.url = url or self._start(flags, env)
         self.base_url = f"{self.url}/v1.0"
+        self.opener = _opener(self.authority)
 
     def _start(self, flags, env):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CONTACTD_")}
@@ -92,6 +111,8 @@ class Server:
         if self._process and self._process.poll() is None:
             self._process.stdin.close()
             self._process.wait(10)
+        if self._folder:
+            self._folder.cleanup()
 
     def __enter__(self):
         return self
@@ -101,7 +122,7 @@ class Server:
 
     def control(self, method, path, body=None):
         """A call to the control plane: its JSON, or None where there is none."""
-        answer = _send(method, f"{self.url}/_contactd{path}", body)
+        answer = _send(self.opener, method, f"{self.url}/_contactd{path}", body)
         if answer.status >= 400:
             raise RuntimeError(f"{method} {path}: {answer.status} {answer.body.decode(errors='replace')}")
         return answer.json() if answer.body else None
@@ -121,6 +142,33 @@ class Server:
         """Moves a stopped clock on, and returns when what fell due is done."""
         return self.control("POST", "/clock/advance", {"by": by})
 
+    def settle(self):
+        """Returns when every notification that is due was sent or has failed once."""
+        self.control("POST", "/settle")
+
+    def inbox(self, name, **how):
+        """A receiver of notifications inside the server; `how` it answers is as docs/testing.md has it."""
+        return Inbox(self, name, self.control("POST", f"/inboxes/{urllib.parse.quote(name)}", how)["notificationUrl"])
+
+
+class Inbox:
+    """A receiver of notifications: `url` is what to subscribe with."""
+
+    def __init__(self, server, name, url):
+        self.server, self.name, self.url = server, name, url
+
+    def posts(self):
+        """What was posted, after everything that is due was sent."""
+        self.server.settle()
+        return self.server.control("GET", f"/inboxes/{urllib.parse.quote(self.name)}")["value"]
+
+    def answers(self, **how):
+        """Says how it answers from now on: answers=[{"status": 503}] refuses the next notification."""
+        self.server.control("POST", f"/inboxes/{urllib.parse.quote(self.name)}", how)
+
+    def clear(self):
+        self.server.control("DELETE", f"/inboxes/{urllib.parse.quote(self.name)}")
+
 
 class User:
     """A user of a server, with a mailbox of their own."""
@@ -133,7 +181,7 @@ class User:
     def call(self, method, path, body=None, headers=None):
         """Sends a request as this user, to a path below the version or to a link."""
         url = path if path.startswith("http") else self.base_url + path
-        return _send(method, url, body, {**self.headers, **(headers or {})})
+        return _send(self.server.opener, method, url, body, {**self.headers, **(headers or {})})
 
     def graph(self):
         """A client of the official SDK, msgraph-sdk, which must be installed."""
@@ -183,7 +231,8 @@ class User:
         entries = [{key: value for key, value in entry.items() if key != "durationMicros"} for entry in self.requests()]
         for place, entry in enumerate(entries, 1):
             entry["number"] = place
-            entry["headers"] = {name: value for name, value in entry["headers"].items() if name not in _OF_CLIENTS}
+            for headers in ("headers", "answerHeaders"):
+                entry[headers] = {name: value for name, value in entry[headers].items() if name not in _OF_CLIENTS}
         text = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
         text = text.replace(self.url, "{base}").replace(self.url.split("://")[1], "{host}")
         path = pathlib.Path(path)

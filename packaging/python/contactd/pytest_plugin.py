@@ -1,5 +1,6 @@
 """pytest fixtures: `contactd` is a user with a mailbox of the test's own."""
 
+import os
 import re
 
 import pytest
@@ -9,14 +10,18 @@ from . import Server
 
 def pytest_addoption(parser):
     group = parser.getgroup("contactd")
-    group.addoption("--contactd-url", help="use the server at this URL, which has --dev, in place of one of the tests' own")
+    group.addoption(
+        "--contactd-url",
+        default=os.environ.get("CONTACTD_URL"),
+        help="use the server at this URL, which has --dev, in place of one of the tests' own (CONTACTD_URL, as `contactd exec` sets it)",
+    )
     parser.addini("contactd_handling", "strict (as Graph) or lenient", default="strict")
     parser.addini("contactd_flags", "further flags of contactd serve", type="args", default=[])
 
 
-def _server(config, *flags):
+def _server(config, *flags, tls=False):
     flags = [*config.getini("contactd_flags"), *flags]
-    return Server("--handling", config.getini("contactd_handling"), *flags)
+    return Server("--handling", config.getini("contactd_handling"), *flags, tls=tls)
 
 
 def _name(node):
@@ -46,3 +51,20 @@ def contactd_clock(pytestconfig, request):
     """The same on a server of its own, since the clock is the server's, and with answers that repeat."""
     with _server(pytestconfig, "--deterministic", "1") as server:
         yield server.user(_name(request.node))
+
+
+@pytest.fixture(scope="session")
+def contactd_tls_server(pytestconfig):
+    """A server of the session over TLS."""
+    with _server(pytestconfig, tls=True) as server:
+        yield server
+
+
+@pytest.fixture
+def contactd_tls(contactd_tls_server, request, monkeypatch):
+    """A user on a server over TLS, which clients that are made in the test trust."""
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, contactd_tls_server.authority)
+    user = contactd_tls_server.user(_name(request.node))
+    yield user
+    user.clear_faults()

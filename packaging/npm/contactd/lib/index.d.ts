@@ -36,20 +36,50 @@ export interface JournalEntry {
   fault: string | null
   batch: { number: number; id: string } | null
 }
+export interface InboxAnswers {
+  answer?: { status: number }
+  answers?: { status: number }[]
+  delay?: string
+  confirms?: boolean
+}
+export interface Post {
+  number: number
+  time: string
+  url: string
+  body: any
+  status: number
+}
 export function find(): string
-export function start(options?: { flags?: string[]; env?: Record<string, string> }): Promise<Server>
+export function start(options?: {
+  flags?: string[]
+  env?: Record<string, string>
+  tls?: boolean
+  certDir?: string
+}): Promise<Server>
 export function userName(test: string): string
 export class Server {
-  constructor(url: string, child?: unknown)
+  constructor(url: string, options?: { certDir?: string })
   readonly url: string
   readonly baseUrl: string
+  readonly certDir?: string
+  readonly authority?: string
   user(name: string): User
   control(method: string, path: string, body?: unknown): Promise<any>
   reset(options?: { users?: string[]; to?: string }): Promise<void>
   freeze(now: string, tick?: string): Promise<any>
   advance(by: string): Promise<any>
+  settle(): Promise<void>
+  inbox(name: string, how?: InboxAnswers): Promise<Inbox>
   stop(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
+}
+export class Inbox {
+  readonly server: Server
+  readonly name: string
+  readonly url: string
+  posts(): Promise<Post[]>
+  answers(how: InboxAnswers): Promise<void>
+  clear(): Promise<void>
 }
 export class User {
   constructor(server: Server, name: string)

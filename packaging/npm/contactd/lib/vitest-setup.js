@@ -1,8 +1,8 @@
-// globalSetup of Vitest: one server for all tests.
-import { start } from './index.js'
+// globalSetup of Vitest: one server for all tests; none where CONTACTD_URL names one, as `contactd exec` does.
+import { setUp, tearDown } from './setup.cjs'
 
 export default async function setup({ provide }) {
-  const server = await start({ flags: ['--handling', 'strict'] })
-  provide('contactdUrl', server.url)
-  return () => server.stop()
+  const server = await setUp(false)
+  provide('contactd', { url: server.url, certDir: server.certDir })
+  return () => tearDown(server)
 }

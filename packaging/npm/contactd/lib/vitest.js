@@ -8,14 +8,17 @@ const name = (task) => userName(`${task.file.name}-${task.suite?.name ?? ''}-${t
 
 export const test = base.extend({
   contactd: async ({ task }, use) => {
-    const user = new Server(inject('contactdUrl')).user(name(task))
+    const { url, certDir } = inject('contactd')
+    const user = new Server(url, { certDir }).user(name(task))
     await use(user)
     // A test that failed leaves no fault behind.
     await user.clearFaults()
   },
   // On a server of its own, since the clock is the server's, and with answers that repeat.
   contactdClock: async ({ task }, use) => {
-    const server = await start({ flags: ['--handling', 'strict', '--deterministic', '1'] })
+    const { url, certDir } = inject('contactd')
+    const flags = ['--handling', 'strict', '--deterministic', '1']
+    const server = await start({ flags, tls: url.startsWith('https:'), certDir })
     await use(server.user(name(task)))
     await server.stop()
   },

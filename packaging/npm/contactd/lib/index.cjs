@@ -1,0 +1,231 @@
+// Starts contactd, a stand-in for the contacts of Microsoft Graph, for tests. index.js is the same for `import`.
+const { spawn } = require('node:child_process')
+const { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs')
+const http = require('node:http')
+const https = require('node:https')
+const { tmpdir } = require('node:os')
+const { delimiter, join } = require('node:path')
+const { createInterface } = require('node:readline')
+
+const SERVE = ['serve', '--dev', '--listen', '127.0.0.1:0', '--database', ':memory:', '--stop-with-stdin']
+
+// Headers that each version of a client chooses for itself.
+const OF_CLIENTS = [
+  'user-agent', 'accept', 'accept-encoding', 'accept-language', 'connection', 'sec-fetch-mode', 'client-request-id', 'sdkversion',
+]
+
+/** The path of the program. */
+function find() {
+  if (process.env.CONTACTD_BIN) return process.env.CONTACTD_BIN
+  const platform = `@contactd/${process.platform}-${process.arch}`
+  try {
+    return require.resolve(`${platform}/bin/contactd`)
+  } catch {
+    // It is an optional dependency, which some installations leave out.
+  }
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    // This package's own starter is a script, which would start itself.
+    const found = join(folder, 'contactd')
+    if (folder && existsSync(found) && readFileSync(found).subarray(0, 2).toString() !== '#!') return found
+  }
+  throw new Error(
+    `contactd is not there: it was looked for in CONTACTD_BIN, in the package ${platform} (is it left out by ` +
+      '--omit=optional, or by a lock file of another system?), and on PATH'
+  )
+}
+
+/**
+ * Starts a server, which ends with this process, however that ends. With `tls` it speaks TLS, and `authority` of the server is the
+ * file that clients must trust: NODE_EXTRA_CA_CERTS of a process that is started later. `certDir` keeps its certificate.
+ */
+async function start({ flags = [], env = {}, tls = false, certDir } = {}) {
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('CONTACTD_'))
+  const made = tls && !certDir ? mkdtempSync(join(tmpdir(), 'contactd-cert-')) : undefined
+  const folder = certDir ?? made
+  const child = spawn(find(), [...SERVE, ...(tls ? ['--tls', '--dev-cert-dir', folder] : []), ...flags], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    env: { ...Object.fromEntries(own), ...env },
+  })
+  if (made) child.on('exit', () => rmSync(made, { recursive: true, force: true }))
+  const said = []
+  const url = await new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('exit', () => reject(new Error(`contactd did not start: ${said.join('\n')}`)))
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      const ready = /^contactd listening on (\S+)/.exec(line)
+      if (ready) resolve(ready[1])
+      else said.push(line) > 100 && said.shift()
+    })
+  })
+  // It does not keep this process alive.
+  for (const part of [child, child.stdin, child.stderr]) part.unref?.()
+  return new Server(url, { child, certDir: tls ? folder : undefined })
+}
+
+/** A request to the control plane, which trusts the server's own authority whatever this process trusts. */
+function send(method, url, body, ca) {
+  const { request } = url.startsWith('https:') ? https : http
+  return new Promise((resolve, reject) => {
+    const asked = request(url, { method, ca, agent: false, headers: body ? { 'content-type': 'application/json' } : {} }, (answer) => {
+      const chunks = []
+      answer.on('data', (chunk) => chunks.push(chunk))
+      answer.on('error', reject)
+      answer.on('end', () => resolve({ status: answer.statusCode, text: Buffer.concat(chunks).toString() }))
+    })
+    asked.on('error', reject)
+    asked.end(body)
+  })
+}
+
+/** A server. */
+class Server {
+  #child
+
+  constructor(url, { child, certDir } = {}) {
+    this.url = url
+    this.baseUrl = `${url}/v1.0`
+    this.certDir = certDir
+    this.authority = certDir && join(certDir, 'dev-ca.pem')
+    this.#child = child
+  }
+
+  /** A user, who needs no preparation. */
+  user(name) {
+    return new User(this, name)
+  }
+
+  /** A call to the control plane. */
+  async control(method, path, body) {
+    const ca = this.authority && readFileSync(this.authority)
+    const { status, text } = await send(method, `${this.url}/_contactd${path}`, body && JSON.stringify(body), ca)
+    if (status >= 400) throw new Error(`${method} ${path}: ${status} ${text}`)
+    return text ? JSON.parse(text) : undefined
+  }
+
+  reset(options = {}) {
+    return this.control('POST', '/reset', options)
+  }
+
+  /** Stops the clock, which is the server's. */
+  freeze(now, tick) {
+    return this.control('PUT', '/clock', { mode: 'frozen', now, tick })
+  }
+
+  /** Moves a stopped clock on, and is done when what fell due is. */
+  advance(by) {
+    return this.control('POST', '/clock/advance', { by })
+  }
+
+  /** Is done when every notification that is due was sent or has failed once. */
+  settle() {
+    return this.control('POST', '/settle')
+  }
+
+  /** A receiver of notifications inside the server: `url` is what to subscribe with. */
+  async inbox(name, how = {}) {
+    const { notificationUrl } = await this.control('POST', `/inboxes/${encodeURIComponent(name)}`, how)
+    return new Inbox(this, name, notificationUrl)
+  }
+
+  /** Ends the server, if `start` started it. */
+  async stop() {
+    if (!this.#child || this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const ended = new Promise((resolve) => this.#child.once('exit', resolve))
+    this.#child.ref()
+    this.#child.stdin.end()
+    await ended
+  }
+
+  [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
+    return this.stop()
+  }
+}
+
+/** A receiver of notifications. */
+class Inbox {
+  constructor(server, name, url) {
+    Object.assign(this, { server, name, url, path: `/inboxes/${encodeURIComponent(name)}` })
+  }
+
+  /** What was posted, after everything that is due was sent. */
+  async posts() {
+    await this.server.settle()
+    return (await this.server.control('GET', this.path)).value
+  }
+
+  /** Says how it answers from now on. */
+  async answers(how) {
+    await this.server.control('POST', this.path, how)
+  }
+
+  async clear() {
+    await this.server.control('DELETE', this.path)
+  }
+}
+
+/** A user of a server, with a mailbox of their own. */
+class User {
+  constructor(server, name) {
+    Object.assign(this, { server, name, token: name, url: server.url, baseUrl: server.baseUrl })
+    this.headers = { Authorization: `Bearer ${name}` }
+  }
+
+  /** Sends a request as this user, to a path below the version or to a link. */
+  call(method, path, body, headers = {}) {
+    const type = body === undefined ? {} : { 'Content-Type': 'application/json' }
+    const url = path.startsWith('http') ? path : this.baseUrl + path
+    const options = { method, headers: { ...type, ...this.headers, ...headers } }
+    return fetch(url, body === undefined ? options : { ...options, body: JSON.stringify(body) })
+  }
+
+  /** Puts a fault on this user's requests. */
+  fault(fault) {
+    return this.server.control('POST', '/faults', { ...fault, match: { user: this.name, ...fault.match } })
+  }
+
+  clearFaults() {
+    return this.server.control('DELETE', `/faults?${new URLSearchParams({ user: this.name })}`)
+  }
+
+  /** This user's requests in the journal, the first 1,000 of them. */
+  async requests(filters = {}) {
+    const options = new URLSearchParams({ user: this.name, top: '1000', ...filters })
+    return (await this.server.control('GET', `/requests?${options}`)).value
+  }
+
+  /** Fills this user's mailbox with what is in another one. */
+  copyOf(template, { replace = false } = {}) {
+    return this.server.control('POST', `/users/${encodeURIComponent(this.name)}/copy`, { from: template, replace })
+  }
+
+  /** This user's requests, without what is never the same twice, as text for a golden file. */
+  async golden() {
+    const entries = await this.requests()
+    const lasting = entries.map(({ durationMicros, headers, answerHeaders, ...entry }, place) => {
+      const own = (all) => Object.fromEntries(Object.entries(all).filter(([name]) => !OF_CLIENTS.includes(name)))
+      return { ...entry, number: place + 1, headers: own(headers), answerHeaders: own(answerHeaders) }
+    })
+    const text = `${JSON.stringify(lasting, null, 1)}\n`
+    return text.replaceAll(this.url, '{base}').replaceAll(this.url.split('://')[1], '{host}')
+  }
+
+  /** Compares this user's requests with a file; UPDATE_GOLDEN=1 writes it. */
+  async assertGolden(path) {
+    const text = await this.golden()
+    if (process.env.UPDATE_GOLDEN === '1') return writeFileSync(path, text)
+    if (!existsSync(path)) throw new Error(`${path} is not there: run the test once with UPDATE_GOLDEN=1`)
+    if (readFileSync(path, 'utf8') !== text) throw new Error(`the requests are not those of ${path}; UPDATE_GOLDEN=1 rewrites it:\n${text}`)
+  }
+}
+
+/** A user's name from a test's: its end tells tests apart. */
+function userName(test) {
+  return test.replace(/[^A-Za-z0-9._-]+/g, '-').slice(-64).replace(/^[-._]+|[-._]+$/g, '')
+}
+
+exports.find = find
+exports.start = start
+exports.Server = Server
+exports.Inbox = Inbox
+exports.User = User
+exports.userName = userName

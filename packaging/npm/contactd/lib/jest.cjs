@@ -1,0 +1,42 @@
+// For tests of Jest: `contactd()` is a user with a mailbox of the running test's own.
+const { Server, start, userName } = require('./index.cjs')
+const { afterEach, expect } = globalThis
+
+const HERE = 'contactd/jest is for tests of Jest, with `globalSetup: "contactd/jest/setup"`'
+let users = []
+let servers = []
+
+const name = () => {
+  const { currentTestName, testPath } = expect.getState()
+  return userName(`${testPath.split(/[\\/]/).at(-1)}-${currentTestName}`)
+}
+const told = () => {
+  if (!process.env.CONTACTD_JEST) throw new Error(HERE)
+  return JSON.parse(process.env.CONTACTD_JEST)
+}
+
+/** A user of the running test's own. */
+exports.contactd = () => {
+  const { url, certDir } = told()
+  const user = new Server(url, { certDir }).user(name())
+  users.push(user)
+  return user
+}
+
+/** The same on a server of its own, since the clock is the server's, and with answers that repeat. */
+exports.contactdClock = async () => {
+  const { url, certDir } = told()
+  const flags = ['--handling', 'strict', '--deterministic', '1']
+  const server = await start({ flags, tls: url.startsWith('https:'), certDir })
+  servers.push(server)
+  return server.user(name())
+}
+
+if (!afterEach) throw new Error(HERE)
+// A test that failed leaves no fault and no server behind.
+afterEach(async () => {
+  const ended = [...users.map((user) => user.clearFaults()), ...servers.map((server) => server.stop())]
+  users = []
+  servers = []
+  await Promise.all(ended)
+})
