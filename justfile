@@ -24,7 +24,7 @@ forbid:
 
 # Speed and cost beside their limits, on both engines: a table, docs/bench.json and docs/bench.svg (Linux; some ten minutes).
 bench:
-    cargo bench --bench cost --bench creates --bench engines --bench lists --bench sync
+    cargo bench --bench cost --bench creates --bench engines --bench lists --bench start --bench suite --bench sync
     cargo bench --bench report
 
 # How the work of each reader grows with its input (Linux).

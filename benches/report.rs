@@ -13,7 +13,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 /// The benches in the order of the report.
-const BENCHES: [&str; 5] = ["cost", "creates", "engines", "lists", "sync"];
+const BENCHES: [&str; 7] = ["cost", "creates", "engines", "lists", "start", "suite", "sync"];
 /// What the chart is drawn with, in pixels.
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 420.0;

@@ -8,6 +8,7 @@ use crate::http::authenticate::Access;
 use crate::http::mount::{FrontEnds, Mount, Mounted};
 use crate::http::probes::Probe;
 use crate::http::{Api, Settings};
+use crate::notify::Inside;
 use crate::store::Store;
 use crate::testkit::{self, Kit, Watch};
 
@@ -27,8 +28,12 @@ impl Api {
     /// below `/_contactd` (docs/testing.md). Set [`Settings::hosts`], or any web page can call.
     pub fn for_tests(store: Store, settings: Settings, graph: GraphSettings) -> Self {
         let kit = Arc::<Kit>::default();
+        if let Some(notifier) = &settings.notifier {
+            notifier.set_inside(Arc::clone(&kit.inboxes) as Arc<dyn Inside>);
+        }
         let mut others = others(&settings);
         others.push((Mount::Segment(testkit::SEGMENT), Arc::clone(&kit) as Arc<dyn Mounted>));
+        others.push((Mount::Tenant(testkit::TENANT), Arc::new(testkit::Tokens)));
         let front_ends = FrontEnds::new(Graph::new(graph), others);
         let api = Self::with_front_ends(store, Access::development(), settings, front_ends);
         Self { inspector: Some(Arc::new(Watch(kit))), ..api }

@@ -50,6 +50,8 @@ pub mod oidc;
 pub mod percent;
 mod permission;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod testkit;
 mod trace;
 #[doc(hidden)]

@@ -14,6 +14,7 @@ use crate::http::authenticate::{Caller, Scheme, Who};
 use crate::http::authorize::{Mailbox, Need};
 use crate::http::body::BodyUse;
 use crate::http::front_end::{Counted, FrontEnd, RequestHead, RequestSource};
+use crate::http::inspect::CallSubject;
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::{Api, RequestIds, Settings};
 use crate::store::Actor;
@@ -81,6 +82,12 @@ impl FrontEnd for Dav {
 
     fn route(routed: &RoutedDavCall<'_>) -> &'static str {
         routes::pattern(&routed.call.place)
+    }
+
+    fn subject(routed: &RoutedDavCall<'_>, caller: &Caller) -> Option<CallSubject> {
+        let place = &routed.call.place;
+        let user = place.shared().or(place.user()).map_or_else(|| caller.name(), str::to_owned);
+        Some(CallSubject { path: Hrefs::default().of(place), user: Some(user) })
     }
 
     fn calls() -> Vec<(&'static str, &'static str)> {

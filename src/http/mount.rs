@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
 
 use crate::http::front_end::FrontEnd;
-use crate::http::{Api, edge};
+use crate::http::{Api, edge, serving};
 use crate::metrics::calls;
 
 /// A front end of any kind.
@@ -56,6 +56,8 @@ pub(crate) enum Mount {
     Segments(&'static [&'static str]),
     /// At `/` itself, for these methods.
     Root(&'static [&'static str]),
+    /// At these paths below any first segment, where this server speaks TLS.
+    Tenant(&'static [&'static str]),
 }
 
 /// The front ends, by the first segments of the path. Cheap to clone.
@@ -91,6 +93,10 @@ impl FrontEnds {
         let found = self.others.iter().find(|(mount, _)| match mount {
             Mount::Segment(segment) => begins(&[*segment]),
             Mount::Segments(segments) => begins(segments),
+            Mount::Tenant(paths) => {
+                let below = path.trim_start_matches('/').split_once('/').map_or("", |(_, below)| below);
+                serving::is_secure(request) && paths.iter().any(|path| path.eq_ignore_ascii_case(below))
+            }
             Mount::Root(methods) => path.bytes().all(|byte| byte == b'/') && methods.contains(&method) && !is_preflight,
         });
         found.map_or(&self.root, |(_, front_end)| front_end)

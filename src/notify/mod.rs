@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::client::CallError;
 use crate::domain::error::{Error, Kind, Limit};
+pub(crate) use crate::notify::post::Inside;
 use crate::notify::post::{MAX_BODY, Poster};
 pub use crate::notify::target::Allowed;
 use crate::notify::target::Targets;
@@ -122,6 +123,11 @@ impl Notifier {
         let NotifierSettings { allowed, ca_file, times } = settings;
         let poster = Poster::new(Targets(allowed), ca_file.as_deref(), times.answer)?;
         Ok(Self(Arc::new(NotifierState { poster, times, handshakes: Mutex::default() })))
+    }
+
+    /// Delivers to a receiver in this process too, whose URLs need no permission. The first one stays.
+    pub(crate) fn set_inside(&self, inside: Arc<dyn Inside>) {
+        self.0.poster.set_inside(inside);
     }
 
     /// Checks that a URL may be called, as far as its text shows.

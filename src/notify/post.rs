@@ -1,8 +1,10 @@
 //! Sends one POST to a receiver of notifications.
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use hyper::Request;
 use hyper::header::CONTENT_TYPE;
 
@@ -12,10 +14,21 @@ use crate::notify::target::Targets;
 /// Largest body of an answer, in bytes.
 pub(super) const MAX_BODY: usize = 64 << 10;
 
+/// A receiver in this process, which is reached without a connection.
+pub(crate) trait Inside: Send + Sync {
+    /// Whether a URL is of it.
+    fn has(&self, url: &str) -> bool;
+
+    /// What it answers to a POST; `None` if it is not there any more.
+    fn post<'a>(&'a self, url: &'a str, body: String) -> BoxFuture<'a, Option<HttpAnswer>>;
+}
+
 /// A client for POSTs.
 pub(super) struct Poster {
     targets: Targets,
     client: HttpClient,
+    patience: Duration,
+    inside: OnceLock<Arc<dyn Inside>>,
 }
 
 impl Poster {
@@ -25,11 +38,20 @@ impl Poster {
     /// # Errors
     /// One line: the file cannot be read.
     pub(super) fn new(targets: Targets, ca_file: Option<&Path>, patience: Duration) -> Result<Self, String> {
-        Ok(Self { targets, client: HttpClient::new(ca_file, patience, MAX_BODY)? })
+        let client = HttpClient::new(ca_file, patience, MAX_BODY)?;
+        Ok(Self { targets, client, patience, inside: OnceLock::new() })
+    }
+
+    /// Names the receiver in this process. Another one is not taken any more.
+    pub(super) fn set_inside(&self, inside: Arc<dyn Inside>) {
+        let _ = self.inside.set(inside);
     }
 
     /// Reads a URL and checks that it may be called, as far as its text shows.
     pub(super) fn read(&self, url: &str) -> Result<RequestTarget, CallError> {
+        if self.inside.get().is_some_and(|inside| inside.has(url)) {
+            return RequestTarget::read(url);
+        }
         self.targets.read(url)
     }
 
@@ -50,6 +72,16 @@ impl Poster {
         body: String,
         to_its_end: bool,
     ) -> Result<HttpAnswer, CallError> {
+        if let Some(inside) = self.inside.get() {
+            let scheme = if target.https { "https" } else { "http" };
+            let url = format!("{scheme}://{}{}", target.authority, target.path);
+            if inside.has(&url) {
+                let answer = tokio::time::timeout(self.patience, inside.post(&url, body)).await;
+                let late =
+                    |_| CallError(format!("a host that does not answer within {} ms", self.patience.as_millis()));
+                return answer.map_err(late)?.ok_or_else(|| "a host that does not take connections".into());
+            }
+        }
         let request = Request::builder().method("POST").header(CONTENT_TYPE, content_type);
         self.client.exchange(target, self.targets.resolve(target), request, body, to_its_end).await
     }

@@ -16,7 +16,7 @@ use crate::testkit::control::json as read;
 use crate::testkit::faults::FaultSpec;
 use crate::testkit::journal::{JournalFilter, JournalPage};
 use crate::testkit::span::Span;
-use crate::testkit::{Kit, clock, states};
+use crate::testkit::{Kit, clock, har, inboxes, snapshot_files, states};
 
 /// A call.
 pub(crate) struct KitCall {
@@ -36,6 +36,12 @@ pub(crate) struct KitRequest<'a> {
     pub(crate) key: &'a str,
     pub(crate) options: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
+    /// Path and query, as sent.
+    pub(crate) url: String,
+    /// Scheme, host and mount, as the client named them.
+    pub(crate) root: String,
+    /// The media types that the client takes.
+    pub(crate) accept: String,
 }
 
 const fn call(method: &'static str, path: &'static str, handler: KitHandler) -> KitCall {
@@ -50,12 +56,20 @@ pub(crate) const CALLS: &[KitCall] = &[
     call("PUT", "/snapshots/{name}", |asking| Box::pin(states::save(asking))),
     call("GET", "/snapshots/{name}", |asking| Box::pin(async move { states::one(&asking) })),
     call("DELETE", "/snapshots/{name}", |asking| Box::pin(async move { states::remove(&asking) })),
+    call("GET", "/snapshots/{name}/$value", |asking| Box::pin(snapshot_files::download(asking))),
+    call("PUT", "/snapshots/{name}/$value", |asking| Box::pin(snapshot_files::upload(asking))),
     call("POST", "/snapshots/{name}/restore", |asking| Box::pin(states::restore(asking))),
     call("POST", "/users/{name}/copy", |asking| Box::pin(states::copy(asking))),
     call("GET", "/clock", |asking| Box::pin(async move { clock::get(&asking) })),
     call("PUT", "/clock", |asking| Box::pin(async move { clock::put(&asking) })),
     call("POST", "/clock/advance", |asking| Box::pin(clock::advance(asking))),
     call("POST", "/settle", |asking| Box::pin(clock::settle(asking))),
+    call("GET", "/inboxes", |asking| Box::pin(async move { inboxes::list(&asking) })),
+    call("POST", "/inboxes/{name}", |asking| Box::pin(async move { inboxes::make(&asking) })),
+    call("GET", "/inboxes/{name}", |asking| Box::pin(async move { inboxes::get(&asking) })),
+    call("DELETE", "/inboxes/{name}", |asking| Box::pin(async move { inboxes::empty(&asking) })),
+    call("POST", "/inboxes/{name}/wait", |asking| Box::pin(inboxes::wait(asking))),
+    call("POST", "/inboxes/{name}/notifications", |asking| Box::pin(inboxes::receive(asking))),
     call("POST", "/faults", |asking| Box::pin(async move { add_fault(&asking) })),
     call("GET", "/faults", |asking| Box::pin(async move { faults(&asking) })),
     call("DELETE", "/faults", |asking| Box::pin(async move { clear_faults(&asking) })),
@@ -71,8 +85,8 @@ pub(crate) const CALLS: &[KitCall] = &[
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
 /// Default and maximum time of a wait.
-const WAIT: Duration = Duration::from_secs(5);
-const MAX_WAIT: Duration = Duration::from_mins(10);
+pub(crate) const WAIT: Duration = Duration::from_secs(5);
+pub(crate) const MAX_WAIT: Duration = Duration::from_mins(10);
 /// Maximum number of near misses in an answer.
 const MISSES: usize = 10;
 
@@ -169,7 +183,12 @@ fn filter(asking: &KitRequest<'_>) -> Result<(JournalFilter, usize), Error> {
 
 fn requests(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     let (filter, most) = filter(asking)?;
-    Answer::json(200, &asking.kit.journal.find(&filter, most))
+    let found = asking.kit.journal.find(&filter, most);
+    if har::is_asked(&asking.accept) {
+        let archive = har::archive(found.value.iter().map(Arc::as_ref), &asking.root);
+        return Answer::json(200, &archive)?.header("Content-Type", har::MEDIA_TYPE);
+    }
+    Answer::json(200, &found)
 }
 
 fn count_requests(asking: &KitRequest<'_>) -> Result<Answer, Error> {

@@ -15,7 +15,7 @@ use crate::domain::error::{Error, Kind};
 use crate::graph::error;
 use crate::http::answer::{Answer, Body};
 use crate::http::mount::Mounted;
-use crate::http::{Api, RequestIds, edge};
+use crate::http::{Api, RequestIds, edge, origin};
 use crate::percent::percent_decode;
 use crate::testkit::calls::{CALLS, KitRequest};
 use crate::testkit::{Kit, SEGMENT};
@@ -38,31 +38,34 @@ impl Mounted for Kit {
     ) -> LocalBoxFuture<'static, HttpResponse> {
         Box::pin(async move {
             let answer = answer(&self, &request, &mut payload, &api).await;
-            let ids = RequestIds::of(request.headers());
-            let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
-            let mut response = HttpResponse::build(answer.status);
-            response.insert_header(("request-id", ids.request)).insert_header(("client-request-id", ids.client));
-            response.insert_header((header::CACHE_CONTROL, "no-store"));
-            response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
-            for (name, value) in answer.headers {
-                response.insert_header((name, value));
-            }
-            match answer.body {
-                Some(Body::Bytes(body)) => {
-                    response.content_type("application/json");
-                    response.body(body)
-                }
-                Some(Body::Static(body)) => response.body(body),
-                _ => response.finish(),
-            }
+            respond(&request, answer)
         })
     }
 }
 
+/// The answer as the framework sends it: JSON, unless it says otherwise.
+pub(super) fn respond(request: &HttpRequest, answer: Result<Answer, Error>) -> HttpResponse {
+    let ids = RequestIds::of(request.headers());
+    let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
+    let mut response = HttpResponse::build(answer.status);
+    response.insert_header(("request-id", ids.request)).insert_header(("client-request-id", ids.client));
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    if answer.body.is_some() {
+        response.content_type("application/json");
+    }
+    for (name, value) in answer.headers {
+        response.insert_header((name, value));
+    }
+    match answer.body {
+        Some(Body::Bytes(body)) => response.body(body),
+        Some(Body::Static(body)) => response.body(body),
+        _ => response.finish(),
+    }
+}
+
 async fn answer(kit: &Arc<Kit>, request: &HttpRequest, payload: &mut web::Payload, api: &Api) -> Result<Answer, Error> {
-    edge::is_meant(request, api)?;
-    is_no_page(request.headers())?;
-    let (_, path) = edge::place(request, api)?;
+    let (mount, path) = admit(request, api)?;
     let segments = segments(path)?;
     let called: Vec<_> = CALLS.iter().filter_map(|call| Some((call, fit(call.path, &segments)?))).collect();
     if called.is_empty() {
@@ -72,11 +75,26 @@ async fn answer(kit: &Arc<Kit>, request: &HttpRequest, payload: &mut web::Payloa
     let Some((call, keys)) = called.iter().find(|(call, _)| call.method == method.as_str()) else {
         return Err(Error::MethodNotAllowed(called.iter().map(|(call, _)| call.method).collect()));
     };
-    let options = options(request.uri().query().unwrap_or_default())?;
-    let body = receive(payload).await?;
-    let asking = KitRequest { kit, api, key: keys.first().map_or("", String::as_str), options, body };
+    let query = request.uri().query().unwrap_or_default();
+    let options = options(query)?;
+    let body = receive(payload, MAX_BODY).await?;
+    let key = keys.first().map_or("", String::as_str);
+    let url = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    let root = origin::root(request, &api.settings.origin, mount);
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let asking = KitRequest { kit, api, key, options, body, url, root, accept: accept.to_owned() };
     let answer = (call.handler)(asking).await?;
     Ok(if request.method() == Method::HEAD { Answer { body: None, ..answer } } else { answer })
+}
+
+/// Who may call at all: programs of this machine, and no web pages. Returns the path of the mount, and the one below it.
+///
+/// # Errors
+/// [`Error::Denied`]
+pub(super) fn admit<'a>(request: &'a HttpRequest, api: &Api) -> Result<(&'a str, &'a str), Error> {
+    edge::is_meant(request, api)?;
+    is_no_page(request.headers())?;
+    edge::place(request, api)
 }
 
 /// Refuses requests of web pages: every browser of the machine can reach loopback addresses.
@@ -101,7 +119,7 @@ fn segments(path: &str) -> Result<Vec<String>, Error> {
 }
 
 /// The decoded query options. A repeated option is refused.
-fn options(query: &str) -> Result<BTreeMap<String, String>, Error> {
+pub(super) fn options(query: &str) -> Result<BTreeMap<String, String>, Error> {
     let mut options = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -132,12 +150,16 @@ fn fit(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
     Some(keys)
 }
 
-async fn receive(payload: &mut web::Payload) -> Result<Vec<u8>, Error> {
+/// A body of at most so many bytes.
+///
+/// # Errors
+/// [`Error::TooLarge`], and 400 where it breaks off.
+pub(super) async fn receive(payload: &mut web::Payload, most: usize) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body ends too early."))?;
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(Error::TooLarge(MAX_BODY));
+        if body.len() + chunk.len() > most {
+            return Err(Error::TooLarge(most));
         }
         body.extend_from_slice(&chunk);
     }

@@ -32,19 +32,19 @@ const ENTRY: usize = 512;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct JournalEntry {
     pub(crate) number: u64,
-    time: String,
-    duration_micros: u64,
+    pub(crate) time: String,
+    pub(crate) duration_micros: u64,
     pub(crate) method: String,
-    url: String,
+    pub(crate) url: String,
     pub(crate) path: String,
     pub(crate) route: String,
     pub(crate) user: Option<String>,
     token: Option<String>,
-    headers: BTreeMap<String, String>,
-    body: Option<Box<RawValue>>,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Option<Box<RawValue>>,
     pub(crate) status: u16,
-    answer_headers: BTreeMap<String, String>,
-    answer: Option<Box<RawValue>>,
+    pub(crate) answer_headers: BTreeMap<String, String>,
+    pub(crate) answer: Option<Box<RawValue>>,
     fault: Option<String>,
     batch: Option<OfBatch>,
 }
@@ -268,13 +268,13 @@ impl JournalEntry {
             user: asked.subject.user.clone(),
             token: asked.token.map(str::to_owned),
             headers: texts(headers),
-            body: shown(asked.body),
+            body: shown(asked.body, MAX_BODY),
             status: answer.status.as_u16(),
             answer_headers: texts(answer.headers.iter().map(|(name, value)| (name, value))),
             answer: match &answer.body {
                 None => None,
-                Some(Body::Bytes(bytes)) => shown(bytes),
-                Some(Body::Static(bytes)) => shown(bytes),
+                Some(Body::Bytes(bytes)) => shown(bytes, MAX_BODY),
+                Some(Body::Static(bytes)) => shown(bytes, MAX_BODY),
                 Some(Body::Chunks(size, _)) => raw(&serde_json::json!({"bytes": size})),
                 Some(Body::Stream(_)) => raw(&serde_json::json!({"streamed": true})),
             },
@@ -303,12 +303,12 @@ fn texts<'h>(headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) -
     texts
 }
 
-/// A body for the journal: JSON as it is; anything else, and a long body, as its length and digest.
-fn shown(body: &[u8]) -> Option<Box<RawValue>> {
+/// A body for the journal: JSON of up to `most` bytes as it is; anything else, and a longer body, as its length and digest.
+pub(crate) fn shown(body: &[u8], most: usize) -> Option<Box<RawValue>> {
     if body.is_empty() {
         return None;
     }
-    if body.len() <= MAX_BODY
+    if body.len() <= most
         && let Ok(json) = serde_json::from_slice::<Box<RawValue>>(body)
     {
         return Some(json);

@@ -5,10 +5,16 @@ mod calls;
 mod clock;
 mod control;
 mod faults;
+mod har;
+mod inboxes;
 mod journal;
 mod matching;
+#[cfg(feature = "testing")]
+mod running;
+mod snapshot_files;
 mod span;
 mod states;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -24,10 +30,14 @@ use crate::http::answer::Answer;
 use crate::http::inspect::{InspectedRequest, Inspector, Strike};
 use crate::store::Store;
 use crate::testkit::faults::Faults;
+use crate::testkit::inboxes::Inboxes;
 use crate::testkit::journal::Journal;
 use crate::testkit::states::SavedState;
 
 pub(crate) use crate::testkit::clock::DETERMINISTIC;
+#[cfg(feature = "testing")]
+pub(crate) use crate::testkit::running::Running;
+pub(crate) use crate::testkit::tokens::{TENANT, Tokens};
 
 /// The first segment of its paths.
 pub(crate) const SEGMENT: &str = "_contactd";
@@ -37,6 +47,7 @@ pub(crate) const SEGMENT: &str = "_contactd";
 pub(crate) struct Kit {
     faults: Mutex<Faults>,
     journal: Journal,
+    pub(crate) inboxes: Arc<Inboxes>,
     snapshots: Mutex<BTreeMap<String, Arc<SavedState>>>,
     gate: RwLock<()>,
     /// The initial state is too large to save.

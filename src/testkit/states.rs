@@ -34,8 +34,8 @@ pub(crate) struct SavedState {
     name: String,
     created: i64,
     /// The users in it; all if `None`.
-    users: Option<Vec<String>>,
-    kept: Arc<KeptRows>,
+    pub(super) users: Option<Vec<String>>,
+    pub(super) kept: Arc<KeptRows>,
     clock: Mode,
     counts: IdCounts,
 }
@@ -67,7 +67,7 @@ impl Kit {
         tokio::time::timeout(DRAIN, self.gate.write()).await.map_err(|_| Error::Busy)
     }
 
-    fn snapshot(&self, name: &str) -> Result<Arc<SavedState>, Error> {
+    pub(super) fn snapshot(&self, name: &str) -> Result<Arc<SavedState>, Error> {
         self.snapshots().get(name).cloned().ok_or(Error::NotFound)
     }
 }
@@ -125,6 +125,7 @@ pub(crate) async fn reset(asking: KitRequest<'_>) -> Result<Answer, Error> {
         store.put_back(kept).await?;
         kit.faults().clear(&[]);
         kit.journal.remove(&JournalFilter::default());
+        kit.inboxes.clear();
         clock::set(target.or(baseline).map_or_else(kit_clock, |snapshot| snapshot.clock));
         clock::set_counts(&counts, |_| true);
     } else {
@@ -152,26 +153,42 @@ struct Save {
 /// `PUT /snapshots/{name}`
 pub(crate) async fn save(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
-    let name = asking.key;
+    check_name(asking.key)?;
+    let Save { users } = read(&asking.body)?;
+    let alone = asking.kit.alone().await?;
+    let snapshot = snapshot_of(asking.key, users, asking.api.unguarded.keep().await?);
+    drop(alone);
+    insert(&asking, &snapshot)
+}
+
+/// Checks that a snapshot can have a name.
+///
+/// # Errors
+/// 400 that says which names there are.
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
     let fits = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     if !fits || name == BASELINE || name == EMPTY {
         let message = "A snapshot has a name of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-', but not 'baseline' or 'empty'.";
         return Err(Error::invalid(Kind::Request, "name", message));
     }
-    let Save { users } = read(&asking.body)?;
-    let kit = asking.kit;
-    let alone = kit.alone().await?;
-    let snapshot = snapshot_of(name, users, asking.api.unguarded.keep().await?);
-    drop(alone);
-    let mut snapshots = kit.snapshots();
-    if snapshots.len() >= MAX_SNAPSHOTS && !snapshots.contains_key(name) {
+    Ok(())
+}
+
+/// Keeps a snapshot, in place of one of this name.
+///
+/// # Errors
+/// 400 where there are as many as can be.
+pub(super) fn insert(asking: &KitRequest<'_>, snapshot: &Arc<SavedState>) -> Result<Answer, Error> {
+    let mut snapshots = asking.kit.snapshots();
+    if snapshots.len() >= MAX_SNAPSHOTS && !snapshots.contains_key(asking.key) {
         return Err(Error::invalid(Kind::Limit, "", format!("There are {MAX_SNAPSHOTS} snapshots at most.")));
     }
-    let replaced = snapshots.insert(name.to_owned(), Arc::clone(&snapshot)).is_some();
+    let replaced = snapshots.insert(asking.key.to_owned(), Arc::clone(snapshot)).is_some();
     Answer::json(if replaced { 200 } else { 201 }, &snapshot.shown())
 }
 
-fn snapshot_of(name: &str, users: Option<Vec<String>>, kept: KeptRows) -> Arc<SavedState> {
+/// A state with the clock and the ids of now.
+pub(super) fn snapshot_of(name: &str, users: Option<Vec<String>>, kept: KeptRows) -> Arc<SavedState> {
     let (clock, counts) = (clock::mode(), clock::counts());
     Arc::new(SavedState { name: name.to_owned(), created: clock::now(), users, kept: Arc::new(kept), clock, counts })
 }

@@ -1,6 +1,7 @@
 //! Tests of the API that run on both engines.
 
 mod access;
+mod archives;
 mod batch;
 mod bounds;
 mod callers;
@@ -31,6 +32,7 @@ mod headers;
 mod hints;
 pub mod imports;
 mod imports_refused;
+mod inboxes;
 mod injection;
 mod limits;
 mod links;

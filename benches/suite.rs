@@ -1,0 +1,139 @@
+//! 50 tests with a mailbox each, run in parallel against contactd and against a stub that answers constants:
+//! `cargo bench --bench suite`. The limit is twice the time of the stub.
+//!
+//! A test is what tests of programs that use contacts are made of: a new connection, a few creates, lists, reads, changes and deletes,
+//! and a fault that it asks for and meets. The stub, a bare actix server, reads the same requests and answers with bodies of the
+//! same size at once. Both run in processes of their own and take turns. What a test runner needs for itself is not in it, which would
+//! only hide the difference.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
+
+mod load;
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use load::figures::Figures;
+use load::{Server, median};
+use serde_json::Value;
+use ureq::Agent;
+
+const TESTS: usize = 50;
+const ROUNDS: usize = 15;
+/// Tests at once, as runners do it on a small machine.
+const AT_ONCE: usize = 4;
+/// The time of the suite against contactd, as a multiple of that against the stub, at most.
+const LIMIT: f64 = 2.0;
+/// The argument with which this program is the stub.
+const STUB: &str = "stub";
+/// A contact that is created.
+const NEW: &str = r#"{"givenName":"Ann","surname":"Lee","jobTitle":"Engineer","companyName":"Acme","businessPhones":["+1 732 555 0102"],"mobilePhone":"+1 732 555 0103","emailAddresses":[{"name":"Ann Lee","address":"ann@example.org"}],"homeAddress":{"street":"1 Elm","city":"Oslo","countryOrRegion":"Norway","postalCode":"0150"}}"#;
+
+fn main() {
+    if std::env::args().nth(1).is_some_and(|argument| argument == STUB) {
+        return stub();
+    }
+    let contactd = Server::start(":memory:");
+    let child = Command::new(std::env::current_exe().unwrap()).arg(STUB).stderr(Stdio::piped()).spawn().unwrap();
+    let stub = Server::of(child);
+    // Once for nothing: connections and caches of both are made.
+    suite(&contactd.address, 0);
+    suite(&stub.address, 0);
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        own.push(suite(&contactd.address, round));
+        others.push(suite(&stub.address, round));
+    }
+    let ratio = median(own.iter().zip(&others).map(|(own, other)| own / other).collect());
+    println!(
+        "milliseconds for {TESTS} tests with a mailbox each, {AT_ONCE} at once, median of {ROUNDS} interleaved rounds"
+    );
+    println!("{:<34}{:>10.1}{:>8.2}", "a stub that answers constants", median(others.clone()), 1.0);
+    println!("{:<34}{:>10.1}{:>8.2}", "contactd", median(own.clone()), ratio);
+    println!("\nthe limit of {LIMIT} times the stub is {}", if ratio <= LIMIT { "met" } else { "missed" });
+    let mut figures =
+        Figures::new("suite", "50 tests with a mailbox each beside the same against a stub; less is better");
+    figures.add("50 tests in parallel", "ms", &own, ("a stub that answers constants", &others));
+    figures.keep();
+}
+
+/// Milliseconds of all tests.
+fn suite(address: &str, round: usize) -> f64 {
+    let next = AtomicUsize::new(0);
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= TESTS {
+                        return;
+                    }
+                    test(address, &format!("test-{round}-{number}"));
+                }
+            });
+        }
+    });
+    started.elapsed().as_secs_f64() * 1_000.0
+}
+
+/// One test, as a user of its own.
+fn test(address: &str, user: &str) {
+    let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_mins(1)));
+    let agent: Agent = config.build().into();
+    let send = |method: &str, path: &str, body: Option<&str>| -> (u16, Value) {
+        let request = ureq::http::Request::builder().method(method).uri(format!("http://{address}{path}"));
+        let request = request.header("Authorization", format!("Bearer {user}"));
+        let mut answer = match body {
+            Some(body) => {
+                agent.run(request.header("Content-Type", "application/json").body(body.to_owned()).unwrap()).unwrap()
+            }
+            None => agent.run(request.body(()).unwrap()).unwrap(),
+        };
+        let body = answer.body_mut().read_to_vec().unwrap();
+        (answer.status().as_u16(), serde_json::from_slice(&body).unwrap_or_default())
+    };
+    let contacts = "/v1.0/me/contacts";
+    let fault = format!(r#"{{"match": {{"user": "{user}", "method": "POST"}}, "answer": {{"status": 429}}}}"#);
+    send("POST", "/_contactd/faults", Some(&fault));
+    send("POST", contacts, Some(NEW));
+    let mut last = String::new();
+    for _ in 0..3 {
+        let (status, made) = send("POST", contacts, Some(NEW));
+        assert_eq!(status, 201);
+        made["id"].as_str().unwrap().clone_into(&mut last);
+    }
+    let one = format!("{contacts}/{last}");
+    assert!(send("GET", contacts, None).1["value"].is_array());
+    assert_eq!(send("GET", &one, None).0, 200);
+    assert_eq!(send("PATCH", &one, Some(r#"{"jobTitle": "Engineer"}"#)).0, 200);
+    assert_eq!(send("DELETE", &one, None).0, 204);
+    send("GET", &format!("/_contactd/requests?user={user}"), None);
+}
+
+/// Answers constants.
+async fn constant(request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    drop(body);
+    let json =
+        |mut answer: actix_web::HttpResponseBuilder, body: String| answer.content_type("application/json").body(body);
+    let contact = format!("{{\"id\":\"0197b1a0-0000-7000-8000-000000000001\",{}", &NEW[1..]);
+    match request.method().as_str() {
+        "POST" => json(HttpResponse::Created(), contact),
+        "DELETE" => HttpResponse::NoContent().finish(),
+        "GET" if request.path().ends_with("/contacts") => {
+            json(HttpResponse::Ok(), format!("{{\"value\":[{contact},{contact},{contact}]}}"))
+        }
+        _ => json(HttpResponse::Ok(), contact),
+    }
+}
+
+fn stub() {
+    actix_web::rt::System::new().block_on(async {
+        let server = HttpServer::new(|| App::new().default_service(web::to(constant))).disable_signals();
+        let server = server.bind("127.0.0.1:0").unwrap();
+        eprintln!("stub listening on http://{}", server.addrs()[0]);
+        server.run().await.unwrap();
+    });
+}

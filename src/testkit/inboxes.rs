@@ -1,0 +1,416 @@
+//! Inboxes: receivers of change notifications inside the server, so that a test of subscriptions needs no web server of its own.
+//!
+//! What the server itself sends to an inbox is handed over without a connection, which needs no certificate that is trusted and
+//! no target that is allowed. The address answers over HTTP too, as a receiver of a program does.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::sync::Notify;
+
+use crate::client::HttpAnswer;
+use crate::clock;
+use crate::domain::date;
+use crate::domain::error::{Error, Kind};
+use crate::http::answer::Answer;
+use crate::notify::Inside;
+use crate::testkit::SEGMENT;
+use crate::testkit::calls::{KitRequest, MAX_WAIT, WAIT};
+use crate::testkit::control::{json as read, options};
+use crate::testkit::journal::shown;
+use crate::testkit::span::Span;
+
+/// Inboxes at once.
+const MAX_INBOXES: usize = 100;
+/// Notifications that an inbox keeps, and bytes of them.
+const MAX_POSTS: usize = 1_000;
+const MAX_BYTES: usize = 2 << 20;
+/// Longest body that is kept; a longer one is kept by its length and digest.
+const MAX_BODY: usize = 1 << 20;
+/// About what a notification takes besides its texts.
+const POST: usize = 128;
+/// Addresses of the server by which an inbox is known.
+const MAX_ROOTS: usize = 8;
+/// Answers in a sequence.
+const MAX_ANSWERS: usize = 1_000;
+/// Longest delay.
+const MAX_DELAY: Duration = Duration::from_mins(10);
+/// Below an inbox: where notifications are posted to.
+const NOTIFICATIONS: &str = "/notifications";
+/// The option that asks a receiver to confirm a subscription.
+const TOKEN: &str = "validationToken";
+
+/// How an inbox answers.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct InboxSpec {
+    /// To every notification that none of `answers` is for.
+    #[serde(default)]
+    answer: InboxAnswer,
+    /// To the next notifications, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    answers: Vec<InboxAnswer>,
+    /// Before each answer, by the real clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay: Option<Span>,
+    /// Whether it confirms subscriptions.
+    #[serde(default = "yes")]
+    confirms: bool,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct InboxAnswer {
+    status: u16,
+}
+
+impl Default for InboxAnswer {
+    fn default() -> Self {
+        Self { status: 202 }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl InboxSpec {
+    fn check(&self) -> Result<(), Error> {
+        let refused = |target: &str, message: &str| Err(Error::invalid(Kind::Body, target, message));
+        if self.answers.len() > MAX_ANSWERS {
+            return refused("answers", "'answers' is a list of 1000 answers at most.");
+        }
+        if self.delay.is_some_and(|delay| delay.duration() > MAX_DELAY) {
+            return refused("delay", "A delay is ten minutes at most: PT10M.");
+        }
+        let is_status = |answer: &InboxAnswer| (200..=599).contains(&answer.status);
+        if !is_status(&self.answer) {
+            return refused("answer/status", "A status is a number from 200 to 599.");
+        }
+        match self.answers.iter().position(|answer| !is_status(answer)) {
+            Some(place) => refused(&format!("answers/{place}/status"), "A status is a number from 200 to 599."),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A notification that was posted.
+#[derive(Debug, Serialize)]
+struct Post {
+    number: u64,
+    time: String,
+    /// Path and query, as they were called.
+    url: String,
+    body: Option<Box<RawValue>>,
+    /// What it was answered with.
+    status: u16,
+}
+
+struct Inbox {
+    /// What its address begins with, the last one first.
+    roots: Vec<String>,
+    spec: InboxSpec,
+    /// How many of the sequence's answers were given.
+    given: usize,
+    confirmed: u64,
+    last: u64,
+    posts: VecDeque<(usize, Arc<Post>)>,
+    bytes: usize,
+}
+
+/// What an inbox answers, and after which time.
+struct Reply {
+    status: u16,
+    /// The token of a confirmation.
+    token: Option<String>,
+    delay: Duration,
+}
+
+/// An inbox as it is shown. Not by way of values, which would sort the members of bodies.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    name: String,
+    notification_url: String,
+    #[serde(flatten)]
+    spec: InboxSpec,
+    confirmed: u64,
+    #[serde(serialize_with = "all")]
+    value: Vec<Arc<Post>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<serde_json::Value>,
+}
+
+fn all<S: serde::Serializer>(posts: &[Arc<Post>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(posts.iter().map(Arc::as_ref))
+}
+
+/// The inboxes of a server.
+#[derive(Default)]
+pub(crate) struct Inboxes {
+    kept: Mutex<BTreeMap<String, Inbox>>,
+    posted: Notify,
+}
+
+impl Inbox {
+    fn new(spec: InboxSpec) -> Self {
+        let (roots, posts) = Default::default();
+        Self { roots, spec, given: 0, confirmed: 0, last: 0, posts, bytes: 0 }
+    }
+
+    fn shown(&self, name: &str) -> Shown {
+        let posts = self.posts.iter().map(|(_, post)| Arc::clone(post));
+        Shown {
+            name: name.to_owned(),
+            notification_url: self.roots.first().map_or_else(String::new, |root| url(root, name)),
+            spec: self.spec.clone(),
+            confirmed: self.confirmed,
+            value: posts.collect(),
+            error: None,
+        }
+    }
+
+    fn take(&mut self, url: &str, body: &[u8]) -> u16 {
+        let status = self.spec.answers.get(self.given).unwrap_or(&self.spec.answer).status;
+        self.given = self.given.saturating_add(1);
+        self.last += 1;
+        let body = shown(body, MAX_BODY);
+        let size = POST + url.len() + body.as_ref().map_or(0, |body| body.get().len());
+        let time = date::print(clock::now());
+        let post = Post { number: self.last, time, url: url.to_owned(), body, status };
+        self.bytes += size;
+        self.posts.push_back((size, Arc::new(post)));
+        while self.posts.len() > MAX_POSTS || self.bytes > MAX_BYTES {
+            let Some((size, _)) = self.posts.pop_front() else { break };
+            self.bytes -= size;
+        }
+        status
+    }
+}
+
+/// The address of an inbox.
+fn url(root: &str, name: &str) -> String {
+    format!("{root}/{SEGMENT}/inboxes/{name}{NOTIFICATIONS}")
+}
+
+impl Inboxes {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, Inbox>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets all inboxes.
+    pub(crate) fn clear(&self) {
+        self.kept().clear();
+    }
+
+    /// The name of the inbox that an address is of.
+    fn named(&self, address: &str) -> Option<String> {
+        let place = address.split_once('?').map_or(address, |(place, _)| place);
+        let (root, name) = place.strip_suffix(NOTIFICATIONS)?.rsplit_once('/')?;
+        let root = root.strip_suffix("/inboxes")?.strip_suffix(SEGMENT)?.strip_suffix('/')?;
+        let kept = self.kept();
+        kept.get(name).filter(|inbox| inbox.roots.iter().any(|known| known == root)).map(|_| name.to_owned())
+    }
+
+    /// Takes what is posted to an inbox; `None` if there is no such inbox.
+    fn post(&self, name: &str, url: &str, token: Option<&String>, body: &[u8]) -> Option<Reply> {
+        let mut kept = self.kept();
+        let inbox = kept.get_mut(name)?;
+        let delay = inbox.spec.delay.map_or(Duration::ZERO, Span::duration);
+        let Some(token) = token else {
+            let status = inbox.take(url, body);
+            drop(kept);
+            self.posted.notify_waiters();
+            return Some(Reply { status, token: None, delay });
+        };
+        if !inbox.spec.confirms {
+            return Some(Reply { status: 400, token: None, delay });
+        }
+        inbox.confirmed += 1;
+        Some(Reply { status: 200, token: Some(token.clone()), delay })
+    }
+
+    fn count(&self, name: &str) -> Result<usize, Error> {
+        self.kept().get(name).map(|inbox| inbox.posts.len()).ok_or(Error::NotFound)
+    }
+
+    /// Waits until an inbox has so many notifications. The result says whether it has.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]
+    async fn wait(&self, name: &str, count: usize, timeout: Duration) -> Result<bool, Error> {
+        let end = Instant::now() + timeout;
+        loop {
+            // Registered before the look, so that nothing posted in between is missed.
+            let mut posted = std::pin::pin!(self.posted.notified());
+            posted.as_mut().enable();
+            if self.count(name)? >= count {
+                return Ok(true);
+            }
+            if tokio::time::timeout_at(end.into(), posted).await.is_err() {
+                return Ok(self.count(name)? >= count);
+            }
+        }
+    }
+}
+
+impl Inside for Inboxes {
+    fn has(&self, url: &str) -> bool {
+        self.named(url).is_some()
+    }
+
+    fn post<'a>(&'a self, url: &'a str, body: String) -> BoxFuture<'a, Option<HttpAnswer>> {
+        Box::pin(async move {
+            let query = url.split_once('?').map_or("", |(_, query)| query);
+            let token = options(query).unwrap_or_default().remove(TOKEN);
+            let path = url.find("://").and_then(|end| url[end + 3..].find('/').map(|slash| &url[end + 3 + slash..]));
+            let reply = Self::post(self, &self.named(url)?, path.unwrap_or(url), token.as_ref(), body.as_bytes())?;
+            tokio::time::sleep(reply.delay).await;
+            Some(HttpAnswer {
+                status: reply.status,
+                content_type: "text/plain".to_owned(),
+                body: Some(reply.token.unwrap_or_default().into()),
+            })
+        })
+    }
+}
+
+/// `POST /inboxes/{name}`
+pub(crate) fn make(asking: &KitRequest<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let name = asking.key;
+    let fits = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if !fits {
+        let message = "An inbox has a name of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-'.";
+        return Err(Error::invalid(Kind::Request, "name", message));
+    }
+    let spec: InboxSpec = read(&asking.body)?;
+    spec.check()?;
+    let mut kept = asking.kit.inboxes.kept();
+    let is_new = !kept.contains_key(name);
+    if is_new && kept.len() >= MAX_INBOXES {
+        return Err(Error::invalid(Kind::Limit, "", format!("There are {MAX_INBOXES} inboxes at most.")));
+    }
+    let inbox = kept.entry(name.to_owned()).or_insert_with(|| Inbox::new(spec.clone()));
+    (inbox.spec, inbox.given) = (spec, 0);
+    inbox.roots.retain(|root| *root != asking.root);
+    inbox.roots.insert(0, asking.root.clone());
+    inbox.roots.truncate(MAX_ROOTS);
+    Answer::json(if is_new { 201 } else { 200 }, &inbox.shown(name))
+}
+
+/// `GET /inboxes`
+pub(crate) fn list(asking: &KitRequest<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let kept = asking.kit.inboxes.kept();
+    let names: Vec<_> = kept.iter().map(|(name, inbox)| json!({"name": name, "count": inbox.posts.len()})).collect();
+    Answer::json(200, &json!({"value": names}))
+}
+
+/// `GET /inboxes/{name}`
+pub(crate) fn get(asking: &KitRequest<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let kept = asking.kit.inboxes.kept();
+    let inbox = kept.get(asking.key).ok_or(Error::NotFound)?;
+    Answer::json(200, &inbox.shown(asking.key))
+}
+
+/// `DELETE /inboxes/{name}`: what was posted is forgotten, and the subscriptions to it go on.
+pub(crate) fn empty(asking: &KitRequest<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let mut kept = asking.kit.inboxes.kept();
+    let inbox = kept.get_mut(asking.key).ok_or(Error::NotFound)?;
+    inbox.posts.clear();
+    inbox.bytes = 0;
+    Answer::empty(204)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wait {
+    #[serde(default = "one")]
+    count: usize,
+    timeout: Option<Span>,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// `POST /inboxes/{name}/wait`
+pub(crate) async fn wait(asking: KitRequest<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let Wait { count, timeout } = read(&asking.body)?;
+    if count > MAX_POSTS {
+        return Err(Error::invalid(Kind::Body, "count", "'count' is 1000 at most."));
+    }
+    let timeout = timeout.map_or(WAIT, Span::duration);
+    if timeout > MAX_WAIT {
+        return Err(Error::invalid(Kind::Body, "timeout", "'timeout' is ten minutes at most: PT10M."));
+    }
+    let inboxes = &asking.kit.inboxes;
+    let came = inboxes.wait(asking.key, count, timeout).await?;
+    let kept = inboxes.kept();
+    let shown = kept.get(asking.key).ok_or(Error::NotFound)?.shown(asking.key);
+    if came {
+        return Answer::json(200, &shown);
+    }
+    let message = format!("{} of {count} notifications came in time.", shown.value.len());
+    Answer::json(408, &Shown { error: Some(json!({"code": "timeout", "message": message})), ..shown })
+}
+
+/// `POST /inboxes/{name}/notifications`: as a receiver of a program answers.
+pub(crate) async fn receive(asking: KitRequest<'_>) -> Result<Answer, Error> {
+    let token = asking.options.get(TOKEN);
+    let reply = asking.kit.inboxes.post(asking.key, &asking.url, token, &asking.body).ok_or(Error::NotFound)?;
+    tokio::time::sleep(reply.delay).await;
+    let answer = Answer::empty(reply.status)?;
+    let Some(token) = reply.token else { return Ok(answer) };
+    Answer { body: Some(token.into_bytes().into()), ..answer }.header("Content-Type", "text/plain")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inbox_is_known_by_the_addresses_it_was_asked_for_at() {
+        let inboxes = Inboxes::default();
+        let spec = || serde_json::from_str("{}").unwrap();
+        let roots = vec!["http://localhost:1".to_owned(), "https://[::1]:1/graph".to_owned()];
+        inboxes.kept().insert("a".to_owned(), Inbox { roots, ..Inbox::new(spec()) });
+        for (address, name) in [
+            ("http://localhost:1/_contactd/inboxes/a/notifications", Some("a")),
+            ("http://localhost:1/_contactd/inboxes/a/notifications?x=/y", Some("a")),
+            ("https://[::1]:1/graph/_contactd/inboxes/a/notifications", Some("a")),
+            ("http://localhost:1/_contactd/inboxes/b/notifications", None),
+            ("http://localhost:1/_contactd/inboxes/a", None),
+            ("http://localhost:2/_contactd/inboxes/a/notifications", None),
+            ("https://localhost:1/_contactd/inboxes/a/notifications", None),
+            ("http://localhost:1/x_contactd/inboxes/a/notifications", None),
+            ("http://10.0.0.1/?http://localhost:1/_contactd/inboxes/a/notifications", None),
+            ("", None),
+        ] {
+            assert_eq!(inboxes.named(address).as_deref(), name, "{address}");
+        }
+    }
+
+    #[test]
+    fn an_inbox_keeps_the_last_and_no_more_than_its_limits() {
+        let mut inbox = Inbox::new(serde_json::from_str("{}").unwrap());
+        for _ in 0..MAX_POSTS + 5 {
+            inbox.take("/", b"{}");
+        }
+        assert_eq!((inbox.posts.len(), inbox.posts[0].1.number), (MAX_POSTS, 6));
+        let large = format!("\"{}\"", "x".repeat(MAX_BODY - 2));
+        for _ in 0..5 {
+            inbox.take("/", large.as_bytes());
+        }
+        assert!(inbox.bytes <= MAX_BYTES && inbox.posts.len() <= 2, "{} {}", inbox.bytes, inbox.posts.len());
+    }
+}

@@ -1,0 +1,110 @@
+//! A server in a thread of this process, for tests of Rust programs ([`crate::testing`]).
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use actix_server::Server;
+use actix_web::rt::System;
+use tokio::sync::oneshot;
+
+use crate::domain::handling::Handling;
+use crate::graph::settings::GraphSettings;
+use crate::http::connections::{ConnectionLimits, Connections};
+use crate::http::serving::Serving;
+use crate::http::{Api, Settings};
+use crate::notify::{Notifier, NotifierSettings};
+use crate::store::{Database, Options, Store};
+
+/// How long deleted contacts, changes and the audit log are kept: the defaults of `contactd serve`.
+const KEEP_DELETED: Duration = Duration::from_hours(30 * 24);
+const KEEP_CHANGES: Duration = Duration::from_hours(90 * 24);
+/// Time limits of connections.
+const IDLE: Duration = Duration::from_mins(1);
+const REQUEST: Duration = Duration::from_secs(30);
+/// Threads and connections: a test's server has one machine as its client.
+const WORKERS: usize = 2;
+const CONNECTIONS: usize = 1_000;
+
+/// A server that runs until it is dropped.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts a server on a free port of the loopback address, over a temporary store.
+    ///
+    /// # Errors
+    /// One line.
+    pub(crate) fn start() -> Result<Self, String> {
+        let (told, heard) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let serve = move || {
+            System::new().block_on(async {
+                if let Err(why) = serve(&told, stopped).await {
+                    // Nobody listens any more once it has begun.
+                    let _ = told.send(Err(why));
+                }
+            });
+        };
+        let thread =
+            thread::Builder::new().name("contactd".to_owned()).spawn(serve).map_err(|error| error.to_string())?;
+        let address = heard.recv().map_err(|_| "it ended before it had begun".to_owned())??;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was printed where it was.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(told: &Sender<Result<SocketAddr, String>>, stopped: oneshot::Receiver<()>) -> Result<(), String> {
+    let options = Options {
+        keep_deleted: Some(KEEP_DELETED),
+        keep_changes: Some(KEEP_CHANGES),
+        keep_audit: Some(KEEP_CHANGES),
+        ..Options::default()
+    };
+    let store = Store::open(&Database::Temporary, options).await.map_err(|error| error.to_string())?;
+    let notifier = Notifier::new(NotifierSettings::default())?;
+    let settings = Settings { hosts: Some(Vec::new()), notifier: Some(notifier.clone()), ..Settings::default() };
+    // As the fixtures of the other languages: what Graph refuses is refused.
+    let graph = GraphSettings { handling: Handling::Strict, ..GraphSettings::default() };
+    let limits = ConnectionLimits { most: CONNECTIONS, of_address: CONNECTIONS, idle: IDLE + REQUEST, stall: REQUEST };
+    let connections = Connections::new(limits, false);
+    let serving = Serving {
+        api: Api::for_tests(store.clone(), settings, graph),
+        connections: connections.clone(),
+        request_timeout: REQUEST,
+        keep_alive: IDLE,
+        handshake_timeout: REQUEST,
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let server = Server::build().workers(WORKERS).shutdown_timeout(1).disable_signals();
+    let server = serving.listen(server, listener).map_err(|error| error.to_string())?.run();
+    let (handle, server) = (server.handle(), actix_web::rt::spawn(server));
+    let watching = actix_web::rt::spawn(async move { connections.watch().await });
+    let (delivering, ended) = oneshot::channel();
+    let deliverer = store.clone();
+    let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, ended).await });
+    let _ = told.send(Ok(address));
+    let _ = stopped.await;
+    drop(delivering);
+    // The test is over, and so are its requests.
+    handle.stop(false).await;
+    let _ = server.await;
+    watching.abort();
+    let _ = deliverer.await;
+    store.close().await;
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Snapshots as files of SQLite, which are kept beside tests and put back later, also on another engine.
+
+use std::io;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::domain::error::{Error, Kind};
+use crate::http::answer::Answer;
+use crate::http::aside::aside;
+use crate::store::{Database, Options, Store};
+use crate::testkit::calls::KitRequest;
+use crate::testkit::states::{check_name, insert, snapshot_of};
+
+/// The type of such a file.
+const MEDIA_TYPE: &str = "application/vnd.sqlite3";
+/// How such a file begins (<https://www.sqlite.org/fileformat.html>, section 1.3).
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// A file in a folder of its own, which goes away with this.
+struct Scratch {
+    file: PathBuf,
+    _folder: TempDir,
+}
+
+impl Scratch {
+    fn new() -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("contactd-snapshot-").tempdir()?;
+        Ok(Self { file: folder.path().join("contacts.db"), _folder: folder })
+    }
+
+    async fn open(&self) -> Result<Store, crate::store::OpenError> {
+        Store::open(&Database::File(self.file.clone()), Options::default()).await
+    }
+}
+
+/// `GET /snapshots/{name}/$value`
+pub(crate) async fn download(asking: KitRequest<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let snapshot = asking.kit.snapshot(asking.key)?;
+    let scratch = Scratch::new().map_err(Error::internal)?;
+    let store = scratch.open().await.map_err(Error::internal)?;
+    let done = match snapshot.users.clone() {
+        Some(users) => store.put_back_of(users, Some(snapshot.kept.clone())).await,
+        None => store.put_back(Some(snapshot.kept.clone())).await,
+    };
+    // What is in the log comes into the file when the store is closed.
+    store.close().await;
+    done?;
+    let read = move || std::fs::read(&scratch.file);
+    let bytes = aside(read).await?.map_err(Error::internal)?;
+    Answer { body: Some(bytes.into()), ..Answer::empty(200)? }.header("Content-Type", MEDIA_TYPE)
+}
+
+/// `PUT /snapshots/{name}/$value`
+pub(crate) async fn upload(asking: KitRequest<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    check_name(asking.key)?;
+    let refused = |why: String| Error::invalid(Kind::Request, "", why);
+    if !asking.body.starts_with(MAGIC) {
+        return Err(refused("The body is a file of SQLite, as GET of the same address answers it.".to_owned()));
+    }
+    let scratch = Scratch::new().map_err(Error::internal)?;
+    let (file, body) = (scratch.file.clone(), asking.body.clone());
+    aside(move || std::fs::write(file, body)).await?.map_err(Error::internal)?;
+    let store = scratch.open().await.map_err(|error| {
+        // The path of the temporary file would tell nothing.
+        let why = error.to_string().replace(&scratch.file.display().to_string(), "the file");
+        refused(format!("The body is no database of contactd that can be read: {why}."))
+    })?;
+    let kept = store.keep().await;
+    store.close().await;
+    insert(&asking, &snapshot_of(asking.key, None, kept?))
+}

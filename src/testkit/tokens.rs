@@ -1,0 +1,201 @@
+//! Tokens as Microsoft's identity libraries ask for them, over TLS only: a `ClientSecretCredential` of the Azure SDKs, pointed at
+//! this server, gets the token of an application. There are no secrets to check: this server accepts every caller. What a
+//! sign-in of users needs is not here (docs/testing.md, "Tokens of the Azure SDKs").
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::domain::date;
+use crate::domain::error::Error;
+use crate::domain::user::Principal;
+use crate::http::answer::Answer;
+use crate::http::mount::Mounted;
+use crate::http::{Api, RequestIds, origin};
+use crate::percent::percent_decode;
+use crate::testkit::control::{admit, options, receive, respond};
+
+/// Where a client gets a token.
+const TOKEN: &str = "oauth2/v2.0/token";
+/// What it asks before (OpenID Connect Discovery 1.0, section 4).
+const CONFIGURATION: &str = "v2.0/.well-known/openid-configuration";
+/// The keys of signed tokens, of which there are none.
+const KEYS: &str = "discovery/v2.0/keys";
+/// Whether an authority is one: asked of `common` only, by clients that do not know it.
+const INSTANCE: &str = "discovery/instance";
+
+/// The paths below a tenant.
+pub(crate) const TENANT: &[&str] = &[TOKEN, CONFIGURATION, KEYS, INSTANCE];
+
+/// Longest form.
+const MAX_FORM: usize = 64 << 10;
+/// For how long a token is said to be valid, in seconds: the usual time. It is valid for ever.
+const EXPIRES_IN: u32 = 3_599;
+
+/// The paths of an authority for every tenant.
+pub(crate) struct Tokens;
+
+impl Mounted for Tokens {
+    fn knows(&self, _: &str) -> bool {
+        true
+    }
+
+    fn serve(
+        self: Arc<Self>,
+        request: HttpRequest,
+        mut payload: web::Payload,
+        api: web::Data<Api>,
+    ) -> LocalBoxFuture<'static, HttpResponse> {
+        Box::pin(async move {
+            let answer = answer(&request, &mut payload, &api).await;
+            respond(&request, answer)
+        })
+    }
+}
+
+async fn answer(request: &HttpRequest, payload: &mut web::Payload, api: &Api) -> Result<Answer, Error> {
+    let (mount, path) = admit(request, api)?;
+    let path = path.trim_start_matches('/');
+    let (tenant, below) = path.split_once('/').unwrap_or((path, ""));
+    let root = origin::root(request, &api.settings.origin, mount);
+    let tenant = percent_decode(tenant, false).filter(|tenant| is_tenant(tenant));
+    let tenant = tenant.ok_or_else(|| Error::NoSegment(path.to_owned()))?;
+    let is = |path: &str| path.eq_ignore_ascii_case(below);
+    let (expected, needs_post) = if is(TOKEN) { ("POST", true) } else { ("GET", false) };
+    if request.method() != if needs_post { Method::POST } else { Method::GET } {
+        return Err(Error::MethodNotAllowed(vec![expected]));
+    }
+    if is(TOKEN) {
+        let form = receive(payload, MAX_FORM).await?;
+        return token(request, &form);
+    }
+    let document = if is(CONFIGURATION) {
+        configuration(&root, &tenant)
+    } else if is(INSTANCE) {
+        instance(&root, &options(request.uri().query().unwrap_or_default())?)
+    } else {
+        json!({"keys": []})
+    };
+    Answer::json(200, &document)
+}
+
+/// An id or a domain, as in Entra.
+fn is_tenant(tenant: &str) -> bool {
+    (1..=253).contains(&tenant.len()) && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+}
+
+/// The metadata of a tenant. Users cannot sign in here, so nothing answers at `authorization_endpoint`, which the libraries want
+/// to be there all the same.
+fn configuration(root: &str, tenant: &str) -> Value {
+    let below = |path: &str| format!("{root}/{tenant}/{path}");
+    json!({
+        "issuer": below("v2.0"),
+        "authorization_endpoint": below("oauth2/v2.0/authorize"),
+        "token_endpoint": below(TOKEN),
+        "jwks_uri": below(KEYS),
+        "end_session_endpoint": below("oauth2/v2.0/logout"),
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "private_key_jwt"],
+        "grant_types_supported": ["client_credentials"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "scopes_supported": ["https://graph.microsoft.com/.default"],
+    })
+}
+
+/// Says that this server is an authority of its own, with no other names.
+fn instance(root: &str, options: &BTreeMap<String, String>) -> Value {
+    let asked = options.get("authorization_endpoint").and_then(|url| url.split('/').nth(3));
+    let tenant = asked.filter(|tenant| is_tenant(tenant)).unwrap_or("common");
+    let host = root.split_once("://").map_or(root, |(_, host)| host);
+    json!({
+        "tenant_discovery_endpoint": format!("{root}/{tenant}/{CONFIGURATION}"),
+        "api-version": "1.1",
+        "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
+    })
+}
+
+/// What is wrong with a request for a token: the error of OAuth (RFC 6749, section 5.2), its status, and Entra's number and words.
+struct Refused(&'static str, u16, u32, String);
+
+/// The answer to a request for a token.
+fn token(request: &HttpRequest, form: &[u8]) -> Result<Answer, Error> {
+    let answer = match client(request, form) {
+        Ok(id) => Answer::json(
+            200,
+            &json!({"token_type": "Bearer", "expires_in": EXPIRES_IN, "ext_expires_in": EXPIRES_IN, "access_token": format!("app:{id}")}),
+        ),
+        Err(Refused(error, status, number, words)) => {
+            let ids = RequestIds::of(request.headers());
+            let date = date::print(clock::now());
+            Answer::json(
+                status,
+                &json!({
+                    "error": error,
+                    "error_description": format!("AADSTS{number}: {words} Trace ID: {} Correlation ID: {} Timestamp: {date}", ids.request, ids.client),
+                    "error_codes": [number],
+                    "timestamp": date,
+                    "trace_id": ids.request,
+                    "correlation_id": ids.client,
+                }),
+            )
+        }
+    };
+    answer?.header("Pragma", "no-cache")
+}
+
+/// The id of the application that asks.
+fn client(request: &HttpRequest, form: &[u8]) -> Result<String, Refused> {
+    let invalid = |number, words: &str| Refused("invalid_request", 400, number, words.to_owned());
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if !content_type.unwrap_or_default().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
+        return Err(invalid(900_144, "The body is a form: application/x-www-form-urlencoded."));
+    }
+    let form = std::str::from_utf8(form).ok().and_then(|form| options(form).ok());
+    let mut form = form.ok_or_else(|| invalid(900_144, "The body is a form of UTF-8 with each parameter once."))?;
+    if let Some((id, secret)) = basic(request) {
+        form.insert("client_id".to_owned(), id);
+        form.insert("client_secret".to_owned(), secret);
+    }
+    let needed = |name: &str| {
+        let value = form.get(name).filter(|value| !value.is_empty());
+        value.ok_or_else(|| {
+            invalid(900_144, &format!("The request body must contain the following parameter: '{name}'."))
+        })
+    };
+    let grant = needed("grant_type")?;
+    if grant != "client_credentials" {
+        let words =
+            format!("The grant '{grant}' is not offered: only client_credentials is, since users do not sign in here.");
+        return Err(Refused("unsupported_grant_type", 400, 70_003, words));
+    }
+    let id = needed("client_id")?;
+    needed("scope")?;
+    if !form.contains_key("client_secret") && !form.contains_key("client_assertion") {
+        let words = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
+        return Err(Refused("invalid_client", 401, 7_000_218, words.to_owned()));
+    }
+    if Principal::parse(&format!("app:{id}")).is_none() {
+        let words =
+            format!("Application with identifier '{id}' was not found: an id is a name such as contactd's users have.");
+        return Err(Refused("unauthorized_client", 400, 700_016, words));
+    }
+    Ok(id.clone())
+}
+
+/// The id and the secret in the head (RFC 6749, section 2.3.1).
+fn basic(request: &HttpRequest) -> Option<(String, String)> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (id, secret) = decoded.split_once(':').filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    Some((percent_decode(id, true)?, percent_decode(secret, true)?))
+}

@@ -1,0 +1,78 @@
+//! What follows a clock that stands. The clock is that of the process, so each test has the program.
+
+use serde_json::{Value, json};
+
+use crate::app::{Answer, Client};
+use crate::program::{Program, contactd};
+
+struct Stopped(Program);
+
+impl Stopped {
+    fn new() -> Self {
+        let stopped =
+            Self(Program::start(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"])));
+        let now = json!({"mode": "frozen", "now": "2026-01-01T00:00:00Z"});
+        stopped.control("PUT", "/clock", now).json(200);
+        stopped
+    }
+
+    fn control(&self, method: &str, path: &str, body: Value) -> Answer {
+        let body = (!body.is_null()).then(|| body.to_string().into_bytes());
+        Client::new(&self.0.address, "").send(method, &format!("/_contactd{path}"), body)
+    }
+
+    fn advance(&self, by: &str) -> Value {
+        self.control("POST", "/clock/advance", json!({"by": by})).json(200)
+    }
+
+    /// The statuses with which an inbox answered what has come so far.
+    fn answered(&self) -> Vec<Value> {
+        let told = self.control("GET", "/inboxes/a", Value::Null).json(200);
+        told["value"].as_array().unwrap().iter().map(|post| post["status"].clone()).collect()
+    }
+}
+
+#[test]
+fn a_notification_that_failed_is_sent_again_when_the_clock_says_so() {
+    let stopped = Stopped::new();
+    let ann = stopped.0.user("ann");
+    let inbox = stopped.control("POST", "/inboxes/a", json!({"answers": [{"status": 503}, {"status": 503}]})).json(201);
+    let terms = json!({"changeType": "created", "notificationUrl": inbox["notificationUrl"], "resource": "me/contacts",
+        "expirationDateTime": "2026-01-01T01:00:00Z", "lifecycleNotificationUrl": inbox["notificationUrl"]});
+    ann.post("/v1.0/subscriptions", terms).json(201);
+    ann.post("/v1.0/me/contacts", json!({"givenName": "Ann"})).json(201);
+    stopped.control("POST", "/settle", Value::Null).empty(204);
+    assert_eq!(stopped.answered(), [503]);
+    stopped.control("POST", "/settle", Value::Null).empty(204);
+    assert_eq!(stopped.answered(), [503], "the first retry is due after ten seconds");
+    stopped.advance("PT10S");
+    assert_eq!(stopped.answered(), [503, 503]);
+    stopped.advance("PT29S");
+    assert_eq!(stopped.answered(), [503, 503], "and the second after thirty");
+    stopped.advance("PT1S");
+    assert_eq!(stopped.answered(), [503, 503, 202]);
+    // The end of the subscription is told too.
+    stopped.control("DELETE", "/inboxes/a", Value::Null).empty(204);
+    let done = stopped.advance("PT2H")["done"].take();
+    assert_eq!(done["subscriptionsEnded"], 1);
+    let told = stopped.control("GET", "/inboxes/a", Value::Null).json(200);
+    assert_eq!(told["value"][0]["body"]["value"][0]["lifecycleEvent"], "subscriptionRemoved");
+}
+
+#[test]
+fn a_quota_of_a_fault_and_its_retry_after_follow_the_clock() {
+    let stopped = Stopped::new();
+    let fault = json!({"match": {"user": "ann"}, "throttle": {"requests": 1, "per": "PT10S"}});
+    stopped.control("POST", "/faults", fault).json(201);
+    let asked = || {
+        let answer = stopped.0.user("ann").get("/me/contacts");
+        (answer.status, answer.header("retry-after"))
+    };
+    assert_eq!(asked(), (200, String::new()));
+    assert_eq!(asked(), (429, "10".to_owned()));
+    stopped.advance("PT3.5S");
+    assert_eq!(asked(), (429, "7".to_owned()));
+    stopped.advance("PT6.5S");
+    assert_eq!(asked(), (200, String::new()));
+    assert_eq!(asked().0, 429);
+}
