@@ -14,6 +14,7 @@
 )]
 
 mod app;
+mod contract;
 mod expected;
 mod identity;
 mod postgres;
@@ -62,3 +63,4 @@ mod traced;
 mod unencoded;
 mod upgrading;
 mod upkeep;
+mod viewing;
