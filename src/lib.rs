@@ -49,6 +49,8 @@ pub mod odata;
 pub mod oidc;
 pub mod percent;
 mod permission;
+#[doc(hidden)]
+pub mod seed;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -7,7 +7,7 @@ use contactd::cli::config::{Cli, Command};
 use contactd::cli::layers::{self, Stopped};
 use contactd::cli::output::Failure;
 use contactd::cli::{
-    admin, audit, copy, exec, export, health, import, manual, openapi, serve, upgrade, upkeep, version,
+    admin, audit, copy, exec, export, health, import, manual, openapi, seed, serve, upgrade, upkeep, version,
 };
 use contactd::http::tls;
 
@@ -41,6 +41,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Copy(config) => copy::run(&config).await?,
         Command::Import(config) => import::run(*config).await?,
         Command::Export(config) => export::run(config).await?,
+        Command::Seed(config) => seed::run(config).await?,
         Command::Health(config) => health::check(&config)?,
         Command::User(config) => admin::users(config).await?,
         Command::Token(config) => admin::tokens(config).await?,

@@ -11,6 +11,7 @@ use crate::cli::health::HealthArgs;
 use crate::cli::import::ImportArgs;
 use crate::cli::manual::{CompletionsArgs, ManualArgs};
 use crate::cli::openapi::OpenapiArgs;
+use crate::cli::seed::SeedArgs;
 use crate::cli::serve_options::ServeArgs;
 use crate::cli::upgrade::UpgradeArgs;
 use crate::cli::upkeep::{BackupArgs, CheckArgs, RestoreArgs};
@@ -47,6 +48,8 @@ pub enum Command {
     Import(Box<ImportArgs>),
     /// Export a user's contacts to a file
     Export(ExportArgs),
+    /// Fill a user's mailbox with made-up contacts, for tests and first steps, also while it is served
+    Seed(SeedArgs),
     /// Ask a running server for its health, by http or https; exits with 0 if it is healthy
     Health(HealthArgs),
     /// Add, list, disable and remove users

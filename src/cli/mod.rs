@@ -19,6 +19,7 @@ pub(crate) mod notified;
 pub mod openapi;
 pub mod output;
 pub mod phone;
+pub mod seed;
 pub mod serve;
 pub mod serve_options;
 pub(crate) mod shown;

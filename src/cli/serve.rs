@@ -79,6 +79,9 @@ pub(crate) async fn run_until<T>(
         clock::seed(seed);
         clock::set(clock::Mode::Frozen { now: testkit::DETERMINISTIC, tick: 0 });
     }
+    if config.seed_file.is_some() && !config.dev {
+        return Err("--seed-file makes users for tests, so it needs --dev".to_owned());
+    }
     let log = log::start(config.log_format, config.level()?);
     slow::set(config.slow_query);
     let _spans = spans::start(config.ca_file.as_deref())?;
@@ -219,9 +222,7 @@ async fn serve<T>(
     store.trust_claim(access.trusted_claim()).await.map_err(|error| error.to_string())?;
     warn(config, &front, store).await?;
     let api = api(config, access, notifier.clone(), readiness.clone(), store);
-    if let (Some(inspector), Database::File(_) | Database::Postgres(_)) = (&api.inspector, database) {
-        inspector.begin(store).await.map_err(|error| error.to_string())?;
-    }
+    begin(config, &api, database, store).await?;
     let (connections, workers) = connections(config);
     let serving = Serving {
         api,
@@ -280,6 +281,18 @@ async fn serve<T>(
     }
     ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
     Ok(done)
+}
+
+/// Seeds the store, and has the kit of tests keep what is in it then.
+async fn begin(config: &ServeArgs, api: &Api, database: &Database, store: &Store) -> Result<(), String> {
+    if let Some(file) = &config.seed_file {
+        testkit::seed_file(store, file).await?;
+    }
+    let may_have_users = config.seed_file.is_some() || !matches!(database, Database::Temporary);
+    match api.inspector.as_ref().filter(|_| may_have_users) {
+        Some(inspector) => inspector.begin(store).await.map_err(|error| error.to_string()),
+        None => Ok(()),
+    }
 }
 
 /// A server without listeners.

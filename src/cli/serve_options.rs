@@ -88,6 +88,10 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_DETERMINISTIC", value_name = "SEED")]
     pub deterministic: Option<u64>,
 
+    /// With --dev: JSON file of users, folders and contacts to begin with. A database that has users already is left as it is
+    #[arg(long, env = "CONTACTD_SEED_FILE", value_name = "FILE")]
+    pub seed_file: Option<PathBuf>,
+
     /// Allow --dev on other than loopback addresses, and requests with any Host. Anyone who reaches the server, web pages
     /// included, can then read and write everything
     #[arg(long, env = "CONTACTD_DEV_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]

@@ -16,7 +16,7 @@ use crate::testkit::control::json as read;
 use crate::testkit::faults::FaultSpec;
 use crate::testkit::journal::{JournalFilter, JournalPage};
 use crate::testkit::span::Span;
-use crate::testkit::{Kit, clock, har, inboxes, snapshot_files, states};
+use crate::testkit::{Kit, clock, har, inboxes, seeding, snapshot_files, states};
 
 /// A call.
 pub(crate) struct KitCall {
@@ -60,6 +60,7 @@ pub(crate) const CALLS: &[KitCall] = &[
     call("PUT", "/snapshots/{name}/$value", |asking| Box::pin(snapshot_files::upload(asking))),
     call("POST", "/snapshots/{name}/restore", |asking| Box::pin(states::restore(asking))),
     call("POST", "/users/{name}/copy", |asking| Box::pin(states::copy(asking))),
+    call("POST", "/seed", |asking| Box::pin(seeding::seed(asking))),
     call("GET", "/clock", |asking| Box::pin(async move { clock::get(&asking) })),
     call("PUT", "/clock", |asking| Box::pin(async move { clock::put(&asking) })),
     call("POST", "/clock/advance", |asking| Box::pin(clock::advance(asking))),

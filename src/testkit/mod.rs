@@ -11,6 +11,7 @@ mod journal;
 mod matching;
 #[cfg(feature = "testing")]
 mod running;
+mod seeding;
 mod snapshot_files;
 mod span;
 mod states;
@@ -37,6 +38,7 @@ use crate::testkit::states::SavedState;
 pub(crate) use crate::testkit::clock::DETERMINISTIC;
 #[cfg(feature = "testing")]
 pub(crate) use crate::testkit::running::Running;
+pub(crate) use crate::testkit::seeding::seed_file;
 pub(crate) use crate::testkit::tokens::{TENANT, Tokens};
 
 /// The first segment of its paths.

@@ -13,7 +13,7 @@ use crate::domain::date;
 use crate::domain::error::{Error, Kind};
 use crate::domain::user::UserName;
 use crate::http::answer::Answer;
-use crate::store::{KeptRows, Store};
+use crate::store::{KeptState, Store};
 use crate::testkit::Kit;
 use crate::testkit::calls::KitRequest;
 use crate::testkit::control::json as read;
@@ -35,7 +35,7 @@ pub(crate) struct SavedState {
     created: i64,
     /// The users in it; all if `None`.
     pub(super) users: Option<Vec<String>>,
-    pub(super) kept: Arc<KeptRows>,
+    pub(super) kept: Arc<KeptState>,
     clock: Mode,
     counts: IdCounts,
 }
@@ -188,7 +188,7 @@ pub(super) fn insert(asking: &KitRequest<'_>, snapshot: &Arc<SavedState>) -> Res
 }
 
 /// A state with the clock and the ids of now.
-pub(super) fn snapshot_of(name: &str, users: Option<Vec<String>>, kept: KeptRows) -> Arc<SavedState> {
+pub(super) fn snapshot_of(name: &str, users: Option<Vec<String>>, kept: KeptState) -> Arc<SavedState> {
     let (clock, counts) = (clock::mode(), clock::counts());
     Arc::new(SavedState { name: name.to_owned(), created: clock::now(), users, kept: Arc::new(kept), clock, counts })
 }

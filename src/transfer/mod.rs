@@ -1,6 +1,6 @@
 //! Imports and exports of files, for the command line and HTTP. A thread reads a file (`reading`), its contacts are
 //! committed by hundreds (`import`), and the outcome of each is reported (`told`). An export reads one snapshot
-//! (`export`).
+//! (`export`). `seeding` writes made-up contacts.
 
 pub mod encode;
 pub mod export;
@@ -9,6 +9,7 @@ pub mod import;
 #[cfg(test)]
 mod mapping;
 pub mod reading;
+pub mod seeding;
 pub mod told;
 
 use crate::domain::error::Error;

@@ -11,7 +11,7 @@ use contactd::GraphSettings;
 use contactd::http::authenticate::Access;
 use contactd::http::{Api, Settings};
 use contactd::notify::{self, Notifier};
-use contactd::store::{Database, Options, Store};
+use contactd::store::{Database, Options, Store, Verify, check};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -153,12 +153,22 @@ impl TestApp {
         Self { address, data: Some(data), handle, thread: Some(thread), is_controlled }
     }
 
-    /// Does something on the same data, as another process would.
-    pub fn beside<T>(&self, work: impl AsyncFnOnce(&Store) -> T) -> T {
-        let database = match self.data.as_ref().unwrap() {
+    fn database(&self) -> Database {
+        match self.data.as_ref().unwrap() {
             Data::Folder(folder) => Database::File(Data::file(folder)),
             Data::Schema(schema) => schema.url.parse().unwrap(),
-        };
+        }
+    }
+
+    /// The faults of the database, as `contactd check` finds them.
+    pub fn faults(&self) -> Vec<String> {
+        let database = self.database();
+        actix_web::rt::System::new().block_on(async move { check(&database, Verify::Full).await.unwrap() })
+    }
+
+    /// Does something on the same data, as another process would.
+    pub fn beside<T>(&self, work: impl AsyncFnOnce(&Store) -> T) -> T {
+        let database = self.database();
         actix_web::rt::System::new().block_on(async move {
             let store = opened(&database, &Options::default()).await;
             let done = work(&store).await;

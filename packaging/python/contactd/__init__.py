@@ -134,6 +134,10 @@ class Server:
     def reset(self, **options):
         self.control("POST", "/reset", options)
 
+    def seed(self, document):
+        """Makes users with folders, contacts and categories, as docs/testing.md has them, and returns their ids."""
+        return self.control("POST", "/seed", document)["users"]
+
     def freeze(self, now, tick=None):
         """Stops the clock, which is the server's."""
         return self.control("PUT", "/clock", {"mode": "frozen", "now": now, **({"tick": tick} if tick else {})})
@@ -221,6 +225,10 @@ class User:
         options = {"user": self.name, "method": method, "path": path, "top": 1000, **filters}
         options = {key: value for key, value in options.items() if value is not None}
         return self.server.control("GET", "/requests?" + urllib.parse.urlencode(options))["value"]
+
+    def seed(self, count, **options):
+        """Makes up contacts in this user's mailbox: `seed`, `locale`, `photos`, `duplicates`. Returns their ids."""
+        return self.server.control("POST", "/seed", {"user": self.name, "count": count, **options})["users"][0]["contacts"]
 
     def copy_of(self, template, replace=False):
         """Fills this user's mailbox with what is in another one."""

@@ -155,6 +155,20 @@ pub(in crate::store) async fn words(session: &mut Session) -> Result<(), Error> 
     Ok(())
 }
 
+/// Computes the search words of the contacts of a mailbox that has none yet.
+pub(in crate::store) async fn words_of(session: &mut Session, mailbox: i64) -> Result<(), Error> {
+    let mut last = (mailbox, Uuid::nil());
+    while let Some(mut chunk) = next(session, &mut last).await? {
+        let read = chunk.len();
+        chunk.retain(|(of, _)| *of == mailbox);
+        write_words(session, &chunk).await?;
+        if chunk.len() < read {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// A position before all contacts.
 const FIRST: (i64, Uuid) = (0, Uuid::nil());
 

@@ -24,6 +24,7 @@ pub(in crate::store) mod photos;
 pub(in crate::store) mod quota;
 pub(in crate::store) mod rights;
 pub(in crate::store) mod schema;
+pub(in crate::store) mod seeding;
 pub(in crate::store) mod shares;
 pub(in crate::store) mod subscriptions;
 pub(in crate::store) mod table;

@@ -78,21 +78,7 @@ impl Store {
     /// # Errors
     /// [`Error::Quota`] if it is shared with 1,000 users.
     pub async fn share(&self, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
-        let work = async move |tx: &mut Tx| {
-            let text = "select count(*) from shares where mailbox = $1 and grantee <> $2";
-            let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(with.mailbox)).await?;
-            if row.map_or(Ok(0), |row| row.get::<i64>(0))? >= MAX_SHARES {
-                return Err(Error::Quota(format!("A mailbox is shared with at most {MAX_SHARES} users.")));
-            }
-            let text = "
-insert into shares (mailbox, grantee, can_write, created_date_time) values ($1, $2, $3, $4)
-on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
-            let statement = Statement::new(text).bind(mailbox).bind(with.mailbox).bind(can_write);
-            tx.execute(statement.bind(tx.now())).await?;
-            tx.set_created(with.id.clone());
-            Ok(Share { user: with, can_write })
-        };
-        self.write(Some(mailbox), work).await
+        self.write(Some(mailbox), async move |tx| put(tx, mailbox, with, can_write).await).await
     }
 
     /// Changes how a mailbox is shared. A share that was removed in between stays removed.
@@ -123,6 +109,22 @@ on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
         };
         self.write(Some(mailbox), work).await
     }
+}
+
+/// See [`Store::share`].
+pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
+    let text = "select count(*) from shares where mailbox = $1 and grantee <> $2";
+    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(with.mailbox)).await?;
+    if row.map_or(Ok(0), |row| row.get::<i64>(0))? >= MAX_SHARES {
+        return Err(Error::Quota(format!("A mailbox is shared with at most {MAX_SHARES} users.")));
+    }
+    let text = "
+insert into shares (mailbox, grantee, can_write, created_date_time) values ($1, $2, $3, $4)
+on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
+    let statement = Statement::new(text).bind(mailbox).bind(with.mailbox).bind(can_write);
+    tx.execute(statement.bind(tx.now())).await?;
+    tx.set_created(with.id.clone());
+    Ok(Share { user: with, can_write })
 }
 
 /// # Errors

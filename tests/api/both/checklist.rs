@@ -18,7 +18,7 @@ pub(super) struct Row {
 }
 
 /// Every call that is served, each a method and a path.
-pub(super) fn served_calls() -> Vec<(String, String)> {
+pub fn served_calls() -> Vec<(String, String)> {
     let served = rows().into_iter().filter(|row| ["supported", "beyond Graph"].contains(&row.state.as_str()));
     served.flat_map(|row| row.calls).filter(|(_, path)| !path.contains('?')).collect()
 }

@@ -106,6 +106,11 @@ class Server {
     return this.control('POST', '/reset', options)
   }
 
+  /** Makes users with folders, contacts and categories, as docs/testing.md has them. Returns their ids. */
+  async seed(document) {
+    return (await this.control('POST', '/seed', document)).users
+  }
+
   /** Stops the clock, which is the server's. */
   freeze(now, tick) {
     return this.control('PUT', '/clock', { mode: 'frozen', now, tick })
@@ -191,6 +196,11 @@ class User {
   async requests(filters = {}) {
     const options = new URLSearchParams({ user: this.name, top: '1000', ...filters })
     return (await this.server.control('GET', `/requests?${options}`)).value
+  }
+
+  /** Makes up contacts in this user's mailbox. Returns their ids. */
+  async seed(count, options = {}) {
+    return (await this.server.control('POST', '/seed', { user: this.name, count, ...options })).users[0].contacts
   }
 
   /** Fills this user's mailbox with what is in another one. */

@@ -66,6 +66,7 @@ export class Server {
   user(name: string): User
   control(method: string, path: string, body?: unknown): Promise<any>
   reset(options?: { users?: string[]; to?: string }): Promise<void>
+  seed(document: { users?: unknown[]; shares?: unknown[] }): Promise<SeededUser[]>
   freeze(now: string, tick?: string): Promise<any>
   advance(by: string): Promise<any>
   settle(): Promise<void>
@@ -81,6 +82,12 @@ export class Inbox {
   answers(how: InboxAnswers): Promise<void>
   clear(): Promise<void>
 }
+export interface SeededUser {
+  id: string
+  folders: { id: string; contacts: string[] }[]
+  contacts: string[]
+  categories: string[]
+}
 export class User {
   constructor(server: Server, name: string)
   readonly server: Server
@@ -93,6 +100,7 @@ export class User {
   fault(fault: Fault): Promise<Fault & { id: string; hits: number; remaining: number | null }>
   clearFaults(): Promise<void>
   requests(filters?: Record<string, string>): Promise<JournalEntry[]>
+  seed(count: number, options?: { seed?: number; locale?: string; photos?: number; duplicates?: boolean }): Promise<string[]>
   copyOf(template: string, options?: { replace?: boolean }): Promise<{ user: string; contacts: number; folders: number }>
   golden(): Promise<string>
   assertGolden(path: string): Promise<void>

@@ -1,67 +1,84 @@
-//! Rows of a store in memory, for the kit of tests: saved, put back, and copied from one mailbox to another.
+//! States of a store, for the kit of tests: saved, put back, and copied from one mailbox to another. Those of a SQLite store are
+//! copies of its file (`kept_file`), those of PostgreSQL rows in memory.
 
 use std::sync::Arc;
 
+use super::kept_file::{KeptFile, Work};
+use super::mailboxes::{self, clear, owner};
 use super::{TableRows, insert};
 use crate::domain::error::Error;
-use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::renew;
-use crate::store::db::statement::{Sql, SqlValue, Statement};
+use crate::store::db::statement::{SqlValue, Statement};
 use crate::store::tables::schema::TABLES;
 use crate::store::tables::table::Table;
 use crate::store::write::tx::Tx;
+use crate::store::{Store, StoreLocation};
 
 /// Rows that are kept at once.
 const MAX_ROWS: usize = 2_000_000;
 
-/// Tables of a mailbox that a copy of it does not get: who may open it, who is told, and what happened.
-const NOT_COPIED: [&str; 11] = [
-    "mailboxes",
-    "users",
-    "tokens",
-    "shares",
-    "audit",
-    "idempotency_keys",
-    "subscriptions",
-    "deliveries",
-    "identities",
-    "imports",
-    "import_befores",
-];
-/// The change log is left out too: clients that follow it start over.
-const LOG: &str = "changes";
-
 type RowValues = Vec<SqlValue<'static>>;
 
-/// All rows of a store, by the place of their table in [`TABLES`].
-pub(crate) struct KeptRows(Vec<Vec<RowValues>>);
+/// A state.
+pub(crate) struct KeptState(pub(super) State);
 
-impl KeptRows {
+/// Where it is.
+pub(super) enum State {
+    /// All rows, by the place of their table in [`TABLES`].
+    Rows(Vec<Vec<RowValues>>),
+    /// A file.
+    File(Box<KeptFile>),
+}
+
+impl KeptState {
     /// The users' ids, and the numbers of their mailboxes.
-    fn users(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.of("users").filter_map(|row| match (row.first()?, row.get(place(by_name("users")?, "mailbox")?)?) {
-            (SqlValue::Text(Some(id)), SqlValue::Int(Some(mailbox))) => Some((id.as_ref(), *mailbox)),
-            _ => None,
-        })
-    }
-
-    fn of(&self, table: &str) -> impl Iterator<Item = &RowValues> {
-        TABLES.iter().zip(&self.0).filter(move |(of, _)| of.name == table).flat_map(|(_, rows)| rows)
+    fn users(&self) -> Vec<(&str, i64)> {
+        match &self.0 {
+            State::File(file) => file.users().collect(),
+            State::Rows(rows) => {
+                let number = by_name("users").and_then(|users| place(users, "mailbox")).unwrap_or_default();
+                rows_of(rows, "users").filter_map(|row| id_and_mailbox(row, number)).collect()
+            }
+        }
     }
 
     /// The names of the users.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.users().map(|(id, _)| id.to_owned()).collect()
+        self.users().into_iter().map(|(id, _)| id.to_owned()).collect()
     }
 
     /// How many contacts there are, deleted ones included, and about how many bytes all takes.
     pub(crate) fn size(&self) -> (usize, usize) {
-        (self.of("contacts").count(), self.0.iter().flatten().flatten().map(super::size_of).sum())
+        match &self.0 {
+            State::File(file) => file.size(),
+            State::Rows(rows) => {
+                (rows_of(rows, "contacts").count(), rows.iter().flatten().flatten().map(super::size_of).sum())
+            }
+        }
+    }
+
+    fn rows(&self) -> Result<&[Vec<RowValues>], Error> {
+        match &self.0 {
+            State::Rows(rows) => Ok(rows),
+            State::File(_) => Err(Error::internal("a state of another engine")),
+        }
     }
 
     fn mailbox(&self, user: &str) -> Option<i64> {
-        self.users().find(|(id, _)| id.eq_ignore_ascii_case(user)).map(|(_, mailbox)| mailbox)
+        self.users().into_iter().find(|(id, _)| id.eq_ignore_ascii_case(user)).map(|(_, mailbox)| mailbox)
+    }
+}
+
+fn rows_of<'r>(rows: &'r [Vec<RowValues>], table: &str) -> impl Iterator<Item = &'r RowValues> {
+    let place = TABLES.iter().position(|of| of.name == table);
+    place.and_then(|place| rows.get(place)).into_iter().flatten()
+}
+
+fn id_and_mailbox(row: &RowValues, number: usize) -> Option<(&str, i64)> {
+    match (row.first()?, row.get(number)?) {
+        (SqlValue::Text(Some(id)), SqlValue::Int(Some(mailbox))) => Some((id.as_ref(), *mailbox)),
+        _ => None,
     }
 }
 
@@ -73,17 +90,34 @@ fn place(table: &Table, column: &str) -> Option<usize> {
     table.columns().position(|of| of.name == column)
 }
 
-/// The column that says whose a row is.
-fn owner(table: &Table) -> &'static str {
-    if table.name == "mailboxes" { "id" } else { "mailbox" }
-}
-
 impl Store {
-    /// All rows as they are now.
+    fn is_file(&self) -> bool {
+        matches!(self.shared.location, StoreLocation::File(_))
+    }
+
+    /// Whether a state is put back by its file: one of PostgreSQL is not.
+    fn takes_file(&self, kept: Option<&KeptState>) -> bool {
+        self.is_file() && kept.is_none_or(|kept| matches!(kept.0, State::File(_)))
+    }
+
+    /// The same state, as rows where the store is on PostgreSQL and the state is a file.
+    async fn suited(&self, kept: Option<Arc<KeptState>>) -> Result<Option<Arc<KeptState>>, Error> {
+        if let Some(State::File(file)) = kept.as_ref().map(|kept| &kept.0)
+            && !self.is_file()
+        {
+            return file.rows().await.map(|rows| Some(Arc::new(rows)));
+        }
+        Ok(kept)
+    }
+
+    /// The state as it is now.
     ///
     /// # Errors
-    /// [`Error::Quota`] where they are too many, and those of the database.
-    pub(crate) async fn keep(&self) -> Result<KeptRows, Error> {
+    /// [`Error::Quota`] where it is too large, and those of the database.
+    pub(crate) async fn keep(&self) -> Result<KeptState, Error> {
+        if self.is_file() {
+            return self.keep_file().await;
+        }
         self.write(None, async move |tx| all(tx.reading().await?).await).await
     }
 
@@ -91,18 +125,13 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn put_back(&self, kept: Option<Arc<KeptRows>>) -> Result<(), Error> {
-        let work = async move |tx: &mut Tx| {
-            for table in TABLES.iter().rev() {
-                tx.execute(table.delete().into()).await?;
-            }
-            let session = tx.reading().await?;
-            for (table, rows) in kept.iter().flat_map(|kept| TABLES.iter().zip(&kept.0)) {
-                insert_all(session, table, rows.clone()).await?;
-            }
-            renew::words(session).await
+    pub(crate) async fn put_back(&self, kept: Option<Arc<KeptState>>) -> Result<(), Error> {
+        let kept = self.suited(kept).await?;
+        let done = if self.takes_file(kept.as_deref()) {
+            self.in_file(Work::All(kept)).await.map(drop)
+        } else {
+            self.write(None, async move |tx| replace_all(tx, kept.as_deref()).await).await
         };
-        let done = self.write(None, work).await;
         self.forget_users();
         self.shared.written.notify_one();
         done
@@ -112,23 +141,19 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn put_back_of(&self, users: Vec<String>, kept: Option<Arc<KeptRows>>) -> Result<(), Error> {
-        let work = async move |tx: &mut Tx| {
-            for user in &users {
-                let now = all(tx.reading().await?).await?;
-                let current = now.mailbox(user);
-                if let Some(mailbox) = current {
-                    remove(tx, mailbox, |_| true).await?;
+    pub(crate) async fn put_back_of(&self, users: Vec<String>, kept: Option<Arc<KeptState>>) -> Result<(), Error> {
+        let kept = self.suited(kept).await?;
+        let done = if self.takes_file(kept.as_deref()) {
+            self.in_file(Work::Some(users, kept)).await.map(drop)
+        } else {
+            let work = async move |tx: &mut Tx| {
+                for user in &users {
+                    replace_one(tx, user, kept.as_deref()).await?;
                 }
-                let Some((kept, saved)) = kept.as_ref().and_then(|kept| Some((kept, kept.mailbox(user)?))) else {
-                    continue;
-                };
-                let next = now.users().map(|(_, mailbox)| mailbox).max().unwrap_or_default() + 1;
-                put(tx, kept, saved, current.unwrap_or(next), |_| true).await?;
-            }
-            renew::words(tx.reading().await?).await
+                Ok(())
+            };
+            self.write(None, work).await
         };
-        let done = self.write(None, work).await;
         self.forget_users();
         self.shared.written.notify_one();
         done
@@ -139,29 +164,23 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub(crate) async fn copy_mailbox(&self, from: i64, to: i64) -> Result<(usize, usize), Error> {
+        if self.is_file() {
+            return self.in_file(Work::Copy(from, to)).await;
+        }
         let work = async move |tx: &mut Tx| {
-            let is_content = |table: &Table| table.name != LOG && !NOT_COPIED.contains(&table.name);
-            let now = all(tx.reading().await?).await?;
-            remove(tx, to, |table| is_content(table) || table.name == LOG).await?;
-            put(tx, &now, from, to, is_content).await?;
-            let text = "
-update mailboxes set
-    seq = (select max(seq) + 1 from mailboxes where id in ($1, $2)),
-    contacts = (select contacts from mailboxes where id = $1), bytes = (select bytes from mailboxes where id = $1)
-where id = $2";
-            tx.execute(Statement::new(text).bind(from).bind(to)).await?;
-            renew::words(tx.reading().await?).await?;
-            let count = |table: &'static str| {
-                let column = by_name(table).and_then(|table| place(table, owner(table))).unwrap_or_default();
-                now.of(table).filter(|row| row.get(column) == Some(&SqlValue::Int(Some(from)))).count()
-            };
-            Ok((count("contacts"), count("folders")))
+            touch(tx, to).await?;
+            mailboxes::copy(tx.reading().await?, from, to).await
         };
         self.write(None, work).await
     }
 }
 
-async fn all(session: &mut Session) -> Result<KeptRows, Error> {
+/// Opens the savepoint, and says that the job writes.
+async fn touch(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
+    tx.execute(Statement::new("update mailboxes set seq = seq where id = $1").bind(mailbox)).await
+}
+
+pub(super) async fn all(session: &mut Session) -> Result<KeptState, Error> {
     let (mut tables, mut count) = (Vec::with_capacity(TABLES.len()), 0);
     for table in TABLES {
         let (mut rows, mut kept) = (TableRows::new(table, None), Vec::new());
@@ -176,7 +195,43 @@ async fn all(session: &mut Session) -> Result<KeptRows, Error> {
         }
         tables.push(kept);
     }
-    Ok(KeptRows(tables))
+    Ok(KeptState(State::Rows(tables)))
+}
+
+async fn replace_all(tx: &mut Tx, kept: Option<&KeptState>) -> Result<(), Error> {
+    for table in TABLES.iter().rev() {
+        tx.execute(table.delete().into()).await?;
+    }
+    let session = tx.reading().await?;
+    if let Some(kept) = kept {
+        for (table, rows) in TABLES.iter().zip(kept.rows()?) {
+            insert_all(session, table, rows.clone()).await?;
+        }
+    }
+    renew::words(session).await
+}
+
+async fn replace_one(tx: &mut Tx, user: &str, kept: Option<&KeptState>) -> Result<(), Error> {
+    let current = Statement::new("select mailbox from users where lower(id) = lower($1)").bind(user);
+    let current: Option<i64> = tx.reading().await?.row(current).await?.map(|row| row.get(0)).transpose()?;
+    touch(tx, current.unwrap_or_default()).await?;
+    if let Some(mailbox) = current {
+        clear(tx.reading().await?, mailbox, |_| true).await?;
+    }
+    let Some((kept, saved)) = kept.and_then(|kept| Some((kept, kept.mailbox(user)?))) else { return Ok(()) };
+    let last = tx.reading().await?.count(Statement::new("select coalesce(max(id), 0) from mailboxes")).await?;
+    let number = current.unwrap_or_else(|| tx.new_mailbox(last));
+    let session = tx.reading().await?;
+    for (table, rows) in TABLES.iter().zip(kept.rows()?).filter(|(table, _)| table.name != "shares") {
+        let Some(column) = place(table, owner(table)) else { continue };
+        let own = rows.iter().filter(|row| row.get(column) == Some(&SqlValue::Int(Some(saved))));
+        let mut own: Vec<RowValues> = own.cloned().collect();
+        for row in &mut own {
+            row[column] = SqlValue::Int(Some(number));
+        }
+        insert_all(session, table, own).await?;
+    }
+    renew::words_of(session, number).await
 }
 
 /// Inserts rows. References within a table are set last.
@@ -185,31 +240,4 @@ async fn insert_all(session: &mut Session, table: &Table, rows: Vec<RowValues>) 
     table.leave_out_late(&mut first);
     insert(session, table, &first).await?;
     if table.self_reference.is_some() { insert(session, table, &rows).await } else { Ok(()) }
-}
-
-/// Removes the rows of a mailbox from some tables.
-async fn remove(tx: &mut Tx, mailbox: i64, of: impl Fn(&Table) -> bool) -> Result<(), Error> {
-    for table in TABLES.iter().rev().filter(|table| of(table)) {
-        let delete = Sql::new("delete from ").text(table.name).text(" where ").text(owner(table)).text(" = ");
-        tx.execute(delete.value(mailbox).into()).await?;
-        if table.name == "shares" {
-            tx.execute(Statement::new("delete from shares where grantee = $1").bind(mailbox)).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Puts the rows of a mailbox into some tables, under another number.
-async fn put(tx: &mut Tx, kept: &KeptRows, from: i64, to: i64, of: impl Fn(&Table) -> bool) -> Result<(), Error> {
-    for (table, rows) in TABLES.iter().zip(&kept.0).filter(|(table, _)| of(table) && table.name != "shares") {
-        let Some(column) = place(table, owner(table)) else { continue };
-        let own = rows.iter().filter(|row| row.get(column) == Some(&SqlValue::Int(Some(from))));
-        let mut own: Vec<RowValues> = own.cloned().collect();
-        for row in &mut own {
-            row[column] = SqlValue::Int(Some(to));
-        }
-        tx.open_savepoint().await?;
-        insert_all(tx.reading().await?, table, own).await?;
-    }
-    Ok(())
 }

@@ -3,6 +3,8 @@
 //! (`store.folding` is 0) until the rows of both sides are counted and hashed.
 
 pub(crate) mod kept;
+pub(crate) mod kept_file;
+mod mailboxes;
 mod tables;
 
 use std::borrow::Cow;

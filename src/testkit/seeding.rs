@@ -1,0 +1,263 @@
+//! Seeds: documents with users and their contacts, and made-up contacts by number (docs/testing.md, "Seeds").
+
+use std::fmt::Display;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::domain::category::COLORS;
+use crate::domain::error::{Error, Kind, Problem};
+use crate::domain::handling::Handling;
+use crate::domain::photo::Picture;
+use crate::domain::plain::is_plain;
+use crate::domain::user::{EXPECTED_NAME, UserName};
+use crate::formats::json::graph::GraphJson as _;
+use crate::graph::json::contact::file::GraphFile;
+use crate::graph::json::{category, folder};
+use crate::http::answer::Answer;
+use crate::json::Json;
+use crate::seed::{Generator, MIXED};
+use crate::store::{SeedContact, SeedFolder, SeedShare, SeedUser, SeededUser, Store};
+use crate::testkit::calls::KitRequest;
+use crate::testkit::control::json as read;
+use crate::transfer::seeding;
+use crate::vcard::record::Fate;
+
+/// Contacts that one call makes up, at most.
+const MAX_COUNT: u64 = 100_000;
+/// Contacts that a document has, at most.
+const MAX_CONTACTS: usize = 100_000;
+/// Longest display name of a user, in characters.
+const MAX_NAME: usize = 255;
+
+/// What the body says: the first two members are those of a document, the others make up contacts.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    users: Option<Vec<OneUser>>,
+    shares: Option<Vec<OneShare>>,
+    user: Option<String>,
+    count: Option<u64>,
+    seed: Option<u64>,
+    locale: Option<String>,
+    photos: Option<f64>,
+    duplicates: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OneUser {
+    id: String,
+    display_name: Option<String>,
+    #[serde(default)]
+    folders: Vec<OneFolder>,
+    #[serde(default)]
+    contacts: Vec<Box<RawValue>>,
+    #[serde(default)]
+    categories: Vec<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OneFolder {
+    display_name: String,
+    #[serde(default)]
+    contacts: Vec<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneShare {
+    of: String,
+    with: String,
+    #[serde(default)]
+    write: bool,
+}
+
+/// A document as the store takes it.
+type Document = (Vec<SeedUser>, Vec<SeedShare>);
+
+/// `POST /seed`
+pub(crate) async fn seed(asking: KitRequest<'_>) -> Result<Answer, Error> {
+    asking.only(&[])?;
+    let body: Body = read(&asking.body)?;
+    let store = &asking.api.unguarded;
+    if body.users.is_none() && body.shares.is_none() {
+        return make_up(store, body).await;
+    }
+    let (users, shares) = document(body)?;
+    let made = store.seed(users, shares).await?;
+    Answer::json(201, &json!({"users": made.iter().map(shown).collect::<Vec<_>>()}))
+}
+
+fn shown(made: &SeededUser) -> Value {
+    let folder = |(id, contacts): &(String, Vec<_>)| json!({"id": id, "contacts": contacts});
+    let folders: Vec<_> = made.folders.iter().map(folder).collect();
+    json!({"id": made.id, "folders": folders, "contacts": made.contacts, "categories": made.categories})
+}
+
+fn refused(target: impl Into<String>, message: impl Into<String>) -> Error {
+    Error::invalid(Kind::Body, target, message)
+}
+
+async fn make_up(store: &Store, body: Body) -> Result<Answer, Error> {
+    let Body { user: Some(user), count: Some(count), .. } = body else {
+        return Err(refused("", "Expected a document with 'users', or 'user' and 'count' for made-up contacts."));
+    };
+    if !(1..=MAX_COUNT).contains(&count) {
+        return Err(refused("count", format!("'count' is from 1 to {MAX_COUNT}.")));
+    }
+    let locale = body.locale.as_deref().unwrap_or(MIXED);
+    let generator = Generator::new(body.seed.unwrap_or(1), locale).map_err(|expected| refused("locale", expected))?;
+    let generator = generator.with_photos(per_thousand(body.photos.unwrap_or_default())?);
+    let generator = if body.duplicates == Some(false) { generator.without_duplicates() } else { generator };
+    let user = store.user(&name(&user, "user")?).await?;
+    let contacts = seeding::fill(store, user.mailbox, &generator, count, |_| {}).await?;
+    let none: [(); 0] = [];
+    let made = json!({"id": user.id, "folders": none, "contacts": contacts, "categories": none});
+    Answer::json(201, &json!({"users": [made]}))
+}
+
+/// A share as whole thousandths, so that no machine counts otherwise.
+fn per_thousand(share: f64) -> Result<u16, Error> {
+    let fitting = (0..=1_000_u16).find(|thousandths| f64::from(*thousandths) >= share * 1_000.0 - 0.5);
+    fitting.filter(|_| share >= 0.0).ok_or_else(|| refused("photos", "'photos' is a share from 0 to 1."))
+}
+
+fn name(text: &str, target: impl Display) -> Result<UserName, Error> {
+    UserName::of_address(text)
+        .ok_or_else(|| refused(target.to_string(), format!("Expected the name of a user: {EXPECTED_NAME}.")))
+}
+
+fn document(body: Body) -> Result<Document, Error> {
+    let Body { users, shares, user: None, count: None, seed: None, locale: None, photos: None, duplicates: None } =
+        body
+    else {
+        return Err(refused("", "A document has 'users' and 'shares' only; the other members make up contacts."));
+    };
+    let mut left = MAX_CONTACTS;
+    let mut read_users = Vec::new();
+    for (at, user) in users.unwrap_or_default().into_iter().enumerate() {
+        read_users.push(one_user(user, &format!("users/{at}"), &mut left)?);
+    }
+    let share = |(at, OneShare { of, with, write }): (usize, OneShare)| {
+        let (of, with) = (name(&of, format!("shares/{at}/of"))?, name(&with, format!("shares/{at}/with"))?);
+        if of.key() == with.key() {
+            return Err(refused(format!("shares/{at}/with"), "The owner may use the mailbox anyway."));
+        }
+        Ok(SeedShare { of, with, can_write: write })
+    };
+    let shares = shares.unwrap_or_default().into_iter().enumerate().map(share).collect::<Result<_, _>>()?;
+    Ok((read_users, shares))
+}
+
+fn one_user(user: OneUser, target: &str, left: &mut usize) -> Result<SeedUser, Error> {
+    let name = name(&user.id, format!("{target}/id"))?;
+    let fits = |shown: &String| (1..=MAX_NAME).contains(&shown.chars().count()) && is_plain(shown);
+    if !user.display_name.as_ref().is_none_or(fits) {
+        let message = format!("Expected 1 to {MAX_NAME} characters on one line.");
+        return Err(refused(format!("{target}/displayName"), message));
+    }
+    let mut folders = Vec::new();
+    for (at, folder) in user.folders.into_iter().enumerate() {
+        let target = format!("{target}/folders/{at}");
+        let of_name = Json::Object(vec![("displayName".to_owned(), Json::Text(folder.display_name))]);
+        let patch = folder::read(of_name, Handling::Lenient).map_err(|error| below(&target, error))?;
+        let contacts = contacts(folder.contacts, &target, left)?;
+        folders.push(SeedFolder { display_name: patch.display_name.unwrap_or_default(), contacts });
+    }
+    let mut categories = Vec::new();
+    for (at, text) in user.categories.iter().enumerate() {
+        let target = format!("{target}/categories/{at}");
+        let patch = category::read(value(text, &target)?).map_err(|error| below(&target, error))?;
+        let name = patch.display_name.ok_or_else(|| refused(&target, "A category has a 'displayName'."))?;
+        categories.push((name, patch.color.unwrap_or(COLORS[0])));
+    }
+    let contacts = contacts(user.contacts, target, left)?;
+    Ok(SeedUser { name, display_name: user.display_name, folders, contacts, categories })
+}
+
+fn contacts(texts: Vec<Box<RawValue>>, target: &str, left: &mut usize) -> Result<Vec<SeedContact>, Error> {
+    *left = left
+        .checked_sub(texts.len())
+        .ok_or_else(|| Error::invalid(Kind::Limit, target, format!("A seed has at most {MAX_CONTACTS} contacts.")))?;
+    let one = |(at, text): (usize, Box<RawValue>)| contact(&text, &format!("{target}/contacts/{at}"));
+    texts.into_iter().enumerate().map(one).collect()
+}
+
+fn value(text: &RawValue, target: &str) -> Result<Json, Error> {
+    Json::read(text.get().as_bytes()).map_err(|why| Error::invalid(Kind::Json, target, why))
+}
+
+/// A contact in either shape. What an import would keep aside is refused here: a test would look for it in vain.
+fn contact(text: &RawValue, target: &str) -> Result<SeedContact, Error> {
+    let Json::Object(mut members) = value(text, target)? else {
+        return Err(refused(target, "A contact is an object."));
+    };
+    let is_photo = |(name, _): &(String, Json)| name == "photo";
+    let photo = members.iter().position(is_photo).map(|at| members.remove(at).1);
+    let read = GraphFile.read(members).map_err(|refusal| {
+        refused(target, refusal.detail.unwrap_or_else(|| format!("The contact cannot be read: {}.", refusal.reason)))
+    })?;
+    for (name, fate, _) in &read.members {
+        let why = match fate {
+            Fate::Mapped | Fate::Ignored(_) => continue,
+            Fate::Partial => "It has members that a contact does not have.",
+            Fate::Aside(None) => "A contact has no such property.",
+            Fate::Aside(Some(why)) | Fate::Lost(why) => why,
+        };
+        return Err(refused(format!("{target}/{name}"), format!("'{name}' cannot be taken: {why}")));
+    }
+    let photo = match photo {
+        None | Some(Json::Null) => None,
+        Some(Json::Text(text)) => Some(picture(&text, &format!("{target}/photo"))?),
+        Some(other) => {
+            let message = format!("A photo is a picture in base64, not {}.", other.kind());
+            return Err(refused(format!("{target}/photo"), message));
+        }
+    };
+    Ok((read.patch, photo))
+}
+
+fn picture(text: &str, target: &str) -> Result<(Picture, Vec<u8>), Error> {
+    let bytes =
+        STANDARD.decode(text).map_err(|error| refused(target, format!("A photo is a picture in base64: {error}")))?;
+    let picture = Picture::recognize(&bytes).map_err(|error| refused(target, error.to_string()))?;
+    Ok((picture, bytes))
+}
+
+/// The same problems, below a place of the document.
+fn below(target: &str, error: Error) -> Error {
+    let Error::Invalid(problems) = error else { return error };
+    let moved = problems.into_iter().map(|Problem { kind, target: of, message }| {
+        let of = if of.is_empty() { target.to_owned() } else { format!("{target}/{of}") };
+        Problem::new(kind, of, message)
+    });
+    Error::Invalid(moved.collect())
+}
+
+/// Writes the document of a file into a store that has no users yet. One that has some was seeded before, or is in use.
+///
+/// # Errors
+/// One line with the place in the document, or that of the database.
+pub(crate) async fn seed_file(store: &Store, path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let text = std::fs::read(path).map_err(|error| format!("--seed-file {shown}: {error}"))?;
+    let told = |error: Error| match &error {
+        Error::Invalid(problems) => {
+            let target = problems.first().map(|problem| problem.target.as_str()).filter(|target| !target.is_empty());
+            format!("--seed-file {shown}: {}{error}", target.map(|target| format!("{target}: ")).unwrap_or_default())
+        }
+        error => format!("--seed-file {shown}: {error}"),
+    };
+    let (users, shares) = read(&text).and_then(document).map_err(told)?;
+    if store.totals().await.map_err(told)?.0 > 0 {
+        tracing::info!(file = %shown, "the database has users already, so it is not seeded");
+        return Ok(());
+    }
+    store.seed(users, shares).await.map(drop).map_err(told)
+}
