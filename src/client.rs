@@ -26,7 +26,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 use crate::trace;
 
 /// Maximum length of a URL, in bytes.
-const MAX_URL: usize = 2_048;
+pub(crate) const MAX_URL: usize = 2_048;
 /// Maximum number of addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 4;
 /// Maximum size of the head of an answer, in bytes.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::dav::front_end::Dav;
 use crate::graph::settings::{Graph, GraphSettings};
+use crate::graph::viewer::{self, Viewer};
 use crate::http::authenticate::Access;
 use crate::http::mount::{FrontEnds, Mount, Mounted};
 use crate::http::probes::Probe;
@@ -41,6 +42,9 @@ fn others(settings: &Settings) -> Vec<(Mount, Arc<dyn Mounted>)> {
         (Mount::Segment(Probe::Livez.name()), Arc::new(Probe::Livez)),
         (Mount::Segment(Probe::Readyz.name()), Arc::new(Probe::Readyz)),
     ];
+    if settings.docs {
+        others.push((Mount::Segment(viewer::SEGMENT), Arc::new(Viewer)));
+    }
     if settings.carddav {
         let dav: Arc<dyn Mounted> = Arc::new(Dav::new(settings));
         others.push((Mount::Segment("dav"), Arc::clone(&dav)));

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use contactd::cli::config::{Cli, Command};
 use contactd::cli::layers::{self, Stopped};
 use contactd::cli::output::Failure;
-use contactd::cli::{admin, audit, copy, exec, export, health, import, manual, serve, upgrade, upkeep, version};
+use contactd::cli::{
+    admin, audit, copy, exec, export, health, import, manual, openapi, serve, upgrade, upkeep, version,
+};
 use contactd::http::tls;
 
 #[actix_web::main]
@@ -46,6 +48,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Audit(config) => audit::run(config).await?,
         Command::DevCert(config) => tls::dev_cert(&config)?,
         Command::Man(config) => manual::manual(&config)?,
+        Command::Openapi(config) => openapi::print(&config),
         Command::Completions(config) => manual::completions(&config),
     }
     Ok(ExitCode::SUCCESS)

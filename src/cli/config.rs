@@ -10,6 +10,7 @@ use crate::cli::export::ExportArgs;
 use crate::cli::health::HealthArgs;
 use crate::cli::import::ImportArgs;
 use crate::cli::manual::{CompletionsArgs, ManualArgs};
+use crate::cli::openapi::OpenapiArgs;
 use crate::cli::serve_options::ServeArgs;
 use crate::cli::upgrade::UpgradeArgs;
 use crate::cli::upkeep::{BackupArgs, CheckArgs, RestoreArgs};
@@ -60,6 +61,8 @@ pub enum Command {
     DevCert(tls::DevCert),
     /// Print the manual page, or write one for each command
     Man(ManualArgs),
+    /// Print the OpenAPI document of the API
+    Openapi(OpenapiArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
 }

@@ -16,6 +16,7 @@ pub(crate) mod log;
 pub mod manual;
 pub(crate) mod monitored;
 pub(crate) mod notified;
+pub mod openapi;
 pub mod output;
 pub mod phone;
 pub mod serve;

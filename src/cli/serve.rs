@@ -346,6 +346,7 @@ fn settings(config: &ServeArgs, notifier: Notifier) -> Settings {
         log_addresses: config.log_addresses == LogAddresses::On,
         log_requests: config.log_requests,
         carddav: !config.no_carddav,
+        docs: config.docs,
         plain_basic: config.allow_plain_basic,
         notifier: Some(notifier),
         ..Settings::default()

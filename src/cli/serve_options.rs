@@ -119,6 +119,10 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_HANDLING", value_enum, default_value_t)]
     pub handling: Handling,
 
+    /// Serve /docs: a page that shows the API, as /openapi.json describes it, and makes calls with a token that its reader enters
+    #[arg(long, env = "CONTACTD_DOCS", value_parser = FalseyValueParser::new())]
+    pub docs: bool,
+
     /// Do not serve CardDAV (below /dav/)
     #[arg(long, env = "CONTACTD_NO_CARDDAV", value_parser = FalseyValueParser::new())]
     pub no_carddav: bool,

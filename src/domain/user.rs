@@ -9,7 +9,7 @@ const LOCAL: &str = "@localhost";
 /// Suffix of the principal name of a provider's user without a name; the id precedes it.
 const NAMELESS: &str = "@identity";
 /// Longest name, in characters. A provider's name has 255, and a suffix may be added.
-const MAX_NAME: usize = 300;
+pub const MAX_NAME: usize = 300;
 /// Longest name of a local user, in bytes: that of an e-mail address (RFC 5321, section 4.5.3.1.3, without the brackets).
 const MAX_OWN: usize = 254;
 /// Longest part before the `@`, in bytes.

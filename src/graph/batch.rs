@@ -231,6 +231,9 @@ impl Batch<'_> {
             Resource::Health => {
                 return Err(refused("url", "'/healthz' cannot be a step of a batch: send a request of its own."));
             }
+            Resource::OpenApi => {
+                return Err(refused("url", "'/openapi.json' cannot be a step of a batch: send a request of its own."));
+            }
             Resource::Metadata => return Err(refused("url", "A step's answer cannot be XML.")),
             Resource::Owned(_, Item::ContactsImport(_) | Item::ContactsExport(_)) => {
                 return Err(refused("url", "Imports and exports cannot be steps of a batch."));

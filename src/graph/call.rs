@@ -48,6 +48,14 @@ fn parse_position(value: &str) -> Result<i64, Error> {
     })
 }
 
+/// The value, or the default in place of an error, of which the first is kept.
+fn or_refused<T: Default>(value: Result<T, Error>, refused: &mut Option<Error>) -> T {
+    value.unwrap_or_else(|error| {
+        refused.get_or_insert(error);
+        T::default()
+    })
+}
+
 /// A request after its head is read.
 pub(crate) struct Call<'a> {
     pub(crate) graph: &'a Graph,
@@ -76,6 +84,16 @@ impl<'a> Call<'a> {
     /// # Errors
     /// [`Error::NoSegment`], [`Error::NotAcceptable`], or 400 for a precondition that cannot be read.
     pub(crate) fn new(graph: &'a Graph, api: &'a Api, head: RequestHead<'a>) -> Result<Self, Error> {
+        let (call, refused) = Self::read(graph, api, head)?;
+        refused.map_or(Ok(call), Err)
+    }
+
+    /// A call whose address is known, and the error of the rest of its head. The error is answered only after the method is known to
+    /// be offered and the caller is authenticated.
+    ///
+    /// # Errors
+    /// [`Error::NoSegment`]; 400 for an address that is too long.
+    pub(crate) fn read(graph: &'a Graph, api: &'a Api, head: RequestHead<'a>) -> Result<(Self, Option<Error>), Error> {
         let RequestHead { method, path, query, headers, source } = head;
         // Repeated lines of a header are one list (RFC 9110, section 5.3).
         let lines = |name: &str| {
@@ -85,9 +103,10 @@ impl<'a> Call<'a> {
         check_length(path, query)?;
         let address = Address::parse(path)?;
         let annotated = match &address.resource {
-            Resource::Metadata => format::is_xml(query).map(|()| true)?,
+            Resource::Metadata => format::is_xml(query).map(|()| true),
             // Resources with only one format.
             Resource::Health
+            | Resource::OpenApi
             | Resource::UsersCount
             | Resource::Owned(
                 _,
@@ -97,26 +116,33 @@ impl<'a> Call<'a> {
                 | Item::Deleted(Deleted::Count)
                 | Item::ContactsImport(_)
                 | Item::ContactsExport(_),
-            ) => true,
-            _ => format::is_annotated(query, &lines("accept").unwrap_or_default())?,
+            ) => Ok(true),
+            _ => format::is_annotated(query, &lines("accept").unwrap_or_default()),
         };
-        Ok(Self {
+        let mut refused = None;
+        let annotated = or_refused(annotated, &mut refused);
+        let expected = conditional::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref());
+        let expected = or_refused(expected, &mut refused);
+        let position = lines(POSITION).map(|value| parse_position(&value)).transpose();
+        let position = or_refused(position, &mut refused);
+        let call = Self {
             graph,
             api,
             address,
             path,
             query,
             prefer: Prefer::parse(&lines("prefer").unwrap_or_default()),
-            expected: conditional::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref())?,
+            expected,
             annotated,
-            position: lines(POSITION).map(|value| parse_position(&value)).transpose()?,
+            position,
             idempotency_key: lines(IDEMPOTENCY_KEY),
             headers,
             source,
             // The edge omits the body.
             method: if *method == Method::HEAD { &Method::GET } else { method },
             stream: Cell::default(),
-        })
+        };
+        Ok((call, refused))
     }
 
     /// Gives it the body that its handler reads itself.

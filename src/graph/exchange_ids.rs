@@ -12,11 +12,11 @@ use crate::json::Json;
 use crate::odata::entity;
 
 /// The members of `exchangeIdFormat`.
-const FORMATS: [&str; 5] = ["entryId", "ewsId", "immutableEntryId", "restId", "restImmutableEntryId"];
+pub(crate) const FORMATS: [&str; 5] = ["entryId", "ewsId", "immutableEntryId", "restId", "restImmutableEntryId"];
 /// Ids of one call, at most.
-const MAX_IDS: usize = 1_000;
+pub(crate) const MAX_IDS: usize = 1_000;
 /// Longest id, in characters: twice the longest of contactd.
-const MAX_ID: usize = 512;
+pub(crate) const MAX_ID: usize = 512;
 
 /// The parameters, as documented.
 const PARAMETERS: [&str; 3] = ["inputIds", "targetIdType", "sourceIdType"];

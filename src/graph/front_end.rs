@@ -5,6 +5,7 @@ use std::time::Instant;
 use actix_web::http::header::{self, HeaderMap};
 
 use crate::domain::error::Error;
+use crate::graph::authorize::Need;
 use crate::graph::call::Call;
 use crate::graph::routes::{self, Handler, Route, RouteOptions};
 use crate::graph::settings::Graph;
@@ -35,6 +36,8 @@ pub(crate) fn subject(address: &Address, caller: &Caller) -> CallSubject {
 pub(crate) struct RoutedCall<'a> {
     call: Call<'a>,
     route: Result<&'static Route, Error>,
+    /// What is wrong with its head besides.
+    refused: Option<Error>,
 }
 
 impl FrontEnd for Graph {
@@ -48,9 +51,9 @@ impl FrontEnd for Graph {
     }
 
     fn read<'a>(&'a self, api: &'a Api, head: RequestHead<'a>) -> Result<RoutedCall<'a>, Error> {
-        let call = Call::new(self, api, head)?;
+        let (call, refused) = Call::read(self, api, head)?;
         let route = routes::of(&call);
-        Ok(RoutedCall { call, route })
+        Ok(RoutedCall { call, route, refused })
     }
 
     fn route(routed: &RoutedCall<'_>) -> &'static str {
@@ -65,7 +68,7 @@ impl FrontEnd for Graph {
         routes::names().collect()
     }
 
-    fn class(RoutedCall { call, route }: &RoutedCall<'_>) -> RequestClass {
+    fn class(RoutedCall { call, route, .. }: &RoutedCall<'_>) -> RequestClass {
         match (&call.address.resource, route) {
             (Resource::Health, _) => RequestClass::Health,
             (Resource::Batch, Ok(_)) => RequestClass::Batch,
@@ -74,21 +77,23 @@ impl FrontEnd for Graph {
     }
 
     fn body(routed: &RoutedCall<'_>) -> Result<BodyUse, Error> {
-        routed.route.clone().map(|route| route.body)
+        let route = routed.route.clone()?;
+        match &routed.refused {
+            // Nobody needs to be known.
+            Some(error) if route.need == Need::Open => Err(error.clone()),
+            _ => Ok(route.body),
+        }
     }
 
-    fn open(RoutedCall { call, route }: &RoutedCall<'_>) -> Option<Result<Answer, Error>> {
+    fn open(RoutedCall { call, route, .. }: &RoutedCall<'_>) -> Option<Result<Answer, Error>> {
         let Ok(Route { handler: Handler::Public(handler), options, .. }) = route else { return None };
         let checked = if *options == RouteOptions::Plain { Query::none(call.query) } else { Ok(()) };
         Some(checked.and_then(|()| handler(call)))
     }
 
-    fn admit(
-        &self,
-        RoutedCall { call, .. }: &RoutedCall<'_>,
-        caller: &Caller,
-        permit: &Permit,
-    ) -> Result<Counted, Error> {
+    fn admit(&self, routed: &RoutedCall<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error> {
+        let RoutedCall { call, refused, .. } = routed;
+        refused.clone().map_or(Ok(()), Err)?;
         // Each step of a batch counts for itself.
         let is_batch = call.address.resource == Resource::Batch;
         let Some((throttle, app)) = self.throttle.as_ref().zip(permit.counts_as()).filter(|_| !is_batch) else {
@@ -111,7 +116,7 @@ impl FrontEnd for Graph {
     }
 
     async fn perform(
-        RoutedCall { call, route }: &Self::Call<'_>,
+        RoutedCall { call, route, .. }: &Self::Call<'_>,
         caller: &Caller,
         permit: &Permit,
         body: &[u8],

@@ -9,7 +9,7 @@ use crate::graph::call::{Call, IDEMPOTENCY_KEY};
 use crate::store::IdempotencyKey;
 
 /// Longest key.
-const MAX_KEY: usize = 255;
+pub(crate) const MAX_KEY: usize = 255;
 
 /// The key of a create with this body, if the request has one.
 ///

@@ -22,8 +22,10 @@ pub mod json;
 pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod metadata;
+pub(crate) mod model;
 #[cfg(test)]
 mod moments;
+pub mod openapi;
 pub(crate) mod permissions;
 pub(crate) mod photos;
 pub(crate) mod routes;
@@ -34,4 +36,5 @@ pub(crate) mod subscriptions;
 pub(crate) mod throttle;
 pub(crate) mod trash;
 pub(crate) mod users;
+pub(crate) mod viewer;
 pub(crate) mod written;

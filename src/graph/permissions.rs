@@ -16,7 +16,8 @@ use crate::json::Json;
 use crate::odata::entity;
 use crate::store::Share;
 
-const ROLES: [&str; 2] = ["read", "write"];
+/// The members of `role`.
+pub(crate) const ROLES: [&str; 2] = ["read", "write"];
 /// Longest address that is read, in characters.
 const MAX_ADDRESS: usize = 255;
 

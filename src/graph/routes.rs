@@ -129,6 +129,7 @@ static CALLS: &[Route] = &[
     call(GET,    "/healthz",                                       Open,      NoBody, Plain,  Handler::Edge),
     call(GET,    "/",                                              Open,      NoBody, Plain,  Handler::Public(service::document)),
     call(GET,    "/$metadata",                                     Open,      NoBody, Query,  Handler::Public(service::metadata)),
+    call(GET,    "/openapi.json",                                  Open,      NoBody, Plain,  Handler::Public(service::openapi)),
     // Each step needs its own right.
     call(POST,   "/$batch",                                        Token,     Json,   Plain,  Handler::Batch),
 
@@ -200,6 +201,11 @@ static CALLS: &[Route] = &[
     call(POST,   "/subscriptions/{id}/reauthorize",                Read,      NoBody, Plain,  caller!(subscriptions::reauthorize, id)).only(Notified),
     call(GET,    "/subscriptions/{id}/deliveries",                 Read,      NoBody, Plain,  caller!(subscriptions::deliveries, id)).only(Notified),
 ];
+
+/// All calls.
+pub(crate) fn all() -> &'static [Route] {
+    CALLS
+}
 
 /// Method and address of each call.
 pub(crate) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {

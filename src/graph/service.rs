@@ -1,14 +1,19 @@
-//! The service document and `$metadata`, which need no token.
+//! The service document, `$metadata` and the OpenAPI document, which need no token.
 
 use std::sync::OnceLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::domain::error::Error;
+use crate::domain::etag;
 use crate::graph::call::Call;
-use crate::graph::metadata;
+use crate::graph::{metadata, openapi};
 use crate::http::answer::Answer;
 use crate::http::packed;
+use crate::odata::address::Version;
 use crate::odata::shape::Shape;
 
 /// `GET /`: the service document (OData JSON format, section 5).
@@ -34,4 +39,27 @@ pub(crate) fn metadata(call: &Call<'_>) -> Result<Answer, Error> {
         .header("Content-Type", "application/xml")?
         // The same for all callers until the program is updated.
         .header("Cache-Control", "public, max-age=3600")
+}
+
+/// `GET /openapi.json`, which describes v1.0, and `GET /beta/openapi.json`.
+pub(crate) fn openapi(call: &Call<'_>) -> Result<Answer, Error> {
+    static PACKED: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
+    static VERSIONS: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
+    let (shape, at) = if call.address.version == Version::Beta { (Shape::Beta, 0) } else { (Shape::V1, 1) };
+    let text = openapi::document(shape);
+    let version = VERSIONS[at].get_or_init(|| STANDARD.encode(&Sha256::digest(text)[..12]));
+    // The document is at the root, and a server that is not says where it is.
+    let mount = call.root().split_once("://").and_then(|(_, host)| host.split_once('/')).map(|(_, mount)| mount);
+    let answer = match mount {
+        _ if call.expected.unchanged(version) => Answer::empty(304)?,
+        None => packed::of_program(call.headers, text, &PACKED[at])?.header("Content-Type", "application/json")?,
+        Some(mount) => {
+            let server = |mount: &str| json!([{"url": format!("{mount}{}", openapi::prefix(shape))}]).to_string();
+            let moved = text.replacen(&server(""), &server(&format!("/{mount}")), 1);
+            Answer { body: Some(moved.into_bytes().into()), ..Answer::empty(200)? }
+                .header("Content-Type", "application/json")?
+        }
+    };
+    // The same for all callers until the program is updated.
+    answer.header("Cache-Control", "public, max-age=300")?.header("ETag", &etag::weak(version))
 }

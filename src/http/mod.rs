@@ -84,6 +84,7 @@ pub struct Api {
 
 /// Settings of the API that every front end shares.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// The region in which phone numbers are also found as they are dialled there.
     pub phone_region: Option<Region>,
@@ -110,6 +111,8 @@ pub struct Settings {
     pub carddav: bool,
     /// Whether CardDAV takes passwords over plain HTTP from other machines.
     pub plain_basic: bool,
+    /// Whether `/docs` is served: a page that shows the API and makes calls.
+    pub docs: bool,
     /// Confirms subscriptions and delivers notifications; without it no subscription is offered. Its owner must also run
     /// [`Notifier::deliver`].
     pub notifier: Option<Notifier>,
@@ -157,6 +160,7 @@ impl Default for Settings {
             log_requests: LogRequests::All,
             carddav: true,
             plain_basic: false,
+            docs: false,
             notifier: None,
             readiness: Readiness::default(),
         }

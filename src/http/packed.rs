@@ -1,11 +1,12 @@
 //! Compresses answers with gzip for clients that accept it (RFC 9110, section 12.5.3), except photos, which are compressed
 //! already, and short answers. `$metadata`, which needs no token, is compressed once.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::sync::OnceLock;
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use flate2::Compression;
+use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 
 use crate::domain::error::Error;
@@ -60,6 +61,29 @@ pub(crate) fn of_program(
         packed.get_or_init(|| bytes)
     };
     Answer { body: Some(Body::Static(bytes)), ..answer }.header("Content-Encoding", "gzip")
+}
+
+/// An answer that is in the program compressed, unpacked once for clients that do not accept that.
+///
+/// # Errors
+/// [`Error::Internal`] if it is not gzip.
+pub(crate) fn packed_in_program(
+    asked: &HeaderMap,
+    packed: &'static [u8],
+    plain: &'static OnceLock<Vec<u8>>,
+) -> Result<Answer, Error> {
+    let answer = Answer::empty(200)?.header("Vary", "Accept-Encoding")?;
+    if wants_gzip(asked) {
+        return Answer { body: Some(Body::Static(packed)), ..answer }.header("Content-Encoding", "gzip");
+    }
+    let bytes = if let Some(bytes) = plain.get() {
+        bytes
+    } else {
+        let mut bytes = Vec::new();
+        GzDecoder::new(packed).read_to_end(&mut bytes).map_err(Error::internal)?;
+        plain.get_or_init(|| bytes)
+    };
+    Ok(Answer { body: Some(Body::Static(bytes)), ..answer })
 }
 
 fn packed(body: &[u8]) -> Result<Vec<u8>, Error> {

@@ -22,7 +22,7 @@ use crate::odata::query::Query;
 use crate::percent::percent_encode;
 
 /// Longest `$expand`, in bytes.
-const MAX_TEXT: usize = 8 << 10;
+pub(crate) const MAX_TEXT: usize = 8 << 10;
 /// Most options in one pair of parentheses.
 const MAX_OPTIONS: usize = 20;
 /// The options for collections of entities.

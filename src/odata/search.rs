@@ -8,7 +8,7 @@ use crate::domain::query::search::{Search, SearchExpr};
 use crate::domain::words::{self, Field};
 
 /// Longest text, in bytes.
-const MAX_BYTES: usize = 2_048;
+pub(crate) const MAX_BYTES: usize = 2_048;
 /// Most words in one search.
 const MAX_WORDS: usize = 32;
 /// Deepest nesting of parentheses and `NOT`.

@@ -16,6 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use crate::contract;
 use crate::postgres::{PATIENCE, Postgres, Schema};
 
 /// The seed page's request body, byte for byte.
@@ -84,6 +85,7 @@ pub struct TestApp {
     data: Option<Data>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
+    is_controlled: bool,
 }
 
 /// Opens a store. On a busy machine PostgreSQL may refuse connections for longer than the program waits.
@@ -116,6 +118,7 @@ impl TestApp {
             Data::Folder(folder) => Database::File(Data::file(folder)),
             Data::Schema(schema) => schema.url.parse().unwrap(),
         };
+        let is_controlled = setup.controlled;
         let (started, start) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
@@ -147,7 +150,7 @@ impl TestApp {
             });
         });
         let (address, handle) = start.recv().unwrap();
-        Self { address, data: Some(data), handle, thread: Some(thread) }
+        Self { address, data: Some(data), handle, thread: Some(thread), is_controlled }
     }
 
     /// Does something on the same data, as another process would.
@@ -195,7 +198,9 @@ impl TestApp {
     }
 
     pub fn user(&self, token: &str) -> Client {
-        Client::new(&self.address, token)
+        let client = Client::new(&self.address, token);
+        // Who controls a server lets it answer anything.
+        if self.is_controlled { client.unchecked() } else { client }
     }
 
     fn stop(&mut self) {
@@ -241,6 +246,8 @@ pub struct Client {
     address: String,
     headers: Vec<(String, String)>,
     agent: ureq::Agent,
+    /// Whether answers must be what the OpenAPI documents say.
+    is_checked: bool,
 }
 
 impl Client {
@@ -251,7 +258,7 @@ impl Client {
             .max_redirects(0)
             .timeout_global(Some(Duration::from_mins(1)))
             .build();
-        let client = Self { address: address.to_owned(), headers: Vec::new(), agent: config.into() };
+        let client = Self { address: address.to_owned(), headers: Vec::new(), agent: config.into(), is_checked: true };
         if token.is_empty() { client } else { client.with("Authorization", &format!("Bearer {token}")) }
     }
 
@@ -260,6 +267,11 @@ impl Client {
         let mut client = self.clone();
         client.headers.push((name.to_owned(), value.to_owned()));
         client
+    }
+
+    /// The same client, whose answers need not be described: somebody else answers, or a fault that a test has set.
+    pub fn unchecked(&self) -> Self {
+        Self { is_checked: false, ..self.clone() }
     }
 
     /// The same client of another server.
@@ -307,7 +319,11 @@ impl Client {
         };
         let (parts, mut body) = response.into_parts();
         let body = body.with_config().limit(64 << 20).read_to_vec()?;
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, body };
+        if self.is_checked {
+            contract::check(method, path, &answer);
+        }
+        Ok(answer)
     }
 }
 

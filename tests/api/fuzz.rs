@@ -91,7 +91,7 @@ fn damaged_text(text: &str, damage: &[Damage]) -> String {
 
 // Paths.
 
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 13] = [
     "/me",
     "/users/ann@example.org/contacts/$ref",
     "/me/contacts/01a209e8-4e17-741e-824e-693ba24680db/photo/$value",
@@ -101,6 +101,7 @@ const PATHS: [&str; 12] = [
     "/subscriptions/1/deliveries",
     "/$batch",
     "/$metadata",
+    "/openapi.json",
     "/me/contactFolders/a/permanentDelete",
     "/users/$count",
     "/me/translateExchangeIds",

@@ -14,6 +14,7 @@
 )]
 
 mod app;
+mod contract;
 mod expected;
 mod identity;
 mod postgres;
@@ -59,3 +60,4 @@ mod traced;
 mod unencoded;
 mod upgrading;
 mod upkeep;
+mod viewing;

@@ -53,7 +53,7 @@ impl Serialize for SubscriptionJson<'_> {
 }
 
 /// Longest `resource`, in characters. A path of folders may be long.
-const MAX_RESOURCE: usize = 4_096;
+pub(crate) const MAX_RESOURCE: usize = 4_096;
 /// The properties that a client may send; all are texts.
 const TEXTS: [&str; 7] = [
     "resource",
@@ -66,7 +66,8 @@ const TEXTS: [&str; 7] = [
 ];
 /// Read-only properties, ignored in a body.
 const OWN: [&str; 3] = ["id", "applicationId", "creatorId"];
-const TLS_VERSIONS: [&str; 4] = ["v1_0", "v1_1", "v1_2", "v1_3"];
+/// The members of `latestSupportedTlsVersion`.
+pub(crate) const TLS_VERSIONS: [&str; 4] = ["v1_0", "v1_1", "v1_2", "v1_3"];
 
 /// Reads a new subscription.
 ///

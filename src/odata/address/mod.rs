@@ -55,6 +55,8 @@ pub enum Resource {
     Service,
     /// `/$metadata`
     Metadata,
+    /// `/openapi.json`
+    OpenApi,
     /// `/$batch`
     Batch,
     /// `/users`
@@ -184,6 +186,7 @@ impl Address {
             Resource::Health => "/healthz",
             Resource::Service => "/",
             Resource::Metadata => "/$metadata",
+            Resource::OpenApi => "/openapi.json",
             Resource::Batch => "/$batch",
             Resource::Users => "/users",
             Resource::UsersCount => "/users/$count",
@@ -268,6 +271,7 @@ impl Segments {
         let owner = match &first {
             Segment::Word(word) if word.eq_ignore_ascii_case("healthz") => return Ok(Resource::Health),
             Segment::Word(word) if word.eq_ignore_ascii_case("$metadata") => return Ok(Resource::Metadata),
+            Segment::Word(word) if word.eq_ignore_ascii_case("openapi.json") => return Ok(Resource::OpenApi),
             Segment::Word(word) if word.eq_ignore_ascii_case("$batch") => return Ok(Resource::Batch),
             Segment::Word(word) if word.eq_ignore_ascii_case("subscriptions") => return Ok(self.subscriptions()),
             Segment::Word(word) if word.eq_ignore_ascii_case("me") => Owner::Me,

@@ -16,6 +16,7 @@ mod costs;
 mod dav;
 mod delta;
 mod described;
+mod documented;
 mod embedding;
 mod exchange_ids;
 mod expansions;

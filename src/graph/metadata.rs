@@ -1,0 +1,204 @@
+//! `$metadata`: the model of each shape as CSDL (OData 4.0), made of the description in `model`.
+
+use std::sync::OnceLock;
+
+use crate::graph::model::{self, Bound, CONTAINER, Class, Element, Enumeration, Of, Property, Type};
+use crate::odata::shape::Shape;
+
+const HEAD: &str = r#"<?xml version="1.0" encoding="utf-8"?>
+<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx">
+  <edmx:DataServices>
+    <Schema Namespace="microsoft.graph" Alias="graph" xmlns="http://docs.oasis-open.org/odata/ns/edm">
+"#;
+const TAIL: &str = "    </Schema>\n  </edmx:DataServices>\n</edmx:Edmx>\n";
+
+/// The document of a shape.
+pub(crate) fn csdl(shape: Shape) -> &'static str {
+    static MADE: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
+    let [beta, v1] = &MADE;
+    let made = if shape == Shape::V1 { v1 } else { beta };
+    made.get_or_init(|| print(shape))
+}
+
+fn print(shape: Shape) -> String {
+    let mut lines = Lines(HEAD.to_owned());
+    for element in model::elements(shape) {
+        match element {
+            Element::Enumeration(of) => lines.enumeration(&of),
+            Element::Type(of) => lines.structure(&of),
+            Element::Bound(of) => lines.bound(&of),
+        }
+    }
+    lines.add(3, "<EntityContainer Name=\"GraphService\">");
+    for (name, of, is_set) in CONTAINER {
+        let (tag, kind) = if is_set { ("EntitySet", "EntityType") } else { ("Singleton", "Type") };
+        lines.add(4, &format!("<{tag} Name=\"{name}\" {kind}=\"graph.{of}\"/>"));
+    }
+    lines.add(3, "</EntityContainer>");
+    lines.0.push_str(TAIL);
+    lines.0
+}
+
+fn of(of: Of, is_list: bool) -> String {
+    let name = match of {
+        Of::Text => "Edm.String".to_owned(),
+        Of::Boolean => "Edm.Boolean".to_owned(),
+        Of::Int32 => "Edm.Int32".to_owned(),
+        Of::Int64 => "Edm.Int64".to_owned(),
+        Of::Time => "Edm.DateTimeOffset".to_owned(),
+        Of::Date => "Edm.Date".to_owned(),
+        Of::Named(name) => format!("graph.{name}"),
+    };
+    if is_list { format!("Collection({name})") } else { name }
+}
+
+/// Lines with their indentation. Names need no escaping.
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, depth: usize, line: &str) {
+        self.0.push_str(&"  ".repeat(depth));
+        self.0.push_str(line);
+        self.0.push('\n');
+    }
+
+    fn enumeration(&mut self, Enumeration { name, first, members, .. }: &Enumeration) {
+        self.add(3, &format!("<EnumType Name=\"{name}\">"));
+        for (member, value) in members.iter().zip(*first..) {
+            self.add(4, &format!("<Member Name=\"{member}\" Value=\"{value}\"/>"));
+        }
+        self.add(3, "</EnumType>");
+    }
+
+    fn property(&mut self, tag: &str, property: &Property) {
+        let nullable = if property.is_nullable { "" } else { " Nullable=\"false\"" };
+        let of = of(property.of, property.is_list);
+        self.add(4, &format!("<{tag} Name=\"{}\" Type=\"{of}\"{nullable}/>", property.name));
+    }
+
+    fn structure(&mut self, Type { name, base, class, has_key, properties, links, .. }: &Type) {
+        let tag = if *class == Class::Complex { "ComplexType" } else { "EntityType" };
+        let base = base.map_or(String::new(), |base| format!(" BaseType=\"graph.{base}\""));
+        let class = match class {
+            Class::Complex | Class::Entity => "",
+            Class::Abstract => " Abstract=\"true\"",
+            Class::Open => " OpenType=\"true\"",
+            Class::Stream => " HasStream=\"true\"",
+        };
+        let open = format!("<{tag} Name=\"{name}\"{base}{class}");
+        if properties.is_empty() && links.is_empty() {
+            return self.add(3, &format!("{open}/>"));
+        }
+        self.add(3, &format!("{open}>"));
+        if *has_key {
+            self.add(4, "<Key>");
+            self.add(5, "<PropertyRef Name=\"id\"/>");
+            self.add(4, "</Key>");
+        }
+        for property in properties {
+            self.property("Property", property);
+        }
+        for link in links {
+            let of = of(Of::Named(link.of), link.is_list);
+            self.add(4, &format!("<NavigationProperty Name=\"{}\" Type=\"{of}\" ContainsTarget=\"true\"/>", link.name));
+        }
+        self.add(3, &format!("</{tag}>"));
+    }
+
+    fn bound(&mut self, Bound { name, is_action, on: (on, on_list), parameters, returns }: &Bound) {
+        let tag = if *is_action { "Action" } else { "Function" };
+        self.add(3, &format!("<{tag} Name=\"{name}\" IsBound=\"true\">"));
+        let on = of(Of::Named(on), *on_list);
+        self.add(4, &format!("<Parameter Name=\"bindingParameter\" Type=\"{on}\" Nullable=\"false\"/>"));
+        for parameter in parameters {
+            self.property("Parameter", parameter);
+        }
+        if let Some((name, is_list)) = returns {
+            let of = of(Of::Named(name), *is_list);
+            self.add(4, &format!("<ReturnType Type=\"{of}\" Nullable=\"false\"/>"));
+        }
+        self.add(3, &format!("</{tag}>"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::category::COLORS;
+    use crate::domain::extended;
+    use crate::graph::json::{category, folder, user};
+
+    /// The names in a type's element, behind this tag.
+    fn named(document: &str, of: &str, tag: &str) -> Vec<String> {
+        let start = document.find(&format!("Type Name=\"{of}\"")).unwrap();
+        let element = &document[start..];
+        let element = &element[..element.find("Type>").unwrap()];
+        let tag = format!("<{tag} Name=\"");
+        element.split(&tag).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    }
+
+    fn properties(document: &str, of: &str) -> BTreeSet<String> {
+        named(document, of, "Property").into_iter().collect()
+    }
+
+    #[test]
+    fn the_document_names_every_property_of_its_shape() {
+        for shape in [Shape::Beta, Shape::V1] {
+            let document = csdl(shape);
+            let mut described = properties(document, "contact");
+            for parent in ["entity", "outlookItem"] {
+                described.extend(properties(document, parent));
+            }
+            let mut served: BTreeSet<_> = shape.properties().map(|(name, _)| name.to_owned()).collect();
+            // Of those that are deleted.
+            served.insert("deletedDateTime".to_owned());
+            assert_eq!(described, served);
+            for (entity, served) in [
+                ("contactFolder", folder::properties(shape)),
+                ("outlookCategory", &category::PROPERTIES),
+                ("user", &user::PROPERTIES),
+            ] {
+                let mut described = properties(document, entity);
+                described.insert("id".to_owned());
+                assert_eq!(described, served.iter().map(|name| (*name).to_owned()).collect());
+            }
+            assert_eq!(named(document, "categoryColor", "Member"), COLORS);
+            let properties = [extended::SINGLE, extended::MULTI].map(str::to_owned);
+            for (of, more) in
+                [("contact", vec!["photo", "extensions"]), ("contactFolder", vec!["childFolders", "contacts"])]
+            {
+                let all: Vec<_> = more.into_iter().map(str::to_owned).chain(properties.clone()).collect();
+                assert_eq!(named(document, of, "NavigationProperty"), all);
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_names_what_can_be_called() {
+        for shape in [Shape::Beta, Shape::V1] {
+            let of = |kind: &str| {
+                let tag = format!("<{kind} Name=\"");
+                let until_quote = |text: &str| text.split('"').next().unwrap().to_owned();
+                let calls = csdl(shape).split(&tag).skip(1);
+                let bound_to = |call: &str| until_quote(call.split("Type=\"").nth(1).unwrap());
+                calls.map(|call| format!("{} of {}", until_quote(call), bound_to(call))).collect::<Vec<_>>()
+            };
+            let functions = [
+                "delta of Collection(graph.contact)",
+                "delta of Collection(graph.contactFolder)",
+                "deliveries of graph.subscription",
+            ];
+            assert_eq!(of("Function"), functions);
+            let actions = [
+                "permanentDelete of graph.contact",
+                "restore of graph.contact",
+                "permanentDelete of graph.contactFolder",
+                "translateExchangeIds of graph.user",
+                "reauthorize of graph.subscription",
+            ];
+            assert_eq!(of("Action"), actions);
+        }
+    }
+}

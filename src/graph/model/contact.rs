@@ -1,0 +1,164 @@
+//! The contact and what it is made of.
+
+use super::{Class, Enumeration, Of, Property, Type};
+use crate::domain::contact::{
+    Address, Complex, DateTimeTimeZone, Email, FLAG_MEMBERS, FLAG_STATUS, MAX_ENTRIES, MAX_FOLDER_ID, MAX_TEXT, Phone,
+    Text, Website,
+};
+use crate::domain::extended::{MULTI, SINGLE};
+use crate::odata::shape::Shape;
+
+/// The enumeration of a member that is one, by the name of its type.
+const KINDS: [(&str, &str); 4] = [
+    ("phone", "phoneType"),
+    ("typedEmailAddress", "emailType"),
+    ("website", "websiteType"),
+    ("physicalAddress", "physicalAddressType"),
+];
+
+fn short<T: Complex>() -> &'static str {
+    T::TYPE.trim_start_matches("microsoft.graph.")
+}
+
+fn kind_of(of: &str) -> Option<&'static str> {
+    KINDS.iter().find(|(known, _)| *known == of).map(|(_, kind)| *kind)
+}
+
+/// What the `type` of an entry can be.
+fn kinds<T: Complex>() -> Option<Enumeration> {
+    let members = T::MEMBERS.iter().find(|member| !member.members.is_empty())?.members;
+    Some(Enumeration { name: kind_of(short::<T>())?, first: 0, members: members.to_vec(), is_open: true })
+}
+
+pub(super) fn enumerations(shape: Shape) -> Vec<Enumeration> {
+    if shape == Shape::V1 {
+        return Vec::new();
+    }
+    let kinds = [kinds::<Phone>(), kinds::<Email>(), kinds::<Website>(), kinds::<Address>()];
+    let status = Enumeration { name: "followupFlagStatus", first: 0, members: FLAG_STATUS.to_vec(), is_open: true };
+    kinds.into_iter().flatten().chain([status]).collect()
+}
+
+/// The members of a complex type; only those whose names are `shown`, if that is given.
+fn members<T: Complex>(shown: Option<&[&str]>) -> Vec<Property> {
+    let wanted = |name: &str| shown.is_none_or(|shown| shown.contains(&name));
+    let property = |member: &crate::domain::contact::Member| match kind_of(short::<T>()) {
+        Some(kind) if !member.members.is_empty() => {
+            Property { of: Of::Named(kind), ..Property::text(member.json, MAX_TEXT) }
+        }
+        _ => Property::text(member.json, MAX_TEXT),
+    };
+    T::MEMBERS.iter().filter(|member| wanted(member.json)).map(property).collect()
+}
+
+const EMAIL: [&str; 2] = ["name", "address"];
+const ADDRESS: [&str; 5] = ["street", "city", "state", "countryOrRegion", "postalCode"];
+
+pub(super) fn complex(shape: Shape) -> Vec<Type> {
+    let complex = |name, about, properties| Type::new(name, Class::Complex, about, properties);
+    let email =
+        complex("emailAddress", "A name and an e-mail address; any text is one.", members::<Email>(Some(&EMAIL)));
+    let address = |shown| complex("physicalAddress", "A postal address.", members::<Address>(shown));
+    if shape == Shape::V1 {
+        return vec![email, address(Some(&ADDRESS))];
+    }
+    let mut typed = members::<Email>(None);
+    typed.retain(|member| !EMAIL.contains(&member.name));
+    let mut time = members::<DateTimeTimeZone>(None);
+    if let Some(first) = time.first_mut() {
+        *first = first.required();
+    }
+    let flag = FLAG_MEMBERS.iter().map(|name| match *name {
+        "flagStatus" => Property { of: Of::Named("followupFlagStatus"), ..Property::text(name, MAX_TEXT) },
+        time => Property::new(time, Of::Named("dateTimeTimeZone")),
+    });
+    vec![
+        email,
+        complex("typedEmailAddress", "An e-mail address with its kind.", typed).based_on("emailAddress"),
+        complex("phone", "A phone number with its kind.", members::<Phone>(None)),
+        address(None),
+        complex("website", "A website with its kind.", members::<Website>(None)),
+        complex("dateTimeTimeZone", "A time of the clock and its zone, as written.", time),
+        complex("followupFlag", "A mark to come back to the contact.", flag.collect()),
+    ]
+}
+
+/// What both shapes have before the properties that are texts.
+fn first() -> Vec<Property> {
+    let folder = "The folder. A PATCH with it moves the contact.";
+    vec![
+        Property::text("parentFolderId", MAX_FOLDER_ID).about(folder),
+        Property::new("deletedDateTime", Of::Time).own().about("Only of deleted contacts."),
+        Property::text("birthday", MAX_TEXT)
+            .about("Comes back byte for byte. A date alone becomes 11:59 UTC of that day."),
+        Property::text("children", MAX_TEXT).list(MAX_ENTRIES),
+        Property::text("imAddresses", MAX_TEXT).list(MAX_ENTRIES),
+    ]
+}
+
+/// What only this shape has.
+fn last(shape: Shape) -> Vec<Property> {
+    let texts = |name| Property::text(name, MAX_TEXT).list(MAX_ENTRIES);
+    let entries = |name, of| Property::new(name, Of::Named(of)).list(MAX_ENTRIES);
+    let one = |name, of| Property::new(name, Of::Named(of));
+    match shape {
+        Shape::Beta => vec![
+            entries("emailAddresses", "typedEmailAddress"),
+            entries("websites", "website"),
+            entries("phones", "phone"),
+            entries("postalAddresses", "physicalAddress"),
+            Property { longest: MAX_TEXT, ..Property::new("weddingAnniversary", Of::Date) }
+                .about("A day. Lenient handling keeps other texts too."),
+            Property::new("isFavorite", Of::Boolean),
+            one("flag", "followupFlag"),
+        ],
+        Shape::V1 => vec![
+            Property::text("businessHomePage", MAX_TEXT),
+            texts("homePhones"),
+            Property::text("mobilePhone", MAX_TEXT),
+            texts("businessPhones"),
+            entries("emailAddresses", "emailAddress"),
+            one("primaryEmailAddress", "emailAddress"),
+            one("secondaryEmailAddress", "emailAddress"),
+            one("tertiaryEmailAddress", "emailAddress"),
+            one("homeAddress", "physicalAddress"),
+            one("businessAddress", "physicalAddress"),
+            one("otherAddress", "physicalAddress"),
+        ],
+    }
+}
+
+fn of_text(text: Text) -> Property {
+    let property = Property::text(text.json(), text.max());
+    match text {
+        Text::DisplayName => property.about("Derived from other properties until a client sets it."),
+        _ => property,
+    }
+}
+
+pub(super) fn entities(shape: Shape) -> Vec<Type> {
+    let id = Property::new("id", Of::Text).required().own();
+    let entity = Type { has_key: true, ..Type::new("entity", Class::Abstract, "What has an id.", vec![id]) };
+    let item = vec![
+        Property::new("createdDateTime", Of::Time).own(),
+        Property::new("lastModifiedDateTime", Of::Time).own(),
+        Property::text("changeKey", MAX_TEXT)
+            .about("The version. In the older beta shape a create may set the first one."),
+        Property::text("categories", MAX_TEXT)
+            .list(MAX_ENTRIES)
+            .about("Names of categories, which need not be defined."),
+    ];
+    let item = Type::new("outlookItem", Class::Abstract, "What Outlook keeps.", item).based_on("entity");
+    let texts = Text::ALL.into_iter().filter(|text| shape.has(*text)).map(of_text);
+    let mut properties: Vec<_> = first().into_iter().chain(texts).chain(last(shape)).collect();
+    if let Some(birthday) = properties.iter_mut().find(|property| property.name == "birthday") {
+        birthday.of = Of::Time;
+    }
+    let contact = Type::new("contact", Class::Entity, "A contact.", properties).based_on("outlookItem").linked(&[
+        ("photo", "profilePhoto", false),
+        ("extensions", "extension", true),
+        (SINGLE, "singleValueLegacyExtendedProperty", true),
+        (MULTI, "multiValueLegacyExtendedProperty", true),
+    ]);
+    vec![entity, item, contact]
+}

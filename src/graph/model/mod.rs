@@ -1,0 +1,185 @@
+//! The types of what the calls read and answer, in each shape: one description, of which both `$metadata` (`metadata.rs`) and
+//! the OpenAPI document (`openapi/`) are made. Names that the rest of the program has in a list come from that list.
+
+mod contact;
+mod others;
+
+use crate::odata::shape::Shape;
+
+/// The type of a value, alone or in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    Text,
+    Boolean,
+    Int32,
+    Int64,
+    /// A time with its offset.
+    Time,
+    /// A day.
+    Date,
+    /// A type of the model.
+    Named(&'static str),
+}
+
+/// A property of a type, or a parameter of an action.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Property {
+    pub(crate) name: &'static str,
+    pub(crate) of: Of,
+    pub(crate) is_list: bool,
+    pub(crate) is_nullable: bool,
+    /// Longest text, in characters; 0 where texts have no limit of their own.
+    pub(crate) longest: usize,
+    /// Most entries of a list; 0 where lists have no limit of their own.
+    pub(crate) most: usize,
+    /// The texts it can be; empty where it can be any.
+    pub(crate) values: &'static [&'static str],
+    /// Whether the server sets it: a body may have it, and it is ignored there.
+    pub(crate) is_own: bool,
+    /// What readers should know; may be empty.
+    pub(crate) about: &'static str,
+}
+
+impl Property {
+    const fn new(name: &'static str, of: Of) -> Self {
+        Self { name, of, is_list: false, is_nullable: true, longest: 0, most: 0, values: &[], is_own: false, about: "" }
+    }
+
+    const fn text(name: &'static str, longest: usize) -> Self {
+        Self { longest, ..Self::new(name, Of::Text) }
+    }
+
+    const fn list(self, most: usize) -> Self {
+        Self { is_list: true, most, ..self }
+    }
+
+    const fn one_of(self, values: &'static [&'static str]) -> Self {
+        Self { values, ..self }
+    }
+
+    const fn required(self) -> Self {
+        Self { is_nullable: false, ..self }
+    }
+
+    const fn own(self) -> Self {
+        Self { is_own: true, ..self }
+    }
+
+    const fn about(self, about: &'static str) -> Self {
+        Self { about, ..self }
+    }
+}
+
+/// A property that an answer shows only where `$expand` asks for it, or that has an address of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Navigation {
+    pub(crate) name: &'static str,
+    pub(crate) of: &'static str,
+    pub(crate) is_list: bool,
+}
+
+/// What a type is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    Complex,
+    Entity,
+    /// No value is just that.
+    Abstract,
+    /// It has members besides those of the description.
+    Open,
+    /// It has bytes.
+    Stream,
+}
+
+/// A type with properties.
+#[derive(Debug, Clone)]
+pub(crate) struct Type {
+    pub(crate) name: &'static str,
+    pub(crate) base: Option<&'static str>,
+    pub(crate) class: Class,
+    /// Whether `id` identifies it.
+    pub(crate) has_key: bool,
+    pub(crate) properties: Vec<Property>,
+    pub(crate) links: Vec<Navigation>,
+    /// What it is, in one sentence.
+    pub(crate) about: &'static str,
+}
+
+impl Type {
+    fn new(name: &'static str, class: Class, about: &'static str, properties: Vec<Property>) -> Self {
+        Self { name, base: None, class, has_key: false, properties, links: Vec::new(), about }
+    }
+
+    fn based_on(self, base: &'static str) -> Self {
+        Self { base: Some(base), ..self }
+    }
+
+    fn linked(self, links: &[(&'static str, &'static str, bool)]) -> Self {
+        let links = links.iter().map(|(name, of, is_list)| Navigation { name, of, is_list: *is_list }).collect();
+        Self { links, ..self }
+    }
+}
+
+/// A text that is one of a few.
+#[derive(Debug, Clone)]
+pub(crate) struct Enumeration {
+    pub(crate) name: &'static str,
+    /// The number of the first member.
+    pub(crate) first: i64,
+    pub(crate) members: Vec<&'static str>,
+    /// Whether lenient handling keeps other texts.
+    pub(crate) is_open: bool,
+}
+
+/// A function or an action of a type.
+#[derive(Debug, Clone)]
+pub(crate) struct Bound {
+    pub(crate) name: &'static str,
+    pub(crate) is_action: bool,
+    /// The type it is called on, and whether on a list of it.
+    pub(crate) on: (&'static str, bool),
+    pub(crate) parameters: Vec<Property>,
+    /// The type that is answered, and whether a list of it.
+    pub(crate) returns: Option<(&'static str, bool)>,
+}
+
+impl Bound {
+    fn function(name: &'static str, on: (&'static str, bool), returns: (&'static str, bool)) -> Self {
+        Self { name, is_action: false, on, parameters: Vec::new(), returns: Some(returns) }
+    }
+
+    fn action(name: &'static str, on: &'static str, returns: Option<(&'static str, bool)>) -> Self {
+        Self { name, is_action: true, on: (on, false), parameters: Vec::new(), returns }
+    }
+}
+
+/// A part of the description.
+#[derive(Debug, Clone)]
+pub(crate) enum Element {
+    Enumeration(Enumeration),
+    Type(Type),
+    Bound(Bound),
+}
+
+/// The whole description of a shape, in the order of `$metadata`.
+pub(crate) fn elements(shape: Shape) -> Vec<Element> {
+    let enumerations = contact::enumerations(shape).into_iter().chain(others::enumerations()).map(Element::Enumeration);
+    let types = contact::complex(shape).into_iter().chain(others::complex());
+    let types = types.chain(contact::entities(shape)).chain(others::entities(shape)).map(Element::Type);
+    enumerations.chain(types).chain(others::bound()).chain(others::subscriptions()).collect()
+}
+
+/// What is directly below the root: name, type, and whether it is a set of them.
+pub(crate) const CONTAINER: [(&str, &str, bool); 3] =
+    [("users", "user", true), ("subscriptions", "subscription", true), ("me", "user", false)];
+
+/// All properties of a type, those of what it is made of first.
+pub(crate) fn properties(elements: &[Element], name: &str) -> Vec<Property> {
+    let found = elements.iter().find_map(|element| match element {
+        Element::Type(of) if of.name == name => Some(of),
+        _ => None,
+    });
+    let Some(found) = found else { return Vec::new() };
+    let inherited = found.base.map(|base| properties(elements, base)).unwrap_or_default();
+    inherited.into_iter().chain(found.properties.iter().copied()).collect()
+}

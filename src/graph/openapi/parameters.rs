@@ -1,0 +1,147 @@
+//! `components/parameters`: what stands in paths, query options and headers, with their limits.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::contact::MAX_FOLDER_ID;
+use crate::domain::extension;
+use crate::domain::user;
+use crate::graph::idempotency::MAX_KEY;
+use crate::odata::expand;
+use crate::odata::filter::parse::MAX_LENGTH;
+use crate::odata::page::{DEFAULT_SIZE, MAX_SIZE, MAX_TOKEN};
+use crate::odata::search;
+
+/// JSON with the metadata that OData names.
+const JSON_NONE: &str = "application/json;odata.metadata=none";
+const JSON_MINIMAL: &str = "application/json;odata.metadata=minimal";
+const JSON_FULL: &str = "application/json;odata.metadata=full";
+
+/// `*`, or a list of entity tags.
+const TAGS: &str = "^(\\*|(W/)?\"[^\"]*\"(, *(W/)?\"[^\"]*\")*)$";
+
+/// A reference to a parameter.
+pub(super) fn parameter(key: &str) -> Value {
+    json!({"$ref": format!("#/components/parameters/{key}")})
+}
+
+/// A parameter: its key, where it stands, its name, its schema, what it says.
+fn one(all: &mut Map<String, Value>, key: &str, place: &str, name: &str, schema: Value, about: &str) {
+    let mut made = json!({"name": name, "in": place, "description": about});
+    made["schema"] = schema;
+    if place == "path" {
+        made["required"] = json!(true);
+    }
+    all.insert(key.to_owned(), made);
+}
+
+/// All parameters.
+pub(super) fn all() -> Map<String, Value> {
+    let mut all = Map::new();
+    in_paths(&mut all);
+    of_lists(&mut all);
+    of_files(&mut all);
+    headers(&mut all);
+    all
+}
+
+fn in_paths(all: &mut Map<String, Value>) {
+    let id = || json!({"type": "string", "format": "uuid"});
+    let text = |longest: usize| json!({"type": "string", "minLength": 1, "maxLength": longest});
+    one(all, "user", "path", "user", text(user::MAX_NAME), "Id or principal name of a user.");
+    one(
+        all,
+        "folder",
+        "path",
+        "folder",
+        text(MAX_FOLDER_ID),
+        "Id of a folder, by exact case. `contacts` is the default folder.",
+    );
+    one(all, "contactId", "path", "id", id(), "Id of a contact: a UUID in lower case.");
+    one(all, "categoryId", "path", "id", id(), "Id of a category: a UUID in lower case.");
+    one(all, "subscriptionId", "path", "id", id(), "Id of a subscription.");
+    one(all, "permissionId", "path", "id", text(user::MAX_NAME), "Id of the user with whom the mailbox is shared.");
+    let name = text(extension::MAX_NAME + "Microsoft.OutlookServices.OpenTypeExtension.".len());
+    one(all, "extension", "path", "extension", name, "Name or id of an extension.");
+}
+
+/// The options of OData.
+fn of_lists(all: &mut Map<String, Value>) {
+    let text = |longest: usize| json!({"type": "string", "maxLength": longest});
+    let mut option =
+        |name: &str, schema: Value, about: &str| one(all, name, "query", &format!("${name}"), schema, about);
+    option(
+        "top",
+        json!({"type": "integer", "minimum": 1, "default": DEFAULT_SIZE}),
+        &format!("Size of a page. More than {MAX_SIZE} is {MAX_SIZE}."),
+    );
+    option("skip", json!({"type": "integer", "minimum": 0}), "Entries to leave out at the start.");
+    option("filter", text(MAX_LENGTH), "A condition, in OData's language: `surname eq 'Lee'`.");
+    option("orderby", text(MAX_LENGTH), "Up to 8 expressions with asc or desc: `displayName desc`.");
+    option("search", text(search::MAX_BYTES), "Words to find: `ann smith`.");
+    option(
+        "select",
+        json!({"type": "string"}),
+        "Names of properties, at most 200, or paths to their members: `displayName,surname`.",
+    );
+    option("expand", text(expand::MAX_TEXT), "What to show too: `extensions`, `childFolders($select=displayName)`.");
+    option("count", json!({"type": "boolean"}), "Whether to show the number on all pages.");
+    option("skiptoken", text(MAX_TOKEN), "Where a page begins. It comes in @odata.nextLink only.");
+    option(
+        "deltatoken",
+        text(MAX_TOKEN),
+        "Which state changes are asked for since: from @odata.deltaLink, or `latest`.",
+    );
+    let forms = ["json", "application/json", JSON_NONE, JSON_MINIMAL, JSON_FULL];
+    let about = "How the answer is written, as in Accept; OData's other parameters of the type are accepted too.";
+    option("format", json!({"type": "string", "enum": forms}), about);
+    one(
+        all,
+        "formatXml",
+        "query",
+        "$format",
+        json!({"type": "string", "enum": ["xml", "application/xml"]}),
+        "The format.",
+    );
+}
+
+/// The options of imports and exports.
+fn of_files(all: &mut Map<String, Value>) {
+    let choice = |values: &[&str]| json!({"type": "string", "enum": values});
+    let formats = crate::formats::detect::FileFormat::NAMES.iter().map(|(_, names)| names[0]).collect::<Vec<_>>();
+    one(
+        all,
+        "importFormat",
+        "query",
+        "format",
+        choice(&formats),
+        "What the file is, where its content does not say so.",
+    );
+    one(all, "dateOrder", "query", "dateOrder", choice(&["dmy", "mdy"]), "The order of day and month in a table.");
+    let map = json!({"type": "string", "examples": ["Surname=surname,Cell=phone/mobile"]});
+    one(all, "map", "query", "map", map, "What columns mean.");
+    one(all, "match", "query", "match", choice(&["email"]), "Also take contacts with the same address as the same.");
+    one(all, "dryRun", "query", "dryRun", json!({"type": "boolean"}), "Whether to write nothing.");
+    let formats = crate::transfer::encode::ExportFormat::ALL.map(crate::transfer::encode::ExportFormat::name);
+    one(all, "exportFormat", "query", "format", choice(&formats), "The format of the file; else Accept says it.");
+    one(all, "photos", "query", "photos", choice(&["none", "small", "all"]), "Which photos the file has.");
+    let guard = "Whether cells that a spreadsheet would calculate are written so that it does not.";
+    one(all, "guard", "query", "guard", json!({"type": "boolean", "default": true}), guard);
+    let aside = "Whether what was kept of imported files is written too.";
+    one(all, "aside", "query", "aside", json!({"type": "boolean", "default": false}), aside);
+}
+
+fn headers(all: &mut Map<String, Value>) {
+    let text = || json!({"type": "string"});
+    let tags = || json!({"type": "string", "pattern": TAGS});
+    let mut header = |name: &str, schema: Value, about: &str| one(all, name, "header", name, schema, about);
+    header("client-request-id", text(), "Comes back in the answer, if it has at most 128 characters.");
+    let prefer = "`handling=strict` or `lenient`, `return=minimal` or `representation`, `odata.maxpagesize=N`, \
+                  `IdType=\"ImmutableId\"` (RFC 7240).";
+    header("Prefer", text(), prefer);
+    header("If-Match", tags(), "`*` or versions: only on one of these something is written, else 412.");
+    header("If-None-Match", tags(), "`*` or versions: 304 if it is one of these.");
+    let key = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$"});
+    header("Idempotency-Key", key, "The same request with the same key creates nothing again, for 24 hours.");
+    let position = json!({"type": "integer", "format": "int64", "minimum": 0});
+    header("Contactd-Position", position, "From an earlier answer: what is read is not older than that.");
+}

@@ -1,0 +1,133 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::odata::address::Address;
+
+fn calls(document: &Value) -> BTreeMap<(String, String), Value> {
+    let mut calls = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, call) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters") {
+            calls.insert((method.to_ascii_uppercase(), path.clone()), call.clone());
+        }
+    }
+    calls
+}
+
+#[test]
+fn what_is_said_of_calls_and_the_table_have_the_same_calls_in_the_same_order() {
+    let said = operations::OPERATIONS.iter().map(|row| (row.method, row.address));
+    assert!(said.eq(routes::names()));
+}
+
+#[test]
+fn the_document_has_the_calls_of_the_table_and_no_others() {
+    for shape in [Shape::Beta, Shape::V1] {
+        let calls = calls(&value(shape));
+        let found = calls.keys().map(|(method, path)| {
+            let spelled = path.replace(['{', '}'], "");
+            (method.clone(), Address::parse(&spelled).unwrap_or_else(|error| panic!("{path}: {error}")).pattern())
+        });
+        let table = routes::names().map(|(method, address)| (method.to_owned(), address));
+        assert_eq!(found.collect::<BTreeSet<_>>(), table.collect::<BTreeSet<_>>());
+    }
+}
+
+/// The calls of docs/graph.md that are served, as the document spells them; all names of parameters are `{}`.
+fn documented() -> BTreeSet<(String, String)> {
+    let text = include_str!("../../../docs/graph.md").split("\n## Calls\n").nth(1).unwrap();
+    let rows = text.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with("| `"));
+    let served = rows.filter(|row| row.contains("| supported |") || row.contains("| beyond Graph |"));
+    let named = served.map(|row| row.split('`').nth(1).unwrap()).filter(|call| !call.contains('?'));
+    let mut all = BTreeSet::new();
+    for call in named {
+        let (methods, path) = call.split_at(call.find(['…', '/']).unwrap());
+        for owner in ["/me", "/users/{user}"] {
+            let path = path.replace('…', owner).replace("/F", "/contactFolders/{folder}");
+            all.extend(methods.trim().split(", ").map(|method| (method.to_owned(), bare(&path))));
+        }
+    }
+    all
+}
+
+/// A path without the names of its parameters.
+fn bare(path: &str) -> String {
+    let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+#[test]
+fn the_document_has_the_paths_of_the_checklist() {
+    let found: BTreeSet<_> = calls(&value(Shape::V1)).into_keys().map(|(method, path)| (method, bare(&path))).collect();
+    assert_eq!(found, documented());
+}
+
+#[test]
+fn every_call_has_what_readers_need_and_a_name_of_its_own() {
+    for shape in [Shape::Beta, Shape::V1] {
+        let document = value(shape);
+        let mut names = BTreeSet::new();
+        for ((method, path), call) in calls(&document) {
+            let place = format!("{method} {path}");
+            assert!(names.insert(call["operationId"].as_str().unwrap().to_owned()), "{place}");
+            assert!(["summary", "description"].iter().all(|name| !call[name].as_str().unwrap().is_empty()), "{place}");
+            let answers = call["responses"].as_object().unwrap();
+            let is_open = call["security"] == json!([]);
+            assert_eq!(answers.contains_key("401"), !is_open, "{place}");
+            assert!(answers.keys().any(|status| status.starts_with('2')) && answers.contains_key("500"), "{place}");
+            assert_eq!(call["requestBody"].is_object(), answers.contains_key("413"), "{place}");
+            for name in path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()) {
+                let parameters = document["paths"][&path]["parameters"].as_array().unwrap();
+                let is_there = |parameter: &Value| {
+                    let key = parameter["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+                    document["components"]["parameters"][key]["name"] == json!(name)
+                };
+                assert!(parameters.iter().any(is_there), "{place}: {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn all_references_lead_somewhere_and_all_components_are_used() {
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                members.values().for_each(|value| references(value, found));
+            }
+            Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    for shape in [Shape::Beta, Shape::V1] {
+        let document = value(shape);
+        let mut found = BTreeSet::new();
+        references(&document, &mut found);
+        let mut there = BTreeSet::new();
+        for kind in ["parameters", "headers", "responses", "schemas"] {
+            let names = document["components"][kind].as_object().unwrap().keys();
+            there.extend(names.map(|name| format!("#/components/{kind}/{name}")));
+        }
+        assert_eq!(found, there);
+    }
+}
+
+#[test]
+fn the_files_in_docs_are_what_the_program_makes() {
+    for (shape, file_text, command) in [
+        (Shape::V1, include_str!("../../../docs/openapi.json"), "contactd openapi > docs/openapi.json"),
+        (
+            Shape::Beta,
+            include_str!("../../../docs/openapi-beta.json"),
+            "contactd openapi --beta > docs/openapi-beta.json",
+        ),
+    ] {
+        // Text by text: the value alone would not show that the file is printed as the command prints it.
+        assert!(
+            file(shape) == file_text,
+            "docs/ has an old document. Run: cargo run -- {}",
+            &command["contactd ".len()..]
+        );
+        assert_eq!(serde_json::from_str::<Value>(document(shape)).unwrap(), value(shape));
+    }
+}
