@@ -80,7 +80,7 @@ pub(crate) async fn run_until<T>(
         clock::set(clock::Mode::Frozen { now: testkit::DETERMINISTIC, tick: 0 });
     }
     if config.seed_file.is_some() && !config.dev {
-        return Err("--seed-file makes users for tests, so it needs --dev".to_owned());
+        return Err("--seed-file makes users for tests, so it needs --dev".into());
     }
     let log = log::start(config.log_format, config.level()?);
     slow::set(config.slow_query);
