@@ -61,7 +61,7 @@ impl Walker {
             ("/contacts/$ref", "contacts/$ref"),
             ("/contacts/$count", "contacts/$count"),
             ("/contacts/delta", "contacts/delta"),
-            ("/contacts/$export", "contacts/$export?$format=text/vcard"),
+            ("/contacts/$export", "contacts/$export?format=vcard4"),
             ("/contacts/{id}", &format!("contacts/{id}?$expand=extensions")),
         ] {
             self.go(&call("GET", path), &format!("{at}/{spelled}"));
@@ -186,6 +186,7 @@ impl Walker {
         self.go("GET /healthz", "/healthz");
         self.go("GET /", "/v1.0/");
         self.go("GET /$metadata", "/v1.0/$metadata");
+        self.go("GET /openapi.json", "/openapi.json");
     }
 }
 
