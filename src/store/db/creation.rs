@@ -1,11 +1,15 @@
-//! New SQLite files. All migrations run as one text, which takes a fraction of the time that they take one by one.
+//! New SQLite files. All migrations run as one text, which takes a fraction of the time that they take one by one; a temporary file
+//! is a copy of one that was made before, which takes a fraction of that.
 
-use std::io::{Error as IoError, ErrorKind};
+use std::io::{Error as IoError, ErrorKind, Read as _};
 use std::path::Path;
 
+use flate2::read::GzDecoder;
 use refinery::{Runner, Target};
+use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
+use crate::domain::secret;
 use crate::permission;
 use crate::store::db::engine::{Session, plain_options};
 use crate::store::db::faults::{OpenError, reason};
@@ -30,10 +34,42 @@ pub(in crate::store) async fn make_sqlite(path: &Path) -> Result<bool, OpenError
     }
 }
 
+/// A file as [`make_temporary`] made it without this (`src/store/tests/ready_made.rs` writes it, and proves it), and the digest of the
+/// migrations that it has, in hexadecimal. Each file that stays is made anew, since all files differ.
+pub(in crate::store) const READY_MADE: &[u8] = include_bytes!("ready_made.db.gz");
+pub(in crate::store) const READY_MADE_OF: &str = include_str!("ready_made.sha256");
+
 /// Creates a SQLite file with the schema that needs to survive nothing, and is ready to be written to.
 pub(in crate::store) async fn make_temporary(path: &Path) -> Result<(), OpenError> {
-    create_private(path).map_err(|error| OpenError::because(permission::reason(path, &error)))?;
+    let failed = |error: IoError| OpenError::because(permission::reason(path, &error));
+    create_private(path).map_err(failed)?;
+    if digest() == READY_MADE_OF.trim() {
+        let mut bytes = Vec::new();
+        GzDecoder::new(READY_MADE).read_to_end(&mut bytes).map_err(failed)?;
+        return std::fs::write(path, bytes).map_err(failed);
+    }
+    fill_temporary(path).await
+}
+
+/// The same by the migrations.
+pub(in crate::store) async fn fill_temporary(path: &Path) -> Result<(), OpenError> {
     fill_sqlite(path, SqliteJournalMode::Wal).await.map_err(|why| OpenError::new(path.display(), why))
+}
+
+/// The digest of the migrations' texts, one after the other.
+pub(in crate::store) fn digest() -> String {
+    let runner = in_sqlite::migrations::runner();
+    let mut digest = Sha256::new();
+    for text in texts(&runner) {
+        digest.update(text);
+    }
+    secret::hex(&digest.finalize().into())
+}
+
+fn texts(runner: &Runner) -> Vec<&str> {
+    let mut migrations: Vec<_> = runner.get_migrations().iter().collect();
+    migrations.sort_unstable();
+    migrations.iter().filter_map(|migration| migration.sql()).collect()
 }
 
 /// Creates the tables in an empty SQLite file, without syncing it.
@@ -46,11 +82,10 @@ async fn fill_sqlite(path: &Path, mode: SqliteJournalMode) -> Result<(), OpenFai
 }
 
 async fn fill_in(session: &mut Session, runner: Runner) -> Result<(), OpenFailure> {
-    let mut migrations: Vec<_> = runner.get_migrations().iter().collect();
-    migrations.sort_unstable();
-    let texts: Vec<_> = migrations.iter().filter_map(|migration| migration.sql()).collect();
+    let texts = texts(&runner);
     session.begin(None).await.map_err(|error| reason(&error))?;
-    session.script(&texts.join("\n")).await.map_err(|error| reason(&error))?;
+    let text = texts.join("\n");
+    session.script(&text).await.map_err(|error| reason(&error))?;
     // Records them as if they had run one by one.
     let recorded = runner.set_target(Target::Fake).run_async(&mut Adaptor(session)).await;
     recorded.map_err(|error| error.to_string())?;

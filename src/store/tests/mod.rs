@@ -19,6 +19,7 @@ mod plans;
 mod postgres;
 mod proxy;
 mod readers;
+mod ready_made;
 mod renewed;
 mod restoring;
 mod search;
