@@ -3,10 +3,10 @@
 //! not count.
 //!
 //! ```
-//! use contactd::odata::expand::{Source, parse};
+//! use contactd::odata::expand::{ExpandSource, parse};
 //! use contactd::odata::filter::Aliases;
 //!
-//! let found = parse("contacts($filter=surname eq ')';$top=5)", &Aliases::default(), Source::Folder).unwrap();
+//! let found = parse("contacts($filter=surname eq ')';$top=5)", &Aliases::default(), ExpandSource::Folder).unwrap();
 //! assert_eq!((found[0].options.filter.as_deref(), found[0].options.top), (Some("surname eq ')'"), Some(5)));
 //! ```
 

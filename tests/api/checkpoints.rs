@@ -19,11 +19,14 @@ fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
-/// Some megabytes, in many commits.
+/// Contacts that make the log so large that it is moved into the file.
+const FILLED: i64 = 200;
+
+/// More megabytes than the log has before it is moved, in many commits.
 fn fill(server: &Program) {
     let ann = server.user("ann");
     let notes = "0123456789abcdef ".repeat(6_000);
-    for _ in 0..60 {
+    for _ in 0..FILLED {
         assert_eq!(ann.post("/me/contacts", json!({"personalNotes": notes})).status, 201);
     }
 }
@@ -56,14 +59,14 @@ fn with_checkpoints_off_the_log_is_left_to_a_replica_which_is_whole() {
     let replica = Connection::open(&database).unwrap();
     replica.busy_timeout(Duration::from_secs(5)).unwrap();
     replica.execute_batch("begin").unwrap();
-    assert_eq!(count(&replica), 60);
+    assert_eq!(count(&replica), FILLED);
     let copy = place.0.path().join("copy.db");
     std::fs::copy(&database, &copy).unwrap();
     std::fs::copy(&log, place.0.path().join("copy.db-wal")).unwrap();
     replica.execute_batch("commit").unwrap();
     let restored = Connection::open(&copy).unwrap();
     restored.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())).unwrap();
-    assert_eq!(count(&restored), 60);
+    assert_eq!(count(&restored), FILLED);
     drop(restored);
     let (code, text) = fails(contactd(&["check", "--database", copy.to_str().unwrap()]));
     assert_eq!((code, text.as_str()), (0, ""));
@@ -89,7 +92,7 @@ fn with_checkpoints_off_the_log_is_left_to_a_replica_which_is_whole() {
         writer.join().unwrap()
     });
     assert!(size(&database) > 6_000_000 && size(&log) < 4_000_000, "{} {}", size(&database), size(&log));
-    assert_eq!(count(&replica), 60 + written);
+    assert_eq!(count(&replica), FILLED + written);
     drop(replica);
 
     // What is in the file and in the log is there after a crash.
@@ -97,5 +100,5 @@ fn with_checkpoints_off_the_log_is_left_to_a_replica_which_is_whole() {
     drop(server);
     let server = serve(&database, "off");
     let found = server.user("ann").get("/me/contacts/$count").body;
-    assert_eq!(String::from_utf8_lossy(&found).trim_start_matches('\u{feff}'), (60 + written).to_string());
+    assert_eq!(String::from_utf8_lossy(&found).trim_start_matches('\u{feff}'), (FILLED + written).to_string());
 }

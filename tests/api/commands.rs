@@ -21,9 +21,10 @@ const PROGRAMS: [&str; 11] =
     ["contactd", "curl", "cargo", "tests/run", "docker", "sudo", "export", "psql", "createdb", "pg_dump", "promtool"];
 
 /// What is not run, by how it begins, and why.
-const NOT_RUN: [(&str, &str); 11] = [
+const NOT_RUN: [(&str, &str); 12] = [
     ("tests/run", "it runs this"),
     ("cargo install ", "it compiles the program once more, with all optimizations"),
+    ("cargo test", "tests/run runs these tests"),
     ("cargo rustc", "the same, with other options"),
     ("cargo bench", "it takes minutes, and .ci/run does not measure"),
     ("docker ", "docker/verify runs these, where there is a container daemon"),

@@ -152,9 +152,9 @@ fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
     let terms = |url: &str| json!({"changeType": "created", "notificationUrl": url, "resource": "me/contacts", "expirationDateTime": end});
     let asked = receiver.got().len();
     for (server, url, why) in [
-        (&stranger, url.clone(), "TLS"),
+        (&stranger, url.clone(), "a host without a trusted certificate"),
         // The certificate is of another name.
-        (&trusting, format!("https://127.0.0.1:{}/", receiver.port), "TLS"),
+        (&trusting, format!("https://127.0.0.1:{}/", receiver.port), "a host without a trusted certificate"),
         (&trusting, format!("http://localhost:{}/", receiver.port), "HTTP"),
     ] {
         let refused = server.user("ann").post("/subscriptions", terms(&url));

@@ -72,7 +72,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
     let server = Program::start(serve(&["--oidc-name-claim", "preferred_username"]));
     assert_eq!(server.user(&zed).get("/me").json(200)["userPrincipalName"], "zed@localhost");
     let text = refuses(&database, &["token", "create", "--user", "zed"]);
-    assert!(text.contains("is an identity provider's user's"), "{text}");
+    assert!(text.contains("belongs to a user of an identity provider"), "{text}");
     assert_eq!(run(&database, &["token", "list"]).lines().count(), 1, "the header");
     assert!(refuses(&database, &["user", "add", "zed"]).contains("user 'zed' exists already"));
     drop(server);
@@ -85,7 +85,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
     assert_eq!(server.user(&zed).get("/me").json(200)["mail"], "zed@example.org");
     assert!(run(&database, &["user", "list"]).trim_end().ends_with("\tbound"));
     assert!(run(&database, &["audit"]).contains(&format!("\toperator\t-\tuser bind\t{id}\t{id}\t")));
-    assert!(refuses(&database, &["token", "create", "--user", "zed@example.org"]).contains("identity provider's"));
+    assert!(refuses(&database, &["token", "create", "--user", "zed@example.org"]).contains("an identity provider"));
     let text = refuses(&database, &["user", "bind", "x@example.org", "--subject", "p2"]);
     assert!(text.contains("nobody with this subject has signed in yet"), "{text}");
     assert_eq!(run(&database, &["user", "unbind", "zed@example.org"]), format!("{id} is not bound any more\n"));

@@ -121,7 +121,7 @@ fn a_file_that_is_no_file_of_contacts_is_refused_before_its_rest_has_come() {
         is(send(&app, IMPORT, form, &pieces), 400, "");
         // A body that is no gzip.
         let gzip = "Content-Encoding: gzip\r\nTransfer-Encoding: chunked";
-        is(send(&app, IMPORT, gzip, &chunk(junk.as_bytes())), 400, "not what gzip makes");
+        is(send(&app, IMPORT, gzip, &chunk(junk.as_bytes())), 400, "not valid gzip");
     }
     nothing_is_left(&app);
 }
