@@ -15,7 +15,7 @@ const END: &str = "END:VCARD\r\n";
 /// A value that is kept aside.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Aside {
-    /// The dialect of its file, as in [`crate::formats::detect::Format::name`].
+    /// The dialect of its file, as in [`crate::formats::detect::FileFormat::name`].
     pub dialect: String,
     /// The column, attribute or member.
     pub name: String,

@@ -12,12 +12,15 @@
 
 #[path = "../api/app.rs"]
 mod app;
+#[path = "../api/contract.rs"]
+mod contract;
 #[path = "../api/postgres.rs"]
 mod postgres;
 #[path = "../api/program.rs"]
 mod program;
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -111,7 +114,10 @@ fn traced(client: &Client, flags: &str) -> Client {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 fn text(span: &Span, name: &str) -> Option<String> {
