@@ -98,7 +98,7 @@ pub async fn backup(config: &BackupArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the figures of a backup, so that whoever reads the file never reads half of it.
+/// Writes the figures of a backup to a file that replaces the old one as a whole, so that no reader sees a part of it.
 fn write_metrics(file: &Path, took: Duration, bytes: u64) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut new = NamedTempFile::new_in(folder)?;

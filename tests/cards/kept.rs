@@ -237,6 +237,10 @@ proptest! {
                 }
             }
         }
+        if properties.text(Text::DisplayName).is_none() && found.get("displayName").is_none() {
+            // A new card without a name shows an address or a number instead. A kept one without FN stays as its client wrote it.
+            expected.as_object_mut().unwrap().remove("displayName");
+        }
         for value in [&mut expected, &mut found] {
             for email in value.get_mut("emailAddresses").and_then(Value::as_array_mut).into_iter().flatten() {
                 email.as_object_mut().unwrap().remove("name");

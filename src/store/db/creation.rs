@@ -1,5 +1,5 @@
-//! New SQLite files. All migrations run as one text, which takes a fraction of the time that they take one by one; a temporary file
-//! is a copy of one that was made before, which takes a fraction of that.
+//! New SQLite files. All migrations run as one text, which is faster than one by one. A temporary file
+//! is a copy of a ready-made one, which is faster still.
 
 use std::io::{Error as IoError, ErrorKind, Read as _};
 use std::path::Path;
@@ -34,8 +34,8 @@ pub(in crate::store) async fn make_sqlite(path: &Path) -> Result<bool, OpenError
     }
 }
 
-/// A file as [`make_temporary`] made it without this (`src/store/tests/ready_made.rs` writes it, and proves it), and the digest of the
-/// migrations that it has, in hexadecimal. Each file that stays is made anew, since all files differ.
+/// An empty database, compressed, and the SHA-256 of the migrations in it, in hexadecimal. A test writes both and compares the
+/// database with what the migrations make (`src/store/tests/ready_made.rs`). Only temporary databases are copies of it.
 pub(in crate::store) const READY_MADE: &[u8] = include_bytes!("ready_made.db.gz");
 pub(in crate::store) const READY_MADE_OF: &str = include_str!("ready_made.sha256");
 

@@ -1,5 +1,6 @@
-//! The ready-made temporary database is what the migrations make. `UPDATE_READY_MADE=1 cargo test --lib ready_made` makes it anew
-//! after a new migration; until then temporary databases are made by the migrations, which takes longer.
+//! The ready-made temporary database equals what the migrations make. After a new migration, update it with
+//! `UPDATE_READY_MADE=1 cargo test --lib ready_made`. Until then the server runs the migrations for each temporary database, which is
+//! slower.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -26,7 +27,7 @@ async fn made() -> Vec<u8> {
     let mut session = Session::open(&plain_options(&path)).await.unwrap();
     let times = Statement::new("update refinery_schema_history set applied_on = '1970-01-01T00:00:00Z'");
     session.execute(times).await.unwrap();
-    // The file has the times no more in what is free.
+    // Free space keeps no old bytes, such as the times.
     session.execute(Statement::new("vacuum")).await.unwrap();
     session.close().await;
     fs::read(path).unwrap()
@@ -43,7 +44,7 @@ async fn the_ready_made_database_is_what_the_migrations_make() {
         fs::write(folder.join("ready_made.sha256"), digest() + "\n").unwrap();
         return;
     }
-    let how = "it is of other migrations: UPDATE_READY_MADE=1 cargo test --lib ready_made makes it anew";
+    let how = "it has other migrations: update it with UPDATE_READY_MADE=1 cargo test --lib ready_made";
     assert_eq!(READY_MADE_OF.trim(), digest(), "{how}");
     let mut kept = Vec::new();
     GzDecoder::new(READY_MADE).read_to_end(&mut kept).unwrap();
