@@ -325,10 +325,12 @@ impl Client {
 
     /// One that posts a JSON body over and over.
     pub fn posts(address: &str, user: &str, path: &str, body: &str) -> Self {
-        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {user}");
-        let length = body.len();
-        let request = format!("{head}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
-        Self::connect(address, request, "HTTP/1.1 201 ")
+        Self::connect(address, post(user, path, body), "HTTP/1.1 201 ")
+    }
+
+    /// Makes it post this from now on.
+    pub fn post_next(&mut self, user: &str, path: &str, body: &str) {
+        self.request = post(user, path, body).into_bytes();
     }
 
     /// The body of an answer.
@@ -365,4 +367,10 @@ impl Client {
         }
         &self.answer[body..read]
     }
+}
+
+fn post(user: &str, path: &str, body: &str) -> String {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {user}");
+    let length = body.len();
+    format!("{head}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
 }

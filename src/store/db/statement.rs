@@ -8,6 +8,9 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Encode, Postgres, Sqlite, Type};
 use uuid::Uuid;
 
+/// Limits in the plans of PostgreSQL. Few, so that few plans are made.
+const ROUND_LIMITS: [usize; 3] = [16, 128, 1_024];
+
 /// A bound value. Null has a type too, because PostgreSQL needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) enum SqlValue<'q> {
@@ -124,6 +127,32 @@ impl Sql {
         self
     }
 
+    /// At most `limit` of these rows in an order, after the first `skip`.
+    ///
+    /// PostgreSQL keeps a plan for all values if it seems no worse than a new one for each. It takes an unknown limit for a tenth of all
+    /// rows, so no kept plan would follow an index, and planning takes longer than reading a page. So there is a round limit as a number.
+    pub(in crate::store) fn limited(self, order: Self, limit: i64, skip: i64) -> Self {
+        let page = |rows: Self| rows.text(" limit ").value(limit).text(" offset ").value(skip);
+        let bounded = match round_limit(limit.saturating_add(skip)) {
+            Some(round) => {
+                let rows =
+                    Self::new("select * from (").then(self.clone()).then(order.clone()).text(" limit ").number(round);
+                page(rows.text(") bounded"))
+            }
+            None => page(self.clone().then(order.clone())),
+        };
+        Self::either(page(self.then(order)), bounded)
+    }
+
+    /// The first `most` of these rows in an order, or some more.
+    pub(in crate::store) fn about(self, order: Self, most: i64) -> Self {
+        let rows = self.then(order).text(" limit ");
+        match round_limit(most) {
+            Some(round) => rows.number(round),
+            None => rows.value(most),
+        }
+    }
+
     /// The parts, with commas between them.
     pub(in crate::store) fn list(parts: impl IntoIterator<Item = Self>) -> Self {
         let comma = |list: Self| if list.pieces.is_empty() { list } else { list.text(", ") };
@@ -185,6 +214,11 @@ impl Sql {
         self.pieces.extend(other.pieces);
         self
     }
+}
+
+/// The least of the limits in plans that is not less.
+fn round_limit(most: i64) -> Option<usize> {
+    ROUND_LIMITS.into_iter().find(|round| i64::try_from(*round).is_ok_and(|round| most <= round))
 }
 
 /// Texts are always JSON.

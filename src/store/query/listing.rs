@@ -221,8 +221,7 @@ fn sorted(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions, after:
         Some(after) if after.id().is_none() => found.text(" where ").then(keyset.behind(after)),
         _ => found,
     };
-    let found = found.then(keyset.order_by()).text(" limit ").value(limit(listing));
-    found.text(" offset ").value(listing.skip)
+    found.limited(keyset.order_by(), limit(listing), listing.skip)
 }
 
 /// The page's rows in any order: the columns of `read`, the number of rows (with the one after the page), the row's

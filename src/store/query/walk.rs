@@ -99,9 +99,7 @@ impl IndexPage<'_> {
             Walk::Contacts(index, folders) => self.of_contacts(index, folders)?,
             Walk::Entries { of, body, by, rest } => self.of_entries(*of, body, by, rest)?,
         };
-        let limit = listing::limit(self.listing);
-        let rows = rows.then(self.keyset.order_by()).text(" limit ").value(limit);
-        Some(rows.text(" offset ").value(self.listing.skip))
+        Some(rows.limited(self.keyset.order_by(), listing::limit(self.listing), self.listing.skip))
     }
 
     fn of_contacts(&self, index: &Index, folders: &[String]) -> Option<Sql> {
@@ -129,7 +127,7 @@ impl IndexPage<'_> {
                 if is_alone {
                     return rows;
                 }
-                Sql::new("(").then(rows).then(self.keyset.order_by()).text(" limit ").value(most).text(")")
+                rows.about(self.keyset.order_by(), most).parenthesized()
             },
         );
         Some(Sql::either(all(of_sqlite), all(of_postgres)))
