@@ -24,7 +24,7 @@ pub struct Incoming {
     pub hash: [u8; 16],
     /// All that it will have.
     pub properties: Properties,
-    /// Extensions of a new contact, and extended properties.
+    /// Extensions and extended properties to set; others of an existing contact stay.
     pub added: Option<Box<ContactAdditions>>,
     /// Its photo.
     pub photo: Option<(Picture, Vec<u8>)>,
@@ -40,7 +40,8 @@ impl Incoming {
     /// Approximate size in memory, in bytes.
     pub fn size(&self) -> usize {
         let photo = self.photo.as_ref().map_or(0, |(_, bytes)| bytes.len());
-        1_024 + photo + self.card.as_ref().map_or(0, String::len)
+        let added = self.added.as_ref().map_or(0, |added| added.size());
+        1_024 + photo + added + self.card.as_ref().map_or(0, String::len)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::domain::contact::slots::Slots;
 use crate::domain::contact::tags::{self, View};
 use crate::domain::contact::{Address, Email, Flag, MAX_TEXT, Phone, Properties, Text, Website};
-use crate::domain::extended::{ExtendedChanges, MultiValue, SingleValue};
+use crate::domain::extended::{ExtendedChanges, ExtendedValue, MultiValue, PropertyId, SingleValue};
 use crate::domain::extension::NewExtension;
 
 /// Absent (keep), null (clear) or a value (set). PATCH distinguishes the three.
@@ -40,12 +40,24 @@ pub struct ContactPatch {
 /// Extensions and extended properties that are written with a contact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContactAdditions {
-    /// Extensions of a new contact.
+    /// Extensions of a new contact, or those that an import sets.
     pub extensions: Vec<NewExtension>,
     /// Extended properties to set or remove.
     pub single_values: ExtendedChanges<SingleValue>,
     /// Extended properties with lists, to set or remove.
     pub multi_values: ExtendedChanges<MultiValue>,
+}
+
+impl ContactAdditions {
+    /// Size of the values, in bytes.
+    pub fn size(&self) -> usize {
+        fn values<V: ExtendedValue>(changes: &[(PropertyId, Option<V>)]) -> usize {
+            let texts = changes.iter().filter_map(|(_, value)| value.as_ref()).flat_map(ExtendedValue::texts);
+            texts.map(String::len).sum()
+        }
+        let extensions: usize = self.extensions.iter().map(NewExtension::size).sum();
+        extensions + values(&self.single_values) + values(&self.multi_values)
+    }
 }
 
 impl ContactPatch {

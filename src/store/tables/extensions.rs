@@ -186,19 +186,13 @@ pub(in crate::store) async fn create(
     new: NewExtension,
 ) -> Result<Extension, Error> {
     folders::see_contact(tx.reading().await?, mailbox, within, id).await?;
-    let text = "
-select count(*), coalesce(max(pos) + 1, 0), count(*) filter (where name = $3)
-from extensions where mailbox = $1 and contact_id = $2";
-    let row = tx.reading().await?.one(Statement::new(text).bind(mailbox).bind(id).bind(&new.name)).await?;
-    if row.get::<i64>(2)? > 0 {
+    let Place { count, next, known } = place(tx, mailbox, id, &new.name).await?;
+    if known.is_some() {
         return Err(Error::ExtensionExists);
     }
-    if usize::try_from(row.get::<i64>(0)?).is_ok_and(|count| count >= MAX_EXTENSIONS) {
-        return Err(Error::Quota(format!("A contact has at most {MAX_EXTENSIONS} extensions.")));
-    }
-    let first: i64 = row.get(1)?;
+    check_room(count)?;
     let version = number(tx, mailbox, id).await?;
-    insert(tx, mailbox, id, version, first, std::slice::from_ref(&new)).await?;
+    insert(tx, mailbox, id, version, next, std::slice::from_ref(&new)).await?;
     check_size(tx, mailbox, id).await?;
     let NewExtension { name, members } = new;
     Ok(Extension { name, members, version, last_modified_date_time: tx.now() })
@@ -226,15 +220,76 @@ pub(in crate::store) async fn update(
     quota::grow(tx, mailbox, size(&extension.members) - before).await?;
     extension.version = number(tx, mailbox, id).await?;
     extension.last_modified_date_time = tx.now();
+    rewrite(tx, mailbox, id, pos, extension.version, &extension.members).await?;
+    Ok(extension)
+}
+
+/// Replaces the members of an extension.
+async fn rewrite(
+    tx: &mut Tx,
+    mailbox: i64,
+    id: Uuid,
+    pos: i64,
+    version: i64,
+    members: &[ExtensionMember],
+) -> Result<(), Error> {
     let text = "
 update extensions set version = $4, last_modified_date_time = $5 where mailbox = $1 and contact_id = $2 and pos = $3";
-    let statement = Statement::new(text).bind(mailbox).bind(id).bind(pos).bind(extension.version).bind(tx.now());
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(pos).bind(version).bind(tx.now());
     tx.execute(statement).await?;
     let text = "delete from extension_members where mailbox = $1 and contact_id = $2 and extension_pos = $3";
     tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(pos)).await?;
-    insert_members(tx, mailbox, id, pos, &extension.members).await?;
-    check_size(tx, mailbox, id).await?;
-    Ok(extension)
+    insert_members(tx, mailbox, id, pos, members).await?;
+    check_size(tx, mailbox, id).await
+}
+
+/// Sets an extension of a contact that is written with this version, or removes it.
+pub(in crate::store) async fn put(
+    tx: &mut Tx,
+    mailbox: i64,
+    (id, version): (Uuid, i64),
+    name: String,
+    members: Option<Vec<ExtensionMember>>,
+) -> Result<(), Error> {
+    let Place { count, next, known } = place(tx, mailbox, id, &name).await?;
+    let Some(pos) = known else {
+        let Some(members) = members else { return Ok(()) };
+        check_room(count)?;
+        insert(tx, mailbox, id, version, next, &[NewExtension { name, members }]).await?;
+        return check_size(tx, mailbox, id).await;
+    };
+    let stored = of_one(tx.reading().await?, mailbox, id, &ExpandSelection::These(vec![name])).await?;
+    let before = stored.iter().map(|extension| size(&extension.members)).sum::<i64>();
+    let Some(members) = members else { return remove(tx, mailbox, id, pos, before).await };
+    quota::grow(tx, mailbox, size(&members) - before).await?;
+    rewrite(tx, mailbox, id, pos, version, &members).await
+}
+
+/// Where an extension of a contact is, or would be.
+struct Place {
+    /// The number of the contact's extensions.
+    count: i64,
+    /// The position of a new one.
+    next: i64,
+    /// The position of the one with the name.
+    known: Option<i64>,
+}
+
+async fn place(tx: &mut Tx, mailbox: i64, id: Uuid, name: &str) -> Result<Place, Error> {
+    let text = "
+select count(*), coalesce(max(pos) + 1, 0), max(pos) filter (where name = $3)
+from extensions where mailbox = $1 and contact_id = $2";
+    let row = tx.reading().await?.one(Statement::new(text).bind(mailbox).bind(id).bind(name)).await?;
+    Ok(Place { count: row.get(0)?, next: row.get(1)?, known: row.get(2)? })
+}
+
+/// # Errors
+/// [`Error::Quota`] if a contact with so many extensions has no room for another.
+fn check_room(count: i64) -> Result<(), Error> {
+    if usize::try_from(count).is_ok_and(|count| count >= MAX_EXTENSIONS) {
+        return Err(Error::Quota(format!("A contact has at most {MAX_EXTENSIONS} extensions.")));
+    }
+    Ok(())
 }
 
 pub(in crate::store) async fn delete(
@@ -247,11 +302,16 @@ pub(in crate::store) async fn delete(
     let (pos, extension) = find(tx, mailbox, within, id, name).await?;
     expected.check(&extension.version_token())?;
     let number = number(tx, mailbox, id).await?;
-    quota::count(tx, mailbox, 0, -size(&extension.members)).await?;
+    remove(tx, mailbox, id, pos, size(&extension.members)).await?;
+    Ok(number)
+}
+
+/// Removes an extension whose members have so many bytes.
+async fn remove(tx: &mut Tx, mailbox: i64, id: Uuid, pos: i64, bytes: i64) -> Result<(), Error> {
+    quota::count(tx, mailbox, 0, -bytes).await?;
     // Its members are removed by their foreign key.
     let text = "delete from extensions where mailbox = $1 and contact_id = $2 and pos = $3";
-    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(pos)).await?;
-    Ok(number)
+    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(pos)).await
 }
 
 /// An extension, and its position among those of the contact.

@@ -2,7 +2,11 @@
 
 mod both {
     use crate::domain::card::{CardVersion, NewCard};
+    use crate::domain::contact::expand::{Expand, ExpandSelection};
+    use crate::domain::contact::patch::ContactAdditions;
     use crate::domain::etag::Preconditions;
+    use crate::domain::extended::{MultiValue, PropertyId, SingleValue};
+    use crate::domain::extension::{ExtensionPatch, NewExtension};
     use crate::domain::import::{Effect, EffectCounts, ImportProgress, ImportSource, Incoming, Undone};
     use crate::domain::photo::Picture;
     use crate::store::tests::*;
@@ -219,5 +223,79 @@ mod both {
         assert!(matches!(refused, Err(Error::Quota(_))), "{refused:?}");
         assert_eq!(o.titles().await, [""; 0]);
         assert_eq!(o.count("select count(*) from imported").await, 0);
+    }
+
+    /// A contact of a file with extensions of these names and extended properties, all with this value.
+    fn with_additions(names: &[&str], value: &str, incoming: Incoming) -> Incoming {
+        let extension =
+            |name: &&str| NewExtension { name: (*name).to_owned(), members: vec![("a".to_owned(), value.to_owned())] };
+        let added = ContactAdditions {
+            extensions: names.iter().map(extension).collect(),
+            single_values: vec![(PropertyId::parse::<SingleValue>("String 0x1").unwrap(), Some([value.to_owned()]))],
+            multi_values: vec![(
+                PropertyId::parse::<MultiValue>("StringArray 0x2").unwrap(),
+                Some(vec![value.to_owned()]),
+            )],
+        };
+        Incoming { added: Some(Box::new(added)), ..incoming }
+    }
+
+    /// The extensions of a contact with the values of their members, and the values of its extended properties.
+    async fn additions(o: &Opened, id: Uuid) -> (Vec<(String, Vec<String>)>, Vec<String>) {
+        let expand = Expand {
+            extensions: Some(ExpandSelection::All),
+            single: Some(ExpandSelection::All),
+            multi: Some(ExpandSelection::All),
+            ..Expand::default()
+        };
+        let listing = Listing { expand, ..first(10) };
+        let contact = o.store.contacts(o.mailbox, &listing, None).await.unwrap().contacts;
+        let expanded = contact.into_iter().find(|contact| contact.id == id).unwrap().expanded.unwrap();
+        let values = |members: Vec<(String, String)>| members.into_iter().map(|(_, value)| value).collect();
+        let extensions = expanded.extensions.unwrap().into_iter().map(|one| (one.name, values(one.members))).collect();
+        let single = expanded.single.unwrap().into_iter().flat_map(|one| one.value);
+        (extensions, single.chain(expanded.multi.unwrap().into_iter().flat_map(|one| one.value)).collect())
+    }
+
+    #[actix_web::test]
+    async fn an_undone_import_gives_extensions_and_extended_properties_their_earlier_values() {
+        let o = opened().await;
+        let of = |pairs: &[(&str, &str)], values: &[&str]| -> (Vec<(String, Vec<String>)>, Vec<String>) {
+            let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])).collect();
+            (pairs, values.iter().map(|value| (*value).to_owned()).collect())
+        };
+        let first_run = begin(&o).await;
+        let batch =
+            vec![with_additions(&["x"], "1", incoming("a", "A", 1)), incoming("b", "B", 2), incoming("c", "C", 3)];
+        import(&o, first_run, batch).await;
+        let contacts = o.store.contacts(o.mailbox, &first(10), None).await.unwrap().contacts;
+        let [a, b, c] = [0, 1, 2].map(|at: usize| contacts[at].id);
+
+        let run = begin(&o).await;
+        let second = vec![
+            with_additions(&["x", "y"], "2", incoming("a", "A", 4)),
+            with_additions(&["x"], "3", incoming("b", "B", 5)),
+            with_additions(&["x"], "4", incoming("c", "C", 6)),
+        ];
+        assert_eq!(import(&o, run, second.clone()).await, [Effect::Updated; 3]);
+        assert_eq!(import(&o, run, second).await, [Effect::Unchanged; 3]);
+        // The run changes one again, and names one more.
+        assert_eq!(
+            import(&o, run, vec![with_additions(&["x", "z"], "5", incoming("a", "A", 7))]).await,
+            [Effect::Updated]
+        );
+        assert_eq!(additions(&o, a).await, of(&[("x", "5"), ("y", "2"), ("z", "5")], &["5", "5"]));
+        // A program adds an extension of its own to one, and changes an imported one of another.
+        let own = NewExtension { name: "own".to_owned(), members: vec![("a".to_owned(), "9".to_owned())] };
+        o.store.create_extension(o.mailbox, &[], b, own).await.unwrap();
+        let patch = ExtensionPatch { name: None, members: vec![("a".to_owned(), Some("8".to_owned()))] };
+        let any = Preconditions::default();
+        o.store.update_extension(o.mailbox, &[], (c, "x".to_owned()), patch, any).await.unwrap();
+
+        assert_eq!(undo(&o, run).await, [Undone::Restored, Undone::Restored, Undone::Changed]);
+        assert_eq!(additions(&o, a).await, of(&[("x", "1")], &["1", "1"]));
+        assert_eq!(additions(&o, b).await, of(&[("own", "9")], &[]));
+        assert_eq!(additions(&o, c).await, of(&[("x", "8")], &["4", "4"]));
+        assert_eq!(check(&o.database, Verify::Full).await.unwrap(), [""; 0]);
     }
 }

@@ -254,3 +254,57 @@ fn an_import_beside_other_writers_stores_all_and_a_follower_sees_each_contact_on
     assert_eq!(writers, 1_580);
     assert_eq!(contacts(&ann, "").len(), 1_580);
 }
+
+#[test]
+fn extensions_and_extended_properties_of_a_file_are_set_on_an_existing_contact() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    let (single, multi) = ("String 0x8001", "StringArray 0x8002");
+    let file = |color: &str, value: &str, values: &[&str]| {
+        json!({
+            "id": "g-1", "givenName": "Ann",
+            "extensions": [{"extensionName": "org.example.a", "color": color, "size": 1}],
+            "singleValueExtendedProperties": [{"id": single, "value": value}],
+            "multiValueExtendedProperties": [{"id": multi, "value": values}],
+        })
+        .to_string()
+    };
+    let effect = |file: &str| {
+        let (lines, last) = import(&ann, IMPORT, file.as_bytes());
+        assert_eq!(last["names"]["extensions"], json!({"mapped": 1}), "{last}");
+        lines[0]["result"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(effect(&file("red", "1", &["x"])), "created");
+    let contact = format!("/me/contacts/{}", contacts(&ann, "")[0]["id"].as_str().unwrap());
+    // The file does not name this one.
+    ann.post(&format!("{contact}/extensions"), json!({"extensionName": "org.example.b", "own": true})).json(201);
+    let shown = || {
+        let path = format!(
+            "{contact}?$expand=extensions,singleValueExtendedProperties($filter=id eq '{single}'),\
+             multiValueExtendedProperties($filter=id eq '{multi}')"
+        );
+        let contact = ann.get(&path.replace(' ', "%20")).json(200);
+        let extension = |at: usize| contact["extensions"][at].clone();
+        let members = [extension(0)["color"].clone(), extension(0)["size"].clone(), extension(1)["own"].clone()];
+        let values = [
+            contact["singleValueExtendedProperties"][0]["value"].clone(),
+            contact["multiValueExtendedProperties"][0]["value"].clone(),
+        ];
+        json!([members, values, contact["extensions"].as_array().unwrap().len()])
+    };
+    assert_eq!(shown(), json!([["red", 1, true], ["1", ["x"]], 2]));
+    let etag = || ann.get(&contact).json(200)["changeKey"].clone();
+    // Each alone is an update, and the same file again is none.
+    for (color, value, values) in [("blue", "1", &["x"][..]), ("blue", "2", &["x"]), ("blue", "2", &["x", "y"])] {
+        let file = file(color, value, values);
+        assert_eq!(effect(&file), "updated", "{file}");
+        assert_eq!(shown(), json!([[color, 1, true], [value, values], 2]));
+        let before = etag();
+        assert_eq!(effect(&file), "unchanged", "{file}");
+        assert_eq!(etag(), before);
+    }
+    // Members that the file no longer has are gone.
+    let less = json!({"id": "g-1", "givenName": "Ann", "extensions": [{"extensionName": "org.example.a", "size": 2}]});
+    assert_eq!(effect(&less.to_string()), "updated");
+    assert_eq!(shown(), json!([[null, 2, true], ["2", ["x", "y"]], 2]));
+}

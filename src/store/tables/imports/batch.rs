@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::domain::card::{Card, CardVersion, NewCard};
-use crate::domain::contact::patch::ContactAdditions;
 use crate::domain::contact::{Contact, MAX_ENTRIES, Properties};
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
@@ -15,6 +14,7 @@ use crate::domain::photo::Picture;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::tables::cards::{self, StoredCard};
+use crate::store::tables::imports::additions::{self, FormerAdditions};
 use crate::store::tables::imports::found::{self, ExistingContact};
 use crate::store::tables::imports::{advance, before, folder_of};
 use crate::store::tables::schema::{IMPORT_CONTACTS, IMPORTED};
@@ -27,6 +27,8 @@ struct Stored {
     contact: Contact,
     photo: Option<(i64, Vec<u8>)>,
     card: Option<Card>,
+    /// Of what the file names.
+    former: FormerAdditions,
 }
 
 impl Stored {
@@ -38,7 +40,8 @@ impl Stored {
             (_, None) => incoming.keeps_photo,
             (None, _) => false,
         };
-        photo && self.contact.properties == incoming.properties && self.has_card(incoming)
+        let added = incoming.added.as_ref().is_none_or(|added| self.former.is(added));
+        photo && added && self.contact.properties == incoming.properties && self.has_card(incoming)
     }
 
     /// Whether its stored card equals that of the file, or the file has no card.
@@ -120,7 +123,14 @@ async fn changed(
 ) -> Result<HashMap<Uuid, Stored>, Error> {
     let others =
         batch.iter().zip(found).filter_map(|(one, found)| found.as_ref().filter(|found| found.hash != one.hash));
-    stored(session, mailbox, &others.map(|found| found.id).collect::<Vec<_>>()).await
+    let mut stored = stored(session, mailbox, &others.map(|found| found.id).collect::<Vec<_>>()).await?;
+    for (one, found) in batch.iter().zip(found) {
+        let known = found.as_ref().and_then(|found| stored.get_mut(&found.id));
+        if let (Some(added), Some(known)) = (&one.added, known) {
+            known.former = additions::read(session, mailbox, known.contact.id, added).await?;
+        }
+    }
+    Ok(stored)
 }
 
 /// Contacts with everything that an import may change.
@@ -137,7 +147,7 @@ async fn stored(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<Has
             Some((version, _)) => Some((*version, found::photo_bytes(session, mailbox, id).await?)),
             None => None,
         };
-        stored.insert(id, Stored { contact, photo, card: cards.remove(&id) });
+        stored.insert(id, Stored { contact, photo, card: cards.remove(&id), former: FormerAdditions::default() });
     }
     Ok(stored)
 }
@@ -222,10 +232,9 @@ async fn update(tx: &mut Tx, target: &ImportTarget<'_>, other: &mut [Writing]) -
     }
     let mut made = contacts::overwrite(tx, target.mailbox, written).await?;
     for (one, contact) in other.iter_mut().zip(&mut made) {
-        // The extensions of an existing contact stay: programs may have changed them since.
+        // Extensions and extended properties that the file does not name stay.
         if let Some(added) = one.incoming.added.take() {
-            let added = ContactAdditions { extensions: Vec::new(), ..*added };
-            contacts::add(tx, target.mailbox, contact, added).await?;
+            additions::set(tx, target.mailbox, contact, *added).await?;
         }
     }
     finish(tx, target, other, &made, false).await
@@ -361,8 +370,19 @@ where exists (
     select 1 from import_contacts where mailbox = $1 and import_id = $2 and contact_id = $3 and created = false)
 on conflict (mailbox, import_id, contact_id) do nothing";
     let statement = Statement::new(text).bind(target.mailbox).bind(target.run).bind(stored.contact.id);
-    let statement = statement.bind(before::text(&stored.contact.properties)?).bind(card);
-    tx.execute(statement.bind(photo)).await
+    let statement = statement.bind(before::text(&stored.contact.properties, &stored.former)?).bind(card);
+    tx.execute(statement.bind(photo)).await?;
+    if stored.former.is_empty() {
+        return Ok(());
+    }
+    // The import may have changed the contact before, but not all of these values.
+    let known = "select contact from import_befores where mailbox = $1 and import_id = $2 and contact_id = $3";
+    let known = Statement::new(known).bind(target.mailbox).bind(target.run).bind(stored.contact.id);
+    let Some(row) = tx.reading().await?.row(known).await? else { return Ok(()) };
+    let whole = before::with(&row.get::<String>(0)?, stored.former.clone())?;
+    let text = "update import_befores set contact = $4 where mailbox = $1 and import_id = $2 and contact_id = $3";
+    let statement = Statement::new(text).bind(target.mailbox).bind(target.run).bind(stored.contact.id);
+    tx.execute(statement.bind(whole)).await
 }
 
 /// Inserts rows of the values after the mailbox, or sets some columns of existing rows.

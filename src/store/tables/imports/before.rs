@@ -1,9 +1,10 @@
-//! A contact's properties as one text, to undo an import.
+//! A contact's properties and the former values of its additions as one text, to undo an import.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::contact::{Complex, DateTimeTimeZone, Flag, Properties, Text};
 use crate::domain::error::Error;
+use crate::store::tables::imports::additions::FormerAdditions;
 
 type Entries = Vec<Vec<Option<String>>>;
 
@@ -23,10 +24,13 @@ struct Before {
     phones: Entries,
     addresses: Entries,
     websites: Entries,
+    /// Texts of earlier builds do not have it.
+    #[serde(default)]
+    added: FormerAdditions,
 }
 
-/// The text of some properties.
-pub(super) fn text(p: &Properties) -> Result<String, Error> {
+/// The text of some properties and former values.
+pub(super) fn text(p: &Properties, added: &FormerAdditions) -> Result<String, Error> {
     let texts = Text::ALL.into_iter().filter_map(|text| Some((text.json().to_owned(), p.text(text)?.to_owned())));
     let before = Before {
         texts: texts.collect(),
@@ -42,12 +46,20 @@ pub(super) fn text(p: &Properties) -> Result<String, Error> {
         phones: values(&p.phones),
         addresses: values(&p.addresses),
         websites: values(&p.websites),
+        added: added.clone(),
     };
     serde_json::to_string(&before).map_err(Error::internal)
 }
 
-/// The properties of a text.
-pub(super) fn read(text: &str) -> Result<Properties, Error> {
+/// The text with former values of more additions.
+pub(super) fn with(text: &str, more: FormerAdditions) -> Result<String, Error> {
+    let mut before: Before = serde_json::from_str(text).map_err(Error::internal)?;
+    before.added.merge(more);
+    serde_json::to_string(&before).map_err(Error::internal)
+}
+
+/// The properties and former values of a text.
+pub(super) fn read(text: &str) -> Result<(Properties, FormerAdditions), Error> {
     let before: Before = serde_json::from_str(text).map_err(Error::internal)?;
     let mut p = Properties {
         display_name_derived: before.derived,
@@ -69,7 +81,7 @@ pub(super) fn read(text: &str) -> Result<Properties, Error> {
             p.texts[text as usize] = Some(value);
         }
     }
-    Ok(p)
+    Ok((p, before.added))
 }
 
 fn values<T: Complex>(entries: &[T]) -> Entries {
@@ -128,7 +140,13 @@ mod tests {
             p.texts[text as usize] = some(text.json());
         }
         for p in [p, Properties::default()] {
-            assert_eq!(read(&text(&p).unwrap()).unwrap(), p);
+            let none = FormerAdditions::default();
+            let text = text(&p, &none).unwrap();
+            assert_eq!(read(&text).unwrap(), (p.clone(), none.clone()));
+            // As an earlier build wrote it.
+            let mut earlier: serde_json::Value = serde_json::from_str(&text).unwrap();
+            earlier.as_object_mut().unwrap().remove("added").unwrap();
+            assert_eq!(read(&earlier.to_string()).unwrap(), (p, none));
         }
     }
 }

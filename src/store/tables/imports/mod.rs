@@ -1,6 +1,8 @@
 //! Imports of files: what contacts were imported as, and what each import created and changed. `batch` commits a part
-//! of a file, `groups` keeps the cards of its groups, `undo` undoes an import.
+//! of a file, `additions` sets extensions and extended properties, `groups` keeps the cards of its groups, `undo` undoes an
+//! import.
 
+mod additions;
 mod batch;
 mod before;
 pub(in crate::store) mod found;

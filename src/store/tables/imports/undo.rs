@@ -12,7 +12,7 @@ use crate::store::db::engine::Row;
 use crate::store::db::statement::Statement;
 use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::contacts;
-use crate::store::tables::imports::{batch, before, found, groups};
+use crate::store::tables::imports::{additions, batch, before, found, groups};
 use crate::store::write::tx::Tx;
 
 /// Maximum number of contacts of a transaction.
@@ -27,6 +27,8 @@ struct Touched {
     /// Whether it exists, and whether it is as the import left it.
     is_there: bool,
     is_same: bool,
+    /// The contact's version after the import.
+    version: i64,
 }
 
 /// See [`crate::store::Store::undo_import`].
@@ -36,7 +38,7 @@ pub(super) async fn some(tx: &mut Tx, mailbox: i64, run: Uuid, after: Uuid) -> R
     let text = "
 select k.contact_id, k.created, c.id is not null or g.contact_id is not null,
     coalesce(c.version, g.version) = k.version and coalesce(p.version, -1) = coalesce(k.photo_version, -1),
-    g.contact_id is not null
+    g.contact_id is not null, k.version
 from import_contacts k
     left join contacts c on c.mailbox = k.mailbox and c.id = k.contact_id and c.deleted_date_time is null
     left join cards g
@@ -56,10 +58,7 @@ order by k.contact_id limit $4";
                 contacts::delete(tx, mailbox, &[], id, &crate::domain::etag::Preconditions::default()).await?;
                 Undone::Removed
             }
-            Touched { id, created: false, .. } => {
-                restore(tx, mailbox, run, id).await?;
-                Undone::Restored
-            }
+            Touched { id, created: false, version, .. } => restore(tx, mailbox, run, id, version).await?,
         };
         if undone != Undone::Changed {
             let text = "delete from import_contacts where mailbox = $1 and import_id = $2 and contact_id = $3";
@@ -77,20 +76,25 @@ order by k.contact_id limit $4";
 
 fn read(row: &Row) -> Result<Touched, Error> {
     let is_same = row.get::<Option<bool>>(3)?.unwrap_or(false);
-    Ok(Touched { id: row.get(0)?, created: row.get(1)?, is_group: row.get(4)?, is_there: row.get(2)?, is_same })
+    let (id, created, is_there) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    Ok(Touched { id, created, is_there, is_same, is_group: row.get(4)?, version: row.get(5)? })
 }
 
-/// Restores a contact to its state before the import.
-async fn restore(tx: &mut Tx, mailbox: i64, run: Uuid, id: Uuid) -> Result<(), Error> {
+/// Restores a contact, which the import left with this version, to its state before the import.
+async fn restore(tx: &mut Tx, mailbox: i64, run: Uuid, id: Uuid, version: i64) -> Result<Undone, Error> {
     let text = "
 select contact, card, photo from import_befores where mailbox = $1 and import_id = $2 and contact_id = $3";
     let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(run).bind(id)).await?;
     let row = row.ok_or_else(|| Error::internal("what an import has changed is not known"))?;
-    let (properties, card): (_, Option<String>) = (before::read(&row.get::<String>(0)?)?, row.get(1)?);
+    let ((properties, former), card): (_, Option<String>) = (before::read(&row.get::<String>(0)?)?, row.get(1)?);
+    if additions::are_written_since(tx.reading().await?, mailbox, &former, id, version).await? {
+        return Ok(Undone::Changed);
+    }
     let photo: Option<Vec<u8>> = row.get(2)?;
     let contact = contacts::get(tx.reading().await?, mailbox, &[], id).await?;
     let made = contacts::overwrite(tx, mailbox, vec![(contact, properties)]).await?;
-    let contact = made.first().ok_or_else(|| Error::internal("nothing was written"))?;
+    let mut contact = made.into_iter().next().ok_or_else(|| Error::internal("nothing was written"))?;
+    additions::restore(tx, mailbox, &mut contact, former).await?;
     let known = found::photos(tx.reading().await?, mailbox, &[id]).await?.remove(&id);
     let known = match known {
         Some((version, _)) => Some((version, found::photo_bytes(tx.reading().await?, mailbox, id).await?)),
@@ -98,10 +102,11 @@ select contact, card, photo from import_befores where mailbox = $1 and import_id
     };
     let picture = photo.map(|bytes| Picture::recognize(&bytes).map(|picture| (picture, bytes))).transpose()?;
     let version = batch::write_photo(tx, mailbox, id, known.as_ref(), picture.as_ref()).await?;
-    restore_card(tx, mailbox, contact, card, picture.map(|(_, bytes)| bytes).zip(version)).await?;
+    restore_card(tx, mailbox, &contact, card, picture.map(|(_, bytes)| bytes).zip(version)).await?;
     // Without the hash, a new import of the same file changes the contact again.
     let (text, none) = ("update imported set hash = $3 where mailbox = $1 and contact_id = $2", Vec::<u8>::new());
-    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(none)).await
+    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(none)).await?;
+    Ok(Undone::Restored)
 }
 
 /// Restores the earlier card of a contact, under its current name. If there was no card, only the name stays.
