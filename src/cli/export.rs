@@ -145,8 +145,14 @@ fn tell(summary: &Summary, as_json: bool) {
     if as_json {
         let counts = summary.left_out.counts().map(|(property, count)| (property.to_owned(), json!(count)));
         let left_out: Map<String, Value> = counts.collect();
-        let (contacts, photos) = (summary.contacts, summary.photos_left_out);
-        let _ = writeln!(out, "{}", json!({"contacts": contacts, "photosLeftOut": photos, "leftOut": left_out}));
+        let told = json!({
+            "contacts": summary.contacts,
+            "groups": summary.groups,
+            "photosLeftOut": summary.photos_left_out,
+            "replaced": summary.replaced,
+            "leftOut": left_out,
+        });
+        let _ = writeln!(out, "{told}");
         return;
     }
     let _ = writeln!(out, "{} contacts exported", summary.contacts);

@@ -114,7 +114,7 @@ fn what_is_done_with_a_database_is_an_object() {
         .output()
         .unwrap();
     let told: Value = serde_json::from_slice(&exported.stderr).unwrap();
-    assert_eq!(told, json!({"contacts": 1, "photosLeftOut": 0, "leftOut": {}}));
+    assert_eq!(told, json!({"contacts": 1, "groups": 0, "photosLeftOut": 0, "replaced": 0, "leftOut": {}}));
 
     let backup = object(&database, &["backup", "--to", &path("copy.db"), "--verify", "quick"]);
     assert_eq!(names(&backup), ["bytes", "copy", "database", "millis", "verified"]);
@@ -132,6 +132,32 @@ fn what_is_done_with_a_database_is_an_object() {
     let output = contactd(&["check", "--json"]).env("CONTACTD_DATABASE", &database).output().unwrap();
     let faults: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), faults["faults"].as_array().unwrap().len()), (Some(3), 1), "{faults}");
+}
+
+#[test]
+fn an_export_tells_groups_and_replaced_characters() {
+    let place = Place::new();
+    let database = place.database();
+    make(&database);
+    run(&database, &["user", "add", "ann"]);
+    let card = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:a\r\nFN:Żółć\r\nN:Żółć;;;;\r\nEND:VCARD\r\n";
+    let group = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:g\r\nFN:Choir\r\nN:Choir;;;;\r\nX-ADDRESSBOOKSERVER-KIND:group\r\n\
+                 X-ADDRESSBOOKSERVER-MEMBER:urn:uuid:a\r\nEND:VCARD\r\n";
+    let path = |name: &str| place.file(name).to_str().unwrap().to_owned();
+    fs::write(path("a.vcf"), format!("{card}{group}")).unwrap();
+    run(&database, &["import", "--user", "ann", &path("a.vcf")]);
+    let out = path("out");
+    let told = |arguments: &[&str]| {
+        let all = [&["export", "--user", "ann", "--json", "--to", &out], arguments].concat();
+        let output = contactd(&all).env("CONTACTD_DATABASE", &database).output().unwrap();
+        let told: Value = serde_json::from_slice(&output.stderr).unwrap();
+        [told["contacts"].clone(), told["groups"].clone(), told["replaced"].clone()]
+    };
+    assert_eq!(told(&["--format", "vcard3"]), [1, 1, 0]);
+    let replaced = told(&["--format", "csv-outlook", "--encoding", "windows-1252"]);
+    // Of the four letters windows-1252 has the ó only.
+    assert_eq!(replaced[..2], [1, 0]);
+    assert!(replaced[2].as_u64().is_some_and(|count| count >= 3), "{replaced:?}");
 }
 
 #[test]
