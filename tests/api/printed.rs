@@ -161,6 +161,26 @@ fn an_export_tells_groups_and_replaced_characters() {
 }
 
 #[test]
+fn the_files_of_a_certificate_for_development_are_an_object() {
+    let place = Place::new();
+    let folder = place.file("certificates");
+    let output = contactd(&["dev-cert", "--json", "--dir", folder.to_str().unwrap()]).output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let names = ["localhost", "127.0.0.1", "::1", "graph.microsoft.com"];
+    let expected = json!({
+        "authority": path("dev-ca.pem"), "certificate": path("dev.pem"), "key": path("dev.key"), "names": names,
+    });
+    assert_eq!((told, output.status.code()), (expected, Some(0)));
+    assert!(["authority", "certificate", "key"].iter().all(|file| fs::metadata(path_of(&output.stdout, file)).is_ok()));
+}
+
+/// The path that a member of an object names.
+fn path_of(object: &[u8], member: &str) -> String {
+    serde_json::from_slice::<Value>(object).unwrap()[member].as_str().unwrap().to_owned()
+}
+
+#[test]
 fn the_health_of_a_server_and_the_version_are_objects() {
     let place = Place::new();
     let mut server = Program::start(serve_dev(&place.database()));

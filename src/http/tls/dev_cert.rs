@@ -18,6 +18,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, NameConstraints,
 };
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use tokio_rustls::rustls::RootCertStore;
@@ -50,6 +51,10 @@ pub struct DevCertArgs {
     /// Folder for the files; by default $XDG_DATA_HOME/contactd or ~/.local/share/contactd
     #[arg(long, env = "CONTACTD_DEV_CERT_DIR", value_name = "DIR")]
     pub dir: Option<PathBuf>,
+
+    /// Print the paths of the files and the names of the certificate as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The files of a folder, with the flag that named it.
@@ -87,13 +92,20 @@ impl CertFiles {
     }
 }
 
-/// Creates missing files, and prints how clients trust the authority.
+/// Creates missing files, and prints how clients trust the authority, or where the files are.
 ///
 /// # Errors
 /// One line that names the folder or the file.
 pub fn run(arguments: &DevCertArgs) -> Result<(), String> {
     let files = make("--dir", arguments.dir.as_deref())?;
-    let told = tell(&files.authority, arguments.dir.as_ref().map(|_| files.folder.as_path()));
+    let told = if arguments.json {
+        let path = |path: &Path| path.display().to_string();
+        let (authority, certificate, key) = (path(&files.authority), path(&files.cert), path(&files.key));
+        let told = json!({"authority": authority, "certificate": certificate, "key": key, "names": NAMES});
+        format!("{told}\n")
+    } else {
+        tell(&files.authority, arguments.dir.as_ref().map(|_| files.folder.as_path()))
+    };
     // A closed output is no error.
     let _ = std::io::stdout().write_all(told.as_bytes());
     Ok(())
