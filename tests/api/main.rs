@@ -24,6 +24,7 @@ mod storm;
 mod walk;
 
 mod both;
+mod causes;
 mod checkpoints;
 mod cluster;
 mod commands;

@@ -19,11 +19,11 @@ use crate::receiver::{Mood, Receiver, until};
 use crate::traced::forged;
 
 /// A server of tests, and a client of its metrics' address.
-fn start(place: &Place, arguments: &[&str]) -> (Program, Client) {
+pub fn start(place: &Place, arguments: &[&str]) -> (Program, Client) {
     serve_on(place.database().to_str().unwrap(), arguments)
 }
 
-fn serve_on(database: &str, arguments: &[&str]) -> (Program, Client) {
+pub fn serve_on(database: &str, arguments: &[&str]) -> (Program, Client) {
     let serve = ["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--database"];
     let server = Program::start(contactd(&[&serve[..], &[database], arguments].concat()));
     let log = server.log();
@@ -33,7 +33,7 @@ fn serve_on(database: &str, arguments: &[&str]) -> (Program, Client) {
 }
 
 /// The samples, by their names with labels.
-fn samples(metrics: &Client) -> BTreeMap<String, f64> {
+pub fn samples(metrics: &Client) -> BTreeMap<String, f64> {
     let text = metrics.get("/metrics").text();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -236,7 +236,7 @@ fn what_is_told_to_prometheus_is_told_to_nobody_else() {
 }
 
 /// A server whose users have tokens in the database, and a client of its metrics' address.
-fn serve_tokens(place: &Place, arguments: &[&str]) -> (Program, Client) {
+pub fn serve_tokens(place: &Place, arguments: &[&str]) -> (Program, Client) {
     make(&place.database());
     run(&place.database(), &["user", "add", "ann"]);
     start(place, arguments)

@@ -34,6 +34,13 @@ impl Opened {
 #[actix_web::test]
 async fn a_commit_whose_answer_is_lost_is_looked_up_and_answered() {
     let (o, proxy) = behind_a_proxy().await;
+    // Other tests may count too.
+    let found = || {
+        let text = crate::metrics::render("postgres");
+        let sample = "contactd_postgres_commit_lookups_total{result=\"found\"} ";
+        text.lines().find_map(|line| line.strip_prefix(sample)).unwrap().parse::<u64>().unwrap()
+    };
+    let before = found();
     // A create is one message, which commits.
     proxy.cut(Cut::Answer, 0);
     let created = o.store.insert(o.mailbox, titled("lost")).await.unwrap();
@@ -52,6 +59,7 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_answered() {
     o.longer("longer", move || armed.cut(Cut::Answer, 0)).await.unwrap();
     assert_eq!(o.titles().await, ["first", "lost", "a", "b", "c", "prepares", "longer"]);
     assert_eq!(proxy.cuts(), 3);
+    assert!(found() > before);
     assert_eq!(o.count("select count(*) - max(seq) from changes").await, 0);
 }
 

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::app::{Answer, Client, Setup, TestApp};
 
 /// Every combination of e-mail address, phone, chat address and website: a hundred million for one contact.
-const COSTLY: &str = "emailAddresses/any(e:phones/any(p:imAddresses/any(i:websites/any(w:concat(e/address,p/number) eq concat(i,w/address)))))";
+pub const COSTLY: &str = "emailAddresses/any(e:phones/any(p:imAddresses/any(i:websites/any(w:concat(e/address,p/number) eq concat(i,w/address)))))";
 
 fn limited(time: Duration) -> Setup {
     Setup { options: Options { query_timeout: time, ..Options::default() }, ..Setup::default() }
 }
 
 /// A contact with 100 entries in each collection.
-fn large() -> Value {
+pub fn large() -> Value {
     let each = |of: &dyn Fn(usize) -> Value| (0..100).map(of).collect::<Vec<_>>();
     json!({
         "emailAddresses": each(&|i| json!({"address": format!("{i}@example.org"), "name": "x".repeat(100)})),
@@ -31,7 +31,7 @@ fn assert_stopped(answer: &Answer) {
     assert!(answer.message().starts_with("The restriction or sort order is too complex for this operation"));
 }
 
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     text.replace(' ', "%20")
 }
 

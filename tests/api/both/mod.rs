@@ -13,7 +13,7 @@ mod contacts;
 pub mod contacts_ref;
 mod control;
 pub mod corpus;
-mod costs;
+pub mod costs;
 mod dav;
 mod delta;
 mod described;

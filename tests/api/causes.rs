@@ -1,0 +1,308 @@
+//! Metrics whose causes need time, a crowd or a second server, and a list of the test that moves each metric.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::both::costs::{COSTLY, encoded, large};
+use crate::measured::{samples, serve_on, serve_tokens, start};
+use crate::notifications::subscribe;
+use crate::operating::create;
+use crate::postgres::Postgres;
+use crate::program::Place;
+use crate::receiver::{Receiver, until};
+
+const IN_FLIGHT: &str = "contactd_http_requests_in_flight";
+
+/// The test that moves each metric: the first word is its file.
+const MOVED_BY: [(&str, &str); 46] = [
+    (
+        "contactd_audit_rows_total",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+    ),
+    ("contactd_auth_total", "measured credentials_count_by_what_was_found_of_them"),
+    ("contactd_backup_bytes", "measured a_backup_leaves_its_figures_for_prometheus"),
+    ("contactd_backup_duration_seconds", "measured a_backup_leaves_its_figures_for_prometheus"),
+    ("contactd_backup_last_success_timestamp_seconds", "measured a_backup_leaves_its_figures_for_prometheus"),
+    ("contactd_build_info", "measured a_postgresql_server_that_goes_away_is_seen_in_its_metrics"),
+    ("contactd_changes_oldest_timestamp_seconds", "measured what_the_database_holds_and_what_purges_take_is_told"),
+    ("contactd_contacts", "measured what_the_database_holds_and_what_purges_take_is_told"),
+    ("contactd_deleted_contacts", "causes subscriptions_and_deleted_contacts_are_counted"),
+    ("contactd_http_connections", "causes requests_in_progress_and_connections_are_counted_while_they_last"),
+    (
+        "contactd_http_connections_closed_total",
+        "measured limits_count_what_they_refuse_and_connections_why_they_are_closed",
+    ),
+    ("contactd_http_refused_total", "measured limits_count_what_they_refuse_and_connections_why_they_are_closed"),
+    (
+        "contactd_http_request_bytes_total",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+    ),
+    (
+        "contactd_http_request_duration_seconds",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+    ),
+    ("contactd_http_requests_in_flight", "causes requests_in_progress_and_connections_are_counted_while_they_last"),
+    (
+        "contactd_http_requests_total",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+    ),
+    (
+        "contactd_http_response_bytes_total",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+    ),
+    ("contactd_notification_backlog_changes", "measured notifications_count_by_what_became_of_them"),
+    ("contactd_notification_delay_seconds", "measured notifications_count_by_what_became_of_them"),
+    ("contactd_notifications_total", "measured notifications_count_by_what_became_of_them"),
+    ("contactd_postgres_commit_lookups_total", "lost a_commit_whose_answer_is_lost_is_looked_up_and_answered"),
+    ("contactd_postgres_connects_total", "measured a_postgresql_server_that_goes_away_is_seen_in_its_metrics"),
+    ("contactd_postgres_standby_reads_total", "causes reads_of_a_standby_count_by_what_it_answered"),
+    (
+        "contactd_provider_key_fetches_total",
+        "measured the_keys_of_an_identity_provider_have_an_age_and_fetches_that_fail_count",
+    ),
+    (
+        "contactd_provider_keys_age_seconds",
+        "measured the_keys_of_an_identity_provider_have_an_age_and_fetches_that_fail_count",
+    ),
+    ("contactd_purge_last_success_timestamp_seconds", "measured what_the_database_holds_and_what_purges_take_is_told"),
+    ("contactd_purged_total", "measured what_the_database_holds_and_what_purges_take_is_told"),
+    ("contactd_sqlite_database_bytes", "causes a_growing_file_is_seen_in_its_sizes"),
+    ("contactd_sqlite_disk_free_bytes", "causes a_growing_file_is_seen_in_its_sizes"),
+    ("contactd_sqlite_free_bytes", "causes a_growing_file_is_seen_in_its_sizes"),
+    ("contactd_sqlite_wal_bytes", "causes a_growing_file_is_seen_in_its_sizes"),
+    (
+        "contactd_store_commit_duration_seconds",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+    ),
+    (
+        "contactd_store_commit_jobs",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+    ),
+    ("contactd_store_errors_total", "measured errors_of_the_database_count_and_so_do_the_writes_that_they_end"),
+    (
+        "contactd_store_queries_interrupted_total",
+        "causes a_query_that_exceeds_its_time_counts_and_its_connection_is_busy_meanwhile",
+    ),
+    (
+        "contactd_store_query_duration_seconds",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+    ),
+    (
+        "contactd_store_reader_wait_seconds",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+    ),
+    ("contactd_store_readers", "causes a_query_that_exceeds_its_time_counts_and_its_connection_is_busy_meanwhile"),
+    ("contactd_store_write_queue_jobs", "causes writes_that_wait_are_counted_until_they_are_done"),
+    (
+        "contactd_store_write_wait_seconds",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+    ),
+    ("contactd_store_writes_total", "measured errors_of_the_database_count_and_so_do_the_writes_that_they_end"),
+    ("contactd_subscriptions", "causes subscriptions_and_deleted_contacts_are_counted"),
+    (
+        "contactd_tls_certificate_expiry_timestamp_seconds",
+        "measured tls_counts_its_handshakes_and_tells_when_the_certificate_ends",
+    ),
+    ("contactd_tls_handshakes_total", "measured tls_counts_its_handshakes_and_tells_when_the_certificate_ends"),
+    ("contactd_users", "measured what_the_database_holds_and_what_purges_take_is_told"),
+    (
+        "process_cpu_seconds_total",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+    ),
+];
+
+/// Of the system, not of the program.
+const OF_THE_SYSTEM: [&str; 5] = [
+    "process_max_fds",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_threads",
+];
+
+#[test]
+fn each_metric_has_a_test_that_moves_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // A test compares the page with what a server tells.
+    let page = fs::read_to_string(root.join("docs/metrics.md")).unwrap();
+    let documented: BTreeSet<_> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let listed = MOVED_BY.iter().map(|(metric, _)| *metric).chain(OF_THE_SYSTEM);
+    assert_eq!(listed.collect::<BTreeSet<_>>(), documented);
+    for (metric, test) in MOVED_BY {
+        let (file, test) = test.split_once(' ').unwrap();
+        let folder = if file == "lost" { "src/store/tests" } else { "tests/api" };
+        let source = fs::read_to_string(root.join(folder).join(format!("{file}.rs"))).unwrap();
+        let body = source.split(&format!("fn {test}() {{")).nth(1).unwrap_or_else(|| panic!("there is no test {test}"));
+        let body = body.split("\n}\n").next().unwrap();
+        let body = body.replace("IN_FLIGHT", self::IN_FLIGHT);
+        assert!(body.contains(metric), "{test} says nothing of {metric}");
+    }
+}
+
+#[test]
+fn requests_in_progress_and_connections_are_counted_while_they_last() {
+    let place = Place::new();
+    let (server, metrics) = start(&place, &["--dev"]);
+    let told = |name: &str| samples(&metrics)[name];
+    let (active, idle) = ("contactd_http_connections{state=\"active\"}", "contactd_http_connections{state=\"idle\"}");
+    until(|| told(IN_FLIGHT) < 1.0 && told(active) < 1.0);
+    // A create whose body is not whole yet.
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let head = "POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\n\
+                Content-Length: 2\r\n\r\n{";
+    stream.write_all(head.as_bytes()).unwrap();
+    until(|| told(IN_FLIGHT) > 0.0 && told(active) > 0.0);
+    stream.write_all(b"}").unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 201");
+    // The connection stays open.
+    until(|| told(IN_FLIGHT) < 1.0 && told(active) < 1.0 && told(idle) > 0.0);
+    drop(stream);
+    until(|| told(idle) < 1.0);
+}
+
+#[test]
+fn writes_that_wait_are_counted_until_they_are_done() {
+    let place = Place::new();
+    let (server, metrics) = start(&place, &["--dev"]);
+    let queued = || samples(&metrics)["contactd_store_write_queue_jobs"];
+    server.user("ann").post("/me/contacts", json!({})).json(201);
+    let other = rusqlite::Connection::open(place.database()).unwrap();
+    other.execute_batch("begin immediate").unwrap();
+    std::thread::scope(|scope| {
+        let create = || server.user("ann").post("/me/contacts", json!({})).json(201);
+        // The writer has taken the first, and others wait behind it.
+        let creates: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
+        until(|| queued() > 0.0);
+        other.execute_batch("rollback").unwrap();
+        for create in creates {
+            create.join().unwrap();
+        }
+    });
+    until(|| queued() < 1.0);
+}
+
+#[test]
+fn a_query_that_exceeds_its_time_counts_and_its_connection_is_busy_meanwhile() {
+    let place = Place::new();
+    let (server, metrics) = start(&place, &["--dev", "--query-timeout", "2"]);
+    let told = |name: &str| samples(&metrics)[name];
+    let interrupted = "contactd_store_queries_interrupted_total";
+    let busy = "contactd_store_readers{state=\"busy\",server=\"primary\"}";
+    let ann = server.user("ann");
+    ann.post("/me/contacts", large()).json(201);
+    until(|| told(busy) < 1.0);
+    assert!(told(interrupted) < 1.0);
+    std::thread::scope(|scope| {
+        let path = format!("/me/contacts?$filter={}", encoded(COSTLY));
+        let asked = scope.spawn(move || ann.get(&path).error());
+        until(|| told(busy) > 0.0);
+        assert_eq!(asked.join().unwrap().0, 400);
+    });
+    assert!(told(interrupted) > 0.0);
+    until(|| told(busy) < 1.0);
+}
+
+#[test]
+fn subscriptions_and_deleted_contacts_are_counted() {
+    let (place, receiver) = (Place::new(), Receiver::new());
+    let notify = ["--dev", "--allow-notification-target", "127.0.0.1"];
+    let (server, metrics) = start(&place, &notify);
+    let before = samples(&metrics);
+    let ann = server.user("ann");
+    subscribe(&ann, &receiver.url("/"));
+    let id = ann.post("/me/contacts", json!({})).id();
+    ann.delete(&format!("/me/contacts/{id}")).empty(204);
+    drop((server, metrics));
+    // Rows are counted once a minute, so at once after a start.
+    let (_server, metrics) = start(&place, &notify);
+    let after = samples(&metrics);
+    for name in ["contactd_subscriptions", "contactd_deleted_contacts"] {
+        assert!(before.get(name).is_none_or(|count| *count < 1.0) && (after[name] - 1.0).abs() < 0.1, "{name}");
+    }
+}
+
+#[test]
+fn a_growing_file_is_seen_in_its_sizes() {
+    let place = Place::new();
+    let (server, metrics) = start(&place, &["--dev"]);
+    let told = |name: &str| samples(&metrics)[name];
+    let [size, log, free] =
+        ["contactd_sqlite_database_bytes", "contactd_sqlite_wal_bytes", "contactd_sqlite_free_bytes"];
+    let ann = server.user("ann");
+    ann.post("/me/contacts", json!({})).json(201);
+    let before = samples(&metrics);
+    let notes = "x".repeat(100_000);
+    for _ in 0..4 {
+        ann.post("/me/contacts", json!({"personalNotes": notes})).json(201);
+    }
+    until(|| told(log) > before[log]);
+    // Another process frees a table, and writes the log into the file.
+    let other = rusqlite::Connection::open(place.database()).unwrap();
+    let work = "create table more (bytes blob); insert into more values (zeroblob(1000000)); drop table more";
+    other.execute_batch(work).unwrap();
+    until(|| {
+        other.execute_batch("pragma wal_checkpoint(passive)").unwrap();
+        told(size) > before[size] && told(free) > before[free]
+    });
+    assert!(told("contactd_sqlite_disk_free_bytes") > 0.0);
+}
+
+#[test]
+fn limits_of_graph_count_what_they_refuse() {
+    let place = Place::new();
+    let (server, metrics) = serve_tokens(&place, &["--throttle", "graph"]);
+    let told = |name: &str| samples(&metrics)[name];
+    let token = create(&place.database(), &["--user", "ann", "--name", "one"]);
+    // Four at once, and one more.
+    let head = format!(
+        "POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: 2\r\n\r\n{{"
+    );
+    let streams: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&server.address).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    until(|| told(IN_FLIGHT) > 3.0);
+    until(|| server.user(&token).get("/me/contacts").status == 429);
+    assert!(told("contactd_http_refused_total{reason=\"graph_throttle\"}") > 0.0);
+    drop(streams);
+}
+
+#[test]
+fn reads_of_a_standby_count_by_what_it_answered() {
+    let primary = Postgres::start(&[]);
+    let mut standby = primary.standby("reader", &[]);
+    let schema = primary.schema();
+    let (server, metrics) = serve_on(&schema.url, &["--dev", "--database-read", &schema.on(&primary, &standby).url]);
+    let reads =
+        |result: &str| samples(&metrics)[&format!("contactd_postgres_standby_reads_total{{result=\"{result}\"}}")];
+    let ann = server.user("ann");
+    ann.post("/me/contacts", json!({})).json(201);
+    let list = || ann.get("/me/contacts").json(200);
+    until(|| {
+        list();
+        reads("fresh") > 0.0
+    });
+    standby.query("select pg_wal_replay_pause()");
+    until(|| standby.query("select pg_get_wal_replay_pause_state()") == "paused");
+    ann.post("/me/contacts", json!({})).json(201);
+    until(|| {
+        list();
+        reads("behind") > 0.0
+    });
+    standby.kill();
+    until(|| {
+        list();
+        reads("failed") > 0.0
+    });
+}
