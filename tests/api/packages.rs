@@ -69,7 +69,7 @@ fn the_examples_pass_with_the_packages_installed() {
         command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).current_dir(&tests);
         command
     };
-    twice(&pytest, "11 passed");
+    twice(&pytest, "13 passed");
 
     let node = |name: &str| {
         let tests = installed(name);
@@ -94,7 +94,7 @@ fn the_examples_pass_with_the_packages_installed() {
         command.arg("run");
         command
     };
-    twice(&vitest, "25 passed");
+    twice(&vitest, "27 passed");
     let starter = tests.join("node_modules/.bin/contactd");
     assert_eq!(run(Command::new(&starter).arg("--version")).trim(), concat!("contactd ", env!("CARGO_PKG_VERSION")));
     let status = Command::new(&starter).args(["exec", "--", "sh", "-c", "exit 7"]).output().unwrap().status;
