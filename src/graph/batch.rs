@@ -308,7 +308,7 @@ impl Batch<'_> {
         let Some((throttle, app)) = self.call.graph.throttle.as_ref().zip(self.permit.counts_as()) else {
             return Ok(());
         };
-        let (now, mailbox) = (Instant::now(), mailbox(self.caller, &call.address.resource));
+        let (now, mailbox) = (clock::now(), mailbox(self.caller, &call.address.resource));
         throttle.request(now, app, mailbox.as_deref())?;
         let Some(mailbox) = mailbox else { return Ok(()) };
         if let Entry::Vacant(slot) = self.slots.borrow_mut().entry(mailbox.clone()) {

@@ -1,9 +1,8 @@
 //! Graph as a front end of the edge.
 
-use std::time::Instant;
-
 use actix_web::http::header::{self, HeaderMap};
 
+use crate::clock;
 use crate::domain::error::Error;
 use crate::graph::authorize::Need;
 use crate::graph::call::Call;
@@ -100,7 +99,7 @@ impl FrontEnd for Graph {
             return Ok(None);
         };
         let mailbox = mailbox(caller, &call.address.resource);
-        throttle.request(Instant::now(), app, mailbox.as_deref())?;
+        throttle.request(clock::now(), app, mailbox.as_deref())?;
         let permit = mailbox.as_deref().map(|mailbox| throttle.begin(app, mailbox)).transpose()?;
         Ok(permit.map(|permit| Box::new(permit) as _))
     }
@@ -112,7 +111,7 @@ impl FrontEnd for Graph {
     fn received(&self, routed: &RoutedCall<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error> {
         let Some((throttle, app)) = self.throttle.as_ref().zip(permit.counts_as()) else { return Ok(()) };
         let mailbox = mailbox(caller, &routed.call.address.resource);
-        mailbox.map_or(Ok(()), |mailbox| throttle.upload(Instant::now(), app, &mailbox, bytes))
+        mailbox.map_or(Ok(()), |mailbox| throttle.upload(clock::now(), app, &mailbox, bytes))
     }
 
     async fn perform(

@@ -1,8 +1,8 @@
 //! Graph's own limits, to test clients against (`--throttle graph`). Exactly the first request beyond a limit is refused.
-//! Windows are fixed and begin with a first request. docs/graph.md, "Throttling".
+//! Windows are fixed, begin with a first request, and follow the clock, which a test may stop. docs/graph.md, "Throttling".
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::domain::error::{Error, Limit};
 use crate::domain::user::UserName;
@@ -57,23 +57,28 @@ pub(crate) struct Throttle {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct FixedWindow {
-    began: Option<Instant>,
+    /// UTC microseconds.
+    began: Option<i64>,
     used: u64,
 }
 
 impl FixedWindow {
+    /// `now` is in UTC microseconds, here and below. A clock that was set back begins a new window.
+    ///
     /// # Errors
     /// How long until the next window begins, if this one is exhausted.
-    fn take(&mut self, now: Instant, length: Duration, most: u64, wanted: u64) -> Result<(), Duration> {
+    fn take(&mut self, now: i64, length: Duration, most: u64, wanted: u64) -> Result<(), Duration> {
+        let micros = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
         let began = match self.began {
-            Some(began) if now.saturating_duration_since(began) < length => began,
+            Some(began) if (0..micros).contains(&now.saturating_sub(began)) => began,
             _ => {
                 *self = Self { began: Some(now), used: 0 };
                 now
             }
         };
         if self.used + wanted > most {
-            return Err(length.saturating_sub(now.saturating_duration_since(began)));
+            let passed = u64::try_from(now.saturating_sub(began)).unwrap_or_default();
+            return Err(length.saturating_sub(Duration::from_micros(passed)));
         }
         self.used += wanted;
         Ok(())
@@ -121,7 +126,7 @@ impl Throttle {
     ///
     /// # Errors
     /// [`Error::Throttled`]
-    pub(crate) fn request(&self, now: Instant, app: App, mailbox: Option<&str>) -> Result<(), Error> {
+    pub(crate) fn request(&self, now: i64, app: App, mailbox: Option<&str>) -> Result<(), Error> {
         let limits = &self.limits;
         {
             let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +160,7 @@ impl Throttle {
     ///
     /// # Errors
     /// [`Error::Throttled`]
-    pub(crate) fn upload(&self, now: Instant, app: App, mailbox: &str, bytes: usize) -> Result<(), Error> {
+    pub(crate) fn upload(&self, now: i64, app: App, mailbox: &str, bytes: usize) -> Result<(), Error> {
         let limits = &self.limits;
         let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
         let used = mailboxes.entry((app, mailbox.to_owned()), is_running);
@@ -173,6 +178,9 @@ mod tests {
     use super::*;
 
     const APP: App = [1; 32];
+    const START: i64 = 1_800_000_000_000_000;
+    /// A millisecond.
+    const MILLI: i64 = 1_000;
 
     fn limit(done: Result<(), Error>) -> Option<(Limit, Duration)> {
         match done {
@@ -184,9 +192,9 @@ mod tests {
 
     #[test]
     fn the_request_after_the_ten_thousandth_is_refused_until_ten_minutes_are_over() {
-        let (throttle, start) = (Throttle::new(MailboxLimits::of_graph()), Instant::now());
+        let (throttle, start) = (Throttle::new(MailboxLimits::of_graph()), START);
         // Ten a second, so that nothing else is in the way.
-        let at = |i: u64| start + Duration::from_millis(i * 50);
+        let at = |i: i64| start + i * 50 * MILLI;
         for i in 0..10_000 {
             assert_eq!(limit(throttle.request(at(i), APP, Some("ann"))), None, "{i}");
         }
@@ -195,22 +203,22 @@ mod tests {
         // Another mailbox of the app, and another app, have their own.
         assert_eq!(limit(throttle.request(at(10_000), APP, Some("bob"))), None);
         assert_eq!(limit(throttle.request(at(10_000), [2; 32], Some("ann"))), None);
-        let end = start + Duration::from_mins(10);
-        assert!(
-            limit(throttle.request(end.checked_sub(Duration::from_millis(1)).unwrap(), APP, Some("ann"))).is_some()
-        );
+        let end = start + 600_000 * MILLI;
+        assert!(limit(throttle.request(end - MILLI, APP, Some("ann"))).is_some());
         assert_eq!(limit(throttle.request(end, APP, Some("ann"))), None);
+        // The clock is set back.
+        assert_eq!(limit(throttle.request(start, APP, Some("ann"))), None);
     }
 
     #[test]
     fn an_app_has_two_thousand_requests_a_second_over_all_mailboxes() {
-        let (throttle, start) = (Throttle::new(MailboxLimits::of_graph()), Instant::now());
+        let (throttle, start) = (Throttle::new(MailboxLimits::of_graph()), START);
         for i in 0..2_000 {
             assert_eq!(limit(throttle.request(start, APP, Some(&i.to_string()))), None);
         }
-        let refused = limit(throttle.request(start + Duration::from_millis(400), APP, None));
+        let refused = limit(throttle.request(start + 400 * MILLI, APP, None));
         assert_eq!(refused, Some((Limit::App, Duration::from_millis(600))));
-        assert_eq!(limit(throttle.request(start + Duration::from_secs(1), APP, None)), None);
+        assert_eq!(limit(throttle.request(start + 1_000 * MILLI, APP, None)), None);
     }
 
     #[test]
@@ -229,13 +237,13 @@ mod tests {
 
     #[test]
     fn fifteen_megabytes_go_in_thirty_seconds_and_no_byte_more() {
-        let (throttle, start) = (Throttle::new(MailboxLimits::of_graph()), Instant::now());
+        let (throttle, start) = (Throttle::new(MailboxLimits::of_graph()), START);
         for bytes in [4 << 20, 4 << 20, 4 << 20, 3 << 20] {
             assert_eq!(limit(throttle.upload(start, APP, "ann", bytes)), None);
         }
-        let refused = limit(throttle.upload(start + Duration::from_secs(1), APP, "ann", 1));
+        let refused = limit(throttle.upload(start + 1_000 * MILLI, APP, "ann", 1));
         assert_eq!(refused, Some((Limit::MailboxUpload, Duration::from_secs(29))));
-        assert_eq!(limit(throttle.upload(start + Duration::from_secs(1), APP, "ann", 0)), None);
-        assert_eq!(limit(throttle.upload(start + Duration::from_secs(30), APP, "ann", 4 << 20)), None);
+        assert_eq!(limit(throttle.upload(start + 1_000 * MILLI, APP, "ann", 0)), None);
+        assert_eq!(limit(throttle.upload(start + 30_000 * MILLI, APP, "ann", 4 << 20)), None);
     }
 }

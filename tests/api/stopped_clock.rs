@@ -9,8 +9,11 @@ struct Stopped(Program);
 
 impl Stopped {
     fn new() -> Self {
-        let stopped =
-            Self(Program::start(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"])));
+        Self::with(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"])
+    }
+
+    fn with(arguments: &[&str]) -> Self {
+        let stopped = Self(Program::start(contactd(arguments)));
         let now = json!({"mode": "frozen", "now": "2026-01-01T00:00:00Z"});
         stopped.control("PUT", "/clock", now).json(200);
         stopped
@@ -75,4 +78,28 @@ fn a_quota_of_a_fault_and_its_retry_after_follow_the_clock() {
     stopped.advance("PT6.5S");
     assert_eq!(asked(), (200, String::new()));
     assert_eq!(asked().0, 429);
+}
+
+#[test]
+fn the_windows_of_graphs_limits_follow_the_clock() {
+    let throttled = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:", "--throttle", "graph"];
+    let stopped = Stopped::with(&throttled);
+    let ann = stopped.0.user("ann");
+    let padding = json!({"@odata.padding": ""}).to_string().len();
+    let sends = |bytes: usize| {
+        let answer = ann.post("/me/contacts", json!({"@odata.padding": "x".repeat(bytes - padding)}));
+        (answer.status, answer.header("retry-after"))
+    };
+    // 15 MB in 30 seconds.
+    let fill = || [4, 4, 4, 3].map(|megabytes: usize| sends(megabytes << 20).0);
+    assert_eq!(fill(), [201; 4]);
+    assert_eq!(sends(100), (429, "30".to_owned()));
+    stopped.advance("PT12.5S");
+    assert_eq!(sends(100), (429, "18".to_owned()));
+    stopped.advance("PT17.5S");
+    assert_eq!(fill(), [201; 4]);
+    assert_eq!(sends(100).0, 429);
+    // A clock that a reset sets back begins a window too.
+    stopped.control("POST", "/reset", json!({})).empty(204);
+    assert_eq!(sends(100).0, 201);
 }
