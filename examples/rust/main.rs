@@ -53,15 +53,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 mod tests {
     use std::path::Path;
 
-    use contactd::testing::{Server, User};
+    use contactd::testing::{Server, TestUser};
 
     use super::*;
 
-    fn stored(user: &User<'_>) -> usize {
+    fn stored(user: &TestUser<'_>) -> usize {
         user.call("GET", "/me/contacts", None).json()["value"].as_array().map_or(0, Vec::len)
     }
 
-    fn statuses(user: &User<'_>) -> Vec<Value> {
+    fn statuses(user: &TestUser<'_>) -> Vec<Value> {
         let requests = user.requests();
         let posts = requests.iter().filter(|request| request["method"] == "POST");
         posts.map(|request| request["status"].clone()).collect()

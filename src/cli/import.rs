@@ -23,7 +23,7 @@ use crate::graph::json::contact::file::GraphFile;
 use crate::store::Store;
 use crate::transfer::folder_named;
 use crate::transfer::import::{self, ImportJob, ImportListener};
-use crate::transfer::reading::{Bytes, How, ReadRecord};
+use crate::transfer::reading::{ByteSource, How, ReadRecord};
 
 /// Maximum number of unchanged contacts that are shown.
 const SHOWN: usize = 15;
@@ -204,7 +204,7 @@ fn explained(error: &Error, output: &ReportFiles) -> String {
 }
 
 /// A file, and its size if it has one.
-fn open(path: &Path) -> Result<(Bytes, Option<u64>), String> {
+fn open(path: &Path) -> Result<(ByteSource, Option<u64>), String> {
     if path.as_os_str() == "-" {
         return Ok((Box::new(std::io::stdin()), None));
     }

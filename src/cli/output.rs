@@ -185,13 +185,15 @@ mod tests {
     use super::*;
 
     #[derive(clap::Parser)]
-    struct Line {
+    struct FormCommand {
         #[command(flatten)]
         form: Form,
     }
 
     #[test]
     fn a_command_prints_sentences_unless_json_is_asked_for() {
-        assert!(!Line::parse_from(["x"]).form.is_json() && Line::parse_from(["x", "--json"]).form.is_json());
+        assert!(
+            !FormCommand::parse_from(["x"]).form.is_json() && FormCommand::parse_from(["x", "--json"]).form.is_json()
+        );
     }
 }

@@ -7,7 +7,7 @@ use super::multistatus::RequestedProperties;
 use super::propfind::CLASSES;
 use super::routes::Request;
 use super::token;
-use super::xml::Element;
+use super::xml::XmlElement;
 use super::xml::read::{MAX_BYTES, read};
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
@@ -24,7 +24,7 @@ const MAX_SHARED: usize = 100;
 ///
 /// # Errors
 /// 415 for another type, 413 for more than 4 MiB, 400 if it is not XML.
-pub(crate) async fn xml(request: &Request<'_>) -> Result<Element, Fail> {
+pub(crate) async fn xml(request: &Request<'_>) -> Result<XmlElement, Fail> {
     let media_type = headers::text(request.call.head.headers, "content-type").unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !matches!(media_type.as_str(), "" | "application/xml" | "text/xml") {

@@ -76,14 +76,14 @@ fn invalid(message: &str) -> Fail {
 }
 
 /// A card that a client sent.
-pub(crate) struct Sent {
+pub(crate) struct SentCard {
     body: String,
     version: CardVersion,
     projection: Projection,
     has_name: bool,
 }
 
-impl Sent {
+impl SentCard {
     /// Reads the body of a PUT.
     ///
     /// # Errors
@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn refusal(body: &str) -> String {
-        match Sent::read(body.as_bytes()) {
+        match SentCard::read(body.as_bytes()) {
             Ok(_) => String::new(),
             Err(Fail::Precondition(status, element, _)) => format!("{status} {element}"),
             Err(Fail::Error(error)) => error.to_string(),
@@ -310,20 +310,20 @@ mod tests {
             assert_eq!(refusal(&body), "403 <C:valid-address-data/>", "{}", &body[..body.len().min(60)]);
         }
         assert!(matches!(
-            Sent::read(b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:\xff\r\nEND:VCARD"),
+            SentCard::read(b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:\xff\r\nEND:VCARD"),
             Err(Fail::Precondition(403, ..))
         ));
     }
 
     #[test]
     fn what_a_card_lacks_is_added_before_its_end() {
-        let sent = Sent::read(card("EMAIL:ann@example.org\r\n").as_bytes()).ok().unwrap();
+        let sent = SentCard::read(card("EMAIL:ann@example.org\r\n").as_bytes()).ok().unwrap();
         let change = sent.change(None).unwrap();
         let uid = change.uid.unwrap();
         let added = format!("EMAIL:ann@example.org\r\nUID:{uid}\r\nFN:ann@example.org\r\nN:;;;;\r\n");
         assert_eq!(change.text, card(&added));
         let whole = card("UID:u\r\nFN:\r\nN:;;;;\r\n");
-        assert_eq!(Sent::read(whole.as_bytes()).ok().unwrap().change(None).unwrap().text, whole);
+        assert_eq!(SentCard::read(whole.as_bytes()).ok().unwrap().change(None).unwrap().text, whole);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::books::CardTarget;
-use super::card::{self, Sent};
+use super::card::{self, SentCard};
 use super::error::Fail;
 use super::headers::{self, DavPrefer, If, WantedVersion};
 use super::href::DavPlace;
@@ -73,10 +73,10 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
         return Err(Fail::bad("A card is sent whole, without Content-Range."));
     }
     let sent = if request.body.len() <= SHORT {
-        Sent::read(request.body)?
+        SentCard::read(request.body)?
     } else {
         let body = request.body.to_vec();
-        aside(move || Sent::read(&body)).await??
+        aside(move || SentCard::read(&body)).await??
     };
     let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
     let book_token = token::print(request.call.api.unguarded.history(), mailbox, &book, book.moment);

@@ -9,7 +9,7 @@ use super::propfind::{CLASSES, multistatus};
 use super::routes::{Request, allowed};
 use super::token;
 use super::xml::write::{DECLARATION, SPACES, empty, whole};
-use super::xml::{CARDDAV, DAV, Element, Name};
+use super::xml::{CARDDAV, DAV, XmlElement, XmlName};
 use crate::domain::contact::MAX_FOLDER_ID;
 use crate::domain::error::Error;
 use crate::domain::plain;
@@ -35,13 +35,13 @@ enum On {
 /// The requested changes, in their order, and the outcome of each.
 #[derive(Default)]
 struct PropertyChanges {
-    named: Vec<(Name, PropertyResult)>,
+    named: Vec<(XmlName, PropertyResult)>,
     changes: DavChanges,
 }
 
 impl PropertyChanges {
     /// Reads the `set` and `remove` elements of a body.
-    fn read(body: &Element, on: On) -> Self {
+    fn read(body: &XmlElement, on: On) -> Self {
         let mut read = Self::default();
         for update in body.children().filter(|child| &*child.name.space == DAV) {
             let sets = match update.name.local.as_str() {
@@ -49,7 +49,7 @@ impl PropertyChanges {
                 "remove" => false,
                 _ => continue,
             };
-            for property in update.children().filter(|child| child.is(DAV, "prop")).flat_map(Element::children) {
+            for property in update.children().filter(|child| child.is(DAV, "prop")).flat_map(XmlElement::children) {
                 let outcome = read.property(property, sets, on);
                 read.named.push((property.name.clone(), outcome));
             }
@@ -57,7 +57,7 @@ impl PropertyChanges {
         read
     }
 
-    fn property(&mut self, property: &Element, sets: bool, on: On) -> PropertyResult {
+    fn property(&mut self, property: &XmlElement, sets: bool, on: On) -> PropertyResult {
         let name = &property.name;
         let kept = |value: Option<String>| (name.space.to_string(), name.local.clone(), value);
         match on {
@@ -148,7 +148,7 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
         };
         if let Err(fault) = outcome {
             // A bad name fails alone; a full store fails all properties.
-            let is_name = |name: &Name| fault.0 == 507 || name.is(DAV, "displayname");
+            let is_name = |name: &XmlName| fault.0 == 507 || name.is(DAV, "displayname");
             for (_, outcome) in changes.named.iter_mut().filter(|(name, _)| is_name(name)) {
                 *outcome = Err(fault);
             }
@@ -202,8 +202,8 @@ pub(crate) async fn mkcol(request: &Request<'_>) -> Result<Answer, Fail> {
             let message = "The body of an extended MKCOL is a DAV: mkcol.";
             return Err(Error::UnsupportedMediaType(message.to_owned()).into());
         }
-        let sets = body.children().filter(|child| child.is(DAV, "set")).flat_map(Element::children);
-        let mut types = sets.flat_map(Element::children).filter(|property| property.is(DAV, "resourcetype"));
+        let sets = body.children().filter(|child| child.is(DAV, "set")).flat_map(XmlElement::children);
+        let mut types = sets.flat_map(XmlElement::children).filter(|property| property.is(DAV, "resourcetype"));
         if types.any(|kind| kind.child(CARDDAV, "addressbook").is_none() || kind.child(DAV, "collection").is_none()) {
             return Err(Fail::new(403, "<D:valid-resourcetype/>", "Only address books can be created here."));
         }
@@ -251,7 +251,7 @@ mod tests {
             ("", "x", false),
         ] {
             assert_eq!(
-                is_protected(&Name { space: space.into(), local: local.to_owned() }),
+                is_protected(&XmlName { space: space.into(), local: local.to_owned() }),
                 expected,
                 "{space}{local}"
             );

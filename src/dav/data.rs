@@ -2,7 +2,7 @@
 
 use super::card::{self, unfolded};
 use super::error::Fail;
-use super::xml::{CARDDAV, DAV, Element};
+use super::xml::{CARDDAV, DAV, XmlElement};
 use crate::domain::card::CardVersion;
 use crate::store::WholeCard;
 use crate::vcard::line::Line;
@@ -30,7 +30,7 @@ impl AddressData {
     ///
     /// # Errors
     /// 403 for another type or version.
-    pub(crate) fn read(body: &Element) -> Result<Option<Self>, Fail> {
+    pub(crate) fn read(body: &XmlElement) -> Result<Option<Self>, Fail> {
         let Some(asked) = body.child(DAV, "prop").and_then(|prop| prop.child(CARDDAV, "address-data")) else {
             return Ok(None);
         };
@@ -76,7 +76,7 @@ impl AddressData {
 }
 
 impl RequestedProperty {
-    fn read(element: &Element) -> Option<Self> {
+    fn read(element: &XmlElement) -> Option<Self> {
         let name = element.attribute("name")?.trim();
         let (group, name) = match name.rsplit_once('.') {
             Some((group, name)) => (Some(group.to_owned()), name.to_owned()),

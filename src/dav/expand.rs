@@ -9,7 +9,7 @@ use super::properties::{PropertyOwner, PropertyValue, Surroundings};
 use super::propfind::{multistatus, surroundings};
 use super::routes::Request;
 use super::xml::write::{around, empty};
-use super::xml::{CARDDAV, DAV, Element, Name};
+use super::xml::{CARDDAV, DAV, XmlElement, XmlName};
 use crate::domain::user::User;
 use crate::http::answer::Answer;
 
@@ -17,7 +17,7 @@ use crate::http::answer::Answer;
 const MAX_LEVELS: usize = 2;
 
 /// `expand-property`
-pub(crate) async fn expand(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
+pub(crate) async fn expand(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fail> {
     let owner = &request.mailbox.user;
     let surroundings = surroundings(request, owner.mailbox, request.user, owner, request.mailbox.may_write);
     let is_home = matches!(request.call.place, DavPlace::Home(_));
@@ -36,7 +36,7 @@ struct ExpandedResource<'a> {
 
 impl ExpandedResource<'_> {
     /// The response for it, with the properties that nested `property` elements ask for.
-    fn response(&self, asked: &Element, surroundings: &Surroundings<'_>, level: usize) -> String {
+    fn response(&self, asked: &XmlElement, surroundings: &Surroundings<'_>, level: usize) -> String {
         let id = self.owner.id.clone();
         let place = if self.is_home { DavPlace::Home(id) } else { DavPlace::Principal(id) };
         let subject = if self.is_home { PropertyOwner::Home(&[]) } else { PropertyOwner::Principal };
@@ -44,7 +44,7 @@ impl ExpandedResource<'_> {
         for property in asked.children().filter(|child| child.is(DAV, "property")) {
             let Some(local) = property.attribute("name") else { continue };
             let space = property.attribute("namespace").unwrap_or(DAV);
-            let name = Name { space: space.into(), local: local.to_owned() };
+            let name = XmlName { space: space.into(), local: local.to_owned() };
             let inside = property.children().any(|child| child.is(DAV, "property"));
             let target = self.target(&name, surroundings).filter(|_| inside && level < MAX_LEVELS);
             match (target, subject.value(&name, surroundings)) {
@@ -67,7 +67,7 @@ impl ExpandedResource<'_> {
     }
 
     /// The resource that the address in a property names.
-    fn target<'a>(&'a self, name: &Name, surroundings: &'a Surroundings<'_>) -> Option<ExpandedResource<'a>> {
+    fn target<'a>(&'a self, name: &XmlName, surroundings: &'a Surroundings<'_>) -> Option<ExpandedResource<'a>> {
         if name.is(CARDDAV, "addressbook-home-set") {
             return Some(ExpandedResource { owner: self.owner, is_home: true });
         }

@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::card::unfolded;
 use super::error::Fail;
-use super::xml::{CARDDAV, Element};
+use super::xml::{CARDDAV, XmlElement};
 use crate::domain::fold::fold;
 use crate::vcard::line::Line;
 use crate::vcard::text::unescape;
@@ -68,7 +68,7 @@ impl CardFilter {
     ///
     /// # Errors
     /// 400 if it cannot be read, 403 for an unsupported collation or test.
-    pub(crate) fn read(query: &Element) -> Result<Self, Fail> {
+    pub(crate) fn read(query: &XmlElement) -> Result<Self, Fail> {
         // A filter in another namespace would be skipped, and the answer would have all cards.
         if query.children().any(|child| child.name.local == "filter" && &*child.name.space != CARDDAV) {
             return Err(Fail::bad("The filter is in another namespace than CardDAV's."));
@@ -108,7 +108,7 @@ impl CardFilter {
 }
 
 /// Whether all tests must match; by default one is enough.
-fn all_of(element: &Element) -> Result<bool, Fail> {
+fn all_of(element: &XmlElement) -> Result<bool, Fail> {
     match element.attribute("test") {
         None | Some("anyof") => Ok(false),
         Some("allof") => Ok(true),
@@ -116,13 +116,13 @@ fn all_of(element: &Element) -> Result<bool, Fail> {
     }
 }
 
-fn named(element: &Element) -> Result<String, Fail> {
+fn named(element: &XmlElement) -> Result<String, Fail> {
     let name = element.attribute("name").map(str::trim).filter(|name| !name.is_empty());
     name.map(str::to_ascii_uppercase).ok_or_else(|| Fail::bad("A filter has no name."))
 }
 
 impl PropertyFilter {
-    fn read(element: &Element) -> Result<Self, Fail> {
+    fn read(element: &XmlElement) -> Result<Self, Fail> {
         let name = named(element)?;
         let (group, name) = match name.rsplit_once('.') {
             Some((group, name)) => (Some(group.to_owned()), name.to_owned()),
@@ -163,7 +163,7 @@ impl PropertyFilter {
     }
 }
 
-fn parameter(element: &Element) -> Result<Test, Fail> {
+fn parameter(element: &XmlElement) -> Result<Test, Fail> {
     let name = named(element)?;
     if element.child(CARDDAV, "is-not-defined").is_some() {
         return Ok(Test::Parameter(name, false));
@@ -198,7 +198,7 @@ fn values(line: &Line<'_>, name: &str) -> Vec<String> {
 }
 
 impl TextMatch {
-    fn read(element: &Element) -> Result<Self, Fail> {
+    fn read(element: &XmlElement) -> Result<Self, Fail> {
         let collation = match element.attribute("collation") {
             None | Some("default" | "i;unicode-casemap") => Collation::Unicode,
             Some("i;ascii-casemap") => Collation::Ascii,

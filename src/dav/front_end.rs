@@ -57,7 +57,7 @@ impl Dav {
 }
 
 impl FrontEnd for Dav {
-    type Call<'a> = RoutedDavCall<'a>;
+    type Routed<'a> = RoutedDavCall<'a>;
 
     const SCHEMES: &'static [Scheme] = &[Scheme::Basic, Scheme::Bearer];
     const HEADERS: &'static [(&'static str, &'static str)] = &[];
@@ -123,7 +123,7 @@ impl FrontEnd for Dav {
         Ok(())
     }
 
-    async fn perform(routed: &Self::Call<'_>, caller: &Caller, _: &Permit, body: &[u8]) -> Result<Answer, Error> {
+    async fn perform(routed: &Self::Routed<'_>, caller: &Caller, _: &Permit, body: &[u8]) -> Result<Answer, Error> {
         let row = routed.row.clone()?;
         let call = &routed.call;
         let Who::User(user) = &caller.who else {

@@ -4,18 +4,18 @@ use std::fmt::Write as _;
 
 use super::properties::{PropertyOwner, PropertyValue, Surroundings, escaped};
 use super::xml::write::{DECLARATION, SPACES, around as element, empty};
-use super::xml::{CARDDAV, DAV, Element, Name};
+use super::xml::{CARDDAV, DAV, XmlElement, XmlName};
 use crate::domain::error::{Error, Kind};
 
 /// The properties that a request asks for, of each resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RequestedProperties {
     /// `allprop`, with what `include` names.
-    All(Vec<Name>),
+    All(Vec<XmlName>),
     /// `propname`
     Names,
     /// `prop`
-    These(Vec<Name>),
+    These(Vec<XmlName>),
 }
 
 impl RequestedProperties {
@@ -23,7 +23,7 @@ impl RequestedProperties {
     ///
     /// # Errors
     /// 400 if the body has two of the three.
-    pub(crate) fn read(body: &Element) -> Result<Self, Error> {
+    pub(crate) fn read(body: &XmlElement) -> Result<Self, Error> {
         let mut found = Vec::new();
         for child in body.children().filter(|child| &*child.name.space == DAV) {
             match child.name.local.as_str() {
@@ -58,7 +58,7 @@ impl RequestedProperties {
     }
 }
 
-fn names(element: &Element) -> Vec<Name> {
+fn names(element: &XmlElement) -> Vec<XmlName> {
     let mut names: Vec<_> = element.children().map(|child| child.name.clone()).collect();
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(name.clone()));

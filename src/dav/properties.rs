@@ -7,7 +7,7 @@ use chrono::DateTime;
 use super::href::{DavPlace, Hrefs};
 use super::token;
 use super::xml::write::{empty, text};
-use super::xml::{CALENDAR_SERVER, CARDDAV, DAV, Name};
+use super::xml::{CALENDAR_SERVER, CARDDAV, DAV, XmlName};
 use crate::domain::user::User;
 use crate::store::{Book, DavProperty, History, ListedCard};
 
@@ -85,7 +85,7 @@ const LIVE: &[LiveProperty] = &[
 ];
 
 /// Whether only the server sets the property.
-pub(crate) fn is_protected(name: &Name) -> bool {
+pub(crate) fn is_protected(name: &XmlName) -> bool {
     let is_live = LIVE.iter().any(|(space, local, ..)| name.is(space, local));
     is_live || matches!(&*name.space, DAV | CARDDAV)
 }
@@ -109,16 +109,16 @@ impl PropertyOwner<'_> {
     }
 
     /// The names of all properties, or of those that `allprop` includes.
-    pub(crate) fn names(&self, all: bool) -> Vec<Name> {
+    pub(crate) fn names(&self, all: bool) -> Vec<XmlName> {
         let live = LIVE.iter().filter(|(_, _, on, in_all)| on & self.bit() != 0 && (all || *in_all));
-        let live = live.map(|(space, local, ..)| Name { space: (*space).into(), local: (*local).to_owned() });
+        let live = live.map(|(space, local, ..)| XmlName { space: (*space).into(), local: (*local).to_owned() });
         let kept = self.kept().iter().filter(|kept| kept.namespace != CARDDAV);
-        let kept = kept.map(|kept| Name { space: kept.namespace.as_str().into(), local: kept.name.clone() });
+        let kept = kept.map(|kept| XmlName { space: kept.namespace.as_str().into(), local: kept.name.clone() });
         live.chain(kept).collect()
     }
 
     /// The value of a property; `None` if the resource does not have it.
-    pub(crate) fn value(&self, name: &Name, around: &Surroundings<'_>) -> Option<PropertyValue> {
+    pub(crate) fn value(&self, name: &XmlName, around: &Surroundings<'_>) -> Option<PropertyValue> {
         let live = LIVE.iter().find(|(space, local, on, _)| on & self.bit() != 0 && name.is(space, local));
         let Some((space, local, ..)) = live else {
             let kept = self.kept().iter().find(|kept| kept.name == name.local && kept.namespace == *name.space);
@@ -274,7 +274,7 @@ fn privileges(may_write: bool) -> String {
     let names = ["read", "read-current-user-privilege-set"].into_iter().chain(writes.into_iter().filter(|_| may_write));
     for name in names {
         out.push_str("<D:privilege>");
-        empty(&mut out, &Name { space: DAV.into(), local: name.to_owned() });
+        empty(&mut out, &XmlName { space: DAV.into(), local: name.to_owned() });
         out.push_str("</D:privilege>");
     }
     out

@@ -12,7 +12,7 @@ use super::headers::{DavPrefer, Depth};
 use super::multistatus::{Multistatus, RequestedProperties};
 use super::propfind::{Lister, PAGE, answer, beside};
 use super::routes::Request;
-use super::xml::{CARDDAV, Element};
+use super::xml::{CARDDAV, XmlElement};
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
 use crate::store::ListedCard;
@@ -34,7 +34,7 @@ struct AddressBookQuery {
 }
 
 /// The cards that match a filter.
-pub(crate) async fn query(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
+pub(crate) async fn query(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fail> {
     Depth::read(request.call.head.headers)?;
     let (data, asked) = (AddressData::read(body)?, RequestedProperties::read(body)?);
     let filter = CardFilter::read(body)?;

@@ -13,7 +13,7 @@ use super::propfind::{Lister, answer};
 use super::query;
 use super::routes::Request;
 use super::sync;
-use super::xml::{CARDDAV, DAV, Element};
+use super::xml::{CARDDAV, DAV, XmlElement};
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
 
@@ -52,7 +52,7 @@ enum ListedHref {
 }
 
 /// The cards at a list of addresses, each once, in the order of the list.
-async fn multiget(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
+async fn multiget(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fail> {
     let data = AddressData::read(body)?;
     let asked = RequestedProperties::read(body)?;
     let prefer = DavPrefer::read(request.call.head.headers);

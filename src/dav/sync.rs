@@ -9,7 +9,7 @@ use super::propfind::{Lister, answer, multistatus};
 
 use super::routes::Request;
 use super::token;
-use super::xml::{DAV, Element};
+use super::xml::{DAV, XmlElement};
 use crate::clock;
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
@@ -32,7 +32,7 @@ struct Round {
 }
 
 impl Round {
-    fn read(request: &Request<'_>, body: &Element) -> Result<Self, Fail> {
+    fn read(request: &Request<'_>, body: &XmlElement) -> Result<Self, Fail> {
         // The RFC requires 0, but several clients send 1.
         if Depth::read(request.call.head.headers)? == Some(Depth::Infinity) {
             return Err(Fail::bad("A sync-collection has a Depth of 0."));
@@ -52,7 +52,7 @@ impl Round {
 }
 
 /// The changes of a book since a token; without one, all its cards.
-pub(crate) async fn collection(request: &Request<'_>, body: &Element) -> Result<Answer, Fail> {
+pub(crate) async fn collection(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fail> {
     let round = Round::read(request, body)?;
     let prefer = DavPrefer::read(request.call.head.headers);
     let CardTarget { book, href, .. } = CardTarget::find(request).await?;

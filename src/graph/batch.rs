@@ -47,7 +47,7 @@ const MAX_ANSWER: usize = 16 << 20;
 
 /// A step's answer.
 #[derive(Serialize)]
-struct Answered<'a> {
+struct StepAnswer<'a> {
     id: &'a str,
     status: u16,
     headers: BTreeMap<String, String>,
@@ -57,7 +57,7 @@ struct Answered<'a> {
 
 #[derive(Serialize)]
 struct Answers<'a> {
-    responses: Vec<Answered<'a>>,
+    responses: Vec<StepAnswer<'a>>,
 }
 
 /// `POST /$batch`.
@@ -124,7 +124,7 @@ struct Batch<'a> {
     slots: RefCell<BTreeMap<String, MailboxPermit>>,
 }
 
-type Done<'a> = Vec<Option<Answered<'a>>>;
+type Done<'a> = Vec<Option<StepAnswer<'a>>>;
 
 impl Batch<'_> {
     async fn perform(&self) -> Result<Done<'_>, Error> {
@@ -167,7 +167,7 @@ impl Batch<'_> {
                     answer.body = None;
                 }
                 let mut shown = shown(&sent.id, answer).await?;
-                let size = |shown: &Answered<'_>| shown.body.as_ref().map_or(0, |body| body.get().len());
+                let size = |shown: &StepAnswer<'_>| shown.body.as_ref().map_or(0, |body| body.get().len());
                 if let Err(full) = self.hold(sent, size(&shown)) {
                     shown = self::shown(&sent.id, error::answer(&full, &ids())).await?;
                 }
@@ -335,7 +335,7 @@ fn address<'u>(call: &Call<'_>, url: &'u str) -> Result<(String, &'u str), Error
     Ok((sendable(&format!("{prefix}{path}")), query))
 }
 
-async fn shown(id: &str, answer: Answer) -> Result<Answered<'_>, Error> {
+async fn shown(id: &str, answer: Answer) -> Result<StepAnswer<'_>, Error> {
     let mut headers: BTreeMap<_, _> = BTreeMap::new();
     for (name, value) in &answer.headers {
         headers.insert(named(name).to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -360,7 +360,7 @@ async fn shown(id: &str, answer: Answer) -> Result<Answered<'_>, Error> {
             Some(if is_short { read()? } else { aside(read).await?? })
         }
     };
-    Ok(Answered { id, status: answer.status.as_u16(), headers, body })
+    Ok(StepAnswer { id, status: answer.status.as_u16(), headers, body })
 }
 
 /// The usual letter case of a header, for clients that compare names exactly.

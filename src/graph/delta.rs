@@ -69,12 +69,12 @@ struct DeltaRequest {
     epoch: [u8; 8],
     size: u16,
     select: Option<String>,
-    since: Since,
+    since: DeltaStart,
     /// The time of the state that `since` continues from: changes since then must not have been purged.
     issued: i64,
 }
 
-enum Since {
+enum DeltaStart {
     Start,
     /// Only a token for the current state.
     Latest,
@@ -142,7 +142,7 @@ impl DeltaRequest {
             (None, token) => ("$skiptoken", token.unwrap_or_default()),
         };
         if token.is_empty() || token.eq_ignore_ascii_case("latest") {
-            let since = if token.is_empty() { Since::Start } else { Since::Latest };
+            let since = if token.is_empty() { DeltaStart::Start } else { DeltaStart::Latest };
             let size = size(DEFAULT_SIZE);
             return Ok(Self { followed, of, epoch, size, select: selected, since, issued: clock::now() });
         }
@@ -162,7 +162,7 @@ impl DeltaRequest {
             let message = "The token has a '$select' of its own. Start over to select anew.";
             return Err(Error::invalid(Kind::Query, "$select", message));
         }
-        let since = Since::Before(token.progress);
+        let since = DeltaStart::Before(token.progress);
         let (size, issued) = (size(token.size), token.issued);
         Ok(Self { followed, of, epoch, size, select: held, since, issued })
     }
@@ -170,9 +170,9 @@ impl DeltaRequest {
     async fn delta(&self, call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Delta, Error> {
         let (store, mailbox) = (&mailbox.store, mailbox.user.mailbox);
         let since = match &self.since {
-            Since::Start => None,
-            Since::Before(progress) => Some(progress),
-            Since::Latest => {
+            DeltaStart::Start => None,
+            DeltaStart::Before(progress) => Some(progress),
+            DeltaStart::Latest => {
                 let progress = SyncState::Knows(store.moment(mailbox, path).await?);
                 return Ok(Delta { changes: Vec::new(), progress, more: false });
             }
@@ -185,7 +185,7 @@ impl DeltaRequest {
         let key = call.api.unguarded.history().key.as_bytes();
         let Self { of, epoch, size, select, since, issued, .. } = self;
         // Only a complete round brings the client to a new state.
-        let is_new = matches!(since, Since::Before(SyncState::Knows(_))) && !delta.more;
+        let is_new = matches!(since, DeltaStart::Before(SyncState::Knows(_))) && !delta.more;
         let issued = if is_new { clock::now() } else { issued };
         let progress = delta.progress.clone();
         let token = DeltaToken { of, epoch, issued, size, select, progress }.print(key);

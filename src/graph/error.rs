@@ -212,16 +212,16 @@ fn seconds(wait: Duration) -> u64 {
 }
 
 /// Status, code and sentence.
-type Described = (StatusCode, &'static str, &'static str);
+type ErrorAnswer = (StatusCode, &'static str, &'static str);
 
-const BUSY: Described = (
+const BUSY: ErrorAnswer = (
     StatusCode::SERVICE_UNAVAILABLE,
     "serviceNotAvailable",
     "The server is at its limit of concurrent requests or memory. Nothing was done; try again.",
 );
 
 /// Its first half is the text of Graph.
-const INEFFICIENT: Described = (
+const INEFFICIENT: ErrorAnswer = (
     StatusCode::BAD_REQUEST,
     "InefficientFilter",
     "The restriction or sort order is too complex for this operation, and was stopped. Ask for less: by what has an index \
@@ -229,7 +229,7 @@ const INEFFICIENT: Described = (
      on, $search), in one folder, or without $orderby or $count.",
 );
 
-fn of_limit(limit: Limit) -> Described {
+fn of_limit(limit: Limit) -> ErrorAnswer {
     let own = |message| (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
     let of_mailbox = |message| (StatusCode::TOO_MANY_REQUESTS, "ApplicationThrottled", message);
     match limit {

@@ -40,7 +40,7 @@ pub(crate) struct RoutedCall<'a> {
 }
 
 impl FrontEnd for Graph {
-    type Call<'a> = RoutedCall<'a>;
+    type Routed<'a> = RoutedCall<'a>;
 
     const SCHEMES: &'static [Scheme] = &[Scheme::Bearer];
     const HEADERS: &'static [(&'static str, &'static str)] = &[("OData-Version", "4.0")];
@@ -115,7 +115,7 @@ impl FrontEnd for Graph {
     }
 
     async fn perform(
-        RoutedCall { call, route, .. }: &Self::Call<'_>,
+        RoutedCall { call, route, .. }: &Self::Routed<'_>,
         caller: &Caller,
         permit: &Permit,
         body: &[u8],
@@ -170,7 +170,7 @@ mod tests {
     struct Hello;
 
     impl FrontEnd for Hello {
-        type Call<'a> = RequestHead<'a>;
+        type Routed<'a> = RequestHead<'a>;
 
         const SCHEMES: &'static [Scheme] = &[Scheme::Bearer];
         const HEADERS: &'static [(&'static str, &'static str)] = &[];
@@ -207,7 +207,7 @@ mod tests {
             Ok(())
         }
 
-        async fn perform(_: &Self::Call<'_>, caller: &Caller, _: &Permit, _: &[u8]) -> Result<Answer, Error> {
+        async fn perform(_: &Self::Routed<'_>, caller: &Caller, _: &Permit, _: &[u8]) -> Result<Answer, Error> {
             Ok(Answer { body: Some(format!("hello {}", caller.name()).into_bytes().into()), ..Answer::empty(200)? })
         }
 

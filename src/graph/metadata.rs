@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::graph::model::{self, Bound, CONTAINER, Class, Element, Enumeration, Of, Property, Type};
+use crate::graph::model::{self, Bound, CONTAINER, EdmElement, EdmEnum, EdmProperty, EdmType, Type, TypeKind};
 use crate::odata::shape::Shape;
 
 const HEAD: &str = r#"<?xml version="1.0" encoding="utf-8"?>
@@ -24,9 +24,9 @@ fn print(shape: Shape) -> String {
     let mut lines = Lines(HEAD.to_owned());
     for element in model::elements(shape) {
         match element {
-            Element::Enumeration(of) => lines.enumeration(&of),
-            Element::Type(of) => lines.structure(&of),
-            Element::Bound(of) => lines.bound(&of),
+            EdmElement::Enumeration(of) => lines.enumeration(&of),
+            EdmElement::Type(of) => lines.structure(&of),
+            EdmElement::Bound(of) => lines.bound(&of),
         }
     }
     lines.add(3, "<EntityContainer Name=\"GraphService\">");
@@ -39,15 +39,15 @@ fn print(shape: Shape) -> String {
     lines.0
 }
 
-fn of(of: Of, is_list: bool) -> String {
+fn of(of: EdmType, is_list: bool) -> String {
     let name = match of {
-        Of::Text => "Edm.String".to_owned(),
-        Of::Boolean => "Edm.Boolean".to_owned(),
-        Of::Int32 => "Edm.Int32".to_owned(),
-        Of::Int64 => "Edm.Int64".to_owned(),
-        Of::Time => "Edm.DateTimeOffset".to_owned(),
-        Of::Date => "Edm.Date".to_owned(),
-        Of::Named(name) => format!("graph.{name}"),
+        EdmType::Text => "Edm.String".to_owned(),
+        EdmType::Boolean => "Edm.Boolean".to_owned(),
+        EdmType::Int32 => "Edm.Int32".to_owned(),
+        EdmType::Int64 => "Edm.Int64".to_owned(),
+        EdmType::Time => "Edm.DateTimeOffset".to_owned(),
+        EdmType::Date => "Edm.Date".to_owned(),
+        EdmType::Named(name) => format!("graph.{name}"),
     };
     if is_list { format!("Collection({name})") } else { name }
 }
@@ -62,7 +62,7 @@ impl Lines {
         self.0.push('\n');
     }
 
-    fn enumeration(&mut self, Enumeration { name, first, members, .. }: &Enumeration) {
+    fn enumeration(&mut self, EdmEnum { name, first, members, .. }: &EdmEnum) {
         self.add(3, &format!("<EnumType Name=\"{name}\">"));
         for (member, value) in members.iter().zip(*first..) {
             self.add(4, &format!("<Member Name=\"{member}\" Value=\"{value}\"/>"));
@@ -70,20 +70,20 @@ impl Lines {
         self.add(3, "</EnumType>");
     }
 
-    fn property(&mut self, tag: &str, property: &Property) {
+    fn property(&mut self, tag: &str, property: &EdmProperty) {
         let nullable = if property.is_nullable { "" } else { " Nullable=\"false\"" };
         let of = of(property.of, property.is_list);
         self.add(4, &format!("<{tag} Name=\"{}\" Type=\"{of}\"{nullable}/>", property.name));
     }
 
     fn structure(&mut self, Type { name, base, class, has_key, properties, links, .. }: &Type) {
-        let tag = if *class == Class::Complex { "ComplexType" } else { "EntityType" };
+        let tag = if *class == TypeKind::Complex { "ComplexType" } else { "EntityType" };
         let base = base.map_or(String::new(), |base| format!(" BaseType=\"graph.{base}\""));
         let class = match class {
-            Class::Complex | Class::Entity => "",
-            Class::Abstract => " Abstract=\"true\"",
-            Class::Open => " OpenType=\"true\"",
-            Class::Stream => " HasStream=\"true\"",
+            TypeKind::Complex | TypeKind::Entity => "",
+            TypeKind::Abstract => " Abstract=\"true\"",
+            TypeKind::Open => " OpenType=\"true\"",
+            TypeKind::Stream => " HasStream=\"true\"",
         };
         let open = format!("<{tag} Name=\"{name}\"{base}{class}");
         if properties.is_empty() && links.is_empty() {
@@ -99,7 +99,7 @@ impl Lines {
             self.property("Property", property);
         }
         for link in links {
-            let of = of(Of::Named(link.of), link.is_list);
+            let of = of(EdmType::Named(link.of), link.is_list);
             self.add(4, &format!("<NavigationProperty Name=\"{}\" Type=\"{of}\" ContainsTarget=\"true\"/>", link.name));
         }
         self.add(3, &format!("</{tag}>"));
@@ -108,13 +108,13 @@ impl Lines {
     fn bound(&mut self, Bound { name, is_action, on: (on, on_list), parameters, returns }: &Bound) {
         let tag = if *is_action { "Action" } else { "Function" };
         self.add(3, &format!("<{tag} Name=\"{name}\" IsBound=\"true\">"));
-        let on = of(Of::Named(on), *on_list);
+        let on = of(EdmType::Named(on), *on_list);
         self.add(4, &format!("<Parameter Name=\"bindingParameter\" Type=\"{on}\" Nullable=\"false\"/>"));
         for parameter in parameters {
             self.property("Parameter", parameter);
         }
         if let Some((name, is_list)) = returns {
-            let of = of(Of::Named(name), *is_list);
+            let of = of(EdmType::Named(name), *is_list);
             self.add(4, &format!("<ReturnType Type=\"{of}\" Nullable=\"false\"/>"));
         }
         self.add(3, &format!("</{tag}>"));

@@ -302,7 +302,7 @@ async fn read_body(
 /// Lets the front end perform the call, for the caller as in the database.
 async fn perform<F: FrontEnd>(
     api: &Api,
-    call: &F::Call<'_>,
+    call: &F::Routed<'_>,
     caller: &Caller,
     credential: Option<Credential<'_>>,
     permit: &Permit,

@@ -44,7 +44,7 @@ pub(crate) type Counted = Option<Box<dyn Any>>;
 /// order. They are static, so that a request costs no allocation for them.
 pub(crate) trait FrontEnd: Send + Sync + 'static {
     /// A request after its head is read.
-    type Call<'a>;
+    type Routed<'a>;
 
     /// The credentials it accepts.
     const SCHEMES: &'static [Scheme];
@@ -58,13 +58,13 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of the address and of invalid headers.
-    fn read<'a>(&'a self, api: &'a Api, head: RequestHead<'a>) -> Result<Self::Call<'a>, Error>;
+    fn read<'a>(&'a self, api: &'a Api, head: RequestHead<'a>) -> Result<Self::Routed<'a>, Error>;
 
     /// The shape of the path for the log, which must not hold what a client wrote.
-    fn route(call: &Self::Call<'_>) -> &'static str;
+    fn route(call: &Self::Routed<'_>) -> &'static str;
 
     /// The subject of the call, for the journal of tests; `None` if the front end does not provide it.
-    fn subject(_: &Self::Call<'_>, _: &Caller) -> Option<CallSubject> {
+    fn subject(_: &Self::Routed<'_>, _: &Caller) -> Option<CallSubject> {
         None
     }
 
@@ -74,10 +74,10 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     }
 
     /// How admission counts the call. The edge itself answers [`RequestClass::Health`].
-    fn class(call: &Self::Call<'_>) -> RequestClass;
+    fn class(call: &Self::Routed<'_>) -> RequestClass;
 
     /// Whether it only reads: a read uses one of a few database connections.
-    fn reads(_: &Self::Call<'_>, method: &Method) -> bool {
+    fn reads(_: &Self::Routed<'_>, method: &Method) -> bool {
         method == Method::GET || method == Method::HEAD
     }
 
@@ -85,31 +85,31 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::MethodNotAllowed`]
-    fn body(call: &Self::Call<'_>) -> Result<BodyUse, Error>;
+    fn body(call: &Self::Routed<'_>) -> Result<BodyUse, Error>;
 
     /// The answer of a call that needs no caller; `None` for every other call.
-    fn open(call: &Self::Call<'_>) -> Option<Result<Answer, Error>>;
+    fn open(call: &Self::Routed<'_>) -> Option<Result<Answer, Error>>;
 
     /// Counts a call against the front end's own limits.
     ///
     /// # Errors
     /// [`Error::Throttled`]
-    fn admit(&self, call: &Self::Call<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error>;
+    fn admit(&self, call: &Self::Routed<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error>;
 
     /// Gives a call the body that its handler reads itself ([`BodyUse::Streamed`]).
-    fn stream(_call: &Self::Call<'_>, _body: Streamed) {}
+    fn stream(_call: &Self::Routed<'_>, _body: Streamed) {}
 
     /// Counts a body against the front end's own limits.
     ///
     /// # Errors
     /// [`Error::Throttled`]
-    fn received(&self, call: &Self::Call<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error>;
+    fn received(&self, call: &Self::Routed<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error>;
 
     /// Performs the call for an authenticated caller.
     ///
     /// # Errors
     /// Every error that a call can end with.
-    async fn perform(call: &Self::Call<'_>, caller: &Caller, permit: &Permit, body: &[u8]) -> Result<Answer, Error>;
+    async fn perform(call: &Self::Routed<'_>, caller: &Caller, permit: &Permit, body: &[u8]) -> Result<Answer, Error>;
 
     /// The answer for an error, in the form of the front end.
     fn error(error: &Error, ids: &RequestIds) -> Answer;

@@ -11,7 +11,7 @@ use crate::http::answer::Answer;
 use crate::http::counted::method_of;
 use crate::http::serving::is_secure;
 use crate::http::{RequestIds, Settings};
-use crate::trace::spans::Answered;
+use crate::trace::spans::RequestOutcome;
 use crate::trace::{Current, Trace, slow};
 
 /// Which requests are logged.
@@ -85,9 +85,9 @@ pub(crate) fn log(
 }
 
 /// What a span says of a request.
-pub(crate) fn answered<'a>(request: &'a HttpRequest, entry: &LogEntry, answer: &Answer) -> Answered<'a> {
+pub(crate) fn answered<'a>(request: &'a HttpRequest, entry: &LogEntry, answer: &Answer) -> RequestOutcome<'a> {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    Answered {
+    RequestOutcome {
         method: method_of(request),
         route: entry.route,
         status: answer.status.as_u16(),

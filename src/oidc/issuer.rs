@@ -28,7 +28,7 @@ pub(super) struct Issuer {
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct DiscoveryDocument {
     issuer: String,
     jwks_uri: String,
 }
@@ -52,7 +52,7 @@ impl Issuer {
     /// The reason, for the log.
     pub(super) async fn keys(&self) -> Result<KeySet, String> {
         let document = self.get(&self.document).await.map_err(|reason| format!("its discovery document: {reason}"))?;
-        let document: Document =
+        let document: DiscoveryDocument =
             serde_json::from_slice(&document).map_err(|error| format!("its discovery document: {error}"))?;
         // Otherwise the owner of one document could speak for all issuers (Discovery, section 4.3).
         if document.issuer != self.name {

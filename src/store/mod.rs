@@ -41,7 +41,7 @@ pub use crate::store::db::health::Finding;
 pub use crate::store::db::lock::{Lock, LockError};
 pub use crate::store::db::migrate::{Pending, schema_version};
 pub use crate::store::db::open::Options;
-use crate::store::db::opened::Opened;
+use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::probe::ProbeConnection;
 use crate::store::db::readers::Readers;
 pub use crate::store::db::restore::restore;
@@ -100,14 +100,14 @@ struct SharedStore {
     users: RwLock<Remembered>,
     location: StoreLocation,
     /// The background purge, which runs until this is dropped.
-    purging: Mutex<Option<purge::Running>>,
+    purging: Mutex<Option<purge::PurgeHandle>>,
     /// Is notified of every change of a mailbox.
     written: Notify,
 }
 
 /// Where a store's data is.
 enum StoreLocation {
-    File(Arc<Opened>),
+    File(Arc<OpenedDatabase>),
     Cluster(Arc<Cluster>),
 }
 

@@ -37,7 +37,7 @@ use serde_json::{Value, json};
 use crate::clock::{self, Mode};
 use crate::percent::percent_encode;
 pub use crate::testing::exchange::Response;
-use crate::testkit::{DETERMINISTIC, Running};
+use crate::testkit::{DETERMINISTIC, RunningServer};
 
 /// How long a program has to end.
 const END: Duration = Duration::from_secs(10);
@@ -58,9 +58,9 @@ pub struct Server {
     /// Scheme, host and port.
     pub url: String,
     // In the order in which they end: first the server, then its turn.
-    _inside: Option<Running>,
+    _inside: Option<RunningServer>,
     _program: Option<Program>,
-    _turn: Option<Turn>,
+    _turn: Option<ClockTurn>,
 }
 
 impl Server {
@@ -70,7 +70,7 @@ impl Server {
     /// It does not start.
     #[track_caller]
     pub fn start() -> Self {
-        match Running::start() {
+        match RunningServer::start() {
             Ok(running) => {
                 let url = format!("http://{}", running.address);
                 Self { url, _inside: Some(running), _program: None, _turn: None }
@@ -87,7 +87,7 @@ impl Server {
     /// It does not start.
     #[track_caller]
     pub fn deterministic() -> Self {
-        let turn = Turn::take();
+        let turn = ClockTurn::take();
         Self { _turn: Some(turn), ..Self::start() }
     }
 
@@ -110,8 +110,8 @@ impl Server {
     }
 
     /// A user, who needs no preparation.
-    pub fn user(&self, name: &str) -> User<'_> {
-        User { server: self, name: name.to_owned(), token: name.to_owned(), base_url: self.base_url() }
+    pub fn user(&self, name: &str) -> TestUser<'_> {
+        TestUser { server: self, name: name.to_owned(), token: name.to_owned(), base_url: self.base_url() }
     }
 
     /// A call to the control plane, to a path below `/_contactd`. `Value::Null` is an answer without a body.
@@ -214,7 +214,7 @@ fn values(mut list: Value) -> Vec<Value> {
 }
 
 /// A user of a server, with a mailbox of their own.
-pub struct User<'s> {
+pub struct TestUser<'s> {
     server: &'s Server,
     /// The name.
     pub name: String,
@@ -224,7 +224,7 @@ pub struct User<'s> {
     pub base_url: String,
 }
 
-impl User<'_> {
+impl TestUser<'_> {
     /// Sends a request as this user, to a path below v1.0 or to a link.
     ///
     /// # Panics
@@ -345,12 +345,12 @@ impl Inbox<'_> {
 }
 
 /// The turn to stop the clock of the process.
-struct Turn;
+struct ClockTurn;
 
 static TAKEN: Mutex<bool> = Mutex::new(false);
 static GIVEN_BACK: Condvar = Condvar::new();
 
-impl Turn {
+impl ClockTurn {
     fn take() -> Self {
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = GIVEN_BACK.wait_while(taken, |taken| *taken).unwrap_or_else(PoisonError::into_inner);
@@ -362,7 +362,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for ClockTurn {
     fn drop(&mut self) {
         clock::set(Mode::System);
         *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = false;

@@ -15,7 +15,7 @@ use crate::http::answer::Answer;
 use crate::testkit::control::json as read;
 use crate::testkit::faults::FaultSpec;
 use crate::testkit::journal::{JournalFilter, JournalPage};
-use crate::testkit::span::Span;
+use crate::testkit::span::DurationMicros;
 use crate::testkit::{Kit, clock, har, inboxes, seeding, snapshot_files, states};
 
 /// A call.
@@ -205,12 +205,12 @@ fn clear_requests(asking: &KitRequest<'_>) -> Result<Answer, Error> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wait {
+struct JournalWait {
     #[serde(default, rename = "match")]
     filter: JournalFilter,
     #[serde(default = "one")]
     count: usize,
-    timeout: Option<Span>,
+    timeout: Option<DurationMicros>,
 }
 
 fn one() -> usize {
@@ -219,11 +219,11 @@ fn one() -> usize {
 
 async fn wait_for_requests(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
-    let Wait { filter, count, timeout } = read(&asking.body)?;
+    let JournalWait { filter, count, timeout } = read(&asking.body)?;
     if count > MAX_PAGE {
         return Err(Error::invalid(Kind::Body, "count", "'count' is 1000 at most."));
     }
-    let timeout = timeout.map_or(WAIT, Span::duration);
+    let timeout = timeout.map_or(WAIT, DurationMicros::duration);
     if timeout > MAX_WAIT {
         return Err(Error::invalid(Kind::Body, "timeout", "'timeout' is ten minutes at most: PT10M."));
     }

@@ -13,7 +13,7 @@ use crate::http::Api;
 use crate::http::answer::Answer;
 use crate::testkit::calls::KitRequest;
 use crate::testkit::control::json as read;
-use crate::testkit::span::Span;
+use crate::testkit::span::DurationMicros;
 
 /// The frozen time of a deterministic server: 2026-01-01T00:00:00Z.
 pub(crate) const DETERMINISTIC: i64 = 1_767_225_600_000_000;
@@ -32,7 +32,7 @@ struct Setting {
     #[serde(skip_serializing_if = "Option::is_none")]
     now: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tick: Option<Span>,
+    tick: Option<DurationMicros>,
 }
 
 #[derive(Deserialize, Serialize, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) fn shown() -> Value {
     let now = date::print(clock::now());
     match clock::mode() {
         Mode::System => json!({"mode": "system", "now": now}),
-        Mode::Frozen { tick, .. } => json!({"mode": "frozen", "now": now, "tick": Span(tick)}),
+        Mode::Frozen { tick, .. } => json!({"mode": "frozen", "now": now, "tick": DurationMicros(tick)}),
     }
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn put(asking: &KitRequest<'_>) -> Result<Answer, Error> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Advance {
-    by: Option<Span>,
+    by: Option<DurationMicros>,
     to: Option<String>,
 }
 
@@ -138,14 +138,14 @@ pub(crate) async fn advance(asking: KitRequest<'_>) -> Result<Answer, Error> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settle {
-    timeout: Option<Span>,
+    timeout: Option<DurationMicros>,
 }
 
 /// `POST /settle`: answers when nothing is pending.
 pub(crate) async fn settle(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let Settle { timeout } = read(&asking.body)?;
-    let timeout = timeout.map_or(SETTLE, Span::duration);
+    let timeout = timeout.map_or(SETTLE, DurationMicros::duration);
     if timeout > MAX_SETTLE {
         return Err(refused("timeout", "'timeout' is ten minutes at most: PT10M."));
     }

@@ -14,7 +14,7 @@ use crate::http::RequestIds;
 use crate::http::answer::Answer;
 use crate::http::inspect::{Cut, InspectedRequest, Strike};
 use crate::testkit::matching::RequestMatch;
-use crate::testkit::span::Span;
+use crate::testkit::span::DurationMicros;
 
 /// Maximum number of faults.
 const MAX_FAULTS: usize = 1_000;
@@ -35,7 +35,7 @@ pub(crate) struct FaultSpec {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     times: Option<Option<u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<Span>,
+    expires: Option<DurationMicros>,
     #[serde(default)]
     when: FaultTime,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ pub(crate) struct FaultSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     answers: Option<Vec<AnswerSpec>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    delay: Option<Span>,
+    delay: Option<DurationMicros>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connection: Option<ConnectionSpec>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,7 +98,7 @@ enum ConnectionSpec {
 #[serde(deny_unknown_fields)]
 struct Quota {
     requests: u64,
-    per: Span,
+    per: DurationMicros,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
@@ -295,7 +295,7 @@ impl InjectedFault {
             }
             answer => answer,
         };
-        let delay = self.spec.delay.map_or(Duration::ZERO, Span::duration);
+        let delay = self.spec.delay.map_or(Duration::ZERO, DurationMicros::duration);
         Some(Strike { fault: self.id.clone(), delay, is_after, answer, cut })
     }
 }

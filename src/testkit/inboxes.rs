@@ -23,7 +23,7 @@ use crate::testkit::SEGMENT;
 use crate::testkit::calls::{KitRequest, MAX_WAIT, WAIT};
 use crate::testkit::control::{json as read, options};
 use crate::testkit::journal::shown;
-use crate::testkit::span::Span;
+use crate::testkit::span::DurationMicros;
 
 /// Inboxes at once.
 const MAX_INBOXES: usize = 100;
@@ -57,7 +57,7 @@ struct InboxSpec {
     answers: Vec<InboxAnswer>,
     /// Before each answer, by the real clock.
     #[serde(skip_serializing_if = "Option::is_none")]
-    delay: Option<Span>,
+    delay: Option<DurationMicros>,
     /// Whether it confirms subscriptions.
     #[serde(default = "yes")]
     confirms: bool,
@@ -111,7 +111,7 @@ struct Post {
     status: u16,
 }
 
-struct Inbox {
+struct InboxState {
     /// What its address begins with, the last one first.
     roots: Vec<String>,
     spec: InboxSpec,
@@ -153,11 +153,11 @@ fn all<S: serde::Serializer>(posts: &[Arc<Post>], serializer: S) -> Result<S::Ok
 /// The inboxes of a server.
 #[derive(Default)]
 pub(crate) struct Inboxes {
-    kept: Mutex<BTreeMap<String, Inbox>>,
+    kept: Mutex<BTreeMap<String, InboxState>>,
     posted: Notify,
 }
 
-impl Inbox {
+impl InboxState {
     fn new(spec: InboxSpec) -> Self {
         let (roots, posts) = Default::default();
         Self { roots, spec, given: 0, confirmed: 0, last: 0, posts, bytes: 0 }
@@ -199,7 +199,7 @@ fn url(root: &str, name: &str) -> String {
 }
 
 impl Inboxes {
-    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, Inbox>> {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, InboxState>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -221,7 +221,7 @@ impl Inboxes {
     fn post(&self, name: &str, url: &str, token: Option<&String>, body: &[u8]) -> Option<Reply> {
         let mut kept = self.kept();
         let inbox = kept.get_mut(name)?;
-        let delay = inbox.spec.delay.map_or(Duration::ZERO, Span::duration);
+        let delay = inbox.spec.delay.map_or(Duration::ZERO, DurationMicros::duration);
         let Some(token) = token else {
             let status = inbox.take(url, body);
             drop(kept);
@@ -296,7 +296,7 @@ pub(crate) fn make(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     if is_new && kept.len() >= MAX_INBOXES {
         return Err(Error::invalid(Kind::Limit, "", format!("There are {MAX_INBOXES} inboxes at most.")));
     }
-    let inbox = kept.entry(name.to_owned()).or_insert_with(|| Inbox::new(spec.clone()));
+    let inbox = kept.entry(name.to_owned()).or_insert_with(|| InboxState::new(spec.clone()));
     (inbox.spec, inbox.given) = (spec, 0);
     inbox.roots.retain(|root| *root != asking.root);
     inbox.roots.insert(0, asking.root.clone());
@@ -332,10 +332,10 @@ pub(crate) fn empty(asking: &KitRequest<'_>) -> Result<Answer, Error> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wait {
+struct InboxWait {
     #[serde(default = "one")]
     count: usize,
-    timeout: Option<Span>,
+    timeout: Option<DurationMicros>,
 }
 
 fn one() -> usize {
@@ -345,11 +345,11 @@ fn one() -> usize {
 /// `POST /inboxes/{name}/wait`
 pub(crate) async fn wait(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
-    let Wait { count, timeout } = read(&asking.body)?;
+    let InboxWait { count, timeout } = read(&asking.body)?;
     if count > MAX_POSTS {
         return Err(Error::invalid(Kind::Body, "count", "'count' is 1000 at most."));
     }
-    let timeout = timeout.map_or(WAIT, Span::duration);
+    let timeout = timeout.map_or(WAIT, DurationMicros::duration);
     if timeout > MAX_WAIT {
         return Err(Error::invalid(Kind::Body, "timeout", "'timeout' is ten minutes at most: PT10M."));
     }
@@ -383,7 +383,7 @@ mod tests {
         let inboxes = Inboxes::default();
         let spec = || serde_json::from_str("{}").unwrap();
         let roots = vec!["http://localhost:1".to_owned(), "https://[::1]:1/graph".to_owned()];
-        inboxes.kept().insert("a".to_owned(), Inbox { roots, ..Inbox::new(spec()) });
+        inboxes.kept().insert("a".to_owned(), InboxState { roots, ..InboxState::new(spec()) });
         for (address, name) in [
             ("http://localhost:1/_contactd/inboxes/a/notifications", Some("a")),
             ("http://localhost:1/_contactd/inboxes/a/notifications?x=/y", Some("a")),
@@ -402,7 +402,7 @@ mod tests {
 
     #[test]
     fn an_inbox_keeps_the_last_and_no_more_than_its_limits() {
-        let mut inbox = Inbox::new(serde_json::from_str("{}").unwrap());
+        let mut inbox = InboxState::new(serde_json::from_str("{}").unwrap());
         for _ in 0..MAX_POSTS + 5 {
             inbox.take("/", b"{}");
         }

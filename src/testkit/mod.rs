@@ -37,7 +37,7 @@ use crate::testkit::states::SavedState;
 
 pub(crate) use crate::testkit::clock::DETERMINISTIC;
 #[cfg(feature = "testing")]
-pub(crate) use crate::testkit::running::Running;
+pub(crate) use crate::testkit::running::RunningServer;
 pub(crate) use crate::testkit::seeding::seed_file;
 pub(crate) use crate::testkit::tokens::{TENANT, Tokens};
 

@@ -28,13 +28,13 @@ const WORKERS: usize = 2;
 const CONNECTIONS: usize = 1_000;
 
 /// A server that runs until it is dropped.
-pub(crate) struct Running {
+pub(crate) struct RunningServer {
     pub(crate) address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Running {
+impl RunningServer {
     /// Starts a server on a free port of the loopback address, over a temporary store.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

@@ -37,7 +37,7 @@ const MAX_NAME: usize = 255;
 /// What the body says: the first two members are those of a document, the others make up contacts.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct SeedRequest {
     users: Option<Vec<OneUser>>,
     shares: Option<Vec<OneShare>>,
     user: Option<String>,
@@ -79,12 +79,12 @@ struct OneShare {
 }
 
 /// A document as the store takes it.
-type Document = (Vec<SeedUser>, Vec<SeedShare>);
+type SeedDocument = (Vec<SeedUser>, Vec<SeedShare>);
 
 /// `POST /seed`
 pub(crate) async fn seed(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
-    let body: Body = read(&asking.body)?;
+    let body: SeedRequest = read(&asking.body)?;
     let store = &asking.api.unguarded;
     if body.users.is_none() && body.shares.is_none() {
         return make_up(store, body).await;
@@ -104,8 +104,8 @@ fn refused(target: impl Into<String>, message: impl Into<String>) -> Error {
     Error::invalid(Kind::Body, target, message)
 }
 
-async fn make_up(store: &Store, body: Body) -> Result<Answer, Error> {
-    let Body { user: Some(user), count: Some(count), .. } = body else {
+async fn make_up(store: &Store, body: SeedRequest) -> Result<Answer, Error> {
+    let SeedRequest { user: Some(user), count: Some(count), .. } = body else {
         return Err(refused("", "Expected a document with 'users', or 'user' and 'count' for made-up contacts."));
     };
     if !(1..=MAX_COUNT).contains(&count) {
@@ -133,9 +133,17 @@ fn name(text: &str, target: impl Display) -> Result<UserName, Error> {
         .ok_or_else(|| refused(target.to_string(), format!("Expected the name of a user: {EXPECTED_NAME}.")))
 }
 
-fn document(body: Body) -> Result<Document, Error> {
-    let Body { users, shares, user: None, count: None, seed: None, locale: None, photos: None, duplicates: None } =
-        body
+fn document(body: SeedRequest) -> Result<SeedDocument, Error> {
+    let SeedRequest {
+        users,
+        shares,
+        user: None,
+        count: None,
+        seed: None,
+        locale: None,
+        photos: None,
+        duplicates: None,
+    } = body
     else {
         return Err(refused("", "A document has 'users' and 'shares' only; the other members make up contacts."));
     };

@@ -18,12 +18,12 @@ const MEDIA_TYPE: &str = "application/vnd.sqlite3";
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// A file in a folder of its own, which goes away with this.
-struct Scratch {
+struct TemporaryFile {
     file: PathBuf,
     _folder: TempDir,
 }
 
-impl Scratch {
+impl TemporaryFile {
     fn new() -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("contactd-snapshot-").tempdir()?;
         Ok(Self { file: folder.path().join("contacts.db"), _folder: folder })
@@ -38,7 +38,7 @@ impl Scratch {
 pub(crate) async fn download(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let snapshot = asking.kit.snapshot(asking.key)?;
-    let scratch = Scratch::new().map_err(Error::internal)?;
+    let scratch = TemporaryFile::new().map_err(Error::internal)?;
     let store = scratch.open().await.map_err(Error::internal)?;
     let done = match snapshot.users.clone() {
         Some(users) => store.put_back_of(users, Some(snapshot.kept.clone())).await,
@@ -60,7 +60,7 @@ pub(crate) async fn upload(asking: KitRequest<'_>) -> Result<Answer, Error> {
     if !asking.body.starts_with(MAGIC) {
         return Err(refused("The body is a file of SQLite, as GET of the same address answers it.".to_owned()));
     }
-    let scratch = Scratch::new().map_err(Error::internal)?;
+    let scratch = TemporaryFile::new().map_err(Error::internal)?;
     let (file, body) = (scratch.file.clone(), asking.body.clone());
     aside(move || std::fs::write(file, body)).await?.map_err(Error::internal)?;
     let store = scratch.open().await.map_err(|error| {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A duration in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span(pub(crate) i64);
+pub(crate) struct DurationMicros(pub(crate) i64);
 
 const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -16,7 +16,7 @@ const DAY: i64 = 24 * HOUR;
 const MAX: i64 = 36_525 * DAY;
 const EXPECTED: &str = "expected a span like PT2S, PT0.5S, PT1H30M or P31D, up to a hundred years";
 
-impl Span {
+impl DurationMicros {
     /// Parses a duration. Months and years have no fixed length, so they are refused.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (days, time) =
@@ -57,14 +57,14 @@ fn amounts(mut text: &str, mut units: &[(char, i64)]) -> Option<i64> {
     Some(sum)
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for DurationMicros {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| serde::de::Error::custom(EXPECTED))
     }
 }
 
-impl Serialize for Span {
+impl Serialize for DurationMicros {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (seconds, micros) = (self.0 / SECOND, self.0 % SECOND);
         let text = if micros == 0 { format!("PT{seconds}S") } else { format!("PT{seconds}.{micros:06}S") };
@@ -86,12 +86,12 @@ mod tests {
             ("P1DT2H3M4.000005S", DAY + 2 * HOUR + 3 * MINUTE + 4 * SECOND + 5),
             ("PT0S", 0),
         ] {
-            assert_eq!(Span::parse(text), Some(Span(micros)), "{text}");
+            assert_eq!(DurationMicros::parse(text), Some(DurationMicros(micros)), "{text}");
         }
         for bad in
             ["", "P", "PT", "P1DT", "2S", "PT2", "P1M", "P1Y", "PT1.5H", "PT1S2M", "PT-1S", "P99999999D", "PT1.S", "é"]
         {
-            assert_eq!(Span::parse(bad), None, "{bad}");
+            assert_eq!(DurationMicros::parse(bad), None, "{bad}");
         }
     }
 }

@@ -124,7 +124,7 @@ fn instance(root: &str, options: &BTreeMap<String, String>) -> Value {
 }
 
 /// What is wrong with a request for a token: the error of OAuth (RFC 6749, section 5.2), its status, and Entra's number and words.
-struct Refused(&'static str, u16, u32, String);
+struct TokenError(&'static str, u16, u32, String);
 
 /// The answer to a request for a token.
 fn token(request: &HttpRequest, form: &[u8]) -> Result<Answer, Error> {
@@ -133,7 +133,7 @@ fn token(request: &HttpRequest, form: &[u8]) -> Result<Answer, Error> {
             200,
             &json!({"token_type": "Bearer", "expires_in": EXPIRES_IN, "ext_expires_in": EXPIRES_IN, "access_token": format!("app:{id}")}),
         ),
-        Err(Refused(error, status, number, words)) => {
+        Err(TokenError(error, status, number, words)) => {
             let ids = RequestIds::of(request.headers());
             let date = date::print(clock::now());
             Answer::json(
@@ -153,8 +153,8 @@ fn token(request: &HttpRequest, form: &[u8]) -> Result<Answer, Error> {
 }
 
 /// The id of the application that asks.
-fn client(request: &HttpRequest, form: &[u8]) -> Result<String, Refused> {
-    let invalid = |number, words: &str| Refused("invalid_request", 400, number, words.to_owned());
+fn client(request: &HttpRequest, form: &[u8]) -> Result<String, TokenError> {
+    let invalid = |number, words: &str| TokenError("invalid_request", 400, number, words.to_owned());
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if !content_type.unwrap_or_default().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
         return Err(invalid(900_144, "The body is a form: application/x-www-form-urlencoded."));
@@ -175,18 +175,18 @@ fn client(request: &HttpRequest, form: &[u8]) -> Result<String, Refused> {
     if grant != "client_credentials" {
         let words =
             format!("The grant '{grant}' is not offered: only client_credentials is, since users do not sign in here.");
-        return Err(Refused("unsupported_grant_type", 400, 70_003, words));
+        return Err(TokenError("unsupported_grant_type", 400, 70_003, words));
     }
     let id = needed("client_id")?;
     needed("scope")?;
     if !form.contains_key("client_secret") && !form.contains_key("client_assertion") {
         let words = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
-        return Err(Refused("invalid_client", 401, 7_000_218, words.to_owned()));
+        return Err(TokenError("invalid_client", 401, 7_000_218, words.to_owned()));
     }
     if Principal::parse(&format!("app:{id}")).is_none() {
         let words =
             format!("Application with identifier '{id}' was not found: an id is a name such as contactd's users have.");
-        return Err(Refused("unauthorized_client", 400, 700_016, words));
+        return Err(TokenError("unauthorized_client", 400, 700_016, words));
     }
     Ok(id.clone())
 }

@@ -10,7 +10,7 @@ use crate::trace::Current;
 const MOST: usize = 4_096;
 
 /// A change: the mailbox, and the number.
-type Change = (i64, i64);
+type MailboxChange = (i64, i64);
 
 /// The last changes that were made in a trace.
 #[derive(Debug, Default)]
@@ -18,14 +18,14 @@ pub(crate) struct Carried(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    causes: HashMap<Change, Arc<Current>>,
+    causes: HashMap<MailboxChange, Arc<Current>>,
     /// Oldest first.
-    order: VecDeque<Change>,
+    order: VecDeque<MailboxChange>,
 }
 
 impl Carried {
     /// Remembers why a change was made, unless that belongs to no trace.
-    pub(crate) fn note(&self, change: Change, cause: Arc<Current>) {
+    pub(crate) fn note(&self, change: MailboxChange, cause: Arc<Current>) {
         if cause.trace.is_none() {
             return;
         }

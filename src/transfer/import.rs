@@ -12,7 +12,7 @@ use crate::domain::import::{Effect, ImportProgress, ImportSource, Imported, Inco
 use crate::formats::detect::Detected;
 use crate::formats::report::Report;
 use crate::store::Store;
-use crate::transfer::reading::{self, Bytes, ContactGroup, How, ReadPart, ReadRecord};
+use crate::transfer::reading::{self, ByteSource, ContactGroup, How, ReadPart, ReadRecord};
 use crate::transfer::told::Totals;
 
 /// How long a contact waits for others in its commit, and the maximum size of a commit in bytes.
@@ -68,7 +68,7 @@ pub trait ImportListener {
 pub async fn run(
     store: &Store,
     job: ImportJob,
-    file: Bytes,
+    file: ByteSource,
     listener: &mut impl ImportListener,
 ) -> Result<Totals, Error> {
     let mut parts = reading::begin(file, job.how.clone())?;

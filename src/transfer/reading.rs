@@ -32,7 +32,7 @@ const MAX_MEMBERS: usize = 200_000;
 const MAX_GROUPS: usize = 16 << 20;
 
 /// A file, as bytes.
-pub type Bytes = Box<dyn Read + Send>;
+pub type ByteSource = Box<dyn Read + Send>;
 
 /// How a file is read.
 #[derive(Clone)]
@@ -111,7 +111,7 @@ pub enum ReadPart {
 ///
 /// # Errors
 /// [`Error::Unavailable`] if no thread can be started.
-pub fn begin(file: Bytes, how: How) -> Result<mpsc::Receiver<ReadPart>, Error> {
+pub fn begin(file: ByteSource, how: How) -> Result<mpsc::Receiver<ReadPart>, Error> {
     let (sender, receiver) = mpsc::channel(WAITING);
     let work = move || {
         let mut reading = Reading::new(how, sender);
@@ -153,7 +153,7 @@ impl Reading {
         Self { how, sender, records, size, bytes, matching, groups, members, group_bytes, passed_over, aliases }
     }
 
-    fn all(&mut self, mut file: Bytes) -> Result<(), Error> {
+    fn all(&mut self, mut file: ByteSource) -> Result<(), Error> {
         let mut head = Vec::new();
         file.by_ref().take(HEAD).read_to_end(&mut head).map_err(failed)?;
         let hash = identity::hex(&Sha256::digest(&head));
@@ -161,8 +161,8 @@ impl Reading {
         if self.how.is_gzip && !is_gzip {
             return Err(Error::invalid(Kind::Request, "", "The body is not valid gzip."));
         }
-        let file: Bytes = Box::new(io::Cursor::new(head).chain(file));
-        let mut file: Bytes = if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { file };
+        let file: ByteSource = Box::new(io::Cursor::new(head).chain(file));
+        let mut file: ByteSource = if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { file };
         let mut reader = FileReader::new(self.how.options.clone(), self.how.graph);
         let mut chunk = vec![0; CHUNK];
         let mut head = Some(hash);

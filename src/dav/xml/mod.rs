@@ -15,12 +15,12 @@ pub(crate) const CALENDAR_SERVER: &str = "http://calendarserver.org/ns/";
 
 /// A name in a namespace; an empty namespace is none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Name {
+pub(crate) struct XmlName {
     pub(crate) space: Arc<str>,
     pub(crate) local: String,
 }
 
-impl Name {
+impl XmlName {
     pub(crate) fn is(&self, space: &str, local: &str) -> bool {
         &*self.space == space && self.local == local
     }
@@ -29,32 +29,32 @@ impl Name {
 /// An attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct XmlAttribute {
-    pub(crate) name: Name,
+    pub(crate) name: XmlName,
     pub(crate) value: String,
 }
 
 /// A child of an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum XmlNode {
-    Element(Element),
+    Element(XmlElement),
     Text(String),
 }
 
 /// An element.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Element {
-    pub(crate) name: Name,
+pub(crate) struct XmlElement {
+    pub(crate) name: XmlName,
     pub(crate) attributes: Vec<XmlAttribute>,
     pub(crate) content: Vec<XmlNode>,
 }
 
-impl Element {
+impl XmlElement {
     pub(crate) fn is(&self, space: &str, local: &str) -> bool {
         self.name.is(space, local)
     }
 
     /// Its child elements.
-    pub(crate) fn children(&self) -> impl Iterator<Item = &Element> {
+    pub(crate) fn children(&self) -> impl Iterator<Item = &XmlElement> {
         self.content.iter().filter_map(|node| match node {
             XmlNode::Element(element) => Some(element),
             XmlNode::Text(_) => None,
@@ -62,7 +62,7 @@ impl Element {
     }
 
     /// The first child element with this name.
-    pub(crate) fn child(&self, space: &str, local: &str) -> Option<&Element> {
+    pub(crate) fn child(&self, space: &str, local: &str) -> Option<&XmlElement> {
         self.children().find(|child| child.is(space, local))
     }
 

@@ -8,7 +8,7 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{PrefixDeclaration, ResolveResult};
 use quick_xml::reader::NsReader;
 
-use super::{Element, Name, XmlAttribute, XmlNode};
+use super::{XmlAttribute, XmlElement, XmlName, XmlNode};
 use crate::domain::error::{Error, Kind};
 
 /// Longest body, in bytes.
@@ -25,7 +25,7 @@ const MAX_NAME: usize = 16 << 10;
 ///
 /// # Errors
 /// 400 if it is not XML or is refused, [`Error::UnsupportedMediaType`] for another encoding than UTF-8.
-pub(crate) fn read(body: &[u8]) -> Result<Element, Error> {
+pub(crate) fn read(body: &[u8]) -> Result<XmlElement, Error> {
     if body.starts_with(&[0xfe, 0xff])
         || body.starts_with(&[0xff, 0xfe])
         || body.starts_with(&[0, b'<'])
@@ -54,15 +54,15 @@ fn is_allowed(c: char) -> bool {
 }
 
 struct TreeBuilder {
-    open: Vec<Element>,
-    root: Option<Element>,
+    open: Vec<XmlElement>,
+    root: Option<XmlElement>,
     elements: usize,
     /// The namespaces so far, so that equal ones share their text.
     spaces: Vec<Arc<str>>,
 }
 
 impl TreeBuilder {
-    fn read(mut self, text: &str) -> Result<Element, Error> {
+    fn read(mut self, text: &str) -> Result<XmlElement, Error> {
         let mut reader = NsReader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
         let mut is_first = true;
@@ -133,11 +133,11 @@ impl TreeBuilder {
                 }
             }
         }
-        self.open.push(Element { name, attributes, content: Vec::new() });
+        self.open.push(XmlElement { name, attributes, content: Vec::new() });
         Ok(())
     }
 
-    fn name(&mut self, space: &ResolveResult<'_>, local: &str) -> Result<Name, Error> {
+    fn name(&mut self, space: &ResolveResult<'_>, local: &str) -> Result<XmlName, Error> {
         let space = match space {
             ResolveResult::Bound(space) => space.into_inner(),
             ResolveResult::Unbound => "",
@@ -157,7 +157,7 @@ impl TreeBuilder {
             }
             space
         });
-        Ok(Name { space, local: local.to_owned() })
+        Ok(XmlName { space, local: local.to_owned() })
     }
 
     fn end(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{CALENDAR_SERVER, CARDDAV, DAV, Element, Name, XmlNode};
+use super::{CALENDAR_SERVER, CARDDAV, DAV, XmlElement, XmlName, XmlNode};
 
 /// The beginning of every document.
 pub(crate) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
@@ -47,7 +47,7 @@ fn attribute(out: &mut String, value: &str) {
 
 /// Appends the start of an element's tag, with the declaration of a namespace that is not declared at the root. Returns
 /// the name for the end tag.
-fn open(out: &mut String, name: &Name) -> String {
+fn open(out: &mut String, name: &XmlName) -> String {
     let prefix = match &*name.space {
         DAV => "D:",
         CARDDAV => "C:",
@@ -67,13 +67,13 @@ fn open(out: &mut String, name: &Name) -> String {
 }
 
 /// Appends an element without content.
-pub(crate) fn empty(out: &mut String, name: &Name) {
+pub(crate) fn empty(out: &mut String, name: &XmlName) {
     open(out, name);
     out.push_str("/>");
 }
 
 /// Appends an element around content that is XML already.
-pub(crate) fn around(out: &mut String, name: &Name, content: &str) {
+pub(crate) fn around(out: &mut String, name: &XmlName, content: &str) {
     if content.is_empty() {
         return empty(out, name);
     }
@@ -86,7 +86,7 @@ pub(crate) fn around(out: &mut String, name: &Name, content: &str) {
 }
 
 /// An element as text that is valid anywhere: it declares all its namespaces.
-pub(crate) fn whole(element: &Element) -> String {
+pub(crate) fn whole(element: &XmlElement) -> String {
     let mut out = String::new();
     let mut spaces = Vec::new();
     put(&mut out, element, &mut spaces, true);
@@ -94,11 +94,11 @@ pub(crate) fn whole(element: &Element) -> String {
 }
 
 /// The reader limits the depth of elements.
-fn put(out: &mut String, element: &Element, spaces: &mut Vec<std::sync::Arc<str>>, is_root: bool) {
+fn put(out: &mut String, element: &XmlElement, spaces: &mut Vec<std::sync::Arc<str>>, is_root: bool) {
     if is_root {
         gather(element, spaces);
     }
-    let tagged = |name: &Name| match spaces.iter().position(|space| *space == name.space) {
+    let tagged = |name: &XmlName| match spaces.iter().position(|space| *space == name.space) {
         Some(at) => format!("n{at}:{}", name.local),
         None => name.local.clone(),
     };
@@ -134,7 +134,7 @@ fn put(out: &mut String, element: &Element, spaces: &mut Vec<std::sync::Arc<str>
 }
 
 /// Collects the namespaces of an element and its children.
-fn gather(element: &Element, spaces: &mut Vec<std::sync::Arc<str>>) {
+fn gather(element: &XmlElement, spaces: &mut Vec<std::sync::Arc<str>>) {
     let names = element.attributes.iter().map(|attribute| &attribute.name).chain([&element.name]);
     for name in names {
         let is_declared = name.space.is_empty() || &*name.space == "http://www.w3.org/XML/1998/namespace";

@@ -1,6 +1,6 @@
 //! The contact and what it is made of.
 
-use super::{Class, Enumeration, Of, Property, Type};
+use super::{EdmEnum, EdmProperty, EdmType, Type, TypeKind};
 use crate::domain::contact::{
     Address, Complex, DateTimeTimeZone, Email, FLAG_MEMBERS, FLAG_STATUS, MAX_ENTRIES, MAX_FOLDER_ID, MAX_TEXT, Phone,
     Text, Website,
@@ -25,28 +25,28 @@ fn kind_of(of: &str) -> Option<&'static str> {
 }
 
 /// What the `type` of an entry can be.
-fn kinds<T: Complex>() -> Option<Enumeration> {
+fn kinds<T: Complex>() -> Option<EdmEnum> {
     let members = T::MEMBERS.iter().find(|member| !member.members.is_empty())?.members;
-    Some(Enumeration { name: kind_of(short::<T>())?, first: 0, members: members.to_vec(), is_open: true })
+    Some(EdmEnum { name: kind_of(short::<T>())?, first: 0, members: members.to_vec(), is_open: true })
 }
 
-pub(super) fn enumerations(shape: Shape) -> Vec<Enumeration> {
+pub(super) fn enumerations(shape: Shape) -> Vec<EdmEnum> {
     if shape == Shape::V1 {
         return Vec::new();
     }
     let kinds = [kinds::<Phone>(), kinds::<Email>(), kinds::<Website>(), kinds::<Address>()];
-    let status = Enumeration { name: "followupFlagStatus", first: 0, members: FLAG_STATUS.to_vec(), is_open: true };
+    let status = EdmEnum { name: "followupFlagStatus", first: 0, members: FLAG_STATUS.to_vec(), is_open: true };
     kinds.into_iter().flatten().chain([status]).collect()
 }
 
 /// The members of a complex type; only those whose names are `shown`, if that is given.
-fn members<T: Complex>(shown: Option<&[&str]>) -> Vec<Property> {
+fn members<T: Complex>(shown: Option<&[&str]>) -> Vec<EdmProperty> {
     let wanted = |name: &str| shown.is_none_or(|shown| shown.contains(&name));
     let property = |member: &crate::domain::contact::Member| match kind_of(short::<T>()) {
         Some(kind) if !member.members.is_empty() => {
-            Property { of: Of::Named(kind), ..Property::text(member.json, MAX_TEXT) }
+            EdmProperty { of: EdmType::Named(kind), ..EdmProperty::text(member.json, MAX_TEXT) }
         }
-        _ => Property::text(member.json, MAX_TEXT),
+        _ => EdmProperty::text(member.json, MAX_TEXT),
     };
     T::MEMBERS.iter().filter(|member| wanted(member.json)).map(property).collect()
 }
@@ -55,7 +55,7 @@ const EMAIL: [&str; 2] = ["name", "address"];
 const ADDRESS: [&str; 5] = ["street", "city", "state", "countryOrRegion", "postalCode"];
 
 pub(super) fn complex(shape: Shape) -> Vec<Type> {
-    let complex = |name, about, properties| Type::new(name, Class::Complex, about, properties);
+    let complex = |name, about, properties| Type::new(name, TypeKind::Complex, about, properties);
     let email =
         complex("emailAddress", "A name and an e-mail address; any text is one.", members::<Email>(Some(&EMAIL)));
     let address = |shown| complex("physicalAddress", "A postal address.", members::<Address>(shown));
@@ -69,8 +69,8 @@ pub(super) fn complex(shape: Shape) -> Vec<Type> {
         *first = first.required();
     }
     let flag = FLAG_MEMBERS.iter().map(|name| match *name {
-        "flagStatus" => Property { of: Of::Named("followupFlagStatus"), ..Property::text(name, MAX_TEXT) },
-        time => Property::new(time, Of::Named("dateTimeTimeZone")),
+        "flagStatus" => EdmProperty { of: EdmType::Named("followupFlagStatus"), ..EdmProperty::text(name, MAX_TEXT) },
+        time => EdmProperty::new(time, EdmType::Named("dateTimeTimeZone")),
     });
     vec![
         email,
@@ -84,38 +84,38 @@ pub(super) fn complex(shape: Shape) -> Vec<Type> {
 }
 
 /// What both shapes have before the properties that are texts.
-fn first() -> Vec<Property> {
+fn first() -> Vec<EdmProperty> {
     let folder = "The folder. A PATCH with it moves the contact.";
     vec![
-        Property::text("parentFolderId", MAX_FOLDER_ID).about(folder),
-        Property::new("deletedDateTime", Of::Time).own().about("Only of deleted contacts."),
-        Property::text("birthday", MAX_TEXT)
+        EdmProperty::text("parentFolderId", MAX_FOLDER_ID).about(folder),
+        EdmProperty::new("deletedDateTime", EdmType::Time).own().about("Only of deleted contacts."),
+        EdmProperty::text("birthday", MAX_TEXT)
             .about("Comes back byte for byte. A date alone becomes 11:59 UTC of that day."),
-        Property::text("children", MAX_TEXT).list(MAX_ENTRIES),
-        Property::text("imAddresses", MAX_TEXT).list(MAX_ENTRIES),
+        EdmProperty::text("children", MAX_TEXT).list(MAX_ENTRIES),
+        EdmProperty::text("imAddresses", MAX_TEXT).list(MAX_ENTRIES),
     ]
 }
 
 /// What only this shape has.
-fn last(shape: Shape) -> Vec<Property> {
-    let texts = |name| Property::text(name, MAX_TEXT).list(MAX_ENTRIES);
-    let entries = |name, of| Property::new(name, Of::Named(of)).list(MAX_ENTRIES);
-    let one = |name, of| Property::new(name, Of::Named(of));
+fn last(shape: Shape) -> Vec<EdmProperty> {
+    let texts = |name| EdmProperty::text(name, MAX_TEXT).list(MAX_ENTRIES);
+    let entries = |name, of| EdmProperty::new(name, EdmType::Named(of)).list(MAX_ENTRIES);
+    let one = |name, of| EdmProperty::new(name, EdmType::Named(of));
     match shape {
         Shape::Beta => vec![
             entries("emailAddresses", "typedEmailAddress"),
             entries("websites", "website"),
             entries("phones", "phone"),
             entries("postalAddresses", "physicalAddress"),
-            Property { longest: MAX_TEXT, ..Property::new("weddingAnniversary", Of::Date) }
+            EdmProperty { longest: MAX_TEXT, ..EdmProperty::new("weddingAnniversary", EdmType::Date) }
                 .about("A day. Lenient handling keeps other texts too."),
-            Property::new("isFavorite", Of::Boolean),
+            EdmProperty::new("isFavorite", EdmType::Boolean),
             one("flag", "followupFlag"),
         ],
         Shape::V1 => vec![
-            Property::text("businessHomePage", MAX_TEXT),
+            EdmProperty::text("businessHomePage", MAX_TEXT),
             texts("homePhones"),
-            Property::text("mobilePhone", MAX_TEXT),
+            EdmProperty::text("mobilePhone", MAX_TEXT),
             texts("businessPhones"),
             entries("emailAddresses", "emailAddress"),
             one("primaryEmailAddress", "emailAddress"),
@@ -128,8 +128,8 @@ fn last(shape: Shape) -> Vec<Property> {
     }
 }
 
-fn of_text(text: Text) -> Property {
-    let property = Property::text(text.json(), text.max());
+fn of_text(text: Text) -> EdmProperty {
+    let property = EdmProperty::text(text.json(), text.max());
     match text {
         Text::DisplayName => property.about("Derived from other properties until a client sets it."),
         _ => property,
@@ -137,24 +137,24 @@ fn of_text(text: Text) -> Property {
 }
 
 pub(super) fn entities(shape: Shape) -> Vec<Type> {
-    let id = Property::new("id", Of::Text).required().own();
-    let entity = Type { has_key: true, ..Type::new("entity", Class::Abstract, "What has an id.", vec![id]) };
+    let id = EdmProperty::new("id", EdmType::Text).required().own();
+    let entity = Type { has_key: true, ..Type::new("entity", TypeKind::Abstract, "What has an id.", vec![id]) };
     let item = vec![
-        Property::new("createdDateTime", Of::Time).own(),
-        Property::new("lastModifiedDateTime", Of::Time).own(),
-        Property::text("changeKey", MAX_TEXT)
+        EdmProperty::new("createdDateTime", EdmType::Time).own(),
+        EdmProperty::new("lastModifiedDateTime", EdmType::Time).own(),
+        EdmProperty::text("changeKey", MAX_TEXT)
             .about("The version. In the older beta shape a create may set the first one."),
-        Property::text("categories", MAX_TEXT)
+        EdmProperty::text("categories", MAX_TEXT)
             .list(MAX_ENTRIES)
             .about("Names of categories, which need not be defined."),
     ];
-    let item = Type::new("outlookItem", Class::Abstract, "What Outlook keeps.", item).based_on("entity");
+    let item = Type::new("outlookItem", TypeKind::Abstract, "What Outlook keeps.", item).based_on("entity");
     let texts = Text::ALL.into_iter().filter(|text| shape.has(*text)).map(of_text);
     let mut properties: Vec<_> = first().into_iter().chain(texts).chain(last(shape)).collect();
     if let Some(birthday) = properties.iter_mut().find(|property| property.name == "birthday") {
-        birthday.of = Of::Time;
+        birthday.of = EdmType::Time;
     }
-    let contact = Type::new("contact", Class::Entity, "A contact.", properties).based_on("outlookItem").linked(&[
+    let contact = Type::new("contact", TypeKind::Entity, "A contact.", properties).based_on("outlookItem").linked(&[
         ("photo", "profilePhoto", false),
         ("extensions", "extension", true),
         (SINGLE, "singleValueLegacyExtendedProperty", true),

@@ -8,7 +8,7 @@ use crate::odata::shape::Shape;
 
 /// The type of a value, alone or in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Of {
+pub(crate) enum EdmType {
     Text,
     Boolean,
     Int32,
@@ -23,9 +23,9 @@ pub(crate) enum Of {
 
 /// A property of a type, or a parameter of an action.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Property {
+pub(crate) struct EdmProperty {
     pub(crate) name: &'static str,
-    pub(crate) of: Of,
+    pub(crate) of: EdmType,
     pub(crate) is_list: bool,
     pub(crate) is_nullable: bool,
     /// Longest text, in characters; 0 where texts have no limit of their own.
@@ -40,13 +40,13 @@ pub(crate) struct Property {
     pub(crate) about: &'static str,
 }
 
-impl Property {
-    const fn new(name: &'static str, of: Of) -> Self {
+impl EdmProperty {
+    const fn new(name: &'static str, of: EdmType) -> Self {
         Self { name, of, is_list: false, is_nullable: true, longest: 0, most: 0, values: &[], is_own: false, about: "" }
     }
 
     const fn text(name: &'static str, longest: usize) -> Self {
-        Self { longest, ..Self::new(name, Of::Text) }
+        Self { longest, ..Self::new(name, EdmType::Text) }
     }
 
     const fn list(self, most: usize) -> Self {
@@ -72,7 +72,7 @@ impl Property {
 
 /// A property that an answer shows only where `$expand` asks for it, or that has an address of its own.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Navigation {
+pub(crate) struct EdmNavigation {
     pub(crate) name: &'static str,
     pub(crate) of: &'static str,
     pub(crate) is_list: bool,
@@ -80,7 +80,7 @@ pub(crate) struct Navigation {
 
 /// What a type is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
+pub(crate) enum TypeKind {
     Complex,
     Entity,
     /// No value is just that.
@@ -96,17 +96,17 @@ pub(crate) enum Class {
 pub(crate) struct Type {
     pub(crate) name: &'static str,
     pub(crate) base: Option<&'static str>,
-    pub(crate) class: Class,
+    pub(crate) class: TypeKind,
     /// Whether `id` identifies it.
     pub(crate) has_key: bool,
-    pub(crate) properties: Vec<Property>,
-    pub(crate) links: Vec<Navigation>,
+    pub(crate) properties: Vec<EdmProperty>,
+    pub(crate) links: Vec<EdmNavigation>,
     /// What it is, in one sentence.
     pub(crate) about: &'static str,
 }
 
 impl Type {
-    fn new(name: &'static str, class: Class, about: &'static str, properties: Vec<Property>) -> Self {
+    fn new(name: &'static str, class: TypeKind, about: &'static str, properties: Vec<EdmProperty>) -> Self {
         Self { name, base: None, class, has_key: false, properties, links: Vec::new(), about }
     }
 
@@ -115,14 +115,14 @@ impl Type {
     }
 
     fn linked(self, links: &[(&'static str, &'static str, bool)]) -> Self {
-        let links = links.iter().map(|(name, of, is_list)| Navigation { name, of, is_list: *is_list }).collect();
+        let links = links.iter().map(|(name, of, is_list)| EdmNavigation { name, of, is_list: *is_list }).collect();
         Self { links, ..self }
     }
 }
 
 /// A text that is one of a few.
 #[derive(Debug, Clone)]
-pub(crate) struct Enumeration {
+pub(crate) struct EdmEnum {
     pub(crate) name: &'static str,
     /// The number of the first member.
     pub(crate) first: i64,
@@ -138,7 +138,7 @@ pub(crate) struct Bound {
     pub(crate) is_action: bool,
     /// The type it is called on, and whether on a list of it.
     pub(crate) on: (&'static str, bool),
-    pub(crate) parameters: Vec<Property>,
+    pub(crate) parameters: Vec<EdmProperty>,
     /// The type that is answered, and whether a list of it.
     pub(crate) returns: Option<(&'static str, bool)>,
 }
@@ -155,17 +155,18 @@ impl Bound {
 
 /// A part of the description.
 #[derive(Debug, Clone)]
-pub(crate) enum Element {
-    Enumeration(Enumeration),
+pub(crate) enum EdmElement {
+    Enumeration(EdmEnum),
     Type(Type),
     Bound(Bound),
 }
 
 /// The whole description of a shape, in the order of `$metadata`.
-pub(crate) fn elements(shape: Shape) -> Vec<Element> {
-    let enumerations = contact::enumerations(shape).into_iter().chain(others::enumerations()).map(Element::Enumeration);
+pub(crate) fn elements(shape: Shape) -> Vec<EdmElement> {
+    let enumerations =
+        contact::enumerations(shape).into_iter().chain(others::enumerations()).map(EdmElement::Enumeration);
     let types = contact::complex(shape).into_iter().chain(others::complex());
-    let types = types.chain(contact::entities(shape)).chain(others::entities(shape)).map(Element::Type);
+    let types = types.chain(contact::entities(shape)).chain(others::entities(shape)).map(EdmElement::Type);
     enumerations.chain(types).chain(others::bound()).chain(others::subscriptions()).collect()
 }
 
@@ -174,9 +175,9 @@ pub(crate) const CONTAINER: [(&str, &str, bool); 3] =
     [("users", "user", true), ("subscriptions", "subscription", true), ("me", "user", false)];
 
 /// All properties of a type, those of what it is made of first.
-pub(crate) fn properties(elements: &[Element], name: &str) -> Vec<Property> {
+pub(crate) fn properties(elements: &[EdmElement], name: &str) -> Vec<EdmProperty> {
     let found = elements.iter().find_map(|element| match element {
-        Element::Type(of) if of.name == name => Some(of),
+        EdmElement::Type(of) if of.name == name => Some(of),
         _ => None,
     });
     let Some(found) = found else { return Vec::new() };

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::error::{Error, Kind, Limit};
 use crate::graph::authorize::Need;
 use crate::graph::error;
-use crate::graph::openapi::operations::{Answered, Described, Sent};
+use crate::graph::openapi::operations::{OpenApiCall, RequestContent, SuccessAnswer};
 use crate::graph::openapi::schemas::schema;
 use crate::graph::routes::{Offered, Route};
 use crate::http::MAX_BODY;
@@ -104,43 +104,43 @@ fn unchanged() -> Success {
 }
 
 /// What a call answers where all goes well.
-pub(super) fn successes(row: &Described) -> Vec<Success> {
+pub(super) fn successes(row: &OpenApiCall) -> Vec<Success> {
     let kinds = |types: &[&str]| Value::Object(texts(types));
     let versioned = &["ETag", "Preference-Applied"];
     match row.answered {
-        Answered::One("contact") if row.address == "/{user}/contacts/{id}" => {
+        SuccessAnswer::One("contact") if row.address == "/{user}/contacts/{id}" => {
             let about = "The contact, as a file where Accept prefers one.";
             let names = ["ETag", "Preference-Applied"];
             vec![full(200, "contactOrFile", about, &names, contact()), unchanged()]
         }
-        Answered::One(name) if row.has_version => {
+        SuccessAnswer::One(name) if row.has_version => {
             vec![full(200, name, "What was asked for.", versioned, shown(name)), unchanged()]
         }
-        Answered::One(name) => plain(&format!("{name}Plain"), "What was asked for.", shown(name)),
-        Answered::Page(name) => {
+        SuccessAnswer::One(name) => plain(&format!("{name}Plain"), "What was asked for.", shown(name)),
+        SuccessAnswer::Page(name) => {
             let name = format!("{name}Page");
             plain(&name, "A page of the list.", shown(&name))
         }
-        Answered::Changes(name) => {
+        SuccessAnswer::Changes(name) => {
             let name = format!("{name}Changes");
             plain(&name, "A page of changes.", shown(&name))
         }
-        Answered::Count => {
+        SuccessAnswer::Count => {
             plain("count", "The number.", json!({"text/plain": {"schema": {"type": "integer", "minimum": 0}}}))
         }
-        Answered::Bytes => {
+        SuccessAnswer::Bytes => {
             vec![full(200, "photoBytes", "The bytes, as they were sent.", versioned, pictures()), unchanged()]
         }
-        Answered::Imported => {
+        SuccessAnswer::Imported => {
             let about = "A line of JSON for each record once it is committed, and at last the counts.";
             plain("imported", about, kinds(&["application/x-ndjson"]))
         }
-        Answered::Exported => plain("exported", "The file.", kinds(&file_types())),
-        Answered::Batch => plain("batch", "The answers of the steps, in their order.", shown("batchResponse")),
-        Answered::Health => plain("health", "A row can be read.", shown("health")),
-        Answered::Service => plain("service", "What there is.", shown("serviceDocument")),
-        Answered::Xml => plain("metadata", "The model.", kinds(&["application/xml"])),
-        Answered::Document => {
+        SuccessAnswer::Exported => plain("exported", "The file.", kinds(&file_types())),
+        SuccessAnswer::Batch => plain("batch", "The answers of the steps, in their order.", shown("batchResponse")),
+        SuccessAnswer::Health => plain("health", "A row can be read.", shown("health")),
+        SuccessAnswer::Service => plain("service", "What there is.", shown("serviceDocument")),
+        SuccessAnswer::Xml => plain("metadata", "The model.", kinds(&["application/xml"])),
+        SuccessAnswer::Document => {
             vec![full(200, "document", "This document.", &["ETag"], shown("document")), unchanged()]
         }
         _ => written(row),
@@ -148,7 +148,7 @@ pub(super) fn successes(row: &Described) -> Vec<Success> {
 }
 
 /// What a write answers.
-fn written(row: &Described) -> Vec<Success> {
+fn written(row: &OpenApiCall) -> Vec<Success> {
     const CHANGED: [&str; 3] = ["ETag", "Contactd-Position", "Preference-Applied"];
     const MADE: [&str; 4] = ["ETag", "Location", "Contactd-Position", "Preference-Applied"];
     let minimal = |key, about| {
@@ -156,18 +156,18 @@ fn written(row: &Described) -> Vec<Success> {
     };
     let not_shown = || minimal("minimal", "Done, and not shown: Prefer: return=minimal.");
     match row.answered {
-        Answered::Created(name) => {
+        SuccessAnswer::Created(name) => {
             vec![full(201, &format!("{name}Created"), "What was created.", &MADE, shown(name)), not_shown()]
         }
-        Answered::Referred => {
+        SuccessAnswer::Referred => {
             let about = "Done, and not shown: Prefer: return=minimal, or the body named a contact that is there.";
             let created = full(201, "contactCreated", "What was created.", &MADE, shown("contact"));
             vec![created, minimal("referred", about)]
         }
-        Answered::Updated(name) => {
+        SuccessAnswer::Updated(name) => {
             vec![full(200, &format!("{name}Updated"), "As it is now.", &CHANGED, shown(name)), not_shown()]
         }
-        Answered::PhotoSet => {
+        SuccessAnswer::PhotoSet => {
             let about = "Done, and not shown: Prefer: return=minimal, or an empty body removed the photo.";
             let set = full(200, "photoSet", "The photo as it is now.", &CHANGED, shown("profilePhoto"));
             vec![set, minimal("photoGone", about)]
@@ -177,9 +177,12 @@ fn written(row: &Described) -> Vec<Success> {
 }
 
 /// The statuses with which a call can be refused.
-pub(super) fn refusals(route: &Route, row: &Described) -> BTreeSet<u16> {
+pub(super) fn refusals(route: &Route, row: &OpenApiCall) -> BTreeSet<u16> {
     let mut all = BTreeSet::from([400, 403, 406, 429, 500, 503]);
-    if matches!(row.answered, Answered::Count | Answered::Health | Answered::Document | Answered::Imported) {
+    if matches!(
+        row.answered,
+        SuccessAnswer::Count | SuccessAnswer::Health | SuccessAnswer::Document | SuccessAnswer::Imported
+    ) {
         all.remove(&406);
     }
     if route.need != Need::Open {
@@ -203,7 +206,7 @@ pub(super) fn refusals(route: &Route, row: &Described) -> BTreeSet<u16> {
     if route.offered == Offered::Notified {
         all.insert(501);
     }
-    if row.sent == Sent::Picture {
+    if row.sent == RequestContent::Picture {
         all.insert(415);
     }
     all.extend(row.also);
@@ -211,7 +214,7 @@ pub(super) fn refusals(route: &Route, row: &Described) -> BTreeSet<u16> {
 }
 
 /// Whether a call reads `Idempotency-Key`.
-pub(super) fn is_repeatable(row: &Described) -> bool {
+pub(super) fn is_repeatable(row: &OpenApiCall) -> bool {
     row.method == "POST"
         && ["/{user}/contacts", "/{user}/contacts/$ref", "/{user}/contactFolders"].contains(&row.address)
 }

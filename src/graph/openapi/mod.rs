@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-use self::operations::{Described, Sent, TAGS};
+use self::operations::{OpenApiCall, RequestContent, TAGS};
 use self::parameters::parameter;
 use self::schemas::schema;
 use crate::graph::authorize::Need;
@@ -119,7 +119,7 @@ fn in_path(path: &str, address: &str) -> Vec<Value> {
     keys.chain(["client-request-id"]).map(parameter).collect()
 }
 
-fn operation(shape: Shape, route: &Route, row: &Described, of: &str, responses: &mut Map<String, Value>) -> Value {
+fn operation(shape: Shape, route: &Route, row: &OpenApiCall, of: &str, responses: &mut Map<String, Value>) -> Value {
     let mut answers = Map::new();
     for (status, key, made) in answers::successes(row) {
         answers.insert(status.to_string(), json!({"$ref": format!("#/components/responses/{key}")}));
@@ -143,7 +143,7 @@ fn operation(shape: Shape, route: &Route, row: &Described, of: &str, responses: 
     if let Some(body) = body(shape, route, row) {
         operation["requestBody"] = body;
     }
-    if matches!(row.answered, operations::Answered::Page(_) | operations::Answered::Changes(_)) {
+    if matches!(row.answered, operations::SuccessAnswer::Page(_) | operations::SuccessAnswer::Changes(_)) {
         operation["x-ms-pageable"] = json!({"nextLinkName": "@odata.nextLink"});
     }
     operation
@@ -170,7 +170,7 @@ fn described(route: &Route) -> String {
 }
 
 /// Query options and headers.
-fn asked(route: &Route, row: &Described) -> Vec<Value> {
+fn asked(route: &Route, row: &OpenApiCall) -> Vec<Value> {
     let mut keys = row.options.to_vec();
     let is_open = route.need == Need::Open;
     if !is_open {
@@ -189,10 +189,10 @@ fn asked(route: &Route, row: &Described) -> Vec<Value> {
     keys.into_iter().map(parameter).collect()
 }
 
-fn body(shape: Shape, route: &Route, row: &Described) -> Option<Value> {
+fn body(shape: Shape, route: &Route, row: &OpenApiCall) -> Option<Value> {
     let (content, is_required) = match row.sent {
-        Sent::Nothing => return None,
-        Sent::Object(name, required) => {
+        RequestContent::Nothing => return None,
+        RequestContent::Object(name, required) => {
             let mut body = schema(name);
             if !required.is_empty() {
                 body["required"] = json!(required);
@@ -202,7 +202,7 @@ fn body(shape: Shape, route: &Route, row: &Described) -> Option<Value> {
             }
             (json!({"application/json": {"schema": body}}), true)
         }
-        Sent::Reference => {
+        RequestContent::Reference => {
             let mut content = json!({"schema": {"anyOf": [schema("contactInput"), schema("reference")]}});
             if let (Shape::Beta, Ok(example)) = (shape, serde_json::from_str::<Value>(EXAMPLE)) {
                 content["example"] = example;
@@ -210,8 +210,8 @@ fn body(shape: Shape, route: &Route, row: &Described) -> Option<Value> {
             (json!({"application/json": content}), true)
         }
         // OpenAPI 3.1 has no schema for bytes.
-        Sent::Picture => (json!({"image/*": {}}), false),
-        Sent::File => {
+        RequestContent::Picture => (json!({"image/*": {}}), false),
+        RequestContent::File => {
             let form =
                 json!({"type": "object", "properties": {"file": {"type": "string", "contentMediaType": "text/vcard"}}});
             (

@@ -1,14 +1,14 @@
 //! What the document says of each call besides what the table of calls (`routes.rs`) has: a row for each row there.
 
-use self::Answered::{
+use self::RequestContent::{File, Nothing, Object, Picture, Reference};
+use self::SuccessAnswer::{
     Batch, Bytes, Changes, Count, Created, Deleted, Document, Done, Exported, Health, Imported, One, Page,
 };
-use self::Answered::{PhotoSet, Referred, Service, Updated, Xml};
-use self::Sent::{File, Nothing, Object, Picture, Reference};
+use self::SuccessAnswer::{PhotoSet, Referred, Service, Updated, Xml};
 
 /// What a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sent {
+pub(super) enum RequestContent {
     Nothing,
     /// JSON of this schema, with these members.
     Object(&'static str, &'static [&'static str]),
@@ -22,7 +22,7 @@ pub(super) enum Sent {
 
 /// What an answer is if all goes well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answered {
+pub(super) enum SuccessAnswer {
     One(&'static str),
     Page(&'static str),
     Changes(&'static str),
@@ -46,7 +46,7 @@ pub(super) enum Answered {
 }
 
 /// What the document says of a call.
-pub(super) struct Described {
+pub(super) struct OpenApiCall {
     pub(super) method: &'static str,
     pub(super) address: &'static str,
     /// Its name. `operationId` has what it is called on in front.
@@ -55,16 +55,16 @@ pub(super) struct Described {
     pub(super) summary: &'static str,
     /// Query options, as keys of the parameters.
     pub(super) options: &'static [&'static str],
-    pub(super) sent: Sent,
-    pub(super) answered: Answered,
+    pub(super) sent: RequestContent,
+    pub(super) answered: SuccessAnswer,
     /// Whether it has a version, which `If-Match` and `If-None-Match` name.
     pub(super) has_version: bool,
     /// Statuses of refusals besides those that follow from the rest.
     pub(super) also: &'static [u16],
 }
 
-impl Described {
-    const fn sends(self, sent: Sent) -> Self {
+impl OpenApiCall {
+    const fn sends(self, sent: RequestContent) -> Self {
         Self { sent, ..self }
     }
 
@@ -84,9 +84,9 @@ const fn row(
     tag: &'static str,
     summary: &'static str,
     options: &'static [&'static str],
-    answered: Answered,
-) -> Described {
-    Described { method, address, name, tag, summary, options, sent: Nothing, answered, has_version: false, also: &[] }
+    answered: SuccessAnswer,
+) -> OpenApiCall {
+    OpenApiCall { method, address, name, tag, summary, options, sent: Nothing, answered, has_version: false, also: &[] }
 }
 
 /// The tags and what they are about.
@@ -131,13 +131,13 @@ const SMALL_ONE: &[&str] = &["select", "format"];
 const IMPORT: &[&str] = &["importFormat", "dateOrder", "map", "match", "dryRun"];
 const EXPORT: &[&str] = &["exportFormat", "filter", "search", "orderby", "photos", "guard", "aside"];
 
-const CONTACT: Sent = Object("contactInput", &[]);
+const CONTACT: RequestContent = Object("contactInput", &[]);
 const TERMS: &[&str] = &["changeType", "expirationDateTime", "notificationUrl", "resource"];
-const IDS: Sent = Object("convertIds", &[]);
+const IDS: RequestContent = Object("convertIds", &[]);
 
 /// A line a call, in the order of the table of calls.
 #[rustfmt::skip]
-pub(super) static OPERATIONS: &[Described] = &[
+pub(super) static OPERATIONS: &[OpenApiCall] = &[
     row("GET", "/healthz", "getHealth", SERVICE, "Whether a row can be read", NONE, Health),
     row("GET", "/", "getServiceDocument", SERVICE, "The service document", FORMAT, Service),
     row("GET", "/$metadata", "getMetadata", SERVICE, "The model, as CSDL", &["formatXml"], Xml),
@@ -222,6 +222,6 @@ pub(super) static OPERATIONS: &[Described] = &[
 ];
 
 /// What is said of a call.
-pub(super) fn of(method: &str, address: &str) -> Option<&'static Described> {
+pub(super) fn of(method: &str, address: &str) -> Option<&'static OpenApiCall> {
     OPERATIONS.iter().find(|row| (row.method, row.address) == (method, address))
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::extended::{MAX_ID, MAX_PROPERTIES, MULTI, SINGLE};
 use crate::domain::extension::{MAX_EXTENSIONS, MAX_MEMBERS};
 use crate::graph::exchange_ids::{self, FORMATS, MAX_IDS};
-use crate::graph::model::{self, Class, Element, Enumeration, Navigation, Of, Property, Type};
+use crate::graph::model::{self, EdmElement, EdmEnum, EdmNavigation, EdmProperty, EdmType, Type, TypeKind};
 use crate::odata::shape::Shape;
 
 /// Names of members that bodies may have anywhere and that are ignored.
@@ -31,10 +31,10 @@ pub(super) fn schema(name: &str) -> Value {
 
 /// All schemas of a shape.
 pub(super) fn all(shape: Shape) -> Map<String, Value> {
-    let model = Model { elements: model::elements(shape) };
+    let model = SchemaElements { elements: model::elements(shape) };
     let mut all = around();
     for element in &model.elements {
-        let Element::Type(of) = element else { continue };
+        let EdmElement::Type(of) = element else { continue };
         if UNSEEN.contains(&of.name) {
             continue;
         }
@@ -110,14 +110,14 @@ fn changes(name: &str) -> Value {
     })
 }
 
-struct Model {
-    elements: Vec<Element>,
+struct SchemaElements {
+    elements: Vec<EdmElement>,
 }
 
-impl Model {
-    fn enumeration(&self, name: &str) -> Option<&Enumeration> {
+impl SchemaElements {
+    fn enumeration(&self, name: &str) -> Option<&EdmEnum> {
         self.elements.iter().find_map(|element| match element {
-            Element::Enumeration(of) if of.name == name => Some(of),
+            EdmElement::Enumeration(of) if of.name == name => Some(of),
             _ => None,
         })
     }
@@ -127,8 +127,8 @@ impl Model {
         let own = model::properties(&self.elements, of.name);
         let mut members = Map::new();
         let annotations: &[&str] = match of.class {
-            Class::Complex => &["@odata.type"],
-            Class::Stream => &["@odata.context", "@odata.mediaContentType", "@odata.mediaEtag"],
+            TypeKind::Complex => &["@odata.type"],
+            TypeKind::Stream => &["@odata.context", "@odata.mediaContentType", "@odata.mediaEtag"],
             _ => &["@odata.context", "@odata.etag", "@odata.type"],
         };
         members.extend(annotations.iter().map(|name| ((*name).to_owned(), text())));
@@ -139,17 +139,17 @@ impl Model {
             of.links.iter().filter(|link| link.is_list).for_each(|link| expanded(&mut members, *link));
         }
         // Of complex types only members with a value are shown.
-        let is_required = |property: &&Property| !property.is_nullable && of.class != Class::Complex;
+        let is_required = |property: &&EdmProperty| !property.is_nullable && of.class != TypeKind::Complex;
         let required: Vec<_> = own.iter().filter(is_required).map(|property| property.name).collect();
         let mut schema = json!({"type": "object", "description": of.about, "properties": members});
         if !required.is_empty() {
             schema["required"] = json!(required);
         }
-        if of.class == Class::Complex {
+        if of.class == TypeKind::Complex {
             schema["patternProperties"] = json!({ANNOTATION: {}});
             schema["additionalProperties"] = json!(false);
         }
-        if of.class == Class::Open {
+        if of.class == TypeKind::Open {
             schema["additionalProperties"] = json!(true);
         }
         schema
@@ -187,7 +187,7 @@ impl Model {
             "additionalProperties": false,
         });
         match of.class {
-            Class::Open => {
+            TypeKind::Open => {
                 schema["additionalProperties"] = json!(true);
                 // Besides id and extensionName.
                 schema["maxProperties"] = json!(MAX_MEMBERS + 2);
@@ -198,7 +198,7 @@ impl Model {
         schema
     }
 
-    fn input(&self, of: &str, property: &Property) -> Value {
+    fn input(&self, of: &str, property: &EdmProperty) -> Value {
         match (of, property.name) {
             ("singleValueLegacyExtendedProperty" | "multiValueLegacyExtendedProperty", "id") => {
                 json!({"type": "string", "maxLength": MAX_ID, "description": "Type, namespace and name.",
@@ -217,7 +217,7 @@ impl Model {
         }
     }
 
-    fn property(&self, property: &Property, is_sent: bool) -> Value {
+    fn property(&self, property: &EdmProperty, is_sent: bool) -> Value {
         let nullable = property.is_nullable;
         let mut schema = match property.of {
             _ if property.is_list => {
@@ -230,7 +230,7 @@ impl Model {
                 }
                 list
             }
-            Of::Named(name) if self.enumeration(name).is_none() => {
+            EdmType::Named(name) if self.enumeration(name).is_none() => {
                 if nullable {
                     json!({"anyOf": [schema(name), {"type": "null"}]})
                 } else {
@@ -255,19 +255,19 @@ impl Model {
     }
 
     /// One value of a property, which is not null.
-    fn value(&self, property: &Property) -> Value {
+    fn value(&self, property: &EdmProperty) -> Value {
         let mut value = match property.of {
-            Of::Text | Of::Date => text(),
-            Of::Boolean => json!({"type": "boolean"}),
-            Of::Int32 => json!({"type": "integer", "format": "int32"}),
-            Of::Int64 => json!({"type": "integer", "format": "int64"}),
-            Of::Time => json!({"type": "string", "format": "date-time"}),
-            Of::Named(name) => match self.enumeration(name) {
-                Some(Enumeration { members, is_open: true, .. }) => {
+            EdmType::Text | EdmType::Date => text(),
+            EdmType::Boolean => json!({"type": "boolean"}),
+            EdmType::Int32 => json!({"type": "integer", "format": "int32"}),
+            EdmType::Int64 => json!({"type": "integer", "format": "int64"}),
+            EdmType::Time => json!({"type": "string", "format": "date-time"}),
+            EdmType::Named(name) => match self.enumeration(name) {
+                Some(EdmEnum { members, is_open: true, .. }) => {
                     json!({"type": "string", "examples": members,
                         "description": format!("One of {}. Lenient handling keeps other texts.", members.join(", "))})
                 }
-                Some(Enumeration { members, .. }) => json!({"type": "string", "enum": members}),
+                Some(EdmEnum { members, .. }) => json!({"type": "string", "enum": members}),
                 None => return schema(name),
             },
         };
@@ -282,7 +282,7 @@ impl Model {
 }
 
 /// What `$expand` adds to a contact or a folder.
-fn expanded(members: &mut Map<String, Value>, link: Navigation) {
+fn expanded(members: &mut Map<String, Value>, link: EdmNavigation) {
     let of = if link.of == "extension" { "openTypeExtension" } else { link.of };
     members.insert(link.name.to_owned(), array_of(of));
     members.insert(format!("{}@odata.context", link.name), text());

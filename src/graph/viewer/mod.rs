@@ -26,10 +26,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 pub(crate) struct Asset {
     name: &'static str,
     kind: &'static str,
-    body: Bytes,
+    body: AssetContent,
 }
 
-enum Bytes {
+enum AssetContent {
     Plain(&'static str),
     /// Compressed; unpacked once for clients that do not accept that.
     Packed(&'static [u8], OnceLock<Vec<u8>>),
@@ -39,27 +39,27 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Swagger UI's files are those of its package, see `swagger-ui/README.md`.
 static ASSETS: [Asset; 6] = [
-    Asset { name: "start.js", kind: "text/javascript", body: Bytes::Plain(include_str!("start.js")) },
+    Asset { name: "start.js", kind: "text/javascript", body: AssetContent::Plain(include_str!("start.js")) },
     Asset {
         name: "swagger-ui-bundle.js",
         kind: "text/javascript",
-        body: Bytes::Packed(include_bytes!("swagger-ui/swagger-ui-bundle.js.gz"), OnceLock::new()),
+        body: AssetContent::Packed(include_bytes!("swagger-ui/swagger-ui-bundle.js.gz"), OnceLock::new()),
     },
     Asset {
         name: "swagger-ui.css",
         kind: "text/css",
-        body: Bytes::Packed(include_bytes!("swagger-ui/swagger-ui.css.gz"), OnceLock::new()),
+        body: AssetContent::Packed(include_bytes!("swagger-ui/swagger-ui.css.gz"), OnceLock::new()),
     },
-    Asset { name: "LICENSE", kind: TEXT, body: Bytes::Plain(include_str!("swagger-ui/LICENSE")) },
-    Asset { name: "NOTICE", kind: TEXT, body: Bytes::Plain(include_str!("swagger-ui/NOTICE")) },
+    Asset { name: "LICENSE", kind: TEXT, body: AssetContent::Plain(include_str!("swagger-ui/LICENSE")) },
+    Asset { name: "NOTICE", kind: TEXT, body: AssetContent::Plain(include_str!("swagger-ui/NOTICE")) },
     Asset {
         name: "swagger-ui-bundle.js.LICENSE.txt",
         kind: TEXT,
-        body: Bytes::Plain(include_str!("swagger-ui/swagger-ui-bundle.js.LICENSE.txt")),
+        body: AssetContent::Plain(include_str!("swagger-ui/swagger-ui-bundle.js.LICENSE.txt")),
     },
 ];
 static PAGE: Asset =
-    Asset { name: "", kind: "text/html; charset=utf-8", body: Bytes::Plain(include_str!("page.html")) };
+    Asset { name: "", kind: "text/html; charset=utf-8", body: AssetContent::Plain(include_str!("page.html")) };
 
 /// The front end.
 pub(crate) struct Viewer;
@@ -83,7 +83,7 @@ fn place(path: &str) -> Option<Place> {
 }
 
 impl FrontEnd for Viewer {
-    type Call<'a> = (RequestHead<'a>, Place);
+    type Routed<'a> = (RequestHead<'a>, Place);
 
     const SCHEMES: &'static [Scheme] = &[Scheme::Bearer];
     const HEADERS: &'static [(&'static str, &'static str)] = &[];
@@ -92,13 +92,13 @@ impl FrontEnd for Viewer {
         place(path).is_some()
     }
 
-    fn read<'a>(&'a self, _: &'a Api, head: RequestHead<'a>) -> Result<Self::Call<'a>, Error> {
+    fn read<'a>(&'a self, _: &'a Api, head: RequestHead<'a>) -> Result<Self::Routed<'a>, Error> {
         let last = head.path.rsplit('/').next().unwrap_or_default();
         let place = place(head.path).ok_or_else(|| Error::NoSegment(last.to_owned()))?;
         Ok((head, place))
     }
 
-    fn route((_, place): &Self::Call<'_>) -> &'static str {
+    fn route((_, place): &Self::Routed<'_>) -> &'static str {
         if matches!(place, Place::File(_)) { "/docs/{file}" } else { "/docs" }
     }
 
@@ -106,16 +106,16 @@ impl FrontEnd for Viewer {
         vec![("GET", "/docs"), ("GET", "/docs/{file}")]
     }
 
-    fn class(_: &Self::Call<'_>) -> RequestClass {
+    fn class(_: &Self::Routed<'_>) -> RequestClass {
         RequestClass::Request
     }
 
-    fn body((head, _): &Self::Call<'_>) -> Result<BodyUse, Error> {
+    fn body((head, _): &Self::Routed<'_>) -> Result<BodyUse, Error> {
         let reads = *head.method == Method::GET || *head.method == Method::HEAD;
         if reads { Ok(BodyUse::Not) } else { Err(Error::MethodNotAllowed(vec!["GET"])) }
     }
 
-    fn open((head, place): &Self::Call<'_>) -> Option<Result<Answer, Error>> {
+    fn open((head, place): &Self::Routed<'_>) -> Option<Result<Answer, Error>> {
         Some(match place {
             Place::Page => shown(head.headers, &PAGE).and_then(|page| page.header("Content-Security-Policy", POLICY)),
             Place::Slash => Answer::empty(308).and_then(|answer| answer.header("Location", "../docs")),
@@ -123,15 +123,15 @@ impl FrontEnd for Viewer {
         })
     }
 
-    fn admit(&self, _: &Self::Call<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
+    fn admit(&self, _: &Self::Routed<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
         Ok(None)
     }
 
-    fn received(&self, _: &Self::Call<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
+    fn received(&self, _: &Self::Routed<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
         Ok(())
     }
 
-    async fn perform(_: &Self::Call<'_>, _: &Caller, _: &Permit, _: &[u8]) -> Result<Answer, Error> {
+    async fn perform(_: &Self::Routed<'_>, _: &Caller, _: &Permit, _: &[u8]) -> Result<Answer, Error> {
         Err(Error::invalid(Kind::Request, "", "The page needs no token."))
     }
 
@@ -150,8 +150,8 @@ impl FrontEnd for Viewer {
 
 fn shown(asked: &HeaderMap, asset: &'static Asset) -> Result<Answer, Error> {
     let answer = match &asset.body {
-        Bytes::Plain(text) => Answer { body: Some((*text).as_bytes().to_vec().into()), ..Answer::empty(200)? },
-        Bytes::Packed(packed, plain) => packed::packed_in_program(asked, packed, plain)?,
+        AssetContent::Plain(text) => Answer { body: Some((*text).as_bytes().to_vec().into()), ..Answer::empty(200)? },
+        AssetContent::Packed(packed, plain) => packed::packed_in_program(asked, packed, plain)?,
     };
     // The same until the program is updated.
     answer

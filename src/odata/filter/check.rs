@@ -18,7 +18,7 @@ use crate::domain::query::typed::{
 use crate::odata::filter::aliases::Resolver;
 use crate::odata::filter::ast::{Binary, Expr, ExprNode};
 use crate::odata::filter::model::{Model, ModelComplex, ModelProperty, ModelTarget};
-use crate::odata::filter::value::{Enumeration, Number, Typed, alike, compare_ordered, literal};
+use crate::odata::filter::value::{EnumMembers, Number, Typed, alike, compare_ordered, literal};
 pub(super) use crate::odata::filter::views::{VariableBinding, Variables};
 use crate::odata::filter::{Fault, views};
 
@@ -393,7 +393,7 @@ impl<'a> Checker<'a> {
     }
 
     /// In strict handling, a literal compared with an enumeration must be one of its members.
-    fn check_member(&self, known: Option<Enumeration>, sides: [&TextValue; 2], at: usize) -> Result<(), Fault> {
+    fn check_member(&self, known: Option<EnumMembers>, sides: [&TextValue; 2], at: usize) -> Result<(), Fault> {
         let Some((name, members)) = known.filter(|_| self.strict) else { return Ok(()) };
         for side in sides {
             if let TextValue::Constant(Some(text)) = side

@@ -18,7 +18,7 @@ pub(super) enum Typed {
     /// A text literal as written, since ids are case-sensitive.
     Quoted(String),
     /// With name and members of the type if it is an enumeration.
-    Text(TextValue, Option<Enumeration>),
+    Text(TextValue, Option<EnumMembers>),
     Id(Id),
     /// The id of the extended property that is this view on the contact.
     ViewId(View),
@@ -31,7 +31,7 @@ pub(super) enum Typed {
     Fraction(Box<Self>),
 }
 
-pub(super) type Enumeration = (&'static str, &'static [&'static str]);
+pub(super) type EnumMembers = (&'static str, &'static [&'static str]);
 
 /// A number, as a whole number or in millionths.
 #[derive(Debug, Clone)]

@@ -6,14 +6,14 @@ use ring::hmac;
 use crate::oidc::tests::*;
 
 /// Signed by the issuer's own key, header and claims as they are given.
-fn refused(pair: &Pair, header: &str, claims: &str) -> &'static str {
+fn refused(pair: &SigningPair, header: &str, claims: &str) -> &'static str {
     let token = pair.token(header, claims);
     read(&token, &set(&[pair.public("k")])).expect_err(header)
 }
 
 #[test]
 fn a_token_that_is_not_signed_is_refused() {
-    let (pair, claims) = (Pair::rsa(), user().to_string());
+    let (pair, claims) = (SigningPair::rsa(), user().to_string());
     let keys = set(&[pair.public("k")]);
     for algorithm in ["none", "None", "NONE", "nOnE", "", "RS256", "HS256"] {
         let header = json!({"alg": algorithm, "kid": "k"}).to_string();
@@ -26,7 +26,7 @@ fn a_token_that_is_not_signed_is_refused() {
 
 #[test]
 fn a_public_key_is_no_shared_secret() {
-    let (pair, claims) = (Pair::rsa(), user().to_string());
+    let (pair, claims) = (SigningPair::rsa(), user().to_string());
     let key = pair.public("k");
     let keys = set(std::slice::from_ref(&key));
     let n = key["n"].as_str().unwrap();
@@ -46,7 +46,7 @@ fn a_public_key_is_no_shared_secret() {
 
 #[test]
 fn a_signature_of_nothing_is_refused() {
-    for (pair, length) in [(Pair::rsa(), 256), (Pair::es(), 64), (Pair::ed(), 64)] {
+    for (pair, length) in [(SigningPair::rsa(), 256), (SigningPair::es(), 64), (SigningPair::ed(), 64)] {
         let header = json!({"alg": pair.algorithm(), "kid": "k"}).to_string();
         let signed = format!("{}.{}", base64(header), base64(user().to_string()));
         for signature in [vec![0; length], vec![255; length], vec![], vec![0; length - 1], vec![0; length + 1]] {
@@ -57,7 +57,7 @@ fn a_signature_of_nothing_is_refused() {
 
 #[test]
 fn the_algorithm_is_the_keys_and_not_the_tokens() {
-    for pair in [Pair::rsa(), Pair::es(), Pair::ed()] {
+    for pair in [SigningPair::rsa(), SigningPair::es(), SigningPair::ed()] {
         for algorithm in ["RS256", "ES256", "EdDSA", "Ed25519", "RS384", "PS256", "ES384", "ES256K", "rs256", "HS512"] {
             let is_own = algorithm == pair.algorithm() || algorithm == "Ed25519" && pair.algorithm() == "EdDSA";
             let token = pair.token(&json!({"alg": algorithm, "kid": "k"}).to_string(), &user().to_string());
@@ -68,7 +68,7 @@ fn the_algorithm_is_the_keys_and_not_the_tokens() {
 
 #[test]
 fn a_key_that_comes_with_the_token_is_not_used() {
-    let (own, theirs) = (Pair::ed(), Pair::ed());
+    let (own, theirs) = (SigningPair::ed(), SigningPair::ed());
     let keys = set(&[own.public("k")]);
     for id in ["k", "theirs", "../../dev/null", "' or 1=1 --"] {
         let header = json!({
@@ -84,7 +84,7 @@ fn a_key_that_comes_with_the_token_is_not_used() {
 
 #[test]
 fn a_header_that_asks_for_more_is_refused() {
-    let (pair, claims) = (Pair::ed(), user().to_string());
+    let (pair, claims) = (SigningPair::ed(), user().to_string());
     for header in [
         r#"{"alg":"EdDSA","kid":"k","crit":["exp"]}"#,
         r#"{"alg":"EdDSA","kid":"k","crit":[]}"#,
@@ -118,7 +118,7 @@ fn a_header_that_asks_for_more_is_refused() {
 
 #[test]
 fn claims_that_stand_twice_are_refused() {
-    let (pair, claims) = (Pair::ed(), user().to_string());
+    let (pair, claims) = (SigningPair::ed(), user().to_string());
     let header = r#"{"alg":"EdDSA","kid":"k"}"#;
     let rest = claims.strip_prefix('{').unwrap();
     for more in
@@ -130,7 +130,7 @@ fn claims_that_stand_twice_are_refused() {
 
 #[test]
 fn what_is_too_long_or_too_deep_is_refused() {
-    let (pair, header) = (Pair::ed(), r#"{"alg":"EdDSA","kid":"k"}"#);
+    let (pair, header) = (SigningPair::ed(), r#"{"alg":"EdDSA","kid":"k"}"#);
     let keys = set(&[pair.public("k")]);
     let padded = |bytes: usize| pair.issue("k", &with(&[("x", json!("x".repeat(bytes)))]));
     assert!(read(&padded(11_000), &keys).is_ok());
@@ -150,7 +150,7 @@ fn what_is_too_long_or_too_deep_is_refused() {
 
 #[test]
 fn a_part_has_one_spelling() {
-    let pair = Pair::ed();
+    let pair = SigningPair::ed();
     let (keys, token) = (set(&[pair.public("k")]), pair.issue("k", &user()));
     let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("{token}") };
     for spelt in [
@@ -182,13 +182,13 @@ proptest! {
 
     #[test]
     fn any_text_is_refused_and_nothing_falls_over(text in "[A-Za-z0-9_.-]{0,200}|\\PC{0,80}") {
-        prop_assert!(read(&text, &set(&[Pair::ed().public("k")])).is_err());
+        prop_assert!(read(&text, &set(&[SigningPair::ed().public("k")])).is_err());
         let _ = is_token(&text);
     }
 
     #[test]
     fn a_token_that_is_cut_or_changed_anywhere_is_refused(at in any::<prop::sample::Index>(), to in "[A-Za-z0-9_.-]") {
-        for pair in [Pair::es(), Pair::ed()] {
+        for pair in [SigningPair::es(), SigningPair::ed()] {
             let (keys, token) = (set(&[pair.public("k")]), pair.issue("k", &user()));
             let at = at.index(token.len());
             prop_assert!(read(&token[..at], &keys).is_err());
@@ -200,7 +200,7 @@ proptest! {
 
     #[test]
     fn a_signature_with_a_bit_turned_is_refused(bit in 0usize..8, at in any::<prop::sample::Index>()) {
-        for pair in [Pair::rsa(), Pair::es(), Pair::ed()] {
+        for pair in [SigningPair::rsa(), SigningPair::es(), SigningPair::ed()] {
             let (keys, token) = (set(&[pair.public("k")]), pair.issue("k", &user()));
             let (signed, signature) = token.rsplit_once('.').unwrap();
             let mut signature = URL_SAFE.decode(signature).unwrap();
@@ -220,10 +220,10 @@ proptest! {
             Just(json!([{"kty": "OKP"}])), Just(json!({"k": []})),
         ],
     ) {
-        let (own, theirs) = (Pair::ed(), Pair::ed());
+        let (own, theirs) = (SigningPair::ed(), SigningPair::ed());
         let mut header = json!({"alg": "EdDSA", "kid": "k"});
         header[name] = value;
-        let keys = set(&[own.public("k"), Pair::rsa().public("r")]);
+        let keys = set(&[own.public("k"), SigningPair::rsa().public("r")]);
         prop_assert!(read(&theirs.token(&header.to_string(), &user().to_string()), &keys).is_err());
         // Whether it is taken or not, what it says is what was signed.
         if let Ok(verified) = read(&own.token(&header.to_string(), &user().to_string()), &keys) {
@@ -238,7 +238,7 @@ proptest! {
         let part = base64(vec![byte; length]);
         let key = json!({"kty": kty, "crv": crv, "kid": "k", "n": part, "e": base64([byte]), "x": part, "y": part, "k": part});
         let keys = set(&[key]);
-        for pair in [Pair::rsa(), Pair::es(), Pair::ed()] {
+        for pair in [SigningPair::rsa(), SigningPair::es(), SigningPair::ed()] {
             prop_assert!(read(&pair.issue("k", &user()), &keys).is_err());
         }
     }

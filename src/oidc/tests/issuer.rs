@@ -22,13 +22,13 @@ pub(super) fn base64(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// A pair of keys.
-pub(super) enum Pair {
+pub(super) enum SigningPair {
     Rsa(RsaKeyPair),
     Es(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
 }
 
-impl Pair {
+impl SigningPair {
     pub(super) fn rsa() -> Self {
         let pem = include_bytes!("../../../tests/oidc/rsa.key");
         let key = PrivatePkcs8KeyDer::from_pem_slice(pem).unwrap();
@@ -96,7 +96,7 @@ impl Pair {
 }
 
 /// A server on this machine.
-pub(super) struct Server {
+pub(super) struct IssuerServer {
     pub(super) url: String,
     pub(super) says: Arc<Mutex<Says>>,
 }
@@ -113,7 +113,7 @@ pub(super) struct Says {
     pub(super) asked: usize,
 }
 
-impl Server {
+impl IssuerServer {
     pub(super) fn new(keys: &[Value]) -> Self {
         Self::start(keys, "http://127.0.0.1", None)
     }

@@ -1,6 +1,6 @@
 //! How long keys and tokens last, and what an issuer may do meanwhile.
 
-use crate::oidc::tests::issuer::Server;
+use crate::oidc::tests::issuer::IssuerServer;
 use crate::oidc::tests::*;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -9,12 +9,12 @@ fn times(fresh: Duration, stale: Duration, pause: Duration) -> KeyTimes {
     KeyTimes { fresh, stale, pause }
 }
 
-fn provider(server: &Server, times: KeyTimes) -> Provider {
+fn provider(server: &IssuerServer, times: KeyTimes) -> Provider {
     let audiences = vec!["api://contactd".to_owned()];
     Provider::new(OidcSettings { issuer: server.url.clone(), audiences, times, ..OidcSettings::default() }).unwrap()
 }
 
-fn claims(server: &Server, subject: &str) -> Value {
+fn claims(server: &IssuerServer, subject: &str) -> Value {
     let now = clock::now() / 1_000_000;
     with(&[
         ("iss", json!(server.url)),
@@ -30,8 +30,8 @@ const UNAVAILABLE: Unverified = Unverified::Unavailable("the issuer's keys are u
 
 #[tokio::test]
 async fn keys_are_asked_for_once_however_many_wait() {
-    let pair = Pair::ed();
-    let server = Server::new(&[pair.public("k")]);
+    let pair = SigningPair::ed();
+    let server = IssuerServer::new(&[pair.public("k")]);
     server.set(|says| says.delay = Duration::from_millis(100));
     let provider = provider(&server, times(MINUTE, MINUTE, MINUTE));
     assert_eq!(server.asked(), 0);
@@ -45,8 +45,8 @@ async fn keys_are_asked_for_once_however_many_wait() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_does_not_undo_what_it_began() {
-    let pair = Pair::ed();
-    let server = Server::new(&[pair.public("k")]);
+    let pair = SigningPair::ed();
+    let server = IssuerServer::new(&[pair.public("k")]);
     server.set(|says| says.delay = Duration::from_millis(100));
     let provider = provider(&server, times(MINUTE, MINUTE, MINUTE));
     let token = pair.issue("k", &claims(&server, "s"));
@@ -58,8 +58,8 @@ async fn a_client_that_goes_away_does_not_undo_what_it_began() {
 
 #[tokio::test]
 async fn a_new_key_is_asked_for_and_a_withdrawn_one_ends_its_tokens() {
-    let (old, new) = (Pair::ed(), Pair::es());
-    let server = Server::new(&[old.public("old")]);
+    let (old, new) = (SigningPair::ed(), SigningPair::es());
+    let server = IssuerServer::new(&[old.public("old")]);
     let provider = provider(&server, times(MINUTE, MINUTE, Duration::ZERO));
     let (first, second) = (old.issue("old", &claims(&server, "s")), new.issue("new", &claims(&server, "s")));
     assert!(provider.verify(&first).await.is_ok());
@@ -74,21 +74,21 @@ async fn a_new_key_is_asked_for_and_a_withdrawn_one_ends_its_tokens() {
 
 #[tokio::test]
 async fn a_withdrawn_key_ends_its_tokens_when_keys_are_no_longer_fresh() {
-    let pair = Pair::ed();
-    let server = Server::new(&[pair.public("k")]);
+    let pair = SigningPair::ed();
+    let server = IssuerServer::new(&[pair.public("k")]);
     let provider = provider(&server, times(Duration::from_millis(50), MINUTE, Duration::ZERO));
     let token = pair.issue("k", &claims(&server, "s"));
     assert!(provider.verify(&token).await.is_ok());
     // The same name for another key.
-    server.keys(&[Pair::ed().public("k")]);
+    server.keys(&[SigningPair::ed().public("k")]);
     tokio::time::sleep(Duration::from_millis(60)).await;
     assert_eq!(provider.verify(&token).await, Err(REFUSED));
 }
 
 #[tokio::test]
 async fn strangers_cannot_make_us_hammer_the_issuer() {
-    let (pair, theirs) = (Pair::ed(), Pair::ed());
-    let server = Server::new(&[pair.public("k")]);
+    let (pair, theirs) = (SigningPair::ed(), SigningPair::ed());
+    let server = IssuerServer::new(&[pair.public("k")]);
     let provider = provider(&server, times(MINUTE, MINUTE, MINUTE));
     assert!(provider.verify(&pair.issue("k", &claims(&server, "s"))).await.is_ok());
     for i in 0..50 {
@@ -98,7 +98,7 @@ async fn strangers_cannot_make_us_hammer_the_issuer() {
     }
     assert_eq!(server.asked(), 1);
     // Nor without keys, nor by what is not even meant for us.
-    let (server, pair) = (Server::new(&[]), Pair::ed());
+    let (server, pair) = (IssuerServer::new(&[]), SigningPair::ed());
     server.set(|says| says.status = 500);
     let provider = self::provider(&server, times(MINUTE, MINUTE, MINUTE));
     for (name, value) in [("aud", json!("x")), ("iss", json!("x")), ("exp", json!(1))] {
@@ -115,8 +115,8 @@ async fn strangers_cannot_make_us_hammer_the_issuer() {
 
 #[tokio::test]
 async fn keys_serve_on_for_a_while_when_the_issuer_fails() {
-    let pair = Pair::ed();
-    let server = Server::new(&[pair.public("k")]);
+    let pair = SigningPair::ed();
+    let server = IssuerServer::new(&[pair.public("k")]);
     let (fresh, stale) = (Duration::from_millis(50), Duration::from_millis(600));
     let provider = provider(&server, times(fresh, stale, Duration::ZERO));
     let token = pair.issue("k", &claims(&server, "s"));
@@ -139,8 +139,8 @@ async fn keys_serve_on_for_a_while_when_the_issuer_fails() {
 
 #[tokio::test]
 async fn nobody_waits_for_an_issuer_that_fails_while_there_are_keys() {
-    let pair = Pair::ed();
-    let server = Server::new(&[pair.public("k")]);
+    let pair = SigningPair::ed();
+    let server = IssuerServer::new(&[pair.public("k")]);
     let provider = provider(&server, times(Duration::ZERO, MINUTE, Duration::ZERO));
     let token = pair.issue("k", &claims(&server, "s"));
     assert!(provider.verify(&token).await.is_ok());
@@ -155,13 +155,13 @@ async fn nobody_waits_for_an_issuer_that_fails_while_there_are_keys() {
     assert!(soon.await.is_ok());
 }
 
-type Change = Box<dyn Fn(&mut issuer::Says)>;
+type IssuerChange = Box<dyn Fn(&mut issuer::Says)>;
 
 #[tokio::test]
 async fn what_an_issuer_says_wrong_gives_no_keys() {
-    let pair = Pair::ed();
+    let pair = SigningPair::ed();
     let huge = format!(r#"{{"keys": [], "x": "{}"}}"#, "x".repeat(600 << 10));
-    let changes: [(&str, Change); 12] = [
+    let changes: [(&str, IssuerChange); 12] = [
         ("another issuer", Box::new(|says| says.document["issuer"] = json!("https://evil.example/"))),
         ("no issuer", Box::new(|says| says.document = json!({"jwks_uri": "http://127.0.0.1/"}))),
         (
@@ -181,22 +181,22 @@ async fn what_an_issuer_says_wrong_gives_no_keys() {
         ("too much", Box::new(move |says| says.keys.clone_from(&huge))),
     ];
     for (what, change) in changes {
-        let server = Server::new(&[pair.public("k")]);
+        let server = IssuerServer::new(&[pair.public("k")]);
         server.set(|says| change(says));
         let provider = provider(&server, KeyTimes::default());
         let verified = provider.verify(&pair.issue("k", &claims(&server, "s"))).await;
         assert_eq!(verified, Err(UNAVAILABLE), "{what}");
     }
     // One whose keys are of no use has none to use.
-    let server = Server::new(&[json!({"kty": "oct", "k": "x", "kid": "k"})]);
+    let server = IssuerServer::new(&[json!({"kty": "oct", "k": "x", "kid": "k"})]);
     let verified = provider(&server, KeyTimes::default()).verify(&pair.issue("k", &claims(&server, "s"))).await;
     assert_eq!(verified, Err(REFUSED));
 }
 
 #[tokio::test]
 async fn keys_are_had_by_tls_from_whom_an_authority_vouches_for() {
-    let pair = Pair::ed();
-    let server = Server::with_tls(&[pair.public("k")]);
+    let pair = SigningPair::ed();
+    let server = IssuerServer::with_tls(&[pair.public("k")]);
     let token = pair.issue("k", &claims(&server, "s"));
     let settings = |ca_file: Option<&str>| OidcSettings {
         issuer: server.url.clone(),
@@ -215,8 +215,8 @@ async fn keys_are_had_by_tls_from_whom_an_authority_vouches_for() {
 
 #[tokio::test]
 async fn an_issuer_that_is_not_there_or_says_nothing_is_given_up() {
-    let pair = Pair::ed();
-    let server = Server::new(&[]);
+    let pair = SigningPair::ed();
+    let server = IssuerServer::new(&[]);
     server.set(|says| says.delay = MINUTE);
     let waiting = provider(&server, KeyTimes::default());
     let token = pair.issue("k", &claims(&server, "s"));
@@ -232,8 +232,8 @@ async fn an_issuer_that_is_not_there_or_says_nothing_is_given_up() {
 
 #[tokio::test]
 async fn a_remembered_token_ends_when_it_says() {
-    let pair = Pair::ed();
-    let server = Server::new(&[pair.public("k")]);
+    let pair = SigningPair::ed();
+    let server = IssuerServer::new(&[pair.public("k")]);
     let provider = provider(&server, KeyTimes::default());
     let mut claims = claims(&server, "s");
     claims["exp"] = json!(clock::now() / 1_000_000 - SKEW + 2);

@@ -4,7 +4,7 @@ mod lasting;
 
 use serde_json::{Value, json};
 
-use crate::oidc::tests::issuer::{Pair, base64};
+use crate::oidc::tests::issuer::{SigningPair, base64};
 use crate::oidc::token::UnverifiedToken;
 use crate::oidc::*;
 use base64::Engine as _;
@@ -58,8 +58,8 @@ fn trusting(name_claim: Option<&str>, text: &str, keys: &KeySet) -> Result<Verif
 
 #[test]
 fn tokens_of_three_algorithms_are_read() {
-    for pair in [Pair::rsa(), Pair::es(), Pair::ed()] {
-        let keys = set(&[Pair::es().public("other"), pair.public("k1"), Pair::ed().public("another")]);
+    for pair in [SigningPair::rsa(), SigningPair::es(), SigningPair::ed()] {
+        let keys = set(&[SigningPair::es().public("other"), pair.public("k1"), SigningPair::ed().public("another")]);
         let verified = read(&pair.issue("k1", &user()), &keys).unwrap();
         let expected = Verified {
             issuer: ISSUER.into(),
@@ -78,7 +78,7 @@ fn tokens_of_three_algorithms_are_read() {
 
 #[test]
 fn an_application_is_told_from_a_user() {
-    let pair = Pair::ed();
+    let pair = SigningPair::ed();
     let keys = set(&[pair.public("k")]);
     let roles = json!(["Contacts.Read"]);
     let no = Value::Null;
@@ -113,7 +113,7 @@ fn an_application_is_told_from_a_user() {
 
 #[test]
 fn a_token_that_was_delegated_or_names_a_person_is_no_applications() {
-    let pair = Pair::ed();
+    let pair = SigningPair::ed();
     let keys = set(&[pair.public("k")]);
     let mut of_application = without(&["scp", "preferred_username"]);
     of_application["sub"] = of_application["oid"].clone();
@@ -155,7 +155,7 @@ fn a_token_that_was_delegated_or_names_a_person_is_no_applications() {
 
 #[test]
 fn a_token_holds_within_its_times_and_a_minute_more() {
-    let pair = Pair::ed();
+    let pair = SigningPair::ed();
     let keys = set(&[pair.public("k")]);
     for (name, value, holds) in [
         ("exp", json!(NOW - 59), true),
@@ -182,7 +182,7 @@ fn a_token_holds_within_its_times_and_a_minute_more() {
 
 #[test]
 fn a_token_is_of_this_issuer_for_this_audience_about_somebody() {
-    let pair = Pair::ed();
+    let pair = SigningPair::ed();
     let keys = set(&[pair.public("k")]);
     for (name, value, holds) in [
         ("iss", json!(format!("{ISSUER}/")), false),
@@ -221,7 +221,7 @@ fn a_token_is_of_this_issuer_for_this_audience_about_somebody() {
 
 #[test]
 fn a_name_is_shown_as_the_issuer_has_it() {
-    let pair = Pair::ed();
+    let pair = SigningPair::ed();
     let keys = set(&[pair.public("k")]);
     let mut claims = without(&["name", "preferred_username"]);
     let name = |claims: &Value| read(&pair.issue("k", claims), &keys).unwrap().claimed_name;
@@ -240,7 +240,7 @@ fn a_name_is_shown_as_the_issuer_has_it() {
 
 #[test]
 fn a_name_is_trusted_in_the_operators_claim_alone_and_an_address_that_is_verified() {
-    let pair = Pair::ed();
+    let pair = SigningPair::ed();
     let keys = set(&[pair.public("k")]);
     let name = |claim: &str, claims: &Value| {
         let trusted = trusting(Some(claim), &pair.issue("k", claims), &keys).unwrap().trusted;
@@ -270,7 +270,7 @@ fn a_name_is_trusted_in_the_operators_claim_alone_and_an_address_that_is_verifie
 
 #[test]
 fn a_key_is_used_for_what_it_is_for() {
-    let (rsa, es, ed) = (Pair::rsa(), Pair::es(), Pair::ed());
+    let (rsa, es, ed) = (SigningPair::rsa(), SigningPair::es(), SigningPair::ed());
     let changed = |mut key: Value, name: &str, value: Value| {
         key[name] = value;
         key
@@ -314,7 +314,7 @@ fn a_key_is_used_for_what_it_is_for() {
 
 #[test]
 fn without_a_key_id_the_one_key_of_the_algorithm_is_meant() {
-    let (one, two, rsa) = (Pair::ed(), Pair::ed(), Pair::rsa());
+    let (one, two, rsa) = (SigningPair::ed(), SigningPair::ed(), SigningPair::rsa());
     let token = one.token(r#"{"alg":"EdDSA"}"#, &user().to_string());
     assert!(read(&token, &set(&[rsa.public("r"), one.public("k")])).is_ok());
     assert!(read(&token, &set(&[one.public("k"), two.public("l")])).is_err());

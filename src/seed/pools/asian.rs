@@ -1,6 +1,6 @@
 //! Languages of Asia. Japanese names have their reading behind a colon.
 
-use super::{Order, Words};
+use super::{NameOrder, Words};
 
 pub(super) const WORDS: &[Words] = &[
     Words {
@@ -24,7 +24,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "展示会で名刺を交換。午後の電話を希望。",
         landline: "+81 0 0000 xxxx",
         mobile: "+81 00 0000 xxxx",
-        order: Order::FamilyFirstWithoutSpace,
+        order: NameOrder::FamilyFirstWithoutSpace,
     },
     Words {
         code: "zh",
@@ -41,7 +41,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "在展会上认识。最好下午打电话。",
         landline: "+86 00 0000 xxxx",
         mobile: "+86 000 0000 xxxx",
-        order: Order::FamilyFirstWithoutSpace,
+        order: NameOrder::FamilyFirstWithoutSpace,
     },
     Words {
         code: "ko",
@@ -58,7 +58,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "전시회에서 만남. 오후에 전화하는 것이 좋음.",
         landline: "+82 0 0000 xxxx",
         mobile: "+82 00 0000 xxxx",
-        order: Order::FamilyFirstWithoutSpace,
+        order: NameOrder::FamilyFirstWithoutSpace,
     },
     Words {
         code: "hi",
@@ -75,7 +75,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "मेले में मिले। दोपहर के बाद फ़ोन करना बेहतर है।",
         landline: "+91 00 0000 xxxx",
         mobile: "+91 00000 0xxxx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
     Words {
         code: "th",
@@ -92,7 +92,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "พบกันที่งานแสดงสินค้า ควรโทรช่วงบ่าย",
         landline: "+66 0 000 xxxx",
         mobile: "+66 00 000 xxxx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
     Words {
         code: "vi",
@@ -110,7 +110,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Gặp nhau ở hội chợ. Nên gọi vào buổi chiều.",
         landline: "+84 00 0000 xxxx",
         mobile: "+84 00 000 xxxx",
-        order: Order::FamilyFirst,
+        order: NameOrder::FamilyFirst,
     },
     Words {
         code: "id",
@@ -127,6 +127,6 @@ pub(super) const WORDS: &[Words] = &[
         note: "Bertemu di pameran. Lebih suka ditelepon sore hari.",
         landline: "+62 00 0000 xxxx",
         mobile: "+62 000 0000 xxxx",
-        order: Order::OneName,
+        order: NameOrder::OneName,
     },
 ];

@@ -1,7 +1,7 @@
 //! Languages of eastern and southern Europe and of the countries around: Latin letters with many marks, Greek, Cyrillic, Arabic
 //! and Hebrew.
 
-use super::{Order, Words};
+use super::{NameOrder, Words};
 
 pub(super) const WORDS: &[Words] = &[
     Words {
@@ -26,7 +26,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Poznaliśmy się na targach. Najlepiej dzwonić po południu.",
         landline: "+48 00 000 xx xx",
         mobile: "+48 000 xxx xxx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
     Words {
         code: "cs",
@@ -50,7 +50,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Seznámili jsme se na veletrhu. Volat raději odpoledne.",
         landline: "+420 000 xxx xxx",
         mobile: "+420 000 7xx xxx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
     Words {
         code: "hu",
@@ -71,7 +71,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "A kiállításon ismerkedtünk meg. Inkább délután hívható.",
         landline: "+36 00 000 xxx",
         mobile: "+36 00 000 xxxx",
-        order: Order::FamilyFirst,
+        order: NameOrder::FamilyFirst,
     },
     Words {
         code: "tr",
@@ -93,7 +93,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Fuarda tanıştık. Öğleden sonra aranmayı tercih ediyor.",
         landline: "+90 000 000 xx xx",
         mobile: "+90 000 5xx xx xx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
     Words {
         code: "el",
@@ -115,7 +115,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Γνωριστήκαμε στην έκθεση. Προτιμά τηλέφωνο το απόγευμα.",
         landline: "+30 000 000 xxxx",
         mobile: "+30 000 6xx xxxx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
     Words {
         code: "ru",
@@ -138,7 +138,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Познакомились на выставке. Звонить лучше после обеда.",
         landline: "+7 000 000-xx-xx",
         mobile: "+7 000 9xx-xx-xx",
-        order: Order::Patronymic,
+        order: NameOrder::Patronymic,
     },
     Words {
         code: "ar",
@@ -157,7 +157,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "تعرفنا في المعرض. يفضل الاتصال بعد الظهر.",
         landline: "+20 0 0000 xxxx",
         mobile: "+20 00 0000 xxxx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
     Words {
         code: "he",
@@ -174,6 +174,6 @@ pub(super) const WORDS: &[Words] = &[
         note: "נפגשנו בתערוכה. מעדיף שיחה אחר הצהריים.",
         landline: "+972 0 000 xxxx",
         mobile: "+972 00 000 xxxx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
 ];

@@ -1,6 +1,6 @@
 //! Languages of western Europe and of the Americas, in Latin letters.
 
-use super::{Order, Words};
+use super::{NameOrder, Words};
 
 pub(super) const WORDS: &[Words] = &[
     Words {
@@ -24,7 +24,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Met at the trade fair. Prefers to be called in the afternoon.",
         landline: "+1 312 555 01xx",
         mobile: "+1 206 555 01xx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
     Words {
         code: "de",
@@ -47,7 +47,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Auf der Messe kennengelernt. Ruft am liebsten nachmittags zurück.",
         landline: "+49 30 23125 xxx",
         mobile: "+49 152 28817 xxx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
     Words {
         code: "fr",
@@ -71,7 +71,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Rencontré au salon. Préfère être appelé l'après-midi.",
         landline: "+33 1 99 00 xx xx",
         mobile: "+33 6 39 98 xx xx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
     Words {
         code: "es",
@@ -95,7 +95,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Nos conocimos en la feria. Prefiere que le llamen por la tarde.",
         landline: "+34 000 xxx xxx",
         mobile: "+34 000 6xx xxx",
-        order: Order::TwoSurnames,
+        order: NameOrder::TwoSurnames,
     },
     Words {
         code: "pt",
@@ -119,7 +119,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Conhecemo-nos na feira. Prefere ligações à tarde.",
         landline: "+55 00 0000-xxxx",
         mobile: "+55 00 90000-xxxx",
-        order: Order::TwoSurnames,
+        order: NameOrder::TwoSurnames,
     },
     Words {
         code: "it",
@@ -143,7 +143,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Conosciuto in fiera. È meglio chiamare nel pomeriggio.",
         landline: "+39 000 xxx xxxx",
         mobile: "+39 000 3xx xxxx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
     Words {
         code: "nl",
@@ -166,7 +166,7 @@ pub(super) const WORDS: &[Words] = &[
         note: "Ontmoet op de beurs. Liever 's middags bellen.",
         landline: "+31 00 000 xxxx",
         mobile: "+31 6 0000 xxxx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
     Words {
         code: "sv",
@@ -189,6 +189,6 @@ pub(super) const WORDS: &[Words] = &[
         note: "Vi träffades på mässan. Ring helst på eftermiddagen.",
         landline: "+46 8 465 004 xx",
         mobile: "+46 70 174 06 xx",
-        order: Order::GivenFirst,
+        order: NameOrder::GivenFirst,
     },
 ];

@@ -27,12 +27,12 @@ pub(super) struct Words {
     /// With a digit for each `x`. Landlines and mobile phones, of ranges that belong to nobody.
     pub(super) landline: &'static str,
     pub(super) mobile: &'static str,
-    pub(super) order: Order,
+    pub(super) order: NameOrder,
 }
 
 /// In which order a name stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum NameOrder {
     GivenFirst,
     /// As in Hungary and Vietnam.
     FamilyFirst,

@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::{Making, ascii};
 use crate::domain::contact::Text;
-use crate::seed::pools::Order;
+use crate::seed::pools::NameOrder;
 
 /// Characters of a name that is as long as none should be.
 const LONG: usize = 200;
@@ -23,8 +23,8 @@ impl Making<'_> {
         };
         let mut last = family.text.to_owned();
         match order {
-            Order::TwoSurnames => last = format!("{last} {}", self.dice.pick(surnames).text),
-            Order::OneName if self.dice.percent(60) => last.clear(),
+            NameOrder::TwoSurnames => last = format!("{last} {}", self.dice.pick(surnames).text),
+            NameOrder::OneName if self.dice.percent(60) => last.clear(),
             _ => {}
         }
         if self.dice.below(10_000) == 0 {
@@ -36,8 +36,8 @@ impl Making<'_> {
             first = first.nfd().collect();
         }
         let middle = match order {
-            Order::Patronymic => Some(patronymic(self.dice.pick(&pool.given[1]).text, is_man)),
-            Order::FamilyFirstWithoutSpace => None,
+            NameOrder::Patronymic => Some(patronymic(self.dice.pick(&pool.given[1]).text, is_man)),
+            NameOrder::FamilyFirstWithoutSpace => None,
             _ if self.dice.percent(15) => Some(self.dice.pick(given).text.to_owned()),
             _ => None,
         };
@@ -53,9 +53,9 @@ impl Making<'_> {
             self.set(Text::YomiSurname, last);
         }
         match order {
-            Order::FamilyFirstWithoutSpace => self.set(Text::DisplayName, format!("{last}{first}")),
-            Order::FamilyFirst => self.set(Text::DisplayName, format!("{last} {first}")),
-            Order::Patronymic if self.dice.percent(50) => {
+            NameOrder::FamilyFirstWithoutSpace => self.set(Text::DisplayName, format!("{last}{first}")),
+            NameOrder::FamilyFirst => self.set(Text::DisplayName, format!("{last} {first}")),
+            NameOrder::Patronymic if self.dice.percent(50) => {
                 self.set(Text::DisplayName, format!("{first} {} {last}", middle.as_deref().unwrap_or_default()));
             }
             _ => {}
@@ -98,8 +98,8 @@ impl Making<'_> {
         let of = usize::from(self.dice.percent(50));
         let (first, last) = (self.dice.pick(&pool.given[of]).text, self.dice.pick(&pool.surnames[of]).text);
         match pool.words.order {
-            Order::FamilyFirstWithoutSpace => format!("{last}{first}"),
-            Order::FamilyFirst => format!("{last} {first}"),
+            NameOrder::FamilyFirstWithoutSpace => format!("{last}{first}"),
+            NameOrder::FamilyFirst => format!("{last} {first}"),
             _ => format!("{first} {last}"),
         }
     }

@@ -7,7 +7,7 @@ use crate::store::db::check::{self, Verify};
 use crate::store::db::engine::{Session, plain_options};
 use crate::store::db::faults::OpenError;
 use crate::store::db::files::{BESIDE, beside, create_private, folder_of, name, real, sync_folder_of};
-use crate::store::db::opened::Opened;
+use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::scratch::{COPY_PREFIX, Scratch};
 use crate::store::db::statement::Statement;
 
@@ -35,7 +35,7 @@ pub async fn backup(source: &Path, target: &Path, verify: Verify) -> Result<(), 
         )));
     }
     let path = real(source);
-    let _opened = Opened::enter(&path).map_err(of_source)?;
+    let _opened = OpenedDatabase::enter(&path).map_err(of_source)?;
     let copy = Copy::make(&path, &target, verify).await?;
     name(&copy.file, &target).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => of_target("it exists already".to_owned()),

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use crate::domain::error::Error;
 use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::engine::Session;
-use crate::store::db::opened::Opened;
+use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::turns::Turn;
 
 /// A session for one read, and its turn.
@@ -56,7 +56,7 @@ impl Drop for LeasedSession {
 
 /// Creates the connections of a pool; the duration is the time limit for a read.
 pub(in crate::store) enum ConnectionFactory {
-    Sqlite(Box<SqliteConnectOptions>, Arc<Opened>, Duration),
+    Sqlite(Box<SqliteConnectOptions>, Arc<OpenedDatabase>, Duration),
     Primary(Arc<Cluster>, Duration),
     Standby(Cluster, Duration),
 }

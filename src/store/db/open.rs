@@ -18,7 +18,7 @@ use crate::store::db::engine::Session;
 use crate::store::db::faults::OpenError;
 use crate::store::db::lock::Lock;
 use crate::store::db::migrate::Schema;
-use crate::store::db::opened::Opened;
+use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::probe::ProbeConnection;
 use crate::store::db::readers::Readers;
 use crate::store::db::renew::UNFINISHED;
@@ -119,7 +119,7 @@ impl Store {
                 let folder = folder.map_err(|error| OpenError::because(format!("no temporary folder: {error}")))?;
                 let path = folder.file("contacts.db");
                 creation::make_temporary(&path).await?;
-                let opened = Opened::enter(&path).map_err(|why| OpenError::new(path.display(), why))?;
+                let opened = OpenedDatabase::enter(&path).map_err(|why| OpenError::new(path.display(), why))?;
                 // The writer closes the file last, and then drops the folder. Nobody opens it again, so nothing is synced.
                 let options = (options, engine::SqliteSync::Off);
                 Self::open_file(&path, path.display(), opened, options, folder).await
@@ -131,7 +131,7 @@ impl Store {
     async fn open_file(
         path: &Path,
         shown: impl Display,
-        opened: Arc<Opened>,
+        opened: Arc<OpenedDatabase>,
         (options, sync): (Options, engine::SqliteSync),
         on_end: impl Send + 'static,
     ) -> Result<Self, OpenError> {
@@ -252,7 +252,7 @@ async fn move_log_into_file(path: &Path) {
 }
 
 /// Prepares a SQLite file for opening: it exists, the log beside it is its own, and its schema is current.
-async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Arc<Opened>, OpenError> {
+async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Arc<OpenedDatabase>, OpenError> {
     let refused = |why: &str| OpenError::new(&shown, why);
     let mut is_new = false;
     if let Some(lock) = &options.lock {
@@ -273,7 +273,7 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
         _ => {}
     }
     permission::writable(path).map_err(|error| OpenError::because(permission::reason(path, &error)))?;
-    let opened = Opened::enter(path).map_err(|why| refused(&why))?;
+    let opened = OpenedDatabase::enter(path).map_err(|why| refused(&why))?;
     if options.lock.is_some() && files::is_open_to_others(path) {
         tracing::warn!(database = %path.display(), "other users of this machine may read the database: chmod 600");
     }

@@ -23,7 +23,7 @@ type FileIdentity = (u64, u64);
 static OPEN: Mutex<Vec<(FileIdentity, Arc<File>)>> = Mutex::new(Vec::new());
 
 /// An open file. Dropping this closes it.
-pub(in crate::store) struct Opened {
+pub(in crate::store) struct OpenedDatabase {
     path: PathBuf,
     log: PathBuf,
     identity: FileIdentity,
@@ -35,7 +35,7 @@ pub(in crate::store) struct Opened {
     gone: AtomicBool,
 }
 
-impl Opened {
+impl OpenedDatabase {
     /// Checks that SQLite may open a file.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Opened {
     /// Records the log as the file's own. SQLite has just opened it.
     ///
     /// # Errors
-    /// As [`Opened::look`].
+    /// As [`OpenedDatabase::look`].
     pub(in crate::store) fn has_log(&self) -> Result<(), Error> {
         self.has_no_log();
         self.look()?;
@@ -145,7 +145,7 @@ impl Opened {
     }
 }
 
-impl Drop for Opened {
+impl Drop for OpenedDatabase {
     fn drop(&mut self) {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = open.iter().position(|(identity, _)| *identity == self.identity) {

@@ -9,7 +9,7 @@ use crate::domain::error::Error;
 use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::engine::{self, Session};
 use crate::store::db::faults;
-use crate::store::db::opened::Opened;
+use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::statement::Statement;
 
 /// Time limit for each statement.
@@ -27,12 +27,12 @@ pub(in crate::store) struct ProbeConnection {
 
 /// Where it goes.
 enum ProbeTarget {
-    File(Arc<Opened>),
+    File(Arc<OpenedDatabase>),
     Cluster(Arc<Cluster>),
 }
 
 impl ProbeConnection {
-    pub(in crate::store) fn file(opened: Arc<Opened>) -> Self {
+    pub(in crate::store) fn file(opened: Arc<OpenedDatabase>) -> Self {
         Self { at: ProbeTarget::File(opened), session: Mutex::default(), counted: std::sync::Mutex::default() }
     }
 

@@ -15,7 +15,7 @@ use crate::store::db::cluster::Cluster;
 use crate::store::db::engine::{SQLITE_READERS, Session};
 use crate::store::db::faults;
 use crate::store::db::leased::{ConnectionFactory, LeasedSession};
-use crate::store::db::opened::Opened;
+use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::statement::Statement;
 use crate::store::db::turns::{ReadCost, Turns};
 
@@ -36,7 +36,7 @@ pub(in crate::store) struct Readers {
 }
 
 enum Engine {
-    Sqlite(Pool<ConnectionFactory>, Arc<Turns>, Arc<Opened>),
+    Sqlite(Pool<ConnectionFactory>, Arc<Turns>, Arc<OpenedDatabase>),
     Postgres(Servers),
 }
 
@@ -59,7 +59,7 @@ impl Readers {
     /// Readers of a SQLite file, opened when first needed.
     pub(in crate::store) fn sqlite(
         options: SqliteConnectOptions,
-        opened: Arc<Opened>,
+        opened: Arc<OpenedDatabase>,
         time: Duration,
     ) -> Result<Self, Error> {
         let kind = ConnectionFactory::Sqlite(Box::new(options), Arc::clone(&opened), time);

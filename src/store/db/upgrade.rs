@@ -13,7 +13,7 @@ use crate::store::db::faults::OpenError;
 use crate::store::db::files::{beside, real};
 use crate::store::db::lock::Lock;
 use crate::store::db::migrate::{self, OpenFailure, Pending};
-use crate::store::db::opened::Opened;
+use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::{pooler, restore};
 
 /// An upgrade that was done.
@@ -102,11 +102,11 @@ pub async fn upgrade(database: &Database, lock: Option<&Lock>, backs_up: bool) -
     Ok(Upgraded { pending, backup, took: begun.elapsed() })
 }
 
-fn enter(file: &Path) -> Result<std::sync::Arc<Opened>, OpenFailure> {
+fn enter(file: &Path) -> Result<std::sync::Arc<OpenedDatabase>, OpenFailure> {
     if std::fs::metadata(file).is_ok_and(|file| file.len() == 0) {
         return Err("the file is empty and no database".to_owned());
     }
-    Opened::enter(file)
+    OpenedDatabase::enter(file)
 }
 
 /// Upgrades a SQLite file that this process has entered, if it has an older schema. One with users is copied before, unless that is

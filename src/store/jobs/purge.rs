@@ -35,7 +35,7 @@ const KEPT_FOR_CARDS: i64 = 400 * CLOCKS;
 const MAILBOXES: i64 = 500;
 
 /// Dropping this stops the purges.
-pub(in crate::store) type Running = Sender<()>;
+pub(in crate::store) type PurgeHandle = Sender<()>;
 
 impl Store {
     /// Starts the purges, if the options ask for any.

@@ -1,6 +1,6 @@
 //! Connections to PostgreSQL that are lost at a chosen message, and what is known of the commit.
 
-use crate::store::tests::proxy::{Cut, Proxy};
+use crate::store::tests::proxy::{CutPoint, Proxy};
 use crate::store::tests::*;
 
 /// A store whose way to the server can be cut.
@@ -42,12 +42,12 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_answered() {
     };
     let before = found();
     // A create is one message, which commits.
-    proxy.cut(Cut::Answer, 0);
+    proxy.cut(CutPoint::Answer, 0);
     let created = o.store.insert(o.mailbox, titled("lost")).await.unwrap();
     assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
 
     // Several in one statement, each with its own number.
-    proxy.cut(Cut::Answer, 0);
+    proxy.cut(CutPoint::Answer, 0);
     let created = o.store.insert_many(o.mailbox, vec![titled("a"), titled("b"), titled("c")]).await.unwrap();
     for contact in &created {
         assert_eq!(o.store.contact(o.mailbox, &[], contact.id).await.unwrap(), *contact);
@@ -56,7 +56,7 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_answered() {
     // A commit that is a message by itself.
     o.longer("prepares", || ()).await.unwrap();
     let armed = proxy.clone();
-    o.longer("longer", move || armed.cut(Cut::Answer, 0)).await.unwrap();
+    o.longer("longer", move || armed.cut(CutPoint::Answer, 0)).await.unwrap();
     assert_eq!(o.titles().await, ["first", "lost", "a", "b", "c", "prepares", "longer"]);
     assert_eq!(proxy.cuts(), 3);
     assert!(found() > before);
@@ -72,7 +72,7 @@ async fn a_commit_whose_answer_is_lost_is_known_by_what_was_kept_in_it() {
             contacts::insert(tx, new(mailbox, patch), 10).await?;
             // The messages behind this one: back to the savepoint, and the commit.
             if let Some(proxy) = proxy {
-                proxy.cut(Cut::Answer, 1);
+                proxy.cut(CutPoint::Answer, 1);
             }
             Err(Error::Stale)
         })
@@ -89,14 +89,14 @@ async fn a_commit_whose_answer_is_lost_is_known_by_what_was_kept_in_it() {
 async fn a_commit_that_never_arrived_is_refused_or_done_once() {
     let (o, proxy) = behind_a_proxy().await;
     // A single statement is tried again, and stored once.
-    proxy.cut(Cut::Request, 0);
+    proxy.cut(CutPoint::Request, 0);
     let created = o.store.insert(o.mailbox, titled("again")).await.unwrap();
     assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
 
     // A transaction is not: its caller is told that nothing was written.
     o.longer("prepares", || ()).await.unwrap();
     let armed = proxy.clone();
-    let refused = o.longer("refused", move || armed.cut(Cut::Request, 0)).await;
+    let refused = o.longer("refused", move || armed.cut(CutPoint::Request, 0)).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     assert_eq!(o.titles().await, ["first", "again", "prepares"]);
     assert_eq!(proxy.cuts(), 2);
@@ -112,7 +112,7 @@ async fn a_connection_lost_inside_a_transaction_leaves_nothing_of_it() {
         let (mailbox, patch) = (o.mailbox, titled("no"));
         let lost = o.job(async move |tx| {
             tx.reading().await?;
-            armed.cut(Cut::Answer, message);
+            armed.cut(CutPoint::Answer, message);
             tx.open_savepoint().await?;
             contacts::insert(tx, new(mailbox, patch.clone()), 10).await?;
             contacts::insert(tx, new(mailbox, patch), 10).await?;

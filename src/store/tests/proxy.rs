@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What of a message and its answer is lost with the connection.
 #[derive(Clone, Copy)]
-pub(super) enum Cut {
+pub(super) enum CutPoint {
     /// The message: the server never hears of it.
     Request,
     /// Its answer: the server has done what was asked.
@@ -18,11 +18,11 @@ pub(super) enum Cut {
 #[derive(Clone)]
 pub(super) struct Proxy {
     pub(super) port: u16,
-    state: Arc<State>,
+    state: Arc<ProxyState>,
 }
 
-struct State {
-    cut: Mutex<Cut>,
+struct ProxyState {
+    cut: Mutex<CutPoint>,
     /// How many messages still pass; below 0 all do.
     passing: AtomicI64,
     cuts: AtomicUsize,
@@ -37,8 +37,8 @@ type Meanwhile = Box<dyn FnOnce() + Send>;
 impl Proxy {
     pub(super) fn to(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let state = State {
-            cut: Mutex::new(Cut::Request),
+        let state = ProxyState {
+            cut: Mutex::new(CutPoint::Request),
             passing: AtomicI64::new(-1),
             cuts: AtomicUsize::new(0),
             messages: AtomicUsize::new(0),
@@ -57,7 +57,7 @@ impl Proxy {
     }
 
     /// Cuts the connection of the message that comes after so many.
-    pub(super) fn cut(&self, cut: Cut, after: i64) {
+    pub(super) fn cut(&self, cut: CutPoint, after: i64) {
         *self.state.cut.lock().unwrap() = cut;
         self.state.passing.store(after, Ordering::SeqCst);
     }
@@ -78,7 +78,7 @@ impl Proxy {
     }
 }
 
-impl State {
+impl ProxyState {
     /// The client sends whole messages and waits for their answer, so what is read at once is a message.
     fn serve(&self, mut client: &TcpStream, mut server: &TcpStream) {
         let mut buffer = vec![0; 1 << 20];
@@ -102,7 +102,7 @@ impl State {
                 self.messages.fetch_add(1, Ordering::SeqCst);
                 if self.passing.load(Ordering::SeqCst) >= 0 && self.passing.fetch_sub(1, Ordering::SeqCst) == 0 {
                     self.cuts.fetch_add(1, Ordering::SeqCst);
-                    if matches!(*self.cut.lock().unwrap(), Cut::Answer) {
+                    if matches!(*self.cut.lock().unwrap(), CutPoint::Answer) {
                         // The answer comes to nobody, and nobody hears that it was lost before it is there.
                         muted.store(true, Ordering::SeqCst);
                         server.write_all(&buffer[..read]).unwrap();

@@ -7,10 +7,10 @@ use crate::domain::subscription::{ChangeType, Renewal, Subject, Subscription, Te
 use crate::domain::user::Principal;
 use crate::domain::{category, extension};
 use crate::store::tests::lost::behind_a_proxy;
-use crate::store::tests::proxy::{Cut, Proxy};
+use crate::store::tests::proxy::{CutPoint, Proxy};
 use crate::store::tests::*;
 
-type Done<'a> = LocalBoxFuture<'a, Result<(), Error>>;
+type WriteOutcome<'a> = LocalBoxFuture<'a, Result<(), Error>>;
 
 /// One process, and what it works on in one round.
 #[derive(Clone)]
@@ -25,9 +25,9 @@ struct Scene {
 /// A write that is looked at, what must be there for it, and what another process does after it.
 struct Case {
     name: &'static str,
-    before: for<'a> fn(&'a Scene) -> Done<'a>,
-    lost: for<'a> fn(&'a Scene) -> Done<'a>,
-    since: for<'a> fn(&'a Scene) -> Done<'a>,
+    before: for<'a> fn(&'a Scene) -> WriteOutcome<'a>,
+    lost: for<'a> fn(&'a Scene) -> WriteOutcome<'a>,
+    since: for<'a> fn(&'a Scene) -> WriteOutcome<'a>,
 }
 
 impl Scene {
@@ -176,7 +176,7 @@ fn cases() -> Vec<Case> {
 
 /// Does something of which the last message, the commit, is lost. Doing the same twice before tells how many messages it
 /// has, once all is prepared on the connection.
-async fn losing<T>(proxy: &Proxy, cut: Cut, work: impl AsyncFn(usize) -> T) -> T {
+async fn losing<T>(proxy: &Proxy, cut: CutPoint, work: impl AsyncFn(usize) -> T) -> T {
     let mut messages = 0;
     for round in 0..3 {
         let before = proxy.messages();
@@ -194,7 +194,7 @@ async fn a_lost_commit_is_known_although_another_process_has_written_the_same_si
     let other = Store::open(&o.schema.as_ref().unwrap().url.parse().unwrap(), Options::default()).await.unwrap();
     let (mut round, mut cuts) = (0_u128, 0);
     for case in cases() {
-        for cut in [Cut::Answer, Cut::Request] {
+        for cut in [CutPoint::Answer, CutPoint::Request] {
             let first = round;
             let result = losing(&proxy, cut, async |n| {
                 let scene = Scene { round: first + u128::try_from(n).unwrap(), ..mine.clone() };
@@ -222,8 +222,8 @@ async fn a_lost_commit_is_known_although_another_process_has_written_the_same_si
             cuts += 1;
             assert_eq!(proxy.cuts(), cuts);
             match (cut, &result) {
-                (Cut::Answer, (Ok(()), stored)) if stored == "1" => {}
-                (Cut::Request, (Err(Error::Unavailable(_)), stored)) if stored == "0" => {}
+                (CutPoint::Answer, (Ok(()), stored)) if stored == "1" => {}
+                (CutPoint::Request, (Err(Error::Unavailable(_)), stored)) if stored == "0" => {}
                 _ => panic!("{}: {result:?}", case.name),
             }
         }
@@ -246,7 +246,7 @@ async fn a_create_beside_a_photo_is_known_to_be_stored_although_another_process_
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                     runtime.block_on(theirs.put_photo()).unwrap();
                 });
-                armed.cut(Cut::Answer, 0);
+                armed.cut(CutPoint::Answer, 0);
             }
             Ok(())
         });
@@ -270,7 +270,7 @@ async fn a_lost_commit_of_an_operators_command_is_known() {
         scopes: Scopes::default(),
         expires: None,
     };
-    for (cut, fits) in [(Cut::Answer, 1_usize), (Cut::Request, 0)] {
+    for (cut, fits) in [(CutPoint::Answer, 1_usize), (CutPoint::Request, 0)] {
         let base = fits * 10;
         let made = losing(&proxy, cut, async |n| o.store.make_token(token(base + n)).await.map(drop)).await;
         let stored = o.query(&format!("select count(*) from tokens where digest = '{}'", base + 3));
@@ -292,7 +292,7 @@ async fn a_lost_commit_that_left_nothing_to_know_it_by_is_not_said_to_be_undone(
     let mine = Scene::of(&o).await;
     mine.make_category().await.unwrap();
     let (id, colors) = (mine.category().await.unwrap(), ["preset0", "preset1"]);
-    for cut in [Cut::Answer, Cut::Request] {
+    for cut in [CutPoint::Answer, CutPoint::Request] {
         // By nobody, so neither the audit log nor the change log shows it.
         let colored = losing(&proxy, cut, async |n| {
             let patch = category::CategoryPatch { color: Some(colors[n % 2]), display_name: None };

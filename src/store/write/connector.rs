@@ -7,14 +7,14 @@ use sqlx::sqlite::SqliteConnectOptions;
 use crate::domain::error::Error;
 use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::engine::Session;
-use crate::store::db::opened::Opened;
+use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::statement::Texts;
 
 /// Opens the writer's connections.
 #[derive(Clone)]
 pub(in crate::store) enum Connector {
     /// Each connection is given the views first (`procedures`).
-    Sqlite(Box<SqliteConnectOptions>, Arc<Opened>, Texts),
+    Sqlite(Box<SqliteConnectOptions>, Arc<OpenedDatabase>, Texts),
     Postgres(Arc<Cluster>),
 }
 

@@ -36,7 +36,7 @@ const MAX_HELD: Duration = Duration::from_secs(1);
 /// How often waiting writes are checked for expiry.
 const TICK: Duration = Duration::from_millis(500);
 
-struct Work<F, T> {
+struct QueuedJob<F, T> {
     what: F,
     reply: oneshot::Sender<Result<T, Error>>,
     /// Why it is done.
@@ -44,7 +44,7 @@ struct Work<F, T> {
     since: Since,
 }
 
-impl<F, T> Job for Work<F, T>
+impl<F, T> Job for QueuedJob<F, T>
 where
     F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
     T: Send + 'static,
@@ -145,7 +145,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let lane = self.connector.lane(mailbox);
         // A refused job drops its sender, so `answer` fails in both cases.
-        let job = Box::new(Work { what: work, reply, cause: trace::current(), since: Since::now() });
+        let job = Box::new(QueuedJob { what: work, reply, cause: trace::current(), since: Since::now() });
         let _ = self.queue.send(Handed { lane, since: Queued::now(), job }).await;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer gave no answer")))
     }

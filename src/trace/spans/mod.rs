@@ -13,7 +13,7 @@ pub(crate) use crate::trace::spans::otlp::*;
 
 /// What is known of a request when its answer is.
 #[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "nobody is told of it"))]
-pub(crate) struct Answered<'a> {
+pub(crate) struct RequestOutcome<'a> {
     pub(crate) method: &'static str,
     pub(crate) route: &'static str,
     pub(crate) status: u16,

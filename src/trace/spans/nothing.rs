@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::trace::spans::Answered;
+use crate::trace::spans::RequestOutcome;
 use crate::trace::{Current, Trace};
 
 /// When something began.
@@ -30,7 +30,7 @@ pub(crate) fn begin(_: Uuid, sent: Option<Trace>) -> Option<Trace> {
     sent
 }
 
-pub(crate) fn answered(_: &Current, _: Since, _: &Answered<'_>) {}
+pub(crate) fn answered(_: &Current, _: Since, _: &RequestOutcome<'_>) {}
 
 pub(crate) fn waited(_: Option<&Arc<Current>>, _: Since) {}
 

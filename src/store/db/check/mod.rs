@@ -15,7 +15,7 @@ use crate::store::db::database::Database;
 use crate::store::db::engine::{Session, plain_options};
 use crate::store::db::faults::OpenError;
 use crate::store::db::migrate::Schema;
-use crate::store::db::opened::Opened;
+use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::renew::UNFINISHED;
 use crate::store::db::statement::Statement;
 use crate::store::db::{faults, files, migrate};
@@ -58,7 +58,7 @@ pub async fn check(database: &Database, verify: Verify) -> Result<Vec<String>, O
             if std::fs::metadata(&real).is_ok_and(|file| file.len() == 0) {
                 return Err(refused("the file is empty and no database".to_owned()));
             }
-            let _opened = Opened::enter(&real).map_err(refused)?;
+            let _opened = OpenedDatabase::enter(&real).map_err(refused)?;
             of_file(&real, verify).await.map_err(refused)
         }
     }

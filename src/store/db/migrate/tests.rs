@@ -19,9 +19,9 @@ insert into phones (mailbox, contact_id, pos, type, number)
 values (1, x'01890000000070008000000000000000', 0, 'home', '1');
 insert into emails (mailbox, contact_id, pos) values (1, x'01890000000070008000000000000000', 0);";
 
-struct Database(tempfile::TempDir);
+struct OldDatabase(tempfile::TempDir);
 
-impl Database {
+impl OldDatabase {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         crate::store::db::files::create_private(&folder.path().join("x.db")).unwrap();
@@ -58,7 +58,7 @@ select group_concat(line, '\n') from (
 select type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '') as line from sqlite_master
 union all select version || ' ' || name || ' ' || checksum from refinery_schema_history
 union all select 'empty ' || (select count(*) from contacts) order by 1)";
-    let migrated = Database::new();
+    let migrated = OldDatabase::new();
     migrated.run(&in_sqlite::migrations::runner()).await.unwrap();
     let expected: String = migrated.execute(sql).await[0].get(0);
     assert!(expected.contains("table contacts") && expected.contains("\n21 names "), "{expected}");
@@ -82,7 +82,7 @@ union all select 'empty ' || (select count(*) from contacts) order by 1)";
 
 #[actix_web::test]
 async fn a_database_of_the_first_migration_opens_after_the_last() {
-    let database = Database::new();
+    let database = OldDatabase::new();
     database.run(&in_sqlite::migrations::runner().set_target(Target::Version(1))).await.unwrap();
     database.execute(CONTACT).await;
     database.execute("update contacts set nick_name = 'ÉVA'; update phones set number = '(1) 2'").await;
@@ -99,7 +99,7 @@ where nick_name_key = 'éva' and file_as_key = '' and not has_long_keys and numb
 
 #[actix_web::test]
 async fn names_that_whoever_came_first_had_find_nobody_after_the_upgrade() {
-    let database = Database::new();
+    let database = OldDatabase::new();
     database.run(&in_sqlite::migrations::runner().set_target(Target::Version(15))).await.unwrap();
     database
         .execute(
@@ -129,7 +129,7 @@ ann ann@localhost ann@localhost ann@localhost ann -
 
 #[actix_web::test]
 async fn rebuilding_a_table_loses_no_row_that_refers_to_it() {
-    let database = Database::new();
+    let database = OldDatabase::new();
     database.run(&with(&[])).await.unwrap();
     database.execute(CONTACT).await;
     let rebuild = "
@@ -144,7 +144,7 @@ drop table rebuilt;";
 
 #[actix_web::test]
 async fn an_upgrade_that_breaks_references_or_fails_half_way_leaves_nothing() {
-    let database = Database::new();
+    let database = OldDatabase::new();
     database.run(&with(&[])).await.unwrap();
     database.execute(CONTACT).await;
     let error = database.run(&with(&[("V9001__lose", "delete from contacts;")])).await.unwrap_err();
@@ -160,7 +160,7 @@ async fn an_upgrade_that_breaks_references_or_fails_half_way_leaves_nothing() {
 
 #[actix_web::test]
 async fn a_newer_a_divergent_and_a_foreign_database_are_refused() {
-    let database = Database::new();
+    let database = OldDatabase::new();
     let newer = Migration::unapplied("V9001__new", "select 1;").unwrap();
     database.run(&with(&[("V9001__new", "select 1;")])).await.unwrap();
     let error = database.run(&with(&[])).await.unwrap_err();
@@ -172,7 +172,7 @@ async fn a_newer_a_divergent_and_a_foreign_database_are_refused() {
     let error = database.run(&with(&[("V9001__new", "select 2;")])).await.unwrap_err();
     assert!(error.starts_with("its schema is not a version of contactd's"), "{error}");
 
-    let foreign = Database::new();
+    let foreign = OldDatabase::new();
     foreign.execute("create table songs (id integer)").await;
     assert_eq!(foreign.run(&with(&[])).await.unwrap_err(), "it is the database of another program");
     assert_eq!(foreign.count("select count(*) from sqlite_master").await, 1);
@@ -182,7 +182,7 @@ async fn a_newer_a_divergent_and_a_foreign_database_are_refused() {
 
 #[actix_web::test]
 async fn of_starters_at_once_one_upgrades() {
-    let database = Database::new();
+    let database = OldDatabase::new();
     let runs = (0..4).map(|_| async { database.run(&with(&[])).await });
     for run in futures_util::future::join_all(runs).await {
         run.unwrap();

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::kept_file::{KeptFile, Work};
+use super::kept_file::{FileChange, KeptFile};
 use super::mailboxes::{self, clear, owner};
 use super::{TableRows, insert};
 use crate::domain::error::Error;
@@ -128,7 +128,7 @@ impl Store {
     pub(crate) async fn put_back(&self, kept: Option<Arc<KeptState>>) -> Result<(), Error> {
         let kept = self.suited(kept).await?;
         let done = if self.takes_file(kept.as_deref()) {
-            self.in_file(Work::All(kept)).await.map(drop)
+            self.in_file(FileChange::All(kept)).await.map(drop)
         } else {
             self.write(None, async move |tx| replace_all(tx, kept.as_deref()).await).await
         };
@@ -144,7 +144,7 @@ impl Store {
     pub(crate) async fn put_back_of(&self, users: Vec<String>, kept: Option<Arc<KeptState>>) -> Result<(), Error> {
         let kept = self.suited(kept).await?;
         let done = if self.takes_file(kept.as_deref()) {
-            self.in_file(Work::Some(users, kept)).await.map(drop)
+            self.in_file(FileChange::Some(users, kept)).await.map(drop)
         } else {
             let work = async move |tx: &mut Tx| {
                 for user in &users {
@@ -165,7 +165,7 @@ impl Store {
     /// Those of the database.
     pub(crate) async fn copy_mailbox(&self, from: i64, to: i64) -> Result<(usize, usize), Error> {
         if self.is_file() {
-            return self.in_file(Work::Copy(from, to)).await;
+            return self.in_file(FileChange::Copy(from, to)).await;
         }
         let work = async move |tx: &mut Tx| {
             touch(tx, to).await?;

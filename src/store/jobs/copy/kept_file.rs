@@ -55,7 +55,7 @@ impl KeptFile {
 
 /// What is to be done with the file.
 #[derive(Clone)]
-pub(super) enum Work {
+pub(super) enum FileChange {
     /// All rows are replaced by those of a state, or by none.
     All(Option<Arc<KeptState>>),
     /// Those of some users.
@@ -83,7 +83,7 @@ impl Store {
     }
 
     /// Does this in one transaction. Returns the numbers of contacts and folders that were copied.
-    pub(super) async fn in_file(&self, work: Work) -> Result<(usize, usize), Error> {
+    pub(super) async fn in_file(&self, work: FileChange) -> Result<(usize, usize), Error> {
         for _ in 0..TURNS {
             let work = work.clone();
             let work = async move |tx: &mut Tx| {
@@ -124,21 +124,21 @@ async fn saved(session: &mut Session) -> Result<KeptFile, Error> {
 }
 
 /// Commits, or leaves all as it was: the connection is closed in the middle of its transaction then.
-async fn committed(session: &mut Session, work: Work) -> Result<(usize, usize), Error> {
+async fn committed(session: &mut Session, work: FileChange) -> Result<(usize, usize), Error> {
     session.begin(None).await?;
     let mut done = (0, 0);
     match work {
-        Work::All(kept) => {
+        FileChange::All(kept) => {
             let kept = attached(session, kept.as_deref()).await?;
             replace_all(session, kept.is_some()).await?;
         }
-        Work::Some(users, kept) => {
+        FileChange::Some(users, kept) => {
             let kept = attached(session, kept.as_deref()).await?;
             for user in &users {
                 replace_one(session, user, kept).await?;
             }
         }
-        Work::Copy(from, to) => done = copy(session, from, to).await?,
+        FileChange::Copy(from, to) => done = copy(session, from, to).await?,
     }
     session.execute(Statement::new("commit")).await?;
     Ok(done)

@@ -20,7 +20,7 @@ use crate::store::db::database::Database;
 use crate::store::db::engine::{self, Row, Session};
 use crate::store::db::faults::{self, OpenError};
 use crate::store::db::migrate::Schema;
-use crate::store::db::opened::Opened;
+use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::renew::{self, UNFINISHED};
 use crate::store::db::statement::{SqlValue, Statement};
 use crate::store::db::{creation, files, migrate, pooler};
@@ -92,9 +92,9 @@ enum Side {
     Target,
 }
 
-type Failure = (Side, String);
+type CopyFailure = (Side, String);
 
-fn at(side: Side) -> impl Fn(Error) -> Failure {
+fn at(side: Side) -> impl Fn(Error) -> CopyFailure {
     move |error| (side, faults::reason(&error))
 }
 
@@ -107,7 +107,7 @@ fn shown(database: &Database) -> String {
 }
 
 /// A session on a database with this program's schema. A missing target is created. An older schema is not upgraded.
-async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<Opened>>), OpenError> {
+async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<OpenedDatabase>>), OpenError> {
     let place = shown(database);
     let failed = |error: Error| OpenError::of(&place, &error);
     match database {
@@ -122,7 +122,7 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
             } else if !path.is_file() {
                 return Err(OpenError::new(&place, "there is no such file"));
             }
-            let opened = Opened::enter(path).map_err(refused)?;
+            let opened = OpenedDatabase::enter(path).map_err(refused)?;
             migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::of_today).map_err(refused)?;
             let options = if writes {
                 engine::sqlite_options(path)
@@ -151,7 +151,7 @@ async fn copy_all(
     sink: &mut Session,
     target: CopyTarget,
     progress: &mut impl FnMut(CopyProgress),
-) -> Result<Vec<Copied>, Failure> {
+) -> Result<Vec<Copied>, CopyFailure> {
     // One snapshot for all tables.
     let begin = Statement::per_engine("begin", "begin isolation level repeatable read read only");
     source.execute(begin).await.map_err(at(Side::Source))?;
@@ -196,7 +196,7 @@ async fn copy_all(
 }
 
 /// Checks or empties the target, and marks it as unfinished.
-async fn prepare(sink: &mut Session, store: &StoreRow, target: CopyTarget) -> Result<(), Failure> {
+async fn prepare(sink: &mut Session, store: &StoreRow, target: CopyTarget) -> Result<(), CopyFailure> {
     let known = StoreRow::read(sink).await.map_err(at(Side::Target))?;
     let begun = known.is_some_and(|known| known.folding == UNFINISHED && known.epoch == store.epoch);
     let mut rows = 0;
@@ -281,7 +281,7 @@ async fn copy_table(
     sink: &mut Session,
     table: &'static Table,
     progress: &mut impl FnMut(CopyProgress),
-) -> Result<(), Failure> {
+) -> Result<(), CopyFailure> {
     let last = sink.row(table.last_key().into()).await.map_err(at(Side::Target))?;
     let key = last.map(|row| table.read(&row, table.keys.len())).transpose().map_err(at(Side::Target))?;
     if key.is_some() {

@@ -18,7 +18,7 @@ use opentelemetry_sdk::trace::{
 use uuid::Uuid;
 
 use crate::clock;
-use crate::trace::spans::Answered;
+use crate::trace::spans::RequestOutcome;
 use crate::trace::spans::otlp::send::Sender;
 use crate::trace::{Current, Trace, current};
 
@@ -27,9 +27,9 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// Spans that a commit is linked to, at most: more writes do not share one.
 const MAX_LINKS: usize = 256;
 
-static EXPORTING: OnceLock<Exporting> = OnceLock::new();
+static EXPORTING: OnceLock<ExporterState> = OnceLock::new();
 
-struct Exporting {
+struct ExporterState {
     processor: BatchSpanProcessor,
     sampling: Sampling,
 }
@@ -85,9 +85,9 @@ pub(crate) fn begin(request: Uuid, sent: Option<Trace>) -> Option<Trace> {
 }
 
 /// The answer of a request is known: its own span ends.
-pub(crate) fn answered(current: &Current, since: Since, answered: &Answered<'_>) {
+pub(crate) fn answered(current: &Current, since: Since, answered: &RequestOutcome<'_>) {
     let Some(trace) = &current.trace else { return };
-    let Answered { method, route, status, code, is_secure, host } = *answered;
+    let RequestOutcome { method, route, status, code, is_secure, host } = *answered;
     let (_, span, parent) = trace.numbers();
     let name = if route.is_empty() { method.to_owned() } else { format!("{method} {route}") };
     let mut attributes = vec![
@@ -105,7 +105,7 @@ pub(crate) fn answered(current: &Current, since: Since, answered: &Answered<'_>)
         attributes.push(KeyValue::new("error.type", code));
     }
     let status = if is_error { Status::error("") } else { Status::Unset };
-    let of = Of { trace, span, parent, is_remote: parent.is_some(), kind: SpanKind::Server };
+    let of = SpanIds { trace, span, parent, is_remote: parent.is_some(), kind: SpanKind::Server };
     export(&of, name, since, attributes, SpanLinks::default(), status);
 }
 
@@ -139,7 +139,7 @@ pub(crate) fn notified(current: &Current, since: Since, status: Option<u16>) {
     attributes.extend(status.map(|status| KeyValue::new("http.response.status_code", i64::from(status))));
     let is_taken = status.is_some_and(|status| (200..300).contains(&status));
     let status = if is_taken { Status::Unset } else { Status::error("") };
-    let of = Of { trace, span, parent, is_remote: false, kind: SpanKind::Client };
+    let of = SpanIds { trace, span, parent, is_remote: false, kind: SpanKind::Client };
     export(&of, "POST notification".to_owned(), since, attributes, SpanLinks::default(), status);
 }
 
@@ -148,14 +148,14 @@ fn below(current: &Current, name: &'static str, since: Since, links: Vec<Link>) 
     let Some(trace) = &current.trace else { return };
     let (_, parent, _) = trace.numbers();
     let span = clock::new_span_id();
-    let of = Of { trace, span, parent: Some(parent), is_remote: false, kind: SpanKind::Internal };
+    let of = SpanIds { trace, span, parent: Some(parent), is_remote: false, kind: SpanKind::Internal };
     let mut all = SpanLinks::default();
     all.links.extend(links);
     export(&of, name.to_owned(), since, Vec::new(), all, Status::Unset);
 }
 
 /// Which span it is.
-struct Of<'a> {
+struct SpanIds<'a> {
     trace: &'a Trace,
     span: u64,
     parent: Option<u64>,
@@ -169,7 +169,14 @@ fn context(id: u128, span: u64) -> SpanContext {
     SpanContext::new(id, span, TraceFlags::SAMPLED, false, TraceState::default())
 }
 
-fn export(of: &Of<'_>, name: String, Since(begun): Since, attributes: Vec<KeyValue>, links: SpanLinks, status: Status) {
+fn export(
+    of: &SpanIds<'_>,
+    name: String,
+    Since(begun): Since,
+    attributes: Vec<KeyValue>,
+    links: SpanLinks,
+    status: Status,
+) {
     let Some(exporting) = EXPORTING.get().filter(|_| of.trace.is_sampled()) else { return };
     let (id, ..) = of.trace.numbers();
     let parent = of.parent.map_or(SpanId::INVALID, |parent| SpanId::from_bytes(parent.to_be_bytes()));
@@ -225,7 +232,7 @@ pub(crate) fn start(ca_file: Option<&Path>) -> Result<Exporter, String> {
     let resource = if has("OTEL_SERVICE_NAME") { resource } else { resource.with_service_name("contactd") };
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
     processor.set_resource(&resource.with_attribute(version).build());
-    let _ = EXPORTING.set(Exporting { processor, sampling });
+    let _ = EXPORTING.set(ExporterState { processor, sampling });
     tracing::info!("spans are exported by OTLP");
     Ok(Exporter(()))
 }
