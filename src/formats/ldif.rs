@@ -1,6 +1,7 @@
 //! LDIF (RFC 2849) of Thunderbird, SOGo and ldapsearch. URLs (`attribute:< url`) are never read.
 
 use std::mem;
+use std::ops::Range;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 
@@ -10,6 +11,7 @@ use crate::formats::charset::Charset;
 use crate::formats::csv::dates;
 use crate::formats::detect::{Detected, FileFormat};
 use crate::formats::draft::{Draft, MAX_PHOTO, clean};
+use crate::formats::unread::Unread;
 use crate::vcard::record::{
     Fate, FileRecord, GroupRecord, Position, PropertyOutcome, RecordContent, RecordPhoto, Refusal, SAYS_NOTHING,
 };
@@ -25,11 +27,7 @@ const JUNK: &str = "(lines that are not LDIF)";
 #[derive(Debug)]
 pub(crate) struct LdifReader {
     charset: Charset,
-    bytes: Vec<u8>,
-    /// The beginning of the unread line, and how far it was searched.
-    start: usize,
-    scanned: usize,
-    ended: bool,
+    unread: Unread,
     line: u64,
     /// The bytes and the beginning of the current entry.
     raw: Vec<u8>,
@@ -47,10 +45,7 @@ impl LdifReader {
     pub(crate) fn new(sample: &[u8]) -> Self {
         Self {
             charset: Charset::guess(sample),
-            bytes: Vec::new(),
-            start: 0,
-            scanned: 0,
-            ended: false,
+            unread: Unread::default(),
             line: 1,
             raw: Vec::new(),
             begins: 1,
@@ -75,21 +70,18 @@ impl LdifReader {
 
     /// Adds bytes.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.bytes.drain(..self.start);
-        self.scanned -= self.start;
-        self.start = 0;
-        self.bytes.extend_from_slice(bytes);
+        self.unread.push(bytes);
     }
 
     /// Marks the end of the file.
     pub(crate) fn finish(&mut self) {
-        self.ended = true;
+        self.unread.finish();
     }
 
     /// The next complete entry.
     pub(crate) fn next_item(&mut self) -> Option<FileRecord> {
-        while let Some((from, to)) = self.next_line() {
-            let line = &self.bytes[from..to];
+        while let Some(line) = self.next_line() {
+            let line = &self.unread.bytes[line];
             if line.trim_ascii().is_empty() {
                 if let Some(item) = self.entry() {
                     return Some(item);
@@ -108,36 +100,30 @@ impl LdifReader {
                 self.raw.extend_from_slice(line);
             }
         }
-        if self.ended { self.entry() } else { None }
+        if self.unread.ended { self.entry() } else { None }
     }
 
     /// The next line, with its end. A line that is too long is returned in pieces.
-    fn next_line(&mut self) -> Option<(usize, usize)> {
-        let rest = &self.bytes[self.scanned..];
+    fn next_line(&mut self) -> Option<Range<usize>> {
+        let rest = &self.unread.bytes[self.unread.scanned..];
         let end = match rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
-            Some(at) => self.scanned + at,
-            None if self.bytes.len() - self.start > MAX_ENTRY || self.ended && self.bytes.len() > self.start => {
-                let piece = (self.start, self.bytes.len());
-                (self.start, self.scanned) = (self.bytes.len(), self.bytes.len());
-                return Some(piece);
+            Some(at) => self.unread.scanned + at,
+            None if self.unread.bytes.len() - self.unread.start > MAX_ENTRY
+                || self.unread.ended && self.unread.bytes.len() > self.unread.start =>
+            {
+                return Some(self.unread.take(self.unread.bytes.len()));
             }
             None => {
-                self.scanned = self.bytes.len();
+                self.unread.scanned = self.unread.bytes.len();
                 return None;
             }
         };
-        let behind = match &self.bytes[end..] {
-            [b'\r', b'\n', ..] => end + 2,
-            [b'\r'] if !self.ended => {
-                self.scanned = end;
-                return None;
-            }
-            _ => end + 1,
+        let Some(after) = self.unread.after(end) else {
+            self.unread.scanned = end;
+            return None;
         };
-        let piece = (self.start, behind);
-        (self.start, self.scanned) = (behind, behind);
         self.line += 1;
-        Some(piece)
+        Some(self.unread.take(after))
     }
 
     /// The entry that ends here, if there is one.

@@ -12,4 +12,5 @@ pub mod json;
 mod ldif;
 pub mod reader;
 pub mod report;
+mod unread;
 pub mod write;

@@ -1,7 +1,7 @@
 //! The kinds of metrics, and how each is written in Prometheus' text format (version 0.0.4). A metric is a static of atomic
 //! numbers, so that counting costs some nanoseconds and never waits.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -44,6 +44,21 @@ pub(crate) use label;
 /// A metric that can be written.
 pub(crate) trait Metric: Sync {
     fn write(&self, out: &mut String);
+}
+
+/// Writes a value for each of a label's.
+fn write_values<L: Label>(out: &mut String, name: &str, values: impl Iterator<Item = impl Display>) {
+    for (text, value) in L::VALUES.iter().zip(values) {
+        let _ = writeln!(out, "{name}{{{}=\"{text}\"}} {value}", L::NAME);
+    }
+}
+
+/// The same for each pair of values of two labels.
+fn write_pairs<A: Label, B: Label>(out: &mut String, name: &str, values: impl Iterator<Item = impl Display>) {
+    let pairs = A::VALUES.iter().flat_map(|a| B::VALUES.iter().map(move |b| (a, b)));
+    for ((a, b), value) in pairs.zip(values) {
+        let _ = writeln!(out, "{name}{{{}=\"{a}\",{}=\"{b}\"}} {value}", A::NAME, B::NAME);
+    }
 }
 
 /// Writes the two lines above the samples of a metric.
@@ -143,9 +158,7 @@ impl<L: Label> Gauges<L> {
 impl<L: Label> Metric for Gauges<L> {
     fn write(&self, out: &mut String) {
         head(out, self.name, self.help, "gauge");
-        for (text, value) in L::VALUES.iter().zip(&self.values) {
-            let _ = writeln!(out, "{}{{{}=\"{text}\"}} {}", self.name, L::NAME, value.load(Ordering::Relaxed));
-        }
+        write_values::<L>(out, self.name, self.values.iter().map(|value| value.load(Ordering::Relaxed)));
     }
 }
 
@@ -172,11 +185,7 @@ impl<A: Label, B: Label> GaugePairs<A, B> {
 impl<A: Label, B: Label> Metric for GaugePairs<A, B> {
     fn write(&self, out: &mut String) {
         head(out, self.name, self.help, "gauge");
-        let pairs = A::VALUES.iter().flat_map(|a| B::VALUES.iter().map(move |b| (a, b)));
-        for ((a, b), value) in pairs.zip(&self.values) {
-            let value = value.load(Ordering::Relaxed);
-            let _ = writeln!(out, "{}{{{}=\"{a}\",{}=\"{b}\"}} {value}", self.name, A::NAME, B::NAME);
-        }
+        write_pairs::<A, B>(out, self.name, self.values.iter().map(|value| value.load(Ordering::Relaxed)));
     }
 }
 
@@ -234,9 +243,7 @@ impl<L: Label> Counters<L> {
 impl<L: Label> Metric for Counters<L> {
     fn write(&self, out: &mut String) {
         head(out, self.name, self.help, "counter");
-        for (text, value) in L::VALUES.iter().zip(&self.values) {
-            let _ = writeln!(out, "{}{{{}=\"{text}\"}} {}", self.name, L::NAME, value.load(Ordering::Relaxed));
-        }
+        write_values::<L>(out, self.name, self.values.iter().map(|value| value.load(Ordering::Relaxed)));
     }
 }
 
@@ -263,11 +270,7 @@ impl<A: Label, B: Label> Pairs<A, B> {
 impl<A: Label, B: Label> Metric for Pairs<A, B> {
     fn write(&self, out: &mut String) {
         head(out, self.name, self.help, "counter");
-        let pairs = A::VALUES.iter().flat_map(|a| B::VALUES.iter().map(move |b| (a, b)));
-        for ((a, b), value) in pairs.zip(&self.values) {
-            let value = value.load(Ordering::Relaxed);
-            let _ = writeln!(out, "{}{{{}=\"{a}\",{}=\"{b}\"}} {value}", self.name, A::NAME, B::NAME);
-        }
+        write_pairs::<A, B>(out, self.name, self.values.iter().map(|value| value.load(Ordering::Relaxed)));
     }
 }
 

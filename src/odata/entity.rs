@@ -23,19 +23,27 @@ pub fn members(body: Json, of: &str, known: &[&'static str]) -> Result<Vec<(&'st
     members.map(|(name, value)| Ok((named(&name, known).ok_or_else(|| unknown(&name))?, value))).collect()
 }
 
+/// Reads a text of any length, or null.
+///
+/// # Errors
+/// 400 for any other value.
+pub fn any_text(place: &str, value: Json) -> Result<Option<String>, Error> {
+    match value {
+        Json::Null => Ok(None),
+        Json::Text(text) => Ok(Some(text)),
+        other => {
+            let message = format!("'{place}' must be a string, not {}.", other.kind());
+            Err(Error::invalid(Kind::Body, place, message))
+        }
+    }
+}
+
 /// Reads a text of at most `max` characters, or null.
 ///
 /// # Errors
 /// 400 for any other value.
 pub fn text(place: &str, value: Json, max: usize) -> Result<Option<String>, Error> {
-    let text = match value {
-        Json::Null => return Ok(None),
-        Json::Text(text) => text,
-        other => {
-            let message = format!("'{place}' must be a string, not {}.", other.kind());
-            return Err(Error::invalid(Kind::Body, place, message));
-        }
-    };
+    let Some(text) = any_text(place, value)? else { return Ok(None) };
     match text.chars().count() {
         count if count > max => {
             let message = format!("'{place}' has {count} characters, more than the {max} allowed.");

@@ -3,7 +3,7 @@
 //! (docs/carddav.md).
 
 use crate::domain::contact::patch::{ContactPatch, derived_name};
-use crate::domain::contact::{Address, Complex, Email, MAX_ENTRIES, Phone, Properties, Text, Website};
+use crate::domain::contact::{Complex, Email, MAX_ENTRIES, Properties, Text};
 use crate::vcard::card::CardText;
 use crate::vcard::line::Line;
 use crate::vcard::read::{CardOrigin, FromLine, Projection};
@@ -86,65 +86,40 @@ fn texts(current: &Properties, then: &Projection, now: &Projection, patch: &mut 
 }
 
 fn collections(current: &Properties, then: &Projection, now: &Projection, patch: &mut ContactPatch) {
-    let (v3, card_dav) = (Version::V3, Audience::CardDav);
-    let shown = |row: &Email| first(said(write::entries::email_line(row, v3, card_dav))?.emails);
-    patch.emails = merged_complex(
-        &current.emails,
-        (&then.emails, then.over.emails),
-        (&now.emails, now.over.emails),
-        shown,
-        "address",
-        change_email,
-    );
-    let shown = |row: &Phone| first(said(write::entries::phone_line(row, v3, card_dav))?.phones);
-    patch.phones = merged_complex(
-        &current.phones,
-        (&then.phones, then.over.phones),
-        (&now.phones, now.over.phones),
-        shown,
-        "number",
-        change,
-    );
-    let shown = |row: &Address| first(said(write::entries::address_line(row, v3, card_dav))?.addresses);
-    patch.addresses = merged_complex(
-        &current.addresses,
-        (&then.addresses, then.over.addresses),
-        (&now.addresses, now.over.addresses),
-        shown,
-        "",
-        change,
-    );
-    let shown = |row: &Website| first(said(write::entries::website_line(row, v3, card_dav))?.websites);
-    patch.websites = merged_complex(
-        &current.websites,
-        (&then.websites, then.over.websites),
-        (&now.websites, now.over.websites),
-        shown,
-        "address",
-        change,
-    );
+    // The rows of a collection of entries: its name in a contact and in a projection, what makes its line, and its key.
+    macro_rules! rows {
+        ($collection:ident, $line:expr, $key:literal, $change:expr) => {
+            merged_complex(
+                &current.$collection,
+                (&then.$collection, then.over.$collection),
+                (&now.$collection, now.over.$collection),
+                |row| first(said($line(row, Version::V3, Audience::CardDav))?.$collection),
+                $key,
+                $change,
+            )
+        };
+    }
+    patch.emails = rows!(emails, write::entries::email_line, "address", change_email);
+    patch.phones = rows!(phones, write::entries::phone_line, "number", change);
+    patch.addresses = rows!(addresses, write::entries::address_line, "", change);
+    patch.websites = rows!(websites, write::entries::website_line, "address", change);
     let replace = |row: &mut String, _: &String, now: &String| row.clone_from(now);
-    let lists = [
-        (
-            &current.im_addresses,
-            [(&then.im_addresses, then.over.im_addresses), (&now.im_addresses, now.over.im_addresses)],
-            Class::ImAddresses,
-        ),
-        (
-            &current.children,
-            [(&then.children, then.over.children), (&now.children, now.over.children)],
-            Class::Children,
-        ),
-        (
-            &current.categories,
-            [(&then.categories, then.over.categories), (&now.categories, now.over.categories)],
-            Class::Categories,
-        ),
-    ];
-    let [ims, children, categories] = lists.map(|(current, [then, now], class)| {
-        merged(current, then, now, |row: &String| text_shown(class, row), |_, _| false, |_, _| false, replace)
-    });
-    (patch.im_addresses, patch.children, patch.categories) = (ims, children, categories);
+    macro_rules! texts {
+        ($collection:ident, $class:expr) => {
+            merged(
+                &current.$collection,
+                (&then.$collection, then.over.$collection),
+                (&now.$collection, now.over.$collection),
+                |row: &String| text_shown($class, row),
+                |_, _| false,
+                |_, _| false,
+                replace,
+            )
+        };
+    }
+    patch.im_addresses = texts!(im_addresses, Class::ImAddresses);
+    patch.children = texts!(children, Class::Children);
+    patch.categories = texts!(categories, Class::Categories);
 }
 
 /// What a card shows of a text entry.

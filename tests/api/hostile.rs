@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::both::pictures::{gif, photo_of, put};
 use crate::program::{Program, contactd};
+use crate::wire::content_length;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Time after which a test fails: far more than it needs.
@@ -202,8 +203,7 @@ fn ask_for_large(server: &Program, token: &str) -> (u16, usize, TcpStream) {
         stream.read_exact(&mut byte).unwrap();
         head.push(char::from(byte[0]).to_ascii_lowercase());
     }
-    let length = head.split("content-length: ").nth(1).unwrap().lines().next().unwrap();
-    (head[9..12].parse().unwrap(), length.parse().unwrap(), stream)
+    (head[9..12].parse().unwrap(), content_length(&head).unwrap(), stream)
 }
 
 #[test]

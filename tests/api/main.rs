@@ -22,6 +22,7 @@ mod program;
 mod receiver;
 mod storm;
 mod walk;
+mod wire;
 
 mod both;
 mod causes;

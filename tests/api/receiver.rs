@@ -1,7 +1,7 @@
 //! A receiver of notifications: a small HTTP server that confirms subscriptions, answers as the test says, and remembers
 //! what it got.
 
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,8 @@ use serde_json::Value;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring};
+
+use crate::wire::read_message;
 
 /// How it answers.
 #[derive(Clone)]
@@ -134,19 +136,7 @@ impl Shared {
 
     fn converse(&self, stream: impl Read + Write) {
         let mut reader = BufReader::new(stream);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        let lower = head.to_lowercase();
-        let length =
-            lower.split("content-length: ").nth(1).map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
-        let mut body = vec![0; length];
-        if reader.read_exact(&mut body).is_err() {
-            return;
-        }
+        let Ok((head, body)) = read_message(&mut reader) else { return };
         let path = head.split(' ').nth(1).unwrap().to_owned();
         let token = path.split_once("validationToken=").map_or("", |(_, token)| token).to_owned();
         let body = String::from_utf8(body).unwrap();

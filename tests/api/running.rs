@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::{Client, SEED_REQUEST};
 use crate::program::{Program, contactd, fails, serve_dev};
+use crate::wire::content_length;
 
 const STOP: Duration = Duration::from_secs(8);
 
@@ -396,16 +397,7 @@ fn a_connection_is_kept_for_many_requests() {
             stream.read_exact(&mut byte).unwrap();
             answer.push(char::from(byte[0]));
         }
-        let length = answer
-            .to_lowercase()
-            .split("content-length: ")
-            .nth(1)
-            .unwrap()
-            .split("\r\n")
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let length = content_length(&answer).unwrap();
         if !request.starts_with("HEAD") {
             stream.read_exact(&mut vec![0; length]).unwrap();
         }

@@ -1,7 +1,7 @@
 //! TLS towards clients: versions, refusals, and certificates that change. Also `contactd dev-cert`.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,6 +20,7 @@ use tokio_rustls::rustls::{
 
 use crate::program::{Program, contactd, fails};
 use crate::receiver::until;
+use crate::wire::read_message;
 
 /// A folder that `contactd dev-cert` filled, and what it printed.
 pub struct DevCert {
@@ -83,16 +84,8 @@ fn ask(connection: &mut Connection, request: &str, body: &str) -> std::io::Resul
     let head = "Host: localhost\r\nAuthorization: Bearer ann\r\nContent-Type: application/json";
     let length = body.len();
     write!(connection.get_mut(), "{request} HTTP/1.1\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}")?;
-    let mut answer = String::new();
-    while !answer.ends_with("\r\n\r\n") {
-        if connection.read_line(&mut answer)? == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-    }
-    let length = answer.split("content-length: ").nth(1).map_or("0", |rest| rest.lines().next().unwrap());
-    let mut body = vec![0; length.parse().unwrap()];
-    connection.read_exact(&mut body)?;
-    Ok(answer + &String::from_utf8(body).unwrap())
+    let (head, body) = read_message(connection)?;
+    Ok(head + &String::from_utf8(body).unwrap())
 }
 
 /// Whether a new connection sees a certificate of this authority.

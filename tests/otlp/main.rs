@@ -18,10 +18,12 @@ mod contract;
 mod postgres;
 #[path = "../api/program.rs"]
 mod program;
+#[path = "../api/wire.rs"]
+mod wire;
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -36,6 +38,7 @@ use serde_json::json;
 
 use crate::app::{Client, SEED_REQUEST};
 use crate::program::{Place, Program, serve_dev};
+use crate::wire::read_message;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -76,18 +79,9 @@ impl Receiver {
 
 fn receive(stream: TcpStream, got: &Mutex<Vec<ExportTraceServiceRequest>>, heads: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).unwrap_or(0) == 0 {
-            return;
-        }
-    }
-    let lower = head.to_lowercase();
-    let length = lower.split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
+    let Ok((head, body)) = read_message(&mut reader) else { return };
     got.lock().unwrap().push(ExportTraceServiceRequest::decode(body.as_slice()).unwrap());
-    heads.lock().unwrap().push(lower);
+    heads.lock().unwrap().push(head.to_lowercase());
     let _ = reader.into_inner().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 }
 

@@ -17,7 +17,7 @@ use crate::formats::draft::Draft;
 use crate::vcard::record::{FileRecord, Position, RecordContent, Refusal};
 
 /// The name of cells without a header.
-pub(crate) const BEYOND: &str = "(more columns than the header)";
+const BEYOND: &str = "(more columns than the header)";
 /// Minimum number of phones written as floating-point numbers for a warning, if most phones are.
 const SUSPICIOUS: u64 = 3;
 

@@ -4,8 +4,10 @@
 
 use std::mem;
 
+use crate::formats::unread::Unread;
+
 /// Maximum size of a row, in bytes. A larger one is skipped.
-pub(crate) const MAX_ROW: usize = 8 << 20;
+const MAX_ROW: usize = 8 << 20;
 
 /// Maximum number of cells of a row. The rest is one more cell.
 pub(crate) const MAX_CELLS: usize = 5_000;
@@ -48,67 +50,56 @@ impl FieldState {
 #[derive(Debug)]
 pub(crate) struct CsvRows {
     separator: u8,
-    bytes: Vec<u8>,
-    /// The beginning of the unfinished row, and how far it was searched.
-    start: usize,
-    scanned: usize,
+    unread: Unread,
     at: FieldState,
     line: u64,
     /// Line ends within the unfinished row.
     breaks: u64,
     /// Whether the unfinished row is too long, so that its bytes are dropped.
     dropping: bool,
-    ended: bool,
 }
 
 impl CsvRows {
     /// Splits rows with this separator.
     pub(crate) fn new(separator: u8) -> Self {
-        let (bytes, at) = (Vec::new(), FieldState::FieldStart);
-        Self { separator, bytes, start: 0, scanned: 0, at, line: 1, breaks: 0, dropping: false, ended: false }
+        let (unread, at) = (Unread::default(), FieldState::FieldStart);
+        Self { separator, unread, at, line: 1, breaks: 0, dropping: false }
     }
 
     /// Adds bytes.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        // Read bytes are dropped here, once for many rows.
-        self.bytes.drain(..self.start);
-        self.scanned -= self.start;
-        self.start = 0;
-        self.bytes.extend_from_slice(bytes);
+        self.unread.push(bytes);
     }
 
     /// Marks the end of the file.
     pub(crate) fn finish(&mut self) {
-        self.ended = true;
+        self.unread.finish();
     }
 
     /// The next complete row.
     pub(crate) fn next_row(&mut self) -> Option<CsvRow> {
-        while let Some(&byte) = self.bytes.get(self.scanned) {
-            if self.scanned - self.start >= MAX_ROW {
+        while let Some(&byte) = self.unread.bytes.get(self.unread.scanned) {
+            if self.unread.scanned - self.unread.start >= MAX_ROW {
                 self.dropping = true;
-                self.start = self.scanned;
+                self.unread.start = self.unread.scanned;
             }
             let ends = matches!(byte, b'\n' | b'\r');
-            let pair = byte == b'\r' && self.bytes.get(self.scanned + 1) == Some(&b'\n');
-            if byte == b'\r' && self.scanned + 1 == self.bytes.len() && !self.ended {
-                return None;
-            }
-            self.scanned += if pair { 2 } else { 1 };
+            self.unread.scanned = if ends { self.unread.after(self.unread.scanned)? } else { self.unread.scanned + 1 };
             self.breaks += u64::from(ends);
             if ends && self.at != FieldState::Quoted {
                 return Some(self.row(false));
             }
             self.at = self.at.after(byte, self.separator);
         }
-        (self.ended && (self.scanned > self.start || self.dropping)).then(|| self.row(self.at == FieldState::Quoted))
+        (self.unread.ended && (self.unread.scanned > self.unread.start || self.dropping))
+            .then(|| self.row(self.at == FieldState::Quoted))
     }
 
     fn row(&mut self, open: bool) -> CsvRow {
         let too_large = mem::take(&mut self.dropping);
-        let raw = if too_large { Vec::new() } else { self.bytes[self.start..self.scanned].to_vec() };
+        let row = self.unread.take(self.unread.scanned);
+        let raw = if too_large { Vec::new() } else { self.unread.bytes[row].to_vec() };
         let row = CsvRow { raw, line: self.line, open, too_large };
-        self.start = self.scanned;
         self.line += mem::take(&mut self.breaks);
         self.at = FieldState::FieldStart;
         row
@@ -184,7 +175,7 @@ mod tests {
         for _ in 0..20 {
             rows.push(&vec![b'a'; 1 << 20]);
             assert_eq!(rows.next_row(), None);
-            held = held.max(rows.bytes.len());
+            held = held.max(rows.unread.bytes.len());
         }
         assert!(held <= MAX_ROW + (2 << 20), "{held} bytes are held");
         rows.push(b"\nb,c\n");

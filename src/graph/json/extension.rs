@@ -7,6 +7,7 @@ use crate::domain::error::{Error, Kind, Problem};
 use crate::domain::extension::{self, Extension, ExtensionPatch, MAX_NAME, NewExtension, name_of};
 use crate::domain::plain::shorten;
 use crate::json::{Json, is_annotation};
+use crate::odata::entity::any_text;
 
 /// An extension to be written.
 pub(crate) struct ExtensionJson<'a> {
@@ -101,14 +102,7 @@ pub(crate) fn into_new(patch: ExtensionPatch, place: &str) -> Result<NewExtensio
 
 /// Reads a name. Its characters need no escaping in paths, filters and file names.
 fn extension_name(place: &str, value: Json) -> Result<Option<String>, Error> {
-    let text = match value {
-        Json::Null => return Ok(None),
-        Json::Text(text) => text,
-        other => {
-            let message = format!("'{place}' must be a string, not {}.", other.kind());
-            return Err(Error::invalid(Kind::Body, place, message));
-        }
-    };
+    let Some(text) = any_text(place, value)? else { return Ok(None) };
     let name = name_of(&text);
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(is_known) {

@@ -311,11 +311,7 @@ fn around() -> Map<String, Value> {
         "convertIds": convert_ids(),
         "convertIdResultPage": page("convertIdResult"),
         "notificationDeliveryPage": page("notificationDelivery"),
-        "health": {
-            "type": "object",
-            "properties": {"status": {"type": "string", "const": "ok"}},
-            "required": ["status"],
-        },
+        "health": object(&json!({"status": {"type": "string", "const": "ok"}}), &["status"]),
         "document": {
             "type": "object",
             "description": "An OpenAPI document.",
@@ -339,17 +335,15 @@ fn error() -> Value {
                     "target": {"type": "string", "description": "The path of what is wrong."},
                     "details": {
                         "type": "array",
-                        "items": {
-                            "type": "object",
-                            "properties": {"code": text(), "message": text(), "target": text()},
-                            "required": ["code", "message", "target"],
-                        },
+                        "items": object(
+                            &json!({"code": text(), "message": text(), "target": text()}),
+                            &["code", "message", "target"],
+                        ),
                     },
-                    "innerError": {
-                        "type": "object",
-                        "properties": {"date": text(), "request-id": text(), "client-request-id": text()},
-                        "required": ["date", "request-id", "client-request-id"],
-                    },
+                    "innerError": object(
+                        &json!({"date": text(), "request-id": text(), "client-request-id": text()}),
+                        &["date", "request-id", "client-request-id"],
+                    ),
                 },
                 "required": ["code", "message", "innerError"],
             },
@@ -385,47 +379,30 @@ fn batch_request() -> Value {
 }
 
 fn batch_response() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "responses": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "id": text(),
-                        "status": {"type": "integer", "minimum": 100, "maximum": 599},
-                        "headers": {"type": "object", "additionalProperties": text()},
-                        "body": {"description": "As the call answers by itself; a photo is base64."},
-                    },
-                    "required": ["id", "status", "headers"],
-                },
-            },
-        },
-        "required": ["responses"],
-    })
+    let step = object(
+        &json!({
+            "id": text(),
+            "status": {"type": "integer", "minimum": 100, "maximum": 599},
+            "headers": {"type": "object", "additionalProperties": text()},
+            "body": {"description": "As the call answers by itself; a photo is base64."},
+        }),
+        &["id", "status", "headers"],
+    );
+    object(&json!({"responses": {"type": "array", "items": step}}), &["responses"])
 }
 
 fn service_document() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "@odata.context": text(),
-            "value": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {"name": text(), "kind": text(), "url": text()},
-                    "required": ["name", "kind", "url"],
-                },
-            },
-        },
-        "required": ["value"],
-    })
+    let entry = object(&json!({"name": text(), "kind": text(), "url": text()}), &["name", "kind", "url"]);
+    object(&json!({"@odata.context": text(), "value": {"type": "array", "items": entry}}), &["value"])
+}
+
+/// An object of which some properties are always there.
+fn object(properties: &Value, required: &[&str]) -> Value {
+    json!({"type": "object", "properties": properties, "required": required})
 }
 
 fn references() -> Value {
-    let reference = json!({"type": "object", "properties": {"@odata.id": {"type": "string", "format": "uri"}}, "required": ["@odata.id"]});
+    let reference = object(&json!({"@odata.id": {"type": "string", "format": "uri"}}), &["@odata.id"]);
     let mut page = page("reference");
     page["properties"]["value"] = json!({"type": "array", "items": reference});
     page

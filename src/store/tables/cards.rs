@@ -13,7 +13,7 @@ use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::tables::schema::{CARD_TEXTS, CARDS};
 use crate::store::tables::table::Table;
-use crate::store::tables::{changes, contacts, quota};
+use crate::store::tables::{changes, quota};
 use crate::store::write::tx::Tx;
 
 /// Maximum size of a piece of text in bytes.
@@ -48,28 +48,6 @@ impl Store {
     /// Those of the database.
     pub async fn card(&self, mailbox: i64, id: Uuid) -> Result<Option<Card>, Error> {
         self.read(async |session: &mut Session| Ok(of(session, mailbox, &[id]).await?.remove(&id))).await
-    }
-
-    /// Stores a card with the contact with this id and replaces the one it had. If another card of the folder has its
-    /// name or UID, it gets a new one.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for the contact, [`Error::Quota`] where there is no room.
-    pub async fn keep_card(&self, mailbox: i64, id: Uuid, card: NewCard) -> Result<Card, Error> {
-        let work = async move |tx: &mut Tx| {
-            let contact = contacts::get(tx.reading().await?, mailbox, &[], id).await?;
-            let wanted = (
-                card.name.clone().unwrap_or_else(|| card::own_name(id)),
-                card.uid.as_deref().map_or_else(|| id.to_string(), card::uid_key),
-            );
-            let (name, uid_key) = free(tx, mailbox, &contact.parent_folder_id, id, wanted).await?;
-            let version = changes::record_card(tx, mailbox, &contact.parent_folder_id, id, false).await?;
-            let (folder, contact_version) = (contact.parent_folder_id, contact.version);
-            let card = NewCard { name: Some(name), ..card };
-            let kept = StoredCard { id, folder, contact_version, photo: None, card, uid_key: Some(uid_key), version };
-            put(tx, mailbox, vec![kept]).await?.pop().ok_or_else(|| Error::internal("no card was kept"))
-        };
-        self.write(Some(mailbox), work).await
     }
 }
 
@@ -207,7 +185,7 @@ pub(in crate::store) async fn of(
 }
 
 /// The columns that [`read`] reads.
-pub(in crate::store) fn with_text() -> Sql {
+fn with_text() -> Sql {
     let text = Sql::new(COLUMNS).text(", (select ");
     let text = text.per_engine("group_concat(t.text, '' order by t.pos)", "string_agg(t.text, '' order by t.pos)");
     text.text(" from card_texts t where t.mailbox = k.mailbox and t.contact_id = k.contact_id)")

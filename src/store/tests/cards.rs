@@ -4,11 +4,11 @@ mod both {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
 
-    use crate::domain::card::{Card, CardVersion, NewCard, own_name};
+    use crate::domain::card::{Card, CardVersion, NewCard, own_name, uid_key};
     use crate::domain::photo::{PhotoFormat, Picture};
     use crate::store::jobs::purge::purge;
     use crate::store::tables::cards::{self, StoredCard};
-    use crate::store::tables::{changes, photos};
+    use crate::store::tables::{changes, contacts, photos};
     use crate::store::tests::*;
 
     fn card(name: &str, uid: &str, text: &str) -> NewCard {
@@ -18,6 +18,26 @@ mod both {
             is_group: false,
             version: CardVersion::V3,
             text: Some(text.to_owned()),
+        }
+    }
+
+    impl Opened {
+        /// Stores a card with a contact. If another card of the folder has its name or UID, it gets new ones.
+        pub(in crate::store::tests) async fn keep_card(&self, id: Uuid, new: NewCard) -> Result<Card, Error> {
+            let mailbox = self.mailbox;
+            let work = async move |tx: &mut Tx| {
+                let contact = contacts::get(tx.reading().await?, mailbox, &[], id).await?;
+                let (folder, contact_version) = (contact.parent_folder_id, contact.version);
+                let uid = new.uid.as_deref().map_or_else(|| id.to_string(), uid_key);
+                let wanted = (new.name.clone().unwrap_or_else(|| own_name(id)), uid);
+                let (name, uid_key) = cards::free(tx, mailbox, &folder, id, wanted).await?;
+                let version = changes::record_card(tx, mailbox, &folder, id, false).await?;
+                let card = NewCard { name: Some(name), ..new };
+                let uid_key = Some(uid_key);
+                let kept = StoredCard { id, folder, contact_version, photo: None, card, uid_key, version };
+                Ok(cards::put(tx, mailbox, vec![kept]).await?.remove(0))
+            };
+            self.store.write(Some(mailbox), work).await
         }
     }
 
@@ -125,12 +145,12 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         let o = opened().await;
         let first = contact(&o, "contacts", card("a.vcf", "u", TEXT)).await;
         let second = o.store.insert(o.mailbox, titled("x")).await.unwrap();
-        let kept = o.store.keep_card(o.mailbox, second.id, card("a.vcf", "U", TEXT)).await.unwrap();
+        let kept = o.keep_card(second.id, card("a.vcf", "U", TEXT)).await.unwrap();
         assert_eq!((kept.name.clone(), kept.shown_uid()), (own_name(second.id), second.id.to_string().as_str()));
         assert_eq!(o.store.card(o.mailbox, second.id).await.unwrap(), Some(kept.clone()));
         assert_eq!(with_uid(&o, "contacts", "u").await, Some(first.id));
-        assert_eq!(o.store.keep_card(o.mailbox, second.id, card("a.vcf", "U", TEXT)).await.unwrap().name, kept.name);
-        let unknown = o.store.keep_card(o.mailbox, Tx::own_id(), card("b", "v", TEXT)).await;
+        assert_eq!(o.keep_card(second.id, card("a.vcf", "U", TEXT)).await.unwrap().name, kept.name);
+        let unknown = o.keep_card(Tx::own_id(), card("b", "v", TEXT)).await;
         assert!(matches!(unknown, Err(Error::NotFound)));
     }
 

@@ -114,7 +114,7 @@ mod both {
 
         let card =
             NewCard { name: None, uid: Some("X-1".to_owned()), is_group: false, version: CardVersion::V3, text: None };
-        o.store.keep_card(o.mailbox, contact.id, card).await.unwrap();
+        o.keep_card(contact.id, card).await.unwrap();
         assert_eq!(import(&o, run, vec![incoming("x-1", "by card", 2)]).await, [Effect::Updated]);
 
         let mut patch = titled("by address");

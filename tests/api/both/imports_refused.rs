@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::corpus::import;
 use super::imports::cards;
 use crate::app::{Setup, TestApp};
+use crate::wire::content_length;
 
 const IMPORT: &str = "POST /me/contacts/$import";
 const PUT: &str = "PUT /dav/addressbooks/ann/contacts/a.vcf";
@@ -48,12 +49,10 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
 fn answer(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     loop {
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let head = head.to_ascii_lowercase();
-            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
-            if length.is_some_and(|length: usize| body.len() >= length) {
-                return text;
-            }
+        if let Some((head, body)) = text.split_once("\r\n\r\n")
+            && content_length(head).is_some_and(|length| body.len() >= length)
+        {
+            return text;
         }
         let mut piece = [0; 4_096];
         match stream.read(&mut piece) {
